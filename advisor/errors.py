@@ -1,0 +1,135 @@
+"""Everything that can go wrong while working out an answer.
+
+* AdvisorError
+  + PricingError
+    - PricingFileError      the price book breaks a rule of its own format
+    - UnknownPrice          no series, model, provider or GPU has this name
+    - PriceNotYetKnown      asked for a day before the first known value
+    - PriceWithdrawn        asked for a day on which it was no longer sold
+    - Unpriced              the item stands in the book, but nobody published a price
+  + DatasetError            the dataset cannot be read at all
+  + ScenarioError           the question cannot be understood
+  + UsageError              a flag or path cannot be used
+
+A wrong answer is worse than none, so nothing here is caught inside the core.
+Doubts that do not stop the sum are not errors: they travel in the result as caveats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from difflib import get_close_matches
+
+
+class AdvisorError(Exception):
+    """Base of every error the advisor raises on purpose; a shell prints it and exits with 2."""
+
+    code = "advisor-error"
+
+
+def did_you_mean(asked: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean ...?' with the nearest names, or what names there are if none is near.
+
+    >>> did_you_mean("epocs", ["epochs", "seed"])
+    " Did you mean 'epochs'?"
+    """
+    names = sorted(known)
+    close = get_close_matches(asked, names, n=3, cutoff=0.5)
+    if close:
+        return f" Did you mean {', '.join(repr(name) for name in close)}?"
+    return f" Known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}." if names else ""
+
+
+class PricingError(AdvisorError):
+    """A price could not be used."""
+
+    code = "pricing-error"
+
+
+class PricingFileError(PricingError):
+    """The price book breaks a rule of its own format."""
+
+    code = "pricing-file"
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where, self.problem = where, problem
+        super().__init__(f"{where}: {problem}")
+
+
+class UnknownPrice(PricingError):
+    """Nothing in the price book has this name."""
+
+    code = "unknown-price"
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"the price book has no {kind} '{name}'.{did_you_mean(name, known)}")
+
+
+class PriceNotYetKnown(PricingError):
+    """The day asked for lies before the first known value."""
+
+    code = "price-not-yet-known"
+
+    def __init__(self, item: str, day: date, first: date) -> None:
+        self.item, self.day, self.first = item, day, first
+        super().__init__(
+            f"'{item}' has no price on {day}: the first one known is of {first}. "
+            f"Ask for {first} or later, or add an older step with its source."
+        )
+
+
+class PriceWithdrawn(PricingError):
+    """The item was no longer sold on the day asked for."""
+
+    code = "price-withdrawn"
+
+    def __init__(self, item: str, day: date, since: date) -> None:
+        self.item, self.day, self.since = item, day, since
+        super().__init__(
+            f"'{item}' is not sold on {day}: it was withdrawn on {since}. Choose another item."
+        )
+
+
+class Unpriced(PricingError):
+    """The item stands in the book, but nobody published a price for it."""
+
+    code = "unpriced"
+
+    def __init__(self, item: str, why: str) -> None:
+        self.item, self.why = item, why
+        super().__init__(
+            f"'{item}' has no published price: {why} Add your own quote under prices: in an "
+            f"overlay file and pass it with --prices FILE."
+        )
+
+
+class DatasetError(AdvisorError):
+    """The dataset cannot be read at all: what was found, where, and what to do."""
+
+    code = "dataset"
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        self.where, self.found, self.remedy = where, found, remedy
+        super().__init__(f"{where}: {found} {remedy}")
+
+
+class ScenarioError(AdvisorError):
+    """The question cannot be understood: the path in it, the value found, and what to do."""
+
+    code = "scenario"
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        self.where, self.found, self.remedy = where, found, remedy
+        super().__init__(f"{where}: {found} {remedy}")
+
+
+class UsageError(AdvisorError):
+    """A flag or a path on the command line cannot be used."""
+
+    code = "usage"
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        self.where, self.found, self.remedy = where, found, remedy
+        super().__init__(f"{where}: {found} {remedy}")

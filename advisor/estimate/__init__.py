@@ -1,0 +1,1 @@
+"""What each option costs: quantities, then bills."""

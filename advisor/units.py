@@ -1,0 +1,50 @@
+"""What every record and number rests on: the base record, units of size and time, rounding of money."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Number = float | NDArray[np.float64]
+"""A quantity: one number, or an array of variants and draws that broadcasts."""
+
+HOURS_PER_MONTH = 730.0
+DAYS_PER_MONTH = 365.0 / 12.0
+WEEKS_PER_MONTH = 730.0 / 168.0
+SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600.0
+GIB = 1024**3
+MILLION = 1_000_000.0
+
+
+class Record(BaseModel):
+    """A value: never changed after it is made, never holding a field nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Money(Record):
+    """A sum of USD as a range: fifth percentile, likely, ninety-fifth percentile."""
+
+    low: str
+    """Only one draw in twenty is cheaper [USD]."""
+    likely: str
+    """Every input at its likely value [USD]."""
+    high: str
+    """Only one draw in twenty is dearer [USD]."""
+
+
+def usd(amount: float, digits: int = 2) -> str:
+    """Write an amount of USD, half up; the one place where a float becomes money.
+
+    The ninth decimal takes the float's own noise away first, so that 0.125 is 0.13 by any road.
+
+    >>> usd(0.125)
+    '0.13'
+    >>> usd(312.857142857)
+    '312.86'
+    """
+    exact = Decimal(repr(round(float(amount), 9)))
+    return str(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP))
