@@ -1,0 +1,300 @@
+"""A mapping from a file, a request or flags -> Scenario: what is wanted, what is fixed, and as of which day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError
+
+from advisor.errors import ScenarioError, did_you_mean
+from advisor.units import Record
+
+Task = Literal[
+    "classification", "extraction", "generation", "summarization", "translation",
+    "knowledge_qa", "structured_output", "code", "reasoning", "agent", "other",
+]  # fmt: skip
+Approach = Literal[
+    "prompt", "few_shot", "long_context", "rag", "ft_api", "managed_lora", "lora", "qlora",
+    "full_ft", "dpo", "encoder", "distill", "combo", "not_yet",
+]  # fmt: skip
+Tasks = get_args(Task)
+Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class Needs(Record):
+    """What the work needs, each yes or no; unsaid means no."""
+
+    needs_fresh_facts: bool = False
+    """Answers rest on facts that change."""
+    needs_citations: bool = False
+    """Answers must name their source."""
+    needs_private_knowledge: bool = False
+    """Answers rest on documents that no public model has read."""
+    style_or_format: bool = False
+    """A tone or a form that is hard to describe has to be kept."""
+    narrow_label_task: bool = False
+    """One of a fixed set of labels is the answer."""
+    new_skill_or_language: bool = False
+    """Something that general models do badly has to be learnt."""
+    complex_reasoning: bool = False
+    """Several steps of thought stand between question and answer."""
+    privacy_self_host: bool = False
+    """No text may leave machines that you control."""
+    low_latency: bool = False
+    """A person or a machine waits for the answer."""
+    cost_reduction: bool = False
+    """Paying less is the reason for asking."""
+    preference_hard_to_specify: bool = False
+    """Better is easier to point at than to describe."""
+    agentic_tools: bool = False
+    """The model calls tools in a loop."""
+
+
+class Dataset(Record):
+    """The examples at hand."""
+
+    path: str | None = None
+    """File of examples."""
+    examples: Count | None = None
+    """How many there are; measured when a file is given."""
+    label_quality: Literal["expert", "mixed", "noisy", "unknown"] = "unknown"
+    """Who made the answers."""
+
+
+class Traffic(Record):
+    """What a month of use looks like; tokens are per request, as they are billed."""
+
+    requests_per_month: Count | None = None
+    """Model calls a month."""
+    peak_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    """Busiest hour over the mean hour."""
+    batchable_share: Share | None = None
+    """Share of requests that may wait a day."""
+    prefix_tokens: Count | None = None
+    """Instructions that are the same in each request."""
+    context_tokens: Count | None = None
+    """Documents pasted into each request, other than what retrieval adds."""
+    user_tokens: Count | None = None
+    """What changes with each request."""
+    completion_tokens: Count | None = None
+    """The visible answer."""
+    reasoning_tokens: Count | None = None
+    """Hidden thought of models that reason, billed as output."""
+    tool_tokens: Count | None = None
+    """Tool descriptions and results per request."""
+    turns: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    """Turns of a conversation; each carries all earlier ones."""
+    cache_hit_share: Share | None = None
+    """Share of prefix tokens billed at the cached price."""
+    tuned_prefix_tokens: Count | None = None
+    """What is left of the prefix in front of a tuned model."""
+
+
+class Knowledge(Record):
+    """The documents that answers rest on."""
+
+    corpus_tokens: Count | None = None
+    """Tokens in all documents."""
+    chunk_tokens: Positive | None = None
+    """Tokens of one retrieved piece."""
+    top_k: Positive | None = None
+    """Pieces put before each question."""
+    change: Literal["static", "monthly", "weekly", "daily", "hourly"] = "static"
+    """How often the documents change."""
+    permissions_per_user: bool = False
+    """Not everybody may read every document."""
+
+
+class Measured(Record):
+    """A quality that the user measured."""
+
+    approach: Approach
+    """How the answers were made."""
+    model: str | None = None
+    """provider/model; empty means any."""
+    value: Share
+    """What was measured, 0 to 1."""
+    n: Positive = 100
+    """On how many held-out examples."""
+
+
+class Quality(Record):
+    """How good is good enough."""
+
+    metric: str = "share of answers that are right"
+    """What is measured."""
+    target: Share | None = None
+    """From which value on an option will do."""
+    has_eval: bool | None = None
+    """Whether there is a way to measure it."""
+    held_out_examples: Count | None = None
+    """Examples kept back for measuring."""
+    prompt_effort: Literal["none", "naive", "systematic", "unknown"] = "unknown"
+    """How hard prompting has been tried."""
+    measured: tuple[Measured, ...] = ()
+    """What was measured so far."""
+
+
+class Current(Record):
+    """What is done and paid today."""
+
+    approach: Approach = "prompt"
+    """How it is done."""
+    model: str | None = None
+    """provider/model."""
+    monthly_cost_usd: Count | None = None
+    """What it costs a month [USD]."""
+
+
+class Organisation(Record):
+    """What providers know of you: it decides who may still start a job."""
+
+    openai: Literal["never_tuned", "tuned_before", "active"] | None = None
+    """Whether you tuned there, and use it now."""
+    azure: Literal["new", "existing"] | None = None
+    """Whether you tune there already."""
+
+
+class Hardware(Record):
+    """GPUs that you own or rent already."""
+
+    gpu: str
+    """Name in the price book."""
+    count: Annotated[int, Field(ge=1)] = 1
+    """How many."""
+    usd_per_hour: Count
+    """What an hour of one costs you, electricity included [USD]."""
+
+
+class Limits(Record):
+    """What must not be passed."""
+
+    budget_one_off_usd: Count | None = None
+    """Most to spend once [USD]."""
+    budget_monthly_usd: Count | None = None
+    """Most to spend a month [USD]."""
+    latency_p95_ms: Positive | None = None
+    """Longest wait for 19 of 20 answers [ms]."""
+    regions: tuple[str, ...] = ()
+    """Where data may be processed; empty means anywhere."""
+    providers: tuple[str, ...] = ()
+    """Who may be used; empty means anybody."""
+    licences: tuple[str, ...] = ()
+    """Licences of open models that will do; empty means any."""
+    data_may_leave: bool = True
+    """Whether data may be sent to a provider."""
+
+
+class Team(Record):
+    """Who does the work."""
+
+    ml: Literal["none", "some", "strong"] = "some"
+    """Practice with training models."""
+    usd_per_hour: Count | None = None
+    """What an hour of work costs; empty leaves labour out [USD]."""
+
+
+class Scenario(Record):
+    """One question: the same record for command line, API and page."""
+
+    name: str = "unnamed"
+    """What to call it."""
+    asked_on: date
+    """The day whose prices and rules hold."""
+    task: Task | None = None
+    """What kind of work it is."""
+    needs: Needs = Needs()
+    """What the work needs."""
+    dataset: Dataset = Dataset()
+    """The examples at hand."""
+    traffic: Traffic = Traffic()
+    """A month of use."""
+    knowledge: Knowledge = Knowledge()
+    """The documents behind it."""
+    quality: Quality = Quality()
+    """How good is good enough."""
+    current: Current | None = None
+    """What is done today."""
+    organisation: Organisation = Organisation()
+    """What providers know of you."""
+    hardware: tuple[Hardware, ...] = ()
+    """GPUs at hand."""
+    limits: Limits = Limits()
+    """What must not be passed."""
+    team: Team = Team()
+    """Who does the work."""
+    horizon_months: Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)] = 12
+    """How long the answer has to hold."""
+    retrain_every_months: Positive | None = None
+    """How often a tuned model is tuned anew."""
+
+
+def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
+    """Check a mapping and make a Scenario of it.
+
+    Args:
+        mapping: What a YAML or JSON file, a request body or flags said.
+        where: File or door it came from, for messages.
+
+    Raises:
+        ScenarioError: with the path, the value found there, and the remedy.
+
+    >>> scenario_from({"asked_on": "2026-11-20", "traffic": {"turns": 2}}).traffic.turns
+    2.0
+    """
+    if not isinstance(mapping, Mapping):
+        raise ScenarioError(where, f"found {_shown(mapping)} instead of a mapping.",
+                            "Start with keys such as 'name:' and 'traffic:'.")  # fmt: skip
+    try:
+        return Scenario.model_validate(mapping)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise ScenarioError(f"{where}: {path}", *_explained(first["loc"], first)) from error
+
+
+def _explained(loc: Sequence[int | str], error: Mapping[str, Any]) -> tuple[str, str]:
+    kind, context = error["type"], error.get("ctx", {})
+    found = f"found {_shown(error['input'])}."
+    if kind == "extra_forbidden":
+        return "there is no such key.", did_you_mean(str(loc[-1]), _keys_beside(loc)).strip()
+    if kind == "missing":
+        return "this key is missing.", "Add it."
+    if kind == "literal_error":
+        return found, f"Choose one of {context['expected']}."
+    bounds = {"greater_than_equal": ("ge", "or more"), "less_than_equal": ("le", "or less"),
+              "greater_than": ("gt", "or more, itself left out"),
+              "less_than": ("lt", "or less, itself left out")}  # fmt: skip
+    if kind in bounds:
+        key, word = bounds[kind]
+        return found, f"Give a number of {context[key]:g} {word}."
+    if kind == "finite_number":
+        return found, "Give a finite number."
+    if kind.startswith(("float", "int")):
+        return found, "Give a number without unit or separators, such as 1000000 or 1e6."
+    if kind.startswith("bool"):
+        return found, "Give true or false."
+    if kind.startswith("date"):
+        return found, "Give a day as YYYY-MM-DD."
+    return found, f"{error['msg']}."
+
+
+def _keys_beside(loc: Sequence[int | str]) -> list[str]:
+    record: type[Record] = Scenario
+    for part in loc[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation: Any = record.model_fields[part].annotation
+        for inner in (annotation, *get_args(annotation)):
+            if isinstance(inner, type) and issubclass(inner, Record):
+                record = inner
+    return list(record.model_fields)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
