@@ -1,4 +1,4 @@
-"""A mapping from a file, a request or flags -> Scenario: what is wanted, what is fixed, and as of which day."""
+"""A mapping from a file, a request or flags -> Scenario: what is wanted, as of which day."""
 
 from __future__ import annotations
 
@@ -257,30 +257,29 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
         raise ScenarioError(f"{where}: {path}", *_explained(first["loc"], first)) from error
 
 
+REMEDIES = {
+    "finite_number": "Give a finite number.",
+    "float": "Give a number without unit or separators, such as 1000000 or 1e6.",
+    "int": "Give a whole number.",
+    "bool": "Give true or false.",
+    "date": "Give a day as YYYY-MM-DD.",
+    "greater_than_equal": "Give a number of {ge:g} or more.",
+    "less_than_equal": "Give a number of {le:g} or less.",
+    "greater_than": "Give a number above {gt:g}.",
+    "literal_error": "Choose one of {expected}.",
+}
+"""What to do about each kind of mistake; the longest key that the kind starts with holds."""
+
+
 def _explained(loc: Sequence[int | str], error: Mapping[str, Any]) -> tuple[str, str]:
-    kind, context = error["type"], error.get("ctx", {})
-    found = f"found {_shown(error['input'])}."
+    kind = error["type"]
     if kind == "extra_forbidden":
         return "there is no such key.", did_you_mean(str(loc[-1]), _keys_beside(loc)).strip()
     if kind == "missing":
         return "this key is missing.", "Add it."
-    if kind == "literal_error":
-        return found, f"Choose one of {context['expected']}."
-    bounds = {"greater_than_equal": ("ge", "or more"), "less_than_equal": ("le", "or less"),
-              "greater_than": ("gt", "or more, itself left out"),
-              "less_than": ("lt", "or less, itself left out")}  # fmt: skip
-    if kind in bounds:
-        key, word = bounds[kind]
-        return found, f"Give a number of {context[key]:g} {word}."
-    if kind == "finite_number":
-        return found, "Give a finite number."
-    if kind.startswith(("float", "int")):
-        return found, "Give a number without unit or separators, such as 1000000 or 1e6."
-    if kind.startswith("bool"):
-        return found, "Give true or false."
-    if kind.startswith("date"):
-        return found, "Give a day as YYYY-MM-DD."
-    return found, f"{error['msg']}."
+    matching = [key for key in REMEDIES if kind.startswith(key)]
+    remedy = REMEDIES[max(matching, key=len)] if matching else f"{error['msg']}."
+    return f"found {_shown(error['input'])}.", remedy.format(**error.get("ctx", {}))
 
 
 def _keys_beside(loc: Sequence[int | str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every record and number rests on: the base record, units of size and time, rounding of money."""
+"""What every number rests on: the base record, units of size and time, rounding of money."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What each option costs: quantities, then bills."""
+"""An option and the numbers -> its bill lines, how long it lasts, and how good it should be."""

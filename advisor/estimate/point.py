@@ -1,0 +1,82 @@
+"""Where in their ranges the uncertain inputs stand: likely, at the dear end, or drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.units import Number
+
+Array = NDArray[np.float64]
+Dear = Literal["low", "high"]
+
+DRAWS = 256
+DIMENSIONS = (
+    "cache", "tokens", "reasoning", "setup", "training speed", "serving speed", "uptime",
+    "labour", "quality prompt", "quality few_shot", "quality tuned", "quality encoder",
+    "quality baseline", "quality retrieval", "quality knowledge", "quality effort",
+    "quality labels", "quality base", "quality measured", "quality current",
+)  # fmt: skip
+"""Every uncertain input; what has the same cause has the same draw in every option."""
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One way to read a range (low, likely, high)."""
+
+    kind: Literal["likely", "at_most", "draws"]
+    seed: int = 0
+    draws: int = DRAWS
+
+    def value(
+        self, name: str, low: Number, likely: Number, high: Number, dear: Dear = "high"
+    ) -> Number:
+        """Return the value of a range here.
+
+        Args:
+            name: Which uncertain input it is, one of `DIMENSIONS`.
+            low: Fifth percentile or so, of shape [variants, 1] or a number.
+            likely: Mode.
+            high: Ninety-fifth percentile or so.
+            dear: Which end costs more.
+
+        Returns:
+            A value that broadcasts to [variants, 1], or to [variants, draws] when drawing.
+        """
+        if self.kind == "likely":
+            return likely
+        if self.kind == "at_most":
+            return high if dear == "high" else low
+        return triangular(uniforms(name, self.draws, self.seed)[None, :], low, likely, high)
+
+
+LIKELY = Point("likely")
+AT_MOST = Point("at_most")
+
+
+def uniforms(name: str, draws: int, seed: int) -> Array:
+    """Spread *draws* numbers evenly over 0..1: an additive recurrence with the root of a prime.
+
+    No generator and no state: the same name and seed give the same numbers on every machine.
+
+    Source: additive (Kronecker) low-discrepancy sequences, https://en.wikipedia.org/wiki/Low-discrepancy_sequence
+    """
+    step = np.sqrt(PRIMES[DIMENSIONS.index(name)])
+    return (0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0
+
+
+def triangular(share: Array, low: Number, likely: Number, high: Number) -> Array:
+    """Return the quantile *share* of a triangular distribution; where low is high, that value.
+
+    >>> float(triangular(np.array(0.5), 0.0, 1.0, 2.0))
+    1.0
+    """
+    width = np.maximum(np.asarray(high) - low, 1e-300)
+    turn = (np.asarray(likely) - low) / width
+    left = low + np.sqrt(np.maximum(share * width * (likely - np.asarray(low)), 0.0))
+    right = high - np.sqrt(np.maximum((1 - share) * width * (high - np.asarray(likely)), 0.0))
+    return np.where(share < turn, left, right)

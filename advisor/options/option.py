@@ -1,0 +1,126 @@
+"""What an option is, what ruling one out says, and how its prices are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from advisor.catalog import Book, Gpu, ModelCard, Offer
+from advisor.errors import PricingError
+from advisor.prices import Price
+from advisor.quality import Tier
+from advisor.scenario import Approach, Scenario
+from advisor.units import Record
+
+Launch = Literal["provider", "local", "export", "by_hand"]
+Objective = Literal["sft", "dpo", "kto", "grpo", "classification"]
+
+WITHOUT_TRAINING = frozenset({"prompt", "few_shot", "long_context", "rag"})
+SIMPLICITY = (
+    "prompt", "few_shot", "long_context", "rag", "encoder", "ft_api", "managed_lora",
+    "distill", "qlora", "lora", "full_ft", "dpo", "combo", "not_yet",
+)  # fmt: skip
+"""Simpler first: the order in which ties are broken."""
+
+
+class RuledOut(Record):
+    """An option that may not be taken, and by which rule."""
+
+    id: str
+    """approach:provider:model[:gpu]."""
+    rule: str
+    """Code of the rule."""
+    says: str
+    """The rule in words, with the numbers it read."""
+    source: str
+    """Who says so."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to do the work, with the prices that hold on the day asked for."""
+
+    id: str
+    approach: Approach
+    provider: str
+    model: str
+    launch: Launch
+    launch_says: str
+    tier: Tier
+    prices: Mapping[str, Price]
+    """Kind of price -> the price: the bill reads nothing else."""
+    objective: Objective | None = None
+    card: ModelCard | None = None
+    offer: Offer | None = None
+    base: ModelCard | None = None
+    gpu: Gpu | None = None
+    gpu_usd_is_own: bool = False
+    ends_on: date | None = None
+    """Last day of the model; the horizon ends no later."""
+    is_current: bool = False
+
+    @property
+    def trains(self) -> bool:
+        """Whether something is tuned."""
+        return self.approach not in WITHOUT_TRAINING and self.approach != "not_yet"
+
+    @property
+    def per_token(self) -> bool:
+        """Whether serving is billed by the token."""
+        return "input" in self.prices
+
+
+CHAT = (
+    "input", "cached_input", "cache_write", "output", "batch_input", "batch_cached_input",
+    "batch_output", "long_input", "long_cached_input", "long_cache_write", "long_output",
+)  # fmt: skip
+TUNED = {
+    "tuned_input": "input", "tuned_cached_input": "cached_input", "tuned_output": "output",
+    "tuned_batch_input": "batch_input", "tuned_batch_cached_input": "batch_cached_input",
+    "tuned_batch_output": "batch_output",
+}  # fmt: skip
+
+
+def chat_prices(book: Book, card_id: str, day: date) -> dict[str, Price]:
+    """Look up what a chat model costs on *day*, by kind.
+
+    Raises:
+        PricingError: input or output has no price on that day.
+    """
+    found = {kind: book.prices.on(f"{card_id}/{kind}", day) for kind in ("input", "output")}
+    for kind in CHAT:
+        item = f"{card_id}/{kind}"
+        if kind not in found and book.prices.has(item):
+            try:
+                found[kind] = book.prices.on(item, day)
+            except PricingError:
+                continue  # an extra that is not sold on that day is not an obstacle
+    return found
+
+
+def provider_refusal(scenario: Scenario, provider: str, book: Book) -> RuledOut | None:
+    """Say why a provider may not be used in this scenario, if so; the id is left to the caller."""
+    limits = scenario.limits
+    if scenario.needs.privacy_self_host or not limits.data_may_leave:
+        says = "Data must not leave your machines, and this option sends it to a provider."
+        return RuledOut(id="", rule="data-stays", says=says, source="your scenario")
+    if limits.providers and provider not in limits.providers:
+        says = f"Only {', '.join(limits.providers)} may be used, and this is {provider}."
+        return RuledOut(id="", rule="provider-not-allowed", says=says, source="your scenario")
+    return None
+
+
+def rule_out(option_id: str, rule: str, says: str, source: str) -> RuledOut:
+    """Make the line that says why an option is out."""
+    return RuledOut(id=option_id, rule=rule, says=says, source=source)
+
+
+def short(model: str) -> str:
+    """Return a model's name without its provider.
+
+    >>> short("together/Qwen/Qwen3.5-9B")
+    'Qwen/Qwen3.5-9B'
+    """
+    return model.split("/", 1)[1] if "/" in model else model

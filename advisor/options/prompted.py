@@ -1,0 +1,132 @@
+"""Ways without training: zero-shot, few-shot, full context, retrieval, and what is done today."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from advisor.catalog import Book, ModelCard
+from advisor.errors import PricingError
+from advisor.facts import Resolved
+from advisor.options.option import (
+    Option,
+    RuledOut,
+    chat_prices,
+    provider_refusal,
+    rule_out,
+    short,
+)
+from advisor.prices import Price
+from advisor.quality import needs_knowledge
+from advisor.scenario import Approach
+
+EMBEDDING = "openai/text-embedding-3-small/embedding"
+VECTOR_STORE = "pinecone/standard/vector_minimum_month"
+PER_TIER = 2
+"""Cheapest models of each tier that are also costed with examples, documents or retrieval."""
+
+
+def prompted_options(resolved: Resolved, book: Book, out: list[RuledOut]) -> list[Option]:
+    """List the ways that use a chat model as it is, over every model on sale."""
+    zero_shot = [
+        option
+        for card in book.models.values()
+        if card.provider != "open" and (option := _zero_shot(resolved, book, card, out))
+    ]
+    some = shortlist(zero_shot, _named(resolved))
+    made = zero_shot + [_like(option, "few_shot", {}) for option in some]
+    has_documents = float(resolved.facts.corpus_tokens[0, 0]) > 0
+    if not has_documents and not needs_knowledge(resolved.scenario, resolved.task):
+        says = "There are no documents to look up: knowledge.corpus_tokens is 0."
+        out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
+        out.append(rule_out("long_context:*:*", "no-documents", says, "your scenario"))
+        return made
+    extra = retrieval_prices(book, resolved.scenario.asked_on)
+    made += [_like(option, "rag", extra) for option in some]
+    return made + [_like(option, "long_context", {}) for option in some]
+
+
+def retrieval_prices(book: Book, day: date) -> dict[str, Price]:
+    """Look up what embedding and keeping vectors costs."""
+    return {
+        "embedding": book.prices.on(EMBEDDING, day),
+        "vector_minimum_month": book.prices.on(VECTOR_STORE, day),
+    }
+
+
+def current_option(resolved: Resolved, book: Book) -> Option | None:
+    """Make an option of what is done and paid today, if the scenario says it.
+
+    Raises:
+        UnknownPrice: the model named in the scenario is not in the price book.
+    """
+    current = resolved.scenario.current
+    if current is None:
+        return None
+    card = book.model(current.model) if current.model else None
+    prices = chat_prices(book, card.id, resolved.scenario.asked_on) if card else {}
+    provider, model = (card.provider, short(card.id)) if card else ("today", "as it is")
+    return Option(
+        id="current", approach=current.approach, provider=provider, model=model,
+        launch="by_hand", launch_says="Nothing to do: this is what runs today.",
+        tier=card.tier if card else "large", prices=prices, card=card,
+        ends_on=card.shutdown_on if card else None, is_current=True,
+    )  # fmt: skip
+
+
+def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
+    """Keep the cheapest few of each tier by list price, and those the scenario names."""
+    chosen: dict[str, Option] = {}
+    for tier in ("small", "mid", "large"):
+        of_tier = sorted((o for o in options if o.tier == tier), key=_blended)
+        chosen |= {option.id: option for option in of_tier[:PER_TIER]}
+    chosen |= {o.id: o for o in options if o.card and o.card.id in named}
+    return list(chosen.values())
+
+
+def _blended(option: Option) -> tuple[float, str]:
+    """Three tokens read for each one written, the usual mix."""
+    prices = option.prices
+    return (3 * float(prices["input"].value) + float(prices["output"].value), option.id)
+
+
+def _named(resolved: Resolved) -> frozenset[str]:
+    scenario = resolved.scenario
+    names = {measured.model for measured in scenario.quality.measured}
+    if scenario.current:
+        names.add(scenario.current.model)
+    return frozenset(name for name in names if name)
+
+
+def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
+    return Option(
+        id=f"{approach}:{option.provider}:{option.model}", approach=approach,
+        provider=option.provider, model=option.model, launch=option.launch,
+        launch_says=option.launch_says, tier=option.tier, prices={**option.prices, **extra},
+        card=option.card, ends_on=option.ends_on,
+    )  # fmt: skip
+
+
+def _zero_shot(
+    resolved: Resolved, book: Book, card: ModelCard, out: list[RuledOut]
+) -> Option | None:
+    name = short(card.id)
+    option_id = f"prompt:{card.provider}:{name}"
+    day = resolved.scenario.asked_on
+    refusal = provider_refusal(resolved.scenario, card.provider, book)
+    if refusal:
+        out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
+        return None
+    if card.shutdown_on and card.shutdown_on <= day:
+        says = f"{name} was shut down on {card.shutdown_on}."
+        out.append(rule_out(option_id, "shut-down", says, "price book, models"))
+        return None
+    try:
+        prices = chat_prices(book, card.id, day)
+    except PricingError as error:
+        out.append(rule_out(option_id, error.code, str(error), "price book, prices"))
+        return None
+    return Option(
+        id=option_id, approach="prompt", provider=card.provider, model=name, launch="by_hand",
+        launch_says="Write the prompt and call the provider's API; nothing is trained.",
+        tier=card.tier, prices=prices, card=card, ends_on=card.shutdown_on,
+    )  # fmt: skip
