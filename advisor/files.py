@@ -28,7 +28,7 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def load_evidence(path: Path | None = None) -> Evidence:
     """Read what the decision takes from published work."""
     text = (path or HERE / "evidence.yaml").read_text(encoding="utf-8")
-    return Evidence.model_validate(yaml.load(text, Loader))  # noqa: S506 - a safe loader in C
+    return Evidence.model_validate(yaml.load(text, Loader))
 
 
 def examples_folder() -> Path:
@@ -58,7 +58,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not text.strip():
         raise ScenarioError(str(path), "the file is empty.", "Start with 'name:' and 'traffic:'.")
     try:
-        mapping = yaml.load(text, _Strict)  # noqa: S506 - derived from the safe loader
+        mapping = yaml.load(text, _Strict)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -114,7 +114,7 @@ def _value(flag: str, raw: str) -> Any:
     except ValueError:
         pass  # a word, a list or a mapping: YAML reads those
     try:
-        return yaml.load(raw, Loader)  # noqa: S506 - a safe loader in C
+        return yaml.load(raw, Loader)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {flag}", f"found '{raw}', which is no value.",
                          "Quote it, or give a number or a word.") from error  # fmt: skip

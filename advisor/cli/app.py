@@ -1,0 +1,148 @@
+"""Every command of `advisor`, with its flags; what a command does is imported when it runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="advisor",
+    help="Prompt, retrieve, fine-tune or LoRA: what each costs on your data, and which to do.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+prices_app = typer.Typer(help="The price book: what things cost, since when, and who says so.",
+                         no_args_is_help=True)  # fmt: skip
+app.add_typer(prices_app, name="prices")
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
+FormatFlag = Annotated[Format, typer.Option("--format", help="How to write it.")]
+SetFlag = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set one path of the scenario; repeatable."),
+]
+DatasetFlag = Annotated[Path | None, typer.Option("--dataset", help="File of examples.")]
+PricesFlag = Annotated[
+    Path | None, typer.Option("--prices", help="Your own prices, laid over the book.")
+]
+ScenarioArgument = Annotated[
+    Path | None, typer.Argument(help="Scenario as YAML or JSON.", show_default=False)
+]
+
+
+@app.command()
+def profile(
+    file: Annotated[Path, typer.Argument(help="File of examples.")],
+    encoding: Annotated[str, typer.Option(help="Encoding to count with.")] = "o200k_base",
+    limit: Annotated[int, typer.Option(help="Truncate examples above this many tokens.")] = 65536,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Say what a dataset holds: examples, tokens, lengths, labels, and rows that will not train."""
+    from advisor.cli.profiling import show_profile
+
+    show_profile(file, encoding, limit, format_.value)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="File of examples.")],
+    out: Annotated[Path, typer.Option(help="Canonical rows go here.")],
+    rejects: Annotated[Path, typer.Option(help="Rejected rows go here.")],
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Write the canonical chat rows that are trained on, and the rows that cannot be used."""
+    from advisor.cli.profiling import convert_file
+
+    convert_file(file, out, rejects, format_.value)
+
+
+@app.command()
+def recommend(
+    scenario: ScenarioArgument = None,
+    dataset: DatasetFlag = None,
+    set_: SetFlag = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Say which way to take, what it costs, why, and what would flip it."""
+    from advisor.cli.answering import ask_here, show_answer
+
+    show_answer(ask_here(scenario, dataset, set_ or [], prices), format_.value)
+
+
+@app.command()
+def estimate(
+    scenario: ScenarioArgument = None,
+    dataset: DatasetFlag = None,
+    set_: SetFlag = None,
+    prices: PricesFlag = None,
+    option: Annotated[str | None, typer.Option(help="Only options whose id holds this.")] = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Write the bill of every option, line by line, with price, day and source."""
+    from advisor.cli.answering import ask_here, show_bills
+
+    show_bills(ask_here(scenario, dataset, set_ or [], prices), option, format_.value)
+
+
+@app.command()
+def again(
+    answer: Annotated[Path, typer.Argument(help="An answer saved with --format json.")],
+    on: Annotated[str | None, typer.Option(help="Day to ask for; today by default.")] = None,
+    dataset: DatasetFlag = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Ask an old question again: did the verdict change, and through which price, date or rule."""
+    from advisor.cli.again import show_again
+
+    show_again(answer, on, dataset, prices, format_.value)
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(help="Which bundled example.")] = "email-triage",
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Answer a bundled example."""
+    from advisor.cli.answering import show_answer
+    from advisor.files import example_question
+
+    show_answer(example_question(name), format_.value)
+
+
+@prices_app.command("show")
+def prices_show(
+    item: Annotated[str | None, typer.Argument(help="Only items whose name holds this.")] = None,
+    on: Annotated[str | None, typer.Option(help="Day; today by default.")] = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """List prices as they hold on a day, each with its source."""
+    from advisor.cli.pricing import show_prices
+
+    show_prices(item, on, prices, format_.value)
+
+
+@prices_app.command("age")
+def prices_age(
+    on: Annotated[str | None, typer.Option(help="Day; today by default.")] = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Say how old the prices are: which were not read for 30 days or more."""
+    from advisor.cli.pricing import show_age
+
+    show_age(on, prices, format_.value)

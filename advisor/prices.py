@@ -1,0 +1,175 @@
+"""Prices that change over time: what an item cost on a given day, and who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Self, get_args
+
+from pydantic import Field, model_validator
+
+from advisor.errors import PriceNotYetKnown, PriceWithdrawn, UnknownPrice, Unpriced
+from advisor.kinds import KINDS, Unit
+from advisor.units import Record
+
+STALE_AFTER_DAYS = 30
+CHANGE_SOON_DAYS = 90
+Units = get_args(Unit)
+
+
+class Caveat(Record):
+    """A doubt that travels with a figure."""
+
+    code: str
+    """Stable name."""
+    says: str
+    """In words."""
+
+
+class PriceStep(Record):
+    """One change of a price, with the page it was read from."""
+
+    since: date
+    """First day on which it holds. It holds until the next step."""
+    value: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None
+    """Price in the unit of the series; null from the day it is no longer sold."""
+    source: Annotated[str, Field(min_length=4)]
+    """The page where it was read, or who quoted it."""
+    read_on: date
+    """Day on which somebody last saw the value there."""
+    confidence: str = "high"
+    """high, medium or low: how far the source is trusted."""
+    note: str | None = None
+    """What a reader has to know and the number cannot say."""
+
+
+class Price(Record):
+    """A price as it was on one day: the step that held, and how old our knowledge of it was."""
+
+    item: str
+    """provider/model/kind."""
+    unit: str
+    """What one price covers."""
+    value: Decimal
+    """The price [USD per unit]."""
+    since: date
+    """First day on which it held."""
+    source: str
+    """Where it was read."""
+    read_on: date
+    """Day it was last read there."""
+    confidence: str
+    """high, medium or low."""
+    note: str | None
+    """What the number cannot say."""
+    own: bool = False
+    """Whether it is the buyer's own."""
+    next_change: date | None
+    """Day of the next step that is known."""
+
+
+class PriceSeries(Record):
+    """The history of one price. Its unit never changes: another unit is another item."""
+
+    item: str
+    """provider/model/kind."""
+    unit: Unit
+    """What one price covers."""
+    steps: tuple[PriceStep, ...] = ()
+    """Changes, oldest first."""
+    unpriced: str | None = None
+    """Why nobody knows the price, where nobody published one."""
+    own: bool = False
+    """Whether it is the buyer's own."""
+
+    @model_validator(mode="after")
+    def _reads_as_a_history(self) -> Self:
+        kind = self.item.rsplit("/", 1)[-1]
+        if self.item.count("/") < 2:
+            raise ValueError(f"the name '{self.item}' is not provider/model/kind")
+        if kind not in KINDS:
+            raise ValueError(f"the kind '{kind}' is unknown; known: {', '.join(sorted(KINDS))}")
+        if KINDS[kind] != self.unit:
+            raise ValueError(f"a price of kind {kind} has the unit '{KINDS[kind]}', not "
+                             f"'{self.unit}'")  # fmt: skip
+        if self.unpriced is not None:
+            if self.steps:
+                raise ValueError("an item is either unpriced or has steps, not both")
+            return self
+        days = [step.since for step in self.steps]
+        if not days:
+            raise ValueError("a series needs at least one step, or 'unpriced: why'")
+        if days != sorted(set(days)):
+            raise ValueError("steps must go forward in time, each on its own day")
+        if self.steps[0].value is None:
+            raise ValueError("a history cannot begin with a withdrawal")
+        return self
+
+    def on(self, day: date) -> Price:
+        """Return the price that held on *day*.
+
+        Args:
+            day: Day the price is wanted for. A step holds from its `since`, inclusive.
+
+        Raises:
+            Unpriced: nobody published one.
+            PriceNotYetKnown: *day* is before the first step. We never reach back.
+            PriceWithdrawn: the item was not sold on *day*.
+        """
+        if self.unpriced is not None:
+            raise Unpriced(self.item, self.unpriced)
+        begun = [step for step in self.steps if step.since <= day]
+        if not begun:
+            raise PriceNotYetKnown(self.item, day, first=self.steps[0].since)
+        step = begun[-1]
+        if step.value is None:
+            raise PriceWithdrawn(self.item, day, since=step.since)
+        later = [step.since for step in self.steps if step.since > day]
+        return Price(
+            item=self.item, unit=self.unit, value=step.value, since=step.since,
+            source=step.source, read_on=step.read_on, confidence=step.confidence, note=step.note,
+            own=self.own, next_change=later[0] if later else None,
+        )  # fmt: skip
+
+
+class PriceBook:
+    """Every series we know, each item once, found by its name."""
+
+    def __init__(self, series: Mapping[str, PriceSeries]) -> None:
+        self.series = series
+        self._found: dict[tuple[str, date], Price] = {}
+
+    def has(self, item: str) -> bool:
+        """Whether there is such an item, priced or not."""
+        return item in self.series
+
+    def on(self, item: str, day: date) -> Price:
+        """Return the price of *item* on *day*.
+
+        Raises:
+            UnknownPrice: no such item; see `PriceSeries.on` for the rest.
+        """
+        if item not in self.series:
+            raise UnknownPrice("price", item, self.series)
+        key = (item, day)
+        if key not in self._found:
+            self._found[key] = self.series[item].on(day)
+        return self._found[key]
+
+    def caveats(self, price: Price, day: date) -> tuple[Caveat, ...]:
+        """List the doubts about a price used on *day*: stale, about to change, or uncertain."""
+        found = []
+        age = (day - price.read_on).days
+        if age >= STALE_AFTER_DAYS and not price.own:
+            says = f"{price.item} was last read {age} days before, on {price.read_on}."
+            found.append(Caveat(code="price-stale", says=says))
+        if price.next_change and (price.next_change - day).days <= CHANGE_SOON_DAYS:
+            says = f"{price.item} changes on {price.next_change}."
+            found.append(Caveat(code="price-changes", says=says))
+        if price.confidence == "low":
+            says = f"{price.item} rests on a weak source: {price.source}."
+            found.append(Caveat(code="price-uncertain", says=says))
+        if price.own:
+            found.append(Caveat(code="own-price", says=f"{price.item} is your own price."))
+        return tuple(found)
