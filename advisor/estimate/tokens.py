@@ -1,0 +1,57 @@
+"""Rows, passes and turns -> tokens trained on, padded, and carried along in a conversation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from advisor.units import Number
+
+
+def trained_tokens(tokens_per_epoch: Number, epochs: Number) -> Number:
+    """Count the tokens a hosted job is billed for.
+
+    trained tokens = tokens per epoch x epochs
+
+    Leaves out: validation tokens, which some providers bill beside these.
+
+    Source: https://developers.openai.com/api/docs/pricing
+
+    >>> float(trained_tokens(600 * 2_450, 3))
+    4410000.0
+    """
+    return np.asarray(tokens_per_epoch, np.float64) * epochs
+
+
+def padded_tokens(rows: Number, row_limit_tokens: Number, epochs: Number) -> Number:
+    """Count the tokens billed where rows are padded to a limit instead of packed.
+
+    padded tokens = rows x limit x epochs
+
+    Source: https://docs.together.ai/docs/fine-tuning/pricing
+
+    >>> float(padded_tokens(50_000, 4_096, 3))
+    614400000.0
+    """
+    return np.asarray(rows, np.float64) * row_limit_tokens * epochs
+
+
+def evaluated_tokens(evaluations: Number, rows: Number, tokens_per_row: Number) -> Number:
+    """Count the validation tokens of a job that bills them; they are never padded.
+
+    >>> float(evaluated_tokens(5, 2_500, 900))
+    11250000.0
+    """
+    return np.asarray(evaluations, np.float64) * rows * tokens_per_row
+
+
+def history_tokens(turns: Number, user_tokens: Number, completion_tokens: Number) -> Number:
+    """Count the earlier turns that a call of a conversation carries, on average.
+
+    history = (turns - 1) / 2 x (user + completion) [tokens per call]
+
+    Leaves out: caching of the history, which makes it cheaper.
+
+    >>> float(history_tokens(5, 100, 200))
+    600.0
+    """
+    return (np.asarray(turns) - 1.0) / 2.0 * (np.asarray(user_tokens) + completion_tokens)
