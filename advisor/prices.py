@@ -84,15 +84,19 @@ class PriceSeries(Record):
     """Whether it is the buyer's own."""
 
     @model_validator(mode="after")
-    def _reads_as_a_history(self) -> Self:
+    def _is_named_by_kind(self) -> Self:
         kind = self.item.rsplit("/", 1)[-1]
         if self.item.count("/") < 2:
             raise ValueError(f"the name '{self.item}' is not provider/model/kind")
         if kind not in KINDS:
             raise ValueError(f"the kind '{kind}' is unknown; known: {', '.join(sorted(KINDS))}")
         if KINDS[kind] != self.unit:
-            raise ValueError(f"a price of kind {kind} has the unit '{KINDS[kind]}', not "
-                             f"'{self.unit}'")  # fmt: skip
+            wanted = KINDS[kind]
+            raise ValueError(f"a price of kind {kind} has the unit '{wanted}', not '{self.unit}'")
+        return self
+
+    @model_validator(mode="after")
+    def _reads_as_a_history(self) -> Self:
         if self.unpriced is not None:
             if self.steps:
                 raise ValueError("an item is either unpriced or has steps, not both")

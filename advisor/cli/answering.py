@@ -77,9 +77,8 @@ def _text(found: Answer) -> None:
     recommended = next((o for o in found.options if o.id == found.decision.recommended), None)
     caveats = [*found.caveats, *(recommended.caveats if recommended else ())]
     _section(out, "Mind", [caveat.says for caveat in caveats])
-    ruled = ruled_out_lines(found)
-    out.print(f"\n{len(found.options)} options costed, {len(found.ruled_out)} ruled out by "
-              f"{len(ruled)} rules; 'advisor estimate' writes every bill.", markup=False)  # fmt: skip
+    counted = f"{len(found.options)} options costed, {len(found.ruled_out)} ruled out"
+    out.print(f"\n{counted}; 'advisor estimate' writes every bill.", markup=False)
     out.print(footer(found), markup=False, style="dim")
 
 

