@@ -133,15 +133,20 @@ class ProfileBuilder:
     def _counted(self, batch: Sequence[Example]) -> list[int]:
         """Count every message; system texts, which repeat, are counted once."""
         texts, slots, counts = [], [], []
+        names: list[tuple[int, str]] = []
         for example in batch:
             for turn in example.turns:
+                if turn.name:
+                    names.append((len(counts), turn.name))
                 known = self._known.get(turn.content) if turn.role in _REPEATING else None
                 if known is None:
                     slots.append(len(counts))
                     texts.append(_said(turn))
                 counts.append(known or 0)
+        for slot, name in names:
+            counts[slot] += self._counter.count_batch([name])[0] + TOKENS_PER_NAME
         for slot, text, count in zip(slots, texts, self._counter.count_batch(texts), strict=True):
-            counts[slot] = count
+            counts[slot] += count
             if len(text) < 100_000 and len(self._known) < 1024:
                 self._known.setdefault(text, count)
         return counts
@@ -151,7 +156,7 @@ class ProfileBuilder:
         self._digest.update(row)
         self._digest.update(b"\n")
         self._hashes.append(int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "big"))
-        overhead = sum(map(_overhead, example.turns))
+        overhead = (TOKENS_PER_MESSAGE + 1) * len(example.turns)
         total = sum(counts) + overhead + REPLY_TOKENS
         last = example.turns[-1]
         completion = counts[-1] if last.role == "assistant" else 0
@@ -246,12 +251,6 @@ _REPEATING = frozenset({"system", "developer"})
 
 def _said(turn: Turn) -> str:
     return turn.content if turn.tool_calls is None else turn.content + turn.tool_calls
-
-
-def _overhead(turn: Turn) -> int:
-    """Three a message, one for the role, one more where there is a name beside its own length."""
-    name = TOKENS_PER_NAME + max(1, len(turn.name) // 4) if turn.name else 0
-    return TOKENS_PER_MESSAGE + 1 + name
 
 
 def _trains(turn: Turn) -> bool:

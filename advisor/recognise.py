@@ -16,10 +16,13 @@ ANSWERS = ("answer", "response", "output", "completion")
 TEXTS = ("text", "sentence", "message", "email", "review", "content")
 LABELS = ("label", "category", "intent", "class", "labels", "target")
 MESSAGE_KEYS = frozenset(
-    ["role", "content", "name", "tool_calls", "tool_call_id", "weight", "function_call", "refusal", "audio", "id", "reasoning_content"]
+    {"role", "content", "name", "tool_calls", "tool_call_id", "weight", "function_call"}
+    | {"refusal", "audio", "id", "reasoning_content"}
 )
 ROW_KEYS = frozenset(
-    ["messages", "tools", "functions", "conversations", "prompt", "completion", "chosen", "rejected", "label", "instruction", "input", "output", "preferred_output", "non_preferred_output", "text", "question", "answer", "category"]
+    {"messages", "tools", "functions", "conversations", "prompt", "completion", "chosen"}
+    | {"rejected", "label", "instruction", "input", "output", "preferred_output", "text"}
+    | {"non_preferred_output", "question", "answer", "category"}
 )
 SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
             "system": "system", "tool": "tool", "function_call": "assistant",

@@ -1,0 +1,88 @@
+"""A saved answer -> the same question asked anew, and what changed: price, date, rule, verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from advisor.answer import Answer, answer
+from advisor.book_file import load_book
+from advisor.cli.console import console, day_of, write_bytes
+from advisor.errors import UsageError
+from advisor.files import ask
+
+
+def show_again(
+    saved: Path, on: str | None, dataset: Path | None, prices: Path | None, format_: str
+) -> None:
+    """Ask a saved question on another day and write what changed.
+
+    Raises:
+        UsageError: the file is no saved answer.
+    """
+    old = _load(saved)
+    mapping: dict[str, Any] = old.question.model_dump(mode="json", exclude_unset=True)
+    mapping["asked_on"] = day_of(on).isoformat()
+    if old.dataset_sha256 and dataset is None and not (old.question.dataset.path):
+        raise UsageError(str(saved), "the answer rests on a dataset.", "Give --dataset FILE.")
+    new = answer(ask(mapping, str(saved), dataset=dataset, book=load_book(overlay=prices)))
+    changes = differences(old, new)
+    if format_ == "json":
+        write_bytes(orjson.dumps({
+            "verdict_changed": old.decision.recommended != new.decision.recommended,
+            "before": old.decision.recommended, "after": new.decision.recommended,
+            "changes": changes,
+        }, option=orjson.OPT_SORT_KEYS))  # fmt: skip
+        return
+    out = console()
+    same = old.decision.recommended == new.decision.recommended
+    word = "The verdict holds" if same else "The verdict changed"
+    out.print(f"[bold]{word}:[/bold] {new.decision.verdict}", soft_wrap=True)
+    if not same:
+        out.print(f"Before, on {old.question.asked_on}: {old.decision.verdict}", markup=False,
+                  soft_wrap=True)  # fmt: skip
+    for change in changes or ["Nothing else changed."]:
+        out.print(f"  - {change}", markup=False, soft_wrap=True)
+
+
+def _load(path: Path) -> Answer:
+    if not path.is_file():
+        raise UsageError(str(path), "there is no such file.", "Save one with --format json.")
+    try:
+        return Answer.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(str(path), "this is no saved answer.",
+                         "Save one with --format json.") from error  # fmt: skip
+
+
+def differences(old: Answer, new: Answer) -> list[str]:
+    """Say what changed between two answers to one question: day, engine, prices, rules, data."""
+    found = []
+    if old.question.asked_on != new.question.asked_on:
+        found.append(f"date: {old.question.asked_on} -> {new.question.asked_on}")
+    if old.engine_version != new.engine_version:
+        found.append(f"engine: {old.engine_version} -> {new.engine_version}")
+    if old.dataset_sha256 != new.dataset_sha256:
+        found.append("dataset: its rows are others")
+    before, after = _prices(old), _prices(new)
+    for item in sorted(before.keys() & after.keys()):
+        if before[item] != after[item]:
+            found.append(f"price: {item} {before[item]} -> {after[item]} USD")
+    ours = {(one.id, one.rule) for one in old.ruled_out}
+    theirs = {(one.id, one.rule): one.says for one in new.ruled_out}
+    found += [f"rule: {key[0]} is ruled out now: {theirs[key]}"
+              for key in sorted(theirs.keys() - ours)]  # fmt: skip
+    found += [f"rule: {name} is no longer ruled out by {rule}"
+              for name, rule in sorted(ours - theirs.keys())]  # fmt: skip
+    return found
+
+
+def _prices(found: Answer) -> dict[str, str]:
+    return {
+        line.price_item: line.price
+        for option in found.options
+        for line in option.bill
+        if line.price_item
+    }
