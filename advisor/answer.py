@@ -20,6 +20,7 @@ from advisor.prices import Caveat
 from advisor.profile import Profile
 from advisor.quality import Evidence
 from advisor.ranking import Entry
+from advisor.reasons import first
 from advisor.scenario import Scenario, scenario_from
 from advisor.units import Record
 
@@ -149,7 +150,7 @@ def _sorted_out(worked: Worked) -> tuple[list[Entry], list[RuledOut]]:
     for score, entry in zip(scores, worked.likely.entries, strict=True):
         gate = next((g for g in GATES if not bool(g.passes(entry.case).flat[0])), None)
         if gate is None:
-            cost = float(entry.costs.per_month.flat[0])
+            cost = first(entry.costs.per_month)
             passing.append((float(score), cost, entry.option.id, entry))
         else:
             refused.append(_refusal(gate.rule, gate.says, gate.source, entry.case))

@@ -40,7 +40,8 @@ def convert(path: Path, out: Path, rejects: Path, progress: Progress | None = No
         if not target.parent.is_dir():
             raise UsageError(str(target), "its folder is not there.", f"Make {target.parent}.")
     parts = [target.with_name(target.name + ".part") for target in (out, rejects)]
-    digest, source, counts = hashlib.sha256(), [], [0, 0]
+    source: list[str] = []
+    digest, counts = hashlib.sha256(), [0, 0]
     with parts[0].open("wb") as rows, parts[1].open("wb") as bad:
         for row in read_rows(path, progress, source):
             if isinstance(row, Reject):

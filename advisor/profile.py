@@ -132,7 +132,9 @@ class ProfileBuilder:
 
     def _counted(self, batch: Sequence[Example]) -> list[int]:
         """Count every message; system texts, which repeat, are counted once."""
-        texts, slots, counts = [], [], []
+        texts: list[str] = []
+        slots: list[int] = []
+        counts: list[int] = []
         names: list[tuple[int, str]] = []
         for example in batch:
             for turn in example.turns:

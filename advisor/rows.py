@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import ijson
 import orjson
@@ -47,6 +47,10 @@ class _Hashing(io.RawIOBase):
         if self._progress:
             self._progress(self.done, self._size)
         return len(data)
+
+
+if TYPE_CHECKING:
+    Stream = io.BufferedReader[_Hashing]
 
 
 def profile_file(
@@ -131,7 +135,7 @@ def _check(path: Path) -> None:
         raise DatasetError(str(path), "the file is empty.", "Give at least one example.")
 
 
-def _text_rows(path: Path, stream: io.BufferedReader, head: bytes) -> Iterator[Row]:
+def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DatasetError(str(path), "the file is UTF-16.", "Save it as UTF-8.")
     if head[:2] == b"\x1f\x8b":
@@ -158,7 +162,7 @@ def _converted(numbered: tuple[int, object]) -> Row:
         return Reject(line=number, code=error.code, found=error.found, remedy=error.remedy)
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
+def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
     """Yield number and bytes of each line; None for one that is too long to hold."""
     number = 0
     while line := stream.readline(LONGEST_LINE_BYTES + 1):
@@ -177,7 +181,7 @@ def _too_long(number: int) -> Reject:
                   remedy="Split the example, or leave it out.")  # fmt: skip
 
 
-def _jsonl_rows(stream: io.BufferedReader) -> Iterator[Row]:
+def _jsonl_rows(stream: Stream) -> Iterator[Row]:
     for number, line in _lines(stream):
         if line is None:
             yield _too_long(number)
@@ -201,7 +205,7 @@ def _json_line(number: int, line: bytes) -> Row:
     return _converted((number, raw))
 
 
-def _array_rows(path: Path, stream: io.BufferedReader) -> Iterator[Row]:
+def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
     number = 0
     try:
         for raw in ijson.items(stream, "item", use_float=True):
@@ -214,7 +218,7 @@ def _array_rows(path: Path, stream: io.BufferedReader) -> Iterator[Row]:
                            "Mend the file there.") from error  # fmt: skip
 
 
-def _csv_rows(path: Path, stream: io.BufferedReader, head: bytes) -> Iterator[Row]:
+def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_LINE_BYTES)
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     delimiter = max("\t;,", key=first.count)

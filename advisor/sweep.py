@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.estimate.point import LIKELY, Point
 from advisor.facts import PATHS, Resolved
@@ -89,6 +90,6 @@ def _append(rows: dict[str, list[str]], likely: Ranking, drawn: Ranking, i: int)
     rows["per_month_high"].append(usd(max(high, middle)))
 
 
-def _row(values: object, i: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    array = np.asarray(values, np.float64)
-    return array[i if array.shape[0] > 1 else 0]
+def _row(values: object, i: int) -> NDArray[np.float64]:
+    array = np.atleast_2d(np.asarray(values, np.float64))
+    return np.asarray(array[i if array.shape[0] > 1 else 0])

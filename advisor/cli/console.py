@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
@@ -27,7 +27,7 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.buffer.write(data + b"\n")
 
 
-def plain_table(head: tuple[str, ...], rows: list[tuple[str, ...]], numbers: set[str]) -> Table:
+def plain_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: set[str]) -> Table:
     """Lay rows out without lines between them; numbers stand right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:

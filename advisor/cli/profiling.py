@@ -32,7 +32,7 @@ def show_profile(file: Path, encoding: str, limit: int, format_: str) -> None:
 
 def profile_rows(found: Profile) -> list[tuple[str, ...]]:
     """Write a profile as rows of name and value."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("examples", f"{found.examples:,}"),
         ("rejected rows", f"{found.rejected:,}"),
         ("formats", ", ".join(f"{name} {count:,}" for name, count in found.formats)),

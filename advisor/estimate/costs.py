@@ -44,12 +44,12 @@ class Costs:
     @property
     def total(self) -> Number:
         """USD over those months."""
-        return self.one_off + self.monthly * np.asarray(self.months)
+        return np.asarray(self.one_off + self.monthly * np.asarray(self.months))
 
     @property
     def per_month(self) -> Number:
         """USD a month of use, what is paid once spread over the months it lasts."""
-        return self.total / np.maximum(np.asarray(self.months), 1e-9)
+        return np.asarray(self.total / np.maximum(np.asarray(self.months), 1e-9))
 
 
 def costs(

@@ -40,7 +40,7 @@ def expected(
         return _quality(facts, (low, likely, high), point, "quality measured", basis,
                         "your scenario, quality.measured")  # fmt: skip
     if option.is_current:
-        target = facts.target
+        target: Number = facts.target
         return Quality(target, target, target, "assumed: what runs today will do", "assumption")
     parts = _tuned(option, resolved, facts, evidence, point)
     if parts is None:
@@ -49,8 +49,8 @@ def expected(
     bounds = [np.clip(np.asarray(part) * f, 0.0, 0.99)
               for part, f in zip(parts, factor, strict=True)]  # fmt: skip
     kind = evidence.of(resolved.task)
-    low, likely, high = (facts.examples * 0 + bound for bound in bounds)
-    return Quality(low, likely, high, kind.basis, kind.source)
+    ends = [facts.examples * 0 + bound for bound in bounds]
+    return Quality(ends[0], ends[1], ends[2], kind.basis, kind.source)
 
 
 def measured_for(option: Option, resolved: Resolved) -> Measured | None:

@@ -63,11 +63,10 @@ def hosting_lines(option: Option, facts: Facts, point: Point) -> list[Line]:
 def encoder_lines(option: Option, facts: Facts, point: Point) -> list[Line]:
     """List what a month of labelling costs: between the busy hours and a machine always up."""
     if option.base and option.base.architecture and option.gpu:
-        speed = encoder_requests_per_second(
+        _, speed, _ = encoder_requests_per_second(
             option.base.architecture.parameters, facts.user_tokens,
             option.gpu.fp16_tflops or option.gpu.bf16_tflops or 1.0,
         )  # fmt: skip
-        speed = speed[1]
     else:
         speed = 2000.0  # a sparse product of a few hundred words; own judgement
     load = facts.requests_per_month / (SECONDS_PER_MONTH * np.asarray(speed))

@@ -126,9 +126,8 @@ def inference_lines(option: Option, prompt: Prompt, facts: Facts, point: Point) 
 
 def _is_long(option: Option, prompt: Prompt) -> NDArray[np.bool_]:
     """Whether the whole request is billed at the rates for long prompts."""
-    limit = option.card.long_context_from_tokens if option.card else None
-    if limit is None or "long_input" not in option.prices:
-        limit = np.inf
+    known = option.card.long_context_from_tokens if option.card else None
+    limit = float(known) if known and "long_input" in option.prices else np.inf
     return np.asarray(prompt.prefix + np.asarray(prompt.varying)) > limit
 
 

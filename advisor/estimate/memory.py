@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.catalog import Architecture
 from advisor.units import GIB, Number
@@ -169,6 +170,6 @@ def peak_process_bytes(shape: Shape, method: Method, rank: Number, tokens: Numbe
     return allocated * RESERVED_PER_ALLOCATED + CONTEXT_BYTES
 
 
-def fits(process_bytes: Number, gpu_memory_bytes: Number) -> Number:
+def fits(process_bytes: Number, gpu_memory_bytes: float) -> NDArray[np.bool_]:
     """Whether a process fits a GPU."""
     return np.asarray(process_bytes) <= gpu_memory_bytes

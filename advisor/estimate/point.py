@@ -66,7 +66,7 @@ def uniforms(name: str, draws: int, seed: int) -> Array:
     Source: additive (Kronecker) low-discrepancy sequences, https://en.wikipedia.org/wiki/Low-discrepancy_sequence
     """
     step = np.sqrt(PRIMES[DIMENSIONS.index(name)])
-    return (0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0
+    return np.asarray((0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0)
 
 
 def triangular(share: Array, low: Number, likely: Number, high: Number) -> Array:
