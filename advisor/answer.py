@@ -85,7 +85,7 @@ def answer(question: Question) -> Answer:
 
     decision = decide(worked, question.evidence, rebuild, question.with_flips)
     allowed, refused = _sorted_out(worked)
-    figures = Figures(question.book, question.scenario.asked_on)
+    figures = Figures(question.book, question.scenario.asked_on, question.evidence)
     drawn = {entry.option.id: entry for entry in worked.drawn.entries}
     sha = hashlib.sha256(_bytes(_identity(question))).hexdigest()
     return Answer(

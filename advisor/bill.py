@@ -12,7 +12,8 @@ from advisor.estimate.line import UNIT_SIZE, Line
 from advisor.facts import Resolved
 from advisor.options.option import Launch, Objective
 from advisor.prices import Caveat
-from advisor.ranking import Entry
+from advisor.quality import Evidence
+from advisor.ranking import Entry, reaches
 from advisor.scenario import Approach
 from advisor.units import Money, Number, Record, usd
 
@@ -110,6 +111,7 @@ class Figures:
 
     book: Book
     day: date
+    evidence: Evidence
 
 
 def bill_of(entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved) -> OptionBill:
@@ -123,7 +125,7 @@ def bill_of(entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved) ->
     """
     option, quality = entry.option, entry.quality
     lines = tuple(_line(line) for line in entry.costs.lines if _first(line.amount) > 0)
-    reaches = _first(quality.likely) >= _first(resolved.facts.target) - 1e-9
+    will_do = bool(reaches(entry, resolved.facts, figures.evidence).flat[0])
     return OptionBill(
         id=option.id, approach=option.approach, objective=option.objective,
         provider=option.provider, model=option.model, gpu=option.gpu.name if option.gpu else None,
@@ -137,7 +139,7 @@ def bill_of(entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved) ->
         bill=lines,
         quality=ExpectedQuality(
             low=f"{_first(quality.low):.3f}", likely=f"{_first(quality.likely):.3f}",
-            high=f"{_first(quality.high):.3f}", reaches_target=reaches,
+            high=f"{_first(quality.high):.3f}", reaches_target=will_do,
             basis=quality.basis, source=quality.source,
         ),
         latency=None,

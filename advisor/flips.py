@@ -38,6 +38,10 @@ class Flip(Record):
     """The option that is then recommended."""
 
 
+NOTES = frozenset({"narrow_label_task", "cost_reduction"})
+"""Needs that only tell what is asked about: they move no number and rule nothing out."""
+COSTLY = frozenset({"knowledge.change"})
+"""Switches that change what an option costs; all others change only what is allowed or good."""
 Rebuild = Callable[[str, Any], tuple[Resolved, Menu]]
 """Makes the question anew with one path set; given by the caller, who knows the dataset."""
 
@@ -57,7 +61,7 @@ def flips(
         rebuild: Makes the question and its menu anew with one path set to a value.
     """
     verdict = _approach(menu, winner)
-    found = list(_switches(resolved, evidence, verdict, rebuild))
+    found = list(_switches(resolved, menu, evidence, verdict, rebuild))
     if not is_too_little(resolved):
         found += _numbers(resolved, menu, evidence, verdict)
     nearest = sorted(found, key=lambda pair: (pair[0], pair[1].path))
@@ -177,7 +181,7 @@ def _winners(
 def switch_values() -> dict[str, tuple[Any, ...]]:
     """Name every switch of a scenario with the values it can take."""
     found: dict[str, tuple[Any, ...]] = {
-        f"needs.{name}": (False, True) for name in Needs.model_fields
+        f"needs.{name}": (False, True) for name in Needs.model_fields if name not in NOTES
     }
     found["limits.data_may_leave"] = (True, False)
     found["knowledge.permissions_per_user"] = (False, True)
@@ -197,22 +201,25 @@ def switch_values() -> dict[str, tuple[Any, ...]]:
 
 
 def _switches(
-    resolved: Resolved, evidence: Evidence, verdict: str, rebuild: Rebuild
+    resolved: Resolved, menu: Menu, evidence: Evidence, verdict: str, rebuild: Rebuild
 ) -> Iterator[tuple[float, Flip]]:
+    base = rank(menu.options, resolved, resolved.facts, evidence, LIKELY)
+    known = {entry.option.id: entry.costs for entry in base.entries}
     for path, values in switch_values().items():
         section, name = path.split(".")
         now = getattr(getattr(resolved.scenario, section), name)
         for value in values:
             if value == now:
                 continue
-            other, menu = rebuild(path, value)
-            ranking = rank(menu.options, other, other.facts, evidence, LIKELY)
+            other, choices = rebuild(path, value)
+            costs = known if path not in COSTLY and other.task == resolved.task else None
+            ranking = rank(choices.options, other, other.facts, evidence, LIKELY, costs)
             index = int(ranking.winner[0, 0])
-            if _approach(menu, index) != verdict:
+            if _approach(choices, index) != verdict:
                 yield (
                     SWITCH_DISTANCE,
                     Flip(path=path, before=_word(now), after=_word(value),
-                         becomes=_name(menu, index)),
+                         becomes=_name(choices, index)),
                 )  # fmt: skip
                 break
 

@@ -148,6 +148,15 @@ class Hours(Record):
     """Whose judgement."""
 
 
+class Need(Record):
+    """What a need takes from each way of working."""
+
+    prompt: Range
+    """From prompting."""
+    tuned: Range
+    """From a tuned model."""
+
+
 class Evidence(Record):
     """Everything that the decision takes from published work."""
 
@@ -161,6 +170,10 @@ class Evidence(Record):
     """By how hard prompting was tried."""
     label_quality: Shift
     """By who made the answers."""
+    needs: dict[str, Need]
+    """By what the work needs."""
+    tolerance: Threshold
+    """How close to the target an expectation will do; a measurement has none."""
     base_size: Shift
     """By size of the tuned base."""
     full_context_tokens: Threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,19 +44,34 @@ class Ranking:
 
 
 def rank(
-    options: tuple[Option, ...], resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+    options: tuple[Option, ...],
+    resolved: Resolved,
+    facts: Facts,
+    evidence: Evidence,
+    point: Point,
+    known: Mapping[str, Costs] | None = None,
 ) -> Ranking:
     """Work every option out for every variant and pick the winner of each.
 
     An option is eligible if every gate lets it pass and its quality reaches the target. The
     cheapest eligible one wins, after training was charged with what it has to bring.
+
+    Args:
+        options: What may be done.
+        resolved: The question.
+        facts: Its numbers, for every variant.
+        evidence: What quality and margins are taken from.
+        point: Where in their ranges the uncertain inputs stand.
+        known: Costs by option that were worked out for these very numbers before.
     """
-    entries = tuple(_entry(option, resolved, facts, evidence, point) for option in options)
+    entries = tuple(
+        _entry(option, resolved, facts, evidence, point, (known or {}).get(option.id))
+        for option in options
+    )
     shape = np.broadcast_shapes(*(np.shape(e.costs.monthly) for e in entries),
                                 *(np.shape(e.quality.likely) for e in entries))  # fmt: skip
-    reach = facts.target - 1e-9
     eligible = np.stack([
-        np.broadcast_to(allowed(entry.case) & (np.asarray(entry.quality.likely) >= reach), shape)
+        np.broadcast_to(allowed(entry.case) & reaches(entry, facts, evidence), shape)
         for entry in entries
     ])  # fmt: skip
     cost = np.stack([
@@ -68,10 +84,22 @@ def rank(
     return Ranking(entries, score, eligible, _not_yet(winner, entries, resolved))
 
 
+def reaches(entry: Entry, facts: Facts, evidence: Evidence) -> NDArray[np.bool_]:
+    """Whether an option will do: a measurement exactly, an expectation within a tolerance."""
+    exact = entry.option.is_current or entry.quality.basis.startswith("measured")
+    slack = 1e-9 if exact else evidence.tolerance.value
+    return np.asarray(entry.quality.likely >= facts.target - slack)
+
+
 def _entry(
-    option: Option, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+    option: Option,
+    resolved: Resolved,
+    facts: Facts,
+    evidence: Evidence,
+    point: Point,
+    known: Costs | None,
 ) -> Entry:
-    cost = costs(option, resolved, facts, evidence, point)
+    cost = known or costs(option, resolved, facts, evidence, point)
     quality = expected(option, resolved, facts, evidence, point)
     return Entry(option, cost, quality, Case(option, resolved, facts, cost, evidence))
 

@@ -22,7 +22,9 @@ MILLION = 1_000_000.0
 class Record(BaseModel):
     """A value: never changed after it is made, never holding a field nobody declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True
+    )
 
 
 class Money(Record):

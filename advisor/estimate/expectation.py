@@ -10,6 +10,7 @@ from advisor.options.local import BASELINE
 from advisor.options.option import Option
 from advisor.quality import (
     Evidence,
+    Need,
     Quality,
     Range,
     Tuned,
@@ -87,6 +88,7 @@ def _prompted(
     ]
     if option.approach == "few_shot":
         ranges.append(("quality few_shot", kind.few_shot_gain))
+    ranges += [("quality need", need.prompt) for need in _needed(resolved, evidence)]
     return _summed(ranges, point)
 
 
@@ -112,11 +114,17 @@ def _tuned(
             ("quality labels", getattr(evidence.label_quality,
                                        resolved.scenario.dataset.label_quality)),
             ("quality base", getattr(evidence.base_size, option.tier)),
+            *(("quality need", need.tuned) for need in _needed(resolved, evidence)),
         ],
         point,
     )  # fmt: skip
     grown = _grown(growth, examples, name, point)
     return tuple(g + s for g, s in zip(grown, shifts, strict=True))  # type: ignore[return-value]
+
+
+def _needed(resolved: Resolved, evidence: Evidence) -> list[Need]:
+    needs = resolved.scenario.needs
+    return [need for name, need in evidence.needs.items() if getattr(needs, name)]
 
 
 def _grown(

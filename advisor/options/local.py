@@ -13,7 +13,7 @@ from advisor.options.option import Launch, Option, RuledOut, rule_out, short
 from advisor.prices import Price
 from advisor.scenario import Approach
 
-BASES = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B", "open/meta-llama/Llama-3.1-8B")
+BASES = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
 ENCODER = "open/FacebookAI/roberta-base"
 METHODS: tuple[Approach, ...] = ("lora", "qlora", "full_ft")
 BASELINE = "tfidf-logreg"
