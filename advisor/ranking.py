@@ -68,6 +68,9 @@ def rank(
         _entry(option, resolved, facts, evidence, point, (known or {}).get(option.id))
         for option in options
     )
+    if not entries:
+        nobody = np.zeros(facts.target.shape, np.intp)
+        return Ranking((), np.empty((0, *nobody.shape)), np.empty((0, *nobody.shape), bool), nobody)
     shape = np.broadcast_shapes(*(np.shape(e.costs.monthly) for e in entries),
                                 *(np.shape(e.quality.likely) for e in entries))  # fmt: skip
     eligible = np.stack([

@@ -64,7 +64,7 @@ def _machines(resolved: Resolved, book: Book) -> Iterator[Machine]:
             confidence="high", note=None, own=True, next_change=None,
         )  # fmt: skip
         yield Machine(gpu, "own", price, True)
-    if scenario.needs.privacy_self_host or not scenario.limits.data_may_leave:
+    if not scenario.limits.data_may_leave:
         return
     rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(resolved, book, gpu))]
     yield from (one for one in rented if not any(_beats(other, one) for other in rented))

@@ -20,7 +20,7 @@ Objective = Literal["sft", "dpo", "kto", "grpo", "classification"]
 WITHOUT_TRAINING = frozenset({"prompt", "few_shot", "long_context", "rag"})
 SIMPLICITY = (
     "prompt", "few_shot", "long_context", "rag", "encoder", "ft_api", "managed_lora",
-    "distill", "qlora", "lora", "full_ft", "dpo", "combo", "not_yet",
+    "distill", "lora", "qlora", "full_ft", "dpo", "combo", "not_yet",
 )  # fmt: skip
 """Simpler first: the order in which ties are broken."""
 

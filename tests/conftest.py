@@ -1,0 +1,64 @@
+"""What every test runs under: no network but loopback, no keys, a home folder of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+GUARD = Path(__file__).parent / "guard"
+sys.path.insert(0, str(GUARD))
+import sitecustomize  # noqa: E402 - the guard comes before anything that could reach out
+
+sitecustomize.guard()
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    part for part in (str(GUARD), os.environ.get("PYTHONPATH", "")) if part
+)
+for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    os.environ[name] = "http://127.0.0.1:9"
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["NO_COLOR"] = "1"
+os.environ["COLUMNS"] = "100"
+for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+    del os.environ[name]
+os.environ["TUNE_OR_NOT_HOME"] = tempfile.mkdtemp(prefix="tune-or-not-")
+
+from advisor.book_file import load_book  # noqa: E402
+from advisor.catalog import Book  # noqa: E402
+from advisor.files import load_evidence  # noqa: E402
+from advisor.quality import Evidence  # noqa: E402
+
+TODAY = date(2026, 11, 20)
+
+
+@pytest.fixture(scope="session")
+def book() -> Book:
+    return load_book()
+
+
+@pytest.fixture(scope="session")
+def evidence() -> Evidence:
+    return load_evidence()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where everything is required, a skipped test is a failed run, but for those of a GPU."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    skipped = [r for r in reporter.stats.get("skipped", []) if "gpu" not in r.keywords]
+    if skipped:
+        sys.stderr.write(f"\n{len(skipped)} skipped\n")
+    if skipped and os.environ.get("REQUIRE_ALL") == "1" and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,73 @@
+"""Starts API and page on loopback, and stops both on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from trainer.database import open_database
+
+HOST = "127.0.0.1"
+PAGE = Path(__file__).parent / "app.py"
+EXIT_BAD_INPUT = 2
+
+
+def port_of(name: str, default: int) -> int:
+    """Read a port from the environment; say so and stop if it is no port, or is busy."""
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        _stop(f"{name}={text} is no port. Give a number from 1 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, int(text)))
+        except OSError:
+            _stop(f"port {text} is busy. Set {name} to a free one: make run {name}=...")
+    return int(text)
+
+
+def _stop(message: str) -> None:
+    sys.stderr.write(f"make run: {message}\n")
+    raise SystemExit(EXIT_BAD_INPUT)
+
+
+def commands(port: int, page_port: int) -> list[list[str]]:
+    """Return the two commands: the API, and the page."""
+    api = [sys.executable, "-m", "uvicorn", "trainer.server:app", "--host", HOST,
+           "--port", str(port), "--log-level", "warning"]  # fmt: skip
+    page = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.address", HOST,
+            "--server.port", str(page_port), "--server.headless", "true",
+            "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]  # fmt: skip
+    return [api, page]
+
+
+def main() -> int:
+    """Serve until Ctrl-C or until one of the two ends."""
+    port, page_port = port_of("PORT", 8000), port_of("PAGE_PORT", 8501)
+    open_database().close()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    children = [subprocess.Popen(command, start_new_session=True)
+                for command in commands(port, page_port)]  # fmt: skip
+    sys.stdout.write(f"\nAPI  http://{HOST}:{port}\npage http://{HOST}:{page_port}\n"
+                     "Ctrl-C stops both.\n")  # fmt: skip
+    sys.stdout.flush()
+    try:
+        while all(child.poll() is None for child in children):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait(timeout=10)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
