@@ -13,7 +13,7 @@ from advisor.errors import UnknownPrice
 from advisor.prices import PriceBook
 from advisor.units import Record
 
-Tier = Literal["small", "mid", "large"]
+Tier = Literal["tiny", "small", "mid", "large"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,11 @@ class Facts:
     usd_per_hour: Array
     horizon_months: Array
     retrain_every_months: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[variants, 1]."""
+        return np.broadcast_shapes(*(getattr(self, name).shape for name in PATHS.values()))
 
     def at(self, changes: Mapping[str, Array]) -> Facts:
         """Return the facts with some paths replaced by one value per variant.
@@ -218,8 +223,3 @@ def _assumed(
         "quality.target": (target, "What a worked-on prompt on a small model should do."),
         "retrain_every_months": (6.0, "A tuned model is tuned anew twice a year."),
     }
-
-
-def field_names() -> tuple[str, ...]:
-    """Name every number of Facts, in order."""
-    return tuple(field.name for field in fields(Facts))

@@ -73,8 +73,15 @@ def least_examples(case: Case) -> float:
     return kind.tune_from_examples if option.trains else 0.0
 
 
+def _needs_teacher(case: Case) -> Mask:
+    enough = case.facts.examples >= case.evidence.of(case.resolved.task).comfortable_examples
+    return ~(enough & (case.option.approach == "distill"))
+
+
 def _prompt_tokens(case: Case) -> NDArray[np.float64]:
     facts, approach = case.facts, case.option.approach
+    if approach == "encoder":
+        return facts.user_tokens * 0  # it reads the beginning of a text, and no instructions
     tokens = facts.prefix_tokens + facts.context_tokens + facts.user_tokens
     tokens = tokens + facts.completion_tokens + facts.tool_tokens
     tokens = tokens + (facts.turns - 1) * (facts.user_tokens + facts.completion_tokens)
@@ -161,6 +168,8 @@ GATES = (
                    f"{c.option.approach} on {c.resolved.task} is tried from "
                    f"{least_examples(c):g}.",
          lambda c: c.evidence.of(c.resolved.task).source),
+    Gate("examples-at-hand", _needs_teacher,
+         lambda c: "There are enough examples: no teacher has to write more.", _yours),
     Gate("no-documents", _knows_documents, lambda c: "There are no documents to look up.", _yours),
     Gate("window", _fits_window,
          lambda c: f"A prompt of {float(_prompt_tokens(c).flat[0]):,.0f} tokens does not fit the "

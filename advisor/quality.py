@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from advisor.scenario import Scenario, Task
 from advisor.units import Number, Record
 
-Tier = Literal["small", "mid", "large"]
 Range = tuple[float, float, float]
 
 
@@ -31,8 +30,10 @@ class Tuned(Record):
 class Prompted(Record):
     """Quality of prompting by size of the model."""
 
+    tiny: Range
+    """Models of a few billion weights."""
     small: Range
-    """Cheapest models."""
+    """Cheapest models of a provider's list."""
     mid: Range
     """Middle of a provider's list."""
     large: Range
@@ -83,6 +84,8 @@ class Shift(Record):
     """Labels of uneven quality."""
     noisy: Range = (0.0, 0.0, 0.0)
     """Labels with many mistakes."""
+    tiny: Range = (0.0, 0.0, 0.0)
+    """A tiny base."""
     small: Range = (0.0, 0.0, 0.0)
     """A small base."""
     mid: Range = (0.0, 0.0, 0.0)

@@ -69,10 +69,9 @@ def rank(
         for option in options
     )
     if not entries:
-        nobody = np.zeros(facts.target.shape, np.intp)
-        return Ranking((), np.empty((0, *nobody.shape)), np.empty((0, *nobody.shape), bool), nobody)
-    shape = np.broadcast_shapes(*(np.shape(e.costs.monthly) for e in entries),
-                                *(np.shape(e.quality.likely) for e in entries))  # fmt: skip
+        return _empty(facts.shape)
+    shapes = (np.shape(x) for e in entries for x in (e.costs.monthly, e.quality.likely))
+    shape = np.broadcast_shapes(facts.shape, *shapes)
     eligible = np.stack([
         np.broadcast_to(allowed(entry.case) & reaches(entry, facts, evidence), shape)
         for entry in entries
@@ -85,6 +84,12 @@ def rank(
     nobody = ~eligible.any(axis=0)
     winner = np.where(nobody, len(entries), winner)
     return Ranking(entries, score, eligible, _not_yet(winner, entries, resolved))
+
+
+def _empty(shape: tuple[int, ...]) -> Ranking:
+    """Rank nothing: every rule forbids every option."""
+    score = np.empty((0, *shape))
+    return Ranking((), score, score.astype(bool), np.zeros(shape, np.intp))
 
 
 def reaches(entry: Entry, facts: Facts, evidence: Evidence) -> NDArray[np.bool_]:

@@ -76,8 +76,15 @@ def break_even(tuned: Entry, other: Entry, requests_per_month: float) -> BreakEv
     return BreakEven(
         option=tuned.option.id, against=other.option.id, requests=requests,
         requests_per_month=None if requests is None else int(np.ceil(requests / months - 1e-9)),
-        months=usd(max(once, 0.0) / monthly_saving, 1) if monthly_saving > 0 else None,
+        months=_months(once, monthly_saving),
     )  # fmt: skip
+
+
+def _months(once: float, monthly_saving: float) -> str | None:
+    if monthly_saving <= 0:
+        return None
+    months = max(once, 0.0) / monthly_saving
+    return usd(months, 1 if months >= 0.1 else 4)
 
 
 def first(value: object) -> float:
@@ -111,7 +118,8 @@ def reasons(
     if trained and not winner.option.trains:
         made.append(_training_reason(winner, trained, evidence))
     closed = [one for one in menu.ruled_out if one.rule == "closed-to-you"]
-    if closed and not winner.option.is_current:
+    organisation = resolved.scenario.organisation
+    if closed and (organisation.openai or organisation.azure):
         made.append(Reason(code="closed-to-you", says=closed[0].says,
                            numbers=(("offers closed", str(len(closed))),),
                            source=closed[0].source))  # fmt: skip

@@ -8,7 +8,7 @@ from advisor.answer import Answer
 from advisor.bill import OptionBill
 from advisor.units import Money
 
-COLUMNS = ("option", "once", "a month", "range a month", "quality", "start")
+COLUMNS = ("way", "model", "once", "a month", "range a month", "quality", "start")
 
 
 def best_of_each(answer: Answer) -> tuple[OptionBill, ...]:
@@ -25,7 +25,8 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
     """Write one row per option: the columns are `COLUMNS`."""
     return [
         (
-            option.id,
+            "today" if option.id == "current" else option.approach.replace("_", " "),
+            model_name(option),
             dollars(option.one_off.likely),
             dollars(option.per_month.likely),
             spread(option.per_month),
@@ -34,6 +35,15 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
         )
         for option in options
     ]
+
+
+def model_name(option: OptionBill) -> str:
+    """Write a model with where it runs.
+
+    Names of makers are left out: the id, which `advisor estimate` shows, has them.
+    """
+    gpu = f", {option.gpu}" if option.gpu else ""
+    return f"{option.model.rsplit('/', 1)[-1]}{gpu} at {option.provider}"
 
 
 def dollars(amount: str) -> str:
@@ -78,7 +88,8 @@ def break_even_line(answer: Answer) -> str:
     pair = f"{found.option} against {found.against}"
     if found.requests is None:
         return f"Break-even: {pair} never pays, however many requests."
-    months = f", {found.months} months at this traffic" if found.months else ""
+    slow = found.months and float(found.months) >= 0.1
+    months = f", {found.months} months at this traffic" if slow else ""
     return (
         f"Break-even: {pair} pays from {found.requests:,} requests in all "
         f"({found.requests_per_month:,} a month{months})."

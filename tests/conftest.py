@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -45,11 +44,6 @@ def book() -> Book:
 @pytest.fixture(scope="session")
 def evidence() -> Evidence:
     return load_evidence()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

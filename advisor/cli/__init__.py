@@ -18,5 +18,7 @@ def main() -> None:
     except AdvisorError as error:
         sys.stderr.write(f"advisor: {error}\n")
         raise SystemExit(EXIT_BAD_INPUT) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(0) from None  # the reader of our output has gone

@@ -19,7 +19,7 @@ BAR_AFTER_SECONDS = 1.0
 
 def console() -> Console:
     """Return a console on standard output."""
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False, emoji=False)
 
 
 def write_bytes(data: bytes) -> None:

@@ -119,7 +119,22 @@ def _tuned(
         point,
     )  # fmt: skip
     grown = _grown(growth, examples, name, point)
-    return tuple(g + s for g, s in zip(grown, shifts, strict=True))  # type: ignore[return-value]
+    low, likely, high = (g + np.asarray(s) for g, s in zip(grown, shifts, strict=True))
+    if option.approach == "distill":
+        low, likely, high = (np.minimum(ours, best) for ours, best in zip(
+            (low, likely, high), _teacher(resolved, evidence, point), strict=True))  # fmt: skip
+    return (low, likely, high)
+
+
+def _teacher(resolved: Resolved, evidence: Evidence, point: Point) -> tuple[Number, Number, Number]:
+    """A pupil is no better than its teacher: the best prompting measured, else a large model."""
+    shown = [m for m in resolved.scenario.quality.measured if m.approach in ("prompt", "few_shot")]
+    if shown:
+        best = max(shown, key=lambda m: m.value)
+        return measured_range(best.value, best.n)
+    ranges = [("quality prompt", evidence.of(resolved.task).prompt.large)]
+    ranges += [("quality need", need.prompt) for need in _needed(resolved, evidence)]
+    return _summed(ranges, point)
 
 
 def _needed(resolved: Resolved, evidence: Evidence) -> list[Need]:

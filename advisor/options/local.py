@@ -107,7 +107,7 @@ def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:
     return Option(
         id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
         approach=approach, provider=machine.provider, model=short(base.id), launch=launch,
-        launch_says=says, tier="small", prices={"gpu_hour": machine.price}, base=base,
+        launch_says=says, tier="tiny", prices={"gpu_hour": machine.price}, base=base,
         objective={"encoder": "classification", "dpo": "dpo"}.get(approach, "sft"),  # type: ignore[arg-type]
         gpu=machine.gpu, gpu_usd_is_own=machine.is_own,
     )  # fmt: skip
@@ -117,7 +117,7 @@ def _baseline(machine: Machine) -> Option:
     return Option(
         id=f"encoder:{machine.provider}:{BASELINE}", approach="encoder",
         provider=machine.provider, model=BASELINE, launch="local",
-        launch_says="It trains on a CPU in a minute.", tier="small", objective="classification",
+        launch_says="It trains on a CPU in a minute.", tier="tiny", objective="classification",
         prices={"gpu_hour": machine.price},
     )  # fmt: skip
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from advisor.catalog import Book, Gpu, ModelCard, Offer
+from advisor.catalog import Book, Gpu, ModelCard, Offer, Tier
 from advisor.errors import PricingError
 from advisor.prices import Price
-from advisor.quality import Tier
 from advisor.scenario import Approach, Scenario
 from advisor.units import Record
 

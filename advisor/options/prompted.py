@@ -76,7 +76,7 @@ def current_option(resolved: Resolved, book: Book) -> Option | None:
 def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
     """Keep the cheapest few of each tier by list price, and those the scenario names."""
     chosen: dict[str, Option] = {}
-    for tier in ("small", "mid", "large"):
+    for tier in ("tiny", "small", "mid", "large"):
         of_tier = sorted((o for o in options if o.tier == tier), key=_blended)
         chosen |= {option.id: option for option in of_tier[:PER_TIER]}
     chosen |= {o.id: o for o in options if o.card and o.card.id in named}
