@@ -77,12 +77,9 @@ def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: boo
     index = int(ranking.winner[0, 0])
     order = in_order(ranking)
     winner = ranking.entries[index] if index < len(ranking.entries) else None
-    runner_up = next(
-        (e for e in order if winner and e.option.approach != winner.option.approach), None
-    )
     return Decision(
         recommended=winner.option.id if winner else "not_yet",
-        runner_up=runner_up.option.id if runner_up else (order[0].option.id if order else None),
+        runner_up=_second(order, winner),
         verdict=_verdict(winner, resolved),
         win_share=f"{float(np.mean(worked.drawn.winner[0] == index)):.2f}",
         break_even=_break_even(worked, order, winner),
@@ -90,6 +87,13 @@ def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: boo
         flips=flips(resolved, worked.menu, evidence, index, rebuild) if with_flips else (),
         measure_next=measure_next(resolved, winner),
     )  # fmt: skip
+
+
+def _second(order: tuple[Entry, ...], winner: Entry | None) -> str | None:
+    """Name the best of another approach, else the best other."""
+    others = [e for e in order if winner is None or e.option.id != winner.option.id]
+    unlike = [e for e in others if winner and e.option.approach != winner.option.approach]
+    return next((entry.option.id for entry in (*unlike, *others)), None)
 
 
 def in_order(ranking: Ranking) -> tuple[Entry, ...]:

@@ -20,6 +20,8 @@ from advisor.units import GIB
 
 Mask = NDArray[np.bool_]
 LEAST_SHOTS = 3
+LEAST_MONTHS = 3.0
+"""A new prompt on a model that ends sooner is not begun; own judgement."""
 REASONING_NEEDS_MS = 2000.0
 """A model that always reasons rarely answers sooner; own judgement."""
 
@@ -51,6 +53,12 @@ def _yours(_: Case) -> str:
 
 def _lives(case: Case) -> Mask:
     return np.asarray(case.costs.months) > 0
+
+
+def _lives_long_enough(case: Case) -> Mask:
+    months = np.asarray(case.costs.months)
+    lasts = months >= np.minimum(case.facts.horizon_months, LEAST_MONTHS)
+    return lasts | (case.option.trains or case.option.is_current)
 
 
 def _enough_examples(case: Case) -> Mask:
@@ -163,6 +171,10 @@ def _knows_documents(case: Case) -> Mask:
 
 GATES = (
     Gate("model-ends", _lives, lambda c: f"The model ends on {c.option.ends_on}.", _yours),
+    Gate("ends-too-soon", _lives_long_enough,
+         lambda c: f"{c.option.model} ends on {c.option.ends_on}: what is built on it would have "
+                   "to move within three months.",
+         lambda c: "price book, models"),
     Gate("too-few-examples", _enough_examples,
          lambda c: f"There are {float(c.facts.examples.flat[0]):g} examples; "
                    f"{c.option.approach} on {c.resolved.task} is tried from "
