@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from advisor.catalog import Book, Gpu, ModelCard, Provider
 from advisor.errors import PricingFileError, did_you_mean
-from advisor.prices import PriceBook, PriceSeries
+from advisor.prices import PriceBook, PriceSeries, PriceStep
 from advisor.units import Record
 
 HERE = Path(__file__).parent
@@ -139,31 +139,33 @@ def _checked(
     try:
         return kind.model_validate({**body, **extra})
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         keys = [f"[{part}]" if isinstance(part, int) else f": {part}" for part in first["loc"]]
         raise PricingFileError(place + "".join(keys), _problem(first, kind)) from error
 
 
+REMEDIES = {
+    "finite_number": "Give a finite number.",
+    "greater_than": "Give 0 or more.",
+    "decimal": "Give a number in digits.",
+    "date": "Write a day as YYYY-MM-DD.",
+    "literal_error": "Choose one of {expected}.",
+}
+
+
 def _problem(error: Any, kind: type[Record]) -> str:
-    found = repr(error["input"])[:60]
-    match error["type"]:
-        case "extra_forbidden":
-            known = _keys(kind, error["loc"])
-            return "there is no such key." + did_you_mean(str(error["loc"][-1]), known)
-        case "missing":
-            return "this key is missing. Add it."
-        case "value_error":
-            return f"{error['ctx']['error']}."
-        case "literal_error":
-            return f"found {found}. Choose one of {error['ctx']['expected']}."
-        case _:
-            return f"found {found}. {error['msg']}."
+    name = error["type"]
+    if name == "extra_forbidden":
+        known = _keys(kind, error["loc"])
+        return "there is no such key." + did_you_mean(str(error["loc"][-1]), known)
+    if name == "missing":
+        return "this key is missing. Add it."
+    if name == "value_error":
+        return f"{error['ctx']['error']}. Mend it there."
+    remedy = next((text for key, text in REMEDIES.items() if name.startswith(key)), error["msg"])
+    return f"found '{error['input']}'. {remedy.format(**error.get('ctx', {}))}"
 
 
 def _keys(kind: type[Record], loc: tuple[int | str, ...]) -> list[str]:
-    fields = list(kind.model_fields)
-    if kind is PriceSeries and len(loc) > 1:
-        from advisor.prices import PriceStep
-
-        return list(PriceStep.model_fields)
-    return fields
+    inner = PriceStep if kind is PriceSeries and len(loc) > 1 else kind
+    return list(inner.model_fields)

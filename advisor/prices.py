@@ -9,7 +9,13 @@ from typing import Annotated, Self, get_args
 
 from pydantic import Field, model_validator
 
-from advisor.errors import PriceNotYetKnown, PriceWithdrawn, UnknownPrice, Unpriced
+from advisor.errors import (
+    PriceNotYetKnown,
+    PriceWithdrawn,
+    UnknownPrice,
+    Unpriced,
+    did_you_mean,
+)
 from advisor.kinds import KINDS, Unit
 from advisor.units import Record
 
@@ -89,7 +95,7 @@ class PriceSeries(Record):
         if self.item.count("/") < 2:
             raise ValueError(f"the name '{self.item}' is not provider/model/kind")
         if kind not in KINDS:
-            raise ValueError(f"the kind '{kind}' is unknown; known: {', '.join(sorted(KINDS))}")
+            raise ValueError(f"there is no kind '{kind}'.{did_you_mean(kind, KINDS)}".rstrip("?."))
         if KINDS[kind] != self.unit:
             wanted = KINDS[kind]
             raise ValueError(f"a price of kind {kind} has the unit '{wanted}', not '{self.unit}'")

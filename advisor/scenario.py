@@ -252,7 +252,7 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
     try:
         return Scenario.model_validate(mapping)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         path = ".".join(str(part) for part in first["loc"])
         raise ScenarioError(f"{where}: {path}", *_explained(first["loc"], first)) from error
 
