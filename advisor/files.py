@@ -13,7 +13,7 @@ import yaml
 from advisor.answer import Answer, Question, answer, canonical
 from advisor.book_file import load_book
 from advisor.catalog import Book
-from advisor.errors import ScenarioError, UsageError
+from advisor.errors import ScenarioError, UsageError, did_you_mean
 from advisor.facts import Assumption
 from advisor.profile import Profile
 from advisor.quality import Evidence
@@ -177,4 +177,8 @@ def example_question(name: str) -> Question:
         UsageError: there is no such example.
     """
     path = examples_folder() / f"{name}.yaml"
+    names = [example.stem for example in examples_folder().glob("*.yaml")]
+    if name not in names:
+        raise UsageError(f"example {name}", "there is no such example.",
+                         did_you_mean(name, names).strip())  # fmt: skip
     return ask(read_mapping(path), str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import orjson
@@ -87,7 +88,11 @@ def _section(out: Console, title: str, lines: list[str]) -> None:
         return
     out.print(f"\n[bold]{title}[/bold]")
     for line in lines:
-        out.print(f"  - {line}", markup=False)
+        out.print(
+            textwrap.fill(line, out.width, initial_indent="  - ", subsequent_indent="    ",
+                          break_long_words=False, break_on_hyphens=False),
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def show_bills(question: Question, wanted: str | None, format_: str) -> None:

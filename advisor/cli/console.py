@@ -64,11 +64,12 @@ def reading_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     task = bar.add_task(f"reading {name}", total=None)
 
     def report(done: int, total: int) -> None:
-        if time.monotonic() - started > BAR_AFTER_SECONDS:
+        if time.monotonic() - started > BAR_AFTER_SECONDS and not bar.live.is_started:
             bar.start()
         bar.update(task, completed=done, total=total)
 
     try:
         yield report
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()

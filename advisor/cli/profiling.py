@@ -27,7 +27,9 @@ def show_profile(file: Path, encoding: str, limit: int, format_: str) -> None:
     out.print(f"[bold]{file.name}[/bold]")
     out.print(plain_table(("what", "value"), rows, {"value"}))
     for reject in found.rejects[:5]:
-        out.print(f"{file}:{reject.line}: {reject.found} {reject.remedy}", markup=False)
+        out.print(
+            f"{file}:{reject.line}: {reject.found} {reject.remedy}", markup=False, soft_wrap=True
+        )
 
 
 def profile_rows(found: Profile) -> list[tuple[str, ...]]:

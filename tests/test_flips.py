@@ -1,0 +1,59 @@
+"""What is said to flip the answer, does."""
+
+from __future__ import annotations
+
+import pytest
+
+from advisor.answer import answer, with_path
+from advisor.decide import Decision
+from advisor.files import example_question
+
+NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
+         "nightly-extraction", "too-little"]  # fmt: skip
+
+
+def _verdict(decision: Decision) -> str:
+    return decision.recommended.split(":")[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_flip_applied_with_set_really_changes_the_answer(name: str) -> None:
+    from dataclasses import replace
+
+    from advisor.files import with_sets
+    from advisor.scenario import scenario_from
+
+    question = example_question(name)
+    found = answer(question)
+
+    assert len(found.decision.flips) <= 5
+    for flip in found.decision.flips:
+        mapping = with_sets(
+            question.scenario.model_dump(mode="json", exclude_unset=True),
+            [f"{flip.path}={flip.after}"],
+        )
+        changed = answer(replace(question, scenario=scenario_from(mapping), with_flips=False))
+        assert changed.decision.recommended == flip.becomes
+        assert _verdict(changed.decision) != _verdict(found.decision)
+
+
+def test_the_examples_come_out_as_their_numbers_say() -> None:
+    verdicts = {name: _verdict(answer(example_question(name)).decision) for name in NAMES}
+
+    assert verdicts == {
+        "email-triage": "encoder",
+        "email-triage-monthly": "managed_lora",
+        "brand-voice": "managed_lora",
+        "policy-faq": "rag",
+        "nightly-extraction": "prompt",
+        "too-little": "not_yet",
+    }
+
+
+def test_setting_a_path_leaves_the_rest_of_the_scenario_alone() -> None:
+    scenario = example_question("policy-faq").scenario
+
+    changed = with_path(scenario, "traffic.requests_per_month", 5.0)
+
+    assert changed.traffic.requests_per_month == 5.0
+    assert changed.knowledge == scenario.knowledge
