@@ -1,0 +1,1 @@
+"""Times and memory, each beside a named peer in the same run."""
