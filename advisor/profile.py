@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from advisor.dataset import Example, Reject, Turn, canonical_row
+from advisor.lengths import billed, histogram, percentiles, repeats
 from advisor.units import Record
 
 TOKENS_PER_MESSAGE = 3
@@ -22,8 +22,6 @@ MOST_LABELS = 500
 LONGEST_LABEL = 60
 SHOWN_REJECTS = 20
 LEAST_SHARED_CHARACTERS = 40
-PERCENTILES = (5, 50, 90, 95, 99)
-BUCKETS = tuple(2**i for i in range(4, 21))
 
 
 class TokenCounter(Protocol):
@@ -134,6 +132,7 @@ class ProfileBuilder:
         """Count every message; system texts, which repeat, are counted once."""
         texts: list[str] = []
         slots: list[int] = []
+        repeating: set[int] = set()
         counts: list[int] = []
         names: list[tuple[int, str]] = []
         for example in batch:
@@ -142,6 +141,8 @@ class ProfileBuilder:
                     names.append((len(counts), turn.name))
                 known = self._known.get(turn.content) if turn.role in _REPEATING else None
                 if known is None:
+                    if turn.role in _REPEATING:
+                        repeating.add(len(counts))
                     slots.append(len(counts))
                     texts.append(_said(turn))
                 counts.append(known or 0)
@@ -149,8 +150,8 @@ class ProfileBuilder:
             counts[slot] += self._counter.count_batch([name])[0] + TOKENS_PER_NAME
         for slot, text, count in zip(slots, texts, self._counter.count_batch(texts), strict=True):
             counts[slot] += count
-            if len(text) < 100_000 and len(self._known) < 1024:
-                self._known.setdefault(text, count)
+            if slot in repeating and len(self._known) < 1024:
+                self._known[text] = count
         return counts
 
     def _fold(self, example: Example, counts: Sequence[int]) -> None:
@@ -215,10 +216,12 @@ class ProfileBuilder:
         Args:
             source_sha256: Hash of the file that the rows came from.
         """
-        lengths = np.frombuffer(self._lengths, np.uint32).astype(np.int64)
-        rows = len(lengths)
-        total = int(lengths.sum())
+        lengths = np.frombuffer(self._lengths, np.uint32)
         hashes = np.frombuffer(self._hashes, np.uint64)
+        lengths.sort()  # in place: a copy would cost as much again as all rows
+        hashes.sort()
+        rows = len(lengths)
+        total = int(lengths.sum(dtype=np.int64))
         prefix = self._prefix_tokens()
         labels = self._few_labels(rows)
         mean = max(rows, 1)
@@ -230,12 +233,13 @@ class ProfileBuilder:
             prompt_tokens_mean=self._sums["prompt"] / mean,
             completion_tokens_mean=self._sums["completion"] / mean,
             tokens_by_role=tuple(self._roles.most_common()), total_tokens=total,
-            billed_tokens=int(np.minimum(lengths, self._limit).sum()),
-            limit_tokens=self._limit, truncated=int((lengths > self._limit).sum()),
-            percentiles=_percentiles(lengths), max_tokens=int(lengths.max()) if rows else 0,
-            histogram=_histogram(lengths), shared_prefix_tokens=prefix,
+            billed_tokens=billed(lengths, self._limit),
+            limit_tokens=self._limit,
+            truncated=rows - int(lengths.searchsorted(self._limit, "right")),
+            percentiles=percentiles(lengths), max_tokens=int(lengths[-1]) if rows else 0,
+            histogram=histogram(lengths), shared_prefix_tokens=prefix,
             shared_prefix_share=prefix * rows / total if total else 0.0,
-            duplicates=rows - len(np.unique(hashes)), labels=tuple(labels.most_common()),
+            duplicates=repeats(hashes), labels=tuple(labels.most_common()),
             distinct_labels=len(labels), pairs=self._sums["pairs"],
             turns_mean=self._sums["turns"] / mean, untrainable=self._sums["untrainable"],
             tool_rows=self._sums["tools"], dataset_sha256=self._digest.hexdigest(),
@@ -257,18 +261,6 @@ def _said(turn: Turn) -> str:
 
 def _trains(turn: Turn) -> bool:
     return turn.role == "assistant" and turn.weight != 0 and bool(turn.content or turn.tool_calls)
-
-
-def _percentiles(lengths: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
-    if not lengths.size:
-        return ()
-    return tuple((p, int(np.percentile(lengths, p))) for p in PERCENTILES)
-
-
-def _histogram(lengths: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
-    edges = [0, *BUCKETS, np.iinfo(np.int64).max]
-    counts, _ = np.histogram(lengths, edges)
-    return tuple((edge, int(n)) for edge, n in zip(edges[1:], counts, strict=True) if n)
 
 
 def _common(left: str, right: str) -> str:

@@ -47,7 +47,10 @@ def test_http_tells_what_is_wrong_as_problem_json() -> None:
 
     assert found.status_code == 422
     assert found.headers["content-type"] == "application/problem+json"
-    assert found.json()["detail"] == "scenario: taks: there is no such key. Did you mean 'task', 'dataset', 'team'?"
+    assert (
+        found.json()["detail"]
+        == "scenario: taks: there is no such key. Did you mean 'task', 'dataset', 'team'?"
+    )
 
 
 def test_http_opens_no_file_of_the_machine() -> None:
