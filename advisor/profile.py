@@ -111,7 +111,6 @@ class ProfileBuilder:
         self._sums: Tally[str] = Tally()
         self._prefix: list[tuple[str, str]] | None = None
         self._digest = hashlib.sha256()
-        self._known: dict[str, int] = {}
 
     def reject(self, reject: Reject) -> None:
         """Take note of a row that cannot be used."""
@@ -129,30 +128,15 @@ class ProfileBuilder:
             at += size
 
     def _counted(self, batch: Sequence[Example]) -> list[int]:
-        """Count every message; system texts, which repeat, are counted once."""
-        texts: list[str] = []
-        slots: list[int] = []
-        repeating: set[int] = set()
-        counts: list[int] = []
-        names: list[tuple[int, str]] = []
-        for example in batch:
-            for turn in example.turns:
-                if turn.name:
-                    names.append((len(counts), turn.name))
-                known = self._known.get(turn.content) if turn.role in _REPEATING else None
-                if known is None:
-                    if turn.role in _REPEATING:
-                        repeating.add(len(counts))
-                    slots.append(len(counts))
-                    texts.append(_said(turn))
-                counts.append(known or 0)
-        for slot, name in names:
-            counts[slot] += self._counter.count_batch([name])[0] + TOKENS_PER_NAME
-        for slot, text, count in zip(slots, texts, self._counter.count_batch(texts), strict=True):
-            counts[slot] += count
-            if slot in repeating and len(self._known) < 1024:
-                self._known[text] = count
-        return counts
+        """Count every message with its name; a text that repeats in a batch is counted once."""
+        turns = [turn for example in batch for turn in example.turns]
+        names = {turn.name for turn in turns if turn.name}
+        texts = list({_said(turn) for turn in turns} | names)
+        known = dict(zip(texts, self._counter.count_batch(texts), strict=True))
+        return [
+            known[_said(turn)] + (known[turn.name] + TOKENS_PER_NAME if turn.name else 0)
+            for turn in turns
+        ]
 
     def _fold(self, example: Example, counts: Sequence[int]) -> None:
         row = canonical_row(example)
@@ -250,9 +234,6 @@ class ProfileBuilder:
         """Labels, if answers repeat: at least twice each on average."""
         labels = self._labels
         return labels if labels and 1 < len(labels) <= rows / 2 else Tally()
-
-
-_REPEATING = frozenset({"system", "developer"})
 
 
 def _said(turn: Turn) -> str:
