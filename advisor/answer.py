@@ -12,6 +12,7 @@ from advisor import __version__
 from advisor.bill import Figures, OptionBill, bill_of
 from advisor.catalog import Book
 from advisor.decide import Decision, Worked, decide, work_out
+from advisor.estimate.point import LIKELY, Point
 from advisor.facts import Assumption, Resolved, resolve
 from advisor.gates import GATES, Case
 from advisor.options import Menu, menu
@@ -19,7 +20,7 @@ from advisor.options.option import RuledOut
 from advisor.prices import Caveat
 from advisor.profile import Profile
 from advisor.quality import Evidence
-from advisor.ranking import Entry
+from advisor.ranking import Entry, worked
 from advisor.reasons import first
 from advisor.scenario import Scenario, scenario_from
 from advisor.units import Record
@@ -78,22 +79,20 @@ def answer(question: Question) -> Answer:
         PricingError: something the scenario names is not in the price book.
     """
     resolved, choices = prepare(question, question.scenario)
-    worked = work_out(resolved, choices, question.evidence, question.seed)
+    done = work_out(resolved, choices, question.evidence, question.seed)
 
     def rebuild(path: str, value: Any) -> tuple[Resolved, Menu]:
         return prepare(question, with_path(question.scenario, path, value))
 
-    decision = decide(worked, question.evidence, rebuild, question.with_flips)
-    allowed, refused = _sorted_out(worked)
-    figures = Figures(question.book, question.scenario.asked_on, question.evidence)
-    drawn = {entry.option.id: entry for entry in worked.drawn.entries}
+    decision = decide(done, question.evidence, rebuild, question.with_flips)
+    allowed, refused = _sorted_out(done)
     sha = hashlib.sha256(_bytes(_identity(question))).hexdigest()
     return Answer(
         schema_version=SCHEMA_VERSION,
         question=question.scenario,
         dataset_sha256=question.profile.dataset_sha256 if question.profile else None,
         decision=decision,
-        options=tuple(bill_of(e, drawn[e.option.id], figures, resolved) for e in allowed),
+        options=_bills(question, done, allowed),
         ruled_out=tuple(sorted((*choices.ruled_out, *refused), key=lambda one: one.id)),
         assumptions=(*question.defaulted, *resolved.assumptions),
         caveats=_caveats(question),
@@ -143,11 +142,11 @@ def _identity(question: Question) -> dict[str, Any]:
     }
 
 
-def _sorted_out(worked: Worked) -> tuple[list[Entry], list[RuledOut]]:
+def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
     """Part the options that the numbers allow from those that they do not."""
-    scores = worked.likely.score[:, 0, 0]
+    scores = done.likely.score[:, 0, 0]
     passing, refused = [], []
-    for score, entry in zip(scores, worked.likely.entries, strict=True):
+    for score, entry in zip(scores, done.likely.entries, strict=True):
         gate = next((g for g in GATES if not bool(g.passes(entry.case).flat[0])), None)
         if gate is None:
             cost = first(entry.costs.per_month)
@@ -155,6 +154,22 @@ def _sorted_out(worked: Worked) -> tuple[list[Entry], list[RuledOut]]:
         else:
             refused.append(_refusal(gate.rule, gate.says, gate.source, entry.case))
     return [entry for *_, entry in sorted(passing, key=lambda row: row[:3])], refused
+
+
+def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[OptionBill, ...]:
+    """Write every option down, best first; "not yet" comes first if it is the answer."""
+    evidence, resolved = question.evidence, done.resolved
+    figures = Figures(question.book, question.scenario.asked_on, evidence)
+    drawn = {entry.option.id: entry for entry in done.drawn.entries}
+    bills = [bill_of(entry, drawn[entry.option.id], figures, resolved) for entry in allowed]
+    likely, draws = (
+        worked(done.menu.measuring, resolved, resolved.facts, evidence, point)
+        for point in (LIKELY, Point("draws", question.seed))
+    )
+    not_yet = bill_of(likely, draws, figures, resolved)
+    index = int(done.likely.winner[0, 0])
+    is_answer = index >= len(done.likely.entries)
+    return (not_yet, *bills) if is_answer else (*bills, not_yet)
 
 
 def _refusal(rule: str, says: Any, source: Any, case: Case) -> RuledOut:

@@ -222,7 +222,7 @@ def measured_range(value: float, n: float) -> Range:
     """Ninety-percent interval of a share measured on *n* examples (Wilson score).
 
     >>> tuple(round(bound, 3) for bound in measured_range(0.9, 100))
-    (0.839, 0.9, 0.939)
+    (0.84, 0.9, 0.939)
     """
     z = 1.6449
     centre = (value + z * z / (2 * n)) / (1 + z * z / n)

@@ -65,7 +65,7 @@ def rank(
         known: Costs by option that were worked out for these very numbers before.
     """
     entries = tuple(
-        _entry(option, resolved, facts, evidence, point, (known or {}).get(option.id))
+        worked(option, resolved, facts, evidence, point, (known or {}).get(option.id))
         for option in options
     )
     if not entries:
@@ -99,14 +99,15 @@ def reaches(entry: Entry, facts: Facts, evidence: Evidence) -> NDArray[np.bool_]
     return np.asarray(entry.quality.likely >= facts.target - slack)
 
 
-def _entry(
+def worked(
     option: Option,
     resolved: Resolved,
     facts: Facts,
     evidence: Evidence,
     point: Point,
-    known: Costs | None,
+    known: Costs | None = None,
 ) -> Entry:
+    """Work one option out for every variant."""
     cost = known or costs(option, resolved, facts, evidence, point)
     quality = expected(option, resolved, facts, evidence, point)
     return Entry(option, cost, quality, Case(option, resolved, facts, cost, evidence))

@@ -127,5 +127,5 @@ def show_bills(question: Question, wanted: str | None, format_: str) -> None:
         for caveat in option.caveats:
             out.print(f"  mind: {caveat.says}", markup=False, style="dim")
         out.print()
-    for line in ruled_out_lines(found):
-        out.print(f"ruled out: {line}", markup=False, style="dim")
+    if wanted is None:
+        _section(out, "Ruled out", ruled_out_lines(found))

@@ -13,7 +13,7 @@ from advisor.estimate.hosting import (
     retrieval_lines,
 )
 from advisor.estimate.inference import inference_lines, prompt_of
-from advisor.estimate.line import Line, total
+from advisor.estimate.line import Line, priced, total
 from advisor.estimate.point import Point
 from advisor.estimate.tuning import (
     gpu_training,
@@ -27,6 +27,8 @@ from advisor.options.option import Option
 from advisor.quality import Evidence
 from advisor.units import DAYS_PER_MONTH, Number
 
+MEASURED_EXAMPLES = 200.0
+"""Held-out examples on which a prompt is measured: 92 % right is then known to 3 points."""
 SHOTS = 8
 """Worked examples in a few-shot prompt."""
 
@@ -87,7 +89,7 @@ def _lines(
     if option.is_current:
         return _current(option, resolved, facts, point)
     if option.approach == "not_yet":
-        return []
+        return _measuring(option, resolved, facts, point)
     if option.approach == "encoder":
         return encoder_lines(option, facts, point)
     if option.per_token:
@@ -125,6 +127,19 @@ def _current(option: Option, resolved: Resolved, facts: Facts, point: Point) -> 
         prompt = prompt_of(option, resolved, facts, point, (0.0, 0.0))
         return inference_lines(option, prompt, facts, point)
     return [Line("what is paid today", paid * 0 + 1, paid, "month", "month")]
+
+
+def _measuring(option: Option, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
+    """List what it costs to run a prompt once over a few hundred held-out examples."""
+    if not option.per_token:
+        return []
+    prompt = prompt_of(option, resolved, facts, point, (0.0, 0.0))
+    read = MEASURED_EXAMPLES * (prompt.prefix + np.asarray(prompt.varying))
+    written = MEASURED_EXAMPLES * np.asarray(prompt.output)
+    return [
+        priced("input of the measurement", read, option.prices["input"], "once"),
+        priced("output of the measurement", written, option.prices["output"], "once"),
+    ]
 
 
 def _training(

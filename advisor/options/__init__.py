@@ -9,7 +9,11 @@ from advisor.facts import Resolved
 from advisor.options.hosted import tuned_options
 from advisor.options.local import local_options
 from advisor.options.option import Option, RuledOut
-from advisor.options.prompted import current_option, prompted_options
+from advisor.options.prompted import (
+    current_option,
+    measuring_option,
+    prompted_options,
+)
 from advisor.profile import Profile
 from advisor.quality import Evidence, needs_knowledge
 
@@ -21,6 +25,8 @@ class Menu:
     """What may be done, and what may not."""
 
     options: tuple[Option, ...]
+    measuring: Option
+    """What "not yet" costs."""
     ruled_out: tuple[RuledOut, ...]
 
 
@@ -44,7 +50,8 @@ def menu(resolved: Resolved, profile: Profile | None, book: Book, evidence: Evid
         else:
             kept.append(option)
     current = current_option(resolved, book)
-    return Menu((*([current] if current else []), *kept), tuple(out))
+    listed = (*([current] if current else []), *kept)
+    return Menu(listed, measuring_option(kept), tuple(out))
 
 
 def _by_need(

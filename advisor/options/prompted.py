@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from advisor.catalog import Book, ModelCard
@@ -71,6 +72,21 @@ def current_option(resolved: Resolved, book: Book) -> Option | None:
         tier=card.tier if card else "large", prices=prices, card=card,
         ends_on=card.shutdown_on if card else None, is_current=True,
     )  # fmt: skip
+
+
+def measuring_option(options: list[Option]) -> Option:
+    """Make the option "not yet": measure a prompt on held-out examples with a mid model.
+
+    Where nothing may be sent to a provider it has no price: then it is measured on your machine.
+    """
+    prompts = [o for o in options if o.approach == "prompt" and o.ends_on is None]
+    mid = [option for option in prompts if option.tier in ("mid", "large")] or prompts
+    model = min(mid, key=_blended, default=None)
+    says = "Label examples, run a prompt on them, and ask again with what you measured."
+    if model is None:
+        return Option(id="not_yet", approach="not_yet", provider="own", model="any",
+                      launch="by_hand", launch_says=says, tier="mid", prices={})  # fmt: skip
+    return replace(model, id="not_yet", approach="not_yet", launch_says=says)
 
 
 def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:

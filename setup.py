@@ -1,0 +1,25 @@
+"""Puts the price book and the examples into the wheel; everything else is in pyproject.toml."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+TOP = Path(__file__).parent
+
+
+class WithData(build_py):
+    """Copies what lies at the top of a checkout into the package that is built."""
+
+    def run(self) -> None:
+        """Build, then copy; an editable install reads the files where they lie."""
+        super().run()
+        if self.editable_mode:
+            return
+        package = Path(self.build_lib) / "advisor"
+        shutil.copy(TOP / "pricing.yaml", package / "pricing.yaml")
+        shutil.copytree(TOP / "examples", package / "examples", dirs_exist_ok=True)
+
+
+setup(cmdclass={"build_py": WithData})

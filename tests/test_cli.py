@@ -1,0 +1,113 @@
+"""The commands as a stranger types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "advisor", *arguments], cwd=TOP,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_answer_as_json_has_the_promised_shape_and_no_floats() -> None:
+    found = json.loads(run("demo", "brand-voice", "--format", "json"))
+
+    assert set(found) == {
+        "schema_version", "question", "dataset_sha256", "decision", "options", "ruled_out",
+        "assumptions", "caveats", "question_sha256", "prices_sha256", "engine_version",
+    }  # fmt: skip
+    assert set(found["decision"]) == {
+        "recommended", "runner_up", "verdict", "win_share", "break_even", "reasons", "flips",
+        "measure_next",
+    }  # fmt: skip
+    ids = [option["id"] for option in found["options"]]
+    assert len(ids) == len(set(ids)) > 60
+    assert {found["decision"]["recommended"], found["decision"]["runner_up"], "not_yet"} <= set(ids)
+    for option in found["options"]:
+        for line in option["bill"]:
+            assert line["source"]
+            assert isinstance(line["amount"], str)
+
+
+def test_each_bill_adds_up_to_its_totals() -> None:
+    found = json.loads(run("estimate", "examples/policy-faq.yaml", "--format", "json"))
+
+    for option in found:
+        once = sum(float(line["amount"]) for line in option["bill"] if line["cadence"] == "once")
+        month = sum(float(line["amount"]) for line in option["bill"] if line["cadence"] == "month")
+        assert abs(once - float(option["one_off"]["likely"])) < 0.006
+        assert abs(month - float(option["monthly"]["likely"])) < 0.006
+        low, likely, high = (float(option["monthly"][k]) for k in ("low", "likely", "high"))
+        assert low <= likely <= high
+
+
+def test_markdown_names_verdict_reasons_flips_and_rules() -> None:
+    text = run("demo", "nightly-extraction", "--format", "markdown")
+
+    assert text.startswith("# Nightly batch extraction\n\n**Prompt ")
+    for title in ("## Why", "## What would flip it", "## Assumed", "## Ruled out"):
+        assert title in text
+
+
+def test_asking_again_says_what_changed(tmp_path: Path) -> None:
+    saved = tmp_path / "answer.json"
+    saved.write_text(run("demo", "policy-faq", "--format", "json"))
+
+    same = run("again", str(saved), "--on", "2026-11-20")
+    later = run("again", str(saved), "--on", "2027-01-15")
+
+    assert "The verdict holds" in same
+    assert "Nothing else changed." in same
+    assert "date: 2026-11-20 -> 2027-01-15" in later
+    assert "price: google/gemini-3.8-flash/input 0.75 -> 1.5 USD" in later
+    assert "prompt:openai:gpt-4.1 is ruled out now" in later or "shut-down" in later
+
+
+def test_profile_and_convert_work_on_a_bundled_file(tmp_path: Path) -> None:
+    shown = run("profile", "examples/data/extraction.jsonl")
+    data, bad = tmp_path / "rows.jsonl", tmp_path / "bad.jsonl"
+    done = run(
+        "convert", "examples/data/extraction.jsonl", "--out", str(data), "--rejects", str(bad)
+    )
+
+    assert "chat 300" in shown
+    assert done.startswith("300 rows written to ")
+    assert len(data.read_text().splitlines()) == 300
+    assert bad.read_text() == ""
+
+
+def test_prices_are_shown_with_day_and_source() -> None:
+    shown = json.loads(run("prices", "show", "openai/gpt-4o-mini/input", "--on", "2026-11-20",
+                           "--format", "json"))  # fmt: skip
+    age = run("prices", "age", "--on", "2026-11-20")
+
+    assert shown[0]["value"] == "0.15"
+    assert shown[0]["read_on"] == "2026-11-09"
+    assert "were last read 30 days" in age
+
+
+def test_the_bundled_datasets_are_what_their_script_makes(tmp_path: Path) -> None:
+    data = TOP / "examples" / "data"
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+
+    subprocess.run([sys.executable, str(TOP / "examples" / "make.py")], check=True)
+
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == before
+    assert len(before) == 3
+
+
+def test_a_budget_and_a_missing_licence_rule_options_out() -> None:
+    found = json.loads(run("recommend", "examples/email-triage.yaml", "--format", "json",
+                           "--set", "limits.budget_monthly_usd=500"))  # fmt: skip
+
+    rules = {one["id"]: one["rule"] for one in found["ruled_out"]}
+    assert rules["lora:runpod_secure:meta-llama/Llama-3.2-3B:RTX_4090"] == "budget-monthly"
+    assert found["decision"]["recommended"].startswith("encoder:")
