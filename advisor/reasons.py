@@ -59,6 +59,17 @@ def slope(costs: Costs, requests_per_month: float) -> Slope:
     return Slope(fixed, monthly[True] / requests_per_month if requests_per_month else 0.0)
 
 
+def break_even_requests(extra_usd: float, saving_per_request_usd: float) -> int:
+    """Count the requests after which a saving has paid for what is paid more anyhow.
+
+    requests = extra / saving per request, up to the next whole one
+
+    >>> break_even_requests(13.23, 0.000147), break_even_requests(2912.70, 0.0028)
+    (90000, 1040250)
+    """
+    return int(np.ceil(round(extra_usd / saving_per_request_usd, 6)))
+
+
 def break_even(tuned: Entry, other: Entry, requests_per_month: float) -> BreakEven:
     """Find the smallest whole number of requests at which *tuned* is no dearer than *other*.
 
@@ -70,7 +81,7 @@ def break_even(tuned: Entry, other: Entry, requests_per_month: float) -> BreakEv
     months = first(tuned.costs.months)
     requests = 0 if extra <= 0 <= saving else None
     if extra > 0 and saving > 0:
-        requests = int(np.ceil(round(extra / saving, 6)))
+        requests = break_even_requests(extra, saving)
     monthly_saving = first(other.costs.monthly) - first(tuned.costs.monthly)
     once = first(tuned.costs.one_off) - first(other.costs.one_off)
     return BreakEven(
