@@ -13,7 +13,7 @@ from advisor.options import Menu
 from advisor.quality import Evidence
 from advisor.ranking import Entry, Ranking, rank
 from advisor.reasons import BreakEven, Reason, break_even, first, measure_next, reasons
-from advisor.units import Record, usd
+from advisor.units import Record
 
 
 class Decision(Record):
@@ -80,7 +80,7 @@ def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: boo
     return Decision(
         recommended=winner.option.id if winner else "not_yet",
         runner_up=_second(order, winner),
-        verdict=_verdict(winner, resolved),
+        verdict=_verdict(winner, _today(ranking)),
         win_share=f"{float(np.mean(worked.drawn.winner[0] == index)):.2f}",
         break_even=_break_even(worked, order, winner),
         reasons=reasons(resolved, worked.menu, ranking, evidence, order),
@@ -103,27 +103,30 @@ def in_order(ranking: Ranking) -> tuple[Entry, ...]:
     return tuple(ranking.entries[int(i)] for i in order if np.isfinite(scores[i]))
 
 
-def _verdict(winner: Entry | None, resolved: Resolved) -> str:
+def _today(ranking: Ranking) -> Entry | None:
+    return next((entry for entry in ranking.entries if entry.option.is_current), None)
+
+
+def _verdict(winner: Entry | None, today: Entry | None) -> str:
     if winner is None:
         return "Not yet: measure first, then decide."
-    monthly = usd(first(winner.costs.monthly))
+    monthly = f"{first(winner.costs.monthly):,.2f}"
     if winner.option.is_current:
         return f"Keep what you do today: {monthly} USD a month."
     once = first(winner.costs.one_off)
     verb = WORDS[winner.option.approach]
-    first_cost = f" after {usd(once)} USD once" if once >= 0.005 else ""
+    first_cost = f" after {once:,.2f} USD once" if once >= 0.005 else ""
     where = "" if winner.option.provider == "own" else f" at {winner.option.provider}"
-    saved = first(resolved.facts.current_monthly_usd) - first(winner.costs.per_month)
-    saving = f"; that saves {usd(saved)} a month" if saved > 0 else ""
+    saved = first(today.costs.per_month) - first(winner.costs.per_month) if today else 0.0
+    saving = f", {saved:,.2f} less a month than today" if saved > 0 else ""
     return f"{verb} {winner.option.model}{where}: {monthly} USD a month{first_cost}{saving}."
 
 
 def _break_even(worked: Worked, order: tuple[Entry, ...], winner: Entry | None) -> BreakEven | None:
     """Hold the best way with training against today's way, or the cheapest without training."""
-    entries = worked.likely.entries
     tuned = winner if winner and winner.option.trains else None
     tuned = tuned or next((entry for entry in order if entry.option.trains), None)
-    today = next((entry for entry in entries if entry.option.is_current), None)
+    today = _today(worked.likely)
     plain = next((e for e in order if not e.option.trains and not e.option.is_current), None)
     other = today or plain
     if tuned is None or other is None:
