@@ -20,7 +20,7 @@ MESSAGES = {
     "flags: set through a word": "advisor: --set name.b=1: 'name' holds 'a', no mapping. Set that key itself.\n",
     "flags: set a misspelt path": "advisor: --set: trafic: there is no such key. Did you mean 'traffic'?\n",
     "flags: no such encoding": "advisor: encoding o200k: there is no such encoding. Did you mean 'o200k_base', 'o200k_harmony'?\n",
-    "flags: no such option": "advisor: --option magic: no option that is allowed has this in its id. Approaches there: distill, prompt.\n",
+    "flags: no such option": "advisor: --option magic: no option that is allowed has this in its id. Approaches there: distill, not_yet, prompt.\n",
     "flags: no such example": "advisor: example email: there is no such example. Did you mean 'email-triage'?\n",
     "flags: no day": "advisor: --on soon: this is no day. Write YYYY-MM-DD.\n",
     "flags: no such price": "advisor: prices show gpt-99: no item has this in its name. Known: anthropic/claude-fable-5-2/batch_cached_input, anthropic/claude-fable-5-2/batch_input, anthropic/claude-fable-5-2/batch_output, anthropic/claude-fable-5-2/cache_write, anthropic/claude-fable-5-2/cache_write_1h, anthropic/claude-fable-5-2/cached_input, anthropic/claude-fable-5-2/input, anthropic/claude-fable-5-2/output, anthropic/claude-haiku-4-5/batch_cached_input, anthropic/claude-haiku-4-5/batch_input, anthropic/claude-haiku-4-5/batch_output, anthropic/claude-haiku-4-5/cache_write, ....\n",
