@@ -42,6 +42,11 @@ NOTES = frozenset({"narrow_label_task", "cost_reduction"})
 """Needs that only tell what is asked about: they move no number and rule nothing out."""
 COSTLY = frozenset({"knowledge.change"})
 """Switches that change what an option costs; all others change only what is allowed or good."""
+OPENS_OR_CLOSES = frozenset(
+    {"limits.data_may_leave", "knowledge.permissions_per_user"}
+    | {"organisation.openai", "organisation.azure"}
+)
+"""Switches that only open and close options: with the same options the answer is the same."""
 Rebuild = Callable[[str, Any], tuple[Resolved, Menu]]
 """Makes the question anew with one path set; given by the caller, who knows the dataset."""
 
@@ -204,14 +209,19 @@ def _switches(
     resolved: Resolved, menu: Menu, evidence: Evidence, verdict: str, rebuild: Rebuild
 ) -> Iterator[tuple[float, Flip]]:
     base = rank(menu.options, resolved, resolved.facts, evidence, LIKELY)
+    ids = _ids(menu)
     known = {entry.option.id: entry.costs for entry in base.entries}
     for path, values in switch_values().items():
+        if path == "knowledge.change" and not _retrieves(menu):
+            continue
         section, name = path.split(".")
         now = getattr(getattr(resolved.scenario, section), name)
         for value in values:
             if value == now:
                 continue
             other, choices = rebuild(path, value)
+            if path in OPENS_OR_CLOSES and _ids(choices) == ids:
+                continue
             costs = known if path not in COSTLY and other.task == resolved.task else None
             ranking = rank(choices.options, other, other.facts, evidence, LIKELY, costs)
             index = int(ranking.winner[0, 0])
@@ -222,6 +232,14 @@ def _switches(
                          becomes=_name(choices, index)),
                 )  # fmt: skip
                 break
+
+
+def _retrieves(menu: Menu) -> bool:
+    return any(option.approach in ("rag", "combo") for option in menu.options)
+
+
+def _ids(menu: Menu) -> tuple[str, ...]:
+    return tuple(option.id for option in menu.options)
 
 
 def _word(value: object) -> str:

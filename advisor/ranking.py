@@ -93,8 +93,12 @@ def _empty(shape: tuple[int, ...]) -> Ranking:
 
 
 def reaches(entry: Entry, facts: Facts, evidence: Evidence) -> NDArray[np.bool_]:
-    """Whether an option will do: a measurement exactly, an expectation within a tolerance."""
+    """Whether an option will do: an expectation within a tolerance, all else exactly.
+
+    A measurement is exact, and what has to be trained first gets no benefit of the doubt.
+    """
     exact = entry.option.is_current or entry.quality.basis.startswith("measured")
+    exact = exact or entry.option.trains
     slack = 1e-9 if exact else evidence.tolerance.value
     return np.asarray(entry.quality.likely >= facts.target - slack)
 
