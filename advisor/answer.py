@@ -12,7 +12,8 @@ from advisor import __version__
 from advisor.bill import Figures, OptionBill, bill_of
 from advisor.catalog import Book
 from advisor.decide import Decision, Worked, decide, work_out
-from advisor.estimate.point import LIKELY, Point
+from advisor.estimate.costs import costs
+from advisor.estimate.point import AT_MOST, LIKELY, Point
 from advisor.facts import Assumption, Resolved, resolve
 from advisor.gates import GATES, Case
 from advisor.options import Menu, menu
@@ -161,12 +162,16 @@ def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[Opti
     evidence, resolved = question.evidence, done.resolved
     figures = Figures(question.book, question.scenario.asked_on, evidence)
     drawn = {entry.option.id: entry for entry in done.drawn.entries}
-    bills = [bill_of(entry, drawn[entry.option.id], figures, resolved) for entry in allowed]
-    likely, draws = (
+
+    def bill(likely: Entry, draws: Entry) -> OptionBill:
+        cap = costs(likely.option, resolved, resolved.facts, evidence, AT_MOST).one_off
+        return bill_of(likely, draws, figures, resolved, first(cap))
+
+    bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
+    not_yet = bill(*(
         worked(done.menu.measuring, resolved, resolved.facts, evidence, point)
         for point in (LIKELY, Point("draws", question.seed))
-    )
-    not_yet = bill_of(likely, draws, figures, resolved)
+    ))  # fmt: skip
     index = int(done.likely.winner[0, 0])
     is_answer = index >= len(done.likely.entries)
     return (not_yet, *bills) if is_answer else (*bills, not_yet)

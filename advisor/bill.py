@@ -114,7 +114,9 @@ class Figures:
     evidence: Evidence
 
 
-def bill_of(entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved) -> OptionBill:
+def bill_of(
+    entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved, at_most_once_usd: float
+) -> OptionBill:
     """Write one option down.
 
     Args:
@@ -122,6 +124,7 @@ def bill_of(entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved) ->
         drawn: The same option over the draws.
         figures: Price book and day, for caveats.
         resolved: The question.
+        at_most_once_usd: What is paid once with every uncertain input at its dear end.
     """
     option, quality = entry.option, entry.quality
     lines = tuple(_line(line) for line in entry.costs.lines if _first(line.amount) > 0)
@@ -135,7 +138,7 @@ def bill_of(entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved) ->
         monthly=_money(entry.costs.monthly, drawn.costs.monthly),
         total=_money(entry.costs.total, drawn.costs.total),
         per_month=_money(entry.costs.per_month, drawn.costs.per_month),
-        at_most_one_off=usd(float(np.max(drawn.costs.one_off))),
+        at_most_one_off=usd(at_most_once_usd),
         bill=lines,
         quality=ExpectedQuality(
             low=f"{_first(quality.low):.3f}", likely=f"{_first(quality.likely):.3f}",

@@ -49,7 +49,7 @@ def _gated(question: Question) -> dict[str, OptionBill]:
     figures = Figures(question.book, question.scenario.asked_on, question.evidence)
     drawn = {entry.option.id: entry for entry in worked.drawn.entries}
     return {
-        entry.option.id: bill_of(entry, drawn[entry.option.id], figures, resolved)
+        entry.option.id: bill_of(entry, drawn[entry.option.id], figures, resolved, 0.0)
         for entry in worked.likely.entries
     }
 

@@ -47,6 +47,7 @@ def test_each_bill_adds_up_to_its_totals() -> None:
         assert abs(month - float(option["monthly"]["likely"])) < 0.006
         low, likely, high = (float(option["monthly"][k]) for k in ("low", "likely", "high"))
         assert low <= likely <= high
+        assert float(option["at_most_one_off"]) >= float(option["one_off"]["high"])
 
 
 def test_markdown_names_verdict_reasons_flips_and_rules() -> None:
