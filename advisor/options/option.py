@@ -62,8 +62,12 @@ class Option:
 
     @property
     def trains(self) -> bool:
-        """Whether something is tuned."""
-        return self.approach not in WITHOUT_TRAINING and self.approach != "not_yet"
+        """Whether something has yet to be tuned."""
+        return (
+            not self.is_current
+            and self.approach not in WITHOUT_TRAINING
+            and self.approach != "not_yet"
+        )
 
     @property
     def per_token(self) -> bool:
