@@ -49,7 +49,7 @@ class Worked:
 
 WORDS = {
     "prompt": "Prompt", "few_shot": "Prompt with worked examples on",
-    "long_context": "Put the documents into the prompt of", "rag": "Retrieve documents for",
+    "long_context": "Put all of it into the prompt of", "rag": "Retrieve documents for",
     "ft_api": "Fine-tune", "managed_lora": "Have a LoRA adapter tuned on",
     "lora": "Tune a LoRA adapter on", "qlora": "Tune a QLoRA adapter on",
     "full_ft": "Tune all weights of", "dpo": "Preference-tune", "encoder": "Train the classifier",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.costs import Costs, shot_tokens
+from advisor.estimate.costs import LEAST_MANY_SHOTS, Costs, extra_tokens
 from advisor.estimate.hosting import shape_of
 from advisor.estimate.memory import fits, peak_process_bytes
 from advisor.estimate.tuning import RANK, method_of
@@ -62,6 +62,8 @@ def _lives_long_enough(case: Case) -> Mask:
 
 
 def _enough_examples(case: Case) -> Mask:
+    if case.option.approach == "long_context" and not case.option.is_current:
+        return (case.facts.corpus_tokens > 0) | (case.facts.examples >= LEAST_MANY_SHOTS)
     return case.facts.examples >= least_examples(case)
 
 
@@ -72,6 +74,8 @@ def least_examples(case: Case) -> float:
         return 0.0
     if option.approach == "few_shot":
         return LEAST_SHOTS
+    if option.approach == "long_context":
+        return LEAST_MANY_SHOTS
     if option.approach == "dpo":
         return case.evidence.preference_pairs.value
     if option.approach == "encoder":
@@ -87,19 +91,14 @@ def _needs_teacher(case: Case) -> Mask:
 
 
 def _prompt_tokens(case: Case) -> NDArray[np.float64]:
-    facts, approach = case.facts, case.option.approach
-    if approach == "encoder":
+    facts = case.facts
+    if case.option.approach == "encoder":
         return facts.user_tokens * 0  # it reads the beginning of a text, and no instructions
     tokens = facts.prefix_tokens + facts.context_tokens + facts.user_tokens
     tokens = tokens + facts.completion_tokens + facts.tool_tokens
     tokens = tokens + (facts.turns - 1) * (facts.user_tokens + facts.completion_tokens)
-    if approach == "few_shot":
-        tokens = tokens + shot_tokens(case.resolved, facts)
-    if approach in ("rag", "combo"):
-        tokens = tokens + facts.top_k * facts.chunk_tokens
-    if approach == "long_context":
-        tokens = tokens + facts.corpus_tokens
-    return np.asarray(tokens)
+    added = extra_tokens(case.option, case.resolved, facts)
+    return np.asarray(tokens + added[0] + added[1])
 
 
 def _window(case: Case) -> float:
@@ -164,7 +163,8 @@ def _quick_enough(case: Case) -> Mask:
 
 def _knows_documents(case: Case) -> Mask:
     knows = needs_knowledge(case.resolved.scenario, case.resolved.task)
-    retrieves = case.option.approach in ("rag", "combo", "long_context")
+    approach = case.option.approach
+    retrieves = approach in ("rag", "combo") or (knows and approach == "long_context")
     has = case.facts.corpus_tokens > 0
     return ~(retrieves & ~has) if knows else np.full_like(has, not retrieves) | has
 

@@ -48,7 +48,9 @@ class Kind(Record):
     prompt: Prompted
     """Prompting, with a systematic prompt."""
     few_shot_gain: Range
-    """What worked examples in the prompt add."""
+    """What a few worked examples in the prompt add."""
+    many_shot_gain: Range
+    """What filling the prompt with examples adds; source: https://arxiv.org/abs/2404.11018."""
     tuned: Tuned
     """A tuned language model."""
     encoder: Tuned | None = None

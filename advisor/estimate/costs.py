@@ -31,6 +31,9 @@ MEASURED_EXAMPLES = 200.0
 """Held-out examples on which a prompt is measured: 92 % right is then known to 3 points."""
 SHOTS = 8
 """Worked examples in a few-shot prompt."""
+MANY_SHOTS = 200
+"""Worked examples where the prompt is filled with them; what repeats is cached."""
+LEAST_MANY_SHOTS = 50
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ def extra_tokens(option: Option, resolved: Resolved, facts: Facts) -> tuple[Numb
         case "few_shot":
             return shot_tokens(resolved, facts), 0.0
         case "long_context":
-            return facts.corpus_tokens, 0.0
+            many = np.minimum(float(MANY_SHOTS), facts.examples) * _shot(facts)
+            return np.where(facts.corpus_tokens > 0, facts.corpus_tokens, many), 0.0
         case "rag" | "combo":
             return 0.0, facts.top_k * facts.chunk_tokens
         case _:
@@ -117,8 +121,11 @@ def extra_tokens(option: Option, resolved: Resolved, facts: Facts) -> tuple[Numb
 
 def shot_tokens(resolved: Resolved, facts: Facts) -> Number:
     """Tokens of the worked examples in a few-shot prompt: as many as there are, at most eight."""
-    each = facts.user_tokens + facts.completion_tokens
-    return np.minimum(float(SHOTS), facts.examples) * each
+    return np.minimum(float(SHOTS), facts.examples) * _shot(facts)
+
+
+def _shot(facts: Facts) -> Number:
+    return facts.user_tokens + facts.completion_tokens
 
 
 def _current(option: Option, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:

@@ -88,6 +88,8 @@ def _prompted(
     ]
     if option.approach == "few_shot":
         ranges.append(("quality few_shot", kind.few_shot_gain))
+    if option.approach == "long_context" and not needs_knowledge(resolved.scenario, resolved.task):
+        ranges.append(("quality few_shot", kind.many_shot_gain))
     ranges += [("quality need", need.prompt) for need in _needed(resolved, evidence)]
     return _summed(ranges, point)
 

@@ -39,8 +39,7 @@ def prompted_options(resolved: Resolved, book: Book, out: list[RuledOut]) -> lis
     if not has_documents and not needs_knowledge(resolved.scenario, resolved.task):
         says = "There are no documents to look up: knowledge.corpus_tokens is 0."
         out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
-        out.append(rule_out("long_context:*:*", "no-documents", says, "your scenario"))
-        return made
+        return made + [_like(option, "long_context", {}) for option in some]
     extra = retrieval_prices(book, resolved.scenario.asked_on)
     made += [_like(option, "rag", extra) for option in some]
     return made + [_like(option, "long_context", {}) for option in some]
