@@ -184,6 +184,9 @@ def _refusal(rule: str, says: Any, source: Any, case: Case) -> RuledOut:
 def _caveats(question: Question) -> tuple[Caveat, ...]:
     made = []
     profile = question.profile
+    if question.scenario.limits.regions:
+        says = "Where a provider processes data is not in the price book: check limits.regions."
+        made.append(Caveat(code="regions-unchecked", says=says))
     if profile and profile.rejected:
         says = f"{profile.rejected} rows of the dataset could not be read and are left out."
         made.append(Caveat(code="rows-rejected", says=says))

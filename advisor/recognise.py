@@ -196,6 +196,16 @@ def _openai_preference(row: Raw) -> Example:
     return Example("preference", "openai-preference", turns, None, worse)
 
 
+def _judged(row: Raw) -> Example:
+    """Read a KTO row: an answer that is not wanted is kept, with the weight 0."""
+    wanted = row["label"]
+    turns = (
+        Turn("user", _text(row, "prompt")),
+        Turn("assistant", _text(row, "completion"), weight=None if wanted else 0),
+    )
+    return Example("chat", "kto", turns)
+
+
 def _completion(row: Raw) -> Example:
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, list) and isinstance(completion, list):
@@ -225,6 +235,7 @@ _READERS: tuple[tuple[Callable[[Raw], bool], Callable[[Raw], Example]], ...] = (
     (_has("input", "preferred_output", "non_preferred_output"), _openai_preference),
     (_has("chosen", "rejected"), _preference),
     (_has("instruction", "output"), _alpaca),
+    (lambda row: isinstance(row.get("label"), bool) and "completion" in row, _judged),
     (_has("prompt", "completion"), _completion),
     (_is_columns, _columns),
 )

@@ -69,13 +69,40 @@ class _Tiktoken:
         return [len(self._encoding.encode(text, disallowed_special=())) for text in texts]
 
 
+class _FromFile:
+    """A counter from a model's own tokenizer.json."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise UsageError(str(path), "the package tokenizers is not installed.",
+                             "Run: pip install 'tune-or-not[tokenizers]'.") from error  # fmt: skip
+        self.name = path.name
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise UsageError(str(path), f"this is no tokenizer: {error}.",
+                             "Give the model's tokenizer.json.") from error  # fmt: skip
+
+    def count_batch(self, texts: Sequence[str]) -> list[int]:
+        clean = [_without_surrogates(text) for text in texts]
+        found = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
+        return [len(one.ids) for one in found]
+
+
 @cache
 def counter(encoding: str) -> Counter:
-    """Return a counter for an encoding.
+    """Return a counter for an encoding, or for a tokenizer.json.
+
+    Args:
+        encoding: Name of a public encoding, or path of a file that ends in .json.
 
     Raises:
         UsageError: there is no such encoding; the known ones are named.
     """
+    if encoding.endswith(".json") and Path(encoding).is_file():
+        return _FromFile(Path(encoding))
     if encoding not in ENCODINGS:
         raise UsageError(f"encoding {encoding}", "there is no such encoding.",
                          did_you_mean(encoding, ENCODINGS).strip())  # fmt: skip

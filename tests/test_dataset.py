@@ -28,6 +28,7 @@ FORMATS = {
     "sharegpt": {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}]},
     "alpaca": {"instruction": "say", "input": "hi", "output": "ho"},
     "prompt-completion": {"prompt": "hi", "completion": "ho"},
+    "kto": {"prompt": "hi", "completion": "ho", "label": True},
     "preference": {"prompt": "hi", "chosen": "ho", "rejected": "no"},
     "openai-preference": {"input": {"messages": [{"role": "user", "content": "hi"}]}, "preferred_output": [{"role": "assistant", "content": "ho"}], "non_preferred_output": [{"role": "assistant", "content": "no"}]},
     "question-answer": {"question": "hi", "answer": "ho"},
@@ -117,6 +118,12 @@ def test_the_same_rows_in_five_kinds_of_file_are_the_same_dataset(tmp_path: Path
     assert all(p.source_sha256 == hashlib.sha256(f.read_bytes()).hexdigest()
                for p, f in zip(profiles, sorted(tmp_path.iterdir(), key=lambda f: ["rows.jsonl", "rows.json", "rows.csv", "rows.tsv", "rows.parquet"].index(f.name)), strict=True))  # fmt: skip
     assert profiles[0].labels == (("a", 600), ("b", 600))
+
+
+def test_an_unwanted_answer_is_kept_and_not_trained_on() -> None:
+    found = recognise({"prompt": "hi", "completion": "no", "label": False})
+
+    assert json.loads(canonical_row(found))["messages"][-1]["weight"] == 0
 
 
 def test_a_messy_file_is_read_row_by_row_with_line_numbers(tmp_path: Path) -> None:

@@ -108,3 +108,16 @@ def test_half_a_character_is_counted_as_the_reference_does() -> None:
     assert counter("o200k_base").count_batch(["a\ud800b"]) == [
         len(reference("o200k_base").encode("a\ud800b"))
     ]
+
+
+def test_a_tokenizer_file_counts_with_the_models_own_words(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {"[UNK]": 0, "hello": 1, "world": 2}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+
+    counted = counter(str(tmp_path / "tokenizer.json")).count_batch(["hello world", "hello, you"])
+
+    assert counted == [2, 3]

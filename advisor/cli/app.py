@@ -46,7 +46,7 @@ ScenarioArgument = Annotated[
 @app.command()
 def profile(
     file: Annotated[Path, typer.Argument(help="File of examples.")],
-    encoding: Annotated[str, typer.Option(help="Encoding to count with.")] = "o200k_base",
+    encoding: Annotated[str, typer.Option(help="Encoding, or a tokenizer.json.")] = "o200k_base",
     limit: Annotated[int, typer.Option(help="Truncate examples above this many tokens.")] = 65536,
     format_: FormatFlag = Format.text,
 ) -> None:
