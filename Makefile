@@ -30,7 +30,7 @@ help: ## list the targets
 
 $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
 
 $(VENV)/run.stamp: $(BIN)/uv pyproject.toml constraints.txt
 	@$(UV) -e '.[ui,trainer]'

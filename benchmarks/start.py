@@ -44,9 +44,11 @@ def main() -> None:
          [python, "-c", "import typer, rich.console"]),
         ("import advisor", [python, "-c", "import advisor"], "python -c pass",
          [python, "-c", "pass"]),
-        ("recommend policy-faq.yaml", [*advisor, "recommend", str(EXAMPLES / "policy-faq.yaml")],
-         "import numpy, pydantic, typer", [python, "-c", "import numpy, pydantic, typer"]),
     ]  # fmt: skip
+    for name in ("policy-faq.yaml", "email-triage.yaml"):
+        rows.append((f"recommend {name}", [*advisor, "recommend", str(EXAMPLES / name)],
+                     "import numpy, pydantic, typer",
+                     [python, "-c", "import numpy, pydantic, typer"]))  # fmt: skip
     for path in datasets:
         ask = [*advisor, "recommend", "--dataset", str(path), "--set", "asked_on=2026-11-20",
                "--set", "traffic.requests_per_month=1e6"]  # fmt: skip

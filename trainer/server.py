@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from contextlib import closing
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from advisor import __version__
@@ -16,12 +19,51 @@ from trainer.database import open_database
 app = FastAPI(title="Tune or Not", version=__version__, openapi_url="/api/v1/openapi.json")
 
 
+class RequestRefused(AdvisorError):
+    """The body of a request is no scenario at all."""
+
+    code = "request"
+
+
+class PathRefused(AdvisorError):
+    """A request named a file of the server."""
+
+    code = "path-refused"
+
+    def __init__(self) -> None:
+        super().__init__("dataset.path: a request names no file of this machine. "
+                         "Give dataset.examples and the tokens instead.")  # fmt: skip
+
+
+class NotReady(AdvisorError):
+    """The home folder or its database cannot be used."""
+
+    code = "not-ready"
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(f"home folder: {why}. "
+                         "Set TUNE_OR_NOT_HOME to a folder that can be written.")  # fmt: skip
+
+
+def _problem(status: int, code: str, detail: str) -> JSONResponse:
+    body = {"type": f"about:blank#{code}", "title": code, "status": status,
+            "detail": detail, "code": code}  # fmt: skip
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
 @app.exception_handler(AdvisorError)
 def problem(_: Request, error: AdvisorError) -> JSONResponse:
     """Say what is wrong with a question as problem+json."""
-    body = {"type": f"about:blank#{error.code}", "title": error.code, "status": 422,
-            "detail": str(error), "code": error.code}  # fmt: skip
-    return JSONResponse(body, 422, media_type="application/problem+json")
+    return _problem(503 if isinstance(error, NotReady) else 422, error.code, str(error))
+
+
+@app.exception_handler(RequestValidationError)
+def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Say what is wrong with a body that is not a JSON object, in the same shape."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    why = first.get("ctx", {}).get("error", first["msg"])
+    return _problem(422, "request", f"{where}: {why}. Send a scenario as a JSON object.")
 
 
 @app.get("/healthz")
@@ -33,31 +75,29 @@ def health() -> dict[str, str]:
 @app.get("/readyz")
 def ready() -> dict[str, Any]:
     """Say that the database opens."""
-    with closing(open_database()) as database:
-        version = database.execute("PRAGMA user_version").fetchone()[0]
+    try:
+        with closing(open_database()) as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+    except (OSError, sqlite3.Error) as error:
+        raise NotReady(error) from error
     return {"status": "ready", "schema_version": version}
 
 
 @app.post("/api/v1/recommend")
 def recommend(scenario: dict[str, Any]) -> Response:
     """Answer a scenario; the body is the canonical bytes of every door."""
-    if "dataset" in scenario:
-        scenario = {**scenario, "dataset": _without_path(scenario["dataset"])}
+    _check(scenario)
     return Response(answer_bytes(scenario), media_type="application/json")
 
 
-def _without_path(dataset: Any) -> Any:
-    """Refuse a path: a caller over HTTP must not name files of this machine."""
+def _check(scenario: dict[str, Any]) -> None:
+    """Refuse text that no answer can hold, and paths: a caller must not name our files."""
+    try:
+        json.dumps(scenario, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        found = ascii(error.object[error.start])
+        says = f"body: found {found}, half of a character. Send text as UTF-8."
+        raise RequestRefused(says) from error
+    dataset = scenario.get("dataset")
     if isinstance(dataset, dict) and dataset.get("path"):
         raise PathRefused
-    return dataset
-
-
-class PathRefused(AdvisorError):
-    """A request named a file of the server."""
-
-    code = "path-refused"
-
-    def __init__(self) -> None:
-        super().__init__("dataset.path: a request names no file of this machine. "
-                         "Give dataset.examples and the tokens instead.")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Callable
 from typing import Any
 
 
@@ -22,38 +23,42 @@ def _is_here(host: object) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _check(address: object) -> None:
-    if isinstance(address, tuple) and not _is_here(address[0]):
-        raise NetworkRefused(f"refused: {address[0]} is not this machine")
+def _check(host: object) -> None:
+    if not _is_here(host):
+        raise NetworkRefused(f"refused: {host!s} is not this machine")
 
 
 def guard() -> None:
     """Put the guard in; a second call changes nothing."""
     if getattr(socket, "is_guarded", False):
         return
-    connect, connect_ex, look_up = (
-        socket.socket.connect,
-        socket.socket.connect_ex,
-        socket.getaddrinfo,
-    )
+    for name in ("connect", "connect_ex", "sendto", "sendmsg"):
+        setattr(socket.socket, name, _guarded_send(getattr(socket.socket, name)))
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+        setattr(socket, name, _guarded_look_up(getattr(socket, name)))
+    socket.is_guarded = True  # type: ignore[attr-defined]
 
-    def guarded_connect(self: socket.socket, address: Any) -> None:
-        _check(address)
-        connect(self, address)
 
-    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
-        _check(address)
-        return connect_ex(self, address)
+def _guarded_send(send: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the address, which is the last argument of each of these calls if it has one."""
 
-    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_here(host):
-            raise NetworkRefused(f"refused: {host} is not this machine")
+    def guarded(self: socket.socket, *args: Any) -> Any:
+        match args:
+            case [*_, (host, int(), *_)]:
+                _check(host)
+        return send(self, *args)
+
+    return guarded
+
+
+def _guarded_look_up(look_up: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the name, which is the first argument of each of these calls."""
+
+    def guarded(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _check(host)
         return look_up(host, *args, **kwargs)
 
-    socket.socket.connect = guarded_connect  # type: ignore[method-assign]
-    socket.socket.connect_ex = guarded_connect_ex  # type: ignore[method-assign]
-    socket.getaddrinfo = guarded_look_up
-    socket.is_guarded = True  # type: ignore[attr-defined]
+    return guarded
 
 
 guard()
