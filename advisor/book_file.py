@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import orjson
 import yaml
@@ -14,11 +15,15 @@ from pydantic import ValidationError
 
 from advisor.catalog import Book, Gpu, ModelCard, Provider
 from advisor.errors import PricingFileError, did_you_mean
-from advisor.prices import PriceBook, PriceSeries, PriceStep
+from advisor.prices import PriceBook, PriceSeries
 from advisor.units import Record
 
 HERE = Path(__file__).parent
 SECTIONS = ("prices", "models", "providers", "gpus")
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
+GIVEN = frozenset({"id", "item", "name", "own", "provider"})
+"""Fields that the place in the file says; nobody writes them."""
+MOST_SHOWN = 60
 R = TypeVar("R", bound=Record)
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -29,19 +34,45 @@ class _Loader(_Base):  # type: ignore[misc]
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _at(key_node, "a key is a name, not a list or a mapping")
             if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key_node.value}' is said twice", key_node.start_mark
-                )
+                raise _at(key_node, f"the key '{key_node.value}' is said twice")
             seen.add(key_node.value)
         return dict(super().construct_mapping(node, deep))
 
 
+def _at(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
 def _exact(loader: Any, node: yaml.ScalarNode) -> Decimal:
-    return Decimal(str(node.value).replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    """Read a number with a point from its digits, so that 0.1 is a tenth."""
+    text = str(node.value).lower()
+    try:
+        return Decimal(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    except InvalidOperation as error:
+        raise _at(node, f"'{node.value}' is not a number in digits") from error
+
+
+def _whole(loader: Any, node: yaml.ScalarNode) -> int:
+    """Read a whole number; YAML would take 1:30 for 90, 010 for 8 and 0x10 for 16."""
+    if not WHOLE.fullmatch(str(node.value)):
+        raise _at(node, f"'{node.value}' is not a number in plain digits")
+    return int(node.value)
+
+
+def _day(loader: Any, node: yaml.ScalarNode) -> Any:
+    """Read a day, and say which one is not in the calendar."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError as error:
+        raise _at(node, f"'{node.value}' is not a day of the calendar") from error
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _exact)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _day)
 
 
 def default_path() -> Path:
@@ -63,12 +94,12 @@ def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
     path = path or default_path()
     text, raw = _read(path)
     own_text, own = _read(overlay) if overlay else ("", {})
-    prices = {name: _series(path, name, body) for name, body in _section(raw, "prices").items()}
+    prices = {name: _series(path, name, body) for name, body in raw["prices"].items()}
     if overlay:
-        for name, body in _section(own, "prices").items():
+        for name, body in own["prices"].items():
             prices[name] = _series(overlay, name, body, own=True)
     books = [(path, raw), *([(overlay, own)] if overlay else [])]
-    return Book(
+    book = Book(
         prices=PriceBook(prices),
         models=_records(books, "models", ModelCard, lambda name: {"id": name, "provider":
                         name.split("/", 1)[0]}),
@@ -76,9 +107,12 @@ def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
         gpus=_records(books, "gpus", Gpu, lambda name: {"name": name}),
         sha256=hashlib.sha256(orjson.dumps([text, own_text])).hexdigest(),
     )  # fmt: skip
+    _refuse_loose_ends(path, overlay, book)
+    return book
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
+def _read(path: Path) -> tuple[str, dict[str, dict[Any, Any]]]:
+    """Return the text, and each section as a mapping; one that is not said is empty."""
     name = path.name
     if not path.is_file():
         raise PricingFileError(str(path), "there is no such file. Check the path.")
@@ -87,24 +121,47 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise PricingFileError(name, f"byte {error.object[error.start]:#04x} at {error.start} is "
                                      "not UTF-8. Save the file as UTF-8.") from error  # fmt: skip
+    raw = _parsed(name, text)
+    if not isinstance(raw, dict):
+        raise PricingFileError(name, "found no sections. Start with 'prices:'.")
+    for section, body in raw.items():
+        place = f"{name}: {section}"
+        if section not in SECTIONS:
+            raise PricingFileError(place, "there is no such section."
+                                   + did_you_mean(str(section), SECTIONS))  # fmt: skip
+        if not isinstance(body, dict | None):
+            raise PricingFileError(place, f"found {body!r} instead of names with their entries. "
+                                          "Write each on its own line, indented.")  # fmt: skip
+    return text, {section: raw.get(section) or {} for section in SECTIONS}
+
+
+def _parsed(name: str, text: str) -> Any:
     try:
-        raw = yaml.load(text, _Loader)
+        return yaml.load(text, _Loader)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"character {error.character:#04x} is not allowed. Take it out."
+        raise PricingFileError(f"{name}:{line}", problem) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         problem = getattr(error, "problem", None) or str(error)
         raise PricingFileError(where, f"{problem}. Mend the YAML there.") from error
-    if not isinstance(raw, dict):
-        raise PricingFileError(name, "found no sections. Start with 'prices:'.")
-    for section in raw:
-        if section not in SECTIONS:
-            raise PricingFileError(f"{name}: {section}", "there is no such section."
-                                   + did_you_mean(str(section), SECTIONS))  # fmt: skip
-    return text, raw
 
 
-def _section(raw: Mapping[str, Any], section: str) -> dict[str, Any]:
-    return dict(raw.get(section) or {})
+def _refuse_loose_ends(path: Path, overlay: Path | None, book: Book) -> None:
+    """Refuse an offer that names a model, a GPU or a price which the book has not."""
+    name = overlay.name if overlay else path.name
+    for offer in book.offers:
+        for key, asked, known in (
+            ("card", offer.card, book.models),
+            ("gpu", offer.gpu, book.gpus),
+            ("hosting_item", offer.hosting_item, book.prices.series),
+        ):
+            if asked and asked not in known:
+                place = f"{name}: providers: {offer.provider}: tuning: {offer.base}: {key}"
+                problem = f"there is no '{asked}'.{did_you_mean(asked, known)}"
+                raise PricingFileError(place, problem)
 
 
 def _series(path: Path, item: str, body: Any, own: bool = False) -> PriceSeries:
@@ -112,11 +169,11 @@ def _series(path: Path, item: str, body: Any, own: bool = False) -> PriceSeries:
 
 
 def _records(
-    books: list[tuple[Path, dict[str, Any]]], section: str, kind: type[R], names: Any
+    books: list[tuple[Path, dict[str, dict[Any, Any]]]], section: str, kind: type[R], names: Any
 ) -> dict[str, R]:
     found: dict[str, R] = {}
     for path, raw in books:
-        for name, body in _section(raw, section).items():
+        for name, body in raw[section].items():
             if kind is Provider and isinstance(body, dict):
                 body = _with_provider(name, body)
             found[name] = _checked(path, section, name, body, kind, names(name))
@@ -126,7 +183,7 @@ def _records(
 def _with_provider(name: str, body: dict[str, Any]) -> dict[str, Any]:
     offers = body.get("tuning") or []
     return {**body, "tuning": [
-        {"provider": name, **offer} if isinstance(offer, dict) else offer for offer in offers
+        {**offer, "provider": name} if isinstance(offer, dict) else offer for offer in offers
     ]}  # fmt: skip
 
 
@@ -136,6 +193,9 @@ def _checked(
     place = f"{path.name}: {section}: {name}"
     if not isinstance(body, dict):
         raise PricingFileError(place, f"found {body!r} instead of a mapping. Indent its keys.")
+    for key in GIVEN & set(body):
+        known = did_you_mean(key, _keys(kind, (key,)))
+        raise PricingFileError(f"{place}: {key}", f"there is no such key.{known}")
     try:
         return kind.model_validate({**body, **extra})
     except ValidationError as error:
@@ -146,8 +206,18 @@ def _checked(
 
 REMEDIES = {
     "finite_number": "Give a finite number.",
-    "greater_than": "Give 0 or more.",
+    "greater_than_equal": "Give {ge} or more.",
+    "greater_than": "Give more than {gt}.",
+    "less_than_equal": "Give {le} or less.",
     "decimal": "Give a number in digits.",
+    "int": "Give a whole number in digits.",
+    "float": "Give a number in digits.",
+    "bool": "Write true or false.",
+    "string_type": "Write it in quotes.",
+    "string_too_short": "Say who says so.",
+    "tuple": "Write a list: each entry after a '- '.",
+    "too_short": "Give at least one.",
+    "model": "Write its keys, indented.",
     "date": "Write a day as YYYY-MM-DD.",
     "literal_error": "Choose one of {expected}.",
 }
@@ -163,9 +233,20 @@ def _problem(error: Any, kind: type[Record]) -> str:
     if name == "value_error":
         return f"{error['ctx']['error']}. Mend it there."
     remedy = next((text for key, text in REMEDIES.items() if name.startswith(key)), error["msg"])
-    return f"found '{error['input']}'. {remedy.format(**error.get('ctx', {}))}"
+    found = str(error["input"])
+    shown = found if len(found) <= MOST_SHOWN else found[:MOST_SHOWN] + "..."
+    return f"found '{shown}'. {remedy.format(**error.get('ctx', {}))}"
 
 
 def _keys(kind: type[Record], loc: tuple[int | str, ...]) -> list[str]:
-    inner = PriceStep if kind is PriceSeries and len(loc) > 1 else kind
-    return list(inner.model_fields)
+    """Name what may be written at the place *loc* of a record."""
+    for part in loc[:-1]:
+        if isinstance(part, str):
+            kind = _record_in(kind.model_fields[part].annotation) or kind
+    return [name for name in kind.model_fields if name not in GIVEN]
+
+
+def _record_in(annotation: Any) -> type[Record] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return annotation
+    return next(filter(None, map(_record_in, get_args(annotation))), None)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advisor.errors import UnknownPrice
-from advisor.prices import PriceBook
+from advisor.prices import Confidence, PriceBook
 from advisor.units import Record
 
 Tier = Literal["tiny", "small", "mid", "large"]
+Tokenizer = Literal["o200k_base", "cl100k_base", "o200k_harmony", "none"]
+R = TypeVar("R", bound=Record)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+Source = Annotated[str, Field(min_length=4)]
 
 
 class TokenFactor(Record):
@@ -26,47 +30,59 @@ class TokenFactor(Record):
     """Most likely."""
     high: Positive
     """High end."""
-    source: str
+    source: Source
     """Who says so."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if not self.low <= self.likely <= self.high:
+            raise ValueError(f"{self.low:g}, {self.likely:g}, {self.high:g} do not go up")
+        return self
 
 
 class CacheRule(Record):
     """When a provider bills a repeated prefix at the cached price."""
 
-    min_tokens: int | None
+    min_tokens: Annotated[int, Field(ge=0)] | None
     """Shortest prefix; nothing shorter is cached. Empty: nobody says."""
     ttl_low_seconds: Positive
     """Shortest time a prefix is kept."""
     ttl_high_seconds: Positive
     """Longest time a prefix is kept."""
-    source: str
+    source: Source
     """Who says so."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.ttl_low_seconds > self.ttl_high_seconds:
+            raise ValueError("ttl_low_seconds is above ttl_high_seconds")
+        return self
 
 
 class Architecture(Record):
     """The numbers of an open model's config.json."""
 
-    layers: int
+    layers: Count
     """Blocks."""
-    hidden_size: int
+    hidden_size: Count
     """Width of the residual stream."""
-    intermediate_size: int
+    intermediate_size: Count
     """Width inside the MLP."""
-    attention_heads: int
+    attention_heads: Count
     """Query heads."""
-    kv_heads: int
+    kv_heads: Count
     """Key and value heads."""
-    head_dim: int
+    head_dim: Count
     """Width of a head."""
-    vocabulary: int
+    vocabulary: Count
     """Rows of the embedding."""
     tied_embeddings: bool
     """Whether head and embedding are one matrix."""
-    parameters: int
+    parameters: Count
     """All weights."""
-    max_position_tokens: int
+    max_position_tokens: Count
     """Longest sequence."""
-    source: str
+    source: Source
     """The config file."""
 
 
@@ -79,15 +95,15 @@ class ModelCard(Record):
     """Who serves it; 'open' for weights to run oneself."""
     tier: Tier
     """Size class by output list price."""
-    tokenizer: str = "none"
+    tokenizer: Tokenizer = "none"
     """Encoding, or none where it is not public."""
     token_factor: TokenFactor | None = None
     """For models whose tokens can only be estimated."""
-    context_tokens: int | None = None
+    context_tokens: Count | None = None
     """Longest prompt with its answer."""
-    max_output_tokens: int | None = None
+    max_output_tokens: Count | None = None
     """Longest answer."""
-    long_context_from_tokens: int | None = None
+    long_context_from_tokens: Count | None = None
     """Above this a whole request is billed at the long rates."""
     reasoning: Literal["none", "always"] = "none"
     """Whether hidden thought is always billed."""
@@ -102,13 +118,21 @@ class ModelCard(Record):
     released: date | None = None
     """First day."""
     shutdown_on: date | None = None
-    """Last day."""
+    """First day on which it answers no more."""
     replacement: str | None = None
     """What its provider names instead."""
-    confidence: str = "high"
+    confidence: Confidence = "high"
     """How far the source is trusted."""
     caveats: tuple[str, ...] = ()
     """What a reader has to know."""
+
+    @model_validator(mode="after")
+    def _can_be_counted(self) -> Self:
+        if self.id.count("/") < 1 or "" in self.id.split("/"):
+            raise ValueError(f"the name '{self.id}' is not provider/model")
+        if self.tokenizer == "none" and self.token_factor is None:
+            raise ValueError("a model without a tokenizer needs a token_factor {low, likely, high}")
+        return self
 
 
 class Window(Record):
@@ -120,7 +144,7 @@ class Window(Record):
     """First day on which they may not; none while it is open."""
     says: str
     """The rule in words."""
-    source: str
+    source: Source
     """Who says so."""
 
 
@@ -137,7 +161,7 @@ class Offer(Record):
     """Whether the provider keeps the weights."""
     methods: tuple[str, ...]
     """sft, dpo ..."""
-    windows: tuple[Window, ...]
+    windows: Annotated[tuple[Window, ...], Field(min_length=1)]
     """Who may start a job."""
     serving: Literal["per_token", "per_hour"]
     """How the tuned model is billed."""
@@ -148,21 +172,27 @@ class Offer(Record):
     scale_to_zero: bool = False
     """Whether an idle deployment costs nothing."""
     result_ends_on: date | None = None
-    """Last day of the tuned model."""
-    min_examples: int = 1
+    """First day on which the tuned model answers no more."""
+    min_examples: Count = 1
     """Fewest examples of a job."""
-    max_example_tokens: int | None = None
+    max_example_tokens: Count | None = None
     """Longest example."""
     tier: Tier
     """Size class of the base."""
-    source: str
+    source: Source
     """Where it was read."""
     read_on: date
     """Day it was last read there."""
-    confidence: str = "high"
+    confidence: Confidence = "high"
     """How far the source is trusted."""
     caveats: tuple[str, ...] = ()
     """What a reader has to know."""
+
+    @model_validator(mode="after")
+    def _says_what_an_hour_costs(self) -> Self:
+        if self.serving == "per_hour" and not self.hosting_item:
+            raise ValueError("an offer served per_hour needs a hosting_item, the price of the hour")
+        return self
 
     def open_window(self, who: str, day: date) -> Window | None:
         """Return the rule under which *who* may start a job on *day*, if there is one."""
@@ -195,7 +225,7 @@ class Provider(Record):
     """What is billed."""
     closed: str | None = None
     """Why no one can tune there, if so."""
-    source: str
+    source: Source
     """Where it was read."""
     tuning: tuple[Offer, ...] = ()
     """What it tunes."""
@@ -206,21 +236,21 @@ class Gpu(Record):
 
     name: str
     """Short name."""
-    memory_bytes: int
+    memory_bytes: Count
     """Memory."""
-    bandwidth_bytes_per_second: float
+    bandwidth_bytes_per_second: Positive
     """Of that memory."""
-    bf16_tflops: float | None
+    bf16_tflops: Positive | None
     """Dense peak in bf16 with fp32 accumulation; none where there is no bf16."""
-    fp16_tflops: float
+    fp16_tflops: Positive
     """Dense peak in fp16."""
-    compute_capability: float
+    compute_capability: Positive
     """CUDA generation."""
-    tdp_watts: float
+    tdp_watts: Positive
     """Board power."""
-    source: str
+    source: Source
     """Who says so."""
-    confidence: str = "high"
+    confidence: Confidence = "high"
     """How far the source is trusted."""
 
 
@@ -235,24 +265,16 @@ class Book:
     sha256: str
 
     def model(self, name: str) -> ModelCard:
-        """Return a model.
+        """Return a model; an unknown one is refused with the nearest names."""
+        return _known("model", name, self.models)
 
-        Raises:
-            UnknownPrice: there is no such model; the nearest names are said.
-        """
-        if name not in self.models:
-            raise UnknownPrice("model", name, self.models)
-        return self.models[name]
+    def provider(self, name: str) -> Provider:
+        """Return a provider; an unknown one is refused with the nearest names."""
+        return _known("provider", name, self.providers)
 
     def gpu(self, name: str) -> Gpu:
-        """Return a GPU.
-
-        Raises:
-            UnknownPrice: there is no such GPU; the nearest names are said.
-        """
-        if name not in self.gpus:
-            raise UnknownPrice("GPU", name, self.gpus)
-        return self.gpus[name]
+        """Return a GPU; an unknown one is refused with the nearest names."""
+        return _known("GPU", name, self.gpus)
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -263,3 +285,9 @@ class Book:
         """Name who rents out a GPU by the hour."""
         ending = f"/{gpu}/gpu_hour"
         return tuple(i.removesuffix(ending) for i in self.prices.series if i.endswith(ending))
+
+
+def _known(kind: str, name: str, known: Mapping[str, R]) -> R:
+    if name not in known:
+        raise UnknownPrice(kind, name, known)
+    return known[name]

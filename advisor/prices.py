@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,15 @@ from advisor.units import Record
 
 STALE_AFTER_DAYS = 30
 CHANGE_SOON_DAYS = 90
-Units = get_args(Unit)
+MAY_BE_FREE = frozenset(
+    {"hosting_hour", "cache_write", "cache_write_1h", "job_minimum", "storage_month",
+     "vector_minimum_month"}
+)  # fmt: skip
+"""Kinds that a provider may give away; a price of 0 for any other is a slip or an unknown."""
+MOST_USD = 1_000_000_000
+"""No price is dearer: more is a slip of digits."""
+
+Confidence = Literal["high", "medium", "low"]
 
 
 class Caveat(Record):
@@ -38,14 +46,14 @@ class PriceStep(Record):
 
     since: date
     """First day on which it holds. It holds until the next step."""
-    value: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None
+    value: Annotated[Decimal, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] | None
     """Price in the unit of the series; null from the day it is no longer sold."""
     source: Annotated[str, Field(min_length=4)]
     """The page where it was read, or who quoted it."""
     read_on: date
     """Day on which somebody last saw the value there."""
-    confidence: str = "high"
-    """high, medium or low: how far the source is trusted."""
+    confidence: Confidence = "high"
+    """How far the source is trusted."""
     note: str | None = None
     """What a reader has to know and the number cannot say."""
 
@@ -65,8 +73,8 @@ class Price(Record):
     """Where it was read."""
     read_on: date
     """Day it was last read there."""
-    confidence: str
-    """high, medium or low."""
+    confidence: Confidence
+    """How far the source is trusted."""
     note: str | None
     """What the number cannot say."""
     own: bool = False
@@ -92,7 +100,7 @@ class PriceSeries(Record):
     @model_validator(mode="after")
     def _is_named_by_kind(self) -> Self:
         kind = self.item.rsplit("/", 1)[-1]
-        if self.item.count("/") < 2:
+        if self.item.count("/") < 2 or "" in self.item.split("/"):
             raise ValueError(f"the name '{self.item}' is not provider/model/kind")
         if kind not in KINDS:
             raise ValueError(f"there is no kind '{kind}'.{did_you_mean(kind, KINDS)}".rstrip("?."))
@@ -114,6 +122,12 @@ class PriceSeries(Record):
             raise ValueError("steps must go forward in time, each on its own day")
         if self.steps[0].value is None:
             raise ValueError("a history cannot begin with a withdrawal")
+        free = [step.since for step in self.steps if step.value == 0]
+        if free and self.item.rsplit("/", 1)[-1] not in MAY_BE_FREE:
+            raise ValueError(
+                f"the price of {free[0]} is 0, which no {self.item.rsplit('/', 1)[-1]} is; "
+                "where nobody published one, write 'unpriced: why' instead of the steps"
+            )
         return self
 
     def on(self, day: date) -> Price:
