@@ -13,8 +13,10 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from advisor.catalog import Book, Gpu, ModelCard, Provider
+from advisor.catalog import Book
 from advisor.errors import PricingFileError, did_you_mean
+from advisor.models import Gpu, ModelCard
+from advisor.offers import Provider
 from advisor.prices import PriceBook, PriceSeries
 from advisor.units import Record
 
@@ -156,6 +158,7 @@ def _refuse_loose_ends(path: Path, overlay: Path | None, book: Book) -> None:
         for key, asked, known in (
             ("card", offer.card, book.models),
             ("gpu", offer.gpu, book.gpus),
+            ("served_like", offer.served_like, book.with_architecture),
             ("hosting_item", offer.hosting_item, book.prices.series),
         ):
             if asked and asked not in known:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor.answer import answer, with_path
 from advisor.catalog import Book
 from advisor.estimate.caching import effective_hit_share, hit_share_from_arrivals
 from advisor.estimate.memory import (
@@ -16,9 +19,10 @@ from advisor.estimate.memory import (
     peak_process_bytes,
     weights_bytes,
 )
-from advisor.estimate.serving import gpus_needed, mean_output_tokens_per_second
+from advisor.estimate.serving import mean_output_tokens_per_second, replicas_needed
 from advisor.estimate.tokens import evaluated_tokens, padded_tokens, trained_tokens
 from advisor.estimate.training import energy_kwh, gpu_hours
+from advisor.files import example_question
 from advisor.reasons import break_even_requests
 from advisor.units import GIB, HOURS_PER_MONTH, WEEKS_PER_MONTH, usd
 
@@ -42,7 +46,7 @@ def test_an_h100_that_never_sleeps_pays_from_a_million_requests_a_month() -> Non
 def test_one_gpu_carries_nine_times_the_mean_and_not_ten(peak: int, gpus: int) -> None:
     mean = mean_output_tokens_per_second(2_000_000, 200)
 
-    assert gpus_needed(mean * peak, 1500) == gpus
+    assert replicas_needed(mean * peak, 1500) == gpus
     assert usd(float(gpus * HOURS_PER_MONTH * 3.99)) == {1: "2912.70", 2: "5825.40"}[gpus]
 
 
@@ -140,3 +144,18 @@ def test_an_array_is_the_same_sum_many_times(tokens: list[float]) -> None:
     alone = [float(peak_process_bytes(llama, "qlora", 16, t)) for t in tokens]
     assert np.asarray(together).tolist() == alone
     assert sorted(alone) == [alone[i] for i in np.argsort(tokens, kind="stable")]
+
+
+def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
+    """Three hundred million answers a month do not fit one rented GPU, whoever rents it out."""
+    question = replace(example_question("brand-voice"), with_flips=False)
+    hours: dict[str, list[float]] = {}
+    for requests in (1_000, 300_000_000):
+        scenario = with_path(question.scenario, "traffic.requests_per_month", requests)
+        for option in answer(replace(question, scenario=scenario)).options:
+            if option.id.startswith("managed_lora:together"):
+                line = next(line for line in option.bill if line.item.startswith("hosting"))
+                hours.setdefault(option.id, []).append(float(line.quantity))
+
+    assert hours
+    assert all(few in {730.0, 1460.0} and many > few for few, many in hours.values())

@@ -10,8 +10,9 @@ from advisor.estimate.point import Point
 from advisor.estimate.serving import (
     decode_tokens_per_second,
     encoder_requests_per_second,
-    gpus_needed,
+    gpus_per_replica,
     mean_output_tokens_per_second,
+    replicas_needed,
 )
 from advisor.facts import CHANGES_PER_MONTH, Facts, Resolved
 from advisor.options.option import Option
@@ -24,37 +25,38 @@ BUSY_MARGIN = 1.5
 """Hours that a machine which sleeps between requests is up, over the hours it works."""
 
 
-def gpu_capacity(option: Option, facts: Facts, point: Point) -> Number:
-    """Output tokens per second that one GPU sustains for this option's model and prompt length."""
-    shape = shape_of(option)
-    gpu = option.gpu
+def replica_capacity(option: Option, facts: Facts, point: Point) -> tuple[Number, int]:
+    """Output tokens per second of one copy of the model, and on how many GPUs the copy lies."""
+    shape, gpu = shape_of(option), option.gpu
     if shape is None or gpu is None:
-        return np.inf
+        return np.inf, 1
+    gpus = gpus_per_replica(shape, gpu.memory_bytes)
     context = facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens
     speed = decode_tokens_per_second(
-        shape, gpu.memory_bytes, gpu.bandwidth_bytes_per_second,
-        gpu.bf16_tflops or gpu.fp16_tflops or 1.0, context, facts.completion_tokens,
+        shape, gpus * gpu.memory_bytes, gpus * gpu.bandwidth_bytes_per_second,
+        gpus * (gpu.bf16_tflops or gpu.fp16_tflops), context, facts.completion_tokens,
     )  # fmt: skip
     low, likely, high = (share * np.asarray(speed) for share in CAPACITY_RANGE)
-    return point.value("serving speed", low, likely, high, dear="low")
+    return point.value("serving speed", low, likely, high, dear="low"), gpus
 
 
 def shape_of(option: Option) -> Shape | None:
     """The numbers of the model that is served on a GPU, if it is an open one."""
-    card = option.base or option.card
+    card = option.base or option.served_like or option.card
     return Shape.of(card.architecture) if card and card.architecture else None
 
 
 def hosting_lines(option: Option, facts: Facts, point: Point) -> list[Line]:
     """List what a month of keeping a tuned model on GPUs costs: as many as carry the peak.
 
-    hours [h a month] = GPUs x 730; a model whose every request may wait is up only while it works
+    hours [h a month] = copies x GPUs of a copy x 730; one whose every request may wait is
+    up only while it works
     """
     price = option.prices.get("hosting_hour") or option.prices["gpu_hour"]
     mean = mean_output_tokens_per_second(facts.requests_per_month, facts.completion_tokens)
-    capacity = gpu_capacity(option, facts, point)
-    gpus = gpus_needed(mean * facts.peak_factor, capacity)
-    busy = BUSY_MARGIN * HOURS_PER_MONTH * mean / capacity
+    capacity, each = replica_capacity(option, facts, point)
+    gpus = each * replicas_needed(mean * facts.peak_factor, capacity)
+    busy = each * BUSY_MARGIN * HOURS_PER_MONTH * mean / capacity
     hours = np.where(facts.batchable_share >= 1.0, np.minimum(busy, gpus * HOURS_PER_MONTH),
                      gpus * HOURS_PER_MONTH)  # fmt: skip
     return [priced("hosting", hours, price)]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.catalog import ModelCard
 from advisor.estimate.caching import effective_hit_share, hit_share_from_arrivals
 from advisor.estimate.line import Line, priced, scaling
 from advisor.estimate.point import Point
 from advisor.estimate.tokens import history_tokens
 from advisor.facts import Facts, Resolved
+from advisor.models import ModelCard
 from advisor.options.option import Option
 from advisor.units import Number
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.catalog import Architecture
+from advisor.models import Architecture
 from advisor.units import GIB, Number
 
 Method = Literal["full", "lora", "qlora"]

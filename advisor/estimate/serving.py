@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from advisor.estimate.memory import Shape
@@ -14,6 +16,8 @@ STEP_SECONDS = 0.002
 """What an engine adds to each step; 1.1 to 4.9 ms measured. Source: AccelMark."""
 PREFILL_SHARE = 0.45
 MOST_SEQUENCES = 256.0
+LIVE_MARGIN = 1.05
+"""Weights and the least that must fit beside them, over the weights; own judgement."""
 ENCODER_SHARES = (0.05, 0.15, 0.35)
 """Share of the fp16 peak an encoder meets when served; own judgement."""
 
@@ -80,10 +84,21 @@ def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens:
     return np.asarray(requests_per_month) * completion_tokens / SECONDS_PER_MONTH
 
 
-def gpus_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:
-    """GPUs that carry the peak, at least one.
+def gpus_per_replica(shape: Shape, gpu_memory_bytes: float) -> int:
+    """GPUs that one copy of the weights in 16 bit takes, with a twentieth kept for what is live.
 
-    >>> float(gpus_needed(9 * 152.2, 1_500)), float(gpus_needed(10 * 152.2, 1_500))
+    >>> llama_70b = Shape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
+    >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
+    (2, 1)
+    """
+    room = MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes
+    return math.ceil(LIVE_MARGIN * 2.0 * shape.parameters / room)
+
+
+def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:
+    """Copies of the model that carry the peak, at least one.
+
+    >>> float(replicas_needed(9 * 152.2, 1_500)), float(replicas_needed(10 * 152.2, 1_500))
     (1.0, 2.0)
     """
     return np.maximum(np.ceil(np.asarray(peak_output_tokens_per_second) / capacity), 1.0)

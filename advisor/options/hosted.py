@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from advisor.catalog import Book, Offer
+from advisor.catalog import Book
 from advisor.errors import PricingError, Unpriced
 from advisor.facts import Resolved
+from advisor.offers import Offer
 from advisor.options.option import (
     TUNED,
     Launch,
@@ -90,7 +91,9 @@ def _supervised(resolved: Resolved, book: Book, offer: Offer, out: list[RuledOut
         id=option_id, approach=offer.approach, provider=offer.provider, model=offer.base,
         launch=_launch(offer), launch_says=_launch_says(offer), tier=offer.tier, prices=prices,
         objective="sft", card=book.models.get(offer.card) if offer.card else None, offer=offer,
-        gpu=book.gpus.get(offer.gpu) if offer.gpu else None, ends_on=offer.result_ends_on,
+        gpu=book.gpus.get(offer.gpu) if offer.gpu else None,
+        served_like=book.models.get(offer.served_like) if offer.served_like else None,
+        ends_on=offer.result_ends_on,
     )  # fmt: skip
 
 

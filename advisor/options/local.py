@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from advisor.catalog import Book, Gpu, ModelCard
+from advisor.catalog import Book
 from advisor.errors import PricingError
 from advisor.facts import Resolved
+from advisor.models import Gpu, ModelCard
 from advisor.options.option import Launch, Option, RuledOut, rule_out, short
 from advisor.prices import Price
 from advisor.scenario import Approach

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from advisor.catalog import Book, Gpu, ModelCard, Offer, Tier
+from advisor.catalog import Book
 from advisor.errors import PricingError
+from advisor.models import Gpu, ModelCard, Tier
+from advisor.offers import Offer
 from advisor.prices import Price
 from advisor.scenario import Approach, Scenario
 from advisor.units import Record
@@ -54,6 +56,8 @@ class Option:
     card: ModelCard | None = None
     offer: Offer | None = None
     base: ModelCard | None = None
+    served_like: ModelCard | None = None
+    """Whose numbers say how much a GPU carries, where the model's own are not published."""
     gpu: Gpu | None = None
     gpu_usd_is_own: bool = False
     ends_on: date | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from advisor.catalog import Book, ModelCard
+from advisor.catalog import Book
 from advisor.errors import PricingError
 from advisor.facts import Resolved
+from advisor.models import ModelCard
 from advisor.options.option import (
     Option,
     RuledOut,
