@@ -177,7 +177,7 @@ def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat
     used = {line.price.item: line.price for line in entry.costs.lines
             if line.price and _first(line.amount) > 0}  # fmt: skip
     found = [c for p in used.values() for c in figures.book.prices.caveats(p, figures.day)]
-    factor = option.card.token_factor if option.card else None
+    factor = option.counted_as.token_factor if option.counted_as else None
     if factor and resolved.measured:
         says = (f"{option.model} has no public tokenizer: counted tokens are taken times "
                 f"{factor.likely:g} ({factor.low:g} to {factor.high:g}).")  # fmt: skip

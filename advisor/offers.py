@@ -47,7 +47,7 @@ class Offer(Record):
     gpu: str | None = None
     """GPU it is served on, where it is billed by the hour."""
     served_like: str | None = None
-    """Open model whose numbers say how much one GPU carries."""
+    """Open model whose numbers stand in: tokens of a text, and how much one GPU carries."""
     scale_to_zero: bool = False
     """Whether an idle deployment costs nothing."""
     result_ends_on: date | None = None

@@ -45,7 +45,7 @@ def prompt_of(
         point: Where in their ranges the uncertain inputs stand.
         extra: Tokens added to the prefix, and to the part that varies.
     """
-    factor = token_factor(option.card, point)
+    factor = token_factor(option.counted_as, point)
 
     def sized(name: str, tokens: Number) -> Number:
         return tokens * factor if name in resolved.measured else tokens

@@ -71,7 +71,7 @@ def training_set(
         examples = np.maximum(examples, evidence.of(resolved.task).comfortable_examples)
     row = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
     if not np.isnan(resolved.tokens_per_example):
-        row = row * 0 + resolved.tokens_per_example * token_factor(option.card, point)
+        row = row * 0 + resolved.tokens_per_example * token_factor(option.counted_as, point)
     return TrainingSet(examples, row, default_epochs(examples))
 
 

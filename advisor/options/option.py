@@ -57,7 +57,7 @@ class Option:
     offer: Offer | None = None
     base: ModelCard | None = None
     served_like: ModelCard | None = None
-    """Whose numbers say how much a GPU carries, where the model's own are not published."""
+    """Whose numbers stand in where the model's own are not published."""
     gpu: Gpu | None = None
     gpu_usd_is_own: bool = False
     ends_on: date | None = None
@@ -72,6 +72,11 @@ class Option:
             and self.approach not in WITHOUT_TRAINING
             and self.approach != "not_yet"
         )
+
+    @property
+    def counted_as(self) -> ModelCard | None:
+        """The model whose tokenizer says how many tokens a text has."""
+        return self.card or self.base or self.served_like
 
     @property
     def per_token(self) -> bool:
