@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,7 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from advisor import __version__
 from advisor.errors import AdvisorError
 from advisor.files import answer_bytes
-from trainer.database import open_database
+from trainer.database import open_database, schema_version
+from trainer.errors import TrainerError
 
 app = FastAPI(title="Tune or Not", version=__version__, openapi_url="/api/v1/openapi.json")
 
@@ -76,9 +75,10 @@ def health() -> dict[str, str]:
 def ready() -> dict[str, Any]:
     """Say that the database opens."""
     try:
-        with closing(open_database()) as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-    except (OSError, sqlite3.Error) as error:
+        engine = open_database()
+        version = schema_version(engine)
+        engine.dispose()
+    except (OSError, TrainerError) as error:
         raise NotReady(error) from error
     return {"status": "ready", "schema_version": version}
 

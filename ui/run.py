@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from trainer.database import open_database
+from trainer.errors import TrainerError
 
 HOST = "127.0.0.1"
 PAGE = Path(__file__).parent / "app.py"
@@ -53,8 +53,8 @@ def main() -> int:
     if port == page_port:
         _stop(f"PORT and PAGE_PORT are both {port}. Give each its own.")
     try:
-        open_database().close()
-    except (OSError, sqlite3.Error) as error:
+        open_database().dispose()
+    except (OSError, TrainerError) as error:
         _stop(f"home folder: {error}. Set TUNE_OR_NOT_HOME to a folder that can be written.")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

@@ -21,6 +21,7 @@ from advisor.options.option import (
 from advisor.options.prompted import retrieval_prices
 from advisor.prices import Price
 from advisor.quality import needs_knowledge
+from advisor.scenario import Scenario
 
 TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
 """Models whose answers a smaller one learns from; the first on sale is taken; own choice."""
@@ -62,6 +63,14 @@ def _id(approach: str, option: Option) -> str:
     return f"{approach}:{option.id.split(':', 1)[1]}"
 
 
+def asked_as(scenario: Scenario, provider: str) -> str:
+    """Return which kind of customer asks; who says nothing is new."""
+    return {
+        "openai": scenario.organisation.openai or "never_tuned",
+        "azure": scenario.organisation.azure or "new",
+    }.get(provider, "anyone")
+
+
 def _supervised(resolved: Resolved, book: Book, offer: Offer, out: list[RuledOut]) -> Option | None:
     scenario, day = resolved.scenario, resolved.scenario.asked_on
     gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
@@ -70,10 +79,7 @@ def _supervised(resolved: Resolved, book: Book, offer: Offer, out: list[RuledOut
     if refusal:
         out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
         return None
-    who = {
-        "openai": scenario.organisation.openai or "never_tuned",
-        "azure": scenario.organisation.azure or "new",
-    }.get(offer.provider, "anyone")
+    who = asked_as(scenario, offer.provider)
     if offer.open_window(who, day) is None:
         says, source = offer.closed_says(who, day)
         out.append(rule_out(option_id, "closed-to-you", says, source))

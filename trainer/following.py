@@ -1,0 +1,174 @@
+"""A job at the provider -> its state with us, its events, its end, and what it cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from trainer.ledger import in_usd, micro
+from trainer.office import Pause, Work
+from trainer.providers.job import Declined, Job, NotOffered, ProviderError
+from trainer.providers.reading import differs
+from trainer.states import ENDED, Run
+
+SMOKE_SECONDS = 20.0
+ASK_AGAIN_SECONDS = 3600.0
+ASKS = {"cancel_asked": "cancel", "pause_asked": "pause", "resume_asked": "resume"}
+MILLION = Decimal(1_000_000)
+
+
+def follow(work: Work, run: Run) -> Pause | None:
+    """Look at the job once: who cannot be reached has not failed, and no new word is an end."""
+    assert run.job_id is not None
+    told = (work.seen or {}).get(run.job_id)
+    work.seen = None
+    try:
+        _ask_provider(work, run)
+        job = told or work.adapter.job(run.job_id)
+    except ProviderError as error:
+        return _unreachable(work, run, error)
+    if told is None or job.word != run.said(run.state, "word"):
+        _keep_events(work, run)
+    if job.state == "unknown_word":
+        if run.said("unknown_word", "word") != job.word:
+            work.append("unknown_word", word=job.word)
+        return work.wait(work.office.limits.poll_seconds, f"the provider says '{job.word}'")
+    run = _compare(work, run, job)
+    if job.state != run.state or job.word != run.said(run.state, "word"):
+        work.append(job.state, word=job.word, model=job.model, why=job.error,
+                    trained_tokens=job.trained_tokens, usd=job.usd)  # fmt: skip
+    if job.state in ENDED:
+        return None
+    return work.wait(work.office.limits.poll_seconds, f"the job is {job.word}")
+
+
+def _unreachable(work: Work, run: Run, error: ProviderError) -> Pause:
+    """Note it once, and ask less and less often; a job is never given up for this."""
+    if run.events[-1].kind != "unreachable":
+        work.append("unreachable", why=str(error))
+    since = work.office.clock.now() - (run.last("unreachable") or run.events[-1]).at
+    limits = work.office.limits
+    seconds = min(max(limits.poll_seconds, since / 4), limits.most_poll_seconds)
+    return work.wait(seconds, f"no word from {work.plan.provider}: {error}")
+
+
+def _ask_provider(work: Work, run: Run) -> None:
+    """Pass on what people asked for since we last spoke to the provider."""
+    spoken = run.last("asked_provider")
+    for event in run.events:
+        if event.kind not in ASKS or (spoken and event.seq < spoken.seq):
+            continue
+        _pass_on(work, run, ASKS[event.kind])
+
+
+def _pass_on(work: Work, run: Run, what: str) -> None:
+    assert run.job_id is not None
+    try:
+        getattr(work.adapter, what)(run.job_id)
+    except NotOffered as error:
+        work.append("asked_provider", what=what, heard=str(error))
+    except Declined as error:  # it may have ended meanwhile: the next look tells
+        work.append("asked_provider", what=what, heard=f"refused: {error}")
+    else:
+        work.append("asked_provider", what=what, heard="accepted")
+
+
+def _compare(work: Work, run: Run, job: Job) -> Run:
+    """Compare the settings that came back with those asked for; a difference stops the job."""
+    if run.last("echo_differs") or not job.echo or job.state in ENDED:
+        return run
+    asked = work.plan.hyperparameters.model_dump(exclude={"seed", "beta"})
+    wrong = differs(asked, job.echo)
+    if not wrong:
+        return run
+    work.append("echo_differs", differs=wrong)
+    _pass_on(work, run, "cancel")
+    return work.office.store.run(run.run_id)
+
+
+def _keep_events(work: Work, run: Run) -> None:
+    assert run.job_id is not None
+    try:
+        work.office.store.keep_job_events(run.run_id, work.adapter.events(run.job_id))
+    except ProviderError:
+        return  # they are asked for again at the next look
+
+
+def try_out(work: Work, run: Run) -> Pause | None:
+    """Succeeded -> verified, where a tuned model answers without a deployment."""
+    model = run.tuned_model
+    if not work.adapter.serves_per_token or not model:
+        why = f"{work.plan.provider} serves tuned models by the hour: `trainer deploy RUN`"
+        if not run.last("smoke_skipped"):
+            work.append("smoke_skipped", why=why)
+        return settle(work, run)
+    try:
+        answer = work.adapter.smoke(model)
+        ends = work.adapter.shutdown_on(model)
+    except ProviderError as error:
+        work.append("smoke_failed", why=str(error))
+        if run.count("smoke_failed") + 1 < work.office.limits.smoke_tries:
+            return work.wait(SMOKE_SECONDS, f"{model} does not answer yet: {error}")
+        return settle(work, run)
+    work.append("verified", model=model, characters=len(answer), shutdown_on=ends)
+    return None
+
+
+def settle(work: Work, run: Run) -> Pause | None:
+    """Ended -> settled: remote files deleted, the real cost in the ledger, the rest set free."""
+    pause = _clean(work, run)
+    if pause:
+        return pause
+    cost = cost_of(work, run)
+    if cost is None:
+        return Pause(ASK_AGAIN_SECONDS, "nobody says what it cost: `trainer settle RUN --usd X`")
+    amount, how = cost
+    work.office.ledger.settle(run.run_id, amount, how)
+    entry = work.office.ledger.entry(run.run_id)
+    usd = in_usd(entry.settled if entry and entry.settled is not None else amount)
+    work.append("settled", usd=usd, how=how, likely_usd=work.plan.figure.likely,
+                cap_usd=work.plan.cap_usd)  # fmt: skip
+    return None
+
+
+def cost_of(work: Work, run: Run) -> tuple[int, str] | None:
+    """Return what the job cost and who says so; nothing where nobody does [millionths of a USD]."""
+    if run.last("created") is None:
+        return 0, "no job was started"
+    usd, tokens = run.said(run.outcome or "", "usd"), run.said(run.outcome or "", "trained_tokens")
+    if usd is not None:
+        return micro(Decimal(usd)), f"{work.plan.provider} says so"
+    if run.outcome == "failed" and work.adapter.failed_is_free:
+        return 0, f"{work.plan.provider} does not bill failed jobs"
+    if tokens is not None:
+        figure = work.plan.figure
+        spent = Decimal(tokens) * Decimal(figure.price) / MILLION
+        least = Decimal(figure.minimum or 0) if tokens else Decimal(0)
+        return micro(max(spent, least)), f"{tokens} trained tokens at {figure.price} {figure.unit}"
+    if run.last("running") is None and run.outcome != "succeeded":
+        return 0, "the job ended before it ran"
+    return None
+
+
+def _clean(work: Work, run: Run) -> Pause | None:
+    """Delete what was sent, and look whether it is gone."""
+    if run.last("uploaded") is None or run.last("remote_deleted") or run.last("remote_kept"):
+        return None
+    if work.office.keep_remote:
+        work.append("remote_kept", why="asked to keep it")
+        return None
+    left = []
+    for name in filter(
+        None, (run.said("uploaded", "training"), run.said("uploaded", "validation"))
+    ):
+        try:
+            work.adapter.delete_file(name)
+        except Declined:
+            pass  # gone already, or not ours to delete: the look below tells
+        except ProviderError as error:
+            return work.wait(ASK_AGAIN_SECONDS / 60, f"the file {name} is not deleted: {error}")
+        try:
+            left += [name] if work.adapter.file(name) is not None else []
+        except ProviderError as error:
+            return work.wait(ASK_AGAIN_SECONDS / 60, f"no word of the file {name}: {error}")
+    work.append("remote_deleted", verified=not left, left=left)
+    return None

@@ -1,0 +1,58 @@
+"""Who can be asked to tune: one adapter a provider, chosen by what the price book says of it."""
+
+from __future__ import annotations
+
+import os
+
+from advisor.catalog import Book
+from advisor.errors import UsageError
+from trainer.providers.job import Adapter
+from trainer.secret import environment_name, key_for
+
+OWN = ("together", "fireworks")
+
+
+def base_url_of(provider: str, book: Book) -> str:
+    """Return where a provider is asked: as the environment says, else as the price book does.
+
+    Raises:
+        UsageError: neither says it, or the address still has a gap to fill.
+    """
+    name = environment_name(provider, "BASE_URL")
+    known = book.providers.get(provider)
+    url = os.environ.get(name) or (known.base_url if known else None)
+    if not url or "{" in url:
+        raise UsageError(f"provider {provider}", f"its address is {url or 'not known'}.",
+                         f"Set {name} to the address of your account.")  # fmt: skip
+    return url
+
+
+def adapter_for(provider: str, book: Book) -> Adapter:
+    """Return the way to ask a provider.
+
+    Raises:
+        UsageError: nothing here speaks to it.
+        NoSecret: its key is missing.
+    """
+    known = book.providers.get(provider)
+    if provider not in OWN and (known is None or known.protocol != "openai"):
+        raise UsageError(f"provider {provider}", "nothing here speaks to it.",
+                         "Start the job there by hand with the converted file.")  # fmt: skip
+    url = base_url_of(provider, book)
+    key = key_for(provider, url)
+    if provider == "together":
+        from trainer.providers.together import Together
+
+        return Together(url, key)
+    if provider == "fireworks":
+        from trainer.providers.fireworks import Fireworks
+
+        return Fireworks(url, key)
+    from trainer.providers.dialect import dialect_of
+    from trainer.providers.openai import OpenAIProtocol
+
+    serving = environment_name(provider, "SERVING_API_KEY")
+    named = os.environ.get(serving) or os.environ.get(f"{serving}_FILE")
+    return OpenAIProtocol(
+        dialect_of(provider), url, key, key_for(provider, url, "SERVING_API_KEY") if named else key
+    )

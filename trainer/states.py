@@ -1,0 +1,127 @@
+"""What a run is: a list of events, each allowed by the one before, folded into a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args
+
+State = Literal[
+    "intent", "validated", "reserved", "uploading", "uploaded", "creating", "created", "queued",
+    "running", "paused", "succeeded", "failed", "cancelled", "verified", "settled",
+    "unknown_outcome", "needs_human",
+]  # fmt: skip
+Note = Literal[
+    "consented", "estimated", "held", "echo_differs", "cancel_asked", "pause_asked",
+    "resume_asked", "asked_provider", "smoke_failed", "smoke_skipped", "remote_deleted",
+    "remote_kept", "answered_by_human", "unreachable", "unknown_word",
+]  # fmt: skip
+STATES: tuple[State, ...] = get_args(State)
+NOTES: tuple[Note, ...] = get_args(Note)
+
+WORKING = frozenset({"created", "queued", "running", "paused"})
+"""A job is at the provider, and not at its end."""
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+"""The only words of a provider that end a job."""
+_AT_WORK: tuple[State, ...] = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
+_UNSENT: tuple[State, ...] = ("failed", "cancelled", "needs_human")
+
+NEXT: Mapping[State, tuple[State, ...]] = {
+    "intent": ("validated", *_UNSENT),
+    "validated": ("reserved", *_UNSENT),
+    "reserved": ("uploading", *_UNSENT),
+    "uploading": ("uploading", "uploaded", *_UNSENT),
+    "uploaded": ("uploading", "creating", *_UNSENT),
+    "creating": ("created", "uploaded", "unknown_outcome", "failed", "needs_human"),
+    "unknown_outcome": ("created", "uploaded", "cancelled", "needs_human"),
+    "created": _AT_WORK,
+    "queued": _AT_WORK,
+    "running": _AT_WORK,
+    "paused": _AT_WORK,
+    "succeeded": ("verified", "settled"),
+    "verified": ("settled",),
+    "failed": ("settled",),
+    "cancelled": ("settled",),
+    "settled": (),
+    "needs_human": ("created", "uploaded", "cancelled", "failed"),
+}
+
+
+class NotAllowed(Exception):
+    """An event does not follow from the state of the run: a fault of ours."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a run; never changed afterwards."""
+
+    seq: int
+    kind: str
+    at: float
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its events say it is."""
+
+    run_id: str
+    plan_id: str
+    provider: str
+    state: State
+    events: tuple[Event, ...] = field(repr=False)
+
+    def last(self, kind: str) -> Event | None:
+        """Return the latest event of a kind."""
+        return next((event for event in reversed(self.events) if event.kind == kind), None)
+
+    def count(self, kind: str) -> int:
+        """Count the events of a kind."""
+        return sum(event.kind == kind for event in self.events)
+
+    def said(self, kind: str, key: str) -> Any:
+        """Return one value of the latest event of a kind, or nothing."""
+        event = self.last(kind)
+        return event.body.get(key) if event else None
+
+    @property
+    def job_id(self) -> str | None:
+        """The provider's name of the job."""
+        return cast("str | None", self.said("created", "job_id"))
+
+    @property
+    def outcome(self) -> State | None:
+        """How the job ended, if it has."""
+        ends = (event.kind for event in reversed(self.events) if event.kind in ENDED)
+        return next(ends, None)  # type: ignore[arg-type]
+
+    @property
+    def tuned_model(self) -> str | None:
+        """The provider's name of what was tuned."""
+        return cast("str | None", self.said("succeeded", "model"))
+
+
+def check(state: State | None, kind: str) -> State | None:
+    """Return the state after an event of this kind.
+
+    Raises:
+        NotAllowed: the event does not follow.
+    """
+    if kind in NOTES:
+        return state
+    if state is None:
+        if kind != "intent":
+            raise NotAllowed(f"a run begins with its intent, not with {kind}")
+    elif kind not in NEXT[state]:
+        raise NotAllowed(f"{kind} does not follow {state}")
+    return kind  # type: ignore[return-value]
+
+
+def fold(run_id: str, plan_id: str, provider: str, events: Iterable[Event]) -> Run:
+    """Read the state of a run off its events."""
+    state: State | None = None
+    kept = tuple(events)
+    for event in kept:
+        state = check(state, event.kind)
+    assert state is not None
+    return Run(run_id, plan_id, provider, state, kept)

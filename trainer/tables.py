@@ -1,0 +1,97 @@
+"""The tables of the database, the same in SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+plans = Table(
+    "plans", metadata,
+    Column("plan_id", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+)  # fmt: skip
+
+runs = Table(
+    "runs", metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("launch_key", String(64), ForeignKey("plans.plan_id"), nullable=False, unique=True),
+    Column("provider", String(64), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("job_id", String(256)),
+    Column("made_at", Float, nullable=False),
+    Column("next_at", Float, nullable=False, default=0.0),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_holder", String(128)),
+    Column("lease_until", Float, nullable=False, default=0.0),
+    Column("watched_at", Float, nullable=False, default=0.0),
+    Index("runs_by_state", "state"),
+)  # fmt: skip
+
+events = Table(
+    "events", metadata,
+    Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+job_events = Table(
+    "job_events", metadata,
+    Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
+    Column("event_id", String(128), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+ledger = Table(
+    "ledger", metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("purpose", String(16), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("day", String(10), nullable=False, index=True),
+    Column("reserved_micro_usd", BigInteger, nullable=False),
+    Column("settled_micro_usd", BigInteger),
+    Column("how", Text, nullable=False, default=""),
+)  # fmt: skip
+
+budget = Table(
+    "budget", metadata,
+    Column("id", Integer, primary_key=True),
+    Column("per_day_micro_usd", BigInteger),
+    Column("total_micro_usd", BigInteger),
+    Column("version", Integer, nullable=False, default=0),
+)  # fmt: skip
+
+deployments = Table(
+    "deployments", metadata,
+    Column("deployment_id", String(32), primary_key=True),
+    Column("run_id", String(32), ForeignKey("runs.run_id"), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("remote_id", String(256)),
+    Column("usd_per_hour", String(24), nullable=False),
+    Column("max_hours", Float, nullable=False),
+    Column("keep", Boolean, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("stopped_at", Float),
+    Column("says", Text, nullable=False, default=""),
+)  # fmt: skip
