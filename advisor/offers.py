@@ -104,6 +104,10 @@ class Provider(Record):
     """How a job is found again."""
     billing: str | None = None
     """What is billed."""
+    data_region: str | None = None
+    """Where rows are kept, where the provider says so."""
+    data_retention: str | None = None
+    """How long, where the provider says so."""
     closed: str | None = None
     """Why no one can tune there, if so."""
     source: Source

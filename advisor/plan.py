@@ -110,10 +110,10 @@ class TrainingPlan(Record):
     """With what settings."""
     training: DataFile
     """Rows to learn from."""
-    validation: DataFile | None
-    """Rows held out."""
-    held_out_share: float
-    """Share of the rows held out."""
+    held_out: DataFile | None
+    """Rows that are not learned from."""
+    sends_held_out: bool
+    """Whether the provider gets them too, to measure with."""
     source_sha256: str
     """The user's file."""
     dataset_sha256: str
@@ -144,9 +144,15 @@ class TrainingPlan(Record):
     """Second and later ones are asked for by name."""
 
     @property
+    def validation(self) -> DataFile | None:
+        """The held-out rows, where the provider gets them."""
+        return self.held_out if self.sends_held_out else None
+
+    @property
     def plan_id(self) -> str:
-        """The hash of the whole plan: at most one job is ever started under it."""
-        return hashlib.sha256(plan_bytes(self)).hexdigest()
+        """The hash of the plan but for its hour: at most one job is ever started under it."""
+        body = self.model_dump(mode="json", exclude={"planned_at"})
+        return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class PlanData(Record):
@@ -154,16 +160,21 @@ class PlanData(Record):
 
     training: DataFile
     """Rows to learn from."""
-    validation: DataFile | None
-    """Rows held out."""
-    held_out_share: float
-    """Share held out."""
+    held_out: DataFile | None
+    """Rows that are not learned from."""
+    sends_held_out: bool
+    """Whether the provider gets them too."""
     source_sha256: str
     """The user's file."""
     dataset_sha256: str
     """All canonical rows."""
     encoding: str
     """Tokenizer of the counts."""
+
+    @property
+    def validation(self) -> DataFile | None:
+        """The held-out rows, where the provider gets them."""
+        return self.held_out if self.sends_held_out else None
 
 
 class Wish(Record):

@@ -38,6 +38,7 @@ def validate(work: Work, run: Run) -> Pause | None:
     for data in filter(None, (work.plan.training, work.plan.validation)):
         path = work.office.files(data.sha256)
         check_file(data, path, work.adapter.most_file_bytes, work.plan.provider)
+    work.adapter.request(work.plan, Files("not sent yet"))
     work.append("validated", checked=checked)
     return None
 
@@ -102,10 +103,7 @@ def create(work: Work, run: Run) -> Pause | None:
     if pause or work.office.store.run(run.run_id).state != "uploaded":
         return pause
     files = files_of(run)
-    try:
-        body = hashlib.sha256(repr((work.plan.plan_id, files)).encode()).hexdigest()
-    except AdvisorError:
-        raise
+    body = hashlib.sha256(repr(work.adapter.request(work.plan, files)).encode()).hexdigest()
     work.lease = work.office.store.renew(work.lease)
     work.append("creating", key=work.adapter.key_of(work.plan), request_sha256=body, **work.mark())
     if work.office.clock.ticks() - work.lease.taken_ticks > STALE_SEND_SECONDS:
@@ -152,8 +150,9 @@ def _hold(work: Work, why: str, seconds: float) -> Pause:
     return Pause(seconds, why)
 
 
-def _ask(work: Work, why: str, remedy: str) -> None:
+def _ask(work: Work, why: str, remedy: str) -> Pause | None:
     work.append("needs_human", why=why, remedy=remedy)
+    return None
 
 
 def _held(work: Work, run: Run) -> Pause | None:
@@ -208,7 +207,8 @@ def _quoted(work: Work, run: Run) -> Pause | None:
         _ask(work, f"the provider says {usd} USD for {quote.tokens} tokens; we say {ours} USD for "
                    f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, its packing or "
                    "its price differs from what the plan took.",
-             "Look at both; `trainer resume RUN` accepts it, `trainer cancel RUN` ends it.")  # fmt: skip
+             "Look at both: `trainer resume RUN` accepts it, `trainer cancel RUN` ends it."
+        )  # fmt: skip
     return None
 
 
@@ -255,11 +255,12 @@ def _quarantine(work: Work, run: Run) -> Pause | None:
     return _again(work, run, "no job was listed for as long as one could be late")
 
 
-def _again(work: Work, run: Run, why: str) -> None:
+def _again(work: Work, run: Run, why: str) -> Pause | None:
     if run.last("cancel_asked"):
         work.append("cancelled", why="cancelled before a job was seen", model=None)
     else:
         work.append("uploaded", why=why, **_names(files_of(run)))
+    return None
 
 
 def crashed(work: Work, run: Run) -> Pause | None:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from advisor.errors import AdvisorError
 from trainer import following, launching
-from trainer.errors import LeaseLost
 from trainer.office import Office, Pause, Work
 from trainer.providers.job import Adapter, Job, ProviderError
 from trainer.states import WORKING, Run, State
@@ -109,7 +109,7 @@ def reconcile_all(office: Office) -> dict[str, Pause | None]:
             for one in runs:
                 try:
                     done[one.run_id] = reconcile(office, one.run_id, adapter, seen)
-                except LeaseLost as error:
+                except AdvisorError as error:
                     done[one.run_id] = Pause(office.limits.poll_seconds, str(error))
     return done
 

@@ -56,11 +56,17 @@ class Store:
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     def keep_plan(self, plan: TrainingPlan) -> None:
-        """Write a plan down; the same plan twice is one plan."""
-        row = {"plan_id": plan.plan_id, "body": plan_bytes(plan).decode(),
-               "made_at": self.clock.now()}  # fmt: skip
+        """Write a plan down; the same plan twice is one plan, of the later hour."""
+        new = {"body": plan_bytes(plan).decode(), "made_at": self.clock.now()}
         with writing(self.engine) as connection:
-            connection.execute(_insert(connection)(plans).values(row).on_conflict_do_nothing())
+            asked = _insert(connection)(plans).values(plan_id=plan.plan_id, **new)
+            connection.execute(asked.on_conflict_do_update(index_elements=["plan_id"], set_=new))
+
+    def run_of(self, plan: TrainingPlan) -> str | None:
+        """Return the run of a plan, if it was ever launched."""
+        asked = select(runs.c.run_id).where(runs.c.launch_key == plan.plan_id)
+        with reading(self.engine) as connection:
+            return connection.execute(asked).scalar()
 
     def plan(self, plan_id: str) -> TrainingPlan:
         """Read a plan by its hash, or the beginning of it.
@@ -96,9 +102,7 @@ class Store:
                 connection.execute(events.insert().values(
                     run_id=run_id, seq=1, kind="intent", at=now, body=_json(body)))  # fmt: skip
         except IntegrityError:
-            with reading(self.engine) as connection:
-                asked = select(runs.c.run_id).where(runs.c.launch_key == plan.plan_id)
-                return str(connection.execute(asked).scalar_one()), False
+            return str(self.run_of(plan)), False
         return run_id, True
 
     def run(self, run_id: str) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -23,7 +23,7 @@ class Dialect:
     """One provider's way of speaking the protocol."""
 
     name: str
-    words: Words = OPENAI
+    words: Words = field(default_factory=lambda: OPENAI)
     strict: bool = False
     """Whether answers must satisfy OpenAI's own schema."""
     key_in: Literal["metadata", "suffix"] = "metadata"

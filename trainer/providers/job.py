@@ -118,6 +118,13 @@ class Adapter(Protocol):
     def key_of(self, plan: TrainingPlan) -> str:
         """Return the key under which a job of this plan is found again."""
 
+    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+        """Write the body that starts a job.
+
+        Raises:
+            UsageError: a setting is asked for that this provider does not take.
+        """
+
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Send a file whole, by parts if it is large, and see that it arrived."""
 

@@ -58,6 +58,10 @@ class OpenAIProtocol:
         """Return the plan's hash, or as much of it as a suffix takes."""
         return self.dialect.key_of(plan)
 
+    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+        """Write the body that starts a job."""
+        return self.dialect.request(plan, files)
+
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Send a file whole, by parts above 100 MB, and see that it arrived."""
         size = path.stat().st_size
@@ -126,7 +130,7 @@ class OpenAIProtocol:
 
     def create(self, plan: TrainingPlan, files: Files) -> Job:
         """Start the job; the one request that costs money."""
-        body = self.dialect.request(plan, files)
+        body = self.request(plan, files)
         try:
             response = _call(lambda: self._client.with_options(timeout=60.0).fine_tuning.jobs
                              .with_raw_response.create(

@@ -65,15 +65,11 @@ class Together:
         return sent
 
     def _send_one(self, path: Path, name: str, sha256: str) -> str:
-        answer = self._web.client.post(
-            f"{self._web.base_url}/files", headers=self._web.headers,
-            data={"purpose": "fine-tune", "file_name": name, "file_type": "jsonl",
-                  "checksum": sha256},
-        )  # fmt: skip
-        if answer.status_code not in (200, 302):
-            if answer.status_code == 409:
-                return str(told(answer)["file_id"])  # these very bytes lie there already
-            check(answer)
+        answer = self._web.raw("POST", "/files", accepted={302, 409}, data={
+            "purpose": "fine-tune", "file_name": name, "file_type": "jsonl", "checksum": sha256,
+        })  # fmt: skip
+        if answer.status_code == 409:
+            return str(told(answer)["file_id"])  # these very bytes lie there already
         target = answer.headers.get("location")
         file_id = answer.headers.get("x-together-file-id")
         if not target or not file_id:

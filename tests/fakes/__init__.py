@@ -1,0 +1,1 @@
+"""Providers on loopback that behave, and misbehave on demand; nothing here costs money."""

@@ -1,0 +1,242 @@
+"""`trainer launch`, `follow`, `cancel`, `resume`, `settle`: what moves a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from advisor.cli.console import console
+from advisor.errors import UsageError
+from advisor.plan import TrainingPlan, read_plan
+from trainer.checks import check_plan
+from trainer.cli.planning import show_plan
+from trainer.cli.showing import line_of
+from trainer.desk import open_office
+from trainer.egress import Leaving, personal_in, stays_here
+from trainer.errors import LeaseLost, NoConsent, Refused
+from trainer.ledger import micro
+from trainer.office import Office, Pause
+from trainer.providers import base_url_of
+from trainer.reconcile import reconcile, reconcile_all
+from trainer.states import WORKING, Run
+
+MOST_WAIT_SECONDS = 3600.0
+UNTIL_MADE = WORKING | {"settled", "needs_human", "succeeded", "verified"}
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What the flags agree to."""
+
+    yes: bool
+    max_usd: Decimal | None
+    allow_egress: str | None
+
+
+def start(
+    named: str, consent: Consent, prices: Path | None, keep_remote: bool, follow: bool
+) -> None:
+    """Show a plan, ask for the amount and for the rows, and start its job."""
+    office = open_office(prices, keep_remote)
+    plan = _plan(office, named)
+    show_plan(plan)
+    if office.store.run_of(plan) is None:
+        check_plan(plan, office.book, office.clock.now())
+        _agree_to_pay(plan, consent)
+        leaving = _agree_to_send(office, plan, consent)
+        run_id, new = office.store.start(plan)
+        if new and leaving:
+            office.store.note(run_id, "consented", provider=leaving.provider, host=leaving.host,
+                              rows=leaving.rows, bytes=leaving.bytes,
+                              personal=dict(leaving.personal))  # fmt: skip
+    else:
+        run_id, _ = office.store.start(plan)
+    console().print(f"\nrun {run_id}")
+    run = _drive(office, run_id, lambda run: run.state in UNTIL_MADE and not follow)
+    _what_next(office, run)
+
+
+def _plan(office: Office, named: str) -> TrainingPlan:
+    path = Path(named)
+    if path.is_file():
+        plan = read_plan(path.read_bytes(), named)
+        office.store.keep_plan(plan)
+        return plan
+    return office.store.plan(named)
+
+
+def _agree_to_pay(plan: TrainingPlan, consent: Consent) -> None:
+    """Have the upper amount typed, or take the flag for it."""
+    most = Decimal(plan.figure.at_most)
+    if consent.yes:
+        if consent.max_usd is None:
+            raise UsageError("--yes", "no amount was agreed to.", "Give --max-usd N.")
+        if consent.max_usd < most:
+            raise Refused(f"--max-usd {consent.max_usd}: the job may cost up to {most} USD.")
+        return
+    typed = _typed(f"\nType {most} to spend up to {most} USD: ")
+    if typed != str(most):
+        raise Refused(f"you typed '{typed}', not {most}: nothing was started.")
+
+
+def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> Leaving | None:
+    """Say what leaves this machine, and have that agreed to by itself."""
+    url = base_url_of(plan.provider, office.book)
+    if stays_here(url) and consent.allow_egress is None:
+        return None
+    files = [data for data in (plan.training, plan.validation) if data]
+    known = office.book.provider(plan.provider)
+    leaving = Leaving(
+        plan.provider, urlsplit(url).hostname or "", known.data_region or "not stated",
+        known.data_retention or "not stated", sum(data.rows for data in files),
+        sum(data.bytes for data in files), personal_in([office.files(d.sha256) for d in files]),
+    )  # fmt: skip
+    found = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
+    console().print(
+        f"\nWhat leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
+        f"{leaving.provider} ({leaving.host}).\nRegion: {leaving.region}. Kept there: "
+        f"{leaving.retention}; deleted by us after the job.\n"
+        f"What looks personal in them: {found or 'nothing'}.",
+        soft_wrap=True,
+    )
+    if consent.allow_egress not in (None, plan.provider):
+        raise UsageError(f"--allow-egress {consent.allow_egress}",
+                         f"the plan is for {plan.provider}.", "Name that.")  # fmt: skip
+    if consent.allow_egress is None:
+        if consent.yes:
+            raise NoConsent(f"--yes does not cover what leaves the machine. "
+                            f"Give --allow-egress {plan.provider} too.")  # fmt: skip
+        typed = _typed(f"Type {plan.provider} to send them: ")
+        if typed != plan.provider:
+            raise NoConsent(f"you typed '{typed}', not {plan.provider}: nothing was sent.")
+    return leaving
+
+
+def _typed(question: str) -> str:
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    return sys.stdin.readline().strip()
+
+
+def watch(named: str | None, once: bool) -> None:
+    """Watch one run or all that are open."""
+    office = open_office()
+    if named is not None:
+        run = office.store.run(named)
+        if once:
+            _look(office, run.run_id)
+            run = office.store.run(run.run_id)
+        else:
+            run = _drive(office, run.run_id, lambda run: run.state == "needs_human")
+        _what_next(office, run)
+        return
+    while True:
+        for run_id, pause in reconcile_all(office).items():
+            console().print(line_of(office.store.run(run_id), pause.says if pause else ""))
+        if once or not office.store.listed(open_only=True):
+            return
+        office.clock.sleep(office.limits.poll_seconds)
+
+
+def _look(office: Office, run_id: str) -> Pause | None:
+    try:
+        return reconcile(office, run_id)
+    except LeaseLost as error:
+        return Pause(office.limits.poll_seconds, str(error))
+
+
+def _drive(office: Office, run_id: str, enough: Callable[[Run], bool]) -> Run:
+    """Go on until it is settled or enough, and print each event once."""
+    shown = 0
+    while True:
+        pause = _look(office, run_id)
+        run = office.store.run(run_id)
+        for event in run.events[shown:]:
+            console().print(line_of(run, event=event), soft_wrap=True)
+        shown = len(run.events)
+        if pause is None or enough(run):
+            return run
+        office.clock.sleep(min(pause.seconds, MOST_WAIT_SECONDS))
+
+
+def _what_next(office: Office, run: Run) -> None:
+    if run.state == "needs_human":
+        raise Refused(f"{run.run_id}: {run.said('needs_human', 'why')} "
+                      f"{run.said('needs_human', 'remedy')}")  # fmt: skip
+    if run.state != "settled":
+        console().print(f"The job goes on at {run.provider}. "
+                        f"Watch it with: trainer follow {run.run_id}")  # fmt: skip
+        return
+    console().print(f"{run.outcome}, {run.said('settled', 'usd')} USD "
+                    f"({run.said('settled', 'how')}).")  # fmt: skip
+    if run.outcome == "succeeded" and office.store.plan(run.plan_id).serving == "per_hour":
+        console().print(f"{run.tuned_model} is not deployed. It costs by the hour once it is: "
+                        f"trainer deploy {run.run_id} --max-hours 1", soft_wrap=True)  # fmt: skip
+
+
+def ask_for(named: str, kind: str) -> None:
+    """Write down what a person asks of a run, and pass it on at once."""
+    office = open_office()
+    run = office.store.run(named)
+    if run.state == "settled":
+        raise Refused(f"{run.run_id}: it is settled; there is nothing to stop.")
+    if run.state == "needs_human" and kind == "cancel_asked":
+        _answered(office, run, "cancelled")
+    else:
+        office.store.note(run.run_id, kind)
+    _look(office, run.run_id)
+    console().print(line_of(office.store.run(run.run_id)))
+
+
+def go_on(named: str, adopt: str | None) -> None:
+    """Go on with a run that is held, or that asked for a person."""
+    office = open_office()
+    run = office.store.run(named)
+    if run.state == "needs_human":
+        _answered(office, run, "adopt" if adopt else "go on", adopt)
+    elif run.state in WORKING:
+        office.store.note(run.run_id, "resume_asked")
+    elif run.state == "settled":
+        raise Refused(f"{run.run_id}: it is settled; plan again with --again.")
+    run = _drive(office, run.run_id, lambda run: run.state in UNTIL_MADE)
+    _what_next(office, run)
+
+
+def _answered(office: Office, run: Run, what: str, job_id: str | None = None) -> None:
+    """Write down what a person decided, under the lease."""
+    lease = office.store.take(run.run_id)
+    office.store.append(lease, "answered_by_human", what=what)
+    if what == "cancelled":
+        office.store.append(lease, "cancelled", why="a person ended it", model=None)
+    elif job_id:
+        office.store.append(lease, "created", job_id=job_id, how="named by a person")
+    else:
+        office.store.append(lease, "uploaded", why="a person said to go on",
+                            training=run.said("uploaded", "training"),
+                            validation=run.said("uploaded", "validation"))  # fmt: skip
+    office.store.release(lease)
+
+
+def settle_by_hand(named: str, usd: str) -> None:
+    """Write down what a job cost, as its bill says."""
+    office = open_office()
+    run = office.store.run(named)
+    if run.outcome is None or run.state == "settled":
+        raise Refused(f"{run.run_id} is {run.state}: only an ended job is settled, once.")
+    try:
+        amount = micro(Decimal(usd))
+    except InvalidOperation as error:
+        raise UsageError(f"--usd {usd}", "this is no amount.", "Write 3.50.") from error
+    if amount < 0:
+        raise UsageError(f"--usd {usd}", "a cost is not negative.", "Write 0 for nothing.")
+    plan = office.store.plan(run.plan_id)
+    lease = office.store.take(run.run_id)
+    office.ledger.settle(run.run_id, amount, "settled by hand")
+    office.store.append(lease, "settled", usd=usd, how="settled by hand",
+                        likely_usd=plan.figure.likely, cap_usd=plan.cap_usd)  # fmt: skip
+    office.store.release(lease)
+    console().print(line_of(office.store.run(run.run_id)))

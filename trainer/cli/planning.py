@@ -1,0 +1,135 @@
+"""`trainer plan`: a scenario or an answer, and a dataset, made into a plan on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.table import Table
+
+from advisor.cli.console import console
+from advisor.errors import UsageError, did_you_mean
+from advisor.files import read_mapping, with_sets
+from advisor.plan import Hyperparameters, TrainingPlan, Wish, plan_bytes
+from trainer.clock import moment
+from trainer.desk import open_office
+from trainer.errors import Refused
+from trainer.office import Office
+from trainer.planning import Request, plan
+
+SHORT = 12
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The flags of the command."""
+
+    asked: Path
+    option: str | None
+    dataset: Path | None
+    sets: tuple[str, ...]
+    settings: tuple[str, ...]
+    method: str
+    grader: Path | None
+    cap: str | None
+    suffix: str | None
+    held_out: float
+    send_held_out: bool
+    again: bool
+    prices: Path | None
+
+
+def make(flags: Asked, as_json: bool) -> None:
+    """Make a plan, keep it, and show it."""
+    office = open_office(flags.prices)
+    made = plan(request_of(flags), wish_of(flags), office.book, moment(office.clock.now()))
+    made = _attempt(office, made, flags.again)
+    office.store.keep_plan(made)
+    if as_json:
+        body = {"plan_id": made.plan_id, "plan": json.loads(plan_bytes(made))}
+        sys.stdout.write(json.dumps(body, indent=2, sort_keys=True) + "\n")
+        return
+    show_plan(made)
+    console().print(f"\nStart it with: trainer launch {made.plan_id[:SHORT]}", soft_wrap=True)
+
+
+def _attempt(office: Office, made: TrainingPlan, again: bool) -> TrainingPlan:
+    """Count attempts: a plan that was launched is not launched again by accident."""
+    run = office.store.run_of(made)
+    while run is not None:
+        if not again:
+            raise Refused(f"plan {made.plan_id[:SHORT]}: it was launched as {run}. Look at it with "
+                          "`trainer show`; a further job needs --again.")  # fmt: skip
+        made = made.model_validate({**made.model_dump(), "attempt": made.attempt + 1})
+        run = office.store.run_of(made)
+    return made
+
+
+def request_of(flags: Asked) -> Request:
+    """Read the scenario out of its file, or out of an answer that was saved."""
+    if not 0 <= flags.held_out < 1:
+        raise UsageError(f"--held-out {flags.held_out}", "a share is from 0 to under 1.",
+                         "Give 0.1 for a tenth.")  # fmt: skip
+    body = read_mapping(flags.asked)
+    decided = None
+    if "question" in body and "decision" in body:
+        decided = body["decision"]["recommended"]
+        body = {k: v for k, v in body["question"].items() if v is not None}
+    request = Request(with_sets(body, flags.sets), str(flags.asked), decided, flags.option)
+    return replace(request, dataset=flags.dataset, held_out_share=flags.held_out,
+                   sends_held_out=flags.send_held_out)  # fmt: skip
+
+
+def wish_of(flags: Asked) -> Wish:
+    """Read settings, cap and name from the flags."""
+    settings: dict[str, Any] = {}
+    for flag in flags.settings:
+        name, equals, value = flag.partition("=")
+        if not equals or name not in Hyperparameters.model_fields:
+            raise UsageError(f"--with {flag}", "there is no such setting.",
+                             did_you_mean(name, Hyperparameters.model_fields).strip())  # fmt: skip
+        settings[name] = value
+    try:
+        cap = Decimal(flags.cap) if flags.cap else None
+        return Wish(
+            method=flags.method, hyperparameters=Hyperparameters(**settings), cap_usd=cap,
+            suffix=flags.suffix, grader=flags.grader.read_text() if flags.grader else None,
+        )  # fmt: skip
+    except InvalidOperation as error:
+        raise UsageError(f"--cap {flags.cap}", "this is no amount.", "Write 25.00.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}", f"found '{first['input']}'.",
+                         f"{first['msg']}.") from error  # fmt: skip
+
+
+def show_plan(made: TrainingPlan) -> None:
+    """Write a plan as a person reads it."""
+    figure, settings = made.figure, made.hyperparameters.model_dump(exclude_none=True)
+    held = f"{made.held_out.rows} held out" if made.held_out else "none held out"
+    own = ", your own price" if figure.own else f", since {figure.since}, read {figure.read_on}"
+    least = f"; at least {figure.minimum} USD a job" if figure.minimum else ""
+    rows = (
+        ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),
+        ("what", f"{made.method} tuning of {made.base_model} at {made.provider}"),
+        ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
+        ("rows", f"{made.training.rows} to learn from, {held}"),
+        ("tokens", f"{figure.trained_tokens} trained, at most {figure.trained_tokens_at_most}"),
+        ("price", f"{figure.price} {figure.unit}{least}{own}"),
+        ("source", figure.source),
+        ("cost", f"{figure.likely} USD likely, {figure.low} to {figure.at_most} USD"),
+        ("cap", f"{made.cap_usd} USD"),
+        ("serving", {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}[
+            made.serving]),
+    )  # fmt: skip
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)

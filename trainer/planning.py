@@ -1,0 +1,148 @@
+"""A scenario and a dataset -> the plan of one job, with its files in the home folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from advisor.answer import Answer, answer, prepare
+from advisor.catalog import Book
+from advisor.dataset import Example, Reject, canonical_row
+from advisor.errors import UsageError, did_you_mean
+from advisor.files import ask
+from advisor.options import Option
+from advisor.plan import DataFile, PlanData, TrainingPlan, Wish, make_plan
+from advisor.rows import profile_file, read_rows
+from trainer.database import home_folder
+from trainer.errors import Refused
+
+TRAINED = frozenset({"ft_api", "managed_lora", "dpo", "combo"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be planned."""
+
+    scenario: Mapping[str, Any]
+    where: str
+    """File that the scenario came from; its dataset path is relative to it."""
+    decided: str | None = None
+    """Option that an earlier answer recommended."""
+    option: str | None = None
+    """Option that the user names instead."""
+    dataset: Path | None = None
+    held_out_share: float = 0.1
+    sends_held_out: bool = False
+
+
+def uploads_folder() -> Path:
+    """Return where canonical rows lie, by their hash."""
+    folder = home_folder() / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def file_of(sha256: str) -> Path:
+    """Return the file with these bytes."""
+    return uploads_folder() / f"{sha256}.jsonl"
+
+
+def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPlan:
+    """Ask again with the prices of today, and lay down the job that follows.
+
+    Raises:
+        Refused: the answer of today is another one, or the option is ruled out.
+        UsageError: no provider starts such an option, or there are no rows to learn from.
+    """
+    asked = {**request.scenario, "asked_on": now.date().isoformat()}
+    path = request.dataset or _named(request)
+    question = ask(asked, request.where, dataset=path, book=book)
+    said = answer(replace(question, with_flips=False))
+    option_id = request.option or said.decision.recommended
+    if request.decided and not request.option and said.decision.recommended != request.decided:
+        raise Refused(f"flipped: the answer said {request.decided}, and today it is "
+                      f"{said.decision.recommended}. Name one with --option.")  # fmt: skip
+    option = _option(prepare(question, question.scenario)[1].options, said, option_id)
+    if wish.method == "supervised" and option.objective == "dpo":
+        wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
+    if path is None:
+        raise UsageError("dataset", "there are no rows to learn from.", "Give --dataset FILE.")
+    return make_plan(said, option, split(path, request, wish.method), wish, now)
+
+
+def _named(request: Request) -> Path | None:
+    named = (request.scenario.get("dataset") or {}).get("path")
+    return Path(request.where).parent / named if named else None
+
+
+def _option(options: tuple[Option, ...], said: Answer, option_id: str) -> Option:
+    for out in said.ruled_out:
+        if out.id == option_id:
+            raise Refused(f"{option_id}: ruled out by {out.rule}: {out.says}")
+    found = next((one for one in options if one.id == option_id), None)
+    starts = [one.id for one in options if one.launch == "provider" and one.approach in TRAINED]
+    if found is None:
+        raise UsageError(f"--option {option_id}", "there is no such option.",
+                         did_you_mean(option_id, starts).strip())  # fmt: skip
+    if found.id not in starts:
+        can = f" What can be started from here: {', '.join(starts[:5])}." if starts else ""
+        raise Refused(f"{option_id}: {found.launch_says}{can}")
+    return found
+
+
+def split(path: Path, request: Request, method: str) -> PlanData:
+    """Write the rows of a file as two files: learned from, and held out; repeats stay together."""
+    wanted = "preference" if method == "dpo" else "chat"
+    folder, token = uploads_folder(), secrets.token_hex(8)
+    parts = [folder / f"{token}.{half}.part" for half in ("train", "held")]
+    whole, source = hashlib.sha256(), list[str]()
+    counts = [0, 0]
+    with ExitStack() as stack:
+        outs = [stack.enter_context(part.open("wb")) for part in parts]
+        for row in read_rows(path, None, source):
+            if isinstance(row, Reject) or (row.kind == "preference") != (wanted == "preference"):
+                continue
+            line = canonical_row(row) + b"\n"
+            whole.update(line)
+            half = int(_share(row) < request.held_out_share)
+            counts[half] += 1
+            outs[half].write(line)
+    for part, count in zip(parts, counts, strict=True):
+        if not count:
+            part.unlink()
+    held = _stored(parts[1]) if counts[1] else None
+    if not counts[0]:
+        raise UsageError(str(path), f"it holds no rows for {method}.",
+                         "`advisor profile` says what it holds.")  # fmt: skip
+    return PlanData(
+        training=_stored(parts[0]),
+        held_out=held,
+        sends_held_out=request.sends_held_out, source_sha256=source[0],
+        dataset_sha256=whole.hexdigest(), encoding="o200k_base",
+    )  # fmt: skip
+
+
+def _share(row: Example) -> float:
+    """Return a number in 0..1 that rows with the same question share."""
+    asked = "\n".join(turn.content for turn in row.turns if turn.role == "user")
+    digest = hashlib.blake2b(" ".join(asked.lower().split()).encode(errors="replace"))
+    return int.from_bytes(digest.digest()[:8], "big") / 2**64
+
+
+def _stored(part: Path) -> DataFile:
+    profile = profile_file(part.rename(part.with_suffix(".jsonl")))
+    written = part.with_suffix(".jsonl")
+    target = file_of(profile.dataset_sha256)
+    size = written.stat().st_size
+    os.replace(written, target)
+    return DataFile(
+        sha256=profile.dataset_sha256, bytes=size, rows=profile.examples,
+        tokens=profile.total_tokens, longest_tokens=profile.max_tokens,
+    )  # fmt: skip
