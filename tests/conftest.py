@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, create_engine
 
 GUARD = Path(__file__).parent / "guard"
 sys.path.insert(0, str(GUARD))
@@ -32,6 +34,8 @@ from advisor.book_file import load_book  # noqa: E402
 from advisor.catalog import Book  # noqa: E402
 from advisor.files import load_evidence  # noqa: E402
 from advisor.quality import Evidence  # noqa: E402
+from tests.postgres import postgres, programs  # noqa: E402
+from trainer.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)
 
@@ -44,6 +48,32 @@ def book() -> Book:
 @pytest.fixture(scope="session")
 def evidence() -> Evidence:
     return load_evidence()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a real PostgreSQL server."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty database, of either kind."""
+    if request.param == "sqlite":
+        made = open_database(f"sqlite:///{tmp_path / 'state.db'}")
+    else:
+        url = request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:")
+        admin = create_engine(url)
+        with admin.begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+        admin.dispose()
+        made = open_database(url)
+    yield made
+    made.dispose()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

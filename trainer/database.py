@@ -47,6 +47,8 @@ def open_database(url: str | None = None) -> Engine:
     options: dict[str, Any] = {"pool_pre_ping": True}
     if make_url(where).get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    else:
+        options["connect_args"] = {"client_encoding": "utf8", "connect_timeout": 10}
     engine = create_engine(where, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)

@@ -132,9 +132,9 @@ class OpenAIProtocol:
         """Start the job; the one request that costs money."""
         body = self.request(plan, files)
         try:
-            response = _call(lambda: self._client.with_options(timeout=60.0).fine_tuning.jobs
-                             .with_raw_response.create(
-                model=body.pop("model"), training_file=body.pop("training_file"),
+            jobs = self._client.fine_tuning.jobs.with_raw_response
+            response = _call(lambda: jobs.create(
+                model=body.pop("model"), training_file=body.pop("training_file"), timeout=60.0,
                 extra_body=body, extra_headers={"Idempotency-Key": plan.plan_id},
             ), strict=self.dialect.strict)  # fmt: skip
         except Declined as error:
