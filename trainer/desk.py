@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from advisor.book_file import load_book
 from advisor.catalog import Book
 from advisor.errors import UsageError
@@ -21,6 +23,9 @@ SETTINGS = {"TUNE_OR_NOT_QUARANTINE_SECONDS": "quarantine_seconds",
             "TUNE_OR_NOT_POLL_SECONDS": "poll_seconds"}  # fmt: skip
 
 
+_opened: list[Engine] = []
+
+
 def the_book(prices: Path | None = None) -> Book:
     """Read the price book, with the buyer's own prices over it if there are some."""
     own = home_folder() / "prices.yaml"
@@ -30,11 +35,18 @@ def the_book(prices: Path | None = None) -> Book:
 def open_office(prices: Path | None = None, keep_remote: bool = False) -> Office:
     """Open the database and the price book, and set waits as the environment says."""
     engine, clock, book = open_database(), SystemClock(), the_book(prices)
+    _opened.append(engine)
     return Office(
         store=Store(engine, clock), ledger=Ledger(engine), clock=clock, book=book, files=file_of,
         adapter=lambda provider: adapter_for(provider, book), limits=_limits(),
         keep_remote=keep_remote,
     )  # fmt: skip
+
+
+def close_offices() -> None:
+    """Let go of every database that was opened here."""
+    while _opened:
+        _opened.pop().dispose()
 
 
 def _limits() -> Limits:

@@ -69,6 +69,10 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     if request.decided and not request.option and said.decision.recommended != request.decided:
         raise Refused(f"flipped: the answer said {request.decided}, and today it is "
                       f"{said.decision.recommended}. Name one with --option.")  # fmt: skip
+    if not request.option and option_id.split(":")[0] not in TRAINED:
+        raise Refused(f"the advice is {option_id}, which trains nothing at a provider. "
+                      f"{said.decision.verdict} Name an option with --option to tune all the "
+                      "same.")  # fmt: skip
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
     if wish.method == "supervised" and option.objective == "dpo":
         wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})

@@ -12,6 +12,7 @@ EXIT_BAD_INPUT = 2
 def main() -> None:
     """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
     from trainer.cli.app import app
+    from trainer.desk import close_offices
     from trainer.redact import redact
 
     try:
@@ -23,3 +24,5 @@ def main() -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(0) from None  # the reader of our output has gone
+    finally:
+        close_offices()
