@@ -12,7 +12,6 @@ EXIT_BAD_INPUT = 2
 def main() -> None:
     """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
     from trainer.cli.app import app
-    from trainer.desk import close_offices
     from trainer.redact import redact
 
     try:
@@ -25,4 +24,6 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(0) from None  # the reader of our output has gone
     finally:
-        close_offices()
+        desk = sys.modules.get("trainer.desk")  # most help pages never open a database
+        if desk is not None:
+            desk.close_offices()

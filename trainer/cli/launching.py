@@ -18,8 +18,8 @@ from trainer.cli.showing import line_of
 from trainer.desk import open_office
 from trainer.egress import Leaving, personal_in, stays_here
 from trainer.errors import LeaseLost, NoConsent, Refused
-from trainer.ledger import micro
 from trainer.office import Office, Pause
+from trainer.people import answer, settle
 from trainer.providers import base_url_of
 from trainer.reconcile import reconcile, reconcile_all
 from trainer.states import WORKING, Run
@@ -185,7 +185,7 @@ def ask_for(named: str, kind: str) -> None:
     if run.state == "settled":
         raise Refused(f"{run.run_id}: it is settled; there is nothing to stop.")
     if run.state == "needs_human" and kind == "cancel_asked":
-        _answered(office, run, "cancelled")
+        answer(office, run, "cancelled")
     else:
         office.store.note(run.run_id, kind)
     _look(office, run.run_id)
@@ -197,28 +197,13 @@ def go_on(named: str, adopt: str | None) -> None:
     office = open_office()
     run = office.store.run(named)
     if run.state == "needs_human":
-        _answered(office, run, "adopt" if adopt else "go on", adopt)
+        answer(office, run, "adopt" if adopt else "go on", adopt)
     elif run.state in WORKING:
         office.store.note(run.run_id, "resume_asked")
     elif run.state == "settled":
         raise Refused(f"{run.run_id}: it is settled; plan again with --again.")
     run = _drive(office, run.run_id, lambda run: run.state in UNTIL_MADE)
     _what_next(office, run)
-
-
-def _answered(office: Office, run: Run, what: str, job_id: str | None = None) -> None:
-    """Write down what a person decided, under the lease."""
-    lease = office.store.take(run.run_id)
-    office.store.append(lease, "answered_by_human", what=what)
-    if what == "cancelled":
-        office.store.append(lease, "cancelled", why="a person ended it", model=None)
-    elif job_id:
-        office.store.append(lease, "created", job_id=job_id, how="named by a person")
-    else:
-        office.store.append(lease, "uploaded", why="a person said to go on",
-                            training=run.said("uploaded", "training"),
-                            validation=run.said("uploaded", "validation"))  # fmt: skip
-    office.store.release(lease)
 
 
 def settle_by_hand(named: str, usd: str) -> None:
@@ -228,15 +213,10 @@ def settle_by_hand(named: str, usd: str) -> None:
     if run.outcome is None or run.state == "settled":
         raise Refused(f"{run.run_id} is {run.state}: only an ended job is settled, once.")
     try:
-        amount = micro(Decimal(usd))
+        amount = Decimal(usd)
     except InvalidOperation as error:
         raise UsageError(f"--usd {usd}", "this is no amount.", "Write 3.50.") from error
-    if amount < 0:
-        raise UsageError(f"--usd {usd}", "a cost is not negative.", "Write 0 for nothing.")
-    plan = office.store.plan(run.plan_id)
-    lease = office.store.take(run.run_id)
-    office.ledger.settle(run.run_id, amount, "settled by hand")
-    office.store.append(lease, "settled", usd=usd, how="settled by hand",
-                        likely_usd=plan.figure.likely, cap_usd=plan.cap_usd)  # fmt: skip
-    office.store.release(lease)
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"--usd {usd}", "a cost is 0 or more.", "Write 0 for nothing.")
+    settle(office, run, amount)
     console().print(line_of(office.store.run(run.run_id)))
