@@ -9,6 +9,7 @@ launches in ten, or if a kind of fault never fired.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -46,7 +47,7 @@ from trainer.reconcile import reconcile
 from trainer.store import Store
 
 QUARANTINE_SECONDS, LATE_SECONDS = 1.0, 0.4
-WORKERS, MOST_KILLS, KILL_SHARE = 8, 3, 0.55
+WORKERS, MOST_KILLS, KILL_SHARE, BOUNDARY_SHARE = 24, 3, 0.55, 0.6
 DECK = (["lost"] * 4 + ["dropped"] * 6 + ["error_after"] * 3 + ["error"] * 2 + ["limited"] * 2
         + ["late"] * 3 + [None] * 30)  # fmt: skip
 """Of 50 requests for a job: 8 % lost, 12 % done and lost, 6 % done and 500, 4 % 500, 4 % 429, 6 %
@@ -117,10 +118,11 @@ def _kind(request: Request) -> str | None:
     return None
 
 
-def serve(make: Callable[[], FakeProvider], seed: int) -> tuple[int, str]:
-    """Run a fake provider as a process of its own."""
+def serve(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int, str]:
+    """Run a fake provider as a process of its own; without a seed it has no faults."""
     fake = make()
-    fake.fault = deal(seed)
+    if seed is not None:
+        fake.fault = deal(seed)
     pid = os.fork()
     if pid == 0:
         fake.serve()
@@ -195,9 +197,12 @@ def naive(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> 
     client = openai.OpenAI(api_key="key", base_url=os.environ["OWN_BASE_URL"], timeout=5.0)
     with sqlite3.connect(folder / "naive.db", timeout=30) as database:
         database.execute("CREATE TABLE IF NOT EXISTS jobs (plan TEXT PRIMARY KEY, job TEXT)")
+        asked = "SELECT job FROM jobs WHERE plan = ?"
+        if database.execute(asked, (plan.plan_id,)).fetchone():
+            return
     with (folder / f"{plan.training.sha256}.jsonl").open("rb") as content:
         file = client.files.create(file=content, purpose="fine-tune")
-    if kill_at in ("before request", "before creating"):
+    if kill_at == "before request":
         os.kill(os.getpid(), signal.SIGKILL)
     job = client.fine_tuning.jobs.create(
         model=plan.base_model, training_file=file.id, metadata={"launch_key": plan.plan_id}
@@ -207,9 +212,12 @@ def naive(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> 
     with sqlite3.connect(folder / "naive.db", timeout=30) as database:
         database.execute("INSERT INTO jobs VALUES (?, ?)", (plan.plan_id, job.id))
     database.close()
+    if kill_at == "after created":
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 Launcher = Callable[[Path, Book, TrainingPlan, str | None], None]
+NAIVE_BOUNDARIES = ("before request", "after request", "before created", "after created")
 
 
 class Supervisor:
@@ -220,7 +228,7 @@ class Supervisor:
         self.draw = random.Random(seed)
         self.kills = self.asked = 0
         self.boundaries: Counter[str] = Counter()
-        self.order = [name for name in BOUNDARIES]
+        self.order = NAIVE_BOUNDARIES if launcher is naive else BOUNDARIES
 
     def run(self, launches: list[Launch]) -> None:
         """Bring every launch to its end."""
@@ -245,10 +253,11 @@ class Supervisor:
         """Fork a launcher, with or without a time or place to die."""
         kill_at, deadline = None, None
         if len(launch.kills) < MOST_KILLS and self.draw.random() < KILL_SHARE:
-            if self.draw.random() < 0.5:
-                kill_at = self.order[(self.kills + self.draw.randrange(3)) % len(self.order)]
+            if self.draw.random() < BOUNDARY_SHARE:
+                rarest = sorted(self.order, key=lambda place: self.boundaries[place])
+                kill_at = self.draw.choice(rarest[:4])
             else:
-                deadline = time.monotonic() + self.draw.uniform(0.0, 0.4)
+                deadline = time.monotonic() + self.draw.uniform(0.0, 0.3)
         pid = os.fork()
         if pid == 0:
             code = 1
@@ -327,25 +336,55 @@ def plans(folder: Path, book: Book, provider: str, count: int) -> Iterator[Train
                                                                   "item": item}})  # fmt: skip
 
 
+def point_at(provider: str, url: str) -> None:
+    """Say by the environment where a provider is."""
+    os.environ[f"{provider.upper()}_BASE_URL"] = url
+    os.environ[f"{provider.upper()}_API_KEY"] = "key-0123456789"
+    os.environ["FIREWORKS_ACCOUNT_ID"] = ACCOUNT
+
+
+def warm_up(
+    folder: Path,
+    book: Book,
+    provider: str,
+    path: str,
+    launcher: Launcher,
+    make: Callable[[], FakeProvider],
+) -> None:
+    """Launch once without a fault, so that every child finds all imported."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        pid, url = serve(lambda: _quoting(make()), None)
+        point_at(provider, url + path)
+        for plan in plans(Path(name), book, provider, 1):
+            launcher(Path(name), book, plan, None)
+        stop(pid)
+    gc.collect()
+    gc.freeze()
+
+
+def stop(pid: int) -> None:
+    """End a fake provider."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
 def run_arm(arm: str, count: int, seed: int) -> Result:
     """Run one arm, and compare what the database says with what there is."""
     provider, path, launcher, make = ARMS[arm]
     book = own_book()
     with tempfile.TemporaryDirectory() as name:
         folder, started = Path(name), time.monotonic()
-        pid, url = serve(lambda: _quoting(make()), seed)
-        os.environ[f"{provider.upper()}_BASE_URL"] = url + path
-        os.environ[f"{provider.upper()}_API_KEY"] = "key-0123456789"
-        os.environ["FIREWORKS_ACCOUNT_ID"] = ACCOUNT
         open_database(f"sqlite:///{folder / 'state.db'}").dispose()
+        warm_up(folder, book, provider, path, launcher, make)
+        pid, url = serve(lambda: _quoting(make()), seed)
+        point_at(provider, url + path)
         launches = [Launch(plan) for plan in plans(folder, book, provider, count)]
         supervisor = Supervisor(folder, book, launcher, seed)
         supervisor.run(launches)
         time.sleep(LATE_SECONDS + 0.1)
         truth = json.load(urllib.request.urlopen(f"{url}/_truth"))
         names = saved(folder, arm, launches, book)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        stop(pid)
     made = Counter(key_of(job) for job in truth["jobs"])
     ids = {str(job.get("id") or job["name"].rsplit("/", 1)[-1]) for job in truth["jobs"]}
     return Result(

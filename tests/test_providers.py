@@ -63,8 +63,7 @@ def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
     assert official <= set(words.AZURE)
     assert "pending" in words.AZURE
     counts = {
-        name: len(getattr(words, name))
-        for name in ("OPENAI", "AZURE", "TOGETHER", "FIREWORKS")
+        name: len(getattr(words, name)) for name in ("OPENAI", "AZURE", "TOGETHER", "FIREWORKS")
     }
     assert counts == {"OPENAI": 9, "AZURE": 15, "TOGETHER": 9, "FIREWORKS": 18}
     for table in (words.OPENAI, words.AZURE, words.TOGETHER, words.FIREWORKS):

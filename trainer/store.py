@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from advisor.plan import TrainingPlan, plan_bytes, read_plan
 from trainer.clock import Clock
 from trainer.database import reading, writing
 from trainer.errors import LeaseLost
+from trainer.holder import is_gone, own_name
 from trainer.redact import redact
 from trainer.states import ENDED, Event, Run, State, check, fold
 from trainer.tables import events, job_events, plans, runs
@@ -53,7 +52,7 @@ class Store:
 
     def __init__(self, engine: Engine, clock: Clock, holder: str | None = None) -> None:
         self.engine, self.clock = engine, clock
-        self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.holder = holder or own_name()
 
     def keep_plan(self, plan: TrainingPlan) -> None:
         """Write a plan down; the same plan twice is one plan, of the later hour."""
@@ -127,14 +126,17 @@ class Store:
         return fold(row.run_id, row.launch_key, row.provider, listed)
 
     def take(self, run_id: str) -> Lease:
-        """Take the lease of a run.
+        """Take the lease of a run; that of a process which is gone need not end first.
 
         Raises:
             LeaseLost: somebody else holds it.
         """
+        held_by = select(runs.c.lease_holder).where(runs.c.run_id == run_id)
         with writing(self.engine) as connection:
             now = _now(connection, self.clock)
-            free = or_(runs.c.lease_until < now, runs.c.lease_holder == self.holder,
+            who = connection.execute(held_by).scalar()
+            mine = who if is_gone(who) else self.holder
+            free = or_(runs.c.lease_until < now, runs.c.lease_holder == mine,
                        runs.c.lease_until > now + 2 * LEASE_SECONDS)  # fmt: skip
             done = connection.execute(
                 update(runs).where(runs.c.run_id == run_id, free)
@@ -142,8 +144,6 @@ class Store:
                         lease_until=now + LEASE_SECONDS, watched_at=now)
             )  # fmt: skip
             if done.rowcount != 1:
-                holder = select(runs.c.lease_holder).where(runs.c.run_id == run_id)
-                who = connection.execute(holder).scalar()
                 raise LeaseLost(f"{run_id}: {who} works on it now. Follow it, or wait "
                                 f"{LEASE_SECONDS:.0f} s for its lease to end.")  # fmt: skip
             fence = select(runs.c.fence).where(runs.c.run_id == run_id)

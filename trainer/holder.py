@@ -1,0 +1,41 @@
+"""Who works on a run: the name of a process, and whether the process of a name is still there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+
+
+def own_name() -> str:
+    """Name this process, as nobody else is named.
+
+    >>> name = own_name()
+    >>> is_gone(name)
+    False
+    """
+    return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def is_gone(name: str | None) -> bool:
+    """Say whether the process of a name ran on this machine and does so no more."""
+    machine, _, rest = (name or "").partition(":")
+    pid = rest.partition(":")[0]
+    if machine != _machine() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _machine() -> str:
+    """Name what process numbers count in: the host, and the container where there is one."""
+    try:
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        space = "0"
+    return f"{socket.gethostname()}/{space}"
