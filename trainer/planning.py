@@ -18,7 +18,8 @@ from advisor.dataset import Example, Reject, canonical_row
 from advisor.errors import UsageError, did_you_mean
 from advisor.files import ask
 from advisor.options import Option
-from advisor.plan import DataFile, PlanData, TrainingPlan, Wish, make_plan
+from advisor.plan import DataFile, PlanData, TrainingPlan, Wish
+from advisor.planning import make_plan
 from advisor.rows import profile_file, read_rows
 from trainer.database import home_folder
 from trainer.errors import Refused

@@ -62,6 +62,18 @@ class Event:
 
 
 @dataclass(frozen=True)
+class JobEvent:
+    """One event that the provider told of a job."""
+
+    event_id: str
+    at: float
+    kind: str
+    level: str
+    message: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Run:
     """A run as its events say it is."""
 

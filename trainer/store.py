@@ -19,7 +19,7 @@ from trainer.database import reading, writing
 from trainer.errors import LeaseLost
 from trainer.holder import is_gone, own_name
 from trainer.redact import redact
-from trainer.states import ENDED, Event, Run, State, check, fold
+from trainer.states import ENDED, Event, JobEvent, Run, State, check, fold
 from trainer.tables import events, job_events, plans, runs
 
 LEASE_SECONDS = 120.0
@@ -33,18 +33,6 @@ class Lease:
     run_id: str
     fence: int
     taken_ticks: float
-
-
-@dataclass(frozen=True)
-class JobEvent:
-    """One event that the provider told of a job."""
-
-    event_id: str
-    at: float
-    kind: str
-    level: str
-    message: str
-    body: Mapping[str, Any]
 
 
 class Store:

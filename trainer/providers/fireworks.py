@@ -27,7 +27,7 @@ from trainer.providers.reading import seconds, whole
 from trainer.providers.web import SEND_SECONDS, Web, check, segment
 from trainer.providers.words import FIREWORKS, state_of
 from trainer.secret import Key, environment_name
-from trainer.store import JobEvent
+from trainer.states import JobEvent
 
 ID_HEX = 24
 PAGE = 200

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from advisor.plan import TrainingPlan
-from trainer.states import State
-from trainer.store import JobEvent
+from trainer.states import JobEvent, State
 
 JobState = State | Literal["unknown_word"]
 Waiting = Literal["seconds", "a_day", "no_money", "limit_reached"]

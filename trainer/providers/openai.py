@@ -27,7 +27,7 @@ from trainer.providers.job import (
 from trainer.providers.reading import checkpoint_of, event_of, job_of, whole
 from trainer.providers.web import NEVER_LEFT, SEND_SECONDS, bound_client, check, told
 from trainer.secret import Key
-from trainer.store import JobEvent
+from trainer.states import JobEvent
 
 PART_BYTES = 64 * 1024 * 1024
 BY_PARTS_FROM_BYTES = 100 * 1024 * 1024

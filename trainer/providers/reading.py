@@ -11,7 +11,7 @@ import orjson
 from trainer.providers.dialect import Dialect
 from trainer.providers.job import Checkpoint, Job, RemoteFile, Unknown
 from trainer.providers.words import state_of
-from trainer.store import JobEvent
+from trainer.states import JobEvent
 
 
 def job_of(body: Mapping[str, Any], dialect: Dialect) -> Job:

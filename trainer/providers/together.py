@@ -25,7 +25,7 @@ from trainer.providers.reading import seconds, whole
 from trainer.providers.web import SEND_SECONDS, Web, check, segment, told
 from trainer.providers.words import TOGETHER, state_of
 from trainer.secret import Key, origin_of
-from trainer.store import JobEvent
+from trainer.states import JobEvent
 
 NANO_USD = 1_000_000_000
 SUFFIX_KEY_HEX = 24

@@ -1,0 +1,1 @@
+"""Launchers killed and answers lost: how many jobs are paid for twice?"""

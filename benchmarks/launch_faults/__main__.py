@@ -1,0 +1,72 @@
+"""Launchers are killed and answers lost, a thousand times: how many jobs are paid for twice?
+
+`python -m benchmarks.launch_faults --n 1000` prints a table: a naive "call, then save" launcher and
+ours against each fake provider, on loopback, with SIGKILL at every step boundary and at random
+times. It fails if ours ever duplicates or loses a job, if the naive one duplicates less than three
+launches in ten, or if a kind of fault never fired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+
+from benchmarks.launch_faults.arms import ARMS, Result, run_arm
+from benchmarks.launch_faults.faults import DECK, UPLOADS
+from benchmarks.launch_faults.launchers import BOUNDARIES
+
+
+def main() -> int:
+    """Run every arm."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--n", type=int, default=1000, help="launches of each arm")
+    parser.add_argument("--seed", type=int, default=20261121)
+    parser.add_argument("--arm", choices=ARMS, action="append")
+    asked = parser.parse_args()
+    results = [run_arm(arm, asked.n, asked.seed) for arm in asked.arm or ARMS]
+    show(results)
+    wrong = judge(results) if not asked.arm else []
+    for line in wrong:
+        print(f"FAILED: {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def show(results: list[Result]) -> None:
+    """Print the table."""
+    print(f"{'launcher':<10} {'launches':>8} {'duplicated':>10} {'extra jobs':>10} {'lost':>5} "
+          f"{'ids equal':>9} {'SIGKILLs':>8} {'asked':>6} {'seconds':>8}")  # fmt: skip
+    for one in results:
+        print(f"{one.arm:<10} {one.launches:>8} {one.duplicated:>10} {one.extra:>10} {one.lost:>5} "
+              f"{one.equal!s:>9} {one.kills:>8} {one.asked:>6} {one.seconds:>8.1f}")  # fmt: skip
+    for one in results:
+        faults = ", ".join(f"{name} {count}" for name, count in sorted(one.fired.items()))
+        print(f"{one.arm}: faults {faults}")
+        if one.arm != "naive":
+            killed = ", ".join(f"{name} {count}" for name, count in sorted(one.boundaries.items()))
+            print(f"{one.arm}: killed {killed}")
+
+
+def judge(results: list[Result]) -> list[str]:
+    """Say what is not as it must be."""
+    wrong = []
+    for one in results:
+        if one.arm == "naive":
+            if one.duplicated < 0.3 * one.launches:
+                wrong.append(f"naive duplicated {one.duplicated} of {one.launches}: too tame")
+        elif one.duplicated or one.lost or not one.equal:
+            wrong.append(f"{one.arm}: {one.duplicated} duplicated, {one.lost} lost, ids equal: "
+                         f"{one.equal}")  # fmt: skip
+    fired = sum((one.fired for one in results), Counter[str]())
+    missing = (set(DECK) | set(UPLOADS)) - {None} - set(fired)
+    if missing:
+        wrong.append(f"faults that never fired: {sorted(map(str, missing))}")
+    killed = sum((one.boundaries for one in results if one.arm != "naive"), Counter[str]())
+    unhit = [name for name in BOUNDARIES if not killed[name]]
+    if unhit:
+        wrong.append(f"boundaries at which nobody was killed: {unhit}")
+    return wrong
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

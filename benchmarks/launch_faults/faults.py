@@ -1,0 +1,86 @@
+"""What goes wrong at a provider, and how often: the mix of faults, and a fake that has them."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable
+
+from tests.fakes.fireworks import ACCOUNT
+from tests.fakes.openai import refusal
+from tests.fakes.server import FakeProvider, Fault, Request
+
+LATE_SECONDS = 0.4
+
+
+DECK = (["lost"] * 4 + ["dropped"] * 6 + ["error_after"] * 3 + ["error"] * 2 + ["limited"] * 2
+        + ["late"] * 3 + [None] * 30)  # fmt: skip
+"""Of 50 requests for a job: 8 % lost, 12 % done and lost, 6 % done and 500, 4 % 500, 4 % 429, 6 %
+late by up to 0.4 s. Source: own choice, far harsher than any provider."""
+
+
+UPLOADS = ["cut"] * 2 + ["dropped"] * 2 + ["error"] * 2 + [None] * 49
+
+
+CREATES = (
+    "/v1/fine_tuning/jobs",
+    "/v1/fine-tunes",
+    f"/v1/accounts/{ACCOUNT}/supervisedFineTuningJobs",
+)
+
+
+def deal(seed: int) -> Callable[[Request], Fault | None]:
+    """Deal faults from shuffled decks, so that each kind comes as often as it should."""
+    draw = random.Random(seed)
+    decks: dict[str, list[str | None]] = {"create": [], "upload": []}
+
+    def decide(request: Request) -> Fault | None:
+        kind = _kind(request)
+        if kind is None:
+            return None
+        if not decks[kind]:
+            decks[kind] = draw.sample(DECK if kind == "create" else UPLOADS, len(
+                DECK if kind == "create" else UPLOADS))  # fmt: skip
+        name = decks[kind].pop()
+        if name is None:
+            return None
+        reply = refusal(429, "rate_limit_exceeded", "slow", "0.05") if name == "limited" else None
+        return Fault(name, share=draw.random(), seconds=draw.uniform(0, LATE_SECONDS), reply=reply)
+
+    return decide
+
+
+def _kind(request: Request) -> str | None:
+    if request.method == "POST" and request.path in CREATES:
+        return "create"
+    is_file = request.path == "/v1/files" or request.path.endswith(":upload")
+    if (is_file and request.method == "POST") or request.path.startswith("/store/"):
+        return "upload"
+    return None
+
+
+def serve(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int, str]:
+    """Run a fake provider as a process of its own; without a seed it has no faults."""
+    fake = make()
+    if seed is not None:
+        fake.fault = deal(seed)
+    pid = os.fork()
+    if pid == 0:
+        fake.serve()
+        os._exit(0)
+    fake._server.socket.close()
+    return pid, fake.url
+
+
+def stop(pid: int) -> None:
+    """End a fake provider."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def point_at(provider: str, url: str) -> None:
+    """Say by the environment where a provider is."""
+    os.environ[f"{provider.upper()}_BASE_URL"] = url
+    os.environ[f"{provider.upper()}_API_KEY"] = "key-0123456789"
+    os.environ["FIREWORKS_ACCOUNT_ID"] = ACCOUNT

@@ -1,0 +1,126 @@
+"""Two launchers: ours, and the naive one that calls and then saves; both can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import openai
+
+from advisor.catalog import Book
+from advisor.plan import TrainingPlan
+from trainer.clock import SystemClock
+from trainer.database import open_database
+from trainer.errors import LeaseLost
+from trainer.ledger import Ledger
+from trainer.office import Limits, Office
+from trainer.providers import adapter_for
+from trainer.providers.job import Job
+from trainer.reconcile import reconcile
+from trainer.store import Store
+
+QUARANTINE_SECONDS = 1.0
+NEEDS_HUMAN = 7
+
+
+STEPS = ("validated", "reserved", "uploading", "uploaded", "creating", "created")
+
+
+BOUNDARIES = tuple(f"{side} {step}" for step in (*STEPS, "request") for side in ("before", "after"))
+
+
+NAIVE_BOUNDARIES = ("before request", "after request", "before created", "after created")
+
+
+Launcher = Callable[[Path, Book, TrainingPlan, str | None], None]
+
+
+def office_at(folder: Path, book: Book) -> Office:
+    """Open an office as a new process does."""
+    engine, clock = open_database(f"sqlite:///{folder / 'state.db'}"), SystemClock()
+    limits = replace(Limits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05,
+                     upload_tries=1000)  # fmt: skip
+    return Office(
+        store=Store(engine, clock), ledger=Ledger(engine), clock=clock, book=book,
+        files=lambda sha: folder / f"{sha}.jsonl", adapter=lambda name: adapter_for(name, book),
+        limits=limits,
+    )  # fmt: skip
+
+
+def ours(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> None:
+    """Launch as the product does, until the job is on record."""
+    office = office_at(folder, book)
+    run_id, _ = office.store.start(plan)
+    if kill_at:
+        _arm_boundary(office.store, kill_at)
+    adapter = office.adapter(plan.provider)
+    if kill_at and kill_at.endswith("request"):
+        _arm_request(adapter, kill_at)
+    while office.store.run(run_id).job_id is None:
+        try:
+            pause = reconcile(office, run_id, adapter)
+        except LeaseLost:  # the one who was killed still holds it
+            time.sleep(0.02)
+            continue
+        run = office.store.run(run_id)
+        if run.state == "needs_human":
+            os._exit(NEEDS_HUMAN)
+        if run.job_id is None and pause is not None:
+            time.sleep(min(pause.seconds, 0.2))
+
+
+def _arm_boundary(store: Store, kill_at: str) -> None:
+    append = store.append
+
+    def deadly(lease: Any, kind: str, **body: Any) -> Any:
+        if kill_at == f"before {kind}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = append(lease, kind, **body)
+        if kill_at == f"after {kind}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    store.append = deadly  # type: ignore[method-assign]
+
+
+def _arm_request(adapter: Any, kill_at: str) -> None:
+    create = adapter.create
+
+    def deadly(plan: TrainingPlan, files: Any) -> Job:
+        if kill_at == "before request":
+            os.kill(os.getpid(), signal.SIGKILL)
+        job: Job = create(plan, files)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return job
+
+    adapter.create = deadly
+
+
+def naive(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> None:
+    """Launch as most do: call, and when the answer is there, save it."""
+    client = openai.OpenAI(api_key="key", base_url=os.environ["OWN_BASE_URL"], timeout=5.0)
+    with sqlite3.connect(folder / "naive.db", timeout=30) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS jobs (plan TEXT PRIMARY KEY, job TEXT)")
+        asked = "SELECT job FROM jobs WHERE plan = ?"
+        if database.execute(asked, (plan.plan_id,)).fetchone():
+            return
+    with (folder / f"{plan.training.sha256}.jsonl").open("rb") as content:
+        file = client.files.create(file=content, purpose="fine-tune")
+    if kill_at == "before request":
+        os.kill(os.getpid(), signal.SIGKILL)
+    job = client.fine_tuning.jobs.create(
+        model=plan.base_model, training_file=file.id, metadata={"launch_key": plan.plan_id}
+    )
+    if kill_at in ("after request", "before created"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    with sqlite3.connect(folder / "naive.db", timeout=30) as database:
+        database.execute("INSERT INTO jobs VALUES (?, ?)", (plan.plan_id, job.id))
+    database.close()
+    if kill_at == "after created":
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,115 @@
+"""Starts launchers by fork, kills them, and starts them again until each launch is done."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from advisor.catalog import Book
+from advisor.plan import TrainingPlan
+from benchmarks.launch_faults.faults import LATE_SECONDS
+from benchmarks.launch_faults.launchers import (
+    BOUNDARIES,
+    NAIVE_BOUNDARIES,
+    NEEDS_HUMAN,
+    Launcher,
+    naive,
+    office_at,
+)
+from trainer.people import answer
+
+WORKERS = 24
+MOST_KILLS = 3
+KILL_SHARE = 0.55
+BOUNDARY_SHARE = 0.6
+
+
+@dataclass
+class Launch:
+    """One plan on its way to one job."""
+
+    plan: TrainingPlan
+    kills: list[str] = field(default_factory=list)
+    done: bool = False
+
+
+class Supervisor:
+    """Starts launchers by fork, kills them, and starts them again until each launch is done."""
+
+    def __init__(self, folder: Path, book: Book, launcher: Launcher, seed: int) -> None:
+        self.folder, self.book, self.launcher = folder, book, launcher
+        self.draw = random.Random(seed)
+        self.kills = self.asked = 0
+        self.boundaries: Counter[str] = Counter()
+        self.order = NAIVE_BOUNDARIES if launcher is naive else BOUNDARIES
+
+    def run(self, launches: list[Launch]) -> None:
+        """Bring every launch to its end."""
+        waiting, at_work = list(launches), dict[int, tuple[Launch, float | None, str | None]]()
+        while waiting or at_work:
+            while waiting and len(at_work) < WORKERS:
+                launch = waiting.pop(0)
+                pid, deadline, kill_at = self.start(launch)
+                at_work[pid] = (launch, deadline, kill_at)
+            for pid, (launch, deadline, kill_at) in list(at_work.items()):
+                if deadline is not None and time.monotonic() > deadline:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    del at_work[pid]
+                    if not self.ended(launch, status, kill_at):
+                        waiting.append(launch)
+            time.sleep(0.002)
+
+    def start(self, launch: Launch) -> tuple[int, float | None, str | None]:
+        """Fork a launcher, with or without a time or place to die."""
+        kill_at, deadline = None, None
+        if len(launch.kills) < MOST_KILLS and self.draw.random() < KILL_SHARE:
+            if self.draw.random() < BOUNDARY_SHARE:
+                rarest = sorted(self.order, key=lambda place: self.boundaries[place])
+                kill_at = self.draw.choice(rarest[:4])
+            else:
+                deadline = time.monotonic() + self.draw.uniform(0.0, 0.3)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                self.launcher(self.folder, self.book, launch.plan, kill_at)
+                code = 0
+            except Exception:  # noqa: BLE001 - a launcher that fails is started again
+                code = 1
+            finally:
+                os._exit(code)
+        return pid, deadline, kill_at
+
+    def ended(self, launch: Launch, status: int, kill_at: str | None) -> bool:
+        """Take note of how a launcher ended; say whether its launch is done."""
+        if os.WIFSIGNALED(status):
+            self.kills += 1
+            launch.kills.append(kill_at or "at random")
+            self.boundaries[kill_at or "at random"] += 1
+            return False
+        code = os.WEXITSTATUS(status)
+        if code == NEEDS_HUMAN:
+            self.asked += 1
+            self.help(launch)
+            return False
+        return code == 0
+
+    def help(self, launch: Launch) -> None:
+        """Do what a person does who is asked: look at the provider, and name the job or go on."""
+        office = office_at(self.folder, self.book)
+        run = office.store.run(str(office.store.run_of(launch.plan)))
+        time.sleep(LATE_SECONDS)
+        adapter = office.adapter(launch.plan.provider)
+        found = adapter.find(launch.plan, 0.0)
+        adapter.close()
+        answer(office, run, "looked", found[0].job_id if found else None)
+        office.store.engine.dispose()
