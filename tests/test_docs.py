@@ -36,7 +36,8 @@ def test_a_command_in_the_docs_prints_what_the_docs_show(command: str, output: s
 
 
 def test_every_console_block_is_one_that_is_run() -> None:
-    opened = sum(path.read_text().count("```console") for path in DOCS)
+    launching = TOP / "docs" / "launching.md"  # whose commands run in test_launching_docs
+    opened = sum(path.read_text().count("```console") for path in DOCS if path != launching)
 
     assert len(_blocks()) == opened >= 2
 
@@ -58,14 +59,17 @@ def test_every_command_is_in_the_readme() -> None:
     assert all(f"advisor {name}" in text for name in names)
 
 
-def _leaves(kind: type[errors.AdvisorError]) -> set[type[errors.AdvisorError]]:
-    below = kind.__subclasses__()
-    return set().union(*map(_leaves, below)) if below else {kind}
+BASES = {"advisor-error", "pricing-error", "trainer-error"}
+
+
+def _codes(kind: type[errors.AdvisorError]) -> list[str]:
+    below = [code for child in kind.__subclasses__() for code in _codes(child)]
+    return [kind.code, *below] if "code" in vars(kind) else below
 
 
 def test_every_error_has_its_own_code_and_is_documented() -> None:
     text = (TOP / "docs" / "errors.md").read_text()
 
-    codes = [leaf.code for leaf in _leaves(errors.AdvisorError)]
+    codes = [code for code in _codes(errors.AdvisorError) if code not in BASES]
     documented = re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)
-    assert sorted(codes) == sorted(set(documented)) == sorted(documented)
+    assert sorted(codes) == sorted(set(codes)) == sorted(documented)

@@ -56,18 +56,27 @@ def key_for(provider: str, base_url: str, what: str = "API_KEY") -> Key:
         NoSecret: there is none, or its file cannot be read; the value is never shown.
     """
     name = environment_name(provider, what)
-    value = os.environ.get(name, "").strip()
-    file = os.environ.get(f"{name}_FILE")
+    value = read_secret(name)
+    if not value:
+        raise NoSecret(
+            f"no key for {provider}: set {name}, or {name}_FILE to a file that holds it."
+        )
+    return Key(origin_of(base_url), value)
+
+
+def read_secret(name: str) -> str:
+    """Read a secret from its variable, or from the file that `<name>_FILE` names; "" if unset.
+
+    Raises:
+        NoSecret: the file cannot be read, or what is there is no key.
+    """
+    value, file = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE")
     if not value and file:
         try:
             value = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise NoSecret(f"{name}_FILE: {file} cannot be read as text. Check it.") from error
-    if not value:
-        raise NoSecret(
-            f"no key for {provider}: set {name}, or {name}_FILE to a file that holds it."
-        )
-    if not value.isascii() or not value.isprintable() or " " in value:
+    if not value.isascii() or " " in value or not value.isprintable():
         raise NoSecret(f"{name}: a key is one word without spaces. Check what was pasted.")
     hide(value)
-    return Key(origin_of(base_url), value)
+    return value

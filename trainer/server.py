@@ -1,4 +1,4 @@
-"""HTTP in, the same answer out: health, readiness, and one planning route."""
+"""HTTP in, the same answer out: health, readiness, planning, and what providers call."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from fastapi.responses import JSONResponse, Response
 from advisor import __version__
 from advisor.errors import AdvisorError
 from advisor.files import answer_bytes
+from trainer.clock import SystemClock
 from trainer.database import open_database, schema_version
 from trainer.errors import TrainerError
+from trainer.store import Store
+from trainer.webhooks import NotVerified, job_of_call, make_due, webhook_secret
+
+MOST_WEBHOOK_BYTES = 65_536
+"""A call names a job and little else; own judgement."""
 
 app = FastAPI(title="Tune or Not", version=__version__, openapi_url="/api/v1/openapi.json")
 
@@ -53,7 +59,8 @@ def _problem(status: int, code: str, detail: str) -> JSONResponse:
 @app.exception_handler(AdvisorError)
 def problem(_: Request, error: AdvisorError) -> JSONResponse:
     """Say what is wrong with a question as problem+json."""
-    return _problem(503 if isinstance(error, NotReady) else 422, error.code, str(error))
+    status = {NotReady: 503, NotVerified: 401}.get(type(error), 422)
+    return _problem(status, error.code, str(error))
 
 
 @app.exception_handler(RequestValidationError)
@@ -88,6 +95,26 @@ def recommend(scenario: dict[str, Any]) -> Response:
     """Answer a scenario; the body is the canonical bytes of every door."""
     _check(scenario)
     return Response(answer_bytes(scenario), media_type="application/json")
+
+
+@app.post("/api/v1/webhooks/{provider}", status_code=202)
+async def webhook(provider: str, request: Request) -> dict[str, str | None]:
+    """Take a provider's signed call that a job changed: its run is looked at next, no more."""
+    job_id = job_of_call(await _body(request), request.headers, webhook_secret(provider))
+    engine = open_database()
+    try:
+        return {"run_id": make_due(Store(engine, SystemClock()), provider, job_id)}
+    finally:
+        engine.dispose()
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_WEBHOOK_BYTES:
+            raise NotVerified(f"webhook: more than {MOST_WEBHOOK_BYTES} bytes. Nothing was done.")
+    return body
 
 
 def _check(scenario: dict[str, Any]) -> None:

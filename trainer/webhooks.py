@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import orjson
 from sqlalchemy import select, update
 
 from trainer.database import reading, writing
 from trainer.errors import NoSecret, TrainerError
-from trainer.redact import hide
-from trainer.secret import environment_name
+from trainer.secret import environment_name, read_secret
 from trainer.store import Store
 from trainer.tables import runs
 
@@ -30,12 +27,10 @@ def webhook_secret(provider: str) -> str:
         NoSecret: none is configured, so no call is believed.
     """
     name = environment_name(provider, "WEBHOOK_SECRET")
-    file = os.environ.get(f"{name}_FILE")
-    value = os.environ.get(name) or (Path(file).read_text(encoding="utf-8") if file else "")
-    if not value.strip():
+    value = read_secret(name)
+    if not value:
         raise NoSecret(f"{provider}: no webhook is believed without a secret. Set {name}.")
-    hide(value.strip())
-    return value.strip()
+    return value
 
 
 def job_of_call(body: bytes, headers: Mapping[str, str], secret: str) -> str:

@@ -13,8 +13,8 @@ from advisor.cli.console import console
 from advisor.errors import UsageError
 from advisor.plan import TrainingPlan, read_plan
 from trainer.checks import check_plan
+from trainer.cli.lines import line_of
 from trainer.cli.planning import show_plan
-from trainer.cli.showing import line_of
 from trainer.desk import open_office
 from trainer.egress import Leaving, personal_in, stays_here
 from trainer.errors import LeaseLost, NoConsent, Refused
@@ -136,7 +136,8 @@ def watch(named: str | None, once: bool) -> None:
         return
     while True:
         for run_id, pause in reconcile_all(office).items():
-            console().print(line_of(office.store.run(run_id), pause.says if pause else ""))
+            line = line_of(office.store.run(run_id), pause.says if pause else "")
+            console().print(f"{run_id}  {line}", soft_wrap=True)
         if once or not office.store.listed(open_only=True):
             return
         office.clock.sleep(office.limits.poll_seconds)

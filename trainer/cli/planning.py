@@ -111,21 +111,21 @@ def wish_of(flags: Asked) -> Wish:
 def show_plan(made: TrainingPlan) -> None:
     """Write a plan as a person reads it."""
     figure, settings = made.figure, made.hyperparameters.model_dump(exclude_none=True)
-    held = f"{made.held_out.rows} held out" if made.held_out else "none held out"
+    held = f"{made.held_out.rows:,} held out" if made.held_out else "none held out"
     own = ", your own price" if figure.own else f", since {figure.since}, read {figure.read_on}"
     least = f"; at least {figure.minimum} USD a job" if figure.minimum else ""
     rows = (
-        ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),
         ("what", f"{made.method} tuning of {made.base_model} at {made.provider}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
-        ("rows", f"{made.training.rows} to learn from, {held}"),
-        ("tokens", f"{figure.trained_tokens} trained, at most {figure.trained_tokens_at_most}"),
+        ("rows", f"{made.training.rows:,} to learn from, {held}"),
+        ("tokens", f"{figure.trained_tokens:,} trained, at most {figure.trained_tokens_at_most:,}"),
         ("price", f"{figure.price} {figure.unit}{least}{own}"),
         ("source", figure.source),
         ("cost", f"{figure.likely} USD likely, {figure.low} to {figure.at_most} USD"),
         ("cap", f"{made.cap_usd} USD"),
         ("serving", {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}[
             made.serving]),
+        ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),
     )  # fmt: skip
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")

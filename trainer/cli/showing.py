@@ -9,30 +9,21 @@ from typing import Any
 
 from advisor.cli.console import console, plain_table
 from advisor.errors import UsageError
+from trainer.cli.lines import line_of
 from trainer.cli.planning import show_plan
 from trainer.clock import moment
 from trainer.desk import open_office
 from trainer.ledger import committed, in_usd
 from trainer.office import Office
-from trainer.states import Event, Run
 
-QUIET = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id"})
 BAR_CELLS = 30
+EARLIEST = 1e9
+"""Seconds since 1970 under which a time is a step's number and no hour."""
 
 
 def write_json(body: Any) -> None:
     """Write JSON for machines."""
     sys.stdout.write(json.dumps(body, indent=2, sort_keys=True, default=str) + "\n")
-
-
-def line_of(run: Run, says: str = "", event: Event | None = None) -> str:
-    """Write a run or one of its events as one line."""
-    last = event or run.events[-1]
-    told = [f"{name} {value}" for name, value in last.body.items()
-            if name not in QUIET and value not in (None, "", [], {})]  # fmt: skip
-    when = moment(last.at).strftime("%H:%M:%S")
-    detail = says or "; ".join(told)
-    return f"{when}  {run.run_id}  {last.kind:<15}  {detail}".rstrip()
 
 
 def show_runs(as_json: bool) -> None:
@@ -105,7 +96,8 @@ def show_events(named: str, as_json: bool) -> None:
     if told:
         console().print(f"\nWhat {run.provider} told:")
     for one in told:
-        when = moment(one.at).strftime("%Y-%m-%d %H:%M:%S")
+        dated = one.at > EARLIEST
+        when = moment(one.at).strftime("%Y-%m-%d %H:%M:%S") if dated else " " * 19
         loss = one.body.get("train_loss")
         curve = "" if loss is None else f"  loss {float(loss):.4f} {_bar(float(loss))}"
         console().print(f"{when}  {one.level:<5} {one.message}{curve}", soft_wrap=True)
