@@ -1,0 +1,73 @@
+"""A restart with many open jobs: how long until all are looked at, and with how many requests?
+
+`python -m benchmarks.reconcile --jobs 500` prints ours, which reads the list by the page, beside
+one request for each job, against a fake provider on loopback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from tests.fakes.openai import FakeOpenAI
+from tests.runs import Desk, a_desk
+from trainer.reconcile import reconcile, reconcile_all
+
+PATH = "/v1/fine_tuning/jobs"
+
+
+def at_work(desk: Desk, fake: FakeOpenAI, count: int) -> None:
+    """Put runs on record whose jobs are at work at the provider."""
+    store, file = desk.office.store, fake.keep("x", b"x")["id"]
+    for number in range(count):
+        run_id, _ = store.start(desk.plan(attempt=number + 1))
+        lease = store.take(run_id)
+        for kind in ("validated", "reserved", "uploading"):
+            store.append(lease, kind)
+        store.append(lease, "uploaded", training=file, validation=None)
+        store.append(lease, "creating")
+        job = fake.make({"model": "tiny-model", "training_file": file, "metadata": {}}).body
+        fake.end(job["id"], "running")
+        store.append(lease, "created", job_id=job["id"])
+        store.append(lease, "running", word="running")
+        store.release(lease)
+
+
+def one_by_one(desk: Desk) -> None:
+    """Ask after every job by itself, as a loop over runs does."""
+    for one in desk.office.store.listed(open_only=True):
+        reconcile(desk.office, one.run_id)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--jobs", type=int, default=500)
+    count = parser.parse_args().jobs
+    os.environ["OWN_API_KEY"] = "key-0123456789"
+    seconds = {}
+    print(f"{'way':<12} {'jobs':>5} {'seconds':>8} {'list pages':>10} {'single looks':>12}")
+    for way, go in (("by the page", lambda desk: reconcile_all(desk.office)),
+                    ("one by one", one_by_one)):  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            fake = FakeOpenAI()
+            fake.start()
+            fake.advance = False
+            os.environ["OWN_BASE_URL"] = f"{fake.url}/v1"
+            desk = a_desk(Path(folder))
+            at_work(desk, fake, count)
+            started = time.perf_counter()
+            go(desk)
+            seconds[way] = time.perf_counter() - started
+            pages, single = fake.count("GET", PATH), fake.count("GET", PATH + r"/[\w-]+")
+            print(f"{way:<12} {count:>5} {seconds[way]:>8.2f} {pages:>10} {single:>12}")
+            desk.office.store.engine.dispose()
+            fake.stop()
+    print(f"one by one takes {seconds['one by one'] / seconds['by the page']:.1f} times as long")
+
+
+if __name__ == "__main__":
+    main()
