@@ -132,7 +132,8 @@ def test_a_skip_fails_where_all_is_required(
     tmp_path: Path, text: str, require_all: str, code: int, says: str
 ) -> None:
     (tmp_path / "test_it.py").write_text(text)
-    paths = f"{Path(__file__).parent}{os.pathsep}{os.environ['PYTHONPATH']}"
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent), os.environ["PYTHONPATH"]])
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-W", "ignore", str(tmp_path)],
