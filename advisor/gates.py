@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from advisor.estimate.costs import LEAST_MANY_SHOTS, Costs, extra_tokens
 from advisor.estimate.hosting import shape_of
 from advisor.estimate.memory import fits, peak_process_bytes
-from advisor.estimate.tuning import RANK, method_of
+from advisor.estimate.tuning import method_of
 from advisor.facts import Facts, Resolved
 from advisor.options.local import BASELINE
 from advisor.options.option import Option
 from advisor.quality import Evidence, needs_knowledge
+from advisor.recipe import RANK
 from advisor.units import GIB
 
 Mask = NDArray[np.bool_]

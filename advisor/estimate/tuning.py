@@ -20,12 +20,11 @@ from advisor.estimate.training import (
 from advisor.facts import Facts, Resolved
 from advisor.options.option import Option
 from advisor.quality import Evidence
+from advisor.recipe import ENCODER_EPOCHS
 from advisor.units import Number
 
-ENCODER_EPOCHS = 5.0
 SETUP_HOURS = (0.1, 0.3, 1.0)
 """Fetching weights and starting up on a rented GPU [h]; own judgement."""
-RANK = 16
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Job scripts: each runs as a process of its own, from a folder, and alone may import torch."""

@@ -1,0 +1,96 @@
+"""A folder -> whether it is whole: sizes and hashes of its files, written last and all at once.
+
+Standard library only: the same file lies beside the script in an exported folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+NAME = "manifest.json"
+BLOCK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        while block := content.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, body: Any) -> None:
+    """Write JSON whole or not at all: aside, to the disk, then under its name."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with aside.open("w", encoding="utf-8") as out:
+        json.dump(body, out, indent=2, sort_keys=True, default=str)
+        out.write("\n")
+        out.flush()
+        os.fsync(out.fileno())
+    aside.replace(path)
+    _sync_folder(path.parent)
+
+
+def seal(folder: Path, **more: Any) -> None:
+    """Mark a folder as whole: every file on disk first, then the list of them."""
+    files = {}
+    for path in _files(folder):
+        with path.open("rb") as content:
+            os.fsync(content.fileno())
+        files[str(path.relative_to(folder))] = [path.stat().st_size, sha256_of(path)]
+    write_json(folder / NAME, {"files": files, **more})
+
+
+def flaw_of(folder: Path) -> str | None:
+    """Say what is missing from or wrong with a sealed folder; nothing if it is whole."""
+    try:
+        files = json.loads((folder / NAME).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"no readable {NAME}: {error}"
+    for name, (size, sha256) in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes, not {size}"
+        if sha256_of(path) != sha256:
+            return f"{name} is not what was written"
+    return None
+
+
+def checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """List the checkpoints that are there, whole or not, newest first."""
+    found = [(int(path.name.removeprefix("checkpoint-")), path)
+             for path in folder.glob("checkpoint-*") if path.name[11:].isdigit()]  # fmt: skip
+    return sorted(found, reverse=True)
+
+
+def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
+    """Return the newest checkpoint that is whole, and why newer ones are not."""
+    torn = []
+    for _, path in checkpoints(folder):
+        flaw = flaw_of(path)
+        if flaw is None:
+            return path, torn
+        torn.append(f"{path.name}: {flaw}")
+    return None, torn
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != NAME and not path.name.endswith(".part"):
+            yield path
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

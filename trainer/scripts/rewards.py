@@ -1,0 +1,60 @@
+"""A grader as JSON -> what an answer earns; the words are those of OpenAI's graders."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rows import Unfit
+
+Reward = Callable[..., list[float]]
+CHECKS: dict[str, Callable[[str, str], bool]] = {
+    "eq": lambda answer, expected: answer == expected,
+    "ne": lambda answer, expected: answer != expected,
+    "like": lambda answer, expected: expected in answer,
+    "ilike": lambda answer, expected: expected.lower() in answer.lower(),
+}
+
+
+def reward_of(grader: str | None) -> Reward:
+    """Make the reward of a grader: `string_check`, `regex` or `json`.
+
+    Raises:
+        Unfit: there is no grader, or it is of a kind that cannot be checked here.
+    """
+    if not grader:
+        raise Unfit("reward tuning needs a grader: give one with --grader FILE.")
+    asked = json.loads(grader)
+    score = _score(asked)
+
+    def reward(completions: Sequence[Any], expected: Sequence[str], **_: Any) -> list[float]:
+        answers = [one[-1]["content"] if isinstance(one, list) else one for one in completions]
+        return [
+            score(answer.strip(), right) for answer, right in zip(answers, expected, strict=True)
+        ]
+
+    return reward
+
+
+def _score(asked: dict[str, Any]) -> Callable[[str, str], float]:
+    kind = asked.get("type")
+    if kind == "string_check" and asked.get("operation") in CHECKS:
+        check = CHECKS[asked["operation"]]
+        return lambda answer, expected: float(check(answer, expected.strip()))
+    if kind == "regex" and asked.get("pattern"):
+        pattern = re.compile(asked["pattern"])
+        return lambda answer, _: float(bool(pattern.search(answer)))
+    if kind == "json":
+        return lambda answer, _: float(_is_json(answer))
+    raise Unfit(f"a grader of type {kind!r} is not checked here. Give string_check with an "
+                f"operation of {', '.join(CHECKS)}, regex with a pattern, or json.")  # fmt: skip
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,591 @@
+"""One training, from a folder with `job.json` and its rows to a sealed model and `result.json`.
+
+    python train.py FOLDER
+
+`job.json` holds `base` (a folder with config, safetensors and tokenizer), `recipe` (every setting,
+see `recipe.py` of the advisor), `training` and optionally `validation`, `general`, `grader`.
+Progress goes to `events.jsonl`, checkpoints to `checkpoints/`, the model to `model/`. A word in
+`control` (`pause` or `cancel`) is obeyed at the next step. Exit codes: 0 done, 3 the job cannot
+be trained as it is (`failed.json` says why), 4 paused, 5 cancelled.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import datasets
+import torch
+import transformers
+from manifest import newest_whole, seal, sha256_of, write_json
+from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
+from rewards import reward_of
+from rows import Unfit, encode_all, prepare_tokenizer, read_rows, template_hash
+from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+
+PAUSED, CANCELLED, UNFIT = 4, 5, 3
+NAN_STEPS = 3
+"""So many steps in a row without a usable loss end the training."""
+PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors")
+TARGETS = "all-linear"
+
+
+class Progress:
+    """Writes what happens, a line of JSON each, and reads what a person wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.started = folder, time.time()
+        self.path = folder / "events.jsonl"
+        self.seq = sum(1 for _ in self.path.open("rb")) if self.path.exists() else 0
+
+    def say(self, kind: str, message: str = "", **body: Any) -> None:
+        """Append one event; a torn last line of an earlier life is ended first."""
+        self.seq += 1
+        line = json.dumps({"seq": self.seq, "at": time.time(), "kind": kind, "message": message,
+                           **body}, default=str)  # fmt: skip
+        with self.path.open("ab+") as out:
+            if out.tell():
+                out.seek(-1, os.SEEK_END)
+                if out.read(1) != b"\n":
+                    out.write(b"\n")
+            out.write(line.encode() + b"\n")
+        print(f"{kind}: {message or body}", flush=True)
+
+    def wanted(self) -> str:
+        """Return `pause`, `cancel`, or nothing."""
+        try:
+            return (self.folder / "control").read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+
+class Watch(transformers.TrainerCallback):
+    """Tells of each step, seals each checkpoint, obeys a person, and stops at nonsense."""
+
+    def __init__(self, progress: Progress, tokens_per_step: float, gpu: bool) -> None:
+        self.progress, self.tokens_per_step, self.gpu = progress, tokens_per_step, gpu
+        self.bad_steps, self.first_step, self.first_at = 0, -1, 0.0
+        self.why, self.losses = "", list[float]()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.first_step < 0:
+            self.first_step, self.first_at = state.global_step, time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        (self.progress.folder / "heartbeat").write_text(str(time.time()))
+        word = self.progress.wanted()
+        if word:
+            self.why = word
+            control.should_save, control.should_training_stop = word == "pause", True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        logs = logs or {}
+        loss = logs.get("loss")
+        if loss is None:
+            return
+        self.losses.append(float(loss))
+        seconds = time.perf_counter() - self.first_at
+        speed = (state.global_step - self.first_step) / seconds if seconds else 0.0
+        left = (state.max_steps - state.global_step) / speed if speed else 0.0
+        self.progress.say(
+            "metric", step=state.global_step, of_steps=state.max_steps, loss=float(loss),
+            learning_rate=logs.get("learning_rate"), grad_norm=logs.get("grad_norm"),
+            tokens_per_second=round(speed * self.tokens_per_step, 1), eta_seconds=round(left, 1),
+            peak_bytes=torch.cuda.max_memory_reserved() if self.gpu else _resident_bytes(),
+        )  # fmt: skip
+        broken = not math.isfinite(float(loss)) or float(loss) == 0.0
+        norm = logs.get("grad_norm")
+        broken = broken or (norm is not None and not math.isfinite(float(norm)))
+        self.bad_steps = self.bad_steps + 1 if broken else 0
+        if self.bad_steps >= NAN_STEPS:
+            self.why = f"the loss was {loss} for {self.bad_steps} reports in a row"
+            control.should_training_stop = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        seal(folder, step=state.global_step)
+        self.progress.say("checkpoint", step=state.global_step, name=folder.name)
+
+
+def main(folder: Path) -> int:
+    """Train what `job.json` asks for; out of memory, once more with half the rows at a time."""
+    progress = Progress(folder)
+    try:
+        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        degraded = folder / "degraded.json"
+        if degraded.exists():
+            job["recipe"].update(json.loads(degraded.read_text()))
+        try:
+            return train(folder, job, progress)
+        except torch.OutOfMemoryError as error:
+            smaller = smaller_batch(job["recipe"])
+            if degraded.exists() or smaller is None:
+                raise Unfit(f"out of memory with {job['recipe']['micro_batch_rows']} rows at a "
+                            "time. Take a GPU with more, qlora, or shorter rows.") from error  # fmt: skip
+            write_json(degraded, smaller)
+            progress.say("degraded", f"out of memory: {smaller['micro_batch_rows']} rows at a time "
+                         f"and {smaller['accumulation_steps']} times a step from here", **smaller)  # fmt: skip
+            job["recipe"].update(smaller)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return train(folder, job, progress)
+    except (Unfit, torch.OutOfMemoryError) as error:
+        progress.say("failed", str(error))
+        write_json(folder / "failed.json", {"why": str(error)})
+        return UNFIT
+
+
+def smaller_batch(recipe: dict[str, Any]) -> dict[str, int] | None:
+    """Halve what is in memory at once; a step still learns from as many rows."""
+    rows = recipe["micro_batch_rows"]
+    if rows < 2 or rows % 2 or recipe["objective"] == "grpo":
+        return None
+    return {"micro_batch_rows": rows // 2, "accumulation_steps": recipe["accumulation_steps"] * 2}
+
+
+def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
+    """Do the whole training, from the first check to the sealed model."""
+    recipe, base = job["recipe"], Path(job["base"])
+    started = time.perf_counter()
+
+    # 1. The machine, and what it can do.
+    gpu = torch.cuda.is_available() and not job.get("use_cpu")
+    dtype = torch.float32 if not gpu else getattr(torch, recipe["dtype"])
+    if (
+        gpu
+        and dtype is torch.bfloat16
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise Unfit(f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
+                    "dtype float16, or take a newer GPU.")  # fmt: skip
+    if recipe["packing"] and recipe["attention"] == "eager":
+        raise Unfit("packing needs an attention that keeps rows apart: take sdpa or "
+                    "flash_attention_2, or turn packing off.")  # fmt: skip
+    torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
+    transformers.set_seed(recipe["seed"])
+
+    # 2. The base: plain weights, no code of strangers.
+    if not list(base.glob("*.safetensors")):
+        raise Unfit(f"{base}: there are no safetensors. Other files can run code when they are "
+                    "read: convert them first.")  # fmt: skip
+    progress.say("preflight", "hashing the base")
+    base_sha256 = base_hash(base)
+    if job.get("base_sha256") and base_sha256 != job["base_sha256"]:
+        raise Unfit(f"{base}: it is not the base of the plan. Plan again.")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    eos_ids = end_tokens(base, tokenizer)
+    prepare_tokenizer(tokenizer, eos_ids)
+
+    # 3. The rows.
+    rows = read_rows(folder / job["training"])
+    replayed = replay_rows(folder, job, len(rows))
+    data, counted = prepare(rows + replayed, job, recipe, tokenizer, eos_ids)
+    if counted.get("rows_cut"):
+        progress.say("cut", f"{counted['rows_cut']} rows are longer than {recipe['max_tokens']} "
+                     "tokens, and end there", rows=counted["rows_cut"])  # fmt: skip
+
+    # 4. The model, and what of it is trained.
+    model, labels = load_model(base, recipe, rows, dtype, gpu)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+        model.generation_config.eos_token_id = sorted(eos_ids)
+    model = with_adapter(model, recipe)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    whole = sum(p.numel() for p in model.parameters())
+
+    # 5. Room on the disk for the checkpoints and the model.
+    needed = room_needed(trained, whole, recipe)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Unfit(f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model take up to "
+                    f"{needed / 1e9:.1f} GB. Free some, or move TUNE_OR_NOT_HOME.")  # fmt: skip
+
+    # 6. What follows from all that.
+    steps = steps_of(counted["sequences"], recipe)
+    per_step = counted["tokens"] / max(counted["sequences"], 1) * recipe["micro_batch_rows"] \
+        * recipe["accumulation_steps"]  # fmt: skip
+    derived = {
+        **counted, "steps": steps, "rows_per_step": recipe["micro_batch_rows"] * recipe["accumulation_steps"],
+        "tokens_per_step": round(per_step), "trained_parameters": trained, "parameters": whole,
+        "replayed_rows": len(replayed), "device": device_name(gpu), "dtype": str(dtype)[6:],
+        "disk_needed_bytes": needed, "chat_template_sha256": template_hash(tokenizer),
+        "eos_token_ids": sorted(eos_ids), "pad_token_id": tokenizer.pad_token_id,
+    }  # fmt: skip
+    progress.say("derived", **derived)
+
+    # 7. The longest rows first: memory that is short is short now, not in the last hour.
+    watch = Watch(progress, per_step, gpu)
+    trainer = trainer_for(model, tokenizer, data, folder, recipe, gpu, watch, job)
+    if recipe["objective"] in ("sft", "text", "classification"):
+        longest_batch(trainer, data, recipe)
+        progress.say("preflight", "the longest rows fit")
+
+    # 8. Training, from the last checkpoint that is whole.
+    checkpoint, torn = newest_whole(folder / "checkpoints")
+    for flaw in torn:
+        progress.say("torn", flaw)
+        shutil.rmtree(folder / "checkpoints" / flaw.partition(":")[0])
+    if checkpoint:
+        progress.say("resumed", checkpoint.name)
+    begun = time.perf_counter()
+    try:
+        outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except OSError as error:
+        raise Unfit(f"a checkpoint could not be written: {error}. The one before is whole: free "
+                    "the disk, then resume.") from error  # fmt: skip
+    train_seconds = time.perf_counter() - begun
+    if watch.why == "pause":
+        progress.say("paused", f"at step {trainer.state.global_step}")
+        return PAUSED
+    if watch.why == "cancel":
+        progress.say("cancelled", f"at step {trainer.state.global_step}")
+        return CANCELLED
+    if watch.why:
+        raise Unfit(f"{watch.why}: nothing was learned. Lower learning_rate, or use bfloat16.")
+
+    # 9. The model, whole or not at all, and read back.
+    out = folder / "model.part"
+    shutil.rmtree(out, ignore_errors=True)
+    save(trainer, tokenizer, out, recipe, labels, derived)
+    delta = check_saved(out, base, recipe, dtype)
+    seal(out, base_sha256=base_sha256, chat_template_sha256=derived["chat_template_sha256"])
+    final = folder / "model"
+    shutil.rmtree(final, ignore_errors=True)
+    out.rename(final)
+
+    # 10. What is on record.
+    write_json(folder / "result.json", {
+        **derived, "loss": outcome.training_loss, "last_losses": watch.losses[-5:],
+        "train_seconds": train_seconds, "total_seconds": time.perf_counter() - started,
+        "steps_done": trainer.state.global_step,
+        "tokens_per_second": per_step * steps / train_seconds if not checkpoint else None,
+        "peak_allocated_bytes": torch.cuda.max_memory_allocated() if gpu else None,
+        "peak_reserved_bytes": torch.cuda.max_memory_reserved() if gpu else None,
+        "peak_process_bytes": None if gpu else _resident_bytes(),
+        "gpu_energy_kwh": energy_kwh(gpu), "largest_adapter_change": delta,
+        "base_sha256": base_sha256, "training_sha256": sha256_of(folder / job["training"]),
+        "recipe": recipe, "resumed": bool(checkpoint), "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "labels": labels,
+    })  # fmt: skip
+    progress.say("trained", f"{trainer.state.global_step} steps in {train_seconds:.1f} s")
+    return 0
+
+
+def base_hash(base: Path) -> str:
+    """Name a base by its weights, config and tokenizer."""
+    names = sorted(path for path in base.iterdir() if path.suffix in (".safetensors", ".json"))
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in names:
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def end_tokens(base: Path, tokenizer: Any) -> set[int]:
+    """Collect every token that generation stops at."""
+    found = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()
+    path = base / "generation_config.json"
+    if path.exists():
+        told = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+        found |= set(told) if isinstance(told, list) else ({told} if told is not None else set())
+    return found
+
+
+def replay_rows(folder: Path, job: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Draw general rows to mix in against forgetting."""
+    share = job["recipe"]["replay_share"]
+    if not share or not job.get("general"):
+        return []
+    general = [row for row in read_rows(folder / job["general"]) if "messages" in row]
+    wanted = min(len(general), round(count * share / (1 - share))) if share < 1 else len(general)
+    return random.Random(job["recipe"]["seed"]).sample(general, wanted)
+
+
+def prepare(
+    rows: list[dict[str, Any]], job: dict[str, Any], recipe: dict[str, Any], tokenizer: Any,
+    eos_ids: set[int],
+) -> tuple[datasets.Dataset, dict[str, Any]]:  # fmt: skip
+    """Turn rows into what the trainer of this objective reads, and count them."""
+    objective, most = recipe["objective"], recipe["max_tokens"]
+    if objective == "sft":
+        encoded, counted = encode_all(tokenizer, rows, recipe["loss_on"], most, eos_ids)
+        data = datasets.Dataset.from_dict(
+            {"input_ids": [row.ids for row in encoded], "labels": [row.labels for row in encoded]}
+        )
+    elif objective == "text":
+        ids = [tokenizer(row["text"])["input_ids"][: most - 1] + [tokenizer.eos_token_id]
+               for row in rows]  # fmt: skip
+        data = datasets.Dataset.from_dict({"input_ids": ids, "labels": ids})
+        counted = _counted(ids)
+    elif objective == "classification":
+        texts, answers = zip(*(question_and_label(row) for row in rows), strict=True)
+        ids = tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        names = sorted(set(answers))
+        if len(names) < 2:
+            raise Unfit(f"all rows have the label {names[0]!r}. Give at least two.")
+        data = datasets.Dataset.from_dict(
+            {"input_ids": ids, "labels": [names.index(answer) for answer in answers]}
+        )
+        counted = _counted(ids) | {"learned_share": 1.0}
+    elif objective == "dpo":
+        data = datasets.Dataset.from_list([
+            {"prompt": row["input"]["messages"], "chosen": row["preferred_output"],
+             "rejected": row["non_preferred_output"]} for row in rows])  # fmt: skip
+        counted = _counted([tokenizer.apply_chat_template(
+            row["input"]["messages"] + row["preferred_output"], return_dict=False)
+            for row in rows])  # fmt: skip
+    else:
+        data = datasets.Dataset.from_list([
+            {"prompt": _before_answer(row["messages"]), "expected": row["messages"][-1]["content"]}
+            for row in rows])  # fmt: skip
+        counted = _counted([tokenizer.apply_chat_template(row["messages"], return_dict=False)
+                            for row in rows])  # fmt: skip
+    counted["sequences"] = len(data)
+    return data, counted
+
+
+def _counted(ids: list[list[int]]) -> dict[str, Any]:
+    return {"rows": len(ids), "tokens": sum(map(len, ids)), "longest_tokens": max(map(len, ids))}
+
+
+def _before_answer(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return messages[:-1] if messages[-1]["role"] == "assistant" else messages
+
+
+def question_and_label(row: dict[str, Any]) -> tuple[str, str]:
+    """Read a labelled text: what the user says last, and the answer."""
+    asked = [m["content"] for m in row["messages"] if m["role"] == "user"]
+    return asked[-1], row["messages"][-1]["content"].strip()
+
+
+def load_model(
+    base: Path, recipe: dict[str, Any], rows: list[dict[str, Any]], dtype: Any, gpu: bool
+) -> tuple[Any, list[str]]:
+    """Read the base weights in the dtype of the plan, quantised where that is asked for."""
+    wanted: dict[str, Any] = {
+        "dtype": dtype, "trust_remote_code": False, "use_safetensors": True,
+        "attn_implementation": recipe["attention"],
+    }  # fmt: skip
+    if gpu:
+        wanted["device_map"] = {"": 0}
+    if recipe["method"] == "qlora":
+        wanted["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=recipe["double_quantised"],
+        )  # fmt: skip
+    if recipe["objective"] == "classification":
+        names = sorted({question_and_label(row)[1] for row in rows})
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            base, num_labels=len(names), id2label=dict(enumerate(names)),
+            label2id={name: n for n, name in enumerate(names)}, **wanted,
+        )  # fmt: skip
+        return model, names
+    return transformers.AutoModelForCausalLM.from_pretrained(base, **wanted), []
+
+
+def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
+    """Put adapters on a model; their weights are kept in the dtype of the recipe."""
+    method = recipe["method"]
+    if method == "full":
+        return model
+    task = TaskType.SEQ_CLS if recipe["objective"] == "classification" else TaskType.CAUSAL_LM
+    if method == "prefix":
+        config: Any = PrefixTuningConfig(task_type=task, num_virtual_tokens=recipe["lora_rank"])
+    elif method == "ia3":
+        config = IA3Config(task_type=task)
+    else:
+        config = LoraConfig(
+            task_type=task, r=recipe["lora_rank"], lora_alpha=recipe["lora_alpha"],
+            lora_dropout=recipe["lora_dropout"], target_modules=TARGETS, bias="none",
+            use_rslora=recipe["use_rslora"], use_dora=recipe["use_dora"],
+        )  # fmt: skip
+    if recipe["gradient_checkpointing"]:
+        model.enable_input_require_grads()
+    model = get_peft_model(model, config)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(getattr(torch, recipe["adapter_dtype"]))
+    return model
+
+
+def room_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
+    """Reckon the bytes of all checkpoints and the model: weights, and AdamW's two moments."""
+    size = 2 if recipe["dtype"] != "float32" else 4
+    saved = whole * size if recipe["method"] == "full" else trained * 4
+    return (recipe["most_checkpoints"] + 1) * (saved + trained * 8) + saved + (64 << 20)
+
+
+def steps_of(sequences: int, recipe: dict[str, Any]) -> int:
+    """Count the steps of the whole training."""
+    per_step = recipe["micro_batch_rows"] * recipe["accumulation_steps"]
+    steps = math.ceil(math.ceil(sequences / per_step) * recipe["epochs"])
+    return min(steps, recipe["most_steps"] or steps)
+
+
+def trainer_for(
+    model: Any, tokenizer: Any, data: datasets.Dataset, folder: Path, recipe: dict[str, Any],
+    gpu: bool, watch: Watch, job: dict[str, Any],
+) -> Any:  # fmt: skip
+    """Make the trainer of an objective, with no setting left to a default that matters."""
+    half = recipe["dtype"] if gpu else "float32"
+    common: dict[str, Any] = {
+        "output_dir": str(folder / "checkpoints"), "num_train_epochs": recipe["epochs"],
+        "max_steps": recipe["most_steps"] or -1,
+        "per_device_train_batch_size": recipe["micro_batch_rows"],
+        "gradient_accumulation_steps": recipe["accumulation_steps"],
+        "learning_rate": recipe["learning_rate"], "lr_scheduler_type": recipe["schedule"],
+        "warmup_steps": recipe["warmup_share"], "weight_decay": recipe["weight_decay"],
+        "max_grad_norm": recipe["max_grad_norm"], "optim": recipe["optimizer"],
+        "bf16": half == "bfloat16", "fp16": half == "float16", "use_cpu": not gpu,
+        "activation_checkpointing": recipe["gradient_checkpointing"],
+        "logging_steps": recipe["log_steps"], "logging_nan_inf_filter": False,
+        "save_strategy": "steps", "save_steps": recipe["save_steps"],
+        "save_total_limit": recipe["most_checkpoints"], "seed": recipe["seed"],
+        "data_seed": recipe["seed"], "report_to": "none", "disable_tqdm": True,
+        "dataloader_num_workers": 0, "dataloader_pin_memory": gpu,
+    }  # fmt: skip
+    objective = recipe["objective"]
+    if objective == "classification":
+        return transformers.Trainer(
+            model=model, args=transformers.TrainingArguments(**common), train_dataset=data,
+            data_collator=transformers.DataCollatorWithPadding(tokenizer), callbacks=[watch],
+            processing_class=tokenizer,
+        )  # fmt: skip
+    if objective == "dpo":
+        settings = DPOConfig(**common, max_length=recipe["max_tokens"], beta=recipe["beta"],
+                             loss_type=["sigmoid"])  # fmt: skip
+        return DPOTrainer(model=model, args=settings, train_dataset=data, callbacks=[watch],
+                          processing_class=tokenizer)  # fmt: skip
+    if objective == "grpo":
+        settings = GRPOConfig(
+            **common, num_generations=recipe["samples_per_prompt"], beta=recipe["beta"],
+            max_completion_length=recipe["max_answer_tokens"], loss_type="dapo",
+            temperature=1.0, remove_unused_columns=False, use_vllm=False,
+        )  # fmt: skip
+        return GRPOTrainer(model=model, args=settings, train_dataset=data, callbacks=[watch],
+                           processing_class=tokenizer, reward_funcs=reward_of(job.get("grader")))  # fmt: skip
+    settings = SFTConfig(
+        **common, max_length=recipe["max_tokens"], packing=recipe["packing"],
+        packing_strategy="bfd", completion_only_loss=False, assistant_only_loss=False,
+        loss_type="nll", shuffle_dataset=False, dataset_num_proc=None,
+    )  # fmt: skip
+    return SFTTrainer(model=model, args=settings, train_dataset=data, callbacks=[watch],
+                      processing_class=tokenizer)  # fmt: skip
+
+
+def longest_batch(trainer: Any, data: datasets.Dataset, recipe: dict[str, Any]) -> None:
+    """Go forward and back once with the longest rows; nothing is learned from it."""
+    order = sorted(range(len(trainer.train_dataset)),
+                   key=lambda n: -len(trainer.train_dataset[n]["input_ids"]))  # fmt: skip
+    rows = [trainer.train_dataset[n] for n in order[: recipe["micro_batch_rows"]]]
+    model = trainer.model
+    batch = {name: value.to(model.device) if hasattr(value, "to") else value
+             for name, value in trainer.data_collator(rows).items()}  # fmt: skip
+    state = torch.get_rng_state(), random.getstate()
+    model.train()
+    with trainer.compute_loss_context_manager():
+        trainer.compute_loss(model, batch).backward()
+    model.zero_grad(set_to_none=True)
+    if hasattr(trainer, "_metrics"):
+        trainer._metrics["train"].clear()
+        trainer._total_train_tokens = 0
+    torch.set_rng_state(state[0])
+    random.setstate(state[1])
+
+
+def save(
+    trainer: Any, tokenizer: Any, out: Path, recipe: dict[str, Any], labels: list[str],
+    derived: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write weights, tokenizer, template and what generation needs."""
+    model = trainer.model
+    if recipe["method"] == "full" and derived["dtype"] != "float32":
+        model = model.to(getattr(torch, derived["dtype"]))
+    model.save_pretrained(out, safe_serialization=True)
+    tokenizer.save_pretrained(out)
+    if not labels:
+        settings = model.generation_config
+        settings.pad_token_id, settings.eos_token_id = (
+            tokenizer.pad_token_id,
+            derived["eos_token_ids"],
+        )
+        settings.save_pretrained(out)
+    (out / "chat_template_sha256").write_text(derived["chat_template_sha256"])
+
+
+def check_saved(out: Path, base: Path, recipe: dict[str, Any], dtype: Any) -> float | None:
+    """Read the saved model back: it is not empty, it changes the base, and it can stop.
+
+    Raises:
+        Unfit: what was saved is not what was trained.
+    """
+    from safetensors import safe_open
+
+    files = sorted(out.glob("*.safetensors"))
+    largest = 0.0
+    for path in files:
+        with safe_open(path, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - not a dictionary
+                tensor = tensors.get_tensor(name)
+                if not torch.isfinite(tensor.float()).all():
+                    raise Unfit(f"{name} in {path.name} holds numbers that are none.")
+                if "lora_B" in name or recipe["method"] in ("prefix", "ia3"):
+                    largest = max(largest, float(tensor.float().abs().max()))
+    if not files:
+        raise Unfit("no weights were saved.")
+    if recipe["method"] in ("lora", "qlora") and largest == 0.0:
+        raise Unfit("the adapter is empty: every change is zero. Check the learning rate.")
+    settings = out / "generation_config.json"
+    if settings.exists():
+        told = json.loads(settings.read_text(encoding="utf-8"))
+        ends = told.get("eos_token_id")
+        if told.get("pad_token_id") in (ends if isinstance(ends, list) else [ends]):
+            raise Unfit("the saved model pads with its end token, and would answer nothing.")
+    return largest or None
+
+
+def device_name(gpu: bool) -> str:
+    """Name what it runs on."""
+    return str(torch.cuda.get_device_name()) if gpu else f"cpu, {os.cpu_count()} cores"
+
+
+def energy_kwh(gpu: bool) -> float | None:
+    """Read the energy counter of the GPU where the driver has one; a sum since it was started."""
+    if not gpu:
+        return None
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 3.6e9
+    except Exception:  # noqa: BLE001 - a missing counter is no reason to lose a training
+        return None
+
+
+def _resident_bytes() -> int:
+    import resource
+
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: (Path(sys.argv[1]) / "control").write_text("pause"))
+    raise SystemExit(main(Path(sys.argv[1])))
