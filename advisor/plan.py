@@ -11,6 +11,7 @@ from pydantic import Field
 
 from advisor.errors import UsageError
 from advisor.estimate.tuning import default_epochs
+from advisor.recipe import Recipe
 from advisor.units import Record
 
 Method = Literal["supervised", "dpo", "reinforcement"]
@@ -84,6 +85,25 @@ class Figure(Record):
     """Least that a job is billed [USD]."""
 
 
+class LocalJob(Record):
+    """What a training on a GPU of one's own needs beside the rows."""
+
+    base: str
+    """Folder of the base: config, safetensors, tokenizer."""
+    base_sha256: str
+    """Hash of those files; the script refuses another base."""
+    gpu: str
+    """Name in the price book, or `cpu`."""
+    recipe: Recipe
+    """Every setting."""
+    general: DataFile | None = None
+    """General rows: what was forgotten is measured on them, and some may be mixed in."""
+    metric: str | None = None
+    """How answers are scored; chosen by the answers where nobody says."""
+    scorer: tuple[str, ...] = ()
+    """A command of the user's that scores answers."""
+
+
 class TrainingPlan(Record):
     """Everything one paid job is made from; its hash is its name."""
 
@@ -129,6 +149,8 @@ class TrainingPlan(Record):
     """How answers are scored in reinforcement, as JSON."""
     attempt: int = 1
     """Second and later ones are asked for by name."""
+    local: LocalJob | None = None
+    """How it is trained, where that is on this machine."""
 
     @property
     def validation(self) -> DataFile | None:
@@ -139,6 +161,8 @@ class TrainingPlan(Record):
     def plan_id(self) -> str:
         """The hash of the plan but for its hour: at most one job is ever started under it."""
         body = self.model_dump(mode="json", exclude={"planned_at"})
+        if self.local is None:
+            del body["local"]
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

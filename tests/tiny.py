@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).parent.parent / "trainer" / "scripts"
-WHO = "customer clerk driver teacher neighbour child doctor farmer singer painter".split()
-DOES = "sees finds carries wants sends opens paints repairs forgets counts".split()
-HOW = "red small old quiet heavy bright broken clean wooden strange".split()
-WHAT = "box letter phone chair lamp bag ticket book coat window".split()
-WHERE = "near the river,in the garden,behind the shop,on the table,at the station".split(",")
+WHO = ["customer", "clerk", "driver", "teacher", "neighbour", "child", "doctor", "farmer", "singer", "painter"]
+DOES = ["sees", "finds", "carries", "wants", "sends", "opens", "paints", "repairs", "forgets", "counts"]
+HOW = ["red", "small", "old", "quiet", "heavy", "bright", "broken", "clean", "wooden", "strange"]
+WHAT = ["box", "letter", "phone", "chair", "lamp", "bag", "ticket", "book", "coat", "window"]
+WHERE = ["near the river", "in the garden", "behind the shop", "on the table", "at the station"]
 TOPICS = {
-    "returns": "return refund exchange undo".split(),
-    "delivery": "parcel courier arrive shipping".split(),
-    "payment": "card invoice charged paid".split(),
-    "account": "password login profile email".split(),
+    "returns": ["return", "refund", "exchange", "undo"],
+    "delivery": ["parcel", "courier", "arrive", "shipping"],
+    "payment": ["card", "invoice", "charged", "paid"],
+    "account": ["password", "login", "profile", "email"],
 }
 
 

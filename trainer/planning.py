@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +24,8 @@ from advisor.planning import make_plan
 from advisor.rows import profile_file, read_rows
 from trainer.database import home_folder
 from trainer.errors import Refused
+from trainer.evaluation.split import TEST
+from trainer.evaluation.split import split as deal
 
 TRAINED = frozenset({"ft_api", "managed_lora", "dpo", "combo"})
 
@@ -77,9 +80,19 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
     if wish.method == "supervised" and option.objective == "dpo":
         wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
+    return make_plan(said, option, split(dataset_of(request), request, wish.method), wish, now)
+
+
+def dataset_of(request: Request) -> Path:
+    """Return the file of rows that is learned from.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = request.dataset or _named(request)
     if path is None:
         raise UsageError("dataset", "there are no rows to learn from.", "Give --dataset FILE.")
-    return make_plan(said, option, split(path, request, wish.method), wish, now)
+    return path
 
 
 def _named(request: Request) -> Path | None:
@@ -103,20 +116,24 @@ def _option(options: tuple[Option, ...], said: Answer, option_id: str) -> Option
 
 
 def split(path: Path, request: Request, method: str) -> PlanData:
-    """Write the rows of a file as two files: learned from, and held out; repeats stay together."""
+    """Write the rows of a file as two files: learned from, and held out.
+
+    Rows that nearly repeat each other stay on one side, so that a paraphrase of what was learned
+    is never asked for. The file is read twice, in flat memory.
+    """
     wanted = "preference" if method == "dpo" else "chat"
+    share = request.held_out_share
+    dealt = deal((_asked(row) for row in _rows(path, wanted)), 0.0, share) if share else None
     folder, token = uploads_folder(), secrets.token_hex(8)
     parts = [folder / f"{token}.{half}.part" for half in ("train", "held")]
     whole, source = hashlib.sha256(), list[str]()
     counts = [0, 0]
     with ExitStack() as stack:
         outs = [stack.enter_context(part.open("wb")) for part in parts]
-        for row in read_rows(path, None, source):
-            if isinstance(row, Reject) or (row.kind == "preference") != (wanted == "preference"):
-                continue
+        for number, row in enumerate(_rows(path, wanted, source)):
             line = canonical_row(row) + b"\n"
             whole.update(line)
-            half = int(_share(row) < request.held_out_share)
+            half = int(dealt is not None and dealt.half[number] == TEST)
             counts[half] += 1
             outs[half].write(line)
     for part, count in zip(parts, counts, strict=True):
@@ -134,11 +151,22 @@ def split(path: Path, request: Request, method: str) -> PlanData:
     )  # fmt: skip
 
 
-def _share(row: Example) -> float:
-    """Return a number in 0..1 that rows with the same question share."""
-    asked = "\n".join(turn.content for turn in row.turns if turn.role == "user")
-    digest = hashlib.blake2b(" ".join(asked.lower().split()).encode(errors="replace"))
-    return int.from_bytes(digest.digest()[:8], "big") / 2**64
+def _rows(path: Path, wanted: str, source: list[str] | None = None) -> Iterator[Example]:
+    for row in read_rows(path, None, source if source is not None else []):
+        if not isinstance(row, Reject) and (row.kind == "preference") == (wanted == "preference"):
+            yield row
+
+
+def _asked(row: Example) -> str:
+    """Return what the user asks in a row: near-duplicates are told by it."""
+    return "\n".join(turn.content for turn in row.turns if turn.role == "user")
+
+
+def keep_rows(path: Path) -> DataFile:
+    """Keep a file of rows by its hash, as it is."""
+    part = uploads_folder() / f"{secrets.token_hex(8)}.part"
+    shutil.copyfile(path, part)
+    return _stored(part)
 
 
 def _stored(part: Path) -> DataFile:

@@ -14,6 +14,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -94,4 +96,40 @@ deployments = Table(
     Column("made_at", Float, nullable=False),
     Column("stopped_at", Float),
     Column("says", Text, nullable=False, default=""),
+)  # fmt: skip
+
+versions = Table(
+    "versions", metadata,
+    Column("version_id", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("run_id", String(32), ForeignKey("runs.run_id"), nullable=False, unique=True),
+    Column("plan_id", String(64), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("base_model", Text, nullable=False),
+    Column("base_sha256", Text, nullable=False, default=""),
+    Column("dataset_sha256", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("usd", String(24)),
+    Column("evaluation", Text),
+    Column("facts", Text, nullable=False),
+    Column("shutdown_on", String(10)),
+    Column("made_at", Float, nullable=False),
+    UniqueConstraint("name", "number", name="one_number_a_name"),
+    Index("one_champion_a_name", "name", unique=True, sqlite_where=text("stage = 'champion'"),
+          postgresql_where=text("stage = 'champion'")),
+)  # fmt: skip
+
+# without a foreign key: what happened to a version is kept when the version is deleted
+version_events = Table(
+    "version_events", metadata,
+    Column("version_id", String(64), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("body", Text, nullable=False),
 )  # fmt: skip

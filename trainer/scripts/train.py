@@ -32,7 +32,7 @@ import datasets
 import torch
 import transformers
 from manifest import newest_whole, seal, sha256_of, write_json
-from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
+from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from rewards import reward_of
 from rows import Unfit, encode_all, prepare_tokenizer, read_rows, template_hash
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer

@@ -1,0 +1,362 @@
+"""The home folder: what lies there, what nobody needs, and an end to all of one thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from advisor.errors import UsageError
+from advisor.plan import TrainingPlan
+from tests.runs import Desk, a_desk, rows
+from trainer.cli import versions as cli
+from trainer.database import open_database
+from trainer.desk import close_offices
+from trainer.errors import Refused
+from trainer.ledger import Entry
+from trainer.registry import Registry
+from trainer.states import JobEvent
+from trainer.store import Store
+from trainer.tidying import delete, disk_used, garbage, gc, going
+from trainer.versions import Made, Version
+
+DAY = 86_400.0
+SECRET = "The patient's name is Ada"
+
+
+@dataclass
+class House:
+    """A home folder with a desk over it."""
+
+    desk: Desk
+    registry: Registry
+    home: Path
+
+    @property
+    def parts(self) -> tuple[Path, Store, Registry]:
+        return self.home, self.desk.office.store, self.registry
+
+    def file(self, path: str, size: int = 10, days: float = 0.0) -> Path:
+        """Write a file that is some days old."""
+        there = self.home / path
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_bytes(b"x" * size)
+        return self.age(there, days)
+
+    def age(self, path: Path, days: float = 0.0) -> Path:
+        then = self.desk.clock.now() - days * DAY
+        os.utime(path, (then, then), follow_symlinks=False)
+        return path
+
+    def run(self, text: str = "hello", settled: bool = True) -> tuple[str, TrainingPlan]:
+        """Start a run over rows of its own, in its folder, and end it."""
+        (self.home / "uploads").mkdir(exist_ok=True)
+        path, data = rows(self.home / "uploads", text=text)
+        self.age(path)
+        plan = self.desk.plan().model_copy(update={
+            "training": data, "source_sha256": f"source-{text}-" + "0" * 20,
+            "dataset_sha256": f"rows-{text}-" + "0" * 20})  # fmt: skip
+        run_id = self.desk.start(plan)
+        store = self.desk.office.store
+        store.note(run_id, "held", why=SECRET, usd="1.00")
+        store.keep_job_events(run_id, [JobEvent("e1", 0.0, "message", "info", SECRET, {})])
+        self.desk.office.ledger.reserve(
+            Entry(run_id, "training", "own", "2026-11-20", 5, None, ""))  # fmt: skip
+        self.file(f"runs/{run_id}/plan.json")
+        self.file(f"runs/{run_id}/checkpoints/step-1/weights", 100)
+        if settled:
+            self.settle(run_id)
+        return run_id, plan
+
+    def settle(self, run_id: str) -> None:
+        store = self.desk.office.store
+        for kind in ("cancelled", "settled"):
+            lease = store.take(run_id)
+            store.append(lease, kind, why=SECRET)
+            store.release(lease)
+
+    def version(self, run_id: str, plan: TrainingPlan, model: str = "") -> Version:
+        self.file("models/voice-v1/adapter", 50)
+        made = Made(plan.plan_id, "local", "tiny-model", plan.dataset_sha256, plan.source_sha256,
+                    model or str(self.home / "models" / "voice-v1"), "adapter")  # fmt: skip
+        version = self.registry.register(run_id, "voice", made)
+        said = {"verdict": {"word": "better"}, "answers": SECRET}
+        return self.registry.evaluated(version.version_id, said)
+
+    def there(self) -> set[str]:
+        return {str(path.relative_to(self.home)) for top in ("runs", "models", "uploads")
+                for path in (self.home / top).rglob("*") if not path.is_dir()}  # fmt: skip
+
+    def later(self, days: float) -> None:
+        self.desk.clock.pass_(days * DAY)
+
+
+@pytest.fixture
+def house(tmp_path: Path, engine: Engine) -> House:
+    desk = a_desk(tmp_path, engine)
+    home = tmp_path / "home"
+    home.mkdir()
+    return House(desk, Registry(engine, desk.clock), home)
+
+
+def upload(plan: TrainingPlan) -> str:
+    return f"uploads/{plan.training.sha256}.jsonl"
+
+
+def test_every_byte_has_its_user(house: House) -> None:
+    run_id, plan = house.run()
+    house.version(run_id, plan)
+    house.file("uploads/nobody.jsonl", 7)
+
+    listed = {str(p.path.relative_to(house.home)): (p.what, p.bytes, p.used_by)
+              for p in disk_used(*house.parts)}  # fmt: skip
+
+    assert listed[f"runs/{run_id}"] == ("run", 110, "settled, voice-v1")
+    assert listed["models/voice-v1"] == ("model", 50, "candidate")
+    assert listed[upload(plan)][2] == f"voice-v1, plan {plan.plan_id[:12]}"
+    assert listed["uploads/nobody.jsonl"] == ("upload", 7, "")
+    sizes = [piece.bytes for piece in disk_used(*house.parts)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_only_what_nobody_needs_is_garbage(house: House) -> None:
+    done, old = house.run("old")
+    at_work, working = house.run("at-work", settled=False)
+    kept, with_version = house.run("kept")
+    house.version(kept, with_version)
+    house.later(2)
+    _, young = house.run("young", settled=False)
+    house.file("uploads/fresh.jsonl", days=0.9)
+    house.file("uploads/abc.train.part", 30, days=1.1)
+    house.file("uploads/def.train.part", 30, days=0.9)
+    house.file("runs/unknown/checkpoints/weights", days=9)
+    before = house.there()
+
+    freed = gc(*house.parts, dry_run=True)
+    assert house.there() == before
+    assert gc(*house.parts) == freed > 230
+
+    assert before - house.there() == {
+        upload(old), "uploads/abc.train.part", f"runs/{done}/checkpoints/step-1/weights",
+        f"runs/{kept}/checkpoints/step-1/weights",
+    }  # fmt: skip
+    assert {upload(working), upload(with_version), upload(young)} < house.there()
+    assert f"runs/{at_work}/checkpoints/step-1/weights" in house.there()
+    assert garbage(*house.parts) == []
+    assert gc(*house.parts) == 0
+
+
+def test_checkpoints_that_are_a_version_stay(house: House) -> None:
+    run_id, plan = house.run()
+    house.version(run_id, plan, str(house.home / "runs" / run_id / "checkpoints" / "step-1"))
+    assert garbage(*house.parts) == []
+
+
+def test_the_folder_of_a_deleted_version_is_garbage(house: House) -> None:
+    version = house.version(*house.run())
+    house.registry.forget(version.version_id)
+    assert [p.what for p in garbage(*house.parts)] == ["checkpoints", "model"]
+
+
+def test_a_run_is_deleted_with_all_that_it_made_but_its_money(house: House) -> None:
+    run_id, plan = house.run()
+    house.version(run_id, plan)
+    store = house.desk.office.store
+    house.run("other")
+    before = len(house.there())
+
+    gone = delete("run", run_id[:12], *house.parts)
+
+    assert (gone.runs, gone.versions) == ((run_id,), ("voice-v1",))
+    assert len(house.there()) == before - 4
+    assert not any(run_id in one or "voice" in one for one in house.there())
+    assert store.job_events(run_id) == ()
+    run = store.run(run_id)
+    assert (run.state, SECRET in str(run.events)) == ("settled", False)
+    assert run.said("intent", "cap_usd") == "2.00"
+    assert house.desk.office.ledger.entry(run_id) is not None
+    assert store.start(plan) == (run_id, False)
+    assert house.registry.listed() == ()
+    assert delete("run", run_id, *house.parts).pieces == ()
+
+
+def test_rows_that_another_needs_stay_when_a_run_is_deleted(house: House) -> None:
+    run_id, plan = house.run()
+    house.desk.start(plan.model_copy(update={"attempt": 2}))
+    delete("run", run_id, *house.parts)
+    assert upload(plan) in house.there()
+
+
+@pytest.mark.parametrize("by", ["source", "rows"])
+def test_a_dataset_is_deleted_everywhere(house: House, by: str) -> None:
+    run_id, plan = house.run("hello")
+    house.version(run_id, plan)
+    house.run("other")
+
+    gone = delete("dataset", f"{by}-hello", *house.parts)
+
+    assert (gone.runs, gone.versions) == ((run_id,), ("voice-v1",))
+    assert upload(plan) not in house.there()
+    assert len(house.there()) == 3
+
+
+def test_deleted_words_are_not_in_the_file_of_the_database(house: House, tmp_path: Path) -> None:
+    run_id, plan = house.run()
+    house.version(run_id, plan)
+    files = list(tmp_path.glob("state.db*"))
+    told = any(SECRET.encode() in path.read_bytes() for path in files)
+    assert told or not files
+
+    delete("run", run_id, *house.parts)
+
+    assert [p for p in tmp_path.glob("state.db*") if SECRET.encode() in p.read_bytes()] == []
+
+
+def test_a_version_is_deleted_and_its_run_stays(house: House) -> None:
+    run_id, plan = house.run()
+    house.version(run_id, plan)
+    gone = delete("version", "voice", *house.parts)
+
+    assert [piece.what for piece in gone.pieces] == ["model"]
+    assert not (house.home / "models" / "voice-v1").exists()
+    assert (house.home / "runs" / run_id / "plan.json").exists()
+    assert SECRET in str(house.desk.office.store.run(run_id).events)
+
+
+def test_what_is_at_work_or_champion_is_not_deleted(house: House) -> None:
+    run_id, plan = house.run(settled=False)
+    before = house.there()
+    for kind, name in (("run", run_id), ("dataset", "rows-hello")):
+        with pytest.raises(Refused, match=r"it is intent.*trainer follow"):
+            delete(kind, name, *house.parts)  # type: ignore[arg-type]
+    house.version(run_id, plan)
+    with pytest.raises(Refused, match="it is intent"):
+        delete("version", "voice-v1", *house.parts)
+    house.settle(run_id)
+    house.registry.promote("voice-v1", "jo")
+    for kind, name in (("run", run_id), ("dataset", "rows-hello"), ("version", "voice-v1")):
+        with pytest.raises(Refused, match="it is the champion"):
+            delete(kind, name, *house.parts)  # type: ignore[arg-type]
+    assert before < house.there()
+
+
+@pytest.mark.parametrize("name", ["", "rows-he", "rows-nothing", "source-"])
+def test_a_dataset_that_is_not_plainly_named_is_not_deleted(house: House, name: str) -> None:
+    house.run("hello")
+    house.run("help-me")
+    with pytest.raises(UsageError, match="dataset"):
+        going("dataset", name, *house.parts)
+
+
+def test_no_link_leads_out_of_the_home_folder(house: House, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    treasure = [outside / "a", outside / "deep" / "b.part", outside / "rows.jsonl"]
+    for path in treasure:
+        path.write_text("mine")
+        os.utime(path, (0, 0))
+    run_id, plan = house.run()
+    house.version(run_id, plan, str(outside))
+    run = house.home / "runs" / run_id
+    (run / "link").symlink_to(outside)
+    (run / "checkpoints" / "link").symlink_to(outside)
+    for link in ("uploads/rows.jsonl", "uploads/b.part"):
+        (house.home / link).symlink_to(outside / "rows.jsonl")
+        house.age(house.home / link, 5)
+    (house.home / "uploads" / "folder").symlink_to(outside)
+
+    assert all(piece.bytes < 2000 for piece in disk_used(*house.parts))
+    gc(*house.parts)
+    assert not os.path.lexists(house.home / "uploads" / "rows.jsonl")
+    delete("run", run_id, *house.parts)
+
+    assert not run.exists()
+    assert [path.read_text() for path in treasure] == ["mine"] * 3
+
+
+def test_a_run_folder_that_is_a_link_is_only_unlinked(house: House, tmp_path: Path) -> None:
+    run_id, _ = house.run()
+    run, outside = house.home / "runs" / run_id, tmp_path / "outside"
+    run.rename(outside)
+    run.symlink_to(outside)
+
+    assert gc(*house.parts) == 0
+    delete("run", run_id, *house.parts)
+
+    assert not os.path.lexists(run)
+    assert (outside / "checkpoints" / "step-1" / "weights").exists()
+
+
+def test_a_folder_of_runs_that_lies_elsewhere_is_left_alone(house: House, tmp_path: Path) -> None:
+    run_id, _ = house.run()
+    (house.home / "runs").rename(tmp_path / "elsewhere")
+    (house.home / "runs").symlink_to(tmp_path / "elsewhere")
+
+    assert gc(*house.parts) == 0
+    with pytest.raises(Refused, match="leads out of"):
+        delete("run", run_id, *house.parts)
+    assert (tmp_path / "elsewhere" / run_id / "checkpoints").exists()
+
+
+@pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house that the commands find."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("TUNE_OR_NOT_HOME", str(home))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    home.mkdir()
+    engine = open_database()
+    desk = a_desk(tmp_path, engine)
+    yield House(desk, Registry(engine, desk.clock), home)
+    close_offices()
+    engine.dispose()
+
+
+def test_the_commands_say_what_they_did(
+    at_home: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> str:
+        return capsys.readouterr().out
+
+    cli.show_versions(None, False)
+    assert said() == "No version yet.\n"
+    run_id, plan = at_home.run()
+    at_home.version(run_id, plan)
+    cli.promote("voice", "jo", False)
+    assert said().startswith("voice-v1 is champion")
+    cli.show_versions(None, False)
+    assert "better" in said()
+    cli.show_versions("voice", True)
+    assert json.loads(said())[0]["stage"] == "champion"
+    cli.compare("voice-v1", "voice-v1", False)
+    assert "differs" not in said()
+    cli.compare("voice-v1", "voice-v1", True)
+    assert {"what": "stage", "a": "champion", "b": "champion"} in json.loads(said())
+    with pytest.raises(Refused, match="no champion before"):
+        cli.rollback("voice", "jo")
+    cli.retire("voice", "jo")
+    assert "voice-v1 is retired" in said()
+    cli.show_disk(False)
+    assert "models/voice-v1" in said().replace("\n", "")
+    cli.gc(True, True)
+    assert json.loads(said())["bytes"] == 100
+    cli.gc(False, False)
+    assert "100 bytes freed" in said()
+
+    monkeypatch.setattr(sys, "stdin", StringIO("no\n"))
+    with pytest.raises(Refused, match="nothing was deleted"):
+        cli.delete("version", "voice-v1", False)
+    monkeypatch.setattr(sys, "stdin", StringIO("voice-v1\n"))
+    cli.delete("version", "voice-v1", False)
+    assert "version voice-v1 is deleted: 50 bytes" in said()
+    cli.delete("dataset", plan.dataset_sha256, True)
+    assert at_home.there() == set()
+    with pytest.raises(UsageError, match="Did you mean 'run'"):
+        cli.delete("runs", "x", True)

@@ -1,0 +1,146 @@
+"""`trainer versions`, `promote`, `rollback`, `retire`, `compare`, `gc`, `delete`, and the disk."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+from advisor.cli.console import console, plain_table
+from advisor.errors import UsageError, did_you_mean
+from trainer import tidying
+from trainer.cli.showing import write_json
+from trainer.clock import moment
+from trainer.database import home_folder
+from trainer.desk import open_office
+from trainer.errors import Refused
+from trainer.home import Piece
+from trainer.registry import Registry
+from trainer.store import Store
+from trainer.versions import Version
+
+KINDS: tuple[tidying.Doomed, ...] = ("dataset", "run", "version")
+
+
+def _open() -> tuple[Store, Registry]:
+    store = open_office().store
+    return store, Registry(store.engine, store.clock)
+
+
+def show_versions(name: str | None, as_json: bool) -> None:
+    """List versions, of one name or all."""
+    _, registry = _open()
+    listed = registry.listed(name)
+    if as_json:
+        return write_json([asdict(one) | {"verdict": one.verdict} for one in listed])
+    if not listed:
+        names = {one.name for one in registry.listed()}
+        which = "yet" if name is None else f"of the name {name}"
+        return console().print(f"No version {which}.{did_you_mean(name, names) if name else ''}")
+    rows = [_row(one) for one in listed]
+    head = ("version", "stage", "made (UTC)", "base", "provider", "verdict", "score", "USD", "ends")
+    console().print(plain_table(head, rows, {"score", "USD"}))
+    return None
+
+
+def _row(one: Version) -> tuple[str, ...]:
+    score = (one.evaluation or {}).get("score")
+    return (one.version_id, one.stage, moment(one.made_at).strftime("%Y-%m-%d %H:%M"),
+            one.base_model, one.provider, one.verdict or "not measured",
+            f"{score:.3f}" if isinstance(score, int | float) else "",
+            "" if one.usd is None else str(one.usd), str(one.shutdown_on or ""))  # fmt: skip
+
+
+def promote(named: str, by: str, anyway: bool) -> None:
+    """Make a version the champion of its name."""
+    _, registry = _open()
+    _say(registry.promote(named, by, anyway))
+
+
+def rollback(name: str, by: str) -> None:
+    """Make the champion before this one champion again."""
+    _, registry = _open()
+    _say(registry.rollback(name, by))
+
+
+def retire(named: str, by: str) -> None:
+    """Take a version out of use."""
+    _, registry = _open()
+    _say(registry.retire(named, by))
+
+
+def _say(version: Version) -> None:
+    says = f"{version.version_id} is {version.stage}: {version.model}"
+    console().print(says, soft_wrap=True)
+
+
+def compare(a: str, b: str, as_json: bool) -> None:
+    """Lay two versions side by side."""
+    _, registry = _open()
+    rows = registry.compare(a, b)
+    if as_json:
+        return write_json([{"what": what, "a": one, "b": other} for what, one, other in rows])
+    console().print(plain_table(("", "a", "b", ""), [
+        (what, one, other, "" if one == other else "differs") for what, one, other in rows
+    ], set()))  # fmt: skip
+    return None
+
+
+def gc(dry_run: bool, as_json: bool) -> None:
+    """Delete what nothing refers to any more, or say what would go."""
+    store, registry = _open()
+    home = home_folder()
+    pieces = tidying.garbage(home, store, registry)
+    freed = tidying.gc(home, store, registry, dry_run)
+    if as_json:
+        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _plain(pieces)})
+    _list(pieces)
+    says = "would be freed" if dry_run else "freed"
+    console().print(f"{freed} bytes {says}")
+    return None
+
+
+def show_disk(as_json: bool) -> None:
+    """List what lies in the home folder, and who needs it."""
+    store, registry = _open()
+    pieces = tidying.disk_used(home_folder(), store, registry)
+    if as_json:
+        return write_json(_plain(pieces))
+    _list(pieces)
+    console().print(f"{sum(piece.bytes for piece in pieces)} bytes in {home_folder()}")
+    return None
+
+
+def delete(kind: str, name: str, yes: bool) -> None:
+    """Delete a dataset, a run or a version everywhere, once its name was typed."""
+    what = next((one for one in KINDS if one == kind), None)
+    if what is None:
+        raise UsageError(f"delete {kind}", "this is nothing that is deleted.",
+                         did_you_mean(kind, KINDS).strip())  # fmt: skip
+    store, registry = _open()
+    home = home_folder()
+    going = tidying.going(what, name, home, store, registry)
+    _list(going.pieces)
+    for label, names in (("versions", going.versions), ("words of runs", going.runs)):
+        if names:
+            console().print(f"{label}: {', '.join(names)}", soft_wrap=True)
+    for one in map(registry.version, going.versions):
+        if one.kind == "remote":
+            console().print(f"{one.model} stays at {one.provider}: delete it there.",
+                            soft_wrap=True)  # fmt: skip
+    if not yes:
+        sys.stdout.write(f"Type {name} to delete this for good; the ledger keeps its lines: ")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip() != name:
+            raise Refused("the name was not typed: nothing was deleted.")
+    tidying.delete(what, name, home, store, registry)
+    console().print(f"{what} {name} is deleted: {sum(p.bytes for p in going.pieces)} bytes")
+
+
+def _list(pieces: list[Piece] | tuple[Piece, ...]) -> None:
+    rows = [(piece.what, str(piece.bytes), piece.used_by, str(piece.path)) for piece in pieces]
+    if rows:
+        console().print(plain_table(("what", "bytes", "for whom", "where"), rows, {"bytes"}))
+
+
+def _plain(pieces: list[Piece]) -> list[dict[str, object]]:
+    return [piece._asdict() for piece in pieces]

@@ -1,0 +1,101 @@
+"""Labelled texts -> answers of TF-IDF and logistic regression: what a plain way reaches."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from advisor.errors import UsageError
+from trainer.evaluation.metrics import installed
+from trainer.evaluation.words import WORD
+
+INVERSE_PENALTY = 10.0  # scikit-learn's C
+RARE_ROWS = 1_000  # from here on grams of characters that one row alone has are left out
+MOST_ITERATIONS = 1_000
+TOLERANCE = 0.1  # of the dual solver; 0.01 gave the same answers to 3,000 rows of 77 labels
+
+
+def majority(train_labels: Sequence[str], rows: int) -> list[str]:
+    """Answer every row with the most frequent label; of equals, the first by name.
+
+    Raises:
+        UsageError: there are no labels.
+
+    >>> majority(["b", "a", "b"], 2)
+    ['b', 'b']
+    """
+    if not train_labels:
+        raise UsageError("baseline", "there are no labels.", "Give rows to train on.")
+    counts = Counter(train_labels)
+    return [min(counts, key=lambda name: (-counts[name], name))] * rows
+
+
+def tfidf_logreg(
+    train_texts: Sequence[str],
+    train_labels: Sequence[str],
+    test_texts: Sequence[str],
+    seed: int = 0,
+) -> tuple[list[str], float, float]:
+    """Train on words and grams of characters, and answer the test rows.
+
+    Features are TF-IDF of 1 to 2 words and of 2 to 5 characters within words, in small letters;
+    the classifier is one logistic regression a label, the surest of which answers. The same seed
+    gives the same answers.
+
+    Args:
+        train_texts: What the user asked, one a row.
+        train_labels: What was expected, same rows.
+        test_texts: What to answer.
+        seed: Of the solver.
+
+    Returns:
+        Answers [test rows], seconds to train [s], seconds an answer [s].
+
+    Raises:
+        UsageError: scikit-learn is not installed, or texts and labels do not fit together.
+
+    >>> tfidf_logreg(["pay by card", "where is it"], ["pay", "find"], ["can I pay?"])[0]
+    ['pay']
+    """
+    if len(train_texts) != len(train_labels):
+        raise UsageError(
+            "baseline",
+            f"{len(train_texts)} texts and {len(train_labels)} labels to train on.",
+            "Give one label a text.",
+        )
+    if len(set(train_labels)) < 2:
+        return majority(train_labels, len(test_texts)), 0.0, 0.0
+    text, linear, multiclass, pipeline = (
+        installed(f"sklearn.{name}")
+        for name in ("feature_extraction.text", "linear_model", "multiclass", "pipeline")
+    )
+    least = 2 if len(train_texts) >= RARE_ROWS else 1
+    features = pipeline.make_union(
+        text.TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORD.pattern, sublinear_tf=True),
+        text.TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=least
+        ),
+    )
+    one = linear.LogisticRegression(
+        C=INVERSE_PENALTY,
+        solver="liblinear",
+        dual=True,
+        tol=TOLERANCE,
+        max_iter=MOST_ITERATIONS,
+        random_state=seed,
+    )
+    started = time.perf_counter()
+    matrix = features.fit_transform(list(map(_worded, train_texts)))
+    classifier = multiclass.OneVsRestClassifier(one).fit(matrix, list(train_labels))
+    trained = time.perf_counter()
+    if not test_texts:
+        return [], trained - started, 0.0
+    answers = classifier.predict(features.transform(list(map(_worded, test_texts)))).tolist()
+    took = time.perf_counter() - trained
+    return answers, trained - started, took / len(test_texts)
+
+
+def _worded(text: str) -> str:
+    """Give a text without a word one, for a vocabulary must not be empty."""
+    return text if WORD.search(text) else f"{text} wordless"

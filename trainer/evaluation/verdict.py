@@ -1,0 +1,143 @@
+"""Scores before and after -> one word and one sentence with the numbers behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from advisor.errors import UsageError
+from trainer.evaluation.statistics import mcnemar, paired_bootstrap
+
+BETTER, NOT_BETTER, WORSE, UNKNOWN = "better", "not better", "worse", "not enough evidence"
+LEAST_ROWS = 30
+WIDE = 0.10  # an interval that reaches farther from the difference may hide a gain of 10 points
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a tuned model is better than the baseline, on rows that neither has seen."""
+
+    word: str
+    """better, not better, worse, or not enough evidence."""
+    rows: int
+    """Rows that both answered."""
+    difference: float
+    """Mean score of the tuned model less that of the baseline [-1..1]."""
+    low: float
+    """Lower end of the interval of the difference (paired bootstrap)."""
+    high: float
+    """Upper end."""
+    p_value: float | None
+    """Of McNemar's test, for scores of 0 and 1; none for others, where the interval decides."""
+    says: str
+    """The verdict as one sentence."""
+
+
+def judge(
+    baseline_scores: Sequence[float],
+    tuned_scores: Sequence[float],
+    binary: bool,
+    least_rows: int = LEAST_ROWS,
+    alpha: float = 0.05,
+) -> Verdict:
+    """Judge a tuned model by its scores on the rows that the baseline answered too.
+
+    Better or worse it is only where the difference is significant. A difference that is not, and
+    not above 0, is not better however few the rows; one above 0 is not enough evidence where a
+    gain of 10 points could have been missed.
+
+    Args:
+        baseline_scores: One a row [0..1].
+        tuned_scores: One a row, same rows, same order [0..1].
+        binary: Every score is 0 or 1.
+        least_rows: With fewer there is no verdict.
+        alpha: Chance of a false better or worse that is borne [0..1].
+
+    Raises:
+        UsageError: the scores do not fit together, or are not what `binary` says.
+
+    >>> judge([0.0] * 40, [1.0] * 10 + [0.0] * 30, binary=True).word
+    'better'
+    >>> judge([0.5] * 40, [0.5] * 40, binary=False).says
+    'not better: 0.500 against 0.500 on 40 rows, +0.000 (95 % interval +0.000 to +0.000)'
+    """
+    _check(baseline_scores, tuned_scores, binary)
+    rows = len(baseline_scores)
+    before, after = (math.fsum(one) / max(1, rows) for one in (baseline_scores, tuned_scores))
+    low, high = paired_bootstrap(baseline_scores, tuned_scores, level=1 - alpha)
+    difference = after - before
+    p_value = _p_value(baseline_scores, tuned_scores) if binary else None
+    is_sure = p_value < alpha if p_value is not None else low > 0 or high < 0
+    word = _word(difference, is_sure, max(high - difference, difference - low) > WIDE)
+    if rows < least_rows:
+        word = UNKNOWN
+    how = f"{1 - alpha:.0%} interval {low:+.3f} to {high:+.3f}".replace("%", " %")
+    if p_value is not None:
+        how += f", p = {p_value:.2g}"
+    says = f"{word}: {after:.3f} against {before:.3f} on {rows} rows, {difference:+.3f} ({how})"
+    if rows < least_rows:
+        says += f"; a verdict takes {least_rows} rows or more"
+    return Verdict(word, rows, difference, low, high, p_value, says)
+
+
+def forgot(
+    perplexity_before: float, perplexity_after: float, tolerance: float = 0.10
+) -> tuple[bool, str]:
+    """Say whether a tuned model got worse at what it was not tuned for.
+
+    Args:
+        perplexity_before: Of the base model on general text [1].
+        perplexity_after: Of the tuned model on the same text [1].
+        tolerance: Rise that is borne, as a share of before.
+
+    Raises:
+        UsageError: the perplexity before is no number of 1 or more.
+
+    >>> forgot(10.0, 12.0)
+    (True, 'forgot: perplexity on general text rose from 10.00 to 12.00, by 20 %; 10 % is borne')
+    """
+    if not 1 <= perplexity_before < math.inf:
+        raise UsageError(
+            "forgetting",
+            f"the perplexity of the base model is {perplexity_before}.",
+            "Measure it again: it is a number of 1 or more.",
+        )
+    if not math.isfinite(perplexity_after):
+        return True, (f"forgot: perplexity on general text was {perplexity_before:.2f} and is no "
+                      "finite number any more")  # fmt: skip
+    rise = perplexity_after / perplexity_before - 1
+    is_worse = rise > tolerance
+    moved = "rose" if rise > 0 else "fell" if rise < 0 else "stayed"
+    return is_worse, (
+        f"{'forgot' if is_worse else 'kept'}: perplexity on general text {moved} from "
+        f"{perplexity_before:.2f} to {perplexity_after:.2f}, by {abs(rise) * 100:.0f} %; "
+        f"{tolerance * 100:.0f} % is borne"
+    )
+
+
+def _word(difference: float, is_sure: bool, is_wide: bool) -> str:
+    if is_sure:
+        return BETTER if difference > 0 else WORSE
+    return UNKNOWN if is_wide and difference > 0 else NOT_BETTER
+
+
+def _p_value(baseline: Sequence[float], tuned: Sequence[float]) -> float:
+    pairs = list(zip(baseline, tuned, strict=True))
+    return mcnemar(sum(a < b for a, b in pairs), sum(a > b for a, b in pairs))
+
+
+def _check(baseline: Sequence[float], tuned: Sequence[float], binary: bool) -> None:
+    if len(baseline) != len(tuned):
+        raise UsageError(
+            "verdict",
+            f"{len(baseline)} scores of the baseline and {len(tuned)} of the tuned model.",
+            "Score both on the same rows.",
+        )
+    for at, score in enumerate((*baseline, *tuned)):
+        if not 0 <= score <= 1 or (binary and score not in (0, 1)):
+            raise UsageError(
+                "verdict",
+                f"row {at % len(baseline) + 1} has the score {score}.",
+                "Give scores of 0 and 1." if binary else "Give scores from 0 to 1.",
+            )

@@ -1,0 +1,140 @@
+"""The folder of a local run -> what state it is in: read from its files and its lock alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from trainer.scripts.manifest import flaw_of, newest_whole
+
+Word = Literal["queued", "running", "stopped", "paused", "succeeded", "failed", "cancelled"]
+WANT_PAUSE, WANT_CANCEL = "pause", "cancel"
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """One run's files; nothing is remembered anywhere else."""
+
+    path: Path
+
+    @property
+    def word(self) -> Word:
+        """What state the run is in, as its files say."""
+        if self.has("cancelled.json"):
+            return "cancelled"
+        if self.has("failed.json"):
+            return "failed"
+        if self.has("done.json"):
+            return "succeeded"
+        if self.is_held():
+            return "queued" if self.has("waiting") else "running"
+        return "paused" if self.has("paused") else "stopped"
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there."""
+        return (self.path / name).exists()
+
+    def read(self, name: str) -> Any:
+        """Read a JSON file; nothing if it is not there."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def wants(self) -> str:
+        """Return what a person asked of the process: `pause`, `cancel` or nothing."""
+        try:
+            return (self.path / "control").read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    def want(self, word: str) -> None:
+        """Ask the process for something, or take it back with nothing."""
+        control = self.path / "control"
+        if word:
+            control.write_text(word, encoding="utf-8")
+        else:
+            control.unlink(missing_ok=True)
+
+    def is_held(self) -> bool:
+        """Whether a process works on it now: the lock goes with the process, however it ends."""
+        with (self.path / "lock").open("a+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            fcntl.flock(file, fcntl.LOCK_UN)
+            return False
+
+    def events(self) -> list[Mapping[str, Any]]:
+        """Read what the training told; a line that was cut off is left out."""
+        found = []
+        for line in self._lines("events.jsonl"):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def last_step(self) -> int:
+        """Return the step of the newest checkpoint that is whole, or 0."""
+        newest, _ = newest_whole(self.path / "checkpoints")
+        return int(newest.name.removeprefix("checkpoint-")) if newest else 0
+
+    def is_trained(self) -> bool:
+        """Whether the model is there, whole."""
+        return self.has("result.json") and flaw_of(self.path / "model") is None
+
+    def seconds(self) -> float:
+        """Add up how long processes worked on it; one that was killed counts to its last beat."""
+        total, began = 0.0, None
+        for line in self._lines("clock.jsonl"):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if "from" in entry:
+                total += self._until(began)
+                began = float(entry["from"])
+            elif began is not None:
+                total, began = total + max(float(entry["to"]) - began, 0.0), None
+        return total + self._until(began)
+
+    def _until(self, began: float | None) -> float:
+        if began is None:
+            return 0.0
+        try:
+            return max((self.path / "heartbeat").stat().st_mtime - began, 0.0)
+        except OSError:
+            return 0.0
+
+    def _lines(self, name: str) -> Iterator[str]:
+        try:
+            text = (self.path / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        yield from text.splitlines()
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[IO[bytes] | None]:
+    """Take a lock file for as long as this process, or a child that got it, lives.
+
+    Yields:
+        The open file; nothing if somebody else holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        os.set_inheritable(file.fileno(), True)
+        yield file

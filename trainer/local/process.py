@@ -1,0 +1,67 @@
+"""Start, find and end the process of a local run; it outlives whoever started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from trainer.local.folder import JobFolder
+
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+        "PYTHONPATH", "VIRTUAL_ENV", "TUNE_OR_NOT_HOME", "TUNE_OR_NOT_THREADS")  # fmt: skip
+"""What a training sees of the environment: no key is among it."""
+START_SECONDS = 5.0
+STOP_SECONDS = 30.0
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment of a training: no keys, no hub, no telemetry."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {**kept, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+            "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+
+
+def start(folder: JobFolder) -> None:
+    """Start the process of a run, unless one is at work; it ends with nobody but itself."""
+    if folder.is_held():
+        return
+    with (folder.path / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainer.local.work", str(folder.path)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment()),
+            start_new_session=True,
+        )  # fmt: skip
+    (folder.path / "process.json").write_text(
+        json.dumps({"pid": process.pid, "started_at": time.time()})
+    )
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None and not folder.is_held():
+        time.sleep(0.02)
+
+
+def end(folder: JobFolder, seconds: float = STOP_SECONDS) -> None:
+    """Ask the process to end at its next step, and kill it if it does not."""
+    until = time.monotonic() + seconds
+    while folder.is_held() and time.monotonic() < until:
+        time.sleep(0.05)
+    if not folder.is_held():
+        return
+    told = folder.read("process.json") or {}
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(int(told.get("pid", 0)) or -1, signal.SIGKILL)
+
+
+def devices() -> list[str]:
+    """Name what can train here, one run at a time each: the GPUs, or the CPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [one.strip() for one in visible.split(",") if one.strip()] or ["cpu"]
+    gpus = sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*"))
+    return [str(number) for number in range(len(gpus))] or ["cpu"]

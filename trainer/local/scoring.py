@@ -1,0 +1,89 @@
+"""What base and tuned model answered -> the columns side by side, and the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.evaluation.baseline import majority, tfidf_logreg
+from trainer.evaluation.labels import labels
+from trainer.evaluation.metrics import metric_for, scores
+from trainer.evaluation.report import Column, Evaluation, forgetting
+from trainer.evaluation.scorer import Answered, run_scorer
+from trainer.evaluation.verdict import judge
+from trainer.local.folder import JobFolder
+
+HOUR_SECONDS = 3600.0
+RIVALS = frozenset({"majority", "base"})
+"""A tuned model has to beat both: one that learned noise still beats a base that knows no labels."""
+BINARY = frozenset({"exact", "label", "json_schema"})
+
+
+def score(folder: JobFolder) -> dict[str, Any]:
+    """Score majority, plain baseline, base and tuned model on the rows that were held out.
+
+    Returns:
+        An evaluation as JSON; its verdict is of the tuned model against the better of base
+        and majority.
+    """
+    job = folder.read("job.json")
+    held = _rows(folder.path / job["held_out"])
+    expected = [row["messages"][-1]["content"] for row in held]
+    metric = job.get("metric") or metric_for(expected)
+    usd_per_second = float(job.get("usd_per_hour") or 0.0) / HOUR_SECONDS
+    columns = []
+    if metric == "label":
+        columns = _plain(folder, job, held, expected)
+    for system in ("base", "tuned"):
+        lines = _rows(folder.path / f"answers.{system}.jsonl")
+        answers = [line["answer"] for line in lines]
+        seconds = sum(line["seconds"] for line in lines) / len(lines)
+        scored = _scored(metric, job, held, answers, expected)
+        f1 = labels(answers, expected).macro_f1 if metric == "label" else None
+        columns.append(Column(system, scored, f1, seconds, seconds * usd_per_second))
+    tuned = columns[-1]
+    rival = max((one for one in columns[:-1] if one.name in RIVALS), key=lambda one: one.score)
+    lost = (folder.read("perplexity.json") or {}).get("base", {}).get("general")
+    verdict = judge(rival.scores, tuned.scores, metric in BINARY)
+    forgot = None
+    if lost:
+        after = folder.read("perplexity.json")["tuned"]["general"]["perplexity"]
+        forgot = forgetting(lost["perplexity"], after)
+    return Evaluation(metric, len(held), tuple(columns), verdict, rival.name, forgot).as_dict()
+
+
+def _plain(
+    folder: JobFolder, job: dict[str, Any], held: list[dict[str, Any]], expected: Sequence[str]
+) -> list[Column]:
+    train = _rows(folder.path / job["training"])
+    answers = [row["messages"][-1]["content"] for row in train]
+    most = majority(answers, len(held))
+    plain, _, seconds = tfidf_logreg([_asked(row) for row in train], answers,
+                                     [_asked(row) for row in held], 0)  # fmt: skip
+    return [
+        Column("majority", tuple(scores("label", most, expected)), labels(most, expected).macro_f1),
+        Column("tfidf-logreg", tuple(scores("label", plain, expected)),
+               labels(plain, expected).macro_f1, seconds),
+    ]  # fmt: skip
+
+
+def _scored(
+    metric: str, job: dict[str, Any], held: list[dict[str, Any]], answers: Sequence[str],
+    expected: Sequence[str],
+) -> tuple[float, ...]:  # fmt: skip
+    if job.get("scorer"):
+        rows = [Answered(_asked(row), right, answer)
+                for row, right, answer in zip(held, expected, answers, strict=True)]  # fmt: skip
+        return tuple(run_scorer(job["scorer"], rows))
+    return tuple(scores(metric, answers, expected, job.get("schema")))
+
+
+def _asked(row: dict[str, Any]) -> str:
+    said = [m["content"] for m in row["messages"] if m["role"] == "user"]
+    return str(said[-1]) if said else ""
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

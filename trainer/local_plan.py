@@ -1,0 +1,255 @@
+"""A base in a folder, rows and an option -> the plan of a training on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from advisor.catalog import Book
+from advisor.errors import UsageError, did_you_mean
+from advisor.estimate.memory import Method as MemoryMethod
+from advisor.estimate.memory import Shape, parameter_count, peak_process_bytes
+from advisor.estimate.training import hfu_prior, tokens_per_second, train_flops_per_token
+from advisor.estimate.tuning import default_epochs
+from advisor.plan import Figure, Hyperparameters, LocalJob, PlanData, TrainingPlan, Wish
+from advisor.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
+from trainer.errors import Refused
+from trainer.local.process import devices
+from trainer.planning import Request, dataset_of, keep_rows, split
+from trainer.scripts.manifest import sha256_of
+
+APPROACHES: Mapping[str, tuple[Objective, Method]] = {
+    "lora": ("sft", "lora"), "qlora": ("sft", "qlora"), "full_ft": ("sft", "full"),
+    "dpo": ("dpo", "lora"), "encoder": ("classification", "full"),
+}  # fmt: skip
+PROVIDERS = ("local", "own")
+TEMPLATE_TOKENS = 64
+"""Room for roles and marks of a chat template; own judgement."""
+CPU_FLOPS = (100e9, 10e9, 1e9)
+"""Multiplications and additions a second on a few cores, as low, likely, at most (of the time).
+Own measurement: a model of 256 thousand weights trained at 3e9 on two cores."""
+STEP_SECONDS = (0.02, 0.2, 1.0)
+SETUP_SECONDS = (20.0, 60.0, 300.0)
+"""Loading libraries, checking, answering the held-out rows; own measurement and judgement."""
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Here:
+    """What the user says of base and machine."""
+
+    base: Path
+    usd_per_hour: Decimal | None = None
+    settings: Mapping[str, str] | None = None
+    general: Path | None = None
+    scorer: tuple[str, ...] = ()
+    metric: str | None = None
+
+
+def plan_here(
+    request: Request, wish: Wish, here: Here, book: Book, now: datetime
+) -> TrainingPlan:  # fmt: skip
+    """Lay one training on this machine down, with every setting and its price.
+
+    Raises:
+        UsageError: base, option or settings cannot be used.
+        Refused: it would not fit.
+    """
+    approach, gpu = _option(request.option)
+    objective, method = APPROACHES[approach]
+    objective = "grpo" if wish.method == "reinforcement" else objective
+    config = _config(here.base)
+    path = dataset_of(request)
+    kind = "dpo" if objective == "dpo" else "supervised"
+    data = split(path, request, kind)
+    longest, tokens = _tokens(here.base, data)
+    epochs = wish.hyperparameters.n_epochs
+    passes = float(default_epochs(data.training.rows)) if epochs == "auto" else float(epochs)
+    if objective == "classification" and epochs == "auto":
+        passes = ENCODER_EPOCHS
+    recipe = recipe_for(objective, method, gpu != "cpu", longest + TEMPLATE_TOKENS, passes)
+    recipe = _settled(recipe, wish.hyperparameters, here.settings or {}, config)
+    machine = _Machine(book, request, gpu, here.usd_per_hour)
+    figure = _figure(machine, recipe, config, data, tokens)
+    cap = wish.cap_usd or Decimal(figure.at_most)
+    if cap < Decimal(figure.at_most):
+        raise UsageError(f"--cap {cap}", f"this training may cost up to {figure.at_most} USD.",
+                         "Raise the cap, or train on fewer rows or epochs.")  # fmt: skip
+    asked = orjson.dumps(dict(request.scenario), option=orjson.OPT_SORT_KEYS, default=str)
+    return TrainingPlan(
+        provider="local", base_model=here.base.resolve().name,
+        method="dpo" if objective == "dpo" else wish.method,
+        hyperparameters=wish.hyperparameters, **data.model_dump(), figure=figure,
+        cap_usd=str(cap.quantize(CENT)), serving="per_token", option_id=str(request.option),
+        question_sha256=hashlib.sha256(asked).hexdigest(), prices_sha256=book.sha256,
+        planned_at=now.isoformat(timespec="seconds"), suffix=wish.suffix, grader=wish.grader,
+        attempt=wish.attempt, local=LocalJob(
+            base=str(here.base.resolve()), base_sha256=base_hash(here.base), gpu=gpu,
+            recipe=recipe, general=keep_rows(here.general) if here.general else None,
+            metric=here.metric, scorer=here.scorer,
+        ),
+    )  # fmt: skip
+
+
+def _option(named: str | None) -> tuple[str, str]:
+    """Read `approach:local:name[:gpu]`; the GPU is the CPU where this machine has none."""
+    parts = (named or "").split(":")
+    if len(parts) < 3 or parts[1] not in PROVIDERS or parts[0] not in APPROACHES:
+        raise UsageError(f"--option {named}", "a base in a folder is tuned on this machine.",
+                         f"Give APPROACH:local:NAME[:GPU], APPROACH one of "
+                         f"{', '.join(APPROACHES)}.")  # fmt: skip
+    if len(parts) > 3:
+        return parts[0], parts[3]
+    if devices() != ["cpu"]:
+        raise UsageError(f"--option {named}", "this machine has a GPU, and its name is not given.",
+                         f"Write {named}:GPU, with a name of `advisor prices`.")  # fmt: skip
+    return parts[0], "cpu"
+
+
+def _config(base: Path) -> dict[str, Any]:
+    path = base / "config.json"
+    if not path.is_file():
+        raise UsageError(f"--base {base}", "there is no config.json in it.",
+                         "Give the folder of a model: config, safetensors, tokenizer.")  # fmt: skip
+    if not list(base.glob("*.safetensors")):
+        raise UsageError(f"--base {base}", "there are no safetensors in it.",
+                         "Convert the weights: other files can run code when they are read.")  # fmt: skip
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise UsageError(f"{path}", f"it is no JSON ({error}).", "Fetch the base anew.") from error
+
+
+def base_hash(base: Path) -> str:
+    """Name a base by its weights, config and tokenizer, as the training script does."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in base.iterdir() if p.suffix in (".safetensors", ".json")):
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def shape_of_config(config: Mapping[str, Any]) -> Shape:
+    """Read what the formulas need out of a config.json, of a decoder or an encoder."""
+    hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+    shape = Shape(
+        layers=int(config["num_hidden_layers"]), hidden_size=hidden,
+        intermediate_size=int(config.get("intermediate_size") or 4 * hidden),
+        attention_heads=heads, kv_heads=int(config.get("num_key_value_heads") or heads),
+        head_dim=int(config.get("head_dim") or hidden // heads),
+        vocabulary=int(config["vocab_size"]),
+        tied_embeddings=bool(config.get("tie_word_embeddings", False)), parameters=0,
+    )  # fmt: skip
+    return shape._replace(parameters=parameter_count(shape))
+
+
+def _tokens(base: Path, data: PlanData) -> tuple[int, int]:
+    """Count tokens as the base's own tokenizer does: of the longest row, and of all to learn."""
+    from trainer.planning import file_of
+
+    path = base / "tokenizer.json"
+    if not path.is_file():
+        return data.training.longest_tokens * 2, data.training.tokens * 2
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    longest = total = 0
+    for text in _texts(file_of(data.training.sha256)):
+        count = len(tokenizer.encode(text).ids)
+        longest, total = max(longest, count), total + count
+    return longest, total
+
+
+def _texts(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            turns = row.get("messages") or [*row["input"]["messages"], *row["preferred_output"]]
+            yield "\n".join(str(turn.get("content") or "") for turn in turns)
+
+
+def _settled(
+    recipe: Recipe, asked: Hyperparameters, settings: Mapping[str, str], config: Mapping[str, Any]
+) -> Recipe:
+    """Put the user's settings over ours; what the base cannot hold is cut to what it can."""
+    changes: dict[str, Any] = {}
+    if asked.learning_rate is not None:
+        changes["learning_rate"] = asked.learning_rate
+    if asked.learning_rate_multiplier is not None:
+        changes["learning_rate"] = recipe.learning_rate * asked.learning_rate_multiplier
+    for name in ("lora_rank", "lora_alpha", "beta", "seed"):
+        if getattr(asked, name) is not None:
+            changes[name] = getattr(asked, name)
+    if asked.batch_size != "auto":
+        micro = math.gcd(asked.batch_size, recipe.micro_batch_rows)
+        changes |= {"micro_batch_rows": micro, "accumulation_steps": asked.batch_size // micro}
+    unknown = [name for name in settings if name not in Recipe.model_fields]
+    if unknown:
+        raise UsageError(f"--with {unknown[0]}", "there is no such setting.",
+                         did_you_mean(unknown[0], Recipe.model_fields).strip())  # fmt: skip
+    most = int(config.get("max_position_embeddings") or recipe.max_tokens)
+    changes["max_tokens"] = min(recipe.max_tokens, most)
+    try:
+        return Recipe.model_validate({**recipe.model_dump(), **changes, **settings})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--with {'.'.join(map(str, first['loc']))}", f"found {first['input']}.",
+                         f"{first['msg']}.") from error  # fmt: skip
+
+
+class _Machine:
+    """What trains, and what an hour of it costs."""
+
+    def __init__(self, book: Book, request: Request, gpu: str, usd: Decimal | None) -> None:
+        self.gpu = None if gpu == "cpu" else book.gpu(gpu)
+        self.name, self.source = gpu, "your own price (--usd-per-hour)"
+        for own in request.scenario.get("hardware") or ():
+            if usd is None and own.get("gpu") == gpu:
+                usd, self.source = Decimal(str(own["usd_per_hour"])), "your scenario, hardware"
+        if usd is None:
+            raise UsageError("--usd-per-hour", f"nobody says what an hour of this {gpu} costs.",
+                             "Give it, electricity included: 0.3 kW at 0.30 USD/kWh is 0.09.")  # fmt: skip
+        self.usd_per_hour = usd
+
+
+def _figure(
+    machine: _Machine, recipe: Recipe, config: Mapping[str, Any], data: PlanData, tokens: int
+) -> Figure:
+    """Work out hours and money, as low, likely and at most; refuse what does not fit."""
+    shape = shape_of_config(config)
+    method: MemoryMethod = recipe.method if recipe.method in ("full", "qlora") else "lora"  # type: ignore[assignment]
+    if machine.gpu is not None:
+        need = float(peak_process_bytes(shape, method, recipe.lora_rank,
+                                        recipe.micro_batch_rows * recipe.max_tokens))  # fmt: skip
+        if need > machine.gpu.memory_bytes:
+            raise Refused(f"{machine.name}: the training needs {need / 2**30:.1f} GiB, and it has "
+                          f"{machine.gpu.memory_bytes / 2**30:.1f}. Take qlora, a smaller "
+                          "micro_batch_rows or max_tokens, or another GPU.")  # fmt: skip
+    trained = tokens * recipe.epochs
+    flops = float(train_flops_per_token(shape, method, tokens / max(data.training.rows, 1)))
+    steps = math.ceil(data.training.rows / recipe.rows_per_step) * recipe.epochs
+    steps = min(steps, recipe.most_steps or steps)
+    if machine.gpu is None:
+        speeds = [total / flops for total in CPU_FLOPS]
+    else:
+        peak = machine.gpu.bf16_tflops or machine.gpu.fp16_tflops
+        low, likely, high = hfu_prior(machine.name, method)
+        speeds = [float(tokens_per_second(flops, peak, s)) for s in (high, likely, low / 2)]
+    hours = [(trained / speed + steps * step + setup) / 3600.0
+             for speed, step, setup in zip(speeds, STEP_SECONDS, SETUP_SECONDS, strict=True)]  # fmt: skip
+    usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
+    return Figure(
+        item=f"local/{machine.name}/gpu_hour", price=str(machine.usd_per_hour), unit="USD/hour",
+        since="today", source=machine.source, read_on="today", own=True,
+        trained_tokens=round(trained), trained_tokens_at_most=round(trained),
+        low=str(usd[0]), likely=str(usd[1]), at_most=str(max(usd[2], CENT)), minimum=None,
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""A tuned adapter and its base -> one model in 16 bits, compared with the two it was made of.
+
+    python merge.py FOLDER OUT
+
+Never into 4-bit weights: that changes the answers. Writes OUT with safetensors, tokenizer, its
+template, and `serve.sh`, the command that vLLM serves it with.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+import transformers
+from answer import Tuned, prompt_of
+from manifest import seal, write_json
+from rows import Unfit, read_rows
+
+PARITY_ROWS = 8
+MOST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
+"""Largest difference of a logit that rounding explains; own measurement on tiny models."""
+
+
+def logits(tuned: Tuned, model: Any, prompts: list[str]) -> Any:
+    """Return the logits of the next token for each prompt."""
+    found = []
+    for prompt in prompts:
+        ids = tuned.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+        with torch.inference_mode():
+            found.append(model(ids.to(model.device)).logits[0, -1].float().cpu())
+    return torch.stack(found)
+
+
+def main(folder: Path, out: Path) -> None:
+    """Merge, compare, save."""
+    tuned = Tuned(folder)
+    if tuned.recipe["method"] not in ("lora", "qlora", "ia3"):
+        raise Unfit(f"{tuned.recipe['method']} has nothing to merge: the folder "
+                    f"{tuned.model_folder} is served as it is.")  # fmt: skip
+    rows = read_rows(folder / tuned.job["training"])[:PARITY_ROWS]
+    prompts = [prompt_of(tuned.tokenizer, row) for row in rows]
+    base = logits(tuned, tuned.load("base"), prompts)
+    model = tuned.load("tuned")
+    before = logits(tuned, model, prompts)
+    merged = model.merge_and_unload()
+    after = logits(tuned, merged, prompts)
+    apart, changed = float((before - after).abs().max()), float((base - after).abs().max())
+    most = MOST_DIFFERENCE[str(tuned.dtype)[6:]]
+    if changed == 0.0:
+        raise Unfit("the merged model answers as the base does: the adapter is empty.")
+    if apart > most:
+        raise Unfit(f"merging changed a logit by {apart:.3g}, more than {most:g}. Serve base and "
+                    "adapter side by side instead.")  # fmt: skip
+    merged.config.pad_token_id = tuned.tokenizer.pad_token_id
+    merged.save_pretrained(out, safe_serialization=True)
+    tuned.tokenizer.save_pretrained(out)
+    result = {"largest_logit_difference": apart, "largest_change_from_base": changed,
+              "rows": len(prompts), "dtype": str(tuned.dtype)[6:],
+              "transformers": transformers.__version__}  # fmt: skip
+    write_json(out / "merged.json", result)
+    (out / "serve.sh").write_text(
+        "#!/bin/sh\n# An OpenAI-shaped server on this model; needs vLLM and a GPU.\n"
+        f"exec vllm serve {shlex.quote(str(out))} --dtype {result['dtype']}"
+        f" --max-model-len {tuned.recipe['max_tokens'] * 2}\n"
+    )
+    seal(out)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    except Unfit as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(3) from None
