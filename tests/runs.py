@@ -21,6 +21,7 @@ from trainer.ledger import Ledger
 from trainer.office import Limits, Office, Pause
 from trainer.providers import adapter_for
 from trainer.reconcile import reconcile
+from trainer.registry import Registry
 from trainer.states import Run
 from trainer.store import Store
 
@@ -154,7 +155,7 @@ def a_desk(folder: Path, engine: Engine | None = None, limits: Limits | None = N
     engine = engine or open_database(f"sqlite:///{folder / 'state.db'}")
     _, data = rows(folder)
     office = Office(
-        store=Store(engine, clock), ledger=Ledger(engine), clock=clock, book=book,
+        store=Store(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock, book=book,
         files=lambda sha: folder / f"{sha}.jsonl",
         adapter=lambda provider: adapter_for(provider, book),
         limits=replace(limits or Limits(), jitter_share=0.0),

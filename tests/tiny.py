@@ -14,8 +14,30 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).parent.parent / "trainer" / "scripts"
-WHO = ["customer", "clerk", "driver", "teacher", "neighbour", "child", "doctor", "farmer", "singer", "painter"]
-DOES = ["sees", "finds", "carries", "wants", "sends", "opens", "paints", "repairs", "forgets", "counts"]
+WHO = [
+    "customer",
+    "clerk",
+    "driver",
+    "teacher",
+    "neighbour",
+    "child",
+    "doctor",
+    "farmer",
+    "singer",
+    "painter",
+]
+DOES = [
+    "sees",
+    "finds",
+    "carries",
+    "wants",
+    "sends",
+    "opens",
+    "paints",
+    "repairs",
+    "forgets",
+    "counts",
+]
 HOW = ["red", "small", "old", "quiet", "heavy", "bright", "broken", "clean", "wooden", "strange"]
 WHAT = ["box", "letter", "phone", "chair", "lamp", "bag", "ticket", "book", "coat", "window"]
 WHERE = ["near the river", "in the garden", "behind the shop", "on the table", "at the station"]
@@ -152,7 +174,7 @@ def pretrained(folder: Path, steps: int = 150) -> Path:
     """Make a base and have it read general text; returns the folder of the model."""
     base = make_causal(folder / "random")
     work = job(folder / "reading", base, general_rows(1200), objective="text", method="full",
-               learning_rate=5e-3, most_steps=steps, save_steps=10_000, log_steps=25,
+               learning_rate=5e-3, most_steps=steps, epochs=100.0, save_steps=10_000, log_steps=25,
                micro_batch_rows=16, accumulation_steps=1)  # fmt: skip
     done = run(work)
     assert done.returncode == 0, done.stdout + done.stderr

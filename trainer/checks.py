@@ -11,7 +11,7 @@ from pathlib import Path
 from advisor.catalog import Book
 from advisor.errors import PricingError
 from advisor.offers import Offer
-from advisor.plan import PLAN_HOURS, DataFile, TrainingPlan
+from advisor.plan import PLAN_HOURS, DataFile, LocalJob, TrainingPlan
 from trainer.clock import moment
 from trainer.errors import Refused
 
@@ -26,6 +26,8 @@ def check_plan(plan: TrainingPlan, book: Book, now: float) -> list[str]:
         Refused: a rule forbids it, with the rule and what to do.
     """
     day = moment(now).date()
+    if plan.local is not None:
+        return [*_fresh(plan, book, now), *_here(plan.local), *_cap(plan)]
     offer = _offer(plan, book)
     return [*_fresh(plan, book, now), *_open(plan, offer, day), *_data(plan, offer),
             *_price(plan, book, day)]  # fmt: skip
@@ -75,15 +77,26 @@ def _data(plan: TrainingPlan, offer: Offer) -> Iterator[str]:
         raise Refused("reinforcement needs a grader. Give one with --grader FILE.")
 
 
+def _here(local: LocalJob) -> Iterator[str]:
+    base = Path(local.base)
+    if not (base / "config.json").is_file() or not list(base.glob("*.safetensors")):
+        raise Refused(f"{base}: the base of the plan is not there. Put it back, or plan again.")
+    yield f"the base lies in {base}"
+
+
 def _price(plan: TrainingPlan, book: Book, day: date) -> Iterator[str]:
     try:
-        price = book.prices.on(plan.figure.item, day)
+        book.prices.on(plan.figure.item, day)
     except PricingError as error:
         raise Refused(f"unpriced: {error}") from error
+    yield from _cap(plan)
+
+
+def _cap(plan: TrainingPlan) -> Iterator[str]:
     if Decimal(plan.cap_usd) < Decimal(plan.figure.at_most):
         raise Refused(f"cap: {plan.cap_usd} USD is less than the {plan.figure.at_most} USD that "
                       "the job may cost. Raise the cap.")  # fmt: skip
-    own = ", your own price" if price.own else ""
+    own = ", your own price" if plan.figure.own else ""
     yield f"up to {plan.figure.at_most} USD, under the cap of {plan.cap_usd} USD{own}"
 
 

@@ -68,7 +68,8 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_at_once(connection: Connection) -> None:
     """Take the write lock first: a reader that becomes a writer would be refused at once."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def migrate(engine: Engine) -> None:

@@ -14,9 +14,12 @@ from advisor.errors import UsageError
 from trainer.clock import SystemClock
 from trainer.database import home_folder, open_database
 from trainer.ledger import Ledger
+from trainer.local.adapter import LocalAdapter
 from trainer.office import Limits, Office
 from trainer.planning import file_of
-from trainer.providers import adapter_for
+from trainer.providers import LOCAL, adapter_for
+from trainer.providers.job import Adapter
+from trainer.registry import Registry
 from trainer.store import Store
 
 SETTINGS = {"TUNE_OR_NOT_QUARANTINE_SECONDS": "quarantine_seconds",
@@ -36,11 +39,18 @@ def open_office(prices: Path | None = None, keep_remote: bool = False) -> Office
     """Open the database and the price book, and set waits as the environment says."""
     engine, clock, book = open_database(), SystemClock(), the_book(prices)
     _opened.append(engine)
+    store = Store(engine, clock)
     return Office(
-        store=Store(engine, clock), ledger=Ledger(engine), clock=clock, book=book, files=file_of,
-        adapter=lambda provider: adapter_for(provider, book), limits=_limits(),
-        keep_remote=keep_remote,
+        store=store, ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock,
+        book=book, files=file_of, adapter=lambda name: _adapter(name, book, store),
+        limits=_limits(), keep_remote=keep_remote,
     )  # fmt: skip
+
+
+def _adapter(provider: str, book: Book, store: Store) -> Adapter:
+    if provider == LOCAL:
+        return LocalAdapter(home_folder(), store.run_of, file_of)
+    return adapter_for(provider, book)
 
 
 def close_offices() -> None:

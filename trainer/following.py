@@ -8,6 +8,7 @@ from trainer.ledger import in_usd, micro
 from trainer.office import Pause, Work
 from trainer.providers.job import Declined, Job, NotOffered, ProviderError
 from trainer.providers.reading import differs
+from trainer.registering import register
 from trainer.states import ENDED, Run
 
 SMOKE_SECONDS = 20.0
@@ -125,6 +126,7 @@ def settle(work: Work, run: Run) -> Pause | None:
     work.office.ledger.settle(run.run_id, amount, how)
     entry = work.office.ledger.entry(run.run_id)
     usd = in_usd(entry.settled if entry and entry.settled is not None else amount)
+    register(work, run, usd)
     work.append("settled", usd=usd, how=how, likely_usd=work.plan.figure.likely,
                 cap_usd=work.plan.cap_usd)  # fmt: skip
     return None
@@ -136,7 +138,8 @@ def cost_of(work: Work, run: Run) -> tuple[int, str] | None:
         return 0, "no job was started"
     usd, tokens = run.said(run.outcome or "", "usd"), run.said(run.outcome or "", "trained_tokens")
     if usd is not None:
-        return micro(Decimal(usd)), f"{work.plan.provider} says so"
+        how = "hours of this machine" if work.plan.local else f"{work.plan.provider} says so"
+        return micro(Decimal(usd)), how
     if run.outcome == "failed" and work.adapter.failed_is_free:
         return 0, f"{work.plan.provider} does not bill failed jobs"
     if tokens is not None:
@@ -151,7 +154,8 @@ def cost_of(work: Work, run: Run) -> tuple[int, str] | None:
 
 def _clean(work: Work, run: Run) -> Pause | None:
     """Delete what was sent, and look whether it is gone."""
-    if run.last("uploaded") is None or run.last("remote_deleted") or run.last("remote_kept"):
+    is_done = run.last("remote_deleted") or run.last("remote_kept") or work.adapter.reads_here
+    if run.last("uploaded") is None or is_done:
         return None
     if work.office.keep_remote:
         work.append("remote_kept", why="asked to keep it")

@@ -54,6 +54,11 @@ def reserve(work: Work, run: Run) -> Pause | None:
 
 def upload(work: Work, run: Run) -> Pause | None:
     """Reserved -> uploading -> uploaded: the very bytes of the plan, whole, each once."""
+    if work.adapter.reads_here:
+        held = work.plan.validation.sha256 if work.plan.validation else None
+        work.append("uploaded", why="read where it lies", training=work.plan.training.sha256,
+                    validation=held)  # fmt: skip
+        return None
     if run.last("consented") is None and not stays_here(
         base_url_of(work.plan.provider, work.office.book)
     ):

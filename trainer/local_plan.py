@@ -25,7 +25,7 @@ from advisor.plan import Figure, Hyperparameters, LocalJob, PlanData, TrainingPl
 from advisor.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
 from trainer.errors import Refused
 from trainer.local.process import devices
-from trainer.planning import Request, dataset_of, keep_rows, split
+from trainer.planning import Request, dataset_of, file_of, keep_rows, split
 from trainer.scripts.manifest import sha256_of
 
 APPROACHES: Mapping[str, tuple[Objective, Method]] = {
@@ -33,6 +33,7 @@ APPROACHES: Mapping[str, tuple[Objective, Method]] = {
     "dpo": ("dpo", "lora"), "encoder": ("classification", "full"),
 }  # fmt: skip
 PROVIDERS = ("local", "own")
+MEMORY_METHODS: Mapping[Method, MemoryMethod] = {"full": "full", "qlora": "qlora"}
 TEMPLATE_TOKENS = 64
 """Room for roles and marks of a chat template; own judgement."""
 CPU_FLOPS = (100e9, 10e9, 1e9)
@@ -123,7 +124,7 @@ def _config(base: Path) -> dict[str, Any]:
                          "Give the folder of a model: config, safetensors, tokenizer.")  # fmt: skip
     if not list(base.glob("*.safetensors")):
         raise UsageError(f"--base {base}", "there are no safetensors in it.",
-                         "Convert the weights: other files can run code when they are read.")  # fmt: skip
+                         "Convert the weights: others can run code when read.")  # fmt: skip
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
@@ -154,8 +155,6 @@ def shape_of_config(config: Mapping[str, Any]) -> Shape:
 
 def _tokens(base: Path, data: PlanData) -> tuple[int, int]:
     """Count tokens as the base's own tokenizer does: of the longest row, and of all to learn."""
-    from trainer.planning import file_of
-
     path = base / "tokenizer.json"
     if not path.is_file():
         return data.training.longest_tokens * 2, data.training.tokens * 2
@@ -217,7 +216,7 @@ class _Machine:
                 usd, self.source = Decimal(str(own["usd_per_hour"])), "your scenario, hardware"
         if usd is None:
             raise UsageError("--usd-per-hour", f"nobody says what an hour of this {gpu} costs.",
-                             "Give it, electricity included: 0.3 kW at 0.30 USD/kWh is 0.09.")  # fmt: skip
+                             "Give it, power too: 0.3 kW at 0.30 USD/kWh is 0.09.")  # fmt: skip
         self.usd_per_hour = usd
 
 
@@ -226,7 +225,7 @@ def _figure(
 ) -> Figure:
     """Work out hours and money, as low, likely and at most; refuse what does not fit."""
     shape = shape_of_config(config)
-    method: MemoryMethod = recipe.method if recipe.method in ("full", "qlora") else "lora"  # type: ignore[assignment]
+    method = MEMORY_METHODS.get(recipe.method, "lora")
     if machine.gpu is not None:
         need = float(peak_process_bytes(shape, method, recipe.lora_rank,
                                         recipe.micro_batch_rows * recipe.max_tokens))  # fmt: skip
@@ -244,8 +243,8 @@ def _figure(
         peak = machine.gpu.bf16_tflops or machine.gpu.fp16_tflops
         low, likely, high = hfu_prior(machine.name, method)
         speeds = [float(tokens_per_second(flops, peak, s)) for s in (high, likely, low / 2)]
-    hours = [(trained / speed + steps * step + setup) / 3600.0
-             for speed, step, setup in zip(speeds, STEP_SECONDS, SETUP_SECONDS, strict=True)]  # fmt: skip
+    bounds = zip(speeds, STEP_SECONDS, SETUP_SECONDS, strict=True)
+    hours = [(trained / speed + steps * step + setup) / 3600.0 for speed, step, setup in bounds]
     usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
     return Figure(
         item=f"local/{machine.name}/gpu_hour", price=str(machine.usd_per_hour), unit="USD/hour",

@@ -13,6 +13,7 @@ from advisor.plan import TrainingPlan
 from trainer.clock import Clock, moment
 from trainer.ledger import Ledger
 from trainer.providers.job import Adapter, Job
+from trainer.registry import Registry
 from trainer.states import Run
 from trainer.store import Lease, Store
 
@@ -45,6 +46,7 @@ class Office:
 
     store: Store
     ledger: Ledger
+    registry: Registry
     clock: Clock
     book: Book
     files: Callable[[str], Path]

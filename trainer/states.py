@@ -14,7 +14,7 @@ State = Literal[
 Note = Literal[
     "consented", "estimated", "held", "echo_differs", "cancel_asked", "pause_asked",
     "resume_asked", "asked_provider", "smoke_failed", "smoke_skipped", "remote_deleted",
-    "remote_kept", "answered_by_human", "unreachable", "unknown_word",
+    "remote_kept", "answered_by_human", "unreachable", "unknown_word", "evaluated", "registered",
 ]  # fmt: skip
 STATES: tuple[State, ...] = get_args(State)
 NOTES: tuple[Note, ...] = get_args(Note)
@@ -29,7 +29,7 @@ _UNSENT: tuple[State, ...] = ("failed", "cancelled", "needs_human")
 NEXT: Mapping[State, tuple[State, ...]] = {
     "intent": ("validated", *_UNSENT),
     "validated": ("reserved", *_UNSENT),
-    "reserved": ("uploading", *_UNSENT),
+    "reserved": ("uploading", "uploaded", *_UNSENT),
     "uploading": ("uploading", "uploaded", *_UNSENT),
     "uploaded": ("uploading", "creating", *_UNSENT),
     "creating": ("created", "uploaded", "unknown_outcome", "failed", "needs_human"),

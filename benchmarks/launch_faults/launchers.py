@@ -23,6 +23,7 @@ from trainer.office import Limits, Office
 from trainer.providers import adapter_for
 from trainer.providers.job import Job
 from trainer.reconcile import reconcile
+from trainer.registry import Registry
 from trainer.store import Store
 
 QUARANTINE_SECONDS = 1.0
@@ -47,7 +48,8 @@ def office_at(folder: Path, book: Book) -> Office:
     limits = replace(Limits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05,
                      upload_tries=1000)  # fmt: skip
     return Office(
-        store=Store(engine, clock), ledger=Ledger(engine), clock=clock, book=book,
+        store=Store(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock),
+        clock=clock, book=book,
         files=lambda sha: folder / f"{sha}.jsonl", adapter=lambda name: adapter_for(name, book),
         limits=limits,
     )  # fmt: skip

@@ -11,7 +11,7 @@ EXIT_BAD_INPUT = 2
 
 def main() -> None:
     """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
-    from trainer.cli.app import app
+    from trainer.cli.version_commands import app
     from trainer.redact import redact
 
     try:

@@ -48,13 +48,25 @@ def plan(
     send_held_out: Annotated[bool, typer.Option(help="Let the provider measure on them.")] = False,
     again: Annotated[bool, typer.Option(help="A further job of a plan that was launched.")] = False,
     prices: PricesFlag = None,
+    base: Annotated[Path | None, typer.Option(help="Folder of a base to tune here.")] = None,
+    usd_per_hour: Annotated[
+        str | None, typer.Option(help="What an hour of this machine costs, power too [USD].")
+    ] = None,
+    general: Annotated[
+        Path | None, typer.Option(help="General rows: what is forgotten is measured on them.")
+    ] = None,
+    scorer: Annotated[str | None, typer.Option(help="Command that scores answers.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="exact, label, rouge_l, chrf or json_schema.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Lay one job down: rows, settings, provider, price, cap. Nothing is sent."""
     from trainer.cli.planning import Asked, make
 
     wanted = Asked(asked, option, dataset, tuple(set_ or ()), tuple(with_ or ()), method, grader,
-                   cap, suffix, held_out, send_held_out, again, prices)  # fmt: skip
+                   cap, suffix, held_out, send_held_out, again, prices, base, usd_per_hour,
+                   general, scorer, metric)  # fmt: skip
     make(wanted, json)
 
 

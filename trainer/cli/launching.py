@@ -13,6 +13,7 @@ from advisor.cli.console import console
 from advisor.errors import UsageError
 from advisor.plan import TrainingPlan, read_plan
 from trainer.checks import check_plan
+from trainer.cli.evaluating import evaluation_of, show_evaluation
 from trainer.cli.lines import line_of
 from trainer.cli.planning import show_plan
 from trainer.desk import open_office
@@ -174,6 +175,9 @@ def _what_next(office: Office, run: Run) -> None:
         return
     console().print(f"{run.outcome}, {run.said('settled', 'usd')} USD "
                     f"({run.said('settled', 'how')}).")  # fmt: skip
+    found = evaluation_of(run)
+    if found is not None:
+        show_evaluation(found)
     if run.outcome == "succeeded" and office.store.plan(run.plan_id).serving == "per_hour":
         console().print(f"{run.tuned_model} is not deployed. It costs by the hour once it is: "
                         f"trainer deploy {run.run_id} --max-hours 1", soft_wrap=True)  # fmt: skip

@@ -12,16 +12,17 @@ SAYS: Mapping[str, str] = {
     "intent": "to be launched once, under a cap of {cap_usd} USD",
     "consented": "{rows} rows, {bytes} bytes may go to {provider}",
     "reserved": "{usd} USD set aside",
-    "uploaded": "file {training}: {why}",
+    "uploaded": "file {training:.40}: {why}",
     "estimated": "{usd} USD for {tokens} tokens by the provider's reckoning, "
     "{ours_usd} for {ours_tokens} by ours",
-    "creating": "asking for the job, under the key {key}",
+    "creating": "asking for the job, under the key {key:.28}",
     "created": "job {job_id}, {how}",
     "queued": "{word}",
     "running": "{word}",
     "paused": "{word}",
     "succeeded": "{word}: {model}",
     "verified": "{model} answered with {characters} characters",
+    "registered": "{version}: {says}",
     "settled": "{usd} USD, {how}; {likely_usd} was likely, {cap_usd} the cap",
 }
 QUIET = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id"})

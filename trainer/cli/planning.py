@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -16,13 +17,21 @@ from advisor.cli.console import console
 from advisor.errors import UsageError, did_you_mean
 from advisor.files import read_mapping, with_sets
 from advisor.plan import Hyperparameters, TrainingPlan, Wish, plan_bytes
+from advisor.recipe import Recipe
 from trainer.clock import moment
 from trainer.desk import open_office
 from trainer.errors import Refused
+from trainer.local_plan import Here, plan_here
 from trainer.office import Office
 from trainer.planning import Request, plan
 
 SHORT = 12
+RECIPE_ONLY = set(Recipe.model_fields) - set(Hyperparameters.model_fields)
+"""Settings that only a training on this machine has."""
+SERVING = {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}
+SHOWN = ("epochs", "learning_rate", "micro_batch_rows", "accumulation_steps", "max_tokens",
+         "lora_rank", "lora_alpha", "dtype", "packing", "seed")  # fmt: skip
+"""Settings of a training on this machine that a person looks at first."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,21 @@ class Asked:
     send_held_out: bool
     again: bool
     prices: Path | None
+    base: Path | None = None
+    usd_per_hour: str | None = None
+    general: Path | None = None
+    scorer: str | None = None
+    metric: str | None = None
 
 
 def make(flags: Asked, as_json: bool) -> None:
     """Make a plan, keep it, and show it."""
     office = open_office(flags.prices)
-    made = plan(request_of(flags), wish_of(flags), office.book, moment(office.clock.now()))
+    now = moment(office.clock.now())
+    if flags.base is not None:
+        made = plan_here(request_of(flags), wish_of(flags), here_of(flags), office.book, now)
+    else:
+        made = plan(request_of(flags), wish_of(flags), office.book, now)
     made = _attempt(office, made, flags.again)
     office.store.keep_plan(made)
     if as_json:
@@ -90,6 +108,8 @@ def wish_of(flags: Asked) -> Wish:
     settings: dict[str, Any] = {}
     for flag in flags.settings:
         name, equals, value = flag.partition("=")
+        if equals and flags.base is not None and name in RECIPE_ONLY:
+            continue
         if not equals or name not in Hyperparameters.model_fields:
             raise UsageError(f"--with {flag}", "there is no such setting.",
                              did_you_mean(name, Hyperparameters.model_fields).strip())  # fmt: skip
@@ -108,14 +128,32 @@ def wish_of(flags: Asked) -> Wish:
                          f"{first['msg']}.") from error  # fmt: skip
 
 
+def here_of(flags: Asked) -> Here:
+    """Read what is said of base and machine; settings of the recipe go with it."""
+    assert flags.base is not None
+    pairs = (flag.partition("=") for flag in flags.settings)
+    try:
+        usd = Decimal(flags.usd_per_hour) if flags.usd_per_hour else None
+    except InvalidOperation as error:
+        raise UsageError(f"--usd-per-hour {flags.usd_per_hour}", "this is no amount.",
+                         "Write 0.09.") from error  # fmt: skip
+    return Here(flags.base, usd, {name: value for name, _, value in pairs if name in RECIPE_ONLY},
+                flags.general, tuple(shlex.split(flags.scorer or "")), flags.metric)  # fmt: skip
+
+
 def show_plan(made: TrainingPlan) -> None:
     """Write a plan as a person reads it."""
     figure, settings = made.figure, made.hyperparameters.model_dump(exclude_none=True)
+    where = f"at {made.provider}"
+    if made.local is not None:
+        recipe = made.local.recipe
+        settings = {name: getattr(recipe, name) for name in SHOWN}
+        where = f"on this machine ({made.local.gpu}), {recipe.objective} by {recipe.method}"
     held = f"{made.held_out.rows:,} held out" if made.held_out else "none held out"
     own = ", your own price" if figure.own else f", since {figure.since}, read {figure.read_on}"
     least = f"; at least {figure.minimum} USD a job" if figure.minimum else ""
     rows = (
-        ("what", f"{made.method} tuning of {made.base_model} at {made.provider}"),
+        ("what", f"{made.method} tuning of {made.base_model} {where}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
         ("rows", f"{made.training.rows:,} to learn from, {held}"),
         ("tokens", f"{figure.trained_tokens:,} trained, at most {figure.trained_tokens_at_most:,}"),
@@ -123,8 +161,7 @@ def show_plan(made: TrainingPlan) -> None:
         ("source", figure.source),
         ("cost", f"{figure.likely} USD likely, {figure.low} to {figure.at_most} USD"),
         ("cap", f"{made.cap_usd} USD"),
-        ("serving", {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}[
-            made.serving]),
+        ("serving", "from this machine" if made.local else SERVING[made.serving]),
         ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),
     )  # fmt: skip
     table = Table(box=None, pad_edge=False, show_header=False)

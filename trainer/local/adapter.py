@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from advisor.errors import UsageError
 from advisor.plan import DataFile, TrainingPlan, plan_bytes
 from trainer.local import process
-from trainer.local.folder import WANT_CANCEL, WANT_PAUSE, JobFolder
+from trainer.local.folder import WANT_CANCEL, WANT_PAUSE, JobFolder, Word
 from trainer.providers.job import (
     Checkpoint,
     Declined,
@@ -37,7 +37,10 @@ MOST_STARTS = 4
 HOUR_SECONDS = Decimal(3600)
 ASK_SECONDS = 300.0
 QUESTION = "Say hello."
-STATES: dict[str, JobState] = {"stopped": "running"}
+STATES: Mapping[Word, JobState] = {
+    "queued": "queued", "running": "running", "stopped": "running", "paused": "paused",
+    "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled",
+}  # fmt: skip
 
 
 @dataclass
@@ -206,7 +209,7 @@ class LocalAdapter:
         price = Decimal(str(job["usd_per_hour"]))
         usd = price * Decimal(repr(round(folder.seconds(), 3))) / HOUR_SECONDS
         return Job(
-            job_id=folder.path.name, state=STATES.get(word, word), word=word,
+            job_id=folder.path.name, state=STATES[word], word=word,
             base_model=job["base_model"], key=job["plan_id"], created_at=None,
             model=str(folder.path / "model") if word == "succeeded" else None,
             error=failed.get("why"), trained_tokens=result.get("tokens"),

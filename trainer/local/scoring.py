@@ -17,7 +17,7 @@ from trainer.local.folder import JobFolder
 
 HOUR_SECONDS = 3600.0
 RIVALS = frozenset({"majority", "base"})
-"""A tuned model has to beat both: one that learned noise still beats a base that knows no labels."""
+"""A tuned model has to beat both: one that learned noise still beats a base without labels."""
 BINARY = frozenset({"exact", "label", "json_schema"})
 
 

@@ -10,6 +10,8 @@ from trainer.providers.job import Adapter
 from trainer.secret import environment_name, key_for
 
 OWN = ("together", "fireworks")
+LOCAL = "local"
+LOOPBACK_URL = "http://127.0.0.1/"
 
 
 def base_url_of(provider: str, book: Book) -> str:
@@ -18,6 +20,8 @@ def base_url_of(provider: str, book: Book) -> str:
     Raises:
         UsageError: neither says it, or the address still has a gap to fill.
     """
+    if provider == LOCAL:
+        return LOOPBACK_URL
     name = environment_name(provider, "BASE_URL")
     known = book.providers.get(provider)
     url = os.environ.get(name) or (known.base_url if known else None)

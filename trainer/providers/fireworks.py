@@ -45,6 +45,7 @@ class Fireworks:
     serves_per_token = False
     failed_is_free = False
     most_file_bytes = 1024**4
+    reads_here = False
 
     def __init__(self, base_url: str, key: Key) -> None:
         account = os.environ.get(environment_name(self.name, "ACCOUNT_ID"), "")

@@ -113,6 +113,8 @@ class Adapter(Protocol):
     """Whether a failed job is not billed."""
     most_file_bytes: int
     """Largest file it takes."""
+    reads_here: bool
+    """Whether rows are read where they lie: nothing is sent, nothing is deleted after."""
 
     def key_of(self, plan: TrainingPlan) -> str:
         """Return the key under which a job of this plan is found again."""

@@ -43,6 +43,7 @@ class Together:
     serves_per_token = False
     failed_is_free = False
     most_file_bytes = 50 * 10**9
+    reads_here = False
 
     def __init__(self, base_url: str, key: Key) -> None:
         self._web = Web(base_url, key)

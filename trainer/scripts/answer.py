@@ -27,7 +27,7 @@ import torch
 import transformers
 from manifest import flaw_of, write_json
 from peft import PeftModel
-from rows import Unfit, encode, read_rows, template_hash
+from rows import Unfit, conversation, encode, read_rows, template_hash
 
 BATCH_ROWS = 16
 MOST_PERPLEXITY_ROWS = 200
@@ -166,7 +166,7 @@ def perplexity(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> dict[str
 def main(folder: Path) -> None:
     """Answer every held-out row, with base and tuned model."""
     tuned = Tuned(folder)
-    rows = read_rows(folder / tuned.job["held_out"])
+    rows = [conversation(row) for row in read_rows(folder / tuned.job["held_out"])]
     general = read_rows(folder / tuned.job["general"]) if tuned.job.get("general") else []
     is_causal = tuned.recipe["objective"] != "classification"
     found: dict[str, Any] = {}

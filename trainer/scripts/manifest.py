@@ -73,7 +73,7 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
     """Return the newest checkpoint that is whole, and why newer ones are not."""
-    torn = []
+    torn: list[str] = []
     for _, path in checkpoints(folder):
         flaw = flaw_of(path)
         if flaw is None:

@@ -20,7 +20,7 @@ import torch
 import transformers
 from answer import Tuned, prompt_of
 from manifest import seal, write_json
-from rows import Unfit, read_rows
+from rows import Unfit, conversation, read_rows
 
 PARITY_ROWS = 8
 MOST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}

@@ -48,6 +48,14 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines if line.strip()]
 
 
+def conversation(row: dict[str, Any]) -> dict[str, Any]:
+    """Write a row of preferences as the conversation with the better answer."""
+    if "messages" in row:
+        return row
+    asked = row["input"]
+    return {"messages": [*asked["messages"], *row["preferred_output"]], "tools": asked.get("tools")}
+
+
 def template_hash(tokenizer: Any) -> str:
     """Name the chat template by its hash; training and serving must agree on it."""
     return hashlib.sha256(str(tokenizer.chat_template or "").encode()).hexdigest()
@@ -59,6 +67,9 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
     Raises:
         Unfit: it has no end token, or nothing that could pad.
     """
+    if not tokenizer.is_fast:
+        raise Unfit("the tokenizer is of the slow kind and cannot say which token is whose. "
+                    "Convert it to a tokenizer.json.")  # fmt: skip
     if tokenizer.eos_token_id is None:
         raise Unfit("the tokenizer has no end token: answers could never stop. Set eos_token.")
     if not tokenizer.chat_template:
@@ -152,11 +163,7 @@ def encode_all(
     if mute:
         raise Unfit(f"rows {_some(mute)}: no token is learned from. Give each an answer of the "
                     "assistant with a weight above 0.")  # fmt: skip
-    bos = tokenizer.bos_token_id
-    twice = [n for n, row in enumerate(encoded, 1) if bos is not None and row.ids[:2] == [bos, bos]]
-    if twice:
-        raise Unfit(f"rows {_some(twice)}: they start with two start tokens. The template writes "
-                    "one and the text another: take it out of the text.")  # fmt: skip
+    refuse_two_starts(tokenizer, [row.ids for row in encoded])
     endless = [
         n for n, row in enumerate(encoded, 1) if not row.was_cut and not _stops(row, eos_ids)
     ]
@@ -170,6 +177,19 @@ def encode_all(
         "learned_share": learned / tokens, "longest_tokens": max(len(row.ids) for row in encoded),
         "rows_cut": sum(row.was_cut for row in encoded),
     }  # fmt: skip
+
+
+def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
+    """See that no row has two start tokens.
+
+    Raises:
+        Unfit: one has, with its number.
+    """
+    bos = tokenizer.bos_token_id
+    twice = [n for n, one in enumerate(ids, 1) if bos is not None and list(one[:2]) == [bos, bos]]
+    if twice:
+        raise Unfit(f"rows {_some(twice)}: they start with two start tokens. The template writes "
+                    "one and the text another: take it out of the text.")  # fmt: skip
 
 
 def _stops(row: Encoded, eos_ids: set[int]) -> bool:

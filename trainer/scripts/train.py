@@ -11,6 +11,8 @@ be trained as it is (`failed.json` says why), 4 paused, 5 cancelled.
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -21,6 +23,8 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,10 @@ import transformers
 from manifest import newest_whole, seal, sha256_of, write_json
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from rewards import reward_of
-from rows import Unfit, encode_all, prepare_tokenizer, read_rows, template_hash
+from rows import (
+    Unfit, conversation, encode_all, prepare_tokenizer, read_rows, refuse_two_starts, template_hash
+)  # fmt: skip
+from safetensors import SafetensorError, safe_open
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 PAUSED, CANCELLED, UNFIT = 4, 5, 3
@@ -42,6 +49,10 @@ NAN_STEPS = 3
 """So many steps in a row without a usable loss end the training."""
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors")
 TARGETS = "all-linear"
+LEAST_CHANGE = 1e-8
+"""A trained weight that moved less has not moved: float32 around 1 knows steps of 1e-7."""
+SAMPLED = 4096
+"""So many numbers of each trained weight are looked at to see whether it moved."""
 
 
 class Progress:
@@ -68,24 +79,29 @@ class Progress:
     def wanted(self) -> str:
         """Return `pause`, `cancel`, or nothing."""
         try:
-            return (self.folder / "control").read_text(encoding="utf-8").strip()
+            word = (self.folder / "control").read_text(encoding="utf-8").strip()
         except OSError:
             return ""
+        return word if word in ("pause", "cancel") else ""
 
 
-class Watch(transformers.TrainerCallback):
-    """Tells of each step, seals each checkpoint, obeys a person, and stops at nonsense."""
+class Watch(transformers.TrainerCallback):  # type: ignore[misc]
+    """Tells of the steps, seals each checkpoint, obeys a person, and stops at nonsense."""
 
-    def __init__(self, progress: Progress, tokens_per_step: float, gpu: bool) -> None:
-        self.progress, self.tokens_per_step, self.gpu = progress, tokens_per_step, gpu
+    def __init__(self, progress: Progress, recipe: dict[str, Any], gpu: bool) -> None:
+        self.progress, self.gpu = progress, gpu
+        self.log_steps, self.tokens_per_step = recipe["log_steps"], 0.0
+        self.zero_is_bad = recipe["objective"] != "grpo"  # there, equal rewards have no loss
         self.bad_steps, self.first_step, self.first_at = 0, -1, 0.0
-        self.why, self.losses = "", list[float]()
+        self.why, self.losses, self.since = "", list[float](), list[float]()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock at the first step of this life."""
         if self.first_step < 0:
             self.first_step, self.first_at = state.global_step, time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Show that it lives, and do what a person wants."""
         (self.progress.folder / "heartbeat").write_text(str(time.time()))
         word = self.progress.wanted()
         if word:
@@ -93,29 +109,40 @@ class Watch(transformers.TrainerCallback):
             control.should_save, control.should_training_stop = word == "pause", True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Look at the loss of every step; tell their mean every `log_steps`."""
         logs = logs or {}
-        loss = logs.get("loss")
-        if loss is None:
+        if logs.get("loss") is None:
             return
-        self.losses.append(float(loss))
+        loss, norm = float(logs["loss"]), logs.get("grad_norm")
+        self.since.append(loss)
+        broken = not math.isfinite(loss) or (loss == 0.0 and self.zero_is_bad)
+        broken = broken or (norm is not None and not math.isfinite(float(norm)))
+        self.bad_steps = self.bad_steps + 1 if broken else 0
+        if broken:
+            control.should_save = False  # a checkpoint of nonsense would push a good one out
+        if self.bad_steps >= NAN_STEPS:
+            self.why = (f"the loss was {loss:g}, its gradient {norm}, the last of {self.bad_steps} "
+                        f"steps in a row without a number to learn from, at step "
+                        f"{state.global_step}")  # fmt: skip
+            control.should_training_stop = True
+        if not (state.global_step % self.log_steps and state.global_step < state.max_steps) or broken:
+            self._tell(state, logs)
+
+    def _tell(self, state: Any, logs: dict[str, Any]) -> None:
+        loss, self.since = sum(self.since) / len(self.since), []
+        self.losses.append(loss)
         seconds = time.perf_counter() - self.first_at
         speed = (state.global_step - self.first_step) / seconds if seconds else 0.0
         left = (state.max_steps - state.global_step) / speed if speed else 0.0
         self.progress.say(
-            "metric", step=state.global_step, of_steps=state.max_steps, loss=float(loss),
+            "metric", step=state.global_step, of_steps=state.max_steps, loss=loss,
             learning_rate=logs.get("learning_rate"), grad_norm=logs.get("grad_norm"),
             tokens_per_second=round(speed * self.tokens_per_step, 1), eta_seconds=round(left, 1),
             peak_bytes=torch.cuda.max_memory_reserved() if self.gpu else _resident_bytes(),
         )  # fmt: skip
-        broken = not math.isfinite(float(loss)) or float(loss) == 0.0
-        norm = logs.get("grad_norm")
-        broken = broken or (norm is not None and not math.isfinite(float(norm)))
-        self.bad_steps = self.bad_steps + 1 if broken else 0
-        if self.bad_steps >= NAN_STEPS:
-            self.why = f"the loss was {loss} for {self.bad_steps} reports in a row"
-            control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Seal a checkpoint: what has no seal is not resumed from."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         seal(folder, step=state.global_step)
         self.progress.say("checkpoint", step=state.global_step, name=folder.name)
@@ -124,26 +151,28 @@ class Watch(transformers.TrainerCallback):
 def main(folder: Path) -> int:
     """Train what `job.json` asks for; out of memory, once more with half the rows at a time."""
     progress = Progress(folder)
+    (folder / "failed.json").unlink(missing_ok=True)
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    recipe, degraded = job["recipe"], folder / "degraded.json"
     try:
-        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        degraded = folder / "degraded.json"
         if degraded.exists():
-            job["recipe"].update(json.loads(degraded.read_text()))
-        try:
-            return train(folder, job, progress)
-        except torch.OutOfMemoryError as error:
-            smaller = smaller_batch(job["recipe"])
-            if degraded.exists() or smaller is None:
-                raise Unfit(f"out of memory with {job['recipe']['micro_batch_rows']} rows at a "
-                            "time. Take a GPU with more, qlora, or shorter rows.") from error  # fmt: skip
+            recipe.update(json.loads(degraded.read_text(encoding="utf-8")))
+        while True:
+            try:
+                return train(folder, job, progress)
+            except torch.OutOfMemoryError as error:
+                smaller = None if degraded.exists() else smaller_batch(recipe)
+                if smaller is None:
+                    raise Unfit(f"out of memory with {recipe['micro_batch_rows']} rows at a time. "
+                                "Take a GPU with more, qlora, or shorter rows.") from error  # fmt: skip
             write_json(degraded, smaller)
             progress.say("degraded", f"out of memory: {smaller['micro_batch_rows']} rows at a time "
                          f"and {smaller['accumulation_steps']} times a step from here", **smaller)  # fmt: skip
-            job["recipe"].update(smaller)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return train(folder, job, progress)
-    except (Unfit, torch.OutOfMemoryError) as error:
+            recipe.update(smaller)
+            gc.collect()  # the first try's model and trainer point at each other
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+    except Unfit as error:
         progress.say("failed", str(error))
         write_json(folder / "failed.json", {"why": str(error)})
         return UNFIT
@@ -160,10 +189,9 @@ def smaller_batch(recipe: dict[str, Any]) -> dict[str, int] | None:
 def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     """Do the whole training, from the first check to the sealed model."""
     recipe, base = job["recipe"], Path(job["base"])
-    started = time.perf_counter()
+    started, energy_before = time.perf_counter(), energy_kwh(gpu := may_use_gpu(job))
 
     # 1. The machine, and what it can do.
-    gpu = torch.cuda.is_available() and not job.get("use_cpu")
     dtype = torch.float32 if not gpu else getattr(torch, recipe["dtype"])
     if (
         gpu
@@ -205,6 +233,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
         model.generation_config.eos_token_id = sorted(eos_ids)
     model = with_adapter(model, recipe)
+    before = sample(model)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     whole = sum(p.numel() for p in model.parameters())
 
@@ -215,12 +244,18 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         raise Unfit(f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model take up to "
                     f"{needed / 1e9:.1f} GB. Free some, or move TUNE_OR_NOT_HOME.")  # fmt: skip
 
-    # 6. What follows from all that.
-    steps = steps_of(counted["sequences"], recipe)
-    per_step = counted["tokens"] / max(counted["sequences"], 1) * recipe["micro_batch_rows"] \
-        * recipe["accumulation_steps"]  # fmt: skip
+    # 6. The trainer, and what follows from all that.
+    watch = Watch(progress, recipe, gpu)
+    trainer = trainer_for(model, tokenizer, data, folder, recipe, gpu, watch, job)
+    sequences = len(trainer.train_dataset)
+    steps = steps_of(sequences, recipe)
+    trainer.args.max_steps = steps
+    rows_per_step = recipe["micro_batch_rows"] * recipe["accumulation_steps"]
+    if recipe["objective"] == "grpo":
+        rows_per_step /= recipe["samples_per_prompt"]
+    per_step = watch.tokens_per_step = counted["tokens"] / sequences * rows_per_step
     derived = {
-        **counted, "steps": steps, "rows_per_step": recipe["micro_batch_rows"] * recipe["accumulation_steps"],
+        **counted, "sequences": sequences, "steps": steps, "rows_per_step": rows_per_step,
         "tokens_per_step": round(per_step), "trained_parameters": trained, "parameters": whole,
         "replayed_rows": len(replayed), "device": device_name(gpu), "dtype": str(dtype)[6:],
         "disk_needed_bytes": needed, "chat_template_sha256": template_hash(tokenizer),
@@ -229,10 +264,8 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     progress.say("derived", **derived)
 
     # 7. The longest rows first: memory that is short is short now, not in the last hour.
-    watch = Watch(progress, per_step, gpu)
-    trainer = trainer_for(model, tokenizer, data, folder, recipe, gpu, watch, job)
     if recipe["objective"] in ("sft", "text", "classification"):
-        longest_batch(trainer, data, recipe)
+        longest_batch(trainer, recipe, gpu)
         progress.say("preflight", "the longest rows fit")
 
     # 8. Training, from the last checkpoint that is whole.
@@ -243,13 +276,11 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     if checkpoint:
         progress.say("resumed", checkpoint.name)
     begun = time.perf_counter()
-    try:
-        outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except OSError as error:
-        raise Unfit(f"a checkpoint could not be written: {error}. The one before is whole: free "
-                    "the disk, then resume.") from error  # fmt: skip
+    with disk_told("a checkpoint"):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     train_seconds = time.perf_counter() - begun
     if watch.why == "pause":
+        (folder / "control").unlink(missing_ok=True)
         progress.say("paused", f"at step {trainer.state.global_step}")
         return PAUSED
     if watch.why == "cancel":
@@ -259,25 +290,26 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         raise Unfit(f"{watch.why}: nothing was learned. Lower learning_rate, or use bfloat16.")
 
     # 9. The model, whole or not at all, and read back.
-    out = folder / "model.part"
+    moved = largest_change(model, before)
+    out, final = folder / "model.part", folder / "model"
     shutil.rmtree(out, ignore_errors=True)
-    save(trainer, tokenizer, out, recipe, labels, derived)
-    delta = check_saved(out, base, recipe, dtype)
-    seal(out, base_sha256=base_sha256, chat_template_sha256=derived["chat_template_sha256"])
-    final = folder / "model"
-    shutil.rmtree(final, ignore_errors=True)
-    out.rename(final)
+    with disk_told("the model"):
+        save(trainer, tokenizer, out, recipe, labels, derived)
+        check_saved(out, recipe, derived["chat_template_sha256"])
+        seal(out, base_sha256=base_sha256, chat_template_sha256=derived["chat_template_sha256"])
+        shutil.rmtree(final, ignore_errors=True)
+        out.rename(final)
 
     # 10. What is on record.
     write_json(folder / "result.json", {
-        **derived, "loss": outcome.training_loss, "last_losses": watch.losses[-5:],
+        **derived, "loss": mean_loss(trainer.state), "last_losses": watch.losses[-5:],
         "train_seconds": train_seconds, "total_seconds": time.perf_counter() - started,
         "steps_done": trainer.state.global_step,
         "tokens_per_second": per_step * steps / train_seconds if not checkpoint else None,
         "peak_allocated_bytes": torch.cuda.max_memory_allocated() if gpu else None,
         "peak_reserved_bytes": torch.cuda.max_memory_reserved() if gpu else None,
         "peak_process_bytes": None if gpu else _resident_bytes(),
-        "gpu_energy_kwh": energy_kwh(gpu), "largest_adapter_change": delta,
+        "gpu_energy_kwh": energy_since(gpu, energy_before), "largest_weight_change": moved,
         "base_sha256": base_sha256, "training_sha256": sha256_of(folder / job["training"]),
         "recipe": recipe, "resumed": bool(checkpoint), "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -290,8 +322,6 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 def base_hash(base: Path) -> str:
     """Name a base by its weights, config and tokenizer."""
     names = sorted(path for path in base.iterdir() if path.suffix in (".safetensors", ".json"))
-    import hashlib
-
     digest = hashlib.sha256()
     for path in names:
         digest.update(f"{path.name} {sha256_of(path)}\n".encode())
@@ -324,45 +354,46 @@ def prepare(
 ) -> tuple[datasets.Dataset, dict[str, Any]]:  # fmt: skip
     """Turn rows into what the trainer of this objective reads, and count them."""
     objective, most = recipe["objective"], recipe["max_tokens"]
+    if not rows:
+        raise Unfit("there are no rows to learn from.")
     if objective == "sft":
         encoded, counted = encode_all(tokenizer, rows, recipe["loss_on"], most, eos_ids)
-        data = datasets.Dataset.from_dict(
+        return datasets.Dataset.from_dict(
             {"input_ids": [row.ids for row in encoded], "labels": [row.labels for row in encoded]}
-        )
-    elif objective == "text":
-        ids = [tokenizer(row["text"])["input_ids"][: most - 1] + [tokenizer.eos_token_id]
-               for row in rows]  # fmt: skip
-        data = datasets.Dataset.from_dict({"input_ids": ids, "labels": ids})
-        counted = _counted(ids)
-    elif objective == "classification":
+        ), counted
+    if objective == "text":
+        ids = [tokenizer(row["text"])["input_ids"] for row in rows]
+        refuse_two_starts(tokenizer, ids)
+        ids = [one if one and one[-1] in eos_ids else [*one, tokenizer.eos_token_id] for one in ids]
+        cut = [one[:most] for one in ids]
+        return datasets.Dataset.from_dict({"input_ids": cut, "labels": cut}), _counted(ids, most)
+    if objective == "classification":
         texts, answers = zip(*(question_and_label(row) for row in rows), strict=True)
-        ids = tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
         names = sorted(set(answers))
         if len(names) < 2:
             raise Unfit(f"all rows have the label {names[0]!r}. Give at least two.")
-        data = datasets.Dataset.from_dict(
-            {"input_ids": ids, "labels": [names.index(answer) for answer in answers]}
-        )
-        counted = _counted(ids) | {"learned_share": 1.0}
-    elif objective == "dpo":
-        data = datasets.Dataset.from_list([
-            {"prompt": row["input"]["messages"], "chosen": row["preferred_output"],
-             "rejected": row["non_preferred_output"]} for row in rows])  # fmt: skip
-        counted = _counted([tokenizer.apply_chat_template(
-            row["input"]["messages"] + row["preferred_output"], return_dict=False)
-            for row in rows])  # fmt: skip
+        counted = _counted(tokenizer(list(texts), verbose=False)["input_ids"], most)
+        data = datasets.Dataset.from_dict({
+            "input_ids": tokenizer(list(texts), truncation=True, max_length=most)["input_ids"],
+            "labels": [names.index(answer) for answer in answers]})  # fmt: skip
+        return data, counted | {"learned_share": 1.0}
+    ids = [tokenizer.apply_chat_template(conversation(row)["messages"], return_dict=False)
+           for row in rows]  # fmt: skip
+    refuse_two_starts(tokenizer, ids)
+    if objective == "dpo":
+        made = [{"prompt": row["input"]["messages"], "chosen": row["preferred_output"],
+                 "rejected": row["non_preferred_output"]} for row in rows]  # fmt: skip
     else:
-        data = datasets.Dataset.from_list([
-            {"prompt": _before_answer(row["messages"]), "expected": row["messages"][-1]["content"]}
-            for row in rows])  # fmt: skip
-        counted = _counted([tokenizer.apply_chat_template(row["messages"], return_dict=False)
-                            for row in rows])  # fmt: skip
-    counted["sequences"] = len(data)
-    return data, counted
+        made = [{"prompt": _before_answer(row["messages"]),
+                 "expected": row["messages"][-1]["content"]} for row in rows]  # fmt: skip
+    return datasets.Dataset.from_list(made), _counted(ids, most)
 
 
-def _counted(ids: list[list[int]]) -> dict[str, Any]:
-    return {"rows": len(ids), "tokens": sum(map(len, ids)), "longest_tokens": max(map(len, ids))}
+def _counted(ids: list[list[int]], most: int) -> dict[str, Any]:
+    """Count rows as they are after the cut, and how many were cut."""
+    lengths = [min(len(one), most) for one in ids]
+    return {"rows": len(ids), "tokens": sum(lengths), "longest_tokens": max(lengths),
+            "rows_cut": sum(len(one) > most for one in ids)}  # fmt: skip
 
 
 def _before_answer(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -419,9 +450,7 @@ def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
     if recipe["gradient_checkpointing"]:
         model.enable_input_require_grads()
     model = get_peft_model(model, config)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(getattr(torch, recipe["adapter_dtype"]))
+    keep_adapter_dtype(model, recipe)
     return model
 
 
@@ -429,14 +458,17 @@ def room_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
     """Reckon the bytes of all checkpoints and the model: weights, and AdamW's two moments."""
     size = 2 if recipe["dtype"] != "float32" else 4
     saved = whole * size if recipe["method"] == "full" else trained * 4
-    return (recipe["most_checkpoints"] + 1) * (saved + trained * 8) + saved + (64 << 20)
+    most_checkpoints = int(recipe["most_checkpoints"])
+    return (most_checkpoints + 1) * (saved + trained * 8) + saved + (64 << 20)
 
 
 def steps_of(sequences: int, recipe: dict[str, Any]) -> int:
-    """Count the steps of the whole training."""
+    """Count the steps of the whole training; drawn answers are rows of a step too."""
     per_step = recipe["micro_batch_rows"] * recipe["accumulation_steps"]
+    if recipe["objective"] == "grpo":
+        sequences *= recipe["samples_per_prompt"]
     steps = math.ceil(math.ceil(sequences / per_step) * recipe["epochs"])
-    return min(steps, recipe["most_steps"] or steps)
+    return min(steps, int(recipe["most_steps"] or steps))
 
 
 def trainer_for(
@@ -447,7 +479,6 @@ def trainer_for(
     half = recipe["dtype"] if gpu else "float32"
     common: dict[str, Any] = {
         "output_dir": str(folder / "checkpoints"), "num_train_epochs": recipe["epochs"],
-        "max_steps": recipe["most_steps"] or -1,
         "per_device_train_batch_size": recipe["micro_batch_rows"],
         "gradient_accumulation_steps": recipe["accumulation_steps"],
         "learning_rate": recipe["learning_rate"], "lr_scheduler_type": recipe["schedule"],
@@ -455,59 +486,116 @@ def trainer_for(
         "max_grad_norm": recipe["max_grad_norm"], "optim": recipe["optimizer"],
         "bf16": half == "bfloat16", "fp16": half == "float16", "use_cpu": not gpu,
         "activation_checkpointing": recipe["gradient_checkpointing"],
-        "logging_steps": recipe["log_steps"], "logging_nan_inf_filter": False,
+        "logging_steps": 1, "logging_nan_inf_filter": False,
         "save_strategy": "steps", "save_steps": recipe["save_steps"],
         "save_total_limit": recipe["most_checkpoints"], "seed": recipe["seed"],
         "data_seed": recipe["seed"], "report_to": "none", "disable_tqdm": True,
         "dataloader_num_workers": 0, "dataloader_pin_memory": gpu,
     }  # fmt: skip
     objective = recipe["objective"]
+    more: dict[str, Any] = {"model": model, "train_dataset": data, "processing_class": tokenizer,
+                            "callbacks": [watch]}  # fmt: skip
     if objective == "classification":
-        return transformers.Trainer(
-            model=model, args=transformers.TrainingArguments(**common), train_dataset=data,
-            data_collator=transformers.DataCollatorWithPadding(tokenizer), callbacks=[watch],
-            processing_class=tokenizer,
+        trainer: Any = transformers.Trainer(
+            args=transformers.TrainingArguments(**common),
+            data_collator=transformers.DataCollatorWithPadding(tokenizer), **more,
         )  # fmt: skip
-    if objective == "dpo":
-        settings = DPOConfig(**common, max_length=recipe["max_tokens"], beta=recipe["beta"],
-                             loss_type=["sigmoid"])  # fmt: skip
-        return DPOTrainer(model=model, args=settings, train_dataset=data, callbacks=[watch],
-                          processing_class=tokenizer)  # fmt: skip
-    if objective == "grpo":
-        settings = GRPOConfig(
+    elif objective == "dpo":
+        trainer = DPOTrainer(args=DPOConfig(
+            **common, max_length=recipe["max_tokens"], beta=recipe["beta"], loss_type=["sigmoid"],
+        ), **more)  # fmt: skip
+    elif objective == "grpo":
+        trainer = GRPOTrainer(args=GRPOConfig(
             **common, num_generations=recipe["samples_per_prompt"], beta=recipe["beta"],
             max_completion_length=recipe["max_answer_tokens"], loss_type="dapo",
             temperature=1.0, remove_unused_columns=False, use_vllm=False,
-        )  # fmt: skip
-        return GRPOTrainer(model=model, args=settings, train_dataset=data, callbacks=[watch],
-                           processing_class=tokenizer, reward_funcs=reward_of(job.get("grader")))  # fmt: skip
-    settings = SFTConfig(
-        **common, max_length=recipe["max_tokens"], packing=recipe["packing"],
-        packing_strategy="bfd", completion_only_loss=False, assistant_only_loss=False,
-        loss_type="nll", shuffle_dataset=False, dataset_num_proc=None,
-    )  # fmt: skip
-    return SFTTrainer(model=model, args=settings, train_dataset=data, callbacks=[watch],
-                      processing_class=tokenizer)  # fmt: skip
+        ), reward_funcs=reward_of(job.get("grader")), **more)  # fmt: skip
+    else:
+        trainer = SFTTrainer(args=SFTConfig(
+            **common, max_length=recipe["max_tokens"], packing=recipe["packing"],
+            packing_strategy="bfd", completion_only_loss=False, assistant_only_loss=False,
+            loss_type="nll", shuffle_dataset=False, dataset_num_proc=None,
+        ), **more)  # fmt: skip
+    trainer.remove_callback(transformers.PrinterCallback)  # the watch tells
+    keep_adapter_dtype(trainer.model, recipe)  # trl makes those of 4-bit bases bfloat16
+    return trainer
 
 
-def longest_batch(trainer: Any, data: datasets.Dataset, recipe: dict[str, Any]) -> None:
+def keep_adapter_dtype(model: Any, recipe: dict[str, Any]) -> None:
+    """Bring trained adapters into the dtype of the recipe."""
+    if recipe["method"] == "full":
+        return
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(getattr(torch, recipe["adapter_dtype"]))
+
+
+def longest_batch(trainer: Any, recipe: dict[str, Any], gpu: bool) -> None:
     """Go forward and back once with the longest rows; nothing is learned from it."""
-    order = sorted(range(len(trainer.train_dataset)),
-                   key=lambda n: -len(trainer.train_dataset[n]["input_ids"]))  # fmt: skip
-    rows = [trainer.train_dataset[n] for n in order[: recipe["micro_batch_rows"]]]
+    lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
+    order = sorted(range(len(lengths)), key=lambda n: -lengths[n])[: recipe["micro_batch_rows"]]
     model = trainer.model
-    batch = {name: value.to(model.device) if hasattr(value, "to") else value
-             for name, value in trainer.data_collator(rows).items()}  # fmt: skip
+    batch = {name: value.to(model.device) if hasattr(value, "to") else value for name, value in
+             trainer.data_collator([trainer.train_dataset[n] for n in order]).items()}  # fmt: skip
     state = torch.get_rng_state(), random.getstate()
+    state_gpu = torch.cuda.get_rng_state_all() if gpu else []
+    if recipe["gradient_checkpointing"]:
+        model.activation_checkpointing_enable()  # as the trainer will
     model.train()
-    with trainer.compute_loss_context_manager():
-        trainer.compute_loss(model, batch).backward()
+    with trainer.accelerator.autocast():
+        loss = trainer.compute_loss(model, batch)
+    loss.backward()
     model.zero_grad(set_to_none=True)
     if hasattr(trainer, "_metrics"):
         trainer._metrics["train"].clear()
         trainer._total_train_tokens = 0
     torch.set_rng_state(state[0])
     random.setstate(state[1])
+    if gpu:
+        torch.cuda.set_rng_state_all(state_gpu)
+
+
+def sample(model: Any) -> dict[str, Any]:
+    """Keep some numbers of every weight that is trained, to see later whether it moved."""
+    return {name: parameter.detach().flatten()[:SAMPLED].float().cpu().clone()
+            for name, parameter in model.named_parameters() if parameter.requires_grad}  # fmt: skip
+
+
+def largest_change(model: Any, before: dict[str, Any]) -> float:
+    """Say how far the weight that moved most did.
+
+    Raises:
+        Unfit: none did, so that the model is the base.
+    """
+    now = sample(model)
+    largest = max(float((now[name] - before[name]).abs().max()) for name in before)
+    if largest < LEAST_CHANGE:
+        raise Unfit(f"the training changed nothing: no weight moved by more than {largest:.1e}, so "
+                    "the adapter is empty. Raise learning_rate.")  # fmt: skip
+    return largest
+
+
+def mean_loss(state: Any) -> float:
+    """Average the loss of all steps, those before a pause too."""
+    losses = [one["loss"] for one in state.log_history if "loss" in one]
+    return sum(losses) / len(losses)
+
+
+@contextmanager
+def disk_told(what: str) -> Iterator[None]:
+    """Say in words that the disk is full; each library has its own error for it.
+
+    Raises:
+        Unfit: something could not be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        signs = ("No space left", "File too large", "PytorchStreamWriter", "unexpected pos")
+        if not isinstance(error, OSError) and not any(sign in str(error) for sign in signs):
+            raise
+        raise Unfit(f"{what} could not be written: {error}. The checkpoint before is whole: free "
+                    "the disk, then resume.") from error  # fmt: skip
 
 
 def save(
@@ -530,40 +618,48 @@ def save(
     (out / "chat_template_sha256").write_text(derived["chat_template_sha256"])
 
 
-def check_saved(out: Path, base: Path, recipe: dict[str, Any], dtype: Any) -> float | None:
-    """Read the saved model back: it is not empty, it changes the base, and it can stop.
+def check_saved(out: Path, recipe: dict[str, Any], template_sha256: str) -> None:
+    """Read the saved model back: it is not empty, it can stop, and it writes as it was taught.
 
     Raises:
         Unfit: what was saved is not what was trained.
     """
-    from safetensors import safe_open
-
-    files = sorted(out.glob("*.safetensors"))
     largest = 0.0
-    for path in files:
+    for path in sorted(out.glob("*.safetensors")):
         with safe_open(path, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 - not a dictionary
-                tensor = tensors.get_tensor(name)
-                if not torch.isfinite(tensor.float()).all():
+                tensor = tensors.get_tensor(name).float()
+                if not torch.isfinite(tensor).all():
                     raise Unfit(f"{name} in {path.name} holds numbers that are none.")
-                if "lora_B" in name or recipe["method"] in ("prefix", "ia3"):
-                    largest = max(largest, float(tensor.float().abs().max()))
-    if not files:
-        raise Unfit("no weights were saved.")
-    if recipe["method"] in ("lora", "qlora") and largest == 0.0:
-        raise Unfit("the adapter is empty: every change is zero. Check the learning rate.")
+                if "lora_B" in name or recipe["method"] not in ("lora", "qlora"):
+                    largest = max(largest, float(tensor.abs().max()))
+    if largest == 0.0:
+        raise Unfit("the adapter is empty: no weights were saved, or all are zero.")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out, trust_remote_code=False)
+    if template_hash(tokenizer) != template_sha256:
+        raise Unfit("the saved tokenizer has another chat template than the training.")
     settings = out / "generation_config.json"
     if settings.exists():
         told = json.loads(settings.read_text(encoding="utf-8"))
         ends = told.get("eos_token_id")
         if told.get("pad_token_id") in (ends if isinstance(ends, list) else [ends]):
             raise Unfit("the saved model pads with its end token, and would answer nothing.")
-    return largest or None
+
+
+def may_use_gpu(job: dict[str, Any]) -> bool:
+    """Say whether it trains on a GPU."""
+    return torch.cuda.is_available() and not job.get("use_cpu")
 
 
 def device_name(gpu: bool) -> str:
     """Name what it runs on."""
     return str(torch.cuda.get_device_name()) if gpu else f"cpu, {os.cpu_count()} cores"
+
+
+def energy_since(gpu: bool, before: float | None) -> float | None:
+    """Say how much energy was taken since a reading; of this life only, if it was resumed."""
+    now = energy_kwh(gpu)
+    return None if now is None or before is None else now - before
 
 
 def energy_kwh(gpu: bool) -> float | None:
