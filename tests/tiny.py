@@ -151,11 +151,12 @@ def make_encoder(folder: Path, hidden: int = 64, layers: int = 2) -> Path:
 
 
 def job(folder: Path, base: Path, rows: list[dict[str, Any]], **recipe: Any) -> Path:
-    """Write a job folder for the training script."""
+    """Write a job folder for the training script; `most_steps` alone is how many there are."""
     from advisor.recipe import recipe_for
 
     objective, method = recipe.pop("objective", "sft"), recipe.pop("method", "lora")
-    chosen = recipe_for(objective, method, False, 60, recipe.pop("epochs", 1.0))
+    epochs = recipe.pop("epochs", 1000.0 if recipe.get("most_steps") else 1.0)
+    chosen = recipe_for(objective, method, False, 60, epochs)
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / "rows.jsonl", rows)
     body = {"base": str(base), "training": "rows.jsonl", "use_cpu": True,
@@ -174,7 +175,7 @@ def pretrained(folder: Path, steps: int = 150) -> Path:
     """Make a base and have it read general text; returns the folder of the model."""
     base = make_causal(folder / "random")
     work = job(folder / "reading", base, general_rows(1200), objective="text", method="full",
-               learning_rate=5e-3, most_steps=steps, epochs=100.0, save_steps=10_000, log_steps=25,
+               learning_rate=5e-3, most_steps=steps, save_steps=10_000, log_steps=25,
                micro_batch_rows=16, accumulation_steps=1)  # fmt: skip
     done = run(work)
     assert done.returncode == 0, done.stdout + done.stderr

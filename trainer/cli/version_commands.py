@@ -9,6 +9,8 @@ import typer
 
 from trainer.cli.app import JsonFlag, RunArgument, app
 
+__all__ = ["app"]
+
 
 @app.command()
 def evaluate(run: RunArgument, json: JsonFlag = False) -> None:

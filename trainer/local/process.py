@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,6 +39,7 @@ def start(folder: JobFolder) -> None:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment()),
             start_new_session=True,
         )  # fmt: skip
+    threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie is left
     (folder.path / "process.json").write_text(
         json.dumps({"pid": process.pid, "started_at": time.time()})
     )

@@ -27,7 +27,7 @@ import torch
 import transformers
 from manifest import flaw_of, write_json
 from peft import PeftModel
-from rows import Unfit, conversation, encode, read_rows, template_hash
+from rows import Unfit, conversation, encode, question_and_label, read_rows, template_hash
 
 BATCH_ROWS = 16
 MOST_PERPLEXITY_ROWS = 200
@@ -66,8 +66,8 @@ class Tuned:
             names = json.loads((self.folder / "result.json").read_text())["labels"]
             wanted = {"num_labels": len(names), "id2label": dict(enumerate(names))}
         transformers.set_seed(self.recipe["seed"])  # an encoder's base has a head of chance
-        model = kind.from_pretrained(place, dtype=self.dtype, trust_remote_code=False,
-                                     use_safetensors=True, attn_implementation="sdpa", **wanted)  # fmt: skip
+        wanted |= {"dtype": self.dtype, "trust_remote_code": False, "use_safetensors": True}
+        model = kind.from_pretrained(place, attn_implementation="sdpa", **wanted)
         if system == "tuned" and not is_full:
             model = PeftModel.from_pretrained(model, self.model_folder)
         if hasattr(model, "generation_config"):
@@ -82,6 +82,8 @@ def answers(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[di
     """Answer rows, the most probable word each time, in batches of like length."""
     if tuned.recipe["objective"] == "classification":
         yield from _labels(tuned, model, rows)
+        return
+    if tuned.recipe["objective"] == "text":  # nothing is asked
         return
     prompts = [prompt_of(tuned.tokenizer, row) for row in rows]
     expected = [tuned.tokenizer(row["messages"][-1]["content"])["input_ids"] for row in rows]
@@ -120,7 +122,7 @@ def generate(
 
 
 def _labels(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    texts = [[m["content"] for m in row["messages"] if m["role"] == "user"][-1] for row in rows]
+    texts = [question_and_label(row)[0] for row in rows]
     for start in range(0, len(texts), BATCH_ROWS):
         began = time.perf_counter()
         batch = tuned.tokenizer(texts[start : start + BATCH_ROWS], return_tensors="pt",

@@ -20,20 +20,32 @@ import torch
 import transformers
 from answer import Tuned, prompt_of
 from manifest import seal, write_json
-from rows import Unfit, conversation, read_rows
+from rows import Unfit, conversation, question_and_label, read_rows
 
 PARITY_ROWS = 8
 MOST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 """Largest difference of a logit that rounding explains; own measurement on tiny models."""
 
 
-def logits(tuned: Tuned, model: Any, prompts: list[str]) -> Any:
-    """Return the logits of the next token for each prompt."""
+def prompts_of(tuned: Tuned, rows: list[dict[str, Any]]) -> list[list[int]]:
+    """Write rows as the ids that the model is asked with."""
+    if tuned.recipe["objective"] in ("text", "classification"):
+        texts = [row["text"] if "text" in row else question_and_label(row)[0] for row in rows]
+        most = tuned.recipe["max_tokens"]
+        found = tuned.tokenizer(texts, truncation=True, max_length=most)["input_ids"]
+    else:
+        texts = [prompt_of(tuned.tokenizer, conversation(row)) for row in rows]
+        found = tuned.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return list(found)
+
+
+def logits(model: Any, prompts: list[list[int]]) -> Any:
+    """Return the logits of the next token for each prompt, or those of the labels."""
     found = []
-    for prompt in prompts:
-        ids = tuned.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    for ids in prompts:
         with torch.inference_mode():
-            found.append(model(ids.to(model.device)).logits[0, -1].float().cpu())
+            told = model(torch.tensor([ids], device=model.device)).logits
+        found.append((told[0, -1] if told.dim() == 3 else told[0]).float().cpu())
     return torch.stack(found)
 
 
@@ -44,12 +56,12 @@ def main(folder: Path, out: Path) -> None:
         raise Unfit(f"{tuned.recipe['method']} has nothing to merge: the folder "
                     f"{tuned.model_folder} is served as it is.")  # fmt: skip
     rows = read_rows(folder / tuned.job["training"])[:PARITY_ROWS]
-    prompts = [prompt_of(tuned.tokenizer, row) for row in rows]
-    base = logits(tuned, tuned.load("base"), prompts)
+    prompts = prompts_of(tuned, rows)
+    base = logits(tuned.load("base"), prompts)
     model = tuned.load("tuned")
-    before = logits(tuned, model, prompts)
+    before = logits(model, prompts)
     merged = model.merge_and_unload()
-    after = logits(tuned, merged, prompts)
+    after = logits(merged, prompts)
     apart, changed = float((before - after).abs().max()), float((base - after).abs().max())
     most = MOST_DIFFERENCE[str(tuned.dtype)[6:]]
     if changed == 0.0:

@@ -50,10 +50,16 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def conversation(row: dict[str, Any]) -> dict[str, Any]:
     """Write a row of preferences as the conversation with the better answer."""
-    if "messages" in row:
+    if "input" not in row:
         return row
     asked = row["input"]
     return {"messages": [*asked["messages"], *row["preferred_output"]], "tools": asked.get("tools")}
+
+
+def question_and_label(row: dict[str, Any]) -> tuple[str, str]:
+    """Read a labelled text: what the user says last, and the answer."""
+    asked = [m["content"] for m in row["messages"] if m["role"] == "user"]
+    return asked[-1], row["messages"][-1]["content"].strip()
 
 
 def template_hash(tokenizer: Any) -> str:

@@ -39,7 +39,8 @@ from manifest import newest_whole, seal, sha256_of, write_json
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from rewards import reward_of
 from rows import (
-    Unfit, conversation, encode_all, prepare_tokenizer, read_rows, refuse_two_starts, template_hash
+    Unfit, conversation, encode_all, prepare_tokenizer, question_and_label, read_rows,
+    refuse_two_starts, template_hash,
 )  # fmt: skip
 from safetensors import SafetensorError, safe_open
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
@@ -47,6 +48,8 @@ from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTr
 PAUSED, CANCELLED, UNFIT = 4, 5, 3
 NAN_STEPS = 3
 """So many steps in a row without a usable loss end the training."""
+SCALING_STEPS = 20
+"""In float16 the gradient may overflow for some steps, until the scale of the loss is found."""
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors")
 TARGETS = "all-linear"
 LEAST_CHANGE = 1e-8
@@ -61,7 +64,8 @@ class Progress:
     def __init__(self, folder: Path) -> None:
         self.folder, self.started = folder, time.time()
         self.path = folder / "events.jsonl"
-        self.seq = sum(1 for _ in self.path.open("rb")) if self.path.exists() else 0
+        told = self.path.read_bytes() if self.path.exists() else b""
+        self.seq = len(told.splitlines())
 
     def say(self, kind: str, message: str = "", **body: Any) -> None:
         """Append one event; a torn last line of an earlier life is ended first."""
@@ -120,12 +124,13 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]
         self.bad_steps = self.bad_steps + 1 if broken else 0
         if broken:
             control.should_save = False  # a checkpoint of nonsense would push a good one out
-        if self.bad_steps >= NAN_STEPS:
-            self.why = (f"the loss was {loss:g}, its gradient {norm}, the last of {self.bad_steps} "
-                        f"steps in a row without a number to learn from, at step "
-                        f"{state.global_step}")  # fmt: skip
+        is_scaling = args.fp16 and math.isfinite(loss)  # the scale of float16 is still being found
+        if self.bad_steps >= (SCALING_STEPS if is_scaling else NAN_STEPS):
+            self.why = (f"{self.bad_steps} steps in a row, up to step {state.global_step}, had no "
+                        f"number to learn from: loss {loss:g}, gradient {norm}")  # fmt: skip
             control.should_training_stop = True
-        if not (state.global_step % self.log_steps and state.global_step < state.max_steps) or broken:
+        is_due = state.global_step % self.log_steps == 0 or state.global_step == state.max_steps
+        if is_due or broken:
             self._tell(state, logs)
 
     def _tell(self, state: Any, logs: dict[str, Any]) -> None:
@@ -163,11 +168,14 @@ def main(folder: Path) -> int:
             except torch.OutOfMemoryError as error:
                 smaller = None if degraded.exists() else smaller_batch(recipe)
                 if smaller is None:
-                    raise Unfit(f"out of memory with {recipe['micro_batch_rows']} rows at a time. "
-                                "Take a GPU with more, qlora, or shorter rows.") from error  # fmt: skip
+                    raise Unfit(
+                        f"out of memory with {recipe['micro_batch_rows']} rows at a time. Take a "
+                        "GPU with more, qlora, or shorter rows."
+                    ) from error
             write_json(degraded, smaller)
-            progress.say("degraded", f"out of memory: {smaller['micro_batch_rows']} rows at a time "
-                         f"and {smaller['accumulation_steps']} times a step from here", **smaller)  # fmt: skip
+            rows, times = smaller["micro_batch_rows"], smaller["accumulation_steps"]
+            told = f"out of memory: {rows} rows at a time and {times} times a step from here"
+            progress.say("degraded", told, **smaller)
             recipe.update(smaller)
             gc.collect()  # the first try's model and trainer point at each other
             if torch.cuda.is_available():
@@ -180,7 +188,7 @@ def main(folder: Path) -> int:
 
 def smaller_batch(recipe: dict[str, Any]) -> dict[str, int] | None:
     """Halve what is in memory at once; a step still learns from as many rows."""
-    rows = recipe["micro_batch_rows"]
+    rows = int(recipe["micro_batch_rows"])
     if rows < 2 or rows % 2 or recipe["objective"] == "grpo":
         return None
     return {"micro_batch_rows": rows // 2, "accumulation_steps": recipe["accumulation_steps"] * 2}
@@ -249,7 +257,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     trainer = trainer_for(model, tokenizer, data, folder, recipe, gpu, watch, job)
     sequences = len(trainer.train_dataset)
     steps = steps_of(sequences, recipe)
-    trainer.args.max_steps = steps
+    trainer.args.max_steps, trainer.args.warmup_steps = steps, int(steps * recipe["warmup_share"])
     rows_per_step = recipe["micro_batch_rows"] * recipe["accumulation_steps"]
     if recipe["objective"] == "grpo":
         rows_per_step /= recipe["samples_per_prompt"]
@@ -287,10 +295,10 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         progress.say("cancelled", f"at step {trainer.state.global_step}")
         return CANCELLED
     if watch.why:
-        raise Unfit(f"{watch.why}: nothing was learned. Lower learning_rate, or use bfloat16.")
+        raise Unfit(f"{watch.why}. Lower learning_rate, or use bfloat16.")
 
     # 9. The model, whole or not at all, and read back.
-    moved = largest_change(model, before)
+    moved = largest_change(model, before, recipe)
     out, final = folder / "model.part", folder / "model"
     shutil.rmtree(out, ignore_errors=True)
     with disk_told("the model"):
@@ -400,12 +408,6 @@ def _before_answer(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return messages[:-1] if messages[-1]["role"] == "assistant" else messages
 
 
-def question_and_label(row: dict[str, Any]) -> tuple[str, str]:
-    """Read a labelled text: what the user says last, and the answer."""
-    asked = [m["content"] for m in row["messages"] if m["role"] == "user"]
-    return asked[-1], row["messages"][-1]["content"].strip()
-
-
 def load_model(
     base: Path, recipe: dict[str, Any], rows: list[dict[str, Any]], dtype: Any, gpu: bool
 ) -> tuple[Any, list[str]]:
@@ -464,10 +466,10 @@ def room_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
 
 def steps_of(sequences: int, recipe: dict[str, Any]) -> int:
     """Count the steps of the whole training; drawn answers are rows of a step too."""
-    per_step = recipe["micro_batch_rows"] * recipe["accumulation_steps"]
+    per_step = int(recipe["micro_batch_rows"]) * int(recipe["accumulation_steps"])
     if recipe["objective"] == "grpo":
         sequences *= recipe["samples_per_prompt"]
-    steps = math.ceil(math.ceil(sequences / per_step) * recipe["epochs"])
+    steps = math.ceil(math.ceil(sequences / per_step) * float(recipe["epochs"]))
     return min(steps, int(recipe["most_steps"] or steps))
 
 
@@ -482,7 +484,7 @@ def trainer_for(
         "per_device_train_batch_size": recipe["micro_batch_rows"],
         "gradient_accumulation_steps": recipe["accumulation_steps"],
         "learning_rate": recipe["learning_rate"], "lr_scheduler_type": recipe["schedule"],
-        "warmup_steps": recipe["warmup_share"], "weight_decay": recipe["weight_decay"],
+        "weight_decay": recipe["weight_decay"],
         "max_grad_norm": recipe["max_grad_norm"], "optim": recipe["optimizer"],
         "bf16": half == "bfloat16", "fp16": half == "float16", "use_cpu": not gpu,
         "activation_checkpointing": recipe["gradient_checkpointing"],
@@ -500,6 +502,7 @@ def trainer_for(
             args=transformers.TrainingArguments(**common),
             data_collator=transformers.DataCollatorWithPadding(tokenizer), **more,
         )  # fmt: skip
+        trainer.model_accepts_loss_kwargs = False  # it takes a mean, whatever its signature says
     elif objective == "dpo":
         trainer = DPOTrainer(args=DPOConfig(
             **common, max_length=recipe["max_tokens"], beta=recipe["beta"], loss_type=["sigmoid"],
@@ -561,7 +564,7 @@ def sample(model: Any) -> dict[str, Any]:
             for name, parameter in model.named_parameters() if parameter.requires_grad}  # fmt: skip
 
 
-def largest_change(model: Any, before: dict[str, Any]) -> float:
+def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -> float:
     """Say how far the weight that moved most did.
 
     Raises:
@@ -570,14 +573,17 @@ def largest_change(model: Any, before: dict[str, Any]) -> float:
     now = sample(model)
     largest = max(float((now[name] - before[name]).abs().max()) for name in before)
     if largest < LEAST_CHANGE:
-        raise Unfit(f"the training changed nothing: no weight moved by more than {largest:.1e}, so "
-                    "the adapter is empty. Raise learning_rate.")  # fmt: skip
+        way_out = "Raise learning_rate."
+        if recipe["objective"] == "grpo":
+            way_out = "If all answers earned the same, take a grader that tells them apart."
+        raise Unfit(f"the training changed nothing: no weight moved by more than {largest:.1e}, as "
+                    f"in an empty adapter. {way_out}")  # fmt: skip
     return largest
 
 
 def mean_loss(state: Any) -> float:
     """Average the loss of all steps, those before a pause too."""
-    losses = [one["loss"] for one in state.log_history if "loss" in one]
+    losses = [float(one["loss"]) for one in state.log_history if "loss" in one]
     return sum(losses) / len(losses)
 
 

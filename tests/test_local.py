@@ -1,0 +1,184 @@
+"""A training on this machine, by command line: from a plan to a champion; killed, held, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import tiny
+from tests.test_trainer_cli import Shell
+from trainer.local.folder import JobFolder
+
+SCENARIO = """
+name: tiny
+asked_on: 2026-11-21
+task: classification
+traffic: {requests_per_month: 1000}
+"""
+LONG = ("--with", "most_steps=400", "--with", "save_steps=5", "--with", "log_steps=5")
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny base that has read general text."""
+    return tiny.pretrained(tmp_path_factory.mktemp("reader"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    (tmp_path / "scenario.yaml").write_text(SCENARIO)
+    tiny.write_rows(tmp_path / "general.jsonl", [
+        {"messages": [{"role": "user", "content": "say something"},
+                      {"role": "assistant", "content": row["text"]}]}
+        for row in tiny.general_rows(40, seed=7)])  # fmt: skip
+    return Shell(tmp_path / "home", TUNE_OR_NOT_THREADS="1")
+
+
+def plan(shell: Shell, folder: Path, base: Path, rows: list[dict[str, Any]], *flags: str) -> str:
+    """Plan a training on this machine; returns the name of the plan."""
+    data = tiny.write_rows(folder / f"{len(rows)}-{abs(hash(str(rows[:3])))}.jsonl", rows)
+    made = shell.json(
+        "trainer", "plan", str(folder / "scenario.yaml"), "--option", "lora:local:tiny",
+        "--base", str(base), "--dataset", str(data), "--usd-per-hour", "0.05",
+        "--held-out", "0.2", "--general", str(folder / "general.jsonl"),
+        "--with", "learning_rate=0.005", "--with", "batch_size=16", *flags, "--json",
+    )  # fmt: skip
+    return str(made["plan_id"])
+
+
+def launch(shell: Shell, plan_id: str, *flags: str) -> str:
+    """Launch a plan; returns the name of the run."""
+    said = shell("trainer", "launch", plan_id, "--yes", "--max-usd", "5", *flags)
+    return "run_" + said.split("run run_", 1)[1].split()[0]
+
+
+def folder_of(shell: Shell, run_id: str) -> JobFolder:
+    return JobFolder(Path(shell.env["TUNE_OR_NOT_HOME"]) / "runs" / run_id)
+
+
+def until(is_so: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def scores(evaluation: dict[str, Any]) -> dict[str, float]:
+    return {column["name"]: column["score"] for column in evaluation["columns"]}
+
+
+def test_a_base_that_has_read_foretells_text_far_better_than_chance(reader: Path) -> None:
+    told = json.loads((reader.parent / "result.json").read_text())
+
+    words = json.loads((reader / "config.json").read_text())["vocab_size"]
+    assert 2.718281828 ** told["last_losses"][-1] < words / 2
+
+
+def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -> None:
+    plan_id = plan(shell, tmp_path, reader, tiny.task_rows(1200), "--with", "n_epochs=4",
+                   "--suffix", "topics")  # fmt: skip
+
+    run_id = launch(shell, plan_id, "--follow")
+
+    told = shell.json("trainer", "show", run_id, "--json")
+    assert (told["state"], told["outcome"]) == ("settled", "succeeded")
+    assert 0 < told["money"]["settled"] <= told["money"]["reserved"]
+    found = shell.json("trainer", "evaluate", run_id, "--json")
+    assert found["rows"] >= 200
+    assert list(scores(found)) == ["majority", "tfidf-logreg", "base", "tuned"]
+    assert scores(found)["tuned"] > 0.8 > scores(found)["base"]
+    assert found["verdict"]["word"] == "better"
+    assert found["verdict"]["p_value"] < 0.05
+    assert found["forgetting"]["perplexity_before"] > 1
+
+    (version,) = shell.json("trainer", "versions", "--json")
+    assert version["version_id"] == "topics-v1"
+    shell("trainer", "promote", "topics-v1")
+    assert shell.json("trainer", "versions", "topics", "--json")[0]["stage"] == "champion"
+    events = shell.json("trainer", "events", run_id, "--json")
+    losses = [e["body"]["loss"] for e in events["job_events"] if e["kind"] == "metric"]
+    assert losses[-1] < losses[0]
+    assert [e["kind"] for e in events["events"]][-4:] == ["succeeded", "verified", "registered",
+                                                         "settled"]  # fmt: skip
+
+
+def test_labels_that_mean_nothing_are_not_better(
+    shell: Shell, tmp_path: Path, reader: Path
+) -> None:
+    rows = tiny.task_rows(1200, shuffled=True)
+
+    run_id = launch(shell, plan(shell, tmp_path, reader, rows, "--with", "n_epochs=1"), "--follow")
+
+    found = shell.json("trainer", "evaluate", run_id, "--json")
+    assert found["verdict"]["word"] in ("not better", "worse")
+    assert found["rows"] >= 200
+
+
+def test_one_trains_at_a_time_and_people_hold_and_end_them(
+    shell: Shell, tmp_path: Path, reader: Path
+) -> None:
+    first = launch(shell, plan(shell, tmp_path, reader, tiny.task_rows(300), *LONG))
+    second = launch(shell, plan(shell, tmp_path, reader, tiny.task_rows(301), *LONG))
+    until(lambda: folder_of(shell, second).word == "queued")
+    until(lambda: folder_of(shell, first).last_step() > 0)
+
+    shell("trainer", "pause", first)
+    assert shell.json("trainer", "show", first, "--json")["state"] == "paused"
+    until(lambda: folder_of(shell, second).word == "running")
+
+    shell("trainer", "cancel", second)
+    shell("trainer", "follow", second)
+    assert shell.json("trainer", "show", second, "--json")["outcome"] == "cancelled"
+
+    step = folder_of(shell, first).last_step()
+    shell("trainer", "resume", first)
+    until(lambda: folder_of(shell, first).last_step() > step)
+    shell("trainer", "cancel", first)
+    shell("trainer", "follow", first)
+    told = shell.json("trainer", "show", first, "--json")
+    assert (told["state"], told["outcome"]) == ("settled", "cancelled")
+    assert told["money"]["settled"] > 0
+
+
+def test_a_killed_training_is_taken_up_again(shell: Shell, tmp_path: Path, reader: Path) -> None:
+    steps = ("--with", "most_steps=40", "--with", "save_steps=5")
+    run_id = launch(shell, plan(shell, tmp_path, reader, tiny.task_rows(302), *steps))
+    folder = folder_of(shell, run_id)
+    until(lambda: folder.last_step() >= 5)
+    pid = int(folder.read("process.json")["pid"])
+    os.killpg(pid, signal.SIGKILL)
+    until(lambda: not folder.is_held())
+    assert folder.word == "stopped"
+
+    shell("trainer", "follow", run_id)
+
+    assert shell.json("trainer", "show", run_id, "--json")["outcome"] == "succeeded"
+    assert folder.read("result.json")["resumed"] is True
+    assert folder.read("result.json")["steps_done"] == 40
+
+
+def test_what_cannot_be_trained_is_told(shell: Shell, tmp_path: Path, reader: Path) -> None:
+    for file in reader.glob("*"):
+        (tmp_path / "odd").mkdir(exist_ok=True)
+        if file.is_file() and file.suffix != ".safetensors":
+            (tmp_path / "odd" / file.name).write_bytes(file.read_bytes())
+    data = tiny.write_rows(tmp_path / "rows.jsonl", tiny.task_rows(50))
+    asked = ("trainer", "plan", str(tmp_path / "scenario.yaml"), "--dataset", str(data))
+
+    said = shell(*asked, "--option", "lora:local:tiny", "--base", str(tmp_path / "odd"),
+                 "--usd-per-hour", "1", code=2)  # fmt: skip
+    assert "no safetensors" in said
+    said = shell(*asked, "--option", "lora:local:tiny", "--base", str(reader), code=2)
+    assert "--usd-per-hour" in said
+    said = shell(*asked, "--option", "lora:together:tiny", "--base", str(reader), code=2)
+    assert "APPROACH:local:NAME" in said
+    said = shell(*asked, "--option", "lora:local:tiny", "--base", str(reader),
+                 "--usd-per-hour", "1", "--with", "epoch=2", code=2)  # fmt: skip
+    assert "no such setting" in said
