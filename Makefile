@@ -37,5 +37,5 @@ $(VENV)/run.stamp: $(BIN)/uv pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(BIN)/uv pyproject.toml constraints.txt
-	@$(UV) -e '.[ui,trainer,parquet,dev]'
+	@$(UV) -e '.[ui,trainer,parquet,local,dev]'
 	@touch $@

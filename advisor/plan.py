@@ -96,6 +96,8 @@ class LocalJob(Record):
     """Name in the price book, or `cpu`."""
     recipe: Recipe
     """Every setting."""
+    hours: tuple[float, float, float]
+    """How long it should take: low, likely, at most [h]."""
     general: DataFile | None = None
     """General rows: what was forgotten is measured on them, and some may be mixed in."""
     metric: str | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests import tiny
 from tests.test_trainer_cli import Shell
@@ -102,6 +103,10 @@ def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -
     assert version["version_id"] == "topics-v1"
     shell("trainer", "promote", "topics-v1")
     assert shell.json("trainer", "versions", "topics", "--json")[0]["stage"] == "champion"
+    taught = yaml.safe_load(shell("trainer", "show", run_id, "--calibration"))
+    (step,) = taught["train_time/cpu/lora"]["steps"]
+    assert step["low"] < step["likely"] < step["high"] < 0.1
+    assert step["run"] == run_id
     events = shell.json("trainer", "events", run_id, "--json")
     losses = [e["body"]["loss"] for e in events["job_events"] if e["kind"] == "metric"]
     assert losses[-1] < losses[0]

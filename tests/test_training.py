@@ -185,8 +185,31 @@ def test_packed_rows_do_not_see_each_other(
     assert farthest(gradient, gradient_packed) < 1e-4
 
 
-def test_packing_is_refused_where_nothing_keeps_rows_apart(scripts: Any, job: Any) -> None:
-    assert "keeps rows apart" in unfit(scripts, job(packing=True, attention="eager"))
+@pytest.mark.parametrize("asked", [{"attention": "eager"}, {"method": "prefix"}])
+def test_packing_is_refused_where_nothing_keeps_rows_apart(
+    scripts: Any, job: Any, asked: dict[str, str]
+) -> None:
+    assert "keeps rows apart" in unfit(scripts, job(packing=True, **asked))
+
+
+def test_one_step_is_enough_to_learn_and_most_steps_is_no_more_than_the_epochs(
+    scripts: Any, job: Any
+) -> None:
+    one = trained(scripts, job(most_steps=1))
+    two = trained(scripts, job(tiny.task_rows(8), most_steps=50, epochs=1.0))
+
+    assert events(one, "metric")[0]["learning_rate"] > 0
+    assert read(one, "result.json")["steps_done"] == 1
+    assert read(two, "result.json")["steps_done"] == read(two, "result.json")["steps"] == 2
+
+
+def test_energy_is_what_was_taken_since_the_start(
+    scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter([117.0, 117.25])
+    monkeypatch.setattr(scripts.train, "energy_kwh", lambda _: next(readings))
+
+    assert read(trained(scripts, job()), "result.json")["gpu_energy_kwh"] == 0.25
 
 
 def test_packed_rows_train_as_many_steps_as_there_are_sequences(scripts: Any, job: Any) -> None:
@@ -323,7 +346,7 @@ def test_out_of_memory_halves_the_batch_once_and_learns_the_same(
     assert {name: result["recipe"][name] for name in smaller} == smaller
     assert result["rows_per_step"] == 4
     assert calls[-1] == 2
-    assert [event["name"] for event in events(folder, "resumed")] == (
+    assert [event["message"] for event in events(folder, "resumed")] == (
         ["checkpoint-2"] if after else []
     )
     assert apart(whole, folder) < 1e-4
@@ -468,7 +491,7 @@ def test_the_plan_and_the_script_name_a_base_alike(scripts: Any, base: Path) -> 
 def test_a_pause_changes_nothing(
     scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch, method: str, step: int
 ) -> None:
-    asked = {"method": method, "most_steps": 8, "accumulation_steps": 2, "micro_batch_rows": 2,
+    asked = {"schedule": "constant", "method": method, "most_steps": 8, "accumulation_steps": 2, "micro_batch_rows": 2,
              "lora_dropout": 0.1 if method == "lora" else 0.0}  # fmt: skip
     whole, folder = trained(scripts, job(**asked)), job(**asked)
     pause_at(scripts, monkeypatch, folder, step, "pause")
@@ -529,7 +552,7 @@ def forked(work: Callable[[], int], quiet: Path | None = None) -> int:
         os.dup2(null if quiet is None else os.open(quiet, os.O_WRONLY | os.O_CREAT), 2)
         signal.alarm(120)
         code = work()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a fork must not go on with the tests
         import traceback
 
         traceback.print_exc()
@@ -537,7 +560,9 @@ def forked(work: Callable[[], int], quiet: Path | None = None) -> int:
         os._exit(code)
 
 
-def test_killed_at_twenty_moments_it_ends_with_the_same_model(scripts: Any, job: Any) -> None:
+def test_killed_at_twenty_moments_it_ends_with_the_same_model(
+    scripts: Any, job: Any, record_property: Callable[[str, object], None]
+) -> None:
     asked = {"most_steps": 60, "save_steps": 5, "lora_dropout": 0.1}
     whole, folder = job(**asked), job(**asked)
     began = time.monotonic()
@@ -566,14 +591,49 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_model(scripts: Any, job:
     pid = forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, (folder / "stderr").read_text()
 
-    print(f"{killed} kills, after checkpoints {sorted(steps)}; {seconds:.1f} s unkilled; "
-          f"apart by {apart(whole, folder):.1e}")  # fmt: skip
+    record_property("seconds without a kill", round(seconds, 1))
+    record_property("steps of the checkpoints after kills", sorted(steps))
+    record_property("largest difference of a weight", apart(whole, folder))
     assert killed == KILLS
     assert len(steps) > 3
     assert apart(whole, folder) < 1e-4
     one, other = read(whole, "result.json"), read(folder, "result.json")
     assert abs(one["loss"] - other["loss"]) < 1e-4
     assert scripts.manifest.flaw_of(folder / "model") is None
+
+
+@pytest.mark.parametrize("where", ["seal of a checkpoint", "seal of the model", "record"])
+def test_killed_between_writing_and_sealing_it_ends_with_the_same_model(
+    scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    asked = {"most_steps": 6, "save_steps": 2, "schedule": "constant"}
+    whole, folder = trained(scripts, job(**asked)), job(**asked)
+
+    def seal(place: Path, **more: Any) -> None:
+        if where == "seal of a checkpoint" and more.get("step") == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if where == "seal of the model" and "base_sha256" in more:
+            os.kill(os.getpid(), signal.SIGKILL)
+        scripts.manifest.seal(place, **more)
+
+    def write_json(path: Path, body: Any) -> None:
+        if where == "record" and path.name == "result.json":
+            os.kill(os.getpid(), signal.SIGKILL)
+        scripts.manifest.write_json(path, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scripts.train, "seal", seal)
+        patch.setattr(scripts.train, "write_json", write_json)
+        pid = forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert not (folder / "result.json").exists()
+
+    trained(scripts, folder)
+    assert len(events(folder, "torn")) == (1 if where == "seal of a checkpoint" else 0)
+    step = 2 if where == "seal of a checkpoint" else 6
+    assert [event["message"] for event in events(folder, "resumed")] == [f"checkpoint-{step}"]
+    assert apart(whole, folder) == 0.0
+    assert read(folder, "result.json")["loss"] == read(whole, "result.json")["loss"]
 
 
 @pytest.fixture(scope="module")
@@ -665,6 +725,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "qlora": {"method": "qlora"}, "prefix": {"method": "prefix"}, "ia3": {"method": "ia3"},
     "full": {"method": "full", "learning_rate": 1e-3},
     "checkpointed": {"gradient_checkpointing": True},
+    "checkpointed prefix": {"method": "prefix", "gradient_checkpointing": True},
     "packed": {"packing": True, "max_tokens": 128},
 }  # fmt: skip
 
@@ -677,6 +738,9 @@ def test_every_method_trains_saves_and_answers(scripts: Any, job: Any, name: str
     found = weights(folder / "model")
     assert {str(tensor.dtype) for tensor in found.values()} == {"torch.float32"}
     answers(scripts, folder)
+    if name == "checkpointed prefix":
+        assert read(folder, "result.json")["recipe"]["gradient_checkpointing"] is False
+        assert "gradient_checkpointing" in events(folder, "changed")[0]
     if name == "dora":
         assert any("lora_magnitude_vector" in key for key in found)
 
@@ -779,7 +843,7 @@ def test_another_template_is_refused_when_it_answers(scripts: Any, job: Any) -> 
     tokenizer = AutoTokenizer.from_pretrained(model)
     tokenizer.chat_template = tokenizer.chat_template.replace("<", "[")
     tokenizer.save_pretrained(model)
-    with pytest.raises(scripts.rows.Unfit, match="is not what was written|has .* bytes"):
+    with pytest.raises(scripts.rows.Unfit, match=r"is not what was written|has \d+ bytes"):
         scripts.answer.Tuned(folder)
     scripts.manifest.seal(model)
     with pytest.raises(scripts.rows.Unfit, match="the chat template is not the one"):

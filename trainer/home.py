@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 DAY_SECONDS = 86_400.0
+LOCKS = ".device-"
+"""Names of the files that say which device is taken begin so."""
 
 
 class Piece(NamedTuple):
@@ -35,7 +37,8 @@ def _bytes(path: Path) -> int:
 def inside(home: Path, top: str) -> list[Path]:
     """List what stands in one folder of the home folder, unless that is a link."""
     folder = home / top
-    return sorted(folder.iterdir()) if is_real_folder(folder) else []
+    there = sorted(folder.iterdir()) if is_real_folder(folder) else []
+    return [path for path in there if not path.name.startswith(LOCKS)]
 
 
 def part_files(home: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ APPROACHES: Mapping[str, tuple[Objective, Method]] = {
     "dpo": ("dpo", "lora"), "encoder": ("classification", "full"),
 }  # fmt: skip
 PROVIDERS = ("local", "own")
+NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "tokenizers", "sklearn")
 MEMORY_METHODS: Mapping[Method, MemoryMethod] = {"full": "full", "qlora": "qlora"}
 TEMPLATE_TOKENS = 64
 """Room for roles and marks of a chat template; own judgement."""
@@ -66,6 +68,7 @@ def plan_here(
         UsageError: base, option or settings cannot be used.
         Refused: it would not fit.
     """
+    _installed()
     approach, gpu = _option(request.option)
     objective, method = APPROACHES[approach]
     objective = "grpo" if wish.method == "reinforcement" else objective
@@ -81,7 +84,8 @@ def plan_here(
     recipe = recipe_for(objective, method, gpu != "cpu", longest + TEMPLATE_TOKENS, passes)
     recipe = _settled(recipe, wish.hyperparameters, here.settings or {}, config)
     machine = _Machine(book, request, gpu, here.usd_per_hour)
-    figure = _figure(machine, recipe, config, data, tokens)
+    hours = _hours(machine, recipe, config, data, tokens)
+    figure = _figure(machine, hours, round(tokens * recipe.epochs))
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
         raise UsageError(f"--cap {cap}", f"this training may cost up to {figure.at_most} USD.",
@@ -96,10 +100,17 @@ def plan_here(
         planned_at=now.isoformat(timespec="seconds"), suffix=wish.suffix, grader=wish.grader,
         attempt=wish.attempt, local=LocalJob(
             base=str(here.base.resolve()), base_sha256=base_hash(here.base), gpu=gpu,
-            recipe=recipe, general=keep_rows(here.general) if here.general else None,
+            recipe=recipe, hours=hours, general=keep_rows(here.general) if here.general else None,
             metric=here.metric, scorer=here.scorer,
         ),
     )  # fmt: skip
+
+
+def _installed() -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError("--base", f"{', '.join(missing)} is not installed here.",
+                         "Install the extra: pip install 'tune-or-not[local]'.")  # fmt: skip
 
 
 def _option(named: str | None) -> tuple[str, str]:
@@ -220,10 +231,10 @@ class _Machine:
         self.usd_per_hour = usd
 
 
-def _figure(
+def _hours(
     machine: _Machine, recipe: Recipe, config: Mapping[str, Any], data: PlanData, tokens: int
-) -> Figure:
-    """Work out hours and money, as low, likely and at most; refuse what does not fit."""
+) -> tuple[float, float, float]:
+    """Work out how long it takes, as low, likely and at most; refuse what does not fit."""
     shape = shape_of_config(config)
     method = MEMORY_METHODS.get(recipe.method, "lora")
     if machine.gpu is not None:
@@ -245,10 +256,14 @@ def _figure(
         speeds = [float(tokens_per_second(flops, peak, s)) for s in (high, likely, low / 2)]
     bounds = zip(speeds, STEP_SECONDS, SETUP_SECONDS, strict=True)
     hours = [(trained / speed + steps * step + setup) / 3600.0 for speed, step, setup in bounds]
+    return hours[0], hours[1], hours[2]
+
+
+def _figure(machine: _Machine, hours: tuple[float, float, float], trained_tokens: int) -> Figure:
     usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
     return Figure(
         item=f"local/{machine.name}/gpu_hour", price=str(machine.usd_per_hour), unit="USD/hour",
         since="today", source=machine.source, read_on="today", own=True,
-        trained_tokens=round(trained), trained_tokens_at_most=round(trained),
+        trained_tokens=trained_tokens, trained_tokens_at_most=trained_tokens,
         low=str(usd[0]), likely=str(usd[1]), at_most=str(max(usd[2], CENT)), minimum=None,
     )  # fmt: skip

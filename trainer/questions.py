@@ -42,9 +42,7 @@ class Question:
         return _row((*self.turns, answer), self.tools)
 
 
-def questions(
-    path: Path, tokens: Counter, reject: Callable[[Reject], None]
-) -> Iterator[Question]:
+def questions(path: Path, tokens: Counter, reject: Callable[[Reject], None]) -> Iterator[Question]:
     """Read every question of a file once, in flat memory but for the names.
 
     Args:
@@ -57,13 +55,13 @@ def questions(
     """
     seen: set[str] = set()
     batch: list[tuple[str, Example]] = []
-    for row in read_rows(path):
+    for number, row in enumerate(read_rows(path), 1):
         if isinstance(row, Reject):
             reject(row)
             continue
         key = key_of(row)
         if key is None:
-            reject(Reject(line=1, code=NO_QUESTION, found="a row in which nobody asks.",
+            reject(Reject(line=number, code=NO_QUESTION, found="a row in which nobody asks.",
                           remedy="Give a message of the user before the answer."))  # fmt: skip
         elif key not in seen:
             seen.add(key)

@@ -72,6 +72,8 @@ class Spent:
 
     usage: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """Reservation -> tokens in and out of each answer."""
+    rates: dict[str, Rates] = field(default_factory=dict)
+    """Reservation -> what the teacher cost then."""
     refused: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Question -> why its answer, which was paid for, is of no use."""
 
@@ -90,12 +92,15 @@ class Spent:
     def take(self, line: Mapping[str, Any]) -> None:
         """Add one line up."""
         of = self.usage.setdefault(line["subject"], [])
+        if "input" in line:
+            self.rates[line["subject"]] = Rates(Decimal(line["input"]), Decimal(line["output"]))
         if "prompt_tokens" in line:
             of.append((line["prompt_tokens"], line["completion_tokens"]))
         if "code" in line:
             self.refused[line["key"]] = line
 
-    def usd(self, subject: str, rates: Rates) -> Decimal:
+    def usd(self, subject: str) -> Decimal:
         """Add up what a reservation has spent."""
-        pairs = self.usage.get(subject, [])
-        return rates.usd(sum(one for one, _ in pairs), sum(other for _, other in pairs))
+        pairs = self.usage[subject]
+        totals = sum(one for one, _ in pairs), sum(other for _, other in pairs)
+        return self.rates[subject].usd(*totals)

@@ -98,11 +98,17 @@ def runs(json: JsonFlag = False) -> None:
 
 
 @app.command()
-def show(run: RunArgument, json: JsonFlag = False) -> None:
+def show(
+    run: RunArgument,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="What it teaches the estimates, as YAML.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
     """Say all that is known of a run: plan, state, money, model."""
     from trainer.cli.showing import show_run
 
-    show_run(run, json)
+    show_run(run, json, calibration)
 
 
 @app.command()

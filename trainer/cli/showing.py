@@ -9,12 +9,17 @@ from typing import Any
 
 from advisor.cli.console import console, plain_table
 from advisor.errors import UsageError
+from trainer.calibrating import actuals, calibration
 from trainer.cli.lines import line_of
 from trainer.cli.planning import show_plan
 from trainer.clock import moment
+from trainer.database import home_folder
 from trainer.desk import open_office
+from trainer.errors import Refused
 from trainer.ledger import committed, in_usd
+from trainer.local.folder import JobFolder
 from trainer.office import Office
+from trainer.states import Run
 
 BAR_CELLS = 30
 EARLIEST = 1e9
@@ -50,10 +55,12 @@ def show_runs(as_json: bool) -> None:
     return None
 
 
-def show_run(named: str, as_json: bool) -> None:
-    """Say all that is known of a run."""
+def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
+    """Say all that is known of a run, or what it teaches the estimates."""
     office = open_office()
     run = office.store.run(named)
+    if as_calibration:
+        return _calibration(office, run)
     plan = office.store.plan(run.plan_id)
     entry = office.ledger.entry(run.run_id)
     if as_json:
@@ -78,6 +85,22 @@ def show_run(named: str, as_json: bool) -> None:
         spent = "" if entry.settled is None else f", spent {in_usd(entry.settled)} ({entry.how})"
         console().print(f"money    set aside {in_usd(entry.reserved)} USD{spent}", soft_wrap=True)
     return None
+
+
+def _calibration(office: Office, run: Run) -> None:
+    plan, entry = office.store.plan(run.plan_id), office.ledger.entry(run.run_id)
+    result = JobFolder(home_folder() / "runs" / str(run.job_id)).read("result.json")
+    if plan.local is None or result is None or entry is None or entry.settled is None:
+        raise Refused(f"{run.run_id}: only a settled training on this machine teaches the "
+                      "estimates.")  # fmt: skip
+    found = actuals(plan, result, Decimal(in_usd(entry.settled)))
+    for one in found:
+        ratio = f", {one.ratio:.2f} times" if one.ratio is not None else ""
+        said = "nothing" if one.estimated is None else f"{one.estimated:.4g}"
+        sys.stdout.write(f"# {one.factor}: {one.actual:.4g} {one.unit}, and {said} was reckoned"
+                         f"{ratio}\n")  # fmt: skip
+    day = moment(office.clock.now()).date()
+    sys.stdout.write(calibration(found, run.run_id, result, day))
 
 
 def show_events(named: str, as_json: bool) -> None:

@@ -164,7 +164,8 @@ class LocalAdapter:
         """Start a training again that was held."""
         folder = self._folder(job_id)
         folder.want("")
-        (folder.path / "paused").unlink(missing_ok=True)
+        for mark in ("paused", "capped.json"):
+            (folder.path / mark).unlink(missing_ok=True)
         process.start(folder)
         return self._job(folder)
 
@@ -212,7 +213,7 @@ class LocalAdapter:
             job_id=folder.path.name, state=STATES[word], word=word,
             base_model=job["base_model"], key=job["plan_id"], created_at=None,
             model=str(folder.path / "model") if word == "succeeded" else None,
-            error=failed.get("why"), trained_tokens=result.get("tokens"),
+            error=failed.get("why") or _capped(folder), trained_tokens=result.get("tokens"),
             usd=str(usd.quantize(Decimal("0.000001"))) if ended else None,
         )  # fmt: skip
 
@@ -226,7 +227,7 @@ def job_of(plan: TrainingPlan) -> dict[str, Any]:
         "base_model": plan.base_model, "recipe": local.recipe.model_dump(mode="json"),
         "training": "training.jsonl", "held_out": "held_out.jsonl" if plan.held_out else None,
         "general": "general.jsonl" if local.general else None, "grader": plan.grader,
-        "usd_per_hour": plan.figure.price, "use_cpu": local.gpu == "cpu",
+        "usd_per_hour": plan.figure.price, "cap_usd": plan.cap_usd, "use_cpu": local.gpu == "cpu",
         "scorer": list(local.scorer) or None, "metric": local.metric,
     }  # fmt: skip
 
@@ -267,6 +268,14 @@ def ask(folder: Path, text: str, most_tokens: int = 64) -> str:
         why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
         raise ProviderError(f"the tuned model does not answer: {why[0]}")
     return str(json.loads(done.stdout.strip().splitlines()[-1])["answer"])
+
+
+def _capped(folder: JobFolder) -> str | None:
+    told = folder.read("capped.json") if folder.word == "paused" else None
+    if told is None:
+        return None
+    return (f"its hours have cost {told['usd']:.2f} USD, and the cap is {told['cap_usd']}. Plan "
+            "again with a higher cap, or `trainer cancel RUN`.")  # fmt: skip
 
 
 def _said(kind: str, body: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ from trainer.evaluation.verdict import judge
 from trainer.local.folder import JobFolder
 
 HOUR_SECONDS = 3600.0
+ENOUGH_ROWS = 5000
+"""Rows that are enough to tell labels from free answers."""
 RIVALS = frozenset({"majority", "base"})
 """A tuned model has to beat both: one that learned noise still beats a base without labels."""
 BINARY = frozenset({"exact", "label", "json_schema"})
@@ -31,11 +33,12 @@ def score(folder: JobFolder) -> dict[str, Any]:
     job = folder.read("job.json")
     held = _rows(folder.path / job["held_out"])
     expected = [row["messages"][-1]["content"] for row in held]
-    metric = job.get("metric") or metric_for(expected)
+    train = _rows(folder.path / job["training"])
+    metric = job.get("metric") or _metric(job, [*train[:ENOUGH_ROWS], *held])
     usd_per_second = float(job.get("usd_per_hour") or 0.0) / HOUR_SECONDS
     columns = []
     if metric == "label":
-        columns = _plain(folder, job, held, expected)
+        columns = _plain(train, held, expected)
     for system in ("base", "tuned"):
         lines = _rows(folder.path / f"answers.{system}.jsonl")
         answers = [line["answer"] for line in lines]
@@ -54,10 +57,15 @@ def score(folder: JobFolder) -> dict[str, Any]:
     return Evaluation(metric, len(held), tuple(columns), verdict, rival.name, forgot).as_dict()
 
 
+def _metric(job: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    if job["recipe"]["objective"] == "classification":
+        return "label"
+    return metric_for([row["messages"][-1]["content"] for row in rows])
+
+
 def _plain(
-    folder: JobFolder, job: dict[str, Any], held: list[dict[str, Any]], expected: Sequence[str]
+    train: list[dict[str, Any]], held: list[dict[str, Any]], expected: Sequence[str]
 ) -> list[Column]:
-    train = _rows(folder.path / job["training"])
     answers = [row["messages"][-1]["content"] for row in train]
     most = majority(answers, len(held))
     plain, _, seconds = tfidf_logreg([_asked(row) for row in train], answers,

@@ -24,6 +24,8 @@ from trainer.scripts.manifest import write_json
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 PAUSED, CANCELLED, UNFIT = 4, 5, 3
 WAIT_SECONDS = 0.5
+CAP_SECONDS = 1.0
+HOUR_SECONDS = 3600.0
 
 
 def main(path: Path) -> int:
@@ -72,9 +74,23 @@ def _run(script: str, folder: JobFolder, device: str, locks: list[IO[bytes]]) ->
     """Run a script that holds our locks with us: while it lives, nobody else starts one."""
     env = dict(os.environ)
     env["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
-    done = subprocess.run([sys.executable, str(SCRIPTS / script), str(folder.path)], env=env,
-                          pass_fds=[lock.fileno() for lock in locks], check=False)  # fmt: skip
-    return done.returncode
+    command = [sys.executable, str(SCRIPTS / script), str(folder.path)]
+    with subprocess.Popen(command, env=env, pass_fds=[lock.fileno() for lock in locks]) as child:
+        while True:
+            try:
+                return child.wait(CAP_SECONDS)
+            except subprocess.TimeoutExpired:
+                if script == "train.py" and not folder.has("capped.json"):
+                    _hold_at_cap(folder)
+
+
+def _hold_at_cap(folder: JobFolder) -> None:
+    """Have the training save and hold where its hours have cost what they may."""
+    job = folder.read("job.json")
+    usd = folder.seconds() / HOUR_SECONDS * float(job["usd_per_hour"])
+    if usd >= float(job["cap_usd"]):
+        write_json(folder.path / "capped.json", {"usd": usd, "cap_usd": job["cap_usd"]})
+        folder.want(WANT_PAUSE)
 
 
 @contextmanager

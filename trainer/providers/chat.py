@@ -1,4 +1,4 @@
-"""One question to one model behind an OpenAI-style endpoint: a body goes out, its answer comes in."""
+"""One question to one model behind an OpenAI-style endpoint -> its answer and its usage."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ class Said:
     refusal: str | None
     prompt_tokens: int | None
     completion_tokens: int | None
+
+    @property
+    def flaw(self) -> str | None:
+        """Why it is nothing to learn from; nothing where it is whole."""
+        if self.refusal:
+            return "refusal"
+        if self.finish == "length":
+            return "cut-off"
+        if self.finish == "content_filter":
+            return "content-filter"
+        return None if self.content.strip() or self.tool_calls else "empty"
 
 
 class Chat:

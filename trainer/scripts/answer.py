@@ -83,10 +83,10 @@ def answers(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[di
     if tuned.recipe["objective"] == "classification":
         yield from _labels(tuned, model, rows)
         return
-    if tuned.recipe["objective"] == "text":  # nothing is asked
+    if tuned.recipe["objective"] == "text" or not rows:  # nothing is asked
         return
     prompts = [prompt_of(tuned.tokenizer, row) for row in rows]
-    expected = [tuned.tokenizer(row["messages"][-1]["content"])["input_ids"] for row in rows]
+    expected = [tuned.tokenizer(row["messages"][-1]["content"] or "")["input_ids"] for row in rows]
     most = math.ceil(max(map(len, expected)) * 1.5) + SPARE_TOKENS
     order = sorted(range(len(rows)), key=lambda n: len(prompts[n]))
     for start in range(0, len(order), BATCH_ROWS):

@@ -208,9 +208,13 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     ):
         raise Unfit(f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
                     "dtype float16, or take a newer GPU.")  # fmt: skip
-    if recipe["packing"] and recipe["attention"] == "eager":
+    if recipe["packing"] and (recipe["attention"] == "eager" or recipe["method"] == "prefix"):
         raise Unfit("packing needs an attention that keeps rows apart: take sdpa or "
-                    "flash_attention_2, or turn packing off.")  # fmt: skip
+                    "flash_attention_2 and no prefix, or turn packing off.")  # fmt: skip
+    if recipe["gradient_checkpointing"] and recipe["method"] == "prefix":
+        recipe["gradient_checkpointing"] = False
+        progress.say("changed", "gradient_checkpointing is off: it loses the prefix on the way "
+                     "back", gradient_checkpointing=False)  # fmt: skip
     torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
     transformers.set_seed(recipe["seed"])
 
@@ -284,8 +288,13 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     if checkpoint:
         progress.say("resumed", checkpoint.name)
     begun = time.perf_counter()
-    with disk_told("a checkpoint"):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if checkpoint and int(checkpoint.name.partition("-")[2]) >= steps:
+        # All is learned, and the trainer would go one step beyond the last.
+        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.state = transformers.TrainerState.load_from_json(checkpoint / "trainer_state.json")
+    else:
+        with disk_told("a checkpoint"):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     train_seconds = time.perf_counter() - begun
     if watch.why == "pause":
         (folder / "control").unlink(missing_ok=True)
