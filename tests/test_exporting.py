@@ -64,7 +64,7 @@ def _plan(desk: Desk, base: Path, **local: Any) -> TrainingPlan:
     recipe = recipe_for("sft", "lora", False, 60, 50.0).model_copy(
         update={"most_steps": STEPS, "save_steps": 5, "log_steps": 2, "learning_rate": 1e-2}
     )
-    job = LocalJob(base=str(base), base_sha256=base_hash(base), gpu="cpu",
+    job = LocalJob(base=str(base), base_sha256=base_hash(base), gpu="cpu", hours=(0.01, 0.02, 0.05),
                    recipe=recipe, metric="exact").model_copy(update=local)  # fmt: skip
     training, held = (_keep(desk.folder, tiny.task_rows(n, seed)) for n, seed in ((64, 1), (12, 9)))
     return a_plan(desk.office.book, training, desk.clock, provider="local", base="tiny-base",

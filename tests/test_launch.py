@@ -57,7 +57,7 @@ def test_a_plan_becomes_one_settled_job(desk: Desk, fake: FakeOpenAI) -> None:
     assert run.job_id in fake.jobs
     assert [kind for kind in desk.kinds(run.run_id) if kind != "queued"] == [
         "intent", "validated", "reserved", "uploading", "uploaded", "creating", "created",
-        "running", "succeeded", "verified", "remote_deleted", "settled"]  # fmt: skip
+        "running", "succeeded", "verified", "remote_deleted", "registered", "settled"]  # fmt: skip
     tokens = fake.jobs[run.job_id]["trained_tokens"]
     assert float(run.said("settled", "usd")) == pytest.approx(tokens * 1e-6, abs=1e-6)
     assert run.said("verified", "shutdown_on") == "2027-01-14"

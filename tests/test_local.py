@@ -103,6 +103,9 @@ def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -
     assert version["version_id"] == "topics-v1"
     shell("trainer", "promote", "topics-v1")
     assert shell.json("trainer", "versions", "topics", "--json")[0]["stage"] == "champion"
+    said = shell("trainer", "merge", run_id, "--out", str(tmp_path / "merged"))
+    assert "merged in float32" in said
+    assert "vllm serve" in (tmp_path / "merged" / "serve.sh").read_text()
     taught = yaml.safe_load(shell("trainer", "show", run_id, "--calibration"))
     (step,) = taught["train_time/cpu/lora"]["steps"]
     assert step["low"] < step["likely"] < step["high"] < 0.1
@@ -167,6 +170,31 @@ def test_a_killed_training_is_taken_up_again(shell: Shell, tmp_path: Path, reade
     assert shell.json("trainer", "show", run_id, "--json")["outcome"] == "succeeded"
     assert folder.read("result.json")["resumed"] is True
     assert folder.read("result.json")["steps_done"] == 40
+
+
+def test_general_rows_mixed_in_keep_more_of_what_the_base_knew(
+    tmp_path: Path, reader: Path
+) -> None:
+    after = {}
+    general = tiny.general_rows(150, seed=11)
+    chats = [{"messages": [{"role": "user", "content": "go on"},
+                           {"role": "assistant", "content": row["text"]}]} for row in general]  # fmt: skip
+    for share in (0.0, 0.5):
+        folder = tiny.job(tmp_path / str(share), reader, tiny.task_rows(150), learning_rate=5e-3,
+                          epochs=2.0, replay_share=share, save_steps=1000)  # fmt: skip
+        tiny.write_rows(folder / "general.jsonl", chats[:75])
+        tiny.write_rows(folder / "held.jsonl", tiny.task_rows(20, seed=8))
+        body = json.loads((folder / "job.json").read_text())
+        body |= {"general": "general.jsonl", "held_out": "held.jsonl"}
+        (folder / "job.json").write_text(json.dumps(body))
+        assert tiny.run(folder).returncode == 0
+        tiny.write_rows(folder / "general.jsonl", chats[75:])
+        assert tiny.run(folder, script="answer.py").returncode == 0
+        told = json.loads((folder / "perplexity.json").read_text())
+        after[share] = told["tuned"]["general"]["perplexity"]
+        assert json.loads((folder / "result.json").read_text())["replayed_rows"] == 75 * (share > 0)
+
+    assert after[0.5] < after[0.0]
 
 
 def test_what_cannot_be_trained_is_told(shell: Shell, tmp_path: Path, reader: Path) -> None:

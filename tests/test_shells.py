@@ -65,7 +65,7 @@ def test_health_and_readiness() -> None:
     client = TestClient(app)
 
     assert client.get("/healthz").json()["status"] == "ok"
-    assert client.get("/readyz").json() == {"status": "ready", "schema_version": "0001"}
+    assert client.get("/readyz").json() == {"status": "ready", "schema_version": "0002"}
 
 
 def test_the_page_shows_the_verdict_of_the_library() -> None:

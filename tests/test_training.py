@@ -491,7 +491,8 @@ def test_the_plan_and_the_script_name_a_base_alike(scripts: Any, base: Path) -> 
 def test_a_pause_changes_nothing(
     scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch, method: str, step: int
 ) -> None:
-    asked = {"schedule": "constant", "method": method, "most_steps": 8, "accumulation_steps": 2, "micro_batch_rows": 2,
+    asked = {"schedule": "constant", "method": method, "most_steps": 8, "micro_batch_rows": 2,
+             "accumulation_steps": 2,
              "lora_dropout": 0.1 if method == "lora" else 0.0}  # fmt: skip
     whole, folder = trained(scripts, job(**asked)), job(**asked)
     pause_at(scripts, monkeypatch, folder, step, "pause")
@@ -690,10 +691,12 @@ def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(
 ) -> None:
     folder = Path(shutil.copytree(halfway, tmp_path / "torn"))
     tear(folder / "checkpoints" / "checkpoint-4" / "optimizer.pt", "flipped", 0.5)
+    (folder / "checkpoints" / "checkpoint-4" / "of an earlier life").touch()
 
     trained(scripts, folder)
     (torn,) = events(folder, "torn")
     assert torn["message"] == "checkpoint-4: optimizer.pt is not what was written"
+    assert not (folder / "checkpoints" / "checkpoint-4" / "of an earlier life").exists()
     assert [event["message"] for event in events(folder, "resumed")] == ["checkpoint-2"]
     assert apart(folder, trained(scripts, job(most_steps=4))) < 1e-4
 

@@ -83,7 +83,7 @@ run() {
 """
 
 TASK = """\
-# {model} on {gpu}: {likely} USD likely, at most {at_most} USD and {hours} at {price} USD an hour.
+# {model} on {gpu}: {hours}; {likely} USD likely, at most {at_most}, at {price} USD an hour.
 # The cap of the plan is {cap} USD: look at the price that `sky launch` shows before you agree.
 #   sky launch -c tune -i 10 task.yaml
 #   rsync -a --exclude .venv --exclude checkpoints tune:sky_workdir/ .
@@ -104,11 +104,12 @@ README = """\
 # Plan {plan}: {model}, tuned on {rows} rows
 
 On a machine with {gpu}: `sh run.sh`. It installs the pinned packages into `.venv`, trains, and has
-base and tuned model answer the rows that were held out, if there are any.{base_says} Stopped in
-the middle, it goes on when it is run again. The plan says {likely} USD likely and at most
-{at_most} USD ({hours} at {price} USD an hour); its cap is {cap} USD. SkyPilot: see `task.yaml`.
+base and tuned model answer the rows that were held out, if there are any. Stopped in the middle, it
+goes on when it is run again.{base_says} The plan says {hours}: {likely} USD
+likely, {at_most} USD at most, at {price} USD an hour; its cap is {cap} USD. For SkyPilot there is
+`task.yaml`.
 
-Bring the whole folder back, `.venv` and `checkpoints` left out, and say `trainer bring FOLDER
+Bring the whole folder back, `.venv` and `checkpoints` left out, and say `trainer import FOLDER
 --usd WHAT_IT_COST` on the machine that made the plan: it checks rows, base and model by their
 hashes, scores the answers, and puts the model into its registry.
 """

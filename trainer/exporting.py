@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +187,11 @@ def _of_base(base: Path) -> list[Path]:
 
 
 def _words(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
-    price, most = Decimal(plan.figure.price), Decimal(plan.figure.at_most)
+    _, likely, most = local.hours
     words: dict[str, Any] = {
-        "plan": plan.plan_id[:12], "model": plan.base_model, "cap": plan.cap_usd,
+        "plan": plan.plan_id[:12], "model": " ".join(plan.base_model.split()), "cap": plan.cap_usd,
         "likely": plan.figure.likely, "at_most": plan.figure.at_most, "price": plan.figure.price,
-        "hours": f"{most / price:.1f} h" if price else "no known time", "gpu": local.gpu,
+        "hours": f"{_hours(likely)} likely, {_hours(most)} at most", "gpu": local.gpu,
         "accelerators": accelerators_of(local.gpu), "rows": plan.training.rows,
         "base_env": "" if with_base else "\nenvs:\n  BASE: null  # folder of the base there\n",
         "base_says": "" if with_base else " Set `BASE` to the folder of the base there first; its "
@@ -205,6 +204,10 @@ def _words(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> I
     run = _write(out / "run.sh", RUN.replace("ANSWER=yes", f"ANSWER={words['answer']}"))
     run.chmod(0o755)
     yield run
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2f} h" if hours < 10 else f"{hours:.0f} h"
 
 
 def _write(path: Path, text: str) -> Path:

@@ -11,7 +11,9 @@ EXIT_BAD_INPUT = 2
 
 def main() -> None:
     """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
-    from trainer.cli.version_commands import app
+    import trainer.cli.elsewhere_commands
+    import trainer.cli.version_commands  # noqa: F401 - they add their commands
+    from trainer.cli.app import app
     from trainer.redact import redact
 
     try:

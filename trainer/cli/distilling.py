@@ -14,7 +14,7 @@ from advisor.cli.console import console
 from advisor.dataset import Reject
 from advisor.errors import UsageError
 from advisor.rows import read_rows
-from trainer.cli.launching import Consent, _typed
+from trainer.cli.launching import Consent, typed_line
 from trainer.clock import moment
 from trainer.desk import open_office
 from trainer.distil_cost import Cost, Distillation, beside
@@ -135,7 +135,7 @@ def _agree_to_pay(most: Decimal, consent: Consent) -> None:
         if consent.max_usd < most:
             raise Refused(f"--max-usd {consent.max_usd}: it may cost up to {most} USD.")
         return
-    typed = _typed(f"\nType {most} to spend up to {most} USD: ")
+    typed = typed_line(f"\nType {most} to spend up to {most} USD: ")
     if typed != str(most):
         raise Refused(f"you typed '{typed}', not {most}: nothing was asked.")
 
@@ -160,7 +160,7 @@ def _agree_to_send(
         if consent.yes:
             raise NoConsent(f"--yes does not cover what leaves the machine. "
                             f"Give --allow-egress {provider} too.")  # fmt: skip
-        typed = _typed(f"Type {provider} to send them: ")
+        typed = typed_line(f"Type {provider} to send them: ")
         if typed != provider:
             raise NoConsent(f"you typed '{typed}', not {provider}: nothing was sent.")
 

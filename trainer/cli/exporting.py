@@ -10,7 +10,7 @@ from advisor.cli.console import console
 from advisor.errors import UsageError
 from trainer.bringing import record
 from trainer.cli.evaluating import show_evaluation
-from trainer.cli.launching import _plan
+from trainer.cli.launching import plan_of
 from trainer.desk import open_office
 from trainer.errors import Refused
 from trainer.exporting import NAME
@@ -23,13 +23,13 @@ from trainer.states import Run
 def export(named: str, out: Path, with_base: bool) -> None:
     """Write the folder of a plan, and say what to do with it."""
     office = open_office()
-    plan = _plan(office, named)
+    plan = plan_of(office, named)
     files = write_out(plan, office.files, out, with_base)
     size = sum(path.stat().st_size for path in files)
     console().print(f"{out}: {len(files)} files, {size} bytes. Nothing was started.",
                     soft_wrap=True)  # fmt: skip
     base = "" if with_base else "BASE=FOLDER "
-    console().print(f"There: {base}sh run.sh, or sky launch task.yaml. Then: trainer bring {out}",
+    console().print(f"There: {base}sh run.sh, or sky launch task.yaml. Then: trainer import {out}",
                     soft_wrap=True)  # fmt: skip
 
 

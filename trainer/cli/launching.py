@@ -43,7 +43,7 @@ def start(
 ) -> None:
     """Show a plan, ask for the amount and for the rows, and start its job."""
     office = open_office(prices, keep_remote)
-    plan = _plan(office, named)
+    plan = plan_of(office, named)
     show_plan(plan)
     if office.store.run_of(plan) is None:
         check_plan(plan, office.book, office.clock.now())
@@ -61,7 +61,8 @@ def start(
     _what_next(office, run)
 
 
-def _plan(office: Office, named: str) -> TrainingPlan:
+def plan_of(office: Office, named: str) -> TrainingPlan:
+    """Read a plan from its file, or by its name from what was kept."""
     path = Path(named)
     if path.is_file():
         plan = read_plan(path.read_bytes(), named)
@@ -79,7 +80,7 @@ def _agree_to_pay(plan: TrainingPlan, consent: Consent) -> None:
         if consent.max_usd < most:
             raise Refused(f"--max-usd {consent.max_usd}: the job may cost up to {most} USD.")
         return
-    typed = _typed(f"\nType {most} to spend up to {most} USD: ")
+    typed = typed_line(f"\nType {most} to spend up to {most} USD: ")
     if typed != str(most):
         raise Refused(f"you typed '{typed}', not {most}: nothing was started.")
 
@@ -111,13 +112,14 @@ def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> Leav
         if consent.yes:
             raise NoConsent(f"--yes does not cover what leaves the machine. "
                             f"Give --allow-egress {plan.provider} too.")  # fmt: skip
-        typed = _typed(f"Type {plan.provider} to send them: ")
+        typed = typed_line(f"Type {plan.provider} to send them: ")
         if typed != plan.provider:
             raise NoConsent(f"you typed '{typed}', not {plan.provider}: nothing was sent.")
     return leaving
 
 
-def _typed(question: str) -> str:
+def typed_line(question: str) -> str:
+    """Ask a person, and return what was typed."""
     sys.stdout.write(question)
     sys.stdout.flush()
     return sys.stdin.readline().strip()

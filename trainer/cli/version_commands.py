@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import getpass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trainer.cli.app import JsonFlag, RunArgument, app
-
-__all__ = ["app"]
 
 
 @app.command()
@@ -99,6 +98,17 @@ def delete(
     from trainer.cli.versions import delete as go
 
     go(kind, name, yes)
+
+
+@app.command()
+def merge(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder; in the home folder by default.")] = None,
+) -> None:
+    """Make adapter and base one model in 16 bits, compared before it is kept."""
+    from trainer.cli.merging import merge as go
+
+    go(run, out)
 
 
 def _user() -> str:

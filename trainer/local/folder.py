@@ -93,26 +93,37 @@ class JobFolder:
 
     def seconds(self) -> float:
         """Add up how long processes worked on it; one that was killed counts to its last beat."""
-        total, began = 0.0, None
+        stretches = self._stretches()
+        total = sum(end - begin for begin, end in stretches if end is not None)
+        beat = self.last_beat()
+        if self.is_open() and beat is not None:
+            total += max(beat - stretches[-1][0], 0.0)
+        return total
+
+    def is_open(self) -> bool:
+        """Whether the last stretch of work was never closed: it goes on, or was killed."""
+        stretches = self._stretches()
+        return bool(stretches) and stretches[-1][1] is None
+
+    def last_beat(self) -> float | None:
+        """Return when the training last gave a sign of life."""
+        try:
+            return (self.path / "heartbeat").stat().st_mtime
+        except OSError:
+            return None
+
+    def _stretches(self) -> list[tuple[float, float | None]]:
+        found: list[tuple[float, float | None]] = []
         for line in self._lines("clock.jsonl"):
             try:
                 entry = json.loads(line)
             except ValueError:
                 continue
             if "from" in entry:
-                total += self._until(began)
-                began = float(entry["from"])
-            elif began is not None:
-                total, began = total + max(float(entry["to"]) - began, 0.0), None
-        return total + self._until(began)
-
-    def _until(self, began: float | None) -> float:
-        if began is None:
-            return 0.0
-        try:
-            return max((self.path / "heartbeat").stat().st_mtime - began, 0.0)
-        except OSError:
-            return 0.0
+                found.append((float(entry["from"]), None))
+            elif found and found[-1][1] is None:
+                found[-1] = (found[-1][0], max(float(entry["to"]), found[-1][0]))
+        return found
 
     def _lines(self, name: str) -> Iterator[str]:
         try:

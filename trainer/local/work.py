@@ -116,13 +116,15 @@ def _device(folder: JobFolder) -> Iterator[tuple[str | None, Any]]:
                 write_json(folder.path / "cancelled.json", {"at": time.time()})
             yield None, None
             return
-        (folder.path / "heartbeat").touch()
         time.sleep(WAIT_SECONDS)
 
 
 @contextmanager
 def _clock(folder: JobFolder) -> Iterator[None]:
     """Write down from when to when a device was taken: its hours are money."""
+    beat = folder.last_beat()
+    if folder.is_open() and beat is not None:  # the process before this one was killed
+        _add(folder, {"to": beat})
     (folder.path / "heartbeat").touch()
     _add(folder, {"from": time.time()})
     try:
