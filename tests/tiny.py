@@ -7,6 +7,7 @@ no random numbers; the task is then tuned into it.
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -165,10 +166,13 @@ def job(folder: Path, base: Path, rows: list[dict[str, Any]], **recipe: Any) -> 
     return folder
 
 
-def run(folder: Path, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
-    """Run the training script in a process of its own."""
-    return subprocess.run([sys.executable, str(SCRIPTS / "train.py"), str(folder)],
-                          capture_output=True, text=True, timeout=timeout, check=False)  # fmt: skip
+def run(
+    folder: Path, timeout: float = 300.0, script: str = "train.py"
+) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, on one thread: a tiny model has no work for two."""
+    return subprocess.run([sys.executable, str(SCRIPTS / script), str(folder)],
+                          capture_output=True, text=True, timeout=timeout, check=False,
+                          env={**os.environ, "TUNE_OR_NOT_THREADS": "1"})  # fmt: skip
 
 
 def pretrained(folder: Path, steps: int = 150) -> Path:

@@ -181,8 +181,12 @@ class LocalAdapter:
         return self._job(folder)
 
     def smoke(self, model: str) -> str:
-        """Have the tuned model answer one short question."""
-        return ask(Path(model).parent, QUESTION)
+        """Return what the saved model answered to a held-out row, or ask it one question."""
+        folder = JobFolder(Path(model).parent)
+        if folder.has("answers.tuned.jsonl"):
+            with (folder.path / "answers.tuned.jsonl").open(encoding="utf-8") as lines:
+                return str(json.loads(next(lines))["answer"])
+        return ask(folder.path, QUESTION)
 
     def shutdown_on(self, model: str) -> str | None:
         """A model here ends when you delete it."""
