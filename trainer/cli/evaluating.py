@@ -12,11 +12,12 @@ from trainer.errors import Refused
 from trainer.evaluation.report import Evaluation, table
 from trainer.local.folder import JobFolder
 from trainer.local.scoring import score
+from trainer.mlflow_log import log_version
 from trainer.scripts.manifest import write_json as keep_json
 from trainer.states import Run
 
 
-def evaluate(named: str, as_json: bool) -> None:
+def evaluate(named: str, as_json: bool, log_to: str | None = None) -> None:
     """Score a run anew from what its models answered, and lay it beside its version."""
     office = open_office()
     run = office.store.run(named)
@@ -32,7 +33,9 @@ def evaluate(named: str, as_json: bool) -> None:
     keep_json(folder.path / "evaluation.json", found)
     for version in office.registry.listed():
         if version.run_id == run.run_id:
-            office.registry.evaluated(version.version_id, found)
+            measured = office.registry.evaluated(version.version_id, found)
+            if log_to is not None:
+                log_version(measured, found, log_to)
     if as_json:
         return write_json(found)
     return show_evaluation(found)

@@ -12,11 +12,18 @@ from trainer.cli.app import JsonFlag, RunArgument, app
 
 
 @app.command()
-def evaluate(run: RunArgument, json: JsonFlag = False) -> None:
+def evaluate(
+    run: RunArgument,
+    log_to: Annotated[
+        str | None,
+        typer.Option("--log-to", help="MLflow store on this machine: a folder or sqlite:///FILE."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
     """Lay base, tuned model and plain baselines side by side on held-out rows."""
     from trainer.cli.evaluating import evaluate as look
 
-    look(run, json)
+    look(run, json, log_to)
 
 
 @app.command()
