@@ -288,7 +288,7 @@ def a_version() -> Version:
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UsageError, match=r"tune-or-not\[mlflow\]"):
-        log_version(a_version(), None, "runs/mlflow")
+        log_version(a_version(), None, "sqlite:///x.db")
 
 
 class FakeClient:
@@ -319,9 +319,7 @@ class FakeClient:
         return lambda *args: self.asked.append((name, *args))
 
 
-@pytest.mark.parametrize(
-    "uri", ["here/mlruns", "file:///tmp/x", "sqlite:///x.db", "http://localhost:5000"]
-)
+@pytest.mark.parametrize("uri", ["sqlite:///x.db", "sqlite:////tmp/x.db", "http://localhost:5000"])
 def test_a_version_is_logged_once_with_its_params_metrics_and_tags(
     monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
@@ -341,3 +339,9 @@ def test_a_version_is_logged_once_with_its_params_metrics_and_tags(
                  ("set_tag", "m1", "stage", "candidate"), ("set_tag", "m1", "verdict.word", "better"),
                  ("set_terminated", "m1")):  # fmt: skip
         assert asked.count(call) == 2, call
+
+
+@pytest.mark.parametrize("uri", ["runs/mlflow", "file:///tmp/x"])
+def test_a_folder_is_no_store_of_mlflow_any_more(uri: str) -> None:
+    with pytest.raises(UsageError, match="sqlite:///FILE"):
+        log_version(a_version(), BETTER, uri)

@@ -51,6 +51,7 @@ def check_here(tracking_uri: str) -> None:
 
     Raises:
         Refused: it is, or may be, somewhere else.
+        UsageError: it is a folder, which MLflow 3.17 refuses.
     """
     parts = urlsplit(tracking_uri)
     scheme = parts.scheme if len(parts.scheme) > 1 else ""  # one letter is a drive
@@ -59,8 +60,10 @@ def check_here(tracking_uri: str) -> None:
     plain = scheme in ("", "file", "sqlite") and not parts.netloc
     if odd or tracking_uri in ELSEWHERE or not (plain or host_is_here):
         raise Refused(f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
-                      "leaves it. Give a folder, sqlite:///FILE, file:///FOLDER, or a server on "
-                      "127.0.0.1.")  # fmt: skip
+                      "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1.")  # fmt: skip
+    if scheme in ("", "file"):
+        raise UsageError(f"--log-to {tracking_uri}", "MLflow writes into folders no more.",
+                         "Give sqlite:///FILE.")  # fmt: skip
 
 
 def _mlflow() -> Any:

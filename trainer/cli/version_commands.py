@@ -16,7 +16,7 @@ def evaluate(
     run: RunArgument,
     log_to: Annotated[
         str | None,
-        typer.Option("--log-to", help="MLflow store on this machine: a folder or sqlite:///FILE."),
+        typer.Option("--log-to", help="MLflow store on this machine: sqlite:///FILE."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
