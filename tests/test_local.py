@@ -23,7 +23,11 @@ asked_on: 2026-11-21
 task: classification
 traffic: {requests_per_month: 1000}
 """
-LONG = ("--with", "n_epochs=50", "--with", "most_steps=400", "--with", "save_steps=5", "--with", "log_steps=5")
+LONG = [
+    word
+    for setting in ("n_epochs=50", "most_steps=400", "save_steps=5", "log_steps=5")
+    for word in ("--with", setting)
+]
 
 
 @pytest.fixture(scope="session")
