@@ -135,7 +135,8 @@ def recipe_for(
     micro = 4 if has_gpu else 8
     return Recipe(
         objective=objective, method=method, dtype="bfloat16" if has_gpu else "float32",
-        gradient_checkpointing=has_gpu and method != "prefix", epochs=epochs, micro_batch_rows=micro,
+        gradient_checkpointing=has_gpu and method != "prefix",
+        epochs=epochs, micro_batch_rows=micro,
         max_tokens=max(64, 1 << max(longest_tokens - 1, 1).bit_length()),
         accumulation_steps=ROWS_PER_STEP // micro, learning_rate=rate,
         optimizer="adamw_torch_fused" if has_gpu else "adamw_torch",
