@@ -104,6 +104,10 @@ class LocalJob(Record):
     """How answers are scored; chosen by the answers where nobody says."""
     scorer: tuple[str, ...] = ()
     """A command of the user's that scores answers."""
+    answer_schema: str | None = None
+    """JSON schema that answers have to fit."""
+    validation: DataFile | None = None
+    """Rows whose loss is told while it trains."""
 
 
 class TrainingPlan(Record):

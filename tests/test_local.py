@@ -88,7 +88,7 @@ def test_a_base_that_has_read_foretells_text_far_better_than_chance(reader: Path
 
 def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -> None:
     plan_id = plan(shell, tmp_path, reader, tiny.task_rows(1200), "--with", "n_epochs=4",
-                   "--suffix", "topics")  # fmt: skip
+                   "--suffix", "topics", "--validation", "0.1")  # fmt: skip
 
     run_id = launch(shell, plan_id, "--follow")
 
@@ -115,6 +115,9 @@ def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -
     assert step["low"] < step["likely"] < step["high"] < 0.1
     assert step["run"] == run_id
     events = shell.json("trainer", "events", run_id, "--json")
+    watched = [e["body"]["eval_loss"] for e in events["job_events"] if e["kind"] == "validation"]
+    assert len(watched) >= 2
+    assert watched[-1] < watched[0]
     losses = [e["body"]["loss"] for e in events["job_events"] if e["kind"] == "metric"]
     assert losses[-1] < losses[0]
     assert [e["kind"] for e in events["events"]][-4:] == ["succeeded", "verified", "registered",

@@ -22,7 +22,7 @@ from advisor.estimate.memory import Method as MemoryMethod
 from advisor.estimate.memory import Shape, parameter_count, peak_process_bytes
 from advisor.estimate.training import hfu_prior, tokens_per_second, train_flops_per_token
 from advisor.estimate.tuning import default_epochs
-from advisor.plan import Figure, Hyperparameters, LocalJob, PlanData, TrainingPlan, Wish
+from advisor.plan import DataFile, Figure, Hyperparameters, LocalJob, PlanData, TrainingPlan, Wish
 from advisor.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
 from trainer.errors import Refused
 from trainer.local.process import devices
@@ -34,6 +34,8 @@ APPROACHES: Mapping[str, tuple[Objective, Method]] = {
     "dpo": ("dpo", "lora"), "encoder": ("classification", "full"),
 }  # fmt: skip
 PROVIDERS = ("local", "own")
+GENERAL = Path(__file__).parent / "evaluation" / "general.jsonl"
+"""Everyday questions with plain answers, written for this project."""
 NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "tokenizers", "sklearn")
 MEMORY_METHODS: Mapping[Method, MemoryMethod] = {"full": "full", "qlora": "qlora"}
 TEMPLATE_TOKENS = 64
@@ -57,6 +59,7 @@ class Here:
     general: Path | None = None
     scorer: tuple[str, ...] = ()
     metric: str | None = None
+    schema: Path | None = None
 
 
 def plan_here(
@@ -75,7 +78,7 @@ def plan_here(
     config = _config(here.base)
     path = dataset_of(request)
     kind = "dpo" if objective == "dpo" else "supervised"
-    data = split(path, request, kind)
+    data, watched = split(path, request, kind)
     longest, tokens = _tokens(here.base, data)
     epochs = wish.hyperparameters.n_epochs
     passes = float(default_epochs(data.training.rows)) if epochs == "auto" else float(epochs)
@@ -100,8 +103,8 @@ def plan_here(
         planned_at=now.isoformat(timespec="seconds"), suffix=wish.suffix, grader=wish.grader,
         attempt=wish.attempt, local=LocalJob(
             base=str(here.base.resolve()), base_sha256=base_hash(here.base), gpu=gpu,
-            recipe=recipe, hours=hours, general=keep_rows(here.general) if here.general else None,
-            metric=here.metric, scorer=here.scorer,
+            recipe=recipe, hours=hours, general=_general(here, objective), validation=watched,
+            metric=here.metric, scorer=here.scorer, answer_schema=_schema(here.schema),
         ),
     )  # fmt: skip
 
@@ -111,6 +114,23 @@ def _installed() -> None:
     if missing:
         raise UsageError("--base", f"{', '.join(missing)} is not installed here.",
                          "Install the extra: pip install 'tune-or-not[local]'.")  # fmt: skip
+
+
+def _general(here: Here, objective: Objective) -> DataFile | None:
+    """Keep the general rows: the user's, else ours; labels are forgotten by no measure here."""
+    if objective == "classification":
+        return None
+    return keep_rows(here.general or GENERAL)
+
+
+def _schema(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return json.dumps(json.loads(path.read_text(encoding="utf-8")), sort_keys=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--schema {path}", f"it is no JSON ({error}).",
+                         "Give a file with a JSON schema.") from error  # fmt: skip
 
 
 def _option(named: str | None) -> tuple[str, str]:

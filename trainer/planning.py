@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from advisor.answer import Answer, answer, prepare
 from advisor.catalog import Book
@@ -24,7 +24,7 @@ from advisor.planning import make_plan
 from advisor.rows import profile_file, read_rows
 from trainer.database import home_folder
 from trainer.errors import Refused
-from trainer.evaluation.split import TEST
+from trainer.evaluation.split import TEST, TRAIN, VALIDATION
 from trainer.evaluation.split import split as deal
 
 TRAINED = frozenset({"ft_api", "managed_lora", "dpo", "combo"})
@@ -44,6 +44,8 @@ class Request:
     dataset: Path | None = None
     held_out_share: float = 0.1
     sends_held_out: bool = False
+    validation_share: float = 0.0
+    """Of the rows; their loss is told while a training here goes on."""
 
 
 def uploads_folder() -> Path:
@@ -80,7 +82,7 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
     if wish.method == "supervised" and option.objective == "dpo":
         wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
-    return make_plan(said, option, split(dataset_of(request), request, wish.method), wish, now)
+    return make_plan(said, option, split(dataset_of(request), request, wish.method).data, wish, now)
 
 
 def dataset_of(request: Request) -> Path:
@@ -115,40 +117,46 @@ def _option(options: tuple[Option, ...], said: Answer, option_id: str) -> Option
     return found
 
 
-def split(path: Path, request: Request, method: str) -> PlanData:
-    """Write the rows of a file as two files: learned from, and held out.
+class Dealt(NamedTuple):
+    """The rows of a file, in parts."""
+
+    data: PlanData
+    validation: DataFile | None
+
+
+def split(path: Path, request: Request, method: str) -> Dealt:
+    """Write the rows of a file as files of their own: learned from, watched, and held out.
 
     Rows that nearly repeat each other stay on one side, so that a paraphrase of what was learned
     is never asked for. The file is read twice, in flat memory.
     """
     wanted = "preference" if method == "dpo" else "chat"
-    share = request.held_out_share
-    dealt = deal((_asked(row) for row in _rows(path, wanted)), 0.0, share) if share else None
+    shares = request.validation_share, request.held_out_share
+    dealt = deal((_asked(row) for row in _rows(path, wanted)), *shares) if any(shares) else None
     folder, token = uploads_folder(), secrets.token_hex(8)
-    parts = [folder / f"{token}.{half}.part" for half in ("train", "held")]
+    parts = [folder / f"{token}.{half}.part" for half in ("train", "watched", "held")]
     whole, source = hashlib.sha256(), list[str]()
-    counts = [0, 0]
+    counts = [0, 0, 0]
     with ExitStack() as stack:
         outs = [stack.enter_context(part.open("wb")) for part in parts]
         for number, row in enumerate(_rows(path, wanted, source)):
             line = canonical_row(row) + b"\n"
             whole.update(line)
-            half = int(dealt is not None and dealt.half[number] == TEST)
+            half = int(dealt.half[number]) if dealt is not None else TRAIN
             counts[half] += 1
             outs[half].write(line)
     for part, count in zip(parts, counts, strict=True):
         if not count:
             part.unlink()
-    held = _stored(parts[1]) if counts[1] else None
-    if not counts[0]:
+    files = [_stored(part) if count else None for part, count in zip(parts, counts, strict=True)]
+    if files[TRAIN] is None:
         raise UsageError(str(path), f"it holds no rows for {method}.",
                          "`advisor profile` says what it holds.")  # fmt: skip
-    return PlanData(
-        training=_stored(parts[0]),
-        held_out=held,
-        sends_held_out=request.sends_held_out, source_sha256=source[0],
-        dataset_sha256=whole.hexdigest(), encoding="o200k_base",
+    data = PlanData(
+        training=files[TRAIN], held_out=files[TEST], sends_held_out=request.sends_held_out,
+        source_sha256=source[0], dataset_sha256=whole.hexdigest(), encoding="o200k_base",
     )  # fmt: skip
+    return Dealt(data, files[VALIDATION])
 
 
 def _rows(path: Path, wanted: str, source: list[str] | None = None) -> Iterator[Example]:

@@ -55,6 +55,12 @@ def plan(
     general: Annotated[
         Path | None, typer.Option(help="General rows: what is forgotten is measured on them.")
     ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="JSON schema that answers have to fit.")
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the rows whose loss is told in a training here.")
+    ] = 0.0,
     scorer: Annotated[str | None, typer.Option(help="Command that scores answers.")] = None,
     metric: Annotated[
         str | None, typer.Option(help="exact, label, rouge_l, chrf or json_schema.")
@@ -66,7 +72,7 @@ def plan(
 
     wanted = Asked(asked, option, dataset, tuple(set_ or ()), tuple(with_ or ()), method, grader,
                    cap, suffix, held_out, send_held_out, again, prices, base, usd_per_hour,
-                   general, scorer, metric)  # fmt: skip
+                   general, scorer, metric, schema, validation)  # fmt: skip
     make(wanted, json)
 
 

@@ -56,6 +56,8 @@ class Asked:
     general: Path | None = None
     scorer: str | None = None
     metric: str | None = None
+    schema: Path | None = None
+    validation: float = 0.0
 
 
 def make(flags: Asked, as_json: bool) -> None:
@@ -90,17 +92,23 @@ def _attempt(office: Office, made: TrainingPlan, again: bool) -> TrainingPlan:
 
 def request_of(flags: Asked) -> Request:
     """Read the scenario out of its file, or out of an answer that was saved."""
-    if not 0 <= flags.held_out < 1:
-        raise UsageError(f"--held-out {flags.held_out}", "a share is from 0 to under 1.",
-                         "Give 0.1 for a tenth.")  # fmt: skip
+    for flag, share in (("--held-out", flags.held_out), ("--validation", flags.validation)):
+        if not 0 <= share < 1:
+            raise UsageError(f"{flag} {share}", "a share is from 0 to under 1.",
+                             "Give 0.1 for a tenth.")  # fmt: skip
     body = read_mapping(flags.asked)
     decided = None
     if "question" in body and "decision" in body:
         decided = body["decision"]["recommended"]
         body = {k: v for k, v in body["question"].items() if v is not None}
     request = Request(with_sets(body, flags.sets), str(flags.asked), decided, flags.option)
-    return replace(request, dataset=flags.dataset, held_out_share=flags.held_out,
-                   sends_held_out=flags.send_held_out)  # fmt: skip
+    return replace(
+        request,
+        dataset=flags.dataset,
+        held_out_share=flags.held_out,
+        sends_held_out=flags.send_held_out,
+        validation_share=flags.validation,
+    )
 
 
 def wish_of(flags: Asked) -> Wish:
@@ -138,7 +146,8 @@ def here_of(flags: Asked) -> Here:
         raise UsageError(f"--usd-per-hour {flags.usd_per_hour}", "this is no amount.",
                          "Write 0.09.") from error  # fmt: skip
     return Here(flags.base, usd, {name: value for name, _, value in pairs if name in RECIPE_ONLY},
-                flags.general, tuple(shlex.split(flags.scorer or "")), flags.metric)  # fmt: skip
+                flags.general, tuple(shlex.split(flags.scorer or "")), flags.metric,
+                flags.schema)  # fmt: skip
 
 
 def show_plan(made: TrainingPlan) -> None:

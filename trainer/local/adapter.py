@@ -231,6 +231,8 @@ def job_of(plan: TrainingPlan) -> dict[str, Any]:
         "base_model": plan.base_model, "recipe": local.recipe.model_dump(mode="json"),
         "training": "training.jsonl", "held_out": "held_out.jsonl" if plan.held_out else None,
         "general": "general.jsonl" if local.general else None, "grader": plan.grader,
+        "validation": "validation.jsonl" if local.validation else None,
+        "schema": json.loads(local.answer_schema) if local.answer_schema else None,
         "usd_per_hour": plan.figure.price, "cap_usd": plan.cap_usd, "use_cpu": local.gpu == "cpu",
         "scorer": list(local.scorer) or None, "metric": local.metric,
     }  # fmt: skip
@@ -240,11 +242,12 @@ def lay_down(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> 
     """Make the folder of a run, `job.json` last: it is there with all that it needs, or not."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "plan.json").write_bytes(plan_bytes(plan))
-    for name, data in (("training", plan.training), ("held_out", plan.held_out)):
+    assert plan.local is not None
+    parts = {"training": plan.training, "held_out": plan.held_out,
+             "validation": plan.local.validation, "general": plan.local.general}  # fmt: skip
+    for name, data in parts.items():
         if data is not None:
             _copy(file_of(data.sha256), path / f"{name}.jsonl", data)
-    if plan.local is not None and plan.local.general is not None:
-        _copy(file_of(plan.local.general.sha256), path / "general.jsonl", plan.local.general)
     write_json(path / "job.json", job_of(plan))
 
 

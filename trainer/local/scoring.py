@@ -60,6 +60,8 @@ def score(folder: JobFolder) -> dict[str, Any]:
 def _metric(job: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     if job["recipe"]["objective"] == "classification":
         return "label"
+    if job.get("schema"):
+        return "json_schema"
     return metric_for([row["messages"][-1]["content"] for row in rows])
 
 

@@ -98,6 +98,7 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]
         self.zero_is_bad = recipe["objective"] != "grpo"  # there, equal rewards have no loss
         self.bad_steps, self.first_step, self.first_at = 0, -1, 0.0
         self.why, self.losses, self.since = "", list[float](), list[float]()
+        self.checked: list[list[float]] = []
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock at the first step of this life."""
@@ -115,6 +116,11 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Look at the loss of every step; tell their mean every `log_steps`."""
         logs = logs or {}
+        if logs.get("eval_loss") is not None:
+            told = float(logs["eval_loss"])
+            self.checked.append([state.global_step, told])
+            self.progress.say("validation", f"loss {told:.4f} on validation rows",
+                              step=state.global_step, eval_loss=told)  # fmt: skip
         if logs.get("loss") is None:
             return
         loss, norm = float(logs["loss"]), logs.get("grad_norm")
@@ -258,7 +264,8 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 
     # 6. The trainer, and what follows from all that.
     watch = Watch(progress, recipe, gpu)
-    trainer = trainer_for(model, tokenizer, data, folder, recipe, gpu, watch, job)
+    checked = validation_rows(folder, job, recipe, tokenizer, eos_ids, labels)
+    trainer = trainer_for(model, tokenizer, (data, checked), folder, recipe, gpu, watch, job)
     sequences = len(trainer.train_dataset)
     steps = steps_of(sequences, recipe)
     trainer.args.max_steps, trainer.args.warmup_steps = steps, int(steps * recipe["warmup_share"])
@@ -320,6 +327,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     # 10. What is on record.
     write_json(folder / "result.json", {
         **derived, "loss": mean_loss(trainer.state), "last_losses": watch.losses[-5:],
+        "validation_losses": watch.checked,
         "train_seconds": train_seconds, "total_seconds": time.perf_counter() - started,
         "steps_done": trainer.state.global_step,
         "tokens_per_second": per_step * steps / train_seconds if not checkpoint else None,
@@ -365,9 +373,22 @@ def replay_rows(folder: Path, job: dict[str, Any], count: int) -> list[dict[str,
     return random.Random(job["recipe"]["seed"]).sample(general, wanted)
 
 
+def validation_rows(
+    folder: Path, job: dict[str, Any], recipe: dict[str, Any], tokenizer: Any, eos_ids: set[int],
+    labels: list[str],
+) -> datasets.Dataset | None:  # fmt: skip
+    """Prepare the rows whose loss is told at every checkpoint, where there are some."""
+    if not job.get("validation") or recipe["objective"] == "grpo":
+        return None
+    rows = read_rows(folder / job["validation"])
+    if labels:
+        rows = [row for row in rows if question_and_label(row)[1] in labels]
+    return prepare(rows, job, recipe, tokenizer, eos_ids, labels or None)[0] if rows else None
+
+
 def prepare(
     rows: list[dict[str, Any]], job: dict[str, Any], recipe: dict[str, Any], tokenizer: Any,
-    eos_ids: set[int],
+    eos_ids: set[int], names: list[str] | None = None,
 ) -> tuple[datasets.Dataset, dict[str, Any]]:  # fmt: skip
     """Turn rows into what the trainer of this objective reads, and count them."""
     objective, most = recipe["objective"], recipe["max_tokens"]
@@ -386,7 +407,7 @@ def prepare(
         return datasets.Dataset.from_dict({"input_ids": cut, "labels": cut}), _counted(ids, most)
     if objective == "classification":
         texts, answers = zip(*(question_and_label(row) for row in rows), strict=True)
-        names = sorted(set(answers))
+        names = names or sorted(set(answers))
         if len(names) < 2:
             raise Unfit(f"all rows have the label {names[0]!r}. Give at least two.")
         counted = _counted(tokenizer(list(texts), verbose=False)["input_ids"], most)
@@ -483,8 +504,8 @@ def steps_of(sequences: int, recipe: dict[str, Any]) -> int:
 
 
 def trainer_for(
-    model: Any, tokenizer: Any, data: datasets.Dataset, folder: Path, recipe: dict[str, Any],
-    gpu: bool, watch: Watch, job: dict[str, Any],
+    model: Any, tokenizer: Any, data: tuple[datasets.Dataset, datasets.Dataset | None],
+    folder: Path, recipe: dict[str, Any], gpu: bool, watch: Watch, job: dict[str, Any],
 ) -> Any:  # fmt: skip
     """Make the trainer of an objective, with no setting left to a default that matters."""
     half = recipe["dtype"] if gpu else "float32"
@@ -502,10 +523,12 @@ def trainer_for(
         "save_total_limit": recipe["most_checkpoints"], "seed": recipe["seed"],
         "data_seed": recipe["seed"], "report_to": "none", "disable_tqdm": True,
         "dataloader_num_workers": 0, "dataloader_pin_memory": gpu,
+        "eval_strategy": "no" if data[1] is None else "steps", "eval_steps": recipe["save_steps"],
+        "per_device_eval_batch_size": recipe["micro_batch_rows"], "prediction_loss_only": True,
     }  # fmt: skip
     objective = recipe["objective"]
-    more: dict[str, Any] = {"model": model, "train_dataset": data, "processing_class": tokenizer,
-                            "callbacks": [watch]}  # fmt: skip
+    more: dict[str, Any] = {"model": model, "train_dataset": data[0], "eval_dataset": data[1],
+                            "processing_class": tokenizer, "callbacks": [watch]}  # fmt: skip
     if objective == "classification":
         trainer: Any = transformers.Trainer(
             args=transformers.TrainingArguments(**common),
