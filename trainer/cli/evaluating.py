@@ -10,6 +10,7 @@ from trainer.database import home_folder
 from trainer.desk import open_office
 from trainer.errors import Refused
 from trainer.evaluation.report import Evaluation, table
+from trainer.evaluation.verdict import judge
 from trainer.local.folder import JobFolder
 from trainer.local.scoring import score
 from trainer.mlflow_log import log_version
@@ -49,6 +50,10 @@ def show_evaluation(found: dict[str, Any]) -> None:
     console().print(plain_table(head, rows, set(head[1:])))
     console().print(f"\nTuned against {evaluation.against}, {evaluation.verdict.says}",
                     soft_wrap=True)  # fmt: skip
+    columns = {one.name: one.scores for one in evaluation.columns}
+    if evaluation.against != "base":
+        beside = judge(columns["base"], columns["tuned"], evaluation.verdict.p_value is not None)
+        console().print(f"Tuned against base, {beside.says}", soft_wrap=True)
     if evaluation.forgetting is not None:
         console().print(evaluation.forgetting.says, soft_wrap=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from trainer.evaluation.labels import labels
 from trainer.evaluation.metrics import metric_for, scores
 from trainer.evaluation.report import Column, Evaluation, forgetting
 from trainer.evaluation.scorer import Answered, run_scorer
-from trainer.evaluation.verdict import judge
+from trainer.evaluation.verdict import NOT_BETTER, WORSE, Verdict, judge
 from trainer.local.folder import JobFolder
 
 HOUR_SECONDS = 3600.0
@@ -49,12 +50,22 @@ def score(folder: JobFolder) -> dict[str, Any]:
     tuned = columns[-1]
     rival = max((one for one in columns[:-1] if one.name in RIVALS), key=lambda one: one.score)
     lost = (folder.read("perplexity.json") or {}).get("base", {}).get("general")
-    verdict = judge(rival.scores, tuned.scores, metric in BINARY)
+    verdict = _verdict(columns[-2], rival, tuned, metric in BINARY)
     forgot = None
     if lost:
         after = folder.read("perplexity.json")["tuned"]["general"]["perplexity"]
         forgot = forgetting(lost["perplexity"], after)
     return Evaluation(metric, len(held), tuple(columns), verdict, rival.name, forgot).as_dict()
+
+
+def _verdict(base: Column, rival: Column, tuned: Column, binary: bool) -> Verdict:
+    """Judge against the stronger rival; worse is said only of a model worse than its base."""
+    verdict = judge(rival.scores, tuned.scores, binary)
+    if rival is base or verdict.word != WORSE:
+        return verdict
+    if judge(base.scores, tuned.scores, binary).word == WORSE:
+        return verdict
+    return replace(verdict, word=NOT_BETTER, says=verdict.says.replace(WORSE, NOT_BETTER, 1))
 
 
 def _metric(job: dict[str, Any], rows: list[dict[str, Any]]) -> str:
