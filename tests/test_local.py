@@ -227,3 +227,21 @@ def test_what_cannot_be_trained_is_told(shell: Shell, tmp_path: Path, reader: Pa
     said = shell(*asked, "--option", "lora:local:tiny", "--base", str(reader),
                  "--usd-per-hour", "1", "--with", "epoch=2", code=2)  # fmt: skip
     assert "no such setting" in said
+
+
+def test_a_plan_for_a_rented_gpu_is_exported_and_not_launched_here(
+    shell: Shell, tmp_path: Path, reader: Path
+) -> None:
+    data = tiny.write_rows(tmp_path / "rows.jsonl", tiny.task_rows(60))
+    made = shell.json(
+        "trainer", "plan", str(tmp_path / "scenario.yaml"), "--dataset", str(data), "--base",
+        str(reader), "--option", "lora:runpod_secure:meta-llama/Llama-3.2-3B:RTX_4090", "--json",
+    )  # fmt: skip
+    assert made["plan"]["figure"]["source"].startswith("http")
+    assert made["plan"]["local"]["recipe"]["dtype"] == "bfloat16"
+
+    said = shell("trainer", "launch", made["plan_id"], "--yes", "--max-usd", "50", code=3)
+    assert "this machine has no RTX_4090" in said
+    said = shell("trainer", "export", made["plan_id"], str(tmp_path / "out"), "--with-base")
+    assert "Nothing was started" in said
+    assert "RTX4090" in (tmp_path / "out" / "task.yaml").read_text()

@@ -14,6 +14,7 @@ from advisor.offers import Offer
 from advisor.plan import PLAN_HOURS, DataFile, LocalJob, TrainingPlan
 from trainer.clock import moment
 from trainer.errors import Refused
+from trainer.local.process import devices
 
 BLOCK_BYTES = 1 << 20
 HOUR_SECONDS = 3600.0
@@ -81,6 +82,9 @@ def _here(local: LocalJob) -> Iterator[str]:
     base = Path(local.base)
     if not (base / "config.json").is_file() or not list(base.glob("*.safetensors")):
         raise Refused(f"{base}: the base of the plan is not there. Put it back, or plan again.")
+    if local.gpu != "cpu" and devices() == ["cpu"]:
+        raise Refused(f"this machine has no {local.gpu}. `trainer export PLAN FOLDER` writes a "
+                      "folder that trains on one; `trainer import` takes it back.")  # fmt: skip
     yield f"the base lies in {base}"
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,11 @@ from pydantic import ValidationError
 
 from advisor.catalog import Book
 from advisor.errors import UsageError, did_you_mean
-from advisor.estimate.memory import Method as MemoryMethod
-from advisor.estimate.memory import Shape, parameter_count, peak_process_bytes
-from advisor.estimate.training import hfu_prior, tokens_per_second, train_flops_per_token
 from advisor.estimate.tuning import default_epochs
-from advisor.plan import DataFile, Figure, Hyperparameters, LocalJob, PlanData, TrainingPlan, Wish
+from advisor.plan import DataFile, Hyperparameters, LocalJob, PlanData, TrainingPlan, Wish
 from advisor.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
-from trainer.errors import Refused
 from trainer.local.process import devices
+from trainer.local_cost import CENT, figure_of, hours_of, machine_of
 from trainer.planning import Request, dataset_of, file_of, keep_rows, split
 from trainer.scripts.manifest import sha256_of
 
@@ -37,16 +34,8 @@ PROVIDERS = ("local", "own")
 GENERAL = Path(__file__).parent / "evaluation" / "general.jsonl"
 """Everyday questions with plain answers, written for this project."""
 NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "tokenizers", "sklearn")
-MEMORY_METHODS: Mapping[Method, MemoryMethod] = {"full": "full", "qlora": "qlora"}
 TEMPLATE_TOKENS = 64
 """Room for roles and marks of a chat template; own judgement."""
-CPU_FLOPS = (100e9, 10e9, 1e9)
-"""Multiplications and additions a second on a few cores, as low, likely, at most (of the time).
-Own measurement: a model of 256 thousand weights trained at 3e9 on two cores."""
-STEP_SECONDS = (0.02, 0.2, 1.0)
-SETUP_SECONDS = (20.0, 60.0, 300.0)
-"""Loading libraries, checking, answering the held-out rows; own measurement and judgement."""
-CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ def plan_here(
         Refused: it would not fit.
     """
     _installed()
-    approach, gpu = _option(request.option)
+    approach, where, gpu = _option(request.option, book)
     objective, method = APPROACHES[approach]
     objective = "grpo" if wish.method == "reinforcement" else objective
     config = _config(here.base)
@@ -86,9 +75,10 @@ def plan_here(
         passes = ENCODER_EPOCHS
     recipe = recipe_for(objective, method, gpu != "cpu", longest + TEMPLATE_TOKENS, passes)
     recipe = _settled(recipe, wish.hyperparameters, here.settings or {}, config)
-    machine = _Machine(book, request, gpu, here.usd_per_hour)
-    hours = _hours(machine, recipe, config, data, tokens)
-    figure = _figure(machine, hours, round(tokens * recipe.epochs))
+    dated = {**request.scenario, "asked_on": now.date()}
+    machine = machine_of(book, dated, where, gpu, here.usd_per_hour)
+    hours = hours_of(machine, recipe, config, data.training.rows, tokens)
+    figure = figure_of(machine, hours, round(tokens * recipe.epochs))
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
         raise UsageError(f"--cap {cap}", f"this training may cost up to {figure.at_most} USD.",
@@ -133,19 +123,19 @@ def _schema(path: Path | None) -> str | None:
                          "Give a file with a JSON schema.") from error  # fmt: skip
 
 
-def _option(named: str | None) -> tuple[str, str]:
-    """Read `approach:local:name[:gpu]`; the GPU is the CPU where this machine has none."""
+def _option(named: str | None, book: Book) -> tuple[str, str, str]:
+    """Read `approach:where:name[:gpu]`: this machine, its CPU, or a cloud that rents the GPU."""
     parts = (named or "").split(":")
-    if len(parts) < 3 or parts[1] not in PROVIDERS or parts[0] not in APPROACHES:
-        raise UsageError(f"--option {named}", "a base in a folder is tuned on this machine.",
+    gpu = parts[3] if len(parts) > 3 else "cpu"
+    is_here = len(parts) > 2 and (parts[1] in PROVIDERS or parts[1] in book.clouds(gpu))
+    if not is_here or parts[0] not in APPROACHES:
+        raise UsageError(f"--option {named}", "a base in a folder is tuned on a machine of yours.",
                          f"Give APPROACH:local:NAME[:GPU], APPROACH one of "
                          f"{', '.join(APPROACHES)}.")  # fmt: skip
-    if len(parts) > 3:
-        return parts[0], parts[3]
-    if devices() != ["cpu"]:
+    if gpu == "cpu" and devices() != ["cpu"]:
         raise UsageError(f"--option {named}", "this machine has a GPU, and its name is not given.",
-                         f"Write {named}:GPU, with a name of `advisor prices`.")  # fmt: skip
-    return parts[0], "cpu"
+                         f"Write {named}:GPU, with a name of the price book.")  # fmt: skip
+    return parts[0], parts[1], gpu
 
 
 def _config(base: Path) -> dict[str, Any]:
@@ -168,20 +158,6 @@ def base_hash(base: Path) -> str:
     for path in sorted(p for p in base.iterdir() if p.suffix in (".safetensors", ".json")):
         digest.update(f"{path.name} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
-
-
-def shape_of_config(config: Mapping[str, Any]) -> Shape:
-    """Read what the formulas need out of a config.json, of a decoder or an encoder."""
-    hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-    shape = Shape(
-        layers=int(config["num_hidden_layers"]), hidden_size=hidden,
-        intermediate_size=int(config.get("intermediate_size") or 4 * hidden),
-        attention_heads=heads, kv_heads=int(config.get("num_key_value_heads") or heads),
-        head_dim=int(config.get("head_dim") or hidden // heads),
-        vocabulary=int(config["vocab_size"]),
-        tied_embeddings=bool(config.get("tie_word_embeddings", False)), parameters=0,
-    )  # fmt: skip
-    return shape._replace(parameters=parameter_count(shape))
 
 
 def _tokens(base: Path, data: PlanData) -> tuple[int, int]:
@@ -234,56 +210,3 @@ def _settled(
         first = error.errors()[0]
         raise UsageError(f"--with {'.'.join(map(str, first['loc']))}", f"found {first['input']}.",
                          f"{first['msg']}.") from error  # fmt: skip
-
-
-class _Machine:
-    """What trains, and what an hour of it costs."""
-
-    def __init__(self, book: Book, request: Request, gpu: str, usd: Decimal | None) -> None:
-        self.gpu = None if gpu == "cpu" else book.gpu(gpu)
-        self.name, self.source = gpu, "your own price (--usd-per-hour)"
-        for own in request.scenario.get("hardware") or ():
-            if usd is None and own.get("gpu") == gpu:
-                usd, self.source = Decimal(str(own["usd_per_hour"])), "your scenario, hardware"
-        if usd is None:
-            raise UsageError("--usd-per-hour", f"nobody says what an hour of this {gpu} costs.",
-                             "Give it, power too: 0.3 kW at 0.30 USD/kWh is 0.09.")  # fmt: skip
-        self.usd_per_hour = usd
-
-
-def _hours(
-    machine: _Machine, recipe: Recipe, config: Mapping[str, Any], data: PlanData, tokens: int
-) -> tuple[float, float, float]:
-    """Work out how long it takes, as low, likely and at most; refuse what does not fit."""
-    shape = shape_of_config(config)
-    method = MEMORY_METHODS.get(recipe.method, "lora")
-    if machine.gpu is not None:
-        need = float(peak_process_bytes(shape, method, recipe.lora_rank,
-                                        recipe.micro_batch_rows * recipe.max_tokens))  # fmt: skip
-        if need > machine.gpu.memory_bytes:
-            raise Refused(f"{machine.name}: the training needs {need / 2**30:.1f} GiB, and it has "
-                          f"{machine.gpu.memory_bytes / 2**30:.1f}. Take qlora, a smaller "
-                          "micro_batch_rows or max_tokens, or another GPU.")  # fmt: skip
-    trained = tokens * recipe.epochs
-    flops = float(train_flops_per_token(shape, method, tokens / max(data.training.rows, 1)))
-    steps = math.ceil(data.training.rows / recipe.rows_per_step) * recipe.epochs
-    steps = min(steps, recipe.most_steps or steps)
-    if machine.gpu is None:
-        speeds = [total / flops for total in CPU_FLOPS]
-    else:
-        peak = machine.gpu.bf16_tflops or machine.gpu.fp16_tflops
-        low, likely, high = hfu_prior(machine.name, method)
-        speeds = [float(tokens_per_second(flops, peak, s)) for s in (high, likely, low / 2)]
-    bounds = zip(speeds, STEP_SECONDS, SETUP_SECONDS, strict=True)
-    hours = [(trained / speed + steps * step + setup) / 3600.0 for speed, step, setup in bounds]
-    return hours[0], hours[1], hours[2]
-
-
-def _figure(machine: _Machine, hours: tuple[float, float, float], trained_tokens: int) -> Figure:
-    usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
-    return Figure(
-        item=f"local/{machine.name}/gpu_hour", price=str(machine.usd_per_hour), unit="USD/hour",
-        since="today", source=machine.source, read_on="today", own=True,
-        trained_tokens=trained_tokens, trained_tokens_at_most=trained_tokens,
-        low=str(usd[0]), likely=str(usd[1]), at_most=str(max(usd[2], CENT)), minimum=None,
-    )  # fmt: skip

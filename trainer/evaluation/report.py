@@ -97,10 +97,10 @@ class Evaluation:
     """Systems, plainest first."""
     verdict: Verdict
     """Of the tuned model against the baseline."""
-    against: str = "base"
-    """Which column the baseline of the verdict is."""
     forgetting: Forgetting | None = None
     """None where it was not measured."""
+    against: str = "base"
+    """Which column the baseline of the verdict is."""
 
     def __post_init__(self) -> None:
         for column in self.columns:

@@ -55,7 +55,8 @@ def score(folder: JobFolder) -> dict[str, Any]:
     if lost:
         after = folder.read("perplexity.json")["tuned"]["general"]["perplexity"]
         forgot = forgetting(lost["perplexity"], after)
-    return Evaluation(metric, len(held), tuple(columns), verdict, rival.name, forgot).as_dict()
+    found = Evaluation(metric, len(held), tuple(columns), verdict, forgot, rival.name)
+    return {**found.as_dict(), "score": tuned.score}
 
 
 def _verdict(base: Column, rival: Column, tuned: Column, binary: bool) -> Verdict:
