@@ -119,8 +119,13 @@ def sides_of(version: Version) -> dict[str, str]:
              "USD": version.usd, "verdict": version.verdict,
              "ends": version.shutdown_on}  # fmt: skip
     measured = dict((*flat(version.evaluation or {}), *flat(version.facts)))
-    return {what: "" if value is None else str(value)
-            for what, value in {**plain, **measured, **plain}.items()}  # fmt: skip
+    return {what: _word(value) for what, value in {**plain, **measured, **plain}.items()}
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def flat(body: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:

@@ -29,12 +29,15 @@ def evaluate(
 @app.command()
 def versions(
     name: Annotated[str | None, typer.Argument(help="Name of a model; all by default.")] = None,
+    ending: Annotated[
+        str | None, typer.Option(help="Only those that their provider ends by this day.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """List tuned models, with stage and verdict."""
     from trainer.cli.versions import show_versions
 
-    show_versions(name, json)
+    show_versions(name, json, ending)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from datetime import date
 
 from advisor.cli.console import console, plain_table
 from advisor.errors import UsageError, did_you_mean
@@ -26,10 +27,13 @@ def _open() -> tuple[Store, Registry]:
     return store, Registry(store.engine, store.clock)
 
 
-def show_versions(name: str | None, as_json: bool) -> None:
-    """List versions, of one name or all."""
+def show_versions(name: str | None, as_json: bool, ending: str | None = None) -> None:
+    """List versions, of one name or all, or those that their provider ends by a day."""
     _, registry = _open()
     listed = registry.listed(name)
+    if ending is not None:
+        hit = {one.version_id for one in registry.ending(_day(ending))}
+        listed = tuple(one for one in listed if one.version_id in hit)
     if as_json:
         return write_json([asdict(one) | {"verdict": one.verdict} for one in listed])
     if not listed:
@@ -40,6 +44,13 @@ def show_versions(name: str | None, as_json: bool) -> None:
     head = ("version", "stage", "made (UTC)", "base", "provider", "verdict", "score", "USD", "ends")
     console().print(plain_table(head, rows, {"score", "USD"}))
     return None
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--ending {text}", "this is no day.", "Write 2027-01-14.") from error
 
 
 def _row(one: Version) -> tuple[str, ...]:
