@@ -89,7 +89,7 @@ class LocalJob(Record):
     """What a training on a GPU of one's own needs beside the rows."""
 
     base: str
-    """Folder of the base: config, safetensors, tokenizer."""
+    """Folder of the base: config, safetensors, tokenizer; empty for the plain baseline."""
     base_sha256: str
     """Hash of those files; the script refuses another base."""
     gpu: str
@@ -108,6 +108,11 @@ class LocalJob(Record):
     """JSON schema that answers have to fit."""
     validation: DataFile | None = None
     """Rows whose loss is told while it trains."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the plain baseline, which has no base."""
+        return not self.base
 
 
 class TrainingPlan(Record):

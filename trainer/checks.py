@@ -79,6 +79,9 @@ def _data(plan: TrainingPlan, offer: Offer) -> Iterator[str]:
 
 
 def _here(local: LocalJob) -> Iterator[str]:
+    if local.is_plain:
+        yield "the plain baseline needs no base"
+        return
     base = Path(local.base)
     if not (base / "config.json").is_file() or not list(base.glob("*.safetensors")):
         raise Refused(f"{base}: the base of the plan is not there. Put it back, or plan again.")

@@ -63,6 +63,9 @@ def export(
     if local is None:
         raise UsageError(f"plan {plan.plan_id[:12]}", f"it is for {plan.provider}, and trains "
                          "there.", "Plan with --base FOLDER to train on your own GPU.")  # fmt: skip
+    if local.is_plain:
+        raise UsageError(f"plan {plan.plan_id[:12]}", "the plain baseline trains in seconds.",
+                         "Launch it here.")  # fmt: skip
     _check_free(plan, out)
     if with_base:
         _check_base(local)

@@ -51,7 +51,7 @@ def show_evaluation(found: dict[str, Any]) -> None:
     console().print(f"\nTuned against {evaluation.against}, {evaluation.verdict.says}",
                     soft_wrap=True)  # fmt: skip
     columns = {one.name: one.scores for one in evaluation.columns}
-    if evaluation.against != "base":
+    if evaluation.against != "base" and "base" in columns:
         beside = judge(columns["base"], columns["tuned"], evaluation.verdict.p_value is not None)
         console().print(f"Tuned against base, {beside.says}", soft_wrap=True)
     if evaluation.forgetting is not None:

@@ -24,7 +24,7 @@ def merge(named: str, out: Path | None) -> None:
     run = office.store.run(named)
     plan = office.store.plan(run.plan_id)
     folder = JobFolder(home_folder() / "runs" / str(run.job_id))
-    if plan.local is None or not folder.is_trained():
+    if plan.local is None or plan.local.is_plain or not folder.is_trained():
         raise Refused(f"{run.run_id} is {run.state}: only a model that was tuned on this machine "
                       "is merged.")  # fmt: skip
     target = out or home_folder() / "models" / run.run_id

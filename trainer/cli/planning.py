@@ -21,7 +21,7 @@ from advisor.recipe import Recipe
 from trainer.clock import moment
 from trainer.desk import open_office
 from trainer.errors import Refused
-from trainer.local_plan import Here, plan_here
+from trainer.local_plan import Here, is_baseline, plan_here
 from trainer.office import Office
 from trainer.planning import Request, plan
 
@@ -64,7 +64,7 @@ def make(flags: Asked, as_json: bool) -> None:
     """Make a plan, keep it, and show it."""
     office = open_office(flags.prices)
     now = moment(office.clock.now())
-    if flags.base is not None:
+    if flags.base is not None or is_baseline(flags.option):
         made = plan_here(request_of(flags), wish_of(flags), here_of(flags), office.book, now)
     else:
         made = plan(request_of(flags), wish_of(flags), office.book, now)
@@ -138,7 +138,6 @@ def wish_of(flags: Asked) -> Wish:
 
 def here_of(flags: Asked) -> Here:
     """Read what is said of base and machine; settings of the recipe go with it."""
-    assert flags.base is not None
     pairs = (flag.partition("=") for flag in flags.settings)
     try:
         usd = Decimal(flags.usd_per_hour) if flags.usd_per_hour else None

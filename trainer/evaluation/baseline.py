@@ -7,13 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from advisor.errors import UsageError
-from trainer.evaluation.metrics import installed
-from trainer.evaluation.words import WORD
-
-INVERSE_PENALTY = 10.0  # scikit-learn's C
-RARE_ROWS = 1_000  # from here on grams of characters that one row alone has are left out
-MOST_ITERATIONS = 1_000
-TOLERANCE = 0.1  # of the dual solver; 0.01 gave the same answers to 3,000 rows of 77 labels
+from trainer.evaluation.plain import Plain
 
 
 def majority(train_labels: Sequence[str], rows: int) -> list[str]:
@@ -66,36 +60,9 @@ def tfidf_logreg(
         )
     if len(set(train_labels)) < 2:
         return majority(train_labels, len(test_texts)), 0.0, 0.0
-    text, linear, multiclass, pipeline = (
-        installed(f"sklearn.{name}")
-        for name in ("feature_extraction.text", "linear_model", "multiclass", "pipeline")
-    )
-    least = 2 if len(train_texts) >= RARE_ROWS else 1
-    features = pipeline.make_union(
-        text.TfidfVectorizer(ngram_range=(1, 2), token_pattern=WORD.pattern, sublinear_tf=True),
-        text.TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=least
-        ),
-    )
-    one = linear.LogisticRegression(
-        C=INVERSE_PENALTY,
-        solver="liblinear",
-        dual=True,
-        tol=TOLERANCE,
-        max_iter=MOST_ITERATIONS,
-        random_state=seed,
-    )
     started = time.perf_counter()
-    matrix = features.fit_transform(list(map(_worded, train_texts)))
-    classifier = multiclass.OneVsRestClassifier(one).fit(matrix, list(train_labels))
+    model = Plain.fit(train_texts, train_labels, seed)
     trained = time.perf_counter()
-    if not test_texts:
-        return [], trained - started, 0.0
-    answers = classifier.predict(features.transform(list(map(_worded, test_texts)))).tolist()
+    answers = model.answer(test_texts)
     took = time.perf_counter() - trained
-    return answers, trained - started, took / len(test_texts)
-
-
-def _worded(text: str) -> str:
-    """Give a text without a word one, for a vocabulary must not be empty."""
-    return text if WORD.search(text) else f"{text} wordless"
+    return answers, trained - started, took / max(len(test_texts), 1)

@@ -16,6 +16,7 @@ from typing import Any
 
 from advisor.errors import UsageError
 from advisor.plan import DataFile, TrainingPlan, plan_bytes
+from trainer.evaluation.plain import Plain
 from trainer.local import process
 from trainer.local.folder import WANT_CANCEL, WANT_PAUSE, JobFolder, Word
 from trainer.providers.job import (
@@ -183,6 +184,8 @@ class LocalAdapter:
     def smoke(self, model: str) -> str:
         """Return what the saved model answered to a held-out row, or ask it one question."""
         folder = JobFolder(Path(model).parent)
+        if folder.read("job.json").get("plain"):
+            return Plain.load(Path(model)).answer([QUESTION])[0]
         if folder.has("answers.tuned.jsonl"):
             with (folder.path / "answers.tuned.jsonl").open(encoding="utf-8") as lines:
                 return str(json.loads(next(lines))["answer"])
@@ -227,7 +230,8 @@ def job_of(plan: TrainingPlan) -> dict[str, Any]:
     local = plan.local
     assert local is not None
     return {
-        "plan_id": plan.plan_id, "base": local.base, "base_sha256": local.base_sha256,
+        "plan_id": plan.plan_id, "plain": local.is_plain, "base": local.base,
+        "base_sha256": local.base_sha256,
         "base_model": plan.base_model, "recipe": local.recipe.model_dump(mode="json"),
         "training": "training.jsonl", "held_out": "held_out.jsonl" if plan.held_out else None,
         "general": "general.jsonl" if local.general else None, "grader": plan.grader,

@@ -15,8 +15,10 @@ from trainer.evaluation.report import Column, Evaluation, forgetting
 from trainer.evaluation.scorer import Answered, run_scorer
 from trainer.evaluation.verdict import NOT_BETTER, WORSE, Verdict, judge
 from trainer.local.folder import JobFolder
+from trainer.local.plain import asked
 
 HOUR_SECONDS = 3600.0
+SYSTEMS = ("base", "tuned")
 ENOUGH_ROWS = 5000
 """Rows that are enough to tell labels from free answers."""
 RIVALS = frozenset({"majority", "base"})
@@ -40,7 +42,9 @@ def score(folder: JobFolder) -> dict[str, Any]:
     columns = []
     if metric == "label":
         columns = _plain(train, held, expected)
-    for system in ("base", "tuned"):
+    for system in SYSTEMS:
+        if not folder.has(f"answers.{system}.jsonl"):
+            continue  # the plain baseline has no base
         lines = _rows(folder.path / f"answers.{system}.jsonl")
         answers = [line["answer"] for line in lines]
         seconds = sum(line["seconds"] for line in lines) / len(lines)
@@ -50,7 +54,7 @@ def score(folder: JobFolder) -> dict[str, Any]:
     tuned = columns[-1]
     rival = max((one for one in columns[:-1] if one.name in RIVALS), key=lambda one: one.score)
     lost = (folder.read("perplexity.json") or {}).get("base", {}).get("general")
-    verdict = _verdict(columns[-2], rival, tuned, metric in BINARY)
+    verdict = _verdict(columns, rival, metric in BINARY)
     forgot = None
     if lost:
         after = folder.read("perplexity.json")["tuned"]["general"]["perplexity"]
@@ -59,8 +63,9 @@ def score(folder: JobFolder) -> dict[str, Any]:
     return {**found.as_dict(), "score": tuned.score}
 
 
-def _verdict(base: Column, rival: Column, tuned: Column, binary: bool) -> Verdict:
+def _verdict(columns: Sequence[Column], rival: Column, binary: bool) -> Verdict:
     """Judge against the stronger rival; worse is said only of a model worse than its base."""
+    tuned, base = columns[-1], next((one for one in columns if one.name == "base"), rival)
     verdict = judge(rival.scores, tuned.scores, binary)
     if rival is base or verdict.word != WORSE:
         return verdict
@@ -82,8 +87,8 @@ def _plain(
 ) -> list[Column]:
     answers = [row["messages"][-1]["content"] for row in train]
     most = majority(answers, len(held))
-    plain, _, seconds = tfidf_logreg([_asked(row) for row in train], answers,
-                                     [_asked(row) for row in held], 0)  # fmt: skip
+    plain, _, seconds = tfidf_logreg([asked(row) for row in train], answers,
+                                     [asked(row) for row in held], 0)  # fmt: skip
     return [
         Column("majority", tuple(scores("label", most, expected)), labels(most, expected).macro_f1),
         Column("tfidf-logreg", tuple(scores("label", plain, expected)),
@@ -96,15 +101,10 @@ def _scored(
     expected: Sequence[str],
 ) -> tuple[float, ...]:  # fmt: skip
     if job.get("scorer"):
-        rows = [Answered(_asked(row), right, answer)
+        rows = [Answered(asked(row), right, answer)
                 for row, right, answer in zip(held, expected, answers, strict=True)]  # fmt: skip
         return tuple(run_scorer(job["scorer"], rows))
     return tuple(scores(metric, answers, expected, job.get("schema")))
-
-
-def _asked(row: dict[str, Any]) -> str:
-    said = [m["content"] for m in row["messages"] if m["role"] == "user"]
-    return str(said[-1]) if said else ""
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

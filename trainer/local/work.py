@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from trainer.local import plain
 from trainer.local.folder import WANT_CANCEL, WANT_PAUSE, JobFolder, holding
 from trainer.local.process import devices
 from trainer.local.scoring import score
@@ -42,8 +43,9 @@ def main(path: Path) -> int:
 
 
 def _stages(folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
+    is_plain = folder.read("job.json").get("plain")
     if not folder.is_trained():
-        code = _run("train.py", folder, device, locks)
+        code = plain.train(folder) if is_plain else _run("train.py", folder, device, locks)
         if code == PAUSED or (code and folder.wants() == WANT_PAUSE):
             _halt(folder, "paused")
             return 0
@@ -56,7 +58,8 @@ def _stages(folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
         write_json(folder.path / "cancelled.json", {"at": time.time()})
         return 0
     if folder.read("job.json").get("held_out") and not folder.has("evaluation.json"):
-        code = 0 if folder.has("perplexity.json") else _run("answer.py", folder, device, locks)
+        answered = is_plain or folder.has("perplexity.json")
+        code = 0 if answered else _run("answer.py", folder, device, locks)
         if code == 0:
             write_json(folder.path / "evaluation.json", score(folder))
         else:
