@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advisor.units import Record
 
@@ -101,6 +101,14 @@ class Recipe(Record):
     """Stop after so many steps, whatever the epochs say."""
     seed: Annotated[int, Field(ge=0)] = 42
     """Of the order of rows, of new weights, of dropout."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        if (self.use_dora or self.use_rslora) and self.method not in ("lora", "qlora"):
+            raise ValueError(f"use_dora and use_rslora are of lora and qlora, not of {self.method}")
+        if self.packing and (self.method == "prefix" or self.objective not in ("sft", "text")):
+            raise ValueError("packing is for sft and text, and not under a prefix")
+        return self
 
     @property
     def rows_per_step(self) -> int:

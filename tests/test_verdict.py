@@ -246,3 +246,9 @@ def test_an_evaluation_that_lacks_something_is_refused(evaluation: Evaluation) -
         Evaluation.from_dict(data)
     with pytest.raises(UsageError, match="tuned has 1 scores for 2 rows"):
         Evaluation("exact", 2, (Column("tuned", (1.0,)),), evaluation.verdict)
+
+
+def test_a_chance_too_small_to_write_is_not_called_none() -> None:
+    verdict = judge([0.0] * 3000, [1.0] * 3000, binary=True)
+
+    assert "p < 1e-300" in verdict.says

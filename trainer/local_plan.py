@@ -225,5 +225,6 @@ def _settled(
         return Recipe.model_validate({**recipe.model_dump(), **changes, **settings})
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"--with {'.'.join(map(str, first['loc']))}", f"found {first['input']}.",
+        place, found = ".".join(map(str, first["loc"])), f"found {first['input']}."
+        raise UsageError(f"--with {place}".strip(), found if place else "they do not go together.",
                          f"{first['msg']}.") from error  # fmt: skip

@@ -74,7 +74,7 @@ def judge(
         word = UNKNOWN
     how = f"{1 - alpha:.0%} interval {low:+.3f} to {high:+.3f}".replace("%", " %")
     if p_value is not None:
-        how += f", p = {p_value:.2g}"
+        how += f", p = {p_value:.2g}" if p_value else ", p < 1e-300"
     says = f"{word}: {after:.3f} against {before:.3f} on {rows} rows, {difference:+.3f} ({how})"
     if rows < least_rows:
         says += f"; a verdict takes {least_rows} rows or more"
