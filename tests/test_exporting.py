@@ -34,8 +34,7 @@ from trainer.errors import OverBudget, Refused
 from trainer.exporting import NAME, SCRIPTS, export, requirements
 from trainer.importing import read_back
 from trainer.local.folder import JobFolder
-from trainer.local_plan import base_hash
-from trainer.scripts.manifest import seal, sha256_of
+from trainer.scripts.manifest import base_hash, seal, sha256_of
 
 STEPS = 60
 

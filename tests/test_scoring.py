@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainer.cli.evaluating import show_evaluation
 from trainer.local.folder import JobFolder
 from trainer.local.scoring import score
 
@@ -93,3 +94,19 @@ def test_a_command_of_the_users_scores_answers(tmp_path: Path) -> None:
                          scorer=["python3", str(script)]))  # fmt: skip
 
     assert [column["score"] for column in found["columns"][-2:]] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_a_plain_baseline_that_is_ahead_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_ahead: bool
+) -> None:
+    """The plain one reads the label in these questions, and is right each time."""
+    right = labels(200, 1)
+    tuned = right[: 120 if is_ahead else 200] + ["?"] * (80 if is_ahead else 0)
+    found = score(folder(tmp_path, ["?"] * 200, tuned, right))
+
+    show_evaluation(found)
+
+    said = capsys.readouterr().out
+    assert "Tuned against" in said
+    assert ("TF-IDF with logistic regression, is better" in said) is is_ahead

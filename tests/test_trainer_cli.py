@@ -154,14 +154,14 @@ def test_a_plan_that_was_launched_needs_a_word_to_go_again(
     ("flags", "typed", "code", "says"),
     [
         (["--yes"], "", 2, "Give --max-usd N."),
-        (["--yes", "--max-usd", "3.99"], "", 3, "the job may cost up to 4.00 USD"),
+        (["--yes", "--max-usd", "3.99"], "", 3, "it may cost up to 4.00 USD"),
         ([], "4\n", 3, "you typed '4', not 4.00: nothing was started"),
         ([], "", 3, "you typed '', not 4.00"),
         (
             ["--yes", "--max-usd", "4", "--allow-egress", "fireworks"],
             "",
             2,
-            "the plan is for together",
+            "rows would go to together",
         ),
     ],
 )

@@ -477,12 +477,6 @@ def test_another_base_is_refused(
     assert why in unfit(scripts, folder)
 
 
-def test_the_plan_and_the_script_name_a_base_alike(scripts: Any, base: Path) -> None:
-    from trainer.local_plan import base_hash
-
-    assert base_hash(base) == scripts.train.base_hash(base)
-
-
 # What it comes back from
 
 

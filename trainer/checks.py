@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,8 +14,8 @@ from advisor.plan import PLAN_HOURS, DataFile, LocalJob, TrainingPlan
 from trainer.clock import moment
 from trainer.errors import Refused
 from trainer.local.process import devices
+from trainer.scripts.manifest import sha256_of
 
-BLOCK_BYTES = 1 << 20
 HOUR_SECONDS = 3600.0
 
 
@@ -120,12 +119,3 @@ def check_file(data: DataFile, path: Path, most_bytes: int, provider: str) -> No
                       f"{data.bytes}. Train on fewer rows.")  # fmt: skip
     if sha256_of(path) != data.sha256:
         raise Refused(f"{path}: changed since the plan was made. Plan again.")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as content:
-        while block := content.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

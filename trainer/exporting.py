@@ -20,8 +20,7 @@ from advisor.plan import LocalJob, TrainingPlan, plan_bytes, read_plan
 from trainer.errors import Refused
 from trainer.exported import README, RUN, TASK, accelerators_of
 from trainer.local.adapter import job_of
-from trainer.local_plan import base_hash
-from trainer.scripts.manifest import sha256_of, write_json
+from trainer.scripts.manifest import base_hash, sha256_of, write_json
 
 NAME = "export.json"
 BASE = "base"

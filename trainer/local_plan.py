@@ -25,7 +25,7 @@ from advisor.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
 from trainer.local.process import devices
 from trainer.local_cost import CENT, figure_of, hours_of, machine_of
 from trainer.planning import Request, dataset_of, file_of, keep_rows, split
-from trainer.scripts.manifest import sha256_of
+from trainer.scripts.manifest import base_hash
 
 APPROACHES: Mapping[str, tuple[Objective, Method]] = {
     "lora": ("sft", "lora"), "qlora": ("sft", "qlora"), "full_ft": ("sft", "full"),
@@ -167,14 +167,6 @@ def _config(base: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise UsageError(f"{path}", f"it is no JSON ({error}).", "Fetch the base anew.") from error
-
-
-def base_hash(base: Path) -> str:
-    """Name a base by its weights, config and tokenizer, as the training script does."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in base.iterdir() if p.suffix in (".safetensors", ".json")):
-        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _tokens(base: Path | None, data: PlanData) -> tuple[int, int]:

@@ -89,7 +89,8 @@ def launch(
     prices: PricesFlag = None,
 ) -> None:
     """Start the job of a plan, once, after the amount was typed."""
-    from trainer.cli.launching import Consent, start
+    from trainer.cli.consent import Consent
+    from trainer.cli.launching import start
 
     start(plan, Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
           prices, keep_remote, follow)  # fmt: skip

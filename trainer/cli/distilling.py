@@ -14,14 +14,13 @@ from advisor.cli.console import console
 from advisor.dataset import Reject
 from advisor.errors import UsageError
 from advisor.rows import read_rows
-from trainer.cli.launching import Consent, typed_line
+from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.clock import moment
 from trainer.desk import open_office
 from trainer.distil_cost import Cost, Distillation, beside
 from trainer.distilling import distil as ask_all
 from trainer.distilling import summary
 from trainer.egress import kinds_in, stays_here
-from trainer.errors import NoConsent, Refused
 from trainer.office import Office
 from trainer.providers import base_url_of
 from trainer.providers.chat import Chat
@@ -123,21 +122,9 @@ def _agree(
         f"{asked.rates.input} USD in and {asked.rates.output} USD out per million tokens.",
         soft_wrap=True,
     )
-    _agree_to_pay(cost.at_most, consent)
+    agree_to_pay(cost.at_most, consent)
     if not stays_here(url) or consent.allow_egress is not None:
         _agree_to_send(cost, asked.provider, rows, url, consent, book)
-
-
-def _agree_to_pay(most: Decimal, consent: Consent) -> None:
-    if consent.yes:
-        if consent.max_usd is None:
-            raise UsageError("--yes", "no amount was agreed to.", "Give --max-usd N.")
-        if consent.max_usd < most:
-            raise Refused(f"--max-usd {consent.max_usd}: it may cost up to {most} USD.")
-        return
-    typed = typed_line(f"\nType {most} to spend up to {most} USD: ")
-    if typed != str(most):
-        raise Refused(f"you typed '{typed}', not {most}: nothing was asked.")
 
 
 def _agree_to_send(
@@ -153,16 +140,7 @@ def _agree_to_send(
         f"What looks personal in them: {found or 'nothing'}.",
         soft_wrap=True,
     )
-    if consent.allow_egress not in (None, provider):
-        raise UsageError(f"--allow-egress {consent.allow_egress}",
-                         f"the teacher is {provider}.", "Name that.")  # fmt: skip
-    if consent.allow_egress is None:
-        if consent.yes:
-            raise NoConsent(f"--yes does not cover what leaves the machine. "
-                            f"Give --allow-egress {provider} too.")  # fmt: skip
-        typed = typed_line(f"Type {provider} to send them: ")
-        if typed != provider:
-            raise NoConsent(f"you typed '{typed}', not {provider}: nothing was sent.")
+    agree_to_send(provider, consent)
 
 
 def _personal(path: Path) -> Mapping[str, int]:

@@ -54,9 +54,9 @@ def distil(
     prices: PricesFlag = None,
 ) -> None:
     """Have a teacher write the answers to learn from, under a cap, a row never paid twice."""
+    from trainer.cli.consent import Consent
     from trainer.cli.distilling import Teacher
     from trainer.cli.distilling import distil as go
-    from trainer.cli.launching import Consent
 
     go(questions, out, Teacher(teacher, base_url, usd_input, usd_output, max_answer_tokens,
                                temperature, cap, review),

@@ -10,7 +10,7 @@ from trainer.database import home_folder
 from trainer.desk import open_office
 from trainer.errors import Refused
 from trainer.evaluation.report import Evaluation, table
-from trainer.evaluation.verdict import judge
+from trainer.evaluation.verdict import BETTER, judge
 from trainer.local.folder import JobFolder
 from trainer.local.scoring import score
 from trainer.mlflow_log import log_version
@@ -54,6 +54,10 @@ def show_evaluation(found: dict[str, Any]) -> None:
     if evaluation.against != "base" and "base" in columns:
         beside = judge(columns["base"], columns["tuned"], evaluation.verdict.p_value is not None)
         console().print(f"Tuned against base, {beside.says}", soft_wrap=True)
+    plain = columns.get("tfidf-logreg")
+    if plain and judge(columns["tuned"], plain, binary=True).word == BETTER:
+        console().print("The plain baseline, TF-IDF with logistic regression, is better than the "
+                        "tuned model: take that.", soft_wrap=True)  # fmt: skip
     if evaluation.forgetting is not None:
         console().print(evaluation.forgetting.says, soft_wrap=True)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,12 +11,13 @@ from advisor.cli.console import console
 from advisor.errors import UsageError
 from advisor.plan import TrainingPlan, read_plan
 from trainer.checks import check_plan
+from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.cli.evaluating import evaluation_of, show_evaluation
 from trainer.cli.lines import line_of
 from trainer.cli.planning import show_plan
 from trainer.desk import open_office
 from trainer.egress import Leaving, personal_in, stays_here
-from trainer.errors import LeaseLost, NoConsent, Refused
+from trainer.errors import LeaseLost, Refused
 from trainer.office import Office, Pause
 from trainer.people import answer, settle
 from trainer.providers import base_url_of
@@ -27,15 +26,6 @@ from trainer.states import WORKING, Run
 
 MOST_WAIT_SECONDS = 3600.0
 UNTIL_MADE = WORKING | {"settled", "needs_human", "succeeded", "verified"}
-
-
-@dataclass(frozen=True)
-class Consent:
-    """What the flags agree to."""
-
-    yes: bool
-    max_usd: Decimal | None
-    allow_egress: str | None
 
 
 def start(
@@ -47,7 +37,7 @@ def start(
     show_plan(plan)
     if office.store.run_of(plan) is None:
         check_plan(plan, office.book, office.clock.now())
-        _agree_to_pay(plan, consent)
+        agree_to_pay(Decimal(plan.figure.at_most), consent)
         leaving = _agree_to_send(office, plan, consent)
         run_id, new = office.store.start(plan)
         if new and leaving:
@@ -71,20 +61,6 @@ def plan_of(office: Office, named: str) -> TrainingPlan:
     return office.store.plan(named)
 
 
-def _agree_to_pay(plan: TrainingPlan, consent: Consent) -> None:
-    """Have the upper amount typed, or take the flag for it."""
-    most = Decimal(plan.figure.at_most)
-    if consent.yes:
-        if consent.max_usd is None:
-            raise UsageError("--yes", "no amount was agreed to.", "Give --max-usd N.")
-        if consent.max_usd < most:
-            raise Refused(f"--max-usd {consent.max_usd}: the job may cost up to {most} USD.")
-        return
-    typed = typed_line(f"\nType {most} to spend up to {most} USD: ")
-    if typed != str(most):
-        raise Refused(f"you typed '{typed}', not {most}: nothing was started.")
-
-
 def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> Leaving | None:
     """Say what leaves this machine, and have that agreed to by itself."""
     url = base_url_of(plan.provider, office.book)
@@ -105,24 +81,8 @@ def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> Leav
         f"What looks personal in them: {found or 'nothing'}.",
         soft_wrap=True,
     )
-    if consent.allow_egress not in (None, plan.provider):
-        raise UsageError(f"--allow-egress {consent.allow_egress}",
-                         f"the plan is for {plan.provider}.", "Name that.")  # fmt: skip
-    if consent.allow_egress is None:
-        if consent.yes:
-            raise NoConsent(f"--yes does not cover what leaves the machine. "
-                            f"Give --allow-egress {plan.provider} too.")  # fmt: skip
-        typed = typed_line(f"Type {plan.provider} to send them: ")
-        if typed != plan.provider:
-            raise NoConsent(f"you typed '{typed}', not {plan.provider}: nothing was sent.")
+    agree_to_send(plan.provider, consent)
     return leaving
-
-
-def typed_line(question: str) -> str:
-    """Ask a person, and return what was typed."""
-    sys.stdout.write(question)
-    sys.stdout.flush()
-    return sys.stdin.readline().strip()
 
 
 def watch(named: str | None, once: bool) -> None:

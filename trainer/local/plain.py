@@ -7,12 +7,12 @@ import json
 import resource
 import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 from trainer.evaluation.plain import Plain
 from trainer.local.folder import JobFolder
 from trainer.scripts.manifest import seal, sha256_of, write_json
+from trainer.scripts.rows import read_rows
 
 PACKAGES = ("scikit-learn", "scipy", "numpy")
 
@@ -20,7 +20,7 @@ PACKAGES = ("scikit-learn", "scipy", "numpy")
 def train(folder: JobFolder) -> int:
     """Fit, keep and answer the held-out rows; 3 where the rows cannot be learned from."""
     job, began = folder.read("job.json"), time.perf_counter()
-    rows = _rows(folder.path / job["training"])
+    rows = read_rows(folder.path / job["training"])
     labels = [row["messages"][-1]["content"] for row in rows]
     if len(set(labels)) < 2:
         write_json(folder.path / "failed.json", {
@@ -48,7 +48,7 @@ def train(folder: JobFolder) -> int:
 
 
 def _answer(folder: JobFolder, job: dict[str, Any]) -> None:
-    held = _rows(folder.path / job["held_out"])
+    held = read_rows(folder.path / job["held_out"])
     model, began = Plain.load(folder.path / "model"), time.perf_counter()
     answers = model.answer([asked(row) for row in held])
     seconds = (time.perf_counter() - began) / max(len(held), 1)
@@ -61,7 +61,3 @@ def asked(row: dict[str, Any]) -> str:
     """Return what the user says last in a row."""
     said = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
     return str(said[-1]) if said else ""
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from trainer.evaluation.baseline import majority, tfidf_logreg
@@ -16,6 +14,7 @@ from trainer.evaluation.scorer import Answered, run_scorer
 from trainer.evaluation.verdict import NOT_BETTER, WORSE, Verdict, judge
 from trainer.local.folder import JobFolder
 from trainer.local.plain import asked
+from trainer.scripts.rows import read_rows
 
 HOUR_SECONDS = 3600.0
 SYSTEMS = ("base", "tuned")
@@ -34,9 +33,9 @@ def score(folder: JobFolder) -> dict[str, Any]:
         and majority.
     """
     job = folder.read("job.json")
-    held = _rows(folder.path / job["held_out"])
+    held = read_rows(folder.path / job["held_out"])
     expected = [row["messages"][-1]["content"] for row in held]
-    train = _rows(folder.path / job["training"])
+    train = read_rows(folder.path / job["training"])
     metric = job.get("metric") or _metric(job, [*train[:ENOUGH_ROWS], *held])
     usd_per_second = float(job.get("usd_per_hour") or 0.0) / HOUR_SECONDS
     columns = []
@@ -45,7 +44,7 @@ def score(folder: JobFolder) -> dict[str, Any]:
     for system in SYSTEMS:
         if not folder.has(f"answers.{system}.jsonl"):
             continue  # the plain baseline has no base
-        lines = _rows(folder.path / f"answers.{system}.jsonl")
+        lines = read_rows(folder.path / f"answers.{system}.jsonl")
         answers = [line["answer"] for line in lines]
         seconds = sum(line["seconds"] for line in lines) / len(lines)
         scored = _scored(metric, job, held, answers, expected)
@@ -105,7 +104,3 @@ def _scored(
                 for row, right, answer in zip(held, expected, answers, strict=True)]  # fmt: skip
         return tuple(run_scorer(job["scorer"], rows))
     return tuple(scores(metric, answers, expected, job.get("schema")))
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]

@@ -25,6 +25,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def base_hash(base: Path) -> str:
+    """Name a base by its weights, config and tokenizer."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in base.iterdir() if p.suffix in (".safetensors", ".json")):
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def write_json(path: Path, body: Any) -> None:
     """Write JSON whole or not at all: aside, to the disk, then under its name."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")

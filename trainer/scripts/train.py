@@ -12,7 +12,6 @@ be trained as it is (`failed.json` says why), 4 paused, 5 cancelled.
 from __future__ import annotations
 
 import gc
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -35,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import datasets
 import torch
 import transformers
-from manifest import newest_whole, seal, sha256_of, write_json
+from manifest import base_hash, newest_whole, seal, sha256_of, write_json
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from rewards import reward_of
 from rows import (
@@ -342,15 +341,6 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     })  # fmt: skip
     progress.say("trained", f"{trainer.state.global_step} steps in {train_seconds:.1f} s")
     return 0
-
-
-def base_hash(base: Path) -> str:
-    """Name a base by its weights, config and tokenizer."""
-    names = sorted(path for path in base.iterdir() if path.suffix in (".safetensors", ".json"))
-    digest = hashlib.sha256()
-    for path in names:
-        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def end_tokens(base: Path, tokenizer: Any) -> set[int]:
