@@ -162,6 +162,8 @@ class TrainingPlan(Record):
     """Second and later ones are asked for by name."""
     local: LocalJob | None = None
     """How it is trained, where that is on this machine."""
+    owner: str | None = None
+    """Whose token asked for it; nobody's where it was made on the command line."""
 
     @property
     def validation(self) -> DataFile | None:
@@ -172,8 +174,9 @@ class TrainingPlan(Record):
     def plan_id(self) -> str:
         """The hash of the plan but for its hour: at most one job is ever started under it."""
         body = self.model_dump(mode="json", exclude={"planned_at"})
-        if self.local is None:
-            del body["local"]
+        for name in ("local", "owner"):
+            if body[name] is None:
+                del body[name]
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -208,7 +211,7 @@ class Wish(Record):
     """Settings."""
     cap_usd: Annotated[Decimal, Field(gt=0)] | None = None
     """Most it may cost; by default what the plan says it costs at most."""
-    suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,18}$")] | None = None
+    suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
     """Name of the tuned model."""
     grader: str | None = None
     """JSON of a grader, for reinforcement."""

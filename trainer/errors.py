@@ -27,6 +27,7 @@ class Refused(TrainerError):
 
     code = "refused"
     exit_code = 3
+    http_status = 409
 
 
 class OverBudget(Refused):
@@ -46,6 +47,7 @@ class Unreachable(TrainerError):
 
     code = "unreachable"
     exit_code = 4
+    http_status = 503
 
 
 class DatabaseBusy(Unreachable):
@@ -58,9 +60,11 @@ class LeaseLost(Unreachable):
     """Another process works on this run."""
 
     code = "lease-lost"
+    http_status = 409
 
 
 class NoSecret(TrainerError):
     """A key is missing, or would go to a host it does not belong to."""
 
     code = "no-secret"
+    http_status = 409

@@ -6,6 +6,8 @@ import os
 import secrets
 import socket
 
+_own: set[str] = set()
+
 
 def own_name() -> str:
     """Name this process, as nobody else is named.
@@ -14,7 +16,9 @@ def own_name() -> str:
     >>> is_gone(name)
     False
     """
-    return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+    name = f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+    _own.add(name)
+    return name
 
 
 def is_gone(name: str | None) -> bool:
@@ -23,6 +27,8 @@ def is_gone(name: str | None) -> bool:
     pid = rest.partition(":")[0]
     if machine != _machine() or not pid.isdigit():
         return False
+    if int(pid) == os.getpid():
+        return name not in _own  # of a process before this one that had its number
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -97,7 +97,7 @@ def plan_here(
         cap_usd=str(cap.quantize(CENT)), serving="per_token", option_id=str(request.option),
         question_sha256=hashlib.sha256(asked).hexdigest(), prices_sha256=book.sha256,
         planned_at=now.isoformat(timespec="seconds"), suffix=wish.suffix, grader=wish.grader,
-        attempt=wish.attempt, local=LocalJob(
+        attempt=wish.attempt, owner=request.owner, local=LocalJob(
             base=str(base.resolve()) if base else "", gpu=gpu,
             base_sha256=base_hash(base) if base else "",
             recipe=recipe, hours=hours, general=_general(here, objective), validation=watched,

@@ -28,6 +28,8 @@ from trainer.evaluation.split import TEST, TRAIN, VALIDATION
 from trainer.evaluation.split import split as deal
 
 TRAINED = frozenset({"ft_api", "managed_lora", "dpo", "combo"})
+MOST_SUFFIX = 18
+"""Characters of a tuned model's name that every provider takes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Request:
     sends_held_out: bool = False
     validation_share: float = 0.0
     """Of the rows; their loss is told while a training here goes on."""
+    held_out: Path | None = None
+    """A file of rows to measure with, instead of a share of the dataset."""
+    owner: str | None = None
+    """Whose token asks."""
 
 
 def uploads_folder() -> Path:
@@ -82,7 +88,12 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
     if wish.method == "supervised" and option.objective == "dpo":
         wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
-    return make_plan(said, option, split(dataset_of(request), request, wish.method).data, wish, now)
+    if wish.suffix and len(wish.suffix) > MOST_SUFFIX:
+        raise UsageError(f"suffix '{wish.suffix}'", f"it has {len(wish.suffix)} characters.",
+                         f"A provider takes up to {MOST_SUFFIX}.")  # fmt: skip
+    data = split(dataset_of(request), request, wish.method).data
+    made = make_plan(said, option, data, wish, now)
+    return made.model_copy(update={"owner": request.owner})
 
 
 def dataset_of(request: Request) -> Path:
@@ -131,7 +142,7 @@ def split(path: Path, request: Request, method: str) -> Dealt:
     is never asked for. The file is read twice, in flat memory.
     """
     wanted = "preference" if method == "dpo" else "chat"
-    shares = request.validation_share, request.held_out_share
+    shares = request.validation_share, 0.0 if request.held_out else request.held_out_share
     dealt = deal((_asked(row) for row in _rows(path, wanted)), *shares) if any(shares) else None
     folder, token = uploads_folder(), secrets.token_hex(8)
     parts = [folder / f"{token}.{half}.part" for half in ("train", "watched", "held")]
@@ -152,11 +163,25 @@ def split(path: Path, request: Request, method: str) -> Dealt:
     if files[TRAIN] is None:
         raise UsageError(str(path), f"it holds no rows for {method}.",
                          "`advisor profile` says what it holds.")  # fmt: skip
+    if request.held_out is not None:
+        files[TEST] = _canonical(request.held_out, wanted)
     data = PlanData(
         training=files[TRAIN], held_out=files[TEST], sends_held_out=request.sends_held_out,
         source_sha256=source[0], dataset_sha256=whole.hexdigest(), encoding="o200k_base",
     )  # fmt: skip
     return Dealt(data, files[VALIDATION])
+
+
+def _canonical(path: Path, wanted: str) -> DataFile:
+    """Keep the rows of a file in the form that is trained on."""
+    part = uploads_folder() / f"{secrets.token_hex(8)}.part"
+    with part.open("wb") as out:
+        out.writelines(canonical_row(row) + b"\n" for row in _rows(path, wanted))
+    if not part.stat().st_size:
+        part.unlink()
+        raise UsageError(str(path), f"it holds no {wanted} rows.",
+                         "`advisor profile` says what it holds.")  # fmt: skip
+    return _stored(part)
 
 
 def _rows(path: Path, wanted: str, source: list[str] | None = None) -> Iterator[Example]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, func, or_, select, update
+from sqlalchemy import Connection, Engine, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -44,7 +44,7 @@ class Store:
 
     def keep_plan(self, plan: TrainingPlan) -> None:
         """Write a plan down; the same plan twice is one plan, of the later hour."""
-        new = {"body": plan_bytes(plan).decode(), "made_at": self.clock.now()}
+        new = {"body": plan_bytes(plan).decode(), "made_at": self.clock.now(), "owner": plan.owner}
         with writing(self.engine) as connection:
             asked = _insert(connection)(plans).values(plan_id=plan.plan_id, **new)
             connection.execute(asked.on_conflict_do_update(index_elements=["plan_id"], set_=new))
@@ -84,7 +84,7 @@ class Store:
                 connection.execute(runs.insert().values(
                     run_id=run_id, launch_key=plan.plan_id, provider=plan.provider,
                     state="intent", seq=1, made_at=now, next_at=0.0, fence=0, lease_until=0.0,
-                    watched_at=0.0))  # fmt: skip
+                    watched_at=0.0, owner=plan.owner))  # fmt: skip
                 body = {"plan_id": plan.plan_id, "cap_usd": plan.cap_usd}
                 connection.execute(events.insert().values(
                     run_id=run_id, seq=1, kind="intent", at=now, body=_json(body)))  # fmt: skip
@@ -196,17 +196,23 @@ class Store:
 
     def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> int:
         """Keep what the provider told, each event once; return how many were new."""
-        rows = [
-            {"run_id": run_id, "event_id": one.event_id, "at": one.at, "kind": one.kind,
-             "level": one.level, "message": redact(one.message), "body": _json(dict(one.body))}
-            for one in told
-        ]  # fmt: skip
-        if not rows:
-            return 0
         with writing(self.engine) as connection:
-            before = _count(connection, run_id)
-            connection.execute(_insert(connection)(job_events).on_conflict_do_nothing(), rows)
-            return _count(connection, run_id) - before
+            mine = runs.c.run_id == run_id  # held first: two must not give one number twice
+            connection.execute(update(runs).where(mine).values(seq=runs.c.seq))
+            asked = select(job_events.c.event_id).where(job_events.c.run_id == run_id)
+            known = set(connection.execute(asked).scalars())
+            new = list({one.event_id: one for one in told if one.event_id not in known}.values())
+            if not new:
+                return 0
+            seq = int(connection.execute(select(runs.c.seq).where(mine)).scalar_one())
+            connection.execute(job_events.insert(), [
+                {"run_id": run_id, "event_id": one.event_id, "at": one.at, "kind": one.kind,
+                 "level": one.level, "message": redact(one.message),
+                 "body": _json(dict(one.body)), "seq": number}
+                for number, one in enumerate(new, start=seq + 1)
+            ])  # fmt: skip
+            connection.execute(update(runs).where(mine).values(seq=seq + len(new)))
+        return len(new)
 
     def job_events(self, run_id: str) -> tuple[JobEvent, ...]:
         """Return what the provider told, in the order of its clock."""
@@ -218,16 +224,18 @@ class Store:
         return tuple(JobEvent(r.event_id, r.at, r.kind, r.level, r.message, orjson.loads(r.body))
                      for r in rows)  # fmt: skip
 
-    def listed(self, open_only: bool = False) -> tuple[Listed, ...]:
-        """List runs, newest first."""
+    def listed(self, open_only: bool = False, owner: str | None = None) -> tuple[Listed, ...]:
+        """List runs, newest first; all of them, or those of one owner."""
         asked = select(runs).order_by(runs.c.made_at.desc())
         if open_only:
             asked = asked.where(runs.c.state != "settled")
+        if owner is not None:
+            asked = asked.where(runs.c.owner == owner)
         with reading(self.engine) as connection:
             now = _now(connection, self.clock)
             return tuple(
                 Listed(r.run_id, r.launch_key, r.provider, r.state, r.job_id, r.made_at, r.next_at,
-                       now - r.watched_at < WATCHED_SECONDS or r.state == "settled")
+                       now - r.watched_at < WATCHED_SECONDS or r.state == "settled", r.owner)
                 for r in connection.execute(asked)
             )  # fmt: skip
 
@@ -250,6 +258,7 @@ class Listed:
     made_at: float
     next_at: float
     watched: bool
+    owner: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -267,11 +276,6 @@ def _now(connection: Connection, clock: Clock) -> float:
 
 def _insert(connection: Connection) -> Any:
     return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-
-
-def _count(connection: Connection, run_id: str) -> int:
-    asked = select(func.count()).where(job_events.c.run_id == run_id)
-    return int(connection.execute(asked).scalar_one())
 
 
 def _json(body: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -25,6 +25,7 @@ plans = Table(
     Column("plan_id", String(64), primary_key=True),
     Column("body", Text, nullable=False),
     Column("made_at", Float, nullable=False),
+    Column("owner", String(64)),
 )  # fmt: skip
 
 runs = Table(
@@ -41,6 +42,7 @@ runs = Table(
     Column("lease_holder", String(128)),
     Column("lease_until", Float, nullable=False, default=0.0),
     Column("watched_at", Float, nullable=False, default=0.0),
+    Column("owner", String(64)),
     Index("runs_by_state", "state"),
 )  # fmt: skip
 
@@ -62,6 +64,7 @@ job_events = Table(
     Column("level", String(16), nullable=False),
     Column("message", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("seq", Integer, nullable=False, server_default="0"),
 )  # fmt: skip
 
 ledger = Table(
@@ -132,4 +135,81 @@ version_events = Table(
     Column("at", Float, nullable=False),
     Column("by", Text, nullable=False),
     Column("body", Text, nullable=False),
+)  # fmt: skip
+
+tokens = Table(
+    "tokens", metadata,
+    Column("token_id", String(16), primary_key=True),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("owner", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+)  # fmt: skip
+
+audit = Table(
+    "audit", metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("token_id", String(16), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("usd", String(24)),
+    Column("body", Text, nullable=False),
+)  # fmt: skip
+
+files = Table(
+    "files", metadata,
+    Column("file_id", String(48), primary_key=True),
+    Column("owner", String(64), nullable=False, index=True),
+    Column("filename", Text, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("expires_at", Float),
+)  # fmt: skip
+
+uploads = Table(
+    "uploads", metadata,
+    Column("upload_id", String(48), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("file_id", String(48)),
+)  # fmt: skip
+
+upload_parts = Table(
+    "upload_parts", metadata,
+    Column("part_id", String(48), primary_key=True),
+    Column("upload_id", String(48), ForeignKey("uploads.upload_id"), nullable=False, index=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("made_at", Float, nullable=False),
+)  # fmt: skip
+
+jobs = Table(
+    "jobs", metadata,
+    Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Index("jobs_by_owner", "owner", "made_at"),
+)  # fmt: skip
+
+answered = Table(
+    "answered", metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_sha256", String(64), nullable=False),
+    Column("plan_id", String(64)),
+    Column("status", Integer),
+    Column("body", Text),
+    Column("holder", String(128), nullable=False),
+    Column("made_at", Float, nullable=False),
 )  # fmt: skip

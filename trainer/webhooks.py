@@ -18,6 +18,7 @@ class NotVerified(TrainerError):
     """The call is not signed by whom it says it is from."""
 
     code = "not-verified"
+    http_status = 401
 
 
 def webhook_secret(provider: str) -> str:

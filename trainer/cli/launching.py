@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from advisor.cli.console import console
 from advisor.errors import UsageError
 from advisor.plan import TrainingPlan, read_plan
+from trainer import starting
 from trainer.checks import check_plan
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.cli.evaluating import evaluation_of, show_evaluation
 from trainer.cli.lines import line_of
 from trainer.cli.planning import show_plan
 from trainer.desk import open_office
-from trainer.egress import Leaving, personal_in, stays_here
 from trainer.errors import LeaseLost, Refused
 from trainer.office import Office, Pause
 from trainer.people import answer, settle
-from trainer.providers import base_url_of
 from trainer.reconcile import reconcile, reconcile_all
+from trainer.starting import Agreed
 from trainer.states import WORKING, Run
 
 MOST_WAIT_SECONDS = 3600.0
@@ -35,17 +34,12 @@ def start(
     office = open_office(prices, keep_remote)
     plan = plan_of(office, named)
     show_plan(plan)
+    agreed = Agreed(Decimal(plan.figure.at_most), consent.allow_egress)
     if office.store.run_of(plan) is None:
         check_plan(plan, office.book, office.clock.now())
-        agree_to_pay(Decimal(plan.figure.at_most), consent)
-        leaving = _agree_to_send(office, plan, consent)
-        run_id, new = office.store.start(plan)
-        if new and leaving:
-            office.store.note(run_id, "consented", provider=leaving.provider, host=leaving.host,
-                              rows=leaving.rows, bytes=leaving.bytes,
-                              personal=dict(leaving.personal))  # fmt: skip
-    else:
-        run_id, _ = office.store.start(plan)
+        agree_to_pay(agreed.at_most_usd, consent)
+        agreed = Agreed(agreed.at_most_usd, _agree_to_send(office, plan, consent))
+    run_id, _ = starting.start(office, plan, agreed)
     console().print(f"\nrun {run_id}")
     run = _drive(office, run_id, lambda run: run.state in UNTIL_MADE and not follow)
     _what_next(office, run)
@@ -61,18 +55,11 @@ def plan_of(office: Office, named: str) -> TrainingPlan:
     return office.store.plan(named)
 
 
-def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> Leaving | None:
+def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> str | None:
     """Say what leaves this machine, and have that agreed to by itself."""
-    url = base_url_of(plan.provider, office.book)
-    if stays_here(url) and consent.allow_egress is None:
+    leaving = starting.leaving_of(office, plan, wanted=consent.allow_egress is not None)
+    if leaving is None:
         return None
-    files = [data for data in (plan.training, plan.validation) if data]
-    known = office.book.provider(plan.provider)
-    leaving = Leaving(
-        plan.provider, urlsplit(url).hostname or "", known.data_region or "not stated",
-        known.data_retention or "not stated", sum(data.rows for data in files),
-        sum(data.bytes for data in files), personal_in([office.files(d.sha256) for d in files]),
-    )  # fmt: skip
     found = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
     console().print(
         f"\nWhat leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
@@ -82,7 +69,7 @@ def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> Leav
         soft_wrap=True,
     )
     agree_to_send(plan.provider, consent)
-    return leaving
+    return plan.provider
 
 
 def watch(named: str | None, once: bool) -> None:

@@ -20,12 +20,10 @@ from advisor.plan import Hyperparameters, TrainingPlan, Wish, plan_bytes
 from advisor.recipe import Recipe
 from trainer.clock import moment
 from trainer.desk import open_office
-from trainer.errors import Refused
 from trainer.local_plan import Here, is_baseline, plan_here
-from trainer.office import Office
 from trainer.planning import Request, plan
+from trainer.starting import SHORT, next_attempt
 
-SHORT = 12
 RECIPE_ONLY = set(Recipe.model_fields) - set(Hyperparameters.model_fields)
 """Settings that only a training on this machine has."""
 SERVING = {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}
@@ -68,7 +66,7 @@ def make(flags: Asked, as_json: bool) -> None:
         made = plan_here(request_of(flags), wish_of(flags), here_of(flags), office.book, now)
     else:
         made = plan(request_of(flags), wish_of(flags), office.book, now)
-    made = _attempt(office, made, flags.again)
+    made = next_attempt(office, made, flags.again)
     office.store.keep_plan(made)
     if as_json:
         body = {"plan_id": made.plan_id, "plan": json.loads(plan_bytes(made))}
@@ -76,18 +74,6 @@ def make(flags: Asked, as_json: bool) -> None:
         return
     show_plan(made)
     console().print(f"\nStart it with: trainer launch {made.plan_id[:SHORT]}", soft_wrap=True)
-
-
-def _attempt(office: Office, made: TrainingPlan, again: bool) -> TrainingPlan:
-    """Count attempts: a plan that was launched is not launched again by accident."""
-    run = office.store.run_of(made)
-    while run is not None:
-        if not again:
-            raise Refused(f"plan {made.plan_id[:SHORT]}: it was launched as {run}. Look at it with "
-                          "`trainer show`; a further job needs --again.")  # fmt: skip
-        made = made.model_validate({**made.model_dump(), "attempt": made.attempt + 1})
-        run = office.store.run_of(made)
-    return made
 
 
 def request_of(flags: Asked) -> Request:
