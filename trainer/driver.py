@@ -47,7 +47,7 @@ class Driver:
         while not self._end.is_set():
             try:
                 self.look()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one look that fails must not end it
                 log.warning("look failed", error=redact(f"{type(error).__name__}: {error}"))
             self._due.wait(LOOK_SECONDS)
             self._due.clear()

@@ -125,6 +125,7 @@ class Uploads:
         Raises:
             Refused: a part is not there, or their bytes are not those that were announced.
         """
+        self._need_open(self.upload(upload.upload_id, None))
         there = self.parts(upload.upload_id)
         missing = [one for one in order if one not in there]
         if missing or not order or len(set(order)) != len(order):
