@@ -816,6 +816,25 @@ def test_labels_are_learned(scripts: Any, job: Any, encoder: Path, method: str) 
     assert set(answers(scripts, folder)) <= set(tiny.TOPICS)
 
 
+def test_a_text_is_read_alike_alone_and_beside_longer_ones(
+    scripts: Any, job: Any, encoder: Path
+) -> None:
+    folder = trained(
+        scripts, job(objective="classification", method="full", base=encoder, learning_rate=1e-3)
+    )
+    tuned = scripts.answer.Tuned(folder)
+    model = tuned.load("tuned")
+    texts = ["parcel", "parcel " * 6, "parcel " * 24]
+
+    def logits(texts: list[str]) -> Any:
+        return model(**tuned.tokenizer(texts, return_tensors="pt", padding=True)).logits
+
+    together = logits(texts)
+    apart = [float((together[n] - logits([text])[0]).abs().max()) for n, text in enumerate(texts)]
+
+    assert max(apart) < 1e-5
+
+
 def test_one_label_is_nothing_to_tell_apart(scripts: Any, job: Any, encoder: Path) -> None:
     rows = [row for row in tiny.task_rows(40) if row["messages"][-1]["content"] == "returns"]
 

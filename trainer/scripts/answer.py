@@ -45,8 +45,10 @@ class Tuned:
         flaw = flaw_of(self.model_folder)
         if flaw:
             raise Unfit(f"{self.model_folder}: {flaw}. Train it again.")
+        # answers go on at the right; an encoder counts its places from the left
+        side = "right" if self.recipe["objective"] == "classification" else "left"
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(
-            self.model_folder, trust_remote_code=False, padding_side="left"
+            self.model_folder, trust_remote_code=False, padding_side=side
         )
         told = (self.model_folder / "chat_template_sha256").read_text().strip()
         if told != template_hash(self.tokenizer):

@@ -1,0 +1,103 @@
+"""Lines of JSON on stdin -> requests in their order, those called off left out; replies on stdout.
+
+A line in is `{"id": 1, "ask": {...}}` or `{"off": 1}`. A line out is `{"ready": true}`, a piece of
+an answer with its `id`, or why there is none (`refused` with a `code`, or `failed`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from typing import IO, Any, Literal
+
+
+class Refused(Exception):
+    """A request that this model cannot answer; the message says what to do."""
+
+    def __init__(self, code: Literal["context-length", "messages-unfit"], message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class Asks:
+    """The requests of whoever started this process; it ends as soon as nobody is there."""
+
+    def __init__(self, lines: IO[str], out: IO[str]) -> None:
+        self._lines, self._out = lines, out
+        self._waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._off: set[int] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @classmethod
+    def of_this_process(cls) -> Asks:
+        """Take stdin and stdout; what libraries print goes to stderr from here on."""
+        out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        return cls(sys.stdin, out)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield requests, each with its `id`, as they come."""
+        while True:
+            told = self._waiting.get()
+            if not self.is_off(told["id"]):
+                yield {**told["ask"], "id": told["id"]}
+            self._off.discard(told["id"])
+
+    def is_off(self, number: int) -> bool:
+        """Whether nobody waits for this request any more."""
+        return number in self._off
+
+    def tell(self, **body: Any) -> None:
+        """Send one line."""
+        self._out.write(json.dumps(body) + "\n")
+        self._out.flush()
+
+    def tell_label(self, ask: dict[str, Any], label: str, asked: int, answered: int) -> None:
+        """Send a label as the whole answer, as often as it is asked for."""
+        for index in range(ask["n"]):
+            self.tell(id=ask["id"], index=index, text=label, finish="stop", prompt_tokens=asked,
+                      completion_tokens=answered)  # fmt: skip
+
+    def _read(self) -> None:
+        for line in self._lines:
+            told = json.loads(line)
+            if "off" in told:
+                self._off.add(told["off"])
+            else:
+                self._waiting.put(told)
+        os._exit(0)  # stdin is at its end: whoever asked is gone
+
+
+def said(message: dict[str, Any]) -> str | None:
+    """Return the text of a message, its parts put together.
+
+    Raises:
+        Refused: a part of it is no text.
+    """
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    odd = [part for part in parts if not (isinstance(part, dict) and part.get("type") == "text"
+                                          and isinstance(part.get("text"), str))]  # fmt: skip
+    if odd:
+        raise Refused("messages-unfit", f"a message holds {str(odd[0])[:80]}, and this model reads "
+                      "text. Send texts, or parts of type 'text'.")  # fmt: skip
+    return "".join(part["text"] for part in parts)
+
+
+def last_question(ask: dict[str, Any]) -> str:
+    """Return what the user says last.
+
+    Raises:
+        Refused: the user says nothing.
+    """
+    texts = [said(message) for message in ask["messages"] if message["role"] == "user"]
+    if not texts or not texts[-1]:
+        raise Refused("messages-unfit", "no message of the user holds a text, and a classifier "
+                      "labels the last one. Send one.")  # fmt: skip
+    return texts[-1]

@@ -1,0 +1,180 @@
+"""A folder that `train.py` left -> a process that answers requests, one line of JSON each.
+
+    python chat.py FOLDER --system tuned|base
+
+Requests and replies are those of `asks.py`. Greedy answers are those of `answer.py`. A classifier
+answers with its label, and reads as much of a text as it was trained with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import jinja2
+import torch
+import transformers
+from answer import Tuned, answers, prompt_of
+from rows import PLAIN_TEMPLATE, Unfit
+from trainer.scripts.asks import Asks, Refused, last_question, said
+from trainer.scripts.pieces import Growing
+
+LEAST_TEMPERATURE = 1e-3
+"""Below it sampling takes the most probable word, and numbers overflow."""
+MOST_SEED = 1 << 63
+
+
+class Watch(transformers.StoppingCriteria):  # type: ignore[misc]
+    """Looks at each new token: sends what can be shown, and ends what is done or called off."""
+
+    def __init__(self, asks: Asks, ask: dict[str, Any], asked: int, rows: list[Growing]) -> None:
+        self.asks, self.ask, self.asked, self.rows = asks, ask, asked, rows
+
+    def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
+        """Say which rows are at their end."""
+        for place, token in enumerate(ids[:, -1].tolist()):
+            if self.rows[place].finish is None:
+                self.show(place, self.rows[place].take(token))
+        off = self.asks.is_off(self.ask["id"])
+        return torch.tensor([off or row.finish is not None for row in self.rows], device=ids.device)
+
+    def show(self, place: int, text: str) -> None:
+        """Send what a row has to show; one row stands for all answers where they are the same."""
+        row, count = self.rows[place], self.ask["n"]
+        if not text and row.finish is None:
+            return
+        ended = {"finish": row.finish, "prompt_tokens": self.asked,
+                 "completion_tokens": len(row.ids)} if row.finish else {}  # fmt: skip
+        for index in range(count) if len(self.rows) < count else [place]:
+            self.asks.tell(id=self.ask["id"], index=index, text=text, **ended)
+
+
+def answer(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
+    """Answer one request.
+
+    Raises:
+        Refused: the model cannot answer it.
+    """
+    if tuned.recipe["objective"] == "classification":
+        _label(tuned, model, asks, ask)
+    else:
+        _speak(tuned, model, asks, ask)
+
+
+def _label(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
+    text = last_question(ask)
+    row = {"messages": [{"role": "user", "content": text}]}
+    label = next(answers(tuned, model, [row]))["answer"]
+    read = tuned.tokenizer(text, truncation=True, max_length=tuned.recipe["max_tokens"])
+    answered = tuned.tokenizer(label, add_special_tokens=False)
+    asks.tell_label(ask, label, len(read["input_ids"]), len(answered["input_ids"]))
+
+
+def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
+    ends = _ends(model)
+    asked = prompt_ids(tuned, ask, ends)
+    window, most = window_of(model), ask["max_tokens"]
+    if window is not None and len(asked) >= window:
+        raise Refused("context-length", f"the messages are {len(asked)} tokens, and the window of "
+                      f"this model is {window}, answer included. Shorten them.")  # fmt: skip
+    most = most if window is None else min(most, window - len(asked))
+    is_greedy = ask["temperature"] < LEAST_TEMPERATURE
+    count = 1 if is_greedy else ask["n"]
+
+    def decode(ids: list[int]) -> str:
+        return str(tuned.tokenizer.decode(ids, skip_special_tokens=True))
+
+    rows = [Growing(decode, ends, ask["stop"], most) for _ in range(count)]
+    how: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if not is_greedy:
+        how = {"do_sample": True, "temperature": float(ask["temperature"]), "top_k": 0,
+               "top_p": float(ask["top_p"]), "num_return_sequences": count}  # fmt: skip
+        if ask["seed"] is None:
+            torch.seed()
+        else:
+            torch.manual_seed(ask["seed"] % MOST_SEED)
+    ids = torch.tensor([asked], device=model.device)
+    with torch.inference_mode():
+        model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=most,
+            use_cache=True, stopping_criteria=[Watch(asks, ask, len(asked), rows)], **how,
+        )  # fmt: skip
+
+
+def prompt_ids(tuned: Tuned, ask: dict[str, Any], ends: set[int]) -> list[int]:
+    """Write the messages as the model has learned to read them: by its template, or as plain text.
+
+    Raises:
+        Refused: the template cannot write them, or there is nothing to go on from.
+    """
+    template = str(tuned.tokenizer.chat_template or "")
+    messages = [{**message, "content": said(message)} for message in ask["messages"]]
+    if ask["tools"] and "tools" not in template:
+        raise Refused("messages-unfit", "the chat template of this model has no place for tools. "
+                      "Ask without them.")  # fmt: skip
+    if tuned.recipe["objective"] == "text" and template in ("", PLAIN_TEMPLATE):
+        text = "\n".join(message["content"] or "" for message in messages)
+        ids = list(tuned.tokenizer(text)["input_ids"])
+        ids = ids[:-1] if ids and ids[-1] in ends else ids
+    else:
+        row = {"messages": [*messages, {"role": "assistant", "content": ""}], "tools": ask["tools"]}
+        try:
+            text = prompt_of(tuned.tokenizer, row)
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise Refused("messages-unfit", "the chat template cannot write these messages: "
+                          f"{error}. Send roles and contents it knows.") from None  # fmt: skip
+        ids = list(tuned.tokenizer(text, add_special_tokens=False)["input_ids"])
+    if not ids:
+        raise Refused("messages-unfit", "the messages hold no text. Send some.")
+    return ids
+
+
+def window_of(model: Any) -> int | None:
+    """Return how many tokens the model can read and write in all; nothing where none is named."""
+    window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    adapters = getattr(model, "peft_config", {}).values()
+    learned = sum(getattr(adapter, "num_virtual_tokens", None) or 0 for adapter in adapters)
+    return None if window is None else int(window) - learned
+
+
+def _ends(model: Any) -> set[int]:
+    ends = model.generation_config.eos_token_id
+    return set(ends) if isinstance(ends, list) else {ends} - {None}
+
+
+def main(folder: Path, system: str) -> None:
+    """Load, say so, and answer until stdin ends."""
+    asks = Asks.of_this_process()
+    transformers.utils.logging.disable_progress_bar()
+    tuned = Tuned(folder)
+    model = tuned.load(system)
+    asks.tell(ready=True)
+    for ask in asks:
+        try:
+            answer(tuned, model, asks, ask)
+        except Refused as error:
+            asks.tell(id=ask["id"], refused=str(error), code=error.code)
+        except torch.OutOfMemoryError:
+            asks.tell(id=ask["id"], failed="the memory of the GPU does not hold this request. "
+                      "Ask with fewer tokens, or for fewer answers at once.")  # fmt: skip
+            torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--system", choices=("tuned", "base"), default="tuned")
+    flags = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
+    try:
+        main(flags.folder, flags.system)
+    except Unfit as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(3) from None

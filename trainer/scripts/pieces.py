@@ -1,0 +1,58 @@
+"""Tokens as they are generated -> text that no later token can change, up to a stop string.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+HALF = "\ufffd"
+"""What bytes decode to that are no whole character yet."""
+
+
+class Growing:
+    """One answer: a token goes in, text comes out, and at its end `finish` says why it ended.
+
+    >>> answer = Growing(lambda ids: bytes(ids).decode(errors="replace"), {0}, ["##"], most=9)
+    >>> [answer.take(token) for token in "é#a##".encode()], answer.finish
+    (['', 'é', '', '#a', '', ''], 'stop')
+    """
+
+    def __init__(
+        self, decode: Callable[[list[int]], str], ends: set[int], stops: Sequence[str], most: int
+    ) -> None:
+        self._decode, self._ends, self._stops, self._most = decode, ends, stops, most
+        self.ids: list[int] = []
+        self.finish: Literal["stop", "length"] | None = None
+        self._from, self._to = 0, 0  # tokens whose text was read last: spaces hang on them
+        self._held = ""
+
+    def take(self, token: int) -> str:
+        """Take one more token; return what can be shown since the last one."""
+        self.ids.append(token)
+        if token in self._ends:
+            self.finish = "stop"
+        elif len(self.ids) >= self._most:
+            self.finish = "length"
+        self._held += self._read()
+        places = [self._held.find(stop) for stop in self._stops if stop in self._held]
+        if places:
+            self.finish, self._held = "stop", self._held[: min(places)]
+        shown = len(self._held) if self.finish else len(self._held) - self._half_a_stop()
+        text, self._held = self._held[:shown], self._held[shown:]
+        return text
+
+    def _read(self) -> str:
+        before = self._decode(self.ids[self._from : self._to])
+        now = self._decode(self.ids[self._from :])
+        if self.finish is None and (now.endswith(HALF) or len(now) <= len(before)):
+            return ""
+        self._from, self._to = self._to, len(self.ids)
+        return now[len(before) :]
+
+    def _half_a_stop(self) -> int:
+        """Count the characters at the end that a stop string may begin with."""
+        return max((count for stop in self._stops for count in range(1, len(stop))
+                    if self._held.endswith(stop[:count])), default=0)  # fmt: skip
