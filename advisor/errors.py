@@ -23,9 +23,14 @@ from difflib import get_close_matches
 
 
 class AdvisorError(Exception):
-    """Base of every error the advisor raises on purpose; a shell prints it and exits with 2."""
+    """Base of every error the advisor raises on purpose; a shell prints it and exits with 2.
+
+    HTTP answers with `http_status`; `what_to_do` is the remedy in general, for the list of errors.
+    """
 
     code = "advisor-error"
+    http_status = 422
+    what_to_do = "Do what the message says."
 
 
 def did_you_mean(asked: str, known: Iterable[str]) -> str:
@@ -51,6 +56,7 @@ class PricingFileError(PricingError):
     """The price book breaks a rule of its own format."""
 
     code = "pricing-file"
+    what_to_do = "Mend the file at the place that is named."
 
     def __init__(self, where: str, problem: str) -> None:
         self.where, self.problem = where, problem
@@ -61,6 +67,7 @@ class UnknownPrice(PricingError):
     """Nothing in the price book has this name."""
 
     code = "unknown-price"
+    what_to_do = "Take one of the nearest names."
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name = kind, name
@@ -71,6 +78,7 @@ class PriceNotYetKnown(PricingError):
     """The day asked for lies before the first known value."""
 
     code = "price-not-yet-known"
+    what_to_do = "Ask for a later day, or add an older step with its source."
 
     def __init__(self, item: str, day: date, first: date) -> None:
         self.item, self.day, self.first = item, day, first
@@ -84,6 +92,7 @@ class PriceWithdrawn(PricingError):
     """The item was no longer sold on the day asked for."""
 
     code = "price-withdrawn"
+    what_to_do = "Choose another item."
 
     def __init__(self, item: str, day: date, since: date) -> None:
         self.item, self.day, self.since = item, day, since
@@ -96,6 +105,7 @@ class Unpriced(PricingError):
     """The item stands in the book, but nobody published a price for it."""
 
     code = "unpriced"
+    what_to_do = "Put your own quote into an overlay and pass it with --prices."
 
     def __init__(self, item: str, why: str) -> None:
         self.item, self.why = item, why
@@ -109,6 +119,7 @@ class DatasetError(AdvisorError):
     """The dataset cannot be read at all: what was found, where, and what to do."""
 
     code = "dataset"
+    what_to_do = "Do what the message says: save as UTF-8, unpack, name the columns."
 
     def __init__(self, where: str, found: str, remedy: str) -> None:
         self.where, self.found, self.remedy = where, found, remedy
@@ -119,6 +130,7 @@ class ScenarioError(AdvisorError):
     """The question cannot be understood: the path in it, the value found, and what to do."""
 
     code = "scenario"
+    what_to_do = "Correct the path that is named."
 
     def __init__(self, where: str, found: str, remedy: str) -> None:
         self.where, self.found, self.remedy = where, found, remedy
@@ -129,6 +141,7 @@ class UsageError(AdvisorError):
     """A flag or a path on the command line cannot be used."""
 
     code = "usage"
+    what_to_do = "Correct it as the message says."
 
     def __init__(self, where: str, found: str, remedy: str) -> None:
         self.where, self.found, self.remedy = where, found, remedy

@@ -124,6 +124,20 @@ def demo(
     show_answer(example_question(name), format_.value)
 
 
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    prices: PricesFlag = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    most_upload_mb: Annotated[int, typer.Option(min=1, help="Largest dataset, in MiB.")] = 1024,
+) -> None:
+    """Serve the planning API over HTTP: the same answers, and nothing is kept."""
+    from advisor.cli.serving import Wanted, serve
+
+    serve(Wanted(host, port, prices, workers, most_upload_mb))
+
+
 @prices_app.command("show")
 def prices_show(
     item: Annotated[str | None, typer.Argument(help="Only items whose name holds this.")] = None,

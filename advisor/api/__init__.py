@@ -1,0 +1,1 @@
+"""HTTP in, the records of the library out: the planning API, which keeps nothing."""

@@ -1,0 +1,161 @@
+"""A request body -> a question; a question -> its tag, and its answer as canonical bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+from threading import BoundedSemaphore
+from typing import Any
+
+import numpy as np
+import orjson
+
+from advisor import __version__
+from advisor.answer import Question, answer, canonical
+from advisor.api.meters import Meters
+from advisor.api.reading import record_of
+from advisor.api.refusals import PathRefused, RequestRefused
+from advisor.api.shelf import Shelf
+from advisor.book_file import load_book
+from advisor.catalog import Book
+from advisor.errors import ScenarioError
+from advisor.files import ask, load_evidence
+from advisor.profile import Profile
+from advisor.units import Record
+
+MOST_UPLOAD_BYTES = 1024**3
+MOST_AT_ONCE = 4
+"""Worked out at the same time by one process: more would wait for each other, and hold memory."""
+LARGEST = 2**53
+"""Counts of a profile above this are no counts."""
+AS_MADE = "Give the profile as POST /api/v1/profile returned it."
+
+
+def utc_today() -> date:
+    """Return the day in UTC: the door knows the clock, the core is told."""
+    return datetime.now(tz=UTC).date()
+
+
+class Planner:
+    """What all requests share: the price book and the evidence, loaded once, and recent answers."""
+
+    def __init__(
+        self,
+        book: Book | None = None,
+        *,
+        today: Callable[[], date] = utc_today,
+        most_upload_bytes: int = MOST_UPLOAD_BYTES,
+    ) -> None:
+        self.book = book or load_book()
+        self.evidence = load_evidence()
+        self.today = today
+        self.most_upload_bytes = most_upload_bytes
+        self.meters = Meters()
+        self.turn = BoundedSemaphore(MOST_AT_ONCE)
+        self._evidence_sha256 = hashlib.sha256(canonical(self.evidence)).hexdigest()
+        self._shelf = Shelf()
+
+    def question(self, body: Mapping[str, Any]) -> Question:
+        """Make the question of a body: a scenario, or one with the profile of its dataset.
+
+        Raises:
+            AdvisorError: any part of it cannot be understood, or it names a file.
+        """
+        mapping = body.get("question", body)
+        if not isinstance(mapping, Mapping):
+            raise ScenarioError("question", "found no mapping.", "Give a scenario.")
+        unknown = set(body) - {"question", "profile"} if "question" in body else set()
+        if unknown:
+            raise RequestRefused(f"body: {min(unknown)}", "there is no such key beside 'question'.",
+                                 "Give 'question' and 'profile'.")  # fmt: skip
+        dataset = mapping.get("dataset")
+        if isinstance(dataset, Mapping) and dataset.get("path"):
+            raise PathRefused
+        asked = ask(mapping, book=self.book, today=self.today())
+        given = body.get("profile") if "question" in body else None
+        profile = None if given is None else profile_of(given)
+        return replace(asked, evidence=self.evidence, profile=profile)
+
+    def tag(self, question: Question, door: str) -> str:
+        """Name what an answer will be, without working it out.
+
+        Args:
+            question: All of it counts but the book and the evidence, of which their hashes do.
+            door: What is answered of it, with anything else that decides the body.
+        """
+        asked = {
+            field.name: getattr(question, field.name)
+            for field in fields(question) if field.name not in ("book", "evidence")
+        }  # fmt: skip
+        return self.tag_of(door, asked, self._evidence_sha256)
+
+    def tag_of(self, *parts: object) -> str:
+        """Name a body that rests on the price book and on these parts alone."""
+        whole = (self.book.sha256, __version__, *parts)
+        text = orjson.dumps(whole, default=_plain, option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(text).hexdigest()
+
+    def at_hand(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
+        """Return the body of a tag, and whether it was at hand; else make and keep it.
+
+        Raises:
+            AdvisorError: it cannot be worked out.
+        """
+        kept = self._shelf.get(tag)
+        if kept is not None:
+            return kept, True
+        try:
+            with np.errstate(all="raise", under="ignore"):
+                body = make()
+        except ArithmeticError as error:
+            raise ScenarioError("scenario", "its numbers are too large or too small to work out.",
+                                "Give numbers as real use has them.") from error  # fmt: skip
+        self._shelf.put(tag, body)
+        return body, False
+
+    def answer_bytes(self, question: Question) -> bytes:
+        """Answer a question as canonical bytes.
+
+        Raises:
+            OverflowError: a whole number in the answer has more than 64 bits.
+        """
+        self.meters.answers.inc()
+        with self.turn:
+            found = answer(question)
+        try:
+            return canonical(found)
+        except orjson.JSONEncodeError as error:
+            raise OverflowError(str(error)) from error
+
+
+def profile_of(given: object) -> Profile:
+    """Read the profile that a client gives back.
+
+    Raises:
+        RequestRefused: it is none, or its counts cannot be those of a dataset.
+    """
+    profile = record_of(Profile, given, "profile")
+    for name, value in profile:
+        numbers = [value] if isinstance(value, int | float) else _numbers(value)
+        if any(not 0 <= number <= LARGEST for number in numbers):
+            raise RequestRefused(f"profile.{name}", "found a number that counts nothing.", AS_MADE)
+    if not profile.examples or profile.total_tokens < profile.examples:
+        found = "found no examples, or examples without tokens."
+        raise RequestRefused("profile.examples", found, AS_MADE)
+    return profile
+
+
+def _numbers(value: object) -> list[float]:
+    """List the counts in a column of pairs."""
+    if not isinstance(value, tuple):
+        return []
+    pairs = [part for part in value if isinstance(part, tuple)]
+    return [part for pair in pairs for part in pair if isinstance(part, int | float)]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Record):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no place in a tag")

@@ -1,0 +1,179 @@
+"""Requests -> the same records as the library returns, as canonical bytes."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
+
+import orjson
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from advisor import __version__
+from advisor.answer import Answer, Question, canonical
+from advisor.api.documents import described
+from advisor.api.listing import (
+    Errors,
+    Models,
+    Prices,
+    Rules,
+    errors_known,
+    models_of,
+    prices_on,
+    rules_of,
+)
+from advisor.api.planner import Planner
+from advisor.api.reading import JsonBytes, object_of
+from advisor.api.receiving import Received, receive
+from advisor.api.replies import JSON, IfNoneMatch, tagged
+from advisor.api.sweeping import Swept, sweep_asked, sweep_bytes
+from advisor.bill import OptionBill
+from advisor.errors import DatasetError, UsageError
+from advisor.profile import Profile
+from advisor.rows import DEFAULT_LIMIT_TOKENS, profile_file
+
+Encoding = Literal["o200k_base", "cl100k_base", "o200k_harmony"]
+MOST_LIMIT_TOKENS = 2**31 - 1
+
+
+async def _planner(request: Request) -> Planner:
+    found = request.app.state.planner
+    assert isinstance(found, Planner)
+    return found
+
+
+Shared = Annotated[Planner, Depends(_planner)]
+EncodingQuery = Annotated[
+    Encoding, Query(description="Encoding to count tokens with.", examples=["o200k_base"])
+]
+LimitQuery = Annotated[
+    int,
+    Query(ge=1, le=MOST_LIMIT_TOKENS, description="Longest example; what is longer is truncated.",
+          examples=[DEFAULT_LIMIT_TOKENS]),
+]  # fmt: skip
+OptionQuery = Annotated[
+    str,
+    Query(max_length=200, description="Only options whose id holds this.", examples=["ft_api"]),
+]
+ItemQuery = Annotated[
+    str,
+    Query(max_length=200, description="Only items whose name holds this.",
+          examples=["openai/gpt-4.1"]),
+]  # fmt: skip
+DayQuery = Annotated[
+    date | None,
+    Query(description="Day whose prices are wanted; today where none is given.",
+          examples=["2026-11-20"]),
+]  # fmt: skip
+NameQuery = Annotated[
+    str,
+    Query(max_length=200, description="Only models whose name holds this.", examples=["open/"]),
+]
+
+
+def planning_router() -> APIRouter:
+    """Return the routes that keep nothing; `app.state.planner` holds what they share."""
+    router = APIRouter(prefix="/api/v1", tags=["planning"])
+    router.post("/profile", **described(Profile, "profile"))(profile)
+    router.post("/recommend", **described(Answer, "recommend"))(recommend)
+    router.post("/estimate", **described(list[OptionBill], "estimate"))(estimate)
+    router.post("/sweep", **described(Swept, "sweep"))(sweep)
+    router.get("/models", **described(Models, "models"))(models)
+    router.get("/prices", **described(Prices, "prices"))(prices)
+    router.get("/rules", **described(Rules, "rules"))(rules)
+    router.get("/errors", **described(Errors, "errors"))(errors)
+    return router
+
+
+async def profile(
+    request: Request,
+    shared: Shared,
+    encoding: EncodingQuery = "o200k_base",
+    limit: LimitQuery = DEFAULT_LIMIT_TOKENS,
+) -> Response:
+    """Say what a dataset holds; the file is streamed to a temporary folder and deleted."""
+    with TemporaryDirectory(prefix="tune-or-not-upload-") as folder:
+        received = await receive(request, Path(folder), shared.most_upload_bytes)
+        shared.meters.received.inc(received.bytes)
+        found = await to_thread.run_sync(_profiled, received, encoding, limit)
+    return Response(found, media_type=JSON)
+
+
+def _profiled(received: Received, encoding: str, limit: int) -> bytes:
+    try:
+        return canonical(profile_file(received.path, encoding, limit))
+    except DatasetError as error:
+        where = error.where.replace(str(received.path), received.filename)
+        raise DatasetError(where, error.found, error.remedy) from error
+
+
+def recommend(body: JsonBytes, shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+    """Say which way to take, what it costs, why, and what would flip it."""
+    question = shared.question(object_of(body))
+    tag = shared.tag(question, "recommend")
+    return tagged(shared, tag, if_none_match, lambda: shared.answer_bytes(question))
+
+
+def estimate(
+    body: JsonBytes, shared: Shared, option: OptionQuery = "", if_none_match: IfNoneMatch = None
+) -> Response:
+    """Write the bill of every option, line by line, with price, day and source."""
+    question = shared.question(object_of(body))
+    tag = shared.tag_of("estimate", option, shared.tag(question, "recommend"))
+    return tagged(shared, tag, if_none_match, lambda: _bills(shared, question, option))
+
+
+def _bills(shared: Planner, question: Question, wanted: str) -> bytes:
+    """Take the bills out of the answer, which is at hand or worked out now.
+
+    Raises:
+        UsageError: no option's id holds what is wanted.
+    """
+    tag = shared.tag(question, "recommend")
+    found, _ = shared.at_hand(tag, lambda: shared.answer_bytes(question))
+    options = orjson.loads(found)["options"]
+    wanted_ones = [option for option in options if wanted in option["id"]]
+    if not wanted_ones:
+        approaches = ", ".join(sorted({option["approach"] for option in options}))
+        raise UsageError("query.option", "no option that is allowed has this in its id.",
+                         f"Approaches there: {approaches}.")  # fmt: skip
+    return orjson.dumps(wanted_ones, option=orjson.OPT_SORT_KEYS)
+
+
+def sweep(body: JsonBytes, shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+    """Answer many variants of one question in one pass: a grid of values, or a list."""
+    asked = sweep_asked(shared, object_of(body))
+    tag = shared.tag_of("sweep", shared.tag(asked.question, "sweep"), asked.shape)
+    return tagged(shared, tag, if_none_match, lambda: sweep_bytes(shared, asked))
+
+
+def models(shared: Shared, name: NameQuery = "", if_none_match: IfNoneMatch = None) -> Response:
+    """List models: what each can do, its window, its last day, its licence, who tunes it."""
+    tag = shared.tag_of("models", name)
+    return tagged(shared, tag, if_none_match, lambda: canonical(models_of(shared.book, name)))
+
+
+def prices(
+    shared: Shared, item: ItemQuery = "", on: DayQuery = None, if_none_match: IfNoneMatch = None
+) -> Response:
+    """List prices as they hold on a day, each with unit, source and age."""
+    day = on or shared.today()
+    tag = shared.tag_of("prices", item, day)
+    return tagged(shared, tag, if_none_match, lambda: canonical(prices_on(shared.book, day, item)))
+
+
+def rules(shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+    """List the rules that put options out, and the evidence that the decision rests on."""
+    tag = shared.tag_of("rules", shared.evidence)
+    found = rules_of(shared.evidence, __version__)
+    return tagged(shared, tag, if_none_match, lambda: canonical(found))
+
+
+def errors(shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+    """List every error code, what it means, what to do, and its HTTP status."""
+    found = errors_known()
+    tag = shared.tag_of("errors", found)
+    return tagged(shared, tag, if_none_match, lambda: canonical(found))
