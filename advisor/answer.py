@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 
 from advisor import __version__
@@ -15,14 +17,13 @@ from advisor.decide import Decision, Worked, decide, work_out
 from advisor.estimate.costs import costs
 from advisor.estimate.point import AT_MOST, LIKELY, Point
 from advisor.facts import Assumption, Resolved, resolve
-from advisor.gates import GATES, Case
-from advisor.options import Menu, menu
+from advisor.options import Ground, Menu, ground_of, menu
 from advisor.options.option import RuledOut
+from advisor.options.panel import Panel, panels_of
 from advisor.prices import Caveat
 from advisor.profile import Profile
 from advisor.quality import Evidence
 from advisor.ranking import Entry, worked
-from advisor.reasons import first
 from advisor.scenario import Scenario, scenario_from
 from advisor.units import Record
 
@@ -79,11 +80,12 @@ def answer(question: Question) -> Answer:
     Raises:
         PricingError: something the scenario names is not in the price book.
     """
-    resolved, choices = prepare(question, question.scenario)
+    menus: dict[Ground, Menu] = {}
+    resolved, choices = prepare(question, question.scenario, menus)
     done = work_out(resolved, choices, question.evidence, question.seed)
 
     def rebuild(path: str, value: Any) -> tuple[Resolved, Menu]:
-        return prepare(question, with_path(question.scenario, path, value))
+        return prepare(question, with_path(question.scenario, path, value), menus)
 
     decision = decide(done, question.evidence, rebuild, question.with_flips)
     allowed, refused = _sorted_out(done)
@@ -103,10 +105,21 @@ def answer(question: Question) -> Answer:
     )
 
 
-def prepare(question: Question, scenario: Scenario) -> tuple[Resolved, Menu]:
-    """Fill in the numbers of a scenario and list its options."""
+def prepare(
+    question: Question, scenario: Scenario, menus: dict[Ground, Menu] | None = None
+) -> tuple[Resolved, Menu]:
+    """Fill in the numbers of a scenario and list its options.
+
+    Args:
+        question: Price book, evidence and dataset.
+        scenario: What is asked, which may be a variant of the question's.
+        menus: Menus that were made for other variants; what is made here is added.
+    """
     resolved = resolve(scenario, question.profile, question.evidence)
-    return resolved, menu(resolved, question.profile, question.book, question.evidence)
+    ground, known = ground_of(resolved, question.profile), {} if menus is None else menus
+    if ground not in known:
+        known[ground] = menu(ground, question.book, question.evidence)
+    return resolved, known[ground]
 
 
 def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
@@ -115,14 +128,24 @@ def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
     Raises:
         ScenarioError: there is no such path, or the value does not fit it.
     """
+    return with_paths(scenario, {path: value})
+
+
+def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
+    """Return the scenario with some dotted paths set, one after the other.
+
+    Raises:
+        ScenarioError: there is no such path, or a value does not fit it.
+    """
     mapping = scenario.model_dump(mode="json", exclude_unset=True)
-    *sections, last = path.split(".")
-    inner = mapping
-    for section in sections:
-        if not isinstance(inner.get(section), dict):
-            inner[section] = {}
-        inner = inner[section]
-    inner[last] = value
+    for path, value in changes.items():
+        *sections, last = path.split(".")
+        inner = mapping
+        for section in sections:
+            if not isinstance(inner.get(section), dict):
+                inner[section] = {}
+            inner = inner[section]
+        inner[last] = value
     return scenario_from(mapping, "--set")
 
 
@@ -148,12 +171,11 @@ def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
     scores = done.likely.score[:, 0, 0]
     passing, refused = [], []
     for score, entry in zip(scores, done.likely.entries, strict=True):
-        gate = next((g for g in GATES if not bool(g.passes(entry.case).flat[0])), None)
-        if gate is None:
-            cost = first(entry.costs.per_month)
-            passing.append((float(score), cost, entry.option.id, entry))
+        if entry.refusal:
+            refused.append(entry.refusal)
         else:
-            refused.append(_refusal(gate.rule, gate.says, gate.source, entry.case))
+            cost = entry.costs.per_month
+            passing.append((float(score), cost, entry.option.id, entry))
     return [entry for *_, entry in sorted(passing, key=lambda row: row[:3])], refused
 
 
@@ -163,13 +185,16 @@ def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[Opti
     figures = Figures(question.book, question.scenario.asked_on, evidence)
     drawn = {entry.option.id: entry for entry in done.drawn.entries}
 
+    at_most = _caps(question, done.menu.panels, resolved)
+
     def bill(likely: Entry, draws: Entry) -> OptionBill:
-        cap = costs(likely.option, resolved, resolved.facts, evidence, AT_MOST).one_off
-        return bill_of(likely, draws, figures, resolved, first(cap))
+        return bill_of(likely, draws, figures, resolved, at_most[likely.option.id])
 
     bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
+    (measuring,) = panels_of([done.menu.measuring])
+    at_most |= _caps(question, [measuring], resolved)
     not_yet = bill(*(
-        worked(done.menu.measuring, resolved, resolved.facts, evidence, point)
+        Entry(worked(measuring, resolved, resolved.facts, evidence, point), 0)
         for point in (LIKELY, Point("draws", question.seed))
     ))  # fmt: skip
     index = int(done.likely.winner[0, 0])
@@ -177,8 +202,16 @@ def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[Opti
     return (not_yet, *bills) if is_answer else (*bills, not_yet)
 
 
-def _refusal(rule: str, says: Any, source: Any, case: Case) -> RuledOut:
-    return RuledOut(id=case.option.id, rule=rule, says=says(case), source=source(case))
+def _caps(question: Question, panels: Sequence[Panel], resolved: Resolved) -> dict[str, float]:
+    """Say what each option costs once with every uncertain input at its dear end."""
+    found: dict[str, float] = {}
+    for panel in panels:
+        cap = costs(panel, resolved, resolved.facts, question.evidence, AT_MOST).one_off
+        amounts = np.broadcast_to(cap, (len(panel.options), 1, 1)).flat
+        found |= {
+            option.id: float(amount) for option, amount in zip(panel.options, amounts, strict=True)
+        }
+    return found
 
 
 def _caveats(question: Question) -> tuple[Caveat, ...]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 
 import numpy as np
 
 from advisor.catalog import Book
-from advisor.estimate.line import UNIT_SIZE, Line
+from advisor.estimate.account import Item
+from advisor.estimate.line import unit_of
 from advisor.facts import Resolved
 from advisor.options.option import Launch, Objective
 from advisor.prices import Caveat
 from advisor.quality import Evidence
-from advisor.ranking import Entry, reaches
+from advisor.ranking import Entry
 from advisor.scenario import Approach
 from advisor.units import Money, Number, Record, usd
 
@@ -112,6 +115,8 @@ class Figures:
     book: Book
     day: date
     evidence: Evidence
+    written: Callable[[float], str] = field(default_factory=lambda: cache(usd))
+    """Writes an amount of USD; bills have many in common."""
 
 
 def bill_of(
@@ -127,22 +132,21 @@ def bill_of(
         at_most_once_usd: What is paid once with every uncertain input at its dear end.
     """
     option, quality = entry.option, entry.quality
-    lines = tuple(_line(line) for line in entry.costs.lines if _first(line.amount) > 0)
-    will_do = bool(reaches(entry, resolved.facts, figures.evidence).flat[0])
+    costs = entry.costs
     return OptionBill(
         id=option.id, approach=option.approach, objective=option.objective,
         provider=option.provider, model=option.model, gpu=option.gpu.name if option.gpu else None,
         launch=option.launch, launch_says=option.launch_says,
-        months=f"{_first(entry.costs.months):.2f}",
-        one_off=_money(entry.costs.one_off, drawn.costs.one_off),
-        monthly=_money(entry.costs.monthly, drawn.costs.monthly),
-        total=_money(entry.costs.total, drawn.costs.total),
-        per_month=_money(entry.costs.per_month, drawn.costs.per_month),
-        at_most_one_off=usd(at_most_once_usd),
-        bill=lines,
+        months=f"{costs.months:.2f}",
+        one_off=_money(costs.one_off, drawn.ends("one_off"), figures.written),
+        monthly=_money(costs.monthly, drawn.ends("monthly"), figures.written),
+        total=_money(costs.total, drawn.ends("total"), figures.written),
+        per_month=_money(costs.per_month, drawn.ends("per_month"), figures.written),
+        at_most_one_off=figures.written(at_most_once_usd),
+        bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
-            low=f"{_first(quality.low):.3f}", likely=f"{_first(quality.likely):.3f}",
-            high=f"{_first(quality.high):.3f}", reaches_target=will_do,
+            low=f"{quality.low:.3f}", likely=f"{quality.likely:.3f}",
+            high=f"{quality.high:.3f}", reaches_target=entry.reaches,
             basis=quality.basis, source=quality.source,
         ),
         latency=None,
@@ -150,21 +154,19 @@ def bill_of(
     )  # fmt: skip
 
 
-def _money(likely: Number, draws: Number) -> Money:
-    low, high = np.quantile(np.asarray(draws), (0.05, 0.95))
-    middle = _first(likely)
-    return Money(low=usd(min(low, middle)), likely=usd(middle), high=usd(max(high, middle)))
+def _money(likely: float, ends: tuple[float, float], written: Callable[[float], str]) -> Money:
+    low, high = min(ends[0], likely), max(ends[1], likely)
+    return Money(low=written(low), likely=written(likely), high=written(high))
 
 
-def _line(line: Line) -> BillLine:
-    price = line.price
-    size = UNIT_SIZE.get(price.unit, 1.0) if price else 1.0
+def _line(item: Item) -> BillLine:
+    price = item.price
     return BillLine(
-        item=line.what, cadence=line.cadence, quantity=f"{_first(line.quantity):.6g}",
-        unit=line.unit,
-        price=str(price.value) if price else usd(_first(line.rate) * size),
-        price_unit=price.unit if price else f"USD/{line.unit}",
-        amount=usd(_first(line.amount), 4),
+        item=item.what, cadence=item.cadence, quantity=f"{item.quantity:.6g}",
+        unit=unit_of(price) if price else item.own_unit,
+        price=str(price.value) if price else usd(item.rate),
+        price_unit=price.unit if price else f"USD/{item.own_unit}",
+        amount=usd(item.amount, 4),
         price_item=price.item if price else None,
         since=price.since if price else None,
         source=price.source if price else "your scenario",
@@ -174,8 +176,7 @@ def _line(line: Line) -> BillLine:
 
 def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat, ...]:
     option = entry.option
-    used = {line.price.item: line.price for line in entry.costs.lines
-            if line.price and _first(line.amount) > 0}  # fmt: skip
+    used = {item.price.item: item.price for item in entry.costs.items if item.price}
     found = [c for p in used.values() for c in figures.book.prices.caveats(p, figures.day)]
     factor = option.counted_as.token_factor if option.counted_as else None
     if factor and resolved.measured:
@@ -198,12 +199,11 @@ def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat
 
 
 def _below_cache_minimum(entry: Entry) -> bool:
-    option, facts = entry.option, entry.case.facts
+    option, facts = entry.option, entry.sheet.case.facts
     if option.card is None or option.card.cache is None or "cached_input" not in option.prices:
         return False
     wants = _first(facts.cache_hit_share)
-    cached = [line for line in entry.costs.lines if line.what.startswith("cached prefix")]
-    nothing = not any(_first(line.amount) > 0 for line in cached)
+    nothing = not any(item.what.startswith("cached prefix") for item in entry.costs.items)
     return nothing and (np.isnan(wants) or wants > 0) and _first(facts.prefix_tokens) > 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from advisor.estimate.point import LIKELY, Point
 from advisor.facts import Resolved
-from advisor.flips import Flip, Rebuild, flips
+from advisor.flips import Asked, Flip, Rebuild, flips
 from advisor.options import Menu
 from advisor.quality import Evidence
 from advisor.ranking import Entry, Ranking, rank
@@ -59,8 +59,8 @@ WORDS = {
 
 def work_out(resolved: Resolved, menu: Menu, evidence: Evidence, seed: int = 0) -> Worked:
     """Rank all options once at the likely point, and once over the draws."""
-    likely = rank(menu.options, resolved, resolved.facts, evidence, LIKELY)
-    drawn = rank(menu.options, resolved, resolved.facts, evidence, Point("draws", seed))
+    likely = rank(menu.panels, resolved, resolved.facts, evidence, LIKELY)
+    drawn = rank(menu.panels, resolved, resolved.facts, evidence, Point("draws", seed))
     return Worked(resolved, menu, likely, drawn)
 
 
@@ -76,6 +76,7 @@ def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: boo
     ranking, resolved = worked.likely, worked.resolved
     index = int(ranking.winner[0, 0])
     order = in_order(ranking)
+    asked = Asked(resolved, worked.menu, ranking)
     winner = ranking.entries[index] if index < len(ranking.entries) else None
     return Decision(
         recommended=winner.option.id if winner else "not_yet",
@@ -84,7 +85,7 @@ def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: boo
         win_share=f"{float(np.mean(worked.drawn.winner[0] == index)):.2f}",
         break_even=_break_even(worked, order, winner),
         reasons=reasons(resolved, worked.menu, ranking, evidence, order),
-        flips=flips(resolved, worked.menu, evidence, index, rebuild) if with_flips else (),
+        flips=flips(asked, evidence, rebuild) if with_flips else (),
         measure_next=measure_next(resolved, winner),
     )  # fmt: skip
 
@@ -110,14 +111,14 @@ def _today(ranking: Ranking) -> Entry | None:
 def _verdict(winner: Entry | None, today: Entry | None) -> str:
     if winner is None:
         return "Not yet: measure first, then decide."
-    monthly = f"{first(winner.costs.monthly):,.2f}"
+    monthly = f"{winner.costs.monthly:,.2f}"
     if winner.option.is_current:
         return f"Keep what you do today: {monthly} USD a month."
-    once = first(winner.costs.one_off)
+    once = winner.costs.one_off
     verb = WORDS[winner.option.approach]
     first_cost = f" after {once:,.2f} USD once" if once >= 0.005 else ""
     where = "" if winner.option.provider == "own" else f" at {winner.option.provider}"
-    saved = first(today.costs.per_month) - first(winner.costs.per_month) if today else 0.0
+    saved = today.costs.per_month - winner.costs.per_month if today else 0.0
     saving = f", {saved:,.2f} less a month than today" if saved > 0 else ""
     return f"{verb} {winner.option.model}{where}: {monthly} USD a month{first_cost}{saving}."
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from advisor.profile import Profile
 from advisor.quality import Evidence, assumed_target
 from advisor.scenario import Scenario, Task
-from advisor.units import WEEKS_PER_MONTH, Record
+from advisor.units import WEEKS_PER_MONTH, Number, Record
 
 Array = NDArray[np.float64]
 
@@ -71,10 +72,10 @@ class Facts:
     horizon_months: Array
     retrain_every_months: Array
 
-    @property
-    def shape(self) -> tuple[int, ...]:
+    @cached_property
+    def shape(self) -> tuple[int, int]:
         """[variants, 1]."""
-        return np.broadcast_shapes(*(getattr(self, name).shape for name in PATHS.values()))
+        return max(len(getattr(self, name)) for name in PATHS.values()), 1
 
     def at(self, changes: Mapping[str, Array]) -> Facts:
         """Return the facts with some paths replaced by one value per variant.
@@ -84,6 +85,27 @@ class Facts:
         """
         given = {PATHS[path]: np.asarray(v, np.float64)[:, None] for path, v in changes.items()}
         return replace(self, **given)
+
+    def equals(self, other: Facts, but: str) -> bool:
+        """Whether all fields but one hold the same numbers, and the same ones are unsaid."""
+        return all(
+            getattr(self, name).tobytes() == getattr(other, name).tobytes()
+            for name in PATHS.values()
+            if name != but
+        )
+
+    def only(self, places: NDArray[np.intp]) -> Facts:
+        """Return the facts of some of the variants."""
+        values = {name: getattr(self, name) for name in PATHS.values()}
+        moved = {name: value[places] for name, value in values.items() if len(value) > 1}
+        return replace(self, **moved)
+
+
+def stacked(facts: Sequence[Facts]) -> Facts:
+    """Lay the facts of one variant each below each other."""
+    return Facts(**{
+        name: np.concatenate([getattr(one, name) for one in facts]) for name in PATHS.values()
+    })  # fmt: skip
 
 
 _TRAFFIC = [
@@ -109,6 +131,7 @@ PATHS: dict[str, str] = {
 SHARES = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quality.target"})
 WHOLE = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
 NAN = float("nan")
+STUB_TOKENS = 60.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +150,36 @@ class Resolved:
     """Different labels in the dataset; 0 if unknown."""
     longest_tokens: float
     """Tokens of the longest example; NaN if unknown."""
+    beside: tuple[Scenario, ...] = ()
+    """The scenario of each variant, where they differ in what shifts quality."""
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """One scenario for all variants, or one for each."""
+        return self.beside or (self.scenario,)
+
+    def at(self, changes: Mapping[str, Array]) -> Facts:
+        """Return the facts with some paths set anew, and what was assumed from them assumed anew.
+
+        Args:
+            changes: Path in the scenario -> values of shape [variants]; every one is given.
+        """
+        facts = self.facts.at(changes)
+        if "traffic.prefix_tokens" not in changes:
+            return facts
+        if self.scenario.traffic.tuned_prefix_tokens is not None:
+            return facts
+        return replace(facts, tuned_prefix_tokens=stub_tokens(facts.prefix_tokens))
+
+
+def stub_tokens(prefix_tokens: Number) -> Array:
+    """Tokens left in front of a tuned model: a stub, and no more than the prefix that is given.
+
+    >>> [float(stub_tokens(tokens)) for tokens in (20.0, 700.0, float("nan"))]
+    [20.0, 60.0, 60.0]
+    """
+    given = np.asarray(prefix_tokens)
+    return np.where(given > 0, np.fmin(given, STUB_TOKENS), STUB_TOKENS)
 
 
 def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> Resolved:
@@ -139,7 +192,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     """
     assumptions: list[Assumption] = []
     task = scenario.task or _task(scenario, profile, assumptions)
-    given = {path: _at(scenario, path) for path in PATHS}
+    given = {path: number_at(scenario, path) for path in PATHS}
     counted = _counted(profile, task)
     for path, (value, says) in _assumed(scenario, task, profile, given, evidence).items():
         if given[path] is None and path not in counted:
@@ -158,7 +211,8 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     return Resolved(scenario, task, facts, tuple(assumptions), names, per_example, labels, longest)
 
 
-def _at(scenario: Scenario, path: str) -> float | None:
+def number_at(scenario: Scenario, path: str) -> float | None:
+    """Return the number that stands at a path of `PATHS`, if one was given."""
     value: Any = scenario
     for part in path.split("."):
         value = None if value is None else getattr(value, part)
@@ -203,7 +257,7 @@ def _assumed(
     prefix, why = 300.0, "Instructions of about 200 words."
     if task == "classification" and labels:
         prefix, why = 150.0 + 10.0 * labels, f"Instructions and {labels} labels with a word each."
-    tuned_prefix = min(60.0, given["traffic.prefix_tokens"] or 60.0)
+    tuned_prefix = float(stub_tokens(given["traffic.prefix_tokens"] or NAN))
     target = assumed_target(evidence, task, scenario)
     return {
         "traffic.requests_per_month": (10_000.0, "No traffic was given; this decides much."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ HERE = Path(__file__).parent
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+@lru_cache(maxsize=4)
 def load_evidence(path: Path | None = None) -> Evidence:
-    """Read what the decision takes from published work."""
+    """Read what the decision takes from published work; a file is read once a process."""
     text = (path or HERE / "evidence.yaml").read_text(encoding="utf-8")
     return Evidence.model_validate(yaml.load(text, Loader))
 

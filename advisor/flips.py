@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.point import LIKELY
-from advisor.facts import PATHS, SHARES, WHOLE, Resolved
+from advisor.facts import PATHS, SHARES, WHOLE, Resolved, stacked
 from advisor.options import Menu
+from advisor.options.panel import Panel
+from advisor.options.switches import OPENS_OR_CLOSES, switch_values
 from advisor.quality import Evidence
-from advisor.ranking import is_too_little, rank
-from advisor.scenario import Knowledge, Needs, Organisation, Quality
+from advisor.ranking import Costed, Ranking, is_too_little, rank
 from advisor.units import Record
 
 Array = NDArray[np.float64]
@@ -38,49 +40,69 @@ class Flip(Record):
     """The option that is then recommended."""
 
 
-NOTES = frozenset({"narrow_label_task", "cost_reduction"})
-"""Needs that only tell what is asked about: they move no number and rule nothing out."""
-COSTLY = frozenset({"knowledge.change"})
-"""Switches that change what an option costs; all others change only what is allowed or good."""
-OPENS_OR_CLOSES = frozenset(
-    {"limits.data_may_leave", "knowledge.permissions_per_user"}
-    | {"organisation.openai", "organisation.azure"}
-)
-"""Switches that only open and close options: with the same options the answer is the same."""
 Rebuild = Callable[[str, Any], tuple[Resolved, Menu]]
 """Makes the question anew with one path set; given by the caller, who knows the dataset."""
 
 
-def flips(
-    resolved: Resolved, menu: Menu, evidence: Evidence, winner: int, rebuild: Rebuild
-) -> tuple[Flip, ...]:
+class Asked(NamedTuple):
+    """A question with its options, worked out at the likely point."""
+
+    resolved: Resolved
+    menu: Menu
+    ranking: Ranking
+
+    @property
+    def verdict(self) -> str:
+        """The approach that is recommended."""
+        return _approach(self.menu, int(self.ranking.winner[0, 0]))
+
+
+def flips(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> tuple[Flip, ...]:
     """Search every number and every switch for the nearest changes that change the verdict.
 
     A verdict is changed when another approach is recommended, not just another model of the same.
 
     Args:
-        resolved: The question, with its numbers.
-        menu: Its options.
+        asked: The question as it is.
         evidence: What the decision rests on.
-        winner: Index of the recommended option, or how many there are for "not yet".
         rebuild: Makes the question and its menu anew with one path set to a value.
     """
-    verdict = _approach(menu, winner)
-    found = list(_switches(resolved, menu, evidence, verdict, rebuild))
-    if not is_too_little(resolved):
-        found += _numbers(resolved, menu, evidence, verdict)
-    nearest = sorted(found, key=lambda pair: (pair[0], pair[1].path))
-    proved = (flip for _, flip in nearest if _holds(flip, evidence, verdict, rebuild))
-    return tuple(islice(proved, MOST_FLIPS))
+    found = _switches(asked, evidence, rebuild)
+    if not is_too_little(asked.resolved):
+        found += _numbers(asked, evidence)
+    nearest = [flip for _, flip in sorted(found, key=lambda pair: (pair[0], pair[1].path))]
+    return tuple(islice(_proved(nearest, asked, evidence, rebuild), MOST_FLIPS))
 
 
-def _holds(flip: Flip, evidence: Evidence, verdict: str, rebuild: Rebuild) -> bool:
-    """Whether the change, made in the question itself, gives that other answer."""
-    if flip.path not in PATHS:
-        return True  # switches were tried in the question itself
-    other, menu = rebuild(flip.path, float(flip.after))
-    index = int(rank(menu.options, other, other.facts, evidence, LIKELY).winner[0, 0])
-    return _approach(menu, index) != verdict and _name(menu, index) == flip.becomes
+def _proved(
+    nearest: Sequence[Flip], asked: Asked, evidence: Evidence, rebuild: Rebuild
+) -> Iterator[Flip]:
+    """Keep the changes that give that other answer when made in the question itself."""
+    for start in range(0, len(nearest), MOST_FLIPS):
+        some = nearest[start : start + MOST_FLIPS]
+        moved = [flip for flip in some if flip.path in PATHS]
+        others = [rebuild(flip.path, float(flip.after)) for flip in moved]
+        becomes = dict(zip(moved, _together(others, evidence), strict=True))
+        for flip in some:
+            # switches were tried in the question itself
+            approach, name = becomes.get(flip, (None, flip.becomes))
+            if approach != asked.verdict and name == flip.becomes:
+                yield flip
+
+
+def _together(others: Sequence[tuple[Resolved, Menu]], evidence: Evidence) -> list[tuple[str, str]]:
+    """Rank questions that differ in numbers only side by side: approach and name of each winner."""
+    groups: dict[tuple[int, frozenset[str]], list[int]] = {}
+    for place, (resolved, menu) in enumerate(others):
+        groups.setdefault((id(menu), resolved.measured), []).append(place)
+    found: dict[int, tuple[str, str]] = {}
+    for places in groups.values():
+        resolved, menu = others[places[0]]
+        facts = stacked([others[place][0].facts for place in places])
+        winners = rank(menu.panels, resolved, facts, evidence, LIKELY).winner[:, 0]
+        for place, index in zip(places, winners.tolist(), strict=True):
+            found[place] = (_approach(menu, index), _name(menu, index))
+    return [found[place] for place in range(len(others))]
 
 
 def _approach(menu: Menu, index: int) -> str:
@@ -94,28 +116,31 @@ def _name(menu: Menu, index: int) -> str:
     return menu.options[index].id if index < len(menu.options) else "not_yet"
 
 
-def _numbers(
-    resolved: Resolved, menu: Menu, evidence: Evidence, verdict: str
-) -> list[tuple[float, Flip]]:
+class Walk(NamedTuple):
+    """Values of one number, away from where it is."""
+
+    path: str
+    start: float
+    values: Array
+    winner: int = -1
+    """Who wins at the last of the values, once that is known."""
+
+
+def _numbers(asked: Asked, evidence: Evidence) -> list[tuple[float, Flip]]:
     """Walk every number away from where it is, then narrow down on the first change."""
-    starts = {path: float(getattr(resolved.facts, PATHS[path])[0, 0]) for path in PATHS}
+    starts = {path: float(getattr(asked.resolved.facts, PATHS[path])[0, 0]) for path in PATHS}
     walks = [walk for path, start in starts.items() for walk in _walks(path, start)]
-    if not walks:
-        return []
     for _ in range(3):
-        walks = _narrowed(walks, resolved, menu, evidence, verdict)
-    flips_found = []
-    winners = _winners([(path, values[-1:]) for path, _, values in walks], resolved, menu, evidence)
-    for (path, start, values), winner in zip(walks, winners, strict=True):
-        if _approach(menu, int(winner[0])) != verdict:
-            distance = abs(np.log(max(values[-1], 1e-9) / max(start, 1e-9)))
-            flip = Flip(path=path, before=f"{start:.6g}", after=written(path, values[-1]),
-                        becomes=_name(menu, int(winner[0])))  # fmt: skip
-            flips_found.append((float(min(distance, 1e3)), flip))
-    return flips_found
+        walks = _narrowed(walks, asked, evidence)
+    return [_flip_of(walk, asked.menu) for walk in walks]
 
 
-Walk = tuple[str, float, Array]
+def _flip_of(walk: Walk, menu: Menu) -> tuple[float, Flip]:
+    last = float(walk.values[-1])
+    distance = abs(np.log(max(last, 1e-9) / max(walk.start, 1e-9)))
+    flip = Flip(path=walk.path, before=f"{walk.start:.6g}", after=written(walk.path, last),
+                becomes=_name(menu, walk.winner))  # fmt: skip
+    return float(min(distance, 1e3)), flip
 
 
 def _walks(path: str, start: float) -> Iterator[Walk]:
@@ -126,7 +151,7 @@ def _walks(path: str, start: float) -> Iterator[Walk]:
         ends = [(start, high), (start, low)]
         for begin, end in ends:
             if begin != end:
-                yield path, start, np.linspace(begin, end, 26)[1:]
+                yield Walk(path, start, np.linspace(begin, end, 26)[1:])
         return
     if start == 0:
         return
@@ -134,23 +159,20 @@ def _walks(path: str, start: float) -> Iterator[Walk]:
         least = 1.0 if path in WHOLE or path in ("traffic.turns", "traffic.peak_factor") else 0.0
         values = values[(values >= least) & ((path != "horizon_months") | (values <= 120))]
         if values.size:
-            yield path, start, values
+            yield Walk(path, start, values)
 
 
-def _narrowed(
-    walks: list[Walk], resolved: Resolved, menu: Menu, evidence: Evidence, verdict: str
-) -> list[Walk]:
+def _narrowed(walks: list[Walk], asked: Asked, evidence: Evidence) -> list[Walk]:
     """Cut each walk down to the step on which the verdict first changes, the far end last."""
-    as_set = [(path, _settable(path, values)) for path, _, values in walks]
+    as_set = [walk._replace(values=_settable(walk.path, walk.values)) for walk in walks]
     kept = []
-    for (path, start, _), (_, values), winners in zip(
-        walks, as_set, _winners(as_set, resolved, menu, evidence), strict=True
-    ):
-        changed = [_approach(menu, int(index)) != verdict for index in winners]
+    for walk, winners in zip(as_set, _winners(as_set, asked, evidence), strict=True):
+        changed = [_approach(asked.menu, index) != asked.verdict for index in winners.tolist()]
         if True in changed:
             first = changed.index(True)
-            before = values[first - 1] if first else start
-            kept.append((path, start, before + (values[first] - before) * REFINE[1:]))
+            before = walk.values[first - 1] if first else walk.start
+            values = before + (walk.values[first] - before) * REFINE[1:]
+            kept.append(walk._replace(values=values, winner=int(winners[first])))
     return kept
 
 
@@ -164,78 +186,105 @@ def written(path: str, value: float) -> str:
     return f"{value:.0f}" if path in WHOLE else f"{value:.4g}"
 
 
-def _winners(
-    walks: list[tuple[str, Array]], resolved: Resolved, menu: Menu, evidence: Evidence
-) -> list[NDArray[np.intp]]:
+def _winners(walks: Sequence[Walk], asked: Asked, evidence: Evidence) -> list[NDArray[np.intp]]:
     """Rank all values of all walks in one pass."""
     if not walks:
         return []
-    sizes = [values.size for _, values in walks]
-    changes = {}
-    for path in {path for path, _ in walks}:
-        start = float(getattr(resolved.facts, PATHS[path])[0, 0])
-        changes[path] = np.concatenate([
-            _settable(path, values) if name == path else np.full(values.size, start)
-            for name, values in walks
-        ])  # fmt: skip
-    facts = resolved.facts.at(changes)
-    winner = rank(menu.options, resolved, facts, evidence, LIKELY).winner[:, 0]
-    return np.split(winner, np.cumsum(sizes)[:-1])
+    ends = np.cumsum([walk.values.size for walk in walks])
+    changes = {walk.path: np.full(int(ends[-1]), walk.start) for walk in walks}
+    for walk, end in zip(walks, ends.tolist(), strict=True):
+        changes[walk.path][end - walk.values.size : end] = walk.values
+    facts = asked.resolved.facts.at(changes)
+    winner = rank(asked.menu.panels, asked.resolved, facts, evidence, LIKELY).winner[:, 0]
+    return np.split(winner, ends[:-1])
 
 
-def switch_values() -> dict[str, tuple[Any, ...]]:
-    """Name every switch of a scenario with the values it can take."""
-    found: dict[str, tuple[Any, ...]] = {
-        f"needs.{name}": (False, True) for name in Needs.model_fields if name not in NOTES
-    }
-    found["limits.data_may_leave"] = (True, False)
-    found["knowledge.permissions_per_user"] = (False, True)
-    found["quality.has_eval"] = (True, False)
-    found["dataset.label_quality"] = ("expert", "mixed", "noisy", "unknown")
-    for record, prefix, name in (
-        (Knowledge, "knowledge", "change"),
-        (Quality, "quality", "prompt_effort"),
-        (Organisation, "organisation", "openai"),
-        (Organisation, "organisation", "azure"),
-    ):
-        annotation = record.model_fields[name].annotation
-        inner = [get_args(arg) or (arg,) for arg in get_args(annotation)]
-        values = [value for group in inner for value in group if isinstance(value, str)]
-        found[f"{prefix}.{name}"] = tuple(values)
+class Try(NamedTuple):
+    """A switch set to another value: the question and the menu that this makes."""
+
+    place: int
+    """The first value of a path that changes the answer is the one that is said."""
+    path: str
+    now: object
+    value: object
+    resolved: Resolved
+    menu: Menu
+
+
+def _switches(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> list[tuple[float, Flip]]:
+    groups: dict[tuple[object, ...], list[Try]] = {}
+    for one in _tries(asked, rebuild):
+        groups.setdefault(_read_of(one), []).append(one)
+    found: dict[str, tuple[int, Flip]] = {}
+    for group in groups.values():
+        for one, index in zip(group, _winners_of(group, asked, evidence), strict=True):
+            if _approach(one.menu, index) != asked.verdict:
+                flip = Flip(path=one.path, before=_word(one.now), after=_word(one.value),
+                            becomes=_name(one.menu, index))  # fmt: skip
+                found[one.path] = min(found.get(one.path, (one.place, flip)), (one.place, flip),
+                                      key=lambda pair: pair[0])  # fmt: skip
+    return [(SWITCH_DISTANCE, flip) for _, flip in found.values()]
+
+
+def _tries(asked: Asked, rebuild: Rebuild) -> Iterator[Try]:
+    """Set every switch to every other value that can change the answer."""
+    retrieves = any(option.approach in ("rag", "combo") for option in asked.menu.options)
+    for path, values in switch_values().items():
+        if path == "knowledge.change" and not retrieves:
+            continue
+        section, name = path.split(".")
+        now = getattr(getattr(asked.resolved.scenario, section), name)
+        for place, value in enumerate(values):
+            if value == now:
+                continue
+            resolved, menu = rebuild(path, value)
+            if path not in OPENS_OR_CLOSES or _ids(menu) != _ids(asked.menu):
+                yield Try(place, path, now, value, resolved, menu)
+
+
+def _read_of(one: Try) -> tuple[object, ...]:
+    """What is the same in switches that are ranked side by side: all but numbers and shifts."""
+    scenario, resolved = one.resolved.scenario, one.resolved
+    return (
+        id(one.menu), resolved.task, resolved.measured, scenario.needs.low_latency,
+        scenario.knowledge.change, scenario.quality.has_eval,
+    )  # fmt: skip
+
+
+def _winners_of(group: Sequence[Try], asked: Asked, evidence: Evidence) -> list[int]:
+    """Rank switches side by side, with the costs that stay as they are."""
+    first = group[0]
+    beside = tuple(one.resolved.scenario for one in group)
+    facts = stacked([one.resolved.facts for one in group])
+    known = _known(first, asked) if all(_moves_no_cost(one, asked) for one in group) else {}
+    resolved = replace(first.resolved, beside=beside)
+    winner = rank(first.menu.panels, resolved, facts, evidence, LIKELY, known).winner[:, 0]
+    found: list[int] = np.broadcast_to(winner, (len(group),)).tolist()
     return found
 
 
-def _switches(
-    resolved: Resolved, menu: Menu, evidence: Evidence, verdict: str, rebuild: Rebuild
-) -> Iterator[tuple[float, Flip]]:
-    base = rank(menu.options, resolved, resolved.facts, evidence, LIKELY)
-    ids = _ids(menu)
-    known = {entry.option.id: entry.costs for entry in base.entries}
-    for path, values in switch_values().items():
-        if path == "knowledge.change" and not _retrieves(menu):
+def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
+    """Take over what panels cost, and where the menu is the same, what the numbers allow."""
+    now, then = asked.resolved.scenario, one.resolved.scenario
+    costed = {sheet.panel.ids: sheet.costed for sheet in asked.ranking.sheets}
+    same_gates = one.menu is asked.menu and now.needs.low_latency == then.needs.low_latency
+    known = {}
+    for panel in one.menu.panels:
+        old = costed.get(panel.ids)
+        if old is None or (
+            now.knowledge.change != then.knowledge.change and "embedding" in panel.prices
+        ):
             continue
-        section, name = path.split(".")
-        now = getattr(getattr(resolved.scenario, section), name)
-        for value in values:
-            if value == now:
-                continue
-            other, choices = rebuild(path, value)
-            if path in OPENS_OR_CLOSES and _ids(choices) == ids:
-                continue
-            costs = known if path not in COSTLY and other.task == resolved.task else None
-            ranking = rank(choices.options, other, other.facts, evidence, LIKELY, costs)
-            index = int(ranking.winner[0, 0])
-            if _approach(choices, index) != verdict:
-                yield (
-                    SWITCH_DISTANCE,
-                    Flip(path=path, before=_word(now), after=_word(value),
-                         becomes=_name(choices, index)),
-                )  # fmt: skip
-                break
+        case = replace(old.case, panel=panel, resolved=one.resolved, facts=one.resolved.facts)
+        known[panel] = old if same_gates else Costed(case)
+    return known
 
 
-def _retrieves(menu: Menu) -> bool:
-    return any(option.approach in ("rag", "combo") for option in menu.options)
+def _moves_no_cost(one: Try, asked: Asked) -> bool:
+    """Whether every number that a cost is made from stays as it is."""
+    ours, theirs = asked.resolved, one.resolved
+    same = (ours.task, ours.measured) == (theirs.task, theirs.measured)
+    return same and ours.facts.equals(theirs.facts, but="target")
 
 
 def _ids(menu: Menu) -> tuple[str, ...]:

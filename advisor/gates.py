@@ -1,20 +1,23 @@
-"""Facts of many variants -> masks: which option the numbers allow, and in words why not."""
+"""Options and facts of many variants -> masks: what the numbers allow, and in words why not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.costs import LEAST_MANY_SHOTS, Costs, extra_tokens
-from advisor.estimate.hosting import shape_of
-from advisor.estimate.memory import fits, peak_process_bytes
+from advisor.estimate.line import row_of
+from advisor.estimate.memory import Shape, fits, peak_process_bytes
 from advisor.estimate.tuning import method_of
 from advisor.facts import Facts, Resolved
+from advisor.options.columns import Column
 from advisor.options.local import BASELINE
-from advisor.options.option import Option
+from advisor.options.option import Option, RuledOut, rule_out
+from advisor.options.panel import Panel
 from advisor.quality import Evidence, needs_knowledge
 from advisor.recipe import RANK
 from advisor.units import GIB
@@ -29,26 +32,61 @@ REASONING_NEEDS_MS = 2000.0
 
 @dataclass(frozen=True)
 class Case:
-    """One option with everything a gate may read."""
+    """The options of a panel with everything a gate may read."""
 
-    option: Option
+    panel: Panel
     resolved: Resolved
     facts: Facts
     costs: Costs
     evidence: Evidence
 
+    @cached_property
+    def passes(self) -> list[Mask]:
+        """For each gate, whether it lets an option pass."""
+        return [np.asarray(gate.passes(self)) for gate in GATES]
+
+    @cached_property
+    def least_examples(self) -> Column:
+        """Fewest examples with which each option is tried at all."""
+        return self.panel.by_kind(lambda o: least_examples(o, self.resolved, self.evidence))
+
+    @cached_property
+    def prompt_tokens(self) -> NDArray[np.float64]:
+        """Tokens of the longest prompt of each option, with its answer."""
+        facts = self.facts
+        tokens = facts.prefix_tokens + facts.context_tokens + facts.user_tokens
+        tokens = tokens + facts.completion_tokens + facts.tool_tokens
+        tokens = tokens + (facts.turns - 1) * (facts.user_tokens + facts.completion_tokens)
+        prefix, varying = extra_tokens(self.panel, self.panel.approach_is, facts)
+        # an encoder reads the beginning of a text, and no instructions
+        reads = ~self.panel.approach_is("encoder")
+        return np.asarray((tokens + prefix + varying) * reads)
+
+    @cached_property
+    def memory_bytes(self) -> NDArray[np.float64] | None:
+        """Memory of training each option on its GPU, with one longest row at a time [bytes]."""
+        panel, facts = self.panel, self.facts
+        if panel.family not in ("encoder", "lora", "qlora", "full"):
+            return None
+        tokens = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
+        if not np.isnan(self.resolved.longest_tokens):
+            tokens = tokens * 0 + self.resolved.longest_tokens
+        tokens = np.minimum(tokens, 512.0) if panel.family == "encoder" else tokens
+        shape = Shape.among(panel.architecture)
+        return np.asarray(peak_process_bytes(shape, method_of(panel), RANK, tokens))
+
 
 @dataclass(frozen=True)
 class Gate:
-    """A rule that numbers decide: which variants pass, and what is said of one that does not."""
+    """A rule that numbers decide: who passes, and what is said of an option that does not."""
 
     rule: str
     passes: Callable[[Case], Mask]
-    says: Callable[[Case], str]
-    source: Callable[[Case], str]
+    says: Callable[[Case, int], str]
+    source: Callable[[Case, Option], str]
 
 
-def _yours(_: Case) -> str:
+def _yours(_: Case, __: Option) -> str:
     return "your scenario"
 
 
@@ -57,20 +95,20 @@ def _lives(case: Case) -> Mask:
 
 
 def _lives_long_enough(case: Case) -> Mask:
-    months = np.asarray(case.costs.months)
-    lasts = months >= np.minimum(case.facts.horizon_months, LEAST_MONTHS)
-    return lasts | (case.option.trains or case.option.is_current)
+    if case.panel.trains:
+        return np.array(True)
+    lasts = np.asarray(case.costs.months) >= np.minimum(case.facts.horizon_months, LEAST_MONTHS)
+    return lasts | case.panel.is_current
 
 
 def _enough_examples(case: Case) -> Mask:
-    if case.option.approach == "long_context" and not case.option.is_current:
-        return (case.facts.corpus_tokens > 0) | (case.facts.examples >= LEAST_MANY_SHOTS)
-    return case.facts.examples >= least_examples(case)
+    enough = case.facts.examples >= case.least_examples
+    return enough | (case.panel.does("long_context") & (case.facts.corpus_tokens > 0))
 
 
-def least_examples(case: Case) -> float:
+def least_examples(option: Option, resolved: Resolved, evidence: Evidence) -> float:
     """Fewest examples with which this approach is tried at all."""
-    option, kind = case.option, case.evidence.of(case.resolved.task)
+    kind = evidence.of(resolved.task)
     if option.is_current or option.approach == "distill":
         return 0.0
     if option.approach == "few_shot":
@@ -78,144 +116,132 @@ def least_examples(case: Case) -> float:
     if option.approach == "long_context":
         return LEAST_MANY_SHOTS
     if option.approach == "dpo":
-        return case.evidence.preference_pairs.value
+        return evidence.preference_pairs.value
     if option.approach == "encoder":
-        labels = case.resolved.labels or 10
         per_label = 1.0 if option.model == BASELINE else kind.encoder_from_per_label
-        return max(50.0, per_label * labels)
+        return max(50.0, per_label * (resolved.labels or 10))
     return kind.tune_from_examples if option.trains else 0.0
 
 
 def _needs_teacher(case: Case) -> Mask:
+    distils = case.panel.approach_is("distill")
     enough = case.facts.examples >= case.evidence.of(case.resolved.task).comfortable_examples
-    return ~(enough & (case.option.approach == "distill"))
-
-
-def _prompt_tokens(case: Case) -> NDArray[np.float64]:
-    facts = case.facts
-    if case.option.approach == "encoder":
-        return facts.user_tokens * 0  # it reads the beginning of a text, and no instructions
-    tokens = facts.prefix_tokens + facts.context_tokens + facts.user_tokens
-    tokens = tokens + facts.completion_tokens + facts.tool_tokens
-    tokens = tokens + (facts.turns - 1) * (facts.user_tokens + facts.completion_tokens)
-    added = extra_tokens(case.option, case.resolved, facts)
-    return np.asarray(tokens + added[0] + added[1])
-
-
-def _window(case: Case) -> float:
-    card = case.option.card or case.option.base
-    if card is None:
-        return np.inf
-    if card.context_tokens is None:
-        limit = card.architecture.max_position_tokens if card.architecture else None
-        return float(limit or np.inf)
-    return float(card.context_tokens)
+    return np.asarray(~(enough & distils))
 
 
 def _fits_window(case: Case) -> Mask:
-    return _prompt_tokens(case) <= _window(case)
+    return case.prompt_tokens <= case.panel.window_tokens
 
 
 def _corpus_is_small(case: Case) -> Mask:
-    if case.option.approach != "long_context":
-        return np.full_like(case.facts.corpus_tokens, True, dtype=bool)
-    return case.facts.corpus_tokens <= case.evidence.full_context_tokens.value
-
-
-def memory_bytes(case: Case) -> NDArray[np.float64] | None:
-    """Memory of the training process on its GPU, with one longest row at a time [bytes]."""
-    option, facts = case.option, case.facts
-    shape = shape_of(option)
-    if option.offer or option.gpu is None or shape is None or not option.trains:
-        return None
-    tokens = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
-    if not np.isnan(case.resolved.longest_tokens):
-        tokens = tokens * 0 + case.resolved.longest_tokens
-    tokens = np.minimum(tokens, 512.0) if option.approach == "encoder" else tokens
-    return np.asarray(peak_process_bytes(shape, method_of(option), RANK, tokens))
+    is_small = case.facts.corpus_tokens <= case.evidence.full_context_tokens.value
+    return is_small | ~case.panel.approach_is("long_context")
 
 
 def _fits_gpu(case: Case) -> Mask:
-    need = memory_bytes(case)
-    if need is None or case.option.gpu is None:
-        return np.full_like(case.facts.examples, True, dtype=bool)
-    return np.asarray(fits(need, float(case.option.gpu.memory_bytes)))
+    if case.memory_bytes is None:
+        return np.array(True)
+    fit = fits(case.memory_bytes, case.panel.gpu_memory_bytes)
+    return fit | ~case.panel.on_known_gpu
 
 
-def _memory_says(case: Case) -> str:
-    need, gpu = memory_bytes(case), case.option.gpu
-    if need is None or gpu is None:
+def _memory_says(case: Case, row: int) -> str:
+    gpu = case.panel.options[row].gpu
+    if case.memory_bytes is None or gpu is None:
         return ""
     return (
-        f"Training needs {float(need.flat[0]) / GIB:.1f} GiB, and a {gpu.name} has "
+        f"Training needs {_at(case.memory_bytes, row) / GIB:.1f} GiB, and a {gpu.name} has "
         f"{gpu.memory_bytes / GIB:.0f} GiB."
     )
 
 
 def _within(limit: NDArray[np.float64], cost: object) -> Mask:
+    if np.isnan(limit).all():
+        return np.array(True)
     return ~(np.asarray(cost) > np.where(np.isnan(limit), np.inf, limit))
 
 
 def _quick_enough(case: Case) -> Mask:
-    slow = case.option.card is not None and case.option.card.reasoning == "always"
-    hurried = case.resolved.scenario.needs.low_latency and not case.option.is_current
-    return ~(slow & (hurried | (case.facts.latency_p95_ms < REASONING_NEEDS_MS)))
+    hurried = case.facts.latency_p95_ms < REASONING_NEEDS_MS
+    if case.resolved.scenario.needs.low_latency:
+        hurried = hurried | ~case.panel.is_current
+    return np.asarray(~(case.panel.reasons & hurried))
 
 
 def _knows_documents(case: Case) -> Mask:
     knows = needs_knowledge(case.resolved.scenario, case.resolved.task)
-    approach = case.option.approach
-    retrieves = approach in ("rag", "combo") or (knows and approach == "long_context")
-    has = case.facts.corpus_tokens > 0
-    return ~(retrieves & ~has) if knows else np.full_like(has, not retrieves) | has
+    looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
+    return (case.facts.corpus_tokens > 0) | ~case.panel.approach_is(*looks_up)
 
 
 GATES = (
-    Gate("model-ends", _lives, lambda c: f"The model ends on {c.option.ends_on}.", _yours),
+    Gate("model-ends", _lives,
+         lambda c, i: f"The model ends on {c.panel.options[i].ends_on}.", _yours),
     Gate("ends-too-soon", _lives_long_enough,
-         lambda c: f"{c.option.model} ends on {c.option.ends_on}: what is built on it would have "
-                   "to move within three months.",
-         lambda c: "price book, models"),
+         lambda c, i: f"{c.panel.options[i].model} ends on {c.panel.options[i].ends_on}: what is "
+                      "built on it would have to move within three months.",
+         lambda c, o: "price book, models"),
     Gate("too-few-examples", _enough_examples,
-         lambda c: f"There are {float(c.facts.examples.flat[0]):g} examples; "
-                   f"{c.option.approach} on {c.resolved.task} is tried from "
-                   f"{least_examples(c):g}.",
-         lambda c: c.evidence.of(c.resolved.task).source),
+         lambda c, i: f"There are {_at(c.facts.examples, i):g} examples; "
+                      f"{c.panel.options[i].approach} on {c.resolved.task} is tried from "
+                      f"{_at(c.least_examples, i):g}.",
+         lambda c, o: c.evidence.of(c.resolved.task).source),
     Gate("examples-at-hand", _needs_teacher,
-         lambda c: "There are enough examples: no teacher has to write more.", _yours),
-    Gate("no-documents", _knows_documents, lambda c: "There are no documents to look up.", _yours),
+         lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
+    Gate("no-documents", _knows_documents,
+         lambda c, i: "There are no documents to look up.", _yours),
     Gate("window", _fits_window,
-         lambda c: f"A prompt of {float(_prompt_tokens(c).flat[0]):,.0f} tokens does not fit the "
-                   f"window of {_window(c):,.0f}.",
-         lambda c: "price book, models"),
+         lambda c, i: f"A prompt of {_at(c.prompt_tokens, i):,.0f} tokens does not fit the "
+                      f"window of {_at(c.panel.window_tokens, i):,.0f}.",
+         lambda c, o: "price book, models"),
     Gate("corpus-too-large", _corpus_is_small,
-         lambda c: f"The documents have {float(c.facts.corpus_tokens.flat[0]):,.0f} tokens. "
-                   f"{c.evidence.full_context_tokens.says}",
-         lambda c: c.evidence.full_context_tokens.source),
-    Gate("gpu-memory", _fits_gpu, _memory_says,
-         lambda c: c.option.gpu.source if c.option.gpu else ""),
+         lambda c, i: f"The documents have {_at(c.facts.corpus_tokens, i):,.0f} tokens. "
+                      f"{c.evidence.full_context_tokens.says}",
+         lambda c, o: c.evidence.full_context_tokens.source),
+    Gate("gpu-memory", _fits_gpu, _memory_says, lambda c, o: o.gpu.source if o.gpu else ""),
     Gate("latency", _quick_enough,
-         lambda c: f"A quick answer is asked for, and {c.option.model} always reasons first.",
-         _yours),
+         lambda c, i: f"A quick answer is asked for, and {c.panel.options[i].model} always "
+                      "reasons first.", _yours),
     Gate("budget-one-off",
          lambda c: _within(c.facts.budget_one_off_usd, c.costs.one_off),
-         lambda c: f"It costs {_usd(c.costs.one_off)} once, and the budget is "
-                   f"{_usd(c.facts.budget_one_off_usd)}.", _yours),
+         lambda c, i: f"It costs {_usd(_at(c.costs.one_off, i))} once, and the budget is "
+                      f"{_usd(_at(c.facts.budget_one_off_usd, i))}.", _yours),
     Gate("budget-monthly",
          lambda c: _within(c.facts.budget_monthly_usd, c.costs.monthly),
-         lambda c: f"It costs {_usd(c.costs.monthly)} a month, and the budget is "
-                   f"{_usd(c.facts.budget_monthly_usd)}.", _yours),
+         lambda c, i: f"It costs {_usd(_at(c.costs.monthly, i))} a month, and the budget is "
+                      f"{_usd(_at(c.facts.budget_monthly_usd, i))}.", _yours),
 )  # fmt: skip
 """Every gate that numbers decide, in the order in which they are tried."""
 
 
-def _usd(amount: object) -> str:
-    return f"{float(np.asarray(amount).flat[0]):,.2f} USD"
+def _usd(amount: float) -> str:
+    return f"{amount:,.2f} USD"
+
+
+def _at(value: object, row: int) -> float:
+    """The value of one option, in the first variant."""
+    return float(row_of(np.asarray(value), row).flat[0])
 
 
 def allowed(case: Case) -> Mask:
-    """Whether every gate lets the option pass, for each variant and draw."""
-    mask = np.asarray(GATES[0].passes(case))
-    for gate in GATES[1:]:
-        mask = mask & gate.passes(case)
+    """Whether every gate lets an option pass, for each option, variant and draw."""
+    mask = case.passes[0]
+    for passes in case.passes[1:]:
+        mask = mask & passes
     return mask
+
+
+def refusals(case: Case) -> list[RuledOut | None]:
+    """Say of each option by which gate it is out in the first variant, if by any."""
+    count = len(case.panel.options)
+    found: list[RuledOut | None] = [None] * count
+    for gate, passes in zip(GATES, case.passes, strict=True):
+        if passes.all():
+            continue
+        first = np.broadcast_to(passes, (count, *case.facts.shape))[:, 0, 0]
+        for row in np.flatnonzero(~first).tolist():
+            option = case.panel.options[row]
+            found[row] = found[row] or rule_out(
+                option.id, gate.rule, gate.says(case, row), gate.source(case, option)
+            )
+    return found

@@ -2,54 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.costs import Costs, costs
-from advisor.estimate.expectation import expected
+from advisor.estimate.account import Account, accounts, ends
+from advisor.estimate.costs import costs
+from advisor.estimate.expectation import Expected, expected
 from advisor.estimate.point import Point
 from advisor.facts import Facts, Resolved
-from advisor.gates import Case, allowed
-from advisor.options.option import SIMPLICITY, Option
+from advisor.gates import Case, allowed, refusals
+from advisor.options.option import SIMPLICITY, Option, RuledOut
+from advisor.options.panel import Panel
 from advisor.quality import Evidence, Quality
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 TIE_SHARE = 0.005
 """Each step of complexity has to save half a percent: what is simpler wins a tie."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One option, worked out for every variant."""
+class Costed:
+    """The options of a panel with what they cost, and which of them the numbers allow."""
 
-    option: Option
-    costs: Costs
-    quality: Quality
     case: Case
+
+    @cached_property
+    def score(self) -> Array:
+        """USD a month with what complexity and training must bring; infinite if not allowed."""
+        case = self.case
+        charged = np.asarray(case.costs.per_month) * case.panel.by_kind(_handicap)
+        if case.panel.trains:
+            margins = case.evidence.margins
+            charged = charged / (1 - margins.share) + margins.usd_per_month
+        return np.where(allowed(case), charged, np.inf)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The options of one panel, worked out for every variant."""
+
+    panel: Panel
+    costed: Costed
+    quality: Expected
+
+    @property
+    def case(self) -> Case:
+        """What the gates read."""
+        return self.costed.case
+
+    @cached_property
+    def refusals(self) -> list[RuledOut | None]:
+        """By which gate each is out in the first variant, if by any."""
+        return refusals(self.case)
+
+    @cached_property
+    def accounts(self) -> tuple[Account, ...]:
+        """What each costs in the first variant."""
+        return accounts(self.case.costs, len(self.panel.options))
+
+    @cached_property
+    def ends(self) -> Mapping[str, list[tuple[float, float]]]:
+        """Between which percentiles of the draws each amount lies, in the first variant."""
+        return ends(self.case.costs, len(self.panel.options))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One option, worked out: a row of a sheet, in the first variant."""
+
+    sheet: Sheet
+    row: int
+
+    @property
+    def option(self) -> Option:
+        """What is done."""
+        return self.sheet.panel.options[self.row]
+
+    @property
+    def costs(self) -> Account:
+        """What it costs in the first variant."""
+        return self.sheet.accounts[self.row]
+
+    @property
+    def quality(self) -> Quality:
+        """How good it should be in the first variant."""
+        return self.sheet.quality.of(self.row)
+
+    @property
+    def reaches(self) -> bool:
+        """Whether it will do, in the first variant."""
+        return bool(self.sheet.quality.reaches[self.row].flat[0])
+
+    @property
+    def refusal(self) -> RuledOut | None:
+        """By which gate it is out in the first variant, if by any."""
+        return self.sheet.refusals[self.row]
+
+    def ends(self, amount: str) -> tuple[float, float]:
+        """Low and high end over the draws of an amount, in the first variant."""
+        return self.sheet.ends[amount][self.row]
 
 
 @dataclass(frozen=True)
 class Ranking:
     """All options over all variants; arrays of shape [options, variants, draws or 1]."""
 
-    entries: tuple[Entry, ...]
+    sheets: tuple[Sheet, ...]
     score: Array
     """USD a month with what complexity and training must bring; infinite where not eligible."""
-    eligible: NDArray[np.bool_]
     winner: NDArray[np.intp]
     """Index of the winning option for each variant and draw; the number of options: not yet."""
 
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every option, in the order of the menu."""
+        found = {
+            int(place): Entry(sheet, row)
+            for sheet in self.sheets
+            for row, place in enumerate(sheet.panel.rows)
+        }
+        return tuple(found[place] for place in sorted(found))
+
+    @property
+    def is_any_eligible(self) -> bool:
+        """Whether there is an option that would do, in any variant."""
+        return bool(np.isfinite(self.score).any())
+
 
 def rank(
-    options: tuple[Option, ...],
+    panels: Sequence[Panel],
     resolved: Resolved,
     facts: Facts,
     evidence: Evidence,
     point: Point,
-    known: Mapping[str, Costs] | None = None,
+    known: Mapping[Panel, Costed] | None = None,
 ) -> Ranking:
     """Work every option out for every variant and pick the winner of each.
 
@@ -57,89 +148,59 @@ def rank(
     cheapest eligible one wins, after training was charged with what it has to bring.
 
     Args:
-        options: What may be done.
+        panels: What may be done: the options of a menu side by side.
         resolved: The question.
         facts: Its numbers, for every variant.
         evidence: What quality and margins are taken from.
         point: Where in their ranges the uncertain inputs stand.
-        known: Costs by option that were worked out for these very numbers before.
+        known: What panels cost, where it was worked out for these very numbers before.
     """
-    entries = tuple(
-        worked(option, resolved, facts, evidence, point, (known or {}).get(option.id))
-        for option in options
+    sheets = tuple(
+        worked(panel, resolved, facts, evidence, point, (known or {}).get(panel))
+        for panel in panels
     )
-    if not entries:
-        return _empty(facts.shape)
-    shapes = (np.shape(x) for e in entries for x in (e.costs.monthly, e.quality.likely))
-    shape = np.broadcast_shapes(facts.shape, *shapes)
-    eligible = np.stack([
-        np.broadcast_to(allowed(entry.case) & reaches(entry, facts, evidence), shape)
-        for entry in entries
-    ])  # fmt: skip
-    cost = np.stack([
-        np.broadcast_to(_handicapped(entry, evidence), shape) for entry in entries
-    ])  # fmt: skip
-    score = np.where(eligible, cost, np.inf)
-    winner = np.argmin(score, axis=0)
-    nobody = ~eligible.any(axis=0)
-    winner = np.where(nobody, len(entries), winner)
-    return Ranking(entries, score, eligible, _not_yet(winner, entries, resolved))
-
-
-def _empty(shape: tuple[int, ...]) -> Ranking:
-    """Rank nothing: every rule forbids every option."""
-    score = np.empty((0, *shape))
-    return Ranking((), score, score.astype(bool), np.zeros(shape, np.intp))
-
-
-def reaches(entry: Entry, facts: Facts, evidence: Evidence) -> NDArray[np.bool_]:
-    """Whether an option will do: an expectation within a tolerance, all else exactly.
-
-    A measurement is exact, and what has to be trained first gets no benefit of the doubt.
-    """
-    exact = entry.option.is_current or entry.quality.basis.startswith("measured")
-    exact = exact or entry.option.trains
-    slack = 1e-9 if exact else evidence.tolerance.value
-    return np.asarray(entry.quality.likely >= facts.target - slack)
+    scores = [np.where(sheet.quality.reaches, sheet.costed.score, np.inf) for sheet in sheets]
+    count = sum(len(panel.options) for panel in panels)
+    shape = np.broadcast_shapes(facts.shape, *(score.shape[1:] for score in scores))
+    score = np.empty((count, *shape))
+    for sheet, part in zip(sheets, scores, strict=True):
+        score[sheet.panel.rows] = part
+    return Ranking(sheets, score, _winner(score, panels, resolved))
 
 
 def worked(
-    option: Option,
+    panel: Panel,
     resolved: Resolved,
     facts: Facts,
     evidence: Evidence,
     point: Point,
-    known: Costs | None = None,
-) -> Entry:
-    """Work one option out for every variant."""
-    cost = known or costs(option, resolved, facts, evidence, point)
-    quality = expected(option, resolved, facts, evidence, point)
-    return Entry(option, cost, quality, Case(option, resolved, facts, cost, evidence))
+    known: Costed | None = None,
+) -> Sheet:
+    """Work the options of a panel out for every variant."""
+    if known is None:
+        cost = costs(panel, resolved, facts, evidence, point)
+        known = Costed(Case(panel, resolved, facts, cost, evidence))
+    return Sheet(panel, known, expected(panel, resolved, facts, evidence, point))
 
 
-def _handicapped(entry: Entry, evidence: Evidence) -> Array:
-    per_month = np.asarray(entry.costs.per_month)
-    if entry.option.is_current:
-        return per_month
-    steps = SIMPLICITY.index(entry.option.approach)
-    per_month = per_month * (1 + TIE_SHARE * steps)
-    if entry.option.trains:
-        margins = evidence.margins
-        per_month = per_month / (1 - margins.share) + margins.usd_per_month
-    return per_month
+def _handicap(option: Option) -> float:
+    return 1.0 if option.is_current else 1 + TIE_SHARE * SIMPLICITY.index(option.approach)
 
 
-def _not_yet(
-    winner: NDArray[np.intp], entries: tuple[Entry, ...], resolved: Resolved
-) -> NDArray[np.intp]:
-    """Hold back where there is too little to decide on, or training with nothing to measure it."""
-    nobody = len(entries)
-    if is_too_little(resolved):
-        return np.full_like(winner, nobody)
-    if resolved.scenario.quality.has_eval is False:
-        trains = np.array([entry.option.trains for entry in entries] + [False])
-        return np.where(trains[winner], nobody, winner)
-    return winner
+def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArray[np.intp]:
+    """Pick the cheapest; hold back where there is too little to decide on or to measure with."""
+    nobody = len(score)
+    if nobody == 0 or is_too_little(resolved):
+        return np.full(score.shape[1:], nobody, np.intp)
+    winner = np.argmin(score, axis=0)
+    best = np.take_along_axis(score, winner[None], axis=0)[0]
+    winner = np.where(np.isinf(best), nobody, winner)
+    if resolved.scenario.quality.has_eval is not False:
+        return winner
+    trains = np.zeros(nobody + 1, bool)
+    for panel in panels:
+        trains[panel.rows] = panel.trains
+    return np.where(trains[winner], nobody, winner)
 
 
 def is_too_little(resolved: Resolved) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from advisor.estimate.costs import Costs
+from advisor.estimate.account import Account
 from advisor.facts import Resolved
 from advisor.options import Menu
 from advisor.quality import Evidence, needs_knowledge
@@ -49,13 +49,13 @@ class Slope(NamedTuple):
     per_request: float
 
 
-def slope(costs: Costs, requests_per_month: float) -> Slope:
+def slope(costs: Account, requests_per_month: float) -> Slope:
     """Split a cost into what is paid anyhow and what each request adds [USD]."""
     monthly = {True: 0.0, False: 0.0}
-    for line in costs.lines:
-        if line.cadence == "month":
-            monthly[line.scales] += first(line.amount)
-    fixed = first(costs.one_off) + monthly[False] * first(costs.months)
+    for item in costs.items:
+        if item.cadence == "month":
+            monthly[item.scales] += item.amount
+    fixed = costs.one_off + monthly[False] * costs.months
     return Slope(fixed, monthly[True] / requests_per_month if requests_per_month else 0.0)
 
 
@@ -78,12 +78,12 @@ def break_even(tuned: Entry, other: Entry, requests_per_month: float) -> BreakEv
     ours, theirs = slope(tuned.costs, requests_per_month), slope(other.costs, requests_per_month)
     saving = theirs.per_request - ours.per_request
     extra = ours.fixed - theirs.fixed
-    months = first(tuned.costs.months)
+    months = tuned.costs.months
     requests = 0 if extra <= 0 <= saving else None
     if extra > 0 and saving > 0:
         requests = break_even_requests(extra, saving)
-    monthly_saving = first(other.costs.monthly) - first(tuned.costs.monthly)
-    once = first(tuned.costs.one_off) - first(other.costs.one_off)
+    monthly_saving = other.costs.monthly - tuned.costs.monthly
+    once = tuned.costs.one_off - other.costs.one_off
     return BreakEven(
         option=tuned.option.id, against=other.option.id, requests=requests,
         requests_per_month=None if requests is None else int(np.ceil(requests / months - 1e-9)),
@@ -135,7 +135,7 @@ def reasons(
                            numbers=(("offers closed", str(len(closed))),),
                            source=closed[0].source))  # fmt: skip
     if winner.option.ends_on:
-        months = first(winner.costs.months)
+        months = winner.costs.months
         says = (
             f"{winner.option.model} ends on {winner.option.ends_on}: what is paid once is "
             f"spread over the {months:.1f} months that it can be used."
@@ -158,20 +158,20 @@ def _quality_reason(winner: Entry, resolved: Resolved) -> Reason:
 
 
 def _cost_reason(winner: Entry, others: tuple[Entry, ...]) -> Reason:
-    numbers = [("a month", usd(first(winner.costs.per_month)))]
-    says = f"It costs {usd(first(winner.costs.per_month))} USD a month, all spread"
+    numbers = [("a month", usd(winner.costs.per_month))]
+    says = f"It costs {usd(winner.costs.per_month)} USD a month, all spread"
     rivals = [entry for entry in others[1:] if entry.option.approach != winner.option.approach]
     if rivals:
         rival = rivals[0]
-        numbers.append((rival.option.id, usd(first(rival.costs.per_month))))
+        numbers.append((rival.option.id, usd(rival.costs.per_month)))
         says += (f"; the next other way, {rival.option.id}, costs "
-                 f"{usd(first(rival.costs.per_month))}")  # fmt: skip
+                 f"{usd(rival.costs.per_month)}")  # fmt: skip
     return Reason(code="cheapest-good-enough", says=says + ".", numbers=tuple(numbers),
                   source="price book, see the bill")  # fmt: skip
 
 
 def _training_reason(winner: Entry, trained: Entry, evidence: Evidence) -> Reason:
-    saving = first(winner.costs.per_month) - first(trained.costs.per_month)
+    saving = winner.costs.per_month - trained.costs.per_month
     margins = evidence.margins
     verb = f"saves {usd(saving)}" if saving > 0 else f"costs {usd(-saving)} more"
     return Reason(
@@ -194,7 +194,7 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
             numbers=(("examples", f"{first(resolved.facts.examples):g}"),),
             source="your scenario",
         ),)  # fmt: skip
-    if ranking.eligible.any():
+    if ranking.is_any_eligible:
         return (Reason(
             code="no-way-to-measure",
             says="Training would win, but there is no way to measure whether it helped: make an "
@@ -202,11 +202,11 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
             numbers=(("quality.has_eval", str(scenario.quality.has_eval).lower()),),
             source="https://hamel.dev/blog/posts/fine_tuning_valuable.html",
         ),)  # fmt: skip
-    best = max(ranking.entries, key=lambda entry: first(entry.quality.likely), default=None)
+    best = max(ranking.entries, key=lambda entry: entry.quality.likely, default=None)
     says = "Nothing that is allowed is expected to reach the target."
     if best:
         says += (f" The best, {best.option.id}, is expected to get "
-                 f"{first(best.quality.likely):.0%} right.")  # fmt: skip
+                 f"{best.quality.likely:.0%} right.")  # fmt: skip
     return (Reason(code="nothing-reaches-target", says=says, source="evidence",
                    numbers=(("target", f"{first(resolved.facts.target):g}"),)),)  # fmt: skip
 

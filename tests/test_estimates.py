@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.answer import answer, with_path
+from advisor.answer import answer, prepare, with_path
 from advisor.catalog import Book
+from advisor.estimate.account import ENDS, accounts, percentiles
 from advisor.estimate.caching import effective_hit_share, hit_share_from_arrivals
+from advisor.estimate.costs import costs
 from advisor.estimate.memory import (
     Shape,
     lora_parameters,
@@ -19,10 +21,12 @@ from advisor.estimate.memory import (
     peak_process_bytes,
     weights_bytes,
 )
+from advisor.estimate.point import AT_MOST, LIKELY, Point
 from advisor.estimate.serving import mean_output_tokens_per_second, replicas_needed
 from advisor.estimate.tokens import evaluated_tokens, padded_tokens, trained_tokens
 from advisor.estimate.training import energy_kwh, gpu_hours
 from advisor.files import example_question
+from advisor.options.panel import panels_of
 from advisor.reasons import break_even_requests
 from advisor.units import GIB, HOURS_PER_MONTH, WEEKS_PER_MONTH, usd
 
@@ -159,3 +163,28 @@ def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
 
     assert hours
     assert all(few in {730.0, 1460.0} and many > few for few, many in hours.values())
+
+
+@pytest.mark.parametrize("point", [LIKELY, AT_MOST, Point("draws", seed=1)], ids=lambda p: p.kind)
+@pytest.mark.parametrize("name", ["email-triage", "policy-faq"])
+def test_options_side_by_side_cost_what_each_costs_alone(name: str, point: Point) -> None:
+    """What one option has and its neighbour has not, such as a cache, does not spill over."""
+    question = example_question(name)
+    resolved, menu = prepare(question, question.scenario)
+    together, alone = {}, {}
+    for found, panels in (
+        (together, menu.panels), (alone, [one for o in menu.options for one in panels_of([o])])
+    ):  # fmt: skip
+        for panel in panels:
+            cost = costs(panel, resolved, resolved.facts, question.evidence, point)
+            found.update(zip(panel.ids, accounts(cost, len(panel.options)), strict=True))
+
+    assert together == alone
+    assert set(together) == {option.id for option in menu.options}
+    assert sum(len(account.items) for account in together.values()) > 200
+
+
+def test_percentiles_are_those_of_numpy_to_the_last_bit() -> None:
+    draws = np.random.default_rng(5).lognormal(size=(40, 256))
+
+    assert np.array_equal(percentiles(draws), np.quantile(draws, ENDS, axis=-1))

@@ -1,10 +1,14 @@
-"""An option and the numbers of many variants -> its lines, its months, and what it costs."""
+"""Options side by side and many variants -> their lines, their months, and what they cost."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.estimate.hosting import (
     encoder_lines,
@@ -23,7 +27,7 @@ from advisor.estimate.tuning import (
     training_set,
 )
 from advisor.facts import Facts, Resolved
-from advisor.options.option import Option
+from advisor.options.panel import Panel
 from advisor.quality import Evidence
 from advisor.units import DAYS_PER_MONTH, Number
 
@@ -38,131 +42,124 @@ LEAST_MANY_SHOTS = 50
 
 @dataclass(frozen=True)
 class Costs:
-    """What an option costs, each of shape [variants, 1] or [variants, draws]."""
+    """What the options of a panel cost, each an array that broadcasts to theirs.
+
+    The shapes are [options, variants, 1] at a point and [options, variants, draws] when drawing.
+    """
 
     lines: tuple[Line, ...]
     months: Number
-    """How long it can be used: the horizon, or until the model ends."""
+    """How long each can be used: the horizon, or until the model ends."""
     one_off: Number
     monthly: Number
 
-    @property
+    @cached_property
     def total(self) -> Number:
         """USD over those months."""
         return np.asarray(self.one_off + self.monthly * np.asarray(self.months))
 
-    @property
+    @cached_property
     def per_month(self) -> Number:
         """USD a month of use, what is paid once spread over the months it lasts."""
         return np.asarray(self.total / np.maximum(np.asarray(self.months), 1e-9))
 
 
 def costs(
-    option: Option, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
 ) -> Costs:
-    """Work out what one option costs for every variant.
+    """Work out what the options of a panel cost for every variant.
 
     Args:
-        option: What is done.
+        panel: What is done.
         resolved: The question: task, day, and which numbers were counted in the dataset.
         facts: Numbers of each variant, arrays of shape [variants, 1].
         evidence: Hours of work, and how many rows distillation makes.
         point: Where in their ranges the uncertain inputs stand.
     """
-    months = months_of(option, resolved, facts)
-    lines = _lines(option, resolved, facts, evidence, point)
-    if option.trains:
-        lines += _training(option, resolved, facts, evidence, point, months)
-    lines += labour_lines(option, facts, evidence, point)
-    zero = facts.requests_per_month * 0.0
-    return Costs(tuple(lines), months, zero + total(lines, "once"), zero + total(lines, "month"))
+    months = months_of(panel, resolved, facts)
+    lines = _lines(panel, resolved, facts, point)
+    if panel.trains:
+        lines += _training(panel, resolved, facts, evidence, point, months)
+    lines += labour_lines(panel, facts, evidence, point)
+    return Costs(tuple(lines), months, total(lines, "once"), total(lines, "month"))
 
 
-def months_of(option: Option, resolved: Resolved, facts: Facts) -> Number:
+def months_of(panel: Panel, resolved: Resolved, facts: Facts) -> Number:
     """Months an option can be used: the horizon, cut short on the day its model ends."""
-    if option.ends_on is None:
+    if panel.last_day is None:
         return facts.horizon_months
-    days = max((option.ends_on - resolved.scenario.asked_on).days, 0)
+    days = np.maximum(panel.last_day - resolved.scenario.asked_on.toordinal(), 0.0)
     return np.minimum(facts.horizon_months, days / DAYS_PER_MONTH)
 
 
-def _lines(
-    option: Option, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> list[Line]:
-    if option.is_current:
-        return _current(option, resolved, facts, point)
-    if option.approach == "not_yet":
-        return _measuring(option, resolved, facts, point)
-    if option.approach == "encoder":
-        return encoder_lines(option, facts, point)
-    if option.per_token:
-        prompt = prompt_of(option, resolved, facts, point, extra_tokens(option, resolved, facts))
-        lines = inference_lines(option, prompt, facts, point)
-    else:
-        lines = hosting_lines(option, facts, point)
-    if option.approach in ("rag", "combo"):
-        lines += retrieval_lines(option, resolved, facts)
-    return lines
+def _lines(panel: Panel, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
+    match panel.family:
+        case "paid":
+            paid = facts.current_monthly_usd
+            lines = [Line("what is paid today", paid * 0 + 1, paid, "month", "month")]
+        case "measuring":
+            lines = _measuring(panel, resolved, facts, point)
+        case "encoder":
+            lines = encoder_lines(panel, facts, point)
+        case "tokens" | "tuned":
+            added = extra_tokens(panel, panel.does, facts)
+            prompt = prompt_of(panel, resolved, facts, point, added)
+            lines = inference_lines(panel, prompt, facts, point)
+        case "hosted" | "lora" | "qlora" | "full":
+            lines = hosting_lines(panel, facts, point)
+        case never:
+            assert_never(never)
+    return lines + (retrieval_lines(panel, resolved, facts) if "embedding" in panel.prices else [])
 
 
-def extra_tokens(option: Option, resolved: Resolved, facts: Facts) -> tuple[Number, Number]:
-    """Tokens that an approach adds to each request: to its prefix, and to the part that varies."""
-    match option.approach:
-        case "few_shot":
-            return shot_tokens(resolved, facts), 0.0
-        case "long_context":
-            many = np.minimum(float(MANY_SHOTS), facts.examples) * _shot(facts)
-            return np.where(facts.corpus_tokens > 0, facts.corpus_tokens, many), 0.0
-        case "rag" | "combo":
-            return 0.0, facts.top_k * facts.chunk_tokens
-        case _:
-            return 0.0, 0.0
+def extra_tokens(
+    panel: Panel, does: Callable[..., NDArray[np.bool_]], facts: Facts
+) -> tuple[Number, Number]:
+    """Tokens that approaches add to each request: to its prefix, and to the part that varies.
+
+    Args:
+        panel: Options side by side.
+        does: Says which of them take an approach.
+        facts: Numbers of each variant.
+    """
+    added = facts.top_k * facts.chunk_tokens
+    retrieved = np.where(does("rag", "combo"), added, 0.0) if does("rag", "combo").any() else 0.0
+    if not does("few_shot", "long_context").any():
+        return 0.0, retrieved
+    shot = facts.user_tokens + facts.completion_tokens
+    few = np.minimum(float(SHOTS), facts.examples) * shot
+    many = np.minimum(float(MANY_SHOTS), facts.examples) * shot
+    long = np.where(facts.corpus_tokens > 0, facts.corpus_tokens, many)
+    prefix = np.where(does("long_context"), long, 0.0)
+    prefix = np.where(does("few_shot"), few, prefix)
+    return prefix, retrieved
 
 
-def shot_tokens(resolved: Resolved, facts: Facts) -> Number:
-    """Tokens of the worked examples in a few-shot prompt: as many as there are, at most eight."""
-    return np.minimum(float(SHOTS), facts.examples) * _shot(facts)
-
-
-def _shot(facts: Facts) -> Number:
-    return facts.user_tokens + facts.completion_tokens
-
-
-def _current(option: Option, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
-    paid = facts.current_monthly_usd
-    if option.per_token and bool(np.isnan(paid).all()):
-        prompt = prompt_of(option, resolved, facts, point, (0.0, 0.0))
-        return inference_lines(option, prompt, facts, point)
-    return [Line("what is paid today", paid * 0 + 1, paid, "month", "month")]
-
-
-def _measuring(option: Option, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
+def _measuring(panel: Panel, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
     """List what it costs to run a prompt once over a few hundred held-out examples."""
-    if not option.per_token:
+    if "input" not in panel.prices:
         return []
-    prompt = prompt_of(option, resolved, facts, point, (0.0, 0.0))
+    prompt = prompt_of(panel, resolved, facts, point, (0.0, 0.0))
     read = MEASURED_EXAMPLES * (prompt.prefix + np.asarray(prompt.varying))
     written = MEASURED_EXAMPLES * np.asarray(prompt.output)
     return [
-        priced("input of the measurement", read, option.prices["input"], "once"),
-        priced("output of the measurement", written, option.prices["output"], "once"),
+        priced("input of the measurement", read, panel.prices["input"], "once"),
+        priced("output of the measurement", written, panel.prices["output"], "once"),
     ]
 
 
 def _training(
-    option: Option,
+    panel: Panel,
     resolved: Resolved,
     facts: Facts,
     evidence: Evidence,
     point: Point,
     months: Number,
 ) -> list[Line]:
-    rows = training_set(option, resolved, facts, evidence, point)
-    if option.offer is None:
-        lines = gpu_training(option, rows, point)
-    else:
-        lines = hosted_training(option, rows)
+    rows = training_set(panel, resolved, facts, evidence, point)
+    hosted = panel.family in ("tuned", "hosted")
+    lines = hosted_training(panel, rows) if hosted else gpu_training(panel, rows, point)
     again = repeated(lines, np.maximum(np.asarray(months), 1e-9), facts)
-    if option.approach == "distill":
-        lines += teacher_lines(option, rows, facts)
+    if "teacher_input" in panel.prices:
+        lines += teacher_lines(panel, rows, facts)
     return lines + again

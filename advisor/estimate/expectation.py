@@ -1,16 +1,24 @@
-"""An option and the numbers -> the quality to expect of it: measured, else from evidence."""
+"""Options side by side and the numbers -> the quality to expect: measured, else from evidence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.estimate.point import Point
+from advisor.estimate.shifts import NO_SHIFT, Shifts, Three, shifts_of
+from advisor.estimate.tuning import learnt_from
 from advisor.facts import Facts, Resolved
+from advisor.options.columns import Kinds, bounds
 from advisor.options.local import BASELINE
 from advisor.options.option import Option
+from advisor.options.panel import Panel, kind_of
 from advisor.quality import (
     Evidence,
-    Need,
     Quality,
     Range,
     Tuned,
@@ -22,36 +30,105 @@ from advisor.scenario import Measured
 from advisor.units import Number
 
 RETRIEVING = frozenset({"rag", "long_context", "combo"})
+NOTHING_KNOWN: Range = (-9.0, -9.0, -9.0)
+"""Below any shift, so that it is cut to 0: no work was published on this way of tuning."""
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The quality of each kind of option in a panel, arrays of [kinds, variants, draws or 1]."""
+
+    kinds: Kinds
+    target: Number
+    """What is good enough, of shape [variants, 1]."""
+    ends: Three
+    """Low, likely, high."""
+    said: tuple[tuple[str, str], ...]
+    """Basis and source of each kind."""
+    slack: tuple[float, ...]
+    """How far below the target each kind will still do."""
+
+    def of(self, row: int) -> Quality:
+        """Return the quality of one option in the first variant."""
+        return self.firsts[int(self.kinds.of[row])]
+
+    @cached_property
+    def firsts(self) -> tuple[Quality, ...]:
+        """The quality of each kind in the first variant."""
+        ends = [np.asarray(part)[:, 0, 0].tolist() for part in self.ends]
+        return tuple(
+            Quality(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
+        )
+
+    @cached_property
+    def reaches(self) -> NDArray[np.bool_]:
+        """Whether each option will do: an expectation within a tolerance, all else exactly.
+
+        A measurement is exact, and what has to be trained first gets no benefit of the doubt.
+        """
+        slack = np.maximum(self.slack, ROUNDING)[:, None, None]
+        return np.asarray((self.ends[1] >= self.target - slack)[self.kinds.of])
 
 
 def expected(
-    option: Option, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> Quality:
-    """Say how good an option should be, for every variant.
+    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+) -> Expected:
+    """Say how good the options of a panel should be, for every variant.
 
     quality = (prompted or tuned + effort + labels) x retrieval, cut to 0..1
 
     Returns:
-        A range whose `likely` is at *point*; low and high are the ends of the evidence.
+        Ranges whose `likely` is at *point*; low and high are the ends of the evidence.
     """
-    measured = measured_for(option, resolved)
-    if measured:
-        low, likely, high = measured_range(measured.value, measured.n)
-        basis = f"measured on {measured.n:g} examples"
-        return _quality(facts, (low, likely, high), point, "quality measured", basis,
-                        "your scenario, quality.measured")  # fmt: skip
-    if option.is_current:
-        target: Number = facts.target
-        return Quality(target, target, target, "assumed: what runs today will do", "assumption")
-    parts = _tuned(option, resolved, facts, evidence, point)
-    if parts is None:
-        parts = _prompted(option, resolved, evidence, point)
-    factor = _knowledge(option, resolved, evidence, point)
-    bounds = [np.clip(np.asarray(part) * f, 0.0, 0.99)
-              for part, f in zip(parts, factor, strict=True)]  # fmt: skip
+    kinds = panel.kinds
+    if resolved.scenario.quality.measured:
+        kinds = Kinds.by(panel.options, lambda o: (*kind_of(o), id(measured_for(o, resolved))))
+    shifts = shifts_of(resolved.scenarios, evidence)
+    if panel.trains:
+        learnt = _learnt(kinds, panel, resolved, facts, evidence, point)
+        parts = _tuned(kinds, learnt, shifts, resolved, evidence, point)
+    else:
+        parts = _prompted(kinds, shifts, resolved, evidence, point)
+    factor = _knowledge(kinds, resolved, evidence, point)
+    shape = np.zeros((len(kinds.first), *facts.examples.shape))
+    low, likely, high = (
+        shape + np.clip(np.asarray(part) * f, 0.0, 0.99)
+        for part, f in zip(parts, factor, strict=True)
+    )
     kind = evidence.of(resolved.task)
-    ends = [facts.examples * 0 + bound for bound in bounds]
-    return Quality(ends[0], ends[1], ends[2], kind.basis, kind.source)
+    slack = 0.0 if panel.trains else evidence.tolerance.value
+    found = Expected(
+        kinds, facts.target, (low, likely, high),
+        said=((kind.basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
+    )  # fmt: skip
+    for place, option in enumerate(kinds.first):
+        found = _given(found, place, measured_for(option, resolved), point)
+    return found
+
+
+def _given(found: Expected, place: int, measured: Measured | None, point: Point) -> Expected:
+    """Put in what was measured of a kind, or that what runs today will do."""
+    said: tuple[str, str]
+    ends: Three
+    if measured:
+        three = measured_range(measured.value, measured.n)
+        ends = (three[0], point.value("quality measured", *three, "low"), three[2])
+        said = f"measured on {measured.n:g} examples", "your scenario, quality.measured"
+    elif found.kinds.first[place].is_current:
+        ends = (found.target, found.target, found.target)
+        said = "assumed: what runs today will do", "assumption"
+    else:
+        return found
+    here = (np.arange(len(found.said)) == place)[:, None, None]
+    low, likely, high = (
+        np.where(here, end, part) for end, part in zip(ends, found.ends, strict=True)
+    )
+    return replace(
+        found, ends=(low, likely, high),
+        said=(*found.said[:place], said, *found.said[place + 1 :]),
+        slack=(*found.slack[:place], 0.0, *found.slack[place + 1 :]),
+    )  # fmt: skip
 
 
 def measured_for(option: Option, resolved: Resolved) -> Measured | None:
@@ -68,105 +145,110 @@ def measured_for(option: Option, resolved: Resolved) -> Measured | None:
     return max(fitting, key=lambda m: (m.model is not None, m.n), default=None)
 
 
-def _quality(
-    facts: Facts, bounds: Range, point: Point, name: str, basis: str, source: str
-) -> Quality:
-    low, likely, high = (facts.examples * 0 + bound for bound in bounds)
-    return Quality(low, point.value(name, low, likely, high, "low"), high, basis, source)
+def _of_kinds(kinds: Kinds, *approaches: str) -> NDArray[np.bool_]:
+    return np.array([option.approach in approaches for option in kinds.first])[:, None, None]
 
 
 def _prompted(
-    option: Option, resolved: Resolved, evidence: Evidence, point: Point
-) -> tuple[Number, Number, Number]:
+    kinds: Kinds, shifts: Shifts, resolved: Resolved, evidence: Evidence, point: Point
+) -> Three:
     kind = evidence.of(resolved.task)
-    ranges = [
-        ("quality prompt", getattr(kind.prompt, option.tier)),
-        (
-            "quality effort",
-            getattr(evidence.prompt_effort, resolved.scenario.quality.prompt_effort),
-        ),
+    gains = {"few_shot": kind.few_shot_gain}
+    if not needs_knowledge(resolved.scenario, resolved.task):
+        gains["long_context"] = kind.many_shot_gain
+    parts: list[tuple[str, Three]] = [
+        ("quality prompt", bounds([getattr(kind.prompt, o.tier) for o in kinds.first])),
+        ("quality effort", shifts.effort),
+        ("quality few_shot", bounds([gains.get(o.approach, NO_SHIFT) for o in kinds.first])),
+        *(("quality need", need) for need in shifts.needs_prompt),
     ]
-    if option.approach == "few_shot":
-        ranges.append(("quality few_shot", kind.few_shot_gain))
-    if option.approach == "long_context" and not needs_knowledge(resolved.scenario, resolved.task):
-        ranges.append(("quality few_shot", kind.many_shot_gain))
-    ranges += [("quality need", need.prompt) for need in _needed(resolved, evidence)]
-    return _summed(ranges, point)
+    return _summed(parts, point)
 
 
 def _tuned(
-    option: Option, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> tuple[Number, Number, Number] | None:
-    if not option.trains:
-        return None
+    kinds: Kinds,
+    learnt: Three,
+    shifts: Shifts,
+    resolved: Resolved,
+    evidence: Evidence,
+    point: Point,
+) -> Three:
+    sizes = bounds([getattr(evidence.base_size, option.tier) for option in kinds.first])
+    parts: list[tuple[str, Three]] = [
+        ("quality labels", shifts.labels),
+        ("quality base", sizes),
+        *(("quality need", need) for need in shifts.needs_tuned),
+    ]
+    pairs = zip(learnt, _summed(parts, point), strict=True)
+    low, likely, high = (part + np.asarray(shift) for part, shift in pairs)
+    distils = _of_kinds(kinds, "distill")
+    if not distils.any():
+        return low, likely, high
+    best = _teacher(shifts, resolved, evidence, point)
+    low, likely, high = (
+        np.where(distils, np.minimum(ours, theirs), ours)
+        for ours, theirs in zip((low, likely, high), best, strict=True)
+    )
+    return low, likely, high
+
+
+def _learnt(
+    kinds: Kinds, panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+) -> Three:
+    """What the examples teach, before any shift."""
+    if panel.family == "encoder":
+        return _labelled(kinds, resolved, facts, evidence, point)
+    examples = learnt_from(_of_kinds(kinds, "distill"), resolved, facts, evidence)
+    return _grown(evidence.of(resolved.task).tuned, examples, "quality tuned", point)
+
+
+def _labelled(
+    kinds: Kinds, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+) -> Three:
+    """Encoders and the plain baseline: they learn label by label."""
     kind = evidence.of(resolved.task)
-    examples = facts.examples
-    growth, name = kind.tuned, "quality tuned"
-    if option.approach == "encoder":
-        is_plain = option.model == BASELINE
-        found = kind.baseline if is_plain else kind.encoder
-        if found is None:
-            return (0.0, 0.0, 0.0)
-        growth, name = found, "quality baseline" if is_plain else "quality encoder"
-        examples = examples / max(float(resolved.labels or 10), 1.0)
-    elif option.approach == "distill":
-        examples = np.maximum(examples, kind.comfortable_examples)
-    shifts = _summed(
-        [
-            ("quality labels", getattr(evidence.label_quality,
-                                       resolved.scenario.dataset.label_quality)),
-            ("quality base", getattr(evidence.base_size, option.tier)),
-            *(("quality need", need.tuned) for need in _needed(resolved, evidence)),
-        ],
-        point,
-    )  # fmt: skip
-    grown = _grown(growth, examples, name, point)
-    low, likely, high = (g + np.asarray(s) for g, s in zip(grown, shifts, strict=True))
-    if option.approach == "distill":
-        low, likely, high = (np.minimum(ours, best) for ours, best in zip(
-            (low, likely, high), _teacher(resolved, evidence, point), strict=True))  # fmt: skip
-    return (low, likely, high)
+    per_label = facts.examples / max(float(resolved.labels or 10), 1.0)
+    plain = np.array([option.model == BASELINE for option in kinds.first])[:, None, None]
+    encoder, baseline = (
+        _grown(growth, per_label, name, point) if growth else NOTHING_KNOWN
+        for growth, name in ((kind.encoder, "quality encoder"), (kind.baseline, "quality baseline"))
+    )
+    low, likely, high = (np.where(plain, b, e) for b, e in zip(baseline, encoder, strict=True))
+    return low, likely, high
 
 
-def _teacher(resolved: Resolved, evidence: Evidence, point: Point) -> tuple[Number, Number, Number]:
+def _teacher(shifts: Shifts, resolved: Resolved, evidence: Evidence, point: Point) -> Three:
     """A pupil is no better than its teacher: the best prompting measured, else a large model."""
     shown = [m for m in resolved.scenario.quality.measured if m.approach in ("prompt", "few_shot")]
     if shown:
         best = max(shown, key=lambda m: m.value)
         return measured_range(best.value, best.n)
-    ranges = [("quality prompt", evidence.of(resolved.task).prompt.large)]
-    ranges += [("quality need", need.prompt) for need in _needed(resolved, evidence)]
-    return _summed(ranges, point)
+    large: Three = evidence.of(resolved.task).prompt.large
+    needed = [("quality need", need) for need in shifts.needs_prompt]
+    return _summed([("quality prompt", large), *needed], point)
 
 
-def _needed(resolved: Resolved, evidence: Evidence) -> list[Need]:
-    needs = resolved.scenario.needs
-    return [need for name, need in evidence.needs.items() if getattr(needs, name)]
-
-
-def _grown(
-    growth: Tuned, examples: Number, name: str, point: Point
-) -> tuple[Number, Number, Number]:
+def _grown(growth: Tuned, examples: Number, name: str, point: Point) -> Three:
     scale = growth.half_at_examples if growth.half_at_examples != 1.0 else growth.half_at_per_label
     gain = saturation(examples, scale, growth.exponent)
     ends = [s + (c - s) * gain for s, c in zip(growth.start, growth.ceiling, strict=True)]
     return (ends[0], point.value(name, ends[0], ends[1], ends[2], "low"), ends[2])
 
 
-def _summed(ranges: list[tuple[str, Range]], point: Point) -> tuple[Number, Number, Number]:
+def _summed(ranges: Sequence[tuple[str, Three]], point: Point) -> Three:
     low = sum(bounds[0] for _, bounds in ranges)
     high = sum(bounds[2] for _, bounds in ranges)
     values = [point.value(name, *bounds, "low") for name, bounds in ranges]
     return (low, sum(values[1:], values[0]), high)
 
 
-def _knowledge(
-    option: Option, resolved: Resolved, evidence: Evidence, point: Point
-) -> tuple[Number, Number, Number]:
+def _knowledge(kinds: Kinds, resolved: Resolved, evidence: Evidence, point: Point) -> Three:
     if not needs_knowledge(resolved.scenario, resolved.task):
         return (1.0, 1.0, 1.0)
-    if option.approach in RETRIEVING:
-        low, likely, high = evidence.retrieval.factor
-        return (low, point.value("quality retrieval", low, likely, high, "low"), high)
-    low, likely, high = evidence.without_retrieval.factor
-    return (low, point.value("quality knowledge", low, likely, high, "low"), high)
+    found, missing = evidence.retrieval.factor, evidence.without_retrieval.factor
+    retrieves = _of_kinds(kinds, *RETRIEVING)
+    with_it = point.value("quality retrieval", *found, "low")
+    without = point.value("quality knowledge", *missing, "low")
+    likely = np.where(retrieves, with_it, without)
+    low, high = (np.where(retrieves, found[i], missing[i]) for i in (0, 2))
+    return low, likely, high

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from advisor.options.columns import Prices, rate_of
 from advisor.prices import Price
 from advisor.units import Number
 
 Cadence = Literal["once", "month"]
 
-UNIT_SIZE = {
-    "USD/1M tokens": 1e6, "USD/1M training tokens": 1e6, "USD/1M read units": 1e6,
-    "USD/1M write units": 1e6, "USD/1K searches": 1e3,
-}  # fmt: skip
-"""How much one price covers; every other unit covers one."""
-
 
 @dataclass(frozen=True)
 class Line:
-    """A quantity and its rate; arrays of shape [variants, 1] or [variants, draws]."""
+    """A quantity and its rate: numbers, or arrays of [options, variants, draws]."""
 
     what: str
     """In words a buyer reads."""
@@ -30,24 +27,46 @@ class Line:
     rate: Number
     """USD for one unit of the quantity."""
     cadence: Cadence
-    unit: str
-    """What the quantity counts."""
-    price: Price | None = None
-    """The price behind the rate; none for the user's own numbers."""
+    own_unit: str = ""
+    """What the quantity counts, where no price says it."""
+    prices: tuple[Price | None, ...] = ()
+    """The price behind the rate of each option; none for the user's own numbers."""
     scales: bool = False
     """Whether it grows in proportion to the requests."""
 
-    @property
+    @cached_property
     def amount(self) -> Number:
         """USD."""
         return self.quantity * np.asarray(self.rate)
 
 
-def priced(what: str, quantity: Number, price: Price, cadence: Cadence = "month") -> Line:
-    """Make a line from a price of the book: the rate is per single unit."""
-    rate = float(price.value) / UNIT_SIZE.get(price.unit, 1.0)
-    unit = price.unit.removeprefix("USD/").removeprefix("1M ").removeprefix("1K ")
-    return Line(what, quantity, rate, cadence, unit, price)
+def with_options(value: Number) -> NDArray[np.float64]:
+    """Return a value with all of its axes: [options or 1, variants or 1, draws or 1]."""
+    array = np.asarray(value)
+    return array.reshape((1,) * (3 - array.ndim) + array.shape)
+
+
+def row_of(value: Number, row: int) -> NDArray[np.float64]:
+    """Return what one option has of a value, of shape [variants, draws]."""
+    array = with_options(value)
+    return np.asarray(array[row if len(array) > 1 else 0])
+
+
+def unit_of(price: Price) -> str:
+    """Name what a quantity at this price counts.
+
+    >>> from types import SimpleNamespace
+    >>> unit_of(SimpleNamespace(unit="USD/1M training tokens"))
+    'training tokens'
+    """
+    return price.unit.removeprefix("USD/").removeprefix("1M ").removeprefix("1K ")
+
+
+def priced(what: str, quantity: Number, price: Price | Prices, cadence: Cadence = "month") -> Line:
+    """Make a line from a price of the book, or from those of a panel."""
+    if isinstance(price, Prices):
+        return Line(what, quantity, price.rate, cadence, prices=price.each)
+    return Line(what, quantity, rate_of(price), cadence, prices=(price,))
 
 
 def scaling(lines: Iterable[Line]) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,25 +26,31 @@ HEAD_TILE_BYTES = 4096 * 32768 * 2
 
 
 class Shape(NamedTuple):
-    """What the formulas read of a model."""
+    """What the formulas read of a model, or of many side by side."""
 
-    layers: int
-    hidden_size: int
-    intermediate_size: int
-    attention_heads: int
-    kv_heads: int
-    head_dim: int
-    vocabulary: int
-    tied_embeddings: bool
-    parameters: int
+    layers: Number
+    hidden_size: Number
+    intermediate_size: Number
+    attention_heads: Number
+    kv_heads: Number
+    head_dim: Number
+    vocabulary: Number
+    tied_embeddings: Number
+    """1 or true where head and embedding are one matrix."""
+    parameters: Number
 
     @classmethod
     def of(cls, architecture: Architecture) -> Shape:
         """Take the numbers from an entry of the price book."""
         return cls(*(getattr(architecture, name) for name in cls._fields))
 
+    @classmethod
+    def among(cls, named: Mapping[str, Number]) -> Shape:
+        """Take the numbers of many models side by side, by their names."""
+        return cls(*(named[name] for name in cls._fields))
 
-def parameter_count(shape: Shape) -> int:
+
+def parameter_count(shape: Shape) -> Number:
     """Count the weights of a dense decoder with a gated MLP from its config.
 
     parameters = embeddings + layers x (q + k + v + o + MLP + 2 norms) + last norm
@@ -57,13 +64,13 @@ def parameter_count(shape: Shape) -> int:
     """
     h, f, d = shape.hidden_size, shape.intermediate_size, shape.head_dim
     attention = 2 * h * shape.attention_heads * d + 2 * h * shape.kv_heads * d
-    embeddings = shape.vocabulary * h * (1 if shape.tied_embeddings else 2)
+    embeddings = shape.vocabulary * h * (2 - shape.tied_embeddings)
     return embeddings + shape.layers * (attention + 3 * h * f + 2 * h) + h
 
 
-def embedding_parameters(shape: Shape) -> int:
+def embedding_parameters(shape: Shape) -> Number:
     """Count what quantisation leaves alone: embeddings, head and norms."""
-    matrices = 1 if shape.tied_embeddings else 2
+    matrices = 2 - shape.tied_embeddings
     norms = (2 * shape.layers + 1) * shape.hidden_size
     return matrices * shape.vocabulary * shape.hidden_size + norms
 
@@ -84,7 +91,7 @@ def lora_parameters(shape: Shape, rank: Number) -> Number:
     return shape.layers * per_layer * rank
 
 
-def weights_bytes(shape: Shape, method: Method, double_quantised: bool = True) -> float:
+def weights_bytes(shape: Shape, method: Method, double_quantised: bool = True) -> Number:
     """Memory of the base weights: bf16, or NF4 for the linear layers of QLoRA.
 
     >>> round(weights_bytes(Shape(28, 3584, 18944, 28, 4, 128, 152064, False, 7615616512),
@@ -138,11 +145,11 @@ def head_bytes(shape: Shape, method: Method, tokens: Number) -> Number:
     return HEAD_TILE_BYTES + hidden + head
 
 
-def dequantised_bytes(shape: Shape, method: Method) -> float:
+def dequantised_bytes(shape: Shape, method: Method) -> Number:
     """Memory of the one weight matrix that QLoRA holds in bf16 while it multiplies."""
     if method != "qlora":
         return 0.0
-    return 2.0 * shape.hidden_size * max(shape.intermediate_size, shape.hidden_size)
+    return 2.0 * shape.hidden_size * np.maximum(shape.intermediate_size, shape.hidden_size)
 
 
 def peak_allocated_bytes(shape: Shape, method: Method, rank: Number, tokens: Number) -> Number:
@@ -170,6 +177,6 @@ def peak_process_bytes(shape: Shape, method: Method, rank: Number, tokens: Numbe
     return allocated * RESERVED_PER_ALLOCATED + CONTEXT_BYTES
 
 
-def fits(process_bytes: Number, gpu_memory_bytes: float) -> NDArray[np.bool_]:
+def fits(process_bytes: Number, gpu_memory_bytes: Number) -> NDArray[np.bool_]:
     """Whether a process fits a GPU."""
     return np.asarray(process_bytes) <= gpu_memory_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -45,19 +46,21 @@ class Point:
             dear: Which end costs more.
 
         Returns:
-            A value that broadcasts to [variants, 1], or to [variants, draws] when drawing.
+            A value that broadcasts to [variants, 1], or to [variants, draws] when drawing, with
+            the options before these where the bounds have them.
         """
         if self.kind == "likely":
             return likely
         if self.kind == "at_most":
             return high if dear == "high" else low
-        return triangular(uniforms(name, self.draws, self.seed)[None, :], low, likely, high)
+        return triangular(uniforms(name, self.draws, self.seed), low, likely, high)
 
 
 LIKELY = Point("likely")
 AT_MOST = Point("at_most")
 
 
+@lru_cache(maxsize=256)
 def uniforms(name: str, draws: int, seed: int) -> Array:
     """Spread *draws* numbers evenly over 0..1: an additive recurrence with the root of a prime.
 
@@ -66,7 +69,9 @@ def uniforms(name: str, draws: int, seed: int) -> Array:
     Source: additive (Kronecker) low-discrepancy sequences, https://en.wikipedia.org/wiki/Low-discrepancy_sequence
     """
     step = np.sqrt(PRIMES[DIMENSIONS.index(name)])
-    return np.asarray((0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0)
+    spread = np.asarray((0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0)
+    spread.flags.writeable = False  # one array for all who ask
+    return spread
 
 
 def triangular(share: Array, low: Number, likely: Number, high: Number) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from advisor.estimate.memory import Shape
@@ -22,7 +20,7 @@ ENCODER_SHARES = (0.05, 0.15, 0.35)
 """Share of the fp16 peak an encoder meets when served; own judgement."""
 
 
-def kv_bytes_per_token(shape: Shape) -> float:
+def kv_bytes_per_token(shape: Shape) -> Number:
     """Memory of keys and values of one token in 16 bit.
 
     bytes = 2 x layers x kv heads x head width x 2
@@ -33,7 +31,7 @@ def kv_bytes_per_token(shape: Shape) -> float:
     return 2.0 * shape.layers * shape.kv_heads * shape.head_dim * 2.0
 
 
-def concurrency_bound(shape: Shape, gpu_memory_bytes: float, live_tokens: Number) -> Number:
+def concurrency_bound(shape: Shape, gpu_memory_bytes: Number, live_tokens: Number) -> Number:
     """Sequences that fit beside the weights, at least one and at most what engines batch."""
     room = MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes - 2.0 * shape.parameters
     each = kv_bytes_per_token(shape) * np.maximum(np.asarray(live_tokens, np.float64), 1.0)
@@ -42,9 +40,9 @@ def concurrency_bound(shape: Shape, gpu_memory_bytes: float, live_tokens: Number
 
 def decode_tokens_per_second(
     shape: Shape,
-    memory_bytes: float,
-    bandwidth_bytes_per_second: float,
-    tflops: float,
+    memory_bytes: Number,
+    bandwidth_bytes_per_second: Number,
+    tflops: Number,
     prompt_tokens: Number,
     completion_tokens: Number,
 ) -> Number:
@@ -84,15 +82,20 @@ def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens:
     return np.asarray(requests_per_month) * completion_tokens / SECONDS_PER_MONTH
 
 
+def gpus_of_a_copy(shape: Shape, gpu_memory_bytes: Number) -> Number:
+    """GPUs that one copy of the weights in 16 bit takes, with a twentieth kept for what is live."""
+    room = MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes
+    return np.asarray(np.ceil(LIVE_MARGIN * 2.0 * shape.parameters / room))
+
+
 def gpus_per_replica(shape: Shape, gpu_memory_bytes: float) -> int:
-    """GPUs that one copy of the weights in 16 bit takes, with a twentieth kept for what is live.
+    """Count the GPUs of a copy of one model on one kind of GPU.
 
     >>> llama_70b = Shape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
     >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
     (2, 1)
     """
-    room = MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes
-    return math.ceil(LIVE_MARGIN * 2.0 * shape.parameters / room)
+    return int(gpus_of_a_copy(shape, gpu_memory_bytes))
 
 
 def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:
@@ -105,7 +108,7 @@ def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> 
 
 
 def encoder_requests_per_second(
-    parameters: float, tokens: Number, tflops: float
+    parameters: Number, tokens: Number, tflops: Number
 ) -> tuple[Number, Number, Number]:
     """Texts a second that an encoder labels on one GPU: low, likely, high.
 

@@ -33,9 +33,9 @@ QLORA_SLOWDOWN: Range = (1.02, 1.30, 2.0)
 Source: torchtune, ninehills and litgpt tables."""
 
 
-def matmul_parameters(shape: Shape) -> int:
+def matmul_parameters(shape: Shape) -> Number:
     """Count weights that are multiplied for each token: all but the embedding that is looked up."""
-    looked_up = 0 if shape.tied_embeddings else shape.vocabulary * shape.hidden_size
+    looked_up = (1 - shape.tied_embeddings) * shape.vocabulary * shape.hidden_size
     return shape.parameters - looked_up
 
 
@@ -56,7 +56,7 @@ def train_flops_per_token(shape: Shape, method: Method, sequence_tokens: Number)
     return passes * matmul_parameters(shape) + attention
 
 
-def tokens_per_second(flops_per_token: Number, peak_tflops: float, hfu_share: Number) -> Number:
+def tokens_per_second(flops_per_token: Number, peak_tflops: Number, hfu_share: Number) -> Number:
     """Tokens trained a second on one GPU.
 
     speed = peak x share / FLOPs per token

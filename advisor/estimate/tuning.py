@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from advisor.estimate.inference import token_factor
+from advisor.estimate.inference import counted_factor
 from advisor.estimate.line import Line, priced, total
 from advisor.estimate.memory import Method, Shape
 from advisor.estimate.point import Point
@@ -18,13 +19,17 @@ from advisor.estimate.training import (
     train_flops_per_token,
 )
 from advisor.facts import Facts, Resolved
+from advisor.options.columns import Prices, rate_of
 from advisor.options.option import Option
+from advisor.options.panel import Panel
 from advisor.quality import Evidence
 from advisor.recipe import ENCODER_EPOCHS
 from advisor.units import Number
 
 SETUP_HOURS = (0.1, 0.3, 1.0)
 """Fetching weights and starting up on a rented GPU [h]; own judgement."""
+PLAIN_SECONDS = 60.0
+"""What the plain baseline takes on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -58,76 +63,82 @@ def default_epochs(examples: Number) -> Number:
 
 
 def training_set(
-    option: Option, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
 ) -> TrainingSet:
     """Lay out what is trained on; a distilled model learns from as many rows as are comfortable.
 
     Rows of a file count as they are. Without a file a row is prefix, question and answer: the
     prefix is left in, which is the dear way to do it.
     """
-    examples = facts.examples
-    if option.approach == "distill":
-        examples = np.maximum(examples, evidence.of(resolved.task).comfortable_examples)
-    row = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
+    examples = learnt_from(panel.does("distill"), resolved, facts, evidence)
+    row: Number = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
     if not np.isnan(resolved.tokens_per_example):
-        row = row * 0 + resolved.tokens_per_example * token_factor(option.counted_as, point)
+        row = row * 0 + resolved.tokens_per_example * counted_factor(panel, point)
     return TrainingSet(examples, row, default_epochs(examples))
 
 
-def hosted_training(option: Option, rows: TrainingSet) -> list[Line]:
+def learnt_from(
+    distils: NDArray[np.bool_], resolved: Resolved, facts: Facts, evidence: Evidence
+) -> NDArray[np.float64]:
+    """Count the examples that are learnt from: where a model distils, at least what is enough."""
+    if not distils.any():
+        return facts.examples
+    enough = np.maximum(facts.examples, evidence.of(resolved.task).comfortable_examples)
+    return np.where(distils, enough, facts.examples)
+
+
+def hosted_training(option: Option | Panel, rows: TrainingSet) -> list[Line]:
     """List what one training job at a provider costs, with the least that a job is billed."""
     lines = [priced("training", rows.tokens, option.prices["training"], "once")]
     minimum = option.prices.get("job_minimum")
     if minimum:
-        least = float(minimum.value)
+        least = minimum.rate if isinstance(minimum, Prices) else rate_of(minimum)
         missing = np.maximum(least - np.asarray(total(lines, "once")), 0.0)
-        share = np.where(rows.examples > 0, missing / least, 0.0)
+        share = np.where(rows.examples > 0, missing / np.maximum(least, 1e-9), 0.0)
         lines.append(priced("up to the least price of a job", share, minimum, "once"))
     return lines
 
 
-def teacher_lines(option: Option, rows: TrainingSet, facts: Facts) -> list[Line]:
+def teacher_lines(panel: Panel, rows: TrainingSet, facts: Facts) -> list[Line]:
     """List what it costs to have a large model write the answers to learn from."""
     written = np.maximum(rows.examples - np.asarray(facts.examples), 0.0)
     question = facts.prefix_tokens + facts.user_tokens + facts.context_tokens
     return [
         priced("questions to the teacher", written * question,
-               option.prices["teacher_input"], "once"),
+               panel.prices["teacher_input"], "once"),
         priced("answers of the teacher", written * facts.completion_tokens,
-               option.prices["teacher_output"], "once"),
+               panel.prices["teacher_output"], "once"),
     ]  # fmt: skip
 
 
-def gpu_training_seconds(option: Option, rows: TrainingSet, point: Point) -> Number:
+def gpu_training_seconds(panel: Panel, rows: TrainingSet, point: Point) -> Number:
     """Seconds of one training run on one GPU, from FLOPs and the share of its peak that is met."""
-    if option.gpu is None or option.base is None or option.base.architecture is None:
-        return rows.examples * 0.0 + 60.0  # the plain baseline: a minute on a CPU
-    shape = Shape.of(option.base.architecture)
-    method = method_of(option)
-    flops = train_flops_per_token(shape, method, rows.tokens_per_example)
-    low, likely, high = hfu_prior(option.gpu.name, method)
-    share = point.value("training speed", low, likely, high, dear="low")
-    tflops = option.gpu.bf16_tflops or option.gpu.fp16_tflops or 1.0
-    speed = tokens_per_second(flops, tflops, share)
+    method = method_of(panel)
+    flops = train_flops_per_token(Shape.among(panel.architecture), method, rows.tokens_per_example)
+    met = panel.bounds(lambda o: hfu_prior(o.gpu.name if o.gpu else "", method))
+    share = point.value("training speed", *met, dear="low")
+    speed = tokens_per_second(flops, panel.bf16_tflops, share)
     if method == "qlora":
         slow = qlora_slowdown()
         speed = speed / point.value("training speed", slow[2], slow[1], slow[0], dear="low")
-    passes = ENCODER_EPOCHS if option.approach == "encoder" else rows.epochs
-    return rows.examples * np.asarray(rows.tokens_per_example) * passes / speed
+    passes = ENCODER_EPOCHS if panel.family == "encoder" else rows.epochs
+    seconds = rows.examples * np.asarray(rows.tokens_per_example) * passes / speed
+    return np.where(panel.on_known_gpu, seconds, PLAIN_SECONDS)
 
 
-def method_of(option: Option) -> Method:
-    """Name the way memory and time are reckoned for an option."""
-    if option.approach == "qlora":
+def method_of(panel: Panel) -> Method:
+    """Name the way memory and time are reckoned for a panel that trains on a GPU."""
+    if panel.family == "qlora":
         return "qlora"
-    return "full" if option.approach in ("full_ft", "encoder") else "lora"
+    return "full" if panel.family in ("full", "encoder") else "lora"
 
 
-def gpu_training(option: Option, rows: TrainingSet, point: Point) -> list[Line]:
+def gpu_training(panel: Panel, rows: TrainingSet, point: Point) -> list[Line]:
     """List what one training run on a rented or owned GPU costs."""
-    setup = 0.0 if option.gpu_usd_is_own else point.value("setup", *SETUP_HOURS)
-    hours = gpu_training_seconds(option, rows, point) / 3600.0 + setup
-    return [priced("GPU hours of training", hours, option.prices["gpu_hour"], "once")]
+    rented = panel.column(lambda option: not option.gpu_usd_is_own)
+    setup = rented * np.asarray(point.value("setup", *SETUP_HOURS))
+    hours = gpu_training_seconds(panel, rows, point) / 3600.0 + setup
+    return [priced("GPU hours of training", hours, panel.prices["gpu_hour"], "once")]
 
 
 def repeated(lines: list[Line], months: Number, facts: Facts) -> list[Line]:
@@ -137,7 +148,7 @@ def repeated(lines: list[Line], months: Number, facts: Facts) -> list[Line]:
     """
     again = np.maximum(np.ceil(months / facts.retrain_every_months - 1e-9) - 1, 0.0)
     return [
-        Line(f"{line.what}, repeated", line.quantity * again / months, line.rate, "month",
-             line.unit, line.price)
+        replace(line, what=f"{line.what}, repeated", quantity=line.quantity * again / months,
+                cadence="month")
         for line in lines
     ]  # fmt: skip

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 
 from advisor.catalog import Book
 from advisor.errors import PricingError, Unpriced
-from advisor.facts import Resolved
 from advisor.offers import Offer
+from advisor.options.ground import Ground, asked_as
 from advisor.options.option import (
     TUNED,
     Launch,
@@ -20,41 +21,40 @@ from advisor.options.option import (
 )
 from advisor.options.prompted import retrieval_prices
 from advisor.prices import Price
-from advisor.quality import needs_knowledge
-from advisor.scenario import Scenario
+
+__all__ = ["asked_as", "tuned_options"]
 
 TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
 """Models whose answers a smaller one learns from; the first on sale is taken; own choice."""
 WITH_ADAPTER = frozenset({"openai", "azure", "nebius", "together", "fireworks"})
 
 
-def tuned_options(resolved: Resolved, book: Book, out: list[RuledOut], pairs: int) -> list[Option]:
+def tuned_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
     """List hosted tuning, and what is built on it: preference tuning, distillation, with RAG."""
     made: list[Option] = []
     for offer in book.offers:
-        option = _supervised(resolved, book, offer, out)
+        option = _supervised(ground, book, offer, out)
         if option is None:
             continue
         made.append(option)
-        made += _variants(resolved, book, option, pairs)
+        made += _variants(ground, book, option)
     return made
 
 
-def _variants(resolved: Resolved, book: Book, option: Option, pairs: int) -> list[Option]:
+def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
     made: list[Option] = []
-    day = resolved.scenario.asked_on
-    if pairs and "dpo_training" in option.prices:
+    if ground.pairs and "dpo_training" in option.prices:
         training = {**option.prices, "training": option.prices["dpo_training"]}
         made.append(replace(option, id=_id("dpo", option), approach="dpo", objective="dpo",
                             prices=training))  # fmt: skip
     teacher = next((name for name in TEACHERS if name in book.models), None)
     if teacher:
-        answers = chat_prices(book, teacher, day)
+        answers = chat_prices(book, teacher, ground.day)
         priced = {**option.prices, "teacher_input": answers["input"],
                   "teacher_output": answers["output"]}  # fmt: skip
         made.append(replace(option, id=_id("distill", option), approach="distill", prices=priced))
-    if needs_knowledge(resolved.scenario, resolved.task):
-        extra = {**option.prices, **retrieval_prices(book, day)}
+    if ground.needs_knowledge:
+        extra = {**option.prices, **retrieval_prices(book, ground.day)}
         made.append(replace(option, id=_id("combo", option), approach="combo", prices=extra))
     return made
 
@@ -63,29 +63,20 @@ def _id(approach: str, option: Option) -> str:
     return f"{approach}:{option.id.split(':', 1)[1]}"
 
 
-def asked_as(scenario: Scenario, provider: str) -> str:
-    """Return which kind of customer asks; who says nothing is new."""
-    return {
-        "openai": scenario.organisation.openai or "never_tuned",
-        "azure": scenario.organisation.azure or "new",
-    }.get(provider, "anyone")
-
-
-def _supervised(resolved: Resolved, book: Book, offer: Offer, out: list[RuledOut]) -> Option | None:
-    scenario, day = resolved.scenario, resolved.scenario.asked_on
+def _supervised(ground: Ground, book: Book, offer: Offer, out: list[RuledOut]) -> Option | None:
     gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
     option_id = f"{offer.approach}:{offer.provider}:{offer.base}{gpu}"
-    refusal = provider_refusal(scenario, offer.provider, book)
+    refusal = provider_refusal(ground, offer.provider)
     if refusal:
         out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
         return None
-    who = asked_as(scenario, offer.provider)
-    if offer.open_window(who, day) is None:
-        says, source = offer.closed_says(who, day)
+    who = dict(ground.asks_as).get(offer.provider, "anyone")
+    if offer.open_window(who, ground.day) is None:
+        says, source = offer.closed_says(who, ground.day)
         out.append(rule_out(option_id, "closed-to-you", says, source))
         return None
     try:
-        prices = _prices(book, offer, resolved)
+        prices = _prices(book, offer, ground.day)
     except Unpriced as error:
         says = f"{error} The line to add: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
         out.append(rule_out(option_id, "unpriced", says, offer.source))
@@ -103,9 +94,9 @@ def _supervised(resolved: Resolved, book: Book, offer: Offer, out: list[RuledOut
     )  # fmt: skip
 
 
-def _prices(book: Book, offer: Offer, resolved: Resolved) -> Mapping[str, Price]:
+def _prices(book: Book, offer: Offer, day: date) -> Mapping[str, Price]:
     """Look up training and serving; an offer without either price cannot be costed."""
-    day, stem = resolved.scenario.asked_on, f"{offer.provider}/{offer.base}"
+    stem = f"{offer.provider}/{offer.base}"
     found = {"training": book.prices.on(f"{stem}/training", day)}
     for kind in ("dpo_training", "job_minimum", "storage_month"):
         for item in (f"{stem}/{kind}", f"{offer.provider}/all/{kind}"):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import ge
+from weakref import WeakKeyDictionary
 
 from advisor.catalog import Book
 from advisor.errors import PricingError
-from advisor.facts import Resolved
 from advisor.models import Gpu, ModelCard
+from advisor.options.ground import Ground
 from advisor.options.option import Launch, Option, RuledOut, rule_out, short
-from advisor.prices import Price
+from advisor.prices import Price, PriceBook
 from advisor.scenario import Approach
 
 BASES = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
@@ -30,9 +32,9 @@ class Machine:
     is_own: bool
 
 
-def local_options(resolved: Resolved, book: Book, out: list[RuledOut], pairs: int) -> list[Option]:
+def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
     """List tuning on a GPU of one's own choice, one option per base, method and machine."""
-    machines = list(_machines(resolved, book))
+    machines = list(_machines(ground, book))
     made = []
     for machine in machines:
         if machine.gpu.bf16_tflops is None:
@@ -42,10 +44,10 @@ def local_options(resolved: Resolved, book: Book, out: list[RuledOut], pairs: in
             continue
         for name in BASES:
             base = book.model(name)
-            if not _licence_will_do(resolved, base):
+            if not _licence_will_do(ground, base):
                 continue
             made += [_option(method, base, machine) for method in METHODS]
-            if pairs:
+            if ground.pairs:
                 made.append(_option("dpo", base, machine))
     encoder = book.model(ENCODER)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
@@ -55,41 +57,58 @@ def local_options(resolved: Resolved, book: Book, out: list[RuledOut], pairs: in
     return made
 
 
-def _machines(resolved: Resolved, book: Book) -> Iterator[Machine]:
-    scenario = resolved.scenario
-    for own in scenario.hardware:
+def _machines(ground: Ground, book: Book) -> Iterator[Machine]:
+    for own in ground.hardware:
         gpu = book.gpu(own.gpu)
         price = Price(
             item=f"own/{gpu.name}/gpu_hour", unit="USD/GPU hour", value=_decimal(own.usd_per_hour),
-            since=scenario.asked_on, source="your scenario, hardware", read_on=scenario.asked_on,
+            since=ground.day, source="your scenario, hardware", read_on=ground.day,
             confidence="high", note=None, own=True, next_change=None,
         )  # fmt: skip
         yield Machine(gpu, "own", price, True)
-    if not scenario.limits.data_may_leave:
+    if not ground.data_may_leave:
         return
-    rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(resolved, book, gpu))]
-    yield from (one for one in rented if not any(_beats(other, one) for other in rented))
+    rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(ground, book, gpu))]
+    merits = [_merits(machine) for machine in rented]
+    for machine, ours in zip(rented, merits, strict=True):
+        if not any(_beats(theirs, ours) for theirs in merits):
+            yield machine
 
 
-def _cheapest(resolved: Resolved, book: Book, gpu: Gpu) -> Machine | None:
+_CLOUDS: WeakKeyDictionary[PriceBook, dict[str, list[str]]] = WeakKeyDictionary()
+
+
+def _clouds(prices: PriceBook) -> Mapping[str, list[str]]:
+    """Name who rents out each GPU by the hour; a book is gone through once."""
+    if prices not in _CLOUDS:
+        found: dict[str, list[str]] = {}
+        for item in prices.series:
+            if item.endswith("/gpu_hour"):
+                cloud, gpu, _ = item.rsplit("/", 2)
+                found.setdefault(gpu, []).append(cloud)
+        _CLOUDS[prices] = found
+    return _CLOUDS[prices]
+
+
+def _cheapest(ground: Ground, book: Book, gpu: Gpu) -> Machine | None:
     """The cheapest cloud that rents this GPU; marketplaces of strangers' machines left out."""
     offers = []
-    for cloud in book.clouds(gpu.name):
-        allowed = resolved.scenario.limits.providers
-        if cloud.endswith(("community", "median")) or (allowed and cloud not in allowed):
+    for cloud in _clouds(book.prices).get(gpu.name, ()):
+        if cloud.endswith(("community", "median")) or (
+            ground.providers and cloud not in ground.providers
+        ):
             continue
         try:
-            price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", resolved.scenario.asked_on)
+            price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", ground.day)
         except PricingError:
             continue  # not rented out on that day
         offers.append(Machine(gpu, cloud, price, False))
     return min(offers, key=lambda offer: (offer.price.value, offer.provider), default=None)
 
 
-def _beats(other: Machine, one: Machine) -> bool:
-    """Whether *other* is at least as good in memory, speed and price, and better in one."""
-    ours, theirs = _merits(one), _merits(other)
-    return theirs != ours and all(t >= o for t, o in zip(theirs, ours, strict=True))
+def _beats(theirs: tuple[float, ...], ours: tuple[float, ...]) -> bool:
+    """Whether a machine is at least as good in memory, speed and price, and better in one."""
+    return theirs != ours and all(map(ge, theirs, ours))
 
 
 def _merits(machine: Machine) -> tuple[float, ...]:
@@ -98,9 +117,8 @@ def _merits(machine: Machine) -> tuple[float, ...]:
             -float(machine.price.value))  # fmt: skip
 
 
-def _licence_will_do(resolved: Resolved, base: ModelCard) -> bool:
-    allowed = resolved.scenario.limits.licences
-    return not allowed or (base.licence or "") in allowed
+def _licence_will_do(ground: Ground, base: ModelCard) -> bool:
+    return not ground.licences or (base.licence or "") in ground.licences
 
 
 def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:

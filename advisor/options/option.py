@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from advisor.catalog import Book
 from advisor.errors import PricingError
 from advisor.models import Gpu, ModelCard, Tier
 from advisor.offers import Offer
-from advisor.prices import Price
-from advisor.scenario import Approach, Scenario
+from advisor.options.ground import Ground
+from advisor.prices import Price, PriceBook
+from advisor.scenario import Approach
 from advisor.units import Record
 
 Launch = Literal["provider", "local", "export", "by_hand"]
@@ -63,6 +66,8 @@ class Option:
     ends_on: date | None = None
     """Last day of the model; the horizon ends no later."""
     is_current: bool = False
+    monthly_is_known: bool = False
+    """Whether the scenario says what it costs a month: then no price is looked at."""
 
     @property
     def trains(self) -> bool:
@@ -95,12 +100,23 @@ TUNED = {
 }  # fmt: skip
 
 
-def chat_prices(book: Book, card_id: str, day: date) -> dict[str, Price]:
-    """Look up what a chat model costs on *day*, by kind.
+_CHAT: WeakKeyDictionary[PriceBook, dict[tuple[str, date], Mapping[str, Price]]]
+_CHAT = WeakKeyDictionary()
+
+
+def chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
+    """Look up what a chat model costs on *day*, by kind; a book is asked once.
 
     Raises:
         PricingError: input or output has no price on that day.
     """
+    known = _CHAT.setdefault(book.prices, {})
+    if (card_id, day) not in known:
+        known[card_id, day] = _chat_prices(book, card_id, day)
+    return known[card_id, day]
+
+
+def _chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
     found = {kind: book.prices.on(f"{card_id}/{kind}", day) for kind in ("input", "output")}
     for kind in CHAT:
         item = f"{card_id}/{kind}"
@@ -109,17 +125,16 @@ def chat_prices(book: Book, card_id: str, day: date) -> dict[str, Price]:
                 found[kind] = book.prices.on(item, day)
             except PricingError:
                 continue  # an extra that is not sold on that day is not an obstacle
-    return found
+    return MappingProxyType(found)
 
 
-def provider_refusal(scenario: Scenario, provider: str, book: Book) -> RuledOut | None:
+def provider_refusal(ground: Ground, provider: str) -> RuledOut | None:
     """Say why a provider may not be used in this scenario, if so; the id is left to the caller."""
-    limits = scenario.limits
-    if scenario.needs.privacy_self_host or not limits.data_may_leave:
+    if ground.privacy_self_host or not ground.data_may_leave:
         says = "Data must not leave your machines, and this option sends it to a provider."
         return RuledOut(id="", rule="data-stays", says=says, source="your scenario")
-    if limits.providers and provider not in limits.providers:
-        says = f"Only {', '.join(limits.providers)} may be used, and this is {provider}."
+    if ground.providers and provider not in ground.providers:
+        says = f"Only {', '.join(ground.providers)} may be used, and this is {provider}."
         return RuledOut(id="", rule="provider-not-allowed", says=says, source="your scenario")
     return None
 

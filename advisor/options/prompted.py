@@ -7,8 +7,8 @@ from datetime import date
 
 from advisor.catalog import Book
 from advisor.errors import PricingError
-from advisor.facts import Resolved
 from advisor.models import ModelCard
+from advisor.options.ground import Ground
 from advisor.options.option import (
     Option,
     RuledOut,
@@ -18,7 +18,6 @@ from advisor.options.option import (
     short,
 )
 from advisor.prices import Price
-from advisor.quality import needs_knowledge
 from advisor.scenario import Approach
 
 EMBEDDING = "openai/text-embedding-3-small/embedding"
@@ -27,21 +26,20 @@ PER_TIER = 2
 """Cheapest models of each tier that are also costed with examples, documents or retrieval."""
 
 
-def prompted_options(resolved: Resolved, book: Book, out: list[RuledOut]) -> list[Option]:
+def prompted_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
     """List the ways that use a chat model as it is, over every model on sale."""
     zero_shot = [
         option
         for card in book.models.values()
-        if card.provider != "open" and (option := _zero_shot(resolved, book, card, out))
+        if card.provider != "open" and (option := _zero_shot(ground, book, card, out))
     ]
-    some = shortlist(zero_shot, _named(resolved))
+    some = shortlist(zero_shot, ground.named)
     made = zero_shot + [_like(option, "few_shot", {}) for option in some]
-    has_documents = float(resolved.facts.corpus_tokens[0, 0]) > 0
-    if not has_documents and not needs_knowledge(resolved.scenario, resolved.task):
+    if not ground.has_documents and not ground.needs_knowledge:
         says = "There are no documents to look up: knowledge.corpus_tokens is 0."
         out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
         return made + [_like(option, "long_context", {}) for option in some]
-    extra = retrieval_prices(book, resolved.scenario.asked_on)
+    extra = retrieval_prices(book, ground.day)
     made += [_like(option, "rag", extra) for option in some]
     return made + [_like(option, "long_context", {}) for option in some]
 
@@ -54,23 +52,24 @@ def retrieval_prices(book: Book, day: date) -> dict[str, Price]:
     }
 
 
-def current_option(resolved: Resolved, book: Book) -> Option | None:
+def current_option(ground: Ground, book: Book) -> Option | None:
     """Make an option of what is done and paid today, if the scenario says it.
 
     Raises:
         UnknownPrice: the model named in the scenario is not in the price book.
     """
-    current = resolved.scenario.current
+    current = ground.today
     if current is None:
         return None
     card = book.model(current.model) if current.model else None
-    prices = chat_prices(book, card.id, resolved.scenario.asked_on) if card else {}
+    prices = chat_prices(book, card.id, ground.day) if card else {}
     provider, model = (card.provider, short(card.id)) if card else ("today", "as it is")
     return Option(
         id="current", approach=current.approach, provider=provider, model=model,
         launch="by_hand", launch_says="Nothing to do: this is what runs today.",
         tier=card.tier if card else "large", prices=prices, card=card,
         ends_on=card.shutdown_on if card else None, is_current=True,
+        monthly_is_known=current.monthly_is_known,
     )  # fmt: skip
 
 
@@ -105,14 +104,6 @@ def _blended(option: Option) -> tuple[float, str]:
     return (3 * float(prices["input"].value) + float(prices["output"].value), option.id)
 
 
-def _named(resolved: Resolved) -> frozenset[str]:
-    scenario = resolved.scenario
-    names = {measured.model for measured in scenario.quality.measured}
-    if scenario.current:
-        names.add(scenario.current.model)
-    return frozenset(name for name in names if name)
-
-
 def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
     return Option(
         id=f"{approach}:{option.provider}:{option.model}", approach=approach,
@@ -122,13 +113,11 @@ def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option
     )  # fmt: skip
 
 
-def _zero_shot(
-    resolved: Resolved, book: Book, card: ModelCard, out: list[RuledOut]
-) -> Option | None:
+def _zero_shot(ground: Ground, book: Book, card: ModelCard, out: list[RuledOut]) -> Option | None:
     name = short(card.id)
     option_id = f"prompt:{card.provider}:{name}"
-    day = resolved.scenario.asked_on
-    refusal = provider_refusal(resolved.scenario, card.provider, book)
+    day = ground.day
+    refusal = provider_refusal(ground, card.provider)
     if refusal:
         out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
         return None

@@ -1,0 +1,211 @@
+"""The planning API under load: recommend and sweeps over loopback, beside a bare hello-world.
+
+    python -m benchmarks.api [--seconds 5]
+
+Needs `wrk` (Debian: apt-get install wrk). Client and server share this machine's cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.serving import free_port, serve
+
+EXAMPLE = "email-triage"
+CHECKED = 50
+HELLO = """
+from fastapi import FastAPI
+app = FastAPI()
+@app.get("/")
+def hello() -> dict[str, str]:
+    return {"hello": "world"}
+"""
+FRESH = """
+local n = 0
+request = function()
+  n = n + 1
+  local body = string.gsub(wrk.body, '"requests_per_month": [%d.]+',
+                           '"requests_per_month": ' .. (100000 + n * 37 + math.random(30)))
+  return wrk.format(nil, nil, nil, body)
+end
+"""
+POST = 'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n' \
+       'wrk.headers["Content-Type"] = "application/json"\n'  # fmt: skip
+AXES: dict[str, list[Any]] = {
+    "traffic.requests_per_month": [1_000 * 3**n for n in range(10)],
+    "traffic.prefix_tokens": [100, 200, 400, 800, 1_200, 1_600, 2_400, 3_200, 4_800, 6_400],
+    "traffic.completion_tokens": [5, 10, 20, 40, 80],
+    "quality.target": [0.80, 0.84, 0.88, 0.92, 0.96],
+    "quality.prompt_effort": ["none", "naive", "systematic", "unknown"],
+}  # 10 x 10 x 5 x 5 x 4 = 10,000
+
+
+class Load(NamedTuple):
+    """What wrk measured."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+
+def wrk(url: str, script: str | None, seconds: int, connections: int) -> Load:
+    """Load a URL with wrk, from one thread."""
+    command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        if script:
+            lua.write(script)
+            lua.flush()
+            command += ["-s", lua.name]
+        said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    return Load(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
+                _ms(said, "50%"), _ms(said, "99%"), int(errors[1]) if errors else 0)  # fmt: skip
+
+
+def _ms(said: str, which: str) -> float:
+    value, unit = re.search(rf"{which}\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
+    return float(value) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+
+
+@contextmanager
+def hello() -> Iterator[str]:
+    """Serve the smallest FastAPI app there is."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "hello.py").write_text(HELLO)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "hello:app", "--port", str(port), "--log-level",
+             "error", "--no-access-log"], cwd=folder)  # fmt: skip
+        try:
+            for _ in range(100):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/").close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def ask(url: str, body: Any) -> Any:
+    """Post JSON and read the answer."""
+    request = urllib.request.Request(url, json.dumps(body).encode(),
+                                     {"Content-Type": "application/json"})  # fmt: skip
+    with urllib.request.urlopen(request, timeout=120) as found:
+        return json.load(found)
+
+
+def scenario() -> dict[str, Any]:
+    """Return the question of a bundled example, as a client sends it."""
+    from advisor.files import examples_folder, read_mapping
+
+    text = json.dumps(read_mapping(examples_folder() / f"{EXAMPLE}.yaml"), default=str)
+    asked: dict[str, Any] = json.loads(text)
+    asked.pop("dataset", None)
+    return asked
+
+
+def profile(url: str) -> dict[str, Any]:
+    """Have a dataset profiled once, so that its profile is at hand."""
+    rows = [{"messages": [{"role": "user", "content": f"ticket {n}: my parcel {n % 7} is late"},
+                          {"role": "assistant", "content": f"label{n % 5}"}]}
+            for n in range(500)]  # fmt: skip
+    body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    request = urllib.request.Request(f"{url}/api/v1/profile", body,
+                                     {"Content-Type": "application/octet-stream"})  # fmt: skip
+    with urllib.request.urlopen(request, timeout=60) as found:
+        described: dict[str, Any] = json.load(found)
+    return described
+
+
+def sweeps(url: str, question: dict[str, Any], times: int) -> tuple[list[float], dict[str, Any]]:
+    """Time sweeps of 10,000 variants, each of a question not asked before."""
+    seconds, last = [], {}
+    for n in range(times):
+        asked = json.loads(json.dumps(question))
+        asked["traffic"]["user_tokens"] = 300 + n
+        began = time.perf_counter()
+        last = ask(f"{url}/api/v1/sweep", {"question": asked, "axes": AXES})
+        seconds.append(time.perf_counter() - began)
+        last["question"] = asked
+    return sorted(seconds), last
+
+
+def differing(url: str, swept: dict[str, Any]) -> int:
+    """Ask points of a sweep one by one; count those that say another thing."""
+    from advisor.sweep import grid
+
+    variants, wrong = grid(AXES), 0
+    for index in random.Random(1).sample(range(len(variants)), CHECKED):
+        asked = json.loads(json.dumps(swept["question"]))
+        for path, value in variants[index].items():
+            section, _, name = path.partition(".")
+            asked.setdefault(section, {})[name] = value
+        one = ask(f"{url}/api/v1/recommend", asked)
+        costs = {option["id"]: option for option in one["options"]}
+        columns = swept["columns"]
+        same = columns["recommended"][index] == one["decision"]["recommended"]
+        if same and one["decision"]["recommended"] in costs:
+            option = costs[one["decision"]["recommended"]]
+            same = (columns["one_off"][index] == option["one_off"]["likely"]
+                    and columns["monthly"][index] == option["monthly"]["likely"])  # fmt: skip
+        wrong += not same
+    return wrong
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5)
+    seconds = parser.parse_args().seconds
+    if shutil.which("wrk") is None:
+        raise SystemExit("benchmarks.api: wrk is not here. Install it: apt-get install wrk")
+    question = scenario()
+    with hello() as url:
+        ceiling = wrk(url, None, seconds, 8)
+    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), program="advisor") as served:
+        at = f"{served.url}/api/v1/recommend"
+        with_profile = {"question": question, "profile": profile(served.url)}
+        same, bodies = POST.format(body=json.dumps(question)), json.dumps(with_profile)
+        rows = [
+            ("hello-world (uvicorn, FastAPI)", 8, ceiling),
+            ("recommend, the same question", 8, wrk(at, same, seconds, 8)),
+            ("recommend, the same, one at a time", 1, wrk(at, same, seconds, 1)),
+            ("recommend, each question new", 1, wrk(at, same + FRESH, seconds, 1)),
+            ("recommend, each new, profile at hand", 1,
+             wrk(at, POST.format(body=bodies) + FRESH, seconds, 1)),
+            ("recommend, each new, 8 at once", 8, wrk(at, same + FRESH, seconds, 8)),
+        ]  # fmt: skip
+        took, swept = sweeps(served.url, question, 5)
+        wrong = differing(served.url, swept)
+    print(f"{'what':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
+          f"{'of hello':>10}")  # fmt: skip
+    for name, clients, load in rows:
+        share = load.per_second / ceiling.per_second
+        print(f"{name:<38}{clients:>8}{load.per_second:>9.1f}{load.p50_ms:>9.2f}"
+              f"{load.p99_ms:>9.2f}{load.errors:>8}{share:>10.3f}")  # fmt: skip
+    print(
+        f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them words: "
+        f"{took[len(took) // 2]:.2f} s (median of {len(took)}, most {took[-1]:.2f}); aim 1.00"
+    )
+    print(f"{CHECKED} points asked again with recommend: {wrong} differ")
+
+
+if __name__ == "__main__":
+    main()

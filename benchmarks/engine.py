@@ -1,0 +1,99 @@
+"""Processor time of one answer and of a sweep of 10,000, and whether its points are its answers.
+
+python -m benchmarks.engine [--example NAME] [--points N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from advisor.answer import Question, answer, canonical, with_paths
+from advisor.files import example_question
+from advisor.sweep import Columns, grid, sweep
+
+QUESTIONS = 20
+AXES: dict[str, list[Any]] = {
+    "quality.prompt_effort": ["none", "naive", "systematic", "unknown"],
+    "traffic.requests_per_month": [round(10 ** (3 + i / 2)) for i in range(10)],
+    "traffic.prefix_tokens": [50 * 2**i for i in range(10)],
+    "quality.target": [0.6, 0.7, 0.8, 0.85, 0.9],
+    "horizon_months": [3, 6, 12, 24, 36],
+}
+"""The first is no number: its values are words, and each makes a menu anew."""
+
+
+def different(question: Question, count: int) -> list[Question]:
+    """Make questions that share no number with each other, so that none is answered before."""
+    draw = random.Random(2)
+    changes = [
+        {
+            "traffic.requests_per_month": round(10 ** draw.uniform(3, 8)),
+            "traffic.prefix_tokens": draw.randint(50, 5_000),
+            "traffic.user_tokens": draw.randint(20, 2_000),
+            "horizon_months": draw.randint(1, 36),
+        }
+        for _ in range(count)
+    ]
+    return [replace(question, scenario=with_paths(question.scenario, one)) for one in changes]
+
+
+def milliseconds(questions: list[Question], with_flips: bool) -> tuple[float, float]:
+    """Median and worst time of an answer, canonical bytes included [ms]."""
+    times = []
+    for question in questions:
+        asked = replace(question, with_flips=with_flips)
+        started = time.process_time()
+        canonical(answer(asked))
+        times.append(1000 * (time.process_time() - started))
+    return statistics.median(times), max(times)
+
+
+def alone(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
+    """Answer one variant by itself, in the order of the columns."""
+    scenario = with_paths(question.scenario, variant)
+    found = answer(replace(question, scenario=scenario, with_flips=False))
+    option = next(o for o in found.options if o.id == found.decision.recommended)
+    month = option.per_month
+    return (option.id, option.one_off.likely, option.monthly.likely, month.likely, month.low,
+            month.high)  # fmt: skip
+
+
+def row(columns: Columns, i: int) -> tuple[str, ...]:
+    """Return one variant of a sweep, in the same order."""
+    return (columns.recommended[i], columns.one_off[i], columns.monthly[i], columns.per_month[i],
+            columns.per_month_low[i], columns.per_month_high[i])  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--example", default="email-triage")
+    parser.add_argument("--points", type=int, default=50)
+    flags = parser.parse_args()
+    write, question = sys.stdout.write, example_question(flags.example)
+    asked = different(question, QUESTIONS + 1)
+    canonical(answer(asked.pop()))  # modules loaded, and prices of the day looked up
+    for with_flips, name in ((False, "answer without flips"), (True, "answer with flips")):
+        median, worst = milliseconds(asked, with_flips)
+        write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, {worst:.1f} ms at worst\n")
+    variants = grid(AXES)
+    started = time.process_time()
+    columns = sweep(question, variants)
+    taken = time.process_time() - started
+    axes = " x ".join(f"{len(values)} {path}" for path, values in AXES.items())
+    write(f"{f'sweep of {len(variants):,}, ranges of each winner':44} {taken:8.2f} s\n  {axes}\n"
+          f"  {len(set(columns.recommended))} different options win\n")  # fmt: skip
+    places = random.Random(1).sample(range(len(variants)), flags.points)
+    same = sum(row(columns, i) == alone(question, variants[i]) for i in places)
+    write(f"{'points that are to the cent their own answer':44} {same:8} of {len(places)}\n")
+
+
+if __name__ == "__main__":
+    main()
