@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import trainer.server  # noqa: F401 - its errors are documented too
+import trainer.http.app  # noqa: F401 - its errors are documented too
 from advisor import errors
 
 TOP = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def test_every_command_is_in_the_readme() -> None:
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]  # fmt: skip
     text = (TOP / "README.md").read_text()
 
-    assert len(names) + len(prices_app.registered_commands) == 8
+    assert len(names) + len(prices_app.registered_commands) == 9
     assert all(f"advisor {name}" in text for name in names)
 
 

@@ -259,6 +259,19 @@ def test_who_died_before_the_answer_is_gone_on_from(
     assert (kept.plan_id, kept.status) == ("plan1", None)
 
 
+def test_what_failed_half_way_is_gone_on_from_in_the_same_process(
+    engine: Engine, clock: FakeClock
+) -> None:
+    answered = Answered(engine, clock)
+    answered.begin("a", "key", "1" * 64)
+    answered.will_launch("a", "key", "plan1")
+    answered.let_go("a", "key")
+
+    assert answered.begin("a", "key", "1" * 64).plan_id == "plan1"
+    with pytest.raises(StillAtWork):
+        answered.begin("a", "key", "1" * 64)
+
+
 def test_a_key_is_forgotten_after_a_day(engine: Engine, clock: FakeClock) -> None:
     answered = Answered(engine, clock)
     answered.begin("a", "key", "1" * 64)

@@ -12,9 +12,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
-
-from trainer.server import app
 
 TOP = Path(__file__).parent.parent
 RUN = [sys.executable, "-m", "ui.run"]
@@ -120,38 +117,3 @@ def test_one_port_for_both_is_told() -> None:
 
     says = f"make run: PORT and PAGE_PORT are both {port}. Give each its own.\n"
     assert (done.returncode, done.stderr) == (2, says)
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "detail"),
-    [
-        ("{", "request", "body.1: Expecting property name enclosed in double quotes. Send a scenario as a JSON object."),
-        ("[]", "request", "body: Input should be a valid dictionary. Send a scenario as a JSON object."),
-        ('{"asked_on": "2026-11-20", "name": "\\ud800"}', "request",
-         "body: found '\\ud800', half of a character. Send text as UTF-8."),
-        ('{"asked_on": "2026-11-20", "traffic": {"requests_per_month": NaN}}', "scenario",
-         "scenario: traffic.requests_per_month: found nan. Give a finite number."),
-        ("{}", "scenario", "scenario: asked_on: this key is missing. Add it."),
-    ],
-    ids=["broken JSON", "a list", "half a character", "not a number", "no day"],
-)  # fmt: skip
-def test_a_body_that_is_no_question_is_told_as_problem_json(
-    body: str, code: str, detail: str
-) -> None:
-    client = TestClient(app, raise_server_exceptions=False)
-
-    found = client.post("/api/v1/recommend", content=body,
-                        headers={"content-type": "application/json"})  # fmt: skip
-
-    assert (found.status_code, found.json()["code"]) == (422, code)
-    assert found.headers["content-type"] == "application/problem+json"
-    assert found.json()["detail"] == detail
-
-
-def test_a_home_that_cannot_be_used_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TUNE_OR_NOT_HOME", "/dev/null/home")
-
-    found = TestClient(app, raise_server_exceptions=False).get("/readyz")
-
-    assert (found.status_code, found.json()["code"]) == (503, "not-ready")
-    assert found.json()["detail"].endswith("Set TUNE_OR_NOT_HOME to a folder that can be written.")

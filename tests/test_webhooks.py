@@ -12,9 +12,11 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
+from advisor.api.planner import Planner
 from tests.runs import Desk, a_desk
 from trainer.database import open_database
-from trainer.server import app
+from trainer.http.app import working_app
+from trainer.http.front import Settings, open_front
 from trainer.states import Run
 
 SECRET = b"a secret that only the two of us know"
@@ -31,8 +33,9 @@ def desk(tmp_path, monkeypatch) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def client() -> TestClient:
-    return TestClient(app)
+def client(desk: Desk) -> TestClient:
+    front = open_front(desk.office, Settings())
+    return TestClient(working_app(front, Planner(desk.office.book)))
 
 
 def _a_run(desk: Desk) -> Run:
@@ -96,7 +99,7 @@ def test_without_a_secret_no_call_is_believed(desk, client, monkeypatch):
 
     said = client.post("/api/v1/webhooks/own", **_call())
 
-    assert (said.status_code, said.json()["code"]) == (422, "no-secret")
+    assert (said.status_code, said.json()["code"]) == (409, "no-secret")
 
 
 def test_a_job_of_another_provider_is_not_ours(desk, client, monkeypatch):

@@ -16,6 +16,8 @@ from trainer.tables import answered
 KEPT_SECONDS = 86_400.0
 """How long a key is remembered, as Stripe does. Source: https://docs.stripe.com/api/idempotent_requests"""
 MOST_KEY = 255
+NOBODY = "nobody"
+"""Holds the key of a request that failed half-way."""
 
 
 class KeyReused(TrainerError):
@@ -81,7 +83,7 @@ class Answered:
                 raise KeyReused("Idempotency-Key: it was used for another request. Take a new key "
                                 "for a new request.")  # fmt: skip
             if row.status is None:
-                if not is_gone(row.holder):
+                if row.holder != NOBODY and not is_gone(row.holder):
                     raise StillAtWork("the first request under this Idempotency-Key is still being "
                                       "answered. Ask again in a second.")  # fmt: skip
                 connection.execute(update(answered).where(*mine).values(holder=self.holder))
@@ -94,6 +96,10 @@ class Answered:
     def answer(self, owner: str, key: str, status: int, body: str) -> None:
         """Keep the answer."""
         self._set(owner, key, status=status, body=body)
+
+    def let_go(self, owner: str, key: str) -> None:
+        """Let another try go on from the plan that was noted: this one failed after it."""
+        self._set(owner, key, holder=NOBODY)
 
     def forget(self, owner: str, key: str) -> None:
         """Give a key free: nothing was done under it."""

@@ -11,6 +11,7 @@ EXIT_BAD_INPUT = 2
 
 def main() -> None:
     """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
+    import trainer.cli.door_commands
     import trainer.cli.elsewhere_commands
     import trainer.cli.version_commands  # noqa: F401 - they add their commands
     from trainer.cli.app import app

@@ -1,0 +1,1 @@
+"""The doors over HTTP: planning, work, and the protocol of OpenAI."""
