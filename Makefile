@@ -38,4 +38,6 @@ $(VENV)/run.stamp: $(BIN)/uv pyproject.toml constraints.txt
 
 $(VENV)/test.stamp: $(BIN)/uv pyproject.toml constraints.txt
 	@$(UV) -e '.[ui,trainer,parquet,local,dev]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(VENV)/openai-1.109 openai==1.109.1
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(VENV)/openai-2.8 openai==2.8.1
 	@touch $@
