@@ -170,13 +170,14 @@ def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
     """Part the options that the numbers allow from those that they do not."""
     scores = done.likely.score[:, 0, 0]
     passing, refused = [], []
-    for score, entry in zip(scores, done.likely.entries, strict=True):
+    last = len(scores)
+    for place, (score, entry) in enumerate(zip(scores, done.likely.entries, strict=True)):
         if entry.refusal:
             refused.append(entry.refusal)
-        else:
-            cost = entry.costs.per_month
-            passing.append((float(score), cost, entry.option.id, entry))
-    return [entry for *_, entry in sorted(passing, key=lambda row: row[:3])], refused
+        else:  # of two that are as good the first of the menu wins, and stands first here too
+            key = (float(score), place if np.isfinite(score) else last, entry.costs.per_month)
+            passing.append((*key, entry.option.id, entry))
+    return [entry for *_, entry in sorted(passing, key=lambda row: row[:4])], refused
 
 
 def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[OptionBill, ...]:

@@ -382,7 +382,7 @@ def test_a_plan_that_no_longer_holds_is_refused(
         desk.look(run_id)
 
     assert fake.asked == []
-    assert desk.kinds(run_id) == ["intent"]
+    assert desk.kinds(run_id) == ["intent", "refused"]
 
 
 def test_changed_rows_are_refused(desk: Desk, fake: FakeOpenAI) -> None:

@@ -370,7 +370,7 @@ def test_doctor_says_what_is_missing(shell: Shell) -> None:
     said = shell("trainer", "doctor")
     assert "ok  together" in said
     assert "set FIREWORKS_API_KEY" in said or "no key for fireworks" in said
-    assert "schema 0002" in said
+    assert "schema 0003" in said
 
 
 def test_the_price_of_a_token_in_the_fake_is_the_one_of_the_book() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.doors import Door, a_door
 from tests.runs import a_plan
+from trainer.errors import OverBudget
 from trainer.http.front import Settings
 from trainer.states import JobEvent
 from trainer.tokens import Role
@@ -302,6 +303,24 @@ def test_money_is_shown_to_whom_it_belongs_and_capped_by_an_admin(door: Door) ->
     assert [one["subject"] for one in mine["entries"]] == [run_id]
     assert door.call("GET", "/ledger", ("b", "view")).json()["entries"] == []
     assert (capped.json()["per_day_cap_usd"], capped.json()["total_cap_usd"]) == ("50.00", None)
+
+
+def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(door: Door) -> None:
+    caps = {"per_day_usd": "1", "total_usd": None}
+    door.call("PUT", "/budget", ("root", "admin"), json=caps)
+    run_id = door.launch(door.plan()).json()["run_id"]
+    for _ in range(2):
+        with pytest.raises(OverBudget):
+            door.desk.look(run_id)
+
+    waits = door.call("GET", f"/runs/{run_id}").json()
+    kinds = [one["kind"] for one in door.call("GET", f"/runs/{run_id}/events").json()]
+
+    assert "would pass the cap of 1.00 USD a day" in waits["problem"]
+    assert kinds.count("refused") == 1
+    door.call("PUT", "/budget", ("root", "admin"), json={**caps, "per_day_usd": "9"})
+    door.desk.look(run_id)
+    assert door.call("GET", f"/runs/{run_id}").json()["reserved_usd"] == "2.00"
 
 
 def test_an_admin_makes_and_ends_tokens(door: Door) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from advisor.api.observing import access_log
+from advisor.api.log import access_log
 from advisor.errors import AdvisorError
 from trainer.office import Office
 from trainer.providers import LOCAL

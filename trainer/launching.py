@@ -33,7 +33,7 @@ STALE_SEND_SECONDS = 5.0
 
 
 def validate(work: Work, run: Run) -> Pause | None:
-    """Intent -> validated: nothing has left yet, and a rule that forbids it leaves no trace."""
+    """Intent -> validated: nothing has left yet, and nobody has been asked."""
     checked = check_plan(work.plan, work.office.book, work.office.clock.now())
     for data in filter(None, (work.plan.training, work.plan.validation)):
         path = work.office.files(data.sha256)

@@ -93,12 +93,19 @@ class Ledger:
             known = select(ledger.c.subject).where(ledger.c.subject == entry.subject)
             if connection.execute(known).first():
                 return
-            caps = _caps(connection)
-            _hold(connection, entry, caps.per_day, "a day", ledger.c.day == entry.day)
-            _hold(connection, entry, caps.total, "in all", True)
+            _hold_all(connection, entry)
             connection.execute(ledger.insert().values(
                 subject=entry.subject, purpose=entry.purpose, provider=entry.provider,
                 day=entry.day, reserved_micro_usd=entry.reserved, how=""))  # fmt: skip
+
+    def check(self, entry: Entry) -> None:
+        """See whether every cap would let an amount pass now; nothing is set aside.
+
+        Raises:
+            OverBudget: a cap would be passed.
+        """
+        with reading(self.engine) as connection:
+            _hold_all(connection, entry)
 
     def settle(self, subject: str, amount: int, how: str) -> None:
         """Write down what it was; a second time changes nothing."""
@@ -129,6 +136,12 @@ def committed(entries: Iterable[Entry]) -> int:
 def _caps(connection: Connection) -> Caps:
     row = connection.execute(select(budget).where(budget.c.id == 1)).one()
     return Caps(row.per_day_micro_usd, row.total_micro_usd)
+
+
+def _hold_all(connection: Connection, entry: Entry) -> None:
+    caps = _caps(connection)
+    _hold(connection, entry, caps.per_day, "a day", ledger.c.day == entry.day)
+    _hold(connection, entry, caps.total, "in all", True)
 
 
 def _hold(connection: Connection, entry: Entry, cap: int | None, span: str, where: object) -> None:

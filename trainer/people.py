@@ -1,12 +1,30 @@
-"""What a person decides about a run that asked for one, written down under its lease."""
+"""What a person asks of a run, or decides where it asked for one: written down for its driver."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
+from trainer.errors import Refused
 from trainer.ledger import in_usd, micro
 from trainer.office import Office
 from trainer.states import Run
+
+Verb = Literal["cancel", "pause", "resume"]
+
+
+def ask_for(office: Office, run: Run, verb: Verb) -> None:
+    """Write down that a run is to end, to hold or to go on; whoever drives it passes it on.
+
+    Raises:
+        Refused: it is settled.
+    """
+    if run.state == "settled":
+        raise Refused(f"{run.run_id}: it is settled; there is nothing to {verb}.")
+    if run.state == "needs_human" and verb != "pause":
+        answer(office, run, "cancelled" if verb == "cancel" else "go on")
+    else:
+        office.store.note(run.run_id, f"{verb}_asked")
 
 
 def answer(office: Office, run: Run, what: str, job_id: str | None = None) -> None:

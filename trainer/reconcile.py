@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 from advisor.errors import AdvisorError
 from trainer import following, launching
+from trainer.errors import TrainerError, Unreachable
 from trainer.office import Office, Pause, Work
 from trainer.providers.job import Adapter, Job, ProviderError
 from trainer.states import WORKING, Run, State
+from trainer.store import Lease
 
 Step = Callable[[Work, Run], Pause | None]
 MANY_RUNS = 3
@@ -62,10 +64,22 @@ def reconcile(
         with _open(office, run.provider, adapter) as way:
             work = Work(office, way, office.store.plan(run.plan_id), lease, seen)
             pause = _advance(work, run)
+    except TrainerError as error:
+        _tell(office, lease, error)
+        raise
     finally:
         until = office.clock.now() + pause.seconds if pause else 0.0
         office.store.release(work.lease if work else lease, until)
     return pause
+
+
+def _tell(office: Office, lease: Lease, error: TrainerError) -> None:
+    """Write down once why a run waits where it is, for whoever looks at it later."""
+    if isinstance(error, Unreachable):
+        return  # it passes, and where the database is busy nothing can be written
+    run, why = office.store.run(lease.run_id), str(error)
+    if run.events[-1].kind != "refused" or run.said("refused", "why") != why:
+        office.store.append(lease, "refused", why=why)
 
 
 def _advance(work: Work, run: Run) -> Pause | None:

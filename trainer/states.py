@@ -15,6 +15,7 @@ Note = Literal[
     "consented", "estimated", "held", "echo_differs", "cancel_asked", "pause_asked",
     "resume_asked", "asked_provider", "smoke_failed", "smoke_skipped", "remote_deleted",
     "remote_kept", "answered_by_human", "unreachable", "unknown_word", "evaluated", "registered",
+    "refused",
 ]  # fmt: skip
 STATES: tuple[State, ...] = get_args(State)
 NOTES: tuple[Note, ...] = get_args(Note)

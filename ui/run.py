@@ -39,8 +39,7 @@ def _stop(message: str) -> None:
 
 def commands(port: int, page_port: int) -> list[list[str]]:
     """Return the two commands: the API, and the page."""
-    api = [sys.executable, "-m", "uvicorn", "trainer.server:app", "--host", HOST,
-           "--port", str(port), "--log-level", "warning"]  # fmt: skip
+    api = [sys.executable, "-m", "trainer", "serve", "--host", HOST, "--port", str(port)]
     page = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.address", HOST,
             "--server.port", str(page_port), "--server.headless", "true",
             "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]  # fmt: skip

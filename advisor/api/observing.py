@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
-from typing import Any
 from uuid import uuid4
 
-import orjson
-import structlog
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from advisor.api.log import access_log
 from advisor.api.meters import Meters
 from advisor.api.problems import FAULT_KEY
 
@@ -27,19 +24,6 @@ CLIENT_GONE = 499
 def observe(app: FastAPI, meters: Meters) -> None:
     """Log and count every request of an app; add this after all other middleware."""
     app.add_middleware(Observer, meters=meters)
-
-
-def access_log() -> Any:
-    """Return a log that writes one JSON object a line to standard error."""
-    return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(
-                lambda event, **_: orjson.dumps(event, option=orjson.OPT_SORT_KEYS).decode()
-            ),
-        ],
-    )
 
 
 class Observer:

@@ -140,17 +140,17 @@ def follow(
 @app.command()
 def cancel(run: RunArgument) -> None:
     """Ask that a run ends; the provider is asked at the next look."""
-    from trainer.cli.launching import ask_for
+    from trainer.cli.launching import ask
 
-    ask_for(run, "cancel_asked")
+    ask(run, "cancel")
 
 
 @app.command()
 def pause(run: RunArgument) -> None:
     """Ask that a job is held, where its provider sells that."""
-    from trainer.cli.launching import ask_for
+    from trainer.cli.launching import ask
 
-    ask_for(run, "pause_asked")
+    ask(run, "pause")
 
 
 @app.command()

@@ -9,8 +9,7 @@ from trainer.cli.showing import write_json
 from trainer.database import home_folder
 from trainer.desk import open_office
 from trainer.errors import Refused
-from trainer.evaluation.report import Evaluation, table
-from trainer.evaluation.verdict import BETTER, judge
+from trainer.evaluation.report import Evaluation, sentences, table
 from trainer.local.folder import JobFolder
 from trainer.local.scoring import score
 from trainer.mlflow_log import log_version
@@ -48,18 +47,7 @@ def show_evaluation(found: dict[str, Any]) -> None:
     head, *rows = table(evaluation)
     console().print(f"\n{evaluation.metric} on {evaluation.rows} rows that were held out")
     console().print(plain_table(head, rows, set(head[1:])))
-    console().print(f"\nTuned against {evaluation.against}, {evaluation.verdict.says}",
-                    soft_wrap=True)  # fmt: skip
-    columns = {one.name: one.scores for one in evaluation.columns}
-    if evaluation.against != "base" and "base" in columns:
-        beside = judge(columns["base"], columns["tuned"], evaluation.verdict.p_value is not None)
-        console().print(f"Tuned against base, {beside.says}", soft_wrap=True)
-    plain = columns.get("tfidf-logreg")
-    if plain and judge(columns["tuned"], plain, binary=True).word == BETTER:
-        console().print("The plain baseline, TF-IDF with logistic regression, is better than the "
-                        "tuned model: take that.", soft_wrap=True)  # fmt: skip
-    if evaluation.forgetting is not None:
-        console().print(evaluation.forgetting.says, soft_wrap=True)
+    console().print("\n" + "\n".join(sentences(evaluation)), soft_wrap=True)
 
 
 def evaluation_of(run: Run) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from trainer.cli.planning import show_plan
 from trainer.desk import open_office
 from trainer.errors import LeaseLost, Refused
 from trainer.office import Office, Pause
-from trainer.people import answer, settle
+from trainer.people import Verb, answer, ask_for, settle
 from trainer.reconcile import reconcile, reconcile_all
 from trainer.starting import Agreed
 from trainer.states import WORKING, Run
@@ -132,16 +132,11 @@ def _what_next(office: Office, run: Run) -> None:
                         f"trainer deploy {run.run_id} --max-hours 1", soft_wrap=True)  # fmt: skip
 
 
-def ask_for(named: str, kind: str) -> None:
+def ask(named: str, verb: Verb) -> None:
     """Write down what a person asks of a run, and pass it on at once."""
     office = open_office()
     run = office.store.run(named)
-    if run.state == "settled":
-        raise Refused(f"{run.run_id}: it is settled; there is nothing to stop.")
-    if run.state == "needs_human" and kind == "cancel_asked":
-        answer(office, run, "cancelled")
-    else:
-        office.store.note(run.run_id, kind)
+    ask_for(office, run, verb)
     _look(office, run.run_id)
     console().print(line_of(office.store.run(run.run_id)))
 

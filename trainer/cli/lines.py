@@ -10,6 +10,7 @@ from trainer.states import Event, Run
 
 SAYS: Mapping[str, str] = {
     "intent": "to be launched once, under a cap of {cap_usd} USD",
+    "refused": "it waits: {why}",
     "consented": "{rows} rows, {bytes} bytes may go to {provider}",
     "reserved": "{usd} USD set aside",
     "uploaded": "file {training:.40}: {why}",

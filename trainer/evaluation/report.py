@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from advisor.errors import UsageError
 from trainer.evaluation.labels import mean_score
 from trainer.evaluation.statistics import bootstrap, wilson
-from trainer.evaluation.verdict import Verdict, forgot
+from trainer.evaluation.verdict import BETTER, Verdict, forgot, judge
 
 RESAMPLES = 2_000  # for a column's own interval; the verdict takes more
 HEADER = ("system", "score", "95 % interval", "macro F1", "seconds an answer",
@@ -161,6 +161,22 @@ def _line(column: Column) -> tuple[str, ...]:
         _figures(column.seconds_per_answer),
         _figures(column.usd_per_correct_answer),
     )
+
+
+def sentences(found: Evaluation) -> list[str]:
+    """Say an evaluation: the verdict, the plain baseline if it wins, and what was forgotten."""
+    says = [f"Tuned against {found.against}, {found.verdict.says}"]
+    columns = {one.name: one.scores for one in found.columns}
+    if found.against != "base" and "base" in columns:
+        beside = judge(columns["base"], columns["tuned"], found.verdict.p_value is not None)
+        says.append(f"Tuned against base, {beside.says}")
+    plain = columns.get("tfidf-logreg")
+    if plain and judge(columns["tuned"], plain, binary=True).word == BETTER:
+        says.append("The plain baseline, TF-IDF with logistic regression, is better than the "
+                    "tuned model: take that.")  # fmt: skip
+    if found.forgetting is not None:
+        says.append(found.forgetting.says)
+    return says
 
 
 def _figures(value: float | None) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from fastapi import Request
 
 from advisor.errors import UsageError, did_you_mean
+from trainer import bases
 from trainer.answered import Answered
 from trainer.audit import Audit
-from trainer.database import home_folder
 from trainer.filing import Filing
 from trainer.local.talk import Talkers
 from trainer.office import Office
@@ -57,10 +57,7 @@ class Front:
 
     def bases(self) -> dict[str, Path]:
         """Name every base that can be tuned here, with its folder."""
-        folder = home_folder() / "bases"
-        there = sorted(folder.iterdir()) if folder.is_dir() else []
-        found = {path.name: path for path in there if (path / "config.json").is_file()}
-        return found | dict(self.settings.bases)
+        return bases.bases() | dict(self.settings.bases)
 
     def base(self, name: str) -> Path:
         """Find the folder of a base.

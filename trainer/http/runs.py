@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -14,18 +14,16 @@ from fastapi.sse import format_sse_event
 from starlette.concurrency import run_in_threadpool
 
 from advisor.api.refusals import RequestRefused
-from trainer.audit import Action
 from trainer.driver import Driver
-from trainer.errors import Refused
 from trainer.http.access import Spender, Viewer
 from trainer.http.asks import LaunchAsk
 from trainer.http.front import Front, front_of
 from trainer.http.shapes import EventShown, RunShown
 from trainer.http.things import own_plan, own_run
 from trainer.http.writing import event_shown, run_shown
-from trainer.people import answer
+from trainer.people import Verb, ask_for
 from trainer.starting import Agreed, start
-from trainer.states import WORKING, Run
+from trainer.states import Run
 from trainer.timeline import timeline
 
 STREAM = "text/event-stream"
@@ -80,25 +78,15 @@ def show_run(run_id: str, front: TheFront, caller: Viewer) -> RunShown:
 
 @router.post("/runs/{run_id}/{verb}", status_code=202)
 def ask_of_run(
-    run_id: str, verb: Literal["cancel", "pause", "resume"], request: Request, front: TheFront,
+    run_id: str, verb: Verb, request: Request, front: TheFront,
     caller: Spender,
 ) -> RunShown:  # fmt: skip
     """End a run, hold it, or let it go on; it happens at the provider a moment later."""
     run = own_run(front, run_id, caller)
-    front.audit.write(caller, _ACTIONS[verb], run.run_id)
-    if run.state == "settled":
-        raise Refused(f"{run.run_id}: it is settled; there is nothing to {verb}.")
-    if run.state == "needs_human" and verb != "pause":
-        answer(front.office, run, "cancelled" if verb == "cancel" else "go on")
-    elif verb == "cancel" or run.state in WORKING:
-        front.office.store.note(run.run_id, f"{verb}_asked")
-    else:
-        raise Refused(f"{run.run_id}: it is {run.state}; there is no job yet to {verb}.")
+    front.audit.write(caller, verb, run.run_id)
+    ask_for(front.office, run, verb)
     _driver(request).wake()
     return _shown(front, front.office.store.run(run.run_id))
-
-
-_ACTIONS: dict[str, Action] = {"cancel": "cancel", "pause": "pause", "resume": "resume"}
 
 
 @router.get("/runs/{run_id}/events", response_model=list[EventShown],

@@ -85,7 +85,7 @@ class RunShown(Record):
     version: str | None = Field(examples=[None])
     """Its version in the registry."""
     problem: str | None = Field(examples=[None])
-    """What a person has to decide, or why it failed."""
+    """What a person has to decide, why it waits, or why it failed."""
     reserved_usd: str | None = Field(examples=["4.20"])
     """Set aside for it [USD]."""
     spent_usd: str | None = Field(examples=[None])

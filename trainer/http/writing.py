@@ -56,12 +56,16 @@ def planned(front: Front, plan: TrainingPlan) -> Planned:
 def run_shown(front: Front, run: Run, listed: Listed) -> RunShown:
     """Write a run with its money."""
     entry = front.office.ledger.entry(run.run_id)
-    failed = run.said("failed", "why")
+    problem = run.said("failed", "why")
+    if run.state == "needs_human":
+        problem = run.said("needs_human", "why")
+    elif run.events[-1].kind == "refused":
+        problem = run.events[-1].body["why"]
     return RunShown(
         run_id=run.run_id, plan_id=run.plan_id, owner=listed.owner, provider=run.provider,
         state=run.state, outcome=run.outcome, job_id=run.job_id, tuned_model=run.tuned_model,
         version=run.said("registered", "version"),
-        problem=run.said("needs_human", "why") if run.state == "needs_human" else failed,
+        problem=problem,
         reserved_usd=None if entry is None else in_usd(entry.reserved),
         spent_usd=None if entry is None or entry.settled is None else in_usd(entry.settled),
         watched=listed.watched, made_at=utc(listed.made_at),

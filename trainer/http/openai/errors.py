@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,13 +12,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from advisor.api.log import access_log
 from advisor.api.problems import FAULT_KEY, place_of
 from advisor.errors import AdvisorError
 from trainer.answered import StillAtWork
 from trainer.errors import LeaseLost, TrainerError
 from trainer.http.openai.shapes import ErrorBody, ErrorResponse
 
-log = structlog.get_logger("openai")
+log = access_log()
 UNPROCESSABLE, BAD_REQUEST, CONFLICT, FAULT = 422, 400, 409, 500
 TYPES: Mapping[int, str] = {
     401: "authentication_error", 403: "permission_error", 429: "rate_limit_error",

@@ -37,6 +37,7 @@ SAYS: Mapping[str, str] = {
     "queued": "Fine-tuning job waits for its turn",
     "running": "Fine-tuning job started",
     "paused": "Fine-tuning job is held: {why}",
+    "refused": "Fine-tuning job waits: {why}",
     "succeeded": "The job has successfully completed",
     "verified": "The tuned model answers",
     "registered": "New fine-tuned model created: version {version}, {says}",
@@ -50,8 +51,8 @@ SAYS: Mapping[str, str] = {
     "asked_provider": "Told the training to {what}: {heard}",
 }
 LEVELS: Mapping[str, Literal["warn", "error"]] = {
-    "failed": "error", "needs_human": "warn", "held": "warn", "unreachable": "warn",
-    "smoke_failed": "warn",
+    "failed": "error", "needs_human": "warn", "held": "warn", "refused": "warn",
+    "unreachable": "warn", "smoke_failed": "warn",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from trainer.http.openai.reading import CleanRoute
 from trainer.http.openai.showing import checkpoints_of, job_of, status_of
 from trainer.http.openai.tuned import jobs_of
 from trainer.jobs import Kept
-from trainer.people import answer
+from trainer.people import ask_for
 from trainer.tokens import Caller
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
@@ -140,10 +140,7 @@ def _ask(
         if status_of(run) in FINAL or run.outcome:
             raise Refused(f"{job_id}: it has ended ({run.outcome}), so there is nothing to {what}.")
         turn.front.audit.write(caller, what, kept.run_id)
-        if run.state == "needs_human" and what == "cancel":
-            answer(turn.front.office, run, "cancelled")
-        else:
-            turn.front.office.store.note(kept.run_id, f"{what}_asked")
+        ask_for(turn.front.office, run, what)
         return job_of(turn.front, kept)
 
     return once(turn_of(request, caller, key, b""), work)

@@ -1,0 +1,170 @@
+"""From a key on a slider to the changed verdict and picture, beside a page that works nothing out.
+
+python -m benchmarks.page [--moves N] [--tab NAME]
+
+The other page has the same control, the same text and the same picture, and shows two answers that
+were worked out before it started in turn: what it takes is the browser's and the framework's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.browser import chromium, page_server, still
+
+EMPTY = """
+import streamlit as st
+from advisor.answer import answer
+from advisor.files import example_question
+from ui import look
+from ui.charts.base import Frame
+from ui.charts.cost import cost_picture
+from ui.components.dials import Dial, dials
+from ui.components.watch import redraw, watch
+from ui.whatif.pictures import draw
+from ui.whatif.verdict import hero
+
+st.set_page_config(layout="wide")
+look.style()
+
+@st.cache_resource
+def constant():
+    return [answer(example_question(name)) for name in ("email-triage", "email-triage-monthly")]
+
+def turn():
+    return st.session_state.get("turn", 0)
+
+def moved(values):
+    st.session_state["turn"] = turn() + 1
+    redraw("verdict")
+
+@st.fragment(key="verdict")
+def board(verdict):
+    found = constant()[turn() % 2]
+    verdict.html(hero(found, "en_US"))
+    dial = Dial("traffic.requests_per_month", "Requests a month", "", "", 100, 1e9, 0, 1e15, True,
+                2, False, 3e7, "", "")
+    dials("main_dials", [dial], "en_US", (0, str(turn())), moved)
+
+@st.fragment(key="pictures")
+def picture():
+    watch("pictures", str(turn()), 0)
+    with st.container(key="pictures_tabs"):
+        draw(cost_picture(constant()[turn() % 2], Frame(look.theme(), "en_US")))
+
+left, right = st.columns([0.68, 0.32])
+verdict = left.container()
+with right:
+    board(verdict)
+with left:
+    picture()
+"""
+PROBE = """() => {
+  const probe = window.__probe = { start: 0, verdict: 0, chart: 0, text: null };
+  window.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow")) return;
+    probe.start = event.timeStamp; probe.verdict = 0; probe.chart = 0;
+    probe.text = document.querySelector("#verdict").innerText;
+  }, true);
+  new MutationObserver(() => {
+    const verdict = document.querySelector("#verdict");
+    if (probe.start && !probe.verdict && verdict && verdict.innerText !== probe.text)
+      probe.verdict = performance.now();
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  new MutationObserver((changes) => {
+    if (probe.start && changes.some((one) => one.target.closest?.(".st-key-pictures_tabs svg")))
+      probe.chart = performance.now();
+  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+  for (const name of ["fillText", "fill", "fillRect", "clearRect", "stroke"]) {
+    const draw = CanvasRenderingContext2D.prototype[name];
+    CanvasRenderingContext2D.prototype[name] = function (...given) {
+      if (probe.start && this.canvas.isConnected) probe.chart = performance.now();
+      return draw.apply(this, given);
+    };
+  }
+}"""
+SETTLED = """() => {
+  const probe = window.__probe, now = performance.now();
+  return (probe.verdict && probe.chart && now - Math.max(probe.verdict, probe.chart) > 400)
+    || now - probe.start > 5000;
+}"""
+Times = list[tuple[float, float]]
+
+
+def move(page: Any, moves: int) -> Times:
+    """Press an arrow key again and again; return ms to the verdict and to the picture of each."""
+    page.evaluate(PROBE)
+    slider = page.locator("input.slider").first
+    slider.focus()
+    times: Times = []
+    for turn in range(moves):
+        slider.press("ArrowLeft" if turn // 5 % 2 else "ArrowRight")
+        page.wait_for_function(SETTLED, timeout=30_000)
+        found = page.evaluate("() => window.__probe")
+        if found["verdict"] and found["chart"]:
+            times.append((found["verdict"] - found["start"], found["chart"] - found["start"]))
+    return times
+
+
+def measure(url: str, moves: int, tab: str | None) -> Times:
+    """Open a page and move its first slider."""
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1366, "height": 768}, locale="en-US")
+        page.goto(url)
+        page.locator("#verdict").wait_for(timeout=60_000)
+        page.locator(
+            ".st-key-pictures_tabs canvas, .st-key-pictures_tabs svg.marks"
+        ).first.wait_for()
+        if tab:
+            page.get_by_role("tab", name=tab).click()
+        still(page)
+        move(page, 3)
+        page.reload()
+        page.locator("#verdict").wait_for(timeout=60_000)
+        if tab:
+            page.get_by_role("tab", name=tab).click()
+        still(page)
+        return move(page, moves)
+
+
+def row(name: str, times: Times, moves: int) -> str:
+    """Write one line of the table."""
+    if len(times) < 2:
+        return f"| {name} | no change was seen | | | | {len(times)} of {moves} |\n"
+    columns = [sorted(values) for values in zip(*times, strict=True)]
+    cells = []
+    for values in columns:
+        p95 = values[min(round(0.95 * (len(values) - 1)), len(values) - 1)]
+        cells += [f"{statistics.median(values):.0f}", f"{p95:.0f}"]
+    return f"| {name} | {' | '.join(cells)} | {len(times)} of {moves} |\n"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moves", type=int, default=30)
+    parser.add_argument("--tab", default=None, help="picture to have open; the first by default")
+    flags = parser.parse_args()
+    sys.stdout.write(
+        "| page | verdict p50 ms | p95 | picture p50 ms | p95 | moves |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.py"
+        empty.write_text(EMPTY)
+        with page_server(Path(folder) / "home") as url:
+            times = measure(url, flags.moves, flags.tab)
+        sys.stdout.write(row("what-if", times, flags.moves))
+        sys.stdout.flush()
+        with page_server(Path(folder) / "home", empty) as url:
+            times = measure(url, flags.moves, None)
+        sys.stdout.write(row("same page, constant answers", times, flags.moves))
+
+
+if __name__ == "__main__":
+    main()

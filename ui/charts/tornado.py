@@ -1,0 +1,123 @@
+"""A sweep of each number, halved and doubled -> what moves the answer most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from advisor.sweep import Columns
+from ui import look
+from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+
+MOST: Final = 10
+SHORT_SHARE: Final = 0.15
+"""A bar shorter than this share of the longest has no room for a label at each end."""
+
+
+class Swing(NamedTuple):
+    """One number with the two values that it was set to."""
+
+    label: str
+    """What it is called."""
+    low: float
+    """The smaller value."""
+    high: float
+    """The larger value."""
+
+
+def tornado_picture(
+    columns: Columns, swings: Sequence[Swing], now: tuple[str, str], frame: Frame
+) -> Picture:
+    """Show what the recommended way would cost with each number at its two ends.
+
+    Args:
+        columns: Two rows for each swing, the smaller value first.
+        swings: The numbers.
+        now: The recommended option at the moment, and what it costs a month [USD].
+        frame: Who looks.
+    """
+    bars = [_bar(columns, place, swing, now, frame.locale) for place, swing in enumerate(swings)]
+    bars = sorted((bar for bar in bars if bar["size"] > 0 or bar["flips"]),
+                  key=lambda bar: (-bar["size"], bar["label"]))[:MOST]  # fmt: skip
+    widest = max((bar["size"] for bar in bars), default=0.0)
+    rows: list[Row] = []
+    for bar in bars:
+        rows += _ends(bar, now, frame.locale)
+        rows += _labels(bar, rows[-2:], bar["size"] < SHORT_SHARE * widest)
+    return Picture("tornado", _spec(frame), rows, _says(bars, frame.locale))
+
+
+def _bar(columns: Columns, place: int, swing: Swing, now: tuple[str, str], locale: str) -> Row:
+    ends: list[Row] = []
+    for offset, value in enumerate((swing.low, swing.high)):
+        index = 2 * place + offset
+        ends.append({"value": value, "usd": float(columns.per_month[index]),
+                     "option": columns.recommended[index]})  # fmt: skip
+    size = max(end["usd"] for end in ends) - min(end["usd"] for end in ends)
+    flips = [end for end in ends if look.way(end["option"]) != look.way(now[0])]
+    return {"label": swing.label, "ends": ends, "size": size, "flips": flips}
+
+
+def _ends(bar: Row, now: tuple[str, str], locale: str) -> list[Row]:
+    rows = []
+    for end, side in zip(bar["ends"], ("less", "more"), strict=True):
+        other = look.way(end["option"])
+        changed = other != look.way(now[0])
+        value = look.number(end["value"], locale, 2)
+        rows.append({
+            "layer": "end", "what": bar["label"], "size": bar["size"], "from": float(now[1]),
+            "to": end["usd"], "side": f"{side} of it", "figure": look.money(end["usd"], locale),
+            "value": value, "option": look.option_name(end["option"]),
+            "label": f"{value}: {other}" if changed else value,
+            "align": "right" if end["usd"] < float(now[1]) else "left",
+        })  # fmt: skip
+    return rows
+
+
+def _labels(bar: Row, ends: list[Row], is_short: bool) -> list[Row]:
+    """Write the value at each end of a bar; both to the right of one too short for that."""
+    same = {"layer": "label", "what": bar["label"], "size": bar["size"]}
+    if is_short or ends[0]["align"] == ends[1]["align"]:
+        text = "  /  ".join(end["label"] for end in ends)
+        right = max(ends[0]["from"], *(end["to"] for end in ends))
+        return [{**same, "to": right, "label": text, "align": "left"}]
+    return [{**same, "to": e["to"], "label": e["label"], "align": e["align"]} for e in ends]
+
+
+def _says(bars: Sequence[Row], locale: str) -> str:
+    if not bars:
+        return "Halving or doubling any number moves neither the cost nor the answer."
+    first = ", ".join(f"{bar['label'].lower()} ({look.money(bar['size'], locale)})"
+                      for bar in bars[:3])  # fmt: skip
+    changed = [bar["label"].lower() for bar in bars if bar["flips"]]
+    flips = f" The way itself changes with {', '.join(changed)}." if changed else ""
+    return f"Halved and doubled, what moves the monthly cost most: {first}.{flips}"
+
+
+@lru_cache(maxsize=16)
+def _spec(frame: Frame) -> dict[str, Any]:
+    y = {"field": "what", "type": "nominal", "title": None,
+         "sort": {"field": "size", "op": "max", "order": "descending"},
+         "axis": {"grid": False, "labelLimit": 240}}  # fmt: skip
+    x = {"field": "from", "type": "quantitative", "scale": {"zero": False, "padding": 70},
+         "axis": {"title": "the recommended way then costs, a month", "format": "$,.0f",
+                  "tickCount": 5}}  # fmt: skip
+    less, more = frame.pick(("#7fb8d8", "#4f8fb8")), frame.colour(look.ACCENT)
+    sides = {"domain": ["less of it", "more of it"], "range": [less, more]}
+    bars = {
+        "transform": filtered("end"), "mark": {"type": "bar", "height": {"band": 0.6}},
+        "encoding": {
+            "x": x, "x2": {"field": "to"},
+            "color": {"field": "side", "type": "nominal", "scale": sides},
+            "tooltip": tips(("what", "what"), ("value", "set to"), ("figure", "a month"),
+                            ("option", "recommended then")),
+        },
+    }  # fmt: skip
+    labels = [
+        {"transform": [*filtered("label"), {"filter": f"datum.align === '{align}'"}],
+         "mark": {"type": "text", "align": align, "dx": dx, "fontSize": 11.5},
+         "encoding": {"x": {**x, "field": "to"}, "text": {"field": "label"}}}
+        for align, dx in (("left", 5), ("right", -5))
+    ]  # fmt: skip
+    return dressed({"encoding": {"y": y}, "layer": [bars, *labels]}, frame, 330)

@@ -1,0 +1,1 @@
+"""The page's own controls: drawn by the browser, told to the server at once."""

@@ -1,0 +1,79 @@
+"""Money over all runs: what is spent or set aside, and the caps that hold for every door."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+import streamlit as st
+
+from advisor.errors import AdvisorError, UsageError
+from trainer.clock import moment
+from trainer.ledger import committed, in_usd
+from trainer.office import Office
+from ui import look, work
+from ui.launch.plan_words import spent_words
+
+TROUBLE, SAID = "budget_trouble", "budget_said"
+
+
+def cap_of(text: str, which: str) -> Decimal | None:
+    """Read a cap; `none`, or nothing, is no cap.
+
+    Raises:
+        UsageError: it is no amount.
+
+    >>> cap_of("50", "a day"), cap_of("none", "in all")
+    (Decimal('50'), None)
+    """
+    plain = text.strip().removesuffix("USD").strip()
+    if plain.lower() in ("", "none"):
+        return None
+    try:
+        amount = Decimal(plain)
+    except InvalidOperation as error:
+        raise UsageError(f"cap {which} '{text}'", "this is no amount.",
+                         "Write 50, or none.") from error  # fmt: skip
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"cap {which} '{text}'", "a cap is 0 or more.", "Write 50, or none.")
+    return amount
+
+
+def budget(office: Office) -> None:
+    """Draw what is spent today and in all, and a form that sets the caps."""
+    st.subheader("Budget", anchor=False)
+    locale = look.reader()
+    caps, entries = office.ledger.caps(), office.ledger.entries()
+    today = moment(office.clock.now()).date().isoformat()
+    spans = (("Today", committed(one for one in entries if one.day == today), caps.per_day),
+             ("In all", committed(entries), caps.total))  # fmt: skip
+    for column, (label, spent, cap) in zip(st.columns(2), spans, strict=True):
+        most = "without a cap" if cap is None else (
+            f"of at most {look.money(in_usd(cap), locale, cents=True)}")  # fmt: skip
+        column.html(look.tile(label, spent_words(in_usd(spent), locale),
+                              f"spent or set aside, {most}"))  # fmt: skip
+    for name, draw in ((TROUBLE, st.error), (SAID, st.success)):
+        said = st.session_state.pop(name, None)
+        if said:
+            draw(said)
+    with st.form("caps", border=True):
+        left, right = st.columns(2)
+        left.text_input("Cap a day in USD", _shown(caps.per_day), key="cap_day",
+                        help="A number, or none.")  # fmt: skip
+        right.text_input("Cap in all in USD", _shown(caps.total), key="cap_total",
+                         help="A number, or none.")  # fmt: skip
+        st.form_submit_button("Set the caps", on_click=_set_caps)
+
+
+def _shown(cap: int | None) -> str:
+    return "none" if cap is None else in_usd(cap)
+
+
+def _set_caps() -> None:
+    try:
+        work.office().ledger.set_caps(
+            cap_of(st.session_state["cap_day"], "a day"),
+            cap_of(st.session_state["cap_total"], "in all"),
+        )
+        st.session_state[SAID] = "The caps are set. They hold for every door."
+    except AdvisorError as error:
+        st.session_state[TROUBLE] = str(error)

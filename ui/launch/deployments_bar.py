@@ -1,0 +1,71 @@
+"""What costs by the hour now -> a bar on top of every page, with a button that ends it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from advisor.errors import AdvisorError
+from trainer import deployments as standing
+from trainer.deployments import Deployment
+from trainer.providers.hosting import hosting_for
+from trainer.providers.job import NotOffered
+from ui import look, work
+
+EACH_SECONDS = 20.0
+SAID = "deployments_said"
+
+
+@st.fragment(run_every=EACH_SECONDS)
+def bar() -> None:
+    """Draw a line for each deployment that stands; nothing where none does."""
+    try:
+        office = work.office()
+        there = [one for one in standing.listed(office) if one.state in standing.OPEN]
+        cost, now = standing.cost_now(office), office.clock.now()
+    except AdvisorError as error:
+        st.warning(f"What costs by the hour cannot be seen now: {error}")
+        return
+    said = st.session_state.pop(SAID, None)
+    if said:
+        st.info(said)
+    if not there:
+        return
+    locale = look.reader()
+    with st.container(border=True, key="deployments_bar"):
+        total = look.money(cost, locale, cents=True).replace("$", "\\$")
+        st.markdown(f":material/bolt: **Deployed now: {total} an hour**")
+        for one in there:
+            _line(one, now, locale)
+
+
+def _line(one: Deployment, now: float, locale: str) -> None:
+    words, button = st.columns([6, 1], vertical_alignment="center")
+    words.markdown(line_of(one, now, locale).replace("$", "\\$"))
+    button.button("Stop", key=f"stop {one.deployment_id}", on_click=stop, width="stretch",
+                  args=(one.deployment_id,), help="It is ended at the provider.")  # fmt: skip
+
+
+def line_of(one: Deployment, now: float, locale: str) -> str:
+    """Say what a deployment is, costs and has cost."""
+    hours = look.number(one.hours(now), locale, 2)
+    spent = look.money(str(one.spent(now)), locale, cents=True)
+    price = look.money(str(one.usd_per_hour), locale, cents=True)
+    return (f"`{one.deployment_id}` at {one.provider}, {one.state}: {price} an hour, {hours} of "
+            f"at most {look.number(one.max_hours, locale, 2)} h, {spent} so far")  # fmt: skip
+
+
+def stop(deployment_id: str) -> None:
+    """End a deployment, and say how that went."""
+    office = work.office()
+    try:
+        deployment = standing.one(office, deployment_id)
+        hosting = hosting_for(deployment.provider, office.book)
+        try:
+            ended = standing.stop(office, deployment, hosting)
+        finally:
+            hosting.close()
+        spent = look.money(str(ended.spent(office.clock.now())), look.reader(), cents=True)
+        said = f"{ended.deployment_id} is stopped. It cost {spent}."
+    except (AdvisorError, NotOffered) as error:
+        said = str(error)
+    st.session_state[SAID] = said.replace("$", "\\$")

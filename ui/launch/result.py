@@ -1,0 +1,127 @@
+"""A run that ended -> what it cost, how it did beside the baseline, and its way into use."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from advisor.errors import AdvisorError
+from advisor.plan import TrainingPlan
+from trainer.evaluation.report import NONE, Evaluation, sentences, table
+from trainer.states import Run
+from trainer.versions import Version
+from ui import look, work
+from ui.launch import curves
+from ui.launch.blocks import quiet
+from ui.launch.plan_words import spent_words
+from ui.launch.watching import version_of
+
+BY, UNKNOWN = "page", "not known"
+TROUBLE = "version_trouble"
+MARKS = {"better": "success", "worse": "error"}
+
+
+def result(run: Run, plan: TrainingPlan) -> None:
+    """Draw the end of a run: money, evaluation, promotion."""
+    locale = look.reader()
+    usd = spent_words(run.said("settled", "usd") or "0", locale)
+    how = run.said("settled", "how")
+    if run.outcome != "succeeded":
+        why = run.said(str(run.outcome), "why") or "no reason was given"
+        st.error(f"The run ended without a model: {why}. It cost {usd} ({how}).")
+        return
+    st.success(f"The tuned model is there. It cost {usd} ({how}).")
+    quiet(f"Model: {run.tuned_model}")
+    version = version_of(work.office(), run.run_id)
+    if version is not None and version.evaluation is not None:
+        measured(version)
+    else:
+        st.info(_unmeasured(plan))
+    if plan.serving == "per_hour":
+        st.info(f"It is not deployed, and costs nothing while it is not. Deploy it with `trainer "
+                f"deploy {run.run_id} --max-hours 1`: the page shows what it costs.")  # fmt: skip
+    if version is not None:
+        stages(version)
+
+
+def _unmeasured(plan: TrainingPlan) -> str:
+    if plan.local is not None:
+        return ("No rows were held out, so nobody knows how good it is. Plan again and hold a "
+                "tenth of the rows out.")  # fmt: skip
+    return (f"{plan.provider} holds the model, and it was not measured. Put what your own measure "
+            "says into the question (quality, measured), and ask again.")  # fmt: skip
+
+
+def measured(version: Version) -> None:
+    """Draw what was measured of a version, also where it was measured elsewhere."""
+    found = version.evaluation or {}
+    if "columns" in found:
+        show_evaluation(Evaluation.from_dict(found))
+        return
+    score = found.get("score")
+    says = f", score {score:.3f}" if isinstance(score, int | float) else ""
+    st.info(f"Measured elsewhere: {version.verdict or 'without a verdict'}{says}.")
+
+
+def show_evaluation(found: Evaluation) -> None:
+    """Draw every system on the same held-out rows, and the verdict."""
+    st.subheader("On rows that it has not seen")
+    word, *rest = sentences(found)
+    getattr(st, MARKS.get(found.verdict.word, "warning"))(word)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        says = curves.score_says(found)
+        st.altair_chart(curves.score_chart(found, look.theme()), width="stretch", key="scores",
+                        alt=says)  # fmt: skip
+        quiet(says)
+    with right:
+        head, *rows = table(found)
+        st.table([{name: UNKNOWN if cell == NONE else cell for name, cell in
+                   zip(head, row, strict=True)} for row in rows])  # fmt: skip
+    for says in rest:
+        st.markdown(f"- {says}")
+
+
+def stages(version: Version) -> None:
+    """Draw the stage of a version, and the buttons that change it."""
+    trouble = st.session_state.pop(TROUBLE, None)
+    if trouble:
+        st.error(trouble)
+    st.markdown(f"**{version.version_id}** is {_article(version.stage)} of the name "
+                f"{version.name}.")  # fmt: skip
+    key = version.version_id
+    anyway = version.verdict == "worse" and st.checkbox("Take it although it is worse",
+                                                         key=f"anyway {key}")  # fmt: skip
+    with st.container(horizontal=True):
+        if version.stage != "champion":
+            st.button("Promote", key=f"promote {key}", type="primary", on_click=change_stage,
+                      args=("promote", key, anyway), icon=":material/trophy:",
+                      help="It becomes the champion of its name.")  # fmt: skip
+        else:
+            st.button(
+                "Roll back",
+                key=f"rollback {key}",
+                on_click=change_stage,
+                args=("rollback", key),
+                help="The one before it takes its place.",
+            )
+        if version.stage != "retired":
+            st.button("Retire", key=f"retire {key}", on_click=change_stage, args=("retire", key),
+                      help="It is taken out of use; nothing is deleted.")  # fmt: skip
+
+
+def change_stage(verb: str, version_id: str, anyway: bool = False) -> None:
+    """Promote, roll back or retire; what is refused is said."""
+    registry = work.office().registry
+    try:
+        if verb == "promote":
+            registry.promote(version_id, BY, anyway)
+        elif verb == "rollback":
+            registry.rollback(registry.version(version_id).name, BY)
+        else:
+            registry.retire(version_id, BY)
+    except AdvisorError as error:
+        st.session_state[TROUBLE] = str(error)
+
+
+def _article(stage: str) -> str:
+    return "the champion" if stage == "champion" else f"a {stage} version"

@@ -1,0 +1,97 @@
+"""Runs and their events -> the words that the page says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.clock import moment
+from trainer.states import Run, State
+from trainer.timeline import Moment
+
+STATES: Mapping[State, str] = {
+    "intent": "Put on record", "validated": "Checked", "reserved": "Money set aside",
+    "uploading": "Sending rows", "uploaded": "Rows are there", "creating": "Asking for the job",
+    "created": "Job made", "queued": "Waiting its turn", "running": "Training",
+    "paused": "Held", "succeeded": "Trained", "failed": "Failed", "cancelled": "Ended early",
+    "verified": "Tried out", "settled": "Settled", "unknown_outcome": "Looking for the job",
+    "needs_human": "Needs you",
+}  # fmt: skip
+"""What each state is called."""
+SAYS: Mapping[str, str] = {
+    "intent": "Put on record; it may cost up to {cap_usd} USD.",
+    "consented": "{rows} rows may go to {provider} ({host}).",
+    "reserved": "{usd} USD set aside.",
+    "uploading": "Rows are on their way.",
+    "validated": "Checked before anything is sent.",
+    "uploaded": "Rows: {why}.",
+    "estimated": "The provider reckons with {usd} USD, we with {ours_usd}.",
+    "creating": "Asking for the job, once.",
+    "created": "Job {job_id}.",
+    "cancel_asked": "You asked to end it.",
+    "pause_asked": "You asked to hold it.",
+    "resume_asked": "You asked to go on.",
+    "asked_provider": "Asked to {what}: {heard}.",
+    "queued": "It waits its turn.",
+    "running": "The training runs.",
+    "paused": "It is held.",
+    "refused": "It waits: {why}",
+    "succeeded": "The training is done.",
+    "verified": "The tuned model answered ({characters} characters).",
+    "smoke_failed": "The tuned model does not answer yet: {why}",
+    "smoke_skipped": "Not tried out: {why}",
+    "registered": "Version {version}: {says}",
+    "settled": "{usd} USD spent ({how}).",
+    "needs_human": "{why} {remedy}",
+    "unreachable": "No word from the provider: {why}",
+}
+QUIET = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id", "level", "seq"})
+EARLIEST = 1e9
+"""Seconds since 1970 under which a time is a step's number and no hour."""
+
+
+def state_of(run: Run) -> str:
+    """Name where a run stands; one that is settled by how its job ended.
+
+    >>> from trainer.states import Event
+    >>> state_of(Run("r", "p", "local", "running", (Event(1, "intent", 0.0, {}),)))
+    'Training'
+    """
+    if run.state == "settled" and run.outcome:
+        return "Done" if run.outcome == "succeeded" else STATES[run.outcome]
+    return STATES[run.state]
+
+
+def happened(one: Moment) -> str:
+    """Say what one event of a run was.
+
+    >>> happened(Moment(1, 0.0, "state", "reserved", {"usd": "0.10"}))
+    '0.10 USD set aside.'
+    """
+    template = SAYS.get(one.kind)
+    if template is not None:
+        try:
+            return template.format(**one.body)
+        except KeyError:
+            pass  # an event of an older release: all that it holds is said
+    told = one.body.get("message")
+    if told:
+        return str(told)
+    parts = (_word(name, value) for name, value in one.body.items() if name not in QUIET)
+    return "; ".join(part for part in parts if part) or STATES.get(one.kind, one.kind)  # type: ignore[call-overload]
+
+
+def _word(name: str, value: Any) -> str:
+    if value in (None, "", [], {}):
+        return ""
+    text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if name in ("why", "checked", "heard", "word") else f"{name} {text}"
+
+
+def at(one: Moment) -> str:
+    """Write the hour of an event in UTC; nothing where its clock counts steps.
+
+    >>> at(Moment(1, 1_795_000_000.0, "log", "x", {})), at(Moment(1, 7.0, "log", "x", {}))
+    ('11:06:40', '')
+    """
+    return moment(one.at).strftime("%H:%M:%S") if one.at > EARLIEST else ""
