@@ -20,6 +20,7 @@ from trainer.cli import versions as cli
 from trainer.database import open_database
 from trainer.desk import close_offices
 from trainer.errors import Refused
+from trainer.filing import Filing, Sent
 from trainer.ledger import Entry
 from trainer.registry import Registry
 from trainer.states import JobEvent
@@ -205,6 +206,25 @@ def test_a_dataset_is_deleted_everywhere(house: House, by: str) -> None:
     assert (gone.runs, gone.versions) == ((run_id,), ("voice-v1",))
     assert upload(plan) not in house.there()
     assert len(house.there()) == 3
+
+
+def test_with_a_dataset_go_its_files_as_they_were_sent(house: House, tmp_path: Path) -> None:
+    _, plan = house.run("hello")
+    filing = Filing(house.desk.office.store.engine, house.desk.clock)
+    sent = [filing.keep(house.file(f"{n}.part"), Sent("a", "t.jsonl", "fine-tune", sha))
+            for n, sha in enumerate((plan.source_sha256, "0" * 64))]  # fmt: skip
+    for one in sent:
+        target = house.home / "files" / one.file_id
+        target.parent.mkdir(exist_ok=True)
+        one.path.replace(target)
+    page = house.file(f"page/{plan.source_sha256}/tickets.csv")
+
+    delete("dataset", plan.source_sha256, *house.parts)
+
+    assert [(house.home / "files" / one.file_id).exists() for one in sent] == [False, True]
+    assert [one.file_id for one in filing.listed(None)] == [sent[1].file_id]
+    assert not page.exists()
+    assert {piece.what for piece in disk_used(*house.parts)} >= {"file sent"}
 
 
 def test_deleted_words_are_not_in_the_file_of_the_database(house: House, tmp_path: Path) -> None:

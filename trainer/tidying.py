@@ -17,6 +17,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, update
 
 from advisor.errors import UsageError, did_you_mean
+from trainer.copies import brought, copies_of, forget
 from trainer.database import reading, writing
 from trainer.errors import Refused
 from trainer.home import (
@@ -99,6 +100,7 @@ def disk_used(home: Path, store: Store, registry: Registry) -> list[Piece]:
         pieces.append(Piece("model", path, size(path), version.stage if version else ""))
     for path in inside(home, "uploads"):
         pieces.append(Piece("upload", path, size(path), ", ".join(known.users(path.stem))))
+    pieces += brought(home)
     return sorted(pieces, key=lambda piece: (-piece.bytes, str(piece.path)))
 
 
@@ -161,6 +163,8 @@ def going(kind: Doomed, name: str, home: Path, store: Store, registry: Registry)
     paths = [("model", folder) for one in made for folder in _folders(home, one)]
     paths += [("run", home / "runs" / run_id) for run_id in runs]
     paths += [("upload", home / "uploads" / f"{sha}.jsonl") for sha in sorted(files)]
+    if kind == "dataset":
+        paths += copies_of(home, store, _hashes(known, files))
     pieces = tuple(Piece(what, path, size(path), "") for what, path in paths
                    if os.path.lexists(path))  # fmt: skip
     return Going(pieces, tuple(runs), tuple(one.version_id for one in made))
@@ -188,6 +192,7 @@ def delete(kind: Doomed, name: str, home: Path, store: Store, registry: Registry
     for version_id in gone.versions:
         registry.forget(version_id, "trainer delete")
     remove(home, gone.pieces)
+    forget(store, (piece.path for piece in gone.pieces))
     _silence(store, gone.runs)
     _flush(store)
     return gone
@@ -234,6 +239,11 @@ def _of_data(known: Known, name: str) -> tuple[list[str], set[str]]:
     files = {sha for plan in known.plans.values() if hits[0] in plan.datasets for sha in plan.files}
     mine = {plan.plan_id for plan in known.plans.values() if plan.files & files}
     return [one.run_id for one in known.runs.values() if one.plan_id in mine], files
+
+
+def _hashes(known: Known, files: set[str]) -> set[str]:
+    """Return every hash that a dataset goes by, as it was sent and as it was written anew."""
+    return {sha for plan in known.plans.values() if plan.files & files for sha in plan.datasets}
 
 
 def _check_settled(known: Known, runs: Iterable[str]) -> None:
