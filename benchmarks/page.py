@@ -18,6 +18,7 @@ from typing import Any
 from tests.browser import chromium, page_server, still
 
 EMPTY = """
+import gc
 import streamlit as st
 from advisor.answer import answer
 from advisor.files import example_question
@@ -35,6 +36,11 @@ look.style()
 @st.cache_resource
 def constant():
     return [answer(example_question(name)) for name in ("email-triage", "email-triage-monthly")]
+
+@st.cache_resource
+def settle():
+    gc.collect()
+    gc.freeze()
 
 def turn():
     return st.session_state.get("turn", 0)
@@ -63,6 +69,7 @@ with right:
     board(verdict)
 with left:
     picture()
+settle()
 """
 PROBE = """() => {
   const probe = window.__probe = { start: 0, verdict: 0, chart: 0, text: null };

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from advisor.answer import answer
+from advisor.files import example_question
 from tests.browser import (
     VIEW,
     check_look,
@@ -20,7 +22,10 @@ from tests.browser import (
     still,
     violations,
 )
+from ui.whatif.exports import report_html
 
+HEADER_PIXELS = 60
+"""The bar of pages lies over what is above it."""
 DRAWN = ".st-key-pictures_tabs svg.marks:visible"
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -67,7 +72,7 @@ def test_the_first_screen_holds_verdict_and_inputs_without_scrolling(
     assert day in text
     for part in ("#verdict", ".st-key-whatif_inputs"):
         box = page.locator(part).bounding_box()
-        assert box["y"] >= 0
+        assert box["y"] >= HEADER_PIXELS
         assert box["y"] + box["height"] <= VIEW["height"], part
         assert box["x"] + box["width"] <= VIEW["width"], part
     assert page.locator("input.slider").count() == 5
@@ -264,3 +269,37 @@ def test_every_main_control_is_reached_by_tab(address: str, browser: Any) -> Non
     assert any("What it needs" in one for one in reached)
     assert any(one.startswith("Monthly cost") for one in reached)
     page.context.close()
+
+
+def test_one_click_leads_from_the_verdict_to_its_launch(
+    address: str, browser: Any, tmp_path: Path
+) -> None:
+    page = open_page(browser, address)
+    button = page.get_by_role("button", name="Take it to a GPU: $0.08 \u2013 $0.33 once")
+    button.wait_for()
+    assert button.bounding_box()["y"] < VIEW["height"]
+
+    button.click()
+
+    page.get_by_role("heading", name="Launch").wait_for()
+    still(page)
+    keep(page, "launch-from-verdict", tmp_path)
+    page.get_by_text("it runs on a T4 rented at hf_jobs").wait_for()
+    page.context.close()
+
+
+def test_the_report_prints_on_paper(address: str, browser: Any, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.write_bytes(report_html(answer(example_question("email-triage")), "en_US"))
+    page = browser.new_page(viewport={"width": 794, "height": 1123})
+    page.goto(report.as_uri())
+    page.emulate_media(media="print")
+
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    paper = page.pdf(format="A4")
+
+    assert wide <= 794
+    assert paper.startswith(b"%PDF")
+    assert paper.count(b"/Type /Page") > 1
+    assert "Train the classifier" in page.inner_text("body")
+    page.close()

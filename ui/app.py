@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Final
 
 import streamlit as st
 
 from ui import look, session
+from ui.launch.deployments_bar import bar
 
 PAGES: Final = {
     "What-if": "ui.whatif.page", "Interview": "ui.interview", "Launch": "ui.launch",
@@ -40,11 +40,10 @@ def settle() -> None:
 st.set_page_config(page_title="Tune or Not", layout="wide", initial_sidebar_state="collapsed")
 found = {title: st.Page(drawing(module), title=title, url_path=title.lower(),
                         default=title == "What-if")
-         for title, module in PAGES.items() if find_spec(module)}  # fmt: skip
+         for title, module in PAGES.items()}  # fmt: skip
 st.session_state[session.PAGES] = found
 look.style()
 chosen = st.navigation(list(found.values()), position="top")
-if find_spec("ui.launch.deployments_bar"):
-    import_module("ui.launch.deployments_bar").bar()
+bar()
 chosen.run()
 settle()

@@ -131,11 +131,7 @@ def report(error: Exception) -> None:
 def goto_launch(option_id: str) -> None:
     """Open the launch page with an option chosen."""
     st.session_state[LAUNCH_OPTION] = option_id
-    page = st.session_state.get(PAGES, {}).get("Launch")
-    if page is None:
-        st.info("This page cannot launch yet. Run: trainer plan SCENARIO.yaml")
-        return
-    st.switch_page(page)
+    st.switch_page(st.session_state[PAGES]["Launch"])
 
 
 def set_path(mapping: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:

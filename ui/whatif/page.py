@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from advisor.errors import AdvisorError
 from ui import look, session
 from ui.whatif import inputs, opening, pictures, sharing, taking, why
-from ui.whatif.verdict import hero
+from ui.whatif.verdict import hero, start_words
 
 
 def page() -> None:
@@ -42,6 +42,9 @@ def board(verdict: DeltaGenerator) -> None:
         st.error(f"{wrong} Nothing was changed.")
     inputs.board("main_dials", inputs.MAIN, now.answer.question_sha256)
     inputs.needs()
+    starts = start_words(now.answer, look.reader())
+    if starts and st.button(starts, type="primary", width="stretch", key="launch_this"):
+        session.goto_launch(now.answer.decision.recommended)
 
 
 @st.fragment(key=inputs.MORE)

@@ -55,6 +55,17 @@ def in_figures(answer: Answer, locale: str) -> str:
     return says + "."
 
 
+def start_words(answer: Answer, locale: str) -> str | None:
+    """Return what the button says that starts the recommended way; None where nothing starts."""
+    chosen = option_of(answer, answer.decision.recommended)
+    if chosen is None or chosen.approach == "not_yet" or chosen.id == "current":
+        return None
+    if chosen.launch == "by_hand":
+        return "How to start it"
+    verb = "Take it to a GPU" if chosen.launch == "export" else "Launch it"
+    return f"{verb}: {range_of(chosen.one_off, locale)} once"
+
+
 def range_of(money: Money, locale: str) -> str:
     """Write a range of money.
 

@@ -38,9 +38,6 @@ def _reasons() -> None:
     left.html(tables.measure_next(answer))
     right.subheader("Mind")
     right.html(tables.doubts(answer, option_of(answer, answer.decision.recommended)))
-    chosen = option_of(answer, answer.decision.recommended)
-    if chosen and chosen.approach != "not_yet" and st.button("Launch this", type="primary"):
-        session.goto_launch(chosen.id)
 
 
 def _flips() -> None:
