@@ -146,7 +146,7 @@ def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
                 inner[section] = {}
             inner = inner[section]
         inner[last] = value
-    return scenario_from(mapping, "--set")
+    return scenario_from(mapping, "scenario")
 
 
 def canonical(record: Record) -> bytes:

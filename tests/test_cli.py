@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 TOP = Path(__file__).parent.parent
 
@@ -112,3 +115,44 @@ def test_a_budget_and_a_missing_licence_rule_options_out() -> None:
     rules = {one["id"]: one["rule"] for one in found["ruled_out"]}
     assert rules["lora:runpod_secure:meta-llama/Llama-3.2-3B:RTX_4090"] == "budget-monthly"
     assert found["decision"]["recommended"].startswith("encoder:")
+
+
+def test_a_sweep_says_what_each_combination_says_alone() -> None:
+    axes = (
+        "--axis",
+        "traffic.requests_per_month=2e4,3e7",
+        "--axis",
+        "needs.low_latency=true,false",
+    )
+    rows = list(csv.DictReader(run("sweep", "examples/email-triage.yaml", *axes, "--format", "csv")
+                               .splitlines()))  # fmt: skip
+
+    assert len(rows) == 4
+    for row in rows:
+        sets = [word for path in ("traffic.requests_per_month", "needs.low_latency")
+                for word in ("--set", f"{path}={row[path]}")]  # fmt: skip
+        alone = json.loads(
+            run("recommend", "examples/email-triage.yaml", *sets, "--format", "json")
+        )
+        option = next(one for one in alone["options"] if one["id"] == row["recommended"])
+        assert alone["decision"]["recommended"] == row["recommended"]
+        assert (option["one_off"]["likely"], option["monthly"]["likely"]) == (
+            row["one_off"], row["monthly"])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("axis", "says"),
+    [
+        ("traffic.requests_per_month", "this is not PATH=VALUE,VALUE"),
+        ("traffic.requests=1,2", "Did you mean 'requests_per_month'?"),
+        ("traffic.requests_per_month=1,[", "found '[', which is no value"),
+        ("traffic.requests_per_month=" + ",".join(map(str, range(1, 10_002))), "10,001"),
+    ],
+)
+def test_an_axis_that_cannot_be_used_is_told(axis: str, says: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "advisor", "sweep", "examples/email-triage.yaml",
+                           "--axis", axis], cwd=TOP, capture_output=True, text=True)  # fmt: skip
+
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

@@ -29,6 +29,14 @@ class Format(StrEnum):
     json = "json"
 
 
+class SweepFormat(StrEnum):
+    """How a sweep is written."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
 FormatFlag = Annotated[Format, typer.Option("--format", help="How to write it.")]
 SetFlag = Annotated[
     list[str] | None,
@@ -96,6 +104,24 @@ def estimate(
     from advisor.cli.answering import ask_here, show_bills
 
     show_bills(ask_here(scenario, dataset, set_ or [], prices), option, format_.value)
+
+
+@app.command()
+def sweep(
+    scenario: Annotated[Path, typer.Argument(help="Scenario as YAML or JSON.")],
+    axis: Annotated[
+        list[str],
+        typer.Option("--axis", metavar="PATH=VALUES", help="Values by commas; repeatable."),
+    ],
+    dataset: DatasetFlag = None,
+    set_: SetFlag = None,
+    prices: PricesFlag = None,
+    format_: Annotated[SweepFormat, typer.Option("--format")] = SweepFormat.text,
+) -> None:
+    """Say which way wins at every combination of some values; up to 10,000 in one pass."""
+    from advisor.cli.sweeping import show_sweep
+
+    show_sweep(scenario, axis, dataset, set_ or [], prices, format_.value)
 
 
 @app.command()
