@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from advisor.answer import Answer, answer, canonical
 from advisor.errors import UsageError
 from advisor.facts import PATHS
+from advisor.figures import saving_usd, spent_usd
 from advisor.files import example_question, examples_folder
 from advisor.scenario import Needs
 from advisor.sweep import sweep
@@ -25,14 +26,14 @@ from ui.charts import winners
 from ui.charts.ages import ages_picture
 from ui.charts.base import Frame, Picture
 from ui.charts.cost import cost_picture
-from ui.charts.cumulative import compared, cumulative_picture, spent
+from ui.charts.cumulative import compared, cumulative_picture
 from ui.charts.lengths import lengths_picture
 from ui.charts.tornado import Swing, tornado_picture
 from ui.charts.winners import Axis, winners_picture
 from ui.whatif import exports, inputs, saved, sharing, tables, verdict
 from ui.whatif.pictures import as_csv
 from ui.whatif.taking import written
-from ui.whatif.verdict import headline, hero, in_figures, option_of, saving_usd
+from ui.whatif.verdict import headline, hero, in_figures, option_of
 
 TOP = Path(__file__).parent.parent
 FRAME = Frame("light", "en_US")
@@ -254,7 +255,7 @@ def test_the_cumulative_cost_ends_at_the_total(triage: Answer) -> None:
     assert shown[0].id == triage.decision.recommended
     assert "current" in [one.id for one in shown]
     for one in shown:
-        assert spent(one, float(one.months), "likely") == pytest.approx(
+        assert spent_usd(one, float(one.months))[1] == pytest.approx(
             float(one.total.likely), rel=1e-3
         )
     assert any(row["layer"] == "even" for row in picture.rows)

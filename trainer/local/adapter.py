@@ -35,7 +35,6 @@ from trainer.states import JobEvent
 
 MOST_STARTS = 4
 """So often a run is started again without a checkpoint further on."""
-HOUR_SECONDS = Decimal(3600)
 ASK_SECONDS = 300.0
 QUESTION = "Say hello."
 STATES: Mapping[Word, JobState] = {
@@ -214,14 +213,13 @@ class LocalAdapter:
         word = folder.word
         ended = word in ("succeeded", "failed", "cancelled")
         result, failed = folder.read("result.json") or {}, folder.read("failed.json") or {}
-        price = Decimal(str(job["usd_per_hour"]))
-        usd = price * Decimal(repr(round(folder.seconds(), 3))) / HOUR_SECONDS
+        usd = folder.usd(Decimal(str(job["usd_per_hour"])))
         return Job(
             job_id=folder.path.name, state=STATES[word], word=word,
             base_model=job["base_model"], key=job["plan_id"], created_at=None,
             model=str(folder.path / "model") if word == "succeeded" else None,
             error=failed.get("why") or _capped(folder), trained_tokens=result.get("tokens"),
-            usd=str(usd.quantize(Decimal("0.000001"))) if ended else None,
+            usd=str(usd) if ended else None,
         )  # fmt: skip
 
 

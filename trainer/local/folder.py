@@ -8,12 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from trainer.scripts.manifest import flaw_of, newest_whole
 
 Word = Literal["queued", "running", "stopped", "paused", "succeeded", "failed", "cancelled"]
+HOUR_SECONDS = Decimal(3600)
+MICRO = Decimal("0.000001")
 WANT_PAUSE, WANT_CANCEL = "pause", "cancel"
 
 
@@ -99,6 +102,11 @@ class JobFolder:
         if self.is_open() and beat is not None:
             total += max(beat - stretches[-1][0], 0.0)
         return total
+
+    def usd(self, usd_per_hour: Decimal) -> Decimal:
+        """Return what those hours have cost [USD]."""
+        hours = Decimal(repr(round(self.seconds(), 3))) / HOUR_SECONDS
+        return (usd_per_hour * hours).quantize(MICRO)
 
     def is_open(self) -> bool:
         """Whether the last stretch of work was never closed: it goes on, or was killed."""

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +27,6 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 PAUSED, CANCELLED, UNFIT = 4, 5, 3
 WAIT_SECONDS = 0.5
 CAP_SECONDS = 1.0
-HOUR_SECONDS = 3600.0
 
 
 def main(path: Path) -> int:
@@ -90,7 +90,7 @@ def _run(script: str, folder: JobFolder, device: str, locks: list[IO[bytes]]) ->
 def _hold_at_cap(folder: JobFolder) -> None:
     """Have the training save and hold where its hours have cost what they may."""
     job = folder.read("job.json")
-    usd = folder.seconds() / HOUR_SECONDS * float(job["usd_per_hour"])
+    usd = float(folder.usd(Decimal(str(job["usd_per_hour"]))))
     if usd >= float(job["cap_usd"]):
         write_json(folder.path / "capped.json", {"usd": usd, "cap_usd": job["cap_usd"]})
         folder.want(WANT_PAUSE)

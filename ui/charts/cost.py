@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from advisor.answer import Answer
 from advisor.bill import BillLine, OptionBill
+from advisor.figures import usd_per_month
 from advisor.report import best_of_each
 from ui import look
 from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
@@ -57,7 +58,7 @@ def _rows(option: OptionBill, place: int, edge: float, locale: str) -> list[Row]
     rows: list[Row] = []
     at = 0.0
     for line in option.bill:
-        usd = float(line.amount) / (float(option.months) if line.cadence == "once" else 1.0)
+        usd = usd_per_month(line, option)
         when = " (paid once, spread)" if line.cadence == "once" else ""
         rows.append({
             **same, "layer": "line", "from": min(at, edge), "to": min(at + usd, edge),

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from advisor.answer import Answer
 from advisor.bill import OptionBill
+from advisor.figures import spent_usd
 from ui import look
 from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
 
 STEPS: Final = 24
 GAP_SHARE: Final = 0.065
 """Names stand at least this share of the picture's height apart."""
-ENDS: Final = ("low", "likely", "high")
 
 
 def cumulative_picture(answer: Answer, frame: Frame) -> Picture:
@@ -36,17 +36,12 @@ def compared(answer: Answer) -> list[OptionBill]:
     return [found[name] for name in dict.fromkeys(wanted) if name in found and name != "not_yet"]
 
 
-def spent(option: OptionBill, months: float, end: str) -> float:
-    """Return what an option has cost after some months [USD]."""
-    return float(getattr(option.one_off, end)) + months * float(getattr(option.monthly, end))
-
-
 def _line(option: OptionBill, months: float, locale: str) -> list[Row]:
     name, rows = look.option_name(option.id), []
     lasts = min(months, float(option.months))
     for step in range(STEPS + 1):
         at = lasts * step / STEPS
-        low, likely, high = (spent(option, at, end) for end in ENDS)
+        low, likely, high = spent_usd(option, at)
         rows.append({
             "layer": "line", "option": name, "way": look.way(option.id, option.approach),
             "month": at, "low": low, "likely": likely, "high": high,
@@ -85,7 +80,7 @@ def _break_even(answer: Answer, shown: list[OptionBill], locale: str) -> list[Ro
         return []
     at = float(found.months)
     label = f"break-even, month {look.number(at, locale, 1)}"
-    return [{"layer": "even", "month": at, "likely": spent(tuned, at, "likely"), "label": label}]
+    return [{"layer": "even", "month": at, "likely": spent_usd(tuned, at)[1], "label": label}]
 
 
 def _says(answer: Answer, shown: list[OptionBill], locale: str) -> str:

@@ -17,7 +17,6 @@ from trainer.timeline import Moment, timeline
 from trainer.versions import Version
 
 AT_ONCE = 1000
-HOUR_SECONDS = Decimal(3600)
 
 
 @dataclass(frozen=True)
@@ -69,5 +68,4 @@ def _so_far(run: Run, plan: TrainingPlan) -> str | None:
     folder = JobFolder(home_folder() / "runs" / run.job_id)
     if not folder.path.is_dir():
         return None
-    hours = Decimal(repr(folder.seconds())) / HOUR_SECONDS
-    return in_usd(micro((hours * Decimal(plan.figure.price)).quantize(Decimal("0.0001"))))
+    return in_usd(micro(folder.usd(Decimal(plan.figure.price)).quantize(Decimal("0.0001"))))

@@ -8,9 +8,10 @@ import streamlit as st
 
 from advisor.answer import Answer
 from advisor.errors import AdvisorError
+from advisor.figures import saving_usd
 from ui import look, session
 from ui.whatif import saved, tables
-from ui.whatif.verdict import answer_target, headline, option_of, range_of, saving_usd
+from ui.whatif.verdict import answer_target, headline, option_of, range_of
 
 NOW = "what is asked now"
 

@@ -7,6 +7,7 @@ from html import escape
 from advisor.answer import Answer
 from advisor.bill import OptionBill
 from advisor.decide import WORDS
+from advisor.figures import saving_usd
 from advisor.units import Money
 from ui import look
 
@@ -14,15 +15,6 @@ from ui import look
 def option_of(answer: Answer, option_id: str | None) -> OptionBill | None:
     """Return an option of the answer by its id."""
     return next((one for one in answer.options if one.id == option_id), None)
-
-
-def saving_usd(answer: Answer) -> float | None:
-    """Return what the recommended option saves a month against today; None without a today."""
-    today = option_of(answer, "current")
-    chosen = option_of(answer, answer.decision.recommended)
-    if today is None or chosen is None or chosen.id == today.id:
-        return None
-    return float(today.per_month.likely) - float(chosen.per_month.likely)
 
 
 def headline(answer: Answer) -> str:
