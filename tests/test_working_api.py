@@ -12,6 +12,7 @@ import pytest
 from tests.doors import Door, a_door
 from tests.runs import a_plan
 from trainer.errors import OverBudget
+from trainer.filing import files_folder
 from trainer.http.front import Settings
 from trainer.states import JobEvent
 from trainer.tokens import Role
@@ -109,6 +110,18 @@ def test_rows_are_kept_and_profiled_for_their_owner_alone(door: Door) -> None:
     assert door.call("GET", "/datasets", ("root", "admin")).json() == [kept.json()]
     assert door.call("DELETE", f"/datasets/{name}").status_code == 200
     assert door.call("GET", f"/datasets/{name}").status_code == 404
+
+
+def test_a_deleted_file_leaves_no_bytes(door: Door) -> None:
+    table = b"question,answer\nwhere is it,late\nhow much,price\n"
+    kept = door.call("POST", "/datasets", files={"file": ("rows.csv", table)}).json()
+    path = f"/datasets/{kept['dataset_id']}"
+
+    assert door.call("GET", f"{path}/profile").json()["examples"] == 2
+    assert len(list(files_folder().glob(f"{kept['dataset_id']}*"))) == 2
+    door.call("DELETE", path)
+
+    assert list(files_folder().glob(f"{kept['dataset_id']}*")) == []
 
 
 def test_a_file_above_the_limit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

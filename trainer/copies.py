@@ -27,7 +27,8 @@ def copies_of(home: Path, store: Store, hashes: Iterable[str]) -> list[tuple[str
     wanted = set(hashes)
     with reading(store.engine) as connection:
         sent = connection.execute(select(files.c.file_id).where(files.c.sha256.in_(wanted)))
-        found = [("file", home / "files" / file_id) for file_id in sent.scalars()]
+        found = [("file", path) for file_id in sent.scalars()
+                 for path in sorted((home / "files").glob(f"{file_id}*"))]  # fmt: skip
     page = [("file", path) for path in inside(home, "page") if path.name in wanted]
     return found + page
 

@@ -52,6 +52,16 @@ class Filed:
         """Where its bytes lie."""
         return files_folder() / self.file_id
 
+    def with_ending(self) -> Path:
+        """Return its bytes under the ending its sender gave it, by which its form is told."""
+        ending = Path(self.filename).suffix.lower()
+        if not ending.isascii() or not ending.lstrip(".").isalnum():
+            return self.path
+        named = self.path.with_name(self.file_id + ending)
+        if not named.exists():
+            named.hardlink_to(self.path)
+        return named
+
 
 def files_folder() -> Path:
     """Return where files lie, by their names."""
@@ -130,7 +140,7 @@ class Filing:
         found = self.file(file_id, sees)
         with writing(self.engine) as connection:
             connection.execute(delete(files).where(files.c.file_id == file_id))
-        found.path.unlink(missing_ok=True)
+        _unlink(file_id)
         return found
 
     def sweep(self) -> int:
@@ -140,8 +150,14 @@ class Filing:
             old = list(connection.execute(select(files.c.file_id).where(over)).scalars())
             connection.execute(delete(files).where(files.c.file_id.in_(old)))
         for file_id in old:
-            (files_folder() / file_id).unlink(missing_ok=True)
+            _unlink(file_id)
         return len(old)
+
+
+def _unlink(file_id: str) -> None:
+    """Delete the bytes of a file, under whatever endings they are read by."""
+    for path in files_folder().glob(f"{file_id}*"):
+        path.unlink()
 
 
 def _hash(path: Path) -> str:

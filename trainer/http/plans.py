@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -58,7 +57,7 @@ def profile_dataset(
 ) -> Profile:  # fmt: skip
     """Say what a file of rows holds: give it to `recommend` as its profile."""
     filed = front.filing.file(dataset_id, caller.sees)
-    return profile_file(_named(filed.path, filed.filename), encoding)
+    return profile_file(filed.with_ending(), encoding)
 
 
 @router.delete("/datasets/{dataset_id}")
@@ -90,7 +89,7 @@ def _made(asked: PlanAsk, front: Front, owner: str, sees: str | None) -> Trainin
     filed = front.filing.file(asked.dataset_id, sees)
     request = Planning(
         asked.question, "question", option=asked.option,
-        dataset=_named(filed.path, filed.filename), held_out_share=asked.held_out_share,
+        dataset=filed.with_ending(), held_out_share=asked.held_out_share,
         sends_held_out=asked.sends_held_out, validation_share=asked.validation_share, owner=owner,
     )  # fmt: skip
     wish = Wish(method=asked.method, hyperparameters=asked.hyperparameters, cap_usd=asked.cap_usd,
@@ -101,14 +100,3 @@ def _made(asked: PlanAsk, front: Front, owner: str, sees: str | None) -> Trainin
     base = None if asked.base is None else front.base(asked.base)
     here = Here(base, front.settings.usd_per_hour, dict(asked.settings))
     return plan_here(request, wish, here, book, now)
-
-
-def _named(path: Path, filename: str) -> Path:
-    """Give a file the ending its sender gave it, by which its form is told."""
-    ending = Path(filename).suffix.lower()
-    if not ending or path.suffix == ending:
-        return path
-    link = path.with_name(path.name + ending)
-    if not link.exists():
-        link.hardlink_to(path)
-    return link
