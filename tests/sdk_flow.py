@@ -29,7 +29,7 @@ job = client.fine_tuning.jobs.create(
     metadata={"team": "triage", "ton_most_steps": "8", "ton_cap_usd": "5"},
 )
 listed = [one.id for one in client.fine_tuning.jobs.list(limit=1)]
-until = time.monotonic() + 240
+until = time.monotonic() + 800
 while job.status not in ("succeeded", "failed", "cancelled") and time.monotonic() < until:
     time.sleep(0.5)
     job = client.fine_tuning.jobs.retrieve(job.id)
