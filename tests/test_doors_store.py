@@ -48,7 +48,7 @@ def test_a_token_says_who_asks_and_its_secret_is_nowhere(engine: Engine, clock: 
     assert tokens.listed() == (token,)
 
 
-@pytest.mark.parametrize("secret", ["", "ton-00000000-nothing", "x" * 5000])
+@pytest.mark.parametrize("secret", ["", "sk-00000000-nothing", "x" * 5000])
 def test_an_unknown_token_is_nobody(engine: Engine, clock: FakeClock, secret: str) -> None:
     Tokens(engine, clock).make("triage", "view")
 

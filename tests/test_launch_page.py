@@ -335,7 +335,7 @@ def test_a_run_is_ended_from_the_page(home: Path, together: FakeTogether) -> Non
     until(lambda: store.run(run_id).state == "settled")
     at.run()
     assert "The run ended without a model" in text_of(at)
-    progress.ask_for(run_id, "cancel")
+    progress.ask(run_id, "cancel")
     assert "there is nothing to cancel" in st.session_state.pop(progress.TROUBLE)
 
 
@@ -506,12 +506,12 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     office = work.office()
     office.ledger.set_caps(Decimal(3), None)
     at = a_plan(together, "capped")
-    assert "Up to 4.00 USD would pass the cap of 3.00 USD a day" in at.error[0].value
+    assert "up to 4.00 USD would pass the cap of 3.00 USD a day" in at.error[0].value
 
     run_id = started(at).query_params["run"]
     until(lambda: office.store.run(run_id).state == "validated")
     at.run()
-    assert "It waits: Up to 4.00 USD would pass the cap" in at.warning[0].value
+    assert "It waits: this job: up to 4.00 USD would pass the cap" in at.warning[0].value
     assert together.jobs == {}
 
     office.ledger.set_caps(None, None)

@@ -159,7 +159,7 @@ def test_tokens_and_their_roles_are_asked_for(still: Surface) -> None:
     assert (error["type"], error["code"]) == ("permission_error", "insufficient_permissions")
     refused(still, 403, "POST", "/files", role="view", files={"file": ("a.jsonl", b"{}")})
     with pytest.raises(openai.AuthenticationError):
-        openai.OpenAI(base_url=still.url, api_key="ton-none").models.list()
+        openai.OpenAI(base_url=still.url, api_key="sk-none").models.list()
 
 
 def test_a_file_comes_by_parts(still: Surface) -> None:

@@ -8,7 +8,7 @@ import re
 HIDDEN = "[hidden]"
 SECRET_NAME = re.compile(r"(API_KEY|TOKEN|SECRET|PASSWORD)$")
 KEYS = re.compile(
-    r"\b(sk|pk|rk|fw|tgp|hf|gsk|ghp|xoxb|wandb|ton)[-_][A-Za-z0-9_-]{12,}|\bAKIA[0-9A-Z]{16}\b"
+    r"\b(sk|pk|rk|fw|tgp|hf|gsk|ghp|xoxb|wandb)[-_][A-Za-z0-9_-]{12,}|\bAKIA[0-9A-Z]{16}\b"
     r"|(?i:bearer\s+)[A-Za-z0-9._~+/-]{8,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]{10,}"
 )
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}")

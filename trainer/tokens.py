@@ -103,7 +103,7 @@ class Tokens:
         if days is not None and days <= 0:
             raise UsageError(f"days {days:g}", "a token lives longer than that.", "Give 30.")
         token_id, now = secrets.token_hex(4), self.clock.now()
-        secret = f"ton-{token_id}-{secrets.token_urlsafe(32)}"
+        secret = f"sk-{token_id}-{secrets.token_urlsafe(32)}"
         hide(secret)
         ends = None if days is None else now + days * DAY_SECONDS
         with writing(self.engine) as connection:

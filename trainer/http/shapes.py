@@ -194,7 +194,7 @@ class TokenShown(Record):
 class TokenMade(TokenShown):
     """A token that was made just now."""
 
-    secret: str = Field(examples=["ton-a1b2c3d4-..."])
+    secret: str = Field(examples=["sk-a1b2c3d4-..."])
     """What to send as the bearer; it is not shown again."""
 
 
