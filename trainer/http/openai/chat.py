@@ -9,12 +9,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import anyio
-import structlog
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from advisor.api.log import access_log
 from advisor.api.problems import place_of
 from advisor.errors import AdvisorError
 from trainer.http.access import Viewer
@@ -39,7 +39,7 @@ from trainer.tokens import Caller
 
 MOST_TOKENS = 4096
 DONE = b"data: [DONE]\n\n"
-log = structlog.get_logger("openai")
+log = access_log()
 router = APIRouter(route_class=CleanRoute, tags=["chat"])
 Pieces = Generator[Piece, None, None]
 
