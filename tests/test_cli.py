@@ -156,3 +156,14 @@ def test_an_axis_that_cannot_be_used_is_told(axis: str, says: str) -> None:
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_numbers_beyond_any_use_are_told_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "advisor", "recommend", "examples/email-triage.yaml", "--set",
+         "traffic.requests_per_month=1e30", "--set", "traffic.prefix_tokens=1e30"],
+        cwd=TOP, capture_output=True, text=True)  # fmt: skip
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("advisor: the numbers are too large")
+    assert "Traceback" not in done.stderr
