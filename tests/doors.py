@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import Engine
 
 from advisor.api.planner import Planner
 from tests.runs import Desk, a_desk
@@ -55,9 +56,12 @@ class Door:
 
 
 @contextmanager
-def a_door(folder: Path, settings: Settings | None = None, drives: bool = False) -> Iterator[Door]:
+def a_door(
+    folder: Path, settings: Settings | None = None, drives: bool = False,
+    engine: Engine | None = None,
+) -> Iterator[Door]:  # fmt: skip
     """Open the app; its driver works only where a test wants that."""
-    desk = a_desk(folder)
+    desk = a_desk(folder, engine)
     front = open_front(desk.office, settings or Settings())
     client = TestClient(
         working_app(front, Planner(desk.office.book)), raise_server_exceptions=False

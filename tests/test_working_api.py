@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from tests.doors import Door, a_door
 from tests.runs import a_plan
@@ -25,10 +26,10 @@ ROWS = b"".join(
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[Door]:
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OWN_API_KEY", "no-key-at-all")
-    with a_door(tmp_path) as opened:
+    with a_door(tmp_path, engine=engine) as opened:
         yield opened
 
 
@@ -110,6 +111,15 @@ def test_rows_are_kept_and_profiled_for_their_owner_alone(door: Door) -> None:
     assert door.call("GET", "/datasets", ("root", "admin")).json() == [kept.json()]
     assert door.call("DELETE", f"/datasets/{name}").status_code == 200
     assert door.call("GET", f"/datasets/{name}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/runs/%00", "/plans/a%00", "/versions?name=%00", "/datasets/%00"]
+)
+def test_the_character_zero_is_no_fault_of_either_database(door: Door, path: str) -> None:
+    found = door.call("GET", path)
+
+    assert (found.status_code, found.json()["code"]) == (422, "request")
 
 
 def test_a_deleted_file_leaves_no_bytes(door: Door) -> None:
@@ -359,13 +369,14 @@ def test_it_says_that_it_is_ready_and_what_it_offers(door: Door) -> None:
     assert not any(path.startswith("/v1") for path in document["paths"])
 
 
-def test_a_database_that_does_not_answer_is_not_ready(door: Door, tmp_path: Path) -> None:
-    door.front.office.store.engine.dispose()
-    for path in tmp_path.glob("state.db*"):
-        path.unlink()
-    (tmp_path / "state.db").mkdir()
+def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
+    with a_door(tmp_path) as door:
+        door.front.office.store.engine.dispose()
+        for path in tmp_path.glob("state.db*"):
+            path.unlink()
+        (tmp_path / "state.db").mkdir()
 
-    found = door.client.get("/readyz")
+        found = door.client.get("/readyz")
 
     assert (found.status_code, found.json()["code"]) == (503, "not-ready")
     assert "free the database" in found.json()["detail"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -65,7 +65,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AdvisorError, _known)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_middleware(Shield)
+    app.add_middleware(Shield, fault=_fault)
 
 
 async def _known(_: Request, error: Exception) -> Response:
@@ -94,11 +94,15 @@ async def _routing(_: Request, error: Exception) -> Response:
     return Response(canonical(body), error.status_code, error.headers, MEDIA_TYPE)
 
 
-class Shield:
-    """Turns what nobody foresaw into a problem that tells nothing of the data."""
+def _fault() -> Response:
+    return problem_response(Fault(f"This is a fault of ours. {Fault.what_to_do}"))
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+
+class Shield:
+    """Turns what nobody foresaw into an answer that tells nothing of the data."""
+
+    def __init__(self, app: ASGIApp, fault: Callable[[], Response]) -> None:
+        self.app, self.fault = app, fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; an unforeseen error becomes a 500."""
@@ -119,8 +123,7 @@ class Shield:
         except Exception as error:  # noqa: BLE001 - the last place that can answer at all
             scope[FAULT_KEY] = place_of(error)
             if not started:
-                says = f"This is a fault of ours. {Fault.what_to_do}"
-                await problem_response(Fault(says))(scope, receive, send)
+                await self.fault()(scope, receive, send)
 
 
 def place_of(error: BaseException) -> str:

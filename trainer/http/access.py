@@ -12,6 +12,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 
+from advisor.api.refusals import RequestRefused
 from trainer.errors import TrainerError
 from trainer.http.front import front_of
 from trainer.tokens import Caller, NotKnown, Role
@@ -62,6 +63,8 @@ def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     ) -> Caller:
+        if any("\0" in text for text in (request.url.path, *request.query_params.values())):
+            raise RequestRefused("path", "found the character zero.", "Leave it out.")
         rates: Rates = request.app.state.rates
         address = request.client.host if request.client else ""
         if given is None:

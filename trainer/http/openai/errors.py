@@ -8,18 +8,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from advisor.api.log import access_log
-from advisor.api.problems import FAULT_KEY, place_of
+from advisor.api.problems import Shield
 from advisor.errors import AdvisorError
 from trainer.answered import StillAtWork
 from trainer.errors import LeaseLost, TrainerError
 from trainer.http.openai.shapes import ErrorBody, ErrorResponse
 
-log = access_log()
 UNPROCESSABLE, BAD_REQUEST, CONFLICT, FAULT = 422, 400, 409, 500
 TYPES: Mapping[int, str] = {
     401: "authentication_error", 403: "permission_error", 429: "rate_limit_error",
@@ -90,7 +86,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AdvisorError, _known)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_middleware(Shield)
+    app.add_middleware(Shield, fault=_fault)
 
 
 async def _known(_: Request, error: Exception) -> Response:
@@ -140,31 +136,6 @@ async def _routing(request: Request, error: Exception) -> Response:
     return Response(body, status, error.headers, "application/json")
 
 
-class Shield:
-    """Turns what nobody foresaw into an error that tells nothing of the data."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; an unforeseen error becomes a 500."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self.app(scope, receive, sending)
-        except ClientDisconnect:
-            scope[FAULT_KEY] = "client-gone"
-        except Exception as error:  # noqa: BLE001 - the last place that can answer at all
-            scope[FAULT_KEY] = place_of(error)
-            log.warning("fault", place=place_of(error))
-            if not started:
-                body = body_of(FAULT, "This is a fault of the server. Try again.", "fault")
-                await Response(body, FAULT, media_type="application/json")(scope, receive, send)
+def _fault() -> Response:
+    body = body_of(FAULT, "This is a fault of the server. Try again.", "fault")
+    return Response(body, FAULT, media_type="application/json")
