@@ -78,6 +78,38 @@ class Architecture(Record):
     """All weights."""
     max_position_tokens: Count
     """Longest sequence."""
+    attention_bias: bool = False
+    """Whether queries, keys and values have biases."""
+    output_bias: bool = False
+    """Whether the output of the attention has a bias."""
+    mlp_bias: bool = False
+    """Whether the matrices of the MLP have biases."""
+    head_norms: bool = False
+    """Whether queries and keys of each head are normed."""
+    wide_norms: bool = False
+    """Whether all queries and all keys of a token are normed together."""
+    norms_per_layer: Annotated[int, Field(ge=0)] = 2
+    """Norms of a block, those of queries and keys left out."""
+    norm_biases: bool = False
+    """Whether a norm has a bias beside its weight."""
+    mlp_matrices: Literal[2, 3] = 3
+    """Three where the MLP is gated."""
+    fused_projections: bool = False
+    """Whether queries, keys and values are one matrix, and gate and up another."""
+    experts: Annotated[int, Field(ge=0)] = 0
+    """Experts of a layer; none in a dense model."""
+    experts_per_token: Annotated[int, Field(ge=0)] = 0
+    """Experts that a token meets."""
+    expert_size: Annotated[int, Field(ge=0)] = 0
+    """Width inside an expert."""
+    shared_size: Annotated[int, Field(ge=0)] = 0
+    """Width inside the expert that every token meets."""
+    adapted_experts: bool = False
+    """Whether peft puts adapters on experts and router when all linear layers are asked for."""
+    dense_layers: Annotated[int, Field(ge=0)] = 0
+    """Layers without experts in a model that has some."""
+    other_parameters: Annotated[int, Field(ge=0)] = 0
+    """Weights that no other number tells of, such as learned positions and a pooler."""
     source: Source
     """The config file."""
 
@@ -148,6 +180,9 @@ class Gpu(Record):
     """CUDA generation."""
     tdp_watts: Positive
     """Board power."""
+    link_bytes_per_second: Positive = 12e9
+    """To another GPU of the machine, one way. Where there is no NVLink 12 GB/s of the 32 of PCIe
+    4.0, own judgement."""
     source: Source
     """Who says so."""
     confidence: Confidence = "high"

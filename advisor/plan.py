@@ -85,6 +85,19 @@ class Figure(Record):
     """Least that a job is billed [USD]."""
 
 
+class Expected(Record):
+    """What a training on one's own machine should take beside money, and how that is known."""
+
+    basis: str
+    """What the times rest on: past runs, a probe of the machine, or published runs."""
+    train_seconds: float
+    """Training alone, before past runs correct it."""
+    memory_bytes: tuple[float, float, float] | None = None
+    """Peak of the process: low, likely, at most; none on a CPU that nobody probed."""
+    energy_kwh: tuple[float, float, float] | None = None
+    """At the plug: low, likely, at most; none on a CPU, whose power nobody says."""
+
+
 class LocalJob(Record):
     """What a training on a GPU of one's own needs beside the rows."""
 
@@ -108,6 +121,8 @@ class LocalJob(Record):
     """JSON schema that answers have to fit."""
     validation: DataFile | None = None
     """Rows whose loss is told while it trains."""
+    expected: Expected | None = None
+    """What it should take; no part of what the plan is."""
 
     @property
     def is_plain(self) -> bool:
@@ -173,7 +188,7 @@ class TrainingPlan(Record):
     @property
     def plan_id(self) -> str:
         """The hash of the plan but for its hour: at most one job is ever started under it."""
-        body = self.model_dump(mode="json", exclude={"planned_at"})
+        body = self.model_dump(mode="json", exclude={"planned_at": True, "local": {"expected"}})
         for name in ("local", "owner"):
             if body[name] is None:
                 del body[name]

@@ -1,108 +1,209 @@
-"""Peak memory of profiling small and large files, beside reading the small one whole.
+"""Estimated against measured memory of published training runs, beside other estimators.
 
-python -m benchmarks.memory [--large-mb 1000]
+python -m benchmarks.memory [FILE] [--peers FOLDER] [--each]
+FOLDER/NAME holds a peer, put there by `uv pip install --target FOLDER/NAME NAME`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import re
 import sys
-import tempfile
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-CHILD = """
-import resource, sys, time
-from pathlib import Path
-started = time.perf_counter()
-{work}
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(rows, peak, time.perf_counter() - started)
-"""
-OURS = "from advisor.rows import profile_file; rows = profile_file(Path(sys.argv[1])).examples"
-PEER = "import pandas; rows = len(pandas.read_json(sys.argv[1], lines=True))"
-ROW_WORDS = 180
+from advisor.book_file import load_book
+from advisor.estimate.memory import (
+    RANGE,
+    allocated_bytes,
+    base_bytes,
+    process_bytes,
+    reserved_bytes,
+)
+from advisor.units import GIB
+from benchmarks.memory_rows import Case, case_of
+from benchmarks.peers import PEERS, answers
+from benchmarks.rows import (
+    PeakKind,
+    Row,
+    has_other_kernels,
+    left_out,
+    left_out_counts,
+    number,
+    part,
+    peak_kind,
+    read_rows,
+)
+from benchmarks.scores import HEADING, Pair, Score, verdicts
+
+DATA = Path(__file__).parent / "data" / "measured_training.csv"
+OURS = {"allocated": allocated_bytes, "reserved": reserved_bytes, "process": process_bytes}
+ALL_KINDS = re.compile(r"alloc ([\d.]+) / reserved ([\d.]+) / process ([\d.]+) MiB")
+"""Rows whose raw peak tells all three kinds."""
+T4_CONTEXT_BYTES = 141 * 2**20
 
 
-def row(i: int) -> dict[str, str]:
-    """Make a row of about a kilobyte; rows differ, so that none is a duplicate."""
-    return {"prompt": f"{i} " + f"word{i % 97} " * ROW_WORDS, "completion": f"box {i % 12}"}
+def write(text: str) -> None:
+    """Print a part of a table."""
+    sys.stdout.write(text)
 
 
-def write_jsonl(path: Path, size: int) -> None:
-    """Write rows of JSONL up to a size."""
-    with path.open("w") as file:
-        i = 0
-        while file.tell() < size:
-            file.write("".join(json.dumps(row(i + k)) + "\n" for k in range(200)))
-            i += 200
+def said_of(case: Case, kind: PeakKind) -> float:
+    """Estimate one kind of peak [bytes]; a T4 has a small context."""
+    if kind == "process" and "T4" in case.row["gpu"]:
+        return float(process_bytes(case.shape, case.setup, T4_CONTEXT_BYTES))
+    return float(OURS[kind](case.shape, case.setup))
 
 
-def write_array(path: Path, size: int) -> None:
-    """Write one JSON array up to a size."""
-    with path.open("w") as file:
-        file.write("[" + json.dumps(row(0)))
-        i = 1
-        while file.tell() < size:
-            file.write("".join("," + json.dumps(row(i + k)) for k in range(200)))
-            i += 200
-        file.write("]")
+def measured_of(case: Case) -> dict[PeakKind, float]:
+    """Read what was measured, all kinds of it [bytes]; the first is that of the peak column."""
+    found: dict[PeakKind, float] = {
+        peak_kind(case.row): (number(case.row, "peak_gib") or 0.0) * GIB
+    }
+    told = ALL_KINDS.search(case.row["peak_raw"])
+    if told:
+        kinds: tuple[PeakKind, ...] = ("allocated", "reserved", "process")
+        found |= {kind: float(mib) * 2**20 for kind, mib in zip(kinds, told.groups(), strict=True)}
+    return found
 
 
-def write_parquet(path: Path, size: int) -> None:
-    """Write uncompressed Parquet up to a size, in row groups of 2,000."""
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
-
-    schema = arrow.schema([("prompt", arrow.string()), ("completion", arrow.string())])
-    with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
-        written = 0
-        while written < size:
-            rows = [row(written // 1000 + k) for k in range(2000)]
-            table = arrow.Table.from_pylist(rows, schema)
-            writer.write_table(table)
-            written += table.nbytes
+def pair_of(case: Case, kind: PeakKind, said: float | None = None) -> Pair:
+    """Put an estimate, ours if none is given, beside what was measured."""
+    ours = said_of(case, kind) if said is None else said
+    low, high = (ours * share for share in RANGE)
+    return Pair(case.row["id"], measured_of(case)[kind], ours, low, high)
 
 
-def measured(work: str, path: Path) -> tuple[int, int, float]:
-    """Rows, peak bytes and seconds of a child process."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD.format(work=work), str(path)],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    rows, peak, taken = done.stdout.split()
-    return int(rows), int(peak), float(taken)
+def print_left_out(rows: Sequence[Row], cases: Sequence[Case], refused: Counter[str]) -> None:
+    """Say what is not scored, and why."""
+    main = len(cases) + refused.total()
+    write("Rows left out by their columns, and rows that lack a number\n")
+    for reason, count in left_out_counts(list(rows), "memory"):
+        write(f"  {count:4} {reason}\n")
+    for reason, count in sorted(refused.items()):
+        write(f"  {count:4} not scored: {reason}\n")
+    write(f"  {len(cases)} of the {main} that remain are scored, {len(cases) / main:.1%}\n\n")
+
+
+def print_scores(title: str, cases: Sequence[Case]) -> None:
+    """Print a line for each source, GPU and kind of peak, and the sum of each part."""
+    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    for case in cases:
+        for place, kind in enumerate(measured_of(case)):
+            where = f"{case.row['source']}, {case.row['gpu']}, {kind}"
+            groups[part(case.row), where].append(pair_of(case, kind))
+            if place == 0:
+                groups[part(case.row), "~ all, the kind in the peak column"].append(
+                    pair_of(case, kind)
+                )
+    write(f"{title}\n{HEADING}")
+    for (which, where), pairs in sorted(groups.items()):
+        write(Score.of(pairs).line(f"{which:4} {where.removeprefix('~ ')}"))
+    write("\n")
+
+
+def print_verdicts(cases: Sequence[Case]) -> None:
+    """Judge measured peaks against cards: our likely value, our high end, and two plain rules."""
+    kinds = [next(iter(measured_of(case))) for case in cases]
+    pairs = [pair_of(case, kind) for case, kind in zip(cases, kinds, strict=True)]
+    likely = [(pair.measured, pair.said) for pair in pairs]
+    high = [(pair.measured, pair.high) for pair in pairs]
+    weights = [(pair.measured, float(base_bytes(case.shape, case.setup)))
+               for pair, case in zip(pairs, cases, strict=True)]  # fmt: skip
+    for near in (False, True):
+        title = "cards within 15 % of the peak" if near else "all cards of 8 to 80 GiB"
+        write(f"{title:34} {'asked':>7} {'false fits':>12} {'false does not':>18}\n")
+        write(verdicts(likely, near, _below).line("ours, likely"))
+        write(verdicts(high, near, _below).line("ours, high end of the range"))
+        write(verdicts(weights, near, _below).line("weights only"))
+        write(verdicts(weights, near, lambda _, __: True).line("always fits"))
+    write("\n")
+
+
+def _below(said: float, card: float) -> bool:
+    return said <= card
+
+
+def print_peers(folder: Path, cases: Sequence[Case]) -> None:
+    """Put the same rows through other estimators; what one refuses is no miss of its."""
+    kinds = [next(iter(measured_of(case))) for case in cases]
+    said: dict[str, list[float | None]] = {"ours": [
+        said_of(case, kind) for case, kind in zip(cases, kinds, strict=True)
+    ]}  # fmt: skip
+    for peer in PEERS:
+        told = answers(peer, folder, cases)
+        if told is None:
+            write(f"{peer.name}: not there. Run uv pip install --target {folder}/{peer.name} "
+                  f"{peer.name}\n")  # fmt: skip
+            continue
+        write(f"{peer.name} {told[0]} is given {peer.arguments}\n")
+        said[f"{peer.name} {told[0]}"] = [
+            answer.get(kind) for answer, kind in zip(told[1], kinds, strict=True)
+        ]
+    write(f"mean |e|, worst, and rows refused\n{'':44}" + "".join(f"{n:>24}" for n in said) + "\n")
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, case in enumerate(cases):
+        which = part(case.row)
+        places[f"{which:4} {case.row['source']}, {case.row['gpu']}"[:44]].append(place)
+        places[f"{which:4} ~ all"].append(place)
+    for name, group in sorted(places.items()):
+        cells = (_cell([cases[i] for i in group], [kinds[i] for i in group],
+                       [values[i] for i in group]) for values in said.values())  # fmt: skip
+        write(f"{name.replace('~ ', ''):44}{''.join(cells)}\n")
+    write("\n")
+
+
+def _cell(cases: Sequence[Case], kinds: Sequence[PeakKind], said: Sequence[float | None]) -> str:
+    """Mean and worst error of one estimator on some rows, and how many of them it refused."""
+    pairs = [pair_of(case, kind, value)
+             for case, kind, value in zip(cases, kinds, said, strict=True) if value]  # fmt: skip
+    refused = len(cases) - len(pairs)
+    if not pairs:
+        return f"{'-':>8} {'-':>8} {refused:6}"
+    score = Score.of(pairs)
+    return f"{score.mean:8.1%} {score.worst:+8.0%} {refused:6}"
+
+
+def print_each(cases: Sequence[Case]) -> None:
+    """Print every row."""
+    for case in cases:
+        for kind, measured in measured_of(case).items():
+            ours = said_of(case, kind)
+            write(f"{case.row['id']} {part(case.row):4} {case.row['source'][:20]:20} "
+                  f"{case.model[-26:]:26} {case.row['method'][:12]:12} {kind:9} "
+                  f"{measured / GIB:7.2f} {ours / GIB:7.2f} GiB "
+                  f"{ours / measured - 1:+7.1%}\n")  # fmt: skip
 
 
 def main() -> None:
-    """Print the table."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--large-mb", type=int, default=1000)
-    large = parser.parse_args().large_mb
-    writers: dict[str, Callable[[Path, int], None]] = {
-        "JSONL": write_jsonl, "JSON array": write_array, "Parquet": write_parquet,
-    }  # fmt: skip
-    sys.stdout.write(f"{'file':12} {'MB':>6} {'rows':>9} {'peak MiB':>9} {'MB/s':>6} "
-                     f"{'bytes a row':>12} {'to peer':>8}\n")  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows"
-        write_jsonl(path, 10_000_000)
-        _, peer, _ = measured(PEER, path)
-        for name, write in writers.items():
-            base = None
-            for megabytes in (10, large):
-                write(path, megabytes * 1_000_000)
-                rows, peak, taken = measured(OURS, path)
-                base = base or (rows, peak)
-                grown = (peak - base[1]) / max(rows - base[0], 1)
-                growth = f"{grown:12.1f}" if rows > base[0] else " " * 12
-                sys.stdout.write(f"{name:12} {megabytes:6} {rows:9,} {peak / 2**20:9.0f} "
-                                 f"{path.stat().st_size / 1e6 / taken:6.0f} {growth} "
-                                 f"{peak / peer:8.2f}\n")  # fmt: skip
-                sys.stdout.flush()
-    sys.stdout.write(f"peer: pandas.read_json of the 10 MB JSONL, {peer / 2**20:.0f} MiB\n")
+    parser.add_argument("file", nargs="?", type=Path, default=DATA)
+    parser.add_argument("--peers", type=Path, default=Path("peers"))
+    parser.add_argument("--each", action="store_true")
+    flags = parser.parse_args()
+    book, rows = load_book(), read_rows(flags.file)
+    kept = [row for row in rows if left_out(row, "memory") is None]
+    stock = [row for row in kept if not has_other_kernels(row)]
+    read = [(row, case_of(row, book)) for row in stock]
+    cases = [case for _, case in read if isinstance(case, Case)]
+    print_left_out(rows, cases, Counter(why for _, why in read if isinstance(why, str)))
+    if not cases:
+        sys.exit("No row of this file can be scored.")
+    print_scores("Memory, as first reckoned: constants are fitted on T4 and A100 only", cases)
+    learnt = [case_of(case.row, book, learnt=True) for case in cases]
+    print_scores("The same with habits of frameworks that misses on test rows told of; no test",
+                 [case for case in learnt if isinstance(case, Case)])  # fmt: skip
+    others = [case_of(row, book) for row in kept if has_other_kernels(row)]
+    known = [case for case in others if isinstance(case, Case)]
+    if known:
+        print_scores(f"Other kernels, {len(known)} of {len(others)} rows with a known config and "
+                     "length; not fitted", known)  # fmt: skip
+    print_verdicts(cases)
+    print_peers(flags.peers, cases)
+    if flags.each:
+        print_each(cases)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import date
 
 from advisor.catalog import Book
-from advisor.estimate.memory import Shape, parameter_count
+from advisor.estimate.parameters import Shape, parameter_count
 
 WRITTEN_ON = date(2026, 11, 21)
 TODAY = date(2026, 11, 20)
@@ -75,13 +75,12 @@ def test_batch_is_never_dearer_and_cached_never_dearer_than_input(book: Book) ->
 
 
 def test_parameters_of_open_models_follow_from_their_config(book: Book) -> None:
-    decoders = [c for c in book.models.values() if c.architecture and "roberta" not in c.id]
+    known = [card for card in book.models.values() if card.architecture]
 
-    for card in decoders:
+    for card in known:
         assert card.architecture is not None
-        counted = parameter_count(Shape.of(card.architecture))
-        assert abs(counted / card.architecture.parameters - 1) < 0.001, card.id
-    assert len(decoders) == 6
+        assert parameter_count(Shape.of(card.architecture)) == card.architecture.parameters, card.id
+    assert len(known) == 57
 
 
 def test_the_closed_kinds_of_data_are_all_there(book: Book) -> None:

@@ -1,4 +1,7 @@
-"""What a run really took, beside what was reckoned -> dated lines for `calibration.yaml`."""
+"""What a run really took, beside what was reckoned -> dated lines for `calibration.yaml`.
+
+The file stands in the home folder; `past_runs.py` reads it, and later plans take it up.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,15 @@ from typing import Any
 import yaml
 
 from advisor.plan import TrainingPlan
+from trainer.past_runs import factor_of
 
 MEASURED_SHARE = 0.10
 """How far one more run of the same kind lies from this one, either way; own judgement."""
 HOUR_SECONDS = 3600.0
+MEASURED = (("train_speed", "tokens/second", "tokens_per_second"),
+            ("train_memory", "bytes", "peak_reserved_bytes"),
+            ("train_energy", "kWh of the GPU", "gpu_energy_kwh"))  # fmt: skip
+"""Factors that are measured and not reckoned, and what the script calls them."""
 
 
 class _Plain(yaml.SafeDumper):
@@ -59,12 +67,11 @@ def actuals(plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal) -> list
             result["total_seconds"] / HOUR_SECONDS,
         ),
     ]
-    if result.get("tokens_per_second"):
-        found.append(Actual(f"train_speed/{name}", "tokens/second", None,
-                            result["tokens_per_second"]))  # fmt: skip
-    peak = result.get("peak_reserved_bytes")
-    if peak:
-        found.append(Actual(f"train_memory/{name}", "bytes", None, peak))
+    if plan.local.expected is not None and not result.get("resumed"):
+        ratio = result["train_seconds"] / plan.local.expected.train_seconds
+        found.append(Actual(factor_of(plan.local.gpu, plan.local.recipe.method), "1", 1.0, ratio))
+    found += [Actual(f"{factor}/{name}", unit, None, result[key])
+              for factor, unit, key in MEASURED if result.get(key)]  # fmt: skip
     return found
 
 

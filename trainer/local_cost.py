@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from advisor.catalog import Book
 from advisor.errors import PricingError, UsageError
-from advisor.estimate.memory import Method as MemoryMethod
-from advisor.estimate.memory import Shape, parameter_count, peak_process_bytes
-from advisor.estimate.training import hfu_prior, tokens_per_second, train_flops_per_token
+from advisor.estimate.configs import architecture_of, knows
+from advisor.estimate.memory import CONTEXT_BYTES, process_bytes, trained_parameters
+from advisor.estimate.memory import RANGE as MEMORY_RANGE
+from advisor.estimate.parameters import Shape, parameter_count
+from advisor.estimate.speeds import Range
+from advisor.estimate.training import busy_share, energy_kwh, mean_watts, step_seconds
 from advisor.models import Gpu
-from advisor.plan import Figure
+from advisor.plan import Expected, Figure
 from advisor.prices import Price
-from advisor.recipe import Method, Recipe
+from advisor.recipe import Recipe
+from advisor.units import GIB
 from trainer.errors import Refused
+from trainer.local_setup import Run, cpu_bytes, run_of
+from trainer.machine_speed import Known, known_of
 
 CENT = Decimal("0.01")
-CPU_FLOPS = (100e9, 10e9, 1e9)
-"""Multiplications and additions a second on a few cores, as low, likely, at most (of the time).
-Own measurement: a model of 256 thousand weights trained at 3e9 on two cores."""
-STEP_SECONDS = (0.02, 0.2, 1.0)
 SETUP_SECONDS = (20.0, 60.0, 300.0)
 """Loading libraries, checking, answering the held-out rows; own measurement and judgement."""
-MEMORY_METHODS: Mapping[Method, MemoryMethod] = {"full": "full", "qlora": "qlora"}
+CHECKPOINT_BYTES = 12.0
+"""Of a trained weight, with its two moments."""
+CPU_MEMORY_RANGE = (0.90, 1.12)
+"""Peak of a training on a CPU over what is reckoned with its probe. Own measurement, see
+benchmarks.train_time --here: 5 % off in the mean."""
+POWER_SHARE = 0.2
+"""How far the mean power lies from what is reckoned, either way; own judgement."""
 
 
 @dataclass(frozen=True)
@@ -75,43 +85,75 @@ def _rented(book: Book, where: str, gpu: str, scenario: Mapping[str, Any]) -> Pr
         return None
 
 
-def hours_of(
-    machine: Machine, recipe: Recipe, config: Mapping[str, Any], rows: int, tokens: int
-) -> tuple[float, float, float]:
-    """Work out how long it takes, as low, likely and at most [h].
+def reckon(
+    machine: Machine, recipe: Recipe, config: Mapping[str, Any], lengths: NDArray[np.int64],
+    is_here: bool,
+) -> tuple[tuple[float, float, float], Expected]:  # fmt: skip
+    """Work out how long it takes, as low, likely and at most [h], and what else it takes.
+
+    Leaves out: answers that are drawn in reward tuning, and the loss of validation rows.
 
     Args:
         machine: What trains.
         recipe: Every setting.
         config: config.json of the base.
-        rows: Rows that are learned from.
-        tokens: All their tokens.
+        lengths: Tokens of each row that is learned from.
+        is_here: Whether the machine is this one.
 
     Raises:
         Refused: it would not fit the memory of the GPU.
     """
-    shape = shape_of_config(config)
-    method = MEMORY_METHODS.get(recipe.method, "lora")
-    if machine.gpu is not None:
-        need = float(peak_process_bytes(shape, method, recipe.lora_rank,
-                                        recipe.micro_batch_rows * recipe.max_tokens))  # fmt: skip
-        if need > machine.gpu.memory_bytes:
-            raise Refused(f"{machine.name}: the training needs {need / 2**30:.1f} GiB, and it has "
-                          f"{machine.gpu.memory_bytes / 2**30:.1f}. Take qlora, a smaller "
-                          "micro_batch_rows or max_tokens, or another GPU.")  # fmt: skip
-    trained = tokens * recipe.epochs
-    flops = float(train_flops_per_token(shape, method, tokens / max(rows, 1)))
-    steps = math.ceil(rows / recipe.rows_per_step) * recipe.epochs
-    steps = min(steps, recipe.most_steps or steps)
+    shape, run = shape_of_config(config), run_of(recipe, lengths)
+    known = known_of(machine.name, machine.gpu, recipe.method, is_here)
+    memory = memory_of(shape, run, known, machine)
+    step = float(step_seconds(shape, run.usual, known.speeds, float(run.micro_batches)))
+    seconds = run.steps * step + run.saves * _save_seconds(shape, run, known)
+    low, likely, high = (
+        (seconds * share + setup) / 3600.0
+        for share, setup in zip(known.range, SETUP_SECONDS, strict=True)
+    )
+    expected = Expected(
+        basis=known.basis, train_seconds=seconds, memory_bytes=memory,
+        energy_kwh=_energy((low, likely, high), machine, shape, run, known),
+    )  # fmt: skip
+    return (low, likely, high), expected
+
+
+def memory_of(shape: Shape, run: Run, known: Known, machine: Machine) -> Range | None:
+    """Work out the peak of the process with the longest rows, as low, likely and at most [bytes].
+
+    Raises:
+        Refused: it would not fit the memory of the GPU.
+    """
     if machine.gpu is None:
-        speeds = [total / flops for total in CPU_FLOPS]
-    else:
-        peak = machine.gpu.bf16_tflops or machine.gpu.fp16_tflops
-        low, likely, high = hfu_prior(machine.name, method)
-        speeds = [float(tokens_per_second(flops, peak, s)) for s in (high, likely, low / 2)]
-    bounds = zip(speeds, STEP_SECONDS, SETUP_SECONDS, strict=True)
-    hours = [(trained / speed + steps * step + setup) / 3600.0 for speed, step, setup in bounds]
-    return hours[0], hours[1], hours[2]
+        if known.own_bytes is None:
+            return None
+        tensors = known.memory_factor * cpu_bytes(shape, run.largest)
+        need, (low, high) = known.own_bytes + tensors, CPU_MEMORY_RANGE
+        return need * low, need, need * high
+    context = CONTEXT_BYTES if known.own_bytes is None else known.own_bytes
+    need = float(process_bytes(shape, run.largest, context))
+    if need > machine.gpu.memory_bytes:
+        raise Refused(f"{machine.name}: the training needs {need / GIB:.1f} GiB, and it has "
+                      f"{machine.gpu.memory_bytes / GIB:.1f}. Take qlora, a smaller "
+                      "micro_batch_rows or max_tokens, or another GPU.")  # fmt: skip
+    low, high = MEMORY_RANGE
+    return need * low, need, need * high
+
+
+def _save_seconds(shape: Shape, run: Run, known: Known) -> float:
+    """Seconds of one checkpoint: the weights that are trained and both their moments."""
+    fixed, each = known.save
+    return fixed + each * CHECKPOINT_BYTES * float(trained_parameters(shape, run.usual))
+
+
+def _energy(hours: Range, machine: Machine, shape: Shape, run: Run, known: Known) -> Range | None:
+    if machine.gpu is None:
+        return None
+    busy = float(busy_share(shape, run.usual, known.speeds))
+    watts = float(mean_watts(machine.gpu.tdp_watts, busy))
+    low, likely, high = (float(energy_kwh(hour, watts)) for hour in hours)
+    return low * (1 - POWER_SHARE), likely, high * (1 + POWER_SHARE)
 
 
 def figure_of(machine: Machine, hours: tuple[float, float, float], trained_tokens: int) -> Figure:
@@ -126,7 +168,12 @@ def figure_of(machine: Machine, hours: tuple[float, float, float], trained_token
 
 
 def shape_of_config(config: Mapping[str, Any]) -> Shape:
-    """Read what the formulas need out of a config.json, of a decoder or an encoder."""
+    """Read what the formulas need out of a config.json, of a decoder or an encoder.
+
+    A family that we do not know is counted as a plain decoder.
+    """
+    if knows(config):
+        return Shape.of(architecture_of(config))
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     shape = Shape(
         layers=int(config["num_hidden_layers"]), hidden_size=hidden,

@@ -13,7 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from advisor.catalog import Book
@@ -23,7 +25,7 @@ from advisor.options.local import BASELINE
 from advisor.plan import DataFile, Hyperparameters, LocalJob, PlanData, TrainingPlan, Wish
 from advisor.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
 from trainer.local.process import devices
-from trainer.local_cost import CENT, figure_of, hours_of, machine_of
+from trainer.local_cost import CENT, Machine, figure_of, machine_of, reckon
 from trainer.planning import Request, dataset_of, file_of, keep_rows, split
 from trainer.scripts.manifest import base_hash
 
@@ -74,16 +76,20 @@ def plan_here(
     path = dataset_of(request)
     kind = "dpo" if objective == "dpo" else "supervised"
     data, watched = split(path, request, kind)
-    longest, tokens = _tokens(base, data)
+    lengths = _lengths(base, data)
+    longest, tokens = int(lengths.max()), int(lengths.sum())
     epochs = wish.hyperparameters.n_epochs
     passes = float(default_epochs(data.training.rows)) if epochs == "auto" else float(epochs)
     if objective == "classification" and epochs == "auto":
         passes = ENCODER_EPOCHS
     recipe = recipe_for(objective, method, gpu != "cpu", longest + TEMPLATE_TOKENS, passes)
-    recipe = _settled(recipe, wish.hyperparameters, here.settings or {}, config)
     dated = {**request.scenario, "asked_on": now.date()}
     machine = machine_of(book, dated, where, gpu, here.usd_per_hour)
-    hours = hours_of(machine, recipe, config, data.training.rows, tokens) if base else PLAIN_HOURS
+    recipe = _settled(_in_its_dtype(recipe, machine), wish.hyperparameters, here.settings or {},
+                      config)  # fmt: skip
+    hours, expected = PLAIN_HOURS, None
+    if base:
+        hours, expected = reckon(machine, recipe, config, lengths, where in PROVIDERS)
     figure = figure_of(machine, hours, round(tokens * recipe.epochs))
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
@@ -102,6 +108,7 @@ def plan_here(
             base_sha256=base_hash(base) if base else "",
             recipe=recipe, hours=hours, general=_general(here, objective), validation=watched,
             metric=here.metric, scorer=here.scorer, answer_schema=_schema(here.schema),
+            expected=expected,
         ),
     )  # fmt: skip
 
@@ -169,19 +176,19 @@ def _config(base: Path) -> dict[str, Any]:
         raise UsageError(f"{path}", f"it is no JSON ({error}).", "Fetch the base anew.") from error
 
 
-def _tokens(base: Path | None, data: PlanData) -> tuple[int, int]:
-    """Count tokens as the base's own tokenizer does: of the longest row, and of all to learn."""
+def _lengths(base: Path | None, data: PlanData) -> NDArray[np.int64]:
+    """Count each row's tokens as the base's own tokenizer does; without one, twice ours."""
     path = base / "tokenizer.json" if base else None
     if path is None or not path.is_file():
-        return data.training.longest_tokens * 2, data.training.tokens * 2
+        rows, tokens = data.training.rows, 2 * data.training.tokens
+        made = np.full(rows, max(tokens // rows, 1), np.int64)
+        made[0] = 2 * data.training.longest_tokens
+        return made
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
-    longest = total = 0
-    for text in _texts(file_of(data.training.sha256)):
-        count = len(tokenizer.encode(text).ids)
-        longest, total = max(longest, count), total + count
-    return longest, total
+    texts = _texts(file_of(data.training.sha256))
+    return np.array([len(tokenizer.encode(text).ids) for text in texts], np.int64)
 
 
 def _texts(path: Path) -> Iterator[str]:
@@ -190,6 +197,12 @@ def _texts(path: Path) -> Iterator[str]:
             row = json.loads(line)
             turns = row.get("messages") or [*row["input"]["messages"], *row["preferred_output"]]
             yield "\n".join(str(turn.get("content") or "") for turn in turns)
+
+
+def _in_its_dtype(recipe: Recipe, machine: Machine) -> Recipe:
+    """Take float16 on a GPU that has no bfloat16, as Turing and Volta."""
+    lacks = machine.gpu is not None and machine.gpu.bf16_tflops is None
+    return recipe.model_copy(update={"dtype": "float16"}) if lacks else recipe
 
 
 def _settled(

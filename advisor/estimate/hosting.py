@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from advisor.estimate.line import Line, priced, scaling
-from advisor.estimate.memory import Shape
+from advisor.estimate.parameters import Shape
 from advisor.estimate.point import Point
+from advisor.estimate.roofline import Cards, Serving
 from advisor.estimate.serving import (
-    decode_tokens_per_second,
     encoder_requests_per_second,
     gpus_of_a_copy,
     mean_output_tokens_per_second,
+    output_range,
     replicas_needed,
 )
 from advisor.facts import CHANGES_PER_MONTH, Facts, Resolved
@@ -20,8 +21,6 @@ from advisor.options.panel import Panel
 from advisor.quality import Evidence
 from advisor.units import HOURS_PER_MONTH, SECONDS_PER_MONTH, Number
 
-CAPACITY_RANGE = (0.5, 1.0, 1.6)
-"""Real over reckoned tokens per second; own judgement after measured engines of two years."""
 BUSY_MARGIN = 1.5
 """Hours that a machine which sleeps between requests is up, over the hours it works."""
 PLAIN_REQUESTS_PER_SECOND = 2000.0
@@ -31,13 +30,14 @@ PLAIN_REQUESTS_PER_SECOND = 2000.0
 def replica_capacity(panel: Panel, facts: Facts, point: Point) -> tuple[Number, Number]:
     """Output tokens per second of one copy of each model, and on how many GPUs the copy lies."""
     shape = Shape.among(panel.architecture)
-    gpus = gpus_of_a_copy(shape, panel.gpu_memory_bytes)
     context = facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens
-    speed = decode_tokens_per_second(
-        shape, gpus * panel.gpu_memory_bytes, gpus * panel.gpu_bandwidth,
-        gpus * panel.bf16_tflops, context, facts.completion_tokens,
+    live = context + facts.completion_tokens
+    gpus = gpus_of_a_copy(shape, panel.gpu_memory_bytes, live)
+    cards = Cards(
+        panel.gpu_memory_bytes, panel.gpu_bandwidth, panel.bf16_tflops, link=panel.gpu_link,
+        how_many=gpus,
     )  # fmt: skip
-    low, likely, high = (share * np.asarray(speed) for share in CAPACITY_RANGE)
+    low, likely, high = output_range(Serving(shape, cards), context, facts.completion_tokens)
     capacity = point.value("serving speed", low, likely, high, dear="low")
     known = panel.on_known_gpu
     return np.where(known, capacity, np.inf), np.where(known, gpus, 1.0)

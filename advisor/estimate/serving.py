@@ -1,76 +1,114 @@
-"""A model, a GPU and traffic -> tokens a second it sustains, and how many GPUs carry the peak."""
+"""A model, GPUs, an engine and traffic -> tokens a second, and how many GPUs carry the peak."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from advisor.estimate.memory import Shape
-from advisor.units import SECONDS_PER_MONTH, Number
+from advisor.estimate.engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.estimate.parameters import Shape
+from advisor.estimate.roofline import (
+    MEMORY_FOR_MODEL_SHARE,
+    Cards,
+    Serving,
+    concurrency_bound,
+    held_bytes,
+    kv_bytes_per_token,
+    prefill_seconds,
+    read_bytes,
+    step_seconds,
+)
+from advisor.units import MILLION, SECONDS_PER_MONTH, Number
 
-MEMORY_FOR_MODEL_SHARE = 0.90
-BANDWIDTH_SHARE = 0.84
-"""Share of bandwidth that decoding meets. Source: fit on AccelMark's rows, 8B bf16, 15 pairs."""
-STEP_SECONDS = 0.002
-"""What an engine adds to each step; 1.1 to 4.9 ms measured. Source: AccelMark."""
-PREFILL_SHARE = 0.45
-MOST_SEQUENCES = 256.0
 LIVE_MARGIN = 1.05
 """Weights and the least that must fit beside them, over the weights; own judgement."""
 ENCODER_SHARES = (0.05, 0.15, 0.35)
 """Share of the fp16 peak an encoder meets when served; own judgement."""
 
 
-def kv_bytes_per_token(shape: Shape) -> Number:
-    """Memory of keys and values of one token in 16 bit.
-
-    bytes = 2 x layers x kv heads x head width x 2
-
-    >>> kv_bytes_per_token(Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248))
-    131072.0
-    """
-    return 2.0 * shape.layers * shape.kv_heads * shape.head_dim * 2.0
-
-
-def concurrency_bound(shape: Shape, gpu_memory_bytes: Number, live_tokens: Number) -> Number:
-    """Sequences that fit beside the weights, at least one and at most what engines batch."""
-    room = MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes - 2.0 * shape.parameters
-    each = kv_bytes_per_token(shape) * np.maximum(np.asarray(live_tokens, np.float64), 1.0)
-    return np.clip(room / each, 1.0, MOST_SEQUENCES)
-
-
-def decode_tokens_per_second(
-    shape: Shape,
-    memory_bytes: Number,
-    bandwidth_bytes_per_second: Number,
-    tflops: Number,
+def output_tokens_per_second(
+    serving: Serving,
     prompt_tokens: Number,
     completion_tokens: Number,
+    sequences: Number = np.inf,
+    streamed: Number = 1.0,
 ) -> Number:
-    """Output tokens a second that one GPU sustains with as many sequences as fit.
+    """Output tokens a second that one copy sustains.
 
-    step = t0 + max((weights + batch x length x KV) / bandwidth, 2 N batch / FLOPs);
-    each answer also waits for its prompt: 2 N prompt / FLOPs
+    speed = 1 / (step / batch + prefill / answer)
 
-    Leaves out: quantised weights, prefix caching, adapters that are not merged (10 to 35 % slower).
+    Leaves out: prefix caching, speculative decoding.
 
     Args:
-        shape: Numbers of the model.
-        memory_bytes: Of the GPU.
-        bandwidth_bytes_per_second: Of that memory.
-        tflops: Dense peak in the serving dtype.
+        serving: What is served, on what, by what.
         prompt_tokens: Read per answer.
         completion_tokens: Written per answer.
-
-    Source: roofline of decoding; single streams of 15 GPU and engine pairs came out within 9 %.
+        sequences: Requests at once; as many as fit, where more ask.
+        streamed: As for a step.
     """
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
     live = np.asarray(prompt_tokens) + answer / 2.0
-    batch = concurrency_bound(shape, memory_bytes, live)
-    read = 2.0 * shape.parameters + batch * live * kv_bytes_per_token(shape)
-    compute = 2.0 * shape.parameters * batch / (PREFILL_SHARE * tflops * 1e12)
-    step = STEP_SECONDS + np.maximum(read / (BANDWIDTH_SHARE * bandwidth_bytes_per_second), compute)
-    prefill = 2.0 * shape.parameters * np.asarray(prompt_tokens) / (PREFILL_SHARE * tflops * 1e12)
-    return 1.0 / (step / batch + prefill / answer)
+    batch = np.minimum(concurrency_bound(serving, live), sequences)
+    step = step_seconds(serving, batch, live, streamed)
+    return 1.0 / (step / batch + prefill_seconds(serving, prompt_tokens) / answer)
+
+
+def output_range(
+    serving: Serving,
+    prompt_tokens: Number,
+    completion_tokens: Number,
+    sequences: Number = np.inf,
+    streamed: Number = 1.0,
+) -> tuple[Number, Number, Number]:
+    """Output tokens a second that one copy sustains: low, likely, high.
+
+    Hosts and the share that is met of a GPU's peaks differ; both at their bad end, or good end.
+    """
+    low, likely, high = (
+        output_tokens_per_second(
+            serving._replace(engine=serving.engine.at(end)), prompt_tokens, completion_tokens,
+            sequences, streamed,
+        )
+        for end in (-1.0, 0.0, 1.0)
+    )  # fmt: skip
+    return low, likely, high
+
+
+def first_token_seconds(serving: Serving, prompt_tokens: Number) -> Number:
+    """Seconds until the first token on an idle server: the engine's own time, and the prompt's."""
+    weights = read_bytes(serving, prompt_tokens) / (
+        serving.engine.bandwidth_share * serving.cards.bandwidth * serving.cards.how_many
+    )
+    reading = prefill_seconds(serving, prompt_tokens)
+    return serving.engine.first_seconds + np.maximum(weights, reading)
+
+
+def answer_seconds(serving: Serving, prompt_tokens: Number, completion_tokens: Number) -> Number:
+    """Seconds of one answer on a server that does nothing else."""
+    answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
+    step = step_seconds(serving, 1.0, np.asarray(prompt_tokens) + answer / 2.0)
+    return first_token_seconds(serving, prompt_tokens) + (answer - 1.0) * step
+
+
+def with_adapters(speed: Number, unmerged: Number, engine: Engine = NEWEST) -> Number:
+    """Tokens a second with adapters that are not merged into the weights (1) or are (0).
+
+    >>> float(with_adapters(1000.0, 1.0))
+    800.0
+    """
+    return speed * (1.0 - (1.0 - engine.adapter_share) * np.asarray(unmerged, np.float64))
+
+
+def usd_per_million_tokens(
+    usd_per_hour: Number, tokens_per_second: Number, utilisation: Number
+) -> Number:
+    """USD for a million output tokens of a GPU that works a share of its time.
+
+    USD = price / (3600 x tokens a second x utilisation) x 1,000,000
+
+    >>> [round(float(usd_per_million_tokens(3.6, 1000.0, u)), 2) for u in (0.05, 0.2, 0.5, 0.8)]
+    [20.0, 5.0, 2.0, 1.25]
+    """
+    return usd_per_hour / (3600.0 * np.asarray(tokens_per_second) * utilisation) * MILLION
 
 
 def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens: Number) -> Number:
@@ -82,10 +120,28 @@ def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens:
     return np.asarray(requests_per_month) * completion_tokens / SECONDS_PER_MONTH
 
 
-def gpus_of_a_copy(shape: Shape, gpu_memory_bytes: Number) -> Number:
-    """GPUs that one copy of the weights in 16 bit takes, with a twentieth kept for what is live."""
-    room = MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes
-    return np.asarray(np.ceil(LIVE_MARGIN * 2.0 * shape.parameters / room))
+def gpus_of_a_copy(
+    shape: Shape,
+    gpu_memory_bytes: Number,
+    live_tokens: Number = 0.0,
+    precision: Precision = PRECISIONS[SIXTEEN_BIT],
+) -> Number:
+    """GPUs that one copy of the weights takes beside one request: 1, 2, 4, 8 ...
+
+    Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
+
+    Args:
+        shape: Numbers of the model.
+        gpu_memory_bytes: Of one GPU.
+        live_tokens: Of the longest request, prompt and answer; at least a twentieth of the
+            weights is kept for what is live.
+        precision: How weights are held.
+    """
+    held = held_bytes(Serving(shape, Cards(gpu_memory_bytes, 1.0, 1.0), precision=precision))
+    live = kv_bytes_per_token(shape) * np.asarray(live_tokens, np.float64)
+    needed = np.maximum(LIVE_MARGIN * held, held + live)
+    gpus = np.maximum(needed / (MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes), 1.0)
+    return np.asarray(2.0 ** np.ceil(np.log2(gpus)))
 
 
 def gpus_per_replica(shape: Shape, gpu_memory_bytes: float) -> int:

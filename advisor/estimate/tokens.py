@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from advisor.units import Number
 
@@ -33,6 +34,23 @@ def padded_tokens(rows: Number, row_limit_tokens: Number, epochs: Number) -> Num
     614400000.0
     """
     return np.asarray(rows, np.float64) * row_limit_tokens * epochs
+
+
+def longest_of_batch(lengths: NDArray[np.int64], rows: int) -> float:
+    """Expect the tokens of the longest of *rows* rows that are drawn without order.
+
+    longest = sum over lengths, in order, of length x chance that it is reached and none is longer
+
+    Args:
+        lengths: Tokens of each row.
+        rows: Of a micro-batch, all padded to its longest.
+
+    >>> round(longest_of_batch(np.array([100, 100, 100, 400]), 4))
+    305
+    """
+    ordered = np.sort(np.asarray(lengths, np.float64))
+    reached = (np.arange(ordered.size + 1) / ordered.size) ** rows
+    return float(ordered @ np.diff(reached))
 
 
 def evaluated_tokens(evaluations: Number, rows: Number, tokens_per_row: Number) -> Number:

@@ -30,11 +30,13 @@ class Machine:
     provider: str
     price: Price
     is_own: bool
+    most: int = 8
+    """How many there are; a rented machine has up to eight."""
 
 
 def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
     """List tuning on a GPU of one's own choice, one option per base, method and machine."""
-    machines = list(_machines(ground, book))
+    machines = list(machines_of(ground, book))
     made = []
     for machine in machines:
         if machine.gpu.bf16_tflops is None:
@@ -57,7 +59,8 @@ def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Optio
     return made
 
 
-def _machines(ground: Ground, book: Book) -> Iterator[Machine]:
+def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
+    """List the GPUs to be had: your own, and of rented ones those that no other beats in all."""
     for own in ground.hardware:
         gpu = book.gpu(own.gpu)
         price = Price(
@@ -65,7 +68,7 @@ def _machines(ground: Ground, book: Book) -> Iterator[Machine]:
             since=ground.day, source="your scenario, hardware", read_on=ground.day,
             confidence="high", note=None, own=True, next_change=None,
         )  # fmt: skip
-        yield Machine(gpu, "own", price, True)
+        yield Machine(gpu, "own", price, True, own.count)
     if not ground.data_may_leave:
         return
     rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(ground, book, gpu))]

@@ -179,6 +179,11 @@ class Panel:
         return self.column(lambda o: o.gpu.bandwidth_bytes_per_second if o.gpu else 1.0)
 
     @cached_property
+    def gpu_link(self) -> Column:
+        """Bandwidth from each GPU to the next, one way [bytes/s]."""
+        return self.column(lambda o: o.gpu.link_bytes_per_second if o.gpu else 1.0)
+
+    @cached_property
     def bf16_tflops(self) -> Column:
         """Dense peak in bf16, else in fp16."""
         return self.column(lambda o: o.gpu.bf16_tflops or o.gpu.fp16_tflops if o.gpu else 1.0)

@@ -1,4 +1,4 @@
-"""The commands of `trainer` whose work is done elsewhere: a teacher's answers, a rented GPU."""
+"""The commands of `trainer` for other machines: a teacher's answers, a rented GPU, a probe."""
 
 from __future__ import annotations
 
@@ -61,3 +61,18 @@ def distil(
     go(questions, out, Teacher(teacher, base_url, usd_input, usd_output, max_answer_tokens,
                                temperature, cap, review),
        Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress), prices)  # fmt: skip
+
+
+@app.command()
+def probe(
+    gpu: Annotated[
+        str | None, typer.Option(help="GPU of this machine, as the price book names it.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long it may begin new trainings.")] = 30.0,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    prices: PricesFlag = None,
+) -> None:
+    """Measure for 30 seconds how fast this machine trains; plans made here use it from then on."""
+    from trainer.cli.probing import probe as measure
+
+    measure(gpu, seconds, json, prices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,8 +17,9 @@ from rich.table import Table
 from advisor.cli.console import console
 from advisor.errors import UsageError, did_you_mean
 from advisor.files import read_mapping, with_sets
-from advisor.plan import Hyperparameters, TrainingPlan, Wish, plan_bytes
+from advisor.plan import Hyperparameters, LocalJob, TrainingPlan, Wish, plan_bytes
 from advisor.recipe import Recipe
+from advisor.units import GIB
 from trainer.clock import moment
 from trainer.desk import open_office
 from trainer.local_plan import Here, is_baseline, plan_here
@@ -135,6 +137,27 @@ def here_of(flags: Asked) -> Here:
                 flags.schema)  # fmt: skip
 
 
+def expected_rows(local: LocalJob | None) -> Iterator[tuple[str, str]]:
+    """Write time, memory and energy of a training on one's own machine, and how they are known."""
+    if local is None:
+        return
+    yield "time", _range(local.hours, "h")
+    if local.expected is None:
+        return
+    yield "known from", local.expected.basis
+    if local.expected.memory_bytes:
+        gib = (local.expected.memory_bytes[0] / GIB, local.expected.memory_bytes[1] / GIB,
+               local.expected.memory_bytes[2] / GIB)  # fmt: skip
+        yield "memory", _range(gib, "GiB")
+    if local.expected.energy_kwh:
+        yield "energy", _range(local.expected.energy_kwh, "kWh")
+
+
+def _range(bounds: tuple[float, float, float], unit: str) -> str:
+    low, likely, high = (f"{one:.3g}" for one in bounds)
+    return f"{likely} {unit} likely, {low} to {high} {unit}"
+
+
 def show_plan(made: TrainingPlan) -> None:
     """Write a plan as a person reads it."""
     figure, settings = made.figure, made.hyperparameters.model_dump(exclude_none=True)
@@ -154,6 +177,7 @@ def show_plan(made: TrainingPlan) -> None:
         ("price", f"{figure.price} {figure.unit}{least}{own}"),
         ("source", figure.source),
         ("cost", f"{figure.likely} USD likely, {figure.low} to {figure.at_most} USD"),
+        *expected_rows(made.local),
         ("cap", f"{made.cap_usd} USD"),
         ("serving", "from this machine" if made.local else SERVING[made.serving]),
         ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),

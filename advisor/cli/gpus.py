@@ -1,0 +1,167 @@
+"""A scenario and a base model -> tables of the GPUs to train and serve it, and the choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from rich.console import Console
+
+from advisor.answer import Question, prepare
+from advisor.cli.console import console, plain_table, write_bytes
+from advisor.errors import UsageError, did_you_mean
+from advisor.estimate.engines import engine_named, precision_named
+from advisor.estimate.gpu_work import load_of, training_of
+from advisor.estimate.gpus import (
+    Choice,
+    Found,
+    cheapest,
+    fastest,
+    for_serving,
+    for_training,
+    within,
+)
+from advisor.estimate.serving import usd_per_million_tokens
+from advisor.estimate.setup import Method
+from advisor.options.ground import ground_of
+from advisor.options.local import machines_of
+from advisor.options.option import RuledOut
+from advisor.units import GIB
+
+METHODS: tuple[Method, ...] = ("lora", "qlora", "full")
+UTILISATIONS = (0.05, 0.20, 0.50, 0.80)
+UNPROBED = "Times rest on data sheets and on rows of T4 and A100; no machine was probed."
+SHOWN = 8
+"""Choices of a table; the cheapest come first."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of the GPUs."""
+
+    base: str = "open/Qwen/Qwen3-8B"
+    method: str = "qlora"
+    engine: str = "vllm-2026"
+    precision: str = "16bit"
+    unmerged: bool = False
+    """Whether adapters stay beside the weights."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The GPUs for one kind of work, and which of them are taken."""
+
+    work: str
+    choices: list[Choice]
+    refused: list[RuledOut]
+    budget_usd: float | None
+    rests_on: str
+    """What the times were reckoned from."""
+
+    @property
+    def picks(self) -> dict[str, Choice | None]:
+        """The answers to the three questions that can be asked."""
+        found = {"cheapest": cheapest(self.choices), "fastest": fastest(self.choices)}
+        if self.budget_usd is not None:
+            found[f"fastest within {self.budget_usd:g} USD"] = within(self.choices, self.budget_usd)
+        return found
+
+
+def show_gpus(question: Question, wanted: Wanted, format_: str) -> None:
+    """Choose GPUs for a question and write them.
+
+    Raises:
+        UsageError: There is no such method, engine or precision, or the model is not open.
+    """
+    chosen = chosen_gpus(question, wanted)
+    if format_ == "json":
+        write_bytes(orjson.dumps([_record(one) for one in chosen], option=orjson.OPT_SORT_KEYS))
+        return
+    out = console()
+    for one in chosen:
+        _show(out, one)
+
+
+def chosen_gpus(question: Question, wanted: Wanted) -> tuple[Chosen, Chosen]:
+    """Choose GPUs to train a base model on the examples of a question, and to serve its traffic."""
+    if wanted.method not in METHODS:
+        raise UsageError(f"--method {wanted.method}", "there is no such method.",
+                         did_you_mean(wanted.method, METHODS).strip())  # fmt: skip
+    resolved, _ = prepare(question, question.scenario)
+    ground = ground_of(resolved, question.profile)
+    machines = list(machines_of(ground, question.book))
+    base = question.book.model(wanted.base)
+    method = next(name for name in METHODS if name == wanted.method)
+    training = training_of(resolved, base, method)
+    engine, precision = engine_named(wanted.engine), precision_named(wanted.precision)
+    load = load_of(resolved, base, engine, precision, wanted.unmerged)
+    limits = resolved.scenario.limits
+    return (
+        _split(f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
+               for_training(training, machines, ground.licences), limits.budget_one_off_usd),
+        _split(f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
+               f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
+               for_serving(load, machines, ground.licences), limits.budget_monthly_usd,
+               f"Speeds rest on {engine.fit}."),
+    )  # fmt: skip
+
+
+def _split(work: str, found: Found, budget_usd: float | None, rests_on: str = UNPROBED) -> Chosen:
+    every = list(found)
+    choices = [one for one in every if isinstance(one, Choice)]
+    refused = [one for one in every if isinstance(one, RuledOut)]
+    return Chosen(work, choices, refused, budget_usd, rests_on)
+
+
+def _show(out: Console, chosen: Chosen) -> None:
+    out.print(f"\n[bold]{chosen.work}[/bold]")
+    serves = chosen.work.startswith("Serving")
+    per = "a month" if serves else "once"
+    head = ("GPUs", "GiB on each", "seconds", f"USD {per}", "range", "tokens a second")
+    best = sorted(chosen.choices, key=lambda one: one.usd[1])[:SHOWN]
+    out.print(plain_table(head, [_row(one) for one in best], set(head[1:])))
+    if serves:
+        out.print("\nUSD for a million tokens written, by the share of the time that is worked")
+        shares = tuple(f"{share:.0%}" for share in UTILISATIONS)
+        rows = [(one.name, *_per_million(one)) for one in best]
+        out.print(plain_table(("GPUs", *shares), rows, set(shares)))
+    for question, pick in chosen.picks.items():
+        out.print(f"{question}: {pick.name if pick else 'none'}", markup=False)
+    out.print(chosen.rests_on, markup=False, style="dim")
+    for one in chosen.refused:
+        out.print(f"  not {one.id}: {one.says}", markup=False, style="dim")
+
+
+def _row(one: Choice) -> tuple[str, ...]:
+    return (one.name, f"{one.memory_bytes / GIB:.1f}", f"{one.seconds[1]:,.2f}",
+            f"{one.usd[1]:,.2f}", f"{one.usd[0]:,.2f}-{one.usd[2]:,.2f}",
+            f"{one.tokens_per_second:,.0f}")  # fmt: skip
+
+
+def _per_million(one: Choice) -> tuple[str, ...]:
+    hour = float(one.machine.price.value) * one.count
+    return tuple(
+        f"{float(usd_per_million_tokens(hour, one.tokens_per_second, share)):,.2f}"
+        for share in UTILISATIONS
+    )
+
+
+def _record(chosen: Chosen) -> dict[str, Any]:
+    return {
+        "work": chosen.work,
+        "rests_on": chosen.rests_on,
+        "choices": [_choice(one) for one in chosen.choices],
+        "picks": {name: one.name if one else None for name, one in chosen.picks.items()},
+        "ruled_out": [one.model_dump(mode="json") for one in chosen.refused],
+    }
+
+
+def _choice(one: Choice) -> dict[str, Any]:
+    price = one.machine.price
+    return {
+        "name": one.name, "gpu": one.machine.gpu.name, "provider": one.machine.provider,
+        "count": one.count, "usd_per_gpu_hour": str(price.value), "price_source": price.source,
+        "memory_bytes": one.memory_bytes, "seconds": one.seconds, "usd": one.usd,
+        "tokens_per_second": one.tokens_per_second,
+    }  # fmt: skip

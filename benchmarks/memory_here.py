@@ -1,0 +1,153 @@
+"""Estimated against measured memory of ten trainings of tiny models on the CPU of this machine.
+
+python -m benchmarks.memory_here
+Measured is the peak of the bytes of all tensors that are alive, over two steps in float32.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import weakref
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from advisor.estimate.configs import architecture_of
+from advisor.estimate.memory import allocated_bytes
+from advisor.estimate.parameters import Shape
+from advisor.estimate.setup import Method, Setup
+from benchmarks.scores import HEADING, Pair, Score
+
+SIZES = {
+    "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4,
+    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 32, "vocab_size": 2048,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+RANK = 8
+MIB = 2**20
+
+
+class Run(NamedTuple):
+    """One training."""
+
+    family: str
+    method: Method
+    checkpointing: bool
+    rows: int
+    length: int
+
+
+RUNS = (
+    Run("llama", "full", False, 4, 128), Run("llama", "full", True, 4, 128),
+    Run("llama", "lora", False, 4, 128), Run("llama", "lora", True, 4, 512),
+    Run("qwen3", "full", False, 2, 256), Run("qwen3", "lora", False, 8, 128),
+    Run("mistral", "full", True, 8, 256), Run("qwen2", "lora", False, 4, 256),
+    Run("gemma", "full", False, 4, 128), Run("phi3", "lora", False, 4, 256),
+)  # fmt: skip
+
+
+class Alive(TorchDispatchMode):
+    """Counts the bytes of storages from the operation that makes them until they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: dict[int, int] = {}
+        self.now = self.peak = 0
+
+    def see(self, tensor: torch.Tensor) -> None:
+        """Count a tensor, once for all views of it."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self.sizes:
+            return
+        self.sizes[key] = storage.nbytes()
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, key)
+
+    def _forget(self, key: int) -> None:
+        self.now -= self.sizes.pop(key, 0)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Let an operation run, and see what it made."""
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_flatten(made)[0]:
+            if isinstance(tensor, torch.Tensor):
+                self.see(tensor)
+        return made
+
+
+def model_of(run: Run) -> tuple[Any, Shape]:
+    """Build a tiny model, with adapters where it is to have some."""
+    config = transformers.AutoConfig.for_model(run.family, **SIZES)
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    shape = Shape.of(architecture_of(config.to_dict()))
+    if run.method == "lora":
+        import peft
+
+        model.enable_input_require_grads()
+        wanted = peft.LoraConfig(task_type="CAUSAL_LM", r=RANK, target_modules="all-linear")
+        model = peft.get_peft_model(model, wanted)
+    if run.checkpointing:
+        model.gradient_checkpointing_enable()
+    return model.train(), shape
+
+
+def measured_bytes(model: Any, run: Run) -> int:
+    """Train two steps, and return the peak of the second."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, foreach=False)
+    ids = torch.randint(3, SIZES["vocab_size"], (run.rows, run.length))
+    alive = Alive()
+    for weight in model.parameters():
+        alive.see(weight.data)
+    with alive:
+        for _ in range(2):
+            alive.peak = alive.now
+            model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return alive.peak
+
+
+def estimated_bytes(shape: Shape, run: Run) -> float:
+    """Estimate the same peak from the config alone."""
+    setup = Setup(
+        run.method, run.rows * run.length, longest=run.length, rank=RANK, weight_bytes=4.0,
+        stream_bytes=4.0, head="all_plain", autocast=False, accumulates=False,
+        checkpointing=run.checkpointing,
+    )  # fmt: skip
+    return float(allocated_bytes(shape, setup))
+
+
+def pair_of(run: Run) -> Pair:
+    """Measure a training, and put it beside its estimate."""
+    model, shape = model_of(run)
+    said = estimated_bytes(shape, run)
+    return Pair(run.family, float(measured_bytes(model, run)), said, 0.9 * said, 1.11 * said)
+
+
+def main() -> None:
+    """Print the table."""
+    warnings.filterwarnings("ignore")
+    sys.stdout.write(f"torch {torch.__version__}, transformers {transformers.__version__}, CPU\n")
+    pairs = []
+    for run in RUNS:
+        pair = pair_of(run)
+        pairs.append(pair)
+        sys.stdout.write(
+            f"{run.family:8} {run.method:5} {'checkpointed' if run.checkpointing else '':12} "
+            f"{run.rows} x {run.length:4} {pair.measured / MIB:7.1f} MiB measured "
+            f"{pair.said / MIB:7.1f} estimated {pair.error:+6.1%}\n"
+        )
+    sys.stdout.write(HEADING + Score.of(pairs).line("tiny models on this CPU, nothing fitted"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Published serving speeds beside those reckoned, for each generation of engines and each GPU.
+
+python -m benchmarks.serving [FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable
+from statistics import mean, median
+
+from advisor.estimate.serving import first_token_seconds
+from benchmarks.rows import number
+from benchmarks.serving_rows import LIKE, Case, cases_of
+
+HEAD = f"{'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}"
+
+
+def errors(cases: Iterable[Case]) -> list[float]:
+    """Reckoned over measured, less one."""
+    return [case.reckoned / case.measured - 1.0 for case in cases]
+
+
+def is_in_range(case: Case) -> bool:
+    """Whether what was measured lies in the range that is given."""
+    return case.at(-1.0) <= case.measured <= case.at(1.0)
+
+
+def scored(cases: list[Case]) -> str:
+    """Count, mean and worst error, coverage of the range and its width, of some rows."""
+    off = errors(cases)
+    covered = mean(is_in_range(case) for case in cases)
+    width = median(case.at(1.0) / case.at(-1.0) for case in cases)
+    return (
+        f"{len(off):>4} {100 * mean(map(abs, off)):>7.1f} {100 * median(off):>7.1f} "
+        f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}"
+    )
+
+
+def table(title: str, cases: list[Case], key: Callable[[Case], tuple[str, ...]]) -> None:
+    """Print a line for each group of rows."""
+    groups: dict[tuple[str, ...], list[Case]] = {}
+    for case in cases:
+        groups.setdefault(key(case), []).append(case)
+    wide = max(len(" ".join(f"{name:<18}" for name in group)) for group in groups)
+    print(f"\n{title:<{wide}} {HEAD}")
+    for group, members in sorted(groups.items()):
+        print(f"{' '.join(f'{name:<18}' for name in group):<{wide}} {scored(members)}")
+
+
+def first_tokens(cases: list[Case]) -> None:
+    """Print how long a first token takes on an idle server, beside what is reckoned."""
+    off: dict[tuple[str, str], list[float]] = {}
+    for case in cases:
+        measured = number(case.row, "ttft_ms")
+        if measured and case.sequences == 1:
+            seconds = float(first_token_seconds(case.serving, case.prompt))
+            off.setdefault((case.engine.name, case.part), []).append(seconds * 1e3 / measured - 1)
+    print(f"\n{'time to a first token':<37} {'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8}")
+    for (engine, part), found in sorted(off.items()):
+        print(f"{engine:<18} {part:<18} {len(found):>4} {100 * mean(map(abs, found)):>7.1f} "
+              f"{100 * median(found):>7.1f} {100 * max(found, key=abs):>8.1f}")  # fmt: skip
+
+
+def left_out(cases: list[Case], out: Counter[str]) -> None:
+    """Print what is not scored, and by which rule."""
+    print("\nnot scored")
+    for why, count in sorted(out.items()):
+        print(f"{count:>4} {why}")
+    cannot = sum(count for why, count in out.items() if why.startswith("cannot"))
+    print(f"{len(cases) / (len(cases) + cannot):.0%} of the rows that the rules leave are scored")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", nargs="?", help=f"a CSV in the format of benchmarks/data/{LIKE}")
+    cases, out = cases_of(parser.parse_args().file)
+    print("Constants are fitted on rows of T4 and A100 (python -m benchmarks.serving_fit); "
+          "all others are test rows.\nError: reckoned over measured output tokens a second, "
+          "less one; bias is its median.")  # fmt: skip
+    table("generation", cases, lambda case: (case.engine.name, case.part))
+    table("generation, load", cases, lambda case: (case.engine.name, case.part, case.load))
+    table("generation, GPU", cases, lambda case: (case.engine.name, case.part, case.row["gpu"]))
+    first_tokens(cases)
+    left_out(cases, out)
+
+
+if __name__ == "__main__":
+    main()

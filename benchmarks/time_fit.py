@@ -1,0 +1,83 @@
+"""Published training times on T4 and A100 -> the shares and factors that the formulas hold.
+
+python -m benchmarks.time_fit [FILE] prints what fits best beside what is in the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares  # type: ignore[import-untyped]
+
+from advisor.estimate import training
+from advisor.estimate.speeds import A100, T4, Shares
+from benchmarks.time_rows import Case, cases_of
+
+FACTORS = ("MOVED_FACTOR", "UNPACKED_FACTOR")
+T4_WEIGHT = 1.5
+"""Weight of the T4's rows, of which there are fewer."""
+PULL = 0.1
+"""How much a constant is held at what the code has, for those that no row says anything of."""
+ROBUST = 0.2
+"""Error from which a row counts by its size and no longer by its square."""
+
+
+def start() -> NDArray[np.float64]:
+    """Lay out what the code has, as logarithms."""
+    factors = [getattr(training, name) for name in FACTORS]
+    return np.log(np.array([*T4, *A100, *factors], np.float64))
+
+
+def residuals(values: NDArray[np.float64], cases: list[Case]) -> NDArray[np.float64]:
+    """Log of reckoned over measured time with other constants."""
+    found = np.exp(values)
+    of = {"T4": Shares(*found[:4]), "A100": Shares(*found[4:8])}
+    for name, value in zip(FACTORS, found[8:], strict=True):
+        setattr(training, name, float(value))
+    return np.array([_residual(case, of["T4" if case.gpu == "T4" else "A100"]) for case in cases])
+
+
+def _residual(case: Case, shares: Shares) -> float:
+    was = T4 if case.gpu == "T4" else A100
+    speeds = case.speeds._replace(
+        matmul=case.speeds.matmul * shares.matmul / was.matmul,
+        attention=case.speeds.attention * shares.attention / was.attention,
+        wide=case.speeds.wide * shares.wide / was.wide, launch_seconds=shares.launch_seconds,
+    )  # fmt: skip
+    seconds = training.step_seconds(case.shape, case.setup, speeds, case.micro_batches)
+    return float(np.log(seconds / case.measured))
+
+
+def fit(cases: list[Case]) -> NDArray[np.float64]:
+    """Find the constants that fit best."""
+    began = start()
+    weights = np.array([T4_WEIGHT if case.gpu == "T4" else 1.0 for case in cases])
+
+    def off(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.concatenate([residuals(values, cases) * weights, PULL * (values - began)])
+
+    found: Any = least_squares(off, began, loss="soft_l1", f_scale=ROBUST)
+    return np.asarray(found.x)
+
+
+def main() -> None:
+    """Print constants, and the error of the rows they were fitted on."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path)
+    cases, _ = cases_of(parser.parse_args().file)
+    rows = [case for case in cases if case.part == "fit" and not case.other_kernels]
+    began, names = start(), [f"{gpu} {name}" for gpu in ("T4", "A100") for name in Shares._fields]
+    before = np.abs(np.expm1(residuals(began, rows))).mean()
+    found = fit(rows)
+    after = np.abs(np.expm1(residuals(found, rows))).mean()
+    print(f"{len(rows)} rows of T4 and A100: mean error {before:.1%} in the code, {after:.1%} here")
+    for name, now, best in zip([*names, *FACTORS], np.exp(began), np.exp(found), strict=True):
+        print(f"{name:<22} {now:>10.4g} {best:>10.4g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""Which GPUs are chosen for a training and for traffic, and why others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from advisor.answer import prepare, with_path
+from advisor.catalog import Book
+from advisor.cli.gpus import Wanted, chosen_gpus, show_gpus
+from advisor.errors import UsageError
+from advisor.estimate.engines import PRECISIONS
+from advisor.estimate.gpu_work import load_of, training_of
+from advisor.estimate.gpus import (
+    Choice,
+    Load,
+    Training,
+    cheapest,
+    fastest,
+    for_serving,
+    for_training,
+    within,
+)
+from advisor.estimate.setup import Setup
+from advisor.files import example_question
+from advisor.options.ground import ground_of
+from advisor.options.local import Machine, machines_of
+from advisor.options.option import RuledOut
+from advisor.prices import Price
+
+QWEN, LLAMA = "open/Qwen/Qwen3-8B", "open/meta-llama/Llama-3.3-70B"
+
+
+def machine(book: Book, gpu: str, usd: str = "1.00", most: int = 8, own: bool = False) -> Machine:
+    price = Price(
+        item=f"cloud/{gpu}/gpu_hour", unit="USD/GPU hour", value=Decimal(usd),
+        since=date(2026, 11, 1), source="a test", read_on=date(2026, 11, 1), confidence="high",
+        note=None, next_change=None,
+    )  # fmt: skip
+    return Machine(book.gpu(gpu), "own" if own else "cloud", price, own, most)
+
+
+def training(book: Book, base: str = QWEN, method: str = "lora", row: float = 1000.0) -> Training:
+    setup = Setup(method, 4 * row, row)  # type: ignore[arg-type]
+    return Training(book.model(base), setup, 1e7, row, 4.0)
+
+
+def split(found: Iterable[Choice | RuledOut]) -> tuple[list[Choice], list[RuledOut]]:
+    every = list(found)
+    return ([one for one in every if isinstance(one, Choice)],
+            [one for one in every if isinstance(one, RuledOut)])  # fmt: skip
+
+
+def test_a_gpu_without_bf16_is_never_chosen_to_train(book: Book) -> None:
+    chosen, out = split(for_training(training(book), [machine(book, "T4", "0.01")]))
+
+    assert not chosen
+    assert [(one.rule, one.id) for one in out] == [("dtype", "gpu:cloud:Qwen/Qwen3-8B:T4")]
+    assert cheapest(chosen) is None
+
+
+def test_a_licence_that_was_not_named_rules_every_gpu_out(book: Book) -> None:
+    machines = [machine(book, "H100_SXM"), machine(book, "RTX_4090")]
+    chosen, out = split(for_training(training(book, LLAMA, "qlora"), machines, ["apache-2.0"]))
+
+    assert not chosen
+    assert {one.rule for one in out} == {"licence"}
+    assert "apache-2.0 will do" in out[0].says
+    assert split(for_training(training(book), machines, ["apache-2.0"]))[0]
+
+
+def test_a_training_that_does_not_fit_one_gpu_is_shared_out_over_several(book: Book) -> None:
+    full = training(book, QWEN, "full")
+    small, _ = split(for_training(full, [machine(book, "RTX_4090")]))
+    large, _ = split(for_training(full, [machine(book, "A100_80GB_SXM")]))
+
+    assert min(one.count for one in small) > 1
+    assert min(one.count for one in large) == 1
+    assert all(one.memory_bytes <= one.machine.gpu.memory_bytes for one in small + large)
+
+
+def test_a_training_that_fits_nowhere_says_what_it_needs(book: Book) -> None:
+    found = for_training(training(book, LLAMA, "full"), [machine(book, "RTX_4090")])
+    chosen, out = split(found)
+
+    assert not chosen
+    assert out[0].rule == "gpu-memory"
+    assert "GiB on each of 8, and a RTX_4090 has 24 GiB" in out[0].says
+
+
+def test_of_your_own_gpus_no_more_are_taken_than_there_are(book: Book) -> None:
+    own = machine(book, "RTX_4090", "0.20", most=2, own=True)
+    chosen, _ = split(for_training(training(book), [own]))
+    _, out = split(for_serving(Load(book.model(QWEN), 300, 200, 1e6), [own]))
+
+    assert [one.count for one in chosen] == [1, 2]
+    assert "and there are 2" in out[0].says
+
+
+def test_cheapest_fastest_and_within_a_budget_are_three_answers(book: Book) -> None:
+    machines = [machine(book, "RTX_4090", "0.50"), machine(book, "H100_SXM", "3.20")]
+    chosen, _ = split(for_training(training(book), machines))
+
+    least, quickest = cheapest(chosen), fastest(chosen)
+
+    assert least is not None
+    assert quickest is not None
+    assert (least.name, quickest.name) == ("1 x RTX_4090 at cloud", "8 x H100_SXM at cloud")
+    middle = within(chosen, (least.usd[2] + quickest.usd[2]) / 2)
+    assert middle is not None
+    assert quickest.seconds[1] < middle.seconds[1] <= least.seconds[1]
+    assert middle.usd[2] <= (least.usd[2] + quickest.usd[2]) / 2
+    assert within(chosen, 0.001) is None
+
+
+def test_a_choice_is_priced_by_time_and_hour_with_its_set_up(book: Book) -> None:
+    chosen, _ = split(for_training(training(book), [machine(book, "H100_SXM", "2.00", most=1)]))
+
+    (one,) = chosen
+
+    assert one.usd[1] == pytest.approx(2.0 * (one.seconds[1] / 3600 + 0.3))
+    assert one.usd[0] < one.usd[1] < one.usd[2]
+
+
+def test_the_peak_decides_how_many_gpus_serve(book: Book) -> None:
+    h100 = [machine(book, "H100_SXM", "2.00")]
+    calm, busy = (
+        split(for_serving(Load(book.model(QWEN), 300, 200, peak), h100))[0][0]
+        for peak in (100.0, 30_000.0)
+    )
+
+    assert calm.count == 1
+    assert busy.count > 2
+    assert busy.usd[1] == pytest.approx(busy.count * 2.0 * 730)
+    assert busy.usd[0] < busy.usd[2]
+
+
+def test_adapters_beside_the_weights_take_more_gpus_for_the_same_peak(book: Book) -> None:
+    h100 = [machine(book, "H100_SXM")]
+    merged, beside = (
+        split(for_serving(Load(book.model(QWEN), 300, 200, 60_000.0, unmerged=apart), h100))[0][0]
+        for apart in (False, True)
+    )
+
+    assert beside.tokens_per_second / beside.count < merged.tokens_per_second / merged.count
+    assert beside.count > merged.count
+
+
+def test_a_model_too_large_for_one_gpu_is_served_on_several(book: Book) -> None:
+    load = Load(book.model(LLAMA), 300, 200, 10.0)
+    chosen, out = split(for_serving(load, [machine(book, "H100_SXM"), machine(book, "T4")]))
+
+    assert [one.count for one in chosen] == [2]
+    assert "One copy takes 16 T4" in out[0].says
+
+
+def test_weights_are_not_served_in_a_precision_without_kernels(book: Book) -> None:
+    load = Load(book.model(QWEN), 300, 200, 10.0, precision=PRECISIONS["fp8"])
+    _, out = split(for_serving(load, [machine(book, "T4")]))
+
+    assert [one.rule for one in out] == ["dtype"]
+    assert "compute capability 7.5" in out[0].says
+
+
+def test_a_model_without_an_architecture_is_refused(book: Book) -> None:
+    closed = next(card for card in book.models.values() if card.architecture is None)
+    load = Load(closed, 300, 200, 10.0)
+
+    with pytest.raises(UsageError, match="no architecture"):
+        list(for_serving(load, [machine(book, "H100_SXM")]))
+
+
+def test_a_bundled_question_gets_a_choice_of_rented_gpus() -> None:
+    question = example_question("email-triage")
+    resolved, _ = prepare(question, question.scenario)
+    machines = list(machines_of(ground_of(resolved, question.profile), question.book))
+    base = question.book.model(QWEN)
+
+    trained, _ = split(for_training(training_of(resolved, base, "qlora"), machines))
+    served, _ = split(for_serving(load_of(resolved, base), machines))
+
+    for choices in (trained, served):
+        least = cheapest(choices)
+        assert least is not None
+        assert least.usd[1] == min(one.usd[1] for one in choices)
+        assert least.machine.price.value > 0
+
+
+def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    question = example_question("email-triage")
+
+    show_gpus(question, Wanted(), "text")
+    text = capsysbinary.readouterr().out.decode()
+    show_gpus(question, Wanted(), "json")
+    trained, served = orjson.loads(capsysbinary.readouterr().out)
+
+    assert f"cheapest: {trained['picks']['cheapest']}" in text
+    assert "USD for a million tokens written" in text
+    assert {one["rule"] for one in trained["ruled_out"]} == {"dtype"}
+    assert served["choices"][0]["usd"][1] > 0
+
+
+def test_a_budget_of_the_scenario_is_asked_of_the_gpus() -> None:
+    question = example_question("email-triage")
+    asked = with_path(question.scenario, "limits.budget_one_off_usd", 5)
+
+    trained, served = chosen_gpus(replace(question, scenario=asked), Wanted())
+
+    pick = trained.picks["fastest within 5 USD"]
+    assert pick is not None
+    assert pick.usd[2] <= 5
+    assert set(served.picks) == {"cheapest", "fastest"}
+
+
+def test_an_unknown_method_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="qlora"):
+        chosen_gpus(example_question("email-triage"), Wanted(method="qlor"))
