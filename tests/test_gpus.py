@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import orjson
 import pytest
@@ -222,3 +223,31 @@ def test_a_budget_of_the_scenario_is_asked_of_the_gpus() -> None:
 def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="qlora"):
         chosen_gpus(example_question("email-triage"), Wanted(method="qlor"))
+
+
+def test_a_gpu_too_small_is_drawn_with_the_change_that_makes_the_training_fit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wanted = Wanted("open/meta-llama/Llama-3.2-3B", "full", gpu="L4")
+    show_gpus(example_question("brand-voice"), wanted, "text")
+
+    printed = capsys.readouterr().out
+    assert "does not fit" in printed
+    assert "It fits with optimizer adamw_8bit" in printed
+
+
+def test_the_base_may_be_a_config_file(tmp_path: Path) -> None:
+    config = tmp_path / "mine" / "config.json"
+    config.parent.mkdir()
+    config.write_bytes(orjson.dumps({
+        "model_type": "qwen3", "num_hidden_layers": 28, "hidden_size": 1024,
+        "intermediate_size": 3072, "num_attention_heads": 16, "num_key_value_heads": 8,
+        "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": True,
+        "max_position_embeddings": 40960,
+    }))  # fmt: skip
+
+    training, _ = chosen_gpus(example_question("brand-voice"), Wanted(str(config)))
+
+    assert training.work.startswith("Training open/mine, qlora")
+    assert training.lying
+    assert training.lying.fits

@@ -139,6 +139,30 @@ def again(
 
 
 @app.command()
+def gpus(
+    scenario: ScenarioArgument = None,
+    base: Annotated[
+        str, typer.Option(help="Open model of the price book, or a config.json.")
+    ] = "open/Qwen/Qwen3-8B",
+    method: Annotated[str, typer.Option(help="lora, qlora or full.")] = "qlora",
+    gpu: Annotated[str | None, typer.Option(help="Draw the memory of this GPU.")] = None,
+    engine: Annotated[str, typer.Option(help="What serves it, and of which year.")] = "vllm-2026",
+    precision: Annotated[str, typer.Option(help="How weights are held to serve.")] = "16bit",
+    unmerged: Annotated[bool, typer.Option(help="Serve adapters beside the weights.")] = False,
+    dataset: DatasetFlag = None,
+    set_: SetFlag = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Say which GPUs train a model and serve it: cheapest, fastest, and within a budget."""
+    from advisor.cli.answering import ask_here
+    from advisor.cli.gpus import Wanted, show_gpus
+
+    wanted = Wanted(base, method, engine, precision, unmerged, gpu)
+    show_gpus(ask_here(scenario, dataset, set_ or [], prices), wanted, format_.value)
+
+
+@app.command()
 def demo(
     name: Annotated[str, typer.Argument(help="Which bundled example.")] = "email-triage",
     format_: FormatFlag = Format.text,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,7 +11,9 @@ from rich.console import Console
 
 from advisor.answer import Question, prepare
 from advisor.cli.console import console, plain_table, write_bytes
+from advisor.cli.fitting import Lying, lying, record_of, show_lying
 from advisor.errors import UsageError, did_you_mean
+from advisor.estimate.configs import architecture_of
 from advisor.estimate.engines import engine_named, precision_named
 from advisor.estimate.gpu_work import load_of, training_of
 from advisor.estimate.gpus import (
@@ -24,6 +27,8 @@ from advisor.estimate.gpus import (
 )
 from advisor.estimate.serving import usd_per_million_tokens
 from advisor.estimate.setup import Method
+from advisor.files import read_mapping
+from advisor.models import Gpu, ModelCard, TokenFactor
 from advisor.options.ground import ground_of
 from advisor.options.local import machines_of
 from advisor.options.option import RuledOut
@@ -46,6 +51,8 @@ class Wanted:
     precision: str = "16bit"
     unmerged: bool = False
     """Whether adapters stay beside the weights."""
+    gpu: str | None = None
+    """Whose memory is drawn; the cheapest to train on if none is named."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Chosen:
     budget_usd: float | None
     rests_on: str
     """What the times were reckoned from."""
+    lying: Lying | None = None
+    """How a training lies in the memory of one GPU."""
 
     @property
     def picks(self) -> dict[str, Choice | None]:
@@ -91,19 +100,35 @@ def chosen_gpus(question: Question, wanted: Wanted) -> tuple[Chosen, Chosen]:
     resolved, _ = prepare(question, question.scenario)
     ground = ground_of(resolved, question.profile)
     machines = list(machines_of(ground, question.book))
-    base = question.book.model(wanted.base)
+    base = _base(wanted.base, question)
     method = next(name for name in METHODS if name == wanted.method)
     training = training_of(resolved, base, method)
     engine, precision = engine_named(wanted.engine), precision_named(wanted.precision)
     load = load_of(resolved, base, engine, precision, wanted.unmerged)
     limits = resolved.scenario.limits
+    trained = _split(f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
+                     for_training(training, machines, ground.licences),
+                     limits.budget_one_off_usd)  # fmt: skip
+    drawn = _drawn(wanted, trained, question)
     return (
-        _split(f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
-               for_training(training, machines, ground.licences), limits.budget_one_off_usd),
+        replace(trained, lying=lying(training, drawn) if drawn else None),
         _split(f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
                f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
                for_serving(load, machines, ground.licences), limits.budget_monthly_usd,
                f"Speeds rest on {engine.fit}."),
+    )  # fmt: skip
+
+
+def _base(name: str, question: Question) -> ModelCard:
+    """Look a base up by its name, or read its config.json."""
+    path = Path(name)
+    if path.suffix != ".json":
+        return question.book.model(name)
+    read = architecture_of(read_mapping(path), str(path))
+    return ModelCard(
+        id=f"open/{path.parent.resolve().name}", provider="open", tier="small",
+        token_factor=TokenFactor(low=1, likely=1, high=1, source="not counted"),
+        architecture=read, open_weights=True, context_tokens=read.max_position_tokens,
     )  # fmt: skip
 
 
@@ -112,6 +137,14 @@ def _split(work: str, found: Found, budget_usd: float | None, rests_on: str = UN
     choices = [one for one in every if isinstance(one, Choice)]
     refused = [one for one in every if isinstance(one, RuledOut)]
     return Chosen(work, choices, refused, budget_usd, rests_on)
+
+
+def _drawn(wanted: Wanted, trained: Chosen, question: Question) -> Gpu | None:
+    """Name the GPU whose memory is drawn."""
+    if wanted.gpu:
+        return question.book.gpu(wanted.gpu)
+    best = cheapest(trained.choices)
+    return best.machine.gpu if best else None
 
 
 def _show(out: Console, chosen: Chosen) -> None:
@@ -129,6 +162,8 @@ def _show(out: Console, chosen: Chosen) -> None:
     for question, pick in chosen.picks.items():
         out.print(f"{question}: {pick.name if pick else 'none'}", markup=False)
     out.print(chosen.rests_on, markup=False, style="dim")
+    if chosen.lying:
+        show_lying(out, chosen.lying)
     for one in chosen.refused:
         out.print(f"  not {one.id}: {one.says}", markup=False, style="dim")
 
@@ -153,6 +188,7 @@ def _record(chosen: Chosen) -> dict[str, Any]:
         "rests_on": chosen.rests_on,
         "choices": [_choice(one) for one in chosen.choices],
         "picks": {name: one.name if one else None for name, one in chosen.picks.items()},
+        **({"memory": record_of(chosen.lying)} if chosen.lying else {}),
         "ruled_out": [one.model_dump(mode="json") for one in chosen.refused],
     }
 

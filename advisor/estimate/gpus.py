@@ -165,7 +165,12 @@ def _lacks_kernels(gpu: Gpu, precision: Precision) -> str | None:
     )
 
 
-def _shape(base: ModelCard) -> Shape:
+def shape_of(base: ModelCard) -> Shape:
+    """Return the numbers of a model.
+
+    Raises:
+        UsageError: The price book has none of it.
+    """
     if base.architecture is None:
         raise UsageError(f"model {base.id}", "the price book has no architecture of it.",
                          "Name an open model, or give its config.json.")  # fmt: skip
@@ -174,7 +179,7 @@ def _shape(base: ModelCard) -> Shape:
 
 def _memory(training: Training, setup: Setup) -> float:
     one_row = setup.but(tokens=training.longest_tokens, longest=training.longest_tokens)
-    return float(process_bytes(_shape(training.base), one_row))
+    return float(process_bytes(shape_of(training.base), one_row))
 
 
 def _lies(training: Training, setup: Setup, gpu: Gpu) -> bool:
@@ -193,7 +198,7 @@ def _laid_out(training: Training, gpu: Gpu, count: int) -> Setup:
 def _trained(training: Training, setup: Setup, machine: Machine) -> Choice:
     speeds, count = prior_speeds(machine.gpu.name, machine.gpu), int(np.asarray(setup.gpus))
     micro_batches = max(training.micro_batches / count, 1.0)
-    each = step_seconds(_shape(training.base), setup, speeds, micro_batches)
+    each = step_seconds(shape_of(training.base), setup, speeds, micro_batches)
     tokens = float(np.asarray(setup.tokens)) * micro_batches * count
     seconds = math.ceil(training.tokens / tokens) * float(each)
     rented = 0.0 if machine.is_own else 1.0
@@ -209,7 +214,7 @@ def _trained(training: Training, setup: Setup, machine: Machine) -> Choice:
 
 
 def _served(load: Load, machine: Machine) -> Choice | RuledOut:
-    shape, gpu = _shape(load.base), machine.gpu
+    shape, gpu = shape_of(load.base), machine.gpu
     live = load.prompt_tokens + load.completion_tokens
     each = int(gpus_of_a_copy(shape, gpu.memory_bytes, live, load.precision))
     serving = Serving(shape, Cards.of(gpu, each), load.engine, load.precision)
