@@ -61,6 +61,10 @@ class Dataset(Record):
     """File of examples."""
     examples: Count | None = None
     """How many there are; measured when a file is given."""
+    classes: Count | None = None
+    """Labels in the fixed set; counted when a file is given."""
+    tenants: Count | None = None
+    """How many tasks or tenants need a model of their own."""
     label_quality: Literal["expert", "mixed", "noisy", "unknown"] = "unknown"
     """Who made the answers."""
 
@@ -107,6 +111,8 @@ class Knowledge(Record):
     """How often the documents change."""
     permissions_per_user: bool = False
     """Not everybody may read every document."""
+    retrieval_tried: bool | None = None
+    """Whether answers from retrieved documents were tried; its score belongs to quality.measured."""
 
 
 class Measured(Record):
@@ -133,6 +139,8 @@ class Quality(Record):
     """Whether there is a way to measure it."""
     held_out_examples: Count | None = None
     """Examples kept back for measuring."""
+    error_cost: Literal["low", "high", "unknown"] = "unknown"
+    """What a wrong answer does."""
     prompt_effort: Literal["none", "naive", "systematic", "unknown"] = "unknown"
     """How hard prompting has been tried."""
     measured: tuple[Measured, ...] = ()
@@ -203,6 +211,8 @@ class Scenario(Record):
 
     name: str = "unnamed"
     """What to call it."""
+    note: str | None = None
+    """Whatever else there is to say; kept, and never read."""
     asked_on: date
     """The day whose prices and rules hold."""
     task: Task | None = None
