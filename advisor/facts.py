@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.profile import Profile
-from advisor.quality import Evidence, assumed_target
+from advisor.quality import Evidence, assumed_target, needs_knowledge
 from advisor.scenario import Scenario, Task
 from advisor.units import WEEKS_PER_MONTH, Number, Record
 
@@ -132,6 +132,8 @@ SHARES = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quali
 WHOLE = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
 NAN = float("nan")
 STUB_TOKENS = 60.0
+UNCOUNTED_TOKENS = 1e6
+"""Documents that answers rest on and nobody counted; own judgement."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     })  # fmt: skip
     per_example = profile.total_tokens / profile.examples if profile and profile.examples else NAN
     labels = profile.distinct_labels if profile and profile.labels else 0
+    labels = labels or int(scenario.dataset.classes or 0)
     longest = float(profile.max_tokens) if profile and profile.examples else NAN
     names = frozenset(PATHS[path] for path in measured)
     return Resolved(scenario, task, facts, tuple(assumptions), names, per_example, labels, longest)
@@ -253,7 +256,10 @@ def _assumed(
     given: Mapping[str, float | None],
     evidence: Evidence,
 ) -> dict[str, tuple[float, str]]:
-    labels = profile.distinct_labels if profile else 0
+    labels = profile.distinct_labels if profile else int(scenario.dataset.classes or 0)
+    documents, says = 0.0, "No documents were named."
+    if needs_knowledge(scenario, task):
+        documents, says = UNCOUNTED_TOKENS, "Nobody counted the documents: about 2,500 pages."
     prefix, why = 300.0, "Instructions of about 200 words."
     if task == "classification" and labels:
         prefix, why = 150.0 + 10.0 * labels, f"Instructions and {labels} labels with a word each."
@@ -270,7 +276,7 @@ def _assumed(
         "traffic.tool_tokens": (0.0, "No tools are called."),
         "traffic.turns": (1.0, "One question, one answer."),
         "traffic.tuned_prefix_tokens": (tuned_prefix, "A stub is left in front of a tuned model."),
-        "knowledge.corpus_tokens": (0.0, "No documents were named."),
+        "knowledge.corpus_tokens": (documents, says),
         "knowledge.chunk_tokens": (400.0, "A piece of about 300 words."),
         "knowledge.top_k": (5.0, "Five pieces before each question."),
         "dataset.examples": (0.0, "No examples were named."),

@@ -18,7 +18,7 @@ from advisor.options.columns import Column
 from advisor.options.local import BASELINE
 from advisor.options.option import Option, RuledOut, rule_out
 from advisor.options.panel import Panel
-from advisor.quality import Evidence, needs_knowledge
+from advisor.quality import Evidence, fell_short, needs_knowledge
 from advisor.recipe import RANK
 from advisor.units import GIB
 
@@ -120,7 +120,9 @@ def least_examples(option: Option, resolved: Resolved, evidence: Evidence) -> fl
     if option.approach == "encoder":
         per_label = 1.0 if option.model == BASELINE else kind.encoder_from_per_label
         return max(50.0, per_label * (resolved.labels or 10))
-    return kind.tune_from_examples if option.trains else 0.0
+    if not option.trains:
+        return 0.0
+    return kind.tune_least_examples if fell_short(resolved.scenario) else kind.tune_from_examples
 
 
 def _needs_teacher(case: Case) -> Mask:
@@ -165,7 +167,16 @@ def _quick_enough(case: Case) -> Mask:
     hurried = case.facts.latency_p95_ms < REASONING_NEEDS_MS
     if case.resolved.scenario.needs.low_latency:
         hurried = hurried | ~case.panel.is_current
-    return np.asarray(~(case.panel.reasons & hurried))
+    slow = case.panel.reasons & hurried
+    if case.resolved.scenario.needs.low_latency:
+        slow = slow | case.panel.is_large & ~case.panel.is_current
+    return np.asarray(~slow)
+
+
+def _slow_because(case: Case, row: int) -> str:
+    if case.panel.reasons[row]:
+        return "always reasons first"
+    return "is a large model: half of its answers take longer than a second"
 
 
 def _knows_documents(case: Case) -> Mask:
@@ -200,8 +211,9 @@ GATES = (
          lambda c, o: c.evidence.full_context_tokens.source),
     Gate("gpu-memory", _fits_gpu, _memory_says, lambda c, o: o.gpu.source if o.gpu else ""),
     Gate("latency", _quick_enough,
-         lambda c, i: f"A quick answer is asked for, and {c.panel.options[i].model} always "
-                      "reasons first.", _yours),
+         lambda c, i: f"A quick answer is asked for, and {c.panel.options[i].model} "
+                      f"{_slow_because(c, i)}.",
+         lambda c, o: "https://arxiv.org/abs/2602.06370"),
     Gate("budget-one-off",
          lambda c: _within(c.facts.budget_one_off_usd, c.costs.one_off),
          lambda c, i: f"It costs {_usd(_at(c.costs.one_off, i))} once, and the budget is "

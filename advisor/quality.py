@@ -57,8 +57,10 @@ class Kind(Record):
     """A small encoder on fixed labels."""
     baseline: Tuned | None = None
     """TF-IDF with logistic regression on fixed labels."""
+    tune_least_examples: float
+    """Below this, tuning is not tried: the fewest with which anybody reports a gain."""
     tune_from_examples: float
-    """Below this, tuning is not tried."""
+    """Below this, tuning is tried only where prompting was, and fell short."""
     comfortable_examples: float
     """From here, tuning is at ease."""
     encoder_from_per_label: float = 8
@@ -162,6 +164,21 @@ class Need(Record):
     """From a tuned model."""
 
 
+class Years(Record):
+    """What models of earlier years did less well than those of today."""
+
+    before: dict[int, Need]
+    """By year; what is older is taken as the first of them."""
+    basis: str
+    """Whose judgement."""
+    source: str
+    """The nearest published point."""
+
+    def of(self, year: int) -> Need | None:
+        """Return what is taken off in a year; nothing today."""
+        return self.before.get(max(year, min(self.before)))
+
+
 class Evidence(Record):
     """Everything that the decision takes from published work."""
 
@@ -173,6 +190,8 @@ class Evidence(Record):
     """Knowledge looked up."""
     prompt_effort: Shift
     """By how hard prompting was tried."""
+    model_year: Years
+    """By the year that is asked about: baselines of 2023 were weaker."""
     label_quality: Shift
     """By who made the answers."""
     needs: dict[str, Need]
@@ -243,6 +262,12 @@ def assumed_target(evidence: Evidence, task: Task, scenario: Scenario) -> float:
     shift = getattr(evidence.prompt_effort, scenario.quality.prompt_effort)
     retrieval = evidence.retrieval.factor[1] if needs_knowledge(scenario, task) else 1.0
     return round((evidence.of(task).prompt.small[1] + float(shift[1])) * retrieval - 0.02, 2)
+
+
+def fell_short(scenario: Scenario) -> bool:
+    """Whether prompting was worked on, and is known not to reach the target."""
+    quality = scenario.quality
+    return quality.prompting == "gap" and quality.prompt_effort not in ("none", "naive")
 
 
 def needs_knowledge(scenario: Scenario, task: Task) -> bool:

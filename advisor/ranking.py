@@ -13,6 +13,7 @@ from advisor.estimate.account import Account, accounts, ends
 from advisor.estimate.costs import costs
 from advisor.estimate.expectation import Expected, expected
 from advisor.estimate.point import Point
+from advisor.estimate.saying import said_of
 from advisor.facts import Facts, Resolved
 from advisor.gates import Case, allowed, refusals
 from advisor.options.option import SIMPLICITY, Option, RuledOut
@@ -159,13 +160,56 @@ def rank(
         worked(panel, resolved, facts, evidence, point, (known or {}).get(panel))
         for panel in panels
     )
-    scores = [np.where(sheet.quality.reaches, sheet.costed.score, np.inf) for sheet in sheets]
+    scores = _eligible(sheets, resolved, evidence)
     count = sum(len(panel.options) for panel in panels)
     shape = np.broadcast_shapes(facts.shape, *(score.shape[1:] for score in scores))
     score = np.empty((count, *shape))
     for sheet, part in zip(sheets, scores, strict=True):
         score[sheet.panel.rows] = part
     return Ranking(sheets, score, _winner(score, panels, resolved))
+
+
+def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -> list[Array]:
+    """Score what will do; where prompting is known to fall short, and nothing will, what may do.
+
+    What is said to meet the target was said of a large model; a cheaper one whose range touches
+    the target is a tie with it, and ties go to what is cheaper.
+    """
+    scores = [np.where(sheet.quality.reaches, sheet.costed.score, np.inf) for sheet in sheets]
+    said = said_of(resolved, evidence)
+    prompts = [score for score, sheet in zip(scores, sheets, strict=True) if not sheet.panel.trains]
+    if said.meets.any() and prompts:
+        proven = said.meets & _any_finite(prompts)
+        scores = [
+            score if sheet.panel.trains else np.where(
+                proven & sheet.quality.may_reach, sheet.costed.score, score)
+            for score, sheet in zip(scores, sheets, strict=True)
+        ]  # fmt: skip
+    short = said.gap | said.retrieval_short | _measured_short(resolved, sheets)
+    nobody = short & ~_any_finite(scores)
+    if not nobody.any():
+        return scores
+    return [
+        np.where(nobody & sheet.quality.may_reach, sheet.costed.score, score)
+        for score, sheet in zip(scores, sheets, strict=True)
+    ]
+
+
+def _any_finite(scores: Sequence[Array]) -> Mask:
+    """Whether any option is left, of shape [variants, draws or 1]."""
+    found = [np.isfinite(score).any(axis=0) for score in scores]
+    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found)))
+
+
+def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
+    """Whether prompting was measured, and every measurement is below the target."""
+    values = [
+        one.value for one in resolved.scenario.quality.measured
+        if one.approach in ("prompt", "few_shot")
+    ]  # fmt: skip
+    if not values or not sheets:
+        return np.array([[False]])
+    return np.asarray(np.asarray(sheets[0].quality.target) > max(values))
 
 
 def worked(

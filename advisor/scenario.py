@@ -43,7 +43,7 @@ class Needs(Record):
     complex_reasoning: bool = False
     """Several steps of thought stand between question and answer."""
     privacy_self_host: bool = False
-    """No text may leave machines that you control."""
+    """No text may go to a provider of models; GPUs that you own or rent will do."""
     low_latency: bool = False
     """A person or a machine waits for the answer."""
     cost_reduction: bool = False
@@ -112,7 +112,7 @@ class Knowledge(Record):
     permissions_per_user: bool = False
     """Not everybody may read every document."""
     retrieval_tried: bool | None = None
-    """Whether answers from retrieved documents were tried; its score belongs to quality.measured."""
+    """Whether answers from retrieved documents were tried; a score goes to quality.measured."""
 
 
 class Measured(Record):
@@ -143,6 +143,8 @@ class Quality(Record):
     """What a wrong answer does."""
     prompt_effort: Literal["none", "naive", "systematic", "unknown"] = "unknown"
     """How hard prompting has been tried."""
+    prompting: Literal["meets", "gap", "unknown"] = "unknown"
+    """What the best prompt on a large model did against the target; a measurement says more."""
     measured: tuple[Measured, ...] = ()
     """What was measured so far."""
 

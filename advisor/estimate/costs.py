@@ -105,8 +105,9 @@ def _lines(panel: Panel, resolved: Resolved, facts: Facts, point: Point) -> list
             added = extra_tokens(panel, panel.does, facts)
             prompt = prompt_of(panel, resolved, facts, point, added)
             lines = inference_lines(panel, prompt, facts, point)
-        case "hosted" | "lora" | "qlora" | "full":
-            lines = hosting_lines(panel, facts, point)
+        case "served" | "hosted" | "lora" | "qlora" | "full":
+            added = extra_tokens(panel, panel.does, facts)
+            lines = hosting_lines(panel, facts, point, added)
         case never:
             assert_never(never)
     return lines + (retrieval_lines(panel, resolved, facts) if "embedding" in panel.prices else [])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.point import Point
+from advisor.estimate.saying import SAYS, as_said, said_of
 from advisor.estimate.shifts import NO_SHIFT, Shifts, Three, shifts_of
 from advisor.estimate.tuning import learnt_from
 from advisor.facts import Facts, Resolved
@@ -62,6 +63,11 @@ class Expected:
         )
 
     @cached_property
+    def may_reach(self) -> NDArray[np.bool_]:
+        """Whether the high end of what is expected of each option would do."""
+        return np.asarray(self.ends[2] >= self.target - ROUNDING)[self.kinds.of]
+
+    @cached_property
     def reaches(self) -> NDArray[np.bool_]:
         """Whether each option will do: an expectation within a tolerance, all else exactly.
 
@@ -96,15 +102,37 @@ def expected(
         shape + np.clip(np.asarray(part) * f, 0.0, 0.99)
         for part, f in zip(parts, factor, strict=True)
     )
+    ends: Three = (low, likely, high)
     kind = evidence.of(resolved.task)
+    basis = kind.basis
+    said = said_of(resolved, evidence)
+    if said.anything and not panel.trains:
+        large = _large(resolved, evidence, shifts)
+        ends = as_said(said, ends, facts.target, large, _of_kinds(kinds, *_looking_up(resolved)))
+        basis = f"{SAYS}; {basis}"
     slack = 0.0 if panel.trains else evidence.tolerance.value
     found = Expected(
-        kinds, facts.target, (low, likely, high),
-        said=((kind.basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
+        kinds, facts.target, ends,
+        said=((basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
     )  # fmt: skip
     for place, option in enumerate(kinds.first):
         found = _given(found, place, measured_for(option, resolved), point)
     return found
+
+
+def _looking_up(resolved: Resolved) -> tuple[str, ...]:
+    """Approaches that look documents up; without documents a long prompt holds examples."""
+    looks_up = needs_knowledge(resolved.scenario, resolved.task)
+    return ("rag", "combo", "long_context") if looks_up else ("rag", "combo")
+
+
+def _large(resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Number:
+    """What evidence expects of a prompt on a large model."""
+    likely = evidence.of(resolved.task).prompt.large[1] + np.asarray(shifts.effort[1])
+    factor = evidence.retrieval.factor[1]
+    if not needs_knowledge(resolved.scenario, resolved.task):
+        factor = 1.0
+    return np.asarray((likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)) * factor)
 
 
 def _given(found: Expected, place: int, measured: Measured | None, point: Point) -> Expected:

@@ -27,10 +27,20 @@ PLAIN_REQUESTS_PER_SECOND = 2000.0
 """A sparse product of a few hundred words; own judgement."""
 
 
-def replica_capacity(panel: Panel, facts: Facts, point: Point) -> tuple[Number, Number]:
-    """Output tokens per second of one copy of each model, and on how many GPUs the copy lies."""
+def replica_capacity(
+    panel: Panel, facts: Facts, point: Point, extra: tuple[Number, Number] = (0.0, 0.0)
+) -> tuple[Number, Number]:
+    """Output tokens per second of one copy of each model, and on how many GPUs the copy lies.
+
+    Args:
+        panel: Models and GPUs.
+        facts: Numbers of each variant.
+        point: Where in its range the speed stands.
+        extra: Tokens that an approach adds to each request; see `extra_tokens`.
+    """
     shape = Shape.among(panel.architecture)
-    context = facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens
+    prefix = facts.tuned_prefix_tokens if panel.trains else facts.prefix_tokens
+    context = prefix + facts.user_tokens + facts.context_tokens + (extra[0] + np.asarray(extra[1]))
     live = context + facts.completion_tokens
     gpus = gpus_of_a_copy(shape, panel.gpu_memory_bytes, live)
     cards = Cards(
@@ -43,15 +53,17 @@ def replica_capacity(panel: Panel, facts: Facts, point: Point) -> tuple[Number, 
     return np.where(known, capacity, np.inf), np.where(known, gpus, 1.0)
 
 
-def hosting_lines(panel: Panel, facts: Facts, point: Point) -> list[Line]:
-    """List what a month of keeping a tuned model on GPUs costs: as many as carry the peak.
+def hosting_lines(
+    panel: Panel, facts: Facts, point: Point, extra: tuple[Number, Number]
+) -> list[Line]:
+    """List what a month of keeping a model on GPUs costs: as many as carry the peak.
 
     hours [h a month] = copies x GPUs of a copy x 730; one whose every request may wait is
     up only while it works
     """
     price = panel.prices.get("hosting_hour") or panel.prices["gpu_hour"]
     mean = mean_output_tokens_per_second(facts.requests_per_month, facts.completion_tokens)
-    capacity, each = replica_capacity(panel, facts, point)
+    capacity, each = replica_capacity(panel, facts, point, extra)
     gpus = each * np.asarray(replicas_needed(mean * facts.peak_factor, capacity))
     always = gpus * HOURS_PER_MONTH
     busy = each * BUSY_MARGIN * HOURS_PER_MONTH * mean / capacity

@@ -36,6 +36,8 @@ def shifts_of(scenarios: Sequence[Scenario], evidence: Evidence) -> Shifts:
         for name, need in evidence.needs.items()
         if any(flags := [getattr(one.needs, name) for one in scenarios])
     ]
+    year = evidence.model_year.of(scenarios[0].asked_on.year)
+    needs += [(year, [True] * len(scenarios))] if year else []
     return Shifts(
         effort=_laid_out([getattr(evidence.prompt_effort, one.quality.prompt_effort)
                           for one in scenarios]),

@@ -42,6 +42,11 @@ class Ground:
     pairs: int
     """Preference pairs in the dataset."""
 
+    @property
+    def stays_at_home(self) -> bool:
+        """Whether no provider of models may be asked."""
+        return self.privacy_self_host or not self.data_may_leave
+
 
 def ground_of(resolved: Resolved, profile: Profile | None) -> Ground:
     """Pick out of a question what decides which options there are."""

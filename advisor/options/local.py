@@ -16,6 +16,9 @@ from advisor.options.option import Launch, Option, RuledOut, rule_out, short
 from advisor.prices import Price, PriceBook
 from advisor.scenario import Approach
 
+SERVED = ("open/Qwen/Qwen3-8B", "open/Qwen/Qwen3-32B", "open/meta-llama/Llama-3.3-70B")
+"""Open models that are prompted as they are where no provider may be asked."""
+UNTRAINED: tuple[Approach, ...] = ("prompt", "few_shot", "long_context", "rag")
 BASES = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
 ENCODER = "open/FacebookAI/roberta-base"
 METHODS: tuple[Approach, ...] = ("lora", "qlora", "full_ft")
@@ -48,15 +51,35 @@ def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Optio
             base = book.model(name)
             if not _licence_will_do(ground, base):
                 continue
-            made += [_option(method, base, machine) for method in METHODS]
-            if ground.pairs:
-                made.append(_option("dpo", base, machine))
+            made += [_option(method, base, machine) for method in _methods(ground)]
+    if ground.stays_at_home:
+        made += _served(ground, book, machines)
     encoder = book.model(ENCODER)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
     if cheapest:
         made.append(_option("encoder", encoder, cheapest))
         made.append(_baseline(cheapest))
     return made
+
+
+def _methods(ground: Ground) -> tuple[Approach, ...]:
+    """Name the ways to tune one base: preferences where there are pairs, retrieval with facts."""
+    combined: tuple[Approach, ...] = ("combo",) if ground.needs_knowledge else ()
+    preferred: tuple[Approach, ...] = ("dpo",) if ground.pairs else ()
+    return (*METHODS, *combined, *preferred)
+
+
+def _served(ground: Ground, book: Book, machines: list[Machine]) -> list[Option]:
+    """List open models as they are on each GPU: what prompting is where nothing may be sent out."""
+    with_documents = ground.has_documents or ground.needs_knowledge
+    ways = [way for way in UNTRAINED if way != "rag" or with_documents]
+    bases = [book.model(name) for name in SERVED]
+    return [
+        _as_it_is(way, base, machine)
+        for base in bases if _licence_will_do(ground, base)
+        for machine in machines
+        for way in ways
+    ]  # fmt: skip
 
 
 def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
@@ -132,6 +155,17 @@ def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:
         launch_says=says, tier="tiny", prices={"gpu_hour": machine.price}, base=base,
         objective={"encoder": "classification", "dpo": "dpo"}.get(approach, "sft"),  # type: ignore[arg-type]
         gpu=machine.gpu, gpu_usd_is_own=machine.is_own,
+    )  # fmt: skip
+
+
+def _as_it_is(approach: Approach, base: ModelCard, machine: Machine) -> Option:
+    found = " Texts are embedded and looked up on the same machine." if approach == "rag" else ""
+    return Option(
+        id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
+        approach=approach, provider=machine.provider, model=short(base.id), launch="by_hand",
+        launch_says=f"Serve the open weights on a {machine.gpu.name}; nothing is trained.{found}",
+        tier=base.tier, prices={"gpu_hour": machine.price}, base=base, gpu=machine.gpu,
+        gpu_usd_is_own=machine.is_own,
     )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def _chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
 
 def provider_refusal(ground: Ground, provider: str) -> RuledOut | None:
     """Say why a provider may not be used in this scenario, if so; the id is left to the caller."""
-    if ground.privacy_self_host or not ground.data_may_leave:
+    if ground.stays_at_home:
         says = "Data must not leave your machines, and this option sends it to a provider."
         return RuledOut(id="", rule="data-stays", says=says, source="your scenario")
     if ground.providers and provider not in ground.providers:

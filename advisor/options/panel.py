@@ -25,11 +25,12 @@ from advisor.options.columns import (
 from advisor.options.option import Option
 
 Family = Literal[
-    "paid", "measuring", "tokens", "tuned", "hosted", "encoder", "lora", "qlora", "full",
+    "paid", "measuring", "tokens", "served", "tuned", "hosted", "encoder", "lora", "qlora", "full",
 ]  # fmt: skip
 """What is worked out alike; the last four train on a GPU of one's own choice."""
 ON_GPU: Mapping[str, Family] = {
-    "lora": "lora", "dpo": "lora", "qlora": "qlora", "full_ft": "full", "encoder": "encoder",
+    "lora": "lora", "dpo": "lora", "combo": "lora", "qlora": "qlora", "full_ft": "full",
+    "encoder": "encoder",
 }  # fmt: skip
 FALLBACK_MINIMUM_TOKENS = 1024.0
 """Shortest prefix that is cached where nobody says."""
@@ -72,7 +73,7 @@ class Panel:
     @property
     def trains(self) -> bool:
         """Whether something has yet to be tuned."""
-        return self.family not in ("paid", "measuring", "tokens")
+        return self.family not in ("paid", "measuring", "tokens", "served")
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -123,6 +124,13 @@ class Panel:
         return np.array([
             option.card is not None and option.card.reasoning == "always"
             for option in self.options
+        ])[:, None, None]  # fmt: skip
+
+    @cached_property
+    def is_large(self) -> Mask:
+        """Which options prompt a large model as it is."""
+        return np.array([
+            option.tier == "large" and not option.trains for option in self.options
         ])[:, None, None]  # fmt: skip
 
     @cached_property
@@ -219,7 +227,7 @@ def family_of(option: Option) -> Family:
     if option.offer is None and option.approach in ON_GPU:
         return ON_GPU[option.approach]
     if not option.trains:
-        return "tokens"
+        return "served" if option.gpu else "tokens"
     return "tuned" if option.per_token else "hosted"
 
 

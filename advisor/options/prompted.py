@@ -78,7 +78,7 @@ def measuring_option(options: list[Option]) -> Option:
 
     Where nothing may be sent to a provider it has no price: then it is measured on your machine.
     """
-    prompts = [o for o in options if o.approach == "prompt" and o.ends_on is None]
+    prompts = [o for o in options if o.approach == "prompt" and o.ends_on is None and o.per_token]
     mid = [option for option in prompts if option.tier in ("mid", "large")] or prompts
     model = min(mid, key=_blended, default=None)
     says = "Label examples, run a prompt on them, and ask again with what you measured."

@@ -23,10 +23,12 @@ def switch_values() -> dict[str, tuple[Any, ...]]:
     found["limits.data_may_leave"] = (True, False)
     found["knowledge.permissions_per_user"] = (False, True)
     found["quality.has_eval"] = (True, False)
+    found["knowledge.retrieval_tried"] = (False, True)
     found["dataset.label_quality"] = ("expert", "mixed", "noisy", "unknown")
     for record, prefix, name in (
         (Knowledge, "knowledge", "change"),
         (Quality, "quality", "prompt_effort"),
+        (Quality, "quality", "prompting"),
         (Organisation, "organisation", "openai"),
         (Organisation, "organisation", "azure"),
     ):
