@@ -115,6 +115,9 @@ def least_examples(option: Option, resolved: Resolved, evidence: Evidence) -> fl
         return LEAST_SHOTS
     if option.approach == "long_context":
         return LEAST_MANY_SHOTS
+    documents = float(resolved.facts.corpus_tokens[0, 0])
+    if option.approach == "combo" and documents >= evidence.pretraining_tokens.value:
+        return 0.0  # the documents are what it learns from
     if option.approach == "dpo":
         return evidence.preference_pairs.value
     if option.approach == "encoder":
@@ -179,6 +182,14 @@ def _slow_because(case: Case, row: int) -> str:
     return "is a large model: half of its answers take longer than a second"
 
 
+def _learns_skill(case: Case) -> Mask:
+    """A new skill from very many rows takes all weights."""
+    if not case.resolved.scenario.needs.new_skill_or_language:
+        return np.array(True)
+    few = case.facts.examples < case.evidence.adapter_most_examples.value
+    return np.asarray(few | ~case.panel.approach_is("managed_lora", "lora", "qlora"))
+
+
 def _knows_documents(case: Case) -> Mask:
     knows = needs_knowledge(case.resolved.scenario, case.resolved.task)
     looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
@@ -197,6 +208,10 @@ GATES = (
                       f"{c.panel.options[i].approach} on {c.resolved.task} is tried from "
                       f"{_at(c.least_examples, i):g}.",
          lambda c, o: c.evidence.of(c.resolved.task).source),
+    Gate("adapter-too-small", _learns_skill,
+         lambda c, i: f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
+                      f"{c.evidence.adapter_most_examples.says}",
+         lambda c, o: c.evidence.adapter_most_examples.source),
     Gate("examples-at-hand", _needs_teacher,
          lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
     Gate("no-documents", _knows_documents,

@@ -202,6 +202,10 @@ class Evidence(Record):
     """By size of the tuned base."""
     full_context_tokens: Threshold
     """Largest corpus that goes into the prompt whole."""
+    adapter_most_examples: Threshold
+    """From here, a new skill is learnt by all weights rather than by an adapter."""
+    pretraining_tokens: Threshold
+    """Smallest corpus that is itself worth training on."""
     preference_pairs: Threshold
     """Fewest pairs for preference tuning."""
     margins: Margins

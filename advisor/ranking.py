@@ -18,7 +18,7 @@ from advisor.facts import Facts, Resolved
 from advisor.gates import Case, allowed, refusals
 from advisor.options.option import SIMPLICITY, Option, RuledOut
 from advisor.options.panel import Panel
-from advisor.quality import Evidence, Quality
+from advisor.quality import Evidence, Quality, needs_knowledge
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -248,8 +248,14 @@ def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArra
 
 
 def is_too_little(resolved: Resolved) -> bool:
-    """Whether neither the traffic nor what is good enough is known, nor a way to measure it."""
+    """Whether neither the traffic nor what is good enough is known, nor a way to measure it.
+
+    Where facts have to be looked up, or it was said what prompting does, the way does not hang on
+    them.
+    """
     scenario = resolved.scenario
+    if needs_knowledge(scenario, resolved.task) or scenario.quality.prompting != "unknown":
+        return False
     return (
         scenario.traffic.requests_per_month is None
         and scenario.quality.target is None

@@ -148,10 +148,13 @@ def reasons(
 def _quality_reason(winner: Entry, resolved: Resolved) -> Reason:
     quality, target = winner.quality, first(resolved.facts.target)
     ends = f"{first(quality.low):.0%} to {first(quality.high):.0%}"
+    code, doubt = "reaches-target", ""
+    if not winner.reaches:
+        code, doubt = "may-reach-target", " Nothing is sure to reach that: try it on a part first."
     return Reason(
-        code="reaches-target",
+        code=code,
         says=f"It is expected to get {first(quality.likely):.0%} right ({ends}); "
-             f"{target:.0%} is good enough.",
+             f"{target:.0%} is good enough.{doubt}",
         numbers=(("expected", f"{first(quality.likely):.3f}"), ("target", f"{target:g}")),
         source=f"{quality.basis}; {quality.source}",
     )  # fmt: skip
@@ -214,6 +217,9 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
 def measure_next(resolved: Resolved, winner: Entry | None) -> tuple[str, ...]:
     """List what to find out next, in the order of what it would decide."""
     scenario, wanted = resolved.scenario, []
+    if winner and not winner.reaches:
+        verb = "Tune on a part of the examples" if winner.option.trains else "Measure it"
+        wanted.append(f"{verb} and measure before all is spent: trainer pilot.")
     if scenario.traffic.requests_per_month is None:
         wanted.append("Count the requests a month: traffic.requests_per_month.")
     if scenario.quality.target is None:

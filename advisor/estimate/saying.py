@@ -42,13 +42,14 @@ class Said(NamedTuple):
 def said_of(resolved: Resolved, evidence: Evidence) -> Said:
     """Read what was said of prompting and retrieval, in each variant."""
     scenarios = resolved.scenarios
-    usual = evidence.of("knowledge_qa").tune_least_examples
+    least = evidence.of("knowledge_qa").tune_least_examples
+    facts, pages = resolved.facts, evidence.pretraining_tokens.value
     return Said(
         meets=_mask(scenarios, lambda one: one.quality.prompting == "meets"),
         gap=_mask(scenarios, lambda one: one.quality.prompting == "gap"),
         worked_on=_mask(scenarios, fell_short),
         retrieval_short=_mask(scenarios, retrieval_fell_short)
-        & (resolved.facts.examples >= usual),
+        & ((facts.examples >= least) | (facts.corpus_tokens >= pages)),
     )  # fmt: skip
 
 

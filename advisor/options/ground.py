@@ -67,8 +67,14 @@ def ground_of(resolved: Resolved, profile: Profile | None) -> Ground:
         hardware=scenario.hardware,
         asks_as=tuple((name, asked_as(scenario, name)) for name in ("openai", "azure")),
         named=frozenset(name for name in names if name), today=today,
-        pairs=profile.pairs if profile else 0,
+        pairs=profile.pairs if profile else _pairs_said(resolved),
     )  # fmt: skip
+
+
+def _pairs_said(resolved: Resolved) -> int:
+    """Examples are taken for pairs where better is to be learnt and no file shows what they are."""
+    learns_better = resolved.scenario.needs.preference_hard_to_specify
+    return int(learns_better)
 
 
 def asked_as(scenario: Scenario, provider: str) -> str:
