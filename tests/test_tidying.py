@@ -92,7 +92,7 @@ class House:
         return self.registry.evaluated(version.version_id, said)
 
     def there(self) -> set[str]:
-        return {str(path.relative_to(self.home)) for top in ("runs", "models", "uploads")
+        return {str(path.relative_to(self.home)) for top in ("runs", "models", "uploads", "files")
                 for path in (self.home / top).rglob("*") if not path.is_dir()}  # fmt: skip
 
     def later(self, days: float) -> None:
@@ -137,6 +137,7 @@ def test_only_what_nobody_needs_is_garbage(house: House) -> None:
     house.file("uploads/fresh.jsonl", days=0.9)
     house.file("uploads/abc.train.part", 30, days=1.1)
     house.file("uploads/def.train.part", 30, days=0.9)
+    house.file("files/upload-1.part", 20, days=1.1)
     house.file("runs/unknown/checkpoints/weights", days=9)
     before = house.there()
 
@@ -145,7 +146,7 @@ def test_only_what_nobody_needs_is_garbage(house: House) -> None:
     assert gc(*house.parts) == freed > 230
 
     assert before - house.there() == {
-        upload(old), "uploads/abc.train.part", f"runs/{done}/checkpoints/step-1/weights",
+        upload(old), "uploads/abc.train.part", "files/upload-1.part", f"runs/{done}/checkpoints/step-1/weights",
         f"runs/{kept}/checkpoints/step-1/weights",
     }  # fmt: skip
     assert {upload(working), upload(with_version), upload(young)} < house.there()

@@ -43,7 +43,7 @@ def inside(home: Path, top: str) -> list[Path]:
 
 def part_files(home: Path) -> Iterator[Path]:
     """Give every file that was begun and not finished."""
-    for top in ("uploads", "runs", "models"):
+    for top in ("uploads", "files", "page", "runs", "models"):
         if is_real_folder(home / top):
             for folder, _, names in os.walk(home / top):
                 yield from (Path(folder) / one for one in sorted(names) if one.endswith(".part"))
