@@ -190,6 +190,14 @@ def _learns_skill(case: Case) -> Mask:
     return np.asarray(few | ~case.panel.approach_is("managed_lora", "lora", "qlora"))
 
 
+def _labels_suffice(case: Case) -> Mask:
+    """What is better by judgement, or done in steps, is no label to be picked."""
+    needs = case.resolved.scenario.needs
+    if not (needs.preference_hard_to_specify or needs.agentic_tools):
+        return np.array(True)
+    return np.asarray(~case.panel.does("encoder"))
+
+
 def _knows_documents(case: Case) -> Mask:
     knows = needs_knowledge(case.resolved.scenario, case.resolved.task)
     looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
@@ -212,6 +220,10 @@ GATES = (
          lambda c, i: f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
                       f"{c.evidence.adapter_most_examples.says}",
          lambda c, o: c.evidence.adapter_most_examples.source),
+    Gate("not-a-label", _labels_suffice,
+         lambda c, i: "Better is judged here, or tools are called in turn: an encoder picks one "
+                      "label and does neither.",
+         lambda c, o: "https://doi.org/10.2196/76048"),
     Gate("examples-at-hand", _needs_teacher,
          lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
     Gate("no-documents", _knows_documents,
