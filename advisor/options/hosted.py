@@ -47,9 +47,8 @@ def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
         training = {**option.prices, "training": option.prices["dpo_training"]}
         made.append(replace(option, id=_id("dpo", option), approach="dpo", objective="dpo",
                             prices=training))  # fmt: skip
-    teacher = next((name for name in TEACHERS if name in book.models), None)
-    if teacher:
-        answers = chat_prices(book, teacher, ground.day)
+    answers = _teacher(ground, book)
+    if answers:
         priced = {**option.prices, "teacher_input": answers["input"],
                   "teacher_output": answers["output"]}  # fmt: skip
         made.append(replace(option, id=_id("distill", option), approach="distill", prices=priced))
@@ -57,6 +56,18 @@ def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
         extra = {**option.prices, **retrieval_prices(book, ground.day)}
         made.append(replace(option, id=_id("combo", option), approach="combo", prices=extra))
     return made
+
+
+def _teacher(ground: Ground, book: Book) -> Mapping[str, Price] | None:
+    """Look up what the first teacher on sale that day costs."""
+    for name in TEACHERS:
+        if name not in book.models:
+            continue
+        try:
+            return chat_prices(book, name, ground.day)
+        except PricingError:
+            continue  # not sold on that day
+    return None
 
 
 def _id(approach: str, option: Option) -> str:
