@@ -264,8 +264,11 @@ def assumed_target(evidence: Evidence, task: Task, scenario: Scenario) -> float:
     if prompting:
         return max(prompting)
     shift = getattr(evidence.prompt_effort, scenario.quality.prompt_effort)
+    year = evidence.model_year.of(scenario.asked_on.year)
+    weaker = year.prompt[1] if year else 0.0
     retrieval = evidence.retrieval.factor[1] if needs_knowledge(scenario, task) else 1.0
-    return round((evidence.of(task).prompt.small[1] + float(shift[1])) * retrieval - 0.02, 2)
+    small = evidence.of(task).prompt.small[1] + float(shift[1]) + weaker
+    return round(small * retrieval - 0.02, 2)
 
 
 def fell_short(scenario: Scenario) -> bool:

@@ -177,9 +177,12 @@ def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -
     """
     scores = [np.where(sheet.quality.reaches, sheet.costed.score, np.inf) for sheet in sheets]
     said = said_of(resolved, evidence)
-    prompts = [score for score, sheet in zip(scores, sheets, strict=True) if not sheet.panel.trains]
-    if said.meets.any() and prompts:
-        proven = said.meets & _any_finite(prompts)
+    large = [
+        np.where(sheet.panel.is_large, score, np.inf)
+        for score, sheet in zip(scores, sheets, strict=True)
+    ]
+    if said.meets.any() and large:
+        proven = said.meets & _any_finite(large)
         scores = [
             score if sheet.panel.trains else np.where(
                 proven & sheet.quality.may_reach, sheet.costed.score, score)

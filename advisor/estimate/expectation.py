@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.point import Point
-from advisor.estimate.saying import SAYS, as_said, said_of
+from advisor.estimate.saying import SAYS, Kind, as_said, said_of
 from advisor.estimate.shifts import NO_SHIFT, Shifts, Three, shifts_of
 from advisor.estimate.tuning import learnt_from
 from advisor.facts import Facts, Resolved
@@ -108,7 +108,9 @@ def expected(
     said = said_of(resolved, evidence)
     if said.anything and not panel.trains:
         large = _large(resolved, evidence, shifts)
-        ends = as_said(said, ends, facts.target, large, _of_kinds(kinds, *_looking_up(resolved)))
+        is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
+        which = Kind(is_large, _of_kinds(kinds, *_looking_up(resolved)))
+        ends = as_said(said, ends, facts.target, large, which)
         basis = f"{SAYS}; {basis}"
     slack = 0.0 if panel.trains else evidence.tolerance.value
     found = Expected(

@@ -65,19 +65,30 @@ def retrieval_fell_short(scenario: Scenario) -> bool:
     return quality.prompting == "gap" or behaves
 
 
-def as_said(said: Said, ends: Three, target: Number, large: Number, retrieves: Mask) -> Three:
+class Kind(NamedTuple):
+    """What tells kinds of options apart here, masks of shape [kinds, 1, 1]."""
+
+    is_large: Mask
+    """Prompts a large model: what was said is said of it."""
+    retrieves: Mask
+    """Looks documents up."""
+
+
+def as_said(said: Said, ends: Three, target: Number, large: Number, kind: Kind) -> Three:
     """Move what evidence expects of prompting to what was said of it.
 
     Args:
         said: In each variant.
         ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
         target: What is good enough, [variants, 1].
-        large: What evidence expects of a prompt on a large model: what was said is said of it.
-        retrieves: Which kinds look documents up, [kinds, 1, 1].
+        large: What evidence expects of a prompt on a large model.
+        kind: Which kinds are which.
     """
     low, likely, high = ends
+    retrieves = kind.retrieves
     moved = np.where(said.meets, np.asarray(target) - large, 0.0)
-    falls = np.where(retrieves, said.retrieval_short, said.gap)
+    unproven = said.meets & ~kind.is_large
+    falls = np.where(retrieves, said.retrieval_short, said.gap) | unproven
     hopeless = np.where(retrieves, said.retrieval_short, said.gap & said.worked_on)
     most = np.asarray(target) - SHORT_BY
     return (
