@@ -242,12 +242,18 @@ def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArra
     winner = np.argmin(score, axis=0)
     best = np.take_along_axis(score, winner[None], axis=0)[0]
     winner = np.where(np.isinf(best), nobody, winner)
-    if resolved.scenario.quality.has_eval is not False:
+    if not holds_training_back(resolved):
         return winner
     trains = np.zeros(nobody + 1, bool)
     for panel in panels:
         trains[panel.rows] = panel.trains
     return np.where(trains[winner], nobody, winner)
+
+
+def holds_training_back(resolved: Resolved) -> bool:
+    """Whether training waits: nobody could say if it helped, or it would learn mistakes."""
+    scenario = resolved.scenario
+    return scenario.quality.has_eval is False or scenario.dataset.label_quality == "noisy"
 
 
 def is_too_little(resolved: Resolved) -> bool:

@@ -197,6 +197,14 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
             numbers=(("examples", f"{first(resolved.facts.examples):g}"),),
             source="your scenario",
         ),)  # fmt: skip
+    if ranking.is_any_eligible and scenario.quality.has_eval is not False:
+        return (Reason(
+            code="labels-too-noisy",
+            says="Training would win, but the examples hold many mistakes, and a model learns "
+                 "those too: have them looked through first.",
+            numbers=(("dataset.label_quality", scenario.dataset.label_quality),),
+            source="https://www.canva.dev/blog/engineering/summarise-post-incident-reviews-with-gpt4/",
+        ),)  # fmt: skip
     if ranking.is_any_eligible:
         return (Reason(
             code="no-way-to-measure",
@@ -216,24 +224,24 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
 
 def measure_next(resolved: Resolved, winner: Entry | None) -> tuple[str, ...]:
     """List what to find out next, in the order of what it would decide."""
-    scenario, wanted = resolved.scenario, []
-    if winner and not winner.reaches:
-        verb = "Tune on a part of the examples" if winner.option.trains else "Measure it"
-        wanted.append(f"{verb} and measure before all is spent: trainer pilot.")
-    if scenario.traffic.requests_per_month is None:
-        wanted.append("Count the requests a month: traffic.requests_per_month.")
-    if scenario.quality.target is None:
-        wanted.append("Say what is good enough: quality.target.")
-    if not scenario.quality.has_eval:
-        wanted.append("Keep 200 examples back and measure on them: quality.has_eval.")
-    if not any(m.approach in ("prompt", "few_shot") for m in scenario.quality.measured):
-        wanted.append("Measure a worked-on prompt on them: quality.measured.")
-    if (
-        winner
-        and scenario.traffic.cache_hit_share is None
-        and "cached_input" in winner.option.prices
-    ):
-        wanted.append("Read the cached tokens off a day's bills: traffic.cache_hit_share.")
-    if first(resolved.facts.examples) == 0:
-        wanted.append("Collect 50 to 100 examples of good answers: dataset.path.")
-    return tuple(wanted)
+    scenario = resolved.scenario
+    quality, traffic = scenario.quality, scenario.traffic
+    verb = "Tune on a part of the examples" if winner and winner.option.trains else "Measure it"
+    prompts = any(m.approach in ("prompt", "few_shot") for m in quality.measured)
+    caches = winner is not None and "cached_input" in winner.option.prices
+    wanted = {
+        f"{verb} and measure before all is spent: trainer pilot.":
+            winner is not None and not winner.reaches,
+        "Look a hundred examples through and correct them: dataset.label_quality.":
+            scenario.dataset.label_quality == "noisy",
+        "Count the requests a month: traffic.requests_per_month.":
+            traffic.requests_per_month is None,
+        "Say what is good enough: quality.target.": quality.target is None,
+        "Keep 200 examples back and measure on them: quality.has_eval.": not quality.has_eval,
+        "Measure a worked-on prompt on them: quality.measured.": not prompts,
+        "Read the cached tokens off a day's bills: traffic.cache_hit_share.":
+            caches and traffic.cache_hit_share is None,
+        "Collect 50 to 100 examples of good answers: dataset.path.":
+            first(resolved.facts.examples) == 0,
+    }  # fmt: skip
+    return tuple(says for says, holds in wanted.items() if holds)
