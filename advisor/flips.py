@@ -238,7 +238,7 @@ def _tries(asked: Asked, rebuild: Rebuild) -> Iterator[Try]:
             if value == now:
                 continue
             resolved, menu = rebuild(path, value)
-            if path not in OPENS_OR_CLOSES or _ids(menu) != _ids(asked.menu):
+            if path not in OPENS_OR_CLOSES or menu.rules or _ids(menu) != _ids(asked.menu):
                 yield Try(place, path, now, value, resolved, menu)
 
 
@@ -248,6 +248,7 @@ def _read_of(one: Try) -> tuple[object, ...]:
     return (
         id(one.menu), resolved.task, resolved.measured, scenario.needs.low_latency,
         scenario.knowledge.change, scenario.quality.has_eval,
+        scenario if one.menu.rules else None,
     )  # fmt: skip
 
 
@@ -268,6 +269,7 @@ def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
     now, then = asked.resolved.scenario, one.resolved.scenario
     costed = {sheet.panel.ids: sheet.costed for sheet in asked.ranking.sheets}
     same_gates = one.menu is asked.menu and now.needs.low_latency == then.needs.low_latency
+    same_gates = same_gates and not one.menu.rules
     known = {}
     for panel in one.menu.panels:
         old = costed.get(panel.ids)

@@ -9,21 +9,22 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.costs import LEAST_MANY_SHOTS, Costs, extra_tokens
+from advisor.estimate.costs import Costs, costs, extra_tokens
 from advisor.estimate.line import row_of
 from advisor.estimate.memory import Shape, fits, peak_process_bytes
+from advisor.estimate.point import LIKELY
 from advisor.estimate.tuning import method_of
 from advisor.facts import Facts, Resolved
+from advisor.fewest import least_examples
 from advisor.options.columns import Column
-from advisor.options.local import BASELINE
 from advisor.options.option import Option, RuledOut, rule_out
 from advisor.options.panel import Panel
-from advisor.quality import Evidence, fell_short, needs_knowledge
+from advisor.options.team import Judged, Spent, judged
+from advisor.quality import Evidence, needs_knowledge
 from advisor.recipe import RANK
 from advisor.units import GIB
 
 Mask = NDArray[np.bool_]
-LEAST_SHOTS = 3
 LEAST_MONTHS = 3.0
 """A new prompt on a model that ends sooner is not begun; own judgement."""
 REASONING_NEEDS_MS = 2000.0
@@ -44,6 +45,15 @@ class Case:
     def passes(self) -> list[Mask]:
         """For each gate, whether it lets an option pass."""
         return [np.asarray(gate.passes(self)) for gate in GATES]
+
+    @cached_property
+    def team(self) -> Judged:
+        """What the team's own rules say of each option."""
+        return judged(self.panel, self.resolved, self.facts, self._spent)
+
+    def _spent(self) -> Spent:
+        likely = costs(self.panel, self.resolved, self.facts, self.evidence, LIKELY)
+        return Spent(likely.one_off, likely.monthly, likely.per_month)
 
     @cached_property
     def least_examples(self) -> Column:
@@ -104,28 +114,6 @@ def _lives_long_enough(case: Case) -> Mask:
 def _enough_examples(case: Case) -> Mask:
     enough = case.facts.examples >= case.least_examples
     return enough | (case.panel.does("long_context") & (case.facts.corpus_tokens > 0))
-
-
-def least_examples(option: Option, resolved: Resolved, evidence: Evidence) -> float:
-    """Fewest examples with which this approach is tried at all."""
-    kind = evidence.of(resolved.task)
-    if option.is_current or option.approach == "distill":
-        return 0.0
-    if option.approach == "few_shot":
-        return LEAST_SHOTS
-    if option.approach == "long_context":
-        return LEAST_MANY_SHOTS
-    documents = float(resolved.facts.corpus_tokens[0, 0])
-    if option.approach == "combo" and documents >= evidence.pretraining_tokens.value:
-        return 0.0  # the documents are what it learns from
-    if option.approach == "dpo":
-        return evidence.preference_pairs.value
-    if option.approach == "encoder":
-        per_label = 1.0 if option.model == BASELINE else kind.encoder_from_per_label
-        return max(50.0, per_label * (resolved.labels or 10))
-    if not option.trains:
-        return 0.0
-    return kind.tune_least_examples if fell_short(resolved.scenario) else kind.tune_from_examples
 
 
 def _needs_teacher(case: Case) -> Mask:
@@ -191,9 +179,10 @@ def _learns_skill(case: Case) -> Mask:
 
 
 def _labels_suffice(case: Case) -> Mask:
-    """What is better by judgement, or done in steps, is no label to be picked."""
+    """What is better by judgement, or a form, or done in steps, is no label to be picked."""
     needs = case.resolved.scenario.needs
-    if not (needs.preference_hard_to_specify or needs.agentic_tools):
+    form = needs.style_or_format and not needs.narrow_label_task and not case.resolved.labels
+    if not (form or needs.preference_hard_to_specify or needs.agentic_tools):
         return np.array(True)
     return np.asarray(~case.panel.does("encoder"))
 
@@ -221,8 +210,8 @@ GATES = (
                       f"{c.evidence.adapter_most_examples.says}",
          lambda c, o: c.evidence.adapter_most_examples.source),
     Gate("not-a-label", _labels_suffice,
-         lambda c, i: "Better is judged here, or tools are called in turn: an encoder picks one "
-                      "label and does neither.",
+         lambda c, i: "Better is judged here, or a form is kept, or tools are called in turn: an "
+                      "encoder picks one label and does none of it.",
          lambda c, o: "https://doi.org/10.2196/76048"),
     Gate("examples-at-hand", _needs_teacher,
          lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
@@ -267,7 +256,7 @@ def allowed(case: Case) -> Mask:
     mask = case.passes[0]
     for passes in case.passes[1:]:
         mask = mask & passes
-    return mask
+    return mask & case.team.standing
 
 
 def refusals(case: Case) -> list[RuledOut | None]:
@@ -283,4 +272,4 @@ def refusals(case: Case) -> list[RuledOut | None]:
             found[row] = found[row] or rule_out(
                 option.id, gate.rule, gate.says(case, row), gate.source(case, option)
             )
-    return found
+    return [ours or theirs for ours, theirs in zip(found, case.team.refusals, strict=True)]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from advisor.estimate.account import Account, accounts, ends
 from advisor.estimate.costs import costs
-from advisor.estimate.expectation import Expected, expected
+from advisor.estimate.expectation import expected
+from advisor.estimate.measured import Expected
 from advisor.estimate.point import Point
 from advisor.estimate.saying import said_of
 from advisor.facts import Facts, Resolved
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 TIE_SHARE = 0.005
 """Each step of complexity has to save half a percent: what is simpler wins a tie."""
+PREFERRED = TIE_SHARE * len(SIMPLICITY)
+"""What a team prefers wins a tie, as if it were simpler by the whole ladder."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Costed:
         if case.panel.trains:
             margins = case.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
+        charged = np.where(case.team.preferred, charged / (1 + PREFERRED), charged)
         return np.where(allowed(case), charged, np.inf)
 
 

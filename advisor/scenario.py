@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from advisor.errors import ScenarioError, did_you_mean
+from advisor.errors import ScenarioError
+from advisor.mistakes import explained, shown
 from advisor.units import Record
 
 Task = Literal[
@@ -259,53 +260,13 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
     2.0
     """
     if not isinstance(mapping, Mapping):
-        raise ScenarioError(where, f"found {_shown(mapping)} instead of a mapping.",
+        raise ScenarioError(where, f"found {shown(mapping)} instead of a mapping.",
                             "Start with keys such as 'name:' and 'traffic:'.")  # fmt: skip
     try:
         return Scenario.model_validate(mapping)
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         path = ".".join(str(part) for part in first["loc"])
-        raise ScenarioError(f"{where}: {path}", *_explained(first["loc"], first)) from error
-
-
-REMEDIES = {
-    "finite_number": "Give a finite number.",
-    "float": "Give a number without unit or separators, such as 1000000 or 1e6.",
-    "int": "Give a whole number.",
-    "bool": "Give true or false.",
-    "date": "Give a day as YYYY-MM-DD.",
-    "greater_than_equal": "Give a number of {ge:g} or more.",
-    "less_than_equal": "Give a number of {le:g} or less.",
-    "greater_than": "Give a number above {gt:g}.",
-    "literal_error": "Choose one of {expected}.",
-}
-"""What to do about each kind of mistake; the longest key that the kind starts with holds."""
-
-
-def _explained(loc: Sequence[int | str], error: Mapping[str, Any]) -> tuple[str, str]:
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        return "there is no such key.", did_you_mean(str(loc[-1]), _keys_beside(loc)).strip()
-    if kind == "missing":
-        return "this key is missing.", "Add it."
-    matching = [key for key in REMEDIES if kind.startswith(key)]
-    remedy = REMEDIES[max(matching, key=len)] if matching else f"{error['msg']}."
-    return f"found {_shown(error['input'])}.", remedy.format(**error.get("ctx", {}))
-
-
-def _keys_beside(loc: Sequence[int | str]) -> list[str]:
-    record: type[Record] = Scenario
-    for part in loc[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation: Any = record.model_fields[part].annotation
-        for inner in (annotation, *get_args(annotation)):
-            if isinstance(inner, type) and issubclass(inner, Record):
-                record = inner
-    return list(record.model_fields)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        raise ScenarioError(
+            f"{where}: {path}", *explained(Scenario, first["loc"], first)
+        ) from error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.estimate.measured import Expected, beside, given, looking_up, measured_for
 from advisor.estimate.point import Point
 from advisor.estimate.saying import SAYS, Kind, as_said, said_of
 from advisor.estimate.shifts import NO_SHIFT, Shifts, Three, shifts_of
@@ -16,65 +15,20 @@ from advisor.estimate.tuning import learnt_from
 from advisor.facts import Facts, Resolved
 from advisor.options.columns import Kinds, bounds
 from advisor.options.local import BASELINE
-from advisor.options.option import Option
 from advisor.options.panel import Panel, kind_of
 from advisor.quality import (
     Evidence,
-    Quality,
     Range,
     Tuned,
     measured_range,
     needs_knowledge,
     saturation,
 )
-from advisor.scenario import Measured
 from advisor.units import Number
 
 RETRIEVING = frozenset({"rag", "long_context", "combo"})
 NOTHING_KNOWN: Range = (-9.0, -9.0, -9.0)
 """Below any shift, so that it is cut to 0: no work was published on this way of tuning."""
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Expected:
-    """The quality of each kind of option in a panel, arrays of [kinds, variants, draws or 1]."""
-
-    kinds: Kinds
-    target: Number
-    """What is good enough, of shape [variants, 1]."""
-    ends: Three
-    """Low, likely, high."""
-    said: tuple[tuple[str, str], ...]
-    """Basis and source of each kind."""
-    slack: tuple[float, ...]
-    """How far below the target each kind will still do."""
-
-    def of(self, row: int) -> Quality:
-        """Return the quality of one option in the first variant."""
-        return self.firsts[int(self.kinds.of[row])]
-
-    @cached_property
-    def firsts(self) -> tuple[Quality, ...]:
-        """The quality of each kind in the first variant."""
-        ends = [np.asarray(part)[:, 0, 0].tolist() for part in self.ends]
-        return tuple(
-            Quality(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
-        )
-
-    @cached_property
-    def may_reach(self) -> NDArray[np.bool_]:
-        """Whether the high end of what is expected of each option would do."""
-        return np.asarray(self.ends[2] >= self.target - ROUNDING)[self.kinds.of]
-
-    @cached_property
-    def reaches(self) -> NDArray[np.bool_]:
-        """Whether each option will do: an expectation within a tolerance, all else exactly.
-
-        A measurement is exact, and what has to be trained first gets no benefit of the doubt.
-        """
-        slack = np.maximum(self.slack, ROUNDING)[:, None, None]
-        return np.asarray((self.ends[1] >= self.target - slack)[self.kinds.of])
 
 
 def expected(
@@ -109,7 +63,7 @@ def expected(
     if said.anything and not panel.trains:
         large = _large(resolved, evidence, shifts)
         is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
-        which = Kind(is_large, _of_kinds(kinds, *_looking_up(resolved)))
+        which = Kind(is_large, _of_kinds(kinds, *looking_up(resolved)))
         ends = as_said(said, ends, facts.target, large, which)
         basis = f"{SAYS}; {basis}"
     slack = 0.0 if panel.trains else evidence.tolerance.value
@@ -118,14 +72,11 @@ def expected(
         said=((basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
     )  # fmt: skip
     for place, option in enumerate(kinds.first):
-        found = _given(found, place, measured_for(option, resolved), point)
+        measured = measured_for(option, resolved)
+        if measured is None and not option.is_current:
+            found = beside(found, place, resolved, evidence)
+        found = given(found, place, measured, point)
     return found
-
-
-def _looking_up(resolved: Resolved) -> tuple[str, ...]:
-    """Approaches that look documents up; without documents a long prompt holds examples."""
-    looks_up = needs_knowledge(resolved.scenario, resolved.task)
-    return ("rag", "combo", "long_context") if looks_up else ("rag", "combo")
 
 
 def _large(resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Number:
@@ -135,44 +86,6 @@ def _large(resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Number:
     if not needs_knowledge(resolved.scenario, resolved.task):
         factor = 1.0
     return np.asarray((likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)) * factor)
-
-
-def _given(found: Expected, place: int, measured: Measured | None, point: Point) -> Expected:
-    """Put in what was measured of a kind, or that what runs today will do."""
-    said: tuple[str, str]
-    ends: Three
-    if measured:
-        three = measured_range(measured.value, measured.n)
-        ends = (three[0], point.value("quality measured", *three, "low"), three[2])
-        said = f"measured on {measured.n:g} examples", "your scenario, quality.measured"
-    elif found.kinds.first[place].is_current:
-        ends = (found.target, found.target, found.target)
-        said = "assumed: what runs today will do", "assumption"
-    else:
-        return found
-    here = (np.arange(len(found.said)) == place)[:, None, None]
-    low, likely, high = (
-        np.where(here, end, part) for end, part in zip(ends, found.ends, strict=True)
-    )
-    return replace(
-        found, ends=(low, likely, high),
-        said=(*found.said[:place], said, *found.said[place + 1 :]),
-        slack=(*found.slack[:place], 0.0, *found.slack[place + 1 :]),
-    )  # fmt: skip
-
-
-def measured_for(option: Option, resolved: Resolved) -> Measured | None:
-    """Find the user's own measurement of this approach, with this model or with any."""
-    names = {option.model, f"{option.provider}/{option.model}"}
-    if option.card:
-        names.add(option.card.id)
-    fitting = [
-        measured
-        for measured in resolved.scenario.quality.measured
-        if measured.approach == option.approach
-        and (measured.model is None or measured.model in names)
-    ]
-    return max(fitting, key=lambda m: (m.model is not None, m.n), default=None)
 
 
 def _of_kinds(kinds: Kinds, *approaches: str) -> NDArray[np.bool_]:

@@ -1,0 +1,132 @@
+"""What a user measured -> the quality of that way, and what it says of ways beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.estimate.point import Point
+from advisor.estimate.shifts import NO_SHIFT, Three
+from advisor.facts import Resolved
+from advisor.options.columns import Kinds
+from advisor.options.option import Option
+from advisor.quality import Evidence, Quality, measured_range, needs_knowledge
+from advisor.scenario import Measured
+from advisor.units import Number
+
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The quality of each kind of option in a panel, arrays of [kinds, variants, draws or 1]."""
+
+    kinds: Kinds
+    target: Number
+    """What is good enough, of shape [variants, 1]."""
+    ends: Three
+    """Low, likely, high."""
+    said: tuple[tuple[str, str], ...]
+    """Basis and source of each kind."""
+    slack: tuple[float, ...]
+    """How far below the target each kind will still do."""
+
+    def of(self, row: int) -> Quality:
+        """Return the quality of one option in the first variant."""
+        return self.firsts[int(self.kinds.of[row])]
+
+    @cached_property
+    def firsts(self) -> tuple[Quality, ...]:
+        """The quality of each kind in the first variant."""
+        ends = [np.asarray(part)[:, 0, 0].tolist() for part in self.ends]
+        return tuple(
+            Quality(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
+        )
+
+    @cached_property
+    def may_reach(self) -> NDArray[np.bool_]:
+        """Whether the high end of what is expected of each option would do."""
+        return np.asarray(self.ends[2] >= self.target - ROUNDING)[self.kinds.of]
+
+    @cached_property
+    def reaches(self) -> NDArray[np.bool_]:
+        """Whether each option will do: an expectation within a tolerance, all else exactly.
+
+        A measurement is exact, and what has to be trained first gets no benefit of the doubt.
+        """
+        slack = np.maximum(self.slack, ROUNDING)[:, None, None]
+        return np.asarray((self.ends[1] >= self.target - slack)[self.kinds.of])
+
+
+def given(found: Expected, place: int, measured: Measured | None, point: Point) -> Expected:
+    """Put in what was measured of a kind, or that what runs today will do."""
+    said: tuple[str, str]
+    ends: Three
+    if measured:
+        three = measured_range(measured.value, measured.n)
+        ends = (three[0], point.value("quality measured", *three, "low"), three[2])
+        said = f"measured on {measured.n:g} examples", "your scenario, quality.measured"
+    elif found.kinds.first[place].is_current:
+        ends = (found.target, found.target, found.target)
+        said = "assumed: what runs today will do", "assumption"
+    else:
+        return found
+    return _put(found, place, ends, said, 0.0)
+
+
+def _put(found: Expected, place: int, ends: Three, said: tuple[str, str], slack: float) -> Expected:
+    """Put another range in for one kind."""
+    here = (np.arange(len(found.said)) == place)[:, None, None]
+    low, likely, high = (
+        np.where(here, end, part) for end, part in zip(ends, found.ends, strict=True)
+    )
+    return replace(
+        found, ends=(low, likely, high),
+        said=(*found.said[:place], said, *found.said[place + 1 :]),
+        slack=(*found.slack[:place], slack, *found.slack[place + 1 :]),
+    )  # fmt: skip
+
+
+def beside(found: Expected, place: int, resolved: Resolved, evidence: Evidence) -> Expected:
+    """Expect of one way of prompting what another way got, and what examples add to it.
+
+    quality = measured + gain of this way - gain of the one that was measured
+    """
+    option, kind = found.kinds.first[place], evidence.of(resolved.task)
+    gains = {"prompt": NO_SHIFT, "few_shot": kind.few_shot_gain}
+    ours = {**gains, "long_context": kind.many_shot_gain}.get(option.approach)
+    shown = [
+        one for one in resolved.scenario.quality.measured
+        if one.approach in gains and one.model is None
+    ]  # fmt: skip
+    if ours is None or not shown or option.approach in looking_up(resolved):
+        return found
+    best = max(shown, key=lambda one: one.value)
+    base = measured_range(best.value, best.n)
+    added = [end - gains[best.approach][1] for end in ours]
+    ends: Three = (base[0] + added[0], base[1] + added[1], base[2] + added[2])
+    basis = f"your measurement of {best.approach}, and what evidence adds; {kind.basis}"
+    return _put(found, place, ends, (basis, kind.source), found.slack[place])
+
+
+def looking_up(resolved: Resolved) -> tuple[str, ...]:
+    """Approaches that look documents up; without documents a long prompt holds examples."""
+    looks_up = needs_knowledge(resolved.scenario, resolved.task)
+    return ("rag", "combo", "long_context") if looks_up else ("rag", "combo")
+
+
+def measured_for(option: Option, resolved: Resolved) -> Measured | None:
+    """Find the user's own measurement of this approach, with this model or with any."""
+    names = {option.model, f"{option.provider}/{option.model}"}
+    if option.card:
+        names.add(option.card.id)
+    fitting = [
+        measured
+        for measured in resolved.scenario.quality.measured
+        if measured.approach == option.approach
+        and (measured.model is None or measured.model in names)
+    ]
+    return max(fitting, key=lambda m: (m.model is not None, m.n), default=None)
