@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,16 @@ from advisor.decide import Decision, Worked, decide, work_out
 from advisor.estimate.costs import costs
 from advisor.estimate.point import AT_MOST, LIKELY, Point
 from advisor.facts import Assumption, Resolved, resolve
-from advisor.options import Ground, Menu, ground_of, menu
+from advisor.options import Ground, Menu, ground_of, measuring_of, menu
 from advisor.options.option import RuledOut
 from advisor.options.panel import Panel, panels_of
 from advisor.prices import Caveat
 from advisor.profile import Profile
 from advisor.quality import Evidence
 from advisor.ranking import Entry, worked
+from advisor.rules import NO_RULES, Catalogue, with_disputes
 from advisor.scenario import Scenario, scenario_from
+from advisor.team_rules import TeamRule
 from advisor.units import Record
 
 SCHEMA_VERSION = "1"
@@ -42,6 +45,10 @@ class Question:
     with_flips: bool = True
     defaulted: tuple[Assumption, ...] = ()
     """What the door itself filled in, such as today's date."""
+    rules: tuple[TeamRule, ...] = ()
+    """What the team adds."""
+    catalogue: Catalogue = NO_RULES
+    """The program's own rules, with where their sources differ."""
 
 
 class Answer(Record):
@@ -63,6 +70,8 @@ class Answer(Record):
     """What was taken where nobody said."""
     caveats: tuple[Caveat, ...]
     """Doubts about the whole answer."""
+    rules: tuple[TeamRule, ...] = ()
+    """Rules that the team added to the question."""
     question_sha256: str
     """Hash of the question with its dataset and seed."""
     prices_sha256: str
@@ -89,16 +98,20 @@ def answer(question: Question) -> Answer:
 
     decision = decide(done, question.evidence, rebuild, question.with_flips)
     allowed, refused = _sorted_out(done)
+    told = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
+    ruled_out = sorted((*choices.ruled_out, *refused), key=lambda one: one.id)
+    reasons = tuple(told(reason, reason.code) for reason in decision.reasons)
     sha = hashlib.sha256(_bytes(_identity(question))).hexdigest()
     return Answer(
         schema_version=SCHEMA_VERSION,
         question=question.scenario,
         dataset_sha256=question.profile.dataset_sha256 if question.profile else None,
-        decision=decision,
+        decision=Decision.model_validate(dict(decision) | {"reasons": reasons}),
         options=_bills(question, done, allowed),
-        ruled_out=tuple(sorted((*choices.ruled_out, *refused), key=lambda one: one.id)),
+        ruled_out=tuple(told(one, one.rule) for one in ruled_out),
         assumptions=(*question.defaulted, *resolved.assumptions),
         caveats=_caveats(question),
+        rules=question.rules,
         question_sha256=sha,
         prices_sha256=question.book.sha256,
         engine_version=__version__,
@@ -118,7 +131,7 @@ def prepare(
     resolved = resolve(scenario, question.profile, question.evidence)
     ground, known = ground_of(resolved, question.profile), {} if menus is None else menus
     if ground not in known:
-        known[ground] = menu(ground, question.book, question.evidence)
+        known[ground] = menu(ground, question.book, question.evidence, question.rules)
     return resolved, known[ground]
 
 
@@ -159,11 +172,13 @@ def _bytes(value: Any) -> bytes:
 
 
 def _identity(question: Question) -> dict[str, Any]:
-    return {
+    asked = {
         "scenario": question.scenario.model_dump(mode="json"),
         "dataset": question.profile.dataset_sha256 if question.profile else None,
         "seed": question.seed,
     }
+    rules = [rule.model_dump(mode="json") for rule in question.rules]
+    return asked | ({"rules": rules} if rules else {})
 
 
 def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
@@ -192,7 +207,7 @@ def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[Opti
         return bill_of(likely, draws, figures, resolved, at_most[likely.option.id])
 
     bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
-    (measuring,) = panels_of([done.menu.measuring])
+    (measuring,) = panels_of([measuring_of(done.menu, resolved)])
     at_most |= _caps(question, [measuring], resolved)
     not_yet = bill(*(
         Entry(worked(measuring, resolved, resolved.facts, evidence, point), 0)

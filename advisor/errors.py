@@ -9,6 +9,7 @@
     - Unpriced              the item stands in the book, but nobody published a price
   + DatasetError            the dataset cannot be read at all
   + ScenarioError           the question cannot be understood
+  + TeamRuleError           a rule that a team added cannot be used
   + UsageError              a flag or path cannot be used
 
 A wrong answer is worse than none, so nothing here is caught inside the core.
@@ -135,6 +136,17 @@ class ScenarioError(AdvisorError):
     def __init__(self, where: str, found: str, remedy: str) -> None:
         self.where, self.found, self.remedy = where, found, remedy
         super().__init__(f"{where}: {found} {remedy}")
+
+
+class TeamRuleError(AdvisorError):
+    """A rule that a team added cannot be used: which, where in it, and what to do."""
+
+    code = "team-rule"
+    what_to_do = "Mend the rule at the place that is named."
+
+    def __init__(self, where: str, found: str, remedy: str) -> None:
+        self.where, self.found, self.remedy = where, found, remedy
+        super().__init__(f"{where}: {found} {remedy}".rstrip())
 
 
 class UsageError(AdvisorError):

@@ -14,12 +14,15 @@ import yaml
 from advisor.answer import Answer, Question, answer, canonical
 from advisor.book_file import load_book
 from advisor.catalog import Book
-from advisor.errors import ScenarioError, UsageError, did_you_mean
+from advisor.errors import ScenarioError, TeamRuleError, UsageError, did_you_mean
 from advisor.facts import Assumption
 from advisor.profile import Profile
 from advisor.quality import Evidence
 from advisor.rows import profile_file
+from advisor.rules import Catalogue
 from advisor.scenario import scenario_from
+from advisor.team_rules import TeamRule, rules_from
+from advisor.telling import Words
 
 Progress = Callable[[int, int], None]
 HERE = Path(__file__).parent
@@ -31,6 +34,55 @@ def load_evidence(path: Path | None = None) -> Evidence:
     """Read what the decision takes from published work; a file is read once a process."""
     text = (path or HERE / "evidence.yaml").read_text(encoding="utf-8")
     return Evidence.model_validate(yaml.load(text, Loader))
+
+
+@lru_cache(maxsize=1)
+def load_catalogue() -> Catalogue:
+    """Read the program's own rules; once a process."""
+    text = (HERE / "rules.yaml").read_text(encoding="utf-8")
+    return Catalogue.model_validate(yaml.load(text, Loader))
+
+
+@lru_cache(maxsize=1)
+def load_words() -> Mapping[str, Words]:
+    """Read the sentences in which a decision is told, by language; once a process."""
+    mapping = yaml.load((HERE / "telling.yaml").read_text(encoding="utf-8"), Loader)
+    return {language: Words.model_validate(words) for language, words in mapping.items()}
+
+
+def words_of(language: str) -> Words:
+    """Return the sentences of a language.
+
+    Raises:
+        UsageError: nobody wrote them yet.
+    """
+    known = load_words()
+    if language not in known:
+        raise UsageError(f"language {language}", "there are no sentences in it.",
+                         f"There are: {', '.join(sorted(known))}.")  # fmt: skip
+    return known[language]
+
+
+def read_rules(path: Path) -> tuple[TeamRule, ...]:
+    """Read the rules of a team: a YAML or JSON file with a list under `rules`.
+
+    Raises:
+        AdvisorError: the file cannot be read, or one of the rules cannot be used.
+    """
+    mapping = read_mapping(path)
+    if set(mapping) != {"rules"}:
+        raise TeamRuleError(str(path), f"found the keys {', '.join(sorted(map(str, mapping)))}.",
+                            "Put the list under 'rules:', alone.")  # fmt: skip
+    return team_rules(mapping["rules"], str(path))
+
+
+def team_rules(given: object, where: str) -> tuple[TeamRule, ...]:
+    """Check the rules of a team; none has the name of one of the program's own.
+
+    Raises:
+        TeamRuleError: one of them cannot be used.
+    """
+    return rules_from(given, where, load_catalogue().by_code)
 
 
 def examples_folder() -> Path:
@@ -155,7 +207,8 @@ def ask(
     if path is None and scenario.dataset.path:
         path = Path(where).parent / scenario.dataset.path
     profile = _profile(path, progress) if path else None
-    return Question(scenario, book or load_book(), load_evidence(), profile, defaulted=defaulted)
+    return Question(scenario, book or load_book(), load_evidence(), profile,
+                    defaulted=defaulted, catalogue=load_catalogue())  # fmt: skip
 
 
 def _profile(path: Path, progress: Progress | None) -> Profile:

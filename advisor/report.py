@@ -8,6 +8,7 @@ from advisor.answer import Answer
 from advisor.bill import OptionBill
 from advisor.units import Money
 
+TRACE_COLUMNS = ("rule", "result", "what it read")
 COLUMNS = ("way", "model", "once", "a month", "range a month", "quality", "start")
 
 
@@ -106,10 +107,15 @@ def flip_lines(answer: Answer) -> list[str]:
     ]
 
 
-def markdown(answer: Answer) -> str:
-    """Write the whole answer as Markdown that can be read aloud."""
+def markdown(answer: Answer, told: Sequence[str] = ()) -> str:
+    """Write the whole answer as Markdown that can be read aloud.
+
+    Args:
+        answer: What was answered.
+        told: The decision in sentences, to stand first.
+    """
     verdict, *more = verdict_lines(answer)
-    parts = [f"# {answer.question.name}", f"**{verdict}**", *more]
+    parts = [f"# {answer.question.name}", f"**{verdict}**", " ".join(told), *more]
     parts.append(_table(COLUMNS, table_rows(best_of_each(answer))))
     parts += ["## Why", _list(reason.says for reason in answer.decision.reasons)]
     parts += ["## What would flip it", _list(flip_lines(answer))]
@@ -158,6 +164,15 @@ def bill_markdown(option: OptionBill) -> str:
     )
     notes = _list(caveat.says for caveat in option.caveats)
     return "\n\n".join(part for part in (title, _table(head, rows) if rows else "", notes) if part)
+
+
+def trace_markdown(parts: Iterable[tuple[str, Sequence[tuple[str, ...]]]]) -> str:
+    """Write every rule that was tried as sections of Markdown: a title, and its rows."""
+    written = ["", "## Every rule that was tried"]
+    for title, rows in parts:
+        safe = [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+        written += [f"### {title}", _table(TRACE_COLUMNS, safe)]
+    return "\n\n".join(written) + "\n"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -18,7 +18,7 @@ from advisor.estimate.costs import costs
 from advisor.estimate.line import with_options
 from advisor.estimate.point import LIKELY, Point
 from advisor.facts import PATHS, Facts, Resolved, number_at
-from advisor.options import Ground, Menu, Option
+from advisor.options import Ground, Menu, Option, measuring_of
 from advisor.options.panel import Panel, panels_of
 from advisor.ranking import rank
 from advisor.scenario import Scenario
@@ -27,6 +27,8 @@ from advisor.units import Record, usd
 MOST_VARIANTS = 10_000
 MOST_GROUPS = 200
 """Different combinations of what is not a number: each needs a menu of its own."""
+MOST_TRIALS = 10_000
+"""Variants times rules of the team that read what differs in each."""
 BLOCK = 1024
 """Variants ranked at once; larger blocks are no faster, and take more memory."""
 DRAWN_BLOCK = 256
@@ -109,6 +111,7 @@ def sweep(
     if not 0 < len(variants) <= MOST_VARIANTS:
         raise UsageError("variants", f"found {len(variants):,} of them.",
                          f"Ask for 1 to {MOST_VARIANTS:,} at a time.")  # fmt: skip
+    _refuse_too_much(question, len(variants))
     names = np.empty((2, len(variants)), object)
     amounts = np.zeros((5, len(variants)))
     shares = np.zeros(len(variants))
@@ -116,7 +119,7 @@ def sweep(
         winner = _winner(group, question)
         if win_share:
             shares[group.places] = _shares(group, question, winner)
-        options = (*group.menu.options, group.menu.measuring)
+        options = (*group.menu.options, measuring_of(group.menu, group.resolved))
         for index in np.unique(winner):
             option, within = options[index], np.flatnonzero(winner == index)
             places = group.places[within]
@@ -128,6 +131,15 @@ def sweep(
         per_month=per_month, per_month_low=low, per_month_high=high,
         win_share=tuple(f"{share:.2f}" for share in shares.tolist()) if win_share else None,
     )  # fmt: skip
+
+
+def _refuse_too_much(question: Question, variants: int) -> None:
+    """Refuse more trials of the team's rules than can be waited for."""
+    moving = sum(rule.moves for rule in question.rules)
+    if moving * variants > MOST_TRIALS:
+        raise UsageError("variants", f"{moving} of the team's rules read costs or numbers, which "
+                         f"differ in each of {variants:,} variants.",
+                         f"Ask for at most {MOST_TRIALS // moving:,} variants.")  # fmt: skip
 
 
 def _winner(group: Group, question: Question) -> Places:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from advisor.catalog import Book
+from advisor.facts import Resolved
 from advisor.options.ground import Ground, ground_of
 from advisor.options.hosted import tuned_options
 from advisor.options.local import local_options
@@ -16,9 +17,11 @@ from advisor.options.prompted import (
     measuring_option,
     prompted_options,
 )
+from advisor.options.team import Spent, judged
 from advisor.quality import Evidence
+from advisor.team_rules import TeamRule
 
-__all__ = ["Ground", "Menu", "Option", "RuledOut", "ground_of", "menu"]
+__all__ = ["Ground", "Menu", "Option", "RuledOut", "ground_of", "measuring_of", "menu"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,16 @@ class Menu:
     measuring: Option
     """What "not yet" costs."""
     ruled_out: tuple[RuledOut, ...]
+    rules: tuple[TeamRule, ...] = ()
+    """What the team adds; tried for each variant, like what the numbers forbid."""
 
     @cached_property
     def panels(self) -> tuple[Panel, ...]:
         """The options, side by side with those that are worked out alike."""
-        return panels_of(self.options)
+        return panels_of(self.options, self.rules)
 
 
-def menu(ground: Ground, book: Book, evidence: Evidence) -> Menu:
+def menu(ground: Ground, book: Book, evidence: Evidence, rules: tuple[TeamRule, ...] = ()) -> Menu:
     """List every option that no rule forbids whatever the numbers are.
 
     What the numbers forbid (budget, memory, too few examples) is decided per variant, later.
@@ -55,7 +60,26 @@ def menu(ground: Ground, book: Book, evidence: Evidence) -> Menu:
             kept.append(option)
     current = current_option(ground, book)
     listed = (*([current] if current else []), *kept)
-    return Menu(listed, measuring_option(kept), tuple(out))
+    return Menu(listed, measuring_option(kept), tuple(out), rules)
+
+
+def measuring_of(menu: Menu, resolved: Resolved) -> Option:
+    """Say what "not yet" measures with: a model that the team's rules let stand.
+
+    A rule that reads costs is left out: what measuring costs is worked out later.
+    """
+    rules = tuple(rule for rule in menu.rules if not rule.reads_costs)
+    if not rules:
+        return menu.measuring
+    standing = []
+    for panel in panels_of(menu.options, rules):
+        mask = judged(panel, resolved, resolved.facts, _nothing_spent).standing[:, 0, 0]
+        standing += [option for option, may in zip(panel.options, mask, strict=True) if may]
+    return measuring_option([option for option in standing if not option.is_current])
+
+
+def _nothing_spent() -> Spent:
+    return Spent(0.0, 0.0, 0.0)
 
 
 def _by_need(option: Option, ground: Ground, evidence: Evidence) -> RuledOut | None:

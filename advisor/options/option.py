@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from advisor.catalog import Book
@@ -87,6 +88,20 @@ class Option:
     def per_token(self) -> bool:
         """Whether serving is billed by the token."""
         return "input" in self.prices
+
+    @cached_property
+    def seen(self) -> Mapping[str, Any]:
+        """What a team's rule can read of it, beside its costs."""
+        card = self.base or self.card
+        return {
+            "id": self.id, "approach": self.approach, "provider": self.provider,
+            "model": self.model, "launch": self.launch, "objective": self.objective,
+            "tier": self.tier, "trains": self.trains, "is_current": self.is_current,
+            "open_weights": card is not None and card.open_weights,
+            "licence": card.licence if card else None,
+            "gpu": self.gpu.name if self.gpu else None,
+            "ends_on": self.ends_on.isoformat() if self.ends_on else None,
+        }  # fmt: skip
 
 
 CHAT = (

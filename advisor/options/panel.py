@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -23,6 +23,7 @@ from advisor.options.columns import (
     column,
 )
 from advisor.options.option import Option
+from advisor.team_rules import TeamRule
 
 Family = Literal[
     "paid", "measuring", "tokens", "served", "tuned", "hosted", "encoder", "lora", "qlora", "full",
@@ -68,6 +69,8 @@ class Panel:
     options: tuple[Option, ...]
     rows: NDArray[np.intp]
     """Where each stands in its menu."""
+    rules: tuple[TeamRule, ...] = ()
+    """What the team adds."""
     _masks: dict[tuple[str, ...], Mask] = field(default_factory=dict)
 
     @property
@@ -231,14 +234,12 @@ def family_of(option: Option) -> Family:
     return "tuned" if option.per_token else "hosted"
 
 
-def panels_of(options: Sequence[Option]) -> tuple[Panel, ...]:
+def panels_of(options: Sequence[Option], rules: tuple[TeamRule, ...] = ()) -> tuple[Panel, ...]:
     """Sort the options of a menu into panels."""
     rows: dict[Family, list[int]] = {}
     for row, option in enumerate(options):
         rows.setdefault(family_of(option), []).append(row)
-    return tuple(_panels(options, rows))
-
-
-def _panels(options: Sequence[Option], rows: Mapping[Family, list[int]]) -> Iterator[Panel]:
-    for family, places in rows.items():
-        yield Panel(family, tuple(options[row] for row in places), np.array(places))
+    return tuple(
+        Panel(family, tuple(options[row] for row in places), np.array(places), rules)
+        for family, places in rows.items()
+    )

@@ -1,0 +1,134 @@
+"""A condition in CEL -> its words, its parts, and what it says of some values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from cel import Program
+
+LOOPS = frozenset({"all", "exists", "exists_one", "filter"})
+OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
+TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n]*)
+    |(?P<text>[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))
+    |(?P<number>0x[0-9a-fA-F]+u?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?u?)
+    |(?P<name>[A-Za-z_]\w*)
+    |(?P<sign>&&|\|\||[=!<>]=|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+SYNTAX = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<says>[^\n]*)")
+
+
+class Fault(ValueError):
+    """What is wrong with a condition, and where."""
+
+    def __init__(self, place: tuple[int, int], found: str, remedy: str) -> None:
+        self.place, self.found, self.remedy = place, found, remedy
+        super().__init__(found)
+
+
+class Token(NamedTuple):
+    """A word of a condition."""
+
+    kind: str
+    text: str
+    at: int
+
+
+@lru_cache(maxsize=1024)
+def program_of(text: str) -> Program:
+    """Compile a condition.
+
+    Raises:
+        Fault: it is no CEL.
+    """
+    from cel import compile as compiled  # starts slowly, and few questions bring rules
+
+    try:
+        return compiled(text)
+    except ValueError as error:
+        found = SYNTAX.search(str(error))
+        if not found:
+            raise Fault((1, 1), f"this is no condition: {error}.", "Mend it.") from error
+        says = found["says"].split(" expecting {")[0]
+        place = (int(found["line"]), int(found["column"]))
+        raise Fault(place, f"{says}.", "Mend the condition there.") from error
+
+
+def run(program: Program, context: Mapping[str, Any]) -> Any:
+    """Return what a compiled text says of some values.
+
+    Raises:
+        ValueError: it says nothing of them: a name is missing, or kinds do not fit.
+    """
+    try:
+        return program.execute(dict(context))
+    except (ArithmeticError, LookupError, RuntimeError, TypeError) as error:
+        says = re.split(r" CEL does not| Check ", str(error))[0].rstrip(".")
+        if isinstance(error, LookupError):
+            says = f"there is no {says}"
+        raise ValueError(f"{says}.") from error
+
+
+def tokens_of(text: str) -> Iterator[Token]:
+    """Cut a condition into its words; spaces and comments fall away.
+
+    >>> [token.text for token in tokens_of("option.trains && 1.5 < x // why")]
+    ['option', '.', 'trains', '&&', '1.5', '<', 'x']
+    """
+    for found in TOKEN.finditer(text):
+        if found.lastgroup != "space":
+            yield Token(str(found.lastgroup), found.group(), found.start())
+
+
+def text_at(tokens: Sequence[Token], place: int) -> str:
+    """Return the word at a place; empty beyond the ends."""
+    return tokens[place].text if 0 <= place < len(tokens) else ""
+
+
+def bound_names(tokens: Sequence[Token]) -> Iterator[str]:
+    """Name what loops count with."""
+    for place, token in enumerate(tokens):
+        if token.text in LOOPS and text_at(tokens, place + 1) == "(":
+            yield text_at(tokens, place + 2)
+
+
+def outer(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
+    """List the tokens that lie in no brackets."""
+    depth = 0
+    for place, token in enumerate(tokens):
+        depth -= token.text in CLOSING
+        if depth == 0:
+            yield place, token
+        depth += token.text in OPENING
+
+
+def unwrapped(tokens: Sequence[Token]) -> Sequence[Token]:
+    """Take brackets away that hold the whole."""
+    while tokens[0].text == "(" and [n for n, _ in outer(tokens)] == [0, len(tokens) - 1]:
+        tokens = tokens[1:-1]
+    return tokens
+
+
+def split(tokens: Sequence[Token], *signs: str) -> list[Sequence[Token]]:
+    """Cut words at the signs that lie in no brackets."""
+    cuts = [place for place, token in outer(tokens) if token.text in signs]
+    edges = zip([-1, *cuts], [*cuts, len(tokens)], strict=True)
+    return [tokens[start + 1 : end] for start, end in edges]
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a value.
+
+    >>> kind_of(1.5), kind_of(True)
+    ('a number', 'true or false')
+    """
+    if value is None:
+        return "null"
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a text",
+             list: "a list"}  # fmt: skip
+    return kinds.get(type(value), "a group of values")
