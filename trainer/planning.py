@@ -22,6 +22,7 @@ from advisor.options import Option
 from advisor.plan import DataFile, PlanData, TrainingPlan, Wish
 from advisor.planning import make_plan
 from advisor.rows import profile_file, read_rows
+from advisor.team_rules import TeamRule
 from trainer.database import home_folder
 from trainer.errors import Refused
 from trainer.evaluation.split import TEST, TRAIN, VALIDATION
@@ -43,6 +44,8 @@ class Request:
     """Option that an earlier answer recommended."""
     option: str | None = None
     """Option that the user names instead."""
+    rules: tuple[TeamRule, ...] = ()
+    """What the team added to the rules when it asked."""
     dataset: Path | None = None
     held_out_share: float = 0.1
     sends_held_out: bool = False
@@ -76,7 +79,8 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     asked = {**request.scenario, "asked_on": now.date().isoformat()}
     path = request.dataset or _named(request)
     question = ask(asked, request.where, dataset=path, book=book)
-    said = answer(replace(question, with_flips=False))
+    question = replace(question, rules=request.rules, with_flips=False)
+    said = answer(question)
     option_id = request.option or said.decision.recommended
     if request.decided and not request.option and said.decision.recommended != request.decided:
         raise Refused(f"flipped: the answer said {request.decided}, and today it is "

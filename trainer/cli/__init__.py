@@ -13,6 +13,7 @@ def main() -> None:
     """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
     import trainer.cli.door_commands
     import trainer.cli.elsewhere_commands
+    import trainer.cli.pilot_commands
     import trainer.cli.version_commands  # noqa: F401 - they add their commands
     from trainer.cli.app import app
     from trainer.redact import redact

@@ -16,9 +16,10 @@ from rich.table import Table
 
 from advisor.cli.console import console
 from advisor.errors import UsageError, did_you_mean
-from advisor.files import read_mapping, with_sets
+from advisor.files import read_mapping, team_rules, with_sets
 from advisor.plan import Hyperparameters, LocalJob, TrainingPlan, Wish, plan_bytes
 from advisor.recipe import Recipe
+from advisor.team_rules import TeamRule
 from advisor.units import GIB
 from trainer.clock import moment
 from trainer.desk import open_office
@@ -85,13 +86,16 @@ def request_of(flags: Asked) -> Request:
             raise UsageError(f"{flag} {share}", "a share is from 0 to under 1.",
                              "Give 0.1 for a tenth.")  # fmt: skip
     body = read_mapping(flags.asked)
-    decided = None
+    decided: str | None = None
+    rules: tuple[TeamRule, ...] = ()
     if "question" in body and "decision" in body:
         decided = body["decision"]["recommended"]
+        rules = team_rules(body.get("rules") or [], str(flags.asked))
         body = {k: v for k, v in body["question"].items() if v is not None}
     request = Request(with_sets(body, flags.sets), str(flags.asked), decided, flags.option)
     return replace(
         request,
+        rules=rules,
         dataset=flags.dataset,
         held_out_share=flags.held_out,
         sends_held_out=flags.send_held_out,

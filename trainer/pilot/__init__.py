@@ -1,0 +1,1 @@
+"""Pilot: every way of answering, measured on the user's own held-out rows, under a cap."""
