@@ -1,0 +1,174 @@
+"""A case, a day and a price book -> what the advice gives, why, and whether it keeps the limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from advisor.answer import Answer, Question, answer
+from advisor.bill import OptionBill
+from advisor.catalog import Book
+from advisor.errors import AdvisorError
+from advisor.estimate.memory import fits, peak_process_bytes
+from advisor.estimate.parameters import Shape
+from advisor.estimate.setup import Method
+from advisor.files import load_catalogue, load_evidence
+from advisor.options.hosted import asked_as
+from advisor.options.option import WITHOUT_TRAINING
+from advisor.recipe import RANK
+from advisor.scenario import Scenario
+from benchmarks.decision_cases import Case, CaseError
+from benchmarks.decision_labels import LABELS, label_of
+from benchmarks.decision_scenario import scenario_of
+
+Checks = Mapping[str, bool]
+"""Name of a hard limit -> whether the advice keeps it; what does not apply is not there."""
+METHODS: dict[str, Method] = {"lora": "lora", "dpo": "lora", "qlora": "qlora", "full_ft": "full"}
+OWN_MACHINES = frozenset({"gpu_hour", "electricity_kwh"})
+"""Kinds of prices that are paid where the texts stay on machines that one controls."""
+ROW_TOKENS = 1000.0
+"""Tokens of a training row where the case does not say."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the advice gives for a case on a day."""
+
+    label: str
+    """In the words of the published cases."""
+    option: str
+    """Id of the option that is recommended."""
+    reasons: tuple[str, ...]
+    """Codes, the first decides."""
+    says: str
+    """The deciding reason in words."""
+    checks: Checks
+    """The hard limits that apply."""
+    regret_usd: float | None
+    """What a month costs more than the cheapest training that is allowed and good enough; none
+    where nothing is trained."""
+    regret_at_all_usd: float | None
+    """The same against the cheapest training that is allowed, however good it is expected to be."""
+    cost_usd: float | None
+    """What a month costs; none where the advice is to wait."""
+    answer: Answer
+
+
+def advise(case: Case, day: date, book: Book) -> Given:
+    """Answer one case.
+
+    Raises:
+        CaseError: the case cannot be turned into a question, or the question not answered.
+    """
+    scenario = scenario_of(case, day)
+    question = Question(
+        scenario, book, load_evidence(), with_flips=False, catalogue=load_catalogue()
+    )
+    try:
+        found = answer(question)
+    except AdvisorError as error:
+        raise CaseError(f"case {case.id}, asked on {day}: {error}") from error
+    decision = found.decision
+    chosen = next(o for o in found.options if o.id == decision.recommended)
+    waits = decision.recommended == "not_yet"
+    return Given(
+        label=label_of(found), option=decision.recommended,
+        reasons=tuple(reason.code for reason in decision.reasons),
+        says=decision.reasons[0].says if decision.reasons else decision.verdict,
+        checks={} if waits else checks(chosen, scenario, book),
+        regret_usd=regret(chosen, found), regret_at_all_usd=regret(chosen, found, at_all=True),
+        cost_usd=None if waits else _usd(chosen), answer=found,
+    )  # fmt: skip
+
+
+def trains(option: OptionBill) -> bool:
+    """Whether something has to be tuned for an option."""
+    waits = option.id in ("current", "not_yet")
+    return not waits and option.approach not in WITHOUT_TRAINING
+
+
+def checks(option: OptionBill, scenario: Scenario, book: Book) -> Checks:
+    """Hold an option against the limits that no saving may break."""
+    found: dict[str, bool] = {}
+    if scenario.needs.privacy_self_host or not scenario.limits.data_may_leave:
+        found["privacy"] = not sends_text(option)
+    if not trains(option):
+        return found
+    found["evaluation exists"] = scenario.quality.has_eval is not False
+    offers = [o for o in book.offers if (o.provider, o.base) == (option.provider, option.model)]
+    if offers or option.launch == "provider":
+        who = asked_as(scenario, option.provider)
+        found["provider open"] = any(o.open_window(who, scenario.asked_on) for o in offers)
+    needed = _training_bytes(option, scenario, book)
+    if needed is not None and option.gpu:
+        found["fits the GPU"] = bool(fits(needed, book.gpu(option.gpu).memory_bytes))
+    return found
+
+
+def sends_text(option: OptionBill) -> bool:
+    """Whether anything but hours of a machine is paid for: then a provider reads the texts."""
+    kinds = {line.price_item.rsplit("/", 1)[-1] for line in option.bill if line.price_item}
+    return bool(kinds - OWN_MACHINES)
+
+
+def _training_bytes(option: OptionBill, scenario: Scenario, book: Book) -> float | None:
+    card = book.models.get(f"open/{option.model}")
+    method = METHODS.get(option.approach)
+    if card is None or card.architecture is None or method is None:
+        return None
+    traffic = scenario.traffic
+    parts = (traffic.prefix_tokens, traffic.user_tokens, traffic.completion_tokens)
+    tokens = sum(part or 0.0 for part in parts) or ROW_TOKENS
+    return float(peak_process_bytes(Shape.of(card.architecture), method, RANK, tokens))
+
+
+def regret(chosen: OptionBill, found: Answer, at_all: bool = False) -> float | None:
+    """Say what a month costs more than with the cheapest training that would do as well.
+
+    Args:
+        chosen: What is recommended.
+        found: The answer with all options that are allowed.
+        at_all: Hold it against those too that are not expected to be good enough.
+    """
+    if not trains(chosen):
+        return None
+    rivals = [o for o in found.options if trains(o) and (at_all or o.quality.reaches_target)]
+    return _usd(chosen) - min(_usd(option) for option in (chosen, *rivals))
+
+
+def _usd(option: OptionBill) -> float:
+    return float(option.per_month.likely)
+
+
+def why_not(given: Given, label: str) -> str:
+    """Say what kept the ways that carry a label from being recommended."""
+    if label == "not_yet":
+        return "the answer does not wait"
+    named = [o for o in given.answer.options if LABELS.get(o.approach) == label
+             and o.id != "current"]  # fmt: skip
+    good = [o for o in named if o.quality.reaches_target]
+    if good:
+        best = min(good, key=_usd)
+        ours = "" if given.cost_usd is None else f" against {given.cost_usd:,.0f}"
+        return f"{best.id} costs {_usd(best):,.0f} USD a month{ours}"
+    if named:
+        best = max(named, key=lambda o: float(o.quality.likely))
+        return f"{best.id} is expected to get {best.quality.likely}, short of the target"
+    rules = Counter(
+        one.rule for one in given.answer.ruled_out if LABELS.get(one.id.split(":")[0]) == label
+    )
+    told = ", ".join(f"{rule} ({count})" for rule, count in rules.most_common(3))
+    return f"ruled out: {told}" if told else "not on the menu"
+
+
+def record_of(given: Given) -> dict[str, Any]:
+    """Write what was given as JSON."""
+    return {
+        "label": given.label, "option": given.option, "reasons": list(given.reasons),
+        "says": given.says, "limits": dict(given.checks), "usd_per_month": given.cost_usd,
+        "regret_usd_per_month": given.regret_usd,
+        "regret_at_all_usd_per_month": given.regret_at_all_usd,
+    }  # fmt: skip

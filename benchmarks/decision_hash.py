@@ -1,0 +1,30 @@
+"""The files that decide -> one hash of the rules, so that a run says by which rules it was made."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent
+DECIDING = (
+    "advisor/*.yaml", "advisor/gates.py", "advisor/ranking.py", "advisor/quality.py",
+    "advisor/decide.py", "advisor/facts.py", "advisor/options/*.py", "advisor/estimate/*.py",
+    "benchmarks/decision_cases.py", "benchmarks/decision_scenario.py",
+    "benchmarks/decision_labels.py", "benchmarks/data/decision_history.yaml", "pricing.yaml",
+)  # fmt: skip
+"""Rules, evidence, numbers, how a case is read, how an answer is named, and the prices."""
+
+
+def deciding_files(top: Path = TOP) -> list[Path]:
+    """List the files that decide, in the order of their names."""
+    return sorted({path for pattern in DECIDING for path in top.glob(pattern)})
+
+
+def rules_sha256(top: Path = TOP) -> str:
+    """Hash names and bytes of the files that decide."""
+    digest = hashlib.sha256()
+    for path in deciding_files(top):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(top).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()

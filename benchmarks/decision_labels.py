@@ -1,0 +1,69 @@
+"""An approach of ours -> the label of the published cases, its act, and its two switches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from advisor.answer import Answer
+from benchmarks.decision_cases import Gold
+
+Act = Literal["prompt", "retrieve", "train", "combination", "not yet"]
+ACTS: tuple[Act, ...] = ("prompt", "retrieve", "train", "combination", "not yet")
+Switches = tuple[bool, bool]
+"""Whether something is retrieved, and whether weights change."""
+
+LABELS = {
+    "prompt": "prompt", "few_shot": "few_shot", "rag": "rag", "ft_api": "ft_api",
+    "managed_lora": "lora", "lora": "lora", "qlora": "qlora", "full_ft": "full_ft", "dpo": "dpo",
+    "encoder": "distill", "distill": "distill", "combo": "combo", "not_yet": "not_yet",
+}  # fmt: skip
+"""Our approach -> label; a long context is told below, and what runs today is its approach."""
+SAID = (
+    "encoder is distill; managed_lora is lora; long_context is prompt where the documents change "
+    "weekly or more seldom, else rag, few_shot where it holds examples; what runs today is the "
+    "approach that the scenario states; every other approach is its own label"
+)
+OF_LABEL: dict[str, Act] = {
+    "prompt": "prompt", "few_shot": "prompt", "long_context": "prompt", "rag": "retrieve",
+    "combo": "combination", "not_yet": "not yet",
+}  # fmt: skip
+SWITCHES: dict[Act, Switches] = {
+    "prompt": (False, False), "retrieve": (True, False), "train": (False, True),
+    "combination": (True, True), "not yet": (False, False),
+}  # fmt: skip
+TRAINING = ("ft", "lora", "tun", "distill", "dpo", "full")
+
+
+def label_of(answer: Answer) -> str:
+    """Name the label of what is recommended."""
+    decision, scenario = answer.decision, answer.question
+    approach = decision.recommended.split(":")[0]
+    if approach == "current" and scenario.current:
+        approach = scenario.current.approach
+    if approach != "long_context":
+        return LABELS[approach]
+    if not scenario.knowledge.corpus_tokens:
+        return "few_shot"
+    return "rag" if scenario.knowledge.change in ("hourly", "daily") else "prompt"
+
+
+def act_of(label: str) -> Act:
+    """Name the act of a label: every tuned or small model is a training.
+
+    >>> act_of("few_shot"), act_of("qlora"), act_of("rag")
+    ('prompt', 'train', 'retrieve')
+    """
+    return OF_LABEL.get(label, "train")
+
+
+def switches_of(label: str, gold: Gold | None = None) -> Switches:
+    """Say whether a label retrieves and whether it changes weights.
+
+    Args:
+        label: A label.
+        gold: Where the label is the best of a case: what its combination is made of.
+    """
+    parts = " ".join(gold.combo_of) if gold else ""
+    if label == "combo" and parts:
+        return ("rag" in parts, any(word in parts for word in TRAINING))
+    return SWITCHES[act_of(label)]

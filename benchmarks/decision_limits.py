@@ -1,0 +1,74 @@
+"""Answers to cases -> whether hard limits were kept, and what the choice within training cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from benchmarks.decision_answers import Given
+from benchmarks.decision_scores import Share
+
+LIMITS = ("privacy", "provider open", "fits the GPU", "evaluation exists")
+NOTHING = 0.0005
+"""Share of the cost that is only rounding."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard limits over all answers, and the regret of those that train."""
+
+    kept: Mapping[str, Share]
+    """For each limit, answers that keep it, of those that it applies to."""
+    broken: tuple[str, ...]
+    """Which answers break which."""
+    shares: tuple[float, ...]
+    """Of each answer that trains, what it costs more than the cheapest training that is allowed and
+    expected to be good enough, as a share of its cost; least first."""
+    shares_at_all: tuple[float, ...]
+    """The same against the cheapest that is allowed, however good it is expected to be."""
+
+    def regret_lines(self) -> tuple[str, ...]:
+        """Write the regret, one line for each of the two it is held against."""
+        return (
+            f"{'regret, good enough':22} {_line(self.shares)}",
+            f"{'regret, allowed at all':22} {_line(self.shares_at_all)}",
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Write it all as JSON."""
+        return {
+            "kept": {name: share.record() for name, share in self.kept.items()},
+            "broken": list(self.broken), "trained": len(self.shares),
+            "regret_shares": [round(share, 4) for share in self.shares],
+            "regret_shares_at_all": [round(share, 4) for share in self.shares_at_all],
+        }  # fmt: skip
+
+
+def limits_of(given: Mapping[str, Given]) -> Limits:
+    """Hold all answers against the limits."""
+    kept = {
+        name: Share(sum(found), len(found))
+        for name in LIMITS
+        for found in [[one.checks[name] for one in given.values() if name in one.checks]]
+    }
+    broken = tuple(f"{case_id}: {one.option} breaks '{name}'" for case_id, one in given.items()
+                   for name, is_kept in one.checks.items() if not is_kept)  # fmt: skip
+    costs = [(one.regret_usd, one.regret_at_all_usd, one.cost_usd) for one in given.values()]
+    shares = [(_share(good, cost), _share(any_, cost)) for good, any_, cost in costs
+              if good is not None]  # fmt: skip
+    return Limits(kept, broken, tuple(sorted(good for good, _ in shares)),
+                  tuple(sorted(any_ for _, any_ in shares)))  # fmt: skip
+
+
+def _share(regret: float | None, cost: float | None) -> float:
+    return regret / cost if regret and cost else 0.0
+
+
+def _line(shares: Sequence[float]) -> str:
+    if not shares:
+        return "nothing is trained"
+    none = sum(share <= NOTHING for share in shares)
+    return (f"none in {none} of {len(shares)}; median {median(shares):.1%} of the cost, "
+            f"most {shares[-1]:.1%}")  # fmt: skip

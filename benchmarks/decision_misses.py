@@ -1,0 +1,62 @@
+"""Answers that are not what a source found best -> a list with the facts and what decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from advisor.scenario import Scenario
+from benchmarks.decision_answers import Given, why_not
+from benchmarks.decision_cases import Case
+from benchmarks.decision_scores import is_act_right, verdict
+
+
+def misses(cases: Sequence[Case], given: Mapping[str, Given], when: str) -> str:
+    """Write every case whose act is not right or whose label is not accepted.
+
+    Args:
+        cases: The cases.
+        given: What was given for each.
+        when: As of which time, for the head.
+    """
+    lines = [f"misses, {when}"]
+    for case in cases:
+        one = given[case.id]
+        told = verdict(one.label, case)
+        act = "act right" if is_act_right(one.label, case) else "act WRONG"
+        if act == "act right" and told in ("best", "acceptable"):
+            continue
+        gold = case.gold
+        lines += [
+            f"  {case.id} ({case.year}{', ' + case.group if case.group else ''}): "
+            f"given {one.label}, best {gold.best}; {act}, {told}",
+            f"    accepted: {', '.join(gold.acceptable) or 'nothing else'}; "
+            f"wrong: {', '.join(gold.wrong) or 'nothing'}",
+            f"    facts: {facts(one.answer.question)}",
+            f"    decided: {one.option}: {', '.join(one.reasons)}. {one.says}",
+            f"    {gold.best}: {why_not(one, gold.best)}",
+        ]
+    return "\n".join(lines) + "\n\n"
+
+
+def facts(scenario: Scenario) -> str:
+    """Write what was told in a line; what nobody said is left out."""
+    told: list[str] = [str(scenario.task), *(name for name, yes in scenario.needs if yes)]
+    rows: tuple[tuple[str, object], ...] = (
+        ("examples", scenario.dataset.examples), ("labels", scenario.dataset.label_quality),
+        ("classes", scenario.dataset.classes), ("tenants", scenario.dataset.tenants),
+        ("a month", scenario.traffic.requests_per_month),
+        ("prefix", scenario.traffic.prefix_tokens), ("user", scenario.traffic.user_tokens),
+        ("out", scenario.traffic.completion_tokens), ("corpus", scenario.knowledge.corpus_tokens),
+        ("change", scenario.knowledge.change), ("retrieval", scenario.knowledge.retrieval_tried),
+        ("effort", scenario.quality.prompt_effort), ("eval", scenario.quality.has_eval),
+        ("prompting", scenario.quality.prompting), ("target", scenario.quality.target),
+        ("team", scenario.team.ml),
+    )  # fmt: skip
+    told += [f"{name} {_short(value)}" for name, value in rows if value not in (None, "unknown")]
+    told += [f"{m.approach} measured {m.value:g}" for m in scenario.quality.measured]
+    told += [f"{own.count} x {own.gpu}" for own in scenario.hardware]
+    return ", ".join(told)
+
+
+def _short(value: object) -> str:
+    return f"{value:,.10g}" if isinstance(value, float) else str(value).lower()

@@ -1,0 +1,232 @@
+"""A published case and a day -> the Scenario that a user would have told; its gold is not read."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+from advisor.errors import AdvisorError
+from advisor.scenario import Needs, Scenario, scenario_from
+from benchmarks.decision_cases import Case, CaseError
+
+DAYS_PER_MONTH = 365 / 12
+INSTRUCTIONS, RETRIEVED, QUESTION, SLACK = 300.0, 2000.0, 100.0, 1.25
+"""Of the tokens that go in, up to so many are instructions, and up to so many looked up."""
+GPU_USD_PER_HOUR = 2.0
+"""What an hour of a GPU at hand costs, electricity and depreciation included; stated, not read."""
+SINGLE, CLUSTER = ("A100_80GB_SXM", 1), ("A100_80GB_SXM", 8)
+
+TASKS: tuple[tuple[str, str], ...] = (
+    (r"classif|rout|moderat|label|rank|relevan|sentiment|triage|detect|tagging|categor|scoring"
+     r"|grading|intent_only", "classification"),
+    (r"extract|ner\b|entity|ocr|parsing", "extraction"),
+    (r"summar", "summarization"),
+    (r"translat|localis|localiz", "translation"),
+    (r"structured|text_to_sql|sql|json|dsl|quer(y|ies)|schema", "structured_output"),
+    (r"cod(e|ing)|program", "code"),
+    (r"math|reason|multiple_choice|planning|forecast|diagnos", "reasoning"),
+    (r"agent|tool|workflow|function_call|browser", "agent"),
+    (r"qa\b|question|research|search|knowledge|document|helpdesk|faq|retriev", "knowledge_qa"),
+    (r"intent", "classification"),
+    (r"generat|writ|style|chat|assist|support|repl(y|ies)|dialog|conversation", "generation"),
+)  # fmt: skip
+"""Words of task_type -> our task, first match wins."""
+QUALITIES: tuple[tuple[str, str], ...] = (
+    (r"noisy|weak|unreviewed|scraped|crowd", "noisy"),
+    (r"mixed|uneven|inconsistent|varying", "mixed"),
+    (r"expert|review|check|curated|human|edited|adjudicat|verified|annotated|gold", "expert"),
+    (r"synthetic|teacher|assist|outcome|click|production|log|augment|auto|generated", "mixed"),
+)  # fmt: skip
+"""Words of label_quality -> our code, first match wins."""
+CHANGES: tuple[tuple[str, str], ...] = (
+    (r"real.?time|hour|continuous", "hourly"), (r"dail", "daily"), (r"week", "weekly"),
+    (r"month|quarter", "monthly"), (r"year|annual|static|unknown|stable|^$", "static"),
+)  # fmt: skip
+"""Words of change_rate -> our code; what is slower than a month stands still."""
+GPUS: tuple[tuple[str, str], ...] = (
+    (r"b200", "B200"), (r"h200", "H200_SXM"), (r"h100", "H100_SXM"),
+    (r"a100.{0,5}40", "A100_40GB_SXM"), (r"a100", "A100_80GB_SXM"), (r"l40s", "L40S"),
+    (r"\bl4\b", "L4"), (r"a10", "A10"), (r"4090", "RTX_4090"), (r"3090|24 ?gb", "RTX_3090"),
+    (r"\bt4\b", "T4"),
+)  # fmt: skip
+"""Words of gpu -> name in the price book."""
+SIZES = ((r"cluster|multi|\b[2-9]\d? ?x", "cluster"), (r"none|cpu", "none"), (r"\w", "single"))
+"""Words of gpu -> how many, where the coded form does not say."""
+
+
+def scenario_of(case: Case, day: date) -> Scenario:
+    """Say what a user would have told of a case on a day.
+
+    Raises:
+        CaseError: the case says something that no scenario can hold.
+    """
+    try:
+        return scenario_from(_told(case, day), f"case {case.id}")
+    except AdvisorError as error:
+        raise CaseError(f"case {case.id}: {error}") from error
+
+
+def _told(case: Case, day: date) -> dict[str, Any]:
+    needs = {name: True for name in case.goals if name in Needs.model_fields}
+    quality, knowledge = _quality(case), _knowledge(case)
+    told: dict[str, Any] = {
+        "name": case.id, "asked_on": day.isoformat(), "task": task_of(case), "needs": needs,
+        "dataset": _dataset(case), "traffic": _traffic(case), "knowledge": knowledge,
+        "quality": quality, "team": {"ml": _team(case)},
+    }  # fmt: skip
+    gpu = _hardware(case)
+    if gpu:
+        told["hardware"] = [gpu]
+    paid, budget = (usd_a_month(case.inputs.get(key)) for key in ("current_cost", "budget"))
+    if paid is not None:
+        told["current"] = {"approach": "prompt", "monthly_cost_usd": paid}
+    if budget is not None:
+        told["limits"] = {"budget_monthly_usd": budget}
+    return told
+
+
+def task_of(case: Case) -> str:
+    """Name the task: by the words of task_type, else by the needs."""
+    words = case.text("task_type")
+    for pattern, task in TASKS:
+        if re.search(pattern, words):
+            return task
+    goals = case.goals
+    by_need = (
+        ("narrow_label_task", "classification"), ("agentic_tools", "agent"),
+        ("needs_private_knowledge", "knowledge_qa"), ("needs_fresh_facts", "knowledge_qa"),
+        ("complex_reasoning", "reasoning"), ("style_or_format", "generation"),
+    )  # fmt: skip
+    return next((task for need, task in by_need if goals.get(need)), "other")
+
+
+def _dataset(case: Case) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "examples": number(case, "n_examples"),
+        "label_quality": _coded(QUALITIES, case.text("label_quality"), "unknown"),
+    }
+    many = number(case, "n_classes_or_adapters")
+    is_labels = task_of(case) == "classification" or case.goals.get("narrow_label_task")
+    return told | {"classes" if is_labels else "tenants": many}
+
+
+def _traffic(case: Case) -> dict[str, Any]:
+    per_day, read = number(case, "req_per_day"), number(case, "avg_in_tokens")
+    told: dict[str, Any] = {
+        "requests_per_month": None if per_day is None else per_day * DAYS_PER_MONTH,
+        "completion_tokens": number(case, "avg_out_tokens"),
+    }
+    if read is None:
+        return told
+    prefix = min(INSTRUCTIONS, read / 2)
+    rest = read - prefix
+    corpus = _corpus(case)
+    if corpus is not None and corpus <= SLACK * rest:
+        rest = max(rest - corpus, QUESTION)  # the documents stand in the prompt already
+    elif corpus is not None:
+        rest = max(rest - RETRIEVED, min(rest, QUESTION))  # what was looked up stands in it
+    return told | {"prefix_tokens": round(prefix), "user_tokens": round(rest)}
+
+
+def _knowledge(case: Case) -> dict[str, Any]:
+    words = str(case.norm.get("change_rate") or case.text("change_rate")).lower()
+    said = (case.inputs.get("permissions_per_user"), case.norm.get("permissions_per_user"))
+    tried = case.inputs.get("rag_tried")
+    return {
+        "corpus_tokens": _corpus(case), "change": _coded(CHANGES, words, "static"),
+        "permissions_per_user": True in said,
+        "retrieval_tried": tried if isinstance(tried, bool) else None,
+    }  # fmt: skip
+
+
+def _corpus(case: Case) -> float | None:
+    return number_in(case.norm.get("corpus_tokens"))
+
+
+def _quality(case: Case) -> dict[str, Any]:
+    effort = str(case.norm.get("prompt_effort") or "unknown")
+    has_eval, result = case.inputs.get("has_eval"), case.norm.get("prompt_result")
+    return {
+        "has_eval": has_eval if isinstance(has_eval, bool) else None,
+        "prompt_effort": effort if effort in ("none", "naive", "systematic") else "unknown",
+        "prompting": result if result in ("meets", "gap") else "unknown",
+    }
+
+
+def _hardware(case: Case) -> dict[str, Any] | None:
+    words = case.text("gpu")
+    code = str(case.norm.get("gpu") or _coded(SIZES, words, "unknown"))
+    if code not in ("single", "cluster"):
+        return None
+    usual, count = SINGLE if code == "single" else CLUSTER
+    named = _coded(GPUS, words, usual)
+    said = re.search(r"\b(\d{1,2}) ?x", words)
+    if named != usual or said:
+        count = int(said[1]) if said else count
+    return {"gpu": named, "count": max(count, 1), "usd_per_hour": GPU_USD_PER_HOUR}
+
+
+def _team(case: Case) -> str:
+    said = str(case.norm.get("team_ml") or case.text("team_ml")).lower()
+    if "vendor" in said:
+        return "strong"
+    return said if said in ("none", "some", "strong") else "some"
+
+
+def usd_a_month(said: object) -> float | None:
+    """Read a plain sum of USD a month; anything else is not read.
+
+    >>> usd_a_month("~$400/month"), usd_a_month("$500-1500 per indicator per month")
+    (400.0, None)
+    """
+    pattern = r"\s*~?\s*\$\s*([\d,]+(?:\.\d+)?)\s*(k?)\s*(?:/|per|a)\s*month\s*"
+    found = re.fullmatch(pattern, str(said or ""), re.IGNORECASE)
+    return float(found[1].replace(",", "")) * (1000 if found[2] else 1) if found else None
+
+
+def number(case: Case, key: str) -> float | None:
+    """Return a number of `inputs`, or none where nobody said one that can be read."""
+    return number_in(case.inputs.get(key))
+
+
+MOST = 1e15
+"""No count of tokens, rows or calls is larger; what is, was not meant."""
+
+
+def number_in(said: object) -> float | None:
+    """Read a number of 0 or more; a range, or words without a number, are not read.
+
+    >>> number_in("~5,000"), number_in("20k"), number_in("hundreds"), number_in(None)
+    (5000.0, 20000.0, None, None)
+    """
+    if isinstance(said, bool):
+        return None
+    found = re.fullmatch(
+        r"\s*[~<>=]*\s*(\d[\d,_]*(?:\.\d+)?(?:e\d+)?)\s*([km]?)\+?\s*", str(said), re.I
+    )
+    if found is None:
+        return None
+    factor = {"": 1.0, "k": 1e3, "m": 1e6}[found[2].lower()]
+    value = float(found[1].replace(",", "").replace("_", "")) * factor
+    return value if value <= MOST else None
+
+
+NUMBERS = ("n_examples", "avg_in_tokens", "avg_out_tokens", "req_per_day", "n_classes_or_adapters")
+
+
+def unread(case: Case) -> list[str]:
+    """List what a case says that was not understood and counts as not said."""
+    said = {f"inputs.{key}": case.inputs.get(key) for key in NUMBERS}
+    said["inputs_norm.corpus_tokens"] = case.norm.get("corpus_tokens")
+    odd = [f"{key} is {value!r}, no number" for key, value in said.items()
+           if value not in (None, "") and number_in(value) is None]  # fmt: skip
+    goals = case.inputs.get("goals") or {}
+    odd += [f"there is no need '{name}'" for name in goals if name not in Needs.model_fields]
+    odd += [f"inputs.goals.{name} is {value!r}, neither true nor false"
+            for name, value in goals.items() if value not in (True, False, None)]  # fmt: skip
+    return [f"case {case.id}: {one}" for one in odd]
+
+
+def _coded(table: tuple[tuple[str, str], ...], words: str, otherwise: str) -> str:
+    return next((code for pattern, code in table if re.search(pattern, words)), otherwise)

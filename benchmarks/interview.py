@@ -1,0 +1,72 @@
+"""Random answers -> how many questions the interview asks, and whether its stop holds.
+
+The stop is sound one answer at a time; what it cannot see is two answers that change the verdict
+only together. So each interview is held against the verdict with every question answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+
+from advisor.answer import Question
+from advisor.files import ask
+from advisor.interview import Interview, Step, step, verdicts
+from advisor.question_files import load_sheet
+from advisor.questions import DONT_KNOW, Given, Sheet
+
+NOT_KNOWN = 0.15
+"""Share of the parts that nobody can answer."""
+
+
+def truth_of(sheet: Sheet, seed: int) -> dict[str, Given]:
+    """Draw an answer to every part."""
+    draw = random.Random(seed)
+    return {
+        code: DONT_KNOW if draw.random() < NOT_KNOWN else draw.choice(part.tries)
+        for code, part in sheet.parts.items()
+    }
+
+
+def held(interview: Interview, truth: dict[str, Given]) -> tuple[Step, list[float]]:
+    """Answer from *truth* to the end; return where that is, and the CPU seconds of each step."""
+    answers: dict[str, Given] = {}
+    seconds = []
+    while True:
+        started = time.process_time()
+        now = step(interview, answers)
+        seconds.append(time.process_time() - started)
+        if now.next is None:
+            return now, seconds
+        answers |= {code: truth[code] for code in now.parts}
+
+
+def main() -> None:
+    """Hold interviews and print what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--interviews", type=int, default=60)
+    wanted = parser.parse_args().interviews
+    sheet, question = load_sheet(), ask({"asked_on": "2026-11-20"})
+    asked, same, seconds = [], 0, list[float]()
+    for seed in range(wanted):
+        truth = truth_of(sheet, seed)
+        now, spent = held(Interview(sheet, question), truth)
+        asked.append(now.asked)
+        seconds += spent
+        same += now.verdict.act == whole(sheet, question, truth)
+    seconds.sort()
+    print(f"{wanted} interviews with random answers, {NOT_KNOWN:.0%} of them not known")
+    print(f"questions asked: {sum(asked) / wanted:.1f} on average, {max(asked)} at most")
+    print(f"same act as with every question answered: {same} of {wanted}")
+    print(f"CPU seconds a step: p50 {seconds[len(seconds) // 2]:.2f}, most {seconds[-1]:.2f}")
+
+
+def whole(sheet: Sheet, question: Question, truth: dict[str, Given]) -> str:
+    """Return the act with every question answered."""
+    (found,) = verdicts(Interview(sheet, question), truth, [()])
+    return found.verdict.act
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Twelve datasets -> what our advice and trainjudge say of each, and who is confidently wrong.
+
+python -m benchmarks.twelve [--peers FOLDER] [--out FOLDER] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.decision_hash import rules_sha256
+from benchmarks.twelve.making import make
+from benchmarks.twelve.ours import our_answer, said_of
+from benchmarks.twelve.peer import PACKAGE, ask_peer, installed, remedy, version
+from benchmarks.twelve.told import Said, Told, is_confidently_wrong, read_told
+
+
+def write(text: str) -> None:
+    """Print a text as it is."""
+    sys.stdout.write(text)
+
+
+def judged(said: Said, told: Told) -> str:
+    """Say how an answer stands to what was expected."""
+    if said.act in told.right:
+        return "right"
+    if said.act not in told.forbidden:
+        return "neither"
+    return "WRONG, confident" if is_confidently_wrong(said, told) else "wrong, with caveat"
+
+
+def row_of(told: Told, ours: Said, theirs: Said | None) -> dict[str, Any]:
+    """Write what was said of a dataset as a record."""
+    said = {"ours": ours, PACKAGE: theirs}
+    return {
+        "dataset": told.name, "right": list(told.right), "forbidden": list(told.forbidden),
+        "because": told.because,
+        **{name: {"act": one.act, "words": one.words, "sure": one.sure,
+                  "caveat": one.has_caveat, "judged": judged(one, told)}
+           for name, one in said.items() if one},
+    }  # fmt: skip
+
+
+def print_rows(rows: Sequence[dict[str, Any]], name: str) -> None:
+    """Print the table, and below it how often each is right and confidently wrong."""
+    write(f"{'dataset':18}{'right':18}{'forbidden':30}{'who':12}{'act':12}{'judged':20}says\n")
+    for row in rows:
+        head = (row["dataset"], ", ".join(row["right"]), ", ".join(row["forbidden"]))
+        for who in ("ours", PACKAGE):
+            if who in row:
+                one = row[who]
+                write(f"{head[0]:18}{head[1]:18}{head[2]:30}{who:12}{one['act']:12}"
+                      f"{one['judged']:20}{one['words']} ({one['sure']})\n")  # fmt: skip
+                head = ("", "", "")
+    for who in ("ours", PACKAGE):
+        said = [row[who]["judged"] for row in rows if who in row]
+        if said:
+            write(f"{name if who == PACKAGE else who}: right {said.count('right')} of {len(said)}, "
+                  f"wrong with a caveat {said.count('wrong, with caveat')}, "
+                  f"confidently wrong {said.count('WRONG, confident')}\n")  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the datasets, ask both, and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.twelve", description=__doc__)
+    parser.add_argument("--peers", type=Path, default=Path("peers"), help="where trainjudge lies")
+    parser.add_argument("--out", type=Path, help="keep the datasets in this folder")
+    parser.add_argument("--json", action="store_true", help="print one record instead of a table")
+    flags = parser.parse_args(arguments)
+    place = installed(flags.peers)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = make(flags.out or Path(folder))
+        rows = [
+            row_of(told, said_of(our_answer(told, paths[told.name])),
+                   ask_peer(told, paths[told.name], place) if place else None)
+            for told in read_told()
+        ]  # fmt: skip
+    name = f"{PACKAGE} {version(place)}" if place else PACKAGE
+    if flags.json:
+        record = {"rules_sha256": rules_sha256(), "peer": name if place else None, "rows": rows}
+        write(json.dumps(record, indent=1) + "\n")
+        return
+    write(f"rules sha256 {rules_sha256()}\n")
+    if not place:
+        write(f"{PACKAGE} is not there. Run {remedy(flags.peers)}\n")
+    print_rows(rows, name)
+
+
+if __name__ == "__main__":
+    main()
