@@ -12,6 +12,7 @@ import numpy as np
 
 from advisor.dataset import Example, Reject, Turn, canonical_row
 from advisor.lengths import billed, histogram, percentiles, repeats
+from advisor.signs import Signs
 from advisor.units import Record
 
 TOKENS_PER_MESSAGE = 3
@@ -93,16 +94,28 @@ class Profile(Record):
     """Hash of the canonical rows."""
     source_sha256: str
     """Hash of the file."""
+    conflicting: int = 0
+    """Rows that ask what an earlier one asks, and answer it otherwise."""
+    looked_through: int = 0
+    """First rows whose words were looked at, for what follows."""
+    language: str = ""
+    """Language of their requests, as a tag; empty where they show none."""
+    answer_language: str = ""
+    """Language of their answers; empty where they show none, as labels do."""
+    outside_facts: int = 0
+    """How many answers of theirs hold a date or a price that the request does not hold."""
 
 
 class ProfileBuilder:
-    """Folds batches of examples; memory grows by twelve bytes a row."""
+    """Folds batches of examples; memory grows by twenty bytes a row."""
 
     def __init__(self, counter: TokenCounter, limit_tokens: int) -> None:
         self._counter = counter
         self._limit = limit_tokens
         self._lengths = array("I")
         self._hashes = array("Q")
+        self._asked = array("Q")
+        self._signs = Signs()
         self._rejects: list[Reject] = []
         self._codes: Tally[str] = Tally()
         self._formats: Tally[str] = Tally()
@@ -142,10 +155,14 @@ class ProfileBuilder:
         row = canonical_row(example)
         self._digest.update(row)
         self._digest.update(b"\n")
-        self._hashes.append(int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "big"))
+        self._hashes.append(_hash(row))
         overhead = (TOKENS_PER_MESSAGE + 1) * len(example.turns)
         total = sum(counts) + overhead + REPLY_TOKENS
         last = example.turns[-1]
+        before = "\n".join(turn.content for turn in example.turns[:-1])
+        is_one_answer = before.strip() and example.kind != "preference"
+        self._asked.append(_hash(before.encode()) if is_one_answer else self._hashes[-1])
+        self._signs.add(before, last.content)
         completion = counts[-1] if last.role == "assistant" else 0
         self._lengths.append(total)
         self._formats[example.format] += 1
@@ -202,9 +219,11 @@ class ProfileBuilder:
         """
         lengths = np.frombuffer(self._lengths, np.uint32)
         hashes = np.frombuffer(self._hashes, np.uint64)
+        asked = np.frombuffer(self._asked, np.uint64)
+        asked.sort()
         lengths.sort()  # in place: a copy would cost as much again as all rows
         hashes.sort()
-        rows = len(lengths)
+        rows, repeated = len(lengths), repeats(hashes)
         total = int(lengths.sum(dtype=np.int64))
         prefix = self._prefix_tokens()
         labels = self._few_labels(rows)
@@ -223,17 +242,24 @@ class ProfileBuilder:
             percentiles=percentiles(lengths), max_tokens=int(lengths[-1]) if rows else 0,
             histogram=histogram(lengths), shared_prefix_tokens=prefix,
             shared_prefix_share=prefix * rows / total if total else 0.0,
-            duplicates=repeats(hashes), labels=tuple(labels.most_common()),
+            duplicates=repeated, labels=tuple(labels.most_common()),
             distinct_labels=len(labels), pairs=self._sums["pairs"],
             turns_mean=self._sums["turns"] / mean, untrainable=self._sums["untrainable"],
             tool_rows=self._sums["tools"], dataset_sha256=self._digest.hexdigest(),
-            source_sha256=source_sha256,
+            source_sha256=source_sha256, conflicting=repeats(asked) - repeated,
+            looked_through=self._signs.looked_through, language=self._signs.language,
+            answer_language=self._signs.answer_language,
+            outside_facts=self._signs.outside_facts,
         )  # fmt: skip
 
     def _few_labels(self, rows: int) -> Tally[str]:
         """Labels, if answers repeat: at least twice each on average."""
         labels = self._labels
         return labels if labels and 1 < len(labels) <= rows / 2 else Tally()
+
+
+def _hash(text: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 def _said(turn: Turn) -> str:

@@ -55,7 +55,7 @@ def test_every_command_is_in_the_readme() -> None:
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]  # fmt: skip
     text = (TOP / "README.md").read_text()
 
-    assert len(names) + len(prices_app.registered_commands) == 11
+    assert len(names) + len(prices_app.registered_commands) == 12
     assert all(f"advisor {name}" in text for name in names)
 
 

@@ -21,7 +21,7 @@ from advisor.figures import saving_usd, spent_usd
 from advisor.files import example_question, examples_folder
 from advisor.scenario import Needs
 from advisor.sweep import sweep
-from ui import interview, look, session
+from ui import look, session
 from ui.charts import winners
 from ui.charts.ages import ages_picture
 from ui.charts.base import Frame, Picture
@@ -140,42 +140,6 @@ def test_the_page_changes_an_answer_by_its_controls(page: AppTest) -> None:
 
 def headline_of(page: AppTest) -> str:
     return html_of(page).partition('<h1 class="ton-verdict">')[2].partition("</h1>")[0]
-
-
-def test_the_interview_asks_one_question_after_the_other() -> None:
-    def script() -> None:
-        from ui import interview
-
-        interview.page()
-
-    page = AppTest.from_function(script, default_timeout=120).run()
-    assert page.subheader[0].value == interview.QUESTIONS[0].says
-    page.button[0].click().run()
-
-    assert not page.exception
-    assert page.subheader[0].value == interview.QUESTIONS[1].says
-    assert 'id="verdict"' in html_of(page)
-    next(button for button in page.button if button.label == "Back").click().run()
-    assert page.subheader[0].value == interview.QUESTIONS[0].says
-
-
-def test_the_interview_ends_in_a_scenario() -> None:
-    given = dict.fromkeys(range(len(interview.QUESTIONS)), 0)
-    scenario = interview.scenario_of(given)
-
-    assert session.get_path(scenario, "quality.has_eval") is True
-    assert scenario["traffic"]["requests_per_month"] == 300.0
-
-
-def test_every_choice_of_the_interview_can_be_answered() -> None:
-    from advisor.scenario import scenario_from
-
-    count = 0
-    for at, asked in enumerate(interview.QUESTIONS):
-        for place in range(len(asked.choices)):
-            scenario_from({**interview.scenario_of({at: place}), "asked_on": "2026-11-20"})
-            count += 1
-    assert count > 25
 
 
 def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer) -> None:
@@ -404,7 +368,7 @@ def test_a_path_is_set_and_taken_out() -> None:
     assert session.get_path({"a": None}, "a.b") is None
 
 
-@pytest.mark.parametrize("module", [interview, inputs, look, session, sharing, verdict, winners],
+@pytest.mark.parametrize("module", [inputs, look, session, sharing, verdict, winners],
                          ids=lambda module: module.__name__)  # fmt: skip
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     done = doctest.testmod(module)

@@ -1,149 +1,179 @@
-"""A few closed questions, in the order of what they decide -> the scenario of the what-if page."""
+"""At most twelve questions, until no answer can change the verdict -> the what-if scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from html import escape
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final
 
 import streamlit as st
 
+from advisor.asking import ShownPart, ShownQuestion, Standing, standing
+from advisor.files import ask, examples_folder
+from advisor.interview import Interview
+from advisor.question_files import ENGLISH, languages, load_sheet, load_texts
+from advisor.questions import DONT_KNOW, TYPED, Given
+from advisor.wording import Texts
 from ui import look, session
 from ui.whatif.verdict import hero
 
-KEY: Final = "interview"
-
-
-class Choice(NamedTuple):
-    """One answer that can be given, and what it sets."""
-
-    says: str
-    sets: dict[str, Any]
-
-
-class Asking(NamedTuple):
-    """One question."""
-
-    says: str
-    why: str
-    choices: tuple[Choice, ...]
-
-
-QUESTIONS: Final = (
-    Asking("May your texts be sent to a provider?",
-           "If they may not, everything that runs elsewhere is out.",
-           (Choice("Yes", {"limits.data_may_leave": True}),
-            Choice("No, only machines that we control",
-                   {"limits.data_may_leave": False, "needs.privacy_self_host": True}))),
-    Asking("Do the answers rest on your own documents?",
-           "Facts belong into retrieval: training does not teach them reliably.",
-           (Choice("No", {}),
-            Choice("Yes, and they hardly change",
-                   {"needs.needs_private_knowledge": True, "knowledge.change": "static"}),
-            Choice("Yes, and they change every week or more often",
-                   {"needs.needs_private_knowledge": True, "needs.needs_fresh_facts": True,
-                    "knowledge.change": "weekly"}))),
-    Asking("What kind of answer is wanted?",
-           "It decides how long answers are, and what a small model can do.",
-           (Choice("One of a fixed set of labels",
-                   {"task": "classification", "needs.narrow_label_task": True}),
-            Choice("Fields taken out of a text", {"task": "extraction"}),
-            Choice("A text in a certain tone or form",
-                   {"task": "generation", "needs.style_or_format": True}),
-            Choice("A summary", {"task": "summarization"}),
-            Choice("An answer to a question", {"task": "knowledge_qa"}),
-            Choice("Code, or several steps of thought",
-                   {"task": "reasoning", "needs.complex_reasoning": True}))),
-    Asking("How often is it asked?",
-           "Traffic decides whether a price per request or a machine by the hour is cheaper.",
-           tuple(Choice(says, {"traffic.requests_per_month": value}) for says, value in (
-               ("A few times a day", 300.0), ("Hundreds of times a day", 10_000.0),
-               ("Thousands of times a day", 150_000.0), ("A hundred thousand times a day", 3e6),
-               ("A million times a day", 30e6)))),
-    Asking("How many good examples do you have?",
-           "Below some fifty there is nothing to train on.",
-           tuple(Choice(says, {"dataset.examples": value}) for says, value in (
-               ("None", 0.0), ("Some dozens", 50.0), ("Hundreds", 400.0),
-               ("Thousands", 3_000.0), ("Ten thousand or more", 20_000.0)))),
-    Asking("How hard has prompting been tried?",
-           "A worked-on prompt is cheaper than any training, where it does.",
-           (Choice("Not at all", {"quality.prompt_effort": "none"}),
-            Choice("A first prompt", {"quality.prompt_effort": "naive"}),
-            Choice("Systematically, with measurements",
-                   {"quality.prompt_effort": "systematic"}))),
-    Asking("Can you measure how good answers are?",
-           "Without a measure nobody knows whether training helped.",
-           (Choice("Yes", {"quality.has_eval": True}),
-            Choice("No", {"quality.has_eval": False}))),
-    Asking("How long is the text of a request?",
-           "Tokens are what is paid for.",
-           tuple(Choice(says, {"traffic.user_tokens": value}) for says, value in (
-               ("A sentence", 40.0), ("A message", 250.0), ("A page", 700.0),
-               ("Ten pages", 7_000.0)))),
-)  # fmt: skip
-"""In the order of what they decide: gates, then fit, then cost."""
-
-
-def scenario_of(given: dict[int, int]) -> dict[str, Any]:
-    """Make a scenario of the answers given: number of the question -> number of the choice.
-
-    >>> scenario_of({0: 0, 3: 1})["traffic"]
-    {'requests_per_month': 10000.0}
-    """
-    scenario: dict[str, Any] = {"name": "From the interview"}
-    for asked, chosen in sorted(given.items()):
-        for path, value in QUESTIONS[asked].choices[chosen].sets.items():
-            scenario = session.set_path(scenario, path, value)
-    return scenario
+ANSWERS: Final = "interview_answers"
+TURNS: Final = "interview_turns"
+STANDS: Final = "interview_stands"
+LANGUAGE: Final = "interview_language"
+FILE: Final = "interview_file"
+NOTE: Final = "interview_note"
 
 
 def page() -> None:
     """Ask one question after the other, with the answer so far beside them."""
-    given: dict[int, int] = st.session_state.setdefault(KEY, {})
     left, right = st.columns([0.5, 0.5], gap="large")
     with left:
-        st.title("A few questions")
-        at = min(len(given), len(QUESTIONS))
-        st.progress(at / len(QUESTIONS), f"{at} of {len(QUESTIONS)} answered")
-        if at < len(QUESTIONS):
-            _ask(at, given)
+        texts = load_texts(_language())
+        st.title(texts.at("words.title"))
+        dataset = _dataset(texts)
+        stands = _stands(texts, dataset)
+        _progress(stands, texts)
+        if stands.next:
+            _ask(stands.next, texts)
         else:
-            st.success("That is all. The what-if page has every number, to be changed.")
-        _steer(given)
-    if given:
-        right.html(hero(session.asked().answer, look.reader()))
-    else:
-        right.html('<p class="ton-says">What to do appears here, and changes with each answer.</p>')
+            st.success(stands.says)
+        _steer(texts)
+        _contradictions(stands, texts)
+    _verdict(stands, right, dataset)
 
 
-def _ask(at: int, given: dict[int, int]) -> None:
-    asked = QUESTIONS[at]
-    st.subheader(asked.says)
-    st.html(f'<p class="ton-says">{escape(asked.why)}</p>')
-    for place, choice in enumerate(asked.choices):
-        st.button(choice.says, key=f"interview_{at}_{place}", width="stretch",
-                  on_click=_choosing(given, at, place))  # fmt: skip
+def _language() -> str:
+    """Let the reader choose; the language of the browser stands first."""
+    known = languages()
+    own = look.reader().split("_")[0]
+    chosen: str = st.selectbox(
+        "Language", known, index=known.index(own if own in known else ENGLISH), key=LANGUAGE,
+        format_func=lambda tag: load_texts(tag).at("language"), label_visibility="collapsed",
+    )  # fmt: skip
+    return chosen
 
 
-def _choosing(given: dict[int, int], at: int, place: int) -> Callable[[], None]:
+def _dataset(texts: Texts) -> Path | None:
+    """Return the file that is open, if it is to be counted; a bundled one is not by itself."""
+    found = session.asked().dataset
+    if found is None:
+        return None
+    is_own = examples_folder() not in found.parents
+    label = texts.says("words.use_file", file=found.name)
+    return found if st.toggle(label, value=is_own, key=FILE) else None
+
+
+def _stands(texts: Texts, dataset: Path | None) -> Standing:
+    """Work out where the interview stands, once for the same answers."""
+    answers = _answers()
+    key = (tuple(answers.items()), texts.tag, dataset, session.book().sha256)
+    kept = st.session_state.get(STANDS)
+    if kept is None or kept[0] != key:
+        with st.spinner(""):
+            kept = (key, standing(_interview(dataset), answers, texts))
+        st.session_state[STANDS] = kept
+    found: Standing = kept[1]
+    return found
+
+
+def _interview(dataset: Path | None) -> Interview:
+    question = ask({"name": "From the interview"}, "the interview", book=session.book(),
+                   today=datetime.now(tz=UTC).date())  # fmt: skip
+    profile = session.profile_of(dataset) if dataset else None
+    return Interview(load_sheet(), replace(question, profile=profile))
+
+
+def _answers() -> dict[str, Given]:
+    found: dict[str, Given] = st.session_state.setdefault(ANSWERS, {})
+    return found
+
+
+def _progress(stands: Standing, texts: Texts) -> None:
+    most = len(load_sheet().questions)
+    count = min(stands.asked + 1, most)
+    says = texts.says("words.count", count=count, most=most) if stands.next else " "
+    st.progress(stands.asked / most if stands.next else 1.0, says)
+
+
+def _ask(asked: ShownQuestion, texts: Texts) -> None:
+    st.subheader(asked.asks)
+    st.html(f'<p class="ton-says">{escape(asked.why)} {escape(asked.because)}</p>')
+    given: dict[str, Given] = {}
+    sheet = load_sheet()
+    for part in asked.parts:
+        if not sheet.parts[part.code].is_idle({**_answers(), **given}):
+            given[part.code] = _part(part, texts)
+
     def choose() -> None:
-        now = {**given, at: place}
-        if session.replace_scenario(scenario_of(now), where="the interview"):
-            st.session_state[KEY] = now
+        st.session_state[ANSWERS] = _answers() | given
+        st.session_state.setdefault(TURNS, []).append(tuple(given))
 
-    return choose
+    st.button(texts.at("words.next"), type="primary", on_click=choose, key="interview_next")
+    st.caption(asked.finding_out_says)
 
 
-def _steer(given: dict[int, int]) -> None:
+def _part(part: ShownPart, texts: Texts) -> Given:
+    """Draw one part; what is not touched is not known."""
+    says = {choice.code: choice.says for choice in part.choices}
+    key = f"interview_{part.code}_{texts.tag}"
+    if part.several:
+        return _several(part, says, texts, key)
+    codes = list(says)
+    chosen: str = st.radio(part.asks, codes, index=codes.index(DONT_KNOW), key=key,
+                           format_func=lambda code: says[code])  # fmt: skip
+    if part.kind not in TYPED:
+        return chosen
+    number = st.number_input(texts.says("words.or_number", unit=part.unit), min_value=part.low,
+                             max_value=part.high, value=None, key=f"{key}_number")  # fmt: skip
+    return chosen if number is None else float(number)
+
+
+def _several(part: ShownPart, says: dict[str, str], texts: Texts, key: str) -> Given:
+    codes = [code for code in says if code != DONT_KNOW]
+    chosen = st.multiselect(part.asks, codes, key=key, format_func=lambda code: says[code],
+                            placeholder=texts.at("words.dont_know"))  # fmt: skip
+    if chosen:
+        return tuple(chosen)
+    return () if st.checkbox(texts.at("words.nothing"), key=f"{key}_none") else DONT_KNOW
+
+
+def _steer(texts: Texts) -> None:
+    if not st.session_state.get(TURNS):
+        return
+    back, again, _ = st.columns([0.25, 0.35, 0.4])
+
+    def undo() -> None:
+        last = st.session_state[TURNS].pop()
+        st.session_state[ANSWERS] = {k: v for k, v in _answers().items() if k not in last}
+
+    def restart() -> None:
+        st.session_state[ANSWERS], st.session_state[TURNS] = {}, []
+
+    back.button(texts.at("words.back"), on_click=undo)
+    again.button(texts.at("words.again"), on_click=restart)
+    st.text_area(texts.at("words.note"), key=NOTE)
+
+
+def _contradictions(stands: Standing, texts: Texts) -> None:
+    for one in stands.contradictions:
+        st.warning(texts.says("words.contradiction", says=one.says))
+
+
+def _verdict(stands: Standing, right: Any, dataset: Path | None) -> None:
+    """Ask on the what-if page what was answered here, and show its verdict."""
+    if not _answers():
+        right.html(f'<p class="ton-says">{escape(stands.says)}</p>')
+        return
+    scenario = dict(stands.scenario)
+    note = str(st.session_state.get(NOTE) or "").strip()
+    if note:
+        scenario["note"] = note
+    if session.asked().scenario != scenario:
+        session.replace_scenario(scenario, dataset, where="the interview")
     wrong = session.trouble()
     if wrong:
-        st.error(f"{wrong} Nothing was changed.")
-    back, again, _ = st.columns([0.2, 0.3, 0.5])
-    if given and back.button("Back"):
-        last = {k: v for k, v in given.items() if k != max(given)}
-        st.session_state[KEY] = last
-        session.replace_scenario(scenario_of(last), where="the interview")
-        st.rerun()
-    if given and again.button("Start again"):
-        st.session_state[KEY] = {}
-        st.rerun()
+        right.error(wrong)
+    right.html(hero(session.asked().answer, look.reader()))

@@ -22,9 +22,12 @@ HEADER_EXAMPLES = {"ETag": '"5f2a"', "X-Request-ID": "trace-7", "X-Cache": "miss
 BINARY = {"type": "string", "format": "binary",
           "description": "JSONL, a JSON array, CSV or Parquet."}  # fmt: skip
 QUESTION = {
-    "description": "A scenario, or a scenario with the profile of its dataset.",
+    "description": "A scenario, or a scenario with the profile of its dataset and your rules.",
     "anyOf": [{"$ref": f"{SCHEMAS}Scenario{INPUT}"}, {"$ref": f"{SCHEMAS}AskedWith{INPUT}"}],
 }
+WITH_MORE = {**QUESTION, "anyOf": [
+    {"$ref": f"{SCHEMAS}Scenario{INPUT}"}, {"$ref": f"{SCHEMAS}AskedMore{INPUT}"},
+]}  # fmt: skip
 BODIES: dict[str, dict[str, Any]] = {
     "profile": {
         "multipart/form-data": {"schema": {
@@ -33,15 +36,17 @@ BODIES: dict[str, dict[str, Any]] = {
         }},
         "application/octet-stream": {"schema": BINARY},
     },
-    "recommend": {"application/json": {"schema": QUESTION}},
+    "recommend": {"application/json": {"schema": WITH_MORE}},
     "estimate": {"application/json": {"schema": QUESTION}},
     "sweep": {"application/json": {"schema": {"$ref": f"{SCHEMAS}SweepRequest{INPUT}"}}},
+    "interview": {"application/json": {"schema": {"$ref": f"{SCHEMAS}InterviewRequest{INPUT}"}}},
 }  # fmt: skip
 STATUSES = {
     "profile": (400, 413, 422, 500),
     "recommend": (304, 413, 415, 422, 500),
     "estimate": (304, 413, 415, 422, 500),
     "sweep": (304, 413, 415, 422, 500),
+    "interview": (304, 413, 415, 422, 500),
     "models": (304, 422, 500),
     "prices": (304, 422, 500),
     "rules": (304, 500),

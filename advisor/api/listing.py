@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Literal
 
-from advisor.api.meanings import GATES as GATE_MEANINGS
-from advisor.api.meanings import MENU as MENU_MEANINGS
 from advisor.catalog import Book
 from advisor.errors import AdvisorError, PricingError
 from advisor.models import ModelCard
 from advisor.offers import Offer
 from advisor.prices import STALE_AFTER_DAYS
 from advisor.quality import Evidence
+from advisor.rules import Catalogue, Rule
 from advisor.units import Record
 
 BASES = frozenset({"advisor-error", "pricing-error", "trainer-error"})
@@ -83,19 +81,8 @@ class Models(Record):
     """Hash of the price book."""
 
 
-class Rule(Record):
-    """A rule that can put an option out; answers name it in `ruled_out`."""
-
-    code: str
-    """Stable name."""
-    decides: str
-    """What it decides."""
-    by: Literal["numbers", "menu"]
-    """Whether numbers decide it for each variant, or it keeps an option off the menu."""
-
-
 class Rules(Record):
-    """What decides: the rules that put options out, and the evidence behind thresholds."""
+    """What decides: every rule with its sources, and the evidence behind thresholds."""
 
     rules: tuple[Rule, ...]
     """In the order in which they are tried."""
@@ -169,11 +156,9 @@ def _tunes(offer: Offer, card: ModelCard) -> bool:
     return card.id in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
 
 
-def rules_of(evidence: Evidence, version: str) -> Rules:
+def rules_of(catalogue: Catalogue, evidence: Evidence, version: str) -> Rules:
     """List the rules and the evidence."""
-    numbers = [Rule(code=code, decides=says, by="numbers") for code, says in GATE_MEANINGS.items()]
-    menu = [Rule(code=code, decides=says, by="menu") for code, says in MENU_MEANINGS.items()]
-    return Rules(rules=(*menu, *numbers), evidence=evidence, engine_version=version)
+    return Rules(rules=catalogue.rules, evidence=evidence, engine_version=version)
 
 
 def errors_known() -> Errors:

@@ -15,16 +15,27 @@ from advisor import __version__
 from advisor.answer import Question, answer
 from advisor.api.documents import INPUT, SCHEMAS
 from advisor.api.examples import seen_in, with_examples
+from advisor.api.interviewing import InterviewRequest
 from advisor.api.listing import errors_known, models_of, prices_on, rules_of
 from advisor.api.planner import Planner
 from advisor.api.problems import Problem, problem_of
 from advisor.api.refusals import PathRefused
 from advisor.api.sweeping import Shape, SweepAsked, SweepRequest, swept
-from advisor.files import example_question
+from advisor.api.telling import More
+from advisor.files import example_question, load_catalogue, team_rules, words_of
 from advisor.profile import Profile
 from advisor.scenario import Scenario
+from advisor.team_rules import TeamRule
+from advisor.telling import tell
+from advisor.trace import Told, trace
 from advisor.units import Record
 
+TEAM = [{
+    "id": "no-new-vendor", "when": "option.trains && !(option.provider in ['own', 'azure'])",
+    "then": "rule_out", "says": "Training data goes to vendors with a contract only.",
+    "source": "procurement, list of 2026-10",
+}]  # fmt: skip
+"""A rule that shows what a team can add."""
 SAMPLES = ("email-triage", "policy-faq")
 """Bundled examples whose answers show what fields hold."""
 TAGS = [
@@ -34,12 +45,18 @@ TAGS = [
 
 
 class AskedWith(Record):
-    """A scenario with the profile of its dataset."""
+    """A scenario with the profile of its dataset, and the rules of your team."""
 
     question: Scenario
     """What is asked."""
     profile: Profile | None = None
     """What the dataset holds, as POST /api/v1/profile returned it."""
+    rules: tuple[TeamRule, ...] = ()
+    """Rules that your team adds."""
+
+
+class AskedMore(AskedWith, More):
+    """The same, and what is wanted beside the answer."""
 
 
 def document(
@@ -60,7 +77,7 @@ def document(
                        description="Prompt, retrieve, fine-tune or LoRA: what each costs, and "
                                    "which to do.")  # fmt: skip
     schemas = made["components"]["schemas"]
-    schemas |= _sent((Scenario, AskedWith, SweepRequest, *inputs))
+    schemas |= _sent((Scenario, AskedWith, AskedMore, SweepRequest, InterviewRequest, *inputs))
     schemas |= _returned((Problem,))
     _drop_validation(made, schemas)
     with_examples(schemas, seen_in((*_samples(planner), *samples)), INPUT)
@@ -111,9 +128,12 @@ def _samples(planner: Planner) -> list[BaseModel]:
     profiles = [question.profile for question in questions if question.profile]
     day = questions[0].scenario.asked_on
     shape = Shape(axes={"traffic.requests_per_month": (100_000, 1_000_000)}, win_share=True)
+    ruled = replace(questions[1], rules=team_rules(TEAM, "example"))
+    found = answer(ruled)
+    told = Told(answer=found, trace=trace(ruled, found), text=tell(found, words_of("en")))
     return [
-        *(answer(question) for question in questions), *profiles, shape,
+        answer(questions[0]), found, told, More(trace=True, explain="de"), *profiles, shape,
         swept(SweepAsked(questions[0], shape, size=2)), prices_on(planner.book, day, ""),
-        models_of(planner.book, ""), rules_of(planner.evidence, __version__), errors_known(),
-        problem_of(PathRefused()),
+        models_of(planner.book, ""), rules_of(load_catalogue(), planner.evidence, __version__),
+        errors_known(), problem_of(PathRefused()),
     ]  # fmt: skip

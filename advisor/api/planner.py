@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from advisor import __version__
-from advisor.answer import Question, answer, canonical
+from advisor.answer import Answer, Question, answer, canonical
 from advisor.api.meters import Meters
 from advisor.api.reading import record_of
 from advisor.api.refusals import PathRefused, RequestRefused
@@ -21,7 +21,7 @@ from advisor.api.shelf import Shelf
 from advisor.book_file import load_book
 from advisor.catalog import Book
 from advisor.errors import ScenarioError
-from advisor.files import ask, load_evidence
+from advisor.files import ask, load_catalogue, load_evidence, team_rules
 from advisor.profile import Profile
 from advisor.units import Record
 
@@ -30,6 +30,7 @@ MOST_AT_ONCE = 4
 """Worked out at the same time by one process: more would wait for each other, and hold memory."""
 LARGEST = 2**53
 """Counts of a profile above this are no counts."""
+BESIDE = {"question", "profile", "rules"}
 AS_MADE = "Give the profile as POST /api/v1/profile returned it."
 
 
@@ -54,7 +55,8 @@ class Planner:
         self.most_upload_bytes = most_upload_bytes
         self.meters = Meters()
         self.turn = BoundedSemaphore(MOST_AT_ONCE)
-        self._evidence_sha256 = hashlib.sha256(canonical(self.evidence)).hexdigest()
+        shipped = canonical(self.evidence) + canonical(load_catalogue())
+        self._shipped_sha256 = hashlib.sha256(shipped).hexdigest()
         self._shelf = Shelf()
 
     def question(self, body: Mapping[str, Any]) -> Question:
@@ -66,30 +68,29 @@ class Planner:
         mapping = body.get("question", body)
         if not isinstance(mapping, Mapping):
             raise ScenarioError("question", "found no mapping.", "Give a scenario.")
-        unknown = set(body) - {"question", "profile"} if "question" in body else set()
-        if unknown:
-            raise RequestRefused(f"body: {min(unknown)}", "there is no such key beside 'question'.",
-                                 "Give 'question' and 'profile'.")  # fmt: skip
+        _refuse_unknown(body)
         dataset = mapping.get("dataset")
         if isinstance(dataset, Mapping) and dataset.get("path"):
             raise PathRefused
         asked = ask(mapping, book=self.book, today=self.today())
-        given = body.get("profile") if "question" in body else None
+        beside = body if "question" in body else {}
+        given, rules = beside.get("profile"), beside.get("rules")
         profile = None if given is None else profile_of(given)
-        return replace(asked, evidence=self.evidence, profile=profile)
+        added = () if rules is None else team_rules(rules, "body: rules")
+        return replace(asked, evidence=self.evidence, profile=profile, rules=added)
 
     def tag(self, question: Question, door: str) -> str:
         """Name what an answer will be, without working it out.
 
         Args:
-            question: All of it counts but the book and the evidence, of which their hashes do.
+            question: All of it counts but book, evidence and catalogue, of which their hashes do.
             door: What is answered of it, with anything else that decides the body.
         """
         asked = {
             field.name: getattr(question, field.name)
-            for field in fields(question) if field.name not in ("book", "evidence")
+            for field in fields(question) if field.name not in ("book", "evidence", "catalogue")
         }  # fmt: skip
-        return self.tag_of(door, asked, self._evidence_sha256)
+        return self.tag_of(door, asked, self._shipped_sha256)
 
     def tag_of(self, *parts: object) -> str:
         """Name a body that rests on the price book and on these parts alone."""
@@ -121,13 +122,35 @@ class Planner:
         Raises:
             OverflowError: a whole number in the answer has more than 64 bits.
         """
+        return self.bytes_of(self.answered(question))
+
+    def answered(self, question: Question) -> Answer:
+        """Answer a question, counted and in turn.
+
+        Raises:
+            AdvisorError: it cannot be worked out.
+        """
         self.meters.answers.inc()
         with self.turn:
-            found = answer(question)
+            return answer(question)
+
+    def bytes_of(self, found: Record) -> bytes:
+        """Write what was found as canonical bytes.
+
+        Raises:
+            OverflowError: a whole number in it has more than 64 bits.
+        """
         try:
             return canonical(found)
         except orjson.JSONEncodeError as error:
             raise OverflowError(str(error)) from error
+
+
+def _refuse_unknown(body: Mapping[str, Any]) -> None:
+    unknown = set(body) - BESIDE if "question" in body else set()
+    if unknown:
+        raise RequestRefused(f"body: {min(unknown)}", "there is no such key beside 'question'.",
+                             "Give 'question', 'profile' and 'rules'.")  # fmt: skip
 
 
 def profile_of(given: object) -> Profile:

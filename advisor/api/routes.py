@@ -15,6 +15,7 @@ from starlette.responses import Response
 from advisor import __version__
 from advisor.answer import Answer, Question, canonical
 from advisor.api.documents import described
+from advisor.api.interviewing import interview_asked, interview_bytes
 from advisor.api.listing import (
     Errors,
     Models,
@@ -30,10 +31,14 @@ from advisor.api.reading import JsonBytes, object_of
 from advisor.api.receiving import Received, receive
 from advisor.api.replies import JSON, IfNoneMatch, tagged
 from advisor.api.sweeping import Swept, sweep_asked, sweep_bytes
+from advisor.api.telling import More, parted, told_bytes
+from advisor.asking import Standing
 from advisor.bill import OptionBill
 from advisor.errors import DatasetError, UsageError
+from advisor.files import load_catalogue
 from advisor.profile import Profile
 from advisor.rows import DEFAULT_LIMIT_TOKENS, profile_file
+from advisor.trace import Told
 
 Encoding = Literal["o200k_base", "cl100k_base", "o200k_harmony"]
 MOST_LIMIT_TOKENS = 2**31 - 1
@@ -78,9 +83,10 @@ def planning_router() -> APIRouter:
     """Return the routes that keep nothing; `app.state.planner` holds what they share."""
     router = APIRouter(prefix="/api/v1", tags=["planning"])
     router.post("/profile", **described(Profile, "profile"))(profile)
-    router.post("/recommend", **described(Answer, "recommend"))(recommend)
+    router.post("/recommend", **described(Answer | Told, "recommend"))(recommend)
     router.post("/estimate", **described(list[OptionBill], "estimate"))(estimate)
     router.post("/sweep", **described(Swept, "sweep"))(sweep)
+    router.post("/interview", **described(Standing, "interview"))(interview)
     router.get("/models", **described(Models, "models"))(models)
     router.get("/prices", **described(Prices, "prices"))(prices)
     router.get("/rules", **described(Rules, "rules"))(rules)
@@ -112,8 +118,12 @@ def _profiled(received: Received, encoding: str, limit: int) -> bytes:
 
 def recommend(body: JsonBytes, shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
     """Say which way to take, what it costs, why, and what would flip it."""
-    question = shared.question(object_of(body))
+    asked, more = parted(object_of(body))
+    question = shared.question(asked)
     tag = shared.tag(question, "recommend")
+    if more != More():
+        tag = shared.tag_of("told", tag, more)
+        return tagged(shared, tag, if_none_match, lambda: told_bytes(shared, question, more))
     return tagged(shared, tag, if_none_match, lambda: shared.answer_bytes(question))
 
 
@@ -150,6 +160,13 @@ def sweep(body: JsonBytes, shared: Shared, if_none_match: IfNoneMatch = None) ->
     return tagged(shared, tag, if_none_match, lambda: sweep_bytes(shared, asked))
 
 
+def interview(body: JsonBytes, shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+    """Say what to ask next, or why no answer can change the verdict any more."""
+    asked = interview_asked(shared, object_of(body))
+    tag = shared.tag_of("interview", shared.tag(asked.question, "interview"), asked[1:])
+    return tagged(shared, tag, if_none_match, lambda: interview_bytes(shared, asked))
+
+
 def models(shared: Shared, name: NameQuery = "", if_none_match: IfNoneMatch = None) -> Response:
     """List models: what each can do, its window, its last day, its licence, who tunes it."""
     tag = shared.tag_of("models", name)
@@ -166,9 +183,10 @@ def prices(
 
 
 def rules(shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
-    """List the rules that put options out, and the evidence that the decision rests on."""
-    tag = shared.tag_of("rules", shared.evidence)
-    found = rules_of(shared.evidence, __version__)
+    """List the rules, who says so and who says otherwise, and the evidence they compare with."""
+    catalogue = load_catalogue()
+    tag = shared.tag_of("rules", shared.evidence, catalogue)
+    found = rules_of(catalogue, shared.evidence, __version__)
     return tagged(shared, tag, if_none_match, lambda: canonical(found))
 
 

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from advisor import __version__
 from advisor import sweep as engine
 from advisor.answer import Question, canonical
-from advisor.api.planner import Planner
+from advisor.api.planner import BESIDE, Planner
 from advisor.api.reading import record_of
 from advisor.api.refusals import PathRefused, RequestRefused
 from advisor.facts import Assumption
 from advisor.profile import Profile
 from advisor.scenario import Scenario
 from advisor.sweep import Columns
+from advisor.team_rules import TeamRule
 from advisor.units import Record
 
 Value = bool | int | float | str | tuple[str, ...] | None
@@ -42,6 +43,8 @@ class SweepRequest(Shape):
     """What every variant begins with."""
     profile: Profile | None = None
     """What the dataset holds, as POST /api/v1/profile returned it."""
+    rules: tuple[TeamRule, ...] = ()
+    """Rules that your team adds."""
 
 
 class Swept(Record):
@@ -75,12 +78,12 @@ def sweep_asked(planner: Planner, body: Mapping[str, Any]) -> SweepAsked:
     Raises:
         AdvisorError: there are too many, or something cannot be understood.
     """
-    given = {key: value for key, value in body.items() if key not in ("question", "profile")}
+    given = {key: value for key, value in body.items() if key not in BESIDE}
     size = _size(given)
     if "question" not in body:
         raise RequestRefused("body: question", "this key is missing.", "Give a scenario.")
     shape = record_of(Shape, given, "body")
-    asked = {key: body[key] for key in ("question", "profile") if key in body}
+    asked = {key: body[key] for key in BESIDE if key in body}
     return SweepAsked(planner.question(asked), shape, size)
 
 

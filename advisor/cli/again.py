@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from advisor.answer import Answer, answer
 from advisor.book_file import load_book
 from advisor.cli.console import console, day_of, write_bytes
 from advisor.errors import UsageError
-from advisor.files import ask
+from advisor.files import ask, team_rules
 
 
 def show_again(
@@ -27,7 +28,9 @@ def show_again(
     mapping["asked_on"] = day_of(on).isoformat()
     if old.dataset_sha256 and dataset is None and not (old.question.dataset.path):
         raise UsageError(str(saved), "the answer rests on a dataset.", "Give --dataset FILE.")
-    new = answer(ask(mapping, str(saved), dataset=dataset, book=load_book(overlay=prices)))
+    asked = ask(mapping, str(saved), dataset=dataset, book=load_book(overlay=prices))
+    rules = team_rules([rule.model_dump() for rule in old.rules], str(saved))
+    new = answer(replace(asked, rules=rules))
     changes = differences(old, new)
     if format_ == "json":
         write_bytes(orjson.dumps({

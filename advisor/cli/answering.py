@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 from rich.console import Console
@@ -12,9 +15,10 @@ from advisor.answer import Answer, Question, answer, canonical
 from advisor.book_file import load_book
 from advisor.cli.console import console, plain_table, reading_bar, today, write_bytes
 from advisor.errors import UsageError
-from advisor.files import ask, read_mapping, with_sets
+from advisor.files import ask, read_mapping, read_rules, with_sets, words_of
 from advisor.report import (
     COLUMNS,
+    TRACE_COLUMNS,
     best_of_each,
     bill_markdown,
     dollars,
@@ -24,15 +28,28 @@ from advisor.report import (
     ruled_out_lines,
     spread,
     table_rows,
+    trace_markdown,
     verdict_lines,
 )
+from advisor.telling import tell
+from advisor.trace import Told, Trace, trace, trace_rows
 
 RIGHT = {"once", "a month", "range a month", "quality", "quantity", "USD"}
 
 
+class More(NamedTuple):
+    """What is wanted beside the answer."""
+
+    trace: bool = False
+    """Every rule that was tried."""
+    explain: str | None = None
+    """Language in which to tell the decision in sentences."""
+
+
 def ask_here(
-    scenario: Path | None, dataset: Path | None, sets: list[str], prices: Path | None
-) -> Question:
+    scenario: Path | None, dataset: Path | None, sets: list[str], prices: Path | None,
+    rules: Path | None = None,
+) -> Question:  # fmt: skip
     """Make the question that flags and files ask.
 
     Raises:
@@ -46,19 +63,47 @@ def ask_here(
     where = str(scenario) if scenario else "--set"
     name = (dataset or scenario or Path("scenario")).name
     with reading_bar(name) as progress:
-        return ask(mapping, where, dataset=dataset, book=load_book(overlay=prices),
-                   today=today(), progress=progress)  # fmt: skip
+        question = ask(mapping, where, dataset=dataset, book=load_book(overlay=prices),
+                       today=today(), progress=progress)  # fmt: skip
+    return replace(question, rules=read_rules(rules)) if rules else question
 
 
-def show_answer(question: Question, format_: str) -> None:
-    """Answer a question and write it."""
+def show_answer(question: Question, format_: str, more: More | None = None) -> None:
+    """Answer a question and write it, with what is wanted beside it.
+
+    Raises:
+        UsageError: nobody wrote the sentences of the language that is wanted.
+    """
+    more = more or More()
+    words = words_of(more.explain) if more.explain else None
     found = answer(question)
+    text = tell(found, words) if words else None
+    tried = trace(question, found) if more.trace else None
     if format_ == "json":
-        write_bytes(canonical(found))
+        beside = text or tried
+        write_bytes(canonical(Told(answer=found, trace=tried, text=text) if beside else found))
     elif format_ == "markdown":
-        console().print(markdown(found), markup=False, soft_wrap=True, end="")
+        shown = markdown(found, text or ()) + (trace_markdown(trace_rows(tried)) if tried else "")
+        console().print(shown, markup=False, soft_wrap=True, end="")
     else:
+        _told(text or ())
         _text(found)
+        _traced(tried)
+
+
+def _told(sentences: Sequence[str]) -> None:
+    if sentences:
+        console().print(" ".join(sentences) + "\n", markup=False)
+
+
+def _traced(found: Trace | None) -> None:
+    if found is None:
+        return
+    out = console()
+    out.print("\n[bold]Every rule that was tried[/bold]")
+    for title, rows in trace_rows(found):
+        out.print(f"\n{title}", markup=False)
+        out.print(plain_table(TRACE_COLUMNS, rows, set()))
 
 
 def _text(found: Answer) -> None:

@@ -46,6 +46,7 @@ DatasetFlag = Annotated[Path | None, typer.Option("--dataset", help="File of exa
 PricesFlag = Annotated[
     Path | None, typer.Option("--prices", help="Your own prices, laid over the book.")
 ]
+RulesFlag = Annotated[Path | None, typer.Option("--rules", help="Rules that your team adds.")]
 ScenarioArgument = Annotated[
     Path | None, typer.Argument(help="Scenario as YAML or JSON.", show_default=False)
 ]
@@ -83,12 +84,18 @@ def recommend(
     dataset: DatasetFlag = None,
     set_: SetFlag = None,
     prices: PricesFlag = None,
+    rules: RulesFlag = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Show every rule tried.")] = False,
+    explain: Annotated[
+        str | None, typer.Option(metavar="LANGUAGE", help="Tell it in sentences: en or de.")
+    ] = None,
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say which way to take, what it costs, why, and what would flip it."""
-    from advisor.cli.answering import ask_here, show_answer
+    from advisor.cli.answering import More, ask_here, show_answer
 
-    show_answer(ask_here(scenario, dataset, set_ or [], prices), format_.value)
+    question = ask_here(scenario, dataset, set_ or [], prices, rules)
+    show_answer(question, format_.value, More(trace, explain))
 
 
 @app.command()
@@ -97,13 +104,14 @@ def estimate(
     dataset: DatasetFlag = None,
     set_: SetFlag = None,
     prices: PricesFlag = None,
+    rules: RulesFlag = None,
     option: Annotated[str | None, typer.Option(help="Only options whose id holds this.")] = None,
     format_: FormatFlag = Format.text,
 ) -> None:
     """Write the bill of every option, line by line, with price, day and source."""
     from advisor.cli.answering import ask_here, show_bills
 
-    show_bills(ask_here(scenario, dataset, set_ or [], prices), option, format_.value)
+    show_bills(ask_here(scenario, dataset, set_ or [], prices, rules), option, format_.value)
 
 
 @app.command()
@@ -116,12 +124,36 @@ def sweep(
     dataset: DatasetFlag = None,
     set_: SetFlag = None,
     prices: PricesFlag = None,
+    rules: RulesFlag = None,
     format_: Annotated[SweepFormat, typer.Option("--format")] = SweepFormat.text,
 ) -> None:
     """Say which way wins at every combination of some values; up to 10,000 in one pass."""
+    from advisor.cli.answering import ask_here
     from advisor.cli.sweeping import show_sweep
 
-    show_sweep(scenario, axis, dataset, set_ or [], prices, format_.value)
+    question = ask_here(scenario, dataset, set_ or [], prices, rules)
+    show_sweep(question, axis, format_.value)
+
+
+@app.command()
+def ask(
+    dataset: Annotated[
+        Path | None, typer.Argument(help="File of examples.", show_default=False)
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="Answers as YAML: code and value; the rest is asked.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="en, de, or a file of texts.")] = "en",
+    out: Annotated[Path | None, typer.Option(help="Where the scenario is written.")] = None,
+    note: Annotated[
+        str | None, typer.Option(help="Text to keep with it; it is never read.")
+    ] = None,
+    prices: PricesFlag = None,
+) -> None:
+    """Ask at most 12 questions, until no answer can change the verdict; end with a scenario."""
+    from advisor.cli.asking import Wanted, interview
+
+    interview(Wanted(dataset, answers, language, out, note, prices))
 
 
 @app.command()

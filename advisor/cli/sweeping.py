@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
 
-from advisor.answer import canonical
-from advisor.cli.answering import ask_here
+from advisor.answer import Question, canonical
 from advisor.cli.console import console, plain_table, write_bytes
 from advisor.errors import UsageError
 from advisor.files import Loader
@@ -22,16 +20,12 @@ SHOWN = {"one_off": "once", "monthly": "a month", "per_month_low": "range",
          "per_month_high": "to", "recommended": "wins"}  # fmt: skip
 
 
-def show_sweep(
-    scenario: Path, axes: list[str], dataset: Path | None, sets: list[str], prices: Path | None,
-    format_: str,
-) -> None:  # fmt: skip
+def show_sweep(question: Question, axes: list[str], format_: str) -> None:
     """Work every combination out in one pass, and write what wins at each.
 
     Raises:
         UsageError: an axis is not PATH=VALUE,VALUE, or there are too many combinations.
     """
-    question = ask_here(scenario, dataset, sets, prices)
     variants = grid(dict(_axis(flag) for flag in axes))
     found = sweep(question, variants)
     if format_ == "json":

@@ -7,15 +7,19 @@ from typing import Final
 
 import streamlit as st
 
+from advisor.files import load_words
 from advisor.report import best_of_each
+from advisor.telling import tell
 from ui import look, session
 from ui.components.watch import watch
 from ui.whatif import compare, inputs, tables
 from ui.whatif.verdict import option_of
 
 KEY: Final = "why"
-TABS: Final = ("Why", "What would flip it", "Every way and its bill", "Assumptions", "Ruled out",
-               "Compare")  # fmt: skip
+OTHERWISE: Final = "en"
+"""The language of a reader in whose own nobody wrote the sentences."""
+TABS: Final = ("Why", "In plain words", "What would flip it", "Every way and its bill",
+               "Assumptions", "Ruled out", "Compare")  # fmt: skip
 
 
 def why() -> None:
@@ -23,7 +27,7 @@ def why() -> None:
     now = session.asked()
     watch(KEY, now.answer.question_sha256, 1)
     tabs = st.tabs(list(TABS), key="why_tabs", on_change="rerun")
-    draws = (_reasons, _flips, _ways, _assumptions, _ruled_out, compare.compare)
+    draws = (_reasons, _plain, _flips, _ways, _assumptions, _ruled_out, compare.compare)
     for tab, draw in zip(tabs, draws, strict=True):
         if tab.open:
             with tab:
@@ -38,6 +42,14 @@ def _reasons() -> None:
     left.html(tables.measure_next(answer))
     right.subheader("Mind")
     right.html(tables.doubts(answer, option_of(answer, answer.decision.recommended)))
+
+
+def _plain() -> None:
+    """Tell the decision as to somebody who reads no tables, in the language of the reader."""
+    language = look.reader().partition("_")[0]
+    known = load_words()
+    told = tell(session.with_flips(), known.get(language, known[OTHERWISE]))
+    st.html(f'<p class="ton-plain">{escape(" ".join(told))}</p>')
 
 
 def _flips() -> None:
