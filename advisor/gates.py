@@ -187,6 +187,16 @@ def _labels_suffice(case: Case) -> Mask:
     return np.asarray(~case.panel.does("encoder"))
 
 
+def _both_earn(case: Case) -> Mask:
+    """Retrieval and tuning together, only where retrieval alone was tried and is not enough."""
+    scenario, task = case.resolved.scenario, case.resolved.task
+    measured = [m.value for m in scenario.quality.measured if m.approach == "rag"]
+    short = measured and np.asarray(case.facts.target) > max(measured)
+    combines = case.panel.does("combo") & needs_knowledge(scenario, task)
+    tried = bool(scenario.knowledge.retrieval_tried)
+    return np.asarray(~combines | tried | np.asarray(short or False))
+
+
 def _knows_documents(case: Case) -> Mask:
     knows = needs_knowledge(case.resolved.scenario, case.resolved.task)
     looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
@@ -213,6 +223,10 @@ GATES = (
          lambda c, i: "Better is judged here, or a form is kept, or tools are called in turn: an "
                       "encoder picks one label and does none of it.",
          lambda c, o: "https://doi.org/10.2196/76048"),
+    Gate("both-parts-earn-their-place", _both_earn,
+         lambda c, i: "Nobody said that retrieval alone was tried: a tuning beside it has to "
+                      "earn its place.",
+         lambda c, o: "https://arxiv.org/abs/2312.05934"),
     Gate("examples-at-hand", _needs_teacher,
          lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
     Gate("no-documents", _knows_documents,

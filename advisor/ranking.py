@@ -192,7 +192,7 @@ def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -
                 proven & sheet.quality.may_reach, sheet.costed.score, score)
             for score, sheet in zip(scores, sheets, strict=True)
         ]  # fmt: skip
-    short = said.gap | said.retrieval_short | _measured_short(resolved, sheets)
+    short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, sheets)
     nobody = short & ~_any_finite(scores)
     if not nobody.any():
         return scores

@@ -175,6 +175,8 @@ GATE: dict[str, Callable[[Case], list[tuple[str, Any]]]] = {
                                 ("horizon_months", c.facts.horizon_months)],
     "too-few-examples": lambda c: [("dataset.examples", c.facts.examples),
                                    ("tried from", c.least_examples)],
+    "both-parts-earn-their-place": lambda c: [
+        ("knowledge.retrieval_tried", c.resolved.scenario.knowledge.retrieval_tried)],
     "not-a-label": lambda c: [
         ("needs.preference_hard_to_specify",
          c.resolved.scenario.needs.preference_hard_to_specify),

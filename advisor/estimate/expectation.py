@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.measured import Expected, beside, given, looking_up, measured_for
-from advisor.estimate.point import Point
-from advisor.estimate.saying import SAYS, Kind, as_said, said_of
+from advisor.estimate.point import LIKELY, Point
+from advisor.estimate.saying import SAYS, Kind, as_said, capped, said_of
 from advisor.estimate.shifts import NO_SHIFT, Shifts, Three, shifts_of
 from advisor.estimate.tuning import learnt_from
 from advisor.facts import Facts, Resolved
@@ -60,11 +60,10 @@ def expected(
     kind = evidence.of(resolved.task)
     basis = kind.basis
     said = said_of(resolved, evidence)
-    if said.anything and not panel.trains:
-        large = _large(resolved, evidence, shifts)
-        is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
-        which = Kind(is_large, _of_kinds(kinds, *looking_up(resolved)))
-        ends = as_said(said, ends, facts.target, large, which)
+    if said.anything and panel.trains:
+        ends = capped(said, ends, facts.target, _of_kinds(kinds, "distill"))
+    elif said.anything:
+        ends = as_said(said, ends, facts.target, _kind(kinds, resolved, evidence, shifts))
         basis = f"{SAYS}; {basis}"
     slack = 0.0 if panel.trains else evidence.tolerance.value
     found = Expected(
@@ -79,13 +78,13 @@ def expected(
     return found
 
 
-def _large(resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Number:
-    """What evidence expects of a prompt on a large model."""
+def _kind(kinds: Kinds, resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Kind:
+    """Tell the kinds of prompting apart, and what evidence expects of each on a large model."""
     likely = evidence.of(resolved.task).prompt.large[1] + np.asarray(shifts.effort[1])
-    factor = evidence.retrieval.factor[1]
-    if not needs_knowledge(resolved.scenario, resolved.task):
-        factor = 1.0
-    return np.asarray((likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)) * factor)
+    likely = likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)
+    _, factor, _ = _knowledge(kinds, resolved, evidence, LIKELY)
+    is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
+    return Kind(is_large, _of_kinds(kinds, *looking_up(resolved)), np.asarray(likely * factor))
 
 
 def _of_kinds(kinds: Kinds, *approaches: str) -> NDArray[np.bool_]:

@@ -27,9 +27,7 @@ class Said(NamedTuple):
     meets: Mask
     """A prompt on a large model does what is wanted."""
     gap: Mask
-    """It does not."""
-    worked_on: Mask
-    """And that prompt was a serious one: a better prompt is not the way out."""
+    """It does not, and it was a serious one: a better prompt is not the way out."""
     retrieval_short: Mask
     """Answers from retrieved documents were tried, and something else is still missing."""
 
@@ -46,8 +44,7 @@ def said_of(resolved: Resolved, evidence: Evidence) -> Said:
     facts, pages = resolved.facts, evidence.pretraining_tokens.value
     return Said(
         meets=_mask(scenarios, lambda one: one.quality.prompting == "meets"),
-        gap=_mask(scenarios, lambda one: one.quality.prompting == "gap"),
-        worked_on=_mask(scenarios, fell_short),
+        gap=_mask(scenarios, fell_short),
         retrieval_short=_mask(scenarios, retrieval_fell_short)
         & ((facts.examples >= least) | (facts.corpus_tokens >= pages)),
     )  # fmt: skip
@@ -66,36 +63,51 @@ def retrieval_fell_short(scenario: Scenario) -> bool:
 
 
 class Kind(NamedTuple):
-    """What tells kinds of options apart here, masks of shape [kinds, 1, 1]."""
+    """What tells kinds of options apart here, of shape [kinds, 1, 1]."""
 
     is_large: Mask
     """Prompts a large model: what was said is said of it."""
     retrieves: Mask
     """Looks documents up."""
+    large: Number
+    """What evidence expects of it on a large model."""
 
 
-def as_said(said: Said, ends: Three, target: Number, large: Number, kind: Kind) -> Three:
+def as_said(said: Said, ends: Three, target: Number, kind: Kind) -> Three:
     """Move what evidence expects of prompting to what was said of it.
 
     Args:
         said: In each variant.
         ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
         target: What is good enough, [variants, 1].
-        large: What evidence expects of a prompt on a large model.
         kind: Which kinds are which.
     """
     low, likely, high = ends
     retrieves = kind.retrieves
-    moved = np.where(said.meets, np.asarray(target) - large, 0.0)
+    moved = np.where(said.meets, np.asarray(target) - kind.large, 0.0)
     unproven = said.meets & ~kind.is_large
-    falls = np.where(retrieves, said.retrieval_short, said.gap) | unproven
-    hopeless = np.where(retrieves, said.retrieval_short, said.gap & said.worked_on)
+    hopeless = np.where(retrieves, said.retrieval_short, said.gap)
+    falls = hopeless | unproven
     most = np.asarray(target) - SHORT_BY
     return (
         np.where(falls, np.minimum(low + moved, most), low + moved),
         np.where(falls, np.minimum(likely + moved, most), likely + moved),
         np.where(hopeless, np.minimum(high + moved, most), high + moved),
     )
+
+
+def capped(said: Said, ends: Three, target: Number, taught: Mask) -> Three:
+    """Expect no more of a pupil than of its teacher, of whom it is said that it falls short.
+
+    Args:
+        said: In each variant.
+        ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
+        target: What is good enough, [variants, 1].
+        taught: Which kinds learn from answers of a large model, [kinds, 1, 1].
+    """
+    most = np.where(said.gap & taught, np.asarray(target) - SHORT_BY, np.inf)
+    low, likely, high = (np.minimum(end, most) for end in ends)
+    return low, likely, high
 
 
 def _mask(scenarios: Sequence[Scenario], read: Callable[[Scenario], bool]) -> Mask:
