@@ -14,6 +14,7 @@ import orjson
 from advisor import __version__
 from advisor.bill import Figures, OptionBill, bill_of
 from advisor.catalog import Book
+from advisor.contradictions import contradictions
 from advisor.decide import Decision, Worked, decide, work_out
 from advisor.estimate.costs import costs
 from advisor.estimate.point import AT_MOST, LIKELY, Point
@@ -231,8 +232,10 @@ def _caps(question: Question, panels: Sequence[Panel], resolved: Resolved) -> di
 
 
 def _caveats(question: Question) -> tuple[Caveat, ...]:
-    made = []
     profile = question.profile
+    made = [
+        Caveat(code=one.code, says=one.says) for one in contradictions(question.scenario, profile)
+    ]
     if question.scenario.limits.regions:
         says = "Where a provider processes data is not in the price book: check limits.regions."
         made.append(Caveat(code="regions-unchecked", says=says))

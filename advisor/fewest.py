@@ -20,9 +20,6 @@ def least_examples(option: Option, resolved: Resolved, evidence: Evidence) -> fl
         return LEAST_SHOTS
     if option.approach == "long_context":
         return LEAST_MANY_SHOTS
-    documents = float(resolved.facts.corpus_tokens[0, 0])
-    if option.approach == "combo" and documents >= evidence.pretraining_tokens.value:
-        return 0.0  # the documents are what it learns from
     if option.approach == "dpo":
         return evidence.preference_pairs.value
     if option.approach == "encoder":

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from advisor.estimate.point import LIKELY
 from advisor.facts import PATHS, SHARES, WHOLE, Resolved, stacked
+from advisor.fit import words_of
 from advisor.options import Menu
 from advisor.options.panel import Panel
 from advisor.options.switches import OPENS_OR_CLOSES, switch_values
 from advisor.quality import Evidence
-from advisor.ranking import Costed, Ranking, is_too_little, rank
+from advisor.ranking import Costed, Ranking, holds_training_back, is_too_little, rank
 from advisor.units import Record
 
 Array = NDArray[np.float64]
@@ -246,8 +247,8 @@ def _read_of(one: Try) -> tuple[object, ...]:
     """What is the same in switches that are ranked side by side: all but numbers and shifts."""
     scenario, resolved = one.resolved.scenario, one.resolved
     return (
-        id(one.menu), resolved.task, resolved.measured, scenario.needs.low_latency,
-        scenario.knowledge.change, scenario.quality.has_eval,
+        id(one.menu), resolved.task, resolved.measured, words_of(scenario),
+        scenario.knowledge.change, holds_training_back(resolved),
         scenario if one.menu.rules else None,
     )  # fmt: skip
 
@@ -268,7 +269,7 @@ def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
     """Take over what panels cost, and where the menu is the same, what the numbers allow."""
     now, then = asked.resolved.scenario, one.resolved.scenario
     costed = {sheet.panel.ids: sheet.costed for sheet in asked.ranking.sheets}
-    same_gates = one.menu is asked.menu and now.needs.low_latency == then.needs.low_latency
+    same_gates = one.menu is asked.menu and words_of(now) == words_of(then)
     same_gates = same_gates and not one.menu.rules
     known = {}
     for panel in one.menu.panels:

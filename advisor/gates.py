@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor import fit
 from advisor.estimate.costs import Costs, costs, extra_tokens
 from advisor.estimate.line import row_of
 from advisor.estimate.memory import Shape, fits, peak_process_bytes
@@ -20,7 +21,7 @@ from advisor.options.columns import Column
 from advisor.options.option import Option, RuledOut, rule_out
 from advisor.options.panel import Panel
 from advisor.options.team import Judged, Spent, judged
-from advisor.quality import Evidence, needs_knowledge
+from advisor.quality import Evidence
 from advisor.recipe import RANK
 from advisor.units import GIB
 
@@ -113,7 +114,13 @@ def _lives_long_enough(case: Case) -> Mask:
 
 def _enough_examples(case: Case) -> Mask:
     enough = case.facts.examples >= case.least_examples
-    return enough | (case.panel.does("long_context") & (case.facts.corpus_tokens > 0))
+    documents = case.facts.corpus_tokens
+    learns_from_them = documents >= case.evidence.pretraining_tokens.value
+    return (
+        enough
+        | (case.panel.does("long_context") & (documents > 0))
+        | (case.panel.does("combo") & learns_from_them)
+    )
 
 
 def _needs_teacher(case: Case) -> Mask:
@@ -170,39 +177,6 @@ def _slow_because(case: Case, row: int) -> str:
     return "is a large model: half of its answers take longer than a second"
 
 
-def _learns_skill(case: Case) -> Mask:
-    """A new skill from very many rows takes all weights."""
-    if not case.resolved.scenario.needs.new_skill_or_language:
-        return np.array(True)
-    few = case.facts.examples < case.evidence.adapter_most_examples.value
-    return np.asarray(few | ~case.panel.approach_is("managed_lora", "lora", "qlora"))
-
-
-def _labels_suffice(case: Case) -> Mask:
-    """What is better by judgement, or a form, or done in steps, is no label to be picked."""
-    needs = case.resolved.scenario.needs
-    form = needs.style_or_format and not needs.narrow_label_task and not case.resolved.labels
-    if not (form or needs.preference_hard_to_specify or needs.agentic_tools):
-        return np.array(True)
-    return np.asarray(~case.panel.does("encoder"))
-
-
-def _both_earn(case: Case) -> Mask:
-    """Retrieval and tuning together, only where retrieval alone was tried and is not enough."""
-    scenario, task = case.resolved.scenario, case.resolved.task
-    measured = [m.value for m in scenario.quality.measured if m.approach == "rag"]
-    short = measured and np.asarray(case.facts.target) > max(measured)
-    combines = case.panel.does("combo") & needs_knowledge(scenario, task)
-    tried = bool(scenario.knowledge.retrieval_tried)
-    return np.asarray(~combines | tried | np.asarray(short or False))
-
-
-def _knows_documents(case: Case) -> Mask:
-    knows = needs_knowledge(case.resolved.scenario, case.resolved.task)
-    looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
-    return (case.facts.corpus_tokens > 0) | ~case.panel.approach_is(*looks_up)
-
-
 GATES = (
     Gate("model-ends", _lives,
          lambda c, i: f"The model ends on {c.panel.options[i].ends_on}.", _yours),
@@ -215,21 +189,21 @@ GATES = (
                       f"{c.panel.options[i].approach} on {c.resolved.task} is tried from "
                       f"{_at(c.least_examples, i):g}.",
          lambda c, o: c.evidence.of(c.resolved.task).source),
-    Gate("adapter-too-small", _learns_skill,
+    Gate("adapter-too-small", lambda c: fit.learns_skill(c.panel, c.resolved, c.facts, c.evidence),
          lambda c, i: f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
                       f"{c.evidence.adapter_most_examples.says}",
          lambda c, o: c.evidence.adapter_most_examples.source),
-    Gate("not-a-label", _labels_suffice,
+    Gate("not-a-label", lambda c: fit.labels_suffice(c.panel, c.resolved),
          lambda c, i: "Better is judged here, or a form is kept, or tools are called in turn: an "
                       "encoder picks one label and does none of it.",
          lambda c, o: "https://doi.org/10.2196/76048"),
-    Gate("both-parts-earn-their-place", _both_earn,
+    Gate("both-parts-earn-their-place", lambda c: fit.both_earn(c.panel, c.resolved, c.facts),
          lambda c, i: "Nobody said that retrieval alone was tried: a tuning beside it has to "
                       "earn its place.",
          lambda c, o: "https://arxiv.org/abs/2312.05934"),
     Gate("examples-at-hand", _needs_teacher,
          lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
-    Gate("no-documents", _knows_documents,
+    Gate("no-documents", lambda c: fit.knows_documents(c.panel, c.resolved, c.facts),
          lambda c, i: "There are no documents to look up.", _yours),
     Gate("window", _fits_window,
          lambda c, i: f"A prompt of {_at(c.prompt_tokens, i):,.0f} tokens does not fit the "

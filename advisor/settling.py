@@ -45,7 +45,8 @@ def open_parts(asked: Asked, question: Question) -> tuple[Part, ...]:
 
 def _is_said(part: Part, scenario: Scenario, said: frozenset[str]) -> bool:
     if part.kind == "score":
-        return any(one.approach == part.approach for one in scenario.quality.measured)
+        is_measured = any(one.approach == part.approach for one in scenario.quality.measured)
+        return is_measured or "quality.prompting" in part.paths & said
     return bool(part.paths & said)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 TOP = Path(__file__).parent.parent
 DECIDING = (
-    "advisor/*.yaml", "advisor/gates.py", "advisor/ranking.py", "advisor/quality.py",
+    "advisor/*.yaml", "advisor/gates.py", "advisor/fewest.py", "advisor/fit.py",
+    "advisor/ranking.py", "advisor/quality.py",
     "advisor/decide.py", "advisor/facts.py", "advisor/options/*.py", "advisor/estimate/*.py",
     "benchmarks/decision_cases.py", "benchmarks/decision_scenario.py",
     "benchmarks/decision_labels.py", "benchmarks/data/decision_history.yaml", "pricing.yaml",

@@ -53,7 +53,7 @@ def test_answers_from_a_file_end_in_the_scenario_that_gives_the_same_answer(
     found = answer(ask(scenario, str(out)))
     assert found.decision.verdict in done.stdout
     assert (scenario["name"], scenario["note"]) == ("Replies", "Anna's idea")
-    assert scenario["quality"]["measured"] == [{"approach": "prompt", "value": 0.9, "n": 200.0}]
+    assert scenario["quality"]["prompting"] == "meets"
     assert act_of(found.decision.recommended.split(":")[0]) == "prompt"
     last = done.stdout.rstrip().splitlines()
     assert last[-1] == str(out)
@@ -77,7 +77,8 @@ def test_lines_are_read_one_for_each_part(tmp_path: Path) -> None:
     assert "Asked because '" in shown
     assert "Finding out: " in shown
     text = shown.partition("scenario.yaml:\n")[2]
-    assert yaml.safe_load(text)["quality"]["measured"][0]["value"] == 0.825
+    quality = yaml.safe_load(text)["quality"]
+    assert (quality["target"], quality["prompting"]) == (0.85, "gap")
 
 
 def test_one_can_ask_why_go_back_and_not_know(tmp_path: Path) -> None:

@@ -134,14 +134,15 @@ def test_answers_come_in_every_form_that_means_the_same(sheet: Sheet) -> None:
                      "must_change": ("form",), "providers": ("openai", "groq")}  # fmt: skip
 
 
-def test_a_band_counts_from_the_target_and_a_typed_score_stands_as_typed(plain: Interview) -> None:
+def test_a_band_is_a_word_and_a_typed_score_stands_as_typed(plain: Interview) -> None:
     band = settings(plain.sheet, {"target": 90.0, "prompt_score": "short", "held_out": 50.0,
                                   "retrieval_score": 88.0}, plain.question)  # fmt: skip
-    untold = settings(plain.sheet, {"prompt_score": "far"}, plain.question)
+    untold = settings(plain.sheet, {"retrieval_score": "far"}, plain.question)
+    reached = settings(plain.sheet, {"prompt_score": "reached"}, plain.question)
 
-    assert band["quality.measured"] == [{"approach": "prompt", "value": 0.775, "n": 50.0},
-                                        {"approach": "rag", "value": 0.88, "n": 50.0}]  # fmt: skip
+    assert band["quality.measured"] == [{"approach": "rag", "value": 0.88, "n": 50.0}]
     assert (band["quality.target"], band["knowledge.retrieval_tried"]) == (0.9, True)
+    assert (band["quality.prompting"], reached) == ("gap", {"quality.prompting": "meets"})
     assert untold["quality.target"] - untold["quality.measured"][0]["value"] == pytest.approx(0.3)
     assert settings(plain.sheet, {"prompt_score": DONT_KNOW}, plain.question) == {}
 

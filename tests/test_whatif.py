@@ -64,7 +64,7 @@ def test_the_page_opens_on_the_bundled_example_with_the_answer_of_the_library(
     shown = html_of(page)
     assert f'data-recommended="{triage.decision.recommended}"' in shown
     assert "Train the classifier roberta-base at hf_jobs." in shown
-    assert "$292.01 a month after $0.12 once, $72,533 a month less than today." in shown
+    assert "$292.01 a month after $0.13 once, $72,533 a month less than today." in shown
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -145,7 +145,7 @@ def headline_of(page: AppTest) -> str:
 def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer) -> None:
     assert headline(triage) == "Train the classifier roberta-base at hf_jobs."
     german = in_figures(triage, "de_DE").replace("\u00a0", " ")
-    assert german == "292,01 $ a month after 0,12 $ once, 72.533 $ a month less than today."
+    assert german == "292,01 $ a month after 0,13 $ once, 72.533 $ a month less than today."
     assert "20.11.2026" in hero(triage, "de_DE")
     assert saving_usd(triage) == pytest.approx(72532.98, abs=0.01)
 

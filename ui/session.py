@@ -17,7 +17,7 @@ from advisor.book_file import load_book
 from advisor.catalog import Book
 from advisor.errors import AdvisorError, ScenarioError
 from advisor.facts import Assumption
-from advisor.files import examples_folder, load_evidence, read_mapping
+from advisor.files import examples_folder, load_catalogue, load_evidence, read_mapping
 from advisor.profile import Profile
 from advisor.quality import Evidence
 from advisor.rows import Progress, profile_file
@@ -227,7 +227,8 @@ def _question(state: _State) -> Question:
         raise ScenarioError(f"{state.where}: dataset.path", f"found '{scenario.dataset.path}'.",
                             "Upload the file itself: the page opens no file by name.")  # fmt: skip
     profile = profile_of(state.dataset) if state.dataset else None
-    return Question(scenario, book(), _evidence(), profile, with_flips=False, defaulted=defaulted)
+    return Question(scenario, book(), _evidence(), profile, with_flips=False, defaulted=defaulted,
+                    catalogue=load_catalogue())  # fmt: skip
 
 
 def _answered(asked_now: Question) -> Answer:
