@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from advisor.quality import Evidence, Quality, needs_knowledge
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+NOBODY: Mask = np.array([[False]])
 TIE_SHARE = 0.005
 """Each step of complexity has to save half a percent: what is simpler wins a tie."""
 PREFERRED = TIE_SHARE * len(SIMPLICITY)
@@ -174,24 +175,27 @@ def rank(
 
 
 def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -> list[Array]:
-    """Score what will do; where prompting is known to fall short, and nothing will, what may do.
+    """Score what will do, and what evidence cannot tell from it; else what may do.
 
-    What is said to meet the target was said of a large model; a cheaper one whose range touches
-    the target is a tie with it, and ties go to what is cheaper.
+    Of two trainings evidence does not tell a small difference. What is said to meet the target was
+    said of a large model: a cheaper one whose range touches the target is a tie with it. Where
+    prompting is known to fall short, and nothing is expected to do, what may do is left.
     """
-    scores = [np.where(sheet.quality.reaches, sheet.costed.score, np.inf) for sheet in sheets]
     said = said_of(resolved, evidence)
-    large = [
+    reaching = [_scored(sheet, sheet.quality.reaches) for sheet in sheets]
+    trained = _any_finite(
+        score for score, sheet in zip(reaching, sheets, strict=True) if sheet.panel.trains
+    )
+    proven = said.meets & _any_finite(
         np.where(sheet.panel.is_large, score, np.inf)
-        for score, sheet in zip(scores, sheets, strict=True)
-    ]
-    if said.meets.any() and large:
-        proven = said.meets & _any_finite(large)
-        scores = [
-            score if sheet.panel.trains else np.where(
-                proven & sheet.quality.may_reach, sheet.costed.score, score)
-            for score, sheet in zip(scores, sheets, strict=True)
-        ]  # fmt: skip
+        for score, sheet in zip(reaching, sheets, strict=True)
+    )
+    scores = [
+        _scored(sheet, sheet.quality.reaches | (
+            trained & sheet.quality.ties if sheet.panel.trains else
+            proven & sheet.quality.may_reach))
+        for sheet in sheets
+    ]  # fmt: skip
     short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, sheets)
     nobody = short & ~_any_finite(scores)
     if not nobody.any():
@@ -202,10 +206,14 @@ def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -
     ]
 
 
-def _any_finite(scores: Sequence[Array]) -> Mask:
+def _scored(sheet: Sheet, will_do: Mask) -> Array:
+    return np.where(will_do, sheet.costed.score, np.inf)
+
+
+def _any_finite(scores: Iterable[Array]) -> Mask:
     """Whether any option is left, of shape [variants, draws or 1]."""
     found = [np.isfinite(score).any(axis=0) for score in scores]
-    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found)))
+    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found))) if found else NOBODY
 
 
 def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
@@ -215,7 +223,7 @@ def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
         if one.approach in ("prompt", "few_shot")
     ]  # fmt: skip
     if not values or not sheets:
-        return np.array([[False]])
+        return NOBODY
     return np.asarray(np.asarray(sheets[0].quality.target) > max(values))
 
 

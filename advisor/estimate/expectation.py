@@ -69,6 +69,7 @@ def expected(
     found = Expected(
         kinds, facts.target, ends,
         said=((basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
+        tie=(evidence.tolerance.value,) * len(kinds.first),
     )  # fmt: skip
     for place, option in enumerate(kinds.first):
         measured = measured_for(option, resolved)

@@ -31,6 +31,8 @@ class Expected:
     """Low, likely, high."""
     said: tuple[tuple[str, str], ...]
     """Basis and source of each kind."""
+    tie: tuple[float, ...]
+    """How small a difference each kind's evidence does not tell; none for what was measured."""
     slack: tuple[float, ...]
     """How far below the target each kind will still do."""
 
@@ -45,6 +47,12 @@ class Expected:
         return tuple(
             Quality(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
         )
+
+    @cached_property
+    def ties(self) -> NDArray[np.bool_]:
+        """Whether evidence cannot tell each option from one that just reaches the target."""
+        near = np.maximum(self.tie, ROUNDING)[:, None, None]
+        return np.asarray((self.ends[1] >= self.target - near)[self.kinds.of])
 
     @cached_property
     def may_reach(self) -> NDArray[np.bool_]:
@@ -87,6 +95,7 @@ def _put(found: Expected, place: int, ends: Three, said: tuple[str, str], slack:
         found, ends=(low, likely, high),
         said=(*found.said[:place], said, *found.said[place + 1 :]),
         slack=(*found.slack[:place], slack, *found.slack[place + 1 :]),
+        tie=(*found.tie[:place], slack, *found.tie[place + 1 :]),
     )  # fmt: skip
 
 
