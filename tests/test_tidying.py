@@ -21,6 +21,7 @@ from trainer.database import open_database
 from trainer.desk import close_offices
 from trainer.errors import Refused
 from trainer.filing import Filing, Sent
+from trainer.home import PILOT_OF
 from trainer.ledger import Entry
 from trainer.registry import Registry
 from trainer.states import JobEvent
@@ -219,12 +220,16 @@ def test_with_a_dataset_go_its_files_as_they_were_sent(house: House, tmp_path: P
         target.parent.mkdir(exist_ok=True)
         one.path.replace(target)
     page = house.file(f"page/{plan.source_sha256}/tickets.csv")
+    pilots = [house.file(f"pilots/{name}/rows.jsonl") for name in ("ours", "other")]
+    for pilot, sha in zip(pilots, (plan.source_sha256, "0" * 64), strict=True):
+        (pilot.parent / PILOT_OF).write_text(f"{sha}\n")
 
     delete("dataset", plan.source_sha256, *house.parts)
 
     assert [(house.home / "files" / one.file_id).exists() for one in sent] == [False, True]
     assert [one.file_id for one in filing.listed(None)] == [sent[1].file_id]
     assert not page.exists()
+    assert [pilot.exists() for pilot in pilots] == [False, True]
     assert {piece.what for piece in disk_used(*house.parts)} >= {"file sent"}
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from sqlalchemy import delete, select
 
 from trainer.database import reading, writing
-from trainer.home import Piece, inside, size
+from trainer.home import PILOT_OF, Piece, inside, size
 from trainer.store import Store
 from trainer.tables import files
 
-FOLDERS = {"files": "file sent", "page": "file of the page", "bases": "base"}
-"""Folders of the home folder that hold what people brought."""
+FOLDERS = {
+    "files": "file sent", "page": "file of the page", "bases": "base", "pilots": "pilot",
+}  # fmt: skip
+"""Folders of the home folder that hold what people brought, and what was asked of it."""
 
 
 def brought(home: Path) -> list[Piece]:
@@ -30,7 +32,14 @@ def copies_of(home: Path, store: Store, hashes: Iterable[str]) -> list[tuple[str
         found = [("file", path) for file_id in sent.scalars()
                  for path in sorted((home / "files").glob(f"{file_id}*"))]  # fmt: skip
     page = [("file", path) for path in inside(home, "page") if path.name in wanted]
-    return found + page
+    pilots = [("pilot", path) for path in inside(home, "pilots") if _of(path) in wanted]
+    return found + page + pilots
+
+
+def _of(pilot: Path) -> str:
+    """Read the hash of the file whose rows a pilot asked."""
+    named = pilot / PILOT_OF
+    return named.read_text(encoding="utf-8").strip() if named.is_file() else ""
 
 
 def forget(store: Store, paths: Iterable[Path]) -> None:

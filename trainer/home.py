@@ -11,6 +11,8 @@ from typing import NamedTuple
 DAY_SECONDS = 86_400.0
 LOCKS = ".device-"
 """Names of the files that say which device is taken begin so."""
+PILOT_OF = "dataset.sha256"
+"""File in the folder of a pilot that says whose rows it asked."""
 
 
 class Piece(NamedTuple):

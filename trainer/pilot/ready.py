@@ -15,6 +15,7 @@ from advisor.plan import TrainingPlan
 from advisor.tokenizers import Counter, counter
 from trainer.clock import moment
 from trainer.database import home_folder
+from trainer.home import PILOT_OF
 from trainer.office import Office
 from trainer.pilot.choosing import (
     Wanted,
@@ -122,6 +123,7 @@ def _kept(recipe: Recipe, held: Held, corpus: Corpus | None) -> tuple[Path, Jour
     name = recipe.name(held.sha256, corpus.sha256 if corpus else "")
     folder = home_folder() / "pilots" / name
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / PILOT_OF).write_text(held.sha256 + "\n", encoding="utf-8")
     return folder, Journal.read(folder / "rows.jsonl")
 
 
