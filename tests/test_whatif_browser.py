@@ -275,7 +275,7 @@ def test_one_click_leads_from_the_verdict_to_its_launch(
     address: str, browser: Any, tmp_path: Path
 ) -> None:
     page = open_page(browser, address)
-    button = page.get_by_role("button", name="Take it to a GPU: $0.08 \u2013 $0.33 once")
+    button = page.get_by_role("button", name="Take it to a GPU: $0.09 \u2013 $0.34 once")
     button.wait_for()
     assert button.bounding_box()["y"] < VIEW["height"]
 
