@@ -8,19 +8,24 @@ from numpy.typing import NDArray
 from advisor.facts import Facts, Resolved
 from advisor.options.panel import Panel
 from advisor.quality import Evidence, fell_short, needs_knowledge
-from advisor.scenario import Scenario
 
 Mask = NDArray[np.bool_]
 
 
-def words_of(scenario: Scenario) -> tuple[object, ...]:
-    """Name all that gates read of a scenario beside its numbers and its menu."""
-    needs, quality = scenario.needs, scenario.quality
+def words_of(resolved: Resolved) -> tuple[object, ...]:
+    """Name all that gates read of a question beside its numbers and its menu."""
+    scenario, needs = resolved.scenario, resolved.scenario.needs
     return (
-        needs.low_latency, needs.new_skill_or_language, needs.preference_hard_to_specify,
-        needs.agentic_tools, needs.style_or_format, needs.narrow_label_task,
-        scenario.knowledge.retrieval_tried, quality.prompting, fell_short(scenario),
+        needs.low_latency, needs.new_skill_or_language, is_more_than_label(resolved),
+        bool(scenario.knowledge.retrieval_tried), scenario.quality.prompting, fell_short(scenario),
     )  # fmt: skip
+
+
+def is_more_than_label(resolved: Resolved) -> bool:
+    """Whether what is wanted is better by judgement, or a form, or done in steps."""
+    needs = resolved.scenario.needs
+    form = needs.style_or_format and not needs.narrow_label_task and not resolved.labels
+    return form or needs.preference_hard_to_specify or needs.agentic_tools
 
 
 def learns_skill(panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence) -> Mask:
@@ -32,12 +37,8 @@ def learns_skill(panel: Panel, resolved: Resolved, facts: Facts, evidence: Evide
 
 
 def labels_suffice(panel: Panel, resolved: Resolved) -> Mask:
-    """What is better by judgement, or a form, or done in steps, is no label to be picked."""
-    needs = resolved.scenario.needs
-    form = needs.style_or_format and not needs.narrow_label_task and not resolved.labels
-    if not (form or needs.preference_hard_to_specify or needs.agentic_tools):
-        return np.array(True)
-    return np.asarray(~panel.does("encoder"))
+    """An encoder picks a label, and does no more."""
+    return np.asarray(~panel.does("encoder") | (not is_more_than_label(resolved)))
 
 
 def both_earn(panel: Panel, resolved: Resolved, facts: Facts) -> Mask:

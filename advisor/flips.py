@@ -247,7 +247,7 @@ def _read_of(one: Try) -> tuple[object, ...]:
     """What is the same in switches that are ranked side by side: all but numbers and shifts."""
     scenario, resolved = one.resolved.scenario, one.resolved
     return (
-        id(one.menu), resolved.task, resolved.measured, words_of(scenario),
+        id(one.menu), resolved.task, resolved.measured, words_of(resolved),
         scenario.knowledge.change, holds_training_back(resolved),
         scenario if one.menu.rules else None,
     )  # fmt: skip
@@ -269,7 +269,7 @@ def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
     """Take over what panels cost, and where the menu is the same, what the numbers allow."""
     now, then = asked.resolved.scenario, one.resolved.scenario
     costed = {sheet.panel.ids: sheet.costed for sheet in asked.ranking.sheets}
-    same_gates = one.menu is asked.menu and words_of(now) == words_of(then)
+    same_gates = one.menu is asked.menu and words_of(asked.resolved) == words_of(one.resolved)
     same_gates = same_gates and not one.menu.rules
     known = {}
     for panel in one.menu.panels:
