@@ -278,8 +278,7 @@ def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
             now.knowledge.change != then.knowledge.change and "embedding" in panel.prices
         ):
             continue
-        case = replace(old.case, panel=panel, resolved=one.resolved, facts=one.resolved.facts)
-        known[panel] = old if same_gates else Costed(case)
+        known[panel] = old if same_gates else Costed(old.case.under(one.resolved, panel))
     return known
 
 

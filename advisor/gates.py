@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +41,15 @@ class Case:
     facts: Facts
     costs: Costs
     evidence: Evidence
+
+    def under(self, resolved: Resolved, panel: Panel) -> Case:
+        """Return the same options with the same numbers under other words.
+
+        What is worked out of numbers alone is taken over: it takes longest.
+        """
+        case = replace(self, panel=panel, resolved=resolved, facts=resolved.facts)
+        vars(case).update(memory_bytes=self.memory_bytes, prompt_tokens=self.prompt_tokens)
+        return case
 
     @cached_property
     def passes(self) -> list[Mask]:
