@@ -49,7 +49,7 @@ def _plain() -> None:
     language = look.reader().partition("_")[0]
     known = load_words()
     told = tell(session.with_flips(), known.get(language, known[OTHERWISE]))
-    st.html(f'<p class="ton-plain">{escape(" ".join(told))}</p>')
+    st.html("".join(f'<p class="ton-plain">{escape(sentence)}</p>' for sentence in told))
 
 
 def _flips() -> None:
