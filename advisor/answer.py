@@ -239,6 +239,11 @@ def _caveats(question: Question) -> tuple[Caveat, ...]:
     if question.scenario.limits.regions:
         says = "Where a provider processes data is not in the price book: check limits.regions."
         made.append(Caveat(code="regions-unchecked", says=says))
+    tenants = question.scenario.dataset.tenants or 0
+    if tenants > 1:
+        says = (f"Training and hosting are costed for one model; {tenants:g} tasks or tenants are "
+                "trained one by one, and adapters on one base can share its machine.")  # fmt: skip
+        made.append(Caveat(code="one-model-costed", says=says))
     if profile and profile.rejected:
         says = f"{profile.rejected} rows of the dataset could not be read and are left out."
         made.append(Caveat(code="rows-rejected", says=says))

@@ -263,9 +263,13 @@ def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArra
 
 
 def holds_training_back(resolved: Resolved) -> bool:
-    """Whether training waits: nobody could say if it helped, or it would learn mistakes."""
-    scenario = resolved.scenario
-    return scenario.quality.has_eval is False or scenario.dataset.label_quality == "noisy"
+    """Whether training waits: nobody could say if it helped, or it would learn mistakes.
+
+    Where a wrong answer costs much, a way to measure has to be known, not only not denied.
+    """
+    quality, labels = resolved.scenario.quality, resolved.scenario.dataset.label_quality
+    blind = quality.has_eval is False or (quality.error_cost == "high" and not quality.has_eval)
+    return blind or labels == "noisy"
 
 
 def is_too_little(resolved: Resolved) -> bool:

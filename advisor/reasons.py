@@ -197,7 +197,8 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
             numbers=(("examples", f"{first(resolved.facts.examples):g}"),),
             source="your scenario",
         ),)  # fmt: skip
-    if ranking.is_any_eligible and scenario.quality.has_eval is not False:
+    noisy = scenario.dataset.label_quality == "noisy"
+    if ranking.is_any_eligible and noisy and scenario.quality.has_eval is not False:
         return (Reason(
             code="labels-too-noisy",
             says="Training would win, but the examples hold many mistakes, and a model learns "

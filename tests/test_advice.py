@@ -53,6 +53,8 @@ def approach(found: Answer) -> str:
     (LABELS, {"quality": {"prompting": "gap"}, "dataset": {"examples": 0}}, {"not_yet"}),
     (LABELS, {"quality": {"prompting": "gap"}, "dataset": {"label_quality": "noisy"}}, {"not_yet"}),
     (LABELS, {"quality": {"prompting": "gap", "has_eval": False}}, {"not_yet"}),
+    (LABELS, {"quality": {"prompting": "gap", "has_eval": None, "error_cost": "high"}}, {"not_yet"}),
+    (LABELS, {"quality": {"prompting": "gap", "has_eval": None, "error_cost": "low"}}, TRAINED),
     # a prompt that does: a cheaper model with the same prompt is tried before anything is trained
     (LABELS, {"quality": {"prompting": "meets"}, "traffic": {"requests_per_month": 3000}}, PROMPTED),
     # but large models are slow, and at home there are none
@@ -104,6 +106,12 @@ def test_what_was_measured_speaks_for_the_ways_beside_it(book: Book, evidence: E
     assert many
     assert all(float(one.quality.likely) < 0.8 for one in many if one.quality)
     assert approach(found) in TRAINED
+
+
+def test_many_tenants_are_told_to_be_costed_as_one_model(book: Book, evidence: Evidence) -> None:
+    found = answer(question(book, evidence, LABELS, {"dataset": {"tenants": 60}}))
+
+    assert "one-model-costed" in {caveat.code for caveat in found.caveats}
 
 
 def test_of_two_trainings_that_evidence_cannot_tell_apart_the_cheaper_wins(
