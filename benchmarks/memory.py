@@ -151,6 +151,13 @@ def print_peers(folder: Path, cases: Sequence[Case]) -> None:
         cells = (_cell([cases[i] for i in group], [kinds[i] for i in group],
                        [values[i] for i in group]) for values in said.values())  # fmt: skip
         write(f"{name.replace('~ ', ''):44}{''.join(cells)}\n")
+    tests = places["test ~ all"]
+    for name, values in said.items():
+        taken = [i for i in tests if values[i]]
+        if taken and name != "ours":
+            ours = _cell([cases[i] for i in taken], [kinds[i] for i in taken],
+                         [said["ours"][i] for i in taken])  # fmt: skip
+            write(f"{f'ours on the {len(taken)} test rows that {name} takes':52}{ours}\n")
     write("\n")
 
 
