@@ -10,7 +10,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(PIP_FIND_LINKS
 
 run: $(VENV)/run.stamp ## install, print the recommendation for a bundled example, serve page and API
 	@$(BIN)/advisor demo
-	@PORT=$(PORT) PAGE_PORT=$(PAGE_PORT) $(BIN)/python -m ui.run
+	@PORT=$(PORT) PAGE_PORT=$(PAGE_PORT) $(BIN)/python -m ui.serve
 
 test: check ## install what the tests need, and run all of them
 	@$(BIN)/python -m pytest -q -n 2 --durations=10

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+Task = Literal[
+    "classification", "extraction", "generation", "summarization", "translation",
+    "knowledge_qa", "structured_output", "code", "reasoning", "agent", "other",
+]  # fmt: skip
+
+Approach = Literal[
+    "prompt", "few_shot", "long_context", "rag", "ft_api", "managed_lora", "lora", "qlora",
+    "full_ft", "dpo", "encoder", "distill", "combo", "not_yet",
+]  # fmt: skip
+
+Tasks = get_args(Task)
+
 
 Number = float | NDArray[np.float64]
 """A quantity: one number, or an array of variants and draws that broadcasts."""

@@ -113,7 +113,7 @@ def ask(url: str, body: Any) -> Any:
 
 def scenario() -> dict[str, Any]:
     """Return the question of a bundled example, as a client sends it."""
-    from advisor.files import examples_folder, read_mapping
+    from advisor.loading import examples_folder, read_mapping
 
     text = json.dumps(read_mapping(examples_folder() / f"{EXAMPLE}.yaml"), default=str)
     asked: dict[str, Any] = json.loads(text)
@@ -149,7 +149,7 @@ def sweeps(url: str, question: dict[str, Any], times: int) -> tuple[list[float],
 
 def differing(url: str, swept: dict[str, Any]) -> int:
     """Ask points of a sweep one by one; count those that say another thing."""
-    from advisor.sweep import grid
+    from advisor.decision.sweep import grid
 
     variants, wrong = grid(AXES), 0
     for index in random.Random(1).sample(range(len(variants)), CHECKED):

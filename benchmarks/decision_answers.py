@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from advisor.answer import Answer, Question, answer
-from advisor.bill import OptionBill
-from advisor.catalog import Book
+from advisor.decision.answer import Answer, Question, answer
+from advisor.decision.bill import OptionBill
 from advisor.errors import AdvisorError
-from advisor.estimate.memory import fits, peak_process_bytes
-from advisor.estimate.parameters import Shape
-from advisor.estimate.setup import Method
-from advisor.files import load_catalogue, load_evidence
-from advisor.options.hosted import asked_as
+from advisor.gpu.memory import fits, peak_process_bytes
+from advisor.gpu.parameters import Shape
+from advisor.gpu.recipe import RANK
+from advisor.gpu.training_setup import Method
+from advisor.loading import load_catalogue, load_evidence
+from advisor.options.eligibility import asked_as
 from advisor.options.option import WITHOUT_TRAINING
-from advisor.recipe import RANK
-from advisor.scenario import Scenario
+from advisor.prices.book import Book
+from advisor.scenario.scenario import Scenario
 from benchmarks.decision_cases import Case, CaseError
 from benchmarks.decision_labels import LABELS, label_of
 from benchmarks.decision_scenario import scenario_of

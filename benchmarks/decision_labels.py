@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from advisor.answer import Answer
+from advisor.decision.answer import Answer
 from benchmarks.decision_cases import Gold
 
 Act = Literal["prompt", "retrieve", "train", "combination", "not yet"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from advisor.scenario import Scenario
+from advisor.scenario.scenario import Scenario
 from benchmarks.decision_answers import Given, why_not
 from benchmarks.decision_cases import Case
 from benchmarks.decision_scores import is_act_right, verdict

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from advisor.errors import AdvisorError
-from advisor.scenario import Needs, Scenario, scenario_from
+from advisor.scenario.scenario import Needs, Scenario, scenario_from
 from benchmarks.decision_cases import Case, CaseError
 
 DAYS_PER_MONTH = 365 / 12

@@ -14,9 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from advisor.book_file import load_book
-from advisor.catalog import Book
 from advisor.errors import PricingError
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
 from benchmarks.decision_answers import Given, advise, record_of
 from benchmarks.decision_cases import Case, CaseError, read_cases
 from benchmarks.decision_hash import rules_sha256

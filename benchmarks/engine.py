@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from advisor.answer import Question, answer, canonical, with_paths
-from advisor.files import example_question
-from advisor.sweep import Columns, grid, sweep
+from advisor.decision.answer import Question, answer, canonical, with_paths
+from advisor.decision.sweep import Columns, grid, sweep
+from advisor.loading import example_question
 
 QUESTIONS = 20
 AXES: dict[str, list[Any]] = {

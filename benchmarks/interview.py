@@ -10,11 +10,10 @@ import argparse
 import random
 import time
 
-from advisor.answer import Question
-from advisor.files import ask
-from advisor.interview import Interview, Step, step, verdicts
-from advisor.question_files import load_sheet
-from advisor.questions import DONT_KNOW, Given, Sheet
+from advisor.decision.answer import Question
+from advisor.interview.next_question import Interview, Step, step, verdicts
+from advisor.interview.questions import DONT_KNOW, Given, Sheet
+from advisor.loading import ask, load_sheet
 
 NOT_KNOWN = 0.15
 """Share of the parts that nobody can answer."""

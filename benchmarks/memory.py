@@ -13,14 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from advisor.book_file import load_book
-from advisor.estimate.memory import (
-    RANGE,
-    allocated_bytes,
-    base_bytes,
-    process_bytes,
-    reserved_bytes,
-)
+from advisor.gpu.memory import RANGE, allocated_bytes, base_bytes, process_bytes, reserved_bytes
+from advisor.prices.loader import load_book
 from advisor.units import GIB
 from benchmarks.memory_rows import Case, case_of
 from benchmarks.peers import PEERS, answers

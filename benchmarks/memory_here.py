@@ -16,10 +16,10 @@ import transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from advisor.estimate.configs import architecture_of
-from advisor.estimate.memory import allocated_bytes
-from advisor.estimate.parameters import Shape
-from advisor.estimate.setup import Method, Setup
+from advisor.gpu.memory import allocated_bytes
+from advisor.gpu.model_config import architecture_of
+from advisor.gpu.parameters import Shape
+from advisor.gpu.training_setup import Method, Setup
 from benchmarks.scores import HEADING, Pair, Score
 
 SIZES = {

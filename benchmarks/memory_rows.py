@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.catalog import Book
-from advisor.estimate.parameters import ALL_LINEAR, Module, Shape, lora_parameters
-from advisor.estimate.setup import Setup
+from advisor.gpu.parameters import ALL_LINEAR, Module, Shape, lora_parameters
+from advisor.gpu.training_setup import Setup
+from advisor.prices.book import Book
 from benchmarks.rows import Row, number
 
 ALIASES: Mapping[str, str] = {

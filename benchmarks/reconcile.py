@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.fakes.openai import FakeOpenAI
 from tests.runs import Desk, a_desk
-from trainer.reconcile import reconcile, reconcile_all
+from trainer.runs.reconcile import reconcile, reconcile_all
 
 PATH = "/v1/fine_tuning/jobs"
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from statistics import mean, median
 
-from advisor.estimate.serving import first_token_seconds
+from advisor.gpu.serving import first_token_seconds
 from benchmarks.rows import number
 from benchmarks.serving_rows import LIKE, Case, cases_of
 

@@ -1,4 +1,4 @@
-"""Rows of T4 and A100 -> the constants of serving engines, for advisor/estimate/engines.py.
+"""Rows of T4 and A100 -> the constants of serving engines, for advisor/gpu/serving_engines.py.
 
 python -m benchmarks.serving_fit [FILE]
 """
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from advisor.estimate.engines import ENGINES, PRECISIONS, Engine
-from advisor.estimate.serving import first_token_seconds
+from advisor.gpu.serving import first_token_seconds
+from advisor.gpu.serving_engines import ENGINES, PRECISIONS, Engine
 from benchmarks.rows import number
 from benchmarks.serving_rows import ONE, Case, cases_of
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from advisor.book_file import load_book
-from advisor.catalog import Book
-from advisor.estimate.engines import ENGINES, PRECISIONS, Engine
-from advisor.estimate.parameters import Shape
-from advisor.estimate.roofline import Cards, Serving, concurrency_bound, step_seconds
-from advisor.estimate.serving import output_tokens_per_second, with_adapters
+from advisor.gpu.parameters import Shape
+from advisor.gpu.roofline import Cards, Serving, concurrency_bound, step_seconds
+from advisor.gpu.serving import output_tokens_per_second, with_adapters
+from advisor.gpu.serving_engines import ENGINES, PRECISIONS, Engine
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
 from benchmarks.rows import Part, Row, number, part, read_rows
 
 LIKE = "measured_serving.csv"

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares  # type: ignore[import-untyped]
 
-from advisor.estimate import training
-from advisor.estimate.speeds import A100, T4, Shares
+from advisor.gpu import training_time
+from advisor.gpu.throughput import A100, T4, Shares
 from benchmarks.time_rows import Case, cases_of
 
 FACTORS = ("MOVED_FACTOR", "UNPACKED_FACTOR")
@@ -28,7 +28,7 @@ ROBUST = 0.2
 
 def start() -> NDArray[np.float64]:
     """Lay out what the code has, as logarithms."""
-    factors = [getattr(training, name) for name in FACTORS]
+    factors = [getattr(training_time, name) for name in FACTORS]
     return np.log(np.array([*T4, *A100, *factors], np.float64))
 
 
@@ -37,7 +37,7 @@ def residuals(values: NDArray[np.float64], cases: list[Case]) -> NDArray[np.floa
     found = np.exp(values)
     of = {"T4": Shares(*found[:4]), "A100": Shares(*found[4:8])}
     for name, value in zip(FACTORS, found[8:], strict=True):
-        setattr(training, name, float(value))
+        setattr(training_time, name, float(value))
     return np.array([_residual(case, of["T4" if case.gpu == "T4" else "A100"]) for case in cases])
 
 
@@ -48,7 +48,7 @@ def _residual(case: Case, shares: Shares) -> float:
         attention=case.speeds.attention * shares.attention / was.attention,
         wide=case.speeds.wide * shares.wide / was.wide, launch_seconds=shares.launch_seconds,
     )  # fmt: skip
-    seconds = training.step_seconds(case.shape, case.setup, speeds, case.micro_batches)
+    seconds = training_time.step_seconds(case.shape, case.setup, speeds, case.micro_batches)
     return float(np.log(seconds / case.measured))
 
 

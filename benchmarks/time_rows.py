@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from advisor.book_file import load_book
-from advisor.catalog import Book
-from advisor.estimate.parameters import Module, Shape
-from advisor.estimate.setup import Attention, Head, Method, Setup, Sharding
-from advisor.estimate.speeds import Speeds, prior_speeds
-from advisor.estimate.training import step_seconds
+from advisor.gpu.parameters import Module, Shape
+from advisor.gpu.throughput import Speeds, prior_speeds
+from advisor.gpu.training_setup import Attention, Head, Method, Setup, Sharding
+from advisor.gpu.training_time import step_seconds
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
 from benchmarks.memory_rows import model_of
 from benchmarks.rows import Part, Row, gpu_of, has_other_kernels, left_out, number, part, read_rows
 

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from advisor.dataset import Reject, canonical_row
-from advisor.recipe import Method, Objective, recipe_for
-from advisor.rows import read_rows
+from advisor.dataset.example import Reject, canonical_row
+from advisor.dataset.reader import read_rows
+from advisor.gpu.recipe import Method, Objective, recipe_for
 from trainer.evaluation.report import Evaluation, table
 from trainer.evaluation.split import TEST, split
-from trainer.local.folder import JobFolder
+from trainer.local.run_folder import JobFolder
 from trainer.local.scoring import score
 
 SCRIPTS = Path(__file__).parent.parent / "trainer" / "scripts"
@@ -92,7 +92,7 @@ def train(
         "base": str(base), "training": "rows.jsonl", "held_out": "held.jsonl", "use_cpu": True,
         "recipe": recipe.model_copy(update={"save_steps": 100_000, "log_steps": 50, **more})
         .model_dump()}))  # fmt: skip
-    for script in ("train.py", "answer.py") if held else ("train.py",):
+    for script in ("train.py", "generate.py") if held else ("train.py",):
         done = subprocess.run([sys.executable, str(SCRIPTS / script), str(folder)], check=False,
                               env={**os.environ, "TUNE_OR_NOT_THREADS": "1"},
                               capture_output=True, text=True)  # fmt: skip

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from advisor.recipe import Method, Objective, recipe_for
+from advisor.gpu.recipe import Method, Objective, recipe_for
 from tests.tiny import SCRIPTS, make_tokenizer, sentence, task_rows, write_rows
-from trainer.local_cost import Machine, reckon
-from trainer.probing import keep, probe_of, run_script
+from trainer.plan.local_cost import Machine, reckon
+from trainer.plan.probe import keep, probe_of, run_script
 
 SECONDS = 30.0
 HERE = Machine("cpu", None, Decimal(0), "none", "today", "today", own=True)
@@ -175,7 +175,7 @@ def undisturbed(told: dict[str, Any]) -> dict[str, Any]:
 
 def told(reckoned: Any) -> Any:
     """Take the seconds of training alone, without loading, and the memory, as ranges."""
-    from trainer.local_cost import SETUP_SECONDS
+    from trainer.plan.local_cost import SETUP_SECONDS
 
     hours, expected = reckoned
     seconds = tuple(hour * 3600.0 - setup for hour, setup in zip(hours, SETUP_SECONDS, strict=True))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from advisor.estimate.speeds import PAST_RANGE, TIME_RANGE
+from advisor.gpu.throughput import PAST_RANGE, TIME_RANGE
 from benchmarks.time_rows import LIKE, Case, cases_of
 
 HEAD = f"{'rows':>5} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}"

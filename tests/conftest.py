@@ -30,12 +30,12 @@ for name in [name for name in os.environ if name.endswith("_API_KEY")]:
     del os.environ[name]
 os.environ["TUNE_OR_NOT_HOME"] = tempfile.mkdtemp(prefix="tune-or-not-")
 
-from advisor.book_file import load_book  # noqa: E402
-from advisor.catalog import Book  # noqa: E402
-from advisor.files import load_evidence  # noqa: E402
-from advisor.quality import Evidence  # noqa: E402
+from advisor.evidence import Evidence  # noqa: E402
+from advisor.loading import load_evidence  # noqa: E402
+from advisor.prices.book import Book  # noqa: E402
+from advisor.prices.loader import load_book  # noqa: E402
 from tests.postgres import postgres, programs  # noqa: E402
-from trainer.database import open_database  # noqa: E402
+from trainer.storage.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)
 

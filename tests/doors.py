@@ -12,11 +12,11 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import Engine
 
-from advisor.api.planner import Planner
+from advisor.api.service import Planner
 from tests.runs import Desk, a_desk
-from trainer.http.app import working_app
-from trainer.http.front import Front, Settings, open_front
-from trainer.tokens import Role
+from trainer.server.app import working_app
+from trainer.server.context import Front, Settings, open_front
+from trainer.storage.access_tokens import Role
 
 SPENDER: tuple[str, Role] = ("a", "spend")
 

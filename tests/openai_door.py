@@ -19,13 +19,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tests import tiny
-from trainer.desk import open_office
-from trainer.driver import Driver
-from trainer.http.access import Rates
-from trainer.http.app import Surface as UnderV1
-from trainer.http.front import Front, Settings, open_front
-from trainer.http.openai.app import openai_app
-from trainer.tokens import Role
+from trainer.context import open_office
+from trainer.runs.background import Driver
+from trainer.server.app import Surface as UnderV1
+from trainer.server.auth import Rates
+from trainer.server.context import Front, Settings, open_front
+from trainer.server.openai.app import openai_app
+from trainer.storage.access_tokens import Role
 
 PLAIN = "tfidf-logreg"
 """The plain baseline: a job of it takes seconds and loads no torch."""

@@ -13,17 +13,17 @@ from pathlib import Path
 import orjson
 from sqlalchemy import Engine
 
-from advisor.book_file import load_book
-from advisor.catalog import Book
-from advisor.plan import DataFile, Figure, Hyperparameters, TrainingPlan
-from trainer.database import open_database
-from trainer.ledger import Ledger
-from trainer.office import Limits, Office, Pause
+from advisor.plan.training_plan import DataFile, Figure, Hyperparameters, TrainingPlan
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
+from trainer.context import Limits, Office, Pause
 from trainer.providers import adapter_for
-from trainer.reconcile import reconcile
-from trainer.registry import Registry
-from trainer.states import Run
-from trainer.store import Store
+from trainer.run_states import Run
+from trainer.runs.reconcile import reconcile
+from trainer.storage.database import open_database
+from trainer.storage.ledger import Ledger
+from trainer.storage.model_registry import Registry
+from trainer.storage.run_store import Store
 
 OWN_PROVIDER = """
 providers:

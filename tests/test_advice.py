@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advisor.answer import Answer, Question, answer
-from advisor.catalog import Book
-from advisor.estimate.shifts import shifts_of
-from advisor.quality import Evidence
-from advisor.scenario import scenario_from
-from advisor.sweep import sweep
+from advisor.decision.answer import Answer, Question, answer
+from advisor.decision.sweep import sweep
+from advisor.evidence import Evidence
+from advisor.prices.book import Book
+from advisor.quality.measurements import shifts_of
+from advisor.scenario.scenario import scenario_from
 
 LABELS: dict[str, Any] = {
     "task": "classification", "needs": {"narrow_label_task": True},

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 
 from advisor.api.app import planning_app
-from advisor.api.documents import STATUSES
+from advisor.api.route_docs import STATUSES
 
 Document = dict[str, Any]
 

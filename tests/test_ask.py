@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from advisor.answer import answer
-from advisor.files import ask, read_mapping
-from advisor.interview import act_of
+from advisor.decision.answer import answer
+from advisor.interview.next_question import act_of
+from advisor.loading import ask, read_mapping
 
 TOP = Path(__file__).parent.parent
 KNOWN: dict[str, Any] = {

@@ -107,7 +107,7 @@ def test_a_line_of_50_mb_is_rejected_and_the_rest_is_read(tmp_path: Path) -> Non
 
 
 def test_a_byte_order_mark_and_mixed_formats_are_read(tmp_path: Path) -> None:
-    from advisor.rows import profile_file
+    from advisor.dataset.reader import profile_file
 
     path = tmp_path / "mixed.jsonl"
     rows = CHAT + '{"instruction": "a", "input": "", "output": "b"}\n{"text": "c", "label": "d"}\n'

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from advisor.answer import Answer, Question, answer, prepare
-from advisor.bill import OptionBill
-from advisor.catalog import Book
-from advisor.decide import work_out
-from advisor.files import read_mapping
-from advisor.quality import Evidence
-from advisor.reasons import break_even, first
-from advisor.scenario import scenario_from
+from advisor.decision.answer import Answer, Question, answer, prepare
+from advisor.decision.bill import OptionBill
+from advisor.decision.decide import work_out
+from advisor.decision.reasons import break_even, first
+from advisor.evidence import Evidence
+from advisor.loading import read_mapping
+from advisor.prices.book import Book
+from advisor.scenario.scenario import scenario_from
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 ABOUT_THE_WHOLE = {"trains", "approach", "ruled_out", "offered"}
@@ -42,7 +42,7 @@ def test_a_worked_case_comes_out_to_the_cent(path: Path, book: Book, evidence: E
 
 def _gated(question: Question) -> dict[str, OptionBill]:
     """Bills of options that a number rules out: their sums are still right."""
-    from advisor.bill import Figures, bill_of
+    from advisor.decision.bill import Figures, bill_of
 
     resolved, menu = prepare(question, question.scenario)
     worked = work_out(resolved, menu, question.evidence)

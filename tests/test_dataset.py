@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from advisor.conversion import convert
-from advisor.dataset import Example, Reject, canonical_row
+from advisor.dataset.convert import convert
+from advisor.dataset.example import Example, Reject, canonical_row
+from advisor.dataset.formats import Unusable, recognise
+from advisor.dataset.reader import profile_file, read_rows
 from advisor.errors import DatasetError, UsageError
-from advisor.recognise import Unusable, recognise
-from advisor.rows import profile_file, read_rows
 
 MODERN = [
     {"messages": [{"role": "user", "content": "2+2?"},

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from advisor.book_file import load_book
-from advisor.catalog import Book
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
 from benchmarks.decision_answers import advise, checks, regret, why_not
 from benchmarks.decision_cases import Case, CaseError, Gold, case_of, read_cases
 from benchmarks.decision_hash import DECIDING, deciding_files, rules_sha256
@@ -198,13 +198,13 @@ def test_every_case_of_the_file_belongs_to_the_build_half() -> None:
 
 def test_the_hash_of_the_rules_moves_with_any_file_that_decides(tmp_path: Path) -> None:
     names = {path.relative_to(Path.cwd()).as_posix() for path in deciding_files(Path.cwd())}
-    (tmp_path / "advisor").mkdir()
-    rules = tmp_path / "advisor" / "evidence.yaml"
+    (tmp_path / "advisor" / "data").mkdir(parents=True)
+    rules = tmp_path / "advisor" / "data" / "evidence.yaml"
     rules.write_text("a: 1\n", encoding="utf-8")
     before = rules_sha256(tmp_path)
     rules.write_text("a: 2\n", encoding="utf-8")
 
-    assert {"advisor/evidence.yaml", "advisor/gates.py", "advisor/options/hosted.py",
+    assert {"advisor/data/evidence.yaml", "advisor/decision/checks.py", "advisor/options/provider_tuning.py",
             "benchmarks/decision_scenario.py", "pricing.yaml"} <= names  # fmt: skip
     assert all(any(path for path in Path.cwd().glob(pattern)) for pattern in DECIDING)
     assert rules_sha256(tmp_path) != before

@@ -15,21 +15,21 @@ from typing import Any
 import orjson
 import pytest
 
-from advisor.dataset import Example
+from advisor.dataset.example import Example
+from advisor.dataset.reader import read_rows
 from advisor.errors import UsageError
-from advisor.rows import read_rows
 from tests.fakes.server import FakeProvider, Fault, Reply, Request
 from tests.runs import Desk, a_desk
-from trainer.cli.distilling import Teacher
-from trainer.cli.distilling import distil as distil_by_name
-from trainer.cli.launching import Consent
-from trainer.distil_cost import Cost, Distillation, cost
-from trainer.distilling import Distilled, distil
+from trainer.cli.consent import Consent
+from trainer.cli.distil import Teacher
+from trainer.cli.distil import distil as distil_by_name
+from trainer.distil import Distilled, distil
 from trainer.errors import NoConsent, OverBudget, Refused, Unreachable
-from trainer.local.folder import holding
-from trainer.providers.chat import Chat
-from trainer.secret import Key, origin_of
-from trainer.spending import Rates
+from trainer.local.run_folder import holding
+from trainer.paid_calls.client import Chat
+from trainer.paid_calls.cost import Cost, Distillation, cost
+from trainer.paid_calls.journal import Rates
+from trainer.security.api_keys import Key, origin_of
 
 ROWS = 12
 RATES = Rates(Decimal(2), Decimal(8))
@@ -402,7 +402,7 @@ def _shell(
     school: School, monkeypatch: pytest.MonkeyPatch, typed: str = "", consent: Consent | None = None,
     **more: Any,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("trainer.cli.distilling.open_office", lambda prices: school.desk.office)
+    monkeypatch.setattr("trainer.cli.distil.open_office", lambda prices: school.desk.office)
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     teacher = Teacher(**{"named": "own/big", "base_url": school.teacher.url + "/v1",
                          "usd_input": "2", "usd_output": "8", "max_answer_tokens": 50, **more})  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import trainer.http.app  # noqa: F401 - its errors are documented too
+import trainer.server.app  # noqa: F401 - its errors are documented too
 from advisor import errors
 
 TOP = Path(__file__).parent.parent

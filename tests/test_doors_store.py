@@ -10,13 +10,13 @@ from sqlalchemy import Engine, select
 
 from advisor.errors import UsageError
 from tests.runs import FakeClock
-from trainer.answered import KEPT_SECONDS, Answered, KeyReused, StillAtWork
-from trainer.audit import Audit
 from trainer.errors import Refused
-from trainer.filing import Filing, NoSuchFile, Sent, files_folder
-from trainer.tables import tokens as table
-from trainer.tokens import Caller, NotKnown, RoleTooLow, Tokens, first_token
-from trainer.uploading import UPLOAD_SECONDS, Uploads
+from trainer.storage.access_tokens import Caller, NotKnown, RoleTooLow, Tokens, first_token
+from trainer.storage.audit_log import Audit
+from trainer.storage.files import Filing, NoSuchFile, Sent, files_folder
+from trainer.storage.idempotency import KEPT_SECONDS, Answered, KeyReused, StillAtWork
+from trainer.storage.multipart_uploads import UPLOAD_SECONDS, Uploads
+from trainer.storage.schema import tokens as table
 
 
 @pytest.fixture

@@ -9,25 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.answer import answer, prepare, with_path
-from advisor.catalog import Book
-from advisor.estimate.account import ENDS, accounts, percentiles
-from advisor.estimate.caching import effective_hit_share, hit_share_from_arrivals
-from advisor.estimate.costs import costs
-from advisor.estimate.memory import (
-    Shape,
-    lora_parameters,
-    peak_allocated_bytes,
-    peak_process_bytes,
-    weights_bytes,
+from advisor.decision.answer import answer, prepare, with_path
+from advisor.decision.reasons import break_even_requests
+from advisor.estimate.costs import ENDS, accounts, costs, percentiles
+from advisor.estimate.sampling import AT_MOST, LIKELY, Point
+from advisor.estimate.tokens import (
+    effective_hit_share,
+    evaluated_tokens,
+    hit_share_from_arrivals,
+    padded_tokens,
+    trained_tokens,
 )
-from advisor.estimate.point import AT_MOST, LIKELY, Point
-from advisor.estimate.serving import mean_output_tokens_per_second, replicas_needed
-from advisor.estimate.tokens import evaluated_tokens, padded_tokens, trained_tokens
-from advisor.estimate.training import energy_kwh, gpu_hours
-from advisor.files import example_question
-from advisor.options.panel import panels_of
-from advisor.reasons import break_even_requests
+from advisor.gpu.memory import peak_allocated_bytes, peak_process_bytes, weights_bytes
+from advisor.gpu.parameters import Shape, lora_parameters
+from advisor.gpu.serving import mean_output_tokens_per_second, replicas_needed
+from advisor.gpu.training_time import energy_kwh, gpu_hours
+from advisor.loading import example_question
+from advisor.options.batch import panels_of
+from advisor.prices.book import Book
 from advisor.units import GIB, HOURS_PER_MONTH, WEEKS_PER_MONTH, usd
 
 

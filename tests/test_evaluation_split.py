@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from advisor.errors import UsageError
-from trainer.evaluation.baseline import majority, tfidf_logreg
-from trainer.evaluation.sketches import sketch
+from trainer.evaluation.baselines import majority, tfidf_logreg
+from trainer.evaluation.near_duplicates import folded, sketch, words
 from trainer.evaluation.split import TEST, TRAIN, VALIDATION, leaks, split
-from trainer.evaluation.words import folded, words
 
 DRAW = random.Random(7)
 VOCABULARY = ["".join(DRAW.choice("abcdefghijklmnoprstuvw") for _ in range(DRAW.randint(2, 9)))

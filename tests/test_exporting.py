@@ -23,17 +23,17 @@ import pytest
 import yaml
 
 from advisor.errors import UsageError
-from advisor.plan import DataFile, LocalJob, TrainingPlan
-from advisor.recipe import recipe_for
+from advisor.gpu.recipe import recipe_for
+from advisor.plan.training_plan import DataFile, LocalJob, TrainingPlan
 from tests import tiny
 from tests.runs import Desk, a_desk, a_plan
-from trainer import bringing
-from trainer.cli.exporting import bring as bring_by_name
-from trainer.cli.exporting import export as export_by_name
+from trainer.cli.export import bring as bring_by_name
+from trainer.cli.export import export as export_by_name
 from trainer.errors import OverBudget, Refused
-from trainer.exporting import NAME, SCRIPTS, export, requirements
-from trainer.importing import read_back
-from trainer.local.folder import JobFolder
+from trainer.export import import_
+from trainer.export.export import NAME, SCRIPTS, export, requirements
+from trainer.export.import_ import read_back
+from trainer.local.run_folder import JobFolder
 from trainer.scripts.manifest import base_hash, seal, sha256_of
 
 STEPS = 60
@@ -175,7 +175,7 @@ esac
 
 
 @pytest.mark.parametrize(
-    ("code", "asked"), [(0, ["train.py .", "answer.py ."]), (3, ["train.py ."])]
+    ("code", "asked"), [(0, ["train.py .", "generate.py ."]), (3, ["train.py ."])]
 )
 def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
     desk: Desk, base: Path, tmp_path: Path, code: int, asked: list[str]
@@ -269,7 +269,7 @@ def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
     shutil.rmtree(desk.folder / "uploads", ignore_errors=True)
 
     brought = read_back(folder, plan)
-    run = bringing.record(desk.office, brought, Decimal("0.40"))
+    run = import_.record(desk.office, brought, Decimal("0.40"))
 
     assert any(event["kind"] == "resumed" for event in JobFolder(folder).events())
     assert 0 < brought.seconds < 300
@@ -295,7 +295,7 @@ def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
     assert place.read("job.json")["base"] == plan.local.base  # type: ignore[union-attr]
     assert [e.kind for e in desk.office.store.job_events(run.run_id)].count("metric") > 5
     with pytest.raises(Refused, match="launched already"):
-        bringing.record(desk.office, brought, Decimal("0.40"))
+        import_.record(desk.office, brought, Decimal("0.40"))
 
 
 @pytest.mark.fresh
@@ -377,11 +377,11 @@ def test_a_cap_is_held_before_anything_is_written(back: tuple[Desk, TrainingPlan
     desk.office.ledger.set_caps(Decimal("0.10"), None)
 
     with pytest.raises(OverBudget, match="Raise it"):
-        bringing.record(desk.office, brought, Decimal("0.40"))
+        import_.record(desk.office, brought, Decimal("0.40"))
     assert desk.office.store.listed() == ()
 
     desk.office.ledger.set_caps(None, None)
-    unsaid = bringing.record(desk.office, brought, None)
+    unsaid = import_.record(desk.office, brought, None)
     assert "seconds at 1.00 USD an hour" in unsaid.said("settled", "how")
 
 
@@ -402,9 +402,9 @@ def test_an_import_that_is_broken_off_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(type(desk.office.store), "append", dies)
         with pytest.raises(KeyboardInterrupt):
-            bringing.record(desk.office, brought, Decimal("0.40"))
+            import_.record(desk.office, brought, Decimal("0.40"))
 
-    run = bringing.record(desk.office, brought, Decimal("0.40"))
+    run = import_.record(desk.office, brought, Decimal("0.40"))
 
     assert run.state == "settled"
     assert len(desk.office.registry.listed()) == 1
@@ -419,7 +419,7 @@ def test_by_name_from_the_command_line(
     desk, plan, folder = back
     office = replace(desk.office, files=lambda sha: folder / (
         "training.jsonl" if sha == plan.training.sha256 else "held_out.jsonl"))  # fmt: skip
-    monkeypatch.setattr("trainer.cli.exporting.open_office", lambda: office)
+    monkeypatch.setattr("trainer.cli.export.open_office", lambda: office)
 
     export_by_name(plan.plan_id[:10], tmp_path / "again", with_base=False)
     bring_by_name(folder, "0.25")

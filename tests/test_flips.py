@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.answer import answer, with_path
-from advisor.decide import Decision
-from advisor.files import example_question
+from advisor.decision.answer import answer, with_path
+from advisor.decision.decide import Decision
+from advisor.loading import example_question
 
 NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
          "nightly-extraction", "too-little"]  # fmt: skip
@@ -20,8 +20,8 @@ def _verdict(decision: Decision) -> str:
 def test_each_flip_applied_with_set_really_changes_the_answer(name: str) -> None:
     from dataclasses import replace
 
-    from advisor.files import with_sets
-    from advisor.scenario import scenario_from
+    from advisor.loading import with_sets
+    from advisor.scenario.scenario import scenario_from
 
     question = example_question(name)
     found = answer(question)

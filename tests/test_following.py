@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from tests.fakes.openai import FakeOpenAI, event, refusal
 from tests.fakes.server import Fault, Reply, Request
 from tests.runs import Desk, a_desk
-from trainer.reconcile import reconcile_all
+from trainer.runs.reconcile import reconcile_all
 
 JOBS = "/v1/fine_tuning/jobs"
 
@@ -157,7 +157,7 @@ def test_pause_and_resume_where_they_are_sold(
     """T9: asked for once each, and the job ends as one."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-own-0123456789abcdef")
     monkeypatch.setenv("OPENAI_BASE_URL", f"{fake.url}/v1")
-    monkeypatch.setattr("trainer.launching.check_plan", lambda *_: [])
+    monkeypatch.setattr("trainer.runs.launch.check_plan", lambda *_: [])
     desk = a_desk(tmp_path)
     run_id = desk.start(provider="openai", base="gpt-4.1-mini")
     desk.go(run_id, lambda run: run.state == "running")

@@ -11,13 +11,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from advisor.answer import prepare, with_path
-from advisor.catalog import Book
 from advisor.cli.gpus import Wanted, chosen_gpus, show_gpus
+from advisor.decision.answer import prepare, with_path
 from advisor.errors import UsageError
-from advisor.estimate.engines import PRECISIONS
-from advisor.estimate.gpu_work import load_of, training_of
-from advisor.estimate.gpus import (
+from advisor.estimate.gpu_choice import (
     Choice,
     Load,
     Training,
@@ -25,14 +22,18 @@ from advisor.estimate.gpus import (
     fastest,
     for_serving,
     for_training,
+    load_of,
+    training_of,
     within,
 )
-from advisor.estimate.setup import Setup
-from advisor.files import example_question
-from advisor.options.ground import ground_of
-from advisor.options.local import Machine, machines_of
+from advisor.gpu.serving_engines import PRECISIONS
+from advisor.gpu.training_setup import Setup
+from advisor.loading import example_question
+from advisor.options.eligibility import ground_of
+from advisor.options.gpu_tuning import Machine, machines_of
 from advisor.options.option import RuledOut
-from advisor.prices import Price
+from advisor.prices.book import Book
+from advisor.prices.series import Price
 
 QWEN, LLAMA = "open/Qwen/Qwen3-8B", "open/meta-llama/Llama-3.3-70B"
 

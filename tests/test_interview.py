@@ -14,25 +14,31 @@ import yaml
 from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from advisor.answer import answer, with_paths
 from advisor.api.app import planning_app
-from advisor.asking import finding_out_says, standing
-from advisor.catalog import Book
-from advisor.contradictions import SAYS, contradictions
+from advisor.dataset.language import Signs, hits
+from advisor.dataset.profile import Profile
+from advisor.dataset.reader import profile_file
+from advisor.decision.answer import answer, with_paths
 from advisor.errors import UsageError
 from advisor.estimate.costs import MEASURED_EXAMPLES
-from advisor.files import ask
-from advisor.interview import Interview, changing, step, unanswered, unlocking, verdicts
-from advisor.profile import Profile
-from advisor.quality import Evidence
-from advisor.question_files import FOLDER, languages, load_sheet, load_texts, texts_of
-from advisor.questions import DONT_KNOW, Given, Sheet, check, checked
-from advisor.rows import profile_file
-from advisor.scenario import Scenario, scenario_from
-from advisor.settling import open_parts, rented_at, settings, settled
-from advisor.signs import Signs, hits
-from advisor.unknowns import finding_out
-from advisor.wording import faults
+from advisor.evidence import Evidence
+from advisor.interview.cost_of_finding_out import finding_out
+from advisor.interview.next_question import (
+    Interview,
+    changing,
+    step,
+    unanswered,
+    unlocking,
+    verdicts,
+)
+from advisor.interview.questions import DONT_KNOW, Given, Sheet, check, checked
+from advisor.interview.texts import faults
+from advisor.interview.to_scenario import open_parts, rented_at, settings, settled
+from advisor.interview.view import finding_out_says, standing
+from advisor.loading import FOLDER, ask, languages, load_sheet, load_texts, texts_of
+from advisor.prices.book import Book
+from advisor.scenario.contradictions import SAYS, contradictions
+from advisor.scenario.scenario import Scenario, scenario_from
 
 DAY = "2026-11-20"
 SURE: dict[str, Given] = {
@@ -526,7 +532,7 @@ def test_the_api_refuses_with_place_and_remedy(
 
 def test_the_page_asks_goes_back_and_speaks_german() -> None:
     def script() -> None:
-        from ui import interview
+        from ui.pages import interview
 
         interview.page()
 

@@ -13,8 +13,8 @@ from tests.fakes.openai import FakeOpenAI, refusal
 from tests.fakes.server import Fault, Request
 from tests.runs import Desk, a_desk
 from trainer.errors import LeaseLost, NoConsent, Refused
-from trainer.reconcile import reconcile
-from trainer.store import Store
+from trainer.runs.reconcile import reconcile
+from trainer.storage.run_store import Store
 
 JOBS = "/v1/fine_tuning/jobs"
 
@@ -354,7 +354,7 @@ def test_nobody_there_is_not_an_unknown_outcome(desk: Desk, fake: FakeOpenAI) ->
 def test_rows_leave_only_after_a_word(
     desk: Desk, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.launching.stays_here", lambda url: False)
+    monkeypatch.setattr("trainer.runs.launch.stays_here", lambda url: False)
     run_id = desk.start()
 
     with pytest.raises(NoConsent, match="--allow-egress own"):

@@ -14,28 +14,28 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from advisor.answer import Answer, answer
+from advisor.decision.answer import Answer, answer
 from advisor.errors import UsageError
-from advisor.files import example_question
+from advisor.loading import example_question
 from tests import tiny
 from tests.fakes.together import FakeTogether
 from tests.test_trainer_cli import LLAMA, Shell
-from trainer import deployments as standing
-from trainer.database import writing
-from trainer.desk import close_offices
-from trainer.evaluation.report import Column, Evaluation
+from trainer.context import close_offices
+from trainer.evaluation.report import Column, Evaluation, sentences
 from trainer.evaluation.verdict import judge
-from trainer.tables import deployments
-from trainer.timeline import Moment
-from trainer.versions import Made
-from ui import prices as prices_page
-from ui import work
-from ui.launch import asking, curves, progress, wording
+from trainer.runs import deployments as standing
+from trainer.storage.database import writing
+from trainer.storage.model_version import Made
+from trainer.storage.run_store import Moment
+from trainer.storage.schema import deployments
+from ui import state
+from ui.charts import training_curves
+from ui.formatting import Fact, facts_table
+from ui.launch import asking, progress, wording
 from ui.launch.asking import Filled
-from ui.launch.blocks import facts_table
-from ui.launch.choices import PLAIN, Choice, choices, commands, picked_of
-from ui.launch.plan_words import Fact
-from ui.launch.result import change_stage, sentences
+from ui.launch.plan_form import PLAIN, Choice, choices, commands, picked_of
+from ui.launch.result import change_stage
+from ui.pages import prices as prices_page
 
 WAIT_SECONDS = 60.0
 OPEN = """
@@ -67,7 +67,7 @@ def home(tmp_path: Path, together: FakeTogether, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TOGETHER_PROJECT_ID", "acme")
     monkeypatch.setenv("TOGETHER_BASE_URL", f"{together.url}/v1")
     yield tmp_path / "home"
-    work._desk.clear()
+    state._desk.clear()
     close_offices()
 
 
@@ -108,7 +108,7 @@ def a_plan(together: FakeTogether, name: str = "voice") -> AppTest:
     labelled(at.text_input, "Name of the tuned model").set_value(name)
     labelled(at.button, "Make the plan").click().run()
     assert "plan" in at.query_params, at.error[0].value
-    plan = work.office().store.plan(at.query_params["plan"])
+    plan = state.office().store.plan(at.query_params["plan"])
     together.tokens = plan.figure.trained_tokens
     return at
 
@@ -206,14 +206,14 @@ def test_losses_of_both_kinds_of_rows_are_drawn_and_said() -> None:
             Moment(2, 0.0, "metric", "metric", {"step": 9, "train_loss": 1.0}),
             Moment(3, 0.0, "metric", "validation", {"step": 9, "eval_loss": 1.5})]  # fmt: skip
 
-    points = curves.points_of([*told, *told])
+    points = training_curves.points_of([*told, *told])
 
     assert len(points) == 3
-    assert curves.loss_says(points) == (
+    assert training_curves.loss_says(points) == (
         "Loss on rows learned from: 2.000 at step 5, 1.000 at step 9. "
         "Loss on rows watched: 1.500 at step 9.")  # fmt: skip
     for theme in ("light", "dark"):
-        drawn = curves.loss_chart(points, theme).to_dict()
+        drawn = training_curves.loss_chart(points, theme).to_dict()
         assert [layer["mark"]["type"] for layer in drawn["layer"]] == ["line", "circle"]
         assert drawn["config"]["background"] == "transparent"
 
@@ -224,9 +224,9 @@ def test_an_evaluation_is_said_with_what_is_better_than_the_tuned_model() -> Non
                                      Column("tuned", tuned)), judge(base, tuned, binary=True))  # fmt: skip
 
     assert sentences(found)[0].startswith("Tuned against base, better: 0.500 against 0.000")
-    assert curves.score_says(found) == (
+    assert training_curves.score_says(found) == (
         "Score (label) on 40 rows: plain baseline 1.000; before 0.000; tuned 0.500.")  # fmt: skip
-    drawn = curves.score_chart(found, "dark").to_dict()
+    drawn = training_curves.score_chart(found, "dark").to_dict()
     assert "plain baseline" in json.dumps(drawn)
 
 
@@ -258,7 +258,7 @@ def test_from_the_form_to_a_model_at_a_provider(home: Path, together: FakeTogeth
     started(at)
 
     run_id = at.query_params["run"]
-    store = work.office().store
+    store = state.office().store
     until(lambda: store.run(run_id).state == "settled")
     at.run()
     said = text_of(at)
@@ -276,7 +276,7 @@ def test_the_amount_is_typed_or_nothing_starts(home: Path, together: FakeTogethe
     started(at, "4")
 
     assert "the amount was not typed: nothing was started. Type 4.00." in text_of(at)
-    assert work.office().store.listed() == ()
+    assert state.office().store.listed() == ()
     assert together.asked == []
 
 
@@ -290,7 +290,7 @@ def test_rows_that_leave_are_shown_and_the_name_is_typed(
     away.run()
 
     said = text_of(away)
-    plan = work.office().store.plan(at.query_params["plan"])
+    plan = state.office().store.plan(at.query_params["plan"])
     assert "What leaves this machine" in said
     assert f"{plan.training.rows:,}, {plan.training.bytes:,} bytes" in said
     assert "together, host api.together.ai" in said
@@ -298,7 +298,7 @@ def test_rows_that_leave_are_shown_and_the_name_is_typed(
     labelled(away.text_input, "to let these rows go there").set_value("fireworks")
     started(away)
     assert "the name was not typed: nothing was sent. Type together." in text_of(away)
-    assert work.office().store.listed() == ()
+    assert state.office().store.listed() == ()
 
 
 def test_one_plan_is_one_run_from_any_tab(home: Path, together: FakeTogether) -> None:
@@ -311,7 +311,7 @@ def test_one_plan_is_one_run_from_any_tab(home: Path, together: FakeTogether) ->
     started(second)
 
     assert first.query_params["run"] == second.query_params["run"]
-    assert len(work.office().store.listed()) == 1
+    assert len(state.office().store.listed()) == 1
     third = opened("launch")
     third.query_params["plan"] = first.query_params["plan"]
     third.run()
@@ -320,13 +320,13 @@ def test_one_plan_is_one_run_from_any_tab(home: Path, together: FakeTogether) ->
     labelled(third.button, "Plan a further attempt").click().run()
     assert third.query_params["plan"] != first.query_params["plan"]
     assert "attempt 2" in text_of(third)
-    assert len(work.office().store.listed()) == 1
+    assert len(state.office().store.listed()) == 1
 
 
 def test_a_run_is_ended_from_the_page(home: Path, together: FakeTogether) -> None:
     together.script = ("pending", "running")
     at = started(a_plan(together))
-    run_id, store = at.query_params["run"], work.office().store
+    run_id, store = at.query_params["run"], state.office().store
     until(lambda: store.run(run_id).state == "running")
     at.run()
 
@@ -343,7 +343,7 @@ def test_a_run_that_needs_a_person_says_why(home: Path, together: FakeTogether) 
     at = a_plan(together)
     together.usd = 4.60  # the provider reckons with far more than we do
     started(at)
-    run_id, store = at.query_params["run"], work.office().store
+    run_id, store = at.query_params["run"], state.office().store
     until(lambda: store.run(run_id).state == "needs_human")
 
     at.run()
@@ -387,7 +387,7 @@ def test_a_plan_for_a_gpu_of_this_machine_names_it(
     labelled(at.text_input, "USD an hour").set_value("0.25")
     labelled(at.button, "Make the plan").click().run()
 
-    plan = work.office().store.plan(at.query_params["plan"])
+    plan = state.office().store.plan(at.query_params["plan"])
     assert plan.local is not None
     assert (plan.option_id, plan.local.gpu) == ("lora:local:tiny:RTX_4090", "RTX_4090")
     assert (plan.figure.price, plan.figure.own) == ("0.25", True)
@@ -408,7 +408,7 @@ def test_an_address_that_names_nothing_is_said(home: Path, what: str) -> None:
 def test_runs_are_listed_with_their_money_and_opened(home: Path, together: FakeTogether) -> None:
     assert "No run yet" in text_of(opened("runs").run())
     run_id = started(a_plan(together)).query_params["run"]
-    until(lambda: work.office().store.run(run_id).state == "settled")
+    until(lambda: state.office().store.run(run_id).state == "settled")
 
     at = opened("runs").run()
 
@@ -424,7 +424,7 @@ def test_versions_are_promoted_compared_rolled_back_and_retired(
     home: Path, together: FakeTogether
 ) -> None:
     assert "No model yet" in text_of(opened("models").run())
-    office = work.office()
+    office = state.office()
     made = Made("p", "own", "tiny", "d" * 64, "s" * 64, "ft:1", "remote", usd=Decimal("1.25"))
     at = a_plan(together)
     plan = office.store.plan(at.query_params["plan"])
@@ -493,17 +493,17 @@ def test_settings_set_caps_and_never_show_a_key(
     assert "mine" in everything
     labelled(at.text_input, "Cap a day").set_value("5")
     labelled(at.button, "Set the caps").click().run()
-    assert work.office().ledger.caps().per_day == 5_000_000
+    assert state.office().ledger.caps().per_day == 5_000_000
     labelled(at.text_input, "Cap a day").set_value("much")
     labelled(at.button, "Set the caps").click().run()
     assert "cap a day 'much': this is no amount." in at.error[0].value
-    assert work.office().ledger.caps().per_day == 5_000_000
+    assert state.office().ledger.caps().per_day == 5_000_000
 
 
 def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     home: Path, together: FakeTogether, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office = work.office()
+    office = state.office()
     office.ledger.set_caps(Decimal(3), None)
     at = a_plan(together, "capped")
     assert "up to 4.00 USD would pass the cap of 3.00 USD a day" in at.error[0].value
@@ -526,7 +526,7 @@ def test_what_costs_by_the_hour_is_in_sight_and_is_stopped(
     home: Path, together: FakeTogether
 ) -> None:
     assert not AppTest.from_string(BAR, default_timeout=60).run().button
-    office = work.office()
+    office = state.office()
     at = a_plan(together)
     run_id = started(at).query_params["run"]
     until(lambda: office.store.run(run_id).state == "settled")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from trainer.errors import OverBudget
-from trainer.ledger import Entry, Ledger, committed, in_usd, micro
+from trainer.storage.ledger import Entry, Ledger, committed, in_usd, micro
 
 
 def entry(name: str, usd: str = "3.00", day: str = "2026-11-20") -> Entry:

@@ -16,7 +16,7 @@ import yaml
 from tests import tiny
 from tests.test_trainer_cli import Shell
 from trainer.evaluation.verdict import judge
-from trainer.local.folder import JobFolder
+from trainer.local.run_folder import JobFolder
 
 SCENARIO = """
 name: tiny
@@ -203,7 +203,7 @@ def test_general_rows_mixed_in_keep_more_of_what_the_base_knew(
         (folder / "job.json").write_text(json.dumps(body))
         assert tiny.run(folder).returncode == 0
         tiny.write_rows(folder / "general.jsonl", chats[75:])
-        assert tiny.run(folder, script="answer.py").returncode == 0
+        assert tiny.run(folder, script="generate.py").returncode == 0
         told = json.loads((folder / "perplexity.json").read_text())
         after[share] = told["tuned"]["general"]["perplexity"]
         assert json.loads((folder / "result.json").read_text())["replayed_rows"] == 75 * (share > 0)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from trainer.local.adapter import MOST_STARTS, LocalAdapter
-from trainer.local.folder import JobFolder, holding
 from trainer.local.process import devices, environment
-from trainer.local.work import _clock, _hold_at_cap
+from trainer.local.provider import MOST_STARTS, LocalAdapter
+from trainer.local.run_folder import JobFolder, holding
+from trainer.local.worker import _clock, _hold_at_cap
 
 HOLDER = """
 import sys, time

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.catalog import Book
-from advisor.estimate.activations import head_bytes, moving_bytes, saved_bytes_per_token
-from advisor.estimate.configs import architecture_of
-from advisor.estimate.memory import (
+from advisor.gpu.activations import head_bytes, moving_bytes, saved_bytes_per_token
+from advisor.gpu.memory import (
     allocated_bytes,
     optimizer_bytes,
     phases,
@@ -20,8 +18,10 @@ from advisor.estimate.memory import (
     reserved_bytes,
     resting_parts,
 )
-from advisor.estimate.parameters import Shape
-from advisor.estimate.setup import Setup
+from advisor.gpu.model_config import architecture_of
+from advisor.gpu.parameters import Shape
+from advisor.gpu.training_setup import Setup
+from advisor.prices.book import Book
 from advisor.units import GIB
 
 LLAMA_3B = Shape(28, 3072, 8192, 24, 8, 128, 128256, True, 3_212_749_824)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from advisor.catalog import Book
-from advisor.estimate.memory import allocated_bytes
+from advisor.gpu.memory import allocated_bytes
+from advisor.prices.book import Book
 from advisor.units import GIB
 from benchmarks import memory as benchmark
 from benchmarks.memory_rows import Case, case_of

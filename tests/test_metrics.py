@@ -13,7 +13,8 @@ from sacrebleu.metrics import CHRF
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from advisor.errors import UsageError
-from trainer.evaluation.labels import labels, mean_score
+from trainer.evaluation.custom_scorer import Answered, run_scorer
+from trainer.evaluation.label_metrics import labels, mean_score
 from trainer.evaluation.metrics import (
     MEASURES,
     chrf,
@@ -24,7 +25,6 @@ from trainer.evaluation.metrics import (
     rouge_l,
     scores,
 )
-from trainer.evaluation.scorer import Answered, run_scorer
 
 NEEDS_ID = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 

@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from tests import tiny
 from tests.openai_door import PLAIN, Surface, a_surface, asking, refused
-from trainer.database import reading, writing
-from trainer.tables import answered
-from trainer.versions import Made
+from trainer.storage.database import reading, writing
+from trainer.storage.model_version import Made
+from trainer.storage.schema import answered
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from openai.types.uploads import UploadPart
 from tests import tiny
 from tests.openai_door import PLAIN, Surface, a_surface, refused
 from tests.openai_schema import flaws, malformed, operations, schemas
-from trainer.database import home_folder
+from trainer.home import home_folder
+from trainer.run_states import JobEvent
 from trainer.scripts.manifest import seal
-from trainer.states import JobEvent
 
 LEAST_REJECTED_SHARE = 0.95
 NOT_SERVED = {

@@ -11,7 +11,7 @@ import pytest
 
 from tests import tiny
 from tests.openai_door import PLAIN, Surface, a_surface, refused
-from trainer.local.talk import Piece, TalkFailed
+from trainer.local.model_process import Piece, TalkFailed
 
 ENDED = ("succeeded", "failed", "cancelled")
 

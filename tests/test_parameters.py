@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advisor.catalog import Book
 from advisor.errors import AdvisorError
-from advisor.estimate.configs import architecture_of
-from advisor.estimate.parameters import (
+from advisor.gpu.model_config import architecture_of
+from advisor.gpu.parameters import (
     Shape,
     active_parameters,
     embedding_parameters,
@@ -18,6 +17,7 @@ from advisor.estimate.parameters import (
     lora_parameters,
     parameter_count,
 )
+from advisor.prices.book import Book
 
 SIZES: dict[str, Any] = {
     "hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 3,

@@ -1,5 +1,6 @@
 """A pilot from the command line: shown, capped, agreed to, measured, stopped early, taken up again;
-and what it finds moves the advice."""
+and what it finds moves the advice.
+"""
 
 from __future__ import annotations
 

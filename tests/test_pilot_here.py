@@ -11,7 +11,7 @@ import pytest
 from advisor.errors import UsageError
 from tests import tiny
 from tests.pilots import EMBEDDING, MODEL, Bench, a_bench, arms
-from trainer.pilot.embedding import Here, Kept
+from trainer.pilot.embeddings import Here, Kept
 
 LABELS = """
 name: topics

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advisor.book_file import load_book
-from advisor.dataset import Turn
+from advisor.dataset.example import Turn
+from advisor.dataset.tokenizers import counter
 from advisor.errors import DatasetError, UsageError
-from advisor.tokenizers import counter
+from advisor.prices.loader import load_book
 from tests import tiny
 from tests.fakes.helper import FakeHelper, vector_of
 from tests.fakes.server import Fault, Reply
@@ -24,18 +24,17 @@ from tests.runs import Desk, FakeClock, a_desk
 from trainer.errors import OverBudget, Refused, Unreachable
 from trainer.evaluation.split import leaks
 from trainer.evaluation.statistics import wilson
-from trainer.pilot.asking import Model, Patience
-from trainer.pilot.bill import Tariff, asking_part, most_tokens, tariff_of
+from trainer.paid_calls.client import Chat, Model, Patience
+from trainer.paid_calls.cost import Tariff, asking_part, most_tokens, tariff_of
+from trainer.paid_calls.journal import Cell, Journal, Purse, purses
+from trainer.pilot.cases import Case, hold_out
 from trainer.pilot.corpus import Chunking, Corpus, Document, Passage, passages, read_corpus
-from trainer.pilot.embedding import Kept, Remote
-from trainer.pilot.held import Case, hold_out
-from trainer.pilot.journal import Cell, Journal, Purse, purses
-from trainer.pilot.measuring import Measure, measure, pairs
+from trainer.pilot.embeddings import Kept, Remote
+from trainer.pilot.measure import Measure, measure, pairs
 from trainer.pilot.prompts import Prompts, choose_shots, tokens_of
 from trainer.pilot.retrieval import ByWords, Retriever, fused, is_found
-from trainer.pilot.sequence import capital, difference, interval, standing
-from trainer.providers.chat import Chat
-from trainer.secret import Key, origin_of
+from trainer.pilot.sequential_test import capital, difference, interval, standing
+from trainer.security.api_keys import Key, origin_of
 
 ALPHA = 0.05
 STREAMS, ROWS = 3000, 300
@@ -329,7 +328,7 @@ def test_a_request_without_an_answer_is_asked_again_and_counted_as_paid(
     journal = Journal(tmp_path / "rows.jsonl")
     with journal.writing(), purses(desk.office, journal, {"own": Decimal(1)}) as paid:
         model = a_model(fake, paid["own"], desk.clock)
-        cell = model.answer("zero_shot", a_case(1), [{"role": "user", "content": "hello"}], 10)
+        cell = model.answer("zero_shot", "key001", [{"role": "user", "content": "hello"}], 10)
         model.chat.close()
 
     assert cell is not None
@@ -352,7 +351,7 @@ def test_a_model_that_is_gone_or_says_no_to_all_ends_it(
     journal = Journal(tmp_path / "rows.jsonl")
     with journal.writing(), purses(desk.office, journal, {"own": Decimal(5)}) as paid:
         model = a_model(fake, paid["own"], desk.clock)
-        asked = (model.answer("rag", a_case(n), [{"role": "user", "content": "hello"}], 10)
+        asked = (model.answer("rag", f"key{n:03}", [{"role": "user", "content": "hello"}], 10)
                  for n in range(5))  # fmt: skip
         with pytest.raises(error):
             list(asked)

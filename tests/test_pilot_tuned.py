@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 
-from advisor.plan import Wish
+from advisor.plan.training_plan import Wish
 from tests import tiny
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.server import Reply, Request
 from tests.runs import Desk, a_desk
 from trainer.errors import Refused
-from trainer.local_plan import Here
-from trainer.pilot.bill import Bill
-from trainer.pilot.choosing import Wanted
-from trainer.pilot.going import go
-from trainer.pilot.outcome import outcome_of
-from trainer.pilot.ready import Ready, make_ready
-from trainer.pilot.tuned import Tuning
-from trainer.planning import Request as Asked
+from trainer.paid_calls.cost import Bill
+from trainer.pilot.result import outcome_of
+from trainer.pilot.run import go
+from trainer.pilot.setup import Ready, Wanted, make_ready
+from trainer.pilot.tuned_arm import Tuning
+from trainer.plan.local import Here
+from trainer.plan.provider import Request as Asked
 
 TUNED = "ft_api:openai:gpt-4.1-mini"
 SCENARIO = {

@@ -11,9 +11,9 @@ import pytest
 from advisor.errors import UsageError
 from tests import tiny
 from tests.test_trainer_cli import Shell
-from trainer.evaluation.plain import Plain
-from trainer.local.adapter import ask
-from trainer.providers.job import ProviderError
+from trainer.evaluation.baselines import Plain
+from trainer.local.provider import ask
+from trainer.providers.base import ProviderError
 
 SCENARIO = """
 name: tiny

@@ -21,15 +21,15 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from advisor import sweep as engine
-from advisor.answer import answer, canonical
-from advisor.api import receiving
+from advisor.api import uploads as api_uploads
 from advisor.api.app import planning_app
 from advisor.api.routes import Encoding
-from advisor.files import ask, example_question, examples_folder, read_mapping
-from advisor.gates import GATES
-from advisor.rows import profile_file
-from advisor.tokenizers import ENCODINGS
+from advisor.dataset.reader import profile_file
+from advisor.dataset.tokenizers import ENCODINGS
+from advisor.decision import sweep as engine
+from advisor.decision.answer import answer, canonical
+from advisor.decision.checks import GATES
+from advisor.loading import ask, example_question, examples_folder, read_mapping
 
 ASKED: dict[str, Any] = {"asked_on": "2026-11-20", "task": "classification",
                          "traffic": {"requests_per_month": 100_000}}  # fmt: skip
@@ -447,7 +447,7 @@ def test_text_fields_without_end_are_refused(client: TestClient, uploads: Path) 
 def test_a_full_disk_is_told_before_anything_is_written(
     client: TestClient, uploads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "RESERVE_BYTES", 2**62)
+    monkeypatch.setattr(api_uploads, "RESERVE_BYTES", 2**62)
 
     found = client.post("/api/v1/profile", content=ROW)
 

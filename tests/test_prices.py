@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from advisor.book_file import load_book
-from advisor.catalog import Book
 from advisor.errors import (
     PriceNotYetKnown,
     PriceWithdrawn,
@@ -17,6 +15,8 @@ from advisor.errors import (
     UnknownPrice,
     Unpriced,
 )
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
 
 BAD = Path(__file__).parent / "bad_pricing"
 MESSAGES = {

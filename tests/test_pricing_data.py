@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
-from advisor.catalog import Book
-from advisor.estimate.parameters import Shape, parameter_count
+from advisor.gpu.parameters import Shape, parameter_count
+from advisor.prices.book import Book
 
 WRITTEN_ON = date(2026, 11, 21)
 TODAY = date(2026, 11, 20)

@@ -12,23 +12,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from advisor.catalog import Book
 from advisor.errors import UsageError
-from advisor.estimate.fitting import Timed, fit_speeds, misses
-from advisor.estimate.parameters import Shape
-from advisor.estimate.setup import Setup
-from advisor.estimate.speeds import CPU, CPU_RANGE, PROBED_RANGE, TIME_RANGE, Speeds
-from advisor.estimate.training import step_seconds
-from advisor.recipe import recipe_for
+from advisor.gpu.fit_throughput import Timed, fit_speeds, misses
+from advisor.gpu.parameters import Shape
+from advisor.gpu.recipe import recipe_for
+from advisor.gpu.throughput import CPU, CPU_RANGE, PROBED_RANGE, TIME_RANGE, Speeds
+from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_time import step_seconds
+from advisor.prices.book import Book
 from tests.tiny import make_causal
-from trainer.calibrating import Actual, calibration
-from trainer.cli.probing import probe as probe_command
+from trainer.cli.machine import probe as probe_command
 from trainer.errors import Refused
-from trainer.local_cost import Machine, reckon
-from trainer.local_setup import run_of
-from trainer.machine_speed import known_of
-from trainer.past_runs import factor_of, past_of
-from trainer.probing import FILE, Probe, keep, kept_probe, measure
+from trainer.plan.local_cost import Machine, known_of, reckon
+from trainer.plan.probe import FILE, Probe, keep, kept_probe, measure, run_of
+from trainer.runs.calibration import Actual, calibration, factor_of, past_of
 
 HERE = Machine("cpu", None, Decimal(0), "none", "today", "today", own=True)
 SIZES = ((64, 2, 512, 32), (64, 8, 512, 64), (128, 4, 512, 512), (64, 2, 8192, 256),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from advisor.dataset.reader import profile_file
+from advisor.dataset.tokenizers import counter, reference
 from advisor.estimate.tuning import default_epochs
-from advisor.rows import profile_file
-from advisor.tokenizers import counter, reference
 
 GOLDEN_EPOCHS = {1: 25, 3: 25, 4: 25, 5: 20, 10: 10, 33: 3, 34: 3, 8333: 3, 8334: 2,
                  12500: 2, 12501: 1, 100000: 1}  # fmt: skip

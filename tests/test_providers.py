@@ -10,17 +10,17 @@ from typing import Any, get_args
 import pytest
 
 from advisor.errors import UsageError
-from advisor.plan import Hyperparameters
+from advisor.plan.training_plan import Hyperparameters
 from tests.fakes.fireworks import ACCOUNT, FakeFireworks
 from tests.fakes.openai import FakeOpenAI, refusal
 from tests.fakes.server import FakeProvider, Fault, Reply
 from tests.fakes.together import FakeTogether
 from tests.runs import Desk, a_desk
-from trainer.providers import words
-from trainer.providers.dialect import DIALECTS
-from trainer.providers.job import Files
-from trainer.providers.reading import differs
-from trainer.states import STATES
+from trainer.providers import status_words
+from trainer.providers.base import Files
+from trainer.providers.openai_dialects import DIALECTS
+from trainer.providers.openai_responses import differs
+from trainer.run_states import STATES
 
 TOGETHER_WORDS = {"pending", "queued", "running", "compressing", "uploading", "cancel_requested",
                   "cancelled", "error", "completed"}  # fmt: skip
@@ -32,7 +32,7 @@ FIREWORKS_WORDS = {f"JOB_STATE_{name}" for name in (
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr("trainer.launching.check_plan", lambda *_: [])
+    monkeypatch.setattr("trainer.runs.launch.check_plan", lambda *_: [])
     for name in ("OWN", "OPENAI", "AZURE", "NEBIUS", "TOGETHER", "FIREWORKS"):
         monkeypatch.setenv(f"{name}_API_KEY", f"key-{name}-0123456789")
     monkeypatch.setenv("FIREWORKS_ACCOUNT_ID", ACCOUNT)
@@ -57,16 +57,16 @@ def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
     from openai.types.fine_tuning import FineTuningJob
 
     official = set(get_args(FineTuningJob.__annotations__["status"]))
-    assert official <= set(words.OPENAI)
-    assert set(words.TOGETHER) == TOGETHER_WORDS
-    assert set(words.FIREWORKS) == FIREWORKS_WORDS
-    assert official <= set(words.AZURE)
-    assert "pending" in words.AZURE
+    assert official <= set(status_words.OPENAI)
+    assert set(status_words.TOGETHER) == TOGETHER_WORDS
+    assert set(status_words.FIREWORKS) == FIREWORKS_WORDS
+    assert official <= set(status_words.AZURE)
+    assert "pending" in status_words.AZURE
     counts = {
-        name: len(getattr(words, name)) for name in ("OPENAI", "AZURE", "TOGETHER", "FIREWORKS")
+        name: len(getattr(status_words, name)) for name in ("OPENAI", "AZURE", "TOGETHER", "FIREWORKS")
     }
     assert counts == {"OPENAI": 9, "AZURE": 15, "TOGETHER": 9, "FIREWORKS": 18}
-    for table in (words.OPENAI, words.AZURE, words.TOGETHER, words.FIREWORKS):
+    for table in (status_words.OPENAI, status_words.AZURE, status_words.TOGETHER, status_words.FIREWORKS):
         assert set(table.values()) <= set(STATES)
         ends = Counter(table.values())
         assert all(ends[end] >= 1 for end in ("succeeded", "failed", "cancelled"))
@@ -74,7 +74,7 @@ def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
 
 @pytest.mark.parametrize("table", ["OPENAI", "AZURE", "TOGETHER", "FIREWORKS"])
 def test_a_word_that_nobody_knows_ends_nothing(table: str) -> None:
-    assert words.state_of(getattr(words, table), "hibernating") == "unknown_word"
+    assert status_words.state_of(getattr(status_words, table), "hibernating") == "unknown_word"
 
 
 @pytest.mark.parametrize("dialect", ["openai", "azure", "nebius", "local"])
@@ -304,7 +304,7 @@ def test_an_html_page_is_no_job(desk: Desk, serve: Any) -> None:
 
 
 def test_errors_come_in_every_shape() -> None:
-    from trainer.providers.web import said
+    from trainer.providers.http_client import said
 
     assert said(b'{"error": {"code": "c", "message": "m"}}') == ("c", "m")
     assert said(b'{"detail": [{"loc": ["body", "model"], "msg": "missing"}]}') == (

@@ -19,12 +19,12 @@ from sqlalchemy.exc import IntegrityError
 
 from advisor.errors import UsageError
 from tests.runs import Desk, a_desk
-from trainer.database import schema_version, writing
 from trainer.errors import Refused
-from trainer.mlflow_log import log_version
-from trainer.registry import Registry
-from trainer.tables import metadata, versions
-from trainer.versions import Made, Version
+from trainer.runs.mlflow_log import log_version
+from trainer.storage.database import schema_version, writing
+from trainer.storage.model_registry import Registry
+from trainer.storage.model_version import Made, Version
+from trainer.storage.schema import metadata, versions
 
 BETTER = {"verdict": {"word": "better"}, "score": 0.91}
 WORSE = {"verdict": {"word": "worse"}, "score": 0.40}

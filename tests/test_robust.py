@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from advisor.answer import Question, answer
-from advisor.catalog import Book
-from advisor.quality import Evidence
-from advisor.scenario import Tasks, scenario_from
+from advisor.decision.answer import Question, answer
+from advisor.evidence import Evidence
+from advisor.prices.book import Book
+from advisor.scenario.scenario import scenario_from
+from advisor.units import Tasks
 
 ODD: list[dict[str, Any]] = [
     {},

@@ -6,10 +6,10 @@ from dataclasses import fields
 
 import pytest
 
-from advisor.estimate.memory import process_bytes
-from advisor.estimate.parameters import Shape
-from advisor.estimate.room import breakdown, changes_that_fit, needed_bytes, picture
-from advisor.estimate.setup import Setup
+from advisor.gpu.memory import process_bytes
+from advisor.gpu.memory_fit import breakdown, changes_that_fit, needed_bytes, picture
+from advisor.gpu.parameters import Shape
+from advisor.gpu.training_setup import Setup
 from advisor.units import GIB
 
 LLAMA_8B = Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8_030_261_248)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from advisor.answer import answer, canonical
+from advisor.decision.answer import answer, canonical
+from advisor.decision.checks import GATES
 from advisor.errors import PriceNotYetKnown, PriceWithdrawn, UnknownPrice, Unpriced
-from advisor.files import ask, load_catalogue
-from advisor.gates import GATES
+from advisor.evidence import Evidence, Kind
+from advisor.loading import ask, load_catalogue
 from advisor.options.option import RuledOut
-from advisor.quality import Evidence, Kind
-from advisor.rules import NO_RULES, Catalogue, Dispute, with_disputes
+from advisor.rules.catalogue import NO_RULES, Catalogue, Dispute, with_disputes
 
 TOP = Path(__file__).parent.parent
 CODE = re.compile(r"^[a-z]+(-[a-z0-9]+)*$")
@@ -40,7 +40,7 @@ def _ruled_out() -> set[str]:
 
 def _reasons() -> set[str]:
     """Every text in the reasons that is written as a code."""
-    nodes = ast.walk(ast.parse((TOP / "advisor/reasons.py").read_text()))
+    nodes = ast.walk(ast.parse((TOP / "advisor/decision/reasons.py").read_text()))
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
     return {text for text in texts if "-" in text and CODE.match(text)}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.cli.evaluating import show_evaluation
-from trainer.local.folder import JobFolder
+from trainer.cli.evaluation import show_evaluation
+from trainer.local.run_folder import JobFolder
 from trainer.local.scoring import score
 
 LABELS = ("a", "b", "c", "d")

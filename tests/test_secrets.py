@@ -15,11 +15,11 @@ import pytest
 from tests.fakes.openai import FakeOpenAI, refusal
 from tests.fakes.server import Fault
 from tests.runs import Desk, a_desk, rows
-from trainer.egress import kinds_in, personal_in
 from trainer.errors import NoSecret
-from trainer.providers.web import bound_client
-from trainer.redact import redact
-from trainer.secret import Key, key_for, origin_of
+from trainer.providers.http_client import bound_client
+from trainer.security.api_keys import Key, key_for, origin_of
+from trainer.security.egress import kinds_in, personal_in
+from trainer.security.redact import redact
 
 KEY = "sk-canary-7f3a9b2c4d5e6f70"
 EMAIL = "canary.person@example.org"
@@ -89,7 +89,7 @@ def test_neither_key_nor_address_shows_up(desk: Desk, fake: FakeOpenAI, log: io.
 
 def test_a_leaky_twin_is_caught(desk: Desk, fake: FakeOpenAI, log: io.StringIO) -> None:
     """The same search finds a launcher that writes its key down: the search can fail."""
-    import trainer.store
+    import trainer.storage.run_store
 
     run_id = desk.start()
     honest, trainer.store.redact = trainer.store.redact, lambda text: text

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parent.parent
-RUN = [sys.executable, "-m", "ui.run"]
+RUN = [sys.executable, "-m", "ui.serve"]
 
 
 def _free_ports() -> list[int]:

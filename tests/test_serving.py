@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.catalog import Book
 from advisor.errors import UsageError
-from advisor.estimate.engines import ENGINES, NEWEST, PRECISIONS, engine_named, precision_named
-from advisor.estimate.parameters import Shape
-from advisor.estimate.roofline import (
+from advisor.gpu.parameters import Shape
+from advisor.gpu.roofline import (
     Cards,
     Serving,
     concurrency_bound,
@@ -22,7 +20,7 @@ from advisor.estimate.roofline import (
     read_bytes,
     step_seconds,
 )
-from advisor.estimate.serving import (
+from advisor.gpu.serving import (
     answer_seconds,
     gpus_of_a_copy,
     output_range,
@@ -30,6 +28,8 @@ from advisor.estimate.serving import (
     usd_per_million_tokens,
     with_adapters,
 )
+from advisor.gpu.serving_engines import ENGINES, NEWEST, PRECISIONS, engine_named, precision_named
+from advisor.prices.book import Book
 from advisor.units import GIB
 from benchmarks.rows import read_rows
 from benchmarks.serving import main

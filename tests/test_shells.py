@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from advisor.answer import answer, canonical
 from advisor.api.app import planning_app
-from advisor.files import example_question, examples_folder, read_mapping
+from advisor.decision.answer import answer, canonical
+from advisor.loading import example_question, examples_folder, read_mapping
 
 TOP = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
@@ -78,7 +78,7 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[int, int]]:
     ports = (_free_port(), _free_port())
-    child = subprocess.Popen([sys.executable, "-m", "ui.run"], cwd=TOP, stdout=subprocess.DEVNULL,
+    child = subprocess.Popen([sys.executable, "-m", "ui.serve"], cwd=TOP, stdout=subprocess.DEVNULL,
                              env={**os.environ, "PORT": str(ports[0]), "PAGE_PORT": str(ports[1])})  # fmt: skip
     try:
         for path, port in (("healthz", ports[0]), ("_stcore/health", ports[1])):
@@ -127,7 +127,7 @@ def test_a_busy_port_is_told() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run([sys.executable, "-m", "ui.run"], cwd=TOP, capture_output=True,
+        done = subprocess.run([sys.executable, "-m", "ui.serve"], cwd=TOP, capture_output=True,
                               text=True, env={**os.environ, "PORT": str(port)})  # fmt: skip
 
     assert done.returncode == 2

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from advisor.answer import Question, answer, with_paths
-from advisor.catalog import Book
+from advisor.decision.answer import Question, answer, with_paths
+from advisor.decision.sweep import MOST_VARIANTS, Columns, grid, sweep
 from advisor.errors import ScenarioError, UsageError
-from advisor.files import example_question
-from advisor.quality import Evidence
-from advisor.scenario import scenario_from
-from advisor.sweep import MOST_VARIANTS, Columns, grid, sweep
+from advisor.evidence import Evidence
+from advisor.loading import example_question
+from advisor.prices.book import Book
+from advisor.scenario.scenario import scenario_from
 
 
 def alone(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 
 from tests import tiny
-from trainer.local import plain
-from trainer.local.folder import JobFolder
-from trainer.local.talk import Ask, MessagesUnfit, Piece, Talkers, TalkFailed, TalkRefused
-from trainer.scripts.pieces import Growing
+from trainer.local import baseline
+from trainer.local.model_pool import Talkers
+from trainer.local.model_process import Ask, MessagesUnfit, Piece, TalkFailed, TalkRefused
+from trainer.local.run_folder import JobFolder
+from trainer.scripts.text_stream import Growing
 
 pytestmark = pytest.mark.filterwarnings("default")  # the scripts' libraries warn of themselves
 WINDOW = 2048
@@ -104,7 +105,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_rows(folder / "rows.jsonl", tiny.task_rows(200))
     (folder / "job.json").write_text(json.dumps(
         {"plain": True, "training": "rows.jsonl", "recipe": {"seed": 1}}))  # fmt: skip
-    assert plain.train(JobFolder(folder)) == 0
+    assert baseline.train(JobFolder(folder)) == 0
     return folder
 
 
@@ -132,7 +133,7 @@ def small() -> Iterator[Callable[..., Talkers]]:
 @pytest.fixture
 def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
     """Make run folders whose workers start at once."""
-    monkeypatch.setattr("trainer.local.talker.command", lambda *_: [sys.executable, "-c", LIGHT])
+    monkeypatch.setattr("trainer.local.model_process.command", lambda *_: [sys.executable, "-c", LIGHT])
 
     def make(number: int) -> Path:
         return tmp_path / f"run_{number}"
@@ -439,7 +440,7 @@ def test_a_model_at_work_is_waited_for(
 def test_one_that_waits_long_is_not_passed_by_for_ever(
     small: Callable[..., Talkers], light: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.local.talk.FAIR_SECONDS", 0.1)
+    monkeypatch.setattr("trainer.local.model_pool.FAIR_SECONDS", 0.1)
     pool = small(most=1)
     at_work = pool.ask(light(0), asking("hello", n=2))
     next(at_work)

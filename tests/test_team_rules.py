@@ -15,14 +15,14 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.answer import Question, answer, canonical
 from advisor.api.app import planning_app
+from advisor.decision.answer import Question, answer, canonical
+from advisor.decision.sweep import sweep
 from advisor.errors import AdvisorError, TeamRuleError, UsageError
-from advisor.facts import PATHS, resolve
-from advisor.files import example_question, load_evidence, read_rules, team_rules
-from advisor.scenario import Scenario
-from advisor.sweep import sweep
-from advisor.team_rules import UNSAID, Seen, TeamRule, rules_from
+from advisor.inputs import PATHS, resolve
+from advisor.loading import example_question, load_evidence, read_rules, team_rules
+from advisor.rules.team_rules import UNSAID, Seen, TeamRule, rules_from
+from advisor.scenario.scenario import Scenario
 
 TOP = Path(__file__).parent.parent
 CONTRACTS = TOP / "examples" / "rules" / "contracts.yaml"

@@ -12,13 +12,13 @@ from typing import get_args
 
 import pytest
 
-from advisor.answer import Answer, answer
+from advisor.decision.answer import Answer, answer
 from advisor.errors import UsageError
-from advisor.facts import PATHS
-from advisor.files import ask, example_question, load_catalogue, load_words, words_of
-from advisor.options.switches import switch_values
-from advisor.scenario import Approach
-from advisor.telling import tell
+from advisor.inputs import PATHS
+from advisor.loading import ask, example_question, load_catalogue, load_words, words_of
+from advisor.report.sentences import tell
+from advisor.scenario.fields import switch_values
+from advisor.units import Approach
 
 TOP = Path(__file__).parent.parent
 NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",

@@ -14,20 +14,20 @@ import pytest
 from sqlalchemy import Engine
 
 from advisor.errors import UsageError
-from advisor.plan import TrainingPlan
+from advisor.plan.training_plan import TrainingPlan
 from tests.runs import Desk, a_desk, rows
 from trainer.cli import versions as cli
-from trainer.database import open_database
-from trainer.desk import close_offices
+from trainer.context import close_offices
 from trainer.errors import Refused
-from trainer.filing import Filing, Sent
 from trainer.home import PILOT_OF
-from trainer.ledger import Entry
-from trainer.registry import Registry
-from trainer.states import JobEvent
-from trainer.store import Store
-from trainer.tidying import delete, disk_used, garbage, gc, going
-from trainer.versions import Made, Version
+from trainer.run_states import JobEvent
+from trainer.storage.cleanup import delete, disk_used, garbage, gc, going
+from trainer.storage.database import open_database
+from trainer.storage.files import Filing, Sent
+from trainer.storage.ledger import Entry
+from trainer.storage.model_registry import Registry
+from trainer.storage.model_version import Made, Version
+from trainer.storage.run_store import Store
 
 DAY = 86_400.0
 SECRET = "The patient's name is Ada"

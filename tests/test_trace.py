@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from advisor.answer import answer, canonical
 from advisor.api.app import planning_app
-from advisor.files import example_question, load_catalogue, team_rules
-from advisor.gates import GATES
-from advisor.trace import GATE, MENU, Told, trace
+from advisor.decision.answer import answer, canonical
+from advisor.decision.checks import GATES
+from advisor.decision.trace import GATE, MENU, Told, trace
+from advisor.loading import example_question, load_catalogue, team_rules
 
 TOP = Path(__file__).parent.parent
 NAMES = ["policy-faq", "too-little", "brand-voice", "email-triage-monthly"]

@@ -7,13 +7,13 @@ from statistics import mean, median
 import numpy as np
 import pytest
 
-from advisor.catalog import Book
-from advisor.estimate.flops import train_flops
-from advisor.estimate.parameters import Shape
-from advisor.estimate.setup import Setup
-from advisor.estimate.speeds import CPU, TIME_RANGE, prior_speeds
 from advisor.estimate.tokens import longest_of_batch
-from advisor.estimate.training import busy_share, energy_kwh, mean_watts, step_seconds
+from advisor.gpu.flops import train_flops
+from advisor.gpu.parameters import Shape
+from advisor.gpu.throughput import CPU, TIME_RANGE, prior_speeds
+from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_time import busy_share, energy_kwh, mean_watts, step_seconds
+from advisor.prices.book import Book
 from benchmarks.time_fit import fit, start
 from benchmarks.time_rows import Case, cases_of
 from benchmarks.train_time import line, scores, with_past_run

@@ -1,5 +1,6 @@
 """The whole way by command line: an example's answer, a plan, a launch, a settled run, on either
-database; and everything a person can do to a run in between."""
+database; and everything a person can do to a run in between.
+"""
 
 from __future__ import annotations
 

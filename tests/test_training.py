@@ -35,7 +35,7 @@ KILLS = 20
 def scripts() -> Iterator[Any]:
     sys.path.insert(0, str(tiny.SCRIPTS))
     os.environ["TUNE_OR_NOT_THREADS"] = "1"
-    names = ("train", "answer", "merge", "manifest", "rows")
+    names = ("train", "generate", "merge", "manifest", "tokenize_rows")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     sys.path.remove(str(tiny.SCRIPTS))
     del os.environ["TUNE_OR_NOT_THREADS"]
@@ -157,7 +157,7 @@ def batch_loss(scripts: Any, monkeypatch: pytest.MonkeyPatch, folder: Path) -> t
         grads = {name: p.grad.clone() for name, p in trainer.model.named_parameters()
                  if p.grad is not None}  # fmt: skip
         found.extend((float(loss.detach()), grads))
-        raise scripts.rows.Unfit("seen")
+        raise scripts.tokenize_rows.Unfit("seen")
 
     with monkeypatch.context() as patch:
         patch.setattr(scripts.train, "longest_batch", look)
@@ -756,7 +756,7 @@ def check_record(scripts: Any, folder: Path) -> None:
     from transformers import AutoTokenizer
 
     saved = AutoTokenizer.from_pretrained(folder / "model")
-    assert scripts.rows.template_hash(saved) == result["chat_template_sha256"]
+    assert scripts.tokenize_rows.template_hash(saved) == result["chat_template_sha256"]
     assert saved.chat_template
     assert saved.pad_token_id != saved.eos_token_id
 
@@ -764,7 +764,7 @@ def check_record(scripts: Any, folder: Path) -> None:
 def answers(scripts: Any, folder: Path) -> list[str]:
     tiny.write_rows(folder / "held_out.jsonl", tiny.task_rows(3, seed=5))
     change(folder, held_out="held_out.jsonl")
-    scripts.answer.main(folder)
+    scripts.generate.main(folder)
     found = [json.loads(line) for line in (folder / "answers.tuned.jsonl").read_text().splitlines()]
     assert [one["row"] for one in found] == [0, 1, 2]
     return [str(one["answer"]) for one in found]
@@ -822,7 +822,7 @@ def test_a_text_is_read_alike_alone_and_beside_longer_ones(
     folder = trained(
         scripts, job(objective="classification", method="full", base=encoder, learning_rate=1e-3)
     )
-    tuned = scripts.answer.Tuned(folder)
+    tuned = scripts.generate.Tuned(folder)
     model = tuned.load("tuned")
     texts = ["parcel", "parcel " * 6, "parcel " * 24]
 
@@ -855,15 +855,15 @@ def test_another_template_is_refused_when_it_answers(scripts: Any, job: Any) -> 
     model = folder / "model"
     from transformers import AutoTokenizer
 
-    scripts.answer.Tuned(folder)
+    scripts.generate.Tuned(folder)
     tokenizer = AutoTokenizer.from_pretrained(model)
     tokenizer.chat_template = tokenizer.chat_template.replace("<", "[")
     tokenizer.save_pretrained(model)
-    with pytest.raises(scripts.rows.Unfit, match=r"is not what was written|has \d+ bytes"):
-        scripts.answer.Tuned(folder)
+    with pytest.raises(scripts.tokenize_rows.Unfit, match=r"is not what was written|has \d+ bytes"):
+        scripts.generate.Tuned(folder)
     scripts.manifest.seal(model)
-    with pytest.raises(scripts.rows.Unfit, match="the chat template is not the one"):
-        scripts.answer.Tuned(folder)
+    with pytest.raises(scripts.tokenize_rows.Unfit, match="the chat template is not the one"):
+        scripts.generate.Tuned(folder)
 
 
 @pytest.mark.parametrize("name", ["lora", "dora", "qlora", "ia3"])
@@ -881,15 +881,15 @@ def test_a_merged_model_answers_as_the_adapter_does(scripts: Any, job: Any, name
 
     assert "quantization_config" not in read(out, "config.json")
     assert (
-        scripts.rows.template_hash(AutoTokenizer.from_pretrained(out))
+        scripts.tokenize_rows.template_hash(AutoTokenizer.from_pretrained(out))
         == (read(folder, "result.json")["chat_template_sha256"])
     )
-    tuned = scripts.answer.Tuned(folder)
-    prompts = [scripts.answer.prompt_of(tuned.tokenizer, row) for row in tiny.task_rows(4, seed=7)]
+    tuned = scripts.generate.Tuned(folder)
+    prompts = [scripts.generate.prompt_of(tuned.tokenizer, row) for row in tiny.task_rows(4, seed=7)]
     merged = AutoModelForCausalLM.from_pretrained(out).eval()
     merged.generation_config = tuned.load("tuned").generation_config
-    assert scripts.answer.generate(tuned, merged, prompts, 12) == (
-        scripts.answer.generate(tuned, tuned.load("tuned"), prompts, 12)
+    assert scripts.generate.generate(tuned, merged, prompts, 12) == (
+        scripts.generate.generate(tuned, tuned.load("tuned"), prompts, 12)
     )
 
 
@@ -903,7 +903,7 @@ def test_a_classifier_is_merged_with_its_head(scripts: Any, job: Any, encoder: P
 
 def test_what_cannot_be_merged_is_refused(scripts: Any, job: Any) -> None:
     folder = trained(scripts, job(method="prefix"))
-    with pytest.raises(scripts.rows.Unfit, match="prefix has nothing to merge"):
+    with pytest.raises(scripts.tokenize_rows.Unfit, match="prefix has nothing to merge"):
         scripts.merge.main(folder, folder / "merged")
 
     folder = trained(scripts, job())
@@ -913,6 +913,6 @@ def test_what_cannot_be_merged_is_refused(scripts: Any, job: Any) -> None:
     zero = {name: t * 0 if "lora_B" in name else t for name, t in found.items()}
     save_file(zero, folder / "model" / "adapter_model.safetensors", {"format": "pt"})
     scripts.manifest.seal(folder / "model")
-    with pytest.raises(scripts.rows.Unfit, match="the adapter is empty"):
+    with pytest.raises(scripts.tokenize_rows.Unfit, match="the adapter is empty"):
         scripts.merge.main(folder, folder / "merged")
     assert not (folder / "merged").exists()

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from advisor.answer import Answer, answer
-from advisor.files import ask
-from advisor.profile import Profile
-from advisor.rows import profile_file
-from advisor.scenario import scenario_from
+from advisor.dataset.profile import Profile
+from advisor.dataset.reader import profile_file
+from advisor.decision.answer import Answer, answer
+from advisor.loading import ask
+from advisor.scenario.scenario import scenario_from
 from benchmarks.twelve import __main__ as command
 from benchmarks.twelve import peer
 from benchmarks.twelve.making import MAKERS, lines_of, make

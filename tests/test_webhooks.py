@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from advisor.api.planner import Planner
+from advisor.api.service import Planner
 from tests.runs import Desk, a_desk
-from trainer.database import open_database
-from trainer.http.app import working_app
-from trainer.http.front import Settings, open_front
-from trainer.states import Run
+from trainer.run_states import Run
+from trainer.server.app import working_app
+from trainer.server.context import Settings, open_front
+from trainer.storage.database import open_database
 
 SECRET = b"a secret that only the two of us know"
 JOB = "ftjob-1"

@@ -14,25 +14,25 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from advisor.answer import Answer, answer, canonical
+from advisor.decision.answer import Answer, answer, canonical
+from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
-from advisor.facts import PATHS
-from advisor.figures import saving_usd, spent_usd
-from advisor.files import example_question, examples_folder
-from advisor.scenario import Needs
-from advisor.sweep import sweep
-from ui import look, session
-from ui.charts import winners
-from ui.charts.ages import ages_picture
+from advisor.inputs import PATHS
+from advisor.loading import example_question, examples_folder
+from advisor.report.markdown import saving_usd, spent_usd
+from advisor.scenario.scenario import Needs
+from ui import formatting, state
+from ui.charts import winner_map
 from ui.charts.base import Frame, Picture
-from ui.charts.cost import cost_picture
-from ui.charts.cumulative import compared, cumulative_picture
-from ui.charts.lengths import lengths_picture
+from ui.charts.cumulative_cost import compared, cumulative_picture
+from ui.charts.monthly_cost import cost_picture
+from ui.charts.price_ages import ages_picture
+from ui.charts.row_lengths import lengths_picture
 from ui.charts.tornado import Swing, tornado_picture
-from ui.charts.winners import Axis, winners_picture
-from ui.whatif import exports, inputs, saved, sharing, tables, verdict
-from ui.whatif.pictures import as_csv
-from ui.whatif.taking import written
+from ui.charts.winner_map import Axis, winners_picture
+from ui.whatif import inputs, open_menu, share_menu, tables, verdict
+from ui.whatif.chart_tabs import as_csv
+from ui.whatif.share_menu import written
 from ui.whatif.verdict import headline, hero, in_figures, option_of
 
 TOP = Path(__file__).parent.parent
@@ -72,13 +72,13 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
     def script(name: str) -> None:
         import streamlit as st
 
-        from advisor.answer import canonical
-        from ui import session
+        from advisor.decision.answer import canonical
+        from ui import state
         from ui.whatif.verdict import hero
 
-        assert session.open_example(name)
-        st.session_state["bytes"] = canonical(session.with_flips())
-        st.html(hero(session.asked().answer, "en_US"))
+        assert state.open_example(name)
+        st.session_state["bytes"] = canonical(state.with_flips())
+        st.html(hero(state.asked().answer, "en_US"))
 
     page = AppTest.from_function(script, args=(name,), default_timeout=120).run()
 
@@ -92,16 +92,16 @@ def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
     def script() -> None:
         import streamlit as st
 
-        from ui import session
+        from ui import state
 
-        before = session.asked().answer
-        session.change("traffic.requests_per_month", -1)
-        st.session_state["trouble"] = session.trouble()
-        assert session.asked().answer is before
-        session.change("traffic.requests_per_month", 20_000)
-        st.session_state["after"] = session.asked().answer.question.traffic.requests_per_month
-        session.change("traffic.requests_per_month", None)
-        st.session_state["assumed"] = [a.path for a in session.asked().answer.assumptions]
+        before = state.asked().answer
+        state.change("traffic.requests_per_month", -1)
+        st.session_state["trouble"] = state.trouble()
+        assert state.asked().answer is before
+        state.change("traffic.requests_per_month", 20_000)
+        st.session_state["after"] = state.asked().answer.question.traffic.requests_per_month
+        state.change("traffic.requests_per_month", None)
+        st.session_state["assumed"] = [a.path for a in state.asked().answer.assumptions]
 
     page = AppTest.from_function(script, default_timeout=120).run()
 
@@ -115,11 +115,11 @@ def test_a_scenario_that_names_a_file_of_this_machine_is_refused() -> None:
     def script() -> None:
         import streamlit as st
 
-        from ui import session
+        from ui import state
 
         mapping = {"asked_on": "2026-11-20", "dataset": {"path": "/etc/hostname"}}
-        st.session_state["taken"] = session.replace_scenario(mapping, where="the link")
-        st.session_state["trouble"] = session.trouble()
+        st.session_state["taken"] = state.replace_scenario(mapping, where="the link")
+        st.session_state["trouble"] = state.trouble()
 
     page = AppTest.from_function(script, default_timeout=120).run()
 
@@ -176,7 +176,7 @@ def test_every_number_of_a_scenario_has_a_slider_and_every_need_a_name() -> None
 
 
 def test_a_dial_stands_where_the_answer_takes_it_to_be() -> None:
-    from advisor.facts import resolve
+    from advisor.inputs import resolve
 
     asked = example_question("email-triage")
     resolved = resolve(asked.scenario, asked.profile, asked.evidence)
@@ -205,7 +205,7 @@ def test_the_stacked_costs_add_up_to_the_bill(triage: Answer) -> None:
     ours = [row for row in lines if row["place"] == 0]
     assert best is not None
     assert ours[-1]["to"] == pytest.approx(float(best.per_month.likely), abs=0.01)
-    assert {row["kind"] for row in lines} <= set(look.KIND_COLOURS)
+    assert {row["kind"] for row in lines} <= set(formatting.KIND_COLOURS)
     for row in lines:
         assert row["formula"]
         assert row["source"]
@@ -238,7 +238,7 @@ def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
 
     cells = [row for row in picture.rows if row["layer"] == "cell"]
     assert len(cells) == 6
-    assert cells[5]["option"] == look.option_name(answer(asked).decision.recommended)
+    assert cells[5]["option"] == formatting.option_name(answer(asked).decision.recommended)
     assert next(row for row in picture.rows if row["layer"] == "here")["x"] == 3e7
     assert "of the map" in picture.says
 
@@ -262,7 +262,7 @@ def test_the_tornado_is_sorted_and_says_where_the_way_changes(triage: Answer) ->
 
 
 def test_lengths_show_where_examples_are_cut(tmp_path: Path) -> None:
-    from advisor.rows import profile_file
+    from advisor.dataset.reader import profile_file
 
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n" + "\n".join(f"{'word ' * n},x" for n in (5, 50, 500)) + "\n")
@@ -293,19 +293,19 @@ def test_the_specification_of_a_picture_stays_while_its_figures_move(triage: Ans
 
 def test_a_link_holds_the_scenario_and_a_broken_one_is_refused() -> None:
     scenario = {"name": "\u00fc", "asked_on": "2026-11-20", "traffic": {"turns": 2}}
-    text = sharing.packed(scenario)
+    text = share_menu.packed(scenario)
 
-    assert sharing.unpacked(text) == scenario
+    assert share_menu.unpacked(text) == scenario
     for broken in (text[:-6], "%%%", "AAAA", ""):
         with pytest.raises(UsageError, match="whole scenario"):
-            sharing.unpacked(broken)
+            share_menu.unpacked(broken)
 
 
 def test_a_link_that_unpacks_to_too_much_is_refused() -> None:
-    text = sharing.packed({"name": "x" * 1_000_000})
+    text = share_menu.packed({"name": "x" * 1_000_000})
 
     with pytest.raises(UsageError, match="whole scenario"):
-        sharing.unpacked(text)
+        share_menu.unpacked(text)
 
 
 def test_scenarios_are_saved_read_and_deleted(
@@ -315,18 +315,18 @@ def test_scenarios_are_saved_read_and_deleted(
     rows = tmp_path / "rows.csv"
     rows.write_text("text,label\na,b\n")
 
-    saved.save("first one", {"name": "x"}, rows)
+    open_menu.save("first one", {"name": "x"}, rows)
 
-    assert saved.names() == ["first one"]
-    assert saved.read("first one") == saved.Kept({"name": "x"}, rows)
+    assert open_menu.names() == ["first one"]
+    assert open_menu.read("first one") == open_menu.Kept({"name": "x"}, rows)
     rows.unlink()
     with pytest.raises(UsageError, match="is gone"):
-        saved.read("first one")
-    saved.delete("first one")
-    assert saved.names() == []
+        open_menu.read("first one")
+    open_menu.delete("first one")
+    assert open_menu.names() == []
     for name in ("../x", "", "a/b", "x" * 61):
         with pytest.raises(UsageError, match="cannot be that of a file"):
-            saved.save(name, {}, None)
+            open_menu.save(name, {}, None)
 
 
 def test_a_saved_scenario_that_is_broken_is_told(
@@ -337,7 +337,7 @@ def test_a_saved_scenario_that_is_broken_is_told(
     (tmp_path / "scenarios" / "x.json").write_text("{")
 
     with pytest.raises(UsageError, match="cannot be read"):
-        saved.read("x")
+        open_menu.read("x")
 
 
 def test_every_format_is_written(triage: Answer) -> None:
@@ -348,7 +348,7 @@ def test_every_format_is_written(triage: Answer) -> None:
     assert [row["id"] for row in rows if row["recommended"] == "True"] == [
         triage.decision.recommended
     ]
-    report = exports.report_html(triage, "en_US").decode()
+    report = share_menu.report_html(triage, "en_US").decode()
     for part in ("Why", "What would flip it", "Assumed", "Ruled out", "$292.01", "huggingface.co"):
         assert part in report
     assert "<script" not in report
@@ -363,12 +363,12 @@ def test_what_is_ruled_out_stands_there_with_rule_and_source(triage: Answer) -> 
 
 
 def test_a_path_is_set_and_taken_out() -> None:
-    assert session.set_path({"a": {"b": 1, "c": 2}}, "a.b", None) == {"a": {"c": 2}}
-    assert session.set_path({}, "needs", {"low_latency": True}) == {"needs": {"low_latency": True}}
-    assert session.get_path({"a": None}, "a.b") is None
+    assert state.set_path({"a": {"b": 1, "c": 2}}, "a.b", None) == {"a": {"c": 2}}
+    assert state.set_path({}, "needs", {"low_latency": True}) == {"needs": {"low_latency": True}}
+    assert state.get_path({"a": None}, "a.b") is None
 
 
-@pytest.mark.parametrize("module", [inputs, look, session, sharing, verdict, winners],
+@pytest.mark.parametrize("module", [inputs, formatting, state, share_menu, verdict, winner_map],
                          ids=lambda module: module.__name__)  # fmt: skip
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     done = doctest.testmod(module)

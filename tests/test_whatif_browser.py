@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from advisor.answer import answer
-from advisor.files import example_question
+from advisor.decision.answer import answer
+from advisor.loading import example_question
 from tests.browser import (
     VIEW,
     check_look,
@@ -22,7 +22,7 @@ from tests.browser import (
     still,
     violations,
 )
-from ui.whatif.exports import report_html
+from ui.whatif.share_menu import report_html
 
 HEADER_PIXELS = 60
 """The bar of pages lies over what is above it."""

@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 from tests.doors import Door, a_door
 from tests.runs import a_plan
 from trainer.errors import OverBudget
-from trainer.filing import files_folder
-from trainer.http.front import Settings
-from trainer.states import JobEvent
-from trainer.tokens import Role
+from trainer.run_states import JobEvent
+from trainer.server.context import Settings
+from trainer.storage.access_tokens import Role
+from trainer.storage.files import files_folder
 
 ROWS = b"".join(
     json.dumps({"messages": [{"role": "user", "content": f"ask {n}"},

@@ -153,7 +153,7 @@ def make_encoder(folder: Path, hidden: int = 64, layers: int = 2) -> Path:
 
 def job(folder: Path, base: Path, rows: list[dict[str, Any]], **recipe: Any) -> Path:
     """Write a job folder for the training script; `most_steps` alone is how many there are."""
-    from advisor.recipe import recipe_for
+    from advisor.gpu.recipe import recipe_for
 
     objective, method = recipe.pop("objective", "sft"), recipe.pop("method", "lora")
     epochs = recipe.pop("epochs", 1000.0 if recipe.get("most_steps") else 1.0)

@@ -1,4 +1,7 @@
-"""Files of the home folder: listed, counted, deleted; no link is ever followed out of it."""
+"""Files of the home folder: listed, counted, deleted; no link is ever followed out of it.
+
+The bases that can be tuned here: folders in the home folder, each of its own name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import platformdirs
 
 DAY_SECONDS = 86_400.0
 LOCKS = ".device-"
@@ -79,3 +84,35 @@ def remove(home: Path, pieces: Iterable[Piece]) -> int:
         else:
             piece.path.unlink(missing_ok=True)
     return freed
+
+
+def home_folder() -> Path:
+    """Return the home folder, made if it is not there."""
+    named = os.environ.get("TUNE_OR_NOT_HOME")
+    folder = Path(named) if named else Path(platformdirs.user_data_dir("tune-or-not"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def uploads_folder() -> Path:
+    """Return where canonical rows lie, by their hash."""
+    folder = home_folder() / "uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def file_of(sha256: str) -> Path:
+    """Return the file with these bytes."""
+    return uploads_folder() / f"{sha256}.jsonl"
+
+
+def bases_folder() -> Path:
+    """Return where bases lie, each in a folder of its own name."""
+    return home_folder() / "bases"
+
+
+def bases() -> dict[str, Path]:
+    """Name every base in the home folder, with its folder."""
+    folder = bases_folder()
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {path.name: path for path in there if (path / "config.json").is_file()}

@@ -9,12 +9,12 @@ from typing import Final
 
 import streamlit as st
 
-from ui import look, session
+from ui import formatting, state
 from ui.launch.deployments_bar import bar
 
 PAGES: Final = {
-    "What-if": "ui.whatif.page", "Interview": "ui.interview", "Launch": "ui.launch",
-    "Runs": "ui.runs", "Models": "ui.models", "Prices": "ui.prices", "Settings": "ui.settings",
+    "What-if": "ui.pages.whatif", "Interview": "ui.pages.interview", "Launch": "ui.pages.launch",
+    "Runs": "ui.pages.runs", "Models": "ui.pages.models", "Prices": "ui.pages.prices", "Settings": "ui.pages.settings",
 }  # fmt: skip
 
 
@@ -41,8 +41,8 @@ st.set_page_config(page_title="Tune or Not", layout="wide", initial_sidebar_stat
 found = {title: st.Page(drawing(module), title=title, url_path=title.lower(),
                         default=title == "What-if")
          for title, module in PAGES.items()}  # fmt: skip
-st.session_state[session.PAGES] = found
-look.style()
+st.session_state[state.PAGES] = found
+formatting.style()
 chosen = st.navigation(list(found.values()), position="top")
 bar()
 chosen.run()

@@ -13,17 +13,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from advisor import __version__
-from advisor.answer import canonical
-from advisor.api.documents import described
-from advisor.api.listing import prices_on
-from advisor.api.observing import observe
+from advisor.api.catalogues import prices_on
+from advisor.api.errors import install
+from advisor.api.observability import observe
 from advisor.api.openapi import document
-from advisor.api.planner import MOST_UPLOAD_BYTES, Planner
-from advisor.api.problems import install
-from advisor.api.replies import JSON, IfNoneMatch, tagged
-from advisor.api.routes import Shared, planning_router
-from advisor.book_file import load_book
-from advisor.catalog import Book
+from advisor.api.route_docs import described
+from advisor.api.routes import JSON, IfNoneMatch, Shared, planning_router, tagged
+from advisor.api.service import MOST_UPLOAD_BYTES, Planner
+from advisor.decision.answer import canonical
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
 from advisor.units import Record
 
 PRICES = "TUNE_OR_NOT_PRICES"

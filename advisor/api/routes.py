@@ -1,22 +1,26 @@
-"""Requests -> the same records as the library returns, as canonical bytes."""
+"""Requests -> the same records as the library returns, as canonical bytes.
+
+A body that asks for more than an answer -> the answer with its trace, or in sentences.
+
+A tag and a body -> the response: the body once, and 304 to who has it already.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response
 
 from advisor import __version__
-from advisor.answer import Answer, Question, canonical
-from advisor.api.documents import described
-from advisor.api.interviewing import interview_asked, interview_bytes
-from advisor.api.listing import (
+from advisor.api.bodies import JsonBytes, object_of, record_of
+from advisor.api.catalogues import (
     Errors,
     Models,
     Prices,
@@ -26,19 +30,90 @@ from advisor.api.listing import (
     prices_on,
     rules_of,
 )
-from advisor.api.planner import Planner
-from advisor.api.reading import JsonBytes, object_of
-from advisor.api.receiving import Received, receive
-from advisor.api.replies import JSON, IfNoneMatch, tagged
-from advisor.api.sweeping import Swept, sweep_asked, sweep_bytes
-from advisor.api.telling import More, parted, told_bytes
-from advisor.asking import Standing
-from advisor.bill import OptionBill
+from advisor.api.interview import interview_asked, interview_bytes
+from advisor.api.route_docs import described
+from advisor.api.service import Planner
+from advisor.api.sweep import Swept, sweep_asked, sweep_bytes
+from advisor.api.uploads import Received, receive
+from advisor.dataset.profile import Profile
+from advisor.dataset.reader import DEFAULT_LIMIT_TOKENS, profile_file
+from advisor.decision.answer import Answer, Question, canonical
+from advisor.decision.bill import OptionBill
+from advisor.decision.trace import Told, trace
 from advisor.errors import DatasetError, UsageError
-from advisor.files import load_catalogue
-from advisor.profile import Profile
-from advisor.rows import DEFAULT_LIMIT_TOKENS, profile_file
-from advisor.trace import Told
+from advisor.interview.view import Standing
+from advisor.loading import load_catalogue, words_of
+from advisor.report.sentences import tell
+from advisor.units import Record
+
+
+class More(Record):
+    """What is asked for beside the answer."""
+
+    trace: bool = False
+    """Whether to write down every rule that was tried."""
+    explain: str | None = None
+    """Language in which to tell the decision in sentences, such as en or de."""
+
+
+def parted(body: Mapping[str, Any]) -> tuple[dict[str, Any], More]:
+    """Part a body into the question and what is asked for beside its answer.
+
+    Raises:
+        RequestRefused: what is asked for beside it cannot be understood.
+    """
+    if "question" not in body:
+        return dict(body), More()
+    more = {key: value for key, value in body.items() if key in More.model_fields}
+    rest = {key: value for key, value in body.items() if key not in more}
+    return rest, record_of(More, more, "body")
+
+
+def told_bytes(planner: Planner, question: Question, more: More) -> bytes:
+    """Answer a question with what is asked for beside it, as canonical bytes.
+
+    Raises:
+        AdvisorError: it cannot be worked out, or nobody wrote the sentences of the language.
+    """
+    words = words_of(more.explain) if more.explain else None
+    found = planner.answered(question)
+    return planner.bytes_of(Told(
+        answer=found, trace=trace(question, found) if more.trace else None,
+        text=tell(found, words) if words else None,
+    ))  # fmt: skip
+
+
+JSON = "application/json"
+IfNoneMatch = Annotated[
+    str | None,
+    Header(description="Tags of bodies that you have; where one still holds, 304 comes back.",
+           examples=['"5f2a"']),
+]  # fmt: skip
+
+
+def matches(header: str | None, tag: str) -> bool:
+    """Whether one of the tags in an If-None-Match header is this one.
+
+    >>> matches('W/"a", "b"', "b")
+    True
+    """
+    given = (part.strip().removeprefix("W/") for part in (header or "").split(","))
+    return f'"{tag}"' in given
+
+
+def tagged(planner: Planner, tag: str, have: str | None, make: Callable[[], bytes]) -> Response:
+    """Answer with a body and its tag; a body that the client has is not worked out.
+
+    Raises:
+        AdvisorError: the body cannot be worked out.
+    """
+    headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
+    if matches(have, tag):
+        return Response(status_code=304, headers=headers)
+    body, was_kept = planner.at_hand(tag, make)
+    headers["x-cache"] = "hit" if was_kept else "miss"
+    return Response(body, headers=headers, media_type=JSON)
+
 
 Encoding = Literal["o200k_base", "cl100k_base", "o200k_harmony"]
 MOST_LIMIT_TOKENS = 2**31 - 1

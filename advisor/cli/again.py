@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from advisor.answer import Answer, answer
-from advisor.book_file import load_book
-from advisor.cli.console import console, day_of, write_bytes
+from advisor.console import console, day_of, write_bytes
+from advisor.decision.answer import Answer, answer
 from advisor.errors import UsageError
-from advisor.files import ask, team_rules
+from advisor.loading import ask, team_rules
+from advisor.prices.loader import load_book
 
 
 def show_again(

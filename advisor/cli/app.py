@@ -60,7 +60,7 @@ def profile(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say what a dataset holds: examples, tokens, lengths, labels, and rows that will not train."""
-    from advisor.cli.profiling import show_profile
+    from advisor.cli.dataset import show_profile
 
     show_profile(file, encoding, limit, format_.value)
 
@@ -73,7 +73,7 @@ def convert(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Write the canonical chat rows that are trained on, and the rows that cannot be used."""
-    from advisor.cli.profiling import convert_file
+    from advisor.cli.dataset import convert_file
 
     convert_file(file, out, rejects, format_.value)
 
@@ -92,7 +92,7 @@ def recommend(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say which way to take, what it costs, why, and what would flip it."""
-    from advisor.cli.answering import More, ask_here, show_answer
+    from advisor.cli.recommend import More, ask_here, show_answer
 
     question = ask_here(scenario, dataset, set_ or [], prices, rules)
     show_answer(question, format_.value, More(trace, explain))
@@ -109,7 +109,7 @@ def estimate(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Write the bill of every option, line by line, with price, day and source."""
-    from advisor.cli.answering import ask_here, show_bills
+    from advisor.cli.recommend import ask_here, show_bills
 
     show_bills(ask_here(scenario, dataset, set_ or [], prices, rules), option, format_.value)
 
@@ -128,8 +128,8 @@ def sweep(
     format_: Annotated[SweepFormat, typer.Option("--format")] = SweepFormat.text,
 ) -> None:
     """Say which way wins at every combination of some values; up to 10,000 in one pass."""
-    from advisor.cli.answering import ask_here
-    from advisor.cli.sweeping import show_sweep
+    from advisor.cli.recommend import ask_here
+    from advisor.cli.sweep import show_sweep
 
     question = ask_here(scenario, dataset, set_ or [], prices, rules)
     show_sweep(question, axis, format_.value)
@@ -151,7 +151,7 @@ def ask(
     prices: PricesFlag = None,
 ) -> None:
     """Ask at most 12 questions, until no answer can change the verdict; end with a scenario."""
-    from advisor.cli.asking import Wanted, interview
+    from advisor.cli.ask import Wanted, interview
 
     interview(Wanted(dataset, answers, language, out, note, prices))
 
@@ -187,8 +187,8 @@ def gpus(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say which GPUs train a model and serve it: cheapest, fastest, and within a budget."""
-    from advisor.cli.answering import ask_here
     from advisor.cli.gpus import Wanted, show_gpus
+    from advisor.cli.recommend import ask_here
 
     wanted = Wanted(base, method, engine, precision, unmerged, gpu)
     show_gpus(ask_here(scenario, dataset, set_ or [], prices), wanted, format_.value)
@@ -200,8 +200,8 @@ def demo(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Answer a bundled example."""
-    from advisor.cli.answering import show_answer
-    from advisor.files import example_question
+    from advisor.cli.recommend import show_answer
+    from advisor.loading import example_question
 
     show_answer(example_question(name), format_.value)
 
@@ -215,7 +215,7 @@ def serve(
     most_upload_mb: Annotated[int, typer.Option(min=1, help="Largest dataset, in MiB.")] = 1024,
 ) -> None:
     """Serve the planning API over HTTP: the same answers, and nothing is kept."""
-    from advisor.cli.serving import Wanted, serve
+    from advisor.cli.serve import Wanted, serve
 
     serve(Wanted(host, port, prices, workers, most_upload_mb))
 
@@ -228,7 +228,7 @@ def prices_show(
     format_: FormatFlag = Format.text,
 ) -> None:
     """List prices as they hold on a day, each with its source."""
-    from advisor.cli.pricing import show_prices
+    from advisor.cli.prices import show_prices
 
     show_prices(item, on, prices, format_.value)
 
@@ -240,6 +240,6 @@ def prices_age(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say how old the prices are: which were not read for 30 days or more."""
-    from advisor.cli.pricing import show_age
+    from advisor.cli.prices import show_age
 
     show_age(on, prices, format_.value)

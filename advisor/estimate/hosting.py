@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from advisor.estimate.line import Line, priced, scaling
-from advisor.estimate.parameters import Shape
-from advisor.estimate.point import Point
-from advisor.estimate.roofline import Cards, Serving
-from advisor.estimate.serving import (
+from advisor.estimate.sampling import Point
+from advisor.evidence import Evidence
+from advisor.gpu.parameters import Shape
+from advisor.gpu.roofline import Cards, Serving
+from advisor.gpu.serving import (
     encoder_requests_per_second,
     gpus_of_a_copy,
     mean_output_tokens_per_second,
     output_range,
     replicas_needed,
 )
-from advisor.facts import CHANGES_PER_MONTH, Facts, Resolved
+from advisor.inputs import CHANGES_PER_MONTH, Facts, Resolved
+from advisor.options.batch import Panel
 from advisor.options.option import Option
-from advisor.options.panel import Panel
-from advisor.quality import Evidence
 from advisor.units import HOURS_PER_MONTH, SECONDS_PER_MONTH, Number
 
 BUSY_MARGIN = 1.5

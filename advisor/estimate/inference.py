@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.caching import effective_hit_share, hit_share_from_arrivals
 from advisor.estimate.line import Line, priced, scaling
-from advisor.estimate.point import Point
-from advisor.estimate.tokens import history_tokens
-from advisor.facts import Facts, Resolved
-from advisor.models import ModelCard
-from advisor.options.panel import Panel, factor_of
+from advisor.estimate.sampling import Point
+from advisor.estimate.tokens import effective_hit_share, history_tokens, hit_share_from_arrivals
+from advisor.inputs import Facts, Resolved
+from advisor.options.batch import Panel, factor_of
+from advisor.prices.models import ModelCard
 from advisor.units import Number
 
 REASONING_PER_ANSWER = (0.5, 2.0, 6.0)

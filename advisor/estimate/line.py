@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.options.columns import Prices, rate_of
-from advisor.prices import Price
+from advisor.options.batch import Prices, rate_of
+from advisor.prices.series import Price
 from advisor.units import Number
 
 Cadence = Literal["once", "month"]

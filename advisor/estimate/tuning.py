@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from advisor.estimate.inference import counted_factor
 from advisor.estimate.line import Line, priced, total
-from advisor.estimate.parameters import Shape
-from advisor.estimate.point import Point
-from advisor.estimate.setup import Method, Setup
-from advisor.estimate.speeds import TIME_RANGE, Speeds, prior_speeds
+from advisor.estimate.sampling import Point
 from advisor.estimate.tokens import trained_tokens
-from advisor.estimate.training import step_seconds
-from advisor.facts import Facts, Resolved
-from advisor.options.columns import Prices, column, rate_of
+from advisor.evidence import Evidence
+from advisor.gpu.parameters import Shape
+from advisor.gpu.recipe import ENCODER_EPOCHS, ROWS_PER_STEP
+from advisor.gpu.throughput import TIME_RANGE, Speeds, prior_speeds
+from advisor.gpu.training_setup import Method, Setup
+from advisor.gpu.training_time import step_seconds
+from advisor.inputs import Facts, Resolved
+from advisor.options.batch import Panel, Prices, column, rate_of
 from advisor.options.option import Option
-from advisor.options.panel import Panel
-from advisor.quality import Evidence
-from advisor.recipe import ENCODER_EPOCHS, ROWS_PER_STEP
 from advisor.units import Number
 
 SETUP_HOURS = (0.1, 0.3, 1.0)

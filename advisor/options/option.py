@@ -10,14 +10,13 @@ from types import MappingProxyType
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from advisor.catalog import Book
 from advisor.errors import PricingError
-from advisor.models import Gpu, ModelCard, Tier
-from advisor.offers import Offer
-from advisor.options.ground import Ground
-from advisor.prices import Price, PriceBook
-from advisor.scenario import Approach
-from advisor.units import Record
+from advisor.options.eligibility import Ground
+from advisor.prices.book import Book
+from advisor.prices.models import Gpu, ModelCard, Tier
+from advisor.prices.providers import Offer
+from advisor.prices.series import Price, PriceBook
+from advisor.units import Approach, Record
 
 Launch = Literal["provider", "local", "export", "by_hand"]
 Objective = Literal["sft", "dpo", "kto", "grpo", "classification"]

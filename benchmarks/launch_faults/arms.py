@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advisor.catalog import Book
-from advisor.plan import TrainingPlan
+from advisor.plan.training_plan import TrainingPlan
+from advisor.prices.book import Book
 from benchmarks.launch_faults.faults import LATE_SECONDS, point_at, serve, stop
 from benchmarks.launch_faults.launchers import Launcher, naive, office_at, ours
 from benchmarks.launch_faults.supervisor import Launch, Supervisor
@@ -25,7 +25,7 @@ from tests.fakes.server import FakeProvider
 from tests.fakes.together import FakeTogether
 from tests.runs import a_plan, own_book, rows
 from trainer.clock import SystemClock
-from trainer.database import open_database
+from trainer.storage.database import open_database
 
 ARMS: dict[str, tuple[str, str, Launcher, Callable[[], FakeProvider]]] = {
     "naive": ("own", "/v1", naive, FakeOpenAI),

@@ -13,18 +13,18 @@ from typing import Any
 
 import openai
 
-from advisor.catalog import Book
-from advisor.plan import TrainingPlan
+from advisor.plan.training_plan import TrainingPlan
+from advisor.prices.book import Book
 from trainer.clock import SystemClock
-from trainer.database import open_database
+from trainer.context import Limits, Office
 from trainer.errors import LeaseLost
-from trainer.ledger import Ledger
-from trainer.office import Limits, Office
 from trainer.providers import adapter_for
-from trainer.providers.job import Job
-from trainer.reconcile import reconcile
-from trainer.registry import Registry
-from trainer.store import Store
+from trainer.providers.base import Job
+from trainer.runs.reconcile import reconcile
+from trainer.storage.database import open_database
+from trainer.storage.ledger import Ledger
+from trainer.storage.model_registry import Registry
+from trainer.storage.run_store import Store
 
 QUARANTINE_SECONDS = 1.0
 NEEDS_HUMAN = 7

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from advisor.catalog import Book
-from advisor.plan import TrainingPlan
+from advisor.plan.training_plan import TrainingPlan
+from advisor.prices.book import Book
 from benchmarks.launch_faults.faults import LATE_SECONDS
 from benchmarks.launch_faults.launchers import (
     BOUNDARIES,
@@ -22,7 +22,7 @@ from benchmarks.launch_faults.launchers import (
     naive,
     office_at,
 )
-from trainer.people import answer
+from trainer.runs.user_actions import answer
 
 WORKERS = 24
 MOST_KILLS = 3

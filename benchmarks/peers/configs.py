@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from advisor.estimate.parameters import Shape
+from advisor.gpu.parameters import Shape
 
 FAMILIES = (
     ("gemma-2", "gemma2"), ("gemma", "gemma"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"),

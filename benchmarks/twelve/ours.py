@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from advisor.answer import Answer, answer
-from advisor.files import ask
+from advisor.decision.answer import Answer, answer
+from advisor.loading import ask
 from benchmarks.decision_labels import act_of, label_of
 from benchmarks.twelve.told import Said, Told
 

@@ -16,7 +16,7 @@ def main() -> None:
     import trainer.cli.pilot_commands
     import trainer.cli.version_commands  # noqa: F401 - they add their commands
     from trainer.cli.app import app
-    from trainer.redact import redact
+    from trainer.security.redact import redact
 
     try:
         app()
@@ -28,6 +28,6 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(0) from None  # the reader of our output has gone
     finally:
-        desk = sys.modules.get("trainer.desk")  # most help pages never open a database
+        desk = sys.modules.get("trainer.context")  # most help pages never open a database
         if desk is not None:
             desk.close_offices()

@@ -68,7 +68,7 @@ def plan(
     json: JsonFlag = False,
 ) -> None:
     """Lay one job down: rows, settings, provider, price, cap. Nothing is sent."""
-    from trainer.cli.planning import Asked, make
+    from trainer.cli.plan import Asked, make
 
     wanted = Asked(asked, option, dataset, tuple(set_ or ()), tuple(with_ or ()), method, grader,
                    cap, suffix, held_out, send_held_out, again, prices, base, usd_per_hour,
@@ -90,7 +90,7 @@ def launch(
 ) -> None:
     """Start the job of a plan, once, after the amount was typed."""
     from trainer.cli.consent import Consent
-    from trainer.cli.launching import start
+    from trainer.cli.runs import start
 
     start(plan, Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
           prices, keep_remote, follow)  # fmt: skip
@@ -99,7 +99,7 @@ def launch(
 @app.command()
 def runs(json: JsonFlag = False) -> None:
     """List runs, and say which nobody is watching."""
-    from trainer.cli.showing import show_runs
+    from trainer.cli.runs import show_runs
 
     show_runs(json)
 
@@ -113,7 +113,7 @@ def show(
     json: JsonFlag = False,
 ) -> None:
     """Say all that is known of a run: plan, state, money, model."""
-    from trainer.cli.showing import show_run
+    from trainer.cli.runs import show_run
 
     show_run(run, json, calibration)
 
@@ -121,7 +121,7 @@ def show(
 @app.command()
 def events(run: RunArgument, json: JsonFlag = False) -> None:
     """List what happened: our own record, and what the provider told."""
-    from trainer.cli.showing import show_events
+    from trainer.cli.runs import show_events
 
     show_events(run, json)
 
@@ -132,7 +132,7 @@ def follow(
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
 ) -> None:
     """Watch a run until it is settled; Ctrl-C stops the watching, not the job."""
-    from trainer.cli.launching import watch
+    from trainer.cli.runs import watch
 
     watch(run, once)
 
@@ -140,7 +140,7 @@ def follow(
 @app.command()
 def cancel(run: RunArgument) -> None:
     """Ask that a run ends; the provider is asked at the next look."""
-    from trainer.cli.launching import ask
+    from trainer.cli.runs import ask
 
     ask(run, "cancel")
 
@@ -148,7 +148,7 @@ def cancel(run: RunArgument) -> None:
 @app.command()
 def pause(run: RunArgument) -> None:
     """Ask that a job is held, where its provider sells that."""
-    from trainer.cli.launching import ask
+    from trainer.cli.runs import ask
 
     ask(run, "pause")
 
@@ -159,7 +159,7 @@ def resume(
     adopt: Annotated[str | None, typer.Option(help="Name of the job at the provider.")] = None,
 ) -> None:
     """Go on with a run that is held, or that asked for a person."""
-    from trainer.cli.launching import go_on
+    from trainer.cli.runs import go_on
 
     go_on(run, adopt)
 
@@ -167,7 +167,7 @@ def resume(
 @app.command()
 def settle(run: RunArgument, usd: Annotated[str, typer.Option(help="What it cost.")]) -> None:
     """Write down what a job cost where nobody else says so."""
-    from trainer.cli.launching import settle_by_hand
+    from trainer.cli.runs import settle_by_hand
 
     settle_by_hand(run, usd)
 
@@ -179,7 +179,7 @@ def budget(
     json: JsonFlag = False,
 ) -> None:
     """Show or set the caps over all runs, and what is spent and set aside."""
-    from trainer.cli.showing import show_budget
+    from trainer.cli.runs import show_budget
 
     show_budget(per_day, total, json)
 
@@ -193,7 +193,7 @@ def deploy(
     max_usd: Annotated[str | None, typer.Option(help="Most that may be spent [USD].")] = None,
 ) -> None:
     """Serve a tuned model by the hour, try it, and stop it again unless it is to be kept."""
-    from trainer.cli.hosting import start
+    from trainer.cli.deployments import start
 
     start(run, max_hours, keep, yes, Decimal(max_usd) if max_usd else None)
 
@@ -201,7 +201,7 @@ def deploy(
 @app.command()
 def deployments(json: JsonFlag = False) -> None:
     """List what costs by the hour."""
-    from trainer.cli.hosting import show
+    from trainer.cli.deployments import show
 
     show(json)
 
@@ -209,7 +209,7 @@ def deployments(json: JsonFlag = False) -> None:
 @app.command()
 def stop(deployment: Annotated[str, typer.Argument(help="Name of the deployment.")]) -> None:
     """End a deployment, and look whether it is gone."""
-    from trainer.cli.hosting import end
+    from trainer.cli.deployments import end
 
     end(deployment)
 
@@ -220,7 +220,7 @@ def download(
     out: Annotated[Path | None, typer.Option(help="Folder; the run's own by default.")] = None,
 ) -> None:
     """Fetch the tuned weights, where the provider lets them go."""
-    from trainer.cli.hosting import fetch
+    from trainer.cli.deployments import fetch
 
     fetch(run, out)
 
@@ -228,6 +228,6 @@ def download(
 @app.command()
 def doctor() -> None:
     """Look at home folder, database, price book, keys and waits, and say what is wrong."""
-    from trainer.cli.doctoring import look
+    from trainer.cli.machine import look
 
     look()

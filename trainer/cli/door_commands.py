@@ -33,8 +33,8 @@ def serve(
     prices: PricesFlag = None,
 ) -> None:
     """Serve planning, launching and OpenAI's fine-tuning protocol, each under a token."""
-    from trainer.cli.serving import Wanted
-    from trainer.cli.serving import serve as run
+    from trainer.cli.serve import Wanted
+    from trainer.cli.serve import serve as run
 
     run(Wanted(host, port, tuple(base or ()), gpu, usd_per_hour, job_cap, most_file_mb,
                requests_per_minute, prices))  # fmt: skip
@@ -47,7 +47,7 @@ def token_make(
     days: Annotated[float | None, typer.Option(help="How long it lives.")] = None,
 ) -> None:
     """Make a token, and write it once."""
-    from trainer.cli.tokening import make
+    from trainer.cli.serve import make
 
     make(owner, role, days)
 
@@ -55,7 +55,7 @@ def token_make(
 @tokens.command("list")
 def token_list() -> None:
     """List every token that was ever made, without its secret."""
-    from trainer.cli.tokening import show
+    from trainer.cli.serve import show
 
     show()
 
@@ -63,6 +63,6 @@ def token_list() -> None:
 @tokens.command("revoke")
 def token_revoke(token: Annotated[str, typer.Argument(help="Name of the token.")]) -> None:
     """End a token now."""
-    from trainer.cli.tokening import revoke
+    from trainer.cli.serve import revoke
 
     revoke(token)

@@ -18,7 +18,7 @@ def export(
     with_base: Annotated[bool, typer.Option("--with-base", help="Copy the base too.")] = False,
 ) -> None:
     """Write a folder that trains by itself on any machine: rows, script, requirements, task."""
-    from trainer.cli.exporting import export as write
+    from trainer.cli.export import export as write
 
     write(plan, out, with_base)
 
@@ -29,7 +29,7 @@ def import_(
     usd: Annotated[str | None, typer.Option(help="What it cost; by its hours else.")] = None,
 ) -> None:
     """Take a training back that was run elsewhere: checked, scored, registered, paid for."""
-    from trainer.cli.exporting import bring
+    from trainer.cli.export import bring
 
     bring(folder, usd)
 
@@ -55,8 +55,8 @@ def distil(
 ) -> None:
     """Have a teacher write the answers to learn from, under a cap, a row never paid twice."""
     from trainer.cli.consent import Consent
-    from trainer.cli.distilling import Teacher
-    from trainer.cli.distilling import distil as go
+    from trainer.cli.distil import Teacher
+    from trainer.cli.distil import distil as go
 
     go(questions, out, Teacher(teacher, base_url, usd_input, usd_output, max_answer_tokens,
                                temperature, cap, review),
@@ -73,6 +73,6 @@ def probe(
     prices: PricesFlag = None,
 ) -> None:
     """Measure for 30 seconds how fast this machine trains; plans made here use it from then on."""
-    from trainer.cli.probing import probe as measure
+    from trainer.cli.machine import probe as measure
 
     measure(gpu, seconds, json, prices)

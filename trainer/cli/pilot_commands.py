@@ -52,9 +52,9 @@ def pilot(
     json: JsonFlag = False,
 ) -> None:
     """Measure prompts, retrieval and tuning on your own held-out rows, and ask the advice again."""
-    from trainer.cli.piloting import Flags
-    from trainer.cli.piloting import pilot as go
-    from trainer.cli.planning import Asked
+    from trainer.cli.pilot import Flags
+    from trainer.cli.pilot import pilot as go
+    from trainer.cli.plan import Asked
 
     flags = Flags(corpus, model, embedding, arms, rows, cap, instruction, max_answer_tokens,
                   base_url, out, yes, tuple(allow_egress or ()))  # fmt: skip

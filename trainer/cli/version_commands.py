@@ -21,7 +21,7 @@ def evaluate(
     json: JsonFlag = False,
 ) -> None:
     """Lay base, tuned model and plain baselines side by side on held-out rows."""
-    from trainer.cli.evaluating import evaluate as look
+    from trainer.cli.evaluation import evaluate as look
 
     look(run, json, log_to)
 
@@ -116,7 +116,7 @@ def merge(
     out: Annotated[Path | None, typer.Option(help="Folder; in the home folder by default.")] = None,
 ) -> None:
     """Make adapter and base one model in 16 bits, compared before it is kept."""
-    from trainer.cli.merging import merge as go
+    from trainer.cli.versions import merge as go
 
     go(run, out)
 

@@ -1,25 +1,33 @@
-"""`trainer versions`, `promote`, `rollback`, `retire`, `compare`, `gc`, `delete`, and the disk."""
+"""`trainer versions`, `promote`, `rollback`, `retire`, `compare`, `gc`, `delete`, and the disk.
+
+`trainer merge`: a tuned adapter made one with its base, and the command that serves it.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
 import sys
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 
-from advisor.cli.console import console, plain_table
+from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError, did_you_mean
-from trainer import tidying
-from trainer.cli.showing import write_json
 from trainer.clock import moment
-from trainer.database import home_folder
-from trainer.desk import open_office
+from trainer.context import open_office
 from trainer.errors import Refused
-from trainer.home import Piece
-from trainer.registry import Registry
-from trainer.store import Store
-from trainer.versions import Version
+from trainer.home import Piece, home_folder
+from trainer.local.process import environment
+from trainer.local.run_folder import JobFolder
+from trainer.local.worker import SCRIPTS
+from trainer.storage import cleanup
+from trainer.storage.model_registry import Registry
+from trainer.storage.model_version import Version
+from trainer.storage.run_store import Store
 
-KINDS: tuple[tidying.Doomed, ...] = ("dataset", "run", "version")
+KINDS: tuple[cleanup.Doomed, ...] = ("dataset", "run", "version")
 
 
 def _open() -> tuple[Store, Registry]:
@@ -100,8 +108,8 @@ def gc(dry_run: bool, as_json: bool) -> None:
     """Delete what nothing refers to any more, or say what would go."""
     store, registry = _open()
     home = home_folder()
-    pieces = tidying.garbage(home, store, registry)
-    freed = tidying.gc(home, store, registry, dry_run)
+    pieces = cleanup.garbage(home, store, registry)
+    freed = cleanup.gc(home, store, registry, dry_run)
     if as_json:
         return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _plain(pieces)})
     _list(pieces)
@@ -113,7 +121,7 @@ def gc(dry_run: bool, as_json: bool) -> None:
 def show_disk(as_json: bool) -> None:
     """List what lies in the home folder, and who needs it."""
     store, registry = _open()
-    pieces = tidying.disk_used(home_folder(), store, registry)
+    pieces = cleanup.disk_used(home_folder(), store, registry)
     if as_json:
         return write_json(_plain(pieces))
     _list(pieces)
@@ -129,7 +137,7 @@ def delete(kind: str, name: str, yes: bool) -> None:
                          did_you_mean(kind, KINDS).strip())  # fmt: skip
     store, registry = _open()
     home = home_folder()
-    going = tidying.going(what, name, home, store, registry)
+    going = cleanup.going(what, name, home, store, registry)
     _list(going.pieces)
     for label, names in (("versions", going.versions), ("words of runs", going.runs)):
         if names:
@@ -143,7 +151,7 @@ def delete(kind: str, name: str, yes: bool) -> None:
         sys.stdout.flush()
         if sys.stdin.readline().strip() != name:
             raise Refused("the name was not typed: nothing was deleted.")
-    tidying.delete(what, name, home, store, registry)
+    cleanup.delete(what, name, home, store, registry)
     console().print(f"{what} {name} is deleted: {sum(p.bytes for p in going.pieces)} bytes")
 
 
@@ -155,3 +163,35 @@ def _list(pieces: list[Piece] | tuple[Piece, ...]) -> None:
 
 def _plain(pieces: list[Piece]) -> list[dict[str, object]]:
     return [piece._asdict() for piece in pieces]
+
+
+def merge(named: str, out: Path | None) -> None:
+    """Merge in 16 bits, compare with base and adapter, and say how it is served."""
+    office = open_office()
+    run = office.store.run(named)
+    plan = office.store.plan(run.plan_id)
+    folder = JobFolder(home_folder() / "runs" / str(run.job_id))
+    if plan.local is None or plan.local.is_plain or not folder.is_trained():
+        raise Refused(f"{run.run_id} is {run.state}: only a model that was tuned on this machine "
+                      "is merged.")  # fmt: skip
+    target = out or home_folder() / "models" / run.run_id
+    if target.exists() and any(target.iterdir()):
+        raise UsageError(f"--out {target}", "it is not empty.", "Name another folder.")
+    done = subprocess.run([sys.executable, str(SCRIPTS / "merge.py"), str(folder.path),
+                           str(target)], env=dict(environment()), capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    if done.returncode:
+        why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
+        raise Refused(f"{run.run_id}: {why[0]} Unmerged it is served with:\n"
+                      f"{adapter_command(plan.local.base, folder.path / 'model')}")  # fmt: skip
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    console().print(f"{target}: merged in {told['dtype']}. Its logits differ from base and adapter "
+                    f"by at most {told['largest_logit_difference']:.2g}, and from the base alone "
+                    f"by up to {told['largest_change_from_base']:.2g}.\n"
+                    f"Serve it with: sh {target}/serve.sh", soft_wrap=True)  # fmt: skip
+
+
+def adapter_command(base: str, model: Path) -> str:
+    """Write the command that serves base and adapter side by side."""
+    return (f"vllm serve {shlex.quote(base)} --enable-lora "
+            f"--lora-modules tuned={shlex.quote(str(model))}")  # fmt: skip

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from advisor.errors import UsageError, did_you_mean
-from trainer.evaluation.words import words
+from trainer.evaluation.near_duplicates import words
 
 JSON_SHARE = 0.9  # of the expected answers that parse, from which the task is to write JSON
 LABEL_WORDS = 8  # an answer with more is no label

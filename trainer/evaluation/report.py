@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from advisor.errors import UsageError
-from trainer.evaluation.labels import mean_score
+from trainer.evaluation.label_metrics import mean_score
 from trainer.evaluation.statistics import bootstrap, wilson
 from trainer.evaluation.verdict import BETTER, Verdict, forgot, judge
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.errors import UsageError
-from trainer.evaluation import near
-from trainer.evaluation.sketches import Sketches, sketch
+from trainer.evaluation import near_duplicates
+from trainer.evaluation.near_duplicates import Sketches, sketch
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 CROWD_SHARE = 0.5  # a group above this share of the rows is too big to be dealt
@@ -86,7 +86,7 @@ def leaks(train_texts: Iterable[str], test_texts: Iterable[str]) -> int:
     asked = known.copy()
     known[sketches.distinct[: len(train)]] = True
     asked[sketches.distinct[len(train) :]] = True
-    found = near.near(sketches, known, asked)
+    found = near_duplicates.near(sketches, known, asked)
     return int(np.isin(sketches.distinct[len(train) :], found).sum())
 
 
@@ -94,7 +94,7 @@ def _groups(
     sketches: Sketches,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
     """Return the group of each row, the rows of each group, and the least hash in each group."""
-    root = near.groups(sketches)
+    root = near_duplicates.groups(sketches)
     roots, number = np.unique(root, return_inverse=True)
     names = np.full(len(roots), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(names, number, sketches.hashes)

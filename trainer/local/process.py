@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from trainer.local.folder import JobFolder
+from trainer.local.run_folder import JobFolder
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
         "PYTHONPATH", "VIRTUAL_ENV", "TUNE_OR_NOT_HOME", "TUNE_OR_NOT_THREADS")  # fmt: skip
@@ -35,7 +35,7 @@ def start(folder: JobFolder) -> None:
         return
     with (folder.path / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trainer.local.work", str(folder.path)],
+            [sys.executable, "-m", "trainer.local.worker", str(folder.path)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment()),
             start_new_session=True,
         )  # fmt: skip

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from trainer.evaluation.baseline import majority, tfidf_logreg
-from trainer.evaluation.labels import labels
+from trainer.evaluation.baselines import majority, tfidf_logreg
+from trainer.evaluation.custom_scorer import Answered, run_scorer
+from trainer.evaluation.label_metrics import labels
 from trainer.evaluation.metrics import metric_for, scores
 from trainer.evaluation.report import Column, Evaluation, forgetting
-from trainer.evaluation.scorer import Answered, run_scorer
 from trainer.evaluation.verdict import NOT_BETTER, WORSE, Verdict, judge
-from trainer.local.folder import JobFolder
-from trainer.local.plain import asked
-from trainer.scripts.rows import read_rows
+from trainer.local.baseline import asked
+from trainer.local.run_folder import JobFolder
+from trainer.scripts.tokenize_rows import read_rows
 
 HOUR_SECONDS = 3600.0
 SYSTEMS = ("base", "tuned")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from advisor.dataset.tokenizers import Counter
 from advisor.errors import DatasetError
-from advisor.tokenizers import Counter
 
 SUFFIXES = (".txt", ".md", ".rst", ".jsonl")
 NAMES = ("source", "id", "title", "url")

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from advisor.dataset import Example, Turn, canonical_row
-from advisor.profile import REPLY_TOKENS, TOKENS_PER_MESSAGE
-from advisor.tokenizers import Counter
+from advisor.dataset.example import Example, Turn, canonical_row
+from advisor.dataset.profile import REPLY_TOKENS, TOKENS_PER_MESSAGE
+from advisor.dataset.tokenizers import Counter
 from trainer.evaluation.metrics import label_of
+from trainer.pilot.cases import Case
 from trainer.pilot.corpus import Passage
-from trainer.pilot.held import Case
-from trainer.pilot.recipe import ArmName
+from trainer.pilot.settings import ArmName
 
 SYSTEM = ("system", "developer")
 PASSAGES = "Answer from these passages, as far as they hold the answer."
@@ -78,7 +78,7 @@ def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: Counter) -> 
 def instruction_for(metric: str, cases: Sequence[Case]) -> str:
     """Write what a model has to be told so that its answers can be scored.
 
-    >>> from trainer.pilot.held import Case
+    >>> from trainer.pilot.cases import Case
     >>> instruction_for("label", [Case("", (), None, name, None) for name in ("no", "yes", "no")])
     'Answer with one of these labels and nothing else: no, yes.'
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.errors import UsageError
-from trainer.evaluation.words import words
+from trainer.evaluation.near_duplicates import words
 from trainer.pilot.corpus import Passage
 
 DEPTH = 50

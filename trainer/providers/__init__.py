@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from advisor.catalog import Book
 from advisor.errors import UsageError
-from trainer.providers.job import Adapter
-from trainer.secret import environment_name, key_for
+from advisor.prices.book import Book
+from trainer.providers.base import Adapter
+from trainer.security.api_keys import environment_name, key_for
 
 OWN = ("together", "fireworks")
 LOCAL = "local"
@@ -52,8 +52,8 @@ def adapter_for(provider: str, book: Book) -> Adapter:
         from trainer.providers.fireworks import Fireworks
 
         return Fireworks(url, key)
-    from trainer.providers.dialect import dialect_of
     from trainer.providers.openai import OpenAIProtocol
+    from trainer.providers.openai_dialects import dialect_of
 
     serving = environment_name(provider, "SERVING_API_KEY")
     named = os.environ.get(serving) or os.environ.get(f"{serving}_FILE")

@@ -11,9 +11,9 @@ from typing import Any
 import httpx2
 
 from advisor.errors import UsageError
-from advisor.plan import TrainingPlan, epochs_of
+from advisor.plan.training_plan import TrainingPlan, epochs_of
 from trainer.errors import NoSecret
-from trainer.providers.job import (
+from trainer.providers.base import (
     Checkpoint,
     Declined,
     Files,
@@ -23,11 +23,11 @@ from trainer.providers.job import (
     RemoteFile,
     Unknown,
 )
-from trainer.providers.reading import seconds, whole
-from trainer.providers.web import SEND_SECONDS, Web, check, segment
-from trainer.providers.words import FIREWORKS, state_of
-from trainer.secret import Key, environment_name
-from trainer.states import JobEvent
+from trainer.providers.http_client import SEND_SECONDS, Web, check, segment
+from trainer.providers.openai_responses import seconds, whole
+from trainer.providers.status_words import FIREWORKS, state_of
+from trainer.run_states import JobEvent
+from trainer.security.api_keys import Key, environment_name
 
 ID_HEX = 24
 PAGE = 200

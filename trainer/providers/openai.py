@@ -11,9 +11,8 @@ import httpx2
 import openai
 import orjson
 
-from advisor.plan import TrainingPlan
-from trainer.providers.dialect import Dialect
-from trainer.providers.job import (
+from advisor.plan.training_plan import TrainingPlan
+from trainer.providers.base import (
     Checkpoint,
     Declined,
     Files,
@@ -24,10 +23,11 @@ from trainer.providers.job import (
     RemoteFile,
     Unknown,
 )
-from trainer.providers.reading import checkpoint_of, event_of, job_of, whole
-from trainer.providers.web import NEVER_LEFT, SEND_SECONDS, bound_client, check, told
-from trainer.secret import Key
-from trainer.states import JobEvent
+from trainer.providers.http_client import NEVER_LEFT, SEND_SECONDS, bound_client, check, told
+from trainer.providers.openai_dialects import Dialect
+from trainer.providers.openai_responses import checkpoint_of, event_of, job_of, whole
+from trainer.run_states import JobEvent
+from trainer.security.api_keys import Key
 
 PART_BYTES = 64 * 1024 * 1024
 BY_PARTS_FROM_BYTES = 100 * 1024 * 1024

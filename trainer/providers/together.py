@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 
 from advisor.errors import UsageError
-from advisor.plan import TrainingPlan, epochs_of
-from trainer.providers.job import (
+from advisor.plan.training_plan import TrainingPlan, epochs_of
+from trainer.providers.base import (
     Checkpoint,
     Declined,
     Files,
@@ -21,11 +21,11 @@ from trainer.providers.job import (
     RemoteFile,
     Unknown,
 )
-from trainer.providers.reading import seconds, whole
-from trainer.providers.web import SEND_SECONDS, Web, check, segment, told
-from trainer.providers.words import TOGETHER, state_of
-from trainer.secret import Key, origin_of
-from trainer.states import JobEvent
+from trainer.providers.http_client import SEND_SECONDS, Web, check, segment, told
+from trainer.providers.openai_responses import seconds, whole
+from trainer.providers.status_words import TOGETHER, state_of
+from trainer.run_states import JobEvent
+from trainer.security.api_keys import Key, origin_of
 
 NANO_USD = 1_000_000_000
 SUFFIX_KEY_HEX = 24

@@ -2,7 +2,7 @@
 
     python chat.py FOLDER --system tuned|base
 
-Requests and replies are those of `asks.py`. Greedy answers are those of `answer.py`. A classifier
+Requests and replies are those of `stdin_requests.py`. Greedy answers are those of `generate.py`. A classifier
 answers with its label, and reads as much of a text as it was trained with.
 """
 
@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import jinja2
 import torch
 import transformers
-from answer import Tuned, answers, prompt_of
-from rows import PLAIN_TEMPLATE, Unfit
-from trainer.scripts.asks import Asks, Refused, last_question, said
-from trainer.scripts.pieces import Growing
+from generate import Tuned, answers, prompt_of
+from tokenize_rows import PLAIN_TEMPLATE, Unfit
+from trainer.scripts.stdin_requests import Asks, Refused, last_question, said
+from trainer.scripts.text_stream import Growing
 
 LEAST_TEMPERATURE = 1e-3
 """Below it sampling takes the most probable word, and numbers overflow."""

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 import transformers
-from answer import Tuned, prompt_of
+from generate import Tuned, prompt_of
 from manifest import seal, write_json
-from rows import Unfit, conversation, question_and_label, read_rows
+from tokenize_rows import Unfit, conversation, question_and_label, read_rows
 
 PARITY_ROWS = 8
 MOST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rows import Unfit
+from tokenize_rows import Unfit
 
 Reward = Callable[..., list[float]]
 CHECKS: dict[str, Callable[[str, str], bool]] = {

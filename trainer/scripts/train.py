@@ -37,9 +37,15 @@ import transformers
 from manifest import base_hash, newest_whole, seal, sha256_of, write_json
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from rewards import reward_of
-from rows import (
-    Unfit, conversation, encode_all, prepare_tokenizer, question_and_label, read_rows,
-    refuse_two_starts, template_hash,
+from tokenize_rows import (
+    Unfit,
+    conversation,
+    encode_all,
+    prepare_tokenizer,
+    question_and_label,
+    read_rows,
+    refuse_two_starts,
+    template_hash,
 )  # fmt: skip
 from safetensors import SafetensorError, safe_open
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ui import look
+from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ class Picture:
 
 def dressed(spec: dict[str, Any], frame: Frame, height: int | None = None) -> dict[str, Any]:
     """Return a specification with the type, colours and separators of the page."""
-    ink, muted, rule = (frame.colour(c) for c in (look.INK, look.MUTED, look.RULE))
+    ink, muted, rule = (frame.colour(c) for c in (formatting.INK, formatting.MUTED, formatting.RULE))
     axis = {"labelFont": FONT, "titleFont": FONT, "labelColor": ink, "titleColor": muted,
             "labelFontSize": 12.5, "titleFontSize": 12, "titleFontWeight": "normal",
             "gridColor": rule, "domainColor": rule, "tickColor": rule, "domain": False,
@@ -56,7 +56,7 @@ def dressed(spec: dict[str, Any], frame: Frame, height: int | None = None) -> di
     config = {
         "background": "transparent", "font": FONT, "view": {"stroke": None}, "axis": axis,
         "legend": legend, "text": {"font": FONT, "color": ink, "fontSize": 12},
-        "locale": {"number": look.vega_locale(frame.locale)},
+        "locale": {"number": formatting.vega_locale(frame.locale)},
     }  # fmt: skip
     sized = {} if height is None else {"height": height}
     return {**spec, **sized, "width": "container", "config": config,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from advisor.sweep import Columns
-from ui import look
+from advisor.decision.sweep import Columns
+from ui import formatting
 from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
 
 MOST: Final = 10
@@ -55,20 +55,20 @@ def _bar(columns: Columns, place: int, swing: Swing, now: tuple[str, str], local
         ends.append({"value": value, "usd": float(columns.per_month[index]),
                      "option": columns.recommended[index]})  # fmt: skip
     size = max(end["usd"] for end in ends) - min(end["usd"] for end in ends)
-    flips = [end for end in ends if look.way(end["option"]) != look.way(now[0])]
+    flips = [end for end in ends if formatting.way(end["option"]) != formatting.way(now[0])]
     return {"label": swing.label, "ends": ends, "size": size, "flips": flips}
 
 
 def _ends(bar: Row, now: tuple[str, str], locale: str) -> list[Row]:
     rows = []
     for end, side in zip(bar["ends"], ("less", "more"), strict=True):
-        other = look.way(end["option"])
-        changed = other != look.way(now[0])
-        value = look.number(end["value"], locale, 2)
+        other = formatting.way(end["option"])
+        changed = other != formatting.way(now[0])
+        value = formatting.number(end["value"], locale, 2)
         rows.append({
             "layer": "end", "what": bar["label"], "size": bar["size"], "from": float(now[1]),
-            "to": end["usd"], "side": f"{side} of it", "figure": look.money(end["usd"], locale),
-            "value": value, "option": look.option_name(end["option"]),
+            "to": end["usd"], "side": f"{side} of it", "figure": formatting.money(end["usd"], locale),
+            "value": value, "option": formatting.option_name(end["option"]),
             "label": f"{value}: {other}" if changed else value,
             "align": "right" if end["usd"] < float(now[1]) else "left",
         })  # fmt: skip
@@ -88,7 +88,7 @@ def _labels(bar: Row, ends: list[Row], is_short: bool) -> list[Row]:
 def _says(bars: Sequence[Row], locale: str) -> str:
     if not bars:
         return "Halving or doubling any number moves neither the cost nor the answer."
-    first = ", ".join(f"{bar['label'].lower()} ({look.money(bar['size'], locale)})"
+    first = ", ".join(f"{bar['label'].lower()} ({formatting.money(bar['size'], locale)})"
                       for bar in bars[:3])  # fmt: skip
     changed = [bar["label"].lower() for bar in bars if bar["flips"]]
     flips = f" The way itself changes with {', '.join(changed)}." if changed else ""
@@ -103,7 +103,7 @@ def _spec(frame: Frame) -> dict[str, Any]:
     x = {"field": "from", "type": "quantitative", "scale": {"zero": False, "padding": 70},
          "axis": {"title": "the recommended way then costs, a month", "format": "$,.0f",
                   "tickCount": 5}}  # fmt: skip
-    less, more = frame.pick(("#7fb8d8", "#4f8fb8")), frame.colour(look.ACCENT)
+    less, more = frame.pick(("#7fb8d8", "#4f8fb8")), frame.colour(formatting.ACCENT)
     sides = {"domain": ["less of it", "more of it"], "range": [less, more]}
     bars = {
         "transform": filtered("end"), "mark": {"type": "bar", "height": {"band": 0.6}},

@@ -12,15 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from advisor.errors import UsageError, did_you_mean
-from advisor.plan import Hyperparameters, TrainingPlan, Wish
-from advisor.recipe import Recipe
+from advisor.gpu.recipe import Recipe
+from advisor.plan.training_plan import Hyperparameters, TrainingPlan, Wish
 from trainer.clock import moment
-from trainer.local_plan import Here, plan_here
-from trainer.office import Office
-from trainer.planning import Request, plan
-from trainer.starting import next_attempt
-from ui.launch.bases import base_of
-from ui.launch.choices import Choice
+from trainer.context import Office
+from trainer.plan.local import Here, plan_here
+from trainer.plan.provider import Request, plan
+from trainer.runs.start import next_attempt
+from ui.launch.plan_form import Choice, base_of
 
 TWO_READINGS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 """A sign and three digits: thousands for one reader, decimals for another."""

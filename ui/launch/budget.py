@@ -8,10 +8,10 @@ import streamlit as st
 
 from advisor.errors import AdvisorError, UsageError
 from trainer.clock import moment
-from trainer.ledger import committed, in_usd
-from trainer.office import Office
-from ui import look, work
-from ui.launch.plan_words import spent_words
+from trainer.context import Office
+from trainer.storage.ledger import committed, in_usd
+from ui import formatting, state
+from ui.launch.confirm import spent_words
 
 TROUBLE, SAID = "budget_trouble", "budget_said"
 
@@ -41,15 +41,15 @@ def cap_of(text: str, which: str) -> Decimal | None:
 def budget(office: Office) -> None:
     """Draw what is spent today and in all, and a form that sets the caps."""
     st.subheader("Budget", anchor=False)
-    locale = look.reader()
+    locale = formatting.reader()
     caps, entries = office.ledger.caps(), office.ledger.entries()
     today = moment(office.clock.now()).date().isoformat()
     spans = (("Today", committed(one for one in entries if one.day == today), caps.per_day),
              ("In all", committed(entries), caps.total))  # fmt: skip
     for column, (label, spent, cap) in zip(st.columns(2), spans, strict=True):
         most = "without a cap" if cap is None else (
-            f"of at most {look.money(in_usd(cap), locale, cents=True)}")  # fmt: skip
-        column.html(look.tile(label, spent_words(in_usd(spent), locale),
+            f"of at most {formatting.money(in_usd(cap), locale, cents=True)}")  # fmt: skip
+        column.html(formatting.tile(label, spent_words(in_usd(spent), locale),
                               f"spent or set aside, {most}"))  # fmt: skip
     for name, draw in ((TROUBLE, st.error), (SAID, st.success)):
         said = st.session_state.pop(name, None)
@@ -70,7 +70,7 @@ def _shown(cap: int | None) -> str:
 
 def _set_caps() -> None:
     try:
-        work.office().ledger.set_caps(
+        state.office().ledger.set_caps(
             cap_of(st.session_state["cap_day"], "a day"),
             cap_of(st.session_state["cap_total"], "in all"),
         )

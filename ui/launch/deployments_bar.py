@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from advisor.errors import AdvisorError
-from trainer import deployments as standing
-from trainer.deployments import Deployment
-from trainer.providers.hosting import hosting_for
-from trainer.providers.job import NotOffered
-from ui import look, work
+from trainer.providers.base import NotOffered
+from trainer.providers.deployments import hosting_for
+from trainer.runs import deployments as standing
+from trainer.runs.deployments import Deployment
+from ui import formatting, state
 
 EACH_SECONDS = 20.0
 SAID = "deployments_said"
@@ -19,7 +19,7 @@ SAID = "deployments_said"
 def bar() -> None:
     """Draw a line for each deployment that stands; nothing where none does."""
     try:
-        office = work.office()
+        office = state.office()
         there = [one for one in standing.listed(office) if one.state in standing.OPEN]
         cost, now = standing.cost_now(office), office.clock.now()
     except AdvisorError as error:
@@ -30,9 +30,9 @@ def bar() -> None:
         st.info(said)
     if not there:
         return
-    locale = look.reader()
+    locale = formatting.reader()
     with st.container(border=True, key="deployments_bar"):
-        total = look.money(cost, locale, cents=True).replace("$", "\\$")
+        total = formatting.money(cost, locale, cents=True).replace("$", "\\$")
         st.markdown(f":material/bolt: **Deployed now: {total} an hour**")
         for one in there:
             _line(one, now, locale)
@@ -47,16 +47,16 @@ def _line(one: Deployment, now: float, locale: str) -> None:
 
 def line_of(one: Deployment, now: float, locale: str) -> str:
     """Say what a deployment is, costs and has cost."""
-    hours = look.number(one.hours(now), locale, 2)
-    spent = look.money(str(one.spent(now)), locale, cents=True)
-    price = look.money(str(one.usd_per_hour), locale, cents=True)
+    hours = formatting.number(one.hours(now), locale, 2)
+    spent = formatting.money(str(one.spent(now)), locale, cents=True)
+    price = formatting.money(str(one.usd_per_hour), locale, cents=True)
     return (f"`{one.deployment_id}` at {one.provider}, {one.state}: {price} an hour, {hours} of "
-            f"at most {look.number(one.max_hours, locale, 2)} h, {spent} so far")  # fmt: skip
+            f"at most {formatting.number(one.max_hours, locale, 2)} h, {spent} so far")  # fmt: skip
 
 
 def stop(deployment_id: str) -> None:
     """End a deployment, and say how that went."""
-    office = work.office()
+    office = state.office()
     try:
         deployment = standing.one(office, deployment_id)
         hosting = hosting_for(deployment.provider, office.book)
@@ -64,7 +64,7 @@ def stop(deployment_id: str) -> None:
             ended = standing.stop(office, deployment, hosting)
         finally:
             hosting.close()
-        spent = look.money(str(ended.spent(office.clock.now())), look.reader(), cents=True)
+        spent = formatting.money(str(ended.spent(office.clock.now())), formatting.reader(), cents=True)
         said = f"{ended.deployment_id} is stopped. It cost {spent}."
     except (AdvisorError, NotOffered) as error:
         said = str(error)

@@ -1,25 +1,88 @@
-"""A run that goes on -> its state, loss, money and events, drawn anew each second."""
+"""A run that goes on -> its state, loss, money and events, drawn anew each second.
+
+A run -> all that is known of it now: events, money, version; each reading takes what is new.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from typing import Any
 
 import streamlit as st
 
 from advisor.errors import AdvisorError
-from advisor.plan import TrainingPlan
-from trainer.people import Verb, ask_for
-from trainer.states import WORKING, Run
-from trainer.timeline import Moment
-from ui import look, work
-from ui.launch import curves
-from ui.launch.blocks import quiet
-from ui.launch.obstacles import obstacles
-from ui.launch.plan_words import spent_words
-from ui.launch.watching import Spend, spend_of, told
+from advisor.plan.training_plan import TrainingPlan
+from trainer.context import Office
+from trainer.home import home_folder
+from trainer.local.run_folder import JobFolder
+from trainer.run_states import WORKING, Run
+from trainer.runs.user_actions import Verb, ask_for
+from trainer.storage.ledger import in_usd, micro
+from trainer.storage.model_version import Version
+from trainer.storage.run_store import Moment, timeline
+from ui import formatting, state
+from ui.charts import training_curves
+from ui.formatting import quiet
+from ui.launch.confirm import obstacles, spent_words
 from ui.launch.wording import at, happened, state_of
+
+AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Spend:
+    """Money of a run against its cap [USD]."""
+
+    cap: str
+    """What it may never pass."""
+    set_aside: str | None
+    """Taken from the budget until it is settled."""
+    so_far: str | None
+    """What its hours have cost, where this machine counts them."""
+    settled: str | None
+    """What it was in the end."""
+
+    @property
+    def share(self) -> float:
+        """How much of the cap is spent, or set aside where nobody counts yet [0..1]."""
+        known = self.settled or self.so_far or "0"
+        return min(float(Decimal(known) / Decimal(self.cap)), 1.0)
+
+
+def told(office: Office, run_id: str) -> list[Moment]:
+    """Return all that happened to a run; a visitor's page reads each event once."""
+    kept: list[Moment] = st.session_state.setdefault(f"told {run_id}", [])
+    while True:
+        new = timeline(office.store.engine, run_id, kept[-1].seq if kept else 0, AT_ONCE)
+        kept.extend(new)
+        if len(new) < AT_ONCE:
+            return kept
+
+
+def spend_of(office: Office, run: Run, plan: TrainingPlan) -> Spend:
+    """Say what a run has cost so far, and what it may cost."""
+    entry = office.ledger.entry(run.run_id)
+    settled = in_usd(entry.settled) if entry and entry.settled is not None else None
+    return Spend(plan.cap_usd, in_usd(entry.reserved) if entry else None,
+                 _so_far(run, plan), settled)  # fmt: skip
+
+
+def version_of(office: Office, run_id: str) -> Version | None:
+    """Return the version that a run made, if it made one."""
+    return next((one for one in office.registry.listed() if one.run_id == run_id), None)
+
+
+def _so_far(run: Run, plan: TrainingPlan) -> str | None:
+    if plan.local is None or run.job_id is None:
+        return None
+    folder = JobFolder(home_folder() / "runs" / run.job_id)
+    if not folder.path.is_dir():
+        return None
+    return in_usd(micro(folder.usd(Decimal(plan.figure.price)).quantize(Decimal("0.0001"))))
+
 
 EACH_SECONDS = 1.0
 NEWEST = 8
@@ -35,7 +98,7 @@ def live(run_id: str) -> None:
 
 
 def _look(run_id: str) -> None:
-    office = work.office()
+    office = state.office()
     run = office.store.run(run_id)
     plan = office.store.plan(run.plan_id)
     if run.state == "settled":
@@ -63,22 +126,22 @@ def draw(run: Run, plan: TrainingPlan, moments: Sequence[Moment], spend: Spend) 
 
 
 def _figures(run: Run, moments: Sequence[Moment], spend: Spend) -> None:
-    locale = look.reader()
+    locale = formatting.reader()
     step, of = _step(moments)
-    cap = look.money(spend.cap, locale, cents=True)
+    cap = formatting.money(spend.cap, locale, cents=True)
     known = spend.settled or spend.so_far
     paid = spent_words(known, locale) if known else "not known yet"
-    aside = look.money(spend.set_aside, locale, cents=True) if spend.set_aside else None
+    aside = formatting.money(spend.set_aside, locale, cents=True) if spend.set_aside else None
     note = f"of at most {cap}" + (f"; {aside} set aside" if aside and not spend.settled else "")
-    points = [one for one in curves.points_of(moments) if one["of"] == curves.LEARNED]
+    points = [one for one in training_curves.points_of(moments) if one["of"] == training_curves.LEARNED]
     columns = st.columns(4)
     measures = run.state == "running" and 0 < of == step
-    columns[0].html(look.tile("State", state_of(run), "answers held-out rows" if measures else ""))
-    columns[1].html(look.tile("Step", look.number(step, locale) if step else "not begun",
-                              f"of {look.number(of, locale)}" if of else ""))  # fmt: skip
-    columns[2].html(look.tile("Loss", look.number(points[-1]["loss"], locale, 3) if points
+    columns[0].html(formatting.tile("State", state_of(run), "answers held-out rows" if measures else ""))
+    columns[1].html(formatting.tile("Step", formatting.number(step, locale) if step else "not begun",
+                              f"of {formatting.number(of, locale)}" if of else ""))  # fmt: skip
+    columns[2].html(formatting.tile("Loss", formatting.number(points[-1]["loss"], locale, 3) if points
                               else "none yet", "on rows learned from"))  # fmt: skip
-    columns[3].html(look.tile("Spent", paid, note))
+    columns[3].html(formatting.tile("Spent", paid, note))
     st.progress(spend.share, text=f"Spent of the cap of {cap}")
 
 
@@ -92,10 +155,10 @@ def _step(moments: Sequence[Moment]) -> tuple[int, int]:
 
 def _loss(moments: Sequence[Moment], is_plain: bool) -> None:
     st.markdown("**Loss**")
-    points = curves.points_of(moments)
+    points = training_curves.points_of(moments)
     if points:
-        says = curves.loss_says(points)
-        st.altair_chart(curves.loss_chart(points, look.theme()), width="stretch",
+        says = training_curves.loss_says(points)
+        st.altair_chart(training_curves.loss_chart(points, formatting.theme()), width="stretch",
                         key="loss_curve", alt=says)  # fmt: skip
         quiet(says)
     elif is_plain:
@@ -146,7 +209,7 @@ def _button(label: str, verb: str, run: Run, says: str) -> None:
 
 def ask(run_id: str, verb: Verb) -> None:
     """Write down that a run is to be held, to go on or to end; the driver passes it on."""
-    desk: Any = work.desk()
+    desk: Any = state.desk()
     try:
         ask_for(desk.office, desk.office.store.run(run_id), verb)
         desk.driver.wake()

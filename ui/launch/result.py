@@ -5,15 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from advisor.errors import AdvisorError
-from advisor.plan import TrainingPlan
+from advisor.plan.training_plan import TrainingPlan
 from trainer.evaluation.report import NONE, Evaluation, sentences, table
-from trainer.states import Run
-from trainer.versions import Version
-from ui import look, work
-from ui.launch import curves
-from ui.launch.blocks import quiet
-from ui.launch.plan_words import spent_words
-from ui.launch.watching import version_of
+from trainer.run_states import Run
+from trainer.storage.model_version import Version
+from ui import formatting, state
+from ui.charts import training_curves
+from ui.formatting import quiet
+from ui.launch.confirm import spent_words
+from ui.launch.progress import version_of
 
 BY, UNKNOWN = "page", "not known"
 TROUBLE = "version_trouble"
@@ -22,7 +22,7 @@ MARKS = {"better": "success", "worse": "error"}
 
 def result(run: Run, plan: TrainingPlan) -> None:
     """Draw the end of a run: money, evaluation, promotion."""
-    locale = look.reader()
+    locale = formatting.reader()
     usd = spent_words(run.said("settled", "usd") or "0", locale)
     how = run.said("settled", "how")
     if run.outcome != "succeeded":
@@ -31,7 +31,7 @@ def result(run: Run, plan: TrainingPlan) -> None:
         return
     st.success(f"The tuned model is there. It cost {usd} ({how}).")
     quiet(f"Model: {run.tuned_model}")
-    version = version_of(work.office(), run.run_id)
+    version = version_of(state.office(), run.run_id)
     if version is not None and version.evaluation is not None:
         measured(version)
     else:
@@ -69,8 +69,8 @@ def show_evaluation(found: Evaluation) -> None:
     getattr(st, MARKS.get(found.verdict.word, "warning"))(word)
     left, right = st.columns([1, 1], gap="large")
     with left:
-        says = curves.score_says(found)
-        st.altair_chart(curves.score_chart(found, look.theme()), width="stretch", key="scores",
+        says = training_curves.score_says(found)
+        st.altair_chart(training_curves.score_chart(found, formatting.theme()), width="stretch", key="scores",
                         alt=says)  # fmt: skip
         quiet(says)
     with right:
@@ -111,7 +111,7 @@ def stages(version: Version) -> None:
 
 def change_stage(verb: str, version_id: str, anyway: bool = False) -> None:
     """Promote, roll back or retire; what is refused is said."""
-    registry = work.office().registry
+    registry = state.office().registry
     try:
         if verb == "promote":
             registry.promote(version_id, BY, anyway)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.clock import moment
-from trainer.states import Run, State
-from trainer.timeline import Moment
+from trainer.run_states import Run, State
+from trainer.storage.run_store import Moment
 
 STATES: Mapping[State, str] = {
     "intent": "Put on record", "validated": "Checked", "reserved": "Money set aside",
@@ -53,7 +53,7 @@ EARLIEST = 1e9
 def state_of(run: Run) -> str:
     """Name where a run stands; one that is settled by how its job ended.
 
-    >>> from trainer.states import Event
+    >>> from trainer.run_states import Event
     >>> state_of(Run("r", "p", "local", "running", (Event(1, "intent", 0.0, {}),)))
     'Training'
     """

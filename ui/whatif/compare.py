@@ -6,11 +6,11 @@ from html import escape
 
 import streamlit as st
 
-from advisor.answer import Answer
+from advisor.decision.answer import Answer
 from advisor.errors import AdvisorError
-from advisor.figures import saving_usd
-from ui import look, session
-from ui.whatif import saved, tables
+from advisor.report.markdown import saving_usd
+from ui import formatting, state
+from ui.whatif import open_menu, tables
 from ui.whatif.verdict import answer_target, headline, option_of, range_of
 
 NOW = "what is asked now"
@@ -18,7 +18,7 @@ NOW = "what is asked now"
 
 def compare() -> None:
     """Draw the comparison."""
-    names = saved.names()
+    names = open_menu.names()
     if not names:
         st.info("Nothing is saved yet. Save a scenario under \u201cSave and share\u201d, change "
                 "something, and hold the two against each other here.")  # fmt: skip
@@ -28,16 +28,16 @@ def compare() -> None:
     answers: dict[str, Answer] = {}
     for name in chosen:
         try:
-            answers[name] = session.asked().answer if name == NOW else _answer(name)
+            answers[name] = state.asked().answer if name == NOW else _answer(name)
         except (AdvisorError, OSError) as error:
             st.error(f"{name}: {error}")
     if answers:
-        st.html(side_by_side(answers, look.reader()))
+        st.html(side_by_side(answers, formatting.reader()))
 
 
 def _answer(name: str) -> Answer:
-    kept = saved.read(name)
-    return session.answered(kept.scenario, kept.dataset, f"saved scenario {name}")
+    kept = open_menu.read(name)
+    return state.answered(kept.scenario, kept.dataset, f"saved scenario {name}")
 
 
 def side_by_side(answers: dict[str, Answer], locale: str) -> str:
@@ -56,13 +56,13 @@ def _column(answer: Answer, locale: str) -> dict[str, str]:
     return {
         "verdict": f"<b>{escape(headline(answer))}</b>",
         "cost a month": range_of(chosen.per_month, locale) if chosen else "",
-        "once": look.money(chosen.one_off.likely, locale) if chosen else "",
-        "saves a month": "" if saved_usd is None else look.money(saved_usd, locale),
-        "how sure": look.share(answer.decision.win_share, locale),
-        "right answers": look.share(chosen.quality.likely, locale) if chosen else "",
-        "good enough": look.share(answer_target(answer), locale),
-        "requests a month": "assumed" if requests is None else look.number(requests, locale),
+        "once": formatting.money(chosen.one_off.likely, locale) if chosen else "",
+        "saves a month": "" if saved_usd is None else formatting.money(saved_usd, locale),
+        "how sure": formatting.share(answer.decision.win_share, locale),
+        "right answers": formatting.share(chosen.quality.likely, locale) if chosen else "",
+        "good enough": formatting.share(answer_target(answer), locale),
+        "requests a month": "assumed" if requests is None else formatting.number(requests, locale),
         "training pays from": "" if even is None or even.requests_per_month is None
-        else f"{look.number(even.requests_per_month, locale)} a month",
-        "runner-up": escape(look.option_name(other.id)) if other else "",
+        else f"{formatting.number(even.requests_per_month, locale)} a month",
+        "runner-up": escape(formatting.option_name(other.id)) if other else "",
     }  # fmt: skip

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple, get_args
 
 import streamlit as st
 
-from advisor.facts import PATHS, SHARES, WHOLE, Resolved, resolve
-from advisor.scenario import Needs, Scenario, Tasks
-from advisor.units import Record
-from ui import look, session
-from ui.components.dials import Dial, dials
-from ui.components.watch import redraw
+from advisor.inputs import PATHS, SHARES, WHOLE, Resolved, resolve
+from advisor.scenario.scenario import Needs, Scenario
+from advisor.units import Record, Tasks
+from ui import formatting, state
+from ui.components.in_view import redraw
+from ui.components.sliders import Dial, dials
 
 MOST: Final = 1e15
 """What may be typed where the scenario names no end."""
@@ -154,7 +154,7 @@ def _bounds(path: str) -> tuple[float, float]:
 
 def resolved_now() -> Resolved:
     """Return the numbers behind the answer of the moment."""
-    asked = session.question()
+    asked = state.question()
     return resolve(asked.scenario, asked.profile, asked.evidence)
 
 
@@ -172,22 +172,22 @@ def board(name: str, paths: Sequence[str], answer_sha256: str, *also: str) -> No
 
     def moved(values: Mapping[str, float | None]) -> None:
         for path, value in values.items():
-            session.change(path, value)
+            state.change(path, value)
         redraw(VERDICT, *also)
 
-    dials(name, shown, look.reader(), (session.epoch(), answer_sha256), moved)
+    dials(name, shown, formatting.reader(), (state.epoch(), answer_sha256), moved)
 
 
 def needs() -> None:
     """Draw the needs, each said or not."""
-    said = session.get_path(session.asked().scenario, "needs") or {}
-    key = f"needs_{session.epoch()}"
+    said = state.get_path(state.asked().scenario, "needs") or {}
+    key = f"needs_{state.epoch()}"
     chosen = [name for name in Needs.model_fields if said.get(name)]
 
     def hear() -> None:
         now = set(st.session_state[key])
         kept = {name: True for name in Needs.model_fields if name in now}
-        session.change("needs", kept or None)
+        state.change("needs", kept or None)
         redraw(VERDICT)
 
     st.multiselect("What it needs", list(Needs.model_fields), default=chosen, key=key,
@@ -206,12 +206,12 @@ def rest() -> None:
 
 
 def _word(path: str, label: str) -> None:
-    key = f"word_{path}_{session.epoch()}"
-    now = session.get_path(session.asked().scenario, path)
+    key = f"word_{path}_{state.epoch()}"
+    now = state.get_path(state.asked().scenario, path)
     words = (None, *words_of(path))
 
     def hear() -> None:
-        session.change(path, st.session_state[key])
+        state.change(path, st.session_state[key])
         redraw(VERDICT, MORE)
 
     st.selectbox(label, words, index=words.index(now) if now in words else 0, key=key,
@@ -220,16 +220,16 @@ def _word(path: str, label: str) -> None:
 
 
 def _switch(path: str, label: str) -> None:
-    key = f"switch_{path}_{session.epoch()}"
+    key = f"switch_{path}_{state.epoch()}"
     record, name = field_of(path)
-    now = session.get_path(session.asked().scenario, path)
+    now = state.get_path(state.asked().scenario, path)
     default = record.model_fields[name].default
     words = ("yes", "no") if default is not None else ("not said", "yes", "no")
     shown = {True: "yes", False: "no", None: "not said"}[default if now is None else now]
 
     def hear() -> None:
         said = {"yes": True, "no": False}.get(st.session_state[key])
-        session.change(path, said)
+        state.change(path, said)
         redraw(VERDICT, MORE)
 
     st.segmented_control(label, words, default=shown, key=key, on_change=hear,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from advisor.answer import Answer
-from advisor.bill import OptionBill
-from advisor.flips import Flip
-from ui import look
+from advisor.decision.answer import Answer
+from advisor.decision.bill import OptionBill
+from advisor.decision.sensitivity import Flip
+from ui import formatting
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int], best: int = -1
@@ -33,12 +33,12 @@ def ways(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
     rows = []
     for one in options:
         enough = "" if one.quality.reaches_target else " (too low)"
-        low, high = (look.money(end, locale) for end in (one.per_month.low, one.per_month.high))
+        low, high = (formatting.money(end, locale) for end in (one.per_month.low, one.per_month.high))
         rows.append((
-            escape(look.option_name(one.id)), look.money(one.one_off.likely, locale),
-            look.money(one.per_month.likely, locale),
+            escape(formatting.option_name(one.id)), formatting.money(one.one_off.likely, locale),
+            formatting.money(one.per_month.likely, locale),
             "exact" if low == high else f"{low} \u2013 {high}",
-            look.share(one.quality.likely, locale) + enough, escape(one.launch.replace("_", " ")),
+            formatting.share(one.quality.likely, locale) + enough, escape(one.launch.replace("_", " ")),
         ))  # fmt: skip
     best = next((at for at, one in enumerate(options) if one.id == recommended), -1)
     return table(("way", "once", "a month", "range a month", "right answers", "started by"),
@@ -49,14 +49,14 @@ def bill(option: OptionBill, locale: str) -> str:
     """Return the bill of an option, line by line, each with its price and source."""
     rows = []
     for line in option.bill:
-        read = f", read {look.day(line.read_on, locale)}" if line.read_on else ""
-        since = f"since {look.day(line.since, locale)}, " if line.since else ""
+        read = f", read {formatting.day(line.read_on, locale)}" if line.read_on else ""
+        since = f"since {formatting.day(line.since, locale)}, " if line.since else ""
         rows.append((
             escape(line.item), "once" if line.cadence == "once" else "a month",
-            f"{look.number(float(line.quantity), locale)} {escape(line.unit)}",
+            f"{formatting.number(float(line.quantity), locale)} {escape(line.unit)}",
             f"{escape(line.price)} {escape(line.price_unit)}",
-            look.money(line.amount, locale, cents=True),
-            f"{since}{look.link(line.source)}{read}",
+            formatting.money(line.amount, locale, cents=True),
+            f"{since}{formatting.link(line.source)}{read}",
         ))  # fmt: skip
     return table(("what", "when", "quantity", "price", "amount", "price since, source"), rows,
                  {2, 3, 4})  # fmt: skip
@@ -68,7 +68,7 @@ def reasons(answer: Answer) -> str:
     for one in answer.decision.reasons:
         numbers = "; ".join(f"{escape(name)} = {escape(value)}" for name, value in one.numbers)
         items.append(f'{escape(one.says)}<span class="ton-source">{numbers} \u00b7 '
-                     f"{look.link(one.source)}</span>")  # fmt: skip
+                     f"{formatting.link(one.source)}</span>")  # fmt: skip
     return _list(items)
 
 
@@ -83,7 +83,7 @@ def flips(found: Sequence[Flip]) -> str:
         return "<p>Nothing within 100 times flips it, and no switch does.</p>"
     return table(
         ("if", "were", "instead of", "the answer would be"),
-        [(escape(f.path), escape(f.after), escape(f.before), escape(look.option_name(f.becomes)))
+        [(escape(f.path), escape(f.after), escape(f.before), escape(formatting.option_name(f.becomes)))
          for f in found], set(),
     )  # fmt: skip
 
@@ -103,8 +103,8 @@ def ruled_out(answer: Answer) -> str:
     rows = []
     for (says, rule, source), ids in grouped.items():
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        rows.append((f"{escape(look.option_name(ids[0]))}{more}", escape(says), escape(rule),
-                     look.link(source)))  # fmt: skip
+        rows.append((f"{escape(formatting.option_name(ids[0]))}{more}", escape(says), escape(rule),
+                     formatting.link(source)))  # fmt: skip
     return table(("option", "why not", "rule", "source"), rows, set())
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
-from advisor.answer import Answer
-from advisor.bill import OptionBill
-from advisor.decide import WORDS
-from advisor.figures import saving_usd
+from advisor.decision.answer import Answer
+from advisor.decision.bill import OptionBill
+from advisor.decision.decide import WORDS
+from advisor.report.markdown import saving_usd
 from advisor.units import Money
-from ui import look
+from ui import formatting
 
 
 def option_of(answer: Answer, option_id: str | None) -> OptionBill | None:
@@ -36,14 +36,14 @@ def in_figures(answer: Answer, locale: str) -> str:
         return ""
     if chosen.approach == "not_yet":
         why = answer.decision.reasons[0].says if answer.decision.reasons else ""
-        cost = look.money(chosen.one_off.likely, locale)
+        cost = formatting.money(chosen.one_off.likely, locale)
         return f"{why} Measuring costs about {cost}." if chosen.bill else why
-    says = f"{look.money(chosen.monthly.likely, locale)} a month"
+    says = f"{formatting.money(chosen.monthly.likely, locale)} a month"
     if float(chosen.one_off.likely) >= 0.005:
-        says += f" after {look.money(chosen.one_off.likely, locale)} once"
+        says += f" after {formatting.money(chosen.one_off.likely, locale)} once"
     saved = saving_usd(answer)
     if saved is not None and saved > 0:
-        says += f", {look.money(saved, locale)} a month less than today"
+        says += f", {formatting.money(saved, locale)} a month less than today"
     return says + "."
 
 
@@ -65,14 +65,14 @@ def range_of(money: Money, locale: str) -> str:
     '$1.00'
     """
     cents = None if float(money.high) < 100 else False
-    low, high = (look.money(end, locale, cents) for end in (money.low, money.high))
+    low, high = (formatting.money(end, locale, cents) for end in (money.low, money.high))
     return low if low == high else f"{low} \u2013 {high}"
 
 
 def hero(answer: Answer, locale: str) -> str:
     """Return the first screen's verdict as HTML."""
     decision = answer.decision
-    name, prices = answer.question.name, look.day(answer.question.asked_on, locale)
+    name, prices = answer.question.name, formatting.day(answer.question.asked_on, locale)
     tiles = "".join(tile for tile in _tiles(answer, locale) if tile)
     return (
         f'<section class="ton-hero" id="verdict" aria-live="polite" '
@@ -92,19 +92,19 @@ def _tiles(answer: Answer, locale: str) -> tuple[str, ...]:
     if chosen.approach == "not_yet":
         return (_pays_from(answer, locale),)
     saved = saving_usd(answer)
-    target = look.share(answer_target(answer), locale)
+    target = formatting.share(answer_target(answer), locale)
     note = f"{target} is good enough"
     exact = chosen.per_month.low == chosen.per_month.high
     spread = "nothing in it is uncertain" if exact else "in nine of ten draws"
     return (
-        look.tile("Cost a month", range_of(chosen.per_month, locale), spread,
+        formatting.tile("Cost a month", range_of(chosen.per_month, locale), spread,
                   "What is paid once is spread over the months of use."),
-        "" if saved is None else look.tile(
+        "" if saved is None else formatting.tile(
             "Saves a month" if saved >= 0 else "Costs more a month",
-            look.money(abs(saved), locale), "against what is done today"),
-        look.tile("How sure", look.share(decision.win_share, locale),
+            formatting.money(abs(saved), locale), "against what is done today"),
+        formatting.tile("How sure", formatting.share(decision.win_share, locale),
                   "of the draws of what is uncertain", "The share of draws in which it wins."),
-        look.tile("Right answers", look.share(chosen.quality.likely, locale), note,
+        formatting.tile("Right answers", formatting.share(chosen.quality.likely, locale), note,
                   f"{chosen.quality.basis}; {chosen.quality.source}"),
         _pays_from(answer, locale),
     )  # fmt: skip
@@ -121,17 +121,17 @@ def _pays_from(answer: Answer, locale: str) -> str:
     found = answer.decision.break_even
     if found is None:
         return ""
-    hint = f"{look.option_name(found.option)} against {look.option_name(found.against)}"
+    hint = f"{formatting.option_name(found.option)} against {formatting.option_name(found.against)}"
     if found.requests_per_month is None:
-        return look.tile("Training pays from", "never", "however many requests", hint)
-    short = look.short_number(found.requests_per_month, locale)
-    return look.tile("Training pays from", short, "requests a month", hint)
+        return formatting.tile("Training pays from", "never", "however many requests", hint)
+    short = formatting.short_number(found.requests_per_month, locale)
+    return formatting.tile("Training pays from", short, "requests a month", hint)
 
 
 def _second(answer: Answer, locale: str) -> str:
     other = option_of(answer, answer.decision.runner_up)
     if other is None:
         return ""
-    cost = look.money(other.per_month.likely, locale)
+    cost = formatting.money(other.per_month.likely, locale)
     return (f'<p class="ton-second"><span class="ton-label">Runner-up</span> '
-            f"{escape(look.option_name(other.id))}: <b>{escape(cost)}</b> a month</p>")  # fmt: skip
+            f"{escape(formatting.option_name(other.id))}: <b>{escape(cost)}</b> a month</p>")  # fmt: skip

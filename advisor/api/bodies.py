@@ -1,0 +1,97 @@
+"""A request -> the JSON object in its body, small enough and clean enough to ask with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import Depends, Request
+from pydantic import ValidationError
+
+from advisor.api.errors import RequestRefused, WrongMediaType
+from advisor.api.uploads import declared_bytes, too_large
+from advisor.units import Record
+
+MOST_JSON_BYTES = 4 * 1024 * 1024
+DEEPEST = 32
+"""Levels of lists and mappings; a scenario has four."""
+R = TypeVar("R", bound=Record)
+
+
+async def _received(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and "+json" in kind):
+        raise WrongMediaType(kind[:80])
+    if declared_bytes(request) > MOST_JSON_BYTES:
+        raise too_large(MOST_JSON_BYTES)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_JSON_BYTES:
+            raise too_large(MOST_JSON_BYTES)
+    return bytes(body)
+
+
+JsonBytes = Annotated[bytes, Depends(_received)]
+"""The body of a request; `object_of` reads it, in the thread of the route."""
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Read a body as a JSON object.
+
+    Raises:
+        RequestRefused: it is none, or holds text that no answer can hold.
+    """
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        where = f"body: line {error.lineno} column {error.colno}"
+        raise RequestRefused(where, f"{error.msg}.", "Send a JSON object in UTF-8.") from error
+    if not isinstance(found, dict):
+        raise RequestRefused("body", f"found {_kind(found)} instead of an object.",
+                             "Send a scenario as a JSON object.")  # fmt: skip
+    _refuse_odd(found)
+    return found
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _refuse_odd(found: dict[str, Any]) -> None:
+    """Refuse what is nested beyond all use, and text with the character zero."""
+    level: list[Any] = [found]
+    for _ in range(DEEPEST):
+        inner: list[Any] = []
+        for value in level:
+            parts = (*value, *value.values()) if isinstance(value, dict) else value
+            for part in parts:
+                if isinstance(part, dict | list):
+                    inner.append(part)
+                elif isinstance(part, str) and "\0" in part:
+                    raise RequestRefused("body", "found the character zero in a text.",
+                                         "Leave it out.")  # fmt: skip
+        if not inner:
+            return
+        level = inner
+    raise RequestRefused("body", f"found more than {DEEPEST} levels.", "Send a scenario.")
+
+
+def record_of(kind: type[R], mapping: object, where: str) -> R:
+    """Check a part of a body and make a record of it.
+
+    Raises:
+        RequestRefused: with the place of the first mistake.
+    """
+    if not isinstance(mapping, Mapping):
+        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.",
+                             "Send what /api/v1/openapi.json describes.")  # fmt: skip
+    try:
+        return kind.model_validate(mapping)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join((where, *(str(part) for part in first["loc"])))
+        raise RequestRefused(path, f"{first['msg']}.",
+                             "Send what /api/v1/openapi.json describes.") from error  # fmt: skip

@@ -1,0 +1,151 @@
+"""A request -> one line of log and a few numbers; neither holds anything that was sent.
+
+What was served, in numbers that Prometheus reads.
+
+One event of a server -> one line of JSON on standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from advisor.api.errors import FAULT_KEY
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Folder in which several workers add their numbers up; the library reads this variable."""
+
+
+class Meters:
+    """Counts of one app, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "tune_or_not_requests", "Requests, by route, method and status.",
+            ["route", "method", "status"], registry=self.registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "tune_or_not_request_seconds", "From the first byte of a request to the last answered.",
+            ["route"], buckets=BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self.received = Counter("tune_or_not_received_bytes", "Bytes of datasets taken in.",
+                                registry=self.registry)  # fmt: skip
+        self.answers = Counter("tune_or_not_answers", "Answers worked out, not those at hand.",
+                               registry=self.registry)  # fmt: skip
+        self.variants = Counter("tune_or_not_sweep_variants", "Variants worked out in sweeps.",
+                                registry=self.registry)  # fmt: skip
+
+    def text(self) -> bytes:
+        """Write all numbers in Prometheus' format, of every worker where there are several."""
+        if not os.environ.get(SHARED):
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def access_log() -> Any:
+    """Return a log that writes one JSON object a line to standard error."""
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(
+                lambda event, **_: orjson.dumps(event, option=orjson.OPT_SORT_KEYS).decode()
+            ),
+        ],
+    )
+
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+CLIENT_GONE = 499
+"""Logged where the client left before an answer; the name is nginx's."""
+
+
+def observe(app: FastAPI, meters: Meters) -> None:
+    """Log and count every request of an app; add this after all other middleware."""
+    app.add_middleware(Observer, meters=meters)
+
+
+class Observer:
+    """The outermost middleware: request id, time, status and size."""
+
+    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+        self.app, self.meters = app, meters
+        self._log = access_log()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and note what became of it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        seen = _Seen(request_id_of(Headers(scope=scope).get("x-request-id")), send)
+        started = time.perf_counter()
+        try:
+            await self.app(scope, receive, seen.send)
+        finally:
+            self._note(scope, seen, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, seen: _Seen, seconds: float) -> None:
+        route, method = route_of(scope), scope["method"]
+        method = method if method in METHODS else "other"
+        status = seen.status or CLIENT_GONE
+        self.meters.requests.labels(route, method, status).inc()
+        self.meters.seconds.labels(route).observe(seconds)
+        fault = {"fault": scope[FAULT_KEY]} if FAULT_KEY in scope else {}
+        self._log.info(
+            "request", id=seen.request_id, method=method, route=route, status=status,
+            milliseconds=round(seconds * 1000, 1), bytes=seen.bytes, **fault,
+        )  # fmt: skip
+
+
+class _Seen:
+    """What is noted of a response while it is sent."""
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self.request_id, self._send = request_id, send
+        self.status = 0
+        self.bytes = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["x-request-id"] = self.request_id
+        elif message["type"] == "http.response.body":
+            self.bytes += len(message.get("body", b""))
+        await self._send(message)
+
+
+def request_id_of(given: str | None) -> str:
+    """Take the id that the client gave, where it is short and plain; else make one.
+
+    >>> request_id_of("trace-7")
+    'trace-7'
+    >>> len(request_id_of("two words"))
+    32
+    """
+    return given if given and REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def route_of(scope: Scope) -> str:
+    """Name the route that answered, with its parameters as names and not as values."""
+    found, mounted = scope.get("route"), scope.get("root_path", "").rstrip("/")
+    if isinstance(found, Mount):
+        return f"{mounted}/unmatched"
+    path = getattr(found, "path_format", None)
+    return f"{mounted}{path}" if isinstance(path, str) else "unmatched"

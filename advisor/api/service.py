@@ -1,0 +1,226 @@
+"""A request body -> a question; a question -> its tag, and its answer as canonical bytes.
+
+A tag -> the body that was worked out for it, as long as there is room.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+import numpy as np
+import orjson
+
+from advisor import __version__
+from advisor.api.bodies import record_of
+from advisor.api.errors import PathRefused, RequestRefused
+from advisor.api.observability import Meters
+from advisor.dataset.profile import Profile
+from advisor.decision.answer import Answer, Question, answer, canonical
+from advisor.errors import ScenarioError
+from advisor.loading import ask, load_catalogue, load_evidence, team_rules
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
+from advisor.units import Record
+
+MOST_ENTRIES = 256
+MOST_BYTES = 64 * 1024 * 1024
+
+
+class Shelf:
+    """Bodies by tag, bounded in number and size; what was not asked for longest goes first."""
+
+    def __init__(self, most_entries: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
+        self._most_entries, self._most_bytes = most_entries, most_bytes
+        self._bodies: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def get(self, tag: str) -> bytes | None:
+        """Return the body of a tag, if it is still here."""
+        with self._lock:
+            body = self._bodies.get(tag)
+            if body is not None:
+                self._bodies.move_to_end(tag)
+            return body
+
+    def put(self, tag: str, body: bytes) -> None:
+        """Keep a body, and let go of the oldest where there is no room.
+
+        >>> shelf = Shelf(most_entries=2)
+        >>> for tag in "abc":
+        ...     shelf.put(tag, b"body")
+        >>> [tag for tag in "abc" if shelf.get(tag)]
+        ['b', 'c']
+        """
+        if len(body) > self._most_bytes // 4:
+            return
+        with self._lock:
+            self._bytes += len(body) - len(self._bodies.pop(tag, b""))
+            self._bodies[tag] = body
+            while len(self._bodies) > self._most_entries or self._bytes > self._most_bytes:
+                self._bytes -= len(self._bodies.popitem(last=False)[1])
+
+
+MOST_UPLOAD_BYTES = 1024**3
+MOST_AT_ONCE = 4
+"""Worked out at the same time by one process: more would wait for each other, and hold memory."""
+LARGEST = 2**53
+"""Counts of a profile above this are no counts."""
+BESIDE = {"question", "profile", "rules"}
+AS_MADE = "Give the profile as POST /api/v1/profile returned it."
+
+
+def utc_today() -> date:
+    """Return the day in UTC: the door knows the clock, the core is told."""
+    return datetime.now(tz=UTC).date()
+
+
+class Planner:
+    """What all requests share: the price book and the evidence, loaded once, and recent answers."""
+
+    def __init__(
+        self,
+        book: Book | None = None,
+        *,
+        today: Callable[[], date] = utc_today,
+        most_upload_bytes: int = MOST_UPLOAD_BYTES,
+    ) -> None:
+        self.book = book or load_book()
+        self.evidence = load_evidence()
+        self.today = today
+        self.most_upload_bytes = most_upload_bytes
+        self.meters = Meters()
+        self.turn = BoundedSemaphore(MOST_AT_ONCE)
+        shipped = canonical(self.evidence) + canonical(load_catalogue())
+        self._shipped_sha256 = hashlib.sha256(shipped).hexdigest()
+        self._shelf = Shelf()
+
+    def question(self, body: Mapping[str, Any]) -> Question:
+        """Make the question of a body: a scenario, or one with the profile of its dataset.
+
+        Raises:
+            AdvisorError: any part of it cannot be understood, or it names a file.
+        """
+        mapping = body.get("question", body)
+        if not isinstance(mapping, Mapping):
+            raise ScenarioError("question", "found no mapping.", "Give a scenario.")
+        _refuse_unknown(body)
+        dataset = mapping.get("dataset")
+        if isinstance(dataset, Mapping) and dataset.get("path"):
+            raise PathRefused
+        asked = ask(mapping, book=self.book, today=self.today())
+        beside = body if "question" in body else {}
+        given, rules = beside.get("profile"), beside.get("rules")
+        profile = None if given is None else profile_of(given)
+        added = () if rules is None else team_rules(rules, "body: rules")
+        return replace(asked, evidence=self.evidence, profile=profile, rules=added)
+
+    def tag(self, question: Question, door: str) -> str:
+        """Name what an answer will be, without working it out.
+
+        Args:
+            question: All of it counts but book, evidence and catalogue, of which their hashes do.
+            door: What is answered of it, with anything else that decides the body.
+        """
+        asked = {
+            field.name: getattr(question, field.name)
+            for field in fields(question) if field.name not in ("book", "evidence", "catalogue")
+        }  # fmt: skip
+        return self.tag_of(door, asked, self._shipped_sha256)
+
+    def tag_of(self, *parts: object) -> str:
+        """Name a body that rests on the price book and on these parts alone."""
+        whole = (self.book.sha256, __version__, *parts)
+        text = orjson.dumps(whole, default=_plain, option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(text).hexdigest()
+
+    def at_hand(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
+        """Return the body of a tag, and whether it was at hand; else make and keep it.
+
+        Raises:
+            AdvisorError: it cannot be worked out.
+        """
+        kept = self._shelf.get(tag)
+        if kept is not None:
+            return kept, True
+        try:
+            with np.errstate(all="raise", under="ignore"):
+                body = make()
+        except ArithmeticError as error:
+            raise ScenarioError("scenario", "its numbers are too large or too small to work out.",
+                                "Give numbers as real use has them.") from error  # fmt: skip
+        self._shelf.put(tag, body)
+        return body, False
+
+    def answer_bytes(self, question: Question) -> bytes:
+        """Answer a question as canonical bytes.
+
+        Raises:
+            OverflowError: a whole number in the answer has more than 64 bits.
+        """
+        return self.bytes_of(self.answered(question))
+
+    def answered(self, question: Question) -> Answer:
+        """Answer a question, counted and in turn.
+
+        Raises:
+            AdvisorError: it cannot be worked out.
+        """
+        self.meters.answers.inc()
+        with self.turn:
+            return answer(question)
+
+    def bytes_of(self, found: Record) -> bytes:
+        """Write what was found as canonical bytes.
+
+        Raises:
+            OverflowError: a whole number in it has more than 64 bits.
+        """
+        try:
+            return canonical(found)
+        except orjson.JSONEncodeError as error:
+            raise OverflowError(str(error)) from error
+
+
+def _refuse_unknown(body: Mapping[str, Any]) -> None:
+    unknown = set(body) - BESIDE if "question" in body else set()
+    if unknown:
+        raise RequestRefused(f"body: {min(unknown)}", "there is no such key beside 'question'.",
+                             "Give 'question', 'profile' and 'rules'.")  # fmt: skip
+
+
+def profile_of(given: object) -> Profile:
+    """Read the profile that a client gives back.
+
+    Raises:
+        RequestRefused: it is none, or its counts cannot be those of a dataset.
+    """
+    profile = record_of(Profile, given, "profile")
+    for name, value in profile:
+        numbers = [value] if isinstance(value, int | float) else _numbers(value)
+        if any(not 0 <= number <= LARGEST for number in numbers):
+            raise RequestRefused(f"profile.{name}", "found a number that counts nothing.", AS_MADE)
+    if not profile.examples or profile.total_tokens < profile.examples:
+        found = "found no examples, or examples without tokens."
+        raise RequestRefused("profile.examples", found, AS_MADE)
+    return profile
+
+
+def _numbers(value: object) -> list[float]:
+    """List the counts in a column of pairs."""
+    if not isinstance(value, tuple):
+        return []
+    pairs = [part for part in value if isinstance(part, tuple)]
+    return [part for pair in pairs for part in pair if isinstance(part, int | float)]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Record):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no place in a tag")

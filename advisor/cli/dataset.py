@@ -1,0 +1,72 @@
+"""A dataset -> what it holds, as text, Markdown or JSON; and its canonical rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from advisor.console import console, plain_table, reading_bar, write_bytes
+from advisor.dataset.convert import convert
+from advisor.dataset.profile import Profile
+from advisor.dataset.reader import profile_file
+from advisor.decision.answer import canonical
+
+
+def show_profile(file: Path, encoding: str, limit: int, format_: str) -> None:
+    """Profile a file and write it."""
+    with reading_bar(file.name) as progress:
+        found = profile_file(file, encoding, limit, progress)
+    if format_ == "json":
+        write_bytes(canonical(found))
+        return
+    rows = profile_rows(found)
+    out = console()
+    if format_ == "markdown":
+        lines = ["| what | value |", "| --- | ---: |", *(f"| {a} | {b} |" for a, b in rows)]
+        out.print("\n".join(lines), markup=False, soft_wrap=True)
+        return
+    out.print(f"[bold]{file.name}[/bold]")
+    out.print(plain_table(("what", "value"), rows, {"value"}))
+    for reject in found.rejects[:5]:
+        out.print(
+            f"{file}:{reject.line}: {reject.found} {reject.remedy}", markup=False, soft_wrap=True
+        )
+
+
+def profile_rows(found: Profile) -> list[tuple[str, ...]]:
+    """Write a profile as rows of name and value."""
+    rows: list[tuple[str, ...]] = [
+        ("examples", f"{found.examples:,}"),
+        ("rejected rows", f"{found.rejected:,}"),
+        ("formats", ", ".join(f"{name} {count:,}" for name, count in found.formats)),
+        ("counted with", found.encoding + ("" if found.encoding_exact else ", tools estimated")),
+        ("tokens in all", f"{found.total_tokens:,}"),
+        ("prompt tokens, mean", f"{found.prompt_tokens_mean:,.1f}"),
+        ("completion tokens, mean", f"{found.completion_tokens_mean:,.1f}"),
+        ("tokens by role", ", ".join(f"{role} {n:,}" for role, n in found.tokens_by_role)),
+        ("tokens of an example", ", ".join(f"p{p} {n:,}" for p, n in found.percentiles)),
+        ("longest example", f"{found.max_tokens:,}"),
+        (f"truncated at {found.limit_tokens:,}", f"{found.truncated:,}"),
+        ("shared prefix", f"{found.shared_prefix_tokens:,.0f} tokens, "
+                          f"{found.shared_prefix_share:.1%} of all"),
+        ("duplicates", f"{found.duplicates:,}"),
+        ("nothing to train on", f"{found.untrainable:,}"),
+    ]  # fmt: skip
+    if found.pairs:
+        rows.append(("preference pairs", f"{found.pairs:,}"))
+    if found.distinct_labels:
+        top = ", ".join(f"{label} {count:,}" for label, count in found.labels[:3])
+        rows.append(("labels", f"{found.distinct_labels}: {top}, ..."))
+    return rows
+
+
+def convert_file(file: Path, out: Path, rejects: Path, format_: str) -> None:
+    """Convert a file and say what was written."""
+    with reading_bar(file.name) as progress:
+        done = convert(file, out, rejects, progress)
+    if format_ == "json":
+        write_bytes(canonical(done))
+        return
+    console().print(
+        f"{done.written:,} rows written to {out} (sha256 {done.dataset_sha256[:12]}), "
+        f"{done.rejected:,} rejected to {rejects}.", markup=False, soft_wrap=True,
+    )  # fmt: skip

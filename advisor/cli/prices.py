@@ -1,0 +1,75 @@
+"""The price book -> a list of prices on a day, and how old they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from advisor.console import console, day_of, plain_table, write_bytes
+from advisor.errors import PricingError, UsageError, did_you_mean
+from advisor.prices.loader import load_book
+from advisor.prices.series import STALE_AFTER_DAYS, Price
+
+
+def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_: str) -> None:
+    """List prices as they hold on a day.
+
+    Raises:
+        UsageError: no item has this in its name.
+    """
+    book, day = load_book(overlay=prices).prices, day_of(on)
+    items = [item for item in book.series if (wanted or "") in item]
+    if not items:
+        raise UsageError(f"prices show {wanted}", "no item has this in its name.",
+                         did_you_mean(str(wanted), book.series).strip())  # fmt: skip
+    found: list[tuple[str, ...]] = []
+    records = []
+    for item in sorted(items):
+        try:
+            price = book.on(item, day)
+        except PricingError as error:
+            found.append((item, "-", error.code, "", "", ""))
+            records.append({"item": item, "problem": str(error)})
+            continue
+        found.append((item, str(price.value), price.unit.removeprefix("USD/"), str(price.since),
+                      str(price.read_on), price.source))  # fmt: skip
+        records.append(price.model_dump(mode="json"))
+    if format_ == "json":
+        write_bytes(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
+        return
+    _write(("item", "USD", "per", "since", "read on", "source"), found, format_)
+
+
+def show_age(on: str | None, prices: Path | None, format_: str) -> None:
+    """Say how old the prices are on a day, oldest first, source by source."""
+    book, day = load_book(overlay=prices).prices, day_of(on)
+    by_source: dict[tuple[int, str], list[Price]] = {}
+    for item in book.series:
+        try:
+            price = book.on(item, day)
+        except PricingError:
+            continue  # not sold on that day, or unpriced: it has no age
+        by_source.setdefault(((day - price.read_on).days, price.source), []).append(price)
+    rows = [(age, len(found), source) for (age, source), found in sorted(by_source.items(),
+            reverse=True)]  # fmt: skip
+    stale = sum(count for age, count, _ in rows if age >= STALE_AFTER_DAYS)
+    if format_ == "json":
+        write_bytes(orjson.dumps({"day": day, "stale": stale, "sources": [
+            {"age_days": a, "prices": n, "source": s} for a, n, s in rows]},
+            option=orjson.OPT_SORT_KEYS))  # fmt: skip
+        return
+    total = sum(count for _, count, _ in rows)
+    console().print(f"{total} prices on {day}; {stale} were last read {STALE_AFTER_DAYS} days "
+                    "before or more.", markup=False, soft_wrap=True)  # fmt: skip
+    _write(("age in days", "prices", "source"),
+           [(str(a), str(n), s) for a, n, s in rows], format_)  # fmt: skip
+
+
+def _write(head: tuple[str, ...], rows: list[tuple[str, ...]], format_: str) -> None:
+    if format_ == "markdown":
+        lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+        lines.insert(1, "|" + " --- |" * len(head))
+        console().print("\n".join(lines), markup=False, soft_wrap=True)
+        return
+    console().print(plain_table(head, rows, {"USD", "age in days", "prices"}))

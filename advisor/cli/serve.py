@@ -1,0 +1,113 @@
+"""Flags of `advisor serve` -> a server that runs until Ctrl-C."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from advisor.errors import UsageError
+from advisor.prices.loader import load_book
+
+BACKLOG = 2048
+MIB = 1024**2
+WHY = {
+    errno.EADDRINUSE: ("it is busy.", "Give another: --port N."),
+    errno.EACCES: ("this user may not listen there.", "Give a port from 1024 on: --port N."),
+    errno.EADDRNOTAVAIL: ("this machine has no such address.", "Give --host 127.0.0.1."),
+}
+
+
+class Wanted(NamedTuple):
+    """What is to be served, and where."""
+
+    host: str
+    port: int
+    prices: Path | None
+    workers: int
+    most_upload_mb: int
+
+
+def serve(wanted: Wanted) -> None:
+    """Serve the planning API until Ctrl-C.
+
+    Raises:
+        UsageError: the port cannot be had.
+        PricingFileError: the price book breaks a rule.
+    """
+    load_book(overlay=wanted.prices)  # a mistake in it is told here, and not by each worker
+    listener, is_loopback = listen(wanted.host, wanted.port)
+    if not is_loopback:
+        sys.stderr.write(f"advisor: {wanted.host} can be reached from other machines, and this API "
+                         "asks nobody who they are.\n")  # fmt: skip
+    shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    sys.stdout.write(f"planning API  http://{shown}:{wanted.port}/api/v1/openapi.json\n"
+                     "Ctrl-C stops it.\n")  # fmt: skip
+    sys.stdout.flush()
+    with listener, _environment(wanted):
+        _run(listener, wanted.workers)
+
+
+def listen(host: str, port: int) -> tuple[socket.socket, bool]:
+    """Take the port, and say whether only this machine can reach it.
+
+    Raises:
+        UsageError: it is busy, or the host is none of this machine.
+    """
+    where = f"--host {host} --port {port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise UsageError(where, "there is no such host.", "Give --host 127.0.0.1.") from error
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        found, remedy = WHY.get(error.errno or 0, (f"{error.strerror}.", "Give another --port."))
+        raise UsageError(where, found, remedy) from error
+    ip = str(address[0])
+    return listener, ip == "::1" or ip.startswith("127.")
+
+
+@contextmanager
+def _environment(wanted: Wanted) -> Iterator[None]:
+    """Tell the workers what to serve; several add their numbers up in a folder."""
+    from advisor.api.app import MOST_UPLOAD, PRICES
+    from advisor.api.observability import SHARED
+
+    os.environ[MOST_UPLOAD] = str(wanted.most_upload_mb * MIB)
+    if wanted.prices:
+        os.environ[PRICES] = str(wanted.prices.resolve())
+    if wanted.workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="tune-or-not-") as folder:
+        os.environ[SHARED] = folder
+        yield
+
+
+def _run(listener: socket.socket, workers: int) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        "advisor.api.app:served", factory=True, workers=workers, http="httptools",
+        loop="auto" if sys.platform == "win32" else "uvloop", log_level="warning",
+        access_log=False, timeout_graceful_shutdown=5, server_header=False,
+    )  # fmt: skip
+    try:
+        if workers == 1:
+            uvicorn.Server(config).run(sockets=[listener])
+        else:
+            Multiprocess(config, sockets=[listener]).run()
+    except KeyboardInterrupt:
+        return  # uvicorn has answered what was asked before it lets the signal through

@@ -1,0 +1,83 @@
+"""A scenario and axes -> a table of what wins at every combination of their values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from typing import Any
+
+import orjson
+import yaml
+
+from advisor.console import console, plain_table, write_bytes
+from advisor.decision.answer import Question, canonical
+from advisor.decision.sweep import Columns, grid, sweep
+from advisor.errors import UsageError
+from advisor.loading import Loader
+
+SHOWN = {"one_off": "once", "monthly": "a month", "per_month_low": "range",
+         "per_month_high": "to", "recommended": "wins"}  # fmt: skip
+
+
+def show_sweep(question: Question, axes: list[str], format_: str) -> None:
+    """Work every combination out in one pass, and write what wins at each.
+
+    Raises:
+        UsageError: an axis is not PATH=VALUE,VALUE, or there are too many combinations.
+    """
+    variants = grid(dict(_axis(flag) for flag in axes))
+    found = sweep(question, variants)
+    if format_ == "json":
+        write_bytes(canonical(found))
+    elif format_ == "csv":
+        sys.stdout.write(_csv(variants, found))
+    else:
+        paths = list(variants[0])
+        rows = [
+            (*(_word(variant[path]) for path in paths), *row)
+            for variant, row in zip(variants, _rows(found), strict=True)
+        ]
+        head = (*(path.rpartition(".")[2].replace("_", " ") for path in paths), *SHOWN.values())
+        right = {*head} - {"wins"}
+        console().print(plain_table(head, rows, right))
+        console().print(f"\n{len(rows)} variants; US dollars.")
+
+
+def _axis(flag: str) -> tuple[str, list[Any]]:
+    path, equals, text = flag.partition("=")
+    if not equals or not text:
+        raise UsageError(f"--axis {flag}", "this is not PATH=VALUE,VALUE.",
+                         "Write --axis traffic.requests_per_month=1e4,1e5,1e6.")  # fmt: skip
+    return path.strip(), [_value(flag, one.strip()) for one in text.split(",")]
+
+
+def _value(flag: str, text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        pass  # a word, or a switch: YAML reads those
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--axis {flag}", f"found '{text}', which is no value.",
+                         "Give numbers or words.") from error  # fmt: skip
+
+
+def _rows(found: Columns) -> list[tuple[str, ...]]:
+    return list(zip(*(getattr(found, name) for name in SHOWN), strict=True))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.10g}"
+    return str(orjson.dumps(value).decode()).strip('"')
+
+
+def _csv(variants: list[dict[str, Any]], found: Columns) -> str:
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n")
+    write.writerow([*variants[0], *SHOWN])
+    for variant, row in zip(variants, _rows(found), strict=True):
+        write.writerow([*variant.values(), *row])
+    return out.getvalue()

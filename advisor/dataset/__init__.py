@@ -1,0 +1,1 @@
+"""Dataset file -> rows, token counts and a profile."""

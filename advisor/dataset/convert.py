@@ -1,0 +1,58 @@
+"""A dataset file -> the canonical rows that are trained on, and the rows that cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import orjson
+
+from advisor.dataset.example import Reject, canonical_row
+from advisor.dataset.reader import Progress, read_rows
+from advisor.errors import UsageError
+from advisor.units import Record
+
+
+class Converted(Record):
+    """What a conversion wrote."""
+
+    written: int
+    """Canonical rows."""
+    rejected: int
+    """Rows that cannot be used."""
+    dataset_sha256: str
+    """Hash of the canonical rows."""
+    source_sha256: str
+    """Hash of the file."""
+
+
+def convert(path: Path, out: Path, rejects: Path, progress: Progress | None = None) -> Converted:
+    """Write canonical rows and rejects; neither file appears before both are whole.
+
+    Raises:
+        DatasetError: the file cannot be read at all.
+        UsageError: an output would overwrite the input, or its folder is not there.
+    """
+    for target in (out, rejects):
+        if target.resolve() == path.resolve():
+            raise UsageError(str(target), "this is the file to read.", "Name another output.")
+        if not target.parent.is_dir():
+            raise UsageError(str(target), "its folder is not there.", f"Make {target.parent}.")
+    parts = [target.with_name(target.name + ".part") for target in (out, rejects)]
+    source: list[str] = []
+    digest, counts = hashlib.sha256(), [0, 0]
+    with parts[0].open("wb") as rows, parts[1].open("wb") as bad:
+        for row in read_rows(path, progress, source):
+            if isinstance(row, Reject):
+                bad.write(orjson.dumps(row.model_dump()) + b"\n")
+                counts[1] += 1
+                continue
+            line = canonical_row(row) + b"\n"
+            digest.update(line)
+            rows.write(line)
+            counts[0] += 1
+    for part, target in zip(parts, (out, rejects), strict=True):
+        os.replace(part, target)
+    return Converted(written=counts[0], rejected=counts[1], dataset_sha256=digest.hexdigest(),
+                     source_sha256=source[0])  # fmt: skip

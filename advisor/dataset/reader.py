@@ -1,0 +1,286 @@
+"""A dataset file of any known format -> examples and rejects, one pass, in flat memory.
+
+A Parquet file -> its rows, a batch at a time; needs the extra `parquet`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import ijson
+import orjson
+
+from advisor.dataset.example import Example, Reject
+from advisor.dataset.formats import Unusable, recognise
+from advisor.dataset.profile import Profile, ProfileBuilder
+from advisor.dataset.tokenizers import counter
+from advisor.errors import DatasetError
+
+BATCH_ROWS = 512
+BUFFER_BYTES = 1 << 20
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and columns of each row.
+
+    Raises:
+        DatasetError: the extra is not installed, or the file is no Parquet.
+    """
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise DatasetError(str(path), "this is a Parquet file, and pyarrow is not installed.",
+                           "Run: pip install 'tune-or-not[parquet]'.") from error  # fmt: skip
+    try:
+        with parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+            number = 0
+            for group in range(file.num_row_groups):
+                # group by group: one iterator over all of them keeps every group it has read
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield number, row
+    except arrow.ArrowInvalid as error:
+        raise DatasetError(str(path), f"the Parquet file is broken: {error}.",
+                           "Write it anew.") from error  # fmt: skip
+
+
+LONGEST_LINE_BYTES = 16 * 1024 * 1024
+BLOCK_BYTES = 1 << 20
+BATCH = 512
+DEFAULT_LIMIT_TOKENS = 65_536
+"""Longest example of OpenAI's fine-tuning; what is longer is cut at its end."""
+Progress = Callable[[int, int], None]
+Row = Example | Reject
+
+
+class _Hashing(io.RawIOBase):
+    """A file that is hashed and measured while it is read."""
+
+    def __init__(self, raw: BinaryIO, size: int, progress: Progress | None) -> None:
+        self._raw, self._size, self._progress = raw, size, progress
+        self.digest = hashlib.sha256()
+        self.done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self.digest.update(data)
+        self.done += len(data)
+        if self._progress:
+            self._progress(self.done, self._size)
+        return len(data)
+
+
+if TYPE_CHECKING:
+    Stream = io.BufferedReader[_Hashing]
+
+
+def profile_file(
+    path: Path,
+    encoding: str = "o200k_base",
+    limit_tokens: int = DEFAULT_LIMIT_TOKENS,
+    progress: Progress | None = None,
+) -> Profile:
+    """Read a dataset once and say what it holds.
+
+    Args:
+        path: The file.
+        encoding: Encoding to count with.
+        limit_tokens: Longest example.
+        progress: Called with bytes read and bytes in all.
+
+    Raises:
+        DatasetError: it cannot be read at all, or holds no example.
+    """
+    builder = ProfileBuilder(counter(encoding), limit_tokens)
+    source: list[str] = []
+    batch: list[Example] = []
+    seen = 0
+    first: Reject | None = None
+    for row in read_rows(path, progress, source):
+        if isinstance(row, Reject):
+            first = first or row
+            builder.reject(row)
+            continue
+        seen += 1
+        batch.append(row)
+        if len(batch) >= BATCH:
+            builder.add(batch)
+            batch.clear()
+    builder.add(batch)
+    if not seen:
+        raise _nothing(path, first)
+    return builder.finish(source[0])
+
+
+def _nothing(path: Path, first: Reject | None) -> DatasetError:
+    if first is None:
+        return DatasetError(str(path), "the file holds no rows.", "Give at least one example.")
+    return DatasetError(f"{path}:{first.line}", f"no row can be used; the first: {first.found}",
+                        first.remedy)  # fmt: skip
+
+
+def read_rows(
+    path: Path, progress: Progress | None = None, source_sha256: list[str] | None = None
+) -> Iterator[Row]:
+    """Yield every row of a dataset as an example or a reject.
+
+    Args:
+        path: The file; its format is told by its first bytes, not by its name.
+        progress: Called with bytes read and bytes in all.
+        source_sha256: Takes the hash of the file once all is read.
+
+    Raises:
+        DatasetError: it cannot be read at all.
+    """
+    _check(path)
+    with path.open("rb") as raw:
+        hashing = _Hashing(raw, path.stat().st_size, progress)
+        stream = io.BufferedReader(hashing, BLOCK_BYTES)
+        head = stream.peek(4096)[:4096]
+        if head[:4] == b"PAR1":
+            yield from map(_converted, parquet_rows(path))
+        else:
+            yield from _text_rows(path, stream, head)
+        while stream.read(BLOCK_BYTES):
+            pass  # the hash is of the whole file, whatever the parser needed of it
+    if source_sha256 is not None:
+        source_sha256.append(hashing.digest.hexdigest())
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise DatasetError(str(path), "this is a folder.", "Name the file in it.")
+    if not path.is_file():
+        raise DatasetError(str(path), "there is no such file.", "Check the path.")
+    if path.stat().st_size == 0:
+        raise DatasetError(str(path), "the file is empty.", "Give at least one example.")
+
+
+def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DatasetError(str(path), "the file is UTF-16.", "Save it as UTF-8.")
+    if head[:2] == b"\x1f\x8b":
+        raise DatasetError(str(path), "the file is compressed with gzip.", "Unpack it first.")
+    if head.startswith(b"\xef\xbb\xbf"):
+        stream.read(3)
+        head = head[3:]
+    start = head.lstrip()[:1]
+    if start == b"[":
+        yield from _array_rows(path, stream)
+    elif start == b"{":
+        yield from _jsonl_rows(stream)
+    elif start == b"":
+        raise DatasetError(str(path), "the file holds only blanks.", "Give at least one example.")
+    else:
+        yield from _csv_rows(path, stream, head)
+
+
+def _converted(numbered: tuple[int, object]) -> Row:
+    number, raw = numbered
+    try:
+        return recognise(raw)
+    except Unusable as error:
+        return Reject(line=number, code=error.code, found=error.found, remedy=error.remedy)
+
+
+def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
+    """Yield number and bytes of each line; None for one that is too long to hold."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE_BYTES + 1):
+        number += 1
+        if len(line) <= LONGEST_LINE_BYTES:
+            yield number, line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(LONGEST_LINE_BYTES)
+        yield number, None
+
+
+def _too_long(number: int) -> Reject:
+    return Reject(line=number, code="line-too-long",
+                  found=f"the line has more than {LONGEST_LINE_BYTES // 2**20} MiB.",
+                  remedy="Split the example, or leave it out.")  # fmt: skip
+
+
+def _jsonl_rows(stream: Stream) -> Iterator[Row]:
+    for number, line in _lines(stream):
+        if line is None:
+            yield _too_long(number)
+        elif line.strip():
+            yield _json_line(number, line)
+
+
+def _json_line(number: int, line: bytes) -> Row:
+    try:
+        raw = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        problem = str(error).split(": line")[0]
+        found = f"broken JSON at column {error.colno}: {problem}."
+        remedy = "Mend the line; each example stands on one line of its own."
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as bad:
+            found = f"byte {line[bad.start]:#04x} at column {bad.start + 1} is not UTF-8."
+            remedy = "Save the file as UTF-8."
+        return Reject(line=number, code="broken-json", found=found, remedy=remedy)
+    return _converted((number, raw))
+
+
+def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
+    number = 0
+    try:
+        for raw in ijson.items(stream, "item", use_float=True):
+            number += 1
+            yield _converted((number, raw))
+    except ijson.JSONError as error:
+        where = f"{path}, after row {number}"
+        problem = " ".join(str(error).split())[:80]
+        raise DatasetError(where, f"the JSON array breaks off: {problem}.",
+                           "Mend the file there.") from error  # fmt: skip
+
+
+def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
+    csv.field_size_limit(LONGEST_LINE_BYTES)
+    first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
+    delimiter = max("\t;,", key=first.count)
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
+    reader = csv.DictReader(text, delimiter=delimiter)
+    if not reader.fieldnames or len(reader.fieldnames) < 2:
+        raise DatasetError(str(path), f"the first line is {first[:60]!r}: no JSON, and no table.",
+                           "Give JSONL, a JSON array, or a CSV with a header such as "
+                           "text,label.")  # fmt: skip
+    while True:
+        number = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield Reject(line=number, code="broken-csv", found=f"{error}.",
+                         remedy="Close the quotes, or split the field.")  # fmt: skip
+            continue
+        if row is None:
+            break
+        yield _csv_row(number, row)
+    text.detach()
+
+
+def _csv_row(number: int, row: dict[str | Any, Any]) -> Row:
+    if None in row:
+        return Reject(line=number, code="too-many-fields",
+                      found=f"the row has {len(row[None])} more fields than the header.",
+                      remedy="Quote fields that hold the delimiter.")  # fmt: skip
+    if any("\udc80" <= character <= "\udcff" for value in row.values() if value
+           for character in value if not value.isascii()):  # fmt: skip
+        return Reject(line=number, code="not-utf8", found="the row holds bytes that are not UTF-8.",
+                      remedy="Save the file as UTF-8.")  # fmt: skip
+    return _converted((number, {key: value or "" for key, value in row.items()}))

@@ -1,0 +1,1 @@
+"""Options with costs and quality -> ranking, reasons and the answer."""

@@ -1,0 +1,255 @@
+"""Question -> Answer: the whole line in one function."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import orjson
+
+from advisor import __version__
+from advisor.dataset.profile import Profile
+from advisor.decision.bill import Figures, OptionBill, bill_of
+from advisor.decision.decide import Decision, Worked, decide, work_out
+from advisor.decision.ranking import Entry, worked
+from advisor.decision.team_checks import measuring_of
+from advisor.estimate.costs import costs
+from advisor.estimate.sampling import AT_MOST, LIKELY, Point
+from advisor.evidence import Evidence
+from advisor.inputs import Assumption, Resolved, resolve
+from advisor.options.batch import Panel, panels_of
+from advisor.options.candidates import Menu, menu
+from advisor.options.eligibility import Ground, ground_of
+from advisor.options.option import RuledOut
+from advisor.prices.book import Book
+from advisor.prices.series import Caveat
+from advisor.rules.catalogue import NO_RULES, Catalogue, with_disputes
+from advisor.rules.team_rules import TeamRule
+from advisor.scenario.contradictions import contradictions
+from advisor.scenario.scenario import Scenario, scenario_from
+from advisor.units import Record
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything an answer is made from."""
+
+    scenario: Scenario
+    book: Book
+    evidence: Evidence
+    profile: Profile | None = None
+    seed: int = 0
+    with_flips: bool = True
+    defaulted: tuple[Assumption, ...] = ()
+    """What the door itself filled in, such as today's date."""
+    rules: tuple[TeamRule, ...] = ()
+    """What the team adds."""
+    catalogue: Catalogue = NO_RULES
+    """The program's own rules, with where their sources differ."""
+
+
+class Answer(Record):
+    """The answer: a decision, every option with its bill, what is ruled out, what was assumed."""
+
+    schema_version: str
+    """Version of this shape."""
+    question: Scenario
+    """What was asked."""
+    dataset_sha256: str | None
+    """The canonical rows behind the counted numbers."""
+    decision: Decision
+    """What to do, and why."""
+    options: tuple[OptionBill, ...]
+    """Every option that is allowed, best first."""
+    ruled_out: tuple[RuledOut, ...]
+    """Every option that is not, and by which rule."""
+    assumptions: tuple[Assumption, ...]
+    """What was taken where nobody said."""
+    caveats: tuple[Caveat, ...]
+    """Doubts about the whole answer."""
+    rules: tuple[TeamRule, ...] = ()
+    """Rules that the team added to the question."""
+    question_sha256: str
+    """Hash of the question with its dataset and seed."""
+    prices_sha256: str
+    """Hash of the price book."""
+    engine_version: str
+    """What worked it out."""
+
+
+def answer(question: Question) -> Answer:
+    """Work one question out.
+
+    Args:
+        question: Scenario, price book, evidence, and the profile of a dataset if there is one.
+
+    Raises:
+        PricingError: something the scenario names is not in the price book.
+    """
+    menus: dict[Ground, Menu] = {}
+    resolved, choices = prepare(question, question.scenario, menus)
+    done = work_out(resolved, choices, question.evidence, question.seed)
+
+    def rebuild(path: str, value: Any) -> tuple[Resolved, Menu]:
+        return prepare(question, with_path(question.scenario, path, value), menus)
+
+    decision = decide(done, question.evidence, rebuild, question.with_flips)
+    allowed, refused = _sorted_out(done)
+    told = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
+    ruled_out = sorted((*choices.ruled_out, *refused), key=lambda one: one.id)
+    reasons = tuple(told(reason, reason.code) for reason in decision.reasons)
+    sha = hashlib.sha256(_bytes(_identity(question))).hexdigest()
+    return Answer(
+        schema_version=SCHEMA_VERSION,
+        question=question.scenario,
+        dataset_sha256=question.profile.dataset_sha256 if question.profile else None,
+        decision=Decision.model_validate(dict(decision) | {"reasons": reasons}),
+        options=_bills(question, done, allowed),
+        ruled_out=tuple(told(one, one.rule) for one in ruled_out),
+        assumptions=(*question.defaulted, *resolved.assumptions),
+        caveats=_caveats(question),
+        rules=question.rules,
+        question_sha256=sha,
+        prices_sha256=question.book.sha256,
+        engine_version=__version__,
+    )
+
+
+def prepare(
+    question: Question, scenario: Scenario, menus: dict[Ground, Menu] | None = None
+) -> tuple[Resolved, Menu]:
+    """Fill in the numbers of a scenario and list its options.
+
+    Args:
+        question: Price book, evidence and dataset.
+        scenario: What is asked, which may be a variant of the question's.
+        menus: Menus that were made for other variants; what is made here is added.
+    """
+    resolved = resolve(scenario, question.profile, question.evidence)
+    ground, known = ground_of(resolved, question.profile), {} if menus is None else menus
+    if ground not in known:
+        known[ground] = menu(ground, question.book, question.evidence, question.rules)
+    return resolved, known[ground]
+
+
+def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
+    """Return the scenario with one dotted path set, as `--set` does.
+
+    Raises:
+        ScenarioError: there is no such path, or the value does not fit it.
+    """
+    return with_paths(scenario, {path: value})
+
+
+def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
+    """Return the scenario with some dotted paths set, one after the other.
+
+    Raises:
+        ScenarioError: there is no such path, or a value does not fit it.
+    """
+    mapping = scenario.model_dump(mode="json", exclude_unset=True)
+    for path, value in changes.items():
+        *sections, last = path.split(".")
+        inner = mapping
+        for section in sections:
+            if not isinstance(inner.get(section), dict):
+                inner[section] = {}
+            inner = inner[section]
+        inner[last] = value
+    return scenario_from(mapping, "scenario")
+
+
+def canonical(record: Record) -> bytes:
+    """Write a record as the bytes that every door returns: sorted keys, no spaces, UTF-8."""
+    return _bytes(record.model_dump(mode="json"))
+
+
+def _bytes(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _identity(question: Question) -> dict[str, Any]:
+    asked = {
+        "scenario": question.scenario.model_dump(mode="json"),
+        "dataset": question.profile.dataset_sha256 if question.profile else None,
+        "seed": question.seed,
+    }
+    rules = [rule.model_dump(mode="json") for rule in question.rules]
+    return asked | ({"rules": rules} if rules else {})
+
+
+def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
+    """Part the options that the numbers allow from those that they do not."""
+    scores = done.likely.score[:, 0, 0]
+    passing, refused = [], []
+    last = len(scores)
+    for place, (score, entry) in enumerate(zip(scores, done.likely.entries, strict=True)):
+        if entry.refusal:
+            refused.append(entry.refusal)
+        else:  # of two that are as good the first of the menu wins, and stands first here too
+            key = (float(score), place if np.isfinite(score) else last, entry.costs.per_month)
+            passing.append((*key, entry.option.id, entry))
+    return [entry for *_, entry in sorted(passing, key=lambda row: row[:4])], refused
+
+
+def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[OptionBill, ...]:
+    """Write every option down, best first; "not yet" comes first if it is the answer."""
+    evidence, resolved = question.evidence, done.resolved
+    figures = Figures(question.book, question.scenario.asked_on, evidence)
+    drawn = {entry.option.id: entry for entry in done.drawn.entries}
+
+    at_most = _caps(question, done.menu.panels, resolved)
+
+    def bill(likely: Entry, draws: Entry) -> OptionBill:
+        return bill_of(likely, draws, figures, resolved, at_most[likely.option.id])
+
+    bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
+    (measuring,) = panels_of([measuring_of(done.menu, resolved)])
+    at_most |= _caps(question, [measuring], resolved)
+    not_yet = bill(*(
+        Entry(worked(measuring, resolved, resolved.facts, evidence, point), 0)
+        for point in (LIKELY, Point("draws", question.seed))
+    ))  # fmt: skip
+    index = int(done.likely.winner[0, 0])
+    is_answer = index >= len(done.likely.entries)
+    return (not_yet, *bills) if is_answer else (*bills, not_yet)
+
+
+def _caps(question: Question, panels: Sequence[Panel], resolved: Resolved) -> dict[str, float]:
+    """Say what each option costs once with every uncertain input at its dear end."""
+    found: dict[str, float] = {}
+    for panel in panels:
+        cap = costs(panel, resolved, resolved.facts, question.evidence, AT_MOST).one_off
+        amounts = np.broadcast_to(cap, (len(panel.options), 1, 1)).flat
+        found |= {
+            option.id: float(amount) for option, amount in zip(panel.options, amounts, strict=True)
+        }
+    return found
+
+
+def _caveats(question: Question) -> tuple[Caveat, ...]:
+    profile = question.profile
+    made = [
+        Caveat(code=one.code, says=one.says) for one in contradictions(question.scenario, profile)
+    ]
+    if question.scenario.limits.regions:
+        says = "Where a provider processes data is not in the price book: check limits.regions."
+        made.append(Caveat(code="regions-unchecked", says=says))
+    tenants = question.scenario.dataset.tenants or 0
+    if tenants > 1:
+        says = (f"Training and hosting are costed for one model; {tenants:g} tasks or tenants are "
+                "trained one by one, and adapters on one base can share its machine.")  # fmt: skip
+        made.append(Caveat(code="one-model-costed", says=says))
+    if profile and profile.rejected:
+        says = f"{profile.rejected} rows of the dataset could not be read and are left out."
+        made.append(Caveat(code="rows-rejected", says=says))
+    if profile and not profile.encoding_exact:
+        says = f"Tokens were counted with {profile.encoding}, which is not exact here."
+        made.append(Caveat(code="tokens-estimated", says=says))
+    return tuple(made)

@@ -1,0 +1,287 @@
+"""Options and facts of many variants -> costs, quality, who is allowed, and which option wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.decision.checks import Case, allowed, refusals
+from advisor.estimate.costs import Account, accounts, costs, ends
+from advisor.estimate.sampling import Point
+from advisor.evidence import Evidence, Quality
+from advisor.inputs import Facts, Resolved, needs_knowledge
+from advisor.options.batch import Panel
+from advisor.options.option import SIMPLICITY, Option, RuledOut
+from advisor.quality.expected import expected
+from advisor.quality.measurements import Expected
+from advisor.quality.user_claims import said_of
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+NOBODY: Mask = np.array([[False]])
+TIE_SHARE = 0.005
+"""Each step of complexity has to save half a percent: what is simpler wins a tie."""
+PREFERRED = TIE_SHARE * len(SIMPLICITY)
+"""What a team prefers wins a tie, as if it were simpler by the whole ladder."""
+
+
+@dataclass(frozen=True)
+class Costed:
+    """The options of a panel with what they cost, and which of them the numbers allow."""
+
+    case: Case
+
+    @cached_property
+    def score(self) -> Array:
+        """USD a month with what complexity and training must bring; infinite if not allowed."""
+        case = self.case
+        charged = np.asarray(case.costs.per_month) * case.panel.by_kind(_handicap)
+        if case.panel.trains:
+            margins = case.evidence.margins
+            charged = charged / (1 - margins.share) + margins.usd_per_month
+        charged = np.where(case.team.preferred, charged / (1 + PREFERRED), charged)
+        return np.where(allowed(case), charged, np.inf)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The options of one panel, worked out for every variant."""
+
+    panel: Panel
+    costed: Costed
+    quality: Expected
+
+    @property
+    def case(self) -> Case:
+        """What the gates read."""
+        return self.costed.case
+
+    @cached_property
+    def refusals(self) -> list[RuledOut | None]:
+        """By which gate each is out in the first variant, if by any."""
+        return refusals(self.case)
+
+    @cached_property
+    def accounts(self) -> tuple[Account, ...]:
+        """What each costs in the first variant."""
+        return accounts(self.case.costs, len(self.panel.options))
+
+    @cached_property
+    def ends(self) -> Mapping[str, list[tuple[float, float]]]:
+        """Between which percentiles of the draws each amount lies, in the first variant."""
+        return ends(self.case.costs, len(self.panel.options))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One option, worked out: a row of a sheet, in the first variant."""
+
+    sheet: Sheet
+    row: int
+
+    @property
+    def option(self) -> Option:
+        """What is done."""
+        return self.sheet.panel.options[self.row]
+
+    @property
+    def costs(self) -> Account:
+        """What it costs in the first variant."""
+        return self.sheet.accounts[self.row]
+
+    @property
+    def quality(self) -> Quality:
+        """How good it should be in the first variant."""
+        return self.sheet.quality.of(self.row)
+
+    @property
+    def reaches(self) -> bool:
+        """Whether it will do, in the first variant."""
+        return bool(self.sheet.quality.reaches[self.row].flat[0])
+
+    @property
+    def refusal(self) -> RuledOut | None:
+        """By which gate it is out in the first variant, if by any."""
+        return self.sheet.refusals[self.row]
+
+    def ends(self, amount: str) -> tuple[float, float]:
+        """Low and high end over the draws of an amount, in the first variant."""
+        return self.sheet.ends[amount][self.row]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All options over all variants; arrays of shape [options, variants, draws or 1]."""
+
+    sheets: tuple[Sheet, ...]
+    score: Array
+    """USD a month with what complexity and training must bring; infinite where not eligible."""
+    winner: NDArray[np.intp]
+    """Index of the winning option for each variant and draw; the number of options: not yet."""
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every option, in the order of the menu."""
+        found = {
+            int(place): Entry(sheet, row)
+            for sheet in self.sheets
+            for row, place in enumerate(sheet.panel.rows)
+        }
+        return tuple(found[place] for place in sorted(found))
+
+    @property
+    def is_any_eligible(self) -> bool:
+        """Whether there is an option that would do, in any variant."""
+        return bool(np.isfinite(self.score).any())
+
+
+def rank(
+    panels: Sequence[Panel],
+    resolved: Resolved,
+    facts: Facts,
+    evidence: Evidence,
+    point: Point,
+    known: Mapping[Panel, Costed] | None = None,
+) -> Ranking:
+    """Work every option out for every variant and pick the winner of each.
+
+    An option is eligible if every gate lets it pass and its quality reaches the target. The
+    cheapest eligible one wins, after training was charged with what it has to bring.
+
+    Args:
+        panels: What may be done: the options of a menu side by side.
+        resolved: The question.
+        facts: Its numbers, for every variant.
+        evidence: What quality and margins are taken from.
+        point: Where in their ranges the uncertain inputs stand.
+        known: What panels cost, where it was worked out for these very numbers before.
+    """
+    sheets = tuple(
+        worked(panel, resolved, facts, evidence, point, (known or {}).get(panel))
+        for panel in panels
+    )
+    scores = _eligible(sheets, resolved, evidence)
+    count = sum(len(panel.options) for panel in panels)
+    shape = np.broadcast_shapes(facts.shape, *(score.shape[1:] for score in scores))
+    score = np.empty((count, *shape))
+    for sheet, part in zip(sheets, scores, strict=True):
+        score[sheet.panel.rows] = part
+    return Ranking(sheets, score, _winner(score, panels, resolved))
+
+
+def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -> list[Array]:
+    """Score what will do, and what evidence cannot tell from it; else what may do.
+
+    Of two trainings evidence does not tell a small difference. What is said to meet the target was
+    said of a large model: a cheaper one whose range touches the target is a tie with it. Where
+    prompting is known to fall short, and nothing is expected to do, what may do is left.
+    """
+    said = said_of(resolved, evidence)
+    reaching = [_scored(sheet, sheet.quality.reaches) for sheet in sheets]
+    trained = _any_finite(
+        score for score, sheet in zip(reaching, sheets, strict=True) if sheet.panel.trains
+    )
+    proven = said.meets & _any_finite(
+        np.where(sheet.panel.is_large, score, np.inf)
+        for score, sheet in zip(reaching, sheets, strict=True)
+    )
+    scores = [
+        _scored(sheet, sheet.quality.reaches | (
+            trained & sheet.quality.ties if sheet.panel.trains else
+            proven & sheet.quality.may_reach))
+        for sheet in sheets
+    ]  # fmt: skip
+    short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, sheets)
+    nobody = short & ~_any_finite(scores)
+    if not nobody.any():
+        return scores
+    return [
+        np.where(nobody & sheet.quality.may_reach, sheet.costed.score, score)
+        for score, sheet in zip(scores, sheets, strict=True)
+    ]
+
+
+def _scored(sheet: Sheet, will_do: Mask) -> Array:
+    return np.where(will_do, sheet.costed.score, np.inf)
+
+
+def _any_finite(scores: Iterable[Array]) -> Mask:
+    """Whether any option is left, of shape [variants, draws or 1]."""
+    found = [np.isfinite(score).any(axis=0) for score in scores]
+    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found))) if found else NOBODY
+
+
+def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
+    """Whether prompting was measured, and every measurement is below the target."""
+    values = [
+        one.value for one in resolved.scenario.quality.measured
+        if one.approach in ("prompt", "few_shot")
+    ]  # fmt: skip
+    if not values or not sheets:
+        return NOBODY
+    return np.asarray(np.asarray(sheets[0].quality.target) > max(values))
+
+
+def worked(
+    panel: Panel,
+    resolved: Resolved,
+    facts: Facts,
+    evidence: Evidence,
+    point: Point,
+    known: Costed | None = None,
+) -> Sheet:
+    """Work the options of a panel out for every variant."""
+    if known is None:
+        cost = costs(panel, resolved, facts, evidence, point)
+        known = Costed(Case(panel, resolved, facts, cost, evidence))
+    return Sheet(panel, known, expected(panel, resolved, facts, evidence, point))
+
+
+def _handicap(option: Option) -> float:
+    return 1.0 if option.is_current else 1 + TIE_SHARE * SIMPLICITY.index(option.approach)
+
+
+def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArray[np.intp]:
+    """Pick the cheapest; hold back where there is too little to decide on or to measure with."""
+    nobody = len(score)
+    if nobody == 0 or is_too_little(resolved):
+        return np.full(score.shape[1:], nobody, np.intp)
+    winner = np.argmin(score, axis=0)
+    best = np.take_along_axis(score, winner[None], axis=0)[0]
+    winner = np.where(np.isinf(best), nobody, winner)
+    if not holds_training_back(resolved):
+        return winner
+    trains = np.zeros(nobody + 1, bool)
+    for panel in panels:
+        trains[panel.rows] = panel.trains
+    return np.where(trains[winner], nobody, winner)
+
+
+def holds_training_back(resolved: Resolved) -> bool:
+    """Whether training waits: nobody could say if it helped, or it would learn mistakes.
+
+    Where a wrong answer costs much, a way to measure has to be known, not only not denied.
+    """
+    quality, labels = resolved.scenario.quality, resolved.scenario.dataset.label_quality
+    blind = quality.has_eval is False or (quality.error_cost == "high" and not quality.has_eval)
+    return blind or labels == "noisy"
+
+
+def is_too_little(resolved: Resolved) -> bool:
+    """Whether neither the traffic nor what is good enough is known, nor a way to measure it.
+
+    Where facts have to be looked up, or it was said what prompting does, the way does not hang on
+    them.
+    """
+    scenario = resolved.scenario
+    if needs_knowledge(scenario, resolved.task) or scenario.quality.prompting != "unknown":
+        return False
+    return (
+        scenario.traffic.requests_per_month is None
+        and scenario.quality.target is None
+        and scenario.quality.has_eval is not True
+    )

@@ -1,0 +1,253 @@
+"""One question and many variants of it -> columns of answers, by the same code as one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from advisor.decision.answer import Question, prepare, with_paths
+from advisor.decision.ranking import rank
+from advisor.decision.team_checks import measuring_of
+from advisor.errors import UsageError
+from advisor.estimate.costs import costs, percentiles
+from advisor.estimate.line import with_options
+from advisor.estimate.sampling import LIKELY, Point
+from advisor.inputs import PATHS, Facts, Resolved, number_at
+from advisor.options.batch import Panel, panels_of
+from advisor.options.candidates import Menu
+from advisor.options.eligibility import Ground
+from advisor.options.option import Option
+from advisor.scenario.scenario import Scenario
+from advisor.units import Record, usd
+
+MOST_VARIANTS = 10_000
+MOST_GROUPS = 200
+"""Different combinations of what is not a number: each needs a menu of its own."""
+MOST_TRIALS = 10_000
+"""Variants times rules of the team that read what differs in each."""
+BLOCK = 1024
+"""Variants ranked at once; larger blocks are no faster, and take more memory."""
+DRAWN_BLOCK = 256
+"""Variants of one option drawn at once."""
+SHARED_BLOCK = 16
+"""Variants of all options drawn at once."""
+
+Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+
+class Columns(Record):
+    """A row per variant, column by column."""
+
+    recommended: tuple[str, ...]
+    """Id of the recommended option, or not_yet."""
+    approach: tuple[str, ...]
+    """How it is done, or not_yet."""
+    one_off: tuple[str, ...]
+    """Paid once, likely [USD]."""
+    monthly: tuple[str, ...]
+    """Paid a month, likely [USD]."""
+    per_month: tuple[str, ...]
+    """All spread, likely [USD]."""
+    per_month_low: tuple[str, ...]
+    """Fifth percentile [USD]; the likely value where no ranges were asked for."""
+    per_month_high: tuple[str, ...]
+    """Ninety-fifth percentile [USD]; the likely value where no ranges were asked for."""
+    win_share: tuple[str, ...] | None
+    """Share of draws in which it wins, if that was asked for."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variants that differ in numbers only."""
+
+    resolved: Resolved
+    menu: Menu
+    facts: Facts
+    """One row for each of the variants."""
+    places: Places
+    """Where they stand among all variants."""
+
+    def blocks(self, size: int) -> Iterator[tuple[Facts, Places]]:
+        """Cut the variants into blocks: their facts, and where they stand in the group."""
+        within = np.arange(len(self.places))
+        for start in range(0, len(within), size):
+            some = within[start : start + size]
+            yield self.facts.only(some), some
+
+
+def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Make a variant of every combination; the last axis goes fastest.
+
+    >>> grid({"horizon_months": [6, 12], "task": ["code"]})
+    [{'horizon_months': 6, 'task': 'code'}, {'horizon_months': 12, 'task': 'code'}]
+    """
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def sweep(
+    question: Question,
+    variants: Sequence[Mapping[str, Any]],
+    *,
+    ranges: bool = True,
+    win_share: bool = False,
+) -> Columns:
+    """Answer many variants of one question in one pass.
+
+    Args:
+        question: What all variants start from.
+        variants: For each variant, path -> value, as `--set` takes them.
+        ranges: Whether to draw the cost of each winner, for its low and high end.
+        win_share: Whether to draw every option, for the share of draws that each winner wins.
+
+    Raises:
+        UsageError: there are too many variants, or too many that differ in more than numbers.
+        ScenarioError: there is no such path, or a value does not fit it.
+    """
+    if not 0 < len(variants) <= MOST_VARIANTS:
+        raise UsageError("variants", f"found {len(variants):,} of them.",
+                         f"Ask for 1 to {MOST_VARIANTS:,} at a time.")  # fmt: skip
+    _refuse_too_much(question, len(variants))
+    names = np.empty((2, len(variants)), object)
+    amounts = np.zeros((5, len(variants)))
+    shares = np.zeros(len(variants))
+    for group in _groups(question, variants):
+        winner = _winner(group, question)
+        if win_share:
+            shares[group.places] = _shares(group, question, winner)
+        options = (*group.menu.options, measuring_of(group.menu, group.resolved))
+        for index in np.unique(winner):
+            option, within = options[index], np.flatnonzero(winner == index)
+            places = group.places[within]
+            names[:, places] = [[option.id], [option.approach]]
+            amounts[:, places] = _amounts(group, option, within, question, ranges)
+    one_off, monthly, per_month, low, high = (_written(row) for row in amounts)
+    return Columns(
+        recommended=tuple(names[0]), approach=tuple(names[1]), one_off=one_off, monthly=monthly,
+        per_month=per_month, per_month_low=low, per_month_high=high,
+        win_share=tuple(f"{share:.2f}" for share in shares.tolist()) if win_share else None,
+    )  # fmt: skip
+
+
+def _refuse_too_much(question: Question, variants: int) -> None:
+    """Refuse more trials of the team's rules than can be waited for."""
+    moving = sum(rule.moves for rule in question.rules)
+    if moving * variants > MOST_TRIALS:
+        raise UsageError("variants", f"{moving} of the team's rules read costs or numbers, which "
+                         f"differ in each of {variants:,} variants.",
+                         f"Ask for at most {MOST_TRIALS // moving:,} variants.")  # fmt: skip
+
+
+def _winner(group: Group, question: Question) -> Places:
+    """Index of the winner of each variant; the number of options: not yet."""
+    found = []
+    for facts, some in group.blocks(BLOCK):
+        done = rank(group.menu.panels, group.resolved, facts, question.evidence, LIKELY)
+        found.append(np.broadcast_to(done.winner[:, 0], some.shape))
+    return np.concatenate(found)
+
+
+def _shares(group: Group, question: Question, winner: Places) -> Array:
+    """Share of the draws that each winner wins."""
+    point, found = Point("draws", question.seed), []
+    for facts, some in group.blocks(SHARED_BLOCK):
+        drawn = rank(group.menu.panels, group.resolved, facts, question.evidence, point)
+        found.append(np.mean(drawn.winner == winner[some][:, None], axis=1))
+    return np.concatenate(found)
+
+
+def _amounts(
+    group: Group, option: Option, within: Places, question: Question, ranges: bool
+) -> Array:
+    """What an option costs where it wins: once, a month, all spread, and between which ends."""
+    (panel,) = panels_of([option])
+    found = np.empty((5, len(within)))
+    for start in range(0, len(within), DRAWN_BLOCK):
+        facts = group.facts.only(within[start : start + DRAWN_BLOCK])
+        part = found[:, start : start + DRAWN_BLOCK]
+        at = costs(panel, group.resolved, facts, question.evidence, LIKELY)
+        for row, amount in enumerate((at.one_off, at.monthly, at.per_month)):
+            part[row] = with_options(amount)[0, :, 0]
+        part[3:] = part[2]
+        if ranges:
+            low, high = _ends(panel, group.resolved, facts, question)
+            part[3], part[4] = np.minimum(low, part[2]), np.maximum(high, part[2])
+    return found
+
+
+def _ends(
+    panel: Panel, resolved: Resolved, facts: Facts, question: Question
+) -> tuple[Array, Array]:
+    point = Point("draws", question.seed)
+    drawn = costs(panel, resolved, facts, question.evidence, point)
+    return percentiles(with_options(drawn.per_month)[0])
+
+
+def _written(amounts: Array) -> tuple[str, ...]:
+    """Write each different amount once."""
+    different, which = np.unique(amounts, return_inverse=True)
+    written = [usd(amount) for amount in different.tolist()]
+    return tuple(written[i] for i in which.tolist())
+
+
+Key = tuple[tuple[str, ...], tuple[tuple[str, bytes], ...], bool]
+
+
+def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterator[Group]:
+    """Part the variants into groups that differ in numbers only."""
+    for paths in {tuple(variant) for variant in variants}:
+        _refuse_twice_said(paths)
+    read = _reader(question)
+    numbers = [
+        {path: read(path, value) for path, value in variant.items()
+         if path in PATHS and value is not None}
+        for variant in variants
+    ]  # fmt: skip
+    places: dict[Key, list[int]] = {}
+    for place, (variant, given) in enumerate(zip(variants, numbers, strict=True)):
+        words = tuple((path, _bytes(variant[path])) for path in variant if path not in given)
+        has_documents = given.get("knowledge.corpus_tokens", 0.0) > 0
+        places.setdefault((tuple(given), words, has_documents), []).append(place)
+    different = len({words for _, words, _ in places})
+    if different > MOST_GROUPS:
+        raise UsageError("variants", f"found {different:,} combinations of what is no number.",
+                         f"Ask for at most {MOST_GROUPS} of those at a time.")  # fmt: skip
+    menus: dict[Ground, Menu] = {}
+    for (paths, _, _), members in places.items():
+        scenario = with_paths(question.scenario, variants[members[0]])
+        resolved, menu = prepare(question, scenario, menus)
+        values = {path: np.array([numbers[place][path] for place in members]) for path in paths}
+        yield Group(resolved, menu, resolved.at(values), np.array(members))
+
+
+def _reader(question: Question) -> Callable[[str, Any], float]:
+    """Make a function that checks a number as `--set` does, each different one once."""
+    plain = Scenario(asked_on=question.scenario.asked_on)
+    known: dict[tuple[str, str], float] = {}
+
+    def read(path: str, value: Any) -> float:
+        key = (path, repr(value))
+        if key not in known:
+            number = number_at(with_paths(plain, {path: value}), path)
+            known[key] = np.nan if number is None else number
+        return known[key]
+
+    return read
+
+
+def _refuse_twice_said(paths: tuple[str, ...]) -> None:
+    for path in paths:
+        within = next((other for other in paths if other.startswith(f"{path}.")), None)
+        if within:
+            raise UsageError(path, f"found it beside {within}, which is a part of it.",
+                             "Give one of the two.")  # fmt: skip
+
+
+def _bytes(value: Any) -> bytes:
+    return orjson.dumps(value, default=str)

@@ -1,0 +1,168 @@
+"""Options, numbers of many variants, and a team's rules -> who may stand, and who is preferred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.inputs import PATHS, Facts, Resolved
+from advisor.options.batch import Mask, Panel, panels_of
+from advisor.options.candidates import Menu
+from advisor.options.option import Option, RuledOut, rule_out
+from advisor.options.prompting import measuring_option
+from advisor.rules.team_rules import MONEY, TeamRule, holds, read_of
+
+Table = NDArray[np.float64]
+UNKNOWN = -1.0
+"""Stands in a table for a number that nobody said: no number of a scenario is below zero."""
+
+
+class Spent(NamedTuple):
+    """What each option likely costs in each variant [USD], to broadcast."""
+
+    one_off: Any
+    monthly: Any
+    per_month: Any
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a team's rules say of the options of a panel; masks of [options, variants or 1, 1]."""
+
+    panel: Panel
+    rules: tuple[TeamRule, ...]
+    holding: tuple[Mask, ...]
+    """For each rule, where its condition is true."""
+
+    @cached_property
+    def standing(self) -> Mask:
+        """Which options no rule puts out."""
+        mask = np.ones((len(self.panel.options), 1, 1), bool)
+        for rule, holding in zip(self.rules, self.holding, strict=True):
+            mask = mask & stands(rule, holding)
+        return mask
+
+    @cached_property
+    def preferred(self) -> Mask:
+        """Which options a rule prefers."""
+        mask = np.zeros((len(self.panel.options), 1, 1), bool)
+        for rule, holding in zip(self.rules, self.holding, strict=True):
+            mask = mask | (holding & (rule.then == "prefer"))
+        return mask
+
+    @cached_property
+    def refusals(self) -> list[RuledOut | None]:
+        """Say of each option by which rule it is out in the first variant, if by any."""
+        found: list[RuledOut | None] = [None] * len(self.panel.options)
+        for rule, holding in zip(self.rules, self.holding, strict=True):
+            for row in np.flatnonzero(~stands(rule, holding)[:, 0, 0]).tolist():
+                option = self.panel.options[row]
+                found[row] = found[row] or rule_out(option.id, rule.id, rule.says, rule.source)
+        return found
+
+
+def stands(rule: TeamRule, holding: Mask) -> Mask:
+    """Say where a rule lets an option stand, from where its condition holds."""
+    if rule.then == "prefer":
+        return np.ones_like(holding)
+    return holding if rule.then == "require" else ~holding
+
+
+def judged(panel: Panel, resolved: Resolved, facts: Facts, spent: Callable[[], Spent]) -> Judged:
+    """Try every rule of the team on every option, for every variant.
+
+    Args:
+        panel: Options side by side, with the rules.
+        resolved: The question.
+        facts: Its numbers, for every variant.
+        spent: Works out what the options cost; called if a rule reads it.
+
+    Raises:
+        TeamRuleError: a rule reads what nobody said, or goes through too long a list.
+    """
+    holding = tuple(_holding(rule, panel, resolved, facts, spent) for rule in panel.rules)
+    return Judged(panel, panel.rules, holding)
+
+
+def _holding(
+    rule: TeamRule, panel: Panel, resolved: Resolved, facts: Facts, spent: Callable[[], Spent]
+) -> Mask:
+    """Try a rule once for each different row of what it reads."""
+    reads = rule.condition.reads
+    names = [name for name in PATHS if ("scenario", *name.split(".")) in reads]
+    wanted = [name for name in MONEY if ("option", name) in reads]
+    kinds, of = _kinds(rule, panel)
+    columns = [of, *_numbers(names, facts), *_money(wanted, spent)]
+    shape = np.broadcast_shapes(*(column.shape for column in columns))
+    table = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
+    different, which = np.unique(table, axis=0, return_inverse=True)
+    said = read_of(resolved.scenario, resolved.task, reads)
+    found = []
+    for kind, *row in different.tolist():
+        asked, (option, fixed) = said, kinds[int(kind)]
+        for name, value in zip(names, row, strict=False):
+            asked = _with(asked, name.split("."), None if value == UNKNOWN else value)
+        costs = dict(zip(wanted, row[len(names) :], strict=True))
+        found.append(holds(rule, {"scenario": asked, "option": fixed | costs}, option))
+    return np.array(found)[which.ravel()].reshape(shape)[:, :, None]
+
+
+def _kinds(rule: TeamRule, panel: Panel) -> tuple[list[tuple[str, dict[str, Any]]], Table]:
+    """Sort options into kinds that a rule cannot tell apart: an id and what it reads of each."""
+    reads = sorted(path[1] for path in rule.condition.reads if path[0] == "option")
+    names = [name for name in reads if name not in MONEY]
+    places: dict[tuple[Any, ...], int] = {}
+    found: list[tuple[str, dict[str, Any]]] = []
+    of = []
+    for option in panel.options:
+        values = tuple(option.seen[name] for name in names)
+        if values not in places:
+            places[values] = len(found)
+            found.append((option.id, dict(zip(names, values, strict=True))))
+        of.append(float(places[values]))
+    return found, np.array(of)[:, None]
+
+
+def _numbers(names: list[str], facts: Facts) -> Iterator[Table]:
+    """Lay what is read of the numbers out, of shape [1, variants]; [1, 1] if all are alike."""
+    for name in names:
+        column = np.nan_to_num(getattr(facts, PATHS[name])[:, 0], nan=UNKNOWN)[None]
+        yield column[:, :1] if (column == column[0, 0]).all() else column
+
+
+def _money(wanted: list[str], spent: Callable[[], Spent]) -> Iterator[Table]:
+    """Lay what is read of the costs out, of shape [options or 1, variants or 1]."""
+    costs = spent() if wanted else Spent(0.0, 0.0, 0.0)
+    for name in wanted:
+        amount = np.asarray(getattr(costs, name.removesuffix("_usd")), np.float64)
+        yield amount.reshape((1,) * (3 - amount.ndim) + amount.shape)[:, :, 0]
+
+
+def _with(scenario: Mapping[str, Any], path: list[str], value: float | None) -> dict[str, Any]:
+    name, *rest = path
+    inner = scenario.get(name) or {}
+    return {**scenario, name: _with(inner, rest, value) if rest else value}
+
+
+def measuring_of(menu: Menu, resolved: Resolved) -> Option:
+    """Say what "not yet" measures with: a model that the team's rules let stand.
+
+    A rule that reads costs is left out: what measuring costs is worked out later.
+    """
+    rules = tuple(rule for rule in menu.rules if not rule.reads_costs)
+    if not rules:
+        return menu.measuring
+    standing = []
+    for panel in panels_of(menu.options, rules):
+        mask = judged(panel, resolved, resolved.facts, _nothing_spent).standing[:, 0, 0]
+        standing += [option for option, may in zip(panel.options, mask, strict=True) if may]
+    return measuring_option([option for option in standing if not option.is_current])
+
+
+def _nothing_spent() -> Spent:
+    return Spent(0.0, 0.0, 0.0)

@@ -1,0 +1,280 @@
+"""A question -> every rule tried for every option, fired or not, with the numbers it read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from advisor.decision.answer import Answer, Question, prepare
+from advisor.decision.checks import GATES, Case
+from advisor.decision.ranking import Entry, rank
+from advisor.decision.team_checks import stands
+from advisor.estimate.line import row_of
+from advisor.estimate.sampling import LIKELY
+from advisor.options.eligibility import Ground, ground_of
+from advisor.options.option import Option, RuledOut
+from advisor.units import Record, usd
+
+Numbers = tuple[tuple[str, str], ...]
+Outcome = Literal["recommended", "runner_up", "stands", "too_low", "ruled_out", "off_the_menu"]
+
+
+class Tried(Record):
+    """One rule, tried on one option."""
+
+    rule: str
+    """Code of the rule, or id of a rule of the team."""
+    by: Literal["menu", "numbers", "team", "quality", "order", "decision"]
+    """Where it works."""
+    fired: bool
+    """Whether it had an effect: put the option out, preferred it, or gave a reason."""
+    numbers: Numbers
+    """Name and value of what it read."""
+    says: str | None
+    """What it says, where it fired."""
+    source: str | None
+    """Who says so, where it fired."""
+
+
+class Traced(Record):
+    """One option with every rule that was tried on it."""
+
+    id: str
+    """approach:provider:model[:gpu]."""
+    outcome: Outcome
+    """What became of it."""
+    tried: tuple[Tried, ...]
+    """In the order in which they are tried."""
+
+
+class Trace(Record):
+    """Every rule that was tried, for one question."""
+
+    question_sha256: str
+    """Hash of the question."""
+    decision: tuple[Tried, ...]
+    """Rules that speak of the whole question."""
+    options: tuple[Traced, ...]
+    """Every option, by name."""
+
+
+class Told(Record):
+    """An answer with what was asked for beside it."""
+
+    answer: Answer
+    """The answer, as without the rest."""
+    trace: Trace | None = None
+    """Every rule that was tried."""
+    text: tuple[str, ...] | None = None
+    """The decision in a few sentences."""
+
+
+def trace(question: Question, answer: Answer) -> Trace:
+    """Try every rule of a question again, and write down what each read.
+
+    Args:
+        question: What was asked.
+        answer: What was answered.
+
+    Raises:
+        AdvisorError: the question cannot be worked out.
+    """
+    resolved, menu = prepare(question, question.scenario)
+    ranking = rank(menu.panels, resolved, resolved.facts, question.evidence, LIKELY)
+    ground = ground_of(resolved, question.profile)
+    traced = [_standing(entry, ground, answer) for entry in ranking.entries]
+    traced += [_off_the_menu(one) for one in menu.ruled_out]
+    return Trace(
+        question_sha256=answer.question_sha256, decision=_decision(question, answer),
+        options=tuple(sorted(traced, key=lambda one: (one.id, one.outcome))),
+    )  # fmt: skip
+
+
+def _decision(question: Question, answer: Answer) -> tuple[Tried, ...]:
+    """Say which reasons were given, and which were not."""
+    given = {reason.code: reason for reason in answer.decision.reasons}
+    codes = [rule.code for rule in question.catalogue.rules if "reason" in rule.by]
+    found = []
+    for code in dict.fromkeys((*codes, *given)):
+        reason = given.get(code)
+        found.append(Tried(
+            rule=code, by="decision", fired=reason is not None,
+            numbers=reason.numbers if reason else (), says=reason.says if reason else None,
+            source=reason.source if reason else None,
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def _off_the_menu(one: RuledOut) -> Traced:
+    fired = Tried(rule=one.rule, by="menu", fired=True, numbers=(), says=one.says,
+                  source=one.source)  # fmt: skip
+    return Traced(id=one.id, outcome="off_the_menu", tried=(fired,))
+
+
+def _standing(entry: Entry, ground: Ground, answer: Answer) -> Traced:
+    """Write down what was tried on an option that stands on the menu."""
+    tried = (*_of_menu(entry.option, ground), *_of_gates(entry), *_of_team(entry),
+             _of_quality(entry), _of_order(entry))  # fmt: skip
+    return Traced(id=entry.option.id, outcome=_outcome(entry, answer), tried=tried)
+
+
+def _outcome(entry: Entry, answer: Answer) -> Outcome:
+    name, decision = entry.option.id, answer.decision
+    if entry.refusal:
+        return "ruled_out"
+    if name in (decision.recommended, decision.runner_up):
+        return "recommended" if name == decision.recommended else "runner_up"
+    return "stands" if entry.reaches else "too_low"
+
+
+Concerns = Callable[[Option, Ground], bool]
+Reads = Callable[[Option, Ground], list[tuple[str, Any]]]
+
+
+def _at_provider(option: Option, _: Ground) -> bool:
+    return not option.is_current and option.provider != "own" and "gpu_hour" not in option.prices
+
+
+MENU: dict[str, tuple[Concerns, Reads]] = {
+    "data-stays": (_at_provider, lambda o, g: [
+        ("limits.data_may_leave", g.data_may_leave),
+        ("needs.privacy_self_host", g.privacy_self_host)]),
+    "provider-not-allowed": (lambda o, g: _at_provider(o, g) and bool(g.providers),
+                             lambda o, g: [("provider", o.provider)]),
+    "shut-down": (lambda o, g: o.card is not None and o.ends_on is not None,
+                  lambda o, g: [("ends on", o.ends_on), ("asked on", g.day)]),
+    "closed-to-you": (lambda o, g: o.offer is not None, lambda o, g: [
+        ("asking as", dict(g.asks_as).get(o.provider, "anyone")), ("asked on", g.day)]),
+    "unpriced": (lambda o, g: True, lambda o, g: [("prices found", len(o.prices))]),
+    "no-bf16": (lambda o, g: o.gpu is not None and o.base is not None,
+                lambda o, g: [("bf16 TFLOP/s", o.gpu.bf16_tflops if o.gpu else None)]),
+    "facts-need-retrieval": (lambda o, g: o.trains and o.approach != "combo",
+                             lambda o, g: [("needs knowledge", g.needs_knowledge)]),
+    "permissions": (lambda o, g: o.approach == "long_context", lambda o, g: [
+        ("knowledge.permissions_per_user", g.permissions_per_user)]),
+    "no-labels": (lambda o, g: o.approach == "encoder", lambda o, g: [("task", g.task)]),
+}  # fmt: skip
+"""Rules of the menu: which options each concerns, and what it reads."""
+
+
+def _of_menu(option: Option, ground: Ground) -> Iterator[Tried]:
+    for code, (concerns, reads) in MENU.items():
+        if concerns(option, ground):
+            numbers = tuple((name, _word(value)) for name, value in reads(option, ground))
+            yield _passed(code, "menu", numbers)
+
+
+def _passed(rule: str, by: Literal["menu", "numbers", "team"], numbers: Numbers) -> Tried:
+    return Tried(rule=rule, by=by, fired=False, numbers=numbers, says=None, source=None)
+
+
+GATE: dict[str, Callable[[Case], list[tuple[str, Any]]]] = {
+    "model-ends": lambda c: [("months of use", c.costs.months)],
+    "ends-too-soon": lambda c: [("months of use", c.costs.months),
+                                ("horizon_months", c.facts.horizon_months)],
+    "too-few-examples": lambda c: [("dataset.examples", c.facts.examples),
+                                   ("tried from", c.least_examples)],
+    "both-parts-earn-their-place": lambda c: [
+        ("knowledge.retrieval_tried", c.resolved.scenario.knowledge.retrieval_tried)],
+    "not-a-label": lambda c: [
+        ("needs.preference_hard_to_specify",
+         c.resolved.scenario.needs.preference_hard_to_specify),
+        ("needs.agentic_tools", c.resolved.scenario.needs.agentic_tools)],
+    "examples-at-hand": lambda c: [
+        ("dataset.examples", c.facts.examples),
+        ("enough from", c.evidence.of(c.resolved.task).comfortable_examples)],
+    "no-documents": lambda c: [("knowledge.corpus_tokens", c.facts.corpus_tokens)],
+    "window": lambda c: [("prompt tokens", c.prompt_tokens), ("window", c.panel.window_tokens)],
+    "corpus-too-large": lambda c: [("knowledge.corpus_tokens", c.facts.corpus_tokens),
+                                   ("whole below", c.evidence.full_context_tokens.value)],
+    "gpu-memory": lambda c: [("bytes needed", c.memory_bytes),
+                             ("bytes of the GPU", c.panel.gpu_memory_bytes)],
+    "adapter-too-small": lambda c: [
+        ("needs.new_skill_or_language", c.resolved.scenario.needs.new_skill_or_language),
+        ("dataset.examples", c.facts.examples),
+        ("adapters below", c.evidence.adapter_most_examples.value)],
+    "latency": lambda c: [("limits.latency_p95_ms", c.facts.latency_p95_ms),
+                          ("needs.low_latency", c.resolved.scenario.needs.low_latency),
+                          ("always reasons", c.panel.reasons), ("large", c.panel.is_large)],
+    "budget-one-off": lambda c: [("USD once", c.costs.one_off),
+                                 ("limits.budget_one_off_usd", c.facts.budget_one_off_usd)],
+    "budget-monthly": lambda c: [("USD a month", c.costs.monthly),
+                                 ("limits.budget_monthly_usd", c.facts.budget_monthly_usd)],
+}  # fmt: skip
+"""Rules of numbers: what each reads."""
+
+
+def _of_gates(entry: Entry) -> Iterator[Tried]:
+    case, row = entry.sheet.case, entry.row
+    for gate, passes in zip(GATES, case.passes, strict=True):
+        read = GATE[gate.rule](case) if gate.rule in GATE else []
+        numbers = tuple((name, _word(_at(value, row))) for name, value in read)
+        if bool(_at(passes, row)):
+            yield _passed(gate.rule, "numbers", numbers)
+        else:
+            source = gate.source(case, entry.option)
+            yield Tried(rule=gate.rule, by="numbers", fired=True, numbers=numbers,
+                        says=gate.says(case, row), source=source)  # fmt: skip
+
+
+def _of_team(entry: Entry) -> Iterator[Tried]:
+    team = entry.sheet.case.team
+    for rule, holding in zip(team.rules, team.holding, strict=True):
+        holds = bool(_at(holding, entry.row))
+        fired = holds if rule.then == "prefer" else not _at(stands(rule, holding), entry.row)
+        yield Tried(
+            rule=rule.id, by="team", fired=bool(fired),
+            numbers=((rule.when, _word(holds)), ("then", rule.then)),
+            says=rule.says if fired else None, source=rule.source if fired else None,
+        )  # fmt: skip
+
+
+def _of_quality(entry: Entry) -> Tried:
+    quality, target = entry.quality, float(entry.sheet.case.facts.target.flat[0])
+    numbers = (("low", f"{quality.low:.3f}"), ("likely", f"{quality.likely:.3f}"),
+               ("high", f"{quality.high:.3f}"), ("quality.target", f"{target:g}"))  # fmt: skip
+    fired = not entry.reaches
+    says = "It is not expected to reach the target." if fired else None
+    source = f"{quality.basis}; {quality.source}" if fired else None
+    return Tried(rule="reaches-target", by="quality", fired=fired, numbers=numbers, says=says,
+                 source=source)  # fmt: skip
+
+
+def _of_order(entry: Entry) -> Tried:
+    score = float(_at(entry.sheet.costed.score, entry.row))
+    counted = usd(score) if np.isfinite(score) else "out"
+    numbers = (("USD a month, all spread", usd(entry.costs.per_month)),
+               ("counted as", counted))  # fmt: skip
+    return Tried(rule="cheapest-good-enough", by="order", fired=False, numbers=numbers, says=None,
+                 source=None)  # fmt: skip
+
+
+def _at(value: Any, row: int) -> Any:
+    """The value of one option in the first variant; none where there is none."""
+    return None if value is None else row_of(np.asarray(value), row).flat[0]
+
+
+def _word(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "not given"
+    if isinstance(value, float) and np.isinf(value):
+        return "no limit"
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    return f"{float(value):,.10g}" if isinstance(value, int | float) else str(value)
+
+
+def trace_rows(found: Trace) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Write a title for the question and for each option, and under it a row for each rule."""
+    yield "the question", [_row(one) for one in found.decision]
+    for option in found.options:
+        title = f"{option.id}: {option.outcome.replace('_', ' ')}"
+        yield title, [_row(one) for one in option.tried]
+
+
+def _row(one: Tried) -> tuple[str, ...]:
+    result = "fired" if one.fired else "did not fire"
+    numbers = "; ".join(f"{name} {value}" for name, value in one.numbers)
+    return one.rule, result, numbers or one.says or ""

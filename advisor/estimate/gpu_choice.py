@@ -1,0 +1,296 @@
+"""A training or a load of requests, and GPUs to be had -> which will do, and what they cost.
+
+A scenario and a base model -> what GPUs would have to train, and what to answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from advisor.errors import UsageError
+from advisor.estimate.tuning import ACCUMULATION, PADDED_SHARE, SETUP_HOURS, default_epochs
+from advisor.gpu.memory import fits, process_bytes
+from advisor.gpu.parameters import Shape
+from advisor.gpu.recipe import ROWS_PER_STEP
+from advisor.gpu.roofline import Cards, Serving, held_bytes
+from advisor.gpu.serving import (
+    answer_seconds,
+    gpus_of_a_copy,
+    mean_output_tokens_per_second,
+    output_range,
+    replicas_needed,
+    with_adapters,
+)
+from advisor.gpu.serving_engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.gpu.throughput import TIME_RANGE, Range, prior_speeds
+from advisor.gpu.training_setup import Method, Setup, Sharding
+from advisor.gpu.training_time import step_seconds
+from advisor.inputs import Facts, Resolved
+from advisor.options.gpu_tuning import Machine
+from advisor.options.option import RuledOut, rule_out, short
+from advisor.prices.models import Gpu, ModelCard
+from advisor.units import GIB, HOURS_PER_MONTH
+
+COUNTS = (1, 2, 4, 8)
+"""GPUs of one machine that train together."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training, wherever it runs."""
+
+    base: ModelCard
+    setup: Setup
+    """With the tokens of one micro-batch."""
+    tokens: float
+    """Trained on, all passes and padding counted in."""
+    longest_tokens: float
+    """Of the longest row: memory has to do for it alone."""
+    micro_batches: float = 1.0
+    """Of a step on one GPU; several share them, down to one each."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a tuned model has to answer."""
+
+    base: ModelCard
+    prompt_tokens: float
+    completion_tokens: float
+    peak_tokens_per_second: float
+    """Output tokens, of all requests at the peak."""
+    engine: Engine = NEWEST
+    precision: Precision = PRECISIONS[SIXTEEN_BIT]
+    unmerged: bool = False
+    """Whether adapters stay beside the weights."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """GPUs that will do."""
+
+    machine: Machine
+    count: int
+    """GPUs altogether."""
+    memory_bytes: float
+    """Needed on each."""
+    seconds: Range
+    """Of the whole training, or of one answer on an idle server."""
+    usd: Range
+    """Of the whole training, or of a month of serving."""
+    tokens_per_second: float
+    """Trained on, or written when all GPUs have as much to answer as they can."""
+
+    @property
+    def name(self) -> str:
+        """Such as 2 x H100_SXM at runpod."""
+        return f"{self.count} x {self.machine.gpu.name} at {self.machine.provider}"
+
+
+Found = Iterator[Choice | RuledOut]
+"""For each machine what it would do the work at, or why it will not do."""
+
+
+def for_training(
+    training: Training, machines: Sequence[Machine], licences: Sequence[str] = ()
+) -> Found:
+    """Say of each machine what the training takes on it, with 1, 2, 4 and 8 GPUs, or why not.
+
+    Where a copy does not fit one GPU its weights are shared out; where it does, each GPU has one.
+
+    Args:
+        training: What is trained, and on how much.
+        machines: GPUs to be had.
+        licences: Those that will do; any where none is named.
+    """
+    for machine in machines:
+        refused = _unfit(training.base, machine, licences, _lacks_bf16(machine.gpu))
+        if refused:
+            yield refused
+            continue
+        counts = [count for count in COUNTS if count <= machine.most]
+        setups = [_laid_out(training, machine.gpu, count) for count in counts]
+        fits = [setup for setup in setups if _lies(training, setup, machine.gpu)]
+        yield from (_trained(training, setup, machine) for setup in fits)
+        if not fits:
+            yield _too_small(training, setups[-1], machine)
+
+
+def for_serving(load: Load, machines: Sequence[Machine], licences: Sequence[str] = ()) -> Found:
+    """Say of each machine how many GPUs carry the peak, and what a month of them costs, or why not.
+
+    Args:
+        load: What is to be answered.
+        machines: GPUs to be had.
+        licences: Those that will do; any where none is named.
+    """
+    for machine in machines:
+        refused = _unfit(load.base, machine, licences, _lacks_kernels(machine.gpu, load.precision))
+        yield refused or _served(load, machine)
+
+
+def cheapest(choices: Sequence[Choice]) -> Choice | None:
+    """Return the choice of least cost, if there is any."""
+    return min(choices, key=lambda choice: (choice.usd[1], choice.seconds[1]), default=None)
+
+
+def fastest(choices: Sequence[Choice]) -> Choice | None:
+    """Return the choice that takes the least time, if there is any."""
+    return min(choices, key=lambda choice: (choice.seconds[1], choice.usd[1]), default=None)
+
+
+def within(choices: Sequence[Choice], budget_usd: float) -> Choice | None:
+    """Return the fastest choice whose dear end is within a budget, if there is any."""
+    return fastest([choice for choice in choices if choice.usd[2] <= budget_usd])
+
+
+def _unfit(
+    base: ModelCard, machine: Machine, licences: Sequence[str], lacks: str | None
+) -> RuledOut | None:
+    if licences and base.licence not in licences:
+        says = f"{base.id} has the licence {base.licence}; {', '.join(licences)} will do."
+        return _out(base, machine, "licence", says)
+    return _out(base, machine, "dtype", lacks) if lacks else None
+
+
+def _lacks_bf16(gpu: Gpu) -> str | None:
+    has = gpu.bf16_tflops is not None
+    return None if has else f"{gpu.name} has no bf16, in which these models are trained."
+
+
+def _lacks_kernels(gpu: Gpu, precision: Precision) -> str | None:
+    if gpu.compute_capability >= precision.least_capability:
+        return None
+    return (
+        f"{gpu.name} has compute capability {gpu.compute_capability:g}, and weights held so are "
+        f"served from {precision.least_capability:g}."
+    )
+
+
+def shape_of(base: ModelCard) -> Shape:
+    """Return the numbers of a model.
+
+    Raises:
+        UsageError: The price book has none of it.
+    """
+    if base.architecture is None:
+        raise UsageError(f"model {base.id}", "the price book has no architecture of it.",
+                         "Name an open model, or give its config.json.")  # fmt: skip
+    return Shape.of(base.architecture)
+
+
+def _memory(training: Training, setup: Setup) -> float:
+    one_row = setup.but(tokens=training.longest_tokens, longest=training.longest_tokens)
+    return float(process_bytes(shape_of(training.base), one_row))
+
+
+def _lies(training: Training, setup: Setup, gpu: Gpu) -> bool:
+    return bool(fits(_memory(training, setup), gpu.memory_bytes))
+
+
+def _laid_out(training: Training, gpu: Gpu, count: int) -> Setup:
+    """A copy on each GPU if it fits, else one copy over all of them."""
+    sharding: Sharding = "none" if count == 1 else "ddp"
+    setup = training.setup.but(gpus=float(count), sharding=sharding)
+    if count == 1 or _lies(training, setup, gpu):
+        return setup
+    return setup.but(sharding="zero3")
+
+
+def _trained(training: Training, setup: Setup, machine: Machine) -> Choice:
+    speeds, count = prior_speeds(machine.gpu.name, machine.gpu), int(np.asarray(setup.gpus))
+    micro_batches = max(training.micro_batches / count, 1.0)
+    each = step_seconds(shape_of(training.base), setup, speeds, micro_batches)
+    tokens = float(np.asarray(setup.tokens)) * micro_batches * count
+    seconds = math.ceil(training.tokens / tokens) * float(each)
+    rented = 0.0 if machine.is_own else 1.0
+    low, likely, high = (seconds * share for share in TIME_RANGE)
+    hours = [
+        time / 3600.0 + rented * setup_hours
+        for time, setup_hours in zip((low, likely, high), SETUP_HOURS, strict=True)
+    ]
+    price = count * float(machine.price.value)
+    usd = (price * hours[0], price * hours[1], price * hours[2])
+    memory, speed = _memory(training, setup), training.tokens / likely
+    return Choice(machine, count, memory, (low, likely, high), usd, speed)
+
+
+def _served(load: Load, machine: Machine) -> Choice | RuledOut:
+    shape, gpu = shape_of(load.base), machine.gpu
+    live = load.prompt_tokens + load.completion_tokens
+    each = int(gpus_of_a_copy(shape, gpu.memory_bytes, live, load.precision))
+    serving = Serving(shape, Cards.of(gpu, each), load.engine, load.precision)
+    if each > machine.most:
+        return _needs_more(load.base, machine, f"One copy takes {each}")
+    plain = output_range(serving, load.prompt_tokens, load.completion_tokens)
+    speeds = [with_adapters(speed, float(load.unmerged), load.engine) for speed in plain]
+    gpus = [each * int(replicas_needed(load.peak_tokens_per_second, speed)) for speed in speeds]
+    if machine.is_own and gpus[1] > machine.most:
+        return _needs_more(load.base, machine, f"The peak takes {gpus[1]}")
+    month = float(machine.price.value) * HOURS_PER_MONTH
+    seconds = [
+        float(answer_seconds(serving._replace(engine=load.engine.at(end)),
+                             load.prompt_tokens, load.completion_tokens))
+        for end in (1.0, 0.0, -1.0)
+    ]  # fmt: skip
+    return Choice(
+        machine, gpus[1], float(held_bytes(serving)) / each, (seconds[0], seconds[1], seconds[2]),
+        (month * gpus[2], month * gpus[1], month * gpus[0]), float(speeds[1]) * gpus[1] / each,
+    )  # fmt: skip
+
+
+def _needs_more(base: ModelCard, machine: Machine, needs: str) -> RuledOut:
+    says = f"{needs} {machine.gpu.name}, and there are {machine.most}."
+    return _out(base, machine, "gpu-memory", says)
+
+
+def _too_small(training: Training, setup: Setup, machine: Machine) -> RuledOut:
+    says = (
+        f"Training needs {_memory(training, setup) / GIB:.1f} GiB on each of "
+        f"{int(np.asarray(setup.gpus))}, and a {machine.gpu.name} has "
+        f"{machine.gpu.memory_bytes / GIB:.0f} GiB."
+    )
+    return _out(training.base, machine, "gpu-memory", says)
+
+
+def _out(base: ModelCard, machine: Machine, rule: str, says: str) -> RuledOut:
+    where = f"gpu:{machine.provider}:{short(base.id)}:{machine.gpu.name}"
+    return rule_out(where, rule, says, machine.gpu.source)
+
+
+def training_of(resolved: Resolved, base: ModelCard, method: Method) -> Training:
+    """Lay out the training of our own recipe on the examples of a scenario."""
+    facts = resolved.facts
+    row = resolved.tokens_per_example
+    if np.isnan(row):
+        row = _first(facts.prefix_tokens + facts.user_tokens + facts.completion_tokens)
+    padded, examples = PADDED_SHARE * row, _first(facts.examples)
+    longest = padded if np.isnan(resolved.longest_tokens) else resolved.longest_tokens
+    tokens = examples * float(np.asarray(default_epochs(examples))) * padded
+    setup = Setup(method, padded * ROWS_PER_STEP / ACCUMULATION, padded)
+    return Training(base, setup, tokens, longest, ACCUMULATION)
+
+
+def load_of(
+    resolved: Resolved,
+    base: ModelCard,
+    engine: Engine = NEWEST,
+    precision: Precision = PRECISIONS[SIXTEEN_BIT],
+    unmerged: bool = False,
+) -> Load:
+    """Lay out the traffic of a scenario at its peak."""
+    facts: Facts = resolved.facts
+    prompt = _first(facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens)
+    mean = mean_output_tokens_per_second(facts.requests_per_month, facts.completion_tokens)
+    peak = _first(mean * facts.peak_factor)
+    return Load(
+        base, prompt, _first(facts.completion_tokens), peak, engine, precision, unmerged
+    )  # fmt: skip
+
+
+def _first(values: object) -> float:
+    return float(np.asarray(values, np.float64).flat[0])

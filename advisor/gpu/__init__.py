@@ -1,0 +1,1 @@
+"""Formulas for memory, training time and serving speed on GPUs."""

@@ -1,0 +1,168 @@
+"""A training and a GPU -> its memory, stacked, and the one change that makes it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from advisor.gpu.memory import (
+    CONTEXT_BYTES,
+    RANGE,
+    Parts,
+    kept_bytes,
+    phases,
+    process_bytes,
+    talking_bytes,
+)
+from advisor.gpu.parameters import Shape
+from advisor.gpu.training_setup import Setup
+from advisor.units import GIB
+
+PICTURE_WIDTH = 60
+SIGNS: Mapping[str, str] = {
+    "weights": "W", "adapters": "A", "gradients": "G", "optimizer": "O", "activations": "a",
+    "head": "h", "copies": "c", "gathered": "s", "allocator": "~", "context": "x",
+}  # fmt: skip
+"""What each part is drawn with."""
+LEAST_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change to a training, and what it needs then."""
+
+    setting: str
+    """What is changed."""
+    says: str
+    """To what."""
+    setup: Setup
+    """The training after it."""
+    process_bytes: float
+    """High end of what the GPU shows then [bytes]."""
+
+
+def breakdown(
+    shape: Shape, setup: Setup, context_bytes: float = CONTEXT_BYTES
+) -> dict[str, dict[str, float]]:
+    """Lay out every part of every phase of one training [bytes].
+
+    Args:
+        shape: Numbers of one model.
+        setup: How it is trained.
+        context_bytes: What the process takes beside tensors.
+
+    Returns:
+        By phase, the parts of its tensors; what the allocator keeps and the context are the same in
+        all, for they stay once they are taken.
+    """
+    kept = float(kept_bytes(shape, setup))
+    outside = context_bytes + float(talking_bytes(setup))
+    return {
+        name: {**_named(parts), "allocator": kept, "context": outside}
+        for name, parts in phases(shape, setup).items()
+    }
+
+
+def picture(layout: Mapping[str, Mapping[str, float]], gpu_memory_bytes: float) -> str:
+    """Draw the parts of each phase on top of each other, against the memory of a GPU.
+
+    >>> print(picture({"step": {"weights": 6.0 * GIB, "context": 2.0 * GIB}}, 16.0 * GIB))
+    step         8.00 GiB WWWWWWWWWWWWWWWWWWWWWWxxxxxxxx                              |
+                          W weights, x context; | 16 GiB
+    """
+    highest = max(gpu_memory_bytes, *(sum(parts.values()) for parts in layout.values()))
+    wall = round(PICTURE_WIDTH * gpu_memory_bytes / highest)
+    lines = []
+    for name, parts in layout.items():
+        bar = "".join(_bar(parts, highest))
+        bar = f"{bar:{PICTURE_WIDTH}}"
+        lines.append(f"{name:10} {sum(parts.values()) / GIB:6.2f} GiB {bar[:wall]}|{bar[wall:]}")
+    used = dict.fromkeys(name for parts in layout.values() for name in parts if parts[name])
+    legend = ", ".join(f"{SIGNS[name]} {name}" for name in used)
+    lines.append(f"{'':22}{legend}; | {gpu_memory_bytes / GIB:.0f} GiB")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _bar(parts: Mapping[str, float], highest: float) -> Iterator[str]:
+    drawn, summed = 0, 0.0
+    for name, size in parts.items():
+        summed += size
+        until = int(PICTURE_WIDTH * summed / highest)
+        yield SIGNS[name] * (until - drawn)
+        drawn = until
+
+
+def _named(parts: Parts) -> dict[str, float]:
+    return {name: float(size) for name, size in parts._asdict().items()}
+
+
+def needed_bytes(shape: Shape, setup: Setup) -> float:
+    """High end of what one training takes of a GPU: what decides whether it fits."""
+    return float(process_bytes(shape, setup)) * RANGE[1]
+
+
+def changes_that_fit(shape: Shape, setup: Setup, gpu_memory_bytes: float) -> list[Change]:
+    """List single changes with which a training fits, the one that costs least first.
+
+    Args:
+        shape: Numbers of one model.
+        setup: How it would be trained; `longest` tells rows from tokens.
+        gpu_memory_bytes: Of one GPU.
+
+    Returns:
+        Nothing where it fits as it is, or where no single change is enough.
+    """
+    if needed_bytes(shape, setup) <= gpu_memory_bytes:
+        return []
+    found: dict[str, Change] = {}
+    for setting, says, after in _candidates(setup):
+        need = needed_bytes(shape, after)
+        if setting not in found and need <= gpu_memory_bytes:
+            found[setting] = Change(setting, says, after, need)
+    return list(found.values())
+
+
+def _candidates(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+    """Single changes: those that cost nothing, then time, then what is learned, then money."""
+    if setup.attention == "eager":
+        yield "attention", "sdpa", setup.but(attention="masked")
+    if setup.head != "fused":
+        yield "head", "tiles, never all logits", setup.but(head="fused")
+    if not setup.checkpointing:
+        yield "gradient_checkpointing", "on", setup.but(checkpointing=True)
+    yield from _fewer_rows(setup)
+    if setup.optimizer == "adamw":
+        yield "optimizer", "adamw_8bit", setup.but(optimizer="adamw_8bit")
+    yield from _fewer_trained(setup)
+    yield from _shorter_rows(setup)
+    for gpus in (2, 4, 8):
+        yield "gpus", f"{gpus}, sharded", setup.but(sharding="zero3", gpus=float(gpus))
+
+
+def _fewer_trained(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+    if setup.is_full:
+        yield "method", "lora", setup.but(method="lora")
+    if setup.method != "qlora":
+        yield "method", "qlora", setup.but(method="qlora")
+
+
+def _rows(setup: Setup) -> int:
+    longest = float(setup.longest)
+    return max(round(float(setup.tokens) / longest), 1) if longest else 1
+
+
+def _fewer_rows(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+    """The same step in smaller bites, made up for by more accumulation."""
+    rows = _rows(setup)
+    for fewer in range(rows - 1, 0, -1):
+        tokens = float(setup.tokens) * fewer / rows
+        yield "micro_batch_rows", str(fewer), setup.but(tokens=tokens, accumulates=True)
+
+
+def _shorter_rows(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+    rows = _rows(setup)
+    shorter = float(setup.tokens) / rows / 2
+    while shorter >= LEAST_TOKENS:
+        after = setup.but(tokens=shorter * rows, longest=shorter)
+        yield "max_tokens", f"{shorter:.0f}", after
+        shorter /= 2

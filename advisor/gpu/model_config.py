@@ -1,0 +1,202 @@
+"""A model's config.json -> the numbers that the price book would hold of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from advisor.errors import UsageError
+from advisor.gpu.parameters import Shape, parameter_count
+from advisor.prices.models import Architecture
+
+Config = Mapping[str, Any]
+Traits = Mapping[str, Any]
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "layers": ("num_hidden_layers", "n_layers", "n_layer"),
+    "hidden_size": ("hidden_size", "n_embd", "dim"),
+    "attention_heads": ("num_attention_heads", "n_heads", "n_head"),
+    "vocabulary": ("vocab_size",),
+    "max_position_tokens": ("max_position_embeddings", "n_positions", "max_seq_len"),
+}
+"""Names under which families give the same number."""
+MLP_SIZES = ("intermediate_size", "ffn_hidden_size", "hidden_dim", "n_inner")
+ALL_BIASES = {"attention_bias": True, "output_bias": True, "mlp_bias": True, "norm_biases": True}
+DEFAULT_POSITIONS = 2048
+"""Longest sequence of a family whose config does not say it, such as Falcon."""
+
+
+def _llama(config: Config) -> Traits:
+    bias = bool(config.get("attention_bias", False))
+    return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bool(config.get("mlp_bias"))}
+
+
+def _qwen2(_: Config) -> Traits:
+    return {"attention_bias": True}
+
+
+def _qwen3(config: Config) -> Traits:
+    return {"head_norms": True, **_llama(config)}
+
+
+def _gemma(_: Config) -> Traits:
+    return {"tied_embeddings": True}
+
+
+def _gemma2(_: Config) -> Traits:
+    return {"tied_embeddings": True, "norms_per_layer": 4}
+
+
+def _gemma3(_: Config) -> Traits:
+    return {"tied_embeddings": True, "norms_per_layer": 4, "head_norms": True}
+
+
+def _phi3(_: Config) -> Traits:
+    return {"fused_projections": True}
+
+
+def _phi(config: Config) -> Traits:
+    return {**ALL_BIASES, "norms_per_layer": 1, "mlp_matrices": 2,
+            "other_parameters": int(config["vocab_size"])}  # fmt: skip
+
+
+def _neox(_: Config) -> Traits:
+    return {**ALL_BIASES, "mlp_matrices": 2, "fused_projections": True}
+
+
+def _falcon(config: Config) -> Traits:
+    bias = bool(config.get("bias", False))
+    is_new = bool(config.get("new_decoder_architecture", False))
+    kv_heads = config.get("num_kv_heads") if is_new else None
+    alone = config.get("multi_query", True) and not is_new
+    norms = 1 if config.get("parallel_attn", True) and not is_new else 2
+    return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bias, "norm_biases": True,
+            "mlp_matrices": 2, "fused_projections": True, "norms_per_layer": norms,
+            "kv_heads": 1 if alone else int(kv_heads or config["num_attention_heads"]),
+            "tied_embeddings": bool(config.get("tie_word_embeddings", True))}  # fmt: skip
+
+
+def _olmo2(_: Config) -> Traits:
+    return {"wide_norms": True}
+
+
+def _stablelm(config: Config) -> Traits:
+    return {"attention_bias": bool(config.get("use_qkv_bias")), "norm_biases": True,
+            "norms_per_layer": 1 if config.get("use_parallel_residual") else 2}  # fmt: skip
+
+
+def _starcoder2(config: Config) -> Traits:
+    bias = bool(config.get("use_bias", True))
+    return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bias, "norm_biases": True,
+            "mlp_matrices": 2, "tied_embeddings": True}  # fmt: skip
+
+
+def _qwen3_moe(config: Config) -> Traits:
+    return {"head_norms": True, "adapted_experts": True,
+            "experts": _first(config, ("num_experts", "num_local_experts")),
+            "experts_per_token": config["num_experts_per_tok"],
+            "expert_size": config["moe_intermediate_size"],
+            "dense_layers": len(config.get("mlp_only_layers") or ())}  # fmt: skip
+
+
+def _mixtral(config: Config) -> Traits:
+    return {"experts": config["num_local_experts"], "expert_size": config["intermediate_size"],
+            "experts_per_token": config["num_experts_per_tok"],
+            "adapted_experts": True}  # fmt: skip
+
+
+def _gpt_oss(config: Config) -> Traits:
+    h, f, experts = config["hidden_size"], config["intermediate_size"], config["num_local_experts"]
+    biases = experts * (2 * f + h + 1) + config["num_attention_heads"]
+    return {**_mixtral(config), "adapted_experts": False, "attention_bias": True,
+            "output_bias": True,
+            "other_parameters": config["num_hidden_layers"] * biases}  # fmt: skip
+
+
+def _bert(config: Config) -> Traits:
+    h = config["hidden_size"]
+    rows = config["max_position_embeddings"] + config.get("type_vocab_size", 2)
+    return {**ALL_BIASES, "mlp_matrices": 2, "tied_embeddings": True,
+            "other_parameters": rows * h + h * h + h}  # fmt: skip
+
+
+def _distilbert(config: Config) -> Traits:
+    rows = int(config["max_position_embeddings"])
+    return {**ALL_BIASES, "mlp_matrices": 2, "tied_embeddings": True,
+            "other_parameters": rows * config["dim"]}  # fmt: skip
+
+
+def _modernbert(_: Config) -> Traits:
+    return {"fused_projections": True, "tied_embeddings": True}
+
+
+FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
+    "llama": _llama, "mistral": _llama, "granite": _llama, "smollm3": _llama, "qwen2": _qwen2,
+    "qwen3": _qwen3, "gemma": _gemma, "gemma2": _gemma2, "gemma3_text": _gemma3, "phi3": _phi3,
+    "phi": _phi, "gpt_neox": _neox, "falcon": _falcon, "olmo2": _olmo2, "stablelm": _stablelm,
+    "starcoder2": _starcoder2, "qwen3_moe": _qwen3_moe, "mixtral": _mixtral, "gpt_oss": _gpt_oss,
+    "bert": _bert, "roberta": _bert, "xlm-roberta": _bert, "distilbert": _distilbert,
+    "modernbert": _modernbert,
+}  # fmt: skip
+"""What is peculiar to each `model_type`. Source: the classes of transformers 5.23, whose numel()
+the counts equal (tests/test_parameters.py)."""
+
+
+def knows(config: Config) -> bool:
+    """Whether the family of a config is known to the last weight."""
+    return _text(config).get("model_type") in FAMILIES
+
+
+def architecture_of(config: Config, source: str = "your config.json") -> Architecture:
+    """Read a config.json, as downloaded with a model; of one with eyes, the part that reads text.
+
+    Args:
+        config: What the file holds.
+        source: Where it is from.
+
+    Raises:
+        UsageError: the family is not known, or a number is missing.
+    """
+    text = _text(config)
+    family = str(text.get("model_type"))
+    if family not in FAMILIES:
+        raise UsageError("config.json", f"its model_type is '{family}'.",
+                         f"Take a model of these: {', '.join(sorted(FAMILIES))}.")  # fmt: skip
+    try:
+        read = {name: int(_first(text, keys)) for name, keys in ALIASES.items()
+                if name != "max_position_tokens"}  # fmt: skip
+        return _with_parameters({**_sizes(text, read), **FAMILIES[family](text), "source": source})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError("config.json", f"a number is missing or wrong: {error}.",
+                         "Take the file as it was downloaded.") from error  # fmt: skip
+
+
+def _text(config: Config) -> Config:
+    inner = config.get("text_config")
+    return inner if isinstance(inner, Mapping) else config
+
+
+def _first(config: Config, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        if config.get(key) is not None:
+            return config[key]
+    raise KeyError(keys[0])
+
+
+def _sizes(config: Config, read: Mapping[str, int]) -> dict[str, Any]:
+    hidden, heads = read["hidden_size"], read["attention_heads"]
+    sizes = [config[key] for key in MLP_SIZES if config.get(key)]
+    positions = [config[key] for key in ALIASES["max_position_tokens"] if config.get(key)]
+    return {
+        **read, "intermediate_size": int(sizes[0]) if sizes else 4 * hidden,
+        "kv_heads": int(config.get("num_key_value_heads") or heads),
+        "head_dim": int(config.get("head_dim") or hidden // heads),
+        "tied_embeddings": bool(config.get("tie_word_embeddings", False)),
+        "max_position_tokens": int(positions[0]) if positions else DEFAULT_POSITIONS,
+    }  # fmt: skip
+
+
+def _with_parameters(read: dict[str, Any]) -> Architecture:
+    draft = Architecture.model_validate({**read, "parameters": 1})
+    counted = int(parameter_count(Shape.of(draft)))
+    return Architecture.model_validate({**read, "parameters": counted})

@@ -1,0 +1,166 @@
+"""A model, GPUs and an engine -> what fits at once, and seconds of reading and writing tokens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from advisor.gpu.flops import block_parameters, head_parameters
+from advisor.gpu.parameters import Shape
+from advisor.gpu.serving_engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.prices.models import Gpu
+from advisor.units import Number
+
+MEMORY_FOR_MODEL_SHARE = 0.90
+"""What an engine takes of the memory. Source: vLLM, gpu_memory_utilization."""
+
+
+class Cards(NamedTuple):
+    """The GPUs that one copy of a model lies on, or many such sets side by side."""
+
+    memory_bytes: Number
+    """Of one."""
+    bandwidth: Number
+    """Of that memory [bytes/s]."""
+    tflops: Number
+    """Dense peak of one in 16 bit."""
+    compute_capability: Number = 8.0
+    link: Number = 12e9
+    """Between two of them, one way [bytes/s]."""
+    how_many: Number = 1.0
+
+    @classmethod
+    def of(cls, gpu: Gpu, how_many: float = 1.0) -> Cards:
+        """Take the numbers of a GPU of the price book."""
+        return cls(
+            gpu.memory_bytes, gpu.bandwidth_bytes_per_second, gpu.bf16_tflops or gpu.fp16_tflops,
+            gpu.compute_capability, gpu.link_bytes_per_second, how_many,
+        )  # fmt: skip
+
+
+class Serving(NamedTuple):
+    """What is served, on what, and by what."""
+
+    shape: Shape
+    cards: Cards
+    engine: Engine = NEWEST
+    precision: Precision = PRECISIONS[SIXTEEN_BIT]
+
+
+def kv_bytes_per_token(shape: Shape, each: Number = 2.0) -> Number:
+    """Memory of keys and values of one token, 2 bytes each in 16 bit.
+
+    bytes = 2 x layers x kv heads x head width x each
+
+    Leaves out: windows that slide, which keep fewer tokens.
+
+    >>> kv_bytes_per_token(Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248))
+    131072.0
+    """
+    return 2.0 * shape.layers * shape.kv_size * each
+
+
+def held_bytes(serving: Serving) -> Number:
+    """Memory of the weights: blocks as they are held, embedding and head in 16 bit."""
+    matrices = (2 - serving.shape.tied_embeddings) * head_parameters(serving.shape)
+    blocks = serving.shape.parameters - matrices
+    return serving.precision.weight_bytes * blocks + 2.0 * matrices
+
+
+def read_bytes(serving: Serving, batch: Number) -> Number:
+    """Weights that one step reads: all but the embedding, and of experts those that are met.
+
+    experts met = 1 - (1 - experts per token / experts) ^ batch
+    """
+    shape = serving.shape
+    experts = _expert_parameters(shape)
+    idle = 1.0 - shape.experts_per_token / np.maximum(np.asarray(shape.experts), 1.0)
+    met = experts * (1.0 - idle ** np.asarray(batch, np.float64))
+    dense = shape.parameters - (2 - shape.tied_embeddings) * head_parameters(shape) - experts
+    blocks = serving.precision.weight_bytes * (dense + met)
+    return np.asarray(blocks + 2.0 * head_parameters(shape))
+
+
+def concurrency_bound(serving: Serving, live_tokens: Number) -> Number:
+    """Sequences that fit beside the weights: at least one, at most what the engine batches."""
+    cards, engine = serving.cards, serving.engine
+    room = MEMORY_FOR_MODEL_SHARE * cards.memory_bytes * cards.how_many - held_bytes(serving)
+    each = kv_bytes_per_token(serving.shape, engine.kv_bytes)
+    each = each * np.maximum(np.asarray(live_tokens, np.float64), 1.0)
+    return np.clip(room / each, 1.0, engine.most_sequences)
+
+
+def prefill_seconds(serving: Serving, prompt_tokens: Number) -> Number:
+    """Seconds that reading one prompt takes.
+
+    (2 x active blocks x tokens + 2 x layers x heads x width x tokens^2) / FLOPs met
+    + sums over the GPUs
+    """
+    shape = serving.shape
+    tokens = np.asarray(prompt_tokens, np.float64)
+    attention = 2.0 * shape.layers * shape.q_size * tokens**2
+    linear = 2.0 * block_parameters(shape) * tokens / _gain(serving)
+    moved = _exchanged_bytes(serving, tokens) / serving.cards.link
+    return (linear + attention) / _flops(serving) + moved
+
+
+def step_seconds(
+    serving: Serving, batch: Number, live_tokens: Number, streamed: Number = 1.0
+) -> Number:
+    """Seconds in which every sequence of a batch gets its next token.
+
+    host + max(weights / bandwidth, 2 N batch / FLOPs) + keys and values / bandwidth
+    + sums over the GPUs; at least the launching of its kernels
+
+    Args:
+        serving: What is served, on what, by what.
+        batch: Sequences at once.
+        live_tokens: Of a sequence, prompt and what is written so far.
+        streamed: 1 where each word goes out over HTTP at once, 0 where a batch runs by itself.
+
+    Source: roofline of decoding.
+    """
+    shape, engine, precision = serving.shape, serving.engine, serving.precision
+    bandwidth = engine.bandwidth_share * serving.cards.bandwidth * serving.cards.how_many
+    held = kv_bytes_per_token(shape, engine.kv_bytes) * live_tokens * batch
+    blocks = 2.0 * block_parameters(shape) * batch / _gain(serving)
+    compute = (blocks + 2.0 * head_parameters(shape) * batch) / _flops(serving)
+    weights = read_bytes(serving, batch) / (precision.bandwidth_share * bandwidth)
+    host = engine.step_seconds + (engine.sequence_seconds + streamed * engine.stream_seconds) * (
+        np.asarray(batch, np.float64)
+    )
+    sums = 2.0 * shape.layers * engine.hop_seconds * (np.asarray(serving.cards.how_many) > 1)
+    moved = _exchanged_bytes(serving, batch) / serving.cards.link
+    step = host + np.maximum(weights, compute) + held / bandwidth + sums + moved
+    return np.maximum(step, _launch_seconds(serving))
+
+
+def _expert_parameters(shape: Shape) -> Number:
+    return shape.expert_layers * shape.experts * 3 * shape.hidden_size * shape.expert_size
+
+
+def _flops(serving: Serving) -> Number:
+    """FLOPs a second that all the cards meet in 16 bit."""
+    return serving.engine.compute_share * serving.cards.tflops * 1e12 * serving.cards.how_many
+
+
+def _gain(serving: Serving) -> Number:
+    """How much faster the blocks multiply as they are held than in 16 bit."""
+    precision, capability = serving.precision, np.asarray(serving.cards.compute_capability)
+    native = np.where(capability >= precision.native_from, precision.native_gain, 1.0)
+    return np.asarray(precision.compute_share * native)
+
+
+def _exchanged_bytes(serving: Serving, tokens: Number) -> Number:
+    """Bytes each GPU sends for two sums a layer; none where it is alone."""
+    count = np.asarray(serving.cards.how_many, np.float64)
+    each = 2.0 * serving.shape.hidden_size * np.asarray(tokens) * 2.0 * (count - 1.0) / count
+    return 2.0 * serving.shape.layers * each
+
+
+def _launch_seconds(serving: Serving) -> Number:
+    engine, precision = serving.engine, serving.precision
+    is_packed = precision.weight_bytes < 2.0
+    each = engine.packed_layer_seconds * precision.launches if is_packed else engine.layer_seconds
+    return serving.shape.layers * each

@@ -1,0 +1,178 @@
+"""A model, GPUs, an engine and traffic -> tokens a second, and how many GPUs carry the peak."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from advisor.gpu.parameters import Shape
+from advisor.gpu.roofline import (
+    MEMORY_FOR_MODEL_SHARE,
+    Cards,
+    Serving,
+    concurrency_bound,
+    held_bytes,
+    kv_bytes_per_token,
+    prefill_seconds,
+    read_bytes,
+    step_seconds,
+)
+from advisor.gpu.serving_engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.units import MILLION, SECONDS_PER_MONTH, Number
+
+LIVE_MARGIN = 1.05
+"""Weights and the least that must fit beside them, over the weights; own judgement."""
+ENCODER_SHARES = (0.05, 0.15, 0.35)
+"""Share of the fp16 peak an encoder meets when served; own judgement."""
+
+
+def output_tokens_per_second(
+    serving: Serving,
+    prompt_tokens: Number,
+    completion_tokens: Number,
+    sequences: Number = np.inf,
+    streamed: Number = 1.0,
+) -> Number:
+    """Output tokens a second that one copy sustains.
+
+    speed = 1 / (step / batch + prefill / answer)
+
+    Leaves out: prefix caching, speculative decoding.
+
+    Args:
+        serving: What is served, on what, by what.
+        prompt_tokens: Read per answer.
+        completion_tokens: Written per answer.
+        sequences: Requests at once; as many as fit, where more ask.
+        streamed: As for a step.
+    """
+    answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
+    live = np.asarray(prompt_tokens) + answer / 2.0
+    batch = np.minimum(concurrency_bound(serving, live), sequences)
+    step = step_seconds(serving, batch, live, streamed)
+    return 1.0 / (step / batch + prefill_seconds(serving, prompt_tokens) / answer)
+
+
+def output_range(
+    serving: Serving,
+    prompt_tokens: Number,
+    completion_tokens: Number,
+    sequences: Number = np.inf,
+    streamed: Number = 1.0,
+) -> tuple[Number, Number, Number]:
+    """Output tokens a second that one copy sustains: low, likely, high.
+
+    Hosts and the share that is met of a GPU's peaks differ; both at their bad end, or good end.
+    """
+    low, likely, high = (
+        output_tokens_per_second(
+            serving._replace(engine=serving.engine.at(end)), prompt_tokens, completion_tokens,
+            sequences, streamed,
+        )
+        for end in (-1.0, 0.0, 1.0)
+    )  # fmt: skip
+    return low, likely, high
+
+
+def first_token_seconds(serving: Serving, prompt_tokens: Number) -> Number:
+    """Seconds until the first token on an idle server: the engine's own time, and the prompt's."""
+    weights = read_bytes(serving, prompt_tokens) / (
+        serving.engine.bandwidth_share * serving.cards.bandwidth * serving.cards.how_many
+    )
+    reading = prefill_seconds(serving, prompt_tokens)
+    return serving.engine.first_seconds + np.maximum(weights, reading)
+
+
+def answer_seconds(serving: Serving, prompt_tokens: Number, completion_tokens: Number) -> Number:
+    """Seconds of one answer on a server that does nothing else."""
+    answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
+    step = step_seconds(serving, 1.0, np.asarray(prompt_tokens) + answer / 2.0)
+    return first_token_seconds(serving, prompt_tokens) + (answer - 1.0) * step
+
+
+def with_adapters(speed: Number, unmerged: Number, engine: Engine = NEWEST) -> Number:
+    """Tokens a second with adapters that are not merged into the weights (1) or are (0).
+
+    >>> float(with_adapters(1000.0, 1.0))
+    800.0
+    """
+    return speed * (1.0 - (1.0 - engine.adapter_share) * np.asarray(unmerged, np.float64))
+
+
+def usd_per_million_tokens(
+    usd_per_hour: Number, tokens_per_second: Number, utilisation: Number
+) -> Number:
+    """USD for a million output tokens of a GPU that works a share of its time.
+
+    USD = price / (3600 x tokens a second x utilisation) x 1,000,000
+
+    >>> [round(float(usd_per_million_tokens(3.6, 1000.0, u)), 2) for u in (0.05, 0.2, 0.5, 0.8)]
+    [20.0, 5.0, 2.0, 1.25]
+    """
+    return usd_per_hour / (3600.0 * np.asarray(tokens_per_second) * utilisation) * MILLION
+
+
+def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens: Number) -> Number:
+    """Output tokens a second over the whole month.
+
+    >>> round(float(mean_output_tokens_per_second(2_000_000, 200)), 1)
+    152.2
+    """
+    return np.asarray(requests_per_month) * completion_tokens / SECONDS_PER_MONTH
+
+
+def gpus_of_a_copy(
+    shape: Shape,
+    gpu_memory_bytes: Number,
+    live_tokens: Number = 0.0,
+    precision: Precision = PRECISIONS[SIXTEEN_BIT],
+) -> Number:
+    """GPUs that one copy of the weights takes beside one request: 1, 2, 4, 8 ...
+
+    Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
+
+    Args:
+        shape: Numbers of the model.
+        gpu_memory_bytes: Of one GPU.
+        live_tokens: Of the longest request, prompt and answer; at least a twentieth of the
+            weights is kept for what is live.
+        precision: How weights are held.
+    """
+    held = held_bytes(Serving(shape, Cards(gpu_memory_bytes, 1.0, 1.0), precision=precision))
+    live = kv_bytes_per_token(shape) * np.asarray(live_tokens, np.float64)
+    needed = np.maximum(LIVE_MARGIN * held, held + live)
+    gpus = np.maximum(needed / (MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes), 1.0)
+    return np.asarray(2.0 ** np.ceil(np.log2(gpus)))
+
+
+def gpus_per_replica(shape: Shape, gpu_memory_bytes: float) -> int:
+    """Count the GPUs of a copy of one model on one kind of GPU.
+
+    >>> llama_70b = Shape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
+    >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
+    (2, 1)
+    """
+    return int(gpus_of_a_copy(shape, gpu_memory_bytes))
+
+
+def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:
+    """Copies of the model that carry the peak, at least one.
+
+    >>> float(replicas_needed(9 * 152.2, 1_500)), float(replicas_needed(10 * 152.2, 1_500))
+    (1.0, 2.0)
+    """
+    return np.maximum(np.ceil(np.asarray(peak_output_tokens_per_second) / capacity), 1.0)
+
+
+def encoder_requests_per_second(
+    parameters: Number, tokens: Number, tflops: Number
+) -> tuple[Number, Number, Number]:
+    """Texts a second that an encoder labels on one GPU: low, likely, high.
+
+    speed = share x peak / (2 x parameters x tokens)
+
+    >>> round(float(encoder_requests_per_second(124_645_632, 300, 65.0)[1]))
+    130
+    """
+    flops = 2.0 * parameters * np.maximum(np.asarray(tokens, np.float64), 1.0)
+    low, likely, high = (share * tflops * 1e12 / flops for share in ENCODER_SHARES)
+    return low, likely, high

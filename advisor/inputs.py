@@ -1,0 +1,314 @@
+"""Scenario, profile and assumptions -> Facts: every number that the estimates read, filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.dataset.profile import Profile
+from advisor.evidence import Evidence
+from advisor.scenario.scenario import Scenario
+from advisor.units import WEEKS_PER_MONTH, Number, Record, Task
+
+Array = NDArray[np.float64]
+
+COMPLETION_TOKENS = {
+    "classification": 5.0, "extraction": 120.0, "structured_output": 150.0, "translation": 200.0,
+    "knowledge_qa": 150.0, "reasoning": 300.0, "code": 400.0, "agent": 300.0,
+}  # fmt: skip
+"""Visible answer by task when nobody says [tokens]; own judgement."""
+CHANGES_PER_MONTH = {
+    "static": 0.0, "monthly": 1.0, "weekly": WEEKS_PER_MONTH,
+    "daily": 7 * WEEKS_PER_MONTH, "hourly": 730.0,
+}  # fmt: skip
+
+
+class Assumption(Record):
+    """A number or choice that nobody gave, and what was taken instead."""
+
+    path: str
+    """Where in the scenario it would be given."""
+    value: str
+    """What was taken."""
+    says: str
+    """Why."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers of one or many variants, each of shape [variants, 1]; NaN means nobody said.
+
+    The names are those of the scenario; `PATHS` says which path each comes from.
+    """
+
+    requests_per_month: Array
+    peak_factor: Array
+    batchable_share: Array
+    prefix_tokens: Array
+    context_tokens: Array
+    user_tokens: Array
+    completion_tokens: Array
+    reasoning_tokens: Array
+    tool_tokens: Array
+    turns: Array
+    cache_hit_share: Array
+    tuned_prefix_tokens: Array
+    corpus_tokens: Array
+    chunk_tokens: Array
+    top_k: Array
+    examples: Array
+    target: Array
+    held_out_examples: Array
+    current_monthly_usd: Array
+    budget_one_off_usd: Array
+    budget_monthly_usd: Array
+    latency_p95_ms: Array
+    usd_per_hour: Array
+    horizon_months: Array
+    retrain_every_months: Array
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """[variants, 1]."""
+        return max(len(getattr(self, name)) for name in PATHS.values()), 1
+
+    def at(self, changes: Mapping[str, Array]) -> Facts:
+        """Return the facts with some paths replaced by one value per variant.
+
+        Args:
+            changes: Path in the scenario -> values of shape [variants].
+        """
+        given = {PATHS[path]: np.asarray(v, np.float64)[:, None] for path, v in changes.items()}
+        return replace(self, **given)
+
+    def equals(self, other: Facts, but: str) -> bool:
+        """Whether all fields but one hold the same numbers, and the same ones are unsaid."""
+        return all(
+            getattr(self, name).tobytes() == getattr(other, name).tobytes()
+            for name in PATHS.values()
+            if name != but
+        )
+
+    def only(self, places: NDArray[np.intp]) -> Facts:
+        """Return the facts of some of the variants."""
+        values = {name: getattr(self, name) for name in PATHS.values()}
+        moved = {name: value[places] for name, value in values.items() if len(value) > 1}
+        return replace(self, **moved)
+
+
+def stacked(facts: Sequence[Facts]) -> Facts:
+    """Lay the facts of one variant each below each other."""
+    return Facts(**{
+        name: np.concatenate([getattr(one, name) for one in facts]) for name in PATHS.values()
+    })  # fmt: skip
+
+
+_TRAFFIC = [
+    "requests_per_month", "peak_factor", "batchable_share", "prefix_tokens", "context_tokens",
+    "user_tokens", "completion_tokens", "reasoning_tokens", "tool_tokens", "turns",
+    "cache_hit_share", "tuned_prefix_tokens",
+]  # fmt: skip
+PATHS: dict[str, str] = {
+    **{f"traffic.{name}": name for name in _TRAFFIC},
+    **{f"knowledge.{name}": name for name in ("corpus_tokens", "chunk_tokens", "top_k")},
+    "dataset.examples": "examples",
+    "quality.target": "target",
+    "quality.held_out_examples": "held_out_examples",
+    "current.monthly_cost_usd": "current_monthly_usd",
+    "limits.budget_one_off_usd": "budget_one_off_usd",
+    "limits.budget_monthly_usd": "budget_monthly_usd",
+    "limits.latency_p95_ms": "latency_p95_ms",
+    "team.usd_per_hour": "usd_per_hour",
+    "horizon_months": "horizon_months",
+    "retrain_every_months": "retrain_every_months",
+}
+"""Path in the scenario -> field of Facts; every number that a sweep or a flip can move."""
+SHARES = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quality.target"})
+WHOLE = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
+NAN = float("nan")
+STUB_TOKENS = 60.0
+UNCOUNTED_TOKENS = 1e6
+"""Documents that answers rest on and nobody counted; own judgement."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A scenario with nothing left open: its task, its numbers, and what was assumed."""
+
+    scenario: Scenario
+    task: Task
+    facts: Facts
+    assumptions: tuple[Assumption, ...]
+    measured: frozenset[str]
+    """Fields of Facts that were counted in the dataset: their tokens depend on the tokenizer."""
+    tokens_per_example: float
+    """Tokens of one training example; NaN: prefix, question and answer of the traffic."""
+    labels: int
+    """Different labels in the dataset; 0 if unknown."""
+    longest_tokens: float
+    """Tokens of the longest example; NaN if unknown."""
+    beside: tuple[Scenario, ...] = ()
+    """The scenario of each variant, where they differ in what shifts quality."""
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """One scenario for all variants, or one for each."""
+        return self.beside or (self.scenario,)
+
+    def at(self, changes: Mapping[str, Array]) -> Facts:
+        """Return the facts with some paths set anew, and what was assumed from them assumed anew.
+
+        Args:
+            changes: Path in the scenario -> values of shape [variants]; every one is given.
+        """
+        facts = self.facts.at(changes)
+        if "traffic.prefix_tokens" not in changes:
+            return facts
+        if self.scenario.traffic.tuned_prefix_tokens is not None:
+            return facts
+        return replace(facts, tuned_prefix_tokens=stub_tokens(facts.prefix_tokens))
+
+
+def stub_tokens(prefix_tokens: Number) -> Array:
+    """Tokens left in front of a tuned model: a stub, and no more than the prefix that is given.
+
+    >>> [float(stub_tokens(tokens)) for tokens in (20.0, 700.0, float("nan"))]
+    [20.0, 60.0, 60.0]
+    """
+    given = np.asarray(prefix_tokens)
+    return np.where(given > 0, np.fmin(given, STUB_TOKENS), STUB_TOKENS)
+
+
+def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> Resolved:
+    """Fill in every number: as given, else as measured in the dataset, else as assumed.
+
+    Args:
+        scenario: What was asked.
+        profile: What the dataset holds, if there is one.
+        evidence: For the quality that counts as good enough when no target is given.
+    """
+    assumptions: list[Assumption] = []
+    task = scenario.task or _task(scenario, profile, assumptions)
+    given = {path: number_at(scenario, path) for path in PATHS}
+    counted = _counted(profile, task)
+    for path, (value, says) in _assumed(scenario, task, profile, given, evidence).items():
+        if given[path] is None and path not in counted:
+            given[path] = value
+            assumptions.append(Assumption(path=path, value=f"{value:g}", says=says))
+    measured = {path for path in counted if given[path] is None}
+    given |= {path: counted[path] for path in measured}
+    facts = Facts(**{
+        PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
+        for path, value in given.items()
+    })  # fmt: skip
+    per_example = profile.total_tokens / profile.examples if profile and profile.examples else NAN
+    labels = profile.distinct_labels if profile and profile.labels else 0
+    labels = labels or int(scenario.dataset.classes or 0)
+    longest = float(profile.max_tokens) if profile and profile.examples else NAN
+    names = frozenset(PATHS[path] for path in measured)
+    return Resolved(scenario, task, facts, tuple(assumptions), names, per_example, labels, longest)
+
+
+def number_at(scenario: Scenario, path: str) -> float | None:
+    """Return the number that stands at a path of `PATHS`, if one was given."""
+    value: Any = scenario
+    for part in path.split("."):
+        value = None if value is None else getattr(value, part)
+    return None if value is None else float(value)
+
+
+def _task(scenario: Scenario, profile: Profile | None, notes: list[Assumption]) -> Task:
+    needs = scenario.needs
+    task: Task = "generation"
+    why = "No task was given, and the file does not tell one."
+    if needs.narrow_label_task or (profile and profile.labels):
+        task, why = "classification", "The answers are labels from a small set."
+    elif needs.needs_private_knowledge or needs.needs_fresh_facts:
+        task, why = "knowledge_qa", "The answers rest on documents."
+    notes.append(Assumption(path="task", value=task, says=why))
+    return task
+
+
+def _counted(profile: Profile | None, task: Task) -> dict[str, float]:
+    if profile is None or not profile.examples:
+        return {}
+    counted = {
+        "dataset.examples": float(profile.examples),
+        "traffic.completion_tokens": profile.completion_tokens_mean,
+        "traffic.user_tokens": max(profile.prompt_tokens_mean - profile.shared_prefix_tokens, 0.0),
+    }
+    if profile.shared_prefix_tokens >= 1 and task != "classification":
+        counted["traffic.prefix_tokens"] = profile.shared_prefix_tokens
+    if profile.shared_prefix_tokens >= 50:
+        counted["traffic.prefix_tokens"] = profile.shared_prefix_tokens
+    return counted
+
+
+def _assumed(
+    scenario: Scenario,
+    task: Task,
+    profile: Profile | None,
+    given: Mapping[str, float | None],
+    evidence: Evidence,
+) -> dict[str, tuple[float, str]]:
+    labels = profile.distinct_labels if profile else int(scenario.dataset.classes or 0)
+    documents, says = 0.0, "No documents were named."
+    if needs_knowledge(scenario, task):
+        documents, says = UNCOUNTED_TOKENS, "Nobody counted the documents: about 2,500 pages."
+    prefix, why = 300.0, "Instructions of about 200 words."
+    if task == "classification" and labels:
+        prefix, why = 150.0 + 10.0 * labels, f"Instructions and {labels} labels with a word each."
+    tuned_prefix = float(stub_tokens(given["traffic.prefix_tokens"] or NAN))
+    target = assumed_target(evidence, task, scenario)
+    return {
+        "traffic.requests_per_month": (10_000.0, "No traffic was given; this decides much."),
+        "traffic.peak_factor": (3.0, "The busiest hour has three times the mean."),
+        "traffic.batchable_share": (0.0, "Every answer is waited for."),
+        "traffic.prefix_tokens": (prefix, why),
+        "traffic.context_tokens": (0.0, "Nothing else is pasted in."),
+        "traffic.user_tokens": (200.0, "A message of about 150 words."),
+        "traffic.completion_tokens": (COMPLETION_TOKENS.get(task, 250.0), f"Usual for {task}."),
+        "traffic.tool_tokens": (0.0, "No tools are called."),
+        "traffic.turns": (1.0, "One question, one answer."),
+        "traffic.tuned_prefix_tokens": (tuned_prefix, "A stub is left in front of a tuned model."),
+        "knowledge.corpus_tokens": (documents, says),
+        "knowledge.chunk_tokens": (400.0, "A piece of about 300 words."),
+        "knowledge.top_k": (5.0, "Five pieces before each question."),
+        "dataset.examples": (0.0, "No examples were named."),
+        "quality.target": (target, "What a worked-on prompt on a small model should do."),
+        "retrain_every_months": (6.0, "A tuned model is tuned anew twice a year."),
+    }
+
+
+def assumed_target(evidence: Evidence, task: Task, scenario: Scenario) -> float:
+    """What is good enough when nobody says: what a good prompt on a small model is expected to do.
+
+    If prompting was measured, the best measurement of prompting stands instead.
+    """
+    prompting = [m.value for m in scenario.quality.measured if m.approach in ("prompt", "few_shot")]
+    if prompting:
+        return max(prompting)
+    shift = getattr(evidence.prompt_effort, scenario.quality.prompt_effort)
+    year = evidence.model_year.of(scenario.asked_on.year)
+    weaker = year.prompt[1] if year else 0.0
+    retrieval = evidence.retrieval.factor[1] if needs_knowledge(scenario, task) else 1.0
+    small = evidence.of(task).prompt.small[1] + float(shift[1]) + weaker
+    return round(small * retrieval - 0.02, 2)
+
+
+def fell_short(scenario: Scenario) -> bool:
+    """Whether prompting was worked on, and is known not to reach the target."""
+    quality = scenario.quality
+    return quality.prompting == "gap" and quality.prompt_effort not in ("none", "naive")
+
+
+def needs_knowledge(scenario: Scenario, task: Task) -> bool:
+    """Whether answers rest on something that has to be looked up."""
+    needs = scenario.needs
+    asked = needs.needs_fresh_facts or needs.needs_private_knowledge or needs.needs_citations
+    return asked or task == "knowledge_qa"

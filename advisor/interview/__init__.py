@@ -1,0 +1,1 @@
+"""Questions that fill in a scenario step by step."""

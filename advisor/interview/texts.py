@@ -1,0 +1,94 @@
+"""Words of a language by their keys -> what is shown; and which words are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from string import Formatter
+
+from advisor.interview.questions import TYPED, Sheet
+from advisor.scenario.contradictions import SAYS
+from advisor.units import Record
+
+CONTRADICTIONS = "contradictions"
+
+
+class Texts(Record):
+    """The words of one language."""
+
+    tag: str
+    """Its name as a file: en, de."""
+    words: dict[str, str]
+    """Key, such as parts.target.asks -> text."""
+
+    def says(self, key: str, **fields: object) -> str:
+        """Return a text with its blanks filled in."""
+        return self.words[key].format(**fields)
+
+    def at(self, key: str) -> str:
+        """Return a text as it stands."""
+        return self.words[key]
+
+
+def flat(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Walk a nested mapping: dotted key and what stands there.
+
+    >>> dict(flat({"acts": {"prompt": "Prompt"}}))
+    {'acts.prompt': 'Prompt'}
+    """
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def english_contradictions() -> dict[str, str]:
+    """Return the English words that the core holds itself."""
+    return {f"{CONTRADICTIONS}.{code}": says for code, says in SAYS.items()}
+
+
+def wanted(sheet: Sheet) -> tuple[str, ...]:
+    """Name the keys that every language needs for the questions."""
+    keys = []
+    for asked in sheet.questions:
+        keys += [f"questions.{asked.code}.asks", f"questions.{asked.code}.why"]
+    for part in sheet.parts.values():
+        keys += [f"parts.{part.code}.asks"]
+        keys += [f"parts.{part.code}.unit"] if part.kind in TYPED else []
+        keys += [f"parts.{part.code}.choices.{choice}" for choice in part.choices]
+    return tuple(keys)
+
+
+def blanks(text: str) -> frozenset[str]:
+    """Name the blanks of a text.
+
+    >>> sorted(blanks("{low} to {high} hours"))
+    ['high', 'low']
+    """
+    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name)
+
+
+def faults(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[str]:
+    """Say what is wrong with the words of a language, held against English.
+
+    Args:
+        words: Key -> what stands there.
+        english: Every key that is needed, in English.
+    """
+    found = [f"{key} is missing" for key in english if key not in words]
+    for key, text in words.items():
+        if key not in english:
+            found.append(f"{key} is unknown")
+        elif not isinstance(text, str) or not text.strip():
+            found.append(f"{key} is no text")
+        elif _blanks(text) != blanks(english[key]):
+            needed = ", ".join(f"{{{name}}}" for name in sorted(blanks(english[key])))
+            found.append(f"{key} has to hold {needed or 'no blanks'}")
+    return found
+
+
+def _blanks(text: str) -> frozenset[str] | None:
+    try:
+        return blanks(text)
+    except ValueError:
+        return None  # a brace that nothing closes

@@ -1,0 +1,311 @@
+"""Files and mappings -> questions and answers: the one place where the line meets the disk.
+
+The shipped files, or one of the user's -> the questions of the interview and their words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from advisor.dataset.profile import Profile
+from advisor.dataset.reader import profile_file
+from advisor.decision.answer import Answer, Question, answer, canonical
+from advisor.errors import ScenarioError, TeamRuleError, UsageError, did_you_mean
+from advisor.evidence import Evidence
+from advisor.inputs import Assumption
+from advisor.interview.questions import Sheet
+from advisor.interview.texts import Texts, english_contradictions, faults, flat, wanted
+from advisor.prices.book import Book
+from advisor.prices.loader import load_book
+from advisor.report.sentences import Words
+from advisor.rules.catalogue import Catalogue
+from advisor.rules.team_rules import TeamRule, rules_from
+from advisor.scenario.scenario import scenario_from
+
+Progress = Callable[[int, int], None]
+HERE = Path(__file__).parent
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@lru_cache(maxsize=4)
+def load_evidence(path: Path | None = None) -> Evidence:
+    """Read what the decision takes from published work; a file is read once a process."""
+    text = (path or HERE / "data" / "evidence.yaml").read_text(encoding="utf-8")
+    return Evidence.model_validate(yaml.load(text, Loader))
+
+
+@lru_cache(maxsize=1)
+def load_catalogue() -> Catalogue:
+    """Read the program's own rules; once a process."""
+    text = (HERE / "data" / "rules.yaml").read_text(encoding="utf-8")
+    return Catalogue.model_validate(yaml.load(text, Loader))
+
+
+@lru_cache(maxsize=1)
+def load_words() -> Mapping[str, Words]:
+    """Read the sentences in which a decision is told, by language; once a process."""
+    mapping = yaml.load((HERE / "data" / "sentences.yaml").read_text(encoding="utf-8"), Loader)
+    return {language: Words.model_validate(words) for language, words in mapping.items()}
+
+
+def words_of(language: str) -> Words:
+    """Return the sentences of a language.
+
+    Raises:
+        UsageError: nobody wrote them yet.
+    """
+    known = load_words()
+    if language not in known:
+        raise UsageError(f"language {language}", "there are no sentences in it.",
+                         f"There are: {', '.join(sorted(known))}.")  # fmt: skip
+    return known[language]
+
+
+def read_rules(path: Path) -> tuple[TeamRule, ...]:
+    """Read the rules of a team: a YAML or JSON file with a list under `rules`.
+
+    Raises:
+        AdvisorError: the file cannot be read, or one of the rules cannot be used.
+    """
+    mapping = read_mapping(path)
+    if set(mapping) != {"rules"}:
+        raise TeamRuleError(str(path), f"found the keys {', '.join(sorted(map(str, mapping)))}.",
+                            "Put the list under 'rules:', alone.")  # fmt: skip
+    return team_rules(mapping["rules"], str(path))
+
+
+def team_rules(given: object, where: str) -> tuple[TeamRule, ...]:
+    """Check the rules of a team; none has the name of one of the program's own.
+
+    Raises:
+        TeamRuleError: one of them cannot be used.
+    """
+    return rules_from(given, where, load_catalogue().by_code)
+
+
+def examples_folder() -> Path:
+    """Find the bundled examples: beside the package in a checkout, inside it when installed."""
+    beside = HERE.parent / "examples"
+    return beside if beside.is_dir() else HERE / "examples"
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a scenario file of YAML or JSON.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be read.
+        ScenarioError: it is not a mapping, with line and column where the text breaks.
+    """
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        remedy = f"Files there: {', '.join(near[:8])}." if near else "Check the path."
+        raise UsageError(str(path), "there is no such file.", remedy)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(
+            str(path), f"byte {error.object[error.start]:#04x} at {error.start} is not UTF-8.",
+            "Save the file as UTF-8.",
+        ) from error  # fmt: skip
+    if not text.strip():
+        raise ScenarioError(str(path), "the file is empty.", "Start with 'name:' and 'traffic:'.")
+    try:
+        mapping = yaml.load(text, _Strict)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ScenarioError(where, f"{problem}.", "Mend the YAML there.") from error
+    if not isinstance(mapping, dict):
+        raise ScenarioError(str(path), f"found a {type(mapping).__name__} instead of a mapping.",
+                            "Start with 'name:' and 'traffic:'.")  # fmt: skip
+    return mapping
+
+
+class _Strict(Loader):  # type: ignore[misc, valid-type]
+    """Refuses a key said twice, and reads 1e6 as a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' is said twice", key_node.start_mark
+                )
+            seen.add(key)
+        return dict(super().construct_mapping(node, deep))
+
+
+def with_sets(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
+    """Apply `KEY=VALUE` flags to a scenario; the value is read as YAML.
+
+    Raises:
+        UsageError: a flag is not KEY=VALUE, or goes through something that is not a mapping.
+    """
+    merged: dict[str, Any] = json.loads(json.dumps(dict(mapping), default=str))
+    for flag in sets:
+        key, equals, raw = flag.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {flag}", "this is not KEY=VALUE.",
+                             "Write --set traffic.requests_per_month=1e6.")  # fmt: skip
+        inner = merged
+        *sections, last = key.strip().split(".")
+        for section in sections:
+            inner = inner.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise UsageError(f"--set {flag}", f"'{section}' holds {inner!r}, no mapping.",
+                                 "Set that key itself.")  # fmt: skip
+        inner[last] = _value(flag, raw)
+    return merged
+
+
+def _value(flag: str, raw: str) -> Any:
+    try:
+        return float(raw)
+    except ValueError:
+        pass  # a word, a list or a mapping: YAML reads those
+    try:
+        return yaml.load(raw, Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {flag}", f"found '{raw}', which is no value.",
+                         "Quote it, or give a number or a word.") from error  # fmt: skip
+
+
+def ask(
+    mapping: Mapping[str, Any],
+    where: str = "scenario",
+    *,
+    dataset: Path | None = None,
+    book: Book | None = None,
+    today: date | None = None,
+    progress: Progress | None = None,
+) -> Question:
+    """Make a question of a scenario, a dataset and the price book.
+
+    Args:
+        mapping: The scenario as its file or request says it.
+        where: File or door, for messages; a dataset path in the scenario is relative to it.
+        dataset: File that takes precedence over the scenario's.
+        book: Price book; the shipped one by default.
+        today: Day to assume where the scenario names none; it is then listed as assumed.
+        progress: Called with bytes read and bytes in all.
+
+    Raises:
+        AdvisorError: any part cannot be read or understood.
+    """
+    asked = dict(mapping)
+    defaulted: tuple[Assumption, ...] = ()
+    if "asked_on" not in asked and today is not None:
+        asked["asked_on"] = today.isoformat()
+        says = "No day was given: today's prices and rules hold."
+        defaulted = (Assumption(path="asked_on", value=today.isoformat(), says=says),)
+    scenario = scenario_from(asked, where)
+    path = dataset
+    if path is None and scenario.dataset.path:
+        path = Path(where).parent / scenario.dataset.path
+    profile = _profile(path, progress) if path else None
+    return Question(scenario, book or load_book(), load_evidence(), profile,
+                    defaulted=defaulted, catalogue=load_catalogue())  # fmt: skip
+
+
+def _profile(path: Path, progress: Progress | None) -> Profile:
+    return profile_file(path, progress=progress)
+
+
+def recommend(mapping: Mapping[str, Any], dataset: Path | None = None) -> Answer:
+    """Answer a scenario with the shipped price book; the door of HTTP and page."""
+    return answer(ask(mapping, dataset=dataset))
+
+
+def answer_bytes(mapping: Mapping[str, Any]) -> bytes:
+    """Answer a scenario as canonical bytes."""
+    return canonical(recommend(mapping))
+
+
+def example_question(name: str) -> Question:
+    """Make the question of a bundled example.
+
+    Raises:
+        UsageError: there is no such example.
+    """
+    path = examples_folder() / f"{name}.yaml"
+    names = [example.stem for example in examples_folder().glob("*.yaml")]
+    if name not in names:
+        raise UsageError(f"example {name}", "there is no such example.",
+                         did_you_mean(name, names).strip())  # fmt: skip
+    return ask(read_mapping(path), str(path))
+
+
+FOLDER = HERE / "data" / "interview"
+ENGLISH = "en"
+SHOWN_FAULTS = 5
+
+
+@lru_cache(maxsize=1)
+def load_sheet() -> Sheet:
+    """Read the questions; once a process."""
+    return Sheet.model_validate(_read(HERE / "data" / "questions.yaml"))
+
+
+def languages() -> tuple[str, ...]:
+    """Name the languages that are shipped."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+@lru_cache(maxsize=8)
+def load_texts(language: str = ENGLISH) -> Texts:
+    """Return the words of a shipped language, by its tag; a region in the tag does not matter.
+
+    Raises:
+        UsageError: there is no such language.
+    """
+    tag = language.replace("_", "-").split("-")[0].lower()
+    if tag not in languages():
+        raise UsageError(f"language {language}", "there are no texts in this language.",
+                         did_you_mean(language, languages()).strip())  # fmt: skip
+    return texts_of(FOLDER / f"{tag}.yaml")
+
+
+def texts_of(path: Path) -> Texts:
+    """Read the words of a language from a file.
+
+    Raises:
+        UsageError: it cannot be read, or some words are missing or unknown.
+    """
+    words = dict(flat(_mapping(path)))
+    if path == FOLDER / f"{ENGLISH}.yaml":
+        words |= english_contradictions()
+        needed = dict.fromkeys(wanted(load_sheet()), "")
+        found = [key for key in needed if key not in words]
+        wrong = [f"{key} is missing" for key in found]
+    else:
+        wrong = list(faults(words, load_texts(ENGLISH).words))
+    if wrong:
+        more = f", and {len(wrong) - SHOWN_FAULTS} more" if len(wrong) > SHOWN_FAULTS else ""
+        raise UsageError(str(path), f"{', '.join(wrong[:SHOWN_FAULTS])}{more}.",
+                         "Take the keys and the blanks of the English file.")  # fmt: skip
+    return Texts(tag=path.stem, words={key: str(text) for key, text in words.items()})
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(str(path), "there is no such file.", "Check the path.")
+    try:
+        found = _read(path)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(str(path), f"this is no YAML in UTF-8: {error}.", "Mend it.") from error
+    if not isinstance(found, dict):
+        raise UsageError(str(path), "found no mapping.", "Start with 'language:'.")
+    return found
+
+
+def _read(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader)

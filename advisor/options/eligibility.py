@@ -1,0 +1,85 @@
+"""A resolved scenario -> what of it decides which options there are, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from advisor.dataset.profile import Profile
+from advisor.inputs import Resolved, needs_knowledge
+from advisor.scenario.scenario import Hardware, Scenario
+from advisor.units import Approach, Task
+
+
+@dataclass(frozen=True)
+class Today:
+    """What is done today."""
+
+    approach: Approach
+    model: str | None
+    monthly_is_known: bool
+
+
+@dataclass(frozen=True)
+class Ground:
+    """All that a menu is made from, beside the price book: the same ground, the same menu."""
+
+    day: date
+    task: Task
+    needs_knowledge: bool
+    has_documents: bool
+    permissions_per_user: bool
+    privacy_self_host: bool
+    data_may_leave: bool
+    providers: tuple[str, ...]
+    licences: tuple[str, ...]
+    hardware: tuple[Hardware, ...]
+    asks_as: tuple[tuple[str, str], ...]
+    """As which kind of customer one asks a provider, where that matters."""
+    named: frozenset[str]
+    """Models that the scenario names."""
+    today: Today | None
+    pairs: int
+    """Preference pairs in the dataset."""
+
+    @property
+    def stays_at_home(self) -> bool:
+        """Whether no provider of models may be asked."""
+        return self.privacy_self_host or not self.data_may_leave
+
+
+def ground_of(resolved: Resolved, profile: Profile | None) -> Ground:
+    """Pick out of a question what decides which options there are."""
+    scenario, current = resolved.scenario, resolved.scenario.current
+    names = {measured.model for measured in scenario.quality.measured}
+    today = None
+    if current:
+        names.add(current.model)
+        today = Today(current.approach, current.model, current.monthly_cost_usd is not None)
+    return Ground(
+        day=scenario.asked_on, task=resolved.task,
+        needs_knowledge=needs_knowledge(scenario, resolved.task),
+        has_documents=float(resolved.facts.corpus_tokens[0, 0]) > 0,
+        permissions_per_user=scenario.knowledge.permissions_per_user,
+        privacy_self_host=scenario.needs.privacy_self_host,
+        data_may_leave=scenario.limits.data_may_leave,
+        providers=scenario.limits.providers, licences=scenario.limits.licences,
+        hardware=scenario.hardware,
+        asks_as=tuple((name, asked_as(scenario, name)) for name in ("openai", "azure")),
+        named=frozenset(name for name in names if name), today=today,
+        pairs=profile.pairs if profile else _pairs_said(resolved),
+    )  # fmt: skip
+
+
+def _pairs_said(resolved: Resolved) -> int:
+    """Examples are taken for pairs where better is to be learnt and no file shows what they are."""
+    learns_better = resolved.scenario.needs.preference_hard_to_specify
+    return int(learns_better)
+
+
+def asked_as(scenario: Scenario, provider: str) -> str:
+    """Return which kind of customer asks; who says nothing is new."""
+    return {
+        "openai": scenario.organisation.openai or "never_tuned",
+        "azure": scenario.organisation.azure or "new",
+    }.get(provider, "anyone")

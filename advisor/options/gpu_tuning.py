@@ -1,0 +1,191 @@
+"""Tuning on rented or owned GPUs: adapters, full weights, encoders, and the plain baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import ge
+from weakref import WeakKeyDictionary
+
+from advisor.errors import PricingError
+from advisor.options.eligibility import Ground
+from advisor.options.option import Launch, Option, RuledOut, rule_out, short
+from advisor.prices.book import Book
+from advisor.prices.models import Gpu, ModelCard
+from advisor.prices.series import Price, PriceBook
+from advisor.units import Approach
+
+SERVED = ("open/Qwen/Qwen3-8B", "open/Qwen/Qwen3-32B", "open/meta-llama/Llama-3.3-70B")
+"""Open models that are prompted as they are where no provider may be asked."""
+UNTRAINED: tuple[Approach, ...] = ("prompt", "few_shot", "long_context", "rag")
+BASES = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
+ENCODER = "open/FacebookAI/roberta-base"
+METHODS: tuple[Approach, ...] = ("lora", "qlora", "full_ft")
+BASELINE = "tfidf-logreg"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A GPU to be had, and what an hour of it costs."""
+
+    gpu: Gpu
+    provider: str
+    price: Price
+    is_own: bool
+    most: int = 8
+    """How many there are; a rented machine has up to eight."""
+
+
+def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
+    """List tuning on a GPU of one's own choice, one option per base, method and machine."""
+    machines = list(machines_of(ground, book))
+    made = []
+    for machine in machines:
+        if machine.gpu.bf16_tflops is None:
+            says = f"{machine.gpu.name} has no bf16, in which these models are trained."
+            out.append(rule_out(f"lora:{machine.provider}:*:{machine.gpu.name}", "no-bf16", says,
+                                machine.gpu.source))  # fmt: skip
+            continue
+        for name in BASES:
+            base = book.model(name)
+            if not _licence_will_do(ground, base):
+                continue
+            made += [_option(method, base, machine) for method in _methods(ground)]
+    if ground.stays_at_home:
+        made += _served(ground, book, machines)
+    encoder = book.model(ENCODER)
+    cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
+    if cheapest:
+        made.append(_option("encoder", encoder, cheapest))
+        made.append(_baseline(cheapest))
+    return made
+
+
+def _methods(ground: Ground) -> tuple[Approach, ...]:
+    """Name the ways to tune one base: preferences where there are pairs, retrieval with facts."""
+    combined: tuple[Approach, ...] = ("combo",) if ground.needs_knowledge else ()
+    preferred: tuple[Approach, ...] = ("dpo",) if ground.pairs else ()
+    return (*METHODS, *combined, *preferred)
+
+
+def _served(ground: Ground, book: Book, machines: list[Machine]) -> list[Option]:
+    """List open models as they are on each GPU: what prompting is where nothing may be sent out."""
+    with_documents = ground.has_documents or ground.needs_knowledge
+    ways = [way for way in UNTRAINED if way != "rag" or with_documents]
+    bases = [book.model(name) for name in SERVED]
+    return [
+        _as_it_is(way, base, machine)
+        for base in bases if _licence_will_do(ground, base)
+        for machine in machines
+        for way in ways
+    ]  # fmt: skip
+
+
+def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
+    """List the GPUs to be had: your own, and of rented ones those that no other beats in all."""
+    for own in ground.hardware:
+        gpu = book.gpu(own.gpu)
+        price = Price(
+            item=f"own/{gpu.name}/gpu_hour", unit="USD/GPU hour", value=_decimal(own.usd_per_hour),
+            since=ground.day, source="your scenario, hardware", read_on=ground.day,
+            confidence="high", note=None, own=True, next_change=None,
+        )  # fmt: skip
+        yield Machine(gpu, "own", price, True, own.count)
+    if not ground.data_may_leave:
+        return
+    rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(ground, book, gpu))]
+    merits = [_merits(machine) for machine in rented]
+    for machine, ours in zip(rented, merits, strict=True):
+        if not any(_beats(theirs, ours) for theirs in merits):
+            yield machine
+
+
+_CLOUDS: WeakKeyDictionary[PriceBook, dict[str, list[str]]] = WeakKeyDictionary()
+
+
+def _clouds(prices: PriceBook) -> Mapping[str, list[str]]:
+    """Name who rents out each GPU by the hour; a book is gone through once."""
+    if prices not in _CLOUDS:
+        found: dict[str, list[str]] = {}
+        for item in prices.series:
+            if item.endswith("/gpu_hour"):
+                cloud, gpu, _ = item.rsplit("/", 2)
+                found.setdefault(gpu, []).append(cloud)
+        _CLOUDS[prices] = found
+    return _CLOUDS[prices]
+
+
+def _cheapest(ground: Ground, book: Book, gpu: Gpu) -> Machine | None:
+    """The cheapest cloud that rents this GPU; marketplaces of strangers' machines left out."""
+    offers = []
+    for cloud in _clouds(book.prices).get(gpu.name, ()):
+        if cloud.endswith(("community", "median")) or (
+            ground.providers and cloud not in ground.providers
+        ):
+            continue
+        try:
+            price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", ground.day)
+        except PricingError:
+            continue  # not rented out on that day
+        offers.append(Machine(gpu, cloud, price, False))
+    return min(offers, key=lambda offer: (offer.price.value, offer.provider), default=None)
+
+
+def _beats(theirs: tuple[float, ...], ours: tuple[float, ...]) -> bool:
+    """Whether a machine is at least as good in memory, speed and price, and better in one."""
+    return theirs != ours and all(map(ge, theirs, ours))
+
+
+def _merits(machine: Machine) -> tuple[float, ...]:
+    gpu = machine.gpu
+    return (gpu.memory_bytes, gpu.bf16_tflops or 0.0, gpu.bandwidth_bytes_per_second,
+            -float(machine.price.value))  # fmt: skip
+
+
+def _licence_will_do(ground: Ground, base: ModelCard) -> bool:
+    return not ground.licences or (base.licence or "") in ground.licences
+
+
+def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:
+    launch, says = _launch(machine)
+    return Option(
+        id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
+        approach=approach, provider=machine.provider, model=short(base.id), launch=launch,
+        launch_says=says, tier="tiny", prices={"gpu_hour": machine.price}, base=base,
+        objective={"encoder": "classification", "dpo": "dpo"}.get(approach, "sft"),  # type: ignore[arg-type]
+        gpu=machine.gpu, gpu_usd_is_own=machine.is_own,
+    )  # fmt: skip
+
+
+def _as_it_is(approach: Approach, base: ModelCard, machine: Machine) -> Option:
+    found = " Texts are embedded and looked up on the same machine." if approach == "rag" else ""
+    return Option(
+        id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
+        approach=approach, provider=machine.provider, model=short(base.id), launch="by_hand",
+        launch_says=f"Serve the open weights on a {machine.gpu.name}; nothing is trained.{found}",
+        tier=base.tier, prices={"gpu_hour": machine.price}, base=base, gpu=machine.gpu,
+        gpu_usd_is_own=machine.is_own,
+    )  # fmt: skip
+
+
+def _baseline(machine: Machine) -> Option:
+    return Option(
+        id=f"encoder:{machine.provider}:{BASELINE}", approach="encoder",
+        provider=machine.provider, model=BASELINE, launch="local",
+        launch_says="It trains on a CPU in a minute.", tier="tiny", objective="classification",
+        prices={"gpu_hour": machine.price},
+    )  # fmt: skip
+
+
+def _launch(machine: Machine) -> tuple[Launch, str]:
+    if machine.is_own:
+        return "local", f"It is trained on your own {machine.gpu.name}."
+    return "export", (
+        f"A folder with plan, data and script is written; it runs on a {machine.gpu.name} "
+        f"rented at {machine.provider}."
+    )
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(value))

@@ -1,0 +1,137 @@
+"""Ways without training: zero-shot, few-shot, full context, retrieval, and what is done today."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from advisor.errors import PricingError
+from advisor.options.eligibility import Ground
+from advisor.options.option import (
+    Option,
+    RuledOut,
+    chat_prices,
+    provider_refusal,
+    rule_out,
+    short,
+)
+from advisor.prices.book import Book
+from advisor.prices.models import ModelCard
+from advisor.prices.series import Price
+from advisor.units import Approach
+
+EMBEDDING = "openai/text-embedding-3-small/embedding"
+VECTOR_STORE = "pinecone/standard/vector_minimum_month"
+PER_TIER = 2
+"""Cheapest models of each tier that are also costed with examples, documents or retrieval."""
+
+
+def prompted_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
+    """List the ways that use a chat model as it is, over every model on sale."""
+    zero_shot = [
+        option
+        for card in book.models.values()
+        if card.provider != "open" and (option := _zero_shot(ground, book, card, out))
+    ]
+    some = shortlist(zero_shot, ground.named)
+    made = zero_shot + [_like(option, "few_shot", {}) for option in some]
+    if not ground.has_documents and not ground.needs_knowledge:
+        says = "There are no documents to look up: knowledge.corpus_tokens is 0."
+        out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
+        return made + [_like(option, "long_context", {}) for option in some]
+    extra = retrieval_prices(book, ground.day)
+    made += [_like(option, "rag", extra) for option in some]
+    return made + [_like(option, "long_context", {}) for option in some]
+
+
+def retrieval_prices(book: Book, day: date) -> dict[str, Price]:
+    """Look up what embedding and keeping vectors costs."""
+    return {
+        "embedding": book.prices.on(EMBEDDING, day),
+        "vector_minimum_month": book.prices.on(VECTOR_STORE, day),
+    }
+
+
+def current_option(ground: Ground, book: Book) -> Option | None:
+    """Make an option of what is done and paid today, if the scenario says it.
+
+    Raises:
+        UnknownPrice: the model named in the scenario is not in the price book.
+    """
+    current = ground.today
+    if current is None:
+        return None
+    card = book.model(current.model) if current.model else None
+    prices = chat_prices(book, card.id, ground.day) if card else {}
+    provider, model = (card.provider, short(card.id)) if card else ("today", "as it is")
+    return Option(
+        id="current", approach=current.approach, provider=provider, model=model,
+        launch="by_hand", launch_says="Nothing to do: this is what runs today.",
+        tier=card.tier if card else "large", prices=prices, card=card,
+        ends_on=card.shutdown_on if card else None, is_current=True,
+        monthly_is_known=current.monthly_is_known,
+    )  # fmt: skip
+
+
+def measuring_option(options: list[Option]) -> Option:
+    """Make the option "not yet": measure a prompt on held-out examples with a mid model.
+
+    Where nothing may be sent to a provider it has no price: then it is measured on your machine.
+    """
+    prompts = [o for o in options if o.approach == "prompt" and o.ends_on is None and o.per_token]
+    mid = [option for option in prompts if option.tier in ("mid", "large")] or prompts
+    model = min(mid, key=_blended, default=None)
+    says = "Label examples, run a prompt on them, and ask again with what you measured."
+    if model is None:
+        return Option(id="not_yet", approach="not_yet", provider="own", model="any",
+                      launch="by_hand", launch_says=says, tier="mid", prices={})  # fmt: skip
+    return replace(model, id="not_yet", approach="not_yet", launch_says=says)
+
+
+def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
+    """Keep the cheapest few of each tier by list price, and those the scenario names."""
+    chosen: dict[str, Option] = {}
+    for tier in ("tiny", "small", "mid", "large"):
+        of_tier = sorted((o for o in options if o.tier == tier), key=_blended)
+        chosen |= {option.id: option for option in of_tier[:PER_TIER]}
+    chosen |= {o.id: o for o in options if o.card and o.card.id in named}
+    return list(chosen.values())
+
+
+def _blended(option: Option) -> tuple[float, str]:
+    """Three tokens read for each one written, the usual mix."""
+    prices = option.prices
+    return (3 * float(prices["input"].value) + float(prices["output"].value), option.id)
+
+
+def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
+    return Option(
+        id=f"{approach}:{option.provider}:{option.model}", approach=approach,
+        provider=option.provider, model=option.model, launch=option.launch,
+        launch_says=option.launch_says, tier=option.tier, prices={**option.prices, **extra},
+        card=option.card, ends_on=option.ends_on,
+    )  # fmt: skip
+
+
+def _zero_shot(ground: Ground, book: Book, card: ModelCard, out: list[RuledOut]) -> Option | None:
+    name = short(card.id)
+    option_id = f"prompt:{card.provider}:{name}"
+    day = ground.day
+    refusal = provider_refusal(ground, card.provider)
+    if refusal:
+        out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
+        return None
+    if card.shutdown_on and card.shutdown_on <= day:
+        says = f"{name} was shut down on {card.shutdown_on}."
+        out.append(rule_out(option_id, "shut-down", says, "price book, models"))
+        return None
+    try:
+        prices = chat_prices(book, card.id, day)
+    except PricingError as error:
+        out.append(rule_out(option_id, error.code, str(error), "price book, prices"))
+        return None
+    return Option(
+        id=option_id, approach="prompt", provider=card.provider, model=name, launch="by_hand",
+        launch_says="Write the prompt and call the provider's API; nothing is trained.",
+        tier=card.tier, prices=prices, card=card, ends_on=card.shutdown_on,
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Tuning at a provider: every offer in the price book, asked whether it is open to this user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+
+from advisor.errors import PricingError, Unpriced
+from advisor.options.eligibility import Ground, asked_as
+from advisor.options.option import (
+    TUNED,
+    Launch,
+    Option,
+    RuledOut,
+    chat_prices,
+    provider_refusal,
+    rule_out,
+)
+from advisor.options.prompting import retrieval_prices
+from advisor.prices.book import Book
+from advisor.prices.providers import Offer
+from advisor.prices.series import Price
+
+__all__ = ["asked_as", "tuned_options"]
+
+TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
+"""Models whose answers a smaller one learns from; the first on sale is taken; own choice."""
+WITH_ADAPTER = frozenset({"openai", "azure", "nebius", "together", "fireworks"})
+
+
+def tuned_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
+    """List hosted tuning, and what is built on it: preference tuning, distillation, with RAG."""
+    made: list[Option] = []
+    for offer in book.offers:
+        option = _supervised(ground, book, offer, out)
+        if option is None:
+            continue
+        made.append(option)
+        made += _variants(ground, book, option)
+    return made
+
+
+def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
+    made: list[Option] = []
+    if ground.pairs and "dpo_training" in option.prices:
+        training = {**option.prices, "training": option.prices["dpo_training"]}
+        made.append(replace(option, id=_id("dpo", option), approach="dpo", objective="dpo",
+                            prices=training))  # fmt: skip
+    answers = _teacher(ground, book)
+    if answers:
+        priced = {**option.prices, "teacher_input": answers["input"],
+                  "teacher_output": answers["output"]}  # fmt: skip
+        made.append(replace(option, id=_id("distill", option), approach="distill", prices=priced))
+    if ground.needs_knowledge:
+        extra = {**option.prices, **retrieval_prices(book, ground.day)}
+        made.append(replace(option, id=_id("combo", option), approach="combo", prices=extra))
+    return made
+
+
+def _teacher(ground: Ground, book: Book) -> Mapping[str, Price] | None:
+    """Look up what the first teacher on sale that day costs."""
+    for name in TEACHERS:
+        if name not in book.models:
+            continue
+        try:
+            return chat_prices(book, name, ground.day)
+        except PricingError:
+            continue  # not sold on that day
+    return None
+
+
+def _id(approach: str, option: Option) -> str:
+    return f"{approach}:{option.id.split(':', 1)[1]}"
+
+
+def _supervised(ground: Ground, book: Book, offer: Offer, out: list[RuledOut]) -> Option | None:
+    gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
+    option_id = f"{offer.approach}:{offer.provider}:{offer.base}{gpu}"
+    refusal = provider_refusal(ground, offer.provider)
+    if refusal:
+        out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
+        return None
+    who = dict(ground.asks_as).get(offer.provider, "anyone")
+    if offer.open_window(who, ground.day) is None:
+        says, source = offer.closed_says(who, ground.day)
+        out.append(rule_out(option_id, "closed-to-you", says, source))
+        return None
+    try:
+        prices = _prices(book, offer, ground.day)
+    except Unpriced as error:
+        says = f"{error} The line to add: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
+        out.append(rule_out(option_id, "unpriced", says, offer.source))
+        return None
+    except PricingError as error:
+        out.append(rule_out(option_id, error.code, str(error), offer.source))
+        return None
+    return Option(
+        id=option_id, approach=offer.approach, provider=offer.provider, model=offer.base,
+        launch=_launch(offer), launch_says=_launch_says(offer), tier=offer.tier, prices=prices,
+        objective="sft", card=book.models.get(offer.card) if offer.card else None, offer=offer,
+        gpu=book.gpus.get(offer.gpu) if offer.gpu else None,
+        served_like=book.models.get(offer.served_like) if offer.served_like else None,
+        ends_on=offer.result_ends_on,
+    )  # fmt: skip
+
+
+def _prices(book: Book, offer: Offer, day: date) -> Mapping[str, Price]:
+    """Look up training and serving; an offer without either price cannot be costed."""
+    stem = f"{offer.provider}/{offer.base}"
+    found = {"training": book.prices.on(f"{stem}/training", day)}
+    for kind in ("dpo_training", "job_minimum", "storage_month"):
+        for item in (f"{stem}/{kind}", f"{offer.provider}/all/{kind}"):
+            if book.prices.has(item) and kind not in found:
+                found[kind] = book.prices.on(item, day)
+    if offer.serving == "per_hour" and offer.hosting_item:
+        found["hosting_hour"] = book.prices.on(offer.hosting_item, day)
+        return found
+    for tuned, kind in TUNED.items():
+        item = f"{stem}/{tuned}"
+        if book.prices.has(item):
+            found[kind] = book.prices.on(item, day)
+    if "input" not in found and offer.card:
+        found |= chat_prices(book, offer.card, day)
+    return found
+
+
+def _launch(offer: Offer) -> Launch:
+    return "provider" if offer.provider in WITH_ADAPTER else "by_hand"
+
+
+def _launch_says(offer: Offer) -> str:
+    if offer.provider in WITH_ADAPTER:
+        return f"The job is started at {offer.provider} over its API."
+    return f"{offer.provider} has its own interface: start the job there with the converted file."

@@ -1,0 +1,104 @@
+"""A decision and a dataset in two halves -> a plan: what it costs, and the cap it is held to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import ROUND_UP, Decimal
+
+from advisor.decision.answer import Answer
+from advisor.errors import UsageError, did_you_mean
+from advisor.estimate.inference import token_factor
+from advisor.estimate.line import total
+from advisor.estimate.sampling import AT_MOST, LIKELY, Point
+from advisor.estimate.tokens import evaluated_tokens
+from advisor.estimate.tuning import TrainingSet, default_epochs, hosted_training
+from advisor.options.eligibility import asked_as
+from advisor.options.option import Option
+from advisor.plan.training_plan import Figure, PlanData, TrainingPlan, Wish
+
+CENT = Decimal("0.01")
+BILLS_VALIDATION = frozenset({"together"})
+"""Who bills held-out rows too, once an evaluation. Source: the provider's pricing page."""
+TRAINING_KIND = {"supervised": "training", "dpo": "dpo_training"}
+MOST_AUTO_EPOCHS = 25
+AUTO_MARGIN_EPOCHS = 2.0
+"""What `auto` may choose over our reckoning of it; own judgement."""
+
+
+def make_plan(
+    answer: Answer, option: Option, data: PlanData, wish: Wish, planned_at: datetime
+) -> TrainingPlan:
+    """Lay one job down: rows, settings, price, and the cap that is held against its dear end.
+
+    Raises:
+        UsageError: the method is not sold there, or the cap lies under what it may cost.
+    """
+    offer = option.offer
+    if offer is None:
+        raise UsageError(option.id, "no provider tunes this option.", option.launch_says)
+    sold = {"sft": "supervised"}
+    methods = [sold.get(method, method) for method in offer.methods]
+    if wish.method not in methods:
+        raise UsageError(f"--method {wish.method}", f"{offer.provider} does not sell it for "
+                         f"{offer.base}.", did_you_mean(wish.method, methods).strip())  # fmt: skip
+    figure = figure_of(option, data, wish)
+    cap = wish.cap_usd or Decimal(figure.at_most)
+    if cap < Decimal(figure.at_most):
+        raise UsageError(f"--cap {cap}", f"this job may cost up to {figure.at_most} USD.",
+                         "Raise the cap, or train on fewer rows or epochs.")  # fmt: skip
+    return TrainingPlan(
+        provider=offer.provider, base_model=offer.base, method=wish.method,
+        hyperparameters=wish.hyperparameters, **data.model_dump(), figure=figure,
+        cap_usd=str(cap.quantize(CENT)), serving=offer.serving, option_id=option.id,
+        question_sha256=answer.question_sha256, prices_sha256=answer.prices_sha256,
+        planned_at=planned_at.isoformat(timespec="seconds"), suffix=wish.suffix,
+        grader=wish.grader, attempt=wish.attempt,
+        organisation=asked_as(answer.question, offer.provider),
+    )  # fmt: skip
+
+
+def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
+    """Work out what the job costs, with the same quantities that the answer was made of.
+
+    Raises:
+        UsageError: there is no price for this method.
+    """
+    kind = TRAINING_KIND.get(wish.method, "training")
+    if kind not in option.prices:
+        raise UsageError(f"--method {wish.method}", f"{option.provider} has no {kind} price.",
+                         "Add your own under prices: in an overlay.")  # fmt: skip
+    price = option.prices[kind]
+    priced = replace(option, prices={**option.prices, "training": price})
+    likely, most = (_job(priced, data, wish, point) for point in (LIKELY, AT_MOST))
+    factor = option.counted_as.token_factor if option.counted_as else None
+    low = likely[1] * (Decimal(factor.low) / Decimal(factor.likely) if factor else 1)
+    minimum = option.prices.get("job_minimum")
+    least = Decimal(str(minimum.value)) if minimum else Decimal(0)
+    return Figure(
+        item=price.item, price=str(price.value), unit=price.unit, since=str(price.since),
+        source=price.source, read_on=str(price.read_on), own=price.own,
+        trained_tokens=likely[0], trained_tokens_at_most=most[0], low=_cents(max(low, least)),
+        likely=_cents(likely[1]), at_most=_cents(most[1]),
+        minimum=str(minimum.value) if minimum else None,
+    )  # fmt: skip
+
+
+def _job(option: Option, data: PlanData, wish: Wish, point: Point) -> tuple[int, Decimal]:
+    rows, epochs = data.training.rows, wish.hyperparameters.n_epochs
+    passes = float(default_epochs(rows)) if epochs == "auto" else float(epochs)
+    if epochs == "auto" and point is AT_MOST:
+        passes = min(MOST_AUTO_EPOCHS, max(passes * AUTO_MARGIN_EPOCHS, passes + 1))
+    factor = float(token_factor(option.counted_as, point))
+    held = data.validation
+    checked = 0.0
+    if held and option.provider in BILLS_VALIDATION:
+        checked = float(evaluated_tokens(passes, held.rows, held.tokens / held.rows * factor))
+    trained = data.training.tokens * factor * passes + checked
+    lines = hosted_training(option, TrainingSet(rows, trained / passes / rows, passes))
+    return round(trained), Decimal(repr(float(total(lines, "once"))))
+
+
+def _cents(amount: Decimal) -> str:
+    """Round up to a cent: a cap must never lie under what it covers."""
+    return str(Decimal(amount).quantize(CENT, rounding=ROUND_UP))

@@ -1,0 +1,1 @@
+"""Price files -> PriceBook: dated, sourced prices of models, providers and GPUs."""

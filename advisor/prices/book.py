@@ -1,0 +1,59 @@
+"""The whole price book in one record, with its look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from advisor.errors import UnknownPrice
+from advisor.prices.models import Gpu, ModelCard
+from advisor.prices.providers import Offer, Provider
+from advisor.prices.series import PriceBook
+from advisor.units import Record
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Book:
+    """The whole price book: prices, models, providers, GPUs."""
+
+    prices: PriceBook
+    models: Mapping[str, ModelCard]
+    providers: Mapping[str, Provider]
+    gpus: Mapping[str, Gpu]
+    sha256: str
+
+    def model(self, name: str) -> ModelCard:
+        """Return a model; an unknown one is refused with the nearest names."""
+        return _known("model", name, self.models)
+
+    def provider(self, name: str) -> Provider:
+        """Return a provider; an unknown one is refused with the nearest names."""
+        return _known("provider", name, self.providers)
+
+    def gpu(self, name: str) -> Gpu:
+        """Return a GPU; an unknown one is refused with the nearest names."""
+        return _known("GPU", name, self.gpus)
+
+    @property
+    def with_architecture(self) -> Mapping[str, ModelCard]:
+        """The models whose config is known."""
+        return {name: card for name, card in self.models.items() if card.architecture}
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Every offer of every provider."""
+        return tuple(offer for provider in self.providers.values() for offer in provider.tuning)
+
+    def clouds(self, gpu: str) -> tuple[str, ...]:
+        """Name who rents out a GPU by the hour."""
+        ending = f"/{gpu}/gpu_hour"
+        return tuple(i.removesuffix(ending) for i in self.prices.series if i.endswith(ending))
+
+
+def _known(kind: str, name: str, known: Mapping[str, R]) -> R:
+    if name not in known:
+        raise UnknownPrice(kind, name, known)
+    return known[name]

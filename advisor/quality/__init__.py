@@ -1,0 +1,1 @@
+"""Evidence and measurements -> expected quality of an option."""

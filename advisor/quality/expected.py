@@ -1,0 +1,198 @@
+"""Options side by side and the numbers -> the quality to expect: measured, else from evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.estimate.sampling import LIKELY, Point
+from advisor.estimate.tuning import learnt_from
+from advisor.evidence import Evidence, Range, Tuned, measured_range, saturation
+from advisor.inputs import Facts, Resolved, needs_knowledge
+from advisor.options.batch import Kinds, Panel, bounds, kind_of
+from advisor.options.gpu_tuning import BASELINE
+from advisor.quality.measurements import (
+    NO_SHIFT,
+    Expected,
+    Shifts,
+    Three,
+    beside,
+    given,
+    looking_up,
+    measured_for,
+    shifts_of,
+)
+from advisor.quality.user_claims import SAYS, Kind, as_said, capped, said_of
+from advisor.units import Number
+
+RETRIEVING = frozenset({"rag", "long_context", "combo"})
+NOTHING_KNOWN: Range = (-9.0, -9.0, -9.0)
+"""Below any shift, so that it is cut to 0: no work was published on this way of tuning."""
+
+
+def expected(
+    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+) -> Expected:
+    """Say how good the options of a panel should be, for every variant.
+
+    quality = (prompted or tuned + effort + labels) x retrieval, cut to 0..1
+
+    Returns:
+        Ranges whose `likely` is at *point*; low and high are the ends of the evidence.
+    """
+    kinds = panel.kinds
+    if resolved.scenario.quality.measured:
+        kinds = Kinds.by(panel.options, lambda o: (*kind_of(o), id(measured_for(o, resolved))))
+    shifts = shifts_of(resolved.scenarios, evidence)
+    if panel.trains:
+        learnt = _learnt(kinds, panel, resolved, facts, evidence, point)
+        parts = _tuned(kinds, learnt, shifts, resolved, evidence, point)
+    else:
+        parts = _prompted(kinds, shifts, resolved, evidence, point)
+    factor = _knowledge(kinds, resolved, evidence, point)
+    shape = np.zeros((len(kinds.first), *facts.examples.shape))
+    low, likely, high = (
+        shape + np.clip(np.asarray(part) * f, 0.0, 0.99)
+        for part, f in zip(parts, factor, strict=True)
+    )
+    ends: Three = (low, likely, high)
+    kind = evidence.of(resolved.task)
+    basis = kind.basis
+    said = said_of(resolved, evidence)
+    if said.anything and panel.trains:
+        ends = capped(said, ends, facts.target, _of_kinds(kinds, "distill"))
+    elif said.anything:
+        ends = as_said(said, ends, facts.target, _kind(kinds, resolved, evidence, shifts))
+        basis = f"{SAYS}; {basis}"
+    slack = 0.0 if panel.trains else evidence.tolerance.value
+    found = Expected(
+        kinds, facts.target, ends,
+        said=((basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
+        tie=(evidence.tolerance.value,) * len(kinds.first),
+    )  # fmt: skip
+    for place, option in enumerate(kinds.first):
+        measured = measured_for(option, resolved)
+        if measured is None and not option.is_current:
+            found = beside(found, place, resolved, evidence)
+        found = given(found, place, measured, point)
+    return found
+
+
+def _kind(kinds: Kinds, resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Kind:
+    """Tell the kinds of prompting apart, and what evidence expects of each on a large model."""
+    likely = evidence.of(resolved.task).prompt.large[1] + np.asarray(shifts.effort[1])
+    likely = likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)
+    _, factor, _ = _knowledge(kinds, resolved, evidence, LIKELY)
+    is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
+    return Kind(is_large, _of_kinds(kinds, *looking_up(resolved)), np.asarray(likely * factor))
+
+
+def _of_kinds(kinds: Kinds, *approaches: str) -> NDArray[np.bool_]:
+    return np.array([option.approach in approaches for option in kinds.first])[:, None, None]
+
+
+def _prompted(
+    kinds: Kinds, shifts: Shifts, resolved: Resolved, evidence: Evidence, point: Point
+) -> Three:
+    kind = evidence.of(resolved.task)
+    gains = {"few_shot": kind.few_shot_gain}
+    if not needs_knowledge(resolved.scenario, resolved.task):
+        gains["long_context"] = kind.many_shot_gain
+    parts: list[tuple[str, Three]] = [
+        ("quality prompt", bounds([getattr(kind.prompt, o.tier) for o in kinds.first])),
+        ("quality effort", shifts.effort),
+        ("quality few_shot", bounds([gains.get(o.approach, NO_SHIFT) for o in kinds.first])),
+        *(("quality need", need) for need in shifts.needs_prompt),
+    ]
+    return _summed(parts, point)
+
+
+def _tuned(
+    kinds: Kinds,
+    learnt: Three,
+    shifts: Shifts,
+    resolved: Resolved,
+    evidence: Evidence,
+    point: Point,
+) -> Three:
+    sizes = bounds([getattr(evidence.base_size, option.tier) for option in kinds.first])
+    parts: list[tuple[str, Three]] = [
+        ("quality labels", shifts.labels),
+        ("quality base", sizes),
+        *(("quality need", need) for need in shifts.needs_tuned),
+    ]
+    pairs = zip(learnt, _summed(parts, point), strict=True)
+    low, likely, high = (part + np.asarray(shift) for part, shift in pairs)
+    distils = _of_kinds(kinds, "distill")
+    if not distils.any():
+        return low, likely, high
+    best = _teacher(shifts, resolved, evidence, point)
+    low, likely, high = (
+        np.where(distils, np.minimum(ours, theirs), ours)
+        for ours, theirs in zip((low, likely, high), best, strict=True)
+    )
+    return low, likely, high
+
+
+def _learnt(
+    kinds: Kinds, panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+) -> Three:
+    """What the examples teach, before any shift."""
+    if panel.family == "encoder":
+        return _labelled(kinds, resolved, facts, evidence, point)
+    examples = learnt_from(_of_kinds(kinds, "distill"), resolved, facts, evidence)
+    return _grown(evidence.of(resolved.task).tuned, examples, "quality tuned", point)
+
+
+def _labelled(
+    kinds: Kinds, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+) -> Three:
+    """Encoders and the plain baseline: they learn label by label."""
+    kind = evidence.of(resolved.task)
+    per_label = facts.examples / max(float(resolved.labels or 10), 1.0)
+    plain = np.array([option.model == BASELINE for option in kinds.first])[:, None, None]
+    encoder, baseline = (
+        _grown(growth, per_label, name, point) if growth else NOTHING_KNOWN
+        for growth, name in ((kind.encoder, "quality encoder"), (kind.baseline, "quality baseline"))
+    )
+    low, likely, high = (np.where(plain, b, e) for b, e in zip(baseline, encoder, strict=True))
+    return low, likely, high
+
+
+def _teacher(shifts: Shifts, resolved: Resolved, evidence: Evidence, point: Point) -> Three:
+    """A pupil is no better than its teacher: the best prompting measured, else a large model."""
+    shown = [m for m in resolved.scenario.quality.measured if m.approach in ("prompt", "few_shot")]
+    if shown:
+        best = max(shown, key=lambda m: m.value)
+        return measured_range(best.value, best.n)
+    large: Three = evidence.of(resolved.task).prompt.large
+    needed = [("quality need", need) for need in shifts.needs_prompt]
+    return _summed([("quality prompt", large), *needed], point)
+
+
+def _grown(growth: Tuned, examples: Number, name: str, point: Point) -> Three:
+    scale = growth.half_at_examples if growth.half_at_examples != 1.0 else growth.half_at_per_label
+    gain = saturation(examples, scale, growth.exponent)
+    ends = [s + (c - s) * gain for s, c in zip(growth.start, growth.ceiling, strict=True)]
+    return (ends[0], point.value(name, ends[0], ends[1], ends[2], "low"), ends[2])
+
+
+def _summed(ranges: Sequence[tuple[str, Three]], point: Point) -> Three:
+    low = sum(bounds[0] for _, bounds in ranges)
+    high = sum(bounds[2] for _, bounds in ranges)
+    values = [point.value(name, *bounds, "low") for name, bounds in ranges]
+    return (low, sum(values[1:], values[0]), high)
+
+
+def _knowledge(kinds: Kinds, resolved: Resolved, evidence: Evidence, point: Point) -> Three:
+    if not needs_knowledge(resolved.scenario, resolved.task):
+        return (1.0, 1.0, 1.0)
+    found, missing = evidence.retrieval.factor, evidence.without_retrieval.factor
+    retrieves = _of_kinds(kinds, *RETRIEVING)
+    with_it = point.value("quality retrieval", *found, "low")
+    without = point.value("quality knowledge", *missing, "low")
+    likely = np.where(retrieves, with_it, without)
+    low, high = (np.where(retrieves, found[i], missing[i]) for i in (0, 2))
+    return low, likely, high

@@ -1,0 +1,192 @@
+"""What a user measured -> the quality of that way, and what it says of ways beside it.
+
+Scenarios and the evidence -> what their circumstances add to or take from quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.estimate.sampling import Point
+from advisor.evidence import Evidence, Quality, Range, measured_range
+from advisor.inputs import Resolved, needs_knowledge
+from advisor.options.batch import Kinds
+from advisor.options.option import Option
+from advisor.scenario.scenario import Measured, Scenario
+from advisor.units import Number
+
+Three = tuple[Number, Number, Number]
+"""Low, likely and high."""
+NO_SHIFT: Range = (0.0, 0.0, 0.0)
+
+
+class Shifts(NamedTuple):
+    """What circumstances add, each bound a number or of shape [variants, 1]."""
+
+    effort: Three
+    """By how hard prompting was tried."""
+    labels: Three
+    """By who made the answers."""
+    needs_prompt: tuple[Three, ...]
+    """What each need takes from prompting."""
+    needs_tuned: tuple[Three, ...]
+    """What each need takes from a tuned model."""
+
+
+def shifts_of(scenarios: Sequence[Scenario], evidence: Evidence) -> Shifts:
+    """Look the shifts up: of one scenario, or of a variant each."""
+    needs = [
+        (need, flags)
+        for name, need in evidence.needs.items()
+        if any(flags := [getattr(one.needs, name) for one in scenarios])
+    ]
+    year = evidence.model_year.of(scenarios[0].asked_on.year)
+    needs += [(year, [True] * len(scenarios))] if year else []
+    return Shifts(
+        effort=_laid_out([getattr(evidence.prompt_effort, one.quality.prompt_effort)
+                          for one in scenarios]),
+        labels=_laid_out([getattr(evidence.label_quality, one.dataset.label_quality)
+                          for one in scenarios]),
+        needs_prompt=tuple(_laid_out([need.prompt if flag else NO_SHIFT for flag in flags])
+                           for need, flags in needs),
+        needs_tuned=tuple(_laid_out([need.tuned if flag else NO_SHIFT for flag in flags])
+                          for need, flags in needs),
+    )  # fmt: skip
+
+
+def _laid_out(ranges: Sequence[Range]) -> Three:
+    """Turn a range for each variant into three columns, or one range for all into numbers."""
+    if all(one == ranges[0] for one in ranges):
+        return ranges[0]
+    low, likely, high = np.array(ranges).T[:, :, None]
+    return low, likely, high
+
+
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The quality of each kind of option in a panel, arrays of [kinds, variants, draws or 1]."""
+
+    kinds: Kinds
+    target: Number
+    """What is good enough, of shape [variants, 1]."""
+    ends: Three
+    """Low, likely, high."""
+    said: tuple[tuple[str, str], ...]
+    """Basis and source of each kind."""
+    tie: tuple[float, ...]
+    """How small a difference each kind's evidence does not tell; none for what was measured."""
+    slack: tuple[float, ...]
+    """How far below the target each kind will still do."""
+
+    def of(self, row: int) -> Quality:
+        """Return the quality of one option in the first variant."""
+        return self.firsts[int(self.kinds.of[row])]
+
+    @cached_property
+    def firsts(self) -> tuple[Quality, ...]:
+        """The quality of each kind in the first variant."""
+        ends = [np.asarray(part)[:, 0, 0].tolist() for part in self.ends]
+        return tuple(
+            Quality(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
+        )
+
+    @cached_property
+    def ties(self) -> NDArray[np.bool_]:
+        """Whether evidence cannot tell each option from one that just reaches the target."""
+        near = np.maximum(self.tie, ROUNDING)[:, None, None]
+        return np.asarray((self.ends[1] >= self.target - near)[self.kinds.of])
+
+    @cached_property
+    def may_reach(self) -> NDArray[np.bool_]:
+        """Whether the high end of what is expected of each option would do."""
+        return np.asarray(self.ends[2] >= self.target - ROUNDING)[self.kinds.of]
+
+    @cached_property
+    def reaches(self) -> NDArray[np.bool_]:
+        """Whether each option will do: an expectation within a tolerance, all else exactly.
+
+        A measurement is exact, and what has to be trained first gets no benefit of the doubt.
+        """
+        slack = np.maximum(self.slack, ROUNDING)[:, None, None]
+        return np.asarray((self.ends[1] >= self.target - slack)[self.kinds.of])
+
+
+def given(found: Expected, place: int, measured: Measured | None, point: Point) -> Expected:
+    """Put in what was measured of a kind, or that what runs today will do."""
+    said: tuple[str, str]
+    ends: Three
+    if measured:
+        three = measured_range(measured.value, measured.n)
+        ends = (three[0], point.value("quality measured", *three, "low"), three[2])
+        said = f"measured on {measured.n:g} examples", "your scenario, quality.measured"
+    elif found.kinds.first[place].is_current:
+        ends = (found.target, found.target, found.target)
+        said = "assumed: what runs today will do", "assumption"
+    else:
+        return found
+    return _put(found, place, ends, said, 0.0)
+
+
+def _put(found: Expected, place: int, ends: Three, said: tuple[str, str], slack: float) -> Expected:
+    """Put another range in for one kind."""
+    here = (np.arange(len(found.said)) == place)[:, None, None]
+    low, likely, high = (
+        np.where(here, end, part) for end, part in zip(ends, found.ends, strict=True)
+    )
+    return replace(
+        found, ends=(low, likely, high),
+        said=(*found.said[:place], said, *found.said[place + 1 :]),
+        slack=(*found.slack[:place], slack, *found.slack[place + 1 :]),
+        tie=(*found.tie[:place], slack, *found.tie[place + 1 :]),
+    )  # fmt: skip
+
+
+def beside(found: Expected, place: int, resolved: Resolved, evidence: Evidence) -> Expected:
+    """Expect of one way of prompting what another way got, and what examples add to it.
+
+    quality = measured + gain of this way - gain of the one that was measured
+    """
+    option, kind = found.kinds.first[place], evidence.of(resolved.task)
+    gains = {"prompt": NO_SHIFT, "few_shot": kind.few_shot_gain}
+    ours = {**gains, "long_context": kind.many_shot_gain}.get(option.approach)
+    shown = [
+        one for one in resolved.scenario.quality.measured
+        if one.approach in gains and one.model is None
+    ]  # fmt: skip
+    if ours is None or not shown or option.approach in looking_up(resolved):
+        return found
+    best = max(shown, key=lambda one: one.value)
+    base = measured_range(best.value, best.n)
+    added = [end - gains[best.approach][1] for end in ours]
+    ends: Three = (base[0] + added[0], base[1] + added[1], base[2] + added[2])
+    basis = f"your measurement of {best.approach}, and what evidence adds; {kind.basis}"
+    return _put(found, place, ends, (basis, kind.source), found.slack[place])
+
+
+def looking_up(resolved: Resolved) -> tuple[str, ...]:
+    """Approaches that look documents up; without documents a long prompt holds examples."""
+    looks_up = needs_knowledge(resolved.scenario, resolved.task)
+    return ("rag", "combo", "long_context") if looks_up else ("rag", "combo")
+
+
+def measured_for(option: Option, resolved: Resolved) -> Measured | None:
+    """Find the user's own measurement of this approach, with this model or with any."""
+    names = {option.model, f"{option.provider}/{option.model}"}
+    if option.card:
+        names.add(option.card.id)
+    fitting = [
+        measured
+        for measured in resolved.scenario.quality.measured
+        if measured.approach == option.approach
+        and (measured.model is None or measured.model in names)
+    ]
+    return max(fitting, key=lambda m: (m.model is not None, m.n), default=None)

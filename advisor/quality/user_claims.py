@@ -1,0 +1,114 @@
+"""What a user said of prompting -> what it is worth: it meets the target, or falls short of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advisor.evidence import Evidence
+from advisor.inputs import Resolved, fell_short
+from advisor.quality.measurements import Three
+from advisor.scenario.scenario import Scenario
+from advisor.units import Number
+
+Mask = NDArray[np.bool_]
+SHORT_BY = 0.03
+"""How far below the target a prompt is set that is said to fall short: more than evidence forgives
+as a tie. What it really is was not said."""
+SAYS = "you said what prompting does"
+
+
+class Said(NamedTuple):
+    """What was said in each variant, of shape [variants, 1]."""
+
+    meets: Mask
+    """A prompt on a large model does what is wanted."""
+    gap: Mask
+    """It does not, and it was a serious one: a better prompt is not the way out."""
+    retrieval_short: Mask
+    """Answers from retrieved documents were tried, and something else is still missing."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether any of it was said, in any variant."""
+        return bool((self.meets | self.gap | self.retrieval_short).any())
+
+
+def said_of(resolved: Resolved, evidence: Evidence) -> Said:
+    """Read what was said of prompting and retrieval, in each variant."""
+    scenarios = resolved.scenarios
+    least = evidence.of("knowledge_qa").tune_least_examples
+    facts, pages = resolved.facts, evidence.pretraining_tokens.value
+    return Said(
+        meets=_mask(scenarios, lambda one: one.quality.prompting == "meets"),
+        gap=_mask(scenarios, fell_short),
+        retrieval_short=_mask(scenarios, retrieval_fell_short)
+        & ((facts.examples >= least) | (facts.corpus_tokens >= pages)),
+    )  # fmt: skip
+
+
+def retrieval_fell_short(scenario: Scenario) -> bool:
+    """Whether retrieval was tried, and it is known or likely that documents are not all it takes.
+
+    A form, a skill or a small model at home is what retrieval does not teach.
+    """
+    needs, quality = scenario.needs, scenario.quality
+    if not scenario.knowledge.retrieval_tried or quality.prompting == "meets":
+        return False
+    behaves = needs.style_or_format or needs.new_skill_or_language or needs.privacy_self_host
+    return quality.prompting == "gap" or behaves
+
+
+class Kind(NamedTuple):
+    """What tells kinds of options apart here, of shape [kinds, 1, 1]."""
+
+    is_large: Mask
+    """Prompts a large model: what was said is said of it."""
+    retrieves: Mask
+    """Looks documents up."""
+    large: Number
+    """What evidence expects of it on a large model."""
+
+
+def as_said(said: Said, ends: Three, target: Number, kind: Kind) -> Three:
+    """Move what evidence expects of prompting to what was said of it.
+
+    Args:
+        said: In each variant.
+        ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
+        target: What is good enough, [variants, 1].
+        kind: Which kinds are which.
+    """
+    low, likely, high = ends
+    retrieves = kind.retrieves
+    moved = np.where(said.meets, np.asarray(target) - kind.large, 0.0)
+    unproven = said.meets & ~kind.is_large
+    hopeless = np.where(retrieves, said.retrieval_short, said.gap)
+    falls = hopeless | unproven
+    most = np.asarray(target) - SHORT_BY
+    return (
+        np.where(falls, np.minimum(low + moved, most), low + moved),
+        np.where(falls, np.minimum(likely + moved, most), likely + moved),
+        np.where(hopeless, np.minimum(high + moved, most), high + moved),
+    )
+
+
+def capped(said: Said, ends: Three, target: Number, taught: Mask) -> Three:
+    """Expect no more of a pupil than of its teacher, of whom it is said that it falls short.
+
+    Args:
+        said: In each variant.
+        ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
+        target: What is good enough, [variants, 1].
+        taught: Which kinds learn from answers of a large model, [kinds, 1, 1].
+    """
+    most = np.where(said.gap & taught, np.asarray(target) - SHORT_BY, np.inf)
+    low, likely, high = (np.minimum(end, most) for end in ends)
+    return low, likely, high
+
+
+def _mask(scenarios: Sequence[Scenario], read: Callable[[Scenario], bool]) -> Mask:
+    return np.array([read(one) for one in scenarios])[:, None]

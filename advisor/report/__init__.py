@@ -1,0 +1,1 @@
+"""Answer -> sentences and Markdown."""

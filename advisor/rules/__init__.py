@@ -1,0 +1,1 @@
+"""The built-in rules and a team's own rules."""

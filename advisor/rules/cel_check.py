@@ -1,0 +1,245 @@
+"""A condition -> the same condition, checked: what it reads, that it ends, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from advisor.errors import did_you_mean
+from advisor.rules.cel import (
+    CLOSING,
+    LOOPS,
+    OPENING,
+    Fault,
+    Token,
+    bound_names,
+    kind_of,
+    outer,
+    program_of,
+    run,
+    split,
+    text_at,
+    tokens_of,
+    unwrapped,
+)
+
+if TYPE_CHECKING:
+    from cel import Program
+
+FUNCTIONS = frozenset({"size", "contains", "startsWith", "endsWith", "double", "int", "string"})
+"""What may be called: each takes time in proportion to its text."""
+DEEPEST_LOOPS = 2
+WORDS = frozenset({"true", "false", "null", "in"})
+COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a name can hold: a sample of it, its fields, and whether it may be unsaid."""
+
+    sample: Any
+    fields: Mapping[str, Shape] | None = None
+    choices: tuple[str, ...] = ()
+    may_be_null: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that was checked."""
+
+    program: Program
+    reads: frozenset[Path]
+    """What it reads: the names from the outermost in, such as (scenario, task)."""
+
+    def holds(self, context: Mapping[str, Any]) -> bool:
+        """Whether it is true of what is given.
+
+        Raises:
+            ValueError: it reads what nobody said, or is not true or false.
+        """
+        found = run(self.program, context)
+        if not isinstance(found, bool):
+            raise ValueError(f"found {kind_of(found)} instead of true or false.")  # noqa: TRY004
+        return found
+
+
+def condition_of(text: str, shapes: Mapping[str, Shape]) -> Condition:
+    """Check a condition before it is used: names, functions, loops, and what is compared.
+
+    Args:
+        text: The condition.
+        shapes: The names that it may read, and what each can hold.
+
+    Raises:
+        Fault: with line and column.
+    """
+    program = program_of(text)
+    checks = _Checks(text, shapes)
+    checks.names()
+    checks.parts(checks.tokens)
+    return Condition(program, frozenset(path for path, _ in checks.paths(checks.tokens)))
+
+
+class _Checks:
+    """The checks of one condition."""
+
+    def __init__(self, text: str, shapes: Mapping[str, Shape]) -> None:
+        self.text, self.shapes = text, shapes
+        self.tokens = tuple(tokens_of(text))
+        self.sample = {name: shape.sample for name, shape in shapes.items()}
+        self.bound = set(bound_names(self.tokens))
+        self.guarded: set[Path] = set()
+
+    def fault(self, token: Token, found: str, remedy: str) -> Fault:
+        before = self.text[: token.at]
+        place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+        return Fault(place, found, remedy)
+
+    def names(self) -> None:
+        """Refuse names, functions and loops that are not known or nest too deep."""
+        depth: list[bool] = []
+        for place, token in enumerate(self.tokens):
+            if token.text in OPENING:
+                loop = place > 1 and self.tokens[place - 1].text in LOOPS
+                depth.append(loop and token.text == "(")
+                if sum(depth) > DEEPEST_LOOPS:
+                    raise self.fault(token, "loops lie more than two deep.", "Write it flatter.")
+            elif token.text in CLOSING:
+                depth.pop()
+            elif token.kind == "name":
+                self._name(place, token)
+        self.guarded = set(_guarded(self.tokens, self.paths(self.tokens)))
+
+    def _name(self, place: int, token: Token) -> None:
+        called = text_at(self.tokens, place + 1) == "("
+        if called and token.text not in FUNCTIONS | LOOPS:
+            raise self.fault(token, f"there is no function '{token.text}'.",
+                             did_you_mean(token.text, FUNCTIONS | LOOPS).strip())  # fmt: skip
+        if called or token.text in WORDS or text_at(self.tokens, place - 1) == ".":
+            return
+        if token.text in self.bound:
+            return
+        if token.text not in self.shapes:
+            raise self.fault(token, f"there is no '{token.text}' to read.",
+                             did_you_mean(token.text, self.shapes).strip())  # fmt: skip
+        if text_at(self.tokens, place + 1) != ".":
+            remedy = f"Write {token.text}. and a name."
+            raise self.fault(token, f"'{token.text}' is no value by itself.", remedy)
+
+    def paths(self, tokens: Sequence[Token]) -> Iterator[tuple[Path, Token]]:
+        """List what tokens read, with the token at which each path begins."""
+        for place, token in enumerate(tokens):
+            is_ours = token.text in self.shapes and token.text not in self.bound
+            if token.kind == "name" and is_ours and text_at(tokens, place - 1) != ".":
+                yield self._path(tokens, place), token
+
+    def _path(self, tokens: Sequence[Token], place: int) -> Path:
+        shape, path = self.shapes[tokens[place].text], [tokens[place].text]
+        while text_at(tokens, place + 1) == "." and shape.fields is not None:
+            place += 2
+            name = tokens[place].text
+            if name not in shape.fields:
+                raise self.fault(tokens[place], f"there is no '{'.'.join((*path, name))}' to read.",
+                                 did_you_mean(name, shape.fields).strip())  # fmt: skip
+            shape = shape.fields[name]
+            path.append(name)
+        return tuple(path)
+
+    def parts(self, tokens: Sequence[Token]) -> None:
+        """Try every part of a condition by itself, so that none hides behind another."""
+        tokens = unwrapped(tokens)
+        for signs in (("?", ":"), ("||",), ("&&",)):
+            pieces = split(tokens, *signs)
+            if len(pieces) > 1:
+                for piece in pieces:
+                    self.parts(piece)
+                return
+        places = [n for n, token in outer(tokens) if token.text in COMPARISONS]
+        if not places and tokens[0].text == "!":
+            self.parts(tokens[1:])
+            return
+        if places:
+            self._comparison(tokens, places[-1])
+        found = self._value(tokens, self.sample)
+        if not isinstance(found, bool):
+            raise self.fault(tokens[0], f"found {kind_of(found)} instead of true or false.",
+                             "Compare it with something.")  # fmt: skip
+        self._unsaid(tokens)
+
+    def _comparison(self, tokens: Sequence[Token], place: int) -> None:
+        left, right = tokens[:place], tokens[place + 1 :]
+        sign = tokens[place]
+        one, other = (self._value(side, self.sample) for side in (left, right))
+        self._choices(left, right)
+        if sign.text == "in":
+            if not isinstance(other, list):
+                raise self.fault(sign, f"'in' looks into a list, and this is {kind_of(other)}.",
+                                 "Write a list such as ['a', 'b'].")  # fmt: skip
+            others = other
+        else:
+            others = [other]
+        for value in others:
+            if value is not None and one is not None and kind_of(one) != kind_of(value):
+                raise self.fault(sign, f"{kind_of(one)} is compared with {kind_of(value)}.",
+                                 "Compare what is of one kind.")  # fmt: skip
+
+    def _choices(self, left: Sequence[Token], right: Sequence[Token]) -> None:
+        """Refuse a text that a name can never hold."""
+        for side, others in ((left, right), (right, left)):
+            path = next(iter(self.paths(side)), None)
+            choices = self._shape(path[0]).choices if path else ()
+            if path is None or not choices or len(side) != 2 * len(path[0]) - 1:
+                continue
+            for token in others:
+                if token.kind == "text" and token.text[1:-1] not in choices:
+                    raise self.fault(token, f"{'.'.join(path[0])} is never {token.text}.",
+                                     did_you_mean(token.text[1:-1], choices).strip())  # fmt: skip
+
+    def _unsaid(self, tokens: Sequence[Token]) -> None:
+        """Refuse to compare what may be unsaid without asking first whether it is said."""
+        for path, token in self.paths(tokens):
+            for length in range(2, len(path) + 1):
+                prefix = path[:length]
+                if not self._shape(prefix).may_be_null or prefix in self.guarded:
+                    continue
+                try:
+                    self._value(tokens, _without(self.sample, prefix))
+                except Fault:
+                    name = ".".join(prefix)
+                    raise self.fault(token, f"{name} is null where nobody said it.",
+                                     f"Write {name} != null && before it.") from None  # fmt: skip
+
+    def _shape(self, path: Path) -> Shape:
+        shape = self.shapes[path[0]]
+        for name in path[1:]:
+            assert shape.fields is not None
+            shape = shape.fields[name]
+        return shape
+
+    def _value(self, tokens: Sequence[Token], context: Mapping[str, Any]) -> Any:
+        start, last = tokens[0].at, tokens[-1]
+        try:
+            return run(program_of(self.text[start : last.at + len(last.text)]), context)
+        except ValueError as error:
+            remedy = "Take what is there, of one kind; numbers are written 1.0."
+            raise self.fault(tokens[0], str(error), remedy) from error
+
+
+def _guarded(tokens: Sequence[Token], paths: Iterator[tuple[Path, Token]]) -> Iterator[Path]:
+    """List what is compared with null anywhere."""
+    where = {token.at: place for place, token in enumerate(tokens)}
+    for path, token in paths:
+        place = where[token.at]
+        after = place + 2 * len(path) - 1
+        if text_at(tokens, after) in ("==", "!=") and text_at(tokens, after + 1) == "null":
+            yield path
+
+
+def _without(sample: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Copy a sample with one path unsaid."""
+    copy = dict(sample)
+    copy[path[0]] = _without(copy[path[0]], path[1:]) if len(path) > 1 else None
+    return copy

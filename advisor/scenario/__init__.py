@@ -1,0 +1,1 @@
+"""Mapping from a file, a request or flags -> Scenario."""

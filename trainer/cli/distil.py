@@ -1,0 +1,152 @@
+"""`trainer distil`: answers of a teacher to your questions, once amount and rows are agreed to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from advisor.console import console
+from advisor.dataset.example import Reject
+from advisor.dataset.reader import read_rows
+from advisor.errors import UsageError
+from advisor.prices.book import Book
+from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
+from trainer.clock import moment
+from trainer.context import Office, open_office
+from trainer.distil import distil as ask_all
+from trainer.distil import summary
+from trainer.paid_calls.client import Chat
+from trainer.paid_calls.cost import Cost, Distillation, beside
+from trainer.paid_calls.journal import Rates
+from trainer.providers import base_url_of
+from trainer.security.api_keys import Key, environment_name, key_for, origin_of, read_secret
+from trainer.security.egress import kinds_in, stays_here
+
+NEWER = frozenset({"api.openai.com"})
+"""Hosts that call the longest answer `max_completion_tokens`."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What the flags say of who answers."""
+
+    named: str
+    """PROVIDER/MODEL."""
+    base_url: str | None = None
+    usd_input: str | None = None
+    """USD per million tokens, where the price book has none."""
+    usd_output: str | None = None
+    max_answer_tokens: int = 1024
+    temperature: float | None = None
+    cap: str | None = None
+    review_rows: int = 20
+
+
+def distil(
+    rows_in: Path, rows_out: Path, teacher: Teacher, consent: Consent, prices: Path | None = None
+) -> None:
+    """Show the cost, ask for the amount and for the rows, and have the questions answered."""
+    office = open_office(prices)
+    provider, slash, model = teacher.named.partition("/")
+    if not slash or not model:
+        raise UsageError(f"--teacher {teacher.named}", "this names no model.",
+                         "Write PROVIDER/MODEL, as in `advisor prices`.")  # fmt: skip
+    if teacher.max_answer_tokens < 1:
+        raise UsageError("--max-answer-tokens", "an answer has 1 token or more.", "Give 512.")
+    url = teacher.base_url or base_url_of(provider, office.book)
+    host = urlsplit(url).hostname or ""
+    asked = Distillation(
+        provider=provider, model=model, rates=_rates(office, teacher),
+        cap_usd=_amount("--cap", teacher.cap), max_answer_tokens=teacher.max_answer_tokens,
+        limit_name="max_completion_tokens" if host in NEWER else "max_tokens",
+        temperature=teacher.temperature, review_rows=teacher.review_rows,
+    )  # fmt: skip
+    chat = Chat(url, _key(provider, url))
+    try:
+        result = ask_all(
+            asked, rows_in, rows_out, office, chat,
+            lambda cost: _agree(cost, asked, rows_in, url, consent, office.book),
+        )  # fmt: skip
+    finally:
+        chat.close()
+    console().print(summary(result), soft_wrap=True)
+    for what in ("review.md", "rejects.jsonl"):
+        if beside(rows_out, what).stat().st_size:
+            console().print(f"{beside(rows_out, what)}", soft_wrap=True)
+
+
+def _key(provider: str, url: str) -> Key:
+    """Return the key; a server on this machine may need none."""
+    if stays_here(url) and not read_secret(environment_name(provider)):
+        return Key(origin_of(url), "none")
+    return key_for(provider, url)
+
+
+def _rates(office: Office, teacher: Teacher) -> Rates:
+    day, found = moment(office.clock.now()).date(), []
+    for kind, own in (("input", teacher.usd_input), ("output", teacher.usd_output)):
+        amount = _amount(f"--usd-{kind}", own)
+        if amount is None:
+            amount = office.book.prices.on(f"{teacher.named}/{kind}", day).value
+        found.append(amount)
+    return Rates(*found)
+
+
+def _amount(flag: str, text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise UsageError(f"{flag} {text}", "this is no amount.", "Write 3.50.") from error
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"{flag} {text}", "an amount is 0 or more.", "Write 0 for nothing.")
+    return amount
+
+
+def _agree(
+    cost: Cost, asked: Distillation, rows: Path, url: str, consent: Consent, book: Book
+) -> None:
+    """Show what it costs and what leaves, and have each agreed to by itself."""
+    done = cost.questions - cost.missing
+    before = f", {done:,} answered before" if done else ""
+    console().print(
+        f"{cost.missing:,} questions to {asked.provider}/{asked.model}{before}; "
+        f"{cost.prompt_tokens:,} tokens of questions, answers of up to "
+        f"{asked.max_answer_tokens:,}.\n{cost.likely} USD likely, at most {cost.at_most} USD, at "
+        f"{asked.rates.input} USD in and {asked.rates.output} USD out per million tokens.",
+        soft_wrap=True,
+    )
+    agree_to_pay(cost.at_most, consent)
+    if not stays_here(url) or consent.allow_egress is not None:
+        _agree_to_send(cost, asked.provider, rows, url, consent, book)
+
+
+def _agree_to_send(
+    cost: Cost, provider: str, rows: Path, url: str, consent: Consent, book: Book
+) -> None:
+    known = book.providers.get(provider)
+    region = (known.data_region if known else None) or "not stated"
+    retention = (known.data_retention if known else None) or "not stated"
+    found = ", ".join(f"{kind} in {n} rows" for kind, n in _personal(rows).items())
+    console().print(
+        f"\nWhat leaves this machine: the questions of {cost.missing} rows of {rows}, to "
+        f"{provider} ({urlsplit(url).hostname}).\nRegion: {region}. Kept there: {retention}.\n"
+        f"What looks personal in them: {found or 'nothing'}.",
+        soft_wrap=True,
+    )
+    agree_to_send(provider, consent)
+
+
+def _personal(path: Path) -> Mapping[str, int]:
+    """Count the questions that seem to hold personal data, by kind."""
+    counts: Counter[str] = Counter()
+    for row in read_rows(path):
+        if not isinstance(row, Reject):
+            asked = row.turns[:-1] if row.turns[-1].role == "assistant" else row.turns
+            counts.update(kinds_in("\n".join(turn.content for turn in asked)))
+    return dict(sorted(counts.items()))

@@ -1,0 +1,56 @@
+"""`trainer evaluate`: the systems side by side on rows that were held out, and the verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from advisor.console import console, plain_table, write_json
+from trainer.context import open_office
+from trainer.errors import Refused
+from trainer.evaluation.report import Evaluation, sentences, table
+from trainer.home import home_folder
+from trainer.local.run_folder import JobFolder
+from trainer.local.scoring import score
+from trainer.run_states import Run
+from trainer.runs.mlflow_log import log_version
+from trainer.scripts.manifest import write_json as keep_json
+
+
+def evaluate(named: str, as_json: bool, log_to: str | None = None) -> None:
+    """Score a run anew from what its models answered, and lay it beside its version."""
+    office = open_office()
+    run = office.store.run(named)
+    plan = office.store.plan(run.plan_id)
+    folder = JobFolder(home_folder() / "runs" / str(run.job_id))
+    if plan.local is None:
+        raise Refused(f"{run.run_id}: {plan.provider} holds the model. Put what your own measure "
+                      "said into quality.measured of the scenario, and ask again.")  # fmt: skip
+    if not folder.has("answers.tuned.jsonl"):
+        raise Refused(f"{run.run_id} is {run.state}: no held-out rows were answered. Plan with "
+                      "--held-out above 0, and let it end.")  # fmt: skip
+    found = score(folder)
+    keep_json(folder.path / "evaluation.json", found)
+    for version in office.registry.listed():
+        if version.run_id == run.run_id:
+            measured = office.registry.evaluated(version.version_id, found)
+            if log_to is not None:
+                log_version(measured, found, log_to)
+    if as_json:
+        return write_json(found)
+    return show_evaluation(found)
+
+
+def show_evaluation(found: dict[str, Any]) -> None:
+    """Print the columns side by side, what was forgotten, and the verdict."""
+    evaluation = Evaluation.from_dict(found)
+    head, *rows = table(evaluation)
+    console().print(f"\n{evaluation.metric} on {evaluation.rows} rows that were held out")
+    console().print(plain_table(head, rows, set(head[1:])))
+    console().print("\n" + "\n".join(sentences(evaluation)), soft_wrap=True)
+
+
+def evaluation_of(run: Run) -> dict[str, Any] | None:
+    """Return what was measured of a local run, if it was."""
+    folder = JobFolder(home_folder() / "runs" / str(run.job_id))
+    found: dict[str, Any] | None = folder.read("evaluation.json") if run.job_id else None
+    return found

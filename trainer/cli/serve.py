@@ -1,0 +1,158 @@
+"""Flags of `trainer serve` -> a server that runs until Ctrl-C, and drives open runs meanwhile.
+
+`trainer token`: make, list and end the tokens that the working API asks for.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import cast
+
+from advisor.cli.serve import listen
+from advisor.console import console, plain_table
+from advisor.errors import UsageError
+from trainer.clock import moment
+from trainer.context import open_office
+from trainer.home import home_folder
+from trainer.server.context import Settings
+from trainer.storage.access_tokens import Role, Tokens, first_token
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be served, and where."""
+
+    host: str
+    port: int
+    bases: tuple[str, ...]
+    gpu: str
+    usd_per_hour: str
+    job_cap: str
+    most_file_mb: int
+    requests_per_minute: int
+    prices: Path | None
+
+
+def serve(wanted: Wanted) -> None:
+    """Serve the working API until Ctrl-C.
+
+    Raises:
+        UsageError: a flag cannot be used, or the port cannot be had.
+    """
+    settings = settings_of(wanted)
+    office = open_office(wanted.prices)
+    listener, is_loopback = listen(wanted.host, wanted.port)
+    import uvicorn
+
+    from advisor.api.service import Planner
+    from trainer.server.app import working_app
+    from trainer.server.context import open_front
+
+    front = open_front(office, settings)
+    token, is_new = first_token(front.tokens, home_folder())
+    shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    where = f"http://{shown}:{wanted.port}"
+    sys.stdout.write(f"working API   {where}/api/v1/openapi.json\n"
+                     f"OpenAI's way  {where}/v1\n")  # fmt: skip
+    sys.stdout.write(f"admin's token {token}{': ' + token.read_text().strip() if is_new else ''}\n")
+    if not front.bases():
+        sys.stdout.write("no base is here to tune: --base NAME=FOLDER names one.\n")
+    sys.stdout.write("Ctrl-C stops it; runs that train on this machine go on.\n")
+    sys.stdout.flush()
+    if not is_loopback:
+        sys.stderr.write(f"trainer: {wanted.host} can be reached from other machines, and tokens "
+                         "travel over it in the clear. Put TLS before it.\n")  # fmt: skip
+    config = uvicorn.Config(
+        working_app(front, Planner(office.book, most_upload_bytes=settings.most_file_bytes)),
+        http="httptools", loop="auto" if sys.platform == "win32" else "uvloop",
+        log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False,
+    )  # fmt: skip
+    with listener:
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            return  # what was asked has been answered by then
+
+
+def settings_of(wanted: Wanted) -> Settings:
+    """Read what whoever runs the server decides.
+
+    Raises:
+        UsageError: a base is no folder of one, an amount is none, or a limit is below 1.
+    """
+    if wanted.most_file_mb < 1 or wanted.requests_per_minute < 1:
+        raise UsageError("--most-file-mb, --requests-per-minute", "found a number below 1.",
+                         "Give 1 or more.")  # fmt: skip
+    return Settings(
+        bases=dict(_base(flag) for flag in wanted.bases), gpu=wanted.gpu,
+        usd_per_hour=_amount("--usd-per-hour", wanted.usd_per_hour),
+        job_cap_usd=_amount("--job-cap", wanted.job_cap),
+        most_file_bytes=wanted.most_file_mb * MIB,
+        requests_per_minute=wanted.requests_per_minute,
+    )  # fmt: skip
+
+
+def _base(flag: str) -> tuple[str, Path]:
+    name, equals, folder = flag.partition("=")
+    path = Path(folder).resolve()
+    if not equals or not name:
+        raise UsageError(f"--base {flag}", "this is not NAME=FOLDER.", "Write --base NAME=FOLDER.")
+    if not (path / "config.json").is_file():
+        raise UsageError(
+            f"--base {flag}",
+            f"{path} holds no config.json.",
+            "Name a folder with config.json, safetensors and tokenizer.",
+        )
+    return name, path
+
+
+def _amount(flag: str, text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise UsageError(f"{flag} {text}", "this is no amount.", "Write 0.10.") from error
+    if not amount.is_finite() or amount <= 0:
+        raise UsageError(f"{flag} {text}", "an amount is more than 0.", "Write 0.10.")
+    return amount
+
+
+def make(owner: str, role: str, days: float | None) -> None:
+    """Make a token and write its secret, this once."""
+    token, secret = _tokens().make(owner, cast("Role", role), days)
+    sys.stderr.write(f"token {token.token_id} of {token.owner}, role {token.role}; it is not shown "
+                     "again:\n")  # fmt: skip
+    sys.stdout.write(secret + "\n")
+
+
+def show() -> None:
+    """List every token."""
+    rows = [
+        (token.token_id, token.owner, token.role, _day(token.made_at), _day(token.expires_at),
+         _day(token.revoked_at))
+        for token in _tokens().listed()
+    ]  # fmt: skip
+    if not rows:
+        return console().print("No token yet. `trainer token make OWNER` makes one.")
+    head = ("token", "owner", "role", "made", "ends", "ended")
+    console().print(plain_table(head, rows, set()))
+    return None
+
+
+def revoke(token_id: str) -> None:
+    """End a token now."""
+    token = _tokens().revoke(token_id)
+    console().print(f"token {token.token_id} of {token.owner} has ended.")
+
+
+def _tokens() -> Tokens:
+    office = open_office()
+    return Tokens(office.store.engine, office.clock)
+
+
+def _day(at: float | None) -> str:
+    return "" if at is None else moment(at).strftime("%Y-%m-%d %H:%M")

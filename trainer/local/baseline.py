@@ -1,0 +1,105 @@
+"""The plain baseline as a run of its own: rows in, words and numbers out, in seconds on a CPU.
+
+The process that answers for a plain baseline: requests in, labels out, without torch.
+
+`python -m trainer.local.baseline FOLDER`. Lines are those of `trainer/scripts/stdin_requests.py`; tokens
+are counted by words.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from advisor.errors import UsageError
+from trainer.evaluation.baselines import Plain
+from trainer.local.run_folder import JobFolder
+from trainer.scripts.manifest import flaw_of, seal, sha256_of, write_json
+from trainer.scripts.stdin_requests import Asks, Refused, last_question
+from trainer.scripts.tokenize_rows import read_rows
+
+PACKAGES = ("scikit-learn", "scipy", "numpy")
+
+
+def train(folder: JobFolder) -> int:
+    """Fit, keep and answer the held-out rows; 3 where the rows cannot be learned from."""
+    job, began = folder.read("job.json"), time.perf_counter()
+    rows = read_rows(folder.path / job["training"])
+    labels = [row["messages"][-1]["content"] for row in rows]
+    if len(set(labels)) < 2:
+        write_json(folder.path / "failed.json", {
+            "why": f"all rows have the label {labels[0]!r}. Give at least two."})  # fmt: skip
+        return 3
+    model = Plain.fit([asked(row) for row in rows], labels, job["recipe"]["seed"])
+    seconds = time.perf_counter() - began
+    aside = folder.path / "model.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save(aside)
+    seal(aside)
+    shutil.rmtree(folder.path / "model", ignore_errors=True)
+    aside.rename(folder.path / "model")
+    if job.get("held_out"):
+        _answer(folder, job)
+    write_json(folder.path / "result.json", {
+        "rows": len(rows), "tokens": None, "labels": sorted(set(labels)), "device": "cpu",
+        "trained_parameters": int(model.weights.size), "train_seconds": seconds,
+        "total_seconds": time.perf_counter() - began, "recipe": job["recipe"],
+        "training_sha256": sha256_of(folder.path / job["training"]),
+        "peak_process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    })  # fmt: skip
+    return 0
+
+
+def _answer(folder: JobFolder, job: dict[str, Any]) -> None:
+    held = read_rows(folder.path / job["held_out"])
+    model, began = Plain.load(folder.path / "model"), time.perf_counter()
+    answers = model.answer([asked(row) for row in held])
+    seconds = (time.perf_counter() - began) / max(len(held), 1)
+    lines = [json.dumps({"row": n, "answer": answer, "seconds": seconds, "completion_tokens": 1})
+             for n, answer in enumerate(answers)]  # fmt: skip
+    (folder.path / "answers.tuned.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def asked(row: dict[str, Any]) -> str:
+    """Return what the user says last in a row."""
+    said = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
+    return str(said[-1]) if said else ""
+
+
+UNFIT = 3
+
+
+def main(folder: Path) -> int:
+    """Load, say so, and answer until stdin ends; 3 where the model is not whole."""
+    asks = Asks.of_this_process()
+    flaw = flaw_of(folder / "model")
+    if flaw:
+        sys.stderr.write(f"{folder / 'model'}: {flaw}. Train it again.\n")
+        return UNFIT
+    model = Plain.load(folder / "model")
+    try:
+        model.answer(["a first question, so that what is missing is told before it is asked"])
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return UNFIT
+    asks.tell(ready=True)
+    for ask in asks:
+        try:
+            text = last_question(ask)
+        except Refused as error:
+            asks.tell(id=ask["id"], refused=str(error), code=error.code)
+            continue
+        label = model.answer([text])[0]
+        asks.tell_label(ask, label, len(text.split()), len(label.split()))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

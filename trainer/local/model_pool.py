@@ -1,0 +1,175 @@
+"""Run folders and requests -> answers of tuned models, from a few worker processes that are kept.
+
+Nothing here imports torch. Each model has a process of its own; how many there are at once, and
+how long one is kept without a request, is up to whoever makes the `Talkers`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.local.model_process import (
+    Ask,
+    MessagesUnfit,
+    Piece,
+    System,
+    Talker,
+    TalkFailed,
+    TalkRefused,
+)
+
+__all__ = ["Ask", "Loaded", "MessagesUnfit", "Piece", "System", "TalkFailed", "TalkRefused",
+           "Talkers"]  # fmt: skip
+FAIR_SECONDS = 10.0
+"""So long a request may wait for room until later ones for loaded models wait behind it."""
+Key = tuple[Path, System]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that has a process."""
+
+    folder: Path
+    system: System
+    pid: int
+    at_work: int
+    """Requests that it has taken and not answered to their end."""
+
+
+@dataclass
+class _Seat:
+    talker: Talker
+    used_at: float
+    users: int = 0
+
+
+class Talkers:
+    """Worker processes, one a model, *most* at once; the longest unused one makes room.
+
+    Any number of threads may ask. A model that is at work is never ended for another.
+    """
+
+    def __init__(
+        self, most: int = 2, idle_seconds: float = 600.0, start_seconds: float = 300.0
+    ) -> None:
+        self.most, self.idle_seconds, self.start_seconds = most, idle_seconds, start_seconds
+        self._change = threading.Condition()
+        self._seats: dict[Key, _Seat] = {}
+        self._waiting: dict[object, float] = {}
+        self._is_closed = False
+        self._sweeper = threading.Thread(target=self._sweep, daemon=True)
+        self._sweeper.start()
+
+    def ask(self, folder: Path, ask: Ask, system: System = "tuned") -> Generator[Piece, None, None]:
+        """Yield the answer of a run's model as it comes; nothing starts before the first piece.
+
+        Closing the generator ends the work on it, and leaves the model ready for the next.
+
+        Raises:
+            TalkFailed: no process gives an answer; the next request tries a new one.
+            TalkRefused: the messages fill the window of the model.
+            MessagesUnfit: the model cannot read them, or a setting means nothing.
+        """
+        ask.check()
+        with self._seat((folder.resolve(), system)) as talker:
+            yield from talker.ask(ask, self.start_seconds)
+
+    def loaded(self) -> list[Loaded]:
+        """List the models that have a process now."""
+        with self._change:
+            return [Loaded(folder, system, seat.talker.pid, seat.users)
+                    for (folder, system), seat in self._seats.items()
+                    if seat.talker.is_alive]  # fmt: skip
+
+    def close(self) -> None:
+        """End every process; requests at work fail."""
+        with self._change:
+            self._is_closed = True
+            for key in list(self._seats):
+                self._end(key)
+            self._change.notify_all()
+        self._sweeper.join()
+
+    @contextmanager
+    def _seat(self, key: Key) -> Iterator[Talker]:
+        seat = self._take(key)
+        try:
+            yield seat.talker
+        finally:
+            with self._change:
+                seat.users -= 1
+                seat.used_at = time.monotonic()
+                if not seat.users and not seat.talker.is_alive:
+                    seat.talker.end()
+                    if self._seats.get(key) is seat:
+                        del self._seats[key]
+                self._change.notify_all()
+
+    def _take(self, key: Key) -> _Seat:
+        since, ticket = time.monotonic(), object()
+        with self._change:
+            try:
+                while (seat := self._find(key, since)) is None:
+                    self._waiting[ticket] = since
+                    left = since + self.start_seconds - time.monotonic()
+                    if left <= 0:
+                        raise TalkFailed(f"{key[0].name}: {self.most} models may be loaded at "
+                                         f"once, and others were at work for {self.start_seconds:g}"
+                                         " s. Ask again later, or let more be loaded.")  # fmt: skip
+                    self._change.wait(min(left, FAIR_SECONDS))
+            finally:
+                if self._waiting.pop(ticket, None) is not None:
+                    self._change.notify_all()
+            seat.users += 1
+            return seat
+
+    def _find(self, key: Key, since: float) -> _Seat | None:
+        """Find or start the process of a model; nothing where it has to wait for room."""
+        if self._is_closed:
+            raise TalkFailed(f"{key[0].name}: no more requests are taken here. Ask elsewhere.")
+        seat = self._seats.get(key)
+        if seat is not None and not seat.talker.is_alive:
+            self._leave(key)
+            seat = None
+        now = time.monotonic()
+        if any(one < min(since, now - FAIR_SECONDS) for one in self._waiting.values()):
+            return None
+        if seat is not None:
+            return seat
+        while len(self._seats) >= self.most:
+            free = [(one.used_at, key) for key, one in self._seats.items() if not one.users]
+            if not free:
+                return None
+            self._end(min(free)[1])
+        try:
+            talker = Talker(*key)
+        except OSError as error:
+            raise TalkFailed(f"{key[0].name}: no process can be started: {error}") from error
+        self._seats[key] = _Seat(talker, now)
+        return self._seats[key]
+
+    def _leave(self, key: Key) -> None:
+        """Forget a process that ended; whoever still reads from it lets go of it."""
+        seat = self._seats.pop(key)
+        if not seat.users:
+            seat.talker.end()
+
+    def _end(self, key: Key) -> None:
+        self._seats.pop(key).talker.end()
+
+    def _sweep(self) -> None:
+        """End what nobody has asked for long enough, for as long as this is open."""
+        with self._change:
+            while not self._is_closed:
+                now = time.monotonic()
+                unused = {key: seat.used_at + self.idle_seconds - now
+                          for key, seat in self._seats.items() if not seat.users}  # fmt: skip
+                for key in [key for key, left in unused.items() if left <= 0]:
+                    self._end(key)
+                    del unused[key]
+                self._change.wait(min(unused.values(), default=None))

@@ -1,0 +1,256 @@
+"""One worker process that holds one model: requests go in, pieces of answers come out."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trainer.errors import TrainerError
+from trainer.local.process import environment
+from trainer.local.run_folder import JobFolder
+
+System = Literal["tuned", "base"]
+SCRIPT = Path(__file__).parent.parent / "scripts" / "chat.py"
+MOST_WORDS = 500
+END_SECONDS = 10.0
+
+
+class TalkFailed(TrainerError):
+    """The process of a model cannot be started, does not load, or ended before the answer did."""
+
+    code = "model-not-answering"
+    http_status = 503
+    exit_code = 4
+
+
+class TalkRefused(TrainerError):
+    """The messages fill the window of the model, so that no answer has room."""
+
+    code = "context-length"
+    http_status = 400
+
+
+class MessagesUnfit(TrainerError):
+    """The model cannot read these messages, or a setting of the request means nothing."""
+
+    code = "messages-unfit"
+    http_status = 400
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request; a classifier takes its messages and `n` alone."""
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]] | None = None
+    max_tokens: int = 256
+    """Fewer where the window ends before."""
+    temperature: float = 0.0
+    """0 takes the most probable word each time."""
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """The answer ends before the first of them."""
+    seed: int | None = None
+    """The same seed draws the same words."""
+    n: int = 1
+    """Answers asked for."""
+
+    def check(self) -> None:
+        """See that every setting means something.
+
+        Raises:
+            MessagesUnfit: one does not, with its name and what it may be.
+        """
+        flaws = {
+            "messages": not self.messages or not all(
+                isinstance(one, dict) and isinstance(one.get("role"), str)
+                for one in self.messages),
+            "max_tokens": self.max_tokens < 1, "temperature": not self.temperature >= 0,
+            "top_p": not 0 < self.top_p <= 1, "stop": "" in self.stop, "n": self.n < 1,
+        }  # fmt: skip
+        wanted = {"messages": "one or more, each with a role", "max_tokens": "1 or more",
+                  "temperature": "0 or more", "top_p": "above 0, and 1 at most",
+                  "stop": "texts that are not empty", "n": "1 or more"}  # fmt: skip
+        for name in (name for name, is_flawed in flaws.items() if is_flawed):
+            found = "" if name == "messages" else f" is {getattr(self, name)!r}"
+            raise MessagesUnfit(f"{name}{found}. Give {wanted[name]}.")
+        try:
+            json.dumps(asdict(self), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise MessagesUnfit("a text holds half a character. Send whole ones.") from None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an answer, in order; the last one of each says why it ended."""
+
+    index: int
+    """Which of the `n` answers it belongs to."""
+    text: str
+    finish: Literal["stop", "length"] | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Talker:
+    """A worker process; any number of threads may ask, and it answers one after the other."""
+
+    def __init__(self, folder: Path, system: System) -> None:
+        self.name, self.started_at = folder.name, time.monotonic()
+        self._gets: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
+        self._lock, self._settled = threading.Lock(), threading.Event()
+        self._number, self._is_loaded, self._has_ended, self._last_words = 0, False, False, ""
+        self._process = subprocess.Popen(
+            command(folder, system), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=dict(environment()), text=True, encoding="utf-8",
+            errors="replace", start_new_session=True,
+        )  # fmt: skip
+        self._threads = [threading.Thread(target=work, daemon=True)
+                         for work in (self._listen, self._overhear)]  # fmt: skip
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return not self._has_ended and self._process.poll() is None
+
+    def ask(self, ask: Ask, start_seconds: float) -> Generator[Piece, None, None]:
+        """Yield the answer as it comes; closing the generator ends the work on it.
+
+        Raises:
+            TalkFailed: the model does not load in time, or its process ended.
+            TalkRefused: the messages fill its window.
+            MessagesUnfit: it cannot read them.
+        """
+        wait = self.started_at + start_seconds - time.monotonic()
+        if not self._settled.wait(max(wait, 0.0)):
+            self._process.kill()
+            raise TalkFailed(f"{self.name}: the model has not loaded in {start_seconds:g} s. Give "
+                             "it longer, or a faster machine.")  # fmt: skip
+        number, gets = self._send(ask)
+        left = ask.n
+        try:
+            while left:
+                piece = _piece(self.name, gets.get() or self._failure())
+                left -= piece.finish is not None
+                yield piece
+        finally:
+            with self._lock:
+                del self._gets[number]
+                if left and not self._has_ended:
+                    self._write({"off": number})
+
+    def end(self) -> None:
+        """Kill the process, which has nothing to lose, and let go of it."""
+        self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            thread.join(END_SECONDS)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+
+    def _send(self, ask: Ask) -> tuple[int, queue.SimpleQueue[dict[str, Any] | None]]:
+        gets: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        with self._lock:
+            self._number += 1
+            number = self._number
+            self._gets[number] = gets
+            if self._has_ended:
+                gets.put(None)
+            else:
+                self._write({"id": number, "ask": asdict(ask)})
+        return number, gets
+
+    def _write(self, body: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # a process that ended is told of by the listener
+            self._process.stdin.write(json.dumps(body) + "\n")
+            self._process.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                told = json.loads(line)
+            except ValueError:  # it was killed while it wrote, or writes what is not ours
+                self._process.kill()
+                break
+            if "ready" in told:
+                self._is_loaded = True
+                self._settled.set()
+                continue
+            gets = self._gets.get(told["id"])
+            if gets is not None:
+                gets.put(told)
+        with self._lock:
+            self._has_ended = True
+            for gets in self._gets.values():
+                gets.put(None)
+        self._settled.set()
+
+    def _overhear(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._last_words = line.strip()[:MOST_WORDS] or self._last_words
+
+    def _failure(self) -> dict[str, Any]:
+        """Say how the process ended, with its last words."""
+        try:
+            code = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._threads[1].join(END_SECONDS)
+        how = f"with code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        when = "before the answer did" if self._is_loaded else "before the model was loaded"
+        words = f" Its last words: {self._last_words}" if self._last_words else ""
+        return {"failed": f"its process ended {how}, {when}. The next request starts a new one."
+                f"{words}"}  # fmt: skip
+
+
+def command(folder: Path, system: System) -> list[str]:
+    """Return what starts the worker of a run folder.
+
+    Raises:
+        TalkFailed: the folder holds no run.
+        MessagesUnfit: the plain baseline is asked for its base.
+    """
+    job = JobFolder(folder).read("job.json")
+    if job is None:
+        raise TalkFailed(f"{folder}: there is no job.json, so no model was trained here. Give the "
+                         "folder of a run.")  # fmt: skip
+    if not job.get("plain"):
+        return [sys.executable, str(SCRIPT), str(folder), "--system", system]
+    if system == "base":
+        raise MessagesUnfit(
+            f"{folder.name} is a plain baseline and has no base. Ask the tuned one."
+        )
+    return [sys.executable, "-m", "trainer.local.baseline", str(folder)]
+
+
+def _piece(name: str, told: dict[str, Any]) -> Piece:
+    if "failed" in told:
+        raise TalkFailed(f"{name}: {told['failed']}")
+    if "refused" in told:
+        kind = TalkRefused if told["code"] == TalkRefused.code else MessagesUnfit
+        raise kind(f"{name}: {told['refused']}")
+    return Piece(told["index"], told["text"], told.get("finish"), told.get("prompt_tokens"),
+                 told.get("completion_tokens"))  # fmt: skip

@@ -1,0 +1,295 @@
+"""This machine as a provider: a job is a folder, and asking after it keeps it going."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from advisor.errors import UsageError
+from advisor.plan.training_plan import DataFile, TrainingPlan, plan_bytes
+from trainer.evaluation.baselines import Plain
+from trainer.local import process
+from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, JobFolder, Word
+from trainer.providers.base import (
+    Checkpoint,
+    Declined,
+    Files,
+    Job,
+    JobState,
+    NotOffered,
+    ProviderError,
+    Quote,
+    RemoteFile,
+)
+from trainer.run_states import JobEvent
+from trainer.scripts.manifest import checkpoints, flaw_of, write_json
+
+MOST_STARTS = 4
+"""So often a run is started again without a checkpoint further on."""
+ASK_SECONDS = 300.0
+QUESTION = "Say hello."
+STATES: Mapping[Word, JobState] = {
+    "queued": "queued", "running": "running", "stopped": "running", "paused": "paused",
+    "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled",
+}  # fmt: skip
+
+
+@dataclass
+class LocalAdapter:
+    """Folders of runs on this machine; every state of theirs is read from their files."""
+
+    home: Path
+    run_of: Callable[[TrainingPlan], str | None]
+    file_of: Callable[[str], Path]
+    name: str = "local"
+    idempotent: bool = True
+    serves_per_token: bool = True
+    failed_is_free: bool = False
+    most_file_bytes: int = 1 << 50
+    reads_here: bool = True
+
+    def key_of(self, plan: TrainingPlan) -> str:
+        """Return the hash of the plan: its run has one folder, whoever makes it."""
+        return plan.plan_id
+
+    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+        """Write what the training script reads.
+
+        Raises:
+            UsageError: the plan is none for this machine.
+        """
+        if plan.local is None:
+            raise UsageError("plan", "it is for a provider, not for this machine.", "Plan again.")
+        return job_of(plan)
+
+    def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
+        """Nothing is sent: rows are read where they lie."""
+        return RemoteFile(sha256, path.stat().st_size, ready=True)
+
+    def find_file(self, name: str) -> RemoteFile | None:
+        """Nothing lies elsewhere."""
+        return None
+
+    def file(self, file_id: str) -> RemoteFile | None:
+        """Return the rows where they lie."""
+        path = self.file_of(file_id)
+        return RemoteFile(file_id, path.stat().st_size, ready=True) if path.is_file() else None
+
+    def delete_file(self, file_id: str) -> None:
+        """Keep the rows: nothing was sent."""
+
+    def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
+        """Nobody else reckons what a run here costs."""
+        return None
+
+    def create(self, plan: TrainingPlan, files: Files) -> Job:
+        """Lay the folder down, whole, and start its process; a second time finds the first."""
+        assert plan.local is not None
+        folder = self._folder(str(self.run_of(plan)))
+        if not (folder.path / "job.json").exists():
+            lay_down(folder.path, plan, self.file_of)
+        process.start(folder)
+        return self._job(folder)
+
+    def find(self, plan: TrainingPlan, since: float) -> list[Job]:
+        """Return the job of a plan, if its folder was laid down."""
+        folder = self._folder(str(self.run_of(plan)))
+        return [self._job(folder)] if folder.has("job.json") else []
+
+    def job(self, job_id: str) -> Job:
+        """Look at a run; one whose process is gone is started again.
+
+        Raises:
+            ProviderError: its folder is gone.
+        """
+        folder = self._folder(job_id)
+        if not folder.has("job.json"):
+            raise ProviderError(f"{folder.path}: the folder of the run is not there")
+        if folder.word == "stopped":
+            self._again(folder)
+        return self._job(folder)
+
+    def _again(self, folder: JobFolder) -> None:
+        step = folder.last_step()
+        starts = [*(folder.read("starts.json") or []), {"at": time.time(), "step": step}]
+        if sum(one["step"] == step for one in starts) >= MOST_STARTS:
+            log = (folder.path / "log").read_text(errors="replace").strip().splitlines()
+            why = log[-1] if log else "it left no word"
+            write_json(folder.path / "failed.json", {
+                "why": f"it ended {MOST_STARTS} times at step {step}: {why[:500]}"})  # fmt: skip
+            return
+        write_json(folder.path / "starts.json", starts)
+        process.start(folder)
+
+    def jobs(self, since: float) -> Iterator[list[Job]]:
+        """Runs are looked at one by one: that costs nothing here."""
+        yield from ()
+
+    def events(self, job_id: str) -> list[JobEvent]:
+        """Return what the training told, with its loss."""
+        found = []
+        for event in self._folder(job_id).events():
+            body = {k: v for k, v in event.items() if k not in ("seq", "at", "kind", "message")}
+            if "loss" in body:
+                body["train_loss"] = body["loss"]
+            message = event.get("message") or _said(event["kind"], body)
+            level = "error" if event["kind"] == "failed" else "info"
+            found.append(JobEvent(str(event["seq"]), float(event["at"]), str(event["kind"]),
+                                  level, message, body))  # fmt: skip
+        return found
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """List the checkpoints that are whole."""
+        there = checkpoints(self._folder(job_id).path / "checkpoints")
+        return [Checkpoint(path.name, step, {}) for step, path in there if flaw_of(path) is None]
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask the training to end at its next step."""
+        return self._want(job_id, WANT_CANCEL, "cancelled.json")
+
+    def pause(self, job_id: str) -> Job:
+        """Ask the training to save and to hold."""
+        return self._want(job_id, WANT_PAUSE, "paused")
+
+    def resume(self, job_id: str) -> Job:
+        """Start a training again that was held."""
+        folder = self._folder(job_id)
+        folder.want("")
+        for mark in ("paused", "capped.json"):
+            (folder.path / mark).unlink(missing_ok=True)
+        process.start(folder)
+        return self._job(folder)
+
+    def _want(self, job_id: str, word: str, mark: str) -> Job:
+        folder = self._folder(job_id)
+        if folder.word in ("succeeded", "failed", "cancelled"):
+            raise Declined(409, "ended", f"the run is {folder.word}")
+        folder.want(word)
+        process.end(folder)
+        if not folder.is_held() and folder.word in ("stopped", "paused", "running"):
+            (folder.path / mark).write_text(json.dumps({"at": time.time()}))
+            folder.want("")
+        return self._job(folder)
+
+    def smoke(self, model: str) -> str:
+        """Return what the saved model answered to a held-out row, or ask it one question."""
+        folder = JobFolder(Path(model).parent)
+        if folder.read("job.json").get("plain"):
+            return Plain.load(Path(model)).answer([QUESTION])[0]
+        if folder.has("answers.tuned.jsonl"):
+            with (folder.path / "answers.tuned.jsonl").open(encoding="utf-8") as lines:
+                return str(json.loads(next(lines))["answer"])
+        return ask(folder.path, QUESTION)
+
+    def shutdown_on(self, model: str) -> str | None:
+        """A model here ends when you delete it."""
+        return None
+
+    def download(self, job: Job, folder: Path) -> list[Path]:
+        """Copy the tuned weights."""
+        model = self._folder(job.job_id).path / "model"
+        if flaw_of(model) is not None:
+            raise NotOffered(f"{model}: {flaw_of(model)}")
+        shutil.copytree(model, folder, dirs_exist_ok=True)
+        return sorted(path for path in folder.rglob("*") if path.is_file())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _folder(self, job_id: str) -> JobFolder:
+        return JobFolder(self.home / "runs" / Path(job_id).name)
+
+    def _job(self, folder: JobFolder) -> Job:
+        job = folder.read("job.json")
+        word = folder.word
+        ended = word in ("succeeded", "failed", "cancelled")
+        result, failed = folder.read("result.json") or {}, folder.read("failed.json") or {}
+        usd = folder.usd(Decimal(str(job["usd_per_hour"])))
+        return Job(
+            job_id=folder.path.name, state=STATES[word], word=word,
+            base_model=job["base_model"], key=job["plan_id"], created_at=None,
+            model=str(folder.path / "model") if word == "succeeded" else None,
+            error=failed.get("why") or _capped(folder), trained_tokens=result.get("tokens"),
+            usd=str(usd) if ended else None,
+        )  # fmt: skip
+
+
+def job_of(plan: TrainingPlan) -> dict[str, Any]:
+    """Write a plan as the training script reads it."""
+    local = plan.local
+    assert local is not None
+    return {
+        "plan_id": plan.plan_id, "plain": local.is_plain, "base": local.base,
+        "base_sha256": local.base_sha256,
+        "base_model": plan.base_model, "recipe": local.recipe.model_dump(mode="json"),
+        "training": "training.jsonl", "held_out": "held_out.jsonl" if plan.held_out else None,
+        "general": "general.jsonl" if local.general else None, "grader": plan.grader,
+        "validation": "validation.jsonl" if local.validation else None,
+        "schema": json.loads(local.answer_schema) if local.answer_schema else None,
+        "usd_per_hour": plan.figure.price, "cap_usd": plan.cap_usd, "use_cpu": local.gpu == "cpu",
+        "scorer": list(local.scorer) or None, "metric": local.metric,
+    }  # fmt: skip
+
+
+def lay_down(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> None:
+    """Make the folder of a run, `job.json` last: it is there with all that it needs, or not."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "plan.json").write_bytes(plan_bytes(plan))
+    assert plan.local is not None
+    parts = {"training": plan.training, "held_out": plan.held_out,
+             "validation": plan.local.validation, "general": plan.local.general}  # fmt: skip
+    for name, data in parts.items():
+        if data is not None:
+            _copy(file_of(data.sha256), path / f"{name}.jsonl", data)
+    write_json(path / "job.json", job_of(plan))
+
+
+def _copy(source: Path, target: Path, data: DataFile) -> None:
+    part = target.with_suffix(".part")
+    shutil.copyfile(source, part)
+    if part.stat().st_size != data.bytes:
+        raise ProviderError(f"{source}: it has changed since the plan was made")
+    os.replace(part, target)
+
+
+def ask(folder: Path, text: str, most_tokens: int = 64) -> str:
+    """Ask the tuned model of a folder one question.
+
+    Raises:
+        ProviderError: it cannot be loaded, with the reason.
+    """
+    script = Path(__file__).parent.parent / "scripts" / "generate.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder), "--ask", text, "--max-tokens",
+         str(most_tokens)], capture_output=True, text=True, env=dict(process.environment()),
+        timeout=ASK_SECONDS, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
+        raise ProviderError(f"the tuned model does not answer: {why[0]}")
+    return str(json.loads(done.stdout.strip().splitlines()[-1])["answer"])
+
+
+def _capped(folder: JobFolder) -> str | None:
+    told = folder.read("capped.json") if folder.word == "paused" else None
+    if told is None:
+        return None
+    return (f"its hours have cost {told['usd']:.2f} USD, and the cap is {told['cap_usd']}. Plan "
+            "again with a higher cap, or `trainer cancel RUN`.")  # fmt: skip
+
+
+def _said(kind: str, body: dict[str, Any]) -> str:
+    if kind == "metric":
+        return f"step {body['step']} of {body['of_steps']}"
+    if kind == "checkpoint":
+        return f"{body['name']} is whole"
+    return kind

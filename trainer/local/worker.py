@@ -1,0 +1,145 @@
+"""The process of one local run: waits for a device, trains, answers, scores.
+
+`python -m trainer.local.worker FOLDER`. Each stage is a file that is there or not, so that a process
+that was killed is simply started again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+from trainer.local import baseline
+from trainer.local.process import devices
+from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, JobFolder, holding
+from trainer.local.scoring import score
+from trainer.scripts.manifest import write_json
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+PAUSED, CANCELLED, UNFIT = 4, 5, 3
+WAIT_SECONDS = 0.5
+CAP_SECONDS = 1.0
+
+
+def main(path: Path) -> int:
+    """Bring a run as far as it goes; 0 also where another process is at it."""
+    folder = JobFolder(path)
+    with holding(path / "lock") as lock:
+        if lock is None:
+            return 0
+        with _device(folder) as (device, device_lock):
+            if device is None:
+                return 0
+            with _clock(folder):
+                return _stages(folder, device, [lock, device_lock])
+
+
+def _stages(folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
+    is_plain = folder.read("job.json").get("plain")
+    if not folder.is_trained():
+        code = baseline.train(folder) if is_plain else _run("train.py", folder, device, locks)
+        if code == PAUSED or (code and folder.wants() == WANT_PAUSE):
+            _halt(folder, "paused")
+            return 0
+        if code == CANCELLED or (code and folder.wants() == WANT_CANCEL):
+            write_json(folder.path / "cancelled.json", {"at": time.time()})
+            return 0
+        if code:
+            return code
+    if folder.wants() == WANT_CANCEL:
+        write_json(folder.path / "cancelled.json", {"at": time.time()})
+        return 0
+    if folder.read("job.json").get("held_out") and not folder.has("evaluation.json"):
+        answered = is_plain or folder.has("perplexity.json")
+        code = 0 if answered else _run("generate.py", folder, device, locks)
+        if code == 0:
+            write_json(folder.path / "evaluation.json", score(folder))
+        else:
+            write_json(folder.path / "evaluation_failed.json", {"code": code})
+    write_json(folder.path / "done.json", {"at": time.time()})
+    return 0
+
+
+def _halt(folder: JobFolder, name: str) -> None:
+    (folder.path / name).touch()
+    folder.want("")
+
+
+def _run(script: str, folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
+    """Run a script that holds our locks with us: while it lives, nobody else starts one."""
+    env = dict(os.environ)
+    env["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
+    command = [sys.executable, str(SCRIPTS / script), str(folder.path)]
+    with subprocess.Popen(command, env=env, pass_fds=[lock.fileno() for lock in locks]) as child:
+        while True:
+            try:
+                return child.wait(CAP_SECONDS)
+            except subprocess.TimeoutExpired:
+                if script == "train.py" and not folder.has("capped.json"):
+                    _hold_at_cap(folder)
+
+
+def _hold_at_cap(folder: JobFolder) -> None:
+    """Have the training save and hold where its hours have cost what they may."""
+    job = folder.read("job.json")
+    usd = float(folder.usd(Decimal(str(job["usd_per_hour"]))))
+    if usd >= float(job["cap_usd"]):
+        write_json(folder.path / "capped.json", {"usd": usd, "cap_usd": job["cap_usd"]})
+        folder.want(WANT_PAUSE)
+
+
+@contextmanager
+def _device(folder: JobFolder) -> Iterator[tuple[str | None, Any]]:
+    """Wait for a free device; nothing if a person does not want to wait any longer."""
+    place = folder.path.parent
+    waiting = folder.path / "waiting"
+    while True:
+        for device in devices():
+            with holding(place / f".device-{device}.lock") as lock:
+                if lock is not None:
+                    waiting.unlink(missing_ok=True)
+                    (folder.path / "paused").unlink(missing_ok=True)
+                    yield device, lock
+                    return
+        waiting.touch()
+        word = folder.wants()
+        if word:
+            waiting.unlink(missing_ok=True)
+            if word == WANT_PAUSE:
+                _halt(folder, "paused")
+            else:
+                write_json(folder.path / "cancelled.json", {"at": time.time()})
+            yield None, None
+            return
+        time.sleep(WAIT_SECONDS)
+
+
+@contextmanager
+def _clock(folder: JobFolder) -> Iterator[None]:
+    """Write down from when to when a device was taken: its hours are money."""
+    beat = folder.last_beat()
+    if folder.is_open() and beat is not None:  # the process before this one was killed
+        _add(folder, {"to": beat})
+    (folder.path / "heartbeat").touch()
+    _add(folder, {"from": time.time()})
+    try:
+        yield
+    finally:
+        _add(folder, {"to": time.time()})
+
+
+def _add(folder: JobFolder, entry: dict[str, float]) -> None:
+    with (folder.path / "clock.jsonl").open("a", encoding="utf-8") as out:
+        out.write(json.dumps(entry) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

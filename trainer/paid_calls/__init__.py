@@ -1,0 +1,1 @@
+"""Paid chat calls: client, price, journal and budget."""

@@ -1,0 +1,102 @@
+"""Rows of a file -> the questions in them, each with a name of its own and its tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from advisor.dataset.example import Example, Reject, Turn, canonical_row
+from advisor.dataset.profile import REPLY_TOKENS, TOKENS_PER_MESSAGE
+from advisor.dataset.reader import read_rows
+from advisor.dataset.tokenizers import Counter
+
+BATCH = 256
+NO_QUESTION = "no-question"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A conversation up to the answer that is asked for."""
+
+    key: str
+    """Hash of the conversation: the same question is asked once."""
+    turns: tuple[Turn, ...]
+    tools: str | None
+    prompt_tokens: int
+    answer_tokens: int | None
+    """Tokens of the answer that stands in the file, where one does."""
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The conversation as it is sent."""
+        found: list[dict[str, Any]] = orjson.loads(_row(self.turns, None))["messages"]
+        return found
+
+    def answered(self, answer: Turn) -> bytes:
+        """Write question and answer as a canonical row."""
+        return _row((*self.turns, answer), self.tools)
+
+
+def questions(path: Path, tokens: Counter, reject: Callable[[Reject], None]) -> Iterator[Question]:
+    """Read every question of a file once, in flat memory but for the names.
+
+    Args:
+        path: Rows of any known format; answers in them are left out.
+        tokens: What counts.
+        reject: Told of each row that holds no question.
+
+    Raises:
+        DatasetError: the file cannot be read at all.
+    """
+    seen: set[str] = set()
+    batch: list[tuple[str, Example]] = []
+    for number, row in enumerate(read_rows(path), 1):
+        if isinstance(row, Reject):
+            reject(row)
+            continue
+        key = key_of(row)
+        if key is None:
+            reject(Reject(line=number, code=NO_QUESTION, found="a row in which nobody asks.",
+                          remedy="Give a message of the user before the answer."))  # fmt: skip
+        elif key not in seen:
+            seen.add(key)
+            batch.append((key, row))
+        if len(batch) >= BATCH:
+            yield from _counted(batch, tokens)
+            batch = []
+    yield from _counted(batch, tokens)
+
+
+def key_of(row: Example) -> str | None:
+    """Name the question of a row; nothing where nobody asks."""
+    turns, _ = _parts(row)
+    if not any(turn.role == "user" and turn.content.strip() for turn in turns):
+        return None
+    return hashlib.sha256(_row(turns, row.tools)).hexdigest()[:32]
+
+
+def _parts(row: Example) -> tuple[tuple[Turn, ...], Turn | None]:
+    """Return the conversation, and the answer at its end where there is one."""
+    last = row.turns[-1]
+    is_answer = last.role == "assistant"
+    turns = row.turns[:-1] if is_answer else row.turns
+    return tuple(turn._replace(weight=None) for turn in turns), last if is_answer else None
+
+
+def _row(turns: tuple[Turn, ...], tools: str | None) -> bytes:
+    return canonical_row(Example("chat", "chat", turns, tools))
+
+
+def _counted(batch: list[tuple[str, Example]], tokens: Counter) -> Iterator[Question]:
+    for key, row in batch:
+        turns, answer = _parts(row)
+        texts = [turn.content + (turn.tool_calls or "") for turn in turns]
+        counts = tokens.count_batch([*texts, row.tools or "", answer.content if answer else ""])
+        overhead = (TOKENS_PER_MESSAGE + 1) * len(turns) + REPLY_TOKENS
+        yield Question(key, turns, row.tools, sum(counts[:-1]) + overhead,
+                       counts[-1] if answer else None)  # fmt: skip

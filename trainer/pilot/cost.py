@@ -1,0 +1,128 @@
+"""A pilot laid out -> the tokens of every prompt, and what it costs at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+
+from advisor.dataset.tokenizers import counter
+from advisor.prices.book import Book
+from trainer.paid_calls.cost import Bill, Part, asking_part, embedding_part, tariff_of
+from trainer.paid_calls.endpoint import Whom, embedding_price, tariff_for
+from trainer.pilot.cases import Case
+from trainer.pilot.corpus import Passage
+from trainer.pilot.embeddings import missing_texts
+from trainer.pilot.prompts import PASSAGES, tokens_of
+from trainer.pilot.settings import ArmName
+from trainer.pilot.setup import ENCODING, Ready
+
+PARTING = 8
+"""Tokens around a passage: its number and the empty lines."""
+
+
+def missing(ready: Ready, arm: str) -> list[Case]:
+    """List the cases that an arm may still be asked: none where it is clear already."""
+    cells = ready.journal.cells
+    if ready.measure.replayed(arm, cells).standing != "open":
+        return []
+    return [case for case in ready.measure.cases if (arm, case.key) not in cells]
+
+
+def counts_of(ready: Ready, arm: ArmName) -> dict[str, int]:
+    """Count the tokens of every prompt of an arm, passages and documents at their longest."""
+    tokens, cases = counter(ENCODING), ready.measure.cases
+    plain = "zero_shot" if arm in ("rag", "long_context") else arm
+    prompts = [ready.prompts.messages(plain, case) for case in cases]
+    added = 0
+    if arm == "rag":
+        added = _longest_passages(ready.passages, ready.recipe.top_k)
+    if arm == "long_context":
+        added = tokens.count_batch([ready.prompts.corpus])[0] + PARTING * 4
+    found = tokens_of(prompts, tokens)
+    return {case.key: count + added for case, count in zip(cases, found, strict=True)}
+
+
+def _longest_passages(passages: Sequence[Passage], top_k: int) -> int:
+    """Add the longest passages up, with their names."""
+    tokens = counter(ENCODING)
+    names = tokens.count_batch([one.document for one in passages])
+    sizes = sorted((one.tokens + name + PARTING for one, name in zip(passages, names, strict=True)),
+                   reverse=True)  # fmt: skip
+    return sum(sizes[:top_k]) + tokens.count_batch([PASSAGES])[0] + PARTING
+
+
+def texts_of(ready: Ready) -> tuple[list[str], list[int]]:
+    """List the texts that need a vector, passages before questions, with their tokens."""
+    asked = [case.question for case in ready.measure.cases]
+    counts = [one.tokens for one in ready.passages] + counter(ENCODING).count_batch(asked)
+    return [one.text for one in ready.passages] + asked, counts
+
+
+def bill_of(ready: Ready, book: Book, day: date, is_trained: bool) -> Bill:
+    """Reckon what is still to be paid.
+
+    Args:
+        ready: The pilot, laid out.
+        book: Prices.
+        day: Whose prices hold.
+        is_trained: Whether the training has a run already, with an amount of its own.
+
+    Raises:
+        PricingError: a price is not in the book; it says which line to add.
+    """
+    parts = [*_asked(ready, book, day), *_embedded(ready, book, day)]
+    figure = ready.plan.figure if ready.plan else None
+    parts += _tuned_answers(ready, book, day)
+    if figure is None or is_trained:
+        return Bill(tuple(parts))
+    return Bill(tuple(parts), Decimal(figure.at_most), Decimal(figure.likely))
+
+
+def _asked(ready: Ready, book: Book, day: date) -> list[Part]:
+    if ready.chat is None:
+        return []
+    tariff = tariff_for(ready.chat, book, day)
+    return [
+        asking_part(arm, ready.chat.provider, tariff, *_pairs(ready, counts_of(ready, arm), arm),
+                    ready.recipe.max_answer_tokens)
+        for arm in ready.spoken
+    ]  # fmt: skip
+
+
+def _tuned_answers(ready: Ready, book: Book, day: date) -> list[Part]:
+    """What a model costs that is tuned at a provider: it answers the cases there."""
+    plan = ready.plan
+    if plan is None or plan.local is not None:
+        return []
+    tariff = tariff_of(f"{plan.provider}/{plan.base_model}", book, day, tuned=True)
+    return [asking_part("tuned", plan.provider, tariff,
+                        *_pairs(ready, tuned_counts(ready), "tuned"),
+                        ready.recipe.max_answer_tokens)]  # fmt: skip
+
+
+def tuned_counts(ready: Ready) -> dict[str, int]:
+    """Count the tokens of the cases as a tuned model gets them: nothing is put before them."""
+    cases = ready.measure.cases
+    found = tokens_of([bare(case) for case in cases], counter(ENCODING))
+    return {case.key: count for case, count in zip(cases, found, strict=True)}
+
+
+def bare(case: Case) -> list[dict[str, str]]:
+    """Write a case as it stands in the rows."""
+    return [{"role": turn.role, "content": turn.content} for turn in case.turns]
+
+
+def _pairs(ready: Ready, counts: Mapping[str, int], arm: str) -> tuple[list[int], list[int]]:
+    cases = missing(ready, arm)
+    answers = counter(ENCODING).count_batch([case.expected for case in cases])
+    return [counts[case.key] for case in cases], answers
+
+
+def _embedded(ready: Ready, book: Book, day: date) -> list[Part]:
+    if not isinstance(ready.embed, Whom):
+        return []
+    texts, counts = texts_of(ready)
+    places = missing_texts(ready.vectors_path, ready.embed.model, texts)
+    usd = embedding_price(ready.embed, book, day)
+    return [embedding_part(ready.embed.provider, usd, [counts[place] for place in places])]

@@ -1,0 +1,241 @@
+"""Scores of a pilot -> what is written into the scenario, and the advice that follows from it.
+
+What a pilot found -> a table with its sentences, the advice before and after, or JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from advisor.decision.answer import Answer, answer, prepare
+from advisor.scenario.scenario import scenario_from
+from advisor.units import Approach
+from trainer.evaluation.label_metrics import mean_score
+from trainer.pilot.measure import Pair, Track, bounds, pairs, seconds_of
+from trainer.pilot.run import Piloted
+from trainer.pilot.sequential_test import Standing
+from trainer.pilot.settings import APPROACHES, ArmName
+from trainer.pilot.tuned_arm import approach_of
+
+PLACES = 4
+PLAIN = "tfidf-logreg"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One arm, measured."""
+
+    arm: ArmName
+    approach: Approach
+    model: str
+    rows: int
+    score: float
+    low: float
+    high: float
+    standing: Standing
+    usd: float
+    seconds: float | None
+    flawed: int
+    """Answers that were cut off, refused or empty."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a pilot found."""
+
+    name: str
+    metric: str
+    target: float
+    lines: tuple[Line, ...]
+    pairs: tuple[Pair, ...]
+    stopped: str
+    recall: float | None
+    recall_rows: int
+    usd: float
+    """Paid for answers and vectors, in every session; a training has its own line."""
+    scenario: Mapping[str, Any]
+    """With what was measured."""
+    before: Answer
+    after: Answer
+    notes: tuple[str, ...]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether what is advised now was measured itself, by this pilot or before."""
+        advised = self.after.decision.recommended
+        return any(option.id == advised and option.quality.basis.startswith("measured")
+                   for option in self.after.options)  # fmt: skip
+
+
+def outcome_of(done: Piloted) -> Outcome:
+    """Put what was measured into the scenario, and ask again."""
+    ready = done.ready
+    lines = tuple(_line(done, arm, track) for arm, track in done.measured.tracks.items()
+                  if track.scores)  # fmt: skip
+    scenario = with_measured(ready.wanted.scenario, lines, done)
+    asked = {"asked_on": ready.question.scenario.asked_on, **scenario}
+    question = replace(ready.question, scenario=scenario_from(asked, ready.wanted.where))
+    return Outcome(
+        name=ready.folder.name, metric="scorer" if ready.wanted.scorer else ready.metric,
+        target=ready.measure.target, lines=lines,
+        pairs=pairs(done.measured.tracks, ready.recipe.alpha), stopped=done.measured.stopped,
+        recall=done.recall, recall_rows=done.recall_rows, usd=float(ready.journal.usd()),
+        scenario=scenario, before=ready.before, after=answer(question),
+        notes=tuple(_notes(done, lines)),
+    )  # fmt: skip
+
+
+def _line(done: Piloted, arm: ArmName, track: Track) -> Line:
+    ready = done.ready
+    approach, model = APPROACHES[arm], ready.recipe.model or ""
+    if arm == "plain":
+        model = PLAIN
+    elif arm == "tuned" and ready.plan is not None:
+        approach, model = approach_of(ready.plan), tuned_model(done)
+    cells = track.cells.values()
+    return Line(
+        arm, approach, model, len(track.scores), mean_score(list(track.scores.values())),
+        *bounds(track, ready.measure.alpha), track.standing,
+        float(sum(float(cell.usd) for cell in cells)), seconds_of(track),
+        sum(cell.flaw is not None for cell in cells),
+    )  # fmt: skip
+
+
+def tuned_model(done: Piloted) -> str:
+    """Name the tuned base as the options of the advice do, where one of them is that base."""
+    ready = done.ready
+    assert ready.plan is not None
+    named = ready.plan.option_id.split(":")[2]
+    approach = approach_of(ready.plan)
+    options = prepare(ready.question, ready.question.scenario)[1].options
+    for option in options:
+        if option.approach == approach and _bare(option.model) == _bare(named):
+            return option.model
+    return named
+
+
+def _bare(name: str) -> str:
+    """Take maker, case and signs away.
+
+    >>> _bare("Qwen/Qwen3-8B") == _bare("qwen3_8b")
+    True
+    """
+    return re.sub(r"[^a-z0-9]", "", name.rsplit("/", 1)[-1].lower())
+
+
+def with_measured(
+    scenario: Mapping[str, Any], lines: tuple[Line, ...], done: Piloted
+) -> dict[str, Any]:
+    """Return the scenario with what was measured; an older figure of the same way is replaced."""
+    quality = dict(scenario.get("quality") or {})
+    new = [{"approach": line.approach, "model": line.model, "value": round(line.score, PLACES),
+            "n": line.rows} for line in lines]  # fmt: skip
+    ways = {(one["approach"], one["model"]) for one in new}
+    old = [one for one in quality.get("measured") or ()
+           if (one.get("approach"), one.get("model")) not in ways]  # fmt: skip
+    quality |= {"measured": [*old, *new], "has_eval": True}
+    quality.setdefault("held_out_examples", len(done.ready.measure.cases))
+    found = {**scenario, "quality": quality}
+    corpus = done.ready.corpus
+    if corpus is not None:
+        knowledge = dict(scenario.get("knowledge") or {})
+        knowledge.setdefault("corpus_tokens", corpus.tokens)
+        if any(line.arm == "rag" for line in lines):
+            knowledge["retrieval_tried"] = True
+        found["knowledge"] = knowledge
+    return found
+
+
+def _notes(done: Piloted, lines: tuple[Line, ...]) -> list[str]:
+    """Say what a reader has to know beside the figures."""
+    ready = done.ready
+    notes = [f"{arm} was not measured: {why}." for arm, why in ready.skipped.items()]
+    if ready.question.scenario.quality.target is None:
+        notes.append(f"No target was given: {ready.measure.target:.2f} is what the advice assumes.")
+    if "rag" in ready.recipe.arms and ready.embed is None:
+        notes.append("Passages were found by words alone: no --embedding was named.")
+    for line in lines:
+        if line.arm == "tuned" and not _is_known(done, line):
+            notes.append(f"No option of the advice tunes {line.model}: its score stands in the "
+                         "scenario, and moves nothing.")  # fmt: skip
+        if line.flawed:
+            notes.append(f"{line.arm}: {line.flawed} answers were cut off, refused or empty.")
+    if ready.held.warning:
+        notes.append(f"The split: {ready.held.warning}.")
+    return notes
+
+
+def _is_known(done: Piloted, line: Line) -> bool:
+    options = prepare(done.ready.question, done.ready.question.scenario)[1].options
+    return any((one.approach, one.model) == (line.approach, line.model) for one in options)
+
+
+COLUMNS = ("arm", "score", "95 % interval", "rows", "target", "USD", "seconds")
+NUMBERS = {"score", "rows", "USD", "seconds"}
+
+
+def rows_of(found: Outcome) -> list[tuple[str, ...]]:
+    """Write a row an arm."""
+    return [
+        (line.arm, f"{line.score:.3f}", f"{line.low:.2f} to {line.high:.2f}",
+         str(line.rows), line.standing, f"{line.usd:.4f}",
+         "-" if line.seconds is None else f"{line.seconds:.2f}")
+        for line in found.lines
+    ]  # fmt: skip
+
+
+def sentences(found: Outcome) -> list[str]:
+    """Say what the table means."""
+    says = [f"{found.metric} on the user's own held-out rows; the target is {found.target:.2f}. "
+            "Intervals hold at every look, all arms together."]  # fmt: skip
+    if found.stopped:
+        says.append(f"It ended early: {found.stopped}.")
+    if found.recall is not None:
+        says.append(f"The passage that a row names as its source was found for "
+                    f"{found.recall:.0%} of {found.recall_rows} questions.")  # fmt: skip
+    for pair in found.pairs:
+        if pair.low > 0 or pair.high < 0:
+            ahead, behind = (pair.one, pair.other) if pair.low > 0 else (pair.other, pair.one)
+            low, high = sorted((abs(pair.low), abs(pair.high)))
+            says.append(f"{ahead} is better than {behind} by {abs(pair.difference):.3f} on "
+                        f"{pair.rows} rows ({low:.2f} to {high:.2f}).")  # fmt: skip
+    return [*says, *found.notes]
+
+
+def advice(found: Outcome) -> list[str]:
+    """Say the advice before and after."""
+    before, after = found.before.decision, found.after.decision
+    lines = [f"before: {before.recommended}. {before.verdict}",
+             f"after:  {after.recommended}. {after.verdict}"]  # fmt: skip
+    is_same = before.recommended == after.recommended
+    lines.append(f"The pilot {'leaves the advice as it was' if is_same else 'changes the advice'}.")
+    if not found.is_measured:
+        lines.append("What is advised was not measured itself: its quality is an estimate.")
+    return lines
+
+
+def as_json(found: Outcome) -> dict[str, Any]:
+    """Return all of it ready for JSON."""
+    return {
+        "pilot": found.name, "metric": found.metric, "target": found.target,
+        "stopped": found.stopped or None, "usd": round(found.usd, 6),
+        "recall": found.recall, "recall_rows": found.recall_rows,
+        "arms": [_arm(line) for line in found.lines],
+        "pairs": [vars(pair) for pair in found.pairs], "notes": list(found.notes),
+        "measured": list(found.scenario["quality"]["measured"]),
+        "before": _decision(found.before), "after": _decision(found.after),
+        "advised_was_measured": found.is_measured,
+    }  # fmt: skip
+
+
+def _arm(line: Line) -> dict[str, Any]:
+    return dict(vars(line))
+
+
+def _decision(said: Answer) -> dict[str, Any]:
+    decision = said.decision
+    return {"recommended": decision.recommended, "verdict": decision.verdict,
+            "win_share": decision.win_share}  # fmt: skip

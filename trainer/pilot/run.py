@@ -1,0 +1,231 @@
+"""A pilot that was agreed to -> every arm's answers and scores; what was heard before is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from trainer.clock import moment
+from trainer.context import Office
+from trainer.errors import Refused
+from trainer.local.run_folder import holding
+from trainer.paid_calls.client import Chat, Model, Patience
+from trainer.paid_calls.cost import Bill, tariff_of
+from trainer.paid_calls.endpoint import Whom, embedding_price, tariff_for, whom
+from trainer.paid_calls.journal import Cell, Journal, OutOfRoom, Purse, purses
+from trainer.pilot.cases import Case
+from trainer.pilot.corpus import Passage
+from trainer.pilot.cost import bare, bill_of, counts_of, texts_of, tuned_counts
+from trainer.pilot.embeddings import BATCH_TEXTS, Embedder, Here, Kept, Remote
+from trainer.pilot.measure import Answer, Measured, Track, measure
+from trainer.pilot.retrieval import ByWords, Floats, Retriever, is_found
+from trainer.pilot.settings import ArmName
+from trainer.pilot.setup import Ready
+from trainer.pilot.tuned_arm import answers_here, plain_answers, tune
+from trainer.run_states import Run
+
+Found = Mapping[str, tuple[Passage, ...]]
+"""Question -> the passages that went before it."""
+
+
+@dataclass(frozen=True)
+class Piloted:
+    """What came of a pilot."""
+
+    ready: Ready
+    measured: Measured
+    recall: float | None
+    """Share of the questions whose named source was found; none where no row names one."""
+    recall_rows: int
+    run: Run | None
+    """The training, where there was one."""
+
+
+def go(ready: Ready, office: Office, agree: Callable[[Ready, Bill], None]) -> Piloted:
+    """Measure every arm; nothing is sent before *agree* returns.
+
+    Args:
+        ready: The pilot, laid out.
+        office: Its ledger, clock and runs.
+        agree: Told what it costs and what leaves; raises to stop.
+
+    Raises:
+        Refused: it may cost more than the cap, or another process is at it.
+        OverBudget: a cap of the ledger would be passed; nothing was sent.
+        Unreachable: somebody does not answer; what was answered is kept.
+    """
+    with holding(ready.folder / "lock") as lock:
+        if lock is None:
+            raise Refused(f"{ready.folder.name}: another process is at it. Wait for its end.")
+        # what another process heard until now counts
+        ready = replace(ready, journal=Journal.read(ready.folder / "rows.jsonl"))
+        trained = ready.plan is not None and office.store.run_of(ready.plan) is not None
+        bill = bill_of(ready, office.book, moment(office.clock.now()).date(), trained)
+        _hold_cap(ready, bill)
+        _see_keys(ready, bill)
+        if bill.at_most or any(part.requests for part in bill.parts):
+            agree(ready, bill)
+        found: dict[str, tuple[Passage, ...]] = {}
+        with ready.journal.writing():
+            measured = _ask(ready, office, bill, found)
+            tracks: dict[ArmName, Track] = dict(measured.tracks)
+            if "plain" in ready.recipe.arms:
+                tracks["plain"] = ready.measure.of_all(
+                    plain_answers(ready.held.shown, ready.measure.cases)
+                )
+            run = _tuned(ready, office, bill, tracks)
+    ordered = {arm: tracks[arm] for arm in ready.recipe.arms}
+    return Piloted(ready, replace(measured, tracks=ordered), *_recall(ready, found), run)
+
+
+def _see_keys(ready: Ready, bill: Bill) -> None:
+    """See that there is a key for everybody who is asked, before anything is agreed to."""
+    for asked in (ready.chat, ready.embed):
+        if isinstance(asked, Whom) and asked.provider in bill.providers:
+            asked.key()
+
+
+def _hold_cap(ready: Ready, bill: Bill) -> None:
+    spent = ready.journal.usd()
+    if bill.at_most + spent > ready.wanted.cap:
+        before = f" after {spent:.2f} USD that were spent before" if spent else ""
+        raise Refused(f"the pilot may cost up to {bill.at_most} USD{before}, and the cap is "
+                      f"{ready.wanted.cap}. Raise it, or give fewer --rows or --arms.")  # fmt: skip
+
+
+def _ask(
+    ready: Ready, office: Office, bill: Bill, found: dict[str, tuple[Passage, ...]]
+) -> Measured:
+    """Ask the arms of the chat model; its provider and that of the embedding are paid apart."""
+    bill = Bill(tuple(part for part in bill.parts if part.what != "tuned"))
+    amounts = {one: bill.at_most_of(one) for one in bill.providers}
+    with purses(office, ready.journal, amounts) as paid:
+        if "rag" in ready.spoken:
+            found |= _retrieve(ready, office, paid)
+        if ready.chat is None:
+            return Measured({}, "")
+        with _model(ready, ready.chat, office, paid) as model:
+            ways: dict[ArmName, Answer] = {
+                arm: partial(_answer, ready, model, arm, counts_of(ready, arm), found)
+                for arm in ready.spoken
+            }
+            return measure(ways, ready.measure)
+
+
+@contextmanager
+def _model(
+    ready: Ready, asked: Whom, office: Office, paid: Mapping[str, Purse]
+) -> Iterator[Model | None]:
+    """Open the way to the chat model; none where nothing is left to ask."""
+    purse = paid.get(asked.provider)
+    if purse is None:
+        yield None
+        return
+    day = moment(office.clock.now()).date()
+    chat = Chat(asked.base_url, asked.key())
+    try:
+        yield Model(
+            asked.model, chat, tariff_for(asked, office.book, day), purse, office.clock,
+            Patience(asked.provider, office.clock), ready.recipe.max_answer_tokens,
+            asked.limit_name,
+        )  # fmt: skip
+    finally:
+        chat.close()
+
+
+def _answer(
+    ready: Ready, model: Model | None, arm: ArmName, counts: Mapping[str, int], found: Found,
+    case: Case,
+) -> Cell | None:  # fmt: skip
+    known = ready.journal.cells.get((arm, case.key))
+    if known is not None or model is None:
+        return known
+    messages = ready.prompts.messages(arm, case, found.get(case.key, ()))
+    return model.answer(arm, case.key, messages, counts[case.key], case.tools)
+
+
+def _retrieve(ready: Ready, office: Office, paid: Mapping[str, Purse]) -> Found:
+    """Find the passages of every case."""
+    vectors: Floats | None = None
+    texts, counts = texts_of(ready)
+    embedder = _embedder(ready, office, paid)
+    if embedder is not None:
+        size = len(texts) if isinstance(embedder, Here) else BATCH_TEXTS
+        try:
+            vectors = Kept(ready.vectors_path, embedder, size).of(texts, counts)
+        except OutOfRoom:
+            raise Refused(f"{embedder.named}: the next vectors might pass what was set aside. What "
+                          "was made is kept: say it again.") from None  # fmt: skip
+    return _passages(ready, vectors)
+
+
+def _passages(ready: Ready, vectors: Floats | None) -> Found:
+    count = len(ready.passages)
+    words = ByWords([one.text for one in ready.passages])
+    retriever = Retriever(ready.passages, words, None if vectors is None else vectors[:count],
+                          ready.recipe.top_k)  # fmt: skip
+    return {
+        case.key: retriever.find(case.question, None if vectors is None else vectors[count + place])
+        for place, case in enumerate(ready.measure.cases)
+    }
+
+
+def _embedder(ready: Ready, office: Office, paid: Mapping[str, Purse]) -> Embedder | None:
+    if isinstance(ready.embed, Path):
+        return Here(ready.embed)
+    if ready.embed is None:
+        return None
+    day, embed = moment(office.clock.now()).date(), ready.embed
+    purse = paid.get(embed.provider) or Purse(ready.journal, "", ready.wanted.cap * 0)
+    return Remote(embed.model, embed.base_url, embed.key(),
+                  embedding_price(embed, office.book, day), purse,
+                  Patience(embed.provider, office.clock))  # fmt: skip
+
+
+def _tuned(ready: Ready, office: Office, bill: Bill, tracks: dict[ArmName, Track]) -> Run | None:
+    """Tune, and have the tuned model answer: here with its run, else by its provider."""
+    plan = ready.plan
+    if plan is None:
+        return None
+    run = tune(office, plan, None if plan.local else plan.provider)
+    if plan.local is not None:
+        tracks["tuned"] = ready.measure.of_all(answers_here(run, ready.measure.cases))
+        return run
+    tracks["tuned"] = _asked_tuned(ready, office, bill, run)
+    return run
+
+
+def _asked_tuned(ready: Ready, office: Office, bill: Bill, run: Run) -> Track:
+    assert ready.plan is not None
+    provider, day = ready.plan.provider, moment(office.clock.now()).date()
+    asked = whom("--option", f"{provider}/{run.tuned_model}", None, office.book,
+                 ready.question.scenario)  # fmt: skip
+    tariff = tariff_of(f"{provider}/{ready.plan.base_model}", office.book, day, tuned=True)
+    counts = tuned_counts(ready)
+    part = next(part for part in bill.parts if part.what == "tuned")
+    chat = Chat(asked.base_url, asked.key())
+    try:
+        with purses(office, ready.journal, {provider: part.at_most}) as paid:
+            model = Model(asked.model, chat, tariff, paid[provider], office.clock,
+                          Patience(provider, office.clock), ready.recipe.max_answer_tokens,
+                          asked.limit_name)  # fmt: skip
+
+            def way(case: Case) -> Cell | None:
+                known = ready.journal.cells.get(("tuned", case.key))
+                return known or model.answer("tuned", case.key, bare(case), counts[case.key], case.tools)
+
+            return measure({"tuned": way}, ready.measure).tracks["tuned"]
+    finally:
+        chat.close()
+
+
+def _recall(ready: Ready, found: Found) -> tuple[float | None, int]:
+    """Count how often the source that a row names was among its passages."""
+    named = [case for case in ready.measure.cases if case.source and case.key in found]
+    if not named:
+        return None, 0
+    hits = sum(is_found(case.source or "", found[case.key]) for case in named)
+    return hits / len(named), len(named)

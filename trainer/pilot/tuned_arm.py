@@ -1,0 +1,123 @@
+"""Rows to learn from and held-out cases -> a tuned model's answers, by the runs that trainer has.
+
+The plain baseline is fitted in this process; a tuned model is an ordinary plan and an ordinary run,
+here or at a provider, with its own line in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from advisor.plan.training_plan import TrainingPlan, Wish
+from advisor.prices.book import Book
+from advisor.units import Approach
+from trainer.context import Office
+from trainer.errors import LeaseLost, Refused
+from trainer.evaluation.baselines import tfidf_logreg
+from trainer.home import home_folder
+from trainer.local.run_folder import JobFolder
+from trainer.paid_calls.journal import Cell
+from trainer.pilot.cases import Case
+from trainer.plan.local import Here, plan_here
+from trainer.plan.provider import Request, plan
+from trainer.run_states import Run
+from trainer.runs import start
+from trainer.runs.reconcile import reconcile
+from trainer.scripts.tokenize_rows import read_rows
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is to be tuned, as the flags of `trainer plan` say it."""
+
+    request: Request
+    wish: Wish
+    here: Here
+
+
+def plain_answers(shown: Sequence[Case], cases: Sequence[Case]) -> dict[str, Cell]:
+    """Fit the plain baseline on what may be shown, and have it label the cases."""
+    answers, _, seconds = tfidf_logreg(
+        [case.asked for case in shown], [case.expected for case in shown],
+        [case.asked for case in cases],
+    )  # fmt: skip
+    return {case.key: Cell("plain", case.key, answer, None, 0, 0, "0", seconds)
+            for case, answer in zip(cases, answers, strict=True)}  # fmt: skip
+
+
+def plan_tuning(
+    tuning: Tuning, shown: Sequence[Case], cases: Sequence[Case], book: Book, now: datetime
+) -> TrainingPlan:
+    """Lay the training down: it learns from what may be shown, and answers the cases.
+
+    Raises:
+        Refused, UsageError: as `trainer plan` says; and where each answer would cost an hour.
+    """
+    with TemporaryDirectory() as folder:
+        rows, held = Path(folder) / "rows.jsonl", Path(folder) / "held.jsonl"
+        for path, some in ((rows, shown), (held, cases)):
+            path.write_bytes(b"".join(case.row + b"\n" for case in some))
+        request = replace(tuning.request, dataset=rows, held_out=held, held_out_share=0.0)
+        if tuning.here.base is not None:
+            return plan_here(request, tuning.wish, tuning.here, book, now)
+        made = plan(request, tuning.wish, book, now)
+    if made.serving != "per_token":
+        raise Refused(f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
+                      "an option that is billed by the token, or tune a --base here.")  # fmt: skip
+    return made
+
+
+def approach_of(made: TrainingPlan) -> Approach:
+    """Return the approach that a plan's option begins with."""
+    approach: Approach = made.option_id.split(":")[0]  # type: ignore[assignment]
+    return approach
+
+
+def tune(office: Office, made: TrainingPlan, egress: str | None) -> Run:
+    """Start the run of a plan, or go on with it, until it is settled.
+
+    Raises:
+        Refused: it failed, was cancelled, or needs a person.
+        NoConsent: rows would leave, and nobody agreed.
+    """
+    office.store.keep_plan(made)
+    agreed = start.Agreed(Decimal(made.figure.at_most), egress)
+    run_id, _ = start.start(office, made, agreed)
+    while (seconds := _look(office, run_id)) is not None:
+        office.clock.sleep(seconds)
+    run = office.store.run(run_id)
+    if run.state == "needs_human":
+        raise Refused(f"{run_id}: {run.said('needs_human', 'why')} "
+                      f"{run.said('needs_human', 'remedy')} Then say it again.")  # fmt: skip
+    if run.outcome != "succeeded":
+        raise Refused(f"{run_id} is {run.outcome or run.state}: `trainer show {run_id}` says why. "
+                      "Leave the arm out with --arms, or mend it and say it again.")  # fmt: skip
+    return run
+
+
+def _look(office: Office, run_id: str) -> float | None:
+    """Bring a run further; return how long to wait, nothing where there is nothing to wait for."""
+    try:
+        pause = reconcile(office, run_id)
+    except LeaseLost:
+        return office.limits.poll_seconds
+    return None if pause is None else pause.seconds
+
+
+def answers_here(run: Run, cases: Sequence[Case]) -> dict[str, Cell]:
+    """Read what a model that was tuned here answered to the cases."""
+    folder = JobFolder(home_folder() / "runs" / str(run.job_id))
+    if not folder.has("answers.tuned.jsonl"):
+        raise Refused(f"{run.run_id}: it answered no held-out rows. `trainer events {run.run_id}` "
+                      "says why.")  # fmt: skip
+    lines = read_rows(folder.path / "answers.tuned.jsonl")
+    return {
+        cases[line["row"]].key: Cell("tuned", cases[line["row"]].key, line["answer"], None, 0,
+                                     line["completion_tokens"], "0", line["seconds"])
+        for line in lines
+    }  # fmt: skip

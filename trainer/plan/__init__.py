@@ -1,0 +1,1 @@
+"""Request -> training plan, at a provider or on this machine."""

@@ -1,0 +1,124 @@
+"""What differs between those who speak OpenAI's protocol: data, and one request body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+from advisor.errors import UsageError
+from advisor.plan.training_plan import Hyperparameters, TrainingPlan
+from trainer.providers.base import Files
+from trainer.providers.status_words import AZURE, OPENAI, Words
+
+SUFFIX_KEY = "ton-"
+SUFFIX_KEY_HEX = 24
+RateUnit = Literal["multiplier", "absolute"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One provider's way of speaking the protocol."""
+
+    name: str
+    words: Words = field(default_factory=lambda: OPENAI)
+    strict: bool = False
+    """Whether answers must satisfy OpenAI's own schema."""
+    key_in: Literal["metadata", "suffix"] = "metadata"
+    """Where a job carries our key."""
+    rate: RateUnit = "multiplier"
+    """Which learning rate is taken."""
+    lora: bool = False
+    """Whether adapters are asked for, with rank and alpha."""
+    pauses: bool = False
+    """Whether a job can be held."""
+    reads_back: bool = False
+    """Whether an uploaded file can be read back and hashed."""
+    downloads: bool = False
+    """Whether the weights can be fetched."""
+    serves_per_token: bool = True
+    """Whether a tuned model answers without a deployment."""
+    failed_is_free: bool = False
+    """Whether a failed job is not billed."""
+    idempotent: bool = False
+    """Whether a second request under our key is answered with the first job."""
+    most_file_bytes: int = 512 * 1024**2
+    """Largest file it takes."""
+    training_type: str | None = None
+    """Azure's trainingType: 1 is Standard."""
+
+    def key_of(self, plan: TrainingPlan) -> str:
+        """Return the key under which a job is found again."""
+        if self.key_in == "metadata":
+            return plan.plan_id
+        return SUFFIX_KEY + plan.plan_id[:SUFFIX_KEY_HEX]
+
+    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+        """Write the body that starts a job."""
+        body: dict[str, Any] = {"model": plan.base_model, "training_file": files.training}
+        if files.validation:
+            body["validation_file"] = files.validation
+        body["suffix"] = self.key_of(plan) if self.key_in == "suffix" else plan.suffix
+        if self.key_in == "metadata":
+            body["metadata"] = {"launch_key": plan.plan_id}
+        if plan.hyperparameters.seed is not None:
+            body["seed"] = plan.hyperparameters.seed
+        settings = self.settings(plan.hyperparameters)
+        if self.lora:
+            body["hyperparameters"] = settings
+        else:
+            body["method"] = _method(plan, settings)
+        if self.training_type:
+            body["trainingType"] = self.training_type
+        return {name: value for name, value in body.items() if value is not None}
+
+    def settings(self, asked: Hyperparameters) -> dict[str, Any]:
+        """Write the hyperparameters in this dialect's names and units.
+
+        Raises:
+            UsageError: a setting is asked for that this provider does not take.
+        """
+        wrong = asked.learning_rate if self.rate == "multiplier" else asked.learning_rate_multiplier
+        if wrong is not None:
+            named = {"multiplier": "learning_rate_multiplier", "absolute": "learning_rate"}
+            raise UsageError("hyperparameters", f"{self.name} takes {named[self.rate]}.",
+                             "The two differ by four powers of ten: convert it.")  # fmt: skip
+        found: dict[str, Any] = {"n_epochs": asked.n_epochs, "batch_size": asked.batch_size}
+        if self.rate == "absolute":
+            found["learning_rate"] = asked.learning_rate
+        else:
+            found["learning_rate_multiplier"] = asked.learning_rate_multiplier
+        if self.lora:
+            found |= {"lora": True, "lora_r": asked.lora_rank, "lora_alpha": asked.lora_alpha}
+        elif asked.lora_rank or asked.lora_alpha:
+            raise UsageError("hyperparameters", f"{self.name} takes no LoRA rank or alpha.",
+                             "Leave them out.")  # fmt: skip
+        if asked.beta is not None:
+            found["beta"] = asked.beta
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _method(plan: TrainingPlan, settings: Mapping[str, Any]) -> dict[str, Any]:
+    inner: dict[str, Any] = {"hyperparameters": dict(settings)}
+    if plan.method == "reinforcement":
+        inner["grader"] = orjson.loads(plan.grader or "null")
+    return {"type": plan.method, plan.method: inner}
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai": Dialect("openai", strict=True, pauses=True, reads_back=True),
+    "azure": Dialect("azure", words=AZURE, pauses=True, serves_per_token=False,
+                     failed_is_free=True, training_type="1"),
+    "nebius": Dialect("nebius", key_in="suffix", rate="absolute", lora=True, downloads=True,
+                      serves_per_token=False, most_file_bytes=5 * 10**9),
+    "local": Dialect("local", pauses=True, reads_back=True, downloads=True, failed_is_free=True,
+                     idempotent=True),
+}  # fmt: skip
+"""Known dialects; whoever else speaks the protocol is taken to speak it as `local` does."""
+
+
+def dialect_of(provider: str) -> Dialect:
+    """Return the dialect of a provider."""
+    return DIALECTS.get(provider, Dialect(provider))

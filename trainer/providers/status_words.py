@@ -1,0 +1,119 @@
+"""Every status word that a provider is known to say -> exactly one state of ours.
+
+A refusal for now -> which of the four things a 429 can mean, told by its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from trainer.providers.base import JobState, Limited, Waiting
+
+Words = Mapping[str, JobState]
+
+OPENAI: Words = {
+    "validating_files": "queued",
+    "queued": "queued",
+    "running": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "pausing": "running",
+    "paused": "paused",
+    "resuming": "queued",
+}
+"""Source: OpenAPI document of 2026-08-21, six words; the pause words are what clients model."""
+
+AZURE: Words = {
+    **OPENAI,
+    "pending": "queued",
+    "notRunning": "queued",
+    "created": "queued",
+    "canceled": "cancelled",
+    "canceling": "running",
+    "cancelling": "running",
+}
+"""Source: https://github.com/BerriAI/litellm/issues/24687 for `pending`; the rest own caution."""
+
+TOGETHER: Words = {
+    "pending": "queued",
+    "queued": "queued",
+    "running": "running",
+    "compressing": "running",
+    "uploading": "running",
+    "cancel_requested": "running",
+    "cancelled": "cancelled",
+    "error": "failed",
+    "completed": "succeeded",
+}
+"""Source: together 3.1.1, types/finetune_response.py, 9 words."""
+
+FIREWORKS: Words = {
+    "JOB_STATE_UNSPECIFIED": "queued",
+    "JOB_STATE_CREATING": "queued",
+    "JOB_STATE_PENDING": "queued",
+    "JOB_STATE_RE_QUEUEING": "queued",
+    "JOB_STATE_VALIDATING": "queued",
+    "JOB_STATE_CREATING_INPUT_DATASET": "queued",
+    "JOB_STATE_IDLE": "queued",
+    "JOB_STATE_RUNNING": "running",
+    "JOB_STATE_WRITING_RESULTS": "running",
+    "JOB_STATE_CANCELLING": "running",
+    "JOB_STATE_PAUSED": "paused",
+    "JOB_STATE_COMPLETED": "succeeded",
+    "JOB_STATE_EARLY_STOPPED": "succeeded",
+    "JOB_STATE_FAILED": "failed",
+    "JOB_STATE_EXPIRED": "failed",
+    "JOB_STATE_CANCELLED": "cancelled",
+    "JOB_STATE_DELETING": "cancelled",
+    "JOB_STATE_DELETING_CLEANING_UP": "cancelled",
+}
+"""Source: fireworks-ai 1.2.28, types/supervised_fine_tuning_job.py, 18 words."""
+
+
+def state_of(words: Words, word: str) -> JobState:
+    """Return our state for a provider's word; a new word ends nothing.
+
+    >>> state_of(TOGETHER, "completed"), state_of(TOGETHER, "hibernating")
+    ('succeeded', 'unknown_word')
+    """
+    return words.get(word, "unknown_word")
+
+
+DAY_SECONDS = 24 * 3600.0
+DEFAULT_WAIT_SECONDS = 60.0
+
+MEANINGS: Mapping[str, Waiting] = {
+    "rate_limit_exceeded": "seconds",
+    "rate_limit": "seconds",
+    "requests": "seconds",
+    "RESOURCE_EXHAUSTED": "seconds",
+    "daily_rate_limit_exceeded": "a_day",
+    "insufficient_quota": "no_money",
+    "billing_hard_limit_reached": "no_money",
+    "project_spend_limit_exceeded": "limit_reached",
+    "organization_spend_limit_exceeded": "limit_reached",
+}
+"""Source: OpenAI error codes as reported in llmcomp#58 and in the spend-limit documentation."""
+
+REMEDIES: Mapping[Waiting, str] = {
+    "seconds": "It is asked again by itself after the time the provider named.",
+    "a_day": "The jobs of this day are used up. It is asked again by itself tomorrow.",
+    "no_money": "The account has no money left. Top it up, then `trainer resume RUN`.",
+    "limit_reached": "A spending limit set at the provider is reached. Raise it there, then "
+                     "`trainer resume RUN`.",
+}  # fmt: skip
+
+
+def limited(code: str, message: str, retry_after: str | None) -> Limited:
+    """Tell what a 429 means; only `seconds` and `a_day` are worth waiting for.
+
+    >>> limited("insufficient_quota", "no", None).meaning
+    'no_money'
+    """
+    meaning = MEANINGS.get(code, "seconds")
+    wait = DAY_SECONDS if meaning == "a_day" else DEFAULT_WAIT_SECONDS
+    with suppress(ValueError):  # a date or nothing: the default is the careful one
+        wait = max(float(retry_after or ""), 0.0)
+    return Limited(meaning, wait, code, message)

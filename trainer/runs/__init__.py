@@ -1,0 +1,1 @@
+"""A run from start to settlement: preflight, launch, follow, reconcile."""

@@ -1,0 +1,70 @@
+"""Brings every open run further in the background, for doors that stay open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from advisor.api.observability import access_log
+from advisor.errors import AdvisorError
+from trainer.context import Office
+from trainer.providers import LOCAL
+from trainer.runs.reconcile import reconcile, reconcile_all
+from trainer.security.redact import redact
+
+LOOK_SECONDS = 1.0
+"""Between two looks at what is due, and at what trains on this machine."""
+SWEEP_SECONDS = 600.0
+
+log = access_log()
+
+
+class Driver:
+    """One thread that looks after all runs; several of them, or of other doors, do no harm."""
+
+    def __init__(self, office: Office, chores: Callable[[], object] | None = None) -> None:
+        self.office, self.chores = office, chores
+        self._end, self._due = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="driver", daemon=True)
+        self._swept = -SWEEP_SECONDS
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at once: something was asked for just now."""
+        self._due.set()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """End after the look that goes on now."""
+        self._end.set()
+        self._due.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _work(self) -> None:
+        while not self._end.is_set():
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - one look that fails must not end it
+                log.warning("look failed", error=redact(f"{type(error).__name__}: {error}"))
+            self._due.wait(LOOK_SECONDS)
+            self._due.clear()
+
+    def look(self) -> None:
+        """Bring what is due further once; what trains here is looked at each time."""
+        reconcile_all(self.office)
+        for run in self.office.store.listed(open_only=True):
+            if run.provider == LOCAL and run.state in ("running", "queued", "created"):
+                self._look_at(run.run_id)
+        now = self.office.clock.ticks()
+        if self.chores is not None and now - self._swept >= SWEEP_SECONDS:
+            self._swept = now
+            self.chores()
+
+    def _look_at(self, run_id: str) -> None:
+        try:
+            reconcile(self.office, run_id)
+        except AdvisorError as error:
+            log.info("not now", run_id=run_id, error=redact(str(error)))

@@ -1,0 +1,100 @@
+"""A version and its evaluation -> one run in an MLflow store on this machine."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from advisor.errors import UsageError
+from trainer.errors import Refused
+from trainer.security.api_keys import LOOPBACK
+from trainer.storage.model_version import Version, flat
+
+ELSEWHERE = frozenset({"databricks", "databricks-uc", "uc"})
+"""Words that look like a folder and mean a service."""
+NOT_A_NAME = re.compile(r"[^\w./ -]")
+MOST_CHARACTERS = 5000
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def log_version(version: Version, evaluation: Mapping[str, Any] | None, tracking_uri: str) -> str:
+    """Write params, metrics and tags of a version; the second time goes to the same run.
+
+    Returns:
+        MLflow's name of the run.
+
+    Raises:
+        Refused: the store is not on this machine.
+        UsageError: the package `mlflow` is not installed.
+    """
+    check_here(tracking_uri)
+    client = _mlflow().MlflowClient(tracking_uri=tracking_uri)
+    run_id = _run_of(client, version)
+    for name, value in _params(version).items():
+        client.log_param(run_id, name, value)
+    for name, value in _measured(version, evaluation or {}).items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            client.log_metric(run_id, name, float(value))
+        else:
+            client.set_tag(run_id, name, str(value)[:MOST_CHARACTERS])
+    client.set_tag(run_id, "stage", version.stage)
+    client.set_terminated(run_id)
+    return run_id
+
+
+def check_here(tracking_uri: str) -> None:
+    """Let only a store on this machine be written to.
+
+    Raises:
+        Refused: it is, or may be, somewhere else.
+        UsageError: it is a folder, which MLflow 3.17 refuses.
+    """
+    parts = urlsplit(tracking_uri)
+    scheme = parts.scheme if len(parts.scheme) > 1 else ""  # one letter is a drive
+    odd = "@" in tracking_uri or ("\\" in tracking_uri and scheme) or not tracking_uri.strip()
+    host_is_here = parts.hostname in LOOPBACK
+    plain = scheme in ("", "file", "sqlite") and not parts.netloc
+    if odd or tracking_uri in ELSEWHERE or not (plain or host_is_here):
+        raise Refused(f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
+                      "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1.")  # fmt: skip
+    if scheme in ("", "file"):
+        raise UsageError(f"--log-to {tracking_uri}", "MLflow writes into folders no more.",
+                         "Give sqlite:///FILE.")  # fmt: skip
+
+
+def _mlflow() -> Any:
+    os.environ.update(QUIET)  # it would tell its makers of every use
+    try:
+        return importlib.import_module("mlflow")
+    except ImportError as error:
+        raise UsageError("mlflow", "the package is not installed.",
+                         "Say `pip install 'tune-or-not[mlflow]'`.") from error  # fmt: skip
+
+
+def _run_of(client: Any, version: Version) -> str:
+    known = client.get_experiment_by_name(version.name)
+    experiment = client.create_experiment(version.name) if known is None else known.experiment_id
+    runs = client.search_runs([experiment], f"tags.version_id = '{version.version_id}'")
+    if runs:
+        return str(runs[0].info.run_id)
+    tags = {"version_id": version.version_id, "trainer_run_id": version.run_id}
+    made = client.create_run(experiment, start_time=int(version.made_at * 1000), tags=tags,
+                             run_name=version.version_id)  # fmt: skip
+    return str(made.info.run_id)
+
+
+def _params(version: Version) -> dict[str, str]:
+    return {"provider": version.provider, "base_model": version.base_model, "kind": version.kind,
+            "base_sha256": version.base_sha256, "dataset_sha256": version.dataset_sha256,
+            "source_sha256": version.source_sha256, "plan_id": version.plan_id,
+            "model": version.model}  # fmt: skip
+
+
+def _measured(version: Version, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    usd = {} if version.usd is None else {"usd": float(version.usd)}
+    found = {**dict(flat(version.facts)), **dict(flat(evaluation)), **usd}
+    return {NOT_A_NAME.sub("_", name): value for name, value in found.items() if value is not None}

@@ -1,0 +1,121 @@
+"""What has to hold before a byte leaves: age, prices, who may start, sizes, days of use, caps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from advisor.errors import PricingError
+from advisor.plan.training_plan import PLAN_HOURS, DataFile, LocalJob, TrainingPlan
+from advisor.prices.book import Book
+from advisor.prices.providers import Offer
+from trainer.clock import moment
+from trainer.errors import Refused
+from trainer.local.process import devices
+from trainer.scripts.manifest import sha256_of
+
+HOUR_SECONDS = 3600.0
+
+
+def check_plan(plan: TrainingPlan, book: Book, now: float) -> list[str]:
+    """Return what was checked, a sentence each.
+
+    Raises:
+        Refused: a rule forbids it, with the rule and what to do.
+    """
+    day = moment(now).date()
+    if plan.local is not None:
+        return [*_fresh(plan, book, now), *_here(plan.local), *_cap(plan)]
+    offer = _offer(plan, book)
+    return [*_fresh(plan, book, now), *_open(plan, offer, day), *_data(plan, offer),
+            *_price(plan, book, day)]  # fmt: skip
+
+
+def _offer(plan: TrainingPlan, book: Book) -> Offer:
+    for offer in book.offers:
+        if (offer.provider, offer.base) == (plan.provider, plan.base_model):
+            return offer
+    raise Refused(f"{plan.provider}: tunes no {plan.base_model} any more. Plan again.")
+
+
+def _fresh(plan: TrainingPlan, book: Book, now: float) -> Iterator[str]:
+    hours = (now - datetime.fromisoformat(plan.planned_at).timestamp()) / HOUR_SECONDS
+    if hours > PLAN_HOURS:
+        raise Refused(f"plan {plan.plan_id[:12]}: it is {hours:.0f} hours old, and a plan lives "
+                      f"{PLAN_HOURS:.0f}. Plan again, with the prices of today.")  # fmt: skip
+    if plan.prices_sha256 != book.sha256:
+        raise Refused(f"plan {plan.plan_id[:12]}: the price book has changed since. Plan again.")
+    yield "the plan is of today, and the prices are the ones it was made with"
+
+
+def _open(plan: TrainingPlan, offer: Offer, day: date) -> Iterator[str]:
+    if offer.open_window(plan.organisation, day) is None:
+        says, source = offer.closed_says(plan.organisation, day)
+        raise Refused(f"closed: {says} ({source}) Choose an offer that is open to you.")
+    yield f"{plan.provider} takes jobs for {plan.base_model} on {day}"
+    if offer.result_ends_on is not None:
+        days = (offer.result_ends_on - day).days
+        if days <= 0:
+            raise Refused(f"closed: a model tuned from {plan.base_model} ended on "
+                          f"{offer.result_ends_on}. Choose another base.")  # fmt: skip
+        yield f"the tuned model can be used for {days} days, until {offer.result_ends_on}"
+
+
+def _data(plan: TrainingPlan, offer: Offer) -> Iterator[str]:
+    rows, longest = plan.training.rows, plan.training.longest_tokens
+    if rows < offer.min_examples:
+        raise Refused(f"{plan.provider}: takes {offer.min_examples} examples or more, and there "
+                      f"are {rows}. Collect more.")  # fmt: skip
+    yield f"{rows} examples, {offer.min_examples} or more are asked for"
+    most = offer.max_example_tokens
+    if most is not None and longest > most:
+        raise Refused(f"{plan.provider}: takes examples of up to {most} tokens, and the longest "
+                      f"has {longest}. Shorten or split it.")  # fmt: skip
+    if plan.method == "reinforcement" and not plan.grader:
+        raise Refused("reinforcement needs a grader. Give one with --grader FILE.")
+
+
+def _here(local: LocalJob) -> Iterator[str]:
+    if local.is_plain:
+        yield "the plain baseline needs no base"
+        return
+    base = Path(local.base)
+    if not (base / "config.json").is_file() or not list(base.glob("*.safetensors")):
+        raise Refused(f"{base}: the base of the plan is not there. Put it back, or plan again.")
+    if local.gpu != "cpu" and devices() == ["cpu"]:
+        raise Refused(f"this machine has no {local.gpu}. `trainer export PLAN FOLDER` writes a "
+                      "folder that trains on one; `trainer import` takes it back.")  # fmt: skip
+    yield f"the base lies in {base}"
+
+
+def _price(plan: TrainingPlan, book: Book, day: date) -> Iterator[str]:
+    try:
+        book.prices.on(plan.figure.item, day)
+    except PricingError as error:
+        raise Refused(f"unpriced: {error}") from error
+    yield from _cap(plan)
+
+
+def _cap(plan: TrainingPlan) -> Iterator[str]:
+    if Decimal(plan.cap_usd) < Decimal(plan.figure.at_most):
+        raise Refused(f"cap: {plan.cap_usd} USD is less than the {plan.figure.at_most} USD that "
+                      "the job may cost. Raise the cap.")  # fmt: skip
+    own = ", your own price" if plan.figure.own else ""
+    yield f"up to {plan.figure.at_most} USD, under the cap of {plan.cap_usd} USD{own}"
+
+
+def check_file(data: DataFile, path: Path, most_bytes: int, provider: str) -> None:
+    """See that a file is the one that was planned with.
+
+    Raises:
+        Refused: it is gone, changed, or larger than the provider takes.
+    """
+    if not path.is_file():
+        raise Refused(f"{path}: the rows of the plan are not there. Plan again.")
+    if data.bytes > most_bytes:
+        raise Refused(f"{provider}: takes files of up to {most_bytes} bytes, and this has "
+                      f"{data.bytes}. Train on fewer rows.")  # fmt: skip
+    if sha256_of(path) != data.sha256:
+        raise Refused(f"{path}: changed since the plan was made. Plan again.")

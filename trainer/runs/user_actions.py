@@ -1,0 +1,51 @@
+"""What a person asks of a run, or decides where it asked for one: written down for its driver."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from trainer.context import Office
+from trainer.errors import Refused
+from trainer.run_states import Run
+from trainer.storage.ledger import in_usd, micro
+
+Verb = Literal["cancel", "pause", "resume"]
+
+
+def ask_for(office: Office, run: Run, verb: Verb) -> None:
+    """Write down that a run is to end, to hold or to go on; whoever drives it passes it on.
+
+    Raises:
+        Refused: it is settled.
+    """
+    if run.state == "settled":
+        raise Refused(f"{run.run_id}: it is settled; there is nothing to {verb}.")
+    if run.state == "needs_human" and verb != "pause":
+        answer(office, run, "cancelled" if verb == "cancel" else "go on")
+    else:
+        office.store.note(run.run_id, f"{verb}_asked")
+
+
+def answer(office: Office, run: Run, what: str, job_id: str | None = None) -> None:
+    """Go on, adopt a job that was found at the provider, or end the run."""
+    lease = office.store.take(run.run_id)
+    office.store.append(lease, "answered_by_human", what=what)
+    if what == "cancelled":
+        office.store.append(lease, "cancelled", why="a person ended it", model=None)
+    elif job_id:
+        office.store.append(lease, "created", job_id=job_id, how="named by a person")
+    else:
+        sent = {half: run.said("uploaded", half) for half in ("training", "validation")}
+        office.store.append(lease, "uploaded", why="a person said to go on", **sent)
+    office.store.release(lease)
+
+
+def settle(office: Office, run: Run, usd: Decimal) -> None:
+    """Write down what a job cost, as its bill says."""
+    plan, amount = office.store.plan(run.plan_id), micro(usd)
+    lease = office.store.take(run.run_id)
+    office.ledger.settle(run.run_id, amount, "settled by hand")
+    office.store.append(lease, "settled", usd=in_usd(amount), how="settled by hand",
+                        likely_usd=plan.figure.likely, cap_usd=plan.cap_usd)  # fmt: skip
+    office.store.release(lease)

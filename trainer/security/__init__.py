@@ -1,0 +1,1 @@
+"""API keys, redaction and consent to send data."""

@@ -1,0 +1,82 @@
+"""Keys: from the environment or a file of their own, each bound to the one host it belongs to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trainer.errors import NoSecret
+from trainer.security.redact import hide
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key and the only origin it is ever sent to."""
+
+    origin: str
+    value: str = field(repr=False)
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of an address.
+
+    Raises:
+        NoSecret: the address is not one a key may go to.
+
+    >>> origin_of("https://api.together.ai/v1")
+    'https://api.together.ai:443'
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.username or parts.password or not host:
+        raise NoSecret(f"{url!r} is no plain address of a provider. Write https://HOST/PATH.")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
+        raise NoSecret(f"{parts.scheme}://{host}: a key goes out over https only. Use https.")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def environment_name(provider: str, what: str = "API_KEY") -> str:
+    """Return the name of the variable that holds something of a provider.
+
+    >>> environment_name("together")
+    'TOGETHER_API_KEY'
+    """
+    return f"{provider.upper().replace('-', '_')}_{what}"
+
+
+def key_for(provider: str, base_url: str, what: str = "API_KEY") -> Key:
+    """Read a provider's key and bind it to the host it is for.
+
+    Raises:
+        NoSecret: there is none, or its file cannot be read; the value is never shown.
+    """
+    name = environment_name(provider, what)
+    value = read_secret(name)
+    if not value:
+        raise NoSecret(
+            f"no key for {provider}: set {name}, or {name}_FILE to a file that holds it."
+        )
+    return Key(origin_of(base_url), value)
+
+
+def read_secret(name: str) -> str:
+    """Read a secret from its variable, or from the file that `<name>_FILE` names; "" if unset.
+
+    Raises:
+        NoSecret: the file cannot be read, or what is there is no key.
+    """
+    value, file = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE")
+    if not value and file:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NoSecret(f"{name}_FILE: {file} cannot be read as text. Check it.") from error
+    if not value.isascii() or " " in value or not value.isprintable():
+        raise NoSecret(f"{name}: a key is one word without spaces. Check what was pasted.")
+    hide(value)
+    return value

@@ -1,0 +1,163 @@
+"""A request -> its caller: the bearer token, the role it has, and how often it may ask.
+
+A name in a request -> the thing it names, if this caller may see it; else it is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.concurrency import run_in_threadpool
+
+from advisor.api.errors import RequestRefused
+from advisor.errors import UsageError
+from advisor.plan.training_plan import TrainingPlan
+from trainer.errors import TrainerError
+from trainer.run_states import Run
+from trainer.server.context import Front, front_of
+from trainer.storage.access_tokens import Caller, NotKnown, Role
+from trainer.storage.model_version import Version
+
+FAILURES_PER_MINUTE = parse("20/minute")
+bearer = HTTPBearer(auto_error=False, description="A token of `trainer token make`.")
+
+
+class TooManyRequests(TrainerError):
+    """More requests than the server takes from one caller."""
+
+    code = "too-many-requests"
+    http_status = 429
+
+
+class Rates:
+    """Counts the requests of each caller over the last minute, in this process."""
+
+    def __init__(self, requests_per_minute: int) -> None:
+        self.limiter = MovingWindowRateLimiter(MemoryStorage())
+        self.most = parse(f"{requests_per_minute}/minute")
+
+    def take(self, token_id: str) -> None:
+        """Count a request.
+
+        Raises:
+            TooManyRequests: there were too many of this token.
+        """
+        if not self.limiter.hit(self.most, "token", token_id):
+            raise TooManyRequests(f"this token sent more than {self.most.amount} requests in a "
+                                  "minute. Wait a minute.")  # fmt: skip
+
+    def failed(self, address: str) -> None:
+        """Count a token that is not known.
+
+        Raises:
+            TooManyRequests: there were too many from this address.
+        """
+        if not self.limiter.hit(FAILURES_PER_MINUTE, "failed", address):
+            raise TooManyRequests("too many tokens that are not known came from this address. "
+                                  "Wait a minute.")  # fmt: skip
+
+
+def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
+    """Make the dependency of routes that need a role."""
+
+    async def caller(
+        request: Request,
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    ) -> Caller:
+        if any("\0" in text for text in (request.url.path, *request.query_params.values())):
+            raise RequestRefused("path", "found the character zero.", "Leave it out.")
+        rates: Rates = request.app.state.rates
+        address = request.client.host if request.client else ""
+        if given is None:
+            raise NotKnown("no token was given. Send the header 'Authorization: Bearer TOKEN'; "
+                           "`trainer token make OWNER` makes one.")  # fmt: skip
+        try:
+            found = await run_in_threadpool(front_of(request).tokens.caller, given.credentials)
+        except NotKnown:
+            rates.failed(address)
+            raise
+        rates.take(found.token_id)
+        found.need(role)
+        request.state.caller = found
+        return found
+
+    return caller
+
+
+Viewer = Annotated[Caller, Depends(needs("view"))]
+Proposer = Annotated[Caller, Depends(needs("propose"))]
+Spender = Annotated[Caller, Depends(needs("spend"))]
+Admin = Annotated[Caller, Depends(needs("admin"))]
+
+
+class NotThere(TrainerError):
+    """Nothing of this name is there for this caller."""
+
+    code = "not-there"
+    http_status = 404
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} '{name}': none of this name is there for you. "
+                         f"List what is there with GET /api/v1/{kind}s.")  # fmt: skip
+
+
+def own_plan(front: Front, plan_id: str, caller: Caller) -> TrainingPlan:
+    """Find a plan.
+
+    Raises:
+        NotThere: there is none, or it is another owner's.
+    """
+    try:
+        plan = front.office.store.plan(plan_id)
+    except UsageError:
+        raise NotThere("plan", plan_id) from None
+    if plan.plan_id != plan_id or caller.sees not in (None, plan.owner):
+        raise NotThere("plan", plan_id)
+    return plan
+
+
+def own_run(front: Front, run_id: str, caller: Caller) -> Run:
+    """Find a run.
+
+    Raises:
+        NotThere: there is none, or it is another owner's.
+    """
+    try:
+        run = front.office.store.run(run_id)
+    except UsageError:
+        raise NotThere("run", run_id) from None
+    if run.run_id != run_id or caller.sees not in (None, owner_of(front, run)):
+        raise NotThere("run", run_id)
+    return run
+
+
+def owner_of(front: Front, run: Run) -> str | None:
+    """Return whose run it is; nobody's where it was started on the command line."""
+    return front.office.store.plan(run.plan_id).owner
+
+
+def own_versions(front: Front, caller: Caller, name: str | None = None) -> tuple[Version, ...]:
+    """List the versions that this caller's runs made, or all for an admin."""
+    listed = front.office.registry.listed(name)
+    if caller.sees is None:
+        return listed
+    mine = {run.run_id for run in front.office.store.listed(owner=caller.sees)}
+    return tuple(version for version in listed if version.run_id in mine)
+
+
+def own_version(front: Front, version_id: str, caller: Caller) -> Version:
+    """Find a version.
+
+    Raises:
+        NotThere: there is none, or it is another owner's.
+    """
+    for version in own_versions(front, caller):
+        if version.version_id == version_id:
+            return version
+    raise NotThere("version", version_id)

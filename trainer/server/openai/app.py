@@ -1,0 +1,61 @@
+"""What routes share -> the app that speaks OpenAI's protocol under /v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from advisor import __version__
+from trainer.server.auth import Rates, Viewer
+from trainer.server.context import Front
+from trainer.server.openai import chat, errors, files, graders, jobs, models, uploads
+from trainer.server.openai.strict_route import CleanRoute
+
+ROUTERS = (files.router, uploads.router, jobs.router, graders.router, models.router, chat.router)
+PERMISSIONS = "/fine_tuning/checkpoints/{checkpoint:path}/permissions"
+SAYS = ("What teams that tuned at OpenAI call, with the trainer of this machine behind it: change "
+        "`base_url`, keep the code. What OpenAI has no field for goes in `metadata`, under names "
+        "that begin with `ton_`.")  # fmt: skip
+not_served = APIRouter(route_class=CleanRoute, include_in_schema=False)
+
+
+@not_served.get(PERMISSIONS)
+@not_served.post(PERMISSIONS)
+@not_served.delete(PERMISSIONS + "/{permission_id}")
+def permissions(caller: Viewer) -> None:
+    """Say that checkpoints are not shared between projects here."""
+    raise errors.NotThere("permissions of checkpoints are not served here: a model is its owner's. "
+                          "Give the other team a token of the same owner.")  # fmt: skip
+
+
+def openai_app(front: Front, rates: Rates) -> FastAPI:
+    """Make the app; whoever mounts it keeps runs going."""
+    app = _App(
+        title="Tune or Not, as OpenAI", version=__version__, description=SAYS,
+        openapi_url="/openapi.json", docs_url=None, redoc_url=None, servers=[{"url": "/v1"}],
+        root_path_in_servers=False, redirect_slashes=False, responses=errors.RESPONSES,
+    )  # fmt: skip
+    app.state.front, app.state.rates = front, rates
+    app.router.route_class = CleanRoute
+    errors.install(app)
+    for router in (*ROUTERS, not_served):
+        app.include_router(router)
+    return app
+
+
+class _App(FastAPI):
+    """An app whose document tells of the errors that it gives, and of no others."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document."""
+        if self.openapi_schema is None:
+            made = super().openapi()
+            for path in made["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                made["components"]["schemas"].pop(name, None)
+            self.openapi_schema = made
+        assert self.openapi_schema is not None
+        return self.openapi_schema

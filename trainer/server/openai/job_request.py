@@ -1,0 +1,210 @@
+"""The body of a request for a job -> what is to be trained, or which parameter cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from advisor.errors import DatasetError, UsageError, did_you_mean
+from advisor.gpu.recipe import Recipe
+from advisor.options.gpu_tuning import BASELINE
+from advisor.plan.training_plan import Hyperparameters, TrainingPlan, Wish
+from trainer.errors import OverBudget
+from trainer.plan.jobs import Training, plan_job
+from trainer.server.context import Front
+from trainer.server.openai.errors import BadParameter, NotThere
+from trainer.server.openai.files import PURPOSE
+from trainer.server.openai.job_schemas import CreateFineTuningJobRequest, FineTuneMethod
+from trainer.server.openai.tuned_models import tuned_model
+from trainer.storage.access_tokens import Caller
+from trainer.storage.files import NoSuchFile
+
+OURS = "ton_"
+CAP, METHOD = f"{OURS}cap_usd", f"{OURS}method"
+MOST_USD = Decimal(1_000_000_000)
+APPROACH_OF: Mapping[str, str] = {
+    "lora": "lora", "qlora": "qlora", "full": "full_ft", "full_ft": "full_ft",
+    "encoder": "encoder", "prefix": "lora", "ia3": "lora",
+}  # fmt: skip
+"""Words of `ton_method` -> approaches of a training here."""
+BY_SETTING = ("prefix", "ia3")
+"""Those of them that the recipe is told by a setting of its own."""
+OF_DPO = ("lora", "qlora")
+FIXED = frozenset({"objective", "method"})
+SETTINGS = tuple(f"{OURS}{name}" for name in Recipe.model_fields if name not in FIXED)
+
+
+class OverCap(OverBudget):
+    """A job asked for under /v1 may cost more than its cap."""
+
+    param = f"metadata.{CAP}"
+
+
+def plan_of(front: Front, caller: Caller, body: CreateFineTuningJobRequest) -> TrainingPlan:
+    """Lay the job down that a request asks for.
+
+    Raises:
+        BadParameter: a parameter cannot be used, with its name.
+        NotThere: there is no such model.
+        OverCap: it may cost more than its cap.
+        Refused: it would not fit this machine.
+    """
+    if body.integrations:
+        raise BadParameter("integrations", "integrations: none are served here, and nothing is "
+                           "sent to others. Leave them out.")  # fmt: skip
+    rows = _file(front, caller, "training_file", body.training_file)
+    held = body.validation_file
+    held_out = None if held is None else _file(front, caller, "validation_file", held)
+    named = {str(rows): "training_file", str(held_out): "validation_file"}
+    with _told_by_parameter(named):
+        return plan_job(front.office, _training(front, caller, body, rows, held_out))
+
+
+def _training(
+    front: Front, caller: Caller, body: CreateFineTuningJobRequest, rows: Path,
+    held_out: Path | None,
+) -> Training:  # fmt: skip
+    ours = _ours(body.metadata or {})
+    method = body.method
+    word = ours.pop(METHOD, "encoder" if body.model == BASELINE else "lora")
+    settings = {name.removeprefix(OURS): value for name, value in ours.items() if name != CAP}
+    if word in BY_SETTING or method.type == "dpo":
+        settings["method"] = word
+    return Training(
+        owner=caller.owner, name=body.model, base=_base(front, caller, body.model), rows=rows,
+        approach=_approach(word, method.type), gpu=front.settings.gpu,
+        usd_per_hour=front.settings.usd_per_hour, held_out=held_out, settings=settings,
+        cap_usd=_cap(ours.get(CAP), front.settings.job_cap_usd), wish=_wish(body, method),
+    )  # fmt: skip
+
+
+def _ours(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Take our own settings out of the caller's words."""
+    known = (CAP, METHOD, *SETTINGS)
+    ours = {name: value for name, value in metadata.items() if name.startswith(OURS)}
+    for name in ours:
+        if name not in known:
+            raise BadParameter(f"metadata.{name}", f"metadata.{name}: there is no such setting."
+                               f"{did_you_mean(name, known)}")  # fmt: skip
+    return ours
+
+
+def _approach(word: str, method: str) -> str:
+    allowed = OF_DPO if method == "dpo" else tuple(APPROACH_OF)
+    if word not in allowed:
+        raise BadParameter(f"metadata.{METHOD}", f"metadata.{METHOD}: found '{word}', and {method} "
+                           f"is done by {', '.join(allowed)}.")  # fmt: skip
+    if method == "reinforcement" and word == "encoder":
+        raise BadParameter(f"metadata.{METHOD}", f"metadata.{METHOD}: an encoder gives labels and "
+                           "learns from no rewards. Take lora.")  # fmt: skip
+    return "dpo" if method == "dpo" else APPROACH_OF[word]
+
+
+def _cap(text: str | None, usual: Decimal) -> Decimal:
+    if text is None:
+        return usual
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not amount.is_finite() or not 0 < amount <= MOST_USD:
+        raise BadParameter(f"metadata.{CAP}", f"metadata.{CAP}: '{text}' is no amount of USD. "
+                           "Give 25.00.")  # fmt: skip
+    return amount
+
+
+def _base(front: Front, caller: Caller, model: str) -> Path | None:
+    """Find the folder of what is to be tuned; the plain baseline has none."""
+    known = front.bases()
+    if model in known:
+        return known[model]
+    if model == BASELINE:
+        return None
+    if not model.startswith("ft:"):
+        near = did_you_mean(model, known)
+        raise NotThere(f"model '{model}': no base of this name is here.{near}", "model",
+                       "model_not_found")  # fmt: skip
+    found = tuned_model(front, caller, model)
+    if found.version.kind != "full" or found.version.folder is None:
+        raise BadParameter("model", f"model '{model}': it is an {found.version.kind}, and only a "
+                           "fully tuned model is tuned further. Tune its base anew, with the rows "
+                           "of both.")  # fmt: skip
+    return found.version.folder
+
+
+def _wish(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> Wish:
+    detail = getattr(method, method.type)
+    asked = detail.hyperparameters.model_dump() if detail else {}
+    if "hyperparameters" in body.model_fields_set:
+        if method.type != "supervised" or (detail and detail.model_fields_set):
+            raise BadParameter("hyperparameters", "hyperparameters: this is the older place. Give "
+                               "them under method alone.")  # fmt: skip
+        asked = body.hyperparameters.model_dump()
+    chosen: dict[str, Any] = {
+        name: asked[name] for name in ("n_epochs", "batch_size") if name in asked
+    }
+    for name in ("learning_rate_multiplier", "beta"):
+        if asked.get(name, "auto") != "auto":
+            chosen[name] = asked[name]
+    grader = None if method.reinforcement is None else method.reinforcement.grader
+    if grader is not None:
+        check_grader(grader.input, grader.reference)
+    return Wish(
+        method=method.type, hyperparameters=Hyperparameters(seed=body.seed, **chosen),
+        suffix=body.suffix, grader=grader.model_dump_json() if grader else None,
+    )  # fmt: skip
+
+
+def check_grader(read: str, reference: str) -> None:
+    """See that a grader compares what a training here can compare.
+
+    Raises:
+        BadParameter: it compares something else than an answer with the answer in its row.
+    """
+    where = "method.reinforcement.grader"
+    if read.replace(" ", "") != "{{sample.output_text}}":
+        raise BadParameter(f"{where}.input", f"{where}.input: found '{read[:80]}'. A training here "
+                           "compares the answer: give {{sample.output_text}}.")  # fmt: skip
+    if not reference.replace(" ", "").startswith("{{item."):
+        raise BadParameter(f"{where}.reference", f"{where}.reference: found '{reference[:80]}'. A "
+                           "training here compares with the answer in each row: give a template "
+                           "such as {{item.label}}.")  # fmt: skip
+
+
+def _file(front: Front, caller: Caller, param: str, file_id: str) -> Path:
+    try:
+        found = front.filing.file(file_id, caller.sees)
+    except NoSuchFile as error:
+        raise BadParameter(param, f"{param}: {error}") from error
+    if found.purpose != PURPOSE:
+        raise BadParameter(param, f"{param}: '{file_id}' is of purpose {found.purpose}. Give one "
+                           f"of purpose {PURPOSE}.")  # fmt: skip
+    if not found.path.is_file():
+        raise BadParameter(param, f"{param}: the bytes of '{file_id}' are gone. Upload it again.")
+    return found.path
+
+
+@contextmanager
+def _told_by_parameter(files: Mapping[str, str]) -> Iterator[None]:
+    """Say by the parameters of the request what a plan refuses by flags and paths."""
+    try:
+        yield
+    except OverBudget as error:
+        raise OverCap(str(error)) from error
+    except (UsageError, DatasetError) as error:
+        param = _param(error.where, files)
+        raise BadParameter(param, f"{param}: {error.found} {error.remedy}") from error
+
+
+def _param(where: str, files: Mapping[str, str]) -> str:
+    """Name the parameter that a flag or a path of a plan stands for."""
+    for path, param in files.items():
+        if where.startswith(path):
+            return param
+    words = where.split()
+    if words[:1] == ["--with"]:
+        return f"metadata.{OURS}{words[1]}" if words[1:] else "metadata"
+    return "metadata" if words[:1] == ["--option"] else "model"

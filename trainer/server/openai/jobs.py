@@ -1,0 +1,191 @@
+"""POST and GET of /fine_tuning/jobs: asked for, looked at, held, gone on with, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+
+from advisor.plan.training_plan import TrainingPlan
+from trainer.errors import Refused
+from trainer.plan.jobs import Kept, NoSuchJob
+from trainer.runs.start import launch, launch_again
+from trainer.runs.user_actions import ask_for
+from trainer.server.auth import Spender, Viewer
+from trainer.server.context import Front, front_of
+from trainer.server.openai.errors import BadParameter, NotThere
+from trainer.server.openai.idempotency import Key, Turn, bytes_of, once, reply, turn_of
+from trainer.server.openai.ids import After, Limit, event_id_of, job_id_of, page_of, run_of
+from trainer.server.openai.job_request import plan_of
+from trainer.server.openai.job_schemas import (
+    CreateFineTuningJobRequest,
+    FineTuningJob,
+    ListFineTuningJobCheckpointsResponse,
+    ListFineTuningJobEventsResponse,
+    ListPaginatedFineTuningJobsResponse,
+)
+from trainer.server.openai.job_view import checkpoints_of, event_of, job_of, moments_of, status_of
+from trainer.server.openai.strict_route import CleanRoute
+from trainer.server.openai.tuned_models import jobs_of
+from trainer.storage.access_tokens import Caller
+
+FINAL = frozenset({"succeeded", "failed", "cancelled"})
+METADATA = {"parameters": [{
+    "name": "metadata", "in": "query", "required": False, "style": "deepObject", "explode": True,
+    "description": "Only jobs that carry these words; `metadata=null` for those without any.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"},
+               "examples": [{"team": "triage"}]},
+}]}  # fmt: skip
+router = APIRouter(route_class=CleanRoute, prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+
+
+@router.post("", response_model=FineTuningJob)
+def create_job(
+    request: Request, caller: Spender, body: CreateFineTuningJobRequest, key: Key = None
+) -> Response:
+    """Lay a training down, see that it keeps its cap, and start it."""
+    asked = body.model_dump(mode="json", exclude_unset=True)
+
+    def work(turn: Turn) -> FineTuningJob:
+        run_id = _run_for(turn, caller, body)
+        return job_of(turn.front, jobs_of(turn.front).keep(run_id, caller.owner, asked))
+
+    return once(turn_of(request, caller, key, bytes_of(body)), work)
+
+
+def _run_for(turn: Turn, caller: Caller, body: CreateFineTuningJobRequest) -> str:
+    office = turn.front.office
+    if turn.plan_id is not None:  # a process ended between this line and the answer
+        return launch_again(office, turn.plan_id)
+
+    def before(plan: TrainingPlan) -> None:
+        turn.front.audit.write(caller, "launch", f"plan {plan.plan_id}", plan.figure.at_most,
+                               cap_usd=plan.cap_usd, model=body.model)  # fmt: skip
+        turn.will_launch(plan.plan_id)
+
+    return launch(office, plan_of(turn.front, caller, body), before)
+
+
+@router.get("", response_model=ListPaginatedFineTuningJobsResponse, openapi_extra=METADATA)
+def list_jobs(request: Request, caller: Viewer, after: After = None, limit: Limit = 20) -> Response:
+    """List jobs, the newest first."""
+    front, words = front_of(request), _words_of(request)
+    listed = [one for one in jobs_of(front).listed(caller.sees)
+              if _carries(one.request.get("metadata") or {}, words)]  # fmt: skip
+    page, has_more = page_of(listed, lambda one: job_id_of(one.run_id), after, limit)
+    shown = [job_of(front, one) for one in page]
+    return reply(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
+
+
+def _words_of(request: Request) -> Mapping[str, str] | None:
+    """Read `metadata[key]=value`; nothing for `metadata=null`."""
+    asked = request.query_params
+    if asked.get("metadata") == "null":
+        return None
+    named = {name: value for name, value in asked.items() if name.startswith("metadata")}
+    for name in named:
+        if not name.startswith("metadata[") or not name.endswith("]"):
+            raise BadParameter("metadata", f"{name}: write metadata[key]=value, or metadata=null "
+                               "for jobs without any.")  # fmt: skip
+    return {name[len("metadata[") : -1]: value for name, value in named.items()}
+
+
+def _carries(metadata: Mapping[str, str], words: Mapping[str, str] | None) -> bool:
+    if words is None:
+        return not metadata
+    return all(metadata.get(name) == value for name, value in words.items())
+
+
+@router.get("/{fine_tuning_job_id}", response_model=FineTuningJob)
+def retrieve_job(request: Request, caller: Viewer, fine_tuning_job_id: str) -> Response:
+    """Show a job as it stands now."""
+    front = front_of(request)
+    return reply(job_of(front, _found(front, caller, fine_tuning_job_id)))
+
+
+@router.post("/{fine_tuning_job_id}/cancel", response_model=FineTuningJob)
+def cancel_job(
+    request: Request, caller: Spender, fine_tuning_job_id: str, key: Key = None
+) -> Response:
+    """End a job; what it cost so far is paid."""
+    return _ask(request, caller, fine_tuning_job_id, key, "cancel")
+
+
+@router.post("/{fine_tuning_job_id}/pause", response_model=FineTuningJob)
+def pause_job(
+    request: Request, caller: Spender, fine_tuning_job_id: str, key: Key = None
+) -> Response:
+    """Hold a job; it saves first."""
+    return _ask(request, caller, fine_tuning_job_id, key, "pause")
+
+
+@router.post("/{fine_tuning_job_id}/resume", response_model=FineTuningJob)
+def resume_job(
+    request: Request, caller: Spender, fine_tuning_job_id: str, key: Key = None
+) -> Response:
+    """Go on with a job that is held."""
+    return _ask(request, caller, fine_tuning_job_id, key, "resume")
+
+
+def _ask(
+    request: Request, caller: Caller, job_id: str, key: str | None,
+    what: Literal["cancel", "pause", "resume"],
+) -> Response:  # fmt: skip
+    def work(turn: Turn) -> FineTuningJob:
+        kept = _found(turn.front, caller, job_id)
+        run = turn.front.office.store.run(kept.run_id)
+        if status_of(run) in FINAL or run.outcome:
+            raise Refused(f"{job_id}: it has ended ({run.outcome}), so there is nothing to {what}.")
+        turn.front.audit.write(caller, what, kept.run_id)
+        ask_for(turn.front.office, run, what)
+        return job_of(turn.front, kept)
+
+    return once(turn_of(request, caller, key, b""), work)
+
+
+@router.get("/{fine_tuning_job_id}/events", response_model=ListFineTuningJobEventsResponse)
+def list_events(
+    request: Request,
+    caller: Viewer,
+    fine_tuning_job_id: str,
+    after: After = None,
+    limit: Limit = 20,
+) -> Response:
+    """List what happened to a job, the newest first."""
+    front = front_of(request)
+    run_id = _found(front, caller, fine_tuning_job_id).run_id
+    listed = moments_of(front, run_id)[::-1]
+    page, has_more = page_of(listed, lambda one: event_id_of(run_id, one.seq), after, limit)
+    shown = [event_of(run_id, one) for one in page]
+    return reply(ListFineTuningJobEventsResponse(data=shown, has_more=has_more))
+
+
+@router.get(
+    "/{fine_tuning_job_id}/checkpoints", response_model=ListFineTuningJobCheckpointsResponse
+)
+def list_checkpoints(
+    request: Request,
+    caller: Viewer,
+    fine_tuning_job_id: str,
+    after: After = None,
+    limit: Limit = 10,
+) -> Response:
+    """List the models that were saved on the way, the newest first."""
+    front = front_of(request)
+    listed = checkpoints_of(front, _found(front, caller, fine_tuning_job_id))
+    page, has_more = page_of(listed, lambda one: one.id, after, limit)
+    ends: dict[str, Any] = {"first_id": page[0].id if page else None,
+                            "last_id": page[-1].id if page else None}  # fmt: skip
+    return reply(ListFineTuningJobCheckpointsResponse(data=page, has_more=has_more, **ends))
+
+
+def _found(front: Front, caller: Caller, job_id: str) -> Kept:
+    run_id = run_of(job_id)
+    if run_id is not None:
+        try:
+            return jobs_of(front).job(run_id, caller.sees)
+        except NoSuchJob:
+            pass
+    raise NotThere(f"fine_tuning_job_id '{job_id}': there is no such job for you. List the jobs.",
+                   "fine_tuning_job_id", "job_not_found")  # fmt: skip

@@ -1,0 +1,71 @@
+"""GET and DELETE of /models: bases of this server, and models that were tuned from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from trainer.home import home_folder
+from trainer.server.auth import Spender, Viewer
+from trainer.server.context import front_of
+from trainer.server.openai.errors import BadParameter
+from trainer.server.openai.file_schemas import DeleteModelResponse, ListModelsResponse, Model
+from trainer.server.openai.idempotency import Key, Turn, once, reply, turn_of
+from trainer.server.openai.strict_route import CleanRoute
+from trainer.server.openai.tuned_models import Tuned, tuned_model, tuned_models
+from trainer.storage import cleanup
+
+SYSTEM = "system"
+router = APIRouter(route_class=CleanRoute, tags=["models"])
+
+
+@router.get("/models", response_model=ListModelsResponse)
+def list_models(request: Request, caller: Viewer) -> Response:
+    """List what can be tuned here, and what was."""
+    front = front_of(request)
+    bases = [_base(name, folder) for name, folder in sorted(front.bases().items())]
+    tuned = [_shown(one) for one in tuned_models(front, caller)]
+    return reply(ListModelsResponse(data=[*bases, *tuned]))
+
+
+@router.get("/models/{model:path}", response_model=Model)
+def retrieve_model(request: Request, caller: Viewer, model: str) -> Response:
+    """Say what is known of a model."""
+    front = front_of(request)
+    bases = front.bases()
+    if model in bases:
+        return reply(_base(model, bases[model]))
+    return reply(_shown(tuned_model(front, caller, model)))
+
+
+@router.delete("/models/{model:path}", response_model=DeleteModelResponse)
+def delete_model(request: Request, caller: Spender, model: str, key: Key = None) -> Response:
+    """Delete a tuned model with its weights; the champion of its name stays."""
+
+    def work(turn: Turn) -> DeleteModelResponse:
+        front = turn.front
+        if model in front.bases():
+            raise BadParameter("model", f"model '{model}': it is a base, and bases are kept by "
+                               "whoever runs the server.")  # fmt: skip
+        found = tuned_model(front, caller, model).version.version_id
+        store, registry = front.office.store, front.office.registry
+        front.audit.write(caller, "retire", found, model=model)
+        cleanup.delete("version", found, home_folder(), store, registry)
+        return DeleteModelResponse(id=model)
+
+    return once(turn_of(request, caller, key, b""), work)
+
+
+def _base(name: str, folder: Path) -> Model:
+    config = folder / "config.json"
+    made = config.stat().st_mtime if config.is_file() else 0.0
+    return Model(id=name, created=int(made), owned_by=SYSTEM, shutdown_date=None)
+
+
+def _shown(tuned: Tuned) -> Model:
+    ends = tuned.version.shutdown_on
+    return Model(
+        id=tuned.name, created=int(tuned.version.made_at), owned_by=tuned.owner or SYSTEM,
+        shutdown_date=ends.isoformat() if ends else None,
+    )  # fmt: skip

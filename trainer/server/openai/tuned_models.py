@@ -1,0 +1,72 @@
+"""Versions in the registry -> models by their `ft:` names, for whoever may use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from advisor.errors import did_you_mean
+from advisor.plan.training_plan import TrainingPlan
+from trainer.home import home_folder
+from trainer.plan.jobs import Jobs
+from trainer.server.context import Front
+from trainer.server.openai.errors import NotThere
+from trainer.server.openai.ids import run_prefix_of, tuned_name
+from trainer.storage.access_tokens import Caller
+from trainer.storage.model_version import Version
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One model that was tuned here."""
+
+    name: str
+    owner: str
+    version: Version
+    plan: TrainingPlan
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of its run."""
+        return home_folder() / "runs" / self.version.run_id
+
+
+def jobs_of(front: Front) -> Jobs:
+    """Open the table of jobs."""
+    return Jobs(front.office.store.engine, front.office.clock)
+
+
+def tuned_models(front: Front, caller: Caller, run_prefix: str = "run_") -> list[Tuned]:
+    """List the tuned models that a caller may use, the newest first."""
+    owners = {run.run_id: run.owner for run in front.office.store.listed(owner=caller.sees)}
+    asked = {job.run_id: job for job in jobs_of(front).listed(caller.sees)}
+    found = []
+    for version in front.office.registry.listed():
+        run_id = version.run_id
+        if version.kind == "remote" or run_id not in owners or not run_id.startswith(run_prefix):
+            continue
+        plan, owner = front.office.store.plan(version.plan_id), owners[run_id] or ""
+        base = asked[run_id].request["model"] if run_id in asked else plan.base_model
+        found.append(Tuned(tuned_name(base, owner, plan.suffix, run_id), owner, version, plan))
+    return sorted(found, key=lambda one: (-one.version.made_at, one.name))
+
+
+def tuned_model(front: Front, caller: Caller, name: str) -> Tuned:
+    """Find a tuned model by its name.
+
+    Raises:
+        NotThere: there is none that the caller may use.
+    """
+    prefix = run_prefix_of(name)
+    found = tuned_models(front, caller, prefix) if prefix else []
+    for one in found:
+        if one.name == name:
+            return one
+    raise no_model(front, caller, name)
+
+
+def no_model(front: Front, caller: Caller, name: str) -> NotThere:
+    """Say that there is no model of a name, and which are near."""
+    known = {*front.bases(), *(one.name for one in tuned_models(front, caller))}
+    return NotThere(f"model '{name}': there is no such model for you.{did_you_mean(name, known)}",
+                    "model", "model_not_found")  # fmt: skip

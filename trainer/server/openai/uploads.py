@@ -1,0 +1,150 @@
+"""POST of /uploads: a large file that comes by parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from advisor.api.uploads import Received, receive, shown_name, too_large
+from trainer.errors import Refused
+from trainer.server.auth import Proposer
+from trainer.server.context import MOST_PART_BYTES, Front, front_of
+from trainer.server.openai.errors import BadParameter
+from trainer.server.openai.file_schemas import Upload, UploadPart
+from trainer.server.openai.files import PURPOSE, check_rows, file_shown, need_form
+from trainer.server.openai.idempotency import Key, Turn, bytes_of, once, turn_of
+from trainer.server.openai.job_schemas import Asked, Text
+from trainer.server.openai.strict_route import CleanRoute
+from trainer.storage import multipart_uploads
+from trainer.storage.files import files_folder
+
+T = TypeVar("T")
+FORM = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
+        "type": "object", "required": ["data"], "additionalProperties": False,
+        "properties": {"data": {"type": "string", "format": "binary", "examples": ["part of rows"],
+                                "description": "Up to 64 MiB of the file."}},
+    }}}}}  # fmt: skip
+router = APIRouter(route_class=CleanRoute, tags=["uploads"])
+
+
+class CreateUploadRequest(Asked):
+    """A file that will come by parts."""
+
+    filename: Text = Field(examples=["tickets.jsonl"])
+    """What it is called."""
+    purpose: Literal["fine-tune"] = Field(examples=["fine-tune"])
+    """What it is for."""
+    bytes: Annotated[int, Field(ge=1, le=1 << 53)] = Field(examples=[134217728])
+    """Its size."""
+    mime_type: Text = Field(examples=["application/jsonl"])
+    """What it holds."""
+
+
+class CompleteUploadRequest(Asked):
+    """The parts of a file, in their order."""
+
+    part_ids: list[Text] = Field(min_length=1, max_length=10_000,
+                                 examples=[["part_0f3a9c1b2d4e5f60718293a4"]])  # fmt: skip
+    """Names of the parts."""
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", examples=[None])
+    """Sum of the whole file, to compare."""
+
+
+@router.post("/uploads", response_model=Upload)
+def create_upload(
+    request: Request, caller: Proposer, body: CreateUploadRequest, key: Key = None
+) -> Response:
+    """Begin a file that comes by parts."""
+
+    def work(turn: Turn) -> Upload:
+        if body.bytes > turn.front.settings.most_file_bytes:
+            raise too_large(turn.front.settings.most_file_bytes)
+        name = shown_name(body.filename)
+        begun = turn.front.uploads.begin(caller.owner, name, PURPOSE, body.bytes)
+        return _shown(turn.front, begun)
+
+    return once(turn_of(request, caller, key, bytes_of(body)), work)
+
+
+@router.post("/uploads/{upload_id}/parts", response_model=UploadPart, openapi_extra=FORM)
+async def add_upload_part(
+    request: Request, caller: Proposer, upload_id: str, key: Key = None
+) -> Response:
+    """Take one part, streamed to the disk."""
+    front = front_of(request)
+    need_form(request)
+    await run_in_threadpool(front.uploads.upload, upload_id, caller.sees)
+    came = await receive(request, files_folder(), MOST_PART_BYTES, "data")
+    try:
+        return await run_in_threadpool(_added, request, upload_id, key, came)
+    finally:
+        came.path.unlink(missing_ok=True)
+
+
+def _added(request: Request, upload_id: str, key: str | None, came: Received) -> Response:
+    caller = request.state.caller
+
+    def work(turn: Turn) -> UploadPart:
+        upload = turn.front.uploads.upload(upload_id, caller.sees)
+        if came.fields:
+            raise BadParameter(next(iter(came.fields)), "a part has one field: data.")
+        part = _tried(lambda: turn.front.uploads.add_part(upload, came.path))
+        return UploadPart(id=part.part_id, created_at=int(part.made_at), upload_id=upload_id)
+
+    return once(turn_of(request, caller, key, came.sha256.encode()), work)
+
+
+@router.post("/uploads/{upload_id}/complete", response_model=Upload)
+def complete_upload(
+    request: Request, caller: Proposer, upload_id: str, body: CompleteUploadRequest, key: Key = None
+) -> Response:
+    """Put the parts together: a file, whole, with the bytes that were announced."""
+
+    def work(turn: Turn) -> Upload:
+        front = turn.front
+        upload = front.uploads.upload(upload_id, caller.sees)
+        done = _tried(lambda: front.uploads.complete(upload, body.part_ids, body.md5))
+        made = front.filing.file(str(done.file_id), caller.sees)
+        try:
+            check_rows(made.path, made.filename)
+        except BadParameter:
+            front.filing.delete(made.file_id, caller.sees)
+            raise
+        return _shown(front, done)
+
+    return once(turn_of(request, caller, key, bytes_of(body)), work)
+
+
+@router.post("/uploads/{upload_id}/cancel", response_model=Upload)
+def cancel_upload(request: Request, caller: Proposer, upload_id: str, key: Key = None) -> Response:
+    """Give an upload up; its parts are deleted."""
+
+    def work(turn: Turn) -> Upload:
+        upload = turn.front.uploads.upload(upload_id, caller.sees)
+        return _shown(turn.front, _tried(lambda: turn.front.uploads.cancel(upload)))
+
+    return once(turn_of(request, caller, key, b""), work)
+
+
+def _tried(step: Callable[[], T]) -> T:
+    """Say as OpenAI does what an upload refuses: the parameters do not go with its state."""
+    try:
+        return step()
+    except Refused as error:
+        raise BadParameter(None, str(error)) from error
+
+
+def _shown(front: Front, upload: multipart_uploads.Upload) -> Upload:
+    known = {"completed": "completed", "cancelled": "cancelled", "expired": "expired"}
+    filed = front.filing.file(upload.file_id, None) if upload.file_id else None
+    return Upload.model_validate({
+        "id": upload.upload_id, "bytes": upload.bytes, "created_at": int(upload.made_at),
+        "expires_at": int(upload.expires_at), "filename": upload.filename,
+        "status": known.get(upload.status, "pending"),
+        "file": file_shown(filed) if filed else None,
+    })  # fmt: skip

@@ -1,0 +1,1 @@
+"""Database, ledger, run store, model registry and stored files."""

@@ -1,0 +1,80 @@
+"""An answer -> how old the prices are that its best options rest on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from advisor.decision.answer import Answer
+from advisor.decision.bill import BillLine
+from advisor.prices.series import STALE_AFTER_DAYS
+from advisor.report.markdown import best_of_each
+from ui import formatting
+from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+
+MOST: Final = 16
+
+
+def ages_picture(answer: Answer, frame: Frame) -> Picture:
+    """Show each price that is used, the oldest first."""
+    used: dict[str, BillLine] = {}
+    for option in best_of_each(answer):
+        used |= {line.price_item: line for line in option.bill if line.price_item and line.read_on}
+    today = answer.question.asked_on
+    rows: list[Row] = []
+    for item, line in used.items():
+        if line.read_on is None:
+            continue
+        days = (today - line.read_on).days
+        rows.append({
+            "layer": "price", "item": item, "days": days,
+            "state": "stale" if days >= STALE_AFTER_DAYS else "fresh",
+            "age": f"{days} days", "price": f"{line.price} {line.price_unit}",
+            "since": formatting.day(line.since, frame.locale), "source": line.source,
+            "read": formatting.day(line.read_on, frame.locale),
+        })  # fmt: skip
+    rows = sorted(rows, key=lambda row: (-row["days"], row["item"]))
+    says = _says(rows)
+    most = max((row["days"] for row in rows), default=0)
+    edge = {"layer": "edge", "days": 1.1 * max(most, STALE_AFTER_DAYS)}
+    line_row = {"layer": "line", "days": STALE_AFTER_DAYS, "label": "stale from here"}
+    drawn = [*rows[:MOST], line_row, edge] if rows else []
+    return Picture("price-ages", _spec(frame), drawn, says)
+
+
+def _says(rows: list[Row]) -> str:
+    if not rows:
+        return "No price of the book is used."
+    stale = sum(row["state"] == "stale" for row in rows)
+    return (f"{len(rows)} prices are used; {stale} were last read {STALE_AFTER_DAYS} days before "
+            f"or more. The oldest, {rows[0]['item']}, was read {rows[0]['read']}.")  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _spec(frame: Frame) -> dict[str, Any]:
+    y = {"field": "item", "type": "nominal", "title": None,
+         "sort": {"field": "days", "op": "max", "order": "descending"},
+         "axis": {"labelLimit": 340, "grid": False}}  # fmt: skip
+    x = {"field": "days", "type": "quantitative", "axis": {"title": "days since it was read"}}
+    states = {"domain": ["fresh", "stale"],
+              "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))]}  # fmt: skip
+    bars = {
+        "transform": filtered("price"), "mark": {"type": "bar", "height": {"band": 0.6}},
+        "encoding": {
+            "x": x, "y": y,
+            "color": {"field": "state", "type": "nominal", "scale": states},
+            "tooltip": tips(("item", "price"), ("price", "value"), ("age", "age"),
+                            ("since", "since"), ("source", "source"), ("read", "last read")),
+        },
+    }  # fmt: skip
+    text = {"transform": filtered("price"), "mark": {"type": "text", "align": "left", "dx": 5},
+            "encoding": {"x": x, "y": y, "text": {"field": "age"}}}  # fmt: skip
+    line = {"transform": filtered("line"),
+            "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
+            "encoding": {"x": x}}  # fmt: skip
+    label = {"transform": filtered("line"),
+             "mark": {"type": "text", "align": "left", "dx": 5, "y": -6},
+             "encoding": {"x": x, "text": {"field": "label"}}}  # fmt: skip
+    room = {"transform": filtered("edge"), "mark": {"type": "point", "opacity": 0},
+            "encoding": {"x": x}}  # fmt: skip
+    return dressed({"layer": [bars, text, line, label, room]}, frame, 330)

@@ -1,0 +1,120 @@
+"""Events and evaluations -> charts, each with a sentence that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from trainer.evaluation.report import Evaluation
+from trainer.storage.run_store import Moment
+from ui import formatting
+
+LEARNED, WATCHED = "rows learned from", "rows watched"
+FIELDS = {"train_loss": LEARNED, "eval_loss": WATCHED, "valid_loss": WATCHED}
+SYSTEMS = {"majority": "most frequent answer", "tfidf-logreg": "plain baseline",
+           "base": "before", "tuned": "tuned"}  # fmt: skip
+HEIGHT = 260
+
+
+def points_of(told: Sequence[Moment]) -> list[dict[str, Any]]:
+    """Read the loss at each step off the events of a run.
+
+    >>> points_of([Moment(1, 0.0, "metric", "metric", {"step": 5, "train_loss": 2.5})])
+    [{'step': 5, 'loss': 2.5, 'of': 'rows learned from'}]
+    """
+    found = {}
+    for one in told:
+        for name, of in FIELDS.items():
+            value, step = one.body.get(name), one.body.get("step")
+            if isinstance(value, int | float) and isinstance(step, int | float):
+                found[of, step] = {"step": step, "loss": value, "of": of}
+    return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1]))]
+
+
+def loss_says(points: Sequence[Mapping[str, Any]]) -> str:
+    """Say a loss curve in a sentence.
+
+    >>> loss_says([{"step": 5, "loss": 2.5, "of": LEARNED}])
+    'Loss on rows learned from: 2.500 at step 5.'
+    """
+    parts = []
+    for of in (LEARNED, WATCHED):
+        mine = [one for one in points if one["of"] == of]
+        if mine:
+            first, last = mine[0], mine[-1]
+            parts.append(f"Loss on {of}: {first['loss']:.3f} at step {first['step']}"
+                         + (f", {last['loss']:.3f} at step {last['step']}." if len(mine) > 1
+                            else "."))  # fmt: skip
+    return " ".join(parts)
+
+
+def loss_chart(points: Sequence[Mapping[str, Any]], theme: str) -> alt.LayerChart:
+    """Draw the loss over the steps: a line for rows learned from, dots for rows watched."""
+    shade = 1 if theme == "dark" else 0
+    colour = alt.Color(
+        "of:N", title=None, legend=alt.Legend(orient="top", symbolType="stroke"),
+        scale=alt.Scale(domain=[LEARNED, WATCHED],
+                        range=[formatting.ACCENT[theme], formatting.APPROACH_COLOURS["ft_api"][shade]]),
+    )  # fmt: skip
+    hover = [alt.Tooltip("of:N", title="loss on"), alt.Tooltip("step:Q", title="step"),
+             alt.Tooltip("loss:Q", title="loss", format=".4f")]  # fmt: skip
+    pattern = alt.Scale(domain=[LEARNED, WATCHED], range=[[1, 0], [5, 3]])
+    dashes = alt.StrokeDash("of:N", legend=None, scale=pattern)
+    base = alt.Chart(alt.InlineData(values=list(points))).encode(
+        x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, grid=False)),
+        y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False)),
+        color=colour, tooltip=hover,
+    )  # fmt: skip
+    line = base.mark_line(strokeWidth=2.5, interpolate="monotone").encode(strokeDash=dashes)
+    return alt.LayerChart(layer=[line, base.mark_circle(size=42)], height=HEIGHT,
+                          config=ink(theme))  # fmt: skip
+
+
+def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Lay each system's score down with its interval, plainest first."""
+    rows = []
+    for column in evaluation.columns:
+        low, high = column.interval()
+        rows.append({"system": SYSTEMS.get(column.name, column.name), "score": column.score,
+                     "low": low, "high": high, "tuned": column.name == "tuned"})  # fmt: skip
+    return rows
+
+
+def score_says(evaluation: Evaluation) -> str:
+    """Say every system's score in a sentence."""
+    scores = "; ".join(f"{row['system']} {row['score']:.3f}" for row in score_rows(evaluation))
+    return f"Score ({evaluation.metric}) on {evaluation.rows} rows: {scores}."
+
+
+def score_chart(evaluation: Evaluation, theme: str) -> alt.LayerChart:
+    """Draw every system's score on the same rows, with its 95 % interval."""
+    rows = score_rows(evaluation)
+    names = [row["system"] for row in rows]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        y=alt.Y("system:N", sort=names, title=None),
+        tooltip=[alt.Tooltip("system:N"), alt.Tooltip("score:Q", format=".3f"),
+                 alt.Tooltip("low:Q", format=".3f", title="low (95 %)"),
+                 alt.Tooltip("high:Q", format=".3f", title="high (95 %)")],
+    )  # fmt: skip
+    colour = alt.condition("datum.tuned", alt.value(formatting.ACCENT[theme]),
+                           alt.value(formatting.MUTED[theme]))  # fmt: skip
+    span = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title=f"{evaluation.metric}, 95 % interval",
+                scale=alt.Scale(domain=[0, 1])),
+        x2="high:Q", color=colour,
+    )  # fmt: skip
+    dot = base.mark_circle(size=130, opacity=1).encode(x="score:Q", color=colour)
+    return alt.LayerChart(layer=[span, dot], height=44 * len(rows) + 40, config=ink(theme))
+
+
+def ink(theme: str) -> alt.Config:
+    """Take frame and background away, and write in the page's ink."""
+    muted, rule = formatting.MUTED[theme], formatting.RULE[theme]
+    axis = alt.AxisConfig(labelColor=muted, titleColor=muted, gridColor=rule, domainColor=rule,
+                          tickColor=rule, labelFontSize=12, titleFontSize=12,
+                          titleFontWeight="normal", labelLimit=220)  # fmt: skip
+    legend = alt.LegendConfig(labelColor=formatting.INK[theme], labelFontSize=12)
+    return alt.Config(background="transparent", view=alt.ViewConfig(stroke=None), axis=axis,
+                      legend=legend)  # fmt: skip

@@ -1,0 +1,40 @@
+"""The launch page: a form, then a plan to agree to, then a run; the address says which."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from advisor.errors import AdvisorError
+from ui import state
+from ui.launch.confirm import agree, leave_plan
+from ui.launch.plan_form import form
+from ui.pages.runs import run_view
+
+STEPS = ("Plan", "Agree", "Run")
+
+
+def page() -> None:
+    """Draw the step that the address names; a reload, or another tab, shows the same."""
+    st.title("Launch", anchor=False)
+    run_id, plan_id = st.query_params.get("run"), st.query_params.get("plan")
+    try:
+        if run_id:
+            _steps(2)
+            run_view(run_id)
+            st.button("Launch something else", on_click=leave_plan)
+        elif plan_id:
+            _steps(1)
+            agree(state.office().store.plan(plan_id))
+        else:
+            _steps(0)
+            form()
+    except AdvisorError as error:
+        st.error(str(error))
+        if run_id or plan_id:
+            st.button("Back to the form", on_click=leave_plan, key="back_from_trouble")
+
+
+def _steps(now: int) -> None:
+    parts = [f"**{at + 1} {name}**" if at == now else f"{at + 1} {name}"
+             for at, name in enumerate(STEPS)]  # fmt: skip
+    st.markdown(" · ".join(parts))

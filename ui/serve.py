@@ -1,0 +1,92 @@
+"""Starts API and page on loopback, and stops both on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from trainer.errors import TrainerError
+from trainer.storage.database import open_database
+
+HOST = "127.0.0.1"
+PAGE = Path(__file__).parent / "app.py"
+EXIT_BAD_INPUT = 2
+
+
+def port_of(name: str, default: int) -> int:
+    """Read a port from the environment; say so and stop if it is no port, or is busy."""
+    text = os.environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
+        _stop(f"{name}={text} is no port. Give a number from 1 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, int(text)))
+        except OSError:
+            _stop(f"port {text} is busy. Set {name} to a free one: make run {name}=...")
+    return int(text)
+
+
+def _stop(message: str) -> None:
+    sys.stderr.write(f"make run: {message}\n")
+    raise SystemExit(EXIT_BAD_INPUT)
+
+
+def commands(port: int, page_port: int) -> list[list[str]]:
+    """Return the two commands: the API, and the page."""
+    api = [sys.executable, "-m", "trainer", "serve", "--host", HOST, "--port", str(port)]
+    page = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.address", HOST,
+            "--server.port", str(page_port), "--server.headless", "true",
+            "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]  # fmt: skip
+    return [api, page]
+
+
+def main() -> int:
+    """Serve until Ctrl-C or until one of the two ends."""
+    port, page_port = port_of("PORT", 8000), port_of("PAGE_PORT", 8501)
+    if port == page_port:
+        _stop(f"PORT and PAGE_PORT are both {port}. Give each its own.")
+    try:
+        open_database().dispose()
+    except (OSError, TrainerError) as error:
+        _stop(f"home folder: {error}. Set TUNE_OR_NOT_HOME to a folder that can be written.")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in commands(port, page_port):
+            children.append(subprocess.Popen(command, start_new_session=True))
+        sys.stdout.write(f"\nAPI  http://{HOST}:{port}\npage http://{HOST}:{page_port}\n"
+                         "Ctrl-C stops both.\n")  # fmt: skip
+        sys.stdout.flush()
+        while all(child.poll() is None for child in children):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        stop(children)
+    sys.stderr.write("make run: one of the two servers ended by itself; the other was stopped.\n")
+    return 1
+
+
+def stop(children: list[subprocess.Popen[bytes]]) -> None:
+    """End every child; one that does not listen within five seconds is killed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave one behind
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,224 @@
+"""The answer of the moment -> saved, shared, compared, or taken along as a file.
+
+A scenario -> a link that holds it, and back.
+
+An answer -> files to take along: options as CSV, a report as HTML that prints well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any, Final
+
+import streamlit as st
+
+from advisor.decision.answer import Answer, canonical
+from advisor.errors import AdvisorError, UsageError
+from advisor.report.markdown import best_of_each, footer, markdown
+from ui import formatting, state
+from ui.whatif import open_menu, tables
+from ui.whatif.verdict import headline, in_figures
+
+PARAMETER: Final = "q"
+MOST_BYTES: Final = 64 * 1024
+"""A scenario of a link is smaller unpacked: more is no scenario."""
+
+
+def packed(scenario: Mapping[str, Any]) -> str:
+    """Write a scenario small enough for a link.
+
+    >>> unpacked(packed({"name": "x", "traffic": {"turns": 2}}))
+    {'name': 'x', 'traffic': {'turns': 2}}
+    """
+    text = json.dumps(dict(scenario), separators=(",", ":"), sort_keys=True, default=str)
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """Read a scenario out of a link.
+
+    Raises:
+        UsageError: the link holds none, or was cut off.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        reader = zlib.decompressobj()
+        plain = reader.decompress(raw, MOST_BYTES)
+        whole = reader.eof
+        scenario = json.loads(plain) if whole else None
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise _broken() from error
+    if not isinstance(scenario, dict):
+        raise _broken()
+    return scenario
+
+
+def _broken() -> UsageError:
+    return UsageError("the link", "it holds no whole scenario.",
+                      "Copy it again, to its last character.")  # fmt: skip
+
+
+def without_dataset(asked: state.Asked) -> dict[str, Any]:
+    """Return the scenario with what was counted in the data written into it.
+
+    A link holds no rows, so the numbers that came from them travel as numbers.
+    """
+    from advisor.inputs import PATHS
+    from ui.whatif.inputs import resolved_now
+
+    scenario = state.set_path(asked.scenario, "dataset.path", None)
+    resolved = resolved_now()
+    for path, name in PATHS.items():
+        if name in resolved.measured:
+            value = float(getattr(resolved.facts, name)[0, 0])
+            scenario = state.set_path(scenario, path, value)
+    return scenario
+
+
+def open_link() -> None:
+    """Ask what the link of the page holds, once."""
+    text = st.query_params.get(PARAMETER)
+    if not text or st.session_state.get("whatif_link") == text:
+        return
+    st.session_state["whatif_link"] = text
+    try:
+        state.replace_scenario(unpacked(text), where="the link")
+    except UsageError as error:
+        state.report(error)
+
+
+Writer = Callable[[], bytes]
+COLUMNS: Final = ("id", "approach", "provider", "model", "gpu", "launch", "months")
+MONEY: Final = ("one_off", "monthly", "total", "per_month")
+SHEET: Final = """
+body{font:15px/1.5 "Source Sans 3","Segoe UI",sans-serif;color:#1d2421;max-width:60rem;
+margin:2.5rem auto;padding:0 1.5rem}h1,h2{font-family:"Source Serif 4",Georgia,serif;
+font-weight:500;line-height:1.15}h1{font-size:2rem;margin:.2rem 0}h2{font-size:1.25rem;
+margin:2rem 0 .5rem}.lead{color:#0b6e5f;font-weight:600;font-size:1.15rem}
+table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;
+padding:.3rem .8rem .3rem 0;border-bottom:1px solid #dfdad0;vertical-align:top}
+.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.ton-source,footer,.ton-eyebrow{color:#59625d;font-size:.82rem;display:block}
+ul{padding-left:1.1rem}@page{margin:18mm}tr,li{break-inside:avoid}
+"""
+
+
+def options_csv(answer: Answer) -> bytes:
+    """Write one row per option, the best first; amounts in USD as they stand in the answer."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    ends = [f"{name}_{end}_usd" for name in MONEY for end in ("low", "likely", "high")]
+    writer.writerow([*COLUMNS, *ends, "quality", "reaches_target", "recommended"])
+    for option in answer.options:
+        amounts = [getattr(getattr(option, name), end)
+                   for name in MONEY for end in ("low", "likely", "high")]  # fmt: skip
+        writer.writerow([
+            *(getattr(option, name) or "" for name in COLUMNS), *amounts, option.quality.likely,
+            option.quality.reaches_target, option.id == answer.decision.recommended,
+        ])  # fmt: skip
+    return text.getvalue().encode()
+
+
+def report_html(answer: Answer, locale: str) -> bytes:
+    """Write the whole answer as one page without anything from elsewhere; it prints well."""
+    title, decision = escape(answer.question.name), answer.decision
+    parts = [
+        f'<p class="ton-eyebrow">{title}</p><h1>{escape(headline(answer))}</h1>',
+        f'<p class="lead">{escape(in_figures(answer, locale))}</p>',
+        f"<p>{escape(decision.verdict)} It wins in {formatting.share(decision.win_share, locale)} of "
+        "the draws of what is uncertain.</p>",
+        "<h2>Every way</h2>", tables.ways(best_of_each(answer), decision.recommended, locale),
+        "<h2>Why</h2>", tables.reasons(answer),
+        "<h2>What would flip it</h2>", tables.flips(decision.flips),
+        "<h2>Assumed</h2>", tables.assumed(answer),
+        "<h2>Ruled out</h2>", tables.ruled_out(answer),
+    ]  # fmt: skip
+    recommended = next((o for o in answer.options if o.id == decision.recommended), None)
+    if recommended:
+        parts += ["<h2>The bill of the recommended way</h2>", tables.bill(recommended, locale)]
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{SHEET}</style></head><body><main>{body}</main>"
+        f"<footer><p>{escape(footer(answer))}</p></footer></body></html>"
+    ).encode()
+
+
+FORMATS: Final = {
+    "Markdown": ("md", "text/markdown"), "JSON": ("json", "application/json"),
+    "CSV": ("csv", "text/csv"), "HTML report": ("html", "text/html"),
+}  # fmt: skip
+
+
+def popover() -> None:
+    """Draw the menu that takes things along."""
+    with st.popover("Save and share", key="taking"):
+        st.fragment(_menu)()
+
+
+def _menu() -> None:
+    _save()
+    _link()
+    st.html('<p class="ton-label">Take the answer along</p>')
+    with st.container(horizontal=True):
+        locale = formatting.reader()
+        for name, (ending, mime) in FORMATS.items():
+            st.download_button(name, _writer(name, locale), f"tune-or-not.{ending}", mime,
+                               key=f"take_{ending}", on_click="ignore")  # fmt: skip
+    st.caption("For a PDF, open the HTML report and print it, or print this page.")
+
+
+def _writer(name: str, locale: str) -> Writer:
+    read = state.with_flips
+
+    def write() -> bytes:
+        return written(name, read(), locale)
+
+    return write
+
+
+def written(name: str, answer: Answer, locale: str) -> bytes:
+    """Write the whole answer in one of the formats; JSON is the bytes of every other door."""
+    if name == "JSON":
+        return canonical(answer)
+    if name == "CSV":
+        return options_csv(answer)
+    if name == "HTML report":
+        return report_html(answer, locale)
+    return markdown(answer).encode()
+
+
+def _save() -> None:
+    now = state.asked()
+    name = st.text_input("Save this scenario as", value=now.answer.question.name[:60],
+                         key=f"save_name_{state.epoch()}")  # fmt: skip
+    if st.button("Save", key="save"):
+        try:
+            open_menu.save(name, now.scenario, now.dataset)
+        except (AdvisorError, OSError) as error:
+            st.error(str(error))
+            return
+        st.toast(f"Saved as {name}.")
+        st.rerun()
+
+
+def _link() -> None:
+    if st.button("Put this question into the address", key="share",
+                 help="The address of this page then opens the same question."):  # fmt: skip
+        text = packed(without_dataset(state.asked()))
+        st.session_state["whatif_link"] = text
+        st.query_params[PARAMETER] = text
+    shown = st.query_params.get(PARAMETER)
+    if shown:
+        st.code(
+            f"{st.context.url or ''}?{PARAMETER}={shown}", language=None, wrap_lines=False
+        )
+        if state.asked().dataset:
+            st.caption("Rows do not travel: what was counted in them does.")
