@@ -33,17 +33,17 @@ from ui.charts import training_curves
 from ui.formatting import Fact, facts_table
 from ui.launch import asking, progress, wording
 from ui.launch.asking import Filled
-from ui.launch.plan_form import PLAIN, Choice, choices, commands, picked_of
+from ui.launch.choices import PLAIN, Choice, choices, commands, picked_of
 from ui.launch.result import change_stage
 from ui.pages import prices as prices_page
 
 WAIT_SECONDS = 60.0
 OPEN = """
 import streamlit as st
-from ui import session
-from ui.{page} import page
+from ui import state
+from ui.pages.{page} import page
 if "opened" not in st.session_state:
-    session.open_example("{example}")
+    state.open_example("{example}")
     st.session_state["opened"] = True
 page()
 """

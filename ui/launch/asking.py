@@ -19,7 +19,7 @@ from trainer.context import Office
 from trainer.plan.local import Here, plan_here
 from trainer.plan.provider import Request, plan
 from trainer.runs.start import next_attempt
-from ui.launch.plan_form import Choice, base_of
+from ui.launch.choices import Choice, base_of
 
 TWO_READINGS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 """A sign and three digits: thousands for one reader, decimals for another."""

@@ -1,150 +1,26 @@
-"""The first step: which option, which rows, which settings -> a plan, with nothing spent.
-
-An answer -> what can be launched from here, and what happens instead where it cannot.
-
-What a visitor chose or typed -> the folder of a base.
-"""
+"""The first step: which option, which rows, which settings -> a plan, with nothing spent."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from advisor.decision.answer import Answer
-from advisor.decision.bill import OptionBill
-from advisor.errors import AdvisorError, UsageError
-from advisor.options.gpu_tuning import BASELINE
-from advisor.options.option import WITHOUT_TRAINING
+from advisor.errors import AdvisorError
 from trainer.home import bases, bases_folder
 from trainer.local.process import devices
-from trainer.plan.provider import TRAINED
 from ui import formatting, state
-from ui.formatting import option_name
 from ui.launch.asking import Filled, plan_of
-
-How = Literal["provider", "here", "elsewhere"]
-PLAIN = f"encoder:local:{BASELINE}"
-HERE = {
-    "lora": "LoRA adapters on this machine",
-    "qlora": "QLoRA adapters on this machine",
-    "full_ft": "All weights on this machine",
-    "encoder": "A small classifier on this machine",
-    "dpo": "Preference tuning on this machine",
-}
-"""What is trained on a base in a folder."""
-NEEDS_GPU = frozenset({"qlora"})
-STARTS = "starts from here"
-WORDS = {"provider": STARTS, "local": STARTS, "export": "a folder to take along",
-         "by_hand": "by hand"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One thing that could be launched."""
-
-    id: str
-    """Option of the answer, or `approach:local` for a base of the visitor's."""
-    label: str
-    """In words."""
-    how: How
-    """Who trains: a provider, this machine, or nobody from here."""
-    says: str
-    """What happens."""
-    note: str = ""
-    """How it is started, in a few words."""
-    recommended: bool = False
-    """Whether it is the advice."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is the plain baseline, which has no base."""
-        return self.id == PLAIN
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether the name of the base has still to be put into its id."""
-        return self.how == "here" and self.id.count(":") == 1
-
-    def option_id(self, base: Path | None, gpu: str | None) -> str:
-        """Return the option as the trainer takes it.
-
-        >>> Choice("lora:local", "", "here", "").option_id(Path("/bases/tiny"), None)
-        'lora:local:tiny'
-        """
-        if not self.is_bare:
-            return self.id
-        return ":".join([self.id, base.name if base else "base", *([gpu] if gpu else [])])
-
-
-def choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[Choice, ...]:
-    """List what can be launched: the advice, what starts from here, then all other training."""
-    advised = answer.decision.recommended
-    wanted = [one for one in answer.options if _is_listed(one, {advised, picked})]
-    found = [_of(one, one.id == advised) for one in wanted]
-    bare = [
-        Choice(f"{approach}:local", label, "here", "It is trained on a base in a folder of yours.",
-               STARTS)
-        for approach, label in HERE.items() if has_gpu or approach not in NEEDS_GPU
-    ]  # fmt: skip
-    plain = Choice(PLAIN, "The plain baseline: TF-IDF with logistic regression", "here",
-                   "It trains on a CPU in a minute, and needs no base.", STARTS)  # fmt: skip
-    kept = [one for one in found if one.id != PLAIN or one.recommended]
-    known = {one.id for one in kept}
-    here = [one for one in (*bare, plain) if one.id not in known]
-    return tuple(sorted((*kept, *here), key=lambda one: (not one.recommended, _order(one))))
-
-
-def picked_of(found: tuple[Choice, ...], picked: str | None) -> Choice:
-    """Return the choice of a name, else the first."""
-    return next((one for one in found if picked and one.id in (picked, _here(picked))), found[0])
-
-
-def commands(choice: Choice, bill: OptionBill | None, dataset: str) -> tuple[str, ...]:
-    """Return the command lines that do by hand what no button does here."""
-    rows = shlex.quote(dataset or "ROWS.jsonl")
-    if bill is not None and bill.launch == "export":
-        plan = f"trainer plan scenario.yaml --option {shlex.quote(choice.id)}"
-        return (f"{plan} --dataset {rows} --base FOLDER", "trainer export PLAN OUT_FOLDER",
-                "trainer import OUT_FOLDER")  # fmt: skip
-    if bill is not None and bill.objective is not None:
-        return (f"advisor convert {rows} --out rows.jsonl --rejects rejects.jsonl",)
-    return (f"advisor estimate scenario.yaml --option {shlex.quote(choice.id)}",)
-
-
-def _is_listed(one: OptionBill, named: set[str | None]) -> bool:
-    trains = one.approach not in WITHOUT_TRAINING and one.id not in ("current", "not_yet")
-    return one.id in named or trains
-
-
-def _of(one: OptionBill, recommended: bool) -> Choice:
-    option_id = _here(one.id) if one.launch == "local" else one.id
-    if one.launch == "provider" and one.approach in TRAINED:
-        how: How = "provider"
-    else:
-        how = "here" if one.launch == "local" else "elsewhere"
-    says, note = one.launch_says, WORDS[one.launch]
-    if one.launch == "provider" and how == "elsewhere":
-        says = "The rows are written by a larger model first: `trainer distil` makes them."
-        note = WORDS["by_hand"]
-    return Choice(option_id, option_name(one.id), how, says, note, recommended)
-
-
-def _here(option_id: str) -> str:
-    """Name the plain baseline as the trainer takes it, wherever it was priced."""
-    parts = option_id.split(":")
-    return PLAIN if len(parts) > 2 and parts[2] == BASELINE else option_id
-
-
-def _order(one: Choice) -> int:
-    return ("provider", "here", "elsewhere").index(one.how)
-
+from ui.launch.choices import (
+    Choice,
+    choices,
+    commands,
+    picked_of,
+)
 
 HOUR_USD = "0.10"
 """What an hour of this machine is taken to cost where nobody says: power and wear."""
@@ -290,18 +166,3 @@ def _has_gpu() -> bool:
     return devices() != ["cpu"]
 
 
-def base_of(name: str | None, typed: str) -> Path:
-    """Return the folder that was typed, else the one that was chosen.
-
-    Raises:
-        UsageError: neither names one, or there is no such folder.
-    """
-    remedy = f"Put one into {bases_folder()}, or type its folder."
-    if not typed.strip():
-        if name is None or name not in bases():
-            raise UsageError("base", "none was named.", remedy)
-        return bases()[name]
-    path = Path(typed.strip()).expanduser()
-    if not path.is_dir():
-        raise UsageError(f"base {path}", "there is no such folder.", remedy)
-    return path
