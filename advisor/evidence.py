@@ -252,9 +252,3 @@ def measured_range(value: float, n: float) -> Range:
     centre = (value + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * ((value * (1 - value) / n + z * z / (4 * n * n)) ** 0.5)
     return (min(centre - half, value), value, max(centre + half, value))
-
-
-
-
-
-

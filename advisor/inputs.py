@@ -18,14 +18,23 @@ from advisor.units import WEEKS_PER_MONTH, Number, Record, Task
 Array = NDArray[np.float64]
 
 COMPLETION_TOKENS = {
-    "classification": 5.0, "extraction": 120.0, "structured_output": 150.0, "translation": 200.0,
-    "knowledge_qa": 150.0, "reasoning": 300.0, "code": 400.0, "agent": 300.0,
-}  # fmt: skip
+    "classification": 5.0,
+    "extraction": 120.0,
+    "structured_output": 150.0,
+    "translation": 200.0,
+    "knowledge_qa": 150.0,
+    "reasoning": 300.0,
+    "code": 400.0,
+    "agent": 300.0,
+}
 """Visible answer by task when nobody says [tokens]; own judgement."""
 CHANGES_PER_MONTH = {
-    "static": 0.0, "monthly": 1.0, "weekly": WEEKS_PER_MONTH,
-    "daily": 7 * WEEKS_PER_MONTH, "hourly": 730.0,
-}  # fmt: skip
+    "static": 0.0,
+    "monthly": 1.0,
+    "weekly": WEEKS_PER_MONTH,
+    "daily": 7 * WEEKS_PER_MONTH,
+    "hourly": 730.0,
+}
 
 
 class Assumption(Record):
@@ -103,16 +112,25 @@ class Facts:
 
 def stacked(facts: Sequence[Facts]) -> Facts:
     """Lay the facts of one variant each below each other."""
-    return Facts(**{
-        name: np.concatenate([getattr(one, name) for one in facts]) for name in PATHS.values()
-    })  # fmt: skip
+    return Facts(
+        **{name: np.concatenate([getattr(one, name) for one in facts]) for name in PATHS.values()}
+    )
 
 
 _TRAFFIC = [
-    "requests_per_month", "peak_factor", "batchable_share", "prefix_tokens", "context_tokens",
-    "user_tokens", "completion_tokens", "reasoning_tokens", "tool_tokens", "turns",
-    "cache_hit_share", "tuned_prefix_tokens",
-]  # fmt: skip
+    "requests_per_month",
+    "peak_factor",
+    "batchable_share",
+    "prefix_tokens",
+    "context_tokens",
+    "user_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "tool_tokens",
+    "turns",
+    "cache_hit_share",
+    "tuned_prefix_tokens",
+]
 PATHS: dict[str, str] = {
     **{f"traffic.{name}": name for name in _TRAFFIC},
     **{f"knowledge.{name}": name for name in ("corpus_tokens", "chunk_tokens", "top_k")},
@@ -202,10 +220,12 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
             assumptions.append(Assumption(path=path, value=f"{value:g}", says=says))
     measured = {path for path in counted if given[path] is None}
     given |= {path: counted[path] for path in measured}
-    facts = Facts(**{
-        PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
-        for path, value in given.items()
-    })  # fmt: skip
+    facts = Facts(
+        **{
+            PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
+            for path, value in given.items()
+        }
+    )
     per_example = profile.total_tokens / profile.examples if profile and profile.examples else NAN
     labels = profile.distinct_labels if profile and profile.labels else 0
     labels = labels or int(scenario.dataset.classes or 0)

@@ -63,8 +63,11 @@ def words_of(language: str) -> Words:
     """
     known = load_words()
     if language not in known:
-        raise UsageError(f"language {language}", "there are no sentences in it.",
-                         f"There are: {', '.join(sorted(known))}.")  # fmt: skip
+        raise UsageError(
+            f"language {language}",
+            "there are no sentences in it.",
+            f"There are: {', '.join(sorted(known))}.",
+        )
     return known[language]
 
 
@@ -76,8 +79,11 @@ def read_rules(path: Path) -> tuple[TeamRule, ...]:
     """
     mapping = read_mapping(path)
     if set(mapping) != {"rules"}:
-        raise TeamRuleError(str(path), f"found the keys {', '.join(sorted(map(str, mapping)))}.",
-                            "Put the list under 'rules:', alone.")  # fmt: skip
+        raise TeamRuleError(
+            str(path),
+            f"found the keys {', '.join(sorted(map(str, mapping)))}.",
+            "Put the list under 'rules:', alone.",
+        )
     return team_rules(mapping["rules"], str(path))
 
 
@@ -111,9 +117,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ScenarioError(
-            str(path), f"byte {error.object[error.start]:#04x} at {error.start} is not UTF-8.",
+            str(path),
+            f"byte {error.object[error.start]:#04x} at {error.start} is not UTF-8.",
             "Save the file as UTF-8.",
-        ) from error  # fmt: skip
+        ) from error
     if not text.strip():
         raise ScenarioError(str(path), "the file is empty.", "Start with 'name:' and 'traffic:'.")
     try:
@@ -124,8 +131,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or str(error)
         raise ScenarioError(where, f"{problem}.", "Mend the YAML there.") from error
     if not isinstance(mapping, dict):
-        raise ScenarioError(str(path), f"found a {type(mapping).__name__} instead of a mapping.",
-                            "Start with 'name:' and 'traffic:'.")  # fmt: skip
+        raise ScenarioError(
+            str(path),
+            f"found a {type(mapping).__name__} instead of a mapping.",
+            "Start with 'name:' and 'traffic:'.",
+        )
     return mapping
 
 
@@ -154,15 +164,21 @@ def with_sets(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]
     for flag in sets:
         key, equals, raw = flag.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--set {flag}", "this is not KEY=VALUE.",
-                             "Write --set traffic.requests_per_month=1e6.")  # fmt: skip
+            raise UsageError(
+                f"--set {flag}",
+                "this is not KEY=VALUE.",
+                "Write --set traffic.requests_per_month=1e6.",
+            )
         inner = merged
         *sections, last = key.strip().split(".")
         for section in sections:
             inner = inner.setdefault(section, {})
             if not isinstance(inner, dict):
-                raise UsageError(f"--set {flag}", f"'{section}' holds {inner!r}, no mapping.",
-                                 "Set that key itself.")  # fmt: skip
+                raise UsageError(
+                    f"--set {flag}",
+                    f"'{section}' holds {inner!r}, no mapping.",
+                    "Set that key itself.",
+                )
         inner[last] = _value(flag, raw)
     return merged
 
@@ -175,8 +191,11 @@ def _value(flag: str, raw: str) -> Any:
     try:
         return yaml.load(raw, Loader)
     except yaml.YAMLError as error:
-        raise UsageError(f"--set {flag}", f"found '{raw}', which is no value.",
-                         "Quote it, or give a number or a word.") from error  # fmt: skip
+        raise UsageError(
+            f"--set {flag}",
+            f"found '{raw}', which is no value.",
+            "Quote it, or give a number or a word.",
+        ) from error
 
 
 def ask(
@@ -212,8 +231,14 @@ def ask(
     if path is None and scenario.dataset.path:
         path = Path(where).parent / scenario.dataset.path
     profile = _profile(path, progress) if path else None
-    return Question(scenario, book or load_book(), load_evidence(), profile,
-                    defaulted=defaulted, catalogue=load_catalogue())  # fmt: skip
+    return Question(
+        scenario,
+        book or load_book(),
+        load_evidence(),
+        profile,
+        defaulted=defaulted,
+        catalogue=load_catalogue(),
+    )
 
 
 def _profile(path: Path, progress: Progress | None) -> Profile:
@@ -239,8 +264,9 @@ def example_question(name: str) -> Question:
     path = examples_folder() / f"{name}.yaml"
     names = [example.stem for example in examples_folder().glob("*.yaml")]
     if name not in names:
-        raise UsageError(f"example {name}", "there is no such example.",
-                         did_you_mean(name, names).strip())  # fmt: skip
+        raise UsageError(
+            f"example {name}", "there is no such example.", did_you_mean(name, names).strip()
+        )
     return ask(read_mapping(path), str(path))
 
 
@@ -269,8 +295,11 @@ def load_texts(language: str = ENGLISH) -> Texts:
     """
     tag = language.replace("_", "-").split("-")[0].lower()
     if tag not in languages():
-        raise UsageError(f"language {language}", "there are no texts in this language.",
-                         did_you_mean(language, languages()).strip())  # fmt: skip
+        raise UsageError(
+            f"language {language}",
+            "there are no texts in this language.",
+            did_you_mean(language, languages()).strip(),
+        )
     return texts_of(FOLDER / f"{tag}.yaml")
 
 
@@ -290,8 +319,11 @@ def texts_of(path: Path) -> Texts:
         wrong = list(faults(words, load_texts(ENGLISH).words))
     if wrong:
         more = f", and {len(wrong) - SHOWN_FAULTS} more" if len(wrong) > SHOWN_FAULTS else ""
-        raise UsageError(str(path), f"{', '.join(wrong[:SHOWN_FAULTS])}{more}.",
-                         "Take the keys and the blanks of the English file.")  # fmt: skip
+        raise UsageError(
+            str(path),
+            f"{', '.join(wrong[:SHOWN_FAULTS])}{more}.",
+            "Take the keys and the blanks of the English file.",
+        )
     return Texts(tag=path.stem, words={key: str(text) for key, text in words.items()})
 
 

@@ -10,14 +10,35 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 Task = Literal[
-    "classification", "extraction", "generation", "summarization", "translation",
-    "knowledge_qa", "structured_output", "code", "reasoning", "agent", "other",
-]  # fmt: skip
+    "classification",
+    "extraction",
+    "generation",
+    "summarization",
+    "translation",
+    "knowledge_qa",
+    "structured_output",
+    "code",
+    "reasoning",
+    "agent",
+    "other",
+]
 
 Approach = Literal[
-    "prompt", "few_shot", "long_context", "rag", "ft_api", "managed_lora", "lora", "qlora",
-    "full_ft", "dpo", "encoder", "distill", "combo", "not_yet",
-]  # fmt: skip
+    "prompt",
+    "few_shot",
+    "long_context",
+    "rag",
+    "ft_api",
+    "managed_lora",
+    "lora",
+    "qlora",
+    "full_ft",
+    "dpo",
+    "encoder",
+    "distill",
+    "combo",
+    "not_yet",
+]
 
 Tasks = get_args(Task)
 

@@ -7,11 +7,22 @@ from pathlib import Path
 
 TOP = Path(__file__).parent.parent
 DECIDING = (
-    "advisor/data/*.yaml", "advisor/decision/checks.py", "advisor/decision/team_checks.py",
-    "advisor/decision/ranking.py", "advisor/decision/decide.py", "advisor/evidence.py",
-    "advisor/inputs.py", "advisor/options/*.py", "advisor/estimate/*.py", "advisor/gpu/*.py",
-    "advisor/quality/*.py", "benchmarks/decision_cases.py", "benchmarks/decision_scenario.py",
-    "benchmarks/decision_labels.py", "benchmarks/data/decision_history.yaml", "pricing.yaml",
+    "advisor/data/*.yaml",
+    "advisor/decision/checks.py",
+    "advisor/decision/team_checks.py",
+    "advisor/decision/ranking.py",
+    "advisor/decision/decide.py",
+    "advisor/evidence.py",
+    "advisor/inputs.py",
+    "advisor/options/*.py",
+    "advisor/estimate/*.py",
+    "advisor/gpu/*.py",
+    "advisor/quality/*.py",
+    "benchmarks/decision_cases.py",
+    "benchmarks/decision_scenario.py",
+    "benchmarks/decision_labels.py",
+    "benchmarks/data/decision_history.yaml",
+    "pricing.yaml",
 )
 """Rules, evidence, numbers, how a case is read, how an answer is named, and the prices."""
 

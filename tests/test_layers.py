@@ -42,7 +42,9 @@ def test_the_linter_of_make_check_finds_a_core_that_reaches_out(
     assert message in done.stdout
 
 
-@pytest.mark.parametrize("modules", ["advisor", "advisor, advisor.decision.answer, advisor.cli.app"])
+@pytest.mark.parametrize(
+    "modules", ["advisor", "advisor, advisor.decision.answer, advisor.cli.app"]
+)
 def test_a_bare_import_pulls_in_nothing_heavy(modules: str) -> None:
     heavy = ["torch", "streamlit", "fastapi", "pyarrow", "pandas", "transformers"]
     code = f"import sys, {modules}; print([m for m in {heavy!r} if m in sys.modules])"

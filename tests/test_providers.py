@@ -63,10 +63,16 @@ def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
     assert official <= set(status_words.AZURE)
     assert "pending" in status_words.AZURE
     counts = {
-        name: len(getattr(status_words, name)) for name in ("OPENAI", "AZURE", "TOGETHER", "FIREWORKS")
+        name: len(getattr(status_words, name))
+        for name in ("OPENAI", "AZURE", "TOGETHER", "FIREWORKS")
     }
     assert counts == {"OPENAI": 9, "AZURE": 15, "TOGETHER": 9, "FIREWORKS": 18}
-    for table in (status_words.OPENAI, status_words.AZURE, status_words.TOGETHER, status_words.FIREWORKS):
+    for table in (
+        status_words.OPENAI,
+        status_words.AZURE,
+        status_words.TOGETHER,
+        status_words.FIREWORKS,
+    ):
         assert set(table.values()) <= set(STATES)
         ends = Counter(table.values())
         assert all(ends[end] >= 1 for end in ("succeeded", "failed", "cancelled"))

@@ -133,7 +133,9 @@ def small() -> Iterator[Callable[..., Talkers]]:
 @pytest.fixture
 def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
     """Make run folders whose workers start at once."""
-    monkeypatch.setattr("trainer.local.model_process.command", lambda *_: [sys.executable, "-c", LIGHT])
+    monkeypatch.setattr(
+        "trainer.local.model_process.command", lambda *_: [sys.executable, "-c", LIGHT]
+    )
 
     def make(number: int) -> Path:
         return tmp_path / f"run_{number}"

@@ -885,7 +885,9 @@ def test_a_merged_model_answers_as_the_adapter_does(scripts: Any, job: Any, name
         == (read(folder, "result.json")["chat_template_sha256"])
     )
     tuned = scripts.generate.Tuned(folder)
-    prompts = [scripts.generate.prompt_of(tuned.tokenizer, row) for row in tiny.task_rows(4, seed=7)]
+    prompts = [
+        scripts.generate.prompt_of(tuned.tokenizer, row) for row in tiny.task_rows(4, seed=7)
+    ]
     merged = AutoModelForCausalLM.from_pretrained(out).eval()
     merged.generation_config = tuned.load("tuned").generation_config
     assert scripts.generate.generate(tuned, merged, prompts, 12) == (

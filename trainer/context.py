@@ -120,8 +120,10 @@ class Work:
         return moment(self.office.clock.now()).date().isoformat()
 
 
-SETTINGS = {"TUNE_OR_NOT_QUARANTINE_SECONDS": "quarantine_seconds",
-            "TUNE_OR_NOT_POLL_SECONDS": "poll_seconds"}  # fmt: skip
+SETTINGS = {
+    "TUNE_OR_NOT_QUARANTINE_SECONDS": "quarantine_seconds",
+    "TUNE_OR_NOT_POLL_SECONDS": "poll_seconds",
+}
 
 
 _opened: list[Engine] = []
@@ -139,10 +141,16 @@ def open_office(prices: Path | None = None, keep_remote: bool = False) -> Office
     _opened.append(engine)
     store = Store(engine, clock)
     return Office(
-        store=store, ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock,
-        book=book, files=file_of, adapter=lambda name: _adapter(name, book, store),
-        limits=_limits(), keep_remote=keep_remote,
-    )  # fmt: skip
+        store=store,
+        ledger=Ledger(engine),
+        registry=Registry(engine, clock),
+        clock=clock,
+        book=book,
+        files=file_of,
+        adapter=lambda name: _adapter(name, book, store),
+        limits=_limits(),
+        keep_remote=keep_remote,
+    )
 
 
 def _adapter(provider: str, book: Book, store: Store) -> Adapter:

@@ -58,8 +58,10 @@ def write_review(rows: Path, page: Path, count: int) -> None:
     chosen = sorted(random.Random(SEED).sample(range(total), min(count, total)))
     wanted = set(chosen)
     with rows.open("rb") as lines, page.open("w", encoding="utf-8") as out:
-        out.write(f"# {len(chosen)} of {total} rows of {rows.name}\n\n"
-                  "Read them before you train: a model learns every fault in them.\n")  # fmt: skip
+        out.write(
+            f"# {len(chosen)} of {total} rows of {rows.name}\n\n"
+            "Read them before you train: a model learns every fault in them.\n"
+        )
         for number, line in enumerate(lines):
             if number in wanted:
                 out.write("".join(_row(number + 1, orjson.loads(line))))
@@ -91,9 +93,13 @@ class Distilled:
 
 
 def distil(
-    asked: Distillation, rows_in: Path, rows_out: Path, office: Office, chat: Chat,
+    asked: Distillation,
+    rows_in: Path,
+    rows_out: Path,
+    office: Office,
+    chat: Chat,
     agree: Callable[[Cost], None],
-) -> Distilled:  # fmt: skip
+) -> Distilled:
     """Ask a teacher every question that has no answer yet, and keep each answer as it comes.
 
     Args:
@@ -110,22 +116,27 @@ def distil(
         Unreachable: the teacher cannot be asked now; what was answered is kept.
     """
     if rows_in.resolve() == rows_out.resolve():
-        raise UsageError(str(rows_out), "the answers would go into the questions.",
-                         "Name another file.")  # fmt: skip
+        raise UsageError(
+            str(rows_out), "the answers would go into the questions.", "Name another file."
+        )
     if rows_out.exists() and not beside(rows_out, "spent.jsonl").exists():
-        raise UsageError(str(rows_out), "it is there, and no distillation began it.",
-                         "Name a new file.")  # fmt: skip
+        raise UsageError(
+            str(rows_out), "it is there, and no distillation began it.", "Name a new file."
+        )
     with holding(beside(rows_out, "lock")) as lock:
         if lock is None:
             raise Refused(f"{rows_out}: another process writes to it. Wait for its end.")
         reckoned = cost(asked, rows_in, rows_out)
         if asked.cap_usd is not None and reckoned.at_most > asked.cap_usd:
-            raise Refused(f"{reckoned.missing} answers may cost up to {reckoned.at_most} USD, and "
-                          f"the cap is {asked.cap_usd}. Raise it, give fewer rows or a smaller "
-                          "--max-answer-tokens.")  # fmt: skip
+            raise Refused(
+                f"{reckoned.missing} answers may cost up to {reckoned.at_most} USD, and "
+                f"the cap is {asked.cap_usd}. Raise it, give fewer rows or a smaller "
+                "--max-answer-tokens."
+            )
         if not reckoned.questions:
-            raise UsageError(str(rows_in), "nobody asks anything in it.",
-                             "Give rows with a message of the user.")  # fmt: skip
+            raise UsageError(
+                str(rows_in), "nobody asks anything in it.", "Give rows with a message of the user."
+            )
         if reckoned.missing:
             agree(reckoned)
         return _Session(asked, rows_in, rows_out, office, chat).work(reckoned)
@@ -166,8 +177,9 @@ class _Session:
         self.limit = usd
         rates, day = self.asked.rates, moment(self.clock.now()).date().isoformat()
         self._note(input=str(rates.input), output=str(rates.output), model=self.asked.model)
-        self.ledger.reserve(Entry(
-            self.subject, "distill", self.asked.provider, day, micro(usd), None, ""))  # fmt: skip
+        self.ledger.reserve(
+            Entry(self.subject, "distill", self.asked.provider, day, micro(usd), None, "")
+        )
 
     def _open(self) -> None:
         self.rejects.path.unlink(missing_ok=True)
@@ -212,9 +224,11 @@ class _Session:
         said = self._tried(one)
         if said is None:
             if self.failed >= FAILED_IN_A_ROW:
-                raise Unreachable(f"{self.asked.provider} left {self.failed} questions in a row "
-                                  "without an answer. What was answered is kept: say it again "
-                                  "later.")  # fmt: skip
+                raise Unreachable(
+                    f"{self.asked.provider} left {self.failed} questions in a row "
+                    "without an answer. What was answered is kept: say it again "
+                    "later."
+                )
             return
         self.failed = 0
         prompt, completion = said.prompt_tokens, said.completion_tokens
@@ -249,8 +263,10 @@ class _Session:
             except Declined as error:
                 self.in_flight = False
                 if error.status in ALL_ALIKE:
-                    raise Refused(f"{self.asked.provider} refuses: {error}. See to the key and the "
-                                  "name of the model, then say it again.") from None  # fmt: skip
+                    raise Refused(
+                        f"{self.asked.provider} refuses: {error}. See to the key and the "
+                        "name of the model, then say it again."
+                    ) from None
                 self._reject({"key": one.key, "code": "declined", "found": redact(f"{error}")})
                 return None
             except ProviderError as error:
@@ -271,8 +287,10 @@ class _Session:
         if isinstance(error, Limited):
             seconds = error.wait_seconds
             if error.meaning != "seconds" or seconds > MOST_WAIT_SECONDS:
-                raise Refused(f"{self.asked.provider}: {error}. What was answered is kept: say it "
-                              "again when there is room.")  # fmt: skip
+                raise Refused(
+                    f"{self.asked.provider}: {error}. What was answered is kept: say it "
+                    "again when there is room."
+                )
         self.clock.sleep(seconds)
 
     def _settings(self, one: Question) -> dict[str, Any]:
@@ -318,5 +336,7 @@ def summary(result: Distilled) -> str:
     lost = f", {result.lost} requests without an answer may be billed too" if result.lost else ""
     stopped = f" Stopped: {result.stopped}." if result.stopped else ""
     usd = in_usd(micro(result.usd)).rstrip("0").rstrip(".") or "0"
-    return (f"{result.answered} answered, {result.already} before, {result.rejected} rejected; "
-            f"{usd} USD{lost}.{stopped}")  # fmt: skip
+    return (
+        f"{result.answered} answered, {result.already} before, {result.rejected} rejected; "
+        f"{usd} USD{lost}.{stopped}"
+    )

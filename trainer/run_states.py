@@ -7,16 +7,44 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 State = Literal[
-    "intent", "validated", "reserved", "uploading", "uploaded", "creating", "created", "queued",
-    "running", "paused", "succeeded", "failed", "cancelled", "verified", "settled",
-    "unknown_outcome", "needs_human",
-]  # fmt: skip
+    "intent",
+    "validated",
+    "reserved",
+    "uploading",
+    "uploaded",
+    "creating",
+    "created",
+    "queued",
+    "running",
+    "paused",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "verified",
+    "settled",
+    "unknown_outcome",
+    "needs_human",
+]
 Note = Literal[
-    "consented", "estimated", "held", "echo_differs", "cancel_asked", "pause_asked",
-    "resume_asked", "asked_provider", "smoke_failed", "smoke_skipped", "remote_deleted",
-    "remote_kept", "answered_by_human", "unreachable", "unknown_word", "evaluated", "registered",
+    "consented",
+    "estimated",
+    "held",
+    "echo_differs",
+    "cancel_asked",
+    "pause_asked",
+    "resume_asked",
+    "asked_provider",
+    "smoke_failed",
+    "smoke_skipped",
+    "remote_deleted",
+    "remote_kept",
+    "answered_by_human",
+    "unreachable",
+    "unknown_word",
+    "evaluated",
+    "registered",
     "refused",
-]  # fmt: skip
+]
 STATES: tuple[State, ...] = get_args(State)
 NOTES: tuple[Note, ...] = get_args(Note)
 

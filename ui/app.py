@@ -13,9 +13,14 @@ from ui import formatting, state
 from ui.launch.deployments_bar import bar
 
 PAGES: Final = {
-    "What-if": "ui.pages.whatif", "Interview": "ui.pages.interview", "Launch": "ui.pages.launch",
-    "Runs": "ui.pages.runs", "Models": "ui.pages.models", "Prices": "ui.pages.prices", "Settings": "ui.pages.settings",
-}  # fmt: skip
+    "What-if": "ui.pages.whatif",
+    "Interview": "ui.pages.interview",
+    "Launch": "ui.pages.launch",
+    "Runs": "ui.pages.runs",
+    "Models": "ui.pages.models",
+    "Prices": "ui.pages.prices",
+    "Settings": "ui.pages.settings",
+}
 
 
 def drawing(module: str) -> Callable[[], None]:
@@ -38,9 +43,10 @@ def settle() -> None:
 
 
 st.set_page_config(page_title="Tune or Not", layout="wide", initial_sidebar_state="collapsed")
-found = {title: st.Page(drawing(module), title=title, url_path=title.lower(),
-                        default=title == "What-if")
-         for title, module in PAGES.items()}  # fmt: skip
+found = {
+    title: st.Page(drawing(module), title=title, url_path=title.lower(), default=title == "What-if")
+    for title, module in PAGES.items()
+}
 st.session_state[state.PAGES] = found
 formatting.style()
 chosen = st.navigation(list(found.values()), position="top")

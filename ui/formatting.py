@@ -26,29 +26,49 @@ RAISED: Final = {"light": "#ffffff", "dark": "#1c2220"}
 RULE: Final = {"light": "#dfdad0", "dark": "#343c38"}
 
 APPROACH_COLOURS: Final = {
-    "prompt": ("#0072b2", "#5fb0e6"), "few_shot": ("#56b4e9", "#9bd3f5"),
-    "long_context": ("#7a8fa6", "#9fb2c6"), "rag": ("#cc79a7", "#e2a3c6"),
-    "ft_api": ("#d55e00", "#f08a4b"), "managed_lora": ("#b8860b", "#e8c25a"),
-    "lora": ("#e69f00", "#f5bb45"), "qlora": ("#a0522d", "#cf8a68"),
-    "full_ft": ("#8b2f4b", "#d47a94"), "dpo": ("#6a4c93", "#a58bd0"),
-    "encoder": ("#009e73", "#3fcf9f"), "distill": ("#7a9a01", "#b3d23c"),
-    "combo": ("#5d3a9b", "#a48ad6"), "not_yet": ("#9a958b", "#77726a"),
+    "prompt": ("#0072b2", "#5fb0e6"),
+    "few_shot": ("#56b4e9", "#9bd3f5"),
+    "long_context": ("#7a8fa6", "#9fb2c6"),
+    "rag": ("#cc79a7", "#e2a3c6"),
+    "ft_api": ("#d55e00", "#f08a4b"),
+    "managed_lora": ("#b8860b", "#e8c25a"),
+    "lora": ("#e69f00", "#f5bb45"),
+    "qlora": ("#a0522d", "#cf8a68"),
+    "full_ft": ("#8b2f4b", "#d47a94"),
+    "dpo": ("#6a4c93", "#a58bd0"),
+    "encoder": ("#009e73", "#3fcf9f"),
+    "distill": ("#7a9a01", "#b3d23c"),
+    "combo": ("#5d3a9b", "#a48ad6"),
+    "not_yet": ("#9a958b", "#77726a"),
     "current": ("#4a4f4c", "#c9cfcb"),
-}  # fmt: skip
+}
 """One colour for each approach, light and dark; told apart by the colour-blind, never alone."""
 KIND_COLOURS: Final = {
-    "Input": ("#0072b2", "#5fb0e6"), "Output": ("#56b4e9", "#a9dcf8"),
-    "Machines by the hour": ("#e69f00", "#f5bb45"), "Training": ("#009e73", "#3fcf9f"),
-    "Knowledge store": ("#cc79a7", "#e2a3c6"), "Work and the rest": ("#7b7f7c", "#a8ada9"),
-}  # fmt: skip
+    "Input": ("#0072b2", "#5fb0e6"),
+    "Output": ("#56b4e9", "#a9dcf8"),
+    "Machines by the hour": ("#e69f00", "#f5bb45"),
+    "Training": ("#009e73", "#3fcf9f"),
+    "Knowledge store": ("#cc79a7", "#e2a3c6"),
+    "Work and the rest": ("#7b7f7c", "#a8ada9"),
+}
 """One colour for each kind of cost."""
 WAYS: Final = {
-    "prompt": "Prompt", "few_shot": "Few-shot prompt", "long_context": "Long context",
-    "rag": "Retrieval", "ft_api": "Hosted fine-tune", "managed_lora": "Managed LoRA",
-    "lora": "LoRA", "qlora": "QLoRA", "full_ft": "Full fine-tune", "dpo": "Preference tuning",
-    "encoder": "Small classifier", "distill": "Distil", "combo": "Retrieval + tuned",
-    "not_yet": "Not yet", "current": "Today",
-}  # fmt: skip
+    "prompt": "Prompt",
+    "few_shot": "Few-shot prompt",
+    "long_context": "Long context",
+    "rag": "Retrieval",
+    "ft_api": "Hosted fine-tune",
+    "managed_lora": "Managed LoRA",
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+    "full_ft": "Full fine-tune",
+    "dpo": "Preference tuning",
+    "encoder": "Small classifier",
+    "distill": "Distil",
+    "combo": "Retrieval + tuned",
+    "not_yet": "Not yet",
+    "current": "Today",
+}
 """What each approach is called on the page."""
 
 
@@ -131,8 +151,12 @@ def vega_locale(locale: str) -> dict[str, object]:
     symbols = Locale.parse(locale).number_symbols["latn"]
     before = money(1, locale).startswith("$")
     currency = ["$", ""] if before else ["", "\u00a0$"]
-    return {"decimal": symbols["decimal"], "thousands": symbols["group"], "grouping": [3],
-            "currency": currency}  # fmt: skip
+    return {
+        "decimal": symbols["decimal"],
+        "thousands": symbols["group"],
+        "grouping": [3],
+        "currency": currency,
+    }
 
 
 def way(option_id: str, approach: str | None = None) -> str:
@@ -162,8 +186,10 @@ def tile(label: str, value: str, note: str = "", hint: str = "") -> str:
     """Return one figure with its label above and a note below, as HTML."""
     title = f' title="{escape(hint)}"' if hint else ""
     below = f'<div class="ton-note">{escape(note)}</div>' if note else ""
-    return (f'<div class="ton-tile"{title}><div class="ton-label">{escape(label)}</div>'
-            f'<div class="ton-figure">{escape(value)}</div>{below}</div>')  # fmt: skip
+    return (
+        f'<div class="ton-tile"{title}><div class="ton-label">{escape(label)}</div>'
+        f'<div class="ton-figure">{escape(value)}</div>{below}</div>'
+    )
 
 
 def link(source: str) -> str:

@@ -40,9 +40,23 @@ def _stop(message: str) -> None:
 def commands(port: int, page_port: int) -> list[list[str]]:
     """Return the two commands: the API, and the page."""
     api = [sys.executable, "-m", "trainer", "serve", "--host", HOST, "--port", str(port)]
-    page = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.address", HOST,
-            "--server.port", str(page_port), "--server.headless", "true",
-            "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]  # fmt: skip
+    page = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(PAGE),
+        "--server.address",
+        HOST,
+        "--server.port",
+        str(page_port),
+        "--server.headless",
+        "true",
+        "--browser.gatherUsageStats",
+        "false",
+        "--server.fileWatcherType",
+        "none",
+    ]
     return [api, page]
 
 
@@ -61,8 +75,9 @@ def main() -> int:
     try:
         for command in commands(port, page_port):
             children.append(subprocess.Popen(command, start_new_session=True))
-        sys.stdout.write(f"\nAPI  http://{HOST}:{port}\npage http://{HOST}:{page_port}\n"
-                         "Ctrl-C stops both.\n")  # fmt: skip
+        sys.stdout.write(
+            f"\nAPI  http://{HOST}:{port}\npage http://{HOST}:{page_port}\nCtrl-C stops both.\n"
+        )
         sys.stdout.flush()
         while all(child.poll() is None for child in children):
             time.sleep(0.2)

@@ -232,11 +232,21 @@ def _question(state: _State) -> Question:
         defaulted = (Assumption(path="asked_on", value=today, says=says),)
     scenario = scenario_from(mapping, state.where)
     if scenario.dataset.path and state.dataset is None:
-        raise ScenarioError(f"{state.where}: dataset.path", f"found '{scenario.dataset.path}'.",
-                            "Upload the file itself: the page opens no file by name.")  # fmt: skip
+        raise ScenarioError(
+            f"{state.where}: dataset.path",
+            f"found '{scenario.dataset.path}'.",
+            "Upload the file itself: the page opens no file by name.",
+        )
     profile = profile_of(state.dataset) if state.dataset else None
-    return Question(scenario, book(), _evidence(), profile, with_flips=False, defaulted=defaulted,
-                    catalogue=load_catalogue())  # fmt: skip
+    return Question(
+        scenario,
+        book(),
+        _evidence(),
+        profile,
+        with_flips=False,
+        defaulted=defaulted,
+        catalogue=load_catalogue(),
+    )
 
 
 def _answered(asked_now: Question) -> Answer:

@@ -57,8 +57,13 @@ class Readiness(Record):
 
 def planning_app(book: Book | None = None, most_upload_bytes: int = MOST_UPLOAD_BYTES) -> FastAPI:
     """Return the planning API over a price book, the shipped one by default."""
-    app = FastAPI(title="Tune or Not: planning", version=__version__,
-                  openapi_url=None, docs_url=None, redoc_url=None)  # fmt: skip
+    app = FastAPI(
+        title="Tune or Not: planning",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.include_router(planning_router())
     app.include_router(watching_router())
     furnish(app, Planner(book, most_upload_bytes=most_upload_bytes))
@@ -105,9 +110,12 @@ def readiness(planner: Planner) -> Readiness:
     days = [price.read_on for price in found.prices if price.read_on]
     oldest = min(days, default=None)
     return Readiness(
-        prices_sha256=planner.book.sha256, prices=len(days), stale=found.stale,
-        oldest_read_on=oldest, age_days=(found.on - oldest).days if oldest else None,
-    )  # fmt: skip
+        prices_sha256=planner.book.sha256,
+        prices=len(days),
+        stale=found.stale,
+        oldest_read_on=oldest,
+        age_days=(found.on - oldest).days if oldest else None,
+    )
 
 
 async def metrics(shared: Shared) -> Response:

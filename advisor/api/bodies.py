@@ -49,8 +49,11 @@ def object_of(body: bytes) -> dict[str, Any]:
         where = f"body: line {error.lineno} column {error.colno}"
         raise RequestRefused(where, f"{error.msg}.", "Send a JSON object in UTF-8.") from error
     if not isinstance(found, dict):
-        raise RequestRefused("body", f"found {_kind(found)} instead of an object.",
-                             "Send a scenario as a JSON object.")  # fmt: skip
+        raise RequestRefused(
+            "body",
+            f"found {_kind(found)} instead of an object.",
+            "Send a scenario as a JSON object.",
+        )
     _refuse_odd(found)
     return found
 
@@ -71,8 +74,9 @@ def _refuse_odd(found: dict[str, Any]) -> None:
                 if isinstance(part, dict | list):
                     inner.append(part)
                 elif isinstance(part, str) and "\0" in part:
-                    raise RequestRefused("body", "found the character zero in a text.",
-                                         "Leave it out.")  # fmt: skip
+                    raise RequestRefused(
+                        "body", "found the character zero in a text.", "Leave it out."
+                    )
         if not inner:
             return
         level = inner
@@ -86,12 +90,16 @@ def record_of(kind: type[R], mapping: object, where: str) -> R:
         RequestRefused: with the place of the first mistake.
     """
     if not isinstance(mapping, Mapping):
-        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.",
-                             "Send what /api/v1/openapi.json describes.")  # fmt: skip
+        raise RequestRefused(
+            where,
+            f"found {_kind(mapping)} instead of an object.",
+            "Send what /api/v1/openapi.json describes.",
+        )
     try:
         return kind.model_validate(mapping)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join((where, *(str(part) for part in first["loc"])))
-        raise RequestRefused(path, f"{first['msg']}.",
-                             "Send what /api/v1/openapi.json describes.") from error  # fmt: skip
+        raise RequestRefused(
+            path, f"{first['msg']}.", "Send what /api/v1/openapi.json describes."
+        ) from error

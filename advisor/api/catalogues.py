@@ -115,9 +115,13 @@ class Errors(Record):
 def prices_on(book: Book, day: date, item: str) -> Prices:
     """List the prices whose name holds a text, as they hold on a day."""
     listed = tuple(_price(book, name, day) for name in sorted(book.prices.series) if item in name)
-    return Prices(on=day, stale=sum(price.stale for price in listed),
-                  stale_after_days=STALE_AFTER_DAYS, prices=listed,
-                  prices_sha256=book.sha256)  # fmt: skip
+    return Prices(
+        on=day,
+        stale=sum(price.stale for price in listed),
+        stale_after_days=STALE_AFTER_DAYS,
+        prices=listed,
+        prices_sha256=book.sha256,
+    )
 
 
 def _price(book: Book, item: str, day: date) -> ListedPrice:
@@ -125,15 +129,33 @@ def _price(book: Book, item: str, day: date) -> ListedPrice:
     try:
         price = book.prices.on(item, day)
     except PricingError as error:
-        return ListedPrice(item=item, unit=series.unit, value=None, since=None, source=None,
-                           read_on=None, age_days=None, stale=False, own=series.own,
-                           next_change=None, problem=str(error))  # fmt: skip
+        return ListedPrice(
+            item=item,
+            unit=series.unit,
+            value=None,
+            since=None,
+            source=None,
+            read_on=None,
+            age_days=None,
+            stale=False,
+            own=series.own,
+            next_change=None,
+            problem=str(error),
+        )
     age = (day - price.read_on).days
     return ListedPrice(
-        item=item, unit=price.unit, value=price.value, since=price.since, source=price.source,
-        read_on=price.read_on, age_days=age, stale=age >= STALE_AFTER_DAYS and not price.own,
-        own=price.own, next_change=price.next_change, problem=None,
-    )  # fmt: skip
+        item=item,
+        unit=price.unit,
+        value=price.value,
+        since=price.since,
+        source=price.source,
+        read_on=price.read_on,
+        age_days=age,
+        stale=age >= STALE_AFTER_DAYS and not price.own,
+        own=price.own,
+        next_change=price.next_change,
+        problem=None,
+    )
 
 
 def models_of(book: Book, name: str) -> Models:
@@ -144,12 +166,16 @@ def models_of(book: Book, name: str) -> Models:
         kinds.setdefault(model, []).append(kind)
     return Models(
         models=tuple(
-            ListedModel(card=card, priced=tuple(kinds.get(card.id, ())),
-                        tuning=tuple(offer for offer in book.offers if _tunes(offer, card)))
-            for card in sorted(book.models.values(), key=lambda one: one.id) if name in card.id
+            ListedModel(
+                card=card,
+                priced=tuple(kinds.get(card.id, ())),
+                tuning=tuple(offer for offer in book.offers if _tunes(offer, card)),
+            )
+            for card in sorted(book.models.values(), key=lambda one: one.id)
+            if name in card.id
         ),
         prices_sha256=book.sha256,
-    )  # fmt: skip
+    )
 
 
 def _tunes(offer: Offer, card: ModelCard) -> bool:
@@ -167,11 +193,17 @@ def errors_known() -> Errors:
     for kind in _kinds(AdvisorError):
         if kind.code not in BASES:
             by_code.setdefault(kind.code, []).append(kind)
-    return Errors(errors=tuple(
-        ListedError(code=code, means=_first_line(kinds[0]), what_to_do=kinds[0].what_to_do,
-                    statuses=tuple(sorted({kind.http_status for kind in kinds})))
-        for code, kinds in sorted(by_code.items())
-    ))  # fmt: skip
+    return Errors(
+        errors=tuple(
+            ListedError(
+                code=code,
+                means=_first_line(kinds[0]),
+                what_to_do=kinds[0].what_to_do,
+                statuses=tuple(sorted({kind.http_status for kind in kinds})),
+            )
+            for code, kinds in sorted(by_code.items())
+        )
+    )
 
 
 def _kinds(base: type[AdvisorError]) -> Iterator[type[AdvisorError]]:

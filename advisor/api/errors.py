@@ -125,10 +125,14 @@ class Problem(Record):
 def problem_of(error: AdvisorError) -> Problem:
     """Write an error as a problem."""
     return Problem(
-        type=f"about:blank#{error.code}", title=error.code, status=error.http_status,
-        detail=str(error), code=error.code, where=_text(error, "where"),
+        type=f"about:blank#{error.code}",
+        title=error.code,
+        status=error.http_status,
+        detail=str(error),
+        code=error.code,
+        where=_text(error, "where"),
         remedy=_text(error, "remedy"),
-    )  # fmt: skip
+    )
 
 
 def _text(error: AdvisorError, name: str) -> str | None:

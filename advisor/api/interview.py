@@ -56,8 +56,11 @@ def interview_asked(planner: Planner, body: Mapping[str, Any]) -> InterviewAsked
     given = {key: value for key, value in body.items() if key not in BESIDE}
     unknown = given.keys() - Answered.model_fields.keys()
     if unknown:
-        raise RequestRefused(f"body: {min(unknown)}", "there is no such key.",
-                             "Give 'answers', 'language', 'question' and 'profile'.")  # fmt: skip
+        raise RequestRefused(
+            f"body: {min(unknown)}",
+            "there is no such key.",
+            "Give 'answers', 'language', 'question' and 'profile'.",
+        )
     said = record_of(Answered, given, "body")
     asked = {key: body[key] for key in BESIDE if body.get(key) is not None}
     question = planner.question({"question": {}} | asked)

@@ -35,19 +35,27 @@ class Meters:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "tune_or_not_requests", "Requests, by route, method and status.",
-            ["route", "method", "status"], registry=self.registry,
-        )  # fmt: skip
+            "tune_or_not_requests",
+            "Requests, by route, method and status.",
+            ["route", "method", "status"],
+            registry=self.registry,
+        )
         self.seconds = Histogram(
-            "tune_or_not_request_seconds", "From the first byte of a request to the last answered.",
-            ["route"], buckets=BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self.received = Counter("tune_or_not_received_bytes", "Bytes of datasets taken in.",
-                                registry=self.registry)  # fmt: skip
-        self.answers = Counter("tune_or_not_answers", "Answers worked out, not those at hand.",
-                               registry=self.registry)  # fmt: skip
-        self.variants = Counter("tune_or_not_sweep_variants", "Variants worked out in sweeps.",
-                                registry=self.registry)  # fmt: skip
+            "tune_or_not_request_seconds",
+            "From the first byte of a request to the last answered.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.received = Counter(
+            "tune_or_not_received_bytes", "Bytes of datasets taken in.", registry=self.registry
+        )
+        self.answers = Counter(
+            "tune_or_not_answers", "Answers worked out, not those at hand.", registry=self.registry
+        )
+        self.variants = Counter(
+            "tune_or_not_sweep_variants", "Variants worked out in sweeps.", registry=self.registry
+        )
 
     def text(self) -> bytes:
         """Write all numbers in Prometheus' format, of every worker where there are several."""
@@ -109,9 +117,15 @@ class Observer:
         self.meters.seconds.labels(route).observe(seconds)
         fault = {"fault": scope[FAULT_KEY]} if FAULT_KEY in scope else {}
         self._log.info(
-            "request", id=seen.request_id, method=method, route=route, status=status,
-            milliseconds=round(seconds * 1000, 1), bytes=seen.bytes, **fault,
-        )  # fmt: skip
+            "request",
+            id=seen.request_id,
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            bytes=seen.bytes,
+            **fault,
+        )
 
 
 class _Seen:

@@ -35,8 +35,13 @@ from advisor.units import Record
 Schema = dict[str, Any]
 Seen = dict[tuple[str, str], Any]
 BY_FORMAT = {"date": "2026-11-20", "decimal": "1.25", "binary": "rows"}
-BY_TYPE: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.0, "boolean": False,
-                           "null": None}  # fmt: skip
+BY_TYPE: dict[str, Any] = {
+    "string": "text",
+    "integer": 1,
+    "number": 1.0,
+    "boolean": False,
+    "null": None,
+}
 TOGETHER = {"Hours": "Hours of work to set this approach up: low, likely, high."}
 """Records whose fields are described by one sentence."""
 DEEPEST = 6
@@ -145,15 +150,22 @@ def _scalar(schema: Schema) -> Any:
     if kind == "string":
         text = "1.25" if str(schema.get("pattern", "")).startswith(NAMED) else BY_TYPE["string"]
         return BY_FORMAT.get(schema.get("format", ""), text)
-    return max(schema.get("minimum", BY_TYPE[kind]), BY_TYPE[kind]) if kind in (
-        "integer", "number") else BY_TYPE[kind]  # fmt: skip
+    return (
+        max(schema.get("minimum", BY_TYPE[kind]), BY_TYPE[kind])
+        if kind in ("integer", "number")
+        else BY_TYPE[kind]
+    )
 
 
-TEAM = [{
-    "id": "no-new-vendor", "when": "option.trains && !(option.provider in ['own', 'azure'])",
-    "then": "rule_out", "says": "Training data goes to vendors with a contract only.",
-    "source": "procurement, list of 2026-10",
-}]  # fmt: skip
+TEAM = [
+    {
+        "id": "no-new-vendor",
+        "when": "option.trains && !(option.provider in ['own', 'azure'])",
+        "then": "rule_out",
+        "says": "Training data goes to vendors with a contract only.",
+        "source": "procurement, list of 2026-10",
+    }
+]
 """A rule that shows what a team can add."""
 SAMPLES = ("email-triage", "policy-faq")
 """Bundled examples whose answers show what fields hold."""
@@ -192,9 +204,13 @@ def document(
         inputs: Further records that are sent, known to routes by `$ref` with `Input` at the end.
         samples: Further records with something in every field, for examples.
     """
-    made = get_openapi(title=app.title, version=app.version, routes=app.routes, tags=TAGS,
-                       description="Prompt, retrieve, fine-tune or LoRA: what each costs, and "
-                                   "which to do.")  # fmt: skip
+    made = get_openapi(
+        title=app.title,
+        version=app.version,
+        routes=app.routes,
+        tags=TAGS,
+        description="Prompt, retrieve, fine-tune or LoRA: what each costs, and which to do.",
+    )
     schemas = made["components"]["schemas"]
     schemas |= _sent((Scenario, AskedWith, AskedMore, SweepRequest, InterviewRequest, *inputs))
     schemas |= _returned((Problem,))
@@ -217,8 +233,9 @@ def _sent(kinds: Sequence[type[BaseModel]]) -> dict[str, Any]:
 
 def _returned(kinds: Sequence[type[BaseModel]]) -> dict[str, Any]:
     template = SCHEMAS + "{model}"
-    _, found = models_json_schema([(kind, "serialization") for kind in kinds],
-                                  ref_template=template)  # fmt: skip
+    _, found = models_json_schema(
+        [(kind, "serialization") for kind in kinds], ref_template=template
+    )
     return dict(found["$defs"])
 
 
@@ -251,8 +268,16 @@ def _samples(planner: Planner) -> list[BaseModel]:
     found = answer(ruled)
     told = Told(answer=found, trace=trace(ruled, found), text=tell(found, words_of("en")))
     return [
-        answer(questions[0]), found, told, More(trace=True, explain="de"), *profiles, shape,
-        swept(SweepAsked(questions[0], shape, size=2)), prices_on(planner.book, day, ""),
-        models_of(planner.book, ""), rules_of(load_catalogue(), planner.evidence, __version__),
-        errors_known(), problem_of(PathRefused()),
-    ]  # fmt: skip
+        answer(questions[0]),
+        found,
+        told,
+        More(trace=True, explain="de"),
+        *profiles,
+        shape,
+        swept(SweepAsked(questions[0], shape, size=2)),
+        prices_on(planner.book, day, ""),
+        models_of(planner.book, ""),
+        rules_of(load_catalogue(), planner.evidence, __version__),
+        errors_known(),
+        problem_of(PathRefused()),
+    ]

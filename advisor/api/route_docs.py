@@ -19,28 +19,39 @@ TAGGED = {
 WORKED = {**TAGGED, "X-Cache": "hit where the body was at hand, else miss."}
 PLAIN = {"X-Request-ID": TAGGED["X-Request-ID"]}
 HEADER_EXAMPLES = {"ETag": '"5f2a"', "X-Request-ID": "trace-7", "X-Cache": "miss"}
-BINARY = {"type": "string", "format": "binary",
-          "description": "JSONL, a JSON array, CSV or Parquet."}  # fmt: skip
+BINARY = {
+    "type": "string",
+    "format": "binary",
+    "description": "JSONL, a JSON array, CSV or Parquet.",
+}
 QUESTION = {
     "description": "A scenario, or a scenario with the profile of its dataset and your rules.",
     "anyOf": [{"$ref": f"{SCHEMAS}Scenario{INPUT}"}, {"$ref": f"{SCHEMAS}AskedWith{INPUT}"}],
 }
-WITH_MORE = {**QUESTION, "anyOf": [
-    {"$ref": f"{SCHEMAS}Scenario{INPUT}"}, {"$ref": f"{SCHEMAS}AskedMore{INPUT}"},
-]}  # fmt: skip
+WITH_MORE = {
+    **QUESTION,
+    "anyOf": [
+        {"$ref": f"{SCHEMAS}Scenario{INPUT}"},
+        {"$ref": f"{SCHEMAS}AskedMore{INPUT}"},
+    ],
+}
 BODIES: dict[str, dict[str, Any]] = {
     "profile": {
-        "multipart/form-data": {"schema": {
-            "type": "object", "required": ["file"], "additionalProperties": False,
-            "properties": {"file": BINARY},
-        }},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "additionalProperties": False,
+                "properties": {"file": BINARY},
+            }
+        },
         "application/octet-stream": {"schema": BINARY},
     },
     "recommend": {"application/json": {"schema": WITH_MORE}},
     "estimate": {"application/json": {"schema": QUESTION}},
     "sweep": {"application/json": {"schema": {"$ref": f"{SCHEMAS}SweepRequest{INPUT}"}}},
     "interview": {"application/json": {"schema": {"$ref": f"{SCHEMAS}InterviewRequest{INPUT}"}}},
-}  # fmt: skip
+}
 STATUSES = {
     "profile": (400, 413, 422, 500),
     "recommend": (304, 413, 415, 422, 500),
@@ -75,9 +86,12 @@ def described(returns: Any, name: str) -> dict[str, Any]:
     return {
         "response_model": returns,
         "response_class": PlainTextResponse if name == "metrics" else JSONResponse,
-        "responses": responses, "operation_id": name, "openapi_extra": extra,
-        "summary": name.capitalize(), "response_description": "What was asked for.",
-    }  # fmt: skip
+        "responses": responses,
+        "operation_id": name,
+        "openapi_extra": extra,
+        "summary": name.capitalize(),
+        "response_description": "What was asked for.",
+    }
 
 
 def _response(status: int) -> dict[str, Any]:

@@ -77,18 +77,23 @@ def told_bytes(planner: Planner, question: Question, more: More) -> bytes:
     """
     words = words_of(more.explain) if more.explain else None
     found = planner.answered(question)
-    return planner.bytes_of(Told(
-        answer=found, trace=trace(question, found) if more.trace else None,
-        text=tell(found, words) if words else None,
-    ))  # fmt: skip
+    return planner.bytes_of(
+        Told(
+            answer=found,
+            trace=trace(question, found) if more.trace else None,
+            text=tell(found, words) if words else None,
+        )
+    )
 
 
 JSON = "application/json"
 IfNoneMatch = Annotated[
     str | None,
-    Header(description="Tags of bodies that you have; where one still holds, 304 comes back.",
-           examples=['"5f2a"']),
-]  # fmt: skip
+    Header(
+        description="Tags of bodies that you have; where one still holds, 304 comes back.",
+        examples=['"5f2a"'],
+    ),
+]
 
 
 def matches(header: str | None, tag: str) -> bool:
@@ -131,23 +136,30 @@ EncodingQuery = Annotated[
 ]
 LimitQuery = Annotated[
     int,
-    Query(ge=1, le=MOST_LIMIT_TOKENS, description="Longest example; what is longer is truncated.",
-          examples=[DEFAULT_LIMIT_TOKENS]),
-]  # fmt: skip
+    Query(
+        ge=1,
+        le=MOST_LIMIT_TOKENS,
+        description="Longest example; what is longer is truncated.",
+        examples=[DEFAULT_LIMIT_TOKENS],
+    ),
+]
 OptionQuery = Annotated[
     str,
     Query(max_length=200, description="Only options whose id holds this.", examples=["ft_api"]),
 ]
 ItemQuery = Annotated[
     str,
-    Query(max_length=200, description="Only items whose name holds this.",
-          examples=["openai/gpt-4.1"]),
-]  # fmt: skip
+    Query(
+        max_length=200, description="Only items whose name holds this.", examples=["openai/gpt-4.1"]
+    ),
+]
 DayQuery = Annotated[
     date | None,
-    Query(description="Day whose prices are wanted; today where none is given.",
-          examples=["2026-11-20"]),
-]  # fmt: skip
+    Query(
+        description="Day whose prices are wanted; today where none is given.",
+        examples=["2026-11-20"],
+    ),
+]
 NameQuery = Annotated[
     str,
     Query(max_length=200, description="Only models whose name holds this.", examples=["open/"]),
@@ -223,8 +235,11 @@ def _bills(shared: Planner, question: Question, wanted: str) -> bytes:
     wanted_ones = [option for option in options if wanted in option["id"]]
     if not wanted_ones:
         approaches = ", ".join(sorted({option["approach"] for option in options}))
-        raise UsageError("query.option", "no option that is allowed has this in its id.",
-                         f"Approaches there: {approaches}.")  # fmt: skip
+        raise UsageError(
+            "query.option",
+            "no option that is allowed has this in its id.",
+            f"Approaches there: {approaches}.",
+        )
     return orjson.dumps(wanted_ones, option=orjson.OPT_SORT_KEYS)
 
 

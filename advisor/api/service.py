@@ -130,8 +130,9 @@ class Planner:
         """
         asked = {
             field.name: getattr(question, field.name)
-            for field in fields(question) if field.name not in ("book", "evidence", "catalogue")
-        }  # fmt: skip
+            for field in fields(question)
+            if field.name not in ("book", "evidence", "catalogue")
+        }
         return self.tag_of(door, asked, self._shipped_sha256)
 
     def tag_of(self, *parts: object) -> str:
@@ -153,8 +154,11 @@ class Planner:
             with np.errstate(all="raise", under="ignore"):
                 body = make()
         except ArithmeticError as error:
-            raise ScenarioError("scenario", "its numbers are too large or too small to work out.",
-                                "Give numbers as real use has them.") from error  # fmt: skip
+            raise ScenarioError(
+                "scenario",
+                "its numbers are too large or too small to work out.",
+                "Give numbers as real use has them.",
+            ) from error
         self._shelf.put(tag, body)
         return body, False
 
@@ -191,8 +195,11 @@ class Planner:
 def _refuse_unknown(body: Mapping[str, Any]) -> None:
     unknown = set(body) - BESIDE if "question" in body else set()
     if unknown:
-        raise RequestRefused(f"body: {min(unknown)}", "there is no such key beside 'question'.",
-                             "Give 'question', 'profile' and 'rules'.")  # fmt: skip
+        raise RequestRefused(
+            f"body: {min(unknown)}",
+            "there is no such key beside 'question'.",
+            "Give 'question', 'profile' and 'rules'.",
+        )
 
 
 def profile_of(given: object) -> Profile:

@@ -93,8 +93,9 @@ def _size(given: Mapping[str, Any]) -> int:
         raise RequestRefused("body", "a sweep takes 'axes' or 'variants'.", "Give one of the two.")
     size = _combinations(axes) if variants is None else _listed(variants)
     if size > engine.MOST_VARIANTS:
-        raise RequestRefused("body", f"these are {size:,} variants.",
-                             f"Give at most {engine.MOST_VARIANTS:,}.")  # fmt: skip
+        raise RequestRefused(
+            "body", f"these are {size:,} variants.", f"Give at most {engine.MOST_VARIANTS:,}."
+        )
     return size
 
 
@@ -103,16 +104,18 @@ def _combinations(axes: object) -> int:
         raise RequestRefused("body: axes", "found no paths.", "Give path -> list of values.")
     for path, values in axes.items():
         if not isinstance(values, list) or not values:
-            raise RequestRefused(f"body: axes.{path}", "found no list of values.",
-                                 "Give at least one value.")  # fmt: skip
+            raise RequestRefused(
+                f"body: axes.{path}", "found no list of values.", "Give at least one value."
+            )
     _refuse_paths(axes)
     return math.prod(len(values) for values in axes.values())
 
 
 def _listed(variants: object) -> int:
     if not isinstance(variants, Sequence) or isinstance(variants, str) or not variants:
-        raise RequestRefused("body: variants", "found no list of variants.",
-                             "Give a list of {path: value}.")  # fmt: skip
+        raise RequestRefused(
+            "body: variants", "found no list of variants.", "Give a list of {path: value}."
+        )
     for variant in variants:
         if isinstance(variant, Mapping):
             _refuse_paths(variant)
@@ -146,6 +149,10 @@ def swept(asked: SweepAsked) -> Swept:
     variants = engine.grid(shape.axes) if shape.axes else shape.variants or ()
     columns = engine.sweep(question, variants, ranges=shape.ranges, win_share=shape.win_share)
     return Swept(
-        axes=shape.axes, variants=asked.size, columns=columns, assumptions=question.defaulted,
-        prices_sha256=question.book.sha256, engine_version=__version__,
-    )  # fmt: skip
+        axes=shape.axes,
+        variants=asked.size,
+        columns=columns,
+        assumptions=question.defaulted,
+        prices_sha256=question.book.sha256,
+        engine_version=__version__,
+    )

@@ -44,12 +44,19 @@ class Form:
         self._kept = 0
         self._is_file = False
         try:
-            self._parser = MultipartParser(boundary, {
-                "on_part_begin": self._begin, "on_part_data": self._data,
-                "on_part_end": self._end_part, "on_header_field": self._header_name,
-                "on_header_value": self._header_value, "on_header_end": self._end_header,
-                "on_headers_finished": self._open, "on_end": self._end,
-            })  # fmt: skip
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_part_data": self._data,
+                    "on_part_end": self._end_part,
+                    "on_header_field": self._header_name,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._open,
+                    "on_end": self._end,
+                },
+            )
         except FormParserError as error:
             raise _malformed(f"{error}.") from error
 
@@ -74,8 +81,11 @@ class Form:
         if not self.ended:
             raise _malformed("the body breaks off before its last boundary.")
         if self.filename is None:
-            raise Malformed(self._file_field, "the form holds no such field.",
-                            f"Send the file in the field '{self._file_field}'.")  # fmt: skip
+            raise Malformed(
+                self._file_field,
+                "the form holds no such field.",
+                f"Send the file in the field '{self._file_field}'.",
+            )
         return self.filename
 
     def _begin(self) -> None:
@@ -99,13 +109,19 @@ class Form:
         self._name = options[b"name"].decode("utf-8", "replace")
         self._is_file = self._name == self._file_field
         if not self._is_file and b"filename" in options:
-            raise Malformed(self._name, "found a file in this field.",
-                            f"Send the file in the field '{self._file_field}'.")  # fmt: skip
+            raise Malformed(
+                self._name,
+                "found a file in this field.",
+                f"Send the file in the field '{self._file_field}'.",
+            )
         if self._is_file:
             self._open_file(options.get(b"filename", b""))
         elif len(self.fields) >= MOST_FIELDS or self._name in self.fields:
-            raise Malformed(self._name, "this field is one too many.",
-                            f"Send each field once, and at most {MOST_FIELDS}.")  # fmt: skip
+            raise Malformed(
+                self._name,
+                "this field is one too many.",
+                f"Send each field once, and at most {MOST_FIELDS}.",
+            )
 
     def _open_file(self, name: bytes) -> None:
         if self.filename is not None:
@@ -118,8 +134,11 @@ class Form:
             return
         self._kept += end - start
         if self._kept > MOST_FORM_BYTES:
-            raise TooLarge(self._name, f"the text fields hold more than {MOST_FORM_BYTES} bytes.",
-                           "Send large content as the file.")  # fmt: skip
+            raise TooLarge(
+                self._name,
+                f"the text fields hold more than {MOST_FORM_BYTES} bytes.",
+                "Send large content as the file.",
+            )
         self._text += data[start:end]
 
     def _end_part(self) -> None:
@@ -284,8 +303,11 @@ def _boundary(request: Request) -> bytes | None:
         return None
     boundary = options.get(b"boundary")
     if not boundary:
-        raise Malformed("content-type", "multipart/form-data without a boundary.",
-                        "Let your client write this header.")  # fmt: skip
+        raise Malformed(
+            "content-type",
+            "multipart/form-data without a boundary.",
+            "Let your client write this header.",
+        )
     return boundary
 
 
@@ -300,11 +322,17 @@ def check_room(folder: Path, wanted_bytes: int) -> None:
 
 
 def _no_room() -> TooLarge:
-    return TooLarge("body", "the disk of the server has no room for it.",
-                    "Send less, or try again once there is room.")  # fmt: skip
+    return TooLarge(
+        "body",
+        "the disk of the server has no room for it.",
+        "Send less, or try again once there is room.",
+    )
 
 
 def too_large(most_bytes: int) -> TooLarge:
     """Say that a body passes a limit."""
-    return TooLarge("body", f"it holds more than {most_bytes:,} bytes.",
-                    "Send less, or raise the limit of the server.")  # fmt: skip
+    return TooLarge(
+        "body",
+        f"it holds more than {most_bytes:,} bytes.",
+        "Send less, or raise the limit of the server.",
+    )

@@ -19,8 +19,10 @@ def main() -> None:
         sys.stderr.write(f"advisor: {error}\n")
         raise SystemExit(EXIT_BAD_INPUT) from None
     except ArithmeticError:
-        sys.stderr.write("advisor: the numbers are too large to be worked out. Give numbers of the "
-                         "size that real use has.\n")  # fmt: skip
+        sys.stderr.write(
+            "advisor: the numbers are too large to be worked out. Give numbers of the "
+            "size that real use has.\n"
+        )
         raise SystemExit(EXIT_BAD_INPUT) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -33,19 +33,28 @@ def show_again(
     new = answer(replace(asked, rules=rules))
     changes = differences(old, new)
     if format_ == "json":
-        write_bytes(orjson.dumps({
-            "verdict_changed": old.decision.recommended != new.decision.recommended,
-            "before": old.decision.recommended, "after": new.decision.recommended,
-            "changes": changes,
-        }, option=orjson.OPT_SORT_KEYS))  # fmt: skip
+        write_bytes(
+            orjson.dumps(
+                {
+                    "verdict_changed": old.decision.recommended != new.decision.recommended,
+                    "before": old.decision.recommended,
+                    "after": new.decision.recommended,
+                    "changes": changes,
+                },
+                option=orjson.OPT_SORT_KEYS,
+            )
+        )
         return
     out = console()
     same = old.decision.recommended == new.decision.recommended
     word = "The verdict holds" if same else "The verdict changed"
     out.print(f"[bold]{word}:[/bold] {new.decision.verdict}", soft_wrap=True)
     if not same:
-        out.print(f"Before, on {old.question.asked_on}: {old.decision.verdict}", markup=False,
-                  soft_wrap=True)  # fmt: skip
+        out.print(
+            f"Before, on {old.question.asked_on}: {old.decision.verdict}",
+            markup=False,
+            soft_wrap=True,
+        )
     for change in changes or ["Nothing else changed."]:
         out.print(f"  - {change}", markup=False, soft_wrap=True)
 
@@ -56,8 +65,9 @@ def _load(path: Path) -> Answer:
     try:
         return Answer.model_validate_json(path.read_bytes())
     except ValueError as error:
-        raise UsageError(str(path), "this is no saved answer.",
-                         "Save one with --format json.") from error  # fmt: skip
+        raise UsageError(
+            str(path), "this is no saved answer.", "Save one with --format json."
+        ) from error
 
 
 def differences(old: Answer, new: Answer) -> list[str]:
@@ -75,10 +85,13 @@ def differences(old: Answer, new: Answer) -> list[str]:
             found.append(f"price: {item} {before[item]} -> {after[item]} USD")
     ours = {(one.id, one.rule) for one in old.ruled_out}
     theirs = {(one.id, one.rule): one.says for one in new.ruled_out}
-    found += [f"rule: {key[0]} is ruled out now: {theirs[key]}"
-              for key in sorted(theirs.keys() - ours)]  # fmt: skip
-    found += [f"rule: {name} is no longer ruled out by {rule}"
-              for name, rule in sorted(ours - theirs.keys())]  # fmt: skip
+    found += [
+        f"rule: {key[0]} is ruled out now: {theirs[key]}" for key in sorted(theirs.keys() - ours)
+    ]
+    found += [
+        f"rule: {name} is no longer ruled out by {rule}"
+        for name, rule in sorted(ours - theirs.keys())
+    ]
     return found
 
 

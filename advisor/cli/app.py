@@ -16,8 +16,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: starting rich takes longer than all the rest
 )
-prices_app = typer.Typer(help="The price book: what things cost, since when, and who says so.",
-                         no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
+prices_app = typer.Typer(
+    help="The price book: what things cost, since when, and who says so.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(prices_app, name="prices")
 
 

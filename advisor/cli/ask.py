@@ -160,17 +160,21 @@ def interview(wanted: Wanted) -> None:
         AdvisorError: a file cannot be read, or an answer in it cannot be used.
     """
     if wanted.out and wanted.out.exists():
-        raise UsageError(f"--out {wanted.out}", "this file is there already.",
-                         "Give another name.")  # fmt: skip
+        raise UsageError(f"--out {wanted.out}", "this file is there already.", "Give another name.")
     texts = texts_wanted(wanted.language)
     given = read_mapping(wanted.answers) if wanted.answers else {}
     sheet = load_sheet()
     answers = checked(sheet, {key: value for key, value in given.items() if key not in KEPT})
     name = wanted.dataset.name if wanted.dataset else "questions"
     with reading_bar(name) as progress:
-        question = ask(_base(wanted, given), "advisor ask", dataset=wanted.dataset,
-                       book=load_book(overlay=wanted.prices), today=today(),
-                       progress=progress)  # fmt: skip
+        question = ask(
+            _base(wanted, given),
+            "advisor ask",
+            dataset=wanted.dataset,
+            book=load_book(overlay=wanted.prices),
+            today=today(),
+            progress=progress,
+        )
     ended = talk(Talk(Interview(sheet, question), texts, answers))
     told = scenario_from(ended.scenario, "advisor ask")
     console().print()
@@ -231,8 +235,9 @@ def _tell(now: Talk, stands: Standing) -> None:
     asked, count = stands.next, {"count": stands.next.count, "most": stands.next.most}
     out.print(f"\n{stands.says}", markup=False, soft_wrap=True, style="green")
     out.print(asked.because, markup=False, soft_wrap=True, style="dim")
-    out.print(f"\n[bold]{now.texts.says('words.count', **count)} {asked.asks}[/bold]",
-              soft_wrap=True)  # fmt: skip
+    out.print(
+        f"\n[bold]{now.texts.says('words.count', **count)} {asked.asks}[/bold]", soft_wrap=True
+    )
     out.print(asked.finding_out_says, markup=False, soft_wrap=True, style="dim")
 
 

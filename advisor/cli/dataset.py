@@ -46,11 +46,13 @@ def profile_rows(found: Profile) -> list[tuple[str, ...]]:
         ("tokens of an example", ", ".join(f"p{p} {n:,}" for p, n in found.percentiles)),
         ("longest example", f"{found.max_tokens:,}"),
         (f"truncated at {found.limit_tokens:,}", f"{found.truncated:,}"),
-        ("shared prefix", f"{found.shared_prefix_tokens:,.0f} tokens, "
-                          f"{found.shared_prefix_share:.1%} of all"),
+        (
+            "shared prefix",
+            f"{found.shared_prefix_tokens:,.0f} tokens, {found.shared_prefix_share:.1%} of all",
+        ),
         ("duplicates", f"{found.duplicates:,}"),
         ("nothing to train on", f"{found.untrainable:,}"),
-    ]  # fmt: skip
+    ]
     if found.pairs:
         rows.append(("preference pairs", f"{found.pairs:,}"))
     if found.distinct_labels:
@@ -68,5 +70,7 @@ def convert_file(file: Path, out: Path, rejects: Path, format_: str) -> None:
         return
     console().print(
         f"{done.written:,} rows written to {out} (sha256 {done.dataset_sha256[:12]}), "
-        f"{done.rejected:,} rejected to {rejects}.", markup=False, soft_wrap=True,
-    )  # fmt: skip
+        f"{done.rejected:,} rejected to {rejects}.",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -73,10 +73,14 @@ def lying(training: Training, gpu: Gpu) -> Lying:
     longest = training.longest_tokens
     setup = training.setup.but(tokens=rows * longest, longest=longest)
     return Lying(
-        gpu, breakdown(shape, setup), float(allocated_bytes(shape, setup)),
-        float(reserved_bytes(shape, setup)), float(process_bytes(shape, setup)),
-        needed_bytes(shape, setup), changes_that_fit(shape, setup, float(gpu.memory_bytes)),
-    )  # fmt: skip
+        gpu,
+        breakdown(shape, setup),
+        float(allocated_bytes(shape, setup)),
+        float(reserved_bytes(shape, setup)),
+        float(process_bytes(shape, setup)),
+        needed_bytes(shape, setup),
+        changes_that_fit(shape, setup, float(gpu.memory_bytes)),
+    )
 
 
 def show_lying(out: Console, found: Lying) -> None:
@@ -89,10 +93,13 @@ def show_lying(out: Console, found: Lying) -> None:
         f"{found.needed_bytes / GIB:.1f} of {found.gpu.memory_bytes / GIB:.0f} GiB: "
         f"{'fits' if found.fits else 'does not fit'}.",
         markup=False,
-    )  # fmt: skip
+    )
     for change in found.changes[:1]:
-        out.print(f"It fits with {change.setting} {change.says}: up to "
-                  f"{change.process_bytes / GIB:.1f} GiB.", markup=False)  # fmt: skip
+        out.print(
+            f"It fits with {change.setting} {change.says}: up to "
+            f"{change.process_bytes / GIB:.1f} GiB.",
+            markup=False,
+        )
     for change in found.changes[1:]:
         most = f"up to {change.process_bytes / GIB:.1f} GiB"
         out.print(f"  or {change.setting} {change.says}: {most}", markup=False, style="dim")
@@ -103,13 +110,19 @@ def show_lying(out: Console, found: Lying) -> None:
 def record_of(found: Lying) -> dict[str, Any]:
     """Lay it out as JSON."""
     return {
-        "gpu": found.gpu.name, "gpu_memory_bytes": found.gpu.memory_bytes, "fits": found.fits,
-        "phases_bytes": found.phases, "allocated_bytes": found.allocated_bytes,
-        "reserved_bytes": found.reserved_bytes, "process_bytes": found.process_bytes,
+        "gpu": found.gpu.name,
+        "gpu_memory_bytes": found.gpu.memory_bytes,
+        "fits": found.fits,
+        "phases_bytes": found.phases,
+        "allocated_bytes": found.allocated_bytes,
+        "reserved_bytes": found.reserved_bytes,
+        "process_bytes": found.process_bytes,
         "needed_bytes": found.needed_bytes,
-        "changes": [{"setting": c.setting, "to": c.says, "needed_bytes": c.process_bytes}
-                    for c in found.changes],
-    }  # fmt: skip
+        "changes": [
+            {"setting": c.setting, "to": c.says, "needed_bytes": c.process_bytes}
+            for c in found.changes
+        ],
+    }
 
 
 METHODS: tuple[Method, ...] = ("lora", "qlora", "full")
@@ -173,8 +186,11 @@ def show_gpus(question: Question, wanted: Wanted, format_: str) -> None:
 def chosen_gpus(question: Question, wanted: Wanted) -> tuple[Chosen, Chosen]:
     """Choose GPUs to train a base model on the examples of a question, and to serve its traffic."""
     if wanted.method not in METHODS:
-        raise UsageError(f"--method {wanted.method}", "there is no such method.",
-                         did_you_mean(wanted.method, METHODS).strip())  # fmt: skip
+        raise UsageError(
+            f"--method {wanted.method}",
+            "there is no such method.",
+            did_you_mean(wanted.method, METHODS).strip(),
+        )
     resolved, _ = prepare(question, question.scenario)
     ground = ground_of(resolved, question.profile)
     machines = list(machines_of(ground, question.book))
@@ -184,17 +200,22 @@ def chosen_gpus(question: Question, wanted: Wanted) -> tuple[Chosen, Chosen]:
     engine, precision = engine_named(wanted.engine), precision_named(wanted.precision)
     load = load_of(resolved, base, engine, precision, wanted.unmerged)
     limits = resolved.scenario.limits
-    trained = _split(f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
-                     for_training(training, machines, ground.licences),
-                     limits.budget_one_off_usd)  # fmt: skip
+    trained = _split(
+        f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
+        for_training(training, machines, ground.licences),
+        limits.budget_one_off_usd,
+    )
     drawn = _drawn(wanted, trained, question)
     return (
         replace(trained, lying=lying(training, drawn) if drawn else None),
-        _split(f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
-               f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
-               for_serving(load, machines, ground.licences), limits.budget_monthly_usd,
-               f"Speeds rest on {engine.fit}."),
-    )  # fmt: skip
+        _split(
+            f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
+            f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
+            for_serving(load, machines, ground.licences),
+            limits.budget_monthly_usd,
+            f"Speeds rest on {engine.fit}.",
+        ),
+    )
 
 
 def _base(name: str, question: Question) -> ModelCard:
@@ -204,10 +225,14 @@ def _base(name: str, question: Question) -> ModelCard:
         return question.book.model(name)
     read = architecture_of(read_mapping(path), str(path))
     return ModelCard(
-        id=f"open/{path.parent.resolve().name}", provider="open", tier="small",
+        id=f"open/{path.parent.resolve().name}",
+        provider="open",
+        tier="small",
         token_factor=TokenFactor(low=1, likely=1, high=1, source="not counted"),
-        architecture=read, open_weights=True, context_tokens=read.max_position_tokens,
-    )  # fmt: skip
+        architecture=read,
+        open_weights=True,
+        context_tokens=read.max_position_tokens,
+    )
 
 
 def _split(work: str, found: Found, budget_usd: float | None, rests_on: str = UNPROBED) -> Chosen:
@@ -247,9 +272,14 @@ def _show(out: Console, chosen: Chosen) -> None:
 
 
 def _row(one: Choice) -> tuple[str, ...]:
-    return (one.name, f"{one.memory_bytes / GIB:.1f}", f"{one.seconds[1]:,.2f}",
-            f"{one.usd[1]:,.2f}", f"{one.usd[0]:,.2f}-{one.usd[2]:,.2f}",
-            f"{one.tokens_per_second:,.0f}")  # fmt: skip
+    return (
+        one.name,
+        f"{one.memory_bytes / GIB:.1f}",
+        f"{one.seconds[1]:,.2f}",
+        f"{one.usd[1]:,.2f}",
+        f"{one.usd[0]:,.2f}-{one.usd[2]:,.2f}",
+        f"{one.tokens_per_second:,.0f}",
+    )
 
 
 def _per_million(one: Choice) -> tuple[str, ...]:
@@ -274,8 +304,14 @@ def _record(chosen: Chosen) -> dict[str, Any]:
 def _choice(one: Choice) -> dict[str, Any]:
     price = one.machine.price
     return {
-        "name": one.name, "gpu": one.machine.gpu.name, "provider": one.machine.provider,
-        "count": one.count, "usd_per_gpu_hour": str(price.value), "price_source": price.source,
-        "memory_bytes": one.memory_bytes, "seconds": one.seconds, "usd": one.usd,
+        "name": one.name,
+        "gpu": one.machine.gpu.name,
+        "provider": one.machine.provider,
+        "count": one.count,
+        "usd_per_gpu_hour": str(price.value),
+        "price_source": price.source,
+        "memory_bytes": one.memory_bytes,
+        "seconds": one.seconds,
+        "usd": one.usd,
         "tokens_per_second": one.tokens_per_second,
-    }  # fmt: skip
+    }

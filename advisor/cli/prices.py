@@ -21,8 +21,11 @@ def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_
     book, day = load_book(overlay=prices).prices, day_of(on)
     items = [item for item in book.series if (wanted or "") in item]
     if not items:
-        raise UsageError(f"prices show {wanted}", "no item has this in its name.",
-                         did_you_mean(str(wanted), book.series).strip())  # fmt: skip
+        raise UsageError(
+            f"prices show {wanted}",
+            "no item has this in its name.",
+            did_you_mean(str(wanted), book.series).strip(),
+        )
     found: list[tuple[str, ...]] = []
     records = []
     for item in sorted(items):
@@ -32,8 +35,16 @@ def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_
             found.append((item, "-", error.code, "", "", ""))
             records.append({"item": item, "problem": str(error)})
             continue
-        found.append((item, str(price.value), price.unit.removeprefix("USD/"), str(price.since),
-                      str(price.read_on), price.source))  # fmt: skip
+        found.append(
+            (
+                item,
+                str(price.value),
+                price.unit.removeprefix("USD/"),
+                str(price.since),
+                str(price.read_on),
+                price.source,
+            )
+        )
         records.append(price.model_dump(mode="json"))
     if format_ == "json":
         write_bytes(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
@@ -51,19 +62,30 @@ def show_age(on: str | None, prices: Path | None, format_: str) -> None:
         except PricingError:
             continue  # not sold on that day, or unpriced: it has no age
         by_source.setdefault(((day - price.read_on).days, price.source), []).append(price)
-    rows = [(age, len(found), source) for (age, source), found in sorted(by_source.items(),
-            reverse=True)]  # fmt: skip
+    rows = [
+        (age, len(found), source)
+        for (age, source), found in sorted(by_source.items(), reverse=True)
+    ]
     stale = sum(count for age, count, _ in rows if age >= STALE_AFTER_DAYS)
     if format_ == "json":
-        write_bytes(orjson.dumps({"day": day, "stale": stale, "sources": [
-            {"age_days": a, "prices": n, "source": s} for a, n, s in rows]},
-            option=orjson.OPT_SORT_KEYS))  # fmt: skip
+        write_bytes(
+            orjson.dumps(
+                {
+                    "day": day,
+                    "stale": stale,
+                    "sources": [{"age_days": a, "prices": n, "source": s} for a, n, s in rows],
+                },
+                option=orjson.OPT_SORT_KEYS,
+            )
+        )
         return
     total = sum(count for _, count, _ in rows)
-    console().print(f"{total} prices on {day}; {stale} were last read {STALE_AFTER_DAYS} days "
-                    "before or more.", markup=False, soft_wrap=True)  # fmt: skip
-    _write(("age in days", "prices", "source"),
-           [(str(a), str(n), s) for a, n, s in rows], format_)  # fmt: skip
+    console().print(
+        f"{total} prices on {day}; {stale} were last read {STALE_AFTER_DAYS} days before or more.",
+        markup=False,
+        soft_wrap=True,
+    )
+    _write(("age in days", "prices", "source"), [(str(a), str(n), s) for a, n, s in rows], format_)
 
 
 def _write(head: tuple[str, ...], rows: list[tuple[str, ...]], format_: str) -> None:

@@ -47,24 +47,35 @@ class More(NamedTuple):
 
 
 def ask_here(
-    scenario: Path | None, dataset: Path | None, sets: list[str], prices: Path | None,
+    scenario: Path | None,
+    dataset: Path | None,
+    sets: list[str],
+    prices: Path | None,
     rules: Path | None = None,
-) -> Question:  # fmt: skip
+) -> Question:
     """Make the question that flags and files ask.
 
     Raises:
         AdvisorError: any of them cannot be read or understood.
     """
     if scenario is None and dataset is None and not sets:
-        raise UsageError("advisor recommend", "nothing was asked.",
-                         "Give a scenario file, --dataset FILE or --set KEY=VALUE, or try "
-                         "'advisor demo'.")  # fmt: skip
+        raise UsageError(
+            "advisor recommend",
+            "nothing was asked.",
+            "Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.",
+        )
     mapping = with_sets(read_mapping(scenario) if scenario else {}, sets)
     where = str(scenario) if scenario else "--set"
     name = (dataset or scenario or Path("scenario")).name
     with reading_bar(name) as progress:
-        question = ask(mapping, where, dataset=dataset, book=load_book(overlay=prices),
-                       today=today(), progress=progress)  # fmt: skip
+        question = ask(
+            mapping,
+            where,
+            dataset=dataset,
+            book=load_book(overlay=prices),
+            today=today(),
+            progress=progress,
+        )
     return replace(question, rules=read_rules(rules)) if rules else question
 
 
@@ -134,10 +145,17 @@ def _section(out: Console, title: str, lines: list[str]) -> None:
     out.print(f"\n[bold]{title}[/bold]")
     for line in lines:
         out.print(
-            textwrap.fill(line, out.width, initial_indent="  - ", subsequent_indent="    ",
-                          break_long_words=False, break_on_hyphens=False),
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+            textwrap.fill(
+                line,
+                out.width,
+                initial_indent="  - ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            ),
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def show_bills(question: Question, wanted: str | None, format_: str) -> None:
@@ -150,11 +168,17 @@ def show_bills(question: Question, wanted: str | None, format_: str) -> None:
     options = [option for option in found.options if (wanted or "") in option.id]
     if not options:
         ids = ", ".join(sorted({o.approach for o in found.options}))
-        raise UsageError(f"--option {wanted}", "no option that is allowed has this in its id.",
-                         f"Approaches there: {ids}.")  # fmt: skip
+        raise UsageError(
+            f"--option {wanted}",
+            "no option that is allowed has this in its id.",
+            f"Approaches there: {ids}.",
+        )
     if format_ == "json":
-        write_bytes(orjson.dumps([option.model_dump(mode="json") for option in options],
-                                 option=orjson.OPT_SORT_KEYS))  # fmt: skip
+        write_bytes(
+            orjson.dumps(
+                [option.model_dump(mode="json") for option in options], option=orjson.OPT_SORT_KEYS
+            )
+        )
         return
     out = console()
     if format_ == "markdown":
@@ -162,12 +186,22 @@ def show_bills(question: Question, wanted: str | None, format_: str) -> None:
             out.print(bill_markdown(option) + "\n", markup=False, soft_wrap=True)
         return
     for option in options:
-        out.print(f"[bold]{option.id}[/bold]  {dollars(option.one_off.likely)} once, "
-                  f"{dollars(option.monthly.likely)} a month ({spread(option.monthly)}), "
-                  f"{dollars(option.total.likely)} over {option.months} months")  # fmt: skip
-        rows = [(f"  {line.item}", line.cadence, f"{float(line.quantity):,.0f}",
-                 f"{line.price} {line.price_unit}", f"{float(line.amount):,.2f}",
-                 str(line.read_on or "")) for line in option.bill]  # fmt: skip
+        out.print(
+            f"[bold]{option.id}[/bold]  {dollars(option.one_off.likely)} once, "
+            f"{dollars(option.monthly.likely)} a month ({spread(option.monthly)}), "
+            f"{dollars(option.total.likely)} over {option.months} months"
+        )
+        rows = [
+            (
+                f"  {line.item}",
+                line.cadence,
+                f"{float(line.quantity):,.0f}",
+                f"{line.price} {line.price_unit}",
+                f"{float(line.amount):,.2f}",
+                str(line.read_on or ""),
+            )
+            for line in option.bill
+        ]
         out.print(plain_table(("what", "when", "quantity", "price", "USD", "read on"), rows, RIGHT))
         for caveat in option.caveats:
             out.print(f"  mind: {caveat.says}", markup=False, style="dim")

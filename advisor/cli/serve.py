@@ -44,11 +44,14 @@ def serve(wanted: Wanted) -> None:
     load_book(overlay=wanted.prices)  # a mistake in it is told here, and not by each worker
     listener, is_loopback = listen(wanted.host, wanted.port)
     if not is_loopback:
-        sys.stderr.write(f"advisor: {wanted.host} can be reached from other machines, and this API "
-                         "asks nobody who they are.\n")  # fmt: skip
+        sys.stderr.write(
+            f"advisor: {wanted.host} can be reached from other machines, and this API "
+            "asks nobody who they are.\n"
+        )
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-    sys.stdout.write(f"planning API  http://{shown}:{wanted.port}/api/v1/openapi.json\n"
-                     "Ctrl-C stops it.\n")  # fmt: skip
+    sys.stdout.write(
+        f"planning API  http://{shown}:{wanted.port}/api/v1/openapi.json\nCtrl-C stops it.\n"
+    )
     sys.stdout.flush()
     with listener, _environment(wanted):
         _run(listener, wanted.workers)
@@ -100,10 +103,16 @@ def _run(listener: socket.socket, workers: int) -> None:
     from uvicorn.supervisors import Multiprocess
 
     config = uvicorn.Config(
-        "advisor.api.app:served", factory=True, workers=workers, http="httptools",
-        loop="auto" if sys.platform == "win32" else "uvloop", log_level="warning",
-        access_log=False, timeout_graceful_shutdown=5, server_header=False,
-    )  # fmt: skip
+        "advisor.api.app:served",
+        factory=True,
+        workers=workers,
+        http="httptools",
+        loop="auto" if sys.platform == "win32" else "uvloop",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
     try:
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listener])

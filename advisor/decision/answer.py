@@ -212,10 +212,12 @@ def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[Opti
     bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
     (measuring,) = panels_of([measuring_of(done.menu, resolved)])
     at_most |= _caps(question, [measuring], resolved)
-    not_yet = bill(*(
-        Entry(worked(measuring, resolved, resolved.facts, evidence, point), 0)
-        for point in (LIKELY, Point("draws", question.seed))
-    ))  # fmt: skip
+    not_yet = bill(
+        *(
+            Entry(worked(measuring, resolved, resolved.facts, evidence, point), 0)
+            for point in (LIKELY, Point("draws", question.seed))
+        )
+    )
     index = int(done.likely.winner[0, 0])
     is_answer = index >= len(done.likely.entries)
     return (not_yet, *bills) if is_answer else (*bills, not_yet)
@@ -243,8 +245,10 @@ def _caveats(question: Question) -> tuple[Caveat, ...]:
         made.append(Caveat(code="regions-unchecked", says=says))
     tenants = question.scenario.dataset.tenants or 0
     if tenants > 1:
-        says = (f"Training and hosting are costed for one model; {tenants:g} tasks or tenants are "
-                "trained one by one, and adapters on one base can share its machine.")  # fmt: skip
+        says = (
+            f"Training and hosting are costed for one model; {tenants:g} tasks or tenants are "
+            "trained one by one, and adapters on one base can share its machine."
+        )
         made.append(Caveat(code="one-model-costed", says=says))
     if profile and profile.rejected:
         says = f"{profile.rejected} rows of the dataset could not be read and are left out."

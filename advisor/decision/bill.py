@@ -133,9 +133,14 @@ def bill_of(
     option, quality = entry.option, entry.quality
     costs = entry.costs
     return OptionBill(
-        id=option.id, approach=option.approach, objective=option.objective,
-        provider=option.provider, model=option.model, gpu=option.gpu.name if option.gpu else None,
-        launch=option.launch, launch_says=option.launch_says,
+        id=option.id,
+        approach=option.approach,
+        objective=option.objective,
+        provider=option.provider,
+        model=option.model,
+        gpu=option.gpu.name if option.gpu else None,
+        launch=option.launch,
+        launch_says=option.launch_says,
         months=f"{costs.months:.2f}",
         one_off=_money(costs.one_off, drawn.ends("one_off"), figures.written),
         monthly=_money(costs.monthly, drawn.ends("monthly"), figures.written),
@@ -144,13 +149,16 @@ def bill_of(
         at_most_one_off=figures.written(at_most_once_usd),
         bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
-            low=f"{quality.low:.3f}", likely=f"{quality.likely:.3f}",
-            high=f"{quality.high:.3f}", reaches_target=entry.reaches,
-            basis=quality.basis, source=quality.source,
+            low=f"{quality.low:.3f}",
+            likely=f"{quality.likely:.3f}",
+            high=f"{quality.high:.3f}",
+            reaches_target=entry.reaches,
+            basis=quality.basis,
+            source=quality.source,
         ),
         latency=None,
         caveats=_caveats(entry, figures, resolved),
-    )  # fmt: skip
+    )
 
 
 def _money(likely: float, ends: tuple[float, float], written: Callable[[float], str]) -> Money:
@@ -161,7 +169,9 @@ def _money(likely: float, ends: tuple[float, float], written: Callable[[float], 
 def _line(item: Item) -> BillLine:
     price = item.price
     return BillLine(
-        item=item.what, cadence=item.cadence, quantity=f"{item.quantity:.6g}",
+        item=item.what,
+        cadence=item.cadence,
+        quantity=f"{item.quantity:.6g}",
         unit=unit_of(price) if price else item.own_unit,
         price=str(price.value) if price else usd(item.rate),
         price_unit=price.unit if price else f"USD/{item.own_unit}",
@@ -170,7 +180,7 @@ def _line(item: Item) -> BillLine:
         since=price.since if price else None,
         source=price.source if price else "your scenario",
         read_on=price.read_on if price else None,
-    )  # fmt: skip
+    )
 
 
 def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat, ...]:
@@ -179,8 +189,10 @@ def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat
     found = [c for p in used.values() for c in figures.book.prices.caveats(p, figures.day)]
     factor = option.counted_as.token_factor if option.counted_as else None
     if factor and resolved.measured:
-        says = (f"{option.model} has no public tokenizer: counted tokens are taken times "
-                f"{factor.likely:g} ({factor.low:g} to {factor.high:g}).")  # fmt: skip
+        says = (
+            f"{option.model} has no public tokenizer: counted tokens are taken times "
+            f"{factor.likely:g} ({factor.low:g} to {factor.high:g})."
+        )
         found.append(Caveat(code="tokens-estimated", says=says))
     if option.ends_on and (option.ends_on - figures.day).days <= ENDS_SOON_DAYS:
         found.append(Caveat(code="model-ends", says=f"{option.model} ends on {option.ends_on}."))
@@ -188,8 +200,10 @@ def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat
         minimum = option.card.cache.min_tokens if option.card and option.card.cache else 0
         says = f"The prefix is under {minimum} tokens, so the provider caches nothing."
         found.append(Caveat(code="cache-below-minimum", says=says))
-    known = (*(option.card.caveats if option.card else ()),
-             *(option.offer.caveats if option.offer else ()))  # fmt: skip
+    known = (
+        *(option.card.caveats if option.card else ()),
+        *(option.offer.caveats if option.offer else ()),
+    )
     found += [Caveat(code="model", says=says) for says in known]
     if not np.isnan(_first(resolved.facts.latency_p95_ms)):
         says = "How long an answer takes is not estimated: measure it."

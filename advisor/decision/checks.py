@@ -34,9 +34,13 @@ def words_of(resolved: Resolved) -> tuple[object, ...]:
     """Name all that gates read of a question beside its numbers and its menu."""
     scenario, needs = resolved.scenario, resolved.scenario.needs
     return (
-        needs.low_latency, needs.new_skill_or_language, is_more_than_label(resolved),
-        bool(scenario.knowledge.retrieval_tried), scenario.quality.prompting, fell_short(scenario),
-    )  # fmt: skip
+        needs.low_latency,
+        needs.new_skill_or_language,
+        is_more_than_label(resolved),
+        bool(scenario.knowledge.retrieval_tried),
+        scenario.quality.prompting,
+        fell_short(scenario),
+    )
 
 
 def is_more_than_label(resolved: Resolved) -> bool:
@@ -264,55 +268,115 @@ def _slow_because(case: Case, row: int) -> str:
 
 
 GATES = (
-    Gate("model-ends", _lives,
-         lambda c, i: f"The model ends on {c.panel.options[i].ends_on}.", _yours),
-    Gate("ends-too-soon", _lives_long_enough,
-         lambda c, i: f"{c.panel.options[i].model} ends on {c.panel.options[i].ends_on}: what is "
-                      "built on it would have to move within three months.",
-         lambda c, o: "price book, models"),
-    Gate("too-few-examples", _enough_examples,
-         lambda c, i: f"There are {_at(c.facts.examples, i):g} examples; "
-                      f"{c.panel.options[i].approach} on {c.resolved.task} is tried from "
-                      f"{_at(c.least_examples, i):g}.",
-         lambda c, o: c.evidence.of(c.resolved.task).source),
-    Gate("adapter-too-small", lambda c: learns_skill(c.panel, c.resolved, c.facts, c.evidence),
-         lambda c, i: f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
-                      f"{c.evidence.adapter_most_examples.says}",
-         lambda c, o: c.evidence.adapter_most_examples.source),
-    Gate("not-a-label", lambda c: labels_suffice(c.panel, c.resolved),
-         lambda c, i: "Better is judged here, or a form is kept, or tools are called in turn: an "
-                      "encoder picks one label and does none of it.",
-         lambda c, o: "https://doi.org/10.2196/76048"),
-    Gate("both-parts-earn-their-place", lambda c: both_earn(c.panel, c.resolved, c.facts),
-         lambda c, i: "Nobody said that retrieval alone was tried: a tuning beside it has to "
-                      "earn its place.",
-         lambda c, o: "https://arxiv.org/abs/2312.05934"),
-    Gate("examples-at-hand", _needs_teacher,
-         lambda c, i: "There are enough examples: no teacher has to write more.", _yours),
-    Gate("no-documents", lambda c: knows_documents(c.panel, c.resolved, c.facts),
-         lambda c, i: "There are no documents to look up.", _yours),
-    Gate("window", _fits_window,
-         lambda c, i: f"A prompt of {_at(c.prompt_tokens, i):,.0f} tokens does not fit the "
-                      f"window of {_at(c.panel.window_tokens, i):,.0f}.",
-         lambda c, o: "price book, models"),
-    Gate("corpus-too-large", _corpus_is_small,
-         lambda c, i: f"The documents have {_at(c.facts.corpus_tokens, i):,.0f} tokens. "
-                      f"{c.evidence.full_context_tokens.says}",
-         lambda c, o: c.evidence.full_context_tokens.source),
+    Gate(
+        "model-ends",
+        _lives,
+        lambda c, i: f"The model ends on {c.panel.options[i].ends_on}.",
+        _yours,
+    ),
+    Gate(
+        "ends-too-soon",
+        _lives_long_enough,
+        lambda c, i: (
+            f"{c.panel.options[i].model} ends on {c.panel.options[i].ends_on}: what is "
+            "built on it would have to move within three months."
+        ),
+        lambda c, o: "price book, models",
+    ),
+    Gate(
+        "too-few-examples",
+        _enough_examples,
+        lambda c, i: (
+            f"There are {_at(c.facts.examples, i):g} examples; "
+            f"{c.panel.options[i].approach} on {c.resolved.task} is tried from "
+            f"{_at(c.least_examples, i):g}."
+        ),
+        lambda c, o: c.evidence.of(c.resolved.task).source,
+    ),
+    Gate(
+        "adapter-too-small",
+        lambda c: learns_skill(c.panel, c.resolved, c.facts, c.evidence),
+        lambda c, i: (
+            f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
+            f"{c.evidence.adapter_most_examples.says}"
+        ),
+        lambda c, o: c.evidence.adapter_most_examples.source,
+    ),
+    Gate(
+        "not-a-label",
+        lambda c: labels_suffice(c.panel, c.resolved),
+        lambda c, i: (
+            "Better is judged here, or a form is kept, or tools are called in turn: an "
+            "encoder picks one label and does none of it."
+        ),
+        lambda c, o: "https://doi.org/10.2196/76048",
+    ),
+    Gate(
+        "both-parts-earn-their-place",
+        lambda c: both_earn(c.panel, c.resolved, c.facts),
+        lambda c, i: (
+            "Nobody said that retrieval alone was tried: a tuning beside it has to earn its place."
+        ),
+        lambda c, o: "https://arxiv.org/abs/2312.05934",
+    ),
+    Gate(
+        "examples-at-hand",
+        _needs_teacher,
+        lambda c, i: "There are enough examples: no teacher has to write more.",
+        _yours,
+    ),
+    Gate(
+        "no-documents",
+        lambda c: knows_documents(c.panel, c.resolved, c.facts),
+        lambda c, i: "There are no documents to look up.",
+        _yours,
+    ),
+    Gate(
+        "window",
+        _fits_window,
+        lambda c, i: (
+            f"A prompt of {_at(c.prompt_tokens, i):,.0f} tokens does not fit the "
+            f"window of {_at(c.panel.window_tokens, i):,.0f}."
+        ),
+        lambda c, o: "price book, models",
+    ),
+    Gate(
+        "corpus-too-large",
+        _corpus_is_small,
+        lambda c, i: (
+            f"The documents have {_at(c.facts.corpus_tokens, i):,.0f} tokens. "
+            f"{c.evidence.full_context_tokens.says}"
+        ),
+        lambda c, o: c.evidence.full_context_tokens.source,
+    ),
     Gate("gpu-memory", _fits_gpu, _memory_says, lambda c, o: o.gpu.source if o.gpu else ""),
-    Gate("latency", _quick_enough,
-         lambda c, i: f"A quick answer is asked for, and {c.panel.options[i].model} "
-                      f"{_slow_because(c, i)}.",
-         lambda c, o: "https://arxiv.org/abs/2602.06370"),
-    Gate("budget-one-off",
-         lambda c: _within(c.facts.budget_one_off_usd, c.costs.one_off),
-         lambda c, i: f"It costs {_usd(_at(c.costs.one_off, i))} once, and the budget is "
-                      f"{_usd(_at(c.facts.budget_one_off_usd, i))}.", _yours),
-    Gate("budget-monthly",
-         lambda c: _within(c.facts.budget_monthly_usd, c.costs.monthly),
-         lambda c, i: f"It costs {_usd(_at(c.costs.monthly, i))} a month, and the budget is "
-                      f"{_usd(_at(c.facts.budget_monthly_usd, i))}.", _yours),
-)  # fmt: skip
+    Gate(
+        "latency",
+        _quick_enough,
+        lambda c, i: (
+            f"A quick answer is asked for, and {c.panel.options[i].model} {_slow_because(c, i)}."
+        ),
+        lambda c, o: "https://arxiv.org/abs/2602.06370",
+    ),
+    Gate(
+        "budget-one-off",
+        lambda c: _within(c.facts.budget_one_off_usd, c.costs.one_off),
+        lambda c, i: (
+            f"It costs {_usd(_at(c.costs.one_off, i))} once, and the budget is "
+            f"{_usd(_at(c.facts.budget_one_off_usd, i))}."
+        ),
+        _yours,
+    ),
+    Gate(
+        "budget-monthly",
+        lambda c: _within(c.facts.budget_monthly_usd, c.costs.monthly),
+        lambda c, i: (
+            f"It costs {_usd(_at(c.costs.monthly, i))} a month, and the budget is "
+            f"{_usd(_at(c.facts.budget_monthly_usd, i))}."
+        ),
+        _yours,
+    ),
+)
 """Every gate that numbers decide, in the order in which they are tried."""
 
 

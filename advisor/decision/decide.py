@@ -48,13 +48,20 @@ class Worked:
 
 
 WORDS = {
-    "prompt": "Prompt", "few_shot": "Prompt with worked examples on",
-    "long_context": "Put all of it into the prompt of", "rag": "Retrieve documents for",
-    "ft_api": "Fine-tune", "managed_lora": "Have a LoRA adapter tuned on",
-    "lora": "Tune a LoRA adapter on", "qlora": "Tune a QLoRA adapter on",
-    "full_ft": "Tune all weights of", "dpo": "Preference-tune", "encoder": "Train the classifier",
-    "distill": "Distil a large model into", "combo": "Retrieve for a tuned",
-}  # fmt: skip
+    "prompt": "Prompt",
+    "few_shot": "Prompt with worked examples on",
+    "long_context": "Put all of it into the prompt of",
+    "rag": "Retrieve documents for",
+    "ft_api": "Fine-tune",
+    "managed_lora": "Have a LoRA adapter tuned on",
+    "lora": "Tune a LoRA adapter on",
+    "qlora": "Tune a QLoRA adapter on",
+    "full_ft": "Tune all weights of",
+    "dpo": "Preference-tune",
+    "encoder": "Train the classifier",
+    "distill": "Distil a large model into",
+    "combo": "Retrieve for a tuned",
+}
 
 
 def work_out(resolved: Resolved, menu: Menu, evidence: Evidence, seed: int = 0) -> Worked:
@@ -87,7 +94,7 @@ def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: boo
         reasons=reasons(resolved, worked.menu, ranking, evidence, order),
         flips=flips(asked, evidence, rebuild) if with_flips else (),
         measure_next=measure_next(resolved, winner),
-    )  # fmt: skip
+    )
 
 
 def _second(order: tuple[Entry, ...], winner: Entry | None) -> str | None:

@@ -190,11 +190,17 @@ def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -
         for score, sheet in zip(reaching, sheets, strict=True)
     )
     scores = [
-        _scored(sheet, sheet.quality.reaches | (
-            trained & sheet.quality.ties if sheet.panel.trains else
-            proven & sheet.quality.may_reach))
+        _scored(
+            sheet,
+            sheet.quality.reaches
+            | (
+                trained & sheet.quality.ties
+                if sheet.panel.trains
+                else proven & sheet.quality.may_reach
+            ),
+        )
         for sheet in sheets
-    ]  # fmt: skip
+    ]
     short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, sheets)
     nobody = short & ~_any_finite(scores)
     if not nobody.any():
@@ -218,9 +224,10 @@ def _any_finite(scores: Iterable[Array]) -> Mask:
 def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
     """Whether prompting was measured, and every measurement is below the target."""
     values = [
-        one.value for one in resolved.scenario.quality.measured
+        one.value
+        for one in resolved.scenario.quality.measured
         if one.approach in ("prompt", "few_shot")
-    ]  # fmt: skip
+    ]
     if not values or not sheets:
         return NOBODY
     return np.asarray(np.asarray(sheets[0].quality.target) > max(values))

@@ -85,10 +85,12 @@ def break_even(tuned: Entry, other: Entry, requests_per_month: float) -> BreakEv
     monthly_saving = other.costs.monthly - tuned.costs.monthly
     once = tuned.costs.one_off - other.costs.one_off
     return BreakEven(
-        option=tuned.option.id, against=other.option.id, requests=requests,
+        option=tuned.option.id,
+        against=other.option.id,
+        requests=requests,
         requests_per_month=None if requests is None else int(np.ceil(requests / months - 1e-9)),
         months=_months(once, monthly_saving),
-    )  # fmt: skip
+    )
 
 
 def _months(once: float, monthly_saving: float) -> str | None:
@@ -122,26 +124,42 @@ def reasons(
     made = [_quality_reason(winner, resolved), _cost_reason(winner, others)]
     if needs_knowledge(resolved.scenario, resolved.task):
         without = evidence.without_retrieval
-        made.append(Reason(code="facts-need-retrieval", says=without.says,
-                           numbers=(("factor", f"{without.factor[1]:g}"),),
-                           source=without.source))  # fmt: skip
+        made.append(
+            Reason(
+                code="facts-need-retrieval",
+                says=without.says,
+                numbers=(("factor", f"{without.factor[1]:g}"),),
+                source=without.source,
+            )
+        )
     trained = next((entry for entry in others if entry.option.trains), None)
     if trained and not winner.option.trains:
         made.append(_training_reason(winner, trained, evidence))
     closed = [one for one in menu.ruled_out if one.rule == "closed-to-you"]
     organisation = resolved.scenario.organisation
     if closed and (organisation.openai or organisation.azure):
-        made.append(Reason(code="closed-to-you", says=closed[0].says,
-                           numbers=(("offers closed", str(len(closed))),),
-                           source=closed[0].source))  # fmt: skip
+        made.append(
+            Reason(
+                code="closed-to-you",
+                says=closed[0].says,
+                numbers=(("offers closed", str(len(closed))),),
+                source=closed[0].source,
+            )
+        )
     if winner.option.ends_on:
         months = winner.costs.months
         says = (
             f"{winner.option.model} ends on {winner.option.ends_on}: what is paid once is "
             f"spread over the {months:.1f} months that it can be used."
         )
-        made.append(Reason(code="model-ends", says=says, numbers=(("months", f"{months:.1f}"),),
-                           source="price book, models"))  # fmt: skip
+        made.append(
+            Reason(
+                code="model-ends",
+                says=says,
+                numbers=(("months", f"{months:.1f}"),),
+                source="price book, models",
+            )
+        )
     return tuple(made)
 
 
@@ -154,10 +172,10 @@ def _quality_reason(winner: Entry, resolved: Resolved) -> Reason:
     return Reason(
         code=code,
         says=f"It is expected to get {first(quality.likely):.0%} right ({ends}); "
-             f"{target:.0%} is good enough.{doubt}",
+        f"{target:.0%} is good enough.{doubt}",
         numbers=(("expected", f"{first(quality.likely):.3f}"), ("target", f"{target:g}")),
         source=f"{quality.basis}; {quality.source}",
-    )  # fmt: skip
+    )
 
 
 def _cost_reason(winner: Entry, others: tuple[Entry, ...]) -> Reason:
@@ -167,10 +185,13 @@ def _cost_reason(winner: Entry, others: tuple[Entry, ...]) -> Reason:
     if rivals:
         rival = rivals[0]
         numbers.append((rival.option.id, usd(rival.costs.per_month)))
-        says += (f"; the next other way, {rival.option.id}, costs "
-                 f"{usd(rival.costs.per_month)}")  # fmt: skip
-    return Reason(code="cheapest-good-enough", says=says + ".", numbers=tuple(numbers),
-                  source="price book, see the bill")  # fmt: skip
+        says += f"; the next other way, {rival.option.id}, costs {usd(rival.costs.per_month)}"
+    return Reason(
+        code="cheapest-good-enough",
+        says=says + ".",
+        numbers=tuple(numbers),
+        source="price book, see the bill",
+    )
 
 
 def _training_reason(winner: Entry, trained: Entry, evidence: Evidence) -> Reason:
@@ -180,47 +201,63 @@ def _training_reason(winner: Entry, trained: Entry, evidence: Evidence) -> Reaso
     return Reason(
         code="training-does-not-pay",
         says=f"The cheapest way with training, {trained.option.id}, {verb} USD a month. "
-             f"{margins.says}",
-        numbers=(("saving a month", usd(saving)), ("least share", f"{margins.share:g}"),
-                 ("least USD a month", f"{margins.usd_per_month:g}")),
+        f"{margins.says}",
+        numbers=(
+            ("saving a month", usd(saving)),
+            ("least share", f"{margins.share:g}"),
+            ("least USD a month", f"{margins.usd_per_month:g}"),
+        ),
         source=f"margins, {margins.basis} judgement",
-    )  # fmt: skip
+    )
 
 
 def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
     scenario = resolved.scenario
     if is_too_little(resolved):
-        return (Reason(
-            code="too-little-to-decide-on",
-            says="Neither the traffic nor what is good enough was given, and there is no way to "
-                 "measure it: any advice would be a guess.",
-            numbers=(("examples", f"{first(resolved.facts.examples):g}"),),
-            source="your scenario",
-        ),)  # fmt: skip
+        return (
+            Reason(
+                code="too-little-to-decide-on",
+                says="Neither the traffic nor what is good enough was given, and there is no way "
+                "to "
+                "measure it: any advice would be a guess.",
+                numbers=(("examples", f"{first(resolved.facts.examples):g}"),),
+                source="your scenario",
+            ),
+        )
     noisy = scenario.dataset.label_quality == "noisy"
     if ranking.is_any_eligible and noisy and scenario.quality.has_eval is not False:
-        return (Reason(
-            code="labels-too-noisy",
-            says="Training would win, but the examples hold many mistakes, and a model learns "
-                 "those too: have them looked through first.",
-            numbers=(("dataset.label_quality", scenario.dataset.label_quality),),
-            source="https://www.canva.dev/blog/engineering/summarise-post-incident-reviews-with-gpt4/",
-        ),)  # fmt: skip
+        return (
+            Reason(
+                code="labels-too-noisy",
+                says="Training would win, but the examples hold many mistakes, and a model learns "
+                "those too: have them looked through first.",
+                numbers=(("dataset.label_quality", scenario.dataset.label_quality),),
+                source="https://www.canva.dev/blog/engineering/summarise-post-incident-reviews-with-gpt4/",
+            ),
+        )
     if ranking.is_any_eligible:
-        return (Reason(
-            code="no-way-to-measure",
-            says="Training would win, but there is no way to measure whether it helped: make an "
-                 "evaluation first.",
-            numbers=(("quality.has_eval", str(scenario.quality.has_eval).lower()),),
-            source="https://hamel.dev/blog/posts/fine_tuning_valuable.html",
-        ),)  # fmt: skip
+        return (
+            Reason(
+                code="no-way-to-measure",
+                says="Training would win, but there is no way to measure whether it helped: make "
+                "an "
+                "evaluation first.",
+                numbers=(("quality.has_eval", str(scenario.quality.has_eval).lower()),),
+                source="https://hamel.dev/blog/posts/fine_tuning_valuable.html",
+            ),
+        )
     best = max(ranking.entries, key=lambda entry: entry.quality.likely, default=None)
     says = "Nothing that is allowed is expected to reach the target."
     if best:
-        says += (f" The best, {best.option.id}, is expected to get "
-                 f"{best.quality.likely:.0%} right.")  # fmt: skip
-    return (Reason(code="nothing-reaches-target", says=says, source="evidence",
-                   numbers=(("target", f"{first(resolved.facts.target):g}"),)),)  # fmt: skip
+        says += f" The best, {best.option.id}, is expected to get {best.quality.likely:.0%} right."
+    return (
+        Reason(
+            code="nothing-reaches-target",
+            says=says,
+            source="evidence",
+            numbers=(("target", f"{first(resolved.facts.target):g}"),),
+        ),
+    )
 
 
 def measure_next(resolved: Resolved, winner: Entry | None) -> tuple[str, ...]:
@@ -230,19 +267,19 @@ def measure_next(resolved: Resolved, winner: Entry | None) -> tuple[str, ...]:
     verb = "Tune on a part of the examples" if winner and winner.option.trains else "Measure it"
     prompts = any(m.approach in ("prompt", "few_shot") for m in quality.measured)
     caches = winner is not None and "cached_input" in winner.option.prices
+    is_noisy = scenario.dataset.label_quality == "noisy"
     wanted = {
-        f"{verb} and measure before all is spent: trainer pilot.":
-            winner is not None and not winner.reaches,
-        "Look a hundred examples through and correct them: dataset.label_quality.":
-            scenario.dataset.label_quality == "noisy",
-        "Count the requests a month: traffic.requests_per_month.":
-            traffic.requests_per_month is None,
+        f"{verb} and measure before all is spent: trainer pilot.": winner is not None
+        and not winner.reaches,
+        "Look a hundred examples through and correct them: dataset.label_quality.": is_noisy,
+        "Count the requests a month: traffic.requests_per_month.": traffic.requests_per_month
+        is None,
         "Say what is good enough: quality.target.": quality.target is None,
         "Keep 200 examples back and measure on them: quality.has_eval.": not quality.has_eval,
         "Measure a worked-on prompt on them: quality.measured.": not prompts,
-        "Read the cached tokens off a day's bills: traffic.cache_hit_share.":
-            caches and traffic.cache_hit_share is None,
-        "Collect 50 to 100 examples of good answers: dataset.path.":
-            first(resolved.facts.examples) == 0,
-    }  # fmt: skip
+        "Read the cached tokens off a day's bills: traffic.cache_hit_share.": caches
+        and traffic.cache_hit_share is None,
+        "Collect 50 to 100 examples of good answers: dataset.path.": first(resolved.facts.examples)
+        == 0,
+    }
     return tuple(says for says, holds in wanted.items() if holds)

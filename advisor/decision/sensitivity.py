@@ -139,8 +139,12 @@ def _numbers(asked: Asked, evidence: Evidence) -> list[tuple[float, Flip]]:
 def _flip_of(walk: Walk, menu: Menu) -> tuple[float, Flip]:
     last = float(walk.values[-1])
     distance = abs(np.log(max(last, 1e-9) / max(walk.start, 1e-9)))
-    flip = Flip(path=walk.path, before=f"{walk.start:.6g}", after=written(walk.path, last),
-                becomes=_name(menu, walk.winner))  # fmt: skip
+    flip = Flip(
+        path=walk.path,
+        before=f"{walk.start:.6g}",
+        after=written(walk.path, last),
+        becomes=_name(menu, walk.winner),
+    )
     return float(min(distance, 1e3)), flip
 
 
@@ -220,10 +224,17 @@ def _switches(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> list[tuple[
     for group in groups.values():
         for one, index in zip(group, _winners_of(group, asked, evidence), strict=True):
             if _approach(one.menu, index) != asked.verdict:
-                flip = Flip(path=one.path, before=_word(one.now), after=_word(one.value),
-                            becomes=_name(one.menu, index))  # fmt: skip
-                found[one.path] = min(found.get(one.path, (one.place, flip)), (one.place, flip),
-                                      key=lambda pair: pair[0])  # fmt: skip
+                flip = Flip(
+                    path=one.path,
+                    before=_word(one.now),
+                    after=_word(one.value),
+                    becomes=_name(one.menu, index),
+                )
+                found[one.path] = min(
+                    found.get(one.path, (one.place, flip)),
+                    (one.place, flip),
+                    key=lambda pair: pair[0],
+                )
     return [(SWITCH_DISTANCE, flip) for _, flip in found.values()]
 
 
@@ -247,10 +258,14 @@ def _read_of(one: Try) -> tuple[object, ...]:
     """What is the same in switches that are ranked side by side: all but numbers and shifts."""
     scenario, resolved = one.resolved.scenario, one.resolved
     return (
-        id(one.menu), resolved.task, resolved.measured, words_of(resolved),
-        scenario.knowledge.change, holds_training_back(resolved),
+        id(one.menu),
+        resolved.task,
+        resolved.measured,
+        words_of(resolved),
+        scenario.knowledge.change,
+        holds_training_back(resolved),
         scenario if one.menu.rules else None,
-    )  # fmt: skip
+    )
 
 
 def _winners_of(group: Sequence[Try], asked: Asked, evidence: Evidence) -> list[int]:

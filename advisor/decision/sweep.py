@@ -111,8 +111,11 @@ def sweep(
         ScenarioError: there is no such path, or a value does not fit it.
     """
     if not 0 < len(variants) <= MOST_VARIANTS:
-        raise UsageError("variants", f"found {len(variants):,} of them.",
-                         f"Ask for 1 to {MOST_VARIANTS:,} at a time.")  # fmt: skip
+        raise UsageError(
+            "variants",
+            f"found {len(variants):,} of them.",
+            f"Ask for 1 to {MOST_VARIANTS:,} at a time.",
+        )
     _refuse_too_much(question, len(variants))
     names = np.empty((2, len(variants)), object)
     amounts = np.zeros((5, len(variants)))
@@ -129,19 +132,27 @@ def sweep(
             amounts[:, places] = _amounts(group, option, within, question, ranges)
     one_off, monthly, per_month, low, high = (_written(row) for row in amounts)
     return Columns(
-        recommended=tuple(names[0]), approach=tuple(names[1]), one_off=one_off, monthly=monthly,
-        per_month=per_month, per_month_low=low, per_month_high=high,
+        recommended=tuple(names[0]),
+        approach=tuple(names[1]),
+        one_off=one_off,
+        monthly=monthly,
+        per_month=per_month,
+        per_month_low=low,
+        per_month_high=high,
         win_share=tuple(f"{share:.2f}" for share in shares.tolist()) if win_share else None,
-    )  # fmt: skip
+    )
 
 
 def _refuse_too_much(question: Question, variants: int) -> None:
     """Refuse more trials of the team's rules than can be waited for."""
     moving = sum(rule.moves for rule in question.rules)
     if moving * variants > MOST_TRIALS:
-        raise UsageError("variants", f"{moving} of the team's rules read costs or numbers, which "
-                         f"differ in each of {variants:,} variants.",
-                         f"Ask for at most {MOST_TRIALS // moving:,} variants.")  # fmt: skip
+        raise UsageError(
+            "variants",
+            f"{moving} of the team's rules read costs or numbers, which "
+            f"differ in each of {variants:,} variants.",
+            f"Ask for at most {MOST_TRIALS // moving:,} variants.",
+        )
 
 
 def _winner(group: Group, question: Question) -> Places:
@@ -205,10 +216,13 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
         _refuse_twice_said(paths)
     read = _reader(question)
     numbers = [
-        {path: read(path, value) for path, value in variant.items()
-         if path in PATHS and value is not None}
+        {
+            path: read(path, value)
+            for path, value in variant.items()
+            if path in PATHS and value is not None
+        }
         for variant in variants
-    ]  # fmt: skip
+    ]
     places: dict[Key, list[int]] = {}
     for place, (variant, given) in enumerate(zip(variants, numbers, strict=True)):
         words = tuple((path, _bytes(variant[path])) for path in variant if path not in given)
@@ -216,8 +230,11 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
         places.setdefault((tuple(given), words, has_documents), []).append(place)
     different = len({words for _, words, _ in places})
     if different > MOST_GROUPS:
-        raise UsageError("variants", f"found {different:,} combinations of what is no number.",
-                         f"Ask for at most {MOST_GROUPS} of those at a time.")  # fmt: skip
+        raise UsageError(
+            "variants",
+            f"found {different:,} combinations of what is no number.",
+            f"Ask for at most {MOST_GROUPS} of those at a time.",
+        )
     menus: dict[Ground, Menu] = {}
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
@@ -245,8 +262,9 @@ def _refuse_twice_said(paths: tuple[str, ...]) -> None:
     for path in paths:
         within = next((other for other in paths if other.startswith(f"{path}.")), None)
         if within:
-            raise UsageError(path, f"found it beside {within}, which is a part of it.",
-                             "Give one of the two.")  # fmt: skip
+            raise UsageError(
+                path, f"found it beside {within}, which is a part of it.", "Give one of the two."
+            )
 
 
 def _bytes(value: Any) -> bytes:

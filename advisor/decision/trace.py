@@ -87,9 +87,10 @@ def trace(question: Question, answer: Answer) -> Trace:
     traced = [_standing(entry, ground, answer) for entry in ranking.entries]
     traced += [_off_the_menu(one) for one in menu.ruled_out]
     return Trace(
-        question_sha256=answer.question_sha256, decision=_decision(question, answer),
+        question_sha256=answer.question_sha256,
+        decision=_decision(question, answer),
         options=tuple(sorted(traced, key=lambda one: (one.id, one.outcome))),
-    )  # fmt: skip
+    )
 
 
 def _decision(question: Question, answer: Answer) -> tuple[Tried, ...]:
@@ -99,24 +100,35 @@ def _decision(question: Question, answer: Answer) -> tuple[Tried, ...]:
     found = []
     for code in dict.fromkeys((*codes, *given)):
         reason = given.get(code)
-        found.append(Tried(
-            rule=code, by="decision", fired=reason is not None,
-            numbers=reason.numbers if reason else (), says=reason.says if reason else None,
-            source=reason.source if reason else None,
-        ))  # fmt: skip
+        found.append(
+            Tried(
+                rule=code,
+                by="decision",
+                fired=reason is not None,
+                numbers=reason.numbers if reason else (),
+                says=reason.says if reason else None,
+                source=reason.source if reason else None,
+            )
+        )
     return tuple(found)
 
 
 def _off_the_menu(one: RuledOut) -> Traced:
-    fired = Tried(rule=one.rule, by="menu", fired=True, numbers=(), says=one.says,
-                  source=one.source)  # fmt: skip
+    fired = Tried(
+        rule=one.rule, by="menu", fired=True, numbers=(), says=one.says, source=one.source
+    )
     return Traced(id=one.id, outcome="off_the_menu", tried=(fired,))
 
 
 def _standing(entry: Entry, ground: Ground, answer: Answer) -> Traced:
     """Write down what was tried on an option that stands on the menu."""
-    tried = (*_of_menu(entry.option, ground), *_of_gates(entry), *_of_team(entry),
-             _of_quality(entry), _of_order(entry))  # fmt: skip
+    tried = (
+        *_of_menu(entry.option, ground),
+        *_of_gates(entry),
+        *_of_team(entry),
+        _of_quality(entry),
+        _of_order(entry),
+    )
     return Traced(id=entry.option.id, outcome=_outcome(entry, answer), tried=tried)
 
 
@@ -138,24 +150,43 @@ def _at_provider(option: Option, _: Ground) -> bool:
 
 
 MENU: dict[str, tuple[Concerns, Reads]] = {
-    "data-stays": (_at_provider, lambda o, g: [
-        ("limits.data_may_leave", g.data_may_leave),
-        ("needs.privacy_self_host", g.privacy_self_host)]),
-    "provider-not-allowed": (lambda o, g: _at_provider(o, g) and bool(g.providers),
-                             lambda o, g: [("provider", o.provider)]),
-    "shut-down": (lambda o, g: o.card is not None and o.ends_on is not None,
-                  lambda o, g: [("ends on", o.ends_on), ("asked on", g.day)]),
-    "closed-to-you": (lambda o, g: o.offer is not None, lambda o, g: [
-        ("asking as", dict(g.asks_as).get(o.provider, "anyone")), ("asked on", g.day)]),
+    "data-stays": (
+        _at_provider,
+        lambda o, g: [
+            ("limits.data_may_leave", g.data_may_leave),
+            ("needs.privacy_self_host", g.privacy_self_host),
+        ],
+    ),
+    "provider-not-allowed": (
+        lambda o, g: _at_provider(o, g) and bool(g.providers),
+        lambda o, g: [("provider", o.provider)],
+    ),
+    "shut-down": (
+        lambda o, g: o.card is not None and o.ends_on is not None,
+        lambda o, g: [("ends on", o.ends_on), ("asked on", g.day)],
+    ),
+    "closed-to-you": (
+        lambda o, g: o.offer is not None,
+        lambda o, g: [
+            ("asking as", dict(g.asks_as).get(o.provider, "anyone")),
+            ("asked on", g.day),
+        ],
+    ),
     "unpriced": (lambda o, g: True, lambda o, g: [("prices found", len(o.prices))]),
-    "no-bf16": (lambda o, g: o.gpu is not None and o.base is not None,
-                lambda o, g: [("bf16 TFLOP/s", o.gpu.bf16_tflops if o.gpu else None)]),
-    "facts-need-retrieval": (lambda o, g: o.trains and o.approach != "combo",
-                             lambda o, g: [("needs knowledge", g.needs_knowledge)]),
-    "permissions": (lambda o, g: o.approach == "long_context", lambda o, g: [
-        ("knowledge.permissions_per_user", g.permissions_per_user)]),
+    "no-bf16": (
+        lambda o, g: o.gpu is not None and o.base is not None,
+        lambda o, g: [("bf16 TFLOP/s", o.gpu.bf16_tflops if o.gpu else None)],
+    ),
+    "facts-need-retrieval": (
+        lambda o, g: o.trains and o.approach != "combo",
+        lambda o, g: [("needs knowledge", g.needs_knowledge)],
+    ),
+    "permissions": (
+        lambda o, g: o.approach == "long_context",
+        lambda o, g: [("knowledge.permissions_per_user", g.permissions_per_user)],
+    ),
     "no-labels": (lambda o, g: o.approach == "encoder", lambda o, g: [("task", g.task)]),
-}  # fmt: skip
+}
 """Rules of the menu: which options each concerns, and what it reads."""
 
 
@@ -172,37 +203,55 @@ def _passed(rule: str, by: Literal["menu", "numbers", "team"], numbers: Numbers)
 
 GATE: dict[str, Callable[[Case], list[tuple[str, Any]]]] = {
     "model-ends": lambda c: [("months of use", c.costs.months)],
-    "ends-too-soon": lambda c: [("months of use", c.costs.months),
-                                ("horizon_months", c.facts.horizon_months)],
-    "too-few-examples": lambda c: [("dataset.examples", c.facts.examples),
-                                   ("tried from", c.least_examples)],
+    "ends-too-soon": lambda c: [
+        ("months of use", c.costs.months),
+        ("horizon_months", c.facts.horizon_months),
+    ],
+    "too-few-examples": lambda c: [
+        ("dataset.examples", c.facts.examples),
+        ("tried from", c.least_examples),
+    ],
     "both-parts-earn-their-place": lambda c: [
-        ("knowledge.retrieval_tried", c.resolved.scenario.knowledge.retrieval_tried)],
+        ("knowledge.retrieval_tried", c.resolved.scenario.knowledge.retrieval_tried)
+    ],
     "not-a-label": lambda c: [
-        ("needs.preference_hard_to_specify",
-         c.resolved.scenario.needs.preference_hard_to_specify),
-        ("needs.agentic_tools", c.resolved.scenario.needs.agentic_tools)],
+        ("needs.preference_hard_to_specify", c.resolved.scenario.needs.preference_hard_to_specify),
+        ("needs.agentic_tools", c.resolved.scenario.needs.agentic_tools),
+    ],
     "examples-at-hand": lambda c: [
         ("dataset.examples", c.facts.examples),
-        ("enough from", c.evidence.of(c.resolved.task).comfortable_examples)],
+        ("enough from", c.evidence.of(c.resolved.task).comfortable_examples),
+    ],
     "no-documents": lambda c: [("knowledge.corpus_tokens", c.facts.corpus_tokens)],
     "window": lambda c: [("prompt tokens", c.prompt_tokens), ("window", c.panel.window_tokens)],
-    "corpus-too-large": lambda c: [("knowledge.corpus_tokens", c.facts.corpus_tokens),
-                                   ("whole below", c.evidence.full_context_tokens.value)],
-    "gpu-memory": lambda c: [("bytes needed", c.memory_bytes),
-                             ("bytes of the GPU", c.panel.gpu_memory_bytes)],
+    "corpus-too-large": lambda c: [
+        ("knowledge.corpus_tokens", c.facts.corpus_tokens),
+        ("whole below", c.evidence.full_context_tokens.value),
+    ],
+    "gpu-memory": lambda c: [
+        ("bytes needed", c.memory_bytes),
+        ("bytes of the GPU", c.panel.gpu_memory_bytes),
+    ],
     "adapter-too-small": lambda c: [
         ("needs.new_skill_or_language", c.resolved.scenario.needs.new_skill_or_language),
         ("dataset.examples", c.facts.examples),
-        ("adapters below", c.evidence.adapter_most_examples.value)],
-    "latency": lambda c: [("limits.latency_p95_ms", c.facts.latency_p95_ms),
-                          ("needs.low_latency", c.resolved.scenario.needs.low_latency),
-                          ("always reasons", c.panel.reasons), ("large", c.panel.is_large)],
-    "budget-one-off": lambda c: [("USD once", c.costs.one_off),
-                                 ("limits.budget_one_off_usd", c.facts.budget_one_off_usd)],
-    "budget-monthly": lambda c: [("USD a month", c.costs.monthly),
-                                 ("limits.budget_monthly_usd", c.facts.budget_monthly_usd)],
-}  # fmt: skip
+        ("adapters below", c.evidence.adapter_most_examples.value),
+    ],
+    "latency": lambda c: [
+        ("limits.latency_p95_ms", c.facts.latency_p95_ms),
+        ("needs.low_latency", c.resolved.scenario.needs.low_latency),
+        ("always reasons", c.panel.reasons),
+        ("large", c.panel.is_large),
+    ],
+    "budget-one-off": lambda c: [
+        ("USD once", c.costs.one_off),
+        ("limits.budget_one_off_usd", c.facts.budget_one_off_usd),
+    ],
+    "budget-monthly": lambda c: [
+        ("USD a month", c.costs.monthly),
+        ("limits.budget_monthly_usd", c.facts.budget_monthly_usd),
+    ],
+}
 """Rules of numbers: what each reads."""
 
 
@@ -215,8 +264,14 @@ def _of_gates(entry: Entry) -> Iterator[Tried]:
             yield _passed(gate.rule, "numbers", numbers)
         else:
             source = gate.source(case, entry.option)
-            yield Tried(rule=gate.rule, by="numbers", fired=True, numbers=numbers,
-                        says=gate.says(case, row), source=source)  # fmt: skip
+            yield Tried(
+                rule=gate.rule,
+                by="numbers",
+                fired=True,
+                numbers=numbers,
+                says=gate.says(case, row),
+                source=source,
+            )
 
 
 def _of_team(entry: Entry) -> Iterator[Tried]:
@@ -225,30 +280,43 @@ def _of_team(entry: Entry) -> Iterator[Tried]:
         holds = bool(_at(holding, entry.row))
         fired = holds if rule.then == "prefer" else not _at(stands(rule, holding), entry.row)
         yield Tried(
-            rule=rule.id, by="team", fired=bool(fired),
+            rule=rule.id,
+            by="team",
+            fired=bool(fired),
             numbers=((rule.when, _word(holds)), ("then", rule.then)),
-            says=rule.says if fired else None, source=rule.source if fired else None,
-        )  # fmt: skip
+            says=rule.says if fired else None,
+            source=rule.source if fired else None,
+        )
 
 
 def _of_quality(entry: Entry) -> Tried:
     quality, target = entry.quality, float(entry.sheet.case.facts.target.flat[0])
-    numbers = (("low", f"{quality.low:.3f}"), ("likely", f"{quality.likely:.3f}"),
-               ("high", f"{quality.high:.3f}"), ("quality.target", f"{target:g}"))  # fmt: skip
+    numbers = (
+        ("low", f"{quality.low:.3f}"),
+        ("likely", f"{quality.likely:.3f}"),
+        ("high", f"{quality.high:.3f}"),
+        ("quality.target", f"{target:g}"),
+    )
     fired = not entry.reaches
     says = "It is not expected to reach the target." if fired else None
     source = f"{quality.basis}; {quality.source}" if fired else None
-    return Tried(rule="reaches-target", by="quality", fired=fired, numbers=numbers, says=says,
-                 source=source)  # fmt: skip
+    return Tried(
+        rule="reaches-target", by="quality", fired=fired, numbers=numbers, says=says, source=source
+    )
 
 
 def _of_order(entry: Entry) -> Tried:
     score = float(_at(entry.sheet.costed.score, entry.row))
     counted = usd(score) if np.isfinite(score) else "out"
-    numbers = (("USD a month, all spread", usd(entry.costs.per_month)),
-               ("counted as", counted))  # fmt: skip
-    return Tried(rule="cheapest-good-enough", by="order", fired=False, numbers=numbers, says=None,
-                 source=None)  # fmt: skip
+    numbers = (("USD a month, all spread", usd(entry.costs.per_month)), ("counted as", counted))
+    return Tried(
+        rule="cheapest-good-enough",
+        by="order",
+        fired=False,
+        numbers=numbers,
+        says=None,
+        source=None,
+    )
 
 
 def _at(value: Any, row: int) -> Any:

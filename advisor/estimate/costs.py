@@ -219,11 +219,22 @@ def _items(line: Line, count: int) -> list[tuple[int, Item]]:
     quantities, rates = firsts(line.quantity, count), firsts(line.rate, count)
     prices = line.prices or (None,) * count
     return [
-        (row, Item(line.what, line.cadence, quantities[row], rates[row], amount, prices[row],
-                   line.own_unit, line.scales))
+        (
+            row,
+            Item(
+                line.what,
+                line.cadence,
+                quantities[row],
+                rates[row],
+                amount,
+                prices[row],
+                line.own_unit,
+                line.scales,
+            ),
+        )
         for row, amount in enumerate(amounts)
         if amount > 0
-    ]  # fmt: skip
+    ]
 
 
 def firsts(value: Number, count: int) -> list[float]:

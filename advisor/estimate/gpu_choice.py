@@ -178,8 +178,11 @@ def shape_of(base: ModelCard) -> Shape:
         UsageError: The price book has none of it.
     """
     if base.architecture is None:
-        raise UsageError(f"model {base.id}", "the price book has no architecture of it.",
-                         "Name an open model, or give its config.json.")  # fmt: skip
+        raise UsageError(
+            f"model {base.id}",
+            "the price book has no architecture of it.",
+            "Name an open model, or give its config.json.",
+        )
     return Shape.of(base.architecture)
 
 
@@ -233,14 +236,23 @@ def _served(load: Load, machine: Machine) -> Choice | RuledOut:
         return _needs_more(load.base, machine, f"The peak takes {gpus[1]}")
     month = float(machine.price.value) * HOURS_PER_MONTH
     seconds = [
-        float(answer_seconds(serving._replace(engine=load.engine.at(end)),
-                             load.prompt_tokens, load.completion_tokens))
+        float(
+            answer_seconds(
+                serving._replace(engine=load.engine.at(end)),
+                load.prompt_tokens,
+                load.completion_tokens,
+            )
+        )
         for end in (1.0, 0.0, -1.0)
-    ]  # fmt: skip
+    ]
     return Choice(
-        machine, gpus[1], float(held_bytes(serving)) / each, (seconds[0], seconds[1], seconds[2]),
-        (month * gpus[2], month * gpus[1], month * gpus[0]), float(speeds[1]) * gpus[1] / each,
-    )  # fmt: skip
+        machine,
+        gpus[1],
+        float(held_bytes(serving)) / each,
+        (seconds[0], seconds[1], seconds[2]),
+        (month * gpus[2], month * gpus[1], month * gpus[0]),
+        float(speeds[1]) * gpus[1] / each,
+    )
 
 
 def _needs_more(base: ModelCard, machine: Machine, needs: str) -> RuledOut:
@@ -287,9 +299,7 @@ def load_of(
     prompt = _first(facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens)
     mean = mean_output_tokens_per_second(facts.requests_per_month, facts.completion_tokens)
     peak = _first(mean * facts.peak_factor)
-    return Load(
-        base, prompt, _first(facts.completion_tokens), peak, engine, precision, unmerged
-    )  # fmt: skip
+    return Load(base, prompt, _first(facts.completion_tokens), peak, engine, precision, unmerged)
 
 
 def _first(values: object) -> float:

@@ -44,9 +44,12 @@ def replica_capacity(
     live = context + facts.completion_tokens
     gpus = gpus_of_a_copy(shape, panel.gpu_memory_bytes, live)
     cards = Cards(
-        panel.gpu_memory_bytes, panel.gpu_bandwidth, panel.bf16_tflops, link=panel.gpu_link,
+        panel.gpu_memory_bytes,
+        panel.gpu_bandwidth,
+        panel.bf16_tflops,
+        link=panel.gpu_link,
         how_many=gpus,
-    )  # fmt: skip
+    )
     low, likely, high = output_range(Serving(shape, cards), context, facts.completion_tokens)
     capacity = point.value("serving speed", low, likely, high, dear="low")
     known = panel.on_known_gpu

@@ -16,11 +16,28 @@ Dear = Literal["low", "high"]
 
 DRAWS = 256
 DIMENSIONS = (
-    "cache", "tokens", "reasoning", "setup", "training speed", "serving speed", "uptime",
-    "labour", "quality prompt", "quality few_shot", "quality tuned", "quality encoder",
-    "quality baseline", "quality retrieval", "quality knowledge", "quality effort",
-    "quality labels", "quality base", "quality need", "quality measured", "quality current",
-)  # fmt: skip
+    "cache",
+    "tokens",
+    "reasoning",
+    "setup",
+    "training speed",
+    "serving speed",
+    "uptime",
+    "labour",
+    "quality prompt",
+    "quality few_shot",
+    "quality tuned",
+    "quality encoder",
+    "quality baseline",
+    "quality retrieval",
+    "quality knowledge",
+    "quality effort",
+    "quality labels",
+    "quality base",
+    "quality need",
+    "quality measured",
+    "quality current",
+)
 """Every uncertain input; what has the same cause has the same draw in every option."""
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 

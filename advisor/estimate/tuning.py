@@ -106,11 +106,16 @@ def teacher_lines(panel: Panel, rows: TrainingSet, facts: Facts) -> list[Line]:
     written = np.maximum(rows.examples - np.asarray(facts.examples), 0.0)
     question = facts.prefix_tokens + facts.user_tokens + facts.context_tokens
     return [
-        priced("questions to the teacher", written * question,
-               panel.prices["teacher_input"], "once"),
-        priced("answers of the teacher", written * facts.completion_tokens,
-               panel.prices["teacher_output"], "once"),
-    ]  # fmt: skip
+        priced(
+            "questions to the teacher", written * question, panel.prices["teacher_input"], "once"
+        ),
+        priced(
+            "answers of the teacher",
+            written * facts.completion_tokens,
+            panel.prices["teacher_output"],
+            "once",
+        ),
+    ]
 
 
 def gpu_training_seconds(panel: Panel, rows: TrainingSet, point: Point) -> Number:
@@ -134,9 +139,11 @@ def panel_setup(panel: Panel, rows: TrainingSet) -> Setup:
     longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
     classifies = panel.family == "encoder"
     return Setup(
-        method_of(panel), longest * (ROWS_PER_STEP / ACCUMULATION), longest,
+        method_of(panel),
+        longest * (ROWS_PER_STEP / ACCUMULATION),
+        longest,
         objective="classification" if classifies else "sft",
-    )  # fmt: skip
+    )
 
 
 def panel_speeds(panel: Panel) -> Speeds:
@@ -167,7 +174,11 @@ def repeated(lines: list[Line], months: Number, facts: Facts) -> list[Line]:
     """
     again = np.maximum(np.ceil(months / facts.retrain_every_months - 1e-9) - 1, 0.0)
     return [
-        replace(line, what=f"{line.what}, repeated", quantity=line.quantity * again / months,
-                cadence="month")
+        replace(
+            line,
+            what=f"{line.what}, repeated",
+            quantity=line.quantity * again / months,
+            cadence="month",
+        )
         for line in lines
-    ]  # fmt: skip
+    ]

@@ -21,8 +21,12 @@ EAGER_BACKWARD_BYTES = {False: 8.8, True: 12.0}
 HEAD_TILE_BYTES = 4096 * 32768 * 2
 """Buffer of the fused head: tiles of 4,096 tokens by 32,768 words. Source: trl 1.16."""
 LOGIT_BYTES = {
-    "all": 14.0, "all_copied": 18.0, "all_fp32": 16.0, "all_plain": 12.0, "all_bf16": 6.0,
-}  # fmt: skip
+    "all": 14.0,
+    "all_copied": 18.0,
+    "all_fp32": 16.0,
+    "all_plain": 12.0,
+    "all_bf16": 6.0,
+}
 """Of a logit. All: 16-bit, float32, its log-softmax, the gradient of that; before transformers
 4.46 float32 was copied once more when it was shifted; with a head in float32 over 16-bit layers
 four times four bytes; plain, all in float32 as on a CPU, log-softmax and two gradients; in 16 bits
@@ -30,8 +34,15 @@ throughout two, two and two. Source: ForCausalLMLoss of transformers, Liger's be
 COMPILED_CHUNK_BYTES = 2.0
 """Of a logit in compiled chunks; fit on the 5 last rows of torchtune's table (A100). Other chunks
 keep logits and their log-softmax, as in chunked_cross_entropy of litgpt."""
-INPUTS: dict[Module, str] = {"q": "h", "k": "h", "v": "h", "o": "q", "gate": "h", "up": "h",
-                             "down": "f"}  # fmt: skip
+INPUTS: dict[Module, str] = {
+    "q": "h",
+    "k": "h",
+    "v": "h",
+    "o": "q",
+    "gate": "h",
+    "up": "h",
+    "down": "f",
+}
 """Which width goes into each matrix."""
 
 

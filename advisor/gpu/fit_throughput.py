@@ -48,9 +48,9 @@ def fit_speeds(timed: Sequence[Timed], start: Speeds) -> Speeds:
     at = began.copy()
     for _ in range(ROUNDS):
         off = _off(at, timed, start)
-        slopes = np.column_stack([
-            (_off(at + NUDGE * axis, timed, start) - off) / NUDGE for axis in np.eye(len(at))
-        ])  # fmt: skip
+        slopes = np.column_stack(
+            [(_off(at + NUDGE * axis, timed, start) - off) / NUDGE for axis in np.eye(len(at))]
+        )
         left = slopes.T @ slopes + PULL**2 * np.eye(len(at))
         move = np.linalg.solve(left, -slopes.T @ off - PULL**2 * (at - began))
         at = at + np.clip(move, -FARTHEST, FARTHEST)
@@ -59,10 +59,13 @@ def fit_speeds(timed: Sequence[Timed], start: Speeds) -> Speeds:
 
 def misses(timed: Sequence[Timed], speeds: Speeds) -> NDArray[np.float64]:
     """Reckoned over measured time of each training, less one."""
-    return np.array([
-        float(step_seconds(one.shape, one.setup, speeds, one.micro_batches)) / one.seconds - 1.0
-        for one in timed
-    ], np.float64)  # fmt: skip
+    return np.array(
+        [
+            float(step_seconds(one.shape, one.setup, speeds, one.micro_batches)) / one.seconds - 1.0
+            for one in timed
+        ],
+        np.float64,
+    )
 
 
 def _off(logs: NDArray[np.float64], timed: Sequence[Timed], start: Speeds) -> NDArray[np.float64]:

@@ -12,8 +12,14 @@ from advisor.units import Number
 HIDDEN_UNITS, MLP_UNITS = 12.0, 3.0
 """Numbers that norms, residuals, rotations and activations read and write in one layer, over its
 widths. Source: counted in fitcheck-llm 0.3.1 for memory, where they came out within 5 %."""
-LOGIT_BYTES = {"all": 28.0, "all_copied": 36.0, "all_fp32": 32.0, "all_bf16": 12.0, "chunked": 28.0,
-               "fused": 8.0}  # fmt: skip
+LOGIT_BYTES = {
+    "all": 28.0,
+    "all_copied": 36.0,
+    "all_fp32": 32.0,
+    "all_bf16": 12.0,
+    "chunked": 28.0,
+    "fused": 8.0,
+}
 """Moved for each logit: every tensor of the loss head is written once and read once; a tiled head
 keeps them on the chip but for a pass each way."""
 EAGER_SCORES = 8.0

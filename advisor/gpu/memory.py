@@ -102,8 +102,12 @@ def trained_parameters(shape: Shape, setup: Setup) -> Number:
 def optimizer_bytes(shape: Shape, setup: Setup) -> Number:
     """Memory of the states of the optimizer; AdamW has two in the dtype of the weight."""
     width = setup.weight_bytes if setup.is_full else setup.adapter_bytes
-    of_weight = {"adamw": 2.0 * width, "adamw_8bit": EIGHT_BIT_STATE_BYTES, "paged": 0.0,
-                 "sgd": 0.0}[setup.optimizer]  # fmt: skip
+    of_weight = {
+        "adamw": 2.0 * width,
+        "adamw_8bit": EIGHT_BIT_STATE_BYTES,
+        "paged": 0.0,
+        "sgd": 0.0,
+    }[setup.optimizer]
     return of_weight * trained_parameters(shape, setup)
 
 
@@ -122,10 +126,15 @@ def resting_parts(shape: Shape, setup: Setup) -> Parts:
     shares = _shares(setup)
     none = 0.0 * np.asarray(adapters)
     return Parts(
-        weights * copies * shares["weights"], adapters * shares["weights"],
-        gradients * shares["gradients"], optimizer_bytes(shape, setup) * shares["optimizer"],
-        none, none, none, _gathered(shape, setup, weights),
-    )  # fmt: skip
+        weights * copies * shares["weights"],
+        adapters * shares["weights"],
+        gradients * shares["gradients"],
+        optimizer_bytes(shape, setup) * shares["optimizer"],
+        none,
+        none,
+        none,
+        _gathered(shape, setup, weights),
+    )
 
 
 def phases(shape: Shape, setup: Setup) -> Mapping[str, Parts]:

@@ -20,9 +20,17 @@ from advisor.units import GIB
 
 PICTURE_WIDTH = 60
 SIGNS: Mapping[str, str] = {
-    "weights": "W", "adapters": "A", "gradients": "G", "optimizer": "O", "activations": "a",
-    "head": "h", "copies": "c", "gathered": "s", "allocator": "~", "context": "x",
-}  # fmt: skip
+    "weights": "W",
+    "adapters": "A",
+    "gradients": "G",
+    "optimizer": "O",
+    "activations": "a",
+    "head": "h",
+    "copies": "c",
+    "gathered": "s",
+    "allocator": "~",
+    "context": "x",
+}
 """What each part is drawn with."""
 LEAST_TOKENS = 64
 

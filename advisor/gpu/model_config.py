@@ -56,8 +56,12 @@ def _phi3(_: Config) -> Traits:
 
 
 def _phi(config: Config) -> Traits:
-    return {**ALL_BIASES, "norms_per_layer": 1, "mlp_matrices": 2,
-            "other_parameters": int(config["vocab_size"])}  # fmt: skip
+    return {
+        **ALL_BIASES,
+        "norms_per_layer": 1,
+        "mlp_matrices": 2,
+        "other_parameters": int(config["vocab_size"]),
+    }
 
 
 def _neox(_: Config) -> Traits:
@@ -70,10 +74,17 @@ def _falcon(config: Config) -> Traits:
     kv_heads = config.get("num_kv_heads") if is_new else None
     alone = config.get("multi_query", True) and not is_new
     norms = 1 if config.get("parallel_attn", True) and not is_new else 2
-    return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bias, "norm_biases": True,
-            "mlp_matrices": 2, "fused_projections": True, "norms_per_layer": norms,
-            "kv_heads": 1 if alone else int(kv_heads or config["num_attention_heads"]),
-            "tied_embeddings": bool(config.get("tie_word_embeddings", True))}  # fmt: skip
+    return {
+        "attention_bias": bias,
+        "output_bias": bias,
+        "mlp_bias": bias,
+        "norm_biases": True,
+        "mlp_matrices": 2,
+        "fused_projections": True,
+        "norms_per_layer": norms,
+        "kv_heads": 1 if alone else int(kv_heads or config["num_attention_heads"]),
+        "tied_embeddings": bool(config.get("tie_word_embeddings", True)),
+    }
 
 
 def _olmo2(_: Config) -> Traits:
@@ -81,49 +92,76 @@ def _olmo2(_: Config) -> Traits:
 
 
 def _stablelm(config: Config) -> Traits:
-    return {"attention_bias": bool(config.get("use_qkv_bias")), "norm_biases": True,
-            "norms_per_layer": 1 if config.get("use_parallel_residual") else 2}  # fmt: skip
+    return {
+        "attention_bias": bool(config.get("use_qkv_bias")),
+        "norm_biases": True,
+        "norms_per_layer": 1 if config.get("use_parallel_residual") else 2,
+    }
 
 
 def _starcoder2(config: Config) -> Traits:
     bias = bool(config.get("use_bias", True))
-    return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bias, "norm_biases": True,
-            "mlp_matrices": 2, "tied_embeddings": True}  # fmt: skip
+    return {
+        "attention_bias": bias,
+        "output_bias": bias,
+        "mlp_bias": bias,
+        "norm_biases": True,
+        "mlp_matrices": 2,
+        "tied_embeddings": True,
+    }
 
 
 def _qwen3_moe(config: Config) -> Traits:
-    return {"head_norms": True, "adapted_experts": True,
-            "experts": _first(config, ("num_experts", "num_local_experts")),
-            "experts_per_token": config["num_experts_per_tok"],
-            "expert_size": config["moe_intermediate_size"],
-            "dense_layers": len(config.get("mlp_only_layers") or ())}  # fmt: skip
+    return {
+        "head_norms": True,
+        "adapted_experts": True,
+        "experts": _first(config, ("num_experts", "num_local_experts")),
+        "experts_per_token": config["num_experts_per_tok"],
+        "expert_size": config["moe_intermediate_size"],
+        "dense_layers": len(config.get("mlp_only_layers") or ()),
+    }
 
 
 def _mixtral(config: Config) -> Traits:
-    return {"experts": config["num_local_experts"], "expert_size": config["intermediate_size"],
-            "experts_per_token": config["num_experts_per_tok"],
-            "adapted_experts": True}  # fmt: skip
+    return {
+        "experts": config["num_local_experts"],
+        "expert_size": config["intermediate_size"],
+        "experts_per_token": config["num_experts_per_tok"],
+        "adapted_experts": True,
+    }
 
 
 def _gpt_oss(config: Config) -> Traits:
     h, f, experts = config["hidden_size"], config["intermediate_size"], config["num_local_experts"]
     biases = experts * (2 * f + h + 1) + config["num_attention_heads"]
-    return {**_mixtral(config), "adapted_experts": False, "attention_bias": True,
-            "output_bias": True,
-            "other_parameters": config["num_hidden_layers"] * biases}  # fmt: skip
+    return {
+        **_mixtral(config),
+        "adapted_experts": False,
+        "attention_bias": True,
+        "output_bias": True,
+        "other_parameters": config["num_hidden_layers"] * biases,
+    }
 
 
 def _bert(config: Config) -> Traits:
     h = config["hidden_size"]
     rows = config["max_position_embeddings"] + config.get("type_vocab_size", 2)
-    return {**ALL_BIASES, "mlp_matrices": 2, "tied_embeddings": True,
-            "other_parameters": rows * h + h * h + h}  # fmt: skip
+    return {
+        **ALL_BIASES,
+        "mlp_matrices": 2,
+        "tied_embeddings": True,
+        "other_parameters": rows * h + h * h + h,
+    }
 
 
 def _distilbert(config: Config) -> Traits:
     rows = int(config["max_position_embeddings"])
-    return {**ALL_BIASES, "mlp_matrices": 2, "tied_embeddings": True,
-            "other_parameters": rows * config["dim"]}  # fmt: skip
+    return {
+        **ALL_BIASES,
+        "mlp_matrices": 2,
+        "tied_embeddings": True,
+        "other_parameters": rows * config["dim"],
+    }
 
 
 def _modernbert(_: Config) -> Traits:
@@ -131,13 +169,31 @@ def _modernbert(_: Config) -> Traits:
 
 
 FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
-    "llama": _llama, "mistral": _llama, "granite": _llama, "smollm3": _llama, "qwen2": _qwen2,
-    "qwen3": _qwen3, "gemma": _gemma, "gemma2": _gemma2, "gemma3_text": _gemma3, "phi3": _phi3,
-    "phi": _phi, "gpt_neox": _neox, "falcon": _falcon, "olmo2": _olmo2, "stablelm": _stablelm,
-    "starcoder2": _starcoder2, "qwen3_moe": _qwen3_moe, "mixtral": _mixtral, "gpt_oss": _gpt_oss,
-    "bert": _bert, "roberta": _bert, "xlm-roberta": _bert, "distilbert": _distilbert,
+    "llama": _llama,
+    "mistral": _llama,
+    "granite": _llama,
+    "smollm3": _llama,
+    "qwen2": _qwen2,
+    "qwen3": _qwen3,
+    "gemma": _gemma,
+    "gemma2": _gemma2,
+    "gemma3_text": _gemma3,
+    "phi3": _phi3,
+    "phi": _phi,
+    "gpt_neox": _neox,
+    "falcon": _falcon,
+    "olmo2": _olmo2,
+    "stablelm": _stablelm,
+    "starcoder2": _starcoder2,
+    "qwen3_moe": _qwen3_moe,
+    "mixtral": _mixtral,
+    "gpt_oss": _gpt_oss,
+    "bert": _bert,
+    "roberta": _bert,
+    "xlm-roberta": _bert,
+    "distilbert": _distilbert,
     "modernbert": _modernbert,
-}  # fmt: skip
+}
 """What is peculiar to each `model_type`. Source: the classes of transformers 5.23, whose numel()
 the counts equal (tests/test_parameters.py)."""
 
@@ -160,15 +216,24 @@ def architecture_of(config: Config, source: str = "your config.json") -> Archite
     text = _text(config)
     family = str(text.get("model_type"))
     if family not in FAMILIES:
-        raise UsageError("config.json", f"its model_type is '{family}'.",
-                         f"Take a model of these: {', '.join(sorted(FAMILIES))}.")  # fmt: skip
+        raise UsageError(
+            "config.json",
+            f"its model_type is '{family}'.",
+            f"Take a model of these: {', '.join(sorted(FAMILIES))}.",
+        )
     try:
-        read = {name: int(_first(text, keys)) for name, keys in ALIASES.items()
-                if name != "max_position_tokens"}  # fmt: skip
+        read = {
+            name: int(_first(text, keys))
+            for name, keys in ALIASES.items()
+            if name != "max_position_tokens"
+        }
         return _with_parameters({**_sizes(text, read), **FAMILIES[family](text), "source": source})
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError("config.json", f"a number is missing or wrong: {error}.",
-                         "Take the file as it was downloaded.") from error  # fmt: skip
+        raise UsageError(
+            "config.json",
+            f"a number is missing or wrong: {error}.",
+            "Take the file as it was downloaded.",
+        ) from error
 
 
 def _text(config: Config) -> Config:
@@ -188,12 +253,13 @@ def _sizes(config: Config, read: Mapping[str, int]) -> dict[str, Any]:
     sizes = [config[key] for key in MLP_SIZES if config.get(key)]
     positions = [config[key] for key in ALIASES["max_position_tokens"] if config.get(key)]
     return {
-        **read, "intermediate_size": int(sizes[0]) if sizes else 4 * hidden,
+        **read,
+        "intermediate_size": int(sizes[0]) if sizes else 4 * hidden,
         "kv_heads": int(config.get("num_key_value_heads") or heads),
         "head_dim": int(config.get("head_dim") or hidden // heads),
         "tied_embeddings": bool(config.get("tie_word_embeddings", False)),
         "max_position_tokens": int(positions[0]) if positions else DEFAULT_POSITIONS,
-    }  # fmt: skip
+    }
 
 
 def _with_parameters(read: dict[str, Any]) -> Architecture:

@@ -20,8 +20,12 @@ Whole = Annotated[int, Field(ge=1)]
 RANK = 16
 ALPHA = 32
 LEARNING_RATES: dict[str, float] = {
-    "full": 1e-5, "lora": 2e-4, "qlora": 2e-4, "prefix": 1e-2, "ia3": 5e-3,
-}  # fmt: skip
+    "full": 1e-5,
+    "lora": 2e-4,
+    "qlora": 2e-4,
+    "prefix": 1e-2,
+    "ia3": 5e-3,
+}
 """Source: LoRA Without Regret, https://thinkingmachines.ai/blog/lora/ (adapters about ten times
 full tuning); peft's method comparison for prefix tuning and IA3."""
 PREFERENCE_SHARE = 0.05
@@ -142,11 +146,15 @@ def recipe_for(
         rate = ENCODER_LEARNING_RATE
     micro = 4 if has_gpu else 8
     return Recipe(
-        objective=objective, method=method, dtype="bfloat16" if has_gpu else "float32",
+        objective=objective,
+        method=method,
+        dtype="bfloat16" if has_gpu else "float32",
         gradient_checkpointing=has_gpu and method != "prefix",
-        epochs=epochs, micro_batch_rows=micro,
+        epochs=epochs,
+        micro_batch_rows=micro,
         max_tokens=max(64, 1 << max(longest_tokens - 1, 1).bit_length()),
-        accumulation_steps=ROWS_PER_STEP // micro, learning_rate=rate,
+        accumulation_steps=ROWS_PER_STEP // micro,
+        learning_rate=rate,
         optimizer="adamw_torch_fused" if has_gpu else "adamw_torch",
         loss_on="completion" if objective == "classification" else "assistant",
-    )  # fmt: skip
+    )

@@ -34,9 +34,13 @@ class Cards(NamedTuple):
     def of(cls, gpu: Gpu, how_many: float = 1.0) -> Cards:
         """Take the numbers of a GPU of the price book."""
         return cls(
-            gpu.memory_bytes, gpu.bandwidth_bytes_per_second, gpu.bf16_tflops or gpu.fp16_tflops,
-            gpu.compute_capability, gpu.link_bytes_per_second, how_many,
-        )  # fmt: skip
+            gpu.memory_bytes,
+            gpu.bandwidth_bytes_per_second,
+            gpu.bf16_tflops or gpu.fp16_tflops,
+            gpu.compute_capability,
+            gpu.link_bytes_per_second,
+            how_many,
+        )
 
 
 class Serving(NamedTuple):

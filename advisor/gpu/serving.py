@@ -65,11 +65,14 @@ def output_range(
     """
     low, likely, high = (
         output_tokens_per_second(
-            serving._replace(engine=serving.engine.at(end)), prompt_tokens, completion_tokens,
-            sequences, streamed,
+            serving._replace(engine=serving.engine.at(end)),
+            prompt_tokens,
+            completion_tokens,
+            sequences,
+            streamed,
         )
         for end in (-1.0, 0.0, 1.0)
-    )  # fmt: skip
+    )
     return low, likely, high
 
 

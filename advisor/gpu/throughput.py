@@ -11,9 +11,14 @@ from advisor.units import Number
 Range = tuple[float, float, float]
 
 SUSTAINED: Mapping[str, float] = {
-    "A100_40GB_SXM": 0.87, "A100_80GB_SXM": 0.87, "A800_80GB_SXM": 0.87, "A100_80GB_PCIE": 0.81,
-    "H100_SXM": 0.80, "H200_SXM": 0.80, "B200": 0.78,
-}  # fmt: skip
+    "A100_40GB_SXM": 0.87,
+    "A100_80GB_SXM": 0.87,
+    "A800_80GB_SXM": 0.87,
+    "A100_80GB_PCIE": 0.81,
+    "H100_SXM": 0.80,
+    "H200_SXM": 0.80,
+    "B200": 0.78,
+}
 """Share of the dense bf16 peak that the best large matrix product meets.
 Source: ml-engineering, accelerators, maximum achievable matmul FLOPS."""
 SUSTAINED_ELSEWHERE = 0.80
@@ -93,9 +98,13 @@ def prior_speeds(name: str, gpu: Gpu) -> Speeds:
     peak = (gpu.bf16_tflops or gpu.fp16_tflops) * 1e12
     shares = shares_of(name)
     return Speeds(
-        peak * shares.matmul, peak * shares.attention, peak * shares.wide,
-        gpu.bandwidth_bytes_per_second, shares.launch_seconds, link=gpu.link_bytes_per_second,
-    )  # fmt: skip
+        peak * shares.matmul,
+        peak * shares.attention,
+        peak * shares.wide,
+        gpu.bandwidth_bytes_per_second,
+        shares.launch_seconds,
+        link=gpu.link_bytes_per_second,
+    )
 
 
 def shares_of(name: str) -> Shares:

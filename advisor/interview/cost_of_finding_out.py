@@ -59,11 +59,15 @@ def finding_out(asked: Asked, question: Question) -> FindingOut:
     tokens = _tokens(unknown, question)
     rate = scenario.team.usd_per_hour
     return FindingOut(
-        question=asked.code, hours=hours, labels=labels,
-        minutes=(unknown.minutes[0], unknown.minutes[2]) if labels else None, tokens=tokens,
-        requests=MEASURED_EXAMPLES if tokens else 0.0, rate=rate,
+        question=asked.code,
+        hours=hours,
+        labels=labels,
+        minutes=(unknown.minutes[0], unknown.minutes[2]) if labels else None,
+        tokens=tokens,
+        requests=MEASURED_EXAMPLES if tokens else 0.0,
+        rate=rate,
         usd=None if rate is None else _together(hours, rate, tokens),
-    )  # fmt: skip
+    )
 
 
 def _labels(unknown: Unknown, question: Question) -> tuple[float, float] | None:

@@ -22,9 +22,13 @@ MOST_CROSSED = 64
 """Answers to the parts of one question are tried in every combination up to this many."""
 Act = Literal["prompt", "retrieve", "train", "combination", "not_yet"]
 ACTS: dict[str, Act] = {
-    "prompt": "prompt", "few_shot": "prompt", "long_context": "prompt", "rag": "retrieve",
-    "combo": "combination", "not_yet": "not_yet",
-}  # fmt: skip
+    "prompt": "prompt",
+    "few_shot": "prompt",
+    "long_context": "prompt",
+    "rag": "retrieve",
+    "combo": "combination",
+    "not_yet": "not_yet",
+}
 """Approach -> what kind of thing is done; every other approach trains."""
 
 
@@ -122,21 +126,25 @@ def step(interview: Interview, answers: Answers) -> Step:
     if not changes and verdict.act == "not_yet":
         asked, changes = unlocking(interview, answers, left)
     return Step(
-        verdict=verdict, scenario=scenario, next=asked.code if asked else None,
+        verdict=verdict,
+        scenario=scenario,
+        next=asked.code if asked else None,
         parts=tuple(part.code for part in open_parts(asked, interview.question)) if asked else (),
-        changes=changes, asked=count,
+        changes=changes,
+        asked=count,
         spared=tuple(place.code for place in left if place is not asked),
         ended=None if asked else "no_answer_changes_it" if left else "all_asked",
-    )  # fmt: skip
+    )
 
 
 def unanswered(interview: Interview, answers: Answers) -> tuple[Asked, ...]:
     """Return the questions of which no part was answered, and some part is open."""
     return tuple(
-        asked for asked in interview.sheet.questions
+        asked
+        for asked in interview.sheet.questions
         if not any(part.code in answers for part in asked.parts)
         and open_parts(asked, interview.question)
-    )  # fmt: skip
+    )
 
 
 def changing(interview: Interview, answers: Answers, asked: Asked, now: Way) -> tuple[Change, ...]:
@@ -164,9 +172,11 @@ def _with_later(interview: Interview, answers: Answers, asked: Asked, now: Way) 
     """Try answers to a question along with those to later ones that say little without it."""
     parts = open_parts(asked, interview.question)
     left = {
-        part.code: part for other in unanswered(interview, answers) if other is not asked
+        part.code: part
+        for other in unanswered(interview, answers)
+        if other is not asked
         for part in open_parts(other, interview.question)
-    }  # fmt: skip
+    }
     for code in asked.together:
         later = [((code, value),) for value in left[code].tries] if code in left else []
         alone = {one.answers: _kind(one.verdict) for one in verdicts(interview, answers, later)}

@@ -127,8 +127,11 @@ def checked(sheet: Sheet, given: Mapping[str, Any]) -> dict[str, Given]:
     for code, value in given.items():
         part = sheet.parts.get(str(code))
         if part is None:
-            raise UsageError(f"{WHERE}.{code}", "there is no such question.",
-                             did_you_mean(str(code), sheet.parts).strip())  # fmt: skip
+            raise UsageError(
+                f"{WHERE}.{code}",
+                "there is no such question.",
+                did_you_mean(str(code), sheet.parts).strip(),
+            )
         made[part.code] = check(part, value)
     return made
 
@@ -170,8 +173,11 @@ def _number(part: Part, value: float | str) -> float:
         raise _refused(part, value) from None
     if not isfinite(number) or not part.low <= number <= part.high or _is_a_share(part, number):
         unit = " percent" if part.kind in ("share", "score") else ""
-        raise UsageError(f"{WHERE}.{part.code}", f"found {number:g}.",
-                         f"Give a number of {part.low:g} to {part.high:g}{unit}.")  # fmt: skip
+        raise UsageError(
+            f"{WHERE}.{part.code}",
+            f"found {number:g}.",
+            f"Give a number of {part.low:g} to {part.high:g}{unit}.",
+        )
     return number
 
 

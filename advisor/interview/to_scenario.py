@@ -103,8 +103,11 @@ def _hardware(sheet: Sheet, known: Answers, question: Question) -> dict[str, Any
         usd = rented_at(question.book, name, question.scenario)
     if usd is None:
         day = question.scenario.asked_on
-        raise UsageError("answers.gpu_hour", f"nobody rents out a {name} on {day}.",
-                         "Give what an hour of it costs you.")  # fmt: skip
+        raise UsageError(
+            "answers.gpu_hour",
+            f"nobody rents out a {name} on {day}.",
+            "Give what an hour of it costs you.",
+        )
     return {"hardware": [{"gpu": name, "count": 1, "usd_per_hour": usd}]}
 
 
@@ -125,10 +128,12 @@ def _measured(
 ) -> dict[str, Any]:
     """Write scores down as measurements; a band counts from the target, given or assumed."""
     scores = {
-        part.code: score for part in sheet.parts.values()
-        if part.kind == "score" and part.code in known
+        part.code: score
+        for part in sheet.parts.values()
+        if part.kind == "score"
+        and part.code in known
         and (score := part.number(known[part.code])) is not None
-    }  # fmt: skip
+    }
     if not scores:
         return {}
     n = made.get("quality.held_out_examples") or DEFAULT_N
@@ -137,8 +142,9 @@ def _measured(
     target = _target(made, question) if bands else 0.0
     for code, score in scores.items():
         value = target - score / 100 if code in bands else score / 100
-        found.append({"approach": sheet.parts[code].approach, "n": n,
-                      "value": round(max(value, 0.0), 4)})  # fmt: skip
+        found.append(
+            {"approach": sheet.parts[code].approach, "n": n, "value": round(max(value, 0.0), 4)}
+        )
     return {"quality.measured": found} | ({"quality.target": target} if bands else {})
 
 

@@ -115,12 +115,18 @@ def standing(interview: Interview, answers: Answers, texts: Texts) -> Standing:
     question = replace(interview.question, scenario=now.scenario, with_flips=False)
     found = contradictions(now.scenario, question.profile)
     return Standing(
-        language=texts.tag, next=_shown(interview, answers, now, texts), ended=now.ended,
-        says=so_far(now, texts), act=now.verdict.act, verdict=now.verdict, asked=now.asked,
-        spared=now.spared, contradictions=tuple(_told(one, texts) for one in found),
+        language=texts.tag,
+        next=_shown(interview, answers, now, texts),
+        ended=now.ended,
+        says=so_far(now, texts),
+        act=now.verdict.act,
+        verdict=now.verdict,
+        asked=now.asked,
+        spared=now.spared,
+        contradictions=tuple(_told(one, texts) for one in found),
         scenario=now.scenario.model_dump(mode="json", exclude_unset=True),
         decision=answer(question).decision,
-    )  # fmt: skip
+    )
 
 
 def so_far(now: Step, texts: Texts) -> str:
@@ -188,12 +194,17 @@ def _shown(interview: Interview, answers: Answers, now: Step, texts: Texts) -> S
     question = replace(interview.question, scenario=now.scenario)
     cost = finding_out(asked, question)
     return ShownQuestion(
-        code=asked.code, count=now.asked + 1, most=len(interview.sheet.questions),
-        asks=texts.at(f"questions.{asked.code}.asks"), why=texts.at(f"questions.{asked.code}.why"),
-        because=_because(now, texts), changes=now.changes, finding_out=cost,
+        code=asked.code,
+        count=now.asked + 1,
+        most=len(interview.sheet.questions),
+        asks=texts.at(f"questions.{asked.code}.asks"),
+        why=texts.at(f"questions.{asked.code}.why"),
+        because=_because(now, texts),
+        changes=now.changes,
+        finding_out=cost,
         finding_out_says=texts.says("words.finding_out", cost=finding_out_says(cost, texts)),
         parts=tuple(_part(part, texts) for part in _open(asked, now)),
-    )  # fmt: skip
+    )
 
 
 def _open(asked: Asked, now: Step) -> Iterator[Part]:
@@ -203,22 +214,26 @@ def _open(asked: Asked, now: Step) -> Iterator[Part]:
 def _part(part: Part, texts: Texts) -> ShownPart:
     words = f"parts.{part.code}"
     return ShownPart(
-        code=part.code, kind=part.kind, asks=texts.at(f"{words}.asks"),
-        unit=texts.at(f"{words}.unit") if part.kind in TYPED else None, low=part.low,
-        high=part.high, several=part.kind in SEVERAL, unless=part.unless,
+        code=part.code,
+        kind=part.kind,
+        asks=texts.at(f"{words}.asks"),
+        unit=texts.at(f"{words}.unit") if part.kind in TYPED else None,
+        low=part.low,
+        high=part.high,
+        several=part.kind in SEVERAL,
+        unless=part.unless,
         choices=tuple(
             ShownChoice(code=code, says=given_says(part.code, code, texts))
             for code in (*part.choices, DONT_KNOW)
         ),
-    )  # fmt: skip
+    )
 
 
 def _because(now: Step, texts: Texts) -> str:
     """Say the first answer found that would change the verdict."""
     change = now.changes[0]
     says = " + ".join(given_says(part, given, texts) for part, given in change.answers)
-    return texts.says("words.asked_because", answer=says,
-                      what=named(change.verdict, texts))  # fmt: skip
+    return texts.says("words.asked_because", answer=says, what=named(change.verdict, texts))
 
 
 def _told(one: Contradiction, texts: Texts) -> Contradiction:

@@ -24,9 +24,12 @@ Bounds = tuple[Column, Column, Column]
 Range = tuple[float, float, float]
 Mask = NDArray[np.bool_]
 UNIT_SIZE = {
-    "USD/1M tokens": 1e6, "USD/1M training tokens": 1e6, "USD/1M read units": 1e6,
-    "USD/1M write units": 1e6, "USD/1K searches": 1e3,
-}  # fmt: skip
+    "USD/1M tokens": 1e6,
+    "USD/1M training tokens": 1e6,
+    "USD/1M read units": 1e6,
+    "USD/1M write units": 1e6,
+    "USD/1K searches": 1e3,
+}
 """How much one price covers; every other unit covers one."""
 
 
@@ -95,13 +98,26 @@ class Kinds:
 
 
 Family = Literal[
-    "paid", "measuring", "tokens", "served", "tuned", "hosted", "encoder", "lora", "qlora", "full",
-]  # fmt: skip
+    "paid",
+    "measuring",
+    "tokens",
+    "served",
+    "tuned",
+    "hosted",
+    "encoder",
+    "lora",
+    "qlora",
+    "full",
+]
 """What is worked out alike; the last four train on a GPU of one's own choice."""
 ON_GPU: Mapping[str, Family] = {
-    "lora": "lora", "dpo": "lora", "combo": "lora", "qlora": "qlora", "full_ft": "full",
+    "lora": "lora",
+    "dpo": "lora",
+    "combo": "lora",
+    "qlora": "qlora",
+    "full_ft": "full",
     "encoder": "encoder",
-}  # fmt: skip
+}
 FALLBACK_MINIMUM_TOKENS = 1024.0
 """Shortest prefix that is cached where nobody says."""
 
@@ -193,17 +209,19 @@ class Panel:
     @cached_property
     def reasons(self) -> Mask:
         """Whose hidden thought is always billed."""
-        return np.array([
-            option.card is not None and option.card.reasoning == "always"
-            for option in self.options
-        ])[:, None, None]  # fmt: skip
+        return np.array(
+            [
+                option.card is not None and option.card.reasoning == "always"
+                for option in self.options
+            ]
+        )[:, None, None]
 
     @cached_property
     def is_large(self) -> Mask:
         """Which options prompt a large model as it is."""
-        return np.array([
-            option.tier == "large" and not option.trains for option in self.options
-        ])[:, None, None]  # fmt: skip
+        return np.array([option.tier == "large" and not option.trains for option in self.options])[
+            :, None, None
+        ]
 
     @cached_property
     def caching(self) -> Bounds:
@@ -243,10 +261,12 @@ class Panel:
     def on_known_gpu(self) -> Mask:
         """Which options have an open model with known numbers, and a GPU to serve it on."""
         cards = [option.base or option.served_like or option.card for option in self.options]
-        return np.array([
-            card is not None and card.architecture is not None and option.gpu is not None
-            for card, option in zip(cards, self.options, strict=True)
-        ])[:, None, None]  # fmt: skip
+        return np.array(
+            [
+                card is not None and card.architecture is not None and option.gpu is not None
+                for card, option in zip(cards, self.options, strict=True)
+            ]
+        )[:, None, None]
 
     @cached_property
     def gpu_memory_bytes(self) -> Column:

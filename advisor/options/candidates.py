@@ -42,9 +42,7 @@ def menu(ground: Ground, book: Book, evidence: Evidence, rules: tuple[TeamRule, 
     """
     out: list[RuledOut] = []
     prompted = prompted_options(ground, book, out)
-    everything = [
-        *prompted, *tuned_options(ground, book, out), *local_options(ground, book, out)
-    ]  # fmt: skip
+    everything = [*prompted, *tuned_options(ground, book, out), *local_options(ground, book, out)]
     kept = []
     for option in everything:
         ruled = _by_need(option, ground, evidence)
@@ -57,17 +55,15 @@ def menu(ground: Ground, book: Book, evidence: Evidence, rules: tuple[TeamRule, 
     return Menu(listed, measuring_option(kept), tuple(out), rules)
 
 
-
-
-
-
 def _by_need(option: Option, ground: Ground, evidence: Evidence) -> RuledOut | None:
     if option.trains and option.approach != "combo" and ground.needs_knowledge:
         says = f"New facts are looked up, not trained in. {evidence.without_retrieval.says}"
         return RuledOut(
-            id=option.id, rule="facts-need-retrieval", says=says,
+            id=option.id,
+            rule="facts-need-retrieval",
+            says=says,
             source=evidence.without_retrieval.source,
-        )  # fmt: skip
+        )
     if option.approach == "long_context" and ground.permissions_per_user:
         says = "Not everybody may read every document, and one prompt for all would hold all."
         return RuledOut(id=option.id, rule="permissions", says=says, source="your scenario")

@@ -57,18 +57,21 @@ def ground_of(resolved: Resolved, profile: Profile | None) -> Ground:
         names.add(current.model)
         today = Today(current.approach, current.model, current.monthly_cost_usd is not None)
     return Ground(
-        day=scenario.asked_on, task=resolved.task,
+        day=scenario.asked_on,
+        task=resolved.task,
         needs_knowledge=needs_knowledge(scenario, resolved.task),
         has_documents=float(resolved.facts.corpus_tokens[0, 0]) > 0,
         permissions_per_user=scenario.knowledge.permissions_per_user,
         privacy_self_host=scenario.needs.privacy_self_host,
         data_may_leave=scenario.limits.data_may_leave,
-        providers=scenario.limits.providers, licences=scenario.limits.licences,
+        providers=scenario.limits.providers,
+        licences=scenario.limits.licences,
         hardware=scenario.hardware,
         asks_as=tuple((name, asked_as(scenario, name)) for name in ("openai", "azure")),
-        named=frozenset(name for name in names if name), today=today,
+        named=frozenset(name for name in names if name),
+        today=today,
         pairs=profile.pairs if profile else _pairs_said(resolved),
-    )  # fmt: skip
+    )
 
 
 def _pairs_said(resolved: Resolved) -> int:

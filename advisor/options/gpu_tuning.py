@@ -44,8 +44,14 @@ def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Optio
     for machine in machines:
         if machine.gpu.bf16_tflops is None:
             says = f"{machine.gpu.name} has no bf16, in which these models are trained."
-            out.append(rule_out(f"lora:{machine.provider}:*:{machine.gpu.name}", "no-bf16", says,
-                                machine.gpu.source))  # fmt: skip
+            out.append(
+                rule_out(
+                    f"lora:{machine.provider}:*:{machine.gpu.name}",
+                    "no-bf16",
+                    says,
+                    machine.gpu.source,
+                )
+            )
             continue
         for name in BASES:
             base = book.model(name)
@@ -76,10 +82,11 @@ def _served(ground: Ground, book: Book, machines: list[Machine]) -> list[Option]
     bases = [book.model(name) for name in SERVED]
     return [
         _as_it_is(way, base, machine)
-        for base in bases if _licence_will_do(ground, base)
+        for base in bases
+        if _licence_will_do(ground, base)
         for machine in machines
         for way in ways
-    ]  # fmt: skip
+    ]
 
 
 def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
@@ -87,10 +94,17 @@ def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
     for own in ground.hardware:
         gpu = book.gpu(own.gpu)
         price = Price(
-            item=f"own/{gpu.name}/gpu_hour", unit="USD/GPU hour", value=_decimal(own.usd_per_hour),
-            since=ground.day, source="your scenario, hardware", read_on=ground.day,
-            confidence="high", note=None, own=True, next_change=None,
-        )  # fmt: skip
+            item=f"own/{gpu.name}/gpu_hour",
+            unit="USD/GPU hour",
+            value=_decimal(own.usd_per_hour),
+            since=ground.day,
+            source="your scenario, hardware",
+            read_on=ground.day,
+            confidence="high",
+            note=None,
+            own=True,
+            next_change=None,
+        )
         yield Machine(gpu, "own", price, True, own.count)
     if not ground.data_may_leave:
         return
@@ -139,8 +153,12 @@ def _beats(theirs: tuple[float, ...], ours: tuple[float, ...]) -> bool:
 
 def _merits(machine: Machine) -> tuple[float, ...]:
     gpu = machine.gpu
-    return (gpu.memory_bytes, gpu.bf16_tflops or 0.0, gpu.bandwidth_bytes_per_second,
-            -float(machine.price.value))  # fmt: skip
+    return (
+        gpu.memory_bytes,
+        gpu.bf16_tflops or 0.0,
+        gpu.bandwidth_bytes_per_second,
+        -float(machine.price.value),
+    )
 
 
 def _licence_will_do(ground: Ground, base: ModelCard) -> bool:
@@ -151,31 +169,49 @@ def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:
     launch, says = _launch(machine)
     return Option(
         id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
-        approach=approach, provider=machine.provider, model=short(base.id), launch=launch,
-        launch_says=says, tier="tiny", prices={"gpu_hour": machine.price}, base=base,
+        approach=approach,
+        provider=machine.provider,
+        model=short(base.id),
+        launch=launch,
+        launch_says=says,
+        tier="tiny",
+        prices={"gpu_hour": machine.price},
+        base=base,
         objective={"encoder": "classification", "dpo": "dpo"}.get(approach, "sft"),  # type: ignore[arg-type]
-        gpu=machine.gpu, gpu_usd_is_own=machine.is_own,
-    )  # fmt: skip
+        gpu=machine.gpu,
+        gpu_usd_is_own=machine.is_own,
+    )
 
 
 def _as_it_is(approach: Approach, base: ModelCard, machine: Machine) -> Option:
     found = " Texts are embedded and looked up on the same machine." if approach == "rag" else ""
     return Option(
         id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
-        approach=approach, provider=machine.provider, model=short(base.id), launch="by_hand",
+        approach=approach,
+        provider=machine.provider,
+        model=short(base.id),
+        launch="by_hand",
         launch_says=f"Serve the open weights on a {machine.gpu.name}; nothing is trained.{found}",
-        tier=base.tier, prices={"gpu_hour": machine.price}, base=base, gpu=machine.gpu,
+        tier=base.tier,
+        prices={"gpu_hour": machine.price},
+        base=base,
+        gpu=machine.gpu,
         gpu_usd_is_own=machine.is_own,
-    )  # fmt: skip
+    )
 
 
 def _baseline(machine: Machine) -> Option:
     return Option(
-        id=f"encoder:{machine.provider}:{BASELINE}", approach="encoder",
-        provider=machine.provider, model=BASELINE, launch="local",
-        launch_says="It trains on a CPU in a minute.", tier="tiny", objective="classification",
+        id=f"encoder:{machine.provider}:{BASELINE}",
+        approach="encoder",
+        provider=machine.provider,
+        model=BASELINE,
+        launch="local",
+        launch_says="It trains on a CPU in a minute.",
+        tier="tiny",
+        objective="classification",
         prices={"gpu_hour": machine.price},
-    )  # fmt: skip
+    )
 
 
 def _launch(machine: Machine) -> tuple[Launch, str]:

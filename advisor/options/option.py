@@ -23,9 +23,21 @@ Objective = Literal["sft", "dpo", "kto", "grpo", "classification"]
 
 WITHOUT_TRAINING = frozenset({"prompt", "few_shot", "long_context", "rag"})
 SIMPLICITY = (
-    "prompt", "few_shot", "long_context", "rag", "encoder", "ft_api", "managed_lora",
-    "distill", "lora", "qlora", "full_ft", "dpo", "combo", "not_yet",
-)  # fmt: skip
+    "prompt",
+    "few_shot",
+    "long_context",
+    "rag",
+    "encoder",
+    "ft_api",
+    "managed_lora",
+    "distill",
+    "lora",
+    "qlora",
+    "full_ft",
+    "dpo",
+    "combo",
+    "not_yet",
+)
 """Simpler first: the order in which ties are broken."""
 
 
@@ -93,25 +105,43 @@ class Option:
         """What a team's rule can read of it, beside its costs."""
         card = self.base or self.card
         return {
-            "id": self.id, "approach": self.approach, "provider": self.provider,
-            "model": self.model, "launch": self.launch, "objective": self.objective,
-            "tier": self.tier, "trains": self.trains, "is_current": self.is_current,
+            "id": self.id,
+            "approach": self.approach,
+            "provider": self.provider,
+            "model": self.model,
+            "launch": self.launch,
+            "objective": self.objective,
+            "tier": self.tier,
+            "trains": self.trains,
+            "is_current": self.is_current,
             "open_weights": card is not None and card.open_weights,
             "licence": card.licence if card else None,
             "gpu": self.gpu.name if self.gpu else None,
             "ends_on": self.ends_on.isoformat() if self.ends_on else None,
-        }  # fmt: skip
+        }
 
 
 CHAT = (
-    "input", "cached_input", "cache_write", "output", "batch_input", "batch_cached_input",
-    "batch_output", "long_input", "long_cached_input", "long_cache_write", "long_output",
-)  # fmt: skip
+    "input",
+    "cached_input",
+    "cache_write",
+    "output",
+    "batch_input",
+    "batch_cached_input",
+    "batch_output",
+    "long_input",
+    "long_cached_input",
+    "long_cache_write",
+    "long_output",
+)
 TUNED = {
-    "tuned_input": "input", "tuned_cached_input": "cached_input", "tuned_output": "output",
-    "tuned_batch_input": "batch_input", "tuned_batch_cached_input": "batch_cached_input",
+    "tuned_input": "input",
+    "tuned_cached_input": "cached_input",
+    "tuned_output": "output",
+    "tuned_batch_input": "batch_input",
+    "tuned_batch_cached_input": "batch_cached_input",
     "tuned_batch_output": "batch_output",
-}  # fmt: skip
+}
 
 
 _CHAT: WeakKeyDictionary[PriceBook, dict[tuple[str, date], Mapping[str, Price]]]

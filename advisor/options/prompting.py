@@ -65,12 +65,19 @@ def current_option(ground: Ground, book: Book) -> Option | None:
     prices = chat_prices(book, card.id, ground.day) if card else {}
     provider, model = (card.provider, short(card.id)) if card else ("today", "as it is")
     return Option(
-        id="current", approach=current.approach, provider=provider, model=model,
-        launch="by_hand", launch_says="Nothing to do: this is what runs today.",
-        tier=card.tier if card else "large", prices=prices, card=card,
-        ends_on=card.shutdown_on if card else None, is_current=True,
+        id="current",
+        approach=current.approach,
+        provider=provider,
+        model=model,
+        launch="by_hand",
+        launch_says="Nothing to do: this is what runs today.",
+        tier=card.tier if card else "large",
+        prices=prices,
+        card=card,
+        ends_on=card.shutdown_on if card else None,
+        is_current=True,
         monthly_is_known=current.monthly_is_known,
-    )  # fmt: skip
+    )
 
 
 def measuring_option(options: list[Option]) -> Option:
@@ -83,8 +90,16 @@ def measuring_option(options: list[Option]) -> Option:
     model = min(mid, key=_blended, default=None)
     says = "Label examples, run a prompt on them, and ask again with what you measured."
     if model is None:
-        return Option(id="not_yet", approach="not_yet", provider="own", model="any",
-                      launch="by_hand", launch_says=says, tier="mid", prices={})  # fmt: skip
+        return Option(
+            id="not_yet",
+            approach="not_yet",
+            provider="own",
+            model="any",
+            launch="by_hand",
+            launch_says=says,
+            tier="mid",
+            prices={},
+        )
     return replace(model, id="not_yet", approach="not_yet", launch_says=says)
 
 
@@ -106,11 +121,17 @@ def _blended(option: Option) -> tuple[float, str]:
 
 def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
     return Option(
-        id=f"{approach}:{option.provider}:{option.model}", approach=approach,
-        provider=option.provider, model=option.model, launch=option.launch,
-        launch_says=option.launch_says, tier=option.tier, prices={**option.prices, **extra},
-        card=option.card, ends_on=option.ends_on,
-    )  # fmt: skip
+        id=f"{approach}:{option.provider}:{option.model}",
+        approach=approach,
+        provider=option.provider,
+        model=option.model,
+        launch=option.launch,
+        launch_says=option.launch_says,
+        tier=option.tier,
+        prices={**option.prices, **extra},
+        card=option.card,
+        ends_on=option.ends_on,
+    )
 
 
 def _zero_shot(ground: Ground, book: Book, card: ModelCard, out: list[RuledOut]) -> Option | None:
@@ -131,7 +152,14 @@ def _zero_shot(ground: Ground, book: Book, card: ModelCard, out: list[RuledOut])
         out.append(rule_out(option_id, error.code, str(error), "price book, prices"))
         return None
     return Option(
-        id=option_id, approach="prompt", provider=card.provider, model=name, launch="by_hand",
+        id=option_id,
+        approach="prompt",
+        provider=card.provider,
+        model=name,
+        launch="by_hand",
         launch_says="Write the prompt and call the provider's API; nothing is trained.",
-        tier=card.tier, prices=prices, card=card, ends_on=card.shutdown_on,
-    )  # fmt: skip
+        tier=card.tier,
+        prices=prices,
+        card=card,
+        ends_on=card.shutdown_on,
+    )

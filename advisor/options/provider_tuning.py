@@ -45,12 +45,16 @@ def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
     made: list[Option] = []
     if ground.pairs and "dpo_training" in option.prices:
         training = {**option.prices, "training": option.prices["dpo_training"]}
-        made.append(replace(option, id=_id("dpo", option), approach="dpo", objective="dpo",
-                            prices=training))  # fmt: skip
+        made.append(
+            replace(option, id=_id("dpo", option), approach="dpo", objective="dpo", prices=training)
+        )
     answers = _teacher(ground, book)
     if answers:
-        priced = {**option.prices, "teacher_input": answers["input"],
-                  "teacher_output": answers["output"]}  # fmt: skip
+        priced = {
+            **option.prices,
+            "teacher_input": answers["input"],
+            "teacher_output": answers["output"],
+        }
         made.append(replace(option, id=_id("distill", option), approach="distill", prices=priced))
     if ground.needs_knowledge:
         extra = {**option.prices, **retrieval_prices(book, ground.day)}
@@ -96,13 +100,21 @@ def _supervised(ground: Ground, book: Book, offer: Offer, out: list[RuledOut]) -
         out.append(rule_out(option_id, error.code, str(error), offer.source))
         return None
     return Option(
-        id=option_id, approach=offer.approach, provider=offer.provider, model=offer.base,
-        launch=_launch(offer), launch_says=_launch_says(offer), tier=offer.tier, prices=prices,
-        objective="sft", card=book.models.get(offer.card) if offer.card else None, offer=offer,
+        id=option_id,
+        approach=offer.approach,
+        provider=offer.provider,
+        model=offer.base,
+        launch=_launch(offer),
+        launch_says=_launch_says(offer),
+        tier=offer.tier,
+        prices=prices,
+        objective="sft",
+        card=book.models.get(offer.card) if offer.card else None,
+        offer=offer,
         gpu=book.gpus.get(offer.gpu) if offer.gpu else None,
         served_like=book.models.get(offer.served_like) if offer.served_like else None,
         ends_on=offer.result_ends_on,
-    )  # fmt: skip
+    )
 
 
 def _prices(book: Book, offer: Offer, day: date) -> Mapping[str, Price]:

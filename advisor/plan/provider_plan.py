@@ -40,22 +40,37 @@ def make_plan(
     sold = {"sft": "supervised"}
     methods = [sold.get(method, method) for method in offer.methods]
     if wish.method not in methods:
-        raise UsageError(f"--method {wish.method}", f"{offer.provider} does not sell it for "
-                         f"{offer.base}.", did_you_mean(wish.method, methods).strip())  # fmt: skip
+        raise UsageError(
+            f"--method {wish.method}",
+            f"{offer.provider} does not sell it for {offer.base}.",
+            did_you_mean(wish.method, methods).strip(),
+        )
     figure = figure_of(option, data, wish)
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
-        raise UsageError(f"--cap {cap}", f"this job may cost up to {figure.at_most} USD.",
-                         "Raise the cap, or train on fewer rows or epochs.")  # fmt: skip
+        raise UsageError(
+            f"--cap {cap}",
+            f"this job may cost up to {figure.at_most} USD.",
+            "Raise the cap, or train on fewer rows or epochs.",
+        )
     return TrainingPlan(
-        provider=offer.provider, base_model=offer.base, method=wish.method,
-        hyperparameters=wish.hyperparameters, **data.model_dump(), figure=figure,
-        cap_usd=str(cap.quantize(CENT)), serving=offer.serving, option_id=option.id,
-        question_sha256=answer.question_sha256, prices_sha256=answer.prices_sha256,
-        planned_at=planned_at.isoformat(timespec="seconds"), suffix=wish.suffix,
-        grader=wish.grader, attempt=wish.attempt,
+        provider=offer.provider,
+        base_model=offer.base,
+        method=wish.method,
+        hyperparameters=wish.hyperparameters,
+        **data.model_dump(),
+        figure=figure,
+        cap_usd=str(cap.quantize(CENT)),
+        serving=offer.serving,
+        option_id=option.id,
+        question_sha256=answer.question_sha256,
+        prices_sha256=answer.prices_sha256,
+        planned_at=planned_at.isoformat(timespec="seconds"),
+        suffix=wish.suffix,
+        grader=wish.grader,
+        attempt=wish.attempt,
         organisation=asked_as(answer.question, offer.provider),
-    )  # fmt: skip
+    )
 
 
 def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
@@ -66,8 +81,11 @@ def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
     """
     kind = TRAINING_KIND.get(wish.method, "training")
     if kind not in option.prices:
-        raise UsageError(f"--method {wish.method}", f"{option.provider} has no {kind} price.",
-                         "Add your own under prices: in an overlay.")  # fmt: skip
+        raise UsageError(
+            f"--method {wish.method}",
+            f"{option.provider} has no {kind} price.",
+            "Add your own under prices: in an overlay.",
+        )
     price = option.prices[kind]
     priced = replace(option, prices={**option.prices, "training": price})
     likely, most = (_job(priced, data, wish, point) for point in (LIKELY, AT_MOST))
@@ -76,12 +94,20 @@ def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
     minimum = option.prices.get("job_minimum")
     least = Decimal(str(minimum.value)) if minimum else Decimal(0)
     return Figure(
-        item=price.item, price=str(price.value), unit=price.unit, since=str(price.since),
-        source=price.source, read_on=str(price.read_on), own=price.own,
-        trained_tokens=likely[0], trained_tokens_at_most=most[0], low=_cents(max(low, least)),
-        likely=_cents(likely[1]), at_most=_cents(most[1]),
+        item=price.item,
+        price=str(price.value),
+        unit=price.unit,
+        since=str(price.since),
+        source=price.source,
+        read_on=str(price.read_on),
+        own=price.own,
+        trained_tokens=likely[0],
+        trained_tokens_at_most=most[0],
+        low=_cents(max(low, least)),
+        likely=_cents(likely[1]),
+        at_most=_cents(most[1]),
         minimum=str(minimum.value) if minimum else None,
-    )  # fmt: skip
+    )
 
 
 def _job(option: Option, data: PlanData, wish: Wish, point: Point) -> tuple[int, Decimal]:

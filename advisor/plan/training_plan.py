@@ -249,8 +249,11 @@ def read_plan(data: bytes, where: str) -> TrainingPlan:
         return TrainingPlan.model_validate_json(data)
     except ValueError as error:
         first = str(error).splitlines()
-        raise UsageError(where, f"this is no training plan ({' '.join(first[1:3]).strip()}).",
-                         "Make one with `trainer plan`.") from error  # fmt: skip
+        raise UsageError(
+            where,
+            f"this is no training plan ({' '.join(first[1:3]).strip()}).",
+            "Make one with `trainer plan`.",
+        ) from error
 
 
 def epochs_of(plan: TrainingPlan) -> int:

@@ -103,12 +103,13 @@ def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
     books = [(path, raw), *([(overlay, own)] if overlay else [])]
     book = Book(
         prices=PriceBook(prices),
-        models=_records(books, "models", ModelCard, lambda name: {"id": name, "provider":
-                        name.split("/", 1)[0]}),
+        models=_records(
+            books, "models", ModelCard, lambda name: {"id": name, "provider": name.split("/", 1)[0]}
+        ),
         providers=_records(books, "providers", Provider, lambda name: {"name": name}),
         gpus=_records(books, "gpus", Gpu, lambda name: {"name": name}),
         sha256=hashlib.sha256(orjson.dumps([text, own_text])).hexdigest(),
-    )  # fmt: skip
+    )
     _refuse_loose_ends(path, overlay, book)
     return book
 
@@ -121,19 +122,26 @@ def _read(path: Path) -> tuple[str, dict[str, dict[Any, Any]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PricingFileError(name, f"byte {error.object[error.start]:#04x} at {error.start} is "
-                                     "not UTF-8. Save the file as UTF-8.") from error  # fmt: skip
+        raise PricingFileError(
+            name,
+            f"byte {error.object[error.start]:#04x} at {error.start} is "
+            "not UTF-8. Save the file as UTF-8.",
+        ) from error
     raw = _parsed(name, text)
     if not isinstance(raw, dict):
         raise PricingFileError(name, "found no sections. Start with 'prices:'.")
     for section, body in raw.items():
         place = f"{name}: {section}"
         if section not in SECTIONS:
-            raise PricingFileError(place, "there is no such section."
-                                   + did_you_mean(str(section), SECTIONS))  # fmt: skip
+            raise PricingFileError(
+                place, "there is no such section." + did_you_mean(str(section), SECTIONS)
+            )
         if not isinstance(body, dict | None):
-            raise PricingFileError(place, f"found {body!r} instead of names with their entries. "
-                                          "Write each on its own line, indented.")  # fmt: skip
+            raise PricingFileError(
+                place,
+                f"found {body!r} instead of names with their entries. "
+                "Write each on its own line, indented.",
+            )
     return text, {section: raw.get(section) or {} for section in SECTIONS}
 
 
@@ -185,9 +193,12 @@ def _records(
 
 def _with_provider(name: str, body: dict[str, Any]) -> dict[str, Any]:
     offers = body.get("tuning") or []
-    return {**body, "tuning": [
-        {**offer, "provider": name} if isinstance(offer, dict) else offer for offer in offers
-    ]}  # fmt: skip
+    return {
+        **body,
+        "tuning": [
+            {**offer, "provider": name} if isinstance(offer, dict) else offer for offer in offers
+        ],
+    }
 
 
 def _checked(

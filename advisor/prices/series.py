@@ -22,17 +22,42 @@ from advisor.errors import (
 from advisor.units import Record
 
 Unit = Literal[
-    "USD/1M tokens", "USD/1M training tokens", "USD/GPU hour", "USD/hour", "USD/1K searches",
-    "USD/GB month", "USD/month", "USD/job", "USD/1M read units", "USD/1M write units", "USD/kWh",
-]  # fmt: skip
+    "USD/1M tokens",
+    "USD/1M training tokens",
+    "USD/GPU hour",
+    "USD/hour",
+    "USD/1K searches",
+    "USD/GB month",
+    "USD/month",
+    "USD/job",
+    "USD/1M read units",
+    "USD/1M write units",
+    "USD/kWh",
+]
 
 _TOKENS = (
-    "input", "cached_input", "cache_write", "cache_write_1h", "output", "batch_input",
-    "batch_cached_input", "batch_output", "long_input", "long_cached_input", "long_cache_write",
-    "long_output", "tuned_input", "tuned_cached_input", "tuned_output", "tuned_batch_input",
-    "tuned_batch_cached_input", "tuned_batch_output", "embedding", "batch_embedding",
+    "input",
+    "cached_input",
+    "cache_write",
+    "cache_write_1h",
+    "output",
+    "batch_input",
+    "batch_cached_input",
+    "batch_output",
+    "long_input",
+    "long_cached_input",
+    "long_cache_write",
+    "long_output",
+    "tuned_input",
+    "tuned_cached_input",
+    "tuned_output",
+    "tuned_batch_input",
+    "tuned_batch_cached_input",
+    "tuned_batch_output",
+    "embedding",
+    "batch_embedding",
     "rerank_tokens",
-)  # fmt: skip
+)
 
 KINDS: dict[str, Unit] = {
     **dict.fromkeys(_TOKENS, "USD/1M tokens"),
@@ -57,9 +82,15 @@ KINDS: dict[str, Unit] = {
 STALE_AFTER_DAYS = 30
 CHANGE_SOON_DAYS = 90
 MAY_BE_FREE = frozenset(
-    {"hosting_hour", "cache_write", "cache_write_1h", "job_minimum", "storage_month",
-     "vector_minimum_month"}
-)  # fmt: skip
+    {
+        "hosting_hour",
+        "cache_write",
+        "cache_write_1h",
+        "job_minimum",
+        "storage_month",
+        "vector_minimum_month",
+    }
+)
 """Kinds that a provider may give away; a price of 0 for any other is a slip or an unknown."""
 MOST_USD = 1_000_000_000
 """No price is dearer: more is a slip of digits."""
@@ -186,10 +217,17 @@ class PriceSeries(Record):
             raise PriceWithdrawn(self.item, day, since=step.since)
         later = [step.since for step in self.steps if step.since > day]
         return Price(
-            item=self.item, unit=self.unit, value=step.value, since=step.since,
-            source=step.source, read_on=step.read_on, confidence=step.confidence, note=step.note,
-            own=self.own, next_change=later[0] if later else None,
-        )  # fmt: skip
+            item=self.item,
+            unit=self.unit,
+            value=step.value,
+            since=step.since,
+            source=step.source,
+            read_on=step.read_on,
+            confidence=step.confidence,
+            note=step.note,
+            own=self.own,
+            next_change=later[0] if later else None,
+        )
 
 
 class PriceBook:

@@ -68,10 +68,13 @@ def expected(
         basis = f"{SAYS}; {basis}"
     slack = 0.0 if panel.trains else evidence.tolerance.value
     found = Expected(
-        kinds, facts.target, ends,
-        said=((basis, kind.source),) * len(kinds.first), slack=(slack,) * len(kinds.first),
+        kinds,
+        facts.target,
+        ends,
+        said=((basis, kind.source),) * len(kinds.first),
+        slack=(slack,) * len(kinds.first),
         tie=(evidence.tolerance.value,) * len(kinds.first),
-    )  # fmt: skip
+    )
     for place, option in enumerate(kinds.first):
         measured = measured_for(option, resolved)
         if measured is None and not option.is_current:

@@ -49,15 +49,20 @@ def shifts_of(scenarios: Sequence[Scenario], evidence: Evidence) -> Shifts:
     year = evidence.model_year.of(scenarios[0].asked_on.year)
     needs += [(year, [True] * len(scenarios))] if year else []
     return Shifts(
-        effort=_laid_out([getattr(evidence.prompt_effort, one.quality.prompt_effort)
-                          for one in scenarios]),
-        labels=_laid_out([getattr(evidence.label_quality, one.dataset.label_quality)
-                          for one in scenarios]),
-        needs_prompt=tuple(_laid_out([need.prompt if flag else NO_SHIFT for flag in flags])
-                           for need, flags in needs),
-        needs_tuned=tuple(_laid_out([need.tuned if flag else NO_SHIFT for flag in flags])
-                          for need, flags in needs),
-    )  # fmt: skip
+        effort=_laid_out(
+            [getattr(evidence.prompt_effort, one.quality.prompt_effort) for one in scenarios]
+        ),
+        labels=_laid_out(
+            [getattr(evidence.label_quality, one.dataset.label_quality) for one in scenarios]
+        ),
+        needs_prompt=tuple(
+            _laid_out([need.prompt if flag else NO_SHIFT for flag in flags])
+            for need, flags in needs
+        ),
+        needs_tuned=tuple(
+            _laid_out([need.tuned if flag else NO_SHIFT for flag in flags]) for need, flags in needs
+        ),
+    )
 
 
 def _laid_out(ranges: Sequence[Range]) -> Three:
@@ -143,11 +148,12 @@ def _put(found: Expected, place: int, ends: Three, said: tuple[str, str], slack:
         np.where(here, end, part) for end, part in zip(ends, found.ends, strict=True)
     )
     return replace(
-        found, ends=(low, likely, high),
+        found,
+        ends=(low, likely, high),
         said=(*found.said[:place], said, *found.said[place + 1 :]),
         slack=(*found.slack[:place], slack, *found.slack[place + 1 :]),
         tie=(*found.tie[:place], slack, *found.tie[place + 1 :]),
-    )  # fmt: skip
+    )
 
 
 def beside(found: Expected, place: int, resolved: Resolved, evidence: Evidence) -> Expected:
@@ -159,9 +165,10 @@ def beside(found: Expected, place: int, resolved: Resolved, evidence: Evidence) 
     gains = {"prompt": NO_SHIFT, "few_shot": kind.few_shot_gain}
     ours = {**gains, "long_context": kind.many_shot_gain}.get(option.approach)
     shown = [
-        one for one in resolved.scenario.quality.measured
+        one
+        for one in resolved.scenario.quality.measured
         if one.approach in gains and one.model is None
-    ]  # fmt: skip
+    ]
     if ours is None or not shown or option.approach in looking_up(resolved):
         return found
     best = max(shown, key=lambda one: one.value)

@@ -47,7 +47,7 @@ def said_of(resolved: Resolved, evidence: Evidence) -> Said:
         gap=_mask(scenarios, fell_short),
         retrieval_short=_mask(scenarios, retrieval_fell_short)
         & ((facts.examples >= least) | (facts.corpus_tokens >= pages)),
-    )  # fmt: skip
+    )
 
 
 def retrieval_fell_short(scenario: Scenario) -> bool:

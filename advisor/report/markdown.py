@@ -154,12 +154,17 @@ def bill_markdown(option: OptionBill) -> str:
     """Write the bill of one option, line by line."""
     head = ("what", "when", "quantity", "price", "USD", "since", "source")
     rows = [
-        (line.item, line.cadence, f"{float(line.quantity):,.6g} {line.unit}",
-         f"{line.price} {line.price_unit}", f"{float(line.amount):,.4f}",
-         str(line.since or ""), f"{line.source}, read {line.read_on}" if line.read_on else
-         line.source)
+        (
+            line.item,
+            line.cadence,
+            f"{float(line.quantity):,.6g} {line.unit}",
+            f"{line.price} {line.price_unit}",
+            f"{float(line.amount):,.4f}",
+            str(line.since or ""),
+            f"{line.source}, read {line.read_on}" if line.read_on else line.source,
+        )
         for line in option.bill
-    ]  # fmt: skip
+    ]
     title = (
         f"## {option.id}\n\n{dollars(option.one_off.likely)} USD once, "
         f"{dollars(option.monthly.likely)} a month ({spread(option.monthly)}), "

@@ -65,9 +65,13 @@ class Words(Record):
 def tell(answer: Answer, words: Words) -> tuple[str, ...]:
     """Tell a decision: what to do, the cost, why, what else, what changes it, what is unknown."""
     told = (
-        *_what_to_do(answer, words), *_why(answer, words), _what_else(answer, words),
-        _change(answer, words), _unknown(answer, words), _next(answer, words),
-    )  # fmt: skip
+        *_what_to_do(answer, words),
+        *_why(answer, words),
+        _what_else(answer, words),
+        _change(answer, words),
+        _unknown(answer, words),
+        _next(answer, words),
+    )
     return tuple(sentence for sentence in told if sentence)
 
 
@@ -97,10 +101,12 @@ def _what_to_do(answer: Answer, words: Words) -> Iterator[str]:
         return
     template = words.cost_exact if monthly.low == monthly.high else words.cost
     yield template.format(
-        monthly=words.number(monthly.likely), low=words.number(monthly.low),
-        high=words.number(monthly.high), saving=_against_today(answer, option, words),
+        monthly=words.number(monthly.likely),
+        low=words.number(monthly.low),
+        high=words.number(monthly.high),
+        saving=_against_today(answer, option, words),
         once=words.once.format(amount=once) if float(option.one_off.likely) else "",
-    )  # fmt: skip
+    )
 
 
 def _against_today(answer: Answer, option: OptionBill, words: Words) -> str:
@@ -119,8 +125,9 @@ def _why(answer: Answer, words: Words) -> Iterator[str]:
     codes = [reason.code for reason in answer.decision.reasons]
     if option.approach != "not_yet":
         if quality.basis.startswith("measured") and target is not None:
-            yield words.measured.format(likely=_percent(quality.likely, words),
-                                        target=_percent(str(target), words))  # fmt: skip
+            yield words.measured.format(
+                likely=_percent(quality.likely, words), target=_percent(str(target), words)
+            )
         elif not quality.basis.startswith("measured"):
             yield words.expected.format(source=quality.source)
     yield next((words.reasons[code] for code in codes if code in words.reasons), "")
@@ -134,8 +141,11 @@ def _what_else(answer: Answer, words: Words) -> str:
     decision = answer.decision
     share = float(decision.win_share)
     level = "high" if share >= SURE else "middle" if share >= LIKELY else "low"
-    filled = {"costed": str(len(answer.options)), "out": str(len(answer.ruled_out)),
-              "sure": "" if decision.recommended == "not_yet" else words.sure[level]}  # fmt: skip
+    filled = {
+        "costed": str(len(answer.options)),
+        "out": str(len(answer.ruled_out)),
+        "sure": "" if decision.recommended == "not_yet" else words.sure[level],
+    }
     if decision.runner_up is None:
         return words.looked_at_alone.format(**filled)
     second = _named(_option(answer, decision.runner_up), words.short)
@@ -150,9 +160,11 @@ def _change(answer: Answer, words: Words) -> str:
     found = next((one for one in answer.options if one.id == flip.becomes), None)
     becomes = _named(found, words.short) if found else flip.becomes
     return words.flip.format(
-        becomes=becomes, what=words.labels.get(flip.path, flip.path),
-        before=words.number(flip.before, 0), after=words.number(flip.after, 0),
-    )  # fmt: skip
+        becomes=becomes,
+        what=words.labels.get(flip.path, flip.path),
+        before=words.number(flip.before, 0),
+        after=words.number(flip.after, 0),
+    )
 
 
 def _unknown(answer: Answer, words: Words) -> str:

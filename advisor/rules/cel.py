@@ -129,6 +129,11 @@ def kind_of(value: object) -> str:
     """
     if value is None:
         return "null"
-    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a text",
-             list: "a list"}  # fmt: skip
+    kinds = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+    }
     return kinds.get(type(value), "a group of values")

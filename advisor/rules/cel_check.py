@@ -116,15 +116,21 @@ class _Checks:
     def _name(self, place: int, token: Token) -> None:
         called = text_at(self.tokens, place + 1) == "("
         if called and token.text not in FUNCTIONS | LOOPS:
-            raise self.fault(token, f"there is no function '{token.text}'.",
-                             did_you_mean(token.text, FUNCTIONS | LOOPS).strip())  # fmt: skip
+            raise self.fault(
+                token,
+                f"there is no function '{token.text}'.",
+                did_you_mean(token.text, FUNCTIONS | LOOPS).strip(),
+            )
         if called or token.text in WORDS or text_at(self.tokens, place - 1) == ".":
             return
         if token.text in self.bound:
             return
         if token.text not in self.shapes:
-            raise self.fault(token, f"there is no '{token.text}' to read.",
-                             did_you_mean(token.text, self.shapes).strip())  # fmt: skip
+            raise self.fault(
+                token,
+                f"there is no '{token.text}' to read.",
+                did_you_mean(token.text, self.shapes).strip(),
+            )
         if text_at(self.tokens, place + 1) != ".":
             remedy = f"Write {token.text}. and a name."
             raise self.fault(token, f"'{token.text}' is no value by itself.", remedy)
@@ -142,8 +148,11 @@ class _Checks:
             place += 2
             name = tokens[place].text
             if name not in shape.fields:
-                raise self.fault(tokens[place], f"there is no '{'.'.join((*path, name))}' to read.",
-                                 did_you_mean(name, shape.fields).strip())  # fmt: skip
+                raise self.fault(
+                    tokens[place],
+                    f"there is no '{'.'.join((*path, name))}' to read.",
+                    did_you_mean(name, shape.fields).strip(),
+                )
             shape = shape.fields[name]
             path.append(name)
         return tuple(path)
@@ -165,8 +174,11 @@ class _Checks:
             self._comparison(tokens, places[-1])
         found = self._value(tokens, self.sample)
         if not isinstance(found, bool):
-            raise self.fault(tokens[0], f"found {kind_of(found)} instead of true or false.",
-                             "Compare it with something.")  # fmt: skip
+            raise self.fault(
+                tokens[0],
+                f"found {kind_of(found)} instead of true or false.",
+                "Compare it with something.",
+            )
         self._unsaid(tokens)
 
     def _comparison(self, tokens: Sequence[Token], place: int) -> None:
@@ -176,15 +188,21 @@ class _Checks:
         self._choices(left, right)
         if sign.text == "in":
             if not isinstance(other, list):
-                raise self.fault(sign, f"'in' looks into a list, and this is {kind_of(other)}.",
-                                 "Write a list such as ['a', 'b'].")  # fmt: skip
+                raise self.fault(
+                    sign,
+                    f"'in' looks into a list, and this is {kind_of(other)}.",
+                    "Write a list such as ['a', 'b'].",
+                )
             others = other
         else:
             others = [other]
         for value in others:
             if value is not None and one is not None and kind_of(one) != kind_of(value):
-                raise self.fault(sign, f"{kind_of(one)} is compared with {kind_of(value)}.",
-                                 "Compare what is of one kind.")  # fmt: skip
+                raise self.fault(
+                    sign,
+                    f"{kind_of(one)} is compared with {kind_of(value)}.",
+                    "Compare what is of one kind.",
+                )
 
     def _choices(self, left: Sequence[Token], right: Sequence[Token]) -> None:
         """Refuse a text that a name can never hold."""
@@ -195,8 +213,11 @@ class _Checks:
                 continue
             for token in others:
                 if token.kind == "text" and token.text[1:-1] not in choices:
-                    raise self.fault(token, f"{'.'.join(path[0])} is never {token.text}.",
-                                     did_you_mean(token.text[1:-1], choices).strip())  # fmt: skip
+                    raise self.fault(
+                        token,
+                        f"{'.'.join(path[0])} is never {token.text}.",
+                        did_you_mean(token.text[1:-1], choices).strip(),
+                    )
 
     def _unsaid(self, tokens: Sequence[Token]) -> None:
         """Refuse to compare what may be unsaid without asking first whether it is said."""
@@ -209,8 +230,11 @@ class _Checks:
                     self._value(tokens, _without(self.sample, prefix))
                 except Fault:
                     name = ".".join(prefix)
-                    raise self.fault(token, f"{name} is null where nobody said it.",
-                                     f"Write {name} != null && before it.") from None  # fmt: skip
+                    raise self.fault(
+                        token,
+                        f"{name} is null where nobody said it.",
+                        f"Write {name} != null && before it.",
+                    ) from None
 
     def _shape(self, path: Path) -> Shape:
         shape = self.shapes[path[0]]

@@ -23,11 +23,18 @@ MOST_ENTRIES = 100
 """Longest list of a scenario that a rule goes through."""
 UNREAD = frozenset({"name", "note"})
 """What a scenario says in free words: no rule reads it."""
-UNSAID = frozenset({
-    "traffic.reasoning_tokens", "traffic.cache_hit_share", "quality.held_out_examples",
-    "current.monthly_cost_usd", "limits.budget_one_off_usd", "limits.budget_monthly_usd",
-    "limits.latency_p95_ms", "team.usd_per_hour",
-})  # fmt: skip
+UNSAID = frozenset(
+    {
+        "traffic.reasoning_tokens",
+        "traffic.cache_hit_share",
+        "quality.held_out_examples",
+        "current.monthly_cost_usd",
+        "limits.budget_one_off_usd",
+        "limits.budget_monthly_usd",
+        "limits.latency_p95_ms",
+        "team.usd_per_hour",
+    }
+)
 """Numbers that stay open where nobody says them: every other one is counted or assumed."""
 MONEY = ("one_off_usd", "monthly_usd", "per_month_usd")
 
@@ -166,16 +173,20 @@ def rules_from(given: object, where: str, taken: Collection[str] = ()) -> tuple[
         TeamRuleError: with the rule, the place in it, and what to do.
     """
     if not isinstance(given, list | tuple):
-        raise TeamRuleError(where, "found no list of rules.",
-                            "Write a list of {id, when, then, says, source}.")  # fmt: skip
+        raise TeamRuleError(
+            where, "found no list of rules.", "Write a list of {id, when, then, says, source}."
+        )
     if len(given) > MOST_RULES:
         raise TeamRuleError(where, f"found {len(given)} rules.", f"Give at most {MOST_RULES}.")
     rules: dict[str, TeamRule] = {}
     for place, one in enumerate(given, 1):
         rule = _rule(one, f"{where}: rule {place}")
         if rule.id in rules or rule.id in taken:
-            raise TeamRuleError(f"{where}: rule {place}: id", f"the id '{rule.id}' is taken.",
-                                "Give each rule a name of its own.")  # fmt: skip
+            raise TeamRuleError(
+                f"{where}: rule {place}: id",
+                f"the id '{rule.id}' is taken.",
+                "Give each rule a name of its own.",
+            )
         rules[rule.id] = rule
     return tuple(rules.values())
 
@@ -186,14 +197,18 @@ def _rule(given: object, where: str) -> TeamRule:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise TeamRuleError(f"{where}: {place}" if place else where, f"{first['msg']}.",
-                            "A rule is {id, when, then, says, source}.") from error  # fmt: skip
+        raise TeamRuleError(
+            f"{where}: {place}" if place else where,
+            f"{first['msg']}.",
+            "A rule is {id, when, then, says, source}.",
+        ) from error
     try:
         rule.condition  # noqa: B018 - checked here, kept for later
     except Fault as fault:
         line, column = fault.place
-        raise TeamRuleError(f"{where} ({rule.id}): when, line {line} column {column}",
-                            fault.found, fault.remedy) from fault  # fmt: skip
+        raise TeamRuleError(
+            f"{where} ({rule.id}): when, line {line} column {column}", fault.found, fault.remedy
+        ) from fault
     return rule
 
 
@@ -206,8 +221,11 @@ def holds(rule: TeamRule, context: Mapping[str, Any], option: str) -> bool:
     try:
         return rule.condition.holds(context)
     except ValueError as error:
-        raise TeamRuleError(f"rule {rule.id}: when, at option {option}", str(error),
-                            "Ask first whether it is said, with != null.") from error  # fmt: skip
+        raise TeamRuleError(
+            f"rule {rule.id}: when, at option {option}",
+            str(error),
+            "Ask first whether it is said, with != null.",
+        ) from error
 
 
 def read_of(scenario: Scenario, task: str, paths: Collection[Path]) -> dict[str, Any]:
@@ -239,8 +257,11 @@ def _as_read(value: Any, name: str) -> Any:
         return {inner: _as_read(part, inner) for inner, part in value.items()}
     if isinstance(value, list):
         if len(value) > MOST_ENTRIES:
-            raise TeamRuleError(f"scenario: {name}", f"this list has {len(value)} entries.",
-                                f"A rule goes through at most {MOST_ENTRIES}.")  # fmt: skip
+            raise TeamRuleError(
+                f"scenario: {name}",
+                f"this list has {len(value)} entries.",
+                f"A rule goes through at most {MOST_ENTRIES}.",
+            )
         return [_as_read(part, name) for part in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)

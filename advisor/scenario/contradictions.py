@@ -19,31 +19,31 @@ MANY_CONFLICTS = 0.02
 MANY_DATED = 0.2
 SAYS = {
     "labels-found": "The task was said to be {task}, and the answers in the file are "
-                    "{labels} different labels.",
+    "{labels} different labels.",
     "labels-missing": "One of a fixed set of labels was said to be the answer, and the answers in "
-                      "the file are no labels: they are long, or hardly any repeats.",
+    "the file are no labels: they are long, or hardly any repeats.",
     "rows-differ": "{said} examples were said to be there, and the file has {rows} that can be "
-                   "used.",
+    "used.",
     "classes-differ": "{said} labels were said to be in the set, and the file has {labels}.",
     "expert-duplicates": "Experts were said to have made the answers, and {share} of the rows "
-                         "repeat an earlier one.",
+    "repeat an earlier one.",
     "expert-conflicts": "Experts were said to have made the answers, and {share} of the rows ask "
-                        "what an earlier one asks and answer it otherwise.",
+    "what an earlier one asks and answer it otherwise.",
     "facts-in-answers": "No outside facts were said to be needed, and {share} of the answers hold "
-                        "a date or a price that does not stand in the request.",
+    "a date or a price that does not stand in the request.",
     "request-differs": "A request was said to have {said} tokens, and in the file it has "
-                       "{counted}.",
+    "{counted}.",
     "answer-differs": "An answer was said to have {said} tokens, and in the file it has {counted}.",
     "one-language": "The task was said to be translation, and the file asks and answers in one "
-                    "language ({language}).",
+    "language ({language}).",
     "two-languages": "The task was said to be {task}, and the file asks in one language ({asked}) "
-                     "and answers in another ({answered}).",
+    "and answers in another ({answered}).",
     "pairs-found": "Better was not said to be easier to point at than to describe, and the file "
-                   "has {pairs} pairs of a better and a worse answer.",
+    "has {pairs} pairs of a better and a worse answer.",
     "pairs-missing": "Better was said to be easier to point at than to describe, and the file has "
-                     "no pairs of a better and a worse answer.",
+    "no pairs of a better and a worse answer.",
     "tools-found": "No tools were said to be called, and {rows} rows of the file describe some.",
-}  # fmt: skip
+}
 """Code -> what is said; other languages translate these."""
 
 
@@ -75,11 +75,15 @@ def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contrad
     if profile is None or profile.examples < LEAST_ROWS:
         return ()
     return tuple(
-        Contradiction(code=code, says=SAYS[code].format(**numbers), paths=paths,
-                      numbers=tuple(numbers.items()))
+        Contradiction(
+            code=code,
+            says=SAYS[code].format(**numbers),
+            paths=paths,
+            numbers=tuple(numbers.items()),
+        )
         for look in LOOKS
         for code, paths, numbers in look(scenario, profile)
-    )  # fmt: skip
+    )
 
 
 def _labels(scenario: Scenario, profile: Profile) -> Iterator[Found]:
@@ -127,9 +131,13 @@ def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Found]:
     varying = max(profile.prompt_tokens_mean - profile.shared_prefix_tokens, 1.0)
     for code, path, said, counted in (
         ("request-differs", "user_tokens", traffic.user_tokens, varying),
-        ("answer-differs", "completion_tokens", traffic.completion_tokens,
-         profile.completion_tokens_mean),
-    ):  # fmt: skip
+        (
+            "answer-differs",
+            "completion_tokens",
+            traffic.completion_tokens,
+            profile.completion_tokens_mean,
+        ),
+    ):
         if said is not None and counted and _apart(said, counted, FAR):
             yield code, (f"traffic.{path}",), {"said": f"{said:.0f}", "counted": f"{counted:.0f}"}
 

@@ -250,8 +250,11 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
     2.0
     """
     if not isinstance(mapping, Mapping):
-        raise ScenarioError(where, f"found {shown(mapping)} instead of a mapping.",
-                            "Start with keys such as 'name:' and 'traffic:'.")  # fmt: skip
+        raise ScenarioError(
+            where,
+            f"found {shown(mapping)} instead of a mapping.",
+            "Start with keys such as 'name:' and 'traffic:'.",
+        )
     try:
         return Scenario.model_validate(mapping)
     except ValidationError as error:

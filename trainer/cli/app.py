@@ -23,10 +23,13 @@ SetFlag = Annotated[
 ]
 WithFlag = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="NAME=VALUE",
-                 help="Hyperparameter: n_epochs, batch_size, learning_rate, "
-                      "learning_rate_multiplier, lora_rank, lora_alpha, beta, seed; repeatable."),
-]  # fmt: skip
+    typer.Option(
+        "--with",
+        metavar="NAME=VALUE",
+        help="Hyperparameter: n_epochs, batch_size, learning_rate, "
+        "learning_rate_multiplier, lora_rank, lora_alpha, beta, seed; repeatable.",
+    ),
+]
 PricesFlag = Annotated[
     Path | None, typer.Option("--prices", help="Your own prices, laid over the book.")
 ]
@@ -70,9 +73,28 @@ def plan(
     """Lay one job down: rows, settings, provider, price, cap. Nothing is sent."""
     from trainer.cli.plan import Asked, make
 
-    wanted = Asked(asked, option, dataset, tuple(set_ or ()), tuple(with_ or ()), method, grader,
-                   cap, suffix, held_out, send_held_out, again, prices, base, usd_per_hour,
-                   general, scorer, metric, schema, validation)  # fmt: skip
+    wanted = Asked(
+        asked,
+        option,
+        dataset,
+        tuple(set_ or ()),
+        tuple(with_ or ()),
+        method,
+        grader,
+        cap,
+        suffix,
+        held_out,
+        send_held_out,
+        again,
+        prices,
+        base,
+        usd_per_hour,
+        general,
+        scorer,
+        metric,
+        schema,
+        validation,
+    )
     make(wanted, json)
 
 
@@ -92,8 +114,13 @@ def launch(
     from trainer.cli.consent import Consent
     from trainer.cli.runs import start
 
-    start(plan, Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
-          prices, keep_remote, follow)  # fmt: skip
+    start(
+        plan,
+        Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
+        prices,
+        keep_remote,
+        follow,
+    )
 
 
 @app.command()

@@ -45,12 +45,14 @@ def agree_to_send(provider: str, consent: Consent) -> None:
         NoConsent: nobody agreed.
     """
     if consent.allow_egress not in (None, provider):
-        raise UsageError(f"--allow-egress {consent.allow_egress}", f"rows would go to {provider}.",
-                         "Name that.")  # fmt: skip
+        raise UsageError(
+            f"--allow-egress {consent.allow_egress}", f"rows would go to {provider}.", "Name that."
+        )
     if consent.allow_egress is None:
         if consent.yes:
-            raise NoConsent(f"--yes does not cover what leaves the machine. "
-                            f"Give --allow-egress {provider} too.")  # fmt: skip
+            raise NoConsent(
+                f"--yes does not cover what leaves the machine. Give --allow-egress {provider} too."
+            )
         typed = typed_line(f"Type {provider} to send them: ")
         if typed != provider:
             raise NoConsent(f"you typed '{typed}', not {provider}: nothing was sent.")

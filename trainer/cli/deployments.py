@@ -28,9 +28,12 @@ def start(named: str, max_hours: float, keep: bool, yes: bool, max_usd: Decimal 
         raise Refused(str(error)) from None
     price = standing.usd_per_hour(office, run)
     most = (price * Decimal(str(max_hours))).quantize(Decimal("0.01"))
-    console().print(f"{run.tuned_model} at {run.provider}: {price} USD an hour, for at most "
-                    f"{max_hours:g} h: up to {most} USD. It sleeps after half an hour without a "
-                    f"request.", soft_wrap=True)  # fmt: skip
+    console().print(
+        f"{run.tuned_model} at {run.provider}: {price} USD an hour, for at most "
+        f"{max_hours:g} h: up to {most} USD. It sleeps after half an hour without a "
+        f"request.",
+        soft_wrap=True,
+    )
     _agree(yes, max_usd, most)
     deployment = standing.begin(office, run, max_hours, keep)
     try:
@@ -77,9 +80,18 @@ def show(as_json: bool) -> None:
         return write_json([one.__dict__ | {"usd": one.spent(now)} for one in listed])
     if not listed:
         return console().print("Nothing is deployed, so nothing costs by the hour.")
-    rows = [(one.deployment_id, one.run_id, one.provider, one.state, f"{one.usd_per_hour}",
-             f"{one.hours(now):.2f} of {one.max_hours:g}", f"{one.spent(now):.2f}")
-            for one in listed]  # fmt: skip
+    rows = [
+        (
+            one.deployment_id,
+            one.run_id,
+            one.provider,
+            one.state,
+            f"{one.usd_per_hour}",
+            f"{one.hours(now):.2f} of {one.max_hours:g}",
+            f"{one.spent(now):.2f}",
+        )
+        for one in listed
+    ]
     head = ("deployment", "run", "provider", "state", "USD/h", "hours", "USD")
     console().print(plain_table(head, rows, {"USD/h", "hours", "USD"}))
     console().print(f"\nWhat stands now costs {standing.cost_now(office)} USD an hour.")

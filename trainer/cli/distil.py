@@ -53,24 +53,35 @@ def distil(
     office = open_office(prices)
     provider, slash, model = teacher.named.partition("/")
     if not slash or not model:
-        raise UsageError(f"--teacher {teacher.named}", "this names no model.",
-                         "Write PROVIDER/MODEL, as in `advisor prices`.")  # fmt: skip
+        raise UsageError(
+            f"--teacher {teacher.named}",
+            "this names no model.",
+            "Write PROVIDER/MODEL, as in `advisor prices`.",
+        )
     if teacher.max_answer_tokens < 1:
         raise UsageError("--max-answer-tokens", "an answer has 1 token or more.", "Give 512.")
     url = teacher.base_url or base_url_of(provider, office.book)
     host = urlsplit(url).hostname or ""
     asked = Distillation(
-        provider=provider, model=model, rates=_rates(office, teacher),
-        cap_usd=_amount("--cap", teacher.cap), max_answer_tokens=teacher.max_answer_tokens,
+        provider=provider,
+        model=model,
+        rates=_rates(office, teacher),
+        cap_usd=_amount("--cap", teacher.cap),
+        max_answer_tokens=teacher.max_answer_tokens,
         limit_name="max_completion_tokens" if host in NEWER else "max_tokens",
-        temperature=teacher.temperature, review_rows=teacher.review_rows,
-    )  # fmt: skip
+        temperature=teacher.temperature,
+        review_rows=teacher.review_rows,
+    )
     chat = Chat(url, _key(provider, url))
     try:
         result = ask_all(
-            asked, rows_in, rows_out, office, chat,
+            asked,
+            rows_in,
+            rows_out,
+            office,
+            chat,
             lambda cost: _agree(cost, asked, rows_in, url, consent, office.book),
-        )  # fmt: skip
+        )
     finally:
         chat.close()
     console().print(summary(result), soft_wrap=True)

@@ -8,8 +8,11 @@ import typer
 
 from trainer.cli.app import PricesFlag, app
 
-tokens = typer.Typer(help="Make, list and end the tokens that the working API asks for.",
-                     no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
+tokens = typer.Typer(
+    help="Make, list and end the tokens that the working API asks for.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(tokens, name="token")
 
 
@@ -36,8 +39,19 @@ def serve(
     from trainer.cli.serve import Wanted
     from trainer.cli.serve import serve as run
 
-    run(Wanted(host, port, tuple(base or ()), gpu, usd_per_hour, job_cap, most_file_mb,
-               requests_per_minute, prices))  # fmt: skip
+    run(
+        Wanted(
+            host,
+            port,
+            tuple(base or ()),
+            gpu,
+            usd_per_hour,
+            job_cap,
+            most_file_mb,
+            requests_per_minute,
+            prices,
+        )
+    )
 
 
 @tokens.command("make")

@@ -58,9 +58,15 @@ def distil(
     from trainer.cli.distil import Teacher
     from trainer.cli.distil import distil as go
 
-    go(questions, out, Teacher(teacher, base_url, usd_input, usd_output, max_answer_tokens,
-                               temperature, cap, review),
-       Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress), prices)  # fmt: skip
+    go(
+        questions,
+        out,
+        Teacher(
+            teacher, base_url, usd_input, usd_output, max_answer_tokens, temperature, cap, review
+        ),
+        Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
+        prices,
+    )
 
 
 @app.command()

@@ -23,11 +23,15 @@ def evaluate(named: str, as_json: bool, log_to: str | None = None) -> None:
     plan = office.store.plan(run.plan_id)
     folder = JobFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None:
-        raise Refused(f"{run.run_id}: {plan.provider} holds the model. Put what your own measure "
-                      "said into quality.measured of the scenario, and ask again.")  # fmt: skip
+        raise Refused(
+            f"{run.run_id}: {plan.provider} holds the model. Put what your own measure "
+            "said into quality.measured of the scenario, and ask again."
+        )
     if not folder.has("answers.tuned.jsonl"):
-        raise Refused(f"{run.run_id} is {run.state}: no held-out rows were answered. Plan with "
-                      "--held-out above 0, and let it end.")  # fmt: skip
+        raise Refused(
+            f"{run.run_id} is {run.state}: no held-out rows were answered. Plan with "
+            "--held-out above 0, and let it end."
+        )
     found = score(folder)
     keep_json(folder.path / "evaluation.json", found)
     for version in office.registry.listed():

@@ -24,11 +24,14 @@ def export(named: str, out: Path, with_base: bool) -> None:
     plan = plan_of(office, named)
     files = write_out(plan, office.files, out, with_base)
     size = sum(path.stat().st_size for path in files)
-    console().print(f"{out}: {len(files)} files, {size} bytes. Nothing was started.",
-                    soft_wrap=True)  # fmt: skip
+    console().print(
+        f"{out}: {len(files)} files, {size} bytes. Nothing was started.", soft_wrap=True
+    )
     base = "" if with_base else "BASE=FOLDER "
-    console().print(f"There: {base}sh run.sh, or sky launch task.yaml. Then: trainer import {out}",
-                    soft_wrap=True)  # fmt: skip
+    console().print(
+        f"There: {base}sh run.sh, or sky launch task.yaml. Then: trainer import {out}",
+        soft_wrap=True,
+    )
 
 
 def bring(folder: Path, usd: str | None) -> None:
@@ -48,8 +51,9 @@ def _named_in(folder: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["plan_id"])
     except FileNotFoundError:
-        raise UsageError(str(folder), f"there is no {NAME} in it.",
-                         "Name a folder that `trainer export` wrote.") from None  # fmt: skip
+        raise UsageError(
+            str(folder), f"there is no {NAME} in it.", "Name a folder that `trainer export` wrote."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(str(path), f"it cannot be read ({error}).", "Fetch it again.") from error
 
@@ -71,7 +75,10 @@ def _say(office: Office, run: Run, cap: Decimal) -> None:
     version = run.said("registered", "version")
     if version is None:
         raise Refused(f"{run.run_id}: it is settled, and its model is not registered.")
-    console().print(f"run {run.run_id} is settled: {usd} USD ({how}). It made {version}: "
-                    f"{office.registry.version(version).model}", soft_wrap=True)  # fmt: skip
+    console().print(
+        f"run {run.run_id} is settled: {usd} USD ({how}). It made {version}: "
+        f"{office.registry.version(version).model}",
+        soft_wrap=True,
+    )
     if usd > cap:
         console().print(f"That is more than the cap of the plan, {cap} USD.")

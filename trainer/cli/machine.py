@@ -42,8 +42,11 @@ def look() -> None:
     _line("database", True, f"{shown}, schema {schema_version(office.store.engine)}")
     _line("prices", True, f"{len(office.book.prices.series)} series")
     waits = office.limits
-    _line("waits", waits.quarantine_seconds >= 900,
-          f"quarantine {waits.quarantine_seconds:g} s, poll {waits.poll_seconds:g} s")  # fmt: skip
+    _line(
+        "waits",
+        waits.quarantine_seconds >= 900,
+        f"quarantine {waits.quarantine_seconds:g} s, poll {waits.poll_seconds:g} s",
+    )
     for name, provider in sorted(office.book.providers.items()):
         if provider.protocol != "openai" and name not in OWN:
             continue
@@ -75,13 +78,19 @@ def probe(gpu: str | None, seconds: float, as_json: bool, prices: Path | None) -
         raise UsageError(f"--seconds {seconds:g}", f"it is from 1 to {LONGEST:g}.", "Give 30.")
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError("a probe", f"not installed: {', '.join(missing)}.",
-                         "Install the extra: pip install 'tune-or-not[local]'.")  # fmt: skip
+        raise UsageError(
+            "a probe",
+            f"not installed: {', '.join(missing)}.",
+            "Install the extra: pip install 'tune-or-not[local]'.",
+        )
     here = devices()
     if (here == ["cpu"]) != (gpu in (None, "cpu")):
         found = "no GPU" if here == ["cpu"] else "a GPU"
-        raise UsageError(f"--gpu {gpu or ''}".strip(), f"this machine has {found}.",
-                         "Name its GPU as the price book does, or none.")  # fmt: skip
+        raise UsageError(
+            f"--gpu {gpu or ''}".strip(),
+            f"this machine has {found}.",
+            "Name its GPU as the price book does, or none.",
+        )
     known = load_book(prices).gpu(gpu) if gpu and gpu != "cpu" else None
     day = moment(SystemClock().now()).date().isoformat()
     made = measure(gpu or "cpu", known, seconds, day)

@@ -79,13 +79,22 @@ def _wanted(asked: Asked, flags: Flags, request: Request) -> Wanted:
         raise UsageError("--max-answer-tokens", "an answer has 1 token or more.", "Give 512.")
     tunes = asked.base is not None or asked.option is not None
     return Wanted(
-        scenario=request.scenario, where=request.where, cap=_amount(flags.cap),
-        dataset=asked.dataset, corpus=flags.corpus, model=flags.model, embedding=flags.embedding,
-        arms=arms_of(flags.arms) if flags.arms else None, rows=flags.rows,
-        instruction=_text(flags.instruction), metric=asked.metric,
-        scorer=tuple(shlex.split(asked.scorer or "")), max_answer_tokens=flags.max_answer_tokens,
-        base_url=flags.base_url, tuning=_tuning(asked, request) if tunes else None,
-    )  # fmt: skip
+        scenario=request.scenario,
+        where=request.where,
+        cap=_amount(flags.cap),
+        dataset=asked.dataset,
+        corpus=flags.corpus,
+        model=flags.model,
+        embedding=flags.embedding,
+        arms=arms_of(flags.arms) if flags.arms else None,
+        rows=flags.rows,
+        instruction=_text(flags.instruction),
+        metric=asked.metric,
+        scorer=tuple(shlex.split(asked.scorer or "")),
+        max_answer_tokens=flags.max_answer_tokens,
+        base_url=flags.base_url,
+        tuning=_tuning(asked, request) if tunes else None,
+    )
 
 
 def _tuning(asked: Asked, request: Request) -> Tuning:
@@ -115,8 +124,9 @@ def _text(path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--instruction {path}", f"it cannot be read ({error}).",
-                         "Give a text file.") from error  # fmt: skip
+        raise UsageError(
+            f"--instruction {path}", f"it cannot be read ({error}).", "Give a text file."
+        ) from error
 
 
 def _agree(ready: Ready, bill: Bill, flags: Flags, office: Office, quiet: bool) -> None:
@@ -140,8 +150,9 @@ def leaving(ready: Ready, bill: Bill, office: Office) -> list[Whom]:
     plan = ready.plan if bill.training else None
     if plan is not None and plan.local is None:
         named = f"{plan.provider}/{plan.base_model}"
-        found.setdefault(plan.provider, whom("--option", named, None, office.book,
-                                             ready.question.scenario))  # fmt: skip
+        found.setdefault(
+            plan.provider, whom("--option", named, None, office.book, ready.question.scenario)
+        )
     trains = {plan.provider} if plan is not None and plan.local is None else set()
     paid = {*bill.providers, *trains}
     return [one for one in found.values() if not one.is_here and one.provider in paid]
@@ -150,19 +161,42 @@ def leaving(ready: Ready, bill: Bill, office: Office) -> list[Whom]:
 def _show_bill(ready: Ready, bill: Bill) -> None:
     out = console()
     held, shown = len(ready.held.cases), len(ready.held.shown)
-    out.print(f"{len(ready.measure.cases)} of {held} held-out rows; {shown} rows are shown or "
-              "learned from.", soft_wrap=True)  # fmt: skip
-    rows = [(part.what, part.provider, f"{part.requests:,}", f"{part.prompt_tokens:,}",
-             f"{part.likely:.4f}", f"{part.at_most:.4f}") for part in bill.parts]  # fmt: skip
+    out.print(
+        f"{len(ready.measure.cases)} of {held} held-out rows; {shown} rows are shown or "
+        "learned from.",
+        soft_wrap=True,
+    )
+    rows = [
+        (
+            part.what,
+            part.provider,
+            f"{part.requests:,}",
+            f"{part.prompt_tokens:,}",
+            f"{part.likely:.4f}",
+            f"{part.at_most:.4f}",
+        )
+        for part in bill.parts
+    ]
     if ready.plan is not None:
-        rows.append(("training", ready.plan.provider, "1", f"{ready.plan.figure.trained_tokens:,}",
-                     str(bill.training_likely), str(bill.training)))  # fmt: skip
+        rows.append(
+            (
+                "training",
+                ready.plan.provider,
+                "1",
+                f"{ready.plan.figure.trained_tokens:,}",
+                str(bill.training_likely),
+                str(bill.training),
+            )
+        )
     head = ("what", "where", "requests", "tokens", "USD likely", "USD at most")
     out.print(plain_table(head, rows, set(head[2:])))
     before = ready.journal.usd()
     spent = f" {before:.4f} USD were spent before." if before else ""
-    out.print(f"{bill.likely} USD likely, at most {bill.at_most} USD; the cap is "
-              f"{ready.wanted.cap}.{spent}", soft_wrap=True)  # fmt: skip
+    out.print(
+        f"{bill.likely} USD likely, at most {bill.at_most} USD; the cap is "
+        f"{ready.wanted.cap}.{spent}",
+        soft_wrap=True,
+    )
 
 
 def _show_leaving(ready: Ready, asked: Whom) -> None:
@@ -177,8 +211,9 @@ def _show_leaving(ready: Ready, asked: Whom) -> None:
     console().print(
         f"\nWhat leaves this machine: {', '.join(parts)}, to {asked.provider} ({asked.host}).\n"
         f"Region: {asked.region}. Kept there: {asked.retention}.\n"
-        f"What looks personal in them: {kinds or 'nothing'}.", soft_wrap=True,
-    )  # fmt: skip
+        f"What looks personal in them: {kinds or 'nothing'}.",
+        soft_wrap=True,
+    )
 
 
 def _personal(ready: Ready) -> Mapping[str, int]:

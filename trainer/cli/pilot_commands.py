@@ -56,9 +56,38 @@ def pilot(
     from trainer.cli.pilot import pilot as go
     from trainer.cli.plan import Asked
 
-    flags = Flags(corpus, model, embedding, arms, rows, cap, instruction, max_answer_tokens,
-                  base_url, out, yes, tuple(allow_egress or ()))  # fmt: skip
-    wanted = Asked(asked, option, dataset, tuple(set_ or ()), tuple(with_ or ()), "supervised",
-                   None, None, "pilot", 0.1, False, False, prices, base, usd_per_hour, None,
-                   scorer, metric)  # fmt: skip
+    flags = Flags(
+        corpus,
+        model,
+        embedding,
+        arms,
+        rows,
+        cap,
+        instruction,
+        max_answer_tokens,
+        base_url,
+        out,
+        yes,
+        tuple(allow_egress or ()),
+    )
+    wanted = Asked(
+        asked,
+        option,
+        dataset,
+        tuple(set_ or ()),
+        tuple(with_ or ()),
+        "supervised",
+        None,
+        None,
+        "pilot",
+        0.1,
+        False,
+        False,
+        prices,
+        base,
+        usd_per_hour,
+        None,
+        scorer,
+        metric,
+    )
     go(wanted, flags, json)

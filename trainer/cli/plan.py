@@ -30,8 +30,18 @@ from trainer.runs.start import SHORT, next_attempt
 RECIPE_ONLY = set(Recipe.model_fields) - set(Hyperparameters.model_fields)
 """Settings that only a training on this machine has."""
 SERVING = {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}
-SHOWN = ("epochs", "learning_rate", "micro_batch_rows", "accumulation_steps", "max_tokens",
-         "lora_rank", "lora_alpha", "dtype", "packing", "seed")  # fmt: skip
+SHOWN = (
+    "epochs",
+    "learning_rate",
+    "micro_batch_rows",
+    "accumulation_steps",
+    "max_tokens",
+    "lora_rank",
+    "lora_alpha",
+    "dtype",
+    "packing",
+    "seed",
+)
 """Settings of a training on this machine that a person looks at first."""
 
 
@@ -83,8 +93,9 @@ def request_of(flags: Asked) -> Request:
     """Read the scenario out of its file, or out of an answer that was saved."""
     for flag, share in (("--held-out", flags.held_out), ("--validation", flags.validation)):
         if not 0 <= share < 1:
-            raise UsageError(f"{flag} {share}", "a share is from 0 to under 1.",
-                             "Give 0.1 for a tenth.")  # fmt: skip
+            raise UsageError(
+                f"{flag} {share}", "a share is from 0 to under 1.", "Give 0.1 for a tenth."
+            )
     body = read_mapping(flags.asked)
     decided: str | None = None
     rules: tuple[TeamRule, ...] = ()
@@ -111,21 +122,28 @@ def wish_of(flags: Asked) -> Wish:
         if equals and flags.base is not None and name in RECIPE_ONLY:
             continue
         if not equals or name not in Hyperparameters.model_fields:
-            raise UsageError(f"--with {flag}", "there is no such setting.",
-                             did_you_mean(name, Hyperparameters.model_fields).strip())  # fmt: skip
+            raise UsageError(
+                f"--with {flag}",
+                "there is no such setting.",
+                did_you_mean(name, Hyperparameters.model_fields).strip(),
+            )
         settings[name] = value
     try:
         cap = Decimal(flags.cap) if flags.cap else None
         return Wish(
-            method=flags.method, hyperparameters=Hyperparameters(**settings), cap_usd=cap,
-            suffix=flags.suffix, grader=flags.grader.read_text() if flags.grader else None,
-        )  # fmt: skip
+            method=flags.method,
+            hyperparameters=Hyperparameters(**settings),
+            cap_usd=cap,
+            suffix=flags.suffix,
+            grader=flags.grader.read_text() if flags.grader else None,
+        )
     except InvalidOperation as error:
         raise UsageError(f"--cap {flags.cap}", "this is no amount.", "Write 25.00.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}", f"found '{first['input']}'.",
-                         f"{first['msg']}.") from error  # fmt: skip
+        raise UsageError(
+            f"{'.'.join(map(str, first['loc']))}", f"found '{first['input']}'.", f"{first['msg']}."
+        ) from error
 
 
 def here_of(flags: Asked) -> Here:
@@ -134,11 +152,18 @@ def here_of(flags: Asked) -> Here:
     try:
         usd = Decimal(flags.usd_per_hour) if flags.usd_per_hour else None
     except InvalidOperation as error:
-        raise UsageError(f"--usd-per-hour {flags.usd_per_hour}", "this is no amount.",
-                         "Write 0.09.") from error  # fmt: skip
-    return Here(flags.base, usd, {name: value for name, _, value in pairs if name in RECIPE_ONLY},
-                flags.general, tuple(shlex.split(flags.scorer or "")), flags.metric,
-                flags.schema)  # fmt: skip
+        raise UsageError(
+            f"--usd-per-hour {flags.usd_per_hour}", "this is no amount.", "Write 0.09."
+        ) from error
+    return Here(
+        flags.base,
+        usd,
+        {name: value for name, _, value in pairs if name in RECIPE_ONLY},
+        flags.general,
+        tuple(shlex.split(flags.scorer or "")),
+        flags.metric,
+        flags.schema,
+    )
 
 
 def expected_rows(local: LocalJob | None) -> Iterator[tuple[str, str]]:
@@ -150,8 +175,11 @@ def expected_rows(local: LocalJob | None) -> Iterator[tuple[str, str]]:
         return
     yield "known from", local.expected.basis
     if local.expected.memory_bytes:
-        gib = (local.expected.memory_bytes[0] / GIB, local.expected.memory_bytes[1] / GIB,
-               local.expected.memory_bytes[2] / GIB)  # fmt: skip
+        gib = (
+            local.expected.memory_bytes[0] / GIB,
+            local.expected.memory_bytes[1] / GIB,
+            local.expected.memory_bytes[2] / GIB,
+        )
         yield "memory", _range(gib, "GiB")
     if local.expected.energy_kwh:
         yield "energy", _range(local.expected.energy_kwh, "kWh")
@@ -185,7 +213,7 @@ def show_plan(made: TrainingPlan) -> None:
         ("cap", f"{made.cap_usd} USD"),
         ("serving", "from this machine" if made.local else SERVING[made.serving]),
         ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),
-    )  # fmt: skip
+    )
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

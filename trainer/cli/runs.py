@@ -124,20 +124,26 @@ def _drive(office: Office, run_id: str, enough: Callable[[Run], bool]) -> Run:
 
 def _what_next(office: Office, run: Run) -> None:
     if run.state == "needs_human":
-        raise Refused(f"{run.run_id}: {run.said('needs_human', 'why')} "
-                      f"{run.said('needs_human', 'remedy')}")  # fmt: skip
+        raise Refused(
+            f"{run.run_id}: {run.said('needs_human', 'why')} {run.said('needs_human', 'remedy')}"
+        )
     if run.state != "settled":
-        console().print(f"The job goes on at {run.provider}. "
-                        f"Watch it with: trainer follow {run.run_id}")  # fmt: skip
+        console().print(
+            f"The job goes on at {run.provider}. Watch it with: trainer follow {run.run_id}"
+        )
         return
-    console().print(f"{run.outcome}, {run.said('settled', 'usd')} USD "
-                    f"({run.said('settled', 'how')}).")  # fmt: skip
+    console().print(
+        f"{run.outcome}, {run.said('settled', 'usd')} USD ({run.said('settled', 'how')})."
+    )
     found = evaluation_of(run)
     if found is not None:
         show_evaluation(found)
     if run.outcome == "succeeded" and office.store.plan(run.plan_id).serving == "per_hour":
-        console().print(f"{run.tuned_model} is not deployed. It costs by the hour once it is: "
-                        f"trainer deploy {run.run_id} --max-hours 1", soft_wrap=True)  # fmt: skip
+        console().print(
+            f"{run.tuned_model} is not deployed. It costs by the hour once it is: "
+            f"trainer deploy {run.run_id} --max-hours 1",
+            soft_wrap=True,
+        )
 
 
 def ask(named: str, verb: Verb) -> None:
@@ -184,8 +190,6 @@ EARLIEST = 1e9
 """Seconds since 1970 under which a time is a step's number and no hour."""
 
 
-
-
 def show_runs(as_json: bool) -> None:
     """List runs, newest first."""
     office = open_office()
@@ -219,21 +223,33 @@ def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
     plan = office.store.plan(run.plan_id)
     entry = office.ledger.entry(run.run_id)
     if as_json:
-        events = [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)}
-                  for e in run.events]  # fmt: skip
-        return write_json({
-            "run_id": run.run_id, "state": run.state, "outcome": run.outcome,
-            "job_id": run.job_id, "tuned_model": run.tuned_model, "plan_id": run.plan_id,
-            "plan": plan.model_dump(mode="json"), "money": entry.__dict__ if entry else None,
-            "events": events,
-        })  # fmt: skip
+        events = [
+            {"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)} for e in run.events
+        ]
+        return write_json(
+            {
+                "run_id": run.run_id,
+                "state": run.state,
+                "outcome": run.outcome,
+                "job_id": run.job_id,
+                "tuned_model": run.tuned_model,
+                "plan_id": run.plan_id,
+                "plan": plan.model_dump(mode="json"),
+                "money": entry.__dict__ if entry else None,
+                "events": events,
+            }
+        )
     show_plan(plan)
-    console().print(f"\n{run.run_id} is {run.state}"
-                    + (f" ({run.outcome})" if run.state == "settled" else ""))  # fmt: skip
-    for name, value in (("job", run.job_id), ("model", run.tuned_model),
-                        ("ends", run.said("verified", "shutdown_on")),
-                        ("served", run.said("smoke_skipped", "why")),
-                        ("problem", run.said("needs_human", "why"))):  # fmt: skip
+    console().print(
+        f"\n{run.run_id} is {run.state}" + (f" ({run.outcome})" if run.state == "settled" else "")
+    )
+    for name, value in (
+        ("job", run.job_id),
+        ("model", run.tuned_model),
+        ("ends", run.said("verified", "shutdown_on")),
+        ("served", run.said("smoke_skipped", "why")),
+        ("problem", run.said("needs_human", "why")),
+    ):
         if value:
             console().print(f"{name:<8} {value}", soft_wrap=True)
     if entry is not None:
@@ -246,14 +262,16 @@ def _calibration(office: Office, run: Run) -> None:
     plan, entry = office.store.plan(run.plan_id), office.ledger.entry(run.run_id)
     result = JobFolder(home_folder() / "runs" / str(run.job_id)).read("result.json")
     if plan.local is None or result is None or entry is None or entry.settled is None:
-        raise Refused(f"{run.run_id}: only a settled training on this machine teaches the "
-                      "estimates.")  # fmt: skip
+        raise Refused(
+            f"{run.run_id}: only a settled training on this machine teaches the estimates."
+        )
     found = actuals(plan, result, Decimal(in_usd(entry.settled)))
     for one in found:
         ratio = f", {one.ratio:.2f} times" if one.ratio is not None else ""
         said = "nothing" if one.estimated is None else f"{one.estimated:.4g}"
-        sys.stdout.write(f"# {one.factor}: {one.actual:.4g} {one.unit}, and {said} was reckoned"
-                         f"{ratio}\n")  # fmt: skip
+        sys.stdout.write(
+            f"# {one.factor}: {one.actual:.4g} {one.unit}, and {said} was reckoned{ratio}\n"
+        )
     day = moment(office.clock.now()).date()
     sys.stdout.write(calibration(found, run.run_id, result, day))
 
@@ -264,11 +282,15 @@ def show_events(named: str, as_json: bool) -> None:
     run = office.store.run(named)
     told = office.store.job_events(run.run_id)
     if as_json:
-        return write_json({
-            "events": [{"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)}
-                       for e in run.events],
-            "job_events": [one.__dict__ | {"body": dict(one.body)} for one in told],
-        })  # fmt: skip
+        return write_json(
+            {
+                "events": [
+                    {"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)}
+                    for e in run.events
+                ],
+                "job_events": [one.__dict__ | {"body": dict(one.body)} for one in told],
+            }
+        )
     for event in run.events:
         console().print(line_of(run, event=event), soft_wrap=True)
     if told:

@@ -57,21 +57,26 @@ def serve(wanted: Wanted) -> None:
     token, is_new = first_token(front.tokens, home_folder())
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     where = f"http://{shown}:{wanted.port}"
-    sys.stdout.write(f"working API   {where}/api/v1/openapi.json\n"
-                     f"OpenAI's way  {where}/v1\n")  # fmt: skip
+    sys.stdout.write(f"working API   {where}/api/v1/openapi.json\nOpenAI's way  {where}/v1\n")
     sys.stdout.write(f"admin's token {token}{': ' + token.read_text().strip() if is_new else ''}\n")
     if not front.bases():
         sys.stdout.write("no base is here to tune: --base NAME=FOLDER names one.\n")
     sys.stdout.write("Ctrl-C stops it; runs that train on this machine go on.\n")
     sys.stdout.flush()
     if not is_loopback:
-        sys.stderr.write(f"trainer: {wanted.host} can be reached from other machines, and tokens "
-                         "travel over it in the clear. Put TLS before it.\n")  # fmt: skip
+        sys.stderr.write(
+            f"trainer: {wanted.host} can be reached from other machines, and tokens "
+            "travel over it in the clear. Put TLS before it.\n"
+        )
     config = uvicorn.Config(
         working_app(front, Planner(office.book, most_upload_bytes=settings.most_file_bytes)),
-        http="httptools", loop="auto" if sys.platform == "win32" else "uvloop",
-        log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False,
-    )  # fmt: skip
+        http="httptools",
+        loop="auto" if sys.platform == "win32" else "uvloop",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
     with listener:
         try:
             uvicorn.Server(config).run(sockets=[listener])
@@ -86,15 +91,17 @@ def settings_of(wanted: Wanted) -> Settings:
         UsageError: a base is no folder of one, an amount is none, or a limit is below 1.
     """
     if wanted.most_file_mb < 1 or wanted.requests_per_minute < 1:
-        raise UsageError("--most-file-mb, --requests-per-minute", "found a number below 1.",
-                         "Give 1 or more.")  # fmt: skip
+        raise UsageError(
+            "--most-file-mb, --requests-per-minute", "found a number below 1.", "Give 1 or more."
+        )
     return Settings(
-        bases=dict(_base(flag) for flag in wanted.bases), gpu=wanted.gpu,
+        bases=dict(_base(flag) for flag in wanted.bases),
+        gpu=wanted.gpu,
         usd_per_hour=_amount("--usd-per-hour", wanted.usd_per_hour),
         job_cap_usd=_amount("--job-cap", wanted.job_cap),
         most_file_bytes=wanted.most_file_mb * MIB,
         requests_per_minute=wanted.requests_per_minute,
-    )  # fmt: skip
+    )
 
 
 def _base(flag: str) -> tuple[str, Path]:
@@ -124,18 +131,25 @@ def _amount(flag: str, text: str) -> Decimal:
 def make(owner: str, role: str, days: float | None) -> None:
     """Make a token and write its secret, this once."""
     token, secret = _tokens().make(owner, cast("Role", role), days)
-    sys.stderr.write(f"token {token.token_id} of {token.owner}, role {token.role}; it is not shown "
-                     "again:\n")  # fmt: skip
+    sys.stderr.write(
+        f"token {token.token_id} of {token.owner}, role {token.role}; it is not shown again:\n"
+    )
     sys.stdout.write(secret + "\n")
 
 
 def show() -> None:
     """List every token."""
     rows = [
-        (token.token_id, token.owner, token.role, _day(token.made_at), _day(token.expires_at),
-         _day(token.revoked_at))
+        (
+            token.token_id,
+            token.owner,
+            token.role,
+            _day(token.made_at),
+            _day(token.expires_at),
+            _day(token.revoked_at),
+        )
         for token in _tokens().listed()
-    ]  # fmt: skip
+    ]
     if not rows:
         return console().print("No token yet. `trainer token make OWNER` makes one.")
     head = ("token", "owner", "role", "made", "ends", "ended")

@@ -63,10 +63,17 @@ def _day(text: str) -> date:
 
 def _row(one: Version) -> tuple[str, ...]:
     score = (one.evaluation or {}).get("score")
-    return (one.version_id, one.stage, moment(one.made_at).strftime("%Y-%m-%d %H:%M"),
-            one.base_model, one.provider, one.verdict or "not measured",
-            f"{score:.3f}" if isinstance(score, int | float) else "",
-            "" if one.usd is None else str(one.usd), str(one.shutdown_on or ""))  # fmt: skip
+    return (
+        one.version_id,
+        one.stage,
+        moment(one.made_at).strftime("%Y-%m-%d %H:%M"),
+        one.base_model,
+        one.provider,
+        one.verdict or "not measured",
+        f"{score:.3f}" if isinstance(score, int | float) else "",
+        "" if one.usd is None else str(one.usd),
+        str(one.shutdown_on or ""),
+    )
 
 
 def promote(named: str, by: str, anyway: bool) -> None:
@@ -98,9 +105,13 @@ def compare(a: str, b: str, as_json: bool) -> None:
     rows = registry.compare(a, b)
     if as_json:
         return write_json([{"what": what, "a": one, "b": other} for what, one, other in rows])
-    console().print(plain_table(("", "a", "b", ""), [
-        (what, one, other, "" if one == other else "differs") for what, one, other in rows
-    ], set()))  # fmt: skip
+    console().print(
+        plain_table(
+            ("", "a", "b", ""),
+            [(what, one, other, "" if one == other else "differs") for what, one, other in rows],
+            set(),
+        )
+    )
     return None
 
 
@@ -133,8 +144,9 @@ def delete(kind: str, name: str, yes: bool) -> None:
     """Delete a dataset, a run or a version everywhere, once its name was typed."""
     what = next((one for one in KINDS if one == kind), None)
     if what is None:
-        raise UsageError(f"delete {kind}", "this is nothing that is deleted.",
-                         did_you_mean(kind, KINDS).strip())  # fmt: skip
+        raise UsageError(
+            f"delete {kind}", "this is nothing that is deleted.", did_you_mean(kind, KINDS).strip()
+        )
     store, registry = _open()
     home = home_folder()
     going = cleanup.going(what, name, home, store, registry)
@@ -144,8 +156,9 @@ def delete(kind: str, name: str, yes: bool) -> None:
             console().print(f"{label}: {', '.join(names)}", soft_wrap=True)
     for one in map(registry.version, going.versions):
         if one.kind == "remote":
-            console().print(f"{one.model} stays at {one.provider}: delete it there.",
-                            soft_wrap=True)  # fmt: skip
+            console().print(
+                f"{one.model} stays at {one.provider}: delete it there.", soft_wrap=True
+            )
     if not yes:
         sys.stdout.write(f"Type {name} to delete this for good; the ledger keeps its lines: ")
         sys.stdout.flush()
@@ -172,26 +185,38 @@ def merge(named: str, out: Path | None) -> None:
     plan = office.store.plan(run.plan_id)
     folder = JobFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None or plan.local.is_plain or not folder.is_trained():
-        raise Refused(f"{run.run_id} is {run.state}: only a model that was tuned on this machine "
-                      "is merged.")  # fmt: skip
+        raise Refused(
+            f"{run.run_id} is {run.state}: only a model that was tuned on this machine is merged."
+        )
     target = out or home_folder() / "models" / run.run_id
     if target.exists() and any(target.iterdir()):
         raise UsageError(f"--out {target}", "it is not empty.", "Name another folder.")
-    done = subprocess.run([sys.executable, str(SCRIPTS / "merge.py"), str(folder.path),
-                           str(target)], env=dict(environment()), capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "merge.py"), str(folder.path), str(target)],
+        env=dict(environment()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
-        raise Refused(f"{run.run_id}: {why[0]} Unmerged it is served with:\n"
-                      f"{adapter_command(plan.local.base, folder.path / 'model')}")  # fmt: skip
+        raise Refused(
+            f"{run.run_id}: {why[0]} Unmerged it is served with:\n"
+            f"{adapter_command(plan.local.base, folder.path / 'model')}"
+        )
     told = json.loads(done.stdout.strip().splitlines()[-1])
-    console().print(f"{target}: merged in {told['dtype']}. Its logits differ from base and adapter "
-                    f"by at most {told['largest_logit_difference']:.2g}, and from the base alone "
-                    f"by up to {told['largest_change_from_base']:.2g}.\n"
-                    f"Serve it with: sh {target}/serve.sh", soft_wrap=True)  # fmt: skip
+    console().print(
+        f"{target}: merged in {told['dtype']}. Its logits differ from base and adapter "
+        f"by at most {told['largest_logit_difference']:.2g}, and from the base alone "
+        f"by up to {told['largest_change_from_base']:.2g}.\n"
+        f"Serve it with: sh {target}/serve.sh",
+        soft_wrap=True,
+    )
 
 
 def adapter_command(base: str, model: Path) -> str:
     """Write the command that serves base and adapter side by side."""
-    return (f"vllm serve {shlex.quote(base)} --enable-lora "
-            f"--lora-modules tuned={shlex.quote(str(model))}")  # fmt: skip
+    return (
+        f"vllm serve {shlex.quote(base)} --enable-lora "
+        f"--lora-modules tuned={shlex.quote(str(model))}"
+    )

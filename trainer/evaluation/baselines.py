@@ -75,9 +75,13 @@ class Plain:
         worded = list(map(_worded, texts))
         matrix = sparse.hstack([maker.fit_transform(worded) for maker in makers]).tocsr()
         one = linear.LogisticRegression(
-            C=INVERSE_PENALTY, solver="liblinear", dual=True, tol=TOLERANCE,
-            max_iter=MOST_ITERATIONS, random_state=seed,
-        )  # fmt: skip
+            C=INVERSE_PENALTY,
+            solver="liblinear",
+            dual=True,
+            tol=TOLERANCE,
+            max_iter=MOST_ITERATIONS,
+            random_state=seed,
+        )
         found = multiclass.OneVsRestClassifier(one).fit(matrix, list(labels))
         return cls(
             labels=tuple(map(str, found.classes_)),
@@ -110,8 +114,14 @@ class Plain:
         folder.mkdir(parents=True, exist_ok=True)
         body = {"labels": self.labels, **dict(zip(NAMES, self.vocabularies, strict=True))}
         (folder / "plain.json").write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
-        np.savez_compressed(folder / "plain.npz", allow_pickle=False, weights=self.weights,
-                            offsets=self.offsets, words=self.idf[0], grams=self.idf[1])  # fmt: skip
+        np.savez_compressed(
+            folder / "plain.npz",
+            allow_pickle=False,
+            weights=self.weights,
+            offsets=self.offsets,
+            words=self.idf[0],
+            grams=self.idf[1],
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Plain:
@@ -119,9 +129,12 @@ class Plain:
         body = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
         with np.load(folder / "plain.npz", allow_pickle=False) as numbers:
             return cls(
-                tuple(body["labels"]), tuple(body[name] for name in NAMES),
-                tuple(numbers[name] for name in NAMES), numbers["weights"], numbers["offsets"],
-            )  # fmt: skip
+                tuple(body["labels"]),
+                tuple(body[name] for name in NAMES),
+                tuple(numbers[name] for name in NAMES),
+                numbers["weights"],
+                numbers["offsets"],
+            )
 
 
 def _worded(text: str) -> str:

@@ -13,8 +13,14 @@ from trainer.evaluation.statistics import bootstrap, wilson
 from trainer.evaluation.verdict import BETTER, Verdict, forgot, judge
 
 RESAMPLES = 2_000  # for a column's own interval; the verdict takes more
-HEADER = ("system", "score", "95 % interval", "macro F1", "seconds an answer",
-          "USD a correct answer")  # fmt: skip
+HEADER = (
+    "system",
+    "score",
+    "95 % interval",
+    "macro F1",
+    "seconds an answer",
+    "USD a correct answer",
+)
 NONE = "-"
 T = TypeVar("T")
 
@@ -113,11 +119,17 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON, with figures that follow from others written out."""
-        columns = [asdict(one) | {
-            "scores": list(one.scores), "score": one.score,
-            "score_low": one.interval()[0], "score_high": one.interval()[1],
-            "usd_per_correct_answer": one.usd_per_correct_answer,
-        } for one in self.columns]  # fmt: skip
+        columns = [
+            asdict(one)
+            | {
+                "scores": list(one.scores),
+                "score": one.score,
+                "score_low": one.interval()[0],
+                "score_high": one.interval()[1],
+                "usd_per_correct_answer": one.usd_per_correct_answer,
+            }
+            for one in self.columns
+        ]
         return asdict(self) | {"columns": columns}
 
     @classmethod
@@ -172,8 +184,10 @@ def sentences(found: Evaluation) -> list[str]:
         says.append(f"Tuned against base, {beside.says}")
     plain = columns.get("tfidf-logreg")
     if plain and judge(columns["tuned"], plain, binary=True).word == BETTER:
-        says.append("The plain baseline, TF-IDF with logistic regression, is better than the "
-                    "tuned model: take that.")  # fmt: skip
+        says.append(
+            "The plain baseline, TF-IDF with logistic regression, is better than the "
+            "tuned model: take that."
+        )
     if found.forgetting is not None:
         says.append(found.forgetting.says)
     return says

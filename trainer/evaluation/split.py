@@ -128,8 +128,10 @@ def _deal(
 def _warning(half: NDArray[np.int8], largest: int, rows: int, wanted: dict[int, float]) -> str:
     says = []
     if largest > CROWD_SHARE * rows and rows > 1:
-        says.append(f"{largest} of {rows} rows are near-duplicates of each other; all of them "
-                    "are in train, so validation and test show only the rest")  # fmt: skip
+        says.append(
+            f"{largest} of {rows} rows are near-duplicates of each other; all of them "
+            "are in train, so validation and test show only the rest"
+        )
     words = {VALIDATION: "validation", TEST: "test"}
     empty = [words[to] for to, share in wanted.items() if share > 0 and to not in half]
     if empty:

@@ -39,8 +39,12 @@ def mcnemar(only_one: int, only_other: int) -> float:
             tail += term
             term = term * (rows - k) // (k + 1)
         return min(1.0, tail / (1 << (rows - 1))) if rows else 1.0
-    largest = (math.lgamma(rows + 1) - math.lgamma(least + 1) - math.lgamma(rows - least + 1)
-               - rows * math.log(2))  # fmt: skip
+    largest = (
+        math.lgamma(rows + 1)
+        - math.lgamma(least + 1)
+        - math.lgamma(rows - least + 1)
+        - rows * math.log(2)
+    )
     share, total = 1.0, 0.0
     for k in range(least, -1, -1):
         total += share

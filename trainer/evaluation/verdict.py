@@ -104,8 +104,10 @@ def forgot(
             "Measure it again: it is a number of 1 or more.",
         )
     if not math.isfinite(perplexity_after):
-        return True, (f"forgot: perplexity on general text was {perplexity_before:.2f} and is no "
-                      "finite number any more")  # fmt: skip
+        return True, (
+            f"forgot: perplexity on general text was {perplexity_before:.2f} and is no "
+            "finite number any more"
+        )
     rise = perplexity_after / perplexity_before - 1
     is_worse = rise > tolerance
     moved = "rose" if rise > 0 else "fell" if rise < 0 else "stayed"

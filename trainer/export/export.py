@@ -28,10 +28,17 @@ BASE = "base"
 SCRIPTS = ("train.py", "generate.py", "merge.py", "tokenize_rows.py", "rewards.py", "manifest.py")
 SCRIPTS_FOLDER = Path(__file__).parent.parent / "scripts"
 PINNED = {
-    "torch": "2.13.0", "transformers": "5.23.0", "peft": "0.21.2", "trl": "1.16.0",
-    "accelerate": "1.15.0", "datasets": "5.2.0", "safetensors": "0.8.0", "tokenizers": "0.23.3",
-    "numpy": "2.4.6", "jinja2": "3.1.6",
-}  # fmt: skip
+    "torch": "2.13.0",
+    "transformers": "5.23.0",
+    "peft": "0.21.2",
+    "trl": "1.16.0",
+    "accelerate": "1.15.0",
+    "datasets": "5.2.0",
+    "safetensors": "0.8.0",
+    "tokenizers": "0.23.3",
+    "numpy": "2.4.6",
+    "jinja2": "3.1.6",
+}
 """What the scripts import, as this program was tested; what is installed here comes before it."""
 QUANTISED = {"bitsandbytes": "0.50.2"}
 BASE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja", ".md"})
@@ -60,11 +67,15 @@ def export(
     """
     local = plan.local
     if local is None:
-        raise UsageError(f"plan {plan.plan_id[:12]}", f"it is for {plan.provider}, and trains "
-                         "there.", "Plan with --base FOLDER to train on your own GPU.")  # fmt: skip
+        raise UsageError(
+            f"plan {plan.plan_id[:12]}",
+            f"it is for {plan.provider}, and trains there.",
+            "Plan with --base FOLDER to train on your own GPU.",
+        )
     if local.is_plain:
-        raise UsageError(f"plan {plan.plan_id[:12]}", "the plain baseline trains in seconds.",
-                         "Launch it here.")  # fmt: skip
+        raise UsageError(
+            f"plan {plan.plan_id[:12]}", "the plain baseline trains in seconds.", "Launch it here."
+        )
     _check_free(plan, out)
     if with_base:
         _check_base(local)
@@ -128,24 +139,28 @@ def _check_free(plan: TrainingPlan, out: Path) -> None:
     except UsageError:
         found = None
     if found != plan.plan_id:
-        raise UsageError(str(out), "the folder is not empty, and no export of this plan.",
-                         "Name a new folder.")  # fmt: skip
+        raise UsageError(
+            str(out), "the folder is not empty, and no export of this plan.", "Name a new folder."
+        )
 
 
 def _check_base(local: LocalJob) -> None:
     """See that the base is that of the plan, and that no file of it names this machine."""
     base = Path(local.base)
     if not base.is_dir():
-        raise Refused(f"{base}: the base of the plan is not there. Put it back, or export without "
-                      "the base.")  # fmt: skip
+        raise Refused(
+            f"{base}: the base of the plan is not there. Put it back, or export without the base."
+        )
     if base_hash(base) != local.base_sha256:
         raise Refused(f"{base}: it is not the base of the plan. Plan again.")
     for path in _of_base(base):
         if path.suffix != ".safetensors" and path.name not in VOCABULARIES:
             place = _place_in(path.read_text(encoding="utf-8", errors="replace"), base)
             if place:
-                raise Refused(f"{path}: it names {place}, a folder of this machine. Take that out "
-                              "and plan again, or export without the base.")  # fmt: skip
+                raise Refused(
+                    f"{path}: it names {place}, a folder of this machine. Take that out "
+                    "and plan again, or export without the base."
+                )
 
 
 def _place_in(text: str, base: Path) -> str | None:
@@ -184,22 +199,33 @@ def _base(base: Path, target: Path) -> Iterator[Path]:
 
 
 def _of_base(base: Path) -> list[Path]:
-    return sorted(path for path in base.iterdir() if path.is_file() and not
-                  path.name.startswith(".") and path.suffix in BASE_SUFFIXES)  # fmt: skip
+    return sorted(
+        path
+        for path in base.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.suffix in BASE_SUFFIXES
+    )
 
 
 def _words(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
     _, likely, most = local.hours
     words: dict[str, Any] = {
-        "plan": plan.plan_id[:12], "model": " ".join(plan.base_model.split()), "cap": plan.cap_usd,
-        "likely": plan.figure.likely, "at_most": plan.figure.at_most, "price": plan.figure.price,
-        "hours": f"{_hours(likely)} likely, {_hours(most)} at most", "gpu": local.gpu,
-        "accelerators": accelerators_of(local.gpu), "rows": plan.training.rows,
+        "plan": plan.plan_id[:12],
+        "model": " ".join(plan.base_model.split()),
+        "cap": plan.cap_usd,
+        "likely": plan.figure.likely,
+        "at_most": plan.figure.at_most,
+        "price": plan.figure.price,
+        "hours": f"{_hours(likely)} likely, {_hours(most)} at most",
+        "gpu": local.gpu,
+        "accelerators": accelerators_of(local.gpu),
+        "rows": plan.training.rows,
         "base_env": "" if with_base else "\nenvs:\n  BASE: null  # folder of the base there\n",
-        "base_says": "" if with_base else " Set `BASE` to the folder of the base there first; its "
+        "base_says": ""
+        if with_base
+        else " Set `BASE` to the folder of the base there first; its "
         f"files have to hash to {local.base_sha256[:12]}.",
         "answer": "yes" if plan.held_out and plan.method != "dpo" else "no",
-    }  # fmt: skip
+    }
     yield _write(out / "requirements.txt", requirements(local))
     yield _write(out / "task.yaml", TASK.format(**words))
     yield _write(out / "README.md", README.format(**words))

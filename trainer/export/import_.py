@@ -70,22 +70,30 @@ def read_back(folder: Path, plan: TrainingPlan) -> Brought:
     """
     local = plan.local
     if local is None or plan_id_of(folder, plan) != plan.plan_id:
-        raise Refused(f"{folder}: it is no export of the plan {plan.plan_id[:12]}, or its "
-                      "plan.json was changed. Bring the folder that was exported.")  # fmt: skip
+        raise Refused(
+            f"{folder}: it is no export of the plan {plan.plan_id[:12]}, or its "
+            "plan.json was changed. Bring the folder that was exported."
+        )
     result = _result(folder)
     _check_model(folder / "model", local.base_sha256)
     _check_rows(folder, plan)
-    told = (("training_sha256", plan.training.sha256, "rows"),
-            ("base_sha256", local.base_sha256, "base"))  # fmt: skip
+    told = (
+        ("training_sha256", plan.training.sha256, "rows"),
+        ("base_sha256", local.base_sha256, "base"),
+    )
     for name, wanted, what in told:
         if result.get(name) != wanted:
-            raise Refused(f"{folder}: the model was trained with another {what} than the plan "
-                          "says. Export and train again.")  # fmt: skip
+            raise Refused(
+                f"{folder}: the model was trained with another {what} than the plan "
+                "says. Export and train again."
+            )
     asked, done = local.recipe.model_dump(mode="json"), result.get("recipe") or {}
     other = [name for name in asked if name not in DEGRADED and done.get(name) != asked[name]]
     if other:
-        raise Refused(f"{folder}: the model was trained with {other[0]} {done.get(other[0])}, and "
-                      f"the plan says {asked[other[0]]}. Export and train again.")  # fmt: skip
+        raise Refused(
+            f"{folder}: the model was trained with {other[0]} {done.get(other[0])}, and "
+            f"the plan says {asked[other[0]]}. Export and train again."
+        )
     peak = result.get("peak_reserved_bytes") or result.get("peak_process_bytes")
     seconds = JobFolder(folder).seconds() or float(result.get("total_seconds") or 0.0)
     return Brought(folder, plan, result, seconds, peak, _scored(folder, plan))
@@ -131,8 +139,10 @@ def _result(folder: Path) -> dict[str, Any]:
         raise Refused(f"{folder}: the training failed: {str(failed.get('why'))[:500]}")
     result = _json(folder / "result.json")
     if result is None:
-        raise Refused(f"{folder}: there is no result.json: it was not trained to its end. Run "
-                      "run.sh again there; it goes on where it was.")  # fmt: skip
+        raise Refused(
+            f"{folder}: there is no result.json: it was not trained to its end. Run "
+            "run.sh again there; it goes on where it was."
+        )
     return result
 
 
@@ -175,8 +185,10 @@ def _check_rows(folder: Path, plan: TrainingPlan) -> None:
         if not path.is_file():
             raise Refused(f"{path}: it is not there. Bring the whole folder.")
         if sha256_of(path) != data.sha256:
-            raise Refused(f"{path}: the rows were changed. What they say of the model is worth "
-                          "nothing: put the exported file back.")  # fmt: skip
+            raise Refused(
+                f"{path}: the rows were changed. What they say of the model is worth "
+                "nothing: put the exported file back."
+            )
     general = plan.local.general if plan.local else None
     path = folder / "general.jsonl"
     if general is not None and (not path.is_file() or path.stat().st_size != general.bytes):
@@ -202,21 +214,31 @@ def _scored(folder: Path, plan: TrainingPlan) -> Mapping[str, Any] | None:
 def _check_answers(path: Path, rows: int) -> None:
     try:
         lines = [json.loads(one) for one in path.read_text(encoding="utf-8").splitlines() if one]
-        good = all(isinstance(one["answer"], str) and one["row"] == n and float(one["seconds"]) >= 0
-                   for n, one in enumerate(lines))  # fmt: skip
+        good = all(
+            isinstance(one["answer"], str) and one["row"] == n and float(one["seconds"]) >= 0
+            for n, one in enumerate(lines)
+        )
     except (ValueError, KeyError, TypeError):
         lines, good = [], False
     if not good or len(lines) != rows:
-        raise Refused(f"{path}: it does not hold one answer to each of the {rows} rows that "
-                      "were held out. Delete it and perplexity.json there, and run run.sh "
-                      "again.")  # fmt: skip
+        raise Refused(
+            f"{path}: it does not hold one answer to each of the {rows} rows that "
+            "were held out. Delete it and perplexity.json there, and run run.sh "
+            "again."
+        )
 
 
 def _lay_down(folder: Path, plan: TrainingPlan, target: Path) -> None:
     """Make the folder of a run with the paths of this machine, and what was told of it there."""
-    names = {data.sha256: name for name, data in (
-        ("training", plan.training), ("held_out", plan.held_out),
-        ("general", plan.local.general if plan.local else None)) if data}  # fmt: skip
+    names = {
+        data.sha256: name
+        for name, data in (
+            ("training", plan.training),
+            ("held_out", plan.held_out),
+            ("general", plan.local.general if plan.local else None),
+        )
+        if data
+    }
     lay_down(target, plan, lambda sha256: folder / f"{names[sha256]}.jsonl")
     for name in TOLD:
         if (folder / name).is_file():
@@ -240,8 +262,10 @@ def check_new(office: Office, plan: TrainingPlan) -> None:
     run = office.store.run(run_id)
     is_begun = run.said("validated", "how") == HOW and run.state != "settled"
     if run.state != "intent" and not is_begun:
-        raise Refused(f"{run_id}: this plan was launched already, and the run is {run.state}. "
-                      "Plan with --again for a further training.")  # fmt: skip
+        raise Refused(
+            f"{run_id}: this plan was launched already, and the run is {run.state}. "
+            "Plan with --again for a further training."
+        )
 
 
 def cost_of(brought: Brought, usd: Decimal | None) -> tuple[Decimal, str]:
@@ -299,9 +323,11 @@ def _check_caps(ledger: Ledger, run_id: str | None, amount: int, day: str) -> No
     today = [entry for entry in entries if entry.day == day]
     for cap, counted, span in ((caps.per_day, today, "a day"), (caps.total, entries, "in all")):
         if cap is not None and committed(counted) + amount > cap:
-            raise OverBudget(f"{in_usd(amount)} USD would pass the cap of {in_usd(cap)} USD "
-                             f"{span}. Raise it with `trainer budget`, and bring the folder "
-                             "again.")  # fmt: skip
+            raise OverBudget(
+                f"{in_usd(amount)} USD would pass the cap of {in_usd(cap)} USD "
+                f"{span}. Raise it with `trainer budget`, and bring the folder "
+                "again."
+            )
 
 
 def _bring(work: Work, brought: Brought, folder: Path, amount: Decimal) -> None:
@@ -311,20 +337,31 @@ def _bring(work: Work, brought: Brought, folder: Path, amount: Decimal) -> None:
     steps: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("intent", "validated", {"how": HOW, "checked": CHECKED}),
         ("validated", "reserved", {"usd": usd, "day": work.day}),
-        ("reserved", "uploaded", {"why": "trained elsewhere", "training": plan.training.sha256,
-                                  "validation": held}),
+        (
+            "reserved",
+            "uploaded",
+            {"why": "trained elsewhere", "training": plan.training.sha256, "validation": held},
+        ),
         ("uploaded", "creating", {"key": plan.plan_id, **work.mark()}),
         ("creating", "created", {"job_id": folder.name, "how": HOW, "word": "succeeded"}),
-        ("created", "succeeded", {"word": "succeeded", "model": str(folder / "model"),
-                                  "trained_tokens": brought.result.get("tokens"), "usd": usd}),
-    )  # fmt: skip
+        (
+            "created",
+            "succeeded",
+            {
+                "word": "succeeded",
+                "model": str(folder / "model"),
+                "trained_tokens": brought.result.get("tokens"),
+                "usd": usd,
+            },
+        ),
+    )
     for state, kind, body in steps:
         if store.run(folder.name).state != state:
             continue
         if kind == "reserved":
-            work.office.ledger.reserve(Entry(
-                folder.name, "training", plan.provider, work.day, micro(amount), None, ""
-            ))  # fmt: skip
+            work.office.ledger.reserve(
+                Entry(folder.name, "training", plan.provider, work.day, micro(amount), None, "")
+            )
         work.append(kind, **body)
         work.stay()
 
@@ -341,8 +378,9 @@ def _settled(work: Work, folder: Path, amount: Decimal, how: str) -> Run:
     entry = ledger.entry(run.run_id)
     usd = in_usd(entry.settled if entry and entry.settled is not None else micro(amount))
     register(work, run, usd)
-    return work.append("settled", usd=usd, how=how, likely_usd=work.plan.figure.likely,
-                       cap_usd=work.plan.cap_usd)  # fmt: skip
+    return work.append(
+        "settled", usd=usd, how=how, likely_usd=work.plan.figure.likely, cap_usd=work.plan.cap_usd
+    )
 
 
 def _first_answer(folder: Path) -> str | None:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ACCELERATORS: Mapping[str, tuple[str, ...]] = {
-    "A10": ("A10",), "A10G": ("A10G",), "A6000": ("RTXA6000", "A6000"), "A100_40GB_SXM": ("A100",),
-    "A100_80GB_PCIE": ("A100-80GB",), "A100_80GB_SXM": ("A100-80GB-SXM", "A100-80GB"),
-    "B200": ("B200",), "H100_NVL": ("H100-NVL",), "H100_PCIE": ("H100",),
-    "H100_SXM": ("H100-SXM", "H100"), "H200_SXM": ("H200-SXM", "H200"), "L4": ("L4",),
-    "L40S": ("L40S",), "RTX_3090": ("RTX3090",), "RTX_4090": ("RTX4090",),
-    "RTX_5090": ("RTX5090",), "RTX_PRO_6000_BW": ("RTXPRO6000",), "T4": ("T4",),
-}  # fmt: skip
+    "A10": ("A10",),
+    "A10G": ("A10G",),
+    "A6000": ("RTXA6000", "A6000"),
+    "A100_40GB_SXM": ("A100",),
+    "A100_80GB_PCIE": ("A100-80GB",),
+    "A100_80GB_SXM": ("A100-80GB-SXM", "A100-80GB"),
+    "B200": ("B200",),
+    "H100_NVL": ("H100-NVL",),
+    "H100_PCIE": ("H100",),
+    "H100_SXM": ("H100-SXM", "H100"),
+    "H200_SXM": ("H200-SXM", "H200"),
+    "L4": ("L4",),
+    "L40S": ("L40S",),
+    "RTX_3090": ("RTX3090",),
+    "RTX_4090": ("RTX4090",),
+    "RTX_5090": ("RTX5090",),
+    "RTX_PRO_6000_BW": ("RTXPRO6000",),
+    "T4": ("T4",),
+}
 """GPU of the price book -> its names in SkyPilot's catalogue; any of them will do."""
 
 

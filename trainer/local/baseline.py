@@ -2,7 +2,8 @@
 
 The process that answers for a plain baseline: requests in, labels out, without torch.
 
-`python -m trainer.local.baseline FOLDER`. Lines are those of `trainer/scripts/stdin_requests.py`; tokens
+`python -m trainer.local.baseline FOLDER`. Lines are those of
+`trainer/scripts/stdin_requests.py`; tokens
 are counted by words.
 """
 
@@ -33,8 +34,10 @@ def train(folder: JobFolder) -> int:
     rows = read_rows(folder.path / job["training"])
     labels = [row["messages"][-1]["content"] for row in rows]
     if len(set(labels)) < 2:
-        write_json(folder.path / "failed.json", {
-            "why": f"all rows have the label {labels[0]!r}. Give at least two."})  # fmt: skip
+        write_json(
+            folder.path / "failed.json",
+            {"why": f"all rows have the label {labels[0]!r}. Give at least two."},
+        )
         return 3
     model = Plain.fit([asked(row) for row in rows], labels, job["recipe"]["seed"])
     seconds = time.perf_counter() - began
@@ -46,14 +49,22 @@ def train(folder: JobFolder) -> int:
     aside.rename(folder.path / "model")
     if job.get("held_out"):
         _answer(folder, job)
-    write_json(folder.path / "result.json", {
-        "rows": len(rows), "tokens": None, "labels": sorted(set(labels)), "device": "cpu",
-        "trained_parameters": int(model.weights.size), "train_seconds": seconds,
-        "total_seconds": time.perf_counter() - began, "recipe": job["recipe"],
-        "training_sha256": sha256_of(folder.path / job["training"]),
-        "peak_process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-    })  # fmt: skip
+    write_json(
+        folder.path / "result.json",
+        {
+            "rows": len(rows),
+            "tokens": None,
+            "labels": sorted(set(labels)),
+            "device": "cpu",
+            "trained_parameters": int(model.weights.size),
+            "train_seconds": seconds,
+            "total_seconds": time.perf_counter() - began,
+            "recipe": job["recipe"],
+            "training_sha256": sha256_of(folder.path / job["training"]),
+            "peak_process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+    )
     return 0
 
 
@@ -62,8 +73,10 @@ def _answer(folder: JobFolder, job: dict[str, Any]) -> None:
     model, began = Plain.load(folder.path / "model"), time.perf_counter()
     answers = model.answer([asked(row) for row in held])
     seconds = (time.perf_counter() - began) / max(len(held), 1)
-    lines = [json.dumps({"row": n, "answer": answer, "seconds": seconds, "completion_tokens": 1})
-             for n, answer in enumerate(answers)]  # fmt: skip
+    lines = [
+        json.dumps({"row": n, "answer": answer, "seconds": seconds, "completion_tokens": 1})
+        for n, answer in enumerate(answers)
+    ]
     (folder.path / "answers.tuned.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -23,8 +23,16 @@ from trainer.local.model_process import (
     TalkRefused,
 )
 
-__all__ = ["Ask", "Loaded", "MessagesUnfit", "Piece", "System", "TalkFailed", "TalkRefused",
-           "Talkers"]  # fmt: skip
+__all__ = [
+    "Ask",
+    "Loaded",
+    "MessagesUnfit",
+    "Piece",
+    "System",
+    "TalkFailed",
+    "TalkRefused",
+    "Talkers",
+]
 FAIR_SECONDS = 10.0
 """So long a request may wait for room until later ones for loaded models wait behind it."""
 Key = tuple[Path, System]
@@ -82,9 +90,11 @@ class Talkers:
     def loaded(self) -> list[Loaded]:
         """List the models that have a process now."""
         with self._change:
-            return [Loaded(folder, system, seat.talker.pid, seat.users)
-                    for (folder, system), seat in self._seats.items()
-                    if seat.talker.is_alive]  # fmt: skip
+            return [
+                Loaded(folder, system, seat.talker.pid, seat.users)
+                for (folder, system), seat in self._seats.items()
+                if seat.talker.is_alive
+            ]
 
     def close(self) -> None:
         """End every process; requests at work fail."""
@@ -118,9 +128,11 @@ class Talkers:
                     self._waiting[ticket] = since
                     left = since + self.start_seconds - time.monotonic()
                     if left <= 0:
-                        raise TalkFailed(f"{key[0].name}: {self.most} models may be loaded at "
-                                         f"once, and others were at work for {self.start_seconds:g}"
-                                         " s. Ask again later, or let more be loaded.")  # fmt: skip
+                        raise TalkFailed(
+                            f"{key[0].name}: {self.most} models may be loaded at "
+                            f"once, and others were at work for {self.start_seconds:g}"
+                            " s. Ask again later, or let more be loaded."
+                        )
                     self._change.wait(min(left, FAIR_SECONDS))
             finally:
                 if self._waiting.pop(ticket, None) is not None:
@@ -167,8 +179,11 @@ class Talkers:
         with self._change:
             while not self._is_closed:
                 now = time.monotonic()
-                unused = {key: seat.used_at + self.idle_seconds - now
-                          for key, seat in self._seats.items() if not seat.users}  # fmt: skip
+                unused = {
+                    key: seat.used_at + self.idle_seconds - now
+                    for key, seat in self._seats.items()
+                    if not seat.users
+                }
                 for key in [key for key, left in unused.items() if left <= 0]:
                     self._end(key)
                     del unused[key]

@@ -72,15 +72,24 @@ class Ask:
             MessagesUnfit: one does not, with its name and what it may be.
         """
         flaws = {
-            "messages": not self.messages or not all(
-                isinstance(one, dict) and isinstance(one.get("role"), str)
-                for one in self.messages),
-            "max_tokens": self.max_tokens < 1, "temperature": not self.temperature >= 0,
-            "top_p": not 0 < self.top_p <= 1, "stop": "" in self.stop, "n": self.n < 1,
-        }  # fmt: skip
-        wanted = {"messages": "one or more, each with a role", "max_tokens": "1 or more",
-                  "temperature": "0 or more", "top_p": "above 0, and 1 at most",
-                  "stop": "texts that are not empty", "n": "1 or more"}  # fmt: skip
+            "messages": not self.messages
+            or not all(
+                isinstance(one, dict) and isinstance(one.get("role"), str) for one in self.messages
+            ),
+            "max_tokens": self.max_tokens < 1,
+            "temperature": not self.temperature >= 0,
+            "top_p": not 0 < self.top_p <= 1,
+            "stop": "" in self.stop,
+            "n": self.n < 1,
+        }
+        wanted = {
+            "messages": "one or more, each with a role",
+            "max_tokens": "1 or more",
+            "temperature": "0 or more",
+            "top_p": "above 0, and 1 at most",
+            "stop": "texts that are not empty",
+            "n": "1 or more",
+        }
         for name in (name for name, is_flawed in flaws.items() if is_flawed):
             found = "" if name == "messages" else f" is {getattr(self, name)!r}"
             raise MessagesUnfit(f"{name}{found}. Give {wanted[name]}.")
@@ -111,12 +120,19 @@ class Talker:
         self._lock, self._settled = threading.Lock(), threading.Event()
         self._number, self._is_loaded, self._has_ended, self._last_words = 0, False, False, ""
         self._process = subprocess.Popen(
-            command(folder, system), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env=dict(environment()), text=True, encoding="utf-8",
-            errors="replace", start_new_session=True,
-        )  # fmt: skip
-        self._threads = [threading.Thread(target=work, daemon=True)
-                         for work in (self._listen, self._overhear)]  # fmt: skip
+            command(folder, system),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment()),
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._listen, self._overhear)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -141,8 +157,10 @@ class Talker:
         wait = self.started_at + start_seconds - time.monotonic()
         if not self._settled.wait(max(wait, 0.0)):
             self._process.kill()
-            raise TalkFailed(f"{self.name}: the model has not loaded in {start_seconds:g} s. Give "
-                             "it longer, or a faster machine.")  # fmt: skip
+            raise TalkFailed(
+                f"{self.name}: the model has not loaded in {start_seconds:g} s. Give "
+                "it longer, or a faster machine."
+            )
         number, gets = self._send(ask)
         left = ask.n
         try:
@@ -222,8 +240,9 @@ class Talker:
         how = f"with code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
         when = "before the answer did" if self._is_loaded else "before the model was loaded"
         words = f" Its last words: {self._last_words}" if self._last_words else ""
-        return {"failed": f"its process ended {how}, {when}. The next request starts a new one."
-                f"{words}"}  # fmt: skip
+        return {
+            "failed": f"its process ended {how}, {when}. The next request starts a new one.{words}"
+        }
 
 
 def command(folder: Path, system: System) -> list[str]:
@@ -235,8 +254,10 @@ def command(folder: Path, system: System) -> list[str]:
     """
     job = JobFolder(folder).read("job.json")
     if job is None:
-        raise TalkFailed(f"{folder}: there is no job.json, so no model was trained here. Give the "
-                         "folder of a run.")  # fmt: skip
+        raise TalkFailed(
+            f"{folder}: there is no job.json, so no model was trained here. Give the "
+            "folder of a run."
+        )
     if not job.get("plain"):
         return [sys.executable, str(SCRIPT), str(folder), "--system", system]
     if system == "base":
@@ -252,5 +273,10 @@ def _piece(name: str, told: dict[str, Any]) -> Piece:
     if "refused" in told:
         kind = TalkRefused if told["code"] == TalkRefused.code else MessagesUnfit
         raise kind(f"{name}: {told['refused']}")
-    return Piece(told["index"], told["text"], told.get("finish"), told.get("prompt_tokens"),
-                 told.get("completion_tokens"))  # fmt: skip
+    return Piece(
+        told["index"],
+        told["text"],
+        told.get("finish"),
+        told.get("prompt_tokens"),
+        told.get("completion_tokens"),
+    )

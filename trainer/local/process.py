@@ -15,8 +15,19 @@ from pathlib import Path
 
 from trainer.local.run_folder import JobFolder
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
-        "PYTHONPATH", "VIRTUAL_ENV", "TUNE_OR_NOT_HOME", "TUNE_OR_NOT_THREADS")  # fmt: skip
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "TUNE_OR_NOT_HOME",
+    "TUNE_OR_NOT_THREADS",
+)
 """What a training sees of the environment: no key is among it."""
 START_SECONDS = 5.0
 STOP_SECONDS = 30.0
@@ -25,8 +36,13 @@ STOP_SECONDS = 30.0
 def environment() -> Mapping[str, str]:
     """Return the environment of a training: no keys, no hub, no telemetry."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {**kept, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-            "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}  # fmt: skip
+    return {
+        **kept,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def start(folder: JobFolder) -> None:
@@ -36,9 +52,12 @@ def start(folder: JobFolder) -> None:
     with (folder.path / "log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "trainer.local.worker", str(folder.path)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment()),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=dict(environment()),
             start_new_session=True,
-        )  # fmt: skip
+        )
     threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie is left
     (folder.path / "process.json").write_text(
         json.dumps({"pid": process.pid, "started_at": time.time()})

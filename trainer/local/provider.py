@@ -38,9 +38,14 @@ MOST_STARTS = 4
 ASK_SECONDS = 300.0
 QUESTION = "Say hello."
 STATES: Mapping[Word, JobState] = {
-    "queued": "queued", "running": "running", "stopped": "running", "paused": "paused",
-    "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled",
-}  # fmt: skip
+    "queued": "queued",
+    "running": "running",
+    "stopped": "running",
+    "paused": "paused",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 
 
 @dataclass
@@ -124,8 +129,10 @@ class LocalAdapter:
         if sum(one["step"] == step for one in starts) >= MOST_STARTS:
             log = (folder.path / "log").read_text(errors="replace").strip().splitlines()
             why = log[-1] if log else "it left no word"
-            write_json(folder.path / "failed.json", {
-                "why": f"it ended {MOST_STARTS} times at step {step}: {why[:500]}"})  # fmt: skip
+            write_json(
+                folder.path / "failed.json",
+                {"why": f"it ended {MOST_STARTS} times at step {step}: {why[:500]}"},
+            )
             return
         write_json(folder.path / "starts.json", starts)
         process.start(folder)
@@ -143,8 +150,11 @@ class LocalAdapter:
                 body["train_loss"] = body["loss"]
             message = event.get("message") or _said(event["kind"], body)
             level = "error" if event["kind"] == "failed" else "info"
-            found.append(JobEvent(str(event["seq"]), float(event["at"]), str(event["kind"]),
-                                  level, message, body))  # fmt: skip
+            found.append(
+                JobEvent(
+                    str(event["seq"]), float(event["at"]), str(event["kind"]), level, message, body
+                )
+            )
         return found
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
@@ -215,12 +225,17 @@ class LocalAdapter:
         result, failed = folder.read("result.json") or {}, folder.read("failed.json") or {}
         usd = folder.usd(Decimal(str(job["usd_per_hour"])))
         return Job(
-            job_id=folder.path.name, state=STATES[word], word=word,
-            base_model=job["base_model"], key=job["plan_id"], created_at=None,
+            job_id=folder.path.name,
+            state=STATES[word],
+            word=word,
+            base_model=job["base_model"],
+            key=job["plan_id"],
+            created_at=None,
             model=str(folder.path / "model") if word == "succeeded" else None,
-            error=failed.get("why") or _capped(folder), trained_tokens=result.get("tokens"),
+            error=failed.get("why") or _capped(folder),
+            trained_tokens=result.get("tokens"),
             usd=str(usd) if ended else None,
-        )  # fmt: skip
+        )
 
 
 def job_of(plan: TrainingPlan) -> dict[str, Any]:
@@ -228,16 +243,24 @@ def job_of(plan: TrainingPlan) -> dict[str, Any]:
     local = plan.local
     assert local is not None
     return {
-        "plan_id": plan.plan_id, "plain": local.is_plain, "base": local.base,
+        "plan_id": plan.plan_id,
+        "plain": local.is_plain,
+        "base": local.base,
         "base_sha256": local.base_sha256,
-        "base_model": plan.base_model, "recipe": local.recipe.model_dump(mode="json"),
-        "training": "training.jsonl", "held_out": "held_out.jsonl" if plan.held_out else None,
-        "general": "general.jsonl" if local.general else None, "grader": plan.grader,
+        "base_model": plan.base_model,
+        "recipe": local.recipe.model_dump(mode="json"),
+        "training": "training.jsonl",
+        "held_out": "held_out.jsonl" if plan.held_out else None,
+        "general": "general.jsonl" if local.general else None,
+        "grader": plan.grader,
         "validation": "validation.jsonl" if local.validation else None,
         "schema": json.loads(local.answer_schema) if local.answer_schema else None,
-        "usd_per_hour": plan.figure.price, "cap_usd": plan.cap_usd, "use_cpu": local.gpu == "cpu",
-        "scorer": list(local.scorer) or None, "metric": local.metric,
-    }  # fmt: skip
+        "usd_per_hour": plan.figure.price,
+        "cap_usd": plan.cap_usd,
+        "use_cpu": local.gpu == "cpu",
+        "scorer": list(local.scorer) or None,
+        "metric": local.metric,
+    }
 
 
 def lay_down(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> None:
@@ -245,8 +268,12 @@ def lay_down(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> 
     path.mkdir(parents=True, exist_ok=True)
     (path / "plan.json").write_bytes(plan_bytes(plan))
     assert plan.local is not None
-    parts = {"training": plan.training, "held_out": plan.held_out,
-             "validation": plan.local.validation, "general": plan.local.general}  # fmt: skip
+    parts = {
+        "training": plan.training,
+        "held_out": plan.held_out,
+        "validation": plan.local.validation,
+        "general": plan.local.general,
+    }
     for name, data in parts.items():
         if data is not None:
             _copy(file_of(data.sha256), path / f"{name}.jsonl", data)
@@ -269,10 +296,13 @@ def ask(folder: Path, text: str, most_tokens: int = 64) -> str:
     """
     script = Path(__file__).parent.parent / "scripts" / "generate.py"
     done = subprocess.run(
-        [sys.executable, str(script), str(folder), "--ask", text, "--max-tokens",
-         str(most_tokens)], capture_output=True, text=True, env=dict(process.environment()),
-        timeout=ASK_SECONDS, check=False,
-    )  # fmt: skip
+        [sys.executable, str(script), str(folder), "--ask", text, "--max-tokens", str(most_tokens)],
+        capture_output=True,
+        text=True,
+        env=dict(process.environment()),
+        timeout=ASK_SECONDS,
+        check=False,
+    )
     if done.returncode:
         why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
         raise ProviderError(f"the tuned model does not answer: {why[0]}")
@@ -283,8 +313,10 @@ def _capped(folder: JobFolder) -> str | None:
     told = folder.read("capped.json") if folder.word == "paused" else None
     if told is None:
         return None
-    return (f"its hours have cost {told['usd']:.2f} USD, and the cap is {told['cap_usd']}. Plan "
-            "again with a higher cap, or `trainer cancel RUN`.")  # fmt: skip
+    return (
+        f"its hours have cost {told['usd']:.2f} USD, and the cap is {told['cap_usd']}. Plan "
+        "again with a higher cap, or `trainer cancel RUN`."
+    )
 
 
 def _said(kind: str, body: dict[str, Any]) -> str:

@@ -86,21 +86,31 @@ def _plain(
 ) -> list[Column]:
     answers = [row["messages"][-1]["content"] for row in train]
     most = majority(answers, len(held))
-    plain, _, seconds = tfidf_logreg([asked(row) for row in train], answers,
-                                     [asked(row) for row in held], 0)  # fmt: skip
+    plain, _, seconds = tfidf_logreg(
+        [asked(row) for row in train], answers, [asked(row) for row in held], 0
+    )
     return [
         Column("majority", tuple(scores("label", most, expected)), labels(most, expected).macro_f1),
-        Column("tfidf-logreg", tuple(scores("label", plain, expected)),
-               labels(plain, expected).macro_f1, seconds),
-    ]  # fmt: skip
+        Column(
+            "tfidf-logreg",
+            tuple(scores("label", plain, expected)),
+            labels(plain, expected).macro_f1,
+            seconds,
+        ),
+    ]
 
 
 def _scored(
-    metric: str, job: dict[str, Any], held: list[dict[str, Any]], answers: Sequence[str],
+    metric: str,
+    job: dict[str, Any],
+    held: list[dict[str, Any]],
+    answers: Sequence[str],
     expected: Sequence[str],
-) -> tuple[float, ...]:  # fmt: skip
+) -> tuple[float, ...]:
     if job.get("scorer"):
-        rows = [Answered(asked(row), right, answer)
-                for row, right, answer in zip(held, expected, answers, strict=True)]  # fmt: skip
+        rows = [
+            Answered(asked(row), right, answer)
+            for row, right, answer in zip(held, expected, answers, strict=True)
+        ]
         return tuple(run_scorer(job["scorer"], rows))
     return tuple(scores(metric, answers, expected, job.get("schema")))

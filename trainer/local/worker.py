@@ -1,6 +1,7 @@
 """The process of one local run: waits for a device, trains, answers, scores.
 
-`python -m trainer.local.worker FOLDER`. Each stage is a file that is there or not, so that a process
+`python -m trainer.local.worker FOLDER`. Each stage is a file that is there or not, so that
+a process
 that was killed is simply started again.
 """
 

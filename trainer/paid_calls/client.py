@@ -62,9 +62,16 @@ class Chat:
             Declined, Limited, NotSent, Unknown: as `trainer.providers.base` says.
         """
         chat = self._client.chat.completions.with_raw_response
-        body = told(_call(lambda: chat.create(
-            model=model, messages=messages, timeout=SEND_SECONDS, extra_body=more  # type: ignore[arg-type]
-        )))  # fmt: skip
+        body = told(
+            _call(
+                lambda: chat.create(
+                    model=model,
+                    messages=messages,  # type: ignore[arg-type]
+                    timeout=SEND_SECONDS,
+                    extra_body=more,
+                )
+            )
+        )
         return _read(body)
 
     def close(self) -> None:
@@ -78,11 +85,13 @@ def _read(body: Mapping[str, Any]) -> Said:
         message, usage = choice["message"], body.get("usage") or {}
         calls = tuple(message.get("tool_calls") or ())
         return Said(
-            content=str(message.get("content") or ""), tool_calls=calls,
-            finish=str(choice.get("finish_reason") or ""), refusal=message.get("refusal"),
+            content=str(message.get("content") or ""),
+            tool_calls=calls,
+            finish=str(choice.get("finish_reason") or ""),
+            refusal=message.get("refusal"),
             prompt_tokens=_count(usage, "prompt_tokens"),
             completion_tokens=_count(usage, "completion_tokens"),
-        )  # fmt: skip
+        )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise Unknown(f"the answer holds no message ({type(error).__name__})") from None
 
@@ -136,21 +145,27 @@ class Patience:
                 return found
         self.failed += 1
         if self.failed >= FAILED_IN_A_ROW:
-            raise Unreachable(f"{self.provider} left {self.failed} questions in a row without an "
-                              "answer. What was answered is kept: say it again later.")  # fmt: skip
+            raise Unreachable(
+                f"{self.provider} left {self.failed} questions in a row without an "
+                "answer. What was answered is kept: say it again later."
+            )
         return None
 
     def _refuse_all_alike(self, error: Declined) -> None:
         if error.status in ALL_ALIKE:
-            raise Refused(f"{self.provider} refuses: {error}. See to the key and the name of the "
-                          "model, then say it again.") from None  # fmt: skip
+            raise Refused(
+                f"{self.provider} refuses: {error}. See to the key and the name of the "
+                "model, then say it again."
+            ) from None
 
     def _wait(self, error: ProviderError, number: int) -> float:
         if not isinstance(error, Limited):
             return float(min(WAIT_SECONDS * 2**number, MOST_WAIT_SECONDS))
         if error.meaning != "seconds" or error.wait_seconds > MOST_WAIT_SECONDS:
-            raise Refused(f"{self.provider}: {error}. What was answered is kept: say it again "
-                          "when there is room.") from None  # fmt: skip
+            raise Refused(
+                f"{self.provider}: {error}. What was answered is kept: say it again "
+                "when there is room."
+            ) from None
         return error.wait_seconds
 
 
@@ -169,7 +184,12 @@ class Model:
     limit_name: str = "max_tokens"
 
     def answer(
-        self, arm: str, key: str, messages: list[dict[str, Any]], counted: int, tools: str | None = None
+        self,
+        arm: str,
+        key: str,
+        messages: list[dict[str, Any]],
+        counted: int,
+        tools: str | None = None,
     ) -> Cell | None:
         """Ask once, and keep what came; nothing where no answer came.
 

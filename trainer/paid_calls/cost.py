@@ -147,8 +147,10 @@ def tariff_of(model: str, book: Book, day: date, tuned: bool = False) -> Tariff:
     long_from = card.long_context_from_tokens if card and not tuned else None
     if long_from is None:
         return Tariff(read, written)
-    rates = [book.prices.on(item, day).value if book.prices.has(item) else None
-             for item in (f"{model}/long_input", f"{model}/long_output")]  # fmt: skip
+    rates = [
+        book.prices.on(item, day).value if book.prices.has(item) else None
+        for item in (f"{model}/long_input", f"{model}/long_output")
+    ]
     return Tariff(read, written, long_from, *rates)
 
 
@@ -192,8 +194,9 @@ class Bill:
 
     def at_most_of(self, provider: str) -> Decimal:
         """Return the dear end of what goes to one provider."""
-        return cents(sum((part.at_most for part in self.parts if part.provider == provider),
-                         Decimal(0)))  # fmt: skip
+        return cents(
+            sum((part.at_most for part in self.parts if part.provider == provider), Decimal(0))
+        )
 
 
 def most_tokens(counted: int) -> int:
@@ -206,9 +209,13 @@ def most_tokens(counted: int) -> int:
 
 
 def asking_part(
-    arm: str, provider: str, tariff: Tariff, prompts: Sequence[int], answers: Sequence[int],
+    arm: str,
+    provider: str,
+    tariff: Tariff,
+    prompts: Sequence[int],
+    answers: Sequence[int],
     most_answer: int,
-) -> Part:  # fmt: skip
+) -> Part:
     """Reckon what an arm costs.
 
     Args:

@@ -66,14 +66,19 @@ def whom(flag: str, named: str, base_url: str | None, book: Book, scenario: Scen
     """
     provider, slash, model = named.partition("/")
     if not slash or not model:
-        raise UsageError(f"{flag} {named}", "this names no model.",
-                         "Write PROVIDER/MODEL, as in `advisor prices`.")  # fmt: skip
+        raise UsageError(
+            f"{flag} {named}",
+            "this names no model.",
+            "Write PROVIDER/MODEL, as in `advisor prices`.",
+        )
     known = book.providers.get(provider)
     found = Whom(
-        provider, model, base_url or base_url_of(provider, book),
+        provider,
+        model,
+        base_url or base_url_of(provider, book),
         (known.data_region if known else None) or "not stated",
         (known.data_retention if known else None) or "not stated",
-    )  # fmt: skip
+    )
     _may(found, flag, scenario)
     return found
 
@@ -81,14 +86,18 @@ def whom(flag: str, named: str, base_url: str | None, book: Book, scenario: Scen
 def _may(found: Whom, flag: str, scenario: Scenario) -> None:
     limits = scenario.limits
     if limits.providers and found.provider not in limits.providers:
-        raise Refused(f"{flag} {found.provider}/{found.model}: the scenario allows "
-                      f"{', '.join(limits.providers)} (limits.providers).")  # fmt: skip
+        raise Refused(
+            f"{flag} {found.provider}/{found.model}: the scenario allows "
+            f"{', '.join(limits.providers)} (limits.providers)."
+        )
     if found.is_here:
         return
     if not limits.data_may_leave or scenario.needs.privacy_self_host:
         name = "limits.data_may_leave" if not limits.data_may_leave else "needs.privacy_self_host"
-        raise Refused(f"{flag} {found.provider}/{found.model}: the scenario lets no text leave "
-                      f"your machines ({name}). Name a server of your own.")  # fmt: skip
+        raise Refused(
+            f"{flag} {found.provider}/{found.model}: the scenario lets no text leave "
+            f"your machines ({name}). Name a server of your own."
+        )
 
 
 def tariff_for(found: Whom, book: Book, day: date) -> Tariff:

@@ -242,8 +242,10 @@ def purses(
     """
     _settle(office.ledger, journal, list(journal.spent), "killed; ")
     day = moment(office.clock.now()).date().isoformat()
-    made = {provider: Purse(journal, f"pilot_{secrets.token_hex(8)}", usd)
-            for provider, usd in amounts.items()}  # fmt: skip
+    made = {
+        provider: Purse(journal, f"pilot_{secrets.token_hex(8)}", usd)
+        for provider, usd in amounts.items()
+    }
     try:
         for provider, purse in made.items():
             journal.add(purse.subject, provider=provider, limit=str(purse.limit))

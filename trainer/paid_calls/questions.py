@@ -61,8 +61,14 @@ def questions(path: Path, tokens: Counter, reject: Callable[[Reject], None]) -> 
             continue
         key = key_of(row)
         if key is None:
-            reject(Reject(line=number, code=NO_QUESTION, found="a row in which nobody asks.",
-                          remedy="Give a message of the user before the answer."))  # fmt: skip
+            reject(
+                Reject(
+                    line=number,
+                    code=NO_QUESTION,
+                    found="a row in which nobody asks.",
+                    remedy="Give a message of the user before the answer.",
+                )
+            )
         elif key not in seen:
             seen.add(key)
             batch.append((key, row))
@@ -98,5 +104,6 @@ def _counted(batch: list[tuple[str, Example]], tokens: Counter) -> Iterator[Ques
         texts = [turn.content + (turn.tool_calls or "") for turn in turns]
         counts = tokens.count_batch([*texts, row.tools or "", answer.content if answer else ""])
         overhead = (TOKENS_PER_MESSAGE + 1) * len(turns) + REPLY_TOKENS
-        yield Question(key, turns, row.tools, sum(counts[:-1]) + overhead,
-                       counts[-1] if answer else None)  # fmt: skip
+        yield Question(
+            key, turns, row.tools, sum(counts[:-1]) + overhead, counts[-1] if answer else None
+        )

@@ -84,12 +84,17 @@ def hold_out(path: Path, seed: int = 0) -> Held:
             seen.setdefault(case.key, case)
     cases = list(seen.values())
     dealt = split((case.asked for case in cases), 0.0, HELD_SHARE, seed)
-    held = sorted((case for case, half in zip(cases, dealt.half, strict=True) if half == TEST),
-                  key=lambda case: case.key)  # fmt: skip
+    held = sorted(
+        (case for case, half in zip(cases, dealt.half, strict=True) if half == TEST),
+        key=lambda case: case.key,
+    )
     if len(held) < LEAST_CASES:
-        raise UsageError(str(path), f"{len(held)} rows can be held out, and a pilot takes "
-                         f"{LEAST_CASES}.", f"Give {int(LEAST_CASES / HELD_SHARE) + 1} different "
-                         "rows or more, each with a question and an answer.")  # fmt: skip
+        raise UsageError(
+            str(path),
+            f"{len(held)} rows can be held out, and a pilot takes {LEAST_CASES}.",
+            f"Give {int(LEAST_CASES / HELD_SHARE) + 1} different "
+            "rows or more, each with a question and an answer.",
+        )
     shown = [case for case, half in zip(cases, dealt.half, strict=True) if half == TRAIN]
     return Held(tuple(held), tuple(shown), source[0], dealt.warning)
 
@@ -106,8 +111,11 @@ def case_of(row: Example, sources: dict[str, str]) -> Case | None:
 
 def _sources(path: Path) -> dict[str, str]:
     """Read where answers stand, which only rows of JSONL can say; question -> source."""
-    return {key: said for raw in _json_rows(path)
-            if (said := _said(raw)) and (key := _key(raw)) is not None}  # fmt: skip
+    return {
+        key: said
+        for raw in _json_rows(path)
+        if (said := _said(raw)) and (key := _key(raw)) is not None
+    }
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -73,11 +73,17 @@ def read_corpus(path: Path, tokens: Counter) -> Corpus:
         raise DatasetError(str(path), "there is no such file or folder.", "Check the path.")
     readable = [one for one in files if one.suffix.lower() in SUFFIXES]
     if not readable:
-        raise DatasetError(str(path), f"it holds no text ({', '.join(SUFFIXES)}).",
-                           "Turn the documents into text first.")  # fmt: skip
+        raise DatasetError(
+            str(path),
+            f"it holds no text ({', '.join(SUFFIXES)}).",
+            "Turn the documents into text first.",
+        )
     if sum(one.stat().st_size for one in readable) > MOST_BYTES:
-        raise DatasetError(str(path), f"it is larger than {MOST_BYTES // 2**20} MiB.",
-                           "Give a part: a pilot takes no more.")  # fmt: skip
+        raise DatasetError(
+            str(path),
+            f"it is larger than {MOST_BYTES // 2**20} MiB.",
+            "Give a part: a pilot takes no more.",
+        )
     found = [one for file in readable for one in _documents(file, path)]
     if not found:
         raise DatasetError(str(path), "every text in it is empty.", "Give texts.")
@@ -91,8 +97,9 @@ def _documents(file: Path, top: Path) -> Iterator[Document]:
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError(str(file), f"byte {error.start} is not UTF-8.",
-                           "Save it as UTF-8.") from error  # fmt: skip
+        raise DatasetError(
+            str(file), f"byte {error.start} is not UTF-8.", "Save it as UTF-8."
+        ) from error
     if file.suffix.lower() != ".jsonl":
         if text.strip():
             yield Document(name, text.strip())
@@ -109,8 +116,9 @@ def _line(line: str, where: str) -> Document:
         raise DatasetError(where, f"broken JSON: {error}.", "Mend the line.") from error
     text = body.get("text") if isinstance(body, dict) else None
     if not isinstance(text, str) or not text.strip():
-        raise DatasetError(where, "there is no 'text' in it.",
-                           'Write {"id": "name", "text": "..."} on each line.')  # fmt: skip
+        raise DatasetError(
+            where, "there is no 'text' in it.", 'Write {"id": "name", "text": "..."} on each line.'
+        )
     named = next((str(body[key]) for key in NAMES if body.get(key)), where)
     return Document(named, text.strip())
 

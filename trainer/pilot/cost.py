@@ -47,8 +47,10 @@ def _longest_passages(passages: Sequence[Passage], top_k: int) -> int:
     """Add the longest passages up, with their names."""
     tokens = counter(ENCODING)
     names = tokens.count_batch([one.document for one in passages])
-    sizes = sorted((one.tokens + name + PARTING for one, name in zip(passages, names, strict=True)),
-                   reverse=True)  # fmt: skip
+    sizes = sorted(
+        (one.tokens + name + PARTING for one, name in zip(passages, names, strict=True)),
+        reverse=True,
+    )
     return sum(sizes[:top_k]) + tokens.count_batch([PASSAGES])[0] + PARTING
 
 
@@ -84,10 +86,15 @@ def _asked(ready: Ready, book: Book, day: date) -> list[Part]:
         return []
     tariff = tariff_for(ready.chat, book, day)
     return [
-        asking_part(arm, ready.chat.provider, tariff, *_pairs(ready, counts_of(ready, arm), arm),
-                    ready.recipe.max_answer_tokens)
+        asking_part(
+            arm,
+            ready.chat.provider,
+            tariff,
+            *_pairs(ready, counts_of(ready, arm), arm),
+            ready.recipe.max_answer_tokens,
+        )
         for arm in ready.spoken
-    ]  # fmt: skip
+    ]
 
 
 def _tuned_answers(ready: Ready, book: Book, day: date) -> list[Part]:
@@ -96,9 +103,15 @@ def _tuned_answers(ready: Ready, book: Book, day: date) -> list[Part]:
     if plan is None or plan.local is not None:
         return []
     tariff = tariff_of(f"{plan.provider}/{plan.base_model}", book, day, tuned=True)
-    return [asking_part("tuned", plan.provider, tariff,
-                        *_pairs(ready, tuned_counts(ready), "tuned"),
-                        ready.recipe.max_answer_tokens)]  # fmt: skip
+    return [
+        asking_part(
+            "tuned",
+            plan.provider,
+            tariff,
+            *_pairs(ready, tuned_counts(ready), "tuned"),
+            ready.recipe.max_answer_tokens,
+        )
+    ]
 
 
 def tuned_counts(ready: Ready) -> dict[str, int]:

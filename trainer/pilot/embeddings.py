@@ -80,8 +80,9 @@ class Remote:
                 "Name a model for embeddings, or smaller passages (knowledge.chunk_tokens).",
             ) from error
         if found is None:
-            raise Unreachable(f"{self.named} made no vectors. What was made is kept: say it again "
-                              "later.")  # fmt: skip
+            raise Unreachable(
+                f"{self.named} made no vectors. What was made is kept: say it again later."
+            )
         vectors, used = found
         billed = most_tokens(sum(counts)) if used is None else used
         usd = billed * self.usd_per_million / MILLION
@@ -92,11 +93,16 @@ class Remote:
     def _ask(self, texts: list[str]) -> tuple[list[Sequence[float]], int | None]:
         http = bound_client(self.key.origin)
         try:
-            client = openai.OpenAI(api_key=self.key.value, base_url=self.base_url, max_retries=0,
-                                   http_client=http)  # fmt: skip
-            body = told(_call(lambda: client.embeddings.with_raw_response.create(
-                model=self.named, input=texts, encoding_format="float", timeout=SEND_SECONDS
-            )))  # fmt: skip
+            client = openai.OpenAI(
+                api_key=self.key.value, base_url=self.base_url, max_retries=0, http_client=http
+            )
+            body = told(
+                _call(
+                    lambda: client.embeddings.with_raw_response.create(
+                        model=self.named, input=texts, encoding_format="float", timeout=SEND_SECONDS
+                    )
+                )
+            )
         finally:
             http.close()
         return _read(body, len(texts))
@@ -124,8 +130,9 @@ class Here:
     def named(self) -> str:
         """Folder and files: another model makes other vectors."""
         files = [*sorted(self.folder.glob("*.safetensors")), self.folder / "tokenizer.json"]
-        sizes = [(one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files
-                 if one.is_file()]  # fmt: skip
+        sizes = [
+            (one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file()
+        ]
         return f"{self.folder.resolve()} {sizes}"
 
     def embed(self, texts: Sequence[str], counts: Sequence[int]) -> list[Sequence[float]]:
@@ -135,10 +142,13 @@ class Here:
             UsageError: the folder holds no encoder that can be loaded.
         """
         done = subprocess.run(
-            [sys.executable, str(SCRIPT), str(self.folder)], text=True, capture_output=True,
-            input="".join(json.dumps(text) + "\n" for text in texts), env=dict(environment()),
+            [sys.executable, str(SCRIPT), str(self.folder)],
+            text=True,
+            capture_output=True,
+            input="".join(json.dumps(text) + "\n" for text in texts),
+            env=dict(environment()),
             check=False,
-        )  # fmt: skip
+        )
         if done.returncode:
             why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
             raise UsageError(
@@ -192,8 +202,7 @@ def _known(path: Path) -> dict[str, Floats]:
         return {}
     with path.open("rb") as lines:
         rows = [orjson.loads(line) for line in lines if line.endswith(b"\n")]
-    return {row["text"]: np.frombuffer(base64.b64decode(row["vector"]), np.float32)
-            for row in rows}  # fmt: skip
+    return {row["text"]: np.frombuffer(base64.b64decode(row["vector"]), np.float32) for row in rows}
 
 
 def _name(named: str, text: str) -> str:

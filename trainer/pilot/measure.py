@@ -110,9 +110,11 @@ def _clear(rows: int) -> str:
 
 
 def _batch(
-    batch: tuple[Case, ...], ways: Mapping[ArmName, Answer], tracks: dict[ArmName, Track],
+    batch: tuple[Case, ...],
+    ways: Mapping[ArmName, Answer],
+    tracks: dict[ArmName, Track],
     how: Measure,
-) -> None:  # fmt: skip
+) -> None:
     heard: dict[ArmName, list[tuple[Case, Cell]]] = {arm: [] for arm in ways}
     try:
         for case in batch:
@@ -150,8 +152,9 @@ def pairs(tracks: Mapping[ArmName, Track], alpha: float) -> tuple[Pair, ...]:
         right = [tracks[other].scores[key] for key in keys]
         if keys:
             low, high = difference(left, right, alpha / len(both))
-            found.append(Pair(one, other, len(keys), mean_score(left) - mean_score(right),
-                              low, high))  # fmt: skip
+            found.append(
+                Pair(one, other, len(keys), mean_score(left) - mean_score(right), low, high)
+            )
     return tuple(found)
 
 

@@ -57,8 +57,9 @@ def _spoken(case: Case) -> list[Turn]:
 def _with_passages(turns: list[Turn], found: Sequence[Passage]) -> list[Turn]:
     """Put passages before what the user says last."""
     last = max(place for place, turn in enumerate(turns) if turn.role == "user")
-    shown = "\n\n".join(f"[{number}] {one.document}\n{one.text}"
-                        for number, one in enumerate(found, 1))  # fmt: skip
+    shown = "\n\n".join(
+        f"[{number}] {one.document}\n{one.text}" for number, one in enumerate(found, 1)
+    )
     asked = turns[last]
     put = asked._replace(content=f"{PASSAGES}\n\n{shown}\n\n{asked.content}")
     return [*turns[:last], put, *turns[last + 1 :]]
@@ -66,8 +67,11 @@ def _with_passages(turns: list[Turn], found: Sequence[Passage]) -> list[Turn]:
 
 def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: Counter) -> list[int]:
     """Count the tokens of conversations, with what the chat format adds."""
-    texts = [str(one.get("content") or "") + str(one.get("tool_calls") or "")
-             for conversation in messages for one in conversation]  # fmt: skip
+    texts = [
+        str(one.get("content") or "") + str(one.get("tool_calls") or "")
+        for conversation in messages
+        for one in conversation
+    ]
     counts = iter(tokens.count_batch(texts))
     return [
         sum(next(counts) + TOKENS_PER_MESSAGE + 1 for _ in conversation) + REPLY_TOKENS
@@ -100,8 +104,12 @@ def choose_shots(shown: Sequence[Case], count: int, metric: str) -> tuple[Case, 
         waiting: dict[str, list[Case]] = {}
         for case in order:
             waiting.setdefault(label_of(case.expected), []).append(case)
-        turns = [group[at] for at in range(count) for _, group in sorted(waiting.items())
-                 if at < len(group)]  # fmt: skip
+        turns = [
+            group[at]
+            for at in range(count)
+            for _, group in sorted(waiting.items())
+            if at < len(group)
+        ]
         return tuple(turns[:count])
     lengths = sorted(len(case.row) for case in order)
     middle = lengths[len(lengths) // 2] if lengths else 0

@@ -66,26 +66,36 @@ class Outcome:
     def is_measured(self) -> bool:
         """Whether what is advised now was measured itself, by this pilot or before."""
         advised = self.after.decision.recommended
-        return any(option.id == advised and option.quality.basis.startswith("measured")
-                   for option in self.after.options)  # fmt: skip
+        return any(
+            option.id == advised and option.quality.basis.startswith("measured")
+            for option in self.after.options
+        )
 
 
 def outcome_of(done: Piloted) -> Outcome:
     """Put what was measured into the scenario, and ask again."""
     ready = done.ready
-    lines = tuple(_line(done, arm, track) for arm, track in done.measured.tracks.items()
-                  if track.scores)  # fmt: skip
+    lines = tuple(
+        _line(done, arm, track) for arm, track in done.measured.tracks.items() if track.scores
+    )
     scenario = with_measured(ready.wanted.scenario, lines, done)
     asked = {"asked_on": ready.question.scenario.asked_on, **scenario}
     question = replace(ready.question, scenario=scenario_from(asked, ready.wanted.where))
     return Outcome(
-        name=ready.folder.name, metric="scorer" if ready.wanted.scorer else ready.metric,
-        target=ready.measure.target, lines=lines,
-        pairs=pairs(done.measured.tracks, ready.recipe.alpha), stopped=done.measured.stopped,
-        recall=done.recall, recall_rows=done.recall_rows, usd=float(ready.journal.usd()),
-        scenario=scenario, before=ready.before, after=answer(question),
+        name=ready.folder.name,
+        metric="scorer" if ready.wanted.scorer else ready.metric,
+        target=ready.measure.target,
+        lines=lines,
+        pairs=pairs(done.measured.tracks, ready.recipe.alpha),
+        stopped=done.measured.stopped,
+        recall=done.recall,
+        recall_rows=done.recall_rows,
+        usd=float(ready.journal.usd()),
+        scenario=scenario,
+        before=ready.before,
+        after=answer(question),
         notes=tuple(_notes(done, lines)),
-    )  # fmt: skip
+    )
 
 
 def _line(done: Piloted, arm: ArmName, track: Track) -> Line:
@@ -97,11 +107,17 @@ def _line(done: Piloted, arm: ArmName, track: Track) -> Line:
         approach, model = approach_of(ready.plan), tuned_model(done)
     cells = track.cells.values()
     return Line(
-        arm, approach, model, len(track.scores), mean_score(list(track.scores.values())),
-        *bounds(track, ready.measure.alpha), track.standing,
-        float(sum(float(cell.usd) for cell in cells)), seconds_of(track),
+        arm,
+        approach,
+        model,
+        len(track.scores),
+        mean_score(list(track.scores.values())),
+        *bounds(track, ready.measure.alpha),
+        track.standing,
+        float(sum(float(cell.usd) for cell in cells)),
+        seconds_of(track),
         sum(cell.flaw is not None for cell in cells),
-    )  # fmt: skip
+    )
 
 
 def tuned_model(done: Piloted) -> str:
@@ -131,11 +147,21 @@ def with_measured(
 ) -> dict[str, Any]:
     """Return the scenario with what was measured; an older figure of the same way is replaced."""
     quality = dict(scenario.get("quality") or {})
-    new = [{"approach": line.approach, "model": line.model, "value": round(line.score, PLACES),
-            "n": line.rows} for line in lines]  # fmt: skip
+    new = [
+        {
+            "approach": line.approach,
+            "model": line.model,
+            "value": round(line.score, PLACES),
+            "n": line.rows,
+        }
+        for line in lines
+    ]
     ways = {(one["approach"], one["model"]) for one in new}
-    old = [one for one in quality.get("measured") or ()
-           if (one.get("approach"), one.get("model")) not in ways]  # fmt: skip
+    old = [
+        one
+        for one in quality.get("measured") or ()
+        if (one.get("approach"), one.get("model")) not in ways
+    ]
     quality |= {"measured": [*old, *new], "has_eval": True}
     quality.setdefault("held_out_examples", len(done.ready.measure.cases))
     found = {**scenario, "quality": quality}
@@ -159,8 +185,10 @@ def _notes(done: Piloted, lines: tuple[Line, ...]) -> list[str]:
         notes.append("Passages were found by words alone: no --embedding was named.")
     for line in lines:
         if line.arm == "tuned" and not _is_known(done, line):
-            notes.append(f"No option of the advice tunes {line.model}: its score stands in the "
-                         "scenario, and moves nothing.")  # fmt: skip
+            notes.append(
+                f"No option of the advice tunes {line.model}: its score stands in the "
+                "scenario, and moves nothing."
+            )
         if line.flawed:
             notes.append(f"{line.arm}: {line.flawed} answers were cut off, refused or empty.")
     if ready.held.warning:
@@ -180,36 +208,50 @@ NUMBERS = {"score", "rows", "USD", "seconds"}
 def rows_of(found: Outcome) -> list[tuple[str, ...]]:
     """Write a row an arm."""
     return [
-        (line.arm, f"{line.score:.3f}", f"{line.low:.2f} to {line.high:.2f}",
-         str(line.rows), line.standing, f"{line.usd:.4f}",
-         "-" if line.seconds is None else f"{line.seconds:.2f}")
+        (
+            line.arm,
+            f"{line.score:.3f}",
+            f"{line.low:.2f} to {line.high:.2f}",
+            str(line.rows),
+            line.standing,
+            f"{line.usd:.4f}",
+            "-" if line.seconds is None else f"{line.seconds:.2f}",
+        )
         for line in found.lines
-    ]  # fmt: skip
+    ]
 
 
 def sentences(found: Outcome) -> list[str]:
     """Say what the table means."""
-    says = [f"{found.metric} on the user's own held-out rows; the target is {found.target:.2f}. "
-            "Intervals hold at every look, all arms together."]  # fmt: skip
+    says = [
+        f"{found.metric} on the user's own held-out rows; the target is {found.target:.2f}. "
+        "Intervals hold at every look, all arms together."
+    ]
     if found.stopped:
         says.append(f"It ended early: {found.stopped}.")
     if found.recall is not None:
-        says.append(f"The passage that a row names as its source was found for "
-                    f"{found.recall:.0%} of {found.recall_rows} questions.")  # fmt: skip
+        says.append(
+            f"The passage that a row names as its source was found for "
+            f"{found.recall:.0%} of {found.recall_rows} questions."
+        )
     for pair in found.pairs:
         if pair.low > 0 or pair.high < 0:
             ahead, behind = (pair.one, pair.other) if pair.low > 0 else (pair.other, pair.one)
             low, high = sorted((abs(pair.low), abs(pair.high)))
-            says.append(f"{ahead} is better than {behind} by {abs(pair.difference):.3f} on "
-                        f"{pair.rows} rows ({low:.2f} to {high:.2f}).")  # fmt: skip
+            says.append(
+                f"{ahead} is better than {behind} by {abs(pair.difference):.3f} on "
+                f"{pair.rows} rows ({low:.2f} to {high:.2f})."
+            )
     return [*says, *found.notes]
 
 
 def advice(found: Outcome) -> list[str]:
     """Say the advice before and after."""
     before, after = found.before.decision, found.after.decision
-    lines = [f"before: {before.recommended}. {before.verdict}",
-             f"after:  {after.recommended}. {after.verdict}"]  # fmt: skip
+    lines = [
+        f"before: {before.recommended}. {before.verdict}",
+        f"after:  {after.recommended}. {after.verdict}",
+    ]
     is_same = before.recommended == after.recommended
     lines.append(f"The pilot {'leaves the advice as it was' if is_same else 'changes the advice'}.")
     if not found.is_measured:
@@ -220,15 +262,21 @@ def advice(found: Outcome) -> list[str]:
 def as_json(found: Outcome) -> dict[str, Any]:
     """Return all of it ready for JSON."""
     return {
-        "pilot": found.name, "metric": found.metric, "target": found.target,
-        "stopped": found.stopped or None, "usd": round(found.usd, 6),
-        "recall": found.recall, "recall_rows": found.recall_rows,
+        "pilot": found.name,
+        "metric": found.metric,
+        "target": found.target,
+        "stopped": found.stopped or None,
+        "usd": round(found.usd, 6),
+        "recall": found.recall,
+        "recall_rows": found.recall_rows,
         "arms": [_arm(line) for line in found.lines],
-        "pairs": [vars(pair) for pair in found.pairs], "notes": list(found.notes),
+        "pairs": [vars(pair) for pair in found.pairs],
+        "notes": list(found.notes),
         "measured": list(found.scenario["quality"]["measured"]),
-        "before": _decision(found.before), "after": _decision(found.after),
+        "before": _decision(found.before),
+        "after": _decision(found.after),
         "advised_was_measured": found.is_measured,
-    }  # fmt: skip
+    }
 
 
 def _arm(line: Line) -> dict[str, Any]:
@@ -237,5 +285,8 @@ def _arm(line: Line) -> dict[str, Any]:
 
 def _decision(said: Answer) -> dict[str, Any]:
     decision = said.decision
-    return {"recommended": decision.recommended, "verdict": decision.verdict,
-            "win_share": decision.win_share}  # fmt: skip
+    return {
+        "recommended": decision.recommended,
+        "verdict": decision.verdict,
+        "win_share": decision.win_share,
+    }

@@ -96,5 +96,6 @@ def is_found(source: str, among: Sequence[Passage]) -> bool:
     True
     """
     wanted = " ".join(words(source))
-    return any(one.document == source or (wanted and wanted in " ".join(words(one.text)))
-               for one in among)  # fmt: skip
+    return any(
+        one.document == source or (wanted and wanted in " ".join(words(one.text))) for one in among
+    )

@@ -92,8 +92,10 @@ def _hold_cap(ready: Ready, bill: Bill) -> None:
     spent = ready.journal.usd()
     if bill.at_most + spent > ready.wanted.cap:
         before = f" after {spent:.2f} USD that were spent before" if spent else ""
-        raise Refused(f"the pilot may cost up to {bill.at_most} USD{before}, and the cap is "
-                      f"{ready.wanted.cap}. Raise it, or give fewer --rows or --arms.")  # fmt: skip
+        raise Refused(
+            f"the pilot may cost up to {bill.at_most} USD{before}, and the cap is "
+            f"{ready.wanted.cap}. Raise it, or give fewer --rows or --arms."
+        )
 
 
 def _ask(
@@ -128,18 +130,27 @@ def _model(
     chat = Chat(asked.base_url, asked.key())
     try:
         yield Model(
-            asked.model, chat, tariff_for(asked, office.book, day), purse, office.clock,
-            Patience(asked.provider, office.clock), ready.recipe.max_answer_tokens,
+            asked.model,
+            chat,
+            tariff_for(asked, office.book, day),
+            purse,
+            office.clock,
+            Patience(asked.provider, office.clock),
+            ready.recipe.max_answer_tokens,
             asked.limit_name,
-        )  # fmt: skip
+        )
     finally:
         chat.close()
 
 
 def _answer(
-    ready: Ready, model: Model | None, arm: ArmName, counts: Mapping[str, int], found: Found,
+    ready: Ready,
+    model: Model | None,
+    arm: ArmName,
+    counts: Mapping[str, int],
+    found: Found,
     case: Case,
-) -> Cell | None:  # fmt: skip
+) -> Cell | None:
     known = ready.journal.cells.get((arm, case.key))
     if known is not None or model is None:
         return known
@@ -157,16 +168,19 @@ def _retrieve(ready: Ready, office: Office, paid: Mapping[str, Purse]) -> Found:
         try:
             vectors = Kept(ready.vectors_path, embedder, size).of(texts, counts)
         except OutOfRoom:
-            raise Refused(f"{embedder.named}: the next vectors might pass what was set aside. What "
-                          "was made is kept: say it again.") from None  # fmt: skip
+            raise Refused(
+                f"{embedder.named}: the next vectors might pass what was set aside. What "
+                "was made is kept: say it again."
+            ) from None
     return _passages(ready, vectors)
 
 
 def _passages(ready: Ready, vectors: Floats | None) -> Found:
     count = len(ready.passages)
     words = ByWords([one.text for one in ready.passages])
-    retriever = Retriever(ready.passages, words, None if vectors is None else vectors[:count],
-                          ready.recipe.top_k)  # fmt: skip
+    retriever = Retriever(
+        ready.passages, words, None if vectors is None else vectors[:count], ready.recipe.top_k
+    )
     return {
         case.key: retriever.find(case.question, None if vectors is None else vectors[count + place])
         for place, case in enumerate(ready.measure.cases)
@@ -180,9 +194,14 @@ def _embedder(ready: Ready, office: Office, paid: Mapping[str, Purse]) -> Embedd
         return None
     day, embed = moment(office.clock.now()).date(), ready.embed
     purse = paid.get(embed.provider) or Purse(ready.journal, "", ready.wanted.cap * 0)
-    return Remote(embed.model, embed.base_url, embed.key(),
-                  embedding_price(embed, office.book, day), purse,
-                  Patience(embed.provider, office.clock))  # fmt: skip
+    return Remote(
+        embed.model,
+        embed.base_url,
+        embed.key(),
+        embedding_price(embed, office.book, day),
+        purse,
+        Patience(embed.provider, office.clock),
+    )
 
 
 def _tuned(ready: Ready, office: Office, bill: Bill, tracks: dict[ArmName, Track]) -> Run | None:
@@ -201,21 +220,31 @@ def _tuned(ready: Ready, office: Office, bill: Bill, tracks: dict[ArmName, Track
 def _asked_tuned(ready: Ready, office: Office, bill: Bill, run: Run) -> Track:
     assert ready.plan is not None
     provider, day = ready.plan.provider, moment(office.clock.now()).date()
-    asked = whom("--option", f"{provider}/{run.tuned_model}", None, office.book,
-                 ready.question.scenario)  # fmt: skip
+    asked = whom(
+        "--option", f"{provider}/{run.tuned_model}", None, office.book, ready.question.scenario
+    )
     tariff = tariff_of(f"{provider}/{ready.plan.base_model}", office.book, day, tuned=True)
     counts = tuned_counts(ready)
     part = next(part for part in bill.parts if part.what == "tuned")
     chat = Chat(asked.base_url, asked.key())
     try:
         with purses(office, ready.journal, {provider: part.at_most}) as paid:
-            model = Model(asked.model, chat, tariff, paid[provider], office.clock,
-                          Patience(provider, office.clock), ready.recipe.max_answer_tokens,
-                          asked.limit_name)  # fmt: skip
+            model = Model(
+                asked.model,
+                chat,
+                tariff,
+                paid[provider],
+                office.clock,
+                Patience(provider, office.clock),
+                ready.recipe.max_answer_tokens,
+                asked.limit_name,
+            )
 
             def way(case: Case) -> Cell | None:
                 known = ready.journal.cells.get(("tuned", case.key))
-                return known or model.answer("tuned", case.key, bare(case), counts[case.key], case.tools)
+                return known or model.answer(
+                    "tuned", case.key, bare(case), counts[case.key], case.tools
+                )
 
             return measure({"tuned": way}, ready.measure).tracks["tuned"]
     finally:

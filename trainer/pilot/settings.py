@@ -15,9 +15,13 @@ from trainer.pilot.corpus import Chunking
 
 ArmName = Literal["zero_shot", "few_shot", "rag", "long_context", "plain", "tuned"]
 APPROACHES: Mapping[ArmName, Approach] = {
-    "zero_shot": "prompt", "few_shot": "few_shot", "rag": "rag", "long_context": "long_context",
-    "plain": "encoder", "tuned": "lora",
-}  # fmt: skip
+    "zero_shot": "prompt",
+    "few_shot": "few_shot",
+    "rag": "rag",
+    "long_context": "long_context",
+    "plain": "encoder",
+    "tuned": "lora",
+}
 """Arm -> the approach its score is written down under; a tuned one says its own."""
 PROMPTED: tuple[ArmName, ...] = ("zero_shot", "few_shot", "rag", "long_context")
 """Arms that ask a chat model."""
@@ -50,9 +54,18 @@ class Recipe:
 
     def name(self, dataset_sha256: str, corpus_sha256: str) -> str:
         """Name the pilot; a further arm, more rows or another cap is the same pilot."""
-        told = [self.model, self.embedding, self.chunking.tokens, self.chunking.overlap,
-                self.top_k, self.shots, self.instruction, self.max_answer_tokens, dataset_sha256,
-                corpus_sha256]  # fmt: skip
+        told = [
+            self.model,
+            self.embedding,
+            self.chunking.tokens,
+            self.chunking.overlap,
+            self.top_k,
+            self.shots,
+            self.instruction,
+            self.max_answer_tokens,
+            dataset_sha256,
+            corpus_sha256,
+        ]
         return "pilot_" + hashlib.sha256(orjson.dumps(told)).hexdigest()[:16]
 
 
@@ -68,9 +81,11 @@ def arms_of(text: str) -> tuple[ArmName, ...]:
     asked = [name.strip() for name in text.split(",") if name.strip()]
     for name in asked:
         if name not in APPROACHES:
-            raise UsageError(f"--arms {name}", "there is no such arm.",
-                             did_you_mean(name, APPROACHES).strip()
-                             or f"Arms: {', '.join(APPROACHES)}.")  # fmt: skip
+            raise UsageError(
+                f"--arms {name}",
+                "there is no such arm.",
+                did_you_mean(name, APPROACHES).strip() or f"Arms: {', '.join(APPROACHES)}.",
+            )
     if not asked:
         raise UsageError("--arms", "no arm is named.", f"Arms: {', '.join(APPROACHES)}.")
     return tuple(name for name in APPROACHES if name in asked)

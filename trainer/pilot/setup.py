@@ -67,9 +67,13 @@ def choose_metric(wanted: Wanted, held: Held) -> str:
     """
     found = wanted.metric or metric_for([case.expected for case in (*held.shown, *held.cases)])
     if found == "chrf" and wanted.metric is None and not wanted.scorer:
-        raise UsageError("pilot", "the expected answers are free text, and likeness to them is "
-                         "hardly what the target means.", "Give --scorer COMMAND that tells how "
-                         "good an answer is, or --metric exact, rouge_l or chrf.")  # fmt: skip
+        raise UsageError(
+            "pilot",
+            "the expected answers are free text, and likeness to them is "
+            "hardly what the target means.",
+            "Give --scorer COMMAND that tells how "
+            "good an answer is, or --metric exact, rouge_l or chrf.",
+        )
     first = held.cases[0]
     score_by(wanted, found)([first], [first.expected])
     return found
@@ -85,8 +89,9 @@ def score_by(wanted: Wanted, metric: str) -> Score:
 def _by_command(
     command: tuple[str, ...], cases: Sequence[Case], answers: Sequence[str]
 ) -> list[float]:
-    rows = [Answered(case.asked, case.expected, said)
-            for case, said in zip(cases, answers, strict=True)]  # fmt: skip
+    rows = [
+        Answered(case.asked, case.expected, said) for case, said in zip(cases, answers, strict=True)
+    ]
     return run_scorer(command, rows)
 
 
@@ -128,8 +133,10 @@ def _too_long(question: Question, corpus: Corpus, model: str | None) -> str:
     window = (card.context_tokens if card else None) or most
     if corpus.tokens < min(most, window * 0.9):
         return ""
-    return (f"the documents are {corpus.tokens:,} tokens, and {min(most, window * 0.9):,.0f} go "
-            "into a prompt whole")  # fmt: skip
+    return (
+        f"the documents are {corpus.tokens:,} tokens, and {min(most, window * 0.9):,.0f} go "
+        "into a prompt whole"
+    )
 
 
 def best_prompted(before: Answer, book: Book) -> str | None:
@@ -208,23 +215,46 @@ def make_ready(wanted: Wanted, office: Office) -> Ready:
     before = answer(question)
     model = wanted.model or best_prompted(before, office.book)
     arms, skipped = choose_arms(wanted, question, corpus, metric, model)
-    recipe = _recipe(wanted, question, arms, model, _instruction(wanted, metric, held),
-                     _longest(held.cases, tokens))  # fmt: skip
+    recipe = _recipe(
+        wanted,
+        question,
+        arms,
+        model,
+        _instruction(wanted, metric, held),
+        _longest(held.cases, tokens),
+    )
     asks = any(arm in PROMPTED for arm in arms)
     return Ready(
-        wanted, question, before, held, recipe, skipped, metric,
-        Measure(cases, score_by(wanted, metric), _target(question), recipe.alpha / len(arms),
-                recipe.batch_rows),
-        Prompts(recipe.instruction, choose_shots(held.shown, recipe.shots, metric),
-                corpus.whole if corpus and "long_context" in arms else ""),
-        corpus, passages(corpus, recipe.chunking, tokens) if corpus and "rag" in arms else (),
+        wanted,
+        question,
+        before,
+        held,
+        recipe,
+        skipped,
+        metric,
+        Measure(
+            cases,
+            score_by(wanted, metric),
+            _target(question),
+            recipe.alpha / len(arms),
+            recipe.batch_rows,
+        ),
+        Prompts(
+            recipe.instruction,
+            choose_shots(held.shown, recipe.shots, metric),
+            corpus.whole if corpus and "long_context" in arms else "",
+        ),
+        corpus,
+        passages(corpus, recipe.chunking, tokens) if corpus and "rag" in arms else (),
         whom("--model", model, wanted.base_url, office.book, question.scenario)
-        if asks and model else None,
+        if asks and model
+        else None,
         _embedder(wanted, question, office.book) if "rag" in arms else None,
         plan_tuning(wanted.tuning, held.shown, cases, office.book, now)
-        if wanted.tuning and "tuned" in arms else None,
+        if wanted.tuning and "tuned" in arms
+        else None,
         *_kept(recipe, held, corpus),
-    )  # fmt: skip
+    )
 
 
 def _named(wanted: Wanted) -> Path:
@@ -249,19 +279,28 @@ def _instruction(wanted: Wanted, metric: str, held: Held) -> str:
 
 
 def _recipe(
-    wanted: Wanted, question: Question, arms: tuple[ArmName, ...], model: str | None,
-    instruction: str, longest: int,
-) -> Recipe:  # fmt: skip
+    wanted: Wanted,
+    question: Question,
+    arms: tuple[ArmName, ...],
+    model: str | None,
+    instruction: str,
+    longest: int,
+) -> Recipe:
     facts = prepare(question, question.scenario)[0].facts
     chunk = max(int(facts.chunk_tokens[0, 0]), 16)
     card = question.book.models.get(model or "")
     thought = REASONING_TOKENS if card and card.reasoning == "always" else 0
     return Recipe(
-        arms=arms, model=model, embedding=wanted.embedding,
-        chunking=Chunking(chunk, chunk // OVERLAP_SHARE), top_k=max(int(facts.top_k[0, 0]), 1),
-        shots=SHOTS, instruction=instruction, rows=wanted.rows,
+        arms=arms,
+        model=model,
+        embedding=wanted.embedding,
+        chunking=Chunking(chunk, chunk // OVERLAP_SHARE),
+        top_k=max(int(facts.top_k[0, 0]), 1),
+        shots=SHOTS,
+        instruction=instruction,
+        rows=wanted.rows,
         max_answer_tokens=wanted.max_answer_tokens or longest + thought,
-    )  # fmt: skip
+    )
 
 
 def _longest(cases: Sequence[Case], tokens: Counter) -> int:

@@ -43,11 +43,14 @@ class Tuning:
 def plain_answers(shown: Sequence[Case], cases: Sequence[Case]) -> dict[str, Cell]:
     """Fit the plain baseline on what may be shown, and have it label the cases."""
     answers, _, seconds = tfidf_logreg(
-        [case.asked for case in shown], [case.expected for case in shown],
+        [case.asked for case in shown],
+        [case.expected for case in shown],
         [case.asked for case in cases],
-    )  # fmt: skip
-    return {case.key: Cell("plain", case.key, answer, None, 0, 0, "0", seconds)
-            for case, answer in zip(cases, answers, strict=True)}  # fmt: skip
+    )
+    return {
+        case.key: Cell("plain", case.key, answer, None, 0, 0, "0", seconds)
+        for case, answer in zip(cases, answers, strict=True)
+    }
 
 
 def plan_tuning(
@@ -67,8 +70,10 @@ def plan_tuning(
             return plan_here(request, tuning.wish, tuning.here, book, now)
         made = plan(request, tuning.wish, book, now)
     if made.serving != "per_token":
-        raise Refused(f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
-                      "an option that is billed by the token, or tune a --base here.")  # fmt: skip
+        raise Refused(
+            f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
+            "an option that is billed by the token, or tune a --base here."
+        )
     return made
 
 
@@ -92,11 +97,15 @@ def tune(office: Office, made: TrainingPlan, egress: str | None) -> Run:
         office.clock.sleep(seconds)
     run = office.store.run(run_id)
     if run.state == "needs_human":
-        raise Refused(f"{run_id}: {run.said('needs_human', 'why')} "
-                      f"{run.said('needs_human', 'remedy')} Then say it again.")  # fmt: skip
+        raise Refused(
+            f"{run_id}: {run.said('needs_human', 'why')} "
+            f"{run.said('needs_human', 'remedy')} Then say it again."
+        )
     if run.outcome != "succeeded":
-        raise Refused(f"{run_id} is {run.outcome or run.state}: `trainer show {run_id}` says why. "
-                      "Leave the arm out with --arms, or mend it and say it again.")  # fmt: skip
+        raise Refused(
+            f"{run_id} is {run.outcome or run.state}: `trainer show {run_id}` says why. "
+            "Leave the arm out with --arms, or mend it and say it again."
+        )
     return run
 
 
@@ -113,11 +122,20 @@ def answers_here(run: Run, cases: Sequence[Case]) -> dict[str, Cell]:
     """Read what a model that was tuned here answered to the cases."""
     folder = JobFolder(home_folder() / "runs" / str(run.job_id))
     if not folder.has("answers.tuned.jsonl"):
-        raise Refused(f"{run.run_id}: it answered no held-out rows. `trainer events {run.run_id}` "
-                      "says why.")  # fmt: skip
+        raise Refused(
+            f"{run.run_id}: it answered no held-out rows. `trainer events {run.run_id}` says why."
+        )
     lines = read_rows(folder.path / "answers.tuned.jsonl")
     return {
-        cases[line["row"]].key: Cell("tuned", cases[line["row"]].key, line["answer"], None, 0,
-                                     line["completion_tokens"], "0", line["seconds"])
+        cases[line["row"]].key: Cell(
+            "tuned",
+            cases[line["row"]].key,
+            line["answer"],
+            None,
+            0,
+            line["completion_tokens"],
+            "0",
+            line["seconds"],
+        )
         for line in lines
-    }  # fmt: skip
+    }

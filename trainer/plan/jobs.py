@@ -76,20 +76,25 @@ def plan_job(office: Office, asked: Training) -> TrainingPlan:
     """
     gpu = "" if asked.gpu == "cpu" else f":{asked.gpu}"
     option = f"{asked.approach}:local:{asked.name.replace(':', '-')}{gpu}"
-    request = Request({}, "", option=option, dataset=asked.rows, held_out=asked.held_out,
-                      held_out_share=0.0, owner=asked.owner)  # fmt: skip
+    request = Request(
+        {},
+        "",
+        option=option,
+        dataset=asked.rows,
+        held_out=asked.held_out,
+        held_out_share=0.0,
+        owner=asked.owner,
+    )
     here = Here(asked.base, asked.usd_per_hour, asked.settings)
     made = plan_here(request, asked.wish, here, office.book, moment(office.clock.now()))
     most = Decimal(made.figure.at_most)
     if most > asked.cap_usd:
-        raise OverBudget(f"this job may cost up to {most} USD, and its cap is {asked.cap_usd} USD. "
-                         "Raise the cap, or train on fewer rows or epochs.")  # fmt: skip
+        raise OverBudget(
+            f"this job may cost up to {most} USD, and its cap is {asked.cap_usd} USD. "
+            "Raise the cap, or train on fewer rows or epochs."
+        )
     cap = str(asked.cap_usd.quantize(CENT))
     return made.model_validate({**made.model_dump(), "cap_usd": cap})
-
-
-
-
 
 
 class Jobs:

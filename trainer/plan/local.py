@@ -38,9 +38,12 @@ from trainer.plan.provider import Request, dataset_of, keep_rows, split
 from trainer.scripts.manifest import base_hash
 
 APPROACHES: Mapping[str, tuple[Objective, Method]] = {
-    "lora": ("sft", "lora"), "qlora": ("sft", "qlora"), "full_ft": ("sft", "full"),
-    "dpo": ("dpo", "lora"), "encoder": ("classification", "full"),
-}  # fmt: skip
+    "lora": ("sft", "lora"),
+    "qlora": ("sft", "qlora"),
+    "full_ft": ("sft", "full"),
+    "dpo": ("dpo", "lora"),
+    "encoder": ("classification", "full"),
+}
 PROVIDERS = ("local", "own")
 PLAIN_NEEDS = ("sklearn",)
 PLAIN_HOURS = (0.002, 0.01, 0.2)
@@ -65,9 +68,7 @@ class Here:
     schema: Path | None = None
 
 
-def plan_here(
-    request: Request, wish: Wish, here: Here, book: Book, now: datetime
-) -> TrainingPlan:  # fmt: skip
+def plan_here(request: Request, wish: Wish, here: Here, book: Book, now: datetime) -> TrainingPlan:
     """Lay one training on this machine down, with every setting and its price.
 
     Raises:
@@ -93,32 +94,52 @@ def plan_here(
     recipe = recipe_for(objective, method, gpu != "cpu", longest + TEMPLATE_TOKENS, passes)
     dated = {**request.scenario, "asked_on": now.date()}
     machine = machine_of(book, dated, where, gpu, here.usd_per_hour)
-    recipe = _settled(_in_its_dtype(recipe, machine), wish.hyperparameters, here.settings or {},
-                      config)  # fmt: skip
+    recipe = _settled(
+        _in_its_dtype(recipe, machine), wish.hyperparameters, here.settings or {}, config
+    )
     hours, expected = PLAIN_HOURS, None
     if base:
         hours, expected = reckon(machine, recipe, config, lengths, where in PROVIDERS)
     figure = figure_of(machine, hours, round(tokens * recipe.epochs))
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
-        raise UsageError(f"--cap {cap}", f"this training may cost up to {figure.at_most} USD.",
-                         "Raise the cap, or train on fewer rows or epochs.")  # fmt: skip
+        raise UsageError(
+            f"--cap {cap}",
+            f"this training may cost up to {figure.at_most} USD.",
+            "Raise the cap, or train on fewer rows or epochs.",
+        )
     asked = orjson.dumps(dict(request.scenario), option=orjson.OPT_SORT_KEYS, default=str)
     return TrainingPlan(
-        provider="local", base_model=base.resolve().name if base else BASELINE,
+        provider="local",
+        base_model=base.resolve().name if base else BASELINE,
         method="dpo" if objective == "dpo" else wish.method,
-        hyperparameters=wish.hyperparameters, **data.model_dump(), figure=figure,
-        cap_usd=str(cap.quantize(CENT)), serving="per_token", option_id=str(request.option),
-        question_sha256=hashlib.sha256(asked).hexdigest(), prices_sha256=book.sha256,
-        planned_at=now.isoformat(timespec="seconds"), suffix=wish.suffix, grader=wish.grader,
-        attempt=wish.attempt, owner=request.owner, local=LocalJob(
-            base=str(base.resolve()) if base else "", gpu=gpu,
+        hyperparameters=wish.hyperparameters,
+        **data.model_dump(),
+        figure=figure,
+        cap_usd=str(cap.quantize(CENT)),
+        serving="per_token",
+        option_id=str(request.option),
+        question_sha256=hashlib.sha256(asked).hexdigest(),
+        prices_sha256=book.sha256,
+        planned_at=now.isoformat(timespec="seconds"),
+        suffix=wish.suffix,
+        grader=wish.grader,
+        attempt=wish.attempt,
+        owner=request.owner,
+        local=LocalJob(
+            base=str(base.resolve()) if base else "",
+            gpu=gpu,
             base_sha256=base_hash(base) if base else "",
-            recipe=recipe, hours=hours, general=_general(here, objective), validation=watched,
-            metric=here.metric, scorer=here.scorer, answer_schema=_schema(here.schema),
+            recipe=recipe,
+            hours=hours,
+            general=_general(here, objective),
+            validation=watched,
+            metric=here.metric,
+            scorer=here.scorer,
+            answer_schema=_schema(here.schema),
             expected=expected,
         ),
-    )  # fmt: skip
+    )
 
 
 def is_baseline(option: str | None) -> bool:
@@ -134,8 +155,11 @@ def is_baseline(option: str | None) -> bool:
 def _installed(needed: tuple[str, ...]) -> None:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError("training here", f"not installed: {', '.join(missing)}.",
-                         "Install the extra: pip install 'tune-or-not[local]'.")  # fmt: skip
+        raise UsageError(
+            "training here",
+            f"not installed: {', '.join(missing)}.",
+            "Install the extra: pip install 'tune-or-not[local]'.",
+        )
 
 
 def _general(here: Here, objective: Objective) -> DataFile | None:
@@ -151,8 +175,9 @@ def _schema(path: Path | None) -> str | None:
     try:
         return json.dumps(json.loads(path.read_text(encoding="utf-8")), sort_keys=True)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--schema {path}", f"it is no JSON ({error}).",
-                         "Give a file with a JSON schema.") from error  # fmt: skip
+        raise UsageError(
+            f"--schema {path}", f"it is no JSON ({error}).", "Give a file with a JSON schema."
+        ) from error
 
 
 def _option(named: str | None, book: Book) -> tuple[str, str, str]:
@@ -161,23 +186,34 @@ def _option(named: str | None, book: Book) -> tuple[str, str, str]:
     gpu = parts[3] if len(parts) > 3 else "cpu"
     is_here = len(parts) > 2 and (parts[1] in PROVIDERS or parts[1] in book.clouds(gpu))
     if not is_here or parts[0] not in APPROACHES:
-        raise UsageError(f"--option {named}", "a base in a folder is tuned on a machine of yours.",
-                         f"Give APPROACH:local:NAME[:GPU], APPROACH one of "
-                         f"{', '.join(APPROACHES)}.")  # fmt: skip
+        raise UsageError(
+            f"--option {named}",
+            "a base in a folder is tuned on a machine of yours.",
+            f"Give APPROACH:local:NAME[:GPU], APPROACH one of {', '.join(APPROACHES)}.",
+        )
     if gpu == "cpu" and devices() != ["cpu"]:
-        raise UsageError(f"--option {named}", "this machine has a GPU, and its name is not given.",
-                         f"Write {named}:GPU, with a name of the price book.")  # fmt: skip
+        raise UsageError(
+            f"--option {named}",
+            "this machine has a GPU, and its name is not given.",
+            f"Write {named}:GPU, with a name of the price book.",
+        )
     return parts[0], parts[1], gpu
 
 
 def _config(base: Path) -> dict[str, Any]:
     path = base / "config.json"
     if not path.is_file():
-        raise UsageError(f"--base {base}", "there is no config.json in it.",
-                         "Give the folder of a model: config, safetensors, tokenizer.")  # fmt: skip
+        raise UsageError(
+            f"--base {base}",
+            "there is no config.json in it.",
+            "Give the folder of a model: config, safetensors, tokenizer.",
+        )
     if not list(base.glob("*.safetensors")):
-        raise UsageError(f"--base {base}", "there are no safetensors in it.",
-                         "Convert the weights: others can run code when read.")  # fmt: skip
+        raise UsageError(
+            f"--base {base}",
+            "there are no safetensors in it.",
+            "Convert the weights: others can run code when read.",
+        )
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
@@ -230,8 +266,11 @@ def _settled(
         changes |= {"micro_batch_rows": micro, "accumulation_steps": asked.batch_size // micro}
     unknown = [name for name in settings if name not in Recipe.model_fields]
     if unknown:
-        raise UsageError(f"--with {unknown[0]}", "there is no such setting.",
-                         did_you_mean(unknown[0], Recipe.model_fields).strip())  # fmt: skip
+        raise UsageError(
+            f"--with {unknown[0]}",
+            "there is no such setting.",
+            did_you_mean(unknown[0], Recipe.model_fields).strip(),
+        )
     most = int(config.get("max_position_embeddings") or recipe.max_tokens)
     changes["max_tokens"] = min(recipe.max_tokens, most)
     try:
@@ -239,5 +278,8 @@ def _settled(
     except ValidationError as error:
         first = error.errors()[0]
         place, found = ".".join(map(str, first["loc"])), f"found {first['input']}."
-        raise UsageError(f"--with {place}".strip(), found if place else "they do not go together.",
-                         f"{first['msg']}.") from error  # fmt: skip
+        raise UsageError(
+            f"--with {place}".strip(),
+            found if place else "they do not go together.",
+            f"{first['msg']}.",
+        ) from error

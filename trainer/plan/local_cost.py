@@ -81,17 +81,24 @@ def known_of(machine: str, gpu: Gpu | None, method: str, is_here: bool) -> Known
 
 def _probed(probe: Probe) -> Known:
     return Known(
-        probe.as_speeds, PROBED_RANGE, f"a probe of {probe.device} on {probe.made_on}",
-        (probe.save_seconds, probe.save_seconds_per_byte), probe.own_bytes, probe.memory_factor,
-    )  # fmt: skip
+        probe.as_speeds,
+        PROBED_RANGE,
+        f"a probe of {probe.device} on {probe.made_on}",
+        (probe.save_seconds, probe.save_seconds_per_byte),
+        probe.own_bytes,
+        probe.memory_factor,
+    )
 
 
 def _guessed(machine: str, gpu: Gpu | None) -> Known:
     wide = "wide, for nobody probed this machine: run trainer probe"
     if gpu is None:
         return Known(CPU, CPU_RANGE, f"a guess of a few cores; {wide}")
-    return Known(prior_speeds(machine, gpu), TIME_RANGE,
-                 f"the data sheet of {gpu.name} and published runs; {wide}")  # fmt: skip
+    return Known(
+        prior_speeds(machine, gpu),
+        TIME_RANGE,
+        f"the data sheet of {gpu.name} and published runs; {wide}",
+    )
 
 
 def _corrected(known: Known, past: Past) -> Known:
@@ -99,8 +106,14 @@ def _corrected(known: Known, past: Past) -> Known:
     low, _, high = min(known.range, PAST_RANGE, key=lambda one: one[2])
     runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
     spread = (past.low * low, past.likely, past.high * high)
-    return Known(known.speeds, spread, f"{runs} of yours, {past.likely:.2f} times {_short(known)}",
-                 known.save, known.own_bytes, known.memory_factor)  # fmt: skip
+    return Known(
+        known.speeds,
+        spread,
+        f"{runs} of yours, {past.likely:.2f} times {_short(known)}",
+        known.save,
+        known.own_bytes,
+        known.memory_factor,
+    )
 
 
 def _short(known: Known) -> str:
@@ -150,10 +163,20 @@ def machine_of(
         return Machine(gpu, known, usd, said, "today", "today", own=True)
     price = _rented(book, where, gpu, scenario)
     if price is None:
-        raise UsageError("--usd-per-hour", f"nobody says what an hour of this {gpu} costs.",
-                         "Give it, power too: 0.3 kW at 0.30 USD/kWh is 0.09.")  # fmt: skip
-    return Machine(gpu, known, Decimal(str(price.value)), price.source, str(price.since),
-                   str(price.read_on), price.own)  # fmt: skip
+        raise UsageError(
+            "--usd-per-hour",
+            f"nobody says what an hour of this {gpu} costs.",
+            "Give it, power too: 0.3 kW at 0.30 USD/kWh is 0.09.",
+        )
+    return Machine(
+        gpu,
+        known,
+        Decimal(str(price.value)),
+        price.source,
+        str(price.since),
+        str(price.read_on),
+        price.own,
+    )
 
 
 def _rented(book: Book, where: str, gpu: str, scenario: Mapping[str, Any]) -> Price | None:
@@ -166,9 +189,12 @@ def _rented(book: Book, where: str, gpu: str, scenario: Mapping[str, Any]) -> Pr
 
 
 def reckon(
-    machine: Machine, recipe: Recipe, config: Mapping[str, Any], lengths: NDArray[np.int64],
+    machine: Machine,
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    lengths: NDArray[np.int64],
     is_here: bool,
-) -> tuple[tuple[float, float, float], Expected]:  # fmt: skip
+) -> tuple[tuple[float, float, float], Expected]:
     """Work out how long it takes, as low, likely and at most [h], and what else it takes.
 
     Leaves out: answers that are drawn in reward tuning, and the loss of validation rows.
@@ -193,9 +219,11 @@ def reckon(
         for share, setup in zip(known.range, SETUP_SECONDS, strict=True)
     )
     expected = Expected(
-        basis=known.basis, train_seconds=seconds, memory_bytes=memory,
+        basis=known.basis,
+        train_seconds=seconds,
+        memory_bytes=memory,
         energy_kwh=_energy((low, likely, high), machine, shape, run, known),
-    )  # fmt: skip
+    )
     return (low, likely, high), expected
 
 
@@ -214,9 +242,11 @@ def memory_of(shape: Shape, run: Run, known: Known, machine: Machine) -> Range |
     context = CONTEXT_BYTES if known.own_bytes is None else known.own_bytes
     need = float(process_bytes(shape, run.largest, context))
     if need > machine.gpu.memory_bytes:
-        raise Refused(f"{machine.name}: the training needs {need / GIB:.1f} GiB, and it has "
-                      f"{machine.gpu.memory_bytes / GIB:.1f}. Take qlora, a smaller "
-                      "micro_batch_rows or max_tokens, or another GPU.")  # fmt: skip
+        raise Refused(
+            f"{machine.name}: the training needs {need / GIB:.1f} GiB, and it has "
+            f"{machine.gpu.memory_bytes / GIB:.1f}. Take qlora, a smaller "
+            "micro_batch_rows or max_tokens, or another GPU."
+        )
     low, high = MEMORY_RANGE
     return need * low, need, need * high
 
@@ -240,11 +270,20 @@ def figure_of(machine: Machine, hours: tuple[float, float, float], trained_token
     """Turn hours into money, rounded up to a cent."""
     usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
     return Figure(
-        item=f"local/{machine.name}/gpu_hour", price=str(machine.usd_per_hour), unit="USD/hour",
-        since=machine.since, source=machine.source, read_on=machine.read_on, own=machine.own,
-        trained_tokens=trained_tokens, trained_tokens_at_most=trained_tokens,
-        low=str(usd[0]), likely=str(usd[1]), at_most=str(max(usd[2], CENT)), minimum=None,
-    )  # fmt: skip
+        item=f"local/{machine.name}/gpu_hour",
+        price=str(machine.usd_per_hour),
+        unit="USD/hour",
+        since=machine.since,
+        source=machine.source,
+        read_on=machine.read_on,
+        own=machine.own,
+        trained_tokens=trained_tokens,
+        trained_tokens_at_most=trained_tokens,
+        low=str(usd[0]),
+        likely=str(usd[1]),
+        at_most=str(max(usd[2], CENT)),
+        minimum=None,
+    )
 
 
 def shape_of_config(config: Mapping[str, Any]) -> Shape:
@@ -256,11 +295,14 @@ def shape_of_config(config: Mapping[str, Any]) -> Shape:
         return Shape.of(architecture_of(config))
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
     shape = Shape(
-        layers=int(config["num_hidden_layers"]), hidden_size=hidden,
+        layers=int(config["num_hidden_layers"]),
+        hidden_size=hidden,
         intermediate_size=int(config.get("intermediate_size") or 4 * hidden),
-        attention_heads=heads, kv_heads=int(config.get("num_key_value_heads") or heads),
+        attention_heads=heads,
+        kv_heads=int(config.get("num_key_value_heads") or heads),
         head_dim=int(config.get("head_dim") or hidden // heads),
         vocabulary=int(config["vocab_size"]),
-        tied_embeddings=bool(config.get("tie_word_embeddings", False)), parameters=0,
-    )  # fmt: skip
+        tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+        parameters=0,
+    )
     return shape._replace(parameters=parameter_count(shape))

@@ -36,11 +36,19 @@ from trainer.home import home_folder
 from trainer.local.process import environment
 
 METHODS: Mapping[RecipeMethod, Method] = {
-    "full": "full", "lora": "lora", "qlora": "qlora", "prefix": "lora", "ia3": "lora",
-}  # fmt: skip
+    "full": "full",
+    "lora": "lora",
+    "qlora": "qlora",
+    "prefix": "lora",
+    "ia3": "lora",
+}
 OBJECTIVES: Mapping[RecipeObjective, Objective] = {
-    "text": "sft", "sft": "sft", "grpo": "sft", "dpo": "dpo", "classification": "classification",
-}  # fmt: skip
+    "text": "sft",
+    "sft": "sft",
+    "grpo": "sft",
+    "dpo": "dpo",
+    "classification": "classification",
+}
 """Drawing the answers of reward tuning is left out; that is told."""
 TILE = (4096.0, 32768.0)
 """Tokens and words of a tile of the loss head. Source: trl 1.16."""
@@ -81,9 +89,12 @@ def run_of(recipe: Recipe, lengths: NDArray[np.int64]) -> Run:
     steps = math.ceil(math.ceil(count / recipe.rows_per_step) * recipe.epochs)
     steps = min(steps, recipe.most_steps or steps)
     return Run(
-        setup_of(recipe, usual * rows, scored), setup_of(recipe, longest * rows, longest),
-        steps, recipe.accumulation_steps, math.ceil(steps / recipe.save_steps),
-    )  # fmt: skip
+        setup_of(recipe, usual * rows, scored),
+        setup_of(recipe, longest * rows, longest),
+        steps,
+        recipe.accumulation_steps,
+        math.ceil(steps / recipe.save_steps),
+    )
 
 
 def setup_of(recipe: Recipe, tokens: float, longest: float) -> Setup:
@@ -96,7 +107,10 @@ def setup_of(recipe: Recipe, tokens: float, longest: float) -> Setup:
     """
     half = recipe.dtype != "float32"
     return Setup(
-        METHODS[recipe.method], tokens, longest, rank=recipe.lora_rank,
+        METHODS[recipe.method],
+        tokens,
+        longest,
+        rank=recipe.lora_rank,
         targets=() if recipe.method == "prefix" else ALL_LINEAR,
         objective=OBJECTIVES[recipe.objective],
         optimizer=OPTIMIZERS.get(recipe.optimizer, "adamw"),
@@ -104,9 +118,11 @@ def setup_of(recipe: Recipe, tokens: float, longest: float) -> Setup:
         adapter_bytes=4.0 if recipe.adapter_dtype == "float32" else 2.0,
         checkpointing=recipe.gradient_checkpointing,
         attention="eager" if recipe.attention == "eager" else "fused",
-        autocast=half, drops_out=recipe.lora_dropout > 0,
-        accumulates=recipe.accumulation_steps > 1, double_quantised=recipe.double_quantised,
-    )  # fmt: skip
+        autocast=half,
+        drops_out=recipe.lora_dropout > 0,
+        accumulates=recipe.accumulation_steps > 1,
+        double_quantised=recipe.double_quantised,
+    )
 
 
 def cpu_bytes(shape: Shape, setup: Setup) -> float:
@@ -187,15 +203,20 @@ def run_script(on_gpu: bool, seconds: float) -> dict[str, Any]:
             env["CUDA_VISIBLE_DEVICES"] = ""
         command = [sys.executable, str(SCRIPT), name, str(seconds)]
         try:
-            done = subprocess.run(command, env=env, capture_output=True, text=True,
-                                  timeout=MOST_SECONDS, check=False)  # fmt: skip
+            done = subprocess.run(
+                command, env=env, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
+            )
         except subprocess.TimeoutExpired as error:
-            raise Refused(f"the probe took over {MOST_SECONDS:.0f} s. Is the machine busy? Try "
-                          "again when it is not.") from error  # fmt: skip
+            raise Refused(
+                f"the probe took over {MOST_SECONDS:.0f} s. Is the machine busy? Try "
+                "again when it is not."
+            ) from error
         if done.returncode:
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
-            raise Refused(f"the probe did not end well: {last[0]}. Is the extra installed? pip "
-                          "install 'tune-or-not[local]'")  # fmt: skip
+            raise Refused(
+                f"the probe did not end well: {last[0]}. Is the extra installed? pip "
+                "install 'tune-or-not[local]'"
+            )
         return dict(json.loads((Path(name) / "probe.json").read_text(encoding="utf-8")))
 
 
@@ -214,12 +235,20 @@ def probe_of(told: Mapping[str, Any], machine: str, gpu: Gpu | None, day: str) -
     own, factor = _memory(told, shapes, runs)
     fixed, each = _line([_saved(one) for one in entries], [one["save_seconds"] for one in entries])
     return Probe(
-        machine=machine, device=told["device"], made_on=day, torch=told["torch"],
-        threads=told["threads"], own_bytes=own, memory_factor=factor, save_seconds=fixed,
+        machine=machine,
+        device=told["device"],
+        made_on=day,
+        torch=told["torch"],
+        threads=told["threads"],
+        own_bytes=own,
+        memory_factor=factor,
+        save_seconds=fixed,
         speeds={name: float(value) for name, value in speeds._asdict().items()},
-        save_seconds_per_byte=each, trainings=len(entries), seconds=told["seconds"],
+        save_seconds_per_byte=each,
+        trainings=len(entries),
+        seconds=told["seconds"],
         worst_miss=float(np.abs(misses(timed, speeds)).max()),
-    )  # fmt: skip
+    )
 
 
 def keep(probe: Probe) -> None:
@@ -243,8 +272,9 @@ def _read(path: Path) -> Sequence[Probe]:
     try:
         return [Probe.model_validate(one) for one in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, ValidationError) as error:
-        raise Refused(f"{path}: it holds no probe ({error}). Remove it, then run: trainer "
-                      "probe") from error  # fmt: skip
+        raise Refused(
+            f"{path}: it holds no probe ({error}). Remove it, then run: trainer probe"
+        ) from error
 
 
 def _saved(entry: Mapping[str, Any]) -> float:

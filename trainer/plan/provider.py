@@ -57,10 +57,6 @@ class Request:
     """Whose token asks."""
 
 
-
-
-
-
 def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPlan:
     """Ask again with the prices of today, and lay down the job that follows.
 
@@ -75,18 +71,25 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     said = answer(question)
     option_id = request.option or said.decision.recommended
     if request.decided and not request.option and said.decision.recommended != request.decided:
-        raise Refused(f"flipped: the answer said {request.decided}, and today it is "
-                      f"{said.decision.recommended}. Name one with --option.")  # fmt: skip
+        raise Refused(
+            f"flipped: the answer said {request.decided}, and today it is "
+            f"{said.decision.recommended}. Name one with --option."
+        )
     if not request.option and option_id.split(":")[0] not in TRAINED:
-        raise Refused(f"the advice is {option_id}, which trains nothing at a provider. "
-                      f"{said.decision.verdict} Name an option with --option to tune all the "
-                      "same.")  # fmt: skip
+        raise Refused(
+            f"the advice is {option_id}, which trains nothing at a provider. "
+            f"{said.decision.verdict} Name an option with --option to tune all the "
+            "same."
+        )
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
     if wish.method == "supervised" and option.objective == "dpo":
         wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
     if wish.suffix and len(wish.suffix) > MOST_SUFFIX:
-        raise UsageError(f"suffix '{wish.suffix}'", f"it has {len(wish.suffix)} characters.",
-                         f"A provider takes up to {MOST_SUFFIX}.")  # fmt: skip
+        raise UsageError(
+            f"suffix '{wish.suffix}'",
+            f"it has {len(wish.suffix)} characters.",
+            f"A provider takes up to {MOST_SUFFIX}.",
+        )
     data = split(dataset_of(request), request, wish.method).data
     made = make_plan(said, option, data, wish, now)
     return made.model_copy(update={"owner": request.owner})
@@ -116,8 +119,11 @@ def _option(options: tuple[Option, ...], said: Answer, option_id: str) -> Option
     found = next((one for one in options if one.id == option_id), None)
     starts = [one.id for one in options if one.launch == "provider" and one.approach in TRAINED]
     if found is None:
-        raise UsageError(f"--option {option_id}", "there is no such option.",
-                         did_you_mean(option_id, starts).strip())  # fmt: skip
+        raise UsageError(
+            f"--option {option_id}",
+            "there is no such option.",
+            did_you_mean(option_id, starts).strip(),
+        )
     if found.id not in starts:
         can = f" What can be started from here: {', '.join(starts[:5])}." if starts else ""
         raise Refused(f"{option_id}: {found.launch_says}{can}")
@@ -157,14 +163,19 @@ def split(path: Path, request: Request, method: str) -> Dealt:
             part.unlink()
     files = [_stored(part) if count else None for part, count in zip(parts, counts, strict=True)]
     if files[TRAIN] is None:
-        raise UsageError(str(path), f"it holds no rows for {method}.",
-                         "`advisor profile` says what it holds.")  # fmt: skip
+        raise UsageError(
+            str(path), f"it holds no rows for {method}.", "`advisor profile` says what it holds."
+        )
     if request.held_out is not None:
         files[TEST] = _canonical(request.held_out, wanted)
     data = PlanData(
-        training=files[TRAIN], held_out=files[TEST], sends_held_out=request.sends_held_out,
-        source_sha256=source[0], dataset_sha256=whole.hexdigest(), encoding="o200k_base",
-    )  # fmt: skip
+        training=files[TRAIN],
+        held_out=files[TEST],
+        sends_held_out=request.sends_held_out,
+        source_sha256=source[0],
+        dataset_sha256=whole.hexdigest(),
+        encoding="o200k_base",
+    )
     return Dealt(data, files[VALIDATION])
 
 
@@ -175,8 +186,9 @@ def _canonical(path: Path, wanted: str) -> DataFile:
         out.writelines(canonical_row(row) + b"\n" for row in _rows(path, wanted))
     if not part.stat().st_size:
         part.unlink()
-        raise UsageError(str(path), f"it holds no {wanted} rows.",
-                         "`advisor profile` says what it holds.")  # fmt: skip
+        raise UsageError(
+            str(path), f"it holds no {wanted} rows.", "`advisor profile` says what it holds."
+        )
     return _stored(part)
 
 
@@ -205,6 +217,9 @@ def _stored(part: Path) -> DataFile:
     size = written.stat().st_size
     os.replace(written, target)
     return DataFile(
-        sha256=profile.dataset_sha256, bytes=size, rows=profile.examples,
-        tokens=profile.total_tokens, longest_tokens=profile.max_tokens,
-    )  # fmt: skip
+        sha256=profile.dataset_sha256,
+        bytes=size,
+        rows=profile.examples,
+        tokens=profile.total_tokens,
+        longest_tokens=profile.max_tokens,
+    )

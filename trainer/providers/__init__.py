@@ -26,8 +26,11 @@ def base_url_of(provider: str, book: Book) -> str:
     known = book.providers.get(provider)
     url = os.environ.get(name) or (known.base_url if known else None)
     if not url or "{" in url:
-        raise UsageError(f"provider {provider}", f"its address is {url or 'not known'}.",
-                         f"Set {name} to the address of your account.")  # fmt: skip
+        raise UsageError(
+            f"provider {provider}",
+            f"its address is {url or 'not known'}.",
+            f"Set {name} to the address of your account.",
+        )
     return url
 
 
@@ -40,8 +43,11 @@ def adapter_for(provider: str, book: Book) -> Adapter:
     """
     known = book.providers.get(provider)
     if provider not in OWN and (known is None or known.protocol != "openai"):
-        raise UsageError(f"provider {provider}", "nothing here speaks to it.",
-                         "Start the job there by hand with the converted file.")  # fmt: skip
+        raise UsageError(
+            f"provider {provider}",
+            "nothing here speaks to it.",
+            "Start the job there by hand with the converted file.",
+        )
     url = base_url_of(provider, book)
     key = key_for(provider, url)
     if provider == "together":

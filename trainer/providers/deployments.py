@@ -78,8 +78,11 @@ class _Asking:
                 raise
 
     def smoke(self, path: str, model: str) -> str:
-        body = {"model": model, "max_tokens": 16,
-                "messages": [{"role": "user", "content": "Say OK."}]}  # fmt: skip
+        body = {
+            "model": model,
+            "max_tokens": 16,
+            "messages": [{"role": "user", "content": "Say OK."}],
+        }
         answer = self.ask("POST", path, json=body)
         choice = (answer.get("choices") or [{}])[0]
         return str((choice.get("message") or {}).get("content") or "")
@@ -95,9 +98,14 @@ class FireworksHosting:
 
     def deploy(self, name: str, job: Job) -> Deployed:
         """Start serving one replica that sleeps after half an hour without a request."""
-        body = {"baseModel": job.model, "displayName": name, "minReplicaCount": 0,
-                "maxReplicaCount": 1, "acceleratorType": "NVIDIA_H100_80GB",
-                "autoscalingPolicy": {"scaleToZeroWindow": f"{IDLE_MINUTES * 60}s"}}  # fmt: skip
+        body = {
+            "baseModel": job.model,
+            "displayName": name,
+            "minReplicaCount": 0,
+            "maxReplicaCount": 1,
+            "acceleratorType": "NVIDIA_H100_80GB",
+            "autoscalingPolicy": {"scaleToZeroWindow": f"{IDLE_MINUTES * 60}s"},
+        }
         self._asking.once(self._path, params={"deploymentId": name}, json=body)
         there = self.look(name)
         return there or Deployed(name, "CREATING", False, False, "")
@@ -145,9 +153,12 @@ class TogetherHosting:
         if endpoint is None:
             raise NotOffered(f"together shows no endpoint {name} after it was made.")
         model = (job.raw or {}).get("model_object_id") or job.model
-        body = {"name": name, "model": f"projects/{self._project}/models/{model}",
-                "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
-                "inactiveTimeout": IDLE_MINUTES}  # fmt: skip
+        body = {
+            "name": name,
+            "model": f"projects/{self._project}/models/{model}",
+            "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
+            "inactiveTimeout": IDLE_MINUTES,
+        }
         self._asking.once(f"{self._path}/{segment(endpoint['id'])}/deployments", json=body)
         there = self.look(name)
         return there or Deployed(name, "CREATING", False, False, name)
@@ -194,10 +205,10 @@ class TogetherHosting:
 
 BY_HAND = {
     "azure": "Deploy it in the Azure portal or with `az cognitiveservices account deployment "
-             "create`; it costs by the hour until it is deleted there.",
+    "create`; it costs by the hour until it is deleted there.",
     "nebius": "Fetch the adapter with `trainer download RUN` and deploy it on a dedicated endpoint "
-              "in the Nebius console; it costs by the hour until it is deleted there.",
-}  # fmt: skip
+    "in the Nebius console; it costs by the hour until it is deleted there.",
+}
 
 
 def hosting_for(provider: str, book: Book) -> Hosting:

@@ -62,9 +62,15 @@ class Fireworks:
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Make a dataset, send its file, and see that it arrived; a half-sent one is sent anew."""
         dataset, size = dataset_id(name), path.stat().st_size
-        body = {"datasetId": dataset, "dataset": {
-            "displayName": name, "format": "CHAT", "exampleCount": str(rows), "userUploaded": {},
-        }}  # fmt: skip
+        body = {
+            "datasetId": dataset,
+            "dataset": {
+                "displayName": name,
+                "format": "CHAT",
+                "exampleCount": str(rows),
+                "userUploaded": {},
+            },
+        }
         try:
             self._web.ask("POST", "/datasets", json=body)
         except Declined as error:
@@ -91,8 +97,13 @@ class Fireworks:
             httpx2.Client(follow_redirects=False, timeout=SEND_SECONDS, trust_env=False) as bare,
         ):
             try:
-                check(bare.put(target, content=content, headers={
-                    "x-goog-content-length-range": f"{size},{size}"}))  # fmt: skip
+                check(
+                    bare.put(
+                        target,
+                        content=content,
+                        headers={"x-goog-content-length-range": f"{size},{size}"},
+                    )
+                )
             except httpx2.HTTPError as error:
                 raise Unknown(f"the file was cut off: {type(error).__name__}") from None
         self._web.ask("POST", f"/datasets/{dataset}:validateUpload", json={})
@@ -111,8 +122,12 @@ class Fireworks:
             raise
         status = body.get("status") or {}
         bad = status.get("code") not in (None, "OK")
-        return RemoteFile(file_id, None, ready=body.get("state") == "READY" and not bad,
-                          broken=str(status.get("message")) if bad else None)  # fmt: skip
+        return RemoteFile(
+            file_id,
+            None,
+            ready=body.get("state") == "READY" and not bad,
+            broken=str(status.get("message")) if bad else None,
+        )
 
     def delete_file(self, file_id: str) -> None:
         """Delete a dataset."""
@@ -126,19 +141,28 @@ class Fireworks:
         """Write the body that starts a job."""
         asked, path = plan.hyperparameters, f"accounts/{self.account}/datasets"
         if asked.learning_rate_multiplier is not None or plan.method not in COLLECTIONS:
-            raise UsageError("hyperparameters", "fireworks takes learning_rate, and supervised "
-                             "or dpo.", "Convert the rate, or change the method.")  # fmt: skip
+            raise UsageError(
+                "hyperparameters",
+                "fireworks takes learning_rate, and supervised or dpo.",
+                "Convert the rate, or change the method.",
+            )
         rank = asked.lora_rank or 8
         if rank > LARGEST_LORA_RANK or rank & (rank - 1):
-            raise UsageError("lora_rank", f"found {rank}, fireworks takes powers of two up to 32.",
-                             "Take 8, 16 or 32.")  # fmt: skip
+            raise UsageError(
+                "lora_rank",
+                f"found {rank}, fireworks takes powers of two up to 32.",
+                "Take 8, 16 or 32.",
+            )
         settings: dict[str, Any] = {"epochs": epochs_of(plan), "loraRank": rank}
         if asked.learning_rate is not None:
             settings["learningRate"] = asked.learning_rate
         if asked.batch_size != "auto":
             settings["batchSizeSamples"] = asked.batch_size
-        base = plan.base_model if "/" in plan.base_model else (
-            f"accounts/fireworks/models/{plan.base_model}")  # fmt: skip
+        base = (
+            plan.base_model
+            if "/" in plan.base_model
+            else (f"accounts/fireworks/models/{plan.base_model}")
+        )
         common = {
             "dataset": f"{path}/{files.training}",
             "displayName": plan.suffix or "tune-or-not",
@@ -156,8 +180,12 @@ class Fireworks:
         """Start the job under a name of ours; if it is there already, that is the job."""
         path, key = f"/{COLLECTIONS[plan.method]}", self.key_of(plan)
         try:
-            body = self._web.ask("POST", path, params={ID_PARAMETERS[plan.method]: key},
-                                 json=self.request(plan, files))  # fmt: skip
+            body = self._web.ask(
+                "POST",
+                path,
+                params={ID_PARAMETERS[plan.method]: key},
+                json=self.request(plan, files),
+            )
         except Declined as error:
             if error.status != 409:
                 raise
@@ -183,8 +211,9 @@ class Fireworks:
             token, seen = "", set[str]()
             while token not in seen:
                 seen.add(token)
-                page = self._web.ask("GET", f"/{collection}",
-                                     params={"pageSize": PAGE, "pageToken": token})  # fmt: skip
+                page = self._web.ask(
+                    "GET", f"/{collection}", params={"pageSize": PAGE, "pageToken": token}
+                )
                 yield [_job(one) for one in page.get(collection) or []]
                 token = str(page.get("nextPageToken") or "")
 
@@ -218,8 +247,11 @@ class Fireworks:
 
     def smoke(self, model: str) -> str:
         """Have the tuned model answer one short question."""
-        body = {"model": model, "max_tokens": 16,
-                "messages": [{"role": "user", "content": "Say OK."}]}  # fmt: skip
+        body = {
+            "model": model,
+            "max_tokens": 16,
+            "messages": [{"role": "user", "content": "Say OK."}],
+        }
         choices = self._inference.ask("POST", "/chat/completions", json=body).get("choices")
         return str(((choices or [{}])[0].get("message") or {}).get("content") or "")
 
@@ -271,13 +303,20 @@ def _job(body: Mapping[str, Any]) -> Job:
     cost = body.get("estimatedCost") or {}
     usd = Decimal(cost.get("units") or 0) + Decimal(cost.get("nanos") or 0) / Decimal(10**9)
     return Job(
-        job_id="/".join(name.split("/")[-2:]), state=state_of(FIREWORKS, word), word=word,
-        base_model=str(base).rsplit("/", 1)[-1] if base else None, key=name.rsplit("/", 1)[-1],
+        job_id="/".join(name.split("/")[-2:]),
+        state=state_of(FIREWORKS, word),
+        word=word,
+        base_model=str(base).rsplit("/", 1)[-1] if base else None,
+        key=name.rsplit("/", 1)[-1],
         created_at=seconds(body.get("createTime")),
         model=settings.get("outputModel") or body.get("outputModel"),
         error=status.get("message") if state_of(FIREWORKS, word) == "failed" else None,
-        usd=f"{usd:.6f}" if cost else None, raw=body,
-        echo={"n_epochs": settings.get("epochs"), "lora_rank": settings.get("loraRank"),
-              "learning_rate": settings.get("learningRate"),
-              "batch_size": settings.get("batchSizeSamples")},
-    )  # fmt: skip
+        usd=f"{usd:.6f}" if cost else None,
+        raw=body,
+        echo={
+            "n_epochs": settings.get("epochs"),
+            "lora_rank": settings.get("loraRank"),
+            "learning_rate": settings.get("learningRate"),
+            "batch_size": settings.get("batchSizeSamples"),
+        },
+    )

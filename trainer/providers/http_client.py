@@ -17,8 +17,12 @@ from trainer.security.api_keys import Key, origin_of
 MOST_BYTES = 64 * 1024 * 1024
 ASK_SECONDS = httpx2.Timeout(30.0, connect=10.0)
 SEND_SECONDS = httpx2.Timeout(600.0, connect=10.0)
-NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout,
-              httpx2.UnsupportedProtocol)  # fmt: skip
+NEVER_LEFT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
 MAYBE_DONE = frozenset({408, 425})
 
 

@@ -50,9 +50,12 @@ class OpenAIProtocol:
 
     def _made(self, base_url: str, key: Key) -> openai.OpenAI:
         return openai.OpenAI(
-            api_key=key.value, base_url=base_url, max_retries=0, http_client=self._http,
+            api_key=key.value,
+            base_url=base_url,
+            max_retries=0,
+            http_client=self._http,
             _strict_response_validation=self.dialect.strict,
-        )  # fmt: skip
+        )
 
     def key_of(self, plan: TrainingPlan) -> str:
         """Return the plan's hash, or as much of it as a suffix takes."""
@@ -69,32 +72,46 @@ class OpenAIProtocol:
             sent = self._upload_by_parts(path, name, size)
         else:
             with path.open("rb") as rows_of:
-                sent = self._file(_call(lambda: self._client.files.with_raw_response.create(
-                    file=(name, rows_of), purpose="fine-tune", timeout=SEND_SECONDS)))  # fmt: skip
+                sent = self._file(
+                    _call(
+                        lambda: self._client.files.with_raw_response.create(
+                            file=(name, rows_of), purpose="fine-tune", timeout=SEND_SECONDS
+                        )
+                    )
+                )
         whole(sent, size)
         if self.dialect.reads_back and size <= BY_PARTS_FROM_BYTES:
             self._compare(sent.file_id, sha256)
         return sent
 
     def _compare(self, file_id: str, sha256: str) -> None:
-        digest = hashlib.sha256(_call(lambda: self._client.files.with_raw_response.content(
-            file_id)).content).hexdigest()  # fmt: skip
+        digest = hashlib.sha256(
+            _call(lambda: self._client.files.with_raw_response.content(file_id)).content
+        ).hexdigest()
         if digest != sha256:
             raise Unknown(f"the file that arrived hashes to {digest[:12]}, ours to {sha256[:12]}")
 
     def _upload_by_parts(self, path: Path, name: str, size: int) -> RemoteFile:
         uploads = self._client.uploads.with_raw_response
-        upload = told(_call(lambda: uploads.create(
-            bytes=size, filename=name, mime_type="application/jsonl", purpose="fine-tune"
-        )))  # fmt: skip
+        upload = told(
+            _call(
+                lambda: uploads.create(
+                    bytes=size, filename=name, mime_type="application/jsonl", purpose="fine-tune"
+                )
+            )
+        )
         parts, digest = [], hashlib.md5(usedforsecurity=False)
         with path.open("rb") as rows:
             while part := rows.read(PART_BYTES):
                 digest.update(part)
                 parts.append(str(told(_call(self._sender(upload["id"], part)))["id"]))
-        done = told(_call(lambda: uploads.complete(
-            upload["id"], part_ids=parts, md5=digest.hexdigest(), timeout=SEND_SECONDS
-        )))  # fmt: skip
+        done = told(
+            _call(
+                lambda: uploads.complete(
+                    upload["id"], part_ids=parts, md5=digest.hexdigest(), timeout=SEND_SECONDS
+                )
+            )
+        )
         return _remote(done.get("file") or {})
 
     def _sender(self, upload_id: str, part: bytes) -> Callable[[], Any]:
@@ -103,8 +120,11 @@ class OpenAIProtocol:
 
     def find_file(self, name: str) -> RemoteFile | None:
         """Find a file by the name it was sent under."""
-        listed = told(_call(lambda: self._client.files.with_raw_response.list(
-            purpose="fine-tune", limit=1000)))  # fmt: skip
+        listed = told(
+            _call(
+                lambda: self._client.files.with_raw_response.list(purpose="fine-tune", limit=1000)
+            )
+        )
         found = [one for one in listed.get("data", []) if one.get("filename") == name]
         return _remote(found[0]) if found else None
 
@@ -133,10 +153,16 @@ class OpenAIProtocol:
         body = self.request(plan, files)
         try:
             jobs = self._client.fine_tuning.jobs.with_raw_response
-            response = _call(lambda: jobs.create(
-                model=body.pop("model"), training_file=body.pop("training_file"), timeout=60.0,
-                extra_body=body, extra_headers={"Idempotency-Key": plan.plan_id},
-            ), strict=self.dialect.strict)  # fmt: skip
+            response = _call(
+                lambda: jobs.create(
+                    model=body.pop("model"),
+                    training_file=body.pop("training_file"),
+                    timeout=60.0,
+                    extra_body=body,
+                    extra_headers={"Idempotency-Key": plan.plan_id},
+                ),
+                strict=self.dialect.strict,
+            )
         except Declined as error:
             if error.status == 409:  # a twin of this request is at work
                 raise Unknown(str(error)) from None
@@ -221,9 +247,15 @@ class OpenAIProtocol:
     def smoke(self, model: str) -> str:
         """Have the tuned model answer one short question with the key that will serve."""
         chat = self._serving.chat.completions.with_raw_response
-        body = told(_call(lambda: chat.create(
-            model=model, max_tokens=SMOKE_TOKENS,
-            messages=[{"role": "user", "content": "Say OK."}])))  # fmt: skip
+        body = told(
+            _call(
+                lambda: chat.create(
+                    model=model,
+                    max_tokens=SMOKE_TOKENS,
+                    messages=[{"role": "user", "content": "Say OK."}],
+                )
+            )
+        )
         choices = body.get("choices") or [{}]
         return str((choices[0].get("message") or {}).get("content") or "")
 
@@ -235,8 +267,10 @@ class OpenAIProtocol:
     def download(self, job: Job, folder: Path) -> list[Path]:
         """Fetch the result files of a job, where the provider lets the weights go."""
         if not self.dialect.downloads:
-            raise NotOffered(f"{self.name} keeps the weights: they cannot be fetched. "
-                             "Export the data and the recipe instead.")  # fmt: skip
+            raise NotOffered(
+                f"{self.name} keeps the weights: they cannot be fetched. "
+                "Export the data and the recipe instead."
+            )
         files = [str(one) for one in (job.raw or {}).get("result_files") or []]
         return [self._fetch(one, folder) for one in files]
 
@@ -258,10 +292,11 @@ def _remote(body: Mapping[str, Any]) -> RemoteFile:
     status = str(body.get("status") or "processed")
     size = body.get("bytes")
     return RemoteFile(
-        str(body["id"]), int(size) if size is not None else None,
+        str(body["id"]),
+        int(size) if size is not None else None,
         ready=status in {"processed", "uploaded"},
         broken=str(body.get("status_details") or status) if status == "error" else None,
-    )  # fmt: skip
+    )
 
 
 def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:

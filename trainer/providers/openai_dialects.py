@@ -83,8 +83,11 @@ class Dialect:
         wrong = asked.learning_rate if self.rate == "multiplier" else asked.learning_rate_multiplier
         if wrong is not None:
             named = {"multiplier": "learning_rate_multiplier", "absolute": "learning_rate"}
-            raise UsageError("hyperparameters", f"{self.name} takes {named[self.rate]}.",
-                             "The two differ by four powers of ten: convert it.")  # fmt: skip
+            raise UsageError(
+                "hyperparameters",
+                f"{self.name} takes {named[self.rate]}.",
+                "The two differ by four powers of ten: convert it.",
+            )
         found: dict[str, Any] = {"n_epochs": asked.n_epochs, "batch_size": asked.batch_size}
         if self.rate == "absolute":
             found["learning_rate"] = asked.learning_rate
@@ -93,8 +96,9 @@ class Dialect:
         if self.lora:
             found |= {"lora": True, "lora_r": asked.lora_rank, "lora_alpha": asked.lora_alpha}
         elif asked.lora_rank or asked.lora_alpha:
-            raise UsageError("hyperparameters", f"{self.name} takes no LoRA rank or alpha.",
-                             "Leave them out.")  # fmt: skip
+            raise UsageError(
+                "hyperparameters", f"{self.name} takes no LoRA rank or alpha.", "Leave them out."
+            )
         if asked.beta is not None:
             found["beta"] = asked.beta
         return {name: value for name, value in found.items() if value is not None}
@@ -109,13 +113,27 @@ def _method(plan: TrainingPlan, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": Dialect("openai", strict=True, pauses=True, reads_back=True),
-    "azure": Dialect("azure", words=AZURE, pauses=True, serves_per_token=False,
-                     failed_is_free=True, training_type="1"),
-    "nebius": Dialect("nebius", key_in="suffix", rate="absolute", lora=True, downloads=True,
-                      serves_per_token=False, most_file_bytes=5 * 10**9),
-    "local": Dialect("local", pauses=True, reads_back=True, downloads=True, failed_is_free=True,
-                     idempotent=True),
-}  # fmt: skip
+    "azure": Dialect(
+        "azure",
+        words=AZURE,
+        pauses=True,
+        serves_per_token=False,
+        failed_is_free=True,
+        training_type="1",
+    ),
+    "nebius": Dialect(
+        "nebius",
+        key_in="suffix",
+        rate="absolute",
+        lora=True,
+        downloads=True,
+        serves_per_token=False,
+        most_file_bytes=5 * 10**9,
+    ),
+    "local": Dialect(
+        "local", pauses=True, reads_back=True, downloads=True, failed_is_free=True, idempotent=True
+    ),
+}
 """Known dialects; whoever else speaks the protocol is taken to speak it as `local` does."""
 
 

@@ -24,12 +24,18 @@ def job_of(body: Mapping[str, Any], dialect: Dialect) -> Job:
     if not isinstance(job_id, str) or not job_id or not isinstance(word, str):
         raise Unknown(f"the answer names no job (id {job_id!r}, status {word!r})")
     return Job(
-        job_id=job_id, state=state_of(dialect.words, word), word=word,
-        base_model=body.get("model"), key=_key(body, dialect),
-        created_at=seconds(body.get("created_at")), model=body.get("fine_tuned_model"),
-        error=error_of(body.get("error")), trained_tokens=_count(body.get("trained_tokens")),
-        echo=echo_of(body), raw=body,
-    )  # fmt: skip
+        job_id=job_id,
+        state=state_of(dialect.words, word),
+        word=word,
+        base_model=body.get("model"),
+        key=_key(body, dialect),
+        created_at=seconds(body.get("created_at")),
+        model=body.get("fine_tuned_model"),
+        error=error_of(body.get("error")),
+        trained_tokens=_count(body.get("trained_tokens")),
+        echo=echo_of(body),
+        raw=body,
+    )
 
 
 def _key(body: Mapping[str, Any], dialect: Dialect) -> str | None:
@@ -68,8 +74,11 @@ def differs(asked: Mapping[str, Any], echo: Mapping[str, Any]) -> list[str]:
         got = echo.get(name, value)
         if value in ("auto", None) or got is None:
             continue
-        same = abs(float(got) - float(value)) <= 1e-9 * abs(float(value)) if _is_number(
-            got) and _is_number(value) else got == value  # fmt: skip
+        same = (
+            abs(float(got) - float(value)) <= 1e-9 * abs(float(value))
+            if _is_number(got) and _is_number(value)
+            else got == value
+        )
         if not same:
             found.append(f"{name}: asked {value}, got {got}")
     return found
@@ -81,15 +90,22 @@ def event_of(body: Mapping[str, Any]) -> JobEvent:
     content = orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)
     event_id = body.get("id") or hashlib.sha256(content).hexdigest()[:32]
     return JobEvent(
-        str(event_id), seconds(body.get("created_at")) or 0.0, str(body.get("type") or "message"),
-        str(body.get("level") or "info"), str(body.get("message") or ""), data or {},
-    )  # fmt: skip
+        str(event_id),
+        seconds(body.get("created_at")) or 0.0,
+        str(body.get("type") or "message"),
+        str(body.get("level") or "info"),
+        str(body.get("message") or ""),
+        data or {},
+    )
 
 
 def checkpoint_of(body: Mapping[str, Any]) -> Checkpoint:
     """Read one checkpoint."""
-    metrics = {name: float(value) for name, value in (body.get("metrics") or {}).items()
-               if _is_number(value)}  # fmt: skip
+    metrics = {
+        name: float(value)
+        for name, value in (body.get("metrics") or {}).items()
+        if _is_number(value)
+    }
     name = body.get("fine_tuned_model_checkpoint") or body.get("id") or ""
     return Checkpoint(str(name), int(body.get("step_number") or 0), metrics)
 

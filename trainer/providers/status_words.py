@@ -102,8 +102,8 @@ REMEDIES: Mapping[Waiting, str] = {
     "a_day": "The jobs of this day are used up. It is asked again by itself tomorrow.",
     "no_money": "The account has no money left. Top it up, then `trainer resume RUN`.",
     "limit_reached": "A spending limit set at the provider is reached. Raise it there, then "
-                     "`trainer resume RUN`.",
-}  # fmt: skip
+    "`trainer resume RUN`.",
+}
 
 
 def limited(code: str, message: str, retry_after: str | None) -> Limited:

@@ -66,9 +66,17 @@ class Together:
         return sent
 
     def _send_one(self, path: Path, name: str, sha256: str) -> str:
-        answer = self._web.raw("POST", "/files", accepted={302, 409}, data={
-            "purpose": "fine-tune", "file_name": name, "file_type": "jsonl", "checksum": sha256,
-        })  # fmt: skip
+        answer = self._web.raw(
+            "POST",
+            "/files",
+            accepted={302, 409},
+            data={
+                "purpose": "fine-tune",
+                "file_name": name,
+                "file_type": "jsonl",
+                "checksum": sha256,
+            },
+        )
         if answer.status_code == 409:
             return str(told(answer)["file_id"])  # these very bytes lie there already
         target = answer.headers.get("location")
@@ -81,8 +89,14 @@ class Together:
         return str(file_id)
 
     def _send_parts(self, path: Path, name: str, sha256: str, size: int) -> str:
-        asked = {"file_name": name, "file_size": size, "num_parts": -(-size // PART_BYTES),
-                 "purpose": "fine-tune", "file_type": "jsonl", "checksum": sha256}  # fmt: skip
+        asked = {
+            "file_name": name,
+            "file_size": size,
+            "num_parts": -(-size // PART_BYTES),
+            "purpose": "fine-tune",
+            "file_type": "jsonl",
+            "checksum": sha256,
+        }
         begun = self._web.ask("POST", "/files/multipart/initiate", json=asked)
         done = []
         with path.open("rb") as rows:
@@ -126,8 +140,15 @@ class Together:
     def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
         """Ask what the job will cost, with the settings it will have."""
         asked = self.request(plan, files)
-        kept = ("training_file", "validation_file", "model", "n_epochs", "n_evals",
-                "training_method", "training_type")  # fmt: skip
+        kept = (
+            "training_file",
+            "validation_file",
+            "model",
+            "n_epochs",
+            "n_evals",
+            "training_method",
+            "training_type",
+        )
         body = {name: asked[name] for name in kept if name in asked}
         told_of = self._web.ask("POST", "/fine-tunes/estimate-price", json=body)
         if not told_of.get("estimation_available") or "estimated_total_price" not in told_of:
@@ -144,20 +165,29 @@ class Together:
         """Write the body that starts a job; nothing is left to a default that costs money."""
         asked = plan.hyperparameters
         if asked.learning_rate_multiplier is not None or plan.method == "reinforcement":
-            raise UsageError("hyperparameters", "together takes learning_rate, supervised or dpo.",
-                             "Convert the rate, or change the method.")  # fmt: skip
+            raise UsageError(
+                "hyperparameters",
+                "together takes learning_rate, supervised or dpo.",
+                "Convert the rate, or change the method.",
+            )
         rank = asked.lora_rank or LEAST_LORA_RANK
         method: dict[str, Any] = {"method": "sft", "train_on_inputs": False}
         if plan.method == "dpo":
             method = {"method": "dpo", "dpo_beta": asked.beta or 0.1}
         body = {
-            "model": plan.base_model, "training_file": files.training,
-            "n_epochs": epochs_of(plan), "n_checkpoints": 1,
+            "model": plan.base_model,
+            "training_file": files.training,
+            "n_epochs": epochs_of(plan),
+            "n_checkpoints": 1,
             "batch_size": "max" if asked.batch_size == "auto" else asked.batch_size,
-            "suffix": self.key_of(plan), "training_method": method,
-            "training_type": {"type": "Lora", "lora_r": rank,
-                              "lora_alpha": asked.lora_alpha or 2 * rank},
-        }  # fmt: skip
+            "suffix": self.key_of(plan),
+            "training_method": method,
+            "training_type": {
+                "type": "Lora",
+                "lora_r": rank,
+                "lora_alpha": asked.lora_alpha or 2 * rank,
+            },
+        }
         if asked.learning_rate is not None:
             body["learning_rate"] = asked.learning_rate
         if asked.seed is not None:
@@ -168,8 +198,14 @@ class Together:
 
     def create(self, plan: TrainingPlan, files: Files) -> Job:
         """Start the job; the one request that costs money."""
-        return _job(self._web.ask("POST", "/fine-tunes", json=self.request(plan, files),
-                                  headers={"Idempotency-Key": plan.plan_id}))  # fmt: skip
+        return _job(
+            self._web.ask(
+                "POST",
+                "/fine-tunes",
+                json=self.request(plan, files),
+                headers={"Idempotency-Key": plan.plan_id},
+            )
+        )
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:
         """List the jobs that carry the suffix of this plan."""
@@ -195,8 +231,10 @@ class Together:
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """List the models saved on the way."""
         listed = self._web.ask("GET", f"/fine-tunes/{segment(job_id)}/checkpoints").get("data")
-        return [Checkpoint(f"{job_id}:{one.get('step', 0)}", int(one.get("step") or 0), {})
-                for one in listed or []]  # fmt: skip
+        return [
+            Checkpoint(f"{job_id}:{one.get('step', 0)}", int(one.get("step") or 0), {})
+            for one in listed or []
+        ]
 
     def cancel(self, job_id: str) -> Job:
         """Ask Together to stop a job."""
@@ -212,8 +250,11 @@ class Together:
 
     def smoke(self, model: str) -> str:
         """Have the tuned model answer one short question."""
-        body = {"model": model, "max_tokens": 16,
-                "messages": [{"role": "user", "content": "Say OK."}]}  # fmt: skip
+        body = {
+            "model": model,
+            "max_tokens": 16,
+            "messages": [{"role": "user", "content": "Say OK."}],
+        }
         choices = self._web.ask("POST", "/chat/completions", json=body).get("choices") or [{}]
         return str((choices[0].get("message") or {}).get("content") or "")
 
@@ -229,8 +270,9 @@ class Together:
         url = f"{self._web.base_url}/finetune/download"
         asked = {"ft_id": job.job_id, "checkpoint": "adapter"}
         try:
-            with self._web.client.stream("GET", url, headers=self._web.headers, params=asked,
-                                         timeout=SEND_SECONDS) as answer:  # fmt: skip
+            with self._web.client.stream(
+                "GET", url, headers=self._web.headers, params=asked, timeout=SEND_SECONDS
+            ) as answer:
                 if answer.status_code >= 300:
                     answer.read()
                     check(answer)
@@ -266,33 +308,47 @@ def _job(body: Mapping[str, Any]) -> Job:
     echo = {name: body.get(name) for name in ("n_epochs", "batch_size", "learning_rate")}
     echo |= {"lora_rank": kind.get("lora_r"), "lora_alpha": kind.get("lora_alpha")}
     return Job(
-        job_id=job_id, state=state_of(TOGETHER, word), word=word, base_model=body.get("model"),
+        job_id=job_id,
+        state=state_of(TOGETHER, word),
+        word=word,
+        base_model=body.get("model"),
         key=body.get("suffix") or body.get("model_output_name"),
-        created_at=seconds(body.get("created_at")), model=body.get("model_output_name"),
-        error=_error(body), trained_tokens=body.get("token_count"),
-        usd=None if price is None else f"{float(price) / NANO_USD:.6f}", echo=echo, raw=body,
-    )  # fmt: skip
+        created_at=seconds(body.get("created_at")),
+        model=body.get("model_output_name"),
+        error=_error(body),
+        trained_tokens=body.get("token_count"),
+        usd=None if price is None else f"{float(price) / NANO_USD:.6f}",
+        echo=echo,
+        raw=body,
+    )
 
 
 def _error(body: Mapping[str, Any]) -> str | None:
     if body.get("status") != "error":
         return None
-    told_of = [one.get("message") for one in body.get("events") or []
-               if one.get("level") == "error"]  # fmt: skip
+    told_of = [
+        one.get("message") for one in body.get("events") or [] if one.get("level") == "error"
+    ]
     return str(told_of[-1]) if told_of else "error, without a reason"
 
 
 def _event(body: Mapping[str, Any]) -> JobEvent:
     at = seconds(body.get("created_at")) or 0.0
     name = f"{body.get('type')}:{body.get('step') or 0}:{at:.3f}:{body.get('message')}"
-    return JobEvent(hashlib.sha256(name.encode()).hexdigest()[:32], at, "message",
-                    str(body.get("level") or "info"), str(body.get("message") or ""),
-                    {"type": body.get("type"), "step": body.get("step")})  # fmt: skip
+    return JobEvent(
+        hashlib.sha256(name.encode()).hexdigest()[:32],
+        at,
+        "message",
+        str(body.get("level") or "info"),
+        str(body.get("message") or ""),
+        {"type": body.get("type"), "step": body.get("step")},
+    )
 
 
 def _metric(body: Mapping[str, Any]) -> JobEvent:
     step = int(body.get("global_step") or body.get("step") or 0)
     loss = body.get("train/loss", body.get("train_loss"))
     at = seconds(body.get("timestamp") or body.get("created_at")) or 0.0
-    return JobEvent(f"metric-{step}", at, "metrics", "info", f"step {step}",
-                    {"step": step, "train_loss": loss})  # fmt: skip
+    return JobEvent(
+        f"metric-{step}", at, "metrics", "info", f"step {step}", {"step": step, "train_loss": loss}
+    )

@@ -59,13 +59,16 @@ def past_of(home: Path, machine: str, method: str) -> Past | None:
         found = sorted(found, key=lambda step: str(step["since"]))[-NEWEST:]
         likely = sorted(float(step["likely"]) for step in found)
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(f"{path}: {wanted} cannot be read ({error}). Write it as `trainer show RUN "
-                      "--calibration` prints it.") from error  # fmt: skip
+        raise Refused(
+            f"{path}: {wanted} cannot be read ({error}). Write it as `trainer show RUN "
+            "--calibration` prints it."
+        ) from error
     if not likely:
         return None
     if likely[0] <= 0:
-        raise Refused(f"{path}: {wanted} cannot be read: {likely[0]:g} is not above 0. Remove the "
-                      "line.")  # fmt: skip
+        raise Refused(
+            f"{path}: {wanted} cannot be read: {likely[0]:g} is not above 0. Remove the line."
+        )
     return Past(len(likely), likely[0], likely[len(likely) // 2], likely[-1])
 
 
@@ -83,9 +86,11 @@ def _steps(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 MEASURED_SHARE = 0.10
 """How far one more run of the same kind lies from this one, either way; own judgement."""
 HOUR_SECONDS = 3600.0
-MEASURED = (("train_speed", "tokens/second", "tokens_per_second"),
-            ("train_memory", "bytes", "peak_reserved_bytes"),
-            ("train_energy", "kWh of the GPU", "gpu_energy_kwh"))  # fmt: skip
+MEASURED = (
+    ("train_speed", "tokens/second", "tokens_per_second"),
+    ("train_memory", "bytes", "peak_reserved_bytes"),
+    ("train_energy", "kWh of the GPU", "gpu_energy_kwh"),
+)
 """Factors that are measured and not reckoned, and what the script calls them."""
 
 
@@ -134,8 +139,11 @@ def actuals(plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal) -> list
     if plan.local.expected is not None and not result.get("resumed"):
         ratio = result["train_seconds"] / plan.local.expected.train_seconds
         found.append(Actual(factor_of(plan.local.gpu, plan.local.recipe.method), "1", 1.0, ratio))
-    found += [Actual(f"{factor}/{name}", unit, None, result[key])
-              for factor, unit, key in MEASURED if result.get(key)]  # fmt: skip
+    found += [
+        Actual(f"{factor}/{name}", unit, None, result[key])
+        for factor, unit, key in MEASURED
+        if result.get(key)
+    ]
     return found
 
 
@@ -143,10 +151,20 @@ def calibration(found: list[Actual], run_id: str, result: Mapping[str, Any], day
     """Write the lines as `calibration.yaml` holds them: appended by a person, never by us."""
     versions = {name: result["packages"][name] for name in ("torch", "transformers", "trl", "peft")}
     body = {
-        one.factor: {"unit": one.unit, "steps": [{
-            "since": day, "low": round(one.actual * (1 - MEASURED_SHARE), 6),
-            "likely": round(one.actual, 6), "high": round(one.actual * (1 + MEASURED_SHARE), 6),
-            "run": run_id, "gpu": result["device"], "versions": versions,
-        }]} for one in found
-    }  # fmt: skip
+        one.factor: {
+            "unit": one.unit,
+            "steps": [
+                {
+                    "since": day,
+                    "low": round(one.actual * (1 - MEASURED_SHARE), 6),
+                    "likely": round(one.actual, 6),
+                    "high": round(one.actual * (1 + MEASURED_SHARE), 6),
+                    "run": run_id,
+                    "gpu": result["device"],
+                    "versions": versions,
+                }
+            ],
+        }
+        for one in found
+    }
     return str(yaml.dump(body, Dumper=_Plain, sort_keys=False))

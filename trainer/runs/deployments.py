@@ -85,13 +85,25 @@ def begin(office: Office, run: Run, max_hours: float, keep: bool) -> Deployment:
     price, now = usd_per_hour(office, run), office.clock.now()
     deployment_id = f"{PREFIX}{secrets.token_hex(6)}"
     most = micro(price * Decimal(str(max_hours)))
-    office.ledger.reserve(Entry(deployment_id, "hosting", run.provider,
-                                moment(now).date().isoformat(), most, None, ""))  # fmt: skip
+    office.ledger.reserve(
+        Entry(
+            deployment_id, "hosting", run.provider, moment(now).date().isoformat(), most, None, ""
+        )
+    )
     with writing(office.store.engine) as connection:
-        connection.execute(deployments.insert().values(
-            deployment_id=deployment_id, run_id=run.run_id, provider=run.provider, state="intent",
-            usd_per_hour=str(price), max_hours=max_hours, keep=keep, made_at=now, says="",
-        ))  # fmt: skip
+        connection.execute(
+            deployments.insert().values(
+                deployment_id=deployment_id,
+                run_id=run.run_id,
+                provider=run.provider,
+                state="intent",
+                usd_per_hour=str(price),
+                max_hours=max_hours,
+                keep=keep,
+                made_at=now,
+                says="",
+            )
+        )
     return one(office, deployment_id)
 
 
@@ -135,12 +147,16 @@ def stop(office: Office, deployment: Deployment, hosting: Hosting) -> Deployment
         hosting.stop(deployment.deployment_id)
         there = hosting.look(deployment.deployment_id)
     except ProviderError as error:
-        raise Unreachable(f"{deployment.deployment_id}: it may still stand and cost "
-                          f"{deployment.usd_per_hour} USD an hour: {error}. Ask again with "
-                          f"`trainer stop {deployment.deployment_id}`.") from None  # fmt: skip
+        raise Unreachable(
+            f"{deployment.deployment_id}: it may still stand and cost "
+            f"{deployment.usd_per_hour} USD an hour: {error}. Ask again with "
+            f"`trainer stop {deployment.deployment_id}`."
+        ) from None
     if there is not None:
-        raise Unreachable(f"{deployment.deployment_id}: it is still {there.word}, and costs. "
-                          f"Ask again with `trainer stop {deployment.deployment_id}`.")  # fmt: skip
+        raise Unreachable(
+            f"{deployment.deployment_id}: it is still {there.word}, and costs. "
+            f"Ask again with `trainer stop {deployment.deployment_id}`."
+        )
     now = office.clock.now()
     _write(office, deployment, state="stopped", stopped_at=now)
     ended = one(office, deployment.deployment_id)
@@ -167,10 +183,20 @@ def listed(office: Office) -> list[Deployment]:
     with reading(office.store.engine) as connection:
         rows = connection.execute(select(deployments).order_by(deployments.c.made_at.desc())).all()
     return [
-        Deployment(r.deployment_id, r.run_id, r.provider, r.state, Decimal(r.usd_per_hour),
-                   r.max_hours, r.keep, r.made_at, r.stopped_at, r.says)
+        Deployment(
+            r.deployment_id,
+            r.run_id,
+            r.provider,
+            r.state,
+            Decimal(r.usd_per_hour),
+            r.max_hours,
+            r.keep,
+            r.made_at,
+            r.stopped_at,
+            r.says,
+        )
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 def one(office: Office, deployment_id: str) -> Deployment:
@@ -181,8 +207,11 @@ def one(office: Office, deployment_id: str) -> Deployment:
     """
     known = {each.deployment_id: each for each in listed(office)}
     if deployment_id not in known:
-        raise UsageError(f"deployment {deployment_id}", "there is no such deployment.",
-                         did_you_mean(deployment_id, known).strip())  # fmt: skip
+        raise UsageError(
+            f"deployment {deployment_id}",
+            "there is no such deployment.",
+            did_you_mean(deployment_id, known).strip(),
+        )
     return known[deployment_id]
 
 

@@ -21,10 +21,19 @@ from trainer.storage.ledger import in_usd, micro
 from trainer.storage.model_version import Kind, Made
 
 MEASURED = (
-    "train_seconds", "total_seconds", "tokens_per_second", "peak_allocated_bytes",
-    "peak_reserved_bytes", "peak_process_bytes", "gpu_energy_kwh", "device", "packages", "steps",
-    "trained_parameters", "chat_template_sha256",
-)  # fmt: skip
+    "train_seconds",
+    "total_seconds",
+    "tokens_per_second",
+    "peak_allocated_bytes",
+    "peak_reserved_bytes",
+    "peak_process_bytes",
+    "gpu_energy_kwh",
+    "device",
+    "packages",
+    "steps",
+    "trained_parameters",
+    "chat_template_sha256",
+)
 
 
 def register(work: Work, run: Run, usd: str) -> None:
@@ -34,14 +43,23 @@ def register(work: Work, run: Run, usd: str) -> None:
     plan, folder = work.plan, JobFolder(home_folder() / "runs" / str(run.job_id))
     result: dict[str, Any] = (folder.read("result.json") or {}) if plan.local else {}
     ends = run.said("verified", "shutdown_on")
-    version = work.office.registry.register(run.run_id, name_of(plan), Made(
-        plan_id=plan.plan_id, provider=plan.provider, base_model=plan.base_model,
-        dataset_sha256=plan.dataset_sha256, source_sha256=plan.source_sha256,
-        model=run.tuned_model, kind=_kind(plan), usd=Decimal(usd),
-        base_sha256=plan.local.base_sha256 if plan.local else "",
-        facts={name: result[name] for name in MEASURED if name in result},
-        shutdown_on=date.fromisoformat(ends) if ends else None,
-    ))  # fmt: skip
+    version = work.office.registry.register(
+        run.run_id,
+        name_of(plan),
+        Made(
+            plan_id=plan.plan_id,
+            provider=plan.provider,
+            base_model=plan.base_model,
+            dataset_sha256=plan.dataset_sha256,
+            source_sha256=plan.source_sha256,
+            model=run.tuned_model,
+            kind=_kind(plan),
+            usd=Decimal(usd),
+            base_sha256=plan.local.base_sha256 if plan.local else "",
+            facts={name: result[name] for name in MEASURED if name in result},
+            shutdown_on=date.fromisoformat(ends) if ends else None,
+        ),
+    )
     found = folder.read("evaluation.json") if plan.local else None
     if found is not None:
         work.office.registry.evaluated(version.version_id, found)
@@ -87,8 +105,14 @@ def follow(work: Work, run: Run) -> Pause | None:
         return work.wait(work.office.limits.poll_seconds, f"the provider says '{job.word}'")
     run = _compare(work, run, job)
     if job.state != run.state or job.word != run.said(run.state, "word"):
-        work.append(job.state, word=job.word, model=job.model, why=job.error,
-                    trained_tokens=job.trained_tokens, usd=job.usd)  # fmt: skip
+        work.append(
+            job.state,
+            word=job.word,
+            model=job.model,
+            why=job.error,
+            trained_tokens=job.trained_tokens,
+            usd=job.usd,
+        )
     if job.state in ENDED:
         return None
     return work.wait(work.office.limits.poll_seconds, f"the job is {job.word}")
@@ -179,8 +203,9 @@ def settle(work: Work, run: Run) -> Pause | None:
     entry = work.office.ledger.entry(run.run_id)
     usd = in_usd(entry.settled if entry and entry.settled is not None else amount)
     register(work, run, usd)
-    work.append("settled", usd=usd, how=how, likely_usd=work.plan.figure.likely,
-                cap_usd=work.plan.cap_usd)  # fmt: skip
+    work.append(
+        "settled", usd=usd, how=how, likely_usd=work.plan.figure.likely, cap_usd=work.plan.cap_usd
+    )
     return None
 
 

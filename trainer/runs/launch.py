@@ -46,8 +46,9 @@ def validate(work: Work, run: Run) -> Pause | None:
 def reserve(work: Work, run: Run) -> Pause | None:
     """Validated -> reserved: the dear end is set aside before anybody is asked."""
     amount = micro(Decimal(work.plan.figure.at_most))
-    work.office.ledger.reserve(Entry(
-        run.run_id, "training", work.plan.provider, work.day, amount, None, ""))  # fmt: skip
+    work.office.ledger.reserve(
+        Entry(run.run_id, "training", work.plan.provider, work.day, amount, None, "")
+    )
     work.append("reserved", usd=work.plan.figure.at_most, day=work.day)
     return None
 
@@ -56,28 +57,45 @@ def upload(work: Work, run: Run) -> Pause | None:
     """Reserved -> uploading -> uploaded: the very bytes of the plan, whole, each once."""
     if work.adapter.reads_here:
         held = work.plan.validation.sha256 if work.plan.validation else None
-        work.append("uploaded", why="read where it lies", training=work.plan.training.sha256,
-                    validation=held)  # fmt: skip
+        work.append(
+            "uploaded",
+            why="read where it lies",
+            training=work.plan.training.sha256,
+            validation=held,
+        )
         return None
     if run.last("consented") is None and not stays_here(
         base_url_of(work.plan.provider, work.office.book)
     ):
-        raise NoConsent(f"{run.run_id}: nobody agreed that rows go to {work.plan.provider}. "
-                        f"Launch with --allow-egress {work.plan.provider}.")  # fmt: skip
+        raise NoConsent(
+            f"{run.run_id}: nobody agreed that rows go to {work.plan.provider}. "
+            f"Launch with --allow-egress {work.plan.provider}."
+        )
     if run.count("uploading") >= work.office.limits.upload_tries:
         last = run.last("held")
-        return _ask(work, f"the file was sent {run.count('uploading')} times and never arrived: "
-                          f"{last.body['why'] if last else 'no answer'}",
-                    "See to the connection, then `trainer resume RUN`.")  # fmt: skip
+        return _ask(
+            work,
+            f"the file was sent {run.count('uploading')} times and never arrived: "
+            f"{last.body['why'] if last else 'no answer'}",
+            "See to the connection, then `trainer resume RUN`.",
+        )
     work.append("uploading")
     try:
-        sent = [_send(work, data, half) for half, data in (
-            ("train", work.plan.training), ("valid", work.plan.validation)) if data]  # fmt: skip
+        sent = [
+            _send(work, data, half)
+            for half, data in (("train", work.plan.training), ("valid", work.plan.validation))
+            if data
+        ]
     except ProviderError as error:
         return _not_uploaded(work, error)
     names = {"training": sent[0].file_id, "validation": sent[1].file_id if sent[1:] else None}
-    work.append("uploaded", bytes=work.plan.training.bytes, sha256=work.plan.training.sha256,
-                why="sent and compared", **names)  # fmt: skip
+    work.append(
+        "uploaded",
+        bytes=work.plan.training.bytes,
+        sha256=work.plan.training.sha256,
+        why="sent and compared",
+        **names,
+    )
     return None
 
 
@@ -199,21 +217,34 @@ def _quoted(work: Work, run: Run) -> Pause | None:
         return None
     figure = work.plan.figure
     usd, ours = max(Decimal(quote.usd), Decimal(figure.minimum or 0)), Decimal(figure.likely)
-    work.append("estimated", usd=quote.usd, tokens=quote.tokens, ours_usd=figure.likely,
-                ours_tokens=figure.trained_tokens)  # fmt: skip
+    work.append(
+        "estimated",
+        usd=quote.usd,
+        tokens=quote.tokens,
+        ours_usd=figure.likely,
+        ours_tokens=figure.trained_tokens,
+    )
     apart = abs(usd - ours) / max(ours, Decimal("0.01"))
     if not quote.allowed:
-        _ask(work, f"the provider would not take the job: its limit is {quote.limit_usd} USD.",
-             "Top the account up, then `trainer resume RUN`.")  # fmt: skip
+        _ask(
+            work,
+            f"the provider would not take the job: its limit is {quote.limit_usd} USD.",
+            "Top the account up, then `trainer resume RUN`.",
+        )
     elif usd > Decimal(work.plan.cap_usd):
-        _ask(work, f"the provider says {usd} USD, and the cap is {work.plan.cap_usd} USD.",
-             "Plan again with a higher cap; `trainer cancel RUN` ends this one.")  # fmt: skip
+        _ask(
+            work,
+            f"the provider says {usd} USD, and the cap is {work.plan.cap_usd} USD.",
+            "Plan again with a higher cap; `trainer cancel RUN` ends this one.",
+        )
     elif apart > Decimal(str(work.office.limits.quote_gap_share)):
-        _ask(work, f"the provider says {usd} USD for {quote.tokens} tokens; we say {ours} USD for "
-                   f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, its packing or "
-                   "its price differs from what the plan took.",
-             "Look at both: `trainer resume RUN` accepts it, `trainer cancel RUN` ends it."
-        )  # fmt: skip
+        _ask(
+            work,
+            f"the provider says {usd} USD for {quote.tokens} tokens; we say {ours} USD for "
+            f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, its packing or "
+            "its price differs from what the plan took.",
+            "Look at both: `trainer resume RUN` accepts it, `trainer cancel RUN` ends it.",
+        )
     return None
 
 
@@ -231,8 +262,11 @@ def find(work: Work, run: Run) -> Pause | None:
         return work.wait(RETRY_SECONDS, f"the list of jobs cannot be read: {error}")
     if len(jobs) > 1:
         names = ", ".join(job.job_id for job in jobs)
-        return _ask(work, f"{len(jobs)} jobs carry the key of this plan: {names}.",
-                    "Cancel all but one there, then `trainer resume RUN --adopt JOB`.")  # fmt: skip
+        return _ask(
+            work,
+            f"{len(jobs)} jobs carry the key of this plan: {names}.",
+            "Cancel all but one there, then `trainer resume RUN --adopt JOB`.",
+        )
     if jobs:
         created(work, jobs[0], "adopted")
         return None
@@ -253,10 +287,13 @@ def _quarantine(work: Work, run: Run) -> Pause | None:
         work.append("cancelled", why="cancelled before a job was seen", model=None)
         return None
     if run.count("unknown_outcome") > 1 + run.count("answered_by_human"):
-        return _ask(work, f"twice it is not known whether {work.plan.provider} made a job, and "
-                          "none is listed there.",
-                    "Look there yourself; then `trainer resume RUN --adopt JOB`, or `trainer "
-                    "resume RUN` if there is none.")  # fmt: skip
+        return _ask(
+            work,
+            f"twice it is not known whether {work.plan.provider} made a job, and "
+            "none is listed there.",
+            "Look there yourself; then `trainer resume RUN --adopt JOB`, or `trainer "
+            "resume RUN` if there is none.",
+        )
     return _again(work, run, "no job was listed for as long as one could be late")
 
 

@@ -43,8 +43,11 @@ def _detail(event: Event) -> str:
             return template.format(**event.body)
         except KeyError:
             pass
-    return "; ".join(_word(name, value) for name, value in event.body.items()
-                     if name not in QUIET and value not in (None, "", [], {}))  # fmt: skip
+    return "; ".join(
+        _word(name, value)
+        for name, value in event.body.items()
+        if name not in QUIET and value not in (None, "", [], {})
+    )
 
 
 def _word(name: str, value: Any) -> str:

@@ -59,11 +59,16 @@ def check_here(tracking_uri: str) -> None:
     host_is_here = parts.hostname in LOOPBACK
     plain = scheme in ("", "file", "sqlite") and not parts.netloc
     if odd or tracking_uri in ELSEWHERE or not (plain or host_is_here):
-        raise Refused(f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
-                      "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1.")  # fmt: skip
+        raise Refused(
+            f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
+            "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1."
+        )
     if scheme in ("", "file"):
-        raise UsageError(f"--log-to {tracking_uri}", "MLflow writes into folders no more.",
-                         "Give sqlite:///FILE.")  # fmt: skip
+        raise UsageError(
+            f"--log-to {tracking_uri}",
+            "MLflow writes into folders no more.",
+            "Give sqlite:///FILE.",
+        )
 
 
 def _mlflow() -> Any:
@@ -71,8 +76,9 @@ def _mlflow() -> Any:
     try:
         return importlib.import_module("mlflow")
     except ImportError as error:
-        raise UsageError("mlflow", "the package is not installed.",
-                         "Say `pip install 'tune-or-not[mlflow]'`.") from error  # fmt: skip
+        raise UsageError(
+            "mlflow", "the package is not installed.", "Say `pip install 'tune-or-not[mlflow]'`."
+        ) from error
 
 
 def _run_of(client: Any, version: Version) -> str:
@@ -82,16 +88,23 @@ def _run_of(client: Any, version: Version) -> str:
     if runs:
         return str(runs[0].info.run_id)
     tags = {"version_id": version.version_id, "trainer_run_id": version.run_id}
-    made = client.create_run(experiment, start_time=int(version.made_at * 1000), tags=tags,
-                             run_name=version.version_id)  # fmt: skip
+    made = client.create_run(
+        experiment, start_time=int(version.made_at * 1000), tags=tags, run_name=version.version_id
+    )
     return str(made.info.run_id)
 
 
 def _params(version: Version) -> dict[str, str]:
-    return {"provider": version.provider, "base_model": version.base_model, "kind": version.kind,
-            "base_sha256": version.base_sha256, "dataset_sha256": version.dataset_sha256,
-            "source_sha256": version.source_sha256, "plan_id": version.plan_id,
-            "model": version.model}  # fmt: skip
+    return {
+        "provider": version.provider,
+        "base_model": version.base_model,
+        "kind": version.kind,
+        "base_sha256": version.base_sha256,
+        "dataset_sha256": version.dataset_sha256,
+        "source_sha256": version.source_sha256,
+        "plan_id": version.plan_id,
+        "model": version.model,
+    }
 
 
 def _measured(version: Version, evaluation: Mapping[str, Any]) -> dict[str, Any]:

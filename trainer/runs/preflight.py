@@ -29,8 +29,12 @@ def check_plan(plan: TrainingPlan, book: Book, now: float) -> list[str]:
     if plan.local is not None:
         return [*_fresh(plan, book, now), *_here(plan.local), *_cap(plan)]
     offer = _offer(plan, book)
-    return [*_fresh(plan, book, now), *_open(plan, offer, day), *_data(plan, offer),
-            *_price(plan, book, day)]  # fmt: skip
+    return [
+        *_fresh(plan, book, now),
+        *_open(plan, offer, day),
+        *_data(plan, offer),
+        *_price(plan, book, day),
+    ]
 
 
 def _offer(plan: TrainingPlan, book: Book) -> Offer:
@@ -43,8 +47,10 @@ def _offer(plan: TrainingPlan, book: Book) -> Offer:
 def _fresh(plan: TrainingPlan, book: Book, now: float) -> Iterator[str]:
     hours = (now - datetime.fromisoformat(plan.planned_at).timestamp()) / HOUR_SECONDS
     if hours > PLAN_HOURS:
-        raise Refused(f"plan {plan.plan_id[:12]}: it is {hours:.0f} hours old, and a plan lives "
-                      f"{PLAN_HOURS:.0f}. Plan again, with the prices of today.")  # fmt: skip
+        raise Refused(
+            f"plan {plan.plan_id[:12]}: it is {hours:.0f} hours old, and a plan lives "
+            f"{PLAN_HOURS:.0f}. Plan again, with the prices of today."
+        )
     if plan.prices_sha256 != book.sha256:
         raise Refused(f"plan {plan.plan_id[:12]}: the price book has changed since. Plan again.")
     yield "the plan is of today, and the prices are the ones it was made with"
@@ -58,21 +64,27 @@ def _open(plan: TrainingPlan, offer: Offer, day: date) -> Iterator[str]:
     if offer.result_ends_on is not None:
         days = (offer.result_ends_on - day).days
         if days <= 0:
-            raise Refused(f"closed: a model tuned from {plan.base_model} ended on "
-                          f"{offer.result_ends_on}. Choose another base.")  # fmt: skip
+            raise Refused(
+                f"closed: a model tuned from {plan.base_model} ended on "
+                f"{offer.result_ends_on}. Choose another base."
+            )
         yield f"the tuned model can be used for {days} days, until {offer.result_ends_on}"
 
 
 def _data(plan: TrainingPlan, offer: Offer) -> Iterator[str]:
     rows, longest = plan.training.rows, plan.training.longest_tokens
     if rows < offer.min_examples:
-        raise Refused(f"{plan.provider}: takes {offer.min_examples} examples or more, and there "
-                      f"are {rows}. Collect more.")  # fmt: skip
+        raise Refused(
+            f"{plan.provider}: takes {offer.min_examples} examples or more, and there "
+            f"are {rows}. Collect more."
+        )
     yield f"{rows} examples, {offer.min_examples} or more are asked for"
     most = offer.max_example_tokens
     if most is not None and longest > most:
-        raise Refused(f"{plan.provider}: takes examples of up to {most} tokens, and the longest "
-                      f"has {longest}. Shorten or split it.")  # fmt: skip
+        raise Refused(
+            f"{plan.provider}: takes examples of up to {most} tokens, and the longest "
+            f"has {longest}. Shorten or split it."
+        )
     if plan.method == "reinforcement" and not plan.grader:
         raise Refused("reinforcement needs a grader. Give one with --grader FILE.")
 
@@ -85,8 +97,10 @@ def _here(local: LocalJob) -> Iterator[str]:
     if not (base / "config.json").is_file() or not list(base.glob("*.safetensors")):
         raise Refused(f"{base}: the base of the plan is not there. Put it back, or plan again.")
     if local.gpu != "cpu" and devices() == ["cpu"]:
-        raise Refused(f"this machine has no {local.gpu}. `trainer export PLAN FOLDER` writes a "
-                      "folder that trains on one; `trainer import` takes it back.")  # fmt: skip
+        raise Refused(
+            f"this machine has no {local.gpu}. `trainer export PLAN FOLDER` writes a "
+            "folder that trains on one; `trainer import` takes it back."
+        )
     yield f"the base lies in {base}"
 
 
@@ -100,8 +114,10 @@ def _price(plan: TrainingPlan, book: Book, day: date) -> Iterator[str]:
 
 def _cap(plan: TrainingPlan) -> Iterator[str]:
     if Decimal(plan.cap_usd) < Decimal(plan.figure.at_most):
-        raise Refused(f"cap: {plan.cap_usd} USD is less than the {plan.figure.at_most} USD that "
-                      "the job may cost. Raise the cap.")  # fmt: skip
+        raise Refused(
+            f"cap: {plan.cap_usd} USD is less than the {plan.figure.at_most} USD that "
+            "the job may cost. Raise the cap."
+        )
     own = ", your own price" if plan.figure.own else ""
     yield f"up to {plan.figure.at_most} USD, under the cap of {plan.cap_usd} USD{own}"
 
@@ -115,7 +131,9 @@ def check_file(data: DataFile, path: Path, most_bytes: int, provider: str) -> No
     if not path.is_file():
         raise Refused(f"{path}: the rows of the plan are not there. Plan again.")
     if data.bytes > most_bytes:
-        raise Refused(f"{provider}: takes files of up to {most_bytes} bytes, and this has "
-                      f"{data.bytes}. Train on fewer rows.")  # fmt: skip
+        raise Refused(
+            f"{provider}: takes files of up to {most_bytes} bytes, and this has "
+            f"{data.bytes}. Train on fewer rows."
+        )
     if sha256_of(path) != data.sha256:
         raise Refused(f"{path}: changed since the plan was made. Plan again.")

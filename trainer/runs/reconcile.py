@@ -38,9 +38,11 @@ UNSENT = frozenset({"intent", "validated", "reserved", "uploading", "uploaded"})
 
 
 def reconcile(
-    office: Office, run_id: str, adapter: Adapter | None = None,
+    office: Office,
+    run_id: str,
+    adapter: Adapter | None = None,
     seen: Mapping[str, Job] | None = None,
-) -> Pause | None:  # fmt: skip
+) -> Pause | None:
     """Bring a run as far as it can go now, under its lease.
 
     Args:

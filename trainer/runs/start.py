@@ -36,8 +36,10 @@ def next_attempt(office: Office, plan: TrainingPlan, again: bool) -> TrainingPla
     run = office.store.run_of(plan)
     while run is not None:
         if not again:
-            raise Refused(f"plan {plan.plan_id[:SHORT]}: it was launched as {run}. Look at it with "
-                          "`trainer show`; a further job needs --again.")  # fmt: skip
+            raise Refused(
+                f"plan {plan.plan_id[:SHORT]}: it was launched as {run}. Look at it with "
+                "`trainer show`; a further job needs --again."
+            )
         plan = plan.model_validate({**plan.model_dump(), "attempt": plan.attempt + 1})
         run = office.store.run_of(plan)
     return plan
@@ -51,10 +53,14 @@ def leaving_of(office: Office, plan: TrainingPlan, wanted: bool = False) -> Leav
     files = [data for data in (plan.training, plan.validation) if data]
     known = office.book.provider(plan.provider)
     return Leaving(
-        plan.provider, urlsplit(url).hostname or "", known.data_region or "not stated",
-        known.data_retention or "not stated", sum(data.rows for data in files),
-        sum(data.bytes for data in files), personal_in([office.files(d.sha256) for d in files]),
-    )  # fmt: skip
+        plan.provider,
+        urlsplit(url).hostname or "",
+        known.data_region or "not stated",
+        known.data_retention or "not stated",
+        sum(data.rows for data in files),
+        sum(data.bytes for data in files),
+        personal_in([office.files(d.sha256) for d in files]),
+    )
 
 
 def start(office: Office, plan: TrainingPlan, agreed: Agreed) -> tuple[str, bool]:
@@ -73,18 +79,28 @@ def start(office: Office, plan: TrainingPlan, agreed: Agreed) -> tuple[str, bool
     check_plan(plan, office.book, office.clock.now())
     most = Decimal(plan.figure.at_most)
     if agreed.at_most_usd < most:
-        raise Refused(f"plan {plan.plan_id[:SHORT]}: it may cost up to {most} USD, and "
-                      f"{agreed.at_most_usd} were agreed to. Agree to {most}, or plan "
-                      "something smaller.")  # fmt: skip
+        raise Refused(
+            f"plan {plan.plan_id[:SHORT]}: it may cost up to {most} USD, and "
+            f"{agreed.at_most_usd} were agreed to. Agree to {most}, or plan "
+            "something smaller."
+        )
     leaving = leaving_of(office, plan, wanted=agreed.egress is not None)
     if leaving and agreed.egress != plan.provider:
-        raise NoConsent(f"rows would go to {plan.provider} ({leaving.host}): {leaving.rows} rows, "
-                        f"{leaving.bytes} bytes. Agree to that by its name.")  # fmt: skip
+        raise NoConsent(
+            f"rows would go to {plan.provider} ({leaving.host}): {leaving.rows} rows, "
+            f"{leaving.bytes} bytes. Agree to that by its name."
+        )
     run_id, new = office.store.start(plan)
     if new and leaving:
-        office.store.note(run_id, "consented", provider=leaving.provider, host=leaving.host,
-                          rows=leaving.rows, bytes=leaving.bytes,
-                          personal=dict(leaving.personal))  # fmt: skip
+        office.store.note(
+            run_id,
+            "consented",
+            provider=leaving.provider,
+            host=leaving.host,
+            rows=leaving.rows,
+            bytes=leaving.bytes,
+            personal=dict(leaving.personal),
+        )
     return run_id, new
 
 

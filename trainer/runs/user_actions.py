@@ -46,6 +46,12 @@ def settle(office: Office, run: Run, usd: Decimal) -> None:
     plan, amount = office.store.plan(run.plan_id), micro(usd)
     lease = office.store.take(run.run_id)
     office.ledger.settle(run.run_id, amount, "settled by hand")
-    office.store.append(lease, "settled", usd=in_usd(amount), how="settled by hand",
-                        likely_usd=plan.figure.likely, cap_usd=plan.cap_usd)  # fmt: skip
+    office.store.append(
+        lease,
+        "settled",
+        usd=in_usd(amount),
+        how="settled by hand",
+        likely_usd=plan.figure.likely,
+        cap_usd=plan.cap_usd,
+    )
     office.store.release(lease)

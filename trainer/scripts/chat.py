@@ -2,7 +2,8 @@
 
     python chat.py FOLDER --system tuned|base
 
-Requests and replies are those of `stdin_requests.py`. Greedy answers are those of `generate.py`. A classifier
+Requests and replies are those of `stdin_requests.py`. Greedy answers are those of `generate.py`. A
+classifier
 answers with its label, and reads as much of a text as it was trained with.
 """
 
@@ -50,8 +51,11 @@ class Watch(transformers.StoppingCriteria):  # type: ignore[misc]
         row, count = self.rows[place], self.ask["n"]
         if not text and row.finish is None:
             return
-        ended = {"finish": row.finish, "prompt_tokens": self.asked,
-                 "completion_tokens": len(row.ids)} if row.finish else {}  # fmt: skip
+        ended = (
+            {"finish": row.finish, "prompt_tokens": self.asked, "completion_tokens": len(row.ids)}
+            if row.finish
+            else {}
+        )
         for index in range(count) if len(self.rows) < count else [place]:
             self.asks.tell(id=self.ask["id"], index=index, text=text, **ended)
 
@@ -82,8 +86,11 @@ def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
     asked = prompt_ids(tuned, ask, ends)
     window, most = window_of(model), ask["max_tokens"]
     if window is not None and len(asked) >= window:
-        raise Refused("context-length", f"the messages are {len(asked)} tokens, and the window of "
-                      f"this model is {window}, answer included. Shorten them.")  # fmt: skip
+        raise Refused(
+            "context-length",
+            f"the messages are {len(asked)} tokens, and the window of "
+            f"this model is {window}, answer included. Shorten them.",
+        )
     most = most if window is None else min(most, window - len(asked))
     is_greedy = ask["temperature"] < LEAST_TEMPERATURE
     count = 1 if is_greedy else ask["n"]
@@ -94,8 +101,13 @@ def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
     rows = [Growing(decode, ends, ask["stop"], most) for _ in range(count)]
     how: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if not is_greedy:
-        how = {"do_sample": True, "temperature": float(ask["temperature"]), "top_k": 0,
-               "top_p": float(ask["top_p"]), "num_return_sequences": count}  # fmt: skip
+        how = {
+            "do_sample": True,
+            "temperature": float(ask["temperature"]),
+            "top_k": 0,
+            "top_p": float(ask["top_p"]),
+            "num_return_sequences": count,
+        }
         if ask["seed"] is None:
             torch.seed()
         else:
@@ -103,9 +115,13 @@ def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
     ids = torch.tensor([asked], device=model.device)
     with torch.inference_mode():
         model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=most,
-            use_cache=True, stopping_criteria=[Watch(asks, ask, len(asked), rows)], **how,
-        )  # fmt: skip
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=most,
+            use_cache=True,
+            stopping_criteria=[Watch(asks, ask, len(asked), rows)],
+            **how,
+        )
 
 
 def prompt_ids(tuned: Tuned, ask: dict[str, Any], ends: set[int]) -> list[int]:
@@ -117,8 +133,10 @@ def prompt_ids(tuned: Tuned, ask: dict[str, Any], ends: set[int]) -> list[int]:
     template = str(tuned.tokenizer.chat_template or "")
     messages = [{**message, "content": said(message)} for message in ask["messages"]]
     if ask["tools"] and "tools" not in template:
-        raise Refused("messages-unfit", "the chat template of this model has no place for tools. "
-                      "Ask without them.")  # fmt: skip
+        raise Refused(
+            "messages-unfit",
+            "the chat template of this model has no place for tools. Ask without them.",
+        )
     if tuned.recipe["objective"] == "text" and template in ("", PLAIN_TEMPLATE):
         text = "\n".join(message["content"] or "" for message in messages)
         ids = list(tuned.tokenizer(text)["input_ids"])
@@ -128,8 +146,11 @@ def prompt_ids(tuned: Tuned, ask: dict[str, Any], ends: set[int]) -> list[int]:
         try:
             text = prompt_of(tuned.tokenizer, row)
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
-            raise Refused("messages-unfit", "the chat template cannot write these messages: "
-                          f"{error}. Send roles and contents it knows.") from None  # fmt: skip
+            raise Refused(
+                "messages-unfit",
+                "the chat template cannot write these messages: "
+                f"{error}. Send roles and contents it knows.",
+            ) from None
         ids = list(tuned.tokenizer(text, add_special_tokens=False)["input_ids"])
     if not ids:
         raise Refused("messages-unfit", "the messages hold no text. Send some.")
@@ -162,8 +183,11 @@ def main(folder: Path, system: str) -> None:
         except Refused as error:
             asks.tell(id=ask["id"], refused=str(error), code=error.code)
         except torch.OutOfMemoryError:
-            asks.tell(id=ask["id"], failed="the memory of the GPU does not hold this request. "
-                      "Ask with fewer tokens, or for fewer answers at once.")  # fmt: skip
+            asks.tell(
+                id=ask["id"],
+                failed="the memory of the GPU does not hold this request. "
+                "Ask with fewer tokens, or for fewer answers at once.",
+            )
             torch.cuda.empty_cache()
 
 

@@ -29,8 +29,9 @@ def vectors(model: Any, tokenizer: Any, texts: list[str], by_first: bool) -> Any
     """Return one vector a text."""
     places = getattr(model.config, "max_position_embeddings", MOST_TOKENS)
     limits = (MOST_TOKENS, tokenizer.model_max_length, places)
-    batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True,
-                      max_length=int(min(limits)))  # fmt: skip
+    batch = tokenizer(
+        texts, return_tensors="pt", padding=True, truncation=True, max_length=int(min(limits))
+    )
     batch = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
     with torch.inference_mode():
         hidden = model(**batch).last_hidden_state.float()

@@ -52,8 +52,10 @@ class Tuned:
         )
         told = (self.model_folder / "chat_template_sha256").read_text().strip()
         if told != template_hash(self.tokenizer):
-            raise Unfit(f"{self.model_folder}: the chat template is not the one it was trained "
-                        "with. Put the saved tokenizer back.")  # fmt: skip
+            raise Unfit(
+                f"{self.model_folder}: the chat template is not the one it was trained "
+                "with. Put the saved tokenizer back."
+            )
         self.gpu = torch.cuda.is_available() and not self.job.get("use_cpu")
         self.dtype = getattr(torch, self.recipe["dtype"]) if self.gpu else torch.float32
 
@@ -105,8 +107,11 @@ def prompt_of(tokenizer: Any, row: dict[str, Any]) -> str:
     messages = row["messages"]
     if messages[-1]["role"] == "assistant":
         messages = messages[:-1]
-    return str(tokenizer.apply_chat_template(messages, tools=row.get("tools"), tokenize=False,
-                                             add_generation_prompt=True))  # fmt: skip
+    return str(
+        tokenizer.apply_chat_template(
+            messages, tools=row.get("tools"), tokenize=False, add_generation_prompt=True
+        )
+    )
 
 
 def generate(
@@ -116,8 +121,15 @@ def generate(
     batch = tuned.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
     batch = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
     with torch.inference_mode():
-        out = model.generate(**batch, max_new_tokens=most_tokens, do_sample=False, use_cache=True,
-                             temperature=None, top_p=None, top_k=None)  # fmt: skip
+        out = model.generate(
+            **batch,
+            max_new_tokens=most_tokens,
+            do_sample=False,
+            use_cache=True,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+        )
     new = out[:, batch["input_ids"].shape[1] :]
     counts = [int((row != tuned.tokenizer.pad_token_id).sum()) for row in new]
     return tuned.tokenizer.batch_decode(new, skip_special_tokens=True), counts
@@ -127,15 +139,23 @@ def _labels(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[di
     texts = [question_and_label(row)[0] for row in rows]
     for start in range(0, len(texts), BATCH_ROWS):
         began = time.perf_counter()
-        batch = tuned.tokenizer(texts[start : start + BATCH_ROWS], return_tensors="pt",
-                                padding=True, truncation=True,
-                                max_length=tuned.recipe["max_tokens"])  # fmt: skip
+        batch = tuned.tokenizer(
+            texts[start : start + BATCH_ROWS],
+            return_tensors="pt",
+            padding=True,
+            truncation=True,
+            max_length=tuned.recipe["max_tokens"],
+        )
         with torch.inference_mode():
             found = model(**batch.to(model.device)).logits.argmax(-1).tolist()
         seconds = (time.perf_counter() - began) / len(found)
         for n, label in enumerate(found):
-            yield {"row": start + n, "answer": model.config.id2label[label], "seconds": seconds,
-                   "completion_tokens": 1}  # fmt: skip
+            yield {
+                "row": start + n,
+                "answer": model.config.id2label[label],
+                "seconds": seconds,
+                "completion_tokens": 1,
+            }
 
 
 def perplexity(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> dict[str, float] | None:
@@ -159,8 +179,11 @@ def perplexity(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> dict[str
         with torch.inference_mode():
             logits = model(batch).logits[:, :-1].float()
         loss = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), wanted.reshape(-1), ignore_index=-100,
-            reduction="sum")  # fmt: skip
+            logits.reshape(-1, logits.shape[-1]),
+            wanted.reshape(-1),
+            ignore_index=-100,
+            reduction="sum",
+        )
         total, tokens = total + float(loss), tokens + int((wanted != -100).sum())
     return (
         {"perplexity": math.exp(min(total / tokens, 700.0)), "tokens": tokens} if tokens else None
@@ -182,8 +205,10 @@ def main(folder: Path) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(folder / f"answers.{system}.jsonl")
         if is_causal:
-            found[system] = {"held_out": perplexity(tuned, model, rows),
-                             "general": perplexity(tuned, model, general)}  # fmt: skip
+            found[system] = {
+                "held_out": perplexity(tuned, model, rows),
+                "general": perplexity(tuned, model, general),
+            }
         del model
     write_json(folder / "perplexity.json", found)
 

@@ -74,8 +74,11 @@ def flaw_of(folder: Path) -> str | None:
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
     """List the checkpoints that are there, whole or not, newest first."""
-    found = [(int(path.name.removeprefix("checkpoint-")), path)
-             for path in folder.glob("checkpoint-*") if path.name[11:].isdigit()]  # fmt: skip
+    found = [
+        (int(path.name.removeprefix("checkpoint-")), path)
+        for path in folder.glob("checkpoint-*")
+        if path.name[11:].isdigit()
+    ]
     return sorted(found, reverse=True)
 
 

@@ -53,8 +53,10 @@ def main(folder: Path, out: Path) -> None:
     """Merge, compare, save."""
     tuned = Tuned(folder)
     if tuned.recipe["method"] not in ("lora", "qlora", "ia3"):
-        raise Unfit(f"{tuned.recipe['method']} has nothing to merge: the folder "
-                    f"{tuned.model_folder} is served as it is.")  # fmt: skip
+        raise Unfit(
+            f"{tuned.recipe['method']} has nothing to merge: the folder "
+            f"{tuned.model_folder} is served as it is."
+        )
     rows = read_rows(folder / tuned.job["training"])[:PARITY_ROWS]
     prompts = prompts_of(tuned, rows)
     base = logits(tuned.load("base"), prompts)
@@ -67,14 +69,20 @@ def main(folder: Path, out: Path) -> None:
     if changed == 0.0:
         raise Unfit("the merged model answers as the base does: the adapter is empty.")
     if apart > most:
-        raise Unfit(f"merging changed a logit by {apart:.3g}, more than {most:g}. Serve base and "
-                    "adapter side by side instead.")  # fmt: skip
+        raise Unfit(
+            f"merging changed a logit by {apart:.3g}, more than {most:g}. Serve base and "
+            "adapter side by side instead."
+        )
     merged.config.pad_token_id = tuned.tokenizer.pad_token_id
     merged.save_pretrained(out, safe_serialization=True)
     tuned.tokenizer.save_pretrained(out)
-    result = {"largest_logit_difference": apart, "largest_change_from_base": changed,
-              "rows": len(prompts), "dtype": str(tuned.dtype)[6:],
-              "transformers": transformers.__version__}  # fmt: skip
+    result = {
+        "largest_logit_difference": apart,
+        "largest_change_from_base": changed,
+        "rows": len(prompts),
+        "dtype": str(tuned.dtype)[6:],
+        "transformers": transformers.__version__,
+    }
     write_json(out / "merged.json", result)
     (out / "serve.sh").write_text(
         "#!/bin/sh\n# An OpenAI-shaped server on this model; needs vLLM and a GPU.\n"

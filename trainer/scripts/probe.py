@@ -74,11 +74,18 @@ def main(folder: Path, seconds: float) -> int:
             break
         timed.append(once(folder / str(number), {**size}, dtype, gpu))
         shutil.rmtree(folder / str(number))
-    write_json(folder / "probe.json", {
-        "timed": timed, "device": train.device_name(gpu), "dtype": dtype, "own_bytes": alone,
-        "threads": torch.get_num_threads(), "torch": torch.__version__,
-        "seconds": time.perf_counter() - began,
-    })  # fmt: skip
+    write_json(
+        folder / "probe.json",
+        {
+            "timed": timed,
+            "device": train.device_name(gpu),
+            "dtype": dtype,
+            "own_bytes": alone,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "seconds": time.perf_counter() - began,
+        },
+    )
     return 0
 
 
@@ -104,13 +111,17 @@ def once(folder: Path, size: dict[str, Any], dtype: str, gpu: bool) -> dict[str,
     gaps = [after - before for before, after in zip(at[WARM_UP - 1 :], at[WARM_UP:], strict=False)]
     step = statistics.median(gaps)
     return {
-        "config": config, "lengths": lengths, "recipe": recipe, "step_seconds": step,
+        "config": config,
+        "lengths": lengths,
+        "recipe": recipe,
+        "step_seconds": step,
         "save_seconds": max(result["train_seconds"] - (at[-1] - at[0]) - 2 * step, 0.0),
         "cpu_share": worked / whole,
-        "parameters": result["parameters"], "trained_parameters": result["trained_parameters"],
+        "parameters": result["parameters"],
+        "trained_parameters": result["trained_parameters"],
         "peak_allocated_bytes": result["peak_allocated_bytes"],
         "peak_bytes": result["peak_reserved_bytes"] if gpu else result["peak_process_bytes"],
-    }  # fmt: skip
+    }
 
 
 def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
@@ -123,11 +134,18 @@ def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
         tokenizer_object=made, eos_token=SPECIAL[0], pad_token=SPECIAL[1]
     ).save_pretrained(folder)
     config = LlamaConfig(
-        vocab_size=size["vocabulary"], hidden_size=size["hidden"],
-        intermediate_size=3 * size["hidden"], num_hidden_layers=size["layers"],
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=8192,
-        tie_word_embeddings=True, pad_token_id=1, eos_token_id=0, bos_token_id=None,
-    )  # fmt: skip
+        vocab_size=size["vocabulary"],
+        hidden_size=size["hidden"],
+        intermediate_size=3 * size["hidden"],
+        num_hidden_layers=size["layers"],
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+        pad_token_id=1,
+        eos_token_id=0,
+        bos_token_id=None,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
@@ -135,16 +153,37 @@ def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
 def recipe_of(size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
     """Write every setting of such a training."""
     return {
-        "objective": "text", "method": size["method"], "dtype": dtype,
-        "adapter_dtype": "float32", "gradient_checkpointing": gpu, "max_tokens": size["tokens"],
-        "packing": False, "loss_on": "assistant", "epochs": 1.0, "micro_batch_rows": size["rows"],
-        "accumulation_steps": 1, "learning_rate": 1e-4, "schedule": "constant",
-        "warmup_share": 0.0, "weight_decay": 0.0, "max_grad_norm": 1.0,
-        "optimizer": "adamw_torch_fused" if gpu else "adamw_torch", "lora_rank": 16,
-        "lora_alpha": 32, "lora_dropout": 0.0, "use_rslora": False, "use_dora": False,
-        "double_quantised": True, "attention": "sdpa", "replay_share": 0.0, "save_steps": 10_000,
-        "most_checkpoints": 2, "log_steps": 1, "most_steps": None, "seed": 42,
-    }  # fmt: skip
+        "objective": "text",
+        "method": size["method"],
+        "dtype": dtype,
+        "adapter_dtype": "float32",
+        "gradient_checkpointing": gpu,
+        "max_tokens": size["tokens"],
+        "packing": False,
+        "loss_on": "assistant",
+        "epochs": 1.0,
+        "micro_batch_rows": size["rows"],
+        "accumulation_steps": 1,
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "warmup_share": 0.0,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "optimizer": "adamw_torch_fused" if gpu else "adamw_torch",
+        "lora_rank": 16,
+        "lora_alpha": 32,
+        "lora_dropout": 0.0,
+        "use_rslora": False,
+        "use_dora": False,
+        "double_quantised": True,
+        "attention": "sdpa",
+        "replay_share": 0.0,
+        "save_steps": 10_000,
+        "most_checkpoints": 2,
+        "log_steps": 1,
+        "most_steps": None,
+        "seed": 42,
+    }
 
 
 def _context_bytes() -> int:

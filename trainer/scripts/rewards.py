@@ -48,8 +48,10 @@ def _score(asked: dict[str, Any]) -> Callable[[str, str], float]:
         return lambda answer, _: float(bool(pattern.search(answer)))
     if kind == "json":
         return lambda answer, _: float(_is_json(answer))
-    raise Unfit(f"a grader of type {kind!r} is not checked here. Give string_check with an "
-                f"operation of {', '.join(CHECKS)}, regex with a pattern, or json.")  # fmt: skip
+    raise Unfit(
+        f"a grader of type {kind!r} is not checked here. Give string_check with an "
+        f"operation of {', '.join(CHECKS)}, regex with a pattern, or json."
+    )
 
 
 def _is_json(text: str) -> bool:

@@ -59,8 +59,14 @@ class Asks:
     def tell_label(self, ask: dict[str, Any], label: str, asked: int, answered: int) -> None:
         """Send a label as the whole answer, as often as it is asked for."""
         for index in range(ask["n"]):
-            self.tell(id=ask["id"], index=index, text=label, finish="stop", prompt_tokens=asked,
-                      completion_tokens=answered)  # fmt: skip
+            self.tell(
+                id=ask["id"],
+                index=index,
+                text=label,
+                finish="stop",
+                prompt_tokens=asked,
+                completion_tokens=answered,
+            )
 
     def _read(self) -> None:
         for line in self._lines:
@@ -82,11 +88,21 @@ def said(message: dict[str, Any]) -> str | None:
     if content is None or isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content]
-    odd = [part for part in parts if not (isinstance(part, dict) and part.get("type") == "text"
-                                          and isinstance(part.get("text"), str))]  # fmt: skip
+    odd = [
+        part
+        for part in parts
+        if not (
+            isinstance(part, dict)
+            and part.get("type") == "text"
+            and isinstance(part.get("text"), str)
+        )
+    ]
     if odd:
-        raise Refused("messages-unfit", f"a message holds {str(odd[0])[:80]}, and this model reads "
-                      "text. Send texts, or parts of type 'text'.")  # fmt: skip
+        raise Refused(
+            "messages-unfit",
+            f"a message holds {str(odd[0])[:80]}, and this model reads "
+            "text. Send texts, or parts of type 'text'.",
+        )
     return "".join(part["text"] for part in parts)
 
 
@@ -98,6 +114,8 @@ def last_question(ask: dict[str, Any]) -> str:
     """
     texts = [said(message) for message in ask["messages"] if message["role"] == "user"]
     if not texts or not texts[-1]:
-        raise Refused("messages-unfit", "no message of the user holds a text, and a classifier "
-                      "labels the last one. Send one.")  # fmt: skip
+        raise Refused(
+            "messages-unfit",
+            "no message of the user holds a text, and a classifier labels the last one. Send one.",
+        )
     return texts[-1]

@@ -54,5 +54,12 @@ class Growing:
 
     def _half_a_stop(self) -> int:
         """Count the characters at the end that a stop string may begin with."""
-        return max((count for stop in self._stops for count in range(1, len(stop))
-                    if self._held.endswith(stop[:count])), default=0)  # fmt: skip
+        return max(
+            (
+                count
+                for stop in self._stops
+                for count in range(1, len(stop))
+                if self._held.endswith(stop[:count])
+            ),
+            default=0,
+        )

@@ -74,8 +74,10 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
         Unfit: it has no end token, or nothing that could pad.
     """
     if not tokenizer.is_fast:
-        raise Unfit("the tokenizer is of the slow kind and cannot say which token is whose. "
-                    "Convert it to a tokenizer.json.")  # fmt: skip
+        raise Unfit(
+            "the tokenizer is of the slow kind and cannot say which token is whose. "
+            "Convert it to a tokenizer.json."
+        )
     if tokenizer.eos_token_id is None:
         raise Unfit("the tokenizer has no end token: answers could never stop. Set eos_token.")
     if not tokenizer.chat_template:
@@ -83,16 +85,24 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
     taken = {tokenizer.eos_token_id, tokenizer.bos_token_id, *eos_ids}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in taken:
         return
-    spare = [token for token in (*tokenizer.all_special_tokens, tokenizer.unk_token)
-             if token and tokenizer.convert_tokens_to_ids(token) not in taken]  # fmt: skip
-    reserved = [token for token in tokenizer.get_vocab()
-                if any(word in token.lower() for word in ("<|pad|>", "<pad>", "[pad]", "reserved"))
-                and tokenizer.convert_tokens_to_ids(token) not in taken]  # fmt: skip
+    spare = [
+        token
+        for token in (*tokenizer.all_special_tokens, tokenizer.unk_token)
+        if token and tokenizer.convert_tokens_to_ids(token) not in taken
+    ]
+    reserved = [
+        token
+        for token in tokenizer.get_vocab()
+        if any(word in token.lower() for word in ("<|pad|>", "<pad>", "[pad]", "reserved"))
+        and tokenizer.convert_tokens_to_ids(token) not in taken
+    ]
     for token in (*sorted(reserved), *spare):
         tokenizer.pad_token = token
         return
-    raise Unfit("the tokenizer pads with its end token, and no other special token is free: the "
-                "model would learn never to stop, or to stop at once. Set pad_token.")  # fmt: skip
+    raise Unfit(
+        "the tokenizer pads with its end token, and no other special token is free: the "
+        "model would learn never to stop, or to stop at once. Set pad_token."
+    )
 
 
 def encode(
@@ -109,8 +119,11 @@ def encode(
     ids = list(encoding["input_ids"])
     labels = [IGNORED] * len(ids)
     for start, end in _spans(tokenizer, messages, tools, text, loss_on):
-        inside = [n for n, (left, right) in enumerate(encoding["offset_mapping"])
-                  if right > start and left < end and right > left]  # fmt: skip
+        inside = [
+            n
+            for n, (left, right) in enumerate(encoding["offset_mapping"])
+            if right > start and left < end and right > left
+        ]
         ends = [place for place, n in enumerate(inside) if ids[n] in eos_ids]
         for n in inside[: ends[-1] + 1] if ends else inside:
             labels[n] = ids[n]
@@ -130,9 +143,11 @@ def _spans(
         before = _render(tokenizer, messages[:n], tools, True)
         after = _render(tokenizer, messages[: n + 1], tools, False)
         if not (text.startswith(before) and text.startswith(after)):
-            raise Unfit("the chat template writes a conversation anew with each turn, so that "
-                        "answers cannot be told apart. Train on the last answer only "
-                        "(loss_on completion), or give a template that only appends.")  # fmt: skip
+            raise Unfit(
+                "the chat template writes a conversation anew with each turn, so that "
+                "answers cannot be told apart. Train on the last answer only "
+                "(loss_on completion), or give a template that only appends."
+            )
         spans.append((len(before), len(after)))
     return spans
 
@@ -147,9 +162,12 @@ def _render(tokenizer: Any, messages: Sequence[dict[str, Any]], tools: Any, asks
 
 
 def encode_all(
-    tokenizer: Any, rows: Iterable[dict[str, Any]], loss_on: str, max_tokens: int,
+    tokenizer: Any,
+    rows: Iterable[dict[str, Any]],
+    loss_on: str,
+    max_tokens: int,
     eos_ids: set[int],
-) -> tuple[list[Encoded], dict[str, Any]]:  # fmt: skip
+) -> tuple[list[Encoded], dict[str, Any]]:
     """Write all rows as ids, and see that each can be learned from.
 
     Returns:
@@ -164,25 +182,34 @@ def encode_all(
     mute = [n for n, row in enumerate(encoded, 1) if not row.learned]
     lost = [n for n in mute if encoded[n - 1].was_cut]
     if lost:
-        raise Unfit(f"rows {_some(lost)}: the answer lies behind the {max_tokens} tokens that a "
-                    "row may have. Raise max_tokens, or shorten them.")  # fmt: skip
+        raise Unfit(
+            f"rows {_some(lost)}: the answer lies behind the {max_tokens} tokens that a "
+            "row may have. Raise max_tokens, or shorten them."
+        )
     if mute:
-        raise Unfit(f"rows {_some(mute)}: no token is learned from. Give each an answer of the "
-                    "assistant with a weight above 0.")  # fmt: skip
+        raise Unfit(
+            f"rows {_some(mute)}: no token is learned from. Give each an answer of the "
+            "assistant with a weight above 0."
+        )
     refuse_two_starts(tokenizer, [row.ids for row in encoded])
     endless = [
         n for n, row in enumerate(encoded, 1) if not row.was_cut and not _stops(row, eos_ids)
     ]
     if endless:
-        raise Unfit(f"rows {_some(endless)}: the answer does not end with a token that the model "
-                    "stops at, so it would never learn to stop. Set eos_token to what the "
-                    "template ends an answer with.")  # fmt: skip
+        raise Unfit(
+            f"rows {_some(endless)}: the answer does not end with a token that the model "
+            "stops at, so it would never learn to stop. Set eos_token to what the "
+            "template ends an answer with."
+        )
     tokens, learned = (sum(len(row.ids) for row in encoded), sum(row.learned for row in encoded))
     return encoded, {
-        "rows": len(encoded), "tokens": tokens, "learned_tokens": learned,
-        "learned_share": learned / tokens, "longest_tokens": max(len(row.ids) for row in encoded),
+        "rows": len(encoded),
+        "tokens": tokens,
+        "learned_tokens": learned,
+        "learned_share": learned / tokens,
+        "longest_tokens": max(len(row.ids) for row in encoded),
         "rows_cut": sum(row.was_cut for row in encoded),
-    }  # fmt: skip
+    }
 
 
 def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
@@ -194,8 +221,10 @@ def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
     bos = tokenizer.bos_token_id
     twice = [n for n, one in enumerate(ids, 1) if bos is not None and list(one[:2]) == [bos, bos]]
     if twice:
-        raise Unfit(f"rows {_some(twice)}: they start with two start tokens. The template writes "
-                    "one and the text another: take it out of the text.")  # fmt: skip
+        raise Unfit(
+            f"rows {_some(twice)}: they start with two start tokens. The template writes "
+            "one and the text another: take it out of the text."
+        )
 
 
 def _stops(row: Encoded, eos_ids: set[int]) -> bool:

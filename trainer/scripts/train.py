@@ -46,7 +46,7 @@ from tokenize_rows import (
     read_rows,
     refuse_two_starts,
     template_hash,
-)  # fmt: skip
+)
 from safetensors import SafetensorError, safe_open
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
@@ -75,8 +75,10 @@ class Progress:
     def say(self, kind: str, message: str = "", **body: Any) -> None:
         """Append one event; a torn last line of an earlier life is ended first."""
         self.seq += 1
-        line = json.dumps({"seq": self.seq, "at": time.time(), "kind": kind, "message": message,
-                           **body}, default=str)  # fmt: skip
+        line = json.dumps(
+            {"seq": self.seq, "at": time.time(), "kind": kind, "message": message, **body},
+            default=str,
+        )
         with self.path.open("ab+") as out:
             if out.tell():
                 out.seek(-1, os.SEEK_END)
@@ -124,8 +126,12 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]
         if logs.get("eval_loss") is not None:
             told = float(logs["eval_loss"])
             self.checked.append([state.global_step, told])
-            self.progress.say("validation", f"loss {told:.4f} on validation rows",
-                              step=state.global_step, eval_loss=told)  # fmt: skip
+            self.progress.say(
+                "validation",
+                f"loss {told:.4f} on validation rows",
+                step=state.global_step,
+                eval_loss=told,
+            )
         if logs.get("loss") is None:
             return
         loss, norm = float(logs["loss"]), logs.get("grad_norm")
@@ -137,8 +143,10 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]
             control.should_save = False  # a checkpoint of nonsense would push a good one out
         is_scaling = args.fp16 and math.isfinite(loss)  # the scale of float16 is still being found
         if self.bad_steps >= (SCALING_STEPS if is_scaling else NAN_STEPS):
-            self.why = (f"{self.bad_steps} steps in a row, up to step {state.global_step}, had no "
-                        f"number to learn from: loss {loss:g}, gradient {norm}")  # fmt: skip
+            self.why = (
+                f"{self.bad_steps} steps in a row, up to step {state.global_step}, had no "
+                f"number to learn from: loss {loss:g}, gradient {norm}"
+            )
             control.should_training_stop = True
         is_due = state.global_step % self.log_steps == 0 or state.global_step == state.max_steps
         if is_due or broken:
@@ -151,11 +159,16 @@ class Watch(transformers.TrainerCallback):  # type: ignore[misc]
         speed = (state.global_step - self.first_step) / seconds if seconds else 0.0
         left = (state.max_steps - state.global_step) / speed if speed else 0.0
         self.progress.say(
-            "metric", step=state.global_step, of_steps=state.max_steps, loss=loss,
-            learning_rate=logs.get("learning_rate"), grad_norm=logs.get("grad_norm"),
-            tokens_per_second=round(speed * self.tokens_per_step, 1), eta_seconds=round(left, 1),
+            "metric",
+            step=state.global_step,
+            of_steps=state.max_steps,
+            loss=loss,
+            learning_rate=logs.get("learning_rate"),
+            grad_norm=logs.get("grad_norm"),
+            tokens_per_second=round(speed * self.tokens_per_step, 1),
+            eta_seconds=round(left, 1),
             peak_bytes=torch.cuda.max_memory_reserved() if self.gpu else _resident_bytes(),
-        )  # fmt: skip
+        )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Seal a checkpoint: what has no seal is not resumed from."""
@@ -217,22 +230,31 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         and dtype is torch.bfloat16
         and not torch.cuda.is_bf16_supported(including_emulation=False)
     ):
-        raise Unfit(f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
-                    "dtype float16, or take a newer GPU.")  # fmt: skip
+        raise Unfit(
+            f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
+            "dtype float16, or take a newer GPU."
+        )
     if recipe["packing"] and (recipe["attention"] == "eager" or recipe["method"] == "prefix"):
-        raise Unfit("packing needs an attention that keeps rows apart: take sdpa or "
-                    "flash_attention_2 and no prefix, or turn packing off.")  # fmt: skip
+        raise Unfit(
+            "packing needs an attention that keeps rows apart: take sdpa or "
+            "flash_attention_2 and no prefix, or turn packing off."
+        )
     if recipe["gradient_checkpointing"] and recipe["method"] == "prefix":
         recipe["gradient_checkpointing"] = False
-        progress.say("changed", "gradient_checkpointing is off: it loses the prefix on the way "
-                     "back", gradient_checkpointing=False)  # fmt: skip
+        progress.say(
+            "changed",
+            "gradient_checkpointing is off: it loses the prefix on the way back",
+            gradient_checkpointing=False,
+        )
     torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
     transformers.set_seed(recipe["seed"])
 
     # 2. The base: plain weights, no code of strangers.
     if not list(base.glob("*.safetensors")):
-        raise Unfit(f"{base}: there are no safetensors. Other files can run code when they are "
-                    "read: convert them first.")  # fmt: skip
+        raise Unfit(
+            f"{base}: there are no safetensors. Other files can run code when they are "
+            "read: convert them first."
+        )
     progress.say("preflight", "hashing the base")
     base_sha256 = base_hash(base)
     if job.get("base_sha256") and base_sha256 != job["base_sha256"]:
@@ -246,8 +268,12 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     replayed = replay_rows(folder, job, len(rows))
     data, counted = prepare(rows + replayed, job, recipe, tokenizer, eos_ids)
     if counted.get("rows_cut"):
-        progress.say("cut", f"{counted['rows_cut']} rows are longer than {recipe['max_tokens']} "
-                     "tokens, and end there", rows=counted["rows_cut"])  # fmt: skip
+        progress.say(
+            "cut",
+            f"{counted['rows_cut']} rows are longer than {recipe['max_tokens']} "
+            "tokens, and end there",
+            rows=counted["rows_cut"],
+        )
 
     # 4. The model, and what of it is trained.
     model, labels = load_model(base, recipe, rows, dtype, gpu)
@@ -264,8 +290,10 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     needed = room_needed(trained, whole, recipe)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise Unfit(f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model take up to "
-                    f"{needed / 1e9:.1f} GB. Free some, or move TUNE_OR_NOT_HOME.")  # fmt: skip
+        raise Unfit(
+            f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model take up to "
+            f"{needed / 1e9:.1f} GB. Free some, or move TUNE_OR_NOT_HOME."
+        )
 
     # 6. The trainer, and what follows from all that.
     watch = Watch(progress, recipe, gpu)
@@ -279,12 +307,21 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         rows_per_step /= recipe["samples_per_prompt"]
     per_step = watch.tokens_per_step = counted["tokens"] / sequences * rows_per_step
     derived = {
-        **counted, "sequences": sequences, "steps": steps, "rows_per_step": rows_per_step,
-        "tokens_per_step": round(per_step), "trained_parameters": trained, "parameters": whole,
-        "replayed_rows": len(replayed), "device": device_name(gpu), "dtype": str(dtype)[6:],
-        "disk_needed_bytes": needed, "chat_template_sha256": template_hash(tokenizer),
-        "eos_token_ids": sorted(eos_ids), "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
+        **counted,
+        "sequences": sequences,
+        "steps": steps,
+        "rows_per_step": rows_per_step,
+        "tokens_per_step": round(per_step),
+        "trained_parameters": trained,
+        "parameters": whole,
+        "replayed_rows": len(replayed),
+        "device": device_name(gpu),
+        "dtype": str(dtype)[6:],
+        "disk_needed_bytes": needed,
+        "chat_template_sha256": template_hash(tokenizer),
+        "eos_token_ids": sorted(eos_ids),
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     progress.say("derived", **derived)
 
     # 7. The longest rows first: memory that is short is short now, not in the last hour.
@@ -330,21 +367,31 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         out.rename(final)
 
     # 10. What is on record.
-    write_json(folder / "result.json", {
-        **derived, "loss": mean_loss(trainer.state), "last_losses": watch.losses[-5:],
-        "validation_losses": watch.checked,
-        "train_seconds": train_seconds, "total_seconds": time.perf_counter() - started,
-        "steps_done": trainer.state.global_step,
-        "tokens_per_second": per_step * steps / train_seconds if not checkpoint else None,
-        "peak_allocated_bytes": torch.cuda.max_memory_allocated() if gpu else None,
-        "peak_reserved_bytes": torch.cuda.max_memory_reserved() if gpu else None,
-        "peak_process_bytes": None if gpu else _resident_bytes(),
-        "gpu_energy_kwh": energy_since(gpu, energy_before), "largest_weight_change": moved,
-        "base_sha256": base_sha256, "training_sha256": sha256_of(folder / job["training"]),
-        "recipe": recipe, "resumed": bool(checkpoint), "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "labels": labels,
-    })  # fmt: skip
+    write_json(
+        folder / "result.json",
+        {
+            **derived,
+            "loss": mean_loss(trainer.state),
+            "last_losses": watch.losses[-5:],
+            "validation_losses": watch.checked,
+            "train_seconds": train_seconds,
+            "total_seconds": time.perf_counter() - started,
+            "steps_done": trainer.state.global_step,
+            "tokens_per_second": per_step * steps / train_seconds if not checkpoint else None,
+            "peak_allocated_bytes": torch.cuda.max_memory_allocated() if gpu else None,
+            "peak_reserved_bytes": torch.cuda.max_memory_reserved() if gpu else None,
+            "peak_process_bytes": None if gpu else _resident_bytes(),
+            "gpu_energy_kwh": energy_since(gpu, energy_before),
+            "largest_weight_change": moved,
+            "base_sha256": base_sha256,
+            "training_sha256": sha256_of(folder / job["training"]),
+            "recipe": recipe,
+            "resumed": bool(checkpoint),
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "labels": labels,
+        },
+    )
     progress.say("trained", f"{trainer.state.global_step} steps in {train_seconds:.1f} s")
     return 0
 
@@ -370,9 +417,13 @@ def replay_rows(folder: Path, job: dict[str, Any], count: int) -> list[dict[str,
 
 
 def validation_rows(
-    folder: Path, job: dict[str, Any], recipe: dict[str, Any], tokenizer: Any, eos_ids: set[int],
+    folder: Path,
+    job: dict[str, Any],
+    recipe: dict[str, Any],
+    tokenizer: Any,
+    eos_ids: set[int],
     labels: list[str],
-) -> datasets.Dataset | None:  # fmt: skip
+) -> datasets.Dataset | None:
     """Prepare the rows whose loss is told at every checkpoint, where there are some."""
     if not job.get("validation") or recipe["objective"] == "grpo":
         return None
@@ -383,9 +434,13 @@ def validation_rows(
 
 
 def prepare(
-    rows: list[dict[str, Any]], job: dict[str, Any], recipe: dict[str, Any], tokenizer: Any,
-    eos_ids: set[int], names: list[str] | None = None,
-) -> tuple[datasets.Dataset, dict[str, Any]]:  # fmt: skip
+    rows: list[dict[str, Any]],
+    job: dict[str, Any],
+    recipe: dict[str, Any],
+    tokenizer: Any,
+    eos_ids: set[int],
+    names: list[str] | None = None,
+) -> tuple[datasets.Dataset, dict[str, Any]]:
     """Turn rows into what the trainer of this objective reads, and count them."""
     objective, most = recipe["objective"], recipe["max_tokens"]
     if not rows:
@@ -407,27 +462,44 @@ def prepare(
         if len(names) < 2:
             raise Unfit(f"all rows have the label {names[0]!r}. Give at least two.")
         counted = _counted(tokenizer(list(texts), verbose=False)["input_ids"], most)
-        data = datasets.Dataset.from_dict({
-            "input_ids": tokenizer(list(texts), truncation=True, max_length=most)["input_ids"],
-            "labels": [names.index(answer) for answer in answers]})  # fmt: skip
+        data = datasets.Dataset.from_dict(
+            {
+                "input_ids": tokenizer(list(texts), truncation=True, max_length=most)["input_ids"],
+                "labels": [names.index(answer) for answer in answers],
+            }
+        )
         return data, counted | {"learned_share": 1.0}
-    ids = [tokenizer.apply_chat_template(conversation(row)["messages"], return_dict=False)
-           for row in rows]  # fmt: skip
+    ids = [
+        tokenizer.apply_chat_template(conversation(row)["messages"], return_dict=False)
+        for row in rows
+    ]
     refuse_two_starts(tokenizer, ids)
     if objective == "dpo":
-        made = [{"prompt": row["input"]["messages"], "chosen": row["preferred_output"],
-                 "rejected": row["non_preferred_output"]} for row in rows]  # fmt: skip
+        made = [
+            {
+                "prompt": row["input"]["messages"],
+                "chosen": row["preferred_output"],
+                "rejected": row["non_preferred_output"],
+            }
+            for row in rows
+        ]
     else:
-        made = [{"prompt": _before_answer(row["messages"]),
-                 "expected": row["messages"][-1]["content"]} for row in rows]  # fmt: skip
+        made = [
+            {"prompt": _before_answer(row["messages"]), "expected": row["messages"][-1]["content"]}
+            for row in rows
+        ]
     return datasets.Dataset.from_list(made), _counted(ids, most)
 
 
 def _counted(ids: list[list[int]], most: int) -> dict[str, Any]:
     """Count rows as they are after the cut, and how many were cut."""
     lengths = [min(len(one), most) for one in ids]
-    return {"rows": len(ids), "tokens": sum(lengths), "longest_tokens": max(lengths),
-            "rows_cut": sum(len(one) > most for one in ids)}  # fmt: skip
+    return {
+        "rows": len(ids),
+        "tokens": sum(lengths),
+        "longest_tokens": max(lengths),
+        "rows_cut": sum(len(one) > most for one in ids),
+    }
 
 
 def _before_answer(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -439,22 +511,29 @@ def load_model(
 ) -> tuple[Any, list[str]]:
     """Read the base weights in the dtype of the plan, quantised where that is asked for."""
     wanted: dict[str, Any] = {
-        "dtype": dtype, "trust_remote_code": False, "use_safetensors": True,
+        "dtype": dtype,
+        "trust_remote_code": False,
+        "use_safetensors": True,
         "attn_implementation": recipe["attention"],
-    }  # fmt: skip
+    }
     if gpu:
         wanted["device_map"] = {"": 0}
     if recipe["method"] == "qlora":
         wanted["quantization_config"] = transformers.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype,
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
             bnb_4bit_use_double_quant=recipe["double_quantised"],
-        )  # fmt: skip
+        )
     if recipe["objective"] == "classification":
         names = sorted({question_and_label(row)[1] for row in rows})
         model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            base, num_labels=len(names), id2label=dict(enumerate(names)),
-            label2id={name: n for n, name in enumerate(names)}, **wanted,
-        )  # fmt: skip
+            base,
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            label2id={name: n for n, name in enumerate(names)},
+            **wanted,
+        )
         return model, names
     return transformers.AutoModelForCausalLM.from_pretrained(base, **wanted), []
 
@@ -471,10 +550,15 @@ def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
         config = IA3Config(task_type=task)
     else:
         config = LoraConfig(
-            task_type=task, r=recipe["lora_rank"], lora_alpha=recipe["lora_alpha"],
-            lora_dropout=recipe["lora_dropout"], target_modules=TARGETS, bias="none",
-            use_rslora=recipe["use_rslora"], use_dora=recipe["use_dora"],
-        )  # fmt: skip
+            task_type=task,
+            r=recipe["lora_rank"],
+            lora_alpha=recipe["lora_alpha"],
+            lora_dropout=recipe["lora_dropout"],
+            target_modules=TARGETS,
+            bias="none",
+            use_rslora=recipe["use_rslora"],
+            use_dora=recipe["use_dora"],
+        )
     if recipe["gradient_checkpointing"]:
         model.enable_input_require_grads()
     model = get_peft_model(model, config)
@@ -500,53 +584,102 @@ def steps_of(sequences: int, recipe: dict[str, Any]) -> int:
 
 
 def trainer_for(
-    model: Any, tokenizer: Any, data: tuple[datasets.Dataset, datasets.Dataset | None],
-    folder: Path, recipe: dict[str, Any], gpu: bool, watch: Watch, job: dict[str, Any],
-) -> Any:  # fmt: skip
+    model: Any,
+    tokenizer: Any,
+    data: tuple[datasets.Dataset, datasets.Dataset | None],
+    folder: Path,
+    recipe: dict[str, Any],
+    gpu: bool,
+    watch: Watch,
+    job: dict[str, Any],
+) -> Any:
     """Make the trainer of an objective, with no setting left to a default that matters."""
     half = recipe["dtype"] if gpu else "float32"
     common: dict[str, Any] = {
-        "output_dir": str(folder / "checkpoints"), "num_train_epochs": recipe["epochs"],
+        "output_dir": str(folder / "checkpoints"),
+        "num_train_epochs": recipe["epochs"],
         "per_device_train_batch_size": recipe["micro_batch_rows"],
         "gradient_accumulation_steps": recipe["accumulation_steps"],
-        "learning_rate": recipe["learning_rate"], "lr_scheduler_type": recipe["schedule"],
+        "learning_rate": recipe["learning_rate"],
+        "lr_scheduler_type": recipe["schedule"],
         "weight_decay": recipe["weight_decay"],
-        "max_grad_norm": recipe["max_grad_norm"], "optim": recipe["optimizer"],
-        "bf16": half == "bfloat16", "fp16": half == "float16", "use_cpu": not gpu,
+        "max_grad_norm": recipe["max_grad_norm"],
+        "optim": recipe["optimizer"],
+        "bf16": half == "bfloat16",
+        "fp16": half == "float16",
+        "use_cpu": not gpu,
         "activation_checkpointing": recipe["gradient_checkpointing"],
-        "logging_steps": 1, "logging_nan_inf_filter": False,
-        "save_strategy": "steps", "save_steps": recipe["save_steps"],
-        "save_total_limit": recipe["most_checkpoints"], "seed": recipe["seed"],
-        "data_seed": recipe["seed"], "report_to": "none", "disable_tqdm": True,
-        "dataloader_num_workers": 0, "dataloader_pin_memory": gpu,
-        "eval_strategy": "no" if data[1] is None else "steps", "eval_steps": recipe["save_steps"],
-        "per_device_eval_batch_size": recipe["micro_batch_rows"], "prediction_loss_only": True,
-    }  # fmt: skip
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": recipe["save_steps"],
+        "save_total_limit": recipe["most_checkpoints"],
+        "seed": recipe["seed"],
+        "data_seed": recipe["seed"],
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": gpu,
+        "eval_strategy": "no" if data[1] is None else "steps",
+        "eval_steps": recipe["save_steps"],
+        "per_device_eval_batch_size": recipe["micro_batch_rows"],
+        "prediction_loss_only": True,
+    }
     objective = recipe["objective"]
-    more: dict[str, Any] = {"model": model, "train_dataset": data[0], "eval_dataset": data[1],
-                            "processing_class": tokenizer, "callbacks": [watch]}  # fmt: skip
+    more: dict[str, Any] = {
+        "model": model,
+        "train_dataset": data[0],
+        "eval_dataset": data[1],
+        "processing_class": tokenizer,
+        "callbacks": [watch],
+    }
     if objective == "classification":
         trainer: Any = transformers.Trainer(
             args=transformers.TrainingArguments(**common),
-            data_collator=transformers.DataCollatorWithPadding(tokenizer), **more,
-        )  # fmt: skip
+            data_collator=transformers.DataCollatorWithPadding(tokenizer),
+            **more,
+        )
         trainer.model_accepts_loss_kwargs = False  # it takes a mean, whatever its signature says
     elif objective == "dpo":
-        trainer = DPOTrainer(args=DPOConfig(
-            **common, max_length=recipe["max_tokens"], beta=recipe["beta"], loss_type=["sigmoid"],
-        ), **more)  # fmt: skip
+        trainer = DPOTrainer(
+            args=DPOConfig(
+                **common,
+                max_length=recipe["max_tokens"],
+                beta=recipe["beta"],
+                loss_type=["sigmoid"],
+            ),
+            **more,
+        )
     elif objective == "grpo":
-        trainer = GRPOTrainer(args=GRPOConfig(
-            **common, num_generations=recipe["samples_per_prompt"], beta=recipe["beta"],
-            max_completion_length=recipe["max_answer_tokens"], loss_type="dapo",
-            temperature=1.0, remove_unused_columns=False, use_vllm=False,
-        ), reward_funcs=reward_of(job.get("grader")), **more)  # fmt: skip
+        trainer = GRPOTrainer(
+            args=GRPOConfig(
+                **common,
+                num_generations=recipe["samples_per_prompt"],
+                beta=recipe["beta"],
+                max_completion_length=recipe["max_answer_tokens"],
+                loss_type="dapo",
+                temperature=1.0,
+                remove_unused_columns=False,
+                use_vllm=False,
+            ),
+            reward_funcs=reward_of(job.get("grader")),
+            **more,
+        )
     else:
-        trainer = SFTTrainer(args=SFTConfig(
-            **common, max_length=recipe["max_tokens"], packing=recipe["packing"],
-            packing_strategy="bfd", completion_only_loss=False, assistant_only_loss=False,
-            loss_type="nll", shuffle_dataset=False, dataset_num_proc=None,
-        ), **more)  # fmt: skip
+        trainer = SFTTrainer(
+            args=SFTConfig(
+                **common,
+                max_length=recipe["max_tokens"],
+                packing=recipe["packing"],
+                packing_strategy="bfd",
+                completion_only_loss=False,
+                assistant_only_loss=False,
+                loss_type="nll",
+                shuffle_dataset=False,
+                dataset_num_proc=None,
+            ),
+            **more,
+        )
     trainer.remove_callback(transformers.PrinterCallback)  # the watch tells
     keep_adapter_dtype(trainer.model, recipe)  # trl makes those of 4-bit bases bfloat16
     return trainer
@@ -566,8 +699,10 @@ def longest_batch(trainer: Any, recipe: dict[str, Any], gpu: bool) -> None:
     lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     order = sorted(range(len(lengths)), key=lambda n: -lengths[n])[: recipe["micro_batch_rows"]]
     model = trainer.model
-    batch = {name: value.to(model.device) if hasattr(value, "to") else value for name, value in
-             trainer.data_collator([trainer.train_dataset[n] for n in order]).items()}  # fmt: skip
+    batch = {
+        name: value.to(model.device) if hasattr(value, "to") else value
+        for name, value in trainer.data_collator([trainer.train_dataset[n] for n in order]).items()
+    }
     state = torch.get_rng_state(), random.getstate()
     state_gpu = torch.cuda.get_rng_state_all() if gpu else []
     if recipe["gradient_checkpointing"]:
@@ -588,8 +723,11 @@ def longest_batch(trainer: Any, recipe: dict[str, Any], gpu: bool) -> None:
 
 def sample(model: Any) -> dict[str, Any]:
     """Keep some numbers of every weight that is trained, to see later whether it moved."""
-    return {name: parameter.detach().flatten()[:SAMPLED].float().cpu().clone()
-            for name, parameter in model.named_parameters() if parameter.requires_grad}  # fmt: skip
+    return {
+        name: parameter.detach().flatten()[:SAMPLED].float().cpu().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
 
 
 def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -> float:
@@ -604,8 +742,10 @@ def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -
         way_out = "Raise learning_rate."
         if recipe["objective"] == "grpo":
             way_out = "If all answers earned the same, take a grader that tells them apart."
-        raise Unfit(f"the training changed nothing: no weight moved by more than {largest:.1e}, as "
-                    f"in an empty adapter. {way_out}")  # fmt: skip
+        raise Unfit(
+            f"the training changed nothing: no weight moved by more than {largest:.1e}, as "
+            f"in an empty adapter. {way_out}"
+        )
     return largest
 
 
@@ -628,14 +768,20 @@ def disk_told(what: str) -> Iterator[None]:
         signs = ("No space left", "File too large", "PytorchStreamWriter", "unexpected pos")
         if not isinstance(error, OSError) and not any(sign in str(error) for sign in signs):
             raise
-        raise Unfit(f"{what} could not be written: {error}. The checkpoint before is whole: free "
-                    "the disk, then resume.") from error  # fmt: skip
+        raise Unfit(
+            f"{what} could not be written: {error}. The checkpoint before is whole: free "
+            "the disk, then resume."
+        ) from error
 
 
 def save(
-    trainer: Any, tokenizer: Any, out: Path, recipe: dict[str, Any], labels: list[str],
+    trainer: Any,
+    tokenizer: Any,
+    out: Path,
+    recipe: dict[str, Any],
+    labels: list[str],
     derived: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """Write weights, tokenizer, template and what generation needs."""
     model = trainer.model
     if recipe["method"] == "full" and derived["dtype"] != "float32":

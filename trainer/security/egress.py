@@ -48,8 +48,11 @@ def kinds_in(text: str) -> set[str]:
     >>> sorted(kinds_in("write to jo@example.org or +49 30 1234567"))
     ['e-mail', 'phone']
     """
-    found = {kind for kind, form in (("e-mail", EMAIL), ("secret", KEYS), ("phone", PHONE))
-             if form.search(text)}  # fmt: skip
+    found = {
+        kind
+        for kind, form in (("e-mail", EMAIL), ("secret", KEYS), ("phone", PHONE))
+        if form.search(text)
+    }
     if any(_is_iban(hit.group()) for hit in IBAN.finditer(text)):
         found.add("bank account")
     if any(_is_card(hit.group()) for hit in CARD.finditer(text)):

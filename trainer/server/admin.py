@@ -41,14 +41,19 @@ def show_ledger(front: TheFront, caller: Viewer) -> LedgerShown:
         total_usd=in_usd(committed(entries)),
         total_cap_usd=None if caps.total is None else in_usd(caps.total),
         entries=tuple(entry_shown(entry) for entry in entries),
-    )  # fmt: skip
+    )
 
 
 @router.put("/budget")
 def set_budget(asked: BudgetAsk, front: TheFront, caller: Admin) -> LedgerShown:
     """Set the caps over everything that is spent."""
-    front.audit.write(caller, "set_budget", "budget", per_day_usd=str(asked.per_day_usd),
-                      total_usd=str(asked.total_usd))  # fmt: skip
+    front.audit.write(
+        caller,
+        "set_budget",
+        "budget",
+        per_day_usd=str(asked.per_day_usd),
+        total_usd=str(asked.total_usd),
+    )
     front.office.ledger.set_caps(asked.per_day_usd, asked.total_usd)
     return show_ledger(front, caller)
 
@@ -76,8 +81,10 @@ def revoke_token(token_id: str, front: TheFront, caller: Admin) -> TokenShown:
 
 @router.get("/audit")
 def list_audit(
-    front: TheFront, caller: Admin, after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    front: TheFront,
+    caller: Admin,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[AuditLine]:  # fmt: skip
+) -> list[AuditLine]:
     """Tell who did what, and for how much, after a number."""
     return [audit_line(done) for done in front.audit.lines(after, limit)]

@@ -76,12 +76,19 @@ def working_app(front: Front, planner: Planner) -> FastAPI:
         driver.stop()
         front.talkers.close()
 
-    app = FastAPI(title="Tune or Not", version=__version__, lifespan=running,
-                  openapi_url=None, docs_url=None, redoc_url=None)  # fmt: skip
+    app = FastAPI(
+        title="Tune or Not",
+        version=__version__,
+        lifespan=running,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.front, app.state.driver = front, driver
     app.state.rates = Rates(front.settings.requests_per_minute)
-    app.include_router(planning_router(), dependencies=[Depends(needs("view"))],
-                       responses=refusals(UNDER_A_TOKEN))  # fmt: skip
+    app.include_router(
+        planning_router(), dependencies=[Depends(needs("view"))], responses=refusals(UNDER_A_TOKEN)
+    )
     for part in (plans, runs, versions, admin, webhooks):
         app.include_router(part.router, responses=refusals(AT_WORK))
     app.include_router(_watching())

@@ -49,8 +49,9 @@ class Rates:
             TooManyRequests: there were too many of this token.
         """
         if not self.limiter.hit(self.most, "token", token_id):
-            raise TooManyRequests(f"this token sent more than {self.most.amount} requests in a "
-                                  "minute. Wait a minute.")  # fmt: skip
+            raise TooManyRequests(
+                f"this token sent more than {self.most.amount} requests in a minute. Wait a minute."
+            )
 
     def failed(self, address: str) -> None:
         """Count a token that is not known.
@@ -59,8 +60,9 @@ class Rates:
             TooManyRequests: there were too many from this address.
         """
         if not self.limiter.hit(FAILURES_PER_MINUTE, "failed", address):
-            raise TooManyRequests("too many tokens that are not known came from this address. "
-                                  "Wait a minute.")  # fmt: skip
+            raise TooManyRequests(
+                "too many tokens that are not known came from this address. Wait a minute."
+            )
 
 
 def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -75,8 +77,10 @@ def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
         rates: Rates = request.app.state.rates
         address = request.client.host if request.client else ""
         if given is None:
-            raise NotKnown("no token was given. Send the header 'Authorization: Bearer TOKEN'; "
-                           "`trainer token make OWNER` makes one.")  # fmt: skip
+            raise NotKnown(
+                "no token was given. Send the header 'Authorization: Bearer TOKEN'; "
+                "`trainer token make OWNER` makes one."
+            )
         try:
             found = await run_in_threadpool(front_of(request).tokens.caller, given.credentials)
         except NotKnown:
@@ -103,8 +107,10 @@ class NotThere(TrainerError):
     http_status = 404
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"{kind} '{name}': none of this name is there for you. "
-                         f"List what is there with GET /api/v1/{kind}s.")  # fmt: skip
+        super().__init__(
+            f"{kind} '{name}': none of this name is there for you. "
+            f"List what is there with GET /api/v1/{kind}s."
+        )
 
 
 def own_plan(front: Front, plan_id: str, caller: Caller) -> TrainingPlan:

@@ -67,9 +67,11 @@ class Front:
         """
         known = self.bases()
         if name not in known:
-            raise UsageError(f"model '{name}'", "no base of this name is here.",
-                             did_you_mean(name, known).strip()
-                             or "Start the server with --base NAME=FOLDER.")  # fmt: skip
+            raise UsageError(
+                f"model '{name}'",
+                "no base of this name is here.",
+                did_you_mean(name, known).strip() or "Start the server with --base NAME=FOLDER.",
+            )
         return known[name]
 
 
@@ -78,10 +80,15 @@ def open_front(office: Office, settings: Settings) -> Front:
     engine, clock = office.store.engine, office.clock
     filing = Filing(engine, clock)
     return Front(
-        office=office, tokens=Tokens(engine, clock), audit=Audit(engine, clock),
-        answered=Answered(engine, clock), filing=filing, uploads=Uploads(filing),
-        talkers=Talkers(), settings=settings,
-    )  # fmt: skip
+        office=office,
+        tokens=Tokens(engine, clock),
+        audit=Audit(engine, clock),
+        answered=Answered(engine, clock),
+        filing=filing,
+        uploads=Uploads(filing),
+        talkers=Talkers(),
+        settings=settings,
+    )
 
 
 def front_of(request: Request) -> Front:

@@ -49,9 +49,11 @@ def show_dataset(dataset_id: str, front: TheFront, caller: Viewer) -> Dataset:
 
 @router.get("/datasets/{dataset_id}/profile")
 def profile_dataset(
-    dataset_id: str, front: TheFront, caller: Viewer,
+    dataset_id: str,
+    front: TheFront,
+    caller: Viewer,
     encoding: EncodingQuery = "o200k_base",
-) -> Profile:  # fmt: skip
+) -> Profile:
     """Say what a file of rows holds: give it to `recommend` as its profile."""
     filed = front.filing.file(dataset_id, caller.sees)
     return profile_file(filed.with_ending(), encoding)
@@ -85,12 +87,22 @@ def _made(asked: PlanAsk, front: Front, owner: str, sees: str | None) -> Trainin
         raise PathRefused
     filed = front.filing.file(asked.dataset_id, sees)
     request = Planning(
-        asked.question, "question", option=asked.option,
-        dataset=filed.with_ending(), held_out_share=asked.held_out_share,
-        sends_held_out=asked.sends_held_out, validation_share=asked.validation_share, owner=owner,
-    )  # fmt: skip
-    wish = Wish(method=asked.method, hyperparameters=asked.hyperparameters, cap_usd=asked.cap_usd,
-                suffix=asked.suffix, grader=asked.grader)  # fmt: skip
+        asked.question,
+        "question",
+        option=asked.option,
+        dataset=filed.with_ending(),
+        held_out_share=asked.held_out_share,
+        sends_held_out=asked.sends_held_out,
+        validation_share=asked.validation_share,
+        owner=owner,
+    )
+    wish = Wish(
+        method=asked.method,
+        hyperparameters=asked.hyperparameters,
+        cap_usd=asked.cap_usd,
+        suffix=asked.suffix,
+        grader=asked.grader,
+    )
     now, book = datetime.fromtimestamp(front.office.clock.now(), UTC), front.office.book
     if asked.base is None and not is_baseline(asked.option):
         return plan(request, wish, book, now)

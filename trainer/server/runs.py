@@ -32,22 +32,34 @@ TheFront = Annotated[Front, Depends(front_of)]
 
 @router.post("/plans/{plan_id}/launch", status_code=202)
 def launch(
-    plan_id: str, asked: LaunchAsk, request: Request, front: TheFront, caller: Spender,
+    plan_id: str,
+    asked: LaunchAsk,
+    request: Request,
+    front: TheFront,
+    caller: Spender,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> RunShown:  # fmt: skip
+) -> RunShown:
     """Start the one job of a plan; the same key gives the same answer, and no second job."""
     if idempotency_key is None:
-        raise RequestRefused("Idempotency-Key", "the header is not there.",
-                             "Send a UUID of your own: a repeated request then starts "
-                             "nothing twice.")  # fmt: skip
+        raise RequestRefused(
+            "Idempotency-Key",
+            "the header is not there.",
+            "Send a UUID of your own: a repeated request then starts nothing twice.",
+        )
     plan = own_plan(front, plan_id, caller)
     told = orjson.dumps([plan_id, str(asked.at_most_usd), asked.egress])
     kept = front.answered.begin(caller.owner, idempotency_key, hashlib.sha256(told).hexdigest())
     if kept.body is not None:
         return RunShown.model_validate_json(kept.body)
     try:
-        front.audit.write(caller, "launch", plan_id, plan.figure.at_most,
-                          agreed_usd=str(asked.at_most_usd), egress=asked.egress)  # fmt: skip
+        front.audit.write(
+            caller,
+            "launch",
+            plan_id,
+            plan.figure.at_most,
+            agreed_usd=str(asked.at_most_usd),
+            egress=asked.egress,
+        )
         run_id, _ = start(front.office, plan, Agreed(asked.at_most_usd, asked.egress))
     except Exception:  # the key may be tried again: a plan is launched once, whatever happens
         front.answered.forget(caller.owner, idempotency_key)
@@ -75,9 +87,12 @@ def show_run(run_id: str, front: TheFront, caller: Viewer) -> RunShown:
 
 @router.post("/runs/{run_id}/{verb}", status_code=202)
 def ask_of_run(
-    run_id: str, verb: Verb, request: Request, front: TheFront,
+    run_id: str,
+    verb: Verb,
+    request: Request,
+    front: TheFront,
     caller: Spender,
-) -> RunShown:  # fmt: skip
+) -> RunShown:
     """End a run, hold it, or let it go on; it happens at the provider a moment later."""
     run = own_run(front, run_id, caller)
     front.audit.write(caller, verb, run.run_id)
@@ -86,13 +101,19 @@ def ask_of_run(
     return _shown(front, front.office.store.run(run.run_id))
 
 
-@router.get("/runs/{run_id}/events", response_model=list[EventShown],
-            responses={200: {"content": {STREAM: {"schema": {"type": "string"}}}}})  # fmt: skip
+@router.get(
+    "/runs/{run_id}/events",
+    response_model=list[EventShown],
+    responses={200: {"content": {STREAM: {"schema": {"type": "string"}}}}},
+)
 async def list_events(
-    run_id: str, request: Request, front: TheFront, caller: Viewer,
+    run_id: str,
+    request: Request,
+    front: TheFront,
+    caller: Viewer,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """Tell what happened to a run after a number; as `text/event-stream` it goes on telling."""
     run = await run_in_threadpool(own_run, front, run_id, caller)
     if STREAM not in request.headers.get("accept", ""):
@@ -101,8 +122,9 @@ async def list_events(
         return Response(orjson.dumps(shown), media_type="application/json")
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after = int(last_event_id)
-    return StreamingResponse(_told(front, run.run_id, after), media_type=STREAM,
-                             headers={"Cache-Control": "no-store"})  # fmt: skip
+    return StreamingResponse(
+        _told(front, run.run_id, after), media_type=STREAM, headers={"Cache-Control": "no-store"}
+    )
 
 
 async def _told(front: Front, run_id: str, after: int) -> AsyncIterator[bytes]:

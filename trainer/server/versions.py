@@ -24,9 +24,10 @@ TheFront = Annotated[Front, Depends(front_of)]
 
 @router.get("/versions")
 def list_versions(
-    front: TheFront, caller: Viewer,
+    front: TheFront,
+    caller: Viewer,
     name: Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9._-]+$")] = None,
-) -> list[VersionShown]:  # fmt: skip
+) -> list[VersionShown]:
     """List versions, of one name or all; the newest of a name first."""
     return [version_shown(version) for version in own_versions(front, caller, name)]
 

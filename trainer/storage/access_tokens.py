@@ -60,9 +60,11 @@ class Caller:
             RoleTooLow: the role does not go so far.
         """
         if not self.may(role):
-            raise RoleTooLow(f"this token may '{self.role}', and this needs '{role}'. Ask whoever "
-                             "runs the server: `trainer token make OWNER --role "
-                             f"{role}`.")  # fmt: skip
+            raise RoleTooLow(
+                f"this token may '{self.role}', and this needs '{role}'. Ask whoever "
+                "runs the server: `trainer token make OWNER --role "
+                f"{role}`."
+            )
 
     @property
     def sees(self) -> str | None:
@@ -95,11 +97,15 @@ class Tokens:
             UsageError: owner, role or days cannot be used.
         """
         if not OWNER.fullmatch(owner):
-            raise UsageError(f"owner '{owner}'", "this cannot be the name of an owner.",
-                             "Use up to 63 of a-z 0-9 . _ - and begin with no sign.")  # fmt: skip
+            raise UsageError(
+                f"owner '{owner}'",
+                "this cannot be the name of an owner.",
+                "Use up to 63 of a-z 0-9 . _ - and begin with no sign.",
+            )
         if role not in ROLES:
-            raise UsageError(f"role '{role}'", "there is no such role.",
-                             did_you_mean(role, ROLES).strip())  # fmt: skip
+            raise UsageError(
+                f"role '{role}'", "there is no such role.", did_you_mean(role, ROLES).strip()
+            )
         if days is not None and days <= 0:
             raise UsageError(f"days {days:g}", "a token lives longer than that.", "Give 30.")
         token_id, now = secrets.token_hex(4), self.clock.now()
@@ -107,9 +113,16 @@ class Tokens:
         hide(secret)
         ends = None if days is None else now + days * DAY_SECONDS
         with writing(self.engine) as connection:
-            connection.execute(tokens.insert().values(
-                token_id=token_id, secret_sha256=_hashed(secret), owner=owner, role=role,
-                made_at=now, expires_at=ends))  # fmt: skip
+            connection.execute(
+                tokens.insert().values(
+                    token_id=token_id,
+                    secret_sha256=_hashed(secret),
+                    owner=owner,
+                    role=role,
+                    made_at=now,
+                    expires_at=ends,
+                )
+            )
         return Token(token_id, owner, role, now, ends, None), secret
 
     def caller(self, secret: str) -> Caller:
@@ -122,8 +135,10 @@ class Tokens:
         with reading(self.engine) as connection:
             row = connection.execute(asked).one_or_none()
         if row is None or not self._holds(row):
-            raise NotKnown("this token is not known, or it has ended. Ask whoever runs the server "
-                           "for a new one: `trainer token make OWNER`.")  # fmt: skip
+            raise NotKnown(
+                "this token is not known, or it has ended. Ask whoever runs the server "
+                "for a new one: `trainer token make OWNER`."
+            )
         return Caller(row.token_id, row.owner, row.role)
 
     def _holds(self, row: Row[tuple[object, ...]]) -> bool:
@@ -134,8 +149,10 @@ class Tokens:
         """List every token that was ever made, the newest first."""
         with reading(self.engine) as connection:
             rows = connection.execute(select(tokens).order_by(tokens.c.made_at.desc()))
-            return tuple(Token(r.token_id, r.owner, r.role, r.made_at, r.expires_at, r.revoked_at)
-                         for r in rows)  # fmt: skip
+            return tuple(
+                Token(r.token_id, r.owner, r.role, r.made_at, r.expires_at, r.revoked_at)
+                for r in rows
+            )
 
     def revoke(self, token_id: str) -> Token:
         """End a token now; a second time changes nothing.
@@ -145,12 +162,18 @@ class Tokens:
         """
         mine = tokens.c.token_id == token_id
         with writing(self.engine) as connection:
-            connection.execute(update(tokens).where(mine, tokens.c.revoked_at.is_(None))
-                               .values(revoked_at=self.clock.now()))  # fmt: skip
+            connection.execute(
+                update(tokens)
+                .where(mine, tokens.c.revoked_at.is_(None))
+                .values(revoked_at=self.clock.now())
+            )
         known = {token.token_id: token for token in self.listed()}
         if token_id not in known:
-            raise UsageError(f"token {token_id}", "there is no such token.",
-                             did_you_mean(token_id, known).strip())  # fmt: skip
+            raise UsageError(
+                f"token {token_id}",
+                "there is no such token.",
+                did_you_mean(token_id, known).strip(),
+            )
         return known[token_id]
 
 

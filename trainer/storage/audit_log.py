@@ -16,9 +16,19 @@ from trainer.storage.database import reading, writing
 from trainer.storage.schema import audit
 
 Action = Literal[
-    "launch", "cancel", "pause", "resume", "promote", "rollback", "retire", "stop_deployment",
-    "set_budget", "make_token", "revoke_token", "delete_file",
-]  # fmt: skip
+    "launch",
+    "cancel",
+    "pause",
+    "resume",
+    "promote",
+    "rollback",
+    "retire",
+    "stop_deployment",
+    "set_budget",
+    "make_token",
+    "revoke_token",
+    "delete_file",
+]
 
 
 @dataclass(frozen=True)
@@ -47,13 +57,32 @@ class Audit:
         """Write down what somebody is about to do; it is on disk when this returns."""
         text = redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())
         with writing(self.engine) as connection:
-            connection.execute(audit.insert().values(
-                at=self.clock.now(), owner=who.owner, token_id=who.token_id, action=action,
-                subject=subject, usd=usd, body=text))  # fmt: skip
+            connection.execute(
+                audit.insert().values(
+                    at=self.clock.now(),
+                    owner=who.owner,
+                    token_id=who.token_id,
+                    action=action,
+                    subject=subject,
+                    usd=usd,
+                    body=text,
+                )
+            )
 
     def lines(self, after: int = 0, most: int = 1000) -> tuple[Done, ...]:
         """Return what was done after a number, in order."""
         asked = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(most)
         with reading(self.engine) as connection:
-            return tuple(Done(r.seq, r.at, r.owner, r.token_id, r.action, r.subject, r.usd,
-                              orjson.loads(r.body)) for r in connection.execute(asked))  # fmt: skip
+            return tuple(
+                Done(
+                    r.seq,
+                    r.at,
+                    r.owner,
+                    r.token_id,
+                    r.action,
+                    r.subject,
+                    r.usd,
+                    orjson.loads(r.body),
+                )
+                for r in connection.execute(asked)
+            )

@@ -39,15 +39,21 @@ from trainer.storage.run_store import Listed, Store
 from trainer.storage.schema import events, files, job_events, plans
 
 FOLDERS = {
-    "files": "file sent", "page": "file of the page", "bases": "base", "pilots": "pilot",
-}  # fmt: skip
+    "files": "file sent",
+    "page": "file of the page",
+    "bases": "base",
+    "pilots": "pilot",
+}
 """Folders of the home folder that hold what people brought, and what was asked of it."""
 
 
 def brought(home: Path) -> list[Piece]:
     """List what people brought: over HTTP, on the page, and bases."""
-    return [Piece(what, path, size(path), "") for top, what in FOLDERS.items()
-            for path in inside(home, top)]  # fmt: skip
+    return [
+        Piece(what, path, size(path), "")
+        for top, what in FOLDERS.items()
+        for path in inside(home, top)
+    ]
 
 
 def copies_of(home: Path, store: Store, hashes: Iterable[str]) -> list[tuple[str, Path]]:
@@ -55,8 +61,11 @@ def copies_of(home: Path, store: Store, hashes: Iterable[str]) -> list[tuple[str
     wanted = set(hashes)
     with reading(store.engine) as connection:
         sent = connection.execute(select(files.c.file_id).where(files.c.sha256.in_(wanted)))
-        found = [("file", path) for file_id in sent.scalars()
-                 for path in sorted((home / "files").glob(f"{file_id}*"))]  # fmt: skip
+        found = [
+            ("file", path)
+            for file_id in sent.scalars()
+            for path in sorted((home / "files").glob(f"{file_id}*"))
+        ]
     page = [("file", path) for path in inside(home, "page") if path.name in wanted]
     pilots = [("pilot", path) for path in inside(home, "pilots") if _of(path) in wanted]
     return found + page + pilots
@@ -106,11 +115,17 @@ class Known:
         mine = {plan.plan_id: plan for plan in self.plans.values() if sha256 in plan.files}
         return [
             *(one.version_id for one in self.versions.values() if one.plan_id in mine),
-            *(one.run_id for one in self.runs.values()
-              if one.plan_id in mine and one.state != "settled"),
-            *(f"plan {plan_id[:12]}" for plan_id, plan in mine.items()
-              if self.now - plan.made_at < DAY_SECONDS),
-        ]  # fmt: skip
+            *(
+                one.run_id
+                for one in self.runs.values()
+                if one.plan_id in mine and one.state != "settled"
+            ),
+            *(
+                f"plan {plan_id[:12]}"
+                for plan_id, plan in mine.items()
+                if self.now - plan.made_at < DAY_SECONDS
+            ),
+        ]
 
     def of_run(self, run_id: str) -> list[str]:
         """Name the versions that a run made."""
@@ -150,11 +165,17 @@ def garbage(home: Path, store: Store, registry: Registry) -> list[Piece]:
     for path in inside(home, "uploads"):
         if path.suffix == ".jsonl" and is_old(path, known.now) and not known.users(path.stem):
             found.append(Piece("upload", path, size(path), "no plan of today, no run, no version"))
-    found += [Piece("model", path, size(path), "version is deleted")
-              for path in inside(home, "models") if path.name in known.deleted]  # fmt: skip
+    found += [
+        Piece("model", path, size(path), "version is deleted")
+        for path in inside(home, "models")
+        if path.name in known.deleted
+    ]
     covered = {piece.path for piece in found}
-    found += [Piece("part file", path, size(path), "never finished") for path in part_files(home)
-              if is_old(path, known.now) and not covered & {path, *path.parents}]  # fmt: skip
+    found += [
+        Piece("part file", path, size(path), "never finished")
+        for path in part_files(home)
+        if is_old(path, known.now) and not covered & {path, *path.parents}
+    ]
     return [piece for piece in found if is_within(home, piece.path)]
 
 
@@ -197,15 +218,18 @@ def going(kind: Doomed, name: str, home: Path, store: Store, registry: Registry)
         _check_settled(known, runs)
     for one in made:
         if one.stage == "champion":
-            raise Refused(f"{one.version_id}: it is the champion. Promote another one first, or "
-                          f"say `trainer retire {one.version_id}`.")  # fmt: skip
+            raise Refused(
+                f"{one.version_id}: it is the champion. Promote another one first, or "
+                f"say `trainer retire {one.version_id}`."
+            )
     paths = [("model", folder) for one in made for folder in _folders(home, one)]
     paths += [("run", home / "runs" / run_id) for run_id in runs]
     paths += [("upload", home / "uploads" / f"{sha}.jsonl") for sha in sorted(files)]
     if kind == "dataset":
         paths += copies_of(home, store, _hashes(known, files))
-    pieces = tuple(Piece(what, path, size(path), "") for what, path in paths
-                   if os.path.lexists(path))  # fmt: skip
+    pieces = tuple(
+        Piece(what, path, size(path), "") for what, path in paths if os.path.lexists(path)
+    )
     return Going(pieces, tuple(runs), tuple(one.version_id for one in made))
 
 
@@ -226,8 +250,10 @@ def delete(kind: Doomed, name: str, home: Path, store: Store, registry: Registry
     gone = going(kind, name, home, store, registry)
     for piece in gone.pieces:
         if not is_within(home, piece.path):
-            raise Refused(f"{piece.path}: it leads out of {home}. Delete it yourself, or put the "
-                          "folder back in place of the link.")  # fmt: skip
+            raise Refused(
+                f"{piece.path}: it leads out of {home}. Delete it yourself, or put the "
+                "folder back in place of the link."
+            )
     for version_id in gone.versions:
         registry.forget(version_id, "trainer delete")
     remove(home, gone.pieces)
@@ -251,8 +277,12 @@ def _known(store: Store, registry: Registry) -> Known:
 
 def _plan(plan_id: str, made_at: float, body: dict[str, Any]) -> Plan:
     halves = (body[half] for half in ("training", "held_out") if body.get(half))
-    return Plan(plan_id, made_at, frozenset(half["sha256"] for half in halves),
-                frozenset((body["source_sha256"], body["dataset_sha256"])))  # fmt: skip
+    return Plan(
+        plan_id,
+        made_at,
+        frozenset(half["sha256"] for half in halves),
+        frozenset((body["source_sha256"], body["dataset_sha256"])),
+    )
 
 
 def _of_run(known: Known, run_id: str) -> tuple[list[str], set[str]]:
@@ -273,8 +303,12 @@ def _of_data(known: Known, name: str) -> tuple[list[str], set[str]]:
     if len(hits) != 1 or (len(name) < LEAST_PREFIX and name not in hits):
         found = "several datasets begin so." if hits else "there is no such dataset."
         short = "it is too short to delete by." if len(hits) == 1 else found
-        raise UsageError(f"dataset {name}", short, "Give the hash of the file or its rows, or the "
-                         f"first 8 characters of it.{did_you_mean(name, datasets)}")  # fmt: skip
+        raise UsageError(
+            f"dataset {name}",
+            short,
+            "Give the hash of the file or its rows, or the "
+            f"first 8 characters of it.{did_you_mean(name, datasets)}",
+        )
     files = {sha for plan in known.plans.values() if hits[0] in plan.datasets for sha in plan.files}
     mine = {plan.plan_id for plan in known.plans.values() if plan.files & files}
     return [one.run_id for one in known.runs.values() if one.plan_id in mine], files
@@ -289,9 +323,11 @@ def _check_settled(known: Known, runs: Iterable[str]) -> None:
     for run_id in runs:
         state = known.runs[run_id].state
         if state != "settled":
-            raise Refused(f"{run_id}: it is {state}, and only what is settled is deleted. Wait "
-                          f"with `trainer follow {run_id}`, or end it with `trainer cancel "
-                          f"{run_id}`.")  # fmt: skip
+            raise Refused(
+                f"{run_id}: it is {state}, and only what is settled is deleted. Wait "
+                f"with `trainer follow {run_id}`, or end it with `trainer cancel "
+                f"{run_id}`."
+            )
 
 
 def _folders(home: Path, version: Version) -> list[Path]:
@@ -300,8 +336,9 @@ def _folders(home: Path, version: Version) -> list[Path]:
     if version.folder is None:
         return [own]
     named = home / version.folder
-    inside = any(named.is_relative_to(home / top) and named != home / top
-                 for top in ("models", "runs"))  # fmt: skip
+    inside = any(
+        named.is_relative_to(home / top) and named != home / top for top in ("models", "runs")
+    )
     return [own, named] if inside and named != own else [own]
 
 
@@ -316,8 +353,11 @@ def _silence(store: Store, runs: Iterable[str]) -> None:
             for event in told:
                 kept = {k: v for k, v in orjson.loads(event.body).items() if k in KEPT}
                 mine = (events.c.run_id == run_id, events.c.seq == event.seq)
-                connection.execute(update(events).where(*mine).values(
-                    body=orjson.dumps(kept | {"deleted": True}).decode()))  # fmt: skip
+                connection.execute(
+                    update(events)
+                    .where(*mine)
+                    .values(body=orjson.dumps(kept | {"deleted": True}).decode())
+                )
 
 
 def _flush(store: Store) -> None:

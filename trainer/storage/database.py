@@ -18,8 +18,6 @@ BUSY_SECONDS = 30
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-
-
 def database_url() -> str:
     """Return where the database is."""
     named = os.environ.get("DATABASE_URL")

@@ -94,9 +94,16 @@ class Filing:
             part.unlink()
             return known
         now = self.clock.now()
-        made = Filed(named, sent.owner, sent.filename, sent.purpose, part.stat().st_size,
-                     sent.sha256 or _hash(part), now,
-                     None if seconds is None else now + seconds)  # fmt: skip
+        made = Filed(
+            named,
+            sent.owner,
+            sent.filename,
+            sent.purpose,
+            part.stat().st_size,
+            sent.sha256 or _hash(part),
+            now,
+            None if seconds is None else now + seconds,
+        )
         os.replace(part, made.path)
         with writing(self.engine) as connection:
             connection.execute(files.insert().values(**made.__dict__))

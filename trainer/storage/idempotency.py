@@ -62,17 +62,25 @@ class Answered:
             StillAtWork: the first request is still being answered.
         """
         if not 0 < len(key) <= MOST_KEY or not key.isprintable():
-            raise KeyReused(f"Idempotency-Key: found {len(key)} characters. Give 1 to {MOST_KEY} "
-                            "that can be printed, such as a UUID.")  # fmt: skip
+            raise KeyReused(
+                f"Idempotency-Key: found {len(key)} characters. Give 1 to {MOST_KEY} "
+                "that can be printed, such as a UUID."
+            )
         now = self.clock.now()
         mine = (answered.c.owner == owner, answered.c.key == key)
         try:
             with writing(self.engine) as connection:
                 old = answered.c.made_at < now - KEPT_SECONDS
                 connection.execute(delete(answered).where(old))
-                connection.execute(answered.insert().values(
-                    owner=owner, key=key, request_sha256=request_sha256, holder=self.holder,
-                    made_at=now))  # fmt: skip
+                connection.execute(
+                    answered.insert().values(
+                        owner=owner,
+                        key=key,
+                        request_sha256=request_sha256,
+                        holder=self.holder,
+                        made_at=now,
+                    )
+                )
         except IntegrityError:
             pass  # it is known: see what came of it
         else:
@@ -80,12 +88,16 @@ class Answered:
         with writing(self.engine) as connection:
             row = connection.execute(select(answered).where(*mine).with_for_update()).one()
             if row.request_sha256 != request_sha256:
-                raise KeyReused("Idempotency-Key: it was used for another request. Take a new key "
-                                "for a new request.")  # fmt: skip
+                raise KeyReused(
+                    "Idempotency-Key: it was used for another request. Take a new key "
+                    "for a new request."
+                )
             if row.status is None:
                 if row.holder != NOBODY and not is_gone(row.holder):
-                    raise StillAtWork("the first request under this Idempotency-Key is still being "
-                                      "answered. Ask again in a second.")  # fmt: skip
+                    raise StillAtWork(
+                        "the first request under this Idempotency-Key is still being "
+                        "answered. Ask again in a second."
+                    )
                 connection.execute(update(answered).where(*mine).values(holder=self.holder))
         return Kept(row.plan_id, row.status, row.body)
 

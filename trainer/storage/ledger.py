@@ -74,8 +74,10 @@ class Ledger:
 
     def set_caps(self, per_day: Decimal | None, total: Decimal | None) -> None:
         """Set the caps; none takes one away."""
-        values = {"per_day_micro_usd": None if per_day is None else micro(per_day),
-                  "total_micro_usd": None if total is None else micro(total)}  # fmt: skip
+        values = {
+            "per_day_micro_usd": None if per_day is None else micro(per_day),
+            "total_micro_usd": None if total is None else micro(total),
+        }
         with writing(self.engine) as connection:
             connection.execute(update(budget).where(budget.c.id == 1).values(**values))
 
@@ -94,9 +96,16 @@ class Ledger:
             if connection.execute(known).first():
                 return
             _hold_all(connection, entry)
-            connection.execute(ledger.insert().values(
-                subject=entry.subject, purpose=entry.purpose, provider=entry.provider,
-                day=entry.day, reserved_micro_usd=entry.reserved, how=""))  # fmt: skip
+            connection.execute(
+                ledger.insert().values(
+                    subject=entry.subject,
+                    purpose=entry.purpose,
+                    provider=entry.provider,
+                    day=entry.day,
+                    reserved_micro_usd=entry.reserved,
+                    how="",
+                )
+            )
 
     def check(self, entry: Entry) -> None:
         """See whether every cap would let an amount pass now; nothing is set aside.
@@ -120,8 +129,18 @@ class Ledger:
         """Return every line, oldest day first."""
         with reading(self.engine) as connection:
             rows = connection.execute(select(ledger).order_by(ledger.c.day, ledger.c.subject))
-            return tuple(Entry(r.subject, r.purpose, r.provider, r.day, r.reserved_micro_usd,
-                               r.settled_micro_usd, r.how) for r in rows)  # fmt: skip
+            return tuple(
+                Entry(
+                    r.subject,
+                    r.purpose,
+                    r.provider,
+                    r.day,
+                    r.reserved_micro_usd,
+                    r.settled_micro_usd,
+                    r.how,
+                )
+                for r in rows
+            )
 
     def entry(self, subject: str) -> Entry | None:
         """Return one line, if it is there."""

@@ -55,8 +55,11 @@ class Registry:
             UsageError: the name cannot be one, or there is no such run.
         """
         if not NAME.fullmatch(name):
-            raise UsageError(f"name '{name}'", "this cannot be the name of a model.",
-                             "Use up to 53 of a-z 0-9 . _ - and begin with no sign.")  # fmt: skip
+            raise UsageError(
+                f"name '{name}'",
+                "this cannot be the name of a model.",
+                "Use up to 53 of a-z 0-9 . _ - and begin with no sign.",
+            )
         try:
             with self._holding(name) as connection:
                 if _of_run(connection, run_id) is None:
@@ -72,17 +75,36 @@ class Registry:
     def _insert(self, connection: Connection, run_id: str, name: str, made: Made, by: str) -> None:
         number = 1 + _last_number(connection, name)
         version_id = f"{name}-v{number}"
-        connection.execute(versions.insert().values(
-            version_id=version_id, name=name, number=number, run_id=run_id, plan_id=made.plan_id,
-            provider=made.provider, base_model=made.base_model, base_sha256=made.base_sha256,
-            dataset_sha256=made.dataset_sha256, source_sha256=made.source_sha256,
-            model=made.model, kind=made.kind, stage="candidate",
-            usd=None if made.usd is None else in_usd(micro(made.usd)), facts=as_text(made.facts),
-            shutdown_on=made.shutdown_on and made.shutdown_on.isoformat(),
-            made_at=self.clock.now(),
-        ))  # fmt: skip
-        self._tell(connection, version_id, "registered", by, run_id=run_id, plan_id=made.plan_id,
-                   dataset_sha256=made.dataset_sha256)  # fmt: skip
+        connection.execute(
+            versions.insert().values(
+                version_id=version_id,
+                name=name,
+                number=number,
+                run_id=run_id,
+                plan_id=made.plan_id,
+                provider=made.provider,
+                base_model=made.base_model,
+                base_sha256=made.base_sha256,
+                dataset_sha256=made.dataset_sha256,
+                source_sha256=made.source_sha256,
+                model=made.model,
+                kind=made.kind,
+                stage="candidate",
+                usd=None if made.usd is None else in_usd(micro(made.usd)),
+                facts=as_text(made.facts),
+                shutdown_on=made.shutdown_on and made.shutdown_on.isoformat(),
+                made_at=self.clock.now(),
+            )
+        )
+        self._tell(
+            connection,
+            version_id,
+            "registered",
+            by,
+            run_id=run_id,
+            plan_id=made.plan_id,
+            dataset_sha256=made.dataset_sha256,
+        )
 
     def evaluated(self, version_id: str, evaluation: Mapping[str, Any], by: str = "") -> Version:
         """Keep what an evaluation found; a later one takes the place of an earlier one.
@@ -93,9 +115,15 @@ class Registry:
         version, text = self.version(version_id), as_text(evaluation)
         with self._holding(version.name) as connection:
             _set(connection, version.version_id, evaluation=text)
-            self._tell(connection, version.version_id, "evaluated", by,
-                       verdict=verdict_of(evaluation), score=evaluation.get("score"),
-                       sha256=hashlib.sha256(text.encode()).hexdigest())  # fmt: skip
+            self._tell(
+                connection,
+                version.version_id,
+                "evaluated",
+                by,
+                verdict=verdict_of(evaluation),
+                score=evaluation.get("score"),
+                sha256=hashlib.sha256(text.encode()).hexdigest(),
+            )
             return version_of(_one(connection, version.version_id))
 
     def promote(self, version_id: str, by: str, anyway: bool = False) -> Version:
@@ -127,8 +155,10 @@ class Registry:
             old = _champion(connection, name)
             if old is None:
                 known = connection.execute(select(versions.c.name).distinct()).scalars()
-                raise Refused(f"{name}: there is no champion to roll back. Make one with `trainer "
-                              f"promote VERSION`.{did_you_mean(name, known)}")  # fmt: skip
+                raise Refused(
+                    f"{name}: there is no champion to roll back. Make one with `trainer "
+                    f"promote VERSION`.{did_you_mean(name, known)}"
+                )
             before = _before(connection, old)
             while before:
                 row = _row(connection, before.pop())
@@ -136,8 +166,10 @@ class Registry:
                     self._retire(connection, old, by, "rolled_back", instead=row.version_id)
                     self._crown(connection, row, by, before, rolled_back=old.version_id)
                     return version_of(_one(connection, row.version_id))
-        raise Refused(f"{name}: there is no champion before {old.version_id} that is still there. "
-                      "Promote another version, or retire this one.")  # fmt: skip
+        raise Refused(
+            f"{name}: there is no champion before {old.version_id} that is still there. "
+            "Promote another version, or retire this one."
+        )
 
     def retire(self, named: str, by: str) -> Version:
         """Take a version out of use; a second time changes nothing.
@@ -201,8 +233,10 @@ class Registry:
             rows = connection.execute(asked.order_by(version_events.c.seq)).all()
         if not rows:
             return self.history(self.version(version_id).version_id)
-        return tuple(VersionEvent(r.version_id, r.seq, r.kind, r.at, r.by, orjson.loads(r.body))
-                     for r in rows)  # fmt: skip
+        return tuple(
+            VersionEvent(r.version_id, r.seq, r.kind, r.at, r.by, orjson.loads(r.body))
+            for r in rows
+        )
 
     def deleted(self) -> tuple[str, ...]:
         """Name the versions that were here and are deleted."""
@@ -224,8 +258,10 @@ class Registry:
         with self._holding(version.name) as connection:
             row = _one(connection, version.version_id)
             if row.stage == "champion":
-                raise Refused(f"{row.version_id}: it is the champion. Promote another one first, "
-                              f"or say `trainer retire {row.version_id}`.")  # fmt: skip
+                raise Refused(
+                    f"{row.version_id}: it is the champion. Promote another one first, "
+                    f"or say `trainer retire {row.version_id}`."
+                )
             connection.execute(delete(versions).where(versions.c.version_id == row.version_id))
             self._tell(connection, row.version_id, "deleted", by)
         return version.folder
@@ -251,9 +287,16 @@ class Registry:
     def _tell(self, at: Connection, version_id: str, kind: str, by: str, **body: Any) -> None:
         mine = version_events.c.version_id == version_id
         last = select(func.max(version_events.c.seq)).where(mine)
-        at.execute(version_events.insert().values(
-            version_id=version_id, seq=1 + (at.execute(last).scalar() or 0), kind=kind,
-            at=self.clock.now(), by=redact(by), body=as_text(body)))  # fmt: skip
+        at.execute(
+            version_events.insert().values(
+                version_id=version_id,
+                seq=1 + (at.execute(last).scalar() or 0),
+                kind=kind,
+                at=self.clock.now(),
+                by=redact(by),
+                body=as_text(body),
+            )
+        )
 
 
 def _set(connection: Connection, version_id: str, **values: Any) -> None:

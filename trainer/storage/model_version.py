@@ -78,12 +78,15 @@ def version_of(row: Row[Any]) -> Version:
     """Read one line of the table."""
     values = dict(row._mapping)
     ends, usd, found = values["shutdown_on"], values["usd"], values["evaluation"]
-    return Version(**{
-        **values, "facts": orjson.loads(values["facts"]),
-        "usd": None if usd is None else Decimal(usd),
-        "shutdown_on": None if ends is None else date.fromisoformat(ends),
-        "evaluation": None if found is None else orjson.loads(found),
-    })  # fmt: skip
+    return Version(
+        **{
+            **values,
+            "facts": orjson.loads(values["facts"]),
+            "usd": None if usd is None else Decimal(usd),
+            "shutdown_on": None if ends is None else date.fromisoformat(ends),
+            "evaluation": None if found is None else orjson.loads(found),
+        }
+    )
 
 
 def verdict_of(evaluation: Mapping[str, Any]) -> str:
@@ -103,21 +106,34 @@ def check_fit(row: Row[Any], anyway: bool) -> None:
         Refused: it was never evaluated, or is worse and *anyway* was not said.
     """
     if row.evaluation is None:
-        raise Refused(f"{row.version_id}: nobody measured it. Measure it with `trainer evaluate "
-                      f"{row.run_id}`, then promote it.")  # fmt: skip
+        raise Refused(
+            f"{row.version_id}: nobody measured it. Measure it with `trainer evaluate "
+            f"{row.run_id}`, then promote it."
+        )
     if verdict_of(orjson.loads(row.evaluation)) == "worse" and not anyway:
-        raise Refused(f"{row.version_id}: its evaluation says it is worse than what it was held "
-                      "against. Promote another version, or this one with --anyway.")  # fmt: skip
+        raise Refused(
+            f"{row.version_id}: its evaluation says it is worse than what it was held "
+            "against. Promote another version, or this one with --anyway."
+        )
 
 
 def sides_of(version: Version) -> dict[str, str]:
     """Return all that two versions can be compared by, as words."""
-    plain = {"version": version.version_id, "stage": version.stage, "base": version.base_model,
-             "base sha256": version.base_sha256, "dataset sha256": version.dataset_sha256,
-             "source sha256": version.source_sha256, "kind": version.kind,
-             "provider": version.provider, "model": version.model, "run": version.run_id,
-             "USD": version.usd, "verdict": version.verdict,
-             "ends": version.shutdown_on}  # fmt: skip
+    plain = {
+        "version": version.version_id,
+        "stage": version.stage,
+        "base": version.base_model,
+        "base sha256": version.base_sha256,
+        "dataset sha256": version.dataset_sha256,
+        "source sha256": version.source_sha256,
+        "kind": version.kind,
+        "provider": version.provider,
+        "model": version.model,
+        "run": version.run_id,
+        "USD": version.usd,
+        "verdict": version.verdict,
+        "ends": version.shutdown_on,
+    }
     measured = dict((*flat(version.evaluation or {}), *flat(version.facts)))
     return {what: _word(value) for what, value in {**plain, **measured, **plain}.items()}
 

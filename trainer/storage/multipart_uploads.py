@@ -72,8 +72,17 @@ class Uploads:
     def begin(self, owner: str, filename: str, purpose: str, bytes_: int) -> Upload:
         """Open an upload by parts."""
         now = self.clock.now()
-        made = Upload(f"upload_{secrets.token_hex(12)}", owner, filename, purpose, bytes_,
-                      "pending", now, now + UPLOAD_SECONDS, None)  # fmt: skip
+        made = Upload(
+            f"upload_{secrets.token_hex(12)}",
+            owner,
+            filename,
+            purpose,
+            bytes_,
+            "pending",
+            now,
+            now + UPLOAD_SECONDS,
+            None,
+        )
         with writing(self.engine) as connection:
             connection.execute(uploads.insert().values(**made.__dict__))
         return made
@@ -103,10 +112,16 @@ class Uploads:
         self._need_open(upload)
         so_far = sum(part.bytes for part in self.parts(upload.upload_id).values())
         if so_far + received.stat().st_size > 2 * upload.bytes:
-            raise Refused(f"{upload.upload_id}: {upload.bytes} bytes were announced, and "
-                          f"{so_far} have come already. Complete it, or cancel it.")  # fmt: skip
-        made = Part(f"part_{secrets.token_hex(12)}", upload.upload_id, received.stat().st_size,
-                    self.clock.now())  # fmt: skip
+            raise Refused(
+                f"{upload.upload_id}: {upload.bytes} bytes were announced, and "
+                f"{so_far} have come already. Complete it, or cancel it."
+            )
+        made = Part(
+            f"part_{secrets.token_hex(12)}",
+            upload.upload_id,
+            received.stat().st_size,
+            self.clock.now(),
+        )
         os.replace(received, made.path)
         with writing(self.engine) as connection:
             connection.execute(upload_parts.insert().values(**made.__dict__))
@@ -130,12 +145,16 @@ class Uploads:
         missing = [one for one in order if one not in there]
         if missing or not order or len(set(order)) != len(order):
             named = ", ".join(missing) or "no part, or one twice"
-            raise Refused(f"{upload.upload_id}: part_ids name {named}, and these have come: "
-                          f"{', '.join(there) or 'none'}.")  # fmt: skip
+            raise Refused(
+                f"{upload.upload_id}: part_ids name {named}, and these have come: "
+                f"{', '.join(there) or 'none'}."
+            )
         total = sum(there[one].bytes for one in order)
         if total != upload.bytes:
-            raise Refused(f"{upload.upload_id}: the parts hold {total} bytes, and {upload.bytes} "
-                          "were announced. Send what is missing, or begin anew.")  # fmt: skip
+            raise Refused(
+                f"{upload.upload_id}: the parts hold {total} bytes, and {upload.bytes} "
+                "were announced. Send what is missing, or begin anew."
+            )
         self._claim(upload)
         try:
             made = self._put_together(upload, [there[one].path for one in order], md5)
@@ -155,8 +174,10 @@ class Uploads:
                             sink(block)
         if md5 is not None and md5 != sum5.hexdigest():
             whole.unlink()
-            raise Refused(f"{upload.upload_id}: the bytes have the md5 {sum5.hexdigest()}, and "
-                          f"{md5} was announced. Send the parts again.")  # fmt: skip
+            raise Refused(
+                f"{upload.upload_id}: the bytes have the md5 {sum5.hexdigest()}, and "
+                f"{md5} was announced. Send the parts again."
+            )
         sent = Sent(upload.owner, upload.filename, upload.purpose, sha.hexdigest())
         return self.filing.keep(whole, sent)
 

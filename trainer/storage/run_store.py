@@ -84,13 +84,27 @@ class Store:
         run_id, now = f"run_{secrets.token_hex(8)}", self.clock.now()
         try:
             with writing(self.engine) as connection:
-                connection.execute(runs.insert().values(
-                    run_id=run_id, launch_key=plan.plan_id, provider=plan.provider,
-                    state="intent", seq=1, made_at=now, next_at=0.0, fence=0, lease_until=0.0,
-                    watched_at=0.0, owner=plan.owner))  # fmt: skip
+                connection.execute(
+                    runs.insert().values(
+                        run_id=run_id,
+                        launch_key=plan.plan_id,
+                        provider=plan.provider,
+                        state="intent",
+                        seq=1,
+                        made_at=now,
+                        next_at=0.0,
+                        fence=0,
+                        lease_until=0.0,
+                        watched_at=0.0,
+                        owner=plan.owner,
+                    )
+                )
                 body = {"plan_id": plan.plan_id, "cap_usd": plan.cap_usd}
-                connection.execute(events.insert().values(
-                    run_id=run_id, seq=1, kind="intent", at=now, body=_json(body)))  # fmt: skip
+                connection.execute(
+                    events.insert().values(
+                        run_id=run_id, seq=1, kind="intent", at=now, body=_json(body)
+                    )
+                )
         except IntegrityError:
             return str(self.run_of(plan)), False
         return run_id, True
@@ -127,16 +141,26 @@ class Store:
             now = _now(connection, self.clock)
             who = connection.execute(held_by).scalar()
             mine = who if is_gone(who) else self.holder
-            free = or_(runs.c.lease_until < now, runs.c.lease_holder == mine,
-                       runs.c.lease_until > now + 2 * LEASE_SECONDS)  # fmt: skip
+            free = or_(
+                runs.c.lease_until < now,
+                runs.c.lease_holder == mine,
+                runs.c.lease_until > now + 2 * LEASE_SECONDS,
+            )
             done = connection.execute(
-                update(runs).where(runs.c.run_id == run_id, free)
-                .values(fence=runs.c.fence + 1, lease_holder=self.holder,
-                        lease_until=now + LEASE_SECONDS, watched_at=now)
-            )  # fmt: skip
+                update(runs)
+                .where(runs.c.run_id == run_id, free)
+                .values(
+                    fence=runs.c.fence + 1,
+                    lease_holder=self.holder,
+                    lease_until=now + LEASE_SECONDS,
+                    watched_at=now,
+                )
+            )
             if done.rowcount != 1:
-                raise LeaseLost(f"{run_id}: {who} works on it now. Follow it, or wait "
-                                f"{LEASE_SECONDS:.0f} s for its lease to end.")  # fmt: skip
+                raise LeaseLost(
+                    f"{run_id}: {who} works on it now. Follow it, or wait "
+                    f"{LEASE_SECONDS:.0f} s for its lease to end."
+                )
             fence = select(runs.c.fence).where(runs.c.run_id == run_id)
             token = int(connection.execute(fence).scalar_one())
         return Lease(run_id, token, self.clock.ticks())
@@ -177,25 +201,32 @@ class Store:
             if "job_id" in body:
                 values["job_id"] = body["job_id"]
             self._fenced(connection, lease, values)
-            connection.execute(events.insert().values(
-                run_id=lease.run_id, seq=row.seq + 1, kind=kind, at=self.clock.now(),
-                body=_json(body)))  # fmt: skip
+            connection.execute(
+                events.insert().values(
+                    run_id=lease.run_id,
+                    seq=row.seq + 1,
+                    kind=kind,
+                    at=self.clock.now(),
+                    body=_json(body),
+                )
+            )
         return self.run(lease.run_id)
 
     def note(self, run_id: str, kind: str, **body: Any) -> None:
         """Write down what a person asks of a run, whoever works on it."""
         with writing(self.engine) as connection:
             connection.execute(
-                update(runs).where(runs.c.run_id == run_id)
-                .values(seq=runs.c.seq + 1, next_at=0.0)
-            )  # fmt: skip
+                update(runs).where(runs.c.run_id == run_id).values(seq=runs.c.seq + 1, next_at=0.0)
+            )
             row = connection.execute(
                 select(runs.c.state, runs.c.seq).where(runs.c.run_id == run_id)
             ).one()
             check(row.state, kind)
-            connection.execute(events.insert().values(
-                run_id=run_id, seq=row.seq, kind=kind, at=self.clock.now(), body=_json(body)
-            ))  # fmt: skip
+            connection.execute(
+                events.insert().values(
+                    run_id=run_id, seq=row.seq, kind=kind, at=self.clock.now(), body=_json(body)
+                )
+            )
 
     def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> int:
         """Keep what the provider told, each event once; return how many were new."""
@@ -208,12 +239,22 @@ class Store:
             if not new:
                 return 0
             seq = int(connection.execute(select(runs.c.seq).where(mine)).scalar_one())
-            connection.execute(job_events.insert(), [
-                {"run_id": run_id, "event_id": one.event_id, "at": one.at, "kind": one.kind,
-                 "level": one.level, "message": redact(one.message),
-                 "body": _json(dict(one.body)), "seq": number}
-                for number, one in enumerate(new, start=seq + 1)
-            ])  # fmt: skip
+            connection.execute(
+                job_events.insert(),
+                [
+                    {
+                        "run_id": run_id,
+                        "event_id": one.event_id,
+                        "at": one.at,
+                        "kind": one.kind,
+                        "level": one.level,
+                        "message": redact(one.message),
+                        "body": _json(dict(one.body)),
+                        "seq": number,
+                    }
+                    for number, one in enumerate(new, start=seq + 1)
+                ],
+            )
             connection.execute(update(runs).where(mine).values(seq=seq + len(new)))
         return len(new)
 
@@ -224,8 +265,10 @@ class Store:
             rows = connection.execute(
                 select(job_events).where(job_events.c.run_id == run_id).order_by(*order)
             ).all()
-        return tuple(JobEvent(r.event_id, r.at, r.kind, r.level, r.message, orjson.loads(r.body))
-                     for r in rows)  # fmt: skip
+        return tuple(
+            JobEvent(r.event_id, r.at, r.kind, r.level, r.message, orjson.loads(r.body))
+            for r in rows
+        )
 
     def listed(self, open_only: bool = False, owner: str | None = None) -> tuple[Listed, ...]:
         """List runs, newest first; all of them, or those of one owner."""
@@ -237,16 +280,27 @@ class Store:
         with reading(self.engine) as connection:
             now = _now(connection, self.clock)
             return tuple(
-                Listed(r.run_id, r.launch_key, r.provider, r.state, r.job_id, r.made_at, r.next_at,
-                       now - r.watched_at < WATCHED_SECONDS or r.state == "settled", r.owner)
+                Listed(
+                    r.run_id,
+                    r.launch_key,
+                    r.provider,
+                    r.state,
+                    r.job_id,
+                    r.made_at,
+                    r.next_at,
+                    now - r.watched_at < WATCHED_SECONDS or r.state == "settled",
+                    r.owner,
+                )
                 for r in connection.execute(asked)
-            )  # fmt: skip
+            )
 
     def _fenced(self, connection: Connection, lease: Lease, values: Mapping[str, Any]) -> None:
         mine = (runs.c.run_id == lease.run_id, runs.c.fence == lease.fence)
         if connection.execute(update(runs).where(*mine).values(**values)).rowcount != 1:
-            raise LeaseLost(f"{lease.run_id}: another process took this run over. "
-                            "It goes on there; follow it with `trainer follow`.")  # fmt: skip
+            raise LeaseLost(
+                f"{lease.run_id}: another process took this run over. "
+                "It goes on there; follow it with `trainer follow`."
+            )
 
 
 @dataclass(frozen=True)
@@ -273,8 +327,11 @@ def _now(connection: Connection, clock: Clock) -> float:
     """Return the time that all who share the database agree on."""
     if connection.dialect.name == "sqlite":
         return clock.now()
-    return float(connection.exec_driver_sql(
-        "SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one())  # fmt: skip
+    return float(
+        connection.exec_driver_sql(
+            "SELECT extract(epoch FROM clock_timestamp())::float8"
+        ).scalar_one()
+    )
 
 
 def _insert(connection: Connection) -> Any:

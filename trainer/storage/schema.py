@@ -21,15 +21,17 @@ from sqlalchemy import (
 metadata = MetaData()
 
 plans = Table(
-    "plans", metadata,
+    "plans",
+    metadata,
     Column("plan_id", String(64), primary_key=True),
     Column("body", Text, nullable=False),
     Column("made_at", Float, nullable=False),
     Column("owner", String(64)),
-)  # fmt: skip
+)
 
 runs = Table(
-    "runs", metadata,
+    "runs",
+    metadata,
     Column("run_id", String(32), primary_key=True),
     Column("launch_key", String(64), ForeignKey("plans.plan_id"), nullable=False, unique=True),
     Column("provider", String(64), nullable=False),
@@ -44,19 +46,21 @@ runs = Table(
     Column("watched_at", Float, nullable=False, default=0.0),
     Column("owner", String(64)),
     Index("runs_by_state", "state"),
-)  # fmt: skip
+)
 
 events = Table(
-    "events", metadata,
+    "events",
+    metadata,
     Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("at", Float, nullable=False),
     Column("body", Text, nullable=False),
-)  # fmt: skip
+)
 
 job_events = Table(
-    "job_events", metadata,
+    "job_events",
+    metadata,
     Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
     Column("event_id", String(128), primary_key=True),
     Column("at", Float, nullable=False),
@@ -65,10 +69,11 @@ job_events = Table(
     Column("message", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("seq", Integer, nullable=False, server_default="0"),
-)  # fmt: skip
+)
 
 ledger = Table(
-    "ledger", metadata,
+    "ledger",
+    metadata,
     Column("subject", String(64), primary_key=True),
     Column("purpose", String(16), nullable=False),
     Column("provider", String(64), nullable=False),
@@ -76,18 +81,20 @@ ledger = Table(
     Column("reserved_micro_usd", BigInteger, nullable=False),
     Column("settled_micro_usd", BigInteger),
     Column("how", Text, nullable=False, default=""),
-)  # fmt: skip
+)
 
 budget = Table(
-    "budget", metadata,
+    "budget",
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("per_day_micro_usd", BigInteger),
     Column("total_micro_usd", BigInteger),
     Column("version", Integer, nullable=False, default=0),
-)  # fmt: skip
+)
 
 deployments = Table(
-    "deployments", metadata,
+    "deployments",
+    metadata,
     Column("deployment_id", String(32), primary_key=True),
     Column("run_id", String(32), ForeignKey("runs.run_id"), nullable=False),
     Column("provider", String(64), nullable=False),
@@ -99,10 +106,11 @@ deployments = Table(
     Column("made_at", Float, nullable=False),
     Column("stopped_at", Float),
     Column("says", Text, nullable=False, default=""),
-)  # fmt: skip
+)
 
 versions = Table(
-    "versions", metadata,
+    "versions",
+    metadata,
     Column("version_id", String(64), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("number", Integer, nullable=False),
@@ -122,23 +130,30 @@ versions = Table(
     Column("shutdown_on", String(10)),
     Column("made_at", Float, nullable=False),
     UniqueConstraint("name", "number", name="one_number_a_name"),
-    Index("one_champion_a_name", "name", unique=True, sqlite_where=text("stage = 'champion'"),
-          postgresql_where=text("stage = 'champion'")),
-)  # fmt: skip
+    Index(
+        "one_champion_a_name",
+        "name",
+        unique=True,
+        sqlite_where=text("stage = 'champion'"),
+        postgresql_where=text("stage = 'champion'"),
+    ),
+)
 
 # without a foreign key: what happened to a version is kept when the version is deleted
 version_events = Table(
-    "version_events", metadata,
+    "version_events",
+    metadata,
     Column("version_id", String(64), primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("at", Float, nullable=False),
     Column("by", Text, nullable=False),
     Column("body", Text, nullable=False),
-)  # fmt: skip
+)
 
 tokens = Table(
-    "tokens", metadata,
+    "tokens",
+    metadata,
     Column("token_id", String(16), primary_key=True),
     Column("secret_sha256", String(64), nullable=False, unique=True),
     Column("owner", String(64), nullable=False),
@@ -146,10 +161,11 @@ tokens = Table(
     Column("made_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("revoked_at", Float),
-)  # fmt: skip
+)
 
 audit = Table(
-    "audit", metadata,
+    "audit",
+    metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
     Column("owner", String(64), nullable=False),
@@ -158,10 +174,11 @@ audit = Table(
     Column("subject", String(128), nullable=False),
     Column("usd", String(24)),
     Column("body", Text, nullable=False),
-)  # fmt: skip
+)
 
 files = Table(
-    "files", metadata,
+    "files",
+    metadata,
     Column("file_id", String(48), primary_key=True),
     Column("owner", String(64), nullable=False, index=True),
     Column("filename", Text, nullable=False),
@@ -170,10 +187,11 @@ files = Table(
     Column("sha256", String(64), nullable=False),
     Column("made_at", Float, nullable=False),
     Column("expires_at", Float),
-)  # fmt: skip
+)
 
 uploads = Table(
-    "uploads", metadata,
+    "uploads",
+    metadata,
     Column("upload_id", String(48), primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("filename", Text, nullable=False),
@@ -183,27 +201,30 @@ uploads = Table(
     Column("made_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("file_id", String(48)),
-)  # fmt: skip
+)
 
 upload_parts = Table(
-    "upload_parts", metadata,
+    "upload_parts",
+    metadata,
     Column("part_id", String(48), primary_key=True),
     Column("upload_id", String(48), ForeignKey("uploads.upload_id"), nullable=False, index=True),
     Column("bytes", BigInteger, nullable=False),
     Column("made_at", Float, nullable=False),
-)  # fmt: skip
+)
 
 jobs = Table(
-    "jobs", metadata,
+    "jobs",
+    metadata,
     Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("request", Text, nullable=False),
     Column("made_at", Float, nullable=False),
     Index("jobs_by_owner", "owner", "made_at"),
-)  # fmt: skip
+)
 
 answered = Table(
-    "answered", metadata,
+    "answered",
+    metadata,
     Column("owner", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("request_sha256", String(64), nullable=False),
@@ -212,4 +233,4 @@ answered = Table(
     Column("body", Text),
     Column("holder", String(128), nullable=False),
     Column("made_at", Float, nullable=False),
-)  # fmt: skip
+)

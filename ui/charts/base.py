@@ -45,22 +45,56 @@ class Picture:
 
 def dressed(spec: dict[str, Any], frame: Frame, height: int | None = None) -> dict[str, Any]:
     """Return a specification with the type, colours and separators of the page."""
-    ink, muted, rule = (frame.colour(c) for c in (formatting.INK, formatting.MUTED, formatting.RULE))
-    axis = {"labelFont": FONT, "titleFont": FONT, "labelColor": ink, "titleColor": muted,
-            "labelFontSize": 12.5, "titleFontSize": 12, "titleFontWeight": "normal",
-            "gridColor": rule, "domainColor": rule, "tickColor": rule, "domain": False,
-            "ticks": False, "labelPadding": 6, "gridOpacity": 0.7}  # fmt: skip
-    legend = {"labelFont": FONT, "titleFont": FONT, "labelColor": ink, "titleColor": muted,
-              "labelFontSize": 12, "orient": "top", "title": None, "symbolType": "square",
-              "columns": 6, "labelLimit": 220, "columnPadding": 8, "symbolSize": 80}  # fmt: skip
+    ink, muted, rule = (
+        frame.colour(c) for c in (formatting.INK, formatting.MUTED, formatting.RULE)
+    )
+    axis = {
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelColor": ink,
+        "titleColor": muted,
+        "labelFontSize": 12.5,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridColor": rule,
+        "domainColor": rule,
+        "tickColor": rule,
+        "domain": False,
+        "ticks": False,
+        "labelPadding": 6,
+        "gridOpacity": 0.7,
+    }
+    legend = {
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelColor": ink,
+        "titleColor": muted,
+        "labelFontSize": 12,
+        "orient": "top",
+        "title": None,
+        "symbolType": "square",
+        "columns": 6,
+        "labelLimit": 220,
+        "columnPadding": 8,
+        "symbolSize": 80,
+    }
     config = {
-        "background": "transparent", "font": FONT, "view": {"stroke": None}, "axis": axis,
-        "legend": legend, "text": {"font": FONT, "color": ink, "fontSize": 12},
+        "background": "transparent",
+        "font": FONT,
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": legend,
+        "text": {"font": FONT, "color": ink, "fontSize": 12},
         "locale": {"number": formatting.vega_locale(frame.locale)},
-    }  # fmt: skip
+    }
     sized = {} if height is None else {"height": height}
-    return {**spec, **sized, "width": "container", "config": config,
-            "autosize": {"type": "fit", "contains": "padding"}}  # fmt: skip
+    return {
+        **spec,
+        **sized,
+        "width": "container",
+        "config": config,
+        "autosize": {"type": "fit", "contains": "padding"},
+    }
 
 
 def filtered(layer: str) -> list[dict[str, str]]:

@@ -42,16 +42,23 @@ def _line(option: OptionBill, months: float, locale: str) -> list[Row]:
     for step in range(STEPS + 1):
         at = lasts * step / STEPS
         low, likely, high = spent_usd(option, at)
-        rows.append({
-            "layer": "line", "option": name, "way": formatting.way(option.id, option.approach),
-            "month": at, "low": low, "likely": likely, "high": high,
-            "figure": formatting.money(likely, locale),
-            "range": f"{formatting.money(low, locale)} \u2013 {formatting.money(high, locale)}",
-            "when": f"month {formatting.number(at, locale, 1)}",
-            "formula": f"{formatting.money(option.one_off.likely, locale)} + "
-                       f"{formatting.number(at, locale, 1)} \u00d7 "
-                       f"{formatting.money(option.monthly.likely, locale)}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "layer": "line",
+                "option": name,
+                "way": formatting.way(option.id, option.approach),
+                "month": at,
+                "low": low,
+                "likely": likely,
+                "high": high,
+                "figure": formatting.money(likely, locale),
+                "range": f"{formatting.money(low, locale)} \u2013 {formatting.money(high, locale)}",
+                "when": f"month {formatting.number(at, locale, 1)}",
+                "formula": f"{formatting.money(option.one_off.likely, locale)} + "
+                f"{formatting.number(at, locale, 1)} \u00d7 "
+                f"{formatting.money(option.monthly.likely, locale)}",
+            }
+        )
     return rows
 
 
@@ -63,17 +70,27 @@ def _names(rows: list[Row], months: float) -> list[Row]:
     below = -gap
     for row in sorted(ends.values(), key=lambda row: row["likely"]):
         below = max(row["likely"], below + gap)
-        names.append({"layer": "name", "option": row["option"], "way": row["way"],
-                      "month": months, "likely": below, "figure": row["figure"],
-                      "label": f"{row['option']}  {row['figure']}"})  # fmt: skip
+        names.append(
+            {
+                "layer": "name",
+                "option": row["option"],
+                "way": row["way"],
+                "month": months,
+                "likely": below,
+                "figure": row["figure"],
+                "label": f"{row['option']}  {row['figure']}",
+            }
+        )
     return names
 
 
 def _break_even(answer: Answer, shown: list[OptionBill], locale: str) -> list[Row]:
     found = answer.decision.break_even
-    if found is None or found.months is None or float(found.months) > float(
-        answer.question.horizon_months
-    ):  # fmt: skip
+    if (
+        found is None
+        or found.months is None
+        or float(found.months) > float(answer.question.horizon_months)
+    ):
         return []
     tuned = next((one for one in shown if one.id == found.option), None)
     if tuned is None:
@@ -93,8 +110,8 @@ def _says(answer: Answer, shown: list[OptionBill], locale: str) -> str:
     found = answer.decision.break_even
     even = ""
     if found and found.months:
-        even = f" Training has paid for itself after {formatting.number(float(found.months), locale, 1)}"
-        even += " months."
+        paid_back = formatting.number(float(found.months), locale, 1)
+        even = f" Training has paid for itself after {paid_back} months."
     return f"Spent over {formatting.number(months, locale, 1)} months: {said}.{even}"
 
 
@@ -102,40 +119,78 @@ def _says(answer: Answer, shown: list[OptionBill], locale: str) -> str:
 def _spec(frame: Frame) -> dict[str, Any]:
     names = [formatting.WAYS[key] for key in formatting.APPROACH_COLOURS]
     colours = [frame.pick(pair) for pair in formatting.APPROACH_COLOURS.values()]
-    colour = {"field": "way", "type": "nominal", "scale": {"domain": names, "range": colours},
-              "legend": None}  # fmt: skip
+    colour = {
+        "field": "way",
+        "type": "nominal",
+        "scale": {"domain": names, "range": colours},
+        "legend": None,
+    }
     x = {"field": "month", "type": "quantitative", "axis": {"title": "months", "grid": False}}
     y = {"type": "quantitative", "axis": {"title": "spent so far", "format": "$,.0f"}}
     band = {
-        "transform": filtered("line"), "mark": {"type": "area", "opacity": 0.18},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour,
-                     "detail": {"field": "option"}},
-    }  # fmt: skip
+        "transform": filtered("line"),
+        "mark": {"type": "area", "opacity": 0.18},
+        "encoding": {
+            "x": x,
+            "y": {**y, "field": "low"},
+            "y2": {"field": "high"},
+            "color": colour,
+            "detail": {"field": "option"},
+        },
+    }
     line = {
-        "transform": filtered("line"), "mark": {"type": "line", "strokeWidth": 2.5},
-        "encoding": {"x": x, "y": {**y, "field": "likely"}, "color": colour,
-                     "strokeDash": {"field": "option", "type": "nominal", "legend": None}},
-    }  # fmt: skip
+        "transform": filtered("line"),
+        "mark": {"type": "line", "strokeWidth": 2.5},
+        "encoding": {
+            "x": x,
+            "y": {**y, "field": "likely"},
+            "color": colour,
+            "strokeDash": {"field": "option", "type": "nominal", "legend": None},
+        },
+    }
     dots = {
         "transform": filtered("line"),
         "mark": {"type": "point", "filled": True, "size": 120, "opacity": 0},
-        "encoding": {"x": x, "y": {**y, "field": "likely"}, "color": colour,
-                     "tooltip": tips(("option", "option"), ("when", "after"), ("figure", "spent"),
-                                     ("range", "nine of ten draws"), ("formula", "formula"))},
-    }  # fmt: skip
+        "encoding": {
+            "x": x,
+            "y": {**y, "field": "likely"},
+            "color": colour,
+            "tooltip": tips(
+                ("option", "option"),
+                ("when", "after"),
+                ("figure", "spent"),
+                ("range", "nine of ten draws"),
+                ("formula", "formula"),
+            ),
+        },
+    }
     ends = {
         "transform": filtered("name"),
-        "mark": {"type": "text", "align": "right", "dy": -10, "fontWeight": 600, "limit": 420,
-                 "stroke": None},
-        "encoding": {"x": x, "y": {**y, "field": "likely"}, "text": {"field": "label"},
-                     "color": colour},
-    }  # fmt: skip
+        "mark": {
+            "type": "text",
+            "align": "right",
+            "dy": -10,
+            "fontWeight": 600,
+            "limit": 420,
+            "stroke": None,
+        },
+        "encoding": {
+            "x": x,
+            "y": {**y, "field": "likely"},
+            "text": {"field": "label"},
+            "color": colour,
+        },
+    }
     even = [
-        {"transform": filtered("even"),
-         "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
-         "encoding": {"x": x}},
-        {"transform": filtered("even"),
-         "mark": {"type": "text", "align": "left", "dx": 5, "y": 12},
-         "encoding": {"x": x, "text": {"field": "label"}}},
-    ]  # fmt: skip
+        {
+            "transform": filtered("even"),
+            "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
+            "encoding": {"x": x},
+        },
+        {
+            "transform": filtered("even"),
+            "mark": {"type": "text", "align": "left", "dx": 5, "y": 12},
+            "encoding": {"x": x, "text": {"field": "label"}},
+        },
+    ]
     return dressed({"layer": [band, line, dots, ends, *even]}, frame, 330)

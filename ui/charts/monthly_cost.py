@@ -13,16 +13,26 @@ from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
 
 MOST: Final = 10
 KINDS: Final = {
-    "input": "Input", "cached_input": "Input", "cache_write": "Input",
-    "output": "Output", "gpu_hour": "Machines by the hour",
-    "hosting_hour": "Machines by the hour", "electricity_kwh": "Machines by the hour",
-    "training": "Training", "dpo_training": "Training", "job_minimum": "Training",
-    "embedding": "Knowledge store", "rerank_tokens": "Knowledge store",
-    "rerank_search": "Knowledge store", "file_search_call": "Knowledge store",
-    "web_search_call": "Knowledge store", "vector_storage_gb_month": "Knowledge store",
-    "vector_minimum_month": "Knowledge store", "vector_read": "Knowledge store",
+    "input": "Input",
+    "cached_input": "Input",
+    "cache_write": "Input",
+    "output": "Output",
+    "gpu_hour": "Machines by the hour",
+    "hosting_hour": "Machines by the hour",
+    "electricity_kwh": "Machines by the hour",
+    "training": "Training",
+    "dpo_training": "Training",
+    "job_minimum": "Training",
+    "embedding": "Knowledge store",
+    "rerank_tokens": "Knowledge store",
+    "rerank_search": "Knowledge store",
+    "file_search_call": "Knowledge store",
+    "web_search_call": "Knowledge store",
+    "vector_storage_gb_month": "Knowledge store",
+    "vector_minimum_month": "Knowledge store",
+    "vector_read": "Knowledge store",
     "vector_write": "Knowledge store",
-}  # fmt: skip
+}
 """Kind of price -> kind of cost; what is not here is work and the rest."""
 REST: Final = "Work and the rest"
 
@@ -59,14 +69,22 @@ def _rows(option: OptionBill, place: int, edge: float, locale: str) -> list[Row]
     for line in option.bill:
         usd = usd_per_month(line, option)
         when = " (paid once, spread)" if line.cadence == "once" else ""
-        rows.append({
-            **same, "layer": "line", "from": min(at, edge), "to": min(at + usd, edge),
-            "kind": kind_of(line), "what": f"{line.item}{when}", "figure": formatting.money(usd, locale),
-            "formula": f"{formatting.number(float(line.quantity), locale)} {line.unit} \u00d7 "
-                       f"{line.price} {line.price_unit}",
-            "since": formatting.day(line.since, locale), "source": line.source,
-            "read": formatting.day(line.read_on, locale),
-        })  # fmt: skip
+        rows.append(
+            {
+                **same,
+                "layer": "line",
+                "from": min(at, edge),
+                "to": min(at + usd, edge),
+                "kind": kind_of(line),
+                "what": f"{line.item}{when}",
+                "figure": formatting.money(usd, locale),
+                "formula": f"{formatting.number(float(line.quantity), locale)} {line.unit} \u00d7 "
+                f"{line.price} {line.price_unit}",
+                "since": formatting.day(line.since, locale),
+                "source": line.source,
+                "read": formatting.day(line.read_on, locale),
+            }
+        )
         at += usd
     arrow = " \u2192" if total > edge else ""
     label = f"{formatting.money(total, locale)}{arrow}"
@@ -74,35 +92,54 @@ def _rows(option: OptionBill, place: int, edge: float, locale: str) -> list[Row]
 
 
 def _says(shown: list[OptionBill], locale: str) -> str:
-    said = "; ".join(f"{formatting.option_name(one.id)} {formatting.money(one.per_month.likely, locale)}"
-                     for one in shown[:4])  # fmt: skip
+    said = "; ".join(
+        f"{formatting.option_name(one.id)} {formatting.money(one.per_month.likely, locale)}"
+        for one in shown[:4]
+    )
     return f"What each way costs a month, all spread, the recommended one first: {said}."
 
 
 @lru_cache(maxsize=16)
 def _spec(frame: Frame) -> dict[str, Any]:
-    y = {"field": "way", "type": "nominal", "title": None, "sort": {"field": "place", "op": "min"},
-         "axis": {"labelLimit": 260, "grid": False}}  # fmt: skip
+    y = {
+        "field": "way",
+        "type": "nominal",
+        "title": None,
+        "sort": {"field": "place", "op": "min"},
+        "axis": {"labelLimit": 260, "grid": False},
+    }
     axis = {"title": "a month", "format": "$,.0f", "tickCount": 5}
-    colours = {"domain": list(formatting.KIND_COLOURS),
-               "range": [frame.pick(pair) for pair in formatting.KIND_COLOURS.values()]}  # fmt: skip
+    colours = {
+        "domain": list(formatting.KIND_COLOURS),
+        "range": [frame.pick(pair) for pair in formatting.KIND_COLOURS.values()],
+    }
     paper = frame.colour(formatting.PAPER)
     bars = {
         "transform": filtered("line"),
         "mark": {"type": "bar", "height": {"band": 0.62}, "stroke": paper, "strokeWidth": 1},
         "encoding": {
-            "x": {"field": "from", "type": "quantitative", "axis": axis}, "x2": {"field": "to"},
+            "x": {"field": "from", "type": "quantitative", "axis": axis},
+            "x2": {"field": "to"},
             "color": {"field": "kind", "type": "nominal", "scale": colours},
-            "tooltip": tips(("option", "option"), ("what", "what"), ("figure", "a month"),
-                            ("formula", "formula"), ("since", "price since"), ("source", "source"),
-                            ("read", "last read")),
+            "tooltip": tips(
+                ("option", "option"),
+                ("what", "what"),
+                ("figure", "a month"),
+                ("formula", "formula"),
+                ("since", "price since"),
+                ("source", "source"),
+                ("read", "last read"),
+            ),
         },
-    }  # fmt: skip
+    }
     totals = {
         "transform": filtered("total"),
         "mark": {"type": "text", "align": "left", "dx": 6, "fontWeight": 600},
         "encoding": {"x": {"field": "to", "type": "quantitative"}, "text": {"field": "label"}},
     }
-    room = {"transform": filtered("edge"), "mark": {"type": "point", "opacity": 0},
-            "encoding": {"x": {"field": "to", "type": "quantitative"}}}  # fmt: skip
+    room = {
+        "transform": filtered("edge"),
+        "mark": {"type": "point", "opacity": 0},
+        "encoding": {"x": {"field": "to", "type": "quantitative"}},
+    }
     return dressed({"encoding": {"y": y}, "layer": [bars, totals, room]}, frame, 300)

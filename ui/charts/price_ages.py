@@ -26,13 +26,19 @@ def ages_picture(answer: Answer, frame: Frame) -> Picture:
         if line.read_on is None:
             continue
         days = (today - line.read_on).days
-        rows.append({
-            "layer": "price", "item": item, "days": days,
-            "state": "stale" if days >= STALE_AFTER_DAYS else "fresh",
-            "age": f"{days} days", "price": f"{line.price} {line.price_unit}",
-            "since": formatting.day(line.since, frame.locale), "source": line.source,
-            "read": formatting.day(line.read_on, frame.locale),
-        })  # fmt: skip
+        rows.append(
+            {
+                "layer": "price",
+                "item": item,
+                "days": days,
+                "state": "stale" if days >= STALE_AFTER_DAYS else "fresh",
+                "age": f"{days} days",
+                "price": f"{line.price} {line.price_unit}",
+                "since": formatting.day(line.since, frame.locale),
+                "source": line.source,
+                "read": formatting.day(line.read_on, frame.locale),
+            }
+        )
     rows = sorted(rows, key=lambda row: (-row["days"], row["item"]))
     says = _says(rows)
     most = max((row["days"] for row in rows), default=0)
@@ -46,35 +52,61 @@ def _says(rows: list[Row]) -> str:
     if not rows:
         return "No price of the book is used."
     stale = sum(row["state"] == "stale" for row in rows)
-    return (f"{len(rows)} prices are used; {stale} were last read {STALE_AFTER_DAYS} days before "
-            f"or more. The oldest, {rows[0]['item']}, was read {rows[0]['read']}.")  # fmt: skip
+    return (
+        f"{len(rows)} prices are used; {stale} were last read {STALE_AFTER_DAYS} days before "
+        f"or more. The oldest, {rows[0]['item']}, was read {rows[0]['read']}."
+    )
 
 
 @lru_cache(maxsize=16)
 def _spec(frame: Frame) -> dict[str, Any]:
-    y = {"field": "item", "type": "nominal", "title": None,
-         "sort": {"field": "days", "op": "max", "order": "descending"},
-         "axis": {"labelLimit": 340, "grid": False}}  # fmt: skip
+    y = {
+        "field": "item",
+        "type": "nominal",
+        "title": None,
+        "sort": {"field": "days", "op": "max", "order": "descending"},
+        "axis": {"labelLimit": 340, "grid": False},
+    }
     x = {"field": "days", "type": "quantitative", "axis": {"title": "days since it was read"}}
-    states = {"domain": ["fresh", "stale"],
-              "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))]}  # fmt: skip
+    states = {
+        "domain": ["fresh", "stale"],
+        "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))],
+    }
     bars = {
-        "transform": filtered("price"), "mark": {"type": "bar", "height": {"band": 0.6}},
+        "transform": filtered("price"),
+        "mark": {"type": "bar", "height": {"band": 0.6}},
         "encoding": {
-            "x": x, "y": y,
+            "x": x,
+            "y": y,
             "color": {"field": "state", "type": "nominal", "scale": states},
-            "tooltip": tips(("item", "price"), ("price", "value"), ("age", "age"),
-                            ("since", "since"), ("source", "source"), ("read", "last read")),
+            "tooltip": tips(
+                ("item", "price"),
+                ("price", "value"),
+                ("age", "age"),
+                ("since", "since"),
+                ("source", "source"),
+                ("read", "last read"),
+            ),
         },
-    }  # fmt: skip
-    text = {"transform": filtered("price"), "mark": {"type": "text", "align": "left", "dx": 5},
-            "encoding": {"x": x, "y": y, "text": {"field": "age"}}}  # fmt: skip
-    line = {"transform": filtered("line"),
-            "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
-            "encoding": {"x": x}}  # fmt: skip
-    label = {"transform": filtered("line"),
-             "mark": {"type": "text", "align": "left", "dx": 5, "y": -6},
-             "encoding": {"x": x, "text": {"field": "label"}}}  # fmt: skip
-    room = {"transform": filtered("edge"), "mark": {"type": "point", "opacity": 0},
-            "encoding": {"x": x}}  # fmt: skip
+    }
+    text = {
+        "transform": filtered("price"),
+        "mark": {"type": "text", "align": "left", "dx": 5},
+        "encoding": {"x": x, "y": y, "text": {"field": "age"}},
+    }
+    line = {
+        "transform": filtered("line"),
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
+        "encoding": {"x": x},
+    }
+    label = {
+        "transform": filtered("line"),
+        "mark": {"type": "text", "align": "left", "dx": 5, "y": -6},
+        "encoding": {"x": x, "text": {"field": "label"}},
+    }
+    room = {
+        "transform": filtered("edge"),
+        "mark": {"type": "point", "opacity": 0},
+        "encoding": {"x": x},
+    }
     return dressed({"layer": [bars, text, line, label, room]}, frame, 330)

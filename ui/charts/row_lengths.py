@@ -15,13 +15,27 @@ def lengths_picture(profile: Profile, frame: Frame) -> Picture:
     rows: list[Row] = []
     below = 0
     for place, (bound, count) in enumerate(profile.histogram):
-        label = f"{formatting.number(below, frame.locale)} \u2013 {formatting.number(bound, frame.locale)}"
-        rows.append({"layer": "bar", "place": place, "tokens": label, "rows": count,
-                     "figure": formatting.number(count, frame.locale),
-                     "fate": "cut" if below >= profile.limit_tokens else "whole"})  # fmt: skip
+        ends = (formatting.number(end, frame.locale) for end in (below, bound))
+        label = " \u2013 ".join(ends)
+        rows.append(
+            {
+                "layer": "bar",
+                "place": place,
+                "tokens": label,
+                "rows": count,
+                "figure": formatting.number(count, frame.locale),
+                "fate": "cut" if below >= profile.limit_tokens else "whole",
+            }
+        )
         below = bound + 1
-    cut = next((row["tokens"] for row, (bound, _) in zip(rows, profile.histogram, strict=True)
-                if bound >= profile.limit_tokens), None)  # fmt: skip
+    cut = next(
+        (
+            row["tokens"]
+            for row, (bound, _) in zip(rows, profile.histogram, strict=True)
+            if bound >= profile.limit_tokens
+        ),
+        None,
+    )
     if cut is not None:
         says = f"cut from {formatting.number(profile.limit_tokens, frame.locale)} tokens on"
         rows.append({"layer": "cut", "tokens": cut, "label": says})
@@ -43,30 +57,49 @@ def _says(profile: Profile, locale: str) -> str:
 
 @lru_cache(maxsize=16)
 def _spec(frame: Frame) -> dict[str, Any]:
-    x = {"field": "tokens", "type": "ordinal", "sort": None,
-         "axis": {"title": "tokens of an example", "labelAngle": 0, "grid": False,
-                  "labelOverlap": True}}  # fmt: skip
-    fates = {"domain": ["whole", "cut"],
-             "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))]}  # fmt: skip
+    x = {
+        "field": "tokens",
+        "type": "ordinal",
+        "sort": None,
+        "axis": {
+            "title": "tokens of an example",
+            "labelAngle": 0,
+            "grid": False,
+            "labelOverlap": True,
+        },
+    }
+    fates = {
+        "domain": ["whole", "cut"],
+        "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))],
+    }
     bars = {
-        "transform": filtered("bar"), "mark": {"type": "bar", "width": {"band": 0.86}},
+        "transform": filtered("bar"),
+        "mark": {"type": "bar", "width": {"band": 0.86}},
         "encoding": {
             "y": {"field": "rows", "type": "quantitative", "axis": {"title": "examples"}},
             "color": {"field": "fate", "type": "nominal", "scale": fates, "legend": None},
             "tooltip": tips(("tokens", "tokens"), ("figure", "examples"), ("fate", "they are")),
         },
-    }  # fmt: skip
+    }
     counts = {
         "transform": filtered("bar"),
         "mark": {"type": "text", "dy": -8},
         "encoding": {"y": {"field": "rows", "type": "quantitative"}, "text": {"field": "figure"}},
     }
     line = [
-        {"transform": filtered("cut"),
-         "mark": {"type": "rule", "strokeDash": [4, 4], "strokeWidth": 2,
-                  "color": frame.colour(formatting.INK)}},
-        {"transform": filtered("cut"),
-         "mark": {"type": "text", "align": "right", "dx": -6, "y": 8},
-         "encoding": {"text": {"field": "label"}}},
-    ]  # fmt: skip
+        {
+            "transform": filtered("cut"),
+            "mark": {
+                "type": "rule",
+                "strokeDash": [4, 4],
+                "strokeWidth": 2,
+                "color": frame.colour(formatting.INK),
+            },
+        },
+        {
+            "transform": filtered("cut"),
+            "mark": {"type": "text", "align": "right", "dx": -6, "y": 8},
+            "encoding": {"text": {"field": "label"}},
+        },
+    ]
     return dressed({"encoding": {"x": x}, "layer": [bars, counts, *line]}, frame, 300)

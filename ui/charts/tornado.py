@@ -38,8 +38,10 @@ def tornado_picture(
         frame: Who looks.
     """
     bars = [_bar(columns, place, swing, now, frame.locale) for place, swing in enumerate(swings)]
-    bars = sorted((bar for bar in bars if bar["size"] > 0 or bar["flips"]),
-                  key=lambda bar: (-bar["size"], bar["label"]))[:MOST]  # fmt: skip
+    bars = sorted(
+        (bar for bar in bars if bar["size"] > 0 or bar["flips"]),
+        key=lambda bar: (-bar["size"], bar["label"]),
+    )[:MOST]
     widest = max((bar["size"] for bar in bars), default=0.0)
     rows: list[Row] = []
     for bar in bars:
@@ -52,8 +54,13 @@ def _bar(columns: Columns, place: int, swing: Swing, now: tuple[str, str], local
     ends: list[Row] = []
     for offset, value in enumerate((swing.low, swing.high)):
         index = 2 * place + offset
-        ends.append({"value": value, "usd": float(columns.per_month[index]),
-                     "option": columns.recommended[index]})  # fmt: skip
+        ends.append(
+            {
+                "value": value,
+                "usd": float(columns.per_month[index]),
+                "option": columns.recommended[index],
+            }
+        )
     size = max(end["usd"] for end in ends) - min(end["usd"] for end in ends)
     flips = [end for end in ends if formatting.way(end["option"]) != formatting.way(now[0])]
     return {"label": swing.label, "ends": ends, "size": size, "flips": flips}
@@ -65,13 +72,21 @@ def _ends(bar: Row, now: tuple[str, str], locale: str) -> list[Row]:
         other = formatting.way(end["option"])
         changed = other != formatting.way(now[0])
         value = formatting.number(end["value"], locale, 2)
-        rows.append({
-            "layer": "end", "what": bar["label"], "size": bar["size"], "from": float(now[1]),
-            "to": end["usd"], "side": f"{side} of it", "figure": formatting.money(end["usd"], locale),
-            "value": value, "option": formatting.option_name(end["option"]),
-            "label": f"{value}: {other}" if changed else value,
-            "align": "right" if end["usd"] < float(now[1]) else "left",
-        })  # fmt: skip
+        rows.append(
+            {
+                "layer": "end",
+                "what": bar["label"],
+                "size": bar["size"],
+                "from": float(now[1]),
+                "to": end["usd"],
+                "side": f"{side} of it",
+                "figure": formatting.money(end["usd"], locale),
+                "value": value,
+                "option": formatting.option_name(end["option"]),
+                "label": f"{value}: {other}" if changed else value,
+                "align": "right" if end["usd"] < float(now[1]) else "left",
+            }
+        )
     return rows
 
 
@@ -88,8 +103,9 @@ def _labels(bar: Row, ends: list[Row], is_short: bool) -> list[Row]:
 def _says(bars: Sequence[Row], locale: str) -> str:
     if not bars:
         return "Halving or doubling any number moves neither the cost nor the answer."
-    first = ", ".join(f"{bar['label'].lower()} ({formatting.money(bar['size'], locale)})"
-                      for bar in bars[:3])  # fmt: skip
+    first = ", ".join(
+        f"{bar['label'].lower()} ({formatting.money(bar['size'], locale)})" for bar in bars[:3]
+    )
     changed = [bar["label"].lower() for bar in bars if bar["flips"]]
     flips = f" The way itself changes with {', '.join(changed)}." if changed else ""
     return f"Halved and doubled, what moves the monthly cost most: {first}.{flips}"
@@ -97,27 +113,46 @@ def _says(bars: Sequence[Row], locale: str) -> str:
 
 @lru_cache(maxsize=16)
 def _spec(frame: Frame) -> dict[str, Any]:
-    y = {"field": "what", "type": "nominal", "title": None,
-         "sort": {"field": "size", "op": "max", "order": "descending"},
-         "axis": {"grid": False, "labelLimit": 240}}  # fmt: skip
-    x = {"field": "from", "type": "quantitative", "scale": {"zero": False, "padding": 70},
-         "axis": {"title": "the recommended way then costs, a month", "format": "$,.0f",
-                  "tickCount": 5}}  # fmt: skip
+    y = {
+        "field": "what",
+        "type": "nominal",
+        "title": None,
+        "sort": {"field": "size", "op": "max", "order": "descending"},
+        "axis": {"grid": False, "labelLimit": 240},
+    }
+    x = {
+        "field": "from",
+        "type": "quantitative",
+        "scale": {"zero": False, "padding": 70},
+        "axis": {
+            "title": "the recommended way then costs, a month",
+            "format": "$,.0f",
+            "tickCount": 5,
+        },
+    }
     less, more = frame.pick(("#7fb8d8", "#4f8fb8")), frame.colour(formatting.ACCENT)
     sides = {"domain": ["less of it", "more of it"], "range": [less, more]}
     bars = {
-        "transform": filtered("end"), "mark": {"type": "bar", "height": {"band": 0.6}},
+        "transform": filtered("end"),
+        "mark": {"type": "bar", "height": {"band": 0.6}},
         "encoding": {
-            "x": x, "x2": {"field": "to"},
+            "x": x,
+            "x2": {"field": "to"},
             "color": {"field": "side", "type": "nominal", "scale": sides},
-            "tooltip": tips(("what", "what"), ("value", "set to"), ("figure", "a month"),
-                            ("option", "recommended then")),
+            "tooltip": tips(
+                ("what", "what"),
+                ("value", "set to"),
+                ("figure", "a month"),
+                ("option", "recommended then"),
+            ),
         },
-    }  # fmt: skip
+    }
     labels = [
-        {"transform": [*filtered("label"), {"filter": f"datum.align === '{align}'"}],
-         "mark": {"type": "text", "align": align, "dx": dx, "fontSize": 11.5},
-         "encoding": {"x": {**x, "field": "to"}, "text": {"field": "label"}}}
+        {
+            "transform": [*filtered("label"), {"filter": f"datum.align === '{align}'"}],
+            "mark": {"type": "text", "align": align, "dx": dx, "fontSize": 11.5},
+            "encoding": {"x": {**x, "field": "to"}, "text": {"field": "label"}},
+        }
         for align, dx in (("left", 5), ("right", -5))
-    ]  # fmt: skip
+    ]
     return dressed({"encoding": {"y": y}, "layer": [bars, *labels]}, frame, 330)

@@ -13,8 +13,12 @@ from ui import formatting
 
 LEARNED, WATCHED = "rows learned from", "rows watched"
 FIELDS = {"train_loss": LEARNED, "eval_loss": WATCHED, "valid_loss": WATCHED}
-SYSTEMS = {"majority": "most frequent answer", "tfidf-logreg": "plain baseline",
-           "base": "before", "tuned": "tuned"}  # fmt: skip
+SYSTEMS = {
+    "majority": "most frequent answer",
+    "tfidf-logreg": "plain baseline",
+    "base": "before",
+    "tuned": "tuned",
+}
 HEIGHT = 260
 
 
@@ -44,9 +48,10 @@ def loss_says(points: Sequence[Mapping[str, Any]]) -> str:
         mine = [one for one in points if one["of"] == of]
         if mine:
             first, last = mine[0], mine[-1]
-            parts.append(f"Loss on {of}: {first['loss']:.3f} at step {first['step']}"
-                         + (f", {last['loss']:.3f} at step {last['step']}." if len(mine) > 1
-                            else "."))  # fmt: skip
+            parts.append(
+                f"Loss on {of}: {first['loss']:.3f} at step {first['step']}"
+                + (f", {last['loss']:.3f} at step {last['step']}." if len(mine) > 1 else ".")
+            )
     return " ".join(parts)
 
 
@@ -54,22 +59,29 @@ def loss_chart(points: Sequence[Mapping[str, Any]], theme: str) -> alt.LayerChar
     """Draw the loss over the steps: a line for rows learned from, dots for rows watched."""
     shade = 1 if theme == "dark" else 0
     colour = alt.Color(
-        "of:N", title=None, legend=alt.Legend(orient="top", symbolType="stroke"),
-        scale=alt.Scale(domain=[LEARNED, WATCHED],
-                        range=[formatting.ACCENT[theme], formatting.APPROACH_COLOURS["ft_api"][shade]]),
-    )  # fmt: skip
-    hover = [alt.Tooltip("of:N", title="loss on"), alt.Tooltip("step:Q", title="step"),
-             alt.Tooltip("loss:Q", title="loss", format=".4f")]  # fmt: skip
+        "of:N",
+        title=None,
+        legend=alt.Legend(orient="top", symbolType="stroke"),
+        scale=alt.Scale(
+            domain=[LEARNED, WATCHED],
+            range=[formatting.ACCENT[theme], formatting.APPROACH_COLOURS["ft_api"][shade]],
+        ),
+    )
+    hover = [
+        alt.Tooltip("of:N", title="loss on"),
+        alt.Tooltip("step:Q", title="step"),
+        alt.Tooltip("loss:Q", title="loss", format=".4f"),
+    ]
     pattern = alt.Scale(domain=[LEARNED, WATCHED], range=[[1, 0], [5, 3]])
     dashes = alt.StrokeDash("of:N", legend=None, scale=pattern)
     base = alt.Chart(alt.InlineData(values=list(points))).encode(
         x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, grid=False)),
         y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False)),
-        color=colour, tooltip=hover,
-    )  # fmt: skip
+        color=colour,
+        tooltip=hover,
+    )
     line = base.mark_line(strokeWidth=2.5, interpolate="monotone").encode(strokeDash=dashes)
-    return alt.LayerChart(layer=[line, base.mark_circle(size=42)], height=HEIGHT,
-                          config=ink(theme))  # fmt: skip
+    return alt.LayerChart(layer=[line, base.mark_circle(size=42)], height=HEIGHT, config=ink(theme))
 
 
 def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -77,8 +89,15 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for column in evaluation.columns:
         low, high = column.interval()
-        rows.append({"system": SYSTEMS.get(column.name, column.name), "score": column.score,
-                     "low": low, "high": high, "tuned": column.name == "tuned"})  # fmt: skip
+        rows.append(
+            {
+                "system": SYSTEMS.get(column.name, column.name),
+                "score": column.score,
+                "low": low,
+                "high": high,
+                "tuned": column.name == "tuned",
+            }
+        )
     return rows
 
 
@@ -94,17 +113,23 @@ def score_chart(evaluation: Evaluation, theme: str) -> alt.LayerChart:
     names = [row["system"] for row in rows]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=alt.Y("system:N", sort=names, title=None),
-        tooltip=[alt.Tooltip("system:N"), alt.Tooltip("score:Q", format=".3f"),
-                 alt.Tooltip("low:Q", format=".3f", title="low (95 %)"),
-                 alt.Tooltip("high:Q", format=".3f", title="high (95 %)")],
-    )  # fmt: skip
-    colour = alt.condition("datum.tuned", alt.value(formatting.ACCENT[theme]),
-                           alt.value(formatting.MUTED[theme]))  # fmt: skip
+        tooltip=[
+            alt.Tooltip("system:N"),
+            alt.Tooltip("score:Q", format=".3f"),
+            alt.Tooltip("low:Q", format=".3f", title="low (95 %)"),
+            alt.Tooltip("high:Q", format=".3f", title="high (95 %)"),
+        ],
+    )
+    colour = alt.condition(
+        "datum.tuned", alt.value(formatting.ACCENT[theme]), alt.value(formatting.MUTED[theme])
+    )
     span = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=f"{evaluation.metric}, 95 % interval",
-                scale=alt.Scale(domain=[0, 1])),
-        x2="high:Q", color=colour,
-    )  # fmt: skip
+        x=alt.X(
+            "low:Q", title=f"{evaluation.metric}, 95 % interval", scale=alt.Scale(domain=[0, 1])
+        ),
+        x2="high:Q",
+        color=colour,
+    )
     dot = base.mark_circle(size=130, opacity=1).encode(x="score:Q", color=colour)
     return alt.LayerChart(layer=[span, dot], height=44 * len(rows) + 40, config=ink(theme))
 
@@ -112,9 +137,18 @@ def score_chart(evaluation: Evaluation, theme: str) -> alt.LayerChart:
 def ink(theme: str) -> alt.Config:
     """Take frame and background away, and write in the page's ink."""
     muted, rule = formatting.MUTED[theme], formatting.RULE[theme]
-    axis = alt.AxisConfig(labelColor=muted, titleColor=muted, gridColor=rule, domainColor=rule,
-                          tickColor=rule, labelFontSize=12, titleFontSize=12,
-                          titleFontWeight="normal", labelLimit=220)  # fmt: skip
+    axis = alt.AxisConfig(
+        labelColor=muted,
+        titleColor=muted,
+        gridColor=rule,
+        domainColor=rule,
+        tickColor=rule,
+        labelFontSize=12,
+        titleFontSize=12,
+        titleFontWeight="normal",
+        labelLimit=220,
+    )
     legend = alt.LegendConfig(labelColor=formatting.INK[theme], labelFontSize=12)
-    return alt.Config(background="transparent", view=alt.ViewConfig(stroke=None), axis=axis,
-                      legend=legend)  # fmt: skip
+    return alt.Config(
+        background="transparent", view=alt.ViewConfig(stroke=None), axis=axis, legend=legend
+    )

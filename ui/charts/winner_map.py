@@ -42,8 +42,12 @@ def winners_picture(columns: Columns, x: Axis, y: Axis, frame: Frame) -> Picture
     rows = [*_cells(columns, x, y, frame.locale)]
     names = _names(rows)
     here = {"layer": "here", "x": x.here, "y": y.here, "label": "you are here"}
-    return Picture("winners", _spec(frame, x.label, y.label, x.log, y.log), [*rows, *names, here],
-                   _says(rows, x, y, frame.locale))  # fmt: skip
+    return Picture(
+        "winners",
+        _spec(frame, x.label, y.label, x.log, y.log),
+        [*rows, *names, here],
+        _says(rows, x, y, frame.locale),
+    )
 
 
 def _cells(columns: Columns, x: Axis, y: Axis, locale: str) -> list[Row]:
@@ -53,13 +57,21 @@ def _cells(columns: Columns, x: Axis, y: Axis, locale: str) -> list[Row]:
         for j, at_y in enumerate(y.values):
             index = i * len(y.values) + j
             option = columns.recommended[index]
-            rows.append({
-                "layer": "cell", "x": across[i], "x2": across[i + 1], "y": up[j],
-                "y2": up[j + 1], "way": formatting.way(option), "option": formatting.option_name(option),
-                "figure": formatting.money(columns.per_month[index], locale),
-                "at": f"{formatting.number(at_x, locale, 2)} and {formatting.number(at_y, locale, 2)}",
-                "i": i, "j": j,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "layer": "cell",
+                    "x": across[i],
+                    "x2": across[i + 1],
+                    "y": up[j],
+                    "y2": up[j + 1],
+                    "way": formatting.way(option),
+                    "option": formatting.option_name(option),
+                    "figure": formatting.money(columns.per_month[index], locale),
+                    "at": " and ".join(formatting.number(at, locale, 2) for at in (at_x, at_y)),
+                    "i": i,
+                    "j": j,
+                }
+            )
     return rows
 
 
@@ -93,10 +105,14 @@ def _says(rows: Sequence[Row], x: Axis, y: Axis, locale: str) -> str:
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
         counts[row["way"]] += 1
-    said = ", ".join(f"{way} in {formatting.share(n / len(rows), locale)}"
-                     for way, n in sorted(counts.items(), key=lambda pair: -pair[1]))  # fmt: skip
-    return (f"Which way wins over {x.label.lower()} and {y.label.lower()}: {said} of the map. "
-            f"The cross is your question.")  # fmt: skip
+    said = ", ".join(
+        f"{way} in {formatting.share(n / len(rows), locale)}"
+        for way, n in sorted(counts.items(), key=lambda pair: -pair[1])
+    )
+    return (
+        f"Which way wins over {x.label.lower()} and {y.label.lower()}: {said} of the map. "
+        f"The cross is your question."
+    )
 
 
 @lru_cache(maxsize=64)
@@ -104,35 +120,61 @@ def _spec(frame: Frame, x_title: str, y_title: str, x_log: bool, y_log: bool) ->
     def side(field: str, title: str, log: bool) -> dict[str, Any]:
         scale: dict[str, Any] = {"type": "log" if log else "linear", "nice": False}
         scale |= {} if log else {"zero": False}
-        return {"field": field, "type": "quantitative", "scale": scale,
-                "axis": {"title": title, "format": "~s", "grid": False,
-                         "tickCount": 6}}  # fmt: skip
+        return {
+            "field": field,
+            "type": "quantitative",
+            "scale": scale,
+            "axis": {"title": title, "format": "~s", "grid": False, "tickCount": 6},
+        }
 
     x, y = side("x", x_title, x_log), side("y", y_title, y_log)
     names = [formatting.WAYS[key] for key in formatting.APPROACH_COLOURS]
     colours = [frame.pick(pair) for pair in formatting.APPROACH_COLOURS.values()]
     cells = {
-        "transform": filtered("cell"), "mark": {"type": "rect", "strokeWidth": 0.6},
+        "transform": filtered("cell"),
+        "mark": {"type": "rect", "strokeWidth": 0.6},
         "encoding": {
-            "x": x, "x2": {"field": "x2"}, "y": y, "y2": {"field": "y2"},
-            "color": {"field": "way", "type": "nominal", "legend": None,
-                      "scale": {"domain": names, "range": colours}},
-            "stroke": {"field": "way", "type": "nominal", "legend": None,
-                       "scale": {"domain": names, "range": colours}},
+            "x": x,
+            "x2": {"field": "x2"},
+            "y": y,
+            "y2": {"field": "y2"},
+            "color": {
+                "field": "way",
+                "type": "nominal",
+                "legend": None,
+                "scale": {"domain": names, "range": colours},
+            },
+            "stroke": {
+                "field": "way",
+                "type": "nominal",
+                "legend": None,
+                "scale": {"domain": names, "range": colours},
+            },
             "tooltip": tips(("option", "wins"), ("figure", "a month"), ("at", "at")),
         },
-    }  # fmt: skip
+    }
     paper, ink = frame.colour(formatting.PAPER), frame.colour(formatting.INK)
     text = {"type": "text", "fontSize": 13, "fontWeight": 600}
     halo = {**text, "stroke": paper, "strokeWidth": 4, "strokeJoin": "round"}
     place = {"x": x, "y": y, "text": {"field": "label"}}
-    labels = [{"transform": filtered("name"), "mark": mark, "encoding": place}
-              for mark in (halo, {**text, "color": ink})]  # fmt: skip
+    labels = [
+        {"transform": filtered("name"), "mark": mark, "encoding": place}
+        for mark in (halo, {**text, "color": ink})
+    ]
     here = [
-        {"transform": filtered("here"),
-         "mark": {"type": "point", "shape": "circle", "size": size, "filled": filled,
-                  "color": colour, "opacity": 1, "strokeWidth": 3},
-         "encoding": {"x": x, "y": y}}
+        {
+            "transform": filtered("here"),
+            "mark": {
+                "type": "point",
+                "shape": "circle",
+                "size": size,
+                "filled": filled,
+                "color": colour,
+                "opacity": 1,
+                "strokeWidth": 3,
+            },
+            "encoding": {"x": x, "y": y},
+        }
         for size, filled, colour in ((260, True, paper), (260, False, ink), (40, True, ink))
-    ]  # fmt: skip
+    ]
     return dressed({"layer": [cells, *labels, *here]}, frame, 330)

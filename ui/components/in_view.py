@@ -32,8 +32,13 @@ def watch(part: str, drawn: str, order: int) -> None:
             {part} if st.session_state[name].get("visible") else set()
         )
 
-    _WATCH(key=name, data={"drawn": drawn, "order": order}, height=1, on_visible_change=hear,
-           on_wants_change=_noted)  # fmt: skip
+    _WATCH(
+        key=name,
+        data={"drawn": drawn, "order": order},
+        height=1,
+        on_visible_change=hear,
+        on_wants_change=_noted,
+    )
 
 
 def in_view() -> frozenset[str]:

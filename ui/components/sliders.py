@@ -89,8 +89,12 @@ def dials(
     if st.session_state.get(f"{name}_epoch") != epoch:
         st.session_state[f"{name}_epoch"], st.session_state[f"{name}_values"] = epoch, {}
     data: dict[str, Any] = {
-        "name": name, "locale": locale.replace("_", "-"), "epoch": epoch, "answer": answer,
-        "seq": st.session_state.get(seen, 0), "dials": [asdict(dial) for dial in shown],
-    }  # fmt: skip
+        "name": name,
+        "locale": locale.replace("_", "-"),
+        "epoch": epoch,
+        "answer": answer,
+        "seq": st.session_state.get(seen, 0),
+        "dials": [asdict(dial) for dial in shown],
+    }
     control = _WIDE if name.endswith("_wide") else _CONTROL
     control(key=name, data=data, on_moved_change=hear)

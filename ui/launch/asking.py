@@ -104,8 +104,7 @@ def amount_of(text: str, what: str) -> Decimal | None:
     if not plain:
         return None
     if TWO_READINGS.fullmatch(plain):
-        raise UsageError(f"{what} '{text}'", "it can be read in two ways.",
-                         "Write 1250, or 1.25.")  # fmt: skip
+        raise UsageError(f"{what} '{text}'", "it can be read in two ways.", "Write 1250, or 1.25.")
     plain = plain.replace(",", ".")
     try:
         amount = Decimal(plain)
@@ -124,10 +123,14 @@ def _made(office: Office, filled: Filled) -> TrainingPlan:
     here = choice.how == "here"
     base = base_of(filled.base, filled.base_typed) if here and not choice.is_plain else None
     request = Request(
-        filled.scenario, filled.where, option=choice.option_id(base, filled.gpu),
-        dataset=filled.dataset, held_out_share=filled.held_out_share,
-        sends_held_out=filled.sends_held_out, validation_share=filled.validation_share,
-    )  # fmt: skip
+        filled.scenario,
+        filled.where,
+        option=choice.option_id(base, filled.gpu),
+        dataset=filled.dataset,
+        held_out_share=filled.held_out_share,
+        sends_held_out=filled.sends_held_out,
+        validation_share=filled.validation_share,
+    )
     wish = wish_of(filled)
     if not here:
         return plan(request, wish, office.book, now)
@@ -155,21 +158,30 @@ def wish_of(filled: Filled) -> Wish:
     Raises:
         UsageError: one of them cannot be used.
     """
-    given = {name: value for name, value in settings_of(filled).items()
-             if not (filled.choice.how == "here" and _is_own(name))}  # fmt: skip
+    given = {
+        name: value
+        for name, value in settings_of(filled).items()
+        if not (filled.choice.how == "here" and _is_own(name))
+    }
     for name in given:
         if name not in Hyperparameters.model_fields:
-            raise UsageError(f"setting {name}", "there is no such setting.",
-                             did_you_mean(name, Hyperparameters.model_fields).strip())  # fmt: skip
+            raise UsageError(
+                f"setting {name}",
+                "there is no such setting.",
+                did_you_mean(name, Hyperparameters.model_fields).strip(),
+            )
     try:
-        return Wish(hyperparameters=Hyperparameters.model_validate(given),
-                    cap_usd=amount_of(filled.cap, "cap"),
-                    suffix=filled.name.strip() or None)  # fmt: skip
+        return Wish(
+            hyperparameters=Hyperparameters.model_validate(given),
+            cap_usd=amount_of(filled.cap, "cap"),
+            suffix=filled.name.strip() or None,
+        )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if "-" not in str(part))
-        raise UsageError(place.replace("suffix", "name"), f"found '{first['input']}'.",
-                         f"{first['msg']}.") from error  # fmt: skip
+        raise UsageError(
+            place.replace("suffix", "name"), f"found '{first['input']}'.", f"{first['msg']}."
+        ) from error
 
 
 def _is_own(name: str) -> bool:

@@ -31,8 +31,9 @@ def cap_of(text: str, which: str) -> Decimal | None:
     try:
         amount = Decimal(plain)
     except InvalidOperation as error:
-        raise UsageError(f"cap {which} '{text}'", "this is no amount.",
-                         "Write 50, or none.") from error  # fmt: skip
+        raise UsageError(
+            f"cap {which} '{text}'", "this is no amount.", "Write 50, or none."
+        ) from error
     if not amount.is_finite() or amount < 0:
         raise UsageError(f"cap {which} '{text}'", "a cap is 0 or more.", "Write 50, or none.")
     return amount
@@ -44,23 +45,33 @@ def budget(office: Office) -> None:
     locale = formatting.reader()
     caps, entries = office.ledger.caps(), office.ledger.entries()
     today = moment(office.clock.now()).date().isoformat()
-    spans = (("Today", committed(one for one in entries if one.day == today), caps.per_day),
-             ("In all", committed(entries), caps.total))  # fmt: skip
+    spans = (
+        ("Today", committed(one for one in entries if one.day == today), caps.per_day),
+        ("In all", committed(entries), caps.total),
+    )
     for column, (label, spent, cap) in zip(st.columns(2), spans, strict=True):
-        most = "without a cap" if cap is None else (
-            f"of at most {formatting.money(in_usd(cap), locale, cents=True)}")  # fmt: skip
-        column.html(formatting.tile(label, spent_words(in_usd(spent), locale),
-                              f"spent or set aside, {most}"))  # fmt: skip
+        most = (
+            "without a cap"
+            if cap is None
+            else (f"of at most {formatting.money(in_usd(cap), locale, cents=True)}")
+        )
+        column.html(
+            formatting.tile(
+                label, spent_words(in_usd(spent), locale), f"spent or set aside, {most}"
+            )
+        )
     for name, draw in ((TROUBLE, st.error), (SAID, st.success)):
         said = st.session_state.pop(name, None)
         if said:
             draw(said)
     with st.form("caps", border=True):
         left, right = st.columns(2)
-        left.text_input("Cap a day in USD", _shown(caps.per_day), key="cap_day",
-                        help="A number, or none.")  # fmt: skip
-        right.text_input("Cap in all in USD", _shown(caps.total), key="cap_total",
-                         help="A number, or none.")  # fmt: skip
+        left.text_input(
+            "Cap a day in USD", _shown(caps.per_day), key="cap_day", help="A number, or none."
+        )
+        right.text_input(
+            "Cap in all in USD", _shown(caps.total), key="cap_total", help="A number, or none."
+        )
         st.form_submit_button("Set the caps", on_click=_set_caps)
 
 

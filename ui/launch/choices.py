@@ -28,8 +28,12 @@ HERE = {
 """What is trained on a base in a folder."""
 NEEDS_GPU = frozenset({"qlora"})
 STARTS = "starts from here"
-WORDS = {"provider": STARTS, "local": STARTS, "export": "a folder to take along",
-         "by_hand": "by hand"}  # fmt: skip
+WORDS = {
+    "provider": STARTS,
+    "local": STARTS,
+    "export": "a folder to take along",
+    "by_hand": "by hand",
+}
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,23 @@ def choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[Choice, 
     wanted = [one for one in answer.options if _is_listed(one, {advised, picked})]
     found = [_of(one, one.id == advised) for one in wanted]
     bare = [
-        Choice(f"{approach}:local", label, "here", "It is trained on a base in a folder of yours.",
-               STARTS)
-        for approach, label in HERE.items() if has_gpu or approach not in NEEDS_GPU
-    ]  # fmt: skip
-    plain = Choice(PLAIN, "The plain baseline: TF-IDF with logistic regression", "here",
-                   "It trains on a CPU in a minute, and needs no base.", STARTS)  # fmt: skip
+        Choice(
+            f"{approach}:local",
+            label,
+            "here",
+            "It is trained on a base in a folder of yours.",
+            STARTS,
+        )
+        for approach, label in HERE.items()
+        if has_gpu or approach not in NEEDS_GPU
+    ]
+    plain = Choice(
+        PLAIN,
+        "The plain baseline: TF-IDF with logistic regression",
+        "here",
+        "It trains on a CPU in a minute, and needs no base.",
+        STARTS,
+    )
     kept = [one for one in found if one.id != PLAIN or one.recommended]
     known = {one.id for one in kept}
     here = [one for one in (*bare, plain) if one.id not in known]
@@ -98,8 +113,11 @@ def commands(choice: Choice, bill: OptionBill | None, dataset: str) -> tuple[str
     rows = shlex.quote(dataset or "ROWS.jsonl")
     if bill is not None and bill.launch == "export":
         plan = f"trainer plan scenario.yaml --option {shlex.quote(choice.id)}"
-        return (f"{plan} --dataset {rows} --base FOLDER", "trainer export PLAN OUT_FOLDER",
-                "trainer import OUT_FOLDER")  # fmt: skip
+        return (
+            f"{plan} --dataset {rows} --base FOLDER",
+            "trainer export PLAN OUT_FOLDER",
+            "trainer import OUT_FOLDER",
+        )
     if bill is not None and bill.objective is not None:
         return (f"advisor convert {rows} --out rows.jsonl --rejects rejects.jsonl",)
     return (f"advisor estimate scenario.yaml --option {shlex.quote(choice.id)}",)

@@ -56,12 +56,22 @@ def _over_caps(office: Office, plan: TrainingPlan) -> Iterator[str]:
         yield str(error)
 
 
-METHODS = {"supervised": "Tuning on answers", "dpo": "Tuning on preferences",
-           "reinforcement": "Reinforcement"}  # fmt: skip
+METHODS = {
+    "supervised": "Tuning on answers",
+    "dpo": "Tuning on preferences",
+    "reinforcement": "Reinforcement",
+}
 CENT = Decimal("0.01")
 SERVED = {"per_token": "billed by the token", "per_hour": "billed by the hour, once it is deployed"}
-SHOWN = ("epochs", "learning_rate", "micro_batch_rows", "accumulation_steps", "max_tokens",
-         "lora_rank", "seed")  # fmt: skip
+SHOWN = (
+    "epochs",
+    "learning_rate",
+    "micro_batch_rows",
+    "accumulation_steps",
+    "max_tokens",
+    "lora_rank",
+    "seed",
+)
 
 
 def exact(amount: str, locale: str) -> str:
@@ -96,12 +106,12 @@ def is_typed(text: str, amount: str, locale: str) -> bool:
 
 def price_range(plan: TrainingPlan, locale: str) -> str:
     """Say what a job costs, as it stands on the button."""
-    low, most, cap = (formatting.money(one, locale, cents=True) for one in (
-        plan.figure.low, plan.figure.at_most, plan.cap_usd))  # fmt: skip
+    low, most, cap = (
+        formatting.money(one, locale, cents=True)
+        for one in (plan.figure.low, plan.figure.at_most, plan.cap_usd)
+    )
     amount = most if low == most else f"{low} to {most}"
     return f"Start: {amount}, cap {cap}"
-
-
 
 
 def plan_facts(plan: TrainingPlan, locale: str) -> tuple[Fact, ...]:
@@ -113,14 +123,17 @@ def plan_facts(plan: TrainingPlan, locale: str) -> tuple[Fact, ...]:
         Fact("What", f"{METHODS.get(plan.method, plan.method)} of {plan.base_model}, {_at(plan)}"),
         Fact("Rows", f"{rows} to learn from, {held} held out to measure with"),
         Fact("Settings", settings_of(plan)),
-        Fact("Cost", f"{formatting.money(figure.likely, locale, cents=True)} likely; "
-             f"{formatting.money(figure.low, locale, cents=True)} to "
-             f"{formatting.money(figure.at_most, locale, cents=True)}"),
+        Fact(
+            "Cost",
+            f"{formatting.money(figure.likely, locale, cents=True)} likely; "
+            f"{formatting.money(figure.low, locale, cents=True)} to "
+            f"{formatting.money(figure.at_most, locale, cents=True)}",
+        ),
         Fact("Price", f"{figure.price} {figure.unit}, {own}"),
         Fact("Source", figure.source),
         Fact("Afterwards", "served from this machine" if plan.local else SERVED[plan.serving]),
         Fact("Plan", f"{plan.plan_id[:12]}, attempt {plan.attempt}; good for a day"),
-    )  # fmt: skip
+    )
 
 
 def settings_of(plan: TrainingPlan) -> str:
@@ -131,8 +144,9 @@ def settings_of(plan: TrainingPlan) -> str:
         return "none: it has no settings"
     else:
         given = {name: getattr(plan.local.recipe, name) for name in SHOWN}
-    return ", ".join(f"{name.removeprefix('n_').replace('_', ' ')} {value}"
-                     for name, value in given.items())  # fmt: skip
+    return ", ".join(
+        f"{name.removeprefix('n_').replace('_', ' ')} {value}" for name, value in given.items()
+    )
 
 
 def _at(plan: TrainingPlan) -> str:
@@ -164,14 +178,22 @@ def agree(plan: TrainingPlan) -> None:
     amount = exact(plan.figure.at_most, locale)
     with st.form("start_form", border=True, clear_on_submit=False):
         if leaving is not None:
-            st.text_input(f"Type **{plan.provider}** to let these rows go there",
-                          key="typed_provider", autocomplete="off")  # fmt: skip
-        st.text_input(f"Type **{amount}** to spend up to {amount} USD", key="typed_amount",
-                      autocomplete="off")  # fmt: skip
+            st.text_input(
+                f"Type **{plan.provider}** to let these rows go there",
+                key="typed_provider",
+                autocomplete="off",
+            )
+        st.text_input(
+            f"Type **{amount}** to spend up to {amount} USD", key="typed_amount", autocomplete="off"
+        )
         st.form_submit_button(
-            _plain(price_range(plan, locale)), type="primary", key="start_button",
-            icon=":material/rocket_launch:", on_click=_start, args=(plan.plan_id,),
-        )  # fmt: skip
+            _plain(price_range(plan, locale)),
+            type="primary",
+            key="start_button",
+            icon=":material/rocket_launch:",
+            on_click=_start,
+            args=(plan.plan_id,),
+        )
     st.button("Back to the form", on_click=leave_plan)
 
 
@@ -191,8 +213,12 @@ def _started(plan: TrainingPlan, run_id: str) -> None:
     with st.container(horizontal=True):
         st.button(f"Started as {run_id}", disabled=True, key="start_button_done")
         st.button("Open its run", type="primary", on_click=open_run, args=(run_id,))
-        st.button("Plan a further attempt", on_click=_again, args=(plan.plan_id,),
-                  help="The same job once more: it costs as much again.")  # fmt: skip
+        st.button(
+            "Plan a further attempt",
+            on_click=_again,
+            args=(plan.plan_id,),
+            help="The same job once more: it costs as much again.",
+        )
         st.button("Back to the form", on_click=leave_plan)
 
 
@@ -216,17 +242,26 @@ def _leaving(office: Office, plan: TrainingPlan) -> Leaving | None:
 
 
 def _leaves(leaving: Leaving, locale: str) -> None:
-    personal = ", ".join(f"{kind} in {formatting.number(rows, locale)} rows"
-                         for kind, rows in leaving.personal.items())  # fmt: skip
+    personal = ", ".join(
+        f"{kind} in {formatting.number(rows, locale)} rows"
+        for kind, rows in leaving.personal.items()
+    )
     st.markdown("**What leaves this machine**")
-    st.html(facts_table((
-        Fact("Rows", f"{formatting.number(leaving.rows, locale)}, "
-                     f"{formatting.number(leaving.bytes, locale)} bytes"),
-        Fact("To", f"{leaving.provider}, host {leaving.host}"),
-        Fact("Region", leaving.region),
-        Fact("Kept there", f"{leaving.retention}; deleted by us after the job"),
-        Fact("Looks personal", personal or "nothing that we know by its form"),
-    )))  # fmt: skip
+    st.html(
+        facts_table(
+            (
+                Fact(
+                    "Rows",
+                    f"{formatting.number(leaving.rows, locale)}, "
+                    f"{formatting.number(leaving.bytes, locale)} bytes",
+                ),
+                Fact("To", f"{leaving.provider}, host {leaving.host}"),
+                Fact("Region", leaving.region),
+                Fact("Kept there", f"{leaving.retention}; deleted by us after the job"),
+                Fact("Looks personal", personal or "nothing that we know by its form"),
+            )
+        )
+    )
 
 
 def _start(plan_id: str) -> None:

@@ -41,8 +41,14 @@ def bar() -> None:
 def _line(one: Deployment, now: float, locale: str) -> None:
     words, button = st.columns([6, 1], vertical_alignment="center")
     words.markdown(line_of(one, now, locale).replace("$", "\\$"))
-    button.button("Stop", key=f"stop {one.deployment_id}", on_click=stop, width="stretch",
-                  args=(one.deployment_id,), help="It is ended at the provider.")  # fmt: skip
+    button.button(
+        "Stop",
+        key=f"stop {one.deployment_id}",
+        on_click=stop,
+        width="stretch",
+        args=(one.deployment_id,),
+        help="It is ended at the provider.",
+    )
 
 
 def line_of(one: Deployment, now: float, locale: str) -> str:
@@ -50,8 +56,10 @@ def line_of(one: Deployment, now: float, locale: str) -> str:
     hours = formatting.number(one.hours(now), locale, 2)
     spent = formatting.money(str(one.spent(now)), locale, cents=True)
     price = formatting.money(str(one.usd_per_hour), locale, cents=True)
-    return (f"`{one.deployment_id}` at {one.provider}, {one.state}: {price} an hour, {hours} of "
-            f"at most {formatting.number(one.max_hours, locale, 2)} h, {spent} so far")  # fmt: skip
+    return (
+        f"`{one.deployment_id}` at {one.provider}, {one.state}: {price} an hour, {hours} of "
+        f"at most {formatting.number(one.max_hours, locale, 2)} h, {spent} so far"
+    )
 
 
 def stop(deployment_id: str) -> None:
@@ -64,7 +72,9 @@ def stop(deployment_id: str) -> None:
             ended = standing.stop(office, deployment, hosting)
         finally:
             hosting.close()
-        spent = formatting.money(str(ended.spent(office.clock.now())), formatting.reader(), cents=True)
+        spent = formatting.money(
+            str(ended.spent(office.clock.now())), formatting.reader(), cents=True
+        )
         said = f"{ended.deployment_id} is stopped. It cost {spent}."
     except (AdvisorError, NotOffered) as error:
         said = str(error)

@@ -28,8 +28,9 @@ OFFERED = 2
 """How many of each kind are offered in the place of one that is not launched from here."""
 NOTHING_SPENT = "It is priced and checked. Nothing is sent or spent."
 NAMES = "Letters, digits and dashes. Its versions are counted under it."
-FORMS = ("Chat JSONL, prompt and completion, text and label, pairs; as JSONL, JSON, CSV, TSV or "
-         "Parquet.")  # fmt: skip
+FORMS = (
+    "Chat JSONL, prompt and completion, text and label, pairs; as JSONL, JSON, CSV, TSV or Parquet."
+)
 
 
 def form() -> None:
@@ -52,9 +53,11 @@ def _choice(found: tuple[Choice, ...]) -> Choice:
     by_id = {one.id: one for one in found}
     first = picked_of(found, st.session_state.get(state.LAUNCH_OPTION))
     name = st.selectbox(
-        "What to launch", list(by_id), index=list(by_id).index(first.id),
+        "What to launch",
+        list(by_id),
+        index=list(by_id).index(first.id),
         format_func=lambda option_id: _label(by_id[option_id]),
-    )  # fmt: skip
+    )
     chosen = by_id[name or first.id]
     st.session_state[state.LAUNCH_OPTION] = chosen.id
     return chosen
@@ -71,8 +74,11 @@ def _instead(chosen: Choice, asked: state.Asked, found: tuple[Choice, ...]) -> N
     with st.container(border=True):
         st.markdown("**This option is not launched from here.**")
         st.write(chosen.says)
-        st.code("\n".join(commands(chosen, bill, str(asked.dataset or ""))), language=None,
-                wrap_lines=True)  # fmt: skip
+        st.code(
+            "\n".join(commands(chosen, bill, str(asked.dataset or ""))),
+            language=None,
+            wrap_lines=True,
+        )
         plain = json.dumps(dict(asked.scenario), indent=2, default=str)
         st.download_button("Download scenario.yaml", plain, "scenario.yaml", on_click="ignore")
         can = [one for one in found if one.how == "provider"][:OFFERED]
@@ -114,24 +120,32 @@ def _machine(chosen: Choice, filled: Filled) -> Filled:
     if not chosen.is_plain:
         left, right = st.columns(2)
         there = list(bases())
-        base = left.selectbox("Base", there, placeholder="none here yet",
-                              help=f"Folders in {bases_folder()}")  # fmt: skip
-        typed = right.text_input("or a folder on this machine", placeholder="/models/my-base",
-                                 help="With config.json, safetensors and tokenizer.")  # fmt: skip
+        base = left.selectbox(
+            "Base", there, placeholder="none here yet", help=f"Folders in {bases_folder()}"
+        )
+        typed = right.text_input(
+            "or a folder on this machine",
+            placeholder="/models/my-base",
+            help="With config.json, safetensors and tokenizer.",
+        )
         filled = replace(filled, base=base, base_typed=typed)
     left, right = st.columns(2)
     gpu = None
     if not chosen.is_plain and _has_gpu() and chosen.is_bare:
         gpu = right.selectbox("GPU of this machine", list(state.office().book.gpus))
-    usd = left.text_input("USD an hour of this machine", HOUR_USD,
-                           help="With power: 0.3 kW at 0.30 USD/kWh is 0.09.")  # fmt: skip
+    usd = left.text_input(
+        "USD an hour of this machine", HOUR_USD, help="With power: 0.3 kW at 0.30 USD/kWh is 0.09."
+    )
     return replace(filled, gpu=gpu, usd_per_hour=usd)
 
 
 def _settings(chosen: Choice, filled: Filled) -> Filled:
     left, right = st.columns(2)
-    cap = left.text_input("Cap in USD", placeholder="what it costs at most",
-                          help="Nothing is started that may cost more.")  # fmt: skip
+    cap = left.text_input(
+        "Cap in USD",
+        placeholder="what it costs at most",
+        help="Nothing is started that may cost more.",
+    )
     held = left.slider("Held out to measure with", 0, 50, 10, format="%d%%")
     epochs = right.text_input("Passes over the rows", placeholder="chosen for you")
     rate = right.text_input("Learning rate", placeholder="chosen for you")
@@ -141,15 +155,25 @@ def _settings(chosen: Choice, filled: Filled) -> Filled:
     else:
         sends = left.checkbox("The provider gets the held-out rows too, to measure with")
     more = right.text_area("More settings, NAME=VALUE a line", placeholder="seed=7", height=110)
-    return replace(filled, cap=cap, held_out_share=held / 100, validation_share=watched / 100,
-                   sends_held_out=sends, epochs=epochs, learning_rate=rate, more=more)  # fmt: skip
+    return replace(
+        filled,
+        cap=cap,
+        held_out_share=held / 100,
+        validation_share=watched / 100,
+        sends_held_out=sends,
+        epochs=epochs,
+        learning_rate=rate,
+        more=more,
+    )
 
 
 def _make(filled: Filled, given: UploadedFile | None) -> None:
     """Make the plan of what was filled in; what is wrong is said, and the form stays as it is."""
     try:
-        with (st.spinner("Reading the rows, pricing the job ..."),
-              tempfile.TemporaryDirectory() as folder):  # fmt: skip
+        with (
+            st.spinner("Reading the rows, pricing the job ..."),
+            tempfile.TemporaryDirectory() as folder,
+        ):
             if given is not None:
                 path = Path(folder) / Path(given.name).name
                 path.write_bytes(given.getbuffer())
@@ -164,5 +188,3 @@ def _make(filled: Filled, given: UploadedFile | None) -> None:
 
 def _has_gpu() -> bool:
     return devices() != ["cpu"]
-
-

@@ -66,8 +66,9 @@ def spend_of(office: Office, run: Run, plan: TrainingPlan) -> Spend:
     """Say what a run has cost so far, and what it may cost."""
     entry = office.ledger.entry(run.run_id)
     settled = in_usd(entry.settled) if entry and entry.settled is not None else None
-    return Spend(plan.cap_usd, in_usd(entry.reserved) if entry else None,
-                 _so_far(run, plan), settled)  # fmt: skip
+    return Spend(
+        plan.cap_usd, in_usd(entry.reserved) if entry else None, _so_far(run, plan), settled
+    )
 
 
 def version_of(office: Office, run_id: str) -> Version | None:
@@ -133,14 +134,28 @@ def _figures(run: Run, moments: Sequence[Moment], spend: Spend) -> None:
     paid = spent_words(known, locale) if known else "not known yet"
     aside = formatting.money(spend.set_aside, locale, cents=True) if spend.set_aside else None
     note = f"of at most {cap}" + (f"; {aside} set aside" if aside and not spend.settled else "")
-    points = [one for one in training_curves.points_of(moments) if one["of"] == training_curves.LEARNED]
+    points = [
+        one for one in training_curves.points_of(moments) if one["of"] == training_curves.LEARNED
+    ]
     columns = st.columns(4)
     measures = run.state == "running" and 0 < of == step
-    columns[0].html(formatting.tile("State", state_of(run), "answers held-out rows" if measures else ""))
-    columns[1].html(formatting.tile("Step", formatting.number(step, locale) if step else "not begun",
-                              f"of {formatting.number(of, locale)}" if of else ""))  # fmt: skip
-    columns[2].html(formatting.tile("Loss", formatting.number(points[-1]["loss"], locale, 3) if points
-                              else "none yet", "on rows learned from"))  # fmt: skip
+    columns[0].html(
+        formatting.tile("State", state_of(run), "answers held-out rows" if measures else "")
+    )
+    columns[1].html(
+        formatting.tile(
+            "Step",
+            formatting.number(step, locale) if step else "not begun",
+            f"of {formatting.number(of, locale)}" if of else "",
+        )
+    )
+    columns[2].html(
+        formatting.tile(
+            "Loss",
+            formatting.number(points[-1]["loss"], locale, 3) if points else "none yet",
+            "on rows learned from",
+        )
+    )
     columns[3].html(formatting.tile("Spent", paid, note))
     st.progress(spend.share, text=f"Spent of the cap of {cap}")
 
@@ -158,14 +173,17 @@ def _loss(moments: Sequence[Moment], is_plain: bool) -> None:
     points = training_curves.points_of(moments)
     if points:
         says = training_curves.loss_says(points)
-        st.altair_chart(training_curves.loss_chart(points, formatting.theme()), width="stretch",
-                        key="loss_curve", alt=says)  # fmt: skip
+        st.altair_chart(
+            training_curves.loss_chart(points, formatting.theme()),
+            width="stretch",
+            key="loss_curve",
+            alt=says,
+        )
         quiet(says)
     elif is_plain:
         quiet("The plain baseline is fitted at once: it has no loss curve.")
     else:
-        quiet("Nothing told yet. A provider tells it while it trains, this machine each few "
-                   "steps.")  # fmt: skip
+        quiet("Nothing told yet. A provider tells it while it trains, this machine each few steps.")
 
 
 def _events(moments: Sequence[Moment]) -> None:
@@ -203,8 +221,14 @@ def _button(label: str, verb: str, run: Run, says: str) -> None:
     asked = run.last(f"{verb}_asked")
     done = run.last("asked_provider")
     waits = asked is not None and (done is None or done.seq < asked.seq)
-    st.button(label, key=f"{verb} {run.run_id}", help=says or None, on_click=ask,
-              args=(run.run_id, verb), disabled=waits)  # fmt: skip
+    st.button(
+        label,
+        key=f"{verb} {run.run_id}",
+        help=says or None,
+        on_click=ask,
+        args=(run.run_id, verb),
+        disabled=waits,
+    )
 
 
 def ask(run_id: str, verb: Verb) -> None:

@@ -37,18 +37,24 @@ def result(run: Run, plan: TrainingPlan) -> None:
     else:
         st.info(_unmeasured(plan))
     if plan.serving == "per_hour":
-        st.info(f"It is not deployed, and costs nothing while it is not. Deploy it with `trainer "
-                f"deploy {run.run_id} --max-hours 1`: the page shows what it costs.")  # fmt: skip
+        st.info(
+            f"It is not deployed, and costs nothing while it is not. Deploy it with `trainer "
+            f"deploy {run.run_id} --max-hours 1`: the page shows what it costs."
+        )
     if version is not None:
         stages(version)
 
 
 def _unmeasured(plan: TrainingPlan) -> str:
     if plan.local is not None:
-        return ("No rows were held out, so nobody knows how good it is. Plan again and hold a "
-                "tenth of the rows out.")  # fmt: skip
-    return (f"{plan.provider} holds the model, and it was not measured. Put what your own measure "
-            "says into the question (quality, measured), and ask again.")  # fmt: skip
+        return (
+            "No rows were held out, so nobody knows how good it is. Plan again and hold a "
+            "tenth of the rows out."
+        )
+    return (
+        f"{plan.provider} holds the model, and it was not measured. Put what your own measure "
+        "says into the question (quality, measured), and ask again."
+    )
 
 
 def measured(version: Version) -> None:
@@ -70,13 +76,24 @@ def show_evaluation(found: Evaluation) -> None:
     left, right = st.columns([1, 1], gap="large")
     with left:
         says = training_curves.score_says(found)
-        st.altair_chart(training_curves.score_chart(found, formatting.theme()), width="stretch", key="scores",
-                        alt=says)  # fmt: skip
+        st.altair_chart(
+            training_curves.score_chart(found, formatting.theme()),
+            width="stretch",
+            key="scores",
+            alt=says,
+        )
         quiet(says)
     with right:
         head, *rows = table(found)
-        st.table([{name: UNKNOWN if cell == NONE else cell for name, cell in
-                   zip(head, row, strict=True)} for row in rows])  # fmt: skip
+        st.table(
+            [
+                {
+                    name: UNKNOWN if cell == NONE else cell
+                    for name, cell in zip(head, row, strict=True)
+                }
+                for row in rows
+            ]
+        )
     for says in rest:
         st.markdown(f"- {says}")
 
@@ -86,16 +103,24 @@ def stages(version: Version) -> None:
     trouble = st.session_state.pop(TROUBLE, None)
     if trouble:
         st.error(trouble)
-    st.markdown(f"**{version.version_id}** is {_article(version.stage)} of the name "
-                f"{version.name}.")  # fmt: skip
+    st.markdown(
+        f"**{version.version_id}** is {_article(version.stage)} of the name {version.name}."
+    )
     key = version.version_id
-    anyway = version.verdict == "worse" and st.checkbox("Take it although it is worse",
-                                                         key=f"anyway {key}")  # fmt: skip
+    anyway = version.verdict == "worse" and st.checkbox(
+        "Take it although it is worse", key=f"anyway {key}"
+    )
     with st.container(horizontal=True):
         if version.stage != "champion":
-            st.button("Promote", key=f"promote {key}", type="primary", on_click=change_stage,
-                      args=("promote", key, anyway), icon=":material/trophy:",
-                      help="It becomes the champion of its name.")  # fmt: skip
+            st.button(
+                "Promote",
+                key=f"promote {key}",
+                type="primary",
+                on_click=change_stage,
+                args=("promote", key, anyway),
+                icon=":material/trophy:",
+                help="It becomes the champion of its name.",
+            )
         else:
             st.button(
                 "Roll back",
@@ -105,8 +130,13 @@ def stages(version: Version) -> None:
                 help="The one before it takes its place.",
             )
         if version.stage != "retired":
-            st.button("Retire", key=f"retire {key}", on_click=change_stage, args=("retire", key),
-                      help="It is taken out of use; nothing is deleted.")  # fmt: skip
+            st.button(
+                "Retire",
+                key=f"retire {key}",
+                on_click=change_stage,
+                args=("retire", key),
+                help="It is taken out of use; nothing is deleted.",
+            )
 
 
 def change_stage(verb: str, version_id: str, anyway: bool = False) -> None:

@@ -10,13 +10,24 @@ from trainer.run_states import Run, State
 from trainer.storage.run_store import Moment
 
 STATES: Mapping[State, str] = {
-    "intent": "Put on record", "validated": "Checked", "reserved": "Money set aside",
-    "uploading": "Sending rows", "uploaded": "Rows are there", "creating": "Asking for the job",
-    "created": "Job made", "queued": "Waiting its turn", "running": "Training",
-    "paused": "Held", "succeeded": "Trained", "failed": "Failed", "cancelled": "Ended early",
-    "verified": "Tried out", "settled": "Settled", "unknown_outcome": "Looking for the job",
+    "intent": "Put on record",
+    "validated": "Checked",
+    "reserved": "Money set aside",
+    "uploading": "Sending rows",
+    "uploaded": "Rows are there",
+    "creating": "Asking for the job",
+    "created": "Job made",
+    "queued": "Waiting its turn",
+    "running": "Training",
+    "paused": "Held",
+    "succeeded": "Trained",
+    "failed": "Failed",
+    "cancelled": "Ended early",
+    "verified": "Tried out",
+    "settled": "Settled",
+    "unknown_outcome": "Looking for the job",
     "needs_human": "Needs you",
-}  # fmt: skip
+}
 """What each state is called."""
 SAYS: Mapping[str, str] = {
     "intent": "Put on record; it may cost up to {cap_usd} USD.",

@@ -49,9 +49,13 @@ def _language() -> str:
     known = languages()
     own = formatting.reader().split("_")[0]
     chosen: str = st.selectbox(
-        "Language", known, index=known.index(own if own in known else ENGLISH), key=LANGUAGE,
-        format_func=lambda tag: load_texts(tag).at("language"), label_visibility="collapsed",
-    )  # fmt: skip
+        "Language",
+        known,
+        index=known.index(own if own in known else ENGLISH),
+        key=LANGUAGE,
+        format_func=lambda tag: load_texts(tag).at("language"),
+        label_visibility="collapsed",
+    )
     return chosen
 
 
@@ -79,8 +83,12 @@ def _stands(texts: Texts, dataset: Path | None) -> Standing:
 
 
 def _interview(dataset: Path | None) -> Interview:
-    question = ask({"name": "From the interview"}, "the interview", book=state.book(),
-                   today=datetime.now(tz=UTC).date())  # fmt: skip
+    question = ask(
+        {"name": "From the interview"},
+        "the interview",
+        book=state.book(),
+        today=datetime.now(tz=UTC).date(),
+    )
     profile = state.profile_of(dataset) if dataset else None
     return Interview(load_sheet(), replace(question, profile=profile))
 
@@ -121,19 +129,30 @@ def _part(part: ShownPart, texts: Texts) -> Given:
     if part.several:
         return _several(part, says, texts, key)
     codes = list(says)
-    chosen: str = st.radio(part.asks, codes, index=codes.index(DONT_KNOW), key=key,
-                           format_func=lambda code: says[code])  # fmt: skip
+    chosen: str = st.radio(
+        part.asks, codes, index=codes.index(DONT_KNOW), key=key, format_func=lambda code: says[code]
+    )
     if part.kind not in TYPED:
         return chosen
-    number = st.number_input(texts.says("words.or_number", unit=part.unit), min_value=part.low,
-                             max_value=part.high, value=None, key=f"{key}_number")  # fmt: skip
+    number = st.number_input(
+        texts.says("words.or_number", unit=part.unit),
+        min_value=part.low,
+        max_value=part.high,
+        value=None,
+        key=f"{key}_number",
+    )
     return chosen if number is None else float(number)
 
 
 def _several(part: ShownPart, says: dict[str, str], texts: Texts, key: str) -> Given:
     codes = [code for code in says if code != DONT_KNOW]
-    chosen = st.multiselect(part.asks, codes, key=key, format_func=lambda code: says[code],
-                            placeholder=texts.at("words.dont_know"))  # fmt: skip
+    chosen = st.multiselect(
+        part.asks,
+        codes,
+        key=key,
+        format_func=lambda code: says[code],
+        placeholder=texts.at("words.dont_know"),
+    )
     if chosen:
         return tuple(chosen)
     return () if st.checkbox(texts.at("words.nothing"), key=f"{key}_none") else DONT_KNOW

@@ -35,6 +35,7 @@ def page() -> None:
 
 
 def _steps(now: int) -> None:
-    parts = [f"**{at + 1} {name}**" if at == now else f"{at + 1} {name}"
-             for at, name in enumerate(STEPS)]  # fmt: skip
+    parts = [
+        f"**{at + 1} {name}**" if at == now else f"{at + 1} {name}" for at, name in enumerate(STEPS)
+    ]
     st.markdown(" · ".join(parts))

@@ -34,14 +34,16 @@ def _page(office: Office) -> None:
         st.info("No model yet. A run that ends well leaves one here.")
         return
     st.dataframe(
-        [row_of(one) for one in listed], hide_index=True, width="stretch",
+        [row_of(one) for one in listed],
+        hide_index=True,
+        width="stretch",
         placeholder="",
         column_config={
             "made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm"),
             "score": st.column_config.NumberColumn(format="%.3f"),
             "USD": st.column_config.NumberColumn(format="%.2f"),
         },
-    )  # fmt: skip
+    )
     names = [one.version_id for one in listed]
     left, right = st.columns(2)
     chosen = left.selectbox("Version", names, key="version_a")
@@ -57,12 +59,16 @@ def row_of(one: Version) -> Mapping[str, Any]:
     """Lay one version down as a line of the table."""
     score = (one.evaluation or {}).get("score")
     return {
-        "version": one.version_id, "stage": MARKS[one.stage],
-        "made": moment(one.made_at).replace(tzinfo=None), "base": one.base_model,
-        "provider": one.provider, "verdict": one.verdict or "not measured",
+        "version": one.version_id,
+        "stage": MARKS[one.stage],
+        "made": moment(one.made_at).replace(tzinfo=None),
+        "base": one.base_model,
+        "provider": one.provider,
+        "verdict": one.verdict or "not measured",
         "score": float(score) if isinstance(score, int | float) else None,
-        "USD": None if one.usd is None else float(one.usd), "ends": one.shutdown_on,
-    }  # fmt: skip
+        "USD": None if one.usd is None else float(one.usd),
+        "ends": one.shutdown_on,
+    }
 
 
 def side_rows(lines: Sequence[tuple[str, str, str]], a: str, b: str) -> list[dict[str, str]]:
@@ -71,8 +77,10 @@ def side_rows(lines: Sequence[tuple[str, str, str]], a: str, b: str) -> list[dic
     >>> side_rows([("stage", "champion", "retired")], "x-v1", "x-v2")
     [{'what': 'stage', 'x-v1': 'champion', 'x-v2': 'retired', '': 'differs'}]
     """
-    return [{"what": what, a: one, b: other, "": "" if one == other else "differs"}
-            for what, one, other in lines]  # fmt: skip
+    return [
+        {"what": what, a: one, b: other, "": "" if one == other else "differs"}
+        for what, one, other in lines
+    ]
 
 
 def _compare(office: Office, a: str, b: str) -> None:
@@ -88,11 +96,27 @@ def _detail(office: Office, one: Version) -> None:
     else:
         st.info(f"{one.version_id} was not measured on rows that were held out.")
     with st.expander("What it was made from"):
-        st.table([{"what": what, "is": value} for what, value in (
-            ("run", one.run_id), ("base", one.base_model), ("model", one.model),
-            ("rows (sha256)", one.dataset_sha256), ("your file (sha256)", one.source_sha256),
-            ("plan", one.plan_id))])  # fmt: skip
+        st.table(
+            [
+                {"what": what, "is": value}
+                for what, value in (
+                    ("run", one.run_id),
+                    ("base", one.base_model),
+                    ("model", one.model),
+                    ("rows (sha256)", one.dataset_sha256),
+                    ("your file (sha256)", one.source_sha256),
+                    ("plan", one.plan_id),
+                )
+            ]
+        )
     with st.expander("What happened to it"):
-        st.table([{"when (UTC)": moment(event.at).strftime("%Y-%m-%d %H:%M"), "what": event.kind,
-                   "by": event.by or "the run"}
-                  for event in office.registry.history(one.version_id)])  # fmt: skip
+        st.table(
+            [
+                {
+                    "when (UTC)": moment(event.at).strftime("%Y-%m-%d %H:%M"),
+                    "what": event.kind,
+                    "by": event.by or "the run",
+                }
+                for event in office.registry.history(one.version_id)
+            ]
+        )

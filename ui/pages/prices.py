@@ -38,16 +38,19 @@ def _page(book: Book, today: date) -> None:
     shown = matching(found.prices, wanted, only_stale)
     locale = formatting.reader()
     quiet(
-        f"{formatting.number(len(shown), locale)} of {formatting.number(len(found.prices), locale)} items; "
-        f"{formatting.number(found.stale, locale)} were last read {STALE_AFTER_DAYS} days before or more."
+        f"{formatting.number(len(shown), locale)} of "
+        f"{formatting.number(len(found.prices), locale)} items; "
+        f"{formatting.number(found.stale, locale)} were last read "
+        f"{STALE_AFTER_DAYS} days before or more."
     )
     if not shown:
         st.info(f"No item has '{wanted}' in its name. Search for a part of a provider or model.")
         return
     _table(shown)
     _ages(shown)
-    item = st.selectbox("How a price moved", [one.item for one in shown], index=None,
-                        placeholder="choose an item")  # fmt: skip
+    item = st.selectbox(
+        "How a price moved", [one.item for one in shown], index=None, placeholder="choose an item"
+    )
     if item is not None:
         _history(book.prices.series[item])
 
@@ -65,30 +68,39 @@ def row_of(one: ListedPrice) -> Mapping[str, Any]:
     """Lay one price down as a line of the table."""
     source = one.source or ""
     return {
-        "item": one.item, "USD": None if one.value is None else float(one.value),
-        "per": one.unit.removeprefix("USD/"), "since": one.since, "read on": one.read_on,
-        "age": one.age_days, "state": "stale" if one.stale else "own" if one.own
-        else one.problem or "fresh",
+        "item": one.item,
+        "USD": None if one.value is None else float(one.value),
+        "per": one.unit.removeprefix("USD/"),
+        "since": one.since,
+        "read on": one.read_on,
+        "age": one.age_days,
+        "state": "stale" if one.stale else "own" if one.own else one.problem or "fresh",
         "source": source if source.startswith("https://") else None,
         "said by": "" if source.startswith("https://") else source,
-    }  # fmt: skip
+    }
 
 
 def _table(shown: list[ListedPrice]) -> None:
     st.dataframe(
-        [row_of(one) for one in shown], hide_index=True, width="stretch", height=420,
+        [row_of(one) for one in shown],
+        hide_index=True,
+        width="stretch",
+        height=420,
         column_config={
             "USD": st.column_config.NumberColumn(format="%.10g"),
             "age": st.column_config.NumberColumn("age, days", format="%d"),
             "source": st.column_config.LinkColumn(display_text=r"https://([^/]*)"),
         },
-    )  # fmt: skip
+    )
 
 
 def _ages(shown: list[ListedPrice]) -> None:
     """Draw how many prices are how old, source by source."""
-    rows = [{"age": one.age_days, "state": "stale" if one.stale else "fresh", "item": one.item}
-            for one in shown if one.age_days is not None]  # fmt: skip
+    rows = [
+        {"age": one.age_days, "state": "stale" if one.stale else "fresh", "item": one.item}
+        for one in shown
+        if one.age_days is not None
+    ]
     if not rows:
         return
     st.markdown("**Age of these prices**")
@@ -104,26 +116,47 @@ def ages_say(rows: list[dict[str, Any]]) -> str:
     """
     ages = [row["age"] for row in rows]
     stale = sum(row["state"] == "stale" for row in rows)
-    return (f"{len(rows)} prices, read {min(ages)} to {max(ages)} days before; {stale} of them "
-            f"{STALE_AFTER_DAYS} days or more.")  # fmt: skip
+    return (
+        f"{len(rows)} prices, read {min(ages)} to {max(ages)} days before; {stale} of them "
+        f"{STALE_AFTER_DAYS} days or more."
+    )
 
 
 def age_chart(rows: list[dict[str, Any]], theme: str) -> alt.LayerChart:
     """Draw a bar for each age, and the day from which a price is stale."""
     shade = 1 if theme == "dark" else 0
-    bars = alt.Chart(alt.InlineData(values=rows)).mark_bar(cornerRadiusEnd=2).encode(
-        x=alt.X("age:Q", bin=alt.Bin(step=3), title="days since somebody last read it"),
-        y=alt.Y("count():Q", title="prices", scale=alt.Scale(type="symlog"),
-                axis=alt.Axis(values=[1, 10, 100, 1000])),
-        color=alt.Color("state:N", title=None, legend=alt.Legend(orient="top"), scale=alt.Scale(
-            domain=["fresh", "stale"],
-            range=[formatting.ACCENT[theme], formatting.APPROACH_COLOURS["ft_api"][shade]])),
-        tooltip=[alt.Tooltip("age:Q", bin=alt.Bin(step=3), title="days"),
-                 alt.Tooltip("count():Q", title="prices"), alt.Tooltip("state:N")],
-    )  # fmt: skip
-    limit = alt.Chart(alt.InlineData(values=[{"age": STALE_AFTER_DAYS}])).mark_rule(
-        strokeDash=[4, 4], color=formatting.MUTED[theme]
-    ).encode(x="age:Q")  # fmt: skip
+    bars = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(cornerRadiusEnd=2)
+        .encode(
+            x=alt.X("age:Q", bin=alt.Bin(step=3), title="days since somebody last read it"),
+            y=alt.Y(
+                "count():Q",
+                title="prices",
+                scale=alt.Scale(type="symlog"),
+                axis=alt.Axis(values=[1, 10, 100, 1000]),
+            ),
+            color=alt.Color(
+                "state:N",
+                title=None,
+                legend=alt.Legend(orient="top"),
+                scale=alt.Scale(
+                    domain=["fresh", "stale"],
+                    range=[formatting.ACCENT[theme], formatting.APPROACH_COLOURS["ft_api"][shade]],
+                ),
+            ),
+            tooltip=[
+                alt.Tooltip("age:Q", bin=alt.Bin(step=3), title="days"),
+                alt.Tooltip("count():Q", title="prices"),
+                alt.Tooltip("state:N"),
+            ],
+        )
+    )
+    limit = (
+        alt.Chart(alt.InlineData(values=[{"age": STALE_AFTER_DAYS}]))
+        .mark_rule(strokeDash=[4, 4], color=formatting.MUTED[theme])
+        .encode(x="age:Q")
+    )
     return alt.LayerChart(layer=[bars, limit], height=180, config=ink(theme))
 
 
@@ -131,9 +164,16 @@ def _history(series: PriceSeries) -> None:
     if series.unpriced is not None:
         st.info(f"{series.item} has no price: {series.unpriced}")
         return
-    steps = [{"since": step.since.isoformat(), "USD": None if step.value is None
-              else float(step.value), "source": step.source, "read on": step.read_on.isoformat(),
-              "note": step.note or ""} for step in series.steps]  # fmt: skip
+    steps = [
+        {
+            "since": step.since.isoformat(),
+            "USD": None if step.value is None else float(step.value),
+            "source": step.source,
+            "read on": step.read_on.isoformat(),
+            "note": step.note or "",
+        }
+        for step in series.steps
+    ]
     if len(steps) > 1:
         theme = formatting.theme()
         says = ", ".join(f"{one['USD']} from {one['since']}" for one in steps)
@@ -143,9 +183,10 @@ def _history(series: PriceSeries) -> None:
 
 def _moved(steps: list[dict[str, Any]], unit: str, theme: str) -> alt.LayerChart:
     base = alt.Chart(alt.InlineData(values=steps)).encode(
-        x=alt.X("since:T", title=None), y=alt.Y("USD:Q", title=unit),
+        x=alt.X("since:T", title=None),
+        y=alt.Y("USD:Q", title=unit),
         tooltip=["since:T", "USD:Q", "source:N", "read on:N"],
-    )  # fmt: skip
+    )
     line = base.mark_line(interpolate="step-after", color=formatting.ACCENT[theme], strokeWidth=2.5)
     dots = base.mark_circle(size=60, color=formatting.ACCENT[theme])
     return alt.LayerChart(layer=[line, dots], height=200, config=ink(theme))

@@ -68,14 +68,19 @@ def _page(office: Office) -> None:
     money = {entry.subject: entry for entry in office.ledger.entries()}
     rows = [row_of(one, money.get(one.run_id), _what(office, one)) for one in listed]
     st.dataframe(
-        rows, hide_index=True, width="stretch", key="runs_table", on_select=_open_row,
-        selection_mode="single-row", placeholder="",
+        rows,
+        hide_index=True,
+        width="stretch",
+        key="runs_table",
+        on_select=_open_row,
+        selection_mode="single-row",
+        placeholder="",
         column_config={
             "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
             "set aside": st.column_config.NumberColumn("set aside, USD", format="%.2f"),
             "spent": st.column_config.NumberColumn("spent, USD", format="%.2f"),
         },
-    )  # fmt: skip
+    )
     if any(row["watched"] == NOBODY for row in rows):
         quiet("Nothing is lost while nobody watches: this page goes on with it.")
     names = [one.run_id for one in listed]
@@ -95,12 +100,15 @@ def row_of(one: Listed, entry: Entry | None, what: str) -> Mapping[str, Any]:
     """Lay one run down as a line of the table."""
     spent = entry.settled if entry else None
     return {
-        "run": one.run_id, "what": what, "started": moment(one.made_at).replace(tzinfo=None),
-        "provider": one.provider, "state": STATES[one.state],
+        "run": one.run_id,
+        "what": what,
+        "started": moment(one.made_at).replace(tzinfo=None),
+        "provider": one.provider,
+        "state": STATES[one.state],
         "set aside": _usd(entry.reserved) if entry and spent is None else None,
         "spent": _usd(spent) if spent is not None else None,
         "watched": "yes" if one.watched else NOBODY,
-    }  # fmt: skip
+    }
 
 
 def _usd(micro_usd: int) -> float:

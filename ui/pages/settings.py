@@ -41,14 +41,26 @@ def page() -> None:
 def _places(office: Office) -> None:
     st.subheader("Places", anchor=False)
     own = home_folder() / "prices.yaml"
-    st.table([{"what": what, "is": says} for what, says in (
-        ("Home folder", f"{home_folder()} (TUNE_OR_NOT_HOME moves it)"),
-        ("Database", f"{redact(database_url().split('@')[-1])}, schema "
-                     f"{schema_version(office.store.engine)}"),
-        ("Own prices", str(own) if own.is_file() else f"none; put them into {own}"),
-        ("Trains here on", "the CPU" if devices() == ["cpu"] else
-         f"{len(devices())} GPU: {', '.join(devices())}"),
-    )])  # fmt: skip
+    st.table(
+        [
+            {"what": what, "is": says}
+            for what, says in (
+                ("Home folder", f"{home_folder()} (TUNE_OR_NOT_HOME moves it)"),
+                (
+                    "Database",
+                    f"{redact(database_url().split('@')[-1])}, schema "
+                    f"{schema_version(office.store.engine)}",
+                ),
+                ("Own prices", str(own) if own.is_file() else f"none; put them into {own}"),
+                (
+                    "Trains here on",
+                    "the CPU"
+                    if devices() == ["cpu"]
+                    else f"{len(devices())} GPU: {', '.join(devices())}",
+                ),
+            )
+        ]
+    )
 
 
 def key_rows(office: Office) -> Iterator[dict[str, str]]:
@@ -66,8 +78,10 @@ def key_rows(office: Office) -> Iterator[dict[str, str]]:
 
 def _keys(office: Office) -> None:
     st.subheader("Keys", anchor=False)
-    quiet(f"A key is read from the environment, such as {environment_name('openai')}, or from "
-               "the file that NAME_FILE names. It is never shown.")  # fmt: skip
+    quiet(
+        f"A key is read from the environment, such as {environment_name('openai')}, or from "
+        "the file that NAME_FILE names. It is never shown."
+    )
     st.dataframe(list(key_rows(office)), hide_index=True, width="stretch")
 
 
@@ -75,8 +89,10 @@ def _bases() -> None:
     st.subheader("Bases", anchor=False)
     there = bases()
     if not there:
-        st.info(f"No base is here. Put folders with config.json, safetensors and tokenizer into "
-                f"{bases_folder()}.")  # fmt: skip
+        st.info(
+            f"No base is here. Put folders with config.json, safetensors and tokenizer into "
+            f"{bases_folder()}."
+        )
         return
     st.table([{"name": name, "folder": str(path)} for name, path in there.items()])
 

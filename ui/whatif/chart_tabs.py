@@ -50,8 +50,9 @@ def map_axis(path: str, resolved: Resolved, count: int) -> Axis:
     return Axis(label, values, min(max(here, values[0]), values[-1]), True)
 
 
-def map_columns(question: Question, key: str, paths: tuple[str, str], axes: tuple[Axis, Axis]
-                ) -> Columns:  # fmt: skip
+def map_columns(
+    question: Question, key: str, paths: tuple[str, str], axes: tuple[Axis, Axis]
+) -> Columns:
     """Answer every cell of the map in one pass."""
     x, y = axes
     variants = [{paths[0]: a, paths[1]: b} for a in x.values for b in y.values]
@@ -75,9 +76,7 @@ def swings(resolved: Resolved) -> tuple[tuple[str, Swing], ...]:
     return tuple(found)
 
 
-def swing_columns(
-    question: Question, key: str, moved: tuple[tuple[str, Swing], ...]
-) -> Columns:  # fmt: skip
+def swing_columns(question: Question, key: str, moved: tuple[tuple[str, Swing], ...]) -> Columns:
     """Answer the question at both ends of each number, in one pass."""
     variants = [{path: end} for path, swing in moved for end in (swing.low, swing.high)]
     return _swept(f"{key} swings", question, variants)
@@ -89,9 +88,13 @@ def _swept(key: str, _question: Question, _variants: list[dict[str, Any]]) -> Co
 
 
 TABS: Final = {
-    "Monthly cost": "cost", "Over time": "cumulative", "Map of winners": "winners",
-    "What moves it": "tornado", "Your data": "lengths", "Age of prices": "ages",
-}  # fmt: skip
+    "Monthly cost": "cost",
+    "Over time": "cumulative",
+    "Map of winners": "winners",
+    "What moves it": "tornado",
+    "Your data": "lengths",
+    "Age of prices": "ages",
+}
 KEY: Final = "pictures"
 MAP: Final = ("traffic.requests_per_month", "traffic.prefix_tokens")
 
@@ -128,16 +131,25 @@ def _show(name: str, now: state.Asked, frame: Frame) -> None:
 def _winners(now: state.Asked, frame: Frame) -> None:
     left, right = st.columns(2)
     names = list(SPANS)
-    x = left.selectbox("From left to right", names, index=names.index(MAP[0]), key="map_x",
-                       format_func=lambda path: SPANS[path].label)  # fmt: skip
-    y = right.selectbox("From bottom to top", names, index=names.index(MAP[1]), key="map_y",
-                        format_func=lambda path: SPANS[path].label)  # fmt: skip
+    x = left.selectbox(
+        "From left to right",
+        names,
+        index=names.index(MAP[0]),
+        key="map_x",
+        format_func=lambda path: SPANS[path].label,
+    )
+    y = right.selectbox(
+        "From bottom to top",
+        names,
+        index=names.index(MAP[1]),
+        key="map_y",
+        format_func=lambda path: SPANS[path].label,
+    )
     if x == y:
         st.info("Choose two different inputs.")
         return
     resolved = resolved_now()
-    axes = (map_axis(x, resolved, ACROSS),
-            map_axis(y, resolved, UP))  # fmt: skip
+    axes = (map_axis(x, resolved, ACROSS), map_axis(y, resolved, UP))
     key = now.answer.question_sha256 + now.answer.prices_sha256
     columns = map_columns(state.question(), key, (x, y), axes)
     draw(winners_picture(columns, *axes, frame))
@@ -160,13 +172,25 @@ def draw(picture: Picture) -> None:
         return
     names = list(dict.fromkeys(name for row in picture.rows for name in row))
     table = {name: [row.get(name) for row in picture.rows] for name in names}
-    st.vega_lite_chart(table, picture.spec, theme=None, key=f"chart_{picture.name}",
-                       alt=picture.name.replace("-", " "))  # fmt: skip
+    st.vega_lite_chart(
+        table,
+        picture.spec,
+        theme=None,
+        key=f"chart_{picture.name}",
+        alt=picture.name.replace("-", " "),
+    )
     words, button = st.columns([0.86, 0.14], vertical_alignment="top")
     words.html(f'<p class="ton-says">{escape(picture.says)}</p>')
-    button.download_button("CSV", lambda: as_csv(picture), f"{picture.name}.csv", "text/csv",
-                           key=f"csv_{picture.name}", type="tertiary", on_click="ignore",
-                           help="The rows behind this picture.")  # fmt: skip
+    button.download_button(
+        "CSV",
+        lambda: as_csv(picture),
+        f"{picture.name}.csv",
+        "text/csv",
+        key=f"csv_{picture.name}",
+        type="tertiary",
+        on_click="ignore",
+        help="The rows behind this picture.",
+    )
 
 
 def as_csv(picture: Picture) -> bytes:

@@ -20,11 +20,18 @@ def compare() -> None:
     """Draw the comparison."""
     names = open_menu.names()
     if not names:
-        st.info("Nothing is saved yet. Save a scenario under \u201cSave and share\u201d, change "
-                "something, and hold the two against each other here.")  # fmt: skip
+        st.info(
+            "Nothing is saved yet. Save a scenario under \u201cSave and share\u201d, change "
+            "something, and hold the two against each other here."
+        )
         return
-    chosen = st.multiselect("Hold against each other", [NOW, *names], default=[NOW, names[0]],
-                            key="compared", max_selections=5)  # fmt: skip
+    chosen = st.multiselect(
+        "Hold against each other",
+        [NOW, *names],
+        default=[NOW, names[0]],
+        key="compared",
+        max_selections=5,
+    )
     answers: dict[str, Answer] = {}
     for name in chosen:
         try:
@@ -62,7 +69,8 @@ def _column(answer: Answer, locale: str) -> dict[str, str]:
         "right answers": formatting.share(chosen.quality.likely, locale) if chosen else "",
         "good enough": formatting.share(answer_target(answer), locale),
         "requests a month": "assumed" if requests is None else formatting.number(requests, locale),
-        "training pays from": "" if even is None or even.requests_per_month is None
+        "training pays from": ""
+        if even is None or even.requests_per_month is None
         else f"{formatting.number(even.requests_per_month, locale)} a month",
         "runner-up": escape(formatting.option_name(other.id)) if other else "",
-    }  # fmt: skip
+    }

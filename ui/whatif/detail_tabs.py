@@ -18,8 +18,15 @@ from ui.whatif.verdict import option_of
 KEY: Final = "why"
 OTHERWISE: Final = "en"
 """The language of a reader in whose own nobody wrote the sentences."""
-TABS: Final = ("Why", "In plain words", "What would flip it", "Every way and its bill",
-               "Assumptions", "Ruled out", "Compare")  # fmt: skip
+TABS: Final = (
+    "Why",
+    "In plain words",
+    "What would flip it",
+    "Every way and its bill",
+    "Assumptions",
+    "Ruled out",
+    "Compare",
+)
 
 
 def why() -> None:
@@ -63,8 +70,9 @@ def _ways() -> None:
     st.html(tables.ways(best_of_each(answer), answer.decision.recommended, locale))
     ids = [one.id for one in answer.options]
     here = ids.index(answer.decision.recommended) if answer.decision.recommended in ids else 0
-    chosen = st.selectbox("The bill of", ids, index=here, key="bill_of",
-                          format_func=formatting.option_name)  # fmt: skip
+    chosen = st.selectbox(
+        "The bill of", ids, index=here, key="bill_of", format_func=formatting.option_name
+    )
     option = option_of(answer, chosen)
     if option is None:
         return
@@ -79,8 +87,9 @@ def _ways() -> None:
 def _assumptions() -> None:
     """Show what nobody said, each where it can be said."""
     answer = state.asked().answer
-    st.html('<p class="ton-says">Nobody said these, so they were taken. Move one, and it is '
-            "yours.</p>")  # fmt: skip
+    st.html(
+        '<p class="ton-says">Nobody said these, so they were taken. Move one, and it is yours.</p>'
+    )
     paths = [one.path for one in answer.assumptions if one.path in inputs.SPANS]
     kept = st.session_state.setdefault("assumed_paths", [])
     if st.session_state.get("assumed_epoch") != state.epoch():
@@ -90,12 +99,15 @@ def _assumptions() -> None:
     inputs.board("assumed_dials_wide", kept, answer.question_sha256, KEY)
     others = [one for one in answer.assumptions if one.path not in inputs.SPANS]
     for one in others:
-        st.html(f'<p class="ton-says">{escape(one.path)} = {escape(one.value)}: '
-                f"{escape(one.says)}</p>")  # fmt: skip
+        st.html(
+            f'<p class="ton-says">{escape(one.path)} = {escape(one.value)}: {escape(one.says)}</p>'
+        )
 
 
 def _ruled_out() -> None:
     answer = state.asked().answer
-    st.html(f'<p class="ton-says">{len(answer.options)} options are costed, '
-            f"{len(answer.ruled_out)} are ruled out.</p>")  # fmt: skip
+    st.html(
+        f'<p class="ton-says">{len(answer.options)} options are costed, '
+        f"{len(answer.ruled_out)} are ruled out.</p>"
+    )
     st.html(tables.ruled_out(answer))

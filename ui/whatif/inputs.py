@@ -57,32 +57,46 @@ SPANS: Final = {
     "retrain_every_months": Span("Tuned anew every", "months", 1, 36),
 }
 """Every number of a scenario; a test holds this against what can be swept."""
-MAIN: Final = ("traffic.requests_per_month", "traffic.prefix_tokens", "traffic.user_tokens",
-               "traffic.completion_tokens", "quality.target")  # fmt: skip
+MAIN: Final = (
+    "traffic.requests_per_month",
+    "traffic.prefix_tokens",
+    "traffic.user_tokens",
+    "traffic.completion_tokens",
+    "quality.target",
+)
 """The handful that matters most."""
 MORE: Final = "more"
 """Key of the fragment that holds the other inputs."""
 VERDICT: Final = "verdict"
 """Key of the fragment that holds verdict and main inputs."""
 CHOICES: Final = {
-    "task": "Kind of work", "quality.prompt_effort": "Prompting tried so far",
-    "dataset.label_quality": "Who made the answers", "knowledge.change": "Documents change",
-    "organisation.openai": "Tuning at OpenAI", "organisation.azure": "Tuning at Azure",
+    "task": "Kind of work",
+    "quality.prompt_effort": "Prompting tried so far",
+    "dataset.label_quality": "Who made the answers",
+    "knowledge.change": "Documents change",
+    "organisation.openai": "Tuning at OpenAI",
+    "organisation.azure": "Tuning at Azure",
     "team.ml": "Practice with training",
-}  # fmt: skip
+}
 SWITCHES: Final = {
     "quality.has_eval": "There is a way to measure quality",
     "limits.data_may_leave": "Data may be sent to a provider",
     "knowledge.permissions_per_user": "Not everybody may read every document",
 }
 NEEDS: Final = {
-    "needs_fresh_facts": "Facts that change", "needs_citations": "Named sources",
-    "needs_private_knowledge": "Private documents", "style_or_format": "A tone or form",
-    "narrow_label_task": "One of fixed labels", "new_skill_or_language": "A new skill",
-    "complex_reasoning": "Several steps of thought", "privacy_self_host": "Own machines only",
-    "low_latency": "Fast answers", "cost_reduction": "Paying less",
-    "preference_hard_to_specify": "Better by example only", "agentic_tools": "Tools in a loop",
-}  # fmt: skip
+    "needs_fresh_facts": "Facts that change",
+    "needs_citations": "Named sources",
+    "needs_private_knowledge": "Private documents",
+    "style_or_format": "A tone or form",
+    "narrow_label_task": "One of fixed labels",
+    "new_skill_or_language": "A new skill",
+    "complex_reasoning": "Several steps of thought",
+    "privacy_self_host": "Own machines only",
+    "low_latency": "Fast answers",
+    "cost_reduction": "Paying less",
+    "preference_hard_to_specify": "Better by example only",
+    "agentic_tools": "Tools in a loop",
+}
 """Every need of a scenario in two or three words."""
 
 
@@ -132,11 +146,21 @@ def dial_of(path: str, resolved: Resolved) -> Dial:
     remedy = remedy or f"Give a number from {least:g} to {most:g}."
     remedy = "Give a number from 0 to 100." if is_share else remedy
     return Dial(
-        path=path, label=span.label, help=help_of(path), unit=span.unit, low=span.low,
-        high=max(span.high, 0.0 if value != value else value), least=least, most=most,
-        log=span.log, digits=digits, percent=is_share,
-        value=None if value != value else value, note=note, remedy=remedy,
-    )  # fmt: skip
+        path=path,
+        label=span.label,
+        help=help_of(path),
+        unit=span.unit,
+        low=span.low,
+        high=max(span.high, 0.0 if value != value else value),
+        least=least,
+        most=most,
+        log=span.log,
+        digits=digits,
+        percent=is_share,
+        value=None if value != value else value,
+        note=note,
+        remedy=remedy,
+    )
 
 
 @cache
@@ -190,9 +214,16 @@ def needs() -> None:
         state.change("needs", kept or None)
         redraw(VERDICT)
 
-    st.multiselect("What it needs", list(Needs.model_fields), default=chosen, key=key,
-                   format_func=NEEDS.__getitem__, on_change=hear, placeholder="Nothing special",
-                   help="Each is yes or no; what is not chosen is not needed.")  # fmt: skip
+    st.multiselect(
+        "What it needs",
+        list(Needs.model_fields),
+        default=chosen,
+        key=key,
+        format_func=NEEDS.__getitem__,
+        on_change=hear,
+        placeholder="Nothing special",
+        help="Each is yes or no; what is not chosen is not needed.",
+    )
 
 
 def rest() -> None:
@@ -214,9 +245,15 @@ def _word(path: str, label: str) -> None:
         state.change(path, st.session_state[key])
         redraw(VERDICT, MORE)
 
-    st.selectbox(label, words, index=words.index(now) if now in words else 0, key=key,
-                 format_func=lambda word: "not said" if word is None else word.replace("_", " "),
-                 on_change=hear, help=help_of(path))  # fmt: skip
+    st.selectbox(
+        label,
+        words,
+        index=words.index(now) if now in words else 0,
+        key=key,
+        format_func=lambda word: "not said" if word is None else word.replace("_", " "),
+        on_change=hear,
+        help=help_of(path),
+    )
 
 
 def _switch(path: str, label: str) -> None:
@@ -232,5 +269,6 @@ def _switch(path: str, label: str) -> None:
         state.change(path, said)
         redraw(VERDICT, MORE)
 
-    st.segmented_control(label, words, default=shown, key=key, on_change=hear,
-                         help=help_of(path), required=True)  # fmt: skip
+    st.segmented_control(
+        label, words, default=shown, key=key, on_change=hear, help=help_of(path), required=True
+    )

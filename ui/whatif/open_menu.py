@@ -60,11 +60,15 @@ def read(name: str) -> Kept:
         record = orjson.loads(path.read_bytes())
         scenario, dataset = dict(record["scenario"]), record["dataset"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"saved scenario {name}", "it cannot be read.",
-                         f"Delete or mend {path}.") from error  # fmt: skip
+        raise UsageError(
+            f"saved scenario {name}", "it cannot be read.", f"Delete or mend {path}."
+        ) from error
     if dataset and not Path(dataset).is_file():
-        raise UsageError(f"saved scenario {name}", f"its dataset {dataset} is gone.",
-                         "Put the file back, or upload it again.")  # fmt: skip
+        raise UsageError(
+            f"saved scenario {name}",
+            f"its dataset {dataset} is gone.",
+            "Put the file back, or upload it again.",
+        )
     return Kept(scenario, Path(dataset) if dataset else None)
 
 
@@ -79,8 +83,11 @@ def _saved_folder() -> Path:
 
 def _path(name: str) -> Path:
     if not NAME.fullmatch(name):
-        raise UsageError(f"the name '{name}'", "it cannot be that of a file.",
-                         "Take up to 60 letters, digits, spaces and . , ( ) + -.")  # fmt: skip
+        raise UsageError(
+            f"the name '{name}'",
+            "it cannot be that of a file.",
+            "Take up to 60 letters, digits, spaces and . , ( ) + -.",
+        )
     return _saved_folder() / f"{name}.json"
 
 
@@ -105,8 +112,14 @@ def _example() -> None:
         if st.session_state["example"]:
             state.open_example(st.session_state["example"])
 
-    st.selectbox("Bundled examples", names, index=None, key="example", on_change=hear,
-                 placeholder="Choose one")  # fmt: skip
+    st.selectbox(
+        "Bundled examples",
+        names,
+        index=None,
+        key="example",
+        on_change=hear,
+        placeholder="Choose one",
+    )
 
 
 def _saved() -> None:
@@ -124,14 +137,24 @@ def _saved() -> None:
                 return
             state.replace_scenario(kept.scenario, kept.dataset, f"saved scenario {chosen}")
 
-    st.selectbox("Saved scenarios", saved_names, index=None, key="saved_scenario", on_change=hear,
-                 placeholder="Choose one")  # fmt: skip
+    st.selectbox(
+        "Saved scenarios",
+        saved_names,
+        index=None,
+        key="saved_scenario",
+        on_change=hear,
+        placeholder="Choose one",
+    )
 
 
 def _file() -> None:
-    found = st.file_uploader("Your examples, or a scenario file", ENDINGS, key="upload",
-                             help="Rows as JSONL, JSON, CSV, TSV or Parquet; a scenario as YAML. "
-                                  "It stays on this machine.")  # fmt: skip
+    found = st.file_uploader(
+        "Your examples, or a scenario file",
+        ENDINGS,
+        key="upload",
+        help="Rows as JSONL, JSON, CSV, TSV or Parquet; a scenario as YAML. "
+        "It stays on this machine.",
+    )
     if found is None:
         st.session_state.pop("upload_taken", None)
         return

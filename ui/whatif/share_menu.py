@@ -61,8 +61,9 @@ def unpacked(text: str) -> dict[str, Any]:
 
 
 def _broken() -> UsageError:
-    return UsageError("the link", "it holds no whole scenario.",
-                      "Copy it again, to its last character.")  # fmt: skip
+    return UsageError(
+        "the link", "it holds no whole scenario.", "Copy it again, to its last character."
+    )
 
 
 def without_dataset(asked: state.Asked) -> dict[str, Any]:
@@ -117,12 +118,20 @@ def options_csv(answer: Answer) -> bytes:
     ends = [f"{name}_{end}_usd" for name in MONEY for end in ("low", "likely", "high")]
     writer.writerow([*COLUMNS, *ends, "quality", "reaches_target", "recommended"])
     for option in answer.options:
-        amounts = [getattr(getattr(option, name), end)
-                   for name in MONEY for end in ("low", "likely", "high")]  # fmt: skip
-        writer.writerow([
-            *(getattr(option, name) or "" for name in COLUMNS), *amounts, option.quality.likely,
-            option.quality.reaches_target, option.id == answer.decision.recommended,
-        ])  # fmt: skip
+        amounts = [
+            getattr(getattr(option, name), end)
+            for name in MONEY
+            for end in ("low", "likely", "high")
+        ]
+        writer.writerow(
+            [
+                *(getattr(option, name) or "" for name in COLUMNS),
+                *amounts,
+                option.quality.likely,
+                option.quality.reaches_target,
+                option.id == answer.decision.recommended,
+            ]
+        )
     return text.getvalue().encode()
 
 
@@ -132,14 +141,20 @@ def report_html(answer: Answer, locale: str) -> bytes:
     parts = [
         f'<p class="ton-eyebrow">{title}</p><h1>{escape(headline(answer))}</h1>',
         f'<p class="lead">{escape(in_figures(answer, locale))}</p>',
-        f"<p>{escape(decision.verdict)} It wins in {formatting.share(decision.win_share, locale)} of "
+        f"<p>{escape(decision.verdict)} "
+        f"It wins in {formatting.share(decision.win_share, locale)} of "
         "the draws of what is uncertain.</p>",
-        "<h2>Every way</h2>", tables.ways(best_of_each(answer), decision.recommended, locale),
-        "<h2>Why</h2>", tables.reasons(answer),
-        "<h2>What would flip it</h2>", tables.flips(decision.flips),
-        "<h2>Assumed</h2>", tables.assumed(answer),
-        "<h2>Ruled out</h2>", tables.ruled_out(answer),
-    ]  # fmt: skip
+        "<h2>Every way</h2>",
+        tables.ways(best_of_each(answer), decision.recommended, locale),
+        "<h2>Why</h2>",
+        tables.reasons(answer),
+        "<h2>What would flip it</h2>",
+        tables.flips(decision.flips),
+        "<h2>Assumed</h2>",
+        tables.assumed(answer),
+        "<h2>Ruled out</h2>",
+        tables.ruled_out(answer),
+    ]
     recommended = next((o for o in answer.options if o.id == decision.recommended), None)
     if recommended:
         parts += ["<h2>The bill of the recommended way</h2>", tables.bill(recommended, locale)]
@@ -152,9 +167,11 @@ def report_html(answer: Answer, locale: str) -> bytes:
 
 
 FORMATS: Final = {
-    "Markdown": ("md", "text/markdown"), "JSON": ("json", "application/json"),
-    "CSV": ("csv", "text/csv"), "HTML report": ("html", "text/html"),
-}  # fmt: skip
+    "Markdown": ("md", "text/markdown"),
+    "JSON": ("json", "application/json"),
+    "CSV": ("csv", "text/csv"),
+    "HTML report": ("html", "text/html"),
+}
 
 
 def popover() -> None:
@@ -170,8 +187,14 @@ def _menu() -> None:
     with st.container(horizontal=True):
         locale = formatting.reader()
         for name, (ending, mime) in FORMATS.items():
-            st.download_button(name, _writer(name, locale), f"tune-or-not.{ending}", mime,
-                               key=f"take_{ending}", on_click="ignore")  # fmt: skip
+            st.download_button(
+                name,
+                _writer(name, locale),
+                f"tune-or-not.{ending}",
+                mime,
+                key=f"take_{ending}",
+                on_click="ignore",
+            )
     st.caption("For a PDF, open the HTML report and print it, or print this page.")
 
 
@@ -197,8 +220,11 @@ def written(name: str, answer: Answer, locale: str) -> bytes:
 
 def _save() -> None:
     now = state.asked()
-    name = st.text_input("Save this scenario as", value=now.answer.question.name[:60],
-                         key=f"save_name_{state.epoch()}")  # fmt: skip
+    name = st.text_input(
+        "Save this scenario as",
+        value=now.answer.question.name[:60],
+        key=f"save_name_{state.epoch()}",
+    )
     if st.button("Save", key="save"):
         try:
             open_menu.save(name, now.scenario, now.dataset)
@@ -210,15 +236,16 @@ def _save() -> None:
 
 
 def _link() -> None:
-    if st.button("Put this question into the address", key="share",
-                 help="The address of this page then opens the same question."):  # fmt: skip
+    if st.button(
+        "Put this question into the address",
+        key="share",
+        help="The address of this page then opens the same question.",
+    ):
         text = packed(without_dataset(state.asked()))
         st.session_state["whatif_link"] = text
         st.query_params[PARAMETER] = text
     shown = st.query_params.get(PARAMETER)
     if shown:
-        st.code(
-            f"{st.context.url or ''}?{PARAMETER}={shown}", language=None, wrap_lines=False
-        )
+        st.code(f"{st.context.url or ''}?{PARAMETER}={shown}", language=None, wrap_lines=False)
         if state.asked().dataset:
             st.caption("Rows do not travel: what was counted in them does.")

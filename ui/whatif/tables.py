@@ -11,8 +11,9 @@ from advisor.decision.sensitivity import Flip
 from ui import formatting
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int], best: int = -1
-          ) -> str:  # fmt: skip
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int], best: int = -1
+) -> str:
     """Return a table; cells are HTML already, and columns of *numbers* stand to the right."""
 
     def cells(tag: str, row: Sequence[str]) -> str:
@@ -33,16 +34,26 @@ def ways(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
     rows = []
     for one in options:
         enough = "" if one.quality.reaches_target else " (too low)"
-        low, high = (formatting.money(end, locale) for end in (one.per_month.low, one.per_month.high))
-        rows.append((
-            escape(formatting.option_name(one.id)), formatting.money(one.one_off.likely, locale),
-            formatting.money(one.per_month.likely, locale),
-            "exact" if low == high else f"{low} \u2013 {high}",
-            formatting.share(one.quality.likely, locale) + enough, escape(one.launch.replace("_", " ")),
-        ))  # fmt: skip
+        low, high = (
+            formatting.money(end, locale) for end in (one.per_month.low, one.per_month.high)
+        )
+        rows.append(
+            (
+                escape(formatting.option_name(one.id)),
+                formatting.money(one.one_off.likely, locale),
+                formatting.money(one.per_month.likely, locale),
+                "exact" if low == high else f"{low} \u2013 {high}",
+                formatting.share(one.quality.likely, locale) + enough,
+                escape(one.launch.replace("_", " ")),
+            )
+        )
     best = next((at for at, one in enumerate(options) if one.id == recommended), -1)
-    return table(("way", "once", "a month", "range a month", "right answers", "started by"),
-                 rows, {1, 2, 3, 4}, best)  # fmt: skip
+    return table(
+        ("way", "once", "a month", "range a month", "right answers", "started by"),
+        rows,
+        {1, 2, 3, 4},
+        best,
+    )
 
 
 def bill(option: OptionBill, locale: str) -> str:
@@ -51,15 +62,19 @@ def bill(option: OptionBill, locale: str) -> str:
     for line in option.bill:
         read = f", read {formatting.day(line.read_on, locale)}" if line.read_on else ""
         since = f"since {formatting.day(line.since, locale)}, " if line.since else ""
-        rows.append((
-            escape(line.item), "once" if line.cadence == "once" else "a month",
-            f"{formatting.number(float(line.quantity), locale)} {escape(line.unit)}",
-            f"{escape(line.price)} {escape(line.price_unit)}",
-            formatting.money(line.amount, locale, cents=True),
-            f"{since}{formatting.link(line.source)}{read}",
-        ))  # fmt: skip
-    return table(("what", "when", "quantity", "price", "amount", "price since, source"), rows,
-                 {2, 3, 4})  # fmt: skip
+        rows.append(
+            (
+                escape(line.item),
+                "once" if line.cadence == "once" else "a month",
+                f"{formatting.number(float(line.quantity), locale)} {escape(line.unit)}",
+                f"{escape(line.price)} {escape(line.price_unit)}",
+                formatting.money(line.amount, locale, cents=True),
+                f"{since}{formatting.link(line.source)}{read}",
+            )
+        )
+    return table(
+        ("what", "when", "quantity", "price", "amount", "price since, source"), rows, {2, 3, 4}
+    )
 
 
 def reasons(answer: Answer) -> str:
@@ -67,8 +82,10 @@ def reasons(answer: Answer) -> str:
     items = []
     for one in answer.decision.reasons:
         numbers = "; ".join(f"{escape(name)} = {escape(value)}" for name, value in one.numbers)
-        items.append(f'{escape(one.says)}<span class="ton-source">{numbers} \u00b7 '
-                     f"{formatting.link(one.source)}</span>")  # fmt: skip
+        items.append(
+            f'{escape(one.says)}<span class="ton-source">{numbers} \u00b7 '
+            f"{formatting.link(one.source)}</span>"
+        )
     return _list(items)
 
 
@@ -83,16 +100,26 @@ def flips(found: Sequence[Flip]) -> str:
         return "<p>Nothing within 100 times flips it, and no switch does.</p>"
     return table(
         ("if", "were", "instead of", "the answer would be"),
-        [(escape(f.path), escape(f.after), escape(f.before), escape(formatting.option_name(f.becomes)))
-         for f in found], set(),
-    )  # fmt: skip
+        [
+            (
+                escape(f.path),
+                escape(f.after),
+                escape(f.before),
+                escape(formatting.option_name(f.becomes)),
+            )
+            for f in found
+        ],
+        set(),
+    )
 
 
 def assumed(answer: Answer) -> str:
     """Return what was taken where nobody said."""
-    return table(("what", "taken", "because"),
-                 [(escape(a.path), escape(a.value), escape(a.says)) for a in answer.assumptions],
-                 {1})  # fmt: skip
+    return table(
+        ("what", "taken", "because"),
+        [(escape(a.path), escape(a.value), escape(a.says)) for a in answer.assumptions],
+        {1},
+    )
 
 
 def ruled_out(answer: Answer) -> str:
@@ -103,8 +130,14 @@ def ruled_out(answer: Answer) -> str:
     rows = []
     for (says, rule, source), ids in grouped.items():
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        rows.append((f"{escape(formatting.option_name(ids[0]))}{more}", escape(says), escape(rule),
-                     formatting.link(source)))  # fmt: skip
+        rows.append(
+            (
+                f"{escape(formatting.option_name(ids[0]))}{more}",
+                escape(says),
+                escape(rule),
+                formatting.link(source),
+            )
+        )
     return table(("option", "why not", "rule", "source"), rows, set())
 
 

@@ -97,17 +97,33 @@ def _tiles(answer: Answer, locale: str) -> tuple[str, ...]:
     exact = chosen.per_month.low == chosen.per_month.high
     spread = "nothing in it is uncertain" if exact else "in nine of ten draws"
     return (
-        formatting.tile("Cost a month", range_of(chosen.per_month, locale), spread,
-                  "What is paid once is spread over the months of use."),
-        "" if saved is None else formatting.tile(
+        formatting.tile(
+            "Cost a month",
+            range_of(chosen.per_month, locale),
+            spread,
+            "What is paid once is spread over the months of use.",
+        ),
+        ""
+        if saved is None
+        else formatting.tile(
             "Saves a month" if saved >= 0 else "Costs more a month",
-            formatting.money(abs(saved), locale), "against what is done today"),
-        formatting.tile("How sure", formatting.share(decision.win_share, locale),
-                  "of the draws of what is uncertain", "The share of draws in which it wins."),
-        formatting.tile("Right answers", formatting.share(chosen.quality.likely, locale), note,
-                  f"{chosen.quality.basis}; {chosen.quality.source}"),
+            formatting.money(abs(saved), locale),
+            "against what is done today",
+        ),
+        formatting.tile(
+            "How sure",
+            formatting.share(decision.win_share, locale),
+            "of the draws of what is uncertain",
+            "The share of draws in which it wins.",
+        ),
+        formatting.tile(
+            "Right answers",
+            formatting.share(chosen.quality.likely, locale),
+            note,
+            f"{chosen.quality.basis}; {chosen.quality.source}",
+        ),
         _pays_from(answer, locale),
-    )  # fmt: skip
+    )
 
 
 def answer_target(answer: Answer) -> str:
@@ -133,5 +149,7 @@ def _second(answer: Answer, locale: str) -> str:
     if other is None:
         return ""
     cost = formatting.money(other.per_month.likely, locale)
-    return (f'<p class="ton-second"><span class="ton-label">Runner-up</span> '
-            f"{escape(formatting.option_name(other.id))}: <b>{escape(cost)}</b> a month</p>")  # fmt: skip
+    return (
+        f'<p class="ton-second"><span class="ton-label">Runner-up</span> '
+        f"{escape(formatting.option_name(other.id))}: <b>{escape(cost)}</b> a month</p>"
+    )

@@ -14,9 +14,11 @@ from trainer.server.openai.strict_route import CleanRoute
 
 ROUTERS = (files.router, uploads.router, jobs.router, graders.router, models.router, chat.router)
 PERMISSIONS = "/fine_tuning/checkpoints/{checkpoint:path}/permissions"
-SAYS = ("What teams that tuned at OpenAI call, with the trainer of this machine behind it: change "
-        "`base_url`, keep the code. What OpenAI has no field for goes in `metadata`, under names "
-        "that begin with `ton_`.")  # fmt: skip
+SAYS = (
+    "What teams that tuned at OpenAI call, with the trainer of this machine behind it: change "
+    "`base_url`, keep the code. What OpenAI has no field for goes in `metadata`, under names "
+    "that begin with `ton_`."
+)
 not_served = APIRouter(route_class=CleanRoute, include_in_schema=False)
 
 
@@ -25,17 +27,26 @@ not_served = APIRouter(route_class=CleanRoute, include_in_schema=False)
 @not_served.delete(PERMISSIONS + "/{permission_id}")
 def permissions(caller: Viewer) -> None:
     """Say that checkpoints are not shared between projects here."""
-    raise errors.NotThere("permissions of checkpoints are not served here: a model is its owner's. "
-                          "Give the other team a token of the same owner.")  # fmt: skip
+    raise errors.NotThere(
+        "permissions of checkpoints are not served here: a model is its owner's. "
+        "Give the other team a token of the same owner."
+    )
 
 
 def openai_app(front: Front, rates: Rates) -> FastAPI:
     """Make the app; whoever mounts it keeps runs going."""
     app = _App(
-        title="Tune or Not, as OpenAI", version=__version__, description=SAYS,
-        openapi_url="/openapi.json", docs_url=None, redoc_url=None, servers=[{"url": "/v1"}],
-        root_path_in_servers=False, redirect_slashes=False, responses=errors.RESPONSES,
-    )  # fmt: skip
+        title="Tune or Not, as OpenAI",
+        version=__version__,
+        description=SAYS,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        servers=[{"url": "/v1"}],
+        root_path_in_servers=False,
+        redirect_slashes=False,
+        responses=errors.RESPONSES,
+    )
     app.state.front, app.state.rates = front, rates
     app.router.route_class = CleanRoute
     errors.install(app)

@@ -63,20 +63,29 @@ class Told:
     @property
     def usage(self) -> CompletionUsage:
         """What was counted."""
-        return CompletionUsage(prompt_tokens=self.read, completion_tokens=self.written,
-                               total_tokens=self.read + self.written)  # fmt: skip
+        return CompletionUsage(
+            prompt_tokens=self.read,
+            completion_tokens=self.written,
+            total_tokens=self.read + self.written,
+        )
 
     def chunk(self, *choices: ChunkChoice, is_last: bool = False) -> bytes:
         """Write one piece as a server-sent event."""
         body = CreateChatCompletionStreamResponse(
-            id=self.id, created=self.created, model=self.model, choices=list(choices),
+            id=self.id,
+            created=self.created,
+            model=self.model,
+            choices=list(choices),
             usage=self.usage if is_last else None,
-        )  # fmt: skip
+        )
         return f"data: {body.model_dump_json()}\n\n".encode()
 
 
-@router.post("/chat/completions", response_model=CreateChatCompletionResponse, responses={
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}})  # fmt: skip
+@router.post(
+    "/chat/completions",
+    response_model=CreateChatCompletionResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def create_chat_completion(
     request: Request, caller: Viewer, body: CreateChatCompletionRequest
 ) -> Response:
@@ -88,19 +97,24 @@ async def create_chat_completion(
     if not body.stream:
         return reply(await run_in_threadpool(_whole, told, pieces, body.n or 1))
     first = await run_in_threadpool(next, pieces)  # what cannot be answered at all is an error
-    return StreamingResponse(_stream(told, first, pieces, body.n or 1),
-                             media_type="text/event-stream")  # fmt: skip
+    return StreamingResponse(
+        _stream(told, first, pieces, body.n or 1), media_type="text/event-stream"
+    )
 
 
 def ask_of(body: CreateChatCompletionRequest) -> Ask:
     """Write a question as the models here take it."""
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     return Ask(
-        messages=messages_of(body), tools=None if body.tool_choice == "none" else body.tools,
+        messages=messages_of(body),
+        tools=None if body.tool_choice == "none" else body.tools,
         max_tokens=body.max_completion_tokens or body.max_tokens or MOST_TOKENS,
         temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=body.top_p or 1.0, stop=tuple(stop), seed=body.seed, n=body.n or 1,
-    )  # fmt: skip
+        top_p=body.top_p or 1.0,
+        stop=tuple(stop),
+        seed=body.seed,
+        n=body.n or 1,
+    )
 
 
 def _who(front: Front, caller: Caller, name: str) -> tuple[Path, System]:
@@ -115,8 +129,12 @@ def _who(front: Front, caller: Caller, name: str) -> tuple[Path, System]:
     for one in tuned_models(front, caller):
         if _speaks_from(one, bases[name]):
             return one.run_folder, "base"
-    raise NotThere(f"model '{name}': a base answers here once a model of yours was tuned from it. "
-                   "Create a job first.", "model", "model_not_found")  # fmt: skip
+    raise NotThere(
+        f"model '{name}': a base answers here once a model of yours was tuned from it. "
+        "Create a job first.",
+        "model",
+        "model_not_found",
+    )
 
 
 def _speaks_from(tuned: Tuned, base: Path) -> bool:
@@ -132,9 +150,16 @@ def _whole(told: Told, pieces: Iterable[Piece], count: int) -> CreateChatComplet
         if piece.finish:
             ends[piece.index] = piece.finish
             told.count(piece)
-    choices = [Choice.model_validate({
-        "index": number, "message": AnswerMessage(content=text), "finish_reason": end,
-    }) for number, (text, end) in enumerate(zip(texts, ends, strict=True))]  # fmt: skip
+    choices = [
+        Choice.model_validate(
+            {
+                "index": number,
+                "message": AnswerMessage(content=text),
+                "finish_reason": end,
+            }
+        )
+        for number, (text, end) in enumerate(zip(texts, ends, strict=True))
+    ]
     return CreateChatCompletionResponse(
         id=told.id, created=told.created, model=told.model, choices=choices, usage=told.usage
     )
@@ -152,8 +177,9 @@ async def _stream(told: Told, first: Piece, pieces: Pieces, count: int) -> Async
                 yield told.chunk(ChunkChoice(index=piece.index, delta=Delta(content=piece.text)))
             if piece.finish:
                 told.count(piece)
-                yield told.chunk(ChunkChoice(index=piece.index, delta=Delta(),
-                                             finish_reason=piece.finish))  # fmt: skip
+                yield told.chunk(
+                    ChunkChoice(index=piece.index, delta=Delta(), finish_reason=piece.finish)
+                )
             piece = await to_thread.run_sync(next, pieces, None)
         if told.counts_at_end:
             yield told.chunk(is_last=True)

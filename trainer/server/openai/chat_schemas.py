@@ -69,8 +69,11 @@ class CreateChatCompletionRequest(Asked):
 
     model: Text = Field(examples=[TUNED])
     """A tuned model, or its base to compare with."""
-    messages: list[ChatMessage] = Field(min_length=1, max_length=4096, examples=[[
-        {"role": "user", "content": "Where is my parcel?"}]])  # fmt: skip
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=4096,
+        examples=[[{"role": "user", "content": "Where is my parcel?"}]],
+    )
     """The conversation."""
     tools: list[dict[str, JsonValue]] | None = Field(None, max_length=128, examples=[None])
     """Tools, where the model's template has a place for them; a call comes back as text."""
@@ -126,11 +129,13 @@ class CreateChatCompletionRequest(Asked):
     @model_validator(mode="after")
     def _fits(self) -> CreateChatCompletionRequest:
         if self.max_tokens is not None and self.max_completion_tokens is not None:
-            raise PydanticCustomError("twice", "it is given twice: leave max_tokens out",
-                                      {"key": "max_tokens"})  # fmt: skip
+            raise PydanticCustomError(
+                "twice", "it is given twice: leave max_tokens out", {"key": "max_tokens"}
+            )
         if self.stream_options is not None and not self.stream:
-            raise PydanticCustomError("no_stream", "it goes with stream: true",
-                                      {"key": "stream_options"})  # fmt: skip
+            raise PydanticCustomError(
+                "no_stream", "it goes with stream: true", {"key": "stream_options"}
+            )
         return self
 
 
@@ -180,12 +185,21 @@ class CreateChatCompletionResponse(Record):
     """When it was asked."""
     model: str = Field(examples=[TUNED])
     """Who answers."""
-    choices: list[Choice] = Field(examples=[[{
-        "index": 0, "finish_reason": "stop",
-        "message": {"role": "assistant", "content": "delivery"}}]])  # fmt: skip
+    choices: list[Choice] = Field(
+        examples=[
+            [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": "delivery"},
+                }
+            ]
+        ]
+    )
     """The answers."""
-    usage: CompletionUsage = Field(examples=[{
-        "prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}])  # fmt: skip
+    usage: CompletionUsage = Field(
+        examples=[{"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}]
+    )
     """Tokens that were counted."""
 
 
@@ -224,8 +238,9 @@ class CreateChatCompletionStreamResponse(Record):
     """When it was asked."""
     model: str = Field(examples=[TUNED])
     """Who answers."""
-    choices: list[ChunkChoice] = Field(examples=[[
-        {"index": 0, "delta": {"content": "deliv"}, "finish_reason": None}]])  # fmt: skip
+    choices: list[ChunkChoice] = Field(
+        examples=[[{"index": 0, "delta": {"content": "deliv"}, "finish_reason": None}]]
+    )
     """The pieces; empty in the last one, where tokens are counted."""
     usage: CompletionUsage | None = absent(None)
     """Tokens that were counted, where that was asked for."""
@@ -234,7 +249,9 @@ class CreateChatCompletionStreamResponse(Record):
 def messages_of(asked: CreateChatCompletionRequest) -> list[dict[str, Any]]:
     """Write the conversation as the models here read it: a developer speaks as the system."""
     unread = {"refusal", "annotations", "audio", "function_call"}
-    found = [one.model_dump(mode="json", exclude_none=True, exclude=unread)
-             for one in asked.messages]  # fmt: skip
-    return [{**one, "role": "system" if one["role"] == "developer" else one["role"]}
-            for one in found]  # fmt: skip
+    found = [
+        one.model_dump(mode="json", exclude_none=True, exclude=unread) for one in asked.messages
+    ]
+    return [
+        {**one, "role": "system" if one["role"] == "developer" else one["role"]} for one in found
+    ]

@@ -18,22 +18,32 @@ from trainer.storage.idempotency import StillAtWork
 
 UNPROCESSABLE, BAD_REQUEST, CONFLICT, FAULT = 422, 400, 409, 500
 TYPES: Mapping[int, str] = {
-    401: "authentication_error", 403: "permission_error", 429: "rate_limit_error",
-    500: "server_error", 503: "server_error",
-}  # fmt: skip
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "server_error",
+}
 CODES: Mapping[str, str] = {
-    "not-known": "invalid_api_key", "role-too-low": "insufficient_permissions",
-    "too-many-requests": "rate_limit_exceeded", "context-length": "context_length_exceeded",
+    "not-known": "invalid_api_key",
+    "role-too-low": "insufficient_permissions",
+    "too-many-requests": "rate_limit_exceeded",
+    "context-length": "context_length_exceeded",
     "idempotency-key": "idempotency_key_reused",
-}  # fmt: skip
+}
 """Codes that OpenAI has a word of its own for."""
 SAYS: Mapping[int, str] = {
-    400: "A parameter cannot be used.", 401: "No token, or none that holds.",
-    403: "The token's role does not go so far.", 404: "There is no such thing for this caller.",
-    405: "The path is there for other methods.", 409: "It cannot be done in this state.",
-    413: "The body is larger than is taken.", 429: "Too many requests.",
-    500: "A fault of the server.", 503: "Something that is needed does not answer; try again.",
-}  # fmt: skip
+    400: "A parameter cannot be used.",
+    401: "No token, or none that holds.",
+    403: "The token's role does not go so far.",
+    404: "There is no such thing for this caller.",
+    405: "The path is there for other methods.",
+    409: "It cannot be done in this state.",
+    413: "The body is larger than is taken.",
+    429: "Too many requests.",
+    500: "A fault of the server.",
+    503: "Something that is needed does not answer; try again.",
+}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": says} for status, says in SAYS.items()
 }
@@ -102,8 +112,11 @@ async def _malformed(_: Request, error: Exception) -> Response:
     if key is not None:
         param = f"{param}.{key}" if param else str(key)
     message = f"{param or 'body'}: {first['msg']}."
-    return Response(body_of(BAD_REQUEST, message, "invalid_value", param), BAD_REQUEST,
-                    media_type="application/json")  # fmt: skip
+    return Response(
+        body_of(BAD_REQUEST, message, "invalid_value", param),
+        BAD_REQUEST,
+        media_type="application/json",
+    )
 
 
 def _param(place: tuple[str | int, ...], body: Any) -> str:
@@ -129,8 +142,10 @@ def _param(place: tuple[str | int, ...], body: Any) -> str:
 async def _routing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status, path = error.status_code, request.url.path
-    says = {404: f"{request.method} {path}: there is no such path here.",
-            405: f"{request.method} {path}: this path is there for other methods."}  # fmt: skip
+    says = {
+        404: f"{request.method} {path}: there is no such path here.",
+        405: f"{request.method} {path}: this path is there for other methods.",
+    }
     code = {404: "unknown_url", 405: "wrong_method"}.get(status, "invalid_request")
     body = body_of(status, says.get(status, f"{error.detail}."), code)
     return Response(body, status, error.headers, "application/json")

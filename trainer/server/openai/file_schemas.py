@@ -38,9 +38,16 @@ class ErrorBody(Record):
 class ErrorResponse(Record):
     """An answer that is an error."""
 
-    error: ErrorBody = Field(examples=[{
-        "message": "limit: Input should be less than or equal to 1000.",
-        "type": "invalid_request_error", "param": "limit", "code": "invalid_value"}])  # fmt: skip
+    error: ErrorBody = Field(
+        examples=[
+            {
+                "message": "limit: Input should be less than or equal to 1000.",
+                "type": "invalid_request_error",
+                "param": "limit",
+                "code": "invalid_value",
+            }
+        ]
+    )
     """The error."""
 
 

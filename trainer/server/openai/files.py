@@ -31,19 +31,46 @@ SECONDS = range(3600, 2_592_001)
 """How long a file may be kept. Source: https://platform.openai.com/docs/api-reference/files/create"""
 FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 FORM = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["file", "purpose"], "additionalProperties": False,
-        "properties": {
-            "file": {"type": "string", "format": "binary", "examples": ["rows.jsonl"],
-                     "description": "Rows as JSON, one a line."},
-            "purpose": {"type": "string", "enum": [PURPOSE], "examples": [PURPOSE],
-                        "description": "What it is for."},
-            "expires_after[anchor]": {"type": "string", "enum": ["created_at"],
-                                      "examples": ["created_at"], "description": "From when."},
-            "expires_after[seconds]": {"type": "integer", "minimum": SECONDS[0],
-                                       "maximum": SECONDS[-1], "examples": [86400],
-                                       "description": "How long it is kept."}},
-    }}}}}  # fmt: skip
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "purpose"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "examples": ["rows.jsonl"],
+                            "description": "Rows as JSON, one a line.",
+                        },
+                        "purpose": {
+                            "type": "string",
+                            "enum": [PURPOSE],
+                            "examples": [PURPOSE],
+                            "description": "What it is for.",
+                        },
+                        "expires_after[anchor]": {
+                            "type": "string",
+                            "enum": ["created_at"],
+                            "examples": ["created_at"],
+                            "description": "From when.",
+                        },
+                        "expires_after[seconds]": {
+                            "type": "integer",
+                            "minimum": SECONDS[0],
+                            "maximum": SECONDS[-1],
+                            "examples": [86400],
+                            "description": "How long it is kept.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
 BYTES: dict[str, Any] = {
     "description": "The bytes of the file.",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -94,24 +121,30 @@ def check_purpose(purpose: str | None) -> None:
         BadParameter: it is for something that is not done here.
     """
     if purpose != PURPOSE:
-        raise BadParameter("purpose", f"purpose: found '{(purpose or '')[:80]}', and files here "
-                           f"are for: {PURPOSE}.")  # fmt: skip
+        raise BadParameter(
+            "purpose",
+            f"purpose: found '{(purpose or '')[:80]}', and files here are for: {PURPOSE}.",
+        )
 
 
 def _checked(fields: Mapping[str, str]) -> float | None:
     """Check what is said of a file, and return how long it is to be kept."""
     for name in fields:
         if name not in FIELDS:
-            raise BadParameter(name, f"{name}: there is no such parameter. Known: file, "
-                               f"{', '.join(FIELDS)}.")  # fmt: skip
+            raise BadParameter(
+                name, f"{name}: there is no such parameter. Known: file, {', '.join(FIELDS)}."
+            )
     check_purpose(fields.get("purpose"))
     anchor, seconds = (fields.get(name) for name in FIELDS[1:])
     if anchor is None and seconds is None:
         return None
     is_number = seconds is not None and seconds.isascii() and seconds.isdigit()
     if anchor != "created_at" or not is_number or int(str(seconds)[:12]) not in SECONDS:
-        raise BadParameter("expires_after", "expires_after: give anchor 'created_at' and seconds "
-                           f"from {SECONDS[0]} to {SECONDS[-1]}.")  # fmt: skip
+        raise BadParameter(
+            "expires_after",
+            "expires_after: give anchor 'created_at' and seconds "
+            f"from {SECONDS[0]} to {SECONDS[-1]}.",
+        )
     return float(str(seconds))
 
 
@@ -122,8 +155,9 @@ def check_rows(path: Path, filename: str) -> None:
         BadParameter: it does not, with the line.
     """
     if not filename.lower().endswith(ENDS):
-        raise BadParameter("file", f"file: '{filename}' does not end in .jsonl. Send JSON, one row "
-                           "a line.")  # fmt: skip
+        raise BadParameter(
+            "file", f"file: '{filename}' does not end in .jsonl. Send JSON, one row a line."
+        )
     seen = False
     with path.open("rb") as file:
         lines = iter(lambda: file.readline(LONGEST_ROW_BYTES), b"")
@@ -139,8 +173,9 @@ def _check_row(line: bytes, number: int) -> None:
     try:
         row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        raise BadParameter("file", f"file: line {number} is no JSON ({error.msg}). Send JSON, one "
-                           "row a line.") from error  # fmt: skip
+        raise BadParameter(
+            "file", f"file: line {number} is no JSON ({error.msg}). Send JSON, one row a line."
+        ) from error
     if not isinstance(row, dict):
         raise BadParameter("file", f"file: line {number} is no JSON object. Send one row a line.")
 
@@ -158,9 +193,14 @@ def list_files(
     found = front_of(request).filing.listed(caller.sees, purpose)
     listed = found if order == "desc" else found[::-1]
     page, has_more = page_of(listed, lambda one: one.file_id, after, limit)
-    return reply(ListFilesResponse(
-        data=[file_shown(one) for one in page], first_id=page[0].file_id if page else "",
-        last_id=page[-1].file_id if page else "", has_more=has_more))  # fmt: skip
+    return reply(
+        ListFilesResponse(
+            data=[file_shown(one) for one in page],
+            first_id=page[0].file_id if page else "",
+            last_id=page[-1].file_id if page else "",
+            has_more=has_more,
+        )
+    )
 
 
 @router.get("/files/{file_id}", response_model=OpenAIFile)
@@ -193,6 +233,10 @@ def file_shown(filed: Filed) -> OpenAIFile:
     ends = filed.expires_at
     purpose = "fine-tune-results" if filed.purpose == "fine-tune-results" else PURPOSE
     return OpenAIFile(
-        id=filed.file_id, bytes=filed.bytes, created_at=int(filed.made_at), purpose=purpose,
-        expires_at=None if ends is None else int(ends), filename=filed.filename,
-    )  # fmt: skip
+        id=filed.file_id,
+        bytes=filed.bytes,
+        created_at=int(filed.made_at),
+        purpose=purpose,
+        expires_at=None if ends is None else int(ends),
+        filename=filed.filename,
+    )

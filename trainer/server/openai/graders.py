@@ -18,8 +18,13 @@ from trainer.server.openai.job_schemas import Asked, GraderStringCheck
 from trainer.server.openai.strict_route import CleanRoute
 
 TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
-EXAMPLE = {"type": "string_check", "name": "label", "operation": "eq",
-           "input": "{{sample.output_text}}", "reference": "{{item.label}}"}  # fmt: skip
+EXAMPLE = {
+    "type": "string_check",
+    "name": "label",
+    "operation": "eq",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.label}}",
+}
 CHECKS: Mapping[str, Callable[[str, str], bool]] = {
     "eq": lambda read, reference: read == reference,
     "ne": lambda read, reference: read != reference,
@@ -136,8 +141,9 @@ def run_grader(_: Request, caller: Viewer, body: RunGraderRequest) -> Response:
     read = filled(grader.input, known, "grader.input")
     reference = filled(grader.reference, known, "grader.reference")
     score = float(CHECKS[grader.operation](read.strip(), reference.strip()))
-    metadata = GraderMetadata(execution_time=time.perf_counter() - began, name=grader.name,
-                              scores={grader.name: score})  # fmt: skip
+    metadata = GraderMetadata(
+        execution_time=time.perf_counter() - began, name=grader.name, scores={grader.name: score}
+    )
     return reply(RunGraderResponse(metadata=metadata, reward=score))
 
 
@@ -145,8 +151,11 @@ def _check_names(template: str, param: str) -> None:
     names = TEMPLATE.findall(template)
     rest = TEMPLATE.sub("", template)
     if "{{" in rest or any(name.split(".")[0] not in ("sample", "item") for name in names):
-        raise BadParameter(param, f"{param}: found '{template[:80]}'. A template reads "
-                           "{{sample.output_text}} or {{item.NAME}}.")  # fmt: skip
+        raise BadParameter(
+            param,
+            f"{param}: found '{template[:80]}'. A template reads "
+            "{{sample.output_text}} or {{item.NAME}}.",
+        )
 
 
 def filled(template: str, known: Mapping[str, Any], param: str) -> str:

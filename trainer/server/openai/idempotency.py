@@ -19,10 +19,13 @@ REPLAYED = {"Idempotent-Replayed": "true"}
 OK = 200
 Key = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", examples=["5d7f3c1a-9b1e-4a57-8f0d-2f6f7c0e9a11"],
-           description="A name of your own for this request, kept for a day: the same request "
-           "under the same key gets the first answer again, and nothing is done twice."),
-]  # fmt: skip
+    Header(
+        alias="Idempotency-Key",
+        examples=["5d7f3c1a-9b1e-4a57-8f0d-2f6f7c0e9a11"],
+        description="A name of your own for this request, kept for a day: the same request "
+        "under the same key gets the first answer again, and nothing is done twice.",
+    ),
+]
 
 
 @dataclass

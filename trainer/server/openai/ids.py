@@ -108,7 +108,10 @@ def page_of(
     if after is not None:
         names = [name_of(one) for one in found]
         if after not in names:
-            raise BadParameter("after", f"after: '{after}' is not in this list. Give the id of the "
-                               "last one of the page before.")  # fmt: skip
+            raise BadParameter(
+                "after",
+                f"after: '{after}' is not in this list. Give the id of the "
+                "last one of the page before.",
+            )
         start = names.index(after) + 1
     return list(found[start : start + limit]), len(found) > start + limit

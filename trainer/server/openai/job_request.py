@@ -26,9 +26,14 @@ OURS = "ton_"
 CAP, METHOD = f"{OURS}cap_usd", f"{OURS}method"
 MOST_USD = Decimal(1_000_000_000)
 APPROACH_OF: Mapping[str, str] = {
-    "lora": "lora", "qlora": "qlora", "full": "full_ft", "full_ft": "full_ft",
-    "encoder": "encoder", "prefix": "lora", "ia3": "lora",
-}  # fmt: skip
+    "lora": "lora",
+    "qlora": "qlora",
+    "full": "full_ft",
+    "full_ft": "full_ft",
+    "encoder": "encoder",
+    "prefix": "lora",
+    "ia3": "lora",
+}
 """Words of `ton_method` -> approaches of a training here."""
 BY_SETTING = ("prefix", "ia3")
 """Those of them that the recipe is told by a setting of its own."""
@@ -53,8 +58,10 @@ def plan_of(front: Front, caller: Caller, body: CreateFineTuningJobRequest) -> T
         Refused: it would not fit this machine.
     """
     if body.integrations:
-        raise BadParameter("integrations", "integrations: none are served here, and nothing is "
-                           "sent to others. Leave them out.")  # fmt: skip
+        raise BadParameter(
+            "integrations",
+            "integrations: none are served here, and nothing is sent to others. Leave them out.",
+        )
     rows = _file(front, caller, "training_file", body.training_file)
     held = body.validation_file
     held_out = None if held is None else _file(front, caller, "validation_file", held)
@@ -64,9 +71,12 @@ def plan_of(front: Front, caller: Caller, body: CreateFineTuningJobRequest) -> T
 
 
 def _training(
-    front: Front, caller: Caller, body: CreateFineTuningJobRequest, rows: Path,
+    front: Front,
+    caller: Caller,
+    body: CreateFineTuningJobRequest,
+    rows: Path,
     held_out: Path | None,
-) -> Training:  # fmt: skip
+) -> Training:
     ours = _ours(body.metadata or {})
     method = body.method
     word = ours.pop(METHOD, "encoder" if body.model == BASELINE else "lora")
@@ -74,11 +84,18 @@ def _training(
     if word in BY_SETTING or method.type == "dpo":
         settings["method"] = word
     return Training(
-        owner=caller.owner, name=body.model, base=_base(front, caller, body.model), rows=rows,
-        approach=_approach(word, method.type), gpu=front.settings.gpu,
-        usd_per_hour=front.settings.usd_per_hour, held_out=held_out, settings=settings,
-        cap_usd=_cap(ours.get(CAP), front.settings.job_cap_usd), wish=_wish(body, method),
-    )  # fmt: skip
+        owner=caller.owner,
+        name=body.model,
+        base=_base(front, caller, body.model),
+        rows=rows,
+        approach=_approach(word, method.type),
+        gpu=front.settings.gpu,
+        usd_per_hour=front.settings.usd_per_hour,
+        held_out=held_out,
+        settings=settings,
+        cap_usd=_cap(ours.get(CAP), front.settings.job_cap_usd),
+        wish=_wish(body, method),
+    )
 
 
 def _ours(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -87,19 +104,25 @@ def _ours(metadata: Mapping[str, str]) -> dict[str, str]:
     ours = {name: value for name, value in metadata.items() if name.startswith(OURS)}
     for name in ours:
         if name not in known:
-            raise BadParameter(f"metadata.{name}", f"metadata.{name}: there is no such setting."
-                               f"{did_you_mean(name, known)}")  # fmt: skip
+            raise BadParameter(
+                f"metadata.{name}",
+                f"metadata.{name}: there is no such setting.{did_you_mean(name, known)}",
+            )
     return ours
 
 
 def _approach(word: str, method: str) -> str:
     allowed = OF_DPO if method == "dpo" else tuple(APPROACH_OF)
     if word not in allowed:
-        raise BadParameter(f"metadata.{METHOD}", f"metadata.{METHOD}: found '{word}', and {method} "
-                           f"is done by {', '.join(allowed)}.")  # fmt: skip
+        raise BadParameter(
+            f"metadata.{METHOD}",
+            f"metadata.{METHOD}: found '{word}', and {method} is done by {', '.join(allowed)}.",
+        )
     if method == "reinforcement" and word == "encoder":
-        raise BadParameter(f"metadata.{METHOD}", f"metadata.{METHOD}: an encoder gives labels and "
-                           "learns from no rewards. Take lora.")  # fmt: skip
+        raise BadParameter(
+            f"metadata.{METHOD}",
+            f"metadata.{METHOD}: an encoder gives labels and learns from no rewards. Take lora.",
+        )
     return "dpo" if method == "dpo" else APPROACH_OF[word]
 
 
@@ -111,8 +134,9 @@ def _cap(text: str | None, usual: Decimal) -> Decimal:
     except InvalidOperation:
         amount = Decimal(0)
     if not amount.is_finite() or not 0 < amount <= MOST_USD:
-        raise BadParameter(f"metadata.{CAP}", f"metadata.{CAP}: '{text}' is no amount of USD. "
-                           "Give 25.00.")  # fmt: skip
+        raise BadParameter(
+            f"metadata.{CAP}", f"metadata.{CAP}: '{text}' is no amount of USD. Give 25.00."
+        )
     return amount
 
 
@@ -125,13 +149,17 @@ def _base(front: Front, caller: Caller, model: str) -> Path | None:
         return None
     if not model.startswith("ft:"):
         near = did_you_mean(model, known)
-        raise NotThere(f"model '{model}': no base of this name is here.{near}", "model",
-                       "model_not_found")  # fmt: skip
+        raise NotThere(
+            f"model '{model}': no base of this name is here.{near}", "model", "model_not_found"
+        )
     found = tuned_model(front, caller, model)
     if found.version.kind != "full" or found.version.folder is None:
-        raise BadParameter("model", f"model '{model}': it is an {found.version.kind}, and only a "
-                           "fully tuned model is tuned further. Tune its base anew, with the rows "
-                           "of both.")  # fmt: skip
+        raise BadParameter(
+            "model",
+            f"model '{model}': it is an {found.version.kind}, and only a "
+            "fully tuned model is tuned further. Tune its base anew, with the rows "
+            "of both.",
+        )
     return found.version.folder
 
 
@@ -140,8 +168,10 @@ def _wish(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> Wish:
     asked = detail.hyperparameters.model_dump() if detail else {}
     if "hyperparameters" in body.model_fields_set:
         if method.type != "supervised" or (detail and detail.model_fields_set):
-            raise BadParameter("hyperparameters", "hyperparameters: this is the older place. Give "
-                               "them under method alone.")  # fmt: skip
+            raise BadParameter(
+                "hyperparameters",
+                "hyperparameters: this is the older place. Give them under method alone.",
+            )
         asked = body.hyperparameters.model_dump()
     chosen: dict[str, Any] = {
         name: asked[name] for name in ("n_epochs", "batch_size") if name in asked
@@ -153,9 +183,11 @@ def _wish(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> Wish:
     if grader is not None:
         check_grader(grader.input, grader.reference)
     return Wish(
-        method=method.type, hyperparameters=Hyperparameters(seed=body.seed, **chosen),
-        suffix=body.suffix, grader=grader.model_dump_json() if grader else None,
-    )  # fmt: skip
+        method=method.type,
+        hyperparameters=Hyperparameters(seed=body.seed, **chosen),
+        suffix=body.suffix,
+        grader=grader.model_dump_json() if grader else None,
+    )
 
 
 def check_grader(read: str, reference: str) -> None:
@@ -166,12 +198,18 @@ def check_grader(read: str, reference: str) -> None:
     """
     where = "method.reinforcement.grader"
     if read.replace(" ", "") != "{{sample.output_text}}":
-        raise BadParameter(f"{where}.input", f"{where}.input: found '{read[:80]}'. A training here "
-                           "compares the answer: give {{sample.output_text}}.")  # fmt: skip
+        raise BadParameter(
+            f"{where}.input",
+            f"{where}.input: found '{read[:80]}'. A training here "
+            "compares the answer: give {{sample.output_text}}.",
+        )
     if not reference.replace(" ", "").startswith("{{item."):
-        raise BadParameter(f"{where}.reference", f"{where}.reference: found '{reference[:80]}'. A "
-                           "training here compares with the answer in each row: give a template "
-                           "such as {{item.label}}.")  # fmt: skip
+        raise BadParameter(
+            f"{where}.reference",
+            f"{where}.reference: found '{reference[:80]}'. A "
+            "training here compares with the answer in each row: give a template "
+            "such as {{item.label}}.",
+        )
 
 
 def _file(front: Front, caller: Caller, param: str, file_id: str) -> Path:
@@ -180,8 +218,10 @@ def _file(front: Front, caller: Caller, param: str, file_id: str) -> Path:
     except NoSuchFile as error:
         raise BadParameter(param, f"{param}: {error}") from error
     if found.purpose != PURPOSE:
-        raise BadParameter(param, f"{param}: '{file_id}' is of purpose {found.purpose}. Give one "
-                           f"of purpose {PURPOSE}.")  # fmt: skip
+        raise BadParameter(
+            param,
+            f"{param}: '{file_id}' is of purpose {found.purpose}. Give one of purpose {PURPOSE}.",
+        )
     if not found.path.is_file():
         raise BadParameter(param, f"{param}: the bytes of '{file_id}' are gone. Upload it again.")
     return found.path

@@ -33,8 +33,11 @@ class Asked(Record):
         for key in given if isinstance(given, dict) else ():
             if key not in cls.model_fields:
                 near = did_you_mean(str(key), cls.model_fields)
-                raise PydanticCustomError("unknown_parameter", "there is no such parameter.{near}",
-                                          {"near": near.rstrip("."), "key": str(key)})  # fmt: skip
+                raise PydanticCustomError(
+                    "unknown_parameter",
+                    "there is no such parameter.{near}",
+                    {"near": near.rstrip("."), "key": str(key)},
+                )
         return given
 
 
@@ -103,9 +106,17 @@ class FineTuneDPOMethod(Asked):
 class FineTuneReinforcementMethod(Asked):
     """Learning from rewards."""
 
-    grader: GraderStringCheck = Field(examples=[{
-        "type": "string_check", "name": "label", "operation": "eq",
-        "input": "{{sample.output_text}}", "reference": "{{item.label}}"}])  # fmt: skip
+    grader: GraderStringCheck = Field(
+        examples=[
+            {
+                "type": "string_check",
+                "name": "label",
+                "operation": "eq",
+                "input": "{{sample.output_text}}",
+                "reference": "{{item.label}}",
+            }
+        ]
+    )
     """How an answer is scored; what it is compared with is the answer in the row."""
     hyperparameters: ReinforcementHyperparameters = Field(
         ReinforcementHyperparameters(), examples=[{"n_epochs": 1}]
@@ -224,8 +235,9 @@ class FineTuningJob(Record):
     """Name of the tuned model, once it is there."""
     finished_at: int | None = Field(examples=[1795000600])
     """When it ended."""
-    hyperparameters: JobHyperparameters = Field(examples=[{
-        "n_epochs": 3, "batch_size": 16, "learning_rate_multiplier": "auto"}])  # fmt: skip
+    hyperparameters: JobHyperparameters = Field(
+        examples=[{"n_epochs": 3, "batch_size": 16, "learning_rate_multiplier": "auto"}]
+    )
     """The settings that it runs with."""
     model: str = Field(examples=["qwen-0.5b"])
     """What is tuned."""
@@ -251,9 +263,18 @@ class FineTuningJob(Record):
     """Answers, preferences or rewards, as it was asked for."""
     metadata: Metadata | None = Field(examples=[{"team": "triage"}])
     """Words of the caller."""
-    x_tune_or_not: Beside = Field(examples=[{
-        "run_id": "run_1f2e3d4c5b6a7988", "state": "running", "cap_usd": "25.00",
-        "at_most_usd": "0.42", "usd": None, "version": None}])  # fmt: skip
+    x_tune_or_not: Beside = Field(
+        examples=[
+            {
+                "run_id": "run_1f2e3d4c5b6a7988",
+                "state": "running",
+                "cap_usd": "25.00",
+                "at_most_usd": "0.42",
+                "usd": None,
+                "version": None,
+            }
+        ]
+    )
     """What is known of it here that OpenAI has no field for."""
 
 

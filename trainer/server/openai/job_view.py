@@ -42,10 +42,13 @@ from trainer.storage.run_store import Moment, timeline
 MOST = 1_000_000
 """Events of a run that are read at once; one of a million steps tells of 200,000."""
 NUMBERS: Mapping[str, str] = {
-    "step": "step", "of_steps": "total_steps", "train_loss": "train_loss",
-    "eval_loss": "valid_loss", "learning_rate": "learning_rate",
+    "step": "step",
+    "of_steps": "total_steps",
+    "train_loss": "train_loss",
+    "eval_loss": "valid_loss",
+    "learning_rate": "learning_rate",
     "tokens_per_second": "tokens_per_second",
-}  # fmt: skip
+}
 """Our words for the numbers of a step -> those of OpenAI, or our own."""
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 SAYS: Mapping[str, str] = {
@@ -72,9 +75,13 @@ SAYS: Mapping[str, str] = {
     "asked_provider": "Told the training to {what}: {heard}",
 }
 LEVELS: Mapping[str, Literal["warn", "error"]] = {
-    "failed": "error", "needs_human": "warn", "held": "warn", "refused": "warn",
-    "unreachable": "warn", "smoke_failed": "warn",
-}  # fmt: skip
+    "failed": "error",
+    "needs_human": "warn",
+    "held": "warn",
+    "refused": "warn",
+    "unreachable": "warn",
+    "smoke_failed": "warn",
+}
 
 
 class _Blank(dict[str, Any]):
@@ -94,11 +101,13 @@ def event_of(run_id: str, moment: Moment) -> FineTuningJobEvent:
     is_metric = moment.what == "metric"
     level = LEVELS.get(moment.kind) or moment.body.get("level")
     return FineTuningJobEvent(
-        id=event_id_of(run_id, moment.seq), created_at=int(moment.at),
+        id=event_id_of(run_id, moment.seq),
+        created_at=int(moment.at),
         level=level if level in ("warn", "error") else "info",
-        message=_message(run_id, moment), type="metrics" if is_metric else "message",
+        message=_message(run_id, moment),
+        type="metrics" if is_metric else "message",
         data=numbers_of(moment) if is_metric else {},
-    )  # fmt: skip
+    )
 
 
 def _message(run_id: str, moment: Moment) -> str:
@@ -118,8 +127,11 @@ def _message(run_id: str, moment: Moment) -> str:
 def numbers_of(moment: Moment) -> dict[str, Any]:
     """Return the numbers of a step, under the names of OpenAI."""
     found = {NUMBERS[name]: moment.body[name] for name in NUMBERS if name in moment.body}
-    return {name: value for name, value in found.items()
-            if isinstance(value, int | float) and math.isfinite(value)}  # fmt: skip
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def by_step(moments: Sequence[Moment]) -> dict[int, dict[str, Any]]:
@@ -137,8 +149,9 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
     known: dict[str, Any] = {}
     for at, numbers in steps.items():
         if at <= step:
-            known |= {name: numbers[name] for name in ("train_loss", "valid_loss")
-                      if name in numbers}  # fmt: skip
+            known |= {
+                name: numbers[name] for name in ("train_loss", "valid_loss") if name in numbers
+            }
     return CheckpointMetrics(step=step, **known)
 
 
@@ -161,16 +174,29 @@ def result_file(front: Front, kept: Kept) -> str:
 
 
 STATUS: Mapping[State, Status] = {
-    "intent": "validating_files", "validated": "validating_files", "reserved": "queued",
-    "uploading": "queued", "uploaded": "queued", "creating": "queued", "created": "queued",
-    "queued": "queued", "paused": "queued", "unknown_outcome": "queued", "running": "running",
-    "succeeded": "running", "verified": "running", "needs_human": "running",
-    "failed": "failed", "cancelled": "cancelled",
-}  # fmt: skip
+    "intent": "validating_files",
+    "validated": "validating_files",
+    "reserved": "queued",
+    "uploading": "queued",
+    "uploaded": "queued",
+    "creating": "queued",
+    "created": "queued",
+    "queued": "queued",
+    "paused": "queued",
+    "unknown_outcome": "queued",
+    "running": "running",
+    "succeeded": "running",
+    "verified": "running",
+    "needs_human": "running",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 """States of a run -> words of OpenAI; a job is done once its model is registered."""
 DONE: Mapping[State, Status] = {
-    "succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled",
-}  # fmt: skip
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 MOST_EPOCHS, MOST_BATCH = 50, 256
 HOUR_SECONDS = 3600.0
 
@@ -184,17 +210,25 @@ def job_of(front: Front, kept: Kept) -> FineTuningJob:
     has_model = status == "succeeded" and run.last("registered") is not None
     tokens = run.said("succeeded", "trained_tokens")
     return FineTuningJob(
-        id=job_id_of(kept.run_id), created_at=int(kept.made_at), error=_error(run, status),
+        id=job_id_of(kept.run_id),
+        created_at=int(kept.made_at),
+        error=_error(run, status),
         fine_tuned_model=name_of(kept, plan) if has_model else None,
         finished_at=int(end.at) if end and status in DONE.values() else None,
-        hyperparameters=_settings(plan), model=asked["model"], organization_id=kept.owner,
-        result_files=[result_file(front, kept)] if status == "succeeded" else [], status=status,
+        hyperparameters=_settings(plan),
+        model=asked["model"],
+        organization_id=kept.owner,
+        result_files=[result_file(front, kept)] if status == "succeeded" else [],
+        status=status,
         trained_tokens=int(tokens) if tokens is not None and status == "succeeded" else None,
-        training_file=asked["training_file"], validation_file=asked.get("validation_file"),
-        seed=_recipe_of(plan)["seed"], estimated_finish=_finish(run, plan, status),
-        method=FineTuneMethod.model_validate(_method(asked)), metadata=asked.get("metadata"),
+        training_file=asked["training_file"],
+        validation_file=asked.get("validation_file"),
+        seed=_recipe_of(plan)["seed"],
+        estimated_finish=_finish(run, plan, status),
+        method=FineTuneMethod.model_validate(_method(asked)),
+        metadata=asked.get("metadata"),
         x_tune_or_not=_beside(run, plan),
-    )  # fmt: skip
+    )
 
 
 def name_of(kept: Kept, plan: TrainingPlan) -> str:
@@ -249,10 +283,13 @@ def _finish(run: Run, plan: TrainingPlan, status: Status) -> int | None:
 
 def _beside(run: Run, plan: TrainingPlan) -> Beside:
     return Beside(
-        run_id=run.run_id, state=run.state, cap_usd=plan.cap_usd,
-        at_most_usd=plan.figure.at_most, usd=run.said("settled", "usd"),
+        run_id=run.run_id,
+        state=run.state,
+        cap_usd=plan.cap_usd,
+        at_most_usd=plan.figure.at_most,
+        usd=run.said("settled", "usd"),
         version=run.said("registered", "version"),
-    )  # fmt: skip
+    )
 
 
 def checkpoints_of(front: Front, kept: Kept) -> list[FineTuningJobCheckpoint]:
@@ -269,9 +306,14 @@ def checkpoints_of(front: Front, kept: Kept) -> list[FineTuningJobCheckpoint]:
     moments = moments_of(front, kept.run_id)
     steps = by_step(moments)
     saved = {one.body.get("step"): one.at for one in moments if one.kind == "checkpoint"}
-    return [FineTuningJobCheckpoint(
-        id=checkpoint_id_of(kept.run_id, one.step), step_number=one.step,
-        created_at=int(saved.get(one.step, run.events[-1].at)),
-        fine_tuned_model_checkpoint=f"{model}:ckpt-step-{one.step}",
-        metrics=metrics_at(steps, one.step), fine_tuning_job_id=job_id_of(kept.run_id),
-    ) for one in sorted(there, key=lambda one: -one.step)]  # fmt: skip
+    return [
+        FineTuningJobCheckpoint(
+            id=checkpoint_id_of(kept.run_id, one.step),
+            step_number=one.step,
+            created_at=int(saved.get(one.step, run.events[-1].at)),
+            fine_tuned_model_checkpoint=f"{model}:ckpt-step-{one.step}",
+            metrics=metrics_at(steps, one.step),
+            fine_tuning_job_id=job_id_of(kept.run_id),
+        )
+        for one in sorted(there, key=lambda one: -one.step)
+    ]

@@ -31,12 +31,23 @@ from trainer.server.openai.tuned_models import jobs_of
 from trainer.storage.access_tokens import Caller
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
-METADATA = {"parameters": [{
-    "name": "metadata", "in": "query", "required": False, "style": "deepObject", "explode": True,
-    "description": "Only jobs that carry these words; `metadata=null` for those without any.",
-    "schema": {"type": "object", "additionalProperties": {"type": "string"},
-               "examples": [{"team": "triage"}]},
-}]}  # fmt: skip
+METADATA = {
+    "parameters": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "required": False,
+            "style": "deepObject",
+            "explode": True,
+            "description": "Only jobs with this metadata; `metadata=null` for those without any.",
+            "schema": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "examples": [{"team": "triage"}],
+            },
+        }
+    ]
+}
 router = APIRouter(route_class=CleanRoute, prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 
 
@@ -60,8 +71,14 @@ def _run_for(turn: Turn, caller: Caller, body: CreateFineTuningJobRequest) -> st
         return launch_again(office, turn.plan_id)
 
     def before(plan: TrainingPlan) -> None:
-        turn.front.audit.write(caller, "launch", f"plan {plan.plan_id}", plan.figure.at_most,
-                               cap_usd=plan.cap_usd, model=body.model)  # fmt: skip
+        turn.front.audit.write(
+            caller,
+            "launch",
+            f"plan {plan.plan_id}",
+            plan.figure.at_most,
+            cap_usd=plan.cap_usd,
+            model=body.model,
+        )
         turn.will_launch(plan.plan_id)
 
     return launch(office, plan_of(turn.front, caller, body), before)
@@ -71,8 +88,11 @@ def _run_for(turn: Turn, caller: Caller, body: CreateFineTuningJobRequest) -> st
 def list_jobs(request: Request, caller: Viewer, after: After = None, limit: Limit = 20) -> Response:
     """List jobs, the newest first."""
     front, words = front_of(request), _words_of(request)
-    listed = [one for one in jobs_of(front).listed(caller.sees)
-              if _carries(one.request.get("metadata") or {}, words)]  # fmt: skip
+    listed = [
+        one
+        for one in jobs_of(front).listed(caller.sees)
+        if _carries(one.request.get("metadata") or {}, words)
+    ]
     page, has_more = page_of(listed, lambda one: job_id_of(one.run_id), after, limit)
     shown = [job_of(front, one) for one in page]
     return reply(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
@@ -86,8 +106,10 @@ def _words_of(request: Request) -> Mapping[str, str] | None:
     named = {name: value for name, value in asked.items() if name.startswith("metadata")}
     for name in named:
         if not name.startswith("metadata[") or not name.endswith("]"):
-            raise BadParameter("metadata", f"{name}: write metadata[key]=value, or metadata=null "
-                               "for jobs without any.")  # fmt: skip
+            raise BadParameter(
+                "metadata",
+                f"{name}: write metadata[key]=value, or metadata=null for jobs without any.",
+            )
     return {name[len("metadata[") : -1]: value for name, value in named.items()}
 
 
@@ -129,9 +151,12 @@ def resume_job(
 
 
 def _ask(
-    request: Request, caller: Caller, job_id: str, key: str | None,
+    request: Request,
+    caller: Caller,
+    job_id: str,
+    key: str | None,
     what: Literal["cancel", "pause", "resume"],
-) -> Response:  # fmt: skip
+) -> Response:
     def work(turn: Turn) -> FineTuningJob:
         kept = _found(turn.front, caller, job_id)
         run = turn.front.office.store.run(kept.run_id)
@@ -175,8 +200,10 @@ def list_checkpoints(
     front = front_of(request)
     listed = checkpoints_of(front, _found(front, caller, fine_tuning_job_id))
     page, has_more = page_of(listed, lambda one: one.id, after, limit)
-    ends: dict[str, Any] = {"first_id": page[0].id if page else None,
-                            "last_id": page[-1].id if page else None}  # fmt: skip
+    ends: dict[str, Any] = {
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }
     return reply(ListFineTuningJobCheckpointsResponse(data=page, has_more=has_more, **ends))
 
 
@@ -187,5 +214,8 @@ def _found(front: Front, caller: Caller, job_id: str) -> Kept:
             return jobs_of(front).job(run_id, caller.sees)
         except NoSuchJob:
             pass
-    raise NotThere(f"fine_tuning_job_id '{job_id}': there is no such job for you. List the jobs.",
-                   "fine_tuning_job_id", "job_not_found")  # fmt: skip
+    raise NotThere(
+        f"fine_tuning_job_id '{job_id}': there is no such job for you. List the jobs.",
+        "fine_tuning_job_id",
+        "job_not_found",
+    )

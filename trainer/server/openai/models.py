@@ -46,8 +46,10 @@ def delete_model(request: Request, caller: Spender, model: str, key: Key = None)
     def work(turn: Turn) -> DeleteModelResponse:
         front = turn.front
         if model in front.bases():
-            raise BadParameter("model", f"model '{model}': it is a base, and bases are kept by "
-                               "whoever runs the server.")  # fmt: skip
+            raise BadParameter(
+                "model",
+                f"model '{model}': it is a base, and bases are kept by whoever runs the server.",
+            )
         found = tuned_model(front, caller, model).version.version_id
         store, registry = front.office.store, front.office.registry
         front.audit.write(caller, "retire", found, model=model)
@@ -66,6 +68,8 @@ def _base(name: str, folder: Path) -> Model:
 def _shown(tuned: Tuned) -> Model:
     ends = tuned.version.shutdown_on
     return Model(
-        id=tuned.name, created=int(tuned.version.made_at), owned_by=tuned.owner or SYSTEM,
+        id=tuned.name,
+        created=int(tuned.version.made_at),
+        owned_by=tuned.owner or SYSTEM,
         shutdown_date=ends.isoformat() if ends else None,
-    )  # fmt: skip
+    )

@@ -25,8 +25,11 @@ class CleanRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Look at a request before its route does."""
         handler = super().get_route_handler()
-        known = {one.alias for one in get_flat_params(self.dependant)
-                 if isinstance(one.field_info, params.Query)}  # fmt: skip
+        known = {
+            one.alias
+            for one in get_flat_params(self.dependant)
+            if isinstance(one.field_info, params.Query)
+        }
         by_key = tuple(one["name"] for one in (self.openapi_extra or {}).get("parameters", ()))
         has_body = self.body_field is not None
 
@@ -51,8 +54,9 @@ def _check_names(request: Request, known: set[str], maps: tuple[str, ...]) -> No
 
 def _check_text(text: str, param: str) -> None:
     if "\0" in text or (not text.isascii() and not _is_whole(text)):
-        raise BadParameter(param, f"{param}: found the character zero or half a character. Send "
-                           "text as UTF-8.")  # fmt: skip
+        raise BadParameter(
+            param, f"{param}: found the character zero or half a character. Send text as UTF-8."
+        )
 
 
 def _is_whole(text: str) -> bool:
@@ -75,8 +79,11 @@ async def _json_of(request: Request) -> bytes:
     try:
         _check_depth(orjson.loads(body) if body else None)
     except orjson.JSONDecodeError as error:
-        raise BadParameter(None, f"body: line {error.lineno} column {error.colno}: {error.msg}. "
-                           "Send a JSON object in UTF-8.") from error  # fmt: skip
+        raise BadParameter(
+            None,
+            f"body: line {error.lineno} column {error.colno}: {error.msg}. "
+            "Send a JSON object in UTF-8.",
+        ) from error
     return bytes(body)
 
 

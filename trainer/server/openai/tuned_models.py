@@ -68,5 +68,8 @@ def tuned_model(front: Front, caller: Caller, name: str) -> Tuned:
 def no_model(front: Front, caller: Caller, name: str) -> NotThere:
     """Say that there is no model of a name, and which are near."""
     known = {*front.bases(), *(one.name for one in tuned_models(front, caller))}
-    return NotThere(f"model '{name}': there is no such model for you.{did_you_mean(name, known)}",
-                    "model", "model_not_found")  # fmt: skip
+    return NotThere(
+        f"model '{name}': there is no such model for you.{did_you_mean(name, known)}",
+        "model",
+        "model_not_found",
+    )

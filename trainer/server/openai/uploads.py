@@ -24,11 +24,27 @@ from trainer.storage.files import files_folder
 
 T = TypeVar("T")
 FORM = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {
-        "type": "object", "required": ["data"], "additionalProperties": False,
-        "properties": {"data": {"type": "string", "format": "binary", "examples": ["part of rows"],
-                                "description": "Up to 64 MiB of the file."}},
-    }}}}}  # fmt: skip
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["data"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "data": {
+                            "type": "string",
+                            "format": "binary",
+                            "examples": ["part of rows"],
+                            "description": "Up to 64 MiB of the file.",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
 router = APIRouter(route_class=CleanRoute, tags=["uploads"])
 
 
@@ -48,8 +64,9 @@ class CreateUploadRequest(Asked):
 class CompleteUploadRequest(Asked):
     """The parts of a file, in their order."""
 
-    part_ids: list[Text] = Field(min_length=1, max_length=10_000,
-                                 examples=[["part_0f3a9c1b2d4e5f60718293a4"]])  # fmt: skip
+    part_ids: list[Text] = Field(
+        min_length=1, max_length=10_000, examples=[["part_0f3a9c1b2d4e5f60718293a4"]]
+    )
     """Names of the parts."""
     md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", examples=[None])
     """Sum of the whole file, to compare."""
@@ -142,9 +159,14 @@ def _tried(step: Callable[[], T]) -> T:
 def _shown(front: Front, upload: multipart_uploads.Upload) -> Upload:
     known = {"completed": "completed", "cancelled": "cancelled", "expired": "expired"}
     filed = front.filing.file(upload.file_id, None) if upload.file_id else None
-    return Upload.model_validate({
-        "id": upload.upload_id, "bytes": upload.bytes, "created_at": int(upload.made_at),
-        "expires_at": int(upload.expires_at), "filename": upload.filename,
-        "status": known.get(upload.status, "pending"),
-        "file": file_shown(filed) if filed else None,
-    })  # fmt: skip
+    return Upload.model_validate(
+        {
+            "id": upload.upload_id,
+            "bytes": upload.bytes,
+            "created_at": int(upload.made_at),
+            "expires_at": int(upload.expires_at),
+            "filename": upload.filename,
+            "status": known.get(upload.status, "pending"),
+            "file": file_shown(filed) if filed else None,
+        }
+    )

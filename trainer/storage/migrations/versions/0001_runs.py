@@ -22,8 +22,9 @@ def upgrade() -> None:
     op.create_table(
         "runs",
         sa.Column("run_id", sa.String(32), primary_key=True),
-        sa.Column("launch_key", sa.String(64), sa.ForeignKey("plans.plan_id"), nullable=False,
-                  unique=True),
+        sa.Column(
+            "launch_key", sa.String(64), sa.ForeignKey("plans.plan_id"), nullable=False, unique=True
+        ),
         sa.Column("provider", sa.String(64), nullable=False),
         sa.Column("state", sa.String(32), nullable=False),
         sa.Column("seq", sa.Integer, nullable=False),
@@ -34,7 +35,7 @@ def upgrade() -> None:
         sa.Column("lease_holder", sa.String(128)),
         sa.Column("lease_until", sa.Float, nullable=False),
         sa.Column("watched_at", sa.Float, nullable=False),
-    )  # fmt: skip
+    )
     op.create_index("runs_by_state", "runs", ["state"])
     op.create_table(
         "events",

@@ -18,8 +18,9 @@ def upgrade() -> None:
         sa.Column("version_id", sa.String(64), primary_key=True),
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
-        sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.run_id"), nullable=False,
-                  unique=True),
+        sa.Column(
+            "run_id", sa.String(32), sa.ForeignKey("runs.run_id"), nullable=False, unique=True
+        ),
         sa.Column("plan_id", sa.String(64), nullable=False),
         sa.Column("provider", sa.String(64), nullable=False),
         sa.Column("base_model", sa.Text, nullable=False),
@@ -35,10 +36,16 @@ def upgrade() -> None:
         sa.Column("shutdown_on", sa.String(10)),
         sa.Column("made_at", sa.Float, nullable=False),
         sa.UniqueConstraint("name", "number", name="one_number_a_name"),
-    )  # fmt: skip
+    )
     champion = sa.text("stage = 'champion'")
-    op.create_index("one_champion_a_name", "versions", ["name"], unique=True,
-                    sqlite_where=champion, postgresql_where=champion)  # fmt: skip
+    op.create_index(
+        "one_champion_a_name",
+        "versions",
+        ["name"],
+        unique=True,
+        sqlite_where=champion,
+        postgresql_where=champion,
+    )
     op.create_table(
         "version_events",
         sa.Column("version_id", sa.String(64), primary_key=True),

@@ -90,11 +90,16 @@ def _files() -> None:
     op.create_table(
         "upload_parts",
         sa.Column("part_id", sa.String(48), primary_key=True),
-        sa.Column("upload_id", sa.String(48), sa.ForeignKey("uploads.upload_id"),
-                  nullable=False, index=True),
+        sa.Column(
+            "upload_id",
+            sa.String(48),
+            sa.ForeignKey("uploads.upload_id"),
+            nullable=False,
+            index=True,
+        ),
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("made_at", sa.Float, nullable=False),
-    )  # fmt: skip
+    )
 
 
 def downgrade() -> None:
