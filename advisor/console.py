@@ -44,7 +44,7 @@ def today() -> date:
     return datetime.now(tz=UTC).date()
 
 
-def day_of(text: str | None) -> date:
+def parse_day(text: str | None) -> date:
     """Read a day from a flag.
 
     Raises:

@@ -165,7 +165,7 @@ class UsageError(AdvisorError):
         super().__init__(f"{where}: {found} {remedy}")
 
 
-REMEDIES = {
+VALIDATION_REMEDIES = {
     "finite_number": "Give a finite number.",
     "float": "Give a number without unit or separators, such as 1000000 or 1e6.",
     "int": "Give a whole number.",
@@ -179,7 +179,7 @@ REMEDIES = {
 """What to do about each kind of mistake; the longest key that the kind starts with holds."""
 
 
-def explained(
+def explain_validation_error(
     record: type[Record], loc: Sequence[int | str], error: Mapping[str, Any]
 ) -> tuple[str, str]:
     """Say what was found at a place of a record, and what to do about it.
@@ -192,16 +192,16 @@ def explained(
     kind = error["type"]
     if kind == "extra_forbidden":
         return "there is no such key.", did_you_mean(
-            str(loc[-1]), _keys_beside(record, loc)
+            str(loc[-1]), _sibling_keys(record, loc)
         ).strip()
     if kind == "missing":
         return "this key is missing.", "Add it."
-    matching = [key for key in REMEDIES if kind.startswith(key)]
-    remedy = REMEDIES[max(matching, key=len)] if matching else f"{error['msg']}."
-    return f"found {shown(error['input'])}.", remedy.format(**error.get("ctx", {}))
+    matching = [key for key in VALIDATION_REMEDIES if kind.startswith(key)]
+    remedy = VALIDATION_REMEDIES[max(matching, key=len)] if matching else f"{error['msg']}."
+    return f"found {shortened_repr(error['input'])}.", remedy.format(**error.get("ctx", {}))
 
 
-def _keys_beside(record: type[Record], loc: Sequence[int | str]) -> list[str]:
+def _sibling_keys(record: type[Record], loc: Sequence[int | str]) -> list[str]:
     for part in loc[:-1]:
         if isinstance(part, int):
             continue
@@ -212,7 +212,7 @@ def _keys_beside(record: type[Record], loc: Sequence[int | str]) -> list[str]:
     return list(record.model_fields)
 
 
-def shown(value: object) -> str:
+def shortened_repr(value: object) -> str:
     """Write a value that was found, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

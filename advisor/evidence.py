@@ -11,7 +11,7 @@ from advisor.units import Number, Record, Task
 Range = tuple[float, float, float]
 
 
-class Tuned(Record):
+class LearningCurve(Record):
     """How quality grows with examples: from start towards a ceiling."""
 
     ceiling: Range
@@ -26,7 +26,7 @@ class Tuned(Record):
     """How fast the gain falls off."""
 
 
-class Prompted(Record):
+class QualityByTier(Record):
     """Quality of prompting by size of the model."""
 
     tiny: Range
@@ -39,22 +39,22 @@ class Prompted(Record):
     """Top of a provider's list."""
 
 
-class Kind(Record):
+class TaskEvidence(Record):
     """What is known about one kind of task."""
 
     tasks: tuple[Task, ...]
     """Tasks of this kind."""
-    prompt: Prompted
+    prompt: QualityByTier
     """Prompting, with a systematic prompt."""
     few_shot_gain: Range
     """What a few worked examples in the prompt add."""
     many_shot_gain: Range
     """What filling the prompt with examples adds; source: https://arxiv.org/abs/2404.11018."""
-    tuned: Tuned
+    tuned: LearningCurve
     """A tuned language model."""
-    encoder: Tuned | None = None
+    encoder: LearningCurve | None = None
     """A small encoder on fixed labels."""
-    baseline: Tuned | None = None
+    baseline: LearningCurve | None = None
     """TF-IDF with logistic regression on fixed labels."""
     tune_least_examples: float
     """Below this, tuning is not tried: the fewest with which anybody reports a gain."""
@@ -70,7 +70,7 @@ class Kind(Record):
     """The nearest published point."""
 
 
-class Shift(Record):
+class CircumstanceShift(Record):
     """What a circumstance adds to or takes from quality."""
 
     none: Range = (0.0, 0.0, 0.0)
@@ -99,7 +99,7 @@ class Shift(Record):
     """Who says so."""
 
 
-class Factor(Record):
+class QualityFactor(Record):
     """A factor on quality."""
 
     factor: Range
@@ -121,7 +121,7 @@ class Threshold(Record):
     """In words."""
 
 
-class Margins(Record):
+class TrainingMargins(Record):
     """What training has to bring before it is worth its upkeep."""
 
     share: float
@@ -134,7 +134,7 @@ class Margins(Record):
     """In words."""
 
 
-class Hours(Record):
+class LabourHours(Record):
     """Hours of work to set an approach up."""
 
     prompt: Range
@@ -154,7 +154,7 @@ class Hours(Record):
     """Whose judgement."""
 
 
-class Need(Record):
+class NeedShift(Record):
     """What a need takes from each way of working."""
 
     prompt: Range
@@ -163,17 +163,17 @@ class Need(Record):
     """From a tuned model."""
 
 
-class Years(Record):
+class ModelYearShifts(Record):
     """What models of earlier years did less well than those of today."""
 
-    before: dict[int, Need]
+    before: dict[int, NeedShift]
     """By year; what is older is taken as the first of them."""
     basis: str
     """Whose judgement."""
     source: str
     """The nearest published point."""
 
-    def of(self, year: int) -> Need | None:
+    def of(self, year: int) -> NeedShift | None:
         """Return what is taken off in a year; nothing today."""
         return self.before.get(max(year, min(self.before)))
 
@@ -181,23 +181,23 @@ class Years(Record):
 class Evidence(Record):
     """Everything that the decision takes from published work."""
 
-    kinds: dict[str, Kind]
+    kinds: dict[str, TaskEvidence]
     """By kind of task."""
-    without_retrieval: Factor
+    without_retrieval: QualityFactor
     """Knowledge asked for and not given."""
-    retrieval: Factor
+    retrieval: QualityFactor
     """Knowledge looked up."""
-    prompt_effort: Shift
+    prompt_effort: CircumstanceShift
     """By how hard prompting was tried."""
-    model_year: Years
+    model_year: ModelYearShifts
     """By the year that is asked about: baselines of 2023 were weaker."""
-    label_quality: Shift
+    label_quality: CircumstanceShift
     """By who made the answers."""
-    needs: dict[str, Need]
+    needs: dict[str, NeedShift]
     """By what the work needs."""
     tolerance: Threshold
     """How close to the target an expectation will do; a measurement has none."""
-    base_size: Shift
+    base_size: CircumstanceShift
     """By size of the tuned base."""
     full_context_tokens: Threshold
     """Largest corpus that goes into the prompt whole."""
@@ -207,17 +207,17 @@ class Evidence(Record):
     """Smallest corpus that is itself worth training on."""
     preference_pairs: Threshold
     """Fewest pairs for preference tuning."""
-    margins: Margins
+    margins: TrainingMargins
     """What training has to bring."""
-    labour_hours: Hours
+    labour_hours: LabourHours
     """Work to set an approach up."""
 
-    def of(self, task: Task) -> Kind:
+    def of(self, task: Task) -> TaskEvidence:
         """Return what is known about the kind of *task*."""
         return next(kind for kind in self.kinds.values() if task in kind.tasks)
 
 
-class Quality(NamedTuple):
+class QualityRange(NamedTuple):
     """An expected quality, each bound a number or an array over variants."""
 
     low: Number
@@ -242,10 +242,10 @@ def saturation(examples: Number, half_at: float, exponent: float) -> Number:
     return 1.0 - (1.0 + np.asarray(examples) / half_at) ** -exponent
 
 
-def measured_range(value: float, n: float) -> Range:
+def wilson_range(value: float, n: float) -> Range:
     """Ninety-percent interval of a share measured on *n* examples (Wilson score).
 
-    >>> tuple(round(bound, 3) for bound in measured_range(0.9, 100))
+    >>> tuple(round(bound, 3) for bound in wilson_range(0.9, 100))
     (0.84, 0.9, 0.939)
     """
     z = 1.6449

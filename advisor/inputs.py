@@ -49,10 +49,10 @@ class Assumption(Record):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Inputs:
     """Numbers of one or many variants, each of shape [variants, 1]; NaN means nobody said.
 
-    The names are those of the scenario; `PATHS` says which path each comes from.
+    The names are those of the scenario; `INPUT_PATHS` says which path each comes from.
     """
 
     requests_per_month: Array
@@ -84,36 +84,41 @@ class Facts:
     @cached_property
     def shape(self) -> tuple[int, int]:
         """[variants, 1]."""
-        return max(len(getattr(self, name)) for name in PATHS.values()), 1
+        return max(len(getattr(self, name)) for name in INPUT_PATHS.values()), 1
 
-    def at(self, changes: Mapping[str, Array]) -> Facts:
+    def at(self, changes: Mapping[str, Array]) -> Inputs:
         """Return the facts with some paths replaced by one value per variant.
 
         Args:
             changes: Path in the scenario -> values of shape [variants].
         """
-        given = {PATHS[path]: np.asarray(v, np.float64)[:, None] for path, v in changes.items()}
+        given = {
+            INPUT_PATHS[path]: np.asarray(v, np.float64)[:, None] for path, v in changes.items()
+        }
         return replace(self, **given)
 
-    def equals(self, other: Facts, but: str) -> bool:
+    def equals(self, other: Inputs, but: str) -> bool:
         """Whether all fields but one hold the same numbers, and the same ones are unsaid."""
         return all(
             getattr(self, name).tobytes() == getattr(other, name).tobytes()
-            for name in PATHS.values()
+            for name in INPUT_PATHS.values()
             if name != but
         )
 
-    def only(self, places: NDArray[np.intp]) -> Facts:
+    def only(self, places: NDArray[np.intp]) -> Inputs:
         """Return the facts of some of the variants."""
-        values = {name: getattr(self, name) for name in PATHS.values()}
+        values = {name: getattr(self, name) for name in INPUT_PATHS.values()}
         moved = {name: value[places] for name, value in values.items() if len(value) > 1}
         return replace(self, **moved)
 
 
-def stacked(facts: Sequence[Facts]) -> Facts:
+def stack_inputs(facts: Sequence[Inputs]) -> Inputs:
     """Lay the facts of one variant each below each other."""
-    return Facts(
-        **{name: np.concatenate([getattr(one, name) for one in facts]) for name in PATHS.values()}
+    return Inputs(
+        **{
+            name: np.concatenate([getattr(one, name) for one in facts])
+            for name in INPUT_PATHS.values()
+        }
     )
 
 
@@ -131,7 +136,7 @@ _TRAFFIC = [
     "cache_hit_share",
     "tuned_prefix_tokens",
 ]
-PATHS: dict[str, str] = {
+INPUT_PATHS: dict[str, str] = {
     **{f"traffic.{name}": name for name in _TRAFFIC},
     **{f"knowledge.{name}": name for name in ("corpus_tokens", "chunk_tokens", "top_k")},
     "dataset.examples": "examples",
@@ -146,21 +151,21 @@ PATHS: dict[str, str] = {
     "retrain_every_months": "retrain_every_months",
 }
 """Path in the scenario -> field of Facts; every number that a sweep or a flip can move."""
-SHARES = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quality.target"})
-WHOLE = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
+SHARE_PATHS = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quality.target"})
+WHOLE_NUMBER_PATHS = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
 NAN = float("nan")
 STUB_TOKENS = 60.0
-UNCOUNTED_TOKENS = 1e6
+DEFAULT_CORPUS_TOKENS = 1e6
 """Documents that answers rest on and nobody counted; own judgement."""
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedScenario:
     """A scenario with nothing left open: its task, its numbers, and what was assumed."""
 
     scenario: Scenario
     task: Task
-    facts: Facts
+    facts: Inputs
     assumptions: tuple[Assumption, ...]
     measured: frozenset[str]
     """Fields of Facts that were counted in the dataset: their tokens depend on the tokenizer."""
@@ -178,7 +183,7 @@ class Resolved:
         """One scenario for all variants, or one for each."""
         return self.beside or (self.scenario,)
 
-    def at(self, changes: Mapping[str, Array]) -> Facts:
+    def at(self, changes: Mapping[str, Array]) -> Inputs:
         """Return the facts with some paths set anew, and what was assumed from them assumed anew.
 
         Args:
@@ -202,7 +207,7 @@ def stub_tokens(prefix_tokens: Number) -> Array:
     return np.where(given > 0, np.fmin(given, STUB_TOKENS), STUB_TOKENS)
 
 
-def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> Resolved:
+def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> ResolvedScenario:
     """Fill in every number: as given, else as measured in the dataset, else as assumed.
 
     Args:
@@ -212,7 +217,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     """
     assumptions: list[Assumption] = []
     task = scenario.task or _task(scenario, profile, assumptions)
-    given = {path: number_at(scenario, path) for path in PATHS}
+    given = {path: number_at(scenario, path) for path in INPUT_PATHS}
     counted = _counted(profile, task)
     for path, (value, says) in _assumed(scenario, task, profile, given, evidence).items():
         if given[path] is None and path not in counted:
@@ -220,9 +225,9 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
             assumptions.append(Assumption(path=path, value=f"{value:g}", says=says))
     measured = {path for path in counted if given[path] is None}
     given |= {path: counted[path] for path in measured}
-    facts = Facts(
+    facts = Inputs(
         **{
-            PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
+            INPUT_PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
             for path, value in given.items()
         }
     )
@@ -230,12 +235,14 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     labels = profile.distinct_labels if profile and profile.labels else 0
     labels = labels or int(scenario.dataset.classes or 0)
     longest = float(profile.max_tokens) if profile and profile.examples else NAN
-    names = frozenset(PATHS[path] for path in measured)
-    return Resolved(scenario, task, facts, tuple(assumptions), names, per_example, labels, longest)
+    names = frozenset(INPUT_PATHS[path] for path in measured)
+    return ResolvedScenario(
+        scenario, task, facts, tuple(assumptions), names, per_example, labels, longest
+    )
 
 
 def number_at(scenario: Scenario, path: str) -> float | None:
-    """Return the number that stands at a path of `PATHS`, if one was given."""
+    """Return the number that stands at a path of `INPUT_PATHS`, if one was given."""
     value: Any = scenario
     for part in path.split("."):
         value = None if value is None else getattr(value, part)
@@ -279,7 +286,7 @@ def _assumed(
     labels = profile.distinct_labels if profile else int(scenario.dataset.classes or 0)
     documents, says = 0.0, "No documents were named."
     if needs_knowledge(scenario, task):
-        documents, says = UNCOUNTED_TOKENS, "Nobody counted the documents: about 2,500 pages."
+        documents, says = DEFAULT_CORPUS_TOKENS, "Nobody counted the documents: about 2,500 pages."
     prefix, why = 300.0, "Instructions of about 200 words."
     if task == "classification" and labels:
         prefix, why = 150.0 + 10.0 * labels, f"Instructions and {labels} labels with a word each."
@@ -321,7 +328,7 @@ def assumed_target(evidence: Evidence, task: Task, scenario: Scenario) -> float:
     return round(small * retrieval - 0.02, 2)
 
 
-def fell_short(scenario: Scenario) -> bool:
+def prompting_fell_short(scenario: Scenario) -> bool:
     """Whether prompting was worked on, and is known not to reach the target."""
     quality = scenario.quality
     return quality.prompting == "gap" and quality.prompt_effort not in ("none", "naive")

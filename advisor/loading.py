@@ -16,17 +16,23 @@ import yaml
 
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import Answer, Question, answer, canonical
+from advisor.decision.answer import Answer, Question, canonical_json, recommend
 from advisor.errors import ScenarioError, TeamRuleError, UsageError, did_you_mean
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption
-from advisor.interview.questions import Sheet
-from advisor.interview.texts import Texts, english_contradictions, faults, flat, wanted
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
-from advisor.report.sentences import Words
-from advisor.rules.catalogue import Catalogue
-from advisor.rules.team_rules import TeamRule, rules_from
+from advisor.interview.questions import Questionnaire
+from advisor.interview.texts import (
+    InterviewTexts,
+    english_contradictions,
+    flatten,
+    required_keys,
+    translation_errors,
+)
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
+from advisor.report.sentences import Sentences
+from advisor.rules.catalogue import RuleCatalogue
+from advisor.rules.team_rules import TeamRule, team_rules_from
 from advisor.scenario.scenario import scenario_from
 
 Progress = Callable[[int, int], None]
@@ -42,26 +48,26 @@ def load_evidence(path: Path | None = None) -> Evidence:
 
 
 @lru_cache(maxsize=1)
-def load_catalogue() -> Catalogue:
+def load_rule_catalogue() -> RuleCatalogue:
     """Read the program's own rules; once a process."""
     text = (HERE / "data" / "rules.yaml").read_text(encoding="utf-8")
-    return Catalogue.model_validate(yaml.load(text, Loader))
+    return RuleCatalogue.model_validate(yaml.load(text, Loader))
 
 
 @lru_cache(maxsize=1)
-def load_words() -> Mapping[str, Words]:
+def load_sentences() -> Mapping[str, Sentences]:
     """Read the sentences in which a decision is told, by language; once a process."""
     mapping = yaml.load((HERE / "data" / "sentences.yaml").read_text(encoding="utf-8"), Loader)
-    return {language: Words.model_validate(words) for language, words in mapping.items()}
+    return {language: Sentences.model_validate(words) for language, words in mapping.items()}
 
 
-def words_of(language: str) -> Words:
+def sentences_for(language: str) -> Sentences:
     """Return the sentences of a language.
 
     Raises:
         UsageError: nobody wrote them yet.
     """
-    known = load_words()
+    known = load_sentences()
     if language not in known:
         raise UsageError(
             f"language {language}",
@@ -71,7 +77,7 @@ def words_of(language: str) -> Words:
     return known[language]
 
 
-def read_rules(path: Path) -> tuple[TeamRule, ...]:
+def read_team_rules(path: Path) -> tuple[TeamRule, ...]:
     """Read the rules of a team: a YAML or JSON file with a list under `rules`.
 
     Raises:
@@ -84,16 +90,16 @@ def read_rules(path: Path) -> tuple[TeamRule, ...]:
             f"found the keys {', '.join(sorted(map(str, mapping)))}.",
             "Put the list under 'rules:', alone.",
         )
-    return team_rules(mapping["rules"], str(path))
+    return parse_team_rules(mapping["rules"], str(path))
 
 
-def team_rules(given: object, where: str) -> tuple[TeamRule, ...]:
+def parse_team_rules(given: object, where: str) -> tuple[TeamRule, ...]:
     """Check the rules of a team; none has the name of one of the program's own.
 
     Raises:
         TeamRuleError: one of them cannot be used.
     """
-    return rules_from(given, where, load_catalogue().by_code)
+    return team_rules_from(given, where, load_rule_catalogue().by_code)
 
 
 def examples_folder() -> Path:
@@ -154,7 +160,7 @@ class _Strict(Loader):  # type: ignore[misc, valid-type]
         return dict(super().construct_mapping(node, deep))
 
 
-def with_sets(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
+def apply_set_flags(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
     """Apply `KEY=VALUE` flags to a scenario; the value is read as YAML.
 
     Raises:
@@ -198,12 +204,12 @@ def _value(flag: str, raw: str) -> Any:
         ) from error
 
 
-def ask(
+def make_question(
     mapping: Mapping[str, Any],
     where: str = "scenario",
     *,
     dataset: Path | None = None,
-    book: Book | None = None,
+    book: PriceBook | None = None,
     today: date | None = None,
     progress: Progress | None = None,
 ) -> Question:
@@ -233,11 +239,11 @@ def ask(
     profile = _profile(path, progress) if path else None
     return Question(
         scenario,
-        book or load_book(),
+        book or load_prices(),
         load_evidence(),
         profile,
         defaulted=defaulted,
-        catalogue=load_catalogue(),
+        catalogue=load_rule_catalogue(),
     )
 
 
@@ -245,14 +251,14 @@ def _profile(path: Path, progress: Progress | None) -> Profile:
     return profile_file(path, progress=progress)
 
 
-def recommend(mapping: Mapping[str, Any], dataset: Path | None = None) -> Answer:
+def recommend_mapping(mapping: Mapping[str, Any], dataset: Path | None = None) -> Answer:
     """Answer a scenario with the shipped price book; the door of HTTP and page."""
-    return answer(ask(mapping, dataset=dataset))
+    return recommend(make_question(mapping, dataset=dataset))
 
 
 def answer_bytes(mapping: Mapping[str, Any]) -> bytes:
     """Answer a scenario as canonical bytes."""
-    return canonical(recommend(mapping))
+    return canonical_json(recommend_mapping(mapping))
 
 
 def example_question(name: str) -> Question:
@@ -267,64 +273,66 @@ def example_question(name: str) -> Question:
         raise UsageError(
             f"example {name}", "there is no such example.", did_you_mean(name, names).strip()
         )
-    return ask(read_mapping(path), str(path))
+    return make_question(read_mapping(path), str(path))
 
 
-FOLDER = HERE / "data" / "interview"
+TEXTS_FOLDER = HERE / "data" / "interview"
 ENGLISH = "en"
-SHOWN_FAULTS = 5
+MAX_SHOWN_ERRORS = 5
 
 
 @lru_cache(maxsize=1)
-def load_sheet() -> Sheet:
+def load_questionnaire() -> Questionnaire:
     """Read the questions; once a process."""
-    return Sheet.model_validate(_read(HERE / "data" / "questions.yaml"))
+    return Questionnaire.model_validate(_read(HERE / "data" / "questions.yaml"))
 
 
-def languages() -> tuple[str, ...]:
+def available_languages() -> tuple[str, ...]:
     """Name the languages that are shipped."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    return tuple(sorted(path.stem for path in TEXTS_FOLDER.glob("*.yaml")))
 
 
 @lru_cache(maxsize=8)
-def load_texts(language: str = ENGLISH) -> Texts:
+def load_texts(language: str = ENGLISH) -> InterviewTexts:
     """Return the words of a shipped language, by its tag; a region in the tag does not matter.
 
     Raises:
         UsageError: there is no such language.
     """
     tag = language.replace("_", "-").split("-")[0].lower()
-    if tag not in languages():
+    if tag not in available_languages():
         raise UsageError(
             f"language {language}",
             "there are no texts in this language.",
-            did_you_mean(language, languages()).strip(),
+            did_you_mean(language, available_languages()).strip(),
         )
-    return texts_of(FOLDER / f"{tag}.yaml")
+    return read_texts(TEXTS_FOLDER / f"{tag}.yaml")
 
 
-def texts_of(path: Path) -> Texts:
+def read_texts(path: Path) -> InterviewTexts:
     """Read the words of a language from a file.
 
     Raises:
         UsageError: it cannot be read, or some words are missing or unknown.
     """
-    words = dict(flat(_mapping(path)))
-    if path == FOLDER / f"{ENGLISH}.yaml":
+    words = dict(flatten(_mapping(path)))
+    if path == TEXTS_FOLDER / f"{ENGLISH}.yaml":
         words |= english_contradictions()
-        needed = dict.fromkeys(wanted(load_sheet()), "")
+        needed = dict.fromkeys(required_keys(load_questionnaire()), "")
         found = [key for key in needed if key not in words]
         wrong = [f"{key} is missing" for key in found]
     else:
-        wrong = list(faults(words, load_texts(ENGLISH).words))
+        wrong = list(translation_errors(words, load_texts(ENGLISH).words))
     if wrong:
-        more = f", and {len(wrong) - SHOWN_FAULTS} more" if len(wrong) > SHOWN_FAULTS else ""
+        more = (
+            f", and {len(wrong) - MAX_SHOWN_ERRORS} more" if len(wrong) > MAX_SHOWN_ERRORS else ""
+        )
         raise UsageError(
             str(path),
-            f"{', '.join(wrong[:SHOWN_FAULTS])}{more}.",
+            f"{', '.join(wrong[:MAX_SHOWN_ERRORS])}{more}.",
             "Take the keys and the blanks of the English file.",
         )
-    return Texts(tag=path.stem, words={key: str(text) for key, text in words.items()})
+    return InterviewTexts(tag=path.stem, words={key: str(text) for key, text in words.items()})
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -22,18 +22,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.serving import free_port, serve
+from tests.serving import free_port, run_server
 
 EXAMPLE = "email-triage"
-CHECKED = 50
-HELLO = """
+CHECKED_POINTS = 50
+HELLO_APP = """
 from fastapi import FastAPI
 app = FastAPI()
 @app.get("/")
 def hello() -> dict[str, str]:
     return {"hello": "world"}
 """
-FRESH = """
+FRESH_QUESTION_SCRIPT = """
 local n = 0
 request = function()
   n = n + 1
@@ -42,7 +42,7 @@ request = function()
   return wrk.format(nil, nil, nil, body)
 end
 """
-POST = 'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n' \
+POST_SCRIPT = 'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n' \
        'wrk.headers["Content-Type"] = "application/json"\n'  # fmt: skip
 AXES: dict[str, list[Any]] = {
     "traffic.requests_per_month": [1_000 * 3**n for n in range(10)],
@@ -53,7 +53,7 @@ AXES: dict[str, list[Any]] = {
 }  # 10 x 10 x 5 x 5 x 4 = 10,000
 
 
-class Load(NamedTuple):
+class LoadResult(NamedTuple):
     """What wrk measured."""
 
     per_second: float
@@ -62,7 +62,7 @@ class Load(NamedTuple):
     errors: int
 
 
-def wrk(url: str, script: str | None, seconds: int, connections: int) -> Load:
+def wrk(url: str, script: str | None, seconds: int, connections: int) -> LoadResult:
     """Load a URL with wrk, from one thread."""
     command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
@@ -72,7 +72,7 @@ def wrk(url: str, script: str | None, seconds: int, connections: int) -> Load:
             command += ["-s", lua.name]
         said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
     errors = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    return Load(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
+    return LoadResult(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
                 _ms(said, "50%"), _ms(said, "99%"), int(errors[1]) if errors else 0)  # fmt: skip
 
 
@@ -82,11 +82,11 @@ def _ms(said: str, which: str) -> float:
 
 
 @contextmanager
-def hello() -> Iterator[str]:
+def hello_server() -> Iterator[str]:
     """Serve the smallest FastAPI app there is."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "hello.py").write_text(HELLO)
+        (Path(folder) / "hello.py").write_text(HELLO_APP)
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "hello:app", "--port", str(port), "--log-level",
              "error", "--no-access-log"], cwd=folder)  # fmt: skip
@@ -103,7 +103,7 @@ def hello() -> Iterator[str]:
             process.wait()
 
 
-def ask(url: str, body: Any) -> Any:
+def post_json(url: str, body: Any) -> Any:
     """Post JSON and read the answer."""
     request = urllib.request.Request(url, json.dumps(body).encode(),
                                      {"Content-Type": "application/json"})  # fmt: skip
@@ -111,7 +111,7 @@ def ask(url: str, body: Any) -> Any:
         return json.load(found)
 
 
-def scenario() -> dict[str, Any]:
+def example_scenario() -> dict[str, Any]:
     """Return the question of a bundled example, as a client sends it."""
     from advisor.loading import examples_folder, read_mapping
 
@@ -121,7 +121,7 @@ def scenario() -> dict[str, Any]:
     return asked
 
 
-def profile(url: str) -> dict[str, Any]:
+def upload_and_profile(url: str) -> dict[str, Any]:
     """Have a dataset profiled once, so that its profile is at hand."""
     rows = [{"messages": [{"role": "user", "content": f"ticket {n}: my parcel {n % 7} is late"},
                           {"role": "assistant", "content": f"label{n % 5}"}]}
@@ -134,30 +134,32 @@ def profile(url: str) -> dict[str, Any]:
     return described
 
 
-def sweeps(url: str, question: dict[str, Any], times: int) -> tuple[list[float], dict[str, Any]]:
+def time_sweeps(
+    url: str, question: dict[str, Any], times: int
+) -> tuple[list[float], dict[str, Any]]:
     """Time sweeps of 10,000 variants, each of a question not asked before."""
     seconds, last = [], {}
     for n in range(times):
         asked = json.loads(json.dumps(question))
         asked["traffic"]["user_tokens"] = 300 + n
         began = time.perf_counter()
-        last = ask(f"{url}/api/v1/sweep", {"question": asked, "axes": AXES})
+        last = post_json(f"{url}/api/v1/sweep", {"question": asked, "axes": AXES})
         seconds.append(time.perf_counter() - began)
         last["question"] = asked
     return sorted(seconds), last
 
 
-def differing(url: str, swept: dict[str, Any]) -> int:
+def count_differences(url: str, swept: dict[str, Any]) -> int:
     """Ask points of a sweep one by one; count those that say another thing."""
-    from advisor.decision.sweep import grid
+    from advisor.decision.sweep import variant_grid
 
-    variants, wrong = grid(AXES), 0
-    for index in random.Random(1).sample(range(len(variants)), CHECKED):
+    variants, wrong = variant_grid(AXES), 0
+    for index in random.Random(1).sample(range(len(variants)), CHECKED_POINTS):
         asked = json.loads(json.dumps(swept["question"]))
         for path, value in variants[index].items():
             section, _, name = path.partition(".")
             asked.setdefault(section, {})[name] = value
-        one = ask(f"{url}/api/v1/recommend", asked)
+        one = post_json(f"{url}/api/v1/recommend", asked)
         costs = {option["id"]: option for option in one["options"]}
         columns = swept["columns"]
         same = columns["recommended"][index] == one["decision"]["recommended"]
@@ -176,24 +178,28 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     if shutil.which("wrk") is None:
         raise SystemExit("benchmarks.api: wrk is not here. Install it: apt-get install wrk")
-    question = scenario()
-    with hello() as url:
+    question = example_scenario()
+    with hello_server() as url:
         ceiling = wrk(url, None, seconds, 8)
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder), program="advisor") as served:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run_server(Path(folder), program="advisor") as served,
+    ):
         at = f"{served.url}/api/v1/recommend"
-        with_profile = {"question": question, "profile": profile(served.url)}
-        same, bodies = POST.format(body=json.dumps(question)), json.dumps(with_profile)
+        with_profile = {"question": question, "profile": upload_and_profile(served.url)}
+        same, bodies = POST_SCRIPT.format(body=json.dumps(question)), json.dumps(with_profile)
         rows = [
             ("hello-world (uvicorn, FastAPI)", 8, ceiling),
             ("recommend, the same question", 8, wrk(at, same, seconds, 8)),
             ("recommend, the same, one at a time", 1, wrk(at, same, seconds, 1)),
-            ("recommend, each question new", 1, wrk(at, same + FRESH, seconds, 1)),
+            ("recommend, each question new", 1, wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 1)),
             ("recommend, each new, profile at hand", 1,
-             wrk(at, POST.format(body=bodies) + FRESH, seconds, 1)),
-            ("recommend, each new, 8 at once", 8, wrk(at, same + FRESH, seconds, 8)),
+             wrk(at, POST_SCRIPT.format(body=bodies) + FRESH_QUESTION_SCRIPT, seconds, 1)),
+            ("recommend, each new, 8 at once", 8,
+             wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 8)),
         ]  # fmt: skip
-        took, swept = sweeps(served.url, question, 5)
-        wrong = differing(served.url, swept)
+        took, swept = time_sweeps(served.url, question, 5)
+        wrong = count_differences(served.url, swept)
     print(f"{'what':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
           f"{'of hello':>10}")  # fmt: skip
     for name, clients, load in rows:
@@ -204,7 +210,7 @@ def main() -> None:
         f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them words: "
         f"{took[len(took) // 2]:.2f} s (median of {len(took)}, most {took[-1]:.2f}); aim 1.00"
     )
-    print(f"{CHECKED} points asked again with recommend: {wrong} differ")
+    print(f"{CHECKED_POINTS} points asked again with recommend: {wrong} differ")
 
 
 if __name__ == "__main__":

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from advisor.decision.answer import Answer, Question, answer
+from advisor.decision.answer import Answer, Question, recommend
 from advisor.decision.bill import OptionBill
 from advisor.errors import AdvisorError
-from advisor.gpu.memory import fits, peak_process_bytes
-from advisor.gpu.parameters import Shape
+from advisor.gpu.memory import fits_in_memory, peak_process_bytes
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import RANK
 from advisor.gpu.training_setup import Method
-from advisor.loading import load_catalogue, load_evidence
-from advisor.options.eligibility import asked_as
+from advisor.loading import load_evidence, load_rule_catalogue
+from advisor.options.eligibility import customer_type
 from advisor.options.option import WITHOUT_TRAINING
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.scenario.scenario import Scenario
-from benchmarks.decision_cases import Case, CaseError
+from benchmarks.decision_cases import CaseError, PublishedCase
 from benchmarks.decision_labels import LABELS, label_of
 from benchmarks.decision_scenario import scenario_of
 
@@ -34,7 +34,7 @@ ROW_TOKENS = 1000.0
 
 
 @dataclass(frozen=True)
-class Given:
+class Advice:
     """What the advice gives for a case on a day."""
 
     label: str
@@ -57,7 +57,7 @@ class Given:
     answer: Answer
 
 
-def advise(case: Case, day: date, book: Book) -> Given:
+def advise(case: PublishedCase, day: date, book: PriceBook) -> Advice:
     """Answer one case.
 
     Raises:
@@ -65,46 +65,47 @@ def advise(case: Case, day: date, book: Book) -> Given:
     """
     scenario = scenario_of(case, day)
     question = Question(
-        scenario, book, load_evidence(), with_flips=False, catalogue=load_catalogue()
+        scenario, book, load_evidence(), with_flips=False, catalogue=load_rule_catalogue()
     )
     try:
-        found = answer(question)
+        found = recommend(question)
     except AdvisorError as error:
         raise CaseError(f"case {case.id}, asked on {day}: {error}") from error
     decision = found.decision
     chosen = next(o for o in found.options if o.id == decision.recommended)
     waits = decision.recommended == "not_yet"
-    return Given(
+    return Advice(
         label=label_of(found), option=decision.recommended,
         reasons=tuple(reason.code for reason in decision.reasons),
         says=decision.reasons[0].says if decision.reasons else decision.verdict,
-        checks={} if waits else checks(chosen, scenario, book),
-        regret_usd=regret(chosen, found), regret_at_all_usd=regret(chosen, found, at_all=True),
+        checks={} if waits else check_limits(chosen, scenario, book),
+        regret_usd=regret_usd(chosen, found),
+        regret_at_all_usd=regret_usd(chosen, found, at_all=True),
         cost_usd=None if waits else _usd(chosen), answer=found,
     )  # fmt: skip
 
 
-def trains(option: OptionBill) -> bool:
+def is_training(option: OptionBill) -> bool:
     """Whether something has to be tuned for an option."""
     waits = option.id in ("current", "not_yet")
     return not waits and option.approach not in WITHOUT_TRAINING
 
 
-def checks(option: OptionBill, scenario: Scenario, book: Book) -> Checks:
+def check_limits(option: OptionBill, scenario: Scenario, book: PriceBook) -> Checks:
     """Hold an option against the limits that no saving may break."""
     found: dict[str, bool] = {}
     if scenario.needs.privacy_self_host or not scenario.limits.data_may_leave:
         found["privacy"] = not sends_text(option)
-    if not trains(option):
+    if not is_training(option):
         return found
     found["evaluation exists"] = scenario.quality.has_eval is not False
     offers = [o for o in book.offers if (o.provider, o.base) == (option.provider, option.model)]
     if offers or option.launch == "provider":
-        who = asked_as(scenario, option.provider)
+        who = customer_type(scenario, option.provider)
         found["provider open"] = any(o.open_window(who, scenario.asked_on) for o in offers)
     needed = _training_bytes(option, scenario, book)
     if needed is not None and option.gpu:
-        found["fits the GPU"] = bool(fits(needed, book.gpu(option.gpu).memory_bytes))
+        found["fits the GPU"] = bool(fits_in_memory(needed, book.gpu(option.gpu).memory_bytes))
     return found
 
 
@@ -114,7 +115,7 @@ def sends_text(option: OptionBill) -> bool:
     return bool(kinds - OWN_MACHINES)
 
 
-def _training_bytes(option: OptionBill, scenario: Scenario, book: Book) -> float | None:
+def _training_bytes(option: OptionBill, scenario: Scenario, book: PriceBook) -> float | None:
     card = book.models.get(f"open/{option.model}")
     method = METHODS.get(option.approach)
     if card is None or card.architecture is None or method is None:
@@ -122,10 +123,10 @@ def _training_bytes(option: OptionBill, scenario: Scenario, book: Book) -> float
     traffic = scenario.traffic
     parts = (traffic.prefix_tokens, traffic.user_tokens, traffic.completion_tokens)
     tokens = sum(part or 0.0 for part in parts) or ROW_TOKENS
-    return float(peak_process_bytes(Shape.of(card.architecture), method, RANK, tokens))
+    return float(peak_process_bytes(ModelShape.of(card.architecture), method, RANK, tokens))
 
 
-def regret(chosen: OptionBill, found: Answer, at_all: bool = False) -> float | None:
+def regret_usd(chosen: OptionBill, found: Answer, at_all: bool = False) -> float | None:
     """Say what a month costs more than with the cheapest training that would do as well.
 
     Args:
@@ -133,9 +134,9 @@ def regret(chosen: OptionBill, found: Answer, at_all: bool = False) -> float | N
         found: The answer with all options that are allowed.
         at_all: Hold it against those too that are not expected to be good enough.
     """
-    if not trains(chosen):
+    if not is_training(chosen):
         return None
-    rivals = [o for o in found.options if trains(o) and (at_all or o.quality.reaches_target)]
+    rivals = [o for o in found.options if is_training(o) and (at_all or o.quality.reaches_target)]
     return _usd(chosen) - min(_usd(option) for option in (chosen, *rivals))
 
 
@@ -143,7 +144,7 @@ def _usd(option: OptionBill) -> float:
     return float(option.per_month.likely)
 
 
-def why_not(given: Given, label: str) -> str:
+def why_not(given: Advice, label: str) -> str:
     """Say what kept the ways that carry a label from being recommended."""
     if label == "not_yet":
         return "the answer does not wait"
@@ -164,7 +165,7 @@ def why_not(given: Given, label: str) -> str:
     return f"ruled out: {told}" if told else "not on the menu"
 
 
-def record_of(given: Given) -> dict[str, Any]:
+def advice_record(given: Advice) -> dict[str, Any]:
     """Write what was given as JSON."""
     return {
         "label": given.label, "option": given.option, "reasons": list(given.reasons),

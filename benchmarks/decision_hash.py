@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent
-DECIDING = (
+ROOT = Path(__file__).parent.parent
+DECIDING_PATTERNS = (
     "advisor/data/*.yaml",
     "advisor/decision/checks.py",
     "advisor/decision/team_checks.py",
@@ -27,12 +27,12 @@ DECIDING = (
 """Rules, evidence, numbers, how a case is read, how an answer is named, and the prices."""
 
 
-def deciding_files(top: Path = TOP) -> list[Path]:
+def deciding_files(top: Path = ROOT) -> list[Path]:
     """List the files that decide, in the order of their names."""
-    return sorted({path for pattern in DECIDING for path in top.glob(pattern)})
+    return sorted({path for pattern in DECIDING_PATTERNS for path in top.glob(pattern)})
 
 
-def rules_sha256(top: Path = TOP) -> str:
+def rules_sha256(top: Path = ROOT) -> str:
     """Hash names and bytes of the files that decide."""
     digest = hashlib.sha256()
     for path in deciding_files(top):

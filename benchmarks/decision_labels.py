@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from advisor.decision.answer import Answer
-from benchmarks.decision_cases import Gold
+from benchmarks.decision_cases import GoldAnswer
 
 Act = Literal["prompt", "retrieve", "train", "combination", "not yet"]
 ACTS: tuple[Act, ...] = ("prompt", "retrieve", "train", "combination", "not yet")
@@ -18,12 +18,12 @@ LABELS = {
     "encoder": "distill", "distill": "distill", "combo": "combo", "not_yet": "not_yet",
 }  # fmt: skip
 """Our approach -> label; a long context is told below, and what runs today is its approach."""
-SAID = (
+LABEL_NOTES = (
     "encoder is distill; managed_lora is lora; long_context is prompt where the documents change "
     "weekly or more seldom, else rag, few_shot where it holds examples; what runs today is the "
     "approach that the scenario states; every other approach is its own label"
 )
-OF_LABEL: dict[str, Act] = {
+ACT_OF_LABEL: dict[str, Act] = {
     "prompt": "prompt", "few_shot": "prompt", "long_context": "prompt", "rag": "retrieve",
     "combo": "combination", "not_yet": "not yet",
 }  # fmt: skip
@@ -53,10 +53,10 @@ def act_of(label: str) -> Act:
     >>> act_of("few_shot"), act_of("qlora"), act_of("rag")
     ('prompt', 'train', 'retrieve')
     """
-    return OF_LABEL.get(label, "train")
+    return ACT_OF_LABEL.get(label, "train")
 
 
-def switches_of(label: str, gold: Gold | None = None) -> Switches:
+def switches_of(label: str, gold: GoldAnswer | None = None) -> Switches:
     """Say whether a label retrieves and whether it changes weights.
 
     Args:

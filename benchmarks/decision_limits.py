@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.decision_answers import Given
-from benchmarks.decision_scores import Share
+from benchmarks.decision_answers import Advice
+from benchmarks.decision_scores import Proportion
 
 LIMITS = ("privacy", "provider open", "fits the GPU", "evaluation exists")
-NOTHING = 0.0005
+NO_REGRET_SHARE = 0.0005
 """Share of the cost that is only rounding."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class LimitReport:
     """Hard limits over all answers, and the regret of those that train."""
 
-    kept: Mapping[str, Share]
+    kept: Mapping[str, Proportion]
     """For each limit, answers that keep it, of those that it applies to."""
     broken: tuple[str, ...]
     """Which answers break which."""
@@ -46,10 +46,10 @@ class Limits:
         }  # fmt: skip
 
 
-def limits_of(given: Mapping[str, Given]) -> Limits:
+def check_all_limits(given: Mapping[str, Advice]) -> LimitReport:
     """Hold all answers against the limits."""
     kept = {
-        name: Share(sum(found), len(found))
+        name: Proportion(sum(found), len(found))
         for name in LIMITS
         for found in [[one.checks[name] for one in given.values() if name in one.checks]]
     }
@@ -58,7 +58,7 @@ def limits_of(given: Mapping[str, Given]) -> Limits:
     costs = [(one.regret_usd, one.regret_at_all_usd, one.cost_usd) for one in given.values()]
     shares = [(_share(good, cost), _share(any_, cost)) for good, any_, cost in costs
               if good is not None]  # fmt: skip
-    return Limits(kept, broken, tuple(sorted(good for good, _ in shares)),
+    return LimitReport(kept, broken, tuple(sorted(good for good, _ in shares)),
                   tuple(sorted(any_ for _, any_ in shares)))  # fmt: skip
 
 
@@ -69,6 +69,6 @@ def _share(regret: float | None, cost: float | None) -> float:
 def _line(shares: Sequence[float]) -> str:
     if not shares:
         return "nothing is trained"
-    none = sum(share <= NOTHING for share in shares)
+    none = sum(share <= NO_REGRET_SHARE for share in shares)
     return (f"none in {none} of {len(shares)}; median {median(shares):.1%} of the cost, "
             f"most {shares[-1]:.1%}")  # fmt: skip

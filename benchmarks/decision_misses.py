@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from advisor.scenario.scenario import Scenario
-from benchmarks.decision_answers import Given, why_not
-from benchmarks.decision_cases import Case
-from benchmarks.decision_scores import is_act_right, verdict
+from benchmarks.decision_answers import Advice, why_not
+from benchmarks.decision_cases import PublishedCase
+from benchmarks.decision_scores import is_act_right, label_verdict
 
 
-def misses(cases: Sequence[Case], given: Mapping[str, Given], when: str) -> str:
+def list_misses(cases: Sequence[PublishedCase], given: Mapping[str, Advice], when: str) -> str:
     """Write every case whose act is not right or whose label is not accepted.
 
     Args:
@@ -21,7 +21,7 @@ def misses(cases: Sequence[Case], given: Mapping[str, Given], when: str) -> str:
     lines = [f"misses, {when}"]
     for case in cases:
         one = given[case.id]
-        told = verdict(one.label, case)
+        told = label_verdict(one.label, case)
         act = "act right" if is_act_right(one.label, case) else "act WRONG"
         if act == "act right" and told in ("best", "acceptable"):
             continue
@@ -31,14 +31,14 @@ def misses(cases: Sequence[Case], given: Mapping[str, Given], when: str) -> str:
             f"given {one.label}, best {gold.best}; {act}, {told}",
             f"    accepted: {', '.join(gold.acceptable) or 'nothing else'}; "
             f"wrong: {', '.join(gold.wrong) or 'nothing'}",
-            f"    facts: {facts(one.answer.question)}",
+            f"    facts: {scenario_facts(one.answer.question)}",
             f"    decided: {one.option}: {', '.join(one.reasons)}. {one.says}",
             f"    {gold.best}: {why_not(one, gold.best)}",
         ]
     return "\n".join(lines) + "\n\n"
 
 
-def facts(scenario: Scenario) -> str:
+def scenario_facts(scenario: Scenario) -> str:
     """Write what was told in a line; what nobody said is left out."""
     told: list[str] = [str(scenario.task), *(name for name, yes in scenario.needs if yes)]
     rows: tuple[tuple[str, object], ...] = (
@@ -52,11 +52,13 @@ def facts(scenario: Scenario) -> str:
         ("prompting", scenario.quality.prompting), ("target", scenario.quality.target),
         ("team", scenario.team.ml),
     )  # fmt: skip
-    told += [f"{name} {_short(value)}" for name, value in rows if value not in (None, "unknown")]
+    told += [
+        f"{name} {_short_text(value)}" for name, value in rows if value not in (None, "unknown")
+    ]
     told += [f"{m.approach} measured {m.value:g}" for m in scenario.quality.measured]
     told += [f"{own.count} x {own.gpu}" for own in scenario.hardware]
     return ", ".join(told)
 
 
-def _short(value: object) -> str:
+def _short_text(value: object) -> str:
     return f"{value:,.10g}" if isinstance(value, float) else str(value).lower()

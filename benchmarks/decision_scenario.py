@@ -8,10 +8,10 @@ from typing import Any
 
 from advisor.errors import AdvisorError
 from advisor.scenario.scenario import Needs, Scenario, scenario_from
-from benchmarks.decision_cases import Case, CaseError
+from benchmarks.decision_cases import CaseError, PublishedCase
 
 DAYS_PER_MONTH = 365 / 12
-INSTRUCTIONS, RETRIEVED, QUESTION, SLACK = 300.0, 2000.0, 100.0, 1.25
+INSTRUCTIONS, RETRIEVED, QUESTION, CONTEXT_SLACK = 300.0, 2000.0, 100.0, 1.25
 """Of the tokens that go in, up to so many are instructions, and up to so many looked up."""
 GPU_USD_PER_HOUR = 2.0
 """What an hour of a GPU at hand costs, electricity and depreciation included; stated, not read."""
@@ -55,19 +55,19 @@ SIZES = ((r"cluster|multi|\b[2-9]\d? ?x", "cluster"), (r"none|cpu", "none"), (r"
 """Words of gpu -> how many, where the coded form does not say."""
 
 
-def scenario_of(case: Case, day: date) -> Scenario:
+def scenario_of(case: PublishedCase, day: date) -> Scenario:
     """Say what a user would have told of a case on a day.
 
     Raises:
         CaseError: the case says something that no scenario can hold.
     """
     try:
-        return scenario_from(_told(case, day), f"case {case.id}")
+        return scenario_from(_scenario_mapping(case, day), f"case {case.id}")
     except AdvisorError as error:
         raise CaseError(f"case {case.id}: {error}") from error
 
 
-def _told(case: Case, day: date) -> dict[str, Any]:
+def _scenario_mapping(case: PublishedCase, day: date) -> dict[str, Any]:
     needs = {name: True for name in case.goals if name in Needs.model_fields}
     quality, knowledge = _quality(case), _knowledge(case)
     told: dict[str, Any] = {
@@ -78,7 +78,7 @@ def _told(case: Case, day: date) -> dict[str, Any]:
     gpu = _hardware(case)
     if gpu:
         told["hardware"] = [gpu]
-    paid, budget = (usd_a_month(case.inputs.get(key)) for key in ("current_cost", "budget"))
+    paid, budget = (usd_per_month(case.inputs.get(key)) for key in ("current_cost", "budget"))
     if paid is not None:
         told["current"] = {"approach": "prompt", "monthly_cost_usd": paid}
     if budget is not None:
@@ -86,7 +86,7 @@ def _told(case: Case, day: date) -> dict[str, Any]:
     return told
 
 
-def task_of(case: Case) -> str:
+def task_of(case: PublishedCase) -> str:
     """Name the task: by the words of task_type, else by the needs."""
     words = case.text("task_type")
     for pattern, task in TASKS:
@@ -101,50 +101,50 @@ def task_of(case: Case) -> str:
     return next((task for need, task in by_need if goals.get(need)), "other")
 
 
-def _dataset(case: Case) -> dict[str, Any]:
+def _dataset(case: PublishedCase) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "examples": number(case, "n_examples"),
-        "label_quality": _coded(QUALITIES, case.text("label_quality"), "unknown"),
+        "examples": case_number(case, "n_examples"),
+        "label_quality": _match_code(QUALITIES, case.text("label_quality"), "unknown"),
     }
-    many = number(case, "n_classes_or_adapters")
+    many = case_number(case, "n_classes_or_adapters")
     is_labels = task_of(case) == "classification" or case.goals.get("narrow_label_task")
     return told | {"classes" if is_labels else "tenants": many}
 
 
-def _traffic(case: Case) -> dict[str, Any]:
-    per_day, read = number(case, "req_per_day"), number(case, "avg_in_tokens")
+def _traffic(case: PublishedCase) -> dict[str, Any]:
+    per_day, read = case_number(case, "req_per_day"), case_number(case, "avg_in_tokens")
     told: dict[str, Any] = {
         "requests_per_month": None if per_day is None else per_day * DAYS_PER_MONTH,
-        "completion_tokens": number(case, "avg_out_tokens"),
+        "completion_tokens": case_number(case, "avg_out_tokens"),
     }
     if read is None:
         return told
     prefix = min(INSTRUCTIONS, read / 2)
     rest = read - prefix
     corpus = _corpus(case)
-    if corpus is not None and corpus <= SLACK * rest:
+    if corpus is not None and corpus <= CONTEXT_SLACK * rest:
         rest = max(rest - corpus, QUESTION)  # the documents stand in the prompt already
     elif corpus is not None:
         rest = max(rest - RETRIEVED, min(rest, QUESTION))  # what was looked up stands in it
     return told | {"prefix_tokens": round(prefix), "user_tokens": round(rest)}
 
 
-def _knowledge(case: Case) -> dict[str, Any]:
+def _knowledge(case: PublishedCase) -> dict[str, Any]:
     words = str(case.norm.get("change_rate") or case.text("change_rate")).lower()
     said = (case.inputs.get("permissions_per_user"), case.norm.get("permissions_per_user"))
     tried = case.inputs.get("rag_tried")
     return {
-        "corpus_tokens": _corpus(case), "change": _coded(CHANGES, words, "static"),
+        "corpus_tokens": _corpus(case), "change": _match_code(CHANGES, words, "static"),
         "permissions_per_user": True in said,
         "retrieval_tried": tried if isinstance(tried, bool) else None,
     }  # fmt: skip
 
 
-def _corpus(case: Case) -> float | None:
-    return number_in(case.norm.get("corpus_tokens"))
+def _corpus(case: PublishedCase) -> float | None:
+    return parse_number(case.norm.get("corpus_tokens"))
 
 
-def _quality(case: Case) -> dict[str, Any]:
+def _quality(case: PublishedCase) -> dict[str, Any]:
     effort = str(case.norm.get("prompt_effort") or "unknown")
     has_eval, result = case.inputs.get("has_eval"), case.norm.get("prompt_result")
     return {
@@ -154,30 +154,30 @@ def _quality(case: Case) -> dict[str, Any]:
     }
 
 
-def _hardware(case: Case) -> dict[str, Any] | None:
+def _hardware(case: PublishedCase) -> dict[str, Any] | None:
     words = case.text("gpu")
-    code = str(case.norm.get("gpu") or _coded(SIZES, words, "unknown"))
+    code = str(case.norm.get("gpu") or _match_code(SIZES, words, "unknown"))
     if code not in ("single", "cluster"):
         return None
     usual, count = SINGLE if code == "single" else CLUSTER
-    named = _coded(GPUS, words, usual)
+    named = _match_code(GPUS, words, usual)
     said = re.search(r"\b(\d{1,2}) ?x", words)
     if named != usual or said:
         count = int(said[1]) if said else count
     return {"gpu": named, "count": max(count, 1), "usd_per_hour": GPU_USD_PER_HOUR}
 
 
-def _team(case: Case) -> str:
+def _team(case: PublishedCase) -> str:
     said = str(case.norm.get("team_ml") or case.text("team_ml")).lower()
     if "vendor" in said:
         return "strong"
     return said if said in ("none", "some", "strong") else "some"
 
 
-def usd_a_month(said: object) -> float | None:
+def usd_per_month(said: object) -> float | None:
     """Read a plain sum of USD a month; anything else is not read.
 
-    >>> usd_a_month("~$400/month"), usd_a_month("$500-1500 per indicator per month")
+    >>> usd_per_month("~$400/month"), usd_per_month("$500-1500 per indicator per month")
     (400.0, None)
     """
     pattern = r"\s*~?\s*\$\s*([\d,]+(?:\.\d+)?)\s*(k?)\s*(?:/|per|a)\s*month\s*"
@@ -185,19 +185,19 @@ def usd_a_month(said: object) -> float | None:
     return float(found[1].replace(",", "")) * (1000 if found[2] else 1) if found else None
 
 
-def number(case: Case, key: str) -> float | None:
+def case_number(case: PublishedCase, key: str) -> float | None:
     """Return a number of `inputs`, or none where nobody said one that can be read."""
-    return number_in(case.inputs.get(key))
+    return parse_number(case.inputs.get(key))
 
 
-MOST = 1e15
+MAX_VALUE = 1e15
 """No count of tokens, rows or calls is larger; what is, was not meant."""
 
 
-def number_in(said: object) -> float | None:
+def parse_number(said: object) -> float | None:
     """Read a number of 0 or more; a range, or words without a number, are not read.
 
-    >>> number_in("~5,000"), number_in("20k"), number_in("hundreds"), number_in(None)
+    >>> parse_number("~5,000"), parse_number("20k"), parse_number("hundreds"), parse_number(None)
     (5000.0, 20000.0, None, None)
     """
     if isinstance(said, bool):
@@ -209,18 +209,18 @@ def number_in(said: object) -> float | None:
         return None
     factor = {"": 1.0, "k": 1e3, "m": 1e6}[found[2].lower()]
     value = float(found[1].replace(",", "").replace("_", "")) * factor
-    return value if value <= MOST else None
+    return value if value <= MAX_VALUE else None
 
 
 NUMBERS = ("n_examples", "avg_in_tokens", "avg_out_tokens", "req_per_day", "n_classes_or_adapters")
 
 
-def unread(case: Case) -> list[str]:
+def unread_values(case: PublishedCase) -> list[str]:
     """List what a case says that was not understood and counts as not said."""
     said = {f"inputs.{key}": case.inputs.get(key) for key in NUMBERS}
     said["inputs_norm.corpus_tokens"] = case.norm.get("corpus_tokens")
     odd = [f"{key} is {value!r}, no number" for key, value in said.items()
-           if value not in (None, "") and number_in(value) is None]  # fmt: skip
+           if value not in (None, "") and parse_number(value) is None]  # fmt: skip
     goals = case.inputs.get("goals") or {}
     odd += [f"there is no need '{name}'" for name in goals if name not in Needs.model_fields]
     odd += [f"inputs.goals.{name} is {value!r}, neither true nor false"
@@ -228,5 +228,5 @@ def unread(case: Case) -> list[str]:
     return [f"case {case.id}: {one}" for one in odd]
 
 
-def _coded(table: tuple[tuple[str, str], ...], words: str, otherwise: str) -> str:
+def _match_code(table: tuple[tuple[str, str], ...], words: str, otherwise: str) -> str:
     return next((code for pattern, code in table if re.search(pattern, words)), otherwise)

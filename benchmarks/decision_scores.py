@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from benchmarks.decision_cases import Case
+from benchmarks.decision_cases import PublishedCase
 from benchmarks.decision_labels import act_of, switches_of
 
 Z_95 = 1.959964
-Given = Mapping[str, str]
+Labels = Mapping[str, str]
 """Id of a case -> the label that was given."""
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """So many of so many."""
 
     hits: int
@@ -30,7 +30,7 @@ class Share:
     def ends(self) -> tuple[float, float]:
         """Wilson interval of 95 %.
 
-        >>> tuple(round(end, 3) for end in Share(45, 51).ends)
+        >>> tuple(round(end, 3) for end in Proportion(45, 51).ends)
         (0.766, 0.945)
         """
         if not self.of:
@@ -55,7 +55,7 @@ class Share:
                 "low": round(low, 4), "high": round(high, 4)}  # fmt: skip
 
 
-def verdict(label: str, case: Case) -> str:
+def label_verdict(label: str, case: PublishedCase) -> str:
     """Say how a label stands to the gold answer of a case."""
     gold = case.gold
     if label == gold.best:
@@ -65,12 +65,12 @@ def verdict(label: str, case: Case) -> str:
     return "wrong" if label in gold.wrong else "unscored"
 
 
-def is_act_right(label: str, case: Case) -> bool:
+def is_act_right(label: str, case: PublishedCase) -> bool:
     """Whether the act of a label is that of the best."""
     return act_of(label) == act_of(case.gold.best)
 
 
-def measures(cases: Sequence[Case], given: Given) -> dict[str, Share]:
+def measures(cases: Sequence[PublishedCase], given: Labels) -> dict[str, Proportion]:
     """Score labels on cases; the first measure counts most.
 
     Args:
@@ -78,18 +78,18 @@ def measures(cases: Sequence[Case], given: Given) -> dict[str, Share]:
         given: A label for each.
     """
     told = [(case, given[case.id]) for case in cases]
-    verdicts = [verdict(label, case) for case, label in told]
+    verdicts = [label_verdict(label, case) for case, label in told]
     every = len(cases)
 
-    def share(hits: Sequence[bool]) -> Share:
-        return Share(sum(hits), len(hits))
+    def share(hits: Sequence[bool]) -> Proportion:
+        return Proportion(sum(hits), len(hits))
 
-    def counted(*wanted: str) -> Share:
-        return Share(sum(one in wanted for one in verdicts), every)
+    def counted(*wanted: str) -> Proportion:
+        return Proportion(sum(one in wanted for one in verdicts), every)
 
     right = [switches_of(label) for _, label in told]
     gold = [switches_of(case.gold.best, case.gold) for case in cases]
-    needless = [label == "combo" and verdict(label, case) in ("wrong", "unscored")
+    needless = [label == "combo" and label_verdict(label, case) in ("wrong", "unscored")
                 for case, label in told]  # fmt: skip
     return {
         "act": share([is_act_right(label, case) for case, label in told]),
@@ -109,7 +109,7 @@ def measures(cases: Sequence[Case], given: Given) -> dict[str, Share]:
     }  # fmt: skip
 
 
-def differing_pairs(cases: Sequence[Case]) -> list[tuple[Case, Case]]:
+def differing_pairs(cases: Sequence[PublishedCase]) -> list[tuple[PublishedCase, PublishedCase]]:
     """Pair the cases of a contrast group whose best acts differ."""
     return [
         (a, b)
@@ -118,13 +118,13 @@ def differing_pairs(cases: Sequence[Case]) -> list[tuple[Case, Case]]:
     ]
 
 
-def per_label(cases: Sequence[Case], given: Given) -> dict[str, dict[str, int]]:
+def per_label(cases: Sequence[PublishedCase], given: Labels) -> dict[str, dict[str, int]]:
     """Count for each best label its cases, what of them is right, and how often it was given."""
     found: dict[str, dict[str, int]] = {}
     labels = {case.gold.best for case in cases} | {given[case.id] for case in cases}
     for label in sorted(labels):
         of_it = [case for case in cases if case.gold.best == label]
-        verdicts = [verdict(given[case.id], case) for case in of_it]
+        verdicts = [label_verdict(given[case.id], case) for case in of_it]
         found[label] = {
             "cases": len(of_it),
             "act": sum(is_act_right(given[case.id], case) for case in of_it),

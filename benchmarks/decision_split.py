@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-ABOUT = """\
+HEADER = """\
 # Split of the published cases by `python -m benchmarks.decision_split`: a case is in the half to
 # build on where the first hexadecimal digit of sha256(counterfactual_group, or its id) is even.
 # The rules of the advice were written without reading the half to check on.
@@ -29,17 +29,17 @@ def half_of(case: dict[str, object]) -> str:
     return "check" if int(sha256(key.encode()).hexdigest()[0], 16) % 2 else "build"
 
 
-def split(text: str) -> dict[str, str]:
+def split_cases(text: str) -> dict[str, str]:
     """Take a file of cases apart, text by text, so that nothing in a case changes."""
     start = text.index("\n- id:") + 1
     head, blocks = text[:start], re.split(r"(?m)^(?=- id:)", text[start:])
-    halves = {"build": ABOUT + head, "check": ABOUT + head}
+    halves = {"build": HEADER + head, "check": HEADER + head}
     for block in filter(str.strip, blocks):
         halves[half_of(yaml.safe_load(block)[0])] += block
     return halves
 
 
 if __name__ == "__main__":
-    halves = split(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    halves = split_cases(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for name, target in zip(("build", "check"), sys.argv[2:4], strict=True):
         Path(target).write_text(halves[name], encoding="utf-8")

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from advisor.decision.answer import Question, answer, canonical, with_paths
-from advisor.decision.sweep import Columns, grid, sweep
+from advisor.decision.answer import Question, canonical_json, recommend, with_paths
+from advisor.decision.sweep import SweepColumns, sweep, variant_grid
 from advisor.loading import example_question
 
 QUESTIONS = 20
@@ -29,7 +29,7 @@ AXES: dict[str, list[Any]] = {
 """The first is no number: its values are words, and each makes a menu anew."""
 
 
-def different(question: Question, count: int) -> list[Question]:
+def distinct_questions(question: Question, count: int) -> list[Question]:
     """Make questions that share no number with each other, so that none is answered before."""
     draw = random.Random(2)
     changes = [
@@ -44,28 +44,28 @@ def different(question: Question, count: int) -> list[Question]:
     return [replace(question, scenario=with_paths(question.scenario, one)) for one in changes]
 
 
-def milliseconds(questions: list[Question], with_flips: bool) -> tuple[float, float]:
+def answer_milliseconds(questions: list[Question], with_flips: bool) -> tuple[float, float]:
     """Median and worst time of an answer, canonical bytes included [ms]."""
     times = []
     for question in questions:
         asked = replace(question, with_flips=with_flips)
         started = time.process_time()
-        canonical(answer(asked))
+        canonical_json(recommend(asked))
         times.append(1000 * (time.process_time() - started))
     return statistics.median(times), max(times)
 
 
-def alone(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
+def single_answer(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
     """Answer one variant by itself, in the order of the columns."""
     scenario = with_paths(question.scenario, variant)
-    found = answer(replace(question, scenario=scenario, with_flips=False))
+    found = recommend(replace(question, scenario=scenario, with_flips=False))
     option = next(o for o in found.options if o.id == found.decision.recommended)
     month = option.per_month
     return (option.id, option.one_off.likely, option.monthly.likely, month.likely, month.low,
             month.high)  # fmt: skip
 
 
-def row(columns: Columns, i: int) -> tuple[str, ...]:
+def sweep_row(columns: SweepColumns, i: int) -> tuple[str, ...]:
     """Return one variant of a sweep, in the same order."""
     return (columns.recommended[i], columns.one_off[i], columns.monthly[i], columns.per_month[i],
             columns.per_month_low[i], columns.per_month_high[i])  # fmt: skip
@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=50)
     flags = parser.parse_args()
     write, question = sys.stdout.write, example_question(flags.example)
-    asked = different(question, QUESTIONS + 1)
-    canonical(answer(asked.pop()))  # modules loaded, and prices of the day looked up
+    asked = distinct_questions(question, QUESTIONS + 1)
+    canonical_json(recommend(asked.pop()))  # modules loaded, and prices of the day looked up
     for with_flips, name in ((False, "answer without flips"), (True, "answer with flips")):
-        median, worst = milliseconds(asked, with_flips)
+        median, worst = answer_milliseconds(asked, with_flips)
         write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, {worst:.1f} ms at worst\n")
-    variants = grid(AXES)
+    variants = variant_grid(AXES)
     started = time.process_time()
     columns = sweep(question, variants)
     taken = time.process_time() - started
@@ -91,7 +91,7 @@ def main() -> None:
     write(f"{f'sweep of {len(variants):,}, ranges of each winner':44} {taken:8.2f} s\n  {axes}\n"
           f"  {len(set(columns.recommended))} different options win\n")  # fmt: skip
     places = random.Random(1).sample(range(len(variants)), flags.points)
-    same = sum(row(columns, i) == alone(question, variants[i]) for i in places)
+    same = sum(sweep_row(columns, i) == single_answer(question, variants[i]) for i in places)
     write(f"{'points that are to the cent their own answer':44} {same:8} of {len(places)}\n")
 
 

@@ -11,30 +11,32 @@ import random
 import time
 
 from advisor.decision.answer import Question
-from advisor.interview.next_question import Interview, Step, step, verdicts
-from advisor.interview.questions import DONT_KNOW, Given, Sheet
-from advisor.loading import ask, load_sheet
+from advisor.interview.next_question import Interview, InterviewStep, next_step, trial_verdicts
+from advisor.interview.questions import DONT_KNOW, AnswerValue, Questionnaire
+from advisor.loading import load_questionnaire, make_question
 
-NOT_KNOWN = 0.15
+UNKNOWN_SHARE = 0.15
 """Share of the parts that nobody can answer."""
 
 
-def truth_of(sheet: Sheet, seed: int) -> dict[str, Given]:
+def random_answers(sheet: Questionnaire, seed: int) -> dict[str, AnswerValue]:
     """Draw an answer to every part."""
     draw = random.Random(seed)
     return {
-        code: DONT_KNOW if draw.random() < NOT_KNOWN else draw.choice(part.tries)
+        code: DONT_KNOW if draw.random() < UNKNOWN_SHARE else draw.choice(part.tries)
         for code, part in sheet.parts.items()
     }
 
 
-def held(interview: Interview, truth: dict[str, Given]) -> tuple[Step, list[float]]:
+def run_interview(
+    interview: Interview, truth: dict[str, AnswerValue]
+) -> tuple[InterviewStep, list[float]]:
     """Answer from *truth* to the end; return where that is, and the CPU seconds of each step."""
-    answers: dict[str, Given] = {}
+    answers: dict[str, AnswerValue] = {}
     seconds = []
     while True:
         started = time.process_time()
-        now = step(interview, answers)
+        now = next_step(interview, answers)
         seconds.append(time.process_time() - started)
         if now.next is None:
             return now, seconds
@@ -46,24 +48,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--interviews", type=int, default=60)
     wanted = parser.parse_args().interviews
-    sheet, question = load_sheet(), ask({"asked_on": "2026-11-20"})
+    sheet, question = load_questionnaire(), make_question({"asked_on": "2026-11-20"})
     asked, same, seconds = [], 0, list[float]()
     for seed in range(wanted):
-        truth = truth_of(sheet, seed)
-        now, spent = held(Interview(sheet, question), truth)
+        truth = random_answers(sheet, seed)
+        now, spent = run_interview(Interview(sheet, question), truth)
         asked.append(now.asked)
         seconds += spent
-        same += now.verdict.act == whole(sheet, question, truth)
+        same += now.verdict.act == act_with_all_answers(sheet, question, truth)
     seconds.sort()
-    print(f"{wanted} interviews with random answers, {NOT_KNOWN:.0%} of them not known")
+    print(f"{wanted} interviews with random answers, {UNKNOWN_SHARE:.0%} of them not known")
     print(f"questions asked: {sum(asked) / wanted:.1f} on average, {max(asked)} at most")
     print(f"same act as with every question answered: {same} of {wanted}")
     print(f"CPU seconds a step: p50 {seconds[len(seconds) // 2]:.2f}, most {seconds[-1]:.2f}")
 
 
-def whole(sheet: Sheet, question: Question, truth: dict[str, Given]) -> str:
+def act_with_all_answers(
+    sheet: Questionnaire, question: Question, truth: dict[str, AnswerValue]
+) -> str:
     """Return the act with every question answered."""
-    (found,) = verdicts(Interview(sheet, question), truth, [()])
+    (found,) = trial_verdicts(Interview(sheet, question), truth, [()])
     return found.verdict.act
 
 

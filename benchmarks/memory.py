@@ -13,47 +13,53 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from advisor.gpu.memory import RANGE, allocated_bytes, base_bytes, process_bytes, reserved_bytes
-from advisor.prices.loader import load_book
+from advisor.gpu.memory import (
+    MEMORY_RANGE,
+    allocated_bytes,
+    base_bytes,
+    process_bytes,
+    reserved_bytes,
+)
+from advisor.prices.loader import load_prices
 from advisor.units import GIB
-from benchmarks.memory_rows import Case, case_of
-from benchmarks.peers import PEERS, answers
+from benchmarks.memory_rows import MemoryCase, case_of
+from benchmarks.peers import PEERS, peer_answers
 from benchmarks.rows import (
     PeakKind,
     Row,
+    exclusion_counts,
+    exclusion_reason,
     has_other_kernels,
-    left_out,
-    left_out_counts,
-    number,
-    part,
     peak_kind,
     read_rows,
+    row_number,
+    row_part,
 )
-from benchmarks.scores import HEADING, Pair, Score, verdicts
+from benchmarks.scores import HEADING, ErrorSummary, EstimatePair, card_verdicts
 
 DATA = Path(__file__).parent / "data" / "measured_training.csv"
-OURS = {"allocated": allocated_bytes, "reserved": reserved_bytes, "process": process_bytes}
+OUR_ESTIMATES = {"allocated": allocated_bytes, "reserved": reserved_bytes, "process": process_bytes}
 ALL_KINDS = re.compile(r"alloc ([\d.]+) / reserved ([\d.]+) / process ([\d.]+) MiB")
 """Rows whose raw peak tells all three kinds."""
 T4_CONTEXT_BYTES = 141 * 2**20
 
 
-def write(text: str) -> None:
+def print_text(text: str) -> None:
     """Print a part of a table."""
     sys.stdout.write(text)
 
 
-def said_of(case: Case, kind: PeakKind) -> float:
+def estimated_bytes(case: MemoryCase, kind: PeakKind) -> float:
     """Estimate one kind of peak [bytes]; a T4 has a small context."""
     if kind == "process" and "T4" in case.row["gpu"]:
         return float(process_bytes(case.shape, case.setup, T4_CONTEXT_BYTES))
-    return float(OURS[kind](case.shape, case.setup))
+    return float(OUR_ESTIMATES[kind](case.shape, case.setup))
 
 
-def measured_of(case: Case) -> dict[PeakKind, float]:
+def measured_peaks(case: MemoryCase) -> dict[PeakKind, float]:
     """Read what was measured, all kinds of it [bytes]; the first is that of the peak column."""
     found: dict[PeakKind, float] = {
-        peak_kind(case.row): (number(case.row, "peak_gib") or 0.0) * GIB
+        peak_kind(case.row): (row_number(case.row, "peak_gib") or 0.0) * GIB
     }
     told = ALL_KINDS.search(case.row["peak_raw"])
     if told:
@@ -62,116 +68,120 @@ def measured_of(case: Case) -> dict[PeakKind, float]:
     return found
 
 
-def pair_of(case: Case, kind: PeakKind, said: float | None = None) -> Pair:
+def estimate_pair(case: MemoryCase, kind: PeakKind, said: float | None = None) -> EstimatePair:
     """Put an estimate, ours if none is given, beside what was measured."""
-    ours = said_of(case, kind) if said is None else said
-    low, high = (ours * share for share in RANGE)
-    return Pair(case.row["id"], measured_of(case)[kind], ours, low, high)
+    ours = estimated_bytes(case, kind) if said is None else said
+    low, high = (ours * share for share in MEMORY_RANGE)
+    return EstimatePair(case.row["id"], measured_peaks(case)[kind], ours, low, high)
 
 
-def print_left_out(rows: Sequence[Row], cases: Sequence[Case], refused: Counter[str]) -> None:
+def print_left_out(rows: Sequence[Row], cases: Sequence[MemoryCase], refused: Counter[str]) -> None:
     """Say what is not scored, and why."""
     main = len(cases) + refused.total()
-    write("Rows left out by their columns, and rows that lack a number\n")
-    for reason, count in left_out_counts(list(rows), "memory"):
-        write(f"  {count:4} {reason}\n")
+    print_text("Rows left out by their columns, and rows that lack a number\n")
+    for reason, count in exclusion_counts(list(rows), "memory"):
+        print_text(f"  {count:4} {reason}\n")
     for reason, count in sorted(refused.items()):
-        write(f"  {count:4} not scored: {reason}\n")
-    write(f"  {len(cases)} of the {main} that remain are scored, {len(cases) / main:.1%}\n\n")
+        print_text(f"  {count:4} not scored: {reason}\n")
+    print_text(f"  {len(cases)} of the {main} that remain are scored, {len(cases) / main:.1%}\n\n")
 
 
-def print_scores(title: str, cases: Sequence[Case]) -> None:
+def print_scores(title: str, cases: Sequence[MemoryCase]) -> None:
     """Print a line for each source, GPU and kind of peak, and the sum of each part."""
-    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[EstimatePair]] = defaultdict(list)
     for case in cases:
-        for place, kind in enumerate(measured_of(case)):
+        for place, kind in enumerate(measured_peaks(case)):
             where = f"{case.row['source']}, {case.row['gpu']}, {kind}"
-            groups[part(case.row), where].append(pair_of(case, kind))
+            groups[row_part(case.row), where].append(estimate_pair(case, kind))
             if place == 0:
-                groups[part(case.row), "~ all, the kind in the peak column"].append(
-                    pair_of(case, kind)
+                groups[row_part(case.row), "~ all, the kind in the peak column"].append(
+                    estimate_pair(case, kind)
                 )
-    write(f"{title}\n{HEADING}")
+    print_text(f"{title}\n{HEADING}")
     for (which, where), pairs in sorted(groups.items()):
-        write(Score.of(pairs).line(f"{which:4} {where.removeprefix('~ ')}"))
-    write("\n")
+        print_text(ErrorSummary.of(pairs).line(f"{which:4} {where.removeprefix('~ ')}"))
+    print_text("\n")
 
 
-def print_verdicts(cases: Sequence[Case]) -> None:
+def print_verdicts(cases: Sequence[MemoryCase]) -> None:
     """Judge measured peaks against cards: our likely value, our high end, and two plain rules."""
-    kinds = [next(iter(measured_of(case))) for case in cases]
-    pairs = [pair_of(case, kind) for case, kind in zip(cases, kinds, strict=True)]
+    kinds = [next(iter(measured_peaks(case))) for case in cases]
+    pairs = [estimate_pair(case, kind) for case, kind in zip(cases, kinds, strict=True)]
     likely = [(pair.measured, pair.said) for pair in pairs]
     high = [(pair.measured, pair.high) for pair in pairs]
     weights = [(pair.measured, float(base_bytes(case.shape, case.setup)))
                for pair, case in zip(pairs, cases, strict=True)]  # fmt: skip
     for near in (False, True):
         title = "cards within 15 % of the peak" if near else "all cards of 8 to 80 GiB"
-        write(f"{title:34} {'asked':>7} {'false fits':>12} {'false does not':>18}\n")
-        write(verdicts(likely, near, _below).line("ours, likely"))
-        write(verdicts(high, near, _below).line("ours, high end of the range"))
-        write(verdicts(weights, near, _below).line("weights only"))
-        write(verdicts(weights, near, lambda _, __: True).line("always fits"))
-    write("\n")
+        print_text(f"{title:34} {'asked':>7} {'false fits':>12} {'false does not':>18}\n")
+        print_text(card_verdicts(likely, near, _below).line("ours, likely"))
+        print_text(card_verdicts(high, near, _below).line("ours, high end of the range"))
+        print_text(card_verdicts(weights, near, _below).line("weights only"))
+        print_text(card_verdicts(weights, near, lambda _, __: True).line("always fits"))
+    print_text("\n")
 
 
 def _below(said: float, card: float) -> bool:
     return said <= card
 
 
-def print_peers(folder: Path, cases: Sequence[Case]) -> None:
+def print_peers(folder: Path, cases: Sequence[MemoryCase]) -> None:
     """Put the same rows through other estimators; what one refuses is no miss of its."""
-    kinds = [next(iter(measured_of(case))) for case in cases]
+    kinds = [next(iter(measured_peaks(case))) for case in cases]
     said: dict[str, list[float | None]] = {"ours": [
-        said_of(case, kind) for case, kind in zip(cases, kinds, strict=True)
+        estimated_bytes(case, kind) for case, kind in zip(cases, kinds, strict=True)
     ]}  # fmt: skip
     for peer in PEERS:
-        told = answers(peer, folder, cases)
+        told = peer_answers(peer, folder, cases)
         if told is None:
-            write(f"{peer.name}: not there. Run uv pip install --target {folder}/{peer.name} "
+            print_text(f"{peer.name}: not there. Run uv pip install --target {folder}/{peer.name} "
                   f"{peer.name}\n")  # fmt: skip
             continue
-        write(f"{peer.name} {told[0]} is given {peer.arguments}\n")
+        print_text(f"{peer.name} {told[0]} is given {peer.arguments}\n")
         said[f"{peer.name} {told[0]}"] = [
             answer.get(kind) for answer, kind in zip(told[1], kinds, strict=True)
         ]
-    write(f"mean |e|, worst, and rows refused\n{'':44}" + "".join(f"{n:>24}" for n in said) + "\n")
+    print_text(
+        f"mean |e|, worst, and rows refused\n{'':44}" + "".join(f"{n:>24}" for n in said) + "\n"
+    )
     places: dict[str, list[int]] = defaultdict(list)
     for place, case in enumerate(cases):
-        which = part(case.row)
+        which = row_part(case.row)
         places[f"{which:4} {case.row['source']}, {case.row['gpu']}"[:44]].append(place)
         places[f"{which:4} ~ all"].append(place)
     for name, group in sorted(places.items()):
         cells = (_cell([cases[i] for i in group], [kinds[i] for i in group],
                        [values[i] for i in group]) for values in said.values())  # fmt: skip
-        write(f"{name.replace('~ ', ''):44}{''.join(cells)}\n")
+        print_text(f"{name.replace('~ ', ''):44}{''.join(cells)}\n")
     tests = places["test ~ all"]
     for name, values in said.items():
         taken = [i for i in tests if values[i]]
         if taken and name != "ours":
             ours = _cell([cases[i] for i in taken], [kinds[i] for i in taken],
                          [said["ours"][i] for i in taken])  # fmt: skip
-            write(f"{f'ours on the {len(taken)} test rows that {name} takes':52}{ours}\n")
-    write("\n")
+            print_text(f"{f'ours on the {len(taken)} test rows that {name} takes':52}{ours}\n")
+    print_text("\n")
 
 
-def _cell(cases: Sequence[Case], kinds: Sequence[PeakKind], said: Sequence[float | None]) -> str:
+def _cell(
+    cases: Sequence[MemoryCase], kinds: Sequence[PeakKind], said: Sequence[float | None]
+) -> str:
     """Mean and worst error of one estimator on some rows, and how many of them it refused."""
-    pairs = [pair_of(case, kind, value)
+    pairs = [estimate_pair(case, kind, value)
              for case, kind, value in zip(cases, kinds, said, strict=True) if value]  # fmt: skip
     refused = len(cases) - len(pairs)
     if not pairs:
         return f"{'-':>8} {'-':>8} {refused:6}"
-    score = Score.of(pairs)
+    score = ErrorSummary.of(pairs)
     return f"{score.mean:8.1%} {score.worst:+8.0%} {refused:6}"
 
 
-def print_each(cases: Sequence[Case]) -> None:
+def print_rows(cases: Sequence[MemoryCase]) -> None:
     """Print every row."""
     for case in cases:
-        for kind, measured in measured_of(case).items():
-            ours = said_of(case, kind)
-            write(f"{case.row['id']} {part(case.row):4} {case.row['source'][:20]:20} "
+        for kind, measured in measured_peaks(case).items():
+            ours = estimated_bytes(case, kind)
+            print_text(f"{case.row['id']} {row_part(case.row):4} {case.row['source'][:20]:20} "
                   f"{case.model[-26:]:26} {case.row['method'][:12]:12} {kind:9} "
                   f"{measured / GIB:7.2f} {ours / GIB:7.2f} GiB "
                   f"{ours / measured - 1:+7.1%}\n")  # fmt: skip
@@ -184,27 +194,27 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path("peers"))
     parser.add_argument("--each", action="store_true")
     flags = parser.parse_args()
-    book, rows = load_book(), read_rows(flags.file)
-    kept = [row for row in rows if left_out(row, "memory") is None]
+    book, rows = load_prices(), read_rows(flags.file)
+    kept = [row for row in rows if exclusion_reason(row, "memory") is None]
     stock = [row for row in kept if not has_other_kernels(row)]
     read = [(row, case_of(row, book)) for row in stock]
-    cases = [case for _, case in read if isinstance(case, Case)]
+    cases = [case for _, case in read if isinstance(case, MemoryCase)]
     print_left_out(rows, cases, Counter(why for _, why in read if isinstance(why, str)))
     if not cases:
         sys.exit("No row of this file can be scored.")
     print_scores("Memory, as first reckoned: constants are fitted on T4 and A100 only", cases)
     learnt = [case_of(case.row, book, learnt=True) for case in cases]
     print_scores("The same with habits of frameworks that misses on test rows told of; no test",
-                 [case for case in learnt if isinstance(case, Case)])  # fmt: skip
+                 [case for case in learnt if isinstance(case, MemoryCase)])  # fmt: skip
     others = [case_of(row, book) for row in kept if has_other_kernels(row)]
-    known = [case for case in others if isinstance(case, Case)]
+    known = [case for case in others if isinstance(case, MemoryCase)]
     if known:
         print_scores(f"Other kernels, {len(known)} of {len(others)} rows with a known config and "
                      "length; not fitted", known)  # fmt: skip
     print_verdicts(cases)
     print_peers(flags.peers, cases)
     if flags.each:
-        print_each(cases)
+        print_rows(cases)
 
 
 if __name__ == "__main__":

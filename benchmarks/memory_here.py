@@ -18,9 +18,9 @@ from torch.utils._pytree import tree_flatten
 
 from advisor.gpu.memory import allocated_bytes
 from advisor.gpu.model_config import architecture_of
-from advisor.gpu.parameters import Shape
-from advisor.gpu.training_setup import Method, Setup
-from benchmarks.scores import HEADING, Pair, Score
+from advisor.gpu.parameters import ModelShape
+from advisor.gpu.training_setup import Method, TrainingSetup
+from benchmarks.scores import HEADING, ErrorSummary, EstimatePair
 
 SIZES = {
     "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4,
@@ -31,7 +31,7 @@ RANK = 8
 MIB = 2**20
 
 
-class Run(NamedTuple):
+class TinyTraining(NamedTuple):
     """One training."""
 
     family: str
@@ -41,16 +41,16 @@ class Run(NamedTuple):
     length: int
 
 
-RUNS = (
-    Run("llama", "full", False, 4, 128), Run("llama", "full", True, 4, 128),
-    Run("llama", "lora", False, 4, 128), Run("llama", "lora", True, 4, 512),
-    Run("qwen3", "full", False, 2, 256), Run("qwen3", "lora", False, 8, 128),
-    Run("mistral", "full", True, 8, 256), Run("qwen2", "lora", False, 4, 256),
-    Run("gemma", "full", False, 4, 128), Run("phi3", "lora", False, 4, 256),
+TRAININGS = (
+    TinyTraining("llama", "full", False, 4, 128), TinyTraining("llama", "full", True, 4, 128),
+    TinyTraining("llama", "lora", False, 4, 128), TinyTraining("llama", "lora", True, 4, 512),
+    TinyTraining("qwen3", "full", False, 2, 256), TinyTraining("qwen3", "lora", False, 8, 128),
+    TinyTraining("mistral", "full", True, 8, 256), TinyTraining("qwen2", "lora", False, 4, 256),
+    TinyTraining("gemma", "full", False, 4, 128), TinyTraining("phi3", "lora", False, 4, 256),
 )  # fmt: skip
 
 
-class Alive(TorchDispatchMode):
+class StorageCounter(TorchDispatchMode):
     """Counts the bytes of storages from the operation that makes them until they are freed."""
 
     def __init__(self) -> None:
@@ -83,11 +83,11 @@ class Alive(TorchDispatchMode):
         return made
 
 
-def model_of(run: Run) -> tuple[Any, Shape]:
+def model_of(run: TinyTraining) -> tuple[Any, ModelShape]:
     """Build a tiny model, with adapters where it is to have some."""
     config = transformers.AutoConfig.for_model(run.family, **SIZES)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
-    shape = Shape.of(architecture_of(config.to_dict()))
+    shape = ModelShape.of(architecture_of(config.to_dict()))
     if run.method == "lora":
         import peft
 
@@ -99,12 +99,12 @@ def model_of(run: Run) -> tuple[Any, Shape]:
     return model.train(), shape
 
 
-def measured_bytes(model: Any, run: Run) -> int:
+def measured_bytes(model: Any, run: TinyTraining) -> int:
     """Train two steps, and return the peak of the second."""
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, foreach=False)
     ids = torch.randint(3, SIZES["vocab_size"], (run.rows, run.length))
-    alive = Alive()
+    alive = StorageCounter()
     for weight in model.parameters():
         alive.see(weight.data)
     with alive:
@@ -116,9 +116,9 @@ def measured_bytes(model: Any, run: Run) -> int:
     return alive.peak
 
 
-def estimated_bytes(shape: Shape, run: Run) -> float:
+def estimated_bytes(shape: ModelShape, run: TinyTraining) -> float:
     """Estimate the same peak from the config alone."""
-    setup = Setup(
+    setup = TrainingSetup(
         run.method, run.rows * run.length, longest=run.length, rank=RANK, weight_bytes=4.0,
         stream_bytes=4.0, head="all_plain", autocast=False, accumulates=False,
         checkpointing=run.checkpointing,
@@ -126,11 +126,13 @@ def estimated_bytes(shape: Shape, run: Run) -> float:
     return float(allocated_bytes(shape, setup))
 
 
-def pair_of(run: Run) -> Pair:
+def measured_pair(run: TinyTraining) -> EstimatePair:
     """Measure a training, and put it beside its estimate."""
     model, shape = model_of(run)
     said = estimated_bytes(shape, run)
-    return Pair(run.family, float(measured_bytes(model, run)), said, 0.9 * said, 1.11 * said)
+    return EstimatePair(
+        run.family, float(measured_bytes(model, run)), said, 0.9 * said, 1.11 * said
+    )
 
 
 def main() -> None:
@@ -138,15 +140,17 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     sys.stdout.write(f"torch {torch.__version__}, transformers {transformers.__version__}, CPU\n")
     pairs = []
-    for run in RUNS:
-        pair = pair_of(run)
+    for run in TRAININGS:
+        pair = measured_pair(run)
         pairs.append(pair)
         sys.stdout.write(
             f"{run.family:8} {run.method:5} {'checkpointed' if run.checkpointing else '':12} "
             f"{run.rows} x {run.length:4} {pair.measured / MIB:7.1f} MiB measured "
             f"{pair.said / MIB:7.1f} estimated {pair.error:+6.1%}\n"
         )
-    sys.stdout.write(HEADING + Score.of(pairs).line("tiny models on this CPU, nothing fitted"))
+    sys.stdout.write(
+        HEADING + ErrorSummary.of(pairs).line("tiny models on this CPU, nothing fitted")
+    )
 
 
 if __name__ == "__main__":

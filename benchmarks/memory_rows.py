@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from advisor.gpu.parameters import ALL_LINEAR, Module, Shape, lora_parameters
-from advisor.gpu.training_setup import Setup
-from advisor.prices.book import Book
-from benchmarks.rows import Row, number
+from advisor.gpu.parameters import ALL_LINEAR, ModelShape, Module, lora_parameters
+from advisor.gpu.training_setup import TrainingSetup
+from advisor.prices.book import PriceBook
+from benchmarks.rows import Row, row_number
 
 ALIASES: Mapping[str, str] = {
     "gemma2b": "google/gemma-2-2b", "gemma2-2b": "google/gemma-2-2b",
@@ -25,7 +25,7 @@ ALIASES: Mapping[str, str] = {
     "llama-outetts-1.0-1b": "meta-llama/Llama-3.2-1B",
 }  # fmt: skip
 """Names that are not those of the catalogue, and models whose config is that of another."""
-IDLE_WORDS = re.compile(
+IGNORED_NAME_PARTS = re.compile(
     r"\(assumed\)|\?|-?(instruct|chat|it|base|hf|coder|bnb-4bit|unsloth)\b|-v1\.0|meta-"
 )
 MATRICES: Mapping[str, tuple[Module, ...]] = {
@@ -42,17 +42,17 @@ LEVERS = ("baseline", "packed", "compile", "chunked", "checkpointing", "in bwd",
 
 
 @dataclass(frozen=True)
-class Case:
+class MemoryCase:
     """A row that can be reckoned."""
 
     row: Row
     model: str
     """Name in the catalogue."""
-    shape: Shape
-    setup: Setup
+    shape: ModelShape
+    setup: TrainingSetup
 
 
-def case_of(row: Row, book: Book, learnt: bool = False) -> Case | str:
+def case_of(row: Row, book: PriceBook, learnt: bool = False) -> MemoryCase | str:
     """Read a row, or say which column it lacks.
 
     Args:
@@ -60,23 +60,23 @@ def case_of(row: Row, book: Book, learnt: bool = False) -> Case | str:
         book: Where the shapes are.
         learnt: Whether habits count that were understood only after a look at test rows.
     """
-    model = model_of(row["model"], book)
+    model = find_model(row["model"], book)
     if model is None:
         return f"no config of '{row['model']}' in the catalogue"
-    if number(row, "seq_len") is None or number(row, "micro_batch") is None:
+    if row_number(row, "seq_len") is None or row_number(row, "micro_batch") is None:
         return "no length or micro-batch"
     architecture = book.model(model).architecture
     if architecture is None:
         return "no config"
-    shape = Shape.of(architecture)
+    shape = ModelShape.of(architecture)
     if "gpt" in row["framework"]:
         shape = _untied(shape)
     setup = setup_of(row, shape)
     setup = setup.but(**_learnt(row, setup)) if learnt else setup
-    return Case(row, model.removeprefix("open/"), shape, setup)
+    return MemoryCase(row, model.removeprefix("open/"), shape, setup)
 
 
-def model_of(said: str, book: Book) -> str | None:
+def find_model(said: str, book: PriceBook) -> str | None:
     """Find a model by what a row calls it."""
     words = _plain(said)
     for name in book.with_architecture:
@@ -86,21 +86,21 @@ def model_of(said: str, book: Book) -> str | None:
 
 
 def _plain(name: str) -> str:
-    return IDLE_WORDS.sub("", name.lower().rsplit("/", 1)[-1]).strip(" -")
+    return IGNORED_NAME_PARTS.sub("", name.lower().rsplit("/", 1)[-1]).strip(" -")
 
 
-def _untied(shape: Shape) -> Shape:
+def _untied(shape: ModelShape) -> ModelShape:
     """Litgpt keeps a head of its own for every model."""
     more = shape.tied_embeddings * shape.vocabulary * shape.hidden_size
     return shape._replace(parameters=shape.parameters + more, tied_embeddings=False)
 
 
-def setup_of(row: Row, shape: Shape) -> Setup:
+def setup_of(row: Row, shape: ModelShape) -> TrainingSetup:
     """Read the columns of a row: what they say, and what its framework does where they do not."""
-    rows, longest = number(row, "micro_batch") or 1.0, _longest(row)
+    rows, longest = row_number(row, "micro_batch") or 1.0, _longest(row)
     method = "qlora" if row["method"] == "qlora" else "full" if row["method"] == "full" else "lora"
     targets = _targets(row)
-    setup = Setup(
+    setup = TrainingSetup(
         method=method, tokens=rows * longest, longest=longest, targets=targets,
         rank=_rank(row, shape, targets), optimizer=_optimizer(row),
         checkpointing=row["grad_ckpt"].startswith(("yes", "unsloth")),
@@ -112,7 +112,7 @@ def setup_of(row: Row, shape: Shape) -> Setup:
     return setup.but(**_habits(row, setup))
 
 
-def _habits(row: Row, setup: Setup) -> dict[str, Any]:
+def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:
     """What a framework does and no column tells."""
     framework, flags = row["framework"], row["flags"]
     if framework.startswith("own loop"):
@@ -141,7 +141,7 @@ def _habits(row: Row, setup: Setup) -> dict[str, Any]:
     return {}
 
 
-def _learnt(row: Row, setup: Setup) -> dict[str, Any]:
+def _learnt(row: Row, setup: TrainingSetup) -> dict[str, Any]:
     """Habits that misses on test rows told of; rows that have them test nothing any more."""
     framework = row["framework"]
     if "gpt" in framework and setup.method == "qlora":
@@ -163,7 +163,7 @@ def _levers(flags: str) -> dict[str, Any]:
 
 
 def _longest(row: Row) -> float:
-    most = number(row, "seq_len") or 0.0
+    most = row_number(row, "seq_len") or 0.0
     note = row["seq_note"].lower()
     return min(most, LONGEST_ALPACA_TOKENS) if row["packed"] == "no" and "alpaca" in note else most
 
@@ -176,13 +176,13 @@ def _targets(row: Row) -> tuple[Module, ...]:
     return tuple(found)
 
 
-def _rank(row: Row, shape: Shape, targets: tuple[Module, ...]) -> float:
+def _rank(row: Row, shape: ModelShape, targets: tuple[Module, ...]) -> float:
     """Take the rank, or for other adapters one that has as many trained weights."""
     trained = re.search(r"trainable ([\d,]+)", row["notes"])
     each = float(lora_parameters(shape, 1, targets))
     if row["method"].startswith("peft-") and trained and each:
         return float(trained[1].replace(",", "")) / each
-    return number(row, "lora_r") or 16.0
+    return row_number(row, "lora_r") or 16.0
 
 
 def _optimizer(row: Row) -> Any:
@@ -191,12 +191,12 @@ def _optimizer(row: Row) -> Any:
 
 
 def _accumulates(row: Row) -> bool:
-    said = number(row, "grad_accum")
+    said = row_number(row, "grad_accum")
     return "global" in row["grad_accum"] or (said or 1.0) > 1.0
 
 
 def _sharding(row: Row) -> dict[str, Any]:
-    said, gpus = row["parallel"].lower(), number(row, "n_gpu") or 1.0
+    said, gpus = row["parallel"].lower(), row_number(row, "n_gpu") or 1.0
     if gpus == 1.0 or said in ("", "none"):
         return {}
     if said.startswith("row says") and row["method"] != "full":

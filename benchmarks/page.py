@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser import chromium, page_server, still
+from tests.browser import chromium, page_server, wait_until_idle
 
-EMPTY = """
+EMPTY_APP = """
 import gc
 import streamlit as st
 from advisor.answer import answer
@@ -71,7 +71,7 @@ with left:
     picture()
 settle()
 """
-PROBE = """() => {
+PROBE_SCRIPT = """() => {
   const probe = window.__probe = { start: 0, verdict: 0, chart: 0, text: null };
   window.addEventListener("keydown", (event) => {
     if (!event.key.startsWith("Arrow")) return;
@@ -95,7 +95,7 @@ PROBE = """() => {
     };
   }
 }"""
-SETTLED = """() => {
+SETTLED_SCRIPT = """() => {
   const probe = window.__probe, now = performance.now();
   return (probe.verdict && probe.chart && now - Math.max(probe.verdict, probe.chart) > 400)
     || now - probe.start > 5000;
@@ -103,22 +103,22 @@ SETTLED = """() => {
 Times = list[tuple[float, float]]
 
 
-def move(page: Any, moves: int) -> Times:
+def move_slider(page: Any, moves: int) -> Times:
     """Press an arrow key again and again; return ms to the verdict and to the picture of each."""
-    page.evaluate(PROBE)
+    page.evaluate(PROBE_SCRIPT)
     slider = page.locator("input.slider").first
     slider.focus()
     times: Times = []
     for turn in range(moves):
         slider.press("ArrowLeft" if turn // 5 % 2 else "ArrowRight")
-        page.wait_for_function(SETTLED, timeout=30_000)
+        page.wait_for_function(SETTLED_SCRIPT, timeout=30_000)
         found = page.evaluate("() => window.__probe")
         if found["verdict"] and found["chart"]:
             times.append((found["verdict"] - found["start"], found["chart"] - found["start"]))
     return times
 
 
-def measure(url: str, moves: int, tab: str | None) -> Times:
+def measure_page(url: str, moves: int, tab: str | None) -> Times:
     """Open a page and move its first slider."""
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1366, "height": 768}, locale="en-US")
@@ -129,17 +129,17 @@ def measure(url: str, moves: int, tab: str | None) -> Times:
         ).first.wait_for()
         if tab:
             page.get_by_role("tab", name=tab).click()
-        still(page)
-        move(page, 3)
+        wait_until_idle(page)
+        move_slider(page, 3)
         page.reload()
         page.locator("#verdict").wait_for(timeout=60_000)
         if tab:
             page.get_by_role("tab", name=tab).click()
-        still(page)
-        return move(page, moves)
+        wait_until_idle(page)
+        return move_slider(page, moves)
 
 
-def row(name: str, times: Times, moves: int) -> str:
+def table_row(name: str, times: Times, moves: int) -> str:
     """Write one line of the table."""
     if len(times) < 2:
         return f"| {name} | no change was seen | | | | {len(times)} of {moves} |\n"
@@ -163,14 +163,14 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.py"
-        empty.write_text(EMPTY)
+        empty.write_text(EMPTY_APP)
         with page_server(Path(folder) / "home") as url:
-            times = measure(url, flags.moves, flags.tab)
-        sys.stdout.write(row("what-if", times, flags.moves))
+            times = measure_page(url, flags.moves, flags.tab)
+        sys.stdout.write(table_row("what-if", times, flags.moves))
         sys.stdout.flush()
         with page_server(Path(folder) / "home", empty) as url:
-            times = measure(url, flags.moves, None)
-        sys.stdout.write(row("same page, constant answers", times, flags.moves))
+            times = measure_page(url, flags.moves, None)
+        sys.stdout.write(table_row("same page, constant answers", times, flags.moves))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-CHILD = """
+CHILD_SCRIPT = """
 import resource, sys, time
 from pathlib import Path
 started = time.perf_counter()
@@ -21,12 +21,14 @@ started = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(rows, peak, time.perf_counter() - started)
 """
-OURS = "from advisor.rows import profile_file; rows = profile_file(Path(sys.argv[1])).examples"
-PEER = "import pandas; rows = len(pandas.read_json(sys.argv[1], lines=True))"
+OUR_SCRIPT = (
+    "from advisor.rows import profile_file; rows = profile_file(Path(sys.argv[1])).examples"
+)
+PEER_SCRIPT = "import pandas; rows = len(pandas.read_json(sys.argv[1], lines=True))"
 ROW_WORDS = 180
 
 
-def row(i: int) -> dict[str, str]:
+def make_row(i: int) -> dict[str, str]:
     """Make a row of about a kilobyte; rows differ, so that none is a duplicate."""
     return {"prompt": f"{i} " + f"word{i % 97} " * ROW_WORDS, "completion": f"box {i % 12}"}
 
@@ -36,17 +38,17 @@ def write_jsonl(path: Path, size: int) -> None:
     with path.open("w") as file:
         i = 0
         while file.tell() < size:
-            file.write("".join(json.dumps(row(i + k)) + "\n" for k in range(200)))
+            file.write("".join(json.dumps(make_row(i + k)) + "\n" for k in range(200)))
             i += 200
 
 
 def write_array(path: Path, size: int) -> None:
     """Write one JSON array up to a size."""
     with path.open("w") as file:
-        file.write("[" + json.dumps(row(0)))
+        file.write("[" + json.dumps(make_row(0)))
         i = 1
         while file.tell() < size:
-            file.write("".join("," + json.dumps(row(i + k)) for k in range(200)))
+            file.write("".join("," + json.dumps(make_row(i + k)) for k in range(200)))
             i += 200
         file.write("]")
 
@@ -60,16 +62,16 @@ def write_parquet(path: Path, size: int) -> None:
     with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
         written = 0
         while written < size:
-            rows = [row(written // 1000 + k) for k in range(2000)]
+            rows = [make_row(written // 1000 + k) for k in range(2000)]
             table = arrow.Table.from_pylist(rows, schema)
             writer.write_table(table)
             written += table.nbytes
 
 
-def measured(work: str, path: Path) -> tuple[int, int, float]:
+def measure_child(work: str, path: Path) -> tuple[int, int, float]:
     """Rows, peak bytes and seconds of a child process."""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD.format(work=work), str(path)],
+        [sys.executable, "-c", CHILD_SCRIPT.format(work=work), str(path)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     rows, peak, taken = done.stdout.split()
@@ -89,12 +91,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows"
         write_jsonl(path, 10_000_000)
-        _, peer, _ = measured(PEER, path)
+        _, peer, _ = measure_child(PEER_SCRIPT, path)
         for name, write in writers.items():
             base = None
             for megabytes in (10, large):
                 write(path, megabytes * 1_000_000)
-                rows, peak, taken = measured(OURS, path)
+                rows, peak, taken = measure_child(OUR_SCRIPT, path)
                 base = base or (rows, peak)
                 grown = (peak - base[1]) / max(rows - base[0], 1)
                 growth = f"{grown:12.1f}" if rows > base[0] else " " * 12

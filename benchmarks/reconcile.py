@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 from tests.fakes.openai import FakeOpenAI
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.runs.reconcile import reconcile, reconcile_all
 
 PATH = "/v1/fine_tuning/jobs"
 
 
-def at_work(desk: Desk, fake: FakeOpenAI, count: int) -> None:
+def start_runs(desk: RunHarness, fake: FakeOpenAI, count: int) -> None:
     """Put runs on record whose jobs are at work at the provider."""
     store, file = desk.office.store, fake.keep("x", b"x")["id"]
     for number in range(count):
@@ -36,7 +36,7 @@ def at_work(desk: Desk, fake: FakeOpenAI, count: int) -> None:
         store.release(lease)
 
 
-def one_by_one(desk: Desk) -> None:
+def poll_each_job(desk: RunHarness) -> None:
     """Ask after every job by itself, as a loop over runs does."""
     for one in desk.office.store.listed(open_only=True):
         reconcile(desk.office, one.run_id)
@@ -51,14 +51,14 @@ def main() -> None:
     seconds = {}
     print(f"{'way':<12} {'jobs':>5} {'seconds':>8} {'list pages':>10} {'single looks':>12}")
     for way, go in (("by the page", lambda desk: reconcile_all(desk.office)),
-                    ("one by one", one_by_one)):  # fmt: skip
+                    ("one by one", poll_each_job)):  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             fake = FakeOpenAI()
             fake.start()
             fake.advance = False
             os.environ["OWN_BASE_URL"] = f"{fake.url}/v1"
-            desk = a_desk(Path(folder))
-            at_work(desk, fake, count)
+            desk = open_run_harness(Path(folder))
+            start_runs(desk, fake, count)
             started = time.perf_counter()
             go(desk)
             seconds[way] = time.perf_counter() - started

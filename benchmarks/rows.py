@@ -72,7 +72,7 @@ def read_rows(
     return rows
 
 
-def number(row: Row, column: str) -> float | None:
+def row_number(row: Row, column: str) -> float | None:
     """Read the number that a cell begins with, such as 768 of '<=768'; none where there is none."""
     found = re.match(r"\s*[<>=~]*\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b", row[column])
     return float(found[1]) if found else None
@@ -86,7 +86,7 @@ def peak_kind(row: Row) -> PeakKind:
     return "unknown"
 
 
-def part(row: Row) -> Part:
+def row_part(row: Row) -> Part:
     """Say whether constants may be fitted on a row."""
     return "fit" if FIT_GPUS.search(row["gpu"]) else "test"
 
@@ -101,7 +101,7 @@ def has_other_kernels(row: Row) -> bool:
     return bool(OTHER_KERNELS.search(f"{row['framework']} {row['flags']} {row['category']}"))
 
 
-def left_out(row: Row, target: Target) -> str | None:
+def exclusion_reason(row: Row, target: Target) -> str | None:
     """Say by which rule a row is not scored, or none where it is to be.
 
     The rules read columns only, and were written before any constant was fitted.
@@ -113,14 +113,14 @@ def left_out(row: Row, target: Target) -> str | None:
     if row["category"] == "capacity":
         return "a capacity: an inequality, not a peak"
     if target == "time":
-        has_time = any(number(row, name) for name in ("tokens_per_s", "step_s"))
+        has_time = any(row_number(row, name) for name in ("tokens_per_s", "step_s"))
         return None if has_time else "no time measured"
-    if not number(row, "peak_gib"):
+    if not row_number(row, "peak_gib"):
         return "no memory measured"
     return "unknown kind of peak" if peak_kind(row) in ("unknown", "bound") else None
 
 
-def left_out_counts(rows: list[Row], target: Target) -> Iterator[tuple[str, int]]:
+def exclusion_counts(rows: list[Row], target: Target) -> Iterator[tuple[str, int]]:
     """Count the rows that each rule leaves out."""
-    reasons = Counter(reason for row in rows if (reason := left_out(row, target)))
+    reasons = Counter(reason for row in rows if (reason := exclusion_reason(row, target)))
     yield from sorted(reasons.items())

@@ -14,7 +14,7 @@ NEAR_SHARE = 0.15
 
 
 @dataclass(frozen=True)
-class Pair:
+class EstimatePair:
     """One measurement and what was said of it."""
 
     name: str
@@ -40,7 +40,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Score:
+class ErrorSummary:
     """How good the estimates of some rows are."""
 
     count: int
@@ -53,7 +53,7 @@ class Score:
     """Median of high over low."""
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair]) -> Score:
+    def of(cls, pairs: Sequence[EstimatePair]) -> ErrorSummary:
         """Work out all of them."""
         worst = max(pairs, key=lambda pair: abs(pair.error))
         errors = [pair.error for pair in pairs]
@@ -74,7 +74,7 @@ HEADING = (f"{'':62} {'rows':>4} {'mean |e|':>8} {'bias':>8} {'worst':>8} {'row'
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class CardVerdicts:
     """How often a rule was right about cards."""
 
     asked: int
@@ -86,9 +86,9 @@ class Verdicts:
         return f"{name:34} {self.asked:7} {self.false_fits:12} {self.false_misfits:18}\n"
 
 
-def verdicts(
+def card_verdicts(
     rows: Iterable[tuple[float, float]], near_only: bool, fits: Callable[[float, float], bool]
-) -> Verdicts:
+) -> CardVerdicts:
     """Judge each measured peak against every card.
 
     Args:
@@ -104,4 +104,4 @@ def verdicts(
             asked += 1
             false_fits += fits(said, card) and measured > card
             false_misfits += not fits(said, card) and measured <= card
-    return Verdicts(asked, false_fits, false_misfits)
+    return CardVerdicts(asked, false_fits, false_misfits)

@@ -44,15 +44,15 @@ def main() -> int:
         child = subprocess.Popen(command, env={**os.environ, "TUNE_OR_NOT_HOME": home},
                                  stdout=subprocess.DEVNULL)  # fmt: skip
         try:
-            _wait(f"http://127.0.0.1:{port}/_stcore/health")
-            _shoot(found, f"http://127.0.0.1:{port}", flags.out, flags.dark)
+            _wait_until_served(f"http://127.0.0.1:{port}/_stcore/health")
+            _take_screenshot(found, f"http://127.0.0.1:{port}", flags.out, flags.dark)
         finally:
             child.terminate()
             child.wait()
     return 0
 
 
-def _wait(url: str) -> None:
+def _wait_until_served(url: str) -> None:
     until = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -64,7 +64,7 @@ def _wait(url: str) -> None:
             time.sleep(0.2)
 
 
-def _shoot(browser_path: str, url: str, out: Path, is_dark: bool) -> None:
+def _take_screenshot(browser_path: str, url: str, out: Path, is_dark: bool) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -11,25 +11,25 @@ from collections.abc import Callable, Iterable
 from statistics import mean, median
 
 from advisor.gpu.serving import first_token_seconds
-from benchmarks.rows import number
-from benchmarks.serving_rows import LIKE, Case, cases_of
+from benchmarks.rows import row_number
+from benchmarks.serving_rows import DATA_FILE, ServingCase, cases_of
 
 HEAD = f"{'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}"
 
 
-def errors(cases: Iterable[Case]) -> list[float]:
+def relative_errors(cases: Iterable[ServingCase]) -> list[float]:
     """Reckoned over measured, less one."""
     return [case.reckoned / case.measured - 1.0 for case in cases]
 
 
-def is_in_range(case: Case) -> bool:
+def is_in_range(case: ServingCase) -> bool:
     """Whether what was measured lies in the range that is given."""
     return case.at(-1.0) <= case.measured <= case.at(1.0)
 
 
-def scored(cases: list[Case]) -> str:
+def score_line(cases: list[ServingCase]) -> str:
     """Count, mean and worst error, coverage of the range and its width, of some rows."""
-    off = errors(cases)
+    off = relative_errors(cases)
     covered = mean(is_in_range(case) for case in cases)
     width = median(case.at(1.0) / case.at(-1.0) for case in cases)
     return (
@@ -38,22 +38,24 @@ def scored(cases: list[Case]) -> str:
     )
 
 
-def table(title: str, cases: list[Case], key: Callable[[Case], tuple[str, ...]]) -> None:
+def print_table(
+    title: str, cases: list[ServingCase], key: Callable[[ServingCase], tuple[str, ...]]
+) -> None:
     """Print a line for each group of rows."""
-    groups: dict[tuple[str, ...], list[Case]] = {}
+    groups: dict[tuple[str, ...], list[ServingCase]] = {}
     for case in cases:
         groups.setdefault(key(case), []).append(case)
     wide = max(len(" ".join(f"{name:<18}" for name in group)) for group in groups)
     print(f"\n{title:<{wide}} {HEAD}")
     for group, members in sorted(groups.items()):
-        print(f"{' '.join(f'{name:<18}' for name in group):<{wide}} {scored(members)}")
+        print(f"{' '.join(f'{name:<18}' for name in group):<{wide}} {score_line(members)}")
 
 
-def first_tokens(cases: list[Case]) -> None:
+def print_first_tokens(cases: list[ServingCase]) -> None:
     """Print how long a first token takes on an idle server, beside what is reckoned."""
     off: dict[tuple[str, str], list[float]] = {}
     for case in cases:
-        measured = number(case.row, "ttft_ms")
+        measured = row_number(case.row, "ttft_ms")
         if measured and case.sequences == 1:
             seconds = float(first_token_seconds(case.serving, case.prompt))
             off.setdefault((case.engine.name, case.part), []).append(seconds * 1e3 / measured - 1)
@@ -63,7 +65,7 @@ def first_tokens(cases: list[Case]) -> None:
               f"{100 * median(found):>7.1f} {100 * max(found, key=abs):>8.1f}")  # fmt: skip
 
 
-def left_out(cases: list[Case], out: Counter[str]) -> None:
+def print_exclusions(cases: list[ServingCase], out: Counter[str]) -> None:
     """Print what is not scored, and by which rule."""
     print("\nnot scored")
     for why, count in sorted(out.items()):
@@ -75,16 +77,20 @@ def left_out(cases: list[Case], out: Counter[str]) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", nargs="?", help=f"a CSV in the format of benchmarks/data/{LIKE}")
+    parser.add_argument(
+        "file", nargs="?", help=f"a CSV in the format of benchmarks/data/{DATA_FILE}"
+    )
     cases, out = cases_of(parser.parse_args().file)
     print("Constants are fitted on rows of T4 and A100 (python -m benchmarks.serving_fit); "
           "all others are test rows.\nError: reckoned over measured output tokens a second, "
           "less one; bias is its median.")  # fmt: skip
-    table("generation", cases, lambda case: (case.engine.name, case.part))
-    table("generation, load", cases, lambda case: (case.engine.name, case.part, case.load))
-    table("generation, GPU", cases, lambda case: (case.engine.name, case.part, case.row["gpu"]))
-    first_tokens(cases)
-    left_out(cases, out)
+    print_table("generation", cases, lambda case: (case.engine.name, case.part))
+    print_table("generation, load", cases, lambda case: (case.engine.name, case.part, case.load))
+    print_table(
+        "generation, GPU", cases, lambda case: (case.engine.name, case.part, case.row["gpu"])
+    )
+    print_first_tokens(cases)
+    print_exclusions(cases, out)
 
 
 if __name__ == "__main__":

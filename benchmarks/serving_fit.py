@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from advisor.gpu.serving import first_token_seconds
-from advisor.gpu.serving_engines import ENGINES, PRECISIONS, Engine
-from benchmarks.rows import number
-from benchmarks.serving_rows import ONE, Case, cases_of
+from advisor.gpu.serving_engines import ENGINES, PRECISIONS, ServingEngine
+from benchmarks.rows import row_number
+from benchmarks.serving_rows import ONE_STREAM, ServingCase, cases_of
 
 Constant = tuple[str, ...]
 """Name of a constant, and the engines or precisions that share it."""
@@ -44,7 +44,9 @@ EAGER: tuple[Constant, ...] = (
 )  # fmt: skip
 
 
-def fitted(cases: list[Case], constants: Sequence[Constant]) -> tuple[list[Case], list[float]]:
+def fit_constants(
+    cases: list[ServingCase], constants: Sequence[Constant]
+) -> tuple[list[ServingCase], list[float]]:
     """Fit constants to the logarithm of measured speeds; a row far off counts less."""
     start = [_value(constant) for constant in constants]
 
@@ -62,7 +64,7 @@ def _value(constant: Constant) -> float:
     return float(getattr(ENGINES.get(owner) or PRECISIONS[owner], name))
 
 
-def _with(case: Case, constants: Sequence[Constant], values: Sequence[float]) -> Case:
+def _with(case: ServingCase, constants: Sequence[Constant], values: Sequence[float]) -> ServingCase:
     engine, precision = case.serving.engine, case.serving.precision
     precision_name = next(name for name, one in PRECISIONS.items() if one is precision)
     for (name, *owners), value in zip(constants, values, strict=True):
@@ -73,16 +75,21 @@ def _with(case: Case, constants: Sequence[Constant], values: Sequence[float]) ->
     return case.on(case.serving._replace(engine=engine, precision=precision))
 
 
-def _set(engine: Engine, name: str, value: float) -> Engine:
+def _set(engine: ServingEngine, name: str, value: float) -> ServingEngine:
     return replace(engine, **{name: value})  # type: ignore[arg-type]
 
 
-def first_seconds(cases: list[Case], engine: Engine) -> tuple[float, int]:
+def first_seconds(cases: list[ServingCase], engine: ServingEngine) -> tuple[float, int]:
     """Median of what is left of the time to a first token, and of how many rows."""
     left = []
     for case in cases:
-        measured = number(case.row, "ttft_ms")
-        if case.engine.name == engine.name and measured and case.load == ONE and case.prompt < 1e4:
+        measured = row_number(case.row, "ttft_ms")
+        if (
+            case.engine.name == engine.name
+            and measured
+            and case.load == ONE_STREAM
+            and case.prompt < 1e4
+        ):
             bare = case.serving._replace(engine=replace(case.engine, first_seconds=0.0))
             left.append(measured / 1e3 - float(first_token_seconds(bare, case.prompt)))
     return (median(left), len(left)) if left else (float("nan"), 0)
@@ -95,7 +102,7 @@ def main() -> None:
     for constants in (SHARED, LLAMA, EAGER):
         owners = {owner for _, *names in constants for owner in names}
         mine = [case for case in cases if case.engine.name in owners]
-        after, values = fitted(mine, constants)
+        after, values = fit_constants(mine, constants)
         error = np.mean([abs(case.reckoned / case.measured - 1) for case in after])
         print(f"{len(mine)} rows of {', '.join(sorted(owners & set(ENGINES)))}: "
               f"mean error {error:.1%}")  # fmt: skip

@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from advisor.gpu.parameters import Shape
-from advisor.gpu.roofline import Cards, Serving, concurrency_bound, step_seconds
+from advisor.gpu.parameters import ModelShape
+from advisor.gpu.roofline import GpuSet, ServingSetup, concurrency_bound, decode_step_seconds
 from advisor.gpu.serving import output_tokens_per_second, with_adapters
-from advisor.gpu.serving_engines import ENGINES, PRECISIONS, Engine
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
-from benchmarks.rows import Part, Row, number, part, read_rows
+from advisor.gpu.serving_engines import ENGINES, PRECISIONS, ServingEngine
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
+from benchmarks.rows import Part, Row, read_rows, row_number, row_part
 
-LIKE = "measured_serving.csv"
+DATA_FILE = "measured_serving.csv"
 NEEDED = (
     "id", "source", "date", "engine", "model", "precision", "gpu", "n_gpu", "tp", "isl", "osl",
     "workload", "concurrency", "lora", "out_tok_s", "ttft_ms", "confidence",
@@ -65,7 +65,7 @@ OF_GPU: Words = (
 )  # fmt: skip
 
 
-class Lengths(NamedTuple):
+class WorkloadLengths(NamedTuple):
     """A workload: tokens of a request, the longest answer, and how many requests come at once."""
 
     prompt: float
@@ -74,29 +74,29 @@ class Lengths(NamedTuple):
     requests: float
 
 
-WORKLOADS: tuple[tuple[str, Lengths], ...] = (
-    (r"long context", Lengths(28650, 256, 256, 50)),
-    (r"short ShareGPT", Lengths(95, 186, 256, 200)),
-    (r"ShareGPT 1000 prompts", Lengths(220, 205, 1024, 1000)),
-    (r"DP/TP scaling", Lengths(265, 188, 512, 500)),
-    (r"ShareGPT std (offline|interactive|sustained)", Lengths(265, 188, 512, 100)),
-    (r"ShareGPT std", Lengths(265, 188, 512, 200)),
-    (r"tg1024|text generation 1024", Lengths(0, 1024, 1024, 1)),
-    (r"^generate$", Lengths(10, 200, 200, 1)),
+WORKLOADS: tuple[tuple[str, WorkloadLengths], ...] = (
+    (r"long context", WorkloadLengths(28650, 256, 256, 50)),
+    (r"short ShareGPT", WorkloadLengths(95, 186, 256, 200)),
+    (r"ShareGPT 1000 prompts", WorkloadLengths(220, 205, 1024, 1000)),
+    (r"DP/TP scaling", WorkloadLengths(265, 188, 512, 500)),
+    (r"ShareGPT std (offline|interactive|sustained)", WorkloadLengths(265, 188, 512, 100)),
+    (r"ShareGPT std", WorkloadLengths(265, 188, 512, 200)),
+    (r"tg1024|text generation 1024", WorkloadLengths(0, 1024, 1024, 1)),
+    (r"^generate$", WorkloadLengths(10, 200, 200, 1)),
 )
 """Tokens of the workloads that the file names and does not count. Source: AccelMark's data set of
 1,000 prompts, its suites A, D and F, and tokens over requests of its sustained runs on A100
 (188 and 186 an answer); vLLM's own ShareGPT sample; litgpt's generate, whose lengths are a guess
 and do not matter for one stream."""
-ONE, STEADY, BURST = "one stream", "steady", "all at once"
+ONE_STREAM, STEADY, BURST = "one stream", "steady", "all at once"
 
 
 @dataclass(frozen=True)
-class Case:
+class ServingCase:
     """A row that can be scored."""
 
     row: Row
-    serving: Serving
+    serving: ServingSetup
     prompt: float
     answer: float
     sequences: float
@@ -110,10 +110,10 @@ class Case:
     @property
     def part(self) -> Part:
         """Whether constants may be fitted on it."""
-        return part(self.row)
+        return row_part(self.row)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> ServingEngine:
         """The generation it ran on."""
         return self.serving.engine
 
@@ -125,28 +125,28 @@ class Case:
     def at(self, end: float) -> float:
         """The same at the slow end of the range (-1) or the fast (1)."""
         serving = self.serving._replace(engine=self.engine.at(end))
-        if self.load == ONE:
+        if self.load == ONE_STREAM:
             live = self.prompt + self.answer / 2
-            speed = 1.0 / np.asarray(step_seconds(serving, 1.0, live))
+            speed = 1.0 / np.asarray(decode_step_seconds(serving, 1.0, live))
         else:
             speed = np.asarray(output_tokens_per_second(
                 serving, self.prompt, self.answer, self.sequences, float(self.load == STEADY)
             ))  # fmt: skip
         return float(with_adapters(speed, self.unmerged, self.engine))
 
-    def on(self, serving: Serving) -> Case:
+    def on(self, serving: ServingSetup) -> ServingCase:
         """The same measurement, reckoned with other constants."""
         return replace(self, serving=serving)
 
 
-def left_out(row: Row) -> str | None:
+def exclusion_reason(row: Row) -> str | None:
     """Say by which rule a row is not to be scored; rules read columns, and came before any fit."""
     if row["confidence"].strip() == "D":
         return "confidence D"
-    return None if number(row, "out_tok_s") else "no speed measured"
+    return None if row_number(row, "out_tok_s") else "no speed measured"
 
 
-def unscored(row: Row, book: Book) -> str | None:
+def unscored_reason(row: Row, book: PriceBook) -> str | None:
     """Say why a row that is to be scored cannot be."""
     if not _named(OF_GPU, row["gpu"]):
         return "no such GPU in the price book"
@@ -156,37 +156,37 @@ def unscored(row: Row, book: Book) -> str | None:
         return "no shape of the model in the catalogue"
     if not _named(OF_PRECISION, _precision_words(row)):
         return "no such precision"
-    return None if lengths(row) else "lengths of the workload unknown"
+    return None if workload_lengths(row) else "lengths of the workload unknown"
 
 
-def lengths(row: Row) -> Lengths | None:
+def workload_lengths(row: Row) -> WorkloadLengths | None:
     """Read the tokens of a workload, from the columns or from its name."""
-    prompt, answer = number(row, "isl"), number(row, "osl")
+    prompt, answer = row_number(row, "isl"), row_number(row, "osl")
     if prompt is not None and answer and "long context" not in row["workload"]:
-        return Lengths(prompt, answer, answer, 100_000)
+        return WorkloadLengths(prompt, answer, answer, 100_000)
     return next((known for words, known in WORKLOADS if re.search(words, row["workload"])), None)
 
 
-def case(row: Row, book: Book) -> Case:
+def serving_case(row: Row, book: PriceBook) -> ServingCase:
     """Lay out what was measured, of a row that can be scored."""
-    work = lengths(row)
+    work = workload_lengths(row)
     architecture = book.model(f"open/{_named(OF_MODEL, row['model'])}").architecture
     if work is None or architecture is None:
-        raise LookupError(f"{row['id']}: {unscored(row, book)}")
-    serving = Serving(
-        Shape.of(architecture), _cards(row, book),
+        raise LookupError(f"{row['id']}: {unscored_reason(row, book)}")
+    serving = ServingSetup(
+        ModelShape.of(architecture), _cards(row, book),
         ENGINES[str(_named(OF_ENGINE, _engine_words(row)))],
         PRECISIONS[str(_named(OF_PRECISION, _precision_words(row)))],
     )  # fmt: skip
     load = _load(row)
-    sequences = {ONE: 1.0, BURST: _mean_batch(work, serving)}.get(load)
-    return Case(
-        row, serving, work.prompt, work.answer, sequences or number(row, "concurrency") or 1.0,
-        load, number(row, "out_tok_s") or 0.0, float(row["lora"] not in ("", "none")),
+    sequences = {ONE_STREAM: 1.0, BURST: _mean_batch(work, serving)}.get(load)
+    return ServingCase(
+        row, serving, work.prompt, work.answer, sequences or row_number(row, "concurrency") or 1.0,
+        load, row_number(row, "out_tok_s") or 0.0, float(row["lora"] not in ("", "none")),
     )  # fmt: skip
 
 
-def _mean_batch(work: Lengths, serving: Serving) -> float:
+def _mean_batch(work: WorkloadLengths, serving: ServingSetup) -> float:
     """Sequences at work on average, when all requests come at once.
 
     requests x answer / steps; steps = the longest answer, after waiting for a place
@@ -200,13 +200,13 @@ def _mean_batch(work: Lengths, serving: Serving) -> float:
 def _load(row: Row) -> str:
     if "offline" in row["workload"]:
         return BURST
-    return ONE if row["concurrency"] == "1" else STEADY
+    return ONE_STREAM if row["concurrency"] == "1" else STEADY
 
 
-def _cards(row: Row, book: Book) -> Cards:
+def _cards(row: Row, book: PriceBook) -> GpuSet:
     """GPUs that work at once; where layers lie one after the other only their memory adds up."""
-    gpu = Cards.of(book.gpu(str(_named(OF_GPU, row["gpu"]))))
-    count, parallel = number(row, "n_gpu") or 1.0, number(row, "tp") or 1.0
+    gpu = GpuSet.of(book.gpu(str(_named(OF_GPU, row["gpu"]))))
+    count, parallel = row_number(row, "n_gpu") or 1.0, row_number(row, "tp") or 1.0
     return gpu._replace(memory_bytes=gpu.memory_bytes * count / parallel, how_many=parallel)
 
 
@@ -222,15 +222,15 @@ def _named(words: Words, text: str) -> str | None:
     return next((name for word, name in words if re.search(word, text, re.IGNORECASE)), None)
 
 
-def cases_of(file: str | None) -> tuple[list[Case], Counter[str]]:
+def cases_of(file: str | None) -> tuple[list[ServingCase], Counter[str]]:
     """Read a file: rows that are scored, and how many of the others each reason takes away.
 
     Args:
         file: A CSV; none for the one that comes with the benchmarks.
     """
-    path = Path(file) if file else Path(__file__).parent / "data" / LIKE
-    book, rows = load_book(), read_rows(path, NEEDED, LIKE)
-    out = Counter(f"rule: {why}" for row in rows if (why := left_out(row)))
-    rest = [row for row in rows if not left_out(row)]
-    out.update(f"cannot: {why}" for row in rest if (why := unscored(row, book)))
-    return [case(row, book) for row in rest if not unscored(row, book)], out
+    path = Path(file) if file else Path(__file__).parent / "data" / DATA_FILE
+    book, rows = load_prices(), read_rows(path, NEEDED, DATA_FILE)
+    out = Counter(f"rule: {why}" for row in rows if (why := exclusion_reason(row)))
+    rest = [row for row in rows if not exclusion_reason(row)]
+    out.update(f"cannot: {why}" for row in rest if (why := unscored_reason(row, book)))
+    return [serving_case(row, book) for row in rest if not unscored_reason(row, book)], out

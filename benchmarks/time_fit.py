@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares  # type: ignore[import-untyped]
 
 from advisor.gpu import training_time
-from advisor.gpu.throughput import A100, T4, Shares
-from benchmarks.time_rows import Case, cases_of
+from advisor.gpu.throughput import A100, T4, PeakShares
+from benchmarks.time_rows import TimingCase, cases_of
 
 FACTORS = ("MOVED_FACTOR", "UNPACKED_FACTOR")
 T4_WEIGHT = 1.5
@@ -26,22 +26,22 @@ ROBUST = 0.2
 """Error from which a row counts by its size and no longer by its square."""
 
 
-def start() -> NDArray[np.float64]:
+def start_values() -> NDArray[np.float64]:
     """Lay out what the code has, as logarithms."""
     factors = [getattr(training_time, name) for name in FACTORS]
     return np.log(np.array([*T4, *A100, *factors], np.float64))
 
 
-def residuals(values: NDArray[np.float64], cases: list[Case]) -> NDArray[np.float64]:
+def residuals(values: NDArray[np.float64], cases: list[TimingCase]) -> NDArray[np.float64]:
     """Log of reckoned over measured time with other constants."""
     found = np.exp(values)
-    of = {"T4": Shares(*found[:4]), "A100": Shares(*found[4:8])}
+    of = {"T4": PeakShares(*found[:4]), "A100": PeakShares(*found[4:8])}
     for name, value in zip(FACTORS, found[8:], strict=True):
         setattr(training_time, name, float(value))
     return np.array([_residual(case, of["T4" if case.gpu == "T4" else "A100"]) for case in cases])
 
 
-def _residual(case: Case, shares: Shares) -> float:
+def _residual(case: TimingCase, shares: PeakShares) -> float:
     was = T4 if case.gpu == "T4" else A100
     speeds = case.speeds._replace(
         matmul=case.speeds.matmul * shares.matmul / was.matmul,
@@ -52,9 +52,9 @@ def _residual(case: Case, shares: Shares) -> float:
     return float(np.log(seconds / case.measured))
 
 
-def fit(cases: list[Case]) -> NDArray[np.float64]:
+def fit_constants(cases: list[TimingCase]) -> NDArray[np.float64]:
     """Find the constants that fit best."""
-    began = start()
+    began = start_values()
     weights = np.array([T4_WEIGHT if case.gpu == "T4" else 1.0 for case in cases])
 
     def off(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,9 +70,12 @@ def main() -> None:
     parser.add_argument("file", nargs="?", type=Path)
     cases, _ = cases_of(parser.parse_args().file)
     rows = [case for case in cases if case.part == "fit" and not case.other_kernels]
-    began, names = start(), [f"{gpu} {name}" for gpu in ("T4", "A100") for name in Shares._fields]
+    began, names = (
+        start_values(),
+        [f"{gpu} {name}" for gpu in ("T4", "A100") for name in PeakShares._fields],
+    )
     before = np.abs(np.expm1(residuals(began, rows))).mean()
-    found = fit(rows)
+    found = fit_constants(rows)
     after = np.abs(np.expm1(residuals(found, rows))).mean()
     print(f"{len(rows)} rows of T4 and A100: mean error {before:.1%} in the code, {after:.1%} here")
     for name, now, best in zip([*names, *FACTORS], np.exp(began), np.exp(found), strict=True):

@@ -21,14 +21,14 @@ from typing import Any
 from advisor.dataset.example import Reject, canonical_row
 from advisor.dataset.reader import read_rows
 from advisor.gpu.recipe import Method, Objective, recipe_for
-from trainer.evaluation.report import Evaluation, table
+from trainer.evaluation.report import Evaluation, evaluation_table
 from trainer.evaluation.split import TEST, split
-from trainer.local.run_folder import JobFolder
-from trainer.local.scoring import score
+from trainer.local.run_folder import RunFolder
+from trainer.local.scoring import score_run
 
 SCRIPTS = Path(__file__).parent.parent / "trainer" / "scripts"
 HELD_OUT_SHARE = 0.2
-WORDS = 2000
+VOCABULARY_SIZE = 2000
 SHAPE = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2,
          "num_attention_heads": 4, "max_position_embeddings": 512}  # fmt: skip
 LABELS = ("<|end|>", "<|pad|>", "[CLS]", "[SEP]", "[UNK]")
@@ -63,7 +63,8 @@ def make_base(folder: Path, rows: list[dict[str, Any]], causal: bool) -> Path:
     made.decoder = decoders.ByteLevel()
     made.train_from_iterator(
         (turn["content"] for row in rows for turn in row["messages"]),
-        trainers.BpeTrainer(vocab_size=WORDS, special_tokens=list(LABELS), show_progress=False,
+        trainers.BpeTrainer(vocab_size=VOCABULARY_SIZE, special_tokens=list(LABELS),
+            show_progress=False,
                             initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))  # fmt: skip
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=LABELS[0],
                                         pad_token=LABELS[1])  # fmt: skip
@@ -80,7 +81,7 @@ def make_base(folder: Path, rows: list[dict[str, Any]], causal: bool) -> Path:
 def train(
     folder: Path, base: Path, rows: list[dict[str, Any]], held: list[dict[str, Any]],
     objective: Objective, method: Method, **more: Any,
-) -> JobFolder:  # fmt: skip
+) -> RunFolder:  # fmt: skip
     """Run the training script, and let base and tuned model answer."""
     longest = max(sum(len(turn["content"]) for turn in row.get("messages", [])) for row in rows)
     epochs = float(more.pop("epochs"))
@@ -98,14 +99,14 @@ def train(
                               capture_output=True, text=True)  # fmt: skip
         if done.returncode:
             raise SystemExit(f"{script}: {done.stderr[-2000:]}")
-    return JobFolder(folder)
+    return RunFolder(folder)
 
 
-def show(title: str, folder: JobFolder, began: float) -> None:
+def print_columns(title: str, folder: RunFolder, began: float) -> None:
     """Print the columns of one tuned model."""
-    found, told = score(folder), folder.read("result.json")
+    found, told = score_run(folder), folder.read("result.json")
     evaluation = Evaluation.from_dict(found)
-    lines = table(evaluation)
+    lines = evaluation_table(evaluation)
     widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
     print(f"\n{title}: {told['parameters']:,} weights, {told['trained_parameters']:,} trained, "
           f"{told['tokens']:,} tokens a pass, {told['train_seconds']:.0f} s of training, "
@@ -126,13 +127,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place, began = Path(name), time.perf_counter()
         base = make_base(place / "encoder", rows, causal=False)
-        show("encoder", train(place / "a", base, rows, held, "classification", "full",
+        print_columns("encoder", train(place / "a", base, rows, held, "classification", "full",
                               learning_rate=1e-3, epochs=asked.epochs), began)  # fmt: skip
         began = time.perf_counter()
         base = make_base(place / "causal", rows, causal=True)
         texts = [{"text": row["messages"][0]["content"], "messages": []} for row in rows]
         read = train(place / "b", base, texts, [], "text", "full", learning_rate=3e-3, epochs=3.0)
-        show("causal", train(place / "c", read.path / "model", rows, held, "sft", "full",
+        print_columns("causal", train(place / "c", read.path / "model", rows, held, "sft", "full",
                              learning_rate=2e-3, epochs=asked.epochs / 3), began)  # fmt: skip
 
 

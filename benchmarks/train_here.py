@@ -27,17 +27,17 @@ import numpy as np
 
 from advisor.gpu.recipe import Method, Objective, recipe_for
 from tests.tiny import SCRIPTS, make_tokenizer, sentence, task_rows, write_rows
-from trainer.plan.local_cost import Machine, reckon
-from trainer.plan.probe import keep, probe_of, run_script
+from trainer.plan.local_cost import TrainingMachine, estimate_training
+from trainer.plan.probe import fit_probe, run_script, save_probe
 
-SECONDS = 30.0
-HERE = Machine("cpu", None, Decimal(0), "none", "today", "today", own=True)
+PROBE_SECONDS = 30.0
+THIS_MACHINE = TrainingMachine("cpu", None, Decimal(0), "none", "today", "today", own=True)
 MIB = 2**20
 STEPS = 24
 
 
 @dataclass(frozen=True)
-class Config:
+class TinyConfig:
     """One tiny training."""
 
     hidden: int
@@ -61,22 +61,22 @@ class Config:
 
 
 CONFIGS = (
-    Config(64, 2, 512, (1, 3), 4),
-    Config(96, 6, 512, (1, 6), 2, 2, "lora"),
-    Config(128, 4, 2048, (2, 8), 4),
-    Config(128, 12, 512, (1, 4), 1, 2),
-    Config(192, 3, 4096, (4, 12), 4, checkpointing=True),
-    Config(256, 4, 1024, (2, 10), 2, method="lora"),
-    Config(256, 2, 16384, (1, 4), 4),
-    Config(320, 6, 1024, (2, 6), 2, 2),
-    Config(512, 3, 2048, (1, 3), 2, method="lora", checkpointing=True),
-    Config(128, 4, 512, (1, 1), 8, objective="classification"),
+    TinyConfig(64, 2, 512, (1, 3), 4),
+    TinyConfig(96, 6, 512, (1, 6), 2, 2, "lora"),
+    TinyConfig(128, 4, 2048, (2, 8), 4),
+    TinyConfig(128, 12, 512, (1, 4), 1, 2),
+    TinyConfig(192, 3, 4096, (4, 12), 4, checkpointing=True),
+    TinyConfig(256, 4, 1024, (2, 10), 2, method="lora"),
+    TinyConfig(256, 2, 16384, (1, 4), 4),
+    TinyConfig(320, 6, 1024, (2, 6), 2, 2),
+    TinyConfig(512, 3, 2048, (1, 3), 2, method="lora", checkpointing=True),
+    TinyConfig(128, 4, 512, (1, 1), 8, objective="classification"),
 )
 """Other sizes than those of the probe."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TinyOutcome:
     """What was said of a training, and what it took."""
 
     name: str
@@ -88,7 +88,7 @@ class Outcome:
     bytes: float
 
 
-def base_of(config: Config, folder: Path) -> dict[str, Any]:
+def base_of(config: TinyConfig, folder: Path) -> dict[str, Any]:
     """Make a base with random weights; return its config."""
     import torch
     from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
@@ -109,7 +109,7 @@ def base_of(config: Config, folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
 
-def rows_of(config: Config, count: int) -> list[dict[str, Any]]:
+def rows_of(config: TinyConfig, count: int) -> list[dict[str, Any]]:
     """Write rows of unlike length."""
     if config.objective == "classification":
         return task_rows(count)
@@ -127,7 +127,9 @@ def lengths_of(rows: list[dict[str, Any]], base: Path) -> Any:
     return np.array([len(tokenizer.encode(text).ids) + 1 for text in texts], np.int64)
 
 
-def once(config: Config, folder: Path, probed: Path, unprobed: Path) -> Outcome:
+def predict_and_train(
+    config: TinyConfig, folder: Path, probed: Path, unprobed: Path
+) -> TinyOutcome:
     """Predict one training, then do it."""
     shape = base_of(config, folder / "base")
     rows = rows_of(config, config.rows * config.accumulation * STEPS)
@@ -140,7 +142,9 @@ def once(config: Config, folder: Path, probed: Path, unprobed: Path) -> Outcome:
     said = []
     for home in (probed, unprobed):
         os.environ["TUNE_OR_NOT_HOME"] = str(home)
-        said.append(told(reckon(HERE, recipe, shape, lengths, is_here=True)))
+        said.append(
+            estimated_ranges(estimate_training(THIS_MACHINE, recipe, shape, lengths, is_here=True))
+        )
     write_rows(folder / "rows.jsonl", rows)
     (folder / "job.json").write_text(json.dumps({
         "base": str(folder / "base"), "training": "rows.jsonl", "use_cpu": True,
@@ -153,7 +157,8 @@ def once(config: Config, folder: Path, probed: Path, unprobed: Path) -> Outcome:
     share = (cpu_seconds() - before) / (time.perf_counter() - began)
     result = json.loads((folder / "result.json").read_text())
     wall = float(result["train_seconds"])
-    return Outcome(config.name, (said[0][0], said[1][0], said[0][1]), wall * min(share, 1.0), wall,
+    return TinyOutcome(config.name, (said[0][0], said[1][0], said[0][1]), 
+                       wall * min(share, 1.0), wall,
                    result["peak_process_bytes"])  # fmt: skip
 
 
@@ -163,7 +168,7 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def undisturbed(told: dict[str, Any]) -> dict[str, Any]:
+def without_other_load(told: dict[str, Any]) -> dict[str, Any]:
     """Take other work on the machine out of what the probe measured."""
     timed = []
     for one in told["timed"]:
@@ -173,7 +178,7 @@ def undisturbed(told: dict[str, Any]) -> dict[str, Any]:
     return {**told, "timed": timed}
 
 
-def told(reckoned: Any) -> Any:
+def estimated_ranges(reckoned: Any) -> Any:
     """Take the seconds of training alone, without loading, and the memory, as ranges."""
     from trainer.plan.local_cost import SETUP_SECONDS
 
@@ -182,7 +187,7 @@ def told(reckoned: Any) -> Any:
     return seconds, expected.memory_bytes
 
 
-def summary(title: str, said: list[tuple[float, float, float]], measured: list[float]) -> str:
+def error_summary(title: str, said: list[tuple[float, float, float]], measured: list[float]) -> str:
     """Mean and worst error, coverage of the range and its width."""
     pairs = list(zip(said, measured, strict=True))
     off = [bounds[1] / real - 1.0 for bounds, real in pairs]
@@ -203,8 +208,10 @@ def main() -> None:
         place = Path(name)
         probed, unprobed = place / "probed", place / "unprobed"
         os.environ["TUNE_OR_NOT_HOME"] = str(probed)
-        probe = probe_of(undisturbed(run_script(False, SECONDS)), "cpu", None, "today")
-        keep(probe)
+        probe = fit_probe(
+            without_other_load(run_script(False, PROBE_SECONDS)), "cpu", None, "today"
+        )
+        save_probe(probe)
         print(f"probed in {probe.seconds:.0f} s: {probe.device}, {probe.threads} threads; load of "
               f"the last minute {os.getloadavg()[0]:.1f}")  # fmt: skip
         speeds = ", ".join(f"{name} {value:.3g}" for name, value in probe.speeds.items())
@@ -212,16 +219,16 @@ def main() -> None:
         heads = " ".join(f"{head:>7}" for head in ("wall", "seconds", "with", "without"))
         print(f"{'training':<64} {heads} {'MiB':>5} said")
         for number, config in enumerate(CONFIGS):
-            one = once(config, place / str(number), probed, unprobed)
+            one = predict_and_train(config, place / str(number), probed, unprobed)
             outcomes.append(one)
             times = (one.wall_seconds, one.seconds, one.said[0][1], one.said[1][1])
             print(f"{one.name:<64} {' '.join(f'{time:>7.2f}' for time in times)} "
                   f"{one.bytes / MIB:>5.0f} {one.said[2][1] / MIB:.0f}", flush=True)  # fmt: skip
     print(f"\n{'':<28} {'runs':>4} {'mean %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}")
     seconds, sizes = [one.seconds for one in outcomes], [one.bytes for one in outcomes]
-    print(summary("time with the probe", [one.said[0] for one in outcomes], seconds))
-    print(summary("time without it", [one.said[1] for one in outcomes], seconds))
-    print(summary("memory with the probe", [one.said[2] for one in outcomes], sizes))
+    print(error_summary("time with the probe", [one.said[0] for one in outcomes], seconds))
+    print(error_summary("time without it", [one.said[1] for one in outcomes], seconds))
+    print(error_summary("memory with the probe", [one.said[2] for one in outcomes], sizes))
     print(f"load of the last minute {os.getloadavg()[0]:.1f}")
 
 

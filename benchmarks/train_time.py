@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from advisor.gpu.throughput import PAST_RANGE, TIME_RANGE
-from benchmarks.time_rows import LIKE, Case, cases_of
+from advisor.gpu.throughput import PAST_RUN_RANGE, TIME_RANGE
+from benchmarks.time_rows import DATA_FILE, TimingCase, cases_of
 
-HEAD = f"{'rows':>5} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}"
-AIMS = {"without a probe": "85 to 97 % in range at high/low 3",
+TABLE_HEAD = (
+    f"{'rows':>5} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}"
+)
+TARGETS = {"without a probe": "85 to 97 % in range at high/low 3",
         "with a past run": "none of its own; 1.5 is asked of a probe of the host"}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Score:
+class TimingScore:
     """One row: what it took, what was reckoned, and the range that was given."""
 
     group: tuple[str, ...]
@@ -39,36 +41,38 @@ class Score:
         return self.reckoned / self.measured - 1.0
 
 
-def scores(cases: Iterable[Case], ratios: Mapping[str, float] | None = None) -> list[Score]:
+def score_rows(
+    cases: Iterable[TimingCase], ratios: Mapping[str, float] | None = None
+) -> list[TimingScore]:
     """Score rows by the formulas alone, or corrected by the first row of each host.
 
     Args:
         cases: Rows.
         ratios: Measured over reckoned time of a host's first row; that row is not scored.
     """
-    low, _, high = TIME_RANGE if ratios is None else PAST_RANGE
+    low, _, high = TIME_RANGE if ratios is None else PAST_RUN_RANGE
     found = []
     for case in cases:
         ratio = 1.0 if ratios is None else ratios[host_of(case)]
         seconds = case.reckoned * ratio
-        found.append(Score((case.row["source"], case.gpu), case.part, case.measured, seconds,
+        found.append(TimingScore((case.row["source"], case.gpu), case.part, case.measured, seconds,
                            seconds * low, seconds * high))  # fmt: skip
     return found
 
 
-def host_of(case: Case) -> str:
+def host_of(case: TimingCase) -> str:
     """Name what one past run teaches: one source's GPUs of a kind and number, and one method."""
     return " ".join(case.row[name] for name in ("source", "gpu", "n_gpu", "method"))
 
 
-def with_past_run(cases: list[Case]) -> list[Score]:
+def with_past_run(cases: list[TimingCase]) -> list[TimingScore]:
     """Take the first row of each host as its probe, and score the others."""
-    first: dict[str, Case] = {}
+    first: dict[str, TimingCase] = {}
     rest = [case for case in cases if first.setdefault(host_of(case), case) is not case]
-    return scores(rest, {host: one.measured / one.reckoned for host, one in first.items()})
+    return score_rows(rest, {host: one.measured / one.reckoned for host, one in first.items()})
 
 
-def line(found: list[Score]) -> str:
+def score_line(found: list[TimingScore]) -> str:
     """Count, mean, middle and worst error, coverage of the range and its width."""
     off = [one.off for one in found]
     covered = mean(one.low <= one.measured <= one.high for one in found)
@@ -77,22 +81,22 @@ def line(found: list[Score]) -> str:
             f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}")  # fmt: skip
 
 
-def table(title: str, found: list[Score]) -> None:
+def print_table(title: str, found: list[TimingScore]) -> None:
     """Print a line for each source and GPU, then for all rows of fit and of test."""
-    print(f"\n{title:<58} {HEAD}")
+    print(f"\n{title:<58} {TABLE_HEAD}")
     for part in ("fit", "test"):
-        groups: dict[tuple[str, ...], list[Score]] = {}
+        groups: dict[tuple[str, ...], list[TimingScore]] = {}
         for one in found:
             if one.part == part:
                 groups.setdefault(one.group, []).append(one)
         for (source, gpu), members in sorted(groups.items()):
-            print(f"{part:<5} {source:<34} {gpu:<17} {line(members)}")
+            print(f"{part:<5} {source:<34} {gpu:<17} {score_line(members)}")
         whole = [one for one in found if one.part == part]
         if whole:
-            print(f"{part:<5} {'all':<34} {'':<17} {line(whole)}")
+            print(f"{part:<5} {'all':<34} {'':<17} {score_line(whole)}")
 
 
-def left_out(scored: int, out: Counter[str]) -> None:
+def print_exclusions(scored: int, out: Counter[str]) -> None:
     """Print what is not scored, and by which rule."""
     print("\nnot scored")
     for why, count in sorted(out.items()):
@@ -104,7 +108,9 @@ def left_out(scored: int, out: Counter[str]) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", nargs="?", type=Path, help=f"a CSV in the format of {LIKE.name}")
+    parser.add_argument(
+        "file", nargs="?", type=Path, help=f"a CSV in the format of {DATA_FILE.name}"
+    )
     parser.add_argument("--here", action="store_true", help="probe this machine and train on it")
     asked = parser.parse_args()
     if asked.here:
@@ -118,13 +124,13 @@ def main() -> None:
           "are test rows.\nError: reckoned over measured seconds of a step, less one; bias is its "
           "median.")  # fmt: skip
     for name, found in (
-        ("without a probe", scores(plain)),
+        ("without a probe", score_rows(plain)),
         ("with a past run", with_past_run(plain)),
     ):
-        table(f"{name} (aim: {AIMS[name]})", found)
+        print_table(f"{name} (aim: {TARGETS[name]})", found)
     if others:
-        table("other kernels, for which nothing was fitted", scores(others))
-    left_out(len(cases), out)
+        print_table("other kernels, for which nothing was fitted", score_rows(others))
+    print_exclusions(len(cases), out)
     return None
 
 

@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 
 import openai
 
-from tests.serving import Served, serve
+from tests.serving import RunningServer, run_server
 
 MIB = 1024**2
 PART_BYTES = 64 * MIB
-HUGE = 8 * MIB  # in MiB: 8 TiB
+MAX_READ_BYTES = 8 * MIB  # in MiB: 8 TiB
 
 
-def make(path: Path, megabytes: int) -> str:
+def make_rows(path: Path, megabytes: int) -> str:
     """Write rows of about a kilobyte; return the hash of the file."""
     digest, size = hashlib.sha256(), 0
     with path.open("wb") as out:
@@ -50,7 +50,7 @@ def peak_mib(pid: int) -> float:
     raise RuntimeError("this system does not tell the memory of a process")
 
 
-def by_parts(client: openai.OpenAI, served: Served, path: Path) -> str:
+def upload_by_parts(client: openai.OpenAI, served: RunningServer, path: Path) -> str:
     """Send a file by parts; the second one breaks off in the middle, and is sent again."""
     size = path.stat().st_size
     upload = client.uploads.create(filename=path.name, purpose="fine-tune", bytes=size,
@@ -59,14 +59,14 @@ def by_parts(client: openai.OpenAI, served: Served, path: Path) -> str:
     with path.open("rb") as rows:
         while block := rows.read(PART_BYTES):
             if len(parts) == 1:
-                break_off(served, upload.id, block)
+                abort_part(served, upload.id, block)
             parts.append(client.uploads.parts.create(upload.id, data=block).id)
     done = client.uploads.complete(upload.id, part_ids=parts)
     assert done.file is not None
     return done.file.id
 
 
-def break_off(served: Served, upload_id: str, block: bytes) -> None:
+def abort_part(served: RunningServer, upload_id: str, block: bytes) -> None:
     """Begin a part, and hang up in the middle of it."""
     way = http.client.HTTPConnection(urlsplit(served.url).netloc)
     head = b'--b\r\nContent-Disposition: form-data; name="data"; filename="x"\r\n\r\n'
@@ -79,7 +79,7 @@ def break_off(served: Served, upload_id: str, block: bytes) -> None:
     way.close()
 
 
-def refused(served: Served, megabytes: int) -> int:
+def refused_status(served: RunningServer, megabytes: int) -> int:
     """Announce a file, send none of it, and return the status."""
     way = http.client.HTTPConnection(urlsplit(served.url).netloc)
     way.putrequest("POST", "/v1/files")
@@ -93,7 +93,7 @@ def refused(served: Served, megabytes: int) -> int:
     return status
 
 
-def timed(served: Served, do: Callable[[], Any]) -> tuple[float, float, Any]:
+def time_with_memory(served: RunningServer, do: Callable[[], Any]) -> tuple[float, float, Any]:
     """Run something; return its seconds, and by how much the server's peak memory grew."""
     before, began = peak_mib(served.pid), time.perf_counter()
     found = do()
@@ -106,9 +106,9 @@ def main() -> None:
     parser.add_argument("--mb", type=int, default=500)
     megabytes = parser.parse_args().mb
     with tempfile.TemporaryDirectory() as name, \
-         serve(Path(name), "--most-file-mb", str(megabytes + 8)) as served:  # fmt: skip
+         run_server(Path(name), "--most-file-mb", str(megabytes + 8)) as served:  # fmt: skip
         path = Path(name) / "rows.jsonl"
-        digest = make(path, megabytes)
+        digest = make_rows(path, megabytes)
         client = openai.OpenAI(base_url=f"{served.url}/v1", api_key=served.token, timeout=600,
                                max_retries=0)  # fmt: skip
         client.models.list()  # what is loaded at the first request is not counted
@@ -121,22 +121,27 @@ def main() -> None:
             f"{'what':<34}{'MiB':>6}{'seconds':>9}{'MiB/s':>8}{'memory grew MiB':>17}  same bytes"
         )
         for what, do in (("whole", whole), ("by parts, one broken off",
-                                            lambda: by_parts(client, served, path))):  # fmt: skip
-            seconds, grew, file_id = timed(served, do)
+                                            
+             lambda: upload_by_parts(client, served, path))):  # fmt: skip
+            seconds, grew, file_id = time_with_memory(served, do)
             kept = served.home / "files" / file_id
             same = hashlib.file_digest(kept.open("rb"), "sha256").hexdigest() == digest
             print(f"{what:<34}{megabytes:>6}{seconds:>9.1f}{megabytes / seconds:>8.0f}"
                   f"{grew:>17.1f}  {'yes' if same else 'NO'}")  # fmt: skip
-        _say("above --most-file-mb", megabytes + 16, refused(served, megabytes + 16))
+        _print_row("above --most-file-mb", megabytes + 16, refused_status(served, megabytes + 16))
         left = sorted(one.name for one in (served.home / "files").iterdir()
                       if one.suffix == ".part")  # fmt: skip
         print(f"left over on disk: {', '.join(left) or 'nothing'}")
     with tempfile.TemporaryDirectory() as name, \
-         serve(Path(name), "--most-file-mb", str(8 * HUGE)) as served:  # fmt: skip
-        _say("more than the disk has room for", HUGE, refused(served, HUGE))
+         run_server(Path(name), "--most-file-mb", str(8 * MAX_READ_BYTES)) as served:  # fmt: skip
+        _print_row(
+            "more than the disk has room for",
+            MAX_READ_BYTES,
+            refused_status(served, MAX_READ_BYTES),
+        )
 
 
-def _say(what: str, size: int, status: int) -> None:
+def _print_row(what: str, size: int, status: int) -> None:
     print(f"{what:<34}{size:>6}  announced, and answered {status} before a byte of it was sent")
 
 

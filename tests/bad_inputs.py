@@ -44,7 +44,7 @@ SCENARIOS: dict[str, bytes] = {
     "share.yaml": b"asked_on: 2026-11-20\ntraffic: {cache_hit_share: 90}\n",
     "latin1.yaml": "name: caf\xe9\n".encode("latin-1"),
 }
-FLAGS: dict[str, list[str]] = {
+COMMANDS: dict[str, list[str]] = {
     "nothing asked": ["recommend"],
     "no such file": ["recommend", "nowhere.yaml"],
     "no such dataset": ["profile", "nowhere.jsonl"],
@@ -62,10 +62,10 @@ FLAGS: dict[str, list[str]] = {
 }
 
 
-def write_all(folder: Path) -> dict[str, list[str]]:
+def write_bad_inputs(folder: Path) -> dict[str, list[str]]:
     """Write every file and return the command line of each kind."""
     (folder / "good.jsonl").write_text(CHAT)
-    calls = {f"flags: {name}": argv for name, argv in FLAGS.items()}
+    calls = {f"flags: {name}": argv for name, argv in COMMANDS.items()}
     for kind, files in (("dataset", DATASETS), ("encoding", ENCODINGS), ("scenario", SCENARIOS)):
         for name, content in files.items():
             (folder / name).write_bytes(content)

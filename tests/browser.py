@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-TOP = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 VIEW = {"width": 1366, "height": 768}
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
 
-MISFITS = """() => {
+LAYOUT_ERRORS_SCRIPT = """() => {
   const found = [], shown = [...document.querySelectorAll('#verdict *, label, button, [role=tab]')]
     .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: true}));
   for (const e of shown) {
@@ -49,15 +49,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def page_server(home: Path, script: Path = TOP / "ui" / "app.py") -> Iterator[str]:
+def page_server(home: Path, script: Path = ROOT / "ui" / "app.py") -> Iterator[str]:
     """Serve the page with a home folder of its own; give its address."""
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address",
                "127.0.0.1", "--server.port", str(port), "--server.headless", "true",
                "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]  # fmt: skip
-    path = os.pathsep.join(part for part in (str(TOP), os.environ.get("PYTHONPATH", "")) if part)
+    path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
     env = {**os.environ, "TUNE_OR_NOT_HOME": str(home), "PYTHONPATH": path}
-    child = subprocess.Popen(command, cwd=TOP, env=env, stdout=subprocess.DEVNULL,
+    child = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)  # fmt: skip
     try:
         _wait(f"http://127.0.0.1:{port}/_stcore/health", child)
@@ -101,7 +101,7 @@ def open_page(browser: Any, url: str, scheme: str = "light", locale: str = "en-U
     return page
 
 
-def still(page: Any) -> None:
+def wait_until_idle(page: Any) -> None:
     """Wait until the page has stopped working."""
     page.wait_for_timeout(300)
     page.wait_for_function(
@@ -110,7 +110,7 @@ def still(page: Any) -> None:
     page.wait_for_timeout(500)
 
 
-def keep(page: Any, name: str, folder: Path) -> Path:
+def save_screenshot(page: Any, name: str, folder: Path) -> Path:
     """Write a screenshot into the folder of the test, or where SCREENSHOTS says."""
     where = Path(os.environ.get("SCREENSHOTS", folder))
     where.mkdir(parents=True, exist_ok=True)
@@ -119,9 +119,9 @@ def keep(page: Any, name: str, folder: Path) -> Path:
     return path
 
 
-def check_look(page: Any) -> None:
+def check_layout(page: Any) -> None:
     """Assert that text is inside its elements, that nothing overlaps, and that nothing failed."""
-    assert page.evaluate(MISFITS) == []
+    assert page.evaluate(LAYOUT_ERRORS_SCRIPT) == []
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.locator("[data-testid=stAlertContentError]").count() == 0
 
@@ -133,7 +133,7 @@ def axe_source() -> str:
     return (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-def violations(page: Any, within: str) -> list[str]:
+def axe_violations(page: Any, within: str) -> list[str]:
     """Run axe-core over one part of the page; return what is serious or critical."""
     page.evaluate(axe_source())
     found = page.evaluate("part => axe.run(part)", within)

@@ -32,17 +32,17 @@ os.environ["TUNE_OR_NOT_HOME"] = tempfile.mkdtemp(prefix="tune-or-not-")
 
 from advisor.evidence import Evidence  # noqa: E402
 from advisor.loading import load_evidence  # noqa: E402
-from advisor.prices.book import Book  # noqa: E402
-from advisor.prices.loader import load_book  # noqa: E402
-from tests.postgres import postgres, programs  # noqa: E402
+from advisor.prices.book import PriceBook  # noqa: E402
+from advisor.prices.loader import load_prices  # noqa: E402
+from tests.postgres import postgres_folder, postgres_server  # noqa: E402
 from trainer.storage.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)
 
 
 @pytest.fixture(scope="session")
-def book() -> Book:
-    return load_book()
+def book() -> PriceBook:
+    return load_prices()
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +53,9 @@ def evidence() -> Evidence:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The address of a real PostgreSQL server."""
-    if programs() is None:
+    if postgres_folder() is None:
         pytest.skip("PostgreSQL is not installed")
-    with postgres() as url:
+    with postgres_server() as url:
         yield url
 
 

@@ -12,22 +12,22 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import Engine
 
-from advisor.api.service import Planner
-from tests.runs import Desk, a_desk
-from trainer.server.app import working_app
-from trainer.server.context import Front, Settings, open_front
+from advisor.api.service import PlanningService
+from tests.runs import RunHarness, open_run_harness
+from trainer.server.app import create_app
+from trainer.server.context import ServerContext, ServerSettings, open_server_context
 from trainer.storage.access_tokens import Role
 
 SPENDER: tuple[str, Role] = ("a", "spend")
 
 
 @dataclass
-class Door:
+class ApiHarness:
     """A client of the app, and what is behind it."""
 
     client: TestClient
-    front: Front
-    desk: Desk
+    front: ServerContext
+    desk: RunHarness
     secrets: dict[tuple[str, Role], str] = field(default_factory=dict)
 
     def bearer(self, who: tuple[str, Role]) -> dict[str, str]:
@@ -56,22 +56,22 @@ class Door:
 
 
 @contextmanager
-def a_door(
-    folder: Path, settings: Settings | None = None, drives: bool = False,
+def open_api(
+    folder: Path, settings: ServerSettings | None = None, drives: bool = False,
     engine: Engine | None = None,
-) -> Iterator[Door]:  # fmt: skip
+) -> Iterator[ApiHarness]:  # fmt: skip
     """Open the app; its driver works only where a test wants that."""
-    desk = a_desk(folder, engine)
-    front = open_front(desk.office, settings or Settings())
+    desk = open_run_harness(folder, engine)
+    front = open_server_context(desk.office, settings or ServerSettings())
     client = TestClient(
-        working_app(front, Planner(desk.office.book)), raise_server_exceptions=False
+        create_app(front, PlanningService(desk.office.book)), raise_server_exceptions=False
     )
     try:
         if drives:
             with client:
-                yield Door(client, front, desk)
+                yield ApiHarness(client, front, desk)
         else:
-            yield Door(client, front, desk)
+            yield ApiHarness(client, front, desk)
     finally:
         front.talkers.close()
         desk.office.store.engine.dispose()

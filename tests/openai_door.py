@@ -19,25 +19,25 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tests import tiny
-from trainer.context import open_office
-from trainer.runs.background import Driver
-from trainer.server.app import Surface as UnderV1
-from trainer.server.auth import Rates
-from trainer.server.context import Front, Settings, open_front
+from trainer.context import open_context
+from trainer.runs.background import BackgroundReconciler
+from trainer.server.app import PrefixDispatcher as UnderV1
+from trainer.server.auth import RateLimiter
+from trainer.server.context import ServerContext, ServerSettings, open_server_context
 from trainer.server.openai.app import openai_app
 from trainer.storage.access_tokens import Role
 
-PLAIN = "tfidf-logreg"
+BASELINE_MODEL = "tfidf-logreg"
 """The plain baseline: a job of it takes seconds and loads no torch."""
 
 
 @dataclass
-class Surface:
+class OpenAIHarness:
     """A server, and what is behind it."""
 
     url: str
-    front: Front
-    driver: Driver
+    front: ServerContext
+    driver: BackgroundReconciler
     folder: Path
     secrets: dict[tuple[str, Role], str] = field(default_factory=dict)
     clients: list[openai.OpenAI] = field(default_factory=list)
@@ -78,16 +78,16 @@ class Surface:
 
 
 @contextmanager
-def a_surface(folder: Path, drives: bool = True, **settings: Any) -> Iterator[Surface]:
+def serve_openai_api(folder: Path, drives: bool = True, **settings: Any) -> Iterator[OpenAIHarness]:
     """Serve the surface; runs are driven in the background where a test wants that."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNE_OR_NOT_HOME", str(folder / "home"))
         patch.setenv("TUNE_OR_NOT_POLL_SECONDS", "0.2")
         patch.setenv("TUNE_OR_NOT_THREADS", "1")
-        office = open_office()
-        front = open_front(office, Settings(**settings))
-        driver = Driver(office)
-        app = UnderV1(Starlette(), openai_app(front, Rates(100_000)))
+        office = open_context()
+        front = open_server_context(office, ServerSettings(**settings))
+        driver = BackgroundReconciler(office)
+        app = UnderV1(Starlette(), openai_app(front, RateLimiter(100_000)))
         listening = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -95,7 +95,7 @@ def a_surface(folder: Path, drives: bool = True, **settings: Any) -> Iterator[Su
         if drives:
             driver.start()
         port = listening.getsockname()[1]
-        made = Surface(f"http://127.0.0.1:{port}/v1", front, driver, folder)
+        made = OpenAIHarness(f"http://127.0.0.1:{port}/v1", front, driver, folder)
         try:
             yield made
         finally:
@@ -109,7 +109,9 @@ def a_surface(folder: Path, drives: bool = True, **settings: Any) -> Iterator[Su
             office.store.engine.dispose()
 
 
-def refused(surface: Surface, status: int, method: str, path: str, **more: Any) -> dict[str, Any]:
+def expect_error(
+    surface: OpenAIHarness, status: int, method: str, path: str, **more: Any
+) -> dict[str, Any]:
     """Send what is refused; return the error."""
     found = surface.call(method, path, **more)
     assert found.status_code == status, found.text
@@ -119,5 +121,5 @@ def refused(surface: Surface, status: int, method: str, path: str, **more: Any) 
     return dict(error)
 
 
-def asking(surface: Surface, **more: Any) -> dict[str, Any]:
-    return {"model": PLAIN, "training_file": surface.rows(), **more}
+def job_body(surface: OpenAIHarness, **more: Any) -> dict[str, Any]:
+    return {"model": BASELINE_MODEL, "training_file": surface.rows(), **more}

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-FACTS = Path(__file__).parent / "data" / "openai_fine_tuning_schema.json"
+SCHEMA_FILE = Path(__file__).parent / "data" / "openai_fine_tuning_schema.json"
 REF = "#/components/schemas/"
-SWAPS: dict[str, Any] = {
+WRONG_VALUES: dict[str, Any] = {
     "string": 12345, "integer": "seven", "number": "much", "boolean": "yes", "array": {},
     "object": [], "null": 0,
 }  # fmt: skip
 """For each type a value that is of another one."""
-NO_WORD = "no-such-word"
+UNKNOWN_ENUM_VALUE = "no-such-word"
 
 
-class Malformed(NamedTuple):
+class MalformedBody(NamedTuple):
     """A body with one fault."""
 
     kind: str
@@ -32,7 +32,7 @@ class Malformed(NamedTuple):
 @lru_cache(maxsize=1)
 def schemas() -> dict[str, Any]:
     """Return the published schemas by their names, as they stand in the extract."""
-    found: dict[str, Any] = json.loads(FACTS.read_text(encoding="utf-8"))["schemas"]
+    found: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["schemas"]
     return found
 
 
@@ -40,14 +40,14 @@ def schemas() -> dict[str, Any]:
 def operations() -> dict[str, str]:
     """Map each operation of the extract, `POST /files`, to the schema of its answer."""
     found = {}
-    for name, body in json.loads(FACTS.read_text(encoding="utf-8"))["paths"].items():
+    for name, body in json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["paths"].items():
         content = body["responses"]["200"].get("application/json", {})
         ref = content.get("schema", {}).get("$ref", "")
         found[name] = ref.removeprefix(REF)
     return found
 
 
-def flaws(name: str, body: Any) -> list[str]:
+def schema_errors(name: str, body: Any) -> list[str]:
     """Say what in a body is not as a published schema wants it."""
     return [f"{one.json_path}: {one.message}" for one in _validator(name).iter_errors(body)]
 
@@ -86,13 +86,13 @@ def _as_json_schema(made: dict[str, Any]) -> None:
             del made[exclusive]
 
 
-def malformed(name: str, body: Any) -> Iterator[Malformed]:
+def malformed_bodies(name: str, body: Any) -> Iterator[MalformedBody]:
     """Give bodies with one fault each: a key gone, a type swapped, a word replaced, a null."""
     for place, kind, changed in _changes(schemas()[name], body, ()):
-        yield Malformed(kind, ".".join(map(str, place)), _put(body, place, changed))
+        yield MalformedBody(kind, ".".join(map(str, place)), _put(body, place, changed))
 
 
-GONE = object()
+MISSING = object()
 
 
 def _put(body: Any, place: tuple[Any, ...], value: Any) -> Any:
@@ -102,7 +102,7 @@ def _put(body: Any, place: tuple[Any, ...], value: Any) -> Any:
     here = made
     for part in place[:-1]:
         here = here[part]
-    if value is GONE:
+    if value is MISSING:
         del here[place[-1]]
     else:
         here[place[-1]] = value
@@ -121,7 +121,7 @@ def _changes(
     if isinstance(value, dict):
         for key in chosen.get("required", ()):
             if key in value:
-                yield (*place, key), "required key dropped", GONE
+                yield (*place, key), "required key dropped", MISSING
         for key, inner in _inner(chosen, value):
             yield from _changes(inner, value[key], (*place, key))
     if isinstance(value, list) and value and "items" in chosen:
@@ -144,9 +144,9 @@ def _swaps(
     words = list(_words(schema))
     is_free = "string" in kinds and not all("enum" in one for one in _strings(schema))
     if words and not is_free:
-        yield place, "enum word replaced", NO_WORD
+        yield place, "enum word replaced", UNKNOWN_ENUM_VALUE
     for kind in sorted(kinds - {"null"}):
-        wrong = SWAPS[kind]
+        wrong = WRONG_VALUES[kind]
         if _kind_of(wrong) not in kinds and not (
             _kind_of(wrong) == "integer" and "number" in kinds
         ):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import tiny
-from tests.fakes.helper import FakeHelper, facts, rows_of
+from tests.fakes.helper import FakeChatModel, make_facts, question_rows
 from tests.test_trainer_cli import Shell
 
 MODEL = "openai/gpt-5.4-mini"
@@ -27,11 +27,11 @@ knowledge: {chunk_tokens: 60, top_k: 3}
 
 
 @dataclass
-class Bench:
+class PilotHarness:
     """A scenario, rows and documents; a model that reads them; a shell."""
 
     shell: Shell
-    fake: FakeHelper
+    fake: FakeChatModel
     folder: Path
 
     def flags(self, *more: str) -> list[str]:
@@ -58,21 +58,21 @@ class Bench:
 
 
 @contextmanager
-def a_bench(folder: Path) -> Iterator[Bench]:
+def open_pilot(folder: Path) -> Iterator[PilotHarness]:
     """Write 200 documents with a fact each, and rows that ask after them."""
-    fake = FakeHelper()
+    fake = FakeChatModel()
     fake.start()
     (folder / "docs").mkdir()
-    pairs = facts(200)
+    pairs = make_facts(200)
     for name, code in pairs:
         (folder / "docs" / f"{name}.md").write_text(
             f"# {name}\n\nThis part is used in the hall. It is made of steel. The code of {name} is "
             f"{code}. Handle it with care and keep it dry.\n")  # fmt: skip
-    tiny.write_rows(folder / "rows.jsonl", rows_of(pairs))
+    tiny.write_rows(folder / "rows.jsonl", question_rows(pairs))
     (folder / "s.yaml").write_text(SCENARIO)
-    yield Bench(Shell(folder / "home", OPENAI_BASE_URL=f"{fake.url}/v1"), fake, folder)
+    yield PilotHarness(Shell(folder / "home", OPENAI_BASE_URL=f"{fake.url}/v1"), fake, folder)
     fake.stop()
 
 
-def arms(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def arms_by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {one["arm"]: one for one in found["arms"]}

@@ -14,22 +14,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PLACES = ("/usr/lib/postgresql", "/usr/local/bin", "/usr/bin")
+SEARCH_FOLDERS = ("/usr/lib/postgresql", "/usr/local/bin", "/usr/bin")
 
 
-def programs() -> Path | None:
+def postgres_folder() -> Path | None:
     """Return the folder with initdb and postgres, if they are here."""
-    for place in map(Path, PLACES):
+    for place in map(Path, SEARCH_FOLDERS):
         for found in (*place.glob("*/bin/initdb"), *place.glob("initdb")):
             return found.resolve().parent
     return None
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Run a server; give the address of an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="ton-pg-"))
-    bin_, port, user = programs(), _free_port(), _user()
+    bin_, port, user = postgres_folder(), _free_port(), _user()
     assert bin_ is not None
     shutil.chown(folder, user.pw_name)
     runs_as = {"user": user.pw_uid, "group": user.pw_gid} if os.getuid() == 0 else {}

@@ -13,19 +13,19 @@ from pathlib import Path
 import orjson
 from sqlalchemy import Engine
 
-from advisor.plan.training_plan import DataFile, Figure, Hyperparameters, TrainingPlan
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
-from trainer.context import Limits, Office, Pause
+from advisor.plan.training_plan import DataFile, Hyperparameters, PlannedCost, TrainingPlan
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
+from trainer.context import RetryLater, RunLimits, TrainerContext
 from trainer.providers import adapter_for
 from trainer.run_states import Run
 from trainer.runs.reconcile import reconcile
 from trainer.storage.database import open_database
 from trainer.storage.ledger import Ledger
 from trainer.storage.model_registry import Registry
-from trainer.storage.run_store import Store
+from trainer.storage.run_store import RunStore
 
-OWN_PROVIDER = """
+TEST_PROVIDER_YAML = """
 providers:
   own:
     protocol: openai
@@ -72,7 +72,7 @@ class FakeClock:
         self.mono += seconds
 
 
-def rows(folder: Path, count: int = 20, text: str = "hello") -> tuple[Path, DataFile]:
+def write_rows(folder: Path, count: int = 20, text: str = "hello") -> tuple[Path, DataFile]:
     """Write canonical rows and describe them."""
     lines = [orjson.dumps({"messages": [{"role": "user", "content": f"{text} {n}"},
                                         {"role": "assistant", "content": f"answer {n}"}]})
@@ -85,10 +85,10 @@ def rows(folder: Path, count: int = 20, text: str = "hello") -> tuple[Path, Data
                           longest_tokens=20)  # fmt: skip
 
 
-def a_plan(book: Book, data: DataFile, clock: FakeClock, provider: str = "own",
+def make_plan(book: PriceBook, data: DataFile, clock: FakeClock, provider: str = "own",
            base: str = "tiny-model", usd: str = "2.00", **more: object) -> TrainingPlan:  # fmt: skip
     """Make a plan whose figures are plain."""
-    figure = Figure(
+    figure = PlannedCost(
         item=f"{provider}/{base}/training", price="1.00", unit="USD/1M training tokens",
         since="2026-01-01", source="own quote (a test)", read_on="2026-11-20", own=True,
         trained_tokens=1_000_000, trained_tokens_at_most=2_000_000, low="1.00", likely="1.00",
@@ -106,16 +106,16 @@ def a_plan(book: Book, data: DataFile, clock: FakeClock, provider: str = "own",
 
 
 @dataclass
-class Desk:
+class RunHarness:
     """An office with its parts at hand."""
 
-    office: Office
+    office: TrainerContext
     clock: FakeClock
     folder: Path
     data: DataFile
 
     def plan(self, **more: object) -> TrainingPlan:
-        return a_plan(self.office.book, self.data, self.clock, **more)  # type: ignore[arg-type]
+        return make_plan(self.office.book, self.data, self.clock, **more)  # type: ignore[arg-type]
 
     def start(self, plan: TrainingPlan | None = None, **more: object) -> str:
         run_id, _ = self.office.store.start(plan or self.plan(**more))
@@ -133,7 +133,7 @@ class Desk:
             self.clock.pass_(pause.seconds)
         raise AssertionError(f"{run_id} is still {run.state}: {pause}")
 
-    def look(self, run_id: str) -> Pause | None:
+    def look(self, run_id: str) -> RetryLater | None:
         return reconcile(self.office, run_id)
 
     def kinds(self, run_id: str) -> list[str]:
@@ -141,23 +141,25 @@ class Desk:
 
 
 @lru_cache(maxsize=1)
-def own_book() -> Book:
+def test_provider_book() -> PriceBook:
     """Return the price book with a provider of the tests in it; OWN_BASE_URL says where it is."""
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "own.yaml"
-        overlay.write_text(OWN_PROVIDER)
-        return load_book(overlay=overlay)
+        overlay.write_text(TEST_PROVIDER_YAML)
+        return load_prices(overlay=overlay)
 
 
-def a_desk(folder: Path, engine: Engine | None = None, limits: Limits | None = None) -> Desk:
+def open_run_harness(
+    folder: Path, engine: Engine | None = None, limits: RunLimits | None = None
+) -> RunHarness:
     """Open an office over a fake provider."""
-    book, clock = own_book(), FakeClock()
+    book, clock = test_provider_book(), FakeClock()
     engine = engine or open_database(f"sqlite:///{folder / 'state.db'}")
-    _, data = rows(folder)
-    office = Office(
-        store=Store(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock, book=book,
+    _, data = write_rows(folder)
+    office = TrainerContext(
+        store=RunStore(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock, book=book,
         files=lambda sha: folder / f"{sha}.jsonl",
         adapter=lambda provider: adapter_for(provider, book),
-        limits=replace(limits or Limits(), jitter_share=0.0),
+        limits=replace(limits or RunLimits(), jitter_share=0.0),
     )  # fmt: skip
-    return Desk(office, clock, folder, data)
+    return RunHarness(office, clock, folder, data)

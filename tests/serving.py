@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningServer:
     """A server at work."""
 
     url: str
@@ -40,21 +40,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(folder: Path, *flags: str, program: str = "trainer") -> Iterator[Served]:
+def run_server(folder: Path, *flags: str, program: str = "trainer") -> Iterator[RunningServer]:
     """Run `trainer serve` (or `advisor serve`) over a home folder of its own."""
     port, home, log = free_port(), folder / "home", folder / "serve.log"
     environment = {**os.environ, "TUNE_OR_NOT_HOME": str(home), "TUNE_OR_NOT_THREADS": "1"}
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", program, "serve", "--port", str(port), *flags],
-            cwd=TOP, env=environment, stdout=out, stderr=out,
+            cwd=ROOT, env=environment, stdout=out, stderr=out,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
         _until_it_answers(url, process, log)
         token = home / "token"
         secret = token.read_text().strip() if token.is_file() else ""
-        yield Served(url, secret, home, process.pid, log)
+        yield RunningServer(url, secret, home, process.pid, log)
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advisor.decision.answer import Answer, Question, answer
+from advisor.decision.answer import Answer, Question, recommend
 from advisor.decision.sweep import sweep
 from advisor.evidence import Evidence
-from advisor.prices.book import Book
-from advisor.quality.measurements import shifts_of
+from advisor.prices.book import PriceBook
+from advisor.quality.measurements import quality_shifts
 from advisor.scenario.scenario import scenario_from
 
 LABELS: dict[str, Any] = {
@@ -29,7 +29,7 @@ PROMPTED = {"prompt", "few_shot", "long_context"}
 
 
 def question(
-    book: Book, evidence: Evidence, base: dict[str, Any], *changes: dict[str, Any]
+    book: PriceBook, evidence: Evidence, base: dict[str, Any], *changes: dict[str, Any]
 ) -> Question:
     mapping: dict[str, Any] = {"asked_on": "2026-11-20", **base}
     for change in changes:
@@ -39,7 +39,7 @@ def question(
     return Question(scenario_from(mapping), book, evidence, with_flips=False)
 
 
-def approach(found: Answer) -> str:
+def recommended_approach(found: Answer) -> str:
     return found.decision.recommended.split(":")[0]
 
 
@@ -69,59 +69,65 @@ def approach(found: Answer) -> str:
     (FACTS, {"knowledge": {"corpus_tokens": None}}, {"rag"}),
 ])  # fmt: skip
 def test_the_way_follows_from_what_is_said(
-    book: Book,
+    book: PriceBook,
     evidence: Evidence,
     base: dict[str, Any],
     change: dict[str, Any],
     wanted: set[str],
 ) -> None:
-    assert approach(answer(question(book, evidence, base, change))) in wanted
+    assert recommended_approach(recommend(question(book, evidence, base, change))) in wanted
 
 
-def test_an_encoder_neither_judges_nor_keeps_a_form(book: Book, evidence: Evidence) -> None:
+def test_an_encoder_neither_judges_nor_keeps_a_form(book: PriceBook, evidence: Evidence) -> None:
     pairs = {"needs": {"preference_hard_to_specify": True}, "quality": {"prompting": "gap"}}
-    found = answer(question(book, evidence, LABELS, pairs))
+    found = recommend(question(book, evidence, LABELS, pairs))
 
-    assert approach(found) not in {"encoder", "not_yet"}
+    assert recommended_approach(found) not in {"encoder", "not_yet"}
     assert {one.rule for one in found.ruled_out if one.id.startswith("encoder:")} == {"not-a-label"}
 
 
-def test_a_new_skill_from_very_many_rows_takes_all_weights(book: Book, evidence: Evidence) -> None:
+def test_a_new_skill_from_very_many_rows_takes_all_weights(
+    book: PriceBook, evidence: Evidence
+) -> None:
     skill = {"task": "structured_output", "needs": {"new_skill_or_language": True,
              "narrow_label_task": False}, "dataset": {"examples": 200_000},
              "quality": {"prompting": "gap"}}  # fmt: skip
-    found = answer(question(book, evidence, LABELS, skill))
+    found = recommend(question(book, evidence, LABELS, skill))
 
     assert "adapter-too-small" in {one.rule for one in found.ruled_out}
-    assert approach(found) in {"full_ft", "ft_api"}
+    assert recommended_approach(found) in {"full_ft", "ft_api"}
 
 
-def test_what_was_measured_speaks_for_the_ways_beside_it(book: Book, evidence: Evidence) -> None:
+def test_what_was_measured_speaks_for_the_ways_beside_it(
+    book: PriceBook, evidence: Evidence
+) -> None:
     measured = {"quality": {"target": 0.93, "measured": [
         {"approach": "prompt", "value": 0.70, "n": 200},
         {"approach": "few_shot", "value": 0.72, "n": 200}]}}  # fmt: skip
-    found = answer(question(book, evidence, LABELS, measured))
+    found = recommend(question(book, evidence, LABELS, measured))
 
     many = [one for one in found.options if one.approach == "long_context"]
     assert many
     assert all(float(one.quality.likely) < 0.8 for one in many if one.quality)
-    assert approach(found) in TRAINED
+    assert recommended_approach(found) in TRAINED
 
 
-def test_many_tenants_are_told_to_be_costed_as_one_model(book: Book, evidence: Evidence) -> None:
-    found = answer(question(book, evidence, LABELS, {"dataset": {"tenants": 60}}))
+def test_many_tenants_are_told_to_be_costed_as_one_model(
+    book: PriceBook, evidence: Evidence
+) -> None:
+    found = recommend(question(book, evidence, LABELS, {"dataset": {"tenants": 60}}))
 
     assert "one-model-costed" in {caveat.code for caveat in found.caveats}
 
 
 def test_of_two_trainings_that_evidence_cannot_tell_apart_the_cheaper_wins(
-    book: Book, evidence: Evidence
+    book: PriceBook, evidence: Evidence
 ) -> None:
     voice = {"task": "generation", "needs": {"style_or_format": True, "narrow_label_task": False},
              "dataset": {"examples": 800, "classes": None, "label_quality": "expert"},
              "traffic": {"requests_per_month": 100_000},
              "quality": {"target": 0.85, "measured": [{"approach": "prompt", "value": 0.7}]}}  # fmt: skip
-    found = answer(question(book, evidence, LABELS, voice))
+    found = recommend(question(book, evidence, LABELS, voice))
 
     best = next(one for one in found.options if one.id == found.decision.recommended)
     assert float(best.monthly.likely) < 100
@@ -130,7 +136,9 @@ def test_of_two_trainings_that_evidence_cannot_tell_apart_the_cheaper_wins(
 def test_baselines_of_earlier_years_are_weaker(evidence: Evidence) -> None:
     def taken_off(year: int) -> float:
         asked = scenario_from({"asked_on": f"{year}-07-01"})
-        return sum(float(np.asarray(need[1])) for need in shifts_of([asked], evidence).needs_prompt)
+        return sum(
+            float(np.asarray(need[1])) for need in quality_shifts([asked], evidence).needs_prompt
+        )
 
     assert taken_off(2021) == taken_off(2022) < taken_off(2023) < taken_off(2024) < taken_off(2026)
     assert taken_off(2026) == 0
@@ -138,7 +146,7 @@ def test_baselines_of_earlier_years_are_weaker(evidence: Evidence) -> None:
 
 @pytest.mark.parametrize("path", ["quality.prompting", "knowledge.retrieval_tried"])
 def test_a_sweep_over_what_is_said_gives_each_its_own_answer(
-    book: Book, evidence: Evidence, path: str
+    book: PriceBook, evidence: Evidence, path: str
 ) -> None:
     values = {"quality.prompting": ["gap", "meets", "unknown"],
               "knowledge.retrieval_tried": [True, False, None]}[path]  # fmt: skip
@@ -147,7 +155,7 @@ def test_a_sweep_over_what_is_said_gives_each_its_own_answer(
     columns = sweep(asked, [{path: value} for value in values], ranges=False)
 
     section, name = path.split(".")
-    alone = [answer(question(book, evidence, FACTS, {"quality": {"prompting": "gap"}},
+    alone = [recommend(question(book, evidence, FACTS, {"quality": {"prompting": "gap"}},
                              {section: {name: value}})).decision.recommended
              for value in values]  # fmt: skip
     assert list(columns.recommended) == alone

@@ -94,10 +94,10 @@ def test_answers_fit_the_document(document: Document) -> None:
     asked = {"asked_on": "2026-11-20", "task": "classification"}
     bodies = {
         "Answer": client.post("/api/v1/recommend", json=asked),
-        "Models": client.get("/api/v1/models"),
-        "Prices": client.get("/api/v1/prices"),
-        "Rules": client.get("/api/v1/rules"),
-        "Errors": client.get("/api/v1/errors"),
+        "ModelList": client.get("/api/v1/models"),
+        "PriceList": client.get("/api/v1/prices"),
+        "RuleList": client.get("/api/v1/rules"),
+        "ErrorList": client.get("/api/v1/errors"),
         "Readiness": client.get("/readyz"),
         "Problem": client.get("/nowhere"),
     }

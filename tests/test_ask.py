@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from advisor.decision.answer import answer
+from advisor.decision.answer import recommend
 from advisor.interview.next_question import act_of
-from advisor.loading import ask, read_mapping
+from advisor.loading import make_question, read_mapping
 
 TOP = Path(__file__).parent.parent
 KNOWN: dict[str, Any] = {
@@ -50,7 +50,7 @@ def test_answers_from_a_file_end_in_the_scenario_that_gives_the_same_answer(
 
     assert (done.returncode, done.stderr) == (0, "")
     scenario = read_mapping(out)
-    found = answer(ask(scenario, str(out)))
+    found = recommend(make_question(scenario, str(out)))
     assert found.decision.verdict in done.stdout
     assert (scenario["name"], scenario["note"]) == ("Replies", "Anna's idea")
     assert scenario["quality"]["prompting"] == "meets"

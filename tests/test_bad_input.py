@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from bad_inputs import CHAT, write_all
 
 from advisor.cli import main
+from tests.bad_inputs import CHAT, write_bad_inputs
 
 MESSAGES = {
     "flags: nothing asked": "advisor: advisor recommend: nothing was asked. Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.\n",
@@ -68,7 +68,7 @@ def test_bad_input_is_told_word_for_word(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    calls = write_all(tmp_path)
+    calls = write_bad_inputs(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["advisor", *calls[kind]])
 
@@ -82,7 +82,7 @@ def test_bad_input_is_told_word_for_word(
 
 
 def test_every_kind_has_its_message_and_there_are_enough(tmp_path: Path) -> None:
-    calls = write_all(tmp_path)
+    calls = write_bad_inputs(tmp_path)
 
     groups = [kind.split(":")[0] for kind in MESSAGES]
     assert set(calls) == set(MESSAGES)

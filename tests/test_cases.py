@@ -8,30 +8,32 @@ from typing import Any
 
 import pytest
 
-from advisor.decision.answer import Answer, Question, answer, prepare
+from advisor.decision.answer import Answer, Question, prepare, recommend
 from advisor.decision.bill import OptionBill
-from advisor.decision.decide import work_out
-from advisor.decision.reasons import break_even, first
+from advisor.decision.decide import evaluate_options
+from advisor.decision.reasons import break_even, first_value
 from advisor.evidence import Evidence
 from advisor.loading import read_mapping
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.scenario.scenario import scenario_from
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 ABOUT_THE_WHOLE = {"trains", "approach", "ruled_out", "offered"}
 
 
-def ask(path: Path, book: Book, evidence: Evidence) -> tuple[Question, dict[str, Any]]:
+def ask(path: Path, book: PriceBook, evidence: Evidence) -> tuple[Question, dict[str, Any]]:
     case = read_mapping(path)
     scenario = scenario_from(case["question"], str(path))
     return Question(scenario, book, evidence, with_flips=False), case["expect"]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_a_worked_case_comes_out_to_the_cent(path: Path, book: Book, evidence: Evidence) -> None:
+def test_a_worked_case_comes_out_to_the_cent(
+    path: Path, book: PriceBook, evidence: Evidence
+) -> None:
     question, expect = ask(path, book, evidence)
 
-    found = answer(question)
+    found = recommend(question)
 
     everything = {option.id: option for option in found.options} | _gated(question)
     for option_id, wanted in expect.items():
@@ -42,14 +44,14 @@ def test_a_worked_case_comes_out_to_the_cent(path: Path, book: Book, evidence: E
 
 def _gated(question: Question) -> dict[str, OptionBill]:
     """Bills of options that a number rules out: their sums are still right."""
-    from advisor.decision.bill import Figures, bill_of
+    from advisor.decision.bill import BillContext, option_bill
 
     resolved, menu = prepare(question, question.scenario)
-    worked = work_out(resolved, menu, question.evidence)
-    figures = Figures(question.book, question.scenario.asked_on, question.evidence)
+    worked = evaluate_options(resolved, menu, question.evidence)
+    figures = BillContext(question.book, question.scenario.asked_on, question.evidence)
     drawn = {entry.option.id: entry for entry in worked.drawn.entries}
     return {
-        entry.option.id: bill_of(entry, drawn[entry.option.id], figures, resolved, 0.0)
+        entry.option.id: option_bill(entry, drawn[entry.option.id], figures, resolved, 0.0)
         for entry in worked.likely.entries
     }
 
@@ -68,9 +70,10 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
     if "requests" in wanted:
         resolved, menu = prepare(question, question.scenario)
         entries = {
-            e.option.id: e for e in work_out(resolved, menu, question.evidence).likely.entries
+            e.option.id: e
+            for e in evaluate_options(resolved, menu, question.evidence).likely.entries
         }
-        month = first(resolved.facts.requests_per_month)
+        month = first_value(resolved.facts.requests_per_month)
         even = break_even(entries[option.id], entries[wanted["against"]], month)
         assert wanted["requests"] == even.requests
 
@@ -96,7 +99,7 @@ def test_every_case_says_why_it_is_there() -> None:
 
 
 def test_at_300_000_requests_tuning_gains_without_cache_and_loses_with_it(
-    book: Book, evidence: Evidence
+    book: PriceBook, evidence: Evidence
 ) -> None:
     gains = {}
     for share in (0.0, 0.9):
@@ -112,10 +115,10 @@ def test_at_300_000_requests_tuning_gains_without_cache_and_loses_with_it(
     assert gains[0.9] == pytest.approx(-9.63)
 
 
-def test_a_refusal_names_the_day_and_the_source(book: Book, evidence: Evidence) -> None:
+def test_a_refusal_names_the_day_and_the_source(book: PriceBook, evidence: Evidence) -> None:
     question, _ = ask(CASES[0].with_name("openai_newcomer.yaml"), book, evidence)
 
-    refused = {one.id: one for one in answer(question).ruled_out}
+    refused = {one.id: one for one in recommend(question).ruled_out}
 
     says = refused["ft_api:openai:gpt-4o-mini"]
     assert "never tuned cannot start a job since 2026-05-07" in says.says

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny
-from tests.serving import Served, free_port, serve
+from tests.serving import RunningServer, free_port, run_server
 
 SEED = "20261121"
 LEAST_CASES = 500
@@ -28,10 +28,10 @@ def planted(n: int = 0) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("fuzzed")
     base = tiny.make_causal(folder / "base")
-    with serve(folder, "--base", f"tiny={base}", "--requests-per-minute", "1000000") as found:
+    with run_server(folder, "--base", f"tiny={base}", "--requests-per-minute", "1000000") as found:
         yield found
 
 
@@ -53,7 +53,7 @@ def fuzz(url: str, folder: Path, examples: int, *more: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("path", "examples"), [("/api/v1", 24), ("/v1", 30)])
 def test_it_answers_as_its_description_says(
-    served: Served, tmp_path: Path, path: str, examples: int
+    served: RunningServer, tmp_path: Path, path: str, examples: int
 ) -> None:
     cases, failures = fuzz(f"{served.url}{path}/openapi.json", tmp_path, examples,
                            "--header", f"Authorization: Bearer {served.token}")  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from advisor.dataset.convert import convert
 from advisor.dataset.example import Example, Reject, canonical_row
-from advisor.dataset.formats import Unusable, recognise
+from advisor.dataset.formats import UnusableRow, parse_row
 from advisor.dataset.reader import profile_file, read_rows
 from advisor.errors import DatasetError, UsageError
 
@@ -38,7 +38,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_each_format_is_recognised_with_its_last_answer(name: str) -> None:
-    found = recognise(FORMATS[name])
+    found = parse_row(FORMATS[name])
 
     assert found.format == name
     assert (found.turns[-1].role, found.turns[-1].content) == ("assistant", "ho")
@@ -47,9 +47,9 @@ def test_each_format_is_recognised_with_its_last_answer(name: str) -> None:
 
 @pytest.mark.parametrize("row", MODERN)
 def test_rows_that_the_old_notebook_rejects_are_valid_and_lose_nothing(row: dict) -> None:
-    written = json.loads(canonical_row(recognise(row)))
+    written = json.loads(canonical_row(parse_row(row)))
 
-    again = json.loads(canonical_row(recognise(written)))
+    again = json.loads(canonical_row(parse_row(written)))
     assert again == written
     assert "tool_calls" not in json.dumps(row) or '"tool_call_id"' in json.dumps(written)
 
@@ -70,8 +70,8 @@ BAD = [
 
 @pytest.mark.parametrize(("row", "code"), BAD)
 def test_each_mistake_has_its_code(row: object, code: str) -> None:
-    with pytest.raises(Unusable) as error:
-        recognise(row)
+    with pytest.raises(UnusableRow) as error:
+        parse_row(row)
 
     assert error.value.code == code
     assert error.value.remedy
@@ -121,7 +121,7 @@ def test_the_same_rows_in_five_kinds_of_file_are_the_same_dataset(tmp_path: Path
 
 
 def test_an_unwanted_answer_is_kept_and_not_trained_on() -> None:
-    found = recognise({"prompt": "hi", "completion": "no", "label": False})
+    found = parse_row({"prompt": "hi", "completion": "no", "label": False})
 
     assert json.loads(canonical_row(found))["messages"][-1]["weight"] == 0
 

@@ -12,19 +12,25 @@ from typing import Any
 import pytest
 import yaml
 
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
-from benchmarks.decision_answers import advise, checks, regret, why_not
-from benchmarks.decision_cases import Case, CaseError, Gold, case_of, read_cases
-from benchmarks.decision_hash import DECIDING, deciding_files, rules_sha256
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
+from benchmarks.decision_answers import advise, check_limits, regret_usd, why_not
+from benchmarks.decision_cases import CaseError, GoldAnswer, PublishedCase, parse_case, read_cases
+from benchmarks.decision_hash import DECIDING_PATTERNS, deciding_files, rules_sha256
 from benchmarks.decision_labels import act_of, label_of, switches_of
-from benchmarks.decision_ladder import ladder
-from benchmarks.decision_limits import limits_of
-from benchmarks.decision_misses import misses
-from benchmarks.decision_scenario import scenario_of, unread
-from benchmarks.decision_scores import Share, differing_pairs, measures, per_label, verdict
+from benchmarks.decision_ladder import ladder_label
+from benchmarks.decision_limits import check_all_limits
+from benchmarks.decision_misses import list_misses
+from benchmarks.decision_scenario import scenario_of, unread_values
+from benchmarks.decision_scores import (
+    Proportion,
+    differing_pairs,
+    label_verdict,
+    measures,
+    per_label,
+)
 from benchmarks.decision_split import half_of
-from benchmarks.decisions import HISTORY, TODAY, day_in, main, on_sale
+from benchmarks.decisions import HISTORY, TODAY, book_of_models_on_sale, day_in, main
 
 BUILD = Path("benchmarks/data/decision_cases_build.yaml")
 LEAST: dict[str, Any] = {
@@ -47,23 +53,23 @@ MAIL: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[Case]:
+def cases() -> list[PublishedCase]:
     return read_cases(BUILD)
 
 
 @pytest.fixture(scope="module")
-def history() -> Book:
-    return load_book(overlay=HISTORY)
+def history() -> PriceBook:
+    return load_prices(overlay=HISTORY)
 
 
-def changed(case: dict[str, Any], **inputs: object) -> Case:
+def changed(case: dict[str, Any], **inputs: object) -> PublishedCase:
     mapping = copy.deepcopy(case)
     mapping["inputs"] |= inputs
-    return case_of(mapping)
+    return parse_case(mapping)
 
 
 def test_what_a_user_would_have_told_becomes_the_scenario() -> None:
-    scenario = scenario_of(case_of(MAIL), TODAY)
+    scenario = scenario_of(parse_case(MAIL), TODAY)
 
     assert scenario.task == "classification"
     assert scenario.needs.narrow_label_task
@@ -78,18 +84,18 @@ def test_what_a_user_would_have_told_becomes_the_scenario() -> None:
 
 
 def test_gold_answer_outcome_and_prose_of_a_case_do_not_reach_the_scenario(
-    cases: list[Case],
+    cases: list[PublishedCase],
 ) -> None:
     told = yaml.safe_load(BUILD.read_text(encoding="utf-8"))
     for case, mapping in zip(cases, told, strict=True):
         blind = {key: mapping[key] for key in ("id", "as_of_year", "inputs", "inputs_norm")}
-        other = case_of(blind | {"gold": {"best": "not_yet"}})
+        other = parse_case(blind | {"gold": {"best": "not_yet"}})
 
         assert scenario_of(other, TODAY) == scenario_of(case, TODAY)
 
 
 def test_a_case_that_says_next_to_nothing_is_still_a_question() -> None:
-    scenario = scenario_of(case_of(LEAST), TODAY)
+    scenario = scenario_of(parse_case(LEAST), TODAY)
 
     assert scenario.task == "other"
     assert scenario.dataset.examples is None
@@ -104,7 +110,7 @@ def test_nulls_unknown_tasks_needs_and_words_for_numbers_are_named_and_left_unsa
     assert scenario.task == "other"
     assert scenario.dataset.examples is None
     assert scenario.traffic.requests_per_month == pytest.approx(5000 * 365 / 12)
-    assert unread(case) == [
+    assert unread_values(case) == [
         "case mail: inputs.n_examples is 'hundreds', no number",
         "case mail: there is no need 'needs_magic'",
         "case mail: inputs.goals.style_or_format is 'often', neither true nor false",
@@ -124,7 +130,7 @@ def test_nulls_unknown_tasks_needs_and_words_for_numbers_are_named_and_left_unsa
 )
 def test_a_case_that_cannot_be_read_is_named(broken: dict[str, Any], says: str) -> None:
     with pytest.raises(CaseError) as raised:
-        case_of(LEAST | broken)
+        parse_case(LEAST | broken)
 
     assert says in str(raised.value)
 
@@ -145,8 +151,10 @@ def test_a_file_that_holds_no_cases_ends_with_words(tmp_path: Path, text: str, s
     assert says in str(raised.value)
 
 
-def test_the_ladder_scores_on_the_build_half_what_its_source_scores(cases: list[Case]) -> None:
-    scored = measures(cases, {case.id: ladder(case) for case in cases})
+def test_the_ladder_scores_on_the_build_half_what_its_source_scores(
+    cases: list[PublishedCase],
+) -> None:
+    scored = measures(cases, {case.id: ladder_label(case) for case in cases})
     hits = {name: scored[name].hits for name in ("act", "both switches", "accepted", "wrong",
                                                  "wrong + unscored", "exact", "contrast pairs")}  # fmt: skip
 
@@ -156,26 +164,26 @@ def test_the_ladder_scores_on_the_build_half_what_its_source_scores(cases: list[
 
 
 def test_an_act_a_switch_and_a_verdict_follow_from_the_label() -> None:
-    mixed = Gold("combo", ("lora",), ("rag",), ("lora", "dpo"))
-    case = replace(case_of(MAIL), gold=mixed)
+    mixed = GoldAnswer("combo", ("lora",), ("rag",), ("lora", "dpo"))
+    case = replace(parse_case(MAIL), gold=mixed)
 
     assert [act_of(one) for one in ("few_shot", "rag", "dpo", "combo", "not_yet")] == [
         "prompt", "retrieve", "train", "combination", "not yet"]  # fmt: skip
     assert switches_of("combo") == (True, True)
     assert switches_of("combo", mixed) == (False, True)
-    assert [verdict(one, case) for one in ("combo", "lora", "rag", "prompt")] == [
+    assert [label_verdict(one, case) for one in ("combo", "lora", "rag", "prompt")] == [
         "best", "acceptable", "wrong", "unscored"]  # fmt: skip
 
 
 def test_a_combination_is_needless_where_the_source_did_not_accept_it() -> None:
-    case = case_of(MAIL)
+    case = parse_case(MAIL)
     accepted = replace(case, gold=replace(case.gold, acceptable=("combo",)))
 
     assert measures([case], {"mail": "combo"})["needless combinations"].hits == 1
     assert measures([accepted], {"mail": "combo"})["needless combinations"].hits == 0
 
 
-def test_counts_per_label_add_up_to_the_cases(cases: list[Case]) -> None:
+def test_counts_per_label_add_up_to_the_cases(cases: list[PublishedCase]) -> None:
     rows = per_label(cases, {case.id: "lora" for case in cases})
 
     assert sum(row["cases"] for row in rows.values()) == len(cases)
@@ -185,9 +193,9 @@ def test_counts_per_label_add_up_to_the_cases(cases: list[Case]) -> None:
 
 
 def test_a_share_of_nothing_has_no_value_and_any_interval() -> None:
-    assert Share(0, 0).value is None
-    assert Share(0, 0).ends == (0.0, 1.0)
-    assert Share(51, 51).ends == pytest.approx((0.93, 1.0), abs=0.001)
+    assert Proportion(0, 0).value is None
+    assert Proportion(0, 0).ends == (0.0, 1.0)
+    assert Proportion(51, 51).ends == pytest.approx((0.93, 1.0), abs=0.001)
 
 
 def test_every_case_of_the_file_belongs_to_the_build_half() -> None:
@@ -206,15 +214,15 @@ def test_the_hash_of_the_rules_moves_with_any_file_that_decides(tmp_path: Path) 
 
     assert {"advisor/data/evidence.yaml", "advisor/decision/checks.py", "advisor/options/provider_tuning.py",
             "benchmarks/decision_scenario.py", "pricing.yaml"} <= names  # fmt: skip
-    assert all(any(path for path in Path.cwd().glob(pattern)) for pattern in DECIDING)
+    assert all(any(path for path in Path.cwd().glob(pattern)) for pattern in DECIDING_PATTERNS)
     assert rules_sha256(tmp_path) != before
 
 
 @pytest.mark.parametrize("year", [2022, 2023, 2024, 2025, 2026])
-def test_each_year_has_its_own_prompts_tuning_and_machines(history: Book, year: int) -> None:
+def test_each_year_has_its_own_prompts_tuning_and_machines(history: PriceBook, year: int) -> None:
     told = copy.deepcopy(MAIL) | {"as_of_year": year}
     day = day_in(year)
-    given = advise(case_of(told), day, on_sale(history, day))
+    given = advise(parse_case(told), day, book_of_models_on_sale(history, day))
     approaches = {option.approach for option in given.answer.options}
 
     assert {"prompt", "few_shot", "lora", "encoder"} <= approaches
@@ -222,17 +230,17 @@ def test_each_year_has_its_own_prompts_tuning_and_machines(history: Book, year: 
     assert not any("gpt-6" in option.id for option in given.answer.options)
 
 
-def test_a_model_is_not_on_sale_before_it_was_announced(history: Book) -> None:
-    assert "openai/gpt-4o" not in on_sale(history, date(2023, 7, 1)).models
-    assert "openai/gpt-4o" in on_sale(history, date(2024, 7, 1)).models
-    assert "openai/text-davinci-002" not in on_sale(history, date(2024, 7, 1)).models
+def test_a_model_is_not_on_sale_before_it_was_announced(history: PriceBook) -> None:
+    assert "openai/gpt-4o" not in book_of_models_on_sale(history, date(2023, 7, 1)).models
+    assert "openai/gpt-4o" in book_of_models_on_sale(history, date(2024, 7, 1)).models
+    assert "openai/text-davinci-002" not in book_of_models_on_sale(history, date(2024, 7, 1)).models
 
 
-def test_the_advice_keeps_every_hard_limit_on_the_build_half(cases: list[Case]) -> None:
-    book = load_book()
+def test_the_advice_keeps_every_hard_limit_on_the_build_half(cases: list[PublishedCase]) -> None:
+    book = load_prices()
     some = [case for case in cases if case.goals.get("privacy_self_host")] + cases[::4]
     given = {case.id: advise(case, TODAY, book) for case in some}
-    limits = limits_of(given)
+    limits = check_all_limits(given)
 
     assert limits.broken == ()
     assert {"privacy", "evaluation exists"} <= set(limits.kept)
@@ -241,8 +249,8 @@ def test_the_advice_keeps_every_hard_limit_on_the_build_half(cases: list[Case]) 
 
 
 def test_text_at_a_provider_breaks_privacy_and_training_unmeasured_breaks_evaluation() -> None:
-    book = load_book()
-    given = advise(case_of(MAIL), TODAY, book)
+    book = load_prices()
+    given = advise(parse_case(MAIL), TODAY, book)
     hosted = next(o for o in given.answer.options if o.approach == "managed_lora")
     scenario = given.answer.question
     private = scenario.model_copy(update={
@@ -250,26 +258,26 @@ def test_text_at_a_provider_breaks_privacy_and_training_unmeasured_breaks_evalua
         "quality": scenario.quality.model_copy(update={"has_eval": False}),
     })  # fmt: skip
 
-    assert checks(hosted, private, book)["privacy"] is False
-    assert checks(hosted, private, book)["evaluation exists"] is False
-    assert checks(hosted, scenario, book)["provider open"] is True
+    assert check_limits(hosted, private, book)["privacy"] is False
+    assert check_limits(hosted, private, book)["evaluation exists"] is False
+    assert check_limits(hosted, scenario, book)["provider open"] is True
 
 
 def test_regret_is_what_a_dearer_training_costs_more_and_none_without_training() -> None:
-    given = advise(case_of(MAIL), TODAY, load_book())
+    given = advise(parse_case(MAIL), TODAY, load_prices())
     trained = [o for o in given.answer.options if o.approach in ("lora", "encoder", "full_ft")
                and o.quality.reaches_target]  # fmt: skip
     dearest = max(trained, key=lambda option: float(option.per_month.likely))
     prompt = next(o for o in given.answer.options if o.approach == "prompt")
 
-    assert (regret(dearest, given.answer) or 0) > 0
-    assert regret(prompt, given.answer) is None
+    assert (regret_usd(dearest, given.answer) or 0) > 0
+    assert regret_usd(prompt, given.answer) is None
 
 
 def test_a_miss_tells_facts_the_reason_and_what_kept_the_best_away() -> None:
-    case = replace(case_of(MAIL), gold=Gold("ft_api", (), ("distill", "lora"), ()))
-    given = advise(case, TODAY, load_book())
-    told = misses([case], {"mail": given}, "today")
+    case = replace(parse_case(MAIL), gold=GoldAnswer("ft_api", (), ("distill", "lora"), ()))
+    given = advise(case, TODAY, load_prices())
+    told = list_misses([case], {"mail": given}, "today")
 
     assert "mail (2025): given" in told
     assert "examples 5,000" in told
@@ -279,7 +287,7 @@ def test_a_miss_tells_facts_the_reason_and_what_kept_the_best_away() -> None:
 
 
 def test_what_runs_today_is_named_by_the_approach_that_was_stated() -> None:
-    given = advise(changed(MAIL, current_cost="$40/month"), TODAY, load_book())
+    given = advise(changed(MAIL, current_cost="$40/month"), TODAY, load_prices())
     decision = given.answer.decision.model_copy(update={"recommended": "current"})
 
     assert label_of(given.answer.model_copy(update={"decision": decision})) == "prompt"

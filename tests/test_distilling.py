@@ -19,26 +19,26 @@ from advisor.dataset.example import Example
 from advisor.dataset.reader import read_rows
 from advisor.errors import UsageError
 from tests.fakes.server import FakeProvider, Fault, Reply, Request
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.cli.consent import Consent
 from trainer.cli.distil import Teacher
-from trainer.cli.distil import distil as distil_by_name
-from trainer.distil import Distilled, distil
+from trainer.cli.distil import distil_questions as distil_by_name
+from trainer.distil import DistillationResult, distil
 from trainer.errors import NoConsent, OverBudget, Refused, Unreachable
-from trainer.local.run_folder import holding
-from trainer.paid_calls.client import Chat
-from trainer.paid_calls.cost import Cost, Distillation, cost
-from trainer.paid_calls.journal import Rates
-from trainer.security.api_keys import Key, origin_of
+from trainer.local.run_folder import lock_file
+from trainer.paid_calls.client import ChatClient
+from trainer.paid_calls.cost import Distillation, DistillationCost, distillation_cost
+from trainer.paid_calls.journal import TokenPrices
+from trainer.security.api_keys import ApiKey, origin_of
 
 ROWS = 12
-RATES = Rates(Decimal(2), Decimal(8))
+RATES = TokenPrices(Decimal(2), Decimal(8))
 PROMPT, ANSWER = 11, 7
 USD = RATES.usd(PROMPT, ANSWER)
 ASKED = Distillation("own", "big", RATES, max_answer_tokens=50, sync_rows=3)
 
 
-class LoudTeacher(FakeProvider):
+class RecordingTeacher(FakeProvider):
     """Answers each question with itself in capitals, and counts what was billed."""
 
     def __init__(self) -> None:
@@ -60,13 +60,13 @@ class LoudTeacher(FakeProvider):
 
 
 @dataclass
-class School:
+class TeacherHarness:
     """A teacher, an office, and questions in a file."""
 
-    teacher: LoudTeacher
-    desk: Desk
+    teacher: RecordingTeacher
+    desk: RunHarness
     folder: Path
-    shown: list[Cost] = field(default_factory=list)
+    shown: list[DistillationCost] = field(default_factory=list)
     asked: Distillation = ASKED
 
     @property
@@ -77,10 +77,10 @@ class School:
     def out(self) -> Path:
         return self.folder / "answers.jsonl"
 
-    def chat(self) -> Chat:
-        return Chat(self.teacher.url + "/v1", Key(origin_of(self.teacher.url), "k"))
+    def chat(self) -> ChatClient:
+        return ChatClient(self.teacher.url + "/v1", ApiKey(origin_of(self.teacher.url), "k"))
 
-    def go(self, **more: Any) -> Distilled:
+    def go(self, **more: Any) -> DistillationResult:
         chat = self.chat()
         try:
             return distil(replace(self.asked, **more), self.rows_in, self.out, self.desk.office,
@@ -100,10 +100,10 @@ class School:
 
 
 @pytest.fixture
-def school(tmp_path: Path) -> Iterator[School]:
-    teacher = LoudTeacher()
+def school(tmp_path: Path) -> Iterator[TeacherHarness]:
+    teacher = RecordingTeacher()
     teacher.start()
-    one = School(teacher, a_desk(tmp_path), tmp_path)
+    one = TeacherHarness(teacher, open_run_harness(tmp_path), tmp_path)
     rows = [{"messages": [{"role": "system", "content": "Be loud."},
                           {"role": "user", "content": f"question {n}"}]} for n in range(ROWS)]  # fmt: skip
     rows[3]["messages"].append({"role": "assistant", "content": "an old answer"})
@@ -112,10 +112,10 @@ def school(tmp_path: Path) -> Iterator[School]:
     teacher.stop()
 
 
-def test_every_question_is_answered_once_and_settled_as_used(school: School) -> None:
+def test_every_question_is_answered_once_and_settled_as_used(school: TeacherHarness) -> None:
     result = school.go()
 
-    assert result == Distilled(ROWS, 0, 0, USD * ROWS, 0, "")
+    assert result == DistillationResult(ROWS, 0, 0, USD * ROWS, 0, "")
     assert set(school.teacher.billed.values()) == {1}
     assert school.answers() == [f"QUESTION {n}" for n in range(ROWS)]
     kept = list(read_rows(school.out))
@@ -129,8 +129,8 @@ def test_every_question_is_answered_once_and_settled_as_used(school: School) -> 
     assert school.beside("rejects.jsonl") == ""
 
 
-def test_the_cost_is_shown_before_anything_is_asked(school: School) -> None:
-    def no(shown: Cost) -> None:
+def test_the_cost_is_shown_before_anything_is_asked(school: TeacherHarness) -> None:
+    def no(shown: DistillationCost) -> None:
         school.shown.append(shown)
         raise Refused("not today")
 
@@ -144,10 +144,10 @@ def test_the_cost_is_shown_before_anything_is_asked(school: School) -> None:
     assert school.desk.office.ledger.entries() == ()
 
 
-def test_the_dear_end_is_answers_at_their_longest(school: School) -> None:
+def test_the_dear_end_is_answers_at_their_longest(school: TeacherHarness) -> None:
     asked = replace(school.asked, max_answer_tokens=10_000)
 
-    found = cost(asked, school.rows_in, school.out)
+    found = distillation_cost(asked, school.rows_in, school.out)
 
     exact = ROWS * RATES.usd(0, 10_000)
     assert exact < found.at_most < exact * Decimal("1.02")
@@ -156,7 +156,7 @@ def test_the_dear_end_is_answers_at_their_longest(school: School) -> None:
 
 @pytest.mark.parametrize(("caps", "error"), [("own", Refused), ("ledger", OverBudget)])
 def test_what_may_pass_a_cap_is_refused_before_anything_is_asked(
-    school: School, caps: str, error: type[Exception]
+    school: TeacherHarness, caps: str, error: type[Exception]
 ) -> None:
     more = {"max_answer_tokens": 10_000} | ({"cap_usd": Decimal("0.50")} if caps == "own" else {})
     if caps == "ledger":
@@ -175,7 +175,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("settles", [True, False], ids=["interrupted", "killed"])
 def test_a_run_that_was_killed_goes_on_and_pays_no_row_twice(
-    school: School, monkeypatch: pytest.MonkeyPatch, settles: bool
+    school: TeacherHarness, monkeypatch: pytest.MonkeyPatch, settles: bool
 ) -> None:
     def die(body: dict[str, Any], question: str) -> None:
         if len(school.teacher.billed) == 6:
@@ -183,15 +183,15 @@ def test_a_run_that_was_killed_goes_on_and_pays_no_row_twice(
 
     raise_here: list[bool] = []
     school.teacher.change = die
-    ask = Chat.ask
+    ask = ChatClient.ask
 
-    def dying(self: Chat, *args: Any, **more: Any) -> Any:
+    def dying(self: ChatClient, *args: Any, **more: Any) -> Any:
         if raise_here:
             raise Killed
         return ask(self, *args, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Chat, "ask", dying)
+        patch.setattr(ChatClient, "ask", dying)
         if not settles:
             patch.setattr(type(school.desk.office.ledger), "settle", lambda *a: None)
         with pytest.raises(Killed):
@@ -212,7 +212,7 @@ def test_a_run_that_was_killed_goes_on_and_pays_no_row_twice(
     assert school.shown[1].missing == 6
 
 
-def test_a_second_time_nothing_is_asked_or_agreed(school: School) -> None:
+def test_a_second_time_nothing_is_asked_or_agreed(school: TeacherHarness) -> None:
     school.go()
     school.shown.clear()
 
@@ -223,7 +223,7 @@ def test_a_second_time_nothing_is_asked_or_agreed(school: School) -> None:
     assert len(school.teacher.asked) == ROWS
 
 
-def _once(school: School, kind: str, reply: Reply | None = None) -> None:
+def _fail_once(school: TeacherHarness, kind: str, reply: Reply | None = None) -> None:
     seen: set[int] = set()
 
     def fault(request: Request) -> Fault | None:
@@ -236,9 +236,9 @@ def _once(school: School, kind: str, reply: Reply | None = None) -> None:
     school.teacher.fault = fault
 
 
-def test_too_many_requests_are_waited_out(school: School) -> None:
+def test_too_many_requests_are_waited_out(school: TeacherHarness) -> None:
     body = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
-    _once(school, "limited", Reply(body, 429, {"retry-after": "17"}))
+    _fail_once(school, "limited", Reply(body, 429, {"retry-after": "17"}))
 
     result = school.go()
 
@@ -248,8 +248,10 @@ def test_too_many_requests_are_waited_out(school: School) -> None:
 
 
 @pytest.mark.parametrize("kind", ["error", "lost", "html"])
-def test_a_request_without_an_answer_is_sent_again_and_told_of(school: School, kind: str) -> None:
-    _once(school, kind)
+def test_a_request_without_an_answer_is_sent_again_and_told_of(
+    school: TeacherHarness, kind: str
+) -> None:
+    _fail_once(school, kind)
 
     result = school.go()
 
@@ -258,7 +260,9 @@ def test_a_request_without_an_answer_is_sent_again_and_told_of(school: School, k
     assert "2 requests without an answer" in school.desk.office.ledger.entries()[0].how
 
 
-def test_lost_requests_count_as_spent_until_nothing_more_is_set_aside(school: School) -> None:
+def test_lost_requests_count_as_spent_until_nothing_more_is_set_aside(
+    school: TeacherHarness,
+) -> None:
     school.teacher.fault = lambda request: Fault("dropped")
 
     result = school.go(max_answer_tokens=500, tries=100)
@@ -270,9 +274,9 @@ def test_lost_requests_count_as_spent_until_nothing_more_is_set_aside(school: Sc
     assert school.settled() == [0]
 
 
-def test_no_money_ends_it_at_once(school: School) -> None:
+def test_no_money_ends_it_at_once(school: TeacherHarness) -> None:
     body = {"error": {"message": "no money", "code": "insufficient_quota"}}
-    _once(school, "limited", Reply(body, 429))
+    _fail_once(school, "limited", Reply(body, 429))
 
     with pytest.raises(Refused, match="What was answered is kept"):
         school.go()
@@ -281,7 +285,7 @@ def test_no_money_ends_it_at_once(school: School) -> None:
     assert school.settled() == [int(USD * 2 * 1_000_000)]
 
 
-def test_a_teacher_that_is_gone_ends_it_after_a_few_questions(school: School) -> None:
+def test_a_teacher_that_is_gone_ends_it_after_a_few_questions(school: TeacherHarness) -> None:
     school.teacher.fault = lambda request: Fault("error") if len(school.answers()) > 3 else None
 
     with pytest.raises(Unreachable, match="3 questions in a row"):
@@ -293,7 +297,7 @@ def test_a_teacher_that_is_gone_ends_it_after_a_few_questions(school: School) ->
     assert school.go().answered == ROWS - 4
 
 
-def test_it_stops_before_more_is_spent_than_was_set_aside(school: School) -> None:
+def test_it_stops_before_more_is_spent_than_was_set_aside(school: TeacherHarness) -> None:
     """A teacher that counts more than was reckoned cannot run the bill up."""
 
     def dear(body: dict[str, Any], question: str) -> None:
@@ -321,7 +325,7 @@ BAD: dict[str, Callable[[dict[str, Any]], None]] = {
 
 @pytest.mark.parametrize("code", sorted(BAD))
 def test_an_answer_of_no_use_is_listed_paid_and_not_asked_for_again(
-    school: School, code: str
+    school: TeacherHarness, code: str
 ) -> None:
     school.teacher.change = lambda body, q: BAD[code](body) if q == "question 4" else None
     with school.rows_in.open("ab") as out:
@@ -339,9 +343,9 @@ def test_an_answer_of_no_use_is_listed_paid_and_not_asked_for_again(
 
 @pytest.mark.parametrize(("status", "ends"), [(401, True), (404, True), (400, False)])
 def test_a_no_ends_it_only_where_every_row_would_hear_it(
-    school: School, status: int, ends: bool
+    school: TeacherHarness, status: int, ends: bool
 ) -> None:
-    _once(school, "error", Reply({"error": {"message": "no: sk-abcdefghijklmnop", "code": "x"}},
+    _fail_once(school, "error", Reply({"error": {"message": "no: sk-abcdefghijklmnop", "code": "x"}},
                                  status))  # fmt: skip
 
     if ends:
@@ -352,13 +356,13 @@ def test_a_no_ends_it_only_where_every_row_would_hear_it(
     assert (school.go().answered, "sk-abc" in school.beside("rejects.jsonl")) == (ROWS - 2, False)
 
 
-def test_without_usage_the_dear_end_is_settled(school: School) -> None:
+def test_without_usage_the_dear_end_is_settled(school: TeacherHarness) -> None:
     school.teacher.change = lambda body, q: body.pop("usage")
 
     assert school.go().usd > ROWS * RATES.usd(0, 50)
 
 
-def test_tools_go_along_and_calls_come_back(school: School) -> None:
+def test_tools_go_along_and_calls_come_back(school: TeacherHarness) -> None:
     tools = [{"type": "function", "function": {"name": "look", "parameters": {}}}]
     calls = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
     school.rows_in.write_bytes(orjson.dumps({"messages": [{"role": "user", "content": "where?"}],
@@ -374,7 +378,7 @@ def test_tools_go_along_and_calls_come_back(school: School) -> None:
     assert (row["tools"], row["messages"][-1]["tool_calls"]) == (tools, calls)
 
 
-def test_the_review_page_reads_as_a_conversation(school: School) -> None:
+def test_the_review_page_reads_as_a_conversation(school: TeacherHarness) -> None:
     school.go(review_rows=4)
 
     page = school.beside("review.md")
@@ -383,7 +387,7 @@ def test_the_review_page_reads_as_a_conversation(school: School) -> None:
     assert "\n**assistant**\n\n> QUESTION " in page
 
 
-def test_what_cannot_be_asked_is_said(school: School) -> None:
+def test_what_cannot_be_asked_is_said(school: TeacherHarness) -> None:
     with pytest.raises(UsageError, match="answers would go into the questions"):
         distil(school.asked, school.rows_in, school.rows_in, school.desk.office, school.chat(),
                school.shown.append)  # fmt: skip
@@ -391,7 +395,7 @@ def test_what_cannot_be_asked_is_said(school: School) -> None:
     with pytest.raises(UsageError, match="no distillation began it"):
         school.go()
     school.out.unlink()
-    with holding(school.folder / "answers.lock"), pytest.raises(Refused, match="another process"):
+    with lock_file(school.folder / "answers.lock"), pytest.raises(Refused, match="another process"):
         school.go()
     school.rows_in.write_text('{"messages": [{"role": "system", "content": "x"}]}\n')
     with pytest.raises(UsageError, match="nobody asks anything"):
@@ -399,10 +403,10 @@ def test_what_cannot_be_asked_is_said(school: School) -> None:
 
 
 def _shell(
-    school: School, monkeypatch: pytest.MonkeyPatch, typed: str = "", consent: Consent | None = None,
+    school: TeacherHarness, monkeypatch: pytest.MonkeyPatch, typed: str = "", consent: Consent | None = None,
     **more: Any,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("trainer.cli.distil.open_office", lambda prices: school.desk.office)
+    monkeypatch.setattr("trainer.cli.distil.open_context", lambda prices: school.desk.office)
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     teacher = Teacher(**{"named": "own/big", "base_url": school.teacher.url + "/v1",
                          "usd_input": "2", "usd_output": "8", "max_answer_tokens": 50, **more})  # fmt: skip
@@ -410,7 +414,7 @@ def _shell(
 
 
 def test_from_the_command_line(
-    school: School, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    school: TeacherHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _shell(school, monkeypatch, "0.01\n")
 
@@ -439,7 +443,7 @@ def test_from_the_command_line(
     ],
 )  # fmt: skip
 def test_nothing_is_asked_without_both_words(
-    school: School, monkeypatch: pytest.MonkeyPatch, typed: str, consent: Consent | None,
+    school: TeacherHarness, monkeypatch: pytest.MonkeyPatch, typed: str, consent: Consent | None,
     more: dict[str, Any], error: type[Exception], says: str,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("OWN_API_KEY", "key-of-a-test")
@@ -450,7 +454,7 @@ def test_nothing_is_asked_without_both_words(
     assert school.teacher.asked == []
 
 
-def test_prices_come_from_the_book(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prices_come_from_the_book(school: TeacherHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     _shell(school, monkeypatch, "0.01\n", named="openai/gpt-4.1", usd_input=None, usd_output=None)
 
     entry = school.desk.office.ledger.entries()[0]

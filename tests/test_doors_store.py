@@ -11,11 +11,22 @@ from sqlalchemy import Engine, select
 from advisor.errors import UsageError
 from tests.runs import FakeClock
 from trainer.errors import Refused
-from trainer.storage.access_tokens import Caller, NotKnown, RoleTooLow, Tokens, first_token
-from trainer.storage.audit_log import Audit
-from trainer.storage.files import Filing, NoSuchFile, Sent, files_folder
-from trainer.storage.idempotency import KEPT_SECONDS, Answered, KeyReused, StillAtWork
-from trainer.storage.multipart_uploads import UPLOAD_SECONDS, Uploads
+from trainer.storage.access_tokens import (
+    Caller,
+    RoleTooLow,
+    TokenStore,
+    UnknownToken,
+    ensure_admin_token,
+)
+from trainer.storage.audit_log import AuditLog
+from trainer.storage.files import FileStore, FileUpload, NoSuchFile, files_folder
+from trainer.storage.idempotency import (
+    RETENTION_SECONDS,
+    IdempotencyKeyReused,
+    IdempotencyStore,
+    RequestInProgress,
+)
+from trainer.storage.multipart_uploads import UPLOAD_SECONDS, UploadStore
 from trainer.storage.schema import tokens as table
 
 
@@ -25,8 +36,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def filing(engine: Engine, clock: FakeClock) -> Filing:
-    return Filing(engine, clock)
+def filing(engine: Engine, clock: FakeClock) -> FileStore:
+    return FileStore(engine, clock)
 
 
 def _received(tmp_path: Path, data: bytes) -> Path:
@@ -36,7 +47,7 @@ def _received(tmp_path: Path, data: bytes) -> Path:
 
 
 def test_a_token_says_who_asks_and_its_secret_is_nowhere(engine: Engine, clock: FakeClock) -> None:
-    tokens = Tokens(engine, clock)
+    tokens = TokenStore(engine, clock)
 
     token, secret = tokens.make("triage", "spend")
 
@@ -50,24 +61,24 @@ def test_a_token_says_who_asks_and_its_secret_is_nowhere(engine: Engine, clock: 
 
 @pytest.mark.parametrize("secret", ["", "sk-00000000-nothing", "x" * 5000])
 def test_an_unknown_token_is_nobody(engine: Engine, clock: FakeClock, secret: str) -> None:
-    Tokens(engine, clock).make("triage", "view")
+    TokenStore(engine, clock).make("triage", "view")
 
-    with pytest.raises(NotKnown, match="trainer token make"):
-        Tokens(engine, clock).caller(secret)
+    with pytest.raises(UnknownToken, match="trainer token make"):
+        TokenStore(engine, clock).caller(secret)
 
 
 def test_a_token_ends_by_its_day_or_when_it_is_revoked(engine: Engine, clock: FakeClock) -> None:
-    tokens = Tokens(engine, clock)
+    tokens = TokenStore(engine, clock)
     _, short = tokens.make("triage", "view", days=2)
     long, secret = tokens.make("triage", "view")
 
     clock.sleep(2 * 86_400 - 1)
     assert tokens.caller(short).owner == "triage"
     clock.sleep(2)
-    with pytest.raises(NotKnown):
+    with pytest.raises(UnknownToken):
         tokens.caller(short)
     assert tokens.revoke(long.token_id).revoked_at == clock.now()
-    with pytest.raises(NotKnown):
+    with pytest.raises(UnknownToken):
         tokens.caller(secret)
 
 
@@ -80,7 +91,7 @@ def test_a_token_that_cannot_be_made_is_refused(
     engine: Engine, clock: FakeClock, owner: str, role: str, days: float | None, says: str
 ) -> None:
     with pytest.raises(UsageError, match=says):
-        Tokens(engine, clock).make(owner, role, days)  # type: ignore[arg-type]
+        TokenStore(engine, clock).make(owner, role, days)  # type: ignore[arg-type]
 
 
 def test_each_role_may_what_those_before_it_may() -> None:
@@ -97,23 +108,23 @@ def test_each_role_may_what_those_before_it_may() -> None:
 def test_the_first_token_lies_in_the_home_folder_for_its_user_alone(
     engine: Engine, clock: FakeClock, tmp_path: Path
 ) -> None:
-    tokens = Tokens(engine, clock)
+    tokens = TokenStore(engine, clock)
 
-    path, is_new = first_token(tokens, tmp_path)
-    again = first_token(tokens, tmp_path)
+    path, is_new = ensure_admin_token(tokens, tmp_path)
+    again = ensure_admin_token(tokens, tmp_path)
 
     assert is_new
     assert again == (path, False)
     assert path.stat().st_mode & 0o777 == 0o600
     assert tokens.caller(path.read_text().strip()).role == "admin"
     tokens.revoke(tokens.listed()[0].token_id)
-    assert first_token(tokens, tmp_path) == (path, True)
+    assert ensure_admin_token(tokens, tmp_path) == (path, True)
 
 
 def test_what_was_done_is_written_down_with_who_and_how_much(
     engine: Engine, clock: FakeClock
 ) -> None:
-    audit = Audit(engine, clock)
+    audit = AuditLog(engine, clock)
     who = Caller("abcd1234", "triage", "spend")
 
     audit.write(who, "launch", "plan1", "4.20", egress=None, told="Bearer abcdefgh12345678")
@@ -127,9 +138,9 @@ def test_what_was_done_is_written_down_with_who_and_how_much(
 
 
 def test_a_file_is_kept_under_a_name_of_ours_and_seen_by_its_owner_alone(
-    filing: Filing, tmp_path: Path
+    filing: FileStore, tmp_path: Path
 ) -> None:
-    kept = filing.keep(_received(tmp_path, b"rows"), Sent("a", "../../x.jsonl", "fine-tune"))
+    kept = filing.keep(_received(tmp_path, b"rows"), FileUpload("a", "../../x.jsonl", "fine-tune"))
 
     assert kept.path.parent == files_folder()
     assert kept.path.read_bytes() == b"rows"
@@ -145,9 +156,11 @@ def test_a_file_is_kept_under_a_name_of_ours_and_seen_by_its_owner_alone(
 
 
 def test_a_file_lives_as_long_as_it_was_said(
-    filing: Filing, clock: FakeClock, tmp_path: Path
+    filing: FileStore, clock: FakeClock, tmp_path: Path
 ) -> None:
-    kept = filing.keep(_received(tmp_path, b"rows"), Sent("a", "x", "fine-tune"), seconds=3600.0)
+    kept = filing.keep(
+        _received(tmp_path, b"rows"), FileUpload("a", "x", "fine-tune"), seconds=3600.0
+    )
 
     clock.sleep(3599)
     assert filing.listed("a") == (kept,)
@@ -157,13 +170,15 @@ def test_a_file_lives_as_long_as_it_was_said(
     assert not kept.path.exists()
 
 
-def _parts(uploads: Uploads, upload_id: str, tmp_path: Path, *data: bytes) -> list[str]:
+def _parts(uploads: UploadStore, upload_id: str, tmp_path: Path, *data: bytes) -> list[str]:
     upload = uploads.upload(upload_id, "a")
     return [uploads.add_part(upload, _received(tmp_path, one)).part_id for one in data]
 
 
-def test_parts_are_put_together_in_the_order_that_is_named(filing: Filing, tmp_path: Path) -> None:
-    uploads = Uploads(filing)
+def test_parts_are_put_together_in_the_order_that_is_named(
+    filing: FileStore, tmp_path: Path
+) -> None:
+    uploads = UploadStore(filing)
     upload = uploads.begin("a", "x.jsonl", "fine-tune", 6)
     late, early = _parts(uploads, upload.upload_id, tmp_path, b"def", b"abc")
 
@@ -183,10 +198,10 @@ def test_parts_are_put_together_in_the_order_that_is_named(filing: Filing, tmp_p
      (7, None, None, "hold 6 bytes, and 7"), (6, None, "0" * 32, "Send the parts again")],
 )  # fmt: skip
 def test_an_upload_that_does_not_add_up_stays_open(
-    filing: Filing, tmp_path: Path, announced: int, order: list[str] | None, md5: str | None,
+    filing: FileStore, tmp_path: Path, announced: int, order: list[str] | None, md5: str | None,
     says: str,
 ) -> None:  # fmt: skip
-    uploads = Uploads(filing)
+    uploads = UploadStore(filing)
     upload = uploads.begin("a", "x.jsonl", "fine-tune", announced)
     parts = _parts(uploads, upload.upload_id, tmp_path, b"abc", b"def")
 
@@ -198,9 +213,9 @@ def test_an_upload_that_does_not_add_up_stays_open(
 
 
 def test_an_upload_ends_when_it_is_cancelled_or_left_open(
-    filing: Filing, clock: FakeClock, tmp_path: Path
+    filing: FileStore, clock: FakeClock, tmp_path: Path
 ) -> None:
-    uploads = Uploads(filing)
+    uploads = UploadStore(filing)
     left, ended = (uploads.begin("a", "x", "fine-tune", 3) for _ in range(2))
     (part,) = _parts(uploads, left.upload_id, tmp_path, b"abc")
 
@@ -214,8 +229,8 @@ def test_an_upload_ends_when_it_is_cancelled_or_left_open(
         uploads.upload(left.upload_id, "b")
 
 
-def test_more_than_twice_what_was_announced_is_not_taken(filing: Filing, tmp_path: Path) -> None:
-    uploads = Uploads(filing)
+def test_more_than_twice_what_was_announced_is_not_taken(filing: FileStore, tmp_path: Path) -> None:
+    uploads = UploadStore(filing)
     upload = uploads.begin("a", "x", "fine-tune", 3)
     _parts(uploads, upload.upload_id, tmp_path, b"abc", b"abc")
 
@@ -224,7 +239,7 @@ def test_more_than_twice_what_was_announced_is_not_taken(filing: Filing, tmp_pat
 
 
 def test_the_first_answer_is_given_again(engine: Engine, clock: FakeClock) -> None:
-    answered = Answered(engine, clock)
+    answered = IdempotencyStore(engine, clock)
 
     assert answered.begin("a", "key", "1" * 64).status is None
     answered.answer("a", "key", 202, "body")
@@ -232,15 +247,15 @@ def test_the_first_answer_is_given_again(engine: Engine, clock: FakeClock) -> No
     again = answered.begin("a", "key", "1" * 64)
     assert (again.status, again.body) == (202, "body")
     assert answered.begin("b", "key", "2" * 64).status is None  # another owner's key is another
-    with pytest.raises(KeyReused, match="another request"):
+    with pytest.raises(IdempotencyKeyReused, match="another request"):
         answered.begin("a", "key", "2" * 64)
 
 
 def test_two_at_once_under_one_key_are_not_both_served(engine: Engine, clock: FakeClock) -> None:
-    answered = Answered(engine, clock)
+    answered = IdempotencyStore(engine, clock)
     answered.begin("a", "key", "1" * 64)
 
-    with pytest.raises(StillAtWork):
+    with pytest.raises(RequestInProgress):
         answered.begin("a", "key", "1" * 64)
     answered.forget("a", "key")
     assert answered.begin("a", "key", "1" * 64).status is None
@@ -249,12 +264,12 @@ def test_two_at_once_under_one_key_are_not_both_served(engine: Engine, clock: Fa
 def test_who_died_before_the_answer_is_gone_on_from(
     engine: Engine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = Answered(engine, clock)
+    dead = IdempotencyStore(engine, clock)
     dead.holder = dead.holder.replace(f":{__import__('os').getpid()}:", ":4000000:")
     dead.begin("a", "key", "1" * 64)
     dead.will_launch("a", "key", "plan1")
 
-    kept = Answered(engine, clock).begin("a", "key", "1" * 64)
+    kept = IdempotencyStore(engine, clock).begin("a", "key", "1" * 64)
 
     assert (kept.plan_id, kept.status) == ("plan1", None)
 
@@ -262,27 +277,27 @@ def test_who_died_before_the_answer_is_gone_on_from(
 def test_what_failed_half_way_is_gone_on_from_in_the_same_process(
     engine: Engine, clock: FakeClock
 ) -> None:
-    answered = Answered(engine, clock)
+    answered = IdempotencyStore(engine, clock)
     answered.begin("a", "key", "1" * 64)
     answered.will_launch("a", "key", "plan1")
     answered.let_go("a", "key")
 
     assert answered.begin("a", "key", "1" * 64).plan_id == "plan1"
-    with pytest.raises(StillAtWork):
+    with pytest.raises(RequestInProgress):
         answered.begin("a", "key", "1" * 64)
 
 
 def test_a_key_is_forgotten_after_a_day(engine: Engine, clock: FakeClock) -> None:
-    answered = Answered(engine, clock)
+    answered = IdempotencyStore(engine, clock)
     answered.begin("a", "key", "1" * 64)
     answered.answer("a", "key", 200, "old")
 
-    clock.sleep(KEPT_SECONDS + 1)
+    clock.sleep(RETENTION_SECONDS + 1)
 
     assert answered.begin("a", "key", "2" * 64).status is None
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\x00b"])
 def test_a_key_that_cannot_be_one_is_refused(engine: Engine, clock: FakeClock, key: str) -> None:
-    with pytest.raises(KeyReused, match="1 to 255"):
-        Answered(engine, clock).begin("a", key, "1" * 64)
+    with pytest.raises(IdempotencyKeyReused, match="1 to 255"):
+        IdempotencyStore(engine, clock).begin("a", key, "1" * 64)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.decision.answer import answer, prepare, with_path
+from advisor.decision.answer import prepare, recommend, with_path
 from advisor.decision.reasons import break_even_requests
-from advisor.estimate.costs import ENDS, accounts, costs, percentiles
-from advisor.estimate.sampling import AT_MOST, LIKELY, Point
+from advisor.estimate.costs import PERCENTILE_SHARES, batch_costs, option_costs, percentile_range
+from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
 from advisor.estimate.tokens import (
     effective_hit_share,
     evaluated_tokens,
@@ -21,19 +21,19 @@ from advisor.estimate.tokens import (
     trained_tokens,
 )
 from advisor.gpu.memory import peak_allocated_bytes, peak_process_bytes, weights_bytes
-from advisor.gpu.parameters import Shape, lora_parameters
+from advisor.gpu.parameters import ModelShape, lora_parameters
 from advisor.gpu.serving import mean_output_tokens_per_second, replicas_needed
 from advisor.gpu.training_time import energy_kwh, gpu_hours
 from advisor.loading import example_question
-from advisor.options.batch import panels_of
-from advisor.prices.book import Book
+from advisor.options.batch import option_batches
+from advisor.prices.book import PriceBook
 from advisor.units import GIB, HOURS_PER_MONTH, WEEKS_PER_MONTH, usd
 
 
-def shape(book: Book, name: str) -> Shape:
+def shape(book: PriceBook, name: str) -> ModelShape:
     architecture = book.model(f"open/{name}").architecture
     assert architecture is not None
-    return Shape.of(architecture)
+    return ModelShape.of(architecture)
 
 
 def test_an_h100_that_never_sleeps_pays_from_a_million_requests_a_month() -> None:
@@ -72,7 +72,7 @@ def test_an_own_rtx_4090_trains_a_7b_within_two_hours_for_cents() -> None:
     assert [usd(h * 0.74) for h in hours] == ["0.54", "1.44"]
 
 
-def test_weights_of_quantised_and_plain_models_are_those_published(book: Book) -> None:
+def test_weights_of_quantised_and_plain_models_are_those_published(book: PriceBook) -> None:
     qwen, llama = shape(book, "Qwen/Qwen2.5-7B"), shape(book, "meta-llama/Llama-3.1-8B")
 
     assert f"{weights_bytes(qwen, 'qlora') / GIB:.2f}" == "5.17"
@@ -81,7 +81,7 @@ def test_weights_of_quantised_and_plain_models_are_those_published(book: Book) -
     assert f"{weights_bytes(llama, 'qlora', double_quantised=False) / GIB:.2f}" == "5.61"
 
 
-def test_an_8b_adapter_run_fits_24_gib_as_measured(book: Book) -> None:
+def test_an_8b_adapter_run_fits_24_gib_as_measured(book: PriceBook) -> None:
     """Measured 19.14 GiB allocated, rank 16, 2,048 tokens, with a head that holds all logits.
 
     14 bytes for each of 2,048 x 128,256 logits are 3.4 GiB, which our fused head does not take.
@@ -95,7 +95,7 @@ def test_an_8b_adapter_run_fits_24_gib_as_measured(book: Book) -> None:
     assert float(peak_process_bytes(llama, "lora", 16, 2048)) < 24 * GIB
 
 
-def test_adapters_have_the_trained_weights_that_peft_reports(book: Book) -> None:
+def test_adapters_have_the_trained_weights_that_peft_reports(book: PriceBook) -> None:
     """peft, Llama-3.2-3B, rank 32 on q and v: 9,175,040; the same sum over those two matrices."""
     llama = shape(book, "meta-llama/Llama-3.2-3B")
     q_and_v = 28 * 32 * ((3072 + 3072) + (3072 + 1024))
@@ -140,7 +140,7 @@ def test_more_requests_never_hit_the_cache_less(one: float, other: float) -> Non
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(st.lists(st.floats(min_value=16, max_value=30_000), min_size=2, max_size=6))
 def test_an_array_is_the_same_sum_many_times(tokens: list[float]) -> None:
-    llama = Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
+    llama = ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
 
     together = peak_process_bytes(llama, "qlora", 16, np.array(tokens))
 
@@ -155,7 +155,7 @@ def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
     hours: dict[str, list[float]] = {}
     for requests in (1_000, 300_000_000):
         scenario = with_path(question.scenario, "traffic.requests_per_month", requests)
-        for option in answer(replace(question, scenario=scenario)).options:
+        for option in recommend(replace(question, scenario=scenario)).options:
             if option.id.startswith("managed_lora:together"):
                 line = next(line for line in option.bill if line.item.startswith("hosting"))
                 hours.setdefault(option.id, []).append(float(line.quantity))
@@ -164,19 +164,21 @@ def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
     assert all(few in {730.0, 1460.0} and many > few for few, many in hours.values())
 
 
-@pytest.mark.parametrize("point", [LIKELY, AT_MOST, Point("draws", seed=1)], ids=lambda p: p.kind)
+@pytest.mark.parametrize(
+    "point", [LIKELY, WORST_CASE, Sampling("draws", seed=1)], ids=lambda p: p.kind
+)
 @pytest.mark.parametrize("name", ["email-triage", "policy-faq"])
-def test_options_side_by_side_cost_what_each_costs_alone(name: str, point: Point) -> None:
+def test_options_side_by_side_cost_what_each_costs_alone(name: str, point: Sampling) -> None:
     """What one option has and its neighbour has not, such as a cache, does not spill over."""
     question = example_question(name)
     resolved, menu = prepare(question, question.scenario)
     together, alone = {}, {}
     for found, panels in (
-        (together, menu.panels), (alone, [one for o in menu.options for one in panels_of([o])])
+        (together, menu.panels), (alone, [one for o in menu.options for one in option_batches([o])])
     ):  # fmt: skip
         for panel in panels:
-            cost = costs(panel, resolved, resolved.facts, question.evidence, point)
-            found.update(zip(panel.ids, accounts(cost, len(panel.options)), strict=True))
+            cost = batch_costs(panel, resolved, resolved.facts, question.evidence, point)
+            found.update(zip(panel.ids, option_costs(cost, len(panel.options)), strict=True))
 
     assert together == alone
     assert set(together) == {option.id for option in menu.options}
@@ -186,4 +188,4 @@ def test_options_side_by_side_cost_what_each_costs_alone(name: str, point: Point
 def test_percentiles_are_those_of_numpy_to_the_last_bit() -> None:
     draws = np.random.default_rng(5).lognormal(size=(40, 256))
 
-    assert np.array_equal(percentiles(draws), np.quantile(draws, ENDS, axis=-1))
+    assert np.array_equal(percentile_range(draws), np.quantile(draws, PERCENTILE_SHARES, axis=-1))

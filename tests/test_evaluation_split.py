@@ -11,8 +11,8 @@ import pytest
 
 from advisor.errors import UsageError
 from trainer.evaluation.baselines import majority, tfidf_logreg
-from trainer.evaluation.near_duplicates import folded, sketch, words
-from trainer.evaluation.split import TEST, TRAIN, VALIDATION, leaks, split
+from trainer.evaluation.near_duplicates import number_free_words, sketch_texts, words
+from trainer.evaluation.split import TEST, TRAIN, VALIDATION, count_leaked_rows, split
 
 DRAW = random.Random(7)
 VOCABULARY = ["".join(DRAW.choice("abcdefghijklmnoprstuvw") for _ in range(DRAW.randint(2, 9)))
@@ -33,7 +33,7 @@ def reworded(parts: list[str], draw: random.Random) -> str:
 
 
 def grams(text: str) -> set[str]:
-    framed = [f" {word} " for word in folded(text)]
+    framed = [f" {word} " for word in number_free_words(text)]
     return {word[at : at + 3] for word in framed for at in range(max(1, len(word) - 2))}
 
 
@@ -56,13 +56,13 @@ def test_no_test_row_has_a_near_duplicate_in_train(paraphrased: list[str]) -> No
     halves = [
         [t for t, h in zip(paraphrased, dealt.half, strict=True) if h == half] for half in range(3)
     ]
-    assert leaks(halves[TRAIN], halves[TEST]) == 0
-    assert leaks(halves[TRAIN], halves[VALIDATION]) == 0
-    assert leaks(halves[VALIDATION], halves[TEST]) == 0
+    assert count_leaked_rows(halves[TRAIN], halves[TEST]) == 0
+    assert count_leaked_rows(halves[TRAIN], halves[VALIDATION]) == 0
+    assert count_leaked_rows(halves[VALIDATION], halves[TEST]) == 0
 
 
 def test_a_split_by_chance_would_leak(paraphrased: list[str]) -> None:
-    assert leaks(paraphrased[:1500], paraphrased[1500:]) > 350
+    assert count_leaked_rows(paraphrased[:1500], paraphrased[1500:]) > 350
 
 
 def test_pairs_that_are_surely_alike_are_together_by_brute_force(paraphrased: list[str]) -> None:
@@ -79,7 +79,7 @@ def test_estimated_likeness_is_near_the_true_one() -> None:
     draw = random.Random(5)
     parts = texts_of(60, seed=2)
     texts = [" ".join(p) for p in parts] + [reworded(p, draw) for p in parts]
-    signatures = sketch(texts).kinds[0].signatures
+    signatures = sketch_texts(texts).kinds[0].signatures
     pairs = [*combinations(range(40), 2), *((i, i + 60) for i in range(60))]
 
     off = [np.mean(signatures[i] == signatures[j]) - likeness(texts[i], texts[j]) for i, j in pairs]
@@ -92,11 +92,14 @@ def test_estimated_likeness_is_near_the_true_one() -> None:
     "When, will my new card arrive", "\uff37hen will my new card arrive?", "When will my card arrive?",
 ])  # fmt: skip
 def test_case_punctuation_width_and_a_word_do_not_count(other: str) -> None:
-    assert leaks(["When will my new card arrive?"], [other]) == 1
+    assert count_leaked_rows(["When will my new card arrive?"], [other]) == 1
 
 
 def test_digits_do_not_count() -> None:
-    assert leaks(["Order 1,204 of 3.5.2024 is late"], ["order 7 of 12.11.2026 is late"]) == 1
+    assert (
+        count_leaked_rows(["Order 1,204 of 3.5.2024 is late"], ["order 7 of 12.11.2026 is late"])
+        == 1
+    )
 
 
 @pytest.mark.parametrize(("one", "other", "found"), [
@@ -110,7 +113,7 @@ def test_digits_do_not_count() -> None:
     ("\ud800 broken", "\ud800 BROKEN", 1),
 ])  # fmt: skip
 def test_any_script(one: str, other: str, found: int) -> None:
-    assert leaks([one], [other]) == found
+    assert count_leaked_rows([one], [other]) == found
 
 
 @pytest.mark.parametrize("length", [10, 38, 45, 63, 66, 90, 400])
@@ -124,7 +127,7 @@ def test_two_other_words_leave_a_text_alike_at_every_length(length: int) -> None
         *(["too"] if length > 30 else []),
     ]
 
-    assert leaks([" ".join(parts)], [" ".join(other)]) == 1
+    assert count_leaked_rows([" ".join(parts)], [" ".join(other)]) == 1
 
 
 def test_long_texts_of_the_same_common_words_are_not_alike() -> None:
@@ -132,7 +135,7 @@ def test_long_texts_of_the_same_common_words_are_not_alike() -> None:
     one, other = (" ".join(draw.choices(VOCABULARY[:300], k=800)) for _ in range(2))
 
     assert likeness(one, other) > 0.9  # grams would call them one
-    assert leaks([one], [other]) == 0
+    assert count_leaked_rows([one], [other]) == 0
 
 
 def test_shares_come_out() -> None:

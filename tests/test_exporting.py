@@ -26,14 +26,14 @@ from advisor.errors import UsageError
 from advisor.gpu.recipe import recipe_for
 from advisor.plan.training_plan import DataFile, LocalJob, TrainingPlan
 from tests import tiny
-from tests.runs import Desk, a_desk, a_plan
-from trainer.cli.export import bring as bring_by_name
-from trainer.cli.export import export as export_by_name
+from tests.runs import RunHarness, make_plan, open_run_harness
+from trainer.cli.export import export_plan as export_by_name
+from trainer.cli.export import import_folder as bring_by_name
 from trainer.errors import OverBudget, Refused
 from trainer.export import import_
-from trainer.export.export import NAME, SCRIPTS, export, requirements
-from trainer.export.import_ import read_back
-from trainer.local.run_folder import JobFolder
+from trainer.export.export import EXPORT_FILE, SCRIPTS, requirements, write_export
+from trainer.export.import_ import read_export
+from trainer.local.run_folder import RunFolder
 from trainer.scripts.manifest import base_hash, seal, sha256_of
 
 STEPS = 60
@@ -53,20 +53,20 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
     """An office whose home folder is that of the test."""
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
-    return a_desk(tmp_path)
+    return open_run_harness(tmp_path)
 
 
-def _plan(desk: Desk, base: Path, **local: Any) -> TrainingPlan:
+def _plan(desk: RunHarness, base: Path, **local: Any) -> TrainingPlan:
     recipe = recipe_for("sft", "lora", False, 60, 50.0).model_copy(
         update={"most_steps": STEPS, "save_steps": 5, "log_steps": 2, "learning_rate": 1e-2}
     )
     job = LocalJob(base=str(base), base_sha256=base_hash(base), gpu="cpu", hours=(0.01, 0.02, 0.05),
                    recipe=recipe, metric="exact").model_copy(update=local)  # fmt: skip
     training, held = (_keep(desk.folder, tiny.task_rows(n, seed)) for n, seed in ((64, 1), (12, 9)))
-    return a_plan(desk.office.book, training, desk.clock, provider="local", base="tiny-base",
+    return make_plan(desk.office.book, training, desk.clock, provider="local", base="tiny-base",
                   held_out=held, local=job)  # fmt: skip
 
 
@@ -76,16 +76,18 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("with_base", [True, False])
 def test_the_folder_holds_all_that_a_training_needs(
-    desk: Desk, base: Path, tmp_path: Path, with_base: bool
+    desk: RunHarness, base: Path, tmp_path: Path, with_base: bool
 ) -> None:
     plan, out = _plan(desk, base), tmp_path / "out"
 
-    files = export(plan, desk.office.files, out, with_base)
+    files = write_export(plan, desk.office.files, out, with_base)
 
-    told = json.loads((out / NAME).read_text())
+    told = json.loads((out / EXPORT_FILE).read_text())
     assert told["plan_id"] == plan.plan_id
-    assert told["files"] == {str(p.relative_to(out)): sha256_of(p) for p in files if p.name != NAME}
-    assert set(_files(out)) == set(told["files"]) | {NAME}
+    assert told["files"] == {
+        str(p.relative_to(out)): sha256_of(p) for p in files if p.name != EXPORT_FILE
+    }
+    assert set(_files(out)) == set(told["files"]) | {EXPORT_FILE}
     assert {*SCRIPTS, "training.jsonl", "held_out.jsonl", "job.json", "run.sh"} <= set(_files(out))
     assert (out / "base" / "model.safetensors").exists() is with_base
     assert json.loads((out / "job.json").read_text())["base"] == "base"
@@ -101,67 +103,69 @@ def test_the_folder_holds_all_that_a_training_needs(
 
 @pytest.mark.parametrize("with_base", [True, False])
 def test_no_file_names_this_machine(
-    desk: Desk, base: Path, tmp_path: Path, with_base: bool
+    desk: RunHarness, base: Path, tmp_path: Path, with_base: bool
 ) -> None:
     scorer = (str(tmp_path / "score.py"),)
     out = tmp_path / "out"
 
-    export(_plan(desk, base, scorer=scorer), desk.office.files, out, with_base)
+    write_export(_plan(desk, base, scorer=scorer), desk.office.files, out, with_base)
 
     places = [str(Path.home()), str(base), str(base.parent), str(tmp_path), os.environ["HOME"]]
     for name, content in _files(out).items():
         assert [p for p in places if len(p) > 5 and p.encode() in content] == [], name
 
 
-def test_a_base_that_names_this_machine_does_not_leave(desk: Desk, tmp_path: Path) -> None:
+def test_a_base_that_names_this_machine_does_not_leave(desk: RunHarness, tmp_path: Path) -> None:
     base = tiny.make_causal(tmp_path / "base-with-a-path")
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"_name_or_path": str(base)}))
 
     with pytest.raises(Refused, match="a folder of this machine"):
-        export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=True)
-    assert export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=False)
+        write_export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=True)
+    assert write_export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=False)
 
 
 def test_a_gpu_is_asked_for_by_the_name_of_the_cloud(
-    desk: Desk, base: Path, tmp_path: Path
+    desk: RunHarness, base: Path, tmp_path: Path
 ) -> None:
     plan = _plan(desk, base, gpu="H100_SXM")
 
-    export(plan, desk.office.files, tmp_path / "out", with_base=False)
+    write_export(plan, desk.office.files, tmp_path / "out", with_base=False)
 
     task = yaml.safe_load((tmp_path / "out" / "task.yaml").read_text())
     assert set(task["resources"]["accelerators"]) == {"H100-SXM:1", "H100:1"}
     assert task["envs"] == {"BASE": None}
 
 
-def test_what_is_not_ours_is_not_written_over(desk: Desk, base: Path, tmp_path: Path) -> None:
+def test_what_is_not_ours_is_not_written_over(desk: RunHarness, base: Path, tmp_path: Path) -> None:
     plan, out = _plan(desk, base), tmp_path / "out"
     out.mkdir()
     (out / "thesis.tex").write_text("years of work")
 
     with pytest.raises(UsageError, match="not empty"):
-        export(plan, desk.office.files, out, with_base=False)
+        write_export(plan, desk.office.files, out, with_base=False)
 
     (out / "thesis.tex").unlink()
-    export(plan, desk.office.files, out, with_base=False)
+    write_export(plan, desk.office.files, out, with_base=False)
     first = _files(out)
-    export(plan, desk.office.files, out, with_base=False)
+    write_export(plan, desk.office.files, out, with_base=False)
     assert _files(out) == first
     with pytest.raises(UsageError, match="no export of this plan"):
-        export(plan.model_copy(update={"attempt": 2}), desk.office.files, out, with_base=False)
+        write_export(
+            plan.model_copy(update={"attempt": 2}), desk.office.files, out, with_base=False
+        )
 
 
 def test_a_plan_for_a_provider_and_changed_rows_are_refused(
-    desk: Desk, base: Path, tmp_path: Path
+    desk: RunHarness, base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="Plan with --base"):
-        export(desk.plan(), desk.office.files, tmp_path / "out", with_base=False)
+        write_export(desk.plan(), desk.office.files, tmp_path / "out", with_base=False)
 
     plan = _plan(desk, base)
     desk.office.files(plan.training.sha256).write_text("{}")
     with pytest.raises(Refused, match="gone or changed"):
-        export(plan, desk.office.files, tmp_path / "out", with_base=False)
+        write_export(plan, desk.office.files, tmp_path / "out", with_base=False)
 
 
 STUB = """#!/bin/sh
@@ -178,10 +182,10 @@ esac
     ("code", "asked"), [(0, ["train.py .", "generate.py ."]), (3, ["train.py ."])]
 )
 def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
-    desk: Desk, base: Path, tmp_path: Path, code: int, asked: list[str]
+    desk: RunHarness, base: Path, tmp_path: Path, code: int, asked: list[str]
 ) -> None:
     out, stub = tmp_path / "out", tmp_path / "bin" / "python3"
-    export(_plan(desk, base), desk.office.files, out, with_base=False)
+    write_export(_plan(desk, base), desk.office.files, out, with_base=False)
     stub.parent.mkdir()
     stub.write_text(STUB)
     stub.chmod(0o755)
@@ -197,8 +201,8 @@ def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
     assert (out / "clock.jsonl").read_text() == '{"from": 1.5}\n{"to": 1.5}\n'
 
 
-def test_run_sh_says_that_there_is_no_base(desk: Desk, base: Path, tmp_path: Path) -> None:
-    export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=False)
+def test_run_sh_says_that_there_is_no_base(desk: RunHarness, base: Path, tmp_path: Path) -> None:
+    write_export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=False)
 
     done = subprocess.run(["sh", str(tmp_path / "out" / "run.sh")], text=True, capture_output=True,
                           env={"PATH": os.environ["PATH"], "SKIP_INSTALL": "1"})  # fmt: skip
@@ -227,11 +231,11 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def trained(
     base: Path, stranger: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Desk, TrainingPlan, Path]:
+) -> tuple[RunHarness, TrainingPlan, Path]:
     """A folder that a stranger's Python trained, killed once on the way."""
-    desk = a_desk(tmp_path_factory.mktemp("desk"))
+    desk = open_run_harness(tmp_path_factory.mktemp("desk"))
     plan, out = _plan(desk, base), tmp_path_factory.mktemp("rented") / "out"
-    export(plan, desk.office.files, out, with_base=True)
+    write_export(plan, desk.office.files, out, with_base=True)
     command = ["sh", str(out / "run.sh")]
     with (out.parent / "log").open("wb") as log, subprocess.Popen(
         command, env=stranger, cwd="/", stdout=log, stderr=log, start_new_session=True
@@ -244,7 +248,7 @@ def trained(
         os.killpg(child.pid, signal.SIGKILL)
     assert not (out / "result.json").exists()
     with pytest.raises(Refused, match="not trained to its end"):
-        read_back(out, plan)
+        read_export(out, plan)
     done = subprocess.run(command, env=stranger, cwd="/", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return desk, plan, out
@@ -252,8 +256,8 @@ def trained(
 
 @pytest.fixture
 def back(
-    trained: tuple[Desk, TrainingPlan, Path], desk: Desk, tmp_path: Path
-) -> tuple[Desk, TrainingPlan, Path]:
+    trained: tuple[RunHarness, TrainingPlan, Path], desk: RunHarness, tmp_path: Path
+) -> tuple[RunHarness, TrainingPlan, Path]:
     """The trained folder, fetched by an office that knows the plan."""
     _, plan, out = trained
     folder = shutil.copytree(out, tmp_path / "back", ignore=shutil.ignore_patterns("checkpoints"))
@@ -263,15 +267,15 @@ def back(
 
 @pytest.mark.fresh
 def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
-    back: tuple[Desk, TrainingPlan, Path], tmp_path: Path
+    back: tuple[RunHarness, TrainingPlan, Path], tmp_path: Path
 ) -> None:
     desk, plan, folder = back
     shutil.rmtree(desk.folder / "uploads", ignore_errors=True)
 
-    brought = read_back(folder, plan)
-    run = import_.record(desk.office, brought, Decimal("0.40"))
+    brought = read_export(folder, plan)
+    run = import_.record_import(desk.office, brought, Decimal("0.40"))
 
-    assert any(event["kind"] == "resumed" for event in JobFolder(folder).events())
+    assert any(event["kind"] == "resumed" for event in RunFolder(folder).events())
     assert 0 < brought.seconds < 300
     assert brought.peak_bytes
     assert brought.result["steps_done"] == STEPS
@@ -289,18 +293,18 @@ def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
     version = desk.office.registry.listed()[0]
     assert (version.run_id, version.kind, version.usd) == (run.run_id, "adapter", Decimal("0.40"))
     assert version.evaluation == json.loads(json.dumps(brought.evaluation))
-    place = JobFolder(tmp_path / "home" / "runs" / run.run_id)
+    place = RunFolder(tmp_path / "home" / "runs" / run.run_id)
     assert (place.word, place.is_trained()) == ("succeeded", True)
     assert version.folder == place.path / "model"
     assert place.read("job.json")["base"] == plan.local.base  # type: ignore[union-attr]
     assert [e.kind for e in desk.office.store.job_events(run.run_id)].count("metric") > 5
     with pytest.raises(Refused, match="launched already"):
-        import_.record(desk.office, brought, Decimal("0.40"))
+        import_.record_import(desk.office, brought, Decimal("0.40"))
 
 
 @pytest.mark.fresh
 def test_run_again_a_finished_folder_does_nothing(
-    trained: tuple[Desk, TrainingPlan, Path], stranger: dict[str, str]
+    trained: tuple[RunHarness, TrainingPlan, Path], stranger: dict[str, str]
 ) -> None:
     _, _, out = trained
     before = {name: content for name, content in _files(out).items() if name != "clock.jsonl"}
@@ -358,40 +362,42 @@ HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
 @pytest.mark.fresh
 @pytest.mark.parametrize("harm", sorted(HARMS))
 def test_what_is_wrong_with_a_folder_is_said(
-    back: tuple[Desk, TrainingPlan, Path], harm: str
+    back: tuple[RunHarness, TrainingPlan, Path], harm: str
 ) -> None:
     desk, plan, folder = back
     do, says = HARMS[harm]
     do(folder)
 
     with pytest.raises(Refused, match=says):
-        read_back(folder, plan)
+        read_export(folder, plan)
 
     assert desk.office.store.listed() == ()
 
 
 @pytest.mark.fresh
-def test_a_cap_is_held_before_anything_is_written(back: tuple[Desk, TrainingPlan, Path]) -> None:
+def test_a_cap_is_held_before_anything_is_written(
+    back: tuple[RunHarness, TrainingPlan, Path],
+) -> None:
     desk, plan, folder = back
-    brought = read_back(folder, plan)
+    brought = read_export(folder, plan)
     desk.office.ledger.set_caps(Decimal("0.10"), None)
 
     with pytest.raises(OverBudget, match="Raise it"):
-        import_.record(desk.office, brought, Decimal("0.40"))
+        import_.record_import(desk.office, brought, Decimal("0.40"))
     assert desk.office.store.listed() == ()
 
     desk.office.ledger.set_caps(None, None)
-    unsaid = import_.record(desk.office, brought, None)
+    unsaid = import_.record_import(desk.office, brought, None)
     assert "seconds at 1.00 USD an hour" in unsaid.said("settled", "how")
 
 
 @pytest.mark.fresh
 @pytest.mark.parametrize("at", ["validated", "reserved", "created", "succeeded", "settled"])
 def test_an_import_that_is_broken_off_goes_on(
-    back: tuple[Desk, TrainingPlan, Path], monkeypatch: pytest.MonkeyPatch, at: str
+    back: tuple[RunHarness, TrainingPlan, Path], monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     desk, plan, folder = back
-    brought = read_back(folder, plan)
+    brought = read_export(folder, plan)
     append = type(desk.office.store).append
 
     def dies(store: Any, lease: Any, kind: str, **body: Any) -> Any:
@@ -402,9 +408,9 @@ def test_an_import_that_is_broken_off_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(type(desk.office.store), "append", dies)
         with pytest.raises(KeyboardInterrupt):
-            import_.record(desk.office, brought, Decimal("0.40"))
+            import_.record_import(desk.office, brought, Decimal("0.40"))
 
-    run = import_.record(desk.office, brought, Decimal("0.40"))
+    run = import_.record_import(desk.office, brought, Decimal("0.40"))
 
     assert run.state == "settled"
     assert len(desk.office.registry.listed()) == 1
@@ -413,13 +419,13 @@ def test_an_import_that_is_broken_off_goes_on(
 
 @pytest.mark.fresh
 def test_by_name_from_the_command_line(
-    back: tuple[Desk, TrainingPlan, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    back: tuple[RunHarness, TrainingPlan, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     desk, plan, folder = back
     office = replace(desk.office, files=lambda sha: folder / (
         "training.jsonl" if sha == plan.training.sha256 else "held_out.jsonl"))  # fmt: skip
-    monkeypatch.setattr("trainer.cli.export.open_office", lambda: office)
+    monkeypatch.setattr("trainer.cli.export.open_context", lambda: office)
 
     export_by_name(plan.plan_id[:10], tmp_path / "again", with_base=False)
     bring_by_name(folder, "0.25")

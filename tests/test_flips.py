@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.decision.answer import answer, with_path
+from advisor.decision.answer import recommend, with_path
 from advisor.decision.decide import Decision
 from advisor.loading import example_question
 
@@ -20,25 +20,25 @@ def _verdict(decision: Decision) -> str:
 def test_each_flip_applied_with_set_really_changes_the_answer(name: str) -> None:
     from dataclasses import replace
 
-    from advisor.loading import with_sets
+    from advisor.loading import apply_set_flags
     from advisor.scenario.scenario import scenario_from
 
     question = example_question(name)
-    found = answer(question)
+    found = recommend(question)
 
     assert len(found.decision.flips) <= 5
     for flip in found.decision.flips:
-        mapping = with_sets(
+        mapping = apply_set_flags(
             question.scenario.model_dump(mode="json", exclude_unset=True),
             [f"{flip.path}={flip.after}"],
         )
-        changed = answer(replace(question, scenario=scenario_from(mapping), with_flips=False))
+        changed = recommend(replace(question, scenario=scenario_from(mapping), with_flips=False))
         assert changed.decision.recommended == flip.becomes
         assert _verdict(changed.decision) != _verdict(found.decision)
 
 
 def test_the_examples_come_out_as_their_numbers_say() -> None:
-    verdicts = {name: _verdict(answer(example_question(name)).decision) for name in NAMES}
+    verdicts = {name: _verdict(recommend(example_question(name)).decision) for name in NAMES}
 
     assert verdicts == {
         "email-triage": "encoder",

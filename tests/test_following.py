@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.fakes.openai import FakeOpenAI, event, refusal
+from tests.fakes.openai import FakeOpenAI, error_reply, event
 from tests.fakes.server import Fault, Reply, Request
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.runs.reconcile import reconcile_all
 
 JOBS = "/v1/fine_tuning/jobs"
@@ -25,13 +25,15 @@ def fake() -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Desk:
+def desk(
+    tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> RunHarness:
     monkeypatch.setenv("OWN_API_KEY", "sk-own-0123456789abcdef")
     monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
-    return a_desk(tmp_path, engine)
+    return open_run_harness(tmp_path, engine)
 
 
-def at_work(desk: Desk, fake: FakeOpenAI) -> str:
+def at_work(desk: RunHarness, fake: FakeOpenAI) -> str:
     run_id = desk.start()
     desk.go(run_id, lambda run: run.state == "running")
     fake.advance = False
@@ -44,13 +46,13 @@ def polls(fault: Fault) -> object:
 
 @pytest.mark.parametrize(
     "fault", [Fault("lost"), Fault("error"), Fault("html"), Fault("reply", reply=Reply([])),
-              Fault("reply", reply=Reply({"id": None})), Fault("reply", reply=refusal(404, "x", "gone")),
-              Fault("reply", reply=refusal(401, "invalid_api_key", "no")),
-              Fault("limited", reply=refusal(429, "rate_limit_exceeded", "slow"))],
+              Fault("reply", reply=Reply({"id": None})), Fault("reply", reply=error_reply(404, "x", "gone")),
+              Fault("reply", reply=error_reply(401, "invalid_api_key", "no")),
+              Fault("limited", reply=error_reply(429, "rate_limit_exceeded", "slow"))],
     ids=["lost", "500", "html", "list", "no id", "404", "401", "429"],
 )  # fmt: skip
 def test_an_hour_without_word_neither_ends_nor_repeats_a_job(
-    desk: Desk, fake: FakeOpenAI, fault: Fault
+    desk: RunHarness, fake: FakeOpenAI, fault: Fault
 ) -> None:
     """T8: unreachable is not failed."""
     run_id = at_work(desk, fake)
@@ -71,7 +73,7 @@ def test_an_hour_without_word_neither_ends_nor_repeats_a_job(
     assert len(fake.jobs) == 1
 
 
-def test_a_new_word_is_shown_and_ends_nothing(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_new_word_is_shown_and_ends_nothing(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
     fake.end(next(iter(fake.jobs)), "hibernating")
 
@@ -87,7 +89,7 @@ def test_a_new_word_is_shown_and_ends_nothing(desk: Desk, fake: FakeOpenAI) -> N
     assert desk.go(run_id).outcome == "succeeded"
 
 
-def test_events_are_kept_once_and_in_order(desk: Desk, fake: FakeOpenAI) -> None:
+def test_events_are_kept_once_and_in_order(desk: RunHarness, fake: FakeOpenAI) -> None:
     """T8: pages overlap, repeat, come in any order, and `has_more` lies."""
     run_id = at_work(desk, fake)
     everything = [event("told", number, "running") for number in range(1, 8)]
@@ -109,7 +111,7 @@ def test_events_are_kept_once_and_in_order(desk: Desk, fake: FakeOpenAI) -> None
     assert [one.body["train_loss"] for one in mine] == [1.0 / n for n in range(1, 8)]
 
 
-def test_cancel_that_comes_too_late_leaves_the_success(desk: Desk, fake: FakeOpenAI) -> None:
+def test_cancel_that_comes_too_late_leaves_the_success(desk: RunHarness, fake: FakeOpenAI) -> None:
     """T9: cancel races finish; there is one end, and its cost is settled."""
     run_id = at_work(desk, fake)
     fake.end(next(iter(fake.jobs)), "succeeded")
@@ -124,7 +126,7 @@ def test_cancel_that_comes_too_late_leaves_the_success(desk: Desk, fake: FakeOpe
     ]
 
 
-def test_cancel_ends_a_job_and_settles_it(desk: Desk, fake: FakeOpenAI) -> None:
+def test_cancel_ends_a_job_and_settles_it(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
     fake.jobs[next(iter(fake.jobs))]["trained_tokens"] = 250_000
     desk.office.store.note(run_id, "cancel_asked")
@@ -136,7 +138,7 @@ def test_cancel_ends_a_job_and_settles_it(desk: Desk, fake: FakeOpenAI) -> None:
     assert fake.count("POST", f"{JOBS}/.*/cancel") == 1
 
 
-def test_a_cost_that_nobody_says_waits_for_a_person(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_cost_that_nobody_says_waits_for_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
     desk.office.store.note(run_id, "cancel_asked")
 
@@ -158,7 +160,7 @@ def test_pause_and_resume_where_they_are_sold(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-own-0123456789abcdef")
     monkeypatch.setenv("OPENAI_BASE_URL", f"{fake.url}/v1")
     monkeypatch.setattr("trainer.runs.launch.check_plan", lambda *_: [])
-    desk = a_desk(tmp_path)
+    desk = open_run_harness(tmp_path)
     run_id = desk.start(provider="openai", base="gpt-4.1-mini")
     desk.go(run_id, lambda run: run.state == "running")
     for kind, state in (("pause_asked", "paused"), ("resume_asked", "running")):
@@ -172,7 +174,7 @@ def test_pause_and_resume_where_they_are_sold(
     assert fake.count("POST", f"{JOBS}/.*/resume") == 1
 
 
-def test_a_stranger_has_no_pause(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_stranger_has_no_pause(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
     desk.office.store.note(run_id, "pause_asked")
     desk.look(run_id)
@@ -180,9 +182,9 @@ def test_a_stranger_has_no_pause(desk: Desk, fake: FakeOpenAI) -> None:
     assert "has no pause" in desk.office.store.run(run_id).said("asked_provider", "heard")
 
 
-def test_a_model_that_stays_silent_is_told(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_model_that_stays_silent_is_told(desk: RunHarness, fake: FakeOpenAI) -> None:
     fake.fault = lambda request: (
-        Fault("reply", reply=refusal(404, "model_not_found", "no such model"))
+        Fault("reply", reply=error_reply(404, "model_not_found", "no such model"))
         if request.path.endswith("completions") else None
     )  # fmt: skip
 
@@ -193,9 +195,9 @@ def test_a_model_that_stays_silent_is_told(desk: Desk, fake: FakeOpenAI) -> None
     assert run.last("verified") is None
 
 
-def test_files_that_cannot_be_deleted_are_told(desk: Desk, fake: FakeOpenAI) -> None:
+def test_files_that_cannot_be_deleted_are_told(desk: RunHarness, fake: FakeOpenAI) -> None:
     fake.fault = lambda request: (
-        Fault("reply", reply=refusal(403, "forbidden", "no"))
+        Fault("reply", reply=error_reply(403, "forbidden", "no"))
         if request.method == "DELETE"
         else None
     )
@@ -206,7 +208,9 @@ def test_files_that_cannot_be_deleted_are_told(desk: Desk, fake: FakeOpenAI) -> 
     assert run.said("remote_deleted", "left") == list(fake.files)
 
 
-def test_five_hundred_open_jobs_are_looked_at_by_the_page(desk: Desk, fake: FakeOpenAI) -> None:
+def test_five_hundred_open_jobs_are_looked_at_by_the_page(
+    desk: RunHarness, fake: FakeOpenAI
+) -> None:
     """T10: after a restart, five list pages tell of all, and nothing else is asked."""
     fake.advance = False
     ids = []

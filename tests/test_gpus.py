@@ -11,83 +11,89 @@ from pathlib import Path
 import orjson
 import pytest
 
-from advisor.cli.gpus import Wanted, chosen_gpus, show_gpus
+from advisor.cli.gpus import GpuFlags, select_gpus, show_gpus
 from advisor.decision.answer import prepare, with_path
 from advisor.errors import UsageError
 from advisor.estimate.gpu_choice import (
-    Choice,
-    Load,
-    Training,
+    GpuChoice,
+    ServingWorkload,
+    TrainingWorkload,
     cheapest,
     fastest,
-    for_serving,
-    for_training,
-    load_of,
-    training_of,
-    within,
+    fastest_within_budget,
+    serving_choices,
+    serving_workload,
+    training_choices,
+    training_workload,
 )
 from advisor.gpu.serving_engines import PRECISIONS
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.loading import example_question
-from advisor.options.eligibility import ground_of
-from advisor.options.gpu_tuning import Machine, machines_of
-from advisor.options.option import RuledOut
-from advisor.prices.book import Book
+from advisor.options.eligibility import eligibility_key
+from advisor.options.gpu_tuning import AvailableGpu, available_gpus
+from advisor.options.option import RuledOutOption
+from advisor.prices.book import PriceBook
 from advisor.prices.series import Price
 
 QWEN, LLAMA = "open/Qwen/Qwen3-8B", "open/meta-llama/Llama-3.3-70B"
 
 
-def machine(book: Book, gpu: str, usd: str = "1.00", most: int = 8, own: bool = False) -> Machine:
+def machine(
+    book: PriceBook, gpu: str, usd: str = "1.00", most: int = 8, own: bool = False
+) -> AvailableGpu:
     price = Price(
         item=f"cloud/{gpu}/gpu_hour", unit="USD/GPU hour", value=Decimal(usd),
         since=date(2026, 11, 1), source="a test", read_on=date(2026, 11, 1), confidence="high",
         note=None, next_change=None,
     )  # fmt: skip
-    return Machine(book.gpu(gpu), "own" if own else "cloud", price, own, most)
+    return AvailableGpu(book.gpu(gpu), "own" if own else "cloud", price, own, most)
 
 
-def training(book: Book, base: str = QWEN, method: str = "lora", row: float = 1000.0) -> Training:
-    setup = Setup(method, 4 * row, row)  # type: ignore[arg-type]
-    return Training(book.model(base), setup, 1e7, row, 4.0)
+def training(
+    book: PriceBook, base: str = QWEN, method: str = "lora", row: float = 1000.0
+) -> TrainingWorkload:
+    setup = TrainingSetup(method, 4 * row, row)  # type: ignore[arg-type]
+    return TrainingWorkload(book.model(base), setup, 1e7, row, 4.0)
 
 
-def split(found: Iterable[Choice | RuledOut]) -> tuple[list[Choice], list[RuledOut]]:
+def split(
+    found: Iterable[GpuChoice | RuledOutOption],
+) -> tuple[list[GpuChoice], list[RuledOutOption]]:
     every = list(found)
-    return ([one for one in every if isinstance(one, Choice)],
-            [one for one in every if isinstance(one, RuledOut)])  # fmt: skip
+    return ([one for one in every if isinstance(one, GpuChoice)],
+            [one for one in every if isinstance(one, RuledOutOption)])  # fmt: skip
 
 
-def test_a_gpu_without_bf16_is_never_chosen_to_train(book: Book) -> None:
-    chosen, out = split(for_training(training(book), [machine(book, "T4", "0.01")]))
+def test_a_gpu_without_bf16_is_never_chosen_to_train(book: PriceBook) -> None:
+    chosen, out = split(training_choices(training(book), [machine(book, "T4", "0.01")]))
 
     assert not chosen
     assert [(one.rule, one.id) for one in out] == [("dtype", "gpu:cloud:Qwen/Qwen3-8B:T4")]
     assert cheapest(chosen) is None
 
 
-def test_a_licence_that_was_not_named_rules_every_gpu_out(book: Book) -> None:
+def test_a_licence_that_was_not_named_rules_every_gpu_out(book: PriceBook) -> None:
     machines = [machine(book, "H100_SXM"), machine(book, "RTX_4090")]
-    chosen, out = split(for_training(training(book, LLAMA, "qlora"), machines, ["apache-2.0"]))
+    chosen, out = split(training_choices(training(book, LLAMA, "qlora"), machines, ["apache-2.0"]))
 
     assert not chosen
     assert {one.rule for one in out} == {"licence"}
     assert "apache-2.0 will do" in out[0].says
-    assert split(for_training(training(book), machines, ["apache-2.0"]))[0]
+    assert split(training_choices(training(book), machines, ["apache-2.0"]))[0]
 
 
-def test_a_training_that_does_not_fit_one_gpu_is_shared_out_over_several(book: Book) -> None:
+def test_a_training_that_does_not_fit_one_gpu_is_shared_out_over_several(book: PriceBook) -> None:
     full = training(book, QWEN, "full")
-    small, _ = split(for_training(full, [machine(book, "RTX_4090")]))
-    large, _ = split(for_training(full, [machine(book, "A100_80GB_SXM")]))
+    small, _ = split(training_choices(full, [machine(book, "RTX_4090")]))
+    large, _ = split(training_choices(full, [machine(book, "A100_80GB_SXM")]))
 
     assert min(one.count for one in small) > 1
     assert min(one.count for one in large) == 1
     assert all(one.memory_bytes <= one.machine.gpu.memory_bytes for one in small + large)
 
 
-def test_a_training_that_fits_nowhere_says_what_it_needs(book: Book) -> None:
-    found = for_training(training(book, LLAMA, "full"), [machine(book, "RTX_4090")])
+def test_a_training_that_fits_nowhere_says_what_it_needs(book: PriceBook) -> None:
+    found = training_choices(training(book, LLAMA, "full"), [machine(book, "RTX_4090")])
     chosen, out = split(found)
 
     assert not chosen
@@ -95,33 +101,33 @@ def test_a_training_that_fits_nowhere_says_what_it_needs(book: Book) -> None:
     assert "GiB on each of 8, and a RTX_4090 has 24 GiB" in out[0].says
 
 
-def test_of_your_own_gpus_no_more_are_taken_than_there_are(book: Book) -> None:
+def test_of_your_own_gpus_no_more_are_taken_than_there_are(book: PriceBook) -> None:
     own = machine(book, "RTX_4090", "0.20", most=2, own=True)
-    chosen, _ = split(for_training(training(book), [own]))
-    _, out = split(for_serving(Load(book.model(QWEN), 300, 200, 1e6), [own]))
+    chosen, _ = split(training_choices(training(book), [own]))
+    _, out = split(serving_choices(ServingWorkload(book.model(QWEN), 300, 200, 1e6), [own]))
 
     assert [one.count for one in chosen] == [1, 2]
     assert "and there are 2" in out[0].says
 
 
-def test_cheapest_fastest_and_within_a_budget_are_three_answers(book: Book) -> None:
+def test_cheapest_fastest_and_within_a_budget_are_three_answers(book: PriceBook) -> None:
     machines = [machine(book, "RTX_4090", "0.50"), machine(book, "H100_SXM", "3.20")]
-    chosen, _ = split(for_training(training(book), machines))
+    chosen, _ = split(training_choices(training(book), machines))
 
     least, quickest = cheapest(chosen), fastest(chosen)
 
     assert least is not None
     assert quickest is not None
     assert (least.name, quickest.name) == ("1 x RTX_4090 at cloud", "8 x H100_SXM at cloud")
-    middle = within(chosen, (least.usd[2] + quickest.usd[2]) / 2)
+    middle = fastest_within_budget(chosen, (least.usd[2] + quickest.usd[2]) / 2)
     assert middle is not None
     assert quickest.seconds[1] < middle.seconds[1] <= least.seconds[1]
     assert middle.usd[2] <= (least.usd[2] + quickest.usd[2]) / 2
-    assert within(chosen, 0.001) is None
+    assert fastest_within_budget(chosen, 0.001) is None
 
 
-def test_a_choice_is_priced_by_time_and_hour_with_its_set_up(book: Book) -> None:
-    chosen, _ = split(for_training(training(book), [machine(book, "H100_SXM", "2.00", most=1)]))
+def test_a_choice_is_priced_by_time_and_hour_with_its_set_up(book: PriceBook) -> None:
+    chosen, _ = split(training_choices(training(book), [machine(book, "H100_SXM", "2.00", most=1)]))
 
     (one,) = chosen
 
@@ -129,10 +135,10 @@ def test_a_choice_is_priced_by_time_and_hour_with_its_set_up(book: Book) -> None
     assert one.usd[0] < one.usd[1] < one.usd[2]
 
 
-def test_the_peak_decides_how_many_gpus_serve(book: Book) -> None:
+def test_the_peak_decides_how_many_gpus_serve(book: PriceBook) -> None:
     h100 = [machine(book, "H100_SXM", "2.00")]
     calm, busy = (
-        split(for_serving(Load(book.model(QWEN), 300, 200, peak), h100))[0][0]
+        split(serving_choices(ServingWorkload(book.model(QWEN), 300, 200, peak), h100))[0][0]
         for peak in (100.0, 30_000.0)
     )
 
@@ -142,10 +148,14 @@ def test_the_peak_decides_how_many_gpus_serve(book: Book) -> None:
     assert busy.usd[0] < busy.usd[2]
 
 
-def test_adapters_beside_the_weights_take_more_gpus_for_the_same_peak(book: Book) -> None:
+def test_adapters_beside_the_weights_take_more_gpus_for_the_same_peak(book: PriceBook) -> None:
     h100 = [machine(book, "H100_SXM")]
     merged, beside = (
-        split(for_serving(Load(book.model(QWEN), 300, 200, 60_000.0, unmerged=apart), h100))[0][0]
+        split(
+            serving_choices(
+                ServingWorkload(book.model(QWEN), 300, 200, 60_000.0, unmerged=apart), h100
+            )
+        )[0][0]
         for apart in (False, True)
     )
 
@@ -153,38 +163,38 @@ def test_adapters_beside_the_weights_take_more_gpus_for_the_same_peak(book: Book
     assert beside.count > merged.count
 
 
-def test_a_model_too_large_for_one_gpu_is_served_on_several(book: Book) -> None:
-    load = Load(book.model(LLAMA), 300, 200, 10.0)
-    chosen, out = split(for_serving(load, [machine(book, "H100_SXM"), machine(book, "T4")]))
+def test_a_model_too_large_for_one_gpu_is_served_on_several(book: PriceBook) -> None:
+    load = ServingWorkload(book.model(LLAMA), 300, 200, 10.0)
+    chosen, out = split(serving_choices(load, [machine(book, "H100_SXM"), machine(book, "T4")]))
 
     assert [one.count for one in chosen] == [2]
     assert "One copy takes 16 T4" in out[0].says
 
 
-def test_weights_are_not_served_in_a_precision_without_kernels(book: Book) -> None:
-    load = Load(book.model(QWEN), 300, 200, 10.0, precision=PRECISIONS["fp8"])
-    _, out = split(for_serving(load, [machine(book, "T4")]))
+def test_weights_are_not_served_in_a_precision_without_kernels(book: PriceBook) -> None:
+    load = ServingWorkload(book.model(QWEN), 300, 200, 10.0, precision=PRECISIONS["fp8"])
+    _, out = split(serving_choices(load, [machine(book, "T4")]))
 
     assert [one.rule for one in out] == ["dtype"]
     assert "compute capability 7.5" in out[0].says
 
 
-def test_a_model_without_an_architecture_is_refused(book: Book) -> None:
+def test_a_model_without_an_architecture_is_refused(book: PriceBook) -> None:
     closed = next(card for card in book.models.values() if card.architecture is None)
-    load = Load(closed, 300, 200, 10.0)
+    load = ServingWorkload(closed, 300, 200, 10.0)
 
     with pytest.raises(UsageError, match="no architecture"):
-        list(for_serving(load, [machine(book, "H100_SXM")]))
+        list(serving_choices(load, [machine(book, "H100_SXM")]))
 
 
 def test_a_bundled_question_gets_a_choice_of_rented_gpus() -> None:
     question = example_question("email-triage")
     resolved, _ = prepare(question, question.scenario)
-    machines = list(machines_of(ground_of(resolved, question.profile), question.book))
+    machines = list(available_gpus(eligibility_key(resolved, question.profile), question.book))
     base = question.book.model(QWEN)
 
-    trained, _ = split(for_training(training_of(resolved, base, "qlora"), machines))
-    served, _ = split(for_serving(load_of(resolved, base), machines))
+    trained, _ = split(training_choices(training_workload(resolved, base, "qlora"), machines))
+    served, _ = split(serving_choices(serving_workload(resolved, base), machines))
 
     for choices in (trained, served):
         least = cheapest(choices)
@@ -198,9 +208,9 @@ def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
 ) -> None:
     question = example_question("email-triage")
 
-    show_gpus(question, Wanted(), "text")
+    show_gpus(question, GpuFlags(), "text")
     text = capsysbinary.readouterr().out.decode()
-    show_gpus(question, Wanted(), "json")
+    show_gpus(question, GpuFlags(), "json")
     trained, served = orjson.loads(capsysbinary.readouterr().out)
 
     assert f"cheapest: {trained['picks']['cheapest']}" in text
@@ -213,7 +223,7 @@ def test_a_budget_of_the_scenario_is_asked_of_the_gpus() -> None:
     question = example_question("email-triage")
     asked = with_path(question.scenario, "limits.budget_one_off_usd", 5)
 
-    trained, served = chosen_gpus(replace(question, scenario=asked), Wanted())
+    trained, served = select_gpus(replace(question, scenario=asked), GpuFlags())
 
     pick = trained.picks["fastest within 5 USD"]
     assert pick is not None
@@ -223,13 +233,13 @@ def test_a_budget_of_the_scenario_is_asked_of_the_gpus() -> None:
 
 def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="qlora"):
-        chosen_gpus(example_question("email-triage"), Wanted(method="qlor"))
+        select_gpus(example_question("email-triage"), GpuFlags(method="qlor"))
 
 
 def test_a_gpu_too_small_is_drawn_with_the_change_that_makes_the_training_fit(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wanted = Wanted("open/meta-llama/Llama-3.2-3B", "full", gpu="L4")
+    wanted = GpuFlags("open/meta-llama/Llama-3.2-3B", "full", gpu="L4")
     show_gpus(example_question("brand-voice"), wanted, "text")
 
     printed = capsys.readouterr().out
@@ -247,7 +257,7 @@ def test_the_base_may_be_a_config_file(tmp_path: Path) -> None:
         "max_position_embeddings": 40960,
     }))  # fmt: skip
 
-    training, _ = chosen_gpus(example_question("brand-voice"), Wanted(str(config)))
+    training, _ = select_gpus(example_question("brand-voice"), GpuFlags(str(config)))
 
     assert training.work.startswith("Training open/mine, qlora")
     assert training.lying

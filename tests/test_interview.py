@@ -15,33 +15,51 @@ from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from advisor.api.app import planning_app
-from advisor.dataset.language import Signs, hits
+from advisor.dataset.language import LanguageDetector, language_hits
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import answer, with_paths
+from advisor.decision.answer import recommend, with_paths
 from advisor.errors import UsageError
 from advisor.estimate.costs import MEASURED_EXAMPLES
 from advisor.evidence import Evidence
-from advisor.interview.cost_of_finding_out import finding_out
+from advisor.interview.cost_of_finding_out import finding_out_cost
 from advisor.interview.next_question import (
     Interview,
-    changing,
-    step,
-    unanswered,
-    unlocking,
-    verdicts,
+    next_step,
+    open_questions,
+    trial_verdicts,
+    unlocking_answers,
+    verdict_changes,
 )
-from advisor.interview.questions import DONT_KNOW, Given, Sheet, check, checked
-from advisor.interview.texts import faults
-from advisor.interview.to_scenario import open_parts, rented_at, settings, settled
-from advisor.interview.view import finding_out_says, standing
-from advisor.loading import FOLDER, ask, languages, load_sheet, load_texts, texts_of
-from advisor.prices.book import Book
-from advisor.scenario.contradictions import SAYS, contradictions
+from advisor.interview.questions import (
+    DONT_KNOW,
+    AnswerValue,
+    Questionnaire,
+    check_answer,
+    check_answers,
+)
+from advisor.interview.texts import translation_errors
+from advisor.interview.to_scenario import (
+    apply_answers,
+    cheapest_rental_usd,
+    open_parts,
+    scenario_settings,
+)
+from advisor.interview.view import finding_out_text, interview_state
+from advisor.loading import (
+    TEXTS_FOLDER,
+    available_languages,
+    load_questionnaire,
+    load_texts,
+    make_question,
+    read_texts,
+)
+from advisor.prices.book import PriceBook
+from advisor.scenario.contradictions import MESSAGES, contradictions
 from advisor.scenario.scenario import Scenario, scenario_from
 
 DAY = "2026-11-20"
-SURE: dict[str, Given] = {
+SURE: dict[str, AnswerValue] = {
     "prompt_effort": "systematic", "target": "p95", "prompt_score": "far", "knowledge": "none",
     "task": "classification", "must_change": (), "reviewer": "expert", "requests": "million_a_day",
     "has_eval": "yes", "held_out": "hundreds", "error_cost": "low", "may_leave": "yes",
@@ -52,13 +70,13 @@ FEW = {"asked_on": DAY, "limits": {"providers": ["google", "openai", "hf_jobs"]}
 
 
 @pytest.fixture(scope="module")
-def sheet() -> Sheet:
-    return load_sheet()
+def sheet() -> Questionnaire:
+    return load_questionnaire()
 
 
 @pytest.fixture(scope="module")
-def plain(sheet: Sheet, book: Book) -> Interview:
-    return Interview(sheet, ask({"asked_on": DAY}, book=book))
+def plain(sheet: Questionnaire, book: PriceBook) -> Interview:
+    return Interview(sheet, make_question({"asked_on": DAY}, book=book))
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +84,18 @@ def client() -> TestClient:
     return TestClient(planning_app(), raise_server_exceptions=False)
 
 
-def asked_with(interview: Interview, truth: dict[str, Given]) -> Iterator[tuple[str, ...]]:
+def asked_with(interview: Interview, truth: dict[str, AnswerValue]) -> Iterator[tuple[str, ...]]:
     """Answer from *truth* until the interview ends; yield the parts of each question."""
-    answers: dict[str, Given] = {}
+    answers: dict[str, AnswerValue] = {}
     while True:
-        now = step(interview, answers)
+        now = next_step(interview, answers)
         if now.next is None:
             return
         answers |= {code: truth.get(code, DONT_KNOW) for code in now.parts}
         yield now.parts
 
 
-def test_there_are_twelve_questions_in_the_order_of_what_they_decide(sheet: Sheet) -> None:
+def test_there_are_twelve_questions_in_the_order_of_what_they_decide(sheet: Questionnaire) -> None:
     assert [asked.code for asked in sheet.questions] == [
         "prompt", "facts", "change", "examples", "traffic", "evaluation", "corpus", "retrieval",
         "data", "ceilings", "scale", "hands",
@@ -92,13 +110,15 @@ def test_every_coded_answer_makes_a_scenario(plain: Interview) -> None:
     count = 0
     for part in plain.sheet.parts.values():
         for value in part.tries:
-            assert check(part, list(value) if isinstance(value, tuple) else value) == value
-            settled(plain.sheet, {part.code: value, "gpu": "L4"}, plain.question)
+            assert check_answer(part, list(value) if isinstance(value, tuple) else value) == value
+            apply_answers(plain.sheet, {part.code: value, "gpu": "L4"}, plain.question)
             count += 1
     assert count > 140
 
 
-def test_named_machines_and_providers_are_in_the_price_book(sheet: Sheet, book: Book) -> None:
+def test_named_machines_and_providers_are_in_the_price_book(
+    sheet: Questionnaire, book: PriceBook
+) -> None:
     gpus = set(sheet.parts["gpu"].choices) - {"none"}
     clouds = {item.split("/")[0] for item in book.prices.series if item.endswith("/gpu_hour")}
     known = {card.provider for card in book.models.values()} | clouds
@@ -124,16 +144,16 @@ def test_named_machines_and_providers_are_in_the_price_book(sheet: Sheet, book: 
     ],
 )
 def test_an_answer_that_cannot_be_used_is_told_with_what_can(
-    sheet: Sheet, code: str, value: object, says: str
+    sheet: Questionnaire, code: str, value: object, says: str
 ) -> None:
     with pytest.raises(UsageError) as told:
-        checked(sheet, {code: value})
+        check_answers(sheet, {code: value})
 
     assert str(told.value).startswith(says)
 
 
-def test_answers_come_in_every_form_that_means_the_same(sheet: Sheet) -> None:
-    found = checked(sheet, {"citations": True, "has_eval": False, "target": "90", "task": None,
+def test_answers_come_in_every_form_that_means_the_same(sheet: Questionnaire) -> None:
+    found = check_answers(sheet, {"citations": True, "has_eval": False, "target": "90", "task": None,
                             "must_change": "form", "providers": ["groq", "openai"]})  # fmt: skip
 
     assert found == {"citations": "yes", "has_eval": "no", "target": 90.0, "task": DONT_KNOW,
@@ -141,34 +161,34 @@ def test_answers_come_in_every_form_that_means_the_same(sheet: Sheet) -> None:
 
 
 def test_a_band_is_a_word_and_a_typed_score_stands_as_typed(plain: Interview) -> None:
-    band = settings(plain.sheet, {"target": 90.0, "prompt_score": "short", "held_out": 50.0,
+    band = scenario_settings(plain.sheet, {"target": 90.0, "prompt_score": "short", "held_out": 50.0,
                                   "retrieval_score": 88.0}, plain.question)  # fmt: skip
-    untold = settings(plain.sheet, {"retrieval_score": "far"}, plain.question)
-    reached = settings(plain.sheet, {"prompt_score": "reached"}, plain.question)
+    untold = scenario_settings(plain.sheet, {"retrieval_score": "far"}, plain.question)
+    reached = scenario_settings(plain.sheet, {"prompt_score": "reached"}, plain.question)
 
     assert band["quality.measured"] == [{"approach": "rag", "value": 0.88, "n": 50.0}]
     assert (band["quality.target"], band["knowledge.retrieval_tried"]) == (0.9, True)
     assert (band["quality.prompting"], reached) == ("gap", {"quality.prompting": "meets"})
     assert untold["quality.target"] - untold["quality.measured"][0]["value"] == pytest.approx(0.3)
-    assert settings(plain.sheet, {"prompt_score": DONT_KNOW}, plain.question) == {}
+    assert scenario_settings(plain.sheet, {"prompt_score": DONT_KNOW}, plain.question) == {}
 
 
 def test_a_gpu_without_an_own_price_costs_what_renting_it_does(plain: Interview) -> None:
-    rented = settled(plain.sheet, {"gpu": "L4"}, plain.question).hardware[0]
-    own = settled(plain.sheet, {"gpu": "L4", "gpu_hour": "electricity"}, plain.question)
+    rented = apply_answers(plain.sheet, {"gpu": "L4"}, plain.question).hardware[0]
+    own = apply_answers(plain.sheet, {"gpu": "L4", "gpu_hour": "electricity"}, plain.question)
     before = replace(plain.question, scenario=scenario_from({"asked_on": "2001-01-01"}))
 
-    cheapest = rented_at(plain.question.book, "L4", plain.question.scenario)
+    cheapest = cheapest_rental_usd(plain.question.book, "L4", plain.question.scenario)
     assert rented.usd_per_hour == cheapest is not None
     assert own.hardware[0].usd_per_hour == 0.1
     with pytest.raises(UsageError, match="nobody rents out a L4 on 2001-01-01"):
-        settled(plain.sheet, {"gpu": "L4"}, before)
+        apply_answers(plain.sheet, {"gpu": "L4"}, before)
 
 
 def test_what_is_said_or_counted_already_is_not_asked(plain: Interview, tmp_path: Path) -> None:
     mapping = {"asked_on": DAY, "quality": {"target": 0.9, "measured": [
         {"approach": "prompt", "value": 0.8}]}, "dataset": {"label_quality": "expert"}}  # fmt: skip
-    question = ask(mapping, dataset=labels_file(tmp_path, "en"), book=plain.question.book)
+    question = make_question(mapping, dataset=labels_file(tmp_path, "en"), book=plain.question.book)
     left = {asked.code: [part.code for part in open_parts(asked, question)]
             for asked in plain.sheet.questions}  # fmt: skip
 
@@ -181,43 +201,45 @@ def test_what_is_said_or_counted_already_is_not_asked(plain: Interview, tmp_path
 @pytest.mark.parametrize("seed", range(3))
 def test_random_answers_end_in_a_stop_that_holds(plain: Interview, seed: int) -> None:
     draw = random.Random(seed)
-    truth: dict[str, Given] = {
+    truth: dict[str, AnswerValue] = {
         code: DONT_KNOW if draw.random() < 0.2 else draw.choice(part.tries)
         for code, part in plain.sheet.parts.items()
     }
-    answers: dict[str, Given] = {}
+    answers: dict[str, AnswerValue] = {}
     turns = [parts for parts in asked_with(plain, truth) if answers.update(
         {code: truth[code] for code in parts}) is None]  # fmt: skip
-    now = step(plain, answers)
+    now = next_step(plain, answers)
 
     assert len(turns) == now.asked <= 12
     assert now.ended == ("no_answer_changes_it" if now.spared else "all_asked")
     assert len({code for parts in turns for code in parts}) == sum(map(len, turns))
-    for asked in unanswered(plain, answers):
+    for asked in open_questions(plain, answers):
         for part in open_parts(asked, plain.question):
-            for one in verdicts(plain, answers, [((part.code, value),) for value in part.tries]):
+            for one in trial_verdicts(
+                plain, answers, [((part.code, value),) for value in part.tries]
+            ):
                 assert one.verdict.act == now.verdict.act, (one, now.verdict)
-    whole = answer(replace(plain.question, scenario=now.scenario, with_flips=False))
+    whole = recommend(replace(plain.question, scenario=now.scenario, with_flips=False))
     assert whole.decision.recommended == now.verdict.option
 
 
 def test_the_first_question_is_asked_because_an_answer_changes_the_verdict(
     plain: Interview,
 ) -> None:
-    first = step(plain, {})
+    first = next_step(plain, {})
 
     assert (first.next, first.asked, first.ended) == ("prompt", 0, None)
     assert first.changes
     for change in first.changes:
-        told = settled(plain.sheet, dict(change.answers), plain.question)
-        found = answer(replace(plain.question, scenario=told, with_flips=False))
+        told = apply_answers(plain.sheet, dict(change.answers), plain.question)
+        found = recommend(replace(plain.question, scenario=told, with_flips=False))
         assert found.decision.recommended == change.verdict.option
         assert change.verdict.approach != first.verdict.approach
 
 
 def test_who_knows_nothing_gets_to_an_end(plain: Interview) -> None:
     turns = list(asked_with(plain, {}))
-    now = step(plain, {code: DONT_KNOW for parts in turns for code in parts})
+    now = next_step(plain, {code: DONT_KNOW for parts in turns for code in parts})
 
     assert now.verdict.act == "not_yet"
     assert 1 <= len(turns) == now.asked <= 12
@@ -227,10 +249,10 @@ def test_who_knows_nothing_gets_to_an_end(plain: Interview) -> None:
 def test_a_question_that_says_little_without_an_earlier_one_is_tried_with_it(
     plain: Interview,
 ) -> None:
-    answers = checked(plain.sheet, {"target": 90, "prompt_score": 60, "requests": 10_000})
-    now = step(plain, answers).verdict
+    answers = check_answers(plain.sheet, {"target": 90, "prompt_score": 60, "requests": 10_000})
+    now = next_step(plain, answers).verdict
     (change,) = (asked for asked in plain.sheet.questions if asked.code == "change")
-    skill = changing(plain, answers, change, now)
+    skill = verdict_changes(plain, answers, change, now)
 
     assert skill
     assert all((one.verdict.act, one.verdict.approach) != (now.act, now.approach) for one in skill)
@@ -239,10 +261,10 @@ def test_a_question_that_says_little_without_an_earlier_one_is_tried_with_it(
 def test_before_not_yet_is_the_end_answers_to_several_questions_are_tried_together(
     plain: Interview,
 ) -> None:
-    answers = checked(plain.sheet, {"may_leave": False, "target": 99, "prompt_score": "far"})
-    left = unanswered(plain, answers)
+    answers = check_answers(plain.sheet, {"may_leave": False, "target": 99, "prompt_score": "far"})
+    left = open_questions(plain, answers)
 
-    first, (change,) = unlocking(plain, answers, left)
+    first, (change,) = unlocking_answers(plain, answers, left)
 
     asked = {part.code: one.code for one in left for part in one.parts}
     needed = {asked[code] for code, _ in change.answers}
@@ -251,8 +273,8 @@ def test_before_not_yet_is_the_end_answers_to_several_questions_are_tried_togeth
     assert change.verdict.act != "not_yet"
     for code in needed:
         rest = tuple(pair for pair in change.answers if asked[pair[0]] != code)
-        assert [one.verdict.act for one in verdicts(plain, answers, [rest])] == ["not_yet"]
-    assert unlocking(plain, answers, ()) == (None, ())
+        assert [one.verdict.act for one in trial_verdicts(plain, answers, [rest])] == ["not_yet"]
+    assert unlocking_answers(plain, answers, ()) == (None, ())
 
 
 def test_not_knowing_is_priced_by_hours_labels_and_tokens(
@@ -262,9 +284,15 @@ def test_not_knowing_is_priced_by_hours_labels_and_tokens(
     paid = replace(plain.question, scenario=with_paths(
         plain.question.scenario, {"team.usd_per_hour": 100, "task": "classification"}))  # fmt: skip
 
-    prompt, facts = finding_out(asked["prompt"], paid), finding_out(asked["facts"], plain.question)
-    examples, tests = finding_out(asked["examples"], paid), finding_out(asked["evaluation"], paid)
-    rag = finding_out(asked["retrieval"], plain.question)
+    prompt, facts = (
+        finding_out_cost(asked["prompt"], paid),
+        finding_out_cost(asked["facts"], plain.question),
+    )
+    examples, tests = (
+        finding_out_cost(asked["examples"], paid),
+        finding_out_cost(asked["evaluation"], paid),
+    )
+    rag = finding_out_cost(asked["retrieval"], plain.question)
 
     assert prompt.hours == evidence.labour_hours.prompt
     assert prompt.tokens
@@ -280,33 +308,33 @@ def test_not_knowing_is_priced_by_hours_labels_and_tokens(
     assert tests.labels == (MEASURED_EXAMPLES, MEASURED_EXAMPLES)
     assert rag.tokens
     assert float(rag.tokens.low) >= float(prompt.tokens.low)
-    says = finding_out_says(prompt, load_texts("en"))
+    says = finding_out_text(prompt, load_texts("en"))
     assert says.startswith("4 to 40 hours of work; 200 requests = ")
     assert says.endswith("USD together")
-    assert finding_out_says(facts, load_texts("de")) == (
+    assert finding_out_text(facts, load_texts("de")) == (
         "0,5 bis 4 Stunden Arbeit; mal Ihre Kosten einer Stunde")  # fmt: skip
 
 
 def test_where_nothing_may_leave_no_tokens_are_bought_to_find_out(plain: Interview) -> None:
-    scenario = settled(plain.sheet, {"may_leave": "no"}, plain.question)
+    scenario = apply_answers(plain.sheet, {"may_leave": "no"}, plain.question)
     (prompt,) = (asked for asked in plain.sheet.questions if asked.code == "prompt")
 
-    assert finding_out(prompt, replace(plain.question, scenario=scenario)).tokens is None
+    assert finding_out_cost(prompt, replace(plain.question, scenario=scenario)).tokens is None
 
 
 def test_every_word_is_there_in_every_shipped_language() -> None:
     english = load_texts("en")
 
-    assert languages() == ("de", "en")
-    for tag in languages():
-        assert faults(load_texts(tag).words, english.words) == []
+    assert available_languages() == ("de", "en")
+    for tag in available_languages():
+        assert translation_errors(load_texts(tag).words, english.words) == []
     assert load_texts("de-AT").tag == "de"
     same = {key for key, text in load_texts("de").words.items() if text == english.words[key]}
     assert not any(key.endswith((".asks", ".why")) or key.startswith("words.") for key in same)
 
 
 def test_a_language_is_a_file_and_what_is_missing_in_it_is_said(tmp_path: Path) -> None:
-    words = yaml.safe_load((FOLDER / "de.yaml").read_text(encoding="utf-8"))
+    words = yaml.safe_load((TEXTS_FOLDER / "de.yaml").read_text(encoding="utf-8"))
     good, bad, torn = tmp_path / "bar.yaml", tmp_path / "fr.yaml", tmp_path / "xx.yaml"
     good.write_text(yaml.safe_dump(words), encoding="utf-8")
     del words["parts"]["target"]["asks"]
@@ -317,17 +345,17 @@ def test_a_language_is_a_file_and_what_is_missing_in_it_is_said(tmp_path: Path) 
     bad.write_text(yaml.safe_dump(words), encoding="utf-8")
     torn.write_text("a: [", encoding="utf-8")
 
-    assert texts_of(good).words == load_texts("de").words
+    assert read_texts(good).words == load_texts("de").words
     with pytest.raises(UsageError) as told:
-        texts_of(bad)
+        read_texts(bad)
     for says in ("parts.target.asks is missing", "words.so_far has to hold {what}",
                  "words.result has to hold {what}", "acts.prompt is no text",
                  "surplus is unknown"):  # fmt: skip
         assert says in str(told.value)
     with pytest.raises(UsageError, match="this is no YAML"):
-        texts_of(torn)
+        read_texts(torn)
     with pytest.raises(UsageError, match="there is no such file"):
-        texts_of(tmp_path / "none.yaml")
+        read_texts(tmp_path / "none.yaml")
     with pytest.raises(UsageError, match="there are no texts in this language"):
         load_texts("fr")
     with pytest.raises(UsageError, match="there are no texts in this language"):
@@ -361,20 +389,20 @@ def chat(asked: str, said: str, **more: Any) -> str:
 @pytest.mark.parametrize("truth", [SURE, SURE | {"target": "p80", "prompt_score": "reached"}],
                          ids=["a hard target", "a target that is reached"])  # fmt: skip
 def test_one_file_in_three_languages_with_the_same_needs_has_one_decision(
-    sheet: Sheet, book: Book, tmp_path: Path, truth: dict[str, Given]
+    sheet: Questionnaire, book: PriceBook, tmp_path: Path, truth: dict[str, AnswerValue]
 ) -> None:
-    known: dict[str, Given] = {}
+    known: dict[str, AnswerValue] = {}
     found = {}
     for language in SPOKEN:
         file = labels_file(tmp_path, language)
-        question = ask(FEW, dataset=file, book=book)
+        question = make_question(FEW, dataset=file, book=book)
         assert question.profile
         assert (question.profile.language, question.profile.distinct_labels) == (language, 3)
         interview = Interview(sheet, question)
         if language == "en":
             turns = list(asked_with(interview, truth))
             known = {code: truth.get(code, DONT_KNOW) for parts in turns for code in parts}
-        now = step(interview, known)
+        now = next_step(interview, known)
         doubts = contradictions(now.scenario, question.profile)
         found[language] = (now.verdict, now.ended, now.spared, doubts)
 
@@ -467,7 +495,7 @@ def test_languages_pairs_and_tools_are_held_against_what_was_said(tmp_path: Path
 def test_every_contradiction_is_tested_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
 
-    assert [code for code in SAYS if f'"{code}"' not in text] == []
+    assert [code for code in MESSAGES if f'"{code}"' not in text] == []
 
 
 @pytest.mark.parametrize(("text", "language"), [
@@ -476,23 +504,23 @@ def test_every_contradiction_is_tested_here() -> None:
     ("¿Dónde está el paquete que pedí para la casa?", "es"),
 ])  # fmt: skip
 def test_a_language_shows_in_small_words_or_in_its_script(text: str, language: str) -> None:
-    signs = Signs()
+    signs = LanguageDetector()
     for _ in range(3):
         signs.add(text, "OK")
 
-    assert hits(text).most_common(1)[0][0] == language
+    assert language_hits(text).most_common(1)[0][0] == language
     assert (signs.language, signs.answer_language) == (language, "")
 
 
 def test_the_api_says_what_the_library_says_and_keeps_nothing(
-    client: TestClient, plain: Interview, book: Book
+    client: TestClient, plain: Interview, book: PriceBook
 ) -> None:
     given = {"target": 90, "prompt_score": "short", "citations": False}
     body = {"answers": given, "language": "de", "question": {"asked_on": DAY}}
 
     first, again = (client.post("/api/v1/interview", json=body) for _ in range(2))
-    known = checked(plain.sheet, given)
-    expected = standing(plain, known, load_texts("de"))
+    known = check_answers(plain.sheet, given)
+    expected = interview_state(plain, known, load_texts("de"))
 
     assert first.status_code == 200
     assert first.json() == json.loads(expected.model_dump_json())

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.openai import FakeOpenAI, refusal
+from tests.fakes.openai import FakeOpenAI, error_reply
 from tests.fakes.server import Fault, Request
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.errors import LeaseLost, NoConsent, Refused
 from trainer.runs.reconcile import reconcile
-from trainer.storage.run_store import Store
+from trainer.storage.run_store import RunStore
 
 JOBS = "/v1/fine_tuning/jobs"
 
@@ -28,10 +28,10 @@ def fake() -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
     monkeypatch.setenv("OWN_API_KEY", "sk-own-0123456789abcdef")
     monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
-    return a_desk(tmp_path)
+    return open_run_harness(tmp_path)
 
 
 def once(
@@ -48,7 +48,7 @@ def once(
     return decide
 
 
-def test_a_plan_becomes_one_settled_job(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_plan_becomes_one_settled_job(desk: RunHarness, fake: FakeOpenAI) -> None:
     run = desk.go(desk.start())
 
     assert run.state == "settled"
@@ -66,7 +66,7 @@ def test_a_plan_becomes_one_settled_job(desk: Desk, fake: FakeOpenAI) -> None:
 
 @pytest.mark.parametrize("kind", ["dropped", "error_after", "html", "lost", "error"])
 def test_an_unknown_outcome_never_makes_a_second_job(
-    desk: Desk, fake: FakeOpenAI, kind: str
+    desk: RunHarness, fake: FakeOpenAI, kind: str
 ) -> None:
     """T2: the answer is lost or wrong; the job is adopted, or made once it is sure."""
     fake.fault = once(Fault(kind))
@@ -80,7 +80,7 @@ def test_an_unknown_outcome_never_makes_a_second_job(
     assert len(fake.jobs) == 1
 
 
-def test_a_late_job_is_waited_for(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_late_job_is_waited_for(desk: RunHarness, fake: FakeOpenAI) -> None:
     """The list stays empty until the quarantine is nearly over."""
     fake.fault = once(Fault("lost"))
     run_id = desk.start()
@@ -99,7 +99,7 @@ def test_a_late_job_is_waited_for(desk: Desk, fake: FakeOpenAI) -> None:
     assert len(fake.jobs) == 1
 
 
-def test_a_jump_of_the_clock_ends_no_wait(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_jump_of_the_clock_ends_no_wait(desk: RunHarness, fake: FakeOpenAI) -> None:
     """T7: a day forward, a day back, another boot: nothing is tried early."""
     fake.fault = once(Fault("lost"))
     run_id = desk.start()
@@ -118,7 +118,7 @@ def test_a_jump_of_the_clock_ends_no_wait(desk: Desk, fake: FakeOpenAI) -> None:
     assert len(fake.jobs) == 1
 
 
-def test_two_unknowns_ask_a_person(desk: Desk, fake: FakeOpenAI) -> None:
+def test_two_unknowns_ask_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
     fake.fault = once(Fault("lost"), times=2)
     run_id = desk.start()
 
@@ -130,7 +130,7 @@ def test_two_unknowns_ask_a_person(desk: Desk, fake: FakeOpenAI) -> None:
     assert len(fake.jobs) == 0
 
 
-def test_two_jobs_under_one_key_ask_a_person(desk: Desk, fake: FakeOpenAI) -> None:
+def test_two_jobs_under_one_key_ask_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
     fake.fault = once(Fault("dropped"))
     run_id = desk.start()
     store = desk.office.store
@@ -161,7 +161,7 @@ def test_two_jobs_under_one_key_ask_a_person(desk: Desk, fake: FakeOpenAI) -> No
     ],
 )
 def test_429_in_its_four_meanings(
-    desk: Desk,
+    desk: RunHarness,
     fake: FakeOpenAI,
     code: str,
     retry_after: str | None,
@@ -169,7 +169,7 @@ def test_429_in_its_four_meanings(
     state: str,
 ) -> None:
     """T3: told apart by code; nothing is asked before the time that was named."""
-    fake.fault = once(Fault("limited", reply=refusal(429, code, "no", retry_after)))
+    fake.fault = once(Fault("limited", reply=error_reply(429, code, "no", retry_after)))
     run_id = desk.start()
 
     pause = desk.look(run_id)
@@ -190,7 +190,7 @@ def test_429_in_its_four_meanings(
 
 
 @pytest.mark.parametrize("launchers", [2, 10])
-def test_many_launchers_make_one_job(desk: Desk, fake: FakeOpenAI, launchers: int) -> None:
+def test_many_launchers_make_one_job(desk: RunHarness, fake: FakeOpenAI, launchers: int) -> None:
     """T4: the same plan from many processes at once; each has its own connection and name."""
     plan = desk.plan()
     runs: list[str] = []
@@ -198,7 +198,7 @@ def test_many_launchers_make_one_job(desk: Desk, fake: FakeOpenAI, launchers: in
 
     def launch(number: int) -> None:
         office = replace(
-            desk.office, store=Store(desk.office.store.engine, desk.clock, f"me-{number}")
+            desk.office, store=RunStore(desk.office.store.engine, desk.clock, f"me-{number}")
         )
         gate.wait()
         run_id, _ = office.store.start(plan)
@@ -219,7 +219,7 @@ def test_many_launchers_make_one_job(desk: Desk, fake: FakeOpenAI, launchers: in
     assert fake.count("POST", JOBS) == 1
 
 
-def test_a_double_click_twenty_times_is_one_run(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_double_click_twenty_times_is_one_run(desk: RunHarness, fake: FakeOpenAI) -> None:
     plan = desk.plan()
     started = [desk.office.store.start(plan) for _ in range(20)]
 
@@ -228,12 +228,12 @@ def test_a_double_click_twenty_times_is_one_run(desk: Desk, fake: FakeOpenAI) ->
     assert len(fake.jobs) == 1
 
 
-def test_who_was_overtaken_writes_nothing_more(desk: Desk, fake: FakeOpenAI) -> None:
+def test_who_was_overtaken_writes_nothing_more(desk: RunHarness, fake: FakeOpenAI) -> None:
     """The fence: a launcher that slept through its lease cannot append or create."""
     run_id = desk.start()
     slow = desk.office.store.take(run_id)
     desk.clock.pass_(500)
-    other = Store(desk.office.store.engine, desk.clock, "other")
+    other = RunStore(desk.office.store.engine, desk.clock, "other")
     other.take(run_id)
 
     with pytest.raises(LeaseLost):
@@ -243,16 +243,16 @@ def test_who_was_overtaken_writes_nothing_more(desk: Desk, fake: FakeOpenAI) -> 
     assert desk.kinds(run_id) == ["intent"]
 
 
-def test_a_lease_is_not_taken_while_it_holds(desk: Desk) -> None:
+def test_a_lease_is_not_taken_while_it_holds(desk: RunHarness) -> None:
     run_id = desk.start()
     desk.office.store.take(run_id)
 
     with pytest.raises(LeaseLost, match="works on it now"):
-        Store(desk.office.store.engine, desk.clock, "other").take(run_id)
+        RunStore(desk.office.store.engine, desk.clock, "other").take(run_id)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_a_cut_upload_never_becomes_a_job(desk: Desk, fake: FakeOpenAI, share: float) -> None:
+def test_a_cut_upload_never_becomes_a_job(desk: RunHarness, fake: FakeOpenAI, share: float) -> None:
     """T6: the file is sent anew, and the job is made on a whole one."""
     fake.fault = once(Fault("cut", share=share), path="/v1/files")
 
@@ -267,7 +267,9 @@ def test_a_cut_upload_never_becomes_a_job(desk: Desk, fake: FakeOpenAI, share: f
     )
 
 
-def test_half_a_file_that_the_provider_keeps_is_replaced(desk: Desk, fake: FakeOpenAI) -> None:
+def test_half_a_file_that_the_provider_keeps_is_replaced(
+    desk: RunHarness, fake: FakeOpenAI
+) -> None:
     half = (desk.folder / f"{desk.data.sha256}.jsonl").read_bytes()[:100]
     fake.keep(f"ton-{desk.data.sha256[:24]}.train.jsonl", half)
 
@@ -277,7 +279,7 @@ def test_half_a_file_that_the_provider_keeps_is_replaced(desk: Desk, fake: FakeO
     assert len(fake.contents[job["training_file"]]) == desk.data.bytes
 
 
-def test_a_file_that_arrives_changed_is_not_used(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_file_that_arrives_changed_is_not_used(desk: RunHarness, fake: FakeOpenAI) -> None:
     """Only the `openai` and `local` dialects read back; a stranger is held to the size."""
     original = fake.keep
     fake.keep = lambda name, content: original(name, content[:-1])  # type: ignore[method-assign]
@@ -290,7 +292,7 @@ def test_a_file_that_arrives_changed_is_not_used(desk: Desk, fake: FakeOpenAI) -
 
 
 def test_a_large_file_goes_by_parts(
-    desk: Desk, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+    desk: RunHarness, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.providers.openai.BY_PARTS_FROM_BYTES", 1000)
     monkeypatch.setattr("trainer.providers.openai.PART_BYTES", 700)
@@ -303,7 +305,7 @@ def test_a_large_file_goes_by_parts(
     assert len(fake.contents[job["training_file"]]) == desk.data.bytes
 
 
-def test_other_settings_than_asked_for_stop_the_job(desk: Desk, fake: FakeOpenAI) -> None:
+def test_other_settings_than_asked_for_stop_the_job(desk: RunHarness, fake: FakeOpenAI) -> None:
     """T12: the batch size was ignored."""
     fake.echo = {"n_epochs": 1}
 
@@ -314,8 +316,8 @@ def test_other_settings_than_asked_for_stop_the_job(desk: Desk, fake: FakeOpenAI
     assert next(iter(fake.jobs.values()))["status"] == "cancelled"
 
 
-def test_a_refused_job_is_settled_with_nothing(desk: Desk, fake: FakeOpenAI) -> None:
-    fake.fault = once(Fault("reply", reply=refusal(400, "model_not_tunable", "not this one")))
+def test_a_refused_job_is_settled_with_nothing(desk: RunHarness, fake: FakeOpenAI) -> None:
+    fake.fault = once(Fault("reply", reply=error_reply(400, "model_not_tunable", "not this one")))
 
     run = desk.go(desk.start())
 
@@ -324,11 +326,11 @@ def test_a_refused_job_is_settled_with_nothing(desk: Desk, fake: FakeOpenAI) -> 
     assert run.said("settled", "usd") == "0.00"
 
 
-def test_a_redirect_is_not_followed(desk: Desk, fake: FakeOpenAI) -> None:
+def test_a_redirect_is_not_followed(desk: RunHarness, fake: FakeOpenAI) -> None:
     """307 would carry the rows to another host."""
     other = FakeOpenAI("openai")
     other.start()
-    reply = refusal(307, "x", "x")
+    reply = error_reply(307, "x", "x")
     reply.headers = {"Location": f"{other.url}{JOBS}"}
     fake.fault = once(Fault("reply", reply=reply))
 
@@ -340,7 +342,7 @@ def test_a_redirect_is_not_followed(desk: Desk, fake: FakeOpenAI) -> None:
     assert "redirect" in run.said("failed", "why")
 
 
-def test_nobody_there_is_not_an_unknown_outcome(desk: Desk, fake: FakeOpenAI) -> None:
+def test_nobody_there_is_not_an_unknown_outcome(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = desk.start()
     fake.stop()
 
@@ -352,9 +354,9 @@ def test_nobody_there_is_not_an_unknown_outcome(desk: Desk, fake: FakeOpenAI) ->
 
 
 def test_rows_leave_only_after_a_word(
-    desk: Desk, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+    desk: RunHarness, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.runs.launch.stays_here", lambda url: False)
+    monkeypatch.setattr("trainer.runs.launch.is_loopback", lambda url: False)
     run_id = desk.start()
 
     with pytest.raises(NoConsent, match="--allow-egress own"):
@@ -374,7 +376,7 @@ def test_rows_leave_only_after_a_word(
     ],
 )
 def test_a_plan_that_no_longer_holds_is_refused(
-    desk: Desk, fake: FakeOpenAI, change: dict[str, str], says: str
+    desk: RunHarness, fake: FakeOpenAI, change: dict[str, str], says: str
 ) -> None:
     run_id = desk.start(desk.plan(**change))
 
@@ -385,7 +387,7 @@ def test_a_plan_that_no_longer_holds_is_refused(
     assert desk.kinds(run_id) == ["intent", "refused"]
 
 
-def test_changed_rows_are_refused(desk: Desk, fake: FakeOpenAI) -> None:
+def test_changed_rows_are_refused(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = desk.start()
     (desk.folder / f"{desk.data.sha256}.jsonl").write_bytes(b"{}\n")
 
@@ -394,7 +396,7 @@ def test_changed_rows_are_refused(desk: Desk, fake: FakeOpenAI) -> None:
     assert fake.asked == []
 
 
-def test_too_few_rows_are_refused(desk: Desk, fake: FakeOpenAI) -> None:
+def test_too_few_rows_are_refused(desk: RunHarness, fake: FakeOpenAI) -> None:
     data = desk.data.model_copy(update={"rows": 9})
     run_id = desk.start(desk.plan(training=data))
 
@@ -404,7 +406,7 @@ def test_too_few_rows_are_refused(desk: Desk, fake: FakeOpenAI) -> None:
 
 @pytest.mark.parametrize(("kind", "jobs"), [("dropped", 1), ("lost", 0)])
 def test_cancel_while_it_is_not_known_whether_a_job_was_made(
-    desk: Desk, fake: FakeOpenAI, kind: str, jobs: int
+    desk: RunHarness, fake: FakeOpenAI, kind: str, jobs: int
 ) -> None:
     """T9: a job that shows up is cancelled; none that shows up is none."""
     made, listed = once(Fault(kind)), once(Fault("error"), "GET")

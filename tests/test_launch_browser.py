@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from tests import tiny
-from tests.browser import VIEW, chromium, keep, needs_chromium, page_server, still, violations
+from tests.browser import (
+    VIEW,
+    axe_violations,
+    chromium,
+    needs_chromium,
+    page_server,
+    save_screenshot,
+    wait_until_idle,
+)
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 STEP_SECONDS = 120_000
@@ -50,17 +58,17 @@ def rows(tmp_path: Path) -> Path:
     return tiny.write_rows(tmp_path / "rows.jsonl", tiny.task_rows(400))
 
 
-def opened(browser: Any, url: str, scheme: str = "light", locale: str = "en-US") -> Any:
+def open_launch_page(browser: Any, url: str, scheme: str = "light", locale: str = "en-US") -> Any:
     """Open a page in a context of its own, as another visitor would."""
     page = browser.new_context(viewport=VIEW, color_scheme=scheme, locale=locale).new_page()
     page.set_default_timeout(30_000)
     page.goto(url)
     page.locator("h1").wait_for(timeout=60_000)
-    still(page)
+    wait_until_idle(page)
     return page
 
 
-def box(page: Any, name: str) -> Any:
+def text_box(page: Any, name: str) -> Any:
     return page.get_by_role("textbox", name=name)
 
 
@@ -68,31 +76,31 @@ def button(page: Any, name: str) -> Any:
     return page.get_by_role("button", name=name)
 
 
-def choose(page: Any, what: str) -> None:
+def choose_option(page: Any, what: str) -> None:
     """Choose what to launch by keyboard alone."""
     page.get_by_role("combobox", name="What to launch").click()
     page.keyboard.type(what)
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("Enter")
-    still(page)
+    wait_until_idle(page)
 
 
 def fill(page: Any, rows: Path, name: str, **settings: str) -> None:
     """Fill the form of a training on this machine."""
-    choose(page, "LoRA adapters on this")
+    choose_option(page, "LoRA adapters on this")
     page.locator("input[type=file]").set_input_files(rows)
     page.get_by_text(rows.name).wait_for()
-    box(page, "Name of the tuned model").fill(name)
+    text_box(page, "Name of the tuned model").fill(name)
     page.get_by_text("Settings and cap").click()
     for label, value in settings.items():
-        box(page, label.replace("_", " ")).fill(value)
+        text_box(page, label.replace("_", " ")).fill(value)
 
 
-def planned(page: Any, rows: Path, name: str, **settings: str) -> str:
+def make_plan(page: Any, rows: Path, name: str, **settings: str) -> str:
     """Make a plan; returns the amount that has to be typed."""
     fill(page, rows, name, Learning_rate="0.005", **settings)
     button(page, "Make the plan").click()
-    box(page, "to spend up to").wait_for()
+    text_box(page, "to spend up to").wait_for()
     label = page.get_by_text("to spend up to").first.inner_text()
     found = re.search(r"up to ([\d.,]+) USD", label)
     assert found is not None
@@ -104,13 +112,13 @@ def runs_of(home: Path) -> set[str]:
     return {path.name for path in folder.glob("run_*")} if folder.is_dir() else set()
 
 
-def run_in(page: Any) -> str:
+def open_run_id(page: Any) -> str:
     found = re.search(r"run=(run_[0-9a-f]+)", page.url)
     assert found is not None, page.url
     return found[1]
 
 
-def sound(page: Any) -> None:
+def check_accessible(page: Any) -> None:
     """Assert that nothing failed and that text is inside its elements."""
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.locator("[data-testid=stAlertContentError]").count() == 0
@@ -120,55 +128,55 @@ def sound(page: Any) -> None:
 def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
     browser: Any, url: str, home: Path, rows: Path, tmp_path: Path
 ) -> None:
-    first = opened(browser, f"{url}/launch")
-    amount = planned(first, rows, "topics", Passes_over_the_rows="2")
-    sound(first)
-    keep(first, "launch-agree-light", tmp_path)
+    first = open_launch_page(browser, f"{url}/launch")
+    amount = make_plan(first, rows, "topics", Passes_over_the_rows="2")
+    check_accessible(first)
+    save_screenshot(first, "launch-agree-light", tmp_path)
     assert re.fullmatch(r"Start: \$\d+\.\d\d(?: to \$\d+\.\d\d)?, cap \$\d+\.\d\d",
                         button(first, "Start:").inner_text().splitlines()[-1])  # fmt: skip
-    second = opened(browser, first.url)
+    second = open_launch_page(browser, first.url)
     assert runs_of(home) == set()
 
-    box(first, "to spend up to").fill(amount)
+    text_box(first, "to spend up to").fill(amount)
     button(first, "Start:").dblclick()
-    box(second, "to spend up to").fill(amount)
+    text_box(second, "to spend up to").fill(amount)
     button(second, "Start:").click()
     first.get_by_text("What happened").wait_for()
     second.get_by_text("What happened").wait_for()
 
-    run_id = run_in(first)
-    assert run_in(second) == run_id
+    run_id = open_run_id(first)
+    assert open_run_id(second) == run_id
     second.context.close()
     first.reload()
     first.get_by_text(re.compile(r"at step \d+")).first.wait_for(timeout=STEP_SECONDS)
     assert first.get_by_text(run_id).first.is_visible()
     first.locator(".vega-embed canvas, .vega-embed svg").first.wait_for(timeout=STEP_SECONDS)
-    keep(first, "launch-live-light", tmp_path)
+    save_screenshot(first, "launch-live-light", tmp_path)
     first.get_by_text("The tuned model is there.").wait_for(timeout=STEP_SECONDS)
-    still(first)
+    wait_until_idle(first)
     assert runs_of(home) == {run_id}
     assert first.get_by_text("On rows that it has not seen").is_visible()
     assert first.get_by_text("Tuned against", exact=False).first.is_visible()
     button(first, "Promote").click()
     first.get_by_text("is the champion of the name topics").wait_for()
-    sound(first)
-    assert violations(first, "[data-testid=stMain]") == []
-    keep(first, "launch-result-light", tmp_path)
+    check_accessible(first)
+    assert axe_violations(first, "[data-testid=stMain]") == []
+    save_screenshot(first, "launch-result-light", tmp_path)
     first.context.close()
 
-    dark = opened(browser, f"{url}/launch?run={run_id}", scheme="dark", locale="de-DE")
+    dark = open_launch_page(browser, f"{url}/launch?run={run_id}", scheme="dark", locale="de-DE")
     dark.get_by_text("The tuned model is there.").wait_for()
     assert "0,01\xa0$" in dark.inner_text("body")
-    sound(dark)
-    assert violations(dark, "[data-testid=stMain]") == []
-    keep(dark, "launch-result-dark", tmp_path)
+    check_accessible(dark)
+    assert axe_violations(dark, "[data-testid=stMain]") == []
+    save_screenshot(dark, "launch-result-dark", tmp_path)
     dark.context.close()
 
 
 def test_a_run_is_held_goes_on_and_is_ended(browser: Any, url: str, home: Path, rows: Path) -> None:
-    page = opened(browser, f"{url}/launch")
-    amount = planned(page, rows, "long", Passes_over_the_rows="50")
-    box(page, "to spend up to").fill(amount)
+    page = open_launch_page(browser, f"{url}/launch")
+    amount = make_plan(page, rows, "long", Passes_over_the_rows="50")
+    text_box(page, "to spend up to").fill(amount)
     page.keyboard.press("Enter")
     page.get_by_text(re.compile(r"at step \d+")).first.wait_for(timeout=STEP_SECONDS)
 
@@ -182,7 +190,7 @@ def test_a_run_is_held_goes_on_and_is_ended(browser: Any, url: str, home: Path, 
     page.get_by_text("The run ended without a model").wait_for(timeout=STEP_SECONDS)
     page.goto(f"{url}/runs")
     page.get_by_role("combobox", name="Open a run").wait_for()
-    sound(page)
+    check_accessible(page)
     page.context.close()
 
 
@@ -192,7 +200,7 @@ def test_a_bad_file_and_a_small_cap_are_said_and_nothing_is_lost(
     before = runs_of(home)
     bad = tmp_path / "broken.jsonl"
     bad.write_bytes(b"\x00\xff\xfe not a row\n" * 20)
-    page = opened(browser, f"{url}/launch")
+    page = open_launch_page(browser, f"{url}/launch")
     fill(page, bad, "kept")
 
     button(page, "Make the plan").click()
@@ -200,13 +208,13 @@ def test_a_bad_file_and_a_small_cap_are_said_and_nothing_is_lost(
     error.wait_for()
     assert "broken.jsonl" in error.inner_text()
     assert "Traceback" not in page.inner_text("body")
-    assert box(page, "Name of the tuned model").input_value() == "kept"
+    assert text_box(page, "Name of the tuned model").input_value() == "kept"
     page.locator("input[type=file]").set_input_files(rows)
     page.get_by_text(rows.name).wait_for()
-    box(page, "Cap in USD").fill("0.001")
+    text_box(page, "Cap in USD").fill("0.001")
     button(page, "Make the plan").click()
     page.get_by_text("this training may cost up to").wait_for()
-    assert box(page, "Name of the tuned model").input_value() == "kept"
+    assert text_box(page, "Name of the tuned model").input_value() == "kept"
     assert runs_of(home) == before
     page.context.close()
 
@@ -216,8 +224,8 @@ def test_every_page_is_sound_and_accessible(
     browser: Any, url: str, tmp_path: Path, scheme: str
 ) -> None:
     for name in PAGES:
-        page = opened(browser, f"{url}/{name}", scheme)
-        sound(page)
-        assert violations(page, "[data-testid=stMain]") == [], name
-        keep(page, f"{name}-{scheme}", tmp_path)
+        page = open_launch_page(browser, f"{url}/{name}", scheme)
+        check_accessible(page)
+        assert axe_violations(page, "[data-testid=stMain]") == [], name
+        save_screenshot(page, f"{name}-{scheme}", tmp_path)
         page.context.close()

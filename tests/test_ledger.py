@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Engine
 
 from trainer.errors import OverBudget
-from trainer.storage.ledger import Entry, Ledger, committed, in_usd, micro
+from trainer.storage.ledger import Ledger, LedgerEntry, committed, micro_usd, usd_text
 
 
-def entry(name: str, usd: str = "3.00", day: str = "2026-11-20") -> Entry:
-    return Entry(name, "training", "own", day, micro(usd), None, "")
+def entry(name: str, usd: str = "3.00", day: str = "2026-11-20") -> LedgerEntry:
+    return LedgerEntry(name, "training", "own", day, micro_usd(usd), None, "")
 
 
 @pytest.mark.parametrize("span", ["per_day", "total"])
@@ -38,7 +38,7 @@ def test_parallel_launches_never_pass_a_cap_together(engine: Engine, span: str) 
         thread.join()
 
     assert len(refused) == 7
-    assert committed(ledger.entries()) == micro("9.00")
+    assert committed(ledger.entries()) == micro_usd("9.00")
     assert all("would pass the cap of 10.00 USD" in says for says in refused)
 
 
@@ -49,18 +49,18 @@ def test_what_was_cheaper_frees_the_rest(engine: Engine) -> None:
     with pytest.raises(OverBudget):
         ledger.reserve(entry("b", "1.00"))
 
-    ledger.settle("a", micro("4.00"), "bill")
-    ledger.settle("a", micro("1.00"), "a second time changes nothing")
+    ledger.settle("a", micro_usd("4.00"), "bill")
+    ledger.settle("a", micro_usd("1.00"), "a second time changes nothing")
     ledger.reserve(entry("b", "1.00"))
 
-    assert committed(ledger.entries()) == micro("5.00")
+    assert committed(ledger.entries()) == micro_usd("5.00")
 
 
 def test_the_same_subject_is_reserved_once(engine: Engine) -> None:
     ledger = Ledger(engine)
     for _ in range(3):
         ledger.reserve(entry("a"))
-    assert committed(ledger.entries()) == micro("3.00")
+    assert committed(ledger.entries()) == micro_usd("3.00")
 
 
 def test_a_new_day_has_its_own_cap(engine: Engine) -> None:
@@ -73,6 +73,6 @@ def test_a_new_day_has_its_own_cap(engine: Engine) -> None:
 
 
 def test_amounts_are_exact() -> None:
-    assert micro("0.0000001") == 1
-    assert in_usd(micro("123456.78")) == "123456.78"
-    assert in_usd(1) == "0.000001"
+    assert micro_usd("0.0000001") == 1
+    assert usd_text(micro_usd("123456.78")) == "123456.78"
+    assert usd_text(1) == "0.000001"

@@ -16,7 +16,7 @@ import yaml
 from tests import tiny
 from tests.test_trainer_cli import Shell
 from trainer.evaluation.verdict import judge
-from trainer.local.run_folder import JobFolder
+from trainer.local.run_folder import RunFolder
 
 SCENARIO = """
 name: tiny
@@ -65,11 +65,11 @@ def launch(shell: Shell, plan_id: str, *flags: str) -> str:
     return "run_" + said.split("run run_", 1)[1].split()[0]
 
 
-def folder_of(shell: Shell, run_id: str) -> JobFolder:
-    return JobFolder(Path(shell.env["TUNE_OR_NOT_HOME"]) / "runs" / run_id)
+def folder_of(shell: Shell, run_id: str) -> RunFolder:
+    return RunFolder(Path(shell.env["TUNE_OR_NOT_HOME"]) / "runs" / run_id)
 
 
-def until(is_so: Callable[[], bool], seconds: float = 120.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end
@@ -148,12 +148,12 @@ def test_one_trains_at_a_time_and_people_hold_and_end_them(
 ) -> None:
     first = launch(shell, plan(shell, tmp_path, reader, tiny.task_rows(300), *LONG))
     second = launch(shell, plan(shell, tmp_path, reader, tiny.task_rows(301), *LONG))
-    until(lambda: folder_of(shell, second).word == "queued")
-    until(lambda: folder_of(shell, first).last_step() > 0)
+    wait_until(lambda: folder_of(shell, second).word == "queued")
+    wait_until(lambda: folder_of(shell, first).last_step() > 0)
 
     shell("trainer", "pause", first)
     assert shell.json("trainer", "show", first, "--json")["state"] == "paused"
-    until(lambda: folder_of(shell, second).word == "running")
+    wait_until(lambda: folder_of(shell, second).word == "running")
 
     shell("trainer", "cancel", second)
     shell("trainer", "follow", second)
@@ -161,7 +161,7 @@ def test_one_trains_at_a_time_and_people_hold_and_end_them(
 
     step = folder_of(shell, first).last_step()
     shell("trainer", "resume", first)
-    until(lambda: folder_of(shell, first).last_step() > step)
+    wait_until(lambda: folder_of(shell, first).last_step() > step)
     shell("trainer", "cancel", first)
     shell("trainer", "follow", first)
     told = shell.json("trainer", "show", first, "--json")
@@ -173,10 +173,10 @@ def test_a_killed_training_is_taken_up_again(shell: Shell, tmp_path: Path, reade
     steps = ("--with", "most_steps=40", "--with", "save_steps=5")
     run_id = launch(shell, plan(shell, tmp_path, reader, tiny.task_rows(302), *steps))
     folder = folder_of(shell, run_id)
-    until(lambda: folder.last_step() >= 5)
+    wait_until(lambda: folder.last_step() >= 5)
     pid = int(folder.read("process.json")["pid"])
     os.killpg(pid, signal.SIGKILL)
-    until(lambda: not folder.is_held())
+    wait_until(lambda: not folder.is_held())
     assert folder.word == "stopped"
 
     shell("trainer", "follow", run_id)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from trainer.local.process import devices, environment
-from trainer.local.provider import MOST_STARTS, LocalAdapter
-from trainer.local.run_folder import JobFolder, holding
+from trainer.local.provider import MAX_STARTS, LocalAdapter
+from trainer.local.run_folder import RunFolder, lock_file
 from trainer.local.worker import _clock, _hold_at_cap
 
 HOLDER = """
@@ -28,15 +28,15 @@ with holding(Path(sys.argv[1]) / "lock") as lock:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> JobFolder:
+def folder(tmp_path: Path) -> RunFolder:
     path = tmp_path / "runs" / "run_1"
     path.mkdir(parents=True)
     (path / "job.json").write_text(json.dumps(
         {"usd_per_hour": "2.00", "cap_usd": "3.00", "base_model": "tiny", "plan_id": "p"}))  # fmt: skip
-    return JobFolder(path)
+    return RunFolder(path)
 
 
-def adapter(folder: JobFolder) -> LocalAdapter:
+def adapter(folder: RunFolder) -> LocalAdapter:
     return LocalAdapter(folder.path.parent.parent, lambda plan: "run_1", lambda sha: Path(sha))
 
 
@@ -45,14 +45,14 @@ def adapter(folder: JobFolder) -> LocalAdapter:
     [((), "stopped"), (("paused",), "paused"), (("done.json",), "succeeded"),
      (("failed.json", "done.json"), "failed"), (("cancelled.json", "done.json"), "cancelled")],
 )  # fmt: skip
-def test_a_state_follows_from_files(folder: JobFolder, files: tuple[str, ...], word: str) -> None:
+def test_a_state_follows_from_files(folder: RunFolder, files: tuple[str, ...], word: str) -> None:
     for name in files:
         (folder.path / name).write_text("{}")
 
     assert folder.word == word
 
 
-def test_a_lock_goes_with_its_process(folder: JobFolder) -> None:
+def test_a_lock_goes_with_its_process(folder: RunFolder) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder.path)],
                               stdout=subprocess.PIPE, text=True)  # fmt: skip
     with holder:
@@ -61,14 +61,14 @@ def test_a_lock_goes_with_its_process(folder: JobFolder) -> None:
         assert folder.word == "running"
         (folder.path / "waiting").touch()
         assert folder.word == "queued"
-        with holding(folder.path / "lock") as lock:
+        with lock_file(folder.path / "lock") as lock:
             assert lock is None
 
         os.kill(holder.pid, signal.SIGKILL)
     assert folder.word == "stopped"
 
 
-def test_hours_of_a_killed_process_count_to_its_last_beat(folder: JobFolder) -> None:
+def test_hours_of_a_killed_process_count_to_its_last_beat(folder: RunFolder) -> None:
     entries = [{"from": 1000.0}, {"to": 1060.0}, {"from": 2000.0}]
     (folder.path / "clock.jsonl").write_text("".join(json.dumps(e) + "\n" for e in entries))
     (folder.path / "heartbeat").touch()
@@ -82,7 +82,7 @@ def test_hours_of_a_killed_process_count_to_its_last_beat(folder: JobFolder) -> 
     assert not folder.is_open()
 
 
-def test_a_torn_line_of_events_is_left_out(folder: JobFolder) -> None:
+def test_a_torn_line_of_events_is_left_out(folder: RunFolder) -> None:
     (folder.path / "events.jsonl").write_text(
         '{"seq": 1, "at": 5, "kind": "metric", "step": 5, "of_steps": 9, "loss": 2.5}\n{"seq": 2, '
     )
@@ -93,20 +93,20 @@ def test_a_torn_line_of_events_is_left_out(folder: JobFolder) -> None:
 
 
 def test_a_run_that_ends_again_and_again_at_one_step_has_failed(
-    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[JobFolder] = []
+    started: list[RunFolder] = []
     monkeypatch.setattr("trainer.local.process.start", started.append)
     (folder.path / "log").write_text("CUDA driver is gone\n")
 
-    words = [adapter(folder).job("run_1").word for _ in range(MOST_STARTS)]
+    words = [adapter(folder).job("run_1").word for _ in range(MAX_STARTS)]
 
-    assert words == ["stopped"] * (MOST_STARTS - 1) + ["failed"]
-    assert len(started) == MOST_STARTS - 1
+    assert words == ["stopped"] * (MAX_STARTS - 1) + ["failed"]
+    assert len(started) == MAX_STARTS - 1
     assert "CUDA driver is gone" in str(adapter(folder).job("run_1").error)
 
 
-def test_a_training_is_held_once_its_hours_have_cost_the_cap(folder: JobFolder) -> None:
+def test_a_training_is_held_once_its_hours_have_cost_the_cap(folder: RunFolder) -> None:
     (folder.path / "clock.jsonl").write_text(json.dumps({"from": time.time() - 3600}) + "\n")
     (folder.path / "heartbeat").touch()
     _hold_at_cap(folder)

@@ -9,23 +9,23 @@ from pathlib import Path
 import pytest
 
 from advisor.gpu.memory import allocated_bytes
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.units import GIB
 from benchmarks import memory as benchmark
-from benchmarks.memory_rows import Case, case_of
-from benchmarks.rows import has_other_kernels, left_out, part, peak_kind, read_rows
+from benchmarks.memory_rows import MemoryCase, case_of
+from benchmarks.rows import exclusion_reason, has_other_kernels, peak_kind, read_rows, row_part
 
 
 @pytest.fixture(scope="module")
-def cases(book: Book) -> list[Case]:
-    rows = [row for row in read_rows(benchmark.DATA) if left_out(row, "memory") is None]
+def cases(book: PriceBook) -> list[MemoryCase]:
+    rows = [row for row in read_rows(benchmark.DATA) if exclusion_reason(row, "memory") is None]
     read = [case_of(row, book) for row in rows if not has_other_kernels(row)]
-    return [case for case in read if isinstance(case, Case)]
+    return [case for case in read if isinstance(case, MemoryCase)]
 
 
-def test_tensors_of_forty_nine_runs_on_t4_are_within_five_percent(cases: list[Case]) -> None:
+def test_tensors_of_forty_nine_runs_on_t4_are_within_five_percent(cases: list[MemoryCase]) -> None:
     pairs = [
-        benchmark.pair_of(case, "allocated")
+        benchmark.estimate_pair(case, "allocated")
         for case in cases
         if case.row["source"].startswith("fitcheck")
     ]
@@ -36,10 +36,10 @@ def test_tensors_of_forty_nine_runs_on_t4_are_within_five_percent(cases: list[Ca
 
 
 def test_what_the_allocator_keeps_on_t4_is_in_the_range_nine_times_of_ten(
-    cases: list[Case],
+    cases: list[MemoryCase],
 ) -> None:
     pairs = [
-        benchmark.pair_of(case, "reserved")
+        benchmark.estimate_pair(case, "reserved")
         for case in cases
         if case.row["source"].startswith("fitcheck")
     ]
@@ -48,7 +48,7 @@ def test_what_the_allocator_keeps_on_t4_is_in_the_range_nine_times_of_ten(
     assert all(pair.high / pair.low <= 1.25 for pair in pairs)
 
 
-def test_each_lever_of_torchtune_saves_what_was_measured(cases: list[Case]) -> None:
+def test_each_lever_of_torchtune_saves_what_was_measured(cases: list[MemoryCase]) -> None:
     """A100, Llama-3.2-3B, 2 x 4,096 tokens: 60, 51, 42.9, 24.9, 23.1, 21.8 GiB and adapters 8.5."""
     ours = {
         case.row["flags"].removeprefix("cumulative: ")[:12]: allocated_bytes(case.shape, case.setup)
@@ -82,15 +82,17 @@ def test_the_first_figure_on_other_gpus_is_told_as_it_was(
 
 def test_rows_are_left_out_by_columns_alone() -> None:
     rows = read_rows(benchmark.DATA)
-    reasons = Counter(left_out(row, "memory") for row in rows)
+    reasons = Counter(exclusion_reason(row, "memory") for row in rows)
 
     assert reasons.pop(None) == 284
     assert reasons == {
         "no memory measured": 168, "unknown kind of peak": 17, "confidence D": 2,
         "a capacity: an inequality, not a peak": 15, "a kernel alone, not a training step": 8,
     }  # fmt: skip
-    assert {part(row) for row in rows if "T4" in row["gpu"] or "A100" in row["gpu"]} == {"fit"}
-    assert {part(row) for row in rows if "L40S" in row["gpu"] or "H100" in row["gpu"]} == {"test"}
+    assert {row_part(row) for row in rows if "T4" in row["gpu"] or "A100" in row["gpu"]} == {"fit"}
+    assert {row_part(row) for row in rows if "L40S" in row["gpu"] or "H100" in row["gpu"]} == {
+        "test"
+    }
     kinds = {row["peak_kind"]: peak_kind(row) for row in rows}
     assert kinds["max_allocated (reserved, process in notes)"] == "allocated"
     assert kinds["nvidia-smi per GPU (GB)"] == "process"
@@ -138,8 +140,8 @@ def test_any_file_in_the_format_is_scored(
 def test_tiny_models_on_this_cpu_take_what_is_estimated() -> None:
     """A full training and adapters under checkpointing, their tensors counted while they live."""
     pytest.importorskip("peft")
-    from benchmarks.memory_here import RUNS, pair_of
+    from benchmarks.memory_here import TRAININGS, measured_pair
 
-    pairs = [pair_of(RUNS[0]), pair_of(RUNS[3])]
+    pairs = [measured_pair(TRAININGS[0]), measured_pair(TRAININGS[3])]
 
     assert all(abs(pair.error) < 0.11 for pair in pairs), [pair.error for pair in pairs]

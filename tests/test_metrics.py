@@ -13,10 +13,10 @@ from sacrebleu.metrics import CHRF
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from advisor.errors import UsageError
-from trainer.evaluation.custom_scorer import Answered, run_scorer
-from trainer.evaluation.label_metrics import labels, mean_score
+from trainer.evaluation.custom_scorer import AnsweredRow, run_scorer
+from trainer.evaluation.label_metrics import classification_metrics, mean_score
 from trainer.evaluation.metrics import (
-    MEASURES,
+    METRICS,
     chrf,
     exact,
     json_schema,
@@ -29,7 +29,7 @@ from trainer.evaluation.metrics import (
 NEEDS_ID = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 
 
-@pytest.mark.parametrize("name", list(MEASURES))
+@pytest.mark.parametrize("name", list(METRICS))
 @pytest.mark.parametrize(
     "expected", ["", " ", "a", "[1]", "你好", "👍", "\u0000", "\ud800", "x" * 5000]
 )
@@ -131,7 +131,7 @@ def test_figures_of_labels_are_those_of_scikit_learn() -> None:
     wanted = [draw.choice("abcd") for _ in range(300)]
     given = [one if draw.random() < 0.6 else draw.choice("abce") for one in wanted]
 
-    found = labels(given, wanted)
+    found = classification_metrics(given, wanted)
     theirs = precision_recall_fscore_support(wanted, given, labels=list("abcd"), zero_division=0)
     assert [one.precision for one in found.figures] == pytest.approx(theirs[0])
     assert [one.recall for one in found.figures] == pytest.approx(theirs[1])
@@ -143,7 +143,7 @@ def test_figures_of_labels_are_those_of_scikit_learn() -> None:
 
 
 def test_a_label_never_answered_counts_as_nothing() -> None:
-    found = labels(["a", "a", "zzz"], ["a", "b", "b"])
+    found = classification_metrics(["a", "a", "zzz"], ["a", "b", "b"])
 
     assert [(one.label, one.rows, one.f1) for one in found.figures] == [
         ("a", 1, pytest.approx(2 / 3)),
@@ -151,7 +151,7 @@ def test_a_label_never_answered_counts_as_nothing() -> None:
     ]
     assert found.macro_f1 == pytest.approx(1 / 3)
     with pytest.raises(UsageError, match="0 answers for 0 rows"):
-        labels([], [])
+        classification_metrics([], [])
 
 
 def scorer(folder: Path, code: str) -> list[str]:
@@ -161,9 +161,9 @@ def scorer(folder: Path, code: str) -> list[str]:
 
 
 ROWS = [
-    Answered("2 + 2?", "4", "4"),
-    Answered("Hi\n\u2028", "你好", "\ud800"),
-    Answered("", "", ""),
+    AnsweredRow("2 + 2?", "4", "4"),
+    AnsweredRow("Hi\n\u2028", "你好", "\ud800"),
+    AnsweredRow("", "", ""),
 ]
 FAIR = "for line in sys.stdin:\n  r = json.loads(line)\n  print(json.dumps({'score': float(r['answer'] == r['expected'])}), flush=True)\n"
 
@@ -174,7 +174,9 @@ def test_a_scorer_scores_every_row_in_order(tmp_path: Path) -> None:
 
 
 def test_a_scorer_takes_more_than_a_pipe_holds(tmp_path: Path) -> None:
-    assert sum(run_scorer(scorer(tmp_path, FAIR), [Answered("x" * 1000, "4", "4")] * 2000)) == 2000
+    assert (
+        sum(run_scorer(scorer(tmp_path, FAIR), [AnsweredRow("x" * 1000, "4", "4")] * 2000)) == 2000
+    )
 
 
 @pytest.mark.parametrize(("code", "says"), [

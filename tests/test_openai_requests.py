@@ -15,25 +15,31 @@ import pytest
 from sqlalchemy import select
 
 from tests import tiny
-from tests.openai_door import PLAIN, Surface, a_surface, asking, refused
-from trainer.storage.database import reading, writing
-from trainer.storage.model_version import Made
+from tests.openai_door import (
+    BASELINE_MODEL,
+    OpenAIHarness,
+    expect_error,
+    job_body,
+    serve_openai_api,
+)
+from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.model_version import ModelVersionInput
 from trainer.storage.schema import answered
 
 
 @pytest.fixture(scope="module")
-def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIHarness]:
     """A server whose runs stay where they are put."""
     folder = tmp_path_factory.mktemp("still")
     base = tiny.make_causal(folder / "base")
-    with a_surface(folder, False, bases={"tiny": base}, most_file_bytes=2_000_000) as found:
+    with serve_openai_api(folder, False, bases={"tiny": base}, most_file_bytes=2_000_000) as found:
         yield found
 
 
-def test_jobs_are_listed_by_pages_and_by_their_words(still: Surface) -> None:
+def test_jobs_are_listed_by_pages_and_by_their_words(still: OpenAIHarness) -> None:
     sdk = still.sdk("paul")
     file_id = still.rows(owner="paul")
-    made = [sdk.fine_tuning.jobs.create(model=PLAIN, training_file=file_id, metadata=words).id
+    made = [sdk.fine_tuning.jobs.create(model=BASELINE_MODEL, training_file=file_id, metadata=words).id
             for words in ({"team": "a"}, {"team": "b"}, {"team": "a", "stage": "2"}, None)]  # fmt: skip
 
     jobs = sdk.fine_tuning.jobs
@@ -43,10 +49,10 @@ def test_jobs_are_listed_by_pages_and_by_their_words(still: Surface) -> None:
     assert [one.id for one in jobs.list(metadata={"team": "a", "stage": "2"})] == [made[2]]
     assert [one.id for one in jobs.list(extra_query={"metadata": "null"})] == [made[3]]
     assert jobs.list(after=made[0]).data == []
-    refused(still, 400, "GET", "/fine_tuning/jobs?metadata=a", owner="paul")
-    refused(still, 400, "GET", "/fine_tuning/jobs?metadata[team=a", owner="paul")
+    expect_error(still, 400, "GET", "/fine_tuning/jobs?metadata=a", owner="paul")
+    expect_error(still, 400, "GET", "/fine_tuning/jobs?metadata[team=a", owner="paul")
     assert (
-        refused(still, 400, "GET", "/fine_tuning/jobs?after=ftjob-1", owner="paul")["param"]
+        expect_error(still, 400, "GET", "/fine_tuning/jobs?after=ftjob-1", owner="paul")["param"]
         == "after"
     )
 
@@ -75,7 +81,7 @@ REWARDED = {"type": "reinforcement", "reinforcement": {"grader": {
     ],
 )  # fmt: skip
 def test_methods_and_settings_reach_the_recipe(
-    still: Surface, rows: Any, method: Any, words: dict[str, str], wanted: dict[str, Any]
+    still: OpenAIHarness, rows: Any, method: Any, words: dict[str, str], wanted: dict[str, Any]
 ) -> None:
     body = {"model": "tiny", "training_file": still.rows(rows), "metadata": words, "seed": 11}
 
@@ -90,14 +96,14 @@ def test_methods_and_settings_reach_the_recipe(
     assert plan.grader is None or json.loads(plan.grader)["operation"] == "ilike"
 
 
-def test_a_fully_tuned_model_is_tuned_further_and_an_adapter_is_not(still: Surface) -> None:
+def test_a_fully_tuned_model_is_tuned_further_and_an_adapter_is_not(still: OpenAIHarness) -> None:
     sdk, file_id = still.sdk(), still.rows()
     base = still.front.base("tiny")
     names = {}
     for kind in ("full", "adapter"):
         job = sdk.fine_tuning.jobs.create(model="tiny", training_file=file_id, suffix=kind)
         run = still.front.office.store.run(job.model_extra["x_tune_or_not"]["run_id"])
-        still.front.office.registry.register(run.run_id, kind, Made(
+        still.front.office.registry.register(run.run_id, kind, ModelVersionInput(
             run.plan_id, "local", "base", "d", "s", str(base), kind))  # fmt: skip
         names[kind] = f"ft:tiny:ann:{kind}:{run.run_id[4:12]}"
 
@@ -113,8 +119,8 @@ def test_a_fully_tuned_model_is_tuned_further_and_an_adapter_is_not(still: Surfa
     assert plan.local.base == str(base.resolve())
 
 
-def test_each_create_is_a_job_of_its_own(still: Surface) -> None:
-    body = asking(still)
+def test_each_create_is_a_job_of_its_own(still: OpenAIHarness) -> None:
+    body = job_body(still)
 
     first, second = (still.call("POST", "/fine_tuning/jobs", json=body).json() for _ in range(2))
 
@@ -128,9 +134,9 @@ def test_each_create_is_a_job_of_its_own(still: Surface) -> None:
         ("ann", plan.figure.at_most, f"plan {plan.plan_id}") for plan in plans]  # fmt: skip
 
 
-def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: Surface) -> None:
+def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: OpenAIHarness) -> None:
     sdk = still.sdk()
-    job = sdk.fine_tuning.jobs.create(**asking(still))
+    job = sdk.fine_tuning.jobs.create(**job_body(still))
     run_id = job.model_extra["x_tune_or_not"]["run_id"]
 
     assert job.status == "validating_files"
@@ -146,30 +152,32 @@ def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: Surface) -> None
     assert {"Asked to pause", "Asked to resume", "Asked to cancel"} < set(messages)
     assert messages[0].startswith("It cost 0")
     assert list(sdk.fine_tuning.jobs.checkpoints.list(job.id)) == []
-    again = refused(still, 409, "POST", f"/fine_tuning/jobs/{job.id}/cancel")
+    again = expect_error(still, 409, "POST", f"/fine_tuning/jobs/{job.id}/cancel")
     assert "it has ended (cancelled)" in again["message"]
     assert run_id in {one.subject for one in still.front.audit.lines() if one.action == "cancel"}
 
 
-def test_tokens_and_their_roles_are_asked_for(still: Surface) -> None:
+def test_tokens_and_their_roles_are_asked_for(still: OpenAIHarness) -> None:
     found = still.call("GET", "/files", headers={"Authorization": "Bearer nobody"})
     assert (found.status_code, found.json()["error"]["code"]) == (401, "invalid_api_key")
     assert found.json()["error"]["type"] == "authentication_error"
-    error = refused(still, 403, "POST", "/fine_tuning/jobs", role="propose", json=asking(still))
+    error = expect_error(
+        still, 403, "POST", "/fine_tuning/jobs", role="propose", json=job_body(still)
+    )
     assert (error["type"], error["code"]) == ("permission_error", "insufficient_permissions")
-    refused(still, 403, "POST", "/files", role="view", files={"file": ("a.jsonl", b"{}")})
+    expect_error(still, 403, "POST", "/files", role="view", files={"file": ("a.jsonl", b"{}")})
     with pytest.raises(openai.AuthenticationError):
         openai.OpenAI(base_url=still.url, api_key="sk-none").models.list()
 
 
-def test_a_file_comes_by_parts(still: Surface) -> None:
+def test_a_file_comes_by_parts(still: OpenAIHarness) -> None:
     sdk = still.sdk()
     rows = "".join(json.dumps(row) + "\n" for row in tiny.task_rows(30)).encode()
     halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
     upload = sdk.uploads.create(filename="big.jsonl", purpose="fine-tune", bytes=len(rows),
                                 mime_type="application/jsonl")  # fmt: skip
     parts = [sdk.uploads.parts.create(upload.id, data=half).id for half in halves]
-    error = refused(
+    error = expect_error(
         still, 400, "POST", f"/uploads/{upload.id}/complete", json={"part_ids": parts[:1]}
     )
     assert f"{len(rows)} were announced" in error["message"]
@@ -180,13 +188,13 @@ def test_a_file_comes_by_parts(still: Surface) -> None:
     assert sdk.files.content(done.file.id).read() == rows
     other = sdk.uploads.create(filename="x.jsonl", purpose="fine-tune", bytes=9, mime_type="text/x")
     assert sdk.uploads.cancel(other.id).status == "cancelled"
-    refused(still, 400, "POST", f"/uploads/{other.id}/cancel")
-    refused(still, 404, "POST", f"/uploads/{other.id}/cancel", owner="eve")
-    refused(still, 413, "POST", "/uploads", json={
+    expect_error(still, 400, "POST", f"/uploads/{other.id}/cancel")
+    expect_error(still, 404, "POST", f"/uploads/{other.id}/cancel", owner="eve")
+    expect_error(still, 413, "POST", "/uploads", json={
         "filename": "x.jsonl", "purpose": "fine-tune", "bytes": 3_000_000, "mime_type": "x"})  # fmt: skip
 
 
-def test_files_are_listed_sent_back_and_deleted(still: Surface) -> None:
+def test_files_are_listed_sent_back_and_deleted(still: OpenAIHarness) -> None:
     sdk = still.sdk("fay")
     made = [still.rows(owner="fay") for _ in range(3)]
     expiring = sdk.files.create(file=("a.jsonl", b"{}\n"), purpose="fine-tune",
@@ -214,29 +222,33 @@ def test_files_are_listed_sent_back_and_deleted(still: Surface) -> None:
     ],
 )
 def test_a_file_that_cannot_be_learned_from_is_refused(
-    still: Surface, form: dict[str, str], content: bytes, says: str
+    still: OpenAIHarness, form: dict[str, str], content: bytes, says: str
 ) -> None:
     left = set((still.folder / "home" / "files").glob("*"))
 
-    error = refused(still, 400, "POST", "/files", data=form, files={"file": ("a.jsonl", content)})
+    error = expect_error(
+        still, 400, "POST", "/files", data=form, files={"file": ("a.jsonl", content)}
+    )
 
     assert says in error["message"]
     assert set((still.folder / "home" / "files").glob("*")) == left
 
 
-def test_a_file_that_is_too_large_leaves_nothing(still: Surface) -> None:
+def test_a_file_that_is_too_large_leaves_nothing(still: OpenAIHarness) -> None:
     left = set((still.folder / "home" / "files").glob("*"))
 
-    error = refused(still, 413, "POST", "/files", data={"purpose": "fine-tune"},
+    error = expect_error(still, 413, "POST", "/files", data={"purpose": "fine-tune"},
                     files={"file": ("a.jsonl", b"x" * 2_200_000)})  # fmt: skip
 
     assert error["code"] == "too_large"
     assert set((still.folder / "home" / "files").glob("*")) == left
-    refused(still, 400, "POST", "/files", content=b"{}\n", headers={"content-type": "text/plain"})
+    expect_error(
+        still, 400, "POST", "/files", content=b"{}\n", headers={"content-type": "text/plain"}
+    )
 
 
-def test_a_key_gives_the_first_answer_again_and_no_second_job(still: Surface) -> None:
-    body, key = asking(still, suffix="once"), {"Idempotency-Key": "key-1"}
+def test_a_key_gives_the_first_answer_again_and_no_second_job(still: OpenAIHarness) -> None:
+    body, key = job_body(still, suffix="once"), {"Idempotency-Key": "key-1"}
     first = still.call("POST", "/fine_tuning/jobs", json=body, headers=key)
     other_order = dict(reversed(body.items()))
 
@@ -245,7 +257,7 @@ def test_a_key_gives_the_first_answer_again_and_no_second_job(still: Surface) ->
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
     assert (again.status_code, again.content) == (first.status_code, first.content)
-    error = refused(
+    error = expect_error(
         still, 400, "POST", "/fine_tuning/jobs", json={**body, "suffix": "x"}, headers=key
     )
     assert error["code"] == "idempotency_key_reused"
@@ -259,8 +271,8 @@ def test_a_key_gives_the_first_answer_again_and_no_second_job(still: Surface) ->
     assert asked.count("cancel_asked") == 1
 
 
-def test_a_key_that_comes_many_times_at_once_starts_one_job(still: Surface) -> None:
-    body, before = asking(still, suffix="many"), len(still.front.office.store.listed())
+def test_a_key_that_comes_many_times_at_once_starts_one_job(still: OpenAIHarness) -> None:
+    body, before = job_body(still, suffix="many"), len(still.front.office.store.listed())
 
     def create(key: str | None) -> Any:
         headers = {"Idempotency-Key": key} if key else {}
@@ -277,7 +289,7 @@ def test_a_key_that_comes_many_times_at_once_starts_one_job(still: Surface) -> N
     assert len(still.front.office.store.listed()) == before + 5
 
 
-def test_a_file_under_a_key_is_kept_once(still: Surface) -> None:
+def test_a_file_under_a_key_is_kept_once(still: OpenAIHarness) -> None:
     def send(content: bytes) -> Any:
         return still.call("POST", "/files", data={"purpose": "fine-tune"}, owner="kim",
                           files={"file": ("a.jsonl", content)},
@@ -290,25 +302,31 @@ def test_a_file_under_a_key_is_kept_once(still: Surface) -> None:
     assert len(list(still.sdk("kim").files.list())) == 1
 
 
-def test_what_was_refused_leaves_its_key_free(still: Surface) -> None:
+def test_what_was_refused_leaves_its_key_free(still: OpenAIHarness) -> None:
     key = {"Idempotency-Key": "key-3"}
-    refused(
-        still, 404, "POST", "/fine_tuning/jobs", headers=key, json={**asking(still), "model": "gpt"}
+    expect_error(
+        still,
+        404,
+        "POST",
+        "/fine_tuning/jobs",
+        headers=key,
+        json={**job_body(still), "model": "gpt"},
     )
 
     assert (
-        still.call("POST", "/fine_tuning/jobs", headers=key, json=asking(still)).status_code == 200
+        still.call("POST", "/fine_tuning/jobs", headers=key, json=job_body(still)).status_code
+        == 200
     )
 
 
-def test_a_request_that_is_still_answered_is_not_begun_again(still: Surface) -> None:
-    body = asking(still)
+def test_a_request_that_is_still_answered_is_not_begun_again(still: OpenAIHarness) -> None:
+    body = job_body(still)
     sdk = still.sdk()
     seen = still.call("POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "probe"})
     digest = _digest_of(still, "probe")
     still.front.answered.begin("ann", "key-4", digest)
 
-    error = refused(
+    error = expect_error(
         still, 409, "POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "key-4"}
     )
 
@@ -318,24 +336,24 @@ def test_a_request_that_is_still_answered_is_not_begun_again(still: Surface) -> 
         sdk.fine_tuning.jobs.create(**body, extra_headers={"Idempotency-Key": "key-4"})
 
 
-def _digest_of(surface: Surface, key: str) -> str:
-    with reading(surface.front.office.store.engine) as connection:
+def _digest_of(surface: OpenAIHarness, key: str) -> str:
+    with read_connection(surface.front.office.store.engine) as connection:
         asked = select(answered.c.request_sha256).where(answered.c.key == key)
         return str(connection.execute(asked).scalar_one())
 
 
 @pytest.mark.parametrize("was_started", [True, False])
 def test_a_process_that_died_left_one_job_and_no_second_comes(
-    still: Surface, was_started: bool
+    still: OpenAIHarness, was_started: bool
 ) -> None:
-    body, store = asking(still, suffix=f"dead-{was_started}"), still.front.office.store
+    body, store = job_body(still, suffix=f"dead-{was_started}"), still.front.office.store
     probe = still.call("POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "old"})
     plan = store.plan(store.run(probe.json()["x_tune_or_not"]["run_id"]).plan_id)
     plan = plan.model_validate({**plan.model_dump(), "attempt": 7})
     digest, key = _digest_of(still, "old"), f"key-dead-{was_started}"
     store.keep_plan(plan)
     run_id = store.start(plan)[0] if was_started else None
-    with writing(store.engine) as connection:
+    with write_transaction(store.engine) as connection:
         gone = still.front.answered.holder.rsplit(":", 1)[0] + ":gone"
         connection.execute(answered.insert().values(
             owner="ann", key=key, request_sha256=digest, plan_id=plan.plan_id, holder=gone,
@@ -388,33 +406,33 @@ def test_a_process_that_died_left_one_job_and_no_second_comes(
     ],
 )  # fmt: skip
 def test_a_parameter_that_cannot_be_used_is_named(
-    still: Surface, more: dict[str, Any], status: int, param: str
+    still: OpenAIHarness, more: dict[str, Any], status: int, param: str
 ) -> None:
-    body = {**asking(still), "model": "tiny", **more}
+    body = {**job_body(still), "model": "tiny", **more}
 
-    error = refused(still, status, "POST", "/fine_tuning/jobs", json=body)
+    error = expect_error(still, status, "POST", "/fine_tuning/jobs", json=body)
 
     assert error["param"] == param
     assert str(still.folder) not in error["message"]
 
 
-def test_a_job_over_its_cap_is_refused_with_both_numbers(still: Surface) -> None:
-    body = asking(still, metadata={"ton_cap_usd": "0.001"})
+def test_a_job_over_its_cap_is_refused_with_both_numbers(still: OpenAIHarness) -> None:
+    body = job_body(still, metadata={"ton_cap_usd": "0.001"})
 
-    error = refused(still, 409, "POST", "/fine_tuning/jobs", json=body)
+    error = expect_error(still, 409, "POST", "/fine_tuning/jobs", json=body)
 
     assert error["code"] == "over_budget"
     assert "may cost up to 0.02 USD, and its cap is 0.001 USD" in error["message"]
 
 
-def test_near_names_are_offered(still: Surface) -> None:
-    body = asking(still, metadata={"ton_lora_rnak": "8"})
+def test_near_names_are_offered(still: OpenAIHarness) -> None:
+    body = job_body(still, metadata={"ton_lora_rnak": "8"})
 
-    error = refused(still, 400, "POST", "/fine_tuning/jobs", json=body)
+    error = expect_error(still, 400, "POST", "/fine_tuning/jobs", json=body)
     assert "Did you mean 'ton_lora_rank'" in error["message"]
-    error = refused(still, 400, "POST", "/fine_tuning/jobs", json=asking(still, sufix="x"))
+    error = expect_error(still, 400, "POST", "/fine_tuning/jobs", json=job_body(still, sufix="x"))
     assert "Did you mean 'suffix'" in error["message"]
-    error = refused(still, 400, "GET", "/files?porpose=fine-tune")
+    error = expect_error(still, 400, "GET", "/files?porpose=fine-tune")
     assert "Did you mean 'purpose'" in error["message"]
 
 
@@ -431,24 +449,25 @@ def test_near_names_are_offered(still: Surface) -> None:
         (b"[" * 80 + b"]" * 80, "levels"),
     ],
 )
-def test_a_body_that_is_no_request_is_refused(still: Surface, body: bytes, says: str) -> None:
-    error = refused(still, 400, "POST", "/fine_tuning/jobs", content=body,
+def test_a_body_that_is_no_request_is_refused(still: OpenAIHarness, body: bytes, says: str) -> None:
+    error = expect_error(still, 400, "POST", "/fine_tuning/jobs", content=body,
                     headers={"content-type": "application/json"})  # fmt: skip
 
     assert says in error["message"]
 
 
-def test_paths_that_are_not_here_answer_in_the_same_shape(still: Surface) -> None:
-    assert refused(still, 404, "GET", "/assistants")["code"] == "unknown_url"
-    assert refused(still, 405, "PUT", "/files")["code"] == "wrong_method"
+def test_paths_that_are_not_here_answer_in_the_same_shape(still: OpenAIHarness) -> None:
+    assert expect_error(still, 404, "GET", "/assistants")["code"] == "unknown_url"
+    assert expect_error(still, 405, "PUT", "/files")["code"] == "wrong_method"
     assert (
-        refused(still, 404, "GET", "/fine_tuning/jobs/ftjob-%25")["param"] == "fine_tuning_job_id"
+        expect_error(still, 404, "GET", "/fine_tuning/jobs/ftjob-%25")["param"]
+        == "fine_tuning_job_id"
     )
-    assert refused(still, 400, "GET", "/files/a%00b")["param"] == "path"
-    assert refused(still, 404, "GET", "/files/a%0Ab")["code"] == "no_such_file"
-    assert refused(still, 404, "GET", "/models/a%0Ab")["code"] == "unknown_url"
-    assert refused(still, 404, "GET", "/files/")["code"] == "unknown_url"
-    says = refused(still, 404, "GET", "/fine_tuning/checkpoints/ft:a:b::12345678/permissions")
+    assert expect_error(still, 400, "GET", "/files/a%00b")["param"] == "path"
+    assert expect_error(still, 404, "GET", "/files/a%0Ab")["code"] == "no_such_file"
+    assert expect_error(still, 404, "GET", "/models/a%0Ab")["code"] == "unknown_url"
+    assert expect_error(still, 404, "GET", "/files/")["code"] == "unknown_url"
+    says = expect_error(still, 404, "GET", "/fine_tuning/checkpoints/ft:a:b::12345678/permissions")
     assert "not served here" in says["message"]
 
 
@@ -467,13 +486,15 @@ def test_paths_that_are_not_here_answer_in_the_same_shape(still: Surface) -> Non
         ({"audio": {}}, "audio"),
     ],
 )
-def test_what_a_chat_cannot_do_is_refused(still: Surface, more: dict[str, Any], param: str) -> None:
+def test_what_a_chat_cannot_do_is_refused(
+    still: OpenAIHarness, more: dict[str, Any], param: str
+) -> None:
     body = {"model": "ft:x:y::12345678", "messages": [{"role": "user", "content": "x"}], **more}
 
-    assert refused(still, 400, "POST", "/chat/completions", json=body)["param"] == param
+    assert expect_error(still, 400, "POST", "/chat/completions", json=body)["param"] == param
 
 
-def test_graders_score_as_a_training_does(still: Surface) -> None:
+def test_graders_score_as_a_training_does(still: OpenAIHarness) -> None:
     grader = {"type": "string_check", "name": "label", "operation": "eq",
               "input": "{{sample.output_text}}", "reference": "{{ item.label }}"}  # fmt: skip
     sdk = still.sdk()
@@ -490,14 +511,16 @@ def test_graders_score_as_a_training_does(still: Surface) -> None:
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert said == json.loads(done.stdout) == [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0]
     odd = {**grader, "type": "python", "source": "def grade(): ..."}
-    error = refused(still, 400, "POST", "/fine_tuning/alpha/graders/validate", json={"grader": odd})
+    error = expect_error(
+        still, 400, "POST", "/fine_tuning/alpha/graders/validate", json={"grader": odd}
+    )
     assert error["param"].startswith("grader.")
-    error = refused(still, 400, "POST", "/fine_tuning/alpha/graders/run",
+    error = expect_error(still, 400, "POST", "/fine_tuning/alpha/graders/run",
                     json={"grader": grader, "model_sample": "x", "item": {}})  # fmt: skip
     assert "'item.label' is not there" in error["message"]
 
 
-def test_every_operation_is_documented_with_what_it_can_answer(still: Surface) -> None:
+def test_every_operation_is_documented_with_what_it_can_answer(still: OpenAIHarness) -> None:
     document = still.call("GET", "/openapi.json").json()
     operations = [one for path in document["paths"].values() for one in path.values()]
 

@@ -16,8 +16,8 @@ from openai.types.fine_tuning.alpha import GraderRunResponse, GraderValidateResp
 from openai.types.uploads import UploadPart
 
 from tests import tiny
-from tests.openai_door import PLAIN, Surface, a_surface, refused
-from tests.openai_schema import flaws, malformed, operations, schemas
+from tests.openai_door import BASELINE_MODEL, OpenAIHarness, expect_error, serve_openai_api
+from tests.openai_schema import malformed_bodies, operations, schema_errors, schemas
 from trainer.home import home_folder
 from trainer.run_states import JobEvent
 from trainer.scripts.manifest import seal
@@ -34,10 +34,10 @@ GRADER = {"type": "string_check", "name": "x", "operation": "eq",
           "input": "{{sample.output_text}}", "reference": "{{item.label}}"}  # fmt: skip
 
 
-class Seen:
+class RecordedExchanges:
     """Every answer of the surface, by the operation that gave it."""
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: OpenAIHarness) -> None:
         self.surface = surface
         self.bodies: dict[str, list[Any]] = {}
 
@@ -51,7 +51,7 @@ class Seen:
         return body
 
 
-def _files_and_uploads(seen: Seen) -> str:
+def _files_and_uploads(seen: RecordedExchanges) -> str:
     sent = {"files": {"file": ("rows.jsonl", ROWS)}, "data": {"purpose": "fine-tune"}}
     seen("GET /files")
     file_id: str = seen("POST /files", **sent)["id"]
@@ -70,14 +70,14 @@ def _files_and_uploads(seen: Seen) -> str:
     return file_id
 
 
-def _jobs(seen: Seen, file_id: str) -> Any:
+def _jobs(seen: RecordedExchanges, file_id: str) -> Any:
     surface, job_path = seen.surface, "/fine_tuning/jobs/{fine_tuning_job_id}"
     asks = [
-        {"model": PLAIN, "training_file": file_id, "validation_file": file_id, "suffix": "s",
+        {"model": BASELINE_MODEL, "training_file": file_id, "validation_file": file_id, "suffix": "s",
          "seed": 3, "metadata": {"team": "t"}, "hyperparameters": {"n_epochs": 2}},
-        {"model": PLAIN, "training_file": file_id,
+        {"model": BASELINE_MODEL, "training_file": file_id,
          "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": "auto"}}}},
-        {"model": PLAIN, "training_file": surface.rows(
+        {"model": BASELINE_MODEL, "training_file": surface.rows(
             [{"messages": [{"role": "user", "content": str(n)},
                            {"role": "assistant", "content": "yes"}]} for n in range(12)])},
     ]  # fmt: skip
@@ -106,9 +106,9 @@ def _jobs(seen: Seen, file_id: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    with a_surface(tmp_path_factory.mktemp("schema"), drives=False) as surface:
-        seen = Seen(surface)
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedExchanges]:
+    with serve_openai_api(tmp_path_factory.mktemp("schema"), drives=False) as surface:
+        seen = RecordedExchanges(surface)
         job = _jobs(seen, _files_and_uploads(seen))
         assert job["status"] == "succeeded", job
         seen("GET /files/{file_id}/content", f"/files/{job['result_files'][0]}/content")
@@ -127,22 +127,26 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         yield seen
 
 
-def _by_schema(seen: Seen) -> Iterator[tuple[str, Any]]:
+def _by_schema(seen: RecordedExchanges) -> Iterator[tuple[str, Any]]:
     """Pair every answer with its published schema, where the extract holds one."""
     for operation, bodies in seen.bodies.items():
         for body in bodies if operations()[operation] in schemas() else ():
             yield operations()[operation], body
 
 
-def test_every_operation_of_the_extract_is_served_or_named_as_not(seen: Seen) -> None:
+def test_every_operation_of_the_extract_is_served_or_named_as_not(seen: RecordedExchanges) -> None:
     assert set(seen.bodies) | NOT_SERVED == set(operations())
     assert not set(seen.bodies) & NOT_SERVED
 
 
-def test_every_answer_is_as_openai_publishes_it(seen: Seen) -> None:
-    checked = Counter(name for name, body in _by_schema(seen) if flaws(name, body) == [])
+def test_every_answer_is_as_openai_publishes_it(seen: RecordedExchanges) -> None:
+    checked = Counter(name for name, body in _by_schema(seen) if schema_errors(name, body) == [])
 
-    assert [(name, flaws(name, body)) for name, body in _by_schema(seen) if flaws(name, body)] == []
+    assert [
+        (name, schema_errors(name, body))
+        for name, body in _by_schema(seen)
+        if schema_errors(name, body)
+    ] == []
     assert set(checked) == {
         "OpenAIFile", "ListFilesResponse", "DeleteFileResponse", "Model", "ListModelsResponse",
         "DeleteModelResponse", "FineTuningJob", "ListPaginatedFineTuningJobsResponse",
@@ -152,7 +156,7 @@ def test_every_answer_is_as_openai_publishes_it(seen: Seen) -> None:
     assert statuses == {"succeeded", "failed", "cancelled"}
 
 
-def test_what_the_extract_does_not_hold_fits_the_types_of_the_sdk(seen: Seen) -> None:
+def test_what_the_extract_does_not_hold_fits_the_types_of_the_sdk(seen: RecordedExchanges) -> None:
     kinds: dict[str, Callable[..., Any]] = {
         "POST /uploads": Upload.model_validate_json,
         "POST /uploads/{upload_id}/parts": UploadPart.model_validate_json,
@@ -175,26 +179,26 @@ def test_what_the_extract_does_not_hold_fits_the_types_of_the_sdk(seen: Seen) ->
     assert len(events) > 3
 
 
-def test_errors_are_as_openai_publishes_them(seen: Seen) -> None:
+def test_errors_are_as_openai_publishes_them(seen: RecordedExchanges) -> None:
     asked = [(401, "GET", "/files", {"headers": {"Authorization": "Bearer x"}}),
              (404, "GET", "/models/none", {}), (404, "GET", "/nowhere", {}),
              (405, "PUT", "/files", {}), (400, "GET", "/files?limit=0", {}),
              (403, "POST", "/uploads", {"role": "view", "json": {}})]  # fmt: skip
 
     for status, method, path, more in asked:
-        body = {"error": refused(seen.surface, status, method, path, **more)}
-        assert flaws("ErrorResponse", body) == []
+        body = {"error": expect_error(seen.surface, status, method, path, **more)}
+        assert schema_errors("ErrorResponse", body) == []
 
 
-def test_the_validator_rejects_bodies_that_are_malformed(seen: Seen) -> None:
+def test_the_validator_rejects_bodies_that_are_malformed(seen: RecordedExchanges) -> None:
     kinds, rejected, missed = Counter[str](), Counter[str](), list[str]()
     valid = 0
     for name, body in [*_by_schema(seen), *_requests()]:
-        assert flaws(name, body) == []
+        assert schema_errors(name, body) == []
         valid += 1
-        for one in malformed(name, body):
+        for one in malformed_bodies(name, body):
             kinds[one.kind] += 1
-            if flaws(name, one.body):
+            if schema_errors(name, one.body):
                 rejected[one.kind] += 1
             else:
                 missed.append(f"{name}.{one.place}: {one.kind}")
@@ -222,13 +226,13 @@ def _requests() -> Iterator[tuple[str, Any]]:
         }  # fmt: skip
 
 
-def test_the_surface_refuses_malformed_requests_too(seen: Seen) -> None:
+def test_the_surface_refuses_malformed_requests_too(seen: RecordedExchanges) -> None:
     file_id = seen.surface.rows()
     tried = 0
     for name, body in _requests():
-        whole = {**body, "model": PLAIN, "training_file": file_id}
+        whole = {**body, "model": BASELINE_MODEL, "training_file": file_id}
         del whole["integrations"], whole["hyperparameters"]
-        for one in malformed(name, whole):
+        for one in malformed_bodies(name, whole):
             tried += 1
             assert (
                 seen.surface.call("POST", "/fine_tuning/jobs", json=one.body).status_code == 400

@@ -10,17 +10,17 @@ import openai
 import pytest
 
 from tests import tiny
-from tests.openai_door import PLAIN, Surface, a_surface, refused
-from trainer.local.model_process import Piece, TalkFailed
+from tests.openai_door import BASELINE_MODEL, OpenAIHarness, expect_error, serve_openai_api
+from trainer.local.model_process import AnswerChunk, ModelProcessFailed
 
 ENDED = ("succeeded", "failed", "cancelled")
 
 
 @pytest.fixture(scope="module")
-def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
+def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIHarness]:
     folder = tmp_path_factory.mktemp("surface")
     base = tiny.make_causal(folder / "base")
-    with a_surface(folder, bases={"tiny": base}, most_file_bytes=2_000_000) as found:
+    with serve_openai_api(folder, bases={"tiny": base}, most_file_bytes=2_000_000) as found:
         yield found
 
 
@@ -34,16 +34,18 @@ def ended(sdk: openai.OpenAI, job_id: str, seconds: float = 120.0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def plain_job(surface: Surface) -> Any:
+def plain_job(surface: OpenAIHarness) -> Any:
     """A job of the plain baseline that has succeeded."""
     sdk = surface.sdk()
-    made = sdk.fine_tuning.jobs.create(model=PLAIN, training_file=surface.rows(), suffix="plain")
+    made = sdk.fine_tuning.jobs.create(
+        model=BASELINE_MODEL, training_file=surface.rows(), suffix="plain"
+    )
     job = ended(sdk, made.id)
     assert job.status == "succeeded", job
     return job
 
 
-def test_the_sdk_goes_from_a_file_to_a_chat(surface: Surface) -> None:
+def test_the_sdk_goes_from_a_file_to_a_chat(surface: OpenAIHarness) -> None:
     sdk, rows = surface.sdk(), tiny.task_rows(48)
     held_out = surface.rows(tiny.task_rows(12, seed=9))
 
@@ -113,9 +115,9 @@ def test_the_sdk_goes_from_a_file_to_a_chat(surface: Surface) -> None:
 
 
 def test_what_openai_has_no_place_for_is_said_beside_a_job(
-    surface: Surface, plain_job: Any
+    surface: OpenAIHarness, plain_job: Any
 ) -> None:
-    assert plain_job.fine_tuned_model.startswith(f"ft:{PLAIN}:ann:plain:")
+    assert plain_job.fine_tuned_model.startswith(f"ft:{BASELINE_MODEL}:ann:plain:")
     assert plain_job.model_extra["x_tune_or_not"]["version"] == "plain-v1"
 
     told = surface.sdk().chat.completions.create(
@@ -127,13 +129,13 @@ def test_what_openai_has_no_place_for_is_said_beside_a_job(
     assert [choice.index for choice in told.choices] == [0, 1]
 
 
-def test_a_training_that_fails_says_why(surface: Surface) -> None:
+def test_a_training_that_fails_says_why(surface: OpenAIHarness) -> None:
     one_label = [{"messages": [{"role": "user", "content": f"question {n}"},
                                {"role": "assistant", "content": "yes"}]} for n in range(12)]  # fmt: skip
     sdk = surface.sdk()
 
     job = ended(sdk, sdk.fine_tuning.jobs.create(
-        model=PLAIN, training_file=surface.rows(one_label)).id)  # fmt: skip
+        model=BASELINE_MODEL, training_file=surface.rows(one_label)).id)  # fmt: skip
 
     assert (job.status, job.result_files, job.trained_tokens) == ("failed", [], None)
     assert "Give at least two" in job.error.message
@@ -141,7 +143,7 @@ def test_a_training_that_fails_says_why(surface: Surface) -> None:
     assert "error" in levels
 
 
-def test_owners_do_not_see_each_others_things(surface: Surface, plain_job: Any) -> None:
+def test_owners_do_not_see_each_others_things(surface: OpenAIHarness, plain_job: Any) -> None:
     paths = [f"/files/{plain_job.training_file}", f"/files/{plain_job.result_files[0]}/content",
              f"/fine_tuning/jobs/{plain_job.id}", f"/fine_tuning/jobs/{plain_job.id}/events",
              f"/fine_tuning/jobs/{plain_job.id}/checkpoints",
@@ -149,23 +151,27 @@ def test_owners_do_not_see_each_others_things(surface: Surface, plain_job: Any) 
 
     for path in paths:
         assert surface.call("GET", path).status_code == 200, path
-        assert refused(surface, 404, "GET", path, owner="eve")["type"] == "invalid_request_error"
+        assert (
+            expect_error(surface, 404, "GET", path, owner="eve")["type"] == "invalid_request_error"
+        )
         assert surface.call("GET", path, owner="root", role="admin").status_code == 200
     eve = surface.sdk("eve")
     assert list(eve.files.list()) == list(eve.fine_tuning.jobs.list()) == []
     assert [one.id for one in eve.models.list()] == ["tiny"]
     for what in ("cancel", "pause", "resume"):
-        refused(surface, 404, "POST", f"/fine_tuning/jobs/{plain_job.id}/{what}", owner="eve")
-    refused(surface, 404, "DELETE", f"/models/{plain_job.fine_tuned_model}", owner="eve")
-    refused(surface, 404, "DELETE", f"/files/{plain_job.training_file}", owner="eve")
+        expect_error(surface, 404, "POST", f"/fine_tuning/jobs/{plain_job.id}/{what}", owner="eve")
+    expect_error(surface, 404, "DELETE", f"/models/{plain_job.fine_tuned_model}", owner="eve")
+    expect_error(surface, 404, "DELETE", f"/files/{plain_job.training_file}", owner="eve")
     with pytest.raises(openai.BadRequestError) as said:
-        eve.fine_tuning.jobs.create(model=PLAIN, training_file=plain_job.training_file)
+        eve.fine_tuning.jobs.create(model=BASELINE_MODEL, training_file=plain_job.training_file)
     assert said.value.param == "training_file"
 
 
-def test_a_tuned_model_is_deleted_with_its_weights(surface: Surface) -> None:
+def test_a_tuned_model_is_deleted_with_its_weights(surface: OpenAIHarness) -> None:
     sdk = surface.sdk("dora")
-    made = sdk.fine_tuning.jobs.create(model=PLAIN, training_file=surface.rows(owner="dora"))
+    made = sdk.fine_tuning.jobs.create(
+        model=BASELINE_MODEL, training_file=surface.rows(owner="dora")
+    )
     job = ended(sdk, made.id)
     beside = job.model_extra["x_tune_or_not"]
     registry = surface.front.office.registry
@@ -174,7 +180,7 @@ def test_a_tuned_model_is_deleted_with_its_weights(surface: Surface) -> None:
     registry.evaluated(beside["version"], {"verdict": {"word": "better"}, "score": 1.0})
     registry.promote(beside["version"], "dora")
 
-    error = refused(surface, 409, "DELETE", f"/models/{job.fine_tuned_model}", owner="dora")
+    error = expect_error(surface, 409, "DELETE", f"/models/{job.fine_tuned_model}", owner="dora")
     assert "it is the champion" in error["message"]
     registry.retire(beside["version"], "dora")
     assert sdk.models.delete(job.fine_tuned_model).deleted
@@ -185,15 +191,15 @@ def test_a_tuned_model_is_deleted_with_its_weights(surface: Surface) -> None:
         sdk.chat.completions.create(model=job.fine_tuned_model,
                                     messages=[{"role": "user", "content": "hello"}])  # fmt: skip
     assert said.value.code == "model_not_found"
-    assert refused(surface, 400, "DELETE", "/models/tiny")["param"] == "model"
+    assert expect_error(surface, 400, "DELETE", "/models/tiny")["param"] == "model"
 
 
 def test_a_failure_in_the_middle_of_a_stream_is_told(
-    surface: Surface, plain_job: Any, monkeypatch: pytest.MonkeyPatch
+    surface: OpenAIHarness, plain_job: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> Iterator[Piece]:
-        yield Piece(0, "deliv")
-        raise TalkFailed("its process ended by SIGKILL")
+    def broken(*_: Any) -> Iterator[AnswerChunk]:
+        yield AnswerChunk(0, "deliv")
+        raise ModelProcessFailed("its process ended by SIGKILL")
 
     monkeypatch.setattr(surface.front.talkers, "ask", broken)
 
@@ -207,15 +213,15 @@ def test_a_failure_in_the_middle_of_a_stream_is_told(
 
 
 def test_a_client_that_goes_away_ends_the_work(
-    surface: Surface, plain_job: Any, monkeypatch: pytest.MonkeyPatch
+    surface: OpenAIHarness, plain_job: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []
 
-    def endless(*_: Any) -> Iterator[Piece]:
+    def endless(*_: Any) -> Iterator[AnswerChunk]:
         try:
             while True:
                 time.sleep(0.01)
-                yield Piece(0, "more ")
+                yield AnswerChunk(0, "more ")
         finally:
             closed.append(True)
 

@@ -10,14 +10,14 @@ import pytest
 from advisor.errors import AdvisorError
 from advisor.gpu.model_config import architecture_of
 from advisor.gpu.parameters import (
-    Shape,
+    ModelShape,
     active_parameters,
     embedding_parameters,
     linear_parameters,
     lora_parameters,
     parameter_count,
 )
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 
 SIZES: dict[str, Any] = {
     "hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 3,
@@ -53,7 +53,7 @@ peft_warns = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Runtim
 """Of names that peft 0.21 takes from transformers, and of patterns that match no expert."""
 
 
-def built(family: str) -> tuple[Any, Shape]:
+def built(family: str) -> tuple[Any, ModelShape]:
     """A model without memory, and the shape that its config gives."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     config = transformers.AutoConfig.for_model(family, **BUILT[family])
@@ -61,7 +61,7 @@ def built(family: str) -> tuple[Any, Shape]:
     with torch.device("meta"):
         model = of.from_config(config)
     model.tie_weights()
-    return model, Shape.of(architecture_of(config.to_dict()))
+    return model, ModelShape.of(architecture_of(config.to_dict()))
 
 
 @pytest.mark.parametrize("family", BUILT)
@@ -115,9 +115,9 @@ def test_four_bit_loading_packs_linear_layers_and_no_head() -> None:
         assert embedding_parameters(shape) == parameter_count(shape) - packed
 
 
-def test_a_token_meets_few_experts_and_all_of_a_dense_model(book: Book) -> None:
+def test_a_token_meets_few_experts_and_all_of_a_dense_model(book: PriceBook) -> None:
     shapes = {
-        name.removeprefix("open/"): Shape.of(card.architecture)
+        name.removeprefix("open/"): ModelShape.of(card.architecture)
         for name, card in book.models.items()
         if card.architecture
     }
@@ -129,7 +129,7 @@ def test_a_token_meets_few_experts_and_all_of_a_dense_model(book: Book) -> None:
     assert active_parameters(dense) == dense.parameters == 8_190_735_360
 
 
-def test_forty_open_models_are_in_the_catalogue_with_all_their_weights(book: Book) -> None:
+def test_forty_open_models_are_in_the_catalogue_with_all_their_weights(book: PriceBook) -> None:
     """What their publishers say [billions], from the names of files and model cards."""
     known = {name: card for name, card in book.models.items() if card.architecture}
     published = {
@@ -146,15 +146,20 @@ def test_forty_open_models_are_in_the_catalogue_with_all_their_weights(book: Boo
     assert len(known) >= 40
     for card in known.values():
         assert card.architecture is not None
-        assert parameter_count(Shape.of(card.architecture)) == card.architecture.parameters, card.id
+        assert parameter_count(ModelShape.of(card.architecture)) == card.architecture.parameters, (
+            card.id
+        )
         assert card.architecture.source.startswith("https://huggingface.co/")
     for name, weights in published.items():
-        assert Shape.of(known[f"open/{name}"].architecture).parameters == weights, name  # type: ignore[arg-type]
+        assert ModelShape.of(known[f"open/{name}"].architecture).parameters == weights, name  # type: ignore[arg-type]
 
 
 def test_counts_of_many_models_side_by_side_are_those_of_each() -> None:
-    two = [Shape.of(architecture_of({**SIZES, "model_type": kind})) for kind in ("llama", "gemma2")]
-    together = Shape(*(np.array(pair, float) for pair in zip(*two, strict=True)))
+    two = [
+        ModelShape.of(architecture_of({**SIZES, "model_type": kind}))
+        for kind in ("llama", "gemma2")
+    ]
+    together = ModelShape(*(np.array(pair, float) for pair in zip(*two, strict=True)))
 
     assert np.asarray(parameter_count(together)).tolist() == [parameter_count(s) for s in two]
     assert np.asarray(lora_parameters(together, 8)).tolist() == [lora_parameters(s, 8) for s in two]

@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pilots import MODEL, Bench, a_bench, arms
+from tests.pilots import MODEL, PilotHarness, arms_by_name, open_pilot
 from tests.test_trainer_cli import ROOT
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with a_bench(tmp_path) as made:
+def bench(tmp_path: Path) -> Iterator[PilotHarness]:
+    with open_pilot(tmp_path) as made:
         yield made
 
 
-def test_what_is_measured_moves_the_advice(bench: Bench) -> None:
+def test_what_is_measured_moves_the_advice(bench: PilotHarness) -> None:
     said = bench.go()
 
     assert "USD likely, at most" in said
@@ -49,7 +49,7 @@ def test_what_is_measured_moves_the_advice(bench: Bench) -> None:
     assert again["decision"]["recommended"].startswith("rag:openai")
 
 
-def test_each_prompt_is_asked_once_and_paid_as_used(bench: Bench) -> None:
+def test_each_prompt_is_asked_once_and_paid_as_used(bench: PilotHarness) -> None:
     found = bench.json()
 
     assert set(bench.fake.billed.values()) == {1}
@@ -61,7 +61,7 @@ def test_each_prompt_is_asked_once_and_paid_as_used(bench: Bench) -> None:
     assert settled == pytest.approx(found["usd"] * 1e6, abs=2)
 
 
-def test_a_second_time_nothing_is_asked_and_nobody_agrees(bench: Bench) -> None:
+def test_a_second_time_nothing_is_asked_and_nobody_agrees(bench: PilotHarness) -> None:
     first = bench.json()
     asked = len(bench.fake.asked)
 
@@ -71,19 +71,19 @@ def test_a_second_time_nothing_is_asked_and_nobody_agrees(bench: Bench) -> None:
     assert again == first
 
 
-def test_a_further_arm_asks_nothing_of_the_others_again(bench: Bench) -> None:
+def test_a_further_arm_asks_nothing_of_the_others_again(bench: PilotHarness) -> None:
     bench.json("--arms", "zero_shot", "--rows", "20")
 
     found = bench.json("--arms", "zero_shot,rag", "--rows", "40")
 
-    assert set(arms(found)) == {"zero_shot", "rag"}
+    assert set(arms_by_name(found)) == {"zero_shot", "rag"}
     assert set(bench.fake.billed.values()) == {1}
     (pair,) = found["pairs"]
     assert (pair["one"], pair["other"], pair["rows"]) == ("zero_shot", "rag", 10)
     assert pair["low"] <= pair["difference"] == -1 <= pair["high"] < 0
 
 
-def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: Bench) -> None:
+def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: PilotHarness) -> None:
     env = {**os.environ, **bench.shell.env}
     command = [sys.executable, "-m", *bench.flags("--cap", "5", "--yes", "--json")]
     bench.fake.before = lambda: kill(process) if len(bench.fake.asked) == 30 else None
@@ -109,7 +109,7 @@ def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: Bench) -> 
     assert set(bench.fake.embedded.values()) == {1}
     kept = [(line["arm"], line["key"]) for line in bench.kept() if "arm" in line]
     assert len(kept) == len(set(kept)) == sum(one["rows"] for one in found["arms"])
-    assert arms(found)["rag"]["score"] == 1.0
+    assert arms_by_name(found)["rag"]["score"] == 1.0
     assert all(settled is not None for _, settled in bench.ledger())
 
 
@@ -130,7 +130,7 @@ def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: Bench) -> 
     ],
 )  # fmt: skip
 def test_nothing_is_sent_before_all_is_agreed_to(
-    bench: Bench, flags: list[str], typed: str, code: int, says: str
+    bench: PilotHarness, flags: list[str], typed: str, code: int, says: str
 ) -> None:
     said = bench.shell(*bench.flags(*flags), typed=typed, code=code)
 
@@ -139,7 +139,7 @@ def test_nothing_is_sent_before_all_is_agreed_to(
     assert bench.ledger() == []
 
 
-def test_free_text_is_not_scored_by_a_guess(bench: Bench) -> None:
+def test_free_text_is_not_scored_by_a_guess(bench: PilotHarness) -> None:
     flags = [
         flag for flag in bench.flags("--cap", "5", "--yes") if flag not in ("--metric", "exact")
     ]
@@ -150,18 +150,18 @@ def test_free_text_is_not_scored_by_a_guess(bench: Bench) -> None:
     assert bench.fake.asked == []
 
 
-def test_a_command_of_the_user_scores_answers(bench: Bench, tmp_path: Path) -> None:
+def test_a_command_of_the_user_scores_answers(bench: PilotHarness, tmp_path: Path) -> None:
     scorer = tmp_path / "half.py"
     scorer.write_text("import json, sys\nfor line in sys.stdin:\n"
                       "    print(json.dumps({'score': 0.5 if json.loads(line)['answer'] else 0}))\n")  # fmt: skip
 
     found = bench.json("--arms", "zero_shot", "--scorer", f"{sys.executable} {scorer}")
 
-    assert (found["metric"], arms(found)["zero_shot"]["score"]) == ("scorer", 0.5)
+    assert (found["metric"], arms_by_name(found)["zero_shot"]["score"]) == ("scorer", 0.5)
     assert found["advised_was_measured"] is False
 
 
-def test_a_cap_over_all_runs_holds_too(bench: Bench) -> None:
+def test_a_cap_over_all_runs_holds_too(bench: PilotHarness) -> None:
     bench.shell("trainer", "budget", "--per-day", "0.05")
 
     said = bench.go(code=3)
@@ -186,7 +186,7 @@ ELSEWHERE = {"OPENAI_BASE_URL": "https://api.example.org/v1", "OPENAI_API_KEY": 
     ],
 )  # fmt: skip
 def test_what_leaves_is_said_and_agreed_to_by_itself(
-    bench: Bench, flags: list[str], typed: str, code: int, says: str
+    bench: PilotHarness, flags: list[str], typed: str, code: int, says: str
 ) -> None:
     bench.shell.env.update(ELSEWHERE)
     shown = bench.shell(*bench.flags("--cap", "5", "--yes"), code=3)
@@ -201,7 +201,7 @@ def test_what_leaves_is_said_and_agreed_to_by_itself(
 
 
 def test_a_model_that_bills_more_than_was_reckoned_ends_within_what_was_set_aside(
-    bench: Bench,
+    bench: PilotHarness,
 ) -> None:
     bench.fake.prompt_tokens = lambda prompt: 4_000
 

@@ -10,8 +10,8 @@ import pytest
 
 from advisor.errors import UsageError
 from tests import tiny
-from tests.pilots import EMBEDDING, MODEL, Bench, a_bench, arms
-from trainer.pilot.embeddings import Here, Kept
+from tests.pilots import EMBEDDING, MODEL, PilotHarness, arms_by_name, open_pilot
+from trainer.pilot.embeddings import CachedVectors, LocalEmbedder
 
 LABELS = """
 name: topics
@@ -24,17 +24,17 @@ quality: {target: 0.9}
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with a_bench(tmp_path) as made:
+def bench(tmp_path: Path) -> Iterator[PilotHarness]:
+    with open_pilot(tmp_path) as made:
         yield made
 
 
 def test_an_encoder_in_a_folder_makes_vectors_once(tmp_path: Path) -> None:
     folder = tiny.make_encoder(tmp_path / "encoder")
-    kept = Kept(tmp_path / "vectors.jsonl", Here(folder))
+    kept = CachedVectors(tmp_path / "vectors.jsonl", LocalEmbedder(folder))
     asked: list[int] = []
 
-    class Counted(Here):
+    class Counted(LocalEmbedder):
         def embed(self, texts: Sequence[str], counts: Sequence[int]) -> list[Sequence[float]]:
             asked.append(len(texts))
             return [[1.0] * 64 for _ in texts]
@@ -53,11 +53,11 @@ def test_an_encoder_in_a_folder_makes_vectors_once(tmp_path: Path) -> None:
     assert asked == [1]
     assert len((tmp_path / "vectors.jsonl").read_text().splitlines()) == 3
     with pytest.raises(UsageError, match="it makes no vectors"):
-        Here(tmp_path).embed(["text"], [1])
+        LocalEmbedder(tmp_path).embed(["text"], [1])
 
 
 def test_passages_are_found_with_an_encoder_here_and_only_the_answers_are_paid(
-    tmp_path: Path, bench: Bench
+    tmp_path: Path, bench: PilotHarness
 ) -> None:
     folder = tiny.make_encoder(tmp_path / "encoder")
     flags = [str(folder) if flag == EMBEDDING else flag for flag in bench.flags("--cap", "5")]
@@ -65,13 +65,13 @@ def test_passages_are_found_with_an_encoder_here_and_only_the_answers_are_paid(
     found = bench.shell.json(*flags, "--yes", "--json", "--arms", "rag", "--rows", "10")
 
     # it answers rightly where the passage was found; an encoder that learned nothing hides some
-    assert arms(found)["rag"]["score"] == found["recall"] > 0.4
+    assert arms_by_name(found)["rag"]["score"] == found["recall"] > 0.4
     assert bench.fake.embedded == {}
     assert len(bench.ledger()) == 1
 
 
 def test_labels_are_measured_by_the_plain_baseline_and_a_model_tuned_here(
-    tmp_path: Path, bench: Bench
+    tmp_path: Path, bench: PilotHarness
 ) -> None:
     """A chat model that guesses, the plain baseline, and an encoder that is really tuned."""
     tiny.write_rows(tmp_path / "rows.jsonl", tiny.task_rows(340))
@@ -85,7 +85,7 @@ def test_labels_are_measured_by_the_plain_baseline_and_a_model_tuned_here(
 
     found = bench.shell.json(*flags)
 
-    by_arm = arms(found)
+    by_arm = arms_by_name(found)
     assert set(by_arm) == {"zero_shot", "few_shot", "plain", "tuned"}
     assert (by_arm["plain"]["model"], by_arm["plain"]["standing"]) == ("tfidf-logreg", "reaches")
     assert by_arm["zero_shot"]["standing"] == "falls short"
@@ -101,4 +101,4 @@ def test_labels_are_measured_by_the_plain_baseline_and_a_model_tuned_here(
     again = bench.shell.json(*flags)  # nobody is asked to agree
 
     assert len(bench.shell.json("trainer", "runs", "--json")) == 1
-    assert arms(again)["tuned"] == by_arm["tuned"]
+    assert arms_by_name(again)["tuned"] == by_arm["tuned"]

@@ -13,35 +13,35 @@ from typing import Any
 import numpy as np
 import pytest
 
-from advisor.dataset.example import Turn
-from advisor.dataset.tokenizers import counter
+from advisor.dataset.example import Message
+from advisor.dataset.tokenizers import token_counter
 from advisor.errors import DatasetError, UsageError
-from advisor.prices.loader import load_book
+from advisor.prices.loader import load_prices
 from tests import tiny
-from tests.fakes.helper import FakeHelper, vector_of
+from tests.fakes.helper import FakeChatModel, hash_vector
 from tests.fakes.server import Fault, Reply
-from tests.runs import Desk, FakeClock, a_desk
+from tests.runs import FakeClock, RunHarness, open_run_harness
 from trainer.errors import OverBudget, Refused, Unreachable
-from trainer.evaluation.split import leaks
+from trainer.evaluation.split import count_leaked_rows
 from trainer.evaluation.statistics import wilson
-from trainer.paid_calls.client import Chat, Model, Patience
-from trainer.paid_calls.cost import Tariff, asking_part, most_tokens, tariff_of
-from trainer.paid_calls.journal import Cell, Journal, Purse, purses
-from trainer.pilot.cases import Case, hold_out
+from trainer.paid_calls.client import ChatClient, PaidChatModel, RetryPolicy
+from trainer.paid_calls.cost import Tariff, chat_part, max_token_count, tariff_of
+from trainer.paid_calls.journal import ArmAnswer, PilotJournal, ReservedBudget, reserve_budgets
+from trainer.pilot.cases import EvaluationCase, hold_out
 from trainer.pilot.corpus import Chunking, Corpus, Document, Passage, passages, read_corpus
-from trainer.pilot.embeddings import Kept, Remote
-from trainer.pilot.measure import Measure, measure, pairs
+from trainer.pilot.embeddings import CachedVectors, RemoteEmbedder
+from trainer.pilot.measure import MeasureSettings, compare_arms, measure_arms
 from trainer.pilot.prompts import Prompts, choose_shots, tokens_of
-from trainer.pilot.retrieval import ByWords, Retriever, fused, is_found
+from trainer.pilot.retrieval import Bm25Index, Retriever, fuse_rankings, is_found
 from trainer.pilot.sequential_test import capital, difference, interval, standing
-from trainer.security.api_keys import Key, origin_of
+from trainer.security.api_keys import ApiKey, origin_of
 
 ALPHA = 0.05
 STREAMS, ROWS = 3000, 300
-TOKENS = counter("o200k_base")
+TOKENS = token_counter("o200k_base")
 
 
-def streams(target: float, kind: str) -> Any:
+def random_streams(target: float, kind: str) -> Any:
     """Draw scores whose true mean is the target."""
     draw = np.random.default_rng(int(target * 100))
     size = (ROWS, STREAMS)
@@ -54,7 +54,7 @@ def streams(target: float, kind: str) -> Any:
 @pytest.mark.parametrize("target", [0.5, 0.85, 0.95])
 def test_a_stop_is_false_no_more_often_than_was_agreed(target: float, kind: str) -> None:
     """At the target itself each word is false; looked at after every one of 300 rows."""
-    made = capital(streams(target, kind), np.full(STREAMS, target))
+    made = capital(random_streams(target, kind), np.full(STREAMS, target))
     needed = np.log(2 / ALPHA)
 
     above, below = (float(np.mean(side >= needed)) for side in (made.above, made.below))
@@ -66,7 +66,7 @@ def test_a_stop_is_false_no_more_often_than_was_agreed(target: float, kind: str)
 
 
 def test_a_plain_interval_that_is_looked_at_every_row_stops_falsely_far_more_often() -> None:
-    scores = streams(0.85, "right or wrong").cumsum(axis=0)
+    scores = random_streams(0.85, "right or wrong").cumsum(axis=0)
     false = np.zeros(STREAMS, bool)
     for row in range(9, ROWS, 10):
         ends = {int(right): wilson(int(right), row + 1) for right in np.unique(scores[row])}
@@ -103,33 +103,33 @@ def test_what_is_clear_is_clear_after_few_rows() -> None:
     assert difference([1.0] * 30, [1.0] * 30, ALPHA)[0] < 0 < difference([1.0], [0.0], ALPHA)[1]
 
 
-def a_case(number: int, expected: str = "yes", question: str | None = None) -> Case:
-    return Case(f"key{number:03}", (Turn("user", question or f"question {number}"),), None, expected,
+def make_case(number: int, expected: str = "yes", question: str | None = None) -> EvaluationCase:
+    return EvaluationCase(f"key{number:03}", (Message("user", question or f"question {number}"),), None, expected,
                 None)  # fmt: skip
 
 
-def same(cases: Sequence[Case], answers: Sequence[str]) -> list[float]:
+def same_answers(cases: Sequence[EvaluationCase], answers: Sequence[str]) -> list[float]:
     return [float(case.expected == said) for case, said in zip(cases, answers, strict=True)]
 
 
 def test_arms_are_asked_the_same_rows_until_each_is_clear() -> None:
-    cases = tuple(a_case(n) for n in range(60))
+    cases = tuple(make_case(n) for n in range(60))
     asked: Counter[str] = Counter()
 
     def way(arm: str, answer: str) -> Any:
-        def one(case: Case) -> Cell:
+        def one(case: EvaluationCase) -> ArmAnswer:
             asked[arm] += 1
-            return Cell(arm, case.key, answer, None, 1, 1, "0", 0.1)
+            return ArmAnswer(arm, case.key, answer, None, 1, 1, "0", 0.1)
 
         return one
 
-    found = measure({"zero_shot": way("zero_shot", "no"), "rag": way("rag", "yes")},
-                    Measure(cases, same, 0.8, ALPHA, 10))  # fmt: skip
+    found = measure_arms({"zero_shot": way("zero_shot", "no"), "rag": way("rag", "yes")},
+                    MeasureSettings(cases, same_answers, 0.8, ALPHA, 10))  # fmt: skip
 
     assert (asked["zero_shot"], asked["rag"]) == (10, 30)
     assert [track.standing for track in found.tracks.values()] == ["falls short", "reaches"]
     assert found.stopped == "it was clear before all 60 rows were asked"
-    (pair,) = pairs(found.tracks, ALPHA)
+    (pair,) = compare_arms(found.tracks, ALPHA)
     assert (pair.rows, pair.difference, pair.high < 0) == (10, -1.0, True)
 
 
@@ -194,47 +194,47 @@ TEXTS = [
     [("when are refunds paid?", 0), ("Wann kommen Lieferungen?", 1), ("返金はいつですか", 2)],
 )
 def test_words_find_a_passage_in_any_language(question: str, place: int) -> None:
-    assert ByWords(TEXTS).ranked(question)[0] == place
+    assert Bm25Index(TEXTS).ranked(question)[0] == place
 
 
 def test_what_shares_no_word_is_found_by_meaning_alone() -> None:
     found = tuple(Passage(f"{n}.md", text, 8) for n, text in enumerate(TEXTS))
     vectors = np.eye(4, dtype=np.float32)
-    by_both = Retriever(found, ByWords(TEXTS), vectors, 2)
-    by_words = Retriever(found, ByWords(TEXTS), None, 2)
+    by_both = Retriever(found, Bm25Index(TEXTS), vectors, 2)
+    by_words = Retriever(found, Bm25Index(TEXTS), None, 2)
 
     assert by_words.find("money back", None) == ()
     assert by_both.find("money back", vectors[3])[0] == found[3]
-    assert fused([[0, 1], [1, 2]])[0] == 1
+    assert fuse_rankings([[0, 1], [1, 2]])[0] == 1
     assert is_found("0.md", found[:1])
     assert not is_found("0.md", found[1:])
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeHelper]:
-    made = FakeHelper()
+def fake() -> Iterator[FakeChatModel]:
+    made = FakeChatModel()
     made.start()
     yield made
     made.stop()
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return a_desk(tmp_path)
+def desk(tmp_path: Path) -> RunHarness:
+    return open_run_harness(tmp_path)
 
 
 def test_vectors_of_a_provider_come_back_in_their_order_and_are_paid(
-    fake: FakeHelper, desk: Desk, tmp_path: Path
+    fake: FakeChatModel, desk: RunHarness, tmp_path: Path
 ) -> None:
-    journal = Journal(tmp_path / "rows.jsonl")
-    with journal.writing(), purses(desk.office, journal, {"own": Decimal(1)}) as paid:
-        remote = Remote("embed", fake.url + "/v1", Key(origin_of(fake.url), "k"), Decimal(2),
-                        paid["own"], Patience("own", desk.clock))  # fmt: skip
-        found = Kept(tmp_path / "vectors.jsonl", remote, 2).of(TEXTS, [8] * 4)
+    journal = PilotJournal(tmp_path / "rows.jsonl")
+    with journal.writing(), reserve_budgets(desk.office, journal, {"own": Decimal(1)}) as paid:
+        remote = RemoteEmbedder("embed", fake.url + "/v1", ApiKey(origin_of(fake.url), "k"), Decimal(2),
+                        paid["own"], RetryPolicy("own", desk.clock))  # fmt: skip
+        found = CachedVectors(tmp_path / "vectors.jsonl", remote, 2).of(TEXTS, [8] * 4)
 
     assert fake.count("POST", "/v1/embeddings") == 2
     for text, vector in zip(TEXTS, found, strict=True):
-        expected = np.array(vector_of(text))
+        expected = np.array(hash_vector(text))
         assert np.allclose(vector, expected / np.linalg.norm(expected), atol=1e-5)
     used = sum(len(text) // 4 for text in TEXTS)
     (entry,) = desk.office.ledger.entries()
@@ -242,17 +242,17 @@ def test_vectors_of_a_provider_come_back_in_their_order_and_are_paid(
 
 
 def test_where_one_of_two_amounts_passes_a_cap_nothing_stays_set_aside(
-    desk: Desk, tmp_path: Path
+    desk: RunHarness, tmp_path: Path
 ) -> None:
     desk.office.ledger.set_caps(Decimal(1), None)
-    journal = Journal(tmp_path / "rows.jsonl")
+    journal = PilotJournal(tmp_path / "rows.jsonl")
     amounts = {"own": Decimal("0.60"), "other": Decimal("0.60")}
 
     for order in (amounts, {"other": Decimal(2), **amounts}):
         with (
             journal.writing(),
             pytest.raises(OverBudget, match="cap of"),
-            purses(desk.office, journal, order),
+            reserve_budgets(desk.office, journal, order),
         ):
             raise AssertionError
 
@@ -268,7 +268,7 @@ def test_examples_and_held_out_rows_share_no_near_duplicates(tmp_path: Path) -> 
     held = hold_out(path)
 
     assert len(held.cases) + len(held.shown) == 160
-    assert leaks([c.asked for c in held.shown], [c.asked for c in held.cases]) == 0
+    assert count_leaked_rows([c.asked for c in held.shown], [c.asked for c in held.cases]) == 0
     shots = choose_shots(held.shown, 8, "label")
     assert Counter(shot.expected for shot in shots) == dict.fromkeys(tiny.TOPICS, 2)
     with pytest.raises(UsageError, match="can be held out"):
@@ -276,8 +276,10 @@ def test_examples_and_held_out_rows_share_no_near_duplicates(tmp_path: Path) -> 
 
 
 def test_prompts_hold_what_their_arm_adds_and_keep_the_rows_own_instruction() -> None:
-    case = Case("k", (Turn("system", "Be kind."), Turn("user", "Hello?")), None, "Yes.", None)
-    prompts = Prompts("Be short.", (a_case(1),), "THE CORPUS")
+    case = EvaluationCase(
+        "k", (Message("system", "Be kind."), Message("user", "Hello?")), None, "Yes.", None
+    )
+    prompts = Prompts("Be short.", (make_case(1),), "THE CORPUS")
 
     def roles(arm: Any, *found: Passage) -> list[tuple[str, str]]:
         return [(one["role"], one["content"]) for one in prompts.messages(arm, case, found)]
@@ -293,18 +295,18 @@ def test_prompts_hold_what_their_arm_adds_and_keep_the_rows_own_instruction() ->
 
 def test_the_dear_end_covers_every_request_at_its_longest() -> None:
     tariff = Tariff(Decimal(2), Decimal(8))
-    case = a_case(1, question="word " * 500)
+    case = make_case(1, question="word " * 500)
     counted = tokens_of([Prompts("").messages("zero_shot", case)], TOKENS)[0]
 
-    part = asking_part("zero_shot", "own", tariff, [counted] * 3, [1] * 3, 50)
+    part = chat_part("zero_shot", "own", tariff, [counted] * 3, [1] * 3, 50)
 
-    assert part.at_most == 3 * tariff.usd(most_tokens(counted), 50)
+    assert part.at_most == 3 * tariff.usd(max_token_count(counted), 50)
     assert part.likely < part.at_most
     assert counted > 500
 
 
 def test_a_long_prompt_is_reckoned_at_the_long_rates() -> None:
-    book, day = load_book(), date(2026, 11, 20)
+    book, day = load_prices(), date(2026, 11, 20)
     named = next(card.id for card in book.models.values() if card.long_context_from_tokens
                  and book.prices.has(f"{card.id}/long_input"))  # fmt: skip
 
@@ -314,20 +316,20 @@ def test_a_long_prompt_is_reckoned_at_the_long_rates() -> None:
     assert tariff.usd(edge + 1, 0) / (edge + 1) > tariff.usd(edge, 0) / edge
 
 
-def a_model(fake: FakeHelper, purse: Purse, clock: FakeClock) -> Model:
-    chat = Chat(fake.url + "/v1", Key(origin_of(fake.url), "k"))
-    return Model(
-        "m", chat, Tariff(Decimal(2), Decimal(8)), purse, clock, Patience("own", clock), 50
+def make_model(fake: FakeChatModel, purse: ReservedBudget, clock: FakeClock) -> PaidChatModel:
+    chat = ChatClient(fake.url + "/v1", ApiKey(origin_of(fake.url), "k"))
+    return PaidChatModel(
+        "m", chat, Tariff(Decimal(2), Decimal(8)), purse, clock, RetryPolicy("own", clock), 50
     )
 
 
 def test_a_request_without_an_answer_is_asked_again_and_counted_as_paid(
-    fake: FakeHelper, desk: Desk, tmp_path: Path
+    fake: FakeChatModel, desk: RunHarness, tmp_path: Path
 ) -> None:
     fake.fault = lambda request: Fault("dropped") if not fake.asked else None
-    journal = Journal(tmp_path / "rows.jsonl")
-    with journal.writing(), purses(desk.office, journal, {"own": Decimal(1)}) as paid:
-        model = a_model(fake, paid["own"], desk.clock)
+    journal = PilotJournal(tmp_path / "rows.jsonl")
+    with journal.writing(), reserve_budgets(desk.office, journal, {"own": Decimal(1)}) as paid:
+        model = make_model(fake, paid["own"], desk.clock)
         cell = model.answer("zero_shot", "key001", [{"role": "user", "content": "hello"}], 10)
         model.chat.close()
 
@@ -336,21 +338,21 @@ def test_a_request_without_an_answer_is_asked_again_and_counted_as_paid(
     assert len(fake.asked) == 2
     assert paid["own"].at_risk > 0
     assert "1 requests without an answer" in desk.office.ledger.entries()[0].how
-    assert Journal.read(tmp_path / "rows.jsonl").cells[("zero_shot", "key001")] == cell
+    assert PilotJournal.read(tmp_path / "rows.jsonl").cells[("zero_shot", "key001")] == cell
 
 
 @pytest.mark.parametrize(
     ("kind", "status", "error"), [("error", None, Unreachable), ("no", 401, Refused)]
 )
 def test_a_model_that_is_gone_or_says_no_to_all_ends_it(
-    fake: FakeHelper, desk: Desk, tmp_path: Path, kind: str, status: int | None,
+    fake: FakeChatModel, desk: RunHarness, tmp_path: Path, kind: str, status: int | None,
     error: type[Exception],
 ) -> None:  # fmt: skip
     reply = Reply({"error": {"message": "no", "code": "x"}}, status) if status else None
     fake.fault = lambda request: Fault("error", reply=reply)
-    journal = Journal(tmp_path / "rows.jsonl")
-    with journal.writing(), purses(desk.office, journal, {"own": Decimal(5)}) as paid:
-        model = a_model(fake, paid["own"], desk.clock)
+    journal = PilotJournal(tmp_path / "rows.jsonl")
+    with journal.writing(), reserve_budgets(desk.office, journal, {"own": Decimal(5)}) as paid:
+        model = make_model(fake, paid["own"], desk.clock)
         asked = (model.answer("rag", f"key{n:03}", [{"role": "user", "content": "hello"}], 10)
                  for n in range(5))  # fmt: skip
         with pytest.raises(error):

@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from advisor.plan.training_plan import Wish
+from advisor.plan.training_plan import PlanSettings
 from tests import tiny
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.server import Reply, Request
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.errors import Refused
 from trainer.paid_calls.cost import Bill
-from trainer.pilot.result import outcome_of
-from trainer.pilot.run import go
-from trainer.pilot.setup import Ready, Wanted, make_ready
-from trainer.pilot.tuned_arm import Tuning
-from trainer.plan.local import Here
-from trainer.plan.provider import Request as Asked
+from trainer.pilot.result import pilot_result
+from trainer.pilot.run import run_pilot
+from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
+from trainer.pilot.tuned_arm import TuningRequest
+from trainer.plan.local import LocalOptions
+from trainer.plan.provider import PlanRequest as Asked
 
 TUNED = "ft_api:openai:gpt-4.1-mini"
 SCENARIO = {
@@ -62,30 +62,32 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TunedHelpe
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fake: TunedHelper) -> Desk:
-    found = a_desk(tmp_path)
+def desk(tmp_path: Path, fake: TunedHelper) -> RunHarness:
+    found = open_run_harness(tmp_path)
     uploads = tmp_path / "home" / "uploads"
     return replace(found, office=replace(found.office, files=lambda sha: uploads / f"{sha}.jsonl"))
 
 
-def wanted(folder: Path, option: str = TUNED, **more: Any) -> Wanted:
+def wanted(folder: Path, option: str = TUNED, **more: Any) -> PilotRequest:
     path = tiny.write_rows(folder / "rows.jsonl", tiny.task_rows(200))
     where = str(folder / "s.yaml")
-    tuning = Tuning(Asked(SCENARIO, where, option=option), Wish(suffix="pilot"), Here(None))
-    return Wanted(SCENARIO, where, Decimal(50), path, model="openai/gpt-4.1-mini",
+    tuning = TuningRequest(
+        Asked(SCENARIO, where, option=option), PlanSettings(suffix="pilot"), LocalOptions(None)
+    )
+    return PilotRequest(SCENARIO, where, Decimal(50), path, model="openai/gpt-4.1-mini",
                   tuning=tuning, **more)  # fmt: skip
 
 
 def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
-    desk: Desk, fake: TunedHelper, tmp_path: Path
+    desk: RunHarness, fake: TunedHelper, tmp_path: Path
 ) -> None:
     told: list[Bill] = []
 
-    def agree(ready: Ready, bill: Bill) -> None:
+    def agree(ready: PilotSetup, bill: Bill) -> None:
         told.append(bill)
 
-    done = go(make_ready(wanted(tmp_path), desk.office), desk.office, agree)
-    found = outcome_of(done)
+    done = run_pilot(prepare_pilot(wanted(tmp_path), desk.office), desk.office, agree)
+    found = pilot_result(done)
 
     by_arm = {line.arm: line for line in found.lines}
     assert (by_arm["tuned"].approach, by_arm["tuned"].model) == ("ft_api", "gpt-4.1-mini")
@@ -102,7 +104,9 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
     assert sum(entry.reserved for entry in entries) <= told[0].at_most * 1_000_000
 
     asked = fake.count("POST", "/v1/chat/completions")
-    again = outcome_of(go(make_ready(wanted(tmp_path), desk.office), desk.office, agree))
+    again = pilot_result(
+        run_pilot(prepare_pilot(wanted(tmp_path), desk.office), desk.office, agree)
+    )
 
     assert len(told) == 1  # nobody is asked to agree
     assert fake.count("POST", "/v1/chat/completions") == asked
@@ -110,18 +114,18 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
     assert [line.score for line in again.lines] == [line.score for line in found.lines]
 
 
-def test_a_training_is_in_what_the_cap_is_held_against(desk: Desk, tmp_path: Path) -> None:
+def test_a_training_is_in_what_the_cap_is_held_against(desk: RunHarness, tmp_path: Path) -> None:
     asked = wanted(tmp_path)
-    ready = make_ready(replace(asked, cap=Decimal("0.10")), desk.office)
+    ready = prepare_pilot(replace(asked, cap=Decimal("0.10")), desk.office)
 
     with pytest.raises(Refused, match=r"the cap is 0\.10"):
-        go(ready, desk.office, lambda ready, bill: None)
+        run_pilot(ready, desk.office, lambda ready, bill: None)
 
     assert desk.office.ledger.entries() == ()
 
 
-def test_what_is_served_by_the_hour_is_refused(desk: Desk, tmp_path: Path) -> None:
+def test_what_is_served_by_the_hour_is_refused(desk: RunHarness, tmp_path: Path) -> None:
     option = "managed_lora:together:meta-llama/Llama-3.1-8B-Instruct:H100_SXM"
 
     with pytest.raises(Refused, match="serves what it tunes by the hour"):
-        make_ready(wanted(tmp_path, option), desk.office)
+        prepare_pilot(wanted(tmp_path, option), desk.office)

@@ -11,8 +11,8 @@ import pytest
 from advisor.errors import UsageError
 from tests import tiny
 from tests.test_trainer_cli import Shell
-from trainer.evaluation.baselines import Plain
-from trainer.local.provider import ask
+from trainer.evaluation.baselines import TfidfClassifier
+from trainer.local.provider import ask_model
 from trainer.providers.base import ProviderError
 
 SCENARIO = """
@@ -33,10 +33,10 @@ def test_what_was_kept_answers_as_what_was_learned(tmp_path: Path, labels: int) 
     asked, right = texts(tiny.task_rows(400))
     kept = [n for n, label in enumerate(right) if label in sorted(set(right))[:labels]]
     asked, right = [asked[n] for n in kept], [right[n] for n in kept]
-    model = Plain.fit(asked[:-50], right[:-50])
+    model = TfidfClassifier.fit(asked[:-50], right[:-50])
 
     model.save(tmp_path)
-    again = Plain.load(tmp_path)
+    again = TfidfClassifier.load(tmp_path)
 
     assert again.answer(asked[-50:]) == model.answer(asked[-50:])
     assert sum(a == b for a, b in zip(again.answer(asked[-50:]), right[-50:], strict=True)) > 45
@@ -46,7 +46,7 @@ def test_what_was_kept_answers_as_what_was_learned(tmp_path: Path, labels: int) 
 
 def test_one_label_cannot_be_learned() -> None:
     with pytest.raises(UsageError, match="two labels"):
-        Plain.fit(["a b", "c d"], ["x", "x"])
+        TfidfClassifier.fit(["a b", "c d"], ["x", "x"])
 
 
 def test_the_plain_baseline_is_planned_launched_and_registered(tmp_path: Path) -> None:
@@ -97,4 +97,4 @@ def test_labels_that_are_all_one_fail_and_say_so(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_model_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(ProviderError, match="does not answer"):
-        ask(tmp_path, "hello")
+        ask_model(tmp_path, "hello")

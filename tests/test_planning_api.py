@@ -27,9 +27,9 @@ from advisor.api.routes import Encoding
 from advisor.dataset.reader import profile_file
 from advisor.dataset.tokenizers import ENCODINGS
 from advisor.decision import sweep as engine
-from advisor.decision.answer import answer, canonical
-from advisor.decision.checks import GATES
-from advisor.loading import ask, example_question, examples_folder, read_mapping
+from advisor.decision.answer import canonical_json, recommend
+from advisor.decision.checks import CHECKS
+from advisor.loading import example_question, examples_folder, make_question, read_mapping
 
 ASKED: dict[str, Any] = {"asked_on": "2026-11-20", "task": "classification",
                          "traffic": {"requests_per_month": 100_000}}  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_bundled_example_has_the_bytes_of_library_and_command_line(
 
     cli = subprocess.run([sys.executable, "-m", "advisor", "demo", name, "--format", "json"],
                          capture_output=True, check=True).stdout  # fmt: skip
-    assert found.content == canonical(answer(example_question(name)))
+    assert found.content == canonical_json(recommend(example_question(name)))
     assert found.content + b"\n" == cli
 
 
@@ -69,8 +69,8 @@ def test_a_profile_given_back_stands_for_the_dataset(client: TestClient) -> None
     body = {"question": mapping, "profile": profile.json()}
     found = client.post("/api/v1/recommend", json=body).json()
 
-    expected = json.loads(canonical(answer(example_question("email-triage"))))
-    assert profile.content == canonical(profile_file(file))
+    expected = json.loads(canonical_json(recommend(example_question("email-triage"))))
+    assert profile.content == canonical_json(profile_file(file))
     assert expected["question"]["dataset"].pop("path") == "data/email-triage.csv"
     assert found["question"]["dataset"].pop("path") is None
     assert found.pop("question_sha256") != expected.pop("question_sha256")
@@ -130,8 +130,8 @@ def test_a_missing_day_is_today_and_is_listed_as_assumed() -> None:
 
     found = TestClient(app).post("/api/v1/recommend", json={"task": "other"})
 
-    expected = answer(ask({"task": "other"}, today=date(2026, 11, 20)))
-    assert found.content == canonical(expected)
+    expected = recommend(make_question({"task": "other"}, today=date(2026, 11, 20)))
+    assert found.content == canonical_json(expected)
     assert found.json()["assumptions"][0]["path"] == "asked_on"
 
 
@@ -325,9 +325,9 @@ def test_rules_hold_every_gate_and_every_rule_that_an_answer_named(client: TestC
     codes = [rule["code"] for rule in found["rules"]]
     named = {
         out.rule for name in ("policy-faq", "too-little", "brand-voice")
-        for out in answer(example_question(name)).ruled_out
+        for out in recommend(example_question(name)).ruled_out
     }  # fmt: skip
-    assert {gate.rule for gate in GATES} <= set(codes)
+    assert {gate.rule for gate in CHECKS} <= set(codes)
     assert named <= set(codes)
     assert all(rule["sources"] and rule["case_for"] and rule["case_against"]
                for rule in found["rules"])  # fmt: skip
@@ -513,7 +513,7 @@ def test_a_sweep_that_cannot_be_is_refused_before_it_is_made(
     assert found.status_code == 422
     assert says is None or found.json()["detail"] == says
     assert time.monotonic() - started < 5
-    assert engine.MOST_VARIANTS == 10_000
+    assert engine.MAX_VARIANTS == 10_000
 
 
 class Server(NamedTuple):
@@ -614,7 +614,7 @@ def test_a_client_that_leaves_leaves_nothing(server: Server) -> None:
 def test_a_real_server_gives_the_bytes_of_the_library(server: Server) -> None:
     found = httpx2.post(f"{server.url}/api/v1/recommend", json=_example("policy-faq"), timeout=60)
 
-    assert found.content == canonical(answer(example_question("policy-faq")))
+    assert found.content == canonical_json(recommend(example_question("policy-faq")))
 
 
 def test_a_busy_port_is_told(server: Server) -> None:

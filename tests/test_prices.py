@@ -15,8 +15,8 @@ from advisor.errors import (
     UnknownPrice,
     Unpriced,
 )
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
 
 BAD = Path(__file__).parent / "bad_pricing"
 MESSAGES = {
@@ -45,7 +45,7 @@ MESSAGES = {
 @pytest.mark.parametrize("name", sorted(MESSAGES))
 def test_a_broken_book_is_told_with_place_value_and_remedy(name: str) -> None:
     with pytest.raises(PricingFileError) as error:
-        load_book(BAD / f"{name}.yaml")
+        load_prices(BAD / f"{name}.yaml")
 
     assert str(error.value) == MESSAGES[name]
 
@@ -55,21 +55,21 @@ def test_every_broken_book_has_its_message() -> None:
     assert len(MESSAGES) == 19
 
 
-def test_a_step_holds_from_its_day_until_the_next(book: Book) -> None:
+def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:
     item = "google/gemini-3.8-flash/input"
 
     assert book.prices.on(item, date(2026, 12, 31)).value == Decimal("0.75")
     assert book.prices.on(item, date(2027, 1, 1)).value == Decimal("1.5")
 
 
-def test_a_day_before_the_first_step_is_refused(book: Book) -> None:
+def test_a_day_before_the_first_step_is_refused(book: PriceBook) -> None:
     with pytest.raises(PriceNotYetKnown, match=r"has no price on 2026-10-11: the first one known"):
         book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 11))
 
     assert book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 12)).value == Decimal("0.15")
 
 
-def test_a_day_after_the_end_is_refused(book: Book) -> None:
+def test_a_day_after_the_end_is_refused(book: PriceBook) -> None:
     item = "openai/gpt-4o-mini/input"
 
     assert book.prices.on(item, date(2027, 1, 13)).value == Decimal("0.15")
@@ -77,12 +77,12 @@ def test_a_day_after_the_end_is_refused(book: Book) -> None:
         book.prices.on(item, date(2027, 1, 14))
 
 
-def test_an_unknown_item_is_refused_with_the_nearest_names(book: Book) -> None:
+def test_an_unknown_item_is_refused_with_the_nearest_names(book: PriceBook) -> None:
     with pytest.raises(UnknownPrice, match=r"Did you mean 'openai/gpt-4o-mini/input'"):
         book.prices.on("openai/gpt-4o-mimi/input", date(2026, 11, 20))
 
 
-def test_an_unpriced_item_says_why_and_how_to_fill_it(book: Book) -> None:
+def test_an_unpriced_item_says_why_and_how_to_fill_it(book: PriceBook) -> None:
     with pytest.raises(Unpriced, match=r"has no published price.*--prices FILE"):
         book.prices.on("nebius/Qwen/Qwen3-8B/training", date(2026, 11, 20))
 
@@ -95,15 +95,15 @@ def test_an_overlay_fills_an_unpriced_offer_and_is_marked_as_own(tmp_path: Path)
         "read_on: 2026-11-01}\n"
     )
 
-    book = load_book(overlay=overlay)
+    book = load_prices(overlay=overlay)
     price = book.prices.on("nebius/Qwen/Qwen3-8B/training", date(2026, 11, 20))
 
     assert (price.value, price.own) == (Decimal("0.40"), True)
     assert [c.code for c in book.prices.caveats(price, date(2026, 11, 20))] == ["own-price"]
-    assert book.sha256 != load_book().sha256
+    assert book.sha256 != load_prices().sha256
 
 
-def test_a_price_is_stale_from_the_thirtieth_day(book: Book) -> None:
+def test_a_price_is_stale_from_the_thirtieth_day(book: PriceBook) -> None:
     price = book.prices.on("groq/qwen/qwen3.8-27b/input", date(2026, 11, 20))
     day = price.read_on + timedelta(days=29)
 
@@ -112,7 +112,7 @@ def test_a_price_is_stale_from_the_thirtieth_day(book: Book) -> None:
     assert "price-stale" in {c.code for c in stale}
 
 
-def test_a_change_that_is_near_is_told(book: Book) -> None:
+def test_a_change_that_is_near_is_told(book: PriceBook) -> None:
     price = book.prices.on("google/gemini-4-argon/output", date(2026, 11, 20))
 
     found = book.prices.caveats(price, date(2026, 11, 20))

@@ -13,21 +13,28 @@ import pytest
 from numpy.typing import NDArray
 
 from advisor.errors import UsageError
-from advisor.gpu.fit_throughput import Timed, fit_speeds, misses
-from advisor.gpu.parameters import Shape
+from advisor.gpu.fit_throughput import TimedTraining, fit_speeds, relative_errors
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import recipe_for
 from advisor.gpu.throughput import CPU, CPU_RANGE, PROBED_RANGE, TIME_RANGE, Speeds
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.gpu.training_time import step_seconds
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from tests.tiny import make_causal
-from trainer.cli.machine import probe as probe_command
+from trainer.cli.machine import probe_machine as probe_command
 from trainer.errors import Refused
-from trainer.plan.local_cost import Machine, known_of, reckon
-from trainer.plan.probe import FILE, Probe, keep, kept_probe, measure, run_of
-from trainer.runs.calibration import Actual, calibration, factor_of, past_of
+from trainer.plan.local_cost import TrainingMachine, estimate_training, find_machine_speed
+from trainer.plan.probe import (
+    PROBES_FILE,
+    Probe,
+    measure_machine,
+    save_probe,
+    saved_probe,
+    training_schedule,
+)
+from trainer.runs.calibration import MeasuredFactor, calibration_yaml, ratio_factor, read_past_runs
 
-HERE = Machine("cpu", None, Decimal(0), "none", "today", "today", own=True)
+HERE = TrainingMachine("cpu", None, Decimal(0), "none", "today", "today", own=True)
 SIZES = ((64, 2, 512, 32), (64, 8, 512, 64), (128, 4, 512, 512), (64, 2, 8192, 256),
          (128, 2, 512, 1024), (384, 4, 512, 256), (512, 4, 2048, 32))  # fmt: skip
 
@@ -38,18 +45,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def timed(speeds: Speeds) -> list[Timed]:
+def timed_step(speeds: Speeds) -> list[TimedTraining]:
     made = []
     for hidden, layers, words, tokens in SIZES:
-        shape = Shape(layers, hidden, 3 * hidden, 4, 2, hidden // 4, words, True,
+        shape = ModelShape(layers, hidden, 3 * hidden, 4, 2, hidden // 4, words, True,
                       words * hidden + layers * 12 * hidden**2)  # fmt: skip
-        setup = Setup("full", float(tokens), float(min(tokens, 512)), weight_bytes=4.0,
+        setup = TrainingSetup("full", float(tokens), float(min(tokens, 512)), weight_bytes=4.0,
                       checkpointing=False)  # fmt: skip
-        made.append(Timed(shape, setup, 1.0, float(step_seconds(shape, setup, speeds))))
+        made.append(TimedTraining(shape, setup, 1.0, float(step_seconds(shape, setup, speeds))))
     return made
 
 
-def a_probe(**changes: Any) -> Probe:
+def make_probe(**changes: Any) -> Probe:
     body: dict[str, Any] = {
         "machine": "cpu", "device": "cpu, 2 cores", "made_on": "2026-11-21", "torch": "2.13",
         "threads": 2, "speeds": CPU._asdict(), "own_bytes": 5e8, "memory_factor": 1.2,
@@ -69,24 +76,24 @@ def lengths() -> NDArray[np.int64]:
 
 def test_speeds_are_found_again_from_the_times_they_make() -> None:
     true = CPU._replace(matmul=21e9, bandwidth=3e9, launch_seconds=4e-3, step_seconds=0.01)
-    made = timed(true)
+    made = timed_step(true)
 
     found = fit_speeds(made, CPU)
 
-    assert np.abs(misses(made, found)).max() < 0.02
+    assert np.abs(relative_errors(made, found)).max() < 0.02
     assert found.launch_seconds == pytest.approx(4e-3, rel=0.1)
     assert found.bandwidth == pytest.approx(3e9, rel=0.25)
 
 
 def test_this_machine_is_probed_and_its_plans_use_it(home: Path, tmp_path: Path) -> None:
-    made = measure("cpu", None, 1.0, "2026-11-21")
-    keep(made)
+    made = measure_machine("cpu", None, 1.0, "2026-11-21")
+    save_probe(made)
 
     assert made.trainings == 3
     assert made.worst_miss < 1
     assert made.own_bytes > 1e8
-    assert kept_probe("cpu") == made
-    _, expected = reckon(HERE, recipe_for("sft", "lora", False, 60, 1.0), config(tmp_path),
+    assert saved_probe("cpu") == made
+    _, expected = estimate_training(HERE, recipe_for("sft", "lora", False, 60, 1.0), config(tmp_path),
                          lengths(), is_here=True)  # fmt: skip
     assert "a probe of cpu" in expected.basis
     assert expected.memory_bytes is not None
@@ -94,55 +101,58 @@ def test_this_machine_is_probed_and_its_plans_use_it(home: Path, tmp_path: Path)
 
 
 def test_a_newer_probe_takes_the_place_of_the_older(home: Path) -> None:
-    for one in (a_probe(), a_probe(machine="T4"), a_probe(made_on="2026-11-22")):
-        keep(one)
+    for one in (make_probe(), make_probe(machine="T4"), make_probe(made_on="2026-11-22")):
+        save_probe(one)
 
-    found = kept_probe("cpu")
+    found = saved_probe("cpu")
     assert found is not None
     assert found.made_on == "2026-11-22"
-    assert kept_probe("T4") is not None
-    assert len(json.loads((home / FILE).read_text())) == 2
+    assert saved_probe("T4") is not None
+    assert len(json.loads((home / PROBES_FILE).read_text())) == 2
 
 
 def test_a_broken_probe_file_says_what_to_do(home: Path) -> None:
-    (home / FILE).write_text("[{]")
+    (home / PROBES_FILE).write_text("[{]")
 
     with pytest.raises(Refused, match="Remove it, then run: trainer probe"):
-        kept_probe("cpu")
+        saved_probe("cpu")
 
 
-def test_without_a_probe_the_range_is_wider_and_says_so(home: Path, book: Book) -> None:
-    cpu, gpu = known_of("cpu", None, "lora", True), known_of("T4", book.gpu("T4"), "lora", True)
+def test_without_a_probe_the_range_is_wider_and_says_so(home: Path, book: PriceBook) -> None:
+    cpu, gpu = (
+        find_machine_speed("cpu", None, "lora", True),
+        find_machine_speed("T4", book.gpu("T4"), "lora", True),
+    )
 
     assert (cpu.range, gpu.range) == (CPU_RANGE, TIME_RANGE)
     assert "nobody probed this machine: run trainer probe" in cpu.basis
     assert "the data sheet of T4" in gpu.basis
 
-    keep(a_probe())
-    probed = known_of("cpu", None, "lora", True)
+    save_probe(make_probe())
+    probed = find_machine_speed("cpu", None, "lora", True)
     assert probed.range == PROBED_RANGE
     assert PROBED_RANGE[2] / PROBED_RANGE[0] <= 1.5
     assert probed.basis == "a probe of cpu, 2 cores on 2026-11-21"
-    assert known_of("cpu", None, "lora", False).range == CPU_RANGE
+    assert find_machine_speed("cpu", None, "lora", False).range == CPU_RANGE
 
 
 def test_past_runs_of_ones_own_come_before_the_probe(home: Path) -> None:
-    keep(a_probe())
+    save_probe(make_probe())
     result = {"device": "cpu, 2 cores",
               "packages": dict.fromkeys(("torch", "transformers", "trl", "peft"), "1.0")}  # fmt: skip
     with (home / "calibration.yaml").open("a") as out:
         for run, ratio in (("a", 1.4), ("b", 1.6), ("c", 1.5)):
-            actual = Actual(factor_of("cpu", "lora"), "1", 1.0, ratio)
-            out.write(calibration([actual], run, result, date(2026, 11, 21)))
+            actual = MeasuredFactor(ratio_factor("cpu", "lora"), "1", 1.0, ratio)
+            out.write(calibration_yaml([actual], run, result, date(2026, 11, 21)))
 
-    past = past_of(home, "cpu", "lora")
-    known = known_of("cpu", None, "lora", True)
+    past = read_past_runs(home, "cpu", "lora")
+    known = find_machine_speed("cpu", None, "lora", True)
 
     assert past == (3, 1.4, 1.5, 1.6)
     assert known.range[1] == 1.5
     assert known.range[0] < 1.4 < 1.6 < known.range[2]
     assert known.basis.startswith("3 past runs of yours, 1.50 times a probe")
-    assert known_of("cpu", None, "full", True).range == PROBED_RANGE
+    assert find_machine_speed("cpu", None, "full", True).range == PROBED_RANGE
 
 
 @pytest.mark.parametrize("text", ["train_ratio/cpu/lora: 3\n", "a: [\n", "- 1\n",
@@ -151,16 +161,16 @@ def test_a_broken_calibration_file_says_what_to_do(home: Path, text: str) -> Non
     (home / "calibration.yaml").write_text(text)
 
     with pytest.raises(Refused, match="cannot be read"):
-        past_of(home, "cpu", "lora")
+        read_past_runs(home, "cpu", "lora")
 
 
 def test_hours_memory_and_energy_of_a_gpu_are_ranges(
-    home: Path, tmp_path: Path, book: Book
+    home: Path, tmp_path: Path, book: PriceBook
 ) -> None:
     recipe = recipe_for("sft", "lora", True, 60, 1.0)
-    there = Machine("L40S", book.gpu("L40S"), Decimal(1), "x", "today", "today", own=False)
+    there = TrainingMachine("L40S", book.gpu("L40S"), Decimal(1), "x", "today", "today", own=False)
 
-    hours, expected = reckon(there, recipe, config(tmp_path), lengths(), is_here=False)
+    hours, expected = estimate_training(there, recipe, config(tmp_path), lengths(), is_here=False)
 
     assert hours[0] < hours[1] < hours[2]
     assert expected.memory_bytes is not None
@@ -169,20 +179,24 @@ def test_hours_memory_and_energy_of_a_gpu_are_ranges(
     assert expected.energy_kwh[1] <= hours[1] * 0.35 * 1.2
 
 
-def test_a_training_that_does_not_fit_is_refused(home: Path, book: Book) -> None:
+def test_a_training_that_does_not_fit_is_refused(home: Path, book: PriceBook) -> None:
     llama = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
              "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
              "vocab_size": 128256, "max_position_embeddings": 8192}  # fmt: skip
-    there = Machine("T4", book.gpu("T4"), Decimal(1), "x", "today", "today", own=False)
+    there = TrainingMachine("T4", book.gpu("T4"), Decimal(1), "x", "today", "today", own=False)
 
     with pytest.raises(Refused, match=r"T4: the training needs .* Take qlora"):
-        reckon(there, recipe_for("sft", "full", True, 500, 1.0), llama, lengths(), is_here=False)
+        estimate_training(
+            there, recipe_for("sft", "full", True, 500, 1.0), llama, lengths(), is_here=False
+        )
 
 
 def test_packed_rows_fill_their_sequences() -> None:
     recipe = recipe_for("sft", "lora", True, 60, 1.0)
-    apart = run_of(recipe, np.full(64, 16, np.int64))
-    packed = run_of(recipe.model_copy(update={"packing": True}), np.full(64, 16, np.int64))
+    apart = training_schedule(recipe, np.full(64, 16, np.int64))
+    packed = training_schedule(
+        recipe.model_copy(update={"packing": True}), np.full(64, 16, np.int64)
+    )
 
     assert (apart.steps, packed.steps) == (4, 1)
     assert packed.usual.tokens == recipe.max_tokens * recipe.micro_batch_rows
@@ -191,7 +205,7 @@ def test_packed_rows_fill_their_sequences() -> None:
 
 def test_rows_of_unlike_length_are_reckoned_with_their_padding() -> None:
     recipe = recipe_for("sft", "lora", True, 400, 1.0)
-    mixed = run_of(recipe, np.tile(np.array([20, 400], np.int64), 50))
+    mixed = training_schedule(recipe, np.tile(np.array([20, 400], np.int64), 50))
 
     assert 0.9 * 400 * 4 < float(np.asarray(mixed.usual.tokens)) < 400 * 4
     assert mixed.largest.tokens == 400 * 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from advisor.dataset.reader import profile_file
-from advisor.dataset.tokenizers import counter, reference
+from advisor.dataset.tokenizers import reference_encoding, token_counter
 from advisor.estimate.tuning import default_epochs
 
 GOLDEN_EPOCHS = {1: 25, 3: 25, 4: 25, 5: 20, 10: 10, 33: 3, 34: 3, 8333: 3, 8334: 2,
@@ -29,7 +29,7 @@ def test_tokens_of_an_example_follow_the_published_rule(tmp_path: Path) -> None:
     ]  # fmt: skip
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"messages": messages}) + "\n")
-    encoding = reference("cl100k_base")
+    encoding = reference_encoding("cl100k_base")
     by_hand = 3 + sum(
         3 + sum(len(encoding.encode(value)) for value in message.values()) + ("name" in message)
         for message in messages
@@ -96,17 +96,17 @@ ADVERSARIAL = ["", " ", "a" * 5000, " " * 3000, "\n" * 500, "!" * 999, "é" * 77
 @pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base"])
 def test_the_fast_counter_equals_the_reference(encoding: str) -> None:
     texts = [*ADVERSARIAL, *(a + b for a in ADVERSARIAL for b in ADVERSARIAL)]
-    exact = reference(encoding)
+    exact = reference_encoding(encoding)
 
-    counted = counter(encoding).count_batch(texts)
+    counted = token_counter(encoding).count_batch(texts)
 
     assert len(texts) == 342
     assert counted == [len(exact.encode(text, disallowed_special=())) for text in texts]
 
 
 def test_half_a_character_is_counted_as_the_reference_does() -> None:
-    assert counter("o200k_base").count_batch(["a\ud800b"]) == [
-        len(reference("o200k_base").encode("a\ud800b"))
+    assert token_counter("o200k_base").count_batch(["a\ud800b"]) == [
+        len(reference_encoding("o200k_base").encode("a\ud800b"))
     ]
 
 
@@ -118,6 +118,8 @@ def test_a_tokenizer_file_counts_with_the_models_own_words(tmp_path: Path) -> No
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
 
-    counted = counter(str(tmp_path / "tokenizer.json")).count_batch(["hello world", "hello, you"])
+    counted = token_counter(str(tmp_path / "tokenizer.json")).count_batch(
+        ["hello world", "hello, you"]
+    )
 
     assert counted == [2, 3]

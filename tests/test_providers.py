@@ -12,14 +12,14 @@ import pytest
 from advisor.errors import UsageError
 from advisor.plan.training_plan import Hyperparameters
 from tests.fakes.fireworks import ACCOUNT, FakeFireworks
-from tests.fakes.openai import FakeOpenAI, refusal
+from tests.fakes.openai import FakeOpenAI, error_reply
 from tests.fakes.server import FakeProvider, Fault, Reply
 from tests.fakes.together import FakeTogether
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.providers import status_words
-from trainer.providers.base import Files
+from trainer.providers.base import JobFiles
 from trainer.providers.openai_dialects import DIALECTS
-from trainer.providers.openai_responses import differs
+from trainer.providers.openai_responses import changed_settings
 from trainer.run_states import STATES
 
 TOGETHER_WORDS = {"pending", "queued", "running", "compressing", "uploading", "cancel_requested",
@@ -31,12 +31,12 @@ FIREWORKS_WORDS = {f"JOB_STATE_{name}" for name in (
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
     monkeypatch.setattr("trainer.runs.launch.check_plan", lambda *_: [])
     for name in ("OWN", "OPENAI", "AZURE", "NEBIUS", "TOGETHER", "FIREWORKS"):
         monkeypatch.setenv(f"{name}_API_KEY", f"key-{name}-0123456789")
     monkeypatch.setenv("FIREWORKS_ACCOUNT_ID", ACCOUNT)
-    return a_desk(tmp_path)
+    return open_run_harness(tmp_path)
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
 
 @pytest.mark.parametrize("table", ["OPENAI", "AZURE", "TOGETHER", "FIREWORKS"])
 def test_a_word_that_nobody_knows_ends_nothing(table: str) -> None:
-    assert status_words.state_of(getattr(status_words, table), "hibernating") == "unknown_word"
+    assert status_words.job_state(getattr(status_words, table), "hibernating") == "unknown_word"
 
 
 @pytest.mark.parametrize("dialect", ["openai", "azure", "nebius", "local"])
-def test_each_dialect_ends_in_one_settled_job(desk: Desk, serve: Any, dialect: str) -> None:
+def test_each_dialect_ends_in_one_settled_job(desk: RunHarness, serve: Any, dialect: str) -> None:
     provider = "own" if dialect == "local" else dialect
     fake = serve(FakeOpenAI(dialect), provider)
     if dialect == "azure":
@@ -115,7 +115,7 @@ def test_each_dialect_ends_in_one_settled_job(desk: Desk, serve: Any, dialect: s
     assert job["id"] == run.job_id
 
 
-def test_azure_is_found_again_though_it_heeds_no_filter(desk: Desk, serve: Any) -> None:
+def test_azure_is_found_again_though_it_heeds_no_filter(desk: RunHarness, serve: Any) -> None:
     fake = serve(FakeOpenAI("azure", script=("pending", "running", "succeeded")), "azure")
     other = fake.keep("other", b"x")["id"]
     for number in range(250):
@@ -143,7 +143,7 @@ def test_azure_is_found_again_though_it_heeds_no_filter(desk: Desk, serve: Any) 
      ("openai", {"lora_rank": 16})],
 )  # fmt: skip
 def test_a_rate_in_the_wrong_unit_is_refused(
-    desk: Desk, serve: Any, provider: str, settings: dict[str, Any]
+    desk: RunHarness, serve: Any, provider: str, settings: dict[str, Any]
 ) -> None:
     fake = serve(FakeOpenAI(provider), provider)
     run_id = desk.start(provider=provider, hyperparameters=settings)
@@ -154,7 +154,7 @@ def test_a_rate_in_the_wrong_unit_is_refused(
     assert fake.asked == []
 
 
-def test_openai_itself_is_held_to_its_own_schema(desk: Desk, serve: Any) -> None:
+def test_openai_itself_is_held_to_its_own_schema(desk: RunHarness, serve: Any) -> None:
     """The SDK's strict mode: a seed in words is not believed, so the job is looked for."""
     fake = serve(FakeOpenAI("openai"), "openai")
     fake.extra = {"seed": "forty-two"}
@@ -167,7 +167,9 @@ def test_openai_itself_is_held_to_its_own_schema(desk: Desk, serve: Any) -> None
     assert len(fake.jobs) == 1
 
 
-def test_together_says_its_price_and_is_believed_within_a_tenth(desk: Desk, serve: Any) -> None:
+def test_together_says_its_price_and_is_believed_within_a_tenth(
+    desk: RunHarness, serve: Any
+) -> None:
     fake = serve(FakeTogether(), "together")
     fake.usd, fake.tokens = 1.05, 1_000_000
 
@@ -187,7 +189,7 @@ def test_together_says_its_price_and_is_believed_within_a_tenth(desk: Desk, serv
      (1.0, False, "would not take the job")],
 )  # fmt: skip
 def test_another_price_than_ours_stops_with_an_explanation(
-    desk: Desk, serve: Any, usd: float, allowed: bool, says: str
+    desk: RunHarness, serve: Any, usd: float, allowed: bool, says: str
 ) -> None:
     fake = serve(FakeTogether(), "together")
     fake.usd, fake.tokens, fake.allowed = usd, 1_200_000, allowed
@@ -200,7 +202,7 @@ def test_another_price_than_ours_stops_with_an_explanation(
 
 
 def test_together_takes_large_files_by_parts(
-    desk: Desk, serve: Any, monkeypatch: pytest.MonkeyPatch
+    desk: RunHarness, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.providers.together.BY_PARTS_FROM_BYTES", 1000)
     monkeypatch.setattr("trainer.providers.together.PART_BYTES", 700)
@@ -214,7 +216,7 @@ def test_together_takes_large_files_by_parts(
     assert len(next(iter(fake.contents.values()))) == desk.data.bytes
 
 
-def test_a_file_that_together_cannot_read_ends_the_run(desk: Desk, serve: Any) -> None:
+def test_a_file_that_together_cannot_read_ends_the_run(desk: RunHarness, serve: Any) -> None:
     fake = serve(FakeTogether(), "together")
     fake.usd = 1.0
     keep = fake._keep
@@ -227,7 +229,9 @@ def test_a_file_that_together_cannot_read_ends_the_run(desk: Desk, serve: Any) -
 
 
 @pytest.mark.parametrize("method", ["supervised", "dpo"])
-def test_fireworks_makes_no_second_job_under_our_name(desk: Desk, serve: Any, method: str) -> None:
+def test_fireworks_makes_no_second_job_under_our_name(
+    desk: RunHarness, serve: Any, method: str
+) -> None:
     """The answer is lost twice: the name is ours, so it is simply asked again."""
     fake = serve(FakeFireworks(), "fireworks", "")
     left = [2]
@@ -250,7 +254,7 @@ def test_fireworks_makes_no_second_job_under_our_name(desk: Desk, serve: Any, me
 
 
 def test_fireworks_sends_large_files_to_a_signed_place(
-    desk: Desk, serve: Any, monkeypatch: pytest.MonkeyPatch
+    desk: RunHarness, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.providers.fireworks.SIGNED_FROM_BYTES", 10)
     fake = serve(FakeFireworks(), "fireworks", "")
@@ -261,7 +265,7 @@ def test_fireworks_sends_large_files_to_a_signed_place(
     assert fake.count("PUT", "/store/.*") == 1
 
 
-def test_weights_come_where_they_are_let_go(desk: Desk, serve: Any, tmp_path: Path) -> None:
+def test_weights_come_where_they_are_let_go(desk: RunHarness, serve: Any, tmp_path: Path) -> None:
     for provider, fake, path in (("together", FakeTogether(), "/v1"), ("fireworks", FakeFireworks(), ""),
                                  ("nebius", FakeOpenAI("nebius"), "/v1")):  # fmt: skip
         serve(fake, provider, path)
@@ -286,19 +290,22 @@ def test_a_request_body_holds_what_each_provider_bills_by() -> None:
 
 
 def test_auto_may_come_back_as_anything_and_a_number_may_not() -> None:
-    assert differs({"n_epochs": "auto", "batch_size": 8}, {"n_epochs": 4, "batch_size": 8}) == []
-    assert differs({"learning_rate": 2e-5}, {"learning_rate": 0.2}) == [
+    assert (
+        changed_settings({"n_epochs": "auto", "batch_size": 8}, {"n_epochs": 4, "batch_size": 8})
+        == []
+    )
+    assert changed_settings({"learning_rate": 2e-5}, {"learning_rate": 0.2}) == [
         "learning_rate: asked 2e-05, got 0.2"]  # fmt: skip
 
 
-def test_reinforcement_carries_its_grader(desk: Desk) -> None:
+def test_reinforcement_carries_its_grader(desk: RunHarness) -> None:
     grader = '{"type": "string_check", "name": "g"}'
     plan = desk.plan(provider="azure", method="reinforcement", grader=grader)
-    body = DIALECTS["azure"].request(plan, Files("file-1"))
+    body = DIALECTS["azure"].request(plan, JobFiles("file-1"))
     assert body["method"]["reinforcement"]["grader"] == {"type": "string_check", "name": "g"}
 
 
-def test_an_html_page_is_no_job(desk: Desk, serve: Any) -> None:
+def test_an_html_page_is_no_job(desk: RunHarness, serve: Any) -> None:
     fake = serve(FakeFireworks(), "fireworks", "")
     fake.fault = lambda request: Fault("html") if request.method == "GET" else None
     run_id = desk.start(provider="fireworks", base="qwen3-8b")
@@ -310,14 +317,14 @@ def test_an_html_page_is_no_job(desk: Desk, serve: Any) -> None:
 
 
 def test_errors_come_in_every_shape() -> None:
-    from trainer.providers.http_client import said
+    from trainer.providers.http_client import error_details
 
-    assert said(b'{"error": {"code": "c", "message": "m"}}') == ("c", "m")
-    assert said(b'{"detail": [{"loc": ["body", "model"], "msg": "missing"}]}') == (
+    assert error_details(b'{"error": {"code": "c", "message": "m"}}') == ("c", "m")
+    assert error_details(b'{"detail": [{"loc": ["body", "model"], "msg": "missing"}]}') == (
         "invalid",
         "body.model: missing",
     )
-    assert said(b'{"code": 3, "message": "m"}') == ("3", "m")
-    assert said(b"<html>") == ("no-json", "<html>")
-    assert said(b"[1]") == ("no-object", "[1]")
-    assert refusal(400, "c", "m").status == Reply(None, 400).status
+    assert error_details(b'{"code": 3, "message": "m"}') == ("3", "m")
+    assert error_details(b"<html>") == ("no-json", "<html>")
+    assert error_details(b"[1]") == ("no-object", "[1]")
+    assert error_reply(400, "c", "m").status == Reply(None, 400).status

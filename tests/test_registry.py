@@ -18,12 +18,12 @@ from sqlalchemy import Engine, inspect, select
 from sqlalchemy.exc import IntegrityError
 
 from advisor.errors import UsageError
-from tests.runs import Desk, a_desk
+from tests.runs import RunHarness, open_run_harness
 from trainer.errors import Refused
 from trainer.runs.mlflow_log import log_version
-from trainer.storage.database import schema_version, writing
+from trainer.storage.database import schema_version, write_transaction
 from trainer.storage.model_registry import Registry
-from trainer.storage.model_version import Made, Version
+from trainer.storage.model_version import ModelVersion, ModelVersionInput
 from trainer.storage.schema import metadata, versions
 
 BETTER = {"verdict": {"word": "better"}, "score": 0.91}
@@ -31,10 +31,10 @@ WORSE = {"verdict": {"word": "worse"}, "score": 0.40}
 
 
 @dataclass
-class Shelf:
+class RegistryHarness:
     """A registry over runs of a desk."""
 
-    desk: Desk
+    desk: RunHarness
     registry: Registry
     attempts: int = 0
 
@@ -42,13 +42,13 @@ class Shelf:
         self.attempts += 1
         return self.desk.start(attempt=self.attempts)
 
-    def made(self, **more: Any) -> Made:
-        made = Made("plan", "own", "tiny-model", "d" * 64, "s" * 64, "ft:tiny:1", "remote",
+    def made(self, **more: Any) -> ModelVersionInput:
+        made = ModelVersionInput("plan", "own", "tiny-model", "d" * 64, "s" * 64, "ft:tiny:1", "remote",
                     usd=Decimal("1.25"), facts={"seconds": 12.5})  # fmt: skip
         return replace(made, **more)
 
     def add(self, name: str = "voice", evaluation: dict[str, Any] | None = None,
-            **more: Any) -> Version:  # fmt: skip
+            **more: Any) -> ModelVersion:  # fmt: skip
         version = self.registry.register(self.run(), name, self.made(**more), "jo")
         if evaluation is None:
             return version
@@ -59,12 +59,12 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, engine: Engine) -> Shelf:
-    desk = a_desk(tmp_path, engine)
-    return Shelf(desk, Registry(engine, desk.clock))
+def shelf(tmp_path: Path, engine: Engine) -> RegistryHarness:
+    desk = open_run_harness(tmp_path, engine)
+    return RegistryHarness(desk, Registry(engine, desk.clock))
 
 
-def at_once(count: int, work: Callable[[int], object]) -> list[BaseException | None]:
+def run_in_parallel(count: int, work: Callable[[int], object]) -> list[BaseException | None]:
     """Do something in many threads at once; return what went wrong."""
     gate = threading.Barrier(count)
 
@@ -85,7 +85,7 @@ def test_the_migrations_make_the_tables_that_the_code_names(engine: Engine) -> N
     assert schema_version(engine) >= "0002"
 
 
-def test_a_run_is_one_version_however_often_it_is_registered(shelf: Shelf) -> None:
+def test_a_run_is_one_version_however_often_it_is_registered(shelf: RegistryHarness) -> None:
     run_id = shelf.run()
     first = shelf.registry.register(run_id, "voice", shelf.made(), "jo")
     again = shelf.registry.register(run_id, "other-name", shelf.made(model="x"), "jo")
@@ -100,28 +100,30 @@ def test_a_run_is_one_version_however_often_it_is_registered(shelf: Shelf) -> No
 
 
 @pytest.mark.parametrize("name", ["", "../x", "Voice", "-x", "a" * 54, "a/b"])
-def test_a_name_that_cannot_be_a_folder_is_refused(shelf: Shelf, name: str) -> None:
+def test_a_name_that_cannot_be_a_folder_is_refused(shelf: RegistryHarness, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a model"):
         shelf.registry.register(shelf.run(), name, shelf.made())
 
 
-def test_a_run_that_is_not_there_has_no_version(shelf: Shelf) -> None:
+def test_a_run_that_is_not_there_has_no_version(shelf: RegistryHarness) -> None:
     with pytest.raises(UsageError, match="no such run"):
         shelf.registry.register("run_none", "voice", shelf.made())
     assert shelf.registry.listed() == ()
 
 
-def test_numbers_of_parallel_runs_are_each_given_once(shelf: Shelf, engine: Engine) -> None:
+def test_numbers_of_parallel_runs_are_each_given_once(
+    shelf: RegistryHarness, engine: Engine
+) -> None:
     runs = [shelf.run() for _ in range(8)]
     twice = [*runs, *runs]
-    wrong = at_once(16, lambda n: Registry(engine, shelf.desk.clock).register(
+    wrong = run_in_parallel(16, lambda n: Registry(engine, shelf.desk.clock).register(
         twice[n], "voice", shelf.made()))  # fmt: skip
 
     assert wrong == []
     assert sorted(one.number for one in shelf.registry.listed()) == list(range(1, 9))
 
 
-def test_only_what_was_measured_and_is_not_worse_is_promoted(shelf: Shelf) -> None:
+def test_only_what_was_measured_and_is_not_worse_is_promoted(shelf: RegistryHarness) -> None:
     bare, worse = shelf.add(), shelf.add(evaluation=WORSE)
 
     with pytest.raises(Refused, match=r"nobody measured it.*trainer evaluate"):
@@ -134,7 +136,7 @@ def test_only_what_was_measured_and_is_not_worse_is_promoted(shelf: Shelf) -> No
     assert shelf.registry.history(worse.version_id)[-1].body["anyway"] is True
 
 
-def test_promoting_retires_the_champion_before(shelf: Shelf) -> None:
+def test_promoting_retires_the_champion_before(shelf: RegistryHarness) -> None:
     one, two = shelf.add(evaluation=BETTER), shelf.add(evaluation=BETTER)
     other = shelf.add("other", evaluation=BETTER)
     for version in (one, other, two, two):
@@ -146,23 +148,27 @@ def test_promoting_retires_the_champion_before(shelf: Shelf) -> None:
     assert [event.kind for event in shelf.registry.history("voice-v2")].count("promoted") == 1
 
 
-def test_parallel_promotions_leave_one_champion(shelf: Shelf, engine: Engine) -> None:
+def test_parallel_promotions_leave_one_champion(shelf: RegistryHarness, engine: Engine) -> None:
     made = [shelf.add(evaluation=BETTER).version_id for _ in range(8)]
-    wrong = at_once(8, lambda n: Registry(engine, shelf.desk.clock).promote(made[n], f"p{n}"))
+    wrong = run_in_parallel(
+        8, lambda n: Registry(engine, shelf.desk.clock).promote(made[n], f"p{n}")
+    )
 
     assert wrong == []
     stages = list(shelf.stages().values())
     assert (stages.count("champion"), stages.count("retired")) == (1, 7)
 
 
-def test_the_database_itself_holds_no_second_champion(shelf: Shelf, engine: Engine) -> None:
+def test_the_database_itself_holds_no_second_champion(
+    shelf: RegistryHarness, engine: Engine
+) -> None:
     shelf.registry.promote(shelf.add(evaluation=BETTER).version_id, "jo")
     shelf.add()
-    with pytest.raises(IntegrityError), writing(engine) as connection:
+    with pytest.raises(IntegrityError), write_transaction(engine) as connection:
         connection.execute(versions.update().values(stage="champion"))
 
 
-def test_rolling_back_goes_one_champion_back_at_a_time(shelf: Shelf) -> None:
+def test_rolling_back_goes_one_champion_back_at_a_time(shelf: RegistryHarness) -> None:
     for _ in range(3):
         shelf.registry.promote(shelf.add(evaluation=BETTER).version_id, "jo")
     shelf.registry.promote("voice-v1", "jo")  # v1, v2, v3, v1
@@ -176,7 +182,7 @@ def test_rolling_back_goes_one_champion_back_at_a_time(shelf: Shelf) -> None:
     assert [e.kind for e in shelf.registry.history("voice-v3")][-2:] == ["promoted", "rolled_back"]
 
 
-def test_rolling_back_passes_over_a_deleted_version(shelf: Shelf) -> None:
+def test_rolling_back_passes_over_a_deleted_version(shelf: RegistryHarness) -> None:
     for _ in range(3):
         shelf.registry.promote(shelf.add(evaluation=BETTER).version_id, "jo")
     shelf.registry.forget("voice-v2")
@@ -184,7 +190,7 @@ def test_rolling_back_passes_over_a_deleted_version(shelf: Shelf) -> None:
     assert shelf.registry.rollback("voice", "jo").version_id == "voice-v1"
 
 
-def test_where_there_is_no_champion_nothing_is_rolled_back(shelf: Shelf) -> None:
+def test_where_there_is_no_champion_nothing_is_rolled_back(shelf: RegistryHarness) -> None:
     version = shelf.add(evaluation=BETTER)
     with pytest.raises(Refused, match=r"voicee: there is no champion.*'voice'"):
         shelf.registry.rollback("voicee", "jo")
@@ -197,7 +203,7 @@ def test_where_there_is_no_champion_nothing_is_rolled_back(shelf: Shelf) -> None
         shelf.registry.rollback("voice", "jo")
 
 
-def test_a_version_is_named_by_its_beginning(shelf: Shelf) -> None:
+def test_a_version_is_named_by_its_beginning(shelf: RegistryHarness) -> None:
     for _ in range(10):
         shelf.add()
     shelf.add("other")
@@ -212,7 +218,7 @@ def test_a_version_is_named_by_its_beginning(shelf: Shelf) -> None:
         shelf.registry.version("%")
 
 
-def test_two_versions_are_laid_side_by_side(shelf: Shelf) -> None:
+def test_two_versions_are_laid_side_by_side(shelf: RegistryHarness) -> None:
     shelf.add(evaluation=BETTER)
     shelf.add(evaluation={"verdict": "worse", "score": 0.4, "model": "not this"},
               usd=None, facts={"gpu": {"peak_bytes": 7}})  # fmt: skip
@@ -227,7 +233,7 @@ def test_two_versions_are_laid_side_by_side(shelf: Shelf) -> None:
     assert rows["model"] == ("ft:tiny:1", "ft:tiny:1")
 
 
-def test_what_its_provider_ends_is_listed_in_time(shelf: Shelf) -> None:
+def test_what_its_provider_ends_is_listed_in_time(shelf: RegistryHarness) -> None:
     shelf.add(shutdown_on=date(2027, 3, 1))
     shelf.add(shutdown_on=date(2027, 1, 1))
     shelf.add()
@@ -240,7 +246,9 @@ def test_what_its_provider_ends_is_listed_in_time(shelf: Shelf) -> None:
     assert by(date(2028, 1, 1)) == ["voice-v2", "voice-v1"]
 
 
-def test_a_deleted_version_keeps_its_history_and_its_number(shelf: Shelf, engine: Engine) -> None:
+def test_a_deleted_version_keeps_its_history_and_its_number(
+    shelf: RegistryHarness, engine: Engine
+) -> None:
     shelf.add(evaluation=BETTER, kind="adapter", model="some/folder")
     shelf.registry.promote("voice-v1", "jo")
     with pytest.raises(Refused, match="it is the champion"):
@@ -258,7 +266,7 @@ def test_a_deleted_version_keeps_its_history_and_its_number(shelf: Shelf, engine
         assert connection.execute(select(versions)).all() == []
 
 
-def test_no_secret_gets_into_the_registry(shelf: Shelf) -> None:
+def test_no_secret_gets_into_the_registry(shelf: RegistryHarness) -> None:
     version = shelf.add(evaluation={"verdict": "better", "said": "Bearer abcdefgh12345"},
                         facts={"who": "jo@example.org"})  # fmt: skip
     version = shelf.registry.version(version.version_id)
@@ -279,8 +287,8 @@ def test_what_was_measured_does_not_leave_the_machine(
         log_version(a_version(), BETTER, uri)
 
 
-def a_version() -> Version:
-    return Version("p" * 64, "own", "tiny-model", "d" * 64, "s" * 64, "ft:1", "remote",
+def a_version() -> ModelVersion:
+    return ModelVersion("p" * 64, "own", "tiny-model", "d" * 64, "s" * 64, "ft:1", "remote",
                    usd=Decimal("1.25"), facts={"seconds": 12.5, "gpu": "L4"},
                    version_id="voice-v1", name="voice", number=1, run_id="run_1")  # fmt: skip
 

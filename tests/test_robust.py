@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from advisor.decision.answer import Question, answer
+from advisor.decision.answer import Question, recommend
 from advisor.evidence import Evidence
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.scenario.scenario import scenario_from
 from advisor.units import Tasks
 
@@ -39,11 +39,11 @@ ODD: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", ODD, ids=str)
 def test_an_odd_question_gets_an_answer(
-    change: dict[str, Any], book: Book, evidence: Evidence
+    change: dict[str, Any], book: PriceBook, evidence: Evidence
 ) -> None:
     scenario = scenario_from({"asked_on": "2026-11-20", **change})
 
-    found = answer(Question(scenario, book, evidence))
+    found = recommend(Question(scenario, book, evidence))
 
     ids = [option.id for option in found.options]
     assert found.decision.recommended in ids
@@ -51,7 +51,7 @@ def test_an_odd_question_gets_an_answer(
     assert all(math.isfinite(float(amount)) for amount in amounts)
 
 
-def test_more_tokens_never_cost_less(book: Book, evidence: Evidence) -> None:
+def test_more_tokens_never_cost_less(book: PriceBook, evidence: Evidence) -> None:
     draw = random.Random(3)
     for _ in range(12):
         task = draw.choice(Tasks)
@@ -61,7 +61,7 @@ def test_more_tokens_never_cost_less(book: Book, evidence: Evidence) -> None:
         bills = []
         for traffic in (base, grown):
             scenario = scenario_from({"asked_on": "2026-11-20", "task": task, "traffic": traffic})
-            found = answer(Question(scenario, book, evidence, with_flips=False))
+            found = recommend(Question(scenario, book, evidence, with_flips=False))
             bills.append({option.id: float(option.monthly.likely) for option in found.options})
         shared = (bills[0].keys() & bills[1].keys()) - {"not_yet"}
         assert shared

@@ -34,7 +34,7 @@ MOST = 200
 @pytest.fixture(scope="module")
 def scripts() -> Any:
     sys.path.insert(0, str(tiny.SCRIPTS))
-    yield importlib.import_module("rows")
+    yield importlib.import_module("tokenize_rows")
     sys.path.remove(str(tiny.SCRIPTS))
 
 
@@ -68,7 +68,7 @@ def encode(scripts: Any, tokenizer: Any, one: dict[str, Any], loss_on: str = "as
 
 
 def encode_all(scripts: Any, tokenizer: Any, rows: list[Any], most: int = MOST) -> Any:
-    return scripts.encode_all(tokenizer, rows, "assistant", most, {tokenizer.eos_token_id})
+    return scripts.encode_rows(tokenizer, rows, "assistant", most, {tokenizer.eos_token_id})
 
 
 def test_only_what_the_assistant_says_is_learned_from(scripts: Any, tokenizer: Any) -> None:
@@ -113,7 +113,9 @@ def test_an_answer_that_never_ends_is_refused_with_the_numbers_of_its_rows(
 ) -> None:
     tokenizer.chat_template = CHATML.replace("eos_token", "'.'")
 
-    with pytest.raises(scripts.Unfit, match=r"rows 1, 2: the answer does not end .* Set eos_token"):
+    with pytest.raises(
+        scripts.UntrainableData, match=r"rows 1, 2: the answer does not end .* Set eos_token"
+    ):
         encode_all(scripts, tokenizer, [row(), row()])
 
 
@@ -122,7 +124,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(scripts: Any, tokeniz
     thinking = [dict(turn) for turn in TURNS]
     thinking[2]["content"] = "it is sent back ### returns"
 
-    with pytest.raises(scripts.Unfit, match=r"anew with each turn.*loss_on completion"):
+    with pytest.raises(scripts.UntrainableData, match=r"anew with each turn.*loss_on completion"):
         encode(scripts, tokenizer, row(*thinking))
     found = encode(scripts, tokenizer, row(*thinking), "completion")
     assert learned(tokenizer, found) == "payment<|end|>"
@@ -133,11 +135,11 @@ def test_rows_without_an_answer_or_with_all_of_it_masked_are_named(
 ) -> None:
     mute, light = row(TURNS[1]), row(TURNS[1], {**TURNS[2], "weight": 0})
 
-    with pytest.raises(scripts.Unfit, match=r"rows 2, 4: no token is learned from"):
+    with pytest.raises(scripts.UntrainableData, match=r"rows 2, 4: no token is learned from"):
         encode_all(scripts, tokenizer, [row(), mute, row(), light])
-    with pytest.raises(scripts.Unfit, match=r"rows 1, 2, 3, 4, 5 and 3 more:"):
+    with pytest.raises(scripts.UntrainableData, match=r"rows 1, 2, 3, 4, 5 and 3 more:"):
         encode_all(scripts, tokenizer, [mute] * 8)
-    with pytest.raises(scripts.Unfit, match="no rows"):
+    with pytest.raises(scripts.UntrainableData, match="no rows"):
         encode_all(scripts, tokenizer, [])
 
 
@@ -148,7 +150,7 @@ def test_two_start_tokens_are_refused(scripts: Any, tokenizer: Any) -> None:
     )
     twice = row({"role": "user", "content": "<|im_start|>a box"}, TURNS[2])
 
-    with pytest.raises(scripts.Unfit, match=r"rows 2: they start with two start tokens"):
+    with pytest.raises(scripts.UntrainableData, match=r"rows 2: they start with two start tokens"):
         encode_all(scripts, tokenizer, [row(*TURNS[1:3]), twice])
     found, _ = encode_all(scripts, tokenizer, [row(*TURNS[1:3])])
     assert found[0].ids.count(tokenizer.bos_token_id) == 1
@@ -162,14 +164,14 @@ def test_padding_with_the_end_token_is_replaced_or_refused(scripts: Any, tokeniz
     scripts.prepare_tokenizer(tokenizer, {end})
     assert tokenizer.pad_token_id == pad
     tokenizer.pad_token = tokenizer.eos_token
-    with pytest.raises(scripts.Unfit, match=r"pads with its end token.*Set pad_token"):
+    with pytest.raises(scripts.UntrainableData, match=r"pads with its end token.*Set pad_token"):
         scripts.prepare_tokenizer(tokenizer, {end, pad})
 
 
 def test_a_tokenizer_without_an_end_is_refused(scripts: Any, tokenizer: Any) -> None:
     tokenizer.eos_token = None
 
-    with pytest.raises(scripts.Unfit, match="no end token"):
+    with pytest.raises(scripts.UntrainableData, match="no end token"):
         scripts.prepare_tokenizer(tokenizer, set())
 
 
@@ -183,7 +185,9 @@ def test_a_row_that_is_cut_is_counted_and_an_answer_behind_the_cut_refused(
     assert [one.was_cut for one in found] == [True, False]
     assert counted["longest_tokens"] == len(found[0].ids) == len(whole.ids) - 1
     assert counted["learned_tokens"] == sum(one.learned for one in found)
-    with pytest.raises(scripts.Unfit, match=r"rows 1: the answer lies behind the 10 tokens"):
+    with pytest.raises(
+        scripts.UntrainableData, match=r"rows 1: the answer lies behind the 10 tokens"
+    ):
         encode_all(scripts, tokenizer, [row()], 10)
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from advisor.decision.answer import answer, canonical
-from advisor.decision.checks import GATES
+from advisor.decision.answer import canonical_json, recommend
+from advisor.decision.checks import CHECKS
 from advisor.errors import PriceNotYetKnown, PriceWithdrawn, UnknownPrice, Unpriced
-from advisor.evidence import Evidence, Kind
-from advisor.loading import ask, load_catalogue
-from advisor.options.option import RuledOut
-from advisor.rules.catalogue import NO_RULES, Catalogue, Dispute, with_disputes
+from advisor.evidence import Evidence, TaskEvidence
+from advisor.loading import load_rule_catalogue, make_question
+from advisor.options.option import RuledOutOption
+from advisor.rules.catalogue import NO_RULES, Dispute, RuleCatalogue, with_disputes
 
 TOP = Path(__file__).parent.parent
 CODE = re.compile(r"^[a-z]+(-[a-z0-9]+)*$")
@@ -31,7 +31,7 @@ def _ruled_out() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
                 "rule_out",
-                "RuledOut",
+                "RuledOutOption",
             ):
                 parts = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "rule")]
                 found |= {part.value for part in parts if isinstance(part, ast.Constant)}
@@ -47,11 +47,11 @@ def _reasons() -> set[str]:
 
 MENU = _ruled_out() | PRICES
 REASONS = _reasons()
-NUMBERS = {gate.rule for gate in GATES}
+NUMBERS = {gate.rule for gate in CHECKS}
 
 
 def test_every_rule_of_the_code_has_an_entry_and_every_entry_its_place() -> None:
-    rules = load_catalogue().rules
+    rules = load_rule_catalogue().rules
     held = {rule.code for rule in rules if rule.evidence or rule.rests_on}
 
     assert len(MENU) >= 10
@@ -63,21 +63,26 @@ def test_every_rule_of_the_code_has_an_entry_and_every_entry_its_place() -> None
 
 
 def test_every_part_of_the_evidence_belongs_to_a_rule() -> None:
-    parts = {*Evidence.model_fields, *Kind.model_fields} - {"kinds", "tasks", "basis", "source"}
+    parts = {*Evidence.model_fields, *TaskEvidence.model_fields} - {
+        "kinds",
+        "tasks",
+        "basis",
+        "source",
+    }
 
-    named = [part for rule in load_catalogue().rules for part in rule.evidence]
+    named = [part for rule in load_rule_catalogue().rules for part in rule.evidence]
     assert sorted(named) == sorted(parts)
 
 
 def test_what_a_rule_rests_on_is_there() -> None:
-    for rule in load_catalogue().rules:
+    for rule in load_rule_catalogue().rules:
         if rule.rests_on:
             module, _, name = rule.rests_on.rpartition(".")
             assert hasattr(importlib.import_module(module), name), rule.code
 
 
 def test_every_rule_has_two_sides_and_its_sources() -> None:
-    for rule in load_catalogue().rules:
+    for rule in load_rule_catalogue().rules:
         assert rule.case_for.says != rule.case_against.says
         for dispute in rule.disputes:
             assert dispute.low < dispute.high
@@ -85,12 +90,12 @@ def test_every_rule_has_two_sides_and_its_sources() -> None:
 
 
 def test_a_range_without_width_and_a_rule_said_twice_are_refused() -> None:
-    one = load_catalogue().rules[0]
+    one = load_rule_catalogue().rules[0]
 
     with pytest.raises(ValidationError, match="no width"):
         Dispute(figure="points", low=1, high=1, unit="", sources=("a", "b"))
     with pytest.raises(ValidationError, match="said twice"):
-        Catalogue(rules=(one, one))
+        RuleCatalogue(rules=(one, one))
 
 
 @pytest.mark.parametrize(("task", "ends"), [("classification", "8 to 500"), ("generation", "50 to 1,000"), ("translation", "5,000 to 100,000")])  # fmt: skip
@@ -98,30 +103,38 @@ def test_where_sources_differ_the_answer_tells_the_range_and_who(task: str, ends
     scenario = {"asked_on": "2026-11-20", "task": task, "dataset": {"examples": 7},
                 "traffic": {"requests_per_month": 1e5}, "quality": {"target": 0.8}}  # fmt: skip
 
-    out = [one for one in answer(ask(scenario)).ruled_out if one.rule == "too-few-examples"]
+    out = [
+        one
+        for one in recommend(make_question(scenario)).ruled_out
+        if one.rule == "too-few-examples"
+    ]
 
     assert out
     assert all(f"{ends} examples" in one.says and "https://" in one.says for one in out)
 
 
 def test_without_a_dispute_for_the_task_nothing_is_added() -> None:
-    said = RuledOut(id="a", rule="too-few-examples", says="Too few.", source="x")
+    said = RuledOutOption(id="a", rule="too-few-examples", says="Too few.", source="x")
 
-    assert with_disputes(said, said.rule, load_catalogue(), "knowledge_qa") == said
+    assert with_disputes(said, said.rule, load_rule_catalogue(), "knowledge_qa") == said
     assert with_disputes(said, said.rule, NO_RULES, "code") == said
-    assert "Sources differ" in with_disputes(said, said.rule, load_catalogue(), "code").says
+    assert "Sources differ" in with_disputes(said, said.rule, load_rule_catalogue(), "code").says
 
 
 def test_the_disputes_do_not_move_the_decision() -> None:
-    question = ask({"asked_on": "2026-11-20", "task": "classification", "dataset": {"examples": 7}})
-    bare = ask({"asked_on": "2026-11-20", "task": "classification", "dataset": {"examples": 7}})
+    question = make_question(
+        {"asked_on": "2026-11-20", "task": "classification", "dataset": {"examples": 7}}
+    )
+    bare = make_question(
+        {"asked_on": "2026-11-20", "task": "classification", "dataset": {"examples": 7}}
+    )
     bare = type(bare)(**{**vars(bare), "catalogue": NO_RULES})
 
-    ours, theirs = answer(question), answer(bare)
+    ours, theirs = recommend(question), recommend(bare)
 
     assert ours.options == theirs.options
     assert ours.decision.recommended == theirs.decision.recommended
-    assert canonical(ours) != canonical(theirs)
+    assert canonical_json(ours) != canonical_json(theirs)
 
 
 ROW = re.compile(r"^\| ([A-Z\d].+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
@@ -129,7 +142,7 @@ ROW = re.compile(r"^\| ([A-Z\d].+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILIN
 
 def test_every_claim_names_a_rule_of_ours_and_a_source() -> None:
     rows = ROW.findall((TOP / "docs" / "claims.md").read_text())
-    known = load_catalogue().by_code
+    known = load_rule_catalogue().by_code
 
     assert len(rows) == 18
     for claim, found, rules, source in rows:

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from trainer.cli.evaluation import show_evaluation
-from trainer.local.run_folder import JobFolder
-from trainer.local.scoring import score
+from trainer.local.run_folder import RunFolder
+from trainer.local.scoring import score_run
 
 LABELS = ("a", "b", "c", "d")
 
 
 def folder(
     path: Path, base: list[str], tuned: list[str], expected: list[str], **job: object
-) -> JobFolder:
+) -> RunFolder:
     rows = [{"messages": [{"role": "user", "content": f"question {n} {right}"},
                           {"role": "assistant", "content": right}]}
             for n, right in enumerate(expected)]  # fmt: skip
@@ -31,7 +31,7 @@ def folder(
     body = {"training": "training.jsonl", "held_out": "held_out.jsonl", "usd_per_hour": "3.60",
             "recipe": {"objective": "sft"}, **job}  # fmt: skip
     (path / "job.json").write_text(json.dumps(body))
-    return JobFolder(path)
+    return RunFolder(path)
 
 
 def labels(count: int, seed: int, weights: tuple[int, ...] = (1, 1, 1, 1)) -> list[str]:
@@ -41,7 +41,7 @@ def labels(count: int, seed: int, weights: tuple[int, ...] = (1, 1, 1, 1)) -> li
 def test_a_model_that_beats_base_and_majority_is_better(tmp_path: Path) -> None:
     right = labels(200, 1)
 
-    found = score(folder(tmp_path, ["?"] * 200, right[:180] + ["?"] * 20, right))
+    found = score_run(folder(tmp_path, ["?"] * 200, right[:180] + ["?"] * 20, right))
 
     assert found["verdict"]["word"] == "better"
     assert [column["name"] for column in found["columns"]] == [
@@ -57,7 +57,7 @@ def test_a_model_that_learned_noise_is_not_better(tmp_path: Path, seed: int) -> 
     """It names labels, which a base that knows none does not: that alone is no merit."""
     right = labels(240, seed, (5, 3, 2, 1))
 
-    found = score(folder(tmp_path, ["gibberish"] * 240, labels(240, seed + 100), right))
+    found = score_run(folder(tmp_path, ["gibberish"] * 240, labels(240, seed + 100), right))
 
     assert found["against"] == "majority"
     assert found["verdict"]["word"] == "not better"
@@ -66,7 +66,7 @@ def test_a_model_that_learned_noise_is_not_better(tmp_path: Path, seed: int) -> 
 def test_a_model_below_its_base_is_worse(tmp_path: Path) -> None:
     right = labels(200, 1)
 
-    found = score(folder(tmp_path, right[:150] + ["?"] * 50, right[:60] + ["?"] * 140, right))
+    found = score_run(folder(tmp_path, right[:150] + ["?"] * 50, right[:60] + ["?"] * 140, right))
 
     assert found["verdict"]["word"] == "worse"
     assert found["against"] == "base"
@@ -76,7 +76,7 @@ def test_a_schema_is_what_answers_have_to_fit(tmp_path: Path) -> None:
     schema = {"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}}
     expected = [json.dumps({"city": f"city {n}"}) for n in range(40)]
 
-    found = score(
+    found = score_run(
         folder(tmp_path, ["city"] * 40, ['{"city": "Rome"}'] * 40, expected, schema=schema)
     )
 
@@ -90,7 +90,7 @@ def test_a_command_of_the_users_scores_answers(tmp_path: Path) -> None:
                       "    print(json.dumps({'score': float(len(row['answer']) > 3)}))\n")  # fmt: skip
     right = [f"a free answer of row {n}" for n in range(40)]
 
-    found = score(folder(tmp_path, ["no"] * 40, ["indeed"] * 40, right,
+    found = score_run(folder(tmp_path, ["no"] * 40, ["indeed"] * 40, right,
                          scorer=["python3", str(script)]))  # fmt: skip
 
     assert [column["score"] for column in found["columns"][-2:]] == [0.0, 1.0]
@@ -103,7 +103,7 @@ def test_a_plain_baseline_that_is_ahead_is_said(
     """The plain one reads the label in these questions, and is right each time."""
     right = labels(200, 1)
     tuned = right[: 120 if is_ahead else 200] + ["?"] * (80 if is_ahead else 0)
-    found = score(folder(tmp_path, ["?"] * 200, tuned, right))
+    found = score_run(folder(tmp_path, ["?"] * 200, tuned, right))
 
     show_evaluation(found)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import tiny
-from tests.serving import TOP, Served, serve
+from tests.serving import ROOT, RunningServer, run_server
 
 SDKS = {"1.109.1": ".venv/openai-1.109", "2.8.1": ".venv/openai-2.8"}
 """Older majors; today's SDK runs in `test_openai_surface.py`, and in the README's example."""
@@ -20,15 +20,15 @@ README_CODE = re.compile(r"```python\n(?P<code>.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("served")
     base = tiny.make_causal(folder / "base")
     tiny.write_rows(folder / "tickets.jsonl", tiny.task_rows(40))
-    with serve(folder, "--base", f"tiny={base}", "--usd-per-hour", "0.05") as found:
+    with run_server(folder, "--base", f"tiny={base}", "--usd-per-hour", "0.05") as found:
         yield found
 
 
-def _run(command: list[str], served: Served, **more: str) -> str:
+def _run(command: list[str], served: RunningServer, **more: str) -> str:
     done = subprocess.run(command, cwd=served.home.parent, capture_output=True, text=True,
                           timeout=900, env=served.environment(**more))  # fmt: skip
     assert done.returncode == 0, done.stderr + served.log.read_text()[-2000:]
@@ -36,12 +36,14 @@ def _run(command: list[str], served: Served, **more: str) -> str:
 
 
 @pytest.mark.parametrize("version", SDKS)
-def test_an_sdk_uploads_tunes_reads_the_result_and_chats(served: Served, version: str) -> None:
-    folder = TOP / SDKS[version]
+def test_an_sdk_uploads_tunes_reads_the_result_and_chats(
+    served: RunningServer, version: str
+) -> None:
+    folder = ROOT / SDKS[version]
     if not folder.is_dir():
         pytest.skip(f"openai {version} is not installed in {folder}: `make test` does it")
 
-    said = _run([sys.executable, str(TOP / "tests" / "sdk_flow.py"), f"{served.url}/v1",
+    said = _run([sys.executable, str(ROOT / "tests" / "sdk_flow.py"), f"{served.url}/v1",
                  "tickets.jsonl", "tiny"], served,
                 PYTHONPATH=f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}")  # fmt: skip
 
@@ -59,8 +61,8 @@ def test_an_sdk_uploads_tunes_reads_the_result_and_chats(served: Served, version
     assert found["missing"]
 
 
-def test_the_readme_changes_one_line_and_keeps_the_code(served: Served) -> None:
-    (code,) = (block["code"] for block in README_CODE.finditer((TOP / "README.md").read_text()))
+def test_the_readme_changes_one_line_and_keeps_the_code(served: RunningServer) -> None:
+    (code,) = (block["code"] for block in README_CODE.finditer((ROOT / "README.md").read_text()))
     assert code.count("base_url") == 1
 
     here = code.replace("http://127.0.0.1:8000", served.url).replace("qwen-0.5b", "tiny")

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.openai import FakeOpenAI, refusal
+from tests.fakes.openai import FakeOpenAI, error_reply
 from tests.fakes.server import Fault
-from tests.runs import Desk, a_desk, rows
-from trainer.errors import NoSecret
+from tests.runs import RunHarness, open_run_harness, write_rows
+from trainer.errors import ApiKeyError
 from trainer.providers.http_client import bound_client
-from trainer.security.api_keys import Key, key_for, origin_of
-from trainer.security.egress import kinds_in, personal_in
+from trainer.security.api_keys import ApiKey, api_key_for, origin_of
+from trainer.security.egress import count_personal_data, personal_data_kinds
 from trainer.security.redact import redact
 
 KEY = "sk-canary-7f3a9b2c4d5e6f70"
@@ -34,15 +34,15 @@ def fake() -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
     monkeypatch.setenv("OWN_API_KEY", KEY)
     monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
-    desk = a_desk(tmp_path)
-    _, desk.data = rows(tmp_path, text=f"write to {EMAIL} about")
+    desk = open_run_harness(tmp_path)
+    _, desk.data = write_rows(tmp_path, text=f"write to {EMAIL} about")
     return desk
 
 
-def everything(desk: Desk, run_id: str, log: str) -> str:
+def everything(desk: RunHarness, run_id: str, log: str) -> str:
     """Gather what a run leaves behind: the database's bytes and text, its events, its log."""
     engine = desk.office.store.engine
     engine.dispose()
@@ -68,8 +68,10 @@ def log() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def test_neither_key_nor_address_shows_up(desk: Desk, fake: FakeOpenAI, log: io.StringIO) -> None:
-    echoes = refusal(400, "bad_row", f"row 3 holds {EMAIL}, sent with Bearer {KEY}")
+def test_neither_key_nor_address_shows_up(
+    desk: RunHarness, fake: FakeOpenAI, log: io.StringIO
+) -> None:
+    echoes = error_reply(400, "bad_row", f"row 3 holds {EMAIL}, sent with Bearer {KEY}")
     fake.fault = lambda request: (
         Fault("reply", reply=echoes)
         if request.method == "POST" and request.path.endswith("jobs")
@@ -87,7 +89,7 @@ def test_neither_key_nor_address_shows_up(desk: Desk, fake: FakeOpenAI, log: io.
     assert any(EMAIL.encode() in content for content in fake.contents.values())
 
 
-def test_a_leaky_twin_is_caught(desk: Desk, fake: FakeOpenAI, log: io.StringIO) -> None:
+def test_a_leaky_twin_is_caught(desk: RunHarness, fake: FakeOpenAI, log: io.StringIO) -> None:
     """The same search finds a launcher that writes its key down: the search can fail."""
     import trainer.storage.run_store
 
@@ -107,8 +109,8 @@ def test_a_leaky_twin_is_caught(desk: Desk, fake: FakeOpenAI, log: io.StringIO) 
     assert EMAIL in found
 
 
-def test_an_exception_carries_no_key(desk: Desk, fake: FakeOpenAI) -> None:
-    key = key_for("own", fake.url)
+def test_an_exception_carries_no_key(desk: RunHarness, fake: FakeOpenAI) -> None:
+    key = api_key_for("own", fake.url)
     assert KEY not in repr(key)
     fake.stop()
     adapter = desk.office.adapter("own")
@@ -127,7 +129,7 @@ def test_a_key_goes_to_its_own_host_only(fake: FakeOpenAI) -> None:
     other.start()
     client = bound_client(origin_of(fake.url))
     try:
-        with pytest.raises(NoSecret, match="does not go to"):
+        with pytest.raises(ApiKeyError, match="does not go to"):
             client.get(f"{other.url}/v1/files")
     finally:
         client.close()
@@ -141,30 +143,30 @@ def test_a_key_goes_to_its_own_host_only(fake: FakeOpenAI) -> None:
      "http://10.0.0.8/v1", "http://[::ffff:10.0.0.8]/v1", "file:///etc/passwd"],
 )  # fmt: skip
 def test_no_key_goes_to_such_an_address(url: str) -> None:
-    with pytest.raises(NoSecret):
+    with pytest.raises(ApiKeyError):
         origin_of(url)
 
 
 def test_a_key_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text(f"{KEY}\n")
     monkeypatch.setenv("OWN_API_KEY_FILE", str(tmp_path / "key"))
-    assert key_for("own", "https://example.org/v1") == Key("https://example.org:443", KEY)
+    assert api_key_for("own", "https://example.org/v1") == ApiKey("https://example.org:443", KEY)
     monkeypatch.setenv("OWN_API_KEY_FILE", str(tmp_path / "gone"))
-    with pytest.raises(NoSecret, match="cannot be read"):
-        key_for("own", "https://example.org/v1")
+    with pytest.raises(ApiKeyError, match="cannot be read"):
+        api_key_for("own", "https://example.org/v1")
 
 
 def test_no_key_is_told_by_the_name_of_its_variable() -> None:
-    with pytest.raises(NoSecret, match="set TOGETHER_API_KEY, or TOGETHER_API_KEY_FILE"):
-        key_for("together", "https://api.together.ai/v1")
+    with pytest.raises(ApiKeyError, match="set TOGETHER_API_KEY, or TOGETHER_API_KEY_FILE"):
+        api_key_for("together", "https://api.together.ai/v1")
 
 
 def test_what_looks_personal_is_found_and_what_does_not_is_not(tmp_path: Path) -> None:
-    assert kinds_in("DE89 3704 0044 0532 0130 00") == {"bank account"}
-    assert kinds_in("card 4111 1111 1111 1111") == {"card number"}
-    assert kinds_in("host 10.20.30.40") == {"IP address"}
-    assert kinds_in("call +49 30 1234567") == {"phone"}
-    assert kinds_in(f"key {KEY}") == {"secret"}
+    assert personal_data_kinds("DE89 3704 0044 0532 0130 00") == {"bank account"}
+    assert personal_data_kinds("card 4111 1111 1111 1111") == {"card number"}
+    assert personal_data_kinds("host 10.20.30.40") == {"IP address"}
+    assert personal_data_kinds("call +49 30 1234567") == {"phone"}
+    assert personal_data_kinds(f"key {KEY}") == {"secret"}
     for harmless in (
         "order 1234567890123456",
         "version 1.2.3",
@@ -172,9 +174,9 @@ def test_what_looks_personal_is_found_and_what_does_not_is_not(tmp_path: Path) -
         "GB00 ABCD 1234",
         "x",
     ):
-        assert kinds_in(harmless) == set(), harmless
-    path, _ = rows(tmp_path, 3, text=EMAIL)
-    assert personal_in([path]) == {"e-mail": 3}
+        assert personal_data_kinds(harmless) == set(), harmless
+    path, _ = write_rows(tmp_path, 3, text=EMAIL)
+    assert count_personal_data([path]) == {"e-mail": 3}
 
 
 def test_what_is_hidden_stays_hidden_in_json() -> None:

@@ -10,47 +10,60 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.errors import UsageError
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.roofline import (
-    Cards,
-    Serving,
+    GpuSet,
+    ServingSetup,
     concurrency_bound,
-    held_bytes,
+    decode_step_seconds,
     prefill_seconds,
-    read_bytes,
-    step_seconds,
+    served_weight_bytes,
+    weight_bytes_read,
 )
 from advisor.gpu.serving import (
     answer_seconds,
-    gpus_of_a_copy,
+    gpus_per_copy,
     output_range,
     output_tokens_per_second,
     usd_per_million_tokens,
     with_adapters,
 )
-from advisor.gpu.serving_engines import ENGINES, NEWEST, PRECISIONS, engine_named, precision_named
-from advisor.prices.book import Book
+from advisor.gpu.serving_engines import (
+    ENGINES,
+    NEWEST_ENGINE,
+    PRECISIONS,
+    engine_named,
+    precision_named,
+)
+from advisor.prices.book import PriceBook
 from advisor.units import GIB
 from benchmarks.rows import read_rows
 from benchmarks.serving import main
-from benchmarks.serving_fit import LLAMA, fitted
-from benchmarks.serving_rows import LIKE, NEEDED, case, cases_of, left_out, unscored
+from benchmarks.serving_fit import LLAMA, fit_constants
+from benchmarks.serving_rows import (
+    DATA_FILE,
+    NEEDED,
+    cases_of,
+    exclusion_reason,
+    serving_case,
+    unscored_reason,
+)
 
-LLAMA_8B = Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
-A100 = Cards(40 * GIB, 1.555e12, 312.0, link=3e11)
-ON_A100 = Serving(LLAMA_8B, A100)
-DATA = Path("benchmarks/data") / LIKE
+LLAMA_8B = ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
+A100 = GpuSet(40 * GIB, 1.555e12, 312.0, link=3e11)
+ON_A100 = ServingSetup(LLAMA_8B, A100)
+DATA = Path("benchmarks/data") / DATA_FILE
 
 
-def mixtral(book: Book) -> Shape:
+def mixtral(book: PriceBook) -> ModelShape:
     architecture = book.model("open/mistralai/Mixtral-8x7B-v0.1").architecture
     assert architecture is not None
-    return Shape.of(architecture)
+    return ModelShape.of(architecture)
 
 
 def test_a_stream_and_eight_of_them_are_as_fast_as_was_measured_on_an_a100() -> None:
     """vLLM 0.23, 1,024 tokens in and 128 out: 75 tokens a second for one, 495 for eight."""
-    one = 1 / float(step_seconds(ON_A100, 1.0, 1088.0))
+    one = 1 / float(decode_step_seconds(ON_A100, 1.0, 1088.0))
     eight = float(output_tokens_per_second(ON_A100, 1024, 128, 8))
 
     assert one == pytest.approx(75, rel=0.1)
@@ -66,7 +79,7 @@ def test_as_many_sequences_run_as_memory_holds_beside_the_weights() -> None:
     room = 0.9 * 40 * GIB - 2 * 8030261248
 
     assert float(concurrency_bound(ON_A100, 28_906)) == pytest.approx(room / (131_072 * 28_906))
-    assert float(concurrency_bound(ON_A100, 300)) == NEWEST.most_sequences
+    assert float(concurrency_bound(ON_A100, 300)) == NEWEST_ENGINE.most_sequences
 
 
 COUNTS = st.floats(min_value=1, max_value=256)
@@ -91,21 +104,21 @@ def test_an_array_of_prompts_is_the_same_sum_many_times(prompts: list[float]) ->
     assert np.asarray(together).tolist() == pytest.approx(alone, rel=1e-12)
 
 
-def test_one_token_reads_two_experts_and_many_read_all(book: Book) -> None:
-    serving = Serving(mixtral(book), A100)
+def test_one_token_reads_two_experts_and_many_read_all(book: PriceBook) -> None:
+    serving = ServingSetup(mixtral(book), A100)
 
-    one, many = (float(read_bytes(serving, batch)) for batch in (1.0, 256.0))
+    one, many = (float(weight_bytes_read(serving, batch)) for batch in (1.0, 256.0))
 
     assert one == pytest.approx(2 * 12.7e9, rel=0.02)
-    assert many == pytest.approx(float(held_bytes(serving)), rel=0.01)
+    assert many == pytest.approx(float(served_weight_bytes(serving)), rel=0.01)
 
 
 def test_two_gpus_are_faster_than_one_and_slower_than_twice() -> None:
     one = float(output_tokens_per_second(ON_A100, 300, 200, 64))
-    linked = float(output_tokens_per_second(Serving(LLAMA_8B, A100._replace(how_many=2.0)),
+    linked = float(output_tokens_per_second(ServingSetup(LLAMA_8B, A100._replace(how_many=2.0)),
                                             300, 200, 64))  # fmt: skip
     apart = float(output_tokens_per_second(
-        Serving(LLAMA_8B, A100._replace(how_many=2.0, link=12e9)), 300, 200, 64
+        ServingSetup(LLAMA_8B, A100._replace(how_many=2.0, link=12e9)), 300, 200, 64
     ))  # fmt: skip
 
     assert one < linked < 2 * one
@@ -116,7 +129,7 @@ def test_quantised_weights_are_smaller_and_multiplied_natively_where_the_gpu_can
     packed = ON_A100._replace(precision=PRECISIONS["fp8"], engine=ENGINES["vllm-2025"])
     on_h100 = packed._replace(cards=A100._replace(compute_capability=9.0))
 
-    assert float(held_bytes(packed)) < 0.6 * float(held_bytes(ON_A100))
+    assert float(served_weight_bytes(packed)) < 0.6 * float(served_weight_bytes(ON_A100))
     assert float(prefill_seconds(on_h100, 4096)) < 0.6 * float(prefill_seconds(packed, 4096))
 
 
@@ -156,16 +169,16 @@ def test_an_idle_gpu_costs_as_much_as_a_busy_one() -> None:
 
 
 def test_a_copy_takes_room_for_its_longest_request_too() -> None:
-    short, long = (int(gpus_of_a_copy(LLAMA_8B, 24 * GIB, live)) for live in (500, 120_000))
+    short, long = (int(gpus_per_copy(LLAMA_8B, 24 * GIB, live)) for live in (500, 120_000))
 
     assert (short, long) == (1, 2)
-    assert int(gpus_of_a_copy(LLAMA_8B, 24 * GIB, 120_000, PRECISIONS["w4a16"])) == 1
+    assert int(gpus_per_copy(LLAMA_8B, 24 * GIB, 120_000, PRECISIONS["w4a16"])) == 1
 
 
 def test_an_answer_takes_its_prompt_and_a_step_for_each_token() -> None:
     one, ten = (float(answer_seconds(ON_A100, 300, tokens)) for tokens in (1, 10))
 
-    assert ten - one == pytest.approx(9 * float(step_seconds(ON_A100, 1.0, 305.0)), rel=0.01)
+    assert ten - one == pytest.approx(9 * float(decode_step_seconds(ON_A100, 1.0, 305.0)), rel=0.01)
 
 
 @pytest.mark.parametrize("named", [engine_named, precision_named])
@@ -175,12 +188,12 @@ def test_an_unknown_name_is_refused_with_those_there_are(named: object) -> None:
         named("zzz")
 
 
-def test_rows_are_left_out_by_the_rules_alone_and_most_others_are_scored(book: Book) -> None:
-    rows = read_rows(DATA, NEEDED, LIKE)
-    out = {row["id"]: why for row in rows if (why := left_out(row))}
+def test_rows_are_left_out_by_the_rules_alone_and_most_others_are_scored(book: PriceBook) -> None:
+    rows = read_rows(DATA, NEEDED, DATA_FILE)
+    out = {row["id"]: why for row in rows if (why := exclusion_reason(row))}
     rest = [row for row in rows if row["id"] not in out]
 
-    scored = [case(row, book) for row in rest if not unscored(row, book)]
+    scored = [serving_case(row, book) for row in rest if not unscored_reason(row, book)]
 
     assert set(out.values()) == {"confidence D", "no speed measured"}
     assert len(scored) >= 0.85 * len(rest)
@@ -192,7 +205,7 @@ def test_the_constants_are_those_that_the_fit_finds() -> None:
     cases, _ = cases_of(None)
     rows = [one for one in cases if one.engine.name == "llama.cpp-2024" and one.part == "fit"]
 
-    _, values = fitted(rows, LLAMA)
+    _, values = fit_constants(rows, LLAMA)
 
     engine = ENGINES["llama.cpp-2024"]
     assert values == pytest.approx([engine.step_seconds, engine.bandwidth_share], rel=0.01)

@@ -17,7 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from advisor.api.app import planning_app
-from advisor.decision.answer import answer, canonical
+from advisor.decision.answer import canonical_json, recommend
 from advisor.loading import example_question, examples_folder, read_mapping
 
 TOP = Path(__file__).parent.parent
@@ -27,7 +27,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 
 
 def test_library_command_line_and_http_return_the_same_bytes() -> None:
-    expected = canonical(answer(example_question("policy-faq")))
+    expected = canonical_json(recommend(example_question("policy-faq")))
 
     cli = subprocess.run([sys.executable, "-m", "advisor", "demo", "policy-faq", "--format", "json"],
                          capture_output=True, check=True).stdout  # fmt: skip
@@ -110,7 +110,7 @@ def test_make_run_serves_page_and_api_and_stops_on_ctrl_c(served: tuple[int, int
 def test_a_browser_sees_the_verdict(served: tuple[int, int], tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    recommended = answer(example_question("email-triage")).decision.recommended
+    recommended = recommend(example_question("email-triage")).decision.recommended
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(viewport={"width": 1366, "height": 768})

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from advisor.decision.answer import Question, answer, with_paths
-from advisor.decision.sweep import MOST_VARIANTS, Columns, grid, sweep
+from advisor.decision.answer import Question, recommend, with_paths
+from advisor.decision.sweep import MAX_VARIANTS, SweepColumns, sweep, variant_grid
 from advisor.errors import ScenarioError, UsageError
 from advisor.evidence import Evidence
 from advisor.loading import example_question
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.scenario.scenario import scenario_from
 
 
 def alone(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
     """What one answer says, in the order of the columns."""
     scenario = with_paths(question.scenario, variant)
-    found = answer(replace(question, scenario=scenario, with_flips=False))
+    found = recommend(replace(question, scenario=scenario, with_flips=False))
     option = next(o for o in found.options if o.id == found.decision.recommended)
     return (
         option.id, option.approach, option.one_off.likely, option.monthly.likely,
@@ -30,7 +30,7 @@ def alone(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def row(columns: Columns, i: int) -> tuple[str, ...]:
+def row(columns: SweepColumns, i: int) -> tuple[str, ...]:
     assert columns.win_share is not None
     return (
         columns.recommended[i], columns.approach[i], columns.one_off[i], columns.monthly[i],
@@ -98,7 +98,7 @@ def test_words_and_numbers_may_be_mixed_and_each_point_is_its_answer(name: str) 
 
 
 def test_a_monthly_cost_of_today_can_be_swept_where_none_was_given(
-    book: Book, evidence: Evidence
+    book: PriceBook, evidence: Evidence
 ) -> None:
     scenario = scenario_from({"asked_on": "2026-11-20", "traffic": {"requests_per_month": 20_000}})
     question = Question(scenario, book, evidence)
@@ -122,7 +122,7 @@ def test_without_ranges_the_ends_are_the_likely_value_and_nothing_is_drawn() -> 
 def test_a_grid_has_every_combination_and_its_last_axis_goes_fastest() -> None:
     axes = {"horizon_months": [6, 12], "task": ["code", "other"]}
 
-    assert [tuple(variant.values()) for variant in grid(axes)] == [
+    assert [tuple(variant.values()) for variant in variant_grid(axes)] == [
         (6, "code"), (6, "other"), (12, "code"), (12, "other")]  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_a_grid_has_every_combination_and_its_last_axis_goes_fastest() -> None:
     ("variants", "error", "words"),
     [
         ([], UsageError, "found 0 of them"),
-        ([{}] * (MOST_VARIANTS + 1), UsageError, "found 10,001 of them"),
+        ([{}] * (MAX_VARIANTS + 1), UsageError, "found 10,001 of them"),
         ([{"traffic.turns": "many"}], ScenarioError, "traffic.turns: found 'many'"),
         ([{"traffic.turns": [1]}], ScenarioError, r"traffic.turns: found \[1\]"),
         ([{"horizon_months": 12}, {"horizon_months": -1}], ScenarioError, "horizon_months: found -1"),

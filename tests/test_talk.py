@@ -21,20 +21,26 @@ import pytest
 
 from tests import tiny
 from trainer.local import baseline
-from trainer.local.model_pool import Talkers
-from trainer.local.model_process import Ask, MessagesUnfit, Piece, TalkFailed, TalkRefused
-from trainer.local.run_folder import JobFolder
-from trainer.scripts.text_stream import Growing
+from trainer.local.model_pool import ModelPool
+from trainer.local.model_process import (
+    AnswerChunk,
+    ChatRequest,
+    ContextTooLong,
+    ModelProcessFailed,
+    UnsupportedMessages,
+)
+from trainer.local.run_folder import RunFolder
+from trainer.scripts.text_stream import StreamedAnswer
 
 pytestmark = pytest.mark.filterwarnings("default")  # the scripts' libraries warn of themselves
 WINDOW = 2048
 ASKED = [row["messages"][0]["content"] for row in tiny.task_rows(8, seed=5)]
-LONG = Ask([{"role": "user", "content": ASKED[0]}], max_tokens=1900)
+LONG = ChatRequest([{"role": "user", "content": ASKED[0]}], max_tokens=1900)
 """A base with random weights goes on and on."""
 LIGHT = """
-from trainer.scripts.asks import Asks
+from trainer.scripts.stdin_requests import StdinRequests
 
-asks = Asks.of_this_process()
+asks = StdinRequests.of_this_process()
 asks.tell(ready=True)
 for ask in asks:
     asks.tell_label(ask, "yes", 1, 1)
@@ -42,15 +48,15 @@ for ask in asks:
 """A worker without a model: it starts at once."""
 
 
-def asking(text: str, **settings: Any) -> Ask:
-    return Ask([{"role": "user", "content": text}], **settings)
+def chat_request(text: str, **settings: Any) -> ChatRequest:
+    return ChatRequest([{"role": "user", "content": text}], **settings)
 
 
-def whole(pieces: list[Piece], index: int = 0) -> str:
+def complete_answer(pieces: list[AnswerChunk], index: int = 0) -> str:
     return "".join(piece.text for piece in pieces if piece.index == index)
 
 
-def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end
@@ -69,7 +75,7 @@ def is_gone(pid: int) -> bool:
 def scripts() -> Iterator[Any]:
     sys.path.insert(0, str(tiny.SCRIPTS))
     os.environ["TUNE_OR_NOT_THREADS"] = "1"
-    names = ("train", "answer", "rows", "chat")
+    names = ("train", "generate", "tokenize_rows", "chat")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     sys.path.remove(str(tiny.SCRIPTS))
     del os.environ["TUNE_OR_NOT_THREADS"]
@@ -105,24 +111,24 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_rows(folder / "rows.jsonl", tiny.task_rows(200))
     (folder / "job.json").write_text(json.dumps(
         {"plain": True, "training": "rows.jsonl", "recipe": {"seed": 1}}))  # fmt: skip
-    assert baseline.train(JobFolder(folder)) == 0
+    assert baseline.train_baseline(RunFolder(folder)) == 0
     return folder
 
 
 @pytest.fixture(scope="module")
-def talkers(scripts: Any) -> Iterator[Talkers]:
-    made = Talkers(most=4)
+def talkers(scripts: Any) -> Iterator[ModelPool]:
+    made = ModelPool(most=4)
     yield made
     made.close()
 
 
 @pytest.fixture
-def small() -> Iterator[Callable[..., Talkers]]:
+def small() -> Iterator[Callable[..., ModelPool]]:
     """Make pools that are closed after the test."""
-    made: list[Talkers] = []
+    made: list[ModelPool] = []
 
-    def make(**settings: Any) -> Talkers:
-        made.append(Talkers(**settings))
+    def make(**settings: Any) -> ModelPool:
+        made.append(ModelPool(**settings))
         return made[-1]
 
     yield make
@@ -147,51 +153,51 @@ def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pa
 
 
 def test_greedy_says_what_the_script_says(
-    talkers: Talkers, scripts: Any, chat: Path, capsys: pytest.CaptureFixture[str]
+    talkers: ModelPool, scripts: Any, chat: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = []
     for text in ASKED[:3]:
-        scripts.answer.ask(chat, text, 20)
+        scripts.generate.ask(chat, text, 20)
         said.append(json.loads(capsys.readouterr().out.splitlines()[-1])["answer"])
 
-    found = [list(talkers.ask(chat, asking(text, max_tokens=20))) for text in ASKED[:3]]
+    found = [list(talkers.ask(chat, chat_request(text, max_tokens=20))) for text in ASKED[:3]]
 
-    assert [whole(pieces) for pieces in found] == said
+    assert [complete_answer(pieces) for pieces in found] == said
     assert any(word in tiny.TOPICS for word in said)
     ends = [pieces[-1] for pieces in found]
     assert {end.finish for end in ends} == {"stop"}
-    tokenizer = scripts.answer.Tuned(chat).tokenizer
+    tokenizer = scripts.generate.ModelLoader(chat).tokenizer
     for text, end in zip(ASKED, ends, strict=False):
         row = {"messages": [{"role": "user", "content": text}]}
-        prompt = tokenizer(scripts.answer.prompt_of(tokenizer, row))["input_ids"]
+        prompt = tokenizer(scripts.generate.prompt_of(tokenizer, row))["input_ids"]
         assert end.prompt_tokens == len(prompt)
         assert 1 < (end.completion_tokens or 0) < 20
 
 
-def test_pieces_are_the_whole_in_order(talkers: Talkers, scripts: Any, chat: Path) -> None:
-    tuned = scripts.answer.Tuned(chat)
+def test_pieces_are_the_whole_in_order(talkers: ModelPool, scripts: Any, chat: Path) -> None:
+    tuned = scripts.generate.ModelLoader(chat)
     row = {"messages": LONG.messages}
-    prompt = scripts.answer.prompt_of(tuned.tokenizer, row)
-    (text,), (count,) = scripts.answer.generate(tuned, tuned.load("base"), [prompt], 300)
+    prompt = scripts.generate.prompt_of(tuned.tokenizer, row)
+    (text,), (count,) = scripts.generate.generate(tuned, tuned.load("base"), [prompt], 300)
 
     pieces = list(talkers.ask(chat, replace(LONG, max_tokens=300), "base"))
 
-    assert whole(pieces) == text
+    assert complete_answer(pieces) == text
     assert len(pieces) > 10
     assert [piece.finish for piece in pieces[:-1]] == [None] * (len(pieces) - 1)
     assert (pieces[-1].finish, pieces[-1].completion_tokens) == ("length", count)
 
 
 def test_the_window_ends_an_answer_and_refuses_what_has_no_room(
-    talkers: Talkers, chat: Path
+    talkers: ModelPool, chat: Path
 ) -> None:
-    def ask(words: int) -> list[Piece]:
-        return list(talkers.ask(chat, asking("x" * words, max_tokens=50), "base"))
+    def ask(words: int) -> list[AnswerChunk]:
+        return list(talkers.ask(chat, chat_request("x" * words, max_tokens=50), "base"))
 
     start = ask(1)[-1].prompt_tokens or 0
     nearly = ask(WINDOW - start - 2)[-1]
     with pytest.raises(
-        TalkRefused, match=rf"{WINDOW} tokens, and the window.* {WINDOW}"
+        ContextTooLong, match=rf"{WINDOW} tokens, and the window.* {WINDOW}"
     ) as refused:
         ask(WINDOW - start + 1)
 
@@ -201,24 +207,24 @@ def test_the_window_ends_an_answer_and_refuses_what_has_no_room(
     assert ask(1)
 
 
-def test_an_answer_ends_before_a_stop_string(talkers: Talkers, chat: Path) -> None:
+def test_an_answer_ends_before_a_stop_string(talkers: ModelPool, chat: Path) -> None:
     asked = replace(LONG, max_tokens=200)
-    text = whole(list(talkers.ask(chat, asked, "base")))
+    text = complete_answer(list(talkers.ask(chat, asked, "base")))
     stop = text[60:75]
 
     pieces = list(talkers.ask(chat, replace(asked, stop=("never said", stop)), "base"))
 
-    assert whole(pieces) == text[: text.index(stop)]
+    assert complete_answer(pieces) == text[: text.index(stop)]
     assert pieces[-1].finish == "stop"
     assert (pieces[-1].completion_tokens or 0) < 200
 
 
-def test_the_same_seed_draws_the_same_words(talkers: Talkers, chat: Path) -> None:
+def test_the_same_seed_draws_the_same_words(talkers: ModelPool, chat: Path) -> None:
     def draw(seed: int | None) -> list[str]:
         asked = replace(LONG, max_tokens=30, temperature=1.0, top_p=0.9, seed=seed, n=2)
         pieces = list(talkers.ask(chat, asked, "base"))
         assert sorted(p.index for p in pieces if p.finish) == [0, 1]
-        return [whole(pieces, 0), whole(pieces, 1)]
+        return [complete_answer(pieces, 0), complete_answer(pieces, 1)]
 
     first = draw(7)
     assert first[0] != first[1]
@@ -228,21 +234,21 @@ def test_the_same_seed_draws_the_same_words(talkers: Talkers, chat: Path) -> Non
     assert draw(-(1 << 70)) != first  # any whole number is a seed
 
 
-def test_greedy_answers_are_alike(talkers: Talkers, chat: Path) -> None:
-    pieces = list(talkers.ask(chat, asking(ASKED[0], n=3)))
+def test_greedy_answers_are_alike(talkers: ModelPool, chat: Path) -> None:
+    pieces = list(talkers.ask(chat, chat_request(ASKED[0], n=3)))
 
     ends = [piece for piece in pieces if piece.finish]
     assert [end.index for end in ends] == [0, 1, 2]
-    assert len({(whole(pieces, n), ends[n].completion_tokens) for n in range(3)}) == 1
-    assert whole(pieces) != ""
+    assert len({(complete_answer(pieces, n), ends[n].completion_tokens) for n in range(3)}) == 1
+    assert complete_answer(pieces) != ""
 
 
-def test_threads_ask_at_once_and_each_gets_its_own(talkers: Talkers, chat: Path) -> None:
-    asks = [(asking(text, max_tokens=25), system)
+def test_threads_ask_at_once_and_each_gets_its_own(talkers: ModelPool, chat: Path) -> None:
+    asks = [(chat_request(text, max_tokens=25), system)
             for text in ASKED[:4] for system in ("tuned", "base")]  # fmt: skip
 
     def answer(one: Any) -> str:
-        return whole(list(talkers.ask(chat, one[0], one[1])))
+        return complete_answer(list(talkers.ask(chat, one[0], one[1])))
 
     alone = [answer(one) for one in asks]
     with ThreadPoolExecutor(len(asks)) as pool:
@@ -252,7 +258,7 @@ def test_threads_ask_at_once_and_each_gets_its_own(talkers: Talkers, chat: Path)
     assert len(set(alone)) > 2
 
 
-def test_a_client_that_leaves_ends_the_work_on_its_answer(talkers: Talkers, chat: Path) -> None:
+def test_a_client_that_leaves_ends_the_work_on_its_answer(talkers: ModelPool, chat: Path) -> None:
     began = time.monotonic()
     list(talkers.ask(chat, replace(LONG, max_tokens=400), "base"))
     seconds = time.monotonic() - began  # for about a fifth of the whole
@@ -273,105 +279,109 @@ def test_a_client_that_leaves_ends_the_work_on_its_answer(talkers: Talkers, chat
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (Ask([]), "messages. Give one or more"),
-        (Ask([{"content": "no role"}]), "each with a role"),
-        (asking("x", max_tokens=0), "max_tokens is 0"),
-        (asking("x", temperature=float("nan")), "temperature is nan"),
-        (asking("x", top_p=0.0), "top_p is 0.0"),
-        (asking("x", n=0), "n is 0"),
-        (asking("x", stop=("",)), "not empty"),
-        (asking("\ud800"), "half a character"),
-        (asking("x", tools=[{"type": "function"}]), "no place for tools"),
-        (Ask([{"role": "user", "content": None}]), "the chat template cannot write"),
-        (Ask([{"role": "user", "content": [{"type": "image_url"}]}]), "image_url"),
-        (Ask([{"role": "user", "content": ["x"]}]), "reads text"),
+        (ChatRequest([]), "messages. Give one or more"),
+        (ChatRequest([{"content": "no role"}]), "each with a role"),
+        (chat_request("x", max_tokens=0), "max_tokens is 0"),
+        (chat_request("x", temperature=float("nan")), "temperature is nan"),
+        (chat_request("x", top_p=0.0), "top_p is 0.0"),
+        (chat_request("x", n=0), "n is 0"),
+        (chat_request("x", stop=("",)), "not empty"),
+        (chat_request("\ud800"), "half a character"),
+        (chat_request("x", tools=[{"type": "function"}]), "no place for tools"),
+        (ChatRequest([{"role": "user", "content": None}]), "the chat template cannot write"),
+        (ChatRequest([{"role": "user", "content": [{"type": "image_url"}]}]), "image_url"),
+        (ChatRequest([{"role": "user", "content": ["x"]}]), "reads text"),
     ],
 )
 def test_what_cannot_be_asked_is_told_and_harms_nobody(
-    talkers: Talkers, chat: Path, ask: Ask, message: str
+    talkers: ModelPool, chat: Path, ask: ChatRequest, message: str
 ) -> None:
-    with pytest.raises(MessagesUnfit, match=message):
+    with pytest.raises(UnsupportedMessages, match=message):
         list(talkers.ask(chat, ask))
 
-    assert list(talkers.ask(chat, asking("x", max_tokens=1)))
+    assert list(talkers.ask(chat, chat_request("x", max_tokens=1)))
 
 
-def test_parts_of_text_are_one_text(talkers: Talkers, chat: Path) -> None:
+def test_parts_of_text_are_one_text(talkers: ModelPool, chat: Path) -> None:
     parts = [{"type": "text", "text": ASKED[0][:9]}, {"type": "text", "text": ASKED[0][9:]}]
 
-    pieces = list(talkers.ask(chat, Ask([{"role": "user", "content": parts}])))
+    pieces = list(talkers.ask(chat, ChatRequest([{"role": "user", "content": parts}])))
 
-    assert pieces == list(talkers.ask(chat, asking(ASKED[0])))
+    assert pieces == list(talkers.ask(chat, chat_request(ASKED[0])))
 
 
 # Which kinds there are
 
 
-def test_an_encoder_answers_with_its_label(talkers: Talkers, scripts: Any, tmp_path: Path) -> None:
+def test_an_encoder_answers_with_its_label(
+    talkers: ModelPool, scripts: Any, tmp_path: Path
+) -> None:
     encoder = tiny.make_encoder(tmp_path / "base", hidden=32)
     folder = trained(scripts, tiny.job(
         tmp_path / "run_encoder", encoder, tiny.task_rows(16), objective="classification",
         method="full", most_steps=3))  # fmt: skip
-    tuned = scripts.answer.Tuned(folder)
+    tuned = scripts.generate.ModelLoader(folder)
     model = tuned.load("tuned")
     rows = [{"messages": [{"role": "user", "content": text}]} for text in ASKED]
-    said = [next(scripts.answer.answers(tuned, model, [row]))["answer"] for row in rows]
+    said = [next(scripts.generate.generate_answers(tuned, model, [row]))["answer"] for row in rows]
 
-    found = [list(talkers.ask(folder, asking(text, n=2))) for text in ASKED]
+    found = [list(talkers.ask(folder, chat_request(text, n=2))) for text in ASKED]
 
-    assert [whole(pieces, 1) for pieces in found] == said
+    assert [complete_answer(pieces, 1) for pieces in found] == said
     ids = tuned.tokenizer(ASKED[0])["input_ids"], tuned.tokenizer(said[0])["input_ids"]
-    assert found[0] == [Piece(n, said[0], "stop", len(ids[0]), len(ids[1])) for n in (0, 1)]
+    assert found[0] == [AnswerChunk(n, said[0], "stop", len(ids[0]), len(ids[1])) for n in (0, 1)]
 
 
 def test_an_adapter_of_plain_text_goes_on_from_what_was_said(
-    talkers: Talkers, scripts: Any, base: Path, tmp_path: Path
+    talkers: ModelPool, scripts: Any, base: Path, tmp_path: Path
 ) -> None:
     folder = trained(scripts, tiny.job(tmp_path / "run_text", base, tiny.general_rows(8),
                                        objective="text", most_steps=2))  # fmt: skip
-    tuned = scripts.answer.Tuned(folder)
-    text, _ = scripts.answer.generate(tuned, tuned.load("tuned"), ["the old\nclerk"], 20)
+    tuned = scripts.generate.ModelLoader(folder)
+    text, _ = scripts.generate.generate(tuned, tuned.load("tuned"), ["the old\nclerk"], 20)
 
     turns = [{"role": "system", "content": "the old"}, {"role": "user", "content": "clerk"}]
-    pieces = list(talkers.ask(folder, Ask(turns, max_tokens=20)))
+    pieces = list(talkers.ask(folder, ChatRequest(turns, max_tokens=20)))
 
-    assert [whole(pieces)] == text
+    assert [complete_answer(pieces)] == text
     assert pieces[-1].prompt_tokens == len(tuned.tokenizer("the old\nclerk")["input_ids"])
-    with pytest.raises(MessagesUnfit, match="hold no text"):
-        list(talkers.ask(folder, asking("")))
+    with pytest.raises(UnsupportedMessages, match="hold no text"):
+        list(talkers.ask(folder, chat_request("")))
 
 
 def test_the_plain_baseline_answers_with_its_label(
-    small: Callable[..., Talkers], labels: Path
+    small: Callable[..., ModelPool], labels: Path
 ) -> None:
     pool = small()
     text = "my card was charged and the invoice paid"
 
-    assert list(pool.ask(labels, asking(text))) == [Piece(0, "payment", "stop", 8, 1)]
-    with pytest.raises(MessagesUnfit, match="no message of the user"):
-        list(pool.ask(labels, Ask([{"role": "system", "content": text}])))
-    with pytest.raises(MessagesUnfit, match="has no base"):
-        list(pool.ask(labels, asking(text), "base"))
+    assert list(pool.ask(labels, chat_request(text))) == [AnswerChunk(0, "payment", "stop", 8, 1)]
+    with pytest.raises(UnsupportedMessages, match="no message of the user"):
+        list(pool.ask(labels, ChatRequest([{"role": "system", "content": text}])))
+    with pytest.raises(UnsupportedMessages, match="has no base"):
+        list(pool.ask(labels, chat_request(text), "base"))
 
 
 # How processes end
 
 
 def test_a_killed_process_is_told_and_the_next_request_starts_another(
-    talkers: Talkers, chat: Path
+    talkers: ModelPool, chat: Path
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         pieces = talkers.ask(chat, LONG, "base")
         next(pieces)
         (pid,) = [one.pid for one in talkers.loaded() if one.system == "base"]
         queued = pool.submit(list, talkers.ask(chat, LONG, "base"))
-        until(lambda: any(one.at_work == 2 for one in talkers.loaded()))
+        wait_until(lambda: any(one.at_work == 2 for one in talkers.loaded()))
 
         os.kill(pid, signal.SIGKILL)
 
-        with pytest.raises(TalkFailed, match=r"run_chat: .*by SIGKILL, before the answer did"):
+        with pytest.raises(
+            ModelProcessFailed, match=r"run_chat: .*by SIGKILL, before the answer did"
+        ):
             list(pieces)
-        with pytest.raises(TalkFailed, match="SIGKILL"):
+        with pytest.raises(ModelProcessFailed, match="SIGKILL"):
             queued.result()
     assert list(talkers.ask(chat, replace(LONG, max_tokens=2), "base"))[-1].completion_tokens == 2
     assert pid not in [one.pid for one in talkers.loaded()]
@@ -379,36 +389,38 @@ def test_a_killed_process_is_told_and_the_next_request_starts_another(
 
 @pytest.mark.parametrize("kind", ["chat", "labels"])
 def test_a_model_that_does_not_load_says_why(
-    small: Callable[..., Talkers], chat: Path, labels: Path, tmp_path: Path, kind: str
+    small: Callable[..., ModelPool], chat: Path, labels: Path, tmp_path: Path, kind: str
 ) -> None:
     torn = Path(shutil.copytree(chat if kind == "chat" else labels, tmp_path / "torn"))
     name = "model.safetensors" if kind == "chat" else "plain.npz"
     (torn / "model" / name).unlink()
     pool = small()
 
-    with pytest.raises(TalkFailed, match=f"with code 3.*{name} is missing. Train it again") as told:
-        list(pool.ask(torn, asking("hello")))
+    with pytest.raises(
+        ModelProcessFailed, match=f"with code 3.*{name} is missing. Train it again"
+    ) as told:
+        list(pool.ask(torn, chat_request("hello")))
 
     assert (told.value.code, told.value.http_status) == ("model-not-answering", 503)
     assert pool.loaded() == []
-    with pytest.raises(TalkFailed, match=r"no job\.json"):
-        list(pool.ask(tmp_path, asking("hello")))
+    with pytest.raises(ModelProcessFailed, match=r"no job\.json"):
+        list(pool.ask(tmp_path, chat_request("hello")))
 
 
 def test_a_model_that_loads_too_long_is_given_up(
-    small: Callable[..., Talkers], labels: Path
+    small: Callable[..., ModelPool], labels: Path
 ) -> None:
-    with pytest.raises(TalkFailed, match=r"has not loaded in 0\.01 s"):
-        list(small(start_seconds=0.01).ask(labels, asking("hello")))
+    with pytest.raises(ModelProcessFailed, match=r"has not loaded in 0\.01 s"):
+        list(small(start_seconds=0.01).ask(labels, chat_request("hello")))
 
 
 def test_the_longest_unused_makes_room(
-    small: Callable[..., Talkers], light: Callable[[int], Path]
+    small: Callable[..., ModelPool], light: Callable[[int], Path]
 ) -> None:
     pool = small(most=2)
     pids = []
     for number in (0, 1, 0, 2):
-        list(pool.ask(light(number), asking("hello")))
+        list(pool.ask(light(number), chat_request("hello")))
         pids.append(next(one.pid for one in pool.loaded() if one.folder == light(number)))
 
     assert {one.folder for one in pool.loaded()} == {light(0), light(2)}
@@ -417,13 +429,13 @@ def test_the_longest_unused_makes_room(
 
 
 def test_a_model_at_work_is_waited_for(
-    small: Callable[..., Talkers], light: Callable[[int], Path]
+    small: Callable[..., ModelPool], light: Callable[[int], Path]
 ) -> None:
     pool = small(most=1, start_seconds=20.0)
-    at_work = pool.ask(light(0), asking("hello", n=2))
+    at_work = pool.ask(light(0), chat_request("hello", n=2))
     next(at_work)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(list, pool.ask(light(1), asking("hello")))
+        waiting = threads.submit(list, pool.ask(light(1), chat_request("hello")))
         time.sleep(0.3)
         assert not waiting.done()
         assert [one.folder for one in pool.loaded()] == [light(0)]
@@ -433,23 +445,23 @@ def test_a_model_at_work_is_waited_for(
         assert waiting.result()[-1].finish == "stop"
     assert [one.folder for one in pool.loaded()] == [light(1)]
     pool.start_seconds = 0.2
-    held = pool.ask(light(1), asking("hello", n=2))
+    held = pool.ask(light(1), chat_request("hello", n=2))
     next(held)
-    with pytest.raises(TalkFailed, match="1 models may be loaded at once, and others"):
-        list(pool.ask(light(0), asking("hello")))
+    with pytest.raises(ModelProcessFailed, match="1 models may be loaded at once, and others"):
+        list(pool.ask(light(0), chat_request("hello")))
 
 
 def test_one_that_waits_long_is_not_passed_by_for_ever(
-    small: Callable[..., Talkers], light: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., ModelPool], light: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.local.model_pool.FAIR_SECONDS", 0.1)
     pool = small(most=1)
-    at_work = pool.ask(light(0), asking("hello", n=2))
+    at_work = pool.ask(light(0), chat_request("hello", n=2))
     next(at_work)
     order: list[str] = []
 
     def take(run: Path) -> None:
-        for piece in pool.ask(run, asking("hello", n=2)):
+        for piece in pool.ask(run, chat_request("hello", n=2)):
             if piece.index == 0:
                 order.append(run.name)
 
@@ -467,45 +479,45 @@ def test_one_that_waits_long_is_not_passed_by_for_ever(
 
 
 def test_an_unused_model_ends_by_itself(
-    small: Callable[..., Talkers], light: Callable[[int], Path]
+    small: Callable[..., ModelPool], light: Callable[[int], Path]
 ) -> None:
     pool = small(idle_seconds=0.5)
-    list(pool.ask(light(0), asking("hello")))
+    list(pool.ask(light(0), chat_request("hello")))
     (one,) = pool.loaded()
 
-    until(lambda: is_gone(one.pid))
+    wait_until(lambda: is_gone(one.pid))
 
     assert pool.loaded() == []
-    assert list(pool.ask(light(0), asking("hello")))[-1].finish == "stop"
+    assert list(pool.ask(light(0), chat_request("hello")))[-1].finish == "stop"
 
 
 def test_closing_ends_what_is_at_work_and_takes_no_more(
-    small: Callable[..., Talkers], light: Callable[[int], Path]
+    small: Callable[..., ModelPool], light: Callable[[int], Path]
 ) -> None:
     pool = small()
-    list(pool.ask(light(0), asking("hello")))
+    list(pool.ask(light(0), chat_request("hello")))
     (one,) = pool.loaded()
     os.kill(one.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as threads:
-        at_work = threads.submit(list, pool.ask(light(0), asking("hello")))
-        until(lambda: pool.loaded()[0].at_work == 1)
+        at_work = threads.submit(list, pool.ask(light(0), chat_request("hello")))
+        wait_until(lambda: pool.loaded()[0].at_work == 1)
 
         pool.close()
 
-        with pytest.raises(TalkFailed, match="SIGKILL"):
+        with pytest.raises(ModelProcessFailed, match="SIGKILL"):
             at_work.result()
     assert is_gone(one.pid)
-    with pytest.raises(TalkFailed, match="no more requests"):
-        list(pool.ask(light(0), asking("hello")))
+    with pytest.raises(ModelProcessFailed, match="no more requests"):
+        list(pool.ask(light(0), chat_request("hello")))
 
 
 def test_many_threads_and_few_places(
-    small: Callable[..., Talkers], light: Callable[[int], Path]
+    small: Callable[..., ModelPool], light: Callable[[int], Path]
 ) -> None:
     pool = small(most=2)
 
     def ask(number: int) -> int:
-        pieces = pool.ask(light(number % 4), asking("hello", n=3))
+        pieces = pool.ask(light(number % 4), chat_request("hello", n=3))
         if number % 3 == 0:  # one in three leaves early
             next(pieces)
             pieces.close()
@@ -535,7 +547,7 @@ def test_a_worker_ends_with_its_parent_and_sees_no_key(labels: Path) -> None:
         loaded = Path(f"/proc/{pid}/maps").read_text()
         parent.kill()
 
-    until(lambda: is_gone(int(pid)))
+    wait_until(lambda: is_gone(int(pid)))
     assert has_torch == "False"
     assert "libtorch" not in loaded
     assert "sk-told" not in seen
@@ -544,9 +556,9 @@ def test_a_worker_ends_with_its_parent_and_sees_no_key(labels: Path) -> None:
 # Text that no later token can change
 
 
-def grown(text: str, stops: list[str], most: int = 99) -> tuple[list[str], str | None]:
+def shown_pieces(text: str, stops: list[str], most: int = 99) -> tuple[list[str], str | None]:
     """Grow a text byte by byte."""
-    answer = Growing(lambda ids: bytes(ids).decode(errors="replace"), {0}, stops, most)
+    answer = StreamedAnswer(lambda ids: bytes(ids).decode(errors="replace"), {0}, stops, most)
     shown = []
     for token in [*text.encode(), 0]:
         shown.append(answer.take(token))
@@ -557,7 +569,7 @@ def grown(text: str, stops: list[str], most: int = 99) -> tuple[list[str], str |
 
 @pytest.mark.parametrize("text", ["naïve, 日本 🦜!", "plain"])
 def test_no_half_character_is_shown(text: str) -> None:
-    shown, finish = grown(text, [])
+    shown, finish = shown_pieces(text, [])
 
     assert "".join(shown) == text
     assert "\ufffd" not in "".join(shown)
@@ -565,7 +577,7 @@ def test_no_half_character_is_shown(text: str) -> None:
 
 
 def test_half_a_character_at_the_end_is_shown_as_what_it_is() -> None:
-    shown, finish = grown("a日", [], most=2)
+    shown, finish = shown_pieces("a日", [], most=2)
 
     assert (shown, finish) == (["a", "\ufffd"], "length")
 
@@ -581,7 +593,7 @@ def test_half_a_character_at_the_end_is_shown_as_what_it_is() -> None:
     ],
 )
 def test_no_part_of_a_stop_string_is_shown(text: str, stops: list[str], wanted: str) -> None:
-    shown, finish = grown(text, stops)
+    shown, finish = shown_pieces(text, stops)
 
     assert "".join(shown) == wanted
     assert finish == "stop"

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.api.app import planning_app
-from advisor.decision.answer import Question, answer, canonical
+from advisor.decision.answer import Question, canonical_json, recommend
 from advisor.decision.sweep import sweep
 from advisor.errors import AdvisorError, TeamRuleError, UsageError
-from advisor.inputs import PATHS, resolve
-from advisor.loading import example_question, load_evidence, read_rules, team_rules
-from advisor.rules.team_rules import UNSAID, Seen, TeamRule, rules_from
+from advisor.inputs import INPUT_PATHS, resolve
+from advisor.loading import example_question, load_evidence, parse_team_rules, read_team_rules
+from advisor.rules.team_rules import OPTIONAL_NUMBERS, OptionAttributes, TeamRule, team_rules_from
 from advisor.scenario.scenario import Scenario
 
 TOP = Path(__file__).parent.parent
@@ -33,7 +33,9 @@ def rule(when: str, then: str = "rule_out", name: str = "ours-1") -> dict[str, s
 
 
 def asked(*rules: dict[str, str], name: str = "policy-faq", **changes: Any) -> Question:
-    made = replace(example_question(name), rules=team_rules(list(rules), "rules.yaml"), **changes)
+    made = replace(
+        example_question(name), rules=parse_team_rules(list(rules), "rules.yaml"), **changes
+    )
     return replace(made, with_flips=False)
 
 
@@ -71,7 +73,7 @@ def test_a_rule_that_cannot_be_used_is_refused_with_its_name_and_place(
     when: str, place: str, says: str
 ) -> None:
     with pytest.raises(TeamRuleError) as caught:
-        rules_from([rule(when)], "rules.yaml")
+        team_rules_from([rule(when)], "rules.yaml")
 
     assert str(caught.value).startswith(f"rules.yaml: rule 1 (ours-1): when, {place}: ")
     assert says in str(caught.value)
@@ -93,7 +95,7 @@ def test_a_rule_that_cannot_be_used_is_refused_with_its_name_and_place(
 )  # fmt: skip
 def test_a_file_that_is_no_list_of_rules_is_refused(given: object, says: str) -> None:
     with pytest.raises(TeamRuleError) as caught:
-        team_rules(given, "rules.yaml")
+        parse_team_rules(given, "rules.yaml")
 
     assert str(caught.value).startswith(says)
 
@@ -113,17 +115,17 @@ def test_a_file_that_is_no_list_of_rules_is_refused(given: object, says: str) ->
     ],
 )  # fmt: skip
 def test_a_sound_rule_is_taken_and_answers_with_it(when: str) -> None:
-    found = answer(asked(rule(when)))
+    found = recommend(asked(rule(when)))
 
     assert found.rules[0].when == when
     assert found.decision.recommended
 
 
 def test_rule_out_puts_options_out_with_the_name_and_source_of_the_team() -> None:
-    before = answer(asked())
+    before = recommend(asked())
     provider = before.decision.recommended.split(":")[1]
 
-    found = answer(asked(rule(f"option.provider == '{provider}'")))
+    found = recommend(asked(rule(f"option.provider == '{provider}'")))
 
     out = [one for one in found.ruled_out if one.rule == "ours-1"]
     assert {one.id for one in before.options if f":{provider}:" in one.id} <= {one.id for one in out}  # fmt: skip
@@ -133,7 +135,7 @@ def test_rule_out_puts_options_out_with_the_name_and_source_of_the_team() -> Non
 
 
 def test_require_lets_only_those_stand_for_which_it_holds() -> None:
-    found = answer(asked(rule("option.provider in ['azure', 'own']", "require")))
+    found = recommend(asked(rule("option.provider in ['azure', 'own']", "require")))
 
     standing = {one.provider for one in found.options if one.id != "not_yet"}
     assert standing <= {"azure", "own"}
@@ -142,22 +144,24 @@ def test_require_lets_only_those_stand_for_which_it_holds() -> None:
 
 def test_prefer_wins_a_tie_and_never_against_what_is_clearly_cheaper() -> None:
     question = asked(name="nightly-extraction")
-    ranked = [o for o in answer(question).options if o.approach == "prompt"]
+    ranked = [o for o in recommend(question).options if o.approach == "prompt"]
     cheapest, dearest = ranked[0], ranked[-1]
     near = asked(rule("option.is_current", "prefer"), name="nightly-extraction")
 
-    wild = answer(asked(rule(f"option.id == '{dearest.id}'", "prefer"), name="nightly-extraction"))
+    wild = recommend(
+        asked(rule(f"option.id == '{dearest.id}'", "prefer"), name="nightly-extraction")
+    )
 
     assert float(dearest.per_month.likely) > 2 * float(cheapest.per_month.likely)
-    assert wild.decision.recommended == answer(question).decision.recommended
-    assert answer(near).decision.recommended == cheapest.id
+    assert wild.decision.recommended == recommend(question).decision.recommended
+    assert recommend(near).decision.recommended == cheapest.id
 
 
 def test_not_yet_measures_with_a_model_that_the_rules_allow() -> None:
-    free = answer(asked(name="too-little"))
+    free = recommend(asked(name="too-little"))
     provider = next(one.provider for one in free.options if one.id == "not_yet")
 
-    found = answer(asked(rule(f"option.provider == '{provider}'"), name="too-little"))
+    found = recommend(asked(rule(f"option.provider == '{provider}'"), name="too-little"))
 
     measuring = next(one for one in found.options if one.id == "not_yet")
     assert found.decision.recommended == "not_yet"
@@ -174,7 +178,7 @@ def test_a_rule_reads_costs_and_numbers_of_each_variant_of_a_sweep() -> None:
     for value, name in zip(values, together.recommended, strict=True):
         traffic = question.scenario.traffic.model_copy(update={"requests_per_month": value})
         one = replace(question, scenario=question.scenario.model_copy(update={"traffic": traffic}))
-        assert answer(one).decision.recommended == name
+        assert recommend(one).decision.recommended == name
     assert together.approach[0] in ("prompt", "few_shot", "current", "long_context")
     assert together.approach[-1] not in ("prompt", "few_shot", "current", "long_context")
 
@@ -190,7 +194,7 @@ def test_rules_that_read_words_of_the_scenario_flip_with_them() -> None:
     when = "option.approach == 'rag' && scenario.knowledge.permissions_per_user"
     question = replace(asked(rule(when)), with_flips=True)
 
-    found = answer(question)
+    found = recommend(question)
 
     assert found.decision.recommended.startswith("rag:")
     flips = {flip.path: flip.becomes for flip in found.decision.flips}
@@ -201,16 +205,16 @@ def test_rules_that_read_words_of_the_scenario_flip_with_them() -> None:
 
 
 def test_the_rules_are_part_of_the_question() -> None:
-    bare, ruled = answer(asked()), answer(asked(rule("option.tier == 'large'")))
-    other = answer(asked(rule("option.tier == 'large'", name="ours-2")))
+    bare, ruled = recommend(asked()), recommend(asked(rule("option.tier == 'large'")))
+    other = recommend(asked(rule("option.tier == 'large'", name="ours-2")))
 
     assert len({one.question_sha256 for one in (bare, ruled, other)}) == 3
-    assert canonical(ruled) == canonical(answer(asked(rule("option.tier == 'large'"))))
+    assert canonical_json(ruled) == canonical_json(recommend(asked(rule("option.tier == 'large'"))))
 
 
 def test_library_command_line_and_http_return_the_same_bytes_with_rules(tmp_path: Path) -> None:
-    question = replace(example_question("too-little"), rules=read_rules(CONTRACTS))
-    expected = canonical(answer(question))
+    question = replace(example_question("too-little"), rules=read_team_rules(CONTRACTS))
+    expected = canonical_json(recommend(question))
     body = {"question": question.scenario.model_dump(mode="json", exclude_unset=True),
             "rules": [one.model_dump() for one in question.rules]}  # fmt: skip
 
@@ -226,7 +230,7 @@ def test_library_command_line_and_http_return_the_same_bytes_with_rules(tmp_path
 
 def test_asking_again_asks_with_the_same_rules(tmp_path: Path) -> None:
     saved = tmp_path / "answer.json"
-    saved.write_bytes(canonical(answer(asked(rule("option.provider == 'google'")))))
+    saved.write_bytes(canonical_json(recommend(asked(rule("option.provider == 'google'")))))
 
     said = subprocess.run(
         [sys.executable, "-m", "advisor", "again", str(saved), "--on", "2026-11-20"], cwd=TOP,
@@ -250,15 +254,15 @@ def test_http_tells_what_is_wrong_with_a_rule() -> None:
 def test_what_stays_unsaid_is_what_the_facts_leave_open() -> None:
     facts = resolve(Scenario(asked_on=date(2026, 11, 20)), None, load_evidence()).facts
 
-    open_ones = {path for path, name in PATHS.items() if bool((getattr(facts, name) != getattr(facts, name)).all())}  # fmt: skip
-    assert open_ones == UNSAID
+    open_ones = {path for path, name in INPUT_PATHS.items() if bool((getattr(facts, name) != getattr(facts, name)).all())}  # fmt: skip
+    assert open_ones == OPTIONAL_NUMBERS
 
 
 def test_a_rule_that_meets_null_behind_its_guard_says_which_option() -> None:
     when = "option.licence != null || option.licence.startsWith('a')"
 
     with pytest.raises(TeamRuleError, match=r"rule ours-1: when, at option .+Ask first whether it is said"):  # fmt: skip
-        answer(asked(rule(when)))
+        recommend(asked(rule(when)))
 
 
 def test_a_list_longer_than_a_rule_goes_through_is_refused() -> None:
@@ -266,7 +270,9 @@ def test_a_list_longer_than_a_rule_goes_through_is_refused() -> None:
     limits = question.scenario.limits.model_copy(update={"providers": ("google",) * 101})
 
     with pytest.raises(TeamRuleError, match="this list has 101 entries"):
-        answer(replace(question, scenario=question.scenario.model_copy(update={"limits": limits})))
+        recommend(
+            replace(question, scenario=question.scenario.model_copy(update={"limits": limits}))
+        )
 
 
 def test_the_longest_loops_that_a_rule_may_hold_end_soon() -> None:
@@ -274,17 +280,17 @@ def test_the_longest_loops_that_a_rule_may_hold_end_soon() -> None:
     when = f"{long}.all(a, {long}.all(b, a + b > 0))"
     started = time.monotonic()
 
-    answer(asked(rule(when)))
+    recommend(asked(rule(when)))
 
     assert len(when) < 2000
     assert time.monotonic() - started < 20
 
 
 def test_the_example_of_a_team_is_sound_and_names_every_kind() -> None:
-    rules = read_rules(CONTRACTS)
+    rules = read_team_rules(CONTRACTS)
 
     assert {one.then for one in rules} == {"rule_out", "require", "prefer"}
-    found = answer(replace(example_question("brand-voice"), rules=rules, with_flips=False))
+    found = recommend(replace(example_question("brand-voice"), rules=rules, with_flips=False))
     fired = {one.rule for one in found.ruled_out}
     assert {"vendors-with-a-contract"} <= fired
 
@@ -292,7 +298,7 @@ def test_the_example_of_a_team_is_sound_and_names_every_kind() -> None:
 def test_the_docs_name_everything_that_a_rule_reads_of_an_option() -> None:
     text = (TOP / "docs" / "rules.md").read_text()
 
-    assert all(f"`{name}`" in text for name in Seen.model_fields)
+    assert all(f"`{name}`" in text for name in OptionAttributes.model_fields)
     assert all(f"`{name}`" in text for name in TeamRule.model_fields["then"].annotation.__args__)  # type: ignore[union-attr]
 
 
@@ -306,7 +312,7 @@ WORDS = ["option", "scenario", ".", "approach", "trains", "(", ")", "[", "]", "'
 def test_whatever_is_written_is_a_rule_or_a_clear_error(when: str) -> None:
     said = ""
     try:
-        rules = rules_from([rule(when)], "rules.yaml")
+        rules = team_rules_from([rule(when)], "rules.yaml")
     except AdvisorError as error:
         said = str(error)
     assert said.startswith("rules.yaml: rule 1") or rules[0].when == when

@@ -12,12 +12,18 @@ from typing import get_args
 
 import pytest
 
-from advisor.decision.answer import Answer, answer
+from advisor.decision.answer import Answer, recommend
 from advisor.errors import UsageError
-from advisor.inputs import PATHS
-from advisor.loading import ask, example_question, load_catalogue, load_words, words_of
-from advisor.report.sentences import tell
-from advisor.scenario.fields import switch_values
+from advisor.inputs import INPUT_PATHS
+from advisor.loading import (
+    example_question,
+    load_rule_catalogue,
+    load_sentences,
+    make_question,
+    sentences_for,
+)
+from advisor.report.sentences import decision_sentences
+from advisor.scenario.fields import categorical_field_values
 from advisor.units import Approach
 
 TOP = Path(__file__).parent.parent
@@ -27,7 +33,7 @@ NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Answer]:
-    return {name: answer(example_question(name)) for name in NAMES}
+    return {name: recommend(example_question(name)) for name in NAMES}
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
@@ -37,14 +43,14 @@ def test_a_decision_is_told_in_five_to_eight_sentences(
 ) -> None:
     found = answers[name]
 
-    told = tell(found, words_of(language))
+    told = decision_sentences(found, sentences_for(language))
 
     assert 5 <= len(told) <= 8
     assert all(sentence.endswith(".") and "{" not in sentence for sentence in told)
     recommended = next(o for o in found.options if o.id == found.decision.recommended)
     if recommended.approach != "not_yet":
         assert recommended.model.rsplit("/", 1)[-1] in told[0]
-        likely = words_of(language).number(recommended.monthly.likely)
+        likely = sentences_for(language).number(recommended.monthly.likely)
         assert likely in told[1]
 
 
@@ -54,7 +60,7 @@ def test_no_share_of_right_answers_is_told_that_nobody_measured(
 ) -> None:
     for found in answers.values():
         chosen = next(o for o in found.options if o.id == found.decision.recommended)
-        shares = re.findall(r"\d %", " ".join(tell(found, words_of(language))))
+        shares = re.findall(r"\d %", " ".join(decision_sentences(found, sentences_for(language))))
         assert not shares or chosen.quality.basis.startswith("measured")
 
 
@@ -63,15 +69,17 @@ def test_what_the_user_measured_is_told_as_measured() -> None:
                 "quality": {"target": 0.8, "has_eval": True,
                             "measured": [{"approach": "prompt", "value": 0.915, "n": 200}]}}  # fmt: skip
 
-    found = answer(ask(scenario))
+    found = recommend(make_question(scenario))
 
-    english, german = (" ".join(tell(found, words_of(one))) for one in ("en", "de"))
+    english, german = (
+        " ".join(decision_sentences(found, sentences_for(one))) for one in ("en", "de")
+    )
     assert "You measured 91.5 % right answers with it, and 80 % is good enough." in english
     assert "Sie haben damit 91,5 % richtige Antworten gemessen, und 80 % genügen." in german
 
 
 def test_every_language_has_the_same_sentences_with_the_same_gaps() -> None:
-    languages = load_words()
+    languages = load_sentences()
     gaps = {name: _gaps(words.model_dump()) for name, words in languages.items()}
 
     assert set(languages) >= {"en", "de"}
@@ -88,39 +96,39 @@ def _gaps(part: object, path: str = "") -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_way_reason_and_path_has_its_words(language: str) -> None:
-    words = words_of(language)
-    reasons = {rule.code for rule in load_catalogue().rules if "reason" in rule.by}
+    words = sentences_for(language)
+    reasons = {rule.code for rule in load_rule_catalogue().rules if "reason" in rule.by}
 
     assert set(words.act) == set(words.short) == {*get_args(Approach), "current", "not_yet"}
     assert set(words.reasons) == reasons - {"reaches-target", "cheapest-good-enough"}
-    assert {*PATHS, *switch_values(), "task", "asked_on"} <= set(words.labels)
+    assert {*INPUT_PATHS, *categorical_field_values(), "task", "asked_on"} <= set(words.labels)
 
 
 def test_everything_to_measure_next_has_its_words(answers: dict[str, Answer]) -> None:
     for found in answers.values():
         for sentence in found.decision.measure_next:
             path = sentence.rstrip(".").rpartition(" ")[2]
-            assert path in words_of("de").measure_by_path, sentence
+            assert path in sentences_for("de").measure_by_path, sentence
 
 
 def test_numbers_are_written_as_the_language_does() -> None:
-    assert words_of("en").number("1234567.5") == "1,234,567.50"
-    assert words_of("de").number("1234567.5") == "1.234.567,50"
-    assert words_of("de").number("true") == "ja"
-    assert words_of("en").number("weekly") == "weekly"
+    assert sentences_for("en").number("1234567.5") == "1,234,567.50"
+    assert sentences_for("de").number("1234567.5") == "1.234.567,50"
+    assert sentences_for("de").number("true") == "ja"
+    assert sentences_for("en").number("weekly") == "weekly"
 
 
 def test_a_language_that_nobody_wrote_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="There are: de, en"):
-        words_of("fr")
+        sentences_for("fr")
 
 
 def test_nothing_flips_and_nothing_is_open_where_all_is_said() -> None:
     question = replace(example_question("policy-faq"), with_flips=False)
-    bare = answer(question)
+    bare = recommend(question)
     closed = bare.model_copy(update={"assumptions": ()})
 
-    told = " ".join(tell(closed, words_of("en")))
+    told = " ".join(decision_sentences(closed, sentences_for("en")))
 
     assert "Everything that was asked for is known." in told
     assert "No single figure changes the answer" in told

@@ -12,10 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from advisor.api.app import planning_app
-from advisor.decision.answer import answer, canonical
-from advisor.decision.checks import GATES
-from advisor.decision.trace import GATE, MENU, Told, trace
-from advisor.loading import example_question, load_catalogue, team_rules
+from advisor.decision.answer import canonical_json, recommend
+from advisor.decision.checks import CHECKS
+from advisor.decision.trace import CANDIDATE_RULES, CHECK_READS, AnswerWithExtras, trace
+from advisor.loading import example_question, load_rule_catalogue, parse_team_rules
 
 TOP = Path(__file__).parent.parent
 NAMES = ["policy-faq", "too-little", "brand-voice", "email-triage-monthly"]
@@ -24,7 +24,7 @@ NAMES = ["policy-faq", "too-little", "brand-voice", "email-triage-monthly"]
 @pytest.mark.parametrize("name", NAMES)
 def test_the_trace_agrees_with_the_answer_about_every_option(name: str) -> None:
     question = replace(example_question(name), with_flips=False)
-    found = answer(question)
+    found = recommend(question)
 
     traced = trace(question, found)
 
@@ -42,7 +42,7 @@ def test_the_trace_agrees_with_the_answer_about_every_option(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_option_names_the_rule_that_put_it_out_and_its_numbers(name: str) -> None:
     question = replace(example_question(name), with_flips=False)
-    found = answer(question)
+    found = recommend(question)
     by_rule = {(one.id, one.rule): one.says for one in found.ruled_out}
 
     for option in trace(question, found).options:
@@ -52,33 +52,33 @@ def test_each_option_names_the_rule_that_put_it_out_and_its_numbers(name: str) -
             assert all(one.says and one.source for one in fired)
         else:
             assert fired == []
-            assert {gate.rule for gate in GATES} <= {one.rule for one in option.tried}
+            assert {gate.rule for gate in CHECKS} <= {one.rule for one in option.tried}
         assert all(one.numbers for one in option.tried if one.by == "numbers")
 
 
 def test_every_gate_says_what_it_reads_and_every_menu_rule_is_tried() -> None:
-    rules = load_catalogue().rules
+    rules = load_rule_catalogue().rules
     elsewhere = {"no-documents", "price-not-yet-known", "price-withdrawn", "unknown-price"}
 
-    assert set(GATE) == {gate.rule for gate in GATES}
-    assert set(MENU) == {rule.code for rule in rules if "menu" in rule.by} - elsewhere
+    assert set(CHECK_READS) == {gate.rule for gate in CHECKS}
+    assert set(CANDIDATE_RULES) == {rule.code for rule in rules if "menu" in rule.by} - elsewhere
 
 
 def test_the_same_question_gives_the_same_trace() -> None:
     question = example_question("policy-faq")
-    found = answer(question)
+    found = recommend(question)
 
-    assert canonical(trace(question, found)) == canonical(trace(question, found))
+    assert canonical_json(trace(question, found)) == canonical_json(trace(question, found))
 
 
 def test_rules_of_a_team_are_traced_with_what_they_said() -> None:
-    rules = team_rules([
+    rules = parse_team_rules([
         {"id": "ours-1", "when": "option.provider == 'google'", "then": "rule_out", "says": "No.", "source": "us"},
         {"id": "ours-2", "when": "option.trains", "then": "prefer", "says": "Yes.", "source": "us"},
     ], "rules.yaml")  # fmt: skip
     question = replace(example_question("brand-voice"), rules=rules, with_flips=False)
 
-    traced = trace(question, answer(question))
+    traced = trace(question, recommend(question))
 
     for option in traced.options:
         mine = {one.rule: one for one in option.tried if one.by == "team"}
@@ -97,8 +97,8 @@ def test_the_trace_is_kept_out_of_the_default_answer_and_comes_where_it_is_asked
     full = client.post("/api/v1/recommend", json={**asked, "trace": True, "explain": "de"})
 
     assert "trace" not in plain.json()
-    told = Told.model_validate(full.json())
-    assert canonical(told.answer) == plain.content
+    told = AnswerWithExtras.model_validate(full.json())
+    assert canonical_json(told.answer) == plain.content
     assert told.trace
     assert told.text
     assert told.text[0].startswith("Empfehlung")

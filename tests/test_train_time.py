@@ -9,31 +9,31 @@ import pytest
 
 from advisor.estimate.tokens import longest_of_batch
 from advisor.gpu.flops import train_flops
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.throughput import CPU, TIME_RANGE, prior_speeds
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.gpu.training_time import busy_share, energy_kwh, mean_watts, step_seconds
-from advisor.prices.book import Book
-from benchmarks.time_fit import fit, start
-from benchmarks.time_rows import Case, cases_of
-from benchmarks.train_time import line, scores, with_past_run
+from advisor.prices.book import PriceBook
+from benchmarks.time_fit import fit_constants, start_values
+from benchmarks.time_rows import TimingCase, cases_of
+from benchmarks.train_time import score_line, score_rows, with_past_run
 
-LLAMA = Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
-LORA = Setup("lora", 4096.0, 1024.0)
+LLAMA = ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
+LORA = TrainingSetup("lora", 4096.0, 1024.0)
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[Case]:
+def cases() -> list[TimingCase]:
     return cases_of(None)[0]
 
 
-def seconds(book: Book, gpu: str, setup: Setup, micro_batches: float = 4.0) -> float:
+def seconds(book: PriceBook, gpu: str, setup: TrainingSetup, micro_batches: float = 4.0) -> float:
     return float(step_seconds(LLAMA, setup, prior_speeds(gpu, book.gpu(gpu)), micro_batches))
 
 
-def test_published_runs_of_other_gpus_lie_in_the_range(cases: list[Case]) -> None:
+def test_published_runs_of_other_gpus_lie_in_the_range(cases: list[TimingCase]) -> None:
     tested = [one for one in cases if one.part == "test" and not one.other_kernels]
-    found = scores(tested)
+    found = score_rows(tested)
 
     assert len(found) == 80
     assert 0.85 <= mean(one.low <= one.measured <= one.high for one in found) <= 0.97
@@ -49,17 +49,17 @@ def test_nine_of_ten_rows_that_the_rules_leave_are_scored() -> None:
     assert len(found) / (len(found) + cannot) >= 0.85
 
 
-def test_a_past_run_of_the_host_is_not_scored_and_moves_the_others(cases: list[Case]) -> None:
+def test_a_past_run_of_the_host_is_not_scored_and_moves_the_others(cases: list[TimingCase]) -> None:
     tuned = [one for one in cases if one.row["source"] == "torchtune-readme-ablation"]
 
     assert len(with_past_run(tuned)) == len(tuned) - 3  # one each of full, lora and qlora
-    assert "torchtune" not in line(scores(tuned))
+    assert "torchtune" not in score_line(score_rows(tuned))
 
 
-def test_the_constants_in_the_code_are_those_that_fit(cases: list[Case]) -> None:
+def test_the_constants_in_the_code_are_those_that_fit(cases: list[TimingCase]) -> None:
     rows = [one for one in cases if one.part == "fit" and not one.other_kernels]
 
-    np.testing.assert_allclose(fit(rows), start(), atol=0.2)
+    np.testing.assert_allclose(fit_constants(rows), start_values(), atol=0.2)
 
 
 def test_a_lora_step_takes_two_thirds_of_the_flops_of_full_tuning() -> None:
@@ -69,7 +69,7 @@ def test_a_lora_step_takes_two_thirds_of_the_flops_of_full_tuning() -> None:
     assert 0.66 < float(lora / full) < 0.70
 
 
-def test_what_costs_more_takes_longer(book: Book) -> None:
+def test_what_costs_more_takes_longer(book: PriceBook) -> None:
     once = seconds(book, "L40S", LORA)
 
     assert seconds(book, "L40S", LORA.but(checkpointing=False)) < once
@@ -80,7 +80,7 @@ def test_what_costs_more_takes_longer(book: Book) -> None:
     assert seconds(book, "H100_SXM", LORA) < once
 
 
-def test_a_tiny_batch_waits_for_the_host(book: Book) -> None:
+def test_a_tiny_batch_waits_for_the_host(book: PriceBook) -> None:
     speeds = prior_speeds("H100_SXM", book.gpu("H100_SXM"))
     tiny = LORA.but(tokens=32.0, longest=32.0)
 
@@ -90,12 +90,12 @@ def test_a_tiny_batch_waits_for_the_host(book: Book) -> None:
     assert two < 1.1 * one
 
 
-def test_a_gpu_without_bf16_is_reckoned_in_fp16(book: Book) -> None:
+def test_a_gpu_without_bf16_is_reckoned_in_fp16(book: PriceBook) -> None:
     assert book.gpu("T4").bf16_tflops is None
     assert prior_speeds("T4", book.gpu("T4")).matmul == pytest.approx(0.24 * 65e12)
 
 
-def test_options_side_by_side_come_out_as_each_alone(book: Book) -> None:
+def test_options_side_by_side_come_out_as_each_alone(book: PriceBook) -> None:
     both = [prior_speeds(name, book.gpu(name)) for name in ("A100_80GB_SXM", "RTX_4090")]
     columns = type(both[0])(*(np.array(one)[:, None] for one in zip(*both, strict=True)))
     tokens = np.array([[512.0, 4096.0]])
@@ -107,15 +107,15 @@ def test_options_side_by_side_come_out_as_each_alone(book: Book) -> None:
     assert np.asarray(found)[1, 0] == pytest.approx(float(alone))
 
 
-def test_sharding_over_a_slow_link_takes_longer_than_a_copy_each(book: Book) -> None:
+def test_sharding_over_a_slow_link_takes_longer_than_a_copy_each(book: PriceBook) -> None:
     apart = LORA.but(sharding="ddp", gpus=2.0)
 
     assert seconds(book, "RTX_4090", apart.but(sharding="zero3")) > seconds(book, "RTX_4090", apart)
 
 
 def test_on_a_cpu_everything_takes_its_turn() -> None:
-    tiny = Shape(2, 64, 128, 4, 2, 16, 512, True, 100_000)
-    setup = Setup("full", 64.0, 64.0, weight_bytes=4.0)
+    tiny = ModelShape(2, 64, 128, 4, 2, 16, 512, True, 100_000)
+    setup = TrainingSetup("full", 64.0, 64.0, weight_bytes=4.0)
     slower = CPU._replace(launch_seconds=CPU.launch_seconds + 1.0)
 
     gap = step_seconds(tiny, setup, slower) - step_seconds(tiny, setup, CPU)

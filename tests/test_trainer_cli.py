@@ -90,7 +90,7 @@ def shell(tmp_path: Path, together: FakeTogether, request: pytest.FixtureRequest
     return Shell(tmp_path / "home", **env)
 
 
-def a_plan(shell: Shell, together: FakeTogether, *flags: str) -> dict[str, Any]:
+def make_plan(shell: Shell, together: FakeTogether, *flags: str) -> dict[str, Any]:
     made = shell.json(
         "trainer", "plan", "examples/brand-voice.yaml", "--option", LLAMA, "--json", *flags
     )
@@ -141,12 +141,12 @@ def test_from_a_recommendation_to_a_settled_run(
 def test_a_plan_that_was_launched_needs_a_word_to_go_again(
     shell: Shell, together: FakeTogether
 ) -> None:
-    first = a_plan(shell, together)
+    first = make_plan(shell, together)
     shell("trainer", "launch", first["plan_id"], "--yes", "--max-usd", "4")
     said = shell("trainer", "plan", "examples/brand-voice.yaml", "--option", LLAMA, code=3)
     assert "it was launched as run_" in said
     assert "--again" in said
-    second = a_plan(shell, together, "--again")
+    second = make_plan(shell, together, "--again")
     assert second["plan"]["attempt"] == 2
     assert second["plan_id"] != first["plan_id"]
 
@@ -169,7 +169,7 @@ def test_a_plan_that_was_launched_needs_a_word_to_go_again(
 def test_money_moves_only_after_the_amount_was_said(
     shell: Shell, together: FakeTogether, flags: list[str], typed: str, code: int, says: str
 ) -> None:
-    plan = a_plan(shell, together)
+    plan = make_plan(shell, together)
 
     said = shell("trainer", "launch", plan["plan_id"], *flags, typed=typed, code=code)
 
@@ -182,7 +182,7 @@ def test_what_leaves_the_machine_is_agreed_to_by_itself(
     shell: Shell, together: FakeTogether
 ) -> None:
     """An address elsewhere: rows, bytes and what looks personal are said first."""
-    plan = a_plan(shell, together)
+    plan = make_plan(shell, together)
     shell.env["TOGETHER_BASE_URL"] = "https://api.together.ai/v1"
 
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
@@ -199,9 +199,9 @@ def test_what_leaves_the_machine_is_agreed_to_by_itself(
 
 def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> None:
     shell("trainer", "budget", "--per-day", "5")
-    first = a_plan(shell, together)
+    first = make_plan(shell, together)
     shell("trainer", "launch", first["plan_id"], "--yes", "--max-usd", "4")
-    second = a_plan(shell, together, "--suffix", "second")
+    second = make_plan(shell, together, "--suffix", "second")
 
     said = shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4", code=3)
 
@@ -216,7 +216,7 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 def test_a_price_that_differs_asks_a_person_who_may_go_on(
     shell: Shell, together: FakeTogether
 ) -> None:
-    plan = a_plan(shell, together)
+    plan = make_plan(shell, together)
     together.usd = 4.60
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
     assert "the provider says 4.6" in said
@@ -233,7 +233,7 @@ def test_a_price_that_differs_asks_a_person_who_may_go_on(
 def test_a_run_is_cancelled_and_settled_by_hand_where_nobody_says(
     shell: Shell, together: FakeTogether
 ) -> None:
-    plan = a_plan(shell, together)
+    plan = make_plan(shell, together)
     together.script = ("pending", "running")
     shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4")
     (run,) = shell.json("trainer", "runs", "--json")
@@ -248,7 +248,7 @@ def test_a_run_is_cancelled_and_settled_by_hand_where_nobody_says(
 
 
 def test_a_deployment_has_a_cap_a_list_and_an_end(shell: Shell, together: FakeTogether) -> None:
-    plan = a_plan(shell, together)
+    plan = make_plan(shell, together)
     shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", "--follow")
     (run,) = shell.json("trainer", "runs", "--json")
 
@@ -297,7 +297,7 @@ def test_fireworks_from_plan_to_a_stopped_deployment(tmp_path: Path) -> None:
 
 
 def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
-    plan = a_plan(shell, together)
+    plan = make_plan(shell, together)
     shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4")
     import sqlite3
 

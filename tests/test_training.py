@@ -72,7 +72,7 @@ def trained(scripts: Any, folder: Path) -> Path:
     return folder
 
 
-def unfit(scripts: Any, folder: Path) -> str:
+def expect_refusal(scripts: Any, folder: Path) -> str:
     """Train what cannot be trained; return why not."""
     assert scripts.train.main(folder) == 3
     assert not (folder / "model").exists()
@@ -107,14 +107,14 @@ def weights(folder: Path) -> dict[str, Any]:
     return found
 
 
-def apart(one: Path, other: Path) -> float:
+def weight_distance(one: Path, other: Path) -> float:
     """The largest difference between the weights of two models."""
     left, right = weights(one / "model"), weights(other / "model")
     assert left.keys() == right.keys()
     return max(float((left[name] - right[name]).abs().max()) for name in left)
 
 
-def close(left: list[float], right: list[float], most: float = 1e-4) -> bool:
+def is_close(left: list[float], right: list[float], most: float = 1e-4) -> bool:
     return len(left) == len(right) and max(
         abs(a - b) for a, b in zip(left, right, strict=True)
     ) < most  # fmt: skip
@@ -141,8 +141,8 @@ def test_many_small_batches_teach_what_one_big_one_does(
     one = trained(scripts, job(rows, **asked, micro_batch_rows=8, accumulation_steps=1))
     many = trained(scripts, job(rows, **asked, micro_batch_rows=1, accumulation_steps=8))
 
-    assert close(losses(one), losses(many))
-    assert apart(one, many) < 1e-4
+    assert is_close(losses(one), losses(many))
+    assert weight_distance(one, many) < 1e-4
     assert losses(one)[0] - losses(one)[-1] > 1e-4
 
 
@@ -157,15 +157,15 @@ def batch_loss(scripts: Any, monkeypatch: pytest.MonkeyPatch, folder: Path) -> t
         grads = {name: p.grad.clone() for name, p in trainer.model.named_parameters()
                  if p.grad is not None}  # fmt: skip
         found.extend((float(loss.detach()), grads))
-        raise scripts.tokenize_rows.Unfit("seen")
+        raise scripts.tokenize_rows.UntrainableData("seen")
 
     with monkeypatch.context() as patch:
         patch.setattr(scripts.train, "longest_batch", look)
-        assert "seen" in unfit(scripts, folder)
+        assert "seen" in expect_refusal(scripts, folder)
     return found[0], found[1]
 
 
-def farthest(left: Any, right: Any) -> float:
+def largest_difference(left: Any, right: Any) -> float:
     assert left.keys() == right.keys() != set()
     return max(float((left[name] - right[name]).abs().max()) for name in left)
 
@@ -182,14 +182,14 @@ def test_packed_rows_do_not_see_each_other(
     (told,) = events(packed, "derived")
     assert told["sequences"] < told["rows"] == 12
     assert abs(loss - loss_packed) < 1e-4
-    assert farthest(gradient, gradient_packed) < 1e-4
+    assert largest_difference(gradient, gradient_packed) < 1e-4
 
 
 @pytest.mark.parametrize("asked", [{"attention": "eager"}, {"method": "prefix"}])
 def test_packing_is_refused_where_nothing_keeps_rows_apart(
     scripts: Any, job: Any, asked: dict[str, str]
 ) -> None:
-    assert "keeps rows apart" in unfit(scripts, job(packing=True, **asked))
+    assert "keeps rows apart" in expect_refusal(scripts, job(packing=True, **asked))
 
 
 def test_one_step_is_enough_to_learn_and_most_steps_is_no_more_than_the_epochs(
@@ -258,10 +258,10 @@ def test_what_is_masked_has_no_influence(
 
     monkeypatch.setattr(scripts.train, "prepare", spoil("behind"))
     _, behind = batch_loss(scripts, monkeypatch, job(rows, method="full"))
-    assert farthest(gradient, behind) < 1e-6
+    assert largest_difference(gradient, behind) < 1e-6
     monkeypatch.setattr(scripts.train, "prepare", spoil("answer"))
     _, answered = batch_loss(scripts, monkeypatch, job(rows, method="full"))
-    assert farthest(gradient, answered) > 1e-3
+    assert largest_difference(gradient, answered) > 1e-3
 
 
 def test_general_rows_are_mixed_in_and_counted(scripts: Any, job: Any) -> None:
@@ -300,7 +300,7 @@ def test_nonsense_stops_it_within_a_few_steps(
     monkeypatch.setattr(scripts.train.SFTTrainer, "compute_loss", loss)
     folder = job(most_steps=40, save_steps=2, log_steps=10)
 
-    why = unfit(scripts, folder)
+    why = expect_refusal(scripts, folder)
     assert "3 steps in a row, up to step 6" in why
     assert "Lower learning_rate" in why
     assert [path.name for path in (folder / "checkpoints").glob("checkpoint-*")] == ["checkpoint-2"]
@@ -310,10 +310,10 @@ def test_a_step_size_that_blows_up_stops_it(scripts: Any, job: Any) -> None:
     folder = job(method="full", learning_rate=0.99, max_grad_norm=1e30, schedule="constant",
                  most_steps=4, weight_decay=1e30)  # fmt: skip
 
-    assert "no number to learn from" in unfit(scripts, folder)
+    assert "no number to learn from" in expect_refusal(scripts, folder)
 
 
-def too_many(monkeypatch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
+def fail_above(monkeypatch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[int]:
     """Have the model run out of memory with more than so many rows, after so many calls."""
     import torch
     from transformers import LlamaModel
@@ -335,7 +335,7 @@ def test_out_of_memory_halves_the_batch_once_and_learns_the_same(
     scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     whole = trained(scripts, job(most_steps=6, save_steps=2))
-    calls = too_many(monkeypatch, 2, after)
+    calls = fail_above(monkeypatch, 2, after)
     folder = trained(scripts, job(most_steps=6, save_steps=2))
 
     (event,) = events(folder, "degraded")
@@ -349,26 +349,26 @@ def test_out_of_memory_halves_the_batch_once_and_learns_the_same(
     assert [event["message"] for event in events(folder, "resumed")] == (
         ["checkpoint-2"] if after else []
     )
-    assert apart(whole, folder) < 1e-4
+    assert weight_distance(whole, folder) < 1e-4
 
 
 def test_out_of_memory_a_second_time_ends_it(
     scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    too_many(monkeypatch, 0)
+    fail_above(monkeypatch, 0)
     folder = job()
 
-    assert "out of memory with 2 rows at a time" in unfit(scripts, folder)
+    assert "out of memory with 2 rows at a time" in expect_refusal(scripts, folder)
     assert len(events(folder, "degraded")) == 1
 
 
 def test_one_row_cannot_be_halved(
     scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    too_many(monkeypatch, 0)
+    fail_above(monkeypatch, 0)
     folder = job(micro_batch_rows=1)
 
-    assert "out of memory with 1 rows" in unfit(scripts, folder)
+    assert "out of memory with 1 rows" in expect_refusal(scripts, folder)
     assert not (folder / "degraded.json").exists()
 
 
@@ -407,7 +407,7 @@ def test_the_longest_rows_go_first_and_leave_nothing_behind(
     assert seen[:2] == [(4, longest), "back"]
     monkeypatch.setattr(scripts.train, "longest_batch", lambda *_: None)
     without = trained(scripts, job(rows, max_tokens=128, lora_dropout=0.3))
-    assert apart(folder, without) == 0.0
+    assert weight_distance(folder, without) == 0.0
 
 
 def test_too_small_a_disk_is_told_before_the_first_step(
@@ -416,7 +416,7 @@ def test_too_small_a_disk_is_told_before_the_first_step(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000_000))
     folder = job()
 
-    assert "the disk has 0.0 GB left" in unfit(scripts, folder)
+    assert "the disk has 0.0 GB left" in expect_refusal(scripts, folder)
     assert not (folder / "checkpoints").exists()
 
 
@@ -430,19 +430,19 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before_whole(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        real = scripts.train.Watch.on_save
-        patch.setattr(scripts.train.Watch, "on_save", lambda self, args, state, control, **more: (
+        real = scripts.train.TrainingCallback.on_save
+        patch.setattr(scripts.train.TrainingCallback, "on_save", lambda self, args, state, control, **more: (
             full(self, state) if state.global_step > 2
             else real(self, args, state, control, **more)))  # fmt: skip
-        why = unfit(scripts, folder)
+        why = expect_refusal(scripts, folder)
     assert "No space left on device" in why
     assert "resume" in why
-    newest, torn = scripts.manifest.newest_whole(folder / "checkpoints")
+    newest, torn = scripts.manifest.newest_complete(folder / "checkpoints")
     assert (newest.name, len(torn)) == ("checkpoint-2", 1)
 
     trained(scripts, folder)
     assert not (folder / "failed.json").exists()
-    assert apart(whole, folder) < 1e-4
+    assert weight_distance(whole, folder) < 1e-4
 
 
 @pytest.mark.parametrize("most_bytes", [60_000, 5_000])
@@ -455,7 +455,7 @@ def test_files_that_cannot_grow_are_told_whoever_writes_them(
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
         return int(scripts.train.main(folder))
 
-    assert os.waitstatus_to_exitcode(os.waitpid(forked(small), 0)[1]) == 3
+    assert os.waitstatus_to_exitcode(os.waitpid(run_forked(small), 0)[1]) == 3
     assert "a checkpoint could not be written" in read(folder, "failed.json")["why"]
 
 
@@ -474,7 +474,7 @@ def test_another_base_is_refused(
     change(folder, base_sha256=scripts.train.base_hash(copy))
     spoil(copy)
 
-    assert why in unfit(scripts, folder)
+    assert why in expect_refusal(scripts, folder)
 
 
 # What it comes back from
@@ -496,15 +496,15 @@ def test_a_pause_changes_nothing(
     assert events(folder, "paused")[0]["message"] == f"at step {step}"
     trained(scripts, folder)
     assert events(folder, "resumed")[0]["message"] == f"checkpoint-{step}"
-    assert apart(whole, folder) < 1e-4
-    assert close(losses(whole), losses(folder))
+    assert weight_distance(whole, folder) < 1e-4
+    assert is_close(losses(whole), losses(folder))
     one, other = read(whole, "result.json"), read(folder, "result.json")
     assert abs(one["loss"] - other["loss"]) < 1e-4
     assert (one["resumed"], other["resumed"], other["steps_done"]) == (False, True, 8)
 
 
 def pause_at(scripts: Any, patch: pytest.MonkeyPatch, folder: Path, step: int, word: str) -> None:
-    real = scripts.train.Watch.on_step_end
+    real = scripts.train.TrainingCallback.on_step_end
 
     def on_step_end(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.global_step == step and not (folder / "asked").exists():
@@ -512,7 +512,7 @@ def pause_at(scripts: Any, patch: pytest.MonkeyPatch, folder: Path, step: int, w
             (folder / "control").write_text(f"{word}\n")
         real(self, args, state, control, **more)
 
-    patch.setattr(scripts.train.Watch, "on_step_end", on_step_end)
+    patch.setattr(scripts.train.TrainingCallback, "on_step_end", on_step_end)
 
 
 def test_a_cancelled_run_leaves_no_model(
@@ -535,7 +535,7 @@ def test_a_word_that_is_none_is_no_reason_to_stop(
     trained(scripts, folder)
 
 
-def forked(work: Callable[[], int], quiet: Path | None = None) -> int:
+def run_forked(work: Callable[[], int], quiet: Path | None = None) -> int:
     """Start work in a copy of this process, which costs no imports; return its id."""
     pid = os.fork()
     if pid:
@@ -561,7 +561,7 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_model(
     asked = {"most_steps": 60, "save_steps": 5, "lora_dropout": 0.1}
     whole, folder = job(**asked), job(**asked)
     began = time.monotonic()
-    pid = forked(lambda: int(scripts.train.main(whole)))
+    pid = run_forked(lambda: int(scripts.train.main(whole)))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     seconds = time.monotonic() - began
 
@@ -569,29 +569,29 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_model(
     for _ in range(10 * KILLS):
         if killed == KILLS:
             break
-        pid = forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
+        pid = run_forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
         time.sleep(draw.uniform(0.1, 1.0) * seconds)
         os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         assert code in (-signal.SIGKILL, 0), (folder / "stderr").read_text()
         if code == 0:  # it was done before: once more, from the checkpoints in its middle
-            assert apart(whole, folder) < 1e-4
+            assert weight_distance(whole, folder) < 1e-4
             for path in (folder / "checkpoints").glob("checkpoint-*"):
                 shutil.rmtree(path)
             shutil.rmtree(folder / "model")
             continue
         killed += 1
-        newest, _ = scripts.manifest.newest_whole(folder / "checkpoints")
+        newest, _ = scripts.manifest.newest_complete(folder / "checkpoints")
         steps.add(int(newest.name.partition("-")[2]) if newest else 0)
-    pid = forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
+    pid = run_forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, (folder / "stderr").read_text()
 
     record_property("seconds without a kill", round(seconds, 1))
     record_property("steps of the checkpoints after kills", sorted(steps))
-    record_property("largest difference of a weight", apart(whole, folder))
+    record_property("largest difference of a weight", weight_distance(whole, folder))
     assert killed == KILLS
     assert len(steps) > 3
-    assert apart(whole, folder) < 1e-4
+    assert weight_distance(whole, folder) < 1e-4
     one, other = read(whole, "result.json"), read(folder, "result.json")
     assert abs(one["loss"] - other["loss"]) < 1e-4
     assert scripts.manifest.flaw_of(folder / "model") is None
@@ -619,7 +619,7 @@ def test_killed_between_writing_and_sealing_it_ends_with_the_same_model(
     with monkeypatch.context() as patch:
         patch.setattr(scripts.train, "seal", seal)
         patch.setattr(scripts.train, "write_json", write_json)
-        pid = forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
+        pid = run_forked(lambda: int(scripts.train.main(folder)), folder / "stderr")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     assert not (folder / "result.json").exists()
 
@@ -627,7 +627,7 @@ def test_killed_between_writing_and_sealing_it_ends_with_the_same_model(
     assert len(events(folder, "torn")) == (1 if where == "seal of a checkpoint" else 0)
     step = 2 if where == "seal of a checkpoint" else 6
     assert [event["message"] for event in events(folder, "resumed")] == [f"checkpoint-{step}"]
-    assert apart(whole, folder) == 0.0
+    assert weight_distance(whole, folder) == 0.0
     assert read(folder, "result.json")["loss"] == read(whole, "result.json")["loss"]
 
 
@@ -643,7 +643,7 @@ def halfway(scripts: Any, base: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def flaws() -> list[tuple[str, str, float]]:
+def corruptions() -> list[tuple[str, str, float]]:
     files = ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json", "rng_state.pth",
              "scheduler.pt", "manifest.json")  # fmt: skip
     found = [(name, "missing", 0.0) for name in files]
@@ -652,7 +652,7 @@ def flaws() -> list[tuple[str, str, float]]:
     return found
 
 
-def tear(path: Path, how: str, share: float) -> None:
+def corrupt(path: Path, how: str, share: float) -> None:
     content = bytearray(path.read_bytes())
     if how == "missing":
         path.unlink()
@@ -665,14 +665,14 @@ def tear(path: Path, how: str, share: float) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize(("name", "how", "share"), flaws())
+@pytest.mark.parametrize(("name", "how", "share"), corruptions())
 def test_every_torn_checkpoint_is_seen(
     scripts: Any, halfway: Path, tmp_path: Path, name: str, how: str, share: float
 ) -> None:
     copy = Path(shutil.copytree(halfway / "checkpoints", tmp_path / "checkpoints"))
-    tear(copy / "checkpoint-4" / name, how, share)
+    corrupt(copy / "checkpoint-4" / name, how, share)
 
-    newest, torn = scripts.manifest.newest_whole(copy)
+    newest, torn = scripts.manifest.newest_complete(copy)
     assert newest == copy / "checkpoint-2"
     assert len(torn) == 1
     assert torn[0].startswith(
@@ -684,7 +684,7 @@ def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(
     scripts: Any, halfway: Path, job: Any, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(halfway, tmp_path / "torn"))
-    tear(folder / "checkpoints" / "checkpoint-4" / "optimizer.pt", "flipped", 0.5)
+    corrupt(folder / "checkpoints" / "checkpoint-4" / "optimizer.pt", "flipped", 0.5)
     (folder / "checkpoints" / "checkpoint-4" / "of an earlier life").touch()
 
     trained(scripts, folder)
@@ -692,7 +692,7 @@ def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(
     assert torn["message"] == "checkpoint-4: optimizer.pt is not what was written"
     assert not (folder / "checkpoints" / "checkpoint-4" / "of an earlier life").exists()
     assert [event["message"] for event in events(folder, "resumed")] == ["checkpoint-2"]
-    assert apart(folder, trained(scripts, job(most_steps=4))) < 1e-4
+    assert weight_distance(folder, trained(scripts, job(most_steps=4))) < 1e-4
 
 
 # What is saved
@@ -701,7 +701,7 @@ def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(
 def test_an_adapter_that_changed_nothing_is_refused(
     scripts: Any, job: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    why = unfit(scripts, job(learning_rate=1e-12))
+    why = expect_refusal(scripts, job(learning_rate=1e-12))
     assert "changed nothing" in why
     assert "Raise learning_rate" in why
 
@@ -714,7 +714,7 @@ def test_an_adapter_that_changed_nothing_is_refused(
         real(trainer, *args)
 
     monkeypatch.setattr(scripts.train, "save", save)
-    assert "the adapter is empty" in unfit(scripts, job())
+    assert "the adapter is empty" in expect_refusal(scripts, job())
 
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -798,11 +798,11 @@ def test_rewards_that_tell_nothing_apart_are_told(scripts: Any, job: Any) -> Non
     folder = job(tiny.task_rows(8), objective="grpo", max_answer_tokens=4)
     change(folder, grader=STRING_CHECK)
 
-    assert "a grader that tells them apart" in unfit(scripts, folder)
+    assert "a grader that tells them apart" in expect_refusal(scripts, folder)
 
 
 def test_rewards_need_a_grader(scripts: Any, job: Any) -> None:
-    assert "--grader" in unfit(scripts, job(tiny.task_rows(8), objective="grpo"))
+    assert "--grader" in expect_refusal(scripts, job(tiny.task_rows(8), objective="grpo"))
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
@@ -822,7 +822,7 @@ def test_a_text_is_read_alike_alone_and_beside_longer_ones(
     folder = trained(
         scripts, job(objective="classification", method="full", base=encoder, learning_rate=1e-3)
     )
-    tuned = scripts.generate.Tuned(folder)
+    tuned = scripts.generate.ModelLoader(folder)
     model = tuned.load("tuned")
     texts = ["parcel", "parcel " * 6, "parcel " * 24]
 
@@ -838,7 +838,7 @@ def test_a_text_is_read_alike_alone_and_beside_longer_ones(
 def test_one_label_is_nothing_to_tell_apart(scripts: Any, job: Any, encoder: Path) -> None:
     rows = [row for row in tiny.task_rows(40) if row["messages"][-1]["content"] == "returns"]
 
-    assert "at least two" in unfit(
+    assert "at least two" in expect_refusal(
         scripts, job(rows, objective="classification", method="full", base=encoder)
     )
 
@@ -855,15 +855,19 @@ def test_another_template_is_refused_when_it_answers(scripts: Any, job: Any) -> 
     model = folder / "model"
     from transformers import AutoTokenizer
 
-    scripts.generate.Tuned(folder)
+    scripts.generate.ModelLoader(folder)
     tokenizer = AutoTokenizer.from_pretrained(model)
     tokenizer.chat_template = tokenizer.chat_template.replace("<", "[")
     tokenizer.save_pretrained(model)
-    with pytest.raises(scripts.tokenize_rows.Unfit, match=r"is not what was written|has \d+ bytes"):
-        scripts.generate.Tuned(folder)
+    with pytest.raises(
+        scripts.tokenize_rows.UntrainableData, match=r"is not what was written|has \d+ bytes"
+    ):
+        scripts.generate.ModelLoader(folder)
     scripts.manifest.seal(model)
-    with pytest.raises(scripts.tokenize_rows.Unfit, match="the chat template is not the one"):
-        scripts.generate.Tuned(folder)
+    with pytest.raises(
+        scripts.tokenize_rows.UntrainableData, match="the chat template is not the one"
+    ):
+        scripts.generate.ModelLoader(folder)
 
 
 @pytest.mark.parametrize("name", ["lora", "dora", "qlora", "ia3"])
@@ -884,7 +888,7 @@ def test_a_merged_model_answers_as_the_adapter_does(scripts: Any, job: Any, name
         scripts.tokenize_rows.template_hash(AutoTokenizer.from_pretrained(out))
         == (read(folder, "result.json")["chat_template_sha256"])
     )
-    tuned = scripts.generate.Tuned(folder)
+    tuned = scripts.generate.ModelLoader(folder)
     prompts = [
         scripts.generate.prompt_of(tuned.tokenizer, row) for row in tiny.task_rows(4, seed=7)
     ]
@@ -905,7 +909,7 @@ def test_a_classifier_is_merged_with_its_head(scripts: Any, job: Any, encoder: P
 
 def test_what_cannot_be_merged_is_refused(scripts: Any, job: Any) -> None:
     folder = trained(scripts, job(method="prefix"))
-    with pytest.raises(scripts.tokenize_rows.Unfit, match="prefix has nothing to merge"):
+    with pytest.raises(scripts.tokenize_rows.UntrainableData, match="prefix has nothing to merge"):
         scripts.merge.main(folder, folder / "merged")
 
     folder = trained(scripts, job())
@@ -915,6 +919,6 @@ def test_what_cannot_be_merged_is_refused(scripts: Any, job: Any) -> None:
     zero = {name: t * 0 if "lora_B" in name else t for name, t in found.items()}
     save_file(zero, folder / "model" / "adapter_model.safetensors", {"format": "pt"})
     scripts.manifest.seal(folder / "model")
-    with pytest.raises(scripts.tokenize_rows.Unfit, match="the adapter is empty"):
+    with pytest.raises(scripts.tokenize_rows.UntrainableData, match="the adapter is empty"):
         scripts.merge.main(folder, folder / "merged")
     assert not (folder / "merged").exists()

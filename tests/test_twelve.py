@@ -11,27 +11,34 @@ import pytest
 
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import Answer, answer
-from advisor.loading import ask
+from advisor.decision.answer import Answer, recommend
+from advisor.loading import make_question
 from advisor.scenario.scenario import scenario_from
 from benchmarks.twelve import __main__ as command
 from benchmarks.twelve import peer
-from benchmarks.twelve.making import MAKERS, lines_of, make
-from benchmarks.twelve.ours import ASKED_ON, said_of
-from benchmarks.twelve.told import Said, Told, is_confidently_wrong, read_told
+from benchmarks.twelve.making import MAKERS, dataset_lines, make_datasets
+from benchmarks.twelve.ours import ASKED_ON, tool_answer
+from benchmarks.twelve.told import (
+    DatasetExpectation,
+    ToolAnswer,
+    is_confidently_wrong,
+    read_expectations,
+)
 
-TOLD = {told.name: told for told in read_told()}
-SURE = Said("train", "format gap", "high", has_caveat=False)
+TOLD = {told.name: told for told in read_expectations()}
+SURE = ToolAnswer("train", "format gap", "high", has_caveat=False)
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make(tmp_path_factory.mktemp("twelve"))
+    return make_datasets(tmp_path_factory.mktemp("twelve"))
 
 
-def answered(told: Told, path: Path) -> Answer:
-    question = ask({"name": told.name, "asked_on": ASKED_ON, **told.scenario}, dataset=path)
-    return answer(replace(question, with_flips=False))
+def answered(told: DatasetExpectation, path: Path) -> Answer:
+    question = make_question(
+        {"name": told.name, "asked_on": ASKED_ON, **told.scenario}, dataset=path
+    )
+    return recommend(replace(question, with_flips=False))
 
 
 def profiled(path: Path) -> Profile:
@@ -45,15 +52,17 @@ def test_twelve_are_made_and_each_is_told_of() -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_same_seed_gives_the_same_varied_lines(name: str) -> None:
-    lines = lines_of(name)
+    lines = dataset_lines(name)
 
-    assert lines == lines_of(name)
+    assert lines == dataset_lines(name)
     assert len(set(lines)) > 0.8 * len(lines)
     assert 20 <= len(lines) <= 800
 
 
 @pytest.mark.parametrize("told", TOLD.values(), ids=lambda told: told.name)
-def test_what_is_told_is_a_scenario_with_a_reason_and_disjoint_answers(told: Told) -> None:
+def test_what_is_told_is_a_scenario_with_a_reason_and_disjoint_answers(
+    told: DatasetExpectation,
+) -> None:
     scenario_from({"asked_on": ASKED_ON, **told.scenario}, told.name)
 
     assert told.right
@@ -64,9 +73,9 @@ def test_what_is_told_is_a_scenario_with_a_reason_and_disjoint_answers(told: Tol
 
 @pytest.mark.parametrize("told", TOLD.values(), ids=lambda told: told.name)
 def test_our_advice_on_none_of_the_twelve_is_a_forbidden_one(
-    told: Told, paths: dict[str, Path]
+    told: DatasetExpectation, paths: dict[str, Path]
 ) -> None:
-    said = said_of(answered(told, paths[told.name]))
+    said = tool_answer(answered(told, paths[told.name]))
 
     assert said.act not in told.forbidden, f"{said.words}: {told.because}"
 
@@ -90,10 +99,10 @@ def test_one_question_of_the_rules_has_one_answer(paths: dict[str, Path]) -> Non
 def test_a_diagnosis_of_the_peer_is_read_with_its_doubts() -> None:
     sure = {"classification": "format", "confidence": "high", "secondary": None}
 
-    assert peer.said_of(dict(sure)) == SURE
-    assert peer.said_of(sure | {"secondary": "prompt"}).has_caveat
-    assert peer.said_of(sure | {"confidence": "low"}).has_caveat
-    assert peer.said_of(sure | {"classification": "unclear"}).act == "not yet"
+    assert peer.tool_answer(dict(sure)) == SURE
+    assert peer.tool_answer(sure | {"secondary": "prompt"}).has_caveat
+    assert peer.tool_answer(sure | {"confidence": "low"}).has_caveat
+    assert peer.tool_answer(sure | {"classification": "unclear"}).act == "not yet"
 
 
 def test_only_a_forbidden_act_without_a_caveat_is_confidently_wrong() -> None:
@@ -109,7 +118,7 @@ def test_only_a_forbidden_act_without_a_caveat_is_confidently_wrong() -> None:
 def test_where_the_peer_is_not_installed_the_table_says_how_to_install_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "read_told", lambda: (TOLD["tiny"],))
+    monkeypatch.setattr(command, "read_expectations", lambda: (TOLD["tiny"],))
     command.main(["--peers", str(tmp_path)])
     printed = capsys.readouterr().out
     command.main(["--peers", str(tmp_path), "--json"])

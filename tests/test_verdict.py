@@ -14,9 +14,9 @@ from scipy.stats import bootstrap as their_bootstrap
 
 from advisor.errors import UsageError
 from trainer.evaluation import statistics
-from trainer.evaluation.report import Column, Evaluation, forgetting, table
+from trainer.evaluation.report import Evaluation, SystemScores, evaluation_table, forgetting
 from trainer.evaluation.statistics import bootstrap, mcnemar, paired_bootstrap, wilson
-from trainer.evaluation.verdict import forgot, judge
+from trainer.evaluation.verdict import judge, judge_forgetting
 
 
 @pytest.mark.parametrize(("one", "other", "p"), [
@@ -193,7 +193,7 @@ def test_scores_that_do_not_fit_are_refused(
     (10, 10, False, "stayed"), (10, float("inf"), True, "no finite number"), (10, float("nan"), True, "no finite number"),
 ])  # fmt: skip
 def test_forgetting(before: float, after: float, is_worse: bool, says: str) -> None:
-    found = forgot(before, after)
+    found = judge_forgetting(before, after)
 
     assert found[0] is is_worse
     assert says in found[1]
@@ -202,16 +202,16 @@ def test_forgetting(before: float, after: float, is_worse: bool, says: str) -> N
 @pytest.mark.parametrize("before", [0.0, -1.0, float("nan"), float("inf")])
 def test_forgetting_needs_a_perplexity_to_start_from(before: float) -> None:
     with pytest.raises(UsageError, match="perplexity of the base model"):
-        forgot(before, 10.0)
+        judge_forgetting(before, 10.0)
 
 
 @pytest.fixture
 def evaluation() -> Evaluation:
     columns = (
-        Column("majority", (0.0,) * 40),
-        Column("TF-IDF", (1.0,) * 20 + (0.0,) * 20, 0.5, 0.0001, 0.0),
-        Column("base", (0.5,) * 20 + (0.25,) * 20, None, 0.8, 0.00012),
-        Column("tuned", (1.0,) * 30 + (0.5,) * 10, 0.9, 12.34, 0.0021),
+        SystemScores("majority", (0.0,) * 40),
+        SystemScores("TF-IDF", (1.0,) * 20 + (0.0,) * 20, 0.5, 0.0001, 0.0),
+        SystemScores("base", (0.5,) * 20 + (0.25,) * 20, None, 0.8, 0.00012),
+        SystemScores("tuned", (1.0,) * 30 + (0.5,) * 10, 0.9, 12.34, 0.0021),
     )
     verdict = judge(columns[2].scores, columns[3].scores, binary=False)
     return Evaluation("chrf", 40, columns, verdict, forgetting(10.0, float("inf")))
@@ -228,7 +228,7 @@ def test_an_evaluation_comes_back_from_json(evaluation: Evaluation) -> None:
 
 
 def test_the_table_stands_side_by_side(evaluation: Evaluation) -> None:
-    lines = table(evaluation)
+    lines = evaluation_table(evaluation)
 
     assert [line[0] for line in lines] == ["system", "majority", "TF-IDF", "base", "tuned"]
     assert {len(line) for line in lines} == {6}
@@ -245,7 +245,7 @@ def test_an_evaluation_that_lacks_something_is_refused(evaluation: Evaluation) -
     with pytest.raises(UsageError, match="no 'scores'"):
         Evaluation.from_dict(data)
     with pytest.raises(UsageError, match="tuned has 1 scores for 2 rows"):
-        Evaluation("exact", 2, (Column("tuned", (1.0,)),), evaluation.verdict)
+        Evaluation("exact", 2, (SystemScores("tuned", (1.0,)),), evaluation.verdict)
 
 
 def test_a_chance_too_small_to_write_is_not_called_none() -> None:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from advisor.api.service import Planner
-from tests.runs import Desk, a_desk
+from advisor.api.service import PlanningService
+from tests.runs import RunHarness, open_run_harness
 from trainer.run_states import Run
-from trainer.server.app import working_app
-from trainer.server.context import Settings, open_front
+from trainer.server.app import create_app
+from trainer.server.context import ServerSettings, open_server_context
 from trainer.storage.database import open_database
 
 SECRET = b"a secret that only the two of us know"
@@ -24,21 +24,21 @@ JOB = "ftjob-1"
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch) -> Iterator[Desk]:
+def desk(tmp_path, monkeypatch) -> Iterator[RunHarness]:
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'state.db'}")
     monkeypatch.setenv("OWN_WEBHOOK_SECRET", "whsec_" + base64.b64encode(SECRET).decode())
     engine = open_database()
-    yield a_desk(tmp_path, engine)
+    yield open_run_harness(tmp_path, engine)
     engine.dispose()
 
 
 @pytest.fixture
-def client(desk: Desk) -> TestClient:
-    front = open_front(desk.office, Settings())
-    return TestClient(working_app(front, Planner(desk.office.book)))
+def client(desk: RunHarness) -> TestClient:
+    front = open_server_context(desk.office, ServerSettings())
+    return TestClient(create_app(front, PlanningService(desk.office.book)))
 
 
-def _a_run(desk: Desk) -> Run:
+def _a_run(desk: RunHarness) -> Run:
     """A run whose job is at work, and which need not be looked at for an hour."""
     run_id, _ = desk.office.store.start(desk.plan())
     lease = desk.office.store.take(run_id)
@@ -60,7 +60,7 @@ def _call(job: str = JOB, at: float | None = None, secret: bytes = SECRET) -> di
     return {"content": body, "headers": headers}
 
 
-def _next_at(desk: Desk) -> float:
+def _next_at(desk: RunHarness) -> float:
     return desk.office.store.listed()[0].next_at
 
 

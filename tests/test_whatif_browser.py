@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from advisor.decision.answer import answer
+from advisor.decision.answer import recommend
 from advisor.loading import example_question
 from tests.browser import (
     VIEW,
-    check_look,
+    axe_violations,
+    check_layout,
     chromium,
-    keep,
     needs_chromium,
     open_page,
     page_server,
-    still,
-    violations,
+    save_screenshot,
+    wait_until_idle,
 )
 from ui.whatif.share_menu import report_html
 
@@ -62,10 +62,10 @@ def test_the_first_screen_holds_verdict_and_inputs_without_scrolling(
 ) -> None:
     page = open_page(browser, address, scheme, locale)
     page.locator("canvas, svg.marks").first.wait_for()
-    still(page)
+    wait_until_idle(page)
 
-    keep(page, f"first-{scheme}", tmp_path)
-    check_look(page)
+    save_screenshot(page, f"first-{scheme}", tmp_path)
+    check_layout(page)
     text = page.locator("#verdict").inner_text().replace("\u202f", "\u00a0")
     assert "Train the classifier roberta-base" in text
     assert figure in text
@@ -83,7 +83,7 @@ def test_a_slider_changes_the_verdict_by_key_and_a_field_by_typing(
     address: str, browser: Any
 ) -> None:
     page = open_page(browser, address)
-    still(page)
+    wait_until_idle(page)
     before = page.locator("#verdict").inner_text()
     slider = page.get_by_role("slider", name="Requests a month")
     slider.focus()
@@ -93,13 +93,13 @@ def test_a_slider_changes_the_verdict_by_key_and_a_field_by_typing(
     assert page.get_by_role("textbox", name="Requests a month").input_value() != "30,000,000"
 
     set_field(page, "Requests a month", "20,000")
-    still(page)
+    wait_until_idle(page)
 
     assert recommended(page) != "encoder:hf_jobs:FacebookAI/roberta-base:T4"
     field = page.get_by_role("textbox", name="Good enough from")
     field.fill("many")
     assert page.get_by_text("Give a number from 0 to 100.").is_visible()
-    check_look(page)
+    check_layout(page)
     page.context.close()
 
 
@@ -116,15 +116,15 @@ def test_every_picture_is_drawn_and_says_itself_in_words(
         page.get_by_role("tab", name=name).click()
         page.get_by_text(words).wait_for(timeout=60_000)
         page.locator(DRAWN).first.wait_for()
-        still(page)
-        check_look(page)
-        keep(page, "picture-" + name.lower().replace(" ", "-"), tmp_path)
+        wait_until_idle(page)
+        check_layout(page)
+        save_screenshot(page, "picture-" + name.lower().replace(" ", "-"), tmp_path)
     page.context.close()
 
 
 def test_a_point_of_the_map_says_its_figure_on_hover(address: str, browser: Any) -> None:
     page = open_page(browser, address)
-    still(page)
+    wait_until_idle(page)
     page.get_by_role("tab", name="Map of winners").click()
     page.get_by_text("Which way wins").wait_for(timeout=60_000)
     chart = page.locator(DRAWN).first
@@ -150,12 +150,12 @@ def test_ten_thousand_and_three_rows_are_uploaded_and_counted(
     page.get_by_role("button", name="Question and data").click()
     page.locator("input[type=file]").set_input_files(str(rows))
     page.get_by_role("button", name="Remove rows.csv").wait_for(timeout=60_000)
-    still(page)
+    wait_until_idle(page)
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="Your data").click()
 
     page.get_by_text("10,003 examples").wait_for(timeout=60_000)
-    check_look(page)
+    check_layout(page)
     page.context.close()
 
 
@@ -165,7 +165,7 @@ def test_a_bad_file_is_refused_with_a_reason_and_nothing_is_lost(
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"messages": [\n')
     page = open_page(browser, address)
-    still(page)
+    wait_until_idle(page)
     before = recommended(page)
     page.get_by_role("button", name="Question and data").click()
     page.locator("input[type=file]").set_input_files(str(broken))
@@ -180,22 +180,22 @@ def test_a_bad_file_is_refused_with_a_reason_and_nothing_is_lost(
 
 def test_a_link_opens_the_same_question_elsewhere(address: str, browser: Any) -> None:
     page = open_page(browser, address)
-    still(page)
+    wait_until_idle(page)
     set_field(page, "Requests a month", "20,000")
-    still(page)
+    wait_until_idle(page)
     page.get_by_role("button", name="Save and share").click()
     page.get_by_role("button", name="Put this question into the address").click()
     page.wait_for_url("**/?q=*", timeout=30_000)
-    still(page)
+    wait_until_idle(page)
     link, headline = page.url, page.locator(".ton-verdict").inner_text()
     other = open_page(browser, link)
-    still(other)
+    wait_until_idle(other)
 
     assert other.locator(".ton-verdict").inner_text() == headline
     assert other.get_by_role("textbox", name="Requests a month").input_value() == "20,000"
-    check_look(other)
+    check_layout(other)
     broken = open_page(browser, link[:-30])
-    still(broken)
+    wait_until_idle(broken)
     assert (
         "it holds no whole scenario"
         in broken.locator("[data-testid=stAlertContentError]").inner_text()
@@ -208,7 +208,7 @@ def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
     address: str, browser: Any, tmp_path: Path
 ) -> None:
     page = open_page(browser, address)
-    still(page)
+    wait_until_idle(page)
     page.get_by_role("button", name="Save and share").click()
     page.get_by_role("textbox", name="Save this scenario as").fill("as it was")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -219,12 +219,12 @@ def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
 
     table = page.locator("table.ton-table", has_text="as it was")
     table.wait_for(timeout=60_000)
-    still(page)
+    wait_until_idle(page)
     text = table.inner_text()
     assert "what is asked now" in text
     assert "30,000,000" in text
     assert "20,000" in text
-    keep(page, "compare", tmp_path)
+    save_screenshot(page, "compare", tmp_path)
     page.context.close()
 
 
@@ -233,7 +233,7 @@ def test_an_assumption_is_changed_in_place(address: str, browser: Any) -> None:
     page.get_by_role("tab", name="Assumptions").click()
     field = page.get_by_role("textbox", name="Turns of a conversation")
     field.wait_for(timeout=30_000)
-    still(page)
+    wait_until_idle(page)
     before = page.locator("#verdict").inner_text()
     field.fill("4")
 
@@ -245,16 +245,16 @@ def test_an_assumption_is_changed_in_place(address: str, browser: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(address: str, browser: Any, scheme: str) -> None:
     page = open_page(browser, address, scheme)
-    still(page)
+    wait_until_idle(page)
 
     for part in (".st-key-whatif", "#verdict", ".st-key-whatif_inputs"):
-        assert violations(page, part) == []
+        assert axe_violations(page, part) == []
     page.context.close()
 
 
 def test_every_main_control_is_reached_by_tab(address: str, browser: Any) -> None:
     page = open_page(browser, address)
-    still(page)
+    wait_until_idle(page)
     reached = []
     for _ in range(45):
         page.keyboard.press("Tab")
@@ -282,15 +282,15 @@ def test_one_click_leads_from_the_verdict_to_its_launch(
     button.click()
 
     page.get_by_role("heading", name="Launch").wait_for()
-    still(page)
-    keep(page, "launch-from-verdict", tmp_path)
+    wait_until_idle(page)
+    save_screenshot(page, "launch-from-verdict", tmp_path)
     page.get_by_text("it runs on a T4 rented at hf_jobs").wait_for()
     page.context.close()
 
 
 def test_the_report_prints_on_paper(address: str, browser: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    report.write_bytes(report_html(answer(example_question("email-triage")), "en_US"))
+    report.write_bytes(report_html(recommend(example_question("email-triage")), "en_US"))
     page = browser.new_page(viewport={"width": 794, "height": 1123})
     page.goto(report.as_uri())
     page.emulate_media(media="print")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.doors import Door, a_door
-from tests.runs import a_plan
+from tests.doors import ApiHarness, open_api
+from tests.runs import make_plan
 from trainer.errors import OverBudget
 from trainer.run_states import JobEvent
-from trainer.server.context import Settings
+from trainer.server.context import ServerSettings
 from trainer.storage.access_tokens import Role
 from trainer.storage.files import files_folder
 
@@ -26,10 +26,10 @@ ROWS = b"".join(
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[Door]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[ApiHarness]:
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OWN_API_KEY", "no-key-at-all")
-    with a_door(tmp_path, engine=engine) as opened:
+    with open_api(tmp_path, engine=engine) as opened:
         yield opened
 
 
@@ -37,7 +37,7 @@ GETS = ["/datasets", "/runs", "/versions", "/ledger", "/deployments", "/models",
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_nothing_is_told_without_a_token(door: Door, path: str) -> None:
+def test_nothing_is_told_without_a_token(door: ApiHarness, path: str) -> None:
     found = door.client.get(f"/api/v1{path}")
 
     assert found.status_code == 401
@@ -47,7 +47,7 @@ def test_nothing_is_told_without_a_token(door: Door, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_a_viewer_may_look(door: Door, path: str) -> None:
+def test_a_viewer_may_look(door: ApiHarness, path: str) -> None:
     assert door.call("GET", path, ("v", "view")).status_code == 200
 
 
@@ -68,7 +68,7 @@ def test_a_viewer_may_look(door: Door, path: str) -> None:
     ],
 )
 def test_a_role_goes_as_far_as_it_goes(
-    door: Door, method: str, path: str, body: object, least: Role
+    door: ApiHarness, method: str, path: str, body: object, least: Role
 ) -> None:
     below: dict[Role, Role] = {"propose": "view", "spend": "propose", "admin": "spend"}
 
@@ -79,7 +79,7 @@ def test_a_role_goes_as_far_as_it_goes(
     assert door.call(method, path, ("a", least), json=body).status_code != 403
 
 
-def test_guessing_tokens_is_slowed_down(door: Door) -> None:
+def test_guessing_tokens_is_slowed_down(door: ApiHarness) -> None:
     found = [door.client.get("/api/v1/runs", headers={"Authorization": f"Bearer no-{n}"})
              for n in range(21)]  # fmt: skip
 
@@ -88,7 +88,7 @@ def test_guessing_tokens_is_slowed_down(door: Door) -> None:
 
 
 def test_a_token_has_so_many_requests_a_minute(tmp_path: Path) -> None:
-    with a_door(tmp_path, Settings(requests_per_minute=3)) as door:
+    with open_api(tmp_path, ServerSettings(requests_per_minute=3)) as door:
         found = [door.call("GET", "/runs").status_code for _ in range(4)]
         other = door.call("GET", "/runs", ("b", "view")).status_code
 
@@ -96,7 +96,7 @@ def test_a_token_has_so_many_requests_a_minute(tmp_path: Path) -> None:
     assert other == 200
 
 
-def test_rows_are_kept_and_profiled_for_their_owner_alone(door: Door) -> None:
+def test_rows_are_kept_and_profiled_for_their_owner_alone(door: ApiHarness) -> None:
     kept = door.call("POST", "/datasets", files={"file": ("tickets.jsonl", ROWS)})
     name = kept.json()["dataset_id"]
 
@@ -116,13 +116,13 @@ def test_rows_are_kept_and_profiled_for_their_owner_alone(door: Door) -> None:
 @pytest.mark.parametrize(
     "path", ["/runs/%00", "/plans/a%00", "/versions?name=%00", "/datasets/%00"]
 )
-def test_the_character_zero_is_no_fault_of_either_database(door: Door, path: str) -> None:
+def test_the_character_zero_is_no_fault_of_either_database(door: ApiHarness, path: str) -> None:
     found = door.call("GET", path)
 
     assert (found.status_code, found.json()["code"]) == (422, "request")
 
 
-def test_a_deleted_file_leaves_no_bytes(door: Door) -> None:
+def test_a_deleted_file_leaves_no_bytes(door: ApiHarness) -> None:
     table = b"question,answer\nwhere is it,late\nhow much,price\n"
     kept = door.call("POST", "/datasets", files={"file": ("rows.csv", table)}).json()
     path = f"/datasets/{kept['dataset_id']}"
@@ -135,7 +135,7 @@ def test_a_deleted_file_leaves_no_bytes(door: Door) -> None:
 
 
 def test_a_file_above_the_limit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with a_door(tmp_path, Settings(most_file_bytes=100)) as door:
+    with open_api(tmp_path, ServerSettings(most_file_bytes=100)) as door:
         found = door.call("POST", "/datasets", files={"file": ("x.jsonl", ROWS)})
 
         assert found.status_code == 413
@@ -143,7 +143,7 @@ def test_a_file_above_the_limit_is_refused_and_leaves_nothing(tmp_path: Path) ->
         assert door.front.filing.listed(None) == ()
 
 
-def _baseline(door: Door, **more: object) -> dict[str, object]:
+def _baseline(door: ApiHarness, **more: object) -> dict[str, object]:
     rows = b"".join(json.dumps({"messages": [{"role": "user", "content": f"word{n % 3} {n}"},
                                              {"role": "assistant", "content": f"l{n % 3}"}]}
                                ).encode() + b"\n" for n in range(60))  # fmt: skip
@@ -152,7 +152,7 @@ def _baseline(door: Door, **more: object) -> dict[str, object]:
             "option": "encoder:local:tfidf-logreg", **more}  # fmt: skip
 
 
-def test_a_plan_says_what_a_launch_has_to_agree_to(door: Door) -> None:
+def test_a_plan_says_what_a_launch_has_to_agree_to(door: ApiHarness) -> None:
     made = door.call("POST", "/plans", json=_baseline(door, suffix="triage"))
 
     assert made.status_code == 201, made.text
@@ -176,7 +176,7 @@ def test_a_plan_says_what_a_launch_has_to_agree_to(door: Door) -> None:
     ],
 )
 def test_a_plan_that_cannot_be_made_says_why(
-    door: Door, changes: dict[str, object], says: str
+    door: ApiHarness, changes: dict[str, object], says: str
 ) -> None:
     found = door.call("POST", "/plans", json=_baseline(door, **changes))
 
@@ -184,7 +184,7 @@ def test_a_plan_that_cannot_be_made_says_why(
     assert found.status_code in (404, 422)
 
 
-def test_a_launch_needs_a_key_and_the_upper_amount(door: Door) -> None:
+def test_a_launch_needs_a_key_and_the_upper_amount(door: ApiHarness) -> None:
     plan_id = door.plan()
 
     bare = door.call("POST", f"/plans/{plan_id}/launch", json={"at_most_usd": "2"})
@@ -197,7 +197,7 @@ def test_a_launch_needs_a_key_and_the_upper_amount(door: Door) -> None:
     assert door.launch(plan_id).status_code == 202  # the key is free: nothing was done under it
 
 
-def test_the_same_key_starts_one_run_and_gives_one_answer(door: Door) -> None:
+def test_the_same_key_starts_one_run_and_gives_one_answer(door: ApiHarness) -> None:
     plan_id = door.plan()
 
     first, again = door.launch(plan_id), door.launch(plan_id)
@@ -211,7 +211,7 @@ def test_the_same_key_starts_one_run_and_gives_one_answer(door: Door) -> None:
     assert len(door.front.office.store.listed()) == 1
 
 
-def test_two_owners_with_the_same_rows_have_a_run_each(door: Door) -> None:
+def test_two_owners_with_the_same_rows_have_a_run_each(door: ApiHarness) -> None:
     mine, theirs = door.plan("a"), door.plan("b")
 
     first = door.launch(mine)
@@ -227,9 +227,9 @@ def test_two_owners_with_the_same_rows_have_a_run_each(door: Door) -> None:
         assert door.call(method, path + tail).status_code == 404
 
 
-def test_rows_that_leave_need_a_word_of_their_own(door: Door) -> None:
+def test_rows_that_leave_need_a_word_of_their_own(door: ApiHarness) -> None:
     data = door.desk.data
-    plan = a_plan(door.front.office.book, data, door.desk.clock, "together",
+    plan = make_plan(door.front.office.book, data, door.desk.clock, "together",
                   "Qwen/Qwen3-8B", owner="a")  # fmt: skip
     door.front.office.store.keep_plan(plan)
 
@@ -241,7 +241,7 @@ def test_rows_that_leave_need_a_word_of_their_own(door: Door) -> None:
     assert door.front.office.store.listed() == ()
 
 
-def test_what_was_launched_is_in_the_audit_log_with_its_amount(door: Door) -> None:
+def test_what_was_launched_is_in_the_audit_log_with_its_amount(door: ApiHarness) -> None:
     plan_id = door.plan()
     door.launch(plan_id)
 
@@ -251,7 +251,7 @@ def test_what_was_launched_is_in_the_audit_log_with_its_amount(door: Door) -> No
         ("a", "launch", plan_id, "2.00")]  # fmt: skip
 
 
-def test_looking_never_spends(door: Door) -> None:
+def test_looking_never_spends(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
     before = door.front.office.store.run(run_id).events
 
@@ -262,7 +262,7 @@ def test_looking_never_spends(door: Door) -> None:
     assert door.front.office.ledger.entries() == ()
 
 
-def test_events_are_told_in_one_order_and_gone_on_with_after_the_last(door: Door) -> None:
+def test_events_are_told_in_one_order_and_gone_on_with_after_the_last(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
     store = door.front.office.store
     store.keep_job_events(run_id, [
@@ -280,7 +280,7 @@ def test_events_are_told_in_one_order_and_gone_on_with_after_the_last(door: Door
     assert later == found[2:]
 
 
-def test_a_stream_of_events_ends_with_the_run_and_resumes_where_it_broke(door: Door) -> None:
+def test_a_stream_of_events_ends_with_the_run_and_resumes_where_it_broke(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
     door.front.office.store.note(run_id, "cancel_asked")
     door.desk.go(run_id)
@@ -301,7 +301,7 @@ def test_a_stream_of_events_ends_with_the_run_and_resumes_where_it_broke(door: D
     assert rest == whole[2:]
 
 
-def test_a_run_is_cancelled_before_anything_was_paid(door: Door) -> None:
+def test_a_run_is_cancelled_before_anything_was_paid(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
 
     asked = door.call("POST", f"/runs/{run_id}/cancel")
@@ -315,7 +315,7 @@ def test_a_run_is_cancelled_before_anything_was_paid(door: Door) -> None:
     assert again.status_code == 409
 
 
-def test_money_is_shown_to_whom_it_belongs_and_capped_by_an_admin(door: Door) -> None:
+def test_money_is_shown_to_whom_it_belongs_and_capped_by_an_admin(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
     door.desk.look(run_id)
 
@@ -328,7 +328,9 @@ def test_money_is_shown_to_whom_it_belongs_and_capped_by_an_admin(door: Door) ->
     assert (capped.json()["per_day_cap_usd"], capped.json()["total_cap_usd"]) == ("50.00", None)
 
 
-def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(door: Door) -> None:
+def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(
+    door: ApiHarness,
+) -> None:
     caps = {"per_day_usd": "1", "total_usd": None}
     door.call("PUT", "/budget", ("root", "admin"), json=caps)
     run_id = door.launch(door.plan()).json()["run_id"]
@@ -346,7 +348,7 @@ def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(door:
     assert door.call("GET", f"/runs/{run_id}").json()["reserved_usd"] == "2.00"
 
 
-def test_an_admin_makes_and_ends_tokens(door: Door) -> None:
+def test_an_admin_makes_and_ends_tokens(door: ApiHarness) -> None:
     made = door.call("POST", "/tokens", ("root", "admin"), json={"owner": "new", "role": "view"})
     bearer = {"Authorization": f"Bearer {made.json()['secret']}"}
 
@@ -359,7 +361,7 @@ def test_an_admin_makes_and_ends_tokens(door: Door) -> None:
     assert door.client.get("/api/v1/runs", headers=bearer).status_code == 401
 
 
-def test_it_says_that_it_is_ready_and_what_it_offers(door: Door) -> None:
+def test_it_says_that_it_is_ready_and_what_it_offers(door: ApiHarness) -> None:
     ready = door.client.get("/readyz")
     document = door.client.get("/api/v1/openapi.json").json()
 
@@ -370,7 +372,7 @@ def test_it_says_that_it_is_ready_and_what_it_offers(door: Door) -> None:
 
 
 def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
-    with a_door(tmp_path) as door:
+    with open_api(tmp_path) as door:
         door.front.office.store.engine.dispose()
         for path in tmp_path.glob("state.db*"):
             path.unlink()
@@ -382,7 +384,7 @@ def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
     assert "free the database" in found.json()["detail"]
 
 
-def test_every_field_of_the_document_says_what_it_is_with_an_example(door: Door) -> None:
+def test_every_field_of_the_document_says_what_it_is_with_an_example(door: ApiHarness) -> None:
     schemas = door.client.get("/api/v1/openapi.json").json()["components"]["schemas"]
     fields = {(name, key): field for name, schema in schemas.items()
               for key, field in schema.get("properties", {}).items()}  # fmt: skip
@@ -399,7 +401,7 @@ def test_the_driver_brings_a_launched_run_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OWN_API_KEY", "no-key-at-all")
-    with a_door(tmp_path, drives=True) as door:
+    with open_api(tmp_path, drives=True) as door:
         run_id = door.launch(door.plan()).json()["run_id"]
         until = time.monotonic() + 30
         kinds: list[str] = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).parent.parent / "trainer" / "scripts"
-WHO = [
+SUBJECTS = [
     "customer",
     "clerk",
     "driver",
@@ -27,7 +27,7 @@ WHO = [
     "singer",
     "painter",
 ]
-DOES = [
+VERBS = [
     "sees",
     "finds",
     "carries",
@@ -39,9 +39,20 @@ DOES = [
     "forgets",
     "counts",
 ]
-HOW = ["red", "small", "old", "quiet", "heavy", "bright", "broken", "clean", "wooden", "strange"]
-WHAT = ["box", "letter", "phone", "chair", "lamp", "bag", "ticket", "book", "coat", "window"]
-WHERE = ["near the river", "in the garden", "behind the shop", "on the table", "at the station"]
+ADJECTIVES = [
+    "red",
+    "small",
+    "old",
+    "quiet",
+    "heavy",
+    "bright",
+    "broken",
+    "clean",
+    "wooden",
+    "strange",
+]
+OBJECTS = ["box", "letter", "phone", "chair", "lamp", "bag", "ticket", "book", "coat", "window"]
+PLACES = ["near the river", "in the garden", "behind the shop", "on the table", "at the station"]
 TOPICS = {
     "returns": ["return", "refund", "exchange", "undo"],
     "delivery": ["parcel", "courier", "arrive", "shipping"],
@@ -52,14 +63,14 @@ TOPICS = {
 
 def sentence(draw: random.Random) -> str:
     """Write one general sentence."""
-    return (f"the {draw.choice(HOW)} {draw.choice(WHO)} {draw.choice(DOES)} a {draw.choice(HOW)} "
-            f"{draw.choice(WHAT)} {draw.choice(WHERE)} .")  # fmt: skip
+    return (f"the {draw.choice(ADJECTIVES)} {draw.choice(SUBJECTS)} {draw.choice(VERBS)} a {draw.choice(ADJECTIVES)} "
+            f"{draw.choice(OBJECTS)} {draw.choice(PLACES)} .")  # fmt: skip
 
 
-def question(draw: random.Random, topic: str) -> str:
+def customer_question(draw: random.Random, topic: str) -> str:
     """Write what a customer asks about a topic: one or two of its words among others."""
-    words = [draw.choice(HOW), draw.choice(WHAT), draw.choice(DOES), draw.choice(WHO),
-             draw.choice(WHERE), draw.choice(HOW), draw.choice(WHAT)]  # fmt: skip
+    words = [draw.choice(ADJECTIVES), draw.choice(OBJECTS), draw.choice(VERBS), draw.choice(SUBJECTS),
+             draw.choice(PLACES), draw.choice(ADJECTIVES), draw.choice(OBJECTS)]  # fmt: skip
     for word in draw.sample(TOPICS[topic], 2):
         words.insert(draw.randrange(len(words) + 1), word)
     return " ".join(words)
@@ -69,7 +80,7 @@ def task_rows(count: int, seed: int = 1, shuffled: bool = False) -> list[dict[st
     """Write rows of the task; shuffled ones have labels that mean nothing."""
     draw = random.Random(seed)
     topics = [draw.choice(list(TOPICS)) for _ in range(count)]
-    asked = [question(draw, topic) for topic in topics]
+    asked = [customer_question(draw, topic) for topic in topics]
     if shuffled:
         draw.shuffle(topics)
     return [{"messages": [{"role": "user", "content": text},
@@ -151,7 +162,7 @@ def make_encoder(folder: Path, hidden: int = 64, layers: int = 2) -> Path:
     return folder
 
 
-def job(folder: Path, base: Path, rows: list[dict[str, Any]], **recipe: Any) -> Path:
+def make_job(folder: Path, base: Path, rows: list[dict[str, Any]], **recipe: Any) -> Path:
     """Write a job folder for the training script; `most_steps` alone is how many there are."""
     from advisor.gpu.recipe import recipe_for
 
@@ -166,7 +177,7 @@ def job(folder: Path, base: Path, rows: list[dict[str, Any]], **recipe: Any) -> 
     return folder
 
 
-def run(
+def run_script(
     folder: Path, timeout: float = 300.0, script: str = "train.py"
 ) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own, on one thread: a tiny model has no work for two."""
@@ -175,12 +186,12 @@ def run(
                           env={**os.environ, "TUNE_OR_NOT_THREADS": "1"})  # fmt: skip
 
 
-def pretrained(folder: Path, steps: int = 150) -> Path:
+def pretrain(folder: Path, steps: int = 150) -> Path:
     """Make a base and have it read general text; returns the folder of the model."""
     base = make_causal(folder / "random")
-    work = job(folder / "reading", base, general_rows(1200), objective="text", method="full",
+    work = make_job(folder / "reading", base, general_rows(1200), objective="text", method="full",
                learning_rate=5e-3, most_steps=steps, save_steps=10_000, log_steps=25,
                micro_batch_rows=16, accumulation_steps=1)  # fmt: skip
-    done = run(work)
+    done = run_script(work)
     assert done.returncode == 0, done.stdout + done.stderr
     return work / "model"

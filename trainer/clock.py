@@ -45,6 +45,6 @@ class SystemClock:
         time.sleep(seconds)
 
 
-def moment(seconds: float) -> datetime:
+def utc_datetime(seconds: float) -> datetime:
     """Return seconds since 1970 as a moment in UTC."""
     return datetime.fromtimestamp(seconds, tz=UTC)

@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 
 from advisor.errors import UsageError
 from advisor.plan.training_plan import TrainingPlan
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
-from trainer.clock import Clock, SystemClock, moment
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
+from trainer.clock import Clock, SystemClock, utc_datetime
 from trainer.home import file_of, home_folder
 from trainer.local.provider import LocalAdapter
 from trainer.providers import LOCAL, adapter_for
@@ -27,13 +27,13 @@ from trainer.run_states import Run
 from trainer.storage.database import open_database
 from trainer.storage.ledger import Ledger
 from trainer.storage.model_registry import Registry
-from trainer.storage.run_store import Lease, Store
+from trainer.storage.run_store import Lease, RunStore
 
 RENEW_AFTER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunLimits:
     """How long we wait for what, and how far figures may lie apart."""
 
     quarantine_seconds: float = 900.0
@@ -53,24 +53,24 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Office:
+class TrainerContext:
     """Everything outside a run that working on it needs."""
 
-    store: Store
+    store: RunStore
     ledger: Ledger
     registry: Registry
     clock: Clock
-    book: Book
+    book: PriceBook
     files: Callable[[str], Path]
     """Hash of the bytes -> the file that holds them."""
     adapter: Callable[[str], Adapter]
-    limits: Limits = field(default_factory=Limits)
+    limits: RunLimits = field(default_factory=RunLimits)
     keep_remote: bool = False
     """Whether files stay at the provider after the job."""
 
 
 @dataclass(frozen=True)
-class Pause:
+class RetryLater:
     """Nothing more can be done now: look again in so many seconds."""
 
     seconds: float
@@ -78,10 +78,10 @@ class Pause:
 
 
 @dataclass
-class Work:
+class RunSession:
     """One run under its lease."""
 
-    office: Office
+    office: TrainerContext
     adapter: Adapter
     plan: TrainingPlan
     lease: Lease
@@ -109,18 +109,18 @@ class Work:
             return None
         return float(body["ticks"]) + seconds - clock.ticks()
 
-    def wait(self, seconds: float, says: str) -> Pause:
+    def wait(self, seconds: float, says: str) -> RetryLater:
         """Return a pause, a little longer or shorter each time."""
         share = self.office.limits.jitter_share
-        return Pause(seconds * (1 + random.uniform(-share, share)), says)
+        return RetryLater(seconds * (1 + random.uniform(-share, share)), says)
 
     @property
     def day(self) -> str:
         """The day in UTC, as the ledger knows it."""
-        return moment(self.office.clock.now()).date().isoformat()
+        return utc_datetime(self.office.clock.now()).date().isoformat()
 
 
-SETTINGS = {
+LIMIT_VARIABLES = {
     "TUNE_OR_NOT_QUARANTINE_SECONDS": "quarantine_seconds",
     "TUNE_OR_NOT_POLL_SECONDS": "poll_seconds",
 }
@@ -129,18 +129,18 @@ SETTINGS = {
 _opened: list[Engine] = []
 
 
-def the_book(prices: Path | None = None) -> Book:
+def read_price_book(prices: Path | None = None) -> PriceBook:
     """Read the price book, with the buyer's own prices over it if there are some."""
     own = home_folder() / "prices.yaml"
-    return load_book(overlay=prices or (own if own.is_file() else None))
+    return load_prices(overlay=prices or (own if own.is_file() else None))
 
 
-def open_office(prices: Path | None = None, keep_remote: bool = False) -> Office:
+def open_context(prices: Path | None = None, keep_remote: bool = False) -> TrainerContext:
     """Open the database and the price book, and set waits as the environment says."""
-    engine, clock, book = open_database(), SystemClock(), the_book(prices)
+    engine, clock, book = open_database(), SystemClock(), read_price_book(prices)
     _opened.append(engine)
-    store = Store(engine, clock)
-    return Office(
+    store = RunStore(engine, clock)
+    return TrainerContext(
         store=store,
         ledger=Ledger(engine),
         registry=Registry(engine, clock),
@@ -153,21 +153,21 @@ def open_office(prices: Path | None = None, keep_remote: bool = False) -> Office
     )
 
 
-def _adapter(provider: str, book: Book, store: Store) -> Adapter:
+def _adapter(provider: str, book: PriceBook, store: RunStore) -> Adapter:
     if provider == LOCAL:
         return LocalAdapter(home_folder(), store.run_of, file_of)
     return adapter_for(provider, book)
 
 
-def close_offices() -> None:
+def close_contexts() -> None:
     """Let go of every database that was opened here."""
     while _opened:
         _opened.pop().dispose()
 
 
-def _limits() -> Limits:
-    limits = Limits()
-    for name, setting in SETTINGS.items():
+def _limits() -> RunLimits:
+    limits = RunLimits()
+    for name, setting in LIMIT_VARIABLES.items():
         text = os.environ.get(name)
         if text is None:
             continue

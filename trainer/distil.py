@@ -18,44 +18,44 @@ from typing import Any
 
 import orjson
 
-from advisor.dataset.example import Turn
-from advisor.dataset.tokenizers import counter
+from advisor.dataset.example import Message
+from advisor.dataset.tokenizers import token_counter
 from advisor.errors import UsageError
-from trainer.clock import moment
-from trainer.context import Office
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
-from trainer.local.run_folder import holding
+from trainer.local.run_folder import lock_file
 from trainer.paid_calls.client import (
-    ALL_ALIKE,
-    FAILED_IN_A_ROW,
-    MOST_WAIT_SECONDS,
+    FATAL_STATUSES,
+    MAX_CONSECUTIVE_FAILURES,
+    MAX_WAIT_SECONDS,
     WAIT_SECONDS,
-    Chat,
-    Said,
+    ChatAnswer,
+    ChatClient,
 )
 from trainer.paid_calls.cost import (
-    Cost,
     Distillation,
-    beside,
-    cost,
-    done_keys,
-    most_of,
-    most_prompt,
+    DistillationCost,
+    distillation_cost,
+    finished_keys,
+    max_prompt_tokens,
+    max_question_cost,
+    sidecar_path,
 )
-from trainer.paid_calls.journal import Lines, Spent
-from trainer.paid_calls.questions import Question, questions
-from trainer.providers.base import Declined, Limited, ProviderError, Unknown
+from trainer.paid_calls.journal import AppendOnlyFile, DistillationJournal
+from trainer.paid_calls.questions import TeacherQuestion, read_questions
+from trainer.providers.base import ProviderDeclined, ProviderError, RateLimited, UnknownOutcome
 from trainer.security.redact import redact
-from trainer.storage.ledger import Entry, Ledger, in_usd, micro
+from trainer.storage.ledger import Ledger, LedgerEntry, micro_usd, usd_text
 
-SEED = 7
+SAMPLE_SEED = 7
 
 
 def write_review(rows: Path, page: Path, count: int) -> None:
     """Write some rows, drawn by chance but the same each time, as Markdown."""
     with rows.open("rb") as lines:
         total = sum(1 for _ in lines)
-    chosen = sorted(random.Random(SEED).sample(range(total), min(count, total)))
+    chosen = sorted(random.Random(SAMPLE_SEED).sample(range(total), min(count, total)))
     wanted = set(chosen)
     with rows.open("rb") as lines, page.open("w", encoding="utf-8") as out:
         out.write(
@@ -64,10 +64,10 @@ def write_review(rows: Path, page: Path, count: int) -> None:
         )
         for number, line in enumerate(lines):
             if number in wanted:
-                out.write("".join(_row(number + 1, orjson.loads(line))))
+                out.write("".join(_review_lines(number + 1, orjson.loads(line))))
 
 
-def _row(number: int, row: Mapping[str, Any]) -> Iterator[str]:
+def _review_lines(number: int, row: Mapping[str, Any]) -> Iterator[str]:
     yield f"\n## Row {number}\n"
     for message in row["messages"]:
         yield f"\n**{message['role']}**\n\n"
@@ -79,7 +79,7 @@ def _row(number: int, row: Mapping[str, Any]) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Distilled:
+class DistillationResult:
     """What came of it."""
 
     answered: int
@@ -96,10 +96,10 @@ def distil(
     asked: Distillation,
     rows_in: Path,
     rows_out: Path,
-    office: Office,
-    chat: Chat,
-    agree: Callable[[Cost], None],
-) -> Distilled:
+    office: TrainerContext,
+    chat: ChatClient,
+    agree: Callable[[DistillationCost], None],
+) -> DistillationResult:
     """Ask a teacher every question that has no answer yet, and keep each answer as it comes.
 
     Args:
@@ -119,14 +119,14 @@ def distil(
         raise UsageError(
             str(rows_out), "the answers would go into the questions.", "Name another file."
         )
-    if rows_out.exists() and not beside(rows_out, "spent.jsonl").exists():
+    if rows_out.exists() and not sidecar_path(rows_out, "spent.jsonl").exists():
         raise UsageError(
             str(rows_out), "it is there, and no distillation began it.", "Name a new file."
         )
-    with holding(beside(rows_out, "lock")) as lock:
+    with lock_file(sidecar_path(rows_out, "lock")) as lock:
         if lock is None:
             raise Refused(f"{rows_out}: another process writes to it. Wait for its end.")
-        reckoned = cost(asked, rows_in, rows_out)
+        reckoned = distillation_cost(asked, rows_in, rows_out)
         if asked.cap_usd is not None and reckoned.at_most > asked.cap_usd:
             raise Refused(
                 f"{reckoned.missing} answers may cost up to {reckoned.at_most} USD, and "
@@ -146,20 +146,25 @@ class _Session:
     """One reservation, from its first question to its last."""
 
     def __init__(
-        self, asked: Distillation, rows_in: Path, rows_out: Path, office: Office, chat: Chat
+        self,
+        asked: Distillation,
+        rows_in: Path,
+        rows_out: Path,
+        office: TrainerContext,
+        chat: ChatClient,
     ) -> None:
         self.asked, self.rows_in, self.rows_out = asked, rows_in, rows_out
         self.ledger, self.clock, self.chat = office.ledger, office.clock, chat
         self.subject = f"distil_{secrets.token_hex(8)}"
-        self.spent = Spent.read(beside(rows_out, "spent.jsonl"))
-        self.out = Lines(rows_out, asked.sync_rows)
-        self.notes = Lines(beside(rows_out, "spent.jsonl"), 1)
-        self.rejects = Lines(beside(rows_out, "rejects.jsonl"), asked.sync_rows)
-        self.result = Distilled(0, 0, 0, Decimal(0), 0, "")
+        self.spent = DistillationJournal.read(sidecar_path(rows_out, "spent.jsonl"))
+        self.out = AppendOnlyFile(rows_out, asked.sync_rows)
+        self.notes = AppendOnlyFile(sidecar_path(rows_out, "spent.jsonl"), 1)
+        self.rejects = AppendOnlyFile(sidecar_path(rows_out, "rejects.jsonl"), asked.sync_rows)
+        self.result = DistillationResult(0, 0, 0, Decimal(0), 0, "")
         self.at_risk = self.dearest = self.limit = Decimal(0)
         self.failed, self.in_flight = 0, False
 
-    def work(self, reckoned: Cost) -> Distilled:
+    def work(self, reckoned: DistillationCost) -> DistillationResult:
         _settle_killed(self.ledger, self.spent)
         try:
             self._open()
@@ -168,17 +173,17 @@ class _Session:
             self._ask_all()
         finally:
             self._end()
-        page = beside(self.rows_out, "review.md")
+        page = sidecar_path(self.rows_out, "review.md")
         write_review(self.rows_out, page, self.asked.review_rows)
         return self.result
 
     def _reserve(self, usd: Decimal) -> None:
         """Set the dear end aside; its name is on disk before it is in the ledger."""
         self.limit = usd
-        rates, day = self.asked.rates, moment(self.clock.now()).date().isoformat()
+        rates, day = self.asked.rates, utc_datetime(self.clock.now()).date().isoformat()
         self._note(input=str(rates.input), output=str(rates.output), model=self.asked.model)
         self.ledger.reserve(
-            Entry(self.subject, "distill", self.asked.provider, day, micro(usd), None, "")
+            LedgerEntry(self.subject, "distill", self.asked.provider, day, micro_usd(usd), None, "")
         )
 
     def _open(self) -> None:
@@ -199,13 +204,13 @@ class _Session:
         usd = self.spent.usd(self.subject)
         lost = f"; {self.result.lost} requests without an answer" if self.result.lost else ""
         answers = len(self.spent.usage[self.subject])
-        self.ledger.settle(self.subject, micro(usd), f"usage of {answers} answers{lost}")
+        self.ledger.settle(self.subject, micro_usd(usd), f"usage of {answers} answers{lost}")
         self.result = replace(self.result, usd=usd)
 
     def _ask_all(self) -> None:
-        done = done_keys(self.rows_out)
-        tokens = counter(self.asked.encoding)
-        for one in questions(self.rows_in, tokens, lambda bad: self._reject(bad.model_dump())):
+        done = finished_keys(self.rows_out)
+        tokens = token_counter(self.asked.encoding)
+        for one in read_questions(self.rows_in, tokens, lambda bad: self._reject(bad.model_dump())):
             if one.key in done:
                 self._count(already=1)
                 continue
@@ -215,15 +220,15 @@ class _Session:
                 return
             self._one(one)
 
-    def _has_room(self, one: Question) -> bool:
+    def _has_room(self, one: TeacherQuestion) -> bool:
         """Whether what is set aside also covers one more request, answered or lost."""
         so_far = self.spent.usd(self.subject) + self.at_risk
-        return so_far + max(most_of(self.asked, one), self.dearest) <= self.limit
+        return so_far + max(max_question_cost(self.asked, one), self.dearest) <= self.limit
 
-    def _one(self, one: Question) -> None:
+    def _one(self, one: TeacherQuestion) -> None:
         said = self._tried(one)
         if said is None:
-            if self.failed >= FAILED_IN_A_ROW:
+            if self.failed >= MAX_CONSECUTIVE_FAILURES:
                 raise Unreachable(
                     f"{self.asked.provider} left {self.failed} questions in a row "
                     "without an answer. What was answered is kept: say it again "
@@ -234,7 +239,7 @@ class _Session:
         prompt, completion = said.prompt_tokens, said.completion_tokens
         used: dict[str, Any] = {
             "key": one.key,
-            "prompt_tokens": most_prompt(one) if prompt is None else prompt,
+            "prompt_tokens": max_prompt_tokens(one) if prompt is None else prompt,
             "completion_tokens": self.asked.max_answer_tokens if completion is None else completion,
         }
         usd = self.asked.rates.usd(used["prompt_tokens"], used["completion_tokens"])
@@ -246,11 +251,11 @@ class _Session:
             self._reject(line)
             return
         calls = orjson.dumps(said.tool_calls).decode() if said.tool_calls else None
-        self.out.add(one.answered(Turn("assistant", said.content, tool_calls=calls)))
+        self.out.add(one.answered(Message("assistant", said.content, tool_calls=calls)))
         self._note(**used)
         self._count(answered=1)
 
-    def _tried(self, one: Question) -> Said | None:
+    def _tried(self, one: TeacherQuestion) -> ChatAnswer | None:
         """Ask until there is an answer, a no, or an end to patience."""
         last: ProviderError | None = None
         for number in range(self.asked.tries):
@@ -260,9 +265,9 @@ class _Session:
                 self.in_flight = True
                 said = self.chat.ask(self.asked.model, one.messages, **self._settings(one))
                 self.in_flight = False
-            except Declined as error:
+            except ProviderDeclined as error:
                 self.in_flight = False
-                if error.status in ALL_ALIKE:
+                if error.status in FATAL_STATUSES:
                     raise Refused(
                         f"{self.asked.provider} refuses: {error}. See to the key and the "
                         "name of the model, then say it again."
@@ -278,22 +283,22 @@ class _Session:
         self._reject({"key": one.key, "code": "no-answer", "found": redact(f"{last}")})
         return None
 
-    def _wait(self, error: ProviderError, one: Question, number: int) -> None:
+    def _wait(self, error: ProviderError, one: TeacherQuestion, number: int) -> None:
         """Wait as long as the provider says, else twice as long as the last time."""
-        seconds = min(WAIT_SECONDS * 2**number, MOST_WAIT_SECONDS)
-        if isinstance(error, Unknown):
-            self.at_risk += most_of(self.asked, one)
+        seconds = min(WAIT_SECONDS * 2**number, MAX_WAIT_SECONDS)
+        if isinstance(error, UnknownOutcome):
+            self.at_risk += max_question_cost(self.asked, one)
             self._count(lost=1)
-        if isinstance(error, Limited):
+        if isinstance(error, RateLimited):
             seconds = error.wait_seconds
-            if error.meaning != "seconds" or seconds > MOST_WAIT_SECONDS:
+            if error.meaning != "seconds" or seconds > MAX_WAIT_SECONDS:
                 raise Refused(
                     f"{self.asked.provider}: {error}. What was answered is kept: say it "
                     "again when there is room."
                 )
         self.clock.sleep(seconds)
 
-    def _settings(self, one: Question) -> dict[str, Any]:
+    def _settings(self, one: TeacherQuestion) -> dict[str, Any]:
         more: dict[str, Any] = {self.asked.limit_name: self.asked.max_answer_tokens}
         if self.asked.temperature is not None:
             more["temperature"] = self.asked.temperature
@@ -316,26 +321,26 @@ class _Session:
         )
 
 
-def _settle_killed(ledger: Ledger, spent: Spent) -> None:
+def _settle_killed(ledger: Ledger, spent: DistillationJournal) -> None:
     """Settle reservations of sessions that were killed with what they wrote down."""
     for subject in spent.usage:
-        usd = micro(spent.usd(subject))
+        usd = micro_usd(spent.usd(subject))
         ledger.settle(subject, usd, f"killed; usage of {len(spent.usage[subject])} answers")
 
 
-def _start(one: Question) -> str:
+def _start(one: TeacherQuestion) -> str:
     return one.turns[-1].content[:80]
 
 
-def summary(result: Distilled) -> str:
+def summary(result: DistillationResult) -> str:
     """Write what came of it in one line.
 
-    >>> summary(Distilled(2, 1, 0, Decimal("0.0012"), 0, ""))
+    >>> summary(DistillationResult(2, 1, 0, Decimal("0.0012"), 0, ""))
     '2 answered, 1 before, 0 rejected; 0.0012 USD.'
     """
     lost = f", {result.lost} requests without an answer may be billed too" if result.lost else ""
     stopped = f" Stopped: {result.stopped}." if result.stopped else ""
-    usd = in_usd(micro(result.usd)).rstrip("0").rstrip(".") or "0"
+    usd = usd_text(micro_usd(result.usd)).rstrip("0").rstrip(".") or "0"
     return (
         f"{result.answered} answered, {result.already} before, {result.rejected} rejected; "
         f"{usd} USD{lost}.{stopped}"

@@ -63,7 +63,7 @@ class LeaseLost(Unreachable):
     http_status = 409
 
 
-class NoSecret(TrainerError):
+class ApiKeyError(TrainerError):
     """A key is missing, or would go to a host it does not belong to."""
 
     code = "no-secret"

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import platformdirs
 
 DAY_SECONDS = 86_400.0
-LOCKS = ".device-"
+LOCK_PREFIX = ".device-"
 """Names of the files that say which device is taken begin so."""
-PILOT_OF = "dataset.sha256"
+PILOT_DATASET_FILE = "dataset.sha256"
 """File in the folder of a pilot that says whose rows it asked."""
 
 
-class Piece(NamedTuple):
+class HomeEntry(NamedTuple):
     """One file or folder of the home folder."""
 
     what: str
@@ -30,7 +30,7 @@ class Piece(NamedTuple):
     """Who needs it; of what nobody needs, why not."""
 
 
-def size(path: Path) -> int:
+def disk_bytes(path: Path) -> int:
     """Count the bytes of a file or folder; a link counts for itself."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size if os.path.lexists(path) else 0
@@ -41,11 +41,11 @@ def _bytes(path: Path) -> int:
     return path.lstat().st_size if os.path.lexists(path) else 0
 
 
-def inside(home: Path, top: str) -> list[Path]:
+def entries_in(home: Path, top: str) -> list[Path]:
     """List what stands in one folder of the home folder, unless that is a link."""
     folder = home / top
     there = sorted(folder.iterdir()) if is_real_folder(folder) else []
-    return [path for path in there if not path.name.startswith(LOCKS)]
+    return [path for path in there if not path.name.startswith(LOCK_PREFIX)]
 
 
 def part_files(home: Path) -> Iterator[Path]:
@@ -72,13 +72,13 @@ def is_within(home: Path, path: Path) -> bool:
     return path.name not in ("", "..") and path.parent.resolve().is_relative_to(root)
 
 
-def remove(home: Path, pieces: Iterable[Piece]) -> int:
+def remove(home: Path, pieces: Iterable[HomeEntry]) -> int:
     """Delete what stands in the home folder; return the bytes that were freed."""
     freed = 0
     for piece in pieces:
         if not is_within(home, piece.path):
             continue
-        freed += size(piece.path)
+        freed += disk_bytes(piece.path)
         if is_real_folder(piece.path):
             shutil.rmtree(piece.path)
         else:
@@ -111,7 +111,7 @@ def bases_folder() -> Path:
     return home_folder() / "bases"
 
 
-def bases() -> dict[str, Path]:
+def list_bases() -> dict[str, Path]:
     """Name every base in the home folder, with its folder."""
     folder = bases_folder()
     there = sorted(folder.iterdir()) if folder.is_dir() else []

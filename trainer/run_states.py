@@ -76,7 +76,7 @@ NEXT: Mapping[State, tuple[State, ...]] = {
 }
 
 
-class NotAllowed(Exception):
+class InvalidTransition(Exception):
     """An event does not follow from the state of the run: a fault of ours."""
 
 
@@ -142,7 +142,7 @@ class Run:
         return cast("str | None", self.said("succeeded", "model"))
 
 
-def check(state: State | None, kind: str) -> State | None:
+def next_state(state: State | None, kind: str) -> State | None:
     """Return the state after an event of this kind.
 
     Raises:
@@ -152,9 +152,9 @@ def check(state: State | None, kind: str) -> State | None:
         return state
     if state is None:
         if kind != "intent":
-            raise NotAllowed(f"a run begins with its intent, not with {kind}")
+            raise InvalidTransition(f"a run begins with its intent, not with {kind}")
     elif kind not in NEXT[state]:
-        raise NotAllowed(f"{kind} does not follow {state}")
+        raise InvalidTransition(f"{kind} does not follow {state}")
     return kind  # type: ignore[return-value]
 
 
@@ -163,6 +163,6 @@ def fold(run_id: str, plan_id: str, provider: str, events: Iterable[Event]) -> R
     state: State | None = None
     kept = tuple(events)
     for event in kept:
-        state = check(state, event.kind)
+        state = next_state(state, event.kind)
     assert state is not None
     return Run(run_id, plan_id, provider, state, kept)

@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from ui import formatting, state
-from ui.launch.deployments_bar import bar
+from ui.launch.deployments_bar import draw_deployments
 
 PAGES: Final = {
     "What-if": "ui.pages.whatif",
@@ -23,7 +23,7 @@ PAGES: Final = {
 }
 
 
-def drawing(module: str) -> Callable[[], None]:
+def page_loader(module: str) -> Callable[[], None]:
     """Return what draws a page; its module is read when the page is first opened."""
 
     def page() -> None:
@@ -33,7 +33,7 @@ def drawing(module: str) -> Callable[[], None]:
 
 
 @st.cache_resource(show_spinner=False)
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """Set aside what lives as long as the process: the framework searches the rest at every click.
 
     It collects garbage after each run; over the price book and all modules that takes 0.2 s.
@@ -43,13 +43,15 @@ def settle() -> None:
 
 
 st.set_page_config(page_title="Tune or Not", layout="wide", initial_sidebar_state="collapsed")
-found = {
-    title: st.Page(drawing(module), title=title, url_path=title.lower(), default=title == "What-if")
+pages = {
+    title: st.Page(
+        page_loader(module), title=title, url_path=title.lower(), default=title == "What-if"
+    )
     for title, module in PAGES.items()
 }
-st.session_state[state.PAGES] = found
-formatting.style()
-chosen = st.navigation(list(found.values()), position="top")
-bar()
-chosen.run()
-settle()
+st.session_state[state.PAGES_KEY] = pages
+formatting.apply_style()
+selected_page = st.navigation(list(pages.values()), position="top")
+draw_deployments()
+selected_page.run()
+freeze_startup_objects()

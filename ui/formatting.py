@@ -52,7 +52,7 @@ KIND_COLOURS: Final = {
     "Work and the rest": ("#7b7f7c", "#a8ada9"),
 }
 """One colour for each kind of cost."""
-WAYS: Final = {
+APPROACH_LABELS: Final = {
     "prompt": "Prompt",
     "few_shot": "Few-shot prompt",
     "long_context": "Long context",
@@ -91,15 +91,15 @@ def locale_of(tag: str | None) -> str:
         return DEFAULT_LOCALE
 
 
-def reader() -> str:
+def reader_locale() -> str:
     """Return the locale of the reader."""
     return locale_of(st.context.locale)
 
 
-def money(amount: str | float, locale: str, cents: bool | None = None) -> str:
+def money_text(amount: str | float, locale: str, cents: bool | None = None) -> str:
     r"""Write an amount of USD; cents are left out from a thousand on, unless asked for.
 
-    >>> money("72532.98", "en_US"), money("292.01", "de_DE").replace("\xa0", " ")
+    >>> money_text("72532.98", "en_US"), money_text("292.01", "de_DE").replace("\xa0", " ")
     ('$72,533', '292,01 $')
     """
     value = float(amount)
@@ -109,38 +109,38 @@ def money(amount: str | float, locale: str, cents: bool | None = None) -> str:
     return format_currency(value, "USD", short, locale=locale, currency_digits=False)
 
 
-def number(value: float, locale: str, digits: int = 0) -> str:
+def number_text(value: float, locale: str, digits: int = 0) -> str:
     """Write a number with the separators of the locale.
 
-    >>> number(1234567, "de_DE"), number(0.25, "en_US", 2)
+    >>> number_text(1234567, "de_DE"), number_text(0.25, "en_US", 2)
     ('1.234.567', '0.25')
     """
     pattern = "#,##0" + ("." + "#" * digits if digits else "")
     return format_decimal(value, pattern, locale=locale)
 
 
-def short_number(value: float, locale: str) -> str:
+def short_number_text(value: float, locale: str) -> str:
     """Write a large number in short.
 
-    >>> short_number(30_000_000, "en_US")
+    >>> short_number_text(30_000_000, "en_US")
     '30M'
     """
     return format_compact_decimal(value, locale=locale, fraction_digits=1)
 
 
-def share(value: str | float, locale: str) -> str:
+def share_text(value: str | float, locale: str) -> str:
     """Write a share as percent.
 
-    >>> share("0.74", "en_US")
+    >>> share_text("0.74", "en_US")
     '74%'
     """
     return format_percent(float(value), "#,##0%", locale=locale)
 
 
-def day(value: date | None, locale: str) -> str:
+def day_text(value: date | None, locale: str) -> str:
     """Write a day; nothing where there is none.
 
-    >>> day(date(2026, 11, 20), "en_US"), day(date(2026, 11, 20), "de_DE")
+    >>> day_text(date(2026, 11, 20), "en_US"), day_text(date(2026, 11, 20), "de_DE")
     ('Nov 20, 2026', '20.11.2026')
     """
     return "" if value is None else format_date(value, "medium", locale=locale)
@@ -149,7 +149,7 @@ def day(value: date | None, locale: str) -> str:
 def vega_locale(locale: str) -> dict[str, object]:
     """Return separators and currency as charts take them."""
     symbols = Locale.parse(locale).number_symbols["latn"]
-    before = money(1, locale).startswith("$")
+    before = money_text(1, locale).startswith("$")
     currency = ["$", ""] if before else ["", "\u00a0$"]
     return {
         "decimal": symbols["decimal"],
@@ -159,14 +159,14 @@ def vega_locale(locale: str) -> dict[str, object]:
     }
 
 
-def way(option_id: str, approach: str | None = None) -> str:
+def approach_label(option_id: str, approach: str | None = None) -> str:
     """Name the way of an option.
 
-    >>> way("current"), way("lora:runpod:Llama:A100")
+    >>> approach_label("current"), approach_label("lora:runpod:Llama:A100")
     ('Today', 'LoRA')
     """
-    key = option_id if option_id in WAYS else (approach or option_id.split(":")[0])
-    return WAYS.get(key, key.replace("_", " "))
+    key = option_id if option_id in APPROACH_LABELS else (approach or option_id.split(":")[0])
+    return APPROACH_LABELS.get(key, key.replace("_", " "))
 
 
 def option_name(option_id: str) -> str:
@@ -177,12 +177,12 @@ def option_name(option_id: str) -> str:
     """
     parts = option_id.split(":")
     if len(parts) < 3 or parts[1] == "*":
-        return way(option_id)
+        return approach_label(option_id)
     gpu = f" on {parts[3]}" if len(parts) > 3 else ""
-    return f"{way(option_id)}, {parts[2].rsplit('/', 1)[-1]}{gpu} at {parts[1]}"
+    return f"{approach_label(option_id)}, {parts[2].rsplit('/', 1)[-1]}{gpu} at {parts[1]}"
 
 
-def tile(label: str, value: str, note: str = "", hint: str = "") -> str:
+def figure_tile(label: str, value: str, note: str = "", hint: str = "") -> str:
     """Return one figure with its label above and a note below, as HTML."""
     title = f' title="{escape(hint)}"' if hint else ""
     below = f'<div class="ton-note">{escape(note)}</div>' if note else ""
@@ -192,7 +192,7 @@ def tile(label: str, value: str, note: str = "", hint: str = "") -> str:
     )
 
 
-def link(source: str) -> str:
+def source_link(source: str) -> str:
     """Return a source as HTML: a link where it is an address."""
     if source.startswith("https://"):
         host = source.removeprefix("https://").split("/")[0]
@@ -200,7 +200,7 @@ def link(source: str) -> str:
     return escape(source)
 
 
-def style() -> None:
+def apply_style() -> None:
     """Put the page's style sheet in place, with the colours of the reader's theme."""
     now = theme()
     names = {"ink": INK, "muted": MUTED, "accent": ACCENT, "rule": RULE, "raised": RAISED}
@@ -210,19 +210,19 @@ def style() -> None:
 
 
 @dataclass(frozen=True)
-class Fact:
+class PlanFact:
     """One line of a plan."""
 
     what: str
     says: str
 
 
-def quiet(text: str) -> None:
+def muted_text(text: str) -> None:
     """Write a line of less weight, dark enough to be read by everyone."""
     st.html(f'<p class="ton-says">{escape(text)}</p>')
 
 
-def facts_table(facts: Sequence[Fact]) -> str:
+def facts_table(facts: Sequence[PlanFact]) -> str:
     """Write lines of a plan as an HTML table."""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;vertical-align:top;padding:4px 24px 4px 0;'

@@ -18,26 +18,26 @@ PAGE = Path(__file__).parent / "app.py"
 EXIT_BAD_INPUT = 2
 
 
-def port_of(name: str, default: int) -> int:
+def port_from_env(name: str, default: int) -> int:
     """Read a port from the environment; say so and stop if it is no port, or is busy."""
     text = os.environ.get(name, str(default))
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
-        _stop(f"{name}={text} is no port. Give a number from 1 to 65535.")
+        _exit_with(f"{name}={text} is no port. Give a number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, int(text)))
         except OSError:
-            _stop(f"port {text} is busy. Set {name} to a free one: make run {name}=...")
+            _exit_with(f"port {text} is busy. Set {name} to a free one: make run {name}=...")
     return int(text)
 
 
-def _stop(message: str) -> None:
+def _exit_with(message: str) -> None:
     sys.stderr.write(f"make run: {message}\n")
     raise SystemExit(EXIT_BAD_INPUT)
 
 
-def commands(port: int, page_port: int) -> list[list[str]]:
+def server_commands(port: int, page_port: int) -> list[list[str]]:
     """Return the two commands: the API, and the page."""
     api = [sys.executable, "-m", "trainer", "serve", "--host", HOST, "--port", str(port)]
     page = [
@@ -62,18 +62,18 @@ def commands(port: int, page_port: int) -> list[list[str]]:
 
 def main() -> int:
     """Serve until Ctrl-C or until one of the two ends."""
-    port, page_port = port_of("PORT", 8000), port_of("PAGE_PORT", 8501)
+    port, page_port = port_from_env("PORT", 8000), port_from_env("PAGE_PORT", 8501)
     if port == page_port:
-        _stop(f"PORT and PAGE_PORT are both {port}. Give each its own.")
+        _exit_with(f"PORT and PAGE_PORT are both {port}. Give each its own.")
     try:
         open_database().dispose()
     except (OSError, TrainerError) as error:
-        _stop(f"home folder: {error}. Set TUNE_OR_NOT_HOME to a folder that can be written.")
+        _exit_with(f"home folder: {error}. Set TUNE_OR_NOT_HOME to a folder that can be written.")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     children: list[subprocess.Popen[bytes]] = []
     try:
-        for command in commands(port, page_port):
+        for command in server_commands(port, page_port):
             children.append(subprocess.Popen(command, start_new_session=True))
         sys.stdout.write(
             f"\nAPI  http://{HOST}:{port}\npage http://{HOST}:{page_port}\nCtrl-C stops both.\n"
@@ -84,12 +84,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        stop(children)
+        stop_children(children)
     sys.stderr.write("make run: one of the two servers ended by itself; the other was stopped.\n")
     return 1
 
 
-def stop(children: list[subprocess.Popen[bytes]]) -> None:
+def stop_children(children: list[subprocess.Popen[bytes]]) -> None:
     """End every child; one that does not listen within five seconds is killed."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave one behind

@@ -17,31 +17,31 @@ import streamlit as st
 
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import Progress, profile_file
-from advisor.decision.answer import Answer, Question, answer
+from advisor.decision.answer import Answer, Question, recommend
 from advisor.errors import AdvisorError, ScenarioError
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption
-from advisor.loading import examples_folder, load_catalogue, load_evidence, read_mapping
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
+from advisor.loading import examples_folder, load_evidence, load_rule_catalogue, read_mapping
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
 from advisor.scenario.scenario import scenario_from
-from trainer.context import Office, open_office
+from trainer.context import TrainerContext, open_context
 from trainer.home import home_folder
 from trainer.providers.deployments import hosting_for
-from trainer.runs.background import Driver
+from trainer.runs.background import BackgroundReconciler
 from trainer.runs.deployments import end_overdue
 from trainer.storage.database import database_url
 
-OPENS_ON = "email-triage"
-STATE = "whatif_state"
-TROUBLE = "whatif_trouble"
-PAGES = "whatif_pages"
-LAUNCH_OPTION = "launch_option"
-MOST_PROFILES = 32
+DEFAULT_EXAMPLE = "email-triage"
+STATE_KEY = "whatif_state"
+ERROR_KEY = "whatif_trouble"
+PAGES_KEY = "whatif_pages"
+LAUNCH_OPTION_KEY = "launch_option"
+MAX_PROFILES = 32
 
 
 @dataclass(frozen=True)
-class Asked:
+class CurrentScenario:
     """What the visitor asks at the moment, answered."""
 
     scenario: dict[str, Any]
@@ -57,55 +57,57 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class _State:
+class _ScenarioState:
     scenario: dict[str, Any]
     where: str
     dataset: Path | None
     epoch: int
 
 
-def asked() -> Asked:
+def current_scenario() -> CurrentScenario:
     """Return what is asked, with its answer; a new visitor asks the bundled example.
 
     Raises:
         AdvisorError: the price book or the bundled example cannot be used.
     """
-    now = _now()
-    question = _question(now)
-    return Asked(now.scenario, now.where, now.dataset, question.profile, _answered(question))
+    now = _current_state()
+    question = _question_of(now)
+    return CurrentScenario(
+        now.scenario, now.where, now.dataset, question.profile, _cached_answer(question)
+    )
 
 
-def question() -> Question:
+def current_question() -> Question:
     """Return the question that is asked at the moment."""
-    return _question(_now())
+    return _question_of(_current_state())
 
 
-def with_flips() -> Answer:
+def complete_answer() -> Answer:
     """Return the whole answer, with what would flip it: the bytes that every door returns."""
-    return _answered(replace(question(), with_flips=True))
+    return _cached_answer(replace(current_question(), with_flips=True))
 
 
-def answered(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Answer:
+def answer_for(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Answer:
     """Answer another scenario without asking it.
 
     Raises:
         AdvisorError: it cannot be used.
     """
-    return _answered(_question(_State(dict(mapping), where, dataset, 0)))
+    return _cached_answer(_question_of(_ScenarioState(dict(mapping), where, dataset, 0)))
 
 
-def epoch() -> int:
+def scenario_epoch() -> int:
     """Count how often the whole scenario was replaced; a control of an older one is stale."""
-    return _now().epoch
+    return _current_state().epoch
 
 
-def change(path: str, value: Any) -> None:
+def set_field(path: str, value: Any) -> None:
     """Set one dotted path of the scenario; None takes it back to what is measured or assumed.
 
     A value that cannot be used changes nothing, and the page says why.
     """
-    now = _now()
-    _try(replace(now, scenario=set_path(now.scenario, path, value)))
+    now = _current_state()
+    _try_state(replace(now, scenario=set_path(now.scenario, path, value)))
 
 
 def replace_scenario(
@@ -116,30 +118,30 @@ def replace_scenario(
     One that cannot be used changes nothing, and the page says why.
     """
     scenario = copy.deepcopy(dict(mapping))
-    return _try(_State(scenario, where, dataset, _now().epoch + 1))
+    return _try_state(_ScenarioState(scenario, where, dataset, _current_state().epoch + 1))
 
 
 def open_example(name: str) -> bool:
     """Ask a bundled example."""
-    state = _example(name)
+    state = _example_state(name)
     return replace_scenario(state.scenario, state.dataset, state.where)
 
 
-def trouble() -> str | None:
+def pop_error() -> str | None:
     """Return what was wrong with the last change, once."""
-    found = st.session_state.pop(TROUBLE, None)
+    found = st.session_state.pop(ERROR_KEY, None)
     return None if found is None else str(found)
 
 
-def report(error: Exception) -> None:
+def keep_error(error: Exception) -> None:
     """Keep an error for the next drawing of the page."""
-    st.session_state[TROUBLE] = str(error)
+    st.session_state[ERROR_KEY] = str(error)
 
 
-def goto_launch(option_id: str) -> None:
+def open_launch_page(option_id: str) -> None:
     """Open the launch page with an option chosen."""
-    st.session_state[LAUNCH_OPTION] = option_id
-    st.switch_page(st.session_state[PAGES]["Launch"])
+    st.session_state[LAUNCH_OPTION_KEY] = option_id
+    st.switch_page(st.session_state[PAGES_KEY]["Launch"])
 
 
 def set_path(mapping: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -174,13 +176,13 @@ def get_path(mapping: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def book() -> Book:
+def price_book() -> PriceBook:
     """Return the price book with the prices of the home folder; read anew when those change."""
     own = home_folder() / "prices.yaml"
     return _book(str(own), own.stat().st_mtime_ns if own.is_file() else 0)
 
 
-def profile_of(path: Path, progress: Progress | None = None) -> Profile:
+def cached_profile(path: Path, progress: Progress | None = None) -> Profile:
     """Count a file once, however often it is asked about.
 
     Raises:
@@ -191,37 +193,37 @@ def profile_of(path: Path, progress: Progress | None = None) -> Profile:
     kept = _profiles()
     if key not in kept:
         kept[key] = profile_file(path, progress=progress)
-        while len(kept) > MOST_PROFILES:
+        while len(kept) > MAX_PROFILES:
             kept.pop(next(iter(kept)), None)
     return kept[key]
 
 
-def _now() -> _State:
-    if STATE not in st.session_state:
-        st.session_state[STATE] = _example(OPENS_ON)
-    state: _State = st.session_state[STATE]
+def _current_state() -> _ScenarioState:
+    if STATE_KEY not in st.session_state:
+        st.session_state[STATE_KEY] = _example_state(DEFAULT_EXAMPLE)
+    state: _ScenarioState = st.session_state[STATE_KEY]
     return state
 
 
-def _try(state: _State) -> bool:
+def _try_state(state: _ScenarioState) -> bool:
     try:
-        _answered(_question(state))
+        _cached_answer(_question_of(state))
     except (AdvisorError, OSError) as error:
-        report(error)
+        keep_error(error)
         return False
-    st.session_state[STATE] = state
-    st.session_state.pop(TROUBLE, None)
+    st.session_state[STATE_KEY] = state
+    st.session_state.pop(ERROR_KEY, None)
     return True
 
 
-def _example(name: str) -> _State:
+def _example_state(name: str) -> _ScenarioState:
     path = examples_folder() / f"{name}.yaml"
     mapping = read_mapping(path)
     named = get_path(mapping, "dataset.path")
-    return _State(mapping, str(path), path.parent / named if named else None, 0)
+    return _ScenarioState(mapping, str(path), path.parent / named if named else None, 0)
 
 
-def _question(state: _State) -> Question:
+def _question_of(state: _ScenarioState) -> Question:
     """Make the question as `advisor.loading.ask` does, with what does not change kept at hand."""
     mapping = dict(state.scenario)
     defaulted: tuple[Assumption, ...] = ()
@@ -237,29 +239,29 @@ def _question(state: _State) -> Question:
             f"found '{scenario.dataset.path}'.",
             "Upload the file itself: the page opens no file by name.",
         )
-    profile = profile_of(state.dataset) if state.dataset else None
+    profile = cached_profile(state.dataset) if state.dataset else None
     return Question(
         scenario,
-        book(),
+        price_book(),
         _evidence(),
         profile,
         with_flips=False,
         defaulted=defaulted,
-        catalogue=load_catalogue(),
+        catalogue=load_rule_catalogue(),
     )
 
 
-def _answered(asked_now: Question) -> Answer:
+def _cached_answer(asked_now: Question) -> Answer:
     day = asked_now.scenario.model_dump_json()
     rows = asked_now.profile.dataset_sha256 if asked_now.profile else ""
     text = "\n".join((day, rows, asked_now.book.sha256, repr(asked_now.defaulted)))
     key = hashlib.sha256(text.encode()).hexdigest()
-    return _answer(key, asked_now.with_flips, asked_now)
+    return _answer_by_key(key, asked_now.with_flips, asked_now)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _answer(key: str, with_flips: bool, _asked: Question) -> Answer:
-    return answer(_asked)
+def _answer_by_key(key: str, with_flips: bool, _asked: Question) -> Answer:
+    return recommend(_asked)
 
 
 @st.cache_resource(show_spinner=False)
@@ -268,8 +270,8 @@ def _profiles() -> dict[tuple[str, int, int], Profile]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _book(overlay: str, changed_ns: int) -> Book:
-    return load_book(overlay=Path(overlay) if changed_ns else None)
+def _book(overlay: str, changed_ns: int) -> PriceBook:
+    return load_prices(overlay=Path(overlay) if changed_ns else None)
 
 
 @st.cache_resource(show_spinner=False)
@@ -278,16 +280,16 @@ def _evidence() -> Evidence:
 
 
 @dataclass(frozen=True)
-class Desk:
+class PageContext:
     """What all visitors of this process share."""
 
-    office: Office
+    office: TrainerContext
     """Everything that working on a run needs."""
-    driver: Driver
+    driver: BackgroundReconciler
     """Brings open runs further, also while nobody looks."""
 
 
-def desk() -> Desk:
+def page_context() -> PageContext:
     """Return the desk of the home folder that is set; a changed price overlay opens it anew.
 
     Raises:
@@ -295,26 +297,26 @@ def desk() -> Desk:
     """
     own = home_folder() / "prices.yaml"
     changed = own.stat().st_mtime_ns if own.is_file() else 0
-    return _desk(str(home_folder()), database_url(), changed)
+    return _open_page_context(str(home_folder()), database_url(), changed)
 
 
-def office() -> Office:
+def trainer_context() -> TrainerContext:
     """Return the office of the desk."""
-    return desk().office
+    return page_context().office
 
 
-def _leave(left: Desk) -> None:
+def _close_context(left: PageContext) -> None:
     left.driver.stop()
     left.office.store.engine.dispose()
 
 
-@st.cache_resource(show_spinner=False, max_entries=1, on_release=_leave)
-def _desk(home: str, database: str, prices_changed_ns: int) -> Desk:
-    opened = open_office()
-    made = Desk(opened, Driver(opened, lambda: _end_overdue(opened)))
+@st.cache_resource(show_spinner=False, max_entries=1, on_release=_close_context)
+def _open_page_context(home: str, database: str, prices_changed_ns: int) -> PageContext:
+    opened = open_context()
+    made = PageContext(opened, BackgroundReconciler(opened, lambda: _end_overdue(opened)))
     made.driver.start()
     return made
 
 
-def _end_overdue(opened: Office) -> None:
+def _end_overdue(opened: TrainerContext) -> None:
     end_overdue(opened, lambda provider: hosting_for(provider, opened.book))

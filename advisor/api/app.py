@@ -13,20 +13,26 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from advisor import __version__
-from advisor.api.catalogues import prices_on
-from advisor.api.errors import install
-from advisor.api.observability import observe
-from advisor.api.openapi import document
-from advisor.api.route_docs import described
-from advisor.api.routes import JSON, IfNoneMatch, Shared, planning_router, tagged
-from advisor.api.service import MOST_UPLOAD_BYTES, Planner
-from advisor.decision.answer import canonical
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
+from advisor.api.catalogues import list_prices
+from advisor.api.errors import install_error_handlers
+from advisor.api.observability import add_observability
+from advisor.api.openapi import openapi_document
+from advisor.api.route_docs import operation_docs
+from advisor.api.routes import (
+    JSON_MEDIA_TYPE,
+    IfNoneMatch,
+    ServiceDep,
+    etag_response,
+    planning_router,
+)
+from advisor.api.service import MAX_UPLOAD_BYTES, PlanningService
+from advisor.decision.answer import canonical_json
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
 from advisor.units import Record
 
-PRICES = "TUNE_OR_NOT_PRICES"
-MOST_UPLOAD = "TUNE_OR_NOT_MOST_UPLOAD_BYTES"
+PRICES_VARIABLE = "TUNE_OR_NOT_PRICES"
+MAX_UPLOAD_VARIABLE = "TUNE_OR_NOT_MOST_UPLOAD_BYTES"
 
 
 class Health(Record):
@@ -55,7 +61,9 @@ class Readiness(Record):
     """Its age."""
 
 
-def planning_app(book: Book | None = None, most_upload_bytes: int = MOST_UPLOAD_BYTES) -> FastAPI:
+def planning_app(
+    book: PriceBook | None = None, most_upload_bytes: int = MAX_UPLOAD_BYTES
+) -> FastAPI:
     """Return the planning API over a price book, the shipped one by default."""
     app = FastAPI(
         title="Tune or Not: planning",
@@ -65,48 +73,48 @@ def planning_app(book: Book | None = None, most_upload_bytes: int = MOST_UPLOAD_
         redoc_url=None,
     )
     app.include_router(planning_router())
-    app.include_router(watching_router())
-    furnish(app, Planner(book, most_upload_bytes=most_upload_bytes))
+    app.include_router(monitoring_router())
+    configure_app(app, PlanningService(book, most_upload_bytes=most_upload_bytes))
     return app
 
 
-def furnish(app: FastAPI, planner: Planner) -> None:
+def configure_app(app: FastAPI, planner: PlanningService) -> None:
     """Give an app what the routes share, its problems, its log and its numbers."""
     app.state.planner = planner
-    install(app)
-    observe(app, planner.meters)
+    install_error_handlers(app)
+    add_observability(app, planner.meters)
 
 
-def served() -> FastAPI:
+def app_from_environment() -> FastAPI:
     """Return the app that the environment describes: what each worker of `advisor serve` runs."""
-    overlay = os.environ.get(PRICES)
-    most = int(os.environ.get(MOST_UPLOAD, MOST_UPLOAD_BYTES))
-    return planning_app(load_book(overlay=Path(overlay) if overlay else None), most)
+    overlay = os.environ.get(PRICES_VARIABLE)
+    most = int(os.environ.get(MAX_UPLOAD_VARIABLE, MAX_UPLOAD_BYTES))
+    return planning_app(load_prices(overlay=Path(overlay) if overlay else None), most)
 
 
-def watching_router() -> APIRouter:
+def monitoring_router() -> APIRouter:
     """Return health, readiness, metrics and the description of the API."""
     router = APIRouter(tags=["watching"])
-    router.get("/healthz", **described(Health, "health"))(health)
-    router.get("/readyz", **described(Readiness, "ready"))(ready)
-    router.get("/metrics", **described(None, "metrics"))(metrics)
-    router.get("/api/v1/openapi.json", **described(None, "openapi"))(openapi)
+    router.get("/healthz", **operation_docs(Health, "health"))(health)
+    router.get("/readyz", **operation_docs(Readiness, "ready"))(ready)
+    router.get("/metrics", **operation_docs(None, "metrics"))(metrics)
+    router.get("/api/v1/openapi.json", **operation_docs(None, "openapi"))(openapi)
     return router
 
 
 async def health() -> Response:
     """Say that the server runs."""
-    return Response(canonical(Health(version=__version__)), media_type=JSON)
+    return Response(canonical_json(Health(version=__version__)), media_type=JSON_MEDIA_TYPE)
 
 
-async def ready(shared: Shared) -> Response:
+async def ready(shared: ServiceDep) -> Response:
     """Say that the price book is loaded, and how old its prices are."""
-    return Response(canonical(readiness(shared)), media_type=JSON)
+    return Response(canonical_json(readiness(shared)), media_type=JSON_MEDIA_TYPE)
 
 
-def readiness(planner: Planner) -> Readiness:
+def readiness(planner: PlanningService) -> Readiness:
     """Say how old the prices are that hold today."""
-    found = prices_on(planner.book, planner.today(), "")
+    found = list_prices(planner.book, planner.today(), "")
     days = [price.read_on for price in found.prices if price.read_on]
     oldest = min(days, default=None)
     return Readiness(
@@ -118,13 +126,15 @@ def readiness(planner: Planner) -> Readiness:
     )
 
 
-async def metrics(shared: Shared) -> Response:
+async def metrics(shared: ServiceDep) -> Response:
     """Write what was served in numbers that Prometheus reads."""
     return Response(shared.meters.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def openapi(request: Request, shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+def openapi(request: Request, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     """Describe this API."""
     app: FastAPI = request.app
     tag = shared.tag_of("openapi")
-    return tagged(shared, tag, if_none_match, lambda: orjson.dumps(document(app, shared)))
+    return etag_response(
+        shared, tag, if_none_match, lambda: orjson.dumps(openapi_document(app, shared))
+    )

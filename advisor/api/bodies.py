@@ -10,34 +10,34 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 
 from advisor.api.errors import RequestRefused, WrongMediaType
-from advisor.api.uploads import declared_bytes, too_large
+from advisor.api.uploads import declared_bytes, too_large_error
 from advisor.units import Record
 
-MOST_JSON_BYTES = 4 * 1024 * 1024
-DEEPEST = 32
+MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_JSON_DEPTH = 32
 """Levels of lists and mappings; a scenario has four."""
 R = TypeVar("R", bound=Record)
 
 
-async def _received(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and "+json" in kind):
         raise WrongMediaType(kind[:80])
-    if declared_bytes(request) > MOST_JSON_BYTES:
-        raise too_large(MOST_JSON_BYTES)
+    if declared_bytes(request) > MAX_JSON_BYTES:
+        raise too_large_error(MAX_JSON_BYTES)
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MOST_JSON_BYTES:
-            raise too_large(MOST_JSON_BYTES)
+        if len(body) > MAX_JSON_BYTES:
+            raise too_large_error(MAX_JSON_BYTES)
     return bytes(body)
 
 
-JsonBytes = Annotated[bytes, Depends(_received)]
-"""The body of a request; `object_of` reads it, in the thread of the route."""
+JsonBytes = Annotated[bytes, Depends(_read_body)]
+"""The body of a request; `parse_json_object` reads it, in the thread of the route."""
 
 
-def object_of(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes) -> dict[str, Any]:
     """Read a body as a JSON object.
 
     Raises:
@@ -54,7 +54,7 @@ def object_of(body: bytes) -> dict[str, Any]:
             f"found {_kind(found)} instead of an object.",
             "Send a scenario as a JSON object.",
         )
-    _refuse_odd(found)
+    _check_values(found)
     return found
 
 
@@ -63,10 +63,10 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _refuse_odd(found: dict[str, Any]) -> None:
+def _check_values(found: dict[str, Any]) -> None:
     """Refuse what is nested beyond all use, and text with the character zero."""
     level: list[Any] = [found]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_JSON_DEPTH):
         inner: list[Any] = []
         for value in level:
             parts = (*value, *value.values()) if isinstance(value, dict) else value
@@ -80,10 +80,10 @@ def _refuse_odd(found: dict[str, Any]) -> None:
         if not inner:
             return
         level = inner
-    raise RequestRefused("body", f"found more than {DEEPEST} levels.", "Send a scenario.")
+    raise RequestRefused("body", f"found more than {MAX_JSON_DEPTH} levels.", "Send a scenario.")
 
 
-def record_of(kind: type[R], mapping: object, where: str) -> R:
+def parse_record(kind: type[R], mapping: object, where: str) -> R:
     """Check a part of a body and make a record of it.
 
     Raises:

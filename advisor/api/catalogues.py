@@ -8,14 +8,14 @@ from decimal import Decimal
 
 from advisor.errors import AdvisorError, PricingError
 from advisor.evidence import Evidence
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
-from advisor.prices.providers import Offer
+from advisor.prices.providers import TuningOffer
 from advisor.prices.series import STALE_AFTER_DAYS
-from advisor.rules.catalogue import Catalogue, Rule
+from advisor.rules.catalogue import Rule, RuleCatalogue
 from advisor.units import Record
 
-BASES = frozenset({"advisor-error", "pricing-error", "trainer-error"})
+BASE_ERROR_CODES = frozenset({"advisor-error", "pricing-error", "trainer-error"})
 """Codes of errors that only have others below them."""
 
 
@@ -46,7 +46,7 @@ class ListedPrice(Record):
     """Why it has no value on that day."""
 
 
-class Prices(Record):
+class PriceList(Record):
     """Prices as they hold on a day."""
 
     on: date
@@ -68,11 +68,11 @@ class ListedModel(Record):
     """What the price book says of it."""
     priced: tuple[str, ...]
     """Kinds of price that the book has for it, such as input and output."""
-    tuning: tuple[Offer, ...]
+    tuning: tuple[TuningOffer, ...]
     """Offers to tune it, with who may start a job until when."""
 
 
-class Models(Record):
+class ModelList(Record):
     """Models of providers, and open ones."""
 
     models: tuple[ListedModel, ...]
@@ -81,7 +81,7 @@ class Models(Record):
     """Hash of the price book."""
 
 
-class Rules(Record):
+class RuleList(Record):
     """What decides: every rule with its sources, and the evidence behind thresholds."""
 
     rules: tuple[Rule, ...]
@@ -105,17 +105,17 @@ class ListedError(Record):
     """HTTP statuses it comes with."""
 
 
-class Errors(Record):
+class ErrorList(Record):
     """Every error, by code."""
 
     errors: tuple[ListedError, ...]
     """By code."""
 
 
-def prices_on(book: Book, day: date, item: str) -> Prices:
+def list_prices(book: PriceBook, day: date, item: str) -> PriceList:
     """List the prices whose name holds a text, as they hold on a day."""
     listed = tuple(_price(book, name, day) for name in sorted(book.prices.series) if item in name)
-    return Prices(
+    return PriceList(
         on=day,
         stale=sum(price.stale for price in listed),
         stale_after_days=STALE_AFTER_DAYS,
@@ -124,7 +124,7 @@ def prices_on(book: Book, day: date, item: str) -> Prices:
     )
 
 
-def _price(book: Book, item: str, day: date) -> ListedPrice:
+def _price(book: PriceBook, item: str, day: date) -> ListedPrice:
     series = book.prices.series[item]
     try:
         price = book.prices.on(item, day)
@@ -158,13 +158,13 @@ def _price(book: Book, item: str, day: date) -> ListedPrice:
     )
 
 
-def models_of(book: Book, name: str) -> Models:
+def list_models(book: PriceBook, name: str) -> ModelList:
     """List the models whose name holds a text."""
     kinds: dict[str, list[str]] = {}
     for item in sorted(book.prices.series):
         model, _, kind = item.rpartition("/")
         kinds.setdefault(model, []).append(kind)
-    return Models(
+    return ModelList(
         models=tuple(
             ListedModel(
                 card=card,
@@ -178,22 +178,22 @@ def models_of(book: Book, name: str) -> Models:
     )
 
 
-def _tunes(offer: Offer, card: ModelCard) -> bool:
+def _tunes(offer: TuningOffer, card: ModelCard) -> bool:
     return card.id in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
 
 
-def rules_of(catalogue: Catalogue, evidence: Evidence, version: str) -> Rules:
+def list_rules(catalogue: RuleCatalogue, evidence: Evidence, version: str) -> RuleList:
     """List the rules and the evidence."""
-    return Rules(rules=catalogue.rules, evidence=evidence, engine_version=version)
+    return RuleList(rules=catalogue.rules, evidence=evidence, engine_version=version)
 
 
-def errors_known() -> Errors:
+def list_errors() -> ErrorList:
     """List every error of the program, as its classes say it."""
     by_code: dict[str, list[type[AdvisorError]]] = {}
     for kind in _kinds(AdvisorError):
-        if kind.code not in BASES:
+        if kind.code not in BASE_ERROR_CODES:
             by_code.setdefault(kind.code, []).append(kind)
-    return Errors(
+    return ErrorList(
         errors=tuple(
             ListedError(
                 code=code,

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from advisor.decision.answer import canonical
+from advisor.decision.answer import canonical_json
 from advisor.errors import AdvisorError
 from advisor.units import Record
 
@@ -31,7 +31,7 @@ class RequestRefused(AdvisorError):
         super().__init__(f"{where}: {found} {remedy}")
 
 
-class Malformed(RequestRefused):
+class MalformedBody(RequestRefused):
     """The body of a request breaks off or breaks the rules of multipart."""
 
     http_status = 400
@@ -90,7 +90,7 @@ class WrongMethod(AdvisorError):
     what_to_do = "Take a method that the header Allow names."
 
 
-class Fault(AdvisorError):
+class InternalError(AdvisorError):
     """A fault of ours: nothing is wrong with the request that we know of."""
 
     code = "fault"
@@ -142,18 +142,18 @@ def _text(error: AdvisorError, name: str) -> str | None:
 
 def problem_response(error: AdvisorError, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with a problem."""
-    return Response(canonical(problem_of(error)), error.http_status, headers, MEDIA_TYPE)
+    return Response(canonical_json(problem_of(error)), error.http_status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Let an app answer every error as a problem, also those that nobody foresaw."""
-    app.add_exception_handler(AdvisorError, _known)
+    app.add_exception_handler(AdvisorError, _advisor_error)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_middleware(Shield, fault=_fault)
+    app.add_middleware(UnhandledErrorMiddleware, fault=_internal_error)
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _advisor_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, AdvisorError)
     return problem_response(error)
 
@@ -176,14 +176,14 @@ async def _routing(_: Request, error: Exception) -> Response:
         return problem_response(WrongMethod(says), error.headers)
     refused = RequestRefused("request", f"{error.detail}.", RequestRefused.what_to_do)
     body = problem_of(refused).model_copy(update={"status": error.status_code})
-    return Response(canonical(body), error.status_code, error.headers, MEDIA_TYPE)
+    return Response(canonical_json(body), error.status_code, error.headers, MEDIA_TYPE)
 
 
-def _fault() -> Response:
-    return problem_response(Fault(f"This is a fault of ours. {Fault.what_to_do}"))
+def _internal_error() -> Response:
+    return problem_response(InternalError(f"This is a fault of ours. {InternalError.what_to_do}"))
 
 
-class Shield:
+class UnhandledErrorMiddleware:
     """Turns what nobody foresaw into an answer that tells nothing of the data."""
 
     def __init__(self, app: ASGIApp, fault: Callable[[], Response]) -> None:
@@ -206,15 +206,15 @@ class Shield:
         except ClientDisconnect:
             scope[FAULT_KEY] = "client-gone"  # nobody is left to answer
         except Exception as error:  # noqa: BLE001 - the last place that can answer at all
-            scope[FAULT_KEY] = place_of(error)
+            scope[FAULT_KEY] = error_location(error)
             if not started:
                 await self.fault()(scope, receive, send)
 
 
-def place_of(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """Name kind and place of an unforeseen error; its words may hold data and are left out.
 
-    >>> place_of(ValueError("a row of the user"))
+    >>> error_location(ValueError("a row of the user"))
     'ValueError'
     """
     trace: Any = error.__traceback__

@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from advisor.api.bodies import record_of
+from advisor.api.bodies import parse_record
 from advisor.api.errors import RequestRefused
-from advisor.api.service import BESIDE, Planner
+from advisor.api.service import QUESTION_KEYS, PlanningService
 from advisor.dataset.profile import Profile
 from advisor.decision.answer import Question
 from advisor.interview.next_question import Interview
-from advisor.interview.questions import Given, checked
-from advisor.interview.texts import Texts
-from advisor.interview.view import standing
-from advisor.loading import load_sheet, load_texts
+from advisor.interview.questions import AnswerValue, check_answers
+from advisor.interview.texts import InterviewTexts
+from advisor.interview.view import interview_state
+from advisor.loading import load_questionnaire, load_texts
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 
-class Answered(Record):
+class InterviewAnswers(Record):
     """What was answered so far, and in which language to ask on."""
 
     answers: dict[str, str | float | bool | tuple[str, ...] | None] = Field(default_factory=dict)
@@ -30,7 +30,7 @@ class Answered(Record):
     """Tag of a language that the server has words in."""
 
 
-class InterviewRequest(Answered):
+class InterviewRequest(InterviewAnswers):
     """The answers so far, with what is known without asking."""
 
     question: Scenario | None = None
@@ -39,35 +39,37 @@ class InterviewRequest(Answered):
     """What the dataset holds, as POST /api/v1/profile returned it; what it counts is not asked."""
 
 
-class InterviewAsked(NamedTuple):
+class ParsedInterview(NamedTuple):
     """An interview that can go on."""
 
     question: Question
-    answers: dict[str, Given]
-    texts: Texts
+    answers: dict[str, AnswerValue]
+    texts: InterviewTexts
 
 
-def interview_asked(planner: Planner, body: Mapping[str, Any]) -> InterviewAsked:
+def parse_interview(planner: PlanningService, body: Mapping[str, Any]) -> ParsedInterview:
     """Read the answers so far.
 
     Raises:
         AdvisorError: something in them cannot be understood, or there is no such language.
     """
-    given = {key: value for key, value in body.items() if key not in BESIDE}
-    unknown = given.keys() - Answered.model_fields.keys()
+    given = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
+    unknown = given.keys() - InterviewAnswers.model_fields.keys()
     if unknown:
         raise RequestRefused(
             f"body: {min(unknown)}",
             "there is no such key.",
             "Give 'answers', 'language', 'question' and 'profile'.",
         )
-    said = record_of(Answered, given, "body")
-    asked = {key: body[key] for key in BESIDE if body.get(key) is not None}
+    said = parse_record(InterviewAnswers, given, "body")
+    asked = {key: body[key] for key in QUESTION_KEYS if body.get(key) is not None}
     question = planner.question({"question": {}} | asked)
-    return InterviewAsked(question, checked(load_sheet(), said.answers), load_texts(said.language))
+    return ParsedInterview(
+        question, check_answers(load_questionnaire(), said.answers), load_texts(said.language)
+    )
 
 
-def interview_bytes(planner: Planner, asked: InterviewAsked) -> bytes:
+def interview_bytes(planner: PlanningService, asked: ParsedInterview) -> bytes:
     """Work out where an interview stands.
 
     Raises:
@@ -76,5 +78,7 @@ def interview_bytes(planner: Planner, asked: InterviewAsked) -> bytes:
     """
     planner.meters.answers.inc()
     with planner.turn:
-        found = standing(Interview(load_sheet(), asked.question), asked.answers, asked.texts)
+        found = interview_state(
+            Interview(load_questionnaire(), asked.question), asked.answers, asked.texts
+        )
     return planner.bytes_of(found)

@@ -24,12 +24,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from advisor.api.errors import FAULT_KEY
 
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Folder in which several workers add their numbers up; the library reads this variable."""
 
 
-class Meters:
+class ApiMetrics:
     """Counts of one app, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Meters:
             "tune_or_not_request_seconds",
             "From the first byte of a request to the last answered.",
             ["route"],
-            buckets=BUCKETS,
+            buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.received = Counter(
@@ -59,7 +59,7 @@ class Meters:
 
     def text(self) -> bytes:
         """Write all numbers in Prometheus' format, of every worker where there are several."""
-        if not os.environ.get(SHARED):
+        if not os.environ.get(MULTIPROCESS_VARIABLE):
             return generate_latest(self.registry)
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
@@ -85,15 +85,15 @@ CLIENT_GONE = 499
 """Logged where the client left before an answer; the name is nginx's."""
 
 
-def observe(app: FastAPI, meters: Meters) -> None:
+def add_observability(app: FastAPI, meters: ApiMetrics) -> None:
     """Log and count every request of an app; add this after all other middleware."""
-    app.add_middleware(Observer, meters=meters)
+    app.add_middleware(ObservabilityMiddleware, meters=meters)
 
 
-class Observer:
+class ObservabilityMiddleware:
     """The outermost middleware: request id, time, status and size."""
 
-    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+    def __init__(self, app: ASGIApp, meters: ApiMetrics) -> None:
         self.app, self.meters = app, meters
         self._log = access_log()
 
@@ -102,14 +102,14 @@ class Observer:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        seen = _Seen(request_id_of(Headers(scope=scope).get("x-request-id")), send)
+        seen = _ResponseStats(request_id_of(Headers(scope=scope).get("x-request-id")), send)
         started = time.perf_counter()
         try:
             await self.app(scope, receive, seen.send)
         finally:
             self._note(scope, seen, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, seen: _Seen, seconds: float) -> None:
+    def _note(self, scope: Scope, seen: _ResponseStats, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
         method = method if method in METHODS else "other"
         status = seen.status or CLIENT_GONE
@@ -128,7 +128,7 @@ class Observer:
         )
 
 
-class _Seen:
+class _ResponseStats:
     """What is noted of a response while it is sent."""
 
     def __init__(self, request_id: str, send: Send) -> None:

@@ -16,24 +16,24 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from advisor import __version__
-from advisor.api.catalogues import errors_known, models_of, prices_on, rules_of
+from advisor.api.catalogues import list_errors, list_models, list_prices, list_rules
 from advisor.api.errors import PathRefused, Problem, problem_of
 from advisor.api.interview import InterviewRequest
-from advisor.api.route_docs import INPUT, SCHEMAS
-from advisor.api.routes import More
-from advisor.api.service import Planner
-from advisor.api.sweep import Shape, SweepAsked, SweepRequest, swept
+from advisor.api.route_docs import INPUT_SUFFIX, SCHEMAS
+from advisor.api.routes import AnswerExtras
+from advisor.api.service import PlanningService
+from advisor.api.sweep import ParsedSweep, SweepRequest, SweepSpec, sweep_response
 from advisor.dataset.profile import Profile
-from advisor.decision.answer import Question, answer
-from advisor.decision.trace import Told, trace
-from advisor.loading import example_question, load_catalogue, team_rules, words_of
-from advisor.report.sentences import tell
+from advisor.decision.answer import Question, recommend
+from advisor.decision.trace import AnswerWithExtras, trace
+from advisor.loading import example_question, load_rule_catalogue, parse_team_rules, sentences_for
+from advisor.report.sentences import decision_sentences
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 Schema = dict[str, Any]
-Seen = dict[tuple[str, str], Any]
+SampleValues = dict[tuple[str, str], Any]
 BY_FORMAT = {"date": "2026-11-20", "decimal": "1.25", "binary": "rows"}
 BY_TYPE: dict[str, Any] = {
     "string": "text",
@@ -42,28 +42,28 @@ BY_TYPE: dict[str, Any] = {
     "boolean": False,
     "null": None,
 }
-TOGETHER = {"Hours": "Hours of work to set this approach up: low, likely, high."}
+SHARED_DESCRIPTIONS = {"LabourHours": "Hours of work to set this approach up: low, likely, high."}
 """Records whose fields are described by one sentence."""
-DEEPEST = 6
+MAX_EXAMPLE_DEPTH = 6
 """Levels that an example shows."""
-NAMED = "^"
+DECIMAL_PATTERN_PREFIX = "^"
 """Patterns that pydantic writes for decimals begin so."""
 
 
-def seen_in(records: Iterable[BaseModel]) -> Seen:
+def sample_values(records: Iterable[BaseModel]) -> SampleValues:
     """Collect the first telling value of each property: (name of the record, property) -> value."""
-    seen: Seen = {}
+    seen: SampleValues = {}
     for record in records:
         _walk(record, seen)
     return seen
 
 
-def _walk(value: object, seen: Seen) -> None:
+def _walk(value: object, seen: SampleValues) -> None:
     if isinstance(value, BaseModel):
         plain = value.model_dump(mode="json")
         for name in type(value).model_fields:
             if plain[name] not in (None, [], {}, ""):
-                seen.setdefault((type(value).__name__, name), shortened(plain[name]))
+                seen.setdefault((type(value).__name__, name), first_items(plain[name]))
             _walk(getattr(value, name), seen)
     elif isinstance(value, Mapping):
         for part in value.values():
@@ -73,53 +73,53 @@ def _walk(value: object, seen: Seen) -> None:
             _walk(part, seen)
 
 
-def shortened(value: Any) -> Any:
+def first_items(value: Any) -> Any:
     """Keep the first entry of every list of records: an example shows the form.
 
-    >>> shortened({"options": [{"id": "a"}, {"id": "b"}], "range": [1, 2]})
+    >>> first_items({"options": [{"id": "a"}, {"id": "b"}], "range": [1, 2]})
     {'options': [{'id': 'a'}], 'range': [1, 2]}
     """
     if isinstance(value, dict):
-        return {key: shortened(part) for key, part in value.items()}
+        return {key: first_items(part) for key, part in value.items()}
     if isinstance(value, list):
         nested = any(isinstance(part, dict | list) for part in value)
-        return [shortened(part) for part in (value[:1] if nested else value[:8])]
+        return [first_items(part) for part in (value[:1] if nested else value[:8])]
     return value
 
 
-def with_examples(schemas: dict[str, Schema], seen: Seen, ending: str) -> None:
+def add_examples(schemas: dict[str, Schema], seen: SampleValues, ending: str) -> None:
     """Write an example to every property, and a description where one holds for a whole record.
 
     Args:
         schemas: Component schemas by name; they are changed.
-        seen: What `seen_in` found.
+        seen: What `sample_values` found.
         ending: What the names of schemas that are sent end with.
     """
     for name, schema in schemas.items():
         for key, one in schema.get("properties", {}).items():
             found = seen.get((name.removesuffix(ending), key), ...)
-            example = made_up(one, schemas) if found is ... else found
+            example = example_value(one, schemas) if found is ... else found
             one["examples"] = [example]
-            says = TOGETHER.get(name) or _referred(one, schemas).get("description")
+            says = SHARED_DESCRIPTIONS.get(name) or _referred(one, schemas).get("description")
             if says:
                 one.setdefault("description", says)
 
 
-def made_up(schema: Schema, schemas: Mapping[str, Schema], level: int = 0) -> Any:
+def example_value(schema: Schema, schemas: Mapping[str, Schema], level: int = 0) -> Any:
     """Make a value that a schema allows, where no answer holds one.
 
-    >>> made_up({"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}]}, {})
+    >>> example_value({"anyOf": [{"type": "integer", "minimum": 2}, {"type": "null"}]}, {})
     2
     """
     if "$ref" in schema:
-        return made_up(_referred(schema, schemas), schemas, level)
+        return example_value(_referred(schema, schemas), schemas, level)
     for key in ("const", "default"):
         if schema.get(key) is not None:
             return orjson.loads(orjson.dumps(schema[key]))
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return made_up(schema["anyOf"][0], schemas, level)
+        return example_value(schema["anyOf"][0], schemas, level)
     if schema.get("type") == "object":
         return _object(schema, schemas, level)
     if schema.get("type") == "array":
@@ -133,22 +133,26 @@ def _referred(schema: Schema, schemas: Mapping[str, Schema]) -> Schema:
 
 
 def _object(schema: Schema, schemas: Mapping[str, Schema], level: int) -> dict[str, Any]:
-    wanted = schema.get("required", ()) if level < DEEPEST else ()
+    wanted = schema.get("required", ()) if level < MAX_EXAMPLE_DEPTH else ()
     properties = schema.get("properties", {})
-    return {key: made_up(properties[key], schemas, level + 1) for key in wanted}
+    return {key: example_value(properties[key], schemas, level + 1) for key in wanted}
 
 
 def _array(schema: Schema, schemas: Mapping[str, Schema], level: int) -> list[Any]:
     if "prefixItems" in schema:
-        return [made_up(part, schemas, level + 1) for part in schema["prefixItems"]]
+        return [example_value(part, schemas, level + 1) for part in schema["prefixItems"]]
     items = schema.get("items")
-    return [made_up(items, schemas, level + 1)] if items and level < DEEPEST else []
+    return [example_value(items, schemas, level + 1)] if items and level < MAX_EXAMPLE_DEPTH else []
 
 
 def _scalar(schema: Schema) -> Any:
     kind = schema.get("type", "string")
     if kind == "string":
-        text = "1.25" if str(schema.get("pattern", "")).startswith(NAMED) else BY_TYPE["string"]
+        text = (
+            "1.25"
+            if str(schema.get("pattern", "")).startswith(DECIMAL_PATTERN_PREFIX)
+            else BY_TYPE["string"]
+        )
         return BY_FORMAT.get(schema.get("format", ""), text)
     return (
         max(schema.get("minimum", BY_TYPE[kind]), BY_TYPE[kind])
@@ -157,7 +161,7 @@ def _scalar(schema: Schema) -> Any:
     )
 
 
-TEAM = [
+SAMPLE_TEAM_RULES = [
     {
         "id": "no-new-vendor",
         "when": "option.trains && !(option.provider in ['own', 'azure'])",
@@ -167,7 +171,7 @@ TEAM = [
     }
 ]
 """A rule that shows what a team can add."""
-SAMPLES = ("email-triage", "policy-faq")
+SAMPLE_SCENARIOS = ("email-triage", "policy-faq")
 """Bundled examples whose answers show what fields hold."""
 TAGS = [
     {"name": "planning", "description": "Questions and answers; nothing of them is kept."},
@@ -175,7 +179,7 @@ TAGS = [
 ]
 
 
-class AskedWith(Record):
+class QuestionRequest(Record):
     """A scenario with the profile of its dataset, and the rules of your team."""
 
     question: Scenario
@@ -186,13 +190,13 @@ class AskedWith(Record):
     """Rules that your team adds."""
 
 
-class AskedMore(AskedWith, More):
+class RecommendRequest(QuestionRequest, AnswerExtras):
     """The same, and what is wanted beside the answer."""
 
 
-def document(
+def openapi_document(
     app: FastAPI,
-    planner: Planner,
+    planner: PlanningService,
     inputs: Sequence[type[BaseModel]] = (),
     samples: Sequence[BaseModel] = (),
 ) -> dict[str, Any]:
@@ -212,26 +216,28 @@ def document(
         description="Prompt, retrieve, fine-tune or LoRA: what each costs, and which to do.",
     )
     schemas = made["components"]["schemas"]
-    schemas |= _sent((Scenario, AskedWith, AskedMore, SweepRequest, InterviewRequest, *inputs))
-    schemas |= _returned((Problem,))
+    schemas |= _request_schemas(
+        (Scenario, QuestionRequest, RecommendRequest, SweepRequest, InterviewRequest, *inputs)
+    )
+    schemas |= _response_schemas((Problem,))
     _drop_validation(made, schemas)
-    with_examples(schemas, seen_in((*_samples(planner), *samples)), INPUT)
+    add_examples(schemas, sample_values((*_samples(planner), *samples)), INPUT_SUFFIX)
     made["components"]["schemas"] = dict(sorted(schemas.items()))
     return made
 
 
-def _sent(kinds: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def _request_schemas(kinds: Sequence[type[BaseModel]]) -> dict[str, Any]:
     """Write the schemas of what is sent; a door fills the day in, and reads no file of its own."""
-    template = SCHEMAS + "{model}" + INPUT
+    template = SCHEMAS + "{model}" + INPUT_SUFFIX
     _, found = models_json_schema([(kind, "validation") for kind in kinds], ref_template=template)
-    sent = {f"{name}{INPUT}": schema for name, schema in found["$defs"].items()}
-    del sent[f"Scenario{INPUT}"]["required"]
+    sent = {f"{name}{INPUT_SUFFIX}": schema for name, schema in found["$defs"].items()}
+    del sent[f"Scenario{INPUT_SUFFIX}"]["required"]
     path = {"type": "null", "description": "A request names no file of this machine."}
-    sent[f"Dataset{INPUT}"]["properties"]["path"] = path
+    sent[f"Dataset{INPUT_SUFFIX}"]["properties"]["path"] = path
     return sent
 
 
-def _returned(kinds: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def _response_schemas(kinds: Sequence[type[BaseModel]]) -> dict[str, Any]:
     template = SCHEMAS + "{model}"
     _, found = models_json_schema(
         [(kind, "serialization") for kind in kinds], ref_template=template
@@ -257,27 +263,29 @@ def _without_path(question: Question) -> Question:
     return replace(question, scenario=scenario.model_copy(update={"dataset": dataset}))
 
 
-def _samples(planner: Planner) -> list[BaseModel]:
+def _samples(planner: PlanningService) -> list[BaseModel]:
     """Answer bundled examples, and take every list: what fields really hold."""
-    first, second = (example_question(name) for name in SAMPLES)
+    first, second = (example_question(name) for name in SAMPLE_SCENARIOS)
     questions = (_without_path(first), replace(second, with_flips=False))
     profiles = [question.profile for question in questions if question.profile]
     day = questions[0].scenario.asked_on
-    shape = Shape(axes={"traffic.requests_per_month": (100_000, 1_000_000)}, win_share=True)
-    ruled = replace(questions[1], rules=team_rules(TEAM, "example"))
-    found = answer(ruled)
-    told = Told(answer=found, trace=trace(ruled, found), text=tell(found, words_of("en")))
+    shape = SweepSpec(axes={"traffic.requests_per_month": (100_000, 1_000_000)}, win_share=True)
+    ruled = replace(questions[1], rules=parse_team_rules(SAMPLE_TEAM_RULES, "example"))
+    found = recommend(ruled)
+    told = AnswerWithExtras(
+        answer=found, trace=trace(ruled, found), text=decision_sentences(found, sentences_for("en"))
+    )
     return [
-        answer(questions[0]),
+        recommend(questions[0]),
         found,
         told,
-        More(trace=True, explain="de"),
+        AnswerExtras(trace=True, explain="de"),
         *profiles,
         shape,
-        swept(SweepAsked(questions[0], shape, size=2)),
-        prices_on(planner.book, day, ""),
-        models_of(planner.book, ""),
-        rules_of(load_catalogue(), planner.evidence, __version__),
-        errors_known(),
+        sweep_response(ParsedSweep(questions[0], shape, size=2)),
+        list_prices(planner.book, day, ""),
+        list_models(planner.book, ""),
+        list_rules(load_rule_catalogue(), planner.evidence, __version__),
+        list_errors(),
         problem_of(PathRefused()),
     ]

@@ -10,14 +10,14 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from advisor.api.errors import MEDIA_TYPE
 
 SCHEMAS = "#/components/schemas/"
-INPUT = "Input"
+INPUT_SUFFIX = "Input"
 """Ends the names of schemas that are sent; what comes back has the plain names."""
-TAGGED = {
+ETAG_HEADERS = {
     "ETag": "Changes with the question, the price book or the engine, and with nothing else.",
     "X-Request-ID": "The id of this request in the log: yours, or one that was made.",
 }
-WORKED = {**TAGGED, "X-Cache": "hit where the body was at hand, else miss."}
-PLAIN = {"X-Request-ID": TAGGED["X-Request-ID"]}
+COMPUTED_HEADERS = {**ETAG_HEADERS, "X-Cache": "hit where the body was at hand, else miss."}
+PLAIN_HEADERS = {"X-Request-ID": ETAG_HEADERS["X-Request-ID"]}
 HEADER_EXAMPLES = {"ETag": '"5f2a"', "X-Request-ID": "trace-7", "X-Cache": "miss"}
 BINARY = {
     "type": "string",
@@ -26,13 +26,16 @@ BINARY = {
 }
 QUESTION = {
     "description": "A scenario, or a scenario with the profile of its dataset and your rules.",
-    "anyOf": [{"$ref": f"{SCHEMAS}Scenario{INPUT}"}, {"$ref": f"{SCHEMAS}AskedWith{INPUT}"}],
+    "anyOf": [
+        {"$ref": f"{SCHEMAS}Scenario{INPUT_SUFFIX}"},
+        {"$ref": f"{SCHEMAS}QuestionRequest{INPUT_SUFFIX}"},
+    ],
 }
-WITH_MORE = {
+QUESTION_WITH_EXTRAS = {
     **QUESTION,
     "anyOf": [
-        {"$ref": f"{SCHEMAS}Scenario{INPUT}"},
-        {"$ref": f"{SCHEMAS}AskedMore{INPUT}"},
+        {"$ref": f"{SCHEMAS}Scenario{INPUT_SUFFIX}"},
+        {"$ref": f"{SCHEMAS}RecommendRequest{INPUT_SUFFIX}"},
     ],
 }
 BODIES: dict[str, dict[str, Any]] = {
@@ -47,10 +50,12 @@ BODIES: dict[str, dict[str, Any]] = {
         },
         "application/octet-stream": {"schema": BINARY},
     },
-    "recommend": {"application/json": {"schema": WITH_MORE}},
+    "recommend": {"application/json": {"schema": QUESTION_WITH_EXTRAS}},
     "estimate": {"application/json": {"schema": QUESTION}},
-    "sweep": {"application/json": {"schema": {"$ref": f"{SCHEMAS}SweepRequest{INPUT}"}}},
-    "interview": {"application/json": {"schema": {"$ref": f"{SCHEMAS}InterviewRequest{INPUT}"}}},
+    "sweep": {"application/json": {"schema": {"$ref": f"{SCHEMAS}SweepRequest{INPUT_SUFFIX}"}}},
+    "interview": {
+        "application/json": {"schema": {"$ref": f"{SCHEMAS}InterviewRequest{INPUT_SUFFIX}"}}
+    },
 }
 STATUSES = {
     "profile": (400, 413, 422, 500),
@@ -70,14 +75,14 @@ STATUSES = {
 """Every status that an operation can answer with, beside 200."""
 
 
-def described(returns: Any, name: str) -> dict[str, Any]:
+def operation_docs(returns: Any, name: str) -> dict[str, Any]:
     """Say of a route what it returns, takes, and can answer with.
 
     Args:
         returns: Type of the body of a 200; none where it is no record.
         name: Name of the operation.
     """
-    headers = WORKED if 304 in STATUSES[name] else PLAIN
+    headers = COMPUTED_HEADERS if 304 in STATUSES[name] else PLAIN_HEADERS
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _headers(headers)}}
     responses |= {status: _response(status) for status in STATUSES[name]}
     extra: dict[str, Any] = {}
@@ -96,11 +101,11 @@ def described(returns: Any, name: str) -> dict[str, Any]:
 
 def _response(status: int) -> dict[str, Any]:
     if status == HTTPStatus.NOT_MODIFIED:
-        return {"description": "What you have still holds.", "headers": _headers(TAGGED)}
+        return {"description": "What you have still holds.", "headers": _headers(ETAG_HEADERS)}
     return {
         "description": f"{HTTPStatus(status).phrase}; `code` says which error it is.",
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}},
-        "headers": _headers(PLAIN),
+        "headers": _headers(PLAIN_HEADERS),
     }
 
 

@@ -17,25 +17,27 @@ import numpy as np
 import orjson
 
 from advisor import __version__
-from advisor.api.bodies import record_of
+from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
-from advisor.api.observability import Meters
+from advisor.api.observability import ApiMetrics
 from advisor.dataset.profile import Profile
-from advisor.decision.answer import Answer, Question, answer, canonical
+from advisor.decision.answer import Answer, Question, canonical_json, recommend
 from advisor.errors import ScenarioError
-from advisor.loading import ask, load_catalogue, load_evidence, team_rules
-from advisor.prices.book import Book
-from advisor.prices.loader import load_book
+from advisor.loading import load_evidence, load_rule_catalogue, make_question, parse_team_rules
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
 from advisor.units import Record
 
-MOST_ENTRIES = 256
-MOST_BYTES = 64 * 1024 * 1024
+MAX_CACHE_ENTRIES = 256
+MAX_CACHE_BYTES = 64 * 1024 * 1024
 
 
-class Shelf:
+class ResponseCache:
     """Bodies by tag, bounded in number and size; what was not asked for longest goes first."""
 
-    def __init__(self, most_entries: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, most_entries: int = MAX_CACHE_ENTRIES, most_bytes: int = MAX_CACHE_BYTES
+    ) -> None:
         self._most_entries, self._most_bytes = most_entries, most_bytes
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
@@ -52,7 +54,7 @@ class Shelf:
     def put(self, tag: str, body: bytes) -> None:
         """Keep a body, and let go of the oldest where there is no room.
 
-        >>> shelf = Shelf(most_entries=2)
+        >>> shelf = ResponseCache(most_entries=2)
         >>> for tag in "abc":
         ...     shelf.put(tag, b"body")
         >>> [tag for tag in "abc" if shelf.get(tag)]
@@ -67,13 +69,13 @@ class Shelf:
                 self._bytes -= len(self._bodies.popitem(last=False)[1])
 
 
-MOST_UPLOAD_BYTES = 1024**3
-MOST_AT_ONCE = 4
+MAX_UPLOAD_BYTES = 1024**3
+MAX_CONCURRENT = 4
 """Worked out at the same time by one process: more would wait for each other, and hold memory."""
-LARGEST = 2**53
+MAX_PROFILE_COUNT = 2**53
 """Counts of a profile above this are no counts."""
-BESIDE = {"question", "profile", "rules"}
-AS_MADE = "Give the profile as POST /api/v1/profile returned it."
+QUESTION_KEYS = {"question", "profile", "rules"}
+PROFILE_REMEDY = "Give the profile as POST /api/v1/profile returned it."
 
 
 def utc_today() -> date:
@@ -81,25 +83,25 @@ def utc_today() -> date:
     return datetime.now(tz=UTC).date()
 
 
-class Planner:
+class PlanningService:
     """What all requests share: the price book and the evidence, loaded once, and recent answers."""
 
     def __init__(
         self,
-        book: Book | None = None,
+        book: PriceBook | None = None,
         *,
         today: Callable[[], date] = utc_today,
-        most_upload_bytes: int = MOST_UPLOAD_BYTES,
+        most_upload_bytes: int = MAX_UPLOAD_BYTES,
     ) -> None:
-        self.book = book or load_book()
+        self.book = book or load_prices()
         self.evidence = load_evidence()
         self.today = today
         self.most_upload_bytes = most_upload_bytes
-        self.meters = Meters()
-        self.turn = BoundedSemaphore(MOST_AT_ONCE)
-        shipped = canonical(self.evidence) + canonical(load_catalogue())
+        self.meters = ApiMetrics()
+        self.turn = BoundedSemaphore(MAX_CONCURRENT)
+        shipped = canonical_json(self.evidence) + canonical_json(load_rule_catalogue())
         self._shipped_sha256 = hashlib.sha256(shipped).hexdigest()
-        self._shelf = Shelf()
+        self._shelf = ResponseCache()
 
     def question(self, body: Mapping[str, Any]) -> Question:
         """Make the question of a body: a scenario, or one with the profile of its dataset.
@@ -114,11 +116,11 @@ class Planner:
         dataset = mapping.get("dataset")
         if isinstance(dataset, Mapping) and dataset.get("path"):
             raise PathRefused
-        asked = ask(mapping, book=self.book, today=self.today())
+        asked = make_question(mapping, book=self.book, today=self.today())
         beside = body if "question" in body else {}
         given, rules = beside.get("profile"), beside.get("rules")
-        profile = None if given is None else profile_of(given)
-        added = () if rules is None else team_rules(rules, "body: rules")
+        profile = None if given is None else profile_from(given)
+        added = () if rules is None else parse_team_rules(rules, "body: rules")
         return replace(asked, evidence=self.evidence, profile=profile, rules=added)
 
     def tag(self, question: Question, door: str) -> str:
@@ -178,7 +180,7 @@ class Planner:
         """
         self.meters.answers.inc()
         with self.turn:
-            return answer(question)
+            return recommend(question)
 
     def bytes_of(self, found: Record) -> bytes:
         """Write what was found as canonical bytes.
@@ -187,13 +189,13 @@ class Planner:
             OverflowError: a whole number in it has more than 64 bits.
         """
         try:
-            return canonical(found)
+            return canonical_json(found)
         except orjson.JSONEncodeError as error:
             raise OverflowError(str(error)) from error
 
 
 def _refuse_unknown(body: Mapping[str, Any]) -> None:
-    unknown = set(body) - BESIDE if "question" in body else set()
+    unknown = set(body) - QUESTION_KEYS if "question" in body else set()
     if unknown:
         raise RequestRefused(
             f"body: {min(unknown)}",
@@ -202,20 +204,22 @@ def _refuse_unknown(body: Mapping[str, Any]) -> None:
         )
 
 
-def profile_of(given: object) -> Profile:
+def profile_from(given: object) -> Profile:
     """Read the profile that a client gives back.
 
     Raises:
         RequestRefused: it is none, or its counts cannot be those of a dataset.
     """
-    profile = record_of(Profile, given, "profile")
+    profile = parse_record(Profile, given, "profile")
     for name, value in profile:
         numbers = [value] if isinstance(value, int | float) else _numbers(value)
-        if any(not 0 <= number <= LARGEST for number in numbers):
-            raise RequestRefused(f"profile.{name}", "found a number that counts nothing.", AS_MADE)
+        if any(not 0 <= number <= MAX_PROFILE_COUNT for number in numbers):
+            raise RequestRefused(
+                f"profile.{name}", "found a number that counts nothing.", PROFILE_REMEDY
+            )
     if not profile.examples or profile.total_tokens < profile.examples:
         found = "found no examples, or examples without tokens."
-        raise RequestRefused("profile.examples", found, AS_MADE)
+        raise RequestRefused("profile.examples", found, PROFILE_REMEDY)
     return profile
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from advisor import __version__
-from advisor.api.bodies import record_of
+from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
-from advisor.api.service import BESIDE, Planner
+from advisor.api.service import QUESTION_KEYS, PlanningService
 from advisor.dataset.profile import Profile
 from advisor.decision import sweep as engine
-from advisor.decision.answer import Question, canonical
-from advisor.decision.sweep import Columns
+from advisor.decision.answer import Question, canonical_json
+from advisor.decision.sweep import SweepColumns
 from advisor.inputs import Assumption
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.scenario import Scenario
@@ -23,7 +23,7 @@ Value = bool | int | float | str | tuple[str, ...] | None
 """What a path of a scenario can be set to."""
 
 
-class Shape(Record):
+class SweepSpec(Record):
     """Which variants, and what is wanted of each."""
 
     axes: dict[str, tuple[Value, ...]] | None = None
@@ -36,7 +36,7 @@ class Shape(Record):
     """Whether to work out in which share of draws the recommended option wins."""
 
 
-class SweepRequest(Shape):
+class SweepRequest(SweepSpec):
     """A question and its variants; give `axes` or `variants`, not both."""
 
     question: Scenario
@@ -47,14 +47,14 @@ class SweepRequest(Shape):
     """Rules that your team adds."""
 
 
-class Swept(Record):
+class SweepResponse(Record):
     """Columns with a row for each variant, in the order in which they were asked for."""
 
     axes: dict[str, tuple[Value, ...]] | None
     """As asked; none where variants were given one by one."""
     variants: int
     """How many rows."""
-    columns: Columns
+    columns: SweepColumns
     """The answers."""
     assumptions: tuple[Assumption, ...]
     """What the door filled in."""
@@ -64,27 +64,27 @@ class Swept(Record):
     """What worked it out."""
 
 
-class SweepAsked(NamedTuple):
+class ParsedSweep(NamedTuple):
     """A sweep that can be worked out."""
 
     question: Question
-    shape: Shape
+    shape: SweepSpec
     size: int
 
 
-def sweep_asked(planner: Planner, body: Mapping[str, Any]) -> SweepAsked:
+def parse_sweep(planner: PlanningService, body: Mapping[str, Any]) -> ParsedSweep:
     """Read the body of a sweep; its size is known before any variant is made.
 
     Raises:
         AdvisorError: there are too many, or something cannot be understood.
     """
-    given = {key: value for key, value in body.items() if key not in BESIDE}
+    given = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
     size = _size(given)
     if "question" not in body:
         raise RequestRefused("body: question", "this key is missing.", "Give a scenario.")
-    shape = record_of(Shape, given, "body")
-    asked = {key: body[key] for key in BESIDE if key in body}
-    return SweepAsked(planner.question(asked), shape, size)
+    shape = parse_record(SweepSpec, given, "body")
+    asked = {key: body[key] for key in QUESTION_KEYS if key in body}
+    return ParsedSweep(planner.question(asked), shape, size)
 
 
 def _size(given: Mapping[str, Any]) -> int:
@@ -92,9 +92,9 @@ def _size(given: Mapping[str, Any]) -> int:
     if (axes is None) == (variants is None):
         raise RequestRefused("body", "a sweep takes 'axes' or 'variants'.", "Give one of the two.")
     size = _combinations(axes) if variants is None else _listed(variants)
-    if size > engine.MOST_VARIANTS:
+    if size > engine.MAX_VARIANTS:
         raise RequestRefused(
-            "body", f"these are {size:,} variants.", f"Give at most {engine.MOST_VARIANTS:,}."
+            "body", f"these are {size:,} variants.", f"Give at most {engine.MAX_VARIANTS:,}."
         )
     return size
 
@@ -127,7 +127,7 @@ def _refuse_paths(paths: Mapping[str, Any]) -> None:
         raise PathRefused
 
 
-def sweep_bytes(planner: Planner, asked: SweepAsked) -> bytes:
+def sweep_bytes(planner: PlanningService, asked: ParsedSweep) -> bytes:
     """Work a sweep out and count it, as canonical bytes.
 
     Raises:
@@ -135,20 +135,20 @@ def sweep_bytes(planner: Planner, asked: SweepAsked) -> bytes:
     """
     planner.meters.variants.inc(asked.size)
     with planner.turn:
-        found = swept(asked)
-    return canonical(found)
+        found = sweep_response(asked)
+    return canonical_json(found)
 
 
-def swept(asked: SweepAsked) -> Swept:
+def sweep_response(asked: ParsedSweep) -> SweepResponse:
     """Work a sweep out.
 
     Raises:
         AdvisorError: a path or a value does not fit a scenario.
     """
     question, shape = asked.question, asked.shape
-    variants = engine.grid(shape.axes) if shape.axes else shape.variants or ()
+    variants = engine.variant_grid(shape.axes) if shape.axes else shape.variants or ()
     columns = engine.sweep(question, variants, ranges=shape.ranges, win_share=shape.win_share)
-    return Swept(
+    return SweepResponse(
         axes=shape.axes,
         variants=asked.size,
         columns=columns,

@@ -19,18 +19,18 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from advisor.api.errors import Malformed, TooLarge
+from advisor.api.errors import MalformedBody, TooLarge
 from advisor.units import GIB
 
-MOST_FIELDS = 32
-MOST_FORM_BYTES = 128 * 1024
+MAX_FIELDS = 32
+MAX_FORM_BYTES = 128 * 1024
 """Of everything in a form that is not the file: headers, boundaries and text fields."""
-LONGEST_NAME = 200
-UNNAMED = "upload"
+MAX_FILENAME_LENGTH = 200
+DEFAULT_FILENAME = "upload"
 Sink = Callable[[bytes], None]
 
 
-class Form:
+class MultipartForm:
     """Takes a multipart body piece by piece; the file goes to a sink, text fields are kept."""
 
     def __init__(self, boundary: bytes, file_field: str, sink: Sink) -> None:
@@ -58,7 +58,7 @@ class Form:
                 },
             )
         except FormParserError as error:
-            raise _malformed(f"{error}.") from error
+            raise _malformed_body(f"{error}.") from error
 
     def write(self, data: bytes) -> None:
         """Take the next bytes of the body.
@@ -70,7 +70,7 @@ class Form:
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise _malformed(f"{error}.") from error
+            raise _malformed_body(f"{error}.") from error
 
     def close(self) -> str:
         """Say that the body has ended, and return the name of its file.
@@ -79,9 +79,9 @@ class Form:
             Malformed: it broke off, or held no file.
         """
         if not self.ended:
-            raise _malformed("the body breaks off before its last boundary.")
+            raise _malformed_body("the body breaks off before its last boundary.")
         if self.filename is None:
-            raise Malformed(
+            raise MalformedBody(
                 self._file_field,
                 "the form holds no such field.",
                 f"Send the file in the field '{self._file_field}'.",
@@ -105,38 +105,40 @@ class Form:
     def _open(self) -> None:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
-            raise _malformed("a part has no name.")
+            raise _malformed_body("a part has no name.")
         self._name = options[b"name"].decode("utf-8", "replace")
         self._is_file = self._name == self._file_field
         if not self._is_file and b"filename" in options:
-            raise Malformed(
+            raise MalformedBody(
                 self._name,
                 "found a file in this field.",
                 f"Send the file in the field '{self._file_field}'.",
             )
         if self._is_file:
             self._open_file(options.get(b"filename", b""))
-        elif len(self.fields) >= MOST_FIELDS or self._name in self.fields:
-            raise Malformed(
+        elif len(self.fields) >= MAX_FIELDS or self._name in self.fields:
+            raise MalformedBody(
                 self._name,
                 "this field is one too many.",
-                f"Send each field once, and at most {MOST_FIELDS}.",
+                f"Send each field once, and at most {MAX_FIELDS}.",
             )
 
     def _open_file(self, name: bytes) -> None:
         if self.filename is not None:
-            raise Malformed(self._file_field, "found a second file.", "Send one file a request.")
-        self.filename = shown_name(name.decode("utf-8", "replace"))
+            raise MalformedBody(
+                self._file_field, "found a second file.", "Send one file a request."
+            )
+        self.filename = display_name(name.decode("utf-8", "replace"))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
             self._sink(data[start:end])
             return
         self._kept += end - start
-        if self._kept > MOST_FORM_BYTES:
+        if self._kept > MAX_FORM_BYTES:
             raise TooLarge(
                 self._name,
-                f"the text fields hold more than {MOST_FORM_BYTES} bytes.",
+                f"the text fields hold more than {MAX_FORM_BYTES} bytes.",
                 "Send large content as the file.",
             )
         self._text += data[start:end]
@@ -147,27 +149,27 @@ class Form:
         try:
             self.fields[self._name] = self._text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise Malformed(self._name, "this field is not UTF-8.", "Send UTF-8.") from error
+            raise MalformedBody(self._name, "this field is not UTF-8.", "Send UTF-8.") from error
 
     def _end(self) -> None:
         self.ended = True
 
 
-def _malformed(found: str) -> Malformed:
-    return Malformed("multipart body", found, "Send one complete multipart/form-data body.")
+def _malformed_body(found: str) -> MalformedBody:
+    return MalformedBody("multipart body", found, "Send one complete multipart/form-data body.")
 
 
-def shown_name(given: str) -> str:
+def display_name(given: str) -> str:
     """Return the last part of a file name that a client gave: to show, never to open.
 
-    >>> shown_name("../../etc/passwd")
+    >>> display_name("../../etc/passwd")
     'passwd'
-    >>> shown_name("")
+    >>> display_name("")
     'upload'
     """
     last = re.split(r"[/\\]", given)[-1]
     clean = "".join(letter for letter in last if letter.isprintable()).strip()
-    return clean[:LONGEST_NAME] or UNNAMED
+    return clean[:MAX_FILENAME_LENGTH] or DEFAULT_FILENAME
 
 
 BLOCK_BYTES = 1 << 20
@@ -177,7 +179,7 @@ RESERVE_BYTES = GIB
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Received(NamedTuple):
+class UploadedFile(NamedTuple):
     """One file as it came."""
 
     path: Path
@@ -195,10 +197,10 @@ class _Parser(Protocol):
     def close(self) -> str: ...
 
 
-class _Raw:
+class _RawBody:
     """A body that is the file itself."""
 
-    def __init__(self, file: _File) -> None:
+    def __init__(self, file: _FileWriter) -> None:
         self.fields: dict[str, str] = {}
         self._file = file
 
@@ -206,10 +208,10 @@ class _Raw:
         self._file.take(data)
 
     def close(self) -> str:
-        return UNNAMED
+        return DEFAULT_FILENAME
 
 
-class _File:
+class _FileWriter:
     """The file that is being written: its bytes are counted, hashed and held back by blocks."""
 
     def __init__(self, path: Path, most_bytes: int) -> None:
@@ -222,7 +224,7 @@ class _File:
     def take(self, data: bytes) -> None:
         self.bytes += len(data)
         if self.bytes > self.most_bytes:
-            raise too_large(self.most_bytes)
+            raise too_large_error(self.most_bytes)
         self._held += data
 
     @property
@@ -230,14 +232,14 @@ class _File:
         return len(self._held) >= BLOCK_BYTES
 
     def flush(self) -> None:
-        check_room(self.path.parent, len(self._held))
+        check_disk_space(self.path.parent, len(self._held))
         self.digest.update(self._held)
         try:
             self._raw.write(self._held)
             self._raw.flush()
         except OSError as error:
             if error.errno in NO_SPACE:
-                raise _no_room() from error
+                raise _disk_full_error() from error
             raise
         self._held.clear()
 
@@ -245,9 +247,9 @@ class _File:
         self._raw.close()
 
 
-async def receive(
+async def receive_file(
     request: Request, folder: Path, most_bytes: int, file_field: str = "file"
-) -> Received:
+) -> UploadedFile:
     """Write the one file of a request into a folder while it comes in.
 
     Args:
@@ -262,13 +264,15 @@ async def receive(
     """
     declared = declared_bytes(request)
     boundary = _boundary(request)
-    if declared > most_bytes + (MOST_FORM_BYTES if boundary else 0):
-        raise too_large(most_bytes)
-    check_room(folder, declared)
-    file = _File(folder / f"{uuid4().hex}.part", most_bytes)
+    if declared > most_bytes + (MAX_FORM_BYTES if boundary else 0):
+        raise too_large_error(most_bytes)
+    check_disk_space(folder, declared)
+    file = _FileWriter(folder / f"{uuid4().hex}.part", most_bytes)
     try:
-        parser: _Parser = Form(boundary, file_field, file.take) if boundary else _Raw(file)
-        await _pour(request, parser, file)
+        parser: _Parser = (
+            MultipartForm(boundary, file_field, file.take) if boundary else _RawBody(file)
+        )
+        await _write_body(request, parser, file)
         filename = parser.close()
         await to_thread.run_sync(file.flush)
     except BaseException:
@@ -276,15 +280,15 @@ async def receive(
         file.path.unlink(missing_ok=True)
         raise
     file.close()
-    return Received(file.path, filename, file.bytes, file.digest.hexdigest(), parser.fields)
+    return UploadedFile(file.path, filename, file.bytes, file.digest.hexdigest(), parser.fields)
 
 
-async def _pour(request: Request, parser: _Parser, file: _File) -> None:
+async def _write_body(request: Request, parser: _Parser, file: _FileWriter) -> None:
     total = 0
     async for data in request.stream():
         total += len(data)
-        if total > file.most_bytes + MOST_FORM_BYTES:
-            raise too_large(file.most_bytes)
+        if total > file.most_bytes + MAX_FORM_BYTES:
+            raise too_large_error(file.most_bytes)
         for start in range(0, len(data), BLOCK_BYTES):
             parser.write(data[start : start + BLOCK_BYTES])
             if file.is_due:
@@ -303,7 +307,7 @@ def _boundary(request: Request) -> bytes | None:
         return None
     boundary = options.get(b"boundary")
     if not boundary:
-        raise Malformed(
+        raise MalformedBody(
             "content-type",
             "multipart/form-data without a boundary.",
             "Let your client write this header.",
@@ -311,17 +315,17 @@ def _boundary(request: Request) -> bytes | None:
     return boundary
 
 
-def check_room(folder: Path, wanted_bytes: int) -> None:
+def check_disk_space(folder: Path, wanted_bytes: int) -> None:
     """See that the disk has room, and keeps a reserve.
 
     Raises:
         TooLarge: it has not.
     """
     if shutil.disk_usage(folder).free - RESERVE_BYTES < wanted_bytes:
-        raise _no_room()
+        raise _disk_full_error()
 
 
-def _no_room() -> TooLarge:
+def _disk_full_error() -> TooLarge:
     return TooLarge(
         "body",
         "the disk of the server has no room for it.",
@@ -329,7 +333,7 @@ def _no_room() -> TooLarge:
     )
 
 
-def too_large(most_bytes: int) -> TooLarge:
+def too_large_error(most_bytes: int) -> TooLarge:
     """Say that a body passes a limit."""
     return TooLarge(
         "body",

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from advisor.console import console, day_of, write_bytes
-from advisor.decision.answer import Answer, answer
+from advisor.console import console, parse_day, write_bytes
+from advisor.decision.answer import Answer, recommend
 from advisor.errors import UsageError
-from advisor.loading import ask, team_rules
-from advisor.prices.loader import load_book
+from advisor.loading import make_question, parse_team_rules
+from advisor.prices.loader import load_prices
 
 
 def show_again(
@@ -25,12 +25,12 @@ def show_again(
     """
     old = _load(saved)
     mapping: dict[str, Any] = old.question.model_dump(mode="json", exclude_unset=True)
-    mapping["asked_on"] = day_of(on).isoformat()
+    mapping["asked_on"] = parse_day(on).isoformat()
     if old.dataset_sha256 and dataset is None and not (old.question.dataset.path):
         raise UsageError(str(saved), "the answer rests on a dataset.", "Give --dataset FILE.")
-    asked = ask(mapping, str(saved), dataset=dataset, book=load_book(overlay=prices))
-    rules = team_rules([rule.model_dump() for rule in old.rules], str(saved))
-    new = answer(replace(asked, rules=rules))
+    asked = make_question(mapping, str(saved), dataset=dataset, book=load_prices(overlay=prices))
+    rules = parse_team_rules([rule.model_dump() for rule in old.rules], str(saved))
+    new = recommend(replace(asked, rules=rules))
     changes = differences(old, new)
     if format_ == "json":
         write_bytes(

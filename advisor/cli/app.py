@@ -95,10 +95,10 @@ def recommend(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say which way to take, what it costs, why, and what would flip it."""
-    from advisor.cli.recommend import More, ask_here, show_answer
+    from advisor.cli.recommend import AnswerFlags, question_from_flags, show_answer
 
-    question = ask_here(scenario, dataset, set_ or [], prices, rules)
-    show_answer(question, format_.value, More(trace, explain))
+    question = question_from_flags(scenario, dataset, set_ or [], prices, rules)
+    show_answer(question, format_.value, AnswerFlags(trace, explain))
 
 
 @app.command()
@@ -112,9 +112,11 @@ def estimate(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Write the bill of every option, line by line, with price, day and source."""
-    from advisor.cli.recommend import ask_here, show_bills
+    from advisor.cli.recommend import question_from_flags, show_bills
 
-    show_bills(ask_here(scenario, dataset, set_ or [], prices, rules), option, format_.value)
+    show_bills(
+        question_from_flags(scenario, dataset, set_ or [], prices, rules), option, format_.value
+    )
 
 
 @app.command()
@@ -131,10 +133,10 @@ def sweep(
     format_: Annotated[SweepFormat, typer.Option("--format")] = SweepFormat.text,
 ) -> None:
     """Say which way wins at every combination of some values; up to 10,000 in one pass."""
-    from advisor.cli.recommend import ask_here
+    from advisor.cli.recommend import question_from_flags
     from advisor.cli.sweep import show_sweep
 
-    question = ask_here(scenario, dataset, set_ or [], prices, rules)
+    question = question_from_flags(scenario, dataset, set_ or [], prices, rules)
     show_sweep(question, axis, format_.value)
 
 
@@ -154,9 +156,9 @@ def ask(
     prices: PricesFlag = None,
 ) -> None:
     """Ask at most 12 questions, until no answer can change the verdict; end with a scenario."""
-    from advisor.cli.ask import Wanted, interview
+    from advisor.cli.ask import AskFlags, run_interview
 
-    interview(Wanted(dataset, answers, language, out, note, prices))
+    run_interview(AskFlags(dataset, answers, language, out, note, prices))
 
 
 @app.command()
@@ -190,11 +192,11 @@ def gpus(
     format_: FormatFlag = Format.text,
 ) -> None:
     """Say which GPUs train a model and serve it: cheapest, fastest, and within a budget."""
-    from advisor.cli.gpus import Wanted, show_gpus
-    from advisor.cli.recommend import ask_here
+    from advisor.cli.gpus import GpuFlags, show_gpus
+    from advisor.cli.recommend import question_from_flags
 
-    wanted = Wanted(base, method, engine, precision, unmerged, gpu)
-    show_gpus(ask_here(scenario, dataset, set_ or [], prices), wanted, format_.value)
+    wanted = GpuFlags(base, method, engine, precision, unmerged, gpu)
+    show_gpus(question_from_flags(scenario, dataset, set_ or [], prices), wanted, format_.value)
 
 
 @app.command()
@@ -218,9 +220,9 @@ def serve(
     most_upload_mb: Annotated[int, typer.Option(min=1, help="Largest dataset, in MiB.")] = 1024,
 ) -> None:
     """Serve the planning API over HTTP: the same answers, and nothing is kept."""
-    from advisor.cli.serve import Wanted, serve
+    from advisor.cli.serve import PlanningServerFlags, serve
 
-    serve(Wanted(host, port, prices, workers, most_upload_mb))
+    serve(PlanningServerFlags(host, port, prices, workers, most_upload_mb))
 
 
 @prices_app.command("show")

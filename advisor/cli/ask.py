@@ -16,29 +16,45 @@ from typing import Any
 
 import yaml
 
-from advisor.cli.recommend import More, show_answer
+from advisor.cli.recommend import AnswerFlags, show_answer
 from advisor.console import console, reading_bar, today
 from advisor.errors import UsageError
 from advisor.interview.next_question import Interview
-from advisor.interview.questions import DONT_KNOW, TYPED, Given, Sheet, check, checked
-from advisor.interview.texts import Texts
-from advisor.interview.view import ShownPart, ShownQuestion, Standing, standing
-from advisor.loading import ask, load_sheet, load_texts, load_words, read_mapping, texts_of
-from advisor.prices.loader import load_book
+from advisor.interview.questions import (
+    DONT_KNOW,
+    TYPED_KINDS,
+    AnswerValue,
+    Questionnaire,
+    check_answer,
+    check_answers,
+)
+from advisor.interview.texts import InterviewTexts
+from advisor.interview.view import InterviewState, PartView, QuestionView, interview_state
+from advisor.loading import (
+    load_questionnaire,
+    load_sentences,
+    load_texts,
+    make_question,
+    read_mapping,
+    read_texts,
+)
+from advisor.prices.loader import load_prices
 from advisor.scenario.scenario import scenario_from
 
 BACK, WHY, NOTHING = "back", "?", "0"
 
 
-class Back(Exception):
+class GoBack(Exception):
     """What was asked before is to be asked again."""
 
 
-class NoMoreLines(Exception):
+class EndOfInput(Exception):
     """Input has ended."""
 
 
-def listen(sheet: Sheet, question: ShownQuestion, part: ShownPart, texts: Texts) -> Given:
+def read_answer(
+    sheet: Questionnaire, question: QuestionView, part: PartView, texts: InterviewTexts
+) -> AnswerValue:
     """Ask one part until what is typed can be used.
 
     Raises:
@@ -47,19 +63,19 @@ def listen(sheet: Sheet, question: ShownQuestion, part: ShownPart, texts: Texts)
     """
     out = console()
     out.print(f"\n{part.asks}", markup=False, soft_wrap=True)
-    for label, choice in zip(labels(part), part.choices, strict=False):
+    for label, choice in zip(choice_labels(part), part.choices, strict=False):
         out.print(f"  {label}) {choice.says} [{choice.code}]", markup=False, soft_wrap=True)
     out.print(f"  {_hints(part, texts)}", markup=False, soft_wrap=True, style="dim")
     while True:
         line = _line()
         if line.lower() in (BACK, texts.at("words.back").lower()):
-            raise Back
+            raise GoBack
         if line == WHY:
             for says in (question.why, question.because, question.finding_out_says):
                 out.print(f"  {says}", markup=False, soft_wrap=True)
             continue
         try:
-            given = understood(sheet, part, line)
+            given = parse_line(sheet, part, line)
         except UsageError as error:
             out.print(f"  {error.found} {error.remedy}", markup=False, soft_wrap=True)
             continue
@@ -68,22 +84,23 @@ def listen(sheet: Sheet, question: ShownQuestion, part: ShownPart, texts: Texts)
         return given
 
 
-def labels(part: ShownPart) -> tuple[str, ...]:
+def choice_labels(part: PartView) -> tuple[str, ...]:
     """Name the choices: letters where a number can be typed, else numbers; "do not know" has none.
 
-    >>> from advisor.interview.next_question.view import ShownChoice
+    >>> from advisor.interview.view import ShownChoice
     >>> two = tuple(ShownChoice(code=code, says=code) for code in ("x", "y", "dont_know"))
-    >>> labels(ShownPart(code="c", kind="share", asks="", unit="", low=0, high=1, several=False,
-    ...                  unless={}, choices=two))
+    >>> part = PartView(code="c", kind="share", asks="", unit="", low=0, high=1, several=False,
+    ...                 unless={}, choices=two)
+    >>> choice_labels(part)
     ('a', 'b')
     """
     count = len(part.choices) - 1
-    if part.kind in TYPED:
+    if part.kind in TYPED_KINDS:
         return tuple(ascii_lowercase[:count])
     return tuple(str(number) for number in range(1, count + 1))
 
 
-def understood(sheet: Sheet, part: ShownPart, line: str) -> Given:
+def parse_line(sheet: Questionnaire, part: PartView, line: str) -> AnswerValue:
     """Read a line: a label, a code, a number; nothing means that one does not know.
 
     Raises:
@@ -91,18 +108,20 @@ def understood(sheet: Sheet, part: ShownPart, line: str) -> Given:
     """
     if not line:
         return DONT_KNOW
-    codes = dict(zip(labels(part), (choice.code for choice in part.choices), strict=False))
+    codes = dict(zip(choice_labels(part), (choice.code for choice in part.choices), strict=False))
     asked = sheet.parts[part.code]
     if not part.several:
-        return check(asked, codes.get(line.lower(), line))
+        return check_answer(asked, codes.get(line.lower(), line))
     if line == NOTHING:
         return ()
     if line == DONT_KNOW:
         return DONT_KNOW
-    return check(asked, [codes.get(word, word) for word in re.split(r"[,;\s]+", line) if word])
+    return check_answer(
+        asked, [codes.get(word, word) for word in re.split(r"[,;\s]+", line) if word]
+    )
 
 
-def _hints(part: ShownPart, texts: Texts) -> str:
+def _hints(part: PartView, texts: InterviewTexts) -> str:
     found = [f"Enter = {texts.at('words.dont_know')}"]
     if part.unit is not None:
         found.insert(0, texts.says("words.or_number", unit=part.unit))
@@ -118,18 +137,18 @@ def _line() -> str:
     line = sys.stdin.readline()
     if not line:
         sys.stdout.write("\n")
-        raise NoMoreLines
+        raise EndOfInput
     if not sys.stdin.isatty():
         sys.stdout.write(line if line.endswith("\n") else f"{line}\n")
     return line.strip()
 
 
-KEPT = ("name", "note")
+METADATA_KEYS = ("name", "note")
 """Keys of an answers file beside the codes; a note is kept, and never read."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AskFlags:
     """What the flags of `advisor ask` say."""
 
     dataset: Path | None
@@ -141,19 +160,19 @@ class Wanted:
 
 
 @dataclass
-class Talk:
+class InterviewSession:
     """One interview at a terminal."""
 
     interview: Interview
-    texts: Texts
-    answers: dict[str, Given]
+    texts: InterviewTexts
+    answers: dict[str, AnswerValue]
     turns: list[tuple[str, ...]] = field(default_factory=list)
     """Parts answered here, question by question: what `back` takes away."""
     told: set[str] = field(default_factory=set)
     """Contradictions that were pointed out."""
 
 
-def interview(wanted: Wanted) -> None:
+def run_interview(wanted: AskFlags) -> None:
     """Ask until no answer can change the verdict, and write where that leads.
 
     Raises:
@@ -161,42 +180,46 @@ def interview(wanted: Wanted) -> None:
     """
     if wanted.out and wanted.out.exists():
         raise UsageError(f"--out {wanted.out}", "this file is there already.", "Give another name.")
-    texts = texts_wanted(wanted.language)
+    texts = texts_for(wanted.language)
     given = read_mapping(wanted.answers) if wanted.answers else {}
-    sheet = load_sheet()
-    answers = checked(sheet, {key: value for key, value in given.items() if key not in KEPT})
+    sheet = load_questionnaire()
+    answers = check_answers(
+        sheet, {key: value for key, value in given.items() if key not in METADATA_KEYS}
+    )
     name = wanted.dataset.name if wanted.dataset else "questions"
     with reading_bar(name) as progress:
-        question = ask(
+        question = make_question(
             _base(wanted, given),
             "advisor ask",
             dataset=wanted.dataset,
-            book=load_book(overlay=wanted.prices),
+            book=load_prices(overlay=wanted.prices),
             today=today(),
             progress=progress,
         )
-    ended = talk(Talk(Interview(sheet, question), texts, answers))
+    ended = run_session(InterviewSession(Interview(sheet, question), texts, answers))
     told = scenario_from(ended.scenario, "advisor ask")
     console().print()
-    more = More(explain=texts.tag if texts.tag in load_words() else None)
+    more = AnswerFlags(explain=texts.tag if texts.tag in load_sentences() else None)
     show_answer(replace(question, scenario=told), "text", more)
     console().print(f"\n[bold]{ended.says}[/bold]", soft_wrap=True)
-    _keep(ended.scenario, wanted.out)
+    _write_scenario(ended.scenario, wanted.out)
 
 
-def texts_wanted(language: str) -> Texts:
+def texts_for(language: str) -> InterviewTexts:
     """Return the words of a shipped language, or of a file.
 
     Raises:
         UsageError: there is no such language, or words of the file are missing.
     """
     path = Path(language)
-    return texts_of(path) if path.suffix in (".yaml", ".yml") else load_texts(language)
+    return read_texts(path) if path.suffix in (".yaml", ".yml") else load_texts(language)
 
 
-def _base(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
+def _base(wanted: AskFlags, given: Mapping[str, Any]) -> dict[str, Any]:
     """Say what is known without asking: name, note and the dataset, seen from where it is kept."""
-    base: dict[str, Any] = {key: str(given[key]) for key in KEPT if given.get(key) is not None}
+    base: dict[str, Any] = {
+        key: str(given[key]) for key in METADATA_KEYS if given.get(key) is not None
+    }
     if wanted.note is not None:
         base["note"] = wanted.note
     if wanted.dataset:
@@ -205,24 +228,24 @@ def _base(wanted: Wanted, given: Mapping[str, Any]) -> dict[str, Any]:
     return base
 
 
-def talk(now: Talk) -> Standing:
+def run_session(now: InterviewSession) -> InterviewState:
     """Ask one question after the other; return where the interview stands at its end."""
     while True:
-        stands = standing(now.interview, now.answers, now.texts)
-        _tell(now, stands)
+        stands = interview_state(now.interview, now.answers, now.texts)
+        _show_state(now, stands)
         if stands.next is None:
             return stands
         try:
-            _ask(now, stands.next)
-        except Back:
+            _ask_question(now, stands.next)
+        except GoBack:
             for code in now.turns.pop() if now.turns else ():
                 del now.answers[code]
-        except NoMoreLines:
+        except EndOfInput:
             console().print(now.texts.at("words.input_ended"), soft_wrap=True)
             return stands
 
 
-def _tell(now: Talk, stands: Standing) -> None:
+def _show_state(now: InterviewSession, stands: InterviewState) -> None:
     """Show the verdict so far, what does not fit the file, and the next question."""
     out = console()
     for one in stands.contradictions:
@@ -241,19 +264,19 @@ def _tell(now: Talk, stands: Standing) -> None:
     out.print(asked.finding_out_says, markup=False, soft_wrap=True, style="dim")
 
 
-def _ask(now: Talk, question: ShownQuestion) -> None:
+def _ask_question(now: InterviewSession, question: QuestionView) -> None:
     """Ask every part that is worth asking.
 
     Raises:
         Back: the question before is to be asked again; nothing of this one is kept.
         NoMoreLines: input has ended.
     """
-    sheet, given = now.interview.sheet, dict[str, Given]()
+    sheet, given = now.interview.sheet, dict[str, AnswerValue]()
     for part in question.parts:
         if not sheet.parts[part.code].is_idle({**now.answers, **given}):
             try:
-                given[part.code] = listen(sheet, question, part, now.texts)
-            except Back:
+                given[part.code] = read_answer(sheet, question, part, now.texts)
+            except GoBack:
                 if not given:
                     raise
                 return  # it is asked again from its first part
@@ -261,7 +284,7 @@ def _ask(now: Talk, question: ShownQuestion) -> None:
     now.turns.append(tuple(given))
 
 
-def _keep(scenario: Mapping[str, Any], out: Path | None) -> None:
+def _write_scenario(scenario: Mapping[str, Any], out: Path | None) -> None:
     """Write the scenario to its file, or show what would stand there."""
     text = yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True)
     if out is None:

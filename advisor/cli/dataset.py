@@ -8,7 +8,7 @@ from advisor.console import console, plain_table, reading_bar, write_bytes
 from advisor.dataset.convert import convert
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import canonical
+from advisor.decision.answer import canonical_json
 
 
 def show_profile(file: Path, encoding: str, limit: int, format_: str) -> None:
@@ -16,7 +16,7 @@ def show_profile(file: Path, encoding: str, limit: int, format_: str) -> None:
     with reading_bar(file.name) as progress:
         found = profile_file(file, encoding, limit, progress)
     if format_ == "json":
-        write_bytes(canonical(found))
+        write_bytes(canonical_json(found))
         return
     rows = profile_rows(found)
     out = console()
@@ -66,7 +66,7 @@ def convert_file(file: Path, out: Path, rejects: Path, format_: str) -> None:
     with reading_bar(file.name) as progress:
         done = convert(file, out, rejects, progress)
     if format_ == "json":
-        write_bytes(canonical(done))
+        write_bytes(canonical_json(done))
         return
     console().print(
         f"{done.written:,} rows written to {out} (sha256 {done.dataset_sha256[:12]}), "

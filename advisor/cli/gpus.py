@@ -16,34 +16,40 @@ from advisor.console import console, plain_table, write_bytes
 from advisor.decision.answer import Question, prepare
 from advisor.errors import UsageError, did_you_mean
 from advisor.estimate.gpu_choice import (
-    Choice,
-    Found,
-    Training,
+    GpuChoice,
+    GpuChoices,
+    TrainingWorkload,
     cheapest,
     fastest,
-    for_serving,
-    for_training,
-    load_of,
-    shape_of,
-    training_of,
-    within,
+    fastest_within_budget,
+    model_shape,
+    serving_choices,
+    serving_workload,
+    training_choices,
+    training_workload,
 )
 from advisor.gpu.memory import allocated_bytes, process_bytes, reserved_bytes
-from advisor.gpu.memory_fit import Change, breakdown, changes_that_fit, needed_bytes, picture
+from advisor.gpu.memory_fit import (
+    SetupChange,
+    changes_that_fit,
+    draw_memory,
+    memory_breakdown,
+    needed_bytes,
+)
 from advisor.gpu.model_config import architecture_of
 from advisor.gpu.serving import usd_per_million_tokens
 from advisor.gpu.serving_engines import engine_named, precision_named
 from advisor.gpu.training_setup import Method
 from advisor.loading import read_mapping
-from advisor.options.eligibility import ground_of
-from advisor.options.gpu_tuning import machines_of
-from advisor.options.option import RuledOut
+from advisor.options.eligibility import eligibility_key
+from advisor.options.gpu_tuning import available_gpus
+from advisor.options.option import RuledOutOption
 from advisor.prices.models import Gpu, ModelCard, TokenFactor
 from advisor.units import GIB
 
 
 @dataclass(frozen=True)
-class Lying:
+class MemoryPicture:
     """How one training lies in the memory of one GPU, the step of its own recipe."""
 
     gpu: Gpu
@@ -57,7 +63,7 @@ class Lying:
     """With kernels and buffers: what the GPU shows."""
     needed_bytes: float
     """High end of its range: what has to fit."""
-    changes: list[Change]
+    changes: list[SetupChange]
     """Single changes with which it fits, the one that costs least first; none where it fits."""
 
     @property
@@ -66,15 +72,15 @@ class Lying:
         return self.needed_bytes <= self.gpu.memory_bytes
 
 
-def lying(training: Training, gpu: Gpu) -> Lying:
+def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
     """Lay one training into one GPU; the longest row decides, as it does when it runs."""
-    shape = shape_of(training.base)
+    shape = model_shape(training.base)
     rows = max(round(float(training.setup.tokens) / float(training.setup.longest)), 1)
     longest = training.longest_tokens
     setup = training.setup.but(tokens=rows * longest, longest=longest)
-    return Lying(
+    return MemoryPicture(
         gpu,
-        breakdown(shape, setup),
+        memory_breakdown(shape, setup),
         float(allocated_bytes(shape, setup)),
         float(reserved_bytes(shape, setup)),
         float(process_bytes(shape, setup)),
@@ -83,10 +89,12 @@ def lying(training: Training, gpu: Gpu) -> Lying:
     )
 
 
-def show_lying(out: Console, found: Lying) -> None:
+def show_memory_picture(out: Console, found: MemoryPicture) -> None:
     """Draw the memory, and say whether it fits, and what would make it."""
     out.print(f"\n[bold]Memory on one {found.gpu.name}[/bold]")
-    out.print(picture(found.phases, float(found.gpu.memory_bytes)), markup=False, soft_wrap=True)
+    out.print(
+        draw_memory(found.phases, float(found.gpu.memory_bytes)), markup=False, soft_wrap=True
+    )
     out.print(
         f"allocated {found.allocated_bytes / GIB:.1f} GiB, reserved "
         f"{found.reserved_bytes / GIB:.1f}, process {found.process_bytes / GIB:.1f}; up to "
@@ -107,7 +115,7 @@ def show_lying(out: Console, found: Lying) -> None:
         out.print("No single change makes it fit.", markup=False)
 
 
-def record_of(found: Lying) -> dict[str, Any]:
+def memory_picture_record(found: MemoryPicture) -> dict[str, Any]:
     """Lay it out as JSON."""
     return {
         "gpu": found.gpu.name,
@@ -127,13 +135,13 @@ def record_of(found: Lying) -> dict[str, Any]:
 
 METHODS: tuple[Method, ...] = ("lora", "qlora", "full")
 UTILISATIONS = (0.05, 0.20, 0.50, 0.80)
-UNPROBED = "Times rest on data sheets and on rows of T4 and A100; no machine was probed."
-SHOWN = 8
+UNPROBED_NOTE = "Times rest on data sheets and on rows of T4 and A100; no machine was probed."
+MAX_SHOWN_CHOICES = 8
 """Choices of a table; the cheapest come first."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GpuFlags:
     """What is asked of the GPUs."""
 
     base: str = "open/Qwen/Qwen3-8B"
@@ -147,34 +155,36 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class GpuSelection:
     """The GPUs for one kind of work, and which of them are taken."""
 
     work: str
-    choices: list[Choice]
-    refused: list[RuledOut]
+    choices: list[GpuChoice]
+    refused: list[RuledOutOption]
     budget_usd: float | None
     rests_on: str
     """What the times were reckoned from."""
-    lying: Lying | None = None
+    lying: MemoryPicture | None = None
     """How a training lies in the memory of one GPU."""
 
     @property
-    def picks(self) -> dict[str, Choice | None]:
+    def picks(self) -> dict[str, GpuChoice | None]:
         """The answers to the three questions that can be asked."""
         found = {"cheapest": cheapest(self.choices), "fastest": fastest(self.choices)}
         if self.budget_usd is not None:
-            found[f"fastest within {self.budget_usd:g} USD"] = within(self.choices, self.budget_usd)
+            found[f"fastest within {self.budget_usd:g} USD"] = fastest_within_budget(
+                self.choices, self.budget_usd
+            )
         return found
 
 
-def show_gpus(question: Question, wanted: Wanted, format_: str) -> None:
+def show_gpus(question: Question, wanted: GpuFlags, format_: str) -> None:
     """Choose GPUs for a question and write them.
 
     Raises:
         UsageError: There is no such method, engine or precision, or the model is not open.
     """
-    chosen = chosen_gpus(question, wanted)
+    chosen = select_gpus(question, wanted)
     if format_ == "json":
         write_bytes(orjson.dumps([_record(one) for one in chosen], option=orjson.OPT_SORT_KEYS))
         return
@@ -183,7 +193,7 @@ def show_gpus(question: Question, wanted: Wanted, format_: str) -> None:
         _show(out, one)
 
 
-def chosen_gpus(question: Question, wanted: Wanted) -> tuple[Chosen, Chosen]:
+def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, GpuSelection]:
     """Choose GPUs to train a base model on the examples of a question, and to serve its traffic."""
     if wanted.method not in METHODS:
         raise UsageError(
@@ -192,26 +202,26 @@ def chosen_gpus(question: Question, wanted: Wanted) -> tuple[Chosen, Chosen]:
             did_you_mean(wanted.method, METHODS).strip(),
         )
     resolved, _ = prepare(question, question.scenario)
-    ground = ground_of(resolved, question.profile)
-    machines = list(machines_of(ground, question.book))
+    ground = eligibility_key(resolved, question.profile)
+    machines = list(available_gpus(ground, question.book))
     base = _base(wanted.base, question)
     method = next(name for name in METHODS if name == wanted.method)
-    training = training_of(resolved, base, method)
+    training = training_workload(resolved, base, method)
     engine, precision = engine_named(wanted.engine), precision_named(wanted.precision)
-    load = load_of(resolved, base, engine, precision, wanted.unmerged)
+    load = serving_workload(resolved, base, engine, precision, wanted.unmerged)
     limits = resolved.scenario.limits
     trained = _split(
         f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
-        for_training(training, machines, ground.licences),
+        training_choices(training, machines, ground.licences),
         limits.budget_one_off_usd,
     )
-    drawn = _drawn(wanted, trained, question)
+    drawn = _pictured_gpu(wanted, trained, question)
     return (
-        replace(trained, lying=lying(training, drawn) if drawn else None),
+        replace(trained, lying=memory_picture(training, drawn) if drawn else None),
         _split(
             f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
             f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
-            for_serving(load, machines, ground.licences),
+            serving_choices(load, machines, ground.licences),
             limits.budget_monthly_usd,
             f"Speeds rest on {engine.fit}.",
         ),
@@ -235,14 +245,16 @@ def _base(name: str, question: Question) -> ModelCard:
     )
 
 
-def _split(work: str, found: Found, budget_usd: float | None, rests_on: str = UNPROBED) -> Chosen:
+def _split(
+    work: str, found: GpuChoices, budget_usd: float | None, rests_on: str = UNPROBED_NOTE
+) -> GpuSelection:
     every = list(found)
-    choices = [one for one in every if isinstance(one, Choice)]
-    refused = [one for one in every if isinstance(one, RuledOut)]
-    return Chosen(work, choices, refused, budget_usd, rests_on)
+    choices = [one for one in every if isinstance(one, GpuChoice)]
+    refused = [one for one in every if isinstance(one, RuledOutOption)]
+    return GpuSelection(work, choices, refused, budget_usd, rests_on)
 
 
-def _drawn(wanted: Wanted, trained: Chosen, question: Question) -> Gpu | None:
+def _pictured_gpu(wanted: GpuFlags, trained: GpuSelection, question: Question) -> Gpu | None:
     """Name the GPU whose memory is drawn."""
     if wanted.gpu:
         return question.book.gpu(wanted.gpu)
@@ -250,12 +262,12 @@ def _drawn(wanted: Wanted, trained: Chosen, question: Question) -> Gpu | None:
     return best.machine.gpu if best else None
 
 
-def _show(out: Console, chosen: Chosen) -> None:
+def _show(out: Console, chosen: GpuSelection) -> None:
     out.print(f"\n[bold]{chosen.work}[/bold]")
     serves = chosen.work.startswith("Serving")
     per = "a month" if serves else "once"
     head = ("GPUs", "GiB on each", "seconds", f"USD {per}", "range", "tokens a second")
-    best = sorted(chosen.choices, key=lambda one: one.usd[1])[:SHOWN]
+    best = sorted(chosen.choices, key=lambda one: one.usd[1])[:MAX_SHOWN_CHOICES]
     out.print(plain_table(head, [_row(one) for one in best], set(head[1:])))
     if serves:
         out.print("\nUSD for a million tokens written, by the share of the time that is worked")
@@ -266,12 +278,12 @@ def _show(out: Console, chosen: Chosen) -> None:
         out.print(f"{question}: {pick.name if pick else 'none'}", markup=False)
     out.print(chosen.rests_on, markup=False, style="dim")
     if chosen.lying:
-        show_lying(out, chosen.lying)
+        show_memory_picture(out, chosen.lying)
     for one in chosen.refused:
         out.print(f"  not {one.id}: {one.says}", markup=False, style="dim")
 
 
-def _row(one: Choice) -> tuple[str, ...]:
+def _row(one: GpuChoice) -> tuple[str, ...]:
     return (
         one.name,
         f"{one.memory_bytes / GIB:.1f}",
@@ -282,7 +294,7 @@ def _row(one: Choice) -> tuple[str, ...]:
     )
 
 
-def _per_million(one: Choice) -> tuple[str, ...]:
+def _per_million(one: GpuChoice) -> tuple[str, ...]:
     hour = float(one.machine.price.value) * one.count
     return tuple(
         f"{float(usd_per_million_tokens(hour, one.tokens_per_second, share)):,.2f}"
@@ -290,18 +302,18 @@ def _per_million(one: Choice) -> tuple[str, ...]:
     )
 
 
-def _record(chosen: Chosen) -> dict[str, Any]:
+def _record(chosen: GpuSelection) -> dict[str, Any]:
     return {
         "work": chosen.work,
         "rests_on": chosen.rests_on,
         "choices": [_choice(one) for one in chosen.choices],
         "picks": {name: one.name if one else None for name, one in chosen.picks.items()},
-        **({"memory": record_of(chosen.lying)} if chosen.lying else {}),
+        **({"memory": memory_picture_record(chosen.lying)} if chosen.lying else {}),
         "ruled_out": [one.model_dump(mode="json") for one in chosen.refused],
     }
 
 
-def _choice(one: Choice) -> dict[str, Any]:
+def _choice(one: GpuChoice) -> dict[str, Any]:
     price = one.machine.price
     return {
         "name": one.name,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import orjson
 
-from advisor.console import console, day_of, plain_table, write_bytes
+from advisor.console import console, parse_day, plain_table, write_bytes
 from advisor.errors import PricingError, UsageError, did_you_mean
-from advisor.prices.loader import load_book
+from advisor.prices.loader import load_prices
 from advisor.prices.series import STALE_AFTER_DAYS, Price
 
 
@@ -18,7 +18,7 @@ def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_
     Raises:
         UsageError: no item has this in its name.
     """
-    book, day = load_book(overlay=prices).prices, day_of(on)
+    book, day = load_prices(overlay=prices).prices, parse_day(on)
     items = [item for item in book.series if (wanted or "") in item]
     if not items:
         raise UsageError(
@@ -54,7 +54,7 @@ def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_
 
 def show_age(on: str | None, prices: Path | None, format_: str) -> None:
     """Say how old the prices are on a day, oldest first, source by source."""
-    book, day = load_book(overlay=prices).prices, day_of(on)
+    book, day = load_prices(overlay=prices).prices, parse_day(on)
     by_source: dict[tuple[int, str], list[Price]] = {}
     for item in book.series:
         try:

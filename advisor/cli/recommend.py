@@ -12,32 +12,38 @@ import orjson
 from rich.console import Console
 
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import Answer, Question, answer, canonical
-from advisor.decision.trace import Told, Trace, trace, trace_rows
+from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
 from advisor.errors import UsageError
-from advisor.loading import ask, read_mapping, read_rules, with_sets, words_of
-from advisor.prices.loader import load_book
+from advisor.loading import (
+    apply_set_flags,
+    make_question,
+    read_mapping,
+    read_team_rules,
+    sentences_for,
+)
+from advisor.prices.loader import load_prices
 from advisor.report.markdown import (
     COLUMNS,
     TRACE_COLUMNS,
-    best_of_each,
+    answer_markdown,
+    best_per_approach,
     bill_markdown,
-    dollars,
-    flip_lines,
     footer,
-    markdown,
+    range_text,
     ruled_out_lines,
-    spread,
+    sensitivity_lines,
     table_rows,
     trace_markdown,
+    usd_text,
     verdict_lines,
 )
-from advisor.report.sentences import tell
+from advisor.report.sentences import decision_sentences
 
-RIGHT = {"once", "a month", "range a month", "quality", "quantity", "USD"}
+RIGHT_ALIGNED = {"once", "a month", "range a month", "quality", "quantity", "USD"}
 
 
-class More(NamedTuple):
+class AnswerFlags(NamedTuple):
     """What is wanted beside the answer."""
 
     trace: bool = False
@@ -46,7 +52,7 @@ class More(NamedTuple):
     """Language in which to tell the decision in sentences."""
 
 
-def ask_here(
+def question_from_flags(
     scenario: Path | None,
     dataset: Path | None,
     sets: list[str],
@@ -64,50 +70,56 @@ def ask_here(
             "nothing was asked.",
             "Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.",
         )
-    mapping = with_sets(read_mapping(scenario) if scenario else {}, sets)
+    mapping = apply_set_flags(read_mapping(scenario) if scenario else {}, sets)
     where = str(scenario) if scenario else "--set"
     name = (dataset or scenario or Path("scenario")).name
     with reading_bar(name) as progress:
-        question = ask(
+        question = make_question(
             mapping,
             where,
             dataset=dataset,
-            book=load_book(overlay=prices),
+            book=load_prices(overlay=prices),
             today=today(),
             progress=progress,
         )
-    return replace(question, rules=read_rules(rules)) if rules else question
+    return replace(question, rules=read_team_rules(rules)) if rules else question
 
 
-def show_answer(question: Question, format_: str, more: More | None = None) -> None:
+def show_answer(question: Question, format_: str, more: AnswerFlags | None = None) -> None:
     """Answer a question and write it, with what is wanted beside it.
 
     Raises:
         UsageError: nobody wrote the sentences of the language that is wanted.
     """
-    more = more or More()
-    words = words_of(more.explain) if more.explain else None
-    found = answer(question)
-    text = tell(found, words) if words else None
+    more = more or AnswerFlags()
+    words = sentences_for(more.explain) if more.explain else None
+    found = recommend(question)
+    text = decision_sentences(found, words) if words else None
     tried = trace(question, found) if more.trace else None
     if format_ == "json":
         beside = text or tried
-        write_bytes(canonical(Told(answer=found, trace=tried, text=text) if beside else found))
+        write_bytes(
+            canonical_json(
+                AnswerWithExtras(answer=found, trace=tried, text=text) if beside else found
+            )
+        )
     elif format_ == "markdown":
-        shown = markdown(found, text or ()) + (trace_markdown(trace_rows(tried)) if tried else "")
+        shown = answer_markdown(found, text or ()) + (
+            trace_markdown(trace_rows(tried)) if tried else ""
+        )
         console().print(shown, markup=False, soft_wrap=True, end="")
     else:
-        _told(text or ())
-        _text(found)
-        _traced(tried)
+        _show_sentences(text or ())
+        _show_text(found)
+        _show_trace(tried)
 
 
-def _told(sentences: Sequence[str]) -> None:
+def _show_sentences(sentences: Sequence[str]) -> None:
     if sentences:
         console().print(" ".join(sentences) + "\n", markup=False)
 
 
-def _traced(found: Trace | None) -> None:
+def _show_trace(found: Trace | None) -> None:
     if found is None:
         return
     out = console()
@@ -117,7 +129,7 @@ def _traced(found: Trace | None) -> None:
         out.print(plain_table(TRACE_COLUMNS, rows, set()))
 
 
-def _text(found: Answer) -> None:
+def _show_text(found: Answer) -> None:
     out = console()
     verdict, *more = verdict_lines(found)
     out.print(f"[bold]{found.question.name}[/bold]")
@@ -125,10 +137,10 @@ def _text(found: Answer) -> None:
     for line in more:
         out.print(line, markup=False)
     out.print()
-    out.print(plain_table(COLUMNS, table_rows(best_of_each(found)), RIGHT))
+    out.print(plain_table(COLUMNS, table_rows(best_per_approach(found)), RIGHT_ALIGNED))
     out.print("\nUS dollars; a month holds what is paid once, spread over the months of use.")
     _section(out, "Why", [reason.says for reason in found.decision.reasons])
-    _section(out, "What would flip it", flip_lines(found))
+    _section(out, "What would flip it", sensitivity_lines(found))
     _section(out, "Measure next", list(found.decision.measure_next))
     _section(out, "Assumed", [f"{a.path} = {a.value}: {a.says}" for a in found.assumptions])
     recommended = next((o for o in found.options if o.id == found.decision.recommended), None)
@@ -164,7 +176,7 @@ def show_bills(question: Question, wanted: str | None, format_: str) -> None:
     Raises:
         UsageError: no option's id holds what is wanted.
     """
-    found = answer(question)
+    found = recommend(question)
     options = [option for option in found.options if (wanted or "") in option.id]
     if not options:
         ids = ", ".join(sorted({o.approach for o in found.options}))
@@ -187,9 +199,9 @@ def show_bills(question: Question, wanted: str | None, format_: str) -> None:
         return
     for option in options:
         out.print(
-            f"[bold]{option.id}[/bold]  {dollars(option.one_off.likely)} once, "
-            f"{dollars(option.monthly.likely)} a month ({spread(option.monthly)}), "
-            f"{dollars(option.total.likely)} over {option.months} months"
+            f"[bold]{option.id}[/bold]  {usd_text(option.one_off.likely)} once, "
+            f"{usd_text(option.monthly.likely)} a month ({range_text(option.monthly)}), "
+            f"{usd_text(option.total.likely)} over {option.months} months"
         )
         rows = [
             (
@@ -202,7 +214,11 @@ def show_bills(question: Question, wanted: str | None, format_: str) -> None:
             )
             for line in option.bill
         ]
-        out.print(plain_table(("what", "when", "quantity", "price", "USD", "read on"), rows, RIGHT))
+        out.print(
+            plain_table(
+                ("what", "when", "quantity", "price", "USD", "read on"), rows, RIGHT_ALIGNED
+            )
+        )
         for caveat in option.caveats:
             out.print(f"  mind: {caveat.says}", markup=False, style="dim")
         out.print()

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from advisor.errors import UsageError
-from advisor.prices.loader import load_book
+from advisor.prices.loader import load_prices
 
 BACKLOG = 2048
 MIB = 1024**2
-WHY = {
+BIND_ERRORS = {
     errno.EADDRINUSE: ("it is busy.", "Give another: --port N."),
     errno.EACCES: ("this user may not listen there.", "Give a port from 1024 on: --port N."),
     errno.EADDRNOTAVAIL: ("this machine has no such address.", "Give --host 127.0.0.1."),
 }
 
 
-class Wanted(NamedTuple):
+class PlanningServerFlags(NamedTuple):
     """What is to be served, and where."""
 
     host: str
@@ -34,15 +34,15 @@ class Wanted(NamedTuple):
     most_upload_mb: int
 
 
-def serve(wanted: Wanted) -> None:
+def serve(wanted: PlanningServerFlags) -> None:
     """Serve the planning API until Ctrl-C.
 
     Raises:
         UsageError: the port cannot be had.
         PricingFileError: the price book breaks a rule.
     """
-    load_book(overlay=wanted.prices)  # a mistake in it is told here, and not by each worker
-    listener, is_loopback = listen(wanted.host, wanted.port)
+    load_prices(overlay=wanted.prices)  # a mistake in it is told here, and not by each worker
+    listener, is_loopback = bind_port(wanted.host, wanted.port)
     if not is_loopback:
         sys.stderr.write(
             f"advisor: {wanted.host} can be reached from other machines, and this API "
@@ -57,7 +57,7 @@ def serve(wanted: Wanted) -> None:
         _run(listener, wanted.workers)
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, bool]:
+def bind_port(host: str, port: int) -> tuple[socket.socket, bool]:
     """Take the port, and say whether only this machine can reach it.
 
     Raises:
@@ -75,26 +75,28 @@ def listen(host: str, port: int) -> tuple[socket.socket, bool]:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        found, remedy = WHY.get(error.errno or 0, (f"{error.strerror}.", "Give another --port."))
+        found, remedy = BIND_ERRORS.get(
+            error.errno or 0, (f"{error.strerror}.", "Give another --port.")
+        )
         raise UsageError(where, found, remedy) from error
     ip = str(address[0])
     return listener, ip == "::1" or ip.startswith("127.")
 
 
 @contextmanager
-def _environment(wanted: Wanted) -> Iterator[None]:
+def _environment(wanted: PlanningServerFlags) -> Iterator[None]:
     """Tell the workers what to serve; several add their numbers up in a folder."""
-    from advisor.api.app import MOST_UPLOAD, PRICES
-    from advisor.api.observability import SHARED
+    from advisor.api.app import MAX_UPLOAD_VARIABLE, PRICES_VARIABLE
+    from advisor.api.observability import MULTIPROCESS_VARIABLE
 
-    os.environ[MOST_UPLOAD] = str(wanted.most_upload_mb * MIB)
+    os.environ[MAX_UPLOAD_VARIABLE] = str(wanted.most_upload_mb * MIB)
     if wanted.prices:
-        os.environ[PRICES] = str(wanted.prices.resolve())
+        os.environ[PRICES_VARIABLE] = str(wanted.prices.resolve())
     if wanted.workers == 1:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="tune-or-not-") as folder:
-        os.environ[SHARED] = folder
+        os.environ[MULTIPROCESS_VARIABLE] = folder
         yield
 
 
@@ -103,7 +105,7 @@ def _run(listener: socket.socket, workers: int) -> None:
     from uvicorn.supervisors import Multiprocess
 
     config = uvicorn.Config(
-        "advisor.api.app:served",
+        "advisor.api.app:app_from_environment",
         factory=True,
         workers=workers,
         http="httptools",

@@ -11,12 +11,12 @@ import orjson
 import yaml
 
 from advisor.console import console, plain_table, write_bytes
-from advisor.decision.answer import Question, canonical
-from advisor.decision.sweep import Columns, grid, sweep
+from advisor.decision.answer import Question, canonical_json
+from advisor.decision.sweep import SweepColumns, sweep, variant_grid
 from advisor.errors import UsageError
 from advisor.loading import Loader
 
-SHOWN = {
+COLUMN_HEADINGS = {
     "one_off": "once",
     "monthly": "a month",
     "per_month_low": "range",
@@ -31,19 +31,22 @@ def show_sweep(question: Question, axes: list[str], format_: str) -> None:
     Raises:
         UsageError: an axis is not PATH=VALUE,VALUE, or there are too many combinations.
     """
-    variants = grid(dict(_axis(flag) for flag in axes))
+    variants = variant_grid(dict(_axis(flag) for flag in axes))
     found = sweep(question, variants)
     if format_ == "json":
-        write_bytes(canonical(found))
+        write_bytes(canonical_json(found))
     elif format_ == "csv":
         sys.stdout.write(_csv(variants, found))
     else:
         paths = list(variants[0])
         rows = [
-            (*(_word(variant[path]) for path in paths), *row)
+            (*(_cell(variant[path]) for path in paths), *row)
             for variant, row in zip(variants, _rows(found), strict=True)
         ]
-        head = (*(path.rpartition(".")[2].replace("_", " ") for path in paths), *SHOWN.values())
+        head = (
+            *(path.rpartition(".")[2].replace("_", " ") for path in paths),
+            *COLUMN_HEADINGS.values(),
+        )
         right = {*head} - {"wins"}
         console().print(plain_table(head, rows, right))
         console().print(f"\n{len(rows)} variants; US dollars.")
@@ -73,20 +76,20 @@ def _value(flag: str, text: str) -> Any:
         ) from error
 
 
-def _rows(found: Columns) -> list[tuple[str, ...]]:
-    return list(zip(*(getattr(found, name) for name in SHOWN), strict=True))
+def _rows(found: SweepColumns) -> list[tuple[str, ...]]:
+    return list(zip(*(getattr(found, name) for name in COLUMN_HEADINGS), strict=True))
 
 
-def _word(value: Any) -> str:
+def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.10g}"
     return str(orjson.dumps(value).decode()).strip('"')
 
 
-def _csv(variants: list[dict[str, Any]], found: Columns) -> str:
+def _csv(variants: list[dict[str, Any]], found: SweepColumns) -> str:
     out = io.StringIO()
     write = csv.writer(out, lineterminator="\n")
-    write.writerow([*variants[0], *SHOWN])
+    write.writerow([*variants[0], *COLUMN_HEADINGS])
     for variant, row in zip(variants, _rows(found), strict=True):
         write.writerow([*variant.values(), *row])
     return out.getvalue()

@@ -14,7 +14,7 @@ from advisor.errors import UsageError
 from advisor.units import Record
 
 
-class Converted(Record):
+class ConversionResult(Record):
     """What a conversion wrote."""
 
     written: int
@@ -27,7 +27,9 @@ class Converted(Record):
     """Hash of the file."""
 
 
-def convert(path: Path, out: Path, rejects: Path, progress: Progress | None = None) -> Converted:
+def convert(
+    path: Path, out: Path, rejects: Path, progress: Progress | None = None
+) -> ConversionResult:
     """Write canonical rows and rejects; neither file appears before both are whole.
 
     Raises:
@@ -54,7 +56,7 @@ def convert(path: Path, out: Path, rejects: Path, progress: Progress | None = No
             counts[0] += 1
     for part, target in zip(parts, (out, rejects), strict=True):
         os.replace(part, target)
-    return Converted(
+    return ConversionResult(
         written=counts[0],
         rejected=counts[1],
         dataset_sha256=digest.hexdigest(),

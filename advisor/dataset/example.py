@@ -9,11 +9,11 @@ import orjson
 
 from advisor.units import Record
 
-Kind = Literal["chat", "preference", "label"]
+ExampleKind = Literal["chat", "preference", "label"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
-class Turn(NamedTuple):
+class Message(NamedTuple):
     """One message."""
 
     role: str
@@ -28,9 +28,9 @@ class Turn(NamedTuple):
 class Example:
     """One row that can be used, whatever format it came in."""
 
-    kind: Kind
+    kind: ExampleKind
     format: str
-    turns: tuple[Turn, ...]
+    turns: tuple[Message, ...]
     tools: str | None = None
     rejected: str | None = None
     """The answer that is worse, of a preference pair; the better one is the last turn."""
@@ -52,7 +52,7 @@ class Reject(Record):
 def canonical_row(example: Example) -> bytes:
     """Write an example as the row that is uploaded and trained on.
 
-    >>> turns = (Turn("user", "hi"), Turn("assistant", "hello"))
+    >>> turns = (Message("user", "hi"), Message("assistant", "hello"))
     >>> canonical_row(Example("chat", "chat", turns)).decode()
     '{"messages":[{"content":"hi","role":"user"},{"content":"hello","role":"assistant"}]}'
     """
@@ -69,7 +69,7 @@ def canonical_row(example: Example) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 
-def _message(turn: Turn) -> dict[str, Any]:
+def _message(turn: Message) -> dict[str, Any]:
     message: dict[str, Any] = {"role": turn.role, "content": turn.content}
     if turn.name is not None:
         message["name"] = turn.name

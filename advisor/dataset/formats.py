@@ -7,14 +7,14 @@ from typing import Any
 
 import orjson
 
-from advisor.dataset.example import ROLES, Example, Turn
+from advisor.dataset.example import ROLES, Example, Message
 from advisor.errors import did_you_mean
 
-Raw = Mapping[str, Any]
-QUESTIONS = ("question", "query", "instruction", "input", "prompt")
-ANSWERS = ("answer", "response", "output", "completion")
-TEXTS = ("text", "sentence", "message", "email", "review", "content")
-LABELS = ("label", "category", "intent", "class", "labels", "target")
+RawRow = Mapping[str, Any]
+QUESTION_KEYS = ("question", "query", "instruction", "input", "prompt")
+ANSWER_KEYS = ("answer", "response", "output", "completion")
+TEXT_KEYS = ("text", "sentence", "message", "email", "review", "content")
+LABEL_KEYS = ("label", "category", "intent", "class", "labels", "target")
 MESSAGE_KEYS = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "weight", "function_call"}
     | {"refusal", "audio", "id", "reasoning_content"}
@@ -24,7 +24,7 @@ ROW_KEYS = frozenset(
     | {"rejected", "label", "instruction", "input", "output", "preferred_output", "text"}
     | {"non_preferred_output", "question", "answer", "category"}
 )
-SHAREGPT = {
+SHAREGPT_ROLES = {
     "human": "user",
     "user": "user",
     "gpt": "assistant",
@@ -36,7 +36,7 @@ SHAREGPT = {
 }
 
 
-class Unusable(Exception):
+class UnusableRow(Exception):
     """A row that is no example; told with its code, what was found, and the remedy."""
 
     def __init__(self, code: str, found: str, remedy: str) -> None:
@@ -44,7 +44,7 @@ class Unusable(Exception):
         super().__init__(found)
 
 
-def recognise(row: object) -> Example:
+def parse_row(row: object) -> Example:
     """Turn one raw row into an example.
 
     Args:
@@ -54,7 +54,7 @@ def recognise(row: object) -> Example:
         Unusable: it fits no known format, or breaks a rule of the one it fits.
     """
     if not isinstance(row, Mapping):
-        raise Unusable(
+        raise UnusableRow(
             "not-a-mapping",
             f"found {_shown(row)} instead of a JSON object.",
             "Put each example into braces.",
@@ -64,44 +64,44 @@ def recognise(row: object) -> Example:
             return reader(row)
     keys = [str(key) for key in row][:8]
     hint = next((h for key in keys if (h := did_you_mean(key, ROW_KEYS)).startswith(" Did")), "")
-    raise Unusable(
+    raise UnusableRow(
         "unknown-format",
         f"no known format has the keys {', '.join(keys)}.",
         f"Use messages, prompt and completion, or text and label.{hint}",
     )
 
 
-def _has(*keys: str) -> Callable[[Raw], bool]:
+def _has(*keys: str) -> Callable[[RawRow], bool]:
     return lambda row: all(key in row for key in keys)
 
 
-def _pick(row: Raw, names: tuple[str, ...]) -> str | None:
+def _pick(row: RawRow, names: tuple[str, ...]) -> str | None:
     lowered = {str(key).strip().lower(): key for key in row}
     return next((lowered[name] for name in names if name in lowered), None)
 
 
-def _text(row: Raw, key: str) -> str:
+def _text(row: RawRow, key: str) -> str:
     value = row[key]
     if isinstance(value, str):
         if not value.strip():
-            raise Unusable("empty-field", f"'{key}' is empty.", "Fill it or drop the row.")
+            raise UnusableRow("empty-field", f"'{key}' is empty.", "Fill it or drop the row.")
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise Unusable(
+    raise UnusableRow(
         "not-text", f"'{key}' holds {_shown(value)} instead of text.", "Write it as a string."
     )
 
 
-def _chat(row: Raw) -> Example:
+def _chat(row: RawRow) -> Example:
     turns = _turns(row["messages"], "messages")
     tools = row.get("tools") or row.get("functions")
     return Example("chat", "chat", turns, _json(tools) if tools else None)
 
 
-def _turns(messages: object, where: str) -> tuple[Turn, ...]:
+def _turns(messages: object, where: str) -> tuple[Message, ...]:
     if not isinstance(messages, list) or not messages:
-        raise Unusable(
+        raise UnusableRow(
             "missing-messages",
             f"'{where}' holds {_shown(messages)}.",
             "Give a list of at least one message.",
@@ -109,23 +109,23 @@ def _turns(messages: object, where: str) -> tuple[Turn, ...]:
     return tuple(_turn(message, f"{where}[{i}]") for i, message in enumerate(messages))
 
 
-def _turn(message: object, where: str) -> Turn:
+def _turn(message: object, where: str) -> Message:
     if not isinstance(message, Mapping):
-        raise Unusable(
+        raise UnusableRow(
             "message-type",
             f"{where} is {_shown(message)}.",
             "Give an object with role and content.",
         )
     for key in message:
         if key not in MESSAGE_KEYS:
-            raise Unusable(
+            raise UnusableRow(
                 "unknown-key",
                 f"{where} has the key '{key}'.",
                 f"Rename or drop it.{did_you_mean(str(key), MESSAGE_KEYS)}",
             )
     role = message.get("role")
     if role not in ROLES:
-        raise Unusable(
+        raise UnusableRow(
             "unknown-role",
             f"{where} has the role {_shown(role)}.",
             f"Choose one of {', '.join(sorted(ROLES))}.",
@@ -133,19 +133,19 @@ def _turn(message: object, where: str) -> Turn:
     calls = message.get("tool_calls") or message.get("function_call")
     content = _content(message.get("content"), where)
     if content is None and not calls:
-        raise Unusable(
+        raise UnusableRow(
             "missing-content",
             f"{where} has no content.",
             "Give text, or tool_calls where the assistant calls a tool.",
         )
     weight = message.get("weight")
     if weight not in (None, 0, 1):
-        raise Unusable("weight", f"{where} has the weight {_shown(weight)}.", "Use 0 or 1.")
+        raise UnusableRow("weight", f"{where} has the weight {_shown(weight)}.", "Use 0 or 1.")
     name = message.get("name")
     if name is not None and not isinstance(name, str):
-        raise Unusable("not-text", f"{where}.name is {_shown(name)}.", "Write it as a string.")
+        raise UnusableRow("not-text", f"{where}.name is {_shown(name)}.", "Write it as a string.")
     call_id = message.get("tool_call_id")
-    return Turn(
+    return Message(
         str(role),
         content or "",
         name,
@@ -159,7 +159,7 @@ def _content(content: object, where: str) -> str | None:
     if content is None or isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise Unusable(
+        raise UnusableRow(
             "not-text", f"{where}.content is {_shown(content)}.", "Write text, or a list of parts."
         )
     texts = []
@@ -167,14 +167,14 @@ def _content(content: object, where: str) -> str | None:
         kind = part.get("type") if isinstance(part, Mapping) else None
         text = part.get("text") if isinstance(part, Mapping) else None
         if kind in ("image_url", "image", "input_image", "input_audio", "audio", "file"):
-            raise Unusable(
+            raise UnusableRow(
                 "image-part",
                 f"{where} holds a part of type {kind}.",
                 "Images and sound are not counted here: leave such rows out, or "
                 "describe them in text.",
             )
         if kind not in ("text", "input_text", "output_text") or not isinstance(text, str):
-            raise Unusable(
+            raise UnusableRow(
                 "content-part",
                 f"{where} holds the part {_shown(part)}.",
                 'Use {"type": "text", "text": ...}.',
@@ -183,10 +183,10 @@ def _content(content: object, where: str) -> str | None:
     return "\n".join(texts)
 
 
-def _sharegpt(row: Raw) -> Example:
+def _sharegpt(row: RawRow) -> Example:
     said = row["conversations"]
     if not isinstance(said, list) or not said:
-        raise Unusable(
+        raise UnusableRow(
             "missing-messages",
             f"'conversations' holds {_shown(said)}.",
             "Give a list of at least one turn.",
@@ -194,17 +194,17 @@ def _sharegpt(row: Raw) -> Example:
     turns = []
     for i, one in enumerate(said):
         source = one.get("from") if isinstance(one, Mapping) else None
-        if source not in SHAREGPT:
-            raise Unusable(
+        if source not in SHAREGPT_ROLES:
+            raise UnusableRow(
                 "unknown-role",
                 f"conversations[{i}] is from {_shown(source)}.",
-                f"Choose one of {', '.join(sorted(SHAREGPT))}.",
+                f"Choose one of {', '.join(sorted(SHAREGPT_ROLES))}.",
             )
-        turns.append(Turn(SHAREGPT[str(source)], _text(one, "value")))
+        turns.append(Message(SHAREGPT_ROLES[str(source)], _text(one, "value")))
     return Example("chat", "sharegpt", tuple(turns))
 
 
-def _alpaca(row: Raw) -> Example:
+def _alpaca(row: RawRow) -> Example:
     question = _text(row, "instruction")
     extra = row.get("input")
     if isinstance(extra, str) and extra.strip():
@@ -213,12 +213,12 @@ def _alpaca(row: Raw) -> Example:
 
 
 def _pair(question: str, answer: str, format_: str, rejected: str | None = None) -> Example:
-    turns = (Turn("user", question), Turn("assistant", answer))
+    turns = (Message("user", question), Message("assistant", answer))
     kind = "preference" if rejected is not None else "label" if format_ == "label" else "chat"
     return Example(kind, format_, turns, None, rejected)  # type: ignore[arg-type]
 
 
-def _preference(row: Raw) -> Example:
+def _preference(row: RawRow) -> Example:
     chosen, rejected = row["chosen"], row["rejected"]
     if isinstance(chosen, list):
         turns = _turns(chosen, "chosen")
@@ -226,14 +226,14 @@ def _preference(row: Raw) -> Example:
         if isinstance(prompt, list):
             turns = (*_turns(prompt, "prompt"), *turns)
         elif isinstance(prompt, str) and turns[0].role == "assistant":
-            turns = (Turn("user", prompt), *turns)
+            turns = (Message("user", prompt), *turns)
         worse = _turns(rejected, "rejected")[-1].content
         return Example("preference", "preference", turns, None, worse)
     prompt = _text(row, "prompt") if "prompt" in row else _text(row, "question")
     return _pair(prompt, _text(row, "chosen"), "preference", _text(row, "rejected"))
 
 
-def _openai_preference(row: Raw) -> Example:
+def _openai_preference(row: RawRow) -> Example:
     given = row["input"]
     messages = given.get("messages") if isinstance(given, Mapping) else None
     turns = (
@@ -244,17 +244,17 @@ def _openai_preference(row: Raw) -> Example:
     return Example("preference", "openai-preference", turns, None, worse)
 
 
-def _judged(row: Raw) -> Example:
+def _kto(row: RawRow) -> Example:
     """Read a KTO row: an answer that is not wanted is kept, with the weight 0."""
     wanted = row["label"]
     turns = (
-        Turn("user", _text(row, "prompt")),
-        Turn("assistant", _text(row, "completion"), weight=None if wanted else 0),
+        Message("user", _text(row, "prompt")),
+        Message("assistant", _text(row, "completion"), weight=None if wanted else 0),
     )
     return Example("chat", "kto", turns)
 
 
-def _completion(row: Raw) -> Example:
+def _completion(row: RawRow) -> Example:
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, list) and isinstance(completion, list):
         turns = (*_turns(prompt, "prompt"), *_turns(completion, "completion"))
@@ -262,28 +262,30 @@ def _completion(row: Raw) -> Example:
     return _pair(_text(row, "prompt"), _text(row, "completion"), "prompt-completion")
 
 
-def _columns(row: Raw) -> Example:
-    text, label = _pick(row, TEXTS), _pick(row, LABELS)
+def _columns(row: RawRow) -> Example:
+    text, label = _pick(row, TEXT_KEYS), _pick(row, LABEL_KEYS)
     if text is not None and label is not None:
         return _pair(_text(row, text), _text(row, label), "label")
-    question, answer = _pick(row, QUESTIONS), _pick(row, ANSWERS)
+    question, answer = _pick(row, QUESTION_KEYS), _pick(row, ANSWER_KEYS)
     assert question is not None
     assert answer is not None
     return _pair(_text(row, question), _text(row, answer), "question-answer")
 
 
-def _is_columns(row: Raw) -> bool:
-    labelled = _pick(row, TEXTS) is not None and _pick(row, LABELS) is not None
-    return labelled or (_pick(row, QUESTIONS) is not None and _pick(row, ANSWERS) is not None)
+def _is_columns(row: RawRow) -> bool:
+    labelled = _pick(row, TEXT_KEYS) is not None and _pick(row, LABEL_KEYS) is not None
+    return labelled or (
+        _pick(row, QUESTION_KEYS) is not None and _pick(row, ANSWER_KEYS) is not None
+    )
 
 
-_READERS: tuple[tuple[Callable[[Raw], bool], Callable[[Raw], Example]], ...] = (
+_READERS: tuple[tuple[Callable[[RawRow], bool], Callable[[RawRow], Example]], ...] = (
     (_has("messages"), _chat),
     (_has("conversations"), _sharegpt),
     (_has("input", "preferred_output", "non_preferred_output"), _openai_preference),
     (_has("chosen", "rejected"), _preference),
     (_has("instruction", "output"), _alpaca),
-    (lambda row: isinstance(row.get("label"), bool) and "completion" in row, _judged),
+    (lambda row: isinstance(row.get("label"), bool) and "completion" in row, _kto),
     (_has("prompt", "completion"), _completion),
     (_is_columns, _columns),
 )

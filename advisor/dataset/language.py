@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter as Tally
 
-MOST_ROWS = 500
+MAX_ROWS = 500
 """Rows that are looked through; what they show holds for a file of one kind."""
-LEAST_HITS = 3
+MIN_HITS = 3
 """Fewer words or characters of a language than this show nothing."""
-MOST_CHARACTERS = 500
+MAX_CHARACTERS = 500
 """How much of a text is looked at."""
 SCRIPTS = (
     ("ja", re.compile("[\u3041-\u30ff]")),
@@ -23,7 +23,7 @@ SCRIPTS = (
     ("th", re.compile("[\u0e00-\u0e7f]")),
 )
 """Language that most often uses a script; kana are looked for before the characters they share."""
-WORDS = {
+SMALL_WORDS = {
     "en": "the and is are you your have with this that for not was of to can please would",
     "de": "der die das und ist nicht ich sie mit ein eine den dem auf wir bitte haben wird",
     "fr": "le les des est vous nous une pas avec pour dans que qui sur votre bonjour sont",
@@ -34,18 +34,18 @@ WORDS = {
 }
 """Language -> small words that its texts are full of."""
 LANGUAGES_OF: dict[str, tuple[str, ...]] = {}
-for _language, _words in WORDS.items():
+for _language, _words in SMALL_WORDS.items():
     for _word in _words.split():
         LANGUAGES_OF[_word] = (*LANGUAGES_OF.get(_word, ()), _language)
 LETTERS = re.compile(r"[^\W\d_]+")
-FACTS = re.compile(
+DATES_AND_PRICES = re.compile(
     r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\d{4}年\d{1,2}月\d{1,2}日"
     r"|[$€£¥]\s?\d[\d.,]*\d|[$€£¥]\s?\d|\d[\d.,]*\s?(?:EUR|USD|€|£|円)"
 )
 """Dates and prices as people write them."""
 
 
-class Signs:
+class LanguageDetector:
     """Looks through the first rows, one by one."""
 
     def __init__(self) -> None:
@@ -58,13 +58,13 @@ class Signs:
 
     def add(self, asked: str, answered: str) -> None:
         """Look at the request and the answer of a row."""
-        if self.looked_through >= MOST_ROWS:
+        if self.looked_through >= MAX_ROWS:
             return
         self.looked_through += 1
-        self._asked.update(hits(asked))
-        self._answered.update(hits(answered))
+        self._asked.update(language_hits(asked))
+        self._answered.update(language_hits(answered))
         self.outside_facts += any(
-            fact not in asked for fact in FACTS.findall(answered[:MOST_CHARACTERS])
+            fact not in asked for fact in DATES_AND_PRICES.findall(answered[:MAX_CHARACTERS])
         )
 
     @property
@@ -82,13 +82,13 @@ class Signs:
         return "" if (self.language, found) == ("ja", "zh") else found
 
 
-def hits(text: str) -> Tally[str]:
+def language_hits(text: str) -> Tally[str]:
     """Count what tells a language: small words, and characters of a script.
 
-    >>> hits("Wo ist das Paket, und bitte, wann?").most_common(1)
+    >>> language_hits("Wo ist das Paket, und bitte, wann?").most_common(1)
     [('de', 4)]
     """
-    some = text[:MOST_CHARACTERS]
+    some = text[:MAX_CHARACTERS]
     words = LETTERS.findall(some.lower())
     found = Tally([one for word in words for one in LANGUAGES_OF.get(word, ())])
     if some.isascii():
@@ -105,4 +105,4 @@ def hits(text: str) -> Tally[str]:
 def _most(tally: Tally[str]) -> str:
     """Return the language with the most hits, if it leads by half."""
     first, second = (*tally.most_common(2), ("", 0), ("", 0))[:2]
-    return first[0] if first[1] >= max(LEAST_HITS, 1.5 * second[1]) else ""
+    return first[0] if first[1] >= max(MIN_HITS, 1.5 * second[1]) else ""

@@ -14,42 +14,42 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.dataset.example import Example, Reject, Turn, canonical_row
-from advisor.dataset.language import Signs
+from advisor.dataset.example import Example, Message, Reject, canonical_row
+from advisor.dataset.language import LanguageDetector
 from advisor.units import Record
 
 PERCENTILES = (5, 50, 90, 95, 99)
-BUCKETS = tuple(2**i for i in range(4, 21))
+HISTOGRAM_BUCKETS = tuple(2**i for i in range(4, 21))
 
-Sorted = NDArray[np.uint32]
+SortedLengths = NDArray[np.uint32]
 
 
-def percentiles(lengths: Sorted) -> tuple[tuple[int, int], ...]:
+def length_percentiles(lengths: SortedLengths) -> tuple[tuple[int, int], ...]:
     """Return the tokens of an example at each of `PERCENTILES`.
 
-    >>> percentiles(np.arange(101, dtype=np.uint32))
+    >>> length_percentiles(np.arange(101, dtype=np.uint32))
     ((5, 5), (50, 50), (90, 90), (95, 95), (99, 99))
     """
     last = len(lengths) - 1
     return tuple((p, int(lengths[round(p / 100 * last)])) for p in PERCENTILES if last >= 0)
 
 
-def billed(lengths: Sorted, limit: int) -> int:
+def sum_billed_tokens(lengths: SortedLengths, limit: int) -> int:
     """Sum the tokens, each example cut at the limit."""
     whole = int(lengths.searchsorted(limit, "right"))
     return int(lengths[:whole].sum(dtype=np.int64)) + limit * (len(lengths) - whole)
 
 
-def histogram(lengths: Sorted) -> tuple[tuple[int, int], ...]:
+def length_histogram(lengths: SortedLengths) -> tuple[tuple[int, int], ...]:
     """Count examples up to each power of two."""
-    ends = [int(lengths.searchsorted(bound, "right")) for bound in BUCKETS]
+    ends = [int(lengths.searchsorted(bound, "right")) for bound in HISTOGRAM_BUCKETS]
     counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    found = [(bound, n) for bound, n in zip(BUCKETS, counts, strict=True) if n]
+    found = [(bound, n) for bound, n in zip(HISTOGRAM_BUCKETS, counts, strict=True) if n]
     rest = len(lengths) - ends[-1]
     return tuple(found + ([(int(lengths[-1]), rest)] if rest else []))
 
 
-def repeats(hashes: NDArray[np.uint64]) -> int:
+def duplicate_count(hashes: NDArray[np.uint64]) -> int:
     """Count equal neighbours of a sorted array, a block at a time."""
     block = 1 << 20
     return sum(
@@ -66,10 +66,10 @@ TOKENS_PER_MESSAGE = 3
 TOKENS_PER_NAME = 1
 REPLY_TOKENS = 3
 """Overhead of the chat format. Source: OpenAI cookbook, How_to_count_tokens_with_tiktoken."""
-MOST_LABELS = 500
-LONGEST_LABEL = 60
-SHOWN_REJECTS = 20
-LEAST_SHARED_CHARACTERS = 40
+MAX_LABELS = 500
+MAX_LABEL_CHARACTERS = 60
+MAX_SHOWN_REJECTS = 20
+MIN_SHARED_CHARACTERS = 40
 
 
 class TokenCounter(Protocol):
@@ -162,7 +162,7 @@ class ProfileBuilder:
         self._lengths = array("I")
         self._hashes = array("Q")
         self._asked = array("Q")
-        self._signs = Signs()
+        self._signs = LanguageDetector()
         self._rejects: list[Reject] = []
         self._codes: Tally[str] = Tally()
         self._formats: Tally[str] = Tally()
@@ -175,7 +175,7 @@ class ProfileBuilder:
     def reject(self, reject: Reject) -> None:
         """Take note of a row that cannot be used."""
         self._codes[reject.code] += 1
-        if len(self._rejects) < SHOWN_REJECTS:
+        if len(self._rejects) < MAX_SHOWN_REJECTS:
             self._rejects.append(reject)
 
     def add(self, batch: Sequence[Example]) -> None:
@@ -224,14 +224,14 @@ class ProfileBuilder:
         self._fold_label(last)
         self._fold_prefix(example)
 
-    def _fold_label(self, last: Turn) -> None:
+    def _fold_label(self, last: Message) -> None:
         if self._labels is None:
             return
-        if last.role != "assistant" or len(last.content) > LONGEST_LABEL:
+        if last.role != "assistant" or len(last.content) > MAX_LABEL_CHARACTERS:
             self._labels = None
             return
         self._labels[last.content] += 1
-        if len(self._labels) > MOST_LABELS:
+        if len(self._labels) > MAX_LABELS:
             self._labels = None
 
     def _fold_prefix(self, example: Example) -> None:
@@ -247,7 +247,7 @@ class ProfileBuilder:
                 continue
             if ours[0] == theirs[0]:
                 shared = _common(ours[1], theirs[1])
-                if len(shared) >= LEAST_SHARED_CHARACTERS:
+                if len(shared) >= MIN_SHARED_CHARACTERS:
                     kept.append((ours[0], shared))
             break
         self._prefix = kept
@@ -270,7 +270,7 @@ class ProfileBuilder:
         asked.sort()
         lengths.sort()  # in place: a copy would cost as much again as all rows
         hashes.sort()
-        rows, repeated = len(lengths), repeats(hashes)
+        rows, repeated = len(lengths), duplicate_count(hashes)
         total = int(lengths.sum(dtype=np.int64))
         prefix = self._prefix_tokens()
         labels = self._few_labels(rows)
@@ -287,12 +287,12 @@ class ProfileBuilder:
             completion_tokens_mean=self._sums["completion"] / mean,
             tokens_by_role=tuple(self._roles.most_common()),
             total_tokens=total,
-            billed_tokens=billed(lengths, self._limit),
+            billed_tokens=sum_billed_tokens(lengths, self._limit),
             limit_tokens=self._limit,
             truncated=rows - int(lengths.searchsorted(self._limit, "right")),
-            percentiles=percentiles(lengths),
+            percentiles=length_percentiles(lengths),
             max_tokens=int(lengths[-1]) if rows else 0,
-            histogram=histogram(lengths),
+            histogram=length_histogram(lengths),
             shared_prefix_tokens=prefix,
             shared_prefix_share=prefix * rows / total if total else 0.0,
             duplicates=repeated,
@@ -304,7 +304,7 @@ class ProfileBuilder:
             tool_rows=self._sums["tools"],
             dataset_sha256=self._digest.hexdigest(),
             source_sha256=source_sha256,
-            conflicting=repeats(asked) - repeated,
+            conflicting=duplicate_count(asked) - repeated,
             looked_through=self._signs.looked_through,
             language=self._signs.language,
             answer_language=self._signs.answer_language,
@@ -321,11 +321,11 @@ def _hash(text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def _said(turn: Turn) -> str:
+def _said(turn: Message) -> str:
     return turn.content if turn.tool_calls is None else turn.content + turn.tool_calls
 
 
-def _trains(turn: Turn) -> bool:
+def _trains(turn: Message) -> bool:
     return turn.role == "assistant" and turn.weight != 0 and bool(turn.content or turn.tool_calls)
 
 

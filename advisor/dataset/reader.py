@@ -16,9 +16,9 @@ import ijson
 import orjson
 
 from advisor.dataset.example import Example, Reject
-from advisor.dataset.formats import Unusable, recognise
+from advisor.dataset.formats import UnusableRow, parse_row
 from advisor.dataset.profile import Profile, ProfileBuilder
-from advisor.dataset.tokenizers import counter
+from advisor.dataset.tokenizers import token_counter
 from advisor.errors import DatasetError
 
 BATCH_ROWS = 512
@@ -55,9 +55,9 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         ) from error
 
 
-LONGEST_LINE_BYTES = 16 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 BLOCK_BYTES = 1 << 20
-BATCH = 512
+BATCH_ROWS_READ = 512
 DEFAULT_LIMIT_TOKENS = 65_536
 """Longest example of OpenAI's fine-tuning; what is longer is cut at its end."""
 Progress = Callable[[int, int], None]
@@ -106,7 +106,7 @@ def profile_file(
     Raises:
         DatasetError: it cannot be read at all, or holds no example.
     """
-    builder = ProfileBuilder(counter(encoding), limit_tokens)
+    builder = ProfileBuilder(token_counter(encoding), limit_tokens)
     source: list[str] = []
     batch: list[Example] = []
     seen = 0
@@ -118,7 +118,7 @@ def profile_file(
             continue
         seen += 1
         batch.append(row)
-        if len(batch) >= BATCH:
+        if len(batch) >= BATCH_ROWS_READ:
             builder.add(batch)
             batch.clear()
     builder.add(batch)
@@ -194,21 +194,21 @@ def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
 def _converted(numbered: tuple[int, object]) -> Row:
     number, raw = numbered
     try:
-        return recognise(raw)
-    except Unusable as error:
+        return parse_row(raw)
+    except UnusableRow as error:
         return Reject(line=number, code=error.code, found=error.found, remedy=error.remedy)
 
 
 def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
     """Yield number and bytes of each line; None for one that is too long to hold."""
     number = 0
-    while line := stream.readline(LONGEST_LINE_BYTES + 1):
+    while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
-        if len(line) <= LONGEST_LINE_BYTES:
+        if len(line) <= MAX_LINE_BYTES:
             yield number, line
             continue
         while line and not line.endswith(b"\n"):
-            line = stream.readline(LONGEST_LINE_BYTES)
+            line = stream.readline(MAX_LINE_BYTES)
         yield number, None
 
 
@@ -216,7 +216,7 @@ def _too_long(number: int) -> Reject:
     return Reject(
         line=number,
         code="line-too-long",
-        found=f"the line has more than {LONGEST_LINE_BYTES // 2**20} MiB.",
+        found=f"the line has more than {MAX_LINE_BYTES // 2**20} MiB.",
         remedy="Split the example, or leave it out.",
     )
 
@@ -260,7 +260,7 @@ def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
 
 
 def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST_LINE_BYTES)
+    csv.field_size_limit(MAX_LINE_BYTES)
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     delimiter = max("\t;,", key=first.count)
     text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")

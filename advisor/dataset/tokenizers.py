@@ -33,7 +33,7 @@ ALIASES = {"o200k_harmony": "o200k_base"}
 ENCODINGS = (*RANKS, *ALIASES)
 
 
-class Counter(Protocol):
+class EncodingCounter(Protocol):
     """Counts tokens of many texts."""
 
     name: str
@@ -63,7 +63,7 @@ class _Tiktoken:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._encoding = reference(ALIASES.get(name, name))
+        self._encoding = reference_encoding(ALIASES.get(name, name))
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         return [len(self._encoding.encode(text, disallowed_special=())) for text in texts]
@@ -96,7 +96,7 @@ class _FromFile:
 
 
 @cache
-def counter(encoding: str) -> Counter:
+def token_counter(encoding: str) -> EncodingCounter:
     """Return a counter for an encoding, or for a tokenizer.json.
 
     Args:
@@ -119,7 +119,7 @@ def counter(encoding: str) -> Counter:
         return _Tiktoken(encoding)
 
 
-def reference(encoding: str) -> Any:
+def reference_encoding(encoding: str) -> Any:
     """Return tiktoken's own encoding, its ranks taken from an installed package.
 
     Raises:

@@ -13,21 +13,21 @@ import orjson
 
 from advisor import __version__
 from advisor.dataset.profile import Profile
-from advisor.decision.bill import Figures, OptionBill, bill_of
-from advisor.decision.decide import Decision, Worked, decide, work_out
-from advisor.decision.ranking import Entry, worked
-from advisor.decision.team_checks import measuring_of
-from advisor.estimate.costs import costs
-from advisor.estimate.sampling import AT_MOST, LIKELY, Point
+from advisor.decision.bill import BillContext, OptionBill, option_bill
+from advisor.decision.decide import Decision, EvaluatedQuestion, decide, evaluate_options
+from advisor.decision.ranking import OptionResult, evaluate_batch
+from advisor.decision.team_checks import allowed_measuring_option
+from advisor.estimate.costs import batch_costs
+from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
 from advisor.evidence import Evidence
-from advisor.inputs import Assumption, Resolved, resolve
-from advisor.options.batch import Panel, panels_of
-from advisor.options.candidates import Menu, menu
-from advisor.options.eligibility import Ground, ground_of
-from advisor.options.option import RuledOut
-from advisor.prices.book import Book
+from advisor.inputs import Assumption, ResolvedScenario, resolve
+from advisor.options.batch import OptionBatch, option_batches
+from advisor.options.candidates import Candidates, list_candidates
+from advisor.options.eligibility import EligibilityKey, eligibility_key
+from advisor.options.option import RuledOutOption
+from advisor.prices.book import PriceBook
 from advisor.prices.series import Caveat
-from advisor.rules.catalogue import NO_RULES, Catalogue, with_disputes
+from advisor.rules.catalogue import NO_RULES, RuleCatalogue, with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario, scenario_from
@@ -41,7 +41,7 @@ class Question:
     """Everything an answer is made from."""
 
     scenario: Scenario
-    book: Book
+    book: PriceBook
     evidence: Evidence
     profile: Profile | None = None
     seed: int = 0
@@ -50,7 +50,7 @@ class Question:
     """What the door itself filled in, such as today's date."""
     rules: tuple[TeamRule, ...] = ()
     """What the team adds."""
-    catalogue: Catalogue = NO_RULES
+    catalogue: RuleCatalogue = NO_RULES
     """The program's own rules, with where their sources differ."""
 
 
@@ -67,7 +67,7 @@ class Answer(Record):
     """What to do, and why."""
     options: tuple[OptionBill, ...]
     """Every option that is allowed, best first."""
-    ruled_out: tuple[RuledOut, ...]
+    ruled_out: tuple[RuledOutOption, ...]
     """Every option that is not, and by which rule."""
     assumptions: tuple[Assumption, ...]
     """What was taken where nobody said."""
@@ -83,7 +83,7 @@ class Answer(Record):
     """What worked it out."""
 
 
-def answer(question: Question) -> Answer:
+def recommend(question: Question) -> Answer:
     """Work one question out.
 
     Args:
@@ -92,15 +92,15 @@ def answer(question: Question) -> Answer:
     Raises:
         PricingError: something the scenario names is not in the price book.
     """
-    menus: dict[Ground, Menu] = {}
+    menus: dict[EligibilityKey, Candidates] = {}
     resolved, choices = prepare(question, question.scenario, menus)
-    done = work_out(resolved, choices, question.evidence, question.seed)
+    done = evaluate_options(resolved, choices, question.evidence, question.seed)
 
-    def rebuild(path: str, value: Any) -> tuple[Resolved, Menu]:
+    def rebuild(path: str, value: Any) -> tuple[ResolvedScenario, Candidates]:
         return prepare(question, with_path(question.scenario, path, value), menus)
 
     decision = decide(done, question.evidence, rebuild, question.with_flips)
-    allowed, refused = _sorted_out(done)
+    allowed, refused = _split_by_eligibility(done)
     told = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
     ruled_out = sorted((*choices.ruled_out, *refused), key=lambda one: one.id)
     reasons = tuple(told(reason, reason.code) for reason in decision.reasons)
@@ -122,8 +122,8 @@ def answer(question: Question) -> Answer:
 
 
 def prepare(
-    question: Question, scenario: Scenario, menus: dict[Ground, Menu] | None = None
-) -> tuple[Resolved, Menu]:
+    question: Question, scenario: Scenario, menus: dict[EligibilityKey, Candidates] | None = None
+) -> tuple[ResolvedScenario, Candidates]:
     """Fill in the numbers of a scenario and list its options.
 
     Args:
@@ -132,9 +132,9 @@ def prepare(
         menus: Menus that were made for other variants; what is made here is added.
     """
     resolved = resolve(scenario, question.profile, question.evidence)
-    ground, known = ground_of(resolved, question.profile), {} if menus is None else menus
+    ground, known = eligibility_key(resolved, question.profile), {} if menus is None else menus
     if ground not in known:
-        known[ground] = menu(ground, question.book, question.evidence, question.rules)
+        known[ground] = list_candidates(ground, question.book, question.evidence, question.rules)
     return resolved, known[ground]
 
 
@@ -165,7 +165,7 @@ def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     return scenario_from(mapping, "scenario")
 
 
-def canonical(record: Record) -> bytes:
+def canonical_json(record: Record) -> bytes:
     """Write a record as the bytes that every door returns: sorted keys, no spaces, UTF-8."""
     return _bytes(record.model_dump(mode="json"))
 
@@ -184,7 +184,9 @@ def _identity(question: Question) -> dict[str, Any]:
     return asked | ({"rules": rules} if rules else {})
 
 
-def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
+def _split_by_eligibility(
+    done: EvaluatedQuestion,
+) -> tuple[list[OptionResult], list[RuledOutOption]]:
     """Part the options that the numbers allow from those that they do not."""
     scores = done.likely.score[:, 0, 0]
     passing, refused = [], []
@@ -198,24 +200,26 @@ def _sorted_out(done: Worked) -> tuple[list[Entry], list[RuledOut]]:
     return [entry for *_, entry in sorted(passing, key=lambda row: row[:4])], refused
 
 
-def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[OptionBill, ...]:
+def _bills(
+    question: Question, done: EvaluatedQuestion, allowed: list[OptionResult]
+) -> tuple[OptionBill, ...]:
     """Write every option down, best first; "not yet" comes first if it is the answer."""
     evidence, resolved = question.evidence, done.resolved
-    figures = Figures(question.book, question.scenario.asked_on, evidence)
+    figures = BillContext(question.book, question.scenario.asked_on, evidence)
     drawn = {entry.option.id: entry for entry in done.drawn.entries}
 
-    at_most = _caps(question, done.menu.panels, resolved)
+    at_most = _worst_case_one_off(question, done.menu.panels, resolved)
 
-    def bill(likely: Entry, draws: Entry) -> OptionBill:
-        return bill_of(likely, draws, figures, resolved, at_most[likely.option.id])
+    def bill(likely: OptionResult, draws: OptionResult) -> OptionBill:
+        return option_bill(likely, draws, figures, resolved, at_most[likely.option.id])
 
     bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
-    (measuring,) = panels_of([measuring_of(done.menu, resolved)])
-    at_most |= _caps(question, [measuring], resolved)
+    (measuring,) = option_batches([allowed_measuring_option(done.menu, resolved)])
+    at_most |= _worst_case_one_off(question, [measuring], resolved)
     not_yet = bill(
         *(
-            Entry(worked(measuring, resolved, resolved.facts, evidence, point), 0)
-            for point in (LIKELY, Point("draws", question.seed))
+            OptionResult(evaluate_batch(measuring, resolved, resolved.facts, evidence, point), 0)
+            for point in (LIKELY, Sampling("draws", question.seed))
         )
     )
     index = int(done.likely.winner[0, 0])
@@ -223,11 +227,13 @@ def _bills(question: Question, done: Worked, allowed: list[Entry]) -> tuple[Opti
     return (not_yet, *bills) if is_answer else (*bills, not_yet)
 
 
-def _caps(question: Question, panels: Sequence[Panel], resolved: Resolved) -> dict[str, float]:
+def _worst_case_one_off(
+    question: Question, panels: Sequence[OptionBatch], resolved: ResolvedScenario
+) -> dict[str, float]:
     """Say what each option costs once with every uncertain input at its dear end."""
     found: dict[str, float] = {}
     for panel in panels:
-        cap = costs(panel, resolved, resolved.facts, question.evidence, AT_MOST).one_off
+        cap = batch_costs(panel, resolved, resolved.facts, question.evidence, WORST_CASE).one_off
         amounts = np.broadcast_to(cap, (len(panel.options), 1, 1)).flat
         found |= {
             option.id: float(amount) for option, amount in zip(panel.options, amounts, strict=True)

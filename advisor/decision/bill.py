@@ -9,13 +9,13 @@ from functools import cache
 
 import numpy as np
 
-from advisor.decision.ranking import Entry
-from advisor.estimate.costs import Item
-from advisor.estimate.line import unit_of
+from advisor.decision.ranking import OptionResult
+from advisor.estimate.costs import CostItem
+from advisor.estimate.line import quantity_unit
 from advisor.evidence import Evidence
-from advisor.inputs import Resolved
+from advisor.inputs import ResolvedScenario
 from advisor.options.option import Launch, Objective
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.prices.series import Caveat
 from advisor.units import Approach, Money, Number, Record, usd
 
@@ -108,18 +108,22 @@ class OptionBill(Record):
 
 
 @dataclass(frozen=True)
-class Figures:
+class BillContext:
     """What the bills are written with: the price book, and the day."""
 
-    book: Book
+    book: PriceBook
     day: date
     evidence: Evidence
     written: Callable[[float], str] = field(default_factory=lambda: cache(usd))
     """Writes an amount of USD; bills have many in common."""
 
 
-def bill_of(
-    entry: Entry, drawn: Entry, figures: Figures, resolved: Resolved, at_most_once_usd: float
+def option_bill(
+    entry: OptionResult,
+    drawn: OptionResult,
+    figures: BillContext,
+    resolved: ResolvedScenario,
+    at_most_once_usd: float,
 ) -> OptionBill:
     """Write one option down.
 
@@ -166,13 +170,13 @@ def _money(likely: float, ends: tuple[float, float], written: Callable[[float], 
     return Money(low=written(low), likely=written(likely), high=written(high))
 
 
-def _line(item: Item) -> BillLine:
+def _line(item: CostItem) -> BillLine:
     price = item.price
     return BillLine(
         item=item.what,
         cadence=item.cadence,
         quantity=f"{item.quantity:.6g}",
-        unit=unit_of(price) if price else item.own_unit,
+        unit=quantity_unit(price) if price else item.own_unit,
         price=str(price.value) if price else usd(item.rate),
         price_unit=price.unit if price else f"USD/{item.own_unit}",
         amount=usd(item.amount, 4),
@@ -183,7 +187,9 @@ def _line(item: Item) -> BillLine:
     )
 
 
-def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat, ...]:
+def _caveats(
+    entry: OptionResult, figures: BillContext, resolved: ResolvedScenario
+) -> tuple[Caveat, ...]:
     option = entry.option
     used = {item.price.item: item.price for item in entry.costs.items if item.price}
     found = [c for p in used.values() for c in figures.book.prices.caveats(p, figures.day)]
@@ -211,7 +217,7 @@ def _caveats(entry: Entry, figures: Figures, resolved: Resolved) -> tuple[Caveat
     return tuple({caveat.says: caveat for caveat in found}.values())
 
 
-def _below_cache_minimum(entry: Entry) -> bool:
+def _below_cache_minimum(entry: OptionResult) -> bool:
     option, facts = entry.option, entry.sheet.case.facts
     if option.card is None or option.card.cache is None or "cached_input" not in option.prices:
         return False

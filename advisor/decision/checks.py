@@ -14,43 +14,45 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.team_checks import Judged, Spent, judged
-from advisor.estimate.costs import LEAST_MANY_SHOTS, Costs, costs, extra_tokens
-from advisor.estimate.line import row_of
+from advisor.decision.team_checks import LikelyCosts, TeamRuleResult, apply_team_rules
+from advisor.estimate.costs import MIN_MANY_SHOTS, BatchCosts, batch_costs, extra_tokens
+from advisor.estimate.line import option_row
 from advisor.estimate.sampling import LIKELY
-from advisor.estimate.tuning import method_of
-from advisor.evidence import Evidence, Kind
-from advisor.gpu.memory import fits, peak_process_bytes
-from advisor.gpu.parameters import Shape
+from advisor.estimate.tuning import training_method
+from advisor.evidence import Evidence, TaskEvidence
+from advisor.gpu.memory import fits_in_memory, peak_process_bytes
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import RANK
-from advisor.inputs import Facts, Resolved, fell_short, needs_knowledge
-from advisor.options.batch import Column, Panel
-from advisor.options.gpu_tuning import BASELINE
-from advisor.options.option import Option, RuledOut, rule_out
+from advisor.inputs import Inputs, ResolvedScenario, needs_knowledge, prompting_fell_short
+from advisor.options.batch import Column, OptionBatch
+from advisor.options.gpu_tuning import BASELINE_MODEL
+from advisor.options.option import Option, RuledOutOption, rule_out
 from advisor.units import GIB
 
 
-def words_of(resolved: Resolved) -> tuple[object, ...]:
+def categorical_inputs(resolved: ResolvedScenario) -> tuple[object, ...]:
     """Name all that gates read of a question beside its numbers and its menu."""
     scenario, needs = resolved.scenario, resolved.scenario.needs
     return (
         needs.low_latency,
         needs.new_skill_or_language,
-        is_more_than_label(resolved),
+        needs_more_than_label(resolved),
         bool(scenario.knowledge.retrieval_tried),
         scenario.quality.prompting,
-        fell_short(scenario),
+        prompting_fell_short(scenario),
     )
 
 
-def is_more_than_label(resolved: Resolved) -> bool:
+def needs_more_than_label(resolved: ResolvedScenario) -> bool:
     """Whether what is wanted is better by judgement, or a form, or done in steps."""
     needs = resolved.scenario.needs
     form = needs.style_or_format and not needs.narrow_label_task and not resolved.labels
     return form or needs.preference_hard_to_specify or needs.agentic_tools
 
 
-def learns_skill(panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence) -> Mask:
+def can_learn_skill(
+    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, evidence: Evidence
+) -> Mask:
     """A new skill from very many rows takes all weights."""
     if not resolved.scenario.needs.new_skill_or_language:
         return np.array(True)
@@ -58,12 +60,12 @@ def learns_skill(panel: Panel, resolved: Resolved, facts: Facts, evidence: Evide
     return np.asarray(few | ~panel.approach_is("managed_lora", "lora", "qlora"))
 
 
-def labels_suffice(panel: Panel, resolved: Resolved) -> Mask:
+def labels_suffice(panel: OptionBatch, resolved: ResolvedScenario) -> Mask:
     """An encoder picks a label, and does no more."""
-    return np.asarray(~panel.does("encoder") | (not is_more_than_label(resolved)))
+    return np.asarray(~panel.does("encoder") | (not needs_more_than_label(resolved)))
 
 
-def both_earn(panel: Panel, resolved: Resolved, facts: Facts) -> Mask:
+def combination_is_justified(panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs) -> Mask:
     """Retrieval and tuning together, only where retrieval alone was tried or falls short."""
     scenario = resolved.scenario
     measured = [m.value for m in scenario.quality.measured if m.approach == "rag"]
@@ -72,58 +74,62 @@ def both_earn(panel: Panel, resolved: Resolved, facts: Facts) -> Mask:
     return np.asarray(~combines | bool(scenario.knowledge.retrieval_tried) | short)
 
 
-def knows_documents(panel: Panel, resolved: Resolved, facts: Facts) -> Mask:
+def has_corpus(panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs) -> Mask:
     """What looks documents up needs some."""
     knows = needs_knowledge(resolved.scenario, resolved.task)
     looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
     return np.asarray((facts.corpus_tokens > 0) | ~panel.approach_is(*looks_up))
 
 
-LEAST_SHOTS = 3
+MIN_SHOTS = 3
 
 
-def least_examples(option: Option, resolved: Resolved, evidence: Evidence) -> float:
+def minimum_examples(option: Option, resolved: ResolvedScenario, evidence: Evidence) -> float:
     """Fewest examples with which this approach is tried at all."""
     kind = evidence.of(resolved.task)
     if option.is_current or option.approach == "distill":
         return 0.0
     if option.approach == "few_shot":
-        return LEAST_SHOTS
+        return MIN_SHOTS
     if option.approach == "long_context":
-        return LEAST_MANY_SHOTS
+        return MIN_MANY_SHOTS
     if option.approach == "dpo":
         return evidence.preference_pairs.value
     if option.approach == "encoder":
-        per_label = 1.0 if option.model == BASELINE else kind.encoder_from_per_label
+        per_label = 1.0 if option.model == BASELINE_MODEL else kind.encoder_from_per_label
         return max(50.0, per_label * (resolved.labels or 10))
     return _tuned_from(resolved, kind) if option.trains else 0.0
 
 
-def _tuned_from(resolved: Resolved, kind: Kind) -> float:
+def _tuned_from(resolved: ResolvedScenario, kind: TaskEvidence) -> float:
     """Fewest examples of a tuning: sources differ, and what prompting does decides among them."""
     if resolved.scenario.quality.prompting == "meets":
         return kind.comfortable_examples  # what works already is not risked on a few rows
-    return kind.tune_least_examples if fell_short(resolved.scenario) else kind.tune_from_examples
+    return (
+        kind.tune_least_examples
+        if prompting_fell_short(resolved.scenario)
+        else kind.tune_from_examples
+    )
 
 
 Mask = NDArray[np.bool_]
-LEAST_MONTHS = 3.0
+MIN_MONTHS = 3.0
 """A new prompt on a model that ends sooner is not begun; own judgement."""
 REASONING_NEEDS_MS = 2000.0
 """A model that always reasons rarely answers sooner; own judgement."""
 
 
 @dataclass(frozen=True)
-class Case:
+class CheckContext:
     """The options of a panel with everything a gate may read."""
 
-    panel: Panel
-    resolved: Resolved
-    facts: Facts
-    costs: Costs
+    panel: OptionBatch
+    resolved: ResolvedScenario
+    facts: Inputs
+    costs: BatchCosts
     evidence: Evidence
 
-    def under(self, resolved: Resolved, panel: Panel) -> Case:
+    def under(self, resolved: ResolvedScenario, panel: OptionBatch) -> CheckContext:
         """Return the same options with the same numbers under other words.
 
         What is worked out of numbers alone is taken over: it takes longest.
@@ -135,21 +141,21 @@ class Case:
     @cached_property
     def passes(self) -> list[Mask]:
         """For each gate, whether it lets an option pass."""
-        return [np.asarray(gate.passes(self)) for gate in GATES]
+        return [np.asarray(gate.passes(self)) for gate in CHECKS]
 
     @cached_property
-    def team(self) -> Judged:
+    def team(self) -> TeamRuleResult:
         """What the team's own rules say of each option."""
-        return judged(self.panel, self.resolved, self.facts, self._spent)
+        return apply_team_rules(self.panel, self.resolved, self.facts, self._spent)
 
-    def _spent(self) -> Spent:
-        likely = costs(self.panel, self.resolved, self.facts, self.evidence, LIKELY)
-        return Spent(likely.one_off, likely.monthly, likely.per_month)
+    def _spent(self) -> LikelyCosts:
+        likely = batch_costs(self.panel, self.resolved, self.facts, self.evidence, LIKELY)
+        return LikelyCosts(likely.one_off, likely.monthly, likely.per_month)
 
     @cached_property
     def least_examples(self) -> Column:
         """Fewest examples with which each option is tried at all."""
-        return self.panel.by_kind(lambda o: least_examples(o, self.resolved, self.evidence))
+        return self.panel.by_kind(lambda o: minimum_examples(o, self.resolved, self.evidence))
 
     @cached_property
     def prompt_tokens(self) -> NDArray[np.float64]:
@@ -173,36 +179,36 @@ class Case:
         if not np.isnan(self.resolved.longest_tokens):
             tokens = tokens * 0 + self.resolved.longest_tokens
         tokens = np.minimum(tokens, 512.0) if panel.family == "encoder" else tokens
-        shape = Shape.among(panel.architecture)
-        return np.asarray(peak_process_bytes(shape, method_of(panel), RANK, tokens))
+        shape = ModelShape.among(panel.architecture)
+        return np.asarray(peak_process_bytes(shape, training_method(panel), RANK, tokens))
 
 
 @dataclass(frozen=True)
-class Gate:
+class Check:
     """A rule that numbers decide: who passes, and what is said of an option that does not."""
 
     rule: str
-    passes: Callable[[Case], Mask]
-    says: Callable[[Case, int], str]
-    source: Callable[[Case, Option], str]
+    passes: Callable[[CheckContext], Mask]
+    says: Callable[[CheckContext, int], str]
+    source: Callable[[CheckContext, Option], str]
 
 
-def _yours(_: Case, __: Option) -> str:
+def _user_source(_: CheckContext, __: Option) -> str:
     return "your scenario"
 
 
-def _lives(case: Case) -> Mask:
+def _is_available(case: CheckContext) -> Mask:
     return np.asarray(case.costs.months) > 0
 
 
-def _lives_long_enough(case: Case) -> Mask:
+def _is_available_long_enough(case: CheckContext) -> Mask:
     if case.panel.trains:
         return np.array(True)
-    lasts = np.asarray(case.costs.months) >= np.minimum(case.facts.horizon_months, LEAST_MONTHS)
+    lasts = np.asarray(case.costs.months) >= np.minimum(case.facts.horizon_months, MIN_MONTHS)
     return lasts | case.panel.is_current
 
 
-def _enough_examples(case: Case) -> Mask:
+def _enough_examples(case: CheckContext) -> Mask:
     enough = case.facts.examples >= case.least_examples
     documents = case.facts.corpus_tokens
     learns_from_them = documents >= case.evidence.pretraining_tokens.value
@@ -213,29 +219,29 @@ def _enough_examples(case: Case) -> Mask:
     )
 
 
-def _needs_teacher(case: Case) -> Mask:
+def _needs_teacher(case: CheckContext) -> Mask:
     distils = case.panel.approach_is("distill")
     enough = case.facts.examples >= case.evidence.of(case.resolved.task).comfortable_examples
     return np.asarray(~(enough & distils))
 
 
-def _fits_window(case: Case) -> Mask:
+def _fits_window(case: CheckContext) -> Mask:
     return case.prompt_tokens <= case.panel.window_tokens
 
 
-def _corpus_is_small(case: Case) -> Mask:
+def _corpus_is_small(case: CheckContext) -> Mask:
     is_small = case.facts.corpus_tokens <= case.evidence.full_context_tokens.value
     return is_small | ~case.panel.approach_is("long_context")
 
 
-def _fits_gpu(case: Case) -> Mask:
+def _fits_gpu(case: CheckContext) -> Mask:
     if case.memory_bytes is None:
         return np.array(True)
-    fit = fits(case.memory_bytes, case.panel.gpu_memory_bytes)
+    fit = fits_in_memory(case.memory_bytes, case.panel.gpu_memory_bytes)
     return fit | ~case.panel.on_known_gpu
 
 
-def _memory_says(case: Case, row: int) -> str:
+def _memory_says(case: CheckContext, row: int) -> str:
     gpu = case.panel.options[row].gpu
     if case.memory_bytes is None or gpu is None:
         return ""
@@ -251,7 +257,7 @@ def _within(limit: NDArray[np.float64], cost: object) -> Mask:
     return ~(np.asarray(cost) > np.where(np.isnan(limit), np.inf, limit))
 
 
-def _quick_enough(case: Case) -> Mask:
+def _meets_latency(case: CheckContext) -> Mask:
     hurried = case.facts.latency_p95_ms < REASONING_NEEDS_MS
     if case.resolved.scenario.needs.low_latency:
         hurried = hurried | ~case.panel.is_current
@@ -261,29 +267,29 @@ def _quick_enough(case: Case) -> Mask:
     return np.asarray(~slow)
 
 
-def _slow_because(case: Case, row: int) -> str:
+def _slow_because(case: CheckContext, row: int) -> str:
     if case.panel.reasons[row]:
         return "always reasons first"
     return "is a large model: half of its answers take longer than a second"
 
 
-GATES = (
-    Gate(
+CHECKS = (
+    Check(
         "model-ends",
-        _lives,
+        _is_available,
         lambda c, i: f"The model ends on {c.panel.options[i].ends_on}.",
-        _yours,
+        _user_source,
     ),
-    Gate(
+    Check(
         "ends-too-soon",
-        _lives_long_enough,
+        _is_available_long_enough,
         lambda c, i: (
             f"{c.panel.options[i].model} ends on {c.panel.options[i].ends_on}: what is "
             "built on it would have to move within three months."
         ),
         lambda c, o: "price book, models",
     ),
-    Gate(
+    Check(
         "too-few-examples",
         _enough_examples,
         lambda c, i: (
@@ -293,16 +299,16 @@ GATES = (
         ),
         lambda c, o: c.evidence.of(c.resolved.task).source,
     ),
-    Gate(
+    Check(
         "adapter-too-small",
-        lambda c: learns_skill(c.panel, c.resolved, c.facts, c.evidence),
+        lambda c: can_learn_skill(c.panel, c.resolved, c.facts, c.evidence),
         lambda c, i: (
             f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
             f"{c.evidence.adapter_most_examples.says}"
         ),
         lambda c, o: c.evidence.adapter_most_examples.source,
     ),
-    Gate(
+    Check(
         "not-a-label",
         lambda c: labels_suffice(c.panel, c.resolved),
         lambda c, i: (
@@ -311,27 +317,27 @@ GATES = (
         ),
         lambda c, o: "https://doi.org/10.2196/76048",
     ),
-    Gate(
+    Check(
         "both-parts-earn-their-place",
-        lambda c: both_earn(c.panel, c.resolved, c.facts),
+        lambda c: combination_is_justified(c.panel, c.resolved, c.facts),
         lambda c, i: (
             "Nobody said that retrieval alone was tried: a tuning beside it has to earn its place."
         ),
         lambda c, o: "https://arxiv.org/abs/2312.05934",
     ),
-    Gate(
+    Check(
         "examples-at-hand",
         _needs_teacher,
         lambda c, i: "There are enough examples: no teacher has to write more.",
-        _yours,
+        _user_source,
     ),
-    Gate(
+    Check(
         "no-documents",
-        lambda c: knows_documents(c.panel, c.resolved, c.facts),
+        lambda c: has_corpus(c.panel, c.resolved, c.facts),
         lambda c, i: "There are no documents to look up.",
-        _yours,
+        _user_source,
     ),
-    Gate(
+    Check(
         "window",
         _fits_window,
         lambda c, i: (
@@ -340,7 +346,7 @@ GATES = (
         ),
         lambda c, o: "price book, models",
     ),
-    Gate(
+    Check(
         "corpus-too-large",
         _corpus_is_small,
         lambda c, i: (
@@ -349,32 +355,32 @@ GATES = (
         ),
         lambda c, o: c.evidence.full_context_tokens.source,
     ),
-    Gate("gpu-memory", _fits_gpu, _memory_says, lambda c, o: o.gpu.source if o.gpu else ""),
-    Gate(
+    Check("gpu-memory", _fits_gpu, _memory_says, lambda c, o: o.gpu.source if o.gpu else ""),
+    Check(
         "latency",
-        _quick_enough,
+        _meets_latency,
         lambda c, i: (
             f"A quick answer is asked for, and {c.panel.options[i].model} {_slow_because(c, i)}."
         ),
         lambda c, o: "https://arxiv.org/abs/2602.06370",
     ),
-    Gate(
+    Check(
         "budget-one-off",
         lambda c: _within(c.facts.budget_one_off_usd, c.costs.one_off),
         lambda c, i: (
             f"It costs {_usd(_at(c.costs.one_off, i))} once, and the budget is "
             f"{_usd(_at(c.facts.budget_one_off_usd, i))}."
         ),
-        _yours,
+        _user_source,
     ),
-    Gate(
+    Check(
         "budget-monthly",
         lambda c: _within(c.facts.budget_monthly_usd, c.costs.monthly),
         lambda c, i: (
             f"It costs {_usd(_at(c.costs.monthly, i))} a month, and the budget is "
             f"{_usd(_at(c.facts.budget_monthly_usd, i))}."
         ),
-        _yours,
+        _user_source,
     ),
 )
 """Every gate that numbers decide, in the order in which they are tried."""
@@ -386,10 +392,10 @@ def _usd(amount: float) -> str:
 
 def _at(value: object, row: int) -> float:
     """The value of one option, in the first variant."""
-    return float(row_of(np.asarray(value), row).flat[0])
+    return float(option_row(np.asarray(value), row).flat[0])
 
 
-def allowed(case: Case) -> Mask:
+def allowed_mask(case: CheckContext) -> Mask:
     """Whether every gate lets an option pass, for each option, variant and draw."""
     mask = case.passes[0]
     for passes in case.passes[1:]:
@@ -397,11 +403,11 @@ def allowed(case: Case) -> Mask:
     return mask & case.team.standing
 
 
-def refusals(case: Case) -> list[RuledOut | None]:
+def refusals(case: CheckContext) -> list[RuledOutOption | None]:
     """Say of each option by which gate it is out in the first variant, if by any."""
     count = len(case.panel.options)
-    found: list[RuledOut | None] = [None] * count
-    for gate, passes in zip(GATES, case.passes, strict=True):
+    found: list[RuledOutOption | None] = [None] * count
+    for gate, passes in zip(CHECKS, case.passes, strict=True):
         if passes.all():
             continue
         first = np.broadcast_to(passes, (count, *case.facts.shape))[:, 0, 0]

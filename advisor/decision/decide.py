@@ -6,13 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from advisor.decision.ranking import Entry, Ranking, rank
-from advisor.decision.reasons import BreakEven, Reason, break_even, first, measure_next, reasons
-from advisor.decision.sensitivity import Asked, Flip, Rebuild, flips
-from advisor.estimate.sampling import LIKELY, Point
+from advisor.decision.ranking import OptionResult, Ranking, rank
+from advisor.decision.reasons import (
+    BreakEven,
+    Reason,
+    break_even,
+    decision_reasons,
+    first_value,
+    next_measurements,
+)
+from advisor.decision.sensitivity import BaseCase, NearestChange, Rebuild, nearest_changes
+from advisor.estimate.sampling import LIKELY, Sampling
 from advisor.evidence import Evidence
-from advisor.inputs import Resolved
-from advisor.options.candidates import Menu
+from advisor.inputs import ResolvedScenario
+from advisor.options.candidates import Candidates
 from advisor.units import Record
 
 
@@ -31,23 +38,23 @@ class Decision(Record):
     """From how much use on training is no dearer."""
     reasons: tuple[Reason, ...]
     """Why."""
-    flips: tuple[Flip, ...]
+    flips: tuple[NearestChange, ...]
     """What would change the answer, nearest first."""
     measure_next: tuple[str, ...]
     """What to find out next."""
 
 
 @dataclass(frozen=True)
-class Worked:
+class EvaluatedQuestion:
     """A question with every option worked out at the likely point and over the draws."""
 
-    resolved: Resolved
-    menu: Menu
+    resolved: ResolvedScenario
+    menu: Candidates
     likely: Ranking
     drawn: Ranking
 
 
-WORDS = {
+APPROACH_VERBS = {
     "prompt": "Prompt",
     "few_shot": "Prompt with worked examples on",
     "long_context": "Put all of it into the prompt of",
@@ -64,65 +71,69 @@ WORDS = {
 }
 
 
-def work_out(resolved: Resolved, menu: Menu, evidence: Evidence, seed: int = 0) -> Worked:
+def evaluate_options(
+    resolved: ResolvedScenario, menu: Candidates, evidence: Evidence, seed: int = 0
+) -> EvaluatedQuestion:
     """Rank all options once at the likely point, and once over the draws."""
     likely = rank(menu.panels, resolved, resolved.facts, evidence, LIKELY)
-    drawn = rank(menu.panels, resolved, resolved.facts, evidence, Point("draws", seed))
-    return Worked(resolved, menu, likely, drawn)
+    drawn = rank(menu.panels, resolved, resolved.facts, evidence, Sampling("draws", seed))
+    return EvaluatedQuestion(resolved, menu, likely, drawn)
 
 
-def decide(worked: Worked, evidence: Evidence, rebuild: Rebuild, with_flips: bool) -> Decision:
+def decide(
+    worked: EvaluatedQuestion, evidence: Evidence, rebuild: Rebuild, with_flips: bool
+) -> Decision:
     """Turn a ranking into a decision with its reasons.
 
     Args:
         worked: The options worked out.
         evidence: What the decision rests on.
-        rebuild: Makes the question anew with one path set; see `flips`.
+        rebuild: Makes the question anew with one path set; see `nearest_changes`.
         with_flips: Whether to search for what would change the answer.
     """
     ranking, resolved = worked.likely, worked.resolved
     index = int(ranking.winner[0, 0])
-    order = in_order(ranking)
-    asked = Asked(resolved, worked.menu, ranking)
+    order = eligible_by_score(ranking)
+    asked = BaseCase(resolved, worked.menu, ranking)
     winner = ranking.entries[index] if index < len(ranking.entries) else None
     return Decision(
         recommended=winner.option.id if winner else "not_yet",
-        runner_up=_second(order, winner),
-        verdict=_verdict(winner, _today(ranking)),
+        runner_up=_runner_up(order, winner),
+        verdict=_verdict(winner, _current_result(ranking)),
         win_share=f"{float(np.mean(worked.drawn.winner[0] == index)):.2f}",
         break_even=_break_even(worked, order, winner),
-        reasons=reasons(resolved, worked.menu, ranking, evidence, order),
-        flips=flips(asked, evidence, rebuild) if with_flips else (),
-        measure_next=measure_next(resolved, winner),
+        reasons=decision_reasons(resolved, worked.menu, ranking, evidence, order),
+        flips=nearest_changes(asked, evidence, rebuild) if with_flips else (),
+        measure_next=next_measurements(resolved, winner),
     )
 
 
-def _second(order: tuple[Entry, ...], winner: Entry | None) -> str | None:
+def _runner_up(order: tuple[OptionResult, ...], winner: OptionResult | None) -> str | None:
     """Name the best of another approach, else the best other."""
     others = [e for e in order if winner is None or e.option.id != winner.option.id]
     unlike = [e for e in others if winner and e.option.approach != winner.option.approach]
     return next((entry.option.id for entry in (*unlike, *others)), None)
 
 
-def in_order(ranking: Ranking) -> tuple[Entry, ...]:
+def eligible_by_score(ranking: Ranking) -> tuple[OptionResult, ...]:
     """Sort what is eligible by score, best first."""
     scores = ranking.score[:, 0, 0]
     order = np.argsort(scores, kind="stable")
     return tuple(ranking.entries[int(i)] for i in order if np.isfinite(scores[i]))
 
 
-def _today(ranking: Ranking) -> Entry | None:
+def _current_result(ranking: Ranking) -> OptionResult | None:
     return next((entry for entry in ranking.entries if entry.option.is_current), None)
 
 
-def _verdict(winner: Entry | None, today: Entry | None) -> str:
+def _verdict(winner: OptionResult | None, today: OptionResult | None) -> str:
     if winner is None:
         return "Not yet: measure first, then decide."
     monthly = f"{winner.costs.monthly:,.2f}"
     if winner.option.is_current:
         return f"Keep what you do today: {monthly} USD a month."
     once = winner.costs.one_off
-    verb = WORDS[winner.option.approach]
+    verb = APPROACH_VERBS[winner.option.approach]
     first_cost = f" after {once:,.2f} USD once" if once >= 0.005 else ""
     where = "" if winner.option.provider == "own" else f" at {winner.option.provider}"
     saved = today.costs.per_month - winner.costs.per_month if today else 0.0
@@ -130,13 +141,15 @@ def _verdict(winner: Entry | None, today: Entry | None) -> str:
     return f"{verb} {winner.option.model}{where}: {monthly} USD a month{first_cost}{saving}."
 
 
-def _break_even(worked: Worked, order: tuple[Entry, ...], winner: Entry | None) -> BreakEven | None:
+def _break_even(
+    worked: EvaluatedQuestion, order: tuple[OptionResult, ...], winner: OptionResult | None
+) -> BreakEven | None:
     """Hold the best way with training against today's way, or the cheapest without training."""
     tuned = winner if winner and winner.option.trains else None
     tuned = tuned or next((entry for entry in order if entry.option.trains), None)
-    today = _today(worked.likely)
+    today = _current_result(worked.likely)
     plain = next((e for e in order if not e.option.trains and not e.option.is_current), None)
     other = today or plain
     if tuned is None or other is None:
         return None
-    return break_even(tuned, other, first(worked.resolved.facts.requests_per_month))
+    return break_even(tuned, other, first_value(worked.resolved.facts.requests_per_month))

@@ -9,78 +9,78 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.checks import Case, allowed, refusals
-from advisor.estimate.costs import Account, accounts, costs, ends
-from advisor.estimate.sampling import Point
-from advisor.evidence import Evidence, Quality
-from advisor.inputs import Facts, Resolved, needs_knowledge
-from advisor.options.batch import Panel
-from advisor.options.option import SIMPLICITY, Option, RuledOut
-from advisor.quality.expected import expected
-from advisor.quality.measurements import Expected
-from advisor.quality.user_claims import said_of
+from advisor.decision.checks import CheckContext, allowed_mask, refusals
+from advisor.estimate.costs import OptionCost, batch_costs, cost_ranges, option_costs
+from advisor.estimate.sampling import Sampling
+from advisor.evidence import Evidence, QualityRange
+from advisor.inputs import Inputs, ResolvedScenario, needs_knowledge
+from advisor.options.batch import OptionBatch
+from advisor.options.option import SIMPLICITY, Option, RuledOutOption
+from advisor.quality.expected import expected_quality
+from advisor.quality.measurements import QualityEstimate
+from advisor.quality.user_claims import prompting_claims
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-NOBODY: Mask = np.array([[False]])
+NONE_ELIGIBLE: Mask = np.array([[False]])
 TIE_SHARE = 0.005
 """Each step of complexity has to save half a percent: what is simpler wins a tie."""
-PREFERRED = TIE_SHARE * len(SIMPLICITY)
+PREFERENCE_SHARE = TIE_SHARE * len(SIMPLICITY)
 """What a team prefers wins a tie, as if it were simpler by the whole ladder."""
 
 
 @dataclass(frozen=True)
-class Costed:
+class ScoredBatch:
     """The options of a panel with what they cost, and which of them the numbers allow."""
 
-    case: Case
+    case: CheckContext
 
     @cached_property
     def score(self) -> Array:
         """USD a month with what complexity and training must bring; infinite if not allowed."""
         case = self.case
-        charged = np.asarray(case.costs.per_month) * case.panel.by_kind(_handicap)
+        charged = np.asarray(case.costs.per_month) * case.panel.by_kind(_complexity_penalty)
         if case.panel.trains:
             margins = case.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
-        charged = np.where(case.team.preferred, charged / (1 + PREFERRED), charged)
-        return np.where(allowed(case), charged, np.inf)
+        charged = np.where(case.team.preferred, charged / (1 + PREFERENCE_SHARE), charged)
+        return np.where(allowed_mask(case), charged, np.inf)
 
 
 @dataclass(frozen=True)
-class Sheet:
+class BatchResult:
     """The options of one panel, worked out for every variant."""
 
-    panel: Panel
-    costed: Costed
-    quality: Expected
+    panel: OptionBatch
+    costed: ScoredBatch
+    quality: QualityEstimate
 
     @property
-    def case(self) -> Case:
+    def case(self) -> CheckContext:
         """What the gates read."""
         return self.costed.case
 
     @cached_property
-    def refusals(self) -> list[RuledOut | None]:
+    def refusals(self) -> list[RuledOutOption | None]:
         """By which gate each is out in the first variant, if by any."""
         return refusals(self.case)
 
     @cached_property
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[OptionCost, ...]:
         """What each costs in the first variant."""
-        return accounts(self.case.costs, len(self.panel.options))
+        return option_costs(self.case.costs, len(self.panel.options))
 
     @cached_property
     def ends(self) -> Mapping[str, list[tuple[float, float]]]:
         """Between which percentiles of the draws each amount lies, in the first variant."""
-        return ends(self.case.costs, len(self.panel.options))
+        return cost_ranges(self.case.costs, len(self.panel.options))
 
 
 @dataclass(frozen=True)
-class Entry:
+class OptionResult:
     """One option, worked out: a row of a sheet, in the first variant."""
 
-    sheet: Sheet
+    sheet: BatchResult
     row: int
 
     @property
@@ -89,12 +89,12 @@ class Entry:
         return self.sheet.panel.options[self.row]
 
     @property
-    def costs(self) -> Account:
+    def costs(self) -> OptionCost:
         """What it costs in the first variant."""
         return self.sheet.accounts[self.row]
 
     @property
-    def quality(self) -> Quality:
+    def quality(self) -> QualityRange:
         """How good it should be in the first variant."""
         return self.sheet.quality.of(self.row)
 
@@ -104,7 +104,7 @@ class Entry:
         return bool(self.sheet.quality.reaches[self.row].flat[0])
 
     @property
-    def refusal(self) -> RuledOut | None:
+    def refusal(self) -> RuledOutOption | None:
         """By which gate it is out in the first variant, if by any."""
         return self.sheet.refusals[self.row]
 
@@ -117,17 +117,17 @@ class Entry:
 class Ranking:
     """All options over all variants; arrays of shape [options, variants, draws or 1]."""
 
-    sheets: tuple[Sheet, ...]
+    sheets: tuple[BatchResult, ...]
     score: Array
     """USD a month with what complexity and training must bring; infinite where not eligible."""
     winner: NDArray[np.intp]
     """Index of the winning option for each variant and draw; the number of options: not yet."""
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[OptionResult, ...]:
         """Every option, in the order of the menu."""
         found = {
-            int(place): Entry(sheet, row)
+            int(place): OptionResult(sheet, row)
             for sheet in self.sheets
             for row, place in enumerate(sheet.panel.rows)
         }
@@ -140,12 +140,12 @@ class Ranking:
 
 
 def rank(
-    panels: Sequence[Panel],
-    resolved: Resolved,
-    facts: Facts,
+    panels: Sequence[OptionBatch],
+    resolved: ResolvedScenario,
+    facts: Inputs,
     evidence: Evidence,
-    point: Point,
-    known: Mapping[Panel, Costed] | None = None,
+    point: Sampling,
+    known: Mapping[OptionBatch, ScoredBatch] | None = None,
 ) -> Ranking:
     """Work every option out for every variant and pick the winner of each.
 
@@ -161,7 +161,7 @@ def rank(
         known: What panels cost, where it was worked out for these very numbers before.
     """
     sheets = tuple(
-        worked(panel, resolved, facts, evidence, point, (known or {}).get(panel))
+        evaluate_batch(panel, resolved, facts, evidence, point, (known or {}).get(panel))
         for panel in panels
     )
     scores = _eligible(sheets, resolved, evidence)
@@ -173,14 +173,16 @@ def rank(
     return Ranking(sheets, score, _winner(score, panels, resolved))
 
 
-def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -> list[Array]:
+def _eligible(
+    sheets: Sequence[BatchResult], resolved: ResolvedScenario, evidence: Evidence
+) -> list[Array]:
     """Score what will do, and what evidence cannot tell from it; else what may do.
 
     Of two trainings evidence does not tell a small difference. What is said to meet the target was
     said of a large model: a cheaper one whose range touches the target is a tie with it. Where
     prompting is known to fall short, and nothing is expected to do, what may do is left.
     """
-    said = said_of(resolved, evidence)
+    said = prompting_claims(resolved, evidence)
     reaching = [_scored(sheet, sheet.quality.reaches) for sheet in sheets]
     trained = _any_finite(
         score for score, sheet in zip(reaching, sheets, strict=True) if sheet.panel.trains
@@ -211,17 +213,17 @@ def _eligible(sheets: Sequence[Sheet], resolved: Resolved, evidence: Evidence) -
     ]
 
 
-def _scored(sheet: Sheet, will_do: Mask) -> Array:
+def _scored(sheet: BatchResult, will_do: Mask) -> Array:
     return np.where(will_do, sheet.costed.score, np.inf)
 
 
 def _any_finite(scores: Iterable[Array]) -> Mask:
     """Whether any option is left, of shape [variants, draws or 1]."""
     found = [np.isfinite(score).any(axis=0) for score in scores]
-    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found))) if found else NOBODY
+    return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found))) if found else NONE_ELIGIBLE
 
 
-def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
+def _measured_short(resolved: ResolvedScenario, sheets: Sequence[BatchResult]) -> Mask:
     """Whether prompting was measured, and every measurement is below the target."""
     values = [
         one.value
@@ -229,33 +231,35 @@ def _measured_short(resolved: Resolved, sheets: Sequence[Sheet]) -> Mask:
         if one.approach in ("prompt", "few_shot")
     ]
     if not values or not sheets:
-        return NOBODY
+        return NONE_ELIGIBLE
     return np.asarray(np.asarray(sheets[0].quality.target) > max(values))
 
 
-def worked(
-    panel: Panel,
-    resolved: Resolved,
-    facts: Facts,
+def evaluate_batch(
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
     evidence: Evidence,
-    point: Point,
-    known: Costed | None = None,
-) -> Sheet:
+    point: Sampling,
+    known: ScoredBatch | None = None,
+) -> BatchResult:
     """Work the options of a panel out for every variant."""
     if known is None:
-        cost = costs(panel, resolved, facts, evidence, point)
-        known = Costed(Case(panel, resolved, facts, cost, evidence))
-    return Sheet(panel, known, expected(panel, resolved, facts, evidence, point))
+        cost = batch_costs(panel, resolved, facts, evidence, point)
+        known = ScoredBatch(CheckContext(panel, resolved, facts, cost, evidence))
+    return BatchResult(panel, known, expected_quality(panel, resolved, facts, evidence, point))
 
 
-def _handicap(option: Option) -> float:
+def _complexity_penalty(option: Option) -> float:
     return 1.0 if option.is_current else 1 + TIE_SHARE * SIMPLICITY.index(option.approach)
 
 
-def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArray[np.intp]:
+def _winner(
+    score: Array, panels: Sequence[OptionBatch], resolved: ResolvedScenario
+) -> NDArray[np.intp]:
     """Pick the cheapest; hold back where there is too little to decide on or to measure with."""
     nobody = len(score)
-    if nobody == 0 or is_too_little(resolved):
+    if nobody == 0 or lacks_minimum_information(resolved):
         return np.full(score.shape[1:], nobody, np.intp)
     winner = np.argmin(score, axis=0)
     best = np.take_along_axis(score, winner[None], axis=0)[0]
@@ -268,7 +272,7 @@ def _winner(score: Array, panels: Sequence[Panel], resolved: Resolved) -> NDArra
     return np.where(trains[winner], nobody, winner)
 
 
-def holds_training_back(resolved: Resolved) -> bool:
+def holds_training_back(resolved: ResolvedScenario) -> bool:
     """Whether training waits: nobody could say if it helped, or it would learn mistakes.
 
     Where a wrong answer costs much, a way to measure has to be known, not only not denied.
@@ -278,7 +282,7 @@ def holds_training_back(resolved: Resolved) -> bool:
     return blind or labels == "noisy"
 
 
-def is_too_little(resolved: Resolved) -> bool:
+def lacks_minimum_information(resolved: ResolvedScenario) -> bool:
     """Whether neither the traffic nor what is good enough is known, nor a way to measure it.
 
     Where facts have to be looked up, or it was said what prompting does, the way does not hang on

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from advisor.decision.ranking import Entry, Ranking, is_too_little
-from advisor.estimate.costs import Account
+from advisor.decision.ranking import OptionResult, Ranking, lacks_minimum_information
+from advisor.estimate.costs import OptionCost
 from advisor.evidence import Evidence
-from advisor.inputs import Resolved, needs_knowledge
-from advisor.options.candidates import Menu
+from advisor.inputs import ResolvedScenario, needs_knowledge
+from advisor.options.candidates import Candidates
 from advisor.units import Record, usd
 
 
@@ -42,21 +42,21 @@ class BreakEven(Record):
     """Months until what was spent once has come back, at this traffic."""
 
 
-class Slope(NamedTuple):
+class LinearCost(NamedTuple):
     """A cost over the life of an option as a straight line in requests."""
 
     fixed: float
     per_request: float
 
 
-def slope(costs: Account, requests_per_month: float) -> Slope:
+def linear_cost(costs: OptionCost, requests_per_month: float) -> LinearCost:
     """Split a cost into what is paid anyhow and what each request adds [USD]."""
     monthly = {True: 0.0, False: 0.0}
     for item in costs.items:
         if item.cadence == "month":
             monthly[item.scales] += item.amount
     fixed = costs.one_off + monthly[False] * costs.months
-    return Slope(fixed, monthly[True] / requests_per_month if requests_per_month else 0.0)
+    return LinearCost(fixed, monthly[True] / requests_per_month if requests_per_month else 0.0)
 
 
 def break_even_requests(extra_usd: float, saving_per_request_usd: float) -> int:
@@ -70,12 +70,15 @@ def break_even_requests(extra_usd: float, saving_per_request_usd: float) -> int:
     return int(np.ceil(round(extra_usd / saving_per_request_usd, 6)))
 
 
-def break_even(tuned: Entry, other: Entry, requests_per_month: float) -> BreakEven:
+def break_even(tuned: OptionResult, other: OptionResult, requests_per_month: float) -> BreakEven:
     """Find the smallest whole number of requests at which *tuned* is no dearer than *other*.
 
     requests = (fixed of tuned - fixed of other) / (per request of other - per request of tuned)
     """
-    ours, theirs = slope(tuned.costs, requests_per_month), slope(other.costs, requests_per_month)
+    ours, theirs = (
+        linear_cost(tuned.costs, requests_per_month),
+        linear_cost(other.costs, requests_per_month),
+    )
     saving = theirs.per_request - ours.per_request
     extra = ours.fixed - theirs.fixed
     months = tuned.costs.months
@@ -100,13 +103,17 @@ def _months(once: float, monthly_saving: float) -> str | None:
     return usd(months, 1 if months >= 0.1 else 4)
 
 
-def first(value: object) -> float:
+def first_value(value: object) -> float:
     """Return the value of the first variant."""
     return float(np.asarray(value).flat[0])
 
 
-def reasons(
-    resolved: Resolved, menu: Menu, ranking: Ranking, evidence: Evidence, others: tuple[Entry, ...]
+def decision_reasons(
+    resolved: ResolvedScenario,
+    menu: Candidates,
+    ranking: Ranking,
+    evidence: Evidence,
+    others: tuple[OptionResult, ...],
 ) -> tuple[Reason, ...]:
     """Say why the winner won.
 
@@ -163,22 +170,22 @@ def reasons(
     return tuple(made)
 
 
-def _quality_reason(winner: Entry, resolved: Resolved) -> Reason:
-    quality, target = winner.quality, first(resolved.facts.target)
-    ends = f"{first(quality.low):.0%} to {first(quality.high):.0%}"
+def _quality_reason(winner: OptionResult, resolved: ResolvedScenario) -> Reason:
+    quality, target = winner.quality, first_value(resolved.facts.target)
+    ends = f"{first_value(quality.low):.0%} to {first_value(quality.high):.0%}"
     code, doubt = "reaches-target", ""
     if not winner.reaches:
         code, doubt = "may-reach-target", " Nothing is sure to reach that: try it on a part first."
     return Reason(
         code=code,
-        says=f"It is expected to get {first(quality.likely):.0%} right ({ends}); "
+        says=f"It is expected to get {first_value(quality.likely):.0%} right ({ends}); "
         f"{target:.0%} is good enough.{doubt}",
-        numbers=(("expected", f"{first(quality.likely):.3f}"), ("target", f"{target:g}")),
+        numbers=(("expected", f"{first_value(quality.likely):.3f}"), ("target", f"{target:g}")),
         source=f"{quality.basis}; {quality.source}",
     )
 
 
-def _cost_reason(winner: Entry, others: tuple[Entry, ...]) -> Reason:
+def _cost_reason(winner: OptionResult, others: tuple[OptionResult, ...]) -> Reason:
     numbers = [("a month", usd(winner.costs.per_month))]
     says = f"It costs {usd(winner.costs.per_month)} USD a month, all spread"
     rivals = [entry for entry in others[1:] if entry.option.approach != winner.option.approach]
@@ -194,7 +201,7 @@ def _cost_reason(winner: Entry, others: tuple[Entry, ...]) -> Reason:
     )
 
 
-def _training_reason(winner: Entry, trained: Entry, evidence: Evidence) -> Reason:
+def _training_reason(winner: OptionResult, trained: OptionResult, evidence: Evidence) -> Reason:
     saving = winner.costs.per_month - trained.costs.per_month
     margins = evidence.margins
     verb = f"saves {usd(saving)}" if saving > 0 else f"costs {usd(-saving)} more"
@@ -211,16 +218,16 @@ def _training_reason(winner: Entry, trained: Entry, evidence: Evidence) -> Reaso
     )
 
 
-def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
+def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, ...]:
     scenario = resolved.scenario
-    if is_too_little(resolved):
+    if lacks_minimum_information(resolved):
         return (
             Reason(
                 code="too-little-to-decide-on",
                 says="Neither the traffic nor what is good enough was given, and there is no way "
                 "to "
                 "measure it: any advice would be a guess.",
-                numbers=(("examples", f"{first(resolved.facts.examples):g}"),),
+                numbers=(("examples", f"{first_value(resolved.facts.examples):g}"),),
                 source="your scenario",
             ),
         )
@@ -255,12 +262,12 @@ def _why_not_yet(resolved: Resolved, ranking: Ranking) -> tuple[Reason, ...]:
             code="nothing-reaches-target",
             says=says,
             source="evidence",
-            numbers=(("target", f"{first(resolved.facts.target):g}"),),
+            numbers=(("target", f"{first_value(resolved.facts.target):g}"),),
         ),
     )
 
 
-def measure_next(resolved: Resolved, winner: Entry | None) -> tuple[str, ...]:
+def next_measurements(resolved: ResolvedScenario, winner: OptionResult | None) -> tuple[str, ...]:
     """List what to find out next, in the order of what it would decide."""
     scenario = resolved.scenario
     quality, traffic = scenario.quality, scenario.traffic
@@ -279,7 +286,9 @@ def measure_next(resolved: Resolved, winner: Entry | None) -> tuple[str, ...]:
         "Measure a worked-on prompt on them: quality.measured.": not prompts,
         "Read the cached tokens off a day's bills: traffic.cache_hit_share.": caches
         and traffic.cache_hit_share is None,
-        "Collect 50 to 100 examples of good answers: dataset.path.": first(resolved.facts.examples)
+        "Collect 50 to 100 examples of good answers: dataset.path.": first_value(
+            resolved.facts.examples
+        )
         == 0,
     }
     return tuple(says for says, holds in wanted.items() if holds)

@@ -10,25 +10,37 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.checks import words_of
-from advisor.decision.ranking import Costed, Ranking, holds_training_back, is_too_little, rank
+from advisor.decision.checks import categorical_inputs
+from advisor.decision.ranking import (
+    Ranking,
+    ScoredBatch,
+    holds_training_back,
+    lacks_minimum_information,
+    rank,
+)
 from advisor.estimate.sampling import LIKELY
 from advisor.evidence import Evidence
-from advisor.inputs import PATHS, SHARES, WHOLE, Resolved, stacked
-from advisor.options.batch import Panel
-from advisor.options.candidates import Menu
-from advisor.scenario.fields import OPENS_OR_CLOSES, switch_values
+from advisor.inputs import (
+    INPUT_PATHS,
+    SHARE_PATHS,
+    WHOLE_NUMBER_PATHS,
+    ResolvedScenario,
+    stack_inputs,
+)
+from advisor.options.batch import OptionBatch
+from advisor.options.candidates import Candidates
+from advisor.scenario.fields import ELIGIBILITY_PATHS, categorical_field_values
 from advisor.units import Record
 
 Array = NDArray[np.float64]
-MOST_FLIPS = 5
-GRID = np.geomspace(1.0, 100.0, 25)[1:]
-REFINE = np.linspace(0.0, 1.0, 33)
+MAX_CHANGES = 5
+FACTOR_GRID = np.geomspace(1.0, 100.0, 25)[1:]
+REFINEMENT_STEPS = np.linspace(0.0, 1.0, 33)
 SWITCH_DISTANCE = float(np.log(3.0))
 """How far a switch counts as being, beside the logarithm of a factor."""
 
 
-class Flip(Record):
+class NearestChange(Record):
     """One change of the question that changes the answer."""
 
     path: str
@@ -41,15 +53,15 @@ class Flip(Record):
     """The option that is then recommended."""
 
 
-Rebuild = Callable[[str, Any], tuple[Resolved, Menu]]
+Rebuild = Callable[[str, Any], tuple[ResolvedScenario, Candidates]]
 """Makes the question anew with one path set; given by the caller, who knows the dataset."""
 
 
-class Asked(NamedTuple):
+class BaseCase(NamedTuple):
     """A question with its options, worked out at the likely point."""
 
-    resolved: Resolved
-    menu: Menu
+    resolved: ResolvedScenario
+    menu: Candidates
     ranking: Ranking
 
     @property
@@ -58,7 +70,9 @@ class Asked(NamedTuple):
         return _approach(self.menu, int(self.ranking.winner[0, 0]))
 
 
-def flips(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> tuple[Flip, ...]:
+def nearest_changes(
+    asked: BaseCase, evidence: Evidence, rebuild: Rebuild
+) -> tuple[NearestChange, ...]:
     """Search every number and every switch for the nearest changes that change the verdict.
 
     A verdict is changed when another approach is recommended, not just another model of the same.
@@ -68,22 +82,22 @@ def flips(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> tuple[Flip, ...
         evidence: What the decision rests on.
         rebuild: Makes the question and its menu anew with one path set to a value.
     """
-    found = _switches(asked, evidence, rebuild)
-    if not is_too_little(asked.resolved):
-        found += _numbers(asked, evidence)
+    found = _switch_changes(asked, evidence, rebuild)
+    if not lacks_minimum_information(asked.resolved):
+        found += _number_changes(asked, evidence)
     nearest = [flip for _, flip in sorted(found, key=lambda pair: (pair[0], pair[1].path))]
-    return tuple(islice(_proved(nearest, asked, evidence, rebuild), MOST_FLIPS))
+    return tuple(islice(_verified_changes(nearest, asked, evidence, rebuild), MAX_CHANGES))
 
 
-def _proved(
-    nearest: Sequence[Flip], asked: Asked, evidence: Evidence, rebuild: Rebuild
-) -> Iterator[Flip]:
+def _verified_changes(
+    nearest: Sequence[NearestChange], asked: BaseCase, evidence: Evidence, rebuild: Rebuild
+) -> Iterator[NearestChange]:
     """Keep the changes that give that other answer when made in the question itself."""
-    for start in range(0, len(nearest), MOST_FLIPS):
-        some = nearest[start : start + MOST_FLIPS]
-        moved = [flip for flip in some if flip.path in PATHS]
+    for start in range(0, len(nearest), MAX_CHANGES):
+        some = nearest[start : start + MAX_CHANGES]
+        moved = [flip for flip in some if flip.path in INPUT_PATHS]
         others = [rebuild(flip.path, float(flip.after)) for flip in moved]
-        becomes = dict(zip(moved, _together(others, evidence), strict=True))
+        becomes = dict(zip(moved, _joint_winners(others, evidence), strict=True))
         for flip in some:
             # switches were tried in the question itself
             approach, name = becomes.get(flip, (None, flip.becomes))
@@ -91,7 +105,9 @@ def _proved(
                 yield flip
 
 
-def _together(others: Sequence[tuple[Resolved, Menu]], evidence: Evidence) -> list[tuple[str, str]]:
+def _joint_winners(
+    others: Sequence[tuple[ResolvedScenario, Candidates]], evidence: Evidence
+) -> list[tuple[str, str]]:
     """Rank questions that differ in numbers only side by side: approach and name of each winner."""
     groups: dict[tuple[int, frozenset[str]], list[int]] = {}
     for place, (resolved, menu) in enumerate(others):
@@ -99,25 +115,25 @@ def _together(others: Sequence[tuple[Resolved, Menu]], evidence: Evidence) -> li
     found: dict[int, tuple[str, str]] = {}
     for places in groups.values():
         resolved, menu = others[places[0]]
-        facts = stacked([others[place][0].facts for place in places])
+        facts = stack_inputs([others[place][0].facts for place in places])
         winners = rank(menu.panels, resolved, facts, evidence, LIKELY).winner[:, 0]
         for place, index in zip(places, winners.tolist(), strict=True):
-            found[place] = (_approach(menu, index), _name(menu, index))
+            found[place] = (_approach(menu, index), _option_id(menu, index))
     return [found[place] for place in range(len(others))]
 
 
-def _approach(menu: Menu, index: int) -> str:
+def _approach(menu: Candidates, index: int) -> str:
     if index >= len(menu.options):
         return "not_yet"
     option = menu.options[index]
     return "current" if option.is_current else option.approach
 
 
-def _name(menu: Menu, index: int) -> str:
+def _option_id(menu: Candidates, index: int) -> str:
     return menu.options[index].id if index < len(menu.options) else "not_yet"
 
 
-class Walk(NamedTuple):
+class LineSearch(NamedTuple):
     """Values of one number, away from where it is."""
 
     path: str
@@ -127,47 +143,53 @@ class Walk(NamedTuple):
     """Who wins at the last of the values, once that is known."""
 
 
-def _numbers(asked: Asked, evidence: Evidence) -> list[tuple[float, Flip]]:
+def _number_changes(asked: BaseCase, evidence: Evidence) -> list[tuple[float, NearestChange]]:
     """Walk every number away from where it is, then narrow down on the first change."""
-    starts = {path: float(getattr(asked.resolved.facts, PATHS[path])[0, 0]) for path in PATHS}
-    walks = [walk for path, start in starts.items() for walk in _walks(path, start)]
+    starts = {
+        path: float(getattr(asked.resolved.facts, INPUT_PATHS[path])[0, 0]) for path in INPUT_PATHS
+    }
+    walks = [walk for path, start in starts.items() for walk in _line_searches(path, start)]
     for _ in range(3):
-        walks = _narrowed(walks, asked, evidence)
+        walks = _refined(walks, asked, evidence)
     return [_flip_of(walk, asked.menu) for walk in walks]
 
 
-def _flip_of(walk: Walk, menu: Menu) -> tuple[float, Flip]:
+def _flip_of(walk: LineSearch, menu: Candidates) -> tuple[float, NearestChange]:
     last = float(walk.values[-1])
     distance = abs(np.log(max(last, 1e-9) / max(walk.start, 1e-9)))
-    flip = Flip(
+    flip = NearestChange(
         path=walk.path,
         before=f"{walk.start:.6g}",
-        after=written(walk.path, last),
-        becomes=_name(menu, walk.winner),
+        after=format_value(walk.path, last),
+        becomes=_option_id(menu, walk.winner),
     )
     return float(min(distance, 1e3)), flip
 
 
-def _walks(path: str, start: float) -> Iterator[Walk]:
+def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
     if np.isnan(start):
         return
-    if path in SHARES:
+    if path in SHARE_PATHS:
         low, high = (0.2, 0.99) if path == "quality.target" else (0.0, 1.0)
         ends = [(start, high), (start, low)]
         for begin, end in ends:
             if begin != end:
-                yield Walk(path, start, np.linspace(begin, end, 26)[1:])
+                yield LineSearch(path, start, np.linspace(begin, end, 26)[1:])
         return
     if start == 0:
         return
-    for values in (start * GRID, start / GRID):
-        least = 1.0 if path in WHOLE or path in ("traffic.turns", "traffic.peak_factor") else 0.0
+    for values in (start * FACTOR_GRID, start / FACTOR_GRID):
+        least = (
+            1.0
+            if path in WHOLE_NUMBER_PATHS or path in ("traffic.turns", "traffic.peak_factor")
+            else 0.0
+        )
         values = values[(values >= least) & ((path != "horizon_months") | (values <= 120))]
         if values.size:
-            yield Walk(path, start, values)
+            yield LineSearch(path, start, values)
 
 
-def _narrowed(walks: list[Walk], asked: Asked, evidence: Evidence) -> list[Walk]:
+def _refined(walks: list[LineSearch], asked: BaseCase, evidence: Evidence) -> list[LineSearch]:
     """Cut each walk down to the step on which the verdict first changes, the far end last."""
     as_set = [walk._replace(values=_settable(walk.path, walk.values)) for walk in walks]
     kept = []
@@ -176,22 +198,24 @@ def _narrowed(walks: list[Walk], asked: Asked, evidence: Evidence) -> list[Walk]
         if True in changed:
             first = changed.index(True)
             before = walk.values[first - 1] if first else walk.start
-            values = before + (walk.values[first] - before) * REFINE[1:]
+            values = before + (walk.values[first] - before) * REFINEMENT_STEPS[1:]
             kept.append(walk._replace(values=values, winner=int(winners[first])))
     return kept
 
 
 def _settable(path: str, values: Array) -> Array:
     """Round as `--set` will be given them, so that what is tried is what is printed."""
-    return np.array([float(written(path, value)) for value in values])
+    return np.array([float(format_value(path, value)) for value in values])
 
 
-def written(path: str, value: float) -> str:
+def format_value(path: str, value: float) -> str:
     """Write a value with four digits, whole where only whole numbers make sense."""
-    return f"{value:.0f}" if path in WHOLE else f"{value:.4g}"
+    return f"{value:.0f}" if path in WHOLE_NUMBER_PATHS else f"{value:.4g}"
 
 
-def _winners(walks: Sequence[Walk], asked: Asked, evidence: Evidence) -> list[NDArray[np.intp]]:
+def _winners(
+    walks: Sequence[LineSearch], asked: BaseCase, evidence: Evidence
+) -> list[NDArray[np.intp]]:
     """Rank all values of all walks in one pass."""
     if not walks:
         return []
@@ -204,7 +228,7 @@ def _winners(walks: Sequence[Walk], asked: Asked, evidence: Evidence) -> list[ND
     return np.split(winner, ends[:-1])
 
 
-class Try(NamedTuple):
+class SwitchTrial(NamedTuple):
     """A switch set to another value: the question and the menu that this makes."""
 
     place: int
@@ -212,23 +236,25 @@ class Try(NamedTuple):
     path: str
     now: object
     value: object
-    resolved: Resolved
-    menu: Menu
+    resolved: ResolvedScenario
+    menu: Candidates
 
 
-def _switches(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> list[tuple[float, Flip]]:
-    groups: dict[tuple[object, ...], list[Try]] = {}
-    for one in _tries(asked, rebuild):
-        groups.setdefault(_read_of(one), []).append(one)
-    found: dict[str, tuple[int, Flip]] = {}
+def _switch_changes(
+    asked: BaseCase, evidence: Evidence, rebuild: Rebuild
+) -> list[tuple[float, NearestChange]]:
+    groups: dict[tuple[object, ...], list[SwitchTrial]] = {}
+    for one in _switch_trials(asked, rebuild):
+        groups.setdefault(_group_key(one), []).append(one)
+    found: dict[str, tuple[int, NearestChange]] = {}
     for group in groups.values():
         for one, index in zip(group, _winners_of(group, asked, evidence), strict=True):
             if _approach(one.menu, index) != asked.verdict:
-                flip = Flip(
+                flip = NearestChange(
                     path=one.path,
-                    before=_word(one.now),
-                    after=_word(one.value),
-                    becomes=_name(one.menu, index),
+                    before=_value_text(one.now),
+                    after=_value_text(one.value),
+                    becomes=_option_id(one.menu, index),
                 )
                 found[one.path] = min(
                     found.get(one.path, (one.place, flip)),
@@ -238,10 +264,10 @@ def _switches(asked: Asked, evidence: Evidence, rebuild: Rebuild) -> list[tuple[
     return [(SWITCH_DISTANCE, flip) for _, flip in found.values()]
 
 
-def _tries(asked: Asked, rebuild: Rebuild) -> Iterator[Try]:
+def _switch_trials(asked: BaseCase, rebuild: Rebuild) -> Iterator[SwitchTrial]:
     """Set every switch to every other value that can change the answer."""
     retrieves = any(option.approach in ("rag", "combo") for option in asked.menu.options)
-    for path, values in switch_values().items():
+    for path, values in categorical_field_values().items():
         if path == "knowledge.change" and not retrieves:
             continue
         section, name = path.split(".")
@@ -250,41 +276,45 @@ def _tries(asked: Asked, rebuild: Rebuild) -> Iterator[Try]:
             if value == now:
                 continue
             resolved, menu = rebuild(path, value)
-            if path not in OPENS_OR_CLOSES or menu.rules or _ids(menu) != _ids(asked.menu):
-                yield Try(place, path, now, value, resolved, menu)
+            if path not in ELIGIBILITY_PATHS or menu.rules or _ids(menu) != _ids(asked.menu):
+                yield SwitchTrial(place, path, now, value, resolved, menu)
 
 
-def _read_of(one: Try) -> tuple[object, ...]:
+def _group_key(one: SwitchTrial) -> tuple[object, ...]:
     """What is the same in switches that are ranked side by side: all but numbers and shifts."""
     scenario, resolved = one.resolved.scenario, one.resolved
     return (
         id(one.menu),
         resolved.task,
         resolved.measured,
-        words_of(resolved),
+        categorical_inputs(resolved),
         scenario.knowledge.change,
         holds_training_back(resolved),
         scenario if one.menu.rules else None,
     )
 
 
-def _winners_of(group: Sequence[Try], asked: Asked, evidence: Evidence) -> list[int]:
+def _winners_of(group: Sequence[SwitchTrial], asked: BaseCase, evidence: Evidence) -> list[int]:
     """Rank switches side by side, with the costs that stay as they are."""
     first = group[0]
     beside = tuple(one.resolved.scenario for one in group)
-    facts = stacked([one.resolved.facts for one in group])
-    known = _known(first, asked) if all(_moves_no_cost(one, asked) for one in group) else {}
+    facts = stack_inputs([one.resolved.facts for one in group])
+    known = (
+        _reusable_batches(first, asked) if all(_keeps_costs(one, asked) for one in group) else {}
+    )
     resolved = replace(first.resolved, beside=beside)
     winner = rank(first.menu.panels, resolved, facts, evidence, LIKELY, known).winner[:, 0]
     found: list[int] = np.broadcast_to(winner, (len(group),)).tolist()
     return found
 
 
-def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
+def _reusable_batches(one: SwitchTrial, asked: BaseCase) -> dict[OptionBatch, ScoredBatch]:
     """Take over what panels cost, and where the menu is the same, what the numbers allow."""
     now, then = asked.resolved.scenario, one.resolved.scenario
     costed = {sheet.panel.ids: sheet.costed for sheet in asked.ranking.sheets}
-    same_gates = one.menu is asked.menu and words_of(asked.resolved) == words_of(one.resolved)
+    same_gates = one.menu is asked.menu and categorical_inputs(
+        asked.resolved
+    ) == categorical_inputs(one.resolved)
     same_gates = same_gates and not one.menu.rules
     known = {}
     for panel in one.menu.panels:
@@ -293,22 +323,22 @@ def _known(one: Try, asked: Asked) -> dict[Panel, Costed]:
             now.knowledge.change != then.knowledge.change and "embedding" in panel.prices
         ):
             continue
-        known[panel] = old if same_gates else Costed(old.case.under(one.resolved, panel))
+        known[panel] = old if same_gates else ScoredBatch(old.case.under(one.resolved, panel))
     return known
 
 
-def _moves_no_cost(one: Try, asked: Asked) -> bool:
+def _keeps_costs(one: SwitchTrial, asked: BaseCase) -> bool:
     """Whether every number that a cost is made from stays as it is."""
     ours, theirs = asked.resolved, one.resolved
     same = (ours.task, ours.measured) == (theirs.task, theirs.measured)
     return same and ours.facts.equals(theirs.facts, but="target")
 
 
-def _ids(menu: Menu) -> tuple[str, ...]:
+def _ids(menu: Candidates) -> tuple[str, ...]:
     return tuple(option.id for option in menu.options)
 
 
-def _word(value: object) -> str:
+def _value_text(value: object) -> str:
     if value is None:
         return "not given"
     return str(value).lower() if isinstance(value, bool) else str(value)

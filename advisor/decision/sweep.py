@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 
 from advisor.decision.answer import Question, prepare, with_paths
 from advisor.decision.ranking import rank
-from advisor.decision.team_checks import measuring_of
+from advisor.decision.team_checks import allowed_measuring_option
 from advisor.errors import UsageError
-from advisor.estimate.costs import costs, percentiles
-from advisor.estimate.line import with_options
-from advisor.estimate.sampling import LIKELY, Point
-from advisor.inputs import PATHS, Facts, Resolved, number_at
-from advisor.options.batch import Panel, panels_of
-from advisor.options.candidates import Menu
-from advisor.options.eligibility import Ground
+from advisor.estimate.costs import batch_costs, percentile_range
+from advisor.estimate.line import with_all_axes
+from advisor.estimate.sampling import LIKELY, Sampling
+from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario, number_at
+from advisor.options.batch import OptionBatch, option_batches
+from advisor.options.candidates import Candidates
+from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import Option
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, usd
 
-MOST_VARIANTS = 10_000
-MOST_GROUPS = 200
+MAX_VARIANTS = 10_000
+MAX_GROUPS = 200
 """Different combinations of what is not a number: each needs a menu of its own."""
-MOST_TRIALS = 10_000
+MAX_TRIALS = 10_000
 """Variants times rules of the team that read what differs in each."""
 BLOCK = 1024
 """Variants ranked at once; larger blocks are no faster, and take more memory."""
@@ -39,10 +39,10 @@ SHARED_BLOCK = 16
 """Variants of all options drawn at once."""
 
 Array = NDArray[np.float64]
-Places = NDArray[np.intp]
+Positions = NDArray[np.intp]
 
 
-class Columns(Record):
+class SweepColumns(Record):
     """A row per variant, column by column."""
 
     recommended: tuple[str, ...]
@@ -64,17 +64,17 @@ class Columns(Record):
 
 
 @dataclass(frozen=True)
-class Group:
+class VariantGroup:
     """Variants that differ in numbers only."""
 
-    resolved: Resolved
-    menu: Menu
-    facts: Facts
+    resolved: ResolvedScenario
+    menu: Candidates
+    facts: Inputs
     """One row for each of the variants."""
-    places: Places
+    places: Positions
     """Where they stand among all variants."""
 
-    def blocks(self, size: int) -> Iterator[tuple[Facts, Places]]:
+    def blocks(self, size: int) -> Iterator[tuple[Inputs, Positions]]:
         """Cut the variants into blocks: their facts, and where they stand in the group."""
         within = np.arange(len(self.places))
         for start in range(0, len(within), size):
@@ -82,10 +82,10 @@ class Group:
             yield self.facts.only(some), some
 
 
-def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+def variant_grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Make a variant of every combination; the last axis goes fastest.
 
-    >>> grid({"horizon_months": [6, 12], "task": ["code"]})
+    >>> variant_grid({"horizon_months": [6, 12], "task": ["code"]})
     [{'horizon_months': 6, 'task': 'code'}, {'horizon_months': 12, 'task': 'code'}]
     """
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
@@ -97,7 +97,7 @@ def sweep(
     *,
     ranges: bool = True,
     win_share: bool = False,
-) -> Columns:
+) -> SweepColumns:
     """Answer many variants of one question in one pass.
 
     Args:
@@ -110,11 +110,11 @@ def sweep(
         UsageError: there are too many variants, or too many that differ in more than numbers.
         ScenarioError: there is no such path, or a value does not fit it.
     """
-    if not 0 < len(variants) <= MOST_VARIANTS:
+    if not 0 < len(variants) <= MAX_VARIANTS:
         raise UsageError(
             "variants",
             f"found {len(variants):,} of them.",
-            f"Ask for 1 to {MOST_VARIANTS:,} at a time.",
+            f"Ask for 1 to {MAX_VARIANTS:,} at a time.",
         )
     _refuse_too_much(question, len(variants))
     names = np.empty((2, len(variants)), object)
@@ -124,14 +124,14 @@ def sweep(
         winner = _winner(group, question)
         if win_share:
             shares[group.places] = _shares(group, question, winner)
-        options = (*group.menu.options, measuring_of(group.menu, group.resolved))
+        options = (*group.menu.options, allowed_measuring_option(group.menu, group.resolved))
         for index in np.unique(winner):
             option, within = options[index], np.flatnonzero(winner == index)
             places = group.places[within]
             names[:, places] = [[option.id], [option.approach]]
             amounts[:, places] = _amounts(group, option, within, question, ranges)
     one_off, monthly, per_month, low, high = (_written(row) for row in amounts)
-    return Columns(
+    return SweepColumns(
         recommended=tuple(names[0]),
         approach=tuple(names[1]),
         one_off=one_off,
@@ -146,16 +146,16 @@ def sweep(
 def _refuse_too_much(question: Question, variants: int) -> None:
     """Refuse more trials of the team's rules than can be waited for."""
     moving = sum(rule.moves for rule in question.rules)
-    if moving * variants > MOST_TRIALS:
+    if moving * variants > MAX_TRIALS:
         raise UsageError(
             "variants",
             f"{moving} of the team's rules read costs or numbers, which "
             f"differ in each of {variants:,} variants.",
-            f"Ask for at most {MOST_TRIALS // moving:,} variants.",
+            f"Ask for at most {MAX_TRIALS // moving:,} variants.",
         )
 
 
-def _winner(group: Group, question: Question) -> Places:
+def _winner(group: VariantGroup, question: Question) -> Positions:
     """Index of the winner of each variant; the number of options: not yet."""
     found = []
     for facts, some in group.blocks(BLOCK):
@@ -164,9 +164,9 @@ def _winner(group: Group, question: Question) -> Places:
     return np.concatenate(found)
 
 
-def _shares(group: Group, question: Question, winner: Places) -> Array:
+def _shares(group: VariantGroup, question: Question, winner: Positions) -> Array:
     """Share of the draws that each winner wins."""
-    point, found = Point("draws", question.seed), []
+    point, found = Sampling("draws", question.seed), []
     for facts, some in group.blocks(SHARED_BLOCK):
         drawn = rank(group.menu.panels, group.resolved, facts, question.evidence, point)
         found.append(np.mean(drawn.winner == winner[some][:, None], axis=1))
@@ -174,17 +174,17 @@ def _shares(group: Group, question: Question, winner: Places) -> Array:
 
 
 def _amounts(
-    group: Group, option: Option, within: Places, question: Question, ranges: bool
+    group: VariantGroup, option: Option, within: Positions, question: Question, ranges: bool
 ) -> Array:
     """What an option costs where it wins: once, a month, all spread, and between which ends."""
-    (panel,) = panels_of([option])
+    (panel,) = option_batches([option])
     found = np.empty((5, len(within)))
     for start in range(0, len(within), DRAWN_BLOCK):
         facts = group.facts.only(within[start : start + DRAWN_BLOCK])
         part = found[:, start : start + DRAWN_BLOCK]
-        at = costs(panel, group.resolved, facts, question.evidence, LIKELY)
+        at = batch_costs(panel, group.resolved, facts, question.evidence, LIKELY)
         for row, amount in enumerate((at.one_off, at.monthly, at.per_month)):
-            part[row] = with_options(amount)[0, :, 0]
+            part[row] = with_all_axes(amount)[0, :, 0]
         part[3:] = part[2]
         if ranges:
             low, high = _ends(panel, group.resolved, facts, question)
@@ -193,11 +193,11 @@ def _amounts(
 
 
 def _ends(
-    panel: Panel, resolved: Resolved, facts: Facts, question: Question
+    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, question: Question
 ) -> tuple[Array, Array]:
-    point = Point("draws", question.seed)
-    drawn = costs(panel, resolved, facts, question.evidence, point)
-    return percentiles(with_options(drawn.per_month)[0])
+    point = Sampling("draws", question.seed)
+    drawn = batch_costs(panel, resolved, facts, question.evidence, point)
+    return percentile_range(with_all_axes(drawn.per_month)[0])
 
 
 def _written(amounts: Array) -> tuple[str, ...]:
@@ -210,16 +210,16 @@ def _written(amounts: Array) -> tuple[str, ...]:
 Key = tuple[tuple[str, ...], tuple[tuple[str, bytes], ...], bool]
 
 
-def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterator[Group]:
+def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterator[VariantGroup]:
     """Part the variants into groups that differ in numbers only."""
     for paths in {tuple(variant) for variant in variants}:
-        _refuse_twice_said(paths)
+        _refuse_duplicate_paths(paths)
     read = _reader(question)
     numbers = [
         {
             path: read(path, value)
             for path, value in variant.items()
-            if path in PATHS and value is not None
+            if path in INPUT_PATHS and value is not None
         }
         for variant in variants
     ]
@@ -229,18 +229,18 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
         has_documents = given.get("knowledge.corpus_tokens", 0.0) > 0
         places.setdefault((tuple(given), words, has_documents), []).append(place)
     different = len({words for _, words, _ in places})
-    if different > MOST_GROUPS:
+    if different > MAX_GROUPS:
         raise UsageError(
             "variants",
             f"found {different:,} combinations of what is no number.",
-            f"Ask for at most {MOST_GROUPS} of those at a time.",
+            f"Ask for at most {MAX_GROUPS} of those at a time.",
         )
-    menus: dict[Ground, Menu] = {}
+    menus: dict[EligibilityKey, Candidates] = {}
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
         resolved, menu = prepare(question, scenario, menus)
         values = {path: np.array([numbers[place][path] for place in members]) for path in paths}
-        yield Group(resolved, menu, resolved.at(values), np.array(members))
+        yield VariantGroup(resolved, menu, resolved.at(values), np.array(members))
 
 
 def _reader(question: Question) -> Callable[[str, Any], float]:
@@ -258,7 +258,7 @@ def _reader(question: Question) -> Callable[[str, Any], float]:
     return read
 
 
-def _refuse_twice_said(paths: tuple[str, ...]) -> None:
+def _refuse_duplicate_paths(paths: tuple[str, ...]) -> None:
     for path in paths:
         within = next((other for other in paths if other.startswith(f"{path}.")), None)
         if within:

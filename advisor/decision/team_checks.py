@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.inputs import PATHS, Facts, Resolved
-from advisor.options.batch import Mask, Panel, panels_of
-from advisor.options.candidates import Menu
-from advisor.options.option import Option, RuledOut, rule_out
+from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario
+from advisor.options.batch import Mask, OptionBatch, option_batches
+from advisor.options.candidates import Candidates
+from advisor.options.option import Option, RuledOutOption, rule_out
 from advisor.options.prompting import measuring_option
-from advisor.rules.team_rules import MONEY, TeamRule, holds, read_of
+from advisor.rules.team_rules import COST_FIELDS, TeamRule, rule_context, rule_holds
 
-Table = NDArray[np.float64]
-UNKNOWN = -1.0
+ValueTable = NDArray[np.float64]
+UNKNOWN_VALUE = -1.0
 """Stands in a table for a number that nobody said: no number of a scenario is below zero."""
 
 
-class Spent(NamedTuple):
+class LikelyCosts(NamedTuple):
     """What each option likely costs in each variant [USD], to broadcast."""
 
     one_off: Any
@@ -31,10 +31,10 @@ class Spent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Judged:
+class TeamRuleResult:
     """What a team's rules say of the options of a panel; masks of [options, variants or 1, 1]."""
 
-    panel: Panel
+    panel: OptionBatch
     rules: tuple[TeamRule, ...]
     holding: tuple[Mask, ...]
     """For each rule, where its condition is true."""
@@ -44,7 +44,7 @@ class Judged:
         """Which options no rule puts out."""
         mask = np.ones((len(self.panel.options), 1, 1), bool)
         for rule, holding in zip(self.rules, self.holding, strict=True):
-            mask = mask & stands(rule, holding)
+            mask = mask & allowed_by_rule(rule, holding)
         return mask
 
     @cached_property
@@ -56,24 +56,26 @@ class Judged:
         return mask
 
     @cached_property
-    def refusals(self) -> list[RuledOut | None]:
+    def refusals(self) -> list[RuledOutOption | None]:
         """Say of each option by which rule it is out in the first variant, if by any."""
-        found: list[RuledOut | None] = [None] * len(self.panel.options)
+        found: list[RuledOutOption | None] = [None] * len(self.panel.options)
         for rule, holding in zip(self.rules, self.holding, strict=True):
-            for row in np.flatnonzero(~stands(rule, holding)[:, 0, 0]).tolist():
+            for row in np.flatnonzero(~allowed_by_rule(rule, holding)[:, 0, 0]).tolist():
                 option = self.panel.options[row]
                 found[row] = found[row] or rule_out(option.id, rule.id, rule.says, rule.source)
         return found
 
 
-def stands(rule: TeamRule, holding: Mask) -> Mask:
+def allowed_by_rule(rule: TeamRule, holding: Mask) -> Mask:
     """Say where a rule lets an option stand, from where its condition holds."""
     if rule.then == "prefer":
         return np.ones_like(holding)
     return holding if rule.then == "require" else ~holding
 
 
-def judged(panel: Panel, resolved: Resolved, facts: Facts, spent: Callable[[], Spent]) -> Judged:
+def apply_team_rules(
+    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, spent: Callable[[], LikelyCosts]
+) -> TeamRuleResult:
     """Try every rule of the team on every option, for every variant.
 
     Args:
@@ -86,36 +88,42 @@ def judged(panel: Panel, resolved: Resolved, facts: Facts, spent: Callable[[], S
         TeamRuleError: a rule reads what nobody said, or goes through too long a list.
     """
     holding = tuple(_holding(rule, panel, resolved, facts, spent) for rule in panel.rules)
-    return Judged(panel, panel.rules, holding)
+    return TeamRuleResult(panel, panel.rules, holding)
 
 
 def _holding(
-    rule: TeamRule, panel: Panel, resolved: Resolved, facts: Facts, spent: Callable[[], Spent]
+    rule: TeamRule,
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    spent: Callable[[], LikelyCosts],
 ) -> Mask:
     """Try a rule once for each different row of what it reads."""
     reads = rule.condition.reads
-    names = [name for name in PATHS if ("scenario", *name.split(".")) in reads]
-    wanted = [name for name in MONEY if ("option", name) in reads]
+    names = [name for name in INPUT_PATHS if ("scenario", *name.split(".")) in reads]
+    wanted = [name for name in COST_FIELDS if ("option", name) in reads]
     kinds, of = _kinds(rule, panel)
     columns = [of, *_numbers(names, facts), *_money(wanted, spent)]
     shape = np.broadcast_shapes(*(column.shape for column in columns))
     table = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
     different, which = np.unique(table, axis=0, return_inverse=True)
-    said = read_of(resolved.scenario, resolved.task, reads)
+    said = rule_context(resolved.scenario, resolved.task, reads)
     found = []
     for kind, *row in different.tolist():
         asked, (option, fixed) = said, kinds[int(kind)]
         for name, value in zip(names, row, strict=False):
-            asked = _with(asked, name.split("."), None if value == UNKNOWN else value)
+            asked = _with(asked, name.split("."), None if value == UNKNOWN_VALUE else value)
         costs = dict(zip(wanted, row[len(names) :], strict=True))
-        found.append(holds(rule, {"scenario": asked, "option": fixed | costs}, option))
+        found.append(rule_holds(rule, {"scenario": asked, "option": fixed | costs}, option))
     return np.array(found)[which.ravel()].reshape(shape)[:, :, None]
 
 
-def _kinds(rule: TeamRule, panel: Panel) -> tuple[list[tuple[str, dict[str, Any]]], Table]:
+def _kinds(
+    rule: TeamRule, panel: OptionBatch
+) -> tuple[list[tuple[str, dict[str, Any]]], ValueTable]:
     """Sort options into kinds that a rule cannot tell apart: an id and what it reads of each."""
     reads = sorted(path[1] for path in rule.condition.reads if path[0] == "option")
-    names = [name for name in reads if name not in MONEY]
+    names = [name for name in reads if name not in COST_FIELDS]
     places: dict[tuple[Any, ...], int] = {}
     found: list[tuple[str, dict[str, Any]]] = []
     of = []
@@ -128,16 +136,16 @@ def _kinds(rule: TeamRule, panel: Panel) -> tuple[list[tuple[str, dict[str, Any]
     return found, np.array(of)[:, None]
 
 
-def _numbers(names: list[str], facts: Facts) -> Iterator[Table]:
+def _numbers(names: list[str], facts: Inputs) -> Iterator[ValueTable]:
     """Lay what is read of the numbers out, of shape [1, variants]; [1, 1] if all are alike."""
     for name in names:
-        column = np.nan_to_num(getattr(facts, PATHS[name])[:, 0], nan=UNKNOWN)[None]
+        column = np.nan_to_num(getattr(facts, INPUT_PATHS[name])[:, 0], nan=UNKNOWN_VALUE)[None]
         yield column[:, :1] if (column == column[0, 0]).all() else column
 
 
-def _money(wanted: list[str], spent: Callable[[], Spent]) -> Iterator[Table]:
+def _money(wanted: list[str], spent: Callable[[], LikelyCosts]) -> Iterator[ValueTable]:
     """Lay what is read of the costs out, of shape [options or 1, variants or 1]."""
-    costs = spent() if wanted else Spent(0.0, 0.0, 0.0)
+    costs = spent() if wanted else LikelyCosts(0.0, 0.0, 0.0)
     for name in wanted:
         amount = np.asarray(getattr(costs, name.removesuffix("_usd")), np.float64)
         yield amount.reshape((1,) * (3 - amount.ndim) + amount.shape)[:, :, 0]
@@ -149,7 +157,7 @@ def _with(scenario: Mapping[str, Any], path: list[str], value: float | None) -> 
     return {**scenario, name: _with(inner, rest, value) if rest else value}
 
 
-def measuring_of(menu: Menu, resolved: Resolved) -> Option:
+def allowed_measuring_option(menu: Candidates, resolved: ResolvedScenario) -> Option:
     """Say what "not yet" measures with: a model that the team's rules let stand.
 
     A rule that reads costs is left out: what measuring costs is worked out later.
@@ -158,11 +166,11 @@ def measuring_of(menu: Menu, resolved: Resolved) -> Option:
     if not rules:
         return menu.measuring
     standing = []
-    for panel in panels_of(menu.options, rules):
-        mask = judged(panel, resolved, resolved.facts, _nothing_spent).standing[:, 0, 0]
+    for panel in option_batches(menu.options, rules):
+        mask = apply_team_rules(panel, resolved, resolved.facts, _nothing_spent).standing[:, 0, 0]
         standing += [option for option, may in zip(panel.options, mask, strict=True) if may]
     return measuring_option([option for option in standing if not option.is_current])
 
 
-def _nothing_spent() -> Spent:
-    return Spent(0.0, 0.0, 0.0)
+def _nothing_spent() -> LikelyCosts:
+    return LikelyCosts(0.0, 0.0, 0.0)

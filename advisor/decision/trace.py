@@ -8,20 +8,20 @@ from typing import Any, Literal
 import numpy as np
 
 from advisor.decision.answer import Answer, Question, prepare
-from advisor.decision.checks import GATES, Case
-from advisor.decision.ranking import Entry, rank
-from advisor.decision.team_checks import stands
-from advisor.estimate.line import row_of
+from advisor.decision.checks import CHECKS, CheckContext
+from advisor.decision.ranking import OptionResult, rank
+from advisor.decision.team_checks import allowed_by_rule
+from advisor.estimate.line import option_row
 from advisor.estimate.sampling import LIKELY
-from advisor.options.eligibility import Ground, ground_of
-from advisor.options.option import Option, RuledOut
+from advisor.options.eligibility import EligibilityKey, eligibility_key
+from advisor.options.option import Option, RuledOutOption
 from advisor.units import Record, usd
 
 Numbers = tuple[tuple[str, str], ...]
 Outcome = Literal["recommended", "runner_up", "stands", "too_low", "ruled_out", "off_the_menu"]
 
 
-class Tried(Record):
+class RuleTrace(Record):
     """One rule, tried on one option."""
 
     rule: str
@@ -38,14 +38,14 @@ class Tried(Record):
     """Who says so, where it fired."""
 
 
-class Traced(Record):
+class OptionTrace(Record):
     """One option with every rule that was tried on it."""
 
     id: str
     """approach:provider:model[:gpu]."""
     outcome: Outcome
     """What became of it."""
-    tried: tuple[Tried, ...]
+    tried: tuple[RuleTrace, ...]
     """In the order in which they are tried."""
 
 
@@ -54,13 +54,13 @@ class Trace(Record):
 
     question_sha256: str
     """Hash of the question."""
-    decision: tuple[Tried, ...]
+    decision: tuple[RuleTrace, ...]
     """Rules that speak of the whole question."""
-    options: tuple[Traced, ...]
+    options: tuple[OptionTrace, ...]
     """Every option, by name."""
 
 
-class Told(Record):
+class AnswerWithExtras(Record):
     """An answer with what was asked for beside it."""
 
     answer: Answer
@@ -83,9 +83,9 @@ def trace(question: Question, answer: Answer) -> Trace:
     """
     resolved, menu = prepare(question, question.scenario)
     ranking = rank(menu.panels, resolved, resolved.facts, question.evidence, LIKELY)
-    ground = ground_of(resolved, question.profile)
-    traced = [_standing(entry, ground, answer) for entry in ranking.entries]
-    traced += [_off_the_menu(one) for one in menu.ruled_out]
+    ground = eligibility_key(resolved, question.profile)
+    traced = [_candidate_trace(entry, ground, answer) for entry in ranking.entries]
+    traced += [_excluded_trace(one) for one in menu.ruled_out]
     return Trace(
         question_sha256=answer.question_sha256,
         decision=_decision(question, answer),
@@ -93,7 +93,7 @@ def trace(question: Question, answer: Answer) -> Trace:
     )
 
 
-def _decision(question: Question, answer: Answer) -> tuple[Tried, ...]:
+def _decision(question: Question, answer: Answer) -> tuple[RuleTrace, ...]:
     """Say which reasons were given, and which were not."""
     given = {reason.code: reason for reason in answer.decision.reasons}
     codes = [rule.code for rule in question.catalogue.rules if "reason" in rule.by]
@@ -101,7 +101,7 @@ def _decision(question: Question, answer: Answer) -> tuple[Tried, ...]:
     for code in dict.fromkeys((*codes, *given)):
         reason = given.get(code)
         found.append(
-            Tried(
+            RuleTrace(
                 rule=code,
                 by="decision",
                 fired=reason is not None,
@@ -113,26 +113,26 @@ def _decision(question: Question, answer: Answer) -> tuple[Tried, ...]:
     return tuple(found)
 
 
-def _off_the_menu(one: RuledOut) -> Traced:
-    fired = Tried(
+def _excluded_trace(one: RuledOutOption) -> OptionTrace:
+    fired = RuleTrace(
         rule=one.rule, by="menu", fired=True, numbers=(), says=one.says, source=one.source
     )
-    return Traced(id=one.id, outcome="off_the_menu", tried=(fired,))
+    return OptionTrace(id=one.id, outcome="off_the_menu", tried=(fired,))
 
 
-def _standing(entry: Entry, ground: Ground, answer: Answer) -> Traced:
+def _candidate_trace(entry: OptionResult, ground: EligibilityKey, answer: Answer) -> OptionTrace:
     """Write down what was tried on an option that stands on the menu."""
     tried = (
-        *_of_menu(entry.option, ground),
-        *_of_gates(entry),
-        *_of_team(entry),
-        _of_quality(entry),
-        _of_order(entry),
+        *_candidate_rule_traces(entry.option, ground),
+        *_check_traces(entry),
+        *_team_rule_traces(entry),
+        _quality_trace(entry),
+        _order_trace(entry),
     )
-    return Traced(id=entry.option.id, outcome=_outcome(entry, answer), tried=tried)
+    return OptionTrace(id=entry.option.id, outcome=_outcome(entry, answer), tried=tried)
 
 
-def _outcome(entry: Entry, answer: Answer) -> Outcome:
+def _outcome(entry: OptionResult, answer: Answer) -> Outcome:
     name, decision = entry.option.id, answer.decision
     if entry.refusal:
         return "ruled_out"
@@ -141,15 +141,15 @@ def _outcome(entry: Entry, answer: Answer) -> Outcome:
     return "stands" if entry.reaches else "too_low"
 
 
-Concerns = Callable[[Option, Ground], bool]
-Reads = Callable[[Option, Ground], list[tuple[str, Any]]]
+AppliesTo = Callable[[Option, EligibilityKey], bool]
+ReadsOf = Callable[[Option, EligibilityKey], list[tuple[str, Any]]]
 
 
-def _at_provider(option: Option, _: Ground) -> bool:
+def _at_provider(option: Option, _: EligibilityKey) -> bool:
     return not option.is_current and option.provider != "own" and "gpu_hour" not in option.prices
 
 
-MENU: dict[str, tuple[Concerns, Reads]] = {
+CANDIDATE_RULES: dict[str, tuple[AppliesTo, ReadsOf]] = {
     "data-stays": (
         _at_provider,
         lambda o, g: [
@@ -190,18 +190,18 @@ MENU: dict[str, tuple[Concerns, Reads]] = {
 """Rules of the menu: which options each concerns, and what it reads."""
 
 
-def _of_menu(option: Option, ground: Ground) -> Iterator[Tried]:
-    for code, (concerns, reads) in MENU.items():
+def _candidate_rule_traces(option: Option, ground: EligibilityKey) -> Iterator[RuleTrace]:
+    for code, (concerns, reads) in CANDIDATE_RULES.items():
         if concerns(option, ground):
-            numbers = tuple((name, _word(value)) for name, value in reads(option, ground))
+            numbers = tuple((name, _value_text(value)) for name, value in reads(option, ground))
             yield _passed(code, "menu", numbers)
 
 
-def _passed(rule: str, by: Literal["menu", "numbers", "team"], numbers: Numbers) -> Tried:
-    return Tried(rule=rule, by=by, fired=False, numbers=numbers, says=None, source=None)
+def _passed(rule: str, by: Literal["menu", "numbers", "team"], numbers: Numbers) -> RuleTrace:
+    return RuleTrace(rule=rule, by=by, fired=False, numbers=numbers, says=None, source=None)
 
 
-GATE: dict[str, Callable[[Case], list[tuple[str, Any]]]] = {
+CHECK_READS: dict[str, Callable[[CheckContext], list[tuple[str, Any]]]] = {
     "model-ends": lambda c: [("months of use", c.costs.months)],
     "ends-too-soon": lambda c: [
         ("months of use", c.costs.months),
@@ -255,16 +255,16 @@ GATE: dict[str, Callable[[Case], list[tuple[str, Any]]]] = {
 """Rules of numbers: what each reads."""
 
 
-def _of_gates(entry: Entry) -> Iterator[Tried]:
+def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
     case, row = entry.sheet.case, entry.row
-    for gate, passes in zip(GATES, case.passes, strict=True):
-        read = GATE[gate.rule](case) if gate.rule in GATE else []
-        numbers = tuple((name, _word(_at(value, row))) for name, value in read)
+    for gate, passes in zip(CHECKS, case.passes, strict=True):
+        read = CHECK_READS[gate.rule](case) if gate.rule in CHECK_READS else []
+        numbers = tuple((name, _value_text(_at(value, row))) for name, value in read)
         if bool(_at(passes, row)):
             yield _passed(gate.rule, "numbers", numbers)
         else:
             source = gate.source(case, entry.option)
-            yield Tried(
+            yield RuleTrace(
                 rule=gate.rule,
                 by="numbers",
                 fired=True,
@@ -274,22 +274,24 @@ def _of_gates(entry: Entry) -> Iterator[Tried]:
             )
 
 
-def _of_team(entry: Entry) -> Iterator[Tried]:
+def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
     team = entry.sheet.case.team
     for rule, holding in zip(team.rules, team.holding, strict=True):
         holds = bool(_at(holding, entry.row))
-        fired = holds if rule.then == "prefer" else not _at(stands(rule, holding), entry.row)
-        yield Tried(
+        fired = (
+            holds if rule.then == "prefer" else not _at(allowed_by_rule(rule, holding), entry.row)
+        )
+        yield RuleTrace(
             rule=rule.id,
             by="team",
             fired=bool(fired),
-            numbers=((rule.when, _word(holds)), ("then", rule.then)),
+            numbers=((rule.when, _value_text(holds)), ("then", rule.then)),
             says=rule.says if fired else None,
             source=rule.source if fired else None,
         )
 
 
-def _of_quality(entry: Entry) -> Tried:
+def _quality_trace(entry: OptionResult) -> RuleTrace:
     quality, target = entry.quality, float(entry.sheet.case.facts.target.flat[0])
     numbers = (
         ("low", f"{quality.low:.3f}"),
@@ -300,16 +302,16 @@ def _of_quality(entry: Entry) -> Tried:
     fired = not entry.reaches
     says = "It is not expected to reach the target." if fired else None
     source = f"{quality.basis}; {quality.source}" if fired else None
-    return Tried(
+    return RuleTrace(
         rule="reaches-target", by="quality", fired=fired, numbers=numbers, says=says, source=source
     )
 
 
-def _of_order(entry: Entry) -> Tried:
+def _order_trace(entry: OptionResult) -> RuleTrace:
     score = float(_at(entry.sheet.costed.score, entry.row))
     counted = usd(score) if np.isfinite(score) else "out"
     numbers = (("USD a month, all spread", usd(entry.costs.per_month)), ("counted as", counted))
-    return Tried(
+    return RuleTrace(
         rule="cheapest-good-enough",
         by="order",
         fired=False,
@@ -321,10 +323,10 @@ def _of_order(entry: Entry) -> Tried:
 
 def _at(value: Any, row: int) -> Any:
     """The value of one option in the first variant; none where there is none."""
-    return None if value is None else row_of(np.asarray(value), row).flat[0]
+    return None if value is None else option_row(np.asarray(value), row).flat[0]
 
 
-def _word(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "not given"
     if isinstance(value, float) and np.isinf(value):
@@ -342,7 +344,7 @@ def trace_rows(found: Trace) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
         yield title, [_row(one) for one in option.tried]
 
 
-def _row(one: Tried) -> tuple[str, ...]:
+def _row(one: RuleTrace) -> tuple[str, ...]:
     result = "fired" if one.fired else "did not fire"
     numbers = "; ".join(f"{name} {value}" for name, value in one.numbers)
     return one.rule, result, numbers or one.says or ""

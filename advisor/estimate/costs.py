@@ -19,19 +19,19 @@ from advisor.estimate.hosting import (
     labour_lines,
     retrieval_lines,
 )
-from advisor.estimate.inference import inference_lines, prompt_of
-from advisor.estimate.line import Cadence, Line, priced, total, with_options
-from advisor.estimate.sampling import Point
+from advisor.estimate.inference import inference_lines, request_tokens
+from advisor.estimate.line import Cadence, CostLine, priced_line, total_cost, with_all_axes
+from advisor.estimate.sampling import Sampling
 from advisor.estimate.tuning import (
-    gpu_training,
-    hosted_training,
-    repeated,
+    gpu_training_lines,
+    provider_training_lines,
+    retraining_lines,
     teacher_lines,
     training_set,
 )
 from advisor.evidence import Evidence
-from advisor.inputs import Facts, Resolved
-from advisor.options.batch import Panel
+from advisor.inputs import Inputs, ResolvedScenario
+from advisor.options.batch import OptionBatch
 from advisor.prices.series import Price
 from advisor.units import DAYS_PER_MONTH, Number
 
@@ -41,17 +41,17 @@ SHOTS = 8
 """Worked examples in a few-shot prompt."""
 MANY_SHOTS = 200
 """Worked examples where the prompt is filled with them; what repeats is cached."""
-LEAST_MANY_SHOTS = 50
+MIN_MANY_SHOTS = 50
 
 
 @dataclass(frozen=True)
-class Costs:
+class BatchCosts:
     """What the options of a panel cost, each an array that broadcasts to theirs.
 
     The shapes are [options, variants, 1] at a point and [options, variants, draws] when drawing.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[CostLine, ...]
     months: Number
     """How long each can be used: the horizon, or until the model ends."""
     one_off: Number
@@ -68,9 +68,13 @@ class Costs:
         return np.asarray(self.total / np.maximum(np.asarray(self.months), 1e-9))
 
 
-def costs(
-    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> Costs:
+def batch_costs(
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    evidence: Evidence,
+    point: Sampling,
+) -> BatchCosts:
     """Work out what the options of a panel cost for every variant.
 
     Args:
@@ -80,15 +84,15 @@ def costs(
         evidence: Hours of work, and how many rows distillation makes.
         point: Where in their ranges the uncertain inputs stand.
     """
-    months = months_of(panel, resolved, facts)
+    months = usable_months(panel, resolved, facts)
     lines = _lines(panel, resolved, facts, point)
     if panel.trains:
         lines += _training(panel, resolved, facts, evidence, point, months)
     lines += labour_lines(panel, facts, evidence, point)
-    return Costs(tuple(lines), months, total(lines, "once"), total(lines, "month"))
+    return BatchCosts(tuple(lines), months, total_cost(lines, "once"), total_cost(lines, "month"))
 
 
-def months_of(panel: Panel, resolved: Resolved, facts: Facts) -> Number:
+def usable_months(panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs) -> Number:
     """Months an option can be used: the horizon, cut short on the day its model ends."""
     if panel.last_day is None:
         return facts.horizon_months
@@ -96,18 +100,20 @@ def months_of(panel: Panel, resolved: Resolved, facts: Facts) -> Number:
     return np.minimum(facts.horizon_months, days / DAYS_PER_MONTH)
 
 
-def _lines(panel: Panel, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
+def _lines(
+    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, point: Sampling
+) -> list[CostLine]:
     match panel.family:
         case "paid":
             paid = facts.current_monthly_usd
-            lines = [Line("what is paid today", paid * 0 + 1, paid, "month", "month")]
+            lines = [CostLine("what is paid today", paid * 0 + 1, paid, "month", "month")]
         case "measuring":
             lines = _measuring(panel, resolved, facts, point)
         case "encoder":
             lines = encoder_lines(panel, facts, point)
         case "tokens" | "tuned":
             added = extra_tokens(panel, panel.does, facts)
-            prompt = prompt_of(panel, resolved, facts, point, added)
+            prompt = request_tokens(panel, resolved, facts, point, added)
             lines = inference_lines(panel, prompt, facts, point)
         case "served" | "hosted" | "lora" | "qlora" | "full":
             added = extra_tokens(panel, panel.does, facts)
@@ -118,7 +124,7 @@ def _lines(panel: Panel, resolved: Resolved, facts: Facts, point: Point) -> list
 
 
 def extra_tokens(
-    panel: Panel, does: Callable[..., NDArray[np.bool_]], facts: Facts
+    panel: OptionBatch, does: Callable[..., NDArray[np.bool_]], facts: Inputs
 ) -> tuple[Number, Number]:
     """Tokens that approaches add to each request: to its prefix, and to the part that varies.
 
@@ -140,42 +146,46 @@ def extra_tokens(
     return prefix, retrieved
 
 
-def _measuring(panel: Panel, resolved: Resolved, facts: Facts, point: Point) -> list[Line]:
+def _measuring(
+    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, point: Sampling
+) -> list[CostLine]:
     """List what it costs to run a prompt once over a few hundred held-out examples."""
     if "input" not in panel.prices:
         return []
-    prompt = prompt_of(panel, resolved, facts, point, (0.0, 0.0))
+    prompt = request_tokens(panel, resolved, facts, point, (0.0, 0.0))
     read = MEASURED_EXAMPLES * (prompt.prefix + np.asarray(prompt.varying))
     written = MEASURED_EXAMPLES * np.asarray(prompt.output)
     return [
-        priced("input of the measurement", read, panel.prices["input"], "once"),
-        priced("output of the measurement", written, panel.prices["output"], "once"),
+        priced_line("input of the measurement", read, panel.prices["input"], "once"),
+        priced_line("output of the measurement", written, panel.prices["output"], "once"),
     ]
 
 
 def _training(
-    panel: Panel,
-    resolved: Resolved,
-    facts: Facts,
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
     evidence: Evidence,
-    point: Point,
+    point: Sampling,
     months: Number,
-) -> list[Line]:
+) -> list[CostLine]:
     rows = training_set(panel, resolved, facts, evidence, point)
     hosted = panel.family in ("tuned", "hosted")
-    lines = hosted_training(panel, rows) if hosted else gpu_training(panel, rows, point)
-    again = repeated(lines, np.maximum(np.asarray(months), 1e-9), facts)
+    lines = (
+        provider_training_lines(panel, rows) if hosted else gpu_training_lines(panel, rows, point)
+    )
+    again = retraining_lines(lines, np.maximum(np.asarray(months), 1e-9), facts)
     if "teacher_input" in panel.prices:
         lines += teacher_lines(panel, rows, facts)
     return lines + again
 
 
 AMOUNTS = ("one_off", "monthly", "total", "per_month")
-ENDS = (0.05, 0.95)
+PERCENTILE_SHARES = (0.05, 0.95)
 """Percentiles that low and high are."""
 
 
-class Item(NamedTuple):
+class CostItem(NamedTuple):
     """One line of the bill of one option; a line of nothing is left out."""
 
     what: str
@@ -191,7 +201,7 @@ class Item(NamedTuple):
     """Whether it grows in proportion to the requests."""
 
 
-class Account(NamedTuple):
+class OptionCost(NamedTuple):
     """What one option costs [USD], at one point."""
 
     months: float
@@ -200,28 +210,33 @@ class Account(NamedTuple):
     monthly: float
     total: float
     per_month: float
-    items: tuple[Item, ...]
+    items: tuple[CostItem, ...]
 
 
-def accounts(costs: Costs, count: int) -> tuple[Account, ...]:
+def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
     """Write down what each of *count* options costs in the first variant."""
-    items: list[list[Item]] = [[] for _ in range(count)]
+    items: list[list[CostItem]] = [[] for _ in range(count)]
     for line in costs.lines:
         for row, item in _items(line, count):
             items[row].append(item)
     parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
-    rows = zip(*(firsts(part, count) for part in parts), map(tuple, items), strict=True)
-    return tuple(Account._make(row) for row in rows)
+    rows = zip(
+        *(first_variant_values(part, count) for part in parts), map(tuple, items), strict=True
+    )
+    return tuple(OptionCost._make(row) for row in rows)
 
 
-def _items(line: Line, count: int) -> list[tuple[int, Item]]:
-    amounts = firsts(line.amount, count)
-    quantities, rates = firsts(line.quantity, count), firsts(line.rate, count)
+def _items(line: CostLine, count: int) -> list[tuple[int, CostItem]]:
+    amounts = first_variant_values(line.amount, count)
+    quantities, rates = (
+        first_variant_values(line.quantity, count),
+        first_variant_values(line.rate, count),
+    )
     prices = line.prices or (None,) * count
     return [
         (
             row,
-            Item(
+            CostItem(
                 line.what,
                 line.cadence,
                 quantities[row],
@@ -237,9 +252,9 @@ def _items(line: Line, count: int) -> list[tuple[int, Item]]:
     ]
 
 
-def firsts(value: Number, count: int) -> list[float]:
+def first_variant_values(value: Number, count: int) -> list[float]:
     """Return the value of each option in the first variant, at the first draw."""
-    return _spread(with_options(value)[:, 0, 0], count)
+    return _spread(with_all_axes(value)[:, 0, 0], count)
 
 
 def _spread(values: NDArray[np.float64], count: int) -> list[float]:
@@ -247,25 +262,25 @@ def _spread(values: NDArray[np.float64], count: int) -> list[float]:
     return found if len(found) == count else found * count
 
 
-def ends(costs: Costs, count: int) -> Mapping[str, list[tuple[float, float]]]:
+def cost_ranges(costs: BatchCosts, count: int) -> Mapping[str, list[tuple[float, float]]]:
     """Say between which percentiles of the draws each amount lies, in the first variant."""
     found = {}
     for name in AMOUNTS:
-        low, high = percentiles(with_options(getattr(costs, name))[:, 0])
+        low, high = percentile_range(with_all_axes(getattr(costs, name))[:, 0])
         found[name] = list(zip(_spread(low, count), _spread(high, count), strict=True))
     return found
 
 
-def percentiles(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def percentile_range(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the low and the high end over the last axis, between the two nearest draws.
 
-    >>> [round(float(end), 6) for end in percentiles(np.arange(101.0))]
+    >>> [round(float(end), 6) for end in percentile_range(np.arange(101.0))]
     [5.0, 95.0]
     """
     if draws.shape[-1] == 1:
         return draws[..., 0], draws[..., 0]
     ordered = np.sort(draws, axis=-1)
-    low, high = (_between(ordered, share * (draws.shape[-1] - 1)) for share in ENDS)
+    low, high = (_between(ordered, share * (draws.shape[-1] - 1)) for share in PERCENTILE_SHARES)
     return low, high
 
 

@@ -13,25 +13,31 @@ import numpy as np
 
 from advisor.errors import UsageError
 from advisor.estimate.tuning import ACCUMULATION, PADDED_SHARE, SETUP_HOURS, default_epochs
-from advisor.gpu.memory import fits, process_bytes
-from advisor.gpu.parameters import Shape
+from advisor.gpu.memory import fits_in_memory, process_bytes
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import ROWS_PER_STEP
-from advisor.gpu.roofline import Cards, Serving, held_bytes
+from advisor.gpu.roofline import GpuSet, ServingSetup, served_weight_bytes
 from advisor.gpu.serving import (
     answer_seconds,
-    gpus_of_a_copy,
+    gpus_per_copy,
     mean_output_tokens_per_second,
     output_range,
     replicas_needed,
     with_adapters,
 )
-from advisor.gpu.serving_engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.gpu.serving_engines import (
+    NEWEST_ENGINE,
+    PRECISIONS,
+    SIXTEEN_BIT,
+    Precision,
+    ServingEngine,
+)
 from advisor.gpu.throughput import TIME_RANGE, Range, prior_speeds
-from advisor.gpu.training_setup import Method, Setup, Sharding
+from advisor.gpu.training_setup import Method, Sharding, TrainingSetup
 from advisor.gpu.training_time import step_seconds
-from advisor.inputs import Facts, Resolved
-from advisor.options.gpu_tuning import Machine
-from advisor.options.option import RuledOut, rule_out, short
+from advisor.inputs import Inputs, ResolvedScenario
+from advisor.options.gpu_tuning import AvailableGpu
+from advisor.options.option import RuledOutOption, rule_out, short_name
 from advisor.prices.models import Gpu, ModelCard
 from advisor.units import GIB, HOURS_PER_MONTH
 
@@ -40,11 +46,11 @@ COUNTS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingWorkload:
     """A training, wherever it runs."""
 
     base: ModelCard
-    setup: Setup
+    setup: TrainingSetup
     """With the tokens of one micro-batch."""
     tokens: float
     """Trained on, all passes and padding counted in."""
@@ -55,7 +61,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Load:
+class ServingWorkload:
     """What a tuned model has to answer."""
 
     base: ModelCard
@@ -63,17 +69,17 @@ class Load:
     completion_tokens: float
     peak_tokens_per_second: float
     """Output tokens, of all requests at the peak."""
-    engine: Engine = NEWEST
+    engine: ServingEngine = NEWEST_ENGINE
     precision: Precision = PRECISIONS[SIXTEEN_BIT]
     unmerged: bool = False
     """Whether adapters stay beside the weights."""
 
 
 @dataclass(frozen=True)
-class Choice:
+class GpuChoice:
     """GPUs that will do."""
 
-    machine: Machine
+    machine: AvailableGpu
     count: int
     """GPUs altogether."""
     memory_bytes: float
@@ -91,13 +97,13 @@ class Choice:
         return f"{self.count} x {self.machine.gpu.name} at {self.machine.provider}"
 
 
-Found = Iterator[Choice | RuledOut]
+GpuChoices = Iterator[GpuChoice | RuledOutOption]
 """For each machine what it would do the work at, or why it will not do."""
 
 
-def for_training(
-    training: Training, machines: Sequence[Machine], licences: Sequence[str] = ()
-) -> Found:
+def training_choices(
+    training: TrainingWorkload, machines: Sequence[AvailableGpu], licences: Sequence[str] = ()
+) -> GpuChoices:
     """Say of each machine what the training takes on it, with 1, 2, 4 and 8 GPUs, or why not.
 
     Where a copy does not fit one GPU its weights are shared out; where it does, each GPU has one.
@@ -113,14 +119,16 @@ def for_training(
             yield refused
             continue
         counts = [count for count in COUNTS if count <= machine.most]
-        setups = [_laid_out(training, machine.gpu, count) for count in counts]
-        fits = [setup for setup in setups if _lies(training, setup, machine.gpu)]
+        setups = [_distributed_setup(training, machine.gpu, count) for count in counts]
+        fits = [setup for setup in setups if _fits_gpu(training, setup, machine.gpu)]
         yield from (_trained(training, setup, machine) for setup in fits)
         if not fits:
             yield _too_small(training, setups[-1], machine)
 
 
-def for_serving(load: Load, machines: Sequence[Machine], licences: Sequence[str] = ()) -> Found:
+def serving_choices(
+    load: ServingWorkload, machines: Sequence[AvailableGpu], licences: Sequence[str] = ()
+) -> GpuChoices:
     """Say of each machine how many GPUs carry the peak, and what a month of them costs, or why not.
 
     Args:
@@ -133,24 +141,24 @@ def for_serving(load: Load, machines: Sequence[Machine], licences: Sequence[str]
         yield refused or _served(load, machine)
 
 
-def cheapest(choices: Sequence[Choice]) -> Choice | None:
+def cheapest(choices: Sequence[GpuChoice]) -> GpuChoice | None:
     """Return the choice of least cost, if there is any."""
     return min(choices, key=lambda choice: (choice.usd[1], choice.seconds[1]), default=None)
 
 
-def fastest(choices: Sequence[Choice]) -> Choice | None:
+def fastest(choices: Sequence[GpuChoice]) -> GpuChoice | None:
     """Return the choice that takes the least time, if there is any."""
     return min(choices, key=lambda choice: (choice.seconds[1], choice.usd[1]), default=None)
 
 
-def within(choices: Sequence[Choice], budget_usd: float) -> Choice | None:
+def fastest_within_budget(choices: Sequence[GpuChoice], budget_usd: float) -> GpuChoice | None:
     """Return the fastest choice whose dear end is within a budget, if there is any."""
     return fastest([choice for choice in choices if choice.usd[2] <= budget_usd])
 
 
 def _unfit(
-    base: ModelCard, machine: Machine, licences: Sequence[str], lacks: str | None
-) -> RuledOut | None:
+    base: ModelCard, machine: AvailableGpu, licences: Sequence[str], lacks: str | None
+) -> RuledOutOption | None:
     if licences and base.licence not in licences:
         says = f"{base.id} has the licence {base.licence}; {', '.join(licences)} will do."
         return _out(base, machine, "licence", says)
@@ -171,7 +179,7 @@ def _lacks_kernels(gpu: Gpu, precision: Precision) -> str | None:
     )
 
 
-def shape_of(base: ModelCard) -> Shape:
+def model_shape(base: ModelCard) -> ModelShape:
     """Return the numbers of a model.
 
     Raises:
@@ -183,31 +191,31 @@ def shape_of(base: ModelCard) -> Shape:
             "the price book has no architecture of it.",
             "Name an open model, or give its config.json.",
         )
-    return Shape.of(base.architecture)
+    return ModelShape.of(base.architecture)
 
 
-def _memory(training: Training, setup: Setup) -> float:
+def _memory(training: TrainingWorkload, setup: TrainingSetup) -> float:
     one_row = setup.but(tokens=training.longest_tokens, longest=training.longest_tokens)
-    return float(process_bytes(shape_of(training.base), one_row))
+    return float(process_bytes(model_shape(training.base), one_row))
 
 
-def _lies(training: Training, setup: Setup, gpu: Gpu) -> bool:
-    return bool(fits(_memory(training, setup), gpu.memory_bytes))
+def _fits_gpu(training: TrainingWorkload, setup: TrainingSetup, gpu: Gpu) -> bool:
+    return bool(fits_in_memory(_memory(training, setup), gpu.memory_bytes))
 
 
-def _laid_out(training: Training, gpu: Gpu, count: int) -> Setup:
+def _distributed_setup(training: TrainingWorkload, gpu: Gpu, count: int) -> TrainingSetup:
     """A copy on each GPU if it fits, else one copy over all of them."""
     sharding: Sharding = "none" if count == 1 else "ddp"
     setup = training.setup.but(gpus=float(count), sharding=sharding)
-    if count == 1 or _lies(training, setup, gpu):
+    if count == 1 or _fits_gpu(training, setup, gpu):
         return setup
     return setup.but(sharding="zero3")
 
 
-def _trained(training: Training, setup: Setup, machine: Machine) -> Choice:
+def _trained(training: TrainingWorkload, setup: TrainingSetup, machine: AvailableGpu) -> GpuChoice:
     speeds, count = prior_speeds(machine.gpu.name, machine.gpu), int(np.asarray(setup.gpus))
     micro_batches = max(training.micro_batches / count, 1.0)
-    each = step_seconds(shape_of(training.base), setup, speeds, micro_batches)
+    each = step_seconds(model_shape(training.base), setup, speeds, micro_batches)
     tokens = float(np.asarray(setup.tokens)) * micro_batches * count
     seconds = math.ceil(training.tokens / tokens) * float(each)
     rented = 0.0 if machine.is_own else 1.0
@@ -219,14 +227,14 @@ def _trained(training: Training, setup: Setup, machine: Machine) -> Choice:
     price = count * float(machine.price.value)
     usd = (price * hours[0], price * hours[1], price * hours[2])
     memory, speed = _memory(training, setup), training.tokens / likely
-    return Choice(machine, count, memory, (low, likely, high), usd, speed)
+    return GpuChoice(machine, count, memory, (low, likely, high), usd, speed)
 
 
-def _served(load: Load, machine: Machine) -> Choice | RuledOut:
-    shape, gpu = shape_of(load.base), machine.gpu
+def _served(load: ServingWorkload, machine: AvailableGpu) -> GpuChoice | RuledOutOption:
+    shape, gpu = model_shape(load.base), machine.gpu
     live = load.prompt_tokens + load.completion_tokens
-    each = int(gpus_of_a_copy(shape, gpu.memory_bytes, live, load.precision))
-    serving = Serving(shape, Cards.of(gpu, each), load.engine, load.precision)
+    each = int(gpus_per_copy(shape, gpu.memory_bytes, live, load.precision))
+    serving = ServingSetup(shape, GpuSet.of(gpu, each), load.engine, load.precision)
     if each > machine.most:
         return _needs_more(load.base, machine, f"One copy takes {each}")
     plain = output_range(serving, load.prompt_tokens, load.completion_tokens)
@@ -245,22 +253,24 @@ def _served(load: Load, machine: Machine) -> Choice | RuledOut:
         )
         for end in (1.0, 0.0, -1.0)
     ]
-    return Choice(
+    return GpuChoice(
         machine,
         gpus[1],
-        float(held_bytes(serving)) / each,
+        float(served_weight_bytes(serving)) / each,
         (seconds[0], seconds[1], seconds[2]),
         (month * gpus[2], month * gpus[1], month * gpus[0]),
         float(speeds[1]) * gpus[1] / each,
     )
 
 
-def _needs_more(base: ModelCard, machine: Machine, needs: str) -> RuledOut:
+def _needs_more(base: ModelCard, machine: AvailableGpu, needs: str) -> RuledOutOption:
     says = f"{needs} {machine.gpu.name}, and there are {machine.most}."
     return _out(base, machine, "gpu-memory", says)
 
 
-def _too_small(training: Training, setup: Setup, machine: Machine) -> RuledOut:
+def _too_small(
+    training: TrainingWorkload, setup: TrainingSetup, machine: AvailableGpu
+) -> RuledOutOption:
     says = (
         f"Training needs {_memory(training, setup) / GIB:.1f} GiB on each of "
         f"{int(np.asarray(setup.gpus))}, and a {machine.gpu.name} has "
@@ -269,12 +279,14 @@ def _too_small(training: Training, setup: Setup, machine: Machine) -> RuledOut:
     return _out(training.base, machine, "gpu-memory", says)
 
 
-def _out(base: ModelCard, machine: Machine, rule: str, says: str) -> RuledOut:
-    where = f"gpu:{machine.provider}:{short(base.id)}:{machine.gpu.name}"
+def _out(base: ModelCard, machine: AvailableGpu, rule: str, says: str) -> RuledOutOption:
+    where = f"gpu:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}"
     return rule_out(where, rule, says, machine.gpu.source)
 
 
-def training_of(resolved: Resolved, base: ModelCard, method: Method) -> Training:
+def training_workload(
+    resolved: ResolvedScenario, base: ModelCard, method: Method
+) -> TrainingWorkload:
     """Lay out the training of our own recipe on the examples of a scenario."""
     facts = resolved.facts
     row = resolved.tokens_per_example
@@ -283,23 +295,25 @@ def training_of(resolved: Resolved, base: ModelCard, method: Method) -> Training
     padded, examples = PADDED_SHARE * row, _first(facts.examples)
     longest = padded if np.isnan(resolved.longest_tokens) else resolved.longest_tokens
     tokens = examples * float(np.asarray(default_epochs(examples))) * padded
-    setup = Setup(method, padded * ROWS_PER_STEP / ACCUMULATION, padded)
-    return Training(base, setup, tokens, longest, ACCUMULATION)
+    setup = TrainingSetup(method, padded * ROWS_PER_STEP / ACCUMULATION, padded)
+    return TrainingWorkload(base, setup, tokens, longest, ACCUMULATION)
 
 
-def load_of(
-    resolved: Resolved,
+def serving_workload(
+    resolved: ResolvedScenario,
     base: ModelCard,
-    engine: Engine = NEWEST,
+    engine: ServingEngine = NEWEST_ENGINE,
     precision: Precision = PRECISIONS[SIXTEEN_BIT],
     unmerged: bool = False,
-) -> Load:
+) -> ServingWorkload:
     """Lay out the traffic of a scenario at its peak."""
-    facts: Facts = resolved.facts
+    facts: Inputs = resolved.facts
     prompt = _first(facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens)
     mean = mean_output_tokens_per_second(facts.requests_per_month, facts.completion_tokens)
     peak = _first(mean * facts.peak_factor)
-    return Load(base, prompt, _first(facts.completion_tokens), peak, engine, precision, unmerged)
+    return ServingWorkload(
+        base, prompt, _first(facts.completion_tokens), peak, engine, precision, unmerged
+    )
 
 
 def _first(values: object) -> float:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.line import Line, priced, scaling
-from advisor.estimate.sampling import Point
+from advisor.estimate.line import CostLine, priced_line, scaling_lines
+from advisor.estimate.sampling import Sampling
 from advisor.estimate.tokens import effective_hit_share, history_tokens, hit_share_from_arrivals
-from advisor.inputs import Facts, Resolved
-from advisor.options.batch import Panel, factor_of
+from advisor.inputs import Inputs, ResolvedScenario
+from advisor.options.batch import OptionBatch, token_factor_range
 from advisor.prices.models import ModelCard
 from advisor.units import Number
 
 REASONING_PER_ANSWER = (0.5, 2.0, 6.0)
 """Hidden tokens per visible one of models that always reason, when nobody says; own judgement."""
-LEAST_REASONING_TOKENS = 64.0
+MIN_REASONING_TOKENS = 64.0
 
 
 @dataclass(frozen=True)
-class Prompt:
+class RequestTokens:
     """Tokens of one request by how they are billed, after the tokenizer of the model."""
 
     prefix: Number
@@ -29,9 +29,13 @@ class Prompt:
     output: Number
 
 
-def prompt_of(
-    panel: Panel, resolved: Resolved, facts: Facts, point: Point, extra: tuple[Number, Number]
-) -> Prompt:
+def request_tokens(
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    point: Sampling,
+    extra: tuple[Number, Number],
+) -> RequestTokens:
     """Count what one request sends and gets.
 
     varying = context + question + tools + retrieved + earlier turns [tokens per request]
@@ -56,17 +60,17 @@ def prompt_of(
     output = completion + reasoning_tokens(panel, facts, completion, point)
     varying = facts.context_tokens + user + facts.tool_tokens + extra[1]
     history = history_tokens(facts.turns, user, completion)
-    return Prompt(
+    return RequestTokens(
         prefix=sized("prefix_tokens", prefix) + extra[0], varying=varying + history, output=output
     )
 
 
-def token_factor(card: ModelCard | None, point: Point) -> Number:
+def token_factor(card: ModelCard | None, point: Sampling) -> Number:
     """Tokens of this model per token counted; 1 where its tokenizer is public."""
-    return point.value("tokens", *factor_of(card))
+    return point.value("tokens", *token_factor_range(card))
 
 
-def counted_factor(panel: Panel, point: Point) -> NDArray[np.float64]:
+def counted_factor(panel: OptionBatch, point: Sampling) -> NDArray[np.float64]:
     """Tokens of each model per token counted; 1 for all where all tokenizers are public."""
     low, likely, high = panel.token_factor
     if (low == high).all() and (likely == 1.0).all():
@@ -74,12 +78,14 @@ def counted_factor(panel: Panel, point: Point) -> NDArray[np.float64]:
     return np.asarray(point.value("tokens", low, likely, high))
 
 
-def reasoning_tokens(panel: Panel, facts: Facts, completion: Number, point: Point) -> Number:
+def reasoning_tokens(
+    panel: OptionBatch, facts: Inputs, completion: Number, point: Sampling
+) -> Number:
     """Hidden tokens billed as output: as given, else a range for models that always reason."""
     if not panel.reasons.any():
         return 0.0
     low, likely, high = (
-        np.maximum(share * np.asarray(completion), share * LEAST_REASONING_TOKENS)
+        np.maximum(share * np.asarray(completion), share * MIN_REASONING_TOKENS)
         for share in REASONING_PER_ANSWER
     )
     assumed = point.value("reasoning", low, likely, high)
@@ -87,7 +93,7 @@ def reasoning_tokens(panel: Panel, facts: Facts, completion: Number, point: Poin
     return np.where(panel.reasons, hidden, 0.0)
 
 
-def hit_share(panel: Panel, facts: Facts, prefix: Number, point: Point) -> Number:
+def hit_share(panel: OptionBatch, facts: Inputs, prefix: Number, point: Sampling) -> Number:
     """Share of prefix tokens billed at the cached price; 0 below the provider's minimum."""
     if "cached_input" not in panel.prices:
         return 0.0
@@ -101,7 +107,9 @@ def hit_share(panel: Panel, facts: Facts, prefix: Number, point: Point) -> Numbe
     return effective_hit_share(asked, prefix, minimum)
 
 
-def inference_lines(panel: Panel, prompt: Prompt, facts: Facts, point: Point) -> list[Line]:
+def inference_lines(
+    panel: OptionBatch, prompt: RequestTokens, facts: Inputs, point: Sampling
+) -> list[CostLine]:
     """List what a month of answering costs at a price per token.
 
     input = requests x (prefix not cached + varying), cached = requests x prefix x hit share,
@@ -111,7 +119,7 @@ def inference_lines(panel: Panel, prompt: Prompt, facts: Facts, point: Point) ->
     """
     hit = hit_share(panel, facts, prompt.prefix, point)
     calls = _calls(panel, prompt, facts)
-    return scaling(
+    return scaling_lines(
         line
         for tier, requests in calls.items()
         if f"{tier}input" in panel.prices
@@ -119,7 +127,7 @@ def inference_lines(panel: Panel, prompt: Prompt, facts: Facts, point: Point) ->
     )
 
 
-def _calls(panel: Panel, prompt: Prompt, facts: Facts) -> dict[str, Number]:
+def _calls(panel: OptionBatch, prompt: RequestTokens, facts: Inputs) -> dict[str, Number]:
     """Part the requests by the rates they are billed at: usual, in a batch, for long prompts."""
     requests = facts.requests_per_month
     batch: Number = 0.0
@@ -132,13 +140,15 @@ def _calls(panel: Panel, prompt: Prompt, facts: Facts) -> dict[str, Number]:
     return {"": short * (1 - batch), "batch_": short * batch, "long_": requests * is_long}
 
 
-WORDS = {"": "", "batch_": ", batch", "long_": ", long prompt"}
+TIER_SUFFIXES = {"": "", "batch_": ", batch", "long_": ", long prompt"}
 
 
-def _tier(panel: Panel, tier: str, calls: Number, prompt: Prompt, hit: Number) -> list[Line]:
+def _tier(
+    panel: OptionBatch, tier: str, calls: Number, prompt: RequestTokens, hit: Number
+) -> list[CostLine]:
     if not np.any(calls):
         return []
-    prices, suffix = panel.prices, WORDS[tier]
+    prices, suffix = panel.prices, TIER_SUFFIXES[tier]
     normal = prices[f"{tier}input"]
     cached = prices.get(f"{tier}cached_input")
     sent = calls * np.asarray(prompt.prefix)
@@ -148,10 +158,12 @@ def _tier(panel: Panel, tier: str, calls: Number, prompt: Prompt, hit: Number) -
     if written:
         stored = np.where((np.asarray(hit) > 0) & written.known, fresh, 0.0)
     lines = [
-        priced(f"input{suffix}", calls * np.asarray(prompt.varying) + fresh - stored, normal),
-        priced(f"cached prefix{suffix}", found, cached.otherwise(normal) if cached else normal),
-        priced(f"output{suffix}", calls * np.asarray(prompt.output), prices[f"{tier}output"]),
+        priced_line(f"input{suffix}", calls * np.asarray(prompt.varying) + fresh - stored, normal),
+        priced_line(
+            f"cached prefix{suffix}", found, cached.otherwise(normal) if cached else normal
+        ),
+        priced_line(f"output{suffix}", calls * np.asarray(prompt.output), prices[f"{tier}output"]),
     ]
     if written:
-        lines.append(priced(f"prefix written to cache{suffix}", stored, written))
+        lines.append(priced_line(f"prefix written to cache{suffix}", stored, written))
     return lines

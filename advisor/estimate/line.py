@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.options.batch import Prices, rate_of
+from advisor.options.batch import PriceColumn, unit_rate
 from advisor.prices.series import Price
 from advisor.units import Number
 
@@ -18,7 +18,7 @@ Cadence = Literal["once", "month"]
 
 
 @dataclass(frozen=True)
-class Line:
+class CostLine:
     """A quantity and its rate: numbers, or arrays of [options, variants, draws]."""
 
     what: str
@@ -40,41 +40,43 @@ class Line:
         return self.quantity * np.asarray(self.rate)
 
 
-def with_options(value: Number) -> NDArray[np.float64]:
+def with_all_axes(value: Number) -> NDArray[np.float64]:
     """Return a value with all of its axes: [options or 1, variants or 1, draws or 1]."""
     array = np.asarray(value)
     return array.reshape((1,) * (3 - array.ndim) + array.shape)
 
 
-def row_of(value: Number, row: int) -> NDArray[np.float64]:
+def option_row(value: Number, row: int) -> NDArray[np.float64]:
     """Return what one option has of a value, of shape [variants, draws]."""
-    array = with_options(value)
+    array = with_all_axes(value)
     return np.asarray(array[row if len(array) > 1 else 0])
 
 
-def unit_of(price: Price) -> str:
+def quantity_unit(price: Price) -> str:
     """Name what a quantity at this price counts.
 
     >>> from types import SimpleNamespace
-    >>> unit_of(SimpleNamespace(unit="USD/1M training tokens"))
+    >>> quantity_unit(SimpleNamespace(unit="USD/1M training tokens"))
     'training tokens'
     """
     return price.unit.removeprefix("USD/").removeprefix("1M ").removeprefix("1K ")
 
 
-def priced(what: str, quantity: Number, price: Price | Prices, cadence: Cadence = "month") -> Line:
+def priced_line(
+    what: str, quantity: Number, price: Price | PriceColumn, cadence: Cadence = "month"
+) -> CostLine:
     """Make a line from a price of the book, or from those of a panel."""
-    if isinstance(price, Prices):
-        return Line(what, quantity, price.rate, cadence, prices=price.each)
-    return Line(what, quantity, rate_of(price), cadence, prices=(price,))
+    if isinstance(price, PriceColumn):
+        return CostLine(what, quantity, price.rate, cadence, prices=price.each)
+    return CostLine(what, quantity, unit_rate(price), cadence, prices=(price,))
 
 
-def scaling(lines: Iterable[Line]) -> list[Line]:
+def scaling_lines(lines: Iterable[CostLine]) -> list[CostLine]:
     """Mark lines as growing in proportion to the requests."""
     return [replace(line, scales=True) for line in lines]
 
 
-def total(lines: Iterable[Line], cadence: Cadence) -> Number:
+def total_cost(lines: Iterable[CostLine], cadence: Cadence) -> Number:
     """Add up the lines of one cadence [USD]."""
     amounts = [line.amount for line in lines if line.cadence == cadence]
     return sum(amounts[1:], amounts[0]) if amounts else 0.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from advisor.units import Number
 
 Array = NDArray[np.float64]
-Dear = Literal["low", "high"]
+WorstEnd = Literal["low", "high"]
 
 DRAWS = 256
 DIMENSIONS = (
@@ -43,7 +43,7 @@ PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67
 
 
 @dataclass(frozen=True)
-class Point:
+class Sampling:
     """One way to read a range (low, likely, high)."""
 
     kind: Literal["likely", "at_most", "draws"]
@@ -51,7 +51,7 @@ class Point:
     draws: int = DRAWS
 
     def value(
-        self, name: str, low: Number, likely: Number, high: Number, dear: Dear = "high"
+        self, name: str, low: Number, likely: Number, high: Number, dear: WorstEnd = "high"
     ) -> Number:
         """Return the value of a range here.
 
@@ -70,15 +70,15 @@ class Point:
             return likely
         if self.kind == "at_most":
             return high if dear == "high" else low
-        return triangular(uniforms(name, self.draws, self.seed), low, likely, high)
+        return triangular_quantile(uniform_draws(name, self.draws, self.seed), low, likely, high)
 
 
-LIKELY = Point("likely")
-AT_MOST = Point("at_most")
+LIKELY = Sampling("likely")
+WORST_CASE = Sampling("at_most")
 
 
 @lru_cache(maxsize=256)
-def uniforms(name: str, draws: int, seed: int) -> Array:
+def uniform_draws(name: str, draws: int, seed: int) -> Array:
     """Spread *draws* numbers evenly over 0..1: an additive recurrence with the root of a prime.
 
     No generator and no state: the same name and seed give the same numbers on every machine.
@@ -91,10 +91,10 @@ def uniforms(name: str, draws: int, seed: int) -> Array:
     return spread
 
 
-def triangular(share: Array, low: Number, likely: Number, high: Number) -> Array:
+def triangular_quantile(share: Array, low: Number, likely: Number, high: Number) -> Array:
     """Return the quantile *share* of a triangular distribution; where low is high, that value.
 
-    >>> float(triangular(np.array(0.5), 0.0, 1.0, 2.0))
+    >>> float(triangular_quantile(np.array(0.5), 0.0, 1.0, 2.0))
     1.0
     """
     width = np.maximum(np.asarray(high) - low, 1e-300)

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.inference import counted_factor
-from advisor.estimate.line import Line, priced, total
-from advisor.estimate.sampling import Point
+from advisor.estimate.line import CostLine, priced_line, total_cost
+from advisor.estimate.sampling import Sampling
 from advisor.estimate.tokens import trained_tokens
 from advisor.evidence import Evidence
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import ENCODER_EPOCHS, ROWS_PER_STEP
 from advisor.gpu.throughput import TIME_RANGE, Speeds, prior_speeds
-from advisor.gpu.training_setup import Method, Setup
+from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.gpu.training_time import step_seconds
-from advisor.inputs import Facts, Resolved
-from advisor.options.batch import Panel, Prices, column, rate_of
+from advisor.inputs import Inputs, ResolvedScenario
+from advisor.options.batch import OptionBatch, PriceColumn, option_column, unit_rate
 from advisor.options.option import Option
 from advisor.units import Number
 
@@ -30,7 +30,7 @@ PADDED_SHARE = 1.3
 """Tokens of the longest of four rows over those of a mean row, where nobody gave the rows: their
 lengths spread by three tenths. Own judgement."""
 NO_SPEEDS = Speeds(1.0, 1.0, 1.0, 1.0, 1.0)
-PLAIN_SECONDS = 60.0
+BASELINE_SECONDS = 60.0
 """What the plain baseline takes on a CPU."""
 
 
@@ -65,22 +65,26 @@ def default_epochs(examples: Number) -> Number:
 
 
 def training_set(
-    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    evidence: Evidence,
+    point: Sampling,
 ) -> TrainingSet:
     """Lay out what is trained on; a distilled model learns from as many rows as are comfortable.
 
     Rows of a file count as they are. Without a file a row is prefix, question and answer: the
     prefix is left in, which is the dear way to do it.
     """
-    examples = learnt_from(panel.does("distill"), resolved, facts, evidence)
+    examples = training_example_counts(panel.does("distill"), resolved, facts, evidence)
     row: Number = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
     if not np.isnan(resolved.tokens_per_example):
         row = row * 0 + resolved.tokens_per_example * counted_factor(panel, point)
     return TrainingSet(examples, row, default_epochs(examples))
 
 
-def learnt_from(
-    distils: NDArray[np.bool_], resolved: Resolved, facts: Facts, evidence: Evidence
+def training_example_counts(
+    distils: NDArray[np.bool_], resolved: ResolvedScenario, facts: Inputs, evidence: Evidence
 ) -> NDArray[np.float64]:
     """Count the examples that are learnt from: where a model distils, at least what is enough."""
     if not distils.any():
@@ -89,27 +93,27 @@ def learnt_from(
     return np.where(distils, enough, facts.examples)
 
 
-def hosted_training(option: Option | Panel, rows: TrainingSet) -> list[Line]:
+def provider_training_lines(option: Option | OptionBatch, rows: TrainingSet) -> list[CostLine]:
     """List what one training job at a provider costs, with the least that a job is billed."""
-    lines = [priced("training", rows.tokens, option.prices["training"], "once")]
+    lines = [priced_line("training", rows.tokens, option.prices["training"], "once")]
     minimum = option.prices.get("job_minimum")
     if minimum:
-        least = minimum.rate if isinstance(minimum, Prices) else rate_of(minimum)
-        missing = np.maximum(least - np.asarray(total(lines, "once")), 0.0)
+        least = minimum.rate if isinstance(minimum, PriceColumn) else unit_rate(minimum)
+        missing = np.maximum(least - np.asarray(total_cost(lines, "once")), 0.0)
         share = np.where(rows.examples > 0, missing / np.maximum(least, 1e-9), 0.0)
-        lines.append(priced("up to the least price of a job", share, minimum, "once"))
+        lines.append(priced_line("up to the least price of a job", share, minimum, "once"))
     return lines
 
 
-def teacher_lines(panel: Panel, rows: TrainingSet, facts: Facts) -> list[Line]:
+def teacher_lines(panel: OptionBatch, rows: TrainingSet, facts: Inputs) -> list[CostLine]:
     """List what it costs to have a large model write the answers to learn from."""
     written = np.maximum(rows.examples - np.asarray(facts.examples), 0.0)
     question = facts.prefix_tokens + facts.user_tokens + facts.context_tokens
     return [
-        priced(
+        priced_line(
             "questions to the teacher", written * question, panel.prices["teacher_input"], "once"
         ),
-        priced(
+        priced_line(
             "answers of the teacher",
             written * facts.completion_tokens,
             panel.prices["teacher_output"],
@@ -118,11 +122,11 @@ def teacher_lines(panel: Panel, rows: TrainingSet, facts: Facts) -> list[Line]:
     ]
 
 
-def gpu_training_seconds(panel: Panel, rows: TrainingSet, point: Point) -> Number:
+def gpu_training_seconds(panel: OptionBatch, rows: TrainingSet, point: Sampling) -> Number:
     """Seconds of one training run on one GPU that nobody probed, from its data sheet."""
     passes = ENCODER_EPOCHS if panel.family == "encoder" else rows.epochs
-    shape, speeds = Shape.among(panel.architecture), panel_speeds(panel)
-    setup = panel_setup(panel, rows)
+    shape, speeds = ModelShape.among(panel.architecture), batch_speeds(panel)
+    setup = batch_training_setup(panel, rows)
     step = step_seconds(shape, setup, speeds, ACCUMULATION)
     pairs = panel.does("dpo")
     if pairs.any():
@@ -131,43 +135,43 @@ def gpu_training_seconds(panel: Panel, rows: TrainingSet, point: Point) -> Numbe
     steps = rows.examples * np.asarray(passes) / ROWS_PER_STEP
     low, _, high = TIME_RANGE
     seconds = steps * np.asarray(step) * point.value("training speed", low, 1.0, high)
-    return np.where(panel.on_known_gpu, seconds, PLAIN_SECONDS)
+    return np.where(panel.on_known_gpu, seconds, BASELINE_SECONDS)
 
 
-def panel_setup(panel: Panel, rows: TrainingSet) -> Setup:
+def batch_training_setup(panel: OptionBatch, rows: TrainingSet) -> TrainingSetup:
     """Lay out the training of our own recipe on a GPU, with rows of unlike lengths padded."""
     longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
     classifies = panel.family == "encoder"
-    return Setup(
-        method_of(panel),
+    return TrainingSetup(
+        training_method(panel),
         longest * (ROWS_PER_STEP / ACCUMULATION),
         longest,
         objective="classification" if classifies else "sft",
     )
 
 
-def panel_speeds(panel: Panel) -> Speeds:
+def batch_speeds(panel: OptionBatch) -> Speeds:
     """Lay out how fast each option's GPU trains; 1 where there is none."""
     known = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in panel.options]
-    return Speeds(*(column(list(one)) for one in zip(*known, strict=True)))
+    return Speeds(*(option_column(list(one)) for one in zip(*known, strict=True)))
 
 
-def method_of(panel: Panel) -> Method:
+def training_method(panel: OptionBatch) -> Method:
     """Name the way memory and time are reckoned for a panel that trains on a GPU."""
     if panel.family == "qlora":
         return "qlora"
     return "full" if panel.family in ("full", "encoder") else "lora"
 
 
-def gpu_training(panel: Panel, rows: TrainingSet, point: Point) -> list[Line]:
+def gpu_training_lines(panel: OptionBatch, rows: TrainingSet, point: Sampling) -> list[CostLine]:
     """List what one training run on a rented or owned GPU costs."""
     rented = panel.column(lambda option: not option.gpu_usd_is_own)
     setup = rented * np.asarray(point.value("setup", *SETUP_HOURS))
     hours = gpu_training_seconds(panel, rows, point) / 3600.0 + setup
-    return [priced("GPU hours of training", hours, panel.prices["gpu_hour"], "once")]
+    return [priced_line("GPU hours of training", hours, panel.prices["gpu_hour"], "once")]
 
 
-def repeated(lines: list[Line], months: Number, facts: Facts) -> list[Line]:
+def retraining_lines(lines: list[CostLine], months: Number, facts: Inputs) -> list[CostLine]:
     """Turn one training into the monthly cost of doing it anew.
 
     trainings after the first = ceil(months / retrain_every_months) - 1, spread over the months

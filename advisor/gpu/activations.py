@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from advisor.gpu.parameters import Module, Shape
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.parameters import ModelShape, Module
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import Number
 
 SCORE_BYTES = 6.0
@@ -46,7 +46,7 @@ INPUTS: dict[Module, str] = {
 """Which width goes into each matrix."""
 
 
-class Moving(NamedTuple):
+class ActivationBytes(NamedTuple):
     """What activations take at the three heights of a step [bytes]."""
 
     stored: Number
@@ -57,25 +57,25 @@ class Moving(NamedTuple):
     """While the loss is reckoned."""
 
 
-def moving_bytes(shape: Shape, setup: Setup) -> Moving:
+def activation_bytes(shape: ModelShape, setup: TrainingSetup) -> ActivationBytes:
     """Say what activations take while a step goes forward and back."""
     layer = saved_bytes_per_token(shape, setup) * setup.positions
     passing = backward_bytes_per_token(shape, setup) * setup.positions
     head = head_bytes(shape, setup)
     if not setup.checkpointing:
-        return Moving(layer * shape.layers, passing, head)
+        return ActivationBytes(layer * shape.layers, passing, head)
     kept = 4.0 if setup.upcast else setup.stream_bytes
     stored = kept * shape.layers * np.asarray(setup.positions, np.float64) * shape.hidden_size
-    return Moving(stored * (not setup.offloads_activations), layer + passing, head)
+    return ActivationBytes(stored * (not setup.offloads_activations), layer + passing, head)
 
 
-def mlp_size(shape: Shape) -> Number:
+def mlp_size(shape: ModelShape) -> Number:
     """Width inside the MLP that a token passes: of its experts, where there are some."""
     routed = shape.experts_per_token * shape.expert_size + shape.shared_size
     return (shape.experts > 0) * routed + (shape.experts == 0) * shape.intermediate_size
 
 
-def saved_bytes_per_token(shape: Shape, setup: Setup) -> Number:
+def saved_bytes_per_token(shape: ModelShape, setup: TrainingSetup) -> Number:
     """What one layer keeps of a token for the way back [bytes].
 
     frozen = 4 hidden for each norm + 4 queries + 4 keys + 6 MLP + 4 heads;
@@ -85,8 +85,8 @@ def saved_bytes_per_token(shape: Shape, setup: Setup) -> Number:
 
     Source: counted with saved_tensors_hooks in transformers 5.23, see the head of this module.
 
-    >>> llama = Shape(28, 3072, 8192, 24, 8, 128, 128256, True, 3212749824)
-    >>> saved_bytes_per_token(llama, Setup("full", 1))
+    >>> llama = ModelShape(28, 3072, 8192, 24, 8, 128, 128256, True, 3212749824)
+    >>> saved_bytes_per_token(llama, TrainingSetup("full", 1))
     131168.0
     """
     q, kv = shape.q_size, shape.kv_size
@@ -99,7 +99,7 @@ def saved_bytes_per_token(shape: Shape, setup: Setup) -> Number:
     return kept + (_trained_bytes(shape, setup) if setup.is_full else _adapted(shape, setup))
 
 
-def _attention_bytes(shape: Shape, setup: Setup) -> Number:
+def _attention_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     q, heads, wide = shape.q_size, shape.attention_heads, 2.0 * setup.stream_bytes
     if setup.attention == "fused":
         return wide * (q + shape.kv_size) + 4.0 * heads
@@ -108,7 +108,7 @@ def _attention_bytes(shape: Shape, setup: Setup) -> Number:
     return 2.0 * wide * q + SCORE_BYTES * heads * np.asarray(setup.longest)
 
 
-def _trained_bytes(shape: Shape, setup: Setup) -> Number:
+def _trained_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     wide = setup.stream_bytes
     inputs = 2.0 * wide * shape.hidden_size
     if setup.compiled:
@@ -118,7 +118,7 @@ def _trained_bytes(shape: Shape, setup: Setup) -> Number:
     return inputs + norms + normed + wide * mlp_size(shape)
 
 
-def _adapted(shape: Shape, setup: Setup) -> Number:
+def _adapted(shape: ModelShape, setup: TrainingSetup) -> Number:
     widths = {"h": shape.hidden_size, "q": shape.q_size, "f": mlp_size(shape)}
     modules = [name for name in setup.targets if name != "head"]
     inputs = [widths[INPUTS[name]] for name in modules]
@@ -132,7 +132,7 @@ def _adapted(shape: Shape, setup: Setup) -> Number:
     return setup.stream_bytes * (hidden + ("down" in modules) * mlp_size(shape)) + middle
 
 
-def backward_bytes_per_token(shape: Shape, setup: Setup) -> Number:
+def backward_bytes_per_token(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Gradients on their way through one layer [bytes]."""
     if setup.attention != "eager":
         return 0.0
@@ -140,7 +140,7 @@ def backward_bytes_per_token(shape: Shape, setup: Setup) -> Number:
     return of_score * shape.attention_heads * np.asarray(setup.longest)
 
 
-def head_bytes(shape: Shape, setup: Setup) -> Number:
+def head_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """What the loss takes: a tile and the gradients of the hidden states, or all logits [bytes].
 
     fused = tile + 4 positions with a label x hidden (+ 4 vocabulary x hidden if it is trained)

@@ -8,34 +8,41 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.throughput import Speeds
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.gpu.training_time import step_seconds
 
-FITTED = ("matmul", "attention", "bandwidth", "launch_seconds", "step_seconds", "logit_seconds")
+FITTED_SPEEDS = (
+    "matmul",
+    "attention",
+    "bandwidth",
+    "launch_seconds",
+    "step_seconds",
+    "logit_seconds",
+)
 """What a probe finds out; the rest stays as reckoned."""
-PULL = 0.05
+PRIOR_WEIGHT = 0.05
 """Weight of where it began, for a speed that none of the trainings depends on."""
 ROUNDS = 40
-FARTHEST = 1.0
+MAX_LOG_STEP = 1.0
 """Longest move of a round, as a logarithm."""
-NUDGE = 1e-4
-LEAST = 1e-15
+DERIVATIVE_STEP = 1e-4
+MIN_SPEED = 1e-15
 """Stands for a speed of 0 where logarithms are taken."""
 
 
-class Timed(NamedTuple):
+class TimedTraining(NamedTuple):
     """One short training."""
 
-    shape: Shape
-    setup: Setup
+    shape: ModelShape
+    setup: TrainingSetup
     micro_batches: float
     seconds: float
     """Of a step."""
 
 
-def fit_speeds(timed: Sequence[Timed], start: Speeds) -> Speeds:
+def fit_speeds(timed: Sequence[TimedTraining], start: Speeds) -> Speeds:
     """Find the speeds whose reckoned steps lie closest to the measured ones, by their logarithms.
 
     Gauss-Newton from where it begins, every speed above 0.
@@ -44,20 +51,23 @@ def fit_speeds(timed: Sequence[Timed], start: Speeds) -> Speeds:
         timed: Trainings of unlike size; more of them than speeds is better.
         start: Speeds of such a machine that nobody probed.
     """
-    began = np.log([max(float(getattr(start, name)), LEAST) for name in FITTED])
+    began = np.log([max(float(getattr(start, name)), MIN_SPEED) for name in FITTED_SPEEDS])
     at = began.copy()
     for _ in range(ROUNDS):
-        off = _off(at, timed, start)
+        off = _log_errors(at, timed, start)
         slopes = np.column_stack(
-            [(_off(at + NUDGE * axis, timed, start) - off) / NUDGE for axis in np.eye(len(at))]
+            [
+                (_log_errors(at + DERIVATIVE_STEP * axis, timed, start) - off) / DERIVATIVE_STEP
+                for axis in np.eye(len(at))
+            ]
         )
-        left = slopes.T @ slopes + PULL**2 * np.eye(len(at))
-        move = np.linalg.solve(left, -slopes.T @ off - PULL**2 * (at - began))
-        at = at + np.clip(move, -FARTHEST, FARTHEST)
+        left = slopes.T @ slopes + PRIOR_WEIGHT**2 * np.eye(len(at))
+        move = np.linalg.solve(left, -slopes.T @ off - PRIOR_WEIGHT**2 * (at - began))
+        at = at + np.clip(move, -MAX_LOG_STEP, MAX_LOG_STEP)
     return _with(at, start)
 
 
-def misses(timed: Sequence[Timed], speeds: Speeds) -> NDArray[np.float64]:
+def relative_errors(timed: Sequence[TimedTraining], speeds: Speeds) -> NDArray[np.float64]:
     """Reckoned over measured time of each training, less one."""
     return np.array(
         [
@@ -68,9 +78,11 @@ def misses(timed: Sequence[Timed], speeds: Speeds) -> NDArray[np.float64]:
     )
 
 
-def _off(logs: NDArray[np.float64], timed: Sequence[Timed], start: Speeds) -> NDArray[np.float64]:
-    return np.asarray(np.log1p(misses(timed, _with(logs, start))))
+def _log_errors(
+    logs: NDArray[np.float64], timed: Sequence[TimedTraining], start: Speeds
+) -> NDArray[np.float64]:
+    return np.asarray(np.log1p(relative_errors(timed, _with(logs, start))))
 
 
 def _with(logs: NDArray[np.float64], start: Speeds) -> Speeds:
-    return start._replace(**dict(zip(FITTED, np.exp(logs).tolist(), strict=True)))
+    return start._replace(**dict(zip(FITTED_SPEEDS, np.exp(logs).tolist(), strict=True)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from advisor.gpu.activations import mlp_size
-from advisor.gpu.parameters import Shape, active_parameters, linear_parameters, lora_parameters
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.parameters import ModelShape, active_parameters, linear_parameters, lora_parameters
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import Number
 
 HIDDEN_UNITS, MLP_UNITS = 12.0, 3.0
@@ -28,19 +28,19 @@ NF4_MOVED_BYTES = 2.56
 """Of a 4-bit weight that is unpacked: half a byte and its scales read, two bytes written."""
 
 
-def block_parameters(shape: Shape) -> Number:
+def block_parameters(shape: ModelShape) -> Number:
     """Count the weights of the blocks that one token is multiplied with."""
     return active_parameters(shape) - shape.vocabulary * shape.hidden_size * (
         2 - shape.tied_embeddings
     )
 
 
-def head_parameters(shape: Shape) -> Number:
+def head_parameters(shape: ModelShape) -> Number:
     """Count the weights of the loss head, tied to the embedding or not."""
     return 1.0 * shape.vocabulary * shape.hidden_size
 
 
-def matmul_flops(shape: Shape, setup: Setup) -> Number:
+def matmul_flops(shape: ModelShape, setup: TrainingSetup) -> Number:
     """FLOPs of the blocks' matrices in one micro-batch.
 
     a pass is 2 FLOPs a weight and token: forward, back to the inputs, back to the weights that
@@ -56,7 +56,7 @@ def matmul_flops(shape: Shape, setup: Setup) -> Number:
     return 2.0 * (whole + adapters) * np.asarray(setup.positions, np.float64)
 
 
-def head_flops(shape: Shape, setup: Setup) -> Number:
+def head_flops(shape: ModelShape, setup: TrainingSetup) -> Number:
     """FLOPs of the loss head in one micro-batch; one in tiles is multiplied anew going back."""
     if setup.objective == "classification":
         return 0.0 * np.asarray(setup.positions, np.float64)
@@ -67,7 +67,7 @@ def head_flops(shape: Shape, setup: Setup) -> Number:
     return 2.0 * passes * head_parameters(shape) * np.asarray(setup.positions) * share
 
 
-def attention_flops(shape: Shape, setup: Setup) -> Number:
+def attention_flops(shape: ModelShape, setup: TrainingSetup) -> Number:
     """FLOPs of scores and weighted values in one micro-batch.
 
     forward = 4 x layers x width x length a token, half of it where a kernel skips the future;
@@ -82,18 +82,18 @@ def attention_flops(shape: Shape, setup: Setup) -> Number:
     return causal * passes * each * setup.positions
 
 
-def train_flops(shape: Shape, setup: Setup) -> Number:
+def train_flops(shape: ModelShape, setup: TrainingSetup) -> Number:
     """All FLOPs of one micro-batch, what is computed twice counted twice.
 
-    >>> llama = Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
-    >>> lora = Setup("lora", 4096.0, 4096.0, checkpointing=False, head="all")
+    >>> llama = ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
+    >>> lora = TrainingSetup("lora", 4096.0, 4096.0, checkpointing=False, head="all")
     >>> round(float(train_flops(llama, lora)) / 4096 / 7.505e9, 2)  # 4 N, and some for attention
     4.53
     """
     return matmul_flops(shape, setup) + head_flops(shape, setup) + attention_flops(shape, setup)
 
 
-def moved_bytes(shape: Shape, setup: Setup) -> Number:
+def moved_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Bytes that all but the matrix products move in one micro-batch.
 
     a layer = 2 x (12 hidden + 3 queries + keys + 3 MLP) x passes; attention without a fused
@@ -117,13 +117,13 @@ def moved_bytes(shape: Shape, setup: Setup) -> Number:
     return np.asarray(setup.positions, np.float64) * (layers + logits)
 
 
-def tiled_logits(shape: Shape, setup: Setup) -> Number:
+def tiled_logits(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Count the logits that a tiled loss head works out in one micro-batch."""
     told = setup.head == "fused" and setup.objective != "classification"
     return np.asarray(setup.positions, np.float64) * shape.vocabulary * told
 
 
-def unpacked_bytes(shape: Shape, setup: Setup) -> Number:
+def unpacked_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Bytes moved to unpack 4-bit weights in one micro-batch, once a pass; 0 for others."""
     if setup.method != "qlora":
         return 0.0 * np.asarray(setup.positions, np.float64)
@@ -131,7 +131,7 @@ def unpacked_bytes(shape: Shape, setup: Setup) -> Number:
     return NF4_MOVED_BYTES * passes * linear_parameters(shape)
 
 
-def optimizer_moved_bytes(shape: Shape, setup: Setup) -> Number:
+def optimizer_moved_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Bytes moved at the end of a step: weight, gradient and two states, and the gradient's norm.
 
     read 4, write 3, and once more the gradient to cut it = 8 numbers a trained weight

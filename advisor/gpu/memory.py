@@ -9,18 +9,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.gpu.activations import Moving, moving_bytes
+from advisor.gpu.activations import ActivationBytes, activation_bytes
 from advisor.gpu.parameters import (
-    Shape,
+    ModelShape,
     embedding_parameters,
     linear_parameters,
     lora_parameters,
     parameter_count,
 )
-from advisor.gpu.training_setup import Method, Setup
+from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.units import GIB, Number
 
-__all__ = ["Method", "Setup", "Shape", "lora_parameters", "parameter_count"]
+__all__ = ["Method", "ModelShape", "TrainingSetup", "lora_parameters", "parameter_count"]
 
 NF4_BYTES = 0.5 + 0.0159
 """Per weight with double quantisation: 4 bits, and scales of 8 bits per 64 and 32 per 16,384.
@@ -32,17 +32,17 @@ CONTEXT_BYTES = GIB * 0.47
 """Kernels and handles of a process. Source: ml-engineering, A100 with lazy loading; 0.14 on T4."""
 COLLECTIVE_BYTES = 1.0 * GIB
 """Buffers of NCCL beside it, 1 to 2 GiB once GPUs talk. Source: ml-engineering."""
-KEPT_OF_PASSING = 0.50
-KEPT_OF_ALL = 0.069
+CACHED_TRANSIENT_SHARE = 0.50
+CACHED_TOTAL_SHARE = 0.069
 """What the allocator keeps beside tensors: of the lower of the humps of layer and loss, which
 follow each other in blocks of other sizes, and of all. Fit on 49 rows of T4, with which what is
 reserved comes out 3.7 % off in the mean, 12 % at worst."""
-RANGE = (0.90, 1.11)
+MEMORY_RANGE = (0.90, 1.11)
 """A measured peak over ours, from its 5th to its 95th percentile. On the 49 rows of T4 that is 0.95
 to 1.09 for what is reserved; wider for frameworks and GPUs that were not fitted, own judgement."""
 
 
-class Parts(NamedTuple):
+class MemoryParts(NamedTuple):
     """What is in the memory of one GPU at one moment [bytes]."""
 
     weights: Number
@@ -63,7 +63,7 @@ class Parts(NamedTuple):
 
 
 def weights_bytes(
-    shape: Shape,
+    shape: ModelShape,
     method: Method,
     double_quantised: bool = True,
     weight_bytes: Number = 2.0,
@@ -71,7 +71,7 @@ def weights_bytes(
 ) -> Number:
     """Memory of the base weights: 16-bit, or NF4 for the linear layers of QLoRA.
 
-    >>> round(weights_bytes(Shape(28, 3584, 18944, 28, 4, 128, 152064, False, 7615616512),
+    >>> round(weights_bytes(ModelShape(28, 3584, 18944, 28, 4, 128, 152064, False, 7615616512),
     ...                     "qlora") / GIB, 2)
     5.17
     """
@@ -82,7 +82,7 @@ def weights_bytes(
     return per_weight * linear_parameters(shape) + kept * embedding_parameters(shape)
 
 
-def base_bytes(shape: Shape, setup: Setup) -> Number:
+def base_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Memory of the base weights of a training, the head packed where the loader packs it."""
     whole = weights_bytes(
         shape, setup.method, setup.double_quantised, setup.weight_bytes, setup.upcast
@@ -92,14 +92,14 @@ def base_bytes(shape: Shape, setup: Setup) -> Number:
     return whole - saved * (setup.packs_head and setup.method == "qlora")
 
 
-def trained_parameters(shape: Shape, setup: Setup) -> Number:
+def trained_parameters(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Count the weights that are trained."""
     if setup.is_full:
         return shape.parameters
     return lora_parameters(shape, setup.rank, setup.targets)
 
 
-def optimizer_bytes(shape: Shape, setup: Setup) -> Number:
+def optimizer_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Memory of the states of the optimizer; AdamW has two in the dtype of the weight."""
     width = setup.weight_bytes if setup.is_full else setup.adapter_bytes
     of_weight = {
@@ -111,7 +111,7 @@ def optimizer_bytes(shape: Shape, setup: Setup) -> Number:
     return of_weight * trained_parameters(shape, setup)
 
 
-def resting_parts(shape: Shape, setup: Setup) -> Parts:
+def resting_parts(shape: ModelShape, setup: TrainingSetup) -> MemoryParts:
     """What stays in memory through all phases, all gradients counted, on each GPU.
 
     full in 16 bits = 2 + 2 + 4 bytes a weight; adapters in float32 = 4 + 4 + 8 bytes a weight
@@ -125,7 +125,7 @@ def resting_parts(shape: Shape, setup: Setup) -> Parts:
     gradients = (setup.weight_bytes if setup.is_full else setup.adapter_bytes) * trained
     shares = _shares(setup)
     none = 0.0 * np.asarray(adapters)
-    return Parts(
+    return MemoryParts(
         weights * copies * shares["weights"],
         adapters * shares["weights"],
         gradients * shares["gradients"],
@@ -137,7 +137,7 @@ def resting_parts(shape: Shape, setup: Setup) -> Parts:
     )
 
 
-def phases(shape: Shape, setup: Setup) -> Mapping[str, Parts]:
+def memory_phases(shape: ModelShape, setup: TrainingSetup) -> Mapping[str, MemoryParts]:
     """Lay out what is in memory at each height of a step.
 
     Returns:
@@ -145,7 +145,7 @@ def phases(shape: Shape, setup: Setup) -> Mapping[str, Parts]:
         `backward`: the first layer on the way back; `last layer`: all gradients, few activations;
         `step`: gradients and states, no activations.
     """
-    rest, moving = resting_parts(shape, setup), moving_bytes(shape, setup)
+    rest, moving = resting_parts(shape, setup), activation_bytes(shape, setup)
     before = rest.gradients * (setup.accumulates or not setup.is_full)
     after = rest.gradients * (not setup.optimizer_in_backward)
     copied = _copied(shape, setup)
@@ -159,16 +159,16 @@ def phases(shape: Shape, setup: Setup) -> Mapping[str, Parts]:
 
 
 def _with(
-    rest: Parts, gradients: Number, activations: Number, head: Number, copied: Number
-) -> Parts:
+    rest: MemoryParts, gradients: Number, activations: Number, head: Number, copied: Number
+) -> MemoryParts:
     return rest._replace(gradients=gradients, activations=activations, head=head, copies=copied)
 
 
-def _last_layer(shape: Shape, setup: Setup, moving: Moving) -> Number:
+def _last_layer(shape: ModelShape, setup: TrainingSetup, moving: ActivationBytes) -> Number:
     return moving.layer + (0.0 if setup.checkpointing else moving.stored / shape.layers)
 
 
-def _copied(shape: Shape, setup: Setup) -> Number:
+def _copied(shape: ModelShape, setup: TrainingSetup) -> Number:
     """One matrix of 4-bit weights; of float32 weights all that are kept for the way back."""
     if setup.mixes:
         kept = setup.is_full or not setup.checkpointing
@@ -179,7 +179,7 @@ def _copied(shape: Shape, setup: Setup) -> Number:
     return 2.0 * shape.hidden_size * np.maximum(widest, shape.hidden_size)
 
 
-def _shares(setup: Setup) -> Mapping[str, Number]:
+def _shares(setup: TrainingSetup) -> Mapping[str, Number]:
     """Share of each part that one of the GPUs holds. Source: ZeRO, arXiv 1910.02054."""
     one = 1.0 / np.asarray(setup.gpus, np.float64) * (not setup.offloads_shards)
     level = {"none": 0, "ddp": 0, "zero1": 1, "zero2": 2, "zero3": 3}[setup.sharding]
@@ -190,7 +190,7 @@ def _shares(setup: Setup) -> Mapping[str, Number]:
     }
 
 
-def _gathered(shape: Shape, setup: Setup, weights: Number) -> Number:
+def _gathered(shape: ModelShape, setup: TrainingSetup, weights: Number) -> Number:
     """Two layers, one at work and one on its way, and what stands outside of the layers."""
     if setup.sharding != "zero3":
         return 0.0 * np.asarray(weights)
@@ -198,50 +198,52 @@ def _gathered(shape: Shape, setup: Setup, weights: Number) -> Number:
     return outside + 2.0 * np.maximum(weights - outside, 0.0) / shape.layers
 
 
-def kept_bytes(shape: Shape, setup: Setup) -> Number:
+def allocator_cache_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """What the allocator holds and no tensor fills."""
-    moving = moving_bytes(shape, setup)
+    moving = activation_bytes(shape, setup)
     lower = np.minimum(moving.layer, moving.head)
     if setup.empties_cache:
         return 0.0 * lower
-    return KEPT_OF_PASSING * lower + KEPT_OF_ALL * allocated_bytes(shape, setup)
+    return CACHED_TRANSIENT_SHARE * lower + CACHED_TOTAL_SHARE * allocated_bytes(shape, setup)
 
 
-def reserved_bytes(shape: Shape, setup: Setup) -> Number:
+def reserved_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Peak of what torch takes from the GPU: tensors and what its allocator keeps."""
-    return allocated_bytes(shape, setup) + kept_bytes(shape, setup)
+    return allocated_bytes(shape, setup) + allocator_cache_bytes(shape, setup)
 
 
-def process_bytes(shape: Shape, setup: Setup, context_bytes: Number = CONTEXT_BYTES) -> Number:
+def process_bytes(
+    shape: ModelShape, setup: TrainingSetup, context_bytes: Number = CONTEXT_BYTES
+) -> Number:
     """Peak of what the GPU counts for the process: with kernels, and buffers where GPUs talk.
 
-    >>> shape = Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
-    >>> bool(process_bytes(shape, Setup("lora", tokens=2048)) < 24 * GIB)
+    >>> shape = ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
+    >>> bool(process_bytes(shape, TrainingSetup("lora", tokens=2048)) < 24 * GIB)
     True
     """
-    return reserved_bytes(shape, setup) + context_bytes + talking_bytes(setup)
+    return reserved_bytes(shape, setup) + context_bytes + collective_bytes(setup)
 
 
-def talking_bytes(setup: Setup) -> Number:
+def collective_bytes(setup: TrainingSetup) -> Number:
     """Buffers of GPUs that talk to each other."""
     return np.where(np.asarray(setup.gpus) > 1, COLLECTIVE_BYTES, 0.0)
 
 
-def peak_allocated_bytes(shape: Shape, method: Method, rank: Number, tokens: Number) -> Number:
+def peak_allocated_bytes(shape: ModelShape, method: Method, rank: Number, tokens: Number) -> Number:
     """Peak of tensors with our own script's settings and a micro-batch of *tokens*."""
-    return allocated_bytes(shape, Setup(method, tokens, rank=rank))
+    return allocated_bytes(shape, TrainingSetup(method, tokens, rank=rank))
 
 
-def peak_process_bytes(shape: Shape, method: Method, rank: Number, tokens: Number) -> Number:
+def peak_process_bytes(shape: ModelShape, method: Method, rank: Number, tokens: Number) -> Number:
     """Peak of the process with our own script's settings and a micro-batch of *tokens*."""
-    return process_bytes(shape, Setup(method, tokens, rank=rank))
+    return process_bytes(shape, TrainingSetup(method, tokens, rank=rank))
 
 
-def fits(process_bytes: Number, gpu_memory_bytes: Number) -> NDArray[np.bool_]:
+def fits_in_memory(process_bytes: Number, gpu_memory_bytes: Number) -> NDArray[np.bool_]:
     """Whether a process fits a GPU."""
     return np.asarray(process_bytes) <= gpu_memory_bytes
 
 
-def allocated_bytes(shape: Shape, setup: Setup) -> Number:
+def allocated_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     """Peak of what tensors take: the highest phase."""
-    return reduce(np.maximum, [parts.total for parts in phases(shape, setup).values()])
+    return reduce(np.maximum, [parts.total for parts in memory_phases(shape, setup).values()])

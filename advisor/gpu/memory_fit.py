@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from advisor.gpu.memory import (
     CONTEXT_BYTES,
-    RANGE,
-    Parts,
-    kept_bytes,
-    phases,
+    MEMORY_RANGE,
+    MemoryParts,
+    allocator_cache_bytes,
+    collective_bytes,
+    memory_phases,
     process_bytes,
-    talking_bytes,
 )
-from advisor.gpu.parameters import Shape
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.parameters import ModelShape
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import GIB
 
 PICTURE_WIDTH = 60
-SIGNS: Mapping[str, str] = {
+PART_LETTERS: Mapping[str, str] = {
     "weights": "W",
     "adapters": "A",
     "gradients": "G",
@@ -32,25 +32,25 @@ SIGNS: Mapping[str, str] = {
     "context": "x",
 }
 """What each part is drawn with."""
-LEAST_TOKENS = 64
+MIN_TOKENS = 64
 
 
 @dataclass(frozen=True)
-class Change:
+class SetupChange:
     """One change to a training, and what it needs then."""
 
     setting: str
     """What is changed."""
     says: str
     """To what."""
-    setup: Setup
+    setup: TrainingSetup
     """The training after it."""
     process_bytes: float
     """High end of what the GPU shows then [bytes]."""
 
 
-def breakdown(
-    shape: Shape, setup: Setup, context_bytes: float = CONTEXT_BYTES
+def memory_breakdown(
+    shape: ModelShape, setup: TrainingSetup, context_bytes: float = CONTEXT_BYTES
 ) -> dict[str, dict[str, float]]:
     """Lay out every part of every phase of one training [bytes].
 
@@ -63,18 +63,18 @@ def breakdown(
         By phase, the parts of its tensors; what the allocator keeps and the context are the same in
         all, for they stay once they are taken.
     """
-    kept = float(kept_bytes(shape, setup))
-    outside = context_bytes + float(talking_bytes(setup))
+    kept = float(allocator_cache_bytes(shape, setup))
+    outside = context_bytes + float(collective_bytes(setup))
     return {
         name: {**_named(parts), "allocator": kept, "context": outside}
-        for name, parts in phases(shape, setup).items()
+        for name, parts in memory_phases(shape, setup).items()
     }
 
 
-def picture(layout: Mapping[str, Mapping[str, float]], gpu_memory_bytes: float) -> str:
+def draw_memory(layout: Mapping[str, Mapping[str, float]], gpu_memory_bytes: float) -> str:
     """Draw the parts of each phase on top of each other, against the memory of a GPU.
 
-    >>> print(picture({"step": {"weights": 6.0 * GIB, "context": 2.0 * GIB}}, 16.0 * GIB))
+    >>> print(draw_memory({"step": {"weights": 6.0 * GIB, "context": 2.0 * GIB}}, 16.0 * GIB))
     step         8.00 GiB WWWWWWWWWWWWWWWWWWWWWWxxxxxxxx                              |
                           W weights, x context; | 16 GiB
     """
@@ -86,7 +86,7 @@ def picture(layout: Mapping[str, Mapping[str, float]], gpu_memory_bytes: float) 
         bar = f"{bar:{PICTURE_WIDTH}}"
         lines.append(f"{name:10} {sum(parts.values()) / GIB:6.2f} GiB {bar[:wall]}|{bar[wall:]}")
     used = dict.fromkeys(name for parts in layout.values() for name in parts if parts[name])
-    legend = ", ".join(f"{SIGNS[name]} {name}" for name in used)
+    legend = ", ".join(f"{PART_LETTERS[name]} {name}" for name in used)
     lines.append(f"{'':22}{legend}; | {gpu_memory_bytes / GIB:.0f} GiB")
     return "\n".join(line.rstrip() for line in lines)
 
@@ -96,20 +96,22 @@ def _bar(parts: Mapping[str, float], highest: float) -> Iterator[str]:
     for name, size in parts.items():
         summed += size
         until = int(PICTURE_WIDTH * summed / highest)
-        yield SIGNS[name] * (until - drawn)
+        yield PART_LETTERS[name] * (until - drawn)
         drawn = until
 
 
-def _named(parts: Parts) -> dict[str, float]:
+def _named(parts: MemoryParts) -> dict[str, float]:
     return {name: float(size) for name, size in parts._asdict().items()}
 
 
-def needed_bytes(shape: Shape, setup: Setup) -> float:
+def needed_bytes(shape: ModelShape, setup: TrainingSetup) -> float:
     """High end of what one training takes of a GPU: what decides whether it fits."""
-    return float(process_bytes(shape, setup)) * RANGE[1]
+    return float(process_bytes(shape, setup)) * MEMORY_RANGE[1]
 
 
-def changes_that_fit(shape: Shape, setup: Setup, gpu_memory_bytes: float) -> list[Change]:
+def changes_that_fit(
+    shape: ModelShape, setup: TrainingSetup, gpu_memory_bytes: float
+) -> list[SetupChange]:
     """List single changes with which a training fits, the one that costs least first.
 
     Args:
@@ -122,15 +124,15 @@ def changes_that_fit(shape: Shape, setup: Setup, gpu_memory_bytes: float) -> lis
     """
     if needed_bytes(shape, setup) <= gpu_memory_bytes:
         return []
-    found: dict[str, Change] = {}
+    found: dict[str, SetupChange] = {}
     for setting, says, after in _candidates(setup):
         need = needed_bytes(shape, after)
         if setting not in found and need <= gpu_memory_bytes:
-            found[setting] = Change(setting, says, after, need)
+            found[setting] = SetupChange(setting, says, after, need)
     return list(found.values())
 
 
-def _candidates(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+def _candidates(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     """Single changes: those that cost nothing, then time, then what is learned, then money."""
     if setup.attention == "eager":
         yield "attention", "sdpa", setup.but(attention="masked")
@@ -147,19 +149,19 @@ def _candidates(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
         yield "gpus", f"{gpus}, sharded", setup.but(sharding="zero3", gpus=float(gpus))
 
 
-def _fewer_trained(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+def _fewer_trained(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     if setup.is_full:
         yield "method", "lora", setup.but(method="lora")
     if setup.method != "qlora":
         yield "method", "qlora", setup.but(method="qlora")
 
 
-def _rows(setup: Setup) -> int:
+def _rows(setup: TrainingSetup) -> int:
     longest = float(setup.longest)
     return max(round(float(setup.tokens) / longest), 1) if longest else 1
 
 
-def _fewer_rows(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+def _fewer_rows(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     """The same step in smaller bites, made up for by more accumulation."""
     rows = _rows(setup)
     for fewer in range(rows - 1, 0, -1):
@@ -167,10 +169,10 @@ def _fewer_rows(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
         yield "micro_batch_rows", str(fewer), setup.but(tokens=tokens, accumulates=True)
 
 
-def _shorter_rows(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+def _shorter_rows(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     rows = _rows(setup)
     shorter = float(setup.tokens) / rows / 2
-    while shorter >= LEAST_TOKENS:
+    while shorter >= MIN_TOKENS:
         after = setup.but(tokens=shorter * rows, longest=shorter)
         yield "max_tokens", f"{shorter:.0f}", after
         shorter /= 2

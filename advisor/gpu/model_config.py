@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from advisor.errors import UsageError
-from advisor.gpu.parameters import Shape, parameter_count
+from advisor.gpu.parameters import ModelShape, parameter_count
 from advisor.prices.models import Architecture
 
 Config = Mapping[str, Any]
@@ -198,7 +198,7 @@ FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
 the counts equal (tests/test_parameters.py)."""
 
 
-def knows(config: Config) -> bool:
+def is_known_family(config: Config) -> bool:
     """Whether the family of a config is known to the last weight."""
     return _text(config).get("model_type") in FAMILIES
 
@@ -264,5 +264,5 @@ def _sizes(config: Config, read: Mapping[str, int]) -> dict[str, Any]:
 
 def _with_parameters(read: dict[str, Any]) -> Architecture:
     draft = Architecture.model_validate({**read, "parameters": 1})
-    counted = int(parameter_count(Shape.of(draft)))
+    counted = int(parameter_count(ModelShape.of(draft)))
     return Architecture.model_validate({**read, "parameters": counted})

@@ -13,7 +13,7 @@ ALL_LINEAR: tuple[Module, ...] = ("q", "k", "v", "o", "gate", "up", "down")
 """Every linear layer of the blocks: what peft takes for 'all-linear'."""
 
 
-class Shape(NamedTuple):
+class ModelShape(NamedTuple):
     """What the formulas read of a model, or of many side by side; flags are 1 or true."""
 
     layers: Number
@@ -44,12 +44,12 @@ class Shape(NamedTuple):
     other_parameters: Number = 0
 
     @classmethod
-    def of(cls, architecture: Architecture) -> Shape:
+    def of(cls, architecture: Architecture) -> ModelShape:
         """Take the numbers from an entry of the price book."""
         return cls(*(getattr(architecture, name) for name in cls._fields))
 
     @classmethod
-    def among(cls, named: Mapping[str, Number]) -> Shape:
+    def among(cls, named: Mapping[str, Number]) -> ModelShape:
         """Take the numbers of many models side by side, by their names."""
         return cls(*(named[name] for name in cls._fields))
 
@@ -69,7 +69,7 @@ class Shape(NamedTuple):
         return cast(Number, (self.layers - self.dense_layers) * (self.experts > 0))
 
 
-def parameter_count(shape: Shape) -> Number:
+def parameter_count(shape: ModelShape) -> Number:
     """Count the weights of a decoder or an encoder from its config, to the last one.
 
     parameters = embeddings + layers x (q + k + v + o + norms) + dense layers x MLP
@@ -78,7 +78,7 @@ def parameter_count(shape: Shape) -> Number:
     Source: config.json of the models; equal to numel() of sixteen architectures of transformers
     5.23 built without memory (tests/test_parameters.py).
 
-    >>> parameter_count(Shape(28, 3072, 8192, 24, 8, 128, 128256, True, 0))
+    >>> parameter_count(ModelShape(28, 3072, 8192, 24, 8, 128, 128256, True, 0))
     3212749824
     """
     norm = shape.hidden_size * (1 + shape.norm_biases)
@@ -88,10 +88,10 @@ def parameter_count(shape: Shape) -> Number:
     return _embeddings(shape) + blocks + dense + experts + norm + shape.other_parameters
 
 
-def active_parameters(shape: Shape) -> Number:
+def active_parameters(shape: ModelShape) -> Number:
     """Count the weights that one token meets; all of them where there are no experts.
 
-    >>> qwen = Shape(48, 2048, 6144, 32, 4, 128, 151936, False, 30532122624, head_norms=True,
+    >>> qwen = ModelShape(48, 2048, 6144, 32, 4, 128, 151936, False, 30532122624, head_norms=True,
     ...              experts=128, experts_per_token=8, expert_size=768)
     >>> round(active_parameters(qwen) / 1e9, 2)
     3.35
@@ -100,7 +100,7 @@ def active_parameters(shape: Shape) -> Number:
     return shape.parameters - shape.expert_layers * idle * 3 * shape.hidden_size * shape.expert_size
 
 
-def linear_parameters(shape: Shape) -> Number:
+def linear_parameters(shape: ModelShape) -> Number:
     """Count the weights that 4-bit loading packs: linear layers of the blocks, not the head.
 
     Leaves out: experts, which transformers 5 keeps in tensors that are no linear layers.
@@ -112,12 +112,14 @@ def linear_parameters(shape: Shape) -> Number:
     return shape.layers * attention + dense + shared
 
 
-def embedding_parameters(shape: Shape) -> Number:
+def embedding_parameters(shape: ModelShape) -> Number:
     """Count what quantisation leaves alone: embeddings, head, norms, biases and experts."""
     return shape.parameters - linear_parameters(shape)
 
 
-def lora_parameters(shape: Shape, rank: Number, targets: tuple[Module, ...] = ALL_LINEAR) -> Number:
+def lora_parameters(
+    shape: ModelShape, rank: Number, targets: tuple[Module, ...] = ALL_LINEAR
+) -> Number:
     """Count trained weights of adapters.
 
     parameters = rank x sum over layers and matrices of (in + out)
@@ -126,7 +128,7 @@ def lora_parameters(shape: Shape, rank: Number, targets: tuple[Module, ...] = AL
 
     Source: LoRA, https://arxiv.org/abs/2106.09685; checked against Unsloth's Qwen3-14B, rank 32.
 
-    >>> lora_parameters(Shape(40, 5120, 17408, 40, 8, 128, 151936, False, 0), 32)
+    >>> lora_parameters(ModelShape(40, 5120, 17408, 40, 8, 128, 151936, False, 0), 32)
     128450560
     """
     dense = shape.layers - shape.expert_layers
@@ -137,28 +139,28 @@ def lora_parameters(shape: Shape, rank: Number, targets: tuple[Module, ...] = AL
     return (attention + mlp + special + head) * rank
 
 
-def _attention(shape: Shape) -> Number:
+def _attention(shape: ModelShape) -> Number:
     q, kv = shape.q_size, shape.kv_size
     biases = shape.attention_bias * (q + 2 * kv) + shape.output_bias * shape.hidden_size
     norms = shape.head_norms * 2 * shape.head_dim + shape.wide_norms * (q + kv)
     return 2 * shape.hidden_size * (q + kv) + biases + norms
 
 
-def _dense_mlp(shape: Shape) -> Number:
+def _dense_mlp(shape: ModelShape) -> Number:
     f, m = shape.intermediate_size, shape.mlp_matrices
     return m * shape.hidden_size * f + shape.mlp_bias * ((m - 1) * f + shape.hidden_size)
 
 
-def _expert_mlp(shape: Shape, experts: Number) -> Number:
+def _expert_mlp(shape: ModelShape, experts: Number) -> Number:
     h = shape.hidden_size
     return experts * (3 * h * shape.expert_size + h) + 3 * h * shape.shared_size
 
 
-def _embeddings(shape: Shape) -> Number:
+def _embeddings(shape: ModelShape) -> Number:
     return shape.vocabulary * shape.hidden_size * (2 - shape.tied_embeddings)
 
 
-def _attention_sides(shape: Shape, targets: tuple[Module, ...]) -> Number:
+def _attention_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
     h, q, kv = shape.hidden_size, shape.q_size, shape.kv_size
     apart = sum(("k" in targets, "v" in targets)) * (h + kv) + ("q" in targets) * (h + q)
     together = bool({"q", "k", "v"} & set(targets)) * (h + q + 2 * kv)
@@ -166,7 +168,9 @@ def _attention_sides(shape: Shape, targets: tuple[Module, ...]) -> Number:
     return inputs + ("o" in targets) * (q + h)
 
 
-def _mlp_sides(shape: Shape, targets: tuple[Module, ...], size: Number, matrices: Number) -> Number:
+def _mlp_sides(
+    shape: ModelShape, targets: tuple[Module, ...], size: Number, matrices: Number
+) -> Number:
     h = shape.hidden_size
     apart = (("up" in targets) + ("gate" in targets) * (matrices - 2)) * (h + size)
     together = bool({"gate", "up"} & set(targets)) * (h + (matrices - 1) * size)
@@ -174,12 +178,12 @@ def _mlp_sides(shape: Shape, targets: tuple[Module, ...], size: Number, matrices
     return inputs + ("down" in targets) * (size + h)
 
 
-def _shared_sides(shape: Shape, targets: tuple[Module, ...]) -> Number:
+def _shared_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
     sides = _mlp_sides(shape, targets, shape.shared_size, 3)
     return cast(Number, sides * (shape.shared_size > 0))
 
 
-def _expert_sides(shape: Shape, targets: tuple[Module, ...]) -> Number:
+def _expert_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
     h, size = shape.hidden_size, shape.expert_size
     each = 2 * (h + 2 * size) + (size + h)
     sides = shape.experts * each + h + shape.experts

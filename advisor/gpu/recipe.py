@@ -15,7 +15,7 @@ Method = Literal["full", "lora", "qlora", "prefix", "ia3"]
 Objective = Literal["text", "sft", "dpo", "grpo", "classification"]
 Dtype = Literal["bfloat16", "float16", "float32"]
 Share = Annotated[float, Field(ge=0, le=1)]
-Whole = Annotated[int, Field(ge=1)]
+WholeNumber = Annotated[int, Field(ge=1)]
 
 RANK = 16
 ALPHA = 32
@@ -49,7 +49,7 @@ class Recipe(Record):
     """Of the adapters: small updates are lost in bfloat16."""
     gradient_checkpointing: bool
     """Whether activations are computed again on the way back: less memory, a third more work."""
-    max_tokens: Whole
+    max_tokens: WholeNumber
     """Longest row; what is longer is cut, and that is told."""
     packing: bool = False
     """Whether short rows share a sequence, kept apart by their positions."""
@@ -57,9 +57,9 @@ class Recipe(Record):
     """Every answer of a conversation, or the last one only."""
     epochs: Annotated[float, Field(gt=0)]
     """Passes over the rows."""
-    micro_batch_rows: Whole
+    micro_batch_rows: WholeNumber
     """Rows that are in memory at once."""
-    accumulation_steps: Whole
+    accumulation_steps: WholeNumber
     """Micro-batches of one step."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     """Largest step size."""
@@ -73,9 +73,9 @@ class Recipe(Record):
     """Longest gradient."""
     optimizer: Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit"] = "adamw_torch"
     """AdamW, and in whose arithmetic."""
-    lora_rank: Whole = RANK
+    lora_rank: WholeNumber = RANK
     """Rank of the adapters; tokens of the prefix in prefix tuning."""
-    lora_alpha: Whole = ALPHA
+    lora_alpha: WholeNumber = ALPHA
     """Scale of the adapters."""
     lora_dropout: Share = 0.0
     """Share of adapter inputs that is dropped."""
@@ -89,17 +89,17 @@ class Recipe(Record):
     """Kernel of the attention."""
     beta: Annotated[float, Field(gt=0)] = 0.1
     """How far preference or reward tuning may leave the base."""
-    samples_per_prompt: Whole = 4
+    samples_per_prompt: WholeNumber = 4
     """Answers that are drawn for each question in reward tuning."""
-    max_answer_tokens: Whole = 128
+    max_answer_tokens: WholeNumber = 128
     """Longest answer that is drawn."""
     replay_share: Share = 0.0
     """Share of general rows mixed in against forgetting."""
-    save_steps: Whole = 50
+    save_steps: WholeNumber = 50
     """Steps between checkpoints."""
     most_checkpoints: Annotated[int, Field(ge=2)] = 2
     """How many are kept: with two, one is whole whatever happens to the other."""
-    log_steps: Whole = 5
+    log_steps: WholeNumber = 5
     """Steps between two lines of progress."""
     most_steps: int | None = None
     """Stop after so many steps, whatever the epochs say."""

@@ -7,8 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from advisor.gpu.flops import block_parameters, head_parameters
-from advisor.gpu.parameters import Shape
-from advisor.gpu.serving_engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.gpu.parameters import ModelShape
+from advisor.gpu.serving_engines import (
+    NEWEST_ENGINE,
+    PRECISIONS,
+    SIXTEEN_BIT,
+    Precision,
+    ServingEngine,
+)
 from advisor.prices.models import Gpu
 from advisor.units import Number
 
@@ -16,7 +22,7 @@ MEMORY_FOR_MODEL_SHARE = 0.90
 """What an engine takes of the memory. Source: vLLM, gpu_memory_utilization."""
 
 
-class Cards(NamedTuple):
+class GpuSet(NamedTuple):
     """The GPUs that one copy of a model lies on, or many such sets side by side."""
 
     memory_bytes: Number
@@ -31,7 +37,7 @@ class Cards(NamedTuple):
     how_many: Number = 1.0
 
     @classmethod
-    def of(cls, gpu: Gpu, how_many: float = 1.0) -> Cards:
+    def of(cls, gpu: Gpu, how_many: float = 1.0) -> GpuSet:
         """Take the numbers of a GPU of the price book."""
         return cls(
             gpu.memory_bytes,
@@ -43,36 +49,36 @@ class Cards(NamedTuple):
         )
 
 
-class Serving(NamedTuple):
+class ServingSetup(NamedTuple):
     """What is served, on what, and by what."""
 
-    shape: Shape
-    cards: Cards
-    engine: Engine = NEWEST
+    shape: ModelShape
+    cards: GpuSet
+    engine: ServingEngine = NEWEST_ENGINE
     precision: Precision = PRECISIONS[SIXTEEN_BIT]
 
 
-def kv_bytes_per_token(shape: Shape, each: Number = 2.0) -> Number:
+def kv_bytes_per_token(shape: ModelShape, each: Number = 2.0) -> Number:
     """Memory of keys and values of one token, 2 bytes each in 16 bit.
 
     bytes = 2 x layers x kv heads x head width x each
 
     Leaves out: windows that slide, which keep fewer tokens.
 
-    >>> kv_bytes_per_token(Shape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248))
+    >>> kv_bytes_per_token(ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248))
     131072.0
     """
     return 2.0 * shape.layers * shape.kv_size * each
 
 
-def held_bytes(serving: Serving) -> Number:
+def served_weight_bytes(serving: ServingSetup) -> Number:
     """Memory of the weights: blocks as they are held, embedding and head in 16 bit."""
     matrices = (2 - serving.shape.tied_embeddings) * head_parameters(serving.shape)
     blocks = serving.shape.parameters - matrices
     return serving.precision.weight_bytes * blocks + 2.0 * matrices
 
 
-def read_bytes(serving: Serving, batch: Number) -> Number:
+def weight_bytes_read(serving: ServingSetup, batch: Number) -> Number:
     """Weights that one step reads: all but the embedding, and of experts those that are met.
 
     experts met = 1 - (1 - experts per token / experts) ^ batch
@@ -86,16 +92,18 @@ def read_bytes(serving: Serving, batch: Number) -> Number:
     return np.asarray(blocks + 2.0 * head_parameters(shape))
 
 
-def concurrency_bound(serving: Serving, live_tokens: Number) -> Number:
+def concurrency_bound(serving: ServingSetup, live_tokens: Number) -> Number:
     """Sequences that fit beside the weights: at least one, at most what the engine batches."""
     cards, engine = serving.cards, serving.engine
-    room = MEMORY_FOR_MODEL_SHARE * cards.memory_bytes * cards.how_many - held_bytes(serving)
+    room = MEMORY_FOR_MODEL_SHARE * cards.memory_bytes * cards.how_many - served_weight_bytes(
+        serving
+    )
     each = kv_bytes_per_token(serving.shape, engine.kv_bytes)
     each = each * np.maximum(np.asarray(live_tokens, np.float64), 1.0)
     return np.clip(room / each, 1.0, engine.most_sequences)
 
 
-def prefill_seconds(serving: Serving, prompt_tokens: Number) -> Number:
+def prefill_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
     """Seconds that reading one prompt takes.
 
     (2 x active blocks x tokens + 2 x layers x heads x width x tokens^2) / FLOPs met
@@ -109,8 +117,8 @@ def prefill_seconds(serving: Serving, prompt_tokens: Number) -> Number:
     return (linear + attention) / _flops(serving) + moved
 
 
-def step_seconds(
-    serving: Serving, batch: Number, live_tokens: Number, streamed: Number = 1.0
+def decode_step_seconds(
+    serving: ServingSetup, batch: Number, live_tokens: Number, streamed: Number = 1.0
 ) -> Number:
     """Seconds in which every sequence of a batch gets its next token.
 
@@ -130,7 +138,7 @@ def step_seconds(
     held = kv_bytes_per_token(shape, engine.kv_bytes) * live_tokens * batch
     blocks = 2.0 * block_parameters(shape) * batch / _gain(serving)
     compute = (blocks + 2.0 * head_parameters(shape) * batch) / _flops(serving)
-    weights = read_bytes(serving, batch) / (precision.bandwidth_share * bandwidth)
+    weights = weight_bytes_read(serving, batch) / (precision.bandwidth_share * bandwidth)
     host = engine.step_seconds + (engine.sequence_seconds + streamed * engine.stream_seconds) * (
         np.asarray(batch, np.float64)
     )
@@ -140,30 +148,30 @@ def step_seconds(
     return np.maximum(step, _launch_seconds(serving))
 
 
-def _expert_parameters(shape: Shape) -> Number:
+def _expert_parameters(shape: ModelShape) -> Number:
     return shape.expert_layers * shape.experts * 3 * shape.hidden_size * shape.expert_size
 
 
-def _flops(serving: Serving) -> Number:
+def _flops(serving: ServingSetup) -> Number:
     """FLOPs a second that all the cards meet in 16 bit."""
     return serving.engine.compute_share * serving.cards.tflops * 1e12 * serving.cards.how_many
 
 
-def _gain(serving: Serving) -> Number:
+def _gain(serving: ServingSetup) -> Number:
     """How much faster the blocks multiply as they are held than in 16 bit."""
     precision, capability = serving.precision, np.asarray(serving.cards.compute_capability)
     native = np.where(capability >= precision.native_from, precision.native_gain, 1.0)
     return np.asarray(precision.compute_share * native)
 
 
-def _exchanged_bytes(serving: Serving, tokens: Number) -> Number:
+def _exchanged_bytes(serving: ServingSetup, tokens: Number) -> Number:
     """Bytes each GPU sends for two sums a layer; none where it is alone."""
     count = np.asarray(serving.cards.how_many, np.float64)
     each = 2.0 * serving.shape.hidden_size * np.asarray(tokens) * 2.0 * (count - 1.0) / count
     return 2.0 * serving.shape.layers * each
 
 
-def _launch_seconds(serving: Serving) -> Number:
+def _launch_seconds(serving: ServingSetup) -> Number:
     engine, precision = serving.engine, serving.precision
     is_packed = precision.weight_bytes < 2.0
     each = engine.packed_layer_seconds * precision.launches if is_packed else engine.layer_seconds

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.roofline import (
     MEMORY_FOR_MODEL_SHARE,
-    Cards,
-    Serving,
+    GpuSet,
+    ServingSetup,
     concurrency_bound,
-    held_bytes,
+    decode_step_seconds,
     kv_bytes_per_token,
     prefill_seconds,
-    read_bytes,
-    step_seconds,
+    served_weight_bytes,
+    weight_bytes_read,
 )
-from advisor.gpu.serving_engines import NEWEST, PRECISIONS, SIXTEEN_BIT, Engine, Precision
+from advisor.gpu.serving_engines import (
+    NEWEST_ENGINE,
+    PRECISIONS,
+    SIXTEEN_BIT,
+    Precision,
+    ServingEngine,
+)
 from advisor.units import MILLION, SECONDS_PER_MONTH, Number
 
 LIVE_MARGIN = 1.05
@@ -26,7 +32,7 @@ ENCODER_SHARES = (0.05, 0.15, 0.35)
 
 
 def output_tokens_per_second(
-    serving: Serving,
+    serving: ServingSetup,
     prompt_tokens: Number,
     completion_tokens: Number,
     sequences: Number = np.inf,
@@ -48,12 +54,12 @@ def output_tokens_per_second(
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
     live = np.asarray(prompt_tokens) + answer / 2.0
     batch = np.minimum(concurrency_bound(serving, live), sequences)
-    step = step_seconds(serving, batch, live, streamed)
+    step = decode_step_seconds(serving, batch, live, streamed)
     return 1.0 / (step / batch + prefill_seconds(serving, prompt_tokens) / answer)
 
 
 def output_range(
-    serving: Serving,
+    serving: ServingSetup,
     prompt_tokens: Number,
     completion_tokens: Number,
     sequences: Number = np.inf,
@@ -76,23 +82,25 @@ def output_range(
     return low, likely, high
 
 
-def first_token_seconds(serving: Serving, prompt_tokens: Number) -> Number:
+def first_token_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
     """Seconds until the first token on an idle server: the engine's own time, and the prompt's."""
-    weights = read_bytes(serving, prompt_tokens) / (
+    weights = weight_bytes_read(serving, prompt_tokens) / (
         serving.engine.bandwidth_share * serving.cards.bandwidth * serving.cards.how_many
     )
     reading = prefill_seconds(serving, prompt_tokens)
     return serving.engine.first_seconds + np.maximum(weights, reading)
 
 
-def answer_seconds(serving: Serving, prompt_tokens: Number, completion_tokens: Number) -> Number:
+def answer_seconds(
+    serving: ServingSetup, prompt_tokens: Number, completion_tokens: Number
+) -> Number:
     """Seconds of one answer on a server that does nothing else."""
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
-    step = step_seconds(serving, 1.0, np.asarray(prompt_tokens) + answer / 2.0)
+    step = decode_step_seconds(serving, 1.0, np.asarray(prompt_tokens) + answer / 2.0)
     return first_token_seconds(serving, prompt_tokens) + (answer - 1.0) * step
 
 
-def with_adapters(speed: Number, unmerged: Number, engine: Engine = NEWEST) -> Number:
+def with_adapters(speed: Number, unmerged: Number, engine: ServingEngine = NEWEST_ENGINE) -> Number:
     """Tokens a second with adapters that are not merged into the weights (1) or are (0).
 
     >>> float(with_adapters(1000.0, 1.0))
@@ -123,8 +131,8 @@ def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens:
     return np.asarray(requests_per_month) * completion_tokens / SECONDS_PER_MONTH
 
 
-def gpus_of_a_copy(
-    shape: Shape,
+def gpus_per_copy(
+    shape: ModelShape,
     gpu_memory_bytes: Number,
     live_tokens: Number = 0.0,
     precision: Precision = PRECISIONS[SIXTEEN_BIT],
@@ -140,21 +148,23 @@ def gpus_of_a_copy(
             weights is kept for what is live.
         precision: How weights are held.
     """
-    held = held_bytes(Serving(shape, Cards(gpu_memory_bytes, 1.0, 1.0), precision=precision))
+    held = served_weight_bytes(
+        ServingSetup(shape, GpuSet(gpu_memory_bytes, 1.0, 1.0), precision=precision)
+    )
     live = kv_bytes_per_token(shape) * np.asarray(live_tokens, np.float64)
     needed = np.maximum(LIVE_MARGIN * held, held + live)
     gpus = np.maximum(needed / (MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes), 1.0)
     return np.asarray(2.0 ** np.ceil(np.log2(gpus)))
 
 
-def gpus_per_replica(shape: Shape, gpu_memory_bytes: float) -> int:
+def gpus_per_replica(shape: ModelShape, gpu_memory_bytes: float) -> int:
     """Count the GPUs of a copy of one model on one kind of GPU.
 
-    >>> llama_70b = Shape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
+    >>> llama_70b = ModelShape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
     >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
     (2, 1)
     """
-    return int(gpus_of_a_copy(shape, gpu_memory_bytes))
+    return int(gpus_per_copy(shape, gpu_memory_bytes))
 
 
 def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:

@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from advisor.errors import UsageError, did_you_mean
 
-HOSTS = 1.7
+HOST_SPREAD = 1.7
 """Time of one host over that of another, nine times in ten either way. Source: two hosts of A100,
 engine and model the same, 32 streams: 3,973 and 2,387 tokens/s, little of it the GPU's."""
-HARDWARE = 1.25
+HARDWARE_SPREAD = 1.25
 """The same for shares of bandwidth and of FLOPs on a GPU that no row was fitted on. Source: raw
 shares of bandwidth between 0.56 and 0.85 on twelve GPUs of AccelMark."""
-UNFITTED = 1.5
+UNFITTED_SPREAD = 1.5
 """The same on top, for an engine of which no row was there to fit on; own judgement."""
 
 
 @dataclass(frozen=True)
-class Engine:
+class ServingEngine:
     """The constants of one generation of engines."""
 
     name: str
@@ -53,10 +53,10 @@ class Engine:
     fitted: bool = True
     """Whether rows were there to fit on."""
 
-    def at(self, end: float) -> Engine:
+    def at(self, end: float) -> ServingEngine:
         """The same engine on a slower host and less willing hardware (-1), or on better (1)."""
-        shares = (HARDWARE if self.fitted else HARDWARE * UNFITTED) ** end
-        host = HOSTS**-end
+        shares = (HARDWARE_SPREAD if self.fitted else HARDWARE_SPREAD * UNFITTED_SPREAD) ** end
+        host = HOST_SPREAD**-end
         return replace(
             self,
             step_seconds=self.step_seconds * host,
@@ -113,7 +113,7 @@ _SERVERS = "92 rows of T4 and A100, with the shares of the hardware in common"
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine(
+        ServingEngine(
             "servers-2024",
             step_seconds=3.23e-3,
             sequence_seconds=1.1e-4,
@@ -122,7 +122,7 @@ ENGINES = {
             adapter_share=0.664,
             fit=f"{_SERVERS}; adapters: vLLM pull request 11267, 2,694 to 1,788 tokens/s",
         ),
-        Engine(
+        ServingEngine(
             "vllm-2025",
             step_seconds=2.76e-3,
             sequence_seconds=7.7e-5,
@@ -131,7 +131,7 @@ ENGINES = {
             adapter_share=0.664,
             fit=_SERVERS,
         ),
-        Engine(
+        ServingEngine(
             "vllm-2026",
             step_seconds=1.21e-3,
             sequence_seconds=2.6e-5,
@@ -140,7 +140,7 @@ ENGINES = {
             packed_layer_seconds=5.1e-4,
             fit=_SERVERS,
         ),
-        Engine(
+        ServingEngine(
             "sglang-2026",
             step_seconds=1.02e-3,
             sequence_seconds=6.9e-5,
@@ -148,7 +148,7 @@ ENGINES = {
             first_seconds=0.015,
             fit=_SERVERS,
         ),
-        Engine(
+        ServingEngine(
             "tensorrt-llm-2025",
             step_seconds=1.21e-3,
             sequence_seconds=2.6e-5,
@@ -159,7 +159,7 @@ ENGINES = {
             fit="no row of T4 or A100: the constants of vllm-2026",
             fitted=False,
         ),
-        Engine(
+        ServingEngine(
             "llama.cpp-2024",
             step_seconds=4.35e-3,
             sequence_seconds=0.0,
@@ -168,7 +168,7 @@ ENGINES = {
             bandwidth_share=0.571,
             fit="12 rows of A100",
         ),
-        Engine(
+        ServingEngine(
             "eager-2024",
             step_seconds=0.0,
             sequence_seconds=0.0,
@@ -181,7 +181,7 @@ ENGINES = {
     )
 }
 """One generation each, by the name it is asked for."""
-NEWEST = ENGINES["vllm-2026"]
+NEWEST_ENGINE = ENGINES["vllm-2026"]
 """What a price of hosting is reckoned with."""
 
 
@@ -197,7 +197,7 @@ def precision_named(name: str) -> Precision:
     return PRECISIONS[name]
 
 
-def engine_named(name: str) -> Engine:
+def engine_named(name: str) -> ServingEngine:
     """Return a generation by its name.
 
     Raises:

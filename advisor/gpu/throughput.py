@@ -25,7 +25,7 @@ SUSTAINED_ELSEWHERE = 0.80
 """The same where it was not measured; the lower of A100 and H100."""
 
 
-class Shares(NamedTuple):
+class PeakShares(NamedTuple):
     """What of a GPU's peak training meets."""
 
     matmul: float
@@ -38,9 +38,9 @@ class Shares(NamedTuple):
     """What the host takes to launch one pass through one layer."""
 
 
-T4 = Shares(0.24, 0.079, 0.047, 1.54e-3)
+T4 = PeakShares(0.24, 0.079, 0.047, 1.54e-3)
 """Fit on 40 rows of fitcheck-llm 0.3.1, Tesla T4 in fp16."""
-A100 = Shares(0.71, 0.32, 0.047, 1.27e-3)
+A100 = PeakShares(0.71, 0.32, 0.047, 1.27e-3)
 """Fit on 109 rows of llm-foundry, torchtune, LLaMA-Factory and litgpt, A100 in bf16."""
 NARROW_HIDDEN = 64.0
 """Hidden width at which matrix products meet half of the speed of wide ones; best of 0, 64, 128
@@ -51,7 +51,7 @@ hosts and images move the same work by 1.35 (peft's method comparison, one L40S)
 
 PROBED_RANGE: Range = (1 / 1.22, 1.0, 1.22)
 """The same on a machine that was probed: what the formulas leave out, and other work on it."""
-PAST_RANGE: Range = (1 / 1.35, 1.0, 1.35)
+PAST_RUN_RANGE: Range = (1 / 1.35, 1.0, 1.35)
 """The same where one past run of a machine nobody probed corrects it: the same training took 1.35
 times as long on another day and image (peft's method comparison, one L40S)."""
 CPU_RANGE: Range = (1 / 5, 1.0, 5.0)
@@ -96,7 +96,7 @@ def prior_speeds(name: str, gpu: Gpu) -> Speeds:
         gpu: Its numbers.
     """
     peak = (gpu.bf16_tflops or gpu.fp16_tflops) * 1e12
-    shares = shares_of(name)
+    shares = peak_shares(name)
     return Speeds(
         peak * shares.matmul,
         peak * shares.attention,
@@ -107,7 +107,7 @@ def prior_speeds(name: str, gpu: Gpu) -> Speeds:
     )
 
 
-def shares_of(name: str) -> Shares:
+def peak_shares(name: str) -> PeakShares:
     """Say what of its peak a GPU meets: as fitted, else A100's in the ratio of large products."""
     if name == "T4":
         return T4

@@ -18,7 +18,7 @@ Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3"]
 
 
 @dataclass(frozen=True)
-class Setup:
+class TrainingSetup:
     """How a model is trained; the defaults are those of our own training script.
 
     Words are the same for all runs that are laid side by side, numbers may be arrays.
@@ -91,6 +91,6 @@ class Setup:
         """Whether all weights are trained."""
         return self.method == "full"
 
-    def but(self, **changes: Any) -> Setup:
+    def but(self, **changes: Any) -> TrainingSetup:
         """Return the same training with something changed."""
         return replace(self, **changes)

@@ -14,9 +14,9 @@ from advisor.gpu.flops import (
     unpacked_bytes,
 )
 from advisor.gpu.memory import weights_bytes
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.throughput import NARROW_HIDDEN, Speeds
-from advisor.gpu.training_setup import Setup
+from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import Number
 
 MOVED_FACTOR = 1.1
@@ -43,7 +43,9 @@ LOADS = (0.5, 0.9)
 judgement after AnswerDotAI (RTX 4090, 375 to 400 of 450 W) and MLPerf."""
 
 
-def step_seconds(shape: Shape, setup: Setup, speeds: Speeds, micro_batches: Number = 1.0) -> Number:
+def step_seconds(
+    shape: ModelShape, setup: TrainingSetup, speeds: Speeds, micro_batches: Number = 1.0
+) -> Number:
     """Seconds of one step of the optimizer.
 
     step = micro-batches x micro-batch + optimizer + what a step takes beside
@@ -63,7 +65,7 @@ def step_seconds(shape: Shape, setup: Setup, speeds: Speeds, micro_batches: Numb
     return micro_batches * micro_batch_seconds(shape, setup, speeds) + beside
 
 
-def micro_batch_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
+def micro_batch_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
     """Seconds of one micro-batch, forward and back.
 
     On a GPU computing, launching and sending go on at once, and the slowest of them decides: the
@@ -82,7 +84,7 @@ def micro_batch_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
     return speeds.overlaps * slowest + (1.0 - np.asarray(speeds.overlaps)) * apart
 
 
-def computing_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
+def computing_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
     """Seconds of products and memory traffic of one micro-batch.
 
     products = FLOPs / (speed x hidden / (hidden + 64)); traffic = bytes / bandwidth
@@ -98,7 +100,7 @@ def computing_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
     return matmul_flops(shape, setup) / matmul + head + scores + moved / speeds.bandwidth + logits
 
 
-def launching_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
+def launching_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
     """Seconds that the host takes to launch the kernels of one micro-batch.
 
     seconds = layers x passes x (1 + 0.16 a matrix with adapters + 0.3 with 4-bit weights) x launch
@@ -109,7 +111,7 @@ def launching_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
     return shape.layers * passes * (1.0 + modules + packed) * speeds.launch_seconds
 
 
-def sending_seconds(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
+def sending_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
     """Seconds of sending weights and gradients between GPUs in one micro-batch.
 
     bytes = gathers x weights + gradients of what is trained
@@ -145,7 +147,7 @@ def mean_watts(tdp_watts: Number, busy_share: Number) -> Number:
     return HOST_POWER * tdp_watts * (idle + (busy - idle) * np.asarray(busy_share, np.float64))
 
 
-def busy_share(shape: Shape, setup: Setup, speeds: Speeds) -> Number:
+def busy_share(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
     """Share of a micro-batch in which the GPU computes, and does not wait for host or others."""
     computing = np.asarray(computing_seconds(shape, setup, speeds))
     return computing / micro_batch_seconds(shape, setup, speeds)

@@ -6,18 +6,18 @@ from statistics import median
 
 from advisor.decision.answer import Question, prepare, with_path
 from advisor.decision.ranking import rank
-from advisor.decision.reasons import first, slope
+from advisor.decision.reasons import first_value, linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
 from advisor.estimate.sampling import LIKELY
-from advisor.interview.questions import Asked, Unknown
+from advisor.interview.questions import FindingOutEffort, InterviewQuestion
 from advisor.scenario.scenario import Scenario
 from advisor.units import Money, Record, usd
 
 Hours = tuple[float, float, float]
-MINUTES = 60.0
+MINUTES_PER_HOUR = 60.0
 
 
-class FindingOut(Record):
+class FindingOutCost(Record):
     """What it would cost to know what a question asks."""
 
     question: str
@@ -38,7 +38,7 @@ class FindingOut(Record):
     """Hours times rate and the requests together; none where an hour has no price [USD]."""
 
 
-def finding_out(asked: Asked, question: Question) -> FindingOut:
+def finding_out_cost(asked: InterviewQuestion, question: Question) -> FindingOutCost:
     """Price a "don't know".
 
     hours = given, or of setting the approach up, or examples * minutes / 60
@@ -58,7 +58,7 @@ def finding_out(asked: Asked, question: Question) -> FindingOut:
     hours = _hours(unknown, question, labels)
     tokens = _tokens(unknown, question)
     rate = scenario.team.usd_per_hour
-    return FindingOut(
+    return FindingOutCost(
         question=asked.code,
         hours=hours,
         labels=labels,
@@ -70,7 +70,7 @@ def finding_out(asked: Asked, question: Question) -> FindingOut:
     )
 
 
-def _labels(unknown: Unknown, question: Question) -> tuple[float, float] | None:
+def _labels(unknown: FindingOutEffort, question: Question) -> tuple[float, float] | None:
     """Say how many examples would be labelled, or looked through where there is a file."""
     if unknown.label is None:
         return None
@@ -84,26 +84,32 @@ def _labels(unknown: Unknown, question: Question) -> tuple[float, float] | None:
     return kind.tune_from_examples, kind.comfortable_examples
 
 
-def _hours(unknown: Unknown, question: Question, labels: tuple[float, float] | None) -> Hours:
+def _hours(
+    unknown: FindingOutEffort, question: Question, labels: tuple[float, float] | None
+) -> Hours:
     if labels:
         fewest, most = labels
         low, likely, high = unknown.minutes
-        return fewest * low / MINUTES, fewest * likely / MINUTES, most * high / MINUTES
+        return (
+            fewest * low / MINUTES_PER_HOUR,
+            fewest * likely / MINUTES_PER_HOUR,
+            most * high / MINUTES_PER_HOUR,
+        )
     if unknown.hours_of:
         found: Hours = getattr(question.evidence.labour_hours, unknown.hours_of)
         return found
     return unknown.hours or (0.0, 0.0, 0.0)
 
 
-def _tokens(unknown: Unknown, question: Question) -> Money | None:
+def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     """Price held-out requests over every model that is allowed; none where none may be used."""
     if unknown.pilot is None:
         return None
-    resolved, menu = prepare(question, _askable(question.scenario, unknown.pilot))
+    resolved, menu = prepare(question, _pilot_scenario(question.scenario, unknown.pilot))
     ranking = rank(menu.panels, resolved, resolved.facts, question.evidence, LIKELY)
-    requests = first(resolved.facts.requests_per_month)
+    requests = first_value(resolved.facts.requests_per_month)
     found = [
-        slope(entry.costs, requests).per_request * MEASURED_EXAMPLES
+        linear_cost(entry.costs, requests).per_request * MEASURED_EXAMPLES
         for entry in ranking.entries
         if entry.option.approach == unknown.pilot and not entry.option.is_current
     ]
@@ -112,7 +118,7 @@ def _tokens(unknown: Unknown, question: Question) -> Money | None:
     return Money(low=usd(min(found)), likely=usd(median(found)), high=usd(max(found)))
 
 
-def _askable(scenario: Scenario, approach: str) -> Scenario:
+def _pilot_scenario(scenario: Scenario, approach: str) -> Scenario:
     """Return the scenario with requests, and with documents where retrieval is priced."""
     made = scenario
     if not made.traffic.requests_per_month:

@@ -15,23 +15,23 @@ from advisor.units import Approach, Record
 DONT_KNOW = "dont_know"
 """Answers every part."""
 WHERE = "answers"
-Kind = Literal["choice", "many", "list", "number", "share", "score", "gpu", "gpu_hour"]
-TYPED = frozenset({"number", "share", "score", "gpu_hour"})
+AnswerKind = Literal["choice", "many", "list", "number", "share", "score", "gpu", "gpu_hour"]
+TYPED_KINDS = frozenset({"number", "share", "score", "gpu_hour"})
 """Kinds that take a number beside the codes."""
-SEVERAL = frozenset({"many", "list"})
+MULTIPLE_KINDS = frozenset({"many", "list"})
 """Kinds that take any number of codes."""
-Given = str | float | tuple[str, ...]
+AnswerValue = str | float | tuple[str, ...]
 """One answer: a code, a number, or codes."""
-Answers = Mapping[str, Given]
+Answers = Mapping[str, AnswerValue]
 """Code of a part -> what was answered."""
 
 
-class Part(Record):
+class QuestionPart(Record):
     """One thing that is asked."""
 
     code: str
     """Stable name; no two parts of all questions share one."""
-    kind: Kind = "choice"
+    kind: AnswerKind = "choice"
     """How it is answered."""
     path: str | None = None
     """What of the scenario it sets, where the kind says that it sets one path."""
@@ -57,23 +57,23 @@ class Part(Record):
         return frozenset([self.path] if self.path else [])
 
     @property
-    def tries(self) -> tuple[Given, ...]:
+    def tries(self) -> tuple[AnswerValue, ...]:
         """Every answer that stands for its kind; of several codes, each alone and none."""
-        if self.kind in SEVERAL:
+        if self.kind in MULTIPLE_KINDS:
             return ((), *((code,) for code in self.choices))
         return tuple(self.choices)
 
-    def number(self, given: Given) -> float | None:
+    def number(self, given: AnswerValue) -> float | None:
         """Return the number that an answer stands for; none where it stands for none."""
         found = self.choices[given] if isinstance(given, str) else given
         return float(found) if isinstance(found, int | float) else None
 
-    def is_idle(self, answers: Mapping[str, Given]) -> bool:
+    def is_idle(self, answers: Mapping[str, AnswerValue]) -> bool:
         """Whether another answer makes this part not worth asking."""
         return any(answers.get(part) in codes for part, codes in self.unless.items())
 
 
-class Unknown(Record):
+class FindingOutEffort(Record):
     """What it takes to find out what a question asks."""
 
     hours: tuple[float, float, float] | None = None
@@ -88,32 +88,32 @@ class Unknown(Record):
     """Minutes a label takes: low, likely, high."""
 
 
-class Asked(Record):
+class InterviewQuestion(Record):
     """One question."""
 
     code: str
     """Stable name."""
-    unknown: Unknown
+    unknown: FindingOutEffort
     """What finding out takes."""
     together: tuple[str, ...] = ()
     """Parts of other questions that say little without this one: tried along with it."""
-    parts: tuple[Part, ...]
+    parts: tuple[QuestionPart, ...]
     """What is asked, in this order."""
 
 
-class Sheet(Record):
+class Questionnaire(Record):
     """All questions, in the order of what they decide."""
 
-    questions: tuple[Asked, ...]
+    questions: tuple[InterviewQuestion, ...]
     """In this order."""
 
     @cached_property
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, QuestionPart]:
         """Every part by its code."""
         return {part.code: part for asked in self.questions for part in asked.parts}
 
 
-def checked(sheet: Sheet, given: Mapping[str, Any]) -> dict[str, Given]:
+def check_answers(sheet: Questionnaire, given: Mapping[str, Any]) -> dict[str, AnswerValue]:
     """Check answers as they came from a file, a request or a terminal.
 
     Args:
@@ -123,7 +123,7 @@ def checked(sheet: Sheet, given: Mapping[str, Any]) -> dict[str, Given]:
     Raises:
         UsageError: there is no such part or code, or a number is out of bounds.
     """
-    made: dict[str, Given] = {}
+    made: dict[str, AnswerValue] = {}
     for code, value in given.items():
         part = sheet.parts.get(str(code))
         if part is None:
@@ -132,11 +132,11 @@ def checked(sheet: Sheet, given: Mapping[str, Any]) -> dict[str, Given]:
                 "there is no such question.",
                 did_you_mean(str(code), sheet.parts).strip(),
             )
-        made[part.code] = check(part, value)
+        made[part.code] = check_answer(part, value)
     return made
 
 
-def check(part: Part, value: Any) -> Given:
+def check_answer(part: QuestionPart, value: Any) -> AnswerValue:
     """Check one answer; yes and no may come as true and false.
 
     Raises:
@@ -146,19 +146,19 @@ def check(part: Part, value: Any) -> Given:
         value = "yes" if value else "no"
     if value is None or value == DONT_KNOW:
         return DONT_KNOW
-    if part.kind in SEVERAL:
+    if part.kind in MULTIPLE_KINDS:
         several = (value,) if isinstance(value, str) else value
         if not isinstance(several, Sequence):
             raise _refused(part, value)
         return _several(part, several)
     if isinstance(value, str) and value in part.choices:
         return value
-    if part.kind in TYPED and isinstance(value, int | float | str):
+    if part.kind in TYPED_KINDS and isinstance(value, int | float | str):
         return _number(part, value)
     raise _refused(part, value)
 
 
-def _several(part: Part, codes: Sequence[Any]) -> tuple[str, ...]:
+def _several(part: QuestionPart, codes: Sequence[Any]) -> tuple[str, ...]:
     known = tuple(part.choices)
     wrong = next((code for code in codes if code not in known), None)
     if wrong is not None:
@@ -166,7 +166,7 @@ def _several(part: Part, codes: Sequence[Any]) -> tuple[str, ...]:
     return tuple(code for code in known if code in codes)
 
 
-def _number(part: Part, value: float | str) -> float:
+def _number(part: QuestionPart, value: float | str) -> float:
     try:
         number = float(value)
     except ValueError:
@@ -181,14 +181,14 @@ def _number(part: Part, value: float | str) -> float:
     return number
 
 
-def _is_a_share(part: Part, number: float) -> bool:
+def _is_a_share(part: QuestionPart, number: float) -> bool:
     """Whether 0.9 was typed where 90 percent was meant, most likely."""
     return part.kind in ("share", "score") and 0 < number < 1
 
 
-def _refused(part: Part, value: object) -> UsageError:
+def _refused(part: QuestionPart, value: object) -> UsageError:
     text = repr(value)
     shown = text if len(text) <= 60 else text[:57] + "..."
-    typed = " or a number" if part.kind in TYPED else ""
+    typed = " or a number" if part.kind in TYPED_KINDS else ""
     codes = ", ".join((*part.choices, DONT_KNOW))
     return UsageError(f"{WHERE}.{part.code}", f"found {shown}.", f"Give one of {codes}{typed}.")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 
-from advisor.interview.questions import TYPED, Sheet
-from advisor.scenario.contradictions import SAYS
+from advisor.interview.questions import TYPED_KINDS, Questionnaire
+from advisor.scenario.contradictions import MESSAGES
 from advisor.units import Record
 
 CONTRADICTIONS = "contradictions"
 
 
-class Texts(Record):
+class InterviewTexts(Record):
     """The words of one language."""
 
     tag: str
@@ -29,46 +29,46 @@ class Texts(Record):
         return self.words[key]
 
 
-def flat(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def flatten(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Walk a nested mapping: dotted key and what stands there.
 
-    >>> dict(flat({"acts": {"prompt": "Prompt"}}))
+    >>> dict(flatten({"acts": {"prompt": "Prompt"}}))
     {'acts.prompt': 'Prompt'}
     """
     for key, value in mapping.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
 def english_contradictions() -> dict[str, str]:
     """Return the English words that the core holds itself."""
-    return {f"{CONTRADICTIONS}.{code}": says for code, says in SAYS.items()}
+    return {f"{CONTRADICTIONS}.{code}": says for code, says in MESSAGES.items()}
 
 
-def wanted(sheet: Sheet) -> tuple[str, ...]:
+def required_keys(sheet: Questionnaire) -> tuple[str, ...]:
     """Name the keys that every language needs for the questions."""
     keys = []
     for asked in sheet.questions:
         keys += [f"questions.{asked.code}.asks", f"questions.{asked.code}.why"]
     for part in sheet.parts.values():
         keys += [f"parts.{part.code}.asks"]
-        keys += [f"parts.{part.code}.unit"] if part.kind in TYPED else []
+        keys += [f"parts.{part.code}.unit"] if part.kind in TYPED_KINDS else []
         keys += [f"parts.{part.code}.choices.{choice}" for choice in part.choices]
     return tuple(keys)
 
 
-def blanks(text: str) -> frozenset[str]:
+def placeholders(text: str) -> frozenset[str]:
     """Name the blanks of a text.
 
-    >>> sorted(blanks("{low} to {high} hours"))
+    >>> sorted(placeholders("{low} to {high} hours"))
     ['high', 'low']
     """
     return frozenset(name for _, name, _, _ in Formatter().parse(text) if name)
 
 
-def faults(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[str]:
+def translation_errors(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[str]:
     """Say what is wrong with the words of a language, held against English.
 
     Args:
@@ -81,14 +81,14 @@ def faults(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[
             found.append(f"{key} is unknown")
         elif not isinstance(text, str) or not text.strip():
             found.append(f"{key} is no text")
-        elif _blanks(text) != blanks(english[key]):
-            needed = ", ".join(f"{{{name}}}" for name in sorted(blanks(english[key])))
+        elif _placeholders_or_none(text) != placeholders(english[key]):
+            needed = ", ".join(f"{{{name}}}" for name in sorted(placeholders(english[key])))
             found.append(f"{key} has to hold {needed or 'no blanks'}")
     return found
 
 
-def _blanks(text: str) -> frozenset[str] | None:
+def _placeholders_or_none(text: str) -> frozenset[str] | None:
     try:
-        return blanks(text)
+        return placeholders(text)
     except ValueError:
         return None  # a brace that nothing closes

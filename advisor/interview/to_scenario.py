@@ -7,16 +7,23 @@ from typing import Any
 
 from advisor.decision.answer import Question, with_paths
 from advisor.errors import PricingError, UsageError
-from advisor.inputs import PATHS, resolve
-from advisor.interview.questions import DONT_KNOW, Answers, Asked, Given, Part, Sheet
-from advisor.prices.book import Book
-from advisor.scenario.scenario import Measured, Scenario
+from advisor.inputs import INPUT_PATHS, resolve
+from advisor.interview.questions import (
+    DONT_KNOW,
+    Answers,
+    AnswerValue,
+    InterviewQuestion,
+    Questionnaire,
+    QuestionPart,
+)
+from advisor.prices.book import PriceBook
+from advisor.scenario.scenario import Measurement, Scenario
 
-DEFAULT_N = Measured.model_fields["n"].default
+DEFAULT_N = Measurement.model_fields["n"].default
 """Examples behind a measured score where nobody says how many."""
 
 
-def settings(sheet: Sheet, answers: Answers, question: Question) -> dict[str, Any]:
+def scenario_settings(sheet: Questionnaire, answers: Answers, question: Question) -> dict[str, Any]:
     """Say which paths of the scenario the answers set, and to what.
 
     Args:
@@ -32,18 +39,18 @@ def settings(sheet: Sheet, answers: Answers, question: Question) -> dict[str, An
     return made | _hardware(sheet, known, question) | _measured(sheet, known, made, question)
 
 
-def settled(sheet: Sheet, answers: Answers, question: Question) -> Scenario:
+def apply_answers(sheet: Questionnaire, answers: Answers, question: Question) -> Scenario:
     """Return the scenario with everything that was answered."""
-    return with_paths(question.scenario, settings(sheet, answers, question))
+    return with_paths(question.scenario, scenario_settings(sheet, answers, question))
 
 
-def open_parts(asked: Asked, question: Question) -> tuple[Part, ...]:
+def open_parts(asked: InterviewQuestion, question: Question) -> tuple[QuestionPart, ...]:
     """Return the parts of a question that neither scenario nor dataset has answered."""
     said = _said(question.scenario) | _counted(question)
     return tuple(part for part in asked.parts if not _is_said(part, question.scenario, said))
 
 
-def _is_said(part: Part, scenario: Scenario, said: frozenset[str]) -> bool:
+def _is_said(part: QuestionPart, scenario: Scenario, said: frozenset[str]) -> bool:
     if part.kind == "score":
         is_measured = any(one.approach == part.approach for one in scenario.quality.measured)
         return is_measured or "quality.prompting" in part.paths & said
@@ -68,11 +75,11 @@ def _counted(question: Question) -> frozenset[str]:
     if question.profile is None:
         return frozenset()
     measured = resolve(question.scenario, question.profile, question.evidence).measured
-    found = {path for path, name in PATHS.items() if name in measured}
+    found = {path for path, name in INPUT_PATHS.items() if name in measured}
     return frozenset(found | ({"dataset.classes"} if question.profile.distinct_labels else set()))
 
 
-def _simple(part: Part, value: Given) -> dict[str, Any]:
+def _simple(part: QuestionPart, value: AnswerValue) -> dict[str, Any]:
     """Say what a part sets that needs no other."""
     if isinstance(value, tuple):
         if part.kind == "list":
@@ -89,7 +96,7 @@ def _simple(part: Part, value: Given) -> dict[str, Any]:
     return {str(part.path): number / (100 if part.kind == "share" else 1)}
 
 
-def _hardware(sheet: Sheet, known: Answers, question: Question) -> dict[str, Any]:
+def _hardware(sheet: Questionnaire, known: Answers, question: Question) -> dict[str, Any]:
     """Name the GPU at hand; without an own price, an hour costs what renting one does.
 
     Raises:
@@ -100,7 +107,7 @@ def _hardware(sheet: Sheet, known: Answers, question: Question) -> dict[str, Any
         return {}
     usd = None if hour is None else sheet.parts["gpu_hour"].number(hour)
     if usd is None:
-        usd = rented_at(question.book, name, question.scenario)
+        usd = cheapest_rental_usd(question.book, name, question.scenario)
     if usd is None:
         day = question.scenario.asked_on
         raise UsageError(
@@ -111,7 +118,7 @@ def _hardware(sheet: Sheet, known: Answers, question: Question) -> dict[str, Any
     return {"hardware": [{"gpu": name, "count": 1, "usd_per_hour": usd}]}
 
 
-def rented_at(book: Book, gpu: str, scenario: Scenario) -> float | None:
+def cheapest_rental_usd(book: PriceBook, gpu: str, scenario: Scenario) -> float | None:
     """Look up the least that an hour of a GPU is rented for on the day of the scenario [USD]."""
     found = []
     for item in book.prices.series:
@@ -124,7 +131,7 @@ def rented_at(book: Book, gpu: str, scenario: Scenario) -> float | None:
 
 
 def _measured(
-    sheet: Sheet, known: Answers, made: Mapping[str, Any], question: Question
+    sheet: Questionnaire, known: Answers, made: Mapping[str, Any], question: Question
 ) -> dict[str, Any]:
     """Write scores down as measurements; a band counts from the target, given or assumed."""
     scores = {

@@ -6,17 +6,33 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from advisor.decision.answer import answer
+from advisor.decision.answer import recommend
 from advisor.decision.decide import Decision
-from advisor.interview.cost_of_finding_out import FindingOut, finding_out
-from advisor.interview.next_question import Act, Change, Interview, Step, Way, step
-from advisor.interview.questions import DONT_KNOW, SEVERAL, TYPED, Answers, Asked, Given, Kind, Part
-from advisor.interview.texts import CONTRADICTIONS, Texts
+from advisor.interview.cost_of_finding_out import FindingOutCost, finding_out_cost
+from advisor.interview.next_question import (
+    Act,
+    Interview,
+    InterviewStep,
+    InterviewVerdict,
+    VerdictChange,
+    next_step,
+)
+from advisor.interview.questions import (
+    DONT_KNOW,
+    MULTIPLE_KINDS,
+    TYPED_KINDS,
+    AnswerKind,
+    Answers,
+    AnswerValue,
+    InterviewQuestion,
+    QuestionPart,
+)
+from advisor.interview.texts import CONTRADICTIONS, InterviewTexts
 from advisor.scenario.contradictions import Contradiction, contradictions
 from advisor.units import Money, Record
 
 
-class ShownChoice(Record):
+class ChoiceView(Record):
     """One answer that can be given."""
 
     code: str
@@ -25,12 +41,12 @@ class ShownChoice(Record):
     """What is read."""
 
 
-class ShownPart(Record):
+class PartView(Record):
     """One thing that is asked."""
 
     code: str
     """Key of its answer."""
-    kind: Kind
+    kind: AnswerKind
     """How it is answered."""
     asks: str
     """The question."""
@@ -44,11 +60,11 @@ class ShownPart(Record):
     """Whether any number of codes is an answer."""
     unless: dict[str, tuple[str, ...]]
     """Other part -> answers after which this one is not worth asking."""
-    choices: tuple[ShownChoice, ...]
+    choices: tuple[ChoiceView, ...]
     """Codes; the last is always that one does not know."""
 
 
-class ShownQuestion(Record):
+class QuestionView(Record):
     """The next question."""
 
     code: str
@@ -63,22 +79,22 @@ class ShownQuestion(Record):
     """Why it is among the questions."""
     because: str
     """Why it is asked now: an answer that would change the verdict, and to what."""
-    changes: tuple[Change, ...]
+    changes: tuple[VerdictChange, ...]
     """Every answer tried that would change it."""
-    finding_out: FindingOut
+    finding_out: FindingOutCost
     """What a "don't know" costs."""
     finding_out_says: str
     """The same in words, with its formula."""
-    parts: tuple[ShownPart, ...]
+    parts: tuple[PartView, ...]
     """What is asked, in this order."""
 
 
-class Standing(Record):
+class InterviewState(Record):
     """Where an interview stands, in words of a language."""
 
     language: str
     """Tag of the words."""
-    next: ShownQuestion | None
+    next: QuestionView | None
     """What to ask; none where the interview is over."""
     ended: Literal["no_answer_changes_it", "all_asked"] | None
     """Why it is over."""
@@ -86,7 +102,7 @@ class Standing(Record):
     """The verdict so far, or at the end how many questions were needed."""
     act: Act
     """What kind of thing is recommended so far."""
-    verdict: Way
+    verdict: InterviewVerdict
     """The same with approach and option."""
     asked: int
     """Questions answered."""
@@ -100,7 +116,9 @@ class Standing(Record):
     """The decision so far; what would flip it is left out."""
 
 
-def standing(interview: Interview, answers: Answers, texts: Texts) -> Standing:
+def interview_state(
+    interview: Interview, answers: Answers, texts: InterviewTexts
+) -> InterviewState:
     """Work out where an interview stands, and say it.
 
     Args:
@@ -111,34 +129,34 @@ def standing(interview: Interview, answers: Answers, texts: Texts) -> Standing:
     Raises:
         AdvisorError: what is known cannot be answered at all.
     """
-    now = step(interview, answers)
+    now = next_step(interview, answers)
     question = replace(interview.question, scenario=now.scenario, with_flips=False)
     found = contradictions(now.scenario, question.profile)
-    return Standing(
+    return InterviewState(
         language=texts.tag,
         next=_shown(interview, answers, now, texts),
         ended=now.ended,
-        says=so_far(now, texts),
+        says=verdict_sentence(now, texts),
         act=now.verdict.act,
         verdict=now.verdict,
         asked=now.asked,
         spared=now.spared,
-        contradictions=tuple(_told(one, texts) for one in found),
+        contradictions=tuple(_translated_contradiction(one, texts) for one in found),
         scenario=now.scenario.model_dump(mode="json", exclude_unset=True),
-        decision=answer(question).decision,
+        decision=recommend(question).decision,
     )
 
 
-def so_far(now: Step, texts: Texts) -> str:
+def verdict_sentence(now: InterviewStep, texts: InterviewTexts) -> str:
     """Say the verdict, and at the end how many questions it took."""
-    what = named(now.verdict, texts)
+    what = verdict_name(now.verdict, texts)
     if now.ended is None:
         return texts.says("words.so_far", what=what)
     counts = {"asked": now.asked, "spared": len(now.spared)}
     return f"{texts.says('words.result', what=what)} {texts.says(f'words.{now.ended}', **counts)}"
 
 
-def named(verdict: Way, texts: Texts) -> str:
+def verdict_name(verdict: InterviewVerdict, texts: InterviewTexts) -> str:
     """Name the act of a verdict, and the approach where there is one."""
     act = texts.at(f"acts.{verdict.act}")
     if verdict.act == "not_yet":
@@ -146,10 +164,10 @@ def named(verdict: Way, texts: Texts) -> str:
     return f"{act} ({texts.at(f'approaches.{verdict.approach}')})"
 
 
-def given_says(part: str, given: Given, texts: Texts) -> str:
+def answer_text(part: str, given: AnswerValue, texts: InterviewTexts) -> str:
     """Say an answer in words."""
     if isinstance(given, tuple):
-        return ", ".join(given_says(part, code, texts) for code in given) or texts.at(
+        return ", ".join(answer_text(part, code, texts) for code in given) or texts.at(
             "words.nothing"
         )
     if given == DONT_KNOW:
@@ -157,12 +175,12 @@ def given_says(part: str, given: Given, texts: Texts) -> str:
     return texts.at(f"parts.{part}.choices.{given}") if isinstance(given, str) else f"{given:g}"
 
 
-def finding_out_says(found: FindingOut, texts: Texts) -> str:
+def finding_out_text(found: FindingOutCost, texts: InterviewTexts) -> str:
     """Say what finding out costs, with its formula."""
     return "; ".join(_costs(found, texts))
 
 
-def _costs(found: FindingOut, texts: Texts) -> Iterator[str]:
+def _costs(found: FindingOutCost, texts: InterviewTexts) -> Iterator[str]:
     hours = {"low": _short(found.hours[0], texts), "high": _short(found.hours[2], texts)}
     if found.labels and found.minutes:
         fewest, most = (_short(count, texts) for count in found.labels)
@@ -182,18 +200,20 @@ def _costs(found: FindingOut, texts: Texts) -> Iterator[str]:
         yield texts.at("costs.no_rate")
 
 
-def _ends(money: Money, texts: Texts) -> dict[str, str]:
+def _ends(money: Money, texts: InterviewTexts) -> dict[str, str]:
     point = texts.at("words.decimal")
     return {"low": money.low.replace(".", point), "high": money.high.replace(".", point)}
 
 
-def _shown(interview: Interview, answers: Answers, now: Step, texts: Texts) -> ShownQuestion | None:
+def _shown(
+    interview: Interview, answers: Answers, now: InterviewStep, texts: InterviewTexts
+) -> QuestionView | None:
     if now.next is None:
         return None
     asked = next(one for one in interview.sheet.questions if one.code == now.next)
     question = replace(interview.question, scenario=now.scenario)
-    cost = finding_out(asked, question)
-    return ShownQuestion(
+    cost = finding_out_cost(asked, question)
+    return QuestionView(
         code=asked.code,
         count=now.asked + 1,
         most=len(interview.sheet.questions),
@@ -202,45 +222,45 @@ def _shown(interview: Interview, answers: Answers, now: Step, texts: Texts) -> S
         because=_because(now, texts),
         changes=now.changes,
         finding_out=cost,
-        finding_out_says=texts.says("words.finding_out", cost=finding_out_says(cost, texts)),
+        finding_out_says=texts.says("words.finding_out", cost=finding_out_text(cost, texts)),
         parts=tuple(_part(part, texts) for part in _open(asked, now)),
     )
 
 
-def _open(asked: Asked, now: Step) -> Iterator[Part]:
+def _open(asked: InterviewQuestion, now: InterviewStep) -> Iterator[QuestionPart]:
     return (part for part in asked.parts if part.code in now.parts)
 
 
-def _part(part: Part, texts: Texts) -> ShownPart:
+def _part(part: QuestionPart, texts: InterviewTexts) -> PartView:
     words = f"parts.{part.code}"
-    return ShownPart(
+    return PartView(
         code=part.code,
         kind=part.kind,
         asks=texts.at(f"{words}.asks"),
-        unit=texts.at(f"{words}.unit") if part.kind in TYPED else None,
+        unit=texts.at(f"{words}.unit") if part.kind in TYPED_KINDS else None,
         low=part.low,
         high=part.high,
-        several=part.kind in SEVERAL,
+        several=part.kind in MULTIPLE_KINDS,
         unless=part.unless,
         choices=tuple(
-            ShownChoice(code=code, says=given_says(part.code, code, texts))
+            ChoiceView(code=code, says=answer_text(part.code, code, texts))
             for code in (*part.choices, DONT_KNOW)
         ),
     )
 
 
-def _because(now: Step, texts: Texts) -> str:
+def _because(now: InterviewStep, texts: InterviewTexts) -> str:
     """Say the first answer found that would change the verdict."""
     change = now.changes[0]
-    says = " + ".join(given_says(part, given, texts) for part, given in change.answers)
-    return texts.says("words.asked_because", answer=says, what=named(change.verdict, texts))
+    says = " + ".join(answer_text(part, given, texts) for part, given in change.answers)
+    return texts.says("words.asked_because", answer=says, what=verdict_name(change.verdict, texts))
 
 
-def _told(one: Contradiction, texts: Texts) -> Contradiction:
+def _translated_contradiction(one: Contradiction, texts: InterviewTexts) -> Contradiction:
     says = texts.says(f"{CONTRADICTIONS}.{one.code}", **dict(one.numbers))
     return one.model_copy(update={"says": says})
 
 
-def _short(number: float, texts: Texts) -> str:
+def _short(number: float, texts: InterviewTexts) -> str:
     shown = f"{number:.2g}" if number < 10 else f"{number:.0f}"
     return shown.replace(".", texts.at("words.decimal"))

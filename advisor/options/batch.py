@@ -33,19 +33,19 @@ UNIT_SIZE = {
 """How much one price covers; every other unit covers one."""
 
 
-def column(values: Sequence[float]) -> Column:
+def option_column(values: Sequence[float]) -> Column:
     """Lay one number of each option out."""
     return np.array(values, np.float64)[:, None, None]
 
 
-def bounds(ranges: Sequence[Range]) -> Bounds:
+def option_bounds(ranges: Sequence[Range]) -> Bounds:
     """Lay a range of each option out: low, likely and high."""
     low, likely, high = np.array(ranges, np.float64).T[:, :, None, None]
     return low, likely, high
 
 
 @dataclass(frozen=True)
-class Prices:
+class PriceColumn:
     """One kind of price, for each option that has it."""
 
     each: tuple[Price | None, ...]
@@ -53,23 +53,23 @@ class Prices:
     @cached_property
     def rate(self) -> Column:
         """USD for one unit; 0 where there is no such price."""
-        return column([rate_of(price) if price else 0.0 for price in self.each])
+        return option_column([unit_rate(price) if price else 0.0 for price in self.each])
 
     @cached_property
     def known(self) -> Mask:
         """Which options have it."""
         return np.array([price is not None for price in self.each])[:, None, None]
 
-    def otherwise(self, other: Prices) -> Prices:
+    def otherwise(self, other: PriceColumn) -> PriceColumn:
         """Fill gaps with another kind of price."""
-        return Prices(tuple(a or b for a, b in zip(self.each, other.each, strict=True)))
+        return PriceColumn(tuple(a or b for a, b in zip(self.each, other.each, strict=True)))
 
 
-def rate_of(price: Price) -> float:
+def unit_rate(price: Price) -> float:
     """USD for a single unit.
 
     >>> from datetime import date
-    >>> rate_of(Price(item="a/b/input", unit="USD/1M tokens", value=2, since=date(2026, 1, 1),
+    >>> unit_rate(Price(item="a/b/input", unit="USD/1M tokens", value=2, since=date(2026, 1, 1),
     ...               source="list", read_on=date(2026, 1, 1), confidence="high", note=None,
     ...               next_change=None))
     2e-06
@@ -77,11 +77,11 @@ def rate_of(price: Price) -> float:
     return float(price.value) / UNIT_SIZE.get(price.unit, 1.0)
 
 
-Kind = tuple[object, ...]
+OptionKind = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Kinds:
+class OptionKinds:
     """Options that a rule cannot tell apart, each kind by the first of them."""
 
     first: tuple[Option, ...]
@@ -89,7 +89,7 @@ class Kinds:
     """Kind of each option."""
 
     @classmethod
-    def by(cls, options: Sequence[Option], key: Callable[[Option], Kind]) -> Kinds:
+    def by(cls, options: Sequence[Option], key: Callable[[Option], OptionKind]) -> OptionKinds:
         """Sort options into kinds by a key."""
         keys = [key(option) for option in options]
         places = {kind: place for place, kind in enumerate(dict.fromkeys(keys))}
@@ -110,7 +110,7 @@ Family = Literal[
     "full",
 ]
 """What is worked out alike; the last four train on a GPU of one's own choice."""
-ON_GPU: Mapping[str, Family] = {
+GPU_FAMILIES: Mapping[str, Family] = {
     "lora": "lora",
     "dpo": "lora",
     "combo": "lora",
@@ -122,7 +122,7 @@ FALLBACK_MINIMUM_TOKENS = 1024.0
 """Shortest prefix that is cached where nobody says."""
 
 
-def factor_of(card: ModelCard | None) -> Range:
+def token_factor_range(card: ModelCard | None) -> Range:
     """Tokens of a model per token counted, as low, likely, high; 1 if its tokenizer is public."""
     factor = card.token_factor if card else None
     return (factor.low, factor.likely, factor.high) if factor else (1.0, 1.0, 1.0)
@@ -147,7 +147,7 @@ def _caching(option: Option) -> Range:
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class OptionBatch:
     """Options of one family, side by side."""
 
     family: Family
@@ -170,27 +170,27 @@ class Panel:
 
     def column(self, read: Callable[[Option], float]) -> Column:
         """Lay a number of each option out."""
-        return column([read(option) for option in self.options])
+        return option_column([read(option) for option in self.options])
 
     def by_kind(self, read: Callable[[Option], float]) -> Column:
         """Lay a number out that is the same for all options of a kind."""
-        return column([read(option) for option in self.kinds.first])[self.kinds.of]
+        return option_column([read(option) for option in self.kinds.first])[self.kinds.of]
 
     def bounds(self, read: Callable[[Option], Range]) -> Bounds:
         """Lay a range of each option out."""
-        return bounds([read(option) for option in self.options])
+        return option_bounds([read(option) for option in self.options])
 
     @cached_property
-    def kinds(self) -> Kinds:
+    def kinds(self) -> OptionKinds:
         """What evidence and thresholds can tell apart."""
-        return Kinds.by(self.options, kind_of)
+        return OptionKinds.by(self.options, option_kind)
 
     @cached_property
-    def prices(self) -> Mapping[str, Prices]:
+    def prices(self) -> Mapping[str, PriceColumn]:
         """Every kind of price that any of the options has."""
         kinds = dict.fromkeys(kind for option in self.options for kind in option.prices)
         return {
-            kind: Prices(tuple(option.prices.get(kind) for option in self.options))
+            kind: PriceColumn(tuple(option.prices.get(kind) for option in self.options))
             for kind in kinds
         }
 
@@ -247,7 +247,7 @@ class Panel:
     @cached_property
     def token_factor(self) -> Bounds:
         """Tokens of each model per token counted."""
-        return self.bounds(lambda option: factor_of(option.counted_as))
+        return self.bounds(lambda option: token_factor_range(option.counted_as))
 
     @cached_property
     def architecture(self) -> Mapping[str, Column]:
@@ -255,7 +255,7 @@ class Panel:
         cards = [option.base or option.served_like or option.card for option in self.options]
         known = [card.architecture if card else None for card in cards]
         names = [name for name in Architecture.model_fields if name != "source"]
-        return {name: column([getattr(one, name, 1.0) for one in known]) for name in names}
+        return {name: option_column([getattr(one, name, 1.0) for one in known]) for name in names}
 
     @cached_property
     def on_known_gpu(self) -> Mask:
@@ -305,30 +305,32 @@ class Panel:
         return self._masks[approaches]
 
 
-def kind_of(option: Option) -> Kind:
+def option_kind(option: Option) -> OptionKind:
     """What evidence and thresholds read of an option."""
     return (option.approach, option.tier, option.is_current, option.base is None)
 
 
-def family_of(option: Option) -> Family:
+def option_family(option: Option) -> Family:
     """Say by which quantities an option is worked out."""
     if option.is_current:
         return "tokens" if option.per_token and not option.monthly_is_known else "paid"
     if option.approach == "not_yet":
         return "measuring"
-    if option.offer is None and option.approach in ON_GPU:
-        return ON_GPU[option.approach]
+    if option.offer is None and option.approach in GPU_FAMILIES:
+        return GPU_FAMILIES[option.approach]
     if not option.trains:
         return "served" if option.gpu else "tokens"
     return "tuned" if option.per_token else "hosted"
 
 
-def panels_of(options: Sequence[Option], rules: tuple[TeamRule, ...] = ()) -> tuple[Panel, ...]:
+def option_batches(
+    options: Sequence[Option], rules: tuple[TeamRule, ...] = ()
+) -> tuple[OptionBatch, ...]:
     """Sort the options of a menu into panels."""
     rows: dict[Family, list[int]] = {}
     for row, option in enumerate(options):
-        rows.setdefault(family_of(option), []).append(row)
+        rows.setdefault(option_family(option), []).append(row)
     return tuple(
-        Panel(family, tuple(options[row] for row in places), np.array(places), rules)
+        OptionBatch(family, tuple(options[row] for row in places), np.array(places), rules)
         for family, places in rows.items()
     )

@@ -6,43 +6,56 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from advisor.evidence import Evidence
-from advisor.options.batch import Panel, panels_of
-from advisor.options.eligibility import Ground, ground_of
-from advisor.options.gpu_tuning import local_options
-from advisor.options.option import Option, RuledOut
-from advisor.options.prompting import current_option, measuring_option, prompted_options
-from advisor.options.provider_tuning import tuned_options
-from advisor.prices.book import Book
+from advisor.options.batch import OptionBatch, option_batches
+from advisor.options.eligibility import EligibilityKey, eligibility_key
+from advisor.options.gpu_tuning import gpu_tuning_options
+from advisor.options.option import Option, RuledOutOption
+from advisor.options.prompting import current_option, measuring_option, prompting_options
+from advisor.options.provider_tuning import provider_tuning_options
+from advisor.prices.book import PriceBook
 from advisor.rules.team_rules import TeamRule
 
-__all__ = ["Ground", "Menu", "Option", "RuledOut", "ground_of", "menu"]
+__all__ = [
+    "Candidates",
+    "EligibilityKey",
+    "Option",
+    "RuledOutOption",
+    "eligibility_key",
+    "list_candidates",
+]
 
 
 @dataclass(frozen=True)
-class Menu:
+class Candidates:
     """What may be done, and what may not."""
 
     options: tuple[Option, ...]
     measuring: Option
     """What "not yet" costs."""
-    ruled_out: tuple[RuledOut, ...]
+    ruled_out: tuple[RuledOutOption, ...]
     rules: tuple[TeamRule, ...] = ()
     """What the team adds; tried for each variant, like what the numbers forbid."""
 
     @cached_property
-    def panels(self) -> tuple[Panel, ...]:
+    def panels(self) -> tuple[OptionBatch, ...]:
         """The options, side by side with those that are worked out alike."""
-        return panels_of(self.options, self.rules)
+        return option_batches(self.options, self.rules)
 
 
-def menu(ground: Ground, book: Book, evidence: Evidence, rules: tuple[TeamRule, ...] = ()) -> Menu:
+def list_candidates(
+    ground: EligibilityKey, book: PriceBook, evidence: Evidence, rules: tuple[TeamRule, ...] = ()
+) -> Candidates:
     """List every option that no rule forbids whatever the numbers are.
 
     What the numbers forbid (budget, memory, too few examples) is decided per variant, later.
     """
-    out: list[RuledOut] = []
-    prompted = prompted_options(ground, book, out)
-    everything = [*prompted, *tuned_options(ground, book, out), *local_options(ground, book, out)]
+    out: list[RuledOutOption] = []
+    prompted = prompting_options(ground, book, out)
+    everything = [
+        *prompted,
+        *provider_tuning_options(ground, book, out),
+        *gpu_tuning_options(ground, book, out),
+    ]
     kept = []
     for option in everything:
         ruled = _by_need(option, ground, evidence)
@@ -52,13 +65,13 @@ def menu(ground: Ground, book: Book, evidence: Evidence, rules: tuple[TeamRule, 
             kept.append(option)
     current = current_option(ground, book)
     listed = (*([current] if current else []), *kept)
-    return Menu(listed, measuring_option(kept), tuple(out), rules)
+    return Candidates(listed, measuring_option(kept), tuple(out), rules)
 
 
-def _by_need(option: Option, ground: Ground, evidence: Evidence) -> RuledOut | None:
+def _by_need(option: Option, ground: EligibilityKey, evidence: Evidence) -> RuledOutOption | None:
     if option.trains and option.approach != "combo" and ground.needs_knowledge:
         says = f"New facts are looked up, not trained in. {evidence.without_retrieval.says}"
-        return RuledOut(
+        return RuledOutOption(
             id=option.id,
             rule="facts-need-retrieval",
             says=says,
@@ -66,8 +79,8 @@ def _by_need(option: Option, ground: Ground, evidence: Evidence) -> RuledOut | N
         )
     if option.approach == "long_context" and ground.permissions_per_user:
         says = "Not everybody may read every document, and one prompt for all would hold all."
-        return RuledOut(id=option.id, rule="permissions", says=says, source="your scenario")
+        return RuledOutOption(id=option.id, rule="permissions", says=says, source="your scenario")
     if option.approach == "encoder" and ground.task != "classification":
         says = f"An encoder picks one of fixed labels; the task is {ground.task}."
-        return RuledOut(id=option.id, rule="no-labels", says=says, source="your scenario")
+        return RuledOutOption(id=option.id, rule="no-labels", says=says, source="your scenario")
     return None

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from advisor.dataset.profile import Profile
-from advisor.inputs import Resolved, needs_knowledge
+from advisor.inputs import ResolvedScenario, needs_knowledge
 from advisor.scenario.scenario import Hardware, Scenario
 from advisor.units import Approach, Task
 
 
 @dataclass(frozen=True)
-class Today:
+class CurrentSolutionKey:
     """What is done today."""
 
     approach: Approach
@@ -21,7 +21,7 @@ class Today:
 
 
 @dataclass(frozen=True)
-class Ground:
+class EligibilityKey:
     """All that a menu is made from, beside the price book: the same ground, the same menu."""
 
     day: date
@@ -38,7 +38,7 @@ class Ground:
     """As which kind of customer one asks a provider, where that matters."""
     named: frozenset[str]
     """Models that the scenario names."""
-    today: Today | None
+    today: CurrentSolutionKey | None
     pairs: int
     """Preference pairs in the dataset."""
 
@@ -48,15 +48,17 @@ class Ground:
         return self.privacy_self_host or not self.data_may_leave
 
 
-def ground_of(resolved: Resolved, profile: Profile | None) -> Ground:
+def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> EligibilityKey:
     """Pick out of a question what decides which options there are."""
     scenario, current = resolved.scenario, resolved.scenario.current
     names = {measured.model for measured in scenario.quality.measured}
     today = None
     if current:
         names.add(current.model)
-        today = Today(current.approach, current.model, current.monthly_cost_usd is not None)
-    return Ground(
+        today = CurrentSolutionKey(
+            current.approach, current.model, current.monthly_cost_usd is not None
+        )
+    return EligibilityKey(
         day=scenario.asked_on,
         task=resolved.task,
         needs_knowledge=needs_knowledge(scenario, resolved.task),
@@ -67,20 +69,20 @@ def ground_of(resolved: Resolved, profile: Profile | None) -> Ground:
         providers=scenario.limits.providers,
         licences=scenario.limits.licences,
         hardware=scenario.hardware,
-        asks_as=tuple((name, asked_as(scenario, name)) for name in ("openai", "azure")),
+        asks_as=tuple((name, customer_type(scenario, name)) for name in ("openai", "azure")),
         named=frozenset(name for name in names if name),
         today=today,
         pairs=profile.pairs if profile else _pairs_said(resolved),
     )
 
 
-def _pairs_said(resolved: Resolved) -> int:
+def _pairs_said(resolved: ResolvedScenario) -> int:
     """Examples are taken for pairs where better is to be learnt and no file shows what they are."""
     learns_better = resolved.scenario.needs.preference_hard_to_specify
     return int(learns_better)
 
 
-def asked_as(scenario: Scenario, provider: str) -> str:
+def customer_type(scenario: Scenario, provider: str) -> str:
     """Return which kind of customer asks; who says nothing is new."""
     return {
         "openai": scenario.organisation.openai or "never_tuned",

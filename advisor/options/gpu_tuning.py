@@ -9,24 +9,28 @@ from operator import ge
 from weakref import WeakKeyDictionary
 
 from advisor.errors import PricingError
-from advisor.options.eligibility import Ground
-from advisor.options.option import Launch, Option, RuledOut, rule_out, short
-from advisor.prices.book import Book
+from advisor.options.eligibility import EligibilityKey
+from advisor.options.option import Launch, Option, RuledOutOption, rule_out, short_name
+from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard
-from advisor.prices.series import Price, PriceBook
+from advisor.prices.series import Price, PriceTable
 from advisor.units import Approach
 
-SERVED = ("open/Qwen/Qwen3-8B", "open/Qwen/Qwen3-32B", "open/meta-llama/Llama-3.3-70B")
+PROMPTED_OPEN_MODELS = (
+    "open/Qwen/Qwen3-8B",
+    "open/Qwen/Qwen3-32B",
+    "open/meta-llama/Llama-3.3-70B",
+)
 """Open models that are prompted as they are where no provider may be asked."""
-UNTRAINED: tuple[Approach, ...] = ("prompt", "few_shot", "long_context", "rag")
-BASES = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
-ENCODER = "open/FacebookAI/roberta-base"
-METHODS: tuple[Approach, ...] = ("lora", "qlora", "full_ft")
-BASELINE = "tfidf-logreg"
+PROMPTING_APPROACHES: tuple[Approach, ...] = ("prompt", "few_shot", "long_context", "rag")
+BASE_MODELS = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
+ENCODER_MODEL = "open/FacebookAI/roberta-base"
+TUNING_APPROACHES: tuple[Approach, ...] = ("lora", "qlora", "full_ft")
+BASELINE_MODEL = "tfidf-logreg"
 
 
 @dataclass(frozen=True)
-class Machine:
+class AvailableGpu:
     """A GPU to be had, and what an hour of it costs."""
 
     gpu: Gpu
@@ -37,9 +41,11 @@ class Machine:
     """How many there are; a rented machine has up to eight."""
 
 
-def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
+def gpu_tuning_options(
+    ground: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
+) -> list[Option]:
     """List tuning on a GPU of one's own choice, one option per base, method and machine."""
-    machines = list(machines_of(ground, book))
+    machines = list(available_gpus(ground, book))
     made = []
     for machine in machines:
         if machine.gpu.bf16_tflops is None:
@@ -53,14 +59,14 @@ def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Optio
                 )
             )
             continue
-        for name in BASES:
+        for name in BASE_MODELS:
             base = book.model(name)
-            if not _licence_will_do(ground, base):
+            if not _licence_allowed(ground, base):
                 continue
             made += [_option(method, base, machine) for method in _methods(ground)]
     if ground.stays_at_home:
-        made += _served(ground, book, machines)
-    encoder = book.model(ENCODER)
+        made += _prompted_open_models(ground, book, machines)
+    encoder = book.model(ENCODER_MODEL)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
     if cheapest:
         made.append(_option("encoder", encoder, cheapest))
@@ -68,28 +74,30 @@ def local_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Optio
     return made
 
 
-def _methods(ground: Ground) -> tuple[Approach, ...]:
+def _methods(ground: EligibilityKey) -> tuple[Approach, ...]:
     """Name the ways to tune one base: preferences where there are pairs, retrieval with facts."""
     combined: tuple[Approach, ...] = ("combo",) if ground.needs_knowledge else ()
     preferred: tuple[Approach, ...] = ("dpo",) if ground.pairs else ()
-    return (*METHODS, *combined, *preferred)
+    return (*TUNING_APPROACHES, *combined, *preferred)
 
 
-def _served(ground: Ground, book: Book, machines: list[Machine]) -> list[Option]:
+def _prompted_open_models(
+    ground: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
+) -> list[Option]:
     """List open models as they are on each GPU: what prompting is where nothing may be sent out."""
     with_documents = ground.has_documents or ground.needs_knowledge
-    ways = [way for way in UNTRAINED if way != "rag" or with_documents]
-    bases = [book.model(name) for name in SERVED]
+    ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
+    bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
     return [
-        _as_it_is(way, base, machine)
+        _prompted_option(way, base, machine)
         for base in bases
-        if _licence_will_do(ground, base)
+        if _licence_allowed(ground, base)
         for machine in machines
         for way in ways
     ]
 
 
-def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
+def available_gpus(ground: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:
     """List the GPUs to be had: your own, and of rented ones those that no other beats in all."""
     for own in ground.hardware:
         gpu = book.gpu(own.gpu)
@@ -105,20 +113,20 @@ def machines_of(ground: Ground, book: Book) -> Iterator[Machine]:
             own=True,
             next_change=None,
         )
-        yield Machine(gpu, "own", price, True, own.count)
+        yield AvailableGpu(gpu, "own", price, True, own.count)
     if not ground.data_may_leave:
         return
     rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(ground, book, gpu))]
     merits = [_merits(machine) for machine in rented]
     for machine, ours in zip(rented, merits, strict=True):
-        if not any(_beats(theirs, ours) for theirs in merits):
+        if not any(_dominates(theirs, ours) for theirs in merits):
             yield machine
 
 
-_CLOUDS: WeakKeyDictionary[PriceBook, dict[str, list[str]]] = WeakKeyDictionary()
+_CLOUDS: WeakKeyDictionary[PriceTable, dict[str, list[str]]] = WeakKeyDictionary()
 
 
-def _clouds(prices: PriceBook) -> Mapping[str, list[str]]:
+def _clouds(prices: PriceTable) -> Mapping[str, list[str]]:
     """Name who rents out each GPU by the hour; a book is gone through once."""
     if prices not in _CLOUDS:
         found: dict[str, list[str]] = {}
@@ -130,7 +138,7 @@ def _clouds(prices: PriceBook) -> Mapping[str, list[str]]:
     return _CLOUDS[prices]
 
 
-def _cheapest(ground: Ground, book: Book, gpu: Gpu) -> Machine | None:
+def _cheapest(ground: EligibilityKey, book: PriceBook, gpu: Gpu) -> AvailableGpu | None:
     """The cheapest cloud that rents this GPU; marketplaces of strangers' machines left out."""
     offers = []
     for cloud in _clouds(book.prices).get(gpu.name, ()):
@@ -142,16 +150,16 @@ def _cheapest(ground: Ground, book: Book, gpu: Gpu) -> Machine | None:
             price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", ground.day)
         except PricingError:
             continue  # not rented out on that day
-        offers.append(Machine(gpu, cloud, price, False))
+        offers.append(AvailableGpu(gpu, cloud, price, False))
     return min(offers, key=lambda offer: (offer.price.value, offer.provider), default=None)
 
 
-def _beats(theirs: tuple[float, ...], ours: tuple[float, ...]) -> bool:
+def _dominates(theirs: tuple[float, ...], ours: tuple[float, ...]) -> bool:
     """Whether a machine is at least as good in memory, speed and price, and better in one."""
     return theirs != ours and all(map(ge, theirs, ours))
 
 
-def _merits(machine: Machine) -> tuple[float, ...]:
+def _merits(machine: AvailableGpu) -> tuple[float, ...]:
     gpu = machine.gpu
     return (
         gpu.memory_bytes,
@@ -161,17 +169,17 @@ def _merits(machine: Machine) -> tuple[float, ...]:
     )
 
 
-def _licence_will_do(ground: Ground, base: ModelCard) -> bool:
+def _licence_allowed(ground: EligibilityKey, base: ModelCard) -> bool:
     return not ground.licences or (base.licence or "") in ground.licences
 
 
-def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:
+def _option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Option:
     launch, says = _launch(machine)
     return Option(
-        id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
+        id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}",
         approach=approach,
         provider=machine.provider,
-        model=short(base.id),
+        model=short_name(base.id),
         launch=launch,
         launch_says=says,
         tier="tiny",
@@ -183,13 +191,13 @@ def _option(approach: Approach, base: ModelCard, machine: Machine) -> Option:
     )
 
 
-def _as_it_is(approach: Approach, base: ModelCard, machine: Machine) -> Option:
+def _prompted_option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Option:
     found = " Texts are embedded and looked up on the same machine." if approach == "rag" else ""
     return Option(
-        id=f"{approach}:{machine.provider}:{short(base.id)}:{machine.gpu.name}",
+        id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}",
         approach=approach,
         provider=machine.provider,
-        model=short(base.id),
+        model=short_name(base.id),
         launch="by_hand",
         launch_says=f"Serve the open weights on a {machine.gpu.name}; nothing is trained.{found}",
         tier=base.tier,
@@ -200,12 +208,12 @@ def _as_it_is(approach: Approach, base: ModelCard, machine: Machine) -> Option:
     )
 
 
-def _baseline(machine: Machine) -> Option:
+def _baseline(machine: AvailableGpu) -> Option:
     return Option(
-        id=f"encoder:{machine.provider}:{BASELINE}",
+        id=f"encoder:{machine.provider}:{BASELINE_MODEL}",
         approach="encoder",
         provider=machine.provider,
-        model=BASELINE,
+        model=BASELINE_MODEL,
         launch="local",
         launch_says="It trains on a CPU in a minute.",
         tier="tiny",
@@ -214,7 +222,7 @@ def _baseline(machine: Machine) -> Option:
     )
 
 
-def _launch(machine: Machine) -> tuple[Launch, str]:
+def _launch(machine: AvailableGpu) -> tuple[Launch, str]:
     if machine.is_own:
         return "local", f"It is trained on your own {machine.gpu.name}."
     return "export", (

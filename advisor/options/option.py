@@ -11,11 +11,11 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from advisor.errors import PricingError
-from advisor.options.eligibility import Ground
-from advisor.prices.book import Book
+from advisor.options.eligibility import EligibilityKey
+from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard, Tier
-from advisor.prices.providers import Offer
-from advisor.prices.series import Price, PriceBook
+from advisor.prices.providers import TuningOffer
+from advisor.prices.series import Price, PriceTable
 from advisor.units import Approach, Record
 
 Launch = Literal["provider", "local", "export", "by_hand"]
@@ -41,7 +41,7 @@ SIMPLICITY = (
 """Simpler first: the order in which ties are broken."""
 
 
-class RuledOut(Record):
+class RuledOutOption(Record):
     """An option that may not be taken, and by which rule."""
 
     id: str
@@ -69,7 +69,7 @@ class Option:
     """Kind of price -> the price: the bill reads nothing else."""
     objective: Objective | None = None
     card: ModelCard | None = None
-    offer: Offer | None = None
+    offer: TuningOffer | None = None
     base: ModelCard | None = None
     served_like: ModelCard | None = None
     """Whose numbers stand in where the model's own are not published."""
@@ -121,7 +121,7 @@ class Option:
         }
 
 
-CHAT = (
+CHAT_PRICE_KINDS = (
     "input",
     "cached_input",
     "cache_write",
@@ -134,7 +134,7 @@ CHAT = (
     "long_cache_write",
     "long_output",
 )
-TUNED = {
+TUNED_PRICE_KINDS = {
     "tuned_input": "input",
     "tuned_cached_input": "cached_input",
     "tuned_output": "output",
@@ -144,11 +144,11 @@ TUNED = {
 }
 
 
-_CHAT: WeakKeyDictionary[PriceBook, dict[tuple[str, date], Mapping[str, Price]]]
+_CHAT: WeakKeyDictionary[PriceTable, dict[tuple[str, date], Mapping[str, Price]]]
 _CHAT = WeakKeyDictionary()
 
 
-def chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
+def chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price]:
     """Look up what a chat model costs on *day*, by kind; a book is asked once.
 
     Raises:
@@ -160,9 +160,9 @@ def chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
     return known[card_id, day]
 
 
-def _chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
+def _chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price]:
     found = {kind: book.prices.on(f"{card_id}/{kind}", day) for kind in ("input", "output")}
-    for kind in CHAT:
+    for kind in CHAT_PRICE_KINDS:
         item = f"{card_id}/{kind}"
         if kind not in found and book.prices.has(item):
             try:
@@ -172,26 +172,26 @@ def _chat_prices(book: Book, card_id: str, day: date) -> Mapping[str, Price]:
     return MappingProxyType(found)
 
 
-def provider_refusal(ground: Ground, provider: str) -> RuledOut | None:
+def provider_refusal(ground: EligibilityKey, provider: str) -> RuledOutOption | None:
     """Say why a provider may not be used in this scenario, if so; the id is left to the caller."""
     if ground.stays_at_home:
         says = "Data must not leave your machines, and this option sends it to a provider."
-        return RuledOut(id="", rule="data-stays", says=says, source="your scenario")
+        return RuledOutOption(id="", rule="data-stays", says=says, source="your scenario")
     if ground.providers and provider not in ground.providers:
         says = f"Only {', '.join(ground.providers)} may be used, and this is {provider}."
-        return RuledOut(id="", rule="provider-not-allowed", says=says, source="your scenario")
+        return RuledOutOption(id="", rule="provider-not-allowed", says=says, source="your scenario")
     return None
 
 
-def rule_out(option_id: str, rule: str, says: str, source: str) -> RuledOut:
+def rule_out(option_id: str, rule: str, says: str, source: str) -> RuledOutOption:
     """Make the line that says why an option is out."""
-    return RuledOut(id=option_id, rule=rule, says=says, source=source)
+    return RuledOutOption(id=option_id, rule=rule, says=says, source=source)
 
 
-def short(model: str) -> str:
+def short_name(model: str) -> str:
     """Return a model's name without its provider.
 
-    >>> short("together/Qwen/Qwen3.5-9B")
+    >>> short_name("together/Qwen/Qwen3.5-9B")
     'Qwen/Qwen3.5-9B'
     """
     return model.split("/", 1)[1] if "/" in model else model

@@ -6,27 +6,29 @@ from dataclasses import replace
 from datetime import date
 
 from advisor.errors import PricingError
-from advisor.options.eligibility import Ground
+from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import (
     Option,
-    RuledOut,
+    RuledOutOption,
     chat_prices,
     provider_refusal,
     rule_out,
-    short,
+    short_name,
 )
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
 from advisor.prices.series import Price
 from advisor.units import Approach
 
-EMBEDDING = "openai/text-embedding-3-small/embedding"
-VECTOR_STORE = "pinecone/standard/vector_minimum_month"
-PER_TIER = 2
+EMBEDDING_ITEM = "openai/text-embedding-3-small/embedding"
+VECTOR_STORE_ITEM = "pinecone/standard/vector_minimum_month"
+MODELS_PER_TIER = 2
 """Cheapest models of each tier that are also costed with examples, documents or retrieval."""
 
 
-def prompted_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
+def prompting_options(
+    ground: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
+) -> list[Option]:
     """List the ways that use a chat model as it is, over every model on sale."""
     zero_shot = [
         option
@@ -44,15 +46,15 @@ def prompted_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Op
     return made + [_like(option, "long_context", {}) for option in some]
 
 
-def retrieval_prices(book: Book, day: date) -> dict[str, Price]:
+def retrieval_prices(book: PriceBook, day: date) -> dict[str, Price]:
     """Look up what embedding and keeping vectors costs."""
     return {
-        "embedding": book.prices.on(EMBEDDING, day),
-        "vector_minimum_month": book.prices.on(VECTOR_STORE, day),
+        "embedding": book.prices.on(EMBEDDING_ITEM, day),
+        "vector_minimum_month": book.prices.on(VECTOR_STORE_ITEM, day),
     }
 
 
-def current_option(ground: Ground, book: Book) -> Option | None:
+def current_option(ground: EligibilityKey, book: PriceBook) -> Option | None:
     """Make an option of what is done and paid today, if the scenario says it.
 
     Raises:
@@ -63,7 +65,7 @@ def current_option(ground: Ground, book: Book) -> Option | None:
         return None
     card = book.model(current.model) if current.model else None
     prices = chat_prices(book, card.id, ground.day) if card else {}
-    provider, model = (card.provider, short(card.id)) if card else ("today", "as it is")
+    provider, model = (card.provider, short_name(card.id)) if card else ("today", "as it is")
     return Option(
         id="current",
         approach=current.approach,
@@ -108,7 +110,7 @@ def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
     chosen: dict[str, Option] = {}
     for tier in ("tiny", "small", "mid", "large"):
         of_tier = sorted((o for o in options if o.tier == tier), key=_blended)
-        chosen |= {option.id: option for option in of_tier[:PER_TIER]}
+        chosen |= {option.id: option for option in of_tier[:MODELS_PER_TIER]}
     chosen |= {o.id: o for o in options if o.card and o.card.id in named}
     return list(chosen.values())
 
@@ -134,8 +136,10 @@ def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option
     )
 
 
-def _zero_shot(ground: Ground, book: Book, card: ModelCard, out: list[RuledOut]) -> Option | None:
-    name = short(card.id)
+def _zero_shot(
+    ground: EligibilityKey, book: PriceBook, card: ModelCard, out: list[RuledOutOption]
+) -> Option | None:
+    name = short_name(card.id)
     option_id = f"prompt:{card.provider}:{name}"
     day = ground.day
     refusal = provider_refusal(ground, card.provider)

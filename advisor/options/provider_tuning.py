@@ -7,29 +7,31 @@ from dataclasses import replace
 from datetime import date
 
 from advisor.errors import PricingError, Unpriced
-from advisor.options.eligibility import Ground, asked_as
+from advisor.options.eligibility import EligibilityKey, customer_type
 from advisor.options.option import (
-    TUNED,
+    TUNED_PRICE_KINDS,
     Launch,
     Option,
-    RuledOut,
+    RuledOutOption,
     chat_prices,
     provider_refusal,
     rule_out,
 )
 from advisor.options.prompting import retrieval_prices
-from advisor.prices.book import Book
-from advisor.prices.providers import Offer
+from advisor.prices.book import PriceBook
+from advisor.prices.providers import TuningOffer
 from advisor.prices.series import Price
 
-__all__ = ["asked_as", "tuned_options"]
+__all__ = ["customer_type", "provider_tuning_options"]
 
 TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
 """Models whose answers a smaller one learns from; the first on sale is taken; own choice."""
 WITH_ADAPTER = frozenset({"openai", "azure", "nebius", "together", "fireworks"})
 
 
-def tuned_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Option]:
+def provider_tuning_options(
+    ground: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
+) -> list[Option]:
     """List hosted tuning, and what is built on it: preference tuning, distillation, with RAG."""
     made: list[Option] = []
     for offer in book.offers:
@@ -41,7 +43,7 @@ def tuned_options(ground: Ground, book: Book, out: list[RuledOut]) -> list[Optio
     return made
 
 
-def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
+def _variants(ground: EligibilityKey, book: PriceBook, option: Option) -> list[Option]:
     made: list[Option] = []
     if ground.pairs and "dpo_training" in option.prices:
         training = {**option.prices, "training": option.prices["dpo_training"]}
@@ -62,7 +64,7 @@ def _variants(ground: Ground, book: Book, option: Option) -> list[Option]:
     return made
 
 
-def _teacher(ground: Ground, book: Book) -> Mapping[str, Price] | None:
+def _teacher(ground: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
     """Look up what the first teacher on sale that day costs."""
     for name in TEACHERS:
         if name not in book.models:
@@ -78,7 +80,9 @@ def _id(approach: str, option: Option) -> str:
     return f"{approach}:{option.id.split(':', 1)[1]}"
 
 
-def _supervised(ground: Ground, book: Book, offer: Offer, out: list[RuledOut]) -> Option | None:
+def _supervised(
+    ground: EligibilityKey, book: PriceBook, offer: TuningOffer, out: list[RuledOutOption]
+) -> Option | None:
     gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
     option_id = f"{offer.approach}:{offer.provider}:{offer.base}{gpu}"
     refusal = provider_refusal(ground, offer.provider)
@@ -117,7 +121,7 @@ def _supervised(ground: Ground, book: Book, offer: Offer, out: list[RuledOut]) -
     )
 
 
-def _prices(book: Book, offer: Offer, day: date) -> Mapping[str, Price]:
+def _prices(book: PriceBook, offer: TuningOffer, day: date) -> Mapping[str, Price]:
     """Look up training and serving; an offer without either price cannot be costed."""
     stem = f"{offer.provider}/{offer.base}"
     found = {"training": book.prices.on(f"{stem}/training", day)}
@@ -128,7 +132,7 @@ def _prices(book: Book, offer: Offer, day: date) -> Mapping[str, Price]:
     if offer.serving == "per_hour" and offer.hosting_item:
         found["hosting_hour"] = book.prices.on(offer.hosting_item, day)
         return found
-    for tuned, kind in TUNED.items():
+    for tuned, kind in TUNED_PRICE_KINDS.items():
         item = f"{stem}/{tuned}"
         if book.prices.has(item):
             found[kind] = book.prices.on(item, day)
@@ -137,11 +141,11 @@ def _prices(book: Book, offer: Offer, day: date) -> Mapping[str, Price]:
     return found
 
 
-def _launch(offer: Offer) -> Launch:
+def _launch(offer: TuningOffer) -> Launch:
     return "provider" if offer.provider in WITH_ADAPTER else "by_hand"
 
 
-def _launch_says(offer: Offer) -> str:
+def _launch_says(offer: TuningOffer) -> str:
     if offer.provider in WITH_ADAPTER:
         return f"The job is started at {offer.provider} over its API."
     return f"{offer.provider} has its own interface: start the job there with the converted file."

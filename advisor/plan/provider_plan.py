@@ -9,25 +9,25 @@ from decimal import ROUND_UP, Decimal
 from advisor.decision.answer import Answer
 from advisor.errors import UsageError, did_you_mean
 from advisor.estimate.inference import token_factor
-from advisor.estimate.line import total
-from advisor.estimate.sampling import AT_MOST, LIKELY, Point
+from advisor.estimate.line import total_cost
+from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
 from advisor.estimate.tokens import evaluated_tokens
-from advisor.estimate.tuning import TrainingSet, default_epochs, hosted_training
-from advisor.options.eligibility import asked_as
+from advisor.estimate.tuning import TrainingSet, default_epochs, provider_training_lines
+from advisor.options.eligibility import customer_type
 from advisor.options.option import Option
-from advisor.plan.training_plan import Figure, PlanData, TrainingPlan, Wish
+from advisor.plan.training_plan import PlanData, PlannedCost, PlanSettings, TrainingPlan
 
 CENT = Decimal("0.01")
-BILLS_VALIDATION = frozenset({"together"})
+PROVIDERS_BILLING_VALIDATION = frozenset({"together"})
 """Who bills held-out rows too, once an evaluation. Source: the provider's pricing page."""
 TRAINING_KIND = {"supervised": "training", "dpo": "dpo_training"}
-MOST_AUTO_EPOCHS = 25
+MAX_AUTO_EPOCHS = 25
 AUTO_MARGIN_EPOCHS = 2.0
 """What `auto` may choose over our reckoning of it; own judgement."""
 
 
 def make_plan(
-    answer: Answer, option: Option, data: PlanData, wish: Wish, planned_at: datetime
+    answer: Answer, option: Option, data: PlanData, wish: PlanSettings, planned_at: datetime
 ) -> TrainingPlan:
     """Lay one job down: rows, settings, price, and the cap that is held against its dear end.
 
@@ -45,7 +45,7 @@ def make_plan(
             f"{offer.provider} does not sell it for {offer.base}.",
             did_you_mean(wish.method, methods).strip(),
         )
-    figure = figure_of(option, data, wish)
+    figure = planned_cost(option, data, wish)
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
         raise UsageError(
@@ -69,11 +69,11 @@ def make_plan(
         suffix=wish.suffix,
         grader=wish.grader,
         attempt=wish.attempt,
-        organisation=asked_as(answer.question, offer.provider),
+        organisation=customer_type(answer.question, offer.provider),
     )
 
 
-def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
+def planned_cost(option: Option, data: PlanData, wish: PlanSettings) -> PlannedCost:
     """Work out what the job costs, with the same quantities that the answer was made of.
 
     Raises:
@@ -88,12 +88,12 @@ def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
         )
     price = option.prices[kind]
     priced = replace(option, prices={**option.prices, "training": price})
-    likely, most = (_job(priced, data, wish, point) for point in (LIKELY, AT_MOST))
+    likely, most = (_job(priced, data, wish, point) for point in (LIKELY, WORST_CASE))
     factor = option.counted_as.token_factor if option.counted_as else None
     low = likely[1] * (Decimal(factor.low) / Decimal(factor.likely) if factor else 1)
     minimum = option.prices.get("job_minimum")
     least = Decimal(str(minimum.value)) if minimum else Decimal(0)
-    return Figure(
+    return PlannedCost(
         item=price.item,
         price=str(price.value),
         unit=price.unit,
@@ -110,19 +110,21 @@ def figure_of(option: Option, data: PlanData, wish: Wish) -> Figure:
     )
 
 
-def _job(option: Option, data: PlanData, wish: Wish, point: Point) -> tuple[int, Decimal]:
+def _job(
+    option: Option, data: PlanData, wish: PlanSettings, point: Sampling
+) -> tuple[int, Decimal]:
     rows, epochs = data.training.rows, wish.hyperparameters.n_epochs
     passes = float(default_epochs(rows)) if epochs == "auto" else float(epochs)
-    if epochs == "auto" and point is AT_MOST:
-        passes = min(MOST_AUTO_EPOCHS, max(passes * AUTO_MARGIN_EPOCHS, passes + 1))
+    if epochs == "auto" and point is WORST_CASE:
+        passes = min(MAX_AUTO_EPOCHS, max(passes * AUTO_MARGIN_EPOCHS, passes + 1))
     factor = float(token_factor(option.counted_as, point))
     held = data.validation
     checked = 0.0
-    if held and option.provider in BILLS_VALIDATION:
+    if held and option.provider in PROVIDERS_BILLING_VALIDATION:
         checked = float(evaluated_tokens(passes, held.rows, held.tokens / held.rows * factor))
     trained = data.training.tokens * factor * passes + checked
-    lines = hosted_training(option, TrainingSet(rows, trained / passes / rows, passes))
-    return round(trained), Decimal(repr(float(total(lines, "once"))))
+    lines = provider_training_lines(option, TrainingSet(rows, trained / passes / rows, passes))
+    return round(trained), Decimal(repr(float(total_cost(lines, "once"))))
 
 
 def _cents(amount: Decimal) -> str:

@@ -54,7 +54,7 @@ class DataFile(Record):
     """Longest example."""
 
 
-class Figure(Record):
+class PlannedCost(Record):
     """What a job should cost and what it may cost at most, with what it was made of."""
 
     item: str
@@ -85,7 +85,7 @@ class Figure(Record):
     """Least that a job is billed [USD]."""
 
 
-class Expected(Record):
+class TrainingEstimate(Record):
     """What a training on one's own machine should take beside money, and how that is known."""
 
     basis: str
@@ -121,7 +121,7 @@ class LocalJob(Record):
     """JSON schema that answers have to fit."""
     validation: DataFile | None = None
     """Rows whose loss is told while it trains."""
-    expected: Expected | None = None
+    expected: TrainingEstimate | None = None
     """What it should take; no part of what the plan is."""
 
     @property
@@ -153,7 +153,7 @@ class TrainingPlan(Record):
     """All canonical rows, before they were split."""
     encoding: str
     """What tokens were counted with."""
-    figure: Figure
+    figure: PlannedCost
     """What it costs."""
     cap_usd: str
     """What it may never pass."""
@@ -217,7 +217,7 @@ class PlanData(Record):
         return self.held_out if self.sends_held_out else None
 
 
-class Wish(Record):
+class PlanSettings(Record):
     """What the user adds to a decision: settings, a cap, a name."""
 
     method: Method = "supervised"
@@ -256,7 +256,7 @@ def read_plan(data: bytes, where: str) -> TrainingPlan:
         ) from error
 
 
-def epochs_of(plan: TrainingPlan) -> int:
+def requested_epochs(plan: TrainingPlan) -> int:
     """Return the passes to ask for where a provider takes a number only."""
     asked = plan.hyperparameters.n_epochs
     return int(default_epochs(plan.training.rows)) if asked == "auto" else asked

@@ -8,18 +8,18 @@ from typing import TypeVar
 
 from advisor.errors import UnknownPrice
 from advisor.prices.models import Gpu, ModelCard
-from advisor.prices.providers import Offer, Provider
-from advisor.prices.series import PriceBook
+from advisor.prices.providers import Provider, TuningOffer
+from advisor.prices.series import PriceTable
 from advisor.units import Record
 
 R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
-class Book:
+class PriceBook:
     """The whole price book: prices, models, providers, GPUs."""
 
-    prices: PriceBook
+    prices: PriceTable
     models: Mapping[str, ModelCard]
     providers: Mapping[str, Provider]
     gpus: Mapping[str, Gpu]
@@ -43,7 +43,7 @@ class Book:
         return {name: card for name, card in self.models.items() if card.architecture}
 
     @property
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[TuningOffer, ...]:
         """Every offer of every provider."""
         return tuple(offer for provider in self.providers.values() for offer in provider.tuning)
 

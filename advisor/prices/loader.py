@@ -14,18 +14,18 @@ import yaml
 from pydantic import ValidationError
 
 from advisor.errors import PricingFileError, did_you_mean
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard
 from advisor.prices.providers import Provider
-from advisor.prices.series import PriceBook, PriceSeries
+from advisor.prices.series import PriceSeries, PriceTable
 from advisor.units import Record
 
 HERE = Path(__file__).parent.parent
 SECTIONS = ("prices", "models", "providers", "gpus")
-WHOLE = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
-GIVEN = frozenset({"id", "item", "name", "own", "provider"})
+WHOLE_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
+IMPLIED_FIELDS = frozenset({"id", "item", "name", "own", "provider"})
 """Fields that the place in the file says; nobody writes them."""
-MOST_SHOWN = 60
+MAX_SHOWN_CHARACTERS = 60
 R = TypeVar("R", bound=Record)
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -37,14 +37,14 @@ class _Loader(_Base):  # type: ignore[misc]
         seen = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _at(key_node, "a key is a name, not a list or a mapping")
+                raise _error_at(key_node, "a key is a name, not a list or a mapping")
             if key_node.value in seen:
-                raise _at(key_node, f"the key '{key_node.value}' is said twice")
+                raise _error_at(key_node, f"the key '{key_node.value}' is said twice")
             seen.add(key_node.value)
         return dict(super().construct_mapping(node, deep))
 
 
-def _at(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
+def _error_at(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
@@ -54,13 +54,13 @@ def _exact(loader: Any, node: yaml.ScalarNode) -> Decimal:
     try:
         return Decimal(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
     except InvalidOperation as error:
-        raise _at(node, f"'{node.value}' is not a number in digits") from error
+        raise _error_at(node, f"'{node.value}' is not a number in digits") from error
 
 
-def _whole(loader: Any, node: yaml.ScalarNode) -> int:
+def _whole_number(loader: Any, node: yaml.ScalarNode) -> int:
     """Read a whole number; YAML would take 1:30 for 90, 010 for 8 and 0x10 for 16."""
-    if not WHOLE.fullmatch(str(node.value)):
-        raise _at(node, f"'{node.value}' is not a number in plain digits")
+    if not WHOLE_NUMBER.fullmatch(str(node.value)):
+        raise _error_at(node, f"'{node.value}' is not a number in plain digits")
     return int(node.value)
 
 
@@ -69,21 +69,21 @@ def _day(loader: Any, node: yaml.ScalarNode) -> Any:
     try:
         return loader.construct_yaml_timestamp(node)
     except ValueError as error:
-        raise _at(node, f"'{node.value}' is not a day of the calendar") from error
+        raise _error_at(node, f"'{node.value}' is not a day of the calendar") from error
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _exact)
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _day)
 
 
-def default_path() -> Path:
+def default_price_book_path() -> Path:
     """Find the price book: the top of a checkout, else inside the installed package."""
     beside = HERE.parent / "pricing.yaml"
     return beside if beside.is_file() else HERE / "pricing.yaml"
 
 
-def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
+def load_prices(path: Path | None = None, overlay: Path | None = None) -> PriceBook:
     """Read the price book and lay a buyer's own prices over it.
 
     Args:
@@ -93,7 +93,7 @@ def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
     Raises:
         PricingFileError: a file cannot be read or breaks a rule, with the place and the remedy.
     """
-    path = path or default_path()
+    path = path or default_price_book_path()
     text, raw = _read(path)
     own_text, own = _read(overlay) if overlay else ("", {})
     prices = {name: _series(path, name, body) for name, body in raw["prices"].items()}
@@ -101,8 +101,8 @@ def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
         for name, body in own["prices"].items():
             prices[name] = _series(overlay, name, body, own=True)
     books = [(path, raw), *([(overlay, own)] if overlay else [])]
-    book = Book(
-        prices=PriceBook(prices),
+    book = PriceBook(
+        prices=PriceTable(prices),
         models=_records(
             books, "models", ModelCard, lambda name: {"id": name, "provider": name.split("/", 1)[0]}
         ),
@@ -110,7 +110,7 @@ def load_book(path: Path | None = None, overlay: Path | None = None) -> Book:
         gpus=_records(books, "gpus", Gpu, lambda name: {"name": name}),
         sha256=hashlib.sha256(orjson.dumps([text, own_text])).hexdigest(),
     )
-    _refuse_loose_ends(path, overlay, book)
+    _check_references(path, overlay, book)
     return book
 
 
@@ -159,7 +159,7 @@ def _parsed(name: str, text: str) -> Any:
         raise PricingFileError(where, f"{problem}. Mend the YAML there.") from error
 
 
-def _refuse_loose_ends(path: Path, overlay: Path | None, book: Book) -> None:
+def _check_references(path: Path, overlay: Path | None, book: PriceBook) -> None:
     """Refuse an offer that names a model, a GPU or a price which the book has not."""
     name = overlay.name if overlay else path.name
     for offer in book.offers:
@@ -207,7 +207,7 @@ def _checked(
     place = f"{path.name}: {section}: {name}"
     if not isinstance(body, dict):
         raise PricingFileError(place, f"found {body!r} instead of a mapping. Indent its keys.")
-    for key in GIVEN & set(body):
+    for key in IMPLIED_FIELDS & set(body):
         known = did_you_mean(key, _keys(kind, (key,)))
         raise PricingFileError(f"{place}: {key}", f"there is no such key.{known}")
     try:
@@ -248,7 +248,7 @@ def _problem(error: Any, kind: type[Record]) -> str:
         return f"{error['ctx']['error']}. Mend it there."
     remedy = next((text for key, text in REMEDIES.items() if name.startswith(key)), error["msg"])
     found = str(error["input"])
-    shown = found if len(found) <= MOST_SHOWN else found[:MOST_SHOWN] + "..."
+    shown = found if len(found) <= MAX_SHOWN_CHARACTERS else found[:MAX_SHOWN_CHARACTERS] + "..."
     return f"found '{shown}'. {remedy.format(**error.get('ctx', {}))}"
 
 
@@ -257,7 +257,7 @@ def _keys(kind: type[Record], loc: tuple[int | str, ...]) -> list[str]:
     for part in loc[:-1]:
         if isinstance(part, str):
             kind = _record_in(kind.model_fields[part].annotation) or kind
-    return [name for name in kind.model_fields if name not in GIVEN]
+    return [name for name in kind.model_fields if name not in IMPLIED_FIELDS]
 
 
 def _record_in(annotation: Any) -> type[Record] | None:

@@ -12,7 +12,7 @@ from advisor.prices.series import Confidence
 from advisor.units import Record
 
 
-class Window(Record):
+class AccessWindow(Record):
     """Who may start a job, and until when."""
 
     who: Literal["anyone", "never_tuned", "tuned_before", "active", "new", "existing"]
@@ -25,7 +25,7 @@ class Window(Record):
     """Who says so."""
 
 
-class Offer(Record):
+class TuningOffer(Record):
     """One base model that a provider tunes."""
 
     provider: str
@@ -38,7 +38,7 @@ class Offer(Record):
     """Whether the provider keeps the weights."""
     methods: tuple[str, ...]
     """sft, dpo ..."""
-    windows: Annotated[tuple[Window, ...], Field(min_length=1)]
+    windows: Annotated[tuple[AccessWindow, ...], Field(min_length=1)]
     """Who may start a job."""
     serving: Literal["per_token", "per_hour"]
     """How the tuned model is billed."""
@@ -75,7 +75,7 @@ class Offer(Record):
             raise ValueError("an offer served on a gpu needs served_like, a model with its numbers")
         return self
 
-    def open_window(self, who: str, day: date) -> Window | None:
+    def open_window(self, who: str, day: date) -> AccessWindow | None:
         """Return the rule under which *who* may start a job on *day*, if there is one."""
         for window in self.windows:
             is_open = window.closed_since is None or day < window.closed_since
@@ -112,5 +112,5 @@ class Provider(Record):
     """Why no one can tune there, if so."""
     source: Source
     """Where it was read."""
-    tuning: tuple[Offer, ...] = ()
+    tuning: tuple[TuningOffer, ...] = ()
     """What it tunes."""

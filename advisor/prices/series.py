@@ -92,7 +92,7 @@ MAY_BE_FREE = frozenset(
     }
 )
 """Kinds that a provider may give away; a price of 0 for any other is a slip or an unknown."""
-MOST_USD = 1_000_000_000
+MAX_USD = 1_000_000_000
 """No price is dearer: more is a slip of digits."""
 
 Confidence = Literal["high", "medium", "low"]
@@ -112,7 +112,7 @@ class PriceStep(Record):
 
     since: date
     """First day on which it holds. It holds until the next step."""
-    value: Annotated[Decimal, Field(ge=0, le=MOST_USD, allow_inf_nan=False)] | None
+    value: Annotated[Decimal, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None
     """Price in the unit of the series; null from the day it is no longer sold."""
     source: Annotated[str, Field(min_length=4)]
     """The page where it was read, or who quoted it."""
@@ -230,7 +230,7 @@ class PriceSeries(Record):
         )
 
 
-class PriceBook:
+class PriceTable:
     """Every series we know, each item once, found by its name."""
 
     def __init__(self, series: Mapping[str, PriceSeries]) -> None:

@@ -7,34 +7,44 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.sampling import LIKELY, Point
-from advisor.estimate.tuning import learnt_from
-from advisor.evidence import Evidence, Range, Tuned, measured_range, saturation
-from advisor.inputs import Facts, Resolved, needs_knowledge
-from advisor.options.batch import Kinds, Panel, bounds, kind_of
-from advisor.options.gpu_tuning import BASELINE
+from advisor.estimate.sampling import LIKELY, Sampling
+from advisor.estimate.tuning import training_example_counts
+from advisor.evidence import Evidence, LearningCurve, Range, saturation, wilson_range
+from advisor.inputs import Inputs, ResolvedScenario, needs_knowledge
+from advisor.options.batch import OptionBatch, OptionKinds, option_bounds, option_kind
+from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.quality.measurements import (
     NO_SHIFT,
-    Expected,
-    Shifts,
-    Three,
-    beside,
-    given,
-    looking_up,
-    measured_for,
-    shifts_of,
+    NumberRange,
+    QualityEstimate,
+    QualityShifts,
+    measurement_for,
+    quality_shifts,
+    retrieval_approaches,
+    with_measurement,
+    with_related_measurement,
 )
-from advisor.quality.user_claims import SAYS, Kind, as_said, capped, said_of
+from advisor.quality.user_claims import (
+    CLAIM_BASIS,
+    PromptingTraits,
+    apply_claims,
+    cap_at_teacher,
+    prompting_claims,
+)
 from advisor.units import Number
 
-RETRIEVING = frozenset({"rag", "long_context", "combo"})
-NOTHING_KNOWN: Range = (-9.0, -9.0, -9.0)
+RETRIEVAL_APPROACHES = frozenset({"rag", "long_context", "combo"})
+NO_EVIDENCE: Range = (-9.0, -9.0, -9.0)
 """Below any shift, so that it is cut to 0: no work was published on this way of tuning."""
 
 
-def expected(
-    panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> Expected:
+def expected_quality(
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    evidence: Evidence,
+    point: Sampling,
+) -> QualityEstimate:
     """Say how good the options of a panel should be, for every variant.
 
     quality = (prompted or tuned + effort + labels) x retrieval, cut to 0..1
@@ -44,8 +54,10 @@ def expected(
     """
     kinds = panel.kinds
     if resolved.scenario.quality.measured:
-        kinds = Kinds.by(panel.options, lambda o: (*kind_of(o), id(measured_for(o, resolved))))
-    shifts = shifts_of(resolved.scenarios, evidence)
+        kinds = OptionKinds.by(
+            panel.options, lambda o: (*option_kind(o), id(measurement_for(o, resolved)))
+        )
+    shifts = quality_shifts(resolved.scenarios, evidence)
     if panel.trains:
         learnt = _learnt(kinds, panel, resolved, facts, evidence, point)
         parts = _tuned(kinds, learnt, shifts, resolved, evidence, point)
@@ -57,17 +69,19 @@ def expected(
         shape + np.clip(np.asarray(part) * f, 0.0, 0.99)
         for part, f in zip(parts, factor, strict=True)
     )
-    ends: Three = (low, likely, high)
+    ends: NumberRange = (low, likely, high)
     kind = evidence.of(resolved.task)
     basis = kind.basis
-    said = said_of(resolved, evidence)
+    said = prompting_claims(resolved, evidence)
     if said.anything and panel.trains:
-        ends = capped(said, ends, facts.target, _of_kinds(kinds, "distill"))
+        ends = cap_at_teacher(said, ends, facts.target, _of_kinds(kinds, "distill"))
     elif said.anything:
-        ends = as_said(said, ends, facts.target, _kind(kinds, resolved, evidence, shifts))
-        basis = f"{SAYS}; {basis}"
+        ends = apply_claims(
+            said, ends, facts.target, _prompting_traits(kinds, resolved, evidence, shifts)
+        )
+        basis = f"{CLAIM_BASIS}; {basis}"
     slack = 0.0 if panel.trains else evidence.tolerance.value
-    found = Expected(
+    found = QualityEstimate(
         kinds,
         facts.target,
         ends,
@@ -76,52 +90,60 @@ def expected(
         tie=(evidence.tolerance.value,) * len(kinds.first),
     )
     for place, option in enumerate(kinds.first):
-        measured = measured_for(option, resolved)
+        measured = measurement_for(option, resolved)
         if measured is None and not option.is_current:
-            found = beside(found, place, resolved, evidence)
-        found = given(found, place, measured, point)
+            found = with_related_measurement(found, place, resolved, evidence)
+        found = with_measurement(found, place, measured, point)
     return found
 
 
-def _kind(kinds: Kinds, resolved: Resolved, evidence: Evidence, shifts: Shifts) -> Kind:
+def _prompting_traits(
+    kinds: OptionKinds, resolved: ResolvedScenario, evidence: Evidence, shifts: QualityShifts
+) -> PromptingTraits:
     """Tell the kinds of prompting apart, and what evidence expects of each on a large model."""
     likely = evidence.of(resolved.task).prompt.large[1] + np.asarray(shifts.effort[1])
     likely = likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)
     _, factor, _ = _knowledge(kinds, resolved, evidence, LIKELY)
     is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
-    return Kind(is_large, _of_kinds(kinds, *looking_up(resolved)), np.asarray(likely * factor))
+    return PromptingTraits(
+        is_large, _of_kinds(kinds, *retrieval_approaches(resolved)), np.asarray(likely * factor)
+    )
 
 
-def _of_kinds(kinds: Kinds, *approaches: str) -> NDArray[np.bool_]:
+def _of_kinds(kinds: OptionKinds, *approaches: str) -> NDArray[np.bool_]:
     return np.array([option.approach in approaches for option in kinds.first])[:, None, None]
 
 
 def _prompted(
-    kinds: Kinds, shifts: Shifts, resolved: Resolved, evidence: Evidence, point: Point
-) -> Three:
+    kinds: OptionKinds,
+    shifts: QualityShifts,
+    resolved: ResolvedScenario,
+    evidence: Evidence,
+    point: Sampling,
+) -> NumberRange:
     kind = evidence.of(resolved.task)
     gains = {"few_shot": kind.few_shot_gain}
     if not needs_knowledge(resolved.scenario, resolved.task):
         gains["long_context"] = kind.many_shot_gain
-    parts: list[tuple[str, Three]] = [
-        ("quality prompt", bounds([getattr(kind.prompt, o.tier) for o in kinds.first])),
+    parts: list[tuple[str, NumberRange]] = [
+        ("quality prompt", option_bounds([getattr(kind.prompt, o.tier) for o in kinds.first])),
         ("quality effort", shifts.effort),
-        ("quality few_shot", bounds([gains.get(o.approach, NO_SHIFT) for o in kinds.first])),
+        ("quality few_shot", option_bounds([gains.get(o.approach, NO_SHIFT) for o in kinds.first])),
         *(("quality need", need) for need in shifts.needs_prompt),
     ]
     return _summed(parts, point)
 
 
 def _tuned(
-    kinds: Kinds,
-    learnt: Three,
-    shifts: Shifts,
-    resolved: Resolved,
+    kinds: OptionKinds,
+    learnt: NumberRange,
+    shifts: QualityShifts,
+    resolved: ResolvedScenario,
     evidence: Evidence,
-    point: Point,
-) -> Three:
-    sizes = bounds([getattr(evidence.base_size, option.tier) for option in kinds.first])
-    parts: list[tuple[str, Three]] = [
+    point: Sampling,
+) -> NumberRange:
+    sizes = option_bounds([getattr(evidence.base_size, option.tier) for option in kinds.first])
+    parts: list[tuple[str, NumberRange]] = [
         ("quality labels", shifts.labels),
         ("quality base", sizes),
         *(("quality need", need) for need in shifts.needs_tuned),
@@ -140,60 +162,75 @@ def _tuned(
 
 
 def _learnt(
-    kinds: Kinds, panel: Panel, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> Three:
+    kinds: OptionKinds,
+    panel: OptionBatch,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    evidence: Evidence,
+    point: Sampling,
+) -> NumberRange:
     """What the examples teach, before any shift."""
     if panel.family == "encoder":
         return _labelled(kinds, resolved, facts, evidence, point)
-    examples = learnt_from(_of_kinds(kinds, "distill"), resolved, facts, evidence)
-    return _grown(evidence.of(resolved.task).tuned, examples, "quality tuned", point)
+    examples = training_example_counts(_of_kinds(kinds, "distill"), resolved, facts, evidence)
+    return _curve_value(evidence.of(resolved.task).tuned, examples, "quality tuned", point)
 
 
 def _labelled(
-    kinds: Kinds, resolved: Resolved, facts: Facts, evidence: Evidence, point: Point
-) -> Three:
+    kinds: OptionKinds,
+    resolved: ResolvedScenario,
+    facts: Inputs,
+    evidence: Evidence,
+    point: Sampling,
+) -> NumberRange:
     """Encoders and the plain baseline: they learn label by label."""
     kind = evidence.of(resolved.task)
     per_label = facts.examples / max(float(resolved.labels or 10), 1.0)
-    plain = np.array([option.model == BASELINE for option in kinds.first])[:, None, None]
+    plain = np.array([option.model == BASELINE_MODEL for option in kinds.first])[:, None, None]
     encoder, baseline = (
-        _grown(growth, per_label, name, point) if growth else NOTHING_KNOWN
+        _curve_value(growth, per_label, name, point) if growth else NO_EVIDENCE
         for growth, name in ((kind.encoder, "quality encoder"), (kind.baseline, "quality baseline"))
     )
     low, likely, high = (np.where(plain, b, e) for b, e in zip(baseline, encoder, strict=True))
     return low, likely, high
 
 
-def _teacher(shifts: Shifts, resolved: Resolved, evidence: Evidence, point: Point) -> Three:
+def _teacher(
+    shifts: QualityShifts, resolved: ResolvedScenario, evidence: Evidence, point: Sampling
+) -> NumberRange:
     """A pupil is no better than its teacher: the best prompting measured, else a large model."""
     shown = [m for m in resolved.scenario.quality.measured if m.approach in ("prompt", "few_shot")]
     if shown:
         best = max(shown, key=lambda m: m.value)
-        return measured_range(best.value, best.n)
-    large: Three = evidence.of(resolved.task).prompt.large
+        return wilson_range(best.value, best.n)
+    large: NumberRange = evidence.of(resolved.task).prompt.large
     needed = [("quality need", need) for need in shifts.needs_prompt]
     return _summed([("quality prompt", large), *needed], point)
 
 
-def _grown(growth: Tuned, examples: Number, name: str, point: Point) -> Three:
+def _curve_value(
+    growth: LearningCurve, examples: Number, name: str, point: Sampling
+) -> NumberRange:
     scale = growth.half_at_examples if growth.half_at_examples != 1.0 else growth.half_at_per_label
     gain = saturation(examples, scale, growth.exponent)
     ends = [s + (c - s) * gain for s, c in zip(growth.start, growth.ceiling, strict=True)]
     return (ends[0], point.value(name, ends[0], ends[1], ends[2], "low"), ends[2])
 
 
-def _summed(ranges: Sequence[tuple[str, Three]], point: Point) -> Three:
+def _summed(ranges: Sequence[tuple[str, NumberRange]], point: Sampling) -> NumberRange:
     low = sum(bounds[0] for _, bounds in ranges)
     high = sum(bounds[2] for _, bounds in ranges)
     values = [point.value(name, *bounds, "low") for name, bounds in ranges]
     return (low, sum(values[1:], values[0]), high)
 
 
-def _knowledge(kinds: Kinds, resolved: Resolved, evidence: Evidence, point: Point) -> Three:
+def _knowledge(
+    kinds: OptionKinds, resolved: ResolvedScenario, evidence: Evidence, point: Sampling
+) -> NumberRange:
     if not needs_knowledge(resolved.scenario, resolved.task):
         return (1.0, 1.0, 1.0)
     found, missing = evidence.retrieval.factor, evidence.without_retrieval.factor
-    retrieves = _of_kinds(kinds, *RETRIEVING)
+    retrieves = _of_kinds(kinds, *RETRIEVAL_APPROACHES)
     with_it = point.value("quality retrieval", *found, "low")
     without = point.value("quality knowledge", *missing, "low")
     likely = np.where(retrieves, with_it, without)

@@ -13,33 +13,33 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.sampling import Point
-from advisor.evidence import Evidence, Quality, Range, measured_range
-from advisor.inputs import Resolved, needs_knowledge
-from advisor.options.batch import Kinds
+from advisor.estimate.sampling import Sampling
+from advisor.evidence import Evidence, QualityRange, Range, wilson_range
+from advisor.inputs import ResolvedScenario, needs_knowledge
+from advisor.options.batch import OptionKinds
 from advisor.options.option import Option
-from advisor.scenario.scenario import Measured, Scenario
+from advisor.scenario.scenario import Measurement, Scenario
 from advisor.units import Number
 
-Three = tuple[Number, Number, Number]
+NumberRange = tuple[Number, Number, Number]
 """Low, likely and high."""
 NO_SHIFT: Range = (0.0, 0.0, 0.0)
 
 
-class Shifts(NamedTuple):
+class QualityShifts(NamedTuple):
     """What circumstances add, each bound a number or of shape [variants, 1]."""
 
-    effort: Three
+    effort: NumberRange
     """By how hard prompting was tried."""
-    labels: Three
+    labels: NumberRange
     """By who made the answers."""
-    needs_prompt: tuple[Three, ...]
+    needs_prompt: tuple[NumberRange, ...]
     """What each need takes from prompting."""
-    needs_tuned: tuple[Three, ...]
+    needs_tuned: tuple[NumberRange, ...]
     """What each need takes from a tuned model."""
 
 
-def shifts_of(scenarios: Sequence[Scenario], evidence: Evidence) -> Shifts:
+def quality_shifts(scenarios: Sequence[Scenario], evidence: Evidence) -> QualityShifts:
     """Look the shifts up: of one scenario, or of a variant each."""
     needs = [
         (need, flags)
@@ -48,24 +48,25 @@ def shifts_of(scenarios: Sequence[Scenario], evidence: Evidence) -> Shifts:
     ]
     year = evidence.model_year.of(scenarios[0].asked_on.year)
     needs += [(year, [True] * len(scenarios))] if year else []
-    return Shifts(
-        effort=_laid_out(
+    return QualityShifts(
+        effort=_range_columns(
             [getattr(evidence.prompt_effort, one.quality.prompt_effort) for one in scenarios]
         ),
-        labels=_laid_out(
+        labels=_range_columns(
             [getattr(evidence.label_quality, one.dataset.label_quality) for one in scenarios]
         ),
         needs_prompt=tuple(
-            _laid_out([need.prompt if flag else NO_SHIFT for flag in flags])
+            _range_columns([need.prompt if flag else NO_SHIFT for flag in flags])
             for need, flags in needs
         ),
         needs_tuned=tuple(
-            _laid_out([need.tuned if flag else NO_SHIFT for flag in flags]) for need, flags in needs
+            _range_columns([need.tuned if flag else NO_SHIFT for flag in flags])
+            for need, flags in needs
         ),
     )
 
 
-def _laid_out(ranges: Sequence[Range]) -> Three:
+def _range_columns(ranges: Sequence[Range]) -> NumberRange:
     """Turn a range for each variant into three columns, or one range for all into numbers."""
     if all(one == ranges[0] for one in ranges):
         return ranges[0]
@@ -77,13 +78,13 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Expected:
+class QualityEstimate:
     """The quality of each kind of option in a panel, arrays of [kinds, variants, draws or 1]."""
 
-    kinds: Kinds
+    kinds: OptionKinds
     target: Number
     """What is good enough, of shape [variants, 1]."""
-    ends: Three
+    ends: NumberRange
     """Low, likely, high."""
     said: tuple[tuple[str, str], ...]
     """Basis and source of each kind."""
@@ -92,16 +93,16 @@ class Expected:
     slack: tuple[float, ...]
     """How far below the target each kind will still do."""
 
-    def of(self, row: int) -> Quality:
+    def of(self, row: int) -> QualityRange:
         """Return the quality of one option in the first variant."""
         return self.firsts[int(self.kinds.of[row])]
 
     @cached_property
-    def firsts(self) -> tuple[Quality, ...]:
+    def firsts(self) -> tuple[QualityRange, ...]:
         """The quality of each kind in the first variant."""
         ends = [np.asarray(part)[:, 0, 0].tolist() for part in self.ends]
         return tuple(
-            Quality(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
+            QualityRange(*numbers, *said) for *numbers, said in zip(*ends, self.said, strict=True)
         )
 
     @cached_property
@@ -125,12 +126,14 @@ class Expected:
         return np.asarray((self.ends[1] >= self.target - slack)[self.kinds.of])
 
 
-def given(found: Expected, place: int, measured: Measured | None, point: Point) -> Expected:
+def with_measurement(
+    found: QualityEstimate, place: int, measured: Measurement | None, point: Sampling
+) -> QualityEstimate:
     """Put in what was measured of a kind, or that what runs today will do."""
     said: tuple[str, str]
-    ends: Three
+    ends: NumberRange
     if measured:
-        three = measured_range(measured.value, measured.n)
+        three = wilson_range(measured.value, measured.n)
         ends = (three[0], point.value("quality measured", *three, "low"), three[2])
         said = f"measured on {measured.n:g} examples", "your scenario, quality.measured"
     elif found.kinds.first[place].is_current:
@@ -138,10 +141,12 @@ def given(found: Expected, place: int, measured: Measured | None, point: Point) 
         said = "assumed: what runs today will do", "assumption"
     else:
         return found
-    return _put(found, place, ends, said, 0.0)
+    return _replace_kind(found, place, ends, said, 0.0)
 
 
-def _put(found: Expected, place: int, ends: Three, said: tuple[str, str], slack: float) -> Expected:
+def _replace_kind(
+    found: QualityEstimate, place: int, ends: NumberRange, said: tuple[str, str], slack: float
+) -> QualityEstimate:
     """Put another range in for one kind."""
     here = (np.arange(len(found.said)) == place)[:, None, None]
     low, likely, high = (
@@ -156,7 +161,9 @@ def _put(found: Expected, place: int, ends: Three, said: tuple[str, str], slack:
     )
 
 
-def beside(found: Expected, place: int, resolved: Resolved, evidence: Evidence) -> Expected:
+def with_related_measurement(
+    found: QualityEstimate, place: int, resolved: ResolvedScenario, evidence: Evidence
+) -> QualityEstimate:
     """Expect of one way of prompting what another way got, and what examples add to it.
 
     quality = measured + gain of this way - gain of the one that was measured
@@ -169,23 +176,23 @@ def beside(found: Expected, place: int, resolved: Resolved, evidence: Evidence) 
         for one in resolved.scenario.quality.measured
         if one.approach in gains and one.model is None
     ]
-    if ours is None or not shown or option.approach in looking_up(resolved):
+    if ours is None or not shown or option.approach in retrieval_approaches(resolved):
         return found
     best = max(shown, key=lambda one: one.value)
-    base = measured_range(best.value, best.n)
+    base = wilson_range(best.value, best.n)
     added = [end - gains[best.approach][1] for end in ours]
-    ends: Three = (base[0] + added[0], base[1] + added[1], base[2] + added[2])
+    ends: NumberRange = (base[0] + added[0], base[1] + added[1], base[2] + added[2])
     basis = f"your measurement of {best.approach}, and what evidence adds; {kind.basis}"
-    return _put(found, place, ends, (basis, kind.source), found.slack[place])
+    return _replace_kind(found, place, ends, (basis, kind.source), found.slack[place])
 
 
-def looking_up(resolved: Resolved) -> tuple[str, ...]:
+def retrieval_approaches(resolved: ResolvedScenario) -> tuple[str, ...]:
     """Approaches that look documents up; without documents a long prompt holds examples."""
     looks_up = needs_knowledge(resolved.scenario, resolved.task)
     return ("rag", "combo", "long_context") if looks_up else ("rag", "combo")
 
 
-def measured_for(option: Option, resolved: Resolved) -> Measured | None:
+def measurement_for(option: Option, resolved: ResolvedScenario) -> Measurement | None:
     """Find the user's own measurement of this approach, with this model or with any."""
     names = {option.model, f"{option.provider}/{option.model}"}
     if option.card:

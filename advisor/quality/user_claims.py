@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.evidence import Evidence
-from advisor.inputs import Resolved, fell_short
-from advisor.quality.measurements import Three
+from advisor.inputs import ResolvedScenario, prompting_fell_short
+from advisor.quality.measurements import NumberRange
 from advisor.scenario.scenario import Scenario
 from advisor.units import Number
 
 Mask = NDArray[np.bool_]
-SHORT_BY = 0.03
+SHORTFALL = 0.03
 """How far below the target a prompt is set that is said to fall short: more than evidence forgives
 as a tie. What it really is was not said."""
-SAYS = "you said what prompting does"
+CLAIM_BASIS = "you said what prompting does"
 
 
-class Said(NamedTuple):
+class PromptingClaims(NamedTuple):
     """What was said in each variant, of shape [variants, 1]."""
 
     meets: Mask
@@ -37,14 +37,14 @@ class Said(NamedTuple):
         return bool((self.meets | self.gap | self.retrieval_short).any())
 
 
-def said_of(resolved: Resolved, evidence: Evidence) -> Said:
+def prompting_claims(resolved: ResolvedScenario, evidence: Evidence) -> PromptingClaims:
     """Read what was said of prompting and retrieval, in each variant."""
     scenarios = resolved.scenarios
     least = evidence.of("knowledge_qa").tune_least_examples
     facts, pages = resolved.facts, evidence.pretraining_tokens.value
-    return Said(
+    return PromptingClaims(
         meets=_mask(scenarios, lambda one: one.quality.prompting == "meets"),
-        gap=_mask(scenarios, fell_short),
+        gap=_mask(scenarios, prompting_fell_short),
         retrieval_short=_mask(scenarios, retrieval_fell_short)
         & ((facts.examples >= least) | (facts.corpus_tokens >= pages)),
     )
@@ -62,7 +62,7 @@ def retrieval_fell_short(scenario: Scenario) -> bool:
     return quality.prompting == "gap" or behaves
 
 
-class Kind(NamedTuple):
+class PromptingTraits(NamedTuple):
     """What tells kinds of options apart here, of shape [kinds, 1, 1]."""
 
     is_large: Mask
@@ -73,7 +73,9 @@ class Kind(NamedTuple):
     """What evidence expects of it on a large model."""
 
 
-def as_said(said: Said, ends: Three, target: Number, kind: Kind) -> Three:
+def apply_claims(
+    said: PromptingClaims, ends: NumberRange, target: Number, kind: PromptingTraits
+) -> NumberRange:
     """Move what evidence expects of prompting to what was said of it.
 
     Args:
@@ -88,7 +90,7 @@ def as_said(said: Said, ends: Three, target: Number, kind: Kind) -> Three:
     unproven = said.meets & ~kind.is_large
     hopeless = np.where(retrieves, said.retrieval_short, said.gap)
     falls = hopeless | unproven
-    most = np.asarray(target) - SHORT_BY
+    most = np.asarray(target) - SHORTFALL
     return (
         np.where(falls, np.minimum(low + moved, most), low + moved),
         np.where(falls, np.minimum(likely + moved, most), likely + moved),
@@ -96,7 +98,9 @@ def as_said(said: Said, ends: Three, target: Number, kind: Kind) -> Three:
     )
 
 
-def capped(said: Said, ends: Three, target: Number, taught: Mask) -> Three:
+def cap_at_teacher(
+    said: PromptingClaims, ends: NumberRange, target: Number, taught: Mask
+) -> NumberRange:
     """Expect no more of a pupil than of its teacher, of whom it is said that it falls short.
 
     Args:
@@ -105,7 +109,7 @@ def capped(said: Said, ends: Three, target: Number, taught: Mask) -> Three:
         target: What is good enough, [variants, 1].
         taught: Which kinds learn from answers of a large model, [kinds, 1, 1].
     """
-    most = np.where(said.gap & taught, np.asarray(target) - SHORT_BY, np.inf)
+    most = np.where(said.gap & taught, np.asarray(target) - SHORTFALL, np.inf)
     low, likely, high = (np.minimum(end, most) for end in ends)
     return low, likely, high
 

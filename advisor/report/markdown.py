@@ -15,7 +15,7 @@ TRACE_COLUMNS = ("rule", "result", "what it read")
 COLUMNS = ("way", "model", "once", "a month", "range a month", "quality", "start")
 
 
-def best_of_each(answer: Answer) -> tuple[OptionBill, ...]:
+def best_per_approach(answer: Answer) -> tuple[OptionBill, ...]:
     """Keep the best option of each approach, and what is done today; best first."""
     seen: dict[str, OptionBill] = {}
     for option in answer.options:
@@ -31,10 +31,10 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
         (
             "today" if option.id == "current" else option.approach.replace("_", " "),
             model_name(option),
-            dollars(option.one_off.likely),
-            dollars(option.per_month.likely),
-            spread(option.per_month),
-            quality(option),
+            usd_text(option.one_off.likely),
+            usd_text(option.per_month.likely),
+            range_text(option.per_month),
+            quality_text(option),
             option.launch.replace("_", " "),
         )
         for option in options
@@ -50,23 +50,23 @@ def model_name(option: OptionBill) -> str:
     return f"{option.model.rsplit('/', 1)[-1]}{gpu} at {option.provider}"
 
 
-def dollars(amount: str) -> str:
+def usd_text(amount: str) -> str:
     """Write an amount with separators.
 
-    >>> dollars("1234.50")
+    >>> usd_text("1234.50")
     '1,234.50'
     """
     return f"{float(amount):,.2f}"
 
 
-def spread(money: Money) -> str:
+def range_text(money: Money) -> str:
     """Write a range."""
     if money.low == money.high:
         return "exact"
-    return f"{dollars(money.low)} to {dollars(money.high)}"
+    return f"{usd_text(money.low)} to {usd_text(money.high)}"
 
 
-def quality(option: OptionBill) -> str:
+def quality_text(option: OptionBill) -> str:
     """Write the expected quality; a mark tells what does not reach the target."""
     mark = "" if option.quality.reaches_target else " (too low)"
     return f"{float(option.quality.likely):.0%}{mark}"
@@ -100,7 +100,7 @@ def break_even_line(answer: Answer) -> str:
     )
 
 
-def flip_lines(answer: Answer) -> list[str]:
+def sensitivity_lines(answer: Answer) -> list[str]:
     """Say what would change the answer."""
     if not answer.decision.flips:
         return ["Nothing within 100 times flips it, and no switch does."]
@@ -110,7 +110,7 @@ def flip_lines(answer: Answer) -> list[str]:
     ]
 
 
-def markdown(answer: Answer, told: Sequence[str] = ()) -> str:
+def answer_markdown(answer: Answer, told: Sequence[str] = ()) -> str:
     """Write the whole answer as Markdown that can be read aloud.
 
     Args:
@@ -119,9 +119,9 @@ def markdown(answer: Answer, told: Sequence[str] = ()) -> str:
     """
     verdict, *more = verdict_lines(answer)
     parts = [f"# {answer.question.name}", f"**{verdict}**", " ".join(told), *more]
-    parts.append(_table(COLUMNS, table_rows(best_of_each(answer))))
+    parts.append(_table(COLUMNS, table_rows(best_per_approach(answer))))
     parts += ["## Why", _list(reason.says for reason in answer.decision.reasons)]
-    parts += ["## What would flip it", _list(flip_lines(answer))]
+    parts += ["## What would flip it", _list(sensitivity_lines(answer))]
     parts += ["## Measure next", _list(answer.decision.measure_next)]
     parts += ["## Assumed", _list(f"{a.path} = {a.value}: {a.says}" for a in answer.assumptions)]
     parts += ["## Ruled out", _list(ruled_out_lines(answer))]
@@ -166,9 +166,9 @@ def bill_markdown(option: OptionBill) -> str:
         for line in option.bill
     ]
     title = (
-        f"## {option.id}\n\n{dollars(option.one_off.likely)} USD once, "
-        f"{dollars(option.monthly.likely)} a month ({spread(option.monthly)}), "
-        f"{dollars(option.total.likely)} over {option.months} months."
+        f"## {option.id}\n\n{usd_text(option.one_off.likely)} USD once, "
+        f"{usd_text(option.monthly.likely)} a month ({range_text(option.monthly)}), "
+        f"{usd_text(option.total.likely)} over {option.months} months."
     )
     notes = _list(caveat.says for caveat in option.caveats)
     return "\n\n".join(part for part in (title, _table(head, rows) if rows else "", notes) if part)
@@ -196,7 +196,7 @@ def _list(items: Iterable[str]) -> str:
 Range = tuple[float, float, float]
 
 
-def saving_usd(answer: Answer) -> float | None:
+def saving_usd_per_month(answer: Answer) -> float | None:
     """Return what the recommended option saves a month against today; None without a today.
 
     saving = today's USD a month - the recommended option's, each with what is paid once spread
@@ -208,13 +208,13 @@ def saving_usd(answer: Answer) -> float | None:
     return float(today.per_month.likely) - float(chosen.per_month.likely)
 
 
-def usd_per_month(line: BillLine, option: OptionBill) -> float:
+def line_usd_per_month(line: BillLine, option: OptionBill) -> float:
     """Return what a line of a bill costs a month; what is paid once is spread over the months."""
     months = float(option.months) if line.cadence == "once" else 1.0
     return float(line.amount) / months
 
 
-def spent_usd(option: OptionBill, months: float) -> Range:
+def cumulative_usd(option: OptionBill, months: float) -> Range:
     """Return what an option has cost after some months: low, likely, high.
 
     spent = once + months x a month

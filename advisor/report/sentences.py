@@ -8,12 +8,12 @@ from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.units import Approach, Record
 
-SURE, LIKELY = 0.9, 0.6
+SURE_SHARE, LIKELY_SHARE = 0.9, 0.6
 """From which share of draws on a decision is called sure, or likely; own judgement."""
-MOST_NAMED = 3
+MAX_NAMED_OPTIONS = 3
 
 
-class Numbers(Record):
+class NumberFormat(Record):
     """How a language writes numbers."""
 
     thousands: str
@@ -22,10 +22,10 @@ class Numbers(Record):
     """Before the fraction."""
 
 
-class Words(Record):
+class Sentences(Record):
     """The sentences of one language."""
 
-    numbers: Numbers
+    numbers: NumberFormat
     act: dict[Approach | str, str]
     short: dict[Approach | str, str]
     cost: str
@@ -62,7 +62,7 @@ class Words(Record):
         return "".join(signs.get(sign, sign) for sign in shown)
 
 
-def tell(answer: Answer, words: Words) -> tuple[str, ...]:
+def decision_sentences(answer: Answer, words: Sentences) -> tuple[str, ...]:
     """Tell a decision: what to do, the cost, why, what else, what changes it, what is unknown."""
     told = (
         *_what_to_do(answer, words),
@@ -92,7 +92,7 @@ def _named(option: OptionBill, texts: Mapping[str, str]) -> str:
     return texts[_kind(option)].format(model=model, provider=option.provider)
 
 
-def _what_to_do(answer: Answer, words: Words) -> Iterator[str]:
+def _what_to_do(answer: Answer, words: Sentences) -> Iterator[str]:
     option = _recommended(answer)
     yield _named(option, words.act)
     monthly, once = option.monthly, words.number(option.one_off.likely)
@@ -109,7 +109,7 @@ def _what_to_do(answer: Answer, words: Words) -> Iterator[str]:
     )
 
 
-def _against_today(answer: Answer, option: OptionBill, words: Words) -> str:
+def _against_today(answer: Answer, option: OptionBill, words: Sentences) -> str:
     today = next((one for one in answer.options if one.id == "current"), None)
     if today is None or option is today:
         return ""
@@ -118,7 +118,7 @@ def _against_today(answer: Answer, option: OptionBill, words: Words) -> str:
     return template.format(amount=words.number(f"{abs(saving):.2f}"))
 
 
-def _why(answer: Answer, words: Words) -> Iterator[str]:
+def _why(answer: Answer, words: Sentences) -> Iterator[str]:
     """Say why; a share of right answers is named only where the user measured it."""
     option = _recommended(answer)
     quality, target = option.quality, answer.question.quality.target
@@ -133,14 +133,14 @@ def _why(answer: Answer, words: Words) -> Iterator[str]:
     yield next((words.reasons[code] for code in codes if code in words.reasons), "")
 
 
-def _percent(share: str, words: Words) -> str:
+def _percent(share: str, words: Sentences) -> str:
     return words.number(f"{round(100 * float(share), 1)}", 0)
 
 
-def _what_else(answer: Answer, words: Words) -> str:
+def _what_else(answer: Answer, words: Sentences) -> str:
     decision = answer.decision
     share = float(decision.win_share)
-    level = "high" if share >= SURE else "middle" if share >= LIKELY else "low"
+    level = "high" if share >= SURE_SHARE else "middle" if share >= LIKELY_SHARE else "low"
     filled = {
         "costed": str(len(answer.options)),
         "out": str(len(answer.ruled_out)),
@@ -152,7 +152,7 @@ def _what_else(answer: Answer, words: Words) -> str:
     return words.looked_at.format(second=second, **filled)
 
 
-def _change(answer: Answer, words: Words) -> str:
+def _change(answer: Answer, words: Sentences) -> str:
     flips = answer.decision.flips
     if not flips:
         return words.no_flip
@@ -167,17 +167,17 @@ def _change(answer: Answer, words: Words) -> str:
     )
 
 
-def _unknown(answer: Answer, words: Words) -> str:
+def _unknown(answer: Answer, words: Sentences) -> str:
     names = [words.labels.get(one.path, one.path) for one in answer.assumptions]
     if not names:
         return words.all_known
-    what, more = ", ".join(names[:MOST_NAMED]), len(names) - MOST_NAMED
+    what, more = ", ".join(names[:MAX_NAMED_OPTIONS]), len(names) - MAX_NAMED_OPTIONS
     return words.unknown.format(
         what=words.and_more.format(what=what, more=more) if more > 0 else what
     )
 
 
-def _next(answer: Answer, words: Words) -> str:
+def _next(answer: Answer, words: Sentences) -> str:
     """Say what to measure next; each sentence of the answer ends with the path that it fills."""
     wanted = answer.decision.measure_next
     paths = [sentence.rstrip(".").rpartition(" ")[2] for sentence in wanted]

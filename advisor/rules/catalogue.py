@@ -83,7 +83,7 @@ class Rule(Record):
     """Figures on which sources differ."""
 
 
-class Catalogue(Record):
+class RuleCatalogue(Record):
     """All rules."""
 
     rules: tuple[Rule, ...]
@@ -109,13 +109,13 @@ class Catalogue(Record):
         return tuple(one for one in disputes if not one.tasks or task in one.tasks)
 
 
-NO_RULES = Catalogue(rules=())
+NO_RULES = RuleCatalogue(rules=())
 
 
 S = TypeVar("S", bound=Record)
 
 
-def with_disputes(said: S, code: str, catalogue: Catalogue, task: Task) -> S:
+def with_disputes(said: S, code: str, catalogue: RuleCatalogue, task: Task) -> S:
     """Add to what is said on the ground of a rule where its sources differ, and who says what.
 
     Args:

@@ -23,7 +23,7 @@ TOKEN = re.compile(
 SYNTAX = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<says>[^\n]*)")
 
 
-class Fault(ValueError):
+class ConditionError(ValueError):
     """What is wrong with a condition, and where."""
 
     def __init__(self, place: tuple[int, int], found: str, remedy: str) -> None:
@@ -31,7 +31,7 @@ class Fault(ValueError):
         super().__init__(found)
 
 
-class Token(NamedTuple):
+class CelToken(NamedTuple):
     """A word of a condition."""
 
     kind: str
@@ -40,7 +40,7 @@ class Token(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def program_of(text: str) -> Program:
+def compile_program(text: str) -> Program:
     """Compile a condition.
 
     Raises:
@@ -53,13 +53,13 @@ def program_of(text: str) -> Program:
     except ValueError as error:
         found = SYNTAX.search(str(error))
         if not found:
-            raise Fault((1, 1), f"this is no condition: {error}.", "Mend it.") from error
+            raise ConditionError((1, 1), f"this is no condition: {error}.", "Mend it.") from error
         says = found["says"].split(" expecting {")[0]
         place = (int(found["line"]), int(found["column"]))
-        raise Fault(place, f"{says}.", "Mend the condition there.") from error
+        raise ConditionError(place, f"{says}.", "Mend the condition there.") from error
 
 
-def run(program: Program, context: Mapping[str, Any]) -> Any:
+def evaluate_program(program: Program, context: Mapping[str, Any]) -> Any:
     """Return what a compiled text says of some values.
 
     Raises:
@@ -74,30 +74,30 @@ def run(program: Program, context: Mapping[str, Any]) -> Any:
         raise ValueError(f"{says}.") from error
 
 
-def tokens_of(text: str) -> Iterator[Token]:
+def cel_tokens(text: str) -> Iterator[CelToken]:
     """Cut a condition into its words; spaces and comments fall away.
 
-    >>> [token.text for token in tokens_of("option.trains && 1.5 < x // why")]
+    >>> [token.text for token in cel_tokens("option.trains && 1.5 < x // why")]
     ['option', '.', 'trains', '&&', '1.5', '<', 'x']
     """
     for found in TOKEN.finditer(text):
         if found.lastgroup != "space":
-            yield Token(str(found.lastgroup), found.group(), found.start())
+            yield CelToken(str(found.lastgroup), found.group(), found.start())
 
 
-def text_at(tokens: Sequence[Token], place: int) -> str:
+def token_text(tokens: Sequence[CelToken], place: int) -> str:
     """Return the word at a place; empty beyond the ends."""
     return tokens[place].text if 0 <= place < len(tokens) else ""
 
 
-def bound_names(tokens: Sequence[Token]) -> Iterator[str]:
+def loop_variables(tokens: Sequence[CelToken]) -> Iterator[str]:
     """Name what loops count with."""
     for place, token in enumerate(tokens):
-        if token.text in LOOPS and text_at(tokens, place + 1) == "(":
-            yield text_at(tokens, place + 2)
+        if token.text in LOOPS and token_text(tokens, place + 1) == "(":
+            yield token_text(tokens, place + 2)
 
 
-def outer(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
+def top_level_tokens(tokens: Sequence[CelToken]) -> Iterator[tuple[int, CelToken]]:
     """List the tokens that lie in no brackets."""
     depth = 0
     for place, token in enumerate(tokens):
@@ -107,24 +107,27 @@ def outer(tokens: Sequence[Token]) -> Iterator[tuple[int, Token]]:
         depth += token.text in OPENING
 
 
-def unwrapped(tokens: Sequence[Token]) -> Sequence[Token]:
+def strip_brackets(tokens: Sequence[CelToken]) -> Sequence[CelToken]:
     """Take brackets away that hold the whole."""
-    while tokens[0].text == "(" and [n for n, _ in outer(tokens)] == [0, len(tokens) - 1]:
+    while tokens[0].text == "(" and [n for n, _ in top_level_tokens(tokens)] == [
+        0,
+        len(tokens) - 1,
+    ]:
         tokens = tokens[1:-1]
     return tokens
 
 
-def split(tokens: Sequence[Token], *signs: str) -> list[Sequence[Token]]:
+def split_operands(tokens: Sequence[CelToken], *signs: str) -> list[Sequence[CelToken]]:
     """Cut words at the signs that lie in no brackets."""
-    cuts = [place for place, token in outer(tokens) if token.text in signs]
+    cuts = [place for place, token in top_level_tokens(tokens) if token.text in signs]
     edges = zip([-1, *cuts], [*cuts, len(tokens)], strict=True)
     return [tokens[start + 1 : end] for start, end in edges]
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     """Name the kind of a value.
 
-    >>> kind_of(1.5), kind_of(True)
+    >>> type_name(1.5), type_name(True)
     ('a number', 'true or false')
     """
     if value is None:

@@ -11,17 +11,17 @@ from advisor.rules.cel import (
     CLOSING,
     LOOPS,
     OPENING,
-    Fault,
-    Token,
-    bound_names,
-    kind_of,
-    outer,
-    program_of,
-    run,
-    split,
-    text_at,
-    tokens_of,
-    unwrapped,
+    CelToken,
+    ConditionError,
+    cel_tokens,
+    compile_program,
+    evaluate_program,
+    loop_variables,
+    split_operands,
+    strip_brackets,
+    token_text,
+    top_level_tokens,
+    type_name,
 )
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 FUNCTIONS = frozenset({"size", "contains", "startsWith", "endsWith", "double", "int", "string"})
 """What may be called: each takes time in proportion to its text."""
-DEEPEST_LOOPS = 2
-WORDS = frozenset({"true", "false", "null", "in"})
+MAX_LOOP_DEPTH = 2
+KEYWORDS = frozenset({"true", "false", "null", "in"})
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Shape:
+class FieldType:
     """What a name can hold: a sample of it, its fields, and whether it may be unsaid."""
 
     sample: Any
-    fields: Mapping[str, Shape] | None = None
+    fields: Mapping[str, FieldType] | None = None
     choices: tuple[str, ...] = ()
     may_be_null: bool = False
 
@@ -51,7 +51,7 @@ class Condition:
     """A condition that was checked."""
 
     program: Program
-    reads: frozenset[Path]
+    reads: frozenset[FieldPath]
     """What it reads: the names from the outermost in, such as (scenario, task)."""
 
     def holds(self, context: Mapping[str, Any]) -> bool:
@@ -60,13 +60,13 @@ class Condition:
         Raises:
             ValueError: it reads what nobody said, or is not true or false.
         """
-        found = run(self.program, context)
+        found = evaluate_program(self.program, context)
         if not isinstance(found, bool):
-            raise ValueError(f"found {kind_of(found)} instead of true or false.")  # noqa: TRY004
+            raise ValueError(f"found {type_name(found)} instead of true or false.")  # noqa: TRY004
         return found
 
 
-def condition_of(text: str, shapes: Mapping[str, Shape]) -> Condition:
+def compile_condition(text: str, shapes: Mapping[str, FieldType]) -> Condition:
     """Check a condition before it is used: names, functions, loops, and what is compared.
 
     Args:
@@ -76,27 +76,27 @@ def condition_of(text: str, shapes: Mapping[str, Shape]) -> Condition:
     Raises:
         Fault: with line and column.
     """
-    program = program_of(text)
-    checks = _Checks(text, shapes)
+    program = compile_program(text)
+    checks = _ConditionChecker(text, shapes)
     checks.names()
     checks.parts(checks.tokens)
     return Condition(program, frozenset(path for path, _ in checks.paths(checks.tokens)))
 
 
-class _Checks:
+class _ConditionChecker:
     """The checks of one condition."""
 
-    def __init__(self, text: str, shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, text: str, shapes: Mapping[str, FieldType]) -> None:
         self.text, self.shapes = text, shapes
-        self.tokens = tuple(tokens_of(text))
+        self.tokens = tuple(cel_tokens(text))
         self.sample = {name: shape.sample for name, shape in shapes.items()}
-        self.bound = set(bound_names(self.tokens))
-        self.guarded: set[Path] = set()
+        self.bound = set(loop_variables(self.tokens))
+        self.guarded: set[FieldPath] = set()
 
-    def fault(self, token: Token, found: str, remedy: str) -> Fault:
+    def fault(self, token: CelToken, found: str, remedy: str) -> ConditionError:
         before = self.text[: token.at]
         place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
-        return Fault(place, found, remedy)
+        return ConditionError(place, found, remedy)
 
     def names(self) -> None:
         """Refuse names, functions and loops that are not known or nest too deep."""
@@ -105,23 +105,23 @@ class _Checks:
             if token.text in OPENING:
                 loop = place > 1 and self.tokens[place - 1].text in LOOPS
                 depth.append(loop and token.text == "(")
-                if sum(depth) > DEEPEST_LOOPS:
+                if sum(depth) > MAX_LOOP_DEPTH:
                     raise self.fault(token, "loops lie more than two deep.", "Write it flatter.")
             elif token.text in CLOSING:
                 depth.pop()
             elif token.kind == "name":
                 self._name(place, token)
-        self.guarded = set(_guarded(self.tokens, self.paths(self.tokens)))
+        self.guarded = set(_null_checked(self.tokens, self.paths(self.tokens)))
 
-    def _name(self, place: int, token: Token) -> None:
-        called = text_at(self.tokens, place + 1) == "("
+    def _name(self, place: int, token: CelToken) -> None:
+        called = token_text(self.tokens, place + 1) == "("
         if called and token.text not in FUNCTIONS | LOOPS:
             raise self.fault(
                 token,
                 f"there is no function '{token.text}'.",
                 did_you_mean(token.text, FUNCTIONS | LOOPS).strip(),
             )
-        if called or token.text in WORDS or text_at(self.tokens, place - 1) == ".":
+        if called or token.text in KEYWORDS or token_text(self.tokens, place - 1) == ".":
             return
         if token.text in self.bound:
             return
@@ -131,20 +131,20 @@ class _Checks:
                 f"there is no '{token.text}' to read.",
                 did_you_mean(token.text, self.shapes).strip(),
             )
-        if text_at(self.tokens, place + 1) != ".":
+        if token_text(self.tokens, place + 1) != ".":
             remedy = f"Write {token.text}. and a name."
             raise self.fault(token, f"'{token.text}' is no value by itself.", remedy)
 
-    def paths(self, tokens: Sequence[Token]) -> Iterator[tuple[Path, Token]]:
+    def paths(self, tokens: Sequence[CelToken]) -> Iterator[tuple[FieldPath, CelToken]]:
         """List what tokens read, with the token at which each path begins."""
         for place, token in enumerate(tokens):
             is_ours = token.text in self.shapes and token.text not in self.bound
-            if token.kind == "name" and is_ours and text_at(tokens, place - 1) != ".":
+            if token.kind == "name" and is_ours and token_text(tokens, place - 1) != ".":
                 yield self._path(tokens, place), token
 
-    def _path(self, tokens: Sequence[Token], place: int) -> Path:
+    def _path(self, tokens: Sequence[CelToken], place: int) -> FieldPath:
         shape, path = self.shapes[tokens[place].text], [tokens[place].text]
-        while text_at(tokens, place + 1) == "." and shape.fields is not None:
+        while token_text(tokens, place + 1) == "." and shape.fields is not None:
             place += 2
             name = tokens[place].text
             if name not in shape.fields:
@@ -157,16 +157,16 @@ class _Checks:
             path.append(name)
         return tuple(path)
 
-    def parts(self, tokens: Sequence[Token]) -> None:
+    def parts(self, tokens: Sequence[CelToken]) -> None:
         """Try every part of a condition by itself, so that none hides behind another."""
-        tokens = unwrapped(tokens)
+        tokens = strip_brackets(tokens)
         for signs in (("?", ":"), ("||",), ("&&",)):
-            pieces = split(tokens, *signs)
+            pieces = split_operands(tokens, *signs)
             if len(pieces) > 1:
                 for piece in pieces:
                     self.parts(piece)
                 return
-        places = [n for n, token in outer(tokens) if token.text in COMPARISONS]
+        places = [n for n, token in top_level_tokens(tokens) if token.text in COMPARISONS]
         if not places and tokens[0].text == "!":
             self.parts(tokens[1:])
             return
@@ -176,12 +176,12 @@ class _Checks:
         if not isinstance(found, bool):
             raise self.fault(
                 tokens[0],
-                f"found {kind_of(found)} instead of true or false.",
+                f"found {type_name(found)} instead of true or false.",
                 "Compare it with something.",
             )
         self._unsaid(tokens)
 
-    def _comparison(self, tokens: Sequence[Token], place: int) -> None:
+    def _comparison(self, tokens: Sequence[CelToken], place: int) -> None:
         left, right = tokens[:place], tokens[place + 1 :]
         sign = tokens[place]
         one, other = (self._value(side, self.sample) for side in (left, right))
@@ -190,21 +190,21 @@ class _Checks:
             if not isinstance(other, list):
                 raise self.fault(
                     sign,
-                    f"'in' looks into a list, and this is {kind_of(other)}.",
+                    f"'in' looks into a list, and this is {type_name(other)}.",
                     "Write a list such as ['a', 'b'].",
                 )
             others = other
         else:
             others = [other]
         for value in others:
-            if value is not None and one is not None and kind_of(one) != kind_of(value):
+            if value is not None and one is not None and type_name(one) != type_name(value):
                 raise self.fault(
                     sign,
-                    f"{kind_of(one)} is compared with {kind_of(value)}.",
+                    f"{type_name(one)} is compared with {type_name(value)}.",
                     "Compare what is of one kind.",
                 )
 
-    def _choices(self, left: Sequence[Token], right: Sequence[Token]) -> None:
+    def _choices(self, left: Sequence[CelToken], right: Sequence[CelToken]) -> None:
         """Refuse a text that a name can never hold."""
         for side, others in ((left, right), (right, left)):
             path = next(iter(self.paths(side)), None)
@@ -219,7 +219,7 @@ class _Checks:
                         did_you_mean(token.text[1:-1], choices).strip(),
                     )
 
-    def _unsaid(self, tokens: Sequence[Token]) -> None:
+    def _unsaid(self, tokens: Sequence[CelToken]) -> None:
         """Refuse to compare what may be unsaid without asking first whether it is said."""
         for path, token in self.paths(tokens):
             for length in range(2, len(path) + 1):
@@ -228,7 +228,7 @@ class _Checks:
                     continue
                 try:
                     self._value(tokens, _without(self.sample, prefix))
-                except Fault:
+                except ConditionError:
                     name = ".".join(prefix)
                     raise self.fault(
                         token,
@@ -236,33 +236,37 @@ class _Checks:
                         f"Write {name} != null && before it.",
                     ) from None
 
-    def _shape(self, path: Path) -> Shape:
+    def _shape(self, path: FieldPath) -> FieldType:
         shape = self.shapes[path[0]]
         for name in path[1:]:
             assert shape.fields is not None
             shape = shape.fields[name]
         return shape
 
-    def _value(self, tokens: Sequence[Token], context: Mapping[str, Any]) -> Any:
+    def _value(self, tokens: Sequence[CelToken], context: Mapping[str, Any]) -> Any:
         start, last = tokens[0].at, tokens[-1]
         try:
-            return run(program_of(self.text[start : last.at + len(last.text)]), context)
+            return evaluate_program(
+                compile_program(self.text[start : last.at + len(last.text)]), context
+            )
         except ValueError as error:
             remedy = "Take what is there, of one kind; numbers are written 1.0."
             raise self.fault(tokens[0], str(error), remedy) from error
 
 
-def _guarded(tokens: Sequence[Token], paths: Iterator[tuple[Path, Token]]) -> Iterator[Path]:
+def _null_checked(
+    tokens: Sequence[CelToken], paths: Iterator[tuple[FieldPath, CelToken]]
+) -> Iterator[FieldPath]:
     """List what is compared with null anywhere."""
     where = {token.at: place for place, token in enumerate(tokens)}
     for path, token in paths:
         place = where[token.at]
         after = place + 2 * len(path) - 1
-        if text_at(tokens, after) in ("==", "!=") and text_at(tokens, after + 1) == "null":
+        if token_text(tokens, after) in ("==", "!=") and token_text(tokens, after + 1) == "null":
             yield path
 
 
-def _without(sample: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _without(sample: Mapping[str, Any], path: FieldPath) -> dict[str, Any]:
     """Copy a sample with one path unsaid."""
     copy = dict(sample)
     copy[path[0]] = _without(copy[path[0]], path[1:]) if len(path) > 1 else None

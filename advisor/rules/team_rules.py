@@ -11,19 +11,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Field, ValidationError
 
 from advisor.errors import TeamRuleError
-from advisor.inputs import PATHS
+from advisor.inputs import INPUT_PATHS
 from advisor.prices.models import Tier
-from advisor.rules.cel import Fault
-from advisor.rules.cel_check import Condition, Path, Shape, condition_of
+from advisor.rules.cel import ConditionError
+from advisor.rules.cel_check import Condition, FieldPath, FieldType, compile_condition
 from advisor.scenario.scenario import Scenario
 from advisor.units import Approach, Record
 
-MOST_RULES = 50
-MOST_ENTRIES = 100
+MAX_RULES = 50
+MAX_LIST_ENTRIES = 100
 """Longest list of a scenario that a rule goes through."""
-UNREAD = frozenset({"name", "note"})
+UNREADABLE_FIELDS = frozenset({"name", "note"})
 """What a scenario says in free words: no rule reads it."""
-UNSAID = frozenset(
+OPTIONAL_NUMBERS = frozenset(
     {
         "traffic.reasoning_tokens",
         "traffic.cache_hit_share",
@@ -36,10 +36,10 @@ UNSAID = frozenset(
     }
 )
 """Numbers that stay open where nobody says them: every other one is counted or assumed."""
-MONEY = ("one_off_usd", "monthly_usd", "per_month_usd")
+COST_FIELDS = ("one_off_usd", "monthly_usd", "per_month_usd")
 
 
-class Seen(Record):
+class OptionAttributes(Record):
     """What a rule can read of an option, as `option.NAME`."""
 
     id: str
@@ -97,47 +97,47 @@ class TeamRule(Record):
         Raises:
             Fault: it cannot be used.
         """
-        return condition_of(self.when, shapes())
+        return compile_condition(self.when, readable_fields())
 
     @property
     def reads_costs(self) -> bool:
         """Whether it reads what an option costs."""
-        return any(("option", name) in self.condition.reads for name in MONEY)
+        return any(("option", name) in self.condition.reads for name in COST_FIELDS)
 
     @property
     def moves(self) -> bool:
         """Whether it reads what can differ in each variant of a sweep."""
-        numbers = {("scenario", *path.split(".")) for path in PATHS}
+        numbers = {("scenario", *path.split(".")) for path in INPUT_PATHS}
         return self.reads_costs or bool(numbers & self.condition.reads)
 
 
 @cache
-def shapes() -> Mapping[str, Shape]:
-    """Say what a rule can read: every field of a scenario, and those of `Seen`."""
+def readable_fields() -> Mapping[str, FieldType]:
+    """Say what a rule can read: every field of a scenario, and those of `OptionAttributes`."""
     scenario = _record(Scenario, ())
     fields = dict(scenario.fields or {})
-    for name in UNREAD:
+    for name in UNREADABLE_FIELDS:
         del fields[name]
     sample = {name: scenario.sample[name] for name in fields}
-    return {"scenario": Shape(sample, fields), "option": _record(Seen, ())}
+    return {"scenario": FieldType(sample, fields), "option": _record(OptionAttributes, ())}
 
 
-def _record(kind: type[Record], path: Path) -> Shape:
+def _record(kind: type[Record], path: FieldPath) -> FieldType:
     fields = {
         name: _shape(field.annotation, (*path, name)) for name, field in kind.model_fields.items()
     }
-    return Shape({name: shape.sample for name, shape in fields.items()}, fields)
+    return FieldType({name: shape.sample for name, shape in fields.items()}, fields)
 
 
-def _shape(annotation: Any, path: Path) -> Shape:
+def _shape(annotation: Any, path: FieldPath) -> FieldType:
     """Say what a field can hold, by its type."""
     said = [arg for arg in _alternatives(annotation) if arg is not type(None)]
     is_open = len(said) < len(_alternatives(annotation))
     name = ".".join(path)
-    if name == "task" or (name in PATHS and name not in UNSAID):
+    if name == "task" or (name in INPUT_PATHS and name not in OPTIONAL_NUMBERS):
         is_open = False
     inner = _plain(said[0], path)
-    return Shape(inner.sample, inner.fields, inner.choices, is_open)
+    return FieldType(inner.sample, inner.fields, inner.choices, is_open)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -147,21 +147,21 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if origin in (Union, types.UnionType) else (annotation,)
 
 
-def _plain(kind: Any, path: Path) -> Shape:
+def _plain(kind: Any, path: FieldPath) -> FieldType:
     origin = get_origin(kind)
     if origin is Annotated:
         return _plain(get_args(kind)[0], path)
     if origin is Literal:
-        return Shape(get_args(kind)[0], choices=get_args(kind))
+        return FieldType(get_args(kind)[0], choices=get_args(kind))
     if origin is tuple:
-        return Shape([_plain(get_args(kind)[0], ()).sample])
+        return FieldType([_plain(get_args(kind)[0], ()).sample])
     if isinstance(kind, type) and issubclass(kind, Record):
         return _record(kind, path)
     samples: Mapping[Any, Any] = {bool: False, str: "text", date: "2026-11-20"}
-    return Shape(samples.get(kind, 1.0))
+    return FieldType(samples.get(kind, 1.0))
 
 
-def rules_from(given: object, where: str, taken: Collection[str] = ()) -> tuple[TeamRule, ...]:
+def team_rules_from(given: object, where: str, taken: Collection[str] = ()) -> tuple[TeamRule, ...]:
     """Check what a file or a request says, and make rules of it.
 
     Args:
@@ -176,8 +176,8 @@ def rules_from(given: object, where: str, taken: Collection[str] = ()) -> tuple[
         raise TeamRuleError(
             where, "found no list of rules.", "Write a list of {id, when, then, says, source}."
         )
-    if len(given) > MOST_RULES:
-        raise TeamRuleError(where, f"found {len(given)} rules.", f"Give at most {MOST_RULES}.")
+    if len(given) > MAX_RULES:
+        raise TeamRuleError(where, f"found {len(given)} rules.", f"Give at most {MAX_RULES}.")
     rules: dict[str, TeamRule] = {}
     for place, one in enumerate(given, 1):
         rule = _rule(one, f"{where}: rule {place}")
@@ -204,7 +204,7 @@ def _rule(given: object, where: str) -> TeamRule:
         ) from error
     try:
         rule.condition  # noqa: B018 - checked here, kept for later
-    except Fault as fault:
+    except ConditionError as fault:
         line, column = fault.place
         raise TeamRuleError(
             f"{where} ({rule.id}): when, line {line} column {column}", fault.found, fault.remedy
@@ -212,7 +212,7 @@ def _rule(given: object, where: str) -> TeamRule:
     return rule
 
 
-def holds(rule: TeamRule, context: Mapping[str, Any], option: str) -> bool:
+def rule_holds(rule: TeamRule, context: Mapping[str, Any], option: str) -> bool:
     """Whether the condition of a rule is true of an option.
 
     Raises:
@@ -228,7 +228,7 @@ def holds(rule: TeamRule, context: Mapping[str, Any], option: str) -> bool:
         ) from error
 
 
-def read_of(scenario: Scenario, task: str, paths: Collection[Path]) -> dict[str, Any]:
+def rule_context(scenario: Scenario, task: str, paths: Collection[FieldPath]) -> dict[str, Any]:
     """Lay out what rules read of a scenario, and nothing else of it.
 
     Raises:
@@ -242,7 +242,7 @@ def read_of(scenario: Scenario, task: str, paths: Collection[Path]) -> dict[str,
     return found
 
 
-def _copy(plain: Mapping[str, Any], found: dict[str, Any], path: Path) -> None:
+def _copy(plain: Mapping[str, Any], found: dict[str, Any], path: FieldPath) -> None:
     name, *rest = path
     value = plain[name]
     if rest and value is not None:
@@ -256,11 +256,11 @@ def _as_read(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         return {inner: _as_read(part, inner) for inner, part in value.items()}
     if isinstance(value, list):
-        if len(value) > MOST_ENTRIES:
+        if len(value) > MAX_LIST_ENTRIES:
             raise TeamRuleError(
                 f"scenario: {name}",
                 f"this list has {len(value)} entries.",
-                f"A rule goes through at most {MOST_ENTRIES}.",
+                f"A rule goes through at most {MAX_LIST_ENTRIES}.",
             )
         return [_as_read(part, name) for part in value]
     if isinstance(value, int) and not isinstance(value, bool):

@@ -8,16 +8,16 @@ from advisor.dataset.profile import Profile
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
-LEAST_ROWS = 20
+MIN_ROWS = 20
 """Below this many rows a file shows too little to contradict anybody."""
-NEAR = 1.1
+COUNT_TOLERANCE = 1.1
 """Counts within a tenth of each other are the same count."""
-FAR = 3.0
+TOKEN_TOLERANCE = 3.0
 """Tokens of the file and of the traffic that differ by more are worth a word."""
-MANY_REPEATS = 0.05
-MANY_CONFLICTS = 0.02
-MANY_DATED = 0.2
-SAYS = {
+DUPLICATE_SHARE = 0.05
+CONFLICT_SHARE = 0.02
+DATED_ANSWER_SHARE = 0.2
+MESSAGES = {
     "labels-found": "The task was said to be {task}, and the answers in the file are "
     "{labels} different labels.",
     "labels-missing": "One of a fixed set of labels was said to be the answer, and the answers in "
@@ -60,7 +60,7 @@ class Contradiction(Record):
     """What the words hold, by name."""
 
 
-Found = tuple[str, tuple[str, ...], dict[str, str]]
+Finding = tuple[str, tuple[str, ...], dict[str, str]]
 
 
 def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contradiction, ...]:
@@ -72,21 +72,21 @@ def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contrad
         scenario: What was said.
         profile: What the dataset holds, if there is one.
     """
-    if profile is None or profile.examples < LEAST_ROWS:
+    if profile is None or profile.examples < MIN_ROWS:
         return ()
     return tuple(
         Contradiction(
             code=code,
-            says=SAYS[code].format(**numbers),
+            says=MESSAGES[code].format(**numbers),
             paths=paths,
             numbers=tuple(numbers.items()),
         )
-        for look in LOOKS
+        for look in DETECTORS
         for code, paths, numbers in look(scenario, profile)
     )
 
 
-def _labels(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _labels(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     said, labels = scenario.task, profile.distinct_labels
     if labels and said not in (None, "classification"):
         yield "labels-found", ("task",), {"task": str(said), "labels": f"{labels}"}
@@ -94,39 +94,43 @@ def _labels(scenario: Scenario, profile: Profile) -> Iterator[Found]:
         yield "labels-missing", ("task", "needs.narrow_label_task"), {}
 
 
-def _counts(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _counts(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     rows, classes = scenario.dataset.examples, scenario.dataset.classes
-    if rows is not None and _apart(rows, profile.examples, NEAR):
+    if rows is not None and _apart(rows, profile.examples, COUNT_TOLERANCE):
         numbers = {"said": f"{rows:.0f}", "rows": f"{profile.examples}"}
         yield "rows-differ", ("dataset.examples",), numbers
-    if classes and profile.distinct_labels and _apart(classes, profile.distinct_labels, NEAR):
+    if (
+        classes
+        and profile.distinct_labels
+        and _apart(classes, profile.distinct_labels, COUNT_TOLERANCE)
+    ):
         numbers = {"said": f"{classes:.0f}", "labels": f"{profile.distinct_labels}"}
         yield "classes-differ", ("dataset.classes",), numbers
 
 
-def _quality(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _quality(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     if scenario.dataset.label_quality != "expert":
         return
     for code, count, many in (
-        ("expert-duplicates", profile.duplicates, MANY_REPEATS),
-        ("expert-conflicts", profile.conflicting, MANY_CONFLICTS),
+        ("expert-duplicates", profile.duplicates, DUPLICATE_SHARE),
+        ("expert-conflicts", profile.conflicting, CONFLICT_SHARE),
     ):
         if count >= many * profile.examples:
             share = f"{count / profile.examples:.0%}"
             yield code, ("dataset.label_quality",), {"share": share}
 
 
-def _facts(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _facts(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     needs, looked = scenario.needs, profile.looked_through
     said_none = "needs_fresh_facts" in needs.model_fields_set and not (
         needs.needs_fresh_facts or needs.needs_private_knowledge
     )
-    if said_none and looked and profile.outside_facts >= MANY_DATED * looked:
+    if said_none and looked and profile.outside_facts >= DATED_ANSWER_SHARE * looked:
         share = f"{profile.outside_facts / looked:.0%}"
         yield "facts-in-answers", ("needs.needs_fresh_facts",), {"share": share}
 
 
-def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     traffic = scenario.traffic
     varying = max(profile.prompt_tokens_mean - profile.shared_prefix_tokens, 1.0)
     for code, path, said, counted in (
@@ -138,11 +142,11 @@ def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Found]:
             profile.completion_tokens_mean,
         ),
     ):
-        if said is not None and counted and _apart(said, counted, FAR):
+        if said is not None and counted and _apart(said, counted, TOKEN_TOLERANCE):
             yield code, (f"traffic.{path}",), {"said": f"{said:.0f}", "counted": f"{counted:.0f}"}
 
 
-def _languages(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _languages(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     asked, answered = profile.language, profile.answer_language
     if scenario.task is None or not asked or not answered or profile.distinct_labels:
         return
@@ -153,7 +157,7 @@ def _languages(scenario: Scenario, profile: Profile) -> Iterator[Found]:
         yield "two-languages", ("task",), numbers
 
 
-def _forms(scenario: Scenario, profile: Profile) -> Iterator[Found]:
+def _forms(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     needs, said = scenario.needs, scenario.needs.model_fields_set
     taste = needs.preference_hard_to_specify
     path = ("needs.preference_hard_to_specify",)
@@ -172,6 +176,6 @@ def _apart(one: float, other: float, factor: float) -> bool:
     return high > low * factor
 
 
-Look = Callable[[Scenario, Profile], Iterator[Found]]
-LOOKS: tuple[Look, ...] = (_labels, _counts, _quality, _facts, _tokens, _languages, _forms)
+Detector = Callable[[Scenario, Profile], Iterator[Finding]]
+DETECTORS: tuple[Detector, ...] = (_labels, _counts, _quality, _facts, _tokens, _languages, _forms)
 """In this order."""

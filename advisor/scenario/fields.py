@@ -6,19 +6,21 @@ from typing import Any, get_args
 
 from advisor.scenario.scenario import Knowledge, Needs, Organisation, Quality
 
-NOTES = frozenset({"narrow_label_task", "cost_reduction"})
+INFORMATIONAL_NEEDS = frozenset({"narrow_label_task", "cost_reduction"})
 """Needs that only tell what is asked about: they move no number and rule nothing out."""
-OPENS_OR_CLOSES = frozenset(
+ELIGIBILITY_PATHS = frozenset(
     {"limits.data_may_leave", "knowledge.permissions_per_user"}
     | {"organisation.openai", "organisation.azure"}
 )
 """Switches that only open and close options: with the same options the answer is the same."""
 
 
-def switch_values() -> dict[str, tuple[Any, ...]]:
+def categorical_field_values() -> dict[str, tuple[Any, ...]]:
     """Name every switch of a scenario with the values it can take."""
     found: dict[str, tuple[Any, ...]] = {
-        f"needs.{name}": (False, True) for name in Needs.model_fields if name not in NOTES
+        f"needs.{name}": (False, True)
+        for name in Needs.model_fields
+        if name not in INFORMATIONAL_NEEDS
     }
     found["limits.data_may_leave"] = (True, False)
     found["knowledge.permissions_per_user"] = (False, True)

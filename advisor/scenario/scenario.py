@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from advisor.errors import ScenarioError, explained, shown
+from advisor.errors import ScenarioError, explain_validation_error, shortened_repr
 from advisor.units import Approach, Record, Task
 
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -106,7 +106,7 @@ class Knowledge(Record):
     """Whether answers from retrieved documents were tried; a score goes to quality.measured."""
 
 
-class Measured(Record):
+class Measurement(Record):
     """A quality that the user measured."""
 
     approach: Approach
@@ -136,11 +136,11 @@ class Quality(Record):
     """How hard prompting has been tried."""
     prompting: Literal["meets", "gap", "unknown"] = "unknown"
     """What the best prompt on a large model did against the target; a measurement says more."""
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[Measurement, ...] = ()
     """What was measured so far."""
 
 
-class Current(Record):
+class CurrentSolution(Record):
     """What is done and paid today."""
 
     approach: Approach = "prompt"
@@ -220,7 +220,7 @@ class Scenario(Record):
     """The documents behind it."""
     quality: Quality = Quality()
     """How good is good enough."""
-    current: Current | None = None
+    current: CurrentSolution | None = None
     """What is done today."""
     organisation: Organisation = Organisation()
     """What providers know of you."""
@@ -252,7 +252,7 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
     if not isinstance(mapping, Mapping):
         raise ScenarioError(
             where,
-            f"found {shown(mapping)} instead of a mapping.",
+            f"found {shortened_repr(mapping)} instead of a mapping.",
             "Start with keys such as 'name:' and 'traffic:'.",
         )
     try:
@@ -261,5 +261,5 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         path = ".".join(str(part) for part in first["loc"])
         raise ScenarioError(
-            f"{where}: {path}", *explained(Scenario, first["loc"], first)
+            f"{where}: {path}", *explain_validation_error(Scenario, first["loc"], first)
         ) from error

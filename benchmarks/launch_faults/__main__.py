@@ -12,8 +12,8 @@ import argparse
 import sys
 from collections import Counter
 
-from benchmarks.launch_faults.arms import ARMS, Result, run_arm
-from benchmarks.launch_faults.faults import DECK, UPLOADS
+from benchmarks.launch_faults.arms import ARMS, ArmResult, run_arm
+from benchmarks.launch_faults.faults import FAULT_DECK, UPLOAD_DECK
 from benchmarks.launch_faults.launchers import BOUNDARIES
 
 
@@ -25,14 +25,14 @@ def main() -> int:
     parser.add_argument("--arm", choices=ARMS, action="append")
     asked = parser.parse_args()
     results = [run_arm(arm, asked.n, asked.seed) for arm in asked.arm or ARMS]
-    show(results)
-    wrong = judge(results) if not asked.arm else []
+    print_results(results)
+    wrong = find_violations(results) if not asked.arm else []
     for line in wrong:
         print(f"FAILED: {line}", file=sys.stderr)
     return 1 if wrong else 0
 
 
-def show(results: list[Result]) -> None:
+def print_results(results: list[ArmResult]) -> None:
     """Print the table."""
     print(f"{'launcher':<10} {'launches':>8} {'duplicated':>10} {'extra jobs':>10} {'lost':>5} "
           f"{'ids equal':>9} {'SIGKILLs':>8} {'asked':>6} {'seconds':>8}")  # fmt: skip
@@ -47,7 +47,7 @@ def show(results: list[Result]) -> None:
             print(f"{one.arm}: killed {killed}")
 
 
-def judge(results: list[Result]) -> list[str]:
+def find_violations(results: list[ArmResult]) -> list[str]:
     """Say what is not as it must be."""
     wrong = []
     for one in results:
@@ -58,7 +58,7 @@ def judge(results: list[Result]) -> list[str]:
             wrong.append(f"{one.arm}: {one.duplicated} duplicated, {one.lost} lost, ids equal: "
                          f"{one.equal}")  # fmt: skip
     fired = sum((one.fired for one in results), Counter[str]())
-    missing = (set(DECK) | set(UPLOADS)) - {None} - set(fired)
+    missing = (set(FAULT_DECK) | set(UPLOAD_DECK)) - {None} - set(fired)
     if missing:
         wrong.append(f"faults that never fired: {sorted(map(str, missing))}")
     killed = sum((one.boundaries for one in results if one.arm != "naive"), Counter[str]())

@@ -15,28 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from advisor.plan.training_plan import TrainingPlan
-from advisor.prices.book import Book
-from benchmarks.launch_faults.faults import LATE_SECONDS, point_at, serve, stop
-from benchmarks.launch_faults.launchers import Launcher, naive, office_at, ours
-from benchmarks.launch_faults.supervisor import Launch, Supervisor
+from advisor.prices.book import PriceBook
+from benchmarks.launch_faults.faults import LATE_SECONDS, serve_fake, set_provider_url, stop_fake
+from benchmarks.launch_faults.launchers import Launcher, launch_naive, launch_ours, open_context_at
+from benchmarks.launch_faults.supervisor import SupervisedLaunch, Supervisor
 from tests.fakes.fireworks import FakeFireworks
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.server import FakeProvider
 from tests.fakes.together import FakeTogether
-from tests.runs import a_plan, own_book, rows
+from tests.runs import make_plan, test_provider_book, write_rows
 from trainer.clock import SystemClock
 from trainer.storage.database import open_database
 
 ARMS: dict[str, tuple[str, str, Launcher, Callable[[], FakeProvider]]] = {
-    "naive": ("own", "/v1", naive, FakeOpenAI),
-    "openai": ("own", "/v1", ours, FakeOpenAI),
-    "together": ("together", "/v1", ours, FakeTogether),
-    "fireworks": ("fireworks", "", ours, FakeFireworks),
+    "naive": ("own", "/v1", launch_naive, FakeOpenAI),
+    "openai": ("own", "/v1", launch_ours, FakeOpenAI),
+    "together": ("together", "/v1", launch_ours, FakeTogether),
+    "fireworks": ("fireworks", "", launch_ours, FakeFireworks),
 }
 
 
 @dataclass
-class Result:
+class ArmResult:
     """What came of one arm."""
 
     arm: str
@@ -52,26 +52,26 @@ class Result:
     seconds: float
 
 
-def run_arm(arm: str, count: int, seed: int) -> Result:
+def run_arm(arm: str, count: int, seed: int) -> ArmResult:
     """Run one arm, and compare what the database says with what there is."""
     provider, path, launcher, make = ARMS[arm]
-    book = own_book()
+    book = test_provider_book()
     with tempfile.TemporaryDirectory() as name:
         folder, started = Path(name), time.monotonic()
         open_database(f"sqlite:///{folder / 'state.db'}").dispose()
         warm_up(folder, book, provider, path, launcher, make)
-        pid, url = serve(lambda: _quoting(make()), seed)
-        point_at(provider, url + path)
-        launches = [Launch(plan) for plan in plans(folder, book, provider, count)]
+        pid, url = serve_fake(lambda: _quoting(make()), seed)
+        set_provider_url(provider, url + path)
+        launches = [SupervisedLaunch(plan) for plan in make_plans(folder, book, provider, count)]
         supervisor = Supervisor(folder, book, launcher, seed)
         supervisor.run(launches)
         time.sleep(LATE_SECONDS + 0.1)
         truth = json.load(urllib.request.urlopen(f"{url}/_truth"))
-        names = saved(folder, arm, launches, book)
-        stop(pid)
+        names = saved_jobs(folder, arm, launches, book)
+        stop_fake(pid)
     made = Counter(key_of(job) for job in truth["jobs"])
     ids = {str(job.get("id") or job["name"].rsplit("/", 1)[-1]) for job in truth["jobs"]}
-    return Result(
+    return ArmResult(
         arm=arm, launches=count, duplicated=sum(n > 1 for n in made.values()),
         extra=sum(n - 1 for n in made.values()),
         lost=sum(launch.plan.plan_id[:24] not in names or launch.plan.plan_id[:24] not in made
@@ -84,7 +84,7 @@ def run_arm(arm: str, count: int, seed: int) -> Result:
 
 def warm_up(
     folder: Path,
-    book: Book,
+    book: PriceBook,
     provider: str,
     path: str,
     launcher: Launcher,
@@ -92,32 +92,34 @@ def warm_up(
 ) -> None:
     """Launch once without a fault, so that every child finds all imported."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        pid, url = serve(lambda: _quoting(make()), None)
-        point_at(provider, url + path)
-        for plan in plans(Path(name), book, provider, 1):
+        pid, url = serve_fake(lambda: _quoting(make()), None)
+        set_provider_url(provider, url + path)
+        for plan in make_plans(Path(name), book, provider, 1):
             launcher(Path(name), book, plan, None)
-        stop(pid)
+        stop_fake(pid)
     gc.collect()
     gc.freeze()
 
 
-def plans(folder: Path, book: Book, provider: str, count: int) -> Iterator[TrainingPlan]:
+def make_plans(folder: Path, book: PriceBook, provider: str, count: int) -> Iterator[TrainingPlan]:
     """Make plans, each with rows of its own."""
     base = {"own": "tiny-model", "together": "Qwen/Qwen3.5-9B", "fireworks": "qwen3-8b"}[provider]
     for number in range(count):
-        _, data = rows(folder, 10, f"{provider} {number}")
-        plan = a_plan(book, data, SystemClock(), provider, base)  # type: ignore[arg-type]
+        _, data = write_rows(folder, 10, f"{provider} {number}")
+        plan = make_plan(book, data, SystemClock(), provider, base)  # type: ignore[arg-type]
         item = f"{provider}/{base}/training"
         yield plan.model_validate({**plan.model_dump(), "figure": {**plan.figure.model_dump(),
                                                                   "item": item}})  # fmt: skip
 
 
-def saved(folder: Path, arm: str, launches: list[Launch], book: Book) -> dict[str, str]:
+def saved_jobs(
+    folder: Path, arm: str, launches: list[SupervisedLaunch], book: PriceBook
+) -> dict[str, str]:
     """Return what the database says: plan -> job."""
     if arm == "naive":
         with sqlite3.connect(folder / "naive.db") as database:
             return {plan[:24]: job for plan, job in database.execute("SELECT * FROM jobs")}
-    office = office_at(folder, book)
+    office = open_context_at(folder, book)
     names = {}
     for launch in launches:
         run = office.store.run(str(office.store.run_of(launch.plan)))

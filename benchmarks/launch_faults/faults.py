@@ -8,29 +8,29 @@ import signal
 from collections.abc import Callable
 
 from tests.fakes.fireworks import ACCOUNT
-from tests.fakes.openai import refusal
+from tests.fakes.openai import error_reply
 from tests.fakes.server import FakeProvider, Fault, Request
 
 LATE_SECONDS = 0.4
 
 
-DECK = (["lost"] * 4 + ["dropped"] * 6 + ["error_after"] * 3 + ["error"] * 2 + ["limited"] * 2
+FAULT_DECK = (["lost"] * 4 + ["dropped"] * 6 + ["error_after"] * 3 + ["error"] * 2 + ["limited"] * 2
         + ["late"] * 3 + [None] * 30)  # fmt: skip
 """Of 50 requests for a job: 8 % lost, 12 % done and lost, 6 % done and 500, 4 % 500, 4 % 429, 6 %
 late by up to 0.4 s. Source: own choice, far harsher than any provider."""
 
 
-UPLOADS = ["cut"] * 2 + ["dropped"] * 2 + ["error"] * 2 + [None] * 49
+UPLOAD_DECK = ["cut"] * 2 + ["dropped"] * 2 + ["error"] * 2 + [None] * 49
 
 
-CREATES = (
+CREATE_PATHS = (
     "/v1/fine_tuning/jobs",
     "/v1/fine-tunes",
     f"/v1/accounts/{ACCOUNT}/supervisedFineTuningJobs",
 )
 
 
-def deal(seed: int) -> Callable[[Request], Fault | None]:
+def deal_faults(seed: int) -> Callable[[Request], Fault | None]:
     """Deal faults from shuffled decks, so that each kind comes as often as it should."""
     draw = random.Random(seed)
     decks: dict[str, list[str | None]] = {"create": [], "upload": []}
@@ -40,19 +40,21 @@ def deal(seed: int) -> Callable[[Request], Fault | None]:
         if kind is None:
             return None
         if not decks[kind]:
-            decks[kind] = draw.sample(DECK if kind == "create" else UPLOADS, len(
-                DECK if kind == "create" else UPLOADS))  # fmt: skip
+            decks[kind] = draw.sample(FAULT_DECK if kind == "create" else UPLOAD_DECK, len(
+                FAULT_DECK if kind == "create" else UPLOAD_DECK))  # fmt: skip
         name = decks[kind].pop()
         if name is None:
             return None
-        reply = refusal(429, "rate_limit_exceeded", "slow", "0.05") if name == "limited" else None
+        reply = (
+            error_reply(429, "rate_limit_exceeded", "slow", "0.05") if name == "limited" else None
+        )
         return Fault(name, share=draw.random(), seconds=draw.uniform(0, LATE_SECONDS), reply=reply)
 
     return decide
 
 
 def _kind(request: Request) -> str | None:
-    if request.method == "POST" and request.path in CREATES:
+    if request.method == "POST" and request.path in CREATE_PATHS:
         return "create"
     is_file = request.path == "/v1/files" or request.path.endswith(":upload")
     if (is_file and request.method == "POST") or request.path.startswith("/store/"):
@@ -60,11 +62,11 @@ def _kind(request: Request) -> str | None:
     return None
 
 
-def serve(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int, str]:
+def serve_fake(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int, str]:
     """Run a fake provider as a process of its own; without a seed it has no faults."""
     fake = make()
     if seed is not None:
-        fake.fault = deal(seed)
+        fake.fault = deal_faults(seed)
     pid = os.fork()
     if pid == 0:
         fake.serve()
@@ -73,13 +75,13 @@ def serve(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int, str]
     return pid, fake.url
 
 
-def stop(pid: int) -> None:
+def stop_fake(pid: int) -> None:
     """End a fake provider."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
-def point_at(provider: str, url: str) -> None:
+def set_provider_url(provider: str, url: str) -> None:
     """Say by the environment where a provider is."""
     os.environ[f"{provider.upper()}_BASE_URL"] = url
     os.environ[f"{provider.upper()}_API_KEY"] = "key-0123456789"

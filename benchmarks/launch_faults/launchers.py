@@ -14,9 +14,9 @@ from typing import Any
 import openai
 
 from advisor.plan.training_plan import TrainingPlan
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from trainer.clock import SystemClock
-from trainer.context import Limits, Office
+from trainer.context import RunLimits, TrainerContext
 from trainer.errors import LeaseLost
 from trainer.providers import adapter_for
 from trainer.providers.base import Job
@@ -24,7 +24,7 @@ from trainer.runs.reconcile import reconcile
 from trainer.storage.database import open_database
 from trainer.storage.ledger import Ledger
 from trainer.storage.model_registry import Registry
-from trainer.storage.run_store import Store
+from trainer.storage.run_store import RunStore
 
 QUARANTINE_SECONDS = 1.0
 NEEDS_HUMAN = 7
@@ -39,31 +39,31 @@ BOUNDARIES = tuple(f"{side} {step}" for step in (*STEPS, "request") for side in 
 NAIVE_BOUNDARIES = ("before request", "after request", "before created", "after created")
 
 
-Launcher = Callable[[Path, Book, TrainingPlan, str | None], None]
+Launcher = Callable[[Path, PriceBook, TrainingPlan, str | None], None]
 
 
-def office_at(folder: Path, book: Book) -> Office:
+def open_context_at(folder: Path, book: PriceBook) -> TrainerContext:
     """Open an office as a new process does."""
     engine, clock = open_database(f"sqlite:///{folder / 'state.db'}"), SystemClock()
-    limits = replace(Limits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05,
+    limits = replace(RunLimits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05,
                      upload_tries=1000)  # fmt: skip
-    return Office(
-        store=Store(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock),
+    return TrainerContext(
+        store=RunStore(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock),
         clock=clock, book=book,
         files=lambda sha: folder / f"{sha}.jsonl", adapter=lambda name: adapter_for(name, book),
         limits=limits,
     )  # fmt: skip
 
 
-def ours(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> None:
+def launch_ours(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str | None) -> None:
     """Launch as the product does, until the job is on record."""
-    office = office_at(folder, book)
+    office = open_context_at(folder, book)
     run_id, _ = office.store.start(plan)
     if kill_at:
-        _arm_boundary(office.store, kill_at)
+        _kill_at_boundary(office.store, kill_at)
     adapter = office.adapter(plan.provider)
     if kill_at and kill_at.endswith("request"):
-        _arm_request(adapter, kill_at)
+        _kill_at_request(adapter, kill_at)
     while office.store.run(run_id).job_id is None:
         try:
             pause = reconcile(office, run_id, adapter)
@@ -77,7 +77,7 @@ def ours(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> N
             time.sleep(min(pause.seconds, 0.2))
 
 
-def _arm_boundary(store: Store, kill_at: str) -> None:
+def _kill_at_boundary(store: RunStore, kill_at: str) -> None:
     append = store.append
 
     def deadly(lease: Any, kind: str, **body: Any) -> Any:
@@ -91,7 +91,7 @@ def _arm_boundary(store: Store, kill_at: str) -> None:
     store.append = deadly  # type: ignore[method-assign]
 
 
-def _arm_request(adapter: Any, kill_at: str) -> None:
+def _kill_at_request(adapter: Any, kill_at: str) -> None:
     create = adapter.create
 
     def deadly(plan: TrainingPlan, files: Any) -> Job:
@@ -104,7 +104,7 @@ def _arm_request(adapter: Any, kill_at: str) -> None:
     adapter.create = deadly
 
 
-def naive(folder: Path, book: Book, plan: TrainingPlan, kill_at: str | None) -> None:
+def launch_naive(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str | None) -> None:
     """Launch as most do: call, and when the answer is there, save it."""
     client = openai.OpenAI(api_key="key", base_url=os.environ["OWN_BASE_URL"], timeout=5.0)
     with sqlite3.connect(folder / "naive.db", timeout=30) as database:

@@ -12,26 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from advisor.plan.training_plan import TrainingPlan
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from benchmarks.launch_faults.faults import LATE_SECONDS
 from benchmarks.launch_faults.launchers import (
     BOUNDARIES,
     NAIVE_BOUNDARIES,
     NEEDS_HUMAN,
     Launcher,
-    naive,
-    office_at,
+    launch_naive,
+    open_context_at,
 )
-from trainer.runs.user_actions import answer
+from trainer.runs.user_actions import resolve_run
 
 WORKERS = 24
-MOST_KILLS = 3
+MAX_KILLS = 3
 KILL_SHARE = 0.55
 BOUNDARY_SHARE = 0.6
 
 
 @dataclass
-class Launch:
+class SupervisedLaunch:
     """One plan on its way to one job."""
 
     plan: TrainingPlan
@@ -42,16 +42,19 @@ class Launch:
 class Supervisor:
     """Starts launchers by fork, kills them, and starts them again until each launch is done."""
 
-    def __init__(self, folder: Path, book: Book, launcher: Launcher, seed: int) -> None:
+    def __init__(self, folder: Path, book: PriceBook, launcher: Launcher, seed: int) -> None:
         self.folder, self.book, self.launcher = folder, book, launcher
         self.draw = random.Random(seed)
         self.kills = self.asked = 0
         self.boundaries: Counter[str] = Counter()
-        self.order = NAIVE_BOUNDARIES if launcher is naive else BOUNDARIES
+        self.order = NAIVE_BOUNDARIES if launcher is launch_naive else BOUNDARIES
 
-    def run(self, launches: list[Launch]) -> None:
+    def run(self, launches: list[SupervisedLaunch]) -> None:
         """Bring every launch to its end."""
-        waiting, at_work = list(launches), dict[int, tuple[Launch, float | None, str | None]]()
+        waiting, at_work = (
+            list(launches),
+            dict[int, tuple[SupervisedLaunch, float | None, str | None]](),
+        )
         while waiting or at_work:
             while waiting and len(at_work) < WORKERS:
                 launch = waiting.pop(0)
@@ -68,10 +71,10 @@ class Supervisor:
                         waiting.append(launch)
             time.sleep(0.002)
 
-    def start(self, launch: Launch) -> tuple[int, float | None, str | None]:
+    def start(self, launch: SupervisedLaunch) -> tuple[int, float | None, str | None]:
         """Fork a launcher, with or without a time or place to die."""
         kill_at, deadline = None, None
-        if len(launch.kills) < MOST_KILLS and self.draw.random() < KILL_SHARE:
+        if len(launch.kills) < MAX_KILLS and self.draw.random() < KILL_SHARE:
             if self.draw.random() < BOUNDARY_SHARE:
                 rarest = sorted(self.order, key=lambda place: self.boundaries[place])
                 kill_at = self.draw.choice(rarest[:4])
@@ -89,7 +92,7 @@ class Supervisor:
                 os._exit(code)
         return pid, deadline, kill_at
 
-    def ended(self, launch: Launch, status: int, kill_at: str | None) -> bool:
+    def ended(self, launch: SupervisedLaunch, status: int, kill_at: str | None) -> bool:
         """Take note of how a launcher ended; say whether its launch is done."""
         if os.WIFSIGNALED(status):
             self.kills += 1
@@ -103,13 +106,13 @@ class Supervisor:
             return False
         return code == 0
 
-    def help(self, launch: Launch) -> None:
+    def help(self, launch: SupervisedLaunch) -> None:
         """Do what a person does who is asked: look at the provider, and name the job or go on."""
-        office = office_at(self.folder, self.book)
+        office = open_context_at(self.folder, self.book)
         run = office.store.run(str(office.store.run_of(launch.plan)))
         time.sleep(LATE_SECONDS)
         adapter = office.adapter(launch.plan.provider)
         found = adapter.find(launch.plan, 0.0)
         adapter.close()
-        answer(office, run, "looked", found[0].job_id if found else None)
+        resolve_run(office, run, "looked", found[0].job_id if found else None)
         office.store.engine.dispose()

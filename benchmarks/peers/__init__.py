@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory_rows import Case
+from benchmarks.memory_rows import MemoryCase
 from benchmarks.peers.configs import config_of
-from benchmarks.rows import number
+from benchmarks.rows import row_number
 
-HERE = Path(__file__).parent
-Said = Mapping[str, Any]
+FOLDER = Path(__file__).parent
+PeerAnswer = Mapping[str, Any]
 """Bytes under `allocated`, `reserved` and `process`, or a reason under `refused`."""
 
 
@@ -48,14 +48,14 @@ PEERS = (
 )  # fmt: skip
 
 
-def asked(case: Case) -> dict[str, Any]:
+def peer_question(case: MemoryCase) -> dict[str, Any]:
     """Lay out what a peer may want to know of a run."""
     setup, row = case.setup, case.row
     return {
         "config": config_of(case.model, case.shape), "parameters": int(case.shape.parameters),
         "layers": int(case.shape.layers), "method": setup.method, "rank": round(setup.rank),
         "row_method": row["method"], "targets": [f"{name}_proj" for name in setup.targets],
-        "rows": int(number(row, "micro_batch") or 1), "length": int(setup.longest),
+        "rows": int(row_number(row, "micro_batch") or 1), "length": int(setup.longest),
         "checkpointing": setup.checkpointing, "attention": setup.attention,
         "precision": "fp16" if row["precision"].startswith("fp16") else "bf16",
         "double_quantised": setup.double_quantised, "optimizer": setup.optimizer,
@@ -63,7 +63,9 @@ def asked(case: Case) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def answers(peer: Peer, folder: Path, cases: Sequence[Case]) -> tuple[str, list[Said]] | None:
+def peer_answers(
+    peer: Peer, folder: Path, cases: Sequence[MemoryCase]
+) -> tuple[str, list[PeerAnswer]] | None:
     """Ask a peer of every run; none where it is not installed.
 
     Args:
@@ -76,7 +78,8 @@ def answers(peer: Peer, folder: Path, cases: Sequence[Case]) -> tuple[str, list[
     if not path and peer.name != "accelerate":
         return None
     done = subprocess.run(
-        [sys.executable, str(HERE / peer.script)], input=json.dumps([asked(c) for c in cases]),
+        [sys.executable, str(FOLDER / peer.script)],
+        input=json.dumps([peer_question(c) for c in cases]),
         capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip

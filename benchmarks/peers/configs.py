@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 
 FAMILIES = (
     ("gemma-2", "gemma2"), ("gemma", "gemma"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"),
@@ -14,7 +14,7 @@ FAMILIES = (
 """Words of a model's name -> `model_type`; all others are Llamas."""
 
 
-def config_of(model: str, shape: Shape) -> dict[str, Any]:
+def config_of(model: str, shape: ModelShape) -> dict[str, Any]:
     """Write the numbers of a shape under the names of a config.json."""
     family = next((kind for words, kind in FAMILIES if words in model), "llama")
     config = {

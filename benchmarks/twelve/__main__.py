@@ -14,18 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.decision_hash import rules_sha256
-from benchmarks.twelve.making import make
-from benchmarks.twelve.ours import our_answer, said_of
-from benchmarks.twelve.peer import PACKAGE, ask_peer, installed, remedy, version
-from benchmarks.twelve.told import Said, Told, is_confidently_wrong, read_told
+from benchmarks.twelve.making import make_datasets
+from benchmarks.twelve.ours import our_answer, tool_answer
+from benchmarks.twelve.peer import PACKAGE, ask_peer, install_hint, installed_at, installed_version
+from benchmarks.twelve.told import (
+    DatasetExpectation,
+    ToolAnswer,
+    is_confidently_wrong,
+    read_expectations,
+)
 
 
-def write(text: str) -> None:
+def print_text(text: str) -> None:
     """Print a text as it is."""
     sys.stdout.write(text)
 
 
-def judged(said: Said, told: Told) -> str:
+def judgement_text(said: ToolAnswer, told: DatasetExpectation) -> str:
     """Say how an answer stands to what was expected."""
     if said.act in told.right:
         return "right"
@@ -34,33 +39,36 @@ def judged(said: Said, told: Told) -> str:
     return "WRONG, confident" if is_confidently_wrong(said, told) else "wrong, with caveat"
 
 
-def row_of(told: Told, ours: Said, theirs: Said | None) -> dict[str, Any]:
+def result_record(
+    told: DatasetExpectation, ours: ToolAnswer, theirs: ToolAnswer | None
+) -> dict[str, Any]:
     """Write what was said of a dataset as a record."""
     said = {"ours": ours, PACKAGE: theirs}
     return {
         "dataset": told.name, "right": list(told.right), "forbidden": list(told.forbidden),
         "because": told.because,
         **{name: {"act": one.act, "words": one.words, "sure": one.sure,
-                  "caveat": one.has_caveat, "judged": judged(one, told)}
+                  "caveat": one.has_caveat, "judged": judgement_text(one, told)}
            for name, one in said.items() if one},
     }  # fmt: skip
 
 
 def print_rows(rows: Sequence[dict[str, Any]], name: str) -> None:
     """Print the table, and below it how often each is right and confidently wrong."""
-    write(f"{'dataset':18}{'right':18}{'forbidden':30}{'who':12}{'act':12}{'judged':20}says\n")
+    print_text(f"{'dataset':18}{'right':18}{'forbidden':30}{'who':12}{'act':12}{'judged':20}says\n")
     for row in rows:
         head = (row["dataset"], ", ".join(row["right"]), ", ".join(row["forbidden"]))
         for who in ("ours", PACKAGE):
             if who in row:
                 one = row[who]
-                write(f"{head[0]:18}{head[1]:18}{head[2]:30}{who:12}{one['act']:12}"
+                print_text(f"{head[0]:18}{head[1]:18}{head[2]:30}{who:12}{one['act']:12}"
                       f"{one['judged']:20}{one['words']} ({one['sure']})\n")  # fmt: skip
                 head = ("", "", "")
     for who in ("ours", PACKAGE):
         said = [row[who]["judged"] for row in rows if who in row]
         if said:
-            write(f"{name if who == PACKAGE else who}: right {said.count('right')} of {len(said)}, "
+            print_text(f"{name if who == PACKAGE else who}: right {said.count('right')} of "
+            f"{len(said)}, "
                   f"wrong with a caveat {said.count('wrong, with caveat')}, "
                   f"confidently wrong {said.count('WRONG, confident')}\n")  # fmt: skip
 
@@ -72,22 +80,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="keep the datasets in this folder")
     parser.add_argument("--json", action="store_true", help="print one record instead of a table")
     flags = parser.parse_args(arguments)
-    place = installed(flags.peers)
+    place = installed_at(flags.peers)
     with tempfile.TemporaryDirectory() as folder:
-        paths = make(flags.out or Path(folder))
+        paths = make_datasets(flags.out or Path(folder))
         rows = [
-            row_of(told, said_of(our_answer(told, paths[told.name])),
+            result_record(told, tool_answer(our_answer(told, paths[told.name])),
                    ask_peer(told, paths[told.name], place) if place else None)
-            for told in read_told()
+            for told in read_expectations()
         ]  # fmt: skip
-    name = f"{PACKAGE} {version(place)}" if place else PACKAGE
+    name = f"{PACKAGE} {installed_version(place)}" if place else PACKAGE
     if flags.json:
         record = {"rules_sha256": rules_sha256(), "peer": name if place else None, "rows": rows}
-        write(json.dumps(record, indent=1) + "\n")
+        print_text(json.dumps(record, indent=1) + "\n")
         return
-    write(f"rules sha256 {rules_sha256()}\n")
+    print_text(f"rules sha256 {rules_sha256()}\n")
     if not place:
-        write(f"{PACKAGE} is not there. Run {remedy(flags.peers)}\n")
+        print_text(f"{PACKAGE} is not there. Run {install_hint(flags.peers)}\n")
     print_rows(rows, name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.twelve.styles import Row, chat
-from benchmarks.twelve.words import PRODUCTS, TOWNS, Draw
+from benchmarks.twelve.words import PRODUCTS, TOWNS, WordSource
 
 RULES = (
     ("How long may I send the {p} back?", "You may send it back within {a} days.", "returns.md"),
@@ -15,7 +15,7 @@ RULES = (
     ("How do I report a broken {p}?", "Use form {a}-{b} within {c} days.", "claims.md"),
     ("What is the fee for a late payment?", "The fee is {a} EUR after {b} days.", "payment.md"),
 )  # fmt: skip
-ASKING = (
+QUESTION_PREFIXES = (
     "",
     "A customer asks: ",
     "Quick question: ",
@@ -29,33 +29,33 @@ ASKING = (
 )
 
 
-def faq(draw: Draw) -> list[Row]:
+def faq(draw: WordSource) -> list[Row]:
     """150 questions on rules of a company, answered with the page; one question has one answer."""
     rows = []
     for _ in range(150):
         asked, said, page = draw.choice(RULES)
         places = {"p": draw.one(PRODUCTS), "town": draw.one(TOWNS)}
-        rule = Draw(asked.replace("{p}", places["p"]).replace("{town}", places["town"]))
+        rule = WordSource(asked.replace("{p}", places["p"]).replace("{town}", places["town"]))
         numbers = {"a": rule.randint(10, 60), "b": rule.randint(7, 10), "c": rule.randint(17, 21)}
-        question = draw.one(ASKING) + asked.format(**numbers, **places)
+        question = draw.one(QUESTION_PREFIXES) + asked.format(**numbers, **places)
         answer = said.format(**numbers, **places)
         section = f"{rule.randint(1, 9)}.{rule.randint(1, 9)}"
         rows.append(chat(question, f"{answer} [{page}, section {section}]"))
     return rows
 
 
-PRICED = (
+PRICE_QUESTIONS = (
     "What does the {p} cost this week?", "How much is the {p}?", "Price of the {p}, please.",
     "Is the {p} on offer? What is the price now?", "What do I pay for two of the {p}?",
 )  # fmt: skip
 
 
-def weekly_prices(draw: Draw) -> list[Row]:
+def weekly_prices(draw: WordSource) -> list[Row]:
     """400 questions on prices of a list that is new each week, with the answers of past weeks."""
     rows = []
     for _ in range(400):
         product, price = draw.one(PRODUCTS), draw.price()
-        asked = draw.one(PRICED).format(p=product)
+        asked = draw.one(PRICE_QUESTIONS).format(p=product)
         said = f"The {product} costs {price} EUR until {draw.day()}."
         rows.append(chat(asked, said))
     return rows
@@ -65,7 +65,7 @@ VERBS = ("load", "check", "post", "merge", "close", "renew", "count", "move")
 THINGS = ("invoice", "customer", "parcel", "contract", "shelf", "ticket", "driver", "refund")
 
 
-def code(draw: Draw) -> list[Row]:
+def code(draw: WordSource) -> list[Row]:
     """500 functions to be written against a library that only this company has."""
     rows = []
     for _ in range(500):

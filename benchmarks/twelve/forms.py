@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.twelve.styles import Row, chat
-from benchmarks.twelve.words import Draw
+from benchmarks.twelve.words import WordSource
 
 BOXES: dict[str, tuple[str, ...]] = {
     "invoice": ("Your invoice {n} is attached", "We miss your payment for invoice {n}",
@@ -41,7 +41,7 @@ FILLERS = (
 )  # fmt: skip
 
 
-def email(draw: Draw) -> tuple[str, str]:
+def email(draw: WordSource) -> tuple[str, str]:
     """Draw an e-mail and the box that it belongs to."""
     box = draw.choice(sorted(BOXES))
     said = draw.filled(draw.one(BOXES[box]))
@@ -49,12 +49,12 @@ def email(draw: Draw) -> tuple[str, str]:
     return f"{' '.join(body)} {draw.person()}", box
 
 
-def labels(draw: Draw) -> list[Row]:
+def labels(draw: WordSource) -> list[Row]:
     """800 e-mails, each with one of twelve boxes."""
     return [{"text": text, "label": box} for text, box in (email(draw) for _ in range(800))]
 
 
-def extraction(draw: Draw) -> list[Row]:
+def extraction(draw: WordSource) -> list[Row]:
     """200 invoices as text, with their fields as JSON."""
     rows = []
     for _ in range(200):
@@ -97,7 +97,7 @@ WHEN: tuple[tuple[str, str], ...] = (
 )
 
 
-def translation(draw: Draw) -> list[Row]:
+def translation(draw: WordSource) -> list[Row]:
     """800 sentences of manuals, English and German."""
     rows = []
     for _ in range(800):
@@ -114,7 +114,7 @@ def translation(draw: Draw) -> list[Row]:
     return rows
 
 
-def dirty(draw: Draw) -> list[Row | str]:
+def dirty(draw: WordSource) -> list[Row | str]:
     """240 lines of labels: five formats, repeats, two answers to one question, and broken lines."""
     lines: list[Row | str] = []
     mails = [email(draw) for _ in range(120)]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.twelve import facts, forms, styles
-from benchmarks.twelve.words import Draw
+from benchmarks.twelve.words import WordSource
 
 SEED = 20261120
-MAKERS: Mapping[str, Callable[[Draw], Sequence[styles.Row | str]]] = {
+MAKERS: Mapping[str, Callable[[WordSource], Sequence[styles.Row | str]]] = {
     "brand_voice": styles.brand_voice, "german_replies": styles.german_replies,
     "labels": forms.labels, "extraction": forms.extraction, "faq": facts.faq,
     "weekly_prices": facts.weekly_prices, "code": facts.code, "summaries": styles.summaries,
@@ -19,17 +19,17 @@ MAKERS: Mapping[str, Callable[[Draw], Sequence[styles.Row | str]]] = {
 }  # fmt: skip
 
 
-def lines_of(name: str) -> list[str]:
+def dataset_lines(name: str) -> list[str]:
     """Make the lines of a dataset; a text among its rows is a broken line, and stays as it is."""
-    rows = MAKERS[name](Draw(f"{SEED} {name}"))
+    rows = MAKERS[name](WordSource(f"{SEED} {name}"))
     return [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
 
 
-def make(folder: Path) -> dict[str, Path]:
+def make_datasets(folder: Path) -> dict[str, Path]:
     """Write every dataset into a folder, as one file of JSON lines each."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
     for name in MAKERS:
         made[name] = folder / f"{name}.jsonl"
-        made[name].write_text("\n".join(lines_of(name)) + "\n", encoding="utf-8")
+        made[name].write_text("\n".join(dataset_lines(name)) + "\n", encoding="utf-8")
     return made

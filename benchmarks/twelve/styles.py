@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.twelve.words import TOWNS, Draw
+from benchmarks.twelve.words import TOWNS, WordSource
 
 Row = dict[str, object]
 
-ASKED = (
+CUSTOMER_MESSAGES = (
     "My {p} from order {n} arrived broken.", "Where is order {n}? It was promised for {d}.",
     "I would like to send the {p} back.", "You charged me twice for order {n}.",
     "Do you ship the {p} to {town}?", "Thank you, the {p} is lovely.",
@@ -43,25 +43,25 @@ def chat(question: str, answer: str, system: str | None = None) -> Row:
     return {"messages": head + turns}
 
 
-def brand_voice(draw: Draw) -> list[Row]:
+def brand_voice(draw: WordSource) -> list[Row]:
     """800 replies in the voice of a small shop; no fact is in them that was not in the question."""
     rows = []
     for _ in range(800):
         name = draw.person().split()[0]
-        asked = f"{draw.filled(draw.one(ASKED))} {draw.one(MOODS)}".strip()
+        asked = f"{draw.filled(draw.one(CUSTOMER_MESSAGES))} {draw.one(MOODS)}".strip()
         parts = [draw.one(OPENINGS).format(name=name), draw.filled(draw.one(MIDDLES)),
                  draw.one(ENDINGS)]  # fmt: skip
         rows.append(chat(f"{asked} {name}", " ".join(parts)))
     return rows
 
 
-GERMAN_ASKED = (
+GERMAN_MESSAGES = (
     "Meine Bestellung {n} ist noch nicht angekommen.", "Ich möchte die Bestellung {n} stornieren.",
     "Auf der Rechnung zu {n} steht die falsche Adresse.", "Die Ware aus {n} ist beschädigt.",
     "Ich habe für {n} zweimal bezahlt.", "Wann wird {n} verschickt?",
     "Ich habe mein Passwort vergessen.", "Bitte senden Sie mir die Rechnung zu {n} noch einmal.",
 )  # fmt: skip
-GERMAN_MORE = (
+GERMAN_ADDITIONS = (
     "", "Ich warte seit einer Woche.", "Können Sie mir bitte helfen?", "Das ist sehr ärgerlich.",
     "Ich brauche es dringend.", "Vielen Dank im Voraus.", "Ich habe schon zweimal geschrieben.",
 )  # fmt: skip
@@ -72,14 +72,14 @@ GERMAN_REPLY = (
 )
 
 
-def german_replies(draw: Draw) -> list[Row]:
+def german_replies(draw: WordSource) -> list[Row]:
     """300 German letters, each answered after one template."""
     rows = []
     for _ in range(300):
         who, number = draw.person(), draw.number()
-        asked = draw.one(GERMAN_ASKED).format(n=number)
+        asked = draw.one(GERMAN_MESSAGES).format(n=number)
         order = f" zur Bestellung {number}" if number in asked else ""
-        question = f"{asked} {draw.one(GERMAN_MORE)}\n{who}".replace(" \n", "\n")
+        question = f"{asked} {draw.one(GERMAN_ADDITIONS)}\n{who}".replace(" \n", "\n")
         rows.append(chat(question, GERMAN_REPLY.format(who=who, order=order)))
     return rows
 
@@ -106,7 +106,7 @@ OUTCOMES = (
 )  # fmt: skip
 
 
-def summaries(draw: Draw) -> list[Row]:
+def summaries(draw: WordSource) -> list[Row]:
     """250 reports of incidents with summaries of uneven quality."""
     rows = []
     for _ in range(250):
@@ -136,7 +136,7 @@ WORSE = (
 )  # fmt: skip
 
 
-def preference_pairs(draw: Draw) -> list[Row]:
+def preference_pairs(draw: WordSource) -> list[Row]:
     """600 subject lines: the one that readers opened, and the one that they did not."""
     rows: list[Row] = []
     for _ in range(600):
@@ -157,7 +157,7 @@ SHORT = (
 )  # fmt: skip
 
 
-def tiny(draw: Draw) -> list[Row]:
+def tiny(draw: WordSource) -> list[Row]:
     """24 short answers of one manager to colleagues."""
     rows = []
     for i in range(24):

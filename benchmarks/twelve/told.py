@@ -11,11 +11,11 @@ import yaml
 
 from benchmarks.decision_labels import ACTS
 
-EXPECTED = Path(__file__).parent / "expected.yaml"
+EXPECTED_FILE = Path(__file__).parent / "expected.yaml"
 
 
 @dataclass(frozen=True)
-class Told:
+class DatasetExpectation:
     """What both tools are told of a dataset, and how their answers are judged."""
 
     name: str
@@ -28,7 +28,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Said:
+class ToolAnswer:
     """What a tool answers."""
 
     act: str
@@ -41,15 +41,15 @@ class Said:
     """Whether it says that this may be wrong."""
 
 
-def read_told() -> tuple[Told, ...]:
+def read_expectations() -> tuple[DatasetExpectation, ...]:
     """Read what is told of the twelve.
 
     Raises:
         ValueError: an act is none of the five, or is right and forbidden at once.
     """
     found = []
-    for name, body in yaml.safe_load(EXPECTED.read_text(encoding="utf-8")).items():
-        one = Told(name, body["goal"], body["tried_prompting"], body["scenario"],
+    for name, body in yaml.safe_load(EXPECTED_FILE.read_text(encoding="utf-8")).items():
+        one = DatasetExpectation(name, body["goal"], body["tried_prompting"], body["scenario"],
                    tuple(body["right"]), tuple(body["forbidden"]), body["because"])  # fmt: skip
         if {*one.right, *one.forbidden} - set(ACTS) or set(one.right) & set(one.forbidden):
             raise ValueError(f"{name}: right {one.right} and forbidden {one.forbidden}")
@@ -57,6 +57,6 @@ def read_told() -> tuple[Told, ...]:
     return tuple(found)
 
 
-def is_confidently_wrong(said: Said, told: Told) -> bool:
+def is_confidently_wrong(said: ToolAnswer, told: DatasetExpectation) -> bool:
     """Whether a forbidden act is given without abstaining and without a caveat."""
     return said.act in told.forbidden and said.act != "not yet" and not said.has_caveat

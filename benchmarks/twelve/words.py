@@ -21,7 +21,7 @@ MONTHS = ("January", "March", "April", "June", "July", "September", "October", "
 TOWNS = ("Lyon", "Graz", "Leeds", "Ghent", "Turin", "Porto", "Malmo", "Bremen", "Utrecht", "Brno")
 
 
-class Draw(random.Random):
+class WordSource(random.Random):
     """A source of words; the same seed draws the same."""
 
     def one(self, texts: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.fakes.server import FakeProvider, Reply, Request
 
-SCRIPT = ("JOB_STATE_CREATING", "JOB_STATE_PENDING", "JOB_STATE_RUNNING",
+JOB_STATES = ("JOB_STATE_CREATING", "JOB_STATE_PENDING", "JOB_STATE_RUNNING",
           "JOB_STATE_WRITING_RESULTS", "JOB_STATE_COMPLETED")  # fmt: skip
 ACCOUNT = "acme"
 
@@ -16,7 +16,7 @@ class FakeFireworks(FakeProvider):
 
     def __init__(self) -> None:
         super().__init__()
-        self.script = SCRIPT
+        self.script = JOB_STATES
         self.datasets: dict[str, dict[str, Any]] = {}
         self.contents: dict[str, bytes] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -54,9 +54,9 @@ class FakeFireworks(FakeProvider):
         asked = request.json()
         name = asked["datasetId"]
         if not asked["dataset"].get("exampleCount"):
-            return refusal(400, "INVALID_ARGUMENT", "exampleCount is missing")
+            return error_reply(400, "INVALID_ARGUMENT", "exampleCount is missing")
         if name in self.datasets:
-            return refusal(409, "ALREADY_EXISTS", f"{name} is there")
+            return error_reply(409, "ALREADY_EXISTS", f"{name} is there")
         self.datasets[name] = {"name": f"accounts/{ACCOUNT}/datasets/{name}", "state": "UPLOADING",
                                **asked["dataset"]}  # fmt: skip
         return Reply(self.datasets[name])
@@ -80,7 +80,7 @@ class FakeFireworks(FakeProvider):
     def store(self, request: Request, name: str) -> Reply:
         """Take a large file; the key must not have come along."""
         if "authorization" in request.headers:
-            return refusal(400, "INVALID_ARGUMENT", "a signed address takes no key")
+            return error_reply(400, "INVALID_ARGUMENT", "a signed address takes no key")
         self.contents[name] = request.body
         return Reply(None, 200)
 
@@ -91,11 +91,11 @@ class FakeFireworks(FakeProvider):
 
     def get_dataset(self, request: Request, name: str) -> Reply:
         """Tell of a dataset."""
-        return Reply(self.datasets[name]) if name in self.datasets else missing(name)
+        return Reply(self.datasets[name]) if name in self.datasets else not_found(name)
 
     def drop_dataset(self, request: Request, name: str) -> Reply:
         """Delete a dataset."""
-        return missing(name) if self.datasets.pop(name, None) is None else Reply({})
+        return not_found(name) if self.datasets.pop(name, None) is None else Reply({})
 
     def create(self, request: Request, kind: str) -> Reply:
         """Make a job under the caller's name for it, once."""
@@ -103,9 +103,9 @@ class FakeFireworks(FakeProvider):
         parameter = {"dpoJobs": "dpoJobId"}.get(collection, "supervisedFineTuningJobId")
         name, asked = request.query[parameter], request.json()
         if asked["dataset"].rsplit("/", 1)[-1] not in self.datasets:
-            return refusal(400, "INVALID_ARGUMENT", "there is no such dataset")
+            return error_reply(400, "INVALID_ARGUMENT", "there is no such dataset")
         if name in self.jobs:
-            return refusal(409, "ALREADY_EXISTS", f"{name} is there")
+            return error_reply(409, "ALREADY_EXISTS", f"{name} is there")
         self.jobs[name] = {
             **asked, "name": f"accounts/{ACCOUNT}/{collection}/{name}", "state": self.script[0],
             "createTime": "2026-11-20T10:00:00Z", "updateTime": "2026-11-20T10:00:00Z",
@@ -124,7 +124,7 @@ class FakeFireworks(FakeProvider):
     def get_job(self, request: Request, name: str) -> Reply:
         """Tell of a job, one step further than last time."""
         if name not in self.jobs:
-            return missing(name)
+            return not_found(name)
         if self.at[name] >= 0:
             self.at[name] = min(self.at[name] + 1, len(self.script) - 1)
             self.jobs[name] |= {"state": self.script[self.at[name]],
@@ -146,7 +146,7 @@ class FakeFireworks(FakeProvider):
         """Start a deployment under the caller's name for it, once."""
         name = request.query["deploymentId"]
         if name in self.deployments:
-            return refusal(409, "ALREADY_EXISTS", f"{name} is there")
+            return error_reply(409, "ALREADY_EXISTS", f"{name} is there")
         self.deployments[name] = {
             **request.json(), "name": f"accounts/{ACCOUNT}/deployments/{name}", "state": "READY",
         }  # fmt: skip
@@ -158,11 +158,11 @@ class FakeFireworks(FakeProvider):
 
     def get_deployment(self, request: Request, name: str) -> Reply:
         """Tell of a deployment."""
-        return Reply(self.deployments[name]) if name in self.deployments else missing(name)
+        return Reply(self.deployments[name]) if name in self.deployments else not_found(name)
 
     def drop_deployment(self, request: Request, name: str) -> Reply:
         """Stop a deployment."""
-        return missing(name) if self.deployments.pop(name, None) is None else Reply({})
+        return not_found(name) if self.deployments.pop(name, None) is None else Reply({})
 
     def chat(self, request: Request) -> Reply:
         """Answer OK."""
@@ -173,11 +173,11 @@ class FakeFireworks(FakeProvider):
         return Reply({"jobs": list(self.jobs.values()), "fired": dict(self.fired)})
 
 
-def refusal(status: int, code: str, message: str) -> Reply:
+def error_reply(status: int, code: str, message: str) -> Reply:
     """Make an error in the shape of Google's APIs."""
     return Reply({"code": code, "message": message}, status)
 
 
-def missing(what: str) -> Reply:
+def not_found(what: str) -> Reply:
     """Say that something is not there."""
-    return refusal(404, "NOT_FOUND", f"there is no {what}")
+    return error_reply(404, "NOT_FOUND", f"there is no {what}")

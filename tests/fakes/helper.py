@@ -11,11 +11,11 @@ from typing import Any
 from tests.fakes.server import FakeProvider, Reply, Request
 
 FACT = re.compile(r"The code of (\w+) is (K-\d+)")
-ASKED = re.compile(r"What is the code of (\w+)\?")
+QUESTION = re.compile(r"What is the code of (\w+)\?")
 SIZE = 128
 
 
-class FakeHelper(FakeProvider):
+class FakeChatModel(FakeProvider):
     """Knows nothing but what it reads: a code only if the passage with it is in the prompt."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class FakeHelper(FakeProvider):
         """Prompt -> how often it was answered."""
         self.embedded: Counter[str] = Counter()
         self.before: Callable[[], None] = lambda: None
-        self.think: Callable[[str], str] = by_reading
+        self.think: Callable[[str], str] = answer_from_prompt
         self.prompt_tokens: Callable[[str], int] = lambda prompt: len(prompt) // 4 + 4
         self.route("POST", "/v1/chat/completions", self.chat)
         self.route("POST", "/v1/embeddings", self.embed)
@@ -50,25 +50,25 @@ class FakeHelper(FakeProvider):
         self.before()
         body = request.json()
         self.embedded.update(body["input"])
-        data = [{"object": "embedding", "index": place, "embedding": vector_of(text)}
+        data = [{"object": "embedding", "index": place, "embedding": hash_vector(text)}
                 for place, text in enumerate(body["input"])]  # fmt: skip
         used = sum(len(text) // 4 for text in body["input"])
         return Reply({"object": "list", "model": body["model"], "data": data[::-1],
                       "usage": {"prompt_tokens": used, "total_tokens": used}})  # fmt: skip
 
 
-def by_reading(prompt: str) -> str:
+def answer_from_prompt(prompt: str) -> str:
     """Look the code up in the prompt.
 
-    >>> by_reading("The code of Abc is K-12. What is the code of Abc?")
+    >>> answer_from_prompt("The code of Abc is K-12. What is the code of Abc?")
     'K-12'
     """
-    asked = ASKED.findall(prompt)
+    asked = QUESTION.findall(prompt)
     known = dict(FACT.findall(prompt))
     return str(known.get(asked[-1], "I do not know.")) if asked else "What?"
 
 
-def vector_of(text: str) -> list[float]:
+def hash_vector(text: str) -> list[float]:
     """Hash words into a vector that is never empty."""
     found = [0.01] * SIZE
     for word in re.findall(r"\w+", text.lower()):
@@ -76,7 +76,7 @@ def vector_of(text: str) -> list[float]:
     return found
 
 
-def facts(count: int) -> list[tuple[str, str]]:
+def make_facts(count: int) -> list[tuple[str, str]]:
     """Make names and codes that no model has read."""
     parts = ["zor", "bla", "min", "tak", "rup", "sel", "vod", "kin", "fra", "lum"]
     names = [f"{parts[n % 10].title()}{parts[n // 10 % 10]}{parts[(n * 7 + 3) % 10]}{n}"
@@ -84,7 +84,7 @@ def facts(count: int) -> list[tuple[str, str]]:
     return [(name, f"K-{1000 + 37 * n}") for n, name in enumerate(names)]
 
 
-def rows_of(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def question_rows(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
     """Ask after each, and name where its answer stands."""
     return [
         {"messages": [{"role": "user", "content": f"What is the code of {name}?"},

@@ -10,14 +10,17 @@ from typing import Any
 
 from tests.fakes.server import FakeProvider, Reply, Request
 
-SCRIPT = ("validating_files", "queued", "running", "running", "succeeded")
+JOB_STATUSES = ("validating_files", "queued", "running", "running", "succeeded")
 
 
 class FakeOpenAI(FakeProvider):
     """Files, uploads by parts, jobs with events and checkpoints, models, and chat."""
 
     def __init__(
-        self, dialect: str = "openai", script: Sequence[str] = SCRIPT, honours_key: bool = False
+        self,
+        dialect: str = "openai",
+        script: Sequence[str] = JOB_STATUSES,
+        honours_key: bool = False,
     ) -> None:
         super().__init__()
         self.dialect, self.script, self.honours_key = dialect, tuple(script), honours_key
@@ -79,16 +82,16 @@ class FakeOpenAI(FakeProvider):
 
     def get_file(self, request: Request, file_id: str) -> Reply:
         """Tell of a file."""
-        return Reply(self.files[file_id]) if file_id in self.files else missing(file_id)
+        return Reply(self.files[file_id]) if file_id in self.files else not_found(file_id)
 
     def get_content(self, request: Request, file_id: str) -> Reply:
         """Give a file back."""
-        return Reply(self.contents[file_id]) if file_id in self.files else missing(file_id)
+        return Reply(self.contents[file_id]) if file_id in self.files else not_found(file_id)
 
     def drop_file(self, request: Request, file_id: str) -> Reply:
         """Delete a file."""
         if self.files.pop(file_id, None) is None:
-            return missing(file_id)
+            return not_found(file_id)
         return Reply({"id": file_id, "object": "file", "deleted": True})
 
     def begin_upload(self, request: Request) -> Reply:
@@ -111,7 +114,7 @@ class FakeOpenAI(FakeProvider):
         upload, asked = self.uploads[upload_id], request.json()
         content = b"".join(upload["parts"][part] for part in asked["part_ids"])
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != asked["md5"]:
-            return refusal(400, "checksum_mismatch", "the parts do not make the file")
+            return error_reply(400, "checksum_mismatch", "the parts do not make the file")
         kept = {**upload, "status": "completed", "file": self.keep(upload["filename"], content)}
         return Reply({name: value for name, value in kept.items() if name != "parts"})
 
@@ -128,9 +131,9 @@ class FakeOpenAI(FakeProvider):
     def make(self, asked: dict[str, Any]) -> Reply:
         """Make a job of a body."""
         if asked.get("training_file") not in self.files:
-            return refusal(400, "invalid_file", "there is no such file")
+            return error_reply(400, "invalid_file", "there is no such file")
         if self.dialect == "azure" and not asked.get("trainingType"):
-            return refusal(400, "unsupported", "base model does not support fine-tuning")
+            return error_reply(400, "unsupported", "base model does not support fine-tuning")
         method = asked.get("method") or {"type": "supervised", "supervised": {}}
         settings = {**self._settings(asked, method), **self.echo}
         job_id, now = f"ftjob-{next(self.numbers):06d}", int(time.time())
@@ -172,7 +175,7 @@ class FakeOpenAI(FakeProvider):
     def get_job(self, request: Request, job_id: str) -> Reply:
         """Tell of a job, one step further than last time."""
         if job_id not in self.jobs:
-            return missing(job_id)
+            return not_found(job_id)
         if self.advance and self.at[job_id] >= 0:
             self.step(job_id)
         return Reply(self.jobs[job_id])
@@ -212,7 +215,7 @@ class FakeOpenAI(FakeProvider):
     def cancel(self, request: Request, job_id: str) -> Reply:
         """Cancel a job that has not ended."""
         if self.jobs[job_id]["status"] in ("succeeded", "failed", "cancelled"):
-            return refusal(400, "job_ended", "the job has ended")
+            return error_reply(400, "job_ended", "the job has ended")
         self.at[job_id] = -1
         self.end(job_id, "cancelled")
         return Reply(self.jobs[job_id])
@@ -238,7 +241,7 @@ class FakeOpenAI(FakeProvider):
         """Answer OK, if the model is one that was tuned here."""
         model = request.json()["model"]
         if model not in {job["fine_tuned_model"] for job in self.jobs.values()}:
-            return missing(model)
+            return not_found(model)
         message = {"role": "assistant", "content": "OK", "refusal": None}
         choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": None}
         return Reply({"id": "chat-1", "object": "chat.completion", "created": 1, "model": model,
@@ -261,7 +264,7 @@ def event(job_id: str, number: int, word: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def refusal(status: int, code: str, message: str, retry_after: str | None = None) -> Reply:
+def error_reply(status: int, code: str, message: str, retry_after: str | None = None) -> Reply:
     """Make an error in OpenAI's shape."""
     kind = "invalid_request_error"
     headers = {"Retry-After": retry_after} if retry_after else {}
@@ -269,6 +272,6 @@ def refusal(status: int, code: str, message: str, retry_after: str | None = None
     return Reply(body, status, headers)
 
 
-def missing(what: str) -> Reply:
+def not_found(what: str) -> Reply:
     """Say that something is not there."""
-    return refusal(404, "not_found", f"there is no {what}")
+    return error_reply(404, "not_found", f"there is no {what}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.server import FakeProvider, Reply, Request
 
-SCRIPT = ("pending", "queued", "running", "compressing", "uploading", "completed")
+JOB_STATUSES = ("pending", "queued", "running", "compressing", "uploading", "completed")
 USD_PER_TOKEN = 0.34e-6
 ROOT = "/v2/projects/acme/endpoints"
 
@@ -19,7 +19,7 @@ class FakeTogether(FakeProvider):
 
     def __init__(self) -> None:
         super().__init__()
-        self.script = SCRIPT
+        self.script = JOB_STATUSES
         self.files: dict[str, dict[str, Any]] = {}
         self.contents: dict[str, bytes] = {}
         self.sums: dict[str, str] = {}
@@ -110,12 +110,12 @@ class FakeTogether(FakeProvider):
 
     def get_file(self, request: Request, file_id: str) -> Reply:
         """Tell of a file."""
-        return Reply(self.files[file_id]) if file_id in self.files else missing(file_id)
+        return Reply(self.files[file_id]) if file_id in self.files else not_found(file_id)
 
     def drop_file(self, request: Request, file_id: str) -> Reply:
         """Delete a file."""
         if self.files.pop(file_id, None) is None:
-            return missing(file_id)
+            return not_found(file_id)
         return Reply({"id": file_id, "deleted": True})
 
     def estimate(self, request: Request) -> Reply:
@@ -144,7 +144,7 @@ class FakeTogether(FakeProvider):
     def get_job(self, request: Request, job_id: str) -> Reply:
         """Tell of a job, one step further than last time."""
         if job_id not in self.jobs:
-            return missing(job_id)
+            return not_found(job_id)
         if self.at[job_id] >= 0:
             self.at[job_id] = min(self.at[job_id] + 1, len(self.script) - 1)
             self.jobs[job_id]["status"] = self.script[self.at[job_id]]
@@ -214,7 +214,7 @@ class FakeTogether(FakeProvider):
         """Delete an endpoint that has no replica."""
         if self.endpoints.get(name, {}).get("deployments"):
             return Reply({"error": {"message": "it still has replicas", "code": "conflict"}}, 409)
-        return missing(name) if self.endpoints.pop(name, None) is None else Reply({})
+        return not_found(name) if self.endpoints.pop(name, None) is None else Reply({})
 
     def chat(self, request: Request) -> Reply:
         """Answer OK."""
@@ -225,6 +225,6 @@ class FakeTogether(FakeProvider):
         return Reply({"jobs": list(self.jobs.values()), "fired": dict(self.fired)})
 
 
-def missing(what: str) -> Reply:
+def not_found(what: str) -> Reply:
     """Say that something is not there."""
     return Reply({"error": {"message": f"there is no {what}", "code": "not_found"}}, 404)

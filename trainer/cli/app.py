@@ -71,9 +71,9 @@ def plan(
     json: JsonFlag = False,
 ) -> None:
     """Lay one job down: rows, settings, provider, price, cap. Nothing is sent."""
-    from trainer.cli.plan import Asked, make
+    from trainer.cli.plan import PlanFlags, make_plan
 
-    wanted = Asked(
+    wanted = PlanFlags(
         asked,
         option,
         dataset,
@@ -95,7 +95,7 @@ def plan(
         schema,
         validation,
     )
-    make(wanted, json)
+    make_plan(wanted, json)
 
 
 @app.command()
@@ -112,9 +112,9 @@ def launch(
 ) -> None:
     """Start the job of a plan, once, after the amount was typed."""
     from trainer.cli.consent import Consent
-    from trainer.cli.runs import start
+    from trainer.cli.runs import launch_plan
 
-    start(
+    launch_plan(
         plan,
         Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
         prices,
@@ -159,25 +159,25 @@ def follow(
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
 ) -> None:
     """Watch a run until it is settled; Ctrl-C stops the watching, not the job."""
-    from trainer.cli.runs import watch
+    from trainer.cli.runs import follow_runs
 
-    watch(run, once)
+    follow_runs(run, once)
 
 
 @app.command()
 def cancel(run: RunArgument) -> None:
     """Ask that a run ends; the provider is asked at the next look."""
-    from trainer.cli.runs import ask
+    from trainer.cli.runs import request_run_action
 
-    ask(run, "cancel")
+    request_run_action(run, "cancel")
 
 
 @app.command()
 def pause(run: RunArgument) -> None:
     """Ask that a job is held, where its provider sells that."""
-    from trainer.cli.runs import ask
+    from trainer.cli.runs import request_run_action
 
-    ask(run, "pause")
+    request_run_action(run, "pause")
 
 
 @app.command()
@@ -186,9 +186,9 @@ def resume(
     adopt: Annotated[str | None, typer.Option(help="Name of the job at the provider.")] = None,
 ) -> None:
     """Go on with a run that is held, or that asked for a person."""
-    from trainer.cli.runs import go_on
+    from trainer.cli.runs import resume_run
 
-    go_on(run, adopt)
+    resume_run(run, adopt)
 
 
 @app.command()
@@ -220,25 +220,25 @@ def deploy(
     max_usd: Annotated[str | None, typer.Option(help="Most that may be spent [USD].")] = None,
 ) -> None:
     """Serve a tuned model by the hour, try it, and stop it again unless it is to be kept."""
-    from trainer.cli.deployments import start
+    from trainer.cli.deployments import start_deployment
 
-    start(run, max_hours, keep, yes, Decimal(max_usd) if max_usd else None)
+    start_deployment(run, max_hours, keep, yes, Decimal(max_usd) if max_usd else None)
 
 
 @app.command()
 def deployments(json: JsonFlag = False) -> None:
     """List what costs by the hour."""
-    from trainer.cli.deployments import show
+    from trainer.cli.deployments import show_deployments
 
-    show(json)
+    show_deployments(json)
 
 
 @app.command()
 def stop(deployment: Annotated[str, typer.Argument(help="Name of the deployment.")]) -> None:
     """End a deployment, and look whether it is gone."""
-    from trainer.cli.deployments import end
+    from trainer.cli.deployments import end_deployment
 
-    end(deployment)
+    end_deployment(deployment)
 
 
 @app.command()
@@ -247,14 +247,14 @@ def download(
     out: Annotated[Path | None, typer.Option(help="Folder; the run's own by default.")] = None,
 ) -> None:
     """Fetch the tuned weights, where the provider lets them go."""
-    from trainer.cli.deployments import fetch
+    from trainer.cli.deployments import download_weights
 
-    fetch(run, out)
+    download_weights(run, out)
 
 
 @app.command()
 def doctor() -> None:
     """Look at home folder, database, price book, keys and waits, and say what is wrong."""
-    from trainer.cli.machine import look
+    from trainer.cli.machine import run_doctor
 
-    look()
+    run_doctor()

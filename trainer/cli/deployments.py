@@ -8,7 +8,7 @@ from pathlib import Path
 
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
-from trainer.context import Office, open_office
+from trainer.context import TrainerContext, open_context
 from trainer.errors import Refused, Unreachable
 from trainer.home import home_folder
 from trainer.providers.base import NotOffered, ProviderError
@@ -16,11 +16,13 @@ from trainer.providers.deployments import hosting_for
 from trainer.runs import deployments as standing
 
 
-def start(named: str, max_hours: float, keep: bool, yes: bool, max_usd: Decimal | None) -> None:
+def start_deployment(
+    named: str, max_hours: float, keep: bool, yes: bool, max_usd: Decimal | None
+) -> None:
     """Ask for the amount, deploy, try, and stop again unless it is to be kept."""
     if not 0 < max_hours <= 24 * 31:
         raise UsageError(f"--max-hours {max_hours}", "it is above 0 and at most 744.", "Give 1.")
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     try:
         hosting = hosting_for(run.provider, office.book)
@@ -46,7 +48,7 @@ def start(named: str, max_hours: float, keep: bool, yes: bool, max_usd: Decimal 
         raise Unreachable(says + "`trainer deployments`, end it with `trainer stop`.") from None
     finally:
         hosting.close()
-    _say(office, deployment)
+    _print_deployment(office, deployment)
 
 
 def _agree(yes: bool, max_usd: Decimal | None, most: Decimal) -> None:
@@ -62,20 +64,20 @@ def _agree(yes: bool, max_usd: Decimal | None, most: Decimal) -> None:
         raise Refused("the amount was not typed: nothing was deployed.")
 
 
-def _say(office: Office, deployment: standing.Deployment) -> None:
+def _print_deployment(office: TrainerContext, deployment: standing.Deployment) -> None:
     now = office.clock.now()
     spent = deployment.spent(now).quantize(Decimal("0.01"))
     says = f"{deployment.deployment_id} is {deployment.state}: {deployment.says or 'not tried'}"
     console().print(f"{says}; {deployment.hours(now):.2f} h, {spent} USD", soft_wrap=True)
 
 
-def show(as_json: bool) -> None:
+def show_deployments(as_json: bool) -> None:
     """List what costs by the hour, and what stands at providers that we do not know of."""
-    office = open_office()
+    office = open_context()
     ended = standing.end_overdue(office, lambda provider: hosting_for(provider, office.book))
     for one in ended:
         console().print(f"{one.deployment_id} had stood {one.max_hours:g} h and was stopped.")
-    now, listed = office.clock.now(), standing.listed(office)
+    now, listed = office.clock.now(), standing.all_deployments(office)
     if as_json:
         return write_json([one.__dict__ | {"usd": one.spent(now)} for one in listed])
     if not listed:
@@ -94,24 +96,24 @@ def show(as_json: bool) -> None:
     ]
     head = ("deployment", "run", "provider", "state", "USD/h", "hours", "USD")
     console().print(plain_table(head, rows, {"USD/h", "hours", "USD"}))
-    console().print(f"\nWhat stands now costs {standing.cost_now(office)} USD an hour.")
+    console().print(f"\nWhat stands now costs {standing.current_hourly_cost(office)} USD an hour.")
     return None
 
 
-def end(named: str) -> None:
+def end_deployment(named: str) -> None:
     """End a deployment."""
-    office = open_office()
-    deployment = standing.one(office, named)
+    office = open_context()
+    deployment = standing.find_deployment(office, named)
     hosting = hosting_for(deployment.provider, office.book)
     try:
-        _say(office, standing.stop(office, deployment, hosting))
+        _print_deployment(office, standing.stop(office, deployment, hosting))
     finally:
         hosting.close()
 
 
-def fetch(named: str, out: Path | None) -> None:
+def download_weights(named: str, out: Path | None) -> None:
     """Fetch the tuned weights."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     if run.outcome != "succeeded" or not run.job_id:
         raise Refused(f"{run.run_id} is {run.state}: there are no weights to fetch.")

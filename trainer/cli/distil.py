@@ -13,20 +13,20 @@ from advisor.console import console
 from advisor.dataset.example import Reject
 from advisor.dataset.reader import read_rows
 from advisor.errors import UsageError
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.clock import moment
-from trainer.context import Office, open_office
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext, open_context
 from trainer.distil import distil as ask_all
 from trainer.distil import summary
-from trainer.paid_calls.client import Chat
-from trainer.paid_calls.cost import Cost, Distillation, beside
-from trainer.paid_calls.journal import Rates
+from trainer.paid_calls.client import ChatClient
+from trainer.paid_calls.cost import Distillation, DistillationCost, sidecar_path
+from trainer.paid_calls.journal import TokenPrices
 from trainer.providers import base_url_of
-from trainer.security.api_keys import Key, environment_name, key_for, origin_of, read_secret
-from trainer.security.egress import kinds_in, stays_here
+from trainer.security.api_keys import ApiKey, api_key_for, environment_name, origin_of, read_secret
+from trainer.security.egress import is_loopback, personal_data_kinds
 
-NEWER = frozenset({"api.openai.com"})
+COMPLETION_LIMIT_HOSTS = frozenset({"api.openai.com"})
 """Hosts that call the longest answer `max_completion_tokens`."""
 
 
@@ -46,11 +46,11 @@ class Teacher:
     review_rows: int = 20
 
 
-def distil(
+def distil_questions(
     rows_in: Path, rows_out: Path, teacher: Teacher, consent: Consent, prices: Path | None = None
 ) -> None:
     """Show the cost, ask for the amount and for the rows, and have the questions answered."""
-    office = open_office(prices)
+    office = open_context(prices)
     provider, slash, model = teacher.named.partition("/")
     if not slash or not model:
         raise UsageError(
@@ -68,11 +68,11 @@ def distil(
         rates=_rates(office, teacher),
         cap_usd=_amount("--cap", teacher.cap),
         max_answer_tokens=teacher.max_answer_tokens,
-        limit_name="max_completion_tokens" if host in NEWER else "max_tokens",
+        limit_name="max_completion_tokens" if host in COMPLETION_LIMIT_HOSTS else "max_tokens",
         temperature=teacher.temperature,
         review_rows=teacher.review_rows,
     )
-    chat = Chat(url, _key(provider, url))
+    chat = ChatClient(url, _key(provider, url))
     try:
         result = ask_all(
             asked,
@@ -86,25 +86,25 @@ def distil(
         chat.close()
     console().print(summary(result), soft_wrap=True)
     for what in ("review.md", "rejects.jsonl"):
-        if beside(rows_out, what).stat().st_size:
-            console().print(f"{beside(rows_out, what)}", soft_wrap=True)
+        if sidecar_path(rows_out, what).stat().st_size:
+            console().print(f"{sidecar_path(rows_out, what)}", soft_wrap=True)
 
 
-def _key(provider: str, url: str) -> Key:
+def _key(provider: str, url: str) -> ApiKey:
     """Return the key; a server on this machine may need none."""
-    if stays_here(url) and not read_secret(environment_name(provider)):
-        return Key(origin_of(url), "none")
-    return key_for(provider, url)
+    if is_loopback(url) and not read_secret(environment_name(provider)):
+        return ApiKey(origin_of(url), "none")
+    return api_key_for(provider, url)
 
 
-def _rates(office: Office, teacher: Teacher) -> Rates:
-    day, found = moment(office.clock.now()).date(), []
+def _rates(office: TrainerContext, teacher: Teacher) -> TokenPrices:
+    day, found = utc_datetime(office.clock.now()).date(), []
     for kind, own in (("input", teacher.usd_input), ("output", teacher.usd_output)):
         amount = _amount(f"--usd-{kind}", own)
         if amount is None:
             amount = office.book.prices.on(f"{teacher.named}/{kind}", day).value
         found.append(amount)
-    return Rates(*found)
+    return TokenPrices(*found)
 
 
 def _amount(flag: str, text: str | None) -> Decimal | None:
@@ -120,7 +120,12 @@ def _amount(flag: str, text: str | None) -> Decimal | None:
 
 
 def _agree(
-    cost: Cost, asked: Distillation, rows: Path, url: str, consent: Consent, book: Book
+    cost: DistillationCost,
+    asked: Distillation,
+    rows: Path,
+    url: str,
+    consent: Consent,
+    book: PriceBook,
 ) -> None:
     """Show what it costs and what leaves, and have each agreed to by itself."""
     done = cost.questions - cost.missing
@@ -133,12 +138,12 @@ def _agree(
         soft_wrap=True,
     )
     agree_to_pay(cost.at_most, consent)
-    if not stays_here(url) or consent.allow_egress is not None:
+    if not is_loopback(url) or consent.allow_egress is not None:
         _agree_to_send(cost, asked.provider, rows, url, consent, book)
 
 
 def _agree_to_send(
-    cost: Cost, provider: str, rows: Path, url: str, consent: Consent, book: Book
+    cost: DistillationCost, provider: str, rows: Path, url: str, consent: Consent, book: PriceBook
 ) -> None:
     known = book.providers.get(provider)
     region = (known.data_region if known else None) or "not stated"
@@ -159,5 +164,5 @@ def _personal(path: Path) -> Mapping[str, int]:
     for row in read_rows(path):
         if not isinstance(row, Reject):
             asked = row.turns[:-1] if row.turns[-1].role == "assistant" else row.turns
-            counts.update(kinds_in("\n".join(turn.content for turn in asked)))
+            counts.update(personal_data_kinds("\n".join(turn.content for turn in asked)))
     return dict(sorted(counts.items()))

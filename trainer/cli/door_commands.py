@@ -36,11 +36,11 @@ def serve(
     prices: PricesFlag = None,
 ) -> None:
     """Serve planning, launching and OpenAI's fine-tuning protocol, each under a token."""
-    from trainer.cli.serve import Wanted
-    from trainer.cli.serve import serve as run
+    from trainer.cli.serve import ServeFlags
+    from trainer.cli.serve import run_server as run
 
     run(
-        Wanted(
+        ServeFlags(
             host,
             port,
             tuple(base or ()),
@@ -61,22 +61,22 @@ def token_make(
     days: Annotated[float | None, typer.Option(help="How long it lives.")] = None,
 ) -> None:
     """Make a token, and write it once."""
-    from trainer.cli.serve import make
+    from trainer.cli.serve import make_token
 
-    make(owner, role, days)
+    make_token(owner, role, days)
 
 
 @tokens.command("list")
 def token_list() -> None:
     """List every token that was ever made, without its secret."""
-    from trainer.cli.serve import show
+    from trainer.cli.serve import show_tokens
 
-    show()
+    show_tokens()
 
 
 @tokens.command("revoke")
 def token_revoke(token: Annotated[str, typer.Argument(help="Name of the token.")]) -> None:
     """End a token now."""
-    from trainer.cli.serve import revoke
+    from trainer.cli.serve import end_token
 
-    revoke(token)
+    end_token(token)

@@ -18,7 +18,7 @@ def export(
     with_base: Annotated[bool, typer.Option("--with-base", help="Copy the base too.")] = False,
 ) -> None:
     """Write a folder that trains by itself on any machine: rows, script, requirements, task."""
-    from trainer.cli.export import export as write
+    from trainer.cli.export import export_plan as write
 
     write(plan, out, with_base)
 
@@ -29,9 +29,9 @@ def import_(
     usd: Annotated[str | None, typer.Option(help="What it cost; by its hours else.")] = None,
 ) -> None:
     """Take a training back that was run elsewhere: checked, scored, registered, paid for."""
-    from trainer.cli.export import bring
+    from trainer.cli.export import import_folder
 
-    bring(folder, usd)
+    import_folder(folder, usd)
 
 
 @app.command()
@@ -56,7 +56,7 @@ def distil(
     """Have a teacher write the answers to learn from, under a cap, a row never paid twice."""
     from trainer.cli.consent import Consent
     from trainer.cli.distil import Teacher
-    from trainer.cli.distil import distil as go
+    from trainer.cli.distil import distil_questions as go
 
     go(
         questions,
@@ -79,6 +79,6 @@ def probe(
     prices: PricesFlag = None,
 ) -> None:
     """Measure for 30 seconds how fast this machine trains; plans made here use it from then on."""
-    from trainer.cli.machine import probe as measure
+    from trainer.cli.machine import probe_machine as measure
 
     measure(gpu, seconds, json, prices)

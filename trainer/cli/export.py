@@ -1,4 +1,4 @@
-"""`trainer export`, `bring`: a training that is run by hand elsewhere, and its way back."""
+"""`trainer export` and `trainer import`: a training run elsewhere, and its way back."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from advisor.console import console
 from advisor.errors import UsageError
 from trainer.cli.evaluation import show_evaluation
-from trainer.cli.runs import plan_of
-from trainer.context import Office, open_office
+from trainer.cli.runs import find_plan
+from trainer.context import TrainerContext, open_context
 from trainer.errors import Refused
-from trainer.export.export import NAME
-from trainer.export.export import export as write_out
-from trainer.export.import_ import read_back, record
+from trainer.export.export import EXPORT_FILE
+from trainer.export.export import write_export as write_out
+from trainer.export.import_ import read_export, record_import
 from trainer.run_states import Run
 
 
-def export(named: str, out: Path, with_base: bool) -> None:
+def export_plan(named: str, out: Path, with_base: bool) -> None:
     """Write the folder of a plan, and say what to do with it."""
-    office = open_office()
-    plan = plan_of(office, named)
+    office = open_context()
+    plan = find_plan(office, named)
     files = write_out(plan, office.files, out, with_base)
     size = sum(path.stat().st_size for path in files)
     console().print(
@@ -34,25 +34,27 @@ def export(named: str, out: Path, with_base: bool) -> None:
     )
 
 
-def bring(folder: Path, usd: str | None) -> None:
+def import_folder(folder: Path, usd: str | None) -> None:
     """Check a folder that came back, and put its model on record."""
-    office = open_office()
+    office = open_context()
     amount = _amount(usd)
     plan = office.store.plan(_named_in(folder))
-    brought = read_back(folder, plan)
-    run = record(office, brought, amount)
-    _say(office, run, Decimal(plan.cap_usd))
+    brought = read_export(folder, plan)
+    run = record_import(office, brought, amount)
+    _print_import(office, run, Decimal(plan.cap_usd))
     if brought.evaluation is not None:
         show_evaluation(dict(brought.evaluation))
 
 
 def _named_in(folder: Path) -> str:
-    path = folder / NAME
+    path = folder / EXPORT_FILE
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["plan_id"])
     except FileNotFoundError:
         raise UsageError(
-            str(folder), f"there is no {NAME} in it.", "Name a folder that `trainer export` wrote."
+            str(folder),
+            f"there is no {EXPORT_FILE} in it.",
+            "Name a folder that `trainer export` wrote.",
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(str(path), f"it cannot be read ({error}).", "Fetch it again.") from error
@@ -70,7 +72,7 @@ def _amount(text: str | None) -> Decimal | None:
     return amount
 
 
-def _say(office: Office, run: Run, cap: Decimal) -> None:
+def _print_import(office: TrainerContext, run: Run, cap: Decimal) -> None:
     usd, how = Decimal(run.said("settled", "usd")), run.said("settled", "how")
     version = run.said("registered", "version")
     if version is None:

@@ -13,21 +13,21 @@ from pathlib import Path
 
 from advisor.console import console
 from advisor.errors import AdvisorError, UsageError
-from advisor.prices.loader import load_book
-from trainer.clock import SystemClock, moment
-from trainer.context import open_office
+from advisor.prices.loader import load_prices
+from trainer.clock import SystemClock, utc_datetime
+from trainer.context import open_context
 from trainer.errors import TrainerError
 from trainer.home import home_folder
 from trainer.local.process import devices
-from trainer.plan.local import NEEDED
-from trainer.plan.probe import Probe, keep, measure
-from trainer.providers import OWN, base_url_of
-from trainer.security.api_keys import key_for
+from trainer.plan.local import REQUIRED_PACKAGES
+from trainer.plan.probe import Probe, measure_machine, save_probe
+from trainer.providers import NATIVE_PROVIDERS, base_url_of
+from trainer.security.api_keys import api_key_for
 from trainer.security.redact import redact
 from trainer.storage.database import database_url, schema_version
 
 
-def look() -> None:
+def run_doctor() -> None:
     """Look at each part, and say what is wrong.
 
     Raises:
@@ -36,47 +36,47 @@ def look() -> None:
     folder = home_folder()
     if not os.access(folder, os.W_OK):
         raise TrainerError(f"{folder}: cannot be written. Set TUNE_OR_NOT_HOME to one that can.")
-    office = open_office()
+    office = open_context()
     shown = redact(database_url().split("@")[-1])
-    _line("home", True, str(folder))
-    _line("database", True, f"{shown}, schema {schema_version(office.store.engine)}")
-    _line("prices", True, f"{len(office.book.prices.series)} series")
+    _print_check("home", True, str(folder))
+    _print_check("database", True, f"{shown}, schema {schema_version(office.store.engine)}")
+    _print_check("prices", True, f"{len(office.book.prices.series)} series")
     waits = office.limits
-    _line(
+    _print_check(
         "waits",
         waits.quarantine_seconds >= 900,
         f"quarantine {waits.quarantine_seconds:g} s, poll {waits.poll_seconds:g} s",
     )
     for name, provider in sorted(office.book.providers.items()):
-        if provider.protocol != "openai" and name not in OWN:
+        if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
             continue
         try:
             url = base_url_of(name, office.book)
-            key_for(name, url)
-            _line(name, True, f"key found, for {url}")
+            api_key_for(name, url)
+            _print_check(name, True, f"key found, for {url}")
         except AdvisorError as error:
-            _line(name, False, str(error))
+            _print_check(name, False, str(error))
     open_runs = office.store.listed(open_only=True)
     alone = sum(not one.watched for one in open_runs)
-    _line("runs", not alone, f"{len(open_runs)} open, {alone} that nobody is watching")
+    _print_check("runs", not alone, f"{len(open_runs)} open, {alone} that nobody is watching")
 
 
-def _line(name: str, good: bool, says: str) -> None:
+def _print_check(name: str, good: bool, says: str) -> None:
     console().print(f"{'ok' if good else '--'}  {name:<16} {says}", soft_wrap=True)
 
 
-LONGEST = 300.0
+MAX_SECONDS = 300.0
 
 
-def probe(gpu: str | None, seconds: float, as_json: bool, prices: Path | None) -> None:
+def probe_machine(gpu: str | None, seconds: float, as_json: bool, prices: Path | None) -> None:
     """Measure this machine, keep what was found, and show it.
 
     Raises:
         UsageError: the GPU is not named, or the time is no time.
     """
-    if not 1.0 <= seconds <= LONGEST:
-        raise UsageError(f"--seconds {seconds:g}", f"it is from 1 to {LONGEST:g}.", "Give 30.")
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if not 1.0 <= seconds <= MAX_SECONDS:
+        raise UsageError(f"--seconds {seconds:g}", f"it is from 1 to {MAX_SECONDS:g}.", "Give 30.")
+    missing = [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
             "a probe",
@@ -91,17 +91,17 @@ def probe(gpu: str | None, seconds: float, as_json: bool, prices: Path | None) -
             f"this machine has {found}.",
             "Name its GPU as the price book does, or none.",
         )
-    known = load_book(prices).gpu(gpu) if gpu and gpu != "cpu" else None
-    day = moment(SystemClock().now()).date().isoformat()
-    made = measure(gpu or "cpu", known, seconds, day)
-    keep(made)
+    known = load_prices(prices).gpu(gpu) if gpu and gpu != "cpu" else None
+    day = utc_datetime(SystemClock().now()).date().isoformat()
+    made = measure_machine(gpu or "cpu", known, seconds, day)
+    save_probe(made)
     if as_json:
         sys.stdout.write(json.dumps(made.model_dump(), indent=2, sort_keys=True) + "\n")
     else:
-        show(made)
+        show_probe(made)
 
 
-def show(made: Probe) -> None:
+def show_probe(made: Probe) -> None:
     """Write a probe as a person reads it."""
     speeds = made.as_speeds
     for name, says in (

@@ -14,32 +14,32 @@ import yaml
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.plan import Asked, here_of, request_of, wish_of
-from trainer.context import Office, open_office
+from trainer.cli.plan import PlanFlags, local_options, plan_request, plan_settings
+from trainer.context import TrainerContext, open_context
 from trainer.paid_calls.cost import Bill
-from trainer.paid_calls.endpoint import Whom, whom
+from trainer.paid_calls.endpoint import Endpoint, find_endpoint
 from trainer.pilot.result import (
-    COLUMNS,
-    NUMBERS,
-    Outcome,
-    advice,
-    as_json,
-    outcome_of,
-    rows_of,
-    sentences,
+    NUMBER_COLUMNS,
+    TABLE_COLUMNS,
+    PilotResult,
+    advice_sentences,
+    pilot_result,
+    result_json,
+    result_rows,
+    result_sentences,
 )
-from trainer.pilot.run import go
-from trainer.pilot.settings import arms_of
-from trainer.pilot.setup import Ready, Wanted, make_ready
-from trainer.pilot.tuned_arm import Tuning
-from trainer.plan.provider import Request
-from trainer.security.egress import kinds_in
+from trainer.pilot.run import run_pilot
+from trainer.pilot.settings import parse_arms
+from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
+from trainer.pilot.tuned_arm import TuningRequest
+from trainer.plan.provider import PlanRequest
+from trainer.security.egress import personal_data_kinds
 
-LEAST_ROWS = 10
+MIN_ROWS = 10
 
 
 @dataclass(frozen=True)
-class Flags:
+class PilotFlags:
     """The flags of the command that are not those of `trainer plan`."""
 
     corpus: Path | None
@@ -56,29 +56,29 @@ class Flags:
     allow_egress: tuple[str, ...]
 
 
-def pilot(asked: Asked, flags: Flags, as_json_: bool) -> None:
+def start_pilot(asked: PlanFlags, flags: PilotFlags, as_json_: bool) -> None:
     """Lay a pilot out, have it agreed to, measure, and ask the advice again."""
-    office = open_office(asked.prices)
-    request = request_of(asked)
-    ready = make_ready(_wanted(asked, flags, request), office)
-    done = go(ready, office, lambda ready, bill: _agree(ready, bill, flags, office, as_json_))
-    found = outcome_of(done)
+    office = open_context(asked.prices)
+    request = plan_request(asked)
+    ready = prepare_pilot(_pilot_request(asked, flags, request), office)
+    done = run_pilot(
+        ready, office, lambda ready, bill: _agree(ready, bill, flags, office, as_json_)
+    )
+    found = pilot_result(done)
     path = flags.out or asked.asked.with_suffix(".measured.yaml")
     write_scenario(path, found, asked.asked)
     if as_json_:
-        return write_json({**as_json(found), "scenario": str(path)})
-    return _show(found, path)
+        return write_json({**result_json(found), "scenario": str(path)})
+    return _show_result(found, path)
 
 
-def _wanted(asked: Asked, flags: Flags, request: Request) -> Wanted:
-    if flags.rows < LEAST_ROWS:
-        raise UsageError(
-            f"--rows {flags.rows}", "that shows nothing.", f"Give {LEAST_ROWS} or more."
-        )
+def _pilot_request(asked: PlanFlags, flags: PilotFlags, request: PlanRequest) -> PilotRequest:
+    if flags.rows < MIN_ROWS:
+        raise UsageError(f"--rows {flags.rows}", "that shows nothing.", f"Give {MIN_ROWS} or more.")
     if flags.max_answer_tokens is not None and flags.max_answer_tokens < 1:
         raise UsageError("--max-answer-tokens", "an answer has 1 token or more.", "Give 512.")
     tunes = asked.base is not None or asked.option is not None
-    return Wanted(
+    return PilotRequest(
         scenario=request.scenario,
         where=request.where,
         cap=_amount(flags.cap),
@@ -86,7 +86,7 @@ def _wanted(asked: Asked, flags: Flags, request: Request) -> Wanted:
         corpus=flags.corpus,
         model=flags.model,
         embedding=flags.embedding,
-        arms=arms_of(flags.arms) if flags.arms else None,
+        arms=parse_arms(flags.arms) if flags.arms else None,
         rows=flags.rows,
         instruction=_text(flags.instruction),
         metric=asked.metric,
@@ -97,7 +97,7 @@ def _wanted(asked: Asked, flags: Flags, request: Request) -> Wanted:
     )
 
 
-def _tuning(asked: Asked, request: Request) -> Tuning:
+def _tuning(asked: PlanFlags, request: PlanRequest) -> TuningRequest:
     """Read what is to be tuned; a folder is tuned as what its config says it is."""
     option = asked.option
     if option is None and asked.base is not None:
@@ -105,7 +105,9 @@ def _tuning(asked: Asked, request: Request) -> Tuning:
         text = config.read_text(encoding="utf-8") if config.is_file() else ""
         kind = "lora" if "CausalLM" in text else "encoder"
         option = f"{kind}:local:{asked.base.resolve().name}"
-    return Tuning(replace(request, option=option, decided=None), wish_of(asked), here_of(asked))
+    return TuningRequest(
+        replace(request, option=option, decided=None), plan_settings(asked), local_options(asked)
+    )
 
 
 def _amount(text: str) -> Decimal:
@@ -129,36 +131,39 @@ def _text(path: Path | None) -> str | None:
         ) from error
 
 
-def _agree(ready: Ready, bill: Bill, flags: Flags, office: Office, quiet: bool) -> None:
+def _agree(
+    ready: PilotSetup, bill: Bill, flags: PilotFlags, office: TrainerContext, quiet: bool
+) -> None:
     """Show what it costs and what leaves, and have each agreed to by itself."""
     if not quiet:
         _show_bill(ready, bill)
     if bill.at_most:
         agree_to_pay(bill.at_most, Consent(flags.yes, Decimal(flags.cap), None))
-    for asked in leaving(ready, bill, office):
+    for asked in external_endpoints(ready, bill, office):
         named = {one for one in flags.allow_egress if one == asked.provider}
         if not quiet:
-            _show_leaving(ready, asked)
+            _show_egress(ready, asked)
         agree_to_send(asked.provider, Consent(flags.yes, None, next(iter(named), None)))
 
 
-def leaving(ready: Ready, bill: Bill, office: Office) -> list[Whom]:
+def external_endpoints(ready: PilotSetup, bill: Bill, office: TrainerContext) -> list[Endpoint]:
     """List who gets texts and is not this machine, each once."""
     found = {ready.chat.provider: ready.chat} if ready.chat else {}
-    if isinstance(ready.embed, Whom):
+    if isinstance(ready.embed, Endpoint):
         found.setdefault(ready.embed.provider, ready.embed)
     plan = ready.plan if bill.training else None
     if plan is not None and plan.local is None:
         named = f"{plan.provider}/{plan.base_model}"
         found.setdefault(
-            plan.provider, whom("--option", named, None, office.book, ready.question.scenario)
+            plan.provider,
+            find_endpoint("--option", named, None, office.book, ready.question.scenario),
         )
     trains = {plan.provider} if plan is not None and plan.local is None else set()
     paid = {*bill.providers, *trains}
     return [one for one in found.values() if not one.is_here and one.provider in paid]
 
 
-def _show_bill(ready: Ready, bill: Bill) -> None:
+def _show_bill(ready: PilotSetup, bill: Bill) -> None:
     out = console()
     held, shown = len(ready.held.cases), len(ready.held.shown)
     out.print(
@@ -199,7 +204,7 @@ def _show_bill(ready: Ready, bill: Bill) -> None:
     )
 
 
-def _show_leaving(ready: Ready, asked: Whom) -> None:
+def _show_egress(ready: PilotSetup, asked: Endpoint) -> None:
     parts = [f"the questions of {len(ready.measure.cases)} held-out rows of your dataset"]
     if ready.prompts.shots and "few_shot" in ready.recipe.arms:
         parts.append(f"{len(ready.prompts.shots)} rows as worked examples")
@@ -216,28 +221,28 @@ def _show_leaving(ready: Ready, asked: Whom) -> None:
     )
 
 
-def _personal(ready: Ready) -> Mapping[str, int]:
+def _personal(ready: PilotSetup) -> Mapping[str, int]:
     """Count the texts that seem to hold personal data, by kind."""
     texts = [case.asked for case in ready.measure.cases]
     texts += [f"{case.asked}\n{case.expected}" for case in ready.prompts.shots]
     texts += [one.text for one in ready.corpus.documents] if ready.corpus else []
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(kinds_in(text))
+        counts.update(personal_data_kinds(text))
     return dict(sorted(counts.items()))
 
 
-def write_scenario(path: Path, found: Outcome, source: Path) -> None:
+def write_scenario(path: Path, found: PilotResult, source: Path) -> None:
     """Write the scenario with what was measured."""
     body = yaml.safe_dump(dict(found.scenario), sort_keys=False, allow_unicode=True)
     path.write_text(f"# {source.name}, with what {found.name} measured.\n{body}", encoding="utf-8")
 
 
-def _show(found: Outcome, path: Path) -> None:
+def _show_result(found: PilotResult, path: Path) -> None:
     out = console()
     out.print()
-    out.print(plain_table(COLUMNS, rows_of(found), NUMBERS))
-    out.print("\n" + "\n".join(sentences(found)), soft_wrap=True, markup=False)
+    out.print(plain_table(TABLE_COLUMNS, result_rows(found), NUMBER_COLUMNS))
+    out.print("\n" + "\n".join(result_sentences(found)), soft_wrap=True, markup=False)
     out.print("\nThe advice", style="bold")
-    out.print("\n".join(advice(found)), soft_wrap=True, markup=False)
+    out.print("\n".join(advice_sentences(found)), soft_wrap=True, markup=False)
     out.print(f"\nAsk with it: advisor recommend {path}", soft_wrap=True, markup=False)

@@ -52,11 +52,11 @@ def pilot(
     json: JsonFlag = False,
 ) -> None:
     """Measure prompts, retrieval and tuning on your own held-out rows, and ask the advice again."""
-    from trainer.cli.pilot import Flags
-    from trainer.cli.pilot import pilot as go
-    from trainer.cli.plan import Asked
+    from trainer.cli.pilot import PilotFlags
+    from trainer.cli.pilot import start_pilot as go
+    from trainer.cli.plan import PlanFlags
 
-    flags = Flags(
+    flags = PilotFlags(
         corpus,
         model,
         embedding,
@@ -70,7 +70,7 @@ def pilot(
         yes,
         tuple(allow_egress or ()),
     )
-    wanted = Asked(
+    wanted = PlanFlags(
         asked,
         option,
         dataset,

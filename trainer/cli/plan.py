@@ -17,20 +17,26 @@ from rich.table import Table
 from advisor.console import console
 from advisor.errors import UsageError, did_you_mean
 from advisor.gpu.recipe import Recipe
-from advisor.loading import read_mapping, team_rules, with_sets
-from advisor.plan.training_plan import Hyperparameters, LocalJob, TrainingPlan, Wish, plan_bytes
+from advisor.loading import apply_set_flags, parse_team_rules, read_mapping
+from advisor.plan.training_plan import (
+    Hyperparameters,
+    LocalJob,
+    PlanSettings,
+    TrainingPlan,
+    plan_bytes,
+)
 from advisor.rules.team_rules import TeamRule
 from advisor.units import GIB
-from trainer.clock import moment
-from trainer.context import open_office
-from trainer.plan.local import Here, is_baseline, plan_here
-from trainer.plan.provider import Request, plan
-from trainer.runs.start import SHORT, next_attempt
+from trainer.clock import utc_datetime
+from trainer.context import open_context
+from trainer.plan.local import LocalOptions, is_baseline, plan_local
+from trainer.plan.provider import PlanRequest, plan_provider_job
+from trainer.runs.start import SHORT_ID_CHARACTERS, next_attempt
 
 RECIPE_ONLY = set(Recipe.model_fields) - set(Hyperparameters.model_fields)
 """Settings that only a training on this machine has."""
 SERVING = {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}
-SHOWN = (
+SHOWN_SETTINGS = (
     "epochs",
     "learning_rate",
     "micro_batch_rows",
@@ -46,7 +52,7 @@ SHOWN = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanFlags:
     """The flags of the command."""
 
     asked: Path
@@ -71,14 +77,16 @@ class Asked:
     validation: float = 0.0
 
 
-def make(flags: Asked, as_json: bool) -> None:
+def make_plan(flags: PlanFlags, as_json: bool) -> None:
     """Make a plan, keep it, and show it."""
-    office = open_office(flags.prices)
-    now = moment(office.clock.now())
+    office = open_context(flags.prices)
+    now = utc_datetime(office.clock.now())
     if flags.base is not None or is_baseline(flags.option):
-        made = plan_here(request_of(flags), wish_of(flags), here_of(flags), office.book, now)
+        made = plan_local(
+            plan_request(flags), plan_settings(flags), local_options(flags), office.book, now
+        )
     else:
-        made = plan(request_of(flags), wish_of(flags), office.book, now)
+        made = plan_provider_job(plan_request(flags), plan_settings(flags), office.book, now)
     made = next_attempt(office, made, flags.again)
     office.store.keep_plan(made)
     if as_json:
@@ -86,10 +94,12 @@ def make(flags: Asked, as_json: bool) -> None:
         sys.stdout.write(json.dumps(body, indent=2, sort_keys=True) + "\n")
         return
     show_plan(made)
-    console().print(f"\nStart it with: trainer launch {made.plan_id[:SHORT]}", soft_wrap=True)
+    console().print(
+        f"\nStart it with: trainer launch {made.plan_id[:SHORT_ID_CHARACTERS]}", soft_wrap=True
+    )
 
 
-def request_of(flags: Asked) -> Request:
+def plan_request(flags: PlanFlags) -> PlanRequest:
     """Read the scenario out of its file, or out of an answer that was saved."""
     for flag, share in (("--held-out", flags.held_out), ("--validation", flags.validation)):
         if not 0 <= share < 1:
@@ -101,9 +111,11 @@ def request_of(flags: Asked) -> Request:
     rules: tuple[TeamRule, ...] = ()
     if "question" in body and "decision" in body:
         decided = body["decision"]["recommended"]
-        rules = team_rules(body.get("rules") or [], str(flags.asked))
+        rules = parse_team_rules(body.get("rules") or [], str(flags.asked))
         body = {k: v for k, v in body["question"].items() if v is not None}
-    request = Request(with_sets(body, flags.sets), str(flags.asked), decided, flags.option)
+    request = PlanRequest(
+        apply_set_flags(body, flags.sets), str(flags.asked), decided, flags.option
+    )
     return replace(
         request,
         rules=rules,
@@ -114,7 +126,7 @@ def request_of(flags: Asked) -> Request:
     )
 
 
-def wish_of(flags: Asked) -> Wish:
+def plan_settings(flags: PlanFlags) -> PlanSettings:
     """Read settings, cap and name from the flags."""
     settings: dict[str, Any] = {}
     for flag in flags.settings:
@@ -130,7 +142,7 @@ def wish_of(flags: Asked) -> Wish:
         settings[name] = value
     try:
         cap = Decimal(flags.cap) if flags.cap else None
-        return Wish(
+        return PlanSettings(
             method=flags.method,
             hyperparameters=Hyperparameters(**settings),
             cap_usd=cap,
@@ -146,7 +158,7 @@ def wish_of(flags: Asked) -> Wish:
         ) from error
 
 
-def here_of(flags: Asked) -> Here:
+def local_options(flags: PlanFlags) -> LocalOptions:
     """Read what is said of base and machine; settings of the recipe go with it."""
     pairs = (flag.partition("=") for flag in flags.settings)
     try:
@@ -155,7 +167,7 @@ def here_of(flags: Asked) -> Here:
         raise UsageError(
             f"--usd-per-hour {flags.usd_per_hour}", "this is no amount.", "Write 0.09."
         ) from error
-    return Here(
+    return LocalOptions(
         flags.base,
         usd,
         {name: value for name, _, value in pairs if name in RECIPE_ONLY},
@@ -196,7 +208,7 @@ def show_plan(made: TrainingPlan) -> None:
     where = f"at {made.provider}"
     if made.local is not None:
         recipe = made.local.recipe
-        settings = {name: getattr(recipe, name) for name in SHOWN}
+        settings = {name: getattr(recipe, name) for name in SHOWN_SETTINGS}
         where = f"on this machine ({made.local.gpu}), {recipe.objective} by {recipe.method}"
     held = f"{made.held_out.rows:,} held out" if made.held_out else "none held out"
     own = ", your own price" if figure.own else f", since {figure.since}, read {figure.read_on}"
@@ -212,7 +224,11 @@ def show_plan(made: TrainingPlan) -> None:
         *expected_rows(made.local),
         ("cap", f"{made.cap_usd} USD"),
         ("serving", "from this machine" if made.local else SERVING[made.serving]),
-        ("plan", f"{made.plan_id[:SHORT]}, attempt {made.attempt}, {made.planned_at[:16]} UTC"),
+        (
+            "plan",
+            f"{made.plan_id[:SHORT_ID_CHARACTERS]}, attempt {made.attempt}, "
+            f"{made.planned_at[:16]} UTC",
+        ),
     )
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")

@@ -16,44 +16,44 @@ from advisor.plan.training_plan import TrainingPlan, read_plan
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.cli.evaluation import evaluation_of, show_evaluation
 from trainer.cli.plan import show_plan
-from trainer.clock import moment
-from trainer.context import Office, Pause, open_office
+from trainer.clock import utc_datetime
+from trainer.context import RetryLater, TrainerContext, open_context
 from trainer.errors import LeaseLost, Refused
 from trainer.home import home_folder
-from trainer.local.run_folder import JobFolder
+from trainer.local.run_folder import RunFolder
 from trainer.run_states import WORKING, Run
 from trainer.runs import start as run_start
-from trainer.runs.calibration import actuals, calibration
-from trainer.runs.messages import line_of
+from trainer.runs.calibration import calibration_yaml, measured_factors
+from trainer.runs.messages import event_line
 from trainer.runs.preflight import check_plan
 from trainer.runs.reconcile import reconcile, reconcile_all
-from trainer.runs.start import Agreed
-from trainer.runs.user_actions import Verb, answer, ask_for, settle
-from trainer.storage.ledger import committed, in_usd
+from trainer.runs.start import LaunchConsent
+from trainer.runs.user_actions import UserAction, request_action, resolve_run, settle_with_bill
+from trainer.storage.ledger import committed, usd_text
 
-MOST_WAIT_SECONDS = 3600.0
-UNTIL_MADE = WORKING | {"settled", "needs_human", "succeeded", "verified"}
+MAX_WAIT_SECONDS = 3600.0
+JOB_EXISTS_STATES = WORKING | {"settled", "needs_human", "succeeded", "verified"}
 
 
-def start(
+def launch_plan(
     named: str, consent: Consent, prices: Path | None, keep_remote: bool, follow: bool
 ) -> None:
     """Show a plan, ask for the amount and for the rows, and start its job."""
-    office = open_office(prices, keep_remote)
-    plan = plan_of(office, named)
+    office = open_context(prices, keep_remote)
+    plan = find_plan(office, named)
     show_plan(plan)
-    agreed = Agreed(Decimal(plan.figure.at_most), consent.allow_egress)
+    agreed = LaunchConsent(Decimal(plan.figure.at_most), consent.allow_egress)
     if office.store.run_of(plan) is None:
         check_plan(plan, office.book, office.clock.now())
         agree_to_pay(agreed.at_most_usd, consent)
-        agreed = Agreed(agreed.at_most_usd, _agree_to_send(office, plan, consent))
-    run_id, _ = run_start.start(office, plan, agreed)
+        agreed = LaunchConsent(agreed.at_most_usd, _agree_to_send(office, plan, consent))
+    run_id, _ = run_start.start_run(office, plan, agreed)
     console().print(f"\nrun {run_id}")
-    run = _drive(office, run_id, lambda run: run.state in UNTIL_MADE and not follow)
-    _what_next(office, run)
+    run = _follow_until(office, run_id, lambda run: run.state in JOB_EXISTS_STATES and not follow)
+    _print_next_step(office, run)
 
 
-def plan_of(office: Office, named: str) -> TrainingPlan:
+def find_plan(office: TrainerContext, named: str) -> TrainingPlan:
     """Read a plan from its file, or by its name from what was kept."""
     path = Path(named)
     if path.is_file():
@@ -63,9 +63,9 @@ def plan_of(office: Office, named: str) -> TrainingPlan:
     return office.store.plan(named)
 
 
-def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> str | None:
+def _agree_to_send(office: TrainerContext, plan: TrainingPlan, consent: Consent) -> str | None:
     """Say what leaves this machine, and have that agreed to by itself."""
-    leaving = run_start.leaving_of(office, plan, wanted=consent.allow_egress is not None)
+    leaving = run_start.egress_of(office, plan, wanted=consent.allow_egress is not None)
     if leaving is None:
         return None
     found = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
@@ -80,49 +80,49 @@ def _agree_to_send(office: Office, plan: TrainingPlan, consent: Consent) -> str 
     return plan.provider
 
 
-def watch(named: str | None, once: bool) -> None:
+def follow_runs(named: str | None, once: bool) -> None:
     """Watch one run or all that are open."""
-    office = open_office()
+    office = open_context()
     if named is not None:
         run = office.store.run(named)
         if once:
-            _look(office, run.run_id)
+            _reconcile_once(office, run.run_id)
             run = office.store.run(run.run_id)
         else:
-            run = _drive(office, run.run_id, lambda run: run.state == "needs_human")
-        _what_next(office, run)
+            run = _follow_until(office, run.run_id, lambda run: run.state == "needs_human")
+        _print_next_step(office, run)
         return
     while True:
         for run_id, pause in reconcile_all(office).items():
-            line = line_of(office.store.run(run_id), pause.says if pause else "")
+            line = event_line(office.store.run(run_id), pause.says if pause else "")
             console().print(f"{run_id}  {line}", soft_wrap=True)
         if once or not office.store.listed(open_only=True):
             return
         office.clock.sleep(office.limits.poll_seconds)
 
 
-def _look(office: Office, run_id: str) -> Pause | None:
+def _reconcile_once(office: TrainerContext, run_id: str) -> RetryLater | None:
     try:
         return reconcile(office, run_id)
     except LeaseLost as error:
-        return Pause(office.limits.poll_seconds, str(error))
+        return RetryLater(office.limits.poll_seconds, str(error))
 
 
-def _drive(office: Office, run_id: str, enough: Callable[[Run], bool]) -> Run:
+def _follow_until(office: TrainerContext, run_id: str, enough: Callable[[Run], bool]) -> Run:
     """Go on until it is settled or enough, and print each event once."""
     shown = 0
     while True:
-        pause = _look(office, run_id)
+        pause = _reconcile_once(office, run_id)
         run = office.store.run(run_id)
         for event in run.events[shown:]:
-            console().print(line_of(run, event=event), soft_wrap=True)
+            console().print(event_line(run, event=event), soft_wrap=True)
         shown = len(run.events)
         if pause is None or enough(run):
             return run
-        office.clock.sleep(min(pause.seconds, MOST_WAIT_SECONDS))
+        office.clock.sleep(min(pause.seconds, MAX_WAIT_SECONDS))
 
 
-def _what_next(office: Office, run: Run) -> None:
+def _print_next_step(office: TrainerContext, run: Run) -> None:
     if run.state == "needs_human":
         raise Refused(
             f"{run.run_id}: {run.said('needs_human', 'why')} {run.said('needs_human', 'remedy')}"
@@ -146,32 +146,32 @@ def _what_next(office: Office, run: Run) -> None:
         )
 
 
-def ask(named: str, verb: Verb) -> None:
+def request_run_action(named: str, verb: UserAction) -> None:
     """Write down what a person asks of a run, and pass it on at once."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
-    ask_for(office, run, verb)
-    _look(office, run.run_id)
-    console().print(line_of(office.store.run(run.run_id)))
+    request_action(office, run, verb)
+    _reconcile_once(office, run.run_id)
+    console().print(event_line(office.store.run(run.run_id)))
 
 
-def go_on(named: str, adopt: str | None) -> None:
+def resume_run(named: str, adopt: str | None) -> None:
     """Go on with a run that is held, or that asked for a person."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     if run.state == "needs_human":
-        answer(office, run, "adopt" if adopt else "go on", adopt)
+        resolve_run(office, run, "adopt" if adopt else "go on", adopt)
     elif run.state in WORKING:
         office.store.note(run.run_id, "resume_asked")
     elif run.state == "settled":
         raise Refused(f"{run.run_id}: it is settled; plan again with --again.")
-    run = _drive(office, run.run_id, lambda run: run.state in UNTIL_MADE)
-    _what_next(office, run)
+    run = _follow_until(office, run.run_id, lambda run: run.state in JOB_EXISTS_STATES)
+    _print_next_step(office, run)
 
 
 def settle_by_hand(named: str, usd: str) -> None:
     """Write down what a job cost, as its bill says."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     if run.outcome is None or run.state == "settled":
         raise Refused(f"{run.run_id} is {run.state}: only an ended job is settled, once.")
@@ -181,8 +181,8 @@ def settle_by_hand(named: str, usd: str) -> None:
         raise UsageError(f"--usd {usd}", "this is no amount.", "Write 3.50.") from error
     if not amount.is_finite() or amount < 0:
         raise UsageError(f"--usd {usd}", "a cost is 0 or more.", "Write 0 for nothing.")
-    settle(office, run, amount)
-    console().print(line_of(office.store.run(run.run_id)))
+    settle_with_bill(office, run, amount)
+    console().print(event_line(office.store.run(run.run_id)))
 
 
 BAR_CELLS = 30
@@ -192,7 +192,7 @@ EARLIEST = 1e9
 
 def show_runs(as_json: bool) -> None:
     """List runs, newest first."""
-    office = open_office()
+    office = open_context()
     listed = office.store.listed()
     if as_json:
         return write_json([one.__dict__ | {"watched": one.watched} for one in listed])
@@ -202,10 +202,10 @@ def show_runs(as_json: bool) -> None:
     rows = []
     for one in listed:
         entry = money.get(one.run_id)
-        usd = "" if entry is None else in_usd(entry.counts)
+        usd = "" if entry is None else usd_text(entry.counts)
         how = "" if entry is None else ("spent" if entry.settled is not None else "set aside")
         watched = "" if one.watched else "nobody is watching"
-        made = moment(one.made_at).strftime("%Y-%m-%d %H:%M")
+        made = utc_datetime(one.made_at).strftime("%Y-%m-%d %H:%M")
         rows.append((one.run_id, made, one.provider, one.state, usd, how, watched))
     head = ("run", "started (UTC)", "provider", "state", "USD", "", "")
     console().print(plain_table(head, rows, {"USD"}))
@@ -216,7 +216,7 @@ def show_runs(as_json: bool) -> None:
 
 def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
     """Say all that is known of a run, or what it teaches the estimates."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     if as_calibration:
         return _calibration(office, run)
@@ -253,32 +253,32 @@ def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
         if value:
             console().print(f"{name:<8} {value}", soft_wrap=True)
     if entry is not None:
-        spent = "" if entry.settled is None else f", spent {in_usd(entry.settled)} ({entry.how})"
-        console().print(f"money    set aside {in_usd(entry.reserved)} USD{spent}", soft_wrap=True)
+        spent = "" if entry.settled is None else f", spent {usd_text(entry.settled)} ({entry.how})"
+        console().print(f"money    set aside {usd_text(entry.reserved)} USD{spent}", soft_wrap=True)
     return None
 
 
-def _calibration(office: Office, run: Run) -> None:
+def _calibration(office: TrainerContext, run: Run) -> None:
     plan, entry = office.store.plan(run.plan_id), office.ledger.entry(run.run_id)
-    result = JobFolder(home_folder() / "runs" / str(run.job_id)).read("result.json")
+    result = RunFolder(home_folder() / "runs" / str(run.job_id)).read("result.json")
     if plan.local is None or result is None or entry is None or entry.settled is None:
         raise Refused(
             f"{run.run_id}: only a settled training on this machine teaches the estimates."
         )
-    found = actuals(plan, result, Decimal(in_usd(entry.settled)))
+    found = measured_factors(plan, result, Decimal(usd_text(entry.settled)))
     for one in found:
         ratio = f", {one.ratio:.2f} times" if one.ratio is not None else ""
         said = "nothing" if one.estimated is None else f"{one.estimated:.4g}"
         sys.stdout.write(
             f"# {one.factor}: {one.actual:.4g} {one.unit}, and {said} was reckoned{ratio}\n"
         )
-    day = moment(office.clock.now()).date()
-    sys.stdout.write(calibration(found, run.run_id, result, day))
+    day = utc_datetime(office.clock.now()).date()
+    sys.stdout.write(calibration_yaml(found, run.run_id, result, day))
 
 
 def show_events(named: str, as_json: bool) -> None:
     """List our own record, then what the provider told, with its loss curve."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     told = office.store.job_events(run.run_id)
     if as_json:
@@ -292,12 +292,12 @@ def show_events(named: str, as_json: bool) -> None:
             }
         )
     for event in run.events:
-        console().print(line_of(run, event=event), soft_wrap=True)
+        console().print(event_line(run, event=event), soft_wrap=True)
     if told:
         console().print(f"\nWhat {run.provider} told:")
     for one in told:
         dated = one.at > EARLIEST
-        when = moment(one.at).strftime("%Y-%m-%d %H:%M:%S") if dated else " " * 19
+        when = utc_datetime(one.at).strftime("%Y-%m-%d %H:%M:%S") if dated else " " * 19
         loss = one.body.get("train_loss")
         curve = "" if loss is None else f"  loss {float(loss):.4f} {_bar(float(loss))}"
         console().print(f"{when}  {one.level:<5} {one.message}{curve}", soft_wrap=True)
@@ -310,16 +310,16 @@ def _bar(loss: float) -> str:
 
 def show_budget(per_day: str | None, total: str | None, as_json: bool) -> None:
     """Show or set the caps."""
-    office = open_office()
+    office = open_context()
     if per_day is not None or total is not None:
         _set(office, per_day, total)
     caps, entries = office.ledger.caps(), office.ledger.entries()
-    today = moment(office.clock.now()).date().isoformat()
+    today = utc_datetime(office.clock.now()).date().isoformat()
     now = {
-        "today_usd": in_usd(committed(e for e in entries if e.day == today)),
-        "per_day_cap_usd": None if caps.per_day is None else in_usd(caps.per_day),
-        "total_usd": in_usd(committed(entries)),
-        "total_cap_usd": None if caps.total is None else in_usd(caps.total),
+        "today_usd": usd_text(committed(e for e in entries if e.day == today)),
+        "per_day_cap_usd": None if caps.per_day is None else usd_text(caps.per_day),
+        "total_usd": usd_text(committed(entries)),
+        "total_cap_usd": None if caps.total is None else usd_text(caps.total),
     }
     if as_json:
         return write_json({**now, "entries": [entry.__dict__ for entry in entries]})
@@ -330,7 +330,7 @@ def show_budget(per_day: str | None, total: str | None, as_json: bool) -> None:
     return None
 
 
-def _set(office: Office, per_day: str | None, total: str | None) -> None:
+def _set(office: TrainerContext, per_day: str | None, total: str | None) -> None:
     caps = office.ledger.caps()
     office.ledger.set_caps(
         _amount("--per-day", per_day, caps.per_day), _amount("--total", total, caps.total)
@@ -339,7 +339,7 @@ def _set(office: Office, per_day: str | None, total: str | None) -> None:
 
 def _amount(flag: str, text: str | None, now: int | None) -> Decimal | None:
     if text is None:
-        return None if now is None else Decimal(in_usd(now))
+        return None if now is None else Decimal(usd_text(now))
     if text == "none":
         return None
     try:

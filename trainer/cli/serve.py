@@ -11,20 +11,20 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import cast
 
-from advisor.cli.serve import listen
+from advisor.cli.serve import bind_port
 from advisor.console import console, plain_table
 from advisor.errors import UsageError
-from trainer.clock import moment
-from trainer.context import open_office
+from trainer.clock import utc_datetime
+from trainer.context import open_context
 from trainer.home import home_folder
-from trainer.server.context import Settings
-from trainer.storage.access_tokens import Role, Tokens, first_token
+from trainer.server.context import ServerSettings
+from trainer.storage.access_tokens import Role, TokenStore, ensure_admin_token
 
 MIB = 1024**2
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ServeFlags:
     """What is to be served, and where."""
 
     host: str
@@ -38,23 +38,23 @@ class Wanted:
     prices: Path | None
 
 
-def serve(wanted: Wanted) -> None:
+def run_server(wanted: ServeFlags) -> None:
     """Serve the working API until Ctrl-C.
 
     Raises:
         UsageError: a flag cannot be used, or the port cannot be had.
     """
-    settings = settings_of(wanted)
-    office = open_office(wanted.prices)
-    listener, is_loopback = listen(wanted.host, wanted.port)
+    settings = server_settings(wanted)
+    office = open_context(wanted.prices)
+    listener, is_loopback = bind_port(wanted.host, wanted.port)
     import uvicorn
 
-    from advisor.api.service import Planner
-    from trainer.server.app import working_app
-    from trainer.server.context import open_front
+    from advisor.api.service import PlanningService
+    from trainer.server.app import create_app
+    from trainer.server.context import open_server_context
 
-    front = open_front(office, settings)
-    token, is_new = first_token(front.tokens, home_folder())
+    front = open_server_context(office, settings)
+    token, is_new = ensure_admin_token(front.tokens, home_folder())
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     where = f"http://{shown}:{wanted.port}"
     sys.stdout.write(f"working API   {where}/api/v1/openapi.json\nOpenAI's way  {where}/v1\n")
@@ -69,7 +69,7 @@ def serve(wanted: Wanted) -> None:
             "travel over it in the clear. Put TLS before it.\n"
         )
     config = uvicorn.Config(
-        working_app(front, Planner(office.book, most_upload_bytes=settings.most_file_bytes)),
+        create_app(front, PlanningService(office.book, most_upload_bytes=settings.most_file_bytes)),
         http="httptools",
         loop="auto" if sys.platform == "win32" else "uvloop",
         log_level="warning",
@@ -84,7 +84,7 @@ def serve(wanted: Wanted) -> None:
             return  # what was asked has been answered by then
 
 
-def settings_of(wanted: Wanted) -> Settings:
+def server_settings(wanted: ServeFlags) -> ServerSettings:
     """Read what whoever runs the server decides.
 
     Raises:
@@ -94,7 +94,7 @@ def settings_of(wanted: Wanted) -> Settings:
         raise UsageError(
             "--most-file-mb, --requests-per-minute", "found a number below 1.", "Give 1 or more."
         )
-    return Settings(
+    return ServerSettings(
         bases=dict(_base(flag) for flag in wanted.bases),
         gpu=wanted.gpu,
         usd_per_hour=_amount("--usd-per-hour", wanted.usd_per_hour),
@@ -128,7 +128,7 @@ def _amount(flag: str, text: str) -> Decimal:
     return amount
 
 
-def make(owner: str, role: str, days: float | None) -> None:
+def make_token(owner: str, role: str, days: float | None) -> None:
     """Make a token and write its secret, this once."""
     token, secret = _tokens().make(owner, cast("Role", role), days)
     sys.stderr.write(
@@ -137,7 +137,7 @@ def make(owner: str, role: str, days: float | None) -> None:
     sys.stdout.write(secret + "\n")
 
 
-def show() -> None:
+def show_tokens() -> None:
     """List every token."""
     rows = [
         (
@@ -157,16 +157,16 @@ def show() -> None:
     return None
 
 
-def revoke(token_id: str) -> None:
+def end_token(token_id: str) -> None:
     """End a token now."""
     token = _tokens().revoke(token_id)
     console().print(f"token {token.token_id} of {token.owner} has ended.")
 
 
-def _tokens() -> Tokens:
-    office = open_office()
-    return Tokens(office.store.engine, office.clock)
+def _tokens() -> TokenStore:
+    office = open_context()
+    return TokenStore(office.store.engine, office.clock)
 
 
 def _day(at: float | None) -> str:
-    return "" if at is None else moment(at).strftime("%Y-%m-%d %H:%M")
+    return "" if at is None else utc_datetime(at).strftime("%Y-%m-%d %H:%M")

@@ -21,7 +21,7 @@ def evaluate(
     json: JsonFlag = False,
 ) -> None:
     """Lay base, tuned model and plain baselines side by side on held-out rows."""
-    from trainer.cli.evaluation import evaluate as look
+    from trainer.cli.evaluation import evaluate_run as look
 
     look(run, json, log_to)
 
@@ -46,7 +46,7 @@ def promote(
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if it is worse.")] = False,
 ) -> None:
     """Make an evaluated version the champion of its name."""
-    from trainer.cli.versions import promote as go
+    from trainer.cli.versions import promote_version as go
 
     go(version, _user(), anyway)
 
@@ -54,7 +54,7 @@ def promote(
 @app.command()
 def rollback(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
     """Make the champion before this one champion again."""
-    from trainer.cli.versions import rollback as go
+    from trainer.cli.versions import rollback_model as go
 
     go(name, _user())
 
@@ -62,7 +62,7 @@ def rollback(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> N
 @app.command()
 def retire(version: Annotated[str, typer.Argument(help="Version, or how it begins.")]) -> None:
     """Take a version out of use."""
-    from trainer.cli.versions import retire as go
+    from trainer.cli.versions import retire_version as go
 
     go(version, _user())
 
@@ -74,7 +74,7 @@ def compare(
     json: JsonFlag = False,
 ) -> None:
     """Lay two versions side by side."""
-    from trainer.cli.versions import compare as go
+    from trainer.cli.versions import compare_versions as go
 
     go(one, other, json)
 
@@ -85,7 +85,7 @@ def gc(
     json: JsonFlag = False,
 ) -> None:
     """Delete what nothing refers to any more, and say how much that was."""
-    from trainer.cli.versions import gc as go
+    from trainer.cli.versions import delete_garbage as go
 
     go(dry_run, json)
 
@@ -105,7 +105,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
 ) -> None:
     """Delete a dataset, a run or a version, everywhere on this machine."""
-    from trainer.cli.versions import delete as go
+    from trainer.cli.versions import delete_item as go
 
     go(kind, name, yes)
 
@@ -116,7 +116,7 @@ def merge(
     out: Annotated[Path | None, typer.Option(help="Folder; in the home folder by default.")] = None,
 ) -> None:
     """Make adapter and base one model in 16 bits, compared before it is kept."""
-    from trainer.cli.versions import merge as go
+    from trainer.cli.versions import merge_run as go
 
     go(run, out)
 

@@ -1,4 +1,4 @@
-"""`trainer versions`, `promote`, `rollback`, `retire`, `compare`, `gc`, `delete`, and the disk.
+"""Commands on model versions and on the disk.
 
 `trainer merge`: a tuned adapter made one with its base, and the command that serves it.
 """
@@ -15,29 +15,29 @@ from pathlib import Path
 
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError, did_you_mean
-from trainer.clock import moment
-from trainer.context import open_office
+from trainer.clock import utc_datetime
+from trainer.context import open_context
 from trainer.errors import Refused
-from trainer.home import Piece, home_folder
+from trainer.home import HomeEntry, home_folder
 from trainer.local.process import environment
-from trainer.local.run_folder import JobFolder
+from trainer.local.run_folder import RunFolder
 from trainer.local.worker import SCRIPTS
 from trainer.storage import cleanup
 from trainer.storage.model_registry import Registry
-from trainer.storage.model_version import Version
-from trainer.storage.run_store import Store
+from trainer.storage.model_version import ModelVersion
+from trainer.storage.run_store import RunStore
 
-KINDS: tuple[cleanup.Doomed, ...] = ("dataset", "run", "version")
+KINDS: tuple[cleanup.DeletionKind, ...] = ("dataset", "run", "version")
 
 
-def _open() -> tuple[Store, Registry]:
-    store = open_office().store
+def _open_stores() -> tuple[RunStore, Registry]:
+    store = open_context().store
     return store, Registry(store.engine, store.clock)
 
 
 def show_versions(name: str | None, as_json: bool, ending: str | None = None) -> None:
     """List versions, of one name or all, or those that their provider ends by a day."""
-    _, registry = _open()
+    _, registry = _open_stores()
     listed = registry.listed(name)
     if ending is not None:
         hit = {one.version_id for one in registry.ending(_day(ending))}
@@ -61,12 +61,12 @@ def _day(text: str) -> date:
         raise UsageError(f"--ending {text}", "this is no day.", "Write 2027-01-14.") from error
 
 
-def _row(one: Version) -> tuple[str, ...]:
+def _row(one: ModelVersion) -> tuple[str, ...]:
     score = (one.evaluation or {}).get("score")
     return (
         one.version_id,
         one.stage,
-        moment(one.made_at).strftime("%Y-%m-%d %H:%M"),
+        utc_datetime(one.made_at).strftime("%Y-%m-%d %H:%M"),
         one.base_model,
         one.provider,
         one.verdict or "not measured",
@@ -76,32 +76,32 @@ def _row(one: Version) -> tuple[str, ...]:
     )
 
 
-def promote(named: str, by: str, anyway: bool) -> None:
+def promote_version(named: str, by: str, anyway: bool) -> None:
     """Make a version the champion of its name."""
-    _, registry = _open()
-    _say(registry.promote(named, by, anyway))
+    _, registry = _open_stores()
+    _print_version(registry.promote(named, by, anyway))
 
 
-def rollback(name: str, by: str) -> None:
+def rollback_model(name: str, by: str) -> None:
     """Make the champion before this one champion again."""
-    _, registry = _open()
-    _say(registry.rollback(name, by))
+    _, registry = _open_stores()
+    _print_version(registry.rollback(name, by))
 
 
-def retire(named: str, by: str) -> None:
+def retire_version(named: str, by: str) -> None:
     """Take a version out of use."""
-    _, registry = _open()
-    _say(registry.retire(named, by))
+    _, registry = _open_stores()
+    _print_version(registry.retire(named, by))
 
 
-def _say(version: Version) -> None:
+def _print_version(version: ModelVersion) -> None:
     says = f"{version.version_id} is {version.stage}: {version.model}"
     console().print(says, soft_wrap=True)
 
 
-def compare(a: str, b: str, as_json: bool) -> None:
+def compare_versions(a: str, b: str, as_json: bool) -> None:
     """Lay two versions side by side."""
-    _, registry = _open()
+    _, registry = _open_stores()
     rows = registry.compare(a, b)
     if as_json:
         return write_json([{"what": what, "a": one, "b": other} for what, one, other in rows])
@@ -115,15 +115,15 @@ def compare(a: str, b: str, as_json: bool) -> None:
     return None
 
 
-def gc(dry_run: bool, as_json: bool) -> None:
+def delete_garbage(dry_run: bool, as_json: bool) -> None:
     """Delete what nothing refers to any more, or say what would go."""
-    store, registry = _open()
+    store, registry = _open_stores()
     home = home_folder()
     pieces = cleanup.garbage(home, store, registry)
-    freed = cleanup.gc(home, store, registry, dry_run)
+    freed = cleanup.collect_garbage(home, store, registry, dry_run)
     if as_json:
-        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _plain(pieces)})
-    _list(pieces)
+        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _entry_dicts(pieces)})
+    _print_entries(pieces)
     says = "would be freed" if dry_run else "freed"
     console().print(f"{freed} bytes {says}")
     return None
@@ -131,26 +131,26 @@ def gc(dry_run: bool, as_json: bool) -> None:
 
 def show_disk(as_json: bool) -> None:
     """List what lies in the home folder, and who needs it."""
-    store, registry = _open()
-    pieces = cleanup.disk_used(home_folder(), store, registry)
+    store, registry = _open_stores()
+    pieces = cleanup.disk_usage(home_folder(), store, registry)
     if as_json:
-        return write_json(_plain(pieces))
-    _list(pieces)
+        return write_json(_entry_dicts(pieces))
+    _print_entries(pieces)
     console().print(f"{sum(piece.bytes for piece in pieces)} bytes in {home_folder()}")
     return None
 
 
-def delete(kind: str, name: str, yes: bool) -> None:
+def delete_item(kind: str, name: str, yes: bool) -> None:
     """Delete a dataset, a run or a version everywhere, once its name was typed."""
     what = next((one for one in KINDS if one == kind), None)
     if what is None:
         raise UsageError(
             f"delete {kind}", "this is nothing that is deleted.", did_you_mean(kind, KINDS).strip()
         )
-    store, registry = _open()
+    store, registry = _open_stores()
     home = home_folder()
-    going = cleanup.going(what, name, home, store, registry)
-    _list(going.pieces)
+    going = cleanup.plan_deletion(what, name, home, store, registry)
+    _print_entries(going.pieces)
     for label, names in (("versions", going.versions), ("words of runs", going.runs)):
         if names:
             console().print(f"{label}: {', '.join(names)}", soft_wrap=True)
@@ -164,26 +164,26 @@ def delete(kind: str, name: str, yes: bool) -> None:
         sys.stdout.flush()
         if sys.stdin.readline().strip() != name:
             raise Refused("the name was not typed: nothing was deleted.")
-    cleanup.delete(what, name, home, store, registry)
+    cleanup.delete_everywhere(what, name, home, store, registry)
     console().print(f"{what} {name} is deleted: {sum(p.bytes for p in going.pieces)} bytes")
 
 
-def _list(pieces: list[Piece] | tuple[Piece, ...]) -> None:
+def _print_entries(pieces: list[HomeEntry] | tuple[HomeEntry, ...]) -> None:
     rows = [(piece.what, str(piece.bytes), piece.used_by, str(piece.path)) for piece in pieces]
     if rows:
         console().print(plain_table(("what", "bytes", "for whom", "where"), rows, {"bytes"}))
 
 
-def _plain(pieces: list[Piece]) -> list[dict[str, object]]:
+def _entry_dicts(pieces: list[HomeEntry]) -> list[dict[str, object]]:
     return [piece._asdict() for piece in pieces]
 
 
-def merge(named: str, out: Path | None) -> None:
+def merge_run(named: str, out: Path | None) -> None:
     """Merge in 16 bits, compare with base and adapter, and say how it is served."""
-    office = open_office()
+    office = open_context()
     run = office.store.run(named)
     plan = office.store.plan(run.plan_id)
-    folder = JobFolder(home_folder() / "runs" / str(run.job_id))
+    folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None or plan.local.is_plain or not folder.is_trained():
         raise Refused(
             f"{run.run_id} is {run.state}: only a model that was tuned on this machine is merged."

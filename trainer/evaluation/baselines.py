@@ -17,26 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.errors import UsageError
-from trainer.evaluation.metrics import installed
+from trainer.evaluation.metrics import import_local_extra
 from trainer.evaluation.near_duplicates import WORD
 
 INVERSE_PENALTY = 10.0  # scikit-learn's C
 RARE_ROWS = 1_000  # from here on grams of characters that one row alone has are left out
-MOST_ITERATIONS = 1_000
+MAX_ITERATIONS = 1_000
 TOLERANCE = 0.1  # of the dual solver; 0.01 gave the same answers to 3,000 rows of 77 labels
-KINDS: tuple[dict[str, Any], ...] = (
+VECTORIZER_SETTINGS: tuple[dict[str, Any], ...] = (
     {"ngram_range": (1, 2), "token_pattern": WORD.pattern, "sublinear_tf": True},
     {"analyzer": "char_wb", "ngram_range": (2, 5), "sublinear_tf": True},
 )
-NAMES = ("words", "grams")
+VOCABULARY_NAMES = ("words", "grams")
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Plain:
+class TfidfClassifier:
     """One logistic regression a label over words and grams of characters.
 
-    >>> Plain.fit(["pay by card", "where is it"], ["pay", "find"]).answer(["can I pay?"])
+    >>> TfidfClassifier.fit(["pay by card", "where is it"], ["pay", "find"]).answer(["can I pay?"])
     ['pay']
     """
 
@@ -51,7 +51,7 @@ class Plain:
     """One for each row of the weights."""
 
     @classmethod
-    def fit(cls, texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> Plain:
+    def fit(cls, texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> TfidfClassifier:
         """Learn labels of texts; the same seed gives the same numbers.
 
         Raises:
@@ -63,23 +63,23 @@ class Plain:
                 "labels", f"all rows have {names}.", "Give rows of two labels or more."
             )
         text, linear, multiclass = (
-            installed(f"sklearn.{name}")
+            import_local_extra(f"sklearn.{name}")
             for name in ("feature_extraction.text", "linear_model", "multiclass")
         )
-        sparse = installed("scipy.sparse")
+        sparse = import_local_extra("scipy.sparse")
         rare = (1, 2 if len(texts) >= RARE_ROWS else 1)
         makers = [
             text.TfidfVectorizer(**kind, min_df=least)
-            for kind, least in zip(KINDS, rare, strict=True)
+            for kind, least in zip(VECTORIZER_SETTINGS, rare, strict=True)
         ]
-        worded = list(map(_worded, texts))
+        worded = list(map(_with_fallback_word, texts))
         matrix = sparse.hstack([maker.fit_transform(worded) for maker in makers]).tocsr()
         one = linear.LogisticRegression(
             C=INVERSE_PENALTY,
             solver="liblinear",
             dual=True,
             tol=TOLERANCE,
-            max_iter=MOST_ITERATIONS,
+            max_iter=MAX_ITERATIONS,
             random_state=seed,
         )
         found = multiclass.OneVsRestClassifier(one).fit(matrix, list(labels))
@@ -98,9 +98,14 @@ class Plain:
         """Name the surest label of each text."""
         if not texts:
             return []
-        text, sparse = installed("sklearn.feature_extraction.text"), installed("scipy.sparse")
-        worded, parts = list(map(_worded, texts)), []
-        for kind, vocabulary, idf in zip(KINDS, self.vocabularies, self.idf, strict=True):
+        text, sparse = (
+            import_local_extra("sklearn.feature_extraction.text"),
+            import_local_extra("scipy.sparse"),
+        )
+        worded, parts = list(map(_with_fallback_word, texts)), []
+        for kind, vocabulary, idf in zip(
+            VECTORIZER_SETTINGS, self.vocabularies, self.idf, strict=True
+        ):
             maker = text.TfidfVectorizer(**kind, vocabulary=vocabulary)
             maker.idf_ = idf
             parts.append(maker.transform(worded))
@@ -112,7 +117,10 @@ class Plain:
     def save(self, folder: Path) -> None:
         """Write numbers and words; nothing in them can run."""
         folder.mkdir(parents=True, exist_ok=True)
-        body = {"labels": self.labels, **dict(zip(NAMES, self.vocabularies, strict=True))}
+        body = {
+            "labels": self.labels,
+            **dict(zip(VOCABULARY_NAMES, self.vocabularies, strict=True)),
+        }
         (folder / "plain.json").write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
         np.savez_compressed(
             folder / "plain.npz",
@@ -124,20 +132,20 @@ class Plain:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Plain:
+    def load(cls, folder: Path) -> TfidfClassifier:
         """Read what `save` wrote."""
         body = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
         with np.load(folder / "plain.npz", allow_pickle=False) as numbers:
             return cls(
                 tuple(body["labels"]),
-                tuple(body[name] for name in NAMES),
-                tuple(numbers[name] for name in NAMES),
+                tuple(body[name] for name in VOCABULARY_NAMES),
+                tuple(numbers[name] for name in VOCABULARY_NAMES),
                 numbers["weights"],
                 numbers["offsets"],
             )
 
 
-def _worded(text: str) -> str:
+def _with_fallback_word(text: str) -> str:
     """Give a text without a word one, for a vocabulary must not be empty."""
     return text if WORD.search(text) else f"{text} wordless"
 
@@ -193,7 +201,7 @@ def tfidf_logreg(
     if len(set(train_labels)) < 2:
         return majority(train_labels, len(test_texts)), 0.0, 0.0
     started = time.perf_counter()
-    model = Plain.fit(train_texts, train_labels, seed)
+    model = TfidfClassifier.fit(train_texts, train_labels, seed)
     trained = time.perf_counter()
     answers = model.answer(test_texts)
     took = time.perf_counter() - trained

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 
 from advisor.errors import UsageError
 
-SAYS_MOST = 300  # characters of the scorer's own last words that are shown
-EXPECTS = (
+MAX_ERROR_CHARACTERS = 300  # characters of the scorer's own last words that are shown
+EXPECTED_OUTPUT = (
     'For each line on standard input write one line such as {"score": 0.5}, in the same order.'
 )
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredRow:
     """A row with an answer to be scored."""
 
     prompt: str
@@ -28,7 +28,7 @@ class Answered:
 
 
 def run_scorer(
-    command: Sequence[str], rows: Iterable[Answered], timeout_seconds: float = 600.0
+    command: Sequence[str], rows: Iterable[AnsweredRow], timeout_seconds: float = 600.0
 ) -> list[float]:
     r"""Start a command once, give it every row, and read a score for each [0..1].
 
@@ -46,23 +46,27 @@ def run_scorer(
 
     >>> import sys
     >>> code = 'import sys\nfor line in sys.stdin: print(\'{"score": 1}\')'
-    >>> run_scorer([sys.executable, "-c", code], [Answered("2 + 2?", "4", "4")])
+    >>> run_scorer([sys.executable, "-c", code], [AnsweredRow("2 + 2?", "4", "4")])
     [1.0]
     """
     lines = [json.dumps(asdict(row)) for row in rows]
     if not lines:
         return []
-    said = _said(command, lines, timeout_seconds)
+    said = _scorer_output(command, lines, timeout_seconds)
     if len(said) != len(lines):
         row = min(len(said), len(lines)) + 1
         found = "has none" if len(said) < len(lines) else "is more than was asked for"
         raise UsageError(
-            "scorer", f"{len(said)} lines for {len(lines)} rows: line {row} {found}.", EXPECTS
+            "scorer",
+            f"{len(said)} lines for {len(lines)} rows: line {row} {found}.",
+            EXPECTED_OUTPUT,
         )
     return [_score(number, line) for number, line in enumerate(said, start=1)]
 
 
-def _said(command: Sequence[str], lines: Sequence[str], timeout_seconds: float) -> list[str]:
+def _scorer_output(
+    command: Sequence[str], lines: Sequence[str], timeout_seconds: float
+) -> list[str]:
     try:
         process = subprocess.Popen(
             list(command),
@@ -92,7 +96,7 @@ def _said(command: Sequence[str], lines: Sequence[str], timeout_seconds: float) 
         _end(process)
     said = _lines(out)
     if process.returncode != 0:
-        words = err.decode(errors="replace").strip()[-SAYS_MOST:]
+        words = err.decode(errors="replace").strip()[-MAX_ERROR_CHARACTERS:]
         row = min(len(said) + 1, len(lines))
         raise UsageError(
             "scorer",
@@ -120,7 +124,9 @@ def _score(row: int, line: str) -> float:
         said = None
     score = said.get("score") if isinstance(said, dict) else None
     if isinstance(score, bool) or not isinstance(score, int | float):
-        raise UsageError("scorer", f"row {row} got no score but {line.strip()[:80]!r}.", EXPECTS)
+        raise UsageError(
+            "scorer", f"row {row} got no score but {line.strip()[:80]!r}.", EXPECTED_OUTPUT
+        )
     if not 0 <= score <= 1:
         raise UsageError("scorer", f"row {row} got {score}.", "Give scores from 0 to 1.")
     return float(score)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advisor.errors import UsageError
-from trainer.evaluation.metrics import label_of
+from trainer.evaluation.metrics import normalized_label
 
 
 @dataclass(frozen=True)
-class LabelFigures:
+class LabelMetrics:
     """How well one label is told from the others."""
 
     label: str
@@ -27,18 +27,20 @@ class LabelFigures:
 
 
 @dataclass(frozen=True)
-class Labels:
+class ClassificationMetrics:
     """All labels that are expected at least once."""
 
     accuracy: float
     """Share of right answers [0..1]."""
     macro_f1: float
     """Mean F1 of the labels, each counting alike [0..1]."""
-    figures: tuple[LabelFigures, ...]
+    figures: tuple[LabelMetrics, ...]
     """One a label, by name."""
 
 
-def labels(answers: Sequence[str], expected: Sequence[str]) -> Labels:
+def classification_metrics(
+    answers: Sequence[str], expected: Sequence[str]
+) -> ClassificationMetrics:
     """Count how often each label is answered, and rightly.
 
     A label that nobody expects is no label of its own: answering it lowers the recall of the label
@@ -47,7 +49,7 @@ def labels(answers: Sequence[str], expected: Sequence[str]) -> Labels:
     Raises:
         UsageError: there are no rows, or more answers than rows or fewer.
 
-    >>> found = labels(["a", "a", "b"], ["a", "b", "b"])
+    >>> found = classification_metrics(["a", "a", "b"], ["a", "b", "b"])
     >>> found.figures[0].precision, found.figures[0].recall, round(found.macro_f1, 4)
     (0.5, 1.0, 0.6667)
     """
@@ -57,12 +59,12 @@ def labels(answers: Sequence[str], expected: Sequence[str]) -> Labels:
             f"{len(answers)} answers for {len(expected)} rows.",
             "Give one answer a row, and one row or more.",
         )
-    given, wanted = list(map(label_of, answers)), list(map(label_of, expected))
+    given, wanted = list(map(normalized_label, answers)), list(map(normalized_label, expected))
     named, rows = Counter(given), Counter(wanted)
     right = Counter(one for one, other in zip(given, wanted, strict=True) if one == other)
     figures = tuple(_figures(name, right[name], named[name], rows[name]) for name in sorted(rows))
     macro = sum(one.f1 for one in figures) / len(figures)
-    return Labels(right.total() / len(wanted), macro, figures)
+    return ClassificationMetrics(right.total() / len(wanted), macro, figures)
 
 
 def mean_score(scores: Sequence[float]) -> float:
@@ -74,6 +76,6 @@ def mean_score(scores: Sequence[float]) -> float:
     return sum(scores) / len(scores) if scores else 0.0
 
 
-def _figures(name: str, right: int, named: int, rows: int) -> LabelFigures:
+def _figures(name: str, right: int, named: int, rows: int) -> LabelMetrics:
     precision = right / named if named else 0.0
-    return LabelFigures(name, rows, precision, right / rows, 2 * right / (named + rows))
+    return LabelMetrics(name, rows, precision, right / rows, 2 * right / (named + rows))

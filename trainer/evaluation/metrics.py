@@ -13,7 +13,7 @@ from advisor.errors import UsageError, did_you_mean
 from trainer.evaluation.near_duplicates import words
 
 JSON_SHARE = 0.9  # of the expected answers that parse, from which the task is to write JSON
-LABEL_WORDS = 8  # an answer with more is no label
+MAX_LABEL_WORDS = 8  # an answer with more is no label
 ROWS_PER_LABEL = 5  # with fewer rows a label on average, the answers are no labels
 BINARY = frozenset({"exact", "label", "json_schema"})  # these give 0 or 1, nothing between
 
@@ -33,15 +33,15 @@ def label(answer: str, expected: str) -> float:
     >>> label('"Refund".', "refund"), label("no refund", "refund")
     (1.0, 0.0)
     """
-    return float(label_of(answer) == label_of(expected))
+    return float(normalized_label(answer) == normalized_label(expected))
 
 
-def label_of(text: str) -> str:
+def normalized_label(text: str) -> str:
     """Return the label that an answer names: in small letters, without what stands around it.
 
     An answer of punctuation only is its own label.
 
-    >>> label_of(" **Lost card!** "), label_of("-")
+    >>> normalized_label(" **Lost card!** "), normalized_label("-")
     ('lost card', '-')
     """
     plain = " ".join(_plain(text).casefold().split())
@@ -107,7 +107,7 @@ def json_schema(answer: str, expected: str, schema: Mapping[str, Any] | None = N
     return float(_is_valid(json.loads(given), json.dumps(schema, sort_keys=True)))
 
 
-MEASURES: Mapping[str, Callable[[str, str], float]] = {
+METRICS: Mapping[str, Callable[[str, str], float]] = {
     "exact": exact,
     "label": label,
     "rouge_l": rouge_l,
@@ -130,9 +130,9 @@ def scores(
     >>> scores("label", ["Yes.", "no"], ["yes", "yes"])
     [1.0, 0.0]
     """
-    measure = MEASURES.get(metric)
+    measure = METRICS.get(metric)
     if measure is None:
-        raise UsageError("metric", f"there is no '{metric}'.", did_you_mean(metric, MEASURES))
+        raise UsageError("metric", f"there is no '{metric}'.", did_you_mean(metric, METRICS))
     if len(answers) != len(expected):
         raise UsageError(
             "metric",
@@ -157,8 +157,8 @@ def metric_for(expected: Sequence[str]) -> str:
     parsed = sum(1 for text in expected if (_canonical(text) or "")[:1] in ("{", "["))
     if parsed >= JSON_SHARE * len(expected):
         return "json_schema"
-    known = {label_of(text) for text in expected}
-    is_short = all(len(words(text)) <= LABEL_WORDS for text in known)
+    known = {normalized_label(text) for text in expected}
+    is_short = all(len(words(text)) <= MAX_LABEL_WORDS for text in known)
     return "label" if is_short and len(known) <= max(2, len(expected) / ROWS_PER_LABEL) else "chrf"
 
 
@@ -203,13 +203,13 @@ def _no_number(word: str) -> None:
 
 @lru_cache(maxsize=1)
 def _chrf() -> Any:
-    return installed("sacrebleu.metrics.chrf").CHRF()
+    return import_local_extra("sacrebleu.metrics.chrf").CHRF()
 
 
 @lru_cache(maxsize=16)
 def _validator(schema: str) -> Any:
     """Make a checker that looks up nothing outside the schema."""
-    jsonschema, referencing = installed("jsonschema"), installed("referencing")
+    jsonschema, referencing = import_local_extra("jsonschema"), import_local_extra("referencing")
     kind = jsonschema.validators.validator_for(
         json.loads(schema), default=jsonschema.Draft202012Validator
     )
@@ -221,7 +221,7 @@ def _validator(schema: str) -> Any:
 
 
 def _is_valid(value: Any, schema: str) -> bool:
-    unresolvable = installed("referencing").exceptions.Unresolvable
+    unresolvable = import_local_extra("referencing").exceptions.Unresolvable
     try:
         return bool(_validator(schema).is_valid(value))
     except RecursionError:  # nested deeper than anybody would write
@@ -234,13 +234,13 @@ def _is_valid(value: Any, schema: str) -> bool:
         ) from error
 
 
-def installed(module: str) -> Any:
+def import_local_extra(module: str) -> Any:
     """Import a module of the extra `local`.
 
     Raises:
         UsageError: it is not installed.
 
-    >>> installed("json").dumps(1)
+    >>> import_local_extra("json").dumps(1)
     '1'
     """
     try:

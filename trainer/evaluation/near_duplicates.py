@@ -48,12 +48,12 @@ def words(text: str) -> list[str]:
     return WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
-def folded(text: str) -> list[str]:
+def number_free_words(text: str) -> list[str]:
     """Return the words of a text with every number as 0, so that only the wording is compared.
 
     A text without a word is one word itself, so that a lone emoji is still told from another.
 
-    >>> folded("Order 12 of 1,300.50 USD"), folded("?!")
+    >>> number_free_words("Order 12 of 1,300.50 USD"), number_free_words("?!")
     (['order', '0', 'of', '0', 'usd'], ['?!'])
     """
     plain = unicodedata.normalize("NFKC", text).casefold()
@@ -93,17 +93,17 @@ class Sketches:
     """By grams, by shingles."""
 
 
-def sketch(texts: Iterable[str]) -> Sketches:
+def sketch_texts(texts: Iterable[str]) -> Sketches:
     """Read every text once and keep about 350 bytes of each.
 
-    >>> sketch(["Call me at 5!", "call me at 17", "Stop"]).distinct.tolist()
+    >>> sketch_texts(["Call me at 5!", "call me at 17", "Stop"]).distinct.tolist()
     [0, 0, 1]
     """
     seen: dict[int, int] = {}
     distinct = array("q")
-    short, long = _Drawer(), _Drawer()
+    short, long = _SketchBuilder(), _SketchBuilder()
     for text in texts:
-        parts = folded(text)
+        parts = number_free_words(text)
         name = _hash(" ".join(parts))
         is_new = name not in seen
         at = seen.setdefault(name, len(seen))
@@ -118,7 +118,7 @@ def sketch(texts: Iterable[str]) -> Sketches:
     return Sketches(np.array(distinct, dtype=np.int64), hashes, (short.sketch(), long.sketch()))
 
 
-class _Drawer:
+class _SketchBuilder:
     """Collects features of many texts, and draws their signatures a block at a time."""
 
     def __init__(self) -> None:
@@ -195,22 +195,23 @@ def _permutations() -> tuple[tuple[np.uint64, np.uint64], ...]:
     )
 
 
-ALIKE_SHARE = 0.7  # estimated Jaccard likeness from which two texts count as one
+SIMILARITY_THRESHOLD = 0.7  # estimated Jaccard likeness from which two texts count as one
 BAND_ROWS = 5
 BANDS = PERMUTATIONS // BAND_ROWS
-MOST_NEIGHBOURS = 256  # of one text in one band, so that a crowded band cannot take all day
+MAX_NEIGHBOURS = 256  # of one text in one band, so that a crowded band cannot take all day
 BLOCK_PAIRS = 1 << 15
 
 Ints = NDArray[np.int64]
 
 
-def groups(sketches: Sketches) -> Ints:
+def near_duplicate_groups(sketches: Sketches) -> Ints:
     """Return for each distinct text the least number of a text in its group [distinct].
 
     Near-duplicates of near-duplicates are in one group.
 
-    >>> from trainer.evaluation.near_duplicates import sketch
-    >>> groups(sketch(["When will my new card come?", "When will my card come", "No"])).tolist()
+    >>> from trainer.evaluation.near_duplicates import sketch_texts
+    >>> texts = ["When will my new card come?", "When will my card come", "No"]
+    >>> near_duplicate_groups(sketch_texts(texts)).tolist()
     [0, 0, 2]
     """
     parent = np.arange(len(sketches.hashes), dtype=np.int64)
@@ -220,7 +221,9 @@ def groups(sketches: Sketches) -> Ints:
     return parent
 
 
-def near(sketches: Sketches, known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> Ints:
+def near_duplicates_of(
+    sketches: Sketches, known: NDArray[np.bool_], asked: NDArray[np.bool_]
+) -> Ints:
     """Return which texts in `asked` have a near-duplicate in `known`, both masks [distinct]."""
     found = asked & known
     for kind in sketches.kinds:
@@ -238,7 +241,7 @@ def _join(parent: Ints, texts: Ints, signatures: Signatures, band: int) -> Ints:
     order = np.lexsort((_keys(signatures, (band + 1) % BANDS), keys))
     keys = keys[order]
     here = np.arange(len(keys))
-    count = np.minimum(np.searchsorted(keys, keys, side="right") - here - 1, MOST_NEIGHBOURS)
+    count = np.minimum(np.searchsorted(keys, keys, side="right") - here - 1, MAX_NEIGHBOURS)
     for item, other in _spread(here + 1, count):
         left, right = order[item], order[other]
         apart = parent[texts[left]] != parent[texts[right]]
@@ -273,7 +276,7 @@ def _keys(signatures: Signatures, band: int) -> NDArray[np.uint64]:
 
 def _alike(left: Signatures, right: Signatures) -> NDArray[np.bool_]:
     same = np.count_nonzero(left == right, axis=1)
-    return np.asarray(same >= ALIKE_SHARE * PERMUTATIONS)
+    return np.asarray(same >= SIMILARITY_THRESHOLD * PERMUTATIONS)
 
 
 def _spread(first: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from advisor.errors import UsageError
 from trainer.evaluation.label_metrics import mean_score
 from trainer.evaluation.statistics import bootstrap, wilson
-from trainer.evaluation.verdict import BETTER, Verdict, forgot, judge
+from trainer.evaluation.verdict import BETTER, Verdict, judge, judge_forgetting
 
 RESAMPLES = 2_000  # for a column's own interval; the verdict takes more
 HEADER = (
@@ -21,12 +21,12 @@ HEADER = (
     "seconds an answer",
     "USD a correct answer",
 )
-NONE = "-"
+NO_VALUE = "-"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Column:
+class SystemScores:
     """One system: the majority, the plain baseline, the base model, the tuned model."""
 
     name: str
@@ -55,7 +55,7 @@ class Column:
     def interval(self) -> tuple[float, float]:
         """Return the 95 % interval of the score: Wilson's where scores are 0 or 1, else bootstrap.
 
-        >>> [round(end, 2) for end in Column("base", (1.0,) * 8 + (0.0,) * 2).interval()]
+        >>> [round(end, 2) for end in SystemScores("base", (1.0,) * 8 + (0.0,) * 2).interval()]
         [0.49, 0.94]
         """
         if set(self.scores) <= {0.0, 1.0}:
@@ -83,7 +83,7 @@ def forgetting(before: float, after: float, tolerance: float = 0.10) -> Forgetti
     >>> forgetting(10.0, 10.5).forgot
     False
     """
-    is_worse, says = forgot(before, after, tolerance)
+    is_worse, says = judge_forgetting(before, after, tolerance)
     return Forgetting(before, after if math.isfinite(after) else None, is_worse, says)
 
 
@@ -99,7 +99,7 @@ class Evaluation:
     """Name of the measure, or `scorer` for one of the user's."""
     rows: int
     """Held-out rows."""
-    columns: tuple[Column, ...]
+    columns: tuple[SystemScores, ...]
     """Systems, plainest first."""
     verdict: Verdict
     """Of the tuned model against the baseline."""
@@ -139,7 +139,7 @@ class Evaluation:
         Raises:
             UsageError: a key is missing.
         """
-        columns = (_read(Column, one) for one in _get(data, "columns"))
+        columns = (_read(SystemScores, one) for one in _get(data, "columns"))
         lost = data.get("forgetting")
         return cls(
             metric=_get(data, "metric"),
@@ -151,31 +151,32 @@ class Evaluation:
         )
 
 
-def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
+def evaluation_table(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """Return a text table: a header, then a line a system.
 
     >>> from trainer.evaluation.verdict import judge
-    >>> base, tuned = Column("base", (0.0, 1.0)), Column("tuned", (1.0, 1.0), 1.0, 0.02, 0.001)
+    >>> base = SystemScores("base", (0.0, 1.0))
+    >>> tuned = SystemScores("tuned", (1.0, 1.0), 1.0, 0.02, 0.001)
     >>> verdict = judge(base.scores, tuned.scores, binary=True)
-    >>> table(Evaluation("label", 2, (base, tuned), verdict))[2]
+    >>> evaluation_table(Evaluation("label", 2, (base, tuned), verdict))[2]
     ('tuned', '1.000', '0.342 to 1.000', '1.000', '0.02', '0.001')
     """
     return [HEADER, *(_line(column) for column in evaluation.columns)]
 
 
-def _line(column: Column) -> tuple[str, ...]:
+def _line(column: SystemScores) -> tuple[str, ...]:
     low, high = column.interval()
     return (
         column.name,
         f"{column.score:.3f}",
         f"{low:.3f} to {high:.3f}",
-        NONE if column.macro_f1 is None else f"{column.macro_f1:.3f}",
+        NO_VALUE if column.macro_f1 is None else f"{column.macro_f1:.3f}",
         _figures(column.seconds_per_answer),
         _figures(column.usd_per_correct_answer),
     )
 
 
-def sentences(found: Evaluation) -> list[str]:
+def evaluation_sentences(found: Evaluation) -> list[str]:
     """Say an evaluation: the verdict, the plain baseline if it wins, and what was forgotten."""
     says = [f"Tuned against {found.against}, {found.verdict.says}"]
     columns = {one.name: one.scores for one in found.columns}
@@ -196,7 +197,7 @@ def sentences(found: Evaluation) -> list[str]:
 def _figures(value: float | None) -> str:
     """Write three figures, never as a power of ten."""
     if value is None:
-        return NONE
+        return NO_VALUE
     if value <= 0:
         return "0"
     places = max(0, 2 - math.floor(math.log10(value)))

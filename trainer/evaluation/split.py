@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from advisor.errors import UsageError
 from trainer.evaluation import near_duplicates
-from trainer.evaluation.near_duplicates import Sketches, sketch
+from trainer.evaluation.near_duplicates import Sketches, sketch_texts
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 CROWD_SHARE = 0.5  # a group above this share of the rows is too big to be dealt
@@ -61,7 +61,7 @@ def split(texts: Iterable[str], validation_share: float, test_share: float, seed
             f"asked for a validation share of {validation_share} and a test share of {test_share}.",
             "Give two shares from 0 on that leave rows to train on, such as 0.1 and 0.1.",
         )
-    sketches = sketch(texts)
+    sketches = sketch_texts(texts)
     rows = len(sketches.distinct)
     if rows == 0:
         return Split(np.empty(0, dtype=np.int8), 0, 0, "there are no rows")
@@ -74,19 +74,19 @@ def split(texts: Iterable[str], validation_share: float, test_share: float, seed
     )
 
 
-def leaks(train_texts: Iterable[str], test_texts: Iterable[str]) -> int:
+def count_leaked_rows(train_texts: Iterable[str], test_texts: Iterable[str]) -> int:
     """Count the test rows that have a near-duplicate in train.
 
-    >>> leaks(["When will my new card arrive?"], ["when will my card arrive", "Stop"])
+    >>> count_leaked_rows(["When will my new card arrive?"], ["when will my card arrive", "Stop"])
     1
     """
     train = list(train_texts)
-    sketches = sketch(chain(train, test_texts))
+    sketches = sketch_texts(chain(train, test_texts))
     known = np.zeros(len(sketches.hashes), dtype=np.bool_)
     asked = known.copy()
     known[sketches.distinct[: len(train)]] = True
     asked[sketches.distinct[len(train) :]] = True
-    found = near_duplicates.near(sketches, known, asked)
+    found = near_duplicates.near_duplicates_of(sketches, known, asked)
     return int(np.isin(sketches.distinct[len(train) :], found).sum())
 
 
@@ -94,7 +94,7 @@ def _groups(
     sketches: Sketches,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
     """Return the group of each row, the rows of each group, and the least hash in each group."""
-    root = near_duplicates.groups(sketches)
+    root = near_duplicates.near_duplicate_groups(sketches)
     roots, number = np.unique(root, return_inverse=True)
     names = np.full(len(roots), np.iinfo(np.uint64).max, dtype=np.uint64)
     np.minimum.at(names, number, sketches.hashes)

@@ -10,8 +10,10 @@ from advisor.errors import UsageError
 from trainer.evaluation.statistics import mcnemar, paired_bootstrap
 
 BETTER, NOT_BETTER, WORSE, UNKNOWN = "better", "not better", "worse", "not enough evidence"
-LEAST_ROWS = 30
-WIDE = 0.10  # an interval that reaches farther from the difference may hide a gain of 10 points
+MIN_ROWS = 30
+WIDE_INTERVAL = (
+    0.10  # an interval that reaches farther from the difference may hide a gain of 10 points
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def judge(
     baseline_scores: Sequence[float],
     tuned_scores: Sequence[float],
     binary: bool,
-    least_rows: int = LEAST_ROWS,
+    least_rows: int = MIN_ROWS,
     alpha: float = 0.05,
 ) -> Verdict:
     """Judge a tuned model by its scores on the rows that the baseline answered too.
@@ -69,7 +71,9 @@ def judge(
     difference = after - before
     p_value = _p_value(baseline_scores, tuned_scores) if binary else None
     is_sure = p_value < alpha if p_value is not None else low > 0 or high < 0
-    word = _word(difference, is_sure, max(high - difference, difference - low) > WIDE)
+    word = _verdict_word(
+        difference, is_sure, max(high - difference, difference - low) > WIDE_INTERVAL
+    )
     if rows < least_rows:
         word = UNKNOWN
     how = f"{1 - alpha:.0%} interval {low:+.3f} to {high:+.3f}".replace("%", " %")
@@ -81,7 +85,7 @@ def judge(
     return Verdict(word, rows, difference, low, high, p_value, says)
 
 
-def forgot(
+def judge_forgetting(
     perplexity_before: float, perplexity_after: float, tolerance: float = 0.10
 ) -> tuple[bool, str]:
     """Say whether a tuned model got worse at what it was not tuned for.
@@ -94,7 +98,7 @@ def forgot(
     Raises:
         UsageError: the perplexity before is no number of 1 or more.
 
-    >>> forgot(10.0, 12.0)
+    >>> judge_forgetting(10.0, 12.0)
     (True, 'forgot: perplexity on general text rose from 10.00 to 12.00, by 20 %; 10 % is borne')
     """
     if not 1 <= perplexity_before < math.inf:
@@ -118,7 +122,7 @@ def forgot(
     )
 
 
-def _word(difference: float, is_sure: bool, is_wide: bool) -> str:
+def _verdict_word(difference: float, is_sure: bool, is_wide: bool) -> str:
     if is_sure:
         return BETTER if difference > 0 else WORSE
     return UNKNOWN if is_wide and difference > 0 else NOT_BETTER

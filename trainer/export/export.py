@@ -18,16 +18,16 @@ from typing import Any
 from advisor.errors import UsageError
 from advisor.plan.training_plan import LocalJob, TrainingPlan, plan_bytes, read_plan
 from trainer.errors import Refused
-from trainer.export.templates import README, RUN, TASK, accelerators_of
-from trainer.local.provider import job_of
+from trainer.export.templates import README, RUN_SCRIPT, SKYPILOT_TASK, skypilot_accelerators
+from trainer.local.provider import job_settings
 from trainer.scripts.manifest import base_hash, sha256_of, write_json
 
-NAME = "export.json"
-BASE = "base"
+EXPORT_FILE = "export.json"
+BASE_FOLDER = "base"
 """Where the base stands in the folder: a copy of it, or a link that `run.sh` makes."""
 SCRIPTS = ("train.py", "generate.py", "merge.py", "tokenize_rows.py", "rewards.py", "manifest.py")
 SCRIPTS_FOLDER = Path(__file__).parent.parent / "scripts"
-PINNED = {
+PINNED_VERSIONS = {
     "torch": "2.13.0",
     "transformers": "5.23.0",
     "peft": "0.21.2",
@@ -40,14 +40,14 @@ PINNED = {
     "jinja2": "3.1.6",
 }
 """What the scripts import, as this program was tested; what is installed here comes before it."""
-QUANTISED = {"bitsandbytes": "0.50.2"}
+QUANTIZATION_VERSIONS = {"bitsandbytes": "0.50.2"}
 BASE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja", ".md"})
 """What is copied of a base: weights, config, tokenizer; nothing that can run code."""
 VOCABULARIES = frozenset({"tokenizer.json", "vocab.json"})
 """Large, and made of words: a path in them is no place."""
 
 
-def export(
+def write_export(
     plan: TrainingPlan, file_of: Callable[[str], Path], out: Path, with_base: bool
 ) -> list[Path]:
     """Write everything that one training needs into a folder, `export.json` last.
@@ -80,20 +80,20 @@ def export(
     if with_base:
         _check_base(local)
     out.mkdir(parents=True, exist_ok=True)
-    (out / NAME).unlink(missing_ok=True)
+    (out / EXPORT_FILE).unlink(missing_ok=True)
     written = [_write(out / "plan.json", _plan_text(plan))]
     written += _rows(plan, local, file_of, out)
     written += [_copy(SCRIPTS_FOLDER / name, out / name) for name in SCRIPTS]
-    written += list(_base(Path(local.base), out / BASE)) if with_base else []
-    job = job_of(plan) | {"base": BASE, "scorer": None}
+    written += list(_base(Path(local.base), out / BASE_FOLDER)) if with_base else []
+    job = job_settings(plan) | {"base": BASE_FOLDER, "scorer": None}
     write_json(out / "job.json", job)
-    written += [out / "job.json", *_words(plan, local, out, with_base)]
+    written += [out / "job.json", *_text_files(plan, local, out, with_base)]
     files = {str(path.relative_to(out)): sha256_of(path) for path in written}
-    write_json(out / NAME, {"plan_id": plan.plan_id, "with_base": with_base, "files": files})
-    return sorted([*written, out / NAME])
+    write_json(out / EXPORT_FILE, {"plan_id": plan.plan_id, "with_base": with_base, "files": files})
+    return sorted([*written, out / EXPORT_FILE])
 
 
-def plan_id_of(folder: Path, plan: TrainingPlan) -> str | None:
+def exported_plan_id(folder: Path, plan: TrainingPlan) -> str | None:
     """Return whose plan a folder was exported from, with this machine's paths put back into it.
 
     Args:
@@ -116,9 +116,9 @@ def plan_id_of(folder: Path, plan: TrainingPlan) -> str | None:
 
 def requirements(local: LocalJob) -> str:
     """List the packages of the scripts, each with one version, for the platform of any GPU."""
-    wanted = dict(PINNED)
+    wanted = dict(PINNED_VERSIONS)
     if local.recipe.method == "qlora" or local.recipe.optimizer == "adamw_8bit":
-        wanted |= QUANTISED
+        wanted |= QUANTIZATION_VERSIONS
     return "".join(f"{name}=={_version(name, pinned)}\n" for name, pinned in wanted.items())
 
 
@@ -135,7 +135,7 @@ def _check_free(plan: TrainingPlan, out: Path) -> None:
     if not out.is_dir() or not any(out.iterdir()):
         return
     try:
-        found = plan_id_of(out, plan)
+        found = exported_plan_id(out, plan)
     except UsageError:
         found = None
     if found != plan.plan_id:
@@ -153,7 +153,7 @@ def _check_base(local: LocalJob) -> None:
         )
     if base_hash(base) != local.base_sha256:
         raise Refused(f"{base}: it is not the base of the plan. Plan again.")
-    for path in _of_base(base):
+    for path in _base_files(base):
         if path.suffix != ".safetensors" and path.name not in VOCABULARIES:
             place = _place_in(path.read_text(encoding="utf-8", errors="replace"), base)
             if place:
@@ -173,7 +173,7 @@ def _place_in(text: str, base: Path) -> str | None:
 def _plan_text(plan: TrainingPlan) -> str:
     """Write a plan without the paths of this machine, which its hash covers."""
     body = json.loads(plan_bytes(plan))
-    body["local"] |= {"base": BASE, "scorer": []}
+    body["local"] |= {"base": BASE_FOLDER, "scorer": []}
     return json.dumps(body, indent=2, sort_keys=True) + "\n"
 
 
@@ -194,11 +194,11 @@ def _base(base: Path, target: Path) -> Iterator[Path]:
     if target.is_symlink():
         target.unlink()  # that of a run without the base
     target.mkdir(exist_ok=True)
-    for path in _of_base(base):
+    for path in _base_files(base):
         yield _copy(path, target / path.name)
 
 
-def _of_base(base: Path) -> list[Path]:
+def _base_files(base: Path) -> list[Path]:
     return sorted(
         path
         for path in base.iterdir()
@@ -206,7 +206,7 @@ def _of_base(base: Path) -> list[Path]:
     )
 
 
-def _words(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
+def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
     _, likely, most = local.hours
     words: dict[str, Any] = {
         "plan": plan.plan_id[:12],
@@ -217,7 +217,7 @@ def _words(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> I
         "price": plan.figure.price,
         "hours": f"{_hours(likely)} likely, {_hours(most)} at most",
         "gpu": local.gpu,
-        "accelerators": accelerators_of(local.gpu),
+        "accelerators": skypilot_accelerators(local.gpu),
         "rows": plan.training.rows,
         "base_env": "" if with_base else "\nenvs:\n  BASE: null  # folder of the base there\n",
         "base_says": ""
@@ -227,9 +227,9 @@ def _words(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> I
         "answer": "yes" if plan.held_out and plan.method != "dpo" else "no",
     }
     yield _write(out / "requirements.txt", requirements(local))
-    yield _write(out / "task.yaml", TASK.format(**words))
+    yield _write(out / "task.yaml", SKYPILOT_TASK.format(**words))
     yield _write(out / "README.md", README.format(**words))
-    run = _write(out / "run.sh", RUN.replace("ANSWER=yes", f"ANSWER={words['answer']}"))
+    run = _write(out / "run.sh", RUN_SCRIPT.replace("ANSWER=yes", f"ANSWER={words['answer']}"))
     run.chmod(0o755)
     yield run
 

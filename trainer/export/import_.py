@@ -20,30 +20,30 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from advisor.plan.training_plan import TrainingPlan
-from trainer.clock import moment
-from trainer.context import Office, Work
+from trainer.clock import utc_datetime
+from trainer.context import RunSession, TrainerContext
 from trainer.errors import OverBudget, Refused
-from trainer.export.export import plan_id_of
+from trainer.export.export import exported_plan_id
 from trainer.home import DAY_SECONDS, home_folder
-from trainer.local.provider import LocalAdapter, lay_down
-from trainer.local.run_folder import JobFolder
-from trainer.local.scoring import score
+from trainer.local.provider import LocalAdapter, create_run_folder
+from trainer.local.run_folder import RunFolder
+from trainer.local.scoring import score_run
 from trainer.run_states import Run
-from trainer.runs.follow import register
+from trainer.runs.follow import register_version
 from trainer.scripts.manifest import NAME as MANIFEST
 from trainer.scripts.manifest import flaw_of, sha256_of, write_json
-from trainer.storage.ledger import Entry, Ledger, committed, in_usd, micro
+from trainer.storage.ledger import Ledger, LedgerEntry, committed, micro_usd, usd_text
 
-RUNS_CODE = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".py", ".so"})
-DEGRADED = frozenset({"micro_batch_rows", "accumulation_steps"})
+EXECUTABLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".py", ".so"})
+BATCH_SETTINGS = frozenset({"micro_batch_rows", "accumulation_steps"})
 """Settings that the script itself may change, where memory is short."""
-ANSWERS = ("answers.base.jsonl", "answers.tuned.jsonl", "perplexity.json")
-TOLD = ("result.json", "events.jsonl", "clock.jsonl", *ANSWERS)
+ANSWER_FILES = ("answers.base.jsonl", "answers.tuned.jsonl", "perplexity.json")
+COPIED_FILES = ("result.json", "events.jsonl", "clock.jsonl", *ANSWER_FILES)
 """What comes along beside the model, where it is there."""
 
 
 @dataclass(frozen=True)
-class Brought:
+class ImportedTraining:
     """What came back, checked."""
 
     folder: Path
@@ -61,7 +61,7 @@ class Brought:
         return self.folder / "model"
 
 
-def read_back(folder: Path, plan: TrainingPlan) -> Brought:
+def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
     """Check a folder that came back, and score what its models answered.
 
     Raises:
@@ -69,7 +69,7 @@ def read_back(folder: Path, plan: TrainingPlan) -> Brought:
             another base or other settings than the plan says.
     """
     local = plan.local
-    if local is None or plan_id_of(folder, plan) != plan.plan_id:
+    if local is None or exported_plan_id(folder, plan) != plan.plan_id:
         raise Refused(
             f"{folder}: it is no export of the plan {plan.plan_id[:12]}, or its "
             "plan.json was changed. Bring the folder that was exported."
@@ -88,18 +88,18 @@ def read_back(folder: Path, plan: TrainingPlan) -> Brought:
                 "says. Export and train again."
             )
     asked, done = local.recipe.model_dump(mode="json"), result.get("recipe") or {}
-    other = [name for name in asked if name not in DEGRADED and done.get(name) != asked[name]]
+    other = [name for name in asked if name not in BATCH_SETTINGS and done.get(name) != asked[name]]
     if other:
         raise Refused(
             f"{folder}: the model was trained with {other[0]} {done.get(other[0])}, and "
             f"the plan says {asked[other[0]]}. Export and train again."
         )
     peak = result.get("peak_reserved_bytes") or result.get("peak_process_bytes")
-    seconds = JobFolder(folder).seconds() or float(result.get("total_seconds") or 0.0)
-    return Brought(folder, plan, result, seconds, peak, _scored(folder, plan))
+    seconds = RunFolder(folder).seconds() or float(result.get("total_seconds") or 0.0)
+    return ImportedTraining(folder, plan, result, seconds, peak, _score_answers(folder, plan))
 
 
-def place(brought: Brought, target: Path) -> Path:
+def copy_into_run(brought: ImportedTraining, target: Path) -> Path:
     """Copy model, result and evaluation into the folder of a run, whole or not at all.
 
     Returns:
@@ -114,8 +114,8 @@ def place(brought: Brought, target: Path) -> Path:
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        _lay_down(brought.folder, brought.plan, part)
-        for name in (*_named(brought.model), MANIFEST):
+        _rebuild_run_folder(brought.folder, brought.plan, part)
+        for name in (*_module_names(brought.model), MANIFEST):
             copy = part / "model" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(brought.model / name, copy)
@@ -162,18 +162,18 @@ def _check_model(model: Path, base_sha256: str) -> None:
     flaw = flaw_of(model)
     if flaw is not None:
         raise Refused(f"{model}: {flaw}. The model is torn: fetch the folder again.")
-    for name in _named(model):
+    for name in _module_names(model):
         place = PurePosixPath(name)
         is_link = any((model / one).is_symlink() for one in (place, *place.parents[:-1]))
         if place.is_absolute() or ".." in place.parts or is_link or model.is_symlink():
             raise Refused(f"{model}: {name} leads out of the folder. It is no model of ours.")
-        if place.suffix in RUNS_CODE:
+        if place.suffix in EXECUTABLE_SUFFIXES:
             raise Refused(f"{model}: {name} can run code when it is read. It is no model of ours.")
     if (_json(model / MANIFEST) or {}).get("base_sha256") != base_sha256:
         raise Refused(f"{model}: it was made from another base. Export and train again.")
 
 
-def _named(model: Path) -> list[str]:
+def _module_names(model: Path) -> list[str]:
     return sorted((_json(model / MANIFEST) or {})["files"])
 
 
@@ -195,20 +195,20 @@ def _check_rows(folder: Path, plan: TrainingPlan) -> None:
         raise Refused(f"{path}: the rows were changed. Put the exported file back.")
 
 
-def _scored(folder: Path, plan: TrainingPlan) -> Mapping[str, Any] | None:
+def _score_answers(folder: Path, plan: TrainingPlan) -> Mapping[str, Any] | None:
     """Score the answers in a folder laid down anew: metric and rows are those of the plan."""
-    there = [name for name in ANSWERS if (folder / name).is_file()]
+    there = [name for name in ANSWER_FILES if (folder / name).is_file()]
     if plan.held_out is None or not there:
         return None
-    missing = sorted(set(ANSWERS) - set(there))
+    missing = sorted(set(ANSWER_FILES) - set(there))
     if missing:
         raise Refused(f"{folder}: {missing[0]} is missing. Run run.sh again there.")
-    for name in ANSWERS[:2]:
+    for name in ANSWER_FILES[:2]:
         _check_answers(folder / name, plan.held_out.rows)
-    _json(folder / ANSWERS[2])
+    _json(folder / ANSWER_FILES[2])
     with tempfile.TemporaryDirectory() as aside:
-        _lay_down(folder, plan, Path(aside))
-        return score(JobFolder(Path(aside)))
+        _rebuild_run_folder(folder, plan, Path(aside))
+        return score_run(RunFolder(Path(aside)))
 
 
 def _check_answers(path: Path, rows: int) -> None:
@@ -228,7 +228,7 @@ def _check_answers(path: Path, rows: int) -> None:
         )
 
 
-def _lay_down(folder: Path, plan: TrainingPlan, target: Path) -> None:
+def _rebuild_run_folder(folder: Path, plan: TrainingPlan, target: Path) -> None:
     """Make the folder of a run with the paths of this machine, and what was told of it there."""
     names = {
         data.sha256: name
@@ -239,18 +239,18 @@ def _lay_down(folder: Path, plan: TrainingPlan, target: Path) -> None:
         )
         if data
     }
-    lay_down(target, plan, lambda sha256: folder / f"{names[sha256]}.jsonl")
-    for name in TOLD:
+    create_run_folder(target, plan, lambda sha256: folder / f"{names[sha256]}.jsonl")
+    for name in COPIED_FILES:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
 
 
-HOW = "imported"
-CHECKED = ("rows, base, settings and model are those of the plan",)
+HOW_IMPORTED = "imported"
+IMPORT_CHECKS = ("rows, base, settings and model are those of the plan",)
 HOUR_SECONDS = Decimal(3600)
 
 
-def check_new(office: Office, plan: TrainingPlan) -> None:
+def check_not_launched(office: TrainerContext, plan: TrainingPlan) -> None:
     """See that a plan has no job yet; an import that was broken off may go on.
 
     Raises:
@@ -260,7 +260,7 @@ def check_new(office: Office, plan: TrainingPlan) -> None:
     if run_id is None:
         return
     run = office.store.run(run_id)
-    is_begun = run.said("validated", "how") == HOW and run.state != "settled"
+    is_begun = run.said("validated", "how") == HOW_IMPORTED and run.state != "settled"
     if run.state != "intent" and not is_begun:
         raise Refused(
             f"{run_id}: this plan was launched already, and the run is {run.state}. "
@@ -268,7 +268,7 @@ def check_new(office: Office, plan: TrainingPlan) -> None:
         )
 
 
-def cost_of(brought: Brought, usd: Decimal | None) -> tuple[Decimal, str]:
+def import_cost(brought: ImportedTraining, usd: Decimal | None) -> tuple[Decimal, str]:
     """Return what the training cost and who says so: its bill, else its hours."""
     if usd is not None:
         return usd, "as its bill says"
@@ -278,7 +278,7 @@ def cost_of(brought: Brought, usd: Decimal | None) -> tuple[Decimal, str]:
     return exact, f"{brought.seconds:.0f} seconds at {price} USD an hour"
 
 
-def record(office: Office, brought: Brought, usd: Decimal | None) -> Run:
+def record_import(office: TrainerContext, brought: ImportedTraining, usd: Decimal | None) -> Run:
     """Put what came back on record as a run of its plan, once; a run broken off goes on.
 
     Args:
@@ -294,20 +294,20 @@ def record(office: Office, brought: Brought, usd: Decimal | None) -> Run:
         LeaseLost: another process works on the run.
     """
     plan = brought.plan
-    check_new(office, plan)
-    amount, how = cost_of(brought, usd)
-    day = moment(office.clock.now()).date().isoformat()
-    _check_caps(office.ledger, office.store.run_of(plan), micro(amount), day)
+    check_not_launched(office, plan)
+    amount, how = import_cost(brought, usd)
+    day = utc_datetime(office.clock.now()).date().isoformat()
+    _check_caps(office.ledger, office.store.run_of(plan), micro_usd(amount), day)
     run_id, _ = office.store.start(plan)
     lease = office.store.take(run_id)
     next_at = office.clock.now() + DAY_SECONDS  # broken off, it is brought again, and not trained
     try:
-        check_new(office, plan)
+        check_not_launched(office, plan)
         folder = home_folder() / "runs" / run_id
-        place(brought, folder)
+        copy_into_run(brought, folder)
         adapter = LocalAdapter(home_folder(), office.store.run_of, office.files)
-        work = Work(office, adapter, plan, lease)
-        _bring(work, brought, folder, amount)
+        work = RunSession(office, adapter, plan, lease)
+        _advance_import(work, brought, folder, amount)
         with suppress(KeyError, TypeError, ValueError):  # told elsewhere, and no part of the record
             office.store.keep_job_events(run_id, adapter.events(run_id))
         run = _settled(work, folder, amount, how)
@@ -324,18 +324,20 @@ def _check_caps(ledger: Ledger, run_id: str | None, amount: int, day: str) -> No
     for cap, counted, span in ((caps.per_day, today, "a day"), (caps.total, entries, "in all")):
         if cap is not None and committed(counted) + amount > cap:
             raise OverBudget(
-                f"{in_usd(amount)} USD would pass the cap of {in_usd(cap)} USD "
+                f"{usd_text(amount)} USD would pass the cap of {usd_text(cap)} USD "
                 f"{span}. Raise it with `trainer budget`, and bring the folder "
                 "again."
             )
 
 
-def _bring(work: Work, brought: Brought, folder: Path, amount: Decimal) -> None:
+def _advance_import(
+    work: RunSession, brought: ImportedTraining, folder: Path, amount: Decimal
+) -> None:
     """Go from any state of an import to `succeeded`, and leave out what was done before."""
-    plan, store, usd = work.plan, work.office.store, in_usd(micro(amount))
+    plan, store, usd = work.plan, work.office.store, usd_text(micro_usd(amount))
     held = plan.held_out.sha256 if plan.held_out else None
     steps: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("intent", "validated", {"how": HOW, "checked": CHECKED}),
+        ("intent", "validated", {"how": HOW_IMPORTED, "checked": IMPORT_CHECKS}),
         ("validated", "reserved", {"usd": usd, "day": work.day}),
         (
             "reserved",
@@ -343,7 +345,7 @@ def _bring(work: Work, brought: Brought, folder: Path, amount: Decimal) -> None:
             {"why": "trained elsewhere", "training": plan.training.sha256, "validation": held},
         ),
         ("uploaded", "creating", {"key": plan.plan_id, **work.mark()}),
-        ("creating", "created", {"job_id": folder.name, "how": HOW, "word": "succeeded"}),
+        ("creating", "created", {"job_id": folder.name, "how": HOW_IMPORTED, "word": "succeeded"}),
         (
             "created",
             "succeeded",
@@ -360,13 +362,15 @@ def _bring(work: Work, brought: Brought, folder: Path, amount: Decimal) -> None:
             continue
         if kind == "reserved":
             work.office.ledger.reserve(
-                Entry(folder.name, "training", plan.provider, work.day, micro(amount), None, "")
+                LedgerEntry(
+                    folder.name, "training", plan.provider, work.day, micro_usd(amount), None, ""
+                )
             )
         work.append(kind, **body)
         work.stay()
 
 
-def _settled(work: Work, folder: Path, amount: Decimal, how: str) -> Run:
+def _settled(work: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
     ledger, run = work.office.ledger, work.office.store.run(folder.name)
     if run.state == "succeeded":
         first = _first_answer(folder)
@@ -374,10 +378,10 @@ def _settled(work: Work, folder: Path, amount: Decimal, how: str) -> Run:
             work.append("smoke_skipped", why="no rows were answered where it was trained")
         else:
             run = work.append("verified", model=run.tuned_model, characters=len(first))
-    ledger.settle(run.run_id, micro(amount), how)
+    ledger.settle(run.run_id, micro_usd(amount), how)
     entry = ledger.entry(run.run_id)
-    usd = in_usd(entry.settled if entry and entry.settled is not None else micro(amount))
-    register(work, run, usd)
+    usd = usd_text(entry.settled if entry and entry.settled is not None else micro_usd(amount))
+    register_version(work, run, usd)
     return work.append(
         "settled", usd=usd, how=how, likely_usd=work.plan.figure.likely, cap_usd=work.plan.cap_usd
     )

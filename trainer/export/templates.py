@@ -27,10 +27,10 @@ ACCELERATORS: Mapping[str, tuple[str, ...]] = {
 """GPU of the price book -> its names in SkyPilot's catalogue; any of them will do."""
 
 
-def accelerators_of(gpu: str) -> str:
+def skypilot_accelerators(gpu: str) -> str:
     """Write what SkyPilot is asked for.
 
-    >>> accelerators_of("L4"), accelerators_of("H100_SXM"), accelerators_of("cpu")
+    >>> skypilot_accelerators("L4"), skypilot_accelerators("H100_SXM"), skypilot_accelerators("cpu")
     ('accelerators: L4:1', 'accelerators: {H100-SXM:1, H100:1}', 'cpus: 4+')
     """
     if gpu == "cpu":
@@ -41,7 +41,7 @@ def accelerators_of(gpu: str) -> str:
     )
 
 
-RUN = """\
+RUN_SCRIPT = """\
 #!/bin/sh
 # Train, then answer the rows that were held out. Run it again after a stop: it goes on where it
 # was. SKIP_INSTALL=1 takes the packages of $PYTHON (python3) as they are; BASE names the folder of
@@ -94,7 +94,7 @@ run() {
 [ "$ANSWER" = no ] || [ -f perplexity.json ] || run generate.py .
 """
 
-TASK = """\
+SKYPILOT_TASK = """\
 # {model} on {gpu}: {hours}; {likely} USD likely, at most {at_most}, at {price} USD an hour.
 # The cap of the plan is {cap} USD: look at the price that `sky launch` shows before you agree.
 #   sky launch -c tune -i 10 task.yaml

@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import UsageError
-from trainer.evaluation.baselines import Plain
-from trainer.local.run_folder import JobFolder
+from trainer.evaluation.baselines import TfidfClassifier
+from trainer.local.run_folder import RunFolder
 from trainer.scripts.manifest import flaw_of, seal, sha256_of, write_json
-from trainer.scripts.stdin_requests import Asks, Refused, last_question
+from trainer.scripts.stdin_requests import RequestRejected, StdinRequests, last_question
 from trainer.scripts.tokenize_rows import read_rows
 
 PACKAGES = ("scikit-learn", "scipy", "numpy")
 
 
-def train(folder: JobFolder) -> int:
+def train_baseline(folder: RunFolder) -> int:
     """Fit, keep and answer the held-out rows; 3 where the rows cannot be learned from."""
     job, began = folder.read("job.json"), time.perf_counter()
     rows = read_rows(folder.path / job["training"])
@@ -39,7 +39,9 @@ def train(folder: JobFolder) -> int:
             {"why": f"all rows have the label {labels[0]!r}. Give at least two."},
         )
         return 3
-    model = Plain.fit([asked(row) for row in rows], labels, job["recipe"]["seed"])
+    model = TfidfClassifier.fit(
+        [last_user_text(row) for row in rows], labels, job["recipe"]["seed"]
+    )
     seconds = time.perf_counter() - began
     aside = folder.path / "model.part"
     shutil.rmtree(aside, ignore_errors=True)
@@ -68,10 +70,10 @@ def train(folder: JobFolder) -> int:
     return 0
 
 
-def _answer(folder: JobFolder, job: dict[str, Any]) -> None:
+def _answer(folder: RunFolder, job: dict[str, Any]) -> None:
     held = read_rows(folder.path / job["held_out"])
-    model, began = Plain.load(folder.path / "model"), time.perf_counter()
-    answers = model.answer([asked(row) for row in held])
+    model, began = TfidfClassifier.load(folder.path / "model"), time.perf_counter()
+    answers = model.answer([last_user_text(row) for row in held])
     seconds = (time.perf_counter() - began) / max(len(held), 1)
     lines = [
         json.dumps({"row": n, "answer": answer, "seconds": seconds, "completion_tokens": 1})
@@ -80,7 +82,7 @@ def _answer(folder: JobFolder, job: dict[str, Any]) -> None:
     (folder.path / "answers.tuned.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def asked(row: dict[str, Any]) -> str:
+def last_user_text(row: dict[str, Any]) -> str:
     """Return what the user says last in a row."""
     said = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
     return str(said[-1]) if said else ""
@@ -91,12 +93,12 @@ UNFIT = 3
 
 def main(folder: Path) -> int:
     """Load, say so, and answer until stdin ends; 3 where the model is not whole."""
-    asks = Asks.of_this_process()
+    asks = StdinRequests.of_this_process()
     flaw = flaw_of(folder / "model")
     if flaw:
         sys.stderr.write(f"{folder / 'model'}: {flaw}. Train it again.\n")
         return UNFIT
-    model = Plain.load(folder / "model")
+    model = TfidfClassifier.load(folder / "model")
     try:
         model.answer(["a first question, so that what is missing is told before it is asked"])
     except UsageError as error:
@@ -106,7 +108,7 @@ def main(folder: Path) -> int:
     for ask in asks:
         try:
             text = last_question(ask)
-        except Refused as error:
+        except RequestRejected as error:
             asks.tell(id=ask["id"], refused=str(error), code=error.code)
             continue
         label = model.answer([text])[0]

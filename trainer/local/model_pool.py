@@ -1,7 +1,7 @@
 """Run folders and requests -> answers of tuned models, from a few worker processes that are kept.
 
 Nothing here imports torch. Each model has a process of its own; how many there are at once, and
-how long one is kept without a request, is up to whoever makes the `Talkers`.
+how long one is kept without a request, is up to whoever makes the `ModelPool`.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.local.model_process import (
-    Ask,
-    MessagesUnfit,
-    Piece,
+    AnswerChunk,
+    ChatRequest,
+    ContextTooLong,
+    ModelProcess,
+    ModelProcessFailed,
     System,
-    Talker,
-    TalkFailed,
-    TalkRefused,
+    UnsupportedMessages,
 )
 
 __all__ = [
-    "Ask",
-    "Loaded",
-    "MessagesUnfit",
-    "Piece",
+    "AnswerChunk",
+    "ChatRequest",
+    "ContextTooLong",
+    "LoadedModel",
+    "ModelPool",
+    "ModelProcessFailed",
     "System",
-    "TalkFailed",
-    "TalkRefused",
-    "Talkers",
+    "UnsupportedMessages",
 ]
 FAIR_SECONDS = 10.0
 """So long a request may wait for room until later ones for loaded models wait behind it."""
-Key = tuple[Path, System]
+ModelKey = tuple[Path, System]
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model that has a process."""
 
     folder: Path
@@ -50,13 +50,13 @@ class Loaded:
 
 
 @dataclass
-class _Seat:
-    talker: Talker
+class _PoolSlot:
+    talker: ModelProcess
     used_at: float
     users: int = 0
 
 
-class Talkers:
+class ModelPool:
     """Worker processes, one a model, *most* at once; the longest unused one makes room.
 
     Any number of threads may ask. A model that is at work is never ended for another.
@@ -67,13 +67,15 @@ class Talkers:
     ) -> None:
         self.most, self.idle_seconds, self.start_seconds = most, idle_seconds, start_seconds
         self._change = threading.Condition()
-        self._seats: dict[Key, _Seat] = {}
+        self._seats: dict[ModelKey, _PoolSlot] = {}
         self._waiting: dict[object, float] = {}
         self._is_closed = False
         self._sweeper = threading.Thread(target=self._sweep, daemon=True)
         self._sweeper.start()
 
-    def ask(self, folder: Path, ask: Ask, system: System = "tuned") -> Generator[Piece, None, None]:
+    def ask(
+        self, folder: Path, ask: ChatRequest, system: System = "tuned"
+    ) -> Generator[AnswerChunk, None, None]:
         """Yield the answer of a run's model as it comes; nothing starts before the first piece.
 
         Closing the generator ends the work on it, and leaves the model ready for the next.
@@ -87,11 +89,11 @@ class Talkers:
         with self._seat((folder.resolve(), system)) as talker:
             yield from talker.ask(ask, self.start_seconds)
 
-    def loaded(self) -> list[Loaded]:
+    def loaded(self) -> list[LoadedModel]:
         """List the models that have a process now."""
         with self._change:
             return [
-                Loaded(folder, system, seat.talker.pid, seat.users)
+                LoadedModel(folder, system, seat.talker.pid, seat.users)
                 for (folder, system), seat in self._seats.items()
                 if seat.talker.is_alive
             ]
@@ -106,7 +108,7 @@ class Talkers:
         self._sweeper.join()
 
     @contextmanager
-    def _seat(self, key: Key) -> Iterator[Talker]:
+    def _seat(self, key: ModelKey) -> Iterator[ModelProcess]:
         seat = self._take(key)
         try:
             yield seat.talker
@@ -120,7 +122,7 @@ class Talkers:
                         del self._seats[key]
                 self._change.notify_all()
 
-    def _take(self, key: Key) -> _Seat:
+    def _take(self, key: ModelKey) -> _PoolSlot:
         since, ticket = time.monotonic(), object()
         with self._change:
             try:
@@ -128,7 +130,7 @@ class Talkers:
                     self._waiting[ticket] = since
                     left = since + self.start_seconds - time.monotonic()
                     if left <= 0:
-                        raise TalkFailed(
+                        raise ModelProcessFailed(
                             f"{key[0].name}: {self.most} models may be loaded at "
                             f"once, and others were at work for {self.start_seconds:g}"
                             " s. Ask again later, or let more be loaded."
@@ -140,10 +142,12 @@ class Talkers:
             seat.users += 1
             return seat
 
-    def _find(self, key: Key, since: float) -> _Seat | None:
+    def _find(self, key: ModelKey, since: float) -> _PoolSlot | None:
         """Find or start the process of a model; nothing where it has to wait for room."""
         if self._is_closed:
-            raise TalkFailed(f"{key[0].name}: no more requests are taken here. Ask elsewhere.")
+            raise ModelProcessFailed(
+                f"{key[0].name}: no more requests are taken here. Ask elsewhere."
+            )
         seat = self._seats.get(key)
         if seat is not None and not seat.talker.is_alive:
             self._leave(key)
@@ -159,19 +163,21 @@ class Talkers:
                 return None
             self._end(min(free)[1])
         try:
-            talker = Talker(*key)
+            talker = ModelProcess(*key)
         except OSError as error:
-            raise TalkFailed(f"{key[0].name}: no process can be started: {error}") from error
-        self._seats[key] = _Seat(talker, now)
+            raise ModelProcessFailed(
+                f"{key[0].name}: no process can be started: {error}"
+            ) from error
+        self._seats[key] = _PoolSlot(talker, now)
         return self._seats[key]
 
-    def _leave(self, key: Key) -> None:
+    def _leave(self, key: ModelKey) -> None:
         """Forget a process that ended; whoever still reads from it lets go of it."""
         seat = self._seats.pop(key)
         if not seat.users:
             seat.talker.end()
 
-    def _end(self, key: Key) -> None:
+    def _end(self, key: ModelKey) -> None:
         self._seats.pop(key).talker.end()
 
     def _sweep(self) -> None:

@@ -17,15 +17,15 @@ from typing import Any, Literal
 
 from trainer.errors import TrainerError
 from trainer.local.process import environment
-from trainer.local.run_folder import JobFolder
+from trainer.local.run_folder import RunFolder
 
 System = Literal["tuned", "base"]
 SCRIPT = Path(__file__).parent.parent / "scripts" / "chat.py"
-MOST_WORDS = 500
+MAX_STDERR_CHARACTERS = 500
 END_SECONDS = 10.0
 
 
-class TalkFailed(TrainerError):
+class ModelProcessFailed(TrainerError):
     """The process of a model cannot be started, does not load, or ended before the answer did."""
 
     code = "model-not-answering"
@@ -33,14 +33,14 @@ class TalkFailed(TrainerError):
     exit_code = 4
 
 
-class TalkRefused(TrainerError):
+class ContextTooLong(TrainerError):
     """The messages fill the window of the model, so that no answer has room."""
 
     code = "context-length"
     http_status = 400
 
 
-class MessagesUnfit(TrainerError):
+class UnsupportedMessages(TrainerError):
     """The model cannot read these messages, or a setting of the request means nothing."""
 
     code = "messages-unfit"
@@ -48,7 +48,7 @@ class MessagesUnfit(TrainerError):
 
 
 @dataclass(frozen=True)
-class Ask:
+class ChatRequest:
     """One request; a classifier takes its messages and `n` alone."""
 
     messages: list[dict[str, Any]]
@@ -92,15 +92,15 @@ class Ask:
         }
         for name in (name for name, is_flawed in flaws.items() if is_flawed):
             found = "" if name == "messages" else f" is {getattr(self, name)!r}"
-            raise MessagesUnfit(f"{name}{found}. Give {wanted[name]}.")
+            raise UnsupportedMessages(f"{name}{found}. Give {wanted[name]}.")
         try:
             json.dumps(asdict(self), ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise MessagesUnfit("a text holds half a character. Send whole ones.") from None
+            raise UnsupportedMessages("a text holds half a character. Send whole ones.") from None
 
 
 @dataclass(frozen=True)
-class Piece:
+class AnswerChunk:
     """A part of an answer, in order; the last one of each says why it ended."""
 
     index: int
@@ -111,7 +111,7 @@ class Piece:
     completion_tokens: int | None = None
 
 
-class Talker:
+class ModelProcess:
     """A worker process; any number of threads may ask, and it answers one after the other."""
 
     def __init__(self, folder: Path, system: System) -> None:
@@ -146,7 +146,7 @@ class Talker:
         """Whether it can be asked."""
         return not self._has_ended and self._process.poll() is None
 
-    def ask(self, ask: Ask, start_seconds: float) -> Generator[Piece, None, None]:
+    def ask(self, ask: ChatRequest, start_seconds: float) -> Generator[AnswerChunk, None, None]:
         """Yield the answer as it comes; closing the generator ends the work on it.
 
         Raises:
@@ -157,7 +157,7 @@ class Talker:
         wait = self.started_at + start_seconds - time.monotonic()
         if not self._settled.wait(max(wait, 0.0)):
             self._process.kill()
-            raise TalkFailed(
+            raise ModelProcessFailed(
                 f"{self.name}: the model has not loaded in {start_seconds:g} s. Give "
                 "it longer, or a faster machine."
             )
@@ -165,7 +165,7 @@ class Talker:
         left = ask.n
         try:
             while left:
-                piece = _piece(self.name, gets.get() or self._failure())
+                piece = _answer_chunk(self.name, gets.get() or self._failure())
                 left -= piece.finish is not None
                 yield piece
         finally:
@@ -185,7 +185,7 @@ class Talker:
             with suppress(OSError):
                 pipe.close()
 
-    def _send(self, ask: Ask) -> tuple[int, queue.SimpleQueue[dict[str, Any] | None]]:
+    def _send(self, ask: ChatRequest) -> tuple[int, queue.SimpleQueue[dict[str, Any] | None]]:
         gets: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         with self._lock:
             self._number += 1
@@ -227,7 +227,7 @@ class Talker:
     def _overhear(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._last_words = line.strip()[:MOST_WORDS] or self._last_words
+            self._last_words = line.strip()[:MAX_STDERR_CHARACTERS] or self._last_words
 
     def _failure(self) -> dict[str, Any]:
         """Say how the process ended, with its last words."""
@@ -252,28 +252,28 @@ def command(folder: Path, system: System) -> list[str]:
         TalkFailed: the folder holds no run.
         MessagesUnfit: the plain baseline is asked for its base.
     """
-    job = JobFolder(folder).read("job.json")
+    job = RunFolder(folder).read("job.json")
     if job is None:
-        raise TalkFailed(
+        raise ModelProcessFailed(
             f"{folder}: there is no job.json, so no model was trained here. Give the "
             "folder of a run."
         )
     if not job.get("plain"):
         return [sys.executable, str(SCRIPT), str(folder), "--system", system]
     if system == "base":
-        raise MessagesUnfit(
+        raise UnsupportedMessages(
             f"{folder.name} is a plain baseline and has no base. Ask the tuned one."
         )
     return [sys.executable, "-m", "trainer.local.baseline", str(folder)]
 
 
-def _piece(name: str, told: dict[str, Any]) -> Piece:
+def _answer_chunk(name: str, told: dict[str, Any]) -> AnswerChunk:
     if "failed" in told:
-        raise TalkFailed(f"{name}: {told['failed']}")
+        raise ModelProcessFailed(f"{name}: {told['failed']}")
     if "refused" in told:
-        kind = TalkRefused if told["code"] == TalkRefused.code else MessagesUnfit
+        kind = ContextTooLong if told["code"] == ContextTooLong.code else UnsupportedMessages
         raise kind(f"{name}: {told['refused']}")
-    return Piece(
+    return AnswerChunk(
         told["index"],
         told["text"],
         told.get("finish"),

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from trainer.local.run_folder import JobFolder
+from trainer.local.run_folder import RunFolder
 
-KEPT = (
+KEPT_VARIABLES = (
     "PATH",
     "HOME",
     "LANG",
@@ -35,7 +35,7 @@ STOP_SECONDS = 30.0
 
 def environment() -> Mapping[str, str]:
     """Return the environment of a training: no keys, no hub, no telemetry."""
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return {
         **kept,
         "HF_HUB_OFFLINE": "1",
@@ -45,7 +45,7 @@ def environment() -> Mapping[str, str]:
     }
 
 
-def start(folder: JobFolder) -> None:
+def start(folder: RunFolder) -> None:
     """Start the process of a run, unless one is at work; it ends with nobody but itself."""
     if folder.is_held():
         return
@@ -67,7 +67,7 @@ def start(folder: JobFolder) -> None:
         time.sleep(0.02)
 
 
-def end(folder: JobFolder, seconds: float = STOP_SECONDS) -> None:
+def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> None:
     """Ask the process to end at its next step, and kill it if it does not."""
     until = time.monotonic() + seconds
     while folder.is_held() and time.monotonic() < until:

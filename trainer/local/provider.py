@@ -16,16 +16,16 @@ from typing import Any
 
 from advisor.errors import UsageError
 from advisor.plan.training_plan import DataFile, TrainingPlan, plan_bytes
-from trainer.evaluation.baselines import Plain
+from trainer.evaluation.baselines import TfidfClassifier
 from trainer.local import process
-from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, JobFolder, Word
+from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, FolderStatus, RunFolder
 from trainer.providers.base import (
     Checkpoint,
-    Declined,
-    Files,
     Job,
+    JobFiles,
     JobState,
     NotOffered,
+    ProviderDeclined,
     ProviderError,
     Quote,
     RemoteFile,
@@ -33,11 +33,11 @@ from trainer.providers.base import (
 from trainer.run_states import JobEvent
 from trainer.scripts.manifest import checkpoints, flaw_of, write_json
 
-MOST_STARTS = 4
+MAX_STARTS = 4
 """So often a run is started again without a checkpoint further on."""
 ASK_SECONDS = 300.0
-QUESTION = "Say hello."
-STATES: Mapping[Word, JobState] = {
+SMOKE_QUESTION = "Say hello."
+STATES: Mapping[FolderStatus, JobState] = {
     "queued": "queued",
     "running": "running",
     "stopped": "running",
@@ -66,7 +66,7 @@ class LocalAdapter:
         """Return the hash of the plan: its run has one folder, whoever makes it."""
         return plan.plan_id
 
-    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+    def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
         """Write what the training script reads.
 
         Raises:
@@ -74,7 +74,7 @@ class LocalAdapter:
         """
         if plan.local is None:
             raise UsageError("plan", "it is for a provider, not for this machine.", "Plan again.")
-        return job_of(plan)
+        return job_settings(plan)
 
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Nothing is sent: rows are read where they lie."""
@@ -92,16 +92,16 @@ class LocalAdapter:
     def delete_file(self, file_id: str) -> None:
         """Keep the rows: nothing was sent."""
 
-    def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
+    def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
         """Nobody else reckons what a run here costs."""
         return None
 
-    def create(self, plan: TrainingPlan, files: Files) -> Job:
+    def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
         """Lay the folder down, whole, and start its process; a second time finds the first."""
         assert plan.local is not None
         folder = self._folder(str(self.run_of(plan)))
         if not (folder.path / "job.json").exists():
-            lay_down(folder.path, plan, self.file_of)
+            create_run_folder(folder.path, plan, self.file_of)
         process.start(folder)
         return self._job(folder)
 
@@ -123,15 +123,15 @@ class LocalAdapter:
             self._again(folder)
         return self._job(folder)
 
-    def _again(self, folder: JobFolder) -> None:
+    def _again(self, folder: RunFolder) -> None:
         step = folder.last_step()
         starts = [*(folder.read("starts.json") or []), {"at": time.time(), "step": step}]
-        if sum(one["step"] == step for one in starts) >= MOST_STARTS:
+        if sum(one["step"] == step for one in starts) >= MAX_STARTS:
             log = (folder.path / "log").read_text(errors="replace").strip().splitlines()
             why = log[-1] if log else "it left no word"
             write_json(
                 folder.path / "failed.json",
-                {"why": f"it ended {MOST_STARTS} times at step {step}: {why[:500]}"},
+                {"why": f"it ended {MAX_STARTS} times at step {step}: {why[:500]}"},
             )
             return
         write_json(folder.path / "starts.json", starts)
@@ -148,7 +148,7 @@ class LocalAdapter:
             body = {k: v for k, v in event.items() if k not in ("seq", "at", "kind", "message")}
             if "loss" in body:
                 body["train_loss"] = body["loss"]
-            message = event.get("message") or _said(event["kind"], body)
+            message = event.get("message") or _event_message(event["kind"], body)
             level = "error" if event["kind"] == "failed" else "info"
             found.append(
                 JobEvent(
@@ -182,9 +182,9 @@ class LocalAdapter:
     def _want(self, job_id: str, word: str, mark: str) -> Job:
         folder = self._folder(job_id)
         if folder.word in ("succeeded", "failed", "cancelled"):
-            raise Declined(409, "ended", f"the run is {folder.word}")
+            raise ProviderDeclined(409, "ended", f"the run is {folder.word}")
         folder.want(word)
-        process.end(folder)
+        process.stop(folder)
         if not folder.is_held() and folder.word in ("stopped", "paused", "running"):
             (folder.path / mark).write_text(json.dumps({"at": time.time()}))
             folder.want("")
@@ -192,13 +192,13 @@ class LocalAdapter:
 
     def smoke(self, model: str) -> str:
         """Return what the saved model answered to a held-out row, or ask it one question."""
-        folder = JobFolder(Path(model).parent)
+        folder = RunFolder(Path(model).parent)
         if folder.read("job.json").get("plain"):
-            return Plain.load(Path(model)).answer([QUESTION])[0]
+            return TfidfClassifier.load(Path(model)).answer([SMOKE_QUESTION])[0]
         if folder.has("answers.tuned.jsonl"):
             with (folder.path / "answers.tuned.jsonl").open(encoding="utf-8") as lines:
                 return str(json.loads(next(lines))["answer"])
-        return ask(folder.path, QUESTION)
+        return ask_model(folder.path, SMOKE_QUESTION)
 
     def shutdown_on(self, model: str) -> str | None:
         """A model here ends when you delete it."""
@@ -215,10 +215,10 @@ class LocalAdapter:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _folder(self, job_id: str) -> JobFolder:
-        return JobFolder(self.home / "runs" / Path(job_id).name)
+    def _folder(self, job_id: str) -> RunFolder:
+        return RunFolder(self.home / "runs" / Path(job_id).name)
 
-    def _job(self, folder: JobFolder) -> Job:
+    def _job(self, folder: RunFolder) -> Job:
         job = folder.read("job.json")
         word = folder.word
         ended = word in ("succeeded", "failed", "cancelled")
@@ -232,13 +232,13 @@ class LocalAdapter:
             key=job["plan_id"],
             created_at=None,
             model=str(folder.path / "model") if word == "succeeded" else None,
-            error=failed.get("why") or _capped(folder),
+            error=failed.get("why") or _cap_error(folder),
             trained_tokens=result.get("tokens"),
             usd=str(usd) if ended else None,
         )
 
 
-def job_of(plan: TrainingPlan) -> dict[str, Any]:
+def job_settings(plan: TrainingPlan) -> dict[str, Any]:
     """Write a plan as the training script reads it."""
     local = plan.local
     assert local is not None
@@ -263,7 +263,7 @@ def job_of(plan: TrainingPlan) -> dict[str, Any]:
     }
 
 
-def lay_down(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> None:
+def create_run_folder(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> None:
     """Make the folder of a run, `job.json` last: it is there with all that it needs, or not."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "plan.json").write_bytes(plan_bytes(plan))
@@ -277,7 +277,7 @@ def lay_down(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> 
     for name, data in parts.items():
         if data is not None:
             _copy(file_of(data.sha256), path / f"{name}.jsonl", data)
-    write_json(path / "job.json", job_of(plan))
+    write_json(path / "job.json", job_settings(plan))
 
 
 def _copy(source: Path, target: Path, data: DataFile) -> None:
@@ -288,7 +288,7 @@ def _copy(source: Path, target: Path, data: DataFile) -> None:
     os.replace(part, target)
 
 
-def ask(folder: Path, text: str, most_tokens: int = 64) -> str:
+def ask_model(folder: Path, text: str, most_tokens: int = 64) -> str:
     """Ask the tuned model of a folder one question.
 
     Raises:
@@ -309,7 +309,7 @@ def ask(folder: Path, text: str, most_tokens: int = 64) -> str:
     return str(json.loads(done.stdout.strip().splitlines()[-1])["answer"])
 
 
-def _capped(folder: JobFolder) -> str | None:
+def _cap_error(folder: RunFolder) -> str | None:
     told = folder.read("capped.json") if folder.word == "paused" else None
     if told is None:
         return None
@@ -319,7 +319,7 @@ def _capped(folder: JobFolder) -> str | None:
     )
 
 
-def _said(kind: str, body: dict[str, Any]) -> str:
+def _event_message(kind: str, body: dict[str, Any]) -> str:
     if kind == "metric":
         return f"step {body['step']} of {body['of_steps']}"
     if kind == "checkpoint":

@@ -12,22 +12,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from trainer.scripts.manifest import flaw_of, newest_whole
+from trainer.scripts.manifest import flaw_of, newest_complete
 
-Word = Literal["queued", "running", "stopped", "paused", "succeeded", "failed", "cancelled"]
+FolderStatus = Literal["queued", "running", "stopped", "paused", "succeeded", "failed", "cancelled"]
 HOUR_SECONDS = Decimal(3600)
 MICRO = Decimal("0.000001")
 WANT_PAUSE, WANT_CANCEL = "pause", "cancel"
 
 
 @dataclass(frozen=True)
-class JobFolder:
+class RunFolder:
     """One run's files; nothing is remembered anywhere else."""
 
     path: Path
 
     @property
-    def word(self) -> Word:
+    def word(self) -> FolderStatus:
         """What state the run is in, as its files say."""
         if self.has("cancelled.json"):
             return "cancelled"
@@ -87,7 +87,7 @@ class JobFolder:
 
     def last_step(self) -> int:
         """Return the step of the newest checkpoint that is whole, or 0."""
-        newest, _ = newest_whole(self.path / "checkpoints")
+        newest, _ = newest_complete(self.path / "checkpoints")
         return int(newest.name.removeprefix("checkpoint-")) if newest else 0
 
     def is_trained(self) -> bool:
@@ -142,7 +142,7 @@ class JobFolder:
 
 
 @contextmanager
-def holding(path: Path) -> Iterator[IO[bytes] | None]:
+def lock_file(path: Path) -> Iterator[IO[bytes] | None]:
     """Take a lock file for as long as this process, or a child that got it, lives.
 
     Yields:

@@ -7,25 +7,25 @@ from dataclasses import replace
 from typing import Any
 
 from trainer.evaluation.baselines import majority, tfidf_logreg
-from trainer.evaluation.custom_scorer import Answered, run_scorer
-from trainer.evaluation.label_metrics import labels
+from trainer.evaluation.custom_scorer import AnsweredRow, run_scorer
+from trainer.evaluation.label_metrics import classification_metrics
 from trainer.evaluation.metrics import metric_for, scores
-from trainer.evaluation.report import Column, Evaluation, forgetting
+from trainer.evaluation.report import Evaluation, SystemScores, forgetting
 from trainer.evaluation.verdict import NOT_BETTER, WORSE, Verdict, judge
-from trainer.local.baseline import asked
-from trainer.local.run_folder import JobFolder
+from trainer.local.baseline import last_user_text
+from trainer.local.run_folder import RunFolder
 from trainer.scripts.tokenize_rows import read_rows
 
 HOUR_SECONDS = 3600.0
 SYSTEMS = ("base", "tuned")
 ENOUGH_ROWS = 5000
 """Rows that are enough to tell labels from free answers."""
-RIVALS = frozenset({"majority", "base"})
+RIVAL_SYSTEMS = frozenset({"majority", "base"})
 """A tuned model has to beat both: one that learned noise still beats a base without labels."""
 BINARY = frozenset({"exact", "label", "json_schema"})
 
 
-def score(folder: JobFolder) -> dict[str, Any]:
+def score_run(folder: RunFolder) -> dict[str, Any]:
     """Score majority, plain baseline, base and tuned model on the rows that were held out.
 
     Returns:
@@ -48,10 +48,12 @@ def score(folder: JobFolder) -> dict[str, Any]:
         answers = [line["answer"] for line in lines]
         seconds = sum(line["seconds"] for line in lines) / len(lines)
         scored = _scored(metric, job, held, answers, expected)
-        f1 = labels(answers, expected).macro_f1 if metric == "label" else None
-        columns.append(Column(system, scored, f1, seconds, seconds * usd_per_second))
+        f1 = classification_metrics(answers, expected).macro_f1 if metric == "label" else None
+        columns.append(SystemScores(system, scored, f1, seconds, seconds * usd_per_second))
     tuned = columns[-1]
-    rival = max((one for one in columns[:-1] if one.name in RIVALS), key=lambda one: one.score)
+    rival = max(
+        (one for one in columns[:-1] if one.name in RIVAL_SYSTEMS), key=lambda one: one.score
+    )
     lost = (folder.read("perplexity.json") or {}).get("base", {}).get("general")
     verdict = _verdict(columns, rival, metric in BINARY)
     forgot = None
@@ -62,7 +64,7 @@ def score(folder: JobFolder) -> dict[str, Any]:
     return {**found.as_dict(), "score": tuned.score}
 
 
-def _verdict(columns: Sequence[Column], rival: Column, binary: bool) -> Verdict:
+def _verdict(columns: Sequence[SystemScores], rival: SystemScores, binary: bool) -> Verdict:
     """Judge against the stronger rival; worse is said only of a model worse than its base."""
     tuned, base = columns[-1], next((one for one in columns if one.name == "base"), rival)
     verdict = judge(rival.scores, tuned.scores, binary)
@@ -83,18 +85,22 @@ def _metric(job: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 
 def _plain(
     train: list[dict[str, Any]], held: list[dict[str, Any]], expected: Sequence[str]
-) -> list[Column]:
+) -> list[SystemScores]:
     answers = [row["messages"][-1]["content"] for row in train]
     most = majority(answers, len(held))
     plain, _, seconds = tfidf_logreg(
-        [asked(row) for row in train], answers, [asked(row) for row in held], 0
+        [last_user_text(row) for row in train], answers, [last_user_text(row) for row in held], 0
     )
     return [
-        Column("majority", tuple(scores("label", most, expected)), labels(most, expected).macro_f1),
-        Column(
+        SystemScores(
+            "majority",
+            tuple(scores("label", most, expected)),
+            classification_metrics(most, expected).macro_f1,
+        ),
+        SystemScores(
             "tfidf-logreg",
             tuple(scores("label", plain, expected)),
-            labels(plain, expected).macro_f1,
+            classification_metrics(plain, expected).macro_f1,
             seconds,
         ),
     ]
@@ -109,7 +115,7 @@ def _scored(
 ) -> tuple[float, ...]:
     if job.get("scorer"):
         rows = [
-            Answered(asked(row), right, answer)
+            AnsweredRow(last_user_text(row), right, answer)
             for row, right, answer in zip(held, expected, answers, strict=True)
         ]
         return tuple(run_scorer(job["scorer"], rows))

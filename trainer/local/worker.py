@@ -20,8 +20,8 @@ from typing import IO, Any
 
 from trainer.local import baseline
 from trainer.local.process import devices
-from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, JobFolder, holding
-from trainer.local.scoring import score
+from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, RunFolder, lock_file
+from trainer.local.scoring import score_run
 from trainer.scripts.manifest import write_json
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -32,8 +32,8 @@ CAP_SECONDS = 1.0
 
 def main(path: Path) -> int:
     """Bring a run as far as it goes; 0 also where another process is at it."""
-    folder = JobFolder(path)
-    with holding(path / "lock") as lock:
+    folder = RunFolder(path)
+    with lock_file(path / "lock") as lock:
         if lock is None:
             return 0
         with _device(folder) as (device, device_lock):
@@ -43,10 +43,12 @@ def main(path: Path) -> int:
                 return _stages(folder, device, [lock, device_lock])
 
 
-def _stages(folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
+def _stages(folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
     is_plain = folder.read("job.json").get("plain")
     if not folder.is_trained():
-        code = baseline.train(folder) if is_plain else _run("train.py", folder, device, locks)
+        code = (
+            baseline.train_baseline(folder) if is_plain else _run("train.py", folder, device, locks)
+        )
         if code == PAUSED or (code and folder.wants() == WANT_PAUSE):
             _halt(folder, "paused")
             return 0
@@ -62,19 +64,19 @@ def _stages(folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
         answered = is_plain or folder.has("perplexity.json")
         code = 0 if answered else _run("generate.py", folder, device, locks)
         if code == 0:
-            write_json(folder.path / "evaluation.json", score(folder))
+            write_json(folder.path / "evaluation.json", score_run(folder))
         else:
             write_json(folder.path / "evaluation_failed.json", {"code": code})
     write_json(folder.path / "done.json", {"at": time.time()})
     return 0
 
 
-def _halt(folder: JobFolder, name: str) -> None:
+def _halt(folder: RunFolder, name: str) -> None:
     (folder.path / name).touch()
     folder.want("")
 
 
-def _run(script: str, folder: JobFolder, device: str, locks: list[IO[bytes]]) -> int:
+def _run(script: str, folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
     """Run a script that holds our locks with us: while it lives, nobody else starts one."""
     env = dict(os.environ)
     env["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
@@ -88,7 +90,7 @@ def _run(script: str, folder: JobFolder, device: str, locks: list[IO[bytes]]) ->
                     _hold_at_cap(folder)
 
 
-def _hold_at_cap(folder: JobFolder) -> None:
+def _hold_at_cap(folder: RunFolder) -> None:
     """Have the training save and hold where its hours have cost what they may."""
     job = folder.read("job.json")
     usd = float(folder.usd(Decimal(str(job["usd_per_hour"]))))
@@ -98,13 +100,13 @@ def _hold_at_cap(folder: JobFolder) -> None:
 
 
 @contextmanager
-def _device(folder: JobFolder) -> Iterator[tuple[str | None, Any]]:
+def _device(folder: RunFolder) -> Iterator[tuple[str | None, Any]]:
     """Wait for a free device; nothing if a person does not want to wait any longer."""
     place = folder.path.parent
     waiting = folder.path / "waiting"
     while True:
         for device in devices():
-            with holding(place / f".device-{device}.lock") as lock:
+            with lock_file(place / f".device-{device}.lock") as lock:
                 if lock is not None:
                     waiting.unlink(missing_ok=True)
                     (folder.path / "paused").unlink(missing_ok=True)
@@ -124,7 +126,7 @@ def _device(folder: JobFolder) -> Iterator[tuple[str | None, Any]]:
 
 
 @contextmanager
-def _clock(folder: JobFolder) -> Iterator[None]:
+def _clock(folder: RunFolder) -> Iterator[None]:
     """Write down from when to when a device was taken: its hours are money."""
     beat = folder.last_beat()
     if folder.is_open() and beat is not None:  # the process before this one was killed
@@ -137,7 +139,7 @@ def _clock(folder: JobFolder) -> Iterator[None]:
         _add(folder, {"to": time.time()})
 
 
-def _add(folder: JobFolder, entry: dict[str, float]) -> None:
+def _add(folder: RunFolder, entry: dict[str, float]) -> None:
     with (folder.path / "clock.jsonl").open("a", encoding="utf-8") as out:
         out.write(json.dumps(entry) + "\n")
 

@@ -15,16 +15,16 @@ import orjson
 
 from trainer.clock import Clock
 from trainer.errors import Refused, Unreachable
-from trainer.paid_calls.cost import Tariff, most_tokens
-from trainer.paid_calls.journal import Cell, Purse
-from trainer.providers.base import Declined, Limited, ProviderError, Unknown
-from trainer.providers.http_client import SEND_SECONDS, bound_client, told
+from trainer.paid_calls.cost import Tariff, max_token_count
+from trainer.paid_calls.journal import ArmAnswer, ReservedBudget
+from trainer.providers.base import ProviderDeclined, ProviderError, RateLimited, UnknownOutcome
+from trainer.providers.http_client import SEND_SECONDS, bound_client, json_object
 from trainer.providers.openai import _call
-from trainer.security.api_keys import Key
+from trainer.security.api_keys import ApiKey
 
 
 @dataclass(frozen=True)
-class Said:
+class ChatAnswer:
     """One answer, and what it was billed by."""
 
     content: str
@@ -46,23 +46,23 @@ class Said:
         return None if self.content.strip() or self.tool_calls else "empty"
 
 
-class Chat:
+class ChatClient:
     """A model that is asked; no request is ever sent twice by itself."""
 
-    def __init__(self, base_url: str, key: Key) -> None:
+    def __init__(self, base_url: str, key: ApiKey) -> None:
         self._http = bound_client(key.origin)
         self._client = openai.OpenAI(
             api_key=key.value, base_url=base_url, max_retries=0, http_client=self._http
         )
 
-    def ask(self, model: str, messages: list[dict[str, Any]], **more: Any) -> Said:
+    def ask(self, model: str, messages: list[dict[str, Any]], **more: Any) -> ChatAnswer:
         """Send one conversation and return the answer.
 
         Raises:
             Declined, Limited, NotSent, Unknown: as `trainer.providers.base` says.
         """
         chat = self._client.chat.completions.with_raw_response
-        body = told(
+        body = json_object(
             _call(
                 lambda: chat.create(
                     model=model,
@@ -72,46 +72,46 @@ class Chat:
                 )
             )
         )
-        return _read(body)
+        return _parse_answer(body)
 
     def close(self) -> None:
         """Let go of connections."""
         self._http.close()
 
 
-def _read(body: Mapping[str, Any]) -> Said:
+def _parse_answer(body: Mapping[str, Any]) -> ChatAnswer:
     try:
         choice = body["choices"][0]
         message, usage = choice["message"], body.get("usage") or {}
         calls = tuple(message.get("tool_calls") or ())
-        return Said(
+        return ChatAnswer(
             content=str(message.get("content") or ""),
             tool_calls=calls,
             finish=str(choice.get("finish_reason") or ""),
             refusal=message.get("refusal"),
-            prompt_tokens=_count(usage, "prompt_tokens"),
-            completion_tokens=_count(usage, "completion_tokens"),
+            prompt_tokens=_token_count(usage, "prompt_tokens"),
+            completion_tokens=_token_count(usage, "completion_tokens"),
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise Unknown(f"the answer holds no message ({type(error).__name__})") from None
+        raise UnknownOutcome(f"the answer holds no message ({type(error).__name__})") from None
 
 
-def _count(usage: Mapping[str, Any], name: str) -> int | None:
+def _token_count(usage: Mapping[str, Any], name: str) -> int | None:
     value = usage.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-WAIT_SECONDS, MOST_WAIT_SECONDS = 2.0, 600.0
-FAILED_IN_A_ROW = 3
+WAIT_SECONDS, MAX_WAIT_SECONDS = 2.0, 600.0
+MAX_CONSECUTIVE_FAILURES = 3
 """So many questions in a row without an answer end the run: nobody is there."""
-ALL_ALIKE = frozenset({401, 402, 403, 404, 405})
+FATAL_STATUSES = frozenset({401, 402, 403, 404, 405})
 """What every further question would hear too."""
-TRIES = 4
+MAX_TRIES = 4
 T = TypeVar("T")
 
 
 @dataclass
-class Patience:
+class RetryPolicy:
     """Asks again where it helps, waits as it is told, and gives up where nobody is there."""
 
     provider: str
@@ -130,38 +130,38 @@ class Patience:
             Refused: it would say no to every request, or not for a long time.
             Unreachable: it has not answered several times in a row.
         """
-        for number in range(TRIES):
+        for number in range(MAX_TRIES):
             try:
                 found = send()
-            except Declined as error:
+            except ProviderDeclined as error:
                 self._refuse_all_alike(error)
                 raise
             except ProviderError as error:
-                if isinstance(error, Unknown):
+                if isinstance(error, UnknownOutcome):
                     lose()
                 self.clock.sleep(self._wait(error, number))
             else:
                 self.failed = 0
                 return found
         self.failed += 1
-        if self.failed >= FAILED_IN_A_ROW:
+        if self.failed >= MAX_CONSECUTIVE_FAILURES:
             raise Unreachable(
                 f"{self.provider} left {self.failed} questions in a row without an "
                 "answer. What was answered is kept: say it again later."
             )
         return None
 
-    def _refuse_all_alike(self, error: Declined) -> None:
-        if error.status in ALL_ALIKE:
+    def _refuse_all_alike(self, error: ProviderDeclined) -> None:
+        if error.status in FATAL_STATUSES:
             raise Refused(
                 f"{self.provider} refuses: {error}. See to the key and the name of the "
                 "model, then say it again."
             ) from None
 
     def _wait(self, error: ProviderError, number: int) -> float:
-        if not isinstance(error, Limited):
-            return float(min(WAIT_SECONDS * 2**number, MOST_WAIT_SECONDS))
-        if error.meaning != "seconds" or error.wait_seconds > MOST_WAIT_SECONDS:
+        if not isinstance(error, RateLimited):
+            return float(min(WAIT_SECONDS * 2**number, MAX_WAIT_SECONDS))
+        if error.meaning != "seconds" or error.wait_seconds > MAX_WAIT_SECONDS:
             raise Refused(
                 f"{self.provider}: {error}. What was answered is kept: say it again "
                 "when there is room."
@@ -170,16 +170,16 @@ class Patience:
 
 
 @dataclass
-class Model:
+class PaidChatModel:
     """A chat model, its prices, and the purse that pays it."""
 
     named: str
     """As the provider calls it."""
-    chat: Chat
+    chat: ChatClient
     tariff: Tariff
-    purse: Purse
+    purse: ReservedBudget
     clock: Clock
-    patience: Patience
+    patience: RetryPolicy
     max_answer_tokens: int
     limit_name: str = "max_tokens"
 
@@ -190,7 +190,7 @@ class Model:
         messages: list[dict[str, Any]],
         counted: int,
         tools: str | None = None,
-    ) -> Cell | None:
+    ) -> ArmAnswer | None:
         """Ask once, and keep what came; nothing where no answer came.
 
         Args:
@@ -203,14 +203,14 @@ class Model:
         Raises:
             OutOfRoom: one more request might pass what was set aside.
         """
-        most = self.tariff.usd(most_tokens(counted), self.max_answer_tokens)
+        most = self.tariff.usd(max_token_count(counted), self.max_answer_tokens)
         more: dict[str, Any] = {self.limit_name: self.max_answer_tokens}
         if tools is not None:
             more["tools"] = orjson.loads(tools)
 
         began = 0.0
 
-        def send() -> Said:
+        def send() -> ChatAnswer:
             nonlocal began
             self.purse.hold(most)
             began = self.clock.ticks()
@@ -218,8 +218,8 @@ class Model:
 
         try:
             said = self.patience.of(send, lambda: self.purse.lose(most))
-        except Declined:
-            cell = Cell(arm, key, "", "declined", 0, 0, "0", 0.0)
+        except ProviderDeclined:
+            cell = ArmAnswer(arm, key, "", "declined", 0, 0, "0", 0.0)
         else:
             if said is None:
                 return None
@@ -228,10 +228,12 @@ class Model:
         self.purse.compare(most, Decimal(cell.usd))
         return cell
 
-    def _cell(self, arm: str, key: str, said: Said, counted: int, seconds: float) -> Cell:
+    def _cell(
+        self, arm: str, key: str, said: ChatAnswer, counted: int, seconds: float
+    ) -> ArmAnswer:
         """Write an answer down; usage that nobody told is taken at its dear end."""
-        read = most_tokens(counted) if said.prompt_tokens is None else said.prompt_tokens
+        read = max_token_count(counted) if said.prompt_tokens is None else said.prompt_tokens
         wrote = said.completion_tokens
         wrote = self.max_answer_tokens if wrote is None else wrote
         usd = self.tariff.usd(read, wrote)
-        return Cell(arm, key, said.content, said.flaw, read, wrote, str(usd), seconds)
+        return ArmAnswer(arm, key, said.content, said.flaw, read, wrote, str(usd), seconds)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from advisor.dataset.example import Reject
 from advisor.dataset.reader import read_rows
-from advisor.dataset.tokenizers import counter
-from advisor.prices.book import Book
-from trainer.paid_calls.journal import Rates, Spent
-from trainer.paid_calls.questions import Question, key_of, questions
+from advisor.dataset.tokenizers import token_counter
+from advisor.prices.book import PriceBook
+from trainer.paid_calls.journal import DistillationJournal, TokenPrices
+from trainer.paid_calls.questions import TeacherQuestion, question_key, read_questions
 
 CENT = Decimal("0.01")
 PROMPT_SLACK = Decimal("1.5")
@@ -31,7 +31,7 @@ class Distillation:
 
     provider: str
     model: str
-    rates: Rates
+    rates: TokenPrices
     cap_usd: Decimal | None = None
     """Most it may cost; by default what it is reckoned to cost at most."""
     max_answer_tokens: int = 1024
@@ -45,7 +45,7 @@ class Distillation:
 
 
 @dataclass(frozen=True)
-class Cost:
+class DistillationCost:
     """What it will cost, before anybody is asked."""
 
     questions: int
@@ -55,24 +55,24 @@ class Cost:
     at_most: Decimal
 
 
-def beside(rows_out: Path, what: str) -> Path:
+def sidecar_path(rows_out: Path, what: str) -> Path:
     """Name a file beside the rows.
 
-    >>> beside(Path("rows.jsonl"), "rejects.jsonl").name
+    >>> sidecar_path(Path("rows.jsonl"), "rejects.jsonl").name
     'rows.rejects.jsonl'
     """
     return rows_out.with_name(f"{rows_out.stem}.{what}")
 
 
-def cost(asked: Distillation, rows_in: Path, rows_out: Path) -> Cost:
+def distillation_cost(asked: Distillation, rows_in: Path, rows_out: Path) -> DistillationCost:
     """Reckon what the questions cost that have no answer yet, as likely and at most.
 
     Raises:
         DatasetError: the rows cannot be read at all.
     """
-    done, total, missing = done_keys(rows_out), 0, 0
+    done, total, missing = finished_keys(rows_out), 0, 0
     prompt, likely, at_most = 0, Decimal(0), Decimal(0)
-    for one in questions(rows_in, counter(asked.encoding), lambda _: None):
+    for one in read_questions(rows_in, token_counter(asked.encoding), lambda _: None):
         total += 1
         if one.key in done:
             continue
@@ -80,30 +80,32 @@ def cost(asked: Distillation, rows_in: Path, rows_out: Path) -> Cost:
         half = int(asked.max_answer_tokens * LIKELY_SHARE)
         answer = min(one.answer_tokens or half, asked.max_answer_tokens)
         likely += asked.rates.usd(one.prompt_tokens, answer)
-        at_most += most_of(asked, one)
-    return Cost(total, missing, prompt, cents(likely), cents(at_most))
+        at_most += max_question_cost(asked, one)
+    return DistillationCost(
+        total, missing, prompt, round_up_to_cents(likely), round_up_to_cents(at_most)
+    )
 
 
-def most_of(asked: Distillation, one: Question) -> Decimal:
+def max_question_cost(asked: Distillation, one: TeacherQuestion) -> Decimal:
     """Return the most that one question may cost [USD]."""
-    return asked.rates.usd(most_prompt(one), asked.max_answer_tokens)
+    return asked.rates.usd(max_prompt_tokens(one), asked.max_answer_tokens)
 
 
-def most_prompt(one: Question) -> int:
+def max_prompt_tokens(one: TeacherQuestion) -> int:
     """Return the most tokens that a question may take with another tokenizer."""
     return int((one.prompt_tokens * PROMPT_SLACK).to_integral_value(ROUND_UP))
 
 
-def done_keys(rows_out: Path) -> set[str]:
+def finished_keys(rows_out: Path) -> set[str]:
     """Name the questions that are answered, or whose answer was paid for and is of no use."""
-    done = set(Spent.read(beside(rows_out, "spent.jsonl")).refused)
+    done = set(DistillationJournal.read(sidecar_path(rows_out, "spent.jsonl")).refused)
     if rows_out.is_file() and rows_out.stat().st_size:
         rows = (row for row in read_rows(rows_out) if not isinstance(row, Reject))
-        done |= {key for row in rows if (key := key_of(row)) is not None}
+        done |= {key for row in rows if (key := question_key(row)) is not None}
     return done
 
 
-def cents(usd: Decimal) -> Decimal:
+def round_up_to_cents(usd: Decimal) -> Decimal:
     """Round up to cents."""
     return usd.quantize(CENT, ROUND_UP)
 
@@ -134,7 +136,7 @@ class Tariff:
         return (prompt_tokens * read + completion_tokens * written) / MILLION
 
 
-def tariff_of(model: str, book: Book, day: date, tuned: bool = False) -> Tariff:
+def tariff_of(model: str, book: PriceBook, day: date, tuned: bool = False) -> Tariff:
     """Look the prices of a model up.
 
     Raises:
@@ -155,7 +157,7 @@ def tariff_of(model: str, book: Book, day: date, tuned: bool = False) -> Tariff:
 
 
 @dataclass(frozen=True)
-class Part:
+class BillPart:
     """What one arm, or the embedding, may cost."""
 
     what: str
@@ -171,7 +173,7 @@ class Part:
 class Bill:
     """All of it."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[BillPart, ...]
     training: Decimal = Decimal("0.00")
     """Dear end of a training, which its own run sets aside."""
     training_likely: Decimal = Decimal("0.00")
@@ -180,7 +182,7 @@ class Bill:
     def likely(self) -> Decimal:
         """Sum of what is likely, rounded up to cents."""
         asked = sum((part.likely for part in self.parts), Decimal(0))
-        return cents(asked) + self.training_likely
+        return round_up_to_cents(asked) + self.training_likely
 
     @property
     def at_most(self) -> Decimal:
@@ -194,28 +196,28 @@ class Bill:
 
     def at_most_of(self, provider: str) -> Decimal:
         """Return the dear end of what goes to one provider."""
-        return cents(
+        return round_up_to_cents(
             sum((part.at_most for part in self.parts if part.provider == provider), Decimal(0))
         )
 
 
-def most_tokens(counted: int) -> int:
+def max_token_count(counted: int) -> int:
     """Return the most tokens that a text may have with another tokenizer than the one counted with.
 
-    >>> most_tokens(101)
+    >>> max_token_count(101)
     152
     """
     return int((counted * PROMPT_SLACK).to_integral_value(ROUND_UP))
 
 
-def asking_part(
+def chat_part(
     arm: str,
     provider: str,
     tariff: Tariff,
     prompts: Sequence[int],
     answers: Sequence[int],
     most_answer: int,
-) -> Part:
+) -> BillPart:
     """Reckon what an arm costs.
 
     Args:
@@ -228,12 +230,12 @@ def asking_part(
     """
     pairs = zip(prompts, answers, strict=True)
     likely = sum((tariff.usd(read, min(wrote, most_answer)) for read, wrote in pairs), Decimal(0))
-    at_most = sum((tariff.usd(most_tokens(read), most_answer) for read in prompts), Decimal(0))
-    return Part(arm, provider, len(prompts), sum(prompts), likely, at_most)
+    at_most = sum((tariff.usd(max_token_count(read), most_answer) for read in prompts), Decimal(0))
+    return BillPart(arm, provider, len(prompts), sum(prompts), likely, at_most)
 
 
-def embedding_part(provider: str, usd_per_million: Decimal, counts: Sequence[int]) -> Part:
+def embedding_part(provider: str, usd_per_million: Decimal, counts: Sequence[int]) -> BillPart:
     """Reckon what making vectors of so many texts costs."""
-    read, most = sum(counts), sum(map(most_tokens, counts))
+    read, most = sum(counts), sum(map(max_token_count, counts))
     likely, at_most = (usd_per_million * tokens / MILLION for tokens in (read, most))
-    return Part("embedding", provider, len(counts), read, likely, at_most)
+    return BillPart("embedding", provider, len(counts), read, likely, at_most)

@@ -8,20 +8,20 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from advisor.errors import UsageError
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.scenario.scenario import Scenario
 from trainer.errors import Refused
 from trainer.paid_calls.cost import Tariff, tariff_of
 from trainer.providers import base_url_of
-from trainer.security.api_keys import Key, environment_name, key_for, origin_of, read_secret
-from trainer.security.egress import stays_here
+from trainer.security.api_keys import ApiKey, api_key_for, environment_name, origin_of, read_secret
+from trainer.security.egress import is_loopback
 
-NEWER = frozenset({"api.openai.com"})
+COMPLETION_LIMIT_HOSTS = frozenset({"api.openai.com"})
 """Hosts that call the longest answer `max_completion_tokens`."""
 
 
 @dataclass(frozen=True)
-class Whom:
+class Endpoint:
     """Somebody who is asked."""
 
     provider: str
@@ -39,25 +39,27 @@ class Whom:
     @property
     def is_here(self) -> bool:
         """Whether it is this machine."""
-        return stays_here(self.base_url)
+        return is_loopback(self.base_url)
 
     @property
     def limit_name(self) -> str:
         """How the endpoint calls the longest answer."""
-        return "max_completion_tokens" if self.host in NEWER else "max_tokens"
+        return "max_completion_tokens" if self.host in COMPLETION_LIMIT_HOSTS else "max_tokens"
 
-    def key(self) -> Key:
+    def key(self) -> ApiKey:
         """Return the key; a server on this machine may need none.
 
         Raises:
             NoSecret: there is none.
         """
         if self.is_here and not read_secret(environment_name(self.provider)):
-            return Key(origin_of(self.base_url), "none")
-        return key_for(self.provider, self.base_url)
+            return ApiKey(origin_of(self.base_url), "none")
+        return api_key_for(self.provider, self.base_url)
 
 
-def whom(flag: str, named: str, base_url: str | None, book: Book, scenario: Scenario) -> Whom:
+def find_endpoint(
+    flag: str, named: str, base_url: str | None, book: PriceBook, scenario: Scenario
+) -> Endpoint:
     """Find out whom a name means, and whether the scenario lets rows go there.
 
     Raises:
@@ -72,18 +74,18 @@ def whom(flag: str, named: str, base_url: str | None, book: Book, scenario: Scen
             "Write PROVIDER/MODEL, as in `advisor prices`.",
         )
     known = book.providers.get(provider)
-    found = Whom(
+    found = Endpoint(
         provider,
         model,
         base_url or base_url_of(provider, book),
         (known.data_region if known else None) or "not stated",
         (known.data_retention if known else None) or "not stated",
     )
-    _may(found, flag, scenario)
+    _check_allowed(found, flag, scenario)
     return found
 
 
-def _may(found: Whom, flag: str, scenario: Scenario) -> None:
+def _check_allowed(found: Endpoint, flag: str, scenario: Scenario) -> None:
     limits = scenario.limits
     if limits.providers and found.provider not in limits.providers:
         raise Refused(
@@ -100,11 +102,11 @@ def _may(found: Whom, flag: str, scenario: Scenario) -> None:
         )
 
 
-def tariff_for(found: Whom, book: Book, day: date) -> Tariff:
+def tariff_for(found: Endpoint, book: PriceBook, day: date) -> Tariff:
     """Look the prices of a chat model up."""
     return tariff_of(f"{found.provider}/{found.model}", book, day)
 
 
-def embedding_price(found: Whom, book: Book, day: date) -> Decimal:
+def embedding_price(found: Endpoint, book: PriceBook, day: date) -> Decimal:
     """Look up what an embedding model costs [USD per million tokens]."""
     return book.prices.on(f"{found.provider}/{found.model}/embedding", day).value

@@ -16,15 +16,15 @@ from typing import IO, Any
 
 import orjson
 
-from trainer.clock import moment
-from trainer.context import Office
-from trainer.storage.ledger import Entry, Ledger, micro
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
+from trainer.storage.ledger import Ledger, LedgerEntry, micro_usd
 
 MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
-class Rates:
+class TokenPrices:
     """What the teacher costs [USD per million tokens]."""
 
     input: Decimal
@@ -33,14 +33,14 @@ class Rates:
     def usd(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
         """Return what so many tokens cost.
 
-        >>> Rates(Decimal(2), Decimal(8)).usd(500_000, 1000)
+        >>> TokenPrices(Decimal(2), Decimal(8)).usd(500_000, 1000)
         Decimal('1.008')
         """
         return (prompt_tokens * self.input + completion_tokens * self.output) / MILLION
 
 
 @dataclass
-class Lines:
+class AppendOnlyFile:
     """A file that is only added to; a torn last line is cut off when it is opened."""
 
     path: Path
@@ -76,18 +76,18 @@ class Lines:
 
 
 @dataclass
-class Spent:
+class DistillationJournal:
     """All lines so far: by the reservation that each belongs to."""
 
     usage: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """Reservation -> tokens in and out of each answer."""
-    rates: dict[str, Rates] = field(default_factory=dict)
+    rates: dict[str, TokenPrices] = field(default_factory=dict)
     """Reservation -> what the teacher cost then."""
     refused: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Question -> why its answer, which was paid for, is of no use."""
 
     @classmethod
-    def read(cls, path: Path) -> Spent:
+    def read(cls, path: Path) -> DistillationJournal:
         """Read the file back; nothing was spent where there is none."""
         found = cls()
         if not path.is_file():
@@ -102,7 +102,9 @@ class Spent:
         """Add one line up."""
         of = self.usage.setdefault(line["subject"], [])
         if "input" in line:
-            self.rates[line["subject"]] = Rates(Decimal(line["input"]), Decimal(line["output"]))
+            self.rates[line["subject"]] = TokenPrices(
+                Decimal(line["input"]), Decimal(line["output"])
+            )
         if "prompt_tokens" in line:
             of.append((line["prompt_tokens"], line["completion_tokens"]))
         if "code" in line:
@@ -116,7 +118,7 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ArmAnswer:
     """One answer of one arm to one case."""
 
     arm: str
@@ -131,17 +133,17 @@ class Cell:
 
 
 @dataclass
-class Journal:
+class PilotJournal:
     """The file of a pilot; nothing is remembered anywhere else."""
 
     path: Path
-    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    cells: dict[tuple[str, str], ArmAnswer] = field(default_factory=dict)
     spent: dict[str, Decimal] = field(default_factory=dict)
     """Reservation -> what it has paid."""
-    _lines: Lines | None = None
+    _lines: AppendOnlyFile | None = None
 
     @classmethod
-    def read(cls, path: Path) -> Journal:
+    def read(cls, path: Path) -> PilotJournal:
         """Read the file back; a torn last line is left out."""
         found = cls(path)
         if path.is_file():
@@ -156,13 +158,13 @@ class Journal:
         self.spent.setdefault(subject, Decimal(0))
         self.spent[subject] += Decimal(line.get("usd", "0"))
         if "arm" in line:
-            cell = Cell(**line)
+            cell = ArmAnswer(**line)
             self.cells[(cell.arm, cell.key)] = cell
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Keep the file open for adding; each line is on the disk before the next request."""
-        self._lines = Lines(self.path, 1)
+        self._lines = AppendOnlyFile(self.path, 1)
         self._lines.open()
         try:
             yield
@@ -177,7 +179,7 @@ class Journal:
         self._lines.add(orjson.dumps(full))
         self._take(full)
 
-    def keep(self, subject: str, cell: Cell) -> None:
+    def keep(self, subject: str, cell: ArmAnswer) -> None:
         """Add an answer."""
         self.add(subject, **asdict(cell))
 
@@ -186,15 +188,15 @@ class Journal:
         return sum(self.spent.values(), Decimal(0))
 
 
-class OutOfRoom(Exception):
+class BudgetExhausted(Exception):
     """One more request might pass what was set aside."""
 
 
 @dataclass
-class Purse:
+class ReservedBudget:
     """What was set aside for one provider, and what is left of it."""
 
-    journal: Journal
+    journal: PilotJournal
     subject: str
     limit: Decimal
     at_risk: Decimal = Decimal(0)
@@ -215,7 +217,7 @@ class Purse:
             OutOfRoom: it has none.
         """
         if self.spent + self.at_risk + usd * self.overrun > self.limit:
-            raise OutOfRoom
+            raise BudgetExhausted
 
     def compare(self, most: Decimal, usd: Decimal) -> None:
         """Learn from a bill whether requests are billed higher than they were reckoned."""
@@ -229,9 +231,9 @@ class Purse:
 
 
 @contextmanager
-def purses(
-    office: Office, journal: Journal, amounts: dict[str, Decimal]
-) -> Iterator[dict[str, Purse]]:
+def reserve_budgets(
+    office: TrainerContext, journal: PilotJournal, amounts: dict[str, Decimal]
+) -> Iterator[dict[str, ReservedBudget]]:
     """Set amounts aside in the ledger, one a provider, and settle them with what was paid.
 
     What a killed session left open is settled first. The name of a reservation is on disk before
@@ -241,16 +243,16 @@ def purses(
         OverBudget: a cap of the ledger would be passed; nothing was sent.
     """
     _settle(office.ledger, journal, list(journal.spent), "killed; ")
-    day = moment(office.clock.now()).date().isoformat()
+    day = utc_datetime(office.clock.now()).date().isoformat()
     made = {
-        provider: Purse(journal, f"pilot_{secrets.token_hex(8)}", usd)
+        provider: ReservedBudget(journal, f"pilot_{secrets.token_hex(8)}", usd)
         for provider, usd in amounts.items()
     }
     try:
         for provider, purse in made.items():
             journal.add(purse.subject, provider=provider, limit=str(purse.limit))
             office.ledger.reserve(
-                Entry(purse.subject, "pilot", provider, day, micro(purse.limit), None, "")
+                LedgerEntry(purse.subject, "pilot", provider, day, micro_usd(purse.limit), None, "")
             )
         yield made
     finally:
@@ -259,7 +261,7 @@ def purses(
             _settle(office.ledger, journal, [purse.subject], lost)
 
 
-def _settle(ledger: Ledger, journal: Journal, subjects: list[str], note: str) -> None:
+def _settle(ledger: Ledger, journal: PilotJournal, subjects: list[str], note: str) -> None:
     for subject in subjects:
         spent = journal.spent.get(subject, Decimal(0))
-        ledger.settle(subject, micro(spent), f"{note}usage of the answers")
+        ledger.settle(subject, micro_usd(spent), f"{note}usage of the answers")

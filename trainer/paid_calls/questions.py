@@ -10,22 +10,22 @@ from typing import Any
 
 import orjson
 
-from advisor.dataset.example import Example, Reject, Turn, canonical_row
+from advisor.dataset.example import Example, Message, Reject, canonical_row
 from advisor.dataset.profile import REPLY_TOKENS, TOKENS_PER_MESSAGE
 from advisor.dataset.reader import read_rows
-from advisor.dataset.tokenizers import Counter
+from advisor.dataset.tokenizers import EncodingCounter
 
-BATCH = 256
+BATCH_QUESTIONS = 256
 NO_QUESTION = "no-question"
 
 
 @dataclass(frozen=True)
-class Question:
+class TeacherQuestion:
     """A conversation up to the answer that is asked for."""
 
     key: str
     """Hash of the conversation: the same question is asked once."""
-    turns: tuple[Turn, ...]
+    turns: tuple[Message, ...]
     tools: str | None
     prompt_tokens: int
     answer_tokens: int | None
@@ -37,12 +37,14 @@ class Question:
         found: list[dict[str, Any]] = orjson.loads(_row(self.turns, None))["messages"]
         return found
 
-    def answered(self, answer: Turn) -> bytes:
+    def answered(self, answer: Message) -> bytes:
         """Write question and answer as a canonical row."""
         return _row((*self.turns, answer), self.tools)
 
 
-def questions(path: Path, tokens: Counter, reject: Callable[[Reject], None]) -> Iterator[Question]:
+def read_questions(
+    path: Path, tokens: EncodingCounter, reject: Callable[[Reject], None]
+) -> Iterator[TeacherQuestion]:
     """Read every question of a file once, in flat memory but for the names.
 
     Args:
@@ -59,7 +61,7 @@ def questions(path: Path, tokens: Counter, reject: Callable[[Reject], None]) -> 
         if isinstance(row, Reject):
             reject(row)
             continue
-        key = key_of(row)
+        key = question_key(row)
         if key is None:
             reject(
                 Reject(
@@ -72,13 +74,13 @@ def questions(path: Path, tokens: Counter, reject: Callable[[Reject], None]) -> 
         elif key not in seen:
             seen.add(key)
             batch.append((key, row))
-        if len(batch) >= BATCH:
-            yield from _counted(batch, tokens)
+        if len(batch) >= BATCH_QUESTIONS:
+            yield from _with_token_counts(batch, tokens)
             batch = []
-    yield from _counted(batch, tokens)
+    yield from _with_token_counts(batch, tokens)
 
 
-def key_of(row: Example) -> str | None:
+def question_key(row: Example) -> str | None:
     """Name the question of a row; nothing where nobody asks."""
     turns, _ = _parts(row)
     if not any(turn.role == "user" and turn.content.strip() for turn in turns):
@@ -86,7 +88,7 @@ def key_of(row: Example) -> str | None:
     return hashlib.sha256(_row(turns, row.tools)).hexdigest()[:32]
 
 
-def _parts(row: Example) -> tuple[tuple[Turn, ...], Turn | None]:
+def _parts(row: Example) -> tuple[tuple[Message, ...], Message | None]:
     """Return the conversation, and the answer at its end where there is one."""
     last = row.turns[-1]
     is_answer = last.role == "assistant"
@@ -94,16 +96,18 @@ def _parts(row: Example) -> tuple[tuple[Turn, ...], Turn | None]:
     return tuple(turn._replace(weight=None) for turn in turns), last if is_answer else None
 
 
-def _row(turns: tuple[Turn, ...], tools: str | None) -> bytes:
+def _row(turns: tuple[Message, ...], tools: str | None) -> bytes:
     return canonical_row(Example("chat", "chat", turns, tools))
 
 
-def _counted(batch: list[tuple[str, Example]], tokens: Counter) -> Iterator[Question]:
+def _with_token_counts(
+    batch: list[tuple[str, Example]], tokens: EncodingCounter
+) -> Iterator[TeacherQuestion]:
     for key, row in batch:
         turns, answer = _parts(row)
         texts = [turn.content + (turn.tool_calls or "") for turn in turns]
         counts = tokens.count_batch([*texts, row.tools or "", answer.content if answer else ""])
         overhead = (TOKENS_PER_MESSAGE + 1) * len(turns) + REPLY_TOKENS
-        yield Question(
+        yield TeacherQuestion(
             key, turns, row.tools, sum(counts[:-1]) + overhead, counts[-1] if answer else None
         )

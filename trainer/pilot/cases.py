@@ -9,27 +9,27 @@ from typing import Any
 
 import orjson
 
-from advisor.dataset.example import Example, Reject, Turn, canonical_row
-from advisor.dataset.formats import Unusable, recognise
+from advisor.dataset.example import Example, Message, Reject, canonical_row
+from advisor.dataset.formats import UnusableRow, parse_row
 from advisor.dataset.reader import read_rows
 from advisor.errors import DatasetError, UsageError
 from trainer.evaluation.split import TEST, TRAIN, split
-from trainer.paid_calls.questions import key_of
+from trainer.paid_calls.questions import question_key
 
-HELD_SHARE = 0.3
+HELD_OUT_SHARE = 0.3
 """Of the rows; always the same, so that a further arm or more rows ask nothing again."""
-LEAST_CASES = 10
-SOURCES = ("source", "gold_source", "document")
+MIN_CASES = 10
+SOURCE_FIELDS = ("source", "gold_source", "document")
 """Keys of a row of JSONL that name where its answer stands."""
 
 
 @dataclass(frozen=True)
-class Case:
+class EvaluationCase:
     """A question with the answer that is expected."""
 
     key: str
     """Hash of the conversation."""
-    turns: tuple[Turn, ...]
+    turns: tuple[Message, ...]
     """All before the answer."""
     tools: str | None
     expected: str
@@ -49,24 +49,24 @@ class Case:
     @property
     def row(self) -> bytes:
         """The row with its answer, canonical."""
-        turns = (*self.turns, Turn("assistant", self.expected))
+        turns = (*self.turns, Message("assistant", self.expected))
         return canonical_row(Example("chat", "chat", turns, self.tools))
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOutSplit:
     """A dataset in two parts that share no near-duplicates."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[EvaluationCase, ...]
     """Held out: measured on, never shown."""
-    shown: tuple[Case, ...]
+    shown: tuple[EvaluationCase, ...]
     """What examples are taken from, and what is learned from."""
     sha256: str
     """Of the file."""
     warning: str
 
 
-def hold_out(path: Path, seed: int = 0) -> Held:
+def hold_out(path: Path, seed: int = 0) -> HeldOutSplit:
     """Split the rows of a file, whole groups of near-duplicates at a time.
 
     The held-out cases stand in an order that the file's own order has no part in.
@@ -77,36 +77,36 @@ def hold_out(path: Path, seed: int = 0) -> Held:
     """
     source: list[str] = []
     sources = _sources(path)
-    seen: dict[str, Case] = {}
+    seen: dict[str, EvaluationCase] = {}
     for row in read_rows(path, None, source):
         case = None if isinstance(row, Reject) else case_of(row, sources)
         if case is not None:
             seen.setdefault(case.key, case)
     cases = list(seen.values())
-    dealt = split((case.asked for case in cases), 0.0, HELD_SHARE, seed)
+    dealt = split((case.asked for case in cases), 0.0, HELD_OUT_SHARE, seed)
     held = sorted(
         (case for case, half in zip(cases, dealt.half, strict=True) if half == TEST),
         key=lambda case: case.key,
     )
-    if len(held) < LEAST_CASES:
+    if len(held) < MIN_CASES:
         raise UsageError(
             str(path),
-            f"{len(held)} rows can be held out, and a pilot takes {LEAST_CASES}.",
-            f"Give {int(LEAST_CASES / HELD_SHARE) + 1} different "
+            f"{len(held)} rows can be held out, and a pilot takes {MIN_CASES}.",
+            f"Give {int(MIN_CASES / HELD_OUT_SHARE) + 1} different "
             "rows or more, each with a question and an answer.",
         )
     shown = [case for case, half in zip(cases, dealt.half, strict=True) if half == TRAIN]
-    return Held(tuple(held), tuple(shown), source[0], dealt.warning)
+    return HeldOutSplit(tuple(held), tuple(shown), source[0], dealt.warning)
 
 
-def case_of(row: Example, sources: dict[str, str]) -> Case | None:
+def case_of(row: Example, sources: dict[str, str]) -> EvaluationCase | None:
     """Make a case of a row; nothing where it holds no question, or no answer in words."""
-    last, key = row.turns[-1], key_of(row)
+    last, key = row.turns[-1], question_key(row)
     is_answer = last.role == "assistant" and last.content.strip() and last.tool_calls is None
     if row.kind == "preference" or key is None or not is_answer:
         return None
     turns = tuple(turn._replace(weight=None) for turn in row.turns[:-1])
-    return Case(key, turns, row.tools, last.content, sources.get(key))
+    return EvaluationCase(key, turns, row.tools, last.content, sources.get(key))
 
 
 def _sources(path: Path) -> dict[str, str]:
@@ -136,12 +136,12 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _said(raw: dict[str, Any]) -> str | None:
     inner = raw.get("metadata")
     places = (raw, inner) if isinstance(inner, dict) else (raw,)
-    found = (place.get(name) for place in places for name in SOURCES)
+    found = (place.get(name) for place in places for name in SOURCE_FIELDS)
     return next((one for one in found if isinstance(one, str) and one.strip()), None)
 
 
 def _key(raw: dict[str, Any]) -> str | None:
     try:
-        return key_of(recognise(raw))
-    except Unusable:
+        return question_key(parse_row(raw))
+    except UnusableRow:
         return None

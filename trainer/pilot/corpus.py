@@ -10,14 +10,14 @@ from pathlib import Path
 
 import orjson
 
-from advisor.dataset.tokenizers import Counter
+from advisor.dataset.tokenizers import EncodingCounter
 from advisor.errors import DatasetError
 
 SUFFIXES = (".txt", ".md", ".rst", ".jsonl")
-NAMES = ("source", "id", "title", "url")
+NAME_FIELDS = ("source", "id", "title", "url")
 """Keys of a line of JSONL, the first of which names the text."""
-PIECE = re.compile(r"(?<=[.!?。！？])\s+|\n\s*\n|(?<=[。！？])")  # noqa: RUF001 - sentences end so
-MOST_BYTES = 256 * 1024 * 1024
+SENTENCE_BREAK = re.compile(r"(?<=[.!?。！？])\s+|\n\s*\n|(?<=[。！？])")  # noqa: RUF001 - sentences end so
+MAX_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Corpus:
         return "\n\n".join(f"## {one.name}\n\n{one.text}" for one in self.documents)
 
 
-def read_corpus(path: Path, tokens: Counter) -> Corpus:
+def read_corpus(path: Path, tokens: EncodingCounter) -> Corpus:
     """Read every text of a file or folder.
 
     Raises:
@@ -78,10 +78,10 @@ def read_corpus(path: Path, tokens: Counter) -> Corpus:
             f"it holds no text ({', '.join(SUFFIXES)}).",
             "Turn the documents into text first.",
         )
-    if sum(one.stat().st_size for one in readable) > MOST_BYTES:
+    if sum(one.stat().st_size for one in readable) > MAX_BYTES:
         raise DatasetError(
             str(path),
-            f"it is larger than {MOST_BYTES // 2**20} MiB.",
+            f"it is larger than {MAX_BYTES // 2**20} MiB.",
             "Give a part: a pilot takes no more.",
         )
     found = [one for file in readable for one in _documents(file, path)]
@@ -119,11 +119,11 @@ def _line(line: str, where: str) -> Document:
         raise DatasetError(
             where, "there is no 'text' in it.", 'Write {"id": "name", "text": "..."} on each line.'
         )
-    named = next((str(body[key]) for key in NAMES if body.get(key)), where)
+    named = next((str(body[key]) for key in NAME_FIELDS if body.get(key)), where)
     return Document(named, text.strip())
 
 
-def passages(corpus: Corpus, how: Chunking, tokens: Counter) -> tuple[Passage, ...]:
+def passages(corpus: Corpus, how: Chunking, tokens: EncodingCounter) -> tuple[Passage, ...]:
     """Cut documents into passages along sentences and paragraphs."""
     names, texts = [], []
     for document in corpus.documents:
@@ -134,7 +134,7 @@ def passages(corpus: Corpus, how: Chunking, tokens: Counter) -> tuple[Passage, .
     return tuple(map(Passage, names, texts, counts))
 
 
-def _cut(text: str, how: Chunking, tokens: Counter) -> Iterator[str]:
+def _cut(text: str, how: Chunking, tokens: EncodingCounter) -> Iterator[str]:
     pieces = _pieces(text, how.tokens, tokens)
     counts = tokens.count_batch(pieces)
     held: list[int] = []
@@ -156,9 +156,9 @@ def _tail(held: list[int], counts: Sequence[int], most: int) -> list[int]:
     return held[len(held) - kept :]
 
 
-def _pieces(text: str, most: int, tokens: Counter) -> list[str]:
+def _pieces(text: str, most: int, tokens: EncodingCounter) -> list[str]:
     """Split into sentences; one that is too long is cut into parts of equal length."""
-    whole = [piece.strip() for piece in PIECE.split(text) if piece and piece.strip()]
+    whole = [piece.strip() for piece in SENTENCE_BREAK.split(text) if piece and piece.strip()]
     found: list[str] = []
     for piece, count in zip(whole, tokens.count_batch(whole), strict=True):
         parts = -(-count // most)

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from advisor.dataset.tokenizers import counter
-from advisor.prices.book import Book
-from trainer.paid_calls.cost import Bill, Part, asking_part, embedding_part, tariff_of
-from trainer.paid_calls.endpoint import Whom, embedding_price, tariff_for
-from trainer.pilot.cases import Case
+from advisor.dataset.tokenizers import token_counter
+from advisor.prices.book import PriceBook
+from trainer.paid_calls.cost import Bill, BillPart, chat_part, embedding_part, tariff_of
+from trainer.paid_calls.endpoint import Endpoint, embedding_price, tariff_for
+from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.corpus import Passage
 from trainer.pilot.embeddings import missing_texts
 from trainer.pilot.prompts import PASSAGES, tokens_of
 from trainer.pilot.settings import ArmName
-from trainer.pilot.setup import ENCODING, Ready
+from trainer.pilot.setup import ENCODING, PilotSetup
 
-PARTING = 8
+SEPARATOR_TOKENS = 8
 """Tokens around a passage: its number and the empty lines."""
 
 
-def missing(ready: Ready, arm: str) -> list[Case]:
+def missing_cases(ready: PilotSetup, arm: str) -> list[EvaluationCase]:
     """List the cases that an arm may still be asked: none where it is clear already."""
     cells = ready.journal.cells
     if ready.measure.replayed(arm, cells).standing != "open":
@@ -29,39 +29,39 @@ def missing(ready: Ready, arm: str) -> list[Case]:
     return [case for case in ready.measure.cases if (arm, case.key) not in cells]
 
 
-def counts_of(ready: Ready, arm: ArmName) -> dict[str, int]:
+def prompt_token_counts(ready: PilotSetup, arm: ArmName) -> dict[str, int]:
     """Count the tokens of every prompt of an arm, passages and documents at their longest."""
-    tokens, cases = counter(ENCODING), ready.measure.cases
+    tokens, cases = token_counter(ENCODING), ready.measure.cases
     plain = "zero_shot" if arm in ("rag", "long_context") else arm
     prompts = [ready.prompts.messages(plain, case) for case in cases]
     added = 0
     if arm == "rag":
         added = _longest_passages(ready.passages, ready.recipe.top_k)
     if arm == "long_context":
-        added = tokens.count_batch([ready.prompts.corpus])[0] + PARTING * 4
+        added = tokens.count_batch([ready.prompts.corpus])[0] + SEPARATOR_TOKENS * 4
     found = tokens_of(prompts, tokens)
     return {case.key: count + added for case, count in zip(cases, found, strict=True)}
 
 
 def _longest_passages(passages: Sequence[Passage], top_k: int) -> int:
     """Add the longest passages up, with their names."""
-    tokens = counter(ENCODING)
+    tokens = token_counter(ENCODING)
     names = tokens.count_batch([one.document for one in passages])
     sizes = sorted(
-        (one.tokens + name + PARTING for one, name in zip(passages, names, strict=True)),
+        (one.tokens + name + SEPARATOR_TOKENS for one, name in zip(passages, names, strict=True)),
         reverse=True,
     )
-    return sum(sizes[:top_k]) + tokens.count_batch([PASSAGES])[0] + PARTING
+    return sum(sizes[:top_k]) + tokens.count_batch([PASSAGES])[0] + SEPARATOR_TOKENS
 
 
-def texts_of(ready: Ready) -> tuple[list[str], list[int]]:
+def texts_to_embed(ready: PilotSetup) -> tuple[list[str], list[int]]:
     """List the texts that need a vector, passages before questions, with their tokens."""
     asked = [case.question for case in ready.measure.cases]
-    counts = [one.tokens for one in ready.passages] + counter(ENCODING).count_batch(asked)
+    counts = [one.tokens for one in ready.passages] + token_counter(ENCODING).count_batch(asked)
     return [one.text for one in ready.passages] + asked, counts
 
 
-def bill_of(ready: Ready, book: Book, day: date, is_trained: bool) -> Bill:
+def pilot_bill(ready: PilotSetup, book: PriceBook, day: date, is_trained: bool) -> Bill:
     """Reckon what is still to be paid.
 
     Args:
@@ -73,69 +73,71 @@ def bill_of(ready: Ready, book: Book, day: date, is_trained: bool) -> Bill:
     Raises:
         PricingError: a price is not in the book; it says which line to add.
     """
-    parts = [*_asked(ready, book, day), *_embedded(ready, book, day)]
+    parts = [*_chat_parts(ready, book, day), *_embedding_parts(ready, book, day)]
     figure = ready.plan.figure if ready.plan else None
-    parts += _tuned_answers(ready, book, day)
+    parts += _tuned_parts(ready, book, day)
     if figure is None or is_trained:
         return Bill(tuple(parts))
     return Bill(tuple(parts), Decimal(figure.at_most), Decimal(figure.likely))
 
 
-def _asked(ready: Ready, book: Book, day: date) -> list[Part]:
+def _chat_parts(ready: PilotSetup, book: PriceBook, day: date) -> list[BillPart]:
     if ready.chat is None:
         return []
     tariff = tariff_for(ready.chat, book, day)
     return [
-        asking_part(
+        chat_part(
             arm,
             ready.chat.provider,
             tariff,
-            *_pairs(ready, counts_of(ready, arm), arm),
+            *_token_pairs(ready, prompt_token_counts(ready, arm), arm),
             ready.recipe.max_answer_tokens,
         )
         for arm in ready.spoken
     ]
 
 
-def _tuned_answers(ready: Ready, book: Book, day: date) -> list[Part]:
+def _tuned_parts(ready: PilotSetup, book: PriceBook, day: date) -> list[BillPart]:
     """What a model costs that is tuned at a provider: it answers the cases there."""
     plan = ready.plan
     if plan is None or plan.local is not None:
         return []
     tariff = tariff_of(f"{plan.provider}/{plan.base_model}", book, day, tuned=True)
     return [
-        asking_part(
+        chat_part(
             "tuned",
             plan.provider,
             tariff,
-            *_pairs(ready, tuned_counts(ready), "tuned"),
+            *_token_pairs(ready, tuned_token_counts(ready), "tuned"),
             ready.recipe.max_answer_tokens,
         )
     ]
 
 
-def tuned_counts(ready: Ready) -> dict[str, int]:
+def tuned_token_counts(ready: PilotSetup) -> dict[str, int]:
     """Count the tokens of the cases as a tuned model gets them: nothing is put before them."""
     cases = ready.measure.cases
-    found = tokens_of([bare(case) for case in cases], counter(ENCODING))
+    found = tokens_of([row_messages(case) for case in cases], token_counter(ENCODING))
     return {case.key: count for case, count in zip(cases, found, strict=True)}
 
 
-def bare(case: Case) -> list[dict[str, str]]:
+def row_messages(case: EvaluationCase) -> list[dict[str, str]]:
     """Write a case as it stands in the rows."""
     return [{"role": turn.role, "content": turn.content} for turn in case.turns]
 
 
-def _pairs(ready: Ready, counts: Mapping[str, int], arm: str) -> tuple[list[int], list[int]]:
-    cases = missing(ready, arm)
-    answers = counter(ENCODING).count_batch([case.expected for case in cases])
+def _token_pairs(
+    ready: PilotSetup, counts: Mapping[str, int], arm: str
+) -> tuple[list[int], list[int]]:
+    cases = missing_cases(ready, arm)
+    answers = token_counter(ENCODING).count_batch([case.expected for case in cases])
     return [counts[case.key] for case in cases], answers
 
 
-def _embedded(ready: Ready, book: Book, day: date) -> list[Part]:
-    if not isinstance(ready.embed, Whom):
+def _embedding_parts(ready: PilotSetup, book: PriceBook, day: date) -> list[BillPart]:
+    if not isinstance(ready.embed, Endpoint):
         return []
-    texts, counts = texts_of(ready)
+    texts, counts = texts_to_embed(ready)
     places = missing_texts(ready.vectors_path, ready.embed.model, texts)
     usd = embedding_price(ready.embed, book, day)
     return [embedding_part(ready.embed.provider, usd, [counts[place] for place in places])]

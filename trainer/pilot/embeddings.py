@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from advisor.errors import UsageError
 from trainer.errors import Unreachable
 from trainer.local.process import environment
-from trainer.paid_calls.client import Patience
-from trainer.paid_calls.cost import MILLION, most_tokens
-from trainer.paid_calls.journal import Lines, Purse
-from trainer.providers.base import Declined, Unknown
-from trainer.providers.http_client import SEND_SECONDS, bound_client, told
+from trainer.paid_calls.client import RetryPolicy
+from trainer.paid_calls.cost import MILLION, max_token_count
+from trainer.paid_calls.journal import AppendOnlyFile, ReservedBudget
+from trainer.providers.base import ProviderDeclined, UnknownOutcome
+from trainer.providers.http_client import SEND_SECONDS, bound_client, json_object
 from trainer.providers.openai import _call
-from trainer.security.api_keys import Key
+from trainer.security.api_keys import ApiKey
 
 BATCH_TEXTS = 64
 SCRIPT = Path(__file__).parent.parent / "scripts" / "embed.py"
@@ -48,24 +48,24 @@ class Embedder(Protocol):
 
 
 @dataclass
-class Remote:
+class RemoteEmbedder:
     """An embedding model behind an OpenAI-style endpoint."""
 
     named: str
     base_url: str
-    key: Key
+    key: ApiKey
     usd_per_million: Decimal
-    purse: Purse
-    patience: Patience
+    purse: ReservedBudget
+    patience: RetryPolicy
 
     def embed(self, texts: Sequence[str], counts: Sequence[int]) -> list[Sequence[float]]:
         """Ask for the vectors of some texts in one request.
 
         Raises:
             OutOfRoom: it might pass what was set aside.
-            Refused, Unreachable: as `Patience` says.
+            Refused, Unreachable: as `RetryPolicy` says.
         """
-        most = most_tokens(sum(counts)) * self.usd_per_million / MILLION
+        most = max_token_count(sum(counts)) * self.usd_per_million / MILLION
 
         def send() -> tuple[list[Sequence[float]], int | None]:
             self.purse.hold(most)
@@ -73,7 +73,7 @@ class Remote:
 
         try:
             found = self.patience.of(send, lambda: self.purse.lose(most))
-        except Declined as error:
+        except ProviderDeclined as error:
             raise UsageError(
                 f"--embedding {self.named}",
                 f"it was refused: {error}.",
@@ -84,7 +84,7 @@ class Remote:
                 f"{self.named} made no vectors. What was made is kept: say it again later."
             )
         vectors, used = found
-        billed = most_tokens(sum(counts)) if used is None else used
+        billed = max_token_count(sum(counts)) if used is None else used
         usd = billed * self.usd_per_million / MILLION
         self.purse.journal.add(self.purse.subject, embedded=len(texts), usd=str(usd))
         self.purse.compare(most, usd)
@@ -96,7 +96,7 @@ class Remote:
             client = openai.OpenAI(
                 api_key=self.key.value, base_url=self.base_url, max_retries=0, http_client=http
             )
-            body = told(
+            body = json_object(
                 _call(
                     lambda: client.embeddings.with_raw_response.create(
                         model=self.named, input=texts, encoding_format="float", timeout=SEND_SECONDS
@@ -114,14 +114,14 @@ def _read(body: dict[str, Any], count: int) -> tuple[list[Sequence[float]], int 
         vectors: list[Sequence[float]] = [list(map(float, one["embedding"])) for one in data]
         used = (body.get("usage") or {}).get("prompt_tokens")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unknown(f"the answer holds no vectors ({type(error).__name__})") from None
+        raise UnknownOutcome(f"the answer holds no vectors ({type(error).__name__})") from None
     if len(vectors) != count:
-        raise Unknown(f"{len(vectors)} vectors came for {count} texts")
+        raise UnknownOutcome(f"{len(vectors)} vectors came for {count} texts")
     return vectors, used if isinstance(used, int) else None
 
 
 @dataclass
-class Here:
+class LocalEmbedder:
     """An encoder in a folder; nothing leaves this machine, and nothing is paid."""
 
     folder: Path
@@ -160,7 +160,7 @@ class Here:
 
 
 @dataclass
-class Kept:
+class CachedVectors:
     """Vectors that were made before: none is made, or paid for, twice."""
 
     path: Path
@@ -172,7 +172,7 @@ class Kept:
         named = self.embedder.named
         known = _known(self.path)
         missing = missing_texts(self.path, named, texts)
-        lines = Lines(self.path, 1)
+        lines = AppendOnlyFile(self.path, 1)
         lines.open()
         try:
             for start in range(0, len(missing), self.batch_texts):

@@ -8,26 +8,28 @@ from itertools import combinations
 from statistics import median
 
 from trainer.evaluation.label_metrics import mean_score
-from trainer.paid_calls.journal import Cell, OutOfRoom
-from trainer.pilot.cases import Case
+from trainer.paid_calls.journal import ArmAnswer, BudgetExhausted
+from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.sequential_test import Standing, difference, interval, standing
 from trainer.pilot.settings import ArmName
 
-Answer = Callable[[Case], Cell | None]
-Score = Callable[[Sequence[Case], Sequence[str]], list[float]]
+AnswerCase = Callable[[EvaluationCase], ArmAnswer | None]
+ScoreCases = Callable[[Sequence[EvaluationCase], Sequence[str]], list[float]]
 
 
 @dataclass
-class Track:
+class ArmProgress:
     """One arm, as far as it came."""
 
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, ArmAnswer] = field(default_factory=dict)
     """Question -> its answer, in the order of the cases."""
     scores: dict[str, float] = field(default_factory=dict)
     """Question -> its score, same order [0..1]."""
     standing: Standing = "open"
 
-    def add(self, cases: Sequence[Case], cells: Sequence[Cell], score: Score) -> None:
+    def add(
+        self, cases: Sequence[EvaluationCase], cells: Sequence[ArmAnswer], score: ScoreCases
+    ) -> None:
         """Score answers and keep them."""
         for case, cell, value in zip(
             cases, cells, score(cases, [cell.answer for cell in cells]), strict=True
@@ -41,24 +43,24 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureSettings:
     """What holds for every arm."""
 
-    cases: tuple[Case, ...]
-    score: Score
+    cases: tuple[EvaluationCase, ...]
+    score: ScoreCases
     target: float
     alpha: float
     """For one arm: the chance of the whole pilot, shared by all."""
     batch_rows: int
 
-    def batches(self) -> list[tuple[Case, ...]]:
+    def batches(self) -> list[tuple[EvaluationCase, ...]]:
         """Return the cases, so many at a time."""
         step = self.batch_rows
         return [self.cases[at : at + step] for at in range(0, len(self.cases), step)]
 
-    def replayed(self, arm: str, cells: Mapping[tuple[str, str], Cell]) -> Track:
+    def replayed(self, arm: str, cells: Mapping[tuple[str, str], ArmAnswer]) -> ArmProgress:
         """Return an arm as far as whole batches of it were answered before."""
-        track = Track()
+        track = ArmProgress()
         for batch in self.batches():
             known = [cells.get((arm, case.key)) for case in batch]
             there = [cell for cell in known if cell is not None]
@@ -68,41 +70,41 @@ class Measure:
             track.look(self.target, self.alpha)
         return track
 
-    def of_all(self, cells: Mapping[str, Cell]) -> Track:
+    def of_all(self, cells: Mapping[str, ArmAnswer]) -> ArmProgress:
         """Return an arm that answered all cases at once."""
-        track, there = Track(), [case for case in self.cases if case.key in cells]
+        track, there = ArmProgress(), [case for case in self.cases if case.key in cells]
         track.add(there, [cells[case.key] for case in there], self.score)
         track.look(self.target, self.alpha)
         return track
 
 
 @dataclass(frozen=True)
-class Measured:
+class ArmMeasurements:
     """What came of it."""
 
-    tracks: Mapping[ArmName, Track]
+    tracks: Mapping[ArmName, ArmProgress]
     stopped: str
     """Why it ended early; empty where all rows were asked."""
 
 
-def measure(ways: Mapping[ArmName, Answer], how: Measure) -> Measured:
+def measure_arms(ways: Mapping[ArmName, AnswerCase], how: MeasureSettings) -> ArmMeasurements:
     """Ask every arm the same rows, a batch at a time; an arm that is clear is asked no more.
 
     Args:
         ways: Arm -> what answers a case; what was answered before costs nothing there.
         how: Cases, score, target.
     """
-    tracks: dict[ArmName, Track] = {arm: Track() for arm in ways}
+    tracks: dict[ArmName, ArmProgress] = {arm: ArmProgress() for arm in ways}
     try:
         for batch in how.batches():
             going = [arm for arm in ways if tracks[arm].standing == "open"]
             if not going:
-                return Measured(tracks, _clear(len(how.cases)))
+                return ArmMeasurements(tracks, _clear(len(how.cases)))
             _batch(batch, {arm: ways[arm] for arm in going}, tracks, how)
-    except OutOfRoom:
-        return Measured(tracks, "the next request might pass what was set aside")
+    except BudgetExhausted:
+        return ArmMeasurements(tracks, "the next request might pass what was set aside")
     short = any(len(track.scores) < len(how.cases) for track in tracks.values())
-    return Measured(tracks, _clear(len(how.cases)) if short else "")
+    return ArmMeasurements(tracks, _clear(len(how.cases)) if short else "")
 
 
 def _clear(rows: int) -> str:
@@ -110,12 +112,12 @@ def _clear(rows: int) -> str:
 
 
 def _batch(
-    batch: tuple[Case, ...],
-    ways: Mapping[ArmName, Answer],
-    tracks: dict[ArmName, Track],
-    how: Measure,
+    batch: tuple[EvaluationCase, ...],
+    ways: Mapping[ArmName, AnswerCase],
+    tracks: dict[ArmName, ArmProgress],
+    how: MeasureSettings,
 ) -> None:
-    heard: dict[ArmName, list[tuple[Case, Cell]]] = {arm: [] for arm in ways}
+    heard: dict[ArmName, list[tuple[EvaluationCase, ArmAnswer]]] = {arm: [] for arm in ways}
     try:
         for case in batch:
             for arm, answer in ways.items():
@@ -131,7 +133,7 @@ def _batch(
 
 
 @dataclass(frozen=True)
-class Pair:
+class ArmComparison:
     """Two arms on the rows that both answered."""
 
     one: str
@@ -142,7 +144,7 @@ class Pair:
     high: float
 
 
-def pairs(tracks: Mapping[ArmName, Track], alpha: float) -> tuple[Pair, ...]:
+def compare_arms(tracks: Mapping[ArmName, ArmProgress], alpha: float) -> tuple[ArmComparison, ...]:
     """Lay every two arms side by side; the chance of a false word is shared by all pairs."""
     found = []
     both = list(combinations(tracks, 2))
@@ -153,17 +155,19 @@ def pairs(tracks: Mapping[ArmName, Track], alpha: float) -> tuple[Pair, ...]:
         if keys:
             low, high = difference(left, right, alpha / len(both))
             found.append(
-                Pair(one, other, len(keys), mean_score(left) - mean_score(right), low, high)
+                ArmComparison(
+                    one, other, len(keys), mean_score(left) - mean_score(right), low, high
+                )
             )
     return tuple(found)
 
 
-def bounds(track: Track, alpha: float) -> tuple[float, float]:
+def score_interval(track: ArmProgress, alpha: float) -> tuple[float, float]:
     """Return the interval of an arm's mean score."""
     return interval(list(track.scores.values()), alpha)
 
 
-def seconds_of(track: Track) -> float | None:
+def median_seconds(track: ArmProgress) -> float | None:
     """Return the middle one of the times that answers took [s]."""
     took = [cell.seconds for cell in track.cells.values() if cell.seconds > 0]
     return median(took) if took else None

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from advisor.dataset.example import Example, Turn, canonical_row
+from advisor.dataset.example import Example, Message, canonical_row
 from advisor.dataset.profile import REPLY_TOKENS, TOKENS_PER_MESSAGE
-from advisor.dataset.tokenizers import Counter
-from trainer.evaluation.metrics import label_of
-from trainer.pilot.cases import Case
+from advisor.dataset.tokenizers import EncodingCounter
+from trainer.evaluation.metrics import normalized_label
+from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.corpus import Passage
 from trainer.pilot.settings import ArmName
 
@@ -20,7 +20,7 @@ SYSTEM = ("system", "developer")
 PASSAGES = "Answer from these passages, as far as they hold the answer."
 DOCUMENTS = "Answer from these documents, as far as they hold the answer."
 JSON_ONLY = "Answer with JSON and nothing else."
-MOST_LABELS = 200
+MAX_LABELS = 200
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Prompts:
     """What stands around every question."""
 
     instruction: str
-    shots: tuple[Case, ...] = ()
+    shots: tuple[EvaluationCase, ...] = ()
     corpus: str = field(default="", repr=False)
 
     def messages(
-        self, arm: ArmName, case: Case, found: Sequence[Passage] = ()
+        self, arm: ArmName, case: EvaluationCase, found: Sequence[Passage] = ()
     ) -> list[dict[str, Any]]:
         """Write what an arm sends for a case."""
         own = [turn.content for turn in case.turns if turn.role in SYSTEM]
@@ -40,9 +40,9 @@ class Prompts:
         if arm == "long_context":
             head += [DOCUMENTS, self.corpus]
         system = "\n\n".join(part for part in head if part)
-        turns = [Turn("system", system)] if system else []
+        turns = [Message("system", system)] if system else []
         for shot in self.shots if arm == "few_shot" else ():
-            turns += [*_spoken(shot), Turn("assistant", shot.expected)]
+            turns += [*_spoken(shot), Message("assistant", shot.expected)]
         turns += _spoken(case)
         if arm == "rag" and found:
             turns = _with_passages(turns, found)
@@ -50,11 +50,11 @@ class Prompts:
         return list(row["messages"])
 
 
-def _spoken(case: Case) -> list[Turn]:
+def _spoken(case: EvaluationCase) -> list[Message]:
     return [turn for turn in case.turns if turn.role not in SYSTEM]
 
 
-def _with_passages(turns: list[Turn], found: Sequence[Passage]) -> list[Turn]:
+def _with_passages(turns: list[Message], found: Sequence[Passage]) -> list[Message]:
     """Put passages before what the user says last."""
     last = max(place for place, turn in enumerate(turns) if turn.role == "user")
     shown = "\n\n".join(
@@ -65,7 +65,7 @@ def _with_passages(turns: list[Turn], found: Sequence[Passage]) -> list[Turn]:
     return [*turns[:last], put, *turns[last + 1 :]]
 
 
-def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: Counter) -> list[int]:
+def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: EncodingCounter) -> list[int]:
     """Count the tokens of conversations, with what the chat format adds."""
     texts = [
         str(one.get("content") or "") + str(one.get("tool_calls") or "")
@@ -79,31 +79,36 @@ def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: Counter) -> 
     ]
 
 
-def instruction_for(metric: str, cases: Sequence[Case]) -> str:
+def instruction_for(metric: str, cases: Sequence[EvaluationCase]) -> str:
     """Write what a model has to be told so that its answers can be scored.
 
-    >>> from trainer.pilot.cases import Case
-    >>> instruction_for("label", [Case("", (), None, name, None) for name in ("no", "yes", "no")])
+    >>> from trainer.pilot.cases import EvaluationCase
+    >>> cases = [EvaluationCase("", (), None, name, None) for name in ("no", "yes", "no")]
+    >>> instruction_for("label", cases)
     'Answer with one of these labels and nothing else: no, yes.'
     """
     if metric == "json_schema":
         return JSON_ONLY
-    named = sorted({label_of(case.expected): case.expected.strip() for case in cases}.values())
-    if metric != "label" or len(named) > MOST_LABELS:
+    named = sorted(
+        {normalized_label(case.expected): case.expected.strip() for case in cases}.values()
+    )
+    if metric != "label" or len(named) > MAX_LABELS:
         return ""
     return f"Answer with one of these labels and nothing else: {', '.join(named)}."
 
 
-def choose_shots(shown: Sequence[Case], count: int, metric: str) -> tuple[Case, ...]:
+def choose_shots(
+    shown: Sequence[EvaluationCase], count: int, metric: str
+) -> tuple[EvaluationCase, ...]:
     """Choose worked examples: of labels one after the other, else the plainest in length.
 
     No held-out row is among *shown*.
     """
     order = sorted(shown, key=lambda case: case.key)
     if metric == "label":
-        waiting: dict[str, list[Case]] = {}
+        waiting: dict[str, list[EvaluationCase]] = {}
         for case in order:
-            waiting.setdefault(label_of(case.expected), []).append(case)
+            waiting.setdefault(normalized_label(case.expected), []).append(case)
         turns = [
             group[at]
             for at in range(count)

@@ -10,22 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from advisor.decision.answer import Answer, answer, prepare
+from advisor.decision.answer import Answer, prepare, recommend
 from advisor.scenario.scenario import scenario_from
 from advisor.units import Approach
 from trainer.evaluation.label_metrics import mean_score
-from trainer.pilot.measure import Pair, Track, bounds, pairs, seconds_of
-from trainer.pilot.run import Piloted
+from trainer.pilot.measure import (
+    ArmComparison,
+    ArmProgress,
+    compare_arms,
+    median_seconds,
+    score_interval,
+)
+from trainer.pilot.run import PilotRun
 from trainer.pilot.sequential_test import Standing
-from trainer.pilot.settings import APPROACHES, ArmName
-from trainer.pilot.tuned_arm import approach_of
+from trainer.pilot.settings import ARM_APPROACHES, ArmName
+from trainer.pilot.tuned_arm import plan_approach
 
-PLACES = 4
-PLAIN = "tfidf-logreg"
+SCORE_DECIMALS = 4
+BASELINE_MODEL = "tfidf-logreg"
 
 
 @dataclass(frozen=True)
-class Line:
+class ArmResult:
     """One arm, measured."""
 
     arm: ArmName
@@ -43,14 +49,14 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PilotResult:
     """All that a pilot found."""
 
     name: str
     metric: str
     target: float
-    lines: tuple[Line, ...]
-    pairs: tuple[Pair, ...]
+    lines: tuple[ArmResult, ...]
+    pairs: tuple[ArmComparison, ...]
     stopped: str
     recall: float | None
     recall_rows: int
@@ -72,60 +78,60 @@ class Outcome:
         )
 
 
-def outcome_of(done: Piloted) -> Outcome:
+def pilot_result(done: PilotRun) -> PilotResult:
     """Put what was measured into the scenario, and ask again."""
     ready = done.ready
     lines = tuple(
-        _line(done, arm, track) for arm, track in done.measured.tracks.items() if track.scores
+        _arm_result(done, arm, track) for arm, track in done.measured.tracks.items() if track.scores
     )
-    scenario = with_measured(ready.wanted.scenario, lines, done)
+    scenario = scenario_with_scores(ready.wanted.scenario, lines, done)
     asked = {"asked_on": ready.question.scenario.asked_on, **scenario}
     question = replace(ready.question, scenario=scenario_from(asked, ready.wanted.where))
-    return Outcome(
+    return PilotResult(
         name=ready.folder.name,
         metric="scorer" if ready.wanted.scorer else ready.metric,
         target=ready.measure.target,
         lines=lines,
-        pairs=pairs(done.measured.tracks, ready.recipe.alpha),
+        pairs=compare_arms(done.measured.tracks, ready.recipe.alpha),
         stopped=done.measured.stopped,
         recall=done.recall,
         recall_rows=done.recall_rows,
         usd=float(ready.journal.usd()),
         scenario=scenario,
         before=ready.before,
-        after=answer(question),
+        after=recommend(question),
         notes=tuple(_notes(done, lines)),
     )
 
 
-def _line(done: Piloted, arm: ArmName, track: Track) -> Line:
+def _arm_result(done: PilotRun, arm: ArmName, track: ArmProgress) -> ArmResult:
     ready = done.ready
-    approach, model = APPROACHES[arm], ready.recipe.model or ""
+    approach, model = ARM_APPROACHES[arm], ready.recipe.model or ""
     if arm == "plain":
-        model = PLAIN
+        model = BASELINE_MODEL
     elif arm == "tuned" and ready.plan is not None:
-        approach, model = approach_of(ready.plan), tuned_model(done)
+        approach, model = plan_approach(ready.plan), tuned_model_id(done)
     cells = track.cells.values()
-    return Line(
+    return ArmResult(
         arm,
         approach,
         model,
         len(track.scores),
         mean_score(list(track.scores.values())),
-        *bounds(track, ready.measure.alpha),
+        *score_interval(track, ready.measure.alpha),
         track.standing,
         float(sum(float(cell.usd) for cell in cells)),
-        seconds_of(track),
+        median_seconds(track),
         sum(cell.flaw is not None for cell in cells),
     )
 
 
-def tuned_model(done: Piloted) -> str:
+def tuned_model_id(done: PilotRun) -> str:
     """Name the tuned base as the options of the advice do, where one of them is that base."""
     ready = done.ready
     assert ready.plan is not None
     named = ready.plan.option_id.split(":")[2]
-    approach = approach_of(ready.plan)
+    approach = plan_approach(ready.plan)
     options = prepare(ready.question, ready.question.scenario)[1].options
     for option in options:
         if option.approach == approach and _bare(option.model) == _bare(named):
@@ -142,8 +148,8 @@ def _bare(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.rsplit("/", 1)[-1].lower())
 
 
-def with_measured(
-    scenario: Mapping[str, Any], lines: tuple[Line, ...], done: Piloted
+def scenario_with_scores(
+    scenario: Mapping[str, Any], lines: tuple[ArmResult, ...], done: PilotRun
 ) -> dict[str, Any]:
     """Return the scenario with what was measured; an older figure of the same way is replaced."""
     quality = dict(scenario.get("quality") or {})
@@ -151,7 +157,7 @@ def with_measured(
         {
             "approach": line.approach,
             "model": line.model,
-            "value": round(line.score, PLACES),
+            "value": round(line.score, SCORE_DECIMALS),
             "n": line.rows,
         }
         for line in lines
@@ -175,7 +181,7 @@ def with_measured(
     return found
 
 
-def _notes(done: Piloted, lines: tuple[Line, ...]) -> list[str]:
+def _notes(done: PilotRun, lines: tuple[ArmResult, ...]) -> list[str]:
     """Say what a reader has to know beside the figures."""
     ready = done.ready
     notes = [f"{arm} was not measured: {why}." for arm, why in ready.skipped.items()]
@@ -196,16 +202,16 @@ def _notes(done: Piloted, lines: tuple[Line, ...]) -> list[str]:
     return notes
 
 
-def _is_known(done: Piloted, line: Line) -> bool:
+def _is_known(done: PilotRun, line: ArmResult) -> bool:
     options = prepare(done.ready.question, done.ready.question.scenario)[1].options
     return any((one.approach, one.model) == (line.approach, line.model) for one in options)
 
 
-COLUMNS = ("arm", "score", "95 % interval", "rows", "target", "USD", "seconds")
-NUMBERS = {"score", "rows", "USD", "seconds"}
+TABLE_COLUMNS = ("arm", "score", "95 % interval", "rows", "target", "USD", "seconds")
+NUMBER_COLUMNS = {"score", "rows", "USD", "seconds"}
 
 
-def rows_of(found: Outcome) -> list[tuple[str, ...]]:
+def result_rows(found: PilotResult) -> list[tuple[str, ...]]:
     """Write a row an arm."""
     return [
         (
@@ -221,7 +227,7 @@ def rows_of(found: Outcome) -> list[tuple[str, ...]]:
     ]
 
 
-def sentences(found: Outcome) -> list[str]:
+def result_sentences(found: PilotResult) -> list[str]:
     """Say what the table means."""
     says = [
         f"{found.metric} on the user's own held-out rows; the target is {found.target:.2f}. "
@@ -245,7 +251,7 @@ def sentences(found: Outcome) -> list[str]:
     return [*says, *found.notes]
 
 
-def advice(found: Outcome) -> list[str]:
+def advice_sentences(found: PilotResult) -> list[str]:
     """Say the advice before and after."""
     before, after = found.before.decision, found.after.decision
     lines = [
@@ -259,7 +265,7 @@ def advice(found: Outcome) -> list[str]:
     return lines
 
 
-def as_json(found: Outcome) -> dict[str, Any]:
+def result_json(found: PilotResult) -> dict[str, Any]:
     """Return all of it ready for JSON."""
     return {
         "pilot": found.name,
@@ -279,7 +285,7 @@ def as_json(found: Outcome) -> dict[str, Any]:
     }
 
 
-def _arm(line: Line) -> dict[str, Any]:
+def _arm(line: ArmResult) -> dict[str, Any]:
     return dict(vars(line))
 
 

@@ -12,14 +12,14 @@ from advisor.errors import UsageError
 from trainer.evaluation.near_duplicates import words
 from trainer.pilot.corpus import Passage
 
-DEPTH = 50
+MAX_RANKED = 50
 """How far down each list goes into the fusion."""
 RANK_CONSTANT = 60
 """As in the paper on reciprocal rank fusion."""
 Floats = NDArray[np.float32]
 
 
-class ByWords:
+class Bm25Index:
     """Okapi BM25 over words; in scripts without spaces, over characters.
 
     Source:
@@ -42,22 +42,22 @@ class ByWords:
         if not asked:
             return []
         scores = self._index.get_scores(asked)
-        order = np.argsort(-scores, kind="stable")[:DEPTH]
+        order = np.argsort(-scores, kind="stable")[:MAX_RANKED]
         return [int(place) for place in order if scores[place] > 0]
 
 
-def by_meaning(vectors: Floats, question: Floats) -> list[int]:
+def rank_by_cosine(vectors: Floats, question: Floats) -> list[int]:
     """List passages by the cosine of their vectors with that of the question, best first."""
-    return [int(place) for place in np.argsort(-(vectors @ question), kind="stable")[:DEPTH]]
+    return [int(place) for place in np.argsort(-(vectors @ question), kind="stable")[:MAX_RANKED]]
 
 
-def fused(rankings: Sequence[Sequence[int]]) -> list[int]:
+def fuse_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:
     """Fuse lists by reciprocal rank: score = sum over lists of 1 / (60 + rank).
 
     Source:
         Cormack, Clarke and Buettcher 2009, https://doi.org/10.1145/1571941.1572114.
 
-    >>> fused([[1, 2, 3], [3, 1]])
+    >>> fuse_rankings([[1, 2, 3], [3, 1]])
     [1, 3, 2]
     """
     scores: dict[int, float] = {}
@@ -72,7 +72,7 @@ class Retriever:
     """Passages, and both ways to find them."""
 
     passages: tuple[Passage, ...]
-    words: ByWords
+    words: Bm25Index
     vectors: Floats | None
     """One a passage, of length 1; none where no embedding model was named."""
     top_k: int
@@ -81,8 +81,8 @@ class Retriever:
         """Return the passages that go before a question, best first."""
         rankings = [self.words.ranked(question)]
         if self.vectors is not None and vector is not None:
-            rankings.append(by_meaning(self.vectors, vector))
-        return tuple(self.passages[place] for place in fused(rankings)[: self.top_k])
+            rankings.append(rank_by_cosine(self.vectors, vector))
+        return tuple(self.passages[place] for place in fuse_rankings(rankings)[: self.top_k])
 
 
 def is_found(source: str, among: Sequence[Passage]) -> bool:

@@ -14,7 +14,7 @@ from advisor.units import Approach
 from trainer.pilot.corpus import Chunking
 
 ArmName = Literal["zero_shot", "few_shot", "rag", "long_context", "plain", "tuned"]
-APPROACHES: Mapping[ArmName, Approach] = {
+ARM_APPROACHES: Mapping[ArmName, Approach] = {
     "zero_shot": "prompt",
     "few_shot": "few_shot",
     "rag": "rag",
@@ -23,14 +23,14 @@ APPROACHES: Mapping[ArmName, Approach] = {
     "tuned": "lora",
 }
 """Arm -> the approach its score is written down under; a tuned one says its own."""
-PROMPTED: tuple[ArmName, ...] = ("zero_shot", "few_shot", "rag", "long_context")
+PROMPTED_ARMS: tuple[ArmName, ...] = ("zero_shot", "few_shot", "rag", "long_context")
 """Arms that ask a chat model."""
-READING: tuple[ArmName, ...] = ("rag", "long_context")
+CORPUS_ARMS: tuple[ArmName, ...] = ("rag", "long_context")
 """Arms that send texts of the corpus."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PilotSettings:
     """How a pilot goes."""
 
     arms: tuple[ArmName, ...]
@@ -69,23 +69,23 @@ class Recipe:
         return "pilot_" + hashlib.sha256(orjson.dumps(told)).hexdigest()[:16]
 
 
-def arms_of(text: str) -> tuple[ArmName, ...]:
+def parse_arms(text: str) -> tuple[ArmName, ...]:
     """Read the names of arms.
 
     Raises:
         UsageError: there is no such arm.
 
-    >>> arms_of("rag, zero_shot")
+    >>> parse_arms("rag, zero_shot")
     ('zero_shot', 'rag')
     """
     asked = [name.strip() for name in text.split(",") if name.strip()]
     for name in asked:
-        if name not in APPROACHES:
+        if name not in ARM_APPROACHES:
             raise UsageError(
                 f"--arms {name}",
                 "there is no such arm.",
-                did_you_mean(name, APPROACHES).strip() or f"Arms: {', '.join(APPROACHES)}.",
+                did_you_mean(name, ARM_APPROACHES).strip() or f"Arms: {', '.join(ARM_APPROACHES)}.",
             )
     if not asked:
-        raise UsageError("--arms", "no arm is named.", f"Arms: {', '.join(APPROACHES)}.")
-    return tuple(name for name in APPROACHES if name in asked)
+        raise UsageError("--arms", "no arm is named.", f"Arms: {', '.join(ARM_APPROACHES)}.")
+    return tuple(name for name in ARM_APPROACHES if name in asked)

@@ -12,32 +12,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from advisor.dataset.tokenizers import Counter, counter
-from advisor.decision.answer import Answer, Question, answer, prepare
+from advisor.dataset.tokenizers import EncodingCounter, token_counter
+from advisor.decision.answer import Answer, Question, prepare, recommend
 from advisor.errors import UsageError
 from advisor.estimate.costs import SHOTS
-from advisor.loading import ask
+from advisor.loading import make_question
 from advisor.plan.training_plan import TrainingPlan
-from advisor.prices.book import Book
-from trainer.clock import moment
-from trainer.context import Office
+from advisor.prices.book import PriceBook
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
 from trainer.errors import Refused
-from trainer.evaluation.custom_scorer import Answered, run_scorer
+from trainer.evaluation.custom_scorer import AnsweredRow, run_scorer
 from trainer.evaluation.metrics import metric_for, scores
-from trainer.home import PILOT_OF, home_folder
-from trainer.paid_calls.endpoint import Whom, whom
-from trainer.paid_calls.journal import Journal
-from trainer.pilot.cases import Case, Held, hold_out
+from trainer.home import PILOT_DATASET_FILE, home_folder
+from trainer.paid_calls.endpoint import Endpoint, find_endpoint
+from trainer.paid_calls.journal import PilotJournal
+from trainer.pilot.cases import EvaluationCase, HeldOutSplit, hold_out
 from trainer.pilot.corpus import Chunking, Corpus, Passage, passages, read_corpus
-from trainer.pilot.measure import Measure, Score
+from trainer.pilot.measure import MeasureSettings, ScoreCases
 from trainer.pilot.prompts import Prompts, choose_shots, instruction_for
-from trainer.pilot.settings import PROMPTED, READING, ArmName, Recipe
-from trainer.pilot.tuned_arm import Tuning, plan_tuning
+from trainer.pilot.settings import CORPUS_ARMS, PROMPTED_ARMS, ArmName, PilotSettings
+from trainer.pilot.tuned_arm import TuningRequest, plan_tuning
 from trainer.providers import base_url_of
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PilotRequest:
     """What the flags ask for."""
 
     scenario: Mapping[str, Any]
@@ -56,10 +56,10 @@ class Wanted:
     scorer: tuple[str, ...] = ()
     max_answer_tokens: int | None = None
     base_url: str | None = None
-    tuning: Tuning | None = None
+    tuning: TuningRequest | None = None
 
 
-def choose_metric(wanted: Wanted, held: Held) -> str:
+def choose_metric(wanted: PilotRequest, held: HeldOutSplit) -> str:
     """Choose the measure, and see that it works before anything is paid for.
 
     Raises:
@@ -79,7 +79,7 @@ def choose_metric(wanted: Wanted, held: Held) -> str:
     return found
 
 
-def score_by(wanted: Wanted, metric: str) -> Score:
+def score_by(wanted: PilotRequest, metric: str) -> ScoreCases:
     """Return what scores answers: the user's command, else a measure by its name."""
     if wanted.scorer:
         return partial(_by_command, wanted.scorer)
@@ -87,16 +87,17 @@ def score_by(wanted: Wanted, metric: str) -> Score:
 
 
 def _by_command(
-    command: tuple[str, ...], cases: Sequence[Case], answers: Sequence[str]
+    command: tuple[str, ...], cases: Sequence[EvaluationCase], answers: Sequence[str]
 ) -> list[float]:
     rows = [
-        Answered(case.asked, case.expected, said) for case, said in zip(cases, answers, strict=True)
+        AnsweredRow(case.asked, case.expected, said)
+        for case, said in zip(cases, answers, strict=True)
     ]
     return run_scorer(command, rows)
 
 
 def choose_arms(
-    wanted: Wanted, question: Question, corpus: Corpus | None, metric: str, model: str | None
+    wanted: PilotRequest, question: Question, corpus: Corpus | None, metric: str, model: str | None
 ) -> tuple[tuple[ArmName, ...], dict[ArmName, str]]:
     """Choose what is measured: what was asked for, else all that can be.
 
@@ -106,9 +107,9 @@ def choose_arms(
     """
     lacking: dict[ArmName, str] = {}
     if model is None:
-        lacking |= dict.fromkeys(PROMPTED, "no chat model is named: give --model")
+        lacking |= dict.fromkeys(PROMPTED_ARMS, "no chat model is named: give --model")
     if corpus is None:
-        lacking |= dict.fromkeys(READING, "there are no documents: give --corpus")
+        lacking |= dict.fromkeys(CORPUS_ARMS, "there are no documents: give --corpus")
     else:
         too_long = _too_long(question, corpus, model)
         lacking |= {"long_context": too_long} if too_long else {}
@@ -119,7 +120,7 @@ def choose_arms(
     for arm in wanted.arms or ():
         if arm in lacking:
             raise UsageError(f"--arms {arm}", f"{lacking[arm]}.", "Or leave the arm out.")
-    asked = wanted.arms or (*PROMPTED, "plain", "tuned")
+    asked = wanted.arms or (*PROMPTED_ARMS, "plain", "tuned")
     arms = tuple(arm for arm in asked if arm not in lacking)
     if not arms:
         why = "; ".join(f"{arm}: {lacking[arm]}" for arm in asked)
@@ -139,7 +140,7 @@ def _too_long(question: Question, corpus: Corpus, model: str | None) -> str:
     )
 
 
-def best_prompted(before: Answer, book: Book) -> str | None:
+def best_prompted_model(before: Answer, book: PriceBook) -> str | None:
     """Name the chat model that the advice ranks first, among those that can be asked."""
     for option in before.options:
         named = f"{option.provider}/{option.model}"
@@ -165,27 +166,27 @@ REASONING_TOKENS = 4096
 
 
 @dataclass(frozen=True)
-class Ready:
+class PilotSetup:
     """A pilot laid out."""
 
-    wanted: Wanted
+    wanted: PilotRequest
     question: Question
     before: Answer
     """The advice before anything was measured."""
-    held: Held
-    recipe: Recipe
+    held: HeldOutSplit
+    recipe: PilotSettings
     skipped: Mapping[ArmName, str]
     """Arms that are not measured, and why."""
     metric: str
-    measure: Measure
+    measure: MeasureSettings
     prompts: Prompts
     corpus: Corpus | None
     passages: tuple[Passage, ...]
-    chat: Whom | None
-    embed: Whom | Path | None
+    chat: Endpoint | None
+    embed: Endpoint | Path | None
     plan: TrainingPlan | None
     folder: Path
-    journal: Journal
+    journal: PilotJournal
 
     @property
     def vectors_path(self) -> Path:
@@ -195,27 +196,29 @@ class Ready:
     @property
     def spoken(self) -> tuple[ArmName, ...]:
         """Arms that ask the chat model."""
-        return tuple(arm for arm in self.recipe.arms if arm in PROMPTED)
+        return tuple(arm for arm in self.recipe.arms if arm in PROMPTED_ARMS)
 
 
-def make_ready(wanted: Wanted, office: Office) -> Ready:
+def prepare_pilot(wanted: PilotRequest, office: TrainerContext) -> PilotSetup:
     """Read everything, choose arms, and lay the pilot out.
 
     Raises:
         AdvisorError: anything of it cannot be read, used, or is forbidden by the scenario.
     """
-    now = moment(office.clock.now())
-    path = wanted.dataset or _named(wanted)
-    question = ask(wanted.scenario, wanted.where, dataset=path, book=office.book, today=now.date())
+    now = utc_datetime(office.clock.now())
+    path = wanted.dataset or _dataset_path(wanted)
+    question = make_question(
+        wanted.scenario, wanted.where, dataset=path, book=office.book, today=now.date()
+    )
     question = replace(question, with_flips=False)
-    held, tokens = hold_out(path), counter(ENCODING)
+    held, tokens = hold_out(path), token_counter(ENCODING)
     cases = held.cases[: wanted.rows]
     metric = choose_metric(wanted, held)
     corpus = read_corpus(wanted.corpus, tokens) if wanted.corpus else None
-    before = answer(question)
-    model = wanted.model or best_prompted(before, office.book)
+    before = recommend(question)
+    model = wanted.model or best_prompted_model(before, office.book)
     arms, skipped = choose_arms(wanted, question, corpus, metric, model)
-    recipe = _recipe(
+    recipe = _pilot_settings(
         wanted,
         question,
         arms,
@@ -223,8 +226,8 @@ def make_ready(wanted: Wanted, office: Office) -> Ready:
         _instruction(wanted, metric, held),
         _longest(held.cases, tokens),
     )
-    asks = any(arm in PROMPTED for arm in arms)
-    return Ready(
+    asks = any(arm in PROMPTED_ARMS for arm in arms)
+    return PilotSetup(
         wanted,
         question,
         before,
@@ -232,7 +235,7 @@ def make_ready(wanted: Wanted, office: Office) -> Ready:
         recipe,
         skipped,
         metric,
-        Measure(
+        MeasureSettings(
             cases,
             score_by(wanted, metric),
             _target(question),
@@ -246,51 +249,53 @@ def make_ready(wanted: Wanted, office: Office) -> Ready:
         ),
         corpus,
         passages(corpus, recipe.chunking, tokens) if corpus and "rag" in arms else (),
-        whom("--model", model, wanted.base_url, office.book, question.scenario)
+        find_endpoint("--model", model, wanted.base_url, office.book, question.scenario)
         if asks and model
         else None,
         _embedder(wanted, question, office.book) if "rag" in arms else None,
         plan_tuning(wanted.tuning, held.shown, cases, office.book, now)
         if wanted.tuning and "tuned" in arms
         else None,
-        *_kept(recipe, held, corpus),
+        *_open_journal(recipe, held, corpus),
     )
 
 
-def _named(wanted: Wanted) -> Path:
+def _dataset_path(wanted: PilotRequest) -> Path:
     named: str | None = (wanted.scenario.get("dataset") or {}).get("path")
     if not named:
         raise UsageError("dataset", "there are no rows to measure on.", "Give --dataset FILE.")
     return Path(wanted.where).parent / named
 
 
-def _kept(recipe: Recipe, held: Held, corpus: Corpus | None) -> tuple[Path, Journal]:
+def _open_journal(
+    recipe: PilotSettings, held: HeldOutSplit, corpus: Corpus | None
+) -> tuple[Path, PilotJournal]:
     name = recipe.name(held.sha256, corpus.sha256 if corpus else "")
     folder = home_folder() / "pilots" / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / PILOT_OF).write_text(held.sha256 + "\n", encoding="utf-8")
-    return folder, Journal.read(folder / "rows.jsonl")
+    (folder / PILOT_DATASET_FILE).write_text(held.sha256 + "\n", encoding="utf-8")
+    return folder, PilotJournal.read(folder / "rows.jsonl")
 
 
-def _instruction(wanted: Wanted, metric: str, held: Held) -> str:
+def _instruction(wanted: PilotRequest, metric: str, held: HeldOutSplit) -> str:
     if wanted.instruction is not None:
         return wanted.instruction
     return instruction_for(metric, held.shown)
 
 
-def _recipe(
-    wanted: Wanted,
+def _pilot_settings(
+    wanted: PilotRequest,
     question: Question,
     arms: tuple[ArmName, ...],
     model: str | None,
     instruction: str,
     longest: int,
-) -> Recipe:
+) -> PilotSettings:
     facts = prepare(question, question.scenario)[0].facts
     chunk = max(int(facts.chunk_tokens[0, 0]), 16)
     card = question.book.models.get(model or "")
     thought = REASONING_TOKENS if card and card.reasoning == "always" else 0
-    return Recipe(
+    return PilotSettings(
         arms=arms,
         model=model,
         embedding=wanted.embedding,
@@ -303,7 +308,7 @@ def _recipe(
     )
 
 
-def _longest(cases: Sequence[Case], tokens: Counter) -> int:
+def _longest(cases: Sequence[EvaluationCase], tokens: EncodingCounter) -> int:
     counts = tokens.count_batch([case.expected for case in cases])
     return ANSWER_SLACK * max(counts) + SPARE_TOKENS
 
@@ -313,7 +318,7 @@ def _target(question: Question) -> float:
     return float(prepare(question, question.scenario)[0].facts.target[0, 0])
 
 
-def _embedder(wanted: Wanted, question: Question, book: Book) -> Whom | Path | None:
+def _embedder(wanted: PilotRequest, question: Question, book: PriceBook) -> Endpoint | Path | None:
     if wanted.embedding is None:
         return None
     if Path(wanted.embedding).is_dir():
@@ -323,4 +328,4 @@ def _embedder(wanted: Wanted, question: Question, book: Book) -> Whom | Path | N
         if wanted.embedding.split("/")[0] == (wanted.model or "").split("/")[0]
         else None
     )
-    return whom("--embedding", wanted.embedding, url, book, question.scenario)
+    return find_endpoint("--embedding", wanted.embedding, url, book, question.scenario)

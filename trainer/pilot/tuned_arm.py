@@ -13,18 +13,18 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from advisor.plan.training_plan import TrainingPlan, Wish
-from advisor.prices.book import Book
+from advisor.plan.training_plan import PlanSettings, TrainingPlan
+from advisor.prices.book import PriceBook
 from advisor.units import Approach
-from trainer.context import Office
+from trainer.context import TrainerContext
 from trainer.errors import LeaseLost, Refused
 from trainer.evaluation.baselines import tfidf_logreg
 from trainer.home import home_folder
-from trainer.local.run_folder import JobFolder
-from trainer.paid_calls.journal import Cell
-from trainer.pilot.cases import Case
-from trainer.plan.local import Here, plan_here
-from trainer.plan.provider import Request, plan
+from trainer.local.run_folder import RunFolder
+from trainer.paid_calls.journal import ArmAnswer
+from trainer.pilot.cases import EvaluationCase
+from trainer.plan.local import LocalOptions, plan_local
+from trainer.plan.provider import PlanRequest, plan_provider_job
 from trainer.run_states import Run
 from trainer.runs import start
 from trainer.runs.reconcile import reconcile
@@ -32,15 +32,17 @@ from trainer.scripts.tokenize_rows import read_rows
 
 
 @dataclass(frozen=True)
-class Tuning:
+class TuningRequest:
     """What is to be tuned, as the flags of `trainer plan` say it."""
 
-    request: Request
-    wish: Wish
-    here: Here
+    request: PlanRequest
+    wish: PlanSettings
+    here: LocalOptions
 
 
-def plain_answers(shown: Sequence[Case], cases: Sequence[Case]) -> dict[str, Cell]:
+def baseline_answers(
+    shown: Sequence[EvaluationCase], cases: Sequence[EvaluationCase]
+) -> dict[str, ArmAnswer]:
     """Fit the plain baseline on what may be shown, and have it label the cases."""
     answers, _, seconds = tfidf_logreg(
         [case.asked for case in shown],
@@ -48,13 +50,17 @@ def plain_answers(shown: Sequence[Case], cases: Sequence[Case]) -> dict[str, Cel
         [case.asked for case in cases],
     )
     return {
-        case.key: Cell("plain", case.key, answer, None, 0, 0, "0", seconds)
+        case.key: ArmAnswer("plain", case.key, answer, None, 0, 0, "0", seconds)
         for case, answer in zip(cases, answers, strict=True)
     }
 
 
 def plan_tuning(
-    tuning: Tuning, shown: Sequence[Case], cases: Sequence[Case], book: Book, now: datetime
+    tuning: TuningRequest,
+    shown: Sequence[EvaluationCase],
+    cases: Sequence[EvaluationCase],
+    book: PriceBook,
+    now: datetime,
 ) -> TrainingPlan:
     """Lay the training down: it learns from what may be shown, and answers the cases.
 
@@ -67,8 +73,8 @@ def plan_tuning(
             path.write_bytes(b"".join(case.row + b"\n" for case in some))
         request = replace(tuning.request, dataset=rows, held_out=held, held_out_share=0.0)
         if tuning.here.base is not None:
-            return plan_here(request, tuning.wish, tuning.here, book, now)
-        made = plan(request, tuning.wish, book, now)
+            return plan_local(request, tuning.wish, tuning.here, book, now)
+        made = plan_provider_job(request, tuning.wish, book, now)
     if made.serving != "per_token":
         raise Refused(
             f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
@@ -77,13 +83,13 @@ def plan_tuning(
     return made
 
 
-def approach_of(made: TrainingPlan) -> Approach:
+def plan_approach(made: TrainingPlan) -> Approach:
     """Return the approach that a plan's option begins with."""
     approach: Approach = made.option_id.split(":")[0]  # type: ignore[assignment]
     return approach
 
 
-def tune(office: Office, made: TrainingPlan, egress: str | None) -> Run:
+def tune(office: TrainerContext, made: TrainingPlan, egress: str | None) -> Run:
     """Start the run of a plan, or go on with it, until it is settled.
 
     Raises:
@@ -91,8 +97,8 @@ def tune(office: Office, made: TrainingPlan, egress: str | None) -> Run:
         NoConsent: rows would leave, and nobody agreed.
     """
     office.store.keep_plan(made)
-    agreed = start.Agreed(Decimal(made.figure.at_most), egress)
-    run_id, _ = start.start(office, made, agreed)
+    agreed = start.LaunchConsent(Decimal(made.figure.at_most), egress)
+    run_id, _ = start.start_run(office, made, agreed)
     while (seconds := _look(office, run_id)) is not None:
         office.clock.sleep(seconds)
     run = office.store.run(run_id)
@@ -109,7 +115,7 @@ def tune(office: Office, made: TrainingPlan, egress: str | None) -> Run:
     return run
 
 
-def _look(office: Office, run_id: str) -> float | None:
+def _look(office: TrainerContext, run_id: str) -> float | None:
     """Bring a run further; return how long to wait, nothing where there is nothing to wait for."""
     try:
         pause = reconcile(office, run_id)
@@ -118,16 +124,16 @@ def _look(office: Office, run_id: str) -> float | None:
     return None if pause is None else pause.seconds
 
 
-def answers_here(run: Run, cases: Sequence[Case]) -> dict[str, Cell]:
+def local_answers(run: Run, cases: Sequence[EvaluationCase]) -> dict[str, ArmAnswer]:
     """Read what a model that was tuned here answered to the cases."""
-    folder = JobFolder(home_folder() / "runs" / str(run.job_id))
+    folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if not folder.has("answers.tuned.jsonl"):
         raise Refused(
             f"{run.run_id}: it answered no held-out rows. `trainer events {run.run_id}` says why."
         )
     lines = read_rows(folder.path / "answers.tuned.jsonl")
     return {
-        cases[line["row"]].key: Cell(
+        cases[line["row"]].key: ArmAnswer(
             "tuned",
             cases[line["row"]].key,
             line["answer"],

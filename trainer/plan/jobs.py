@@ -15,14 +15,14 @@ import orjson
 from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import IntegrityError
 
-from advisor.plan.training_plan import TrainingPlan, Wish
-from trainer.clock import Clock, moment
-from trainer.context import Office
+from advisor.plan.training_plan import PlanSettings, TrainingPlan
+from trainer.clock import Clock, utc_datetime
+from trainer.context import TrainerContext
 from trainer.errors import OverBudget, TrainerError
-from trainer.plan.local import Here, plan_here
+from trainer.plan.local import LocalOptions, plan_local
 from trainer.plan.local_cost import CENT
-from trainer.plan.provider import Request
-from trainer.storage.database import reading, writing
+from trainer.plan.provider import PlanRequest
+from trainer.storage.database import read_connection, write_transaction
 from trainer.storage.schema import jobs
 
 
@@ -35,7 +35,7 @@ class NoSuchJob(TrainerError):
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRequest:
     """One training that somebody wants."""
 
     owner: str
@@ -49,7 +49,7 @@ class Training:
     gpu: str
     usd_per_hour: Decimal
     cap_usd: Decimal
-    wish: Wish = field(default_factory=Wish)
+    wish: PlanSettings = field(default_factory=PlanSettings)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings of the recipe."""
     held_out: Path | None = None
@@ -57,7 +57,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredJob:
     """A job as it was asked for."""
 
     run_id: str
@@ -66,7 +66,7 @@ class Kept:
     made_at: float
 
 
-def plan_job(office: Office, asked: Training) -> TrainingPlan:
+def plan_job(office: TrainerContext, asked: TrainingRequest) -> TrainingPlan:
     """Lay a training down, with its price, under its cap.
 
     Raises:
@@ -76,7 +76,7 @@ def plan_job(office: Office, asked: Training) -> TrainingPlan:
     """
     gpu = "" if asked.gpu == "cpu" else f":{asked.gpu}"
     option = f"{asked.approach}:local:{asked.name.replace(':', '-')}{gpu}"
-    request = Request(
+    request = PlanRequest(
         {},
         "",
         option=option,
@@ -85,8 +85,8 @@ def plan_job(office: Office, asked: Training) -> TrainingPlan:
         held_out_share=0.0,
         owner=asked.owner,
     )
-    here = Here(asked.base, asked.usd_per_hour, asked.settings)
-    made = plan_here(request, asked.wish, here, office.book, moment(office.clock.now()))
+    here = LocalOptions(asked.base, asked.usd_per_hour, asked.settings)
+    made = plan_local(request, asked.wish, here, office.book, utc_datetime(office.clock.now()))
     most = Decimal(made.figure.at_most)
     if most > asked.cap_usd:
         raise OverBudget(
@@ -97,43 +97,43 @@ def plan_job(office: Office, asked: Training) -> TrainingPlan:
     return made.model_validate({**made.model_dump(), "cap_usd": cap})
 
 
-class Jobs:
+class JobStore:
     """The only door to the table of jobs."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
 
-    def keep(self, run_id: str, owner: str, request: Mapping[str, Any]) -> Kept:
+    def keep(self, run_id: str, owner: str, request: Mapping[str, Any]) -> StoredJob:
         """Keep what was asked for; a second time changes nothing."""
         text = orjson.dumps(request, option=orjson.OPT_SORT_KEYS).decode()
         try:
-            with writing(self.engine) as connection:
+            with write_transaction(self.engine) as connection:
                 made = {"run_id": run_id, "owner": owner, "made_at": self.clock.now()}
                 connection.execute(jobs.insert().values(request=text, **made))
         except IntegrityError:
             pass  # it is kept already
         return self.job(run_id, None)
 
-    def job(self, run_id: str, sees: str | None) -> Kept:
+    def job(self, run_id: str, sees: str | None) -> StoredJob:
         """Find a job.
 
         Raises:
             NoSuchJob: there is none that *sees* may see.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(select(jobs).where(jobs.c.run_id == run_id)).one_or_none()
         if row is None or sees not in (None, row.owner):
             raise NoSuchJob(f"run {run_id}: no such job is there for you.")
-        return _kept(row)
+        return _stored_job(row)
 
-    def listed(self, sees: str | None) -> tuple[Kept, ...]:
+    def listed(self, sees: str | None) -> tuple[StoredJob, ...]:
         """List jobs, the newest first."""
         asked = select(jobs).order_by(jobs.c.made_at.desc(), jobs.c.run_id)
         if sees is not None:
             asked = asked.where(jobs.c.owner == sees)
-        with reading(self.engine) as connection:
-            return tuple(map(_kept, connection.execute(asked)))
+        with read_connection(self.engine) as connection:
+            return tuple(map(_stored_job, connection.execute(asked)))
 
 
-def _kept(row: Row[Any]) -> Kept:
-    return Kept(row.run_id, row.owner, orjson.loads(row.request), row.made_at)
+def _stored_job(row: Row[Any]) -> StoredJob:
+    return StoredJob(row.run_id, row.owner, orjson.loads(row.request), row.made_at)

@@ -21,20 +21,26 @@ from pydantic import ValidationError
 from advisor.errors import UsageError, did_you_mean
 from advisor.estimate.tuning import default_epochs
 from advisor.gpu.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
-from advisor.options.gpu_tuning import BASELINE
+from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.plan.training_plan import (
     DataFile,
     Hyperparameters,
     LocalJob,
     PlanData,
+    PlanSettings,
     TrainingPlan,
-    Wish,
 )
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from trainer.home import file_of
 from trainer.local.process import devices
-from trainer.plan.local_cost import CENT, Machine, figure_of, machine_of, reckon
-from trainer.plan.provider import Request, dataset_of, keep_rows, split
+from trainer.plan.local_cost import (
+    CENT,
+    TrainingMachine,
+    cost_figure,
+    estimate_training,
+    find_machine,
+)
+from trainer.plan.provider import PlanRequest, split_rows, store_rows, training_dataset
 from trainer.scripts.manifest import base_hash
 
 APPROACHES: Mapping[str, tuple[Objective, Method]] = {
@@ -45,18 +51,18 @@ APPROACHES: Mapping[str, tuple[Objective, Method]] = {
     "encoder": ("classification", "full"),
 }
 PROVIDERS = ("local", "own")
-PLAIN_NEEDS = ("sklearn",)
-PLAIN_HOURS = (0.002, 0.01, 0.2)
+BASELINE_PACKAGES = ("sklearn",)
+BASELINE_HOURS = (0.002, 0.01, 0.2)
 """Of the plain baseline: 15 s for 10,000 rows of 77 labels on one core; own measurement."""
-GENERAL = Path(__file__).parent.parent / "evaluation" / "general.jsonl"
+GENERAL_ROWS = Path(__file__).parent.parent / "evaluation" / "general.jsonl"
 """Everyday questions with plain answers, written for this project."""
-NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "tokenizers", "sklearn")
+REQUIRED_PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "tokenizers", "sklearn")
 TEMPLATE_TOKENS = 64
 """Room for roles and marks of a chat template; own judgement."""
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalOptions:
     """What the user says of base and machine."""
 
     base: Path | None
@@ -68,7 +74,9 @@ class Here:
     schema: Path | None = None
 
 
-def plan_here(request: Request, wish: Wish, here: Here, book: Book, now: datetime) -> TrainingPlan:
+def plan_local(
+    request: PlanRequest, wish: PlanSettings, here: LocalOptions, book: PriceBook, now: datetime
+) -> TrainingPlan:
     """Lay one training on this machine down, with every setting and its price.
 
     Raises:
@@ -76,15 +84,15 @@ def plan_here(request: Request, wish: Wish, here: Here, book: Book, now: datetim
         Refused: it would not fit.
     """
     is_plain = is_baseline(request.option)
-    _installed(PLAIN_NEEDS if is_plain else NEEDED)
+    _installed(BASELINE_PACKAGES if is_plain else REQUIRED_PACKAGES)
     approach, where, gpu = _option(request.option, book)
     objective, method = APPROACHES[approach]
     objective = "grpo" if wish.method == "reinforcement" else objective
     base = None if is_plain else here.base
     config = _config(base) if base else {}
-    path = dataset_of(request)
+    path = training_dataset(request)
     kind = "dpo" if objective == "dpo" else "supervised"
-    data, watched = split(path, request, kind)
+    data, watched = split_rows(path, request, kind)
     lengths = _lengths(base, data)
     longest, tokens = int(lengths.max()), int(lengths.sum())
     epochs = wish.hyperparameters.n_epochs
@@ -93,14 +101,14 @@ def plan_here(request: Request, wish: Wish, here: Here, book: Book, now: datetim
         passes = ENCODER_EPOCHS
     recipe = recipe_for(objective, method, gpu != "cpu", longest + TEMPLATE_TOKENS, passes)
     dated = {**request.scenario, "asked_on": now.date()}
-    machine = machine_of(book, dated, where, gpu, here.usd_per_hour)
-    recipe = _settled(
-        _in_its_dtype(recipe, machine), wish.hyperparameters, here.settings or {}, config
+    machine = find_machine(book, dated, where, gpu, here.usd_per_hour)
+    recipe = _with_user_settings(
+        _with_supported_dtype(recipe, machine), wish.hyperparameters, here.settings or {}, config
     )
-    hours, expected = PLAIN_HOURS, None
+    hours, expected = BASELINE_HOURS, None
     if base:
-        hours, expected = reckon(machine, recipe, config, lengths, where in PROVIDERS)
-    figure = figure_of(machine, hours, round(tokens * recipe.epochs))
+        hours, expected = estimate_training(machine, recipe, config, lengths, where in PROVIDERS)
+    figure = cost_figure(machine, hours, round(tokens * recipe.epochs))
     cap = wish.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
         raise UsageError(
@@ -111,7 +119,7 @@ def plan_here(request: Request, wish: Wish, here: Here, book: Book, now: datetim
     asked = orjson.dumps(dict(request.scenario), option=orjson.OPT_SORT_KEYS, default=str)
     return TrainingPlan(
         provider="local",
-        base_model=base.resolve().name if base else BASELINE,
+        base_model=base.resolve().name if base else BASELINE_MODEL,
         method="dpo" if objective == "dpo" else wish.method,
         hyperparameters=wish.hyperparameters,
         **data.model_dump(),
@@ -149,7 +157,7 @@ def is_baseline(option: str | None) -> bool:
     (True, False)
     """
     parts = (option or "").split(":")
-    return len(parts) > 2 and parts[1] in PROVIDERS and parts[2] == BASELINE
+    return len(parts) > 2 and parts[1] in PROVIDERS and parts[2] == BASELINE_MODEL
 
 
 def _installed(needed: tuple[str, ...]) -> None:
@@ -162,11 +170,11 @@ def _installed(needed: tuple[str, ...]) -> None:
         )
 
 
-def _general(here: Here, objective: Objective) -> DataFile | None:
+def _general(here: LocalOptions, objective: Objective) -> DataFile | None:
     """Keep the general rows: the user's, else ours; labels are forgotten by no measure here."""
     if objective == "classification":
         return None
-    return keep_rows(here.general or GENERAL)
+    return store_rows(here.general or GENERAL_ROWS)
 
 
 def _schema(path: Path | None) -> str | None:
@@ -180,7 +188,7 @@ def _schema(path: Path | None) -> str | None:
         ) from error
 
 
-def _option(named: str | None, book: Book) -> tuple[str, str, str]:
+def _option(named: str | None, book: PriceBook) -> tuple[str, str, str]:
     """Read `approach:where:name[:gpu]`: this machine, its CPU, or a cloud that rents the GPU."""
     parts = (named or "").split(":")
     gpu = parts[3] if len(parts) > 3 else "cpu"
@@ -243,13 +251,13 @@ def _texts(path: Path) -> Iterator[str]:
             yield "\n".join(str(turn.get("content") or "") for turn in turns)
 
 
-def _in_its_dtype(recipe: Recipe, machine: Machine) -> Recipe:
+def _with_supported_dtype(recipe: Recipe, machine: TrainingMachine) -> Recipe:
     """Take float16 on a GPU that has no bfloat16, as Turing and Volta."""
     lacks = machine.gpu is not None and machine.gpu.bf16_tflops is None
     return recipe.model_copy(update={"dtype": "float16"}) if lacks else recipe
 
 
-def _settled(
+def _with_user_settings(
     recipe: Recipe, asked: Hyperparameters, settings: Mapping[str, str], config: Mapping[str, Any]
 ) -> Recipe:
     """Put the user's settings over ours; what the base cannot hold is cut to what it can."""

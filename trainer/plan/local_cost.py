@@ -14,15 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.errors import PricingError, UsageError
-from advisor.gpu.memory import CONTEXT_BYTES, process_bytes, trained_parameters
-from advisor.gpu.memory import RANGE as MEMORY_RANGE
-from advisor.gpu.model_config import architecture_of, knows
-from advisor.gpu.parameters import Shape, parameter_count
+from advisor.gpu.memory import CONTEXT_BYTES, MEMORY_RANGE, process_bytes, trained_parameters
+from advisor.gpu.model_config import architecture_of, is_known_family
+from advisor.gpu.parameters import ModelShape, parameter_count
 from advisor.gpu.recipe import Recipe
 from advisor.gpu.throughput import (
     CPU,
     CPU_RANGE,
-    PAST_RANGE,
+    PAST_RUN_RANGE,
     PROBED_RANGE,
     TIME_RANGE,
     Range,
@@ -30,22 +29,28 @@ from advisor.gpu.throughput import (
     prior_speeds,
 )
 from advisor.gpu.training_time import busy_share, energy_kwh, mean_watts, step_seconds
-from advisor.plan.training_plan import Expected, Figure
-from advisor.prices.book import Book
+from advisor.plan.training_plan import PlannedCost, TrainingEstimate
+from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu
 from advisor.prices.series import Price
 from advisor.units import GIB
 from trainer.errors import Refused
 from trainer.home import home_folder
-from trainer.plan.probe import Probe, Run, cpu_bytes, kept_probe, run_of
-from trainer.runs.calibration import Past, past_of
+from trainer.plan.probe import (
+    Probe,
+    TrainingSchedule,
+    cpu_peak_bytes,
+    saved_probe,
+    training_schedule,
+)
+from trainer.runs.calibration import PastRuns, read_past_runs
 
 UNKNOWN_SAVE = (1.0, 5e-9)
 """Of a checkpoint: seconds of one of nothing, and for each byte; own judgement, a plain disk."""
 
 
 @dataclass(frozen=True)
-class Known:
+class MachineSpeed:
     """How fast a machine trains, as far as anybody knows."""
 
     speeds: Speeds
@@ -61,7 +66,7 @@ class Known:
     """Taken for each byte of tensors."""
 
 
-def known_of(machine: str, gpu: Gpu | None, method: str, is_here: bool) -> Known:
+def find_machine_speed(machine: str, gpu: Gpu | None, method: str, is_here: bool) -> MachineSpeed:
     """Take past runs of the machine, else its probe, else its data sheet.
 
     Args:
@@ -73,14 +78,14 @@ def known_of(machine: str, gpu: Gpu | None, method: str, is_here: bool) -> Known
     Raises:
         Refused: what is kept in the home folder cannot be read.
     """
-    probe = kept_probe(machine) if is_here else None
-    past = past_of(home_folder(), machine, method)
-    known = _probed(probe) if probe else _guessed(machine, gpu)
-    return _corrected(known, past) if past else known
+    probe = saved_probe(machine) if is_here else None
+    past = read_past_runs(home_folder(), machine, method)
+    known = _from_probe(probe) if probe else _from_data_sheet(machine, gpu)
+    return _with_past_runs(known, past) if past else known
 
 
-def _probed(probe: Probe) -> Known:
-    return Known(
+def _from_probe(probe: Probe) -> MachineSpeed:
+    return MachineSpeed(
         probe.as_speeds,
         PROBED_RANGE,
         f"a probe of {probe.device} on {probe.made_on}",
@@ -90,23 +95,23 @@ def _probed(probe: Probe) -> Known:
     )
 
 
-def _guessed(machine: str, gpu: Gpu | None) -> Known:
+def _from_data_sheet(machine: str, gpu: Gpu | None) -> MachineSpeed:
     wide = "wide, for nobody probed this machine: run trainer probe"
     if gpu is None:
-        return Known(CPU, CPU_RANGE, f"a guess of a few cores; {wide}")
-    return Known(
+        return MachineSpeed(CPU, CPU_RANGE, f"a guess of a few cores; {wide}")
+    return MachineSpeed(
         prior_speeds(machine, gpu),
         TIME_RANGE,
         f"the data sheet of {gpu.name} and published runs; {wide}",
     )
 
 
-def _corrected(known: Known, past: Past) -> Known:
+def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
     """Let past runs move the middle; they lie apart as far as they do, and the next one further."""
-    low, _, high = min(known.range, PAST_RANGE, key=lambda one: one[2])
+    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda one: one[2])
     runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
     spread = (past.low * low, past.likely, past.high * high)
-    return Known(
+    return MachineSpeed(
         known.speeds,
         spread,
         f"{runs} of yours, {past.likely:.2f} times {_short(known)}",
@@ -116,7 +121,7 @@ def _corrected(known: Known, past: Past) -> Known:
     )
 
 
-def _short(known: Known) -> str:
+def _short(known: MachineSpeed) -> str:
     return known.basis.partition(";")[0]
 
 
@@ -133,7 +138,7 @@ POWER_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Machine:
+class TrainingMachine:
     """What trains, and what an hour of it costs."""
 
     name: str
@@ -146,9 +151,9 @@ class Machine:
     own: bool
 
 
-def machine_of(
-    book: Book, scenario: Mapping[str, Any], where: str, gpu: str, usd: Decimal | None
-) -> Machine:
+def find_machine(
+    book: PriceBook, scenario: Mapping[str, Any], where: str, gpu: str, usd: Decimal | None
+) -> TrainingMachine:
     """Find what an hour costs: as the user says, as the scenario does, or as a cloud asks.
 
     Raises:
@@ -160,7 +165,7 @@ def machine_of(
         if usd is None and own.get("gpu") == gpu:
             usd, said = Decimal(str(own["usd_per_hour"])), "your scenario, hardware"
     if usd is not None:
-        return Machine(gpu, known, usd, said, "today", "today", own=True)
+        return TrainingMachine(gpu, known, usd, said, "today", "today", own=True)
     price = _rented(book, where, gpu, scenario)
     if price is None:
         raise UsageError(
@@ -168,7 +173,7 @@ def machine_of(
             f"nobody says what an hour of this {gpu} costs.",
             "Give it, power too: 0.3 kW at 0.30 USD/kWh is 0.09.",
         )
-    return Machine(
+    return TrainingMachine(
         gpu,
         known,
         Decimal(str(price.value)),
@@ -179,7 +184,7 @@ def machine_of(
     )
 
 
-def _rented(book: Book, where: str, gpu: str, scenario: Mapping[str, Any]) -> Price | None:
+def _rented(book: PriceBook, where: str, gpu: str, scenario: Mapping[str, Any]) -> Price | None:
     if where not in book.clouds(gpu):
         return None
     try:
@@ -188,13 +193,13 @@ def _rented(book: Book, where: str, gpu: str, scenario: Mapping[str, Any]) -> Pr
         return None
 
 
-def reckon(
-    machine: Machine,
+def estimate_training(
+    machine: TrainingMachine,
     recipe: Recipe,
     config: Mapping[str, Any],
     lengths: NDArray[np.int64],
     is_here: bool,
-) -> tuple[tuple[float, float, float], Expected]:
+) -> tuple[tuple[float, float, float], TrainingEstimate]:
     """Work out how long it takes, as low, likely and at most [h], and what else it takes.
 
     Leaves out: answers that are drawn in reward tuning, and the loss of validation rows.
@@ -209,16 +214,16 @@ def reckon(
     Raises:
         Refused: it would not fit the memory of the GPU.
     """
-    shape, run = shape_of_config(config), run_of(recipe, lengths)
-    known = known_of(machine.name, machine.gpu, recipe.method, is_here)
-    memory = memory_of(shape, run, known, machine)
+    shape, run = shape_from_config(config), training_schedule(recipe, lengths)
+    known = find_machine_speed(machine.name, machine.gpu, recipe.method, is_here)
+    memory = peak_memory(shape, run, known, machine)
     step = float(step_seconds(shape, run.usual, known.speeds, float(run.micro_batches)))
     seconds = run.steps * step + run.saves * _save_seconds(shape, run, known)
     low, likely, high = (
         (seconds * share + setup) / 3600.0
         for share, setup in zip(known.range, SETUP_SECONDS, strict=True)
     )
-    expected = Expected(
+    expected = TrainingEstimate(
         basis=known.basis,
         train_seconds=seconds,
         memory_bytes=memory,
@@ -227,7 +232,9 @@ def reckon(
     return (low, likely, high), expected
 
 
-def memory_of(shape: Shape, run: Run, known: Known, machine: Machine) -> Range | None:
+def peak_memory(
+    shape: ModelShape, run: TrainingSchedule, known: MachineSpeed, machine: TrainingMachine
+) -> Range | None:
     """Work out the peak of the process with the longest rows, as low, likely and at most [bytes].
 
     Raises:
@@ -236,7 +243,7 @@ def memory_of(shape: Shape, run: Run, known: Known, machine: Machine) -> Range |
     if machine.gpu is None:
         if known.own_bytes is None:
             return None
-        tensors = known.memory_factor * cpu_bytes(shape, run.largest)
+        tensors = known.memory_factor * cpu_peak_bytes(shape, run.largest)
         need, (low, high) = known.own_bytes + tensors, CPU_MEMORY_RANGE
         return need * low, need, need * high
     context = CONTEXT_BYTES if known.own_bytes is None else known.own_bytes
@@ -251,13 +258,19 @@ def memory_of(shape: Shape, run: Run, known: Known, machine: Machine) -> Range |
     return need * low, need, need * high
 
 
-def _save_seconds(shape: Shape, run: Run, known: Known) -> float:
+def _save_seconds(shape: ModelShape, run: TrainingSchedule, known: MachineSpeed) -> float:
     """Seconds of one checkpoint: the weights that are trained and both their moments."""
     fixed, each = known.save
     return fixed + each * CHECKPOINT_BYTES * float(trained_parameters(shape, run.usual))
 
 
-def _energy(hours: Range, machine: Machine, shape: Shape, run: Run, known: Known) -> Range | None:
+def _energy(
+    hours: Range,
+    machine: TrainingMachine,
+    shape: ModelShape,
+    run: TrainingSchedule,
+    known: MachineSpeed,
+) -> Range | None:
     if machine.gpu is None:
         return None
     busy = float(busy_share(shape, run.usual, known.speeds))
@@ -266,10 +279,12 @@ def _energy(hours: Range, machine: Machine, shape: Shape, run: Run, known: Known
     return low * (1 - POWER_SHARE), likely, high * (1 + POWER_SHARE)
 
 
-def figure_of(machine: Machine, hours: tuple[float, float, float], trained_tokens: int) -> Figure:
+def cost_figure(
+    machine: TrainingMachine, hours: tuple[float, float, float], trained_tokens: int
+) -> PlannedCost:
     """Turn hours into money, rounded up to a cent."""
     usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
-    return Figure(
+    return PlannedCost(
         item=f"local/{machine.name}/gpu_hour",
         price=str(machine.usd_per_hour),
         unit="USD/hour",
@@ -286,15 +301,15 @@ def figure_of(machine: Machine, hours: tuple[float, float, float], trained_token
     )
 
 
-def shape_of_config(config: Mapping[str, Any]) -> Shape:
+def shape_from_config(config: Mapping[str, Any]) -> ModelShape:
     """Read what the formulas need out of a config.json, of a decoder or an encoder.
 
     A family that we do not know is counted as a plain decoder.
     """
-    if knows(config):
-        return Shape.of(architecture_of(config))
+    if is_known_family(config):
+        return ModelShape.of(architecture_of(config))
     hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-    shape = Shape(
+    shape = ModelShape(
         layers=int(config["num_hidden_layers"]),
         hidden_size=hidden,
         intermediate_size=int(config.get("intermediate_size") or 4 * hidden),

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from advisor.estimate.tokens import longest_of_batch
-from advisor.gpu.fit_throughput import Timed, fit_speeds, misses
+from advisor.gpu.fit_throughput import TimedTraining, fit_speeds, relative_errors
 from advisor.gpu.memory import allocated_bytes
 from advisor.gpu.model_config import architecture_of
-from advisor.gpu.parameters import ALL_LINEAR, Shape
+from advisor.gpu.parameters import ALL_LINEAR, ModelShape
 from advisor.gpu.recipe import Method as RecipeMethod
 from advisor.gpu.recipe import Objective as RecipeObjective
 from advisor.gpu.recipe import Recipe
 from advisor.gpu.throughput import CPU, Speeds, prior_speeds
-from advisor.gpu.training_setup import Method, Objective, Optimizer, Setup
+from advisor.gpu.training_setup import Method, Objective, Optimizer, TrainingSetup
 from advisor.prices.models import Gpu
 from advisor.units import Record
 from trainer.errors import Refused
@@ -58,12 +58,12 @@ gradients stand in memory at once. Counted in trl 1.16."""
 OPTIMIZERS: Mapping[str, Optimizer] = {"adamw_8bit": "adamw_8bit"}
 
 
-class Run(NamedTuple):
+class TrainingSchedule(NamedTuple):
     """One training as the formulas read it."""
 
-    usual: Setup
+    usual: TrainingSetup
     """With a micro-batch as it is in the middle, padding included."""
-    largest: Setup
+    largest: TrainingSetup
     """With the longest rows at once: memory has to do for them."""
     steps: int
     micro_batches: int
@@ -71,7 +71,7 @@ class Run(NamedTuple):
     """Checkpoints that are written."""
 
 
-def run_of(recipe: Recipe, lengths: NDArray[np.int64]) -> Run:
+def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSchedule:
     """Lay a training out.
 
     Args:
@@ -88,16 +88,16 @@ def run_of(recipe: Recipe, lengths: NDArray[np.int64]) -> Run:
         scored = float((cut.astype(np.float64) ** 2).sum() / cut.sum())
     steps = math.ceil(math.ceil(count / recipe.rows_per_step) * recipe.epochs)
     steps = min(steps, recipe.most_steps or steps)
-    return Run(
-        setup_of(recipe, usual * rows, scored),
-        setup_of(recipe, longest * rows, longest),
+    return TrainingSchedule(
+        training_setup(recipe, usual * rows, scored),
+        training_setup(recipe, longest * rows, longest),
         steps,
         recipe.accumulation_steps,
         math.ceil(steps / recipe.save_steps),
     )
 
 
-def setup_of(recipe: Recipe, tokens: float, longest: float) -> Setup:
+def training_setup(recipe: Recipe, tokens: float, longest: float) -> TrainingSetup:
     """Read of a recipe what time and memory depend on.
 
     Args:
@@ -106,7 +106,7 @@ def setup_of(recipe: Recipe, tokens: float, longest: float) -> Setup:
         longest: Tokens that attention spans.
     """
     half = recipe.dtype != "float32"
-    return Setup(
+    return TrainingSetup(
         METHODS[recipe.method],
         tokens,
         longest,
@@ -125,7 +125,7 @@ def setup_of(recipe: Recipe, tokens: float, longest: float) -> Setup:
     )
 
 
-def cpu_bytes(shape: Shape, setup: Setup) -> float:
+def cpu_peak_bytes(shape: ModelShape, setup: TrainingSetup) -> float:
     """Count the peak of a training's tensors where no kernels of their own work the loss out."""
     tokens, words = np.minimum(setup.positions, TILE[0]), np.minimum(shape.vocabulary, TILE[1])
     told = setup.head == "fused" and setup.objective != "classification"
@@ -133,8 +133,8 @@ def cpu_bytes(shape: Shape, setup: Setup) -> float:
 
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "probe.py"
-FILE = "probes.json"
-MOST_SECONDS = 600.0
+PROBES_FILE = "probes.json"
+MAX_SECONDS = 600.0
 """After which a probe is taken to hang."""
 STATE_BYTES = 8
 """Of the two moments of a weight in a checkpoint."""
@@ -176,7 +176,7 @@ class Probe(Record):
         return Speeds(**self.speeds)
 
 
-def measure(machine: str, gpu: Gpu | None, seconds: float, day: str) -> Probe:
+def measure_machine(machine: str, gpu: Gpu | None, seconds: float, day: str) -> Probe:
     """Run the script and find the speeds that explain what it measured.
 
     Args:
@@ -188,7 +188,7 @@ def measure(machine: str, gpu: Gpu | None, seconds: float, day: str) -> Probe:
     Raises:
         Refused: it could not be run.
     """
-    return probe_of(run_script(gpu is not None, seconds), machine, gpu, day)
+    return fit_probe(run_script(gpu is not None, seconds), machine, gpu, day)
 
 
 def run_script(on_gpu: bool, seconds: float) -> dict[str, Any]:
@@ -204,11 +204,11 @@ def run_script(on_gpu: bool, seconds: float) -> dict[str, Any]:
         command = [sys.executable, str(SCRIPT), name, str(seconds)]
         try:
             done = subprocess.run(
-                command, env=env, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
+                command, env=env, capture_output=True, text=True, timeout=MAX_SECONDS, check=False
             )
         except subprocess.TimeoutExpired as error:
             raise Refused(
-                f"the probe took over {MOST_SECONDS:.0f} s. Is the machine busy? Try "
+                f"the probe took over {MAX_SECONDS:.0f} s. Is the machine busy? Try "
                 "again when it is not."
             ) from error
         if done.returncode:
@@ -220,15 +220,16 @@ def run_script(on_gpu: bool, seconds: float) -> dict[str, Any]:
         return dict(json.loads((Path(name) / "probe.json").read_text(encoding="utf-8")))
 
 
-def probe_of(told: Mapping[str, Any], machine: str, gpu: Gpu | None, day: str) -> Probe:
+def fit_probe(told: Mapping[str, Any], machine: str, gpu: Gpu | None, day: str) -> Probe:
     """Turn what the script measured into speeds and sizes."""
     entries = told["timed"]
     runs = [
-        run_of(Recipe.model_validate(one["recipe"]), np.array(one["lengths"])) for one in entries
+        training_schedule(Recipe.model_validate(one["recipe"]), np.array(one["lengths"]))
+        for one in entries
     ]
-    shapes = [Shape.of(architecture_of(one["config"])) for one in entries]
+    shapes = [ModelShape.of(architecture_of(one["config"])) for one in entries]
     timed = [
-        Timed(shape, run.usual, 1.0, float(one["step_seconds"]))
+        TimedTraining(shape, run.usual, 1.0, float(one["step_seconds"]))
         for shape, run, one in zip(shapes, runs, entries, strict=True)
     ]
     speeds = fit_speeds(timed, CPU if gpu is None else prior_speeds(machine, gpu))
@@ -247,22 +248,22 @@ def probe_of(told: Mapping[str, Any], machine: str, gpu: Gpu | None, day: str) -
         save_seconds_per_byte=each,
         trainings=len(entries),
         seconds=told["seconds"],
-        worst_miss=float(np.abs(misses(timed, speeds)).max()),
+        worst_miss=float(np.abs(relative_errors(timed, speeds)).max()),
     )
 
 
-def keep(probe: Probe) -> None:
+def save_probe(probe: Probe) -> None:
     """Keep it in the home folder, in place of an older one of the same machine."""
-    path = home_folder() / FILE
+    path = home_folder() / PROBES_FILE
     kept = {one.machine: one for one in _read(path)} | {probe.machine: probe}
     part = path.with_suffix(".part")
     part.write_text(json.dumps([one.model_dump() for one in kept.values()], indent=1))
     os.replace(part, path)
 
 
-def kept_probe(machine: str) -> Probe | None:
+def saved_probe(machine: str) -> Probe | None:
     """Find the probe of a machine, if it was ever probed."""
-    found = (probe for probe in _read(home_folder() / FILE) if probe.machine == machine)
+    found = (probe for probe in _read(home_folder() / PROBES_FILE) if probe.machine == machine)
     return next(found, None)
 
 
@@ -283,12 +284,12 @@ def _saved(entry: Mapping[str, Any]) -> float:
 
 
 def _memory(
-    told: Mapping[str, Any], shapes: Sequence[Shape], runs: Sequence[Run]
+    told: Mapping[str, Any], shapes: Sequence[ModelShape], runs: Sequence[TrainingSchedule]
 ) -> tuple[float, float]:
     """What a process takes by itself, and for each byte of tensors; measured peaks only grow."""
     if told["timed"][0]["peak_allocated_bytes"] is not None:  # a GPU's allocator is known
         return float(told["own_bytes"]), 1.0
-    sizes = [cpu_bytes(shape, run.largest) for shape, run in zip(shapes, runs, strict=True)]
+    sizes = [cpu_peak_bytes(shape, run.largest) for shape, run in zip(shapes, runs, strict=True)]
     peaks = [float(entry["peak_bytes"]) for entry in told["timed"]]
     largest = [max(sizes[: n + 1]) for n in range(len(sizes))]
     own, factor = _line(largest, peaks)

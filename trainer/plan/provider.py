@@ -15,26 +15,26 @@ from typing import Any, NamedTuple
 
 from advisor.dataset.example import Example, Reject, canonical_row
 from advisor.dataset.reader import profile_file, read_rows
-from advisor.decision.answer import Answer, answer, prepare
+from advisor.decision.answer import Answer, prepare, recommend
 from advisor.errors import UsageError, did_you_mean
-from advisor.loading import ask
+from advisor.loading import make_question
 from advisor.options.option import Option
 from advisor.plan.provider_plan import make_plan
-from advisor.plan.training_plan import DataFile, PlanData, TrainingPlan, Wish
-from advisor.prices.book import Book
+from advisor.plan.training_plan import DataFile, PlanData, PlanSettings, TrainingPlan
+from advisor.prices.book import PriceBook
 from advisor.rules.team_rules import TeamRule
 from trainer.errors import Refused
 from trainer.evaluation.split import TEST, TRAIN, VALIDATION
 from trainer.evaluation.split import split as deal
 from trainer.home import file_of, uploads_folder
 
-TRAINED = frozenset({"ft_api", "managed_lora", "dpo", "combo"})
-MOST_SUFFIX = 18
+TRAINED_APPROACHES = frozenset({"ft_api", "managed_lora", "dpo", "combo"})
+MAX_SUFFIX = 18
 """Characters of a tuned model's name that every provider takes."""
 
 
 @dataclass(frozen=True)
-class Request:
+class PlanRequest:
     """What is to be planned."""
 
     scenario: Mapping[str, Any]
@@ -57,7 +57,9 @@ class Request:
     """Whose token asks."""
 
 
-def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPlan:
+def plan_provider_job(
+    request: PlanRequest, wish: PlanSettings, book: PriceBook, now: datetime
+) -> TrainingPlan:
     """Ask again with the prices of today, and lay down the job that follows.
 
     Raises:
@@ -66,16 +68,16 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     """
     asked = {**request.scenario, "asked_on": now.date().isoformat()}
     path = request.dataset or _named(request)
-    question = ask(asked, request.where, dataset=path, book=book)
+    question = make_question(asked, request.where, dataset=path, book=book)
     question = replace(question, rules=request.rules, with_flips=False)
-    said = answer(question)
+    said = recommend(question)
     option_id = request.option or said.decision.recommended
     if request.decided and not request.option and said.decision.recommended != request.decided:
         raise Refused(
             f"flipped: the answer said {request.decided}, and today it is "
             f"{said.decision.recommended}. Name one with --option."
         )
-    if not request.option and option_id.split(":")[0] not in TRAINED:
+    if not request.option and option_id.split(":")[0] not in TRAINED_APPROACHES:
         raise Refused(
             f"the advice is {option_id}, which trains nothing at a provider. "
             f"{said.decision.verdict} Name an option with --option to tune all the "
@@ -84,18 +86,18 @@ def plan(request: Request, wish: Wish, book: Book, now: datetime) -> TrainingPla
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
     if wish.method == "supervised" and option.objective == "dpo":
         wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
-    if wish.suffix and len(wish.suffix) > MOST_SUFFIX:
+    if wish.suffix and len(wish.suffix) > MAX_SUFFIX:
         raise UsageError(
             f"suffix '{wish.suffix}'",
             f"it has {len(wish.suffix)} characters.",
-            f"A provider takes up to {MOST_SUFFIX}.",
+            f"A provider takes up to {MAX_SUFFIX}.",
         )
-    data = split(dataset_of(request), request, wish.method).data
+    data = split_rows(training_dataset(request), request, wish.method).data
     made = make_plan(said, option, data, wish, now)
     return made.model_copy(update={"owner": request.owner})
 
 
-def dataset_of(request: Request) -> Path:
+def training_dataset(request: PlanRequest) -> Path:
     """Return the file of rows that is learned from.
 
     Raises:
@@ -107,7 +109,7 @@ def dataset_of(request: Request) -> Path:
     return path
 
 
-def _named(request: Request) -> Path | None:
+def _named(request: PlanRequest) -> Path | None:
     named = (request.scenario.get("dataset") or {}).get("path")
     return Path(request.where).parent / named if named else None
 
@@ -117,7 +119,9 @@ def _option(options: tuple[Option, ...], said: Answer, option_id: str) -> Option
         if out.id == option_id:
             raise Refused(f"{option_id}: ruled out by {out.rule}: {out.says}")
     found = next((one for one in options if one.id == option_id), None)
-    starts = [one.id for one in options if one.launch == "provider" and one.approach in TRAINED]
+    starts = [
+        one.id for one in options if one.launch == "provider" and one.approach in TRAINED_APPROACHES
+    ]
     if found is None:
         raise UsageError(
             f"--option {option_id}",
@@ -130,14 +134,14 @@ def _option(options: tuple[Option, ...], said: Answer, option_id: str) -> Option
     return found
 
 
-class Dealt(NamedTuple):
+class SplitRows(NamedTuple):
     """The rows of a file, in parts."""
 
     data: PlanData
     validation: DataFile | None
 
 
-def split(path: Path, request: Request, method: str) -> Dealt:
+def split_rows(path: Path, request: PlanRequest, method: str) -> SplitRows:
     """Write the rows of a file as files of their own: learned from, watched, and held out.
 
     Rows that nearly repeat each other stay on one side, so that a paraphrase of what was learned
@@ -145,7 +149,7 @@ def split(path: Path, request: Request, method: str) -> Dealt:
     """
     wanted = "preference" if method == "dpo" else "chat"
     shares = request.validation_share, 0.0 if request.held_out else request.held_out_share
-    dealt = deal((_asked(row) for row in _rows(path, wanted)), *shares) if any(shares) else None
+    dealt = deal((_user_text(row) for row in _rows(path, wanted)), *shares) if any(shares) else None
     folder, token = uploads_folder(), secrets.token_hex(8)
     parts = [folder / f"{token}.{half}.part" for half in ("train", "watched", "held")]
     whole, source = hashlib.sha256(), list[str]()
@@ -176,7 +180,7 @@ def split(path: Path, request: Request, method: str) -> Dealt:
         dataset_sha256=whole.hexdigest(),
         encoding="o200k_base",
     )
-    return Dealt(data, files[VALIDATION])
+    return SplitRows(data, files[VALIDATION])
 
 
 def _canonical(path: Path, wanted: str) -> DataFile:
@@ -198,12 +202,12 @@ def _rows(path: Path, wanted: str, source: list[str] | None = None) -> Iterator[
             yield row
 
 
-def _asked(row: Example) -> str:
+def _user_text(row: Example) -> str:
     """Return what the user asks in a row: near-duplicates are told by it."""
     return "\n".join(turn.content for turn in row.turns if turn.role == "user")
 
 
-def keep_rows(path: Path) -> DataFile:
+def store_rows(path: Path) -> DataFile:
     """Keep a file of rows by its hash, as it is."""
     part = uploads_folder() / f"{secrets.token_hex(8)}.part"
     shutil.copyfile(path, part)

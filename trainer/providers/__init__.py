@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 
 from advisor.errors import UsageError
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from trainer.providers.base import Adapter
-from trainer.security.api_keys import environment_name, key_for
+from trainer.security.api_keys import api_key_for, environment_name
 
-OWN = ("together", "fireworks")
+NATIVE_PROVIDERS = ("together", "fireworks")
 LOCAL = "local"
 LOOPBACK_URL = "http://127.0.0.1/"
 
 
-def base_url_of(provider: str, book: Book) -> str:
+def base_url_of(provider: str, book: PriceBook) -> str:
     """Return where a provider is asked: as the environment says, else as the price book does.
 
     Raises:
@@ -34,7 +34,7 @@ def base_url_of(provider: str, book: Book) -> str:
     return url
 
 
-def adapter_for(provider: str, book: Book) -> Adapter:
+def adapter_for(provider: str, book: PriceBook) -> Adapter:
     """Return the way to ask a provider.
 
     Raises:
@@ -42,14 +42,14 @@ def adapter_for(provider: str, book: Book) -> Adapter:
         NoSecret: its key is missing.
     """
     known = book.providers.get(provider)
-    if provider not in OWN and (known is None or known.protocol != "openai"):
+    if provider not in NATIVE_PROVIDERS and (known is None or known.protocol != "openai"):
         raise UsageError(
             f"provider {provider}",
             "nothing here speaks to it.",
             "Start the job there by hand with the converted file.",
         )
     url = base_url_of(provider, book)
-    key = key_for(provider, url)
+    key = api_key_for(provider, url)
     if provider == "together":
         from trainer.providers.together import Together
 
@@ -64,5 +64,8 @@ def adapter_for(provider: str, book: Book) -> Adapter:
     serving = environment_name(provider, "SERVING_API_KEY")
     named = os.environ.get(serving) or os.environ.get(f"{serving}_FILE")
     return OpenAIProtocol(
-        dialect_of(provider), url, key, key_for(provider, url, "SERVING_API_KEY") if named else key
+        dialect_of(provider),
+        url,
+        key,
+        api_key_for(provider, url, "SERVING_API_KEY") if named else key,
     )

@@ -11,14 +11,14 @@ from advisor.plan.training_plan import TrainingPlan
 from trainer.run_states import JobEvent, State
 
 JobState = State | Literal["unknown_word"]
-Waiting = Literal["seconds", "a_day", "no_money", "limit_reached"]
+LimitKind = Literal["seconds", "a_day", "no_money", "limit_reached"]
 
 
 class ProviderError(Exception):
     """Something came of a request that is not the answer."""
 
 
-class Declined(ProviderError):
+class ProviderDeclined(ProviderError):
     """The provider said no and did nothing: another request would hear the same."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -26,10 +26,10 @@ class Declined(ProviderError):
         super().__init__(f"{status} {code}: {message}")
 
 
-class Limited(ProviderError):
+class RateLimited(ProviderError):
     """The provider said 'not now' and did nothing; what is meant stands in the code."""
 
-    def __init__(self, meaning: Waiting, wait_seconds: float, code: str, message: str) -> None:
+    def __init__(self, meaning: LimitKind, wait_seconds: float, code: str, message: str) -> None:
         self.meaning, self.wait_seconds, self.code = meaning, wait_seconds, code
         super().__init__(f"429 {code}: {message}")
 
@@ -38,7 +38,7 @@ class NotSent(ProviderError):
     """The request never left: no connection."""
 
 
-class Unknown(ProviderError):
+class UnknownOutcome(ProviderError):
     """The request left and no answer that can be believed came back: it may have been done."""
 
 
@@ -57,7 +57,7 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Files:
+class JobFiles:
     """The files of one job."""
 
     training: str
@@ -119,7 +119,7 @@ class Adapter(Protocol):
     def key_of(self, plan: TrainingPlan) -> str:
         """Return the key under which a job of this plan is found again."""
 
-    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+    def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
         """Write the body that starts a job.
 
         Raises:
@@ -138,10 +138,10 @@ class Adapter(Protocol):
     def delete_file(self, file_id: str) -> None:
         """Delete a file."""
 
-    def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
+    def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
         """Ask what the job will cost, where a provider says so."""
 
-    def create(self, plan: TrainingPlan, files: Files) -> Job:
+    def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
         """Start the job; the one request that costs money."""
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from advisor.prices.book import Book
-from trainer.errors import NoSecret
+from advisor.prices.book import PriceBook
+from trainer.errors import ApiKeyError
 from trainer.providers import base_url_of
-from trainer.providers.base import Declined, Job, NotOffered
-from trainer.providers.http_client import Web, segment
-from trainer.security.api_keys import environment_name, key_for
+from trainer.providers.base import Job, NotOffered, ProviderDeclined
+from trainer.providers.http_client import HttpClient, path_segment
+from trainer.security.api_keys import api_key_for, environment_name
 
 IDLE_MINUTES = 30
 PREFIX = "ton-"
@@ -21,7 +21,7 @@ FAILED = frozenset({"FAILED", "DEPLOYMENT_STATE_FAILED"})
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeploymentStatus:
     """What stands at the provider under a name."""
 
     name: str
@@ -35,10 +35,10 @@ class Deployed:
 class Hosting(Protocol):
     """How one provider is asked to serve."""
 
-    def deploy(self, name: str, job: Job) -> Deployed:
+    def deploy(self, name: str, job: Job) -> DeploymentStatus:
         """Start serving; a second time under the same name changes nothing."""
 
-    def look(self, name: str) -> Deployed | None:
+    def look(self, name: str) -> DeploymentStatus | None:
         """Ask after a deployment; nothing if there is none."""
 
     def stop(self, name: str) -> None:
@@ -54,8 +54,8 @@ class Hosting(Protocol):
         """Let go of connections."""
 
 
-class _Asking:
-    def __init__(self, root: str, chat: Web) -> None:
+class _HostingClient:
+    def __init__(self, root: str, chat: HttpClient) -> None:
         self._root, self._chat = root, chat
 
     def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class _Asking:
     def maybe(self, method: str, path: str, **options: Any) -> dict[str, Any] | None:
         try:
             return self.ask(method, path, **options)
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status in (404, 410):
                 return None
             raise
@@ -73,7 +73,7 @@ class _Asking:
     def once(self, path: str, **options: Any) -> None:
         try:
             self.ask("POST", path, **options)
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status != 409:
                 raise
 
@@ -91,12 +91,12 @@ class _Asking:
 class FireworksHosting:
     """On-demand deployments that sleep when idle. Source: fireworks-ai 1.2.28."""
 
-    def __init__(self, base_url: str, web: Web, account: str) -> None:
+    def __init__(self, base_url: str, web: HttpClient, account: str) -> None:
         self._account, self._web = account, web
-        self._asking = _Asking("", web)
-        self._path = f"/v1/accounts/{segment(account)}/deployments"
+        self._asking = _HostingClient("", web)
+        self._path = f"/v1/accounts/{path_segment(account)}/deployments"
 
-    def deploy(self, name: str, job: Job) -> Deployed:
+    def deploy(self, name: str, job: Job) -> DeploymentStatus:
         """Start serving one replica that sleeps after half an hour without a request."""
         body = {
             "baseModel": job.model,
@@ -108,20 +108,22 @@ class FireworksHosting:
         }
         self._asking.once(self._path, params={"deploymentId": name}, json=body)
         there = self.look(name)
-        return there or Deployed(name, "CREATING", False, False, "")
+        return there or DeploymentStatus(name, "CREATING", False, False, "")
 
-    def look(self, name: str) -> Deployed | None:
+    def look(self, name: str) -> DeploymentStatus | None:
         """Ask after a deployment."""
-        body = self._asking.maybe("GET", f"{self._path}/{segment(name)}")
+        body = self._asking.maybe("GET", f"{self._path}/{path_segment(name)}")
         if body is None or body.get("state") in ("DELETED", "DELETING"):
             return None
         word = str(body.get("state"))
         model = f"{body.get('baseModel')}#accounts/{self._account}/deployments/{name}"
-        return Deployed(name, word, word in READY, word in FAILED, model)
+        return DeploymentStatus(name, word, word in READY, word in FAILED, model)
 
     def stop(self, name: str) -> None:
         """End it."""
-        self._asking.maybe("DELETE", f"{self._path}/{segment(name)}", params={"ignoreChecks": True})
+        self._asking.maybe(
+            "DELETE", f"{self._path}/{path_segment(name)}", params={"ignoreChecks": True}
+        )
 
     def names(self) -> list[str]:
         """List what stands there."""
@@ -141,12 +143,12 @@ class FireworksHosting:
 class TogetherHosting:
     """Dedicated endpoints that stop when idle. Source: together 3.1.1."""
 
-    def __init__(self, web: Web, project: str) -> None:
+    def __init__(self, web: HttpClient, project: str) -> None:
         self._project, self._web = project, web
-        self._asking = _Asking("", web)
-        self._path = f"/v2/projects/{segment(project)}/endpoints"
+        self._asking = _HostingClient("", web)
+        self._path = f"/v2/projects/{path_segment(project)}/endpoints"
 
-    def deploy(self, name: str, job: Job) -> Deployed:
+    def deploy(self, name: str, job: Job) -> DeploymentStatus:
         """Start one replica that stops after half an hour without a request."""
         self._asking.once(self._path, json={"name": name, "visibility": "VISIBILITY_PRIVATE"})
         endpoint = self._endpoint(name)
@@ -159,33 +161,33 @@ class TogetherHosting:
             "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
             "inactiveTimeout": IDLE_MINUTES,
         }
-        self._asking.once(f"{self._path}/{segment(endpoint['id'])}/deployments", json=body)
+        self._asking.once(f"{self._path}/{path_segment(endpoint['id'])}/deployments", json=body)
         there = self.look(name)
-        return there or Deployed(name, "CREATING", False, False, name)
+        return there or DeploymentStatus(name, "CREATING", False, False, name)
 
     def _endpoint(self, name: str) -> Mapping[str, Any] | None:
         listed = self._asking.ask("GET", self._path, params={"limit": 200}).get("data") or []
         found = [one for one in listed if str(one.get("name")).rsplit("/", 1)[-1] == name]
         return found[0] if found else None
 
-    def look(self, name: str) -> Deployed | None:
+    def look(self, name: str) -> DeploymentStatus | None:
         """Ask after an endpoint and its one deployment."""
         endpoint = self._endpoint(name)
         if endpoint is None:
             return None
-        path = f"{self._path}/{segment(endpoint['id'])}/deployments"
+        path = f"{self._path}/{path_segment(endpoint['id'])}/deployments"
         listed = self._asking.ask("GET", path).get("data") or [{}]
         word = str((listed[0].get("status") or {}).get("state") or "CREATING")
-        return Deployed(name, word, word in READY, word in FAILED, str(endpoint["name"]))
+        return DeploymentStatus(name, word, word in READY, word in FAILED, str(endpoint["name"]))
 
     def stop(self, name: str) -> None:
         """Delete the deployment, which is what costs, and then its endpoint."""
         endpoint = self._endpoint(name)
         if endpoint is None:
             return
-        path = f"{self._path}/{segment(endpoint['id'])}"
+        path = f"{self._path}/{path_segment(endpoint['id'])}"
         for one in self._asking.ask("GET", f"{path}/deployments").get("data") or []:
-            self._asking.maybe("DELETE", f"{path}/deployments/{segment(str(one['id']))}")
+            self._asking.maybe("DELETE", f"{path}/deployments/{path_segment(str(one['id']))}")
         self._asking.maybe("DELETE", path)
 
     def names(self) -> list[str]:
@@ -211,7 +213,7 @@ BY_HAND = {
 }
 
 
-def hosting_for(provider: str, book: Book) -> Hosting:
+def hosting_for(provider: str, book: PriceBook) -> Hosting:
     """Return the way to have a provider serve.
 
     Raises:
@@ -221,14 +223,14 @@ def hosting_for(provider: str, book: Book) -> Hosting:
     if provider not in ("together", "fireworks"):
         raise NotOffered(BY_HAND.get(provider, f"{provider} serves nothing by the hour."))
     url = base_url_of(provider, book)
-    key = key_for(provider, url)
+    key = api_key_for(provider, url)
     root = url.rstrip("/").removesuffix("/v1")
     what = {"together": "PROJECT_ID", "fireworks": "ACCOUNT_ID"}[provider]
     name = environment_name(provider, what)
     account = os.environ.get(name)
     if not account:
-        raise NoSecret(f"{provider}: set {name} to the name of yours.")
-    web = Web(root, key)
+        raise ApiKeyError(f"{provider}: set {name} to the name of yours.")
+    web = HttpClient(root, key)
     if provider == "together":
         return TogetherHosting(web, account)
     return FireworksHosting(url, web, account)

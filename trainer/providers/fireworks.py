@@ -11,23 +11,23 @@ from typing import Any
 import httpx2
 
 from advisor.errors import UsageError
-from advisor.plan.training_plan import TrainingPlan, epochs_of
-from trainer.errors import NoSecret
+from advisor.plan.training_plan import TrainingPlan, requested_epochs
+from trainer.errors import ApiKeyError
 from trainer.providers.base import (
     Checkpoint,
-    Declined,
-    Files,
     Job,
+    JobFiles,
     NotOffered,
+    ProviderDeclined,
     Quote,
     RemoteFile,
-    Unknown,
+    UnknownOutcome,
 )
-from trainer.providers.http_client import SEND_SECONDS, Web, check, segment
-from trainer.providers.openai_responses import seconds, whole
-from trainer.providers.status_words import FIREWORKS, state_of
+from trainer.providers.http_client import SEND_SECONDS, HttpClient, path_segment, raise_for_error
+from trainer.providers.openai_responses import check_complete, parse_time
+from trainer.providers.status_words import FIREWORKS, job_state
 from trainer.run_states import JobEvent
-from trainer.security.api_keys import Key, environment_name
+from trainer.security.api_keys import ApiKey, environment_name
 
 ID_HEX = 24
 PAGE = 200
@@ -47,13 +47,13 @@ class Fireworks:
     most_file_bytes = 1024**4
     reads_here = False
 
-    def __init__(self, base_url: str, key: Key) -> None:
+    def __init__(self, base_url: str, key: ApiKey) -> None:
         account = os.environ.get(environment_name(self.name, "ACCOUNT_ID"), "")
         if not account:
-            raise NoSecret("fireworks: set FIREWORKS_ACCOUNT_ID to the name of your account.")
+            raise ApiKeyError("fireworks: set FIREWORKS_ACCOUNT_ID to the name of your account.")
         self.account = account
-        self._web = Web(f"{base_url.rstrip('/')}/v1/accounts/{segment(account)}", key)
-        self._inference = Web(f"{base_url.rstrip('/')}/inference/v1", key)
+        self._web = HttpClient(f"{base_url.rstrip('/')}/v1/accounts/{path_segment(account)}", key)
+        self._inference = HttpClient(f"{base_url.rstrip('/')}/inference/v1", key)
 
     def key_of(self, plan: TrainingPlan) -> str:
         """Return the name that the job will have."""
@@ -73,7 +73,7 @@ class Fireworks:
         }
         try:
             self._web.ask("POST", "/datasets", json=body)
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status != 409:
                 raise
         if size > SIGNED_FROM_BYTES:
@@ -82,10 +82,10 @@ class Fireworks:
             with path.open("rb") as content:
                 place, sent_as = f"/datasets/{dataset}:upload", {"file": (name, content)}
                 answer = self._web.ask("POST", place, files=sent_as, timeout=SEND_SECONDS)
-            whole(RemoteFile(dataset, answer.get("bytes"), ready=False), size)
+            check_complete(RemoteFile(dataset, answer.get("bytes"), ready=False), size)
         sent = self.file(dataset)
         if sent is None:
-            raise Unknown(f"the dataset {dataset} is not there after it was sent")
+            raise UnknownOutcome(f"the dataset {dataset} is not there after it was sent")
         return sent
 
     def _send_signed(self, path: Path, dataset: str, name: str, size: int) -> None:
@@ -97,7 +97,7 @@ class Fireworks:
             httpx2.Client(follow_redirects=False, timeout=SEND_SECONDS, trust_env=False) as bare,
         ):
             try:
-                check(
+                raise_for_error(
                     bare.put(
                         target,
                         content=content,
@@ -105,7 +105,7 @@ class Fireworks:
                     )
                 )
             except httpx2.HTTPError as error:
-                raise Unknown(f"the file was cut off: {type(error).__name__}") from None
+                raise UnknownOutcome(f"the file was cut off: {type(error).__name__}") from None
         self._web.ask("POST", f"/datasets/{dataset}:validateUpload", json={})
 
     def find_file(self, name: str) -> RemoteFile | None:
@@ -115,8 +115,8 @@ class Fireworks:
     def file(self, file_id: str) -> RemoteFile | None:
         """Ask after a dataset; nothing if it is not there."""
         try:
-            body = self._web.ask("GET", f"/datasets/{segment(file_id)}")
-        except Declined as error:
+            body = self._web.ask("GET", f"/datasets/{path_segment(file_id)}")
+        except ProviderDeclined as error:
             if error.status == 404:
                 return None
             raise
@@ -131,13 +131,13 @@ class Fireworks:
 
     def delete_file(self, file_id: str) -> None:
         """Delete a dataset."""
-        self._web.ask("DELETE", f"/datasets/{segment(file_id)}")
+        self._web.ask("DELETE", f"/datasets/{path_segment(file_id)}")
 
-    def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
+    def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
         """Fireworks says its estimate in the job only."""
         return None
 
-    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+    def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
         """Write the body that starts a job."""
         asked, path = plan.hyperparameters, f"accounts/{self.account}/datasets"
         if asked.learning_rate_multiplier is not None or plan.method not in COLLECTIONS:
@@ -153,7 +153,7 @@ class Fireworks:
                 f"found {rank}, fireworks takes powers of two up to 32.",
                 "Take 8, 16 or 32.",
             )
-        settings: dict[str, Any] = {"epochs": epochs_of(plan), "loraRank": rank}
+        settings: dict[str, Any] = {"epochs": requested_epochs(plan), "loraRank": rank}
         if asked.learning_rate is not None:
             settings["learningRate"] = asked.learning_rate
         if asked.batch_size != "auto":
@@ -176,7 +176,7 @@ class Fireworks:
     def _model(self, plan: TrainingPlan) -> str:
         return f"accounts/{self.account}/models/{self.key_of(plan)}"
 
-    def create(self, plan: TrainingPlan, files: Files) -> Job:
+    def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
         """Start the job under a name of ours; if it is there already, that is the job."""
         path, key = f"/{COLLECTIONS[plan.method]}", self.key_of(plan)
         try:
@@ -186,7 +186,7 @@ class Fireworks:
                 params={ID_PARAMETERS[plan.method]: key},
                 json=self.request(plan, files),
             )
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status != 409:
                 raise
             return self.job(f"{COLLECTIONS[plan.method]}/{key}")
@@ -196,7 +196,7 @@ class Fireworks:
         """Ask for the job of our name."""
         try:
             return [self.job(f"{COLLECTIONS[plan.method]}/{self.key_of(plan)}")]
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status == 404:
                 return []
             raise
@@ -220,7 +220,7 @@ class Fireworks:
     def events(self, job_id: str) -> list[JobEvent]:
         """Fireworks tells progress in the job itself: one event for each step of it."""
         body = self.job(job_id).raw or {}
-        progress, at = body.get("jobProgress") or {}, seconds(body.get("updateTime")) or 0.0
+        progress, at = body.get("jobProgress") or {}, parse_time(body.get("updateTime")) or 0.0
         if not progress:
             return []
         percent, epoch = int(progress.get("percent") or 0), int(progress.get("epoch") or 0)
@@ -262,13 +262,13 @@ class Fireworks:
     def download(self, job: Job, folder: Path) -> list[Path]:
         """Fetch each file of the tuned model from the signed address it is given."""
         model = str(job.model or "").rsplit("/", 1)[-1]
-        places = self._web.ask("GET", f"/models/{segment(model)}:getDownloadEndpoint")
+        places = self._web.ask("GET", f"/models/{path_segment(model)}:getDownloadEndpoint")
         found = []
         for name, url in (places.get("filenameToSignedUrls") or {}).items():
             target = folder / Path(name).name
             with httpx2.Client(follow_redirects=False, timeout=SEND_SECONDS, trust_env=False) as c:
                 answer = c.get(url)
-            check(answer)
+            raise_for_error(answer)
             target.write_bytes(answer.content)
             found.append(target)
         return found
@@ -291,26 +291,26 @@ def dataset_id(name: str) -> str:
 def _path(job_id: str) -> str:
     """Return collection and id of a job; a full resource name is cut to its last two parts."""
     collection, _, name = job_id.rpartition("/")
-    return f"{collection.rsplit('/', 1)[-1] or COLLECTIONS['supervised']}/{segment(name)}"
+    return f"{collection.rsplit('/', 1)[-1] or COLLECTIONS['supervised']}/{path_segment(name)}"
 
 
 def _job(body: Mapping[str, Any]) -> Job:
     name, word = body.get("name"), body.get("state")
     if not isinstance(name, str) or "/" not in name or not isinstance(word, str):
-        raise Unknown(f"the answer names no job (name {name!r}, state {word!r})")
+        raise UnknownOutcome(f"the answer names no job (name {name!r}, state {word!r})")
     settings = {**body, **(body.get("trainingConfig") or {})}
     status, base = body.get("status") or {}, settings.get("baseModel")
     cost = body.get("estimatedCost") or {}
     usd = Decimal(cost.get("units") or 0) + Decimal(cost.get("nanos") or 0) / Decimal(10**9)
     return Job(
         job_id="/".join(name.split("/")[-2:]),
-        state=state_of(FIREWORKS, word),
+        state=job_state(FIREWORKS, word),
         word=word,
         base_model=str(base).rsplit("/", 1)[-1] if base else None,
         key=name.rsplit("/", 1)[-1],
-        created_at=seconds(body.get("createTime")),
+        created_at=parse_time(body.get("createTime")),
         model=settings.get("outputModel") or body.get("outputModel"),
-        error=status.get("message") if state_of(FIREWORKS, word) == "failed" else None,
+        error=status.get("message") if job_state(FIREWORKS, word) == "failed" else None,
         usd=f"{usd:.6f}" if cost else None,
         raw=body,
         echo={

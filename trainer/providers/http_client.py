@@ -9,24 +9,24 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
-from trainer.errors import NoSecret
-from trainer.providers.base import Declined, NotSent, Unknown
-from trainer.providers.status_words import limited
-from trainer.security.api_keys import Key, origin_of
+from trainer.errors import ApiKeyError
+from trainer.providers.base import NotSent, ProviderDeclined, UnknownOutcome
+from trainer.providers.status_words import limit_error
+from trainer.security.api_keys import ApiKey, origin_of
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 ASK_SECONDS = httpx2.Timeout(30.0, connect=10.0)
 SEND_SECONDS = httpx2.Timeout(600.0, connect=10.0)
-NEVER_LEFT = (
+NOT_SENT_ERRORS = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
     httpx2.UnsupportedProtocol,
 )
-MAYBE_DONE = frozenset({408, 425})
+UNKNOWN_OUTCOME_STATUSES = frozenset({408, 425})
 
 
-class _Capped(httpx2.SyncByteStream):
+class _LimitedStream(httpx2.SyncByteStream):
     """A body that ends with an error where it grows out of all reason."""
 
     def __init__(self, inner: httpx2.SyncByteStream) -> None:
@@ -36,8 +36,8 @@ class _Capped(httpx2.SyncByteStream):
         seen = 0
         for part in self._inner:
             seen += len(part)
-            if seen > MOST_BYTES:
-                raise httpx2.ReadError(f"the answer is longer than {MOST_BYTES} bytes")
+            if seen > MAX_BYTES:
+                raise httpx2.ReadError(f"the answer is longer than {MAX_BYTES} bytes")
             yield part
 
     def close(self) -> None:
@@ -54,10 +54,10 @@ class BoundTransport(httpx2.HTTPTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, if it goes where the key belongs."""
         if origin_of(str(request.url)) != self._origin:
-            raise NoSecret(f"the key of {self._origin} does not go to {request.url.host}.")
+            raise ApiKeyError(f"the key of {self._origin} does not go to {request.url.host}.")
         response = super().handle_request(request)
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Capped(response.stream)
+            response.stream = _LimitedStream(response.stream)
         return response
 
 
@@ -70,10 +70,10 @@ def bound_client(origin: str) -> httpx2.Client:
     )
 
 
-class Web:
+class HttpClient:
     """A provider's REST interface, with its key."""
 
-    def __init__(self, base_url: str, key: Key) -> None:
+    def __init__(self, base_url: str, key: ApiKey) -> None:
         self.base_url = base_url.rstrip("/")
         self.headers = {"Authorization": f"Bearer {key.value}"}
         self.client = bound_client(key.origin)
@@ -85,7 +85,7 @@ class Web:
             Declined, Limited, NotSent, Unknown: as `trainer.providers.base` says.
         """
         response = self.raw(method, path, **options)
-        return told(response)
+        return json_object(response)
 
     def raw(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """Send one request and return its answer, if it is no error but one of `accepted`."""
@@ -93,12 +93,12 @@ class Web:
         accepted = options.pop("accepted", frozenset())
         try:
             response = self.client.request(method, self.base_url + path, headers=headers, **options)
-        except NEVER_LEFT as error:
+        except NOT_SENT_ERRORS as error:
             raise NotSent(_why(error)) from None
         except httpx2.HTTPError as error:
-            raise Unknown(_why(error)) from None
+            raise UnknownOutcome(_why(error)) from None
         if response.status_code not in accepted:
-            check(response)
+            raise_for_error(response)
         return response
 
     def close(self) -> None:
@@ -106,16 +106,16 @@ class Web:
         self.client.close()
 
 
-def segment(name: str) -> str:
+def path_segment(name: str) -> str:
     """Write a provider's id as one part of a path, whatever is in it.
 
-    >>> segment("../files/x")
+    >>> path_segment("../files/x")
     '..%2Ffiles%2Fx'
     """
     return quote(name, safe="")
 
 
-def told(response: httpx2.Response) -> dict[str, Any]:
+def json_object(response: httpx2.Response) -> dict[str, Any]:
     """Read the JSON object of an answer; a page, a list or half an object is no answer."""
     try:
         body = orjson.loads(response.content)
@@ -123,27 +123,27 @@ def told(response: httpx2.Response) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         kind = response.headers.get("content-type", "no type")
-        raise Unknown(f"{response.status_code} with no JSON object in it ({kind})")
+        raise UnknownOutcome(f"{response.status_code} with no JSON object in it ({kind})")
     return body
 
 
-def check(response: httpx2.Response) -> None:
+def raise_for_error(response: httpx2.Response) -> None:
     """Turn an answer that is an error into one of ours."""
     status = response.status_code
     if status < 300:
         return
     if status < 400:
         host = httpx2.URL(response.headers.get("location", "")).host or "elsewhere"
-        raise Declined(status, "redirect", f"it points to {host}, and no request follows")
-    code, message = said(response.content)
+        raise ProviderDeclined(status, "redirect", f"it points to {host}, and no request follows")
+    code, message = error_details(response.content)
     if status == 429:
-        raise limited(code, message, response.headers.get("retry-after"))
-    if status >= 500 or status in MAYBE_DONE:
-        raise Unknown(f"{status} {code}: {message}")
-    raise Declined(status, code, message)
+        raise limit_error(code, message, response.headers.get("retry-after"))
+    if status >= 500 or status in UNKNOWN_OUTCOME_STATUSES:
+        raise UnknownOutcome(f"{status} {code}: {message}")
+    raise ProviderDeclined(status, code, message)
 
 
-def said(content: bytes) -> tuple[str, str]:
+def error_details(content: bytes) -> tuple[str, str]:
     """Read code and message of an error, in each shape that providers use."""
     try:
         body = orjson.loads(content)

@@ -14,20 +14,31 @@ import orjson
 from advisor.plan.training_plan import TrainingPlan
 from trainer.providers.base import (
     Checkpoint,
-    Declined,
-    Files,
     Job,
+    JobFiles,
     NotOffered,
     NotSent,
+    ProviderDeclined,
     Quote,
     RemoteFile,
-    Unknown,
+    UnknownOutcome,
 )
-from trainer.providers.http_client import NEVER_LEFT, SEND_SECONDS, bound_client, check, told
+from trainer.providers.http_client import (
+    NOT_SENT_ERRORS,
+    SEND_SECONDS,
+    bound_client,
+    json_object,
+    raise_for_error,
+)
 from trainer.providers.openai_dialects import Dialect
-from trainer.providers.openai_responses import checkpoint_of, event_of, job_of, whole
+from trainer.providers.openai_responses import (
+    check_complete,
+    parse_checkpoint,
+    parse_event,
+    parse_job,
+)
 from trainer.run_states import JobEvent
-from trainer.security.api_keys import Key
+from trainer.security.api_keys import ApiKey
 
 PART_BYTES = 64 * 1024 * 1024
 BY_PARTS_FROM_BYTES = 100 * 1024 * 1024
@@ -39,7 +50,7 @@ DAY_SECONDS = 86_400.0
 class OpenAIProtocol:
     """One provider that speaks the protocol, in its dialect."""
 
-    def __init__(self, dialect: Dialect, base_url: str, key: Key, serving: Key) -> None:
+    def __init__(self, dialect: Dialect, base_url: str, key: ApiKey, serving: ApiKey) -> None:
         self.name, self.dialect = dialect.name, dialect
         self.serves_per_token = dialect.serves_per_token
         self.idempotent, self.failed_is_free = dialect.idempotent, dialect.failed_is_free
@@ -48,7 +59,7 @@ class OpenAIProtocol:
         self._client = self._made(base_url, key)
         self._serving = self._made(base_url, serving)
 
-    def _made(self, base_url: str, key: Key) -> openai.OpenAI:
+    def _made(self, base_url: str, key: ApiKey) -> openai.OpenAI:
         return openai.OpenAI(
             api_key=key.value,
             base_url=base_url,
@@ -61,7 +72,7 @@ class OpenAIProtocol:
         """Return the plan's hash, or as much of it as a suffix takes."""
         return self.dialect.key_of(plan)
 
-    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+    def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
         """Write the body that starts a job."""
         return self.dialect.request(plan, files)
 
@@ -79,7 +90,7 @@ class OpenAIProtocol:
                         )
                     )
                 )
-        whole(sent, size)
+        check_complete(sent, size)
         if self.dialect.reads_back and size <= BY_PARTS_FROM_BYTES:
             self._compare(sent.file_id, sha256)
         return sent
@@ -89,11 +100,13 @@ class OpenAIProtocol:
             _call(lambda: self._client.files.with_raw_response.content(file_id)).content
         ).hexdigest()
         if digest != sha256:
-            raise Unknown(f"the file that arrived hashes to {digest[:12]}, ours to {sha256[:12]}")
+            raise UnknownOutcome(
+                f"the file that arrived hashes to {digest[:12]}, ours to {sha256[:12]}"
+            )
 
     def _upload_by_parts(self, path: Path, name: str, size: int) -> RemoteFile:
         uploads = self._client.uploads.with_raw_response
-        upload = told(
+        upload = json_object(
             _call(
                 lambda: uploads.create(
                     bytes=size, filename=name, mime_type="application/jsonl", purpose="fine-tune"
@@ -104,8 +117,8 @@ class OpenAIProtocol:
         with path.open("rb") as rows:
             while part := rows.read(PART_BYTES):
                 digest.update(part)
-                parts.append(str(told(_call(self._sender(upload["id"], part)))["id"]))
-        done = told(
+                parts.append(str(json_object(_call(self._sender(upload["id"], part)))["id"]))
+        done = json_object(
             _call(
                 lambda: uploads.complete(
                     upload["id"], part_ids=parts, md5=digest.hexdigest(), timeout=SEND_SECONDS
@@ -120,7 +133,7 @@ class OpenAIProtocol:
 
     def find_file(self, name: str) -> RemoteFile | None:
         """Find a file by the name it was sent under."""
-        listed = told(
+        listed = json_object(
             _call(
                 lambda: self._client.files.with_raw_response.list(purpose="fine-tune", limit=1000)
             )
@@ -132,23 +145,23 @@ class OpenAIProtocol:
         """Ask after a file; nothing if it is not there."""
         try:
             return self._file(_call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status == 404:
                 return None
             raise
 
     def _file(self, response: httpx2.Response) -> RemoteFile:
-        return _remote(told(response))
+        return _remote(json_object(response))
 
     def delete_file(self, file_id: str) -> None:
         """Delete a file."""
         _call(lambda: self._client.files.with_raw_response.delete(file_id))
 
-    def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
+    def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
         """Nobody who speaks this protocol says beforehand what a job costs."""
         return None
 
-    def create(self, plan: TrainingPlan, files: Files) -> Job:
+    def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
         """Start the job; the one request that costs money."""
         body = self.request(plan, files)
         try:
@@ -163,14 +176,14 @@ class OpenAIProtocol:
                 ),
                 strict=self.dialect.strict,
             )
-        except Declined as error:
+        except ProviderDeclined as error:
             if error.status == 409:  # a twin of this request is at work
-                raise Unknown(str(error)) from None
+                raise UnknownOutcome(str(error)) from None
             raise
-        return self._job(told(response))
+        return self._job(json_object(response))
 
     def _job(self, body: Mapping[str, Any]) -> Job:
-        return job_of(body, self.dialect)
+        return parse_job(body, self.dialect)
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:
         """List the jobs that carry the key of this plan."""
@@ -182,7 +195,7 @@ class OpenAIProtocol:
     def job(self, job_id: str) -> Job:
         """Ask after one job."""
         jobs = self._client.fine_tuning.jobs.with_raw_response
-        return self._job(told(_call(lambda: jobs.retrieve(job_id))))
+        return self._job(json_object(_call(lambda: jobs.retrieve(job_id))))
 
     def jobs(self, since: float) -> Iterator[list[Job]]:
         """List jobs, newest first, a page at a time, until they are older than *since*."""
@@ -195,7 +208,7 @@ class OpenAIProtocol:
         seen: set[str] = set()
         while True:
             last, wanted = after, named or openai.omit
-            page = told(_call(lambda: jobs.list(limit=PAGE, after=last, metadata=wanted)))  # noqa: B023
+            page = json_object(_call(lambda: jobs.list(limit=PAGE, after=last, metadata=wanted)))  # noqa: B023
             fresh = [self._job(one) for one in page.get("data") or [] if one.get("id") not in seen]
             if not fresh:
                 return  # has_more may lie: a page without news is the end
@@ -213,8 +226,8 @@ class OpenAIProtocol:
         after: str | openai.Omit = openai.omit
         while True:
             last = after
-            page = told(_call(lambda: jobs.list_events(job_id, limit=PAGE, after=last)))  # noqa: B023
-            fresh = [e for e in map(event_of, page.get("data") or []) if e.event_id not in found]
+            page = json_object(_call(lambda: jobs.list_events(job_id, limit=PAGE, after=last)))  # noqa: B023
+            fresh = [e for e in map(parse_event, page.get("data") or []) if e.event_id not in found]
             found |= {event.event_id: event for event in fresh}
             if not fresh or not page.get("has_more"):
                 return list(found.values())
@@ -223,8 +236,8 @@ class OpenAIProtocol:
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """List the models saved on the way."""
         resource = self._client.fine_tuning.jobs.checkpoints.with_raw_response
-        listed = told(_call(lambda: resource.list(job_id, limit=PAGE)))
-        return [checkpoint_of(one) for one in listed.get("data") or []]
+        listed = json_object(_call(lambda: resource.list(job_id, limit=PAGE)))
+        return [parse_checkpoint(one) for one in listed.get("data") or []]
 
     def cancel(self, job_id: str) -> Job:
         """Ask the provider to stop a job."""
@@ -242,12 +255,12 @@ class OpenAIProtocol:
         if what != "cancel" and not self.dialect.pauses:
             raise NotOffered(f"{self.name} has no {what}. Cancel the job, or let it run.")
         asked = getattr(self._client.fine_tuning.jobs.with_raw_response, what)
-        return self._job(told(_call(lambda: asked(job_id))))
+        return self._job(json_object(_call(lambda: asked(job_id))))
 
     def smoke(self, model: str) -> str:
         """Have the tuned model answer one short question with the key that will serve."""
         chat = self._serving.chat.completions.with_raw_response
-        body = told(
+        body = json_object(
             _call(
                 lambda: chat.create(
                     model=model,
@@ -261,7 +274,7 @@ class OpenAIProtocol:
 
     def shutdown_on(self, model: str) -> str | None:
         """Return the day on which a model ends, where the provider says so."""
-        body = told(_call(lambda: self._client.models.with_raw_response.retrieve(model)))
+        body = json_object(_call(lambda: self._client.models.with_raw_response.retrieve(model)))
         return body.get("shutdown_date")
 
     def download(self, job: Job, folder: Path) -> list[Path]:
@@ -275,7 +288,7 @@ class OpenAIProtocol:
         return [self._fetch(one, folder) for one in files]
 
     def _fetch(self, file_id: str, folder: Path) -> Path:
-        told_of = told(_call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
+        told_of = json_object(_call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
         target = folder / f"{file_id}-{Path(str(told_of.get('filename') or 'file')).name}"
         content = _call(lambda: self._client.files.with_raw_response.content(file_id)).content
         target.write_bytes(content)
@@ -288,7 +301,7 @@ class OpenAIProtocol:
 
 def _remote(body: Mapping[str, Any]) -> RemoteFile:
     if not body.get("id"):
-        raise Unknown("the answer names no file")
+        raise UnknownOutcome("the answer names no file")
     status = str(body.get("status") or "processed")
     size = body.get("bytes")
     return RemoteFile(
@@ -306,18 +319,18 @@ def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
         if strict:
             answer.parse()
     except openai.APIStatusError as error:
-        check(error.response)
-        raise Unknown(str(error)) from None
+        raise_for_error(error.response)
+        raise UnknownOutcome(str(error)) from None
     except openai.APIResponseValidationError as error:
-        raise Unknown(f"the answer breaks OpenAI's own schema: {error}") from None
+        raise UnknownOutcome(f"the answer breaks OpenAI's own schema: {error}") from None
     except openai.APIConnectionError as error:
         why = f"{type(error.__cause__ or error).__name__}"
-        if isinstance(error.__cause__, NEVER_LEFT):
+        if isinstance(error.__cause__, NOT_SENT_ERRORS):
             raise NotSent(why) from None
-        raise Unknown(why) from None
+        raise UnknownOutcome(why) from None
     except orjson.JSONDecodeError as error:
-        raise Unknown(f"no JSON: {error}") from None
+        raise UnknownOutcome(f"no JSON: {error}") from None
     response: httpx2.Response = answer.http_response
     if response.status_code >= 300:
-        check(response)
+        raise_for_error(response)
     return response

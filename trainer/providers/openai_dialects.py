@@ -10,12 +10,12 @@ import orjson
 
 from advisor.errors import UsageError
 from advisor.plan.training_plan import Hyperparameters, TrainingPlan
-from trainer.providers.base import Files
-from trainer.providers.status_words import AZURE, OPENAI, Words
+from trainer.providers.base import JobFiles
+from trainer.providers.status_words import AZURE, OPENAI, StatusWords
 
 SUFFIX_KEY = "ton-"
 SUFFIX_KEY_HEX = 24
-RateUnit = Literal["multiplier", "absolute"]
+LearningRateUnit = Literal["multiplier", "absolute"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Dialect:
     """One provider's way of speaking the protocol."""
 
     name: str
-    words: Words = field(default_factory=lambda: OPENAI)
+    words: StatusWords = field(default_factory=lambda: OPENAI)
     strict: bool = False
     """Whether answers must satisfy OpenAI's own schema."""
     key_in: Literal["metadata", "suffix"] = "metadata"
     """Where a job carries our key."""
-    rate: RateUnit = "multiplier"
+    rate: LearningRateUnit = "multiplier"
     """Which learning rate is taken."""
     lora: bool = False
     """Whether adapters are asked for, with rank and alpha."""
@@ -55,7 +55,7 @@ class Dialect:
             return plan.plan_id
         return SUFFIX_KEY + plan.plan_id[:SUFFIX_KEY_HEX]
 
-    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+    def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
         """Write the body that starts a job."""
         body: dict[str, Any] = {"model": plan.base_model, "training_file": files.training}
         if files.validation:

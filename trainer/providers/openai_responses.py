@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from trainer.providers.base import Checkpoint, Job, RemoteFile, Unknown
+from trainer.providers.base import Checkpoint, Job, RemoteFile, UnknownOutcome
 from trainer.providers.openai_dialects import Dialect
-from trainer.providers.status_words import state_of
+from trainer.providers.status_words import job_state
 from trainer.run_states import JobEvent
 
 
-def job_of(body: Mapping[str, Any], dialect: Dialect) -> Job:
+def parse_job(body: Mapping[str, Any], dialect: Dialect) -> Job:
     """Read a job.
 
     Raises:
@@ -22,18 +22,18 @@ def job_of(body: Mapping[str, Any], dialect: Dialect) -> Job:
     """
     job_id, word = body.get("id"), body.get("status")
     if not isinstance(job_id, str) or not job_id or not isinstance(word, str):
-        raise Unknown(f"the answer names no job (id {job_id!r}, status {word!r})")
+        raise UnknownOutcome(f"the answer names no job (id {job_id!r}, status {word!r})")
     return Job(
         job_id=job_id,
-        state=state_of(dialect.words, word),
+        state=job_state(dialect.words, word),
         word=word,
         base_model=body.get("model"),
         key=_key(body, dialect),
-        created_at=seconds(body.get("created_at")),
+        created_at=parse_time(body.get("created_at")),
         model=body.get("fine_tuned_model"),
-        error=error_of(body.get("error")),
+        error=parse_error(body.get("error")),
         trained_tokens=_count(body.get("trained_tokens")),
-        echo=echo_of(body),
+        echo=parse_echo(body),
         raw=body,
     )
 
@@ -46,7 +46,7 @@ def _key(body: Mapping[str, Any], dialect: Dialect) -> str | None:
     return str(key) if key else None
 
 
-def echo_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def parse_echo(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the hyperparameters that the provider says it uses, wherever it says so."""
     found = dict(body.get("hyperparameters") or {})
     method = body.get("method") or {}
@@ -56,17 +56,17 @@ def echo_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def error_of(error: Any) -> str | None:
+def parse_error(error: Any) -> str | None:
     """Write a job's error in one line, if it has one."""
     if not isinstance(error, Mapping) or not (error.get("code") or error.get("message")):
         return None
     return f"{error.get('code')}: {error.get('message')}"
 
 
-def differs(asked: Mapping[str, Any], echo: Mapping[str, Any]) -> list[str]:
+def changed_settings(asked: Mapping[str, Any], echo: Mapping[str, Any]) -> list[str]:
     """Name each setting that came back other than it was asked for; `auto` may become anything.
 
-    >>> differs({"n_epochs": 3, "batch_size": "auto"}, {"n_epochs": 1, "batch_size": 8})
+    >>> changed_settings({"n_epochs": 3, "batch_size": "auto"}, {"n_epochs": 1, "batch_size": 8})
     ['n_epochs: asked 3, got 1']
     """
     found = []
@@ -84,14 +84,14 @@ def differs(asked: Mapping[str, Any], echo: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def event_of(body: Mapping[str, Any]) -> JobEvent:
+def parse_event(body: Mapping[str, Any]) -> JobEvent:
     """Read one event of a job; one without an id is known by its content."""
     data = body.get("data") if isinstance(body.get("data"), Mapping) else {}
     content = orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)
     event_id = body.get("id") or hashlib.sha256(content).hexdigest()[:32]
     return JobEvent(
         str(event_id),
-        seconds(body.get("created_at")) or 0.0,
+        parse_time(body.get("created_at")) or 0.0,
         str(body.get("type") or "message"),
         str(body.get("level") or "info"),
         str(body.get("message") or ""),
@@ -99,7 +99,7 @@ def event_of(body: Mapping[str, Any]) -> JobEvent:
     )
 
 
-def checkpoint_of(body: Mapping[str, Any]) -> Checkpoint:
+def parse_checkpoint(body: Mapping[str, Any]) -> Checkpoint:
     """Read one checkpoint."""
     metrics = {
         name: float(value)
@@ -110,19 +110,19 @@ def checkpoint_of(body: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(str(name), int(body.get("step_number") or 0), metrics)
 
 
-def whole(sent: RemoteFile, size: int) -> None:
+def check_complete(sent: RemoteFile, size: int) -> None:
     """See that a file arrived whole.
 
     Raises:
         Unknown: the provider holds another size.
     """
     if sent.bytes is not None and sent.bytes != size:
-        raise Unknown(f"{sent.bytes} of {size} bytes arrived")
+        raise UnknownOutcome(f"{sent.bytes} of {size} bytes arrived")
     if sent.broken:
-        raise Unknown(f"the file is broken there: {sent.broken}")
+        raise UnknownOutcome(f"the file is broken there: {sent.broken}")
 
 
-def seconds(value: Any) -> float | None:
+def parse_time(value: Any) -> float | None:
     """Read a moment: seconds since 1970, or ISO 8601."""
     from datetime import UTC, datetime
 

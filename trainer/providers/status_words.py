@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from trainer.providers.base import JobState, Limited, Waiting
+from trainer.providers.base import JobState, LimitKind, RateLimited
 
-Words = Mapping[str, JobState]
+StatusWords = Mapping[str, JobState]
 
-OPENAI: Words = {
+OPENAI: StatusWords = {
     "validating_files": "queued",
     "queued": "queued",
     "running": "running",
@@ -25,7 +25,7 @@ OPENAI: Words = {
 }
 """Source: OpenAPI document of 2026-08-21, six words; the pause words are what clients model."""
 
-AZURE: Words = {
+AZURE: StatusWords = {
     **OPENAI,
     "pending": "queued",
     "notRunning": "queued",
@@ -36,7 +36,7 @@ AZURE: Words = {
 }
 """Source: https://github.com/BerriAI/litellm/issues/24687 for `pending`; the rest own caution."""
 
-TOGETHER: Words = {
+TOGETHER: StatusWords = {
     "pending": "queued",
     "queued": "queued",
     "running": "running",
@@ -49,7 +49,7 @@ TOGETHER: Words = {
 }
 """Source: together 3.1.1, types/finetune_response.py, 9 words."""
 
-FIREWORKS: Words = {
+FIREWORKS: StatusWords = {
     "JOB_STATE_UNSPECIFIED": "queued",
     "JOB_STATE_CREATING": "queued",
     "JOB_STATE_PENDING": "queued",
@@ -72,10 +72,10 @@ FIREWORKS: Words = {
 """Source: fireworks-ai 1.2.28, types/supervised_fine_tuning_job.py, 18 words."""
 
 
-def state_of(words: Words, word: str) -> JobState:
+def job_state(words: StatusWords, word: str) -> JobState:
     """Return our state for a provider's word; a new word ends nothing.
 
-    >>> state_of(TOGETHER, "completed"), state_of(TOGETHER, "hibernating")
+    >>> job_state(TOGETHER, "completed"), job_state(TOGETHER, "hibernating")
     ('succeeded', 'unknown_word')
     """
     return words.get(word, "unknown_word")
@@ -84,7 +84,7 @@ def state_of(words: Words, word: str) -> JobState:
 DAY_SECONDS = 24 * 3600.0
 DEFAULT_WAIT_SECONDS = 60.0
 
-MEANINGS: Mapping[str, Waiting] = {
+LIMIT_KINDS: Mapping[str, LimitKind] = {
     "rate_limit_exceeded": "seconds",
     "rate_limit": "seconds",
     "requests": "seconds",
@@ -97,7 +97,7 @@ MEANINGS: Mapping[str, Waiting] = {
 }
 """Source: OpenAI error codes as reported in llmcomp#58 and in the spend-limit documentation."""
 
-REMEDIES: Mapping[Waiting, str] = {
+REMEDIES: Mapping[LimitKind, str] = {
     "seconds": "It is asked again by itself after the time the provider named.",
     "a_day": "The jobs of this day are used up. It is asked again by itself tomorrow.",
     "no_money": "The account has no money left. Top it up, then `trainer resume RUN`.",
@@ -106,14 +106,14 @@ REMEDIES: Mapping[Waiting, str] = {
 }
 
 
-def limited(code: str, message: str, retry_after: str | None) -> Limited:
+def limit_error(code: str, message: str, retry_after: str | None) -> RateLimited:
     """Tell what a 429 means; only `seconds` and `a_day` are worth waiting for.
 
-    >>> limited("insufficient_quota", "no", None).meaning
+    >>> limit_error("insufficient_quota", "no", None).meaning
     'no_money'
     """
-    meaning = MEANINGS.get(code, "seconds")
+    meaning = LIMIT_KINDS.get(code, "seconds")
     wait = DAY_SECONDS if meaning == "a_day" else DEFAULT_WAIT_SECONDS
     with suppress(ValueError):  # a date or nothing: the default is the careful one
         wait = max(float(retry_after or ""), 0.0)
-    return Limited(meaning, wait, code, message)
+    return RateLimited(meaning, wait, code, message)

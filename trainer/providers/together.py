@@ -10,26 +10,32 @@ from typing import Any
 import httpx2
 
 from advisor.errors import UsageError
-from advisor.plan.training_plan import TrainingPlan, epochs_of
+from advisor.plan.training_plan import TrainingPlan, requested_epochs
 from trainer.providers.base import (
     Checkpoint,
-    Declined,
-    Files,
     Job,
+    JobFiles,
     NotOffered,
+    ProviderDeclined,
     Quote,
     RemoteFile,
-    Unknown,
+    UnknownOutcome,
 )
-from trainer.providers.http_client import SEND_SECONDS, Web, check, segment, told
-from trainer.providers.openai_responses import seconds, whole
-from trainer.providers.status_words import TOGETHER, state_of
+from trainer.providers.http_client import (
+    SEND_SECONDS,
+    HttpClient,
+    json_object,
+    path_segment,
+    raise_for_error,
+)
+from trainer.providers.openai_responses import check_complete, parse_time
+from trainer.providers.status_words import TOGETHER, job_state
 from trainer.run_states import JobEvent
-from trainer.security.api_keys import Key, origin_of
+from trainer.security.api_keys import ApiKey, origin_of
 
 NANO_USD = 1_000_000_000
 SUFFIX_KEY_HEX = 24
-LEAST_LORA_RANK = 8
+MIN_LORA_RANK = 8
 FILE_STATES_WAITING = frozenset({"PENDING", "QUEUED", "RUNNING"})
 BY_PARTS_FROM_BYTES = 100 * 1024 * 1024
 PART_BYTES = 64 * 1024 * 1024
@@ -45,8 +51,8 @@ class Together:
     most_file_bytes = 50 * 10**9
     reads_here = False
 
-    def __init__(self, base_url: str, key: Key) -> None:
-        self._web = Web(base_url, key)
+    def __init__(self, base_url: str, key: ApiKey) -> None:
+        self._web = HttpClient(base_url, key)
 
     def key_of(self, plan: TrainingPlan) -> str:
         """Return the suffix under which a job is found again."""
@@ -61,8 +67,8 @@ class Together:
             file_id = self._send_one(path, name, sha256)
         sent = self.file(file_id)
         if sent is None:
-            raise Unknown(f"the file {file_id} is not there after it was sent")
-        whole(sent, size)
+            raise UnknownOutcome(f"the file {file_id} is not there after it was sent")
+        check_complete(sent, size)
         return sent
 
     def _send_one(self, path: Path, name: str, sha256: str) -> str:
@@ -78,14 +84,14 @@ class Together:
             },
         )
         if answer.status_code == 409:
-            return str(told(answer)["file_id"])  # these very bytes lie there already
+            return str(json_object(answer)["file_id"])  # these very bytes lie there already
         target = answer.headers.get("location")
         file_id = answer.headers.get("x-together-file-id")
         if not target or not file_id:
-            raise Unknown("the answer names no place to send the file to")
+            raise UnknownOutcome("the answer names no place to send the file to")
         with path.open("rb") as rows:
             self._put(target, rows)
-        self._web.ask("POST", f"/files/{segment(file_id)}/preprocess")
+        self._web.ask("POST", f"/files/{path_segment(file_id)}/preprocess")
         return str(file_id)
 
     def _send_parts(self, path: Path, name: str, sha256: str, size: int) -> str:
@@ -114,8 +120,8 @@ class Together:
             try:
                 answer = bare.put(target, content=content)
             except httpx2.HTTPError as error:
-                raise Unknown(f"the file was cut off: {type(error).__name__}") from None
-        check(answer)
+                raise UnknownOutcome(f"the file was cut off: {type(error).__name__}") from None
+        raise_for_error(answer)
         return answer
 
     def find_file(self, name: str) -> RemoteFile | None:
@@ -127,17 +133,17 @@ class Together:
     def file(self, file_id: str) -> RemoteFile | None:
         """Ask after a file; nothing if it is not there."""
         try:
-            return _file(self._web.ask("GET", f"/files/{segment(file_id)}"))
-        except Declined as error:
+            return _file(self._web.ask("GET", f"/files/{path_segment(file_id)}"))
+        except ProviderDeclined as error:
             if error.status == 404:
                 return None
             raise
 
     def delete_file(self, file_id: str) -> None:
         """Delete a file."""
-        self._web.ask("DELETE", f"/files/{segment(file_id)}")
+        self._web.ask("DELETE", f"/files/{path_segment(file_id)}")
 
-    def quote(self, plan: TrainingPlan, files: Files) -> Quote | None:
+    def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
         """Ask what the job will cost, with the settings it will have."""
         asked = self.request(plan, files)
         kept = (
@@ -161,7 +167,7 @@ class Together:
             limit_usd=None if limit is None else f"{float(limit):.2f}",
         )
 
-    def request(self, plan: TrainingPlan, files: Files) -> dict[str, Any]:
+    def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
         """Write the body that starts a job; nothing is left to a default that costs money."""
         asked = plan.hyperparameters
         if asked.learning_rate_multiplier is not None or plan.method == "reinforcement":
@@ -170,14 +176,14 @@ class Together:
                 "together takes learning_rate, supervised or dpo.",
                 "Convert the rate, or change the method.",
             )
-        rank = asked.lora_rank or LEAST_LORA_RANK
+        rank = asked.lora_rank or MIN_LORA_RANK
         method: dict[str, Any] = {"method": "sft", "train_on_inputs": False}
         if plan.method == "dpo":
             method = {"method": "dpo", "dpo_beta": asked.beta or 0.1}
         body = {
             "model": plan.base_model,
             "training_file": files.training,
-            "n_epochs": epochs_of(plan),
+            "n_epochs": requested_epochs(plan),
             "n_checkpoints": 1,
             "batch_size": "max" if asked.batch_size == "auto" else asked.batch_size,
             "suffix": self.key_of(plan),
@@ -196,7 +202,7 @@ class Together:
             body |= {"validation_file": files.validation, "n_evals": body["n_epochs"]}
         return body
 
-    def create(self, plan: TrainingPlan, files: Files) -> Job:
+    def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
         """Start the job; the one request that costs money."""
         return _job(
             self._web.ask(
@@ -214,7 +220,7 @@ class Together:
 
     def job(self, job_id: str) -> Job:
         """Ask after one job."""
-        return _job(self._web.ask("GET", f"/fine-tunes/{segment(job_id)}"))
+        return _job(self._web.ask("GET", f"/fine-tunes/{path_segment(job_id)}"))
 
     def jobs(self, since: float) -> Iterator[list[Job]]:
         """List jobs; Together tells all in one page."""
@@ -223,14 +229,14 @@ class Together:
 
     def events(self, job_id: str) -> list[JobEvent]:
         """List what happened to a job, with its loss curve."""
-        path = f"/fine-tunes/{segment(job_id)}"
+        path = f"/fine-tunes/{path_segment(job_id)}"
         told_of = self._web.ask("GET", f"{path}/events").get("data") or []
         measured = self._web.ask("GET", f"{path}/metrics").get("metrics") or []
         return [*map(_event, told_of), *map(_metric, measured)]
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """List the models saved on the way."""
-        listed = self._web.ask("GET", f"/fine-tunes/{segment(job_id)}/checkpoints").get("data")
+        listed = self._web.ask("GET", f"/fine-tunes/{path_segment(job_id)}/checkpoints").get("data")
         return [
             Checkpoint(f"{job_id}:{one.get('step', 0)}", int(one.get("step") or 0), {})
             for one in listed or []
@@ -238,7 +244,7 @@ class Together:
 
     def cancel(self, job_id: str) -> Job:
         """Ask Together to stop a job."""
-        return _job(self._web.ask("POST", f"/fine-tunes/{segment(job_id)}/cancel"))
+        return _job(self._web.ask("POST", f"/fine-tunes/{path_segment(job_id)}/cancel"))
 
     def pause(self, job_id: str) -> Job:
         """Together cannot hold a job."""
@@ -275,13 +281,13 @@ class Together:
             ) as answer:
                 if answer.status_code >= 300:
                     answer.read()
-                    check(answer)
+                    raise_for_error(answer)
                 with part.open("wb") as out:
                     for chunk in answer.iter_bytes():
                         digest.update(chunk)
                         out.write(chunk)
         except httpx2.HTTPError as error:
-            raise Unknown(f"the download was cut off: {type(error).__name__}") from None
+            raise UnknownOutcome(f"the download was cut off: {type(error).__name__}") from None
         part.replace(target)
         target.with_suffix(".sha256").write_text(f"{digest.hexdigest()}  {target.name}\n")
         return [target]
@@ -303,17 +309,17 @@ def _file(body: Mapping[str, Any]) -> RemoteFile:
 def _job(body: Mapping[str, Any]) -> Job:
     job_id, word = body.get("id"), body.get("status")
     if not isinstance(job_id, str) or not job_id or not isinstance(word, str):
-        raise Unknown(f"the answer names no job (id {job_id!r}, status {word!r})")
+        raise UnknownOutcome(f"the answer names no job (id {job_id!r}, status {word!r})")
     price, kind = body.get("total_price"), body.get("training_type") or {}
     echo = {name: body.get(name) for name in ("n_epochs", "batch_size", "learning_rate")}
     echo |= {"lora_rank": kind.get("lora_r"), "lora_alpha": kind.get("lora_alpha")}
     return Job(
         job_id=job_id,
-        state=state_of(TOGETHER, word),
+        state=job_state(TOGETHER, word),
         word=word,
         base_model=body.get("model"),
         key=body.get("suffix") or body.get("model_output_name"),
-        created_at=seconds(body.get("created_at")),
+        created_at=parse_time(body.get("created_at")),
         model=body.get("model_output_name"),
         error=_error(body),
         trained_tokens=body.get("token_count"),
@@ -333,7 +339,7 @@ def _error(body: Mapping[str, Any]) -> str | None:
 
 
 def _event(body: Mapping[str, Any]) -> JobEvent:
-    at = seconds(body.get("created_at")) or 0.0
+    at = parse_time(body.get("created_at")) or 0.0
     name = f"{body.get('type')}:{body.get('step') or 0}:{at:.3f}:{body.get('message')}"
     return JobEvent(
         hashlib.sha256(name.encode()).hexdigest()[:32],
@@ -348,7 +354,7 @@ def _event(body: Mapping[str, Any]) -> JobEvent:
 def _metric(body: Mapping[str, Any]) -> JobEvent:
     step = int(body.get("global_step") or body.get("step") or 0)
     loss = body.get("train/loss", body.get("train_loss"))
-    at = seconds(body.get("timestamp") or body.get("created_at")) or 0.0
+    at = parse_time(body.get("timestamp") or body.get("created_at")) or 0.0
     return JobEvent(
         f"metric-{step}", at, "metrics", "info", f"step {step}", {"step": step, "train_loss": loss}
     )

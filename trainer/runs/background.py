@@ -7,22 +7,22 @@ from collections.abc import Callable
 
 from advisor.api.observability import access_log
 from advisor.errors import AdvisorError
-from trainer.context import Office
+from trainer.context import TrainerContext
 from trainer.providers import LOCAL
 from trainer.runs.reconcile import reconcile, reconcile_all
 from trainer.security.redact import redact
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """Between two looks at what is due, and at what trains on this machine."""
 SWEEP_SECONDS = 600.0
 
 log = access_log()
 
 
-class Driver:
+class BackgroundReconciler:
     """One thread that looks after all runs; several of them, or of other doors, do no harm."""
 
-    def __init__(self, office: Office, chores: Callable[[], object] | None = None) -> None:
+    def __init__(self, office: TrainerContext, chores: Callable[[], object] | None = None) -> None:
         self.office, self.chores = office, chores
         self._end, self._due = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="driver", daemon=True)
@@ -49,7 +49,7 @@ class Driver:
                 self.look()
             except Exception as error:  # noqa: BLE001 - one look that fails must not end it
                 log.warning("look failed", error=redact(f"{type(error).__name__}: {error}"))
-            self._due.wait(LOOK_SECONDS)
+            self._due.wait(POLL_SECONDS)
             self._due.clear()
 
     def look(self) -> None:

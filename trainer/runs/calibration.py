@@ -19,14 +19,14 @@ import yaml
 from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import Refused
 
-FILE = "calibration.yaml"
-RATIO = "train_ratio"
+CALIBRATION_FILE = "calibration.yaml"
+RATIO_PREFIX = "train_ratio"
 """First part of the factor's name: seconds of training, measured over reckoned."""
-NEWEST = 5
+MAX_PAST_RUNS = 5
 """So many of the newest runs are looked at."""
 
 
-class Past(NamedTuple):
+class PastRuns(NamedTuple):
     """What past runs of a machine and a method taught."""
 
     runs: int
@@ -35,28 +35,28 @@ class Past(NamedTuple):
     high: float
 
 
-def factor_of(machine: str, method: str) -> str:
+def ratio_factor(machine: str, method: str) -> str:
     """Name the factor.
 
-    >>> factor_of("T4", "qlora")
+    >>> ratio_factor("T4", "qlora")
     'train_ratio/T4/qlora'
     """
-    return f"{RATIO}/{machine}/{method}"
+    return f"{RATIO_PREFIX}/{machine}/{method}"
 
 
-def past_of(home: Path, machine: str, method: str) -> Past | None:
+def read_past_runs(home: Path, machine: str, method: str) -> PastRuns | None:
     """Read what past runs taught: the middle of the newest, and how far they lie apart.
 
     Raises:
         Refused: the file cannot be read.
     """
-    path = home / FILE
+    path = home / CALIBRATION_FILE
     if not path.is_file():
         return None
-    wanted = factor_of(machine, method)
+    wanted = ratio_factor(machine, method)
     try:
         found = [step for name, step in _steps(path) if name == wanted]
-        found = sorted(found, key=lambda step: str(step["since"]))[-NEWEST:]
+        found = sorted(found, key=lambda step: str(step["since"]))[-MAX_PAST_RUNS:]
         likely = sorted(float(step["likely"]) for step in found)
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(
@@ -69,7 +69,7 @@ def past_of(home: Path, machine: str, method: str) -> Past | None:
         raise Refused(
             f"{path}: {wanted} cannot be read: {likely[0]:g} is not above 0. Remove the line."
         )
-    return Past(len(likely), likely[0], likely[len(likely) // 2], likely[-1])
+    return PastRuns(len(likely), likely[0], likely[len(likely) // 2], likely[-1])
 
 
 def _steps(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -83,10 +83,10 @@ def _steps(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield str(key.value), step
 
 
-MEASURED_SHARE = 0.10
+RANGE_SHARE = 0.10
 """How far one more run of the same kind lies from this one, either way; own judgement."""
 HOUR_SECONDS = 3600.0
-MEASURED = (
+MEASURED_FACTORS = (
     ("train_speed", "tokens/second", "tokens_per_second"),
     ("train_memory", "bytes", "peak_reserved_bytes"),
     ("train_energy", "kWh of the GPU", "gpu_energy_kwh"),
@@ -94,7 +94,7 @@ MEASURED = (
 """Factors that are measured and not reckoned, and what the script calls them."""
 
 
-class _Plain(yaml.SafeDumper):
+class _NoAliasDumper(yaml.SafeDumper):
     """Writes each value where it stands, never a reference to another."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -103,7 +103,7 @@ class _Plain(yaml.SafeDumper):
 
 
 @dataclass(frozen=True)
-class Actual:
+class MeasuredFactor:
     """One thing that was reckoned, and what it was."""
 
     factor: str
@@ -117,7 +117,9 @@ class Actual:
         return self.actual / self.estimated if self.estimated else None
 
 
-def actuals(plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal) -> list[Actual]:
+def measured_factors(
+    plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal
+) -> list[MeasuredFactor]:
     """Lay hours, money, speed and memory of a run beside what its plan said.
 
     Args:
@@ -128,8 +130,8 @@ def actuals(plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal) -> list
     assert plan.local is not None
     name = f"{plan.local.gpu}/{plan.local.recipe.method}"
     found = [
-        Actual(f"train_cost/{name}", "USD", float(plan.figure.likely), float(usd)),
-        Actual(
+        MeasuredFactor(f"train_cost/{name}", "USD", float(plan.figure.likely), float(usd)),
+        MeasuredFactor(
             f"train_time/{name}",
             "hours",
             plan.local.hours[1],
@@ -138,16 +140,20 @@ def actuals(plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal) -> list
     ]
     if plan.local.expected is not None and not result.get("resumed"):
         ratio = result["train_seconds"] / plan.local.expected.train_seconds
-        found.append(Actual(factor_of(plan.local.gpu, plan.local.recipe.method), "1", 1.0, ratio))
+        found.append(
+            MeasuredFactor(ratio_factor(plan.local.gpu, plan.local.recipe.method), "1", 1.0, ratio)
+        )
     found += [
-        Actual(f"{factor}/{name}", unit, None, result[key])
-        for factor, unit, key in MEASURED
+        MeasuredFactor(f"{factor}/{name}", unit, None, result[key])
+        for factor, unit, key in MEASURED_FACTORS
         if result.get(key)
     ]
     return found
 
 
-def calibration(found: list[Actual], run_id: str, result: Mapping[str, Any], day: date) -> str:
+def calibration_yaml(
+    found: list[MeasuredFactor], run_id: str, result: Mapping[str, Any], day: date
+) -> str:
     """Write the lines as `calibration.yaml` holds them: appended by a person, never by us."""
     versions = {name: result["packages"][name] for name in ("torch", "transformers", "trl", "peft")}
     body = {
@@ -156,9 +162,9 @@ def calibration(found: list[Actual], run_id: str, result: Mapping[str, Any], day
             "steps": [
                 {
                     "since": day,
-                    "low": round(one.actual * (1 - MEASURED_SHARE), 6),
+                    "low": round(one.actual * (1 - RANGE_SHARE), 6),
                     "likely": round(one.actual, 6),
-                    "high": round(one.actual * (1 + MEASURED_SHARE), 6),
+                    "high": round(one.actual * (1 + RANGE_SHARE), 6),
                     "run": run_id,
                     "gpu": result["device"],
                     "versions": versions,
@@ -167,4 +173,4 @@ def calibration(found: list[Actual], run_id: str, result: Mapping[str, Any], day
         }
         for one in found
     }
-    return str(yaml.dump(body, Dumper=_Plain, sort_keys=False))
+    return str(yaml.dump(body, Dumper=_NoAliasDumper, sort_keys=False))

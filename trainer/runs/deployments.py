@@ -12,21 +12,21 @@ from typing import Any
 from sqlalchemy import select, update
 
 from advisor.errors import UsageError, did_you_mean
-from advisor.gpu.parameters import Shape
+from advisor.gpu.parameters import ModelShape
 from advisor.gpu.serving import gpus_per_replica
-from trainer.clock import moment
-from trainer.context import Office
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
 from trainer.providers.base import Job, ProviderError
-from trainer.providers.deployments import PREFIX, Deployed, Hosting
+from trainer.providers.deployments import PREFIX, DeploymentStatus, Hosting
 from trainer.run_states import Run
-from trainer.storage.database import reading, writing
-from trainer.storage.ledger import Entry, in_usd, micro
+from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.ledger import LedgerEntry, micro_usd, usd_text
 from trainer.storage.schema import deployments
 
 HOUR_SECONDS = 3600.0
-LOOK_SECONDS = 5.0
-OPEN = ("intent", "creating", "ready", "stopping")
+POLL_SECONDS = 5.0
+OPEN_STATES = ("intent", "creating", "ready", "stopping")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Deployment:
         return self.usd_per_hour * Decimal(repr(self.hours(now)))
 
 
-def usd_per_hour(office: Office, run: Run) -> Decimal:
+def usd_per_hour(office: TrainerContext, run: Run) -> Decimal:
     """Return the price of an hour of this model: of every GPU that it takes.
 
     Raises:
@@ -63,18 +63,18 @@ def usd_per_hour(office: Office, run: Run) -> Decimal:
     plan = office.store.plan(run.plan_id)
     for offer in office.book.offers:
         if (offer.provider, offer.base) == (plan.provider, plan.base_model) and offer.hosting_item:
-            day = moment(office.clock.now()).date()
+            day = utc_datetime(office.clock.now()).date()
             price = Decimal(office.book.prices.on(offer.hosting_item, day).value)
             card = office.book.models.get(offer.served_like or "")
             gpu = office.book.gpus.get(offer.gpu or "")
             gpus = 1
             if card and card.architecture and gpu:
-                gpus = gpus_per_replica(Shape.of(card.architecture), gpu.memory_bytes)
+                gpus = gpus_per_replica(ModelShape.of(card.architecture), gpu.memory_bytes)
             return price * gpus
     raise Refused(f"{plan.provider} serves {plan.base_model} by the token: nothing to deploy.")
 
 
-def begin(office: Office, run: Run, max_hours: float, keep: bool) -> Deployment:
+def begin(office: TrainerContext, run: Run, max_hours: float, keep: bool) -> Deployment:
     """Put the intent on record and set its dear end aside; nothing is asked of anybody yet.
 
     Raises:
@@ -84,13 +84,19 @@ def begin(office: Office, run: Run, max_hours: float, keep: bool) -> Deployment:
         raise Refused(f"{run.run_id} is {run.state}: there is no tuned model to deploy.")
     price, now = usd_per_hour(office, run), office.clock.now()
     deployment_id = f"{PREFIX}{secrets.token_hex(6)}"
-    most = micro(price * Decimal(str(max_hours)))
+    most = micro_usd(price * Decimal(str(max_hours)))
     office.ledger.reserve(
-        Entry(
-            deployment_id, "hosting", run.provider, moment(now).date().isoformat(), most, None, ""
+        LedgerEntry(
+            deployment_id,
+            "hosting",
+            run.provider,
+            utc_datetime(now).date().isoformat(),
+            most,
+            None,
+            "",
         )
     )
-    with writing(office.store.engine) as connection:
+    with write_transaction(office.store.engine) as connection:
         connection.execute(
             deployments.insert().values(
                 deployment_id=deployment_id,
@@ -104,37 +110,39 @@ def begin(office: Office, run: Run, max_hours: float, keep: bool) -> Deployment:
                 says="",
             )
         )
-    return one(office, deployment_id)
+    return find_deployment(office, deployment_id)
 
 
-def advance(office: Office, deployment: Deployment, hosting: Hosting, job: Job) -> Deployment:
+def advance(
+    office: TrainerContext, deployment: Deployment, hosting: Hosting, job: Job
+) -> Deployment:
     """Start it, wait until it answers, and end it again unless it is to be kept."""
     _write(office, deployment, state="creating")
     there = hosting.deploy(deployment.deployment_id, job)
     while not there.ready:
-        if there.failed or _over(office, deployment):
-            return stop(office, one(office, deployment.deployment_id), hosting)
-        office.clock.sleep(min(LOOK_SECONDS, office.limits.poll_seconds))
+        if there.failed or _is_overdue(office, deployment):
+            return stop(office, find_deployment(office, deployment.deployment_id), hosting)
+        office.clock.sleep(min(POLL_SECONDS, office.limits.poll_seconds))
         there = hosting.look(deployment.deployment_id) or there
     answer = _smoke(hosting, there)
     _write(office, deployment, state="ready", says=answer)
     if deployment.keep and answer.startswith("answers"):
-        return one(office, deployment.deployment_id)
-    return stop(office, one(office, deployment.deployment_id), hosting)
+        return find_deployment(office, deployment.deployment_id)
+    return stop(office, find_deployment(office, deployment.deployment_id), hosting)
 
 
-def _smoke(hosting: Hosting, there: Deployed) -> str:
+def _smoke(hosting: Hosting, there: DeploymentStatus) -> str:
     try:
         return f"answers as {there.model} ({len(hosting.smoke(there.model))} characters)"
     except ProviderError as error:
         return f"does not answer: {error}"
 
 
-def _over(office: Office, deployment: Deployment) -> bool:
+def _is_overdue(office: TrainerContext, deployment: Deployment) -> bool:
     return deployment.hours(office.clock.now()) >= deployment.max_hours
 
 
-def stop(office: Office, deployment: Deployment, hosting: Hosting) -> Deployment:
+def stop(office: TrainerContext, deployment: Deployment, hosting: Hosting) -> Deployment:
     """End it, look whether it is gone, and settle what it cost; asked twice, it ends once.
 
     Raises:
@@ -159,17 +167,17 @@ def stop(office: Office, deployment: Deployment, hosting: Hosting) -> Deployment
         )
     now = office.clock.now()
     _write(office, deployment, state="stopped", stopped_at=now)
-    ended = one(office, deployment.deployment_id)
+    ended = find_deployment(office, deployment.deployment_id)
     how = f"{ended.hours(now):.2f} h at {ended.usd_per_hour} USD, as if it never slept"
-    office.ledger.settle(ended.deployment_id, micro(ended.spent(now)), how)
+    office.ledger.settle(ended.deployment_id, micro_usd(ended.spent(now)), how)
     return ended
 
 
-def end_overdue(office: Office, hosting: Callable[[str], Hosting]) -> list[Deployment]:
+def end_overdue(office: TrainerContext, hosting: Callable[[str], Hosting]) -> list[Deployment]:
     """End every deployment that has stood as long as it may; return those that ended."""
     ended = []
-    for deployment in listed(office):
-        if deployment.state in OPEN and _over(office, deployment):
+    for deployment in all_deployments(office):
+        if deployment.state in OPEN_STATES and _is_overdue(office, deployment):
             way = hosting(deployment.provider)
             try:
                 ended.append(stop(office, deployment, way))
@@ -178,9 +186,9 @@ def end_overdue(office: Office, hosting: Callable[[str], Hosting]) -> list[Deplo
     return ended
 
 
-def listed(office: Office) -> list[Deployment]:
+def all_deployments(office: TrainerContext) -> list[Deployment]:
     """List every deployment, newest first."""
-    with reading(office.store.engine) as connection:
+    with read_connection(office.store.engine) as connection:
         rows = connection.execute(select(deployments).order_by(deployments.c.made_at.desc())).all()
     return [
         Deployment(
@@ -199,13 +207,13 @@ def listed(office: Office) -> list[Deployment]:
     ]
 
 
-def one(office: Office, deployment_id: str) -> Deployment:
+def find_deployment(office: TrainerContext, deployment_id: str) -> Deployment:
     """Return one deployment.
 
     Raises:
         UsageError: there is none of this name.
     """
-    known = {each.deployment_id: each for each in listed(office)}
+    known = {each.deployment_id: each for each in all_deployments(office)}
     if deployment_id not in known:
         raise UsageError(
             f"deployment {deployment_id}",
@@ -215,14 +223,14 @@ def one(office: Office, deployment_id: str) -> Deployment:
     return known[deployment_id]
 
 
-def cost_now(office: Office) -> str:
+def current_hourly_cost(office: TrainerContext) -> str:
     """Return what stands now costs by the hour, in all [USD]."""
-    prices = [each.usd_per_hour for each in listed(office) if each.state in OPEN]
-    return in_usd(micro(sum(prices, Decimal(0))))
+    prices = [each.usd_per_hour for each in all_deployments(office) if each.state in OPEN_STATES]
+    return usd_text(micro_usd(sum(prices, Decimal(0))))
 
 
-def _write(office: Office, deployment: Deployment, **values: Any) -> None:
-    with writing(office.store.engine) as connection:
+def _write(office: TrainerContext, deployment: Deployment, **values: Any) -> None:
+    with write_transaction(office.store.engine) as connection:
         connection.execute(
             update(deployments)
             .where(deployments.c.deployment_id == deployment.deployment_id)

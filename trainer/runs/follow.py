@@ -11,16 +11,16 @@ from decimal import Decimal
 from typing import Any
 
 from advisor.plan.training_plan import TrainingPlan
-from trainer.context import Pause, Work
+from trainer.context import RetryLater, RunSession
 from trainer.home import home_folder
-from trainer.local.run_folder import JobFolder
-from trainer.providers.base import Declined, Job, NotOffered, ProviderError
-from trainer.providers.openai_responses import differs
+from trainer.local.run_folder import RunFolder
+from trainer.providers.base import Job, NotOffered, ProviderDeclined, ProviderError
+from trainer.providers.openai_responses import changed_settings
 from trainer.run_states import ENDED, Run
-from trainer.storage.ledger import in_usd, micro
-from trainer.storage.model_version import Kind, Made
+from trainer.storage.ledger import micro_usd, usd_text
+from trainer.storage.model_version import ModelVersionInput, VersionKind
 
-MEASURED = (
+MEASURED_FIELDS = (
     "train_seconds",
     "total_seconds",
     "tokens_per_second",
@@ -36,17 +36,17 @@ MEASURED = (
 )
 
 
-def register(work: Work, run: Run, usd: str) -> None:
+def register_version(work: RunSession, run: Run, usd: str) -> None:
     """Write a version down, once; an evaluation that lies beside the model goes with it."""
     if run.outcome != "succeeded" or not run.tuned_model:
         return
-    plan, folder = work.plan, JobFolder(home_folder() / "runs" / str(run.job_id))
+    plan, folder = work.plan, RunFolder(home_folder() / "runs" / str(run.job_id))
     result: dict[str, Any] = (folder.read("result.json") or {}) if plan.local else {}
     ends = run.said("verified", "shutdown_on")
     version = work.office.registry.register(
         run.run_id,
-        name_of(plan),
-        Made(
+        model_name(plan),
+        ModelVersionInput(
             plan_id=plan.plan_id,
             provider=plan.provider,
             base_model=plan.base_model,
@@ -56,7 +56,7 @@ def register(work: Work, run: Run, usd: str) -> None:
             kind=_kind(plan),
             usd=Decimal(usd),
             base_sha256=plan.local.base_sha256 if plan.local else "",
-            facts={name: result[name] for name in MEASURED if name in result},
+            facts={name: result[name] for name in MEASURED_FIELDS if name in result},
             shutdown_on=date.fromisoformat(ends) if ends else None,
         ),
     )
@@ -67,13 +67,13 @@ def register(work: Work, run: Run, usd: str) -> None:
     work.append("registered", version=version.version_id, says=says)
 
 
-def name_of(plan: TrainingPlan) -> str:
+def model_name(plan: TrainingPlan) -> str:
     """Name what a plan makes: as the user calls it, else by base and data."""
     named = plan.suffix or f"{plan.base_model.rsplit('/', 1)[-1]}-{plan.dataset_sha256[:6]}"
     return re.sub(r"[^a-z0-9._-]+", "-", named.lower()).strip("-._")[:53]
 
 
-def _kind(plan: TrainingPlan) -> Kind:
+def _kind(plan: TrainingPlan) -> VersionKind:
     if plan.local is None:
         return "remote"
     if plan.local.recipe.objective == "classification":
@@ -82,12 +82,12 @@ def _kind(plan: TrainingPlan) -> Kind:
 
 
 SMOKE_SECONDS = 20.0
-ASK_AGAIN_SECONDS = 3600.0
-ASKS = {"cancel_asked": "cancel", "pause_asked": "pause", "resume_asked": "resume"}
+RECHECK_SECONDS = 3600.0
+USER_REQUESTS = {"cancel_asked": "cancel", "pause_asked": "pause", "resume_asked": "resume"}
 MILLION = Decimal(1_000_000)
 
 
-def follow(work: Work, run: Run) -> Pause | None:
+def follow_job(work: RunSession, run: Run) -> RetryLater | None:
     """Look at the job once: who cannot be reached has not failed, and no new word is an end."""
     assert run.job_id is not None
     told = (work.seen or {}).get(run.job_id)
@@ -118,7 +118,7 @@ def follow(work: Work, run: Run) -> Pause | None:
     return work.wait(work.office.limits.poll_seconds, f"the job is {job.word}")
 
 
-def _unreachable(work: Work, run: Run, error: ProviderError) -> Pause:
+def _unreachable(work: RunSession, run: Run, error: ProviderError) -> RetryLater:
     """Note it once, and ask less and less often; a job is never given up for this."""
     if run.events[-1].kind != "unreachable":
         work.append("unreachable", why=str(error))
@@ -128,33 +128,33 @@ def _unreachable(work: Work, run: Run, error: ProviderError) -> Pause:
     return work.wait(seconds, f"no word from {work.plan.provider}: {error}")
 
 
-def _ask_provider(work: Work, run: Run) -> None:
+def _ask_provider(work: RunSession, run: Run) -> None:
     """Pass on what people asked for since we last spoke to the provider."""
     spoken = run.last("asked_provider")
     for event in run.events:
-        if event.kind not in ASKS or (spoken and event.seq < spoken.seq):
+        if event.kind not in USER_REQUESTS or (spoken and event.seq < spoken.seq):
             continue
-        _pass_on(work, run, ASKS[event.kind])
+        _pass_on(work, run, USER_REQUESTS[event.kind])
 
 
-def _pass_on(work: Work, run: Run, what: str) -> None:
+def _pass_on(work: RunSession, run: Run, what: str) -> None:
     assert run.job_id is not None
     try:
         getattr(work.adapter, what)(run.job_id)
     except NotOffered as error:
         work.append("asked_provider", what=what, heard=str(error))
-    except Declined as error:  # it may have ended meanwhile: the next look tells
+    except ProviderDeclined as error:  # it may have ended meanwhile: the next look tells
         work.append("asked_provider", what=what, heard=f"refused: {error}")
     else:
         work.append("asked_provider", what=what, heard="accepted")
 
 
-def _compare(work: Work, run: Run, job: Job) -> Run:
+def _compare(work: RunSession, run: Run, job: Job) -> Run:
     """Compare the settings that came back with those asked for; a difference stops the job."""
     if run.last("echo_differs") or not job.echo or job.state in ENDED:
         return run
     asked = work.plan.hyperparameters.model_dump(exclude={"seed", "beta"})
-    wrong = differs(asked, job.echo)
+    wrong = changed_settings(asked, job.echo)
     if not wrong:
         return run
     work.append("echo_differs", differs=wrong)
@@ -162,7 +162,7 @@ def _compare(work: Work, run: Run, job: Job) -> Run:
     return work.office.store.run(run.run_id)
 
 
-def _keep_events(work: Work, run: Run) -> None:
+def _keep_events(work: RunSession, run: Run) -> None:
     assert run.job_id is not None
     try:
         work.office.store.keep_job_events(run.run_id, work.adapter.events(run.job_id))
@@ -170,14 +170,14 @@ def _keep_events(work: Work, run: Run) -> None:
         return  # they are asked for again at the next look
 
 
-def try_out(work: Work, run: Run) -> Pause | None:
+def smoke_test(work: RunSession, run: Run) -> RetryLater | None:
     """Succeeded -> verified, where a tuned model answers without a deployment."""
     model = run.tuned_model
     if not work.adapter.serves_per_token or not model:
         why = f"{work.plan.provider} serves tuned models by the hour: `trainer deploy RUN`"
         if not run.last("smoke_skipped"):
             work.append("smoke_skipped", why=why)
-        return settle(work, run)
+        return settle_run(work, run)
     try:
         answer = work.adapter.smoke(model)
         ends = work.adapter.shutdown_on(model)
@@ -185,51 +185,53 @@ def try_out(work: Work, run: Run) -> Pause | None:
         work.append("smoke_failed", why=str(error))
         if run.count("smoke_failed") + 1 < work.office.limits.smoke_tries:
             return work.wait(SMOKE_SECONDS, f"{model} does not answer yet: {error}")
-        return settle(work, run)
+        return settle_run(work, run)
     work.append("verified", model=model, characters=len(answer), shutdown_on=ends)
     return None
 
 
-def settle(work: Work, run: Run) -> Pause | None:
+def settle_run(work: RunSession, run: Run) -> RetryLater | None:
     """Ended -> settled: remote files deleted, the real cost in the ledger, the rest set free."""
     pause = _clean(work, run)
     if pause:
         return pause
-    cost = cost_of(work, run)
+    cost = job_cost(work, run)
     if cost is None:
-        return Pause(ASK_AGAIN_SECONDS, "nobody says what it cost: `trainer settle RUN --usd X`")
+        return RetryLater(RECHECK_SECONDS, "nobody says what it cost: `trainer settle RUN --usd X`")
     amount, how = cost
     work.office.ledger.settle(run.run_id, amount, how)
     entry = work.office.ledger.entry(run.run_id)
-    usd = in_usd(entry.settled if entry and entry.settled is not None else amount)
-    register(work, run, usd)
+    usd = usd_text(entry.settled if entry and entry.settled is not None else amount)
+    register_version(work, run, usd)
     work.append(
         "settled", usd=usd, how=how, likely_usd=work.plan.figure.likely, cap_usd=work.plan.cap_usd
     )
     return None
 
 
-def cost_of(work: Work, run: Run) -> tuple[int, str] | None:
+def job_cost(work: RunSession, run: Run) -> tuple[int, str] | None:
     """Return what the job cost and who says so; nothing where nobody does [millionths of a USD]."""
     if run.last("created") is None:
         return 0, "no job was started"
     usd, tokens = run.said(run.outcome or "", "usd"), run.said(run.outcome or "", "trained_tokens")
     if usd is not None:
         how = "hours of this machine" if work.plan.local else f"{work.plan.provider} says so"
-        return micro(Decimal(usd)), how
+        return micro_usd(Decimal(usd)), how
     if run.outcome == "failed" and work.adapter.failed_is_free:
         return 0, f"{work.plan.provider} does not bill failed jobs"
     if tokens is not None:
         figure = work.plan.figure
         spent = Decimal(tokens) * Decimal(figure.price) / MILLION
         least = Decimal(figure.minimum or 0) if tokens else Decimal(0)
-        return micro(max(spent, least)), f"{tokens} trained tokens at {figure.price} {figure.unit}"
+        return micro_usd(
+            max(spent, least)
+        ), f"{tokens} trained tokens at {figure.price} {figure.unit}"
     if run.last("running") is None and run.outcome != "succeeded":
         return 0, "the job ended before it ran"
     return None
 
 
-def _clean(work: Work, run: Run) -> Pause | None:
+def _clean(work: RunSession, run: Run) -> RetryLater | None:
     """Delete what was sent, and look whether it is gone."""
     is_done = run.last("remote_deleted") or run.last("remote_kept") or work.adapter.reads_here
     if run.last("uploaded") is None or is_done:
@@ -243,13 +245,13 @@ def _clean(work: Work, run: Run) -> Pause | None:
     ):
         try:
             work.adapter.delete_file(name)
-        except Declined:
+        except ProviderDeclined:
             pass  # gone already, or not ours to delete: the look below tells
         except ProviderError as error:
-            return work.wait(ASK_AGAIN_SECONDS / 60, f"the file {name} is not deleted: {error}")
+            return work.wait(RECHECK_SECONDS / 60, f"the file {name} is not deleted: {error}")
         try:
             left += [name] if work.adapter.file(name) is not None else []
         except ProviderError as error:
-            return work.wait(ASK_AGAIN_SECONDS / 60, f"no word of the file {name}: {error}")
+            return work.wait(RECHECK_SECONDS / 60, f"no word of the file {name}: {error}")
     work.append("remote_deleted", verified=not left, left=left)
     return None

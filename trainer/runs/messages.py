@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.clock import moment
+from trainer.clock import utc_datetime
 from trainer.run_states import Event, Run
 
-SAYS: Mapping[str, str] = {
+EVENT_MESSAGES: Mapping[str, str] = {
     "intent": "to be launched once, under a cap of {cap_usd} USD",
     "refused": "it waits: {why}",
     "consented": "{rows} rows, {bytes} bytes may go to {provider}",
@@ -26,30 +26,30 @@ SAYS: Mapping[str, str] = {
     "registered": "{version}: {says}",
     "settled": "{usd} USD, {how}; {likely_usd} was likely, {cap_usd} the cap",
 }
-QUIET = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id"})
+HIDDEN_KEYS = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id"})
 
 
-def line_of(run: Run, says: str = "", event: Event | None = None) -> str:
+def event_line(run: Run, says: str = "", event: Event | None = None) -> str:
     """Write a run or one of its events as one line."""
     last = event or run.events[-1]
-    when = moment(last.at).strftime("%H:%M:%S")
-    return f"{when}  {last.kind:<15}  {says or _detail(last)}".rstrip()
+    when = utc_datetime(last.at).strftime("%H:%M:%S")
+    return f"{when}  {last.kind:<15}  {says or _event_detail(last)}".rstrip()
 
 
-def _detail(event: Event) -> str:
-    template = SAYS.get(event.kind)
+def _event_detail(event: Event) -> str:
+    template = EVENT_MESSAGES.get(event.kind)
     if template is not None:
         try:
             return template.format(**event.body)
         except KeyError:
             pass
     return "; ".join(
-        _word(name, value)
+        _field_text(name, value)
         for name, value in event.body.items()
-        if name not in QUIET and value not in (None, "", [], {})
+        if name not in HIDDEN_KEYS and value not in (None, "", [], {})
     )
 
 
-def _word(name: str, value: Any) -> str:
+def _field_text(name: str, value: Any) -> str:
     text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if name in ("why", "checked", "heard") else f"{name} {text}"

@@ -12,16 +12,18 @@ from urllib.parse import urlsplit
 from advisor.errors import UsageError
 from trainer.errors import Refused
 from trainer.security.api_keys import LOOPBACK
-from trainer.storage.model_version import Version, flat
+from trainer.storage.model_version import ModelVersion, flatten
 
-ELSEWHERE = frozenset({"databricks", "databricks-uc", "uc"})
+REMOTE_SCHEMES = frozenset({"databricks", "databricks-uc", "uc"})
 """Words that look like a folder and mean a service."""
 NOT_A_NAME = re.compile(r"[^\w./ -]")
-MOST_CHARACTERS = 5000
+MAX_CHARACTERS = 5000
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
-def log_version(version: Version, evaluation: Mapping[str, Any] | None, tracking_uri: str) -> str:
+def log_version(
+    version: ModelVersion, evaluation: Mapping[str, Any] | None, tracking_uri: str
+) -> str:
     """Write params, metrics and tags of a version; the second time goes to the same run.
 
     Returns:
@@ -31,7 +33,7 @@ def log_version(version: Version, evaluation: Mapping[str, Any] | None, tracking
         Refused: the store is not on this machine.
         UsageError: the package `mlflow` is not installed.
     """
-    check_here(tracking_uri)
+    check_local_store(tracking_uri)
     client = _mlflow().MlflowClient(tracking_uri=tracking_uri)
     run_id = _run_of(client, version)
     for name, value in _params(version).items():
@@ -40,13 +42,13 @@ def log_version(version: Version, evaluation: Mapping[str, Any] | None, tracking
         if isinstance(value, int | float) and not isinstance(value, bool):
             client.log_metric(run_id, name, float(value))
         else:
-            client.set_tag(run_id, name, str(value)[:MOST_CHARACTERS])
+            client.set_tag(run_id, name, str(value)[:MAX_CHARACTERS])
     client.set_tag(run_id, "stage", version.stage)
     client.set_terminated(run_id)
     return run_id
 
 
-def check_here(tracking_uri: str) -> None:
+def check_local_store(tracking_uri: str) -> None:
     """Let only a store on this machine be written to.
 
     Raises:
@@ -58,7 +60,7 @@ def check_here(tracking_uri: str) -> None:
     odd = "@" in tracking_uri or ("\\" in tracking_uri and scheme) or not tracking_uri.strip()
     host_is_here = parts.hostname in LOOPBACK
     plain = scheme in ("", "file", "sqlite") and not parts.netloc
-    if odd or tracking_uri in ELSEWHERE or not (plain or host_is_here):
+    if odd or tracking_uri in REMOTE_SCHEMES or not (plain or host_is_here):
         raise Refused(
             f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
             "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1."
@@ -81,7 +83,7 @@ def _mlflow() -> Any:
         ) from error
 
 
-def _run_of(client: Any, version: Version) -> str:
+def _run_of(client: Any, version: ModelVersion) -> str:
     known = client.get_experiment_by_name(version.name)
     experiment = client.create_experiment(version.name) if known is None else known.experiment_id
     runs = client.search_runs([experiment], f"tags.version_id = '{version.version_id}'")
@@ -94,7 +96,7 @@ def _run_of(client: Any, version: Version) -> str:
     return str(made.info.run_id)
 
 
-def _params(version: Version) -> dict[str, str]:
+def _params(version: ModelVersion) -> dict[str, str]:
     return {
         "provider": version.provider,
         "base_model": version.base_model,
@@ -107,7 +109,7 @@ def _params(version: Version) -> dict[str, str]:
     }
 
 
-def _measured(version: Version, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(version: ModelVersion, evaluation: Mapping[str, Any]) -> dict[str, Any]:
     usd = {} if version.usd is None else {"usd": float(version.usd)}
-    found = {**dict(flat(version.facts)), **dict(flat(evaluation)), **usd}
+    found = {**dict(flatten(version.facts)), **dict(flatten(evaluation)), **usd}
     return {NOT_A_NAME.sub("_", name): value for name, value in found.items() if value is not None}

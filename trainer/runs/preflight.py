@@ -9,9 +9,9 @@ from pathlib import Path
 
 from advisor.errors import PricingError
 from advisor.plan.training_plan import PLAN_HOURS, DataFile, LocalJob, TrainingPlan
-from advisor.prices.book import Book
-from advisor.prices.providers import Offer
-from trainer.clock import moment
+from advisor.prices.book import PriceBook
+from advisor.prices.providers import TuningOffer
+from trainer.clock import utc_datetime
 from trainer.errors import Refused
 from trainer.local.process import devices
 from trainer.scripts.manifest import sha256_of
@@ -19,15 +19,15 @@ from trainer.scripts.manifest import sha256_of
 HOUR_SECONDS = 3600.0
 
 
-def check_plan(plan: TrainingPlan, book: Book, now: float) -> list[str]:
+def check_plan(plan: TrainingPlan, book: PriceBook, now: float) -> list[str]:
     """Return what was checked, a sentence each.
 
     Raises:
         Refused: a rule forbids it, with the rule and what to do.
     """
-    day = moment(now).date()
+    day = utc_datetime(now).date()
     if plan.local is not None:
-        return [*_fresh(plan, book, now), *_here(plan.local), *_cap(plan)]
+        return [*_fresh(plan, book, now), *_local_requirements(plan.local), *_cap(plan)]
     offer = _offer(plan, book)
     return [
         *_fresh(plan, book, now),
@@ -37,14 +37,14 @@ def check_plan(plan: TrainingPlan, book: Book, now: float) -> list[str]:
     ]
 
 
-def _offer(plan: TrainingPlan, book: Book) -> Offer:
+def _offer(plan: TrainingPlan, book: PriceBook) -> TuningOffer:
     for offer in book.offers:
         if (offer.provider, offer.base) == (plan.provider, plan.base_model):
             return offer
     raise Refused(f"{plan.provider}: tunes no {plan.base_model} any more. Plan again.")
 
 
-def _fresh(plan: TrainingPlan, book: Book, now: float) -> Iterator[str]:
+def _fresh(plan: TrainingPlan, book: PriceBook, now: float) -> Iterator[str]:
     hours = (now - datetime.fromisoformat(plan.planned_at).timestamp()) / HOUR_SECONDS
     if hours > PLAN_HOURS:
         raise Refused(
@@ -56,7 +56,7 @@ def _fresh(plan: TrainingPlan, book: Book, now: float) -> Iterator[str]:
     yield "the plan is of today, and the prices are the ones it was made with"
 
 
-def _open(plan: TrainingPlan, offer: Offer, day: date) -> Iterator[str]:
+def _open(plan: TrainingPlan, offer: TuningOffer, day: date) -> Iterator[str]:
     if offer.open_window(plan.organisation, day) is None:
         says, source = offer.closed_says(plan.organisation, day)
         raise Refused(f"closed: {says} ({source}) Choose an offer that is open to you.")
@@ -71,7 +71,7 @@ def _open(plan: TrainingPlan, offer: Offer, day: date) -> Iterator[str]:
         yield f"the tuned model can be used for {days} days, until {offer.result_ends_on}"
 
 
-def _data(plan: TrainingPlan, offer: Offer) -> Iterator[str]:
+def _data(plan: TrainingPlan, offer: TuningOffer) -> Iterator[str]:
     rows, longest = plan.training.rows, plan.training.longest_tokens
     if rows < offer.min_examples:
         raise Refused(
@@ -89,7 +89,7 @@ def _data(plan: TrainingPlan, offer: Offer) -> Iterator[str]:
         raise Refused("reinforcement needs a grader. Give one with --grader FILE.")
 
 
-def _here(local: LocalJob) -> Iterator[str]:
+def _local_requirements(local: LocalJob) -> Iterator[str]:
     if local.is_plain:
         yield "the plain baseline needs no base"
         return
@@ -104,7 +104,7 @@ def _here(local: LocalJob) -> Iterator[str]:
     yield f"the base lies in {base}"
 
 
-def _price(plan: TrainingPlan, book: Book, day: date) -> Iterator[str]:
+def _price(plan: TrainingPlan, book: PriceBook, day: date) -> Iterator[str]:
     try:
         book.prices.on(plan.figure.item, day)
     except PricingError as error:

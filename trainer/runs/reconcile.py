@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from advisor.errors import AdvisorError
-from trainer.context import Office, Pause, Work
+from trainer.context import RetryLater, RunSession, TrainerContext
 from trainer.errors import TrainerError, Unreachable
 from trainer.providers.base import Adapter, Job, ProviderError
 from trainer.run_states import WORKING, Run, State
 from trainer.runs import follow, launch
 from trainer.storage.run_store import Lease
 
-Step = Callable[[Work, Run], Pause | None]
+Step = Callable[[RunSession, Run], RetryLater | None]
 MANY_RUNS = 3
 
 STEPS: Mapping[State, Step] = {
@@ -23,26 +23,26 @@ STEPS: Mapping[State, Step] = {
     "reserved": launch.upload,
     "uploading": launch.upload,
     "uploaded": launch.create,
-    "creating": launch.crashed,
-    "unknown_outcome": launch.find,
-    "created": follow.follow,
-    "queued": follow.follow,
-    "running": follow.follow,
-    "paused": follow.follow,
-    "succeeded": follow.try_out,
-    "verified": follow.settle,
-    "failed": follow.settle,
-    "cancelled": follow.settle,
+    "creating": launch.recover_crashed,
+    "unknown_outcome": launch.find_job,
+    "created": follow.follow_job,
+    "queued": follow.follow_job,
+    "running": follow.follow_job,
+    "paused": follow.follow_job,
+    "succeeded": follow.smoke_test,
+    "verified": follow.settle_run,
+    "failed": follow.settle_run,
+    "cancelled": follow.settle_run,
 }
 UNSENT = frozenset({"intent", "validated", "reserved", "uploading", "uploaded"})
 
 
 def reconcile(
-    office: Office,
+    office: TrainerContext,
     run_id: str,
     adapter: Adapter | None = None,
     seen: Mapping[str, Job] | None = None,
-) -> Pause | None:
+) -> RetryLater | None:
     """Bring a run as far as it can go now, under its lease.
 
     Args:
@@ -59,12 +59,12 @@ def reconcile(
         Refused: a rule or a cap forbids the next step; the run waits where it is.
     """
     lease = office.store.take(run_id)
-    pause: Pause | None = None
+    pause: RetryLater | None = None
     work = None
     try:
         run = office.store.run(run_id)
         with _open(office, run.provider, adapter) as way:
-            work = Work(office, way, office.store.plan(run.plan_id), lease, seen)
+            work = RunSession(office, way, office.store.plan(run.plan_id), lease, seen)
             pause = _advance(work, run)
     except TrainerError as error:
         _tell(office, lease, error)
@@ -75,7 +75,7 @@ def reconcile(
     return pause
 
 
-def _tell(office: Office, lease: Lease, error: TrainerError) -> None:
+def _tell(office: TrainerContext, lease: Lease, error: TrainerError) -> None:
     """Write down once why a run waits where it is, for whoever looks at it later."""
     if isinstance(error, Unreachable):
         return  # it passes, and where the database is busy nothing can be written
@@ -84,7 +84,7 @@ def _tell(office: Office, lease: Lease, error: TrainerError) -> None:
         office.store.append(lease, "refused", why=why)
 
 
-def _advance(work: Work, run: Run) -> Pause | None:
+def _advance(work: RunSession, run: Run) -> RetryLater | None:
     while run.state not in ("settled", "needs_human"):
         work.stay()
         if run.state in UNSENT and run.last("cancel_asked"):
@@ -98,7 +98,7 @@ def _advance(work: Work, run: Run) -> Pause | None:
 
 
 @contextmanager
-def _open(office: Office, provider: str, adapter: Adapter | None) -> Iterator[Adapter]:
+def _open(office: TrainerContext, provider: str, adapter: Adapter | None) -> Iterator[Adapter]:
     if adapter is not None:
         yield adapter
         return
@@ -109,11 +109,11 @@ def _open(office: Office, provider: str, adapter: Adapter | None) -> Iterator[Ad
         made.close()
 
 
-def reconcile_all(office: Office) -> dict[str, Pause | None]:
+def reconcile_all(office: TrainerContext) -> dict[str, RetryLater | None]:
     """Bring every open run that is due as far as it goes; many jobs are looked at by the page."""
     now = office.clock.now()
     due = [one for one in office.store.listed(open_only=True) if one.next_at <= now]
-    done: dict[str, Pause | None] = {}
+    done: dict[str, RetryLater | None] = {}
     by_provider = defaultdict(list)
     for one in due:
         by_provider[one.provider].append(one)
@@ -126,7 +126,7 @@ def reconcile_all(office: Office) -> dict[str, Pause | None]:
                 try:
                     done[one.run_id] = reconcile(office, one.run_id, adapter, seen)
                 except AdvisorError as error:
-                    done[one.run_id] = Pause(office.limits.poll_seconds, str(error))
+                    done[one.run_id] = RetryLater(office.limits.poll_seconds, str(error))
     return done
 
 

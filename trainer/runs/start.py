@@ -8,17 +8,17 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from advisor.plan.training_plan import TrainingPlan
-from trainer.context import Office
+from trainer.context import TrainerContext
 from trainer.errors import NoConsent, Refused
 from trainer.providers import base_url_of
 from trainer.runs.preflight import check_plan
-from trainer.security.egress import Leaving, personal_in, stays_here
+from trainer.security.egress import EgressSummary, count_personal_data, is_loopback
 
-SHORT = 12
+SHORT_ID_CHARACTERS = 12
 
 
 @dataclass(frozen=True)
-class Agreed:
+class LaunchConsent:
     """What somebody agreed to before a run starts."""
 
     at_most_usd: Decimal
@@ -27,7 +27,7 @@ class Agreed:
     """Who may get the rows."""
 
 
-def next_attempt(office: Office, plan: TrainingPlan, again: bool) -> TrainingPlan:
+def next_attempt(office: TrainerContext, plan: TrainingPlan, again: bool) -> TrainingPlan:
     """Count attempts: a plan that was launched is not launched again by accident.
 
     Raises:
@@ -37,7 +37,8 @@ def next_attempt(office: Office, plan: TrainingPlan, again: bool) -> TrainingPla
     while run is not None:
         if not again:
             raise Refused(
-                f"plan {plan.plan_id[:SHORT]}: it was launched as {run}. Look at it with "
+                f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it was launched as {run}. "
+                "Look at it with "
                 "`trainer show`; a further job needs --again."
             )
         plan = plan.model_validate({**plan.model_dump(), "attempt": plan.attempt + 1})
@@ -45,25 +46,29 @@ def next_attempt(office: Office, plan: TrainingPlan, again: bool) -> TrainingPla
     return plan
 
 
-def leaving_of(office: Office, plan: TrainingPlan, wanted: bool = False) -> Leaving | None:
+def egress_of(
+    office: TrainerContext, plan: TrainingPlan, wanted: bool = False
+) -> EgressSummary | None:
     """Say what of a plan leaves this machine; nothing where it stays, unless it is *wanted*."""
     url = base_url_of(plan.provider, office.book)
-    if stays_here(url) and not wanted:
+    if is_loopback(url) and not wanted:
         return None
     files = [data for data in (plan.training, plan.validation) if data]
     known = office.book.provider(plan.provider)
-    return Leaving(
+    return EgressSummary(
         plan.provider,
         urlsplit(url).hostname or "",
         known.data_region or "not stated",
         known.data_retention or "not stated",
         sum(data.rows for data in files),
         sum(data.bytes for data in files),
-        personal_in([office.files(d.sha256) for d in files]),
+        count_personal_data([office.files(d.sha256) for d in files]),
     )
 
 
-def start(office: Office, plan: TrainingPlan, agreed: Agreed) -> tuple[str, bool]:
+def start_run(
+    office: TrainerContext, plan: TrainingPlan, agreed: LaunchConsent
+) -> tuple[str, bool]:
     """Put the run of a plan on record; whoever drives runs brings it further.
 
     Returns:
@@ -80,11 +85,11 @@ def start(office: Office, plan: TrainingPlan, agreed: Agreed) -> tuple[str, bool
     most = Decimal(plan.figure.at_most)
     if agreed.at_most_usd < most:
         raise Refused(
-            f"plan {plan.plan_id[:SHORT]}: it may cost up to {most} USD, and "
+            f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it may cost up to {most} USD, and "
             f"{agreed.at_most_usd} were agreed to. Agree to {most}, or plan "
             "something smaller."
         )
-    leaving = leaving_of(office, plan, wanted=agreed.egress is not None)
+    leaving = egress_of(office, plan, wanted=agreed.egress is not None)
     if leaving and agreed.egress != plan.provider:
         raise NoConsent(
             f"rows would go to {plan.provider} ({leaving.host}): {leaving.rows} rows, "
@@ -104,7 +109,9 @@ def start(office: Office, plan: TrainingPlan, agreed: Agreed) -> tuple[str, bool
     return run_id, new
 
 
-def launch(office: Office, plan: TrainingPlan, before: Callable[[TrainingPlan], None]) -> str:
+def launch_job(
+    office: TrainerContext, plan: TrainingPlan, before: Callable[[TrainingPlan], None]
+) -> str:
     """Start a job of a plan, a further one if there is one already; return its run.
 
     Args:
@@ -116,12 +123,12 @@ def launch(office: Office, plan: TrainingPlan, before: Callable[[TrainingPlan], 
         plan = next_attempt(office, plan, again=True)
         office.store.keep_plan(plan)
         before(plan)
-        run_id, is_new = start(office, plan, Agreed(Decimal(plan.cap_usd)))
+        run_id, is_new = start_run(office, plan, LaunchConsent(Decimal(plan.cap_usd)))
         if is_new:
             return run_id
 
 
-def launch_again(office: Office, plan_id: str) -> str:
+def resume_launch(office: TrainerContext, plan_id: str) -> str:
     """Go on where a process ended that had kept a plan to start it; return its run."""
     plan = office.store.plan(plan_id)
-    return start(office, plan, Agreed(Decimal(plan.cap_usd)))[0]
+    return start_run(office, plan, LaunchConsent(Decimal(plan.cap_usd)))[0]

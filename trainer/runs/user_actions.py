@@ -5,15 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from trainer.context import Office
+from trainer.context import TrainerContext
 from trainer.errors import Refused
 from trainer.run_states import Run
-from trainer.storage.ledger import in_usd, micro
+from trainer.storage.ledger import micro_usd, usd_text
 
-Verb = Literal["cancel", "pause", "resume"]
+UserAction = Literal["cancel", "pause", "resume"]
 
 
-def ask_for(office: Office, run: Run, verb: Verb) -> None:
+def request_action(office: TrainerContext, run: Run, verb: UserAction) -> None:
     """Write down that a run is to end, to hold or to go on; whoever drives it passes it on.
 
     Raises:
@@ -22,12 +22,12 @@ def ask_for(office: Office, run: Run, verb: Verb) -> None:
     if run.state == "settled":
         raise Refused(f"{run.run_id}: it is settled; there is nothing to {verb}.")
     if run.state == "needs_human" and verb != "pause":
-        answer(office, run, "cancelled" if verb == "cancel" else "go on")
+        resolve_run(office, run, "cancelled" if verb == "cancel" else "go on")
     else:
         office.store.note(run.run_id, f"{verb}_asked")
 
 
-def answer(office: Office, run: Run, what: str, job_id: str | None = None) -> None:
+def resolve_run(office: TrainerContext, run: Run, what: str, job_id: str | None = None) -> None:
     """Go on, adopt a job that was found at the provider, or end the run."""
     lease = office.store.take(run.run_id)
     office.store.append(lease, "answered_by_human", what=what)
@@ -41,15 +41,15 @@ def answer(office: Office, run: Run, what: str, job_id: str | None = None) -> No
     office.store.release(lease)
 
 
-def settle(office: Office, run: Run, usd: Decimal) -> None:
+def settle_with_bill(office: TrainerContext, run: Run, usd: Decimal) -> None:
     """Write down what a job cost, as its bill says."""
-    plan, amount = office.store.plan(run.plan_id), micro(usd)
+    plan, amount = office.store.plan(run.plan_id), micro_usd(usd)
     lease = office.store.take(run.run_id)
     office.ledger.settle(run.run_id, amount, "settled by hand")
     office.store.append(
         lease,
         "settled",
-        usd=in_usd(amount),
+        usd=usd_text(amount),
         how="settled by hand",
         likely_usd=plan.figure.likely,
         cap_usd=plan.cap_usd,

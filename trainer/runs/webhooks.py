@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import orjson
 from sqlalchemy import select, update
 
-from trainer.errors import NoSecret, TrainerError
+from trainer.errors import ApiKeyError, TrainerError
 from trainer.security.api_keys import environment_name, read_secret
-from trainer.storage.database import reading, writing
-from trainer.storage.run_store import Store
+from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.run_store import RunStore
 from trainer.storage.schema import runs
 
 
-class NotVerified(TrainerError):
+class InvalidSignature(TrainerError):
     """The call is not signed by whom it says it is from."""
 
     code = "not-verified"
@@ -30,11 +30,11 @@ def webhook_secret(provider: str) -> str:
     name = environment_name(provider, "WEBHOOK_SECRET")
     value = read_secret(name)
     if not value:
-        raise NoSecret(f"{provider}: no webhook is believed without a secret. Set {name}.")
+        raise ApiKeyError(f"{provider}: no webhook is believed without a secret. Set {name}.")
     return value
 
 
-def job_of_call(body: bytes, headers: Mapping[str, str], secret: str) -> str:
+def verified_job_id(body: bytes, headers: Mapping[str, str], secret: str) -> str:
     """Return the job that a signed call is about.
 
     Source: standard webhooks, as the openai SDK checks them: signature, and five minutes of age.
@@ -49,15 +49,15 @@ def job_of_call(body: bytes, headers: Mapping[str, str], secret: str) -> str:
         client.webhooks.verify_signature(body, dict(headers), secret=secret)
         return str(orjson.loads(body)["data"]["id"])
     except (InvalidWebhookSignatureError, ValueError, KeyError, TypeError) as error:
-        raise NotVerified(f"webhook: {type(error).__name__}. Nothing was done.") from None
+        raise InvalidSignature(f"webhook: {type(error).__name__}. Nothing was done.") from None
     finally:
         client.close()
 
 
-def make_due(store: Store, provider: str, job_id: str) -> str | None:
+def make_due(store: RunStore, provider: str, job_id: str) -> str | None:
     """Have the run of a job looked at now; return its name, if it is ours."""
     mine = (runs.c.provider == provider, runs.c.job_id == job_id)
-    with writing(store.engine) as connection:
+    with write_transaction(store.engine) as connection:
         connection.execute(update(runs).where(*mine).values(next_at=0.0))
-    with reading(store.engine) as connection:
+    with read_connection(store.engine) as connection:
         return connection.execute(select(runs.c.run_id).where(*mine)).scalar()

@@ -22,20 +22,27 @@ sys.path.insert(0, str(Path(__file__).parent))
 import jinja2
 import torch
 import transformers
-from generate import Tuned, answers, prompt_of
-from tokenize_rows import PLAIN_TEMPLATE, Unfit
-from trainer.scripts.stdin_requests import Asks, Refused, last_question, said
-from trainer.scripts.text_stream import Growing
+from generate import ModelLoader, generate_answers, prompt_of
+from tokenize_rows import PLAIN_TEMPLATE, UntrainableData
+from trainer.scripts.stdin_requests import (
+    StdinRequests,
+    RequestRejected,
+    last_question,
+    message_text,
+)
+from trainer.scripts.text_stream import StreamedAnswer
 
-LEAST_TEMPERATURE = 1e-3
+MIN_TEMPERATURE = 1e-3
 """Below it sampling takes the most probable word, and numbers overflow."""
-MOST_SEED = 1 << 63
+MAX_SEED = 1 << 63
 
 
-class Watch(transformers.StoppingCriteria):  # type: ignore[misc]
+class StreamingCriteria(transformers.StoppingCriteria):  # type: ignore[misc]
     """Looks at each new token: sends what can be shown, and ends what is done or called off."""
 
-    def __init__(self, asks: Asks, ask: dict[str, Any], asked: int, rows: list[Growing]) -> None:
+    def __init__(
+        self, asks: StdinRequests, ask: dict[str, Any], asked: int, rows: list[StreamedAnswer]
+    ) -> None:
         self.asks, self.ask, self.asked, self.rows = asks, ask, asked, rows
 
     def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
@@ -60,7 +67,9 @@ class Watch(transformers.StoppingCriteria):  # type: ignore[misc]
             self.asks.tell(id=self.ask["id"], index=index, text=text, **ended)
 
 
-def answer(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
+def answer_request(
+    tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]
+) -> None:
     """Answer one request.
 
     Raises:
@@ -72,33 +81,33 @@ def answer(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
         _speak(tuned, model, asks, ask)
 
 
-def _label(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
+def _label(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]) -> None:
     text = last_question(ask)
     row = {"messages": [{"role": "user", "content": text}]}
-    label = next(answers(tuned, model, [row]))["answer"]
+    label = next(generate_answers(tuned, model, [row]))["answer"]
     read = tuned.tokenizer(text, truncation=True, max_length=tuned.recipe["max_tokens"])
     answered = tuned.tokenizer(label, add_special_tokens=False)
     asks.tell_label(ask, label, len(read["input_ids"]), len(answered["input_ids"]))
 
 
-def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
+def _speak(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]) -> None:
     ends = _ends(model)
     asked = prompt_ids(tuned, ask, ends)
     window, most = window_of(model), ask["max_tokens"]
     if window is not None and len(asked) >= window:
-        raise Refused(
+        raise RequestRejected(
             "context-length",
             f"the messages are {len(asked)} tokens, and the window of "
             f"this model is {window}, answer included. Shorten them.",
         )
     most = most if window is None else min(most, window - len(asked))
-    is_greedy = ask["temperature"] < LEAST_TEMPERATURE
+    is_greedy = ask["temperature"] < MIN_TEMPERATURE
     count = 1 if is_greedy else ask["n"]
 
     def decode(ids: list[int]) -> str:
         return str(tuned.tokenizer.decode(ids, skip_special_tokens=True))
 
-    rows = [Growing(decode, ends, ask["stop"], most) for _ in range(count)]
+    rows = [StreamedAnswer(decode, ends, ask["stop"], most) for _ in range(count)]
     how: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if not is_greedy:
         how = {
@@ -111,7 +120,7 @@ def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
         if ask["seed"] is None:
             torch.seed()
         else:
-            torch.manual_seed(ask["seed"] % MOST_SEED)
+            torch.manual_seed(ask["seed"] % MAX_SEED)
     ids = torch.tensor([asked], device=model.device)
     with torch.inference_mode():
         model.generate(
@@ -119,21 +128,21 @@ def _speak(tuned: Tuned, model: Any, asks: Asks, ask: dict[str, Any]) -> None:
             attention_mask=torch.ones_like(ids),
             max_new_tokens=most,
             use_cache=True,
-            stopping_criteria=[Watch(asks, ask, len(asked), rows)],
+            stopping_criteria=[StreamingCriteria(asks, ask, len(asked), rows)],
             **how,
         )
 
 
-def prompt_ids(tuned: Tuned, ask: dict[str, Any], ends: set[int]) -> list[int]:
+def prompt_ids(tuned: ModelLoader, ask: dict[str, Any], ends: set[int]) -> list[int]:
     """Write the messages as the model has learned to read them: by its template, or as plain text.
 
     Raises:
         Refused: the template cannot write them, or there is nothing to go on from.
     """
     template = str(tuned.tokenizer.chat_template or "")
-    messages = [{**message, "content": said(message)} for message in ask["messages"]]
+    messages = [{**message, "content": message_text(message)} for message in ask["messages"]]
     if ask["tools"] and "tools" not in template:
-        raise Refused(
+        raise RequestRejected(
             "messages-unfit",
             "the chat template of this model has no place for tools. Ask without them.",
         )
@@ -146,14 +155,14 @@ def prompt_ids(tuned: Tuned, ask: dict[str, Any], ends: set[int]) -> list[int]:
         try:
             text = prompt_of(tuned.tokenizer, row)
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
-            raise Refused(
+            raise RequestRejected(
                 "messages-unfit",
                 "the chat template cannot write these messages: "
                 f"{error}. Send roles and contents it knows.",
             ) from None
         ids = list(tuned.tokenizer(text, add_special_tokens=False)["input_ids"])
     if not ids:
-        raise Refused("messages-unfit", "the messages hold no text. Send some.")
+        raise RequestRejected("messages-unfit", "the messages hold no text. Send some.")
     return ids
 
 
@@ -172,15 +181,15 @@ def _ends(model: Any) -> set[int]:
 
 def main(folder: Path, system: str) -> None:
     """Load, say so, and answer until stdin ends."""
-    asks = Asks.of_this_process()
+    asks = StdinRequests.of_this_process()
     transformers.utils.logging.disable_progress_bar()
-    tuned = Tuned(folder)
+    tuned = ModelLoader(folder)
     model = tuned.load(system)
     asks.tell(ready=True)
     for ask in asks:
         try:
-            answer(tuned, model, asks, ask)
-        except Refused as error:
+            answer_request(tuned, model, asks, ask)
+        except RequestRejected as error:
             asks.tell(id=ask["id"], refused=str(error), code=error.code)
         except torch.OutOfMemoryError:
             asks.tell(
@@ -199,6 +208,6 @@ if __name__ == "__main__":
     torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
     try:
         main(flags.folder, flags.system)
-    except Unfit as error:
+    except UntrainableData as error:
         print(error, file=sys.stderr)
         raise SystemExit(3) from None

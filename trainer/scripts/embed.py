@@ -22,13 +22,13 @@ import torch
 import transformers
 
 BATCH_ROWS = 32
-MOST_TOKENS = 512
+MAX_TOKENS = 512
 
 
 def vectors(model: Any, tokenizer: Any, texts: list[str], by_first: bool) -> Any:
     """Return one vector a text."""
-    places = getattr(model.config, "max_position_embeddings", MOST_TOKENS)
-    limits = (MOST_TOKENS, tokenizer.model_max_length, places)
+    places = getattr(model.config, "max_position_embeddings", MAX_TOKENS)
+    limits = (MAX_TOKENS, tokenizer.model_max_length, places)
     batch = tokenizer(
         texts, return_tensors="pt", padding=True, truncation=True, max_length=int(min(limits))
     )

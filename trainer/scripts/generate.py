@@ -27,15 +27,22 @@ import torch
 import transformers
 from manifest import flaw_of, write_json
 from peft import PeftModel
-from tokenize_rows import Unfit, conversation, encode, question_and_label, read_rows, template_hash
+from tokenize_rows import (
+    UntrainableData,
+    conversation,
+    encode,
+    question_and_label,
+    read_rows,
+    template_hash,
+)
 
 BATCH_ROWS = 16
-MOST_PERPLEXITY_ROWS = 200
+MAX_PERPLEXITY_ROWS = 200
 SPARE_TOKENS = 8
 """An answer may be half as long again as the longest expected one, and so many tokens more."""
 
 
-class Tuned:
+class ModelLoader:
     """Base, tokenizer and tuned weights of a folder, one model in memory at a time."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +51,7 @@ class Tuned:
         self.recipe, self.model_folder = self.job["recipe"], folder / "model"
         flaw = flaw_of(self.model_folder)
         if flaw:
-            raise Unfit(f"{self.model_folder}: {flaw}. Train it again.")
+            raise UntrainableData(f"{self.model_folder}: {flaw}. Train it again.")
         # answers go on at the right; an encoder counts its places from the left
         side = "right" if self.recipe["objective"] == "classification" else "left"
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -52,7 +59,7 @@ class Tuned:
         )
         told = (self.model_folder / "chat_template_sha256").read_text().strip()
         if told != template_hash(self.tokenizer):
-            raise Unfit(
+            raise UntrainableData(
                 f"{self.model_folder}: the chat template is not the one it was trained "
                 "with. Put the saved tokenizer back."
             )
@@ -82,7 +89,9 @@ class Tuned:
         return model.to("cuda" if self.gpu else "cpu").eval()
 
 
-def answers(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def generate_answers(
+    tuned: ModelLoader, model: Any, rows: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
     """Answer rows, the most probable word each time, in batches of like length."""
     if tuned.recipe["objective"] == "classification":
         yield from _labels(tuned, model, rows)
@@ -115,7 +124,7 @@ def prompt_of(tokenizer: Any, row: dict[str, Any]) -> str:
 
 
 def generate(
-    tuned: Tuned, model: Any, prompts: list[str], most_tokens: int
+    tuned: ModelLoader, model: Any, prompts: list[str], most_tokens: int
 ) -> tuple[list[str], list[int]]:
     """Let the model go on from prompts; return texts and numbers of new tokens."""
     batch = tuned.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
@@ -135,7 +144,7 @@ def generate(
     return tuned.tokenizer.batch_decode(new, skip_special_tokens=True), counts
 
 
-def _labels(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _labels(tuned: ModelLoader, model: Any, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     texts = [question_and_label(row)[0] for row in rows]
     for start in range(0, len(texts), BATCH_ROWS):
         began = time.perf_counter()
@@ -158,7 +167,9 @@ def _labels(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> Iterator[di
             }
 
 
-def perplexity(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> dict[str, float] | None:
+def perplexity(
+    tuned: ModelLoader, model: Any, rows: list[dict[str, Any]]
+) -> dict[str, float] | None:
     """Measure how well rows are foretold: answers of conversations, or plain text.
 
     Returns:
@@ -167,7 +178,7 @@ def perplexity(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> dict[str
     ends = model.generation_config.eos_token_id
     ends = set(ends) if isinstance(ends, list) else {ends}
     total, tokens = 0.0, 0
-    for row in rows[:MOST_PERPLEXITY_ROWS]:
+    for row in rows[:MAX_PERPLEXITY_ROWS]:
         if "messages" in row:
             one = encode(tuned.tokenizer, row, "assistant", tuned.recipe["max_tokens"], ends)
             ids, labels = one.ids, one.labels
@@ -192,14 +203,14 @@ def perplexity(tuned: Tuned, model: Any, rows: list[dict[str, Any]]) -> dict[str
 
 def main(folder: Path) -> None:
     """Answer every held-out row, with base and tuned model."""
-    tuned = Tuned(folder)
+    tuned = ModelLoader(folder)
     rows = [conversation(row) for row in read_rows(folder / tuned.job["held_out"])]
     general = read_rows(folder / tuned.job["general"]) if tuned.job.get("general") else []
     is_causal = tuned.recipe["objective"] != "classification"
     found: dict[str, Any] = {}
     for system in ("base", "tuned"):
         model = tuned.load(system)
-        lines = sorted(answers(tuned, model, rows), key=lambda one: one["row"])
+        lines = sorted(generate_answers(tuned, model, rows), key=lambda one: one["row"])
         text = "".join(json.dumps(one) + "\n" for one in lines)
         part = folder / f"answers.{system}.part"
         part.write_text(text, encoding="utf-8")
@@ -213,9 +224,9 @@ def main(folder: Path) -> None:
     write_json(folder / "perplexity.json", found)
 
 
-def ask(folder: Path, text: str, most_tokens: int) -> None:
+def answer_question(folder: Path, text: str, most_tokens: int) -> None:
     """Print what the tuned model answers to one question, as JSON."""
-    tuned = Tuned(folder)
+    tuned = ModelLoader(folder)
     model = tuned.load("tuned")
     row = {"messages": [{"role": "user", "content": text}]}
     if tuned.recipe["objective"] == "classification":
@@ -234,9 +245,9 @@ if __name__ == "__main__":
     torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
     try:
         if flags.ask is not None:
-            ask(flags.folder, flags.ask, flags.max_tokens)
+            answer_question(flags.folder, flags.ask, flags.max_tokens)
         else:
             main(flags.folder)
-    except Unfit as error:
+    except UntrainableData as error:
         print(error, file=sys.stderr)
         raise SystemExit(3) from None

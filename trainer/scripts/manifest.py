@@ -82,7 +82,7 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
     return sorted(found, reverse=True)
 
 
-def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
+def newest_complete(folder: Path) -> tuple[Path | None, list[str]]:
     """Return the newest checkpoint that is whole, and why newer ones are not."""
     torn: list[str] = []
     for _, path in checkpoints(folder):

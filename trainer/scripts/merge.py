@@ -18,16 +18,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 import transformers
-from generate import Tuned, prompt_of
+from generate import ModelLoader, prompt_of
 from manifest import seal, write_json
-from tokenize_rows import Unfit, conversation, question_and_label, read_rows
+from tokenize_rows import UntrainableData, conversation, question_and_label, read_rows
 
 PARITY_ROWS = 8
-MOST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
+MAX_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 """Largest difference of a logit that rounding explains; own measurement on tiny models."""
 
 
-def prompts_of(tuned: Tuned, rows: list[dict[str, Any]]) -> list[list[int]]:
+def prompt_tokens(tuned: ModelLoader, rows: list[dict[str, Any]]) -> list[list[int]]:
     """Write rows as the ids that the model is asked with."""
     if tuned.recipe["objective"] in ("text", "classification"):
         texts = [row["text"] if "text" in row else question_and_label(row)[0] for row in rows]
@@ -51,25 +51,25 @@ def logits(model: Any, prompts: list[list[int]]) -> Any:
 
 def main(folder: Path, out: Path) -> None:
     """Merge, compare, save."""
-    tuned = Tuned(folder)
+    tuned = ModelLoader(folder)
     if tuned.recipe["method"] not in ("lora", "qlora", "ia3"):
-        raise Unfit(
+        raise UntrainableData(
             f"{tuned.recipe['method']} has nothing to merge: the folder "
             f"{tuned.model_folder} is served as it is."
         )
     rows = read_rows(folder / tuned.job["training"])[:PARITY_ROWS]
-    prompts = prompts_of(tuned, rows)
+    prompts = prompt_tokens(tuned, rows)
     base = logits(tuned.load("base"), prompts)
     model = tuned.load("tuned")
     before = logits(model, prompts)
     merged = model.merge_and_unload()
     after = logits(merged, prompts)
     apart, changed = float((before - after).abs().max()), float((base - after).abs().max())
-    most = MOST_DIFFERENCE[str(tuned.dtype)[6:]]
+    most = MAX_DIFFERENCE[str(tuned.dtype)[6:]]
     if changed == 0.0:
-        raise Unfit("the merged model answers as the base does: the adapter is empty.")
+        raise UntrainableData("the merged model answers as the base does: the adapter is empty.")
     if apart > most:
-        raise Unfit(
+        raise UntrainableData(
             f"merging changed a logit by {apart:.3g}, more than {most:g}. Serve base and "
             "adapter side by side instead."
         )
@@ -96,6 +96,6 @@ def main(folder: Path, out: Path) -> None:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except Unfit as error:
+    except UntrainableData as error:
         print(error, file=sys.stderr)
         raise SystemExit(3) from None

@@ -33,9 +33,9 @@ STEPS = 12
 WARM_UP = 3
 SHARES = (1.0, 0.75, 0.9, 0.7, 0.95, 0.8, 0.85)
 """Length of each row over the longest: real rows differ, and new shapes take longer."""
-LEAST = 3
+MIN_TRAININGS = 3
 """Trainings that are done however little time there is."""
-WORDS = 500
+SAMPLE_WORDS = 500
 SPECIAL = ("<|end|>", "<|pad|>")
 ON_CPU = (
     {"hidden": 64, "layers": 2, "vocabulary": 512, "tokens": 32, "rows": 1, "method": "full"},
@@ -70,9 +70,9 @@ def main(folder: Path, seconds: float) -> int:
     timed: list[dict[str, Any]] = []
     alone = _context_bytes() if gpu else train._resident_bytes()
     for number, size in enumerate(ON_GPU if gpu else ON_CPU):
-        if len(timed) >= LEAST and time.perf_counter() - began > seconds:
+        if len(timed) >= MIN_TRAININGS and time.perf_counter() - began > seconds:
             break
-        timed.append(once(folder / str(number), {**size}, dtype, gpu))
+        timed.append(time_training(folder / str(number), {**size}, dtype, gpu))
         shutil.rmtree(folder / str(number))
     write_json(
         folder / "probe.json",
@@ -89,14 +89,14 @@ def main(folder: Path, seconds: float) -> int:
     return 0
 
 
-def once(folder: Path, size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
+def time_training(folder: Path, size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
     """Make a base and rows of one size, train on them, and time a step."""
     base, steps = folder / "base", STEPS
     config = make_base(base, size)
     lengths = [round(size["tokens"] * SHARES[n % len(SHARES)]) for n in range(size["rows"] * steps)]
-    texts = (" ".join(f"w{n % WORDS}" for n in range(length - 1)) for length in lengths)
+    texts = (" ".join(f"w{n % SAMPLE_WORDS}" for n in range(length - 1)) for length in lengths)
     (folder / "rows.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
-    recipe = recipe_of(size, dtype, gpu)
+    recipe = probe_recipe(size, dtype, gpu)
     job = {"base": str(base), "training": "rows.jsonl", "recipe": recipe}
     if gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -127,7 +127,7 @@ def once(folder: Path, size: dict[str, Any], dtype: str, gpu: bool) -> dict[str,
 def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
     """Make a model with random weights and a tokenizer of whole words; return its config."""
     folder.mkdir(parents=True)
-    words = {word: n for n, word in enumerate([*SPECIAL, *(f"w{n}" for n in range(WORDS))])}
+    words = {word: n for n, word in enumerate([*SPECIAL, *(f"w{n}" for n in range(SAMPLE_WORDS))])}
     made = Tokenizer(models.WordLevel(words, unk_token=SPECIAL[1]))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(
@@ -150,7 +150,7 @@ def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
 
-def recipe_of(size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
+def probe_recipe(size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
     """Write every setting of such a training."""
     return {
         "objective": "text",

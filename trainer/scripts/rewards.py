@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tokenize_rows import Unfit
+from tokenize_rows import UntrainableData
 
 Reward = Callable[..., list[float]]
 CHECKS: dict[str, Callable[[str, str], bool]] = {
@@ -25,7 +25,7 @@ def reward_of(grader: str | None) -> Reward:
         Unfit: there is no grader, or it is of a kind that cannot be checked here.
     """
     if not grader:
-        raise Unfit("reward tuning needs a grader: give one with --grader FILE.")
+        raise UntrainableData("reward tuning needs a grader: give one with --grader FILE.")
     asked = json.loads(grader)
     score = _score(asked)
 
@@ -48,7 +48,7 @@ def _score(asked: dict[str, Any]) -> Callable[[str, str], float]:
         return lambda answer, _: float(bool(pattern.search(answer)))
     if kind == "json":
         return lambda answer, _: float(_is_json(answer))
-    raise Unfit(
+    raise UntrainableData(
         f"a grader of type {kind!r} is not checked here. Give string_check with an "
         f"operation of {', '.join(CHECKS)}, regex with a pattern, or json."
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Literal
 
 
-class Refused(Exception):
+class RequestRejected(Exception):
     """A request that this model cannot answer; the message says what to do."""
 
     def __init__(self, code: Literal["context-length", "messages-unfit"], message: str) -> None:
@@ -23,7 +23,7 @@ class Refused(Exception):
         super().__init__(message)
 
 
-class Asks:
+class StdinRequests:
     """The requests of whoever started this process; it ends as soon as nobody is there."""
 
     def __init__(self, lines: IO[str], out: IO[str]) -> None:
@@ -33,7 +33,7 @@ class Asks:
         threading.Thread(target=self._read, daemon=True).start()
 
     @classmethod
-    def of_this_process(cls) -> Asks:
+    def of_this_process(cls) -> StdinRequests:
         """Take stdin and stdout; what libraries print goes to stderr from here on."""
         out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
@@ -78,7 +78,7 @@ class Asks:
         os._exit(0)  # stdin is at its end: whoever asked is gone
 
 
-def said(message: dict[str, Any]) -> str | None:
+def message_text(message: dict[str, Any]) -> str | None:
     """Return the text of a message, its parts put together.
 
     Raises:
@@ -98,7 +98,7 @@ def said(message: dict[str, Any]) -> str | None:
         )
     ]
     if odd:
-        raise Refused(
+        raise RequestRejected(
             "messages-unfit",
             f"a message holds {str(odd[0])[:80]}, and this model reads "
             "text. Send texts, or parts of type 'text'.",
@@ -112,9 +112,9 @@ def last_question(ask: dict[str, Any]) -> str:
     Raises:
         Refused: the user says nothing.
     """
-    texts = [said(message) for message in ask["messages"] if message["role"] == "user"]
+    texts = [message_text(message) for message in ask["messages"] if message["role"] == "user"]
     if not texts or not texts[-1]:
-        raise Refused(
+        raise RequestRejected(
             "messages-unfit",
             "no message of the user holds a text, and a classifier labels the last one. Send one.",
         )

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-HALF = "\ufffd"
+REPLACEMENT_CHARACTER = "\ufffd"
 """What bytes decode to that are no whole character yet."""
 
 
-class Growing:
+class StreamedAnswer:
     """One answer: a token goes in, text comes out, and at its end `finish` says why it ended.
 
-    >>> answer = Growing(lambda ids: bytes(ids).decode(errors="replace"), {0}, ["##"], most=9)
+    >>> decode = lambda ids: bytes(ids).decode(errors="replace")
+    >>> answer = StreamedAnswer(decode, {0}, ["##"], most=9)
     >>> [answer.take(token) for token in "é#a##".encode()], answer.finish
     (['', 'é', '', '#a', '', ''], 'stop')
     """
@@ -47,7 +48,7 @@ class Growing:
     def _read(self) -> str:
         before = self._decode(self.ids[self._from : self._to])
         now = self._decode(self.ids[self._from :])
-        if self.finish is None and (now.endswith(HALF) or len(now) <= len(before)):
+        if self.finish is None and (now.endswith(REPLACEMENT_CHARACTER) or len(now) <= len(before)):
             return ""
         self._from, self._to = self._to, len(self.ids)
         return now[len(before) :]

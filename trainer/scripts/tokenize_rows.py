@@ -24,12 +24,12 @@ PLAIN_TEMPLATE = (
 """For a base without a chat template: roles in words, and the end token after each answer."""
 
 
-class Unfit(Exception):
+class UntrainableData(Exception):
     """Rows, tokenizer or template cannot be trained with; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class Encoded:
+class TokenizedRow:
     """One row as ids, and the labels of the same length."""
 
     ids: list[int]
@@ -74,12 +74,14 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
         Unfit: it has no end token, or nothing that could pad.
     """
     if not tokenizer.is_fast:
-        raise Unfit(
+        raise UntrainableData(
             "the tokenizer is of the slow kind and cannot say which token is whose. "
             "Convert it to a tokenizer.json."
         )
     if tokenizer.eos_token_id is None:
-        raise Unfit("the tokenizer has no end token: answers could never stop. Set eos_token.")
+        raise UntrainableData(
+            "the tokenizer has no end token: answers could never stop. Set eos_token."
+        )
     if not tokenizer.chat_template:
         tokenizer.chat_template = PLAIN_TEMPLATE
     taken = {tokenizer.eos_token_id, tokenizer.bos_token_id, *eos_ids}
@@ -99,7 +101,7 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
     for token in (*sorted(reserved), *spare):
         tokenizer.pad_token = token
         return
-    raise Unfit(
+    raise UntrainableData(
         "the tokenizer pads with its end token, and no other special token is free: the "
         "model would learn never to stop, or to stop at once. Set pad_token."
     )
@@ -107,7 +109,7 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
 
 def encode(
     tokenizer: Any, row: dict[str, Any], loss_on: str, max_tokens: int, eos_ids: set[int]
-) -> Encoded:
+) -> TokenizedRow:
     """Write one conversation as ids; answers are learned from, up to and with their end token.
 
     Raises:
@@ -127,7 +129,7 @@ def encode(
         ends = [place for place, n in enumerate(inside) if ids[n] in eos_ids]
         for n in inside[: ends[-1] + 1] if ends else inside:
             labels[n] = ids[n]
-    return Encoded(ids[:max_tokens], labels[:max_tokens], len(ids) > max_tokens)
+    return TokenizedRow(ids[:max_tokens], labels[:max_tokens], len(ids) > max_tokens)
 
 
 def _spans(
@@ -143,7 +145,7 @@ def _spans(
         before = _render(tokenizer, messages[:n], tools, True)
         after = _render(tokenizer, messages[: n + 1], tools, False)
         if not (text.startswith(before) and text.startswith(after)):
-            raise Unfit(
+            raise UntrainableData(
                 "the chat template writes a conversation anew with each turn, so that "
                 "answers cannot be told apart. Train on the last answer only "
                 "(loss_on completion), or give a template that only appends."
@@ -161,13 +163,13 @@ def _render(tokenizer: Any, messages: Sequence[dict[str, Any]], tools: Any, asks
     return str(rendered)
 
 
-def encode_all(
+def encode_rows(
     tokenizer: Any,
     rows: Iterable[dict[str, Any]],
     loss_on: str,
     max_tokens: int,
     eos_ids: set[int],
-) -> tuple[list[Encoded], dict[str, Any]]:
+) -> tuple[list[TokenizedRow], dict[str, Any]]:
     """Write all rows as ids, and see that each can be learned from.
 
     Returns:
@@ -178,16 +180,16 @@ def encode_all(
     """
     encoded = [encode(tokenizer, row, loss_on, max_tokens, eos_ids) for row in rows]
     if not encoded:
-        raise Unfit("there are no rows to learn from.")
+        raise UntrainableData("there are no rows to learn from.")
     mute = [n for n, row in enumerate(encoded, 1) if not row.learned]
     lost = [n for n in mute if encoded[n - 1].was_cut]
     if lost:
-        raise Unfit(
+        raise UntrainableData(
             f"rows {_some(lost)}: the answer lies behind the {max_tokens} tokens that a "
             "row may have. Raise max_tokens, or shorten them."
         )
     if mute:
-        raise Unfit(
+        raise UntrainableData(
             f"rows {_some(mute)}: no token is learned from. Give each an answer of the "
             "assistant with a weight above 0."
         )
@@ -196,7 +198,7 @@ def encode_all(
         n for n, row in enumerate(encoded, 1) if not row.was_cut and not _stops(row, eos_ids)
     ]
     if endless:
-        raise Unfit(
+        raise UntrainableData(
             f"rows {_some(endless)}: the answer does not end with a token that the model "
             "stops at, so it would never learn to stop. Set eos_token to what the "
             "template ends an answer with."
@@ -221,13 +223,13 @@ def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
     bos = tokenizer.bos_token_id
     twice = [n for n, one in enumerate(ids, 1) if bos is not None and list(one[:2]) == [bos, bos]]
     if twice:
-        raise Unfit(
+        raise UntrainableData(
             f"rows {_some(twice)}: they start with two start tokens. The template writes "
             "one and the text another: take it out of the text."
         )
 
 
-def _stops(row: Encoded, eos_ids: set[int]) -> bool:
+def _stops(row: TokenizedRow, eos_ids: set[int]) -> bool:
     last = [label for label in row.labels if label != IGNORED][-1]
     return last in eos_ids
 

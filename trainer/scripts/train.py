@@ -34,13 +34,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import datasets
 import torch
 import transformers
-from manifest import base_hash, newest_whole, seal, sha256_of, write_json
+from manifest import base_hash, newest_complete, seal, sha256_of, write_json
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from rewards import reward_of
 from tokenize_rows import (
-    Unfit,
+    UntrainableData,
     conversation,
-    encode_all,
+    encode_rows,
     prepare_tokenizer,
     question_and_label,
     read_rows,
@@ -57,7 +57,7 @@ SCALING_STEPS = 20
 """In float16 the gradient may overflow for some steps, until the scale of the loss is found."""
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors")
 TARGETS = "all-linear"
-LEAST_CHANGE = 1e-8
+MIN_CHANGE = 1e-8
 """A trained weight that moved less has not moved: float32 around 1 knows steps of 1e-7."""
 SAMPLED = 4096
 """So many numbers of each trained weight are looked at to see whether it moved."""
@@ -96,7 +96,7 @@ class Progress:
         return word if word in ("pause", "cancel") else ""
 
 
-class Watch(transformers.TrainerCallback):  # type: ignore[misc]
+class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
     """Tells of the steps, seals each checkpoint, obeys a person, and stops at nonsense."""
 
     def __init__(self, progress: Progress, recipe: dict[str, Any], gpu: bool) -> None:
@@ -192,7 +192,7 @@ def main(folder: Path) -> int:
             except torch.OutOfMemoryError as error:
                 smaller = None if degraded.exists() else smaller_batch(recipe)
                 if smaller is None:
-                    raise Unfit(
+                    raise UntrainableData(
                         f"out of memory with {recipe['micro_batch_rows']} rows at a time. Take a "
                         "GPU with more, qlora, or shorter rows."
                     ) from error
@@ -204,7 +204,7 @@ def main(folder: Path) -> int:
             gc.collect()  # the first try's model and trainer point at each other
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-    except Unfit as error:
+    except UntrainableData as error:
         progress.say("failed", str(error))
         write_json(folder / "failed.json", {"why": str(error)})
         return UNFIT
@@ -230,12 +230,12 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         and dtype is torch.bfloat16
         and not torch.cuda.is_bf16_supported(including_emulation=False)
     ):
-        raise Unfit(
+        raise UntrainableData(
             f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
             "dtype float16, or take a newer GPU."
         )
     if recipe["packing"] and (recipe["attention"] == "eager" or recipe["method"] == "prefix"):
-        raise Unfit(
+        raise UntrainableData(
             "packing needs an attention that keeps rows apart: take sdpa or "
             "flash_attention_2 and no prefix, or turn packing off."
         )
@@ -251,14 +251,14 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 
     # 2. The base: plain weights, no code of strangers.
     if not list(base.glob("*.safetensors")):
-        raise Unfit(
+        raise UntrainableData(
             f"{base}: there are no safetensors. Other files can run code when they are "
             "read: convert them first."
         )
     progress.say("preflight", "hashing the base")
     base_sha256 = base_hash(base)
     if job.get("base_sha256") and base_sha256 != job["base_sha256"]:
-        raise Unfit(f"{base}: it is not the base of the plan. Plan again.")
+        raise UntrainableData(f"{base}: it is not the base of the plan. Plan again.")
     tokenizer = transformers.AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     eos_ids = end_tokens(base, tokenizer)
     prepare_tokenizer(tokenizer, eos_ids)
@@ -287,20 +287,20 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     whole = sum(p.numel() for p in model.parameters())
 
     # 5. Room on the disk for the checkpoints and the model.
-    needed = room_needed(trained, whole, recipe)
+    needed = disk_bytes_needed(trained, whole, recipe)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise Unfit(
+        raise UntrainableData(
             f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model take up to "
             f"{needed / 1e9:.1f} GB. Free some, or move TUNE_OR_NOT_HOME."
         )
 
     # 6. The trainer, and what follows from all that.
-    watch = Watch(progress, recipe, gpu)
+    watch = TrainingCallback(progress, recipe, gpu)
     checked = validation_rows(folder, job, recipe, tokenizer, eos_ids, labels)
     trainer = trainer_for(model, tokenizer, (data, checked), folder, recipe, gpu, watch, job)
     sequences = len(trainer.train_dataset)
-    steps = steps_of(sequences, recipe)
+    steps = total_steps(sequences, recipe)
     trainer.args.max_steps, trainer.args.warmup_steps = steps, int(steps * recipe["warmup_share"])
     rows_per_step = recipe["micro_batch_rows"] * recipe["accumulation_steps"]
     if recipe["objective"] == "grpo":
@@ -330,7 +330,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         progress.say("preflight", "the longest rows fit")
 
     # 8. Training, from the last checkpoint that is whole.
-    checkpoint, torn = newest_whole(folder / "checkpoints")
+    checkpoint, torn = newest_complete(folder / "checkpoints")
     for flaw in torn:
         progress.say("torn", flaw)
         shutil.rmtree(folder / "checkpoints" / flaw.partition(":")[0])
@@ -342,7 +342,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         trainer._load_from_checkpoint(str(checkpoint))
         trainer.state = transformers.TrainerState.load_from_json(checkpoint / "trainer_state.json")
     else:
-        with disk_told("a checkpoint"):
+        with disk_full_explained("a checkpoint"):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     train_seconds = time.perf_counter() - begun
     if watch.why == "pause":
@@ -353,13 +353,13 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         progress.say("cancelled", f"at step {trainer.state.global_step}")
         return CANCELLED
     if watch.why:
-        raise Unfit(f"{watch.why}. Lower learning_rate, or use bfloat16.")
+        raise UntrainableData(f"{watch.why}. Lower learning_rate, or use bfloat16.")
 
     # 9. The model, whole or not at all, and read back.
     moved = largest_change(model, before, recipe)
     out, final = folder / "model.part", folder / "model"
     shutil.rmtree(out, ignore_errors=True)
-    with disk_told("the model"):
+    with disk_full_explained("the model"):
         save(trainer, tokenizer, out, recipe, labels, derived)
         check_saved(out, recipe, derived["chat_template_sha256"])
         seal(out, base_sha256=base_sha256, chat_template_sha256=derived["chat_template_sha256"])
@@ -444,9 +444,9 @@ def prepare(
     """Turn rows into what the trainer of this objective reads, and count them."""
     objective, most = recipe["objective"], recipe["max_tokens"]
     if not rows:
-        raise Unfit("there are no rows to learn from.")
+        raise UntrainableData("there are no rows to learn from.")
     if objective == "sft":
-        encoded, counted = encode_all(tokenizer, rows, recipe["loss_on"], most, eos_ids)
+        encoded, counted = encode_rows(tokenizer, rows, recipe["loss_on"], most, eos_ids)
         return datasets.Dataset.from_dict(
             {"input_ids": [row.ids for row in encoded], "labels": [row.labels for row in encoded]}
         ), counted
@@ -460,7 +460,7 @@ def prepare(
         texts, answers = zip(*(question_and_label(row) for row in rows), strict=True)
         names = names or sorted(set(answers))
         if len(names) < 2:
-            raise Unfit(f"all rows have the label {names[0]!r}. Give at least two.")
+            raise UntrainableData(f"all rows have the label {names[0]!r}. Give at least two.")
         counted = _counted(tokenizer(list(texts), verbose=False)["input_ids"], most)
         data = datasets.Dataset.from_dict(
             {
@@ -566,7 +566,7 @@ def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
     return model
 
 
-def room_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
+def disk_bytes_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
     """Reckon the bytes of all checkpoints and the model: weights, and AdamW's two moments."""
     size = 2 if recipe["dtype"] != "float32" else 4
     saved = whole * size if recipe["method"] == "full" else trained * 4
@@ -574,7 +574,7 @@ def room_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
     return (most_checkpoints + 1) * (saved + trained * 8) + saved + (64 << 20)
 
 
-def steps_of(sequences: int, recipe: dict[str, Any]) -> int:
+def total_steps(sequences: int, recipe: dict[str, Any]) -> int:
     """Count the steps of the whole training; drawn answers are rows of a step too."""
     per_step = int(recipe["micro_batch_rows"]) * int(recipe["accumulation_steps"])
     if recipe["objective"] == "grpo":
@@ -590,7 +590,7 @@ def trainer_for(
     folder: Path,
     recipe: dict[str, Any],
     gpu: bool,
-    watch: Watch,
+    watch: TrainingCallback,
     job: dict[str, Any],
 ) -> Any:
     """Make the trainer of an objective, with no setting left to a default that matters."""
@@ -738,11 +738,11 @@ def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -
     """
     now = sample(model)
     largest = max(float((now[name] - before[name]).abs().max()) for name in before)
-    if largest < LEAST_CHANGE:
+    if largest < MIN_CHANGE:
         way_out = "Raise learning_rate."
         if recipe["objective"] == "grpo":
             way_out = "If all answers earned the same, take a grader that tells them apart."
-        raise Unfit(
+        raise UntrainableData(
             f"the training changed nothing: no weight moved by more than {largest:.1e}, as "
             f"in an empty adapter. {way_out}"
         )
@@ -756,7 +756,7 @@ def mean_loss(state: Any) -> float:
 
 
 @contextmanager
-def disk_told(what: str) -> Iterator[None]:
+def disk_full_explained(what: str) -> Iterator[None]:
     """Say in words that the disk is full; each library has its own error for it.
 
     Raises:
@@ -768,7 +768,7 @@ def disk_told(what: str) -> Iterator[None]:
         signs = ("No space left", "File too large", "PytorchStreamWriter", "unexpected pos")
         if not isinstance(error, OSError) and not any(sign in str(error) for sign in signs):
             raise
-        raise Unfit(
+        raise UntrainableData(
             f"{what} could not be written: {error}. The checkpoint before is whole: free "
             "the disk, then resume."
         ) from error
@@ -810,20 +810,22 @@ def check_saved(out: Path, recipe: dict[str, Any], template_sha256: str) -> None
             for name in tensors.keys():  # noqa: SIM118 - not a dictionary
                 tensor = tensors.get_tensor(name).float()
                 if not torch.isfinite(tensor).all():
-                    raise Unfit(f"{name} in {path.name} holds numbers that are none.")
+                    raise UntrainableData(f"{name} in {path.name} holds numbers that are none.")
                 if "lora_B" in name or recipe["method"] not in ("lora", "qlora"):
                     largest = max(largest, float(tensor.abs().max()))
     if largest == 0.0:
-        raise Unfit("the adapter is empty: no weights were saved, or all are zero.")
+        raise UntrainableData("the adapter is empty: no weights were saved, or all are zero.")
     tokenizer = transformers.AutoTokenizer.from_pretrained(out, trust_remote_code=False)
     if template_hash(tokenizer) != template_sha256:
-        raise Unfit("the saved tokenizer has another chat template than the training.")
+        raise UntrainableData("the saved tokenizer has another chat template than the training.")
     settings = out / "generation_config.json"
     if settings.exists():
         told = json.loads(settings.read_text(encoding="utf-8"))
         ends = told.get("eos_token_id")
         if told.get("pad_token_id") in (ends if isinstance(ends, list) else [ends]):
-            raise Unfit("the saved model pads with its end token, and would answer nothing.")
+            raise UntrainableData(
+                "the saved model pads with its end token, and would answer nothing."
+            )
 
 
 def may_use_gpu(job: dict[str, Any]) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trainer.errors import NoSecret
-from trainer.security.redact import hide
+from trainer.errors import ApiKeyError
+from trainer.security.redact import register_secret
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)
-class Key:
+class ApiKey:
     """A key and the only origin it is ever sent to."""
 
     origin: str
@@ -33,9 +33,9 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.username or parts.password or not host:
-        raise NoSecret(f"{url!r} is no plain address of a provider. Write https://HOST/PATH.")
+        raise ApiKeyError(f"{url!r} is no plain address of a provider. Write https://HOST/PATH.")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
-        raise NoSecret(f"{parts.scheme}://{host}: a key goes out over https only. Use https.")
+        raise ApiKeyError(f"{parts.scheme}://{host}: a key goes out over https only. Use https.")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{host}:{port}"
 
@@ -49,7 +49,7 @@ def environment_name(provider: str, what: str = "API_KEY") -> str:
     return f"{provider.upper().replace('-', '_')}_{what}"
 
 
-def key_for(provider: str, base_url: str, what: str = "API_KEY") -> Key:
+def api_key_for(provider: str, base_url: str, what: str = "API_KEY") -> ApiKey:
     """Read a provider's key and bind it to the host it is for.
 
     Raises:
@@ -58,10 +58,10 @@ def key_for(provider: str, base_url: str, what: str = "API_KEY") -> Key:
     name = environment_name(provider, what)
     value = read_secret(name)
     if not value:
-        raise NoSecret(
+        raise ApiKeyError(
             f"no key for {provider}: set {name}, or {name}_FILE to a file that holds it."
         )
-    return Key(origin_of(base_url), value)
+    return ApiKey(origin_of(base_url), value)
 
 
 def read_secret(name: str) -> str:
@@ -75,8 +75,8 @@ def read_secret(name: str) -> str:
         try:
             value = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise NoSecret(f"{name}_FILE: {file} cannot be read as text. Check it.") from error
+            raise ApiKeyError(f"{name}_FILE: {file} cannot be read as text. Check it.") from error
     if not value.isascii() or " " in value or not value.isprintable():
-        raise NoSecret(f"{name}: a key is one word without spaces. Check what was pasted.")
-    hide(value)
+        raise ApiKeyError(f"{name}: a key is one word without spaces. Check what was pasted.")
+    register_secret(value)
     return value

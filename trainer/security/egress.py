@@ -15,12 +15,12 @@ from trainer.security.redact import EMAIL, KEYS
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
 CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
 PHONE = re.compile(r"(?<![\w.])\+\d{1,3}[ ()/-]?(?:\d[ ()/-]?){7,12}\d\b")
-ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
+IP_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
 NOT_PERSONAL = frozenset({"127.0.0.1", "0.0.0.0"})
 
 
 @dataclass(frozen=True)
-class Leaving:
+class EgressSummary:
     """What a launch sends away."""
 
     provider: str
@@ -33,19 +33,19 @@ class Leaving:
     """Kind of personal data -> rows that seem to hold it."""
 
 
-def stays_here(base_url: str) -> bool:
+def is_loopback(base_url: str) -> bool:
     """Return whether an address is this machine.
 
-    >>> stays_here("http://127.0.0.1:9000/v1"), stays_here("https://api.together.ai/v1")
+    >>> is_loopback("http://127.0.0.1:9000/v1"), is_loopback("https://api.together.ai/v1")
     (True, False)
     """
     return urlsplit(base_url).hostname in LOOPBACK
 
 
-def kinds_in(text: str) -> set[str]:
+def personal_data_kinds(text: str) -> set[str]:
     """Name what looks personal in a text; a look-alike counts, a name without form does not.
 
-    >>> sorted(kinds_in("write to jo@example.org or +49 30 1234567"))
+    >>> sorted(personal_data_kinds("write to jo@example.org or +49 30 1234567"))
     ['e-mail', 'phone']
     """
     found = {
@@ -57,16 +57,16 @@ def kinds_in(text: str) -> set[str]:
         found.add("bank account")
     if any(_is_card(hit.group()) for hit in CARD.finditer(text)):
         found.add("card number")
-    if any(hit.group() not in NOT_PERSONAL for hit in ADDRESS.finditer(text)):
+    if any(hit.group() not in NOT_PERSONAL for hit in IP_ADDRESS.finditer(text)):
         found.add("IP address")
     return found
 
 
-def personal_in(paths: list[Path]) -> Mapping[str, int]:
+def count_personal_data(paths: list[Path]) -> Mapping[str, int]:
     """Count the rows of files that seem to hold personal data, by kind."""
     counts: Counter[str] = Counter()
     for line in _lines(paths):
-        counts.update(kinds_in(line))
+        counts.update(personal_data_kinds(line))
     return dict(sorted(counts.items()))
 
 

@@ -12,13 +12,13 @@ KEYS = re.compile(
     r"|(?i:bearer\s+)[A-Za-z0-9._~+/-]{8,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9._-]{10,}"
 )
 EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}")
-LEAST_SECRET = 8
+MIN_SECRET = 8
 _known: set[str] = set()
 
 
-def hide(secret: str) -> None:
+def register_secret(secret: str) -> None:
     """Remember a secret of this process, so that no text carries it."""
-    if len(secret) >= LEAST_SECRET:
+    if len(secret) >= MIN_SECRET:
         _known.add(secret)
 
 
@@ -30,7 +30,7 @@ def redact(text: str) -> str:
     """
     for name, value in os.environ.items():
         if SECRET_NAME.search(name):
-            hide(value)
+            register_secret(value)
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return EMAIL.sub(HIDDEN, KEYS.sub(HIDDEN, text))

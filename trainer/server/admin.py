@@ -6,46 +6,46 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from trainer.clock import moment
+from trainer.clock import utc_datetime
 from trainer.server.auth import Admin, Viewer
-from trainer.server.context import Front, front_of
+from trainer.server.context import ServerContext, server_of
 from trainer.server.schemas import (
-    AuditLine,
-    BudgetAsk,
-    LedgerShown,
-    TokenAsk,
-    TokenMade,
-    TokenShown,
-    audit_line,
-    entry_shown,
-    token_shown,
+    AuditEntryView,
+    BudgetBody,
+    LedgerView,
+    NewTokenView,
+    TokenBody,
+    TokenView,
+    audit_entry_view,
+    ledger_entry_view,
+    token_view,
 )
-from trainer.storage.ledger import committed, in_usd
+from trainer.storage.ledger import committed, usd_text
 
 router = APIRouter(prefix="/api/v1", tags=["money and access"])
-TheFront = Annotated[Front, Depends(front_of)]
+CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
 @router.get("/ledger")
-def show_ledger(front: TheFront, caller: Viewer) -> LedgerShown:
+def show_ledger(front: CurrentServer, caller: Viewer) -> LedgerView:
     """Say what is spent or set aside: by the caller, or by all for an admin; and the caps."""
     office = front.office
     entries, caps = office.ledger.entries(), office.ledger.caps()
     if caller.sees is not None:
         mine = {run.run_id for run in office.store.listed(owner=caller.sees)}
         entries = tuple(entry for entry in entries if entry.subject in mine)
-    today = moment(office.clock.now()).date().isoformat()
-    return LedgerShown(
-        today_usd=in_usd(committed(entry for entry in entries if entry.day == today)),
-        per_day_cap_usd=None if caps.per_day is None else in_usd(caps.per_day),
-        total_usd=in_usd(committed(entries)),
-        total_cap_usd=None if caps.total is None else in_usd(caps.total),
-        entries=tuple(entry_shown(entry) for entry in entries),
+    today = utc_datetime(office.clock.now()).date().isoformat()
+    return LedgerView(
+        today_usd=usd_text(committed(entry for entry in entries if entry.day == today)),
+        per_day_cap_usd=None if caps.per_day is None else usd_text(caps.per_day),
+        total_usd=usd_text(committed(entries)),
+        total_cap_usd=None if caps.total is None else usd_text(caps.total),
+        entries=tuple(ledger_entry_view(entry) for entry in entries),
     )
 
 
 @router.put("/budget")
-def set_budget(asked: BudgetAsk, front: TheFront, caller: Admin) -> LedgerShown:
+def set_budget(asked: BudgetBody, front: CurrentServer, caller: Admin) -> LedgerView:
     """Set the caps over everything that is spent."""
     front.audit.write(
         caller,
@@ -59,32 +59,32 @@ def set_budget(asked: BudgetAsk, front: TheFront, caller: Admin) -> LedgerShown:
 
 
 @router.get("/tokens")
-def list_tokens(front: TheFront, caller: Admin) -> list[TokenShown]:
+def list_tokens(front: CurrentServer, caller: Admin) -> list[TokenView]:
     """List every token that was ever made, the newest first, without their secrets."""
-    return [token_shown(token) for token in front.tokens.listed()]
+    return [token_view(token) for token in front.tokens.listed()]
 
 
 @router.post("/tokens", status_code=201)
-def make_token(asked: TokenAsk, front: TheFront, caller: Admin) -> TokenMade:
+def make_token(asked: TokenBody, front: CurrentServer, caller: Admin) -> NewTokenView:
     """Make a token; its secret is shown this once."""
     front.audit.write(caller, "make_token", asked.owner, role=asked.role, days=asked.days)
     token, secret = front.tokens.make(asked.owner, asked.role, asked.days)
-    return TokenMade(**token_shown(token).model_dump(), secret=secret)
+    return NewTokenView(**token_view(token).model_dump(), secret=secret)
 
 
 @router.delete("/tokens/{token_id}")
-def revoke_token(token_id: str, front: TheFront, caller: Admin) -> TokenShown:
+def revoke_token(token_id: str, front: CurrentServer, caller: Admin) -> TokenView:
     """End a token now."""
     front.audit.write(caller, "revoke_token", token_id)
-    return token_shown(front.tokens.revoke(token_id))
+    return token_view(front.tokens.revoke(token_id))
 
 
 @router.get("/audit")
 def list_audit(
-    front: TheFront,
+    front: CurrentServer,
     caller: Admin,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[AuditLine]:
+) -> list[AuditEntryView]:
     """Tell who did what, and for how much, after a number."""
-    return [audit_line(done) for done in front.audit.lines(after, limit)]
+    return [audit_entry_view(done) for done in front.audit.lines(after, limit)]

@@ -16,26 +16,26 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from advisor import __version__
-from advisor.api.app import Health, Readiness, furnish, health, metrics, readiness
+from advisor.api.app import Health, Readiness, configure_app, health, metrics, readiness
 from advisor.api.errors import MEDIA_TYPE
-from advisor.api.openapi import document
-from advisor.api.route_docs import SCHEMAS, described
-from advisor.api.routes import IfNoneMatch, Shared, planning_router, tagged
-from advisor.api.service import Planner
+from advisor.api.openapi import openapi_document
+from advisor.api.route_docs import SCHEMAS, operation_docs
+from advisor.api.routes import IfNoneMatch, ServiceDep, etag_response, planning_router
+from advisor.api.service import PlanningService
 from trainer.errors import TrainerError
-from trainer.runs.background import Driver
+from trainer.runs.background import BackgroundReconciler
 from trainer.server import admin, plans, runs, versions, webhooks
-from trainer.server.auth import Rates, needs
-from trainer.server.context import Front, front_of
+from trainer.server.auth import RateLimiter, require_role
+from trainer.server.context import ServerContext, server_of
 from trainer.server.openai.app import openai_app
 from trainer.storage.database import schema_version
 
-UNDER_A_TOKEN = (401, 403, 429, 503)
-AT_WORK = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+TOKEN_ERRORS = (401, 403, 429, 503)
+WORK_ERRORS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 """Every status that a route of the work can answer with, beside its own."""
 
 
-def refusals(statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+def error_responses(statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
     """Describe refusals: each body is a problem with its code."""
     body = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
     return {
@@ -65,9 +65,11 @@ class WorkReadiness(Readiness):
     """Name of the newest change of the database that was made."""
 
 
-def working_app(front: Front, planner: Planner) -> FastAPI:
+def create_app(front: ServerContext, planner: PlanningService) -> FastAPI:
     """Return the app of `trainer serve`; while it runs, open runs are driven in the background."""
-    driver = Driver(front.office, lambda: (front.filing.sweep(), front.uploads.sweep()))
+    driver = BackgroundReconciler(
+        front.office, lambda: (front.filing.sweep(), front.uploads.sweep())
+    )
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -85,19 +87,21 @@ def working_app(front: Front, planner: Planner) -> FastAPI:
         redoc_url=None,
     )
     app.state.front, app.state.driver = front, driver
-    app.state.rates = Rates(front.settings.requests_per_minute)
+    app.state.rates = RateLimiter(front.settings.requests_per_minute)
     app.include_router(
-        planning_router(), dependencies=[Depends(needs("view"))], responses=refusals(UNDER_A_TOKEN)
+        planning_router(),
+        dependencies=[Depends(require_role("view"))],
+        responses=error_responses(TOKEN_ERRORS),
     )
     for part in (plans, runs, versions, admin, webhooks):
-        app.include_router(part.router, responses=refusals(AT_WORK))
-    app.include_router(_watching())
-    app.add_middleware(Surface, surface=openai_app(front, app.state.rates))
-    furnish(app, planner)
+        app.include_router(part.router, responses=error_responses(WORK_ERRORS))
+    app.include_router(_health_routes())
+    app.add_middleware(PrefixDispatcher, surface=openai_app(front, app.state.rates))
+    configure_app(app, planner)
     return app
 
 
-class Surface:
+class PrefixDispatcher:
     """Sends every path under /v1 to the app that speaks OpenAI's protocol, in its own shape."""
 
     def __init__(self, app: ASGIApp, surface: ASGIApp) -> None:
@@ -112,30 +116,32 @@ class Surface:
         await self.app(scope, receive, send)
 
 
-def _watching() -> APIRouter:
+def _health_routes() -> APIRouter:
     router = APIRouter(tags=["watching"])
-    router.get("/healthz", **described(Health, "health"))(health)
-    router.get("/readyz", responses=refusals((503,)))(ready)
-    router.get("/metrics", **described(None, "metrics"))(metrics)
-    router.get("/api/v1/openapi.json", **described(None, "openapi"))(openapi)
+    router.get("/healthz", **operation_docs(Health, "health"))(health)
+    router.get("/readyz", responses=error_responses((503,)))(ready)
+    router.get("/metrics", **operation_docs(None, "metrics"))(metrics)
+    router.get("/api/v1/openapi.json", **operation_docs(None, "openapi"))(openapi)
     return router
 
 
-def ready(request: Request, shared: Shared) -> WorkReadiness:
+def ready(request: Request, shared: ServiceDep) -> WorkReadiness:
     """Say that the database answers, and how old the prices are."""
     try:
-        schema = schema_version(front_of(request).office.store.engine)
+        schema = schema_version(server_of(request).office.store.engine)
     except Exception as error:
         raise NotReady(f"home folder: {error}. {NotReady.what_to_do}") from error
     return WorkReadiness(**readiness(shared).model_dump(), schema_version=schema)
 
 
-def openapi(request: Request, shared: Shared, if_none_match: IfNoneMatch = None) -> Response:
+def openapi(request: Request, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     """Describe this API; the surface of OpenAI describes itself at /v1/openapi.json."""
     tag = shared.tag_of("openapi", "working")
-    return tagged(shared, tag, if_none_match, lambda: orjson.dumps(_document(request, shared)))
+    return etag_response(
+        shared, tag, if_none_match, lambda: orjson.dumps(_document(request, shared))
+    )
 
 
-def _document(request: Request, shared: Shared) -> dict[str, Any]:
+def _document(request: Request, shared: ServiceDep) -> dict[str, Any]:
     app: FastAPI = request.app
-    return document(app, shared)
+    return openapi_document(app, shared)

@@ -20,9 +20,9 @@ from advisor.errors import UsageError
 from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import TrainerError
 from trainer.run_states import Run
-from trainer.server.context import Front, front_of
-from trainer.storage.access_tokens import Caller, NotKnown, Role
-from trainer.storage.model_version import Version
+from trainer.server.context import ServerContext, server_of
+from trainer.storage.access_tokens import Caller, Role, UnknownToken
+from trainer.storage.model_version import ModelVersion
 
 FAILURES_PER_MINUTE = parse("20/minute")
 bearer = HTTPBearer(auto_error=False, description="A token of `trainer token make`.")
@@ -35,7 +35,7 @@ class TooManyRequests(TrainerError):
     http_status = 429
 
 
-class Rates:
+class RateLimiter:
     """Counts the requests of each caller over the last minute, in this process."""
 
     def __init__(self, requests_per_minute: int) -> None:
@@ -65,7 +65,7 @@ class Rates:
             )
 
 
-def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
+def require_role(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
     """Make the dependency of routes that need a role."""
 
     async def caller(
@@ -74,16 +74,16 @@ def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
     ) -> Caller:
         if any("\0" in text for text in (request.url.path, *request.query_params.values())):
             raise RequestRefused("path", "found the character zero.", "Leave it out.")
-        rates: Rates = request.app.state.rates
+        rates: RateLimiter = request.app.state.rates
         address = request.client.host if request.client else ""
         if given is None:
-            raise NotKnown(
+            raise UnknownToken(
                 "no token was given. Send the header 'Authorization: Bearer TOKEN'; "
                 "`trainer token make OWNER` makes one."
             )
         try:
-            found = await run_in_threadpool(front_of(request).tokens.caller, given.credentials)
-        except NotKnown:
+            found = await run_in_threadpool(server_of(request).tokens.caller, given.credentials)
+        except UnknownToken:
             rates.failed(address)
             raise
         rates.take(found.token_id)
@@ -94,13 +94,13 @@ def needs(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
     return caller
 
 
-Viewer = Annotated[Caller, Depends(needs("view"))]
-Proposer = Annotated[Caller, Depends(needs("propose"))]
-Spender = Annotated[Caller, Depends(needs("spend"))]
-Admin = Annotated[Caller, Depends(needs("admin"))]
+Viewer = Annotated[Caller, Depends(require_role("view"))]
+Proposer = Annotated[Caller, Depends(require_role("propose"))]
+Spender = Annotated[Caller, Depends(require_role("spend"))]
+Admin = Annotated[Caller, Depends(require_role("admin"))]
 
 
-class NotThere(TrainerError):
+class ResourceNotFound(TrainerError):
     """Nothing of this name is there for this caller."""
 
     code = "not-there"
@@ -113,7 +113,7 @@ class NotThere(TrainerError):
         )
 
 
-def own_plan(front: Front, plan_id: str, caller: Caller) -> TrainingPlan:
+def own_plan(front: ServerContext, plan_id: str, caller: Caller) -> TrainingPlan:
     """Find a plan.
 
     Raises:
@@ -122,13 +122,13 @@ def own_plan(front: Front, plan_id: str, caller: Caller) -> TrainingPlan:
     try:
         plan = front.office.store.plan(plan_id)
     except UsageError:
-        raise NotThere("plan", plan_id) from None
+        raise ResourceNotFound("plan", plan_id) from None
     if plan.plan_id != plan_id or caller.sees not in (None, plan.owner):
-        raise NotThere("plan", plan_id)
+        raise ResourceNotFound("plan", plan_id)
     return plan
 
 
-def own_run(front: Front, run_id: str, caller: Caller) -> Run:
+def own_run(front: ServerContext, run_id: str, caller: Caller) -> Run:
     """Find a run.
 
     Raises:
@@ -137,18 +137,20 @@ def own_run(front: Front, run_id: str, caller: Caller) -> Run:
     try:
         run = front.office.store.run(run_id)
     except UsageError:
-        raise NotThere("run", run_id) from None
+        raise ResourceNotFound("run", run_id) from None
     if run.run_id != run_id or caller.sees not in (None, owner_of(front, run)):
-        raise NotThere("run", run_id)
+        raise ResourceNotFound("run", run_id)
     return run
 
 
-def owner_of(front: Front, run: Run) -> str | None:
+def owner_of(front: ServerContext, run: Run) -> str | None:
     """Return whose run it is; nobody's where it was started on the command line."""
     return front.office.store.plan(run.plan_id).owner
 
 
-def own_versions(front: Front, caller: Caller, name: str | None = None) -> tuple[Version, ...]:
+def own_versions(
+    front: ServerContext, caller: Caller, name: str | None = None
+) -> tuple[ModelVersion, ...]:
     """List the versions that this caller's runs made, or all for an admin."""
     listed = front.office.registry.listed(name)
     if caller.sees is None:
@@ -157,7 +159,7 @@ def own_versions(front: Front, caller: Caller, name: str | None = None) -> tuple
     return tuple(version for version in listed if version.run_id in mine)
 
 
-def own_version(front: Front, version_id: str, caller: Caller) -> Version:
+def own_version(front: ServerContext, version_id: str, caller: Caller) -> ModelVersion:
     """Find a version.
 
     Raises:
@@ -166,4 +168,4 @@ def own_version(front: Front, version_id: str, caller: Caller) -> Version:
     for version in own_versions(front, caller):
         if version.version_id == version_id:
             return version
-    raise NotThere("version", version_id)
+    raise ResourceNotFound("version", version_id)

@@ -11,21 +11,21 @@ from fastapi import Request
 
 from advisor.errors import UsageError, did_you_mean
 from trainer import home
-from trainer.context import Office
-from trainer.local.model_pool import Talkers
-from trainer.storage.access_tokens import Tokens
-from trainer.storage.audit_log import Audit
-from trainer.storage.files import Filing
-from trainer.storage.idempotency import Answered
-from trainer.storage.multipart_uploads import Uploads
+from trainer.context import TrainerContext
+from trainer.local.model_pool import ModelPool
+from trainer.storage.access_tokens import TokenStore
+from trainer.storage.audit_log import AuditLog
+from trainer.storage.files import FileStore
+from trainer.storage.idempotency import IdempotencyStore
+from trainer.storage.multipart_uploads import UploadStore
 
-MOST_FILE_BYTES = 2 * 1024**3
-MOST_PART_BYTES = 64 * 1024**2
+MAX_FILE_BYTES = 2 * 1024**3
+MAX_PART_BYTES = 64 * 1024**2
 """As OpenAI takes parts. Source: https://platform.openai.com/docs/api-reference/uploads"""
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """What whoever runs the server decides."""
 
     bases: Mapping[str, Path] = field(default_factory=dict)
@@ -36,28 +36,28 @@ class Settings:
     """What an hour of it costs, power too."""
     job_cap_usd: Decimal = Decimal("25")
     """Most that a job may cost which names no cap of its own."""
-    most_file_bytes: int = MOST_FILE_BYTES
+    most_file_bytes: int = MAX_FILE_BYTES
     """Largest file that is taken."""
     requests_per_minute: int = 600
     """Of one token."""
 
 
 @dataclass(frozen=True)
-class Front:
+class ServerContext:
     """Everything that routes share."""
 
-    office: Office
-    tokens: Tokens
-    audit: Audit
-    answered: Answered
-    filing: Filing
-    uploads: Uploads
-    talkers: Talkers
-    settings: Settings
+    office: TrainerContext
+    tokens: TokenStore
+    audit: AuditLog
+    answered: IdempotencyStore
+    filing: FileStore
+    uploads: UploadStore
+    talkers: ModelPool
+    settings: ServerSettings
 
     def bases(self) -> dict[str, Path]:
         """Name every base that can be tuned here, with its folder."""
-        return home.bases() | dict(self.settings.bases)
+        return home.list_bases() | dict(self.settings.bases)
 
     def base(self, name: str) -> Path:
         """Find the folder of a base.
@@ -75,24 +75,24 @@ class Front:
         return known[name]
 
 
-def open_front(office: Office, settings: Settings) -> Front:
+def open_server_context(office: TrainerContext, settings: ServerSettings) -> ServerContext:
     """Open everything that routes share."""
     engine, clock = office.store.engine, office.clock
-    filing = Filing(engine, clock)
-    return Front(
+    filing = FileStore(engine, clock)
+    return ServerContext(
         office=office,
-        tokens=Tokens(engine, clock),
-        audit=Audit(engine, clock),
-        answered=Answered(engine, clock),
+        tokens=TokenStore(engine, clock),
+        audit=AuditLog(engine, clock),
+        answered=IdempotencyStore(engine, clock),
         filing=filing,
-        uploads=Uploads(filing),
-        talkers=Talkers(),
+        uploads=UploadStore(filing),
+        talkers=ModelPool(),
         settings=settings,
     )
 
 
-def front_of(request: Request) -> Front:
+def server_of(request: Request) -> ServerContext:
     """Return what the routes of a request's app share."""
     front = request.app.state.front
-    assert isinstance(front, Front)
+    assert isinstance(front, ServerContext)
     return front

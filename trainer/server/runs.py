@@ -15,30 +15,30 @@ from starlette.concurrency import run_in_threadpool
 
 from advisor.api.errors import RequestRefused
 from trainer.run_states import Run
-from trainer.runs.background import Driver
-from trainer.runs.start import Agreed, start
-from trainer.runs.user_actions import Verb, ask_for
+from trainer.runs.background import BackgroundReconciler
+from trainer.runs.start import LaunchConsent, start_run
+from trainer.runs.user_actions import UserAction, request_action
 from trainer.server.auth import Spender, Viewer, own_plan, own_run
-from trainer.server.context import Front, front_of
-from trainer.server.schemas import EventShown, LaunchAsk, RunShown, event_shown, run_shown
-from trainer.storage.run_store import timeline
+from trainer.server.context import ServerContext, server_of
+from trainer.server.schemas import EventView, LaunchBody, RunView, event_view, run_view
+from trainer.storage.run_store import read_timeline
 
 STREAM = "text/event-stream"
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 PING_SECONDS = 15.0
 router = APIRouter(prefix="/api/v1", tags=["runs"])
-TheFront = Annotated[Front, Depends(front_of)]
+CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
 @router.post("/plans/{plan_id}/launch", status_code=202)
 def launch(
     plan_id: str,
-    asked: LaunchAsk,
+    asked: LaunchBody,
     request: Request,
-    front: TheFront,
+    front: CurrentServer,
     caller: Spender,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> RunShown:
+) -> RunView:
     """Start the one job of a plan; the same key gives the same answer, and no second job."""
     if idempotency_key is None:
         raise RequestRefused(
@@ -50,7 +50,7 @@ def launch(
     told = orjson.dumps([plan_id, str(asked.at_most_usd), asked.egress])
     kept = front.answered.begin(caller.owner, idempotency_key, hashlib.sha256(told).hexdigest())
     if kept.body is not None:
-        return RunShown.model_validate_json(kept.body)
+        return RunView.model_validate_json(kept.body)
     try:
         front.audit.write(
             caller,
@@ -60,56 +60,56 @@ def launch(
             agreed_usd=str(asked.at_most_usd),
             egress=asked.egress,
         )
-        run_id, _ = start(front.office, plan, Agreed(asked.at_most_usd, asked.egress))
+        run_id, _ = start_run(front.office, plan, LaunchConsent(asked.at_most_usd, asked.egress))
     except Exception:  # the key may be tried again: a plan is launched once, whatever happens
         front.answered.forget(caller.owner, idempotency_key)
         raise
-    _driver(request).wake()
-    shown = _shown(front, front.office.store.run(run_id))
+    _background(request).wake()
+    shown = _run_view(front, front.office.store.run(run_id))
     front.answered.answer(caller.owner, idempotency_key, 202, shown.model_dump_json())
     return shown
 
 
 @router.get("/runs")
 def list_runs(
-    front: TheFront, caller: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> list[RunShown]:
+    front: CurrentServer, caller: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[RunView]:
     """List the caller's runs, the newest first."""
     listed = front.office.store.listed(owner=caller.sees)[:limit]
-    return [run_shown(front, front.office.store.run(one.run_id), one) for one in listed]
+    return [run_view(front, front.office.store.run(one.run_id), one) for one in listed]
 
 
 @router.get("/runs/{run_id}")
-def show_run(run_id: str, front: TheFront, caller: Viewer) -> RunShown:
+def show_run(run_id: str, front: CurrentServer, caller: Viewer) -> RunView:
     """Say where a run stands, and what it costs."""
-    return _shown(front, own_run(front, run_id, caller))
+    return _run_view(front, own_run(front, run_id, caller))
 
 
 @router.post("/runs/{run_id}/{verb}", status_code=202)
 def ask_of_run(
     run_id: str,
-    verb: Verb,
+    verb: UserAction,
     request: Request,
-    front: TheFront,
+    front: CurrentServer,
     caller: Spender,
-) -> RunShown:
+) -> RunView:
     """End a run, hold it, or let it go on; it happens at the provider a moment later."""
     run = own_run(front, run_id, caller)
     front.audit.write(caller, verb, run.run_id)
-    ask_for(front.office, run, verb)
-    _driver(request).wake()
-    return _shown(front, front.office.store.run(run.run_id))
+    request_action(front.office, run, verb)
+    _background(request).wake()
+    return _run_view(front, front.office.store.run(run.run_id))
 
 
 @router.get(
     "/runs/{run_id}/events",
-    response_model=list[EventShown],
+    response_model=list[EventView],
     responses={200: {"content": {STREAM: {"schema": {"type": "string"}}}}},
 )
 async def list_events(
     run_id: str,
     request: Request,
-    front: TheFront,
+    front: CurrentServer,
     caller: Viewer,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -117,40 +117,42 @@ async def list_events(
     """Tell what happened to a run after a number; as `text/event-stream` it goes on telling."""
     run = await run_in_threadpool(own_run, front, run_id, caller)
     if STREAM not in request.headers.get("accept", ""):
-        found = await run_in_threadpool(timeline, front.office.store.engine, run.run_id, after)
-        shown = [event_shown(one).model_dump(mode="json") for one in found]
+        found = await run_in_threadpool(read_timeline, front.office.store.engine, run.run_id, after)
+        shown = [event_view(one).model_dump(mode="json") for one in found]
         return Response(orjson.dumps(shown), media_type="application/json")
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after = int(last_event_id)
     return StreamingResponse(
-        _told(front, run.run_id, after), media_type=STREAM, headers={"Cache-Control": "no-store"}
+        _event_stream(front, run.run_id, after),
+        media_type=STREAM,
+        headers={"Cache-Control": "no-store"},
     )
 
 
-async def _told(front: Front, run_id: str, after: int) -> AsyncIterator[bytes]:
+async def _event_stream(front: ServerContext, run_id: str, after: int) -> AsyncIterator[bytes]:
     """Tell a run from a number on, until it is settled."""
     store, quiet = front.office.store, 0.0
     while True:
         ended = (await run_in_threadpool(store.run, run_id)).state == "settled"
-        for one in await run_in_threadpool(timeline, store.engine, run_id, after):
+        for one in await run_in_threadpool(read_timeline, store.engine, run_id, after):
             after, quiet = one.seq, 0.0
-            data = event_shown(one).model_dump_json()
+            data = event_view(one).model_dump_json()
             yield format_sse_event(data_str=data, event=one.what, id=str(one.seq))
         if ended:
             return
         if quiet >= PING_SECONDS:
             quiet = 0.0
             yield format_sse_event(comment="still here")
-        await asyncio.sleep(LOOK_SECONDS)
-        quiet += LOOK_SECONDS
+        await asyncio.sleep(POLL_SECONDS)
+        quiet += POLL_SECONDS
 
 
-def _shown(front: Front, run: Run) -> RunShown:
+def _run_view(front: ServerContext, run: Run) -> RunView:
     listed = {one.run_id: one for one in front.office.store.listed()}
-    return run_shown(front, run, listed[run.run_id])
+    return run_view(front, run, listed[run.run_id])
 
 
-def _driver(request: Request) -> Driver:
+def _background(request: Request) -> BackgroundReconciler:
     driver = request.app.state.driver
-    assert isinstance(driver, Driver)
+    assert isinstance(driver, BackgroundReconciler)
     return driver

@@ -14,30 +14,30 @@ from pydantic import ConfigDict, Field
 
 from advisor.plan.training_plan import Hyperparameters, Method, TrainingPlan
 from advisor.units import Record
-from trainer.clock import moment
+from trainer.clock import utc_datetime
 from trainer.run_states import Run
 from trainer.runs.deployments import Deployment
-from trainer.runs.start import leaving_of
-from trainer.server.context import Front
-from trainer.storage.access_tokens import Role, Token
-from trainer.storage.audit_log import Done
-from trainer.storage.files import Filed
-from trainer.storage.ledger import Entry, in_usd
-from trainer.storage.model_version import Version
-from trainer.storage.run_store import Listed, Moment, What
+from trainer.runs.start import egress_of
+from trainer.server.context import ServerContext
+from trainer.storage.access_tokens import AccessToken, Role
+from trainer.storage.audit_log import AuditEntry
+from trainer.storage.files import StoredFile
+from trainer.storage.ledger import LedgerEntry, usd_text
+from trainer.storage.model_version import ModelVersion
+from trainer.storage.run_store import RunSummary, TimelineEvent, TimelineKind
 
 Usd = Annotated[Decimal, Field(ge=0, le=Decimal("1e9"), examples=["25.00"])]
 Share = Annotated[float, Field(ge=0, lt=1, examples=[0.1])]
 Text = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 
 
-class Ask(Record):
+class RequestBody(Record):
     """The body of a request."""
 
     model_config = ConfigDict(defer_build=False)  # FastAPI takes none that is not built yet
 
 
-class PlanAsk(Ask):
+class PlanBody(RequestBody):
     """What is to be planned: a question, its dataset, and what to tune."""
 
     question: dict[str, Any] = Field(examples=[{"traffic": {"requests_per_month": 100000}}])
@@ -70,7 +70,7 @@ class PlanAsk(Ask):
     """Whether a further job of a plan that was launched is meant."""
 
 
-class LaunchAsk(Ask):
+class LaunchBody(RequestBody):
     """What whoever launches agrees to."""
 
     at_most_usd: Usd
@@ -79,14 +79,14 @@ class LaunchAsk(Ask):
     """Who may get the rows, where they leave the machine."""
 
 
-class PromoteAsk(Ask):
+class PromoteBody(RequestBody):
     """How sure whoever promotes is."""
 
     anyway: bool = Field(False, examples=[False])
     """Also where its evaluation says it is worse."""
 
 
-class BudgetAsk(Ask):
+class BudgetBody(RequestBody):
     """The caps; null takes one away."""
 
     per_day_usd: Usd | None
@@ -95,7 +95,7 @@ class BudgetAsk(Ask):
     """Most in all [USD]."""
 
 
-class TokenAsk(Ask):
+class TokenBody(RequestBody):
     """Whose token, and how far it goes."""
 
     owner: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", examples=["triage-team"])
@@ -106,7 +106,7 @@ class TokenAsk(Ask):
     """How long it lives; for ever by default."""
 
 
-class Dataset(Record):
+class DatasetView(Record):
     """One file of rows, kept under a name of our own."""
 
     dataset_id: str = Field(examples=["file-0f3a9c1b2d4e5f60718293a4"])
@@ -123,7 +123,7 @@ class Dataset(Record):
     """When it came, in UTC."""
 
 
-class Leaves(Record):
+class EgressView(Record):
     """What a launch sends away from the server's machine."""
 
     provider: str = Field(examples=["together"])
@@ -142,14 +142,14 @@ class Leaves(Record):
     """Kind of personal data -> rows that seem to hold it."""
 
 
-class Planned(Record):
+class PlanView(Record):
     """A plan that was laid down: its hash is its name."""
 
     plan_id: str = Field(examples=["3b1f" * 16])
     """Hash of the plan: what a launch names."""
     at_most_usd: str = Field(examples=["4.20"])
     """What a launch has to agree to [USD]."""
-    leaves: Leaves | None = Field(examples=[None])
+    leaves: EgressView | None = Field(examples=[None])
     """What leaves the machine, if anything does."""
     run_id: str | None = Field(examples=[None])
     """The run it was launched as."""
@@ -157,7 +157,7 @@ class Planned(Record):
     """Everything the job is made from."""
 
 
-class RunShown(Record):
+class RunView(Record):
     """A run as its events say it is."""
 
     run_id: str = Field(examples=["run_1f2e3d4c5b6a7988"])
@@ -190,14 +190,14 @@ class RunShown(Record):
     """When it was launched, in UTC."""
 
 
-class EventShown(Record):
+class EventView(Record):
     """One thing that happened to a run."""
 
     seq: int = Field(examples=[7])
     """Its number in the run: the id of a server-sent event."""
     at: str = Field(examples=["2026-11-20T09:31:12Z"])
     """When, in UTC."""
-    event: What = Field(examples=["metric"])
+    event: TimelineKind = Field(examples=["metric"])
     """state, metric or log."""
     kind: str = Field(examples=["metric"])
     """What happened."""
@@ -205,7 +205,7 @@ class EventShown(Record):
     """What is known of it."""
 
 
-class VersionShown(Record):
+class VersionView(Record):
     """One version of a tuned model."""
 
     version_id: str = Field(examples=["triage-v2"])
@@ -234,7 +234,7 @@ class VersionShown(Record):
     """Day its provider ends it."""
 
 
-class EntryShown(Record):
+class LedgerEntryView(Record):
     """One line of the ledger."""
 
     subject: str = Field(examples=["run_1f2e3d4c5b6a7988"])
@@ -253,7 +253,7 @@ class EntryShown(Record):
     """How that is known."""
 
 
-class LedgerShown(Record):
+class LedgerView(Record):
     """What is spent or set aside, and the caps over it."""
 
     today_usd: str = Field(examples=["4.20"])
@@ -264,11 +264,11 @@ class LedgerShown(Record):
     """In all [USD]."""
     total_cap_usd: str | None = Field(examples=[None])
     """Most in all [USD]."""
-    entries: tuple[EntryShown, ...]
+    entries: tuple[LedgerEntryView, ...]
     """Line by line: the caller's own, or all for an admin."""
 
 
-class TokenShown(Record):
+class TokenView(Record):
     """A token, without its secret."""
 
     token_id: str = Field(examples=["a1b2c3d4"])
@@ -285,14 +285,14 @@ class TokenShown(Record):
     """When it was ended."""
 
 
-class TokenMade(TokenShown):
+class NewTokenView(TokenView):
     """A token that was made just now."""
 
     secret: str = Field(examples=["sk-a1b2c3d4-..."])
     """What to send as the bearer; it is not shown again."""
 
 
-class AuditLine(Record):
+class AuditEntryView(Record):
     """Who did what, and for how much."""
 
     seq: int = Field(examples=[12])
@@ -313,7 +313,7 @@ class AuditLine(Record):
     """What else is known."""
 
 
-class DeploymentShown(Record):
+class DeploymentView(Record):
     """A tuned model that costs by the hour while it stands."""
 
     deployment_id: str = Field(examples=["dep_1f2e3d4c5b6a7988"])
@@ -334,36 +334,36 @@ class DeploymentShown(Record):
     """What it has cost so far [USD]."""
 
 
-def utc(at: float) -> str:
+def utc_text(at: float) -> str:
     """Write a moment in UTC, to the second.
 
-    >>> utc(0.0)
+    >>> utc_text(0.0)
     '1970-01-01T00:00:00Z'
     """
-    return moment(at).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_datetime(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def dataset_shown(filed: Filed) -> Dataset:
+def dataset_view(filed: StoredFile) -> DatasetView:
     """Write a file of rows."""
-    return Dataset(
+    return DatasetView(
         dataset_id=filed.file_id,
         filename=filed.filename,
         bytes=filed.bytes,
         sha256=filed.sha256,
         owner=filed.owner,
-        made_at=utc(filed.made_at),
+        made_at=utc_text(filed.made_at),
     )
 
 
-def planned(front: Front, plan: TrainingPlan) -> Planned:
+def plan_view(front: ServerContext, plan: TrainingPlan) -> PlanView:
     """Write a plan, with what a launch of it has to agree to."""
-    leaving = leaving_of(front.office, plan)
+    leaving = egress_of(front.office, plan)
     leaves = (
         None
         if leaving is None
-        else Leaves.model_validate({**leaving.__dict__, "personal": dict(leaving.personal)})
+        else EgressView.model_validate({**leaving.__dict__, "personal": dict(leaving.personal)})
     )
-    return Planned(
+    return PlanView(
         plan_id=plan.plan_id,
         at_most_usd=plan.figure.at_most,
         leaves=leaves,
@@ -372,7 +372,7 @@ def planned(front: Front, plan: TrainingPlan) -> Planned:
     )
 
 
-def run_shown(front: Front, run: Run, listed: Listed) -> RunShown:
+def run_view(front: ServerContext, run: Run, listed: RunSummary) -> RunView:
     """Write a run with its money."""
     entry = front.office.ledger.entry(run.run_id)
     problem = run.said("failed", "why")
@@ -380,7 +380,7 @@ def run_shown(front: Front, run: Run, listed: Listed) -> RunShown:
         problem = run.said("needs_human", "why")
     elif run.events[-1].kind == "refused":
         problem = run.events[-1].body["why"]
-    return RunShown(
+    return RunView(
         run_id=run.run_id,
         plan_id=run.plan_id,
         owner=listed.owner,
@@ -391,24 +391,24 @@ def run_shown(front: Front, run: Run, listed: Listed) -> RunShown:
         tuned_model=run.tuned_model,
         version=run.said("registered", "version"),
         problem=problem,
-        reserved_usd=None if entry is None else in_usd(entry.reserved),
-        spent_usd=None if entry is None or entry.settled is None else in_usd(entry.settled),
+        reserved_usd=None if entry is None else usd_text(entry.reserved),
+        spent_usd=None if entry is None or entry.settled is None else usd_text(entry.settled),
         watched=listed.watched,
-        made_at=utc(listed.made_at),
+        made_at=utc_text(listed.made_at),
     )
 
 
-def event_shown(one: Moment) -> EventShown:
+def event_view(one: TimelineEvent) -> EventView:
     """Write one thing that happened to a run."""
-    return EventShown(
-        seq=one.seq, at=utc(one.at), event=one.what, kind=one.kind, body=dict(one.body)
+    return EventView(
+        seq=one.seq, at=utc_text(one.at), event=one.what, kind=one.kind, body=dict(one.body)
     )
 
 
-def version_shown(version: Version) -> VersionShown:
+def version_view(version: ModelVersion) -> VersionView:
     """Write a version."""
     ends = version.shutdown_on
-    return VersionShown(
+    return VersionView(
         version_id=version.version_id,
         name=version.name,
         stage=version.stage,
@@ -424,36 +424,36 @@ def version_shown(version: Version) -> VersionShown:
     )
 
 
-def entry_shown(entry: Entry) -> EntryShown:
+def ledger_entry_view(entry: LedgerEntry) -> LedgerEntryView:
     """Write a line of the ledger."""
-    return EntryShown(
+    return LedgerEntryView(
         subject=entry.subject,
         purpose=entry.purpose,
         provider=entry.provider,
         day=entry.day,
-        reserved_usd=in_usd(entry.reserved),
+        reserved_usd=usd_text(entry.reserved),
         how=entry.how,
-        settled_usd=None if entry.settled is None else in_usd(entry.settled),
+        settled_usd=None if entry.settled is None else usd_text(entry.settled),
     )
 
 
-def token_shown(token: Token) -> TokenShown:
+def token_view(token: AccessToken) -> TokenView:
     """Write a token, without its secret."""
-    return TokenShown(
+    return TokenView(
         token_id=token.token_id,
         owner=token.owner,
         role=token.role,
-        made_at=utc(token.made_at),
-        expires_at=None if token.expires_at is None else utc(token.expires_at),
-        revoked_at=None if token.revoked_at is None else utc(token.revoked_at),
+        made_at=utc_text(token.made_at),
+        expires_at=None if token.expires_at is None else utc_text(token.expires_at),
+        revoked_at=None if token.revoked_at is None else utc_text(token.revoked_at),
     )
 
 
-def audit_line(done: Done) -> AuditLine:
+def audit_entry_view(done: AuditEntry) -> AuditEntryView:
     """Write a line of the audit log."""
-    return AuditLine(
+    return AuditEntryView(
         seq=done.seq,
-        at=utc(done.at),
+        at=utc_text(done.at),
         owner=done.owner,
         token_id=done.token_id,
         action=done.action,
@@ -463,9 +463,9 @@ def audit_line(done: Done) -> AuditLine:
     )
 
 
-def deployment_shown(one: Deployment, now: float) -> DeploymentShown:
+def deployment_view(one: Deployment, now: float) -> DeploymentView:
     """Write a deployment, with what it has cost by now."""
-    return DeploymentShown(
+    return DeploymentView(
         deployment_id=one.deployment_id,
         run_id=one.run_id,
         provider=one.provider,

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from advisor.units import Record
-from trainer.runs.webhooks import NotVerified, job_of_call, make_due, webhook_secret
-from trainer.server.context import Front, front_of
+from trainer.runs.webhooks import InvalidSignature, make_due, verified_job_id, webhook_secret
+from trainer.server.context import ServerContext, server_of
 
-MOST_BYTES = 65_536
+MAX_BODY_BYTES = 65_536
 """A call names a job and little else; own judgement."""
 router = APIRouter(prefix="/api/v1", tags=["webhooks"])
 
 
-class Heard(Record):
+class WebhookReceipt(Record):
     """What came of a call."""
 
     run_id: str | None
@@ -25,21 +25,21 @@ class Heard(Record):
 
 @router.post("/webhooks/{provider}", status_code=202)
 async def webhook(
-    provider: str, request: Request, front: Annotated[Front, Depends(front_of)]
-) -> Heard:
+    provider: str, request: Request, front: Annotated[ServerContext, Depends(server_of)]
+) -> WebhookReceipt:
     """Take a provider's signed call that a job changed: its run is looked at next, no more."""
     body = await _body(request)
     secret = await run_in_threadpool(webhook_secret, provider)
-    job_id = job_of_call(body, request.headers, secret)
+    job_id = verified_job_id(body, request.headers, secret)
     run_id = await run_in_threadpool(make_due, front.office.store, provider, job_id)
     request.app.state.driver.wake()
-    return Heard(run_id=run_id)
+    return WebhookReceipt(run_id=run_id)
 
 
 async def _body(request: Request) -> bytes:
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BYTES:
-            raise NotVerified(f"webhook: more than {MOST_BYTES} bytes. Nothing was done.")
+        if len(body) > MAX_BODY_BYTES:
+            raise InvalidSignature(f"webhook: more than {MAX_BODY_BYTES} bytes. Nothing was done.")
     return body

@@ -15,19 +15,19 @@ from sqlalchemy import Engine, Row, select, update
 from advisor.errors import UsageError, did_you_mean
 from trainer.clock import Clock
 from trainer.errors import TrainerError
-from trainer.security.redact import hide
-from trainer.storage.database import reading, writing
+from trainer.security.redact import register_secret
+from trainer.storage.database import read_connection, write_transaction
 from trainer.storage.schema import tokens
 
 Role = Literal["view", "propose", "spend", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Each may do what those before it may: look, lay plans, spend money, see and do all."""
 OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-FIRST_OWNER = "first"
+ADMIN_OWNER = "first"
 DAY_SECONDS = 86_400.0
 
 
-class NotKnown(TrainerError):
+class UnknownToken(TrainerError):
     """No token was given, or none that holds."""
 
     code = "not-known"
@@ -73,7 +73,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Token:
+class AccessToken:
     """A token as it is listed: never the secret."""
 
     token_id: str
@@ -84,13 +84,13 @@ class Token:
     revoked_at: float | None
 
 
-class Tokens:
+class TokenStore:
     """The only door to the table of tokens."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
 
-    def make(self, owner: str, role: Role, days: float | None = None) -> tuple[Token, str]:
+    def make(self, owner: str, role: Role, days: float | None = None) -> tuple[AccessToken, str]:
         """Make a token; its secret is returned this once.
 
         Raises:
@@ -110,9 +110,9 @@ class Tokens:
             raise UsageError(f"days {days:g}", "a token lives longer than that.", "Give 30.")
         token_id, now = secrets.token_hex(4), self.clock.now()
         secret = f"sk-{token_id}-{secrets.token_urlsafe(32)}"
-        hide(secret)
+        register_secret(secret)
         ends = None if days is None else now + days * DAY_SECONDS
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 tokens.insert().values(
                     token_id=token_id,
@@ -123,7 +123,7 @@ class Tokens:
                     expires_at=ends,
                 )
             )
-        return Token(token_id, owner, role, now, ends, None), secret
+        return AccessToken(token_id, owner, role, now, ends, None), secret
 
     def caller(self, secret: str) -> Caller:
         """Say who a secret belongs to.
@@ -132,10 +132,10 @@ class Tokens:
             NotKnown: to nobody, or it has ended.
         """
         asked = select(tokens).where(tokens.c.secret_sha256 == _hashed(secret))
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(asked).one_or_none()
         if row is None or not self._holds(row):
-            raise NotKnown(
+            raise UnknownToken(
                 "this token is not known, or it has ended. Ask whoever runs the server "
                 "for a new one: `trainer token make OWNER`."
             )
@@ -145,23 +145,23 @@ class Tokens:
         ends = row.expires_at
         return row.revoked_at is None and (ends is None or ends > self.clock.now())
 
-    def listed(self) -> tuple[Token, ...]:
+    def listed(self) -> tuple[AccessToken, ...]:
         """List every token that was ever made, the newest first."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(select(tokens).order_by(tokens.c.made_at.desc()))
             return tuple(
-                Token(r.token_id, r.owner, r.role, r.made_at, r.expires_at, r.revoked_at)
+                AccessToken(r.token_id, r.owner, r.role, r.made_at, r.expires_at, r.revoked_at)
                 for r in rows
             )
 
-    def revoke(self, token_id: str) -> Token:
+    def revoke(self, token_id: str) -> AccessToken:
         """End a token now; a second time changes nothing.
 
         Raises:
             UsageError: there is no such token.
         """
         mine = tokens.c.token_id == token_id
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 update(tokens)
                 .where(mine, tokens.c.revoked_at.is_(None))
@@ -177,7 +177,7 @@ class Tokens:
         return known[token_id]
 
 
-def first_token(book: Tokens, home: Path) -> tuple[Path, bool]:
+def ensure_admin_token(book: TokenStore, home: Path) -> tuple[Path, bool]:
     """Make sure that the home folder holds an admin's token, for who runs the server here.
 
     Returns:
@@ -186,14 +186,14 @@ def first_token(book: Tokens, home: Path) -> tuple[Path, bool]:
     path = home / "token"
     if path.is_file():
         secret = path.read_text(encoding="ascii").strip()
-        hide(secret)
+        register_secret(secret)
         try:
             book.caller(secret)
-        except NotKnown:
+        except UnknownToken:
             pass  # of another database, or ended: a new one takes its place
         else:
             return path, False
-    _, secret = book.make(FIRST_OWNER, "admin")
+    _, secret = book.make(ADMIN_OWNER, "admin")
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from trainer.clock import Clock
 from trainer.security.redact import redact
 from trainer.storage.access_tokens import Caller
-from trainer.storage.database import reading, writing
+from trainer.storage.database import read_connection, write_transaction
 from trainer.storage.schema import audit
 
 Action = Literal[
@@ -32,7 +32,7 @@ Action = Literal[
 
 
 @dataclass(frozen=True)
-class Done:
+class AuditEntry:
     """One line: who did what."""
 
     seq: int
@@ -45,7 +45,7 @@ class Done:
     body: Mapping[str, Any]
 
 
-class Audit:
+class AuditLog:
     """The only door to the audit log."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class Audit:
     ) -> None:
         """Write down what somebody is about to do; it is on disk when this returns."""
         text = redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 audit.insert().values(
                     at=self.clock.now(),
@@ -69,12 +69,12 @@ class Audit:
                 )
             )
 
-    def lines(self, after: int = 0, most: int = 1000) -> tuple[Done, ...]:
+    def lines(self, after: int = 0, most: int = 1000) -> tuple[AuditEntry, ...]:
         """Return what was done after a number, in order."""
         asked = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(most)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return tuple(
-                Done(
+                AuditEntry(
                     r.seq,
                     r.at,
                     r.owner,

@@ -22,23 +22,23 @@ from advisor.errors import UsageError, did_you_mean
 from trainer.errors import Refused
 from trainer.home import (
     DAY_SECONDS,
-    PILOT_OF,
-    Piece,
-    inside,
+    PILOT_DATASET_FILE,
+    HomeEntry,
+    disk_bytes,
+    entries_in,
     is_old,
     is_real_folder,
     is_within,
     part_files,
     remove,
-    size,
 )
-from trainer.storage.database import reading, writing
+from trainer.storage.database import read_connection, write_transaction
 from trainer.storage.model_registry import Registry
-from trainer.storage.model_version import Version
-from trainer.storage.run_store import Listed, Store
+from trainer.storage.model_version import ModelVersion
+from trainer.storage.run_store import RunStore, RunSummary
 from trainer.storage.schema import events, files, job_events, plans
 
-FOLDERS = {
+USER_FOLDERS = {
     "files": "file sent",
     "page": "file of the page",
     "bases": "base",
@@ -47,51 +47,55 @@ FOLDERS = {
 """Folders of the home folder that hold what people brought, and what was asked of it."""
 
 
-def brought(home: Path) -> list[Piece]:
+def user_files(home: Path) -> list[HomeEntry]:
     """List what people brought: over HTTP, on the page, and bases."""
     return [
-        Piece(what, path, size(path), "")
-        for top, what in FOLDERS.items()
-        for path in inside(home, top)
+        HomeEntry(what, path, disk_bytes(path), "")
+        for top, what in USER_FOLDERS.items()
+        for path in entries_in(home, top)
     ]
 
 
-def copies_of(home: Path, store: Store, hashes: Iterable[str]) -> list[tuple[str, Path]]:
+def dataset_copies(home: Path, store: RunStore, hashes: Iterable[str]) -> list[tuple[str, Path]]:
     """Find every file as it was sent that has one of these hashes."""
     wanted = set(hashes)
-    with reading(store.engine) as connection:
+    with read_connection(store.engine) as connection:
         sent = connection.execute(select(files.c.file_id).where(files.c.sha256.in_(wanted)))
         found = [
             ("file", path)
             for file_id in sent.scalars()
             for path in sorted((home / "files").glob(f"{file_id}*"))
         ]
-    page = [("file", path) for path in inside(home, "page") if path.name in wanted]
-    pilots = [("pilot", path) for path in inside(home, "pilots") if _of(path) in wanted]
+    page = [("file", path) for path in entries_in(home, "page") if path.name in wanted]
+    pilots = [
+        ("pilot", path) for path in entries_in(home, "pilots") if _pilot_dataset(path) in wanted
+    ]
     return found + page + pilots
 
 
-def _of(pilot: Path) -> str:
+def _pilot_dataset(pilot: Path) -> str:
     """Read the hash of the file whose rows a pilot asked."""
-    named = pilot / PILOT_OF
+    named = pilot / PILOT_DATASET_FILE
     return named.read_text(encoding="utf-8").strip() if named.is_file() else ""
 
 
-def forget(store: Store, paths: Iterable[Path]) -> None:
+def delete_file_records(store: RunStore, paths: Iterable[Path]) -> None:
     """Take files out of the table of files."""
     names = [path.name for path in paths if path.parent.name == "files"]
-    with writing(store.engine) as connection:
+    with write_transaction(store.engine) as connection:
         connection.execute(delete_rows(files).where(files.c.file_id.in_(names)))
 
 
-Doomed = Literal["dataset", "run", "version"]
-LEAST_PREFIX = 8
-KEPT = frozenset({"plan_id", "cap_usd", "usd", "ours_usd", "likely_usd", "day", "job_id", "how"})
+DeletionKind = Literal["dataset", "run", "version"]
+MIN_PREFIX = 8
+KEPT_KEYS = frozenset(
+    {"plan_id", "cap_usd", "usd", "ours_usd", "likely_usd", "day", "job_id", "how"}
+)
 """What stays of the events of a deleted run: its money, and the provider's name of the job."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanReferences:
     """What a plan says of data."""
 
     plan_id: str
@@ -101,13 +105,13 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Known:
+class HomeReferences:
     """All that refers to what lies in the home folder."""
 
     now: float
-    plans: dict[str, Plan]
-    runs: dict[str, Listed]
-    versions: dict[str, Version]
+    plans: dict[str, PlanReferences]
+    runs: dict[str, RunSummary]
+    versions: dict[str, ModelVersion]
     deleted: frozenset[str] = field(default_factory=frozenset)
 
     def users(self, sha256: str) -> list[str]:
@@ -133,62 +137,66 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Going:
+class DeletionPlan:
     """What a deletion takes away."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[HomeEntry, ...]
     runs: tuple[str, ...]
     versions: tuple[str, ...]
 
 
-def disk_used(home: Path, store: Store, registry: Registry) -> list[Piece]:
+def disk_usage(home: Path, store: RunStore, registry: Registry) -> list[HomeEntry]:
     """List what lies in the home folder, the largest first."""
-    known = _known(store, registry)
+    known = _read_references(store, registry)
     pieces = []
-    for path in inside(home, "runs"):
+    for path in entries_in(home, "runs"):
         run = known.runs.get(path.name)
         by = [] if run is None else [run.state, *known.of_run(run.run_id)]
-        pieces.append(Piece("run", path, size(path), ", ".join(by)))
-    for path in inside(home, "models"):
+        pieces.append(HomeEntry("run", path, disk_bytes(path), ", ".join(by)))
+    for path in entries_in(home, "models"):
         version = known.versions.get(path.name)
-        pieces.append(Piece("model", path, size(path), version.stage if version else ""))
-    for path in inside(home, "uploads"):
-        pieces.append(Piece("upload", path, size(path), ", ".join(known.users(path.stem))))
-    pieces += brought(home)
+        pieces.append(HomeEntry("model", path, disk_bytes(path), version.stage if version else ""))
+    for path in entries_in(home, "uploads"):
+        pieces.append(
+            HomeEntry("upload", path, disk_bytes(path), ", ".join(known.users(path.stem)))
+        )
+    pieces += user_files(home)
     return sorted(pieces, key=lambda piece: (-piece.bytes, str(piece.path)))
 
 
-def garbage(home: Path, store: Store, registry: Registry) -> list[Piece]:
+def garbage(home: Path, store: RunStore, registry: Registry) -> list[HomeEntry]:
     """List what nothing refers to any more; anything written within a day stays."""
-    known = _known(store, registry)
+    known = _read_references(store, registry)
     found = [*_checkpoints(home, known)]
-    for path in inside(home, "uploads"):
+    for path in entries_in(home, "uploads"):
         if path.suffix == ".jsonl" and is_old(path, known.now) and not known.users(path.stem):
-            found.append(Piece("upload", path, size(path), "no plan of today, no run, no version"))
+            found.append(
+                HomeEntry("upload", path, disk_bytes(path), "no plan of today, no run, no version")
+            )
     found += [
-        Piece("model", path, size(path), "version is deleted")
-        for path in inside(home, "models")
+        HomeEntry("model", path, disk_bytes(path), "version is deleted")
+        for path in entries_in(home, "models")
         if path.name in known.deleted
     ]
     covered = {piece.path for piece in found}
     found += [
-        Piece("part file", path, size(path), "never finished")
+        HomeEntry("part file", path, disk_bytes(path), "never finished")
         for path in part_files(home)
         if is_old(path, known.now) and not covered & {path, *path.parents}
     ]
     return [piece for piece in found if is_within(home, piece.path)]
 
 
-def _checkpoints(home: Path, known: Known) -> Iterator[Piece]:
+def _checkpoints(home: Path, known: HomeReferences) -> Iterator[HomeEntry]:
     held = [home / one.folder for one in known.versions.values() if one.folder]
-    for path in inside(home, "runs"):
+    for path in entries_in(home, "runs"):
         run, folder = known.runs.get(path.name), path / "checkpoints"
         needed = any(folder in (one, *one.parents) for one in held)
         if run and run.state == "settled" and not needed and is_real_folder(folder):
-            yield Piece("checkpoints", folder, size(folder), "run is settled")
+            yield HomeEntry("checkpoints", folder, disk_bytes(folder), "run is settled")
 
 
-def gc(home: Path, store: Store, registry: Registry, dry_run: bool = False) -> int:
+def collect_garbage(home: Path, store: RunStore, registry: Registry, dry_run: bool = False) -> int:
     """Delete what nothing refers to any more.
 
     Returns:
@@ -198,14 +206,16 @@ def gc(home: Path, store: Store, registry: Registry, dry_run: bool = False) -> i
     return sum(piece.bytes for piece in pieces) if dry_run else remove(home, pieces)
 
 
-def going(kind: Doomed, name: str, home: Path, store: Store, registry: Registry) -> Going:
+def plan_deletion(
+    kind: DeletionKind, name: str, home: Path, store: RunStore, registry: Registry
+) -> DeletionPlan:
     """Say what would be deleted with a dataset, a run or a version; nothing is touched.
 
     Raises:
         UsageError: there is none of this name, or several begin so.
         Refused: a run of it is not settled, or a version of it is the champion.
     """
-    known = _known(store, registry)
+    known = _read_references(store, registry)
     runs: list[str] = []
     files: set[str] = set()
     if kind == "version":
@@ -226,14 +236,16 @@ def going(kind: Doomed, name: str, home: Path, store: Store, registry: Registry)
     paths += [("run", home / "runs" / run_id) for run_id in runs]
     paths += [("upload", home / "uploads" / f"{sha}.jsonl") for sha in sorted(files)]
     if kind == "dataset":
-        paths += copies_of(home, store, _hashes(known, files))
+        paths += dataset_copies(home, store, _hashes(known, files))
     pieces = tuple(
-        Piece(what, path, size(path), "") for what, path in paths if os.path.lexists(path)
+        HomeEntry(what, path, disk_bytes(path), "") for what, path in paths if os.path.lexists(path)
     )
-    return Going(pieces, tuple(runs), tuple(one.version_id for one in made))
+    return DeletionPlan(pieces, tuple(runs), tuple(one.version_id for one in made))
 
 
-def delete(kind: Doomed, name: str, home: Path, store: Store, registry: Registry) -> Going:
+def delete_everywhere(
+    kind: DeletionKind, name: str, home: Path, store: RunStore, registry: Registry
+) -> DeletionPlan:
     """Delete a dataset, a run or a version everywhere; the ledger keeps its lines.
 
     With a dataset go its runs, and with a run its version. Of a run the states, their hours and
@@ -247,7 +259,7 @@ def delete(kind: Doomed, name: str, home: Path, store: Store, registry: Registry
         Refused: a run of it is not settled, a version of it is the champion, or a folder of it
             leads out of the home folder. Nothing was deleted.
     """
-    gone = going(kind, name, home, store, registry)
+    gone = plan_deletion(kind, name, home, store, registry)
     for piece in gone.pieces:
         if not is_within(home, piece.path):
             raise Refused(
@@ -257,27 +269,30 @@ def delete(kind: Doomed, name: str, home: Path, store: Store, registry: Registry
     for version_id in gone.versions:
         registry.forget(version_id, "trainer delete")
     remove(home, gone.pieces)
-    forget(store, (piece.path for piece in gone.pieces))
-    _silence(store, gone.runs)
-    _flush(store)
+    delete_file_records(store, (piece.path for piece in gone.pieces))
+    _erase_event_text(store, gone.runs)
+    _truncate_journal(store)
     return gone
 
 
-def _known(store: Store, registry: Registry) -> Known:
-    with reading(store.engine) as connection:
+def _read_references(store: RunStore, registry: Registry) -> HomeReferences:
+    with read_connection(store.engine) as connection:
         rows = connection.execute(select(plans)).all()
-    return Known(
+    return HomeReferences(
         store.clock.now(),
-        {row.plan_id: _plan(row.plan_id, row.made_at, orjson.loads(row.body)) for row in rows},
+        {
+            row.plan_id: _plan_references(row.plan_id, row.made_at, orjson.loads(row.body))
+            for row in rows
+        },
         {run.run_id: run for run in store.listed()},
         {one.version_id: one for one in registry.listed()},
         frozenset(registry.deleted()),
     )
 
 
-def _plan(plan_id: str, made_at: float, body: dict[str, Any]) -> Plan:
+def _plan_references(plan_id: str, made_at: float, body: dict[str, Any]) -> PlanReferences:
     halves = (body[half] for half in ("training", "held_out") if body.get(half))
-    return Plan(
+    return PlanReferences(
         plan_id,
         made_at,
         frozenset(half["sha256"] for half in halves),
@@ -285,7 +300,7 @@ def _plan(plan_id: str, made_at: float, body: dict[str, Any]) -> Plan:
     )
 
 
-def _of_run(known: Known, run_id: str) -> tuple[list[str], set[str]]:
+def _of_run(known: HomeReferences, run_id: str) -> tuple[list[str], set[str]]:
     """Return a run, and the files of rows that nobody else needs."""
     plan = known.plans[known.runs[run_id].plan_id]
     rest = replace(
@@ -296,11 +311,11 @@ def _of_run(known: Known, run_id: str) -> tuple[list[str], set[str]]:
     return [run_id], {sha for sha in plan.files if not rest.users(sha)}
 
 
-def _of_data(known: Known, name: str) -> tuple[list[str], set[str]]:
+def _of_data(known: HomeReferences, name: str) -> tuple[list[str], set[str]]:
     """Return every run that a dataset was given to, and its files of rows."""
     datasets = sorted({sha for plan in known.plans.values() for sha in plan.datasets})
     hits = [sha for sha in datasets if sha.startswith(name)]
-    if len(hits) != 1 or (len(name) < LEAST_PREFIX and name not in hits):
+    if len(hits) != 1 or (len(name) < MIN_PREFIX and name not in hits):
         found = "several datasets begin so." if hits else "there is no such dataset."
         short = "it is too short to delete by." if len(hits) == 1 else found
         raise UsageError(
@@ -314,12 +329,12 @@ def _of_data(known: Known, name: str) -> tuple[list[str], set[str]]:
     return [one.run_id for one in known.runs.values() if one.plan_id in mine], files
 
 
-def _hashes(known: Known, files: set[str]) -> set[str]:
+def _hashes(known: HomeReferences, files: set[str]) -> set[str]:
     """Return every hash that a dataset goes by, as it was sent and as it was written anew."""
     return {sha for plan in known.plans.values() if plan.files & files for sha in plan.datasets}
 
 
-def _check_settled(known: Known, runs: Iterable[str]) -> None:
+def _check_settled(known: HomeReferences, runs: Iterable[str]) -> None:
     for run_id in runs:
         state = known.runs[run_id].state
         if state != "settled":
@@ -330,7 +345,7 @@ def _check_settled(known: Known, runs: Iterable[str]) -> None:
             )
 
 
-def _folders(home: Path, version: Version) -> list[Path]:
+def _folders(home: Path, version: ModelVersion) -> list[Path]:
     """Return where a version lies in the home folder; a folder anywhere else is its owner's."""
     own = home / "models" / version.version_id
     if version.folder is None:
@@ -342,16 +357,16 @@ def _folders(home: Path, version: Version) -> list[Path]:
     return [own, named] if inside and named != own else [own]
 
 
-def _silence(store: Store, runs: Iterable[str]) -> None:
+def _erase_event_text(store: RunStore, runs: Iterable[str]) -> None:
     """Take every word out of the events of runs; SQLite overwrites what it deletes."""
     for run_id in runs:
-        with writing(store.engine) as connection:
+        with write_transaction(store.engine) as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             connection.execute(delete_rows(job_events).where(job_events.c.run_id == run_id))
             told = connection.execute(select(events).where(events.c.run_id == run_id)).all()
             for event in told:
-                kept = {k: v for k, v in orjson.loads(event.body).items() if k in KEPT}
+                kept = {k: v for k, v in orjson.loads(event.body).items() if k in KEPT_KEYS}
                 mine = (events.c.run_id == run_id, events.c.seq == event.seq)
                 connection.execute(
                     update(events)
@@ -360,7 +375,7 @@ def _silence(store: Store, runs: Iterable[str]) -> None:
                 )
 
 
-def _flush(store: Store) -> None:
+def _truncate_journal(store: RunStore) -> None:
     """Let nothing that was deleted lie on in the journal of SQLite."""
     if store.engine.dialect.name == "sqlite":
         raw = store.engine.raw_connection()

@@ -101,7 +101,7 @@ def schema_version(engine: Engine) -> str:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def write_transaction(engine: Engine) -> Iterator[Connection]:
     """Give one transaction that is on disk once it is left.
 
     Raises:
@@ -117,7 +117,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def read_connection(engine: Engine) -> Iterator[Connection]:
     """Give a connection that takes no lock."""
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

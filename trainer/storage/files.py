@@ -13,7 +13,7 @@ from sqlalchemy import Engine, delete, select
 from trainer.clock import Clock
 from trainer.errors import TrainerError
 from trainer.home import home_folder
-from trainer.storage.database import reading, writing
+from trainer.storage.database import read_connection, write_transaction
 from trainer.storage.schema import files
 
 
@@ -25,7 +25,7 @@ class NoSuchFile(TrainerError):
 
 
 @dataclass(frozen=True)
-class Sent:
+class FileUpload:
     """What a sender says of a file."""
 
     owner: str
@@ -36,7 +36,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Filed:
+class StoredFile:
     """One file."""
 
     file_id: str
@@ -71,15 +71,15 @@ def files_folder() -> Path:
     return folder
 
 
-class Filing:
+class FileStore:
     """The only door to the tables of files and uploads."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
 
     def keep(
-        self, part: Path, sent: Sent, file_id: str | None = None, seconds: float | None = None
-    ) -> Filed:
+        self, part: Path, sent: FileUpload, file_id: str | None = None, seconds: float | None = None
+    ) -> StoredFile:
         """Take a file that was received over, under a name of its own.
 
         Args:
@@ -94,7 +94,7 @@ class Filing:
             part.unlink()
             return known
         now = self.clock.now()
-        made = Filed(
+        made = StoredFile(
             named,
             sent.owner,
             sent.filename,
@@ -105,11 +105,11 @@ class Filing:
             None if seconds is None else now + seconds,
         )
         os.replace(part, made.path)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(files.insert().values(**made.__dict__))
         return made
 
-    def file(self, file_id: str, sees: str | None) -> Filed:
+    def file(self, file_id: str, sees: str | None) -> StoredFile:
         """Find a file.
 
         Raises:
@@ -120,40 +120,40 @@ class Filing:
             raise NoSuchFile(f"no file '{file_id}' is there for you. Upload it first.")
         return found
 
-    def _find(self, file_id: str) -> Filed | None:
-        with reading(self.engine) as connection:
+    def _find(self, file_id: str) -> StoredFile | None:
+        with read_connection(self.engine) as connection:
             row = connection.execute(select(files).where(files.c.file_id == file_id)).one_or_none()
         if row is None or (row.expires_at is not None and row.expires_at <= self.clock.now()):
             return None
-        return Filed(**row._mapping)
+        return StoredFile(**row._mapping)
 
-    def listed(self, sees: str | None, purpose: str | None = None) -> tuple[Filed, ...]:
+    def listed(self, sees: str | None, purpose: str | None = None) -> tuple[StoredFile, ...]:
         """List files, the newest first."""
         asked = select(files).order_by(files.c.made_at.desc(), files.c.file_id.desc())
         if sees is not None:
             asked = asked.where(files.c.owner == sees)
         if purpose is not None:
             asked = asked.where(files.c.purpose == purpose)
-        with reading(self.engine) as connection:
-            found = [Filed(**row._mapping) for row in connection.execute(asked)]
+        with read_connection(self.engine) as connection:
+            found = [StoredFile(**row._mapping) for row in connection.execute(asked)]
         now = self.clock.now()
         return tuple(one for one in found if one.expires_at is None or one.expires_at > now)
 
-    def delete(self, file_id: str, sees: str | None) -> Filed:
+    def delete(self, file_id: str, sees: str | None) -> StoredFile:
         """Delete a file with its bytes.
 
         Raises:
             NoSuchFile: there is none that *sees* may see.
         """
         found = self.file(file_id, sees)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(delete(files).where(files.c.file_id == file_id))
         _unlink(file_id)
         return found
 
     def sweep(self) -> int:
         """Delete the files whose time is over; return how many."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             over = files.c.expires_at <= self.clock.now()
             old = list(connection.execute(select(files.c.file_id).where(over)).scalars())
             connection.execute(delete(files).where(files.c.file_id.in_(old)))

@@ -9,25 +9,25 @@ from sqlalchemy.exc import IntegrityError
 
 from trainer.clock import Clock
 from trainer.errors import TrainerError
-from trainer.storage.database import writing
-from trainer.storage.lease_owner import is_gone, own_name
+from trainer.storage.database import write_transaction
+from trainer.storage.lease_owner import is_process_gone, own_lease_owner
 from trainer.storage.schema import answered
 
-KEPT_SECONDS = 86_400.0
+RETENTION_SECONDS = 86_400.0
 """How long a key is remembered, as Stripe does. Source: https://docs.stripe.com/api/idempotent_requests"""
-MOST_KEY = 255
-NOBODY = "nobody"
+MAX_KEY_CHARACTERS = 255
+UNCLAIMED = "nobody"
 """Holds the key of a request that failed half-way."""
 
 
-class KeyReused(TrainerError):
+class IdempotencyKeyReused(TrainerError):
     """The key was used for another request, or cannot be one."""
 
     code = "idempotency-key"
     http_status = 400
 
 
-class StillAtWork(TrainerError):
+class RequestInProgress(TrainerError):
     """The first request under this key is not answered yet."""
 
     code = "in-progress"
@@ -35,7 +35,7 @@ class StillAtWork(TrainerError):
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredResponse:
     """What the first request was answered, or as far as it came."""
 
     plan_id: str | None
@@ -43,14 +43,14 @@ class Kept:
     body: str | None
 
 
-class Answered:
+class IdempotencyStore:
     """The only door to the table of answers that are kept."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
-        self.holder = own_name()
+        self.holder = own_lease_owner()
 
-    def begin(self, owner: str, key: str, request_sha256: str) -> Kept:
+    def begin(self, owner: str, key: str, request_sha256: str) -> StoredResponse:
         """Take a key for a request, or find what was answered under it.
 
         Returns:
@@ -61,16 +61,16 @@ class Answered:
             KeyReused: the key cannot be one, or belongs to another request.
             StillAtWork: the first request is still being answered.
         """
-        if not 0 < len(key) <= MOST_KEY or not key.isprintable():
-            raise KeyReused(
-                f"Idempotency-Key: found {len(key)} characters. Give 1 to {MOST_KEY} "
+        if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
+            raise IdempotencyKeyReused(
+                f"Idempotency-Key: found {len(key)} characters. Give 1 to {MAX_KEY_CHARACTERS} "
                 "that can be printed, such as a UUID."
             )
         now = self.clock.now()
         mine = (answered.c.owner == owner, answered.c.key == key)
         try:
-            with writing(self.engine) as connection:
-                old = answered.c.made_at < now - KEPT_SECONDS
+            with write_transaction(self.engine) as connection:
+                old = answered.c.made_at < now - RETENTION_SECONDS
                 connection.execute(delete(answered).where(old))
                 connection.execute(
                     answered.insert().values(
@@ -84,22 +84,22 @@ class Answered:
         except IntegrityError:
             pass  # it is known: see what came of it
         else:
-            return Kept(None, None, None)
-        with writing(self.engine) as connection:
+            return StoredResponse(None, None, None)
+        with write_transaction(self.engine) as connection:
             row = connection.execute(select(answered).where(*mine).with_for_update()).one()
             if row.request_sha256 != request_sha256:
-                raise KeyReused(
+                raise IdempotencyKeyReused(
                     "Idempotency-Key: it was used for another request. Take a new key "
                     "for a new request."
                 )
             if row.status is None:
-                if row.holder != NOBODY and not is_gone(row.holder):
-                    raise StillAtWork(
+                if row.holder != UNCLAIMED and not is_process_gone(row.holder):
+                    raise RequestInProgress(
                         "the first request under this Idempotency-Key is still being "
                         "answered. Ask again in a second."
                     )
                 connection.execute(update(answered).where(*mine).values(holder=self.holder))
-        return Kept(row.plan_id, row.status, row.body)
+        return StoredResponse(row.plan_id, row.status, row.body)
 
     def will_launch(self, owner: str, key: str, plan_id: str) -> None:
         """Note the plan before it is launched, so that a second try launches no other."""
@@ -111,16 +111,16 @@ class Answered:
 
     def let_go(self, owner: str, key: str) -> None:
         """Let another try go on from the plan that was noted: this one failed after it."""
-        self._set(owner, key, holder=NOBODY)
+        self._set(owner, key, holder=UNCLAIMED)
 
     def forget(self, owner: str, key: str) -> None:
         """Give a key free: nothing was done under it."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 delete(answered).where(answered.c.owner == owner, answered.c.key == key)
             )
 
     def _set(self, owner: str, key: str, **values: object) -> None:
         mine = (answered.c.owner == owner, answered.c.key == key)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(update(answered).where(*mine).values(**values))

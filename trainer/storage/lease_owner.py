@@ -9,11 +9,11 @@ import socket
 _own: set[str] = set()
 
 
-def own_name() -> str:
+def own_lease_owner() -> str:
     """Name this process, as nobody else is named.
 
-    >>> name = own_name()
-    >>> is_gone(name)
+    >>> name = own_lease_owner()
+    >>> is_process_gone(name)
     False
     """
     name = f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -21,7 +21,7 @@ def own_name() -> str:
     return name
 
 
-def is_gone(name: str | None) -> bool:
+def is_process_gone(name: str | None) -> bool:
     """Say whether the process of a name ran on this machine and does so no more."""
     machine, _, rest = (name or "").partition(":")
     pid = rest.partition(":")[0]

@@ -9,25 +9,25 @@ from decimal import ROUND_UP, Decimal
 from sqlalchemy import Connection, Engine, func, select, update
 
 from trainer.errors import OverBudget
-from trainer.storage.database import reading, writing
+from trainer.storage.database import read_connection, write_transaction
 from trainer.storage.schema import budget, ledger
 
 MICRO = Decimal(1_000_000)
 
 
-def micro(usd: Decimal | str) -> int:
+def micro_usd(usd: Decimal | str) -> int:
     """Return an amount in millionths of a USD, rounded up.
 
-    >>> micro("0.0000001"), micro("3.50")
+    >>> micro_usd("0.0000001"), micro_usd("3.50")
     (1, 3500000)
     """
     return int((Decimal(usd) * MICRO).to_integral_value(rounding=ROUND_UP))
 
 
-def in_usd(amount: int) -> str:
+def usd_text(amount: int) -> str:
     """Write millionths of a USD as USD, in cents or finer where it is finer.
 
-    >>> in_usd(3_500_000), in_usd(1)
+    >>> usd_text(3_500_000), usd_text(1)
     ('3.50', '0.000001')
     """
     exact = Decimal(amount) / MICRO
@@ -36,7 +36,7 @@ def in_usd(amount: int) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line: what was reserved, and what it was in the end."""
 
     subject: str
@@ -69,25 +69,25 @@ class Ledger:
 
     def caps(self) -> Caps:
         """Return the caps."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return _caps(connection)
 
     def set_caps(self, per_day: Decimal | None, total: Decimal | None) -> None:
         """Set the caps; none takes one away."""
         values = {
-            "per_day_micro_usd": None if per_day is None else micro(per_day),
-            "total_micro_usd": None if total is None else micro(total),
+            "per_day_micro_usd": None if per_day is None else micro_usd(per_day),
+            "total_micro_usd": None if total is None else micro_usd(total),
         }
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(update(budget).where(budget.c.id == 1).values(**values))
 
-    def reserve(self, entry: Entry) -> None:
+    def reserve(self, entry: LedgerEntry) -> None:
         """Set an amount aside, if every cap allows it; the same subject twice is one reservation.
 
         Raises:
             OverBudget: a cap would be passed; nothing was reserved.
         """
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             # whoever changes this row first holds all others back until the sum is written
             connection.execute(
                 update(budget).where(budget.c.id == 1).values(version=budget.c.version + 1)
@@ -107,30 +107,30 @@ class Ledger:
                 )
             )
 
-    def check(self, entry: Entry) -> None:
+    def check(self, entry: LedgerEntry) -> None:
         """See whether every cap would let an amount pass now; nothing is set aside.
 
         Raises:
             OverBudget: a cap would be passed.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             _hold_all(connection, entry)
 
     def settle(self, subject: str, amount: int, how: str) -> None:
         """Write down what it was; a second time changes nothing."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 update(ledger)
                 .where(ledger.c.subject == subject, ledger.c.settled_micro_usd.is_(None))
                 .values(settled_micro_usd=amount, how=how)
             )
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LedgerEntry, ...]:
         """Return every line, oldest day first."""
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(select(ledger).order_by(ledger.c.day, ledger.c.subject))
             return tuple(
-                Entry(
+                LedgerEntry(
                     r.subject,
                     r.purpose,
                     r.provider,
@@ -142,12 +142,12 @@ class Ledger:
                 for r in rows
             )
 
-    def entry(self, subject: str) -> Entry | None:
+    def entry(self, subject: str) -> LedgerEntry | None:
         """Return one line, if it is there."""
         return next((one for one in self.entries() if one.subject == subject), None)
 
 
-def committed(entries: Iterable[Entry]) -> int:
+def committed(entries: Iterable[LedgerEntry]) -> int:
     """Add up what is spent or set aside [millionths of a USD]."""
     return sum(entry.counts for entry in entries)
 
@@ -157,13 +157,15 @@ def _caps(connection: Connection) -> Caps:
     return Caps(row.per_day_micro_usd, row.total_micro_usd)
 
 
-def _hold_all(connection: Connection, entry: Entry) -> None:
+def _hold_all(connection: Connection, entry: LedgerEntry) -> None:
     caps = _caps(connection)
     _hold(connection, entry, caps.per_day, "a day", ledger.c.day == entry.day)
     _hold(connection, entry, caps.total, "in all", True)
 
 
-def _hold(connection: Connection, entry: Entry, cap: int | None, span: str, where: object) -> None:
+def _hold(
+    connection: Connection, entry: LedgerEntry, cap: int | None, span: str, where: object
+) -> None:
     if cap is None:
         return
     counts = func.coalesce(ledger.c.settled_micro_usd, ledger.c.reserved_micro_usd)
@@ -171,7 +173,7 @@ def _hold(connection: Connection, entry: Entry, cap: int | None, span: str, wher
     so_far = int(connection.execute(asked).scalar_one())
     if so_far + entry.reserved > cap:
         raise OverBudget(
-            f"{entry.subject}: up to {in_usd(entry.reserved)} USD would pass the cap of "
-            f"{in_usd(cap)} USD {span}: {in_usd(so_far)} USD are spent or set aside. "
+            f"{entry.subject}: up to {usd_text(entry.reserved)} USD would pass the cap of "
+            f"{usd_text(cap)} USD {span}: {usd_text(so_far)} USD are spent or set aside. "
             "Raise the cap with `trainer budget`, or settle what has ended."
         )

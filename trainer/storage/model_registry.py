@@ -22,15 +22,15 @@ from advisor.errors import UsageError, did_you_mean
 from trainer.clock import Clock
 from trainer.errors import Refused
 from trainer.security.redact import redact
-from trainer.storage.database import reading, writing
-from trainer.storage.ledger import in_usd, micro
+from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.ledger import micro_usd, usd_text
 from trainer.storage.model_version import (
-    Made,
-    Version,
+    ModelVersion,
+    ModelVersionInput,
     VersionEvent,
-    as_text,
-    check_fit,
-    sides_of,
+    check_promotable,
+    comparison_fields,
+    json_text,
     verdict_of,
     version_of,
 )
@@ -38,7 +38,7 @@ from trainer.storage.schema import version_events, versions
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,52}")
 LOCK = 7402214
-MOST_BEFORE = 100
+MAX_BEFORE = 100
 """How many champions back a rollback can go."""
 
 
@@ -48,7 +48,9 @@ class Registry:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
 
-    def register(self, run_id: str, name: str, made: Made, by: str = "") -> Version:
+    def register(
+        self, run_id: str, name: str, made: ModelVersionInput, by: str = ""
+    ) -> ModelVersion:
         """Write down what a run made, as a candidate; a second time returns the first's version.
 
         Raises:
@@ -66,13 +68,15 @@ class Registry:
                     self._insert(connection, run_id, name, made, by)
         except IntegrityError:  # the run is registered under another name now, or is none
             pass
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = _of_run(connection, run_id)
         if row is None:
             raise UsageError(f"run {run_id}", "there is no such run.", "`trainer runs` lists them.")
         return version_of(row)
 
-    def _insert(self, connection: Connection, run_id: str, name: str, made: Made, by: str) -> None:
+    def _insert(
+        self, connection: Connection, run_id: str, name: str, made: ModelVersionInput, by: str
+    ) -> None:
         number = 1 + _last_number(connection, name)
         version_id = f"{name}-v{number}"
         connection.execute(
@@ -90,8 +94,8 @@ class Registry:
                 model=made.model,
                 kind=made.kind,
                 stage="candidate",
-                usd=None if made.usd is None else in_usd(micro(made.usd)),
-                facts=as_text(made.facts),
+                usd=None if made.usd is None else usd_text(micro_usd(made.usd)),
+                facts=json_text(made.facts),
                 shutdown_on=made.shutdown_on and made.shutdown_on.isoformat(),
                 made_at=self.clock.now(),
             )
@@ -106,13 +110,15 @@ class Registry:
             dataset_sha256=made.dataset_sha256,
         )
 
-    def evaluated(self, version_id: str, evaluation: Mapping[str, Any], by: str = "") -> Version:
+    def evaluated(
+        self, version_id: str, evaluation: Mapping[str, Any], by: str = ""
+    ) -> ModelVersion:
         """Keep what an evaluation found; a later one takes the place of an earlier one.
 
         Raises:
             UsageError: there is no such version.
         """
-        version, text = self.version(version_id), as_text(evaluation)
+        version, text = self.version(version_id), json_text(evaluation)
         with self._holding(version.name) as connection:
             _set(connection, version.version_id, evaluation=text)
             self._tell(
@@ -126,7 +132,7 @@ class Registry:
             )
             return version_of(_one(connection, version.version_id))
 
-    def promote(self, version_id: str, by: str, anyway: bool = False) -> Version:
+    def promote(self, version_id: str, by: str, anyway: bool = False) -> ModelVersion:
         """Make a version the champion of its name; the one before it is retired.
 
         Raises:
@@ -137,15 +143,15 @@ class Registry:
         with self._holding(version.name) as connection:
             now = _one(connection, version.version_id)
             if now.stage != "champion":
-                check_fit(now, anyway)
+                check_promotable(now, anyway)
                 old = _champion(connection, now.name)
                 before = [*_before(connection, old), old.version_id] if old else []
                 if old:
                     self._retire(connection, old, by, "retired", instead=now.version_id)
-                self._crown(connection, now, by, before[-MOST_BEFORE:], anyway=anyway)
+                self._crown(connection, now, by, before[-MAX_BEFORE:], anyway=anyway)
             return version_of(_one(connection, now.version_id))
 
-    def rollback(self, name: str, by: str) -> Version:
+    def rollback(self, name: str, by: str) -> ModelVersion:
         """Make the champion before this one champion again.
 
         Raises:
@@ -171,7 +177,7 @@ class Registry:
             "Promote another version, or retire this one."
         )
 
-    def retire(self, named: str, by: str) -> Version:
+    def retire(self, named: str, by: str) -> ModelVersion:
         """Take a version out of use; a second time changes nothing.
 
         Raises:
@@ -184,13 +190,13 @@ class Registry:
                 self._retire(connection, row, by, "retired")
             return version_of(_one(connection, row.version_id))
 
-    def version(self, named: str) -> Version:
+    def version(self, named: str) -> ModelVersion:
         """Read a version by its name, or the beginning of it.
 
         Raises:
             UsageError: there is none, or more than one begins so.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             begins = versions.c.version_id.startswith(named, autoescape=True)
             rows = connection.execute(select(versions).where(begins)).all()
             rows = [row for row in rows if row.version_id == named] or list(rows)
@@ -201,10 +207,10 @@ class Registry:
                 raise UsageError(f"version {named}", found, did_you_mean(named, known).strip())
         return version_of(rows[0])
 
-    def listed(self, name: str | None = None) -> tuple[Version, ...]:
+    def listed(self, name: str | None = None) -> tuple[ModelVersion, ...]:
         """List versions, of one name or all; the newest of a name first."""
         asked = select(versions).order_by(versions.c.name, versions.c.number.desc())
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(
                 asked if name is None else asked.where(versions.c.name == name)
             )
@@ -212,13 +218,13 @@ class Registry:
 
     def compare(self, a: str, b: str) -> list[tuple[str, str, str]]:
         """Lay two versions side by side: what, of the one, of the other."""
-        one, other = (sides_of(self.version(named)) for named in (a, b))
+        one, other = (comparison_fields(self.version(named)) for named in (a, b))
         return [(what, one.get(what, ""), other.get(what, "")) for what in {**one, **other}]
 
-    def ending(self, on_or_before: date) -> tuple[Version, ...]:
+    def ending(self, on_or_before: date) -> tuple[ModelVersion, ...]:
         """List versions that their provider ends by a day, the soonest first."""
         asked = select(versions).where(versions.c.shutdown_on <= on_or_before.isoformat())
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(asked.order_by(versions.c.shutdown_on, versions.c.version_id))
             return tuple(version_of(row) for row in rows)
 
@@ -229,7 +235,7 @@ class Registry:
             UsageError: there was never such a version.
         """
         asked = select(version_events).where(version_events.c.version_id == version_id)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(asked.order_by(version_events.c.seq)).all()
         if not rows:
             return self.history(self.version(version_id).version_id)
@@ -241,7 +247,7 @@ class Registry:
     def deleted(self) -> tuple[str, ...]:
         """Name the versions that were here and are deleted."""
         asked = select(version_events.c.version_id).where(version_events.c.kind == "deleted")
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return tuple(sorted(connection.execute(asked).scalars()))
 
     def forget(self, version_id: str, by: str = "") -> Path | None:
@@ -269,7 +275,7 @@ class Registry:
     @contextmanager
     def _holding(self, name: str) -> Iterator[Connection]:
         """Give a transaction in which nobody else changes the versions of a name."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
                 connection.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(name))))
             else:
@@ -294,7 +300,7 @@ class Registry:
                 kind=kind,
                 at=self.clock.now(),
                 by=redact(by),
-                body=as_text(body),
+                body=json_text(body),
             )
         )
 

@@ -15,12 +15,12 @@ from sqlalchemy import Row
 from trainer.errors import Refused
 from trainer.security.redact import redact
 
-Kind = Literal["adapter", "full", "encoder", "remote"]
+VersionKind = Literal["adapter", "full", "encoder", "remote"]
 Stage = Literal["candidate", "champion", "retired"]
 
 
 @dataclass(frozen=True)
-class Made:
+class ModelVersionInput:
     """What a run made, and from what."""
 
     plan_id: str
@@ -30,7 +30,7 @@ class Made:
     source_sha256: str
     model: str
     """The provider's name of it, or its folder."""
-    kind: Kind
+    kind: VersionKind
     base_sha256: str = ""
     usd: Decimal | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Version(Made):
+class ModelVersion(ModelVersionInput):
     """One line of the registry."""
 
     version_id: str = ""
@@ -74,11 +74,11 @@ class VersionEvent:
     body: Mapping[str, Any]
 
 
-def version_of(row: Row[Any]) -> Version:
+def version_of(row: Row[Any]) -> ModelVersion:
     """Read one line of the table."""
     values = dict(row._mapping)
     ends, usd, found = values["shutdown_on"], values["usd"], values["evaluation"]
-    return Version(
+    return ModelVersion(
         **{
             **values,
             "facts": orjson.loads(values["facts"]),
@@ -99,7 +99,7 @@ def verdict_of(evaluation: Mapping[str, Any]) -> str:
     return str((said.get("word") if isinstance(said, Mapping) else said) or "")
 
 
-def check_fit(row: Row[Any], anyway: bool) -> None:
+def check_promotable(row: Row[Any], anyway: bool) -> None:
     """Let only a measured version be champion, and a worse one only where that was said.
 
     Raises:
@@ -117,7 +117,7 @@ def check_fit(row: Row[Any], anyway: bool) -> None:
         )
 
 
-def sides_of(version: Version) -> dict[str, str]:
+def comparison_fields(version: ModelVersion) -> dict[str, str]:
     """Return all that two versions can be compared by, as words."""
     plain = {
         "version": version.version_id,
@@ -134,25 +134,25 @@ def sides_of(version: Version) -> dict[str, str]:
         "verdict": version.verdict,
         "ends": version.shutdown_on,
     }
-    measured = dict((*flat(version.evaluation or {}), *flat(version.facts)))
-    return {what: _word(value) for what, value in {**plain, **measured, **plain}.items()}
+    measured = dict((*flatten(version.evaluation or {}), *flatten(version.facts)))
+    return {what: _value_text(value) for what, value in {**plain, **measured, **plain}.items()}
 
 
-def _word(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def flat(body: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
+def flatten(body: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
     """Give the numbers and words of a body, each with its path."""
     for key, value in body.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{above}{key}.")
+            yield from flatten(value, f"{above}{key}.")
         elif not isinstance(value, list):
             yield f"{above}{key}", value
 
 
-def as_text(body: Mapping[str, Any]) -> str:
+def json_text(body: Mapping[str, Any]) -> str:
     """Write a body as JSON without a secret or a person's address in it."""
     return redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())

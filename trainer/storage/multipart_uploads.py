@@ -12,8 +12,8 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from trainer.errors import Refused
-from trainer.storage.database import reading, writing
-from trainer.storage.files import Filed, Filing, NoSuchFile, Sent, files_folder
+from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.files import FileStore, FileUpload, NoSuchFile, StoredFile, files_folder
 from trainer.storage.schema import upload_parts, uploads
 
 UPLOAD_SECONDS = 3600.0
@@ -22,7 +22,7 @@ COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Upload:
+class MultipartUpload:
     """One file that comes by parts."""
 
     upload_id: str
@@ -38,7 +38,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Part:
+class UploadedPart:
     """One part of an upload."""
 
     part_id: str
@@ -52,10 +52,10 @@ class Part:
         return files_folder() / self.part_id
 
 
-class Uploads:
+class UploadStore:
     """The only door to the tables of uploads."""
 
-    def __init__(self, filing: Filing) -> None:
+    def __init__(self, filing: FileStore) -> None:
         self.filing, self.engine, self.clock = filing, filing.engine, filing.clock
 
     def sweep(self) -> int:
@@ -63,16 +63,16 @@ class Uploads:
         late = select(uploads.c.upload_id).where(
             uploads.c.status == "pending", uploads.c.expires_at <= self.clock.now()
         )
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             found = list(connection.execute(late).scalars())
         for upload_id in found:
             self._end(upload_id, "expired", None)
         return len(found)
 
-    def begin(self, owner: str, filename: str, purpose: str, bytes_: int) -> Upload:
+    def begin(self, owner: str, filename: str, purpose: str, bytes_: int) -> MultipartUpload:
         """Open an upload by parts."""
         now = self.clock.now()
-        made = Upload(
+        made = MultipartUpload(
             f"upload_{secrets.token_hex(12)}",
             owner,
             filename,
@@ -83,17 +83,17 @@ class Uploads:
             now + UPLOAD_SECONDS,
             None,
         )
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(uploads.insert().values(**made.__dict__))
         return made
 
-    def upload(self, upload_id: str, sees: str | None) -> Upload:
+    def upload(self, upload_id: str, sees: str | None) -> MultipartUpload:
         """Find an upload; one that was left open too long has expired.
 
         Raises:
             NoSuchFile: there is none that *sees* may see.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             row = connection.execute(
                 select(uploads).where(uploads.c.upload_id == upload_id)
             ).one_or_none()
@@ -101,9 +101,9 @@ class Uploads:
             raise NoSuchFile(f"no upload '{upload_id}' is there for you. Begin one first.")
         if row.status == "pending" and row.expires_at <= self.clock.now():
             return self._end(upload_id, "expired", None)
-        return Upload(**row._mapping)
+        return MultipartUpload(**row._mapping)
 
-    def add_part(self, upload: Upload, received: Path) -> Part:
+    def add_part(self, upload: MultipartUpload, received: Path) -> UploadedPart:
         """Take a part over; one that came torn may be sent again.
 
         Raises:
@@ -116,25 +116,27 @@ class Uploads:
                 f"{upload.upload_id}: {upload.bytes} bytes were announced, and "
                 f"{so_far} have come already. Complete it, or cancel it."
             )
-        made = Part(
+        made = UploadedPart(
             f"part_{secrets.token_hex(12)}",
             upload.upload_id,
             received.stat().st_size,
             self.clock.now(),
         )
         os.replace(received, made.path)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(upload_parts.insert().values(**made.__dict__))
         return made
 
-    def parts(self, upload_id: str) -> dict[str, Part]:
+    def parts(self, upload_id: str) -> dict[str, UploadedPart]:
         """Return the parts that have come, in the order they came."""
         mine = select(upload_parts).where(upload_parts.c.upload_id == upload_id)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(mine.order_by(upload_parts.c.made_at))
-            return {row.part_id: Part(**row._mapping) for row in rows}
+            return {row.part_id: UploadedPart(**row._mapping) for row in rows}
 
-    def complete(self, upload: Upload, order: Sequence[str], md5: str | None) -> Upload:
+    def complete(
+        self, upload: MultipartUpload, order: Sequence[str], md5: str | None
+    ) -> MultipartUpload:
         """Put the parts together in the order that is named; the parts are deleted then.
 
         Raises:
@@ -163,7 +165,9 @@ class Uploads:
             raise
         return self._end(upload.upload_id, "completed", made.file_id)
 
-    def _put_together(self, upload: Upload, parts: Sequence[Path], md5: str | None) -> Filed:
+    def _put_together(
+        self, upload: MultipartUpload, parts: Sequence[Path], md5: str | None
+    ) -> StoredFile:
         whole = files_folder() / f"{upload.upload_id}.part"
         sha, sum5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         with whole.open("wb") as out:
@@ -178,10 +182,10 @@ class Uploads:
                 f"{upload.upload_id}: the bytes have the md5 {sum5.hexdigest()}, and "
                 f"{md5} was announced. Send the parts again."
             )
-        sent = Sent(upload.owner, upload.filename, upload.purpose, sha.hexdigest())
+        sent = FileUpload(upload.owner, upload.filename, upload.purpose, sha.hexdigest())
         return self.filing.keep(whole, sent)
 
-    def cancel(self, upload: Upload) -> Upload:
+    def cancel(self, upload: MultipartUpload) -> MultipartUpload:
         """End an upload and delete its parts.
 
         Raises:
@@ -190,27 +194,27 @@ class Uploads:
         self._claim(upload)
         return self._end(upload.upload_id, "cancelled", None)
 
-    def _claim(self, upload: Upload) -> None:
+    def _claim(self, upload: MultipartUpload) -> None:
         """Let one caller alone put an upload together, or end it."""
         mine = (uploads.c.upload_id == upload.upload_id, uploads.c.status == "pending")
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             done = connection.execute(update(uploads).where(*mine).values(status="completing"))
         if done.rowcount != 1:
             self._need_open(self.upload(upload.upload_id, None))
 
-    def _need_open(self, upload: Upload) -> None:
+    def _need_open(self, upload: MultipartUpload) -> None:
         if upload.status != "pending":
             raise Refused(f"{upload.upload_id}: it is {upload.status}. Begin another one.")
 
-    def _end(self, upload_id: str, status: str, file_id: str | None) -> Upload:
+    def _end(self, upload_id: str, status: str, file_id: str | None) -> MultipartUpload:
         for part in self.parts(upload_id).values():
             part.path.unlink(missing_ok=True)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
         self._set(upload_id, status=status, file_id=file_id)
         return self.upload(upload_id, None)
 
     def _set(self, upload_id: str, **values: object) -> None:
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             mine = uploads.c.upload_id == upload_id
             connection.execute(update(uploads).where(mine).values(**values))

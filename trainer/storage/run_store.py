@@ -19,10 +19,10 @@ from advisor.errors import UsageError, did_you_mean
 from advisor.plan.training_plan import TrainingPlan, plan_bytes, read_plan
 from trainer.clock import Clock
 from trainer.errors import LeaseLost
-from trainer.run_states import ENDED, STATES, Event, JobEvent, Run, State, check, fold
+from trainer.run_states import ENDED, STATES, Event, JobEvent, Run, State, fold, next_state
 from trainer.security.redact import redact
-from trainer.storage.database import reading, writing
-from trainer.storage.lease_owner import is_gone, own_name
+from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.lease_owner import is_process_gone, own_lease_owner
 from trainer.storage.schema import events, job_events, plans, runs
 
 LEASE_SECONDS = 120.0
@@ -38,24 +38,24 @@ class Lease:
     taken_ticks: float
 
 
-class Store:
+class RunStore:
     """The only door to the tables of runs."""
 
     def __init__(self, engine: Engine, clock: Clock, holder: str | None = None) -> None:
         self.engine, self.clock = engine, clock
-        self.holder = holder or own_name()
+        self.holder = holder or own_lease_owner()
 
     def keep_plan(self, plan: TrainingPlan) -> None:
         """Write a plan down; the same plan twice is one plan, of the later hour."""
         new = {"body": plan_bytes(plan).decode(), "made_at": self.clock.now(), "owner": plan.owner}
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             asked = _insert(connection)(plans).values(plan_id=plan.plan_id, **new)
             connection.execute(asked.on_conflict_do_update(index_elements=["plan_id"], set_=new))
 
     def run_of(self, plan: TrainingPlan) -> str | None:
         """Return the run of a plan, if it was ever launched."""
         asked = select(runs.c.run_id).where(runs.c.launch_key == plan.plan_id)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             return connection.execute(asked).scalar()
 
     def plan(self, plan_id: str) -> TrainingPlan:
@@ -64,7 +64,7 @@ class Store:
         Raises:
             UsageError: there is none, or more than one begins so.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(
                 select(plans.c.plan_id, plans.c.body).where(plans.c.plan_id.startswith(plan_id))
             ).all()
@@ -83,7 +83,7 @@ class Store:
         self.keep_plan(plan)
         run_id, now = f"run_{secrets.token_hex(8)}", self.clock.now()
         try:
-            with writing(self.engine) as connection:
+            with write_transaction(self.engine) as connection:
                 connection.execute(
                     runs.insert().values(
                         run_id=run_id,
@@ -115,7 +115,7 @@ class Store:
         Raises:
             UsageError: there is none, or more than one begins so.
         """
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(
                 select(runs).where(runs.c.run_id.startswith(run_id)).limit(2)
             ).all()
@@ -137,10 +137,10 @@ class Store:
             LeaseLost: somebody else holds it.
         """
         held_by = select(runs.c.lease_holder).where(runs.c.run_id == run_id)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             now = _now(connection, self.clock)
             who = connection.execute(held_by).scalar()
-            mine = who if is_gone(who) else self.holder
+            mine = who if is_process_gone(who) else self.holder
             free = or_(
                 runs.c.lease_until < now,
                 runs.c.lease_holder == mine,
@@ -171,7 +171,7 @@ class Store:
         Raises:
             LeaseLost: somebody else has it.
         """
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             now = _now(connection, self.clock)
             values = {"lease_until": now + LEASE_SECONDS, "watched_at": now}
             self._fenced(connection, lease, values)
@@ -179,7 +179,7 @@ class Store:
 
     def release(self, lease: Lease, next_at: float = 0.0) -> None:
         """Give a lease back; the run need not be looked at before *next_at*."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 update(runs)
                 .where(runs.c.run_id == lease.run_id, runs.c.fence == lease.fence)
@@ -193,10 +193,10 @@ class Store:
             LeaseLost: somebody else has taken the run over; nothing was written.
             NotAllowed: the event does not follow from the state.
         """
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             asked = select(runs.c.state, runs.c.seq).where(runs.c.run_id == lease.run_id)
             row = connection.execute(asked.with_for_update()).one()
-            state = check(row.state, kind)
+            state = next_state(row.state, kind)
             values: dict[str, Any] = {"state": state, "seq": row.seq + 1}
             if "job_id" in body:
                 values["job_id"] = body["job_id"]
@@ -214,14 +214,14 @@ class Store:
 
     def note(self, run_id: str, kind: str, **body: Any) -> None:
         """Write down what a person asks of a run, whoever works on it."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(
                 update(runs).where(runs.c.run_id == run_id).values(seq=runs.c.seq + 1, next_at=0.0)
             )
             row = connection.execute(
                 select(runs.c.state, runs.c.seq).where(runs.c.run_id == run_id)
             ).one()
-            check(row.state, kind)
+            next_state(row.state, kind)
             connection.execute(
                 events.insert().values(
                     run_id=run_id, seq=row.seq, kind=kind, at=self.clock.now(), body=_json(body)
@@ -230,7 +230,7 @@ class Store:
 
     def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> int:
         """Keep what the provider told, each event once; return how many were new."""
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             mine = runs.c.run_id == run_id  # held first: two must not give one number twice
             connection.execute(update(runs).where(mine).values(seq=runs.c.seq))
             asked = select(job_events.c.event_id).where(job_events.c.run_id == run_id)
@@ -261,7 +261,7 @@ class Store:
     def job_events(self, run_id: str) -> tuple[JobEvent, ...]:
         """Return what the provider told, in the order of its clock."""
         order = (job_events.c.at, job_events.c.event_id)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             rows = connection.execute(
                 select(job_events).where(job_events.c.run_id == run_id).order_by(*order)
             ).all()
@@ -270,17 +270,17 @@ class Store:
             for r in rows
         )
 
-    def listed(self, open_only: bool = False, owner: str | None = None) -> tuple[Listed, ...]:
+    def listed(self, open_only: bool = False, owner: str | None = None) -> tuple[RunSummary, ...]:
         """List runs, newest first; all of them, or those of one owner."""
         asked = select(runs).order_by(runs.c.made_at.desc())
         if open_only:
             asked = asked.where(runs.c.state != "settled")
         if owner is not None:
             asked = asked.where(runs.c.owner == owner)
-        with reading(self.engine) as connection:
+        with read_connection(self.engine) as connection:
             now = _now(connection, self.clock)
             return tuple(
-                Listed(
+                RunSummary(
                     r.run_id,
                     r.launch_key,
                     r.provider,
@@ -304,7 +304,7 @@ class Store:
 
 
 @dataclass(frozen=True)
-class Listed:
+class RunSummary:
     """One line of the list of runs."""
 
     run_id: str
@@ -343,32 +343,34 @@ def _json(body: Mapping[str, Any] | Sequence[Any]) -> str:
     return redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())
 
 
-What = Literal["state", "metric", "log"]
-METRICS = frozenset({"train_loss", "loss", "eval_loss", "valid_loss"})
+TimelineKind = Literal["state", "metric", "log"]
+LOSS_FIELDS = frozenset({"train_loss", "loss", "eval_loss", "valid_loss"})
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelineEvent:
     """One thing that happened, with its number in the run."""
 
     seq: int
     at: float
-    what: What
+    what: TimelineKind
     kind: str
     body: Mapping[str, Any]
 
 
-def timeline(engine: Engine, run_id: str, after: int = 0, most: int = 1000) -> list[Moment]:
+def read_timeline(
+    engine: Engine, run_id: str, after: int = 0, most: int = 1000
+) -> list[TimelineEvent]:
     """Return what happened to a run after a number, in order; what a job told comes as it came."""
     found = []
-    with reading(engine) as connection:
+    with read_connection(engine) as connection:
         ours = select(events).where(events.c.run_id == run_id, events.c.seq > after)
         for row in connection.execute(ours.order_by(events.c.seq).limit(most)):
-            what: What = "state" if row.kind in STATES else "log"
-            found.append(Moment(row.seq, row.at, what, row.kind, orjson.loads(row.body)))
+            what: TimelineKind = "state" if row.kind in STATES else "log"
+            found.append(TimelineEvent(row.seq, row.at, what, row.kind, orjson.loads(row.body)))
         told = select(job_events).where(job_events.c.run_id == run_id, job_events.c.seq > after)
         for row in connection.execute(told.order_by(job_events.c.seq).limit(most)):
             body = {**orjson.loads(row.body), "message": row.message, "level": row.level}
-            kind: What = "metric" if METRICS & body.keys() else "log"
-            found.append(Moment(row.seq, row.at, kind, row.kind, body))
+            kind: TimelineKind = "metric" if LOSS_FIELDS & body.keys() else "log"
+            found.append(TimelineEvent(row.seq, row.at, kind, row.kind, body))
     return sorted(found, key=lambda one: one.seq)[:most]

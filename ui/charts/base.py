@@ -8,11 +8,11 @@ from typing import Any, Final
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
-Row = dict[str, Any]
+ChartRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Frame:
+class ChartStyle:
     """Who looks: decides colours and the form of figures."""
 
     theme: str
@@ -30,20 +30,22 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Chart:
     """One picture: how to draw it, its rows, and what it says."""
 
     name: str
     """For file names."""
     spec: dict[str, Any]
     """Vega-Lite, without the rows: it stays the same while the figures move."""
-    rows: list[Row]
+    rows: list[ChartRow]
     """What is drawn."""
     says: str
     """The same in words."""
 
 
-def dressed(spec: dict[str, Any], frame: Frame, height: int | None = None) -> dict[str, Any]:
+def styled_spec(
+    spec: dict[str, Any], frame: ChartStyle, height: int | None = None
+) -> dict[str, Any]:
     """Return a specification with the type, colours and separators of the page."""
     ink, muted, rule = (
         frame.colour(c) for c in (formatting.INK, formatting.MUTED, formatting.RULE)
@@ -97,11 +99,11 @@ def dressed(spec: dict[str, Any], frame: Frame, height: int | None = None) -> di
     }
 
 
-def filtered(layer: str) -> list[dict[str, str]]:
+def layer_filter(layer: str) -> list[dict[str, str]]:
     """Return the transform that keeps the rows of one layer."""
     return [{"filter": f"datum.layer === '{layer}'"}]
 
 
-def tips(*fields: tuple[str, str]) -> list[dict[str, str]]:
+def tooltip(*fields: tuple[str, str]) -> list[dict[str, str]]:
     """Return a tooltip of fields that are text already."""
     return [{"field": name, "type": "nominal", "title": title} for name, title in fields]

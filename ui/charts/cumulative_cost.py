@@ -7,26 +7,26 @@ from typing import Any, Final
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.report.markdown import spent_usd
+from advisor.report.markdown import cumulative_usd
 from ui import formatting
-from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
 
-STEPS: Final = 24
-GAP_SHARE: Final = 0.065
+POINTS_PER_LINE: Final = 24
+LABEL_GAP_SHARE: Final = 0.065
 """Names stand at least this share of the picture's height apart."""
 
 
-def cumulative_picture(answer: Answer, frame: Frame) -> Picture:
+def cumulative_cost_chart(answer: Answer, frame: ChartStyle) -> Chart:
     """Show the options that are held against each other, from the first day to the last."""
-    shown = compared(answer)
+    shown = compared_options(answer)
     months = answer.question.horizon_months
-    rows = [row for one in shown for row in _line(one, months, frame.locale)]
-    rows += _names(rows, months)
-    rows += _break_even(answer, shown, frame.locale)
-    return Picture("cumulative-cost", _spec(frame), rows, _says(answer, shown, frame.locale))
+    rows = [row for one in shown for row in _line_rows(one, months, frame.locale)]
+    rows += _name_rows(rows, months)
+    rows += _break_even_rows(answer, shown, frame.locale)
+    return Chart("cumulative-cost", _spec(frame), rows, _summary(answer, shown, frame.locale))
 
 
-def compared(answer: Answer) -> list[OptionBill]:
+def compared_options(answer: Answer) -> list[OptionBill]:
     """Return the recommended option, the runner-up, today, and what break-even is against."""
     decision = answer.decision
     wanted = [decision.recommended, decision.runner_up, "current"]
@@ -36,37 +36,37 @@ def compared(answer: Answer) -> list[OptionBill]:
     return [found[name] for name in dict.fromkeys(wanted) if name in found and name != "not_yet"]
 
 
-def _line(option: OptionBill, months: float, locale: str) -> list[Row]:
+def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]:
     name, rows = formatting.option_name(option.id), []
     lasts = min(months, float(option.months))
-    for step in range(STEPS + 1):
-        at = lasts * step / STEPS
-        low, likely, high = spent_usd(option, at)
+    for step in range(POINTS_PER_LINE + 1):
+        at = lasts * step / POINTS_PER_LINE
+        low, likely, high = cumulative_usd(option, at)
         rows.append(
             {
                 "layer": "line",
                 "option": name,
-                "way": formatting.way(option.id, option.approach),
+                "way": formatting.approach_label(option.id, option.approach),
                 "month": at,
                 "low": low,
                 "likely": likely,
                 "high": high,
-                "figure": formatting.money(likely, locale),
-                "range": f"{formatting.money(low, locale)} \u2013 {formatting.money(high, locale)}",
-                "when": f"month {formatting.number(at, locale, 1)}",
-                "formula": f"{formatting.money(option.one_off.likely, locale)} + "
-                f"{formatting.number(at, locale, 1)} \u00d7 "
-                f"{formatting.money(option.monthly.likely, locale)}",
+                "figure": formatting.money_text(likely, locale),
+                "range": " \u2013 ".join(formatting.money_text(end, locale) for end in (low, high)),
+                "when": f"month {formatting.number_text(at, locale, 1)}",
+                "formula": f"{formatting.money_text(option.one_off.likely, locale)} + "
+                f"{formatting.number_text(at, locale, 1)} \u00d7 "
+                f"{formatting.money_text(option.monthly.likely, locale)}",
             }
         )
     return rows
 
 
-def _names(rows: list[Row], months: float) -> list[Row]:
+def _name_rows(rows: list[ChartRow], months: float) -> list[ChartRow]:
     """Write each option's name at the end of its line, one above the other where lines meet."""
     ends = {row["option"]: row for row in rows}
-    gap = GAP_SHARE * max((row["high"] for row in rows), default=0.0)
-    names: list[Row] = []
+    gap = LABEL_GAP_SHARE * max((row["high"] for row in rows), default=0.0)
+    names: list[ChartRow] = []
     below = -gap
     for row in sorted(ends.values(), key=lambda row: row["likely"]):
         below = max(row["likely"], below + gap)
@@ -84,7 +84,7 @@ def _names(rows: list[Row], months: float) -> list[Row]:
     return names
 
 
-def _break_even(answer: Answer, shown: list[OptionBill], locale: str) -> list[Row]:
+def _break_even_rows(answer: Answer, shown: list[OptionBill], locale: str) -> list[ChartRow]:
     found = answer.decision.break_even
     if (
         found is None
@@ -96,28 +96,28 @@ def _break_even(answer: Answer, shown: list[OptionBill], locale: str) -> list[Ro
     if tuned is None:
         return []
     at = float(found.months)
-    label = f"break-even, month {formatting.number(at, locale, 1)}"
-    return [{"layer": "even", "month": at, "likely": spent_usd(tuned, at)[1], "label": label}]
+    label = f"break-even, month {formatting.number_text(at, locale, 1)}"
+    return [{"layer": "even", "month": at, "likely": cumulative_usd(tuned, at)[1], "label": label}]
 
 
-def _says(answer: Answer, shown: list[OptionBill], locale: str) -> str:
+def _summary(answer: Answer, shown: list[OptionBill], locale: str) -> str:
     months = float(answer.question.horizon_months)
     said = "; ".join(
-        f"{formatting.option_name(one.id)} {formatting.money(one.total.likely, locale)} over "
-        f"{formatting.number(float(one.months), locale, 1)} months"
+        f"{formatting.option_name(one.id)} {formatting.money_text(one.total.likely, locale)} over "
+        f"{formatting.number_text(float(one.months), locale, 1)} months"
         for one in shown
     )
     found = answer.decision.break_even
     even = ""
     if found and found.months:
-        paid_back = formatting.number(float(found.months), locale, 1)
+        paid_back = formatting.number_text(float(found.months), locale, 1)
         even = f" Training has paid for itself after {paid_back} months."
-    return f"Spent over {formatting.number(months, locale, 1)} months: {said}.{even}"
+    return f"Spent over {formatting.number_text(months, locale, 1)} months: {said}.{even}"
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: Frame) -> dict[str, Any]:
-    names = [formatting.WAYS[key] for key in formatting.APPROACH_COLOURS]
+def _spec(frame: ChartStyle) -> dict[str, Any]:
+    names = [formatting.APPROACH_LABELS[key] for key in formatting.APPROACH_COLOURS]
     colours = [frame.pick(pair) for pair in formatting.APPROACH_COLOURS.values()]
     colour = {
         "field": "way",
@@ -128,7 +128,7 @@ def _spec(frame: Frame) -> dict[str, Any]:
     x = {"field": "month", "type": "quantitative", "axis": {"title": "months", "grid": False}}
     y = {"type": "quantitative", "axis": {"title": "spent so far", "format": "$,.0f"}}
     band = {
-        "transform": filtered("line"),
+        "transform": layer_filter("line"),
         "mark": {"type": "area", "opacity": 0.18},
         "encoding": {
             "x": x,
@@ -139,7 +139,7 @@ def _spec(frame: Frame) -> dict[str, Any]:
         },
     }
     line = {
-        "transform": filtered("line"),
+        "transform": layer_filter("line"),
         "mark": {"type": "line", "strokeWidth": 2.5},
         "encoding": {
             "x": x,
@@ -149,13 +149,13 @@ def _spec(frame: Frame) -> dict[str, Any]:
         },
     }
     dots = {
-        "transform": filtered("line"),
+        "transform": layer_filter("line"),
         "mark": {"type": "point", "filled": True, "size": 120, "opacity": 0},
         "encoding": {
             "x": x,
             "y": {**y, "field": "likely"},
             "color": colour,
-            "tooltip": tips(
+            "tooltip": tooltip(
                 ("option", "option"),
                 ("when", "after"),
                 ("figure", "spent"),
@@ -165,7 +165,7 @@ def _spec(frame: Frame) -> dict[str, Any]:
         },
     }
     ends = {
-        "transform": filtered("name"),
+        "transform": layer_filter("name"),
         "mark": {
             "type": "text",
             "align": "right",
@@ -183,14 +183,14 @@ def _spec(frame: Frame) -> dict[str, Any]:
     }
     even = [
         {
-            "transform": filtered("even"),
+            "transform": layer_filter("even"),
             "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
             "encoding": {"x": x},
         },
         {
-            "transform": filtered("even"),
+            "transform": layer_filter("even"),
             "mark": {"type": "text", "align": "left", "dx": 5, "y": 12},
             "encoding": {"x": x, "text": {"field": "label"}},
         },
     ]
-    return dressed({"layer": [band, line, dots, ends, *even]}, frame, 330)
+    return styled_spec({"layer": [band, line, dots, ends, *even]}, frame, 330)

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
-from advisor.report.markdown import best_of_each, usd_per_month
+from advisor.report.markdown import best_per_approach, line_usd_per_month
 from ui import formatting
-from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
 
-MOST: Final = 10
-KINDS: Final = {
+MAX_OPTIONS: Final = 10
+COST_KINDS: Final = {
     "input": "Input",
     "cached_input": "Input",
     "cache_write": "Input",
@@ -34,40 +34,43 @@ KINDS: Final = {
     "vector_write": "Knowledge store",
 }
 """Kind of price -> kind of cost; what is not here is work and the rest."""
-REST: Final = "Work and the rest"
+OTHER_KIND: Final = "Work and the rest"
 
 
-def kind_of(line: BillLine) -> str:
+def cost_kind(line: BillLine) -> str:
     """Return the kind of cost of a line of a bill."""
     if line.item.startswith(("GPU hours of training", "training")):
         return "Training"
     kind = (line.price_item or "").rsplit("/", 1)[-1]
     for prefix in ("tuned_", "batch_", "long_"):
         kind = kind.removeprefix(prefix)
-    return KINDS.get(kind, REST)
+    return COST_KINDS.get(kind, OTHER_KIND)
 
 
-def cost_picture(answer: Answer, frame: Frame) -> Picture:
+def monthly_cost_chart(answer: Answer, frame: ChartStyle) -> Chart:
     """Show the best option of each way, line by line."""
-    shown = [one for one in best_of_each(answer) if one.id != "not_yet"][:MOST]
+    shown = [one for one in best_per_approach(answer) if one.id != "not_yet"][:MAX_OPTIONS]
     today = next((one for one in shown if one.id == "current"), None)
     most = max((float(one.per_month.likely) for one in shown), default=0.0)
     edge = float(today.per_month.likely) if today else most
     edge = max(edge, float(shown[0].per_month.likely) if shown else 0.0)
-    rows = [row for place, one in enumerate(shown) for row in _rows(one, place, edge, frame.locale)]
+    rows = [
+        row for place, one in enumerate(shown) for row in _bar_rows(one, place, edge, frame.locale)
+    ]
     if rows:
         rows.append({"layer": "edge", "to": edge * 1.12, "way": rows[0]["way"]})
-    return Picture("monthly-cost", _spec(frame), rows, _says(shown, frame.locale))
+    return Chart("monthly-cost", _spec(frame), rows, _summary(shown, frame.locale))
 
 
-def _rows(option: OptionBill, place: int, edge: float, locale: str) -> list[Row]:
-    name = f"{formatting.way(option.id, option.approach)} \u00b7 {option.model.rsplit('/', 1)[-1]}"
+def _bar_rows(option: OptionBill, place: int, edge: float, locale: str) -> list[ChartRow]:
+    approach = formatting.approach_label(option.id, option.approach)
+    name = f"{approach} \u00b7 {option.model.rsplit('/', 1)[-1]}"
     total = float(option.per_month.likely)
     same = {"way": name, "place": place, "option": formatting.option_name(option.id)}
-    rows: list[Row] = []
+    rows: list[ChartRow] = []
     at = 0.0
     for line in option.bill:
-        usd = usd_per_month(line, option)
+        usd = line_usd_per_month(line, option)
         when = " (paid once, spread)" if line.cadence == "once" else ""
         rows.append(
             {
@@ -75,32 +78,33 @@ def _rows(option: OptionBill, place: int, edge: float, locale: str) -> list[Row]
                 "layer": "line",
                 "from": min(at, edge),
                 "to": min(at + usd, edge),
-                "kind": kind_of(line),
+                "kind": cost_kind(line),
                 "what": f"{line.item}{when}",
-                "figure": formatting.money(usd, locale),
-                "formula": f"{formatting.number(float(line.quantity), locale)} {line.unit} \u00d7 "
+                "figure": formatting.money_text(usd, locale),
+                "formula": f"{formatting.number_text(float(line.quantity), locale)} "
+                f"{line.unit} \u00d7 "
                 f"{line.price} {line.price_unit}",
-                "since": formatting.day(line.since, locale),
+                "since": formatting.day_text(line.since, locale),
                 "source": line.source,
-                "read": formatting.day(line.read_on, locale),
+                "read": formatting.day_text(line.read_on, locale),
             }
         )
         at += usd
     arrow = " \u2192" if total > edge else ""
-    label = f"{formatting.money(total, locale)}{arrow}"
+    label = f"{formatting.money_text(total, locale)}{arrow}"
     return [*rows, {**same, "layer": "total", "to": min(total, edge), "label": label}]
 
 
-def _says(shown: list[OptionBill], locale: str) -> str:
+def _summary(shown: list[OptionBill], locale: str) -> str:
     said = "; ".join(
-        f"{formatting.option_name(one.id)} {formatting.money(one.per_month.likely, locale)}"
+        f"{formatting.option_name(one.id)} {formatting.money_text(one.per_month.likely, locale)}"
         for one in shown[:4]
     )
     return f"What each way costs a month, all spread, the recommended one first: {said}."
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: Frame) -> dict[str, Any]:
+def _spec(frame: ChartStyle) -> dict[str, Any]:
     y = {
         "field": "way",
         "type": "nominal",
@@ -115,13 +119,13 @@ def _spec(frame: Frame) -> dict[str, Any]:
     }
     paper = frame.colour(formatting.PAPER)
     bars = {
-        "transform": filtered("line"),
+        "transform": layer_filter("line"),
         "mark": {"type": "bar", "height": {"band": 0.62}, "stroke": paper, "strokeWidth": 1},
         "encoding": {
             "x": {"field": "from", "type": "quantitative", "axis": axis},
             "x2": {"field": "to"},
             "color": {"field": "kind", "type": "nominal", "scale": colours},
-            "tooltip": tips(
+            "tooltip": tooltip(
                 ("option", "option"),
                 ("what", "what"),
                 ("figure", "a month"),
@@ -133,13 +137,13 @@ def _spec(frame: Frame) -> dict[str, Any]:
         },
     }
     totals = {
-        "transform": filtered("total"),
+        "transform": layer_filter("total"),
         "mark": {"type": "text", "align": "left", "dx": 6, "fontWeight": 600},
         "encoding": {"x": {"field": "to", "type": "quantitative"}, "text": {"field": "label"}},
     }
     room = {
-        "transform": filtered("edge"),
+        "transform": layer_filter("edge"),
         "mark": {"type": "point", "opacity": 0},
         "encoding": {"x": {"field": "to", "type": "quantitative"}},
     }
-    return dressed({"encoding": {"y": y}, "layer": [bars, totals, room]}, frame, 300)
+    return styled_spec({"encoding": {"y": y}, "layer": [bars, totals, room]}, frame, 300)

@@ -8,20 +8,20 @@ from typing import Any, Final
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine
 from advisor.prices.series import STALE_AFTER_DAYS
-from advisor.report.markdown import best_of_each
+from advisor.report.markdown import best_per_approach
 from ui import formatting
-from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
 
-MOST: Final = 16
+MAX_PRICES: Final = 16
 
 
-def ages_picture(answer: Answer, frame: Frame) -> Picture:
+def price_ages_chart(answer: Answer, frame: ChartStyle) -> Chart:
     """Show each price that is used, the oldest first."""
     used: dict[str, BillLine] = {}
-    for option in best_of_each(answer):
+    for option in best_per_approach(answer):
         used |= {line.price_item: line for line in option.bill if line.price_item and line.read_on}
     today = answer.question.asked_on
-    rows: list[Row] = []
+    rows: list[ChartRow] = []
     for item, line in used.items():
         if line.read_on is None:
             continue
@@ -34,21 +34,21 @@ def ages_picture(answer: Answer, frame: Frame) -> Picture:
                 "state": "stale" if days >= STALE_AFTER_DAYS else "fresh",
                 "age": f"{days} days",
                 "price": f"{line.price} {line.price_unit}",
-                "since": formatting.day(line.since, frame.locale),
+                "since": formatting.day_text(line.since, frame.locale),
                 "source": line.source,
-                "read": formatting.day(line.read_on, frame.locale),
+                "read": formatting.day_text(line.read_on, frame.locale),
             }
         )
     rows = sorted(rows, key=lambda row: (-row["days"], row["item"]))
-    says = _says(rows)
+    says = _summary(rows)
     most = max((row["days"] for row in rows), default=0)
     edge = {"layer": "edge", "days": 1.1 * max(most, STALE_AFTER_DAYS)}
     line_row = {"layer": "line", "days": STALE_AFTER_DAYS, "label": "stale from here"}
-    drawn = [*rows[:MOST], line_row, edge] if rows else []
-    return Picture("price-ages", _spec(frame), drawn, says)
+    drawn = [*rows[:MAX_PRICES], line_row, edge] if rows else []
+    return Chart("price-ages", _spec(frame), drawn, says)
 
 
-def _says(rows: list[Row]) -> str:
+def _summary(rows: list[ChartRow]) -> str:
     if not rows:
         return "No price of the book is used."
     stale = sum(row["state"] == "stale" for row in rows)
@@ -59,7 +59,7 @@ def _says(rows: list[Row]) -> str:
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: Frame) -> dict[str, Any]:
+def _spec(frame: ChartStyle) -> dict[str, Any]:
     y = {
         "field": "item",
         "type": "nominal",
@@ -73,13 +73,13 @@ def _spec(frame: Frame) -> dict[str, Any]:
         "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))],
     }
     bars = {
-        "transform": filtered("price"),
+        "transform": layer_filter("price"),
         "mark": {"type": "bar", "height": {"band": 0.6}},
         "encoding": {
             "x": x,
             "y": y,
             "color": {"field": "state", "type": "nominal", "scale": states},
-            "tooltip": tips(
+            "tooltip": tooltip(
                 ("item", "price"),
                 ("price", "value"),
                 ("age", "age"),
@@ -90,23 +90,23 @@ def _spec(frame: Frame) -> dict[str, Any]:
         },
     }
     text = {
-        "transform": filtered("price"),
+        "transform": layer_filter("price"),
         "mark": {"type": "text", "align": "left", "dx": 5},
         "encoding": {"x": x, "y": y, "text": {"field": "age"}},
     }
     line = {
-        "transform": filtered("line"),
+        "transform": layer_filter("line"),
         "mark": {"type": "rule", "strokeDash": [4, 4], "color": frame.colour(formatting.MUTED)},
         "encoding": {"x": x},
     }
     label = {
-        "transform": filtered("line"),
+        "transform": layer_filter("line"),
         "mark": {"type": "text", "align": "left", "dx": 5, "y": -6},
         "encoding": {"x": x, "text": {"field": "label"}},
     }
     room = {
-        "transform": filtered("edge"),
+        "transform": layer_filter("edge"),
         "mark": {"type": "point", "opacity": 0},
         "encoding": {"x": x},
     }
-    return dressed({"layer": [bars, text, line, label, room]}, frame, 330)
+    return styled_spec({"layer": [bars, text, line, label, room]}, frame, 330)

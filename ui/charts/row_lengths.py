@@ -7,15 +7,15 @@ from typing import Any
 
 from advisor.dataset.profile import Profile
 from ui import formatting
-from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
 
 
-def lengths_picture(profile: Profile, frame: Frame) -> Picture:
+def row_lengths_chart(profile: Profile, frame: ChartStyle) -> Chart:
     """Show the histogram of the lengths."""
-    rows: list[Row] = []
+    rows: list[ChartRow] = []
     below = 0
     for place, (bound, count) in enumerate(profile.histogram):
-        ends = (formatting.number(end, frame.locale) for end in (below, bound))
+        ends = (formatting.number_text(end, frame.locale) for end in (below, bound))
         label = " \u2013 ".join(ends)
         rows.append(
             {
@@ -23,7 +23,7 @@ def lengths_picture(profile: Profile, frame: Frame) -> Picture:
                 "place": place,
                 "tokens": label,
                 "rows": count,
-                "figure": formatting.number(count, frame.locale),
+                "figure": formatting.number_text(count, frame.locale),
                 "fate": "cut" if below >= profile.limit_tokens else "whole",
             }
         )
@@ -37,26 +37,27 @@ def lengths_picture(profile: Profile, frame: Frame) -> Picture:
         None,
     )
     if cut is not None:
-        says = f"cut from {formatting.number(profile.limit_tokens, frame.locale)} tokens on"
+        says = f"cut from {formatting.number_text(profile.limit_tokens, frame.locale)} tokens on"
         rows.append({"layer": "cut", "tokens": cut, "label": says})
-    return Picture("lengths", _spec(frame), rows, _says(profile, frame.locale))
+    return Chart("lengths", _spec(frame), rows, _summary(profile, frame.locale))
 
 
-def _says(profile: Profile, locale: str) -> str:
+def _summary(profile: Profile, locale: str) -> str:
     middle = dict(profile.percentiles)
-    cut = formatting.number(profile.truncated, locale)
+    cut = formatting.number_text(profile.truncated, locale)
     return (
-        f"{formatting.number(profile.examples, locale)} examples, "
-        f"{formatting.number(profile.total_tokens, locale)} tokens in all. Half are shorter than "
-        f"{formatting.number(middle.get(50, 0), locale)} tokens, 95 in 100 shorter than "
-        f"{formatting.number(middle.get(95, 0), locale)}, the longest has "
-        f"{formatting.number(profile.max_tokens, locale)}. {cut} are longer than the limit of "
-        f"{formatting.number(profile.limit_tokens, locale)} and would be cut."
+        f"{formatting.number_text(profile.examples, locale)} examples, "
+        f"{formatting.number_text(profile.total_tokens, locale)} tokens in all. "
+        "Half are shorter than "
+        f"{formatting.number_text(middle.get(50, 0), locale)} tokens, 95 in 100 shorter than "
+        f"{formatting.number_text(middle.get(95, 0), locale)}, the longest has "
+        f"{formatting.number_text(profile.max_tokens, locale)}. {cut} are longer than the limit of "
+        f"{formatting.number_text(profile.limit_tokens, locale)} and would be cut."
     )
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: Frame) -> dict[str, Any]:
+def _spec(frame: ChartStyle) -> dict[str, Any]:
     x = {
         "field": "tokens",
         "type": "ordinal",
@@ -73,22 +74,22 @@ def _spec(frame: Frame) -> dict[str, Any]:
         "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))],
     }
     bars = {
-        "transform": filtered("bar"),
+        "transform": layer_filter("bar"),
         "mark": {"type": "bar", "width": {"band": 0.86}},
         "encoding": {
             "y": {"field": "rows", "type": "quantitative", "axis": {"title": "examples"}},
             "color": {"field": "fate", "type": "nominal", "scale": fates, "legend": None},
-            "tooltip": tips(("tokens", "tokens"), ("figure", "examples"), ("fate", "they are")),
+            "tooltip": tooltip(("tokens", "tokens"), ("figure", "examples"), ("fate", "they are")),
         },
     }
     counts = {
-        "transform": filtered("bar"),
+        "transform": layer_filter("bar"),
         "mark": {"type": "text", "dy": -8},
         "encoding": {"y": {"field": "rows", "type": "quantitative"}, "text": {"field": "figure"}},
     }
     line = [
         {
-            "transform": filtered("cut"),
+            "transform": layer_filter("cut"),
             "mark": {
                 "type": "rule",
                 "strokeDash": [4, 4],
@@ -97,9 +98,9 @@ def _spec(frame: Frame) -> dict[str, Any]:
             },
         },
         {
-            "transform": filtered("cut"),
+            "transform": layer_filter("cut"),
             "mark": {"type": "text", "align": "right", "dx": -6, "y": 8},
             "encoding": {"text": {"field": "label"}},
         },
     ]
-    return dressed({"encoding": {"x": x}, "layer": [bars, counts, *line]}, frame, 300)
+    return styled_spec({"encoding": {"x": x}, "layer": [bars, counts, *line]}, frame, 300)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from advisor.decision.sweep import Columns
+from advisor.decision.sweep import SweepColumns
 from ui import formatting
-from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
 
-MOST: Final = 10
-SHORT_SHARE: Final = 0.15
+MAX_BARS: Final = 10
+SHORT_BAR_SHARE: Final = 0.15
 """A bar shorter than this share of the longest has no room for a label at each end."""
 
 
@@ -26,9 +26,9 @@ class Swing(NamedTuple):
     """The larger value."""
 
 
-def tornado_picture(
-    columns: Columns, swings: Sequence[Swing], now: tuple[str, str], frame: Frame
-) -> Picture:
+def tornado_chart(
+    columns: SweepColumns, swings: Sequence[Swing], now: tuple[str, str], frame: ChartStyle
+) -> Chart:
     """Show what the recommended way would cost with each number at its two ends.
 
     Args:
@@ -37,21 +37,25 @@ def tornado_picture(
         now: The recommended option at the moment, and what it costs a month [USD].
         frame: Who looks.
     """
-    bars = [_bar(columns, place, swing, now, frame.locale) for place, swing in enumerate(swings)]
+    bars = [
+        _bar_row(columns, place, swing, now, frame.locale) for place, swing in enumerate(swings)
+    ]
     bars = sorted(
         (bar for bar in bars if bar["size"] > 0 or bar["flips"]),
         key=lambda bar: (-bar["size"], bar["label"]),
-    )[:MOST]
+    )[:MAX_BARS]
     widest = max((bar["size"] for bar in bars), default=0.0)
-    rows: list[Row] = []
+    rows: list[ChartRow] = []
     for bar in bars:
-        rows += _ends(bar, now, frame.locale)
-        rows += _labels(bar, rows[-2:], bar["size"] < SHORT_SHARE * widest)
-    return Picture("tornado", _spec(frame), rows, _says(bars, frame.locale))
+        rows += _end_rows(bar, now, frame.locale)
+        rows += _label_rows(bar, rows[-2:], bar["size"] < SHORT_BAR_SHARE * widest)
+    return Chart("tornado", _spec(frame), rows, _summary(bars, frame.locale))
 
 
-def _bar(columns: Columns, place: int, swing: Swing, now: tuple[str, str], locale: str) -> Row:
-    ends: list[Row] = []
+def _bar_row(
+    columns: SweepColumns, place: int, swing: Swing, now: tuple[str, str], locale: str
+) -> ChartRow:
+    ends: list[ChartRow] = []
     for offset, value in enumerate((swing.low, swing.high)):
         index = 2 * place + offset
         ends.append(
@@ -62,16 +66,20 @@ def _bar(columns: Columns, place: int, swing: Swing, now: tuple[str, str], local
             }
         )
     size = max(end["usd"] for end in ends) - min(end["usd"] for end in ends)
-    flips = [end for end in ends if formatting.way(end["option"]) != formatting.way(now[0])]
+    flips = [
+        end
+        for end in ends
+        if formatting.approach_label(end["option"]) != formatting.approach_label(now[0])
+    ]
     return {"label": swing.label, "ends": ends, "size": size, "flips": flips}
 
 
-def _ends(bar: Row, now: tuple[str, str], locale: str) -> list[Row]:
+def _end_rows(bar: ChartRow, now: tuple[str, str], locale: str) -> list[ChartRow]:
     rows = []
     for end, side in zip(bar["ends"], ("less", "more"), strict=True):
-        other = formatting.way(end["option"])
-        changed = other != formatting.way(now[0])
-        value = formatting.number(end["value"], locale, 2)
+        other = formatting.approach_label(end["option"])
+        changed = other != formatting.approach_label(now[0])
+        value = formatting.number_text(end["value"], locale, 2)
         rows.append(
             {
                 "layer": "end",
@@ -80,7 +88,7 @@ def _ends(bar: Row, now: tuple[str, str], locale: str) -> list[Row]:
                 "from": float(now[1]),
                 "to": end["usd"],
                 "side": f"{side} of it",
-                "figure": formatting.money(end["usd"], locale),
+                "figure": formatting.money_text(end["usd"], locale),
                 "value": value,
                 "option": formatting.option_name(end["option"]),
                 "label": f"{value}: {other}" if changed else value,
@@ -90,7 +98,7 @@ def _ends(bar: Row, now: tuple[str, str], locale: str) -> list[Row]:
     return rows
 
 
-def _labels(bar: Row, ends: list[Row], is_short: bool) -> list[Row]:
+def _label_rows(bar: ChartRow, ends: list[ChartRow], is_short: bool) -> list[ChartRow]:
     """Write the value at each end of a bar; both to the right of one too short for that."""
     same = {"layer": "label", "what": bar["label"], "size": bar["size"]}
     if is_short or ends[0]["align"] == ends[1]["align"]:
@@ -100,11 +108,11 @@ def _labels(bar: Row, ends: list[Row], is_short: bool) -> list[Row]:
     return [{**same, "to": e["to"], "label": e["label"], "align": e["align"]} for e in ends]
 
 
-def _says(bars: Sequence[Row], locale: str) -> str:
+def _summary(bars: Sequence[ChartRow], locale: str) -> str:
     if not bars:
         return "Halving or doubling any number moves neither the cost nor the answer."
     first = ", ".join(
-        f"{bar['label'].lower()} ({formatting.money(bar['size'], locale)})" for bar in bars[:3]
+        f"{bar['label'].lower()} ({formatting.money_text(bar['size'], locale)})" for bar in bars[:3]
     )
     changed = [bar["label"].lower() for bar in bars if bar["flips"]]
     flips = f" The way itself changes with {', '.join(changed)}." if changed else ""
@@ -112,7 +120,7 @@ def _says(bars: Sequence[Row], locale: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: Frame) -> dict[str, Any]:
+def _spec(frame: ChartStyle) -> dict[str, Any]:
     y = {
         "field": "what",
         "type": "nominal",
@@ -133,13 +141,13 @@ def _spec(frame: Frame) -> dict[str, Any]:
     less, more = frame.pick(("#7fb8d8", "#4f8fb8")), frame.colour(formatting.ACCENT)
     sides = {"domain": ["less of it", "more of it"], "range": [less, more]}
     bars = {
-        "transform": filtered("end"),
+        "transform": layer_filter("end"),
         "mark": {"type": "bar", "height": {"band": 0.6}},
         "encoding": {
             "x": x,
             "x2": {"field": "to"},
             "color": {"field": "side", "type": "nominal", "scale": sides},
-            "tooltip": tips(
+            "tooltip": tooltip(
                 ("what", "what"),
                 ("value", "set to"),
                 ("figure", "a month"),
@@ -149,10 +157,10 @@ def _spec(frame: Frame) -> dict[str, Any]:
     }
     labels = [
         {
-            "transform": [*filtered("label"), {"filter": f"datum.align === '{align}'"}],
+            "transform": [*layer_filter("label"), {"filter": f"datum.align === '{align}'"}],
             "mark": {"type": "text", "align": align, "dx": dx, "fontSize": 11.5},
             "encoding": {"x": {**x, "field": "to"}, "text": {"field": "label"}},
         }
         for align, dx in (("left", 5), ("right", -5))
     ]
-    return dressed({"encoding": {"y": y}, "layer": [bars, *labels]}, frame, 330)
+    return styled_spec({"encoding": {"y": y}, "layer": [bars, *labels]}, frame, 330)

@@ -8,43 +8,47 @@ from typing import Any
 import altair as alt
 
 from trainer.evaluation.report import Evaluation
-from trainer.storage.run_store import Moment
+from trainer.storage.run_store import TimelineEvent
 from ui import formatting
 
-LEARNED, WATCHED = "rows learned from", "rows watched"
-FIELDS = {"train_loss": LEARNED, "eval_loss": WATCHED, "valid_loss": WATCHED}
-SYSTEMS = {
+TRAINING_ROWS, VALIDATION_ROWS = "rows learned from", "rows watched"
+LOSS_FIELDS = {
+    "train_loss": TRAINING_ROWS,
+    "eval_loss": VALIDATION_ROWS,
+    "valid_loss": VALIDATION_ROWS,
+}
+SYSTEM_LABELS = {
     "majority": "most frequent answer",
     "tfidf-logreg": "plain baseline",
     "base": "before",
     "tuned": "tuned",
 }
-HEIGHT = 260
+CHART_HEIGHT = 260
 
 
-def points_of(told: Sequence[Moment]) -> list[dict[str, Any]]:
+def loss_points(told: Sequence[TimelineEvent]) -> list[dict[str, Any]]:
     """Read the loss at each step off the events of a run.
 
-    >>> points_of([Moment(1, 0.0, "metric", "metric", {"step": 5, "train_loss": 2.5})])
+    >>> loss_points([TimelineEvent(1, 0.0, "metric", "metric", {"step": 5, "train_loss": 2.5})])
     [{'step': 5, 'loss': 2.5, 'of': 'rows learned from'}]
     """
     found = {}
     for one in told:
-        for name, of in FIELDS.items():
+        for name, of in LOSS_FIELDS.items():
             value, step = one.body.get(name), one.body.get("step")
             if isinstance(value, int | float) and isinstance(step, int | float):
                 found[of, step] = {"step": step, "loss": value, "of": of}
     return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1]))]
 
 
-def loss_says(points: Sequence[Mapping[str, Any]]) -> str:
+def loss_summary(points: Sequence[Mapping[str, Any]]) -> str:
     """Say a loss curve in a sentence.
 
-    >>> loss_says([{"step": 5, "loss": 2.5, "of": LEARNED}])
+    >>> loss_summary([{"step": 5, "loss": 2.5, "of": TRAINING_ROWS}])
     'Loss on rows learned from: 2.500 at step 5.'
     """
     parts = []
-    for of in (LEARNED, WATCHED):
+    for of in (TRAINING_ROWS, VALIDATION_ROWS):
         mine = [one for one in points if one["of"] == of]
         if mine:
             first, last = mine[0], mine[-1]
@@ -63,7 +67,7 @@ def loss_chart(points: Sequence[Mapping[str, Any]], theme: str) -> alt.LayerChar
         title=None,
         legend=alt.Legend(orient="top", symbolType="stroke"),
         scale=alt.Scale(
-            domain=[LEARNED, WATCHED],
+            domain=[TRAINING_ROWS, VALIDATION_ROWS],
             range=[formatting.ACCENT[theme], formatting.APPROACH_COLOURS["ft_api"][shade]],
         ),
     )
@@ -72,7 +76,7 @@ def loss_chart(points: Sequence[Mapping[str, Any]], theme: str) -> alt.LayerChar
         alt.Tooltip("step:Q", title="step"),
         alt.Tooltip("loss:Q", title="loss", format=".4f"),
     ]
-    pattern = alt.Scale(domain=[LEARNED, WATCHED], range=[[1, 0], [5, 3]])
+    pattern = alt.Scale(domain=[TRAINING_ROWS, VALIDATION_ROWS], range=[[1, 0], [5, 3]])
     dashes = alt.StrokeDash("of:N", legend=None, scale=pattern)
     base = alt.Chart(alt.InlineData(values=list(points))).encode(
         x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1, grid=False)),
@@ -81,7 +85,9 @@ def loss_chart(points: Sequence[Mapping[str, Any]], theme: str) -> alt.LayerChar
         tooltip=hover,
     )
     line = base.mark_line(strokeWidth=2.5, interpolate="monotone").encode(strokeDash=dashes)
-    return alt.LayerChart(layer=[line, base.mark_circle(size=42)], height=HEIGHT, config=ink(theme))
+    return alt.LayerChart(
+        layer=[line, base.mark_circle(size=42)], height=CHART_HEIGHT, config=chart_config(theme)
+    )
 
 
 def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -91,7 +97,7 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         low, high = column.interval()
         rows.append(
             {
-                "system": SYSTEMS.get(column.name, column.name),
+                "system": SYSTEM_LABELS.get(column.name, column.name),
                 "score": column.score,
                 "low": low,
                 "high": high,
@@ -101,7 +107,7 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def score_says(evaluation: Evaluation) -> str:
+def score_summary(evaluation: Evaluation) -> str:
     """Say every system's score in a sentence."""
     scores = "; ".join(f"{row['system']} {row['score']:.3f}" for row in score_rows(evaluation))
     return f"Score ({evaluation.metric}) on {evaluation.rows} rows: {scores}."
@@ -131,10 +137,10 @@ def score_chart(evaluation: Evaluation, theme: str) -> alt.LayerChart:
         color=colour,
     )
     dot = base.mark_circle(size=130, opacity=1).encode(x="score:Q", color=colour)
-    return alt.LayerChart(layer=[span, dot], height=44 * len(rows) + 40, config=ink(theme))
+    return alt.LayerChart(layer=[span, dot], height=44 * len(rows) + 40, config=chart_config(theme))
 
 
-def ink(theme: str) -> alt.Config:
+def chart_config(theme: str) -> alt.Config:
     """Take frame and background away, and write in the page's ink."""
     muted, rule = formatting.MUTED[theme], formatting.RULE[theme]
     axis = alt.AxisConfig(

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from advisor.decision.sweep import Columns
+from advisor.decision.sweep import SweepColumns
 from ui import formatting
-from ui.charts.base import Frame, Picture, Row, dressed, filtered, tips
+from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
 
 
 class Axis(NamedTuple):
@@ -27,31 +27,31 @@ class Axis(NamedTuple):
     """Whether equal steps are equal factors."""
 
 
-def spread(low: float, high: float, count: int, log: bool) -> tuple[float, ...]:
+def axis_values(low: float, high: float, count: int, log: bool) -> tuple[float, ...]:
     """Return values from low to high, in equal steps or factors.
 
-    >>> spread(1, 100, 3, True), spread(0, 1, 3, False)
+    >>> axis_values(1, 100, 3, True), axis_values(0, 1, 3, False)
     ((1.0, 10.0, 100.0), (0.0, 0.5, 1.0))
     """
     found = np.geomspace(low, high, count) if log else np.linspace(low, high, count)
     return tuple(float(f"{value:.4g}") for value in found)
 
 
-def winners_picture(columns: Columns, x: Axis, y: Axis, frame: Frame) -> Picture:
+def winner_map_chart(columns: SweepColumns, x: Axis, y: Axis, frame: ChartStyle) -> Chart:
     """Show the winner of each cell; columns hold x by x, the values of y fastest."""
-    rows = [*_cells(columns, x, y, frame.locale)]
-    names = _names(rows)
+    rows = [*_cell_rows(columns, x, y, frame.locale)]
+    names = _name_rows(rows)
     here = {"layer": "here", "x": x.here, "y": y.here, "label": "you are here"}
-    return Picture(
+    return Chart(
         "winners",
         _spec(frame, x.label, y.label, x.log, y.log),
         [*rows, *names, here],
-        _says(rows, x, y, frame.locale),
+        _summary(rows, x, y, frame.locale),
     )
 
 
-def _cells(columns: Columns, x: Axis, y: Axis, locale: str) -> list[Row]:
-    across, up = edges(x), edges(y)
+def _cell_rows(columns: SweepColumns, x: Axis, y: Axis, locale: str) -> list[ChartRow]:
+    across, up = cell_edges(x), cell_edges(y)
     rows = []
     for i, at_x in enumerate(x.values):
         for j, at_y in enumerate(y.values):
@@ -64,10 +64,12 @@ def _cells(columns: Columns, x: Axis, y: Axis, locale: str) -> list[Row]:
                     "x2": across[i + 1],
                     "y": up[j],
                     "y2": up[j + 1],
-                    "way": formatting.way(option),
+                    "way": formatting.approach_label(option),
                     "option": formatting.option_name(option),
-                    "figure": formatting.money(columns.per_month[index], locale),
-                    "at": " and ".join(formatting.number(at, locale, 2) for at in (at_x, at_y)),
+                    "figure": formatting.money_text(columns.per_month[index], locale),
+                    "at": " and ".join(
+                        formatting.number_text(at, locale, 2) for at in (at_x, at_y)
+                    ),
                     "i": i,
                     "j": j,
                 }
@@ -75,10 +77,10 @@ def _cells(columns: Columns, x: Axis, y: Axis, locale: str) -> list[Row]:
     return rows
 
 
-def edges(axis: Axis) -> list[float]:
+def cell_edges(axis: Axis) -> list[float]:
     """Return the borders of the cells.
 
-    >>> edges(Axis("", (1.0, 2.0, 3.0), 1, False))
+    >>> cell_edges(Axis("", (1.0, 2.0, 3.0), 1, False))
     [0.5, 1.5, 2.5, 3.5]
     """
     bent = np.log(axis.values) if axis.log else np.asarray(axis.values)
@@ -87,12 +89,12 @@ def edges(axis: Axis) -> list[float]:
     return [float(np.exp(end)) if axis.log else float(end) for end in ends]
 
 
-def _names(rows: Sequence[Row]) -> list[Row]:
+def _name_rows(rows: Sequence[ChartRow]) -> list[ChartRow]:
     """Write each way's name once, in the cell of it that is nearest to its middle."""
-    by_way: dict[str, list[Row]] = defaultdict(list)
+    by_way: dict[str, list[ChartRow]] = defaultdict(list)
     for row in rows:
         by_way[row["way"]].append(row)
-    found: list[Row] = []
+    found: list[ChartRow] = []
     for way, cells in by_way.items():
         middle = np.mean([(c["i"], c["j"]) for c in cells], axis=0)
         near = min(cells, key=lambda c: abs(c["i"] - middle[0]) + abs(c["j"] - middle[1]))
@@ -101,12 +103,12 @@ def _names(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _says(rows: Sequence[Row], x: Axis, y: Axis, locale: str) -> str:
+def _summary(rows: Sequence[ChartRow], x: Axis, y: Axis, locale: str) -> str:
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
         counts[row["way"]] += 1
     said = ", ".join(
-        f"{way} in {formatting.share(n / len(rows), locale)}"
+        f"{way} in {formatting.share_text(n / len(rows), locale)}"
         for way, n in sorted(counts.items(), key=lambda pair: -pair[1])
     )
     return (
@@ -116,7 +118,9 @@ def _says(rows: Sequence[Row], x: Axis, y: Axis, locale: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _spec(frame: Frame, x_title: str, y_title: str, x_log: bool, y_log: bool) -> dict[str, Any]:
+def _spec(
+    frame: ChartStyle, x_title: str, y_title: str, x_log: bool, y_log: bool
+) -> dict[str, Any]:
     def side(field: str, title: str, log: bool) -> dict[str, Any]:
         scale: dict[str, Any] = {"type": "log" if log else "linear", "nice": False}
         scale |= {} if log else {"zero": False}
@@ -128,10 +132,10 @@ def _spec(frame: Frame, x_title: str, y_title: str, x_log: bool, y_log: bool) ->
         }
 
     x, y = side("x", x_title, x_log), side("y", y_title, y_log)
-    names = [formatting.WAYS[key] for key in formatting.APPROACH_COLOURS]
+    names = [formatting.APPROACH_LABELS[key] for key in formatting.APPROACH_COLOURS]
     colours = [frame.pick(pair) for pair in formatting.APPROACH_COLOURS.values()]
     cells = {
-        "transform": filtered("cell"),
+        "transform": layer_filter("cell"),
         "mark": {"type": "rect", "strokeWidth": 0.6},
         "encoding": {
             "x": x,
@@ -150,7 +154,7 @@ def _spec(frame: Frame, x_title: str, y_title: str, x_log: bool, y_log: bool) ->
                 "legend": None,
                 "scale": {"domain": names, "range": colours},
             },
-            "tooltip": tips(("option", "wins"), ("figure", "a month"), ("at", "at")),
+            "tooltip": tooltip(("option", "wins"), ("figure", "a month"), ("at", "at")),
         },
     }
     paper, ink = frame.colour(formatting.PAPER), frame.colour(formatting.INK)
@@ -158,12 +162,12 @@ def _spec(frame: Frame, x_title: str, y_title: str, x_log: bool, y_log: bool) ->
     halo = {**text, "stroke": paper, "strokeWidth": 4, "strokeJoin": "round"}
     place = {"x": x, "y": y, "text": {"field": "label"}}
     labels = [
-        {"transform": filtered("name"), "mark": mark, "encoding": place}
+        {"transform": layer_filter("name"), "mark": mark, "encoding": place}
         for mark in (halo, {**text, "color": ink})
     ]
     here = [
         {
-            "transform": filtered("here"),
+            "transform": layer_filter("here"),
             "mark": {
                 "type": "point",
                 "shape": "circle",
@@ -177,4 +181,4 @@ def _spec(frame: Frame, x_title: str, y_title: str, x_log: bool, y_log: bool) ->
         }
         for size, filled, colour in ((260, True, paper), (260, False, ink), (40, True, ink))
     ]
-    return dressed({"layer": [cells, *labels, *here]}, frame, 330)
+    return styled_spec({"layer": [cells, *labels, *here]}, frame, 330)

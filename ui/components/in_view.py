@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 IN_VIEW: Final = "parts_in_view"
-_WATCH = st.components.v2.component(
+_VISIBILITY_SENSOR = st.components.v2.component(
     "tune_or_not.watch",
     html='<div class="watch" aria-hidden="true"></div>',
     css=".watch { height: 1px; }",
@@ -16,7 +16,7 @@ _WATCH = st.components.v2.component(
 )
 
 
-def watch(part: str, drawn: str, order: int) -> None:
+def track_visibility(part: str, drawn: str, order: int) -> None:
     """Note whether the surrounding fragment is in view.
 
     Args:
@@ -27,29 +27,29 @@ def watch(part: str, drawn: str, order: int) -> None:
     name = f"{part}_watch"
 
     def hear() -> None:
-        now = set(in_view()) - {part}
+        now = set(fragments_in_view()) - {part}
         st.session_state[IN_VIEW] = now | (
             {part} if st.session_state[name].get("visible") else set()
         )
 
-    _WATCH(
+    _VISIBILITY_SENSOR(
         key=name,
         data={"drawn": drawn, "order": order},
         height=1,
         on_visible_change=hear,
-        on_wants_change=_noted,
+        on_wants_change=_ignore_change,
     )
 
 
-def in_view() -> frozenset[str]:
+def fragments_in_view() -> frozenset[str]:
     """Return the keys of the fragments that the visitor can see."""
     return frozenset(st.session_state.get(IN_VIEW, ()))
 
 
 def redraw(*parts: str) -> None:
     """Draw some fragments anew, then those that are in view; for a callback of a control."""
-    st.rerun(list(dict.fromkeys((*parts, *sorted(in_view())))))
+    st.rerun(list(dict.fromkeys((*parts, *sorted(fragments_in_view())))))
 
 
-def _noted() -> None:
+def _ignore_change() -> None:
     """Nothing to do: the run of the fragment that follows draws the answer of the moment."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Dial:
+class Slider:
     """One number that can be moved."""
 
     path: str
@@ -49,21 +49,21 @@ class Dial:
 _CONTROL = st.components.v2.component(
     "tune_or_not.dials",
     html='<div class="dials"></div>',
-    css=(HERE / "dials.css").read_text(encoding="utf-8"),
-    js=(HERE / "dials.js").read_text(encoding="utf-8"),
+    css=(FOLDER / "dials.css").read_text(encoding="utf-8"),
+    js=(FOLDER / "dials.js").read_text(encoding="utf-8"),
 )
-_WIDE = st.components.v2.component(
+_WIDE_CONTROL = st.components.v2.component(
     "tune_or_not.dials_wide",
     html='<div class="dials two"></div>',
-    css=(HERE / "dials.css").read_text(encoding="utf-8"),
-    js=(HERE / "dials.js").read_text(encoding="utf-8"),
+    css=(FOLDER / "dials.css").read_text(encoding="utf-8"),
+    js=(FOLDER / "dials.js").read_text(encoding="utf-8"),
 )
-Moved = Callable[[Mapping[str, float | None]], None]
+OnMove = Callable[[Mapping[str, float | None]], None]
 """Told what was moved; None takes a value back."""
 
 
-def dials(
-    name: str, shown: Sequence[Dial], locale: str, stamp: tuple[int, str], moved: Moved
+def draw_sliders(
+    name: str, shown: Sequence[Slider], locale: str, stamp: tuple[int, str], moved: OnMove
 ) -> None:
     """Draw the dials; `moved` gets every value that was moved since the last drawing.
 
@@ -96,5 +96,5 @@ def dials(
         "seq": st.session_state.get(seen, 0),
         "dials": [asdict(dial) for dial in shown],
     }
-    control = _WIDE if name.endswith("_wide") else _CONTROL
+    control = _WIDE_CONTROL if name.endswith("_wide") else _CONTROL
     control(key=name, data=data, on_moved_change=hear)

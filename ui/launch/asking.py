@@ -13,23 +13,23 @@ from pydantic import ValidationError
 
 from advisor.errors import UsageError, did_you_mean
 from advisor.gpu.recipe import Recipe
-from advisor.plan.training_plan import Hyperparameters, TrainingPlan, Wish
-from trainer.clock import moment
-from trainer.context import Office
-from trainer.plan.local import Here, plan_here
-from trainer.plan.provider import Request, plan
+from advisor.plan.training_plan import Hyperparameters, PlanSettings, TrainingPlan
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
+from trainer.plan.local import LocalOptions, plan_local
+from trainer.plan.provider import PlanRequest, plan_provider_job
 from trainer.runs.start import next_attempt
-from ui.launch.choices import Choice, base_of
+from ui.launch.choices import LaunchChoice, selected_base
 
-TWO_READINGS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
+AMBIGUOUS_AMOUNT = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 """A sign and three digits: thousands for one reader, decimals for another."""
 
 
 @dataclass(frozen=True)
-class Filled:
+class PlanForm:
     """The form, as it was sent."""
 
-    choice: Choice
+    choice: LaunchChoice
     scenario: Mapping[str, Any]
     where: str
     """Where the scenario came from."""
@@ -57,7 +57,7 @@ class Filled:
     """What an hour of this machine costs."""
 
 
-def plan_of(office: Office, filled: Filled, again: bool = False) -> TrainingPlan:
+def create_plan(office: TrainerContext, filled: PlanForm, again: bool = False) -> TrainingPlan:
     """Make a plan and keep it; nothing is spent.
 
     A plan that was launched already is returned as it is, unless another attempt is asked for.
@@ -65,20 +65,20 @@ def plan_of(office: Office, filled: Filled, again: bool = False) -> TrainingPlan
     Raises:
         AdvisorError: something cannot be used, or a rule forbids it.
     """
-    made = _made(office, filled)
+    made = _build_plan(office, filled)
     if again:
         made = next_attempt(office, made, again)
     office.store.keep_plan(made)
     return made
 
 
-def lines_of(text: str) -> dict[str, str]:
+def parse_settings(text: str) -> dict[str, str]:
     r"""Read settings that were typed, one `name=value` a line.
 
     Raises:
         UsageError: a line is not of that form.
 
-    >>> lines_of("most_steps=40\n\n seed = 7")
+    >>> parse_settings("most_steps=40\n\n seed = 7")
     {'most_steps': '40', 'seed': '7'}
     """
     found = {}
@@ -90,20 +90,20 @@ def lines_of(text: str) -> dict[str, str]:
     return found
 
 
-def amount_of(text: str, what: str) -> Decimal | None:
+def parse_amount(text: str, what: str) -> Decimal | None:
     """Read an amount of USD; nothing where nothing was typed.
 
     Raises:
         UsageError: it is no amount above 0.
 
-    >>> amount_of(" 0,10 ", "cap"), amount_of("", "cap")
+    >>> parse_amount(" 0,10 ", "cap"), parse_amount("", "cap")
     (Decimal('0.10'), None)
     """
     plain = text.strip().removesuffix("USD").strip().removeprefix("$").removesuffix("$")
     plain = plain.strip()
     if not plain:
         return None
-    if TWO_READINGS.fullmatch(plain):
+    if AMBIGUOUS_AMOUNT.fullmatch(plain):
         raise UsageError(f"{what} '{text}'", "it can be read in two ways.", "Write 1250, or 1.25.")
     plain = plain.replace(",", ".")
     try:
@@ -115,14 +115,14 @@ def amount_of(text: str, what: str) -> Decimal | None:
     return amount
 
 
-def _made(office: Office, filled: Filled) -> TrainingPlan:
-    now = moment(office.clock.now())
+def _build_plan(office: TrainerContext, filled: PlanForm) -> TrainingPlan:
+    now = utc_datetime(office.clock.now())
     choice = filled.choice
     if choice.how == "elsewhere":
         raise UsageError(choice.id, "it is not started from here.", choice.says)
     here = choice.how == "here"
-    base = base_of(filled.base, filled.base_typed) if here and not choice.is_plain else None
-    request = Request(
+    base = selected_base(filled.base, filled.base_typed) if here and not choice.is_plain else None
+    request = PlanRequest(
         filled.scenario,
         filled.where,
         option=choice.option_id(base, filled.gpu),
@@ -131,28 +131,28 @@ def _made(office: Office, filled: Filled) -> TrainingPlan:
         sends_held_out=filled.sends_held_out,
         validation_share=filled.validation_share,
     )
-    wish = wish_of(filled)
+    wish = plan_options(filled)
     if not here:
-        return plan(request, wish, office.book, now)
-    usd = amount_of(filled.usd_per_hour, "price of an hour")
-    own = {name: value for name, value in settings_of(filled).items() if _is_own(name)}
-    return plan_here(request, wish, Here(base, usd, own), office.book, now)
+        return plan_provider_job(request, wish, office.book, now)
+    usd = parse_amount(filled.usd_per_hour, "price of an hour")
+    own = {name: value for name, value in entered_settings(filled).items() if _is_local_only(name)}
+    return plan_local(request, wish, LocalOptions(base, usd, own), office.book, now)
 
 
-def settings_of(filled: Filled) -> dict[str, str]:
+def entered_settings(filled: PlanForm) -> dict[str, str]:
     """Put the settings together that were typed.
 
     Raises:
         UsageError: a line is not NAME=VALUE.
     """
-    found = lines_of(filled.more)
+    found = parse_settings(filled.more)
     for name, value in (("n_epochs", filled.epochs), ("learning_rate", filled.learning_rate)):
         if value.strip():
             found[name] = value.strip()
     return found
 
 
-def wish_of(filled: Filled) -> Wish:
+def plan_options(filled: PlanForm) -> PlanSettings:
     """Read settings, cap and name.
 
     Raises:
@@ -160,8 +160,8 @@ def wish_of(filled: Filled) -> Wish:
     """
     given = {
         name: value
-        for name, value in settings_of(filled).items()
-        if not (filled.choice.how == "here" and _is_own(name))
+        for name, value in entered_settings(filled).items()
+        if not (filled.choice.how == "here" and _is_local_only(name))
     }
     for name in given:
         if name not in Hyperparameters.model_fields:
@@ -171,9 +171,9 @@ def wish_of(filled: Filled) -> Wish:
                 did_you_mean(name, Hyperparameters.model_fields).strip(),
             )
     try:
-        return Wish(
+        return PlanSettings(
             hyperparameters=Hyperparameters.model_validate(given),
-            cap_usd=amount_of(filled.cap, "cap"),
+            cap_usd=parse_amount(filled.cap, "cap"),
             suffix=filled.name.strip() or None,
         )
     except ValidationError as error:
@@ -184,6 +184,6 @@ def wish_of(filled: Filled) -> Wish:
         ) from error
 
 
-def _is_own(name: str) -> bool:
+def _is_local_only(name: str) -> bool:
     """Whether only a training on this machine has this setting."""
     return name in Recipe.model_fields and name not in Hyperparameters.model_fields

@@ -7,22 +7,22 @@ from decimal import Decimal, InvalidOperation
 import streamlit as st
 
 from advisor.errors import AdvisorError, UsageError
-from trainer.clock import moment
-from trainer.context import Office
-from trainer.storage.ledger import committed, in_usd
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
+from trainer.storage.ledger import committed, usd_text
 from ui import formatting, state
-from ui.launch.confirm import spent_words
+from ui.launch.confirm import spent_text
 
-TROUBLE, SAID = "budget_trouble", "budget_said"
+ERROR_KEY, MESSAGE_KEY = "budget_trouble", "budget_said"
 
 
-def cap_of(text: str, which: str) -> Decimal | None:
+def parse_cap(text: str, which: str) -> Decimal | None:
     """Read a cap; `none`, or nothing, is no cap.
 
     Raises:
         UsageError: it is no amount.
 
-    >>> cap_of("50", "a day"), cap_of("none", "in all")
+    >>> parse_cap("50", "a day"), parse_cap("none", "in all")
     (Decimal('50'), None)
     """
     plain = text.strip().removesuffix("USD").strip()
@@ -39,12 +39,12 @@ def cap_of(text: str, which: str) -> Decimal | None:
     return amount
 
 
-def budget(office: Office) -> None:
+def draw_budget(office: TrainerContext) -> None:
     """Draw what is spent today and in all, and a form that sets the caps."""
     st.subheader("Budget", anchor=False)
-    locale = formatting.reader()
+    locale = formatting.reader_locale()
     caps, entries = office.ledger.caps(), office.ledger.entries()
-    today = moment(office.clock.now()).date().isoformat()
+    today = utc_datetime(office.clock.now()).date().isoformat()
     spans = (
         ("Today", committed(one for one in entries if one.day == today), caps.per_day),
         ("In all", committed(entries), caps.total),
@@ -53,38 +53,38 @@ def budget(office: Office) -> None:
         most = (
             "without a cap"
             if cap is None
-            else (f"of at most {formatting.money(in_usd(cap), locale, cents=True)}")
+            else (f"of at most {formatting.money_text(usd_text(cap), locale, cents=True)}")
         )
         column.html(
-            formatting.tile(
-                label, spent_words(in_usd(spent), locale), f"spent or set aside, {most}"
+            formatting.figure_tile(
+                label, spent_text(usd_text(spent), locale), f"spent or set aside, {most}"
             )
         )
-    for name, draw in ((TROUBLE, st.error), (SAID, st.success)):
+    for name, draw in ((ERROR_KEY, st.error), (MESSAGE_KEY, st.success)):
         said = st.session_state.pop(name, None)
         if said:
             draw(said)
     with st.form("caps", border=True):
         left, right = st.columns(2)
         left.text_input(
-            "Cap a day in USD", _shown(caps.per_day), key="cap_day", help="A number, or none."
+            "Cap a day in USD", _cap_text(caps.per_day), key="cap_day", help="A number, or none."
         )
         right.text_input(
-            "Cap in all in USD", _shown(caps.total), key="cap_total", help="A number, or none."
+            "Cap in all in USD", _cap_text(caps.total), key="cap_total", help="A number, or none."
         )
         st.form_submit_button("Set the caps", on_click=_set_caps)
 
 
-def _shown(cap: int | None) -> str:
-    return "none" if cap is None else in_usd(cap)
+def _cap_text(cap: int | None) -> str:
+    return "none" if cap is None else usd_text(cap)
 
 
 def _set_caps() -> None:
     try:
-        state.office().ledger.set_caps(
-            cap_of(st.session_state["cap_day"], "a day"),
-            cap_of(st.session_state["cap_total"], "in all"),
+        state.trainer_context().ledger.set_caps(
+            parse_cap(st.session_state["cap_day"], "a day"),
+            parse_cap(st.session_state["cap_total"], "in all"),
         )
-        st.session_state[SAID] = "The caps are set. They hold for every door."
+        st.session_state[MESSAGE_KEY] = "The caps are set. They hold for every door."
     except AdvisorError as error:
-        st.session_state[TROUBLE] = str(error)
+        st.session_state[ERROR_KEY] = str(error)

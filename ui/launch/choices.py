@@ -10,15 +10,15 @@ from typing import Literal
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.errors import UsageError
-from advisor.options.gpu_tuning import BASELINE
+from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.options.option import WITHOUT_TRAINING
-from trainer.home import bases, bases_folder
-from trainer.plan.provider import TRAINED
+from trainer.home import bases_folder, list_bases
+from trainer.plan.provider import TRAINED_APPROACHES
 from ui.formatting import option_name
 
-How = Literal["provider", "here", "elsewhere"]
-PLAIN = f"encoder:local:{BASELINE}"
-HERE = {
+LaunchMethod = Literal["provider", "here", "elsewhere"]
+BASELINE_OPTION = f"encoder:local:{BASELINE_MODEL}"
+LOCAL_LABELS = {
     "lora": "LoRA adapters on this machine",
     "qlora": "QLoRA adapters on this machine",
     "full_ft": "All weights on this machine",
@@ -27,24 +27,24 @@ HERE = {
 }
 """What is trained on a base in a folder."""
 NEEDS_GPU = frozenset({"qlora"})
-STARTS = "starts from here"
-WORDS = {
-    "provider": STARTS,
-    "local": STARTS,
+STARTS_HERE = "starts from here"
+LAUNCH_LABELS = {
+    "provider": STARTS_HERE,
+    "local": STARTS_HERE,
     "export": "a folder to take along",
     "by_hand": "by hand",
 }
 
 
 @dataclass(frozen=True)
-class Choice:
+class LaunchChoice:
     """One thing that could be launched."""
 
     id: str
     """Option of the answer, or `approach:local` for a base of the visitor's."""
     label: str
     """In words."""
-    how: How
+    how: LaunchMethod
     """Who trains: a provider, this machine, or nobody from here."""
     says: str
     """What happens."""
@@ -56,7 +56,7 @@ class Choice:
     @property
     def is_plain(self) -> bool:
         """Whether it is the plain baseline, which has no base."""
-        return self.id == PLAIN
+        return self.id == BASELINE_OPTION
 
     @property
     def is_bare(self) -> bool:
@@ -66,7 +66,7 @@ class Choice:
     def option_id(self, base: Path | None, gpu: str | None) -> str:
         """Return the option as the trainer takes it.
 
-        >>> Choice("lora:local", "", "here", "").option_id(Path("/bases/tiny"), None)
+        >>> LaunchChoice("lora:local", "", "here", "").option_id(Path("/list_bases/tiny"), None)
         'lora:local:tiny'
         """
         if not self.is_bare:
@@ -74,41 +74,44 @@ class Choice:
         return ":".join([self.id, base.name if base else "base", *([gpu] if gpu else [])])
 
 
-def choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[Choice, ...]:
+def launch_choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[LaunchChoice, ...]:
     """List what can be launched: the advice, what starts from here, then all other training."""
     advised = answer.decision.recommended
     wanted = [one for one in answer.options if _is_listed(one, {advised, picked})]
-    found = [_of(one, one.id == advised) for one in wanted]
+    found = [_choice_from(one, one.id == advised) for one in wanted]
     bare = [
-        Choice(
+        LaunchChoice(
             f"{approach}:local",
             label,
             "here",
             "It is trained on a base in a folder of yours.",
-            STARTS,
+            STARTS_HERE,
         )
-        for approach, label in HERE.items()
+        for approach, label in LOCAL_LABELS.items()
         if has_gpu or approach not in NEEDS_GPU
     ]
-    plain = Choice(
-        PLAIN,
+    plain = LaunchChoice(
+        BASELINE_OPTION,
         "The plain baseline: TF-IDF with logistic regression",
         "here",
         "It trains on a CPU in a minute, and needs no base.",
-        STARTS,
+        STARTS_HERE,
     )
-    kept = [one for one in found if one.id != PLAIN or one.recommended]
+    kept = [one for one in found if one.id != BASELINE_OPTION or one.recommended]
     known = {one.id for one in kept}
     here = [one for one in (*bare, plain) if one.id not in known]
-    return tuple(sorted((*kept, *here), key=lambda one: (not one.recommended, _order(one))))
+    return tuple(sorted((*kept, *here), key=lambda one: (not one.recommended, _sort_key(one))))
 
 
-def picked_of(found: tuple[Choice, ...], picked: str | None) -> Choice:
+def selected_choice(found: tuple[LaunchChoice, ...], picked: str | None) -> LaunchChoice:
     """Return the choice of a name, else the first."""
-    return next((one for one in found if picked and one.id in (picked, _here(picked))), found[0])
+    return next(
+        (one for one in found if picked and one.id in (picked, _trainer_option_id(picked))),
+        found[0],
+    )
 
 
-def commands(choice: Choice, bill: OptionBill | None, dataset: str) -> tuple[str, ...]:
+def manual_commands(choice: LaunchChoice, bill: OptionBill | None, dataset: str) -> tuple[str, ...]:
     """Return the command lines that do by hand what no button does here."""
     rows = shlex.quote(dataset or "ROWS.jsonl")
     if bill is not None and bill.launch == "export":
@@ -128,30 +131,30 @@ def _is_listed(one: OptionBill, named: set[str | None]) -> bool:
     return one.id in named or trains
 
 
-def _of(one: OptionBill, recommended: bool) -> Choice:
-    option_id = _here(one.id) if one.launch == "local" else one.id
-    if one.launch == "provider" and one.approach in TRAINED:
-        how: How = "provider"
+def _choice_from(one: OptionBill, recommended: bool) -> LaunchChoice:
+    option_id = _trainer_option_id(one.id) if one.launch == "local" else one.id
+    if one.launch == "provider" and one.approach in TRAINED_APPROACHES:
+        how: LaunchMethod = "provider"
     else:
         how = "here" if one.launch == "local" else "elsewhere"
-    says, note = one.launch_says, WORDS[one.launch]
+    says, note = one.launch_says, LAUNCH_LABELS[one.launch]
     if one.launch == "provider" and how == "elsewhere":
         says = "The rows are written by a larger model first: `trainer distil` makes them."
-        note = WORDS["by_hand"]
-    return Choice(option_id, option_name(one.id), how, says, note, recommended)
+        note = LAUNCH_LABELS["by_hand"]
+    return LaunchChoice(option_id, option_name(one.id), how, says, note, recommended)
 
 
-def _here(option_id: str) -> str:
+def _trainer_option_id(option_id: str) -> str:
     """Name the plain baseline as the trainer takes it, wherever it was priced."""
     parts = option_id.split(":")
-    return PLAIN if len(parts) > 2 and parts[2] == BASELINE else option_id
+    return BASELINE_OPTION if len(parts) > 2 and parts[2] == BASELINE_MODEL else option_id
 
 
-def _order(one: Choice) -> int:
+def _sort_key(one: LaunchChoice) -> int:
     return ("provider", "here", "elsewhere").index(one.how)
 
 
-def base_of(name: str | None, typed: str) -> Path:
+def selected_base(name: str | None, typed: str) -> Path:
     """Return the folder that was typed, else the one that was chosen.
 
     Raises:
@@ -159,9 +162,9 @@ def base_of(name: str | None, typed: str) -> Path:
     """
     remedy = f"Put one into {bases_folder()}, or type its folder."
     if not typed.strip():
-        if name is None or name not in bases():
+        if name is None or name not in list_bases():
             raise UsageError("base", "none was named.", remedy)
-        return bases()[name]
+        return list_bases()[name]
     path = Path(typed.strip()).expanduser()
     if not path.is_dir():
         raise UsageError(f"base {path}", "there is no such folder.", remedy)

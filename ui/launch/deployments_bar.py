@@ -11,71 +11,73 @@ from trainer.runs import deployments as standing
 from trainer.runs.deployments import Deployment
 from ui import formatting, state
 
-EACH_SECONDS = 20.0
-SAID = "deployments_said"
+REFRESH_SECONDS = 20.0
+MESSAGE_KEY = "deployments_said"
 
 
-@st.fragment(run_every=EACH_SECONDS)
-def bar() -> None:
+@st.fragment(run_every=REFRESH_SECONDS)
+def draw_deployments() -> None:
     """Draw a line for each deployment that stands; nothing where none does."""
     try:
-        office = state.office()
-        there = [one for one in standing.listed(office) if one.state in standing.OPEN]
-        cost, now = standing.cost_now(office), office.clock.now()
+        office = state.trainer_context()
+        there = [
+            one for one in standing.all_deployments(office) if one.state in standing.OPEN_STATES
+        ]
+        cost, now = standing.current_hourly_cost(office), office.clock.now()
     except AdvisorError as error:
         st.warning(f"What costs by the hour cannot be seen now: {error}")
         return
-    said = st.session_state.pop(SAID, None)
+    said = st.session_state.pop(MESSAGE_KEY, None)
     if said:
         st.info(said)
     if not there:
         return
-    locale = formatting.reader()
+    locale = formatting.reader_locale()
     with st.container(border=True, key="deployments_bar"):
-        total = formatting.money(cost, locale, cents=True).replace("$", "\\$")
+        total = formatting.money_text(cost, locale, cents=True).replace("$", "\\$")
         st.markdown(f":material/bolt: **Deployed now: {total} an hour**")
         for one in there:
-            _line(one, now, locale)
+            _draw_deployment(one, now, locale)
 
 
-def _line(one: Deployment, now: float, locale: str) -> None:
+def _draw_deployment(one: Deployment, now: float, locale: str) -> None:
     words, button = st.columns([6, 1], vertical_alignment="center")
-    words.markdown(line_of(one, now, locale).replace("$", "\\$"))
+    words.markdown(deployment_line(one, now, locale).replace("$", "\\$"))
     button.button(
         "Stop",
         key=f"stop {one.deployment_id}",
-        on_click=stop,
+        on_click=stop_deployment,
         width="stretch",
         args=(one.deployment_id,),
         help="It is ended at the provider.",
     )
 
 
-def line_of(one: Deployment, now: float, locale: str) -> str:
+def deployment_line(one: Deployment, now: float, locale: str) -> str:
     """Say what a deployment is, costs and has cost."""
-    hours = formatting.number(one.hours(now), locale, 2)
-    spent = formatting.money(str(one.spent(now)), locale, cents=True)
-    price = formatting.money(str(one.usd_per_hour), locale, cents=True)
+    hours = formatting.number_text(one.hours(now), locale, 2)
+    spent = formatting.money_text(str(one.spent(now)), locale, cents=True)
+    price = formatting.money_text(str(one.usd_per_hour), locale, cents=True)
     return (
         f"`{one.deployment_id}` at {one.provider}, {one.state}: {price} an hour, {hours} of "
-        f"at most {formatting.number(one.max_hours, locale, 2)} h, {spent} so far"
+        f"at most {formatting.number_text(one.max_hours, locale, 2)} h, {spent} so far"
     )
 
 
-def stop(deployment_id: str) -> None:
+def stop_deployment(deployment_id: str) -> None:
     """End a deployment, and say how that went."""
-    office = state.office()
+    office = state.trainer_context()
     try:
-        deployment = standing.one(office, deployment_id)
+        deployment = standing.find_deployment(office, deployment_id)
         hosting = hosting_for(deployment.provider, office.book)
         try:
             ended = standing.stop(office, deployment, hosting)
         finally:
             hosting.close()
-        spent = formatting.money(
-            str(ended.spent(office.clock.now())), formatting.reader(), cents=True
+        spent = formatting.money_text(
+            str(ended.spent(office.clock.now())), formatting.reader_locale(), cents=True
         )
         said = f"{ended.deployment_id} is stopped. It cost {spent}."
     except (AdvisorError, NotOffered) as error:
         said = str(error)
-    st.session_state[SAID] = said.replace("$", "\\$")
+    st.session_state[MESSAGE_KEY] = said.replace("$", "\\$")

@@ -11,115 +11,114 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from advisor.errors import AdvisorError
-from trainer.home import bases, bases_folder
+from trainer.home import bases_folder, list_bases
 from trainer.local.process import devices
 from ui import formatting, state
-from ui.launch.asking import Filled, plan_of
-from ui.launch.choices import (
-    Choice,
-    choices,
-    commands,
-    picked_of,
-)
+from ui.launch.asking import PlanForm, create_plan
+from ui.launch.choices import LaunchChoice, launch_choices, manual_commands, selected_choice
 
-HOUR_USD = "0.10"
+DEFAULT_USD_PER_HOUR = "0.10"
 """What an hour of this machine is taken to cost where nobody says: power and wear."""
-OFFERED = 2
+MAX_ALTERNATIVES = 2
 """How many of each kind are offered in the place of one that is not launched from here."""
 NOTHING_SPENT = "It is priced and checked. Nothing is sent or spent."
-NAMES = "Letters, digits and dashes. Its versions are counted under it."
-FORMS = (
+NAME_HELP = "Letters, digits and dashes. Its versions are counted under it."
+FORMATS_HELP = (
     "Chat JSONL, prompt and completion, text and label, pairs; as JSONL, JSON, CSV, TSV or Parquet."
 )
 
 
-def form() -> None:
+def draw_form() -> None:
     """Draw the form; once it is sent and sound, the plan takes its place."""
-    asked = state.asked()
-    found = choices(asked.answer, st.session_state.get(state.LAUNCH_OPTION), _has_gpu())
-    chosen = _choice(found)
+    asked = state.current_scenario()
+    found = launch_choices(asked.answer, st.session_state.get(state.LAUNCH_OPTION_KEY), _has_gpu())
+    chosen = _select_choice(found)
     if chosen.how == "elsewhere":
-        _instead(chosen, asked, found)
+        _draw_alternatives(chosen, asked, found)
         return
     with st.form("launch_form", border=True):
-        given = _rows(asked)
-        filled = _fields(chosen, asked)
+        given = _select_rows(asked)
+        filled = _plan_fields(chosen, asked)
         sent = st.form_submit_button("Make the plan", type="primary", help=NOTHING_SPENT)
     if sent:
-        _make(filled, given)
+        _submit(filled, given)
 
 
-def _choice(found: tuple[Choice, ...]) -> Choice:
+def _select_choice(found: tuple[LaunchChoice, ...]) -> LaunchChoice:
     by_id = {one.id: one for one in found}
-    first = picked_of(found, st.session_state.get(state.LAUNCH_OPTION))
+    first = selected_choice(found, st.session_state.get(state.LAUNCH_OPTION_KEY))
     name = st.selectbox(
         "What to launch",
         list(by_id),
         index=list(by_id).index(first.id),
-        format_func=lambda option_id: _label(by_id[option_id]),
+        format_func=lambda option_id: _choice_label(by_id[option_id]),
     )
     chosen = by_id[name or first.id]
-    st.session_state[state.LAUNCH_OPTION] = chosen.id
+    st.session_state[state.LAUNCH_OPTION_KEY] = chosen.id
     return chosen
 
 
-def _label(one: Choice) -> str:
+def _choice_label(one: LaunchChoice) -> str:
     advised = "Recommended: " if one.recommended else ""
     return f"{advised}{one.label} ({one.note})"
 
 
-def _instead(chosen: Choice, asked: state.Asked, found: tuple[Choice, ...]) -> None:
+def _draw_alternatives(
+    chosen: LaunchChoice, asked: state.CurrentScenario, found: tuple[LaunchChoice, ...]
+) -> None:
     """Say what happens instead of a launch, with the exact commands."""
     bill = next((one for one in asked.answer.options if one.id == chosen.id), None)
     with st.container(border=True):
         st.markdown("**This option is not launched from here.**")
         st.write(chosen.says)
         st.code(
-            "\n".join(commands(chosen, bill, str(asked.dataset or ""))),
+            "\n".join(manual_commands(chosen, bill, str(asked.dataset or ""))),
             language=None,
             wrap_lines=True,
         )
         plain = json.dumps(dict(asked.scenario), indent=2, default=str)
         st.download_button("Download scenario.yaml", plain, "scenario.yaml", on_click="ignore")
-        can = [one for one in found if one.how == "provider"][:OFFERED]
-        can += [one for one in found if one.how == "here"][:OFFERED]
+        can = [one for one in found if one.how == "provider"][:MAX_ALTERNATIVES]
+        can += [one for one in found if one.how == "here"][:MAX_ALTERNATIVES]
         if can:
             st.write("What can be started from here:")
             with st.container(horizontal=True):
                 for one in can:
-                    st.button(one.label, key=f"take {one.id}", on_click=_take, args=(one.id,))
+                    st.button(
+                        one.label, key=f"take {one.id}", on_click=_select_option, args=(one.id,)
+                    )
 
 
-def _take(option_id: str) -> None:
-    st.session_state[state.LAUNCH_OPTION] = option_id
+def _select_option(option_id: str) -> None:
+    st.session_state[state.LAUNCH_OPTION_KEY] = option_id
 
 
-def _fields(chosen: Choice, asked: state.Asked) -> Filled:
-    filled = Filled(chosen, asked.scenario, asked.where, asked.dataset)
+def _plan_fields(chosen: LaunchChoice, asked: state.CurrentScenario) -> PlanForm:
+    filled = PlanForm(chosen, asked.scenario, asked.where, asked.dataset)
     if chosen.how == "here":
-        filled = _machine(chosen, filled)
-    name = st.text_input("Name of the tuned model", placeholder="invoices", help=NAMES)
+        filled = _machine_fields(chosen, filled)
+    name = st.text_input("Name of the tuned model", placeholder="invoices", help=NAME_HELP)
     filled = replace(filled, name=name)
     with st.expander("Settings and cap"):
-        return _settings(chosen, filled)
+        return _settings_fields(chosen, filled)
 
 
-def _rows(asked: state.Asked) -> UploadedFile | None:
+def _select_rows(asked: state.CurrentScenario) -> UploadedFile | None:
     """Say which rows are learned from, and take others."""
-    locale = formatting.reader()
+    locale = formatting.reader_locale()
     known = "none yet: upload a file"
     if asked.dataset is not None:
         count = asked.profile.examples if asked.profile else 0
-        known = f"{asked.dataset.name}, {formatting.number(count, locale)} examples"
+        known = f"{asked.dataset.name}, {formatting.number_text(count, locale)} examples"
     st.markdown(f"Rows to learn from: **{known}**")
-    return st.file_uploader("Other rows, if not these", help=FORMS)
+    return st.file_uploader("Other rows, if not these", help=FORMATS_HELP)
 
 
-def _machine(chosen: Choice, filled: Filled) -> Filled:
+def _machine_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
     """Ask for the base and for what an hour costs, where it is trained on this machine."""
     if not chosen.is_plain:
         left, right = st.columns(2)
-        there = list(bases())
+        there = list(list_bases())
         base = left.selectbox(
             "Base", there, placeholder="none here yet", help=f"Folders in {bases_folder()}"
         )
@@ -132,14 +131,16 @@ def _machine(chosen: Choice, filled: Filled) -> Filled:
     left, right = st.columns(2)
     gpu = None
     if not chosen.is_plain and _has_gpu() and chosen.is_bare:
-        gpu = right.selectbox("GPU of this machine", list(state.office().book.gpus))
+        gpu = right.selectbox("GPU of this machine", list(state.trainer_context().book.gpus))
     usd = left.text_input(
-        "USD an hour of this machine", HOUR_USD, help="With power: 0.3 kW at 0.30 USD/kWh is 0.09."
+        "USD an hour of this machine",
+        DEFAULT_USD_PER_HOUR,
+        help="With power: 0.3 kW at 0.30 USD/kWh is 0.09.",
     )
     return replace(filled, gpu=gpu, usd_per_hour=usd)
 
 
-def _settings(chosen: Choice, filled: Filled) -> Filled:
+def _settings_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
     left, right = st.columns(2)
     cap = left.text_input(
         "Cap in USD",
@@ -167,7 +168,7 @@ def _settings(chosen: Choice, filled: Filled) -> Filled:
     )
 
 
-def _make(filled: Filled, given: UploadedFile | None) -> None:
+def _submit(filled: PlanForm, given: UploadedFile | None) -> None:
     """Make the plan of what was filled in; what is wrong is said, and the form stays as it is."""
     try:
         with (
@@ -178,7 +179,7 @@ def _make(filled: Filled, given: UploadedFile | None) -> None:
                 path = Path(folder) / Path(given.name).name
                 path.write_bytes(given.getbuffer())
                 filled = replace(filled, dataset=path)
-            plan = plan_of(state.office(), filled)
+            plan = create_plan(state.trainer_context(), filled)
     except (AdvisorError, OSError) as error:
         st.error(str(error))
         return

@@ -6,46 +6,46 @@ import streamlit as st
 
 from advisor.errors import AdvisorError
 from advisor.plan.training_plan import TrainingPlan
-from trainer.evaluation.report import NONE, Evaluation, sentences, table
+from trainer.evaluation.report import NO_VALUE, Evaluation, evaluation_sentences, evaluation_table
 from trainer.run_states import Run
-from trainer.storage.model_version import Version
+from trainer.storage.model_version import ModelVersion
 from ui import formatting, state
 from ui.charts import training_curves
-from ui.formatting import quiet
-from ui.launch.confirm import spent_words
-from ui.launch.progress import version_of
+from ui.formatting import muted_text
+from ui.launch.confirm import spent_text
+from ui.launch.progress import run_version
 
-BY, UNKNOWN = "page", "not known"
-TROUBLE = "version_trouble"
-MARKS = {"better": "success", "worse": "error"}
+ACTOR, UNKNOWN = "page", "not known"
+ERROR_KEY = "version_trouble"
+VERDICT_STYLES = {"better": "success", "worse": "error"}
 
 
-def result(run: Run, plan: TrainingPlan) -> None:
+def draw_result(run: Run, plan: TrainingPlan) -> None:
     """Draw the end of a run: money, evaluation, promotion."""
-    locale = formatting.reader()
-    usd = spent_words(run.said("settled", "usd") or "0", locale)
+    locale = formatting.reader_locale()
+    usd = spent_text(run.said("settled", "usd") or "0", locale)
     how = run.said("settled", "how")
     if run.outcome != "succeeded":
         why = run.said(str(run.outcome), "why") or "no reason was given"
         st.error(f"The run ended without a model: {why}. It cost {usd} ({how}).")
         return
     st.success(f"The tuned model is there. It cost {usd} ({how}).")
-    quiet(f"Model: {run.tuned_model}")
-    version = version_of(state.office(), run.run_id)
+    muted_text(f"Model: {run.tuned_model}")
+    version = run_version(state.trainer_context(), run.run_id)
     if version is not None and version.evaluation is not None:
-        measured(version)
+        draw_measurements(version)
     else:
-        st.info(_unmeasured(plan))
+        st.info(_no_evaluation_text(plan))
     if plan.serving == "per_hour":
         st.info(
             f"It is not deployed, and costs nothing while it is not. Deploy it with `trainer "
             f"deploy {run.run_id} --max-hours 1`: the page shows what it costs."
         )
     if version is not None:
-        stages(version)
+        draw_stage(version)
 
 
-def _unmeasured(plan: TrainingPlan) -> str:
+def _no_evaluation_text(plan: TrainingPlan) -> str:
     if plan.local is not None:
         return (
             "No rows were held out, so nobody knows how good it is. Plan again and hold a "
@@ -57,38 +57,38 @@ def _unmeasured(plan: TrainingPlan) -> str:
     )
 
 
-def measured(version: Version) -> None:
+def draw_measurements(version: ModelVersion) -> None:
     """Draw what was measured of a version, also where it was measured elsewhere."""
     found = version.evaluation or {}
     if "columns" in found:
-        show_evaluation(Evaluation.from_dict(found))
+        draw_evaluation(Evaluation.from_dict(found))
         return
     score = found.get("score")
     says = f", score {score:.3f}" if isinstance(score, int | float) else ""
     st.info(f"Measured elsewhere: {version.verdict or 'without a verdict'}{says}.")
 
 
-def show_evaluation(found: Evaluation) -> None:
+def draw_evaluation(found: Evaluation) -> None:
     """Draw every system on the same held-out rows, and the verdict."""
     st.subheader("On rows that it has not seen")
-    word, *rest = sentences(found)
-    getattr(st, MARKS.get(found.verdict.word, "warning"))(word)
+    word, *rest = evaluation_sentences(found)
+    getattr(st, VERDICT_STYLES.get(found.verdict.word, "warning"))(word)
     left, right = st.columns([1, 1], gap="large")
     with left:
-        says = training_curves.score_says(found)
+        says = training_curves.score_summary(found)
         st.altair_chart(
             training_curves.score_chart(found, formatting.theme()),
             width="stretch",
             key="scores",
             alt=says,
         )
-        quiet(says)
+        muted_text(says)
     with right:
-        head, *rows = table(found)
+        head, *rows = evaluation_table(found)
         st.table(
             [
                 {
-                    name: UNKNOWN if cell == NONE else cell
+                    name: UNKNOWN if cell == NO_VALUE else cell
                     for name, cell in zip(head, row, strict=True)
                 }
                 for row in rows
@@ -98,9 +98,9 @@ def show_evaluation(found: Evaluation) -> None:
         st.markdown(f"- {says}")
 
 
-def stages(version: Version) -> None:
+def draw_stage(version: ModelVersion) -> None:
     """Draw the stage of a version, and the buttons that change it."""
-    trouble = st.session_state.pop(TROUBLE, None)
+    trouble = st.session_state.pop(ERROR_KEY, None)
     if trouble:
         st.error(trouble)
     st.markdown(
@@ -141,16 +141,16 @@ def stages(version: Version) -> None:
 
 def change_stage(verb: str, version_id: str, anyway: bool = False) -> None:
     """Promote, roll back or retire; what is refused is said."""
-    registry = state.office().registry
+    registry = state.trainer_context().registry
     try:
         if verb == "promote":
-            registry.promote(version_id, BY, anyway)
+            registry.promote(version_id, ACTOR, anyway)
         elif verb == "rollback":
-            registry.rollback(registry.version(version_id).name, BY)
+            registry.rollback(registry.version(version_id).name, ACTOR)
         else:
-            registry.retire(version_id, BY)
+            registry.retire(version_id, ACTOR)
     except AdvisorError as error:
-        st.session_state[TROUBLE] = str(error)
+        st.session_state[ERROR_KEY] = str(error)
 
 
 def _article(stage: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.clock import moment
+from trainer.clock import utc_datetime
 from trainer.run_states import Run, State
-from trainer.storage.run_store import Moment
+from trainer.storage.run_store import TimelineEvent
 
-STATES: Mapping[State, str] = {
+STATE_LABELS: Mapping[State, str] = {
     "intent": "Put on record",
     "validated": "Checked",
     "reserved": "Money set aside",
@@ -29,7 +29,7 @@ STATES: Mapping[State, str] = {
     "needs_human": "Needs you",
 }
 """What each state is called."""
-SAYS: Mapping[str, str] = {
+EVENT_TEXTS: Mapping[str, str] = {
     "intent": "Put on record; it may cost up to {cap_usd} USD.",
     "consented": "{rows} rows may go to {provider} ({host}).",
     "reserved": "{usd} USD set aside.",
@@ -56,30 +56,30 @@ SAYS: Mapping[str, str] = {
     "needs_human": "{why} {remedy}",
     "unreachable": "No word from the provider: {why}",
 }
-QUIET = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id", "level", "seq"})
-EARLIEST = 1e9
+HIDDEN_FIELDS = frozenset({"boot", "ticks", "request_sha256", "sha256", "plan_id", "level", "seq"})
+EARLIEST_UNIX_TIME = 1e9
 """Seconds since 1970 under which a time is a step's number and no hour."""
 
 
-def state_of(run: Run) -> str:
+def state_label(run: Run) -> str:
     """Name where a run stands; one that is settled by how its job ended.
 
     >>> from trainer.run_states import Event
-    >>> state_of(Run("r", "p", "local", "running", (Event(1, "intent", 0.0, {}),)))
+    >>> state_label(Run("r", "p", "local", "running", (Event(1, "intent", 0.0, {}),)))
     'Training'
     """
     if run.state == "settled" and run.outcome:
-        return "Done" if run.outcome == "succeeded" else STATES[run.outcome]
-    return STATES[run.state]
+        return "Done" if run.outcome == "succeeded" else STATE_LABELS[run.outcome]
+    return STATE_LABELS[run.state]
 
 
-def happened(one: Moment) -> str:
+def event_text(one: TimelineEvent) -> str:
     """Say what one event of a run was.
 
-    >>> happened(Moment(1, 0.0, "state", "reserved", {"usd": "0.10"}))
+    >>> event_text(TimelineEvent(1, 0.0, "state", "reserved", {"usd": "0.10"}))
     '0.10 USD set aside.'
     """
-    template = SAYS.get(one.kind)
+    template = EVENT_TEXTS.get(one.kind)
     if template is not None:
         try:
             return template.format(**one.body)
@@ -88,21 +88,24 @@ def happened(one: Moment) -> str:
     told = one.body.get("message")
     if told:
         return str(told)
-    parts = (_word(name, value) for name, value in one.body.items() if name not in QUIET)
-    return "; ".join(part for part in parts if part) or STATES.get(one.kind, one.kind)  # type: ignore[call-overload]
+    parts = (
+        _field_text(name, value) for name, value in one.body.items() if name not in HIDDEN_FIELDS
+    )
+    return "; ".join(part for part in parts if part) or STATE_LABELS.get(one.kind, one.kind)  # type: ignore[call-overload]
 
 
-def _word(name: str, value: Any) -> str:
+def _field_text(name: str, value: Any) -> str:
     if value in (None, "", [], {}):
         return ""
     text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if name in ("why", "checked", "heard", "word") else f"{name} {text}"
 
 
-def at(one: Moment) -> str:
+def event_time(one: TimelineEvent) -> str:
     """Write the hour of an event in UTC; nothing where its clock counts steps.
 
-    >>> at(Moment(1, 1_795_000_000.0, "log", "x", {})), at(Moment(1, 7.0, "log", "x", {}))
+    >>> events = [TimelineEvent(1, at, "log", "x", {}) for at in (1_795_000_000.0, 7.0)]
+    >>> event_time(events[0]), event_time(events[1])
     ('11:06:40', '')
     """
-    return moment(one.at).strftime("%H:%M:%S") if one.at > EARLIEST else ""
+    return utc_datetime(one.at).strftime("%H:%M:%S") if one.at > EARLIEST_UNIX_TIME else ""

@@ -6,9 +6,9 @@ import streamlit as st
 
 from advisor.errors import AdvisorError
 from ui import state
-from ui.launch.confirm import agree, leave_plan
-from ui.launch.plan_form import form
-from ui.pages.runs import run_view
+from ui.launch.confirm import close_plan, draw_confirmation
+from ui.launch.plan_form import draw_form
+from ui.pages.runs import draw_run
 
 STEPS = ("Plan", "Agree", "Run")
 
@@ -19,22 +19,22 @@ def page() -> None:
     run_id, plan_id = st.query_params.get("run"), st.query_params.get("plan")
     try:
         if run_id:
-            _steps(2)
-            run_view(run_id)
-            st.button("Launch something else", on_click=leave_plan)
+            _draw_steps(2)
+            draw_run(run_id)
+            st.button("Launch something else", on_click=close_plan)
         elif plan_id:
-            _steps(1)
-            agree(state.office().store.plan(plan_id))
+            _draw_steps(1)
+            draw_confirmation(state.trainer_context().store.plan(plan_id))
         else:
-            _steps(0)
-            form()
+            _draw_steps(0)
+            draw_form()
     except AdvisorError as error:
         st.error(str(error))
         if run_id or plan_id:
-            st.button("Back to the form", on_click=leave_plan, key="back_from_trouble")
+            st.button("Back to the form", on_click=close_plan, key="back_from_trouble")
 
 
-def _steps(now: int) -> None:
+def _draw_steps(now: int) -> None:
     parts = [
         f"**{at + 1} {name}**" if at == now else f"{at + 1} {name}" for at, name in enumerate(STEPS)
     ]

@@ -8,14 +8,14 @@ from typing import Any
 import streamlit as st
 
 from advisor.errors import AdvisorError
-from trainer.clock import moment
-from trainer.context import Office
-from trainer.storage.model_version import Version
+from trainer.clock import utc_datetime
+from trainer.context import TrainerContext
+from trainer.storage.model_version import ModelVersion
 from ui import state
-from ui.launch.result import measured, stages
+from ui.launch.result import draw_measurements, draw_stage
 
-NONE = "nothing"
-MARKS = {"champion": "★ champion", "candidate": "candidate", "retired": "retired"}
+NOTHING = "nothing"
+STAGE_LABELS = {"champion": "★ champion", "candidate": "candidate", "retired": "retired"}
 """A sign and a word: colour is not needed to tell them apart."""
 
 
@@ -23,18 +23,18 @@ def page() -> None:
     """List the versions, open one, and compare it with another."""
     st.title("Models", anchor=False)
     try:
-        _page(state.office())
+        _draw_models(state.trainer_context())
     except AdvisorError as error:
         st.error(str(error))
 
 
-def _page(office: Office) -> None:
+def _draw_models(office: TrainerContext) -> None:
     listed = office.registry.listed()
     if not listed:
         st.info("No model yet. A run that ends well leaves one here.")
         return
     st.dataframe(
-        [row_of(one) for one in listed],
+        [version_row(one) for one in listed],
         hide_index=True,
         width="stretch",
         placeholder="",
@@ -47,21 +47,21 @@ def _page(office: Office) -> None:
     names = [one.version_id for one in listed]
     left, right = st.columns(2)
     chosen = left.selectbox("Version", names, key="version_a")
-    other = right.selectbox("Compare with", [NONE, *names], key="version_b")
+    other = right.selectbox("Compare with", [NOTHING, *names], key="version_b")
     one = office.registry.version(chosen)
-    stages(one)
-    if other not in (NONE, chosen):
-        _compare(office, chosen, other)
-    _detail(office, one)
+    draw_stage(one)
+    if other not in (NOTHING, chosen):
+        _draw_comparison(office, chosen, other)
+    _draw_version(office, one)
 
 
-def row_of(one: Version) -> Mapping[str, Any]:
+def version_row(one: ModelVersion) -> Mapping[str, Any]:
     """Lay one version down as a line of the table."""
     score = (one.evaluation or {}).get("score")
     return {
         "version": one.version_id,
-        "stage": MARKS[one.stage],
-        "made": moment(one.made_at).replace(tzinfo=None),
+        "stage": STAGE_LABELS[one.stage],
+        "made": utc_datetime(one.made_at).replace(tzinfo=None),
         "base": one.base_model,
         "provider": one.provider,
         "verdict": one.verdict or "not measured",
@@ -71,10 +71,10 @@ def row_of(one: Version) -> Mapping[str, Any]:
     }
 
 
-def side_rows(lines: Sequence[tuple[str, str, str]], a: str, b: str) -> list[dict[str, str]]:
+def comparison_rows(lines: Sequence[tuple[str, str, str]], a: str, b: str) -> list[dict[str, str]]:
     """Lay two versions side by side; what differs is marked by a word.
 
-    >>> side_rows([("stage", "champion", "retired")], "x-v1", "x-v2")
+    >>> comparison_rows([("stage", "champion", "retired")], "x-v1", "x-v2")
     [{'what': 'stage', 'x-v1': 'champion', 'x-v2': 'retired', '': 'differs'}]
     """
     return [
@@ -83,16 +83,16 @@ def side_rows(lines: Sequence[tuple[str, str, str]], a: str, b: str) -> list[dic
     ]
 
 
-def _compare(office: Office, a: str, b: str) -> None:
+def _draw_comparison(office: TrainerContext, a: str, b: str) -> None:
     st.subheader(f"{a} beside {b}", anchor=False)
     only = st.toggle("Only what differs", value=True)
-    rows = side_rows(office.registry.compare(a, b), a, b)
+    rows = comparison_rows(office.registry.compare(a, b), a, b)
     st.dataframe([row for row in rows if row[""] or not only], hide_index=True, width="stretch")
 
 
-def _detail(office: Office, one: Version) -> None:
+def _draw_version(office: TrainerContext, one: ModelVersion) -> None:
     if one.evaluation is not None:
-        measured(one)
+        draw_measurements(one)
     else:
         st.info(f"{one.version_id} was not measured on rows that were held out.")
     with st.expander("What it was made from"):
@@ -113,7 +113,7 @@ def _detail(office: Office, one: Version) -> None:
         st.table(
             [
                 {
-                    "when (UTC)": moment(event.at).strftime("%Y-%m-%d %H:%M"),
+                    "when (UTC)": utc_datetime(event.at).strftime("%Y-%m-%d %H:%M"),
                     "what": event.kind,
                     "by": event.by or "the run",
                 }

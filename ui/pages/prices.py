@@ -9,53 +9,53 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from advisor.api.catalogues import ListedPrice, prices_on
+from advisor.api.catalogues import ListedPrice, list_prices
 from advisor.errors import AdvisorError
-from advisor.prices.book import Book
+from advisor.prices.book import PriceBook
 from advisor.prices.series import STALE_AFTER_DAYS, PriceSeries
-from trainer.clock import moment
+from trainer.clock import utc_datetime
 from ui import formatting, state
-from ui.charts.training_curves import ink
-from ui.formatting import quiet
+from ui.charts.training_curves import chart_config
+from ui.formatting import muted_text
 
 
 def page() -> None:
     """Search the price book."""
     st.title("Prices", anchor=False)
     try:
-        office = state.office()
-        _page(office.book, moment(office.clock.now()).date())
+        office = state.trainer_context()
+        _draw_prices(office.book, utc_datetime(office.clock.now()).date())
     except AdvisorError as error:
         st.error(str(error))
 
 
-def _page(book: Book, today: date) -> None:
+def _draw_prices(book: PriceBook, today: date) -> None:
     left, middle, right = st.columns([3, 1, 1], vertical_alignment="bottom")
     wanted = left.text_input("Search", placeholder="gpt-5.4, gpu_hour, together/...")
     on = middle.date_input("As of", today)
     only_stale = right.toggle("Only stale")
-    found = prices_on(book, on if isinstance(on, date) else today, "")
-    shown = matching(found.prices, wanted, only_stale)
-    locale = formatting.reader()
-    quiet(
-        f"{formatting.number(len(shown), locale)} of "
-        f"{formatting.number(len(found.prices), locale)} items; "
-        f"{formatting.number(found.stale, locale)} were last read "
+    found = list_prices(book, on if isinstance(on, date) else today, "")
+    shown = matching_prices(found.prices, wanted, only_stale)
+    locale = formatting.reader_locale()
+    muted_text(
+        f"{formatting.number_text(len(shown), locale)} of "
+        f"{formatting.number_text(len(found.prices), locale)} items; "
+        f"{formatting.number_text(found.stale, locale)} were last read "
         f"{STALE_AFTER_DAYS} days before or more."
     )
     if not shown:
         st.info(f"No item has '{wanted}' in its name. Search for a part of a provider or model.")
         return
-    _table(shown)
-    _ages(shown)
+    _draw_table(shown)
+    _draw_ages(shown)
     item = st.selectbox(
         "How a price moved", [one.item for one in shown], index=None, placeholder="choose an item"
     )
     if item is not None:
-        _history(book.prices.series[item])
+        _draw_history(book.prices.series[item])
 
 
-def matching(
+def matching_prices(
     prices: Iterable[ListedPrice], wanted: str, only_stale: bool = False
 ) -> list[ListedPrice]:
     """Keep the items whose name holds every word that was asked for."""
@@ -64,7 +64,7 @@ def matching(
     return [one for one in named if one.stale or not only_stale]
 
 
-def row_of(one: ListedPrice) -> Mapping[str, Any]:
+def price_row(one: ListedPrice) -> Mapping[str, Any]:
     """Lay one price down as a line of the table."""
     source = one.source or ""
     return {
@@ -80,9 +80,9 @@ def row_of(one: ListedPrice) -> Mapping[str, Any]:
     }
 
 
-def _table(shown: list[ListedPrice]) -> None:
+def _draw_table(shown: list[ListedPrice]) -> None:
     st.dataframe(
-        [row_of(one) for one in shown],
+        [price_row(one) for one in shown],
         hide_index=True,
         width="stretch",
         height=420,
@@ -94,7 +94,7 @@ def _table(shown: list[ListedPrice]) -> None:
     )
 
 
-def _ages(shown: list[ListedPrice]) -> None:
+def _draw_ages(shown: list[ListedPrice]) -> None:
     """Draw how many prices are how old, source by source."""
     rows = [
         {"age": one.age_days, "state": "stale" if one.stale else "fresh", "item": one.item}
@@ -104,14 +104,14 @@ def _ages(shown: list[ListedPrice]) -> None:
     if not rows:
         return
     st.markdown("**Age of these prices**")
-    st.altair_chart(age_chart(rows, formatting.theme()), width="stretch", alt=ages_say(rows))
-    quiet(ages_say(rows))
+    st.altair_chart(age_chart(rows, formatting.theme()), width="stretch", alt=age_summary(rows))
+    muted_text(age_summary(rows))
 
 
-def ages_say(rows: list[dict[str, Any]]) -> str:
+def age_summary(rows: list[dict[str, Any]]) -> str:
     """Say the ages in a sentence.
 
-    >>> ages_say([{"age": 40, "state": "stale"}, {"age": 2, "state": "fresh"}])
+    >>> age_summary([{"age": 40, "state": "stale"}, {"age": 2, "state": "fresh"}])
     '2 prices, read 2 to 40 days before; 1 of them 30 days or more.'
     """
     ages = [row["age"] for row in rows]
@@ -157,10 +157,10 @@ def age_chart(rows: list[dict[str, Any]], theme: str) -> alt.LayerChart:
         .mark_rule(strokeDash=[4, 4], color=formatting.MUTED[theme])
         .encode(x="age:Q")
     )
-    return alt.LayerChart(layer=[bars, limit], height=180, config=ink(theme))
+    return alt.LayerChart(layer=[bars, limit], height=180, config=chart_config(theme))
 
 
-def _history(series: PriceSeries) -> None:
+def _draw_history(series: PriceSeries) -> None:
     if series.unpriced is not None:
         st.info(f"{series.item} has no price: {series.unpriced}")
         return
@@ -177,11 +177,11 @@ def _history(series: PriceSeries) -> None:
     if len(steps) > 1:
         theme = formatting.theme()
         says = ", ".join(f"{one['USD']} from {one['since']}" for one in steps)
-        st.altair_chart(_moved(steps, series.unit, theme), width="stretch", alt=says)
+        st.altair_chart(_history_chart(steps, series.unit, theme), width="stretch", alt=says)
     st.table(steps)
 
 
-def _moved(steps: list[dict[str, Any]], unit: str, theme: str) -> alt.LayerChart:
+def _history_chart(steps: list[dict[str, Any]], unit: str, theme: str) -> alt.LayerChart:
     base = alt.Chart(alt.InlineData(values=steps)).encode(
         x=alt.X("since:T", title=None),
         y=alt.Y("USD:Q", title=unit),
@@ -189,4 +189,4 @@ def _moved(steps: list[dict[str, Any]], unit: str, theme: str) -> alt.LayerChart
     )
     line = base.mark_line(interpolate="step-after", color=formatting.ACCENT[theme], strokeWidth=2.5)
     dots = base.mark_circle(size=60, color=formatting.ACCENT[theme])
-    return alt.LayerChart(layer=[line, dots], height=200, config=ink(theme))
+    return alt.LayerChart(layer=[line, dots], height=200, config=chart_config(theme))

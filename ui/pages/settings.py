@@ -10,16 +10,16 @@ import streamlit as st
 
 from advisor import __version__
 from advisor.errors import AdvisorError
-from trainer.context import Office
-from trainer.home import bases, bases_folder, home_folder
+from trainer.context import TrainerContext
+from trainer.home import bases_folder, home_folder, list_bases
 from trainer.local.process import devices
-from trainer.providers import OWN, base_url_of
-from trainer.security.api_keys import environment_name, key_for
+from trainer.providers import NATIVE_PROVIDERS, base_url_of
+from trainer.security.api_keys import api_key_for, environment_name
 from trainer.security.redact import redact
 from trainer.storage.database import database_url, schema_version
 from ui import state
-from ui.formatting import quiet
-from ui.launch.budget import budget
+from ui.formatting import muted_text
+from ui.launch.budget import draw_budget
 
 PACKAGES = ("streamlit", "altair", "torch", "transformers", "peft", "trl", "openai", "sqlalchemy")
 
@@ -28,17 +28,17 @@ def page() -> None:
     """Draw every setting; only the caps can be changed here."""
     st.title("Settings", anchor=False)
     try:
-        office = state.office()
-        budget(office)
-        _places(office)
-        _keys(office)
-        _bases()
-        _versions()
+        office = state.trainer_context()
+        draw_budget(office)
+        _draw_folders(office)
+        _draw_api_keys(office)
+        _draw_base_models()
+        _draw_package_versions()
     except (AdvisorError, OSError) as error:
         st.error(str(error))
 
 
-def _places(office: Office) -> None:
+def _draw_folders(office: TrainerContext) -> None:
     st.subheader("Places", anchor=False)
     own = home_folder() / "prices.yaml"
     st.table(
@@ -63,31 +63,31 @@ def _places(office: Office) -> None:
     )
 
 
-def key_rows(office: Office) -> Iterator[dict[str, str]]:
+def api_key_rows(office: TrainerContext) -> Iterator[dict[str, str]]:
     """Say of each provider whether its key is there; what the key is, nobody is told."""
     for name, provider in sorted(office.book.providers.items()):
-        if provider.protocol != "openai" and name not in OWN:
+        if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
             continue
         try:
             url = base_url_of(name, office.book)
-            key_for(name, url)
+            api_key_for(name, url)
             yield {"provider": name, "key": "✓ found", "says": f"for {url}"}
         except AdvisorError as error:
             yield {"provider": name, "key": "not there", "says": str(error)}
 
 
-def _keys(office: Office) -> None:
+def _draw_api_keys(office: TrainerContext) -> None:
     st.subheader("Keys", anchor=False)
-    quiet(
+    muted_text(
         f"A key is read from the environment, such as {environment_name('openai')}, or from "
         "the file that NAME_FILE names. It is never shown."
     )
-    st.dataframe(list(key_rows(office)), hide_index=True, width="stretch")
+    st.dataframe(list(api_key_rows(office)), hide_index=True, width="stretch")
 
 
-def _bases() -> None:
+def _draw_base_models() -> None:
     st.subheader("Bases", anchor=False)
-    there = bases()
+    there = list_bases()
     if not there:
         st.info(
             f"No base is here. Put folders with config.json, safetensors and tokenizer into "
@@ -97,14 +97,14 @@ def _bases() -> None:
     st.table([{"name": name, "folder": str(path)} for name, path in there.items()])
 
 
-def _versions() -> None:
+def _draw_package_versions() -> None:
     st.subheader("Software", anchor=False)
     found = [("tune-or-not", __version__), ("Python", platform.python_version())]
-    found += [(name, _version(name)) for name in PACKAGES]
+    found += [(name, _package_version(name)) for name in PACKAGES]
     st.table([{"what": name, "version": says} for name, says in found])
 
 
-def _version(name: str) -> str:
+def _package_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:

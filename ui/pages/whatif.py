@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from advisor.errors import AdvisorError
 from ui import formatting, state
 from ui.whatif import chart_tabs, detail_tabs, inputs, open_menu, share_menu
-from ui.whatif.verdict import hero, start_words
+from ui.whatif.verdict import start_label, verdict_html
 
 
 def page() -> None:
@@ -19,41 +19,41 @@ def page() -> None:
         verdict = left.container()
         with right, st.container(key="whatif_inputs"):
             with st.container(horizontal=True, key="whatif_bar"):
-                st.fragment(open_menu.popover)()
-                share_menu.popover()
-            board(verdict)
+                st.fragment(open_menu.draw_open_menu)()
+                share_menu.draw_share_menu()
+            draw_verdict_and_inputs(verdict)
         with left:
-            st.fragment(chart_tabs.pictures, key=chart_tabs.KEY)()
-        more()
-        st.fragment(detail_tabs.why, key=detail_tabs.KEY)()
+            st.fragment(chart_tabs.draw_charts, key=chart_tabs.CHARTS_KEY)()
+        draw_more_inputs()
+        st.fragment(detail_tabs.draw_details, key=detail_tabs.DETAILS_KEY)()
 
 
-@st.fragment(key=inputs.VERDICT)
-def board(verdict: DeltaGenerator) -> None:
+@st.fragment(key=inputs.VERDICT_KEY)
+def draw_verdict_and_inputs(verdict: DeltaGenerator) -> None:
     """Draw the inputs, and the verdict beside them: what has to be quick."""
     try:
-        now = state.asked()
+        now = state.current_scenario()
     except AdvisorError as error:
         st.error(str(error))
         return
-    verdict.html(hero(now.answer, formatting.reader()))
-    wrong = state.trouble()
+    verdict.html(verdict_html(now.answer, formatting.reader_locale()))
+    wrong = state.pop_error()
     if wrong:
         st.error(f"{wrong} Nothing was changed.")
-    inputs.board("main_dials", inputs.MAIN, now.answer.question_sha256)
-    inputs.needs()
-    starts = start_words(now.answer, formatting.reader())
+    inputs.draw_input_sliders("main_dials", inputs.MAIN_PATHS, now.answer.question_sha256)
+    inputs.draw_needs()
+    starts = start_label(now.answer, formatting.reader_locale())
     if starts and st.button(starts, type="primary", width="stretch", key="launch_this"):
-        state.goto_launch(now.answer.decision.recommended)
+        state.open_launch_page(now.answer.decision.recommended)
 
 
-@st.fragment(key=inputs.MORE)
-def more() -> None:
+@st.fragment(key=inputs.MORE_INPUTS_KEY)
+def draw_more_inputs() -> None:
     """Draw every other input, folded away."""
     fold = st.expander("More inputs", key="more_inputs", on_change="rerun")
     if fold.open:
         with fold:
-            inputs.rest()
-            others = [path for path in inputs.SPANS if path not in inputs.MAIN]
-            sha = state.asked().answer.question_sha256
-            inputs.board("more_dials_wide", others, sha, inputs.MORE)
+            inputs.draw_other_inputs()
+            others = [path for path in inputs.SLIDER_RANGES if path not in inputs.MAIN_PATHS]
+            sha = state.current_scenario().answer.question_sha256
+            inputs.draw_input_sliders("more_dials_wide", others, sha, inputs.MORE_INPUTS_KEY)

@@ -14,60 +14,60 @@ import streamlit as st
 
 from advisor.decision import sweep as engine
 from advisor.decision.answer import Question
-from advisor.decision.sweep import Columns
-from advisor.inputs import PATHS, SHARES, Resolved
+from advisor.decision.sweep import SweepColumns
+from advisor.inputs import INPUT_PATHS, SHARE_PATHS, ResolvedScenario
 from ui import formatting, state
-from ui.charts.base import Frame, Picture
-from ui.charts.cumulative_cost import cumulative_picture
-from ui.charts.monthly_cost import cost_picture
-from ui.charts.price_ages import ages_picture
-from ui.charts.row_lengths import lengths_picture
-from ui.charts.tornado import Swing, tornado_picture
-from ui.charts.winner_map import Axis, spread, winners_picture
-from ui.components.in_view import watch
-from ui.whatif.inputs import SPANS, resolved_now
-from ui.whatif.verdict import option_of
+from ui.charts.base import Chart, ChartStyle
+from ui.charts.cumulative_cost import cumulative_cost_chart
+from ui.charts.monthly_cost import monthly_cost_chart
+from ui.charts.price_ages import price_ages_chart
+from ui.charts.row_lengths import row_lengths_chart
+from ui.charts.tornado import Swing, tornado_chart
+from ui.charts.winner_map import Axis, axis_values, winner_map_chart
+from ui.components.in_view import track_visibility
+from ui.whatif.inputs import SLIDER_RANGES, resolve_current
+from ui.whatif.verdict import option_by_id
 
-ACROSS: Final = 32
-UP: Final = 20
-FACTOR: Final = 100.0
+CELLS_ACROSS: Final = 32
+CELLS_UP: Final = 20
+MAP_FACTOR: Final = 100.0
 """A map reaches this far to both sides of the question."""
-STEP: Final = 0.1
+SHARE_STEP: Final = 0.1
 """A share is moved by this much where other numbers are halved and doubled."""
 
 
-def map_axis(path: str, resolved: Resolved, count: int) -> Axis:
+def map_axis(path: str, resolved: ResolvedScenario, count: int) -> Axis:
     """Return one side of the map, with the question in its middle where that is possible."""
-    span, here = SPANS[path], float(getattr(resolved.facts, PATHS[path])[0, 0])
+    span, here = SLIDER_RANGES[path], float(getattr(resolved.facts, INPUT_PATHS[path])[0, 0])
     here = span.low if here != here else here
     unit = f" [{span.unit}]" if span.unit else ""
     label = f"{span.label}{unit}"
-    if path in SHARES:
-        return Axis(label, spread(0.0, 1.0, count, False), here, False)
+    if path in SHARE_PATHS:
+        return Axis(label, axis_values(0.0, 1.0, count, False), here, False)
     least = max(span.low, 1.0)
-    low = min(max(here / FACTOR, least), span.high / FACTOR)
-    values = spread(low, max(low * FACTOR, min(here * FACTOR, span.high)), count, True)
+    low = min(max(here / MAP_FACTOR, least), span.high / MAP_FACTOR)
+    values = axis_values(low, max(low * MAP_FACTOR, min(here * MAP_FACTOR, span.high)), count, True)
     return Axis(label, values, min(max(here, values[0]), values[-1]), True)
 
 
-def map_columns(
+def sweep_map(
     question: Question, key: str, paths: tuple[str, str], axes: tuple[Axis, Axis]
-) -> Columns:
+) -> SweepColumns:
     """Answer every cell of the map in one pass."""
     x, y = axes
     variants = [{paths[0]: a, paths[1]: b} for a in x.values for b in y.values]
-    return _swept(f"{key} {paths} {x.values} {y.values}", question, variants)
+    return _cached_sweep(f"{key} {paths} {x.values} {y.values}", question, variants)
 
 
-def swings(resolved: Resolved) -> tuple[tuple[str, Swing], ...]:
+def tornado_swings(resolved: ResolvedScenario) -> tuple[tuple[str, Swing], ...]:
     """Halve and double every number that is known and not 0; move shares by a tenth."""
     found = []
-    for path, span in SPANS.items():
-        here = float(getattr(resolved.facts, PATHS[path])[0, 0])
-        if here != here or (here == 0 and path not in SHARES):
+    for path, span in SLIDER_RANGES.items():
+        here = float(getattr(resolved.facts, INPUT_PATHS[path])[0, 0])
+        if here != here or (here == 0 and path not in SHARE_PATHS):
             continue
-        if path in SHARES:
-            ends = max(here - STEP, 0.0), min(here + STEP, 1.0)
+        if path in SHARE_PATHS:
+            ends = max(here - SHARE_STEP, 0.0), min(here + SHARE_STEP, 1.0)
         else:
             least = 1.0 if path in ("traffic.turns", "traffic.peak_factor") else 0.0
             most = 120.0 if path == "horizon_months" else float("inf")
@@ -76,18 +76,20 @@ def swings(resolved: Resolved) -> tuple[tuple[str, Swing], ...]:
     return tuple(found)
 
 
-def swing_columns(question: Question, key: str, moved: tuple[tuple[str, Swing], ...]) -> Columns:
+def sweep_swings(
+    question: Question, key: str, moved: tuple[tuple[str, Swing], ...]
+) -> SweepColumns:
     """Answer the question at both ends of each number, in one pass."""
     variants = [{path: end} for path, swing in moved for end in (swing.low, swing.high)]
-    return _swept(f"{key} swings", question, variants)
+    return _cached_sweep(f"{key} swings", question, variants)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _swept(key: str, _question: Question, _variants: list[dict[str, Any]]) -> Columns:
+def _cached_sweep(key: str, _question: Question, _variants: list[dict[str, Any]]) -> SweepColumns:
     return engine.sweep(_question, _variants, ranges=False)
 
 
-TABS: Final = {
+CHART_TABS: Final = {
     "Monthly cost": "cost",
     "Over time": "cumulative",
     "Map of winners": "winners",
@@ -95,77 +97,77 @@ TABS: Final = {
     "Your data": "lengths",
     "Age of prices": "ages",
 }
-KEY: Final = "pictures"
-MAP: Final = ("traffic.requests_per_month", "traffic.prefix_tokens")
+CHARTS_KEY: Final = "pictures"
+MAP_PATHS: Final = ("traffic.requests_per_month", "traffic.prefix_tokens")
 
 
-def pictures() -> None:
+def draw_charts() -> None:
     """Draw the tabs; the open one anew when the answer changes and it is in view."""
-    now = state.asked()
-    watch(KEY, now.answer.question_sha256, 0)
-    frame = Frame(formatting.theme(), formatting.reader())
-    tabs = st.tabs(list(TABS), key="pictures_tabs", on_change="rerun")
-    for tab, name in zip(tabs, TABS.values(), strict=True):
+    now = state.current_scenario()
+    track_visibility(CHARTS_KEY, now.answer.question_sha256, 0)
+    frame = ChartStyle(formatting.theme(), formatting.reader_locale())
+    tabs = st.tabs(list(CHART_TABS), key="pictures_tabs", on_change="rerun")
+    for tab, name in zip(tabs, CHART_TABS.values(), strict=True):
         if tab.open:
             with tab:
-                _show(name, now, frame)
+                _draw_tab(name, now, frame)
 
 
-def _show(name: str, now: state.Asked, frame: Frame) -> None:
+def _draw_tab(name: str, now: state.CurrentScenario, frame: ChartStyle) -> None:
     if name == "cost":
-        draw(cost_picture(now.answer, frame))
+        draw_chart(monthly_cost_chart(now.answer, frame))
     elif name == "cumulative":
-        draw(cumulative_picture(now.answer, frame))
+        draw_chart(cumulative_cost_chart(now.answer, frame))
     elif name == "winners":
-        _winners(now, frame)
+        _draw_winner_map(now, frame)
     elif name == "tornado":
-        draw(_tornado(now, frame))
+        draw_chart(_tornado_chart(now, frame))
     elif name == "ages":
-        draw(ages_picture(now.answer, frame))
+        draw_chart(price_ages_chart(now.answer, frame))
     elif now.profile is None:
         st.info("No file of examples is open. Open one under \u201cQuestion and data\u201d.")
     else:
-        draw(lengths_picture(now.profile, frame))
+        draw_chart(row_lengths_chart(now.profile, frame))
 
 
-def _winners(now: state.Asked, frame: Frame) -> None:
+def _draw_winner_map(now: state.CurrentScenario, frame: ChartStyle) -> None:
     left, right = st.columns(2)
-    names = list(SPANS)
+    names = list(SLIDER_RANGES)
     x = left.selectbox(
         "From left to right",
         names,
-        index=names.index(MAP[0]),
+        index=names.index(MAP_PATHS[0]),
         key="map_x",
-        format_func=lambda path: SPANS[path].label,
+        format_func=lambda path: SLIDER_RANGES[path].label,
     )
     y = right.selectbox(
         "From bottom to top",
         names,
-        index=names.index(MAP[1]),
+        index=names.index(MAP_PATHS[1]),
         key="map_y",
-        format_func=lambda path: SPANS[path].label,
+        format_func=lambda path: SLIDER_RANGES[path].label,
     )
     if x == y:
         st.info("Choose two different inputs.")
         return
-    resolved = resolved_now()
-    axes = (map_axis(x, resolved, ACROSS), map_axis(y, resolved, UP))
+    resolved = resolve_current()
+    axes = (map_axis(x, resolved, CELLS_ACROSS), map_axis(y, resolved, CELLS_UP))
     key = now.answer.question_sha256 + now.answer.prices_sha256
-    columns = map_columns(state.question(), key, (x, y), axes)
-    draw(winners_picture(columns, *axes, frame))
+    columns = sweep_map(state.current_question(), key, (x, y), axes)
+    draw_chart(winner_map_chart(columns, *axes, frame))
 
 
-def _tornado(now: state.Asked, frame: Frame) -> Picture:
-    moved = swings(resolved_now())
+def _tornado_chart(now: state.CurrentScenario, frame: ChartStyle) -> Chart:
+    moved = tornado_swings(resolve_current())
     key = now.answer.question_sha256 + now.answer.prices_sha256
-    columns = swing_columns(state.question(), key, moved)
-    chosen = option_of(now.answer, now.answer.decision.recommended)
+    columns = sweep_swings(state.current_question(), key, moved)
+    chosen = option_by_id(now.answer, now.answer.decision.recommended)
     cost = chosen.per_month.likely if chosen else "0"
     ends = [swing for _, swing in moved]
-    return tornado_picture(columns, ends, (now.answer.decision.recommended, cost), frame)
+    return tornado_chart(columns, ends, (now.answer.decision.recommended, cost), frame)
 
 
-def draw(picture: Picture) -> None:
+def draw_chart(picture: Chart) -> None:
     """Draw one picture, the same in words, and a way to take its rows along."""
     if not picture.rows:
         st.info("There is nothing to draw: no option is allowed, or none has a price.")
@@ -183,7 +185,7 @@ def draw(picture: Picture) -> None:
     words.html(f'<p class="ton-says">{escape(picture.says)}</p>')
     button.download_button(
         "CSV",
-        lambda: as_csv(picture),
+        lambda: chart_csv(picture),
         f"{picture.name}.csv",
         "text/csv",
         key=f"csv_{picture.name}",
@@ -193,7 +195,7 @@ def draw(picture: Picture) -> None:
     )
 
 
-def as_csv(picture: Picture) -> bytes:
+def chart_csv(picture: Chart) -> bytes:
     """Write the rows of a picture as CSV."""
     columns = list(dict.fromkeys(name for row in picture.rows for name in row))
     text = io.StringIO()

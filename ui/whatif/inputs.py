@@ -8,18 +8,18 @@ from typing import Final, NamedTuple, get_args
 
 import streamlit as st
 
-from advisor.inputs import PATHS, SHARES, WHOLE, Resolved, resolve
+from advisor.inputs import INPUT_PATHS, SHARE_PATHS, WHOLE_NUMBER_PATHS, ResolvedScenario, resolve
 from advisor.scenario.scenario import Needs, Scenario
 from advisor.units import Record, Tasks
 from ui import formatting, state
 from ui.components.in_view import redraw
-from ui.components.sliders import Dial, dials
+from ui.components.sliders import Slider, draw_sliders
 
-MOST: Final = 1e15
+MAX_VALUE: Final = 1e15
 """What may be typed where the scenario names no end."""
 
 
-class Span(NamedTuple):
+class SliderRange(NamedTuple):
     """What a slider is called, and from where to where it goes."""
 
     label: str
@@ -29,35 +29,37 @@ class Span(NamedTuple):
     log: bool = True
 
 
-SPANS: Final = {
-    "traffic.requests_per_month": Span("Requests a month", "", 100, 1e9),
-    "traffic.prefix_tokens": Span("Instructions in each prompt", "tokens", 0, 100_000),
-    "traffic.user_tokens": Span("Text of each request", "tokens", 0, 100_000),
-    "traffic.completion_tokens": Span("Length of an answer", "tokens", 0, 20_000),
-    "quality.target": Span("Good enough from", "", 0, 1, False),
-    "dataset.examples": Span("Examples at hand", "rows", 0, 1e6),
-    "traffic.peak_factor": Span("Busiest hour over the mean", "times", 1, 50),
-    "traffic.batchable_share": Span("May wait a day", "", 0, 1, False),
-    "traffic.context_tokens": Span("Documents pasted in", "tokens", 0, 1e6),
-    "traffic.reasoning_tokens": Span("Hidden reasoning", "tokens", 0, 50_000),
-    "traffic.tool_tokens": Span("Tool calls", "tokens", 0, 50_000),
-    "traffic.turns": Span("Turns of a conversation", "", 1, 50),
-    "traffic.cache_hit_share": Span("Prefix read from the cache", "", 0, 1, False),
-    "traffic.tuned_prefix_tokens": Span("Instructions left after tuning", "tokens", 0, 10_000),
-    "knowledge.corpus_tokens": Span("All documents", "tokens", 0, 1e10),
-    "knowledge.chunk_tokens": Span("One retrieved piece", "tokens", 50, 8_000),
-    "knowledge.top_k": Span("Pieces before each question", "", 1, 50, False),
-    "quality.held_out_examples": Span("Examples kept for measuring", "rows", 0, 10_000),
-    "current.monthly_cost_usd": Span("Paid today, a month", "USD", 0, 1e7),
-    "limits.budget_one_off_usd": Span("Most to spend once", "USD", 0, 1e6),
-    "limits.budget_monthly_usd": Span("Most to spend a month", "USD", 0, 1e7),
-    "limits.latency_p95_ms": Span("Longest wait of 19 in 20", "ms", 10, 60_000),
-    "team.usd_per_hour": Span("An hour of work", "USD", 0, 500, False),
-    "horizon_months": Span("The answer has to hold", "months", 1, 120),
-    "retrain_every_months": Span("Tuned anew every", "months", 1, 36),
+SLIDER_RANGES: Final = {
+    "traffic.requests_per_month": SliderRange("Requests a month", "", 100, 1e9),
+    "traffic.prefix_tokens": SliderRange("Instructions in each prompt", "tokens", 0, 100_000),
+    "traffic.user_tokens": SliderRange("Text of each request", "tokens", 0, 100_000),
+    "traffic.completion_tokens": SliderRange("Length of an answer", "tokens", 0, 20_000),
+    "quality.target": SliderRange("Good enough from", "", 0, 1, False),
+    "dataset.examples": SliderRange("Examples at hand", "rows", 0, 1e6),
+    "traffic.peak_factor": SliderRange("Busiest hour over the mean", "times", 1, 50),
+    "traffic.batchable_share": SliderRange("May wait a day", "", 0, 1, False),
+    "traffic.context_tokens": SliderRange("Documents pasted in", "tokens", 0, 1e6),
+    "traffic.reasoning_tokens": SliderRange("Hidden reasoning", "tokens", 0, 50_000),
+    "traffic.tool_tokens": SliderRange("Tool calls", "tokens", 0, 50_000),
+    "traffic.turns": SliderRange("Turns of a conversation", "", 1, 50),
+    "traffic.cache_hit_share": SliderRange("Prefix read from the cache", "", 0, 1, False),
+    "traffic.tuned_prefix_tokens": SliderRange(
+        "Instructions left after tuning", "tokens", 0, 10_000
+    ),
+    "knowledge.corpus_tokens": SliderRange("All documents", "tokens", 0, 1e10),
+    "knowledge.chunk_tokens": SliderRange("One retrieved piece", "tokens", 50, 8_000),
+    "knowledge.top_k": SliderRange("Pieces before each question", "", 1, 50, False),
+    "quality.held_out_examples": SliderRange("Examples kept for measuring", "rows", 0, 10_000),
+    "current.monthly_cost_usd": SliderRange("Paid today, a month", "USD", 0, 1e7),
+    "limits.budget_one_off_usd": SliderRange("Most to spend once", "USD", 0, 1e6),
+    "limits.budget_monthly_usd": SliderRange("Most to spend a month", "USD", 0, 1e7),
+    "limits.latency_p95_ms": SliderRange("Longest wait of 19 in 20", "ms", 10, 60_000),
+    "team.usd_per_hour": SliderRange("An hour of work", "USD", 0, 500, False),
+    "horizon_months": SliderRange("The answer has to hold", "months", 1, 120),
+    "retrain_every_months": SliderRange("Tuned anew every", "months", 1, 36),
 }
 """Every number of a scenario; a test holds this against what can be swept."""
-MAIN: Final = (
+MAIN_PATHS: Final = (
     "traffic.requests_per_month",
     "traffic.prefix_tokens",
     "traffic.user_tokens",
@@ -65,11 +67,11 @@ MAIN: Final = (
     "quality.target",
 )
 """The handful that matters most."""
-MORE: Final = "more"
+MORE_INPUTS_KEY: Final = "more"
 """Key of the fragment that holds the other inputs."""
-VERDICT: Final = "verdict"
+VERDICT_KEY: Final = "verdict"
 """Key of the fragment that holds verdict and main inputs."""
-CHOICES: Final = {
+CHOICE_LABELS: Final = {
     "task": "Kind of work",
     "quality.prompt_effort": "Prompting tried so far",
     "dataset.label_quality": "Who made the answers",
@@ -78,12 +80,12 @@ CHOICES: Final = {
     "organisation.azure": "Tuning at Azure",
     "team.ml": "Practice with training",
 }
-SWITCHES: Final = {
+SWITCH_LABELS: Final = {
     "quality.has_eval": "There is a way to measure quality",
     "limits.data_may_leave": "Data may be sent to a provider",
     "knowledge.permissions_per_user": "Not everybody may read every document",
 }
-NEEDS: Final = {
+NEED_LABELS: Final = {
     "needs_fresh_facts": "Facts that change",
     "needs_citations": "Named sources",
     "needs_private_knowledge": "Private documents",
@@ -100,10 +102,10 @@ NEEDS: Final = {
 """Every need of a scenario in two or three words."""
 
 
-def field_of(path: str) -> tuple[type[Record], str]:
+def record_field(path: str) -> tuple[type[Record], str]:
     """Return the record and the field that a dotted path names.
 
-    >>> field_of("quality.target")[1]
+    >>> record_field("quality.target")[1]
     'target'
     """
     record: type[Record] = Scenario
@@ -115,15 +117,15 @@ def field_of(path: str) -> tuple[type[Record], str]:
     return record, last
 
 
-def help_of(path: str) -> str:
+def help_text(path: str) -> str:
     """Return the sentence that stands under a field of the scenario."""
-    record, name = field_of(path)
+    record, name = record_field(path)
     return record.model_fields[name].description or ""
 
 
-def words_of(path: str) -> tuple[str, ...]:
+def allowed_values(path: str) -> tuple[str, ...]:
     """Return the words that a field may hold."""
-    record, name = field_of(path)
+    record, name = record_field(path)
     if path == "task":
         return tuple(Tasks)
     annotation = record.model_fields[name].annotation
@@ -131,24 +133,24 @@ def words_of(path: str) -> tuple[str, ...]:
     return tuple(word for group in groups for word in group if isinstance(word, str))
 
 
-def dial_of(path: str, resolved: Resolved) -> Dial:
+def slider_for(path: str, resolved: ResolvedScenario) -> Slider:
     """Make the dial of one number, standing where the answer takes it to be."""
-    span, value = SPANS[path], float(getattr(resolved.facts, PATHS[path])[0, 0])
+    span, value = SLIDER_RANGES[path], float(getattr(resolved.facts, INPUT_PATHS[path])[0, 0])
     assumed = {one.path: one.says for one in resolved.assumptions}
     note = f"assumed: {assumed[path]}" if path in assumed else ""
-    if PATHS[path] in resolved.measured:
+    if INPUT_PATHS[path] in resolved.measured:
         note = "counted in your data"
-    is_share = path in SHARES
-    digits = 0 if path in WHOLE or span.unit in ("tokens", "rows") else 2
+    is_share = path in SHARE_PATHS
+    digits = 0 if path in WHOLE_NUMBER_PATHS or span.unit in ("tokens", "rows") else 2
     digits = 4 if is_share else digits
-    least, most = _bounds(path)
-    remedy = f"Give a number from {least:g} on." if most >= MOST else ""
+    least, most = _field_bounds(path)
+    remedy = f"Give a number from {least:g} on." if most >= MAX_VALUE else ""
     remedy = remedy or f"Give a number from {least:g} to {most:g}."
     remedy = "Give a number from 0 to 100." if is_share else remedy
-    return Dial(
+    return Slider(
         path=path,
         label=span.label,
-        help=help_of(path),
+        help=help_text(path),
         unit=span.unit,
         low=span.low,
         high=max(span.high, 0.0 if value != value else value),
@@ -164,25 +166,25 @@ def dial_of(path: str, resolved: Resolved) -> Dial:
 
 
 @cache
-def _bounds(path: str) -> tuple[float, float]:
+def _field_bounds(path: str) -> tuple[float, float]:
     """Return the smallest and largest value that the scenario takes."""
-    record, name = field_of(path)
+    record, name = record_field(path)
     schema = record.model_json_schema()["properties"][name]
     kinds = [*schema.get("anyOf", []), schema]
     least = [k[key] for k in kinds for key in ("minimum", "exclusiveMinimum") if key in k]
     most = [k[key] for k in kinds for key in ("maximum", "exclusiveMaximum") if key in k]
     strict = any("exclusiveMinimum" in kind for kind in kinds)
     low = float(least[0]) if least else 0.0
-    return (low or 0.01) if strict else low, float(most[0]) if most else MOST
+    return (low or 0.01) if strict else low, float(most[0]) if most else MAX_VALUE
 
 
-def resolved_now() -> Resolved:
+def resolve_current() -> ResolvedScenario:
     """Return the numbers behind the answer of the moment."""
-    asked = state.question()
+    asked = state.current_question()
     return resolve(asked.scenario, asked.profile, asked.evidence)
 
 
-def board(name: str, paths: Sequence[str], answer_sha256: str, *also: str) -> None:
+def draw_input_sliders(name: str, paths: Sequence[str], answer_sha256: str, *also: str) -> None:
     """Draw the dials of some numbers.
 
     Args:
@@ -191,59 +193,61 @@ def board(name: str, paths: Sequence[str], answer_sha256: str, *also: str) -> No
         answer_sha256: The answer that is shown.
         also: Fragments to draw beside the verdict after a move.
     """
-    resolved = resolved_now()
-    shown = [dial_of(path, resolved) for path in paths]
+    resolved = resolve_current()
+    shown = [slider_for(path, resolved) for path in paths]
 
     def moved(values: Mapping[str, float | None]) -> None:
         for path, value in values.items():
-            state.change(path, value)
-        redraw(VERDICT, *also)
+            state.set_field(path, value)
+        redraw(VERDICT_KEY, *also)
 
-    dials(name, shown, formatting.reader(), (state.epoch(), answer_sha256), moved)
+    draw_sliders(
+        name, shown, formatting.reader_locale(), (state.scenario_epoch(), answer_sha256), moved
+    )
 
 
-def needs() -> None:
+def draw_needs() -> None:
     """Draw the needs, each said or not."""
-    said = state.get_path(state.asked().scenario, "needs") or {}
-    key = f"needs_{state.epoch()}"
+    said = state.get_path(state.current_scenario().scenario, "needs") or {}
+    key = f"needs_{state.scenario_epoch()}"
     chosen = [name for name in Needs.model_fields if said.get(name)]
 
     def hear() -> None:
         now = set(st.session_state[key])
         kept = {name: True for name in Needs.model_fields if name in now}
-        state.change("needs", kept or None)
-        redraw(VERDICT)
+        state.set_field("needs", kept or None)
+        redraw(VERDICT_KEY)
 
     st.multiselect(
         "What it needs",
         list(Needs.model_fields),
         default=chosen,
         key=key,
-        format_func=NEEDS.__getitem__,
+        format_func=NEED_LABELS.__getitem__,
         on_change=hear,
         placeholder="Nothing special",
         help="Each is yes or no; what is not chosen is not needed.",
     )
 
 
-def rest() -> None:
+def draw_other_inputs() -> None:
     """Draw every other input."""
     places = [place for _ in range(3) for place in st.columns(4, gap="medium")]
-    inputs = [(_word, *pair) for pair in CHOICES.items()]
-    inputs += [(_switch, *pair) for pair in SWITCHES.items()]
+    inputs = [(_draw_choice, *pair) for pair in CHOICE_LABELS.items()]
+    inputs += [(_draw_switch, *pair) for pair in SWITCH_LABELS.items()]
     for place, (draw, path, label) in zip(places, inputs, strict=False):
         with place:
             draw(path, label)
 
 
-def _word(path: str, label: str) -> None:
-    key = f"word_{path}_{state.epoch()}"
-    now = state.get_path(state.asked().scenario, path)
-    words = (None, *words_of(path))
+def _draw_choice(path: str, label: str) -> None:
+    key = f"word_{path}_{state.scenario_epoch()}"
+    now = state.get_path(state.current_scenario().scenario, path)
+    words = (None, *allowed_values(path))
 
     def hear() -> None:
-        state.change(path, st.session_state[key])
-        redraw(VERDICT, MORE)
+        state.set_field(path, st.session_state[key])
+        redraw(VERDICT_KEY, MORE_INPUTS_KEY)
 
     st.selectbox(
         label,
@@ -252,23 +256,23 @@ def _word(path: str, label: str) -> None:
         key=key,
         format_func=lambda word: "not said" if word is None else word.replace("_", " "),
         on_change=hear,
-        help=help_of(path),
+        help=help_text(path),
     )
 
 
-def _switch(path: str, label: str) -> None:
-    key = f"switch_{path}_{state.epoch()}"
-    record, name = field_of(path)
-    now = state.get_path(state.asked().scenario, path)
+def _draw_switch(path: str, label: str) -> None:
+    key = f"switch_{path}_{state.scenario_epoch()}"
+    record, name = record_field(path)
+    now = state.get_path(state.current_scenario().scenario, path)
     default = record.model_fields[name].default
     words = ("yes", "no") if default is not None else ("not said", "yes", "no")
     shown = {True: "yes", False: "no", None: "not said"}[default if now is None else now]
 
     def hear() -> None:
         said = {"yes": True, "no": False}.get(st.session_state[key])
-        state.change(path, said)
-        redraw(VERDICT, MORE)
+        state.set_field(path, said)
+        redraw(VERDICT_KEY, MORE_INPUTS_KEY)
 
     st.segmented_control(
-        label, words, default=shown, key=key, on_change=hear, help=help_of(path), required=True
+        label, words, default=shown, key=key, on_change=hear, help=help_text(path), required=True
     )

@@ -19,29 +19,29 @@ from advisor.loading import examples_folder, read_mapping
 from trainer.home import home_folder
 from ui import state
 
-NAME: Final = re.compile(r"[\w][\w .,()+-]{0,59}")
+NAME_PATTERN: Final = re.compile(r"[\w][\w .,()+-]{0,59}")
 
 
-class Kept(NamedTuple):
+class SavedScenario(NamedTuple):
     """A scenario as it was saved."""
 
     scenario: dict[str, Any]
     dataset: Path | None
 
 
-def names() -> list[str]:
+def saved_names() -> list[str]:
     """Name what is saved."""
     folder = _saved_folder()
     return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
 
 
-def save(name: str, scenario: dict[str, Any], dataset: Path | None) -> None:
+def save_scenario(name: str, scenario: dict[str, Any], dataset: Path | None) -> None:
     """Save a scenario; one of the same name is replaced.
 
     Raises:
         UsageError: the name cannot be that of a file.
     """
-    path = _path(name)
+    path = _saved_path(name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     record = {"scenario": scenario, "dataset": str(dataset) if dataset else None}
     part = path.with_suffix(".part")
@@ -49,13 +49,13 @@ def save(name: str, scenario: dict[str, Any], dataset: Path | None) -> None:
     part.replace(path)
 
 
-def read(name: str) -> Kept:
+def read_saved(name: str) -> SavedScenario:
     """Read a scenario that was saved.
 
     Raises:
         UsageError: there is none of this name, its file is broken, or its dataset is gone.
     """
-    path = _path(name)
+    path = _saved_path(name)
     try:
         record = orjson.loads(path.read_bytes())
         scenario, dataset = dict(record["scenario"]), record["dataset"]
@@ -69,20 +69,20 @@ def read(name: str) -> Kept:
             f"its dataset {dataset} is gone.",
             "Put the file back, or upload it again.",
         )
-    return Kept(scenario, Path(dataset) if dataset else None)
+    return SavedScenario(scenario, Path(dataset) if dataset else None)
 
 
-def delete(name: str) -> None:
+def delete_saved(name: str) -> None:
     """Delete a scenario that was saved."""
-    _path(name).unlink(missing_ok=True)
+    _saved_path(name).unlink(missing_ok=True)
 
 
 def _saved_folder() -> Path:
     return home_folder() / "scenarios"
 
 
-def _path(name: str) -> Path:
-    if not NAME.fullmatch(name):
+def _saved_path(name: str) -> Path:
+    if not NAME_PATTERN.fullmatch(name):
         raise UsageError(
             f"the name '{name}'",
             "it cannot be that of a file.",
@@ -93,19 +93,19 @@ def _path(name: str) -> Path:
 
 SCENARIO_ENDINGS: Final = (".yaml", ".yml")
 ENDINGS: Final = ["jsonl", "json", "csv", "tsv", "parquet", "yaml", "yml"]
-MOST_NAME: Final = 60
-REFUSAL: Final = "upload_refused"
+MAX_NAME_CHARS: Final = 60
+UPLOAD_ERROR_KEY: Final = "upload_refused"
 
 
-def popover() -> None:
+def draw_open_menu() -> None:
     """Draw the menu that opens things."""
     with st.popover("Question and data", key="opening"):
-        _example()
-        _saved()
-        _file()
+        _draw_examples()
+        _draw_saved_scenarios()
+        _draw_file_upload()
 
 
-def _example() -> None:
+def _draw_examples() -> None:
     names = sorted(path.stem for path in examples_folder().glob("*.yaml"))
 
     def hear() -> None:
@@ -122,24 +122,24 @@ def _example() -> None:
     )
 
 
-def _saved() -> None:
-    saved_names = names()
-    if not saved_names:
+def _draw_saved_scenarios() -> None:
+    found = saved_names()
+    if not found:
         return
 
     def hear() -> None:
         chosen = st.session_state["saved_scenario"]
         if chosen:
             try:
-                kept = read(chosen)
+                kept = read_saved(chosen)
             except AdvisorError as error:
-                state.report(error)
+                state.keep_error(error)
                 return
             state.replace_scenario(kept.scenario, kept.dataset, f"saved scenario {chosen}")
 
     st.selectbox(
         "Saved scenarios",
-        saved_names,
+        found,
         index=None,
         key="saved_scenario",
         on_change=hear,
@@ -147,7 +147,7 @@ def _saved() -> None:
     )
 
 
-def _file() -> None:
+def _draw_file_upload() -> None:
     found = st.file_uploader(
         "Your examples, or a scenario file",
         ENDINGS,
@@ -159,28 +159,28 @@ def _file() -> None:
         st.session_state.pop("upload_taken", None)
         return
     if st.session_state.get("upload_taken") == found.file_id:
-        _refusal()
+        _draw_upload_error()
         return
     st.session_state["upload_taken"] = found.file_id
-    st.session_state.pop(REFUSAL, None)
+    st.session_state.pop(UPLOAD_ERROR_KEY, None)
     try:
-        _take(found)
+        _open_upload(found)
     except (AdvisorError, OSError) as error:
-        state.report(error)
-    wrong = state.trouble()
+        state.keep_error(error)
+    wrong = state.pop_error()
     if wrong is None:
         st.rerun()
-    st.session_state[REFUSAL] = without_folder(str(wrong))
-    _refusal()
+    st.session_state[UPLOAD_ERROR_KEY] = hide_upload_folder(str(wrong))
+    _draw_upload_error()
 
 
-def _refusal() -> None:
-    if REFUSAL in st.session_state:
-        st.error(f"{st.session_state[REFUSAL]} Nothing was changed.")
+def _draw_upload_error() -> None:
+    if UPLOAD_ERROR_KEY in st.session_state:
+        st.error(f"{st.session_state[UPLOAD_ERROR_KEY]} Nothing was changed.")
 
 
-def _take(found: UploadedFile) -> None:
-    path = kept(found.name, found.getbuffer())
+def _open_upload(found: UploadedFile) -> None:
+    path = store_upload(found.name, found.getbuffer())
     if path.suffix in SCENARIO_ENDINGS:
         state.replace_scenario(read_mapping(path), where=found.name)
         return
@@ -189,19 +189,19 @@ def _take(found: UploadedFile) -> None:
     def progress(done: int, whole: int) -> None:
         bar.progress(min(done / whole, 1.0) if whole else 1.0, f"Counting tokens in {found.name}")
 
-    state.profile_of(path, progress)
+    state.cached_profile(path, progress)
     bar.empty()
-    use_dataset(path, found.name)
+    open_dataset(path, found.name)
 
 
-def use_dataset(path: Path, name: str) -> None:
+def open_dataset(path: Path, name: str) -> None:
     """Ask the question of the moment about another file: its counts take the place of given ones.
 
     Args:
         path: The file.
         name: What the reader calls it.
     """
-    asked = state.asked()
+    asked = state.current_scenario()
     scenario = state.set_path(asked.scenario, "dataset", None)
     for path_counted in ("traffic.user_tokens", "traffic.completion_tokens"):
         scenario = state.set_path(scenario, path_counted, None)
@@ -209,21 +209,21 @@ def use_dataset(path: Path, name: str) -> None:
     state.replace_scenario(scenario, path, name)
 
 
-def without_folder(message: str) -> str:
+def hide_upload_folder(message: str) -> str:
     """Leave the folder of kept files out of a message: the reader knows the file by its name."""
-    return re.sub(rf"{re.escape(str(_folder()))}/[0-9a-f]{{64}}/", "", message)
+    return re.sub(rf"{re.escape(str(_upload_folder()))}/[0-9a-f]{{64}}/", "", message)
 
 
-def _folder() -> Path:
+def _upload_folder() -> Path:
     return home_folder() / "page"
 
 
-def kept(name: str, data: memoryview | bytes) -> Path:
+def store_upload(name: str, data: memoryview | bytes) -> Path:
     """Keep an uploaded file in the home folder under its hash, once."""
     sha = hashlib.sha256(data).hexdigest()
-    folder = _folder() / sha
+    folder = _upload_folder() / sha
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / Path(name).name[-MOST_NAME:]
+    path = folder / Path(name).name[-MAX_NAME_CHARS:]
     if not path.exists():
         part = path.with_name(path.name + ".part")
         part.write_bytes(data)

@@ -19,29 +19,29 @@ from typing import Any, Final
 
 import streamlit as st
 
-from advisor.decision.answer import Answer, canonical
+from advisor.decision.answer import Answer, canonical_json
 from advisor.errors import AdvisorError, UsageError
-from advisor.report.markdown import best_of_each, footer, markdown
+from advisor.report.markdown import answer_markdown, best_per_approach, footer
 from ui import formatting, state
 from ui.whatif import open_menu, tables
-from ui.whatif.verdict import headline, in_figures
+from ui.whatif.verdict import figures_text, headline
 
-PARAMETER: Final = "q"
-MOST_BYTES: Final = 64 * 1024
+LINK_PARAMETER: Final = "q"
+MAX_LINK_BYTES: Final = 64 * 1024
 """A scenario of a link is smaller unpacked: more is no scenario."""
 
 
-def packed(scenario: Mapping[str, Any]) -> str:
+def pack_scenario(scenario: Mapping[str, Any]) -> str:
     """Write a scenario small enough for a link.
 
-    >>> unpacked(packed({"name": "x", "traffic": {"turns": 2}}))
+    >>> unpack_scenario(pack_scenario({"name": "x", "traffic": {"turns": 2}}))
     {'name': 'x', 'traffic': {'turns': 2}}
     """
     text = json.dumps(dict(scenario), separators=(",", ":"), sort_keys=True, default=str)
     return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
 
 
-def unpacked(text: str) -> dict[str, Any]:
+def unpack_scenario(text: str) -> dict[str, Any]:
     """Read a scenario out of a link.
 
     Raises:
@@ -50,33 +50,33 @@ def unpacked(text: str) -> dict[str, Any]:
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         reader = zlib.decompressobj()
-        plain = reader.decompress(raw, MOST_BYTES)
+        plain = reader.decompress(raw, MAX_LINK_BYTES)
         whole = reader.eof
         scenario = json.loads(plain) if whole else None
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise _broken() from error
+        raise _broken_link() from error
     if not isinstance(scenario, dict):
-        raise _broken()
+        raise _broken_link()
     return scenario
 
 
-def _broken() -> UsageError:
+def _broken_link() -> UsageError:
     return UsageError(
         "the link", "it holds no whole scenario.", "Copy it again, to its last character."
     )
 
 
-def without_dataset(asked: state.Asked) -> dict[str, Any]:
+def scenario_without_dataset(asked: state.CurrentScenario) -> dict[str, Any]:
     """Return the scenario with what was counted in the data written into it.
 
     A link holds no rows, so the numbers that came from them travel as numbers.
     """
-    from advisor.inputs import PATHS
-    from ui.whatif.inputs import resolved_now
+    from advisor.inputs import INPUT_PATHS
+    from ui.whatif.inputs import resolve_current
 
     scenario = state.set_path(asked.scenario, "dataset.path", None)
-    resolved = resolved_now()
-    for path, name in PATHS.items():
+    resolved = resolve_current()
+    for path, name in INPUT_PATHS.items():
         if name in resolved.measured:
             value = float(getattr(resolved.facts, name)[0, 0])
             scenario = state.set_path(scenario, path, value)
@@ -85,20 +85,20 @@ def without_dataset(asked: state.Asked) -> dict[str, Any]:
 
 def open_link() -> None:
     """Ask what the link of the page holds, once."""
-    text = st.query_params.get(PARAMETER)
+    text = st.query_params.get(LINK_PARAMETER)
     if not text or st.session_state.get("whatif_link") == text:
         return
     st.session_state["whatif_link"] = text
     try:
-        state.replace_scenario(unpacked(text), where="the link")
+        state.replace_scenario(unpack_scenario(text), where="the link")
     except UsageError as error:
-        state.report(error)
+        state.keep_error(error)
 
 
 Writer = Callable[[], bytes]
 COLUMNS: Final = ("id", "approach", "provider", "model", "gpu", "launch", "months")
-MONEY: Final = ("one_off", "monthly", "total", "per_month")
-SHEET: Final = """
+MONEY_COLUMNS: Final = ("one_off", "monthly", "total", "per_month")
+REPORT_CSS: Final = """
 body{font:15px/1.5 "Source Sans 3","Segoe UI",sans-serif;color:#1d2421;max-width:60rem;
 margin:2.5rem auto;padding:0 1.5rem}h1,h2{font-family:"Source Serif 4",Georgia,serif;
 font-weight:500;line-height:1.15}h1{font-size:2rem;margin:.2rem 0}h2{font-size:1.25rem;
@@ -115,12 +115,12 @@ def options_csv(answer: Answer) -> bytes:
     """Write one row per option, the best first; amounts in USD as they stand in the answer."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    ends = [f"{name}_{end}_usd" for name in MONEY for end in ("low", "likely", "high")]
+    ends = [f"{name}_{end}_usd" for name in MONEY_COLUMNS for end in ("low", "likely", "high")]
     writer.writerow([*COLUMNS, *ends, "quality", "reaches_target", "recommended"])
     for option in answer.options:
         amounts = [
             getattr(getattr(option, name), end)
-            for name in MONEY
+            for name in MONEY_COLUMNS
             for end in ("low", "likely", "high")
         ]
         writer.writerow(
@@ -140,33 +140,36 @@ def report_html(answer: Answer, locale: str) -> bytes:
     title, decision = escape(answer.question.name), answer.decision
     parts = [
         f'<p class="ton-eyebrow">{title}</p><h1>{escape(headline(answer))}</h1>',
-        f'<p class="lead">{escape(in_figures(answer, locale))}</p>',
+        f'<p class="lead">{escape(figures_text(answer, locale))}</p>',
         f"<p>{escape(decision.verdict)} "
-        f"It wins in {formatting.share(decision.win_share, locale)} of "
+        f"It wins in {formatting.share_text(decision.win_share, locale)} of "
         "the draws of what is uncertain.</p>",
         "<h2>Every way</h2>",
-        tables.ways(best_of_each(answer), decision.recommended, locale),
+        tables.options_table(best_per_approach(answer), decision.recommended, locale),
         "<h2>Why</h2>",
-        tables.reasons(answer),
+        tables.reasons_list(answer),
         "<h2>What would flip it</h2>",
-        tables.flips(decision.flips),
+        tables.changes_table(decision.flips),
         "<h2>Assumed</h2>",
-        tables.assumed(answer),
+        tables.assumptions_table(answer),
         "<h2>Ruled out</h2>",
-        tables.ruled_out(answer),
+        tables.ruled_out_table(answer),
     ]
     recommended = next((o for o in answer.options if o.id == decision.recommended), None)
     if recommended:
-        parts += ["<h2>The bill of the recommended way</h2>", tables.bill(recommended, locale)]
+        parts += [
+            "<h2>The bill of the recommended way</h2>",
+            tables.bill_table(recommended, locale),
+        ]
     body = "\n".join(parts)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{SHEET}</style></head><body><main>{body}</main>"
+        f"<style>{REPORT_CSS}</style></head><body><main>{body}</main>"
         f"<footer><p>{escape(footer(answer))}</p></footer></body></html>"
     ).encode()
 
 
-FORMATS: Final = {
+EXPORT_FORMATS: Final = {
     "Markdown": ("md", "text/markdown"),
     "JSON": ("json", "application/json"),
     "CSV": ("csv", "text/csv"),
@@ -174,22 +177,22 @@ FORMATS: Final = {
 }
 
 
-def popover() -> None:
+def draw_share_menu() -> None:
     """Draw the menu that takes things along."""
     with st.popover("Save and share", key="taking"):
-        st.fragment(_menu)()
+        st.fragment(_draw_menu)()
 
 
-def _menu() -> None:
-    _save()
-    _link()
+def _draw_menu() -> None:
+    _draw_save()
+    _draw_link()
     st.html('<p class="ton-label">Take the answer along</p>')
     with st.container(horizontal=True):
-        locale = formatting.reader()
-        for name, (ending, mime) in FORMATS.items():
+        locale = formatting.reader_locale()
+        for name, (ending, mime) in EXPORT_FORMATS.items():
             st.download_button(
                 name,
-                _writer(name, locale),
+                _export_writer(name, locale),
                 f"tune-or-not.{ending}",
                 mime,
                 key=f"take_{ending}",
@@ -198,36 +201,36 @@ def _menu() -> None:
     st.caption("For a PDF, open the HTML report and print it, or print this page.")
 
 
-def _writer(name: str, locale: str) -> Writer:
-    read = state.with_flips
+def _export_writer(name: str, locale: str) -> Writer:
+    read = state.complete_answer
 
     def write() -> bytes:
-        return written(name, read(), locale)
+        return export_answer(name, read(), locale)
 
     return write
 
 
-def written(name: str, answer: Answer, locale: str) -> bytes:
+def export_answer(name: str, answer: Answer, locale: str) -> bytes:
     """Write the whole answer in one of the formats; JSON is the bytes of every other door."""
     if name == "JSON":
-        return canonical(answer)
+        return canonical_json(answer)
     if name == "CSV":
         return options_csv(answer)
     if name == "HTML report":
         return report_html(answer, locale)
-    return markdown(answer).encode()
+    return answer_markdown(answer).encode()
 
 
-def _save() -> None:
-    now = state.asked()
+def _draw_save() -> None:
+    now = state.current_scenario()
     name = st.text_input(
         "Save this scenario as",
         value=now.answer.question.name[:60],
-        key=f"save_name_{state.epoch()}",
+        key=f"save_name_{state.scenario_epoch()}",
     )
     if st.button("Save", key="save"):
         try:
-            open_menu.save(name, now.scenario, now.dataset)
+            open_menu.save_scenario(name, now.scenario, now.dataset)
         except (AdvisorError, OSError) as error:
             st.error(str(error))
             return
@@ -235,17 +238,17 @@ def _save() -> None:
         st.rerun()
 
 
-def _link() -> None:
+def _draw_link() -> None:
     if st.button(
         "Put this question into the address",
         key="share",
         help="The address of this page then opens the same question.",
     ):
-        text = packed(without_dataset(state.asked()))
+        text = pack_scenario(scenario_without_dataset(state.current_scenario()))
         st.session_state["whatif_link"] = text
-        st.query_params[PARAMETER] = text
-    shown = st.query_params.get(PARAMETER)
+        st.query_params[LINK_PARAMETER] = text
+    shown = st.query_params.get(LINK_PARAMETER)
     if shown:
-        st.code(f"{st.context.url or ''}?{PARAMETER}={shown}", language=None, wrap_lines=False)
-        if state.asked().dataset:
+        st.code(f"{st.context.url or ''}?{LINK_PARAMETER}={shown}", language=None, wrap_lines=False)
+        if state.current_scenario().dataset:
             st.caption("Rows do not travel: what was counted in them does.")

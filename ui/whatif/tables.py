@@ -7,11 +7,11 @@ from html import escape
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.decision.sensitivity import Flip
+from advisor.decision.sensitivity import NearestChange
 from ui import formatting
 
 
-def table(
+def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int], best: int = -1
 ) -> str:
     """Return a table; cells are HTML already, and columns of *numbers* stand to the right."""
@@ -29,26 +29,26 @@ def table(
     return f'<div class="ton-scroll"><table class="ton-table">{"".join(lines)}</table></div>'
 
 
-def ways(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
+def options_table(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
     """Return one row per option."""
     rows = []
     for one in options:
         enough = "" if one.quality.reaches_target else " (too low)"
         low, high = (
-            formatting.money(end, locale) for end in (one.per_month.low, one.per_month.high)
+            formatting.money_text(end, locale) for end in (one.per_month.low, one.per_month.high)
         )
         rows.append(
             (
                 escape(formatting.option_name(one.id)),
-                formatting.money(one.one_off.likely, locale),
-                formatting.money(one.per_month.likely, locale),
+                formatting.money_text(one.one_off.likely, locale),
+                formatting.money_text(one.per_month.likely, locale),
                 "exact" if low == high else f"{low} \u2013 {high}",
-                formatting.share(one.quality.likely, locale) + enough,
+                formatting.share_text(one.quality.likely, locale) + enough,
                 escape(one.launch.replace("_", " ")),
             )
         )
     best = next((at for at, one in enumerate(options) if one.id == recommended), -1)
-    return table(
+    return html_table(
         ("way", "once", "a month", "range a month", "right answers", "started by"),
         rows,
         {1, 2, 3, 4},
@@ -56,49 +56,49 @@ def ways(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
     )
 
 
-def bill(option: OptionBill, locale: str) -> str:
+def bill_table(option: OptionBill, locale: str) -> str:
     """Return the bill of an option, line by line, each with its price and source."""
     rows = []
     for line in option.bill:
-        read = f", read {formatting.day(line.read_on, locale)}" if line.read_on else ""
-        since = f"since {formatting.day(line.since, locale)}, " if line.since else ""
+        read = f", read {formatting.day_text(line.read_on, locale)}" if line.read_on else ""
+        since = f"since {formatting.day_text(line.since, locale)}, " if line.since else ""
         rows.append(
             (
                 escape(line.item),
                 "once" if line.cadence == "once" else "a month",
-                f"{formatting.number(float(line.quantity), locale)} {escape(line.unit)}",
+                f"{formatting.number_text(float(line.quantity), locale)} {escape(line.unit)}",
                 f"{escape(line.price)} {escape(line.price_unit)}",
-                formatting.money(line.amount, locale, cents=True),
-                f"{since}{formatting.link(line.source)}{read}",
+                formatting.money_text(line.amount, locale, cents=True),
+                f"{since}{formatting.source_link(line.source)}{read}",
             )
         )
-    return table(
+    return html_table(
         ("what", "when", "quantity", "price", "amount", "price since, source"), rows, {2, 3, 4}
     )
 
 
-def reasons(answer: Answer) -> str:
+def reasons_list(answer: Answer) -> str:
     """Return each reason with the numbers it read and its source."""
     items = []
     for one in answer.decision.reasons:
         numbers = "; ".join(f"{escape(name)} = {escape(value)}" for name, value in one.numbers)
         items.append(
             f'{escape(one.says)}<span class="ton-source">{numbers} \u00b7 '
-            f"{formatting.link(one.source)}</span>"
+            f"{formatting.source_link(one.source)}</span>"
         )
-    return _list(items)
+    return _html_list(items)
 
 
-def measure_next(answer: Answer) -> str:
+def measure_next_list(answer: Answer) -> str:
     """Return what to find out next."""
-    return _list([escape(line) for line in answer.decision.measure_next])
+    return _html_list([escape(line) for line in answer.decision.measure_next])
 
 
-def flips(found: Sequence[Flip]) -> str:
+def changes_table(found: Sequence[NearestChange]) -> str:
     """Return what would change the answer, the nearest first."""
     if not found:
         return "<p>Nothing within 100 times flips it, and no switch does.</p>"
-    return table(
+    return html_table(
         ("if", "were", "instead of", "the answer would be"),
         [
             (
@@ -113,16 +113,16 @@ def flips(found: Sequence[Flip]) -> str:
     )
 
 
-def assumed(answer: Answer) -> str:
+def assumptions_table(answer: Answer) -> str:
     """Return what was taken where nobody said."""
-    return table(
+    return html_table(
         ("what", "taken", "because"),
         [(escape(a.path), escape(a.value), escape(a.says)) for a in answer.assumptions],
         {1},
     )
 
 
-def ruled_out(answer: Answer) -> str:
+def ruled_out_table(answer: Answer) -> str:
     """Return what may not be done: one row for each rule and sentence."""
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for one in answer.ruled_out:
@@ -135,19 +135,19 @@ def ruled_out(answer: Answer) -> str:
                 f"{escape(formatting.option_name(ids[0]))}{more}",
                 escape(says),
                 escape(rule),
-                formatting.link(source),
+                formatting.source_link(source),
             )
         )
-    return table(("option", "why not", "rule", "source"), rows, set())
+    return html_table(("option", "why not", "rule", "source"), rows, set())
 
 
-def doubts(answer: Answer, option: OptionBill | None) -> str:
+def caveats_list(answer: Answer, option: OptionBill | None) -> str:
     """Return the doubts about the answer and about its option."""
     found = [*answer.caveats, *(option.caveats if option else ())]
-    return _list([escape(one.says) for one in found])
+    return _html_list([escape(one.says) for one in found])
 
 
-def _list(items: Sequence[str]) -> str:
+def _html_list(items: Sequence[str]) -> str:
     if not items:
         return "<p>None.</p>"
     return '<ul class="ton-reasons">' + "".join(f"<li>{item}</li>" for item in items) + "</ul>"

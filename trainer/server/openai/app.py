@@ -7,19 +7,19 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from advisor import __version__
-from trainer.server.auth import Rates, Viewer
-from trainer.server.context import Front
+from trainer.server.auth import RateLimiter, Viewer
+from trainer.server.context import ServerContext
 from trainer.server.openai import chat, errors, files, graders, jobs, models, uploads
-from trainer.server.openai.strict_route import CleanRoute
+from trainer.server.openai.strict_route import StrictRoute
 
 ROUTERS = (files.router, uploads.router, jobs.router, graders.router, models.router, chat.router)
 PERMISSIONS = "/fine_tuning/checkpoints/{checkpoint:path}/permissions"
-SAYS = (
+API_DESCRIPTION = (
     "What teams that tuned at OpenAI call, with the trainer of this machine behind it: change "
     "`base_url`, keep the code. What OpenAI has no field for goes in `metadata`, under names "
     "that begin with `ton_`."
 )
-not_served = APIRouter(route_class=CleanRoute, include_in_schema=False)
+not_served = APIRouter(route_class=StrictRoute, include_in_schema=False)
 
 
 @not_served.get(PERMISSIONS)
@@ -27,18 +27,18 @@ not_served = APIRouter(route_class=CleanRoute, include_in_schema=False)
 @not_served.delete(PERMISSIONS + "/{permission_id}")
 def permissions(caller: Viewer) -> None:
     """Say that checkpoints are not shared between projects here."""
-    raise errors.NotThere(
+    raise errors.OpenAINotFound(
         "permissions of checkpoints are not served here: a model is its owner's. "
         "Give the other team a token of the same owner."
     )
 
 
-def openai_app(front: Front, rates: Rates) -> FastAPI:
+def openai_app(front: ServerContext, rates: RateLimiter) -> FastAPI:
     """Make the app; whoever mounts it keeps runs going."""
     app = _App(
         title="Tune or Not, as OpenAI",
         version=__version__,
-        description=SAYS,
+        description=API_DESCRIPTION,
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -48,7 +48,7 @@ def openai_app(front: Front, rates: Rates) -> FastAPI:
         responses=errors.RESPONSES,
     )
     app.state.front, app.state.rates = front, rates
-    app.router.route_class = CleanRoute
+    app.router.route_class = StrictRoute
     errors.install(app)
     for router in (*ROUTERS, not_served):
         app.include_router(router)

@@ -14,38 +14,38 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from advisor.api.errors import place_of
+from advisor.api.errors import error_location
 from advisor.api.observability import access_log
 from advisor.errors import AdvisorError
-from trainer.local.model_process import Ask, Piece, System
+from trainer.local.model_process import AnswerChunk, ChatRequest, System
 from trainer.server.auth import Viewer
-from trainer.server.context import Front, front_of
+from trainer.server.context import ServerContext, server_of
 from trainer.server.openai.chat_schemas import (
     AnswerMessage,
-    Choice,
     ChunkChoice,
+    CompletionChoice,
     CompletionUsage,
     CreateChatCompletionRequest,
     CreateChatCompletionResponse,
     CreateChatCompletionStreamResponse,
     Delta,
-    messages_of,
+    chat_messages,
 )
-from trainer.server.openai.errors import FAULT, NotThere, body_of
-from trainer.server.openai.idempotency import reply
-from trainer.server.openai.strict_route import CleanRoute
-from trainer.server.openai.tuned_models import Tuned, tuned_model, tuned_models
+from trainer.server.openai.errors import FAULT, OpenAINotFound, body_of
+from trainer.server.openai.idempotency import json_response
+from trainer.server.openai.strict_route import StrictRoute
+from trainer.server.openai.tuned_models import TunedModel, tuned_model, tuned_models
 from trainer.storage.access_tokens import Caller
 
-MOST_TOKENS = 4096
+MAX_TOKENS = 4096
 DONE = b"data: [DONE]\n\n"
 log = access_log()
-router = APIRouter(route_class=CleanRoute, tags=["chat"])
-Pieces = Generator[Piece, None, None]
+router = APIRouter(route_class=StrictRoute, tags=["chat"])
+Pieces = Generator[AnswerChunk, None, None]
 
 
 @dataclass
-class Told:
+class CompletionStream:
     """One conversation: what it is called, and what has been counted so far."""
 
     model: str
@@ -55,7 +55,7 @@ class Told:
     read: int = 0
     written: int = 0
 
-    def count(self, piece: Piece) -> None:
+    def count(self, piece: AnswerChunk) -> None:
         """Count the tokens of an answer that ended."""
         self.read = piece.prompt_tokens or self.read
         self.written += piece.completion_tokens or 0
@@ -90,25 +90,27 @@ async def create_chat_completion(
     request: Request, caller: Viewer, body: CreateChatCompletionRequest
 ) -> Response:
     """Have a tuned model answer; `stream` sends the words as they come."""
-    front = front_of(request)
-    folder, system = await run_in_threadpool(_who, front, caller, body.model)
-    pieces = front.talkers.ask(folder, ask_of(body), system)
-    told = Told(body.model, bool(body.stream_options and body.stream_options.include_usage))
+    front = server_of(request)
+    folder, system = await run_in_threadpool(_model_folder, front, caller, body.model)
+    pieces = front.talkers.ask(folder, chat_request(body), system)
+    told = CompletionStream(
+        body.model, bool(body.stream_options and body.stream_options.include_usage)
+    )
     if not body.stream:
-        return reply(await run_in_threadpool(_whole, told, pieces, body.n or 1))
+        return json_response(await run_in_threadpool(_complete_response, told, pieces, body.n or 1))
     first = await run_in_threadpool(next, pieces)  # what cannot be answered at all is an error
     return StreamingResponse(
         _stream(told, first, pieces, body.n or 1), media_type="text/event-stream"
     )
 
 
-def ask_of(body: CreateChatCompletionRequest) -> Ask:
+def chat_request(body: CreateChatCompletionRequest) -> ChatRequest:
     """Write a question as the models here take it."""
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
-    return Ask(
-        messages=messages_of(body),
+    return ChatRequest(
+        messages=chat_messages(body),
         tools=None if body.tool_choice == "none" else body.tools,
-        max_tokens=body.max_completion_tokens or body.max_tokens or MOST_TOKENS,
+        max_tokens=body.max_completion_tokens or body.max_tokens or MAX_TOKENS,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=body.top_p or 1.0,
         stop=tuple(stop),
@@ -117,7 +119,7 @@ def ask_of(body: CreateChatCompletionRequest) -> Ask:
     )
 
 
-def _who(front: Front, caller: Caller, name: str) -> tuple[Path, System]:
+def _model_folder(front: ServerContext, caller: Caller, name: str) -> tuple[Path, System]:
     """Find the run whose model answers: a tuned one, or its base to compare with.
 
     Raises:
@@ -127,9 +129,9 @@ def _who(front: Front, caller: Caller, name: str) -> tuple[Path, System]:
     if name not in bases:
         return tuned_model(front, caller, name).run_folder, "tuned"
     for one in tuned_models(front, caller):
-        if _speaks_from(one, bases[name]):
+        if _is_base_of(one, bases[name]):
             return one.run_folder, "base"
-    raise NotThere(
+    raise OpenAINotFound(
         f"model '{name}': a base answers here once a model of yours was tuned from it. "
         "Create a job first.",
         "model",
@@ -137,13 +139,15 @@ def _who(front: Front, caller: Caller, name: str) -> tuple[Path, System]:
     )
 
 
-def _speaks_from(tuned: Tuned, base: Path) -> bool:
+def _is_base_of(tuned: TunedModel, base: Path) -> bool:
     local = tuned.plan.local
     is_chat = tuned.version.kind in ("adapter", "full")
     return is_chat and local is not None and local.base == str(base.resolve())
 
 
-def _whole(told: Told, pieces: Iterable[Piece], count: int) -> CreateChatCompletionResponse:
+def _complete_response(
+    told: CompletionStream, pieces: Iterable[AnswerChunk], count: int
+) -> CreateChatCompletionResponse:
     texts, ends = [""] * count, [""] * count
     for piece in pieces:
         texts[piece.index] += piece.text
@@ -151,7 +155,7 @@ def _whole(told: Told, pieces: Iterable[Piece], count: int) -> CreateChatComplet
             ends[piece.index] = piece.finish
             told.count(piece)
     choices = [
-        Choice.model_validate(
+        CompletionChoice.model_validate(
             {
                 "index": number,
                 "message": AnswerMessage(content=text),
@@ -165,13 +169,15 @@ def _whole(told: Told, pieces: Iterable[Piece], count: int) -> CreateChatComplet
     )
 
 
-async def _stream(told: Told, first: Piece, pieces: Pieces, count: int) -> AsyncIterator[bytes]:
+async def _stream(
+    told: CompletionStream, first: AnswerChunk, pieces: Pieces, count: int
+) -> AsyncIterator[bytes]:
     """Send pieces as they come; a failure is an event, and a client that goes ends it."""
     try:
         for number in range(count):
             opening = Delta(role="assistant", content="")
             yield told.chunk(ChunkChoice(index=number, delta=opening))
-        piece: Piece | None = first
+        piece: AnswerChunk | None = first
         while piece is not None:
             if piece.text:
                 yield told.chunk(ChunkChoice(index=piece.index, delta=Delta(content=piece.text)))
@@ -185,14 +191,14 @@ async def _stream(told: Told, first: Piece, pieces: Pieces, count: int) -> Async
             yield told.chunk(is_last=True)
         yield DONE
     except AdvisorError as error:
-        yield _failed(error.http_status, str(error), error.code)
+        yield _error_event(error.http_status, str(error), error.code)
     except Exception as error:  # noqa: BLE001 - the answer has begun: only an event can tell of it
-        log.warning("fault", place=place_of(error))
-        yield _failed(FAULT, "This is a fault of the server. Ask again.", "fault")
+        log.warning("fault", place=error_location(error))
+        yield _error_event(FAULT, "This is a fault of the server. Ask again.", "fault")
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(pieces.close)
 
 
-def _failed(status: int, message: str, code: str) -> bytes:
+def _error_event(status: int, message: str, code: str) -> bytes:
     return b"data: " + body_of(status, message, code) + b"\n\n"

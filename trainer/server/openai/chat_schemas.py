@@ -9,14 +9,14 @@ from pydantic_core import PydanticCustomError
 
 from advisor.units import Record
 from trainer.server.openai.file_schemas import TUNED, absent
-from trainer.server.openai.job_schemas import Asked, Metadata, Text
+from trainer.server.openai.job_schemas import Metadata, StrictRequest, Text
 
 Finish = Literal["stop", "length"]
 CHAT_ID = "chatcmpl-0f3a9c1b2d4e5f60718293a4"
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class TextPart(Asked):
+class TextPart(StrictRequest):
     """A part of a message."""
 
     type: Literal["text"] = Field(examples=["text"])
@@ -25,7 +25,7 @@ class TextPart(Asked):
     """The words."""
 
 
-class ChatMessage(Asked):
+class ChatMessage(StrictRequest):
     """One message of a conversation."""
 
     role: Literal["developer", "system", "user", "assistant", "tool"] = Field(examples=["user"])
@@ -48,7 +48,7 @@ class ChatMessage(Asked):
     """None: take tool_calls."""
 
 
-class StreamOptions(Asked):
+class StreamOptions(StrictRequest):
     """How an answer is sent in pieces."""
 
     include_usage: bool = Field(False, examples=[True])
@@ -57,14 +57,14 @@ class StreamOptions(Asked):
     """Not done here, and accepted."""
 
 
-class ResponseFormat(Asked):
+class ResponseFormat(StrictRequest):
     """What an answer is."""
 
     type: Literal["text"] = Field(examples=["text"])
     """Only `text`: a form is learned from rows, not forced."""
 
 
-class CreateChatCompletionRequest(Asked):
+class CreateChatCompletionRequest(StrictRequest):
     """One question; what would change nothing here is accepted only at its neutral value."""
 
     model: Text = Field(examples=[TUNED])
@@ -161,7 +161,7 @@ class AnswerMessage(Record):
     """None: tuned models here do not refuse apart."""
 
 
-class Choice(Record):
+class CompletionChoice(Record):
     """One answer."""
 
     index: int = Field(examples=[0])
@@ -185,7 +185,7 @@ class CreateChatCompletionResponse(Record):
     """When it was asked."""
     model: str = Field(examples=[TUNED])
     """Who answers."""
-    choices: list[Choice] = Field(
+    choices: list[CompletionChoice] = Field(
         examples=[
             [
                 {
@@ -246,7 +246,7 @@ class CreateChatCompletionStreamResponse(Record):
     """Tokens that were counted, where that was asked for."""
 
 
-def messages_of(asked: CreateChatCompletionRequest) -> list[dict[str, Any]]:
+def chat_messages(asked: CreateChatCompletionRequest) -> list[dict[str, Any]]:
     """Write the conversation as the models here read it: a developer speaks as the system."""
     unread = {"refusal", "annotations", "audio", "function_call"}
     found = [

@@ -10,11 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from advisor.api.errors import Shield
+from advisor.api.errors import UnhandledErrorMiddleware
 from advisor.errors import AdvisorError
 from trainer.errors import LeaseLost, TrainerError
 from trainer.server.openai.file_schemas import ErrorBody, ErrorResponse
-from trainer.storage.idempotency import StillAtWork
+from trainer.storage.idempotency import RequestInProgress
 
 UNPROCESSABLE, BAD_REQUEST, CONFLICT, FAULT = 422, 400, 409, 500
 TYPES: Mapping[int, str] = {
@@ -32,7 +32,7 @@ CODES: Mapping[str, str] = {
     "idempotency-key": "idempotency_key_reused",
 }
 """Codes that OpenAI has a word of its own for."""
-SAYS: Mapping[int, str] = {
+STATUS_DESCRIPTIONS: Mapping[int, str] = {
     400: "A parameter cannot be used.",
     401: "No token, or none that holds.",
     403: "The token's role does not go so far.",
@@ -45,7 +45,8 @@ SAYS: Mapping[int, str] = {
     503: "Something that is needed does not answer; try again.",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse, "description": says} for status, says in SAYS.items()
+    status: {"model": ErrorResponse, "description": says}
+    for status, says in STATUS_DESCRIPTIONS.items()
 }
 """What every operation can answer beside what it is for."""
 
@@ -62,7 +63,7 @@ class BadParameter(TrainerError):
         super().__init__(message)
 
 
-class NotThere(TrainerError):
+class OpenAINotFound(TrainerError):
     """There is no such job, model or path under /v1 for this caller."""
 
     code = "nothing-there"
@@ -82,10 +83,10 @@ def body_of(status: int, message: str, code: str, param: str | None = None) -> b
     return ErrorResponse(error=body).model_dump_json().encode()
 
 
-def refusal(error: AdvisorError) -> Response:
+def error_response(error: AdvisorError) -> Response:
     """Answer with an error; what another try cannot change is marked so for the SDK."""
     status = BAD_REQUEST if error.http_status == UNPROCESSABLE else error.http_status
-    is_final = status == CONFLICT and not isinstance(error, StillAtWork | LeaseLost)
+    is_final = status == CONFLICT and not isinstance(error, RequestInProgress | LeaseLost)
     headers = {"x-should-retry": "false"} if is_final else {}
     body = body_of(status, str(error), error.code, getattr(error, "param", None))
     return Response(body, status, headers, "application/json")
@@ -96,12 +97,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AdvisorError, _known)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_middleware(Shield, fault=_fault)
+    app.add_middleware(UnhandledErrorMiddleware, fault=_fault)
 
 
 async def _known(_: Request, error: Exception) -> Response:
     assert isinstance(error, AdvisorError)
-    return refusal(error)
+    return error_response(error)
 
 
 async def _malformed(_: Request, error: Exception) -> Response:

@@ -12,25 +12,31 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from advisor.api.uploads import Received, receive
+from advisor.api.uploads import UploadedFile, receive_file
 from trainer.server.auth import Proposer, Viewer
-from trainer.server.context import Front, front_of
+from trainer.server.context import ServerContext, server_of
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import DeleteFileResponse, ListFilesResponse, OpenAIFile
-from trainer.server.openai.idempotency import Key, Turn, once, reply, turn_of
+from trainer.server.openai.idempotency import (
+    IdempotencyKey,
+    IdempotentRequest,
+    idempotent_request,
+    json_response,
+    respond_once,
+)
 from trainer.server.openai.ids import After, page_of
-from trainer.server.openai.strict_route import CleanRoute
-from trainer.storage.files import Filed, NoSuchFile, Sent, files_folder
+from trainer.server.openai.strict_route import StrictRoute
+from trainer.storage.files import FileUpload, NoSuchFile, StoredFile, files_folder
 
 PURPOSE: Literal["fine-tune"] = "fine-tune"
-ENDS = (".jsonl", ".json")
-LOOKED_AT = 100
+ROW_SUFFIXES = (".jsonl", ".json")
+CHECKED_ROWS = 100
 """Rows at the beginning of a file that are looked at before it is taken."""
 LONGEST_ROW_BYTES = 16 * 1024 * 1024
-SECONDS = range(3600, 2_592_001)
+EXPIRY_SECONDS = range(3600, 2_592_001)
 """How long a file may be kept. Source: https://platform.openai.com/docs/api-reference/files/create"""
 FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
-FORM = {
+FILE_FORM = {
     "requestBody": {
         "required": True,
         "content": {
@@ -60,8 +66,8 @@ FORM = {
                         },
                         "expires_after[seconds]": {
                             "type": "integer",
-                            "minimum": SECONDS[0],
-                            "maximum": SECONDS[-1],
+                            "minimum": EXPIRY_SECONDS[0],
+                            "maximum": EXPIRY_SECONDS[-1],
                             "examples": [86400],
                             "description": "How long it is kept.",
                         },
@@ -71,39 +77,39 @@ FORM = {
         },
     }
 }
-BYTES: dict[str, Any] = {
+BYTES_RESPONSE: dict[str, Any] = {
     "description": "The bytes of the file.",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
-router = APIRouter(route_class=CleanRoute, tags=["files"])
+router = APIRouter(route_class=StrictRoute, tags=["files"])
 
 
-@router.post("/files", response_model=OpenAIFile, openapi_extra=FORM)
-async def create_file(request: Request, caller: Proposer, key: Key = None) -> Response:
+@router.post("/files", response_model=OpenAIFile, openapi_extra=FILE_FORM)
+async def create_file(request: Request, caller: Proposer, key: IdempotencyKey = None) -> Response:
     """Take a file of rows, streamed to the disk."""
-    front = front_of(request)
-    need_form(request)
-    came = await receive(request, files_folder(), front.settings.most_file_bytes)
+    front = server_of(request)
+    require_form(request)
+    came = await receive_file(request, files_folder(), front.settings.most_file_bytes)
     try:
-        return await run_in_threadpool(_kept, request, caller.owner, key, came)
+        return await run_in_threadpool(_store_file, request, caller.owner, key, came)
     finally:
         came.path.unlink(missing_ok=True)
 
 
-def _kept(request: Request, owner: str, key: str | None, came: Received) -> Response:
+def _store_file(request: Request, owner: str, key: str | None, came: UploadedFile) -> Response:
     body = orjson.dumps([came.sha256, came.filename, came.fields], option=orjson.OPT_SORT_KEYS)
     caller = request.state.caller
 
-    def work(turn: Turn) -> OpenAIFile:
-        seconds = _checked(came.fields)
+    def work(turn: IdempotentRequest) -> OpenAIFile:
+        seconds = _expiry_seconds(came.fields)
         check_rows(came.path, came.filename)
-        sent = Sent(owner, came.filename, PURPOSE, came.sha256)
-        return file_shown(turn.front.filing.keep(came.path, sent, seconds=seconds))
+        sent = FileUpload(owner, came.filename, PURPOSE, came.sha256)
+        return file_view(turn.front.filing.keep(came.path, sent, seconds=seconds))
 
-    return once(turn_of(request, caller, key, body), work)
+    return respond_once(idempotent_request(request, caller, key, body), work)
 
 
-def need_form(request: Request) -> None:
+def require_form(request: Request) -> None:
     """See that a form is sent.
 
     Raises:
@@ -127,7 +133,7 @@ def check_purpose(purpose: str | None) -> None:
         )
 
 
-def _checked(fields: Mapping[str, str]) -> float | None:
+def _expiry_seconds(fields: Mapping[str, str]) -> float | None:
     """Check what is said of a file, and return how long it is to be kept."""
     for name in fields:
         if name not in FIELDS:
@@ -139,11 +145,11 @@ def _checked(fields: Mapping[str, str]) -> float | None:
     if anchor is None and seconds is None:
         return None
     is_number = seconds is not None and seconds.isascii() and seconds.isdigit()
-    if anchor != "created_at" or not is_number or int(str(seconds)[:12]) not in SECONDS:
+    if anchor != "created_at" or not is_number or int(str(seconds)[:12]) not in EXPIRY_SECONDS:
         raise BadParameter(
             "expires_after",
             "expires_after: give anchor 'created_at' and seconds "
-            f"from {SECONDS[0]} to {SECONDS[-1]}.",
+            f"from {EXPIRY_SECONDS[0]} to {EXPIRY_SECONDS[-1]}.",
         )
     return float(str(seconds))
 
@@ -154,14 +160,14 @@ def check_rows(path: Path, filename: str) -> None:
     Raises:
         BadParameter: it does not, with the line.
     """
-    if not filename.lower().endswith(ENDS):
+    if not filename.lower().endswith(ROW_SUFFIXES):
         raise BadParameter(
             "file", f"file: '{filename}' does not end in .jsonl. Send JSON, one row a line."
         )
     seen = False
     with path.open("rb") as file:
         lines = iter(lambda: file.readline(LONGEST_ROW_BYTES), b"")
-        for number, line in enumerate(islice(lines, LOOKED_AT), start=1):
+        for number, line in enumerate(islice(lines, CHECKED_ROWS), start=1):
             if line.strip():
                 seen = True
                 _check_row(line, number)
@@ -190,12 +196,12 @@ def list_files(
     after: After = None,
 ) -> Response:
     """List files, the newest first."""
-    found = front_of(request).filing.listed(caller.sees, purpose)
+    found = server_of(request).filing.listed(caller.sees, purpose)
     listed = found if order == "desc" else found[::-1]
     page, has_more = page_of(listed, lambda one: one.file_id, after, limit)
-    return reply(
+    return json_response(
         ListFilesResponse(
-            data=[file_shown(one) for one in page],
+            data=[file_view(one) for one in page],
             first_id=page[0].file_id if page else "",
             last_id=page[-1].file_id if page else "",
             has_more=has_more,
@@ -206,13 +212,15 @@ def list_files(
 @router.get("/files/{file_id}", response_model=OpenAIFile)
 def retrieve_file(request: Request, caller: Viewer, file_id: str) -> Response:
     """Say what is known of a file."""
-    return reply(file_shown(front_of(request).filing.file(file_id, caller.sees)))
+    return json_response(file_view(server_of(request).filing.file(file_id, caller.sees)))
 
 
-@router.get("/files/{file_id}/content", response_class=FileResponse, responses={200: BYTES})
+@router.get(
+    "/files/{file_id}/content", response_class=FileResponse, responses={200: BYTES_RESPONSE}
+)
 def download_file(request: Request, caller: Viewer, file_id: str) -> FileResponse:
     """Send the bytes of a file."""
-    found = front_of(request).filing.file(file_id, caller.sees)
+    found = server_of(request).filing.file(file_id, caller.sees)
     if not found.path.is_file():
         raise NoSuchFile(f"the bytes of '{file_id}' are gone. Upload it again.")
     return FileResponse(found.path, media_type="application/octet-stream", filename=found.filename)
@@ -221,14 +229,14 @@ def download_file(request: Request, caller: Viewer, file_id: str) -> FileRespons
 @router.delete("/files/{file_id}", response_model=DeleteFileResponse)
 def delete_file(request: Request, caller: Proposer, file_id: str) -> Response:
     """Delete a file with its bytes; jobs keep the rows that they learn from."""
-    front: Front = front_of(request)
+    front: ServerContext = server_of(request)
     found = front.filing.file(file_id, caller.sees)
     front.audit.write(caller, "delete_file", found.file_id)
     front.filing.delete(found.file_id, caller.sees)
-    return reply(DeleteFileResponse(id=found.file_id))
+    return json_response(DeleteFileResponse(id=found.file_id))
 
 
-def file_shown(filed: Filed) -> OpenAIFile:
+def file_view(filed: StoredFile) -> OpenAIFile:
     """Show a file; one that came by another door is a file of rows too."""
     ends = filed.expires_at
     purpose = "fine-tune-results" if filed.purpose == "fine-tune-results" else PURPOSE

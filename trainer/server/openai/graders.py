@@ -13,9 +13,9 @@ from pydantic import Field, JsonValue
 from advisor.units import Record
 from trainer.server.auth import Viewer
 from trainer.server.openai.errors import BadParameter
-from trainer.server.openai.idempotency import reply
-from trainer.server.openai.job_schemas import Asked, GraderStringCheck
-from trainer.server.openai.strict_route import CleanRoute
+from trainer.server.openai.idempotency import json_response
+from trainer.server.openai.job_schemas import GraderStringCheck, StrictRequest
+from trainer.server.openai.strict_route import StrictRoute
 
 TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
 EXAMPLE = {
@@ -32,10 +32,10 @@ CHECKS: Mapping[str, Callable[[str, str], bool]] = {
     "ilike": lambda read, reference: reference.lower() in read.lower(),
 }
 """As a training on rewards checks: `tests/test_openai_surface.py` holds the two together."""
-router = APIRouter(route_class=CleanRoute, prefix="/fine_tuning/alpha/graders", tags=["graders"])
+router = APIRouter(route_class=StrictRoute, prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
 
-class ValidateGraderRequest(Asked):
+class ValidateGraderRequest(StrictRequest):
     """A grader to look at."""
 
     grader: GraderStringCheck = Field(examples=[EXAMPLE])
@@ -49,7 +49,7 @@ class ValidateGraderResponse(Record):
     """The grader."""
 
 
-class RunGraderRequest(Asked):
+class RunGraderRequest(StrictRequest):
     """A grader, and an answer to try it on."""
 
     grader: GraderStringCheck = Field(examples=[EXAMPLE])
@@ -130,7 +130,7 @@ def validate_grader(_: Request, caller: Viewer, body: ValidateGraderRequest) -> 
     """See that a grader can be used here."""
     for name in ("input", "reference"):
         _check_names(getattr(body.grader, name), f"grader.{name}")
-    return reply(ValidateGraderResponse(grader=body.grader))
+    return json_response(ValidateGraderResponse(grader=body.grader))
 
 
 @router.post("/run", response_model=RunGraderResponse)
@@ -138,13 +138,13 @@ def run_grader(_: Request, caller: Viewer, body: RunGraderRequest) -> Response:
     """Score one answer."""
     began, grader = time.perf_counter(), body.grader
     known = {"sample": {"output_text": body.model_sample}, "item": body.item or {}}
-    read = filled(grader.input, known, "grader.input")
-    reference = filled(grader.reference, known, "grader.reference")
+    read = fill_template(grader.input, known, "grader.input")
+    reference = fill_template(grader.reference, known, "grader.reference")
     score = float(CHECKS[grader.operation](read.strip(), reference.strip()))
     metadata = GraderMetadata(
         execution_time=time.perf_counter() - began, name=grader.name, scores={grader.name: score}
     )
-    return reply(RunGraderResponse(metadata=metadata, reward=score))
+    return json_response(RunGraderResponse(metadata=metadata, reward=score))
 
 
 def _check_names(template: str, param: str) -> None:
@@ -158,13 +158,13 @@ def _check_names(template: str, param: str) -> None:
         )
 
 
-def filled(template: str, known: Mapping[str, Any], param: str) -> str:
+def fill_template(template: str, known: Mapping[str, Any], param: str) -> str:
     """Put the values of a row and an answer into a template.
 
     Raises:
         BadParameter: it names something that is not there.
 
-    >>> filled("It is {{ item.label }}.", {"item": {"label": "red"}, "sample": {}}, "x")
+    >>> fill_template("It is {{ item.label }}.", {"item": {"label": "red"}, "sample": {}}, "x")
     'It is red.'
     """
     _check_names(template, param)

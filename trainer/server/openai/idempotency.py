@@ -11,13 +11,13 @@ import orjson
 from fastapi import Header, Request, Response
 
 from advisor.units import Record
-from trainer.server.context import Front, front_of
+from trainer.server.context import ServerContext, server_of
 from trainer.storage.access_tokens import Caller
 
-JSON = "application/json"
+JSON_TYPE = "application/json"
 REPLAYED = {"Idempotent-Replayed": "true"}
-OK = 200
-Key = Annotated[
+HTTP_OK = 200
+IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
@@ -29,10 +29,10 @@ Key = Annotated[
 
 
 @dataclass
-class Turn:
+class IdempotentRequest:
     """One request on its way to its answer."""
 
-    front: Front
+    front: ServerContext
     owner: str
     key: str | None
     digest: str
@@ -47,24 +47,28 @@ class Turn:
             self.is_launched = True
 
 
-def turn_of(request: Request, caller: Caller, key: str | None, body: bytes) -> Turn:
+def idempotent_request(
+    request: Request, caller: Caller, key: str | None, body: bytes
+) -> IdempotentRequest:
     """Name a request by all that it asks."""
     named = f"{request.method} {request.url.path}\n".encode() + body
-    return Turn(front_of(request), caller.owner, key, hashlib.sha256(named).hexdigest())
+    return IdempotentRequest(
+        server_of(request), caller.owner, key, hashlib.sha256(named).hexdigest()
+    )
 
 
-def bytes_of(body: Record) -> bytes:
+def canonical_bytes(body: Record) -> bytes:
     """Write what was asked in one way, in whatever order it was sent."""
     asked = body.model_dump(mode="json", exclude_unset=True)
     return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
 
 
-def reply(record: Record) -> Response:
+def json_response(record: Record) -> Response:
     """Answer with a record."""
-    return Response(record.model_dump_json(by_alias=True), media_type=JSON)
+    return Response(record.model_dump_json(by_alias=True), media_type=JSON_TYPE)
 
 
-def once(turn: Turn, work: Callable[[Turn], Record]) -> Response:
+def respond_once(turn: IdempotentRequest, work: Callable[[IdempotentRequest], Record]) -> Response:
     """Answer a request; one that was answered under its key gets the very same bytes.
 
     Raises:
@@ -72,11 +76,11 @@ def once(turn: Turn, work: Callable[[Turn], Record]) -> Response:
         StillAtWork: the first request is still being answered.
     """
     if turn.key is None:
-        return reply(work(turn))
+        return json_response(work(turn))
     answered = turn.front.answered
     kept = answered.begin(turn.owner, turn.key, turn.digest)
     if kept.status is not None:
-        return Response(kept.body, kept.status, REPLAYED, JSON)
+        return Response(kept.body, kept.status, REPLAYED, JSON_TYPE)
     turn.plan_id, turn.is_launched = kept.plan_id, kept.plan_id is not None
     try:
         body = work(turn).model_dump_json(by_alias=True)
@@ -86,5 +90,5 @@ def once(turn: Turn, work: Callable[[Turn], Record]) -> Response:
         else:
             answered.forget(turn.owner, turn.key)  # nothing was done: the key is free again
         raise
-    answered.answer(turn.owner, turn.key, OK, body)
-    return Response(body, media_type=JSON)
+    answered.answer(turn.owner, turn.key, HTTP_OK, body)
+    return Response(body, media_type=JSON_TYPE)

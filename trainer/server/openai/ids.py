@@ -13,15 +13,17 @@ from fastapi import Query
 
 from trainer.server.openai.errors import BadParameter
 
-JOB = re.compile(r"ftjob-([0-9a-f]{16})")
-TUNED = re.compile(r"ft:(?P<base>.+):(?P<owner>[^:]*):(?P<suffix>[^:]*):(?P<run>[0-9a-f]{8})")
-SHORT = 8
+JOB_ID_PATTERN = re.compile(r"ftjob-([0-9a-f]{16})")
+TUNED_NAME_PATTERN = re.compile(
+    r"ft:(?P<base>.+):(?P<owner>[^:]*):(?P<suffix>[^:]*):(?P<run>[0-9a-f]{8})"
+)
+SHORT_HEX = 8
 
 
-def hex_of(run_id: str) -> str:
+def run_hex(run_id: str) -> str:
     """Return what is the run's own in its name.
 
-    >>> hex_of("run_1f2e3d4c5b6a7988")
+    >>> run_hex("run_1f2e3d4c5b6a7988")
     '1f2e3d4c5b6a7988'
     """
     return run_id.removeprefix("run_")
@@ -33,16 +35,16 @@ def job_id_of(run_id: str) -> str:
     >>> job_id_of("run_1f2e3d4c5b6a7988")
     'ftjob-1f2e3d4c5b6a7988'
     """
-    return f"ftjob-{hex_of(run_id)}"
+    return f"ftjob-{run_hex(run_id)}"
 
 
-def run_of(job_id: str) -> str | None:
+def run_id_of(job_id: str) -> str | None:
     """Name the run of a job; nothing where this is no name of one.
 
-    >>> run_of("ftjob-1f2e3d4c5b6a7988"), run_of("ftjob-%")
+    >>> run_id_of("ftjob-1f2e3d4c5b6a7988"), run_id_of("ftjob-%")
     ('run_1f2e3d4c5b6a7988', None)
     """
-    found = JOB.fullmatch(job_id)
+    found = JOB_ID_PATTERN.fullmatch(job_id)
     return f"run_{found[1]}" if found else None
 
 
@@ -54,10 +56,9 @@ def tuned_name(base: str, owner: str, suffix: str | None, run_id: str) -> str:
     >>> tuned_name("ft:qwen:ann::1f2e3d4c", "ann", None, "run_aaaaaaaabbbbbbbb")
     'ft:qwen:ann::aaaaaaaa'
     """
-    before = TUNED.fullmatch(base)
-    return (
-        f"ft:{before['base'] if before else base}:{owner}:{suffix or ''}:{hex_of(run_id)[:SHORT]}"
-    )
+    before = TUNED_NAME_PATTERN.fullmatch(base)
+    first = before["base"] if before else base
+    return f"ft:{first}:{owner}:{suffix or ''}:{run_hex(run_id)[:SHORT_HEX]}"
 
 
 def run_prefix_of(model: str) -> str | None:
@@ -66,23 +67,23 @@ def run_prefix_of(model: str) -> str | None:
     >>> run_prefix_of("ft:qwen:ann::1f2e3d4c"), run_prefix_of("qwen")
     ('run_1f2e3d4c', None)
     """
-    found = TUNED.fullmatch(model)
+    found = TUNED_NAME_PATTERN.fullmatch(model)
     return f"run_{found['run']}" if found else None
 
 
 def event_id_of(run_id: str, seq: int) -> str:
     """Name an event of a job."""
-    return f"ftevent-{hex_of(run_id)}-{seq}"
+    return f"ftevent-{run_hex(run_id)}-{seq}"
 
 
 def checkpoint_id_of(run_id: str, step: int) -> str:
     """Name a checkpoint of a job."""
-    return f"ftckpt_{hex_of(run_id)}_{step}"
+    return f"ftckpt_{run_hex(run_id)}_{step}"
 
 
 def result_file_of(run_id: str) -> str:
     """Name the file with the numbers of a job."""
-    return f"file-result-{hex_of(run_id)}"
+    return f"file-result-{run_hex(run_id)}"
 
 
 T = TypeVar("T")

@@ -10,21 +10,21 @@ from typing import Any
 
 from advisor.errors import DatasetError, UsageError, did_you_mean
 from advisor.gpu.recipe import Recipe
-from advisor.options.gpu_tuning import BASELINE
-from advisor.plan.training_plan import Hyperparameters, TrainingPlan, Wish
+from advisor.options.gpu_tuning import BASELINE_MODEL
+from advisor.plan.training_plan import Hyperparameters, PlanSettings, TrainingPlan
 from trainer.errors import OverBudget
-from trainer.plan.jobs import Training, plan_job
-from trainer.server.context import Front
-from trainer.server.openai.errors import BadParameter, NotThere
+from trainer.plan.jobs import TrainingRequest, plan_job
+from trainer.server.context import ServerContext
+from trainer.server.openai.errors import BadParameter, OpenAINotFound
 from trainer.server.openai.files import PURPOSE
 from trainer.server.openai.job_schemas import CreateFineTuningJobRequest, FineTuneMethod
 from trainer.server.openai.tuned_models import tuned_model
 from trainer.storage.access_tokens import Caller
 from trainer.storage.files import NoSuchFile
 
-OURS = "ton_"
-CAP, METHOD = f"{OURS}cap_usd", f"{OURS}method"
-MOST_USD = Decimal(1_000_000_000)
+EXTENSION_PREFIX = "ton_"
+CAP_KEY, METHOD_KEY = f"{EXTENSION_PREFIX}cap_usd", f"{EXTENSION_PREFIX}method"
+MAX_USD = Decimal(1_000_000_000)
 APPROACH_OF: Mapping[str, str] = {
     "lora": "lora",
     "qlora": "qlora",
@@ -35,20 +35,24 @@ APPROACH_OF: Mapping[str, str] = {
     "ia3": "lora",
 }
 """Words of `ton_method` -> approaches of a training here."""
-BY_SETTING = ("prefix", "ia3")
+METHODS_BY_SETTING = ("prefix", "ia3")
 """Those of them that the recipe is told by a setting of its own."""
-OF_DPO = ("lora", "qlora")
-FIXED = frozenset({"objective", "method"})
-SETTINGS = tuple(f"{OURS}{name}" for name in Recipe.model_fields if name not in FIXED)
+DPO_METHODS = ("lora", "qlora")
+FIXED_SETTINGS = frozenset({"objective", "method"})
+SETTINGS = tuple(
+    f"{EXTENSION_PREFIX}{name}" for name in Recipe.model_fields if name not in FIXED_SETTINGS
+)
 
 
 class OverCap(OverBudget):
     """A job asked for under /v1 may cost more than its cap."""
 
-    param = f"metadata.{CAP}"
+    param = f"metadata.{CAP_KEY}"
 
 
-def plan_of(front: Front, caller: Caller, body: CreateFineTuningJobRequest) -> TrainingPlan:
+def plan_from_request(
+    front: ServerContext, caller: Caller, body: CreateFineTuningJobRequest
+) -> TrainingPlan:
     """Lay the job down that a request asks for.
 
     Raises:
@@ -66,24 +70,28 @@ def plan_of(front: Front, caller: Caller, body: CreateFineTuningJobRequest) -> T
     held = body.validation_file
     held_out = None if held is None else _file(front, caller, "validation_file", held)
     named = {str(rows): "training_file", str(held_out): "validation_file"}
-    with _told_by_parameter(named):
+    with _errors_by_parameter(named):
         return plan_job(front.office, _training(front, caller, body, rows, held_out))
 
 
 def _training(
-    front: Front,
+    front: ServerContext,
     caller: Caller,
     body: CreateFineTuningJobRequest,
     rows: Path,
     held_out: Path | None,
-) -> Training:
-    ours = _ours(body.metadata or {})
+) -> TrainingRequest:
+    ours = _extension_settings(body.metadata or {})
     method = body.method
-    word = ours.pop(METHOD, "encoder" if body.model == BASELINE else "lora")
-    settings = {name.removeprefix(OURS): value for name, value in ours.items() if name != CAP}
-    if word in BY_SETTING or method.type == "dpo":
+    word = ours.pop(METHOD_KEY, "encoder" if body.model == BASELINE_MODEL else "lora")
+    settings = {
+        name.removeprefix(EXTENSION_PREFIX): value
+        for name, value in ours.items()
+        if name != CAP_KEY
+    }
+    if word in METHODS_BY_SETTING or method.type == "dpo":
         settings["method"] = word
-    return Training(
+    return TrainingRequest(
         owner=caller.owner,
         name=body.model,
         base=_base(front, caller, body.model),
@@ -93,15 +101,15 @@ def _training(
         usd_per_hour=front.settings.usd_per_hour,
         held_out=held_out,
         settings=settings,
-        cap_usd=_cap(ours.get(CAP), front.settings.job_cap_usd),
-        wish=_wish(body, method),
+        cap_usd=_cap(ours.get(CAP_KEY), front.settings.job_cap_usd),
+        wish=_plan_settings(body, method),
     )
 
 
-def _ours(metadata: Mapping[str, str]) -> dict[str, str]:
+def _extension_settings(metadata: Mapping[str, str]) -> dict[str, str]:
     """Take our own settings out of the caller's words."""
-    known = (CAP, METHOD, *SETTINGS)
-    ours = {name: value for name, value in metadata.items() if name.startswith(OURS)}
+    known = (CAP_KEY, METHOD_KEY, *SETTINGS)
+    ours = {name: value for name, value in metadata.items() if name.startswith(EXTENSION_PREFIX)}
     for name in ours:
         if name not in known:
             raise BadParameter(
@@ -112,16 +120,17 @@ def _ours(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _approach(word: str, method: str) -> str:
-    allowed = OF_DPO if method == "dpo" else tuple(APPROACH_OF)
+    allowed = DPO_METHODS if method == "dpo" else tuple(APPROACH_OF)
     if word not in allowed:
         raise BadParameter(
-            f"metadata.{METHOD}",
-            f"metadata.{METHOD}: found '{word}', and {method} is done by {', '.join(allowed)}.",
+            f"metadata.{METHOD_KEY}",
+            f"metadata.{METHOD_KEY}: found '{word}', and {method} is done by {', '.join(allowed)}.",
         )
     if method == "reinforcement" and word == "encoder":
         raise BadParameter(
-            f"metadata.{METHOD}",
-            f"metadata.{METHOD}: an encoder gives labels and learns from no rewards. Take lora.",
+            f"metadata.{METHOD_KEY}",
+            f"metadata.{METHOD_KEY}: an encoder gives labels and learns from no rewards. "
+            "Take lora.",
         )
     return "dpo" if method == "dpo" else APPROACH_OF[word]
 
@@ -133,23 +142,23 @@ def _cap(text: str | None, usual: Decimal) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal(0)
-    if not amount.is_finite() or not 0 < amount <= MOST_USD:
+    if not amount.is_finite() or not 0 < amount <= MAX_USD:
         raise BadParameter(
-            f"metadata.{CAP}", f"metadata.{CAP}: '{text}' is no amount of USD. Give 25.00."
+            f"metadata.{CAP_KEY}", f"metadata.{CAP_KEY}: '{text}' is no amount of USD. Give 25.00."
         )
     return amount
 
 
-def _base(front: Front, caller: Caller, model: str) -> Path | None:
+def _base(front: ServerContext, caller: Caller, model: str) -> Path | None:
     """Find the folder of what is to be tuned; the plain baseline has none."""
     known = front.bases()
     if model in known:
         return known[model]
-    if model == BASELINE:
+    if model == BASELINE_MODEL:
         return None
     if not model.startswith("ft:"):
         near = did_you_mean(model, known)
-        raise NotThere(
+        raise OpenAINotFound(
             f"model '{model}': no base of this name is here.{near}", "model", "model_not_found"
         )
     found = tuned_model(front, caller, model)
@@ -163,7 +172,7 @@ def _base(front: Front, caller: Caller, model: str) -> Path | None:
     return found.version.folder
 
 
-def _wish(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> Wish:
+def _plan_settings(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> PlanSettings:
     detail = getattr(method, method.type)
     asked = detail.hyperparameters.model_dump() if detail else {}
     if "hyperparameters" in body.model_fields_set:
@@ -182,7 +191,7 @@ def _wish(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> Wish:
     grader = None if method.reinforcement is None else method.reinforcement.grader
     if grader is not None:
         check_grader(grader.input, grader.reference)
-    return Wish(
+    return PlanSettings(
         method=method.type,
         hyperparameters=Hyperparameters(seed=body.seed, **chosen),
         suffix=body.suffix,
@@ -212,7 +221,7 @@ def check_grader(read: str, reference: str) -> None:
         )
 
 
-def _file(front: Front, caller: Caller, param: str, file_id: str) -> Path:
+def _file(front: ServerContext, caller: Caller, param: str, file_id: str) -> Path:
     try:
         found = front.filing.file(file_id, caller.sees)
     except NoSuchFile as error:
@@ -228,7 +237,7 @@ def _file(front: Front, caller: Caller, param: str, file_id: str) -> Path:
 
 
 @contextmanager
-def _told_by_parameter(files: Mapping[str, str]) -> Iterator[None]:
+def _errors_by_parameter(files: Mapping[str, str]) -> Iterator[None]:
     """Say by the parameters of the request what a plan refuses by flags and paths."""
     try:
         yield
@@ -246,5 +255,5 @@ def _param(where: str, files: Mapping[str, str]) -> str:
             return param
     words = where.split()
     if words[:1] == ["--with"]:
-        return f"metadata.{OURS}{words[1]}" if words[1:] else "metadata"
+        return f"metadata.{EXTENSION_PREFIX}{words[1]}" if words[1:] else "metadata"
     return "metadata" if words[:1] == ["--option"] else "model"

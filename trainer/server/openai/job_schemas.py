@@ -22,7 +22,7 @@ Metadata = Annotated[
 ]
 
 
-class Asked(Record):
+class StrictRequest(Record):
     """Something that is sent to us: what nobody declared is refused by its name."""
 
     model_config = ConfigDict(strict=True, defer_build=False)
@@ -41,7 +41,7 @@ class Asked(Record):
         return given
 
 
-class Hyperparameters(Asked):
+class FineTuneHyperparameters(StrictRequest):
     """Settings of a training; `auto` leaves one to the server."""
 
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = Field("auto", examples=[3])
@@ -54,14 +54,14 @@ class Hyperparameters(Asked):
     """Step size over the server's own."""
 
 
-class DPOHyperparameters(Hyperparameters):
+class DPOHyperparameters(FineTuneHyperparameters):
     """Settings of a training on preferences."""
 
     beta: Auto | Annotated[float, Field(gt=0, le=2)] = Field("auto", examples=[0.1])
     """How far it may leave the base."""
 
 
-class ReinforcementHyperparameters(Hyperparameters):
+class ReinforcementHyperparameters(FineTuneHyperparameters):
     """Settings of a training on rewards; what is not done here can only be left alone."""
 
     reasoning_effort: Literal["default"] = Field("default", examples=["default"])
@@ -74,7 +74,7 @@ class ReinforcementHyperparameters(Hyperparameters):
     """Only `auto`."""
 
 
-class GraderStringCheck(Asked):
+class GraderStringCheck(StrictRequest):
     """A grader that compares two texts."""
 
     type: Literal["string_check"] = Field(examples=["string_check"])
@@ -89,21 +89,23 @@ class GraderStringCheck(Asked):
     """What it is compared with; a template."""
 
 
-class FineTuneSupervisedMethod(Asked):
+class FineTuneSupervisedMethod(StrictRequest):
     """Learning from answers."""
 
-    hyperparameters: Hyperparameters = Field(Hyperparameters(), examples=[{"n_epochs": 3}])
+    hyperparameters: FineTuneHyperparameters = Field(
+        FineTuneHyperparameters(), examples=[{"n_epochs": 3}]
+    )
     """Settings."""
 
 
-class FineTuneDPOMethod(Asked):
+class FineTuneDPOMethod(StrictRequest):
     """Learning from preferences."""
 
     hyperparameters: DPOHyperparameters = Field(DPOHyperparameters(), examples=[{"beta": 0.1}])
     """Settings."""
 
 
-class FineTuneReinforcementMethod(Asked):
+class FineTuneReinforcementMethod(StrictRequest):
     """Learning from rewards."""
 
     grader: GraderStringCheck = Field(
@@ -124,7 +126,7 @@ class FineTuneReinforcementMethod(Asked):
     """Settings."""
 
 
-class FineTuneMethod(Asked):
+class FineTuneMethod(StrictRequest):
     """What is learned from, and how."""
 
     type: Literal["supervised", "dpo", "reinforcement"] = Field(examples=["supervised"])
@@ -150,7 +152,7 @@ class FineTuneMethod(Asked):
         return self
 
 
-class CreateFineTuningJobRequest(Asked):
+class CreateFineTuningJobRequest(StrictRequest):
     """One job: a base, rows, and how to learn from them."""
 
     model: Text = Field(examples=["qwen-0.5b"])
@@ -163,7 +165,9 @@ class CreateFineTuningJobRequest(Asked):
         FineTuneMethod(type="supervised"), examples=[{"type": "supervised"}]
     )
     """What is learned from, and how; answers by default."""
-    hyperparameters: Hyperparameters = Field(Hyperparameters(), examples=[{"n_epochs": 3}])
+    hyperparameters: FineTuneHyperparameters = Field(
+        FineTuneHyperparameters(), examples=[{"n_epochs": 3}]
+    )
     """The older place for the settings of a supervised training."""
     suffix: str | None = Field(None, pattern=r"^[A-Za-z0-9-]{1,64}$", examples=["triage"])
     """Part of the tuned model's name: letters, digits, hyphens."""
@@ -203,7 +207,7 @@ class JobHyperparameters(Record):
     """Step size over the server's own, as it was asked for."""
 
 
-class Beside(Record):
+class RunDetails(Record):
     """What is known of a job here that OpenAI has no field for."""
 
     run_id: str = Field(examples=["run_1f2e3d4c5b6a7988"])
@@ -263,7 +267,7 @@ class FineTuningJob(Record):
     """Answers, preferences or rewards, as it was asked for."""
     metadata: Metadata | None = Field(examples=[{"team": "triage"}])
     """Words of the caller."""
-    x_tune_or_not: Beside = Field(
+    x_tune_or_not: RunDetails = Field(
         examples=[
             {
                 "run_id": "run_1f2e3d4c5b6a7988",

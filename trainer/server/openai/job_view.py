@@ -15,9 +15,9 @@ from uuid import uuid4
 from sqlalchemy.exc import IntegrityError
 
 from advisor.plan.training_plan import TrainingPlan
-from trainer.plan.jobs import Kept
+from trainer.plan.jobs import StoredJob
 from trainer.run_states import Event, Run, State
-from trainer.server.context import Front
+from trainer.server.context import ServerContext
 from trainer.server.openai.ids import (
     checkpoint_id_of,
     event_id_of,
@@ -26,7 +26,6 @@ from trainer.server.openai.ids import (
     tuned_name,
 )
 from trainer.server.openai.job_schemas import (
-    Beside,
     CheckpointMetrics,
     FineTuneMethod,
     FineTuningJob,
@@ -34,14 +33,15 @@ from trainer.server.openai.job_schemas import (
     FineTuningJobEvent,
     JobError,
     JobHyperparameters,
+    RunDetails,
     Status,
 )
-from trainer.storage.files import NoSuchFile, Sent, files_folder
-from trainer.storage.run_store import Moment, timeline
+from trainer.storage.files import FileUpload, NoSuchFile, files_folder
+from trainer.storage.run_store import TimelineEvent, read_timeline
 
-MOST = 1_000_000
+MAX_EVENTS = 1_000_000
 """Events of a run that are read at once; one of a million steps tells of 200,000."""
-NUMBERS: Mapping[str, str] = {
+METRIC_NAMES: Mapping[str, str] = {
     "step": "step",
     "of_steps": "total_steps",
     "train_loss": "train_loss",
@@ -51,7 +51,7 @@ NUMBERS: Mapping[str, str] = {
 }
 """Our words for the numbers of a step -> those of OpenAI, or our own."""
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
-SAYS: Mapping[str, str] = {
+JOB_EVENT_MESSAGES: Mapping[str, str] = {
     "intent": "Created fine-tuning job: {job}",
     "validated": "Files and plan are validated",
     "reserved": "{usd} USD set aside",
@@ -84,19 +84,19 @@ LEVELS: Mapping[str, Literal["warn", "error"]] = {
 }
 
 
-class _Blank(dict[str, Any]):
+class _BlankDefaults(dict[str, Any]):
     """Words of an event; what was not said is left empty."""
 
     def __missing__(self, key: str) -> str:
         return ""
 
 
-def moments_of(front: Front, run_id: str) -> list[Moment]:
+def run_timeline(front: ServerContext, run_id: str) -> list[TimelineEvent]:
     """Return what happened to a run, in order."""
-    return timeline(front.office.store.engine, run_id, most=MOST)
+    return read_timeline(front.office.store.engine, run_id, most=MAX_EVENTS)
 
 
-def event_of(run_id: str, moment: Moment) -> FineTuningJobEvent:
+def job_event(run_id: str, moment: TimelineEvent) -> FineTuningJobEvent:
     """Tell of one thing that happened."""
     is_metric = moment.what == "metric"
     level = LEVELS.get(moment.kind) or moment.body.get("level")
@@ -106,27 +106,27 @@ def event_of(run_id: str, moment: Moment) -> FineTuningJobEvent:
         level=level if level in ("warn", "error") else "info",
         message=_message(run_id, moment),
         type="metrics" if is_metric else "message",
-        data=numbers_of(moment) if is_metric else {},
+        data=step_metrics(moment) if is_metric else {},
     )
 
 
-def _message(run_id: str, moment: Moment) -> str:
+def _message(run_id: str, moment: TimelineEvent) -> str:
     told = moment.body.get("message")
     if moment.what == "metric":
-        losses = {k: v for k, v in numbers_of(moment).items() if k.endswith("_loss")}
+        losses = {k: v for k, v in step_metrics(moment).items() if k.endswith("_loss")}
         words = ", ".join(f"{name.replace('_', ' ')}={loss:.4f}" for name, loss in losses.items())
         steps = moment.body.get("of_steps")
         return f"Step {moment.body.get('step')}{f'/{steps}' if steps else ''}: {words}"
     if told:
         return str(told)
-    template = SAYS.get(moment.kind, moment.kind.replace("_", " ") + ": {why}")
-    words = template.format_map(_Blank(moment.body, job=job_id_of(run_id)))
+    template = JOB_EVENT_MESSAGES.get(moment.kind, moment.kind.replace("_", " ") + ": {why}")
+    words = template.format_map(_BlankDefaults(moment.body, job=job_id_of(run_id)))
     return words.strip().rstrip(": ")
 
 
-def numbers_of(moment: Moment) -> dict[str, Any]:
+def step_metrics(moment: TimelineEvent) -> dict[str, Any]:
     """Return the numbers of a step, under the names of OpenAI."""
-    found = {NUMBERS[name]: moment.body[name] for name in NUMBERS if name in moment.body}
+    found = {METRIC_NAMES[name]: moment.body[name] for name in METRIC_NAMES if name in moment.body}
     return {
         name: value
         for name, value in found.items()
@@ -134,11 +134,11 @@ def numbers_of(moment: Moment) -> dict[str, Any]:
     }
 
 
-def by_step(moments: Sequence[Moment]) -> dict[int, dict[str, Any]]:
+def metrics_by_step(moments: Sequence[TimelineEvent]) -> dict[int, dict[str, Any]]:
     """Put the numbers of each step together."""
     steps: dict[int, dict[str, Any]] = {}
     for moment in moments:
-        numbers = numbers_of(moment) if moment.what == "metric" else {}
+        numbers = step_metrics(moment) if moment.what == "metric" else {}
         if "step" in numbers:
             steps.setdefault(int(numbers["step"]), {}).update(numbers)
     return dict(sorted(steps.items()))
@@ -155,7 +155,7 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
     return CheckpointMetrics(step=step, **known)
 
 
-def result_file(front: Front, kept: Kept) -> str:
+def result_file(front: ServerContext, kept: StoredJob) -> str:
     """Keep the numbers of a job that succeeded as a file, once; return its name."""
     file_id = result_file_of(kept.run_id)
     try:
@@ -166,14 +166,14 @@ def result_file(front: Front, kept: Kept) -> str:
     with part.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(by_step(moments_of(front, kept.run_id)).values())
-    sent = Sent(kept.owner, "step_metrics.csv", "fine-tune-results")
+        writer.writerows(metrics_by_step(run_timeline(front, kept.run_id)).values())
+    sent = FileUpload(kept.owner, "step_metrics.csv", "fine-tune-results")
     with suppress(IntegrityError):  # somebody else kept the same numbers just now
         front.filing.keep(part, sent, file_id)
     return file_id
 
 
-STATUS: Mapping[State, Status] = {
+STATE_STATUS: Mapping[State, Status] = {
     "intent": "validating_files",
     "validated": "validating_files",
     "reserved": "queued",
@@ -192,16 +192,16 @@ STATUS: Mapping[State, Status] = {
     "cancelled": "cancelled",
 }
 """States of a run -> words of OpenAI; a job is done once its model is registered."""
-DONE: Mapping[State, Status] = {
+OUTCOME_STATUS: Mapping[State, Status] = {
     "succeeded": "succeeded",
     "failed": "failed",
     "cancelled": "cancelled",
 }
-MOST_EPOCHS, MOST_BATCH = 50, 256
+MAX_EPOCHS, MAX_BATCH = 50, 256
 HOUR_SECONDS = 3600.0
 
 
-def job_of(front: Front, kept: Kept) -> FineTuningJob:
+def job_view(front: ServerContext, kept: StoredJob) -> FineTuningJob:
     """Show a job as it stands now."""
     run = front.office.store.run(kept.run_id)
     plan = front.office.store.plan(run.plan_id)
@@ -213,8 +213,8 @@ def job_of(front: Front, kept: Kept) -> FineTuningJob:
         id=job_id_of(kept.run_id),
         created_at=int(kept.made_at),
         error=_error(run, status),
-        fine_tuned_model=name_of(kept, plan) if has_model else None,
-        finished_at=int(end.at) if end and status in DONE.values() else None,
+        fine_tuned_model=job_model_name(kept, plan) if has_model else None,
+        finished_at=int(end.at) if end and status in OUTCOME_STATUS.values() else None,
         hyperparameters=_settings(plan),
         model=asked["model"],
         organization_id=kept.owner,
@@ -227,11 +227,11 @@ def job_of(front: Front, kept: Kept) -> FineTuningJob:
         estimated_finish=_finish(run, plan, status),
         method=FineTuneMethod.model_validate(_method(asked)),
         metadata=asked.get("metadata"),
-        x_tune_or_not=_beside(run, plan),
+        x_tune_or_not=_run_details(run, plan),
     )
 
 
-def name_of(kept: Kept, plan: TrainingPlan) -> str:
+def job_model_name(kept: StoredJob, plan: TrainingPlan) -> str:
     """Name the model that a job makes."""
     return tuned_name(kept.request["model"], kept.owner, plan.suffix, kept.run_id)
 
@@ -239,8 +239,8 @@ def name_of(kept: Kept, plan: TrainingPlan) -> str:
 def status_of(run: Run) -> Status:
     """Say in OpenAI's words where a run stands."""
     if run.state == "settled":
-        return DONE[run.outcome or "cancelled"]
-    return STATUS[run.state]
+        return OUTCOME_STATUS[run.outcome or "cancelled"]
+    return STATE_STATUS[run.state]
 
 
 def _error(run: Run, status: Status) -> JobError | None:
@@ -258,10 +258,10 @@ def _recipe_of(plan: TrainingPlan) -> dict[str, Any]:
 def _settings(plan: TrainingPlan) -> JobHyperparameters:
     recipe, asked = _recipe_of(plan), plan.hyperparameters
     epochs, rows = recipe["epochs"], recipe["rows_per_step"]
-    is_whole = epochs == int(epochs) and 1 <= epochs <= MOST_EPOCHS
+    is_whole = epochs == int(epochs) and 1 <= epochs <= MAX_EPOCHS
     return JobHyperparameters(
         n_epochs=int(epochs) if is_whole else "auto",
-        batch_size=rows if rows <= MOST_BATCH else "auto",
+        batch_size=rows if rows <= MAX_BATCH else "auto",
         learning_rate_multiplier=asked.learning_rate_multiplier or "auto",
     )
 
@@ -281,8 +281,8 @@ def _finish(run: Run, plan: TrainingPlan, status: Status) -> int | None:
     return int(began.at + plan.local.hours[1] * HOUR_SECONDS)
 
 
-def _beside(run: Run, plan: TrainingPlan) -> Beside:
-    return Beside(
+def _run_details(run: Run, plan: TrainingPlan) -> RunDetails:
+    return RunDetails(
         run_id=run.run_id,
         state=run.state,
         cap_usd=plan.cap_usd,
@@ -292,19 +292,19 @@ def _beside(run: Run, plan: TrainingPlan) -> Beside:
     )
 
 
-def checkpoints_of(front: Front, kept: Kept) -> list[FineTuningJobCheckpoint]:
+def checkpoints_of(front: ServerContext, kept: StoredJob) -> list[FineTuningJobCheckpoint]:
     """Show the checkpoints that are whole, the newest first."""
     run = front.office.store.run(kept.run_id)
     if run.job_id is None:
         return []
-    model = name_of(kept, front.office.store.plan(run.plan_id))
+    model = job_model_name(kept, front.office.store.plan(run.plan_id))
     adapter = front.office.adapter(run.provider)
     try:
         there = adapter.checkpoints(run.job_id)
     finally:
         adapter.close()
-    moments = moments_of(front, kept.run_id)
-    steps = by_step(moments)
+    moments = run_timeline(front, kept.run_id)
+    steps = metrics_by_step(moments)
     saved = {one.body.get("step"): one.at for one in moments if one.kind == "checkpoint"}
     return [
         FineTuningJobCheckpoint(

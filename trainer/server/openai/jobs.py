@@ -9,15 +9,22 @@ from fastapi import APIRouter, Request, Response
 
 from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import Refused
-from trainer.plan.jobs import Kept, NoSuchJob
-from trainer.runs.start import launch, launch_again
-from trainer.runs.user_actions import ask_for
+from trainer.plan.jobs import NoSuchJob, StoredJob
+from trainer.runs.start import launch_job, resume_launch
+from trainer.runs.user_actions import request_action
 from trainer.server.auth import Spender, Viewer
-from trainer.server.context import Front, front_of
-from trainer.server.openai.errors import BadParameter, NotThere
-from trainer.server.openai.idempotency import Key, Turn, bytes_of, once, reply, turn_of
-from trainer.server.openai.ids import After, Limit, event_id_of, job_id_of, page_of, run_of
-from trainer.server.openai.job_request import plan_of
+from trainer.server.context import ServerContext, server_of
+from trainer.server.openai.errors import BadParameter, OpenAINotFound
+from trainer.server.openai.idempotency import (
+    IdempotencyKey,
+    IdempotentRequest,
+    canonical_bytes,
+    idempotent_request,
+    json_response,
+    respond_once,
+)
+from trainer.server.openai.ids import After, Limit, event_id_of, job_id_of, page_of, run_id_of
+from trainer.server.openai.job_request import plan_from_request
 from trainer.server.openai.job_schemas import (
     CreateFineTuningJobRequest,
     FineTuningJob,
@@ -25,12 +32,18 @@ from trainer.server.openai.job_schemas import (
     ListFineTuningJobEventsResponse,
     ListPaginatedFineTuningJobsResponse,
 )
-from trainer.server.openai.job_view import checkpoints_of, event_of, job_of, moments_of, status_of
-from trainer.server.openai.strict_route import CleanRoute
-from trainer.server.openai.tuned_models import jobs_of
+from trainer.server.openai.job_view import (
+    checkpoints_of,
+    job_event,
+    job_view,
+    run_timeline,
+    status_of,
+)
+from trainer.server.openai.strict_route import StrictRoute
+from trainer.server.openai.tuned_models import job_store
 from trainer.storage.access_tokens import Caller
 
-FINAL = frozenset({"succeeded", "failed", "cancelled"})
+FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 METADATA = {
     "parameters": [
         {
@@ -48,27 +61,27 @@ METADATA = {
         }
     ]
 }
-router = APIRouter(route_class=CleanRoute, prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+router = APIRouter(route_class=StrictRoute, prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 
 
 @router.post("", response_model=FineTuningJob)
 def create_job(
-    request: Request, caller: Spender, body: CreateFineTuningJobRequest, key: Key = None
+    request: Request, caller: Spender, body: CreateFineTuningJobRequest, key: IdempotencyKey = None
 ) -> Response:
     """Lay a training down, see that it keeps its cap, and start it."""
     asked = body.model_dump(mode="json", exclude_unset=True)
 
-    def work(turn: Turn) -> FineTuningJob:
+    def work(turn: IdempotentRequest) -> FineTuningJob:
         run_id = _run_for(turn, caller, body)
-        return job_of(turn.front, jobs_of(turn.front).keep(run_id, caller.owner, asked))
+        return job_view(turn.front, job_store(turn.front).keep(run_id, caller.owner, asked))
 
-    return once(turn_of(request, caller, key, bytes_of(body)), work)
+    return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
 
 
-def _run_for(turn: Turn, caller: Caller, body: CreateFineTuningJobRequest) -> str:
+def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobRequest) -> str:
     office = turn.front.office
     if turn.plan_id is not None:  # a process ended between this line and the answer
-        return launch_again(office, turn.plan_id)
+        return resume_launch(office, turn.plan_id)
 
     def before(plan: TrainingPlan) -> None:
         turn.front.audit.write(
@@ -81,24 +94,24 @@ def _run_for(turn: Turn, caller: Caller, body: CreateFineTuningJobRequest) -> st
         )
         turn.will_launch(plan.plan_id)
 
-    return launch(office, plan_of(turn.front, caller, body), before)
+    return launch_job(office, plan_from_request(turn.front, caller, body), before)
 
 
 @router.get("", response_model=ListPaginatedFineTuningJobsResponse, openapi_extra=METADATA)
 def list_jobs(request: Request, caller: Viewer, after: After = None, limit: Limit = 20) -> Response:
     """List jobs, the newest first."""
-    front, words = front_of(request), _words_of(request)
+    front, words = server_of(request), _metadata_filter(request)
     listed = [
         one
-        for one in jobs_of(front).listed(caller.sees)
-        if _carries(one.request.get("metadata") or {}, words)
+        for one in job_store(front).listed(caller.sees)
+        if _matches_metadata(one.request.get("metadata") or {}, words)
     ]
     page, has_more = page_of(listed, lambda one: job_id_of(one.run_id), after, limit)
-    shown = [job_of(front, one) for one in page]
-    return reply(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
+    shown = [job_view(front, one) for one in page]
+    return json_response(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
 
 
-def _words_of(request: Request) -> Mapping[str, str] | None:
+def _metadata_filter(request: Request) -> Mapping[str, str] | None:
     """Read `metadata[key]=value`; nothing for `metadata=null`."""
     asked = request.query_params
     if asked.get("metadata") == "null":
@@ -113,7 +126,7 @@ def _words_of(request: Request) -> Mapping[str, str] | None:
     return {name[len("metadata[") : -1]: value for name, value in named.items()}
 
 
-def _carries(metadata: Mapping[str, str], words: Mapping[str, str] | None) -> bool:
+def _matches_metadata(metadata: Mapping[str, str], words: Mapping[str, str] | None) -> bool:
     if words is None:
         return not metadata
     return all(metadata.get(name) == value for name, value in words.items())
@@ -122,51 +135,51 @@ def _carries(metadata: Mapping[str, str], words: Mapping[str, str] | None) -> bo
 @router.get("/{fine_tuning_job_id}", response_model=FineTuningJob)
 def retrieve_job(request: Request, caller: Viewer, fine_tuning_job_id: str) -> Response:
     """Show a job as it stands now."""
-    front = front_of(request)
-    return reply(job_of(front, _found(front, caller, fine_tuning_job_id)))
+    front = server_of(request)
+    return json_response(job_view(front, _own_job(front, caller, fine_tuning_job_id)))
 
 
 @router.post("/{fine_tuning_job_id}/cancel", response_model=FineTuningJob)
 def cancel_job(
-    request: Request, caller: Spender, fine_tuning_job_id: str, key: Key = None
+    request: Request, caller: Spender, fine_tuning_job_id: str, key: IdempotencyKey = None
 ) -> Response:
     """End a job; what it cost so far is paid."""
-    return _ask(request, caller, fine_tuning_job_id, key, "cancel")
+    return _request_action(request, caller, fine_tuning_job_id, key, "cancel")
 
 
 @router.post("/{fine_tuning_job_id}/pause", response_model=FineTuningJob)
 def pause_job(
-    request: Request, caller: Spender, fine_tuning_job_id: str, key: Key = None
+    request: Request, caller: Spender, fine_tuning_job_id: str, key: IdempotencyKey = None
 ) -> Response:
     """Hold a job; it saves first."""
-    return _ask(request, caller, fine_tuning_job_id, key, "pause")
+    return _request_action(request, caller, fine_tuning_job_id, key, "pause")
 
 
 @router.post("/{fine_tuning_job_id}/resume", response_model=FineTuningJob)
 def resume_job(
-    request: Request, caller: Spender, fine_tuning_job_id: str, key: Key = None
+    request: Request, caller: Spender, fine_tuning_job_id: str, key: IdempotencyKey = None
 ) -> Response:
     """Go on with a job that is held."""
-    return _ask(request, caller, fine_tuning_job_id, key, "resume")
+    return _request_action(request, caller, fine_tuning_job_id, key, "resume")
 
 
-def _ask(
+def _request_action(
     request: Request,
     caller: Caller,
     job_id: str,
     key: str | None,
     what: Literal["cancel", "pause", "resume"],
 ) -> Response:
-    def work(turn: Turn) -> FineTuningJob:
-        kept = _found(turn.front, caller, job_id)
+    def work(turn: IdempotentRequest) -> FineTuningJob:
+        kept = _own_job(turn.front, caller, job_id)
         run = turn.front.office.store.run(kept.run_id)
-        if status_of(run) in FINAL or run.outcome:
+        if status_of(run) in FINAL_STATUSES or run.outcome:
             raise Refused(f"{job_id}: it has ended ({run.outcome}), so there is nothing to {what}.")
         turn.front.audit.write(caller, what, kept.run_id)
-        ask_for(turn.front.office, run, what)
-        return job_of(turn.front, kept)
+        request_action(turn.front.office, run, what)
+        return job_view(turn.front, kept)
 
-    return once(turn_of(request, caller, key, b""), work)
+    return respond_once(idempotent_request(request, caller, key, b""), work)
 
 
 @router.get("/{fine_tuning_job_id}/events", response_model=ListFineTuningJobEventsResponse)
@@ -178,12 +191,12 @@ def list_events(
     limit: Limit = 20,
 ) -> Response:
     """List what happened to a job, the newest first."""
-    front = front_of(request)
-    run_id = _found(front, caller, fine_tuning_job_id).run_id
-    listed = moments_of(front, run_id)[::-1]
+    front = server_of(request)
+    run_id = _own_job(front, caller, fine_tuning_job_id).run_id
+    listed = run_timeline(front, run_id)[::-1]
     page, has_more = page_of(listed, lambda one: event_id_of(run_id, one.seq), after, limit)
-    shown = [event_of(run_id, one) for one in page]
-    return reply(ListFineTuningJobEventsResponse(data=shown, has_more=has_more))
+    shown = [job_event(run_id, one) for one in page]
+    return json_response(ListFineTuningJobEventsResponse(data=shown, has_more=has_more))
 
 
 @router.get(
@@ -197,24 +210,24 @@ def list_checkpoints(
     limit: Limit = 10,
 ) -> Response:
     """List the models that were saved on the way, the newest first."""
-    front = front_of(request)
-    listed = checkpoints_of(front, _found(front, caller, fine_tuning_job_id))
+    front = server_of(request)
+    listed = checkpoints_of(front, _own_job(front, caller, fine_tuning_job_id))
     page, has_more = page_of(listed, lambda one: one.id, after, limit)
     ends: dict[str, Any] = {
         "first_id": page[0].id if page else None,
         "last_id": page[-1].id if page else None,
     }
-    return reply(ListFineTuningJobCheckpointsResponse(data=page, has_more=has_more, **ends))
+    return json_response(ListFineTuningJobCheckpointsResponse(data=page, has_more=has_more, **ends))
 
 
-def _found(front: Front, caller: Caller, job_id: str) -> Kept:
-    run_id = run_of(job_id)
+def _own_job(front: ServerContext, caller: Caller, job_id: str) -> StoredJob:
+    run_id = run_id_of(job_id)
     if run_id is not None:
         try:
-            return jobs_of(front).job(run_id, caller.sees)
+            return job_store(front).job(run_id, caller.sees)
         except NoSuchJob:
             pass
-    raise NotThere(
+    raise OpenAINotFound(
         f"fine_tuning_job_id '{job_id}': there is no such job for you. List the jobs.",
         "fine_tuning_job_id",
         "job_not_found",

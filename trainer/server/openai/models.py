@@ -8,42 +8,50 @@ from fastapi import APIRouter, Request, Response
 
 from trainer.home import home_folder
 from trainer.server.auth import Spender, Viewer
-from trainer.server.context import front_of
+from trainer.server.context import server_of
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import DeleteModelResponse, ListModelsResponse, Model
-from trainer.server.openai.idempotency import Key, Turn, once, reply, turn_of
-from trainer.server.openai.strict_route import CleanRoute
-from trainer.server.openai.tuned_models import Tuned, tuned_model, tuned_models
+from trainer.server.openai.idempotency import (
+    IdempotencyKey,
+    IdempotentRequest,
+    idempotent_request,
+    json_response,
+    respond_once,
+)
+from trainer.server.openai.strict_route import StrictRoute
+from trainer.server.openai.tuned_models import TunedModel, tuned_model, tuned_models
 from trainer.storage import cleanup
 
 SYSTEM = "system"
-router = APIRouter(route_class=CleanRoute, tags=["models"])
+router = APIRouter(route_class=StrictRoute, tags=["models"])
 
 
 @router.get("/models", response_model=ListModelsResponse)
 def list_models(request: Request, caller: Viewer) -> Response:
     """List what can be tuned here, and what was."""
-    front = front_of(request)
+    front = server_of(request)
     bases = [_base(name, folder) for name, folder in sorted(front.bases().items())]
-    tuned = [_shown(one) for one in tuned_models(front, caller)]
-    return reply(ListModelsResponse(data=[*bases, *tuned]))
+    tuned = [_model_view(one) for one in tuned_models(front, caller)]
+    return json_response(ListModelsResponse(data=[*bases, *tuned]))
 
 
 @router.get("/models/{model:path}", response_model=Model)
 def retrieve_model(request: Request, caller: Viewer, model: str) -> Response:
     """Say what is known of a model."""
-    front = front_of(request)
+    front = server_of(request)
     bases = front.bases()
     if model in bases:
-        return reply(_base(model, bases[model]))
-    return reply(_shown(tuned_model(front, caller, model)))
+        return json_response(_base(model, bases[model]))
+    return json_response(_model_view(tuned_model(front, caller, model)))
 
 
 @router.delete("/models/{model:path}", response_model=DeleteModelResponse)
-def delete_model(request: Request, caller: Spender, model: str, key: Key = None) -> Response:
+def delete_model(
+    request: Request, caller: Spender, model: str, key: IdempotencyKey = None
+) -> Response:
     """Delete a tuned model with its weights; the champion of its name stays."""
 
-    def work(turn: Turn) -> DeleteModelResponse:
+    def work(turn: IdempotentRequest) -> DeleteModelResponse:
         front = turn.front
         if model in front.bases():
             raise BadParameter(
@@ -53,10 +61,10 @@ def delete_model(request: Request, caller: Spender, model: str, key: Key = None)
         found = tuned_model(front, caller, model).version.version_id
         store, registry = front.office.store, front.office.registry
         front.audit.write(caller, "retire", found, model=model)
-        cleanup.delete("version", found, home_folder(), store, registry)
+        cleanup.delete_everywhere("version", found, home_folder(), store, registry)
         return DeleteModelResponse(id=model)
 
-    return once(turn_of(request, caller, key, b""), work)
+    return respond_once(idempotent_request(request, caller, key, b""), work)
 
 
 def _base(name: str, folder: Path) -> Model:
@@ -65,7 +73,7 @@ def _base(name: str, folder: Path) -> Model:
     return Model(id=name, created=int(made), owned_by=SYSTEM, shutdown_date=None)
 
 
-def _shown(tuned: Tuned) -> Model:
+def _model_view(tuned: TunedModel) -> Model:
     ends = tuned.version.shutdown_on
     return Model(
         id=tuned.name,

@@ -10,16 +10,16 @@ from fastapi import Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 
-from advisor.api.uploads import declared_bytes, too_large
+from advisor.api.uploads import declared_bytes, too_large_error
 from advisor.errors import did_you_mean
 from trainer.server.openai.errors import BadParameter
 
-MOST_JSON_BYTES = 8 * 1024 * 1024
-DEEPEST = 64
+MAX_JSON_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 64
 """Levels of lists and mappings."""
 
 
-class CleanRoute(APIRoute):
+class StrictRoute(APIRoute):
     """A route that is given nothing it cannot keep: half characters, zeros, unknown names."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -53,13 +53,13 @@ def _check_names(request: Request, known: set[str], maps: tuple[str, ...]) -> No
 
 
 def _check_text(text: str, param: str) -> None:
-    if "\0" in text or (not text.isascii() and not _is_whole(text)):
+    if "\0" in text or (not text.isascii() and not _is_valid_text(text)):
         raise BadParameter(
             param, f"{param}: found the character zero or half a character. Send text as UTF-8."
         )
 
 
-def _is_whole(text: str) -> bool:
+def _is_valid_text(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -69,13 +69,13 @@ def _is_whole(text: str) -> bool:
 
 async def _json_of(request: Request) -> bytes:
     """Read the body, see that it is JSON with whole text, and not too large."""
-    if declared_bytes(request) > MOST_JSON_BYTES:
-        raise too_large(MOST_JSON_BYTES)
+    if declared_bytes(request) > MAX_JSON_BYTES:
+        raise too_large_error(MAX_JSON_BYTES)
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MOST_JSON_BYTES:
-            raise too_large(MOST_JSON_BYTES)
+        if len(body) > MAX_JSON_BYTES:
+            raise too_large_error(MAX_JSON_BYTES)
     try:
         _check_depth(orjson.loads(body) if body else None)
     except orjson.JSONDecodeError as error:
@@ -89,7 +89,7 @@ async def _json_of(request: Request) -> bytes:
 
 def _check_depth(found: Any) -> None:
     level = [found]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         inner: list[Any] = []
         for value in level:
             if isinstance(value, str):
@@ -101,4 +101,4 @@ def _check_depth(found: Any) -> None:
         if not inner:
             return
         level = inner
-    raise BadParameter(None, f"body: found more than {DEEPEST} levels. Send a simpler one.")
+    raise BadParameter(None, f"body: found more than {MAX_DEPTH} levels. Send a simpler one.")

@@ -8,21 +8,21 @@ from pathlib import Path
 from advisor.errors import did_you_mean
 from advisor.plan.training_plan import TrainingPlan
 from trainer.home import home_folder
-from trainer.plan.jobs import Jobs
-from trainer.server.context import Front
-from trainer.server.openai.errors import NotThere
+from trainer.plan.jobs import JobStore
+from trainer.server.context import ServerContext
+from trainer.server.openai.errors import OpenAINotFound
 from trainer.server.openai.ids import run_prefix_of, tuned_name
 from trainer.storage.access_tokens import Caller
-from trainer.storage.model_version import Version
+from trainer.storage.model_version import ModelVersion
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedModel:
     """One model that was tuned here."""
 
     name: str
     owner: str
-    version: Version
+    version: ModelVersion
     plan: TrainingPlan
 
     @property
@@ -31,15 +31,17 @@ class Tuned:
         return home_folder() / "runs" / self.version.run_id
 
 
-def jobs_of(front: Front) -> Jobs:
+def job_store(front: ServerContext) -> JobStore:
     """Open the table of jobs."""
-    return Jobs(front.office.store.engine, front.office.clock)
+    return JobStore(front.office.store.engine, front.office.clock)
 
 
-def tuned_models(front: Front, caller: Caller, run_prefix: str = "run_") -> list[Tuned]:
+def tuned_models(
+    front: ServerContext, caller: Caller, run_prefix: str = "run_"
+) -> list[TunedModel]:
     """List the tuned models that a caller may use, the newest first."""
     owners = {run.run_id: run.owner for run in front.office.store.listed(owner=caller.sees)}
-    asked = {job.run_id: job for job in jobs_of(front).listed(caller.sees)}
+    asked = {job.run_id: job for job in job_store(front).listed(caller.sees)}
     found = []
     for version in front.office.registry.listed():
         run_id = version.run_id
@@ -47,11 +49,11 @@ def tuned_models(front: Front, caller: Caller, run_prefix: str = "run_") -> list
             continue
         plan, owner = front.office.store.plan(version.plan_id), owners[run_id] or ""
         base = asked[run_id].request["model"] if run_id in asked else plan.base_model
-        found.append(Tuned(tuned_name(base, owner, plan.suffix, run_id), owner, version, plan))
+        found.append(TunedModel(tuned_name(base, owner, plan.suffix, run_id), owner, version, plan))
     return sorted(found, key=lambda one: (-one.version.made_at, one.name))
 
 
-def tuned_model(front: Front, caller: Caller, name: str) -> Tuned:
+def tuned_model(front: ServerContext, caller: Caller, name: str) -> TunedModel:
     """Find a tuned model by its name.
 
     Raises:
@@ -62,13 +64,13 @@ def tuned_model(front: Front, caller: Caller, name: str) -> Tuned:
     for one in found:
         if one.name == name:
             return one
-    raise no_model(front, caller, name)
+    raise model_not_found(front, caller, name)
 
 
-def no_model(front: Front, caller: Caller, name: str) -> NotThere:
+def model_not_found(front: ServerContext, caller: Caller, name: str) -> OpenAINotFound:
     """Say that there is no model of a name, and which are near."""
     known = {*front.bases(), *(one.name for one in tuned_models(front, caller))}
-    return NotThere(
+    return OpenAINotFound(
         f"model '{name}': there is no such model for you.{did_you_mean(name, known)}",
         "model",
         "model_not_found",

@@ -9,21 +9,27 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from advisor.api.uploads import Received, receive, shown_name, too_large
+from advisor.api.uploads import UploadedFile, display_name, receive_file, too_large_error
 from trainer.errors import Refused
 from trainer.server.auth import Proposer
-from trainer.server.context import MOST_PART_BYTES, Front, front_of
+from trainer.server.context import MAX_PART_BYTES, ServerContext, server_of
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import Upload, UploadPart
-from trainer.server.openai.files import PURPOSE, check_rows, file_shown, need_form
-from trainer.server.openai.idempotency import Key, Turn, bytes_of, once, turn_of
-from trainer.server.openai.job_schemas import Asked, Text
-from trainer.server.openai.strict_route import CleanRoute
+from trainer.server.openai.files import PURPOSE, check_rows, file_view, require_form
+from trainer.server.openai.idempotency import (
+    IdempotencyKey,
+    IdempotentRequest,
+    canonical_bytes,
+    idempotent_request,
+    respond_once,
+)
+from trainer.server.openai.job_schemas import StrictRequest, Text
+from trainer.server.openai.strict_route import StrictRoute
 from trainer.storage import multipart_uploads
 from trainer.storage.files import files_folder
 
 T = TypeVar("T")
-FORM = {
+PART_FORM = {
     "requestBody": {
         "required": True,
         "content": {
@@ -45,10 +51,10 @@ FORM = {
         },
     }
 }
-router = APIRouter(route_class=CleanRoute, tags=["uploads"])
+router = APIRouter(route_class=StrictRoute, tags=["uploads"])
 
 
-class CreateUploadRequest(Asked):
+class CreateUploadRequest(StrictRequest):
     """A file that will come by parts."""
 
     filename: Text = Field(examples=["tickets.jsonl"])
@@ -61,7 +67,7 @@ class CreateUploadRequest(Asked):
     """What it holds."""
 
 
-class CompleteUploadRequest(Asked):
+class CompleteUploadRequest(StrictRequest):
     """The parts of a file, in their order."""
 
     part_ids: list[Text] = Field(
@@ -74,81 +80,89 @@ class CompleteUploadRequest(Asked):
 
 @router.post("/uploads", response_model=Upload)
 def create_upload(
-    request: Request, caller: Proposer, body: CreateUploadRequest, key: Key = None
+    request: Request, caller: Proposer, body: CreateUploadRequest, key: IdempotencyKey = None
 ) -> Response:
     """Begin a file that comes by parts."""
 
-    def work(turn: Turn) -> Upload:
+    def work(turn: IdempotentRequest) -> Upload:
         if body.bytes > turn.front.settings.most_file_bytes:
-            raise too_large(turn.front.settings.most_file_bytes)
-        name = shown_name(body.filename)
+            raise too_large_error(turn.front.settings.most_file_bytes)
+        name = display_name(body.filename)
         begun = turn.front.uploads.begin(caller.owner, name, PURPOSE, body.bytes)
-        return _shown(turn.front, begun)
+        return _upload_view(turn.front, begun)
 
-    return once(turn_of(request, caller, key, bytes_of(body)), work)
+    return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
 
 
-@router.post("/uploads/{upload_id}/parts", response_model=UploadPart, openapi_extra=FORM)
+@router.post("/uploads/{upload_id}/parts", response_model=UploadPart, openapi_extra=PART_FORM)
 async def add_upload_part(
-    request: Request, caller: Proposer, upload_id: str, key: Key = None
+    request: Request, caller: Proposer, upload_id: str, key: IdempotencyKey = None
 ) -> Response:
     """Take one part, streamed to the disk."""
-    front = front_of(request)
-    need_form(request)
+    front = server_of(request)
+    require_form(request)
     await run_in_threadpool(front.uploads.upload, upload_id, caller.sees)
-    came = await receive(request, files_folder(), MOST_PART_BYTES, "data")
+    came = await receive_file(request, files_folder(), MAX_PART_BYTES, "data")
     try:
-        return await run_in_threadpool(_added, request, upload_id, key, came)
+        return await run_in_threadpool(_store_part, request, upload_id, key, came)
     finally:
         came.path.unlink(missing_ok=True)
 
 
-def _added(request: Request, upload_id: str, key: str | None, came: Received) -> Response:
+def _store_part(request: Request, upload_id: str, key: str | None, came: UploadedFile) -> Response:
     caller = request.state.caller
 
-    def work(turn: Turn) -> UploadPart:
+    def work(turn: IdempotentRequest) -> UploadPart:
         upload = turn.front.uploads.upload(upload_id, caller.sees)
         if came.fields:
             raise BadParameter(next(iter(came.fields)), "a part has one field: data.")
-        part = _tried(lambda: turn.front.uploads.add_part(upload, came.path))
+        part = _with_openai_errors(lambda: turn.front.uploads.add_part(upload, came.path))
         return UploadPart(id=part.part_id, created_at=int(part.made_at), upload_id=upload_id)
 
-    return once(turn_of(request, caller, key, came.sha256.encode()), work)
+    return respond_once(idempotent_request(request, caller, key, came.sha256.encode()), work)
 
 
 @router.post("/uploads/{upload_id}/complete", response_model=Upload)
 def complete_upload(
-    request: Request, caller: Proposer, upload_id: str, body: CompleteUploadRequest, key: Key = None
+    request: Request,
+    caller: Proposer,
+    upload_id: str,
+    body: CompleteUploadRequest,
+    key: IdempotencyKey = None,
 ) -> Response:
     """Put the parts together: a file, whole, with the bytes that were announced."""
 
-    def work(turn: Turn) -> Upload:
+    def work(turn: IdempotentRequest) -> Upload:
         front = turn.front
         upload = front.uploads.upload(upload_id, caller.sees)
-        done = _tried(lambda: front.uploads.complete(upload, body.part_ids, body.md5))
+        done = _with_openai_errors(lambda: front.uploads.complete(upload, body.part_ids, body.md5))
         made = front.filing.file(str(done.file_id), caller.sees)
         try:
             check_rows(made.path, made.filename)
         except BadParameter:
             front.filing.delete(made.file_id, caller.sees)
             raise
-        return _shown(front, done)
+        return _upload_view(front, done)
 
-    return once(turn_of(request, caller, key, bytes_of(body)), work)
+    return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
 
 
 @router.post("/uploads/{upload_id}/cancel", response_model=Upload)
-def cancel_upload(request: Request, caller: Proposer, upload_id: str, key: Key = None) -> Response:
+def cancel_upload(
+    request: Request, caller: Proposer, upload_id: str, key: IdempotencyKey = None
+) -> Response:
     """Give an upload up; its parts are deleted."""
 
-    def work(turn: Turn) -> Upload:
+    def work(turn: IdempotentRequest) -> Upload:
         upload = turn.front.uploads.upload(upload_id, caller.sees)
-        return _shown(turn.front, _tried(lambda: turn.front.uploads.cancel(upload)))
+        return _upload_view(
+            turn.front, _with_openai_errors(lambda: turn.front.uploads.cancel(upload))
+        )
 
-    return once(turn_of(request, caller, key, b""), work)
+    return respond_once(idempotent_request(request, caller, key, b""), work)
 
 
-def _tried(step: Callable[[], T]) -> T:
+def _with_openai_errors(step: Callable[[], T]) -> T:
     """Say as OpenAI does what an upload refuses: the parameters do not go with its state."""
     try:
         return step()
@@ -156,7 +170,7 @@ def _tried(step: Callable[[], T]) -> T:
         raise BadParameter(None, str(error)) from error
 
 
-def _shown(front: Front, upload: multipart_uploads.Upload) -> Upload:
+def _upload_view(front: ServerContext, upload: multipart_uploads.MultipartUpload) -> Upload:
     known = {"completed": "completed", "cancelled": "cancelled", "expired": "expired"}
     filed = front.filing.file(upload.file_id, None) if upload.file_id else None
     return Upload.model_validate(
@@ -167,6 +181,6 @@ def _shown(front: Front, upload: multipart_uploads.Upload) -> Upload:
             "expires_at": int(upload.expires_at),
             "filename": upload.filename,
             "status": known.get(upload.status, "pending"),
-            "file": file_shown(filed) if filed else None,
+            "file": file_view(filed) if filed else None,
         }
     )
