@@ -97,12 +97,12 @@ class Inputs:
         }
         return replace(self, **given)
 
-    def equals(self, other: Inputs, but: str) -> bool:
+    def equals(self, other: Inputs, except_field: str) -> bool:
         """Whether all fields but one hold the same numbers, and the same ones are unsaid."""
         return all(
             getattr(self, name).tobytes() == getattr(other, name).tobytes()
             for name in INPUT_PATHS.values()
-            if name != but
+            if name != except_field
         )
 
     def only(self, places: NDArray[np.intp]) -> Inputs:
@@ -112,11 +112,11 @@ class Inputs:
         return replace(self, **moved)
 
 
-def stack_inputs(facts: Sequence[Inputs]) -> Inputs:
+def stack_inputs(inputs: Sequence[Inputs]) -> Inputs:
     """Lay the facts of one variant each below each other."""
     return Inputs(
         **{
-            name: np.concatenate([getattr(one, name) for one in facts])
+            name: np.concatenate([getattr(one, name) for one in inputs])
             for name in INPUT_PATHS.values()
         }
     )
@@ -165,7 +165,7 @@ class ResolvedScenario:
 
     scenario: Scenario
     task: Task
-    facts: Inputs
+    inputs: Inputs
     assumptions: tuple[Assumption, ...]
     measured: frozenset[str]
     """Fields of Facts that were counted in the dataset: their tokens depend on the tokenizer."""
@@ -189,12 +189,12 @@ class ResolvedScenario:
         Args:
             changes: Path in the scenario -> values of shape [variants]; every one is given.
         """
-        facts = self.facts.at(changes)
+        inputs = self.inputs.at(changes)
         if "traffic.prefix_tokens" not in changes:
-            return facts
+            return inputs
         if self.scenario.traffic.tuned_prefix_tokens is not None:
-            return facts
-        return replace(facts, tuned_prefix_tokens=stub_tokens(facts.prefix_tokens))
+            return inputs
+        return replace(inputs, tuned_prefix_tokens=stub_tokens(inputs.prefix_tokens))
 
 
 def stub_tokens(prefix_tokens: Number) -> Array:
@@ -225,7 +225,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
             assumptions.append(Assumption(path=path, value=f"{value:g}", says=says))
     measured = {path for path in counted if given[path] is None}
     given |= {path: counted[path] for path in measured}
-    facts = Inputs(
+    inputs = Inputs(
         **{
             INPUT_PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
             for path, value in given.items()
@@ -237,7 +237,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     longest = float(profile.max_tokens) if profile and profile.examples else NAN
     names = frozenset(INPUT_PATHS[path] for path in measured)
     return ResolvedScenario(
-        scenario, task, facts, tuple(assumptions), names, per_example, labels, longest
+        scenario, task, inputs, tuple(assumptions), names, per_example, labels, longest
     )
 
 

@@ -227,11 +227,11 @@ def make_question(
         AdvisorError: any part cannot be read or understood.
     """
     asked = dict(mapping)
-    defaulted: tuple[Assumption, ...] = ()
+    default_assumptions: tuple[Assumption, ...] = ()
     if "asked_on" not in asked and today is not None:
         asked["asked_on"] = today.isoformat()
         says = "No day was given: today's prices and rules hold."
-        defaulted = (Assumption(path="asked_on", value=today.isoformat(), says=says),)
+        default_assumptions = (Assumption(path="asked_on", value=today.isoformat(), says=says),)
     scenario = scenario_from(asked, where)
     path = dataset
     if path is None and scenario.dataset.path:
@@ -242,7 +242,7 @@ def make_question(
         book or load_prices(),
         load_evidence(),
         profile,
-        defaulted=defaulted,
+        default_assumptions=default_assumptions,
         catalogue=load_rule_catalogue(),
     )
 

@@ -44,11 +44,11 @@ def distinct_questions(question: Question, count: int) -> list[Question]:
     return [replace(question, scenario=with_paths(question.scenario, one)) for one in changes]
 
 
-def answer_milliseconds(questions: list[Question], with_flips: bool) -> tuple[float, float]:
+def answer_milliseconds(questions: list[Question], with_sensitivity: bool) -> tuple[float, float]:
     """Median and worst time of an answer, canonical bytes included [ms]."""
     times = []
     for question in questions:
-        asked = replace(question, with_flips=with_flips)
+        asked = replace(question, with_sensitivity=with_sensitivity)
         started = time.process_time()
         canonical_json(recommend(asked))
         times.append(1000 * (time.process_time() - started))
@@ -58,7 +58,7 @@ def answer_milliseconds(questions: list[Question], with_flips: bool) -> tuple[fl
 def single_answer(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
     """Answer one variant by itself, in the order of the columns."""
     scenario = with_paths(question.scenario, variant)
-    found = recommend(replace(question, scenario=scenario, with_flips=False))
+    found = recommend(replace(question, scenario=scenario, with_sensitivity=False))
     option = next(o for o in found.options if o.id == found.decision.recommended)
     month = option.per_month
     return (option.id, option.one_off.likely, option.monthly.likely, month.likely, month.low,
@@ -80,8 +80,8 @@ def main() -> None:
     write, question = sys.stdout.write, example_question(flags.example)
     asked = distinct_questions(question, QUESTIONS + 1)
     canonical_json(recommend(asked.pop()))  # modules loaded, and prices of the day looked up
-    for with_flips, name in ((False, "answer without flips"), (True, "answer with flips")):
-        median, worst = answer_milliseconds(asked, with_flips)
+    for with_sensitivity, name in ((False, "answer without flips"), (True, "answer with flips")):
+        median, worst = answer_milliseconds(asked, with_sensitivity)
         write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, {worst:.1f} ms at worst\n")
     variants = variant_grid(AXES)
     started = time.process_time()

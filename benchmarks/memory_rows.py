@@ -72,7 +72,7 @@ def case_of(row: Row, book: PriceBook, learnt: bool = False) -> MemoryCase | str
     if "gpt" in row["framework"]:
         shape = _untied(shape)
     setup = setup_of(row, shape)
-    setup = setup.but(**_learnt(row, setup)) if learnt else setup
+    setup = setup.with_changes(**_learnt(row, setup)) if learnt else setup
     return MemoryCase(row, model.removeprefix("open/"), shape, setup)
 
 
@@ -109,7 +109,7 @@ def setup_of(row: Row, shape: ModelShape) -> TrainingSetup:
         double_quantised=row["quant"] not in ("nf4 no-dq", "bnb.nf4"),
         compiled=row["compile"] == "yes", **_sharding(row),
     )  # fmt: skip
-    return setup.but(**_habits(row, setup))
+    return setup.with_changes(**_habits(row, setup))
 
 
 def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:

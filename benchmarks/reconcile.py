@@ -21,7 +21,7 @@ PATH = "/v1/fine_tuning/jobs"
 
 def start_runs(desk: RunHarness, fake: FakeOpenAI, count: int) -> None:
     """Put runs on record whose jobs are at work at the provider."""
-    store, file = desk.office.store, fake.keep("x", b"x")["id"]
+    store, file = desk.context.store, fake.keep("x", b"x")["id"]
     for number in range(count):
         run_id, _ = store.start(desk.plan(attempt=number + 1))
         lease = store.take(run_id)
@@ -38,8 +38,8 @@ def start_runs(desk: RunHarness, fake: FakeOpenAI, count: int) -> None:
 
 def poll_each_job(desk: RunHarness) -> None:
     """Ask after every job by itself, as a loop over runs does."""
-    for one in desk.office.store.listed(open_only=True):
-        reconcile(desk.office, one.run_id)
+    for one in desk.context.store.listed(open_only=True):
+        reconcile(desk.context, one.run_id)
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     os.environ["OWN_API_KEY"] = "key-0123456789"
     seconds = {}
     print(f"{'way':<12} {'jobs':>5} {'seconds':>8} {'list pages':>10} {'single looks':>12}")
-    for way, go in (("by the page", lambda desk: reconcile_all(desk.office)),
+    for way, go in (("by the page", lambda desk: reconcile_all(desk.context)),
                     ("one by one", poll_each_job)):  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             fake = FakeOpenAI()
@@ -64,7 +64,7 @@ def main() -> None:
             seconds[way] = time.perf_counter() - started
             pages, single = fake.count("GET", PATH), fake.count("GET", PATH + r"/[\w-]+")
             print(f"{way:<12} {count:>5} {seconds[way]:>8.2f} {pages:>10} {single:>12}")
-            desk.office.store.engine.dispose()
+            desk.context.store.engine.dispose()
             fake.stop()
     print(f"one by one takes {seconds['one by one'] / seconds['by the page']:.1f} times as long")
 

@@ -207,7 +207,7 @@ def _cards(row: Row, book: PriceBook) -> GpuSet:
     """GPUs that work at once; where layers lie one after the other only their memory adds up."""
     gpu = GpuSet.of(book.gpu(str(_named(OF_GPU, row["gpu"]))))
     count, parallel = row_number(row, "n_gpu") or 1.0, row_number(row, "tp") or 1.0
-    return gpu._replace(memory_bytes=gpu.memory_bytes * count / parallel, how_many=parallel)
+    return gpu._replace(memory_bytes=gpu.memory_bytes * count / parallel, gpu_count=parallel)
 
 
 def _engine_words(row: Row) -> str:

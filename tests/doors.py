@@ -26,14 +26,14 @@ class ApiHarness:
     """A client of the app, and what is behind it."""
 
     client: TestClient
-    front: ServerContext
+    server: ServerContext
     desk: RunHarness
     secrets: dict[tuple[str, Role], str] = field(default_factory=dict)
 
     def bearer(self, who: tuple[str, Role]) -> dict[str, str]:
         """Return the header of somebody's token."""
         if who not in self.secrets:
-            self.secrets[who] = self.front.tokens.make(*who)[1]
+            self.secrets[who] = self.server.tokens.make(*who)[1]
         return {"Authorization": f"Bearer {self.secrets[who]}"}
 
     def call(
@@ -46,7 +46,7 @@ class ApiHarness:
     def plan(self, owner: str | None = "a", **more: Any) -> str:
         """Keep a plan of an owner; return its name."""
         made = self.desk.plan(owner=owner, **more)
-        self.desk.office.store.keep_plan(made)
+        self.desk.context.store.keep_plan(made)
         return made.plan_id
 
     def launch(self, plan_id: str, key: str = "key-1", usd: str = "2.00", **more: Any) -> Response:
@@ -62,16 +62,16 @@ def open_api(
 ) -> Iterator[ApiHarness]:  # fmt: skip
     """Open the app; its driver works only where a test wants that."""
     desk = open_run_harness(folder, engine)
-    front = open_server_context(desk.office, settings or ServerSettings())
+    server = open_server_context(desk.context, settings or ServerSettings())
     client = TestClient(
-        create_app(front, PlanningService(desk.office.book)), raise_server_exceptions=False
+        create_app(server, PlanningService(desk.context.book)), raise_server_exceptions=False
     )
     try:
         if drives:
             with client:
-                yield ApiHarness(client, front, desk)
+                yield ApiHarness(client, server, desk)
         else:
-            yield ApiHarness(client, front, desk)
+            yield ApiHarness(client, server, desk)
     finally:
-        front.talkers.close()
-        desk.office.store.engine.dispose()
+        server.model_pool.close()
+        desk.context.store.engine.dispose()

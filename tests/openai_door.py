@@ -36,7 +36,7 @@ class OpenAIHarness:
     """A server, and what is behind it."""
 
     url: str
-    front: ServerContext
+    server: ServerContext
     driver: BackgroundReconciler
     folder: Path
     secrets: dict[tuple[str, Role], str] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class OpenAIHarness:
     def token(self, owner: str = "ann", role: Role = "spend") -> str:
         """Return the token of somebody."""
         if (owner, role) not in self.secrets:
-            self.secrets[(owner, role)] = self.front.tokens.make(owner, role)[1]
+            self.secrets[(owner, role)] = self.server.tokens.make(owner, role)[1]
         return self.secrets[(owner, role)]
 
     def sdk(self, owner: str = "ann", role: Role = "spend") -> openai.OpenAI:
@@ -84,29 +84,29 @@ def serve_openai_api(folder: Path, drives: bool = True, **settings: Any) -> Iter
         patch.setenv("TUNE_OR_NOT_HOME", str(folder / "home"))
         patch.setenv("TUNE_OR_NOT_POLL_SECONDS", "0.2")
         patch.setenv("TUNE_OR_NOT_THREADS", "1")
-        office = open_context()
-        front = open_server_context(office, ServerSettings(**settings))
-        driver = BackgroundReconciler(office)
-        app = UnderV1(Starlette(), openai_app(front, RateLimiter(100_000)))
+        context = open_context()
+        server = open_server_context(context, ServerSettings(**settings))
+        driver = BackgroundReconciler(context)
+        app = UnderV1(Starlette(), openai_app(server, RateLimiter(100_000)))
         listening = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        http_server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=http_server.run, kwargs={"sockets": [listening]})
         thread.start()
         if drives:
             driver.start()
         port = listening.getsockname()[1]
-        made = OpenAIHarness(f"http://127.0.0.1:{port}/v1", front, driver, folder)
+        made = OpenAIHarness(f"http://127.0.0.1:{port}/v1", server, driver, folder)
         try:
             yield made
         finally:
             for client in (made.http, *made.clients):
                 client.close()
-            server.should_exit = True
+            http_server.should_exit = True
             thread.join()
             listening.close()
             driver.stop()
-            front.talkers.close()
-            office.store.engine.dispose()
+            server.model_pool.close()
+            context.store.engine.dispose()
 
 
 def expect_error(

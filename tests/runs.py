@@ -109,35 +109,35 @@ def make_plan(book: PriceBook, data: DataFile, clock: FakeClock, provider: str =
 class RunHarness:
     """An office with its parts at hand."""
 
-    office: TrainerContext
+    context: TrainerContext
     clock: FakeClock
     folder: Path
     data: DataFile
 
     def plan(self, **more: object) -> TrainingPlan:
-        return make_plan(self.office.book, self.data, self.clock, **more)  # type: ignore[arg-type]
+        return make_plan(self.context.book, self.data, self.clock, **more)  # type: ignore[arg-type]
 
     def start(self, plan: TrainingPlan | None = None, **more: object) -> str:
-        run_id, _ = self.office.store.start(plan or self.plan(**more))
+        run_id, _ = self.context.store.start(plan or self.plan(**more))
         if (plan or self.plan(**more)).provider != "own":
-            self.office.store.note(run_id, "consented", provider="x")
+            self.context.store.note(run_id, "consented", provider="x")
         return run_id
 
     def go(self, run_id: str, until: Callable[[Run], bool] | None = None, looks: int = 60) -> Run:
         """Reconcile again and again, letting the clock run through every pause."""
         for _ in range(looks):
-            pause = reconcile(self.office, run_id)
-            run = self.office.store.run(run_id)
+            pause = reconcile(self.context, run_id)
+            run = self.context.store.run(run_id)
             if pause is None or (until and until(run)):
                 return run
             self.clock.pass_(pause.seconds)
         raise AssertionError(f"{run_id} is still {run.state}: {pause}")
 
     def look(self, run_id: str) -> RetryLater | None:
-        return reconcile(self.office, run_id)
+        return reconcile(self.context, run_id)
 
     def kinds(self, run_id: str) -> list[str]:
-        return [event.kind for event in self.office.store.run(run_id).events]
+        return [event.kind for event in self.context.store.run(run_id).events]
 
 
 @lru_cache(maxsize=1)
@@ -156,10 +156,10 @@ def open_run_harness(
     book, clock = test_provider_book(), FakeClock()
     engine = engine or open_database(f"sqlite:///{folder / 'state.db'}")
     _, data = write_rows(folder)
-    office = TrainerContext(
+    context = TrainerContext(
         store=RunStore(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock, book=book,
         files=lambda sha: folder / f"{sha}.jsonl",
         adapter=lambda provider: adapter_for(provider, book),
         limits=replace(limits or RunLimits(), jitter_share=0.0),
     )  # fmt: skip
-    return RunHarness(office, clock, folder, data)
+    return RunHarness(context, clock, folder, data)

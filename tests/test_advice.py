@@ -36,7 +36,7 @@ def question(
         for section, values in change.items():
             is_section = isinstance(values, dict)
             mapping[section] = {**mapping.get(section, {}), **values} if is_section else values
-    return Question(scenario_from(mapping), book, evidence, with_flips=False)
+    return Question(scenario_from(mapping), book, evidence, with_sensitivity=False)
 
 
 def recommended_approach(found: Answer) -> str:

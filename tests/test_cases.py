@@ -24,7 +24,7 @@ ABOUT_THE_WHOLE = {"trains", "approach", "ruled_out", "offered"}
 def ask(path: Path, book: PriceBook, evidence: Evidence) -> tuple[Question, dict[str, Any]]:
     case = read_mapping(path)
     scenario = scenario_from(case["question"], str(path))
-    return Question(scenario, book, evidence, with_flips=False), case["expect"]
+    return Question(scenario, book, evidence, with_sensitivity=False), case["expect"]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -46,8 +46,8 @@ def _gated(question: Question) -> dict[str, OptionBill]:
     """Bills of options that a number rules out: their sums are still right."""
     from advisor.decision.bill import BillContext, option_bill
 
-    resolved, menu = prepare(question, question.scenario)
-    worked = evaluate_options(resolved, menu, question.evidence)
+    resolved, candidates = prepare(question, question.scenario)
+    worked = evaluate_options(resolved, candidates, question.evidence)
     figures = BillContext(question.book, question.scenario.asked_on, question.evidence)
     drawn = {entry.option.id: entry for entry in worked.drawn.entries}
     return {
@@ -68,12 +68,12 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
         parts = [float(amounts[name]) for name in ("input", "output")]
         assert f"{sum(parts):.2f}" == wanted["inference"]
     if "requests" in wanted:
-        resolved, menu = prepare(question, question.scenario)
+        resolved, candidates = prepare(question, question.scenario)
         entries = {
             e.option.id: e
-            for e in evaluate_options(resolved, menu, question.evidence).likely.entries
+            for e in evaluate_options(resolved, candidates, question.evidence).likely.entries
         }
-        month = first_value(resolved.facts.requests_per_month)
+        month = first_value(resolved.inputs.requests_per_month)
         even = break_even(entries[option.id], entries[wanted["against"]], month)
         assert wanted["requests"] == even.requests
 
@@ -106,7 +106,7 @@ def test_at_300_000_requests_tuning_gains_without_cache_and_loses_with_it(
         case = read_mapping(Path(__file__).parent / "cases" / "cache_collapse.yaml")["question"]
         traffic = case["traffic"] | {"requests_per_month": 300_000, "cache_hit_share": share}
         scenario = scenario_from(case | {"traffic": traffic})
-        bills = _gated(replace(Question(scenario, book, evidence), with_flips=False))
+        bills = _gated(replace(Question(scenario, book, evidence), with_sensitivity=False))
         prompted = float(bills["prompt:openai:gpt-4o-mini"].monthly.likely)
         tuned = bills["ft_api:openai:gpt-4o-mini"]
         gains[share] = prompted - float(tuned.monthly.likely) - float(tuned.one_off.likely)

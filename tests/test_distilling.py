@@ -83,7 +83,7 @@ class TeacherHarness:
     def go(self, **more: Any) -> DistillationResult:
         chat = self.chat()
         try:
-            return distil(replace(self.asked, **more), self.rows_in, self.out, self.desk.office,
+            return distil(replace(self.asked, **more), self.rows_in, self.out, self.desk.context,
                           chat, self.shown.append)  # fmt: skip
         finally:
             chat.close()
@@ -96,7 +96,7 @@ class TeacherHarness:
         return (self.folder / f"answers.{what}").read_text()
 
     def settled(self) -> list[int | None]:
-        return [entry.settled for entry in self.desk.office.ledger.entries()]
+        return [entry.settled for entry in self.desk.context.ledger.entries()]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_every_question_is_answered_once_and_settled_as_used(school: TeacherHarn
     assert school.answers() == [f"QUESTION {n}" for n in range(ROWS)]
     kept = list(read_rows(school.out))
     assert all(isinstance(row, Example) and len(row.turns) == 3 for row in kept)
-    entry = school.desk.office.ledger.entries()[0]
+    entry = school.desk.context.ledger.entries()[0]
     assert (entry.purpose, entry.settled) == ("distill", int(USD * ROWS * 1_000_000))
     assert entry.reserved >= (entry.settled or 0)
     body = school.teacher.asked[0].json()
@@ -135,13 +135,13 @@ def test_the_cost_is_shown_before_anything_is_asked(school: TeacherHarness) -> N
         raise Refused("not today")
 
     with pytest.raises(Refused, match="not today"):
-        distil(school.asked, school.rows_in, school.out, school.desk.office, school.chat(), no)
+        distil(school.asked, school.rows_in, school.out, school.desk.context, school.chat(), no)
 
     shown = school.shown[0]
     assert (shown.questions, shown.missing) == (ROWS, ROWS)
     assert Decimal(0) < shown.likely <= shown.at_most == Decimal("0.01")
     assert school.teacher.asked == []
-    assert school.desk.office.ledger.entries() == ()
+    assert school.desk.context.ledger.entries() == ()
 
 
 def test_the_dear_end_is_answers_at_their_longest(school: TeacherHarness) -> None:
@@ -160,13 +160,13 @@ def test_what_may_pass_a_cap_is_refused_before_anything_is_asked(
 ) -> None:
     more = {"max_answer_tokens": 10_000} | ({"cap_usd": Decimal("0.50")} if caps == "own" else {})
     if caps == "ledger":
-        school.desk.office.ledger.set_caps(Decimal("0.50"), None)
+        school.desk.context.ledger.set_caps(Decimal("0.50"), None)
 
     with pytest.raises(error, match="cap"):
         school.go(**more)
 
     assert school.teacher.asked == []
-    assert school.desk.office.ledger.entries() == ()
+    assert school.desk.context.ledger.entries() == ()
 
 
 class Killed(BaseException):
@@ -193,7 +193,7 @@ def test_a_run_that_was_killed_goes_on_and_pays_no_row_twice(
     with monkeypatch.context() as patch:
         patch.setattr(ChatClient, "ask", dying)
         if not settles:
-            patch.setattr(type(school.desk.office.ledger), "settle", lambda *a: None)
+            patch.setattr(type(school.desk.context.ledger), "settle", lambda *a: None)
         with pytest.raises(Killed):
             school.go()
     assert len(school.answers()) == 6
@@ -219,7 +219,7 @@ def test_a_second_time_nothing_is_asked_or_agreed(school: TeacherHarness) -> Non
     result = school.go()
 
     assert (result.answered, result.already, result.usd) == (0, ROWS, 0)
-    assert (school.shown, len(school.desk.office.ledger.entries())) == ([], 1)
+    assert (school.shown, len(school.desk.context.ledger.entries())) == ([], 1)
     assert len(school.teacher.asked) == ROWS
 
 
@@ -257,7 +257,7 @@ def test_a_request_without_an_answer_is_sent_again_and_told_of(
 
     assert (result.answered, result.lost) == (ROWS, 2)
     assert school.desk.clock.slept == [2.0, 2.0]
-    assert "2 requests without an answer" in school.desk.office.ledger.entries()[0].how
+    assert "2 requests without an answer" in school.desk.context.ledger.entries()[0].how
 
 
 def test_lost_requests_count_as_spent_until_nothing_more_is_set_aside(
@@ -389,7 +389,7 @@ def test_the_review_page_reads_as_a_conversation(school: TeacherHarness) -> None
 
 def test_what_cannot_be_asked_is_said(school: TeacherHarness) -> None:
     with pytest.raises(UsageError, match="answers would go into the questions"):
-        distil(school.asked, school.rows_in, school.rows_in, school.desk.office, school.chat(),
+        distil(school.asked, school.rows_in, school.rows_in, school.desk.context, school.chat(),
                school.shown.append)  # fmt: skip
     school.out.write_text("a file of mine")
     with pytest.raises(UsageError, match="no distillation began it"):
@@ -406,7 +406,7 @@ def _shell(
     school: TeacherHarness, monkeypatch: pytest.MonkeyPatch, typed: str = "", consent: Consent | None = None,
     **more: Any,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("trainer.cli.distil.open_context", lambda prices: school.desk.office)
+    monkeypatch.setattr("trainer.cli.distil.open_context", lambda prices: school.desk.context)
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     teacher = Teacher(**{"named": "own/big", "base_url": school.teacher.url + "/v1",
                          "usd_input": "2", "usd_output": "8", "max_answer_tokens": 50, **more})  # fmt: skip
@@ -457,6 +457,6 @@ def test_nothing_is_asked_without_both_words(
 def test_prices_come_from_the_book(school: TeacherHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     _shell(school, monkeypatch, "0.01\n", named="openai/gpt-4.1", usd_input=None, usd_output=None)
 
-    entry = school.desk.office.ledger.entries()[0]
+    entry = school.desk.context.ledger.entries()[0]
     assert entry.provider == "openai"
     assert entry.settled == int(ROWS * USD * 1_000_000)

@@ -101,8 +101,8 @@ def test_each_role_may_what_those_before_it_may() -> None:
     spender.need("spend")
     with pytest.raises(RoleTooLow, match="needs 'admin'"):
         spender.need("admin")
-    assert spender.sees == "a"
-    assert Caller("1", "a", "admin").sees is None
+    assert spender.owner_filter == "a"
+    assert Caller("1", "a", "admin").owner_filter is None
 
 
 def test_the_first_token_lies_in_the_home_folder_for_its_user_alone(
@@ -138,35 +138,37 @@ def test_what_was_done_is_written_down_with_who_and_how_much(
 
 
 def test_a_file_is_kept_under_a_name_of_ours_and_seen_by_its_owner_alone(
-    filing: FileStore, tmp_path: Path
+    file_store: FileStore, tmp_path: Path
 ) -> None:
-    kept = filing.keep(_received(tmp_path, b"rows"), FileUpload("a", "../../x.jsonl", "fine-tune"))
+    kept = file_store.keep(
+        _received(tmp_path, b"rows"), FileUpload("a", "../../x.jsonl", "fine-tune")
+    )
 
     assert kept.path.parent == files_folder()
     assert kept.path.read_bytes() == b"rows"
     assert kept.sha256 == hashlib.sha256(b"rows").hexdigest()
-    assert filing.file(kept.file_id, "a") == filing.file(kept.file_id, None) == kept
+    assert file_store.file(kept.file_id, "a") == file_store.file(kept.file_id, None) == kept
     with pytest.raises(NoSuchFile):
-        filing.file(kept.file_id, "b")
-    assert filing.listed("b") == ()
+        file_store.file(kept.file_id, "b")
+    assert file_store.listed("b") == ()
     with pytest.raises(NoSuchFile):
-        filing.delete(kept.file_id, "b")
-    filing.delete(kept.file_id, "a")
+        file_store.delete(kept.file_id, "b")
+    file_store.delete(kept.file_id, "a")
     assert not kept.path.exists()
 
 
 def test_a_file_lives_as_long_as_it_was_said(
-    filing: FileStore, clock: FakeClock, tmp_path: Path
+    file_store: FileStore, clock: FakeClock, tmp_path: Path
 ) -> None:
-    kept = filing.keep(
+    kept = file_store.keep(
         _received(tmp_path, b"rows"), FileUpload("a", "x", "fine-tune"), seconds=3600.0
     )
 
     clock.sleep(3599)
-    assert filing.listed("a") == (kept,)
+    assert file_store.listed("a") == (kept,)
     clock.sleep(2)
-    assert filing.listed("a") == ()
-    assert filing.sweep() == 1
+    assert file_store.listed("a") == ()
+    assert file_store.sweep() == 1
     assert not kept.path.exists()
 
 
@@ -176,16 +178,16 @@ def _parts(uploads: UploadStore, upload_id: str, tmp_path: Path, *data: bytes) -
 
 
 def test_parts_are_put_together_in_the_order_that_is_named(
-    filing: FileStore, tmp_path: Path
+    file_store: FileStore, tmp_path: Path
 ) -> None:
-    uploads = UploadStore(filing)
+    uploads = UploadStore(file_store)
     upload = uploads.begin("a", "x.jsonl", "fine-tune", 6)
     late, early = _parts(uploads, upload.upload_id, tmp_path, b"def", b"abc")
 
     done = uploads.complete(upload, [early, late], hashlib.md5(b"abcdef").hexdigest())
 
     assert done.status == "completed"
-    assert filing.file(str(done.file_id), "a").path.read_bytes() == b"abcdef"
+    assert file_store.file(str(done.file_id), "a").path.read_bytes() == b"abcdef"
     left = {path.name for path in files_folder().iterdir()} & {late, early}
     assert left == set()
     with pytest.raises(Refused, match="it is completed"):
@@ -198,10 +200,10 @@ def test_parts_are_put_together_in_the_order_that_is_named(
      (7, None, None, "hold 6 bytes, and 7"), (6, None, "0" * 32, "Send the parts again")],
 )  # fmt: skip
 def test_an_upload_that_does_not_add_up_stays_open(
-    filing: FileStore, tmp_path: Path, announced: int, order: list[str] | None, md5: str | None,
+    file_store: FileStore, tmp_path: Path, announced: int, order: list[str] | None, md5: str | None,
     says: str,
 ) -> None:  # fmt: skip
-    uploads = UploadStore(filing)
+    uploads = UploadStore(file_store)
     upload = uploads.begin("a", "x.jsonl", "fine-tune", announced)
     parts = _parts(uploads, upload.upload_id, tmp_path, b"abc", b"def")
 
@@ -213,9 +215,9 @@ def test_an_upload_that_does_not_add_up_stays_open(
 
 
 def test_an_upload_ends_when_it_is_cancelled_or_left_open(
-    filing: FileStore, clock: FakeClock, tmp_path: Path
+    file_store: FileStore, clock: FakeClock, tmp_path: Path
 ) -> None:
-    uploads = UploadStore(filing)
+    uploads = UploadStore(file_store)
     left, ended = (uploads.begin("a", "x", "fine-tune", 3) for _ in range(2))
     (part,) = _parts(uploads, left.upload_id, tmp_path, b"abc")
 
@@ -229,8 +231,10 @@ def test_an_upload_ends_when_it_is_cancelled_or_left_open(
         uploads.upload(left.upload_id, "b")
 
 
-def test_more_than_twice_what_was_announced_is_not_taken(filing: FileStore, tmp_path: Path) -> None:
-    uploads = UploadStore(filing)
+def test_more_than_twice_what_was_announced_is_not_taken(
+    file_store: FileStore, tmp_path: Path
+) -> None:
+    uploads = UploadStore(file_store)
     upload = uploads.begin("a", "x", "fine-tune", 3)
     _parts(uploads, upload.upload_id, tmp_path, b"abc", b"abc")
 
@@ -267,7 +271,7 @@ def test_who_died_before_the_answer_is_gone_on_from(
     dead = IdempotencyStore(engine, clock)
     dead.holder = dead.holder.replace(f":{__import__('os').getpid()}:", ":4000000:")
     dead.begin("a", "key", "1" * 64)
-    dead.will_launch("a", "key", "plan1")
+    dead.record_plan("a", "key", "plan1")
 
     kept = IdempotencyStore(engine, clock).begin("a", "key", "1" * 64)
 
@@ -279,8 +283,8 @@ def test_what_failed_half_way_is_gone_on_from_in_the_same_process(
 ) -> None:
     answered = IdempotencyStore(engine, clock)
     answered.begin("a", "key", "1" * 64)
-    answered.will_launch("a", "key", "plan1")
-    answered.let_go("a", "key")
+    answered.record_plan("a", "key", "plan1")
+    answered.release_key("a", "key")
 
     assert answered.begin("a", "key", "1" * 64).plan_id == "plan1"
     with pytest.raises(RequestInProgress):

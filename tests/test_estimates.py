@@ -151,7 +151,7 @@ def test_an_array_is_the_same_sum_many_times(tokens: list[float]) -> None:
 
 def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
     """Three hundred million answers a month do not fit one rented GPU, whoever rents it out."""
-    question = replace(example_question("brand-voice"), with_flips=False)
+    question = replace(example_question("brand-voice"), with_sensitivity=False)
     hours: dict[str, list[float]] = {}
     for requests in (1_000, 300_000_000):
         scenario = with_path(question.scenario, "traffic.requests_per_month", requests)
@@ -165,23 +165,23 @@ def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "point", [LIKELY, WORST_CASE, Sampling("draws", seed=1)], ids=lambda p: p.kind
+    "sampling", [LIKELY, WORST_CASE, Sampling("draws", seed=1)], ids=lambda p: p.kind
 )
 @pytest.mark.parametrize("name", ["email-triage", "policy-faq"])
-def test_options_side_by_side_cost_what_each_costs_alone(name: str, point: Sampling) -> None:
+def test_options_side_by_side_cost_what_each_costs_alone(name: str, sampling: Sampling) -> None:
     """What one option has and its neighbour has not, such as a cache, does not spill over."""
     question = example_question(name)
-    resolved, menu = prepare(question, question.scenario)
+    resolved, candidates = prepare(question, question.scenario)
     together, alone = {}, {}
-    for found, panels in (
-        (together, menu.panels), (alone, [one for o in menu.options for one in option_batches([o])])
+    for found, batches in (
+        (together, candidates.batches), (alone, [one for o in candidates.options for one in option_batches([o])])
     ):  # fmt: skip
-        for panel in panels:
-            cost = batch_costs(panel, resolved, resolved.facts, question.evidence, point)
-            found.update(zip(panel.ids, option_costs(cost, len(panel.options)), strict=True))
+        for batch in batches:
+            cost = batch_costs(batch, resolved, resolved.inputs, question.evidence, sampling)
+            found.update(zip(batch.ids, option_costs(cost, len(batch.options)), strict=True))
 
     assert together == alone
-    assert set(together) == {option.id for option in menu.options}
+    assert set(together) == {option.id for option in candidates.options}
     assert sum(len(account.items) for account in together.values()) > 200
 
 

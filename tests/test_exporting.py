@@ -66,7 +66,7 @@ def _plan(desk: RunHarness, base: Path, **local: Any) -> TrainingPlan:
     job = LocalJob(base=str(base), base_sha256=base_hash(base), gpu="cpu", hours=(0.01, 0.02, 0.05),
                    recipe=recipe, metric="exact").model_copy(update=local)  # fmt: skip
     training, held = (_keep(desk.folder, tiny.task_rows(n, seed)) for n, seed in ((64, 1), (12, 9)))
-    return make_plan(desk.office.book, training, desk.clock, provider="local", base="tiny-base",
+    return make_plan(desk.context.book, training, desk.clock, provider="local", base="tiny-base",
                   held_out=held, local=job)  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_the_folder_holds_all_that_a_training_needs(
 ) -> None:
     plan, out = _plan(desk, base), tmp_path / "out"
 
-    files = write_export(plan, desk.office.files, out, with_base)
+    files = write_export(plan, desk.context.files, out, with_base)
 
     told = json.loads((out / EXPORT_FILE).read_text())
     assert told["plan_id"] == plan.plan_id
@@ -108,7 +108,7 @@ def test_no_file_names_this_machine(
     scorer = (str(tmp_path / "score.py"),)
     out = tmp_path / "out"
 
-    write_export(_plan(desk, base, scorer=scorer), desk.office.files, out, with_base)
+    write_export(_plan(desk, base, scorer=scorer), desk.context.files, out, with_base)
 
     places = [str(Path.home()), str(base), str(base.parent), str(tmp_path), os.environ["HOME"]]
     for name, content in _files(out).items():
@@ -121,8 +121,8 @@ def test_a_base_that_names_this_machine_does_not_leave(desk: RunHarness, tmp_pat
     (base / "config.json").write_text(json.dumps(config | {"_name_or_path": str(base)}))
 
     with pytest.raises(Refused, match="a folder of this machine"):
-        write_export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=True)
-    assert write_export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=False)
+        write_export(_plan(desk, base), desk.context.files, tmp_path / "out", with_base=True)
+    assert write_export(_plan(desk, base), desk.context.files, tmp_path / "out", with_base=False)
 
 
 def test_a_gpu_is_asked_for_by_the_name_of_the_cloud(
@@ -130,7 +130,7 @@ def test_a_gpu_is_asked_for_by_the_name_of_the_cloud(
 ) -> None:
     plan = _plan(desk, base, gpu="H100_SXM")
 
-    write_export(plan, desk.office.files, tmp_path / "out", with_base=False)
+    write_export(plan, desk.context.files, tmp_path / "out", with_base=False)
 
     task = yaml.safe_load((tmp_path / "out" / "task.yaml").read_text())
     assert set(task["resources"]["accelerators"]) == {"H100-SXM:1", "H100:1"}
@@ -143,16 +143,16 @@ def test_what_is_not_ours_is_not_written_over(desk: RunHarness, base: Path, tmp_
     (out / "thesis.tex").write_text("years of work")
 
     with pytest.raises(UsageError, match="not empty"):
-        write_export(plan, desk.office.files, out, with_base=False)
+        write_export(plan, desk.context.files, out, with_base=False)
 
     (out / "thesis.tex").unlink()
-    write_export(plan, desk.office.files, out, with_base=False)
+    write_export(plan, desk.context.files, out, with_base=False)
     first = _files(out)
-    write_export(plan, desk.office.files, out, with_base=False)
+    write_export(plan, desk.context.files, out, with_base=False)
     assert _files(out) == first
     with pytest.raises(UsageError, match="no export of this plan"):
         write_export(
-            plan.model_copy(update={"attempt": 2}), desk.office.files, out, with_base=False
+            plan.model_copy(update={"attempt": 2}), desk.context.files, out, with_base=False
         )
 
 
@@ -160,12 +160,12 @@ def test_a_plan_for_a_provider_and_changed_rows_are_refused(
     desk: RunHarness, base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="Plan with --base"):
-        write_export(desk.plan(), desk.office.files, tmp_path / "out", with_base=False)
+        write_export(desk.plan(), desk.context.files, tmp_path / "out", with_base=False)
 
     plan = _plan(desk, base)
-    desk.office.files(plan.training.sha256).write_text("{}")
+    desk.context.files(plan.training.sha256).write_text("{}")
     with pytest.raises(Refused, match="gone or changed"):
-        write_export(plan, desk.office.files, tmp_path / "out", with_base=False)
+        write_export(plan, desk.context.files, tmp_path / "out", with_base=False)
 
 
 STUB = """#!/bin/sh
@@ -185,7 +185,7 @@ def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
     desk: RunHarness, base: Path, tmp_path: Path, code: int, asked: list[str]
 ) -> None:
     out, stub = tmp_path / "out", tmp_path / "bin" / "python3"
-    write_export(_plan(desk, base), desk.office.files, out, with_base=False)
+    write_export(_plan(desk, base), desk.context.files, out, with_base=False)
     stub.parent.mkdir()
     stub.write_text(STUB)
     stub.chmod(0o755)
@@ -202,7 +202,7 @@ def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
 
 
 def test_run_sh_says_that_there_is_no_base(desk: RunHarness, base: Path, tmp_path: Path) -> None:
-    write_export(_plan(desk, base), desk.office.files, tmp_path / "out", with_base=False)
+    write_export(_plan(desk, base), desk.context.files, tmp_path / "out", with_base=False)
 
     done = subprocess.run(["sh", str(tmp_path / "out" / "run.sh")], text=True, capture_output=True,
                           env={"PATH": os.environ["PATH"], "SKIP_INSTALL": "1"})  # fmt: skip
@@ -235,7 +235,7 @@ def trained(
     """A folder that a stranger's Python trained, killed once on the way."""
     desk = open_run_harness(tmp_path_factory.mktemp("desk"))
     plan, out = _plan(desk, base), tmp_path_factory.mktemp("rented") / "out"
-    write_export(plan, desk.office.files, out, with_base=True)
+    write_export(plan, desk.context.files, out, with_base=True)
     command = ["sh", str(out / "run.sh")]
     with (out.parent / "log").open("wb") as log, subprocess.Popen(
         command, env=stranger, cwd="/", stdout=log, stderr=log, start_new_session=True
@@ -261,7 +261,7 @@ def back(
     """The trained folder, fetched by an office that knows the plan."""
     _, plan, out = trained
     folder = shutil.copytree(out, tmp_path / "back", ignore=shutil.ignore_patterns("checkpoints"))
-    desk.office.store.keep_plan(plan)
+    desk.context.store.keep_plan(plan)
     return desk, plan, folder
 
 
@@ -272,34 +272,34 @@ def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
     desk, plan, folder = back
     shutil.rmtree(desk.folder / "uploads", ignore_errors=True)
 
-    brought = read_export(folder, plan)
-    run = import_.record_import(desk.office, brought, Decimal("0.40"))
+    imported = read_export(folder, plan)
+    run = import_.record_import(desk.context, imported, Decimal("0.40"))
 
     assert any(event["kind"] == "resumed" for event in RunFolder(folder).events())
-    assert 0 < brought.seconds < 300
-    assert brought.peak_bytes
-    assert brought.result["steps_done"] == STEPS
-    assert brought.evaluation
-    assert brought.evaluation["rows"] == 12
+    assert 0 < imported.seconds < 300
+    assert imported.peak_bytes
+    assert imported.result["steps_done"] == STEPS
+    assert imported.evaluation
+    assert imported.evaluation["rows"] == 12
     assert (run.state, run.outcome, run.said("created", "how")) == (
         "settled",
         "succeeded",
         "imported",
     )
     assert run.said("settled", "usd") == "0.40"
-    entry = desk.office.ledger.entry(run.run_id)
+    entry = desk.context.ledger.entry(run.run_id)
     assert entry
     assert (entry.reserved, entry.settled) == (400_000, 400_000)
-    version = desk.office.registry.listed()[0]
+    version = desk.context.registry.listed()[0]
     assert (version.run_id, version.kind, version.usd) == (run.run_id, "adapter", Decimal("0.40"))
-    assert version.evaluation == json.loads(json.dumps(brought.evaluation))
+    assert version.evaluation == json.loads(json.dumps(imported.evaluation))
     place = RunFolder(tmp_path / "home" / "runs" / run.run_id)
     assert (place.word, place.is_trained()) == ("succeeded", True)
     assert version.folder == place.path / "model"
     assert place.read("job.json")["base"] == plan.local.base  # type: ignore[union-attr]
-    assert [e.kind for e in desk.office.store.job_events(run.run_id)].count("metric") > 5
+    assert [e.kind for e in desk.context.store.job_events(run.run_id)].count("metric") > 5
     with pytest.raises(Refused, match="launched already"):
-        import_.record_import(desk.office, brought, Decimal("0.40"))
+        import_.record_import(desk.context, imported, Decimal("0.40"))
 
 
 @pytest.mark.fresh
@@ -371,7 +371,7 @@ def test_what_is_wrong_with_a_folder_is_said(
     with pytest.raises(Refused, match=says):
         read_export(folder, plan)
 
-    assert desk.office.store.listed() == ()
+    assert desk.context.store.listed() == ()
 
 
 @pytest.mark.fresh
@@ -379,15 +379,15 @@ def test_a_cap_is_held_before_anything_is_written(
     back: tuple[RunHarness, TrainingPlan, Path],
 ) -> None:
     desk, plan, folder = back
-    brought = read_export(folder, plan)
-    desk.office.ledger.set_caps(Decimal("0.10"), None)
+    imported = read_export(folder, plan)
+    desk.context.ledger.set_caps(Decimal("0.10"), None)
 
     with pytest.raises(OverBudget, match="Raise it"):
-        import_.record_import(desk.office, brought, Decimal("0.40"))
-    assert desk.office.store.listed() == ()
+        import_.record_import(desk.context, imported, Decimal("0.40"))
+    assert desk.context.store.listed() == ()
 
-    desk.office.ledger.set_caps(None, None)
-    unsaid = import_.record_import(desk.office, brought, None)
+    desk.context.ledger.set_caps(None, None)
+    unsaid = import_.record_import(desk.context, imported, None)
     assert "seconds at 1.00 USD an hour" in unsaid.said("settled", "how")
 
 
@@ -397,8 +397,8 @@ def test_an_import_that_is_broken_off_goes_on(
     back: tuple[RunHarness, TrainingPlan, Path], monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     desk, plan, folder = back
-    brought = read_export(folder, plan)
-    append = type(desk.office.store).append
+    imported = read_export(folder, plan)
+    append = type(desk.context.store).append
 
     def dies(store: Any, lease: Any, kind: str, **body: Any) -> Any:
         if kind == at:
@@ -406,15 +406,15 @@ def test_an_import_that_is_broken_off_goes_on(
         return append(store, lease, kind, **body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(desk.office.store), "append", dies)
+        patch.setattr(type(desk.context.store), "append", dies)
         with pytest.raises(KeyboardInterrupt):
-            import_.record_import(desk.office, brought, Decimal("0.40"))
+            import_.record_import(desk.context, imported, Decimal("0.40"))
 
-    run = import_.record_import(desk.office, brought, Decimal("0.40"))
+    run = import_.record_import(desk.context, imported, Decimal("0.40"))
 
     assert run.state == "settled"
-    assert len(desk.office.registry.listed()) == 1
-    assert [entry.settled for entry in desk.office.ledger.entries()] == [400_000]
+    assert len(desk.context.registry.listed()) == 1
+    assert [entry.settled for entry in desk.context.ledger.entries()] == [400_000]
 
 
 @pytest.mark.fresh
@@ -423,9 +423,9 @@ def test_by_name_from_the_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     desk, plan, folder = back
-    office = replace(desk.office, files=lambda sha: folder / (
+    context = replace(desk.context, files=lambda sha: folder / (
         "training.jsonl" if sha == plan.training.sha256 else "held_out.jsonl"))  # fmt: skip
-    monkeypatch.setattr("trainer.cli.export.open_context", lambda: office)
+    monkeypatch.setattr("trainer.cli.export.open_context", lambda: context)
 
     export_by_name(plan.plan_id[:10], tmp_path / "again", with_base=False)
     bring_by_name(folder, "0.25")

@@ -32,7 +32,9 @@ def test_each_flip_applied_with_set_really_changes_the_answer(name: str) -> None
             question.scenario.model_dump(mode="json", exclude_unset=True),
             [f"{flip.path}={flip.after}"],
         )
-        changed = recommend(replace(question, scenario=scenario_from(mapping), with_flips=False))
+        changed = recommend(
+            replace(question, scenario=scenario_from(mapping), with_sensitivity=False)
+        )
         assert changed.decision.recommended == flip.becomes
         assert _verdict(changed.decision) != _verdict(found.decision)
 

@@ -63,7 +63,7 @@ def test_an_hour_without_word_neither_ends_nor_repeats_a_job(
         assert pause is not None
         desk.clock.pass_(pause.seconds)
 
-    run = desk.office.store.run(run_id)
+    run = desk.context.store.run(run_id)
     assert run.state == "running"
     assert run.count("unreachable") == 1
     assert fake.count("POST", JOBS) == 1
@@ -82,7 +82,7 @@ def test_a_new_word_is_shown_and_ends_nothing(desk: RunHarness, fake: FakeOpenAI
         assert pause is not None
         assert "'hibernating'" in pause.says
 
-    run = desk.office.store.run(run_id)
+    run = desk.context.store.run(run_id)
     assert run.state == "running"
     assert run.count("unknown_word") == 1
     fake.advance = True
@@ -105,7 +105,7 @@ def test_events_are_kept_once_and_in_order(desk: RunHarness, fake: FakeOpenAI) -
     desk.look(run_id)
     desk.look(run_id)
 
-    kept = desk.office.store.job_events(run_id)
+    kept = desk.context.store.job_events(run_id)
     mine = [one for one in kept if one.event_id.startswith("told")]
     assert [one.event_id for one in mine] == [one["id"] for one in everything]
     assert [one.body["train_loss"] for one in mine] == [1.0 / n for n in range(1, 8)]
@@ -115,7 +115,7 @@ def test_cancel_that_comes_too_late_leaves_the_success(desk: RunHarness, fake: F
     """T9: cancel races finish; there is one end, and its cost is settled."""
     run_id = at_work(desk, fake)
     fake.end(next(iter(fake.jobs)), "succeeded")
-    desk.office.store.note(run_id, "cancel_asked")
+    desk.context.store.note(run_id, "cancel_asked")
 
     run = desk.go(run_id)
 
@@ -129,7 +129,7 @@ def test_cancel_that_comes_too_late_leaves_the_success(desk: RunHarness, fake: F
 def test_cancel_ends_a_job_and_settles_it(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
     fake.jobs[next(iter(fake.jobs))]["trained_tokens"] = 250_000
-    desk.office.store.note(run_id, "cancel_asked")
+    desk.context.store.note(run_id, "cancel_asked")
 
     run = desk.go(run_id)
 
@@ -140,7 +140,7 @@ def test_cancel_ends_a_job_and_settles_it(desk: RunHarness, fake: FakeOpenAI) ->
 
 def test_a_cost_that_nobody_says_waits_for_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
-    desk.office.store.note(run_id, "cancel_asked")
+    desk.context.store.note(run_id, "cancel_asked")
 
     pause = None
     for _ in range(3):
@@ -148,7 +148,7 @@ def test_a_cost_that_nobody_says_waits_for_a_person(desk: RunHarness, fake: Fake
 
     assert pause is not None
     assert "trainer settle" in pause.says
-    entry = desk.office.ledger.entry(run_id)
+    entry = desk.context.ledger.entry(run_id)
     assert entry is not None
     assert entry.settled is None
 
@@ -164,7 +164,7 @@ def test_pause_and_resume_where_they_are_sold(
     run_id = desk.start(provider="openai", base="gpt-4.1-mini")
     desk.go(run_id, lambda run: run.state == "running")
     for kind, state in (("pause_asked", "paused"), ("resume_asked", "running")):
-        desk.office.store.note(run_id, kind)
+        desk.context.store.note(run_id, kind)
         desk.look(run_id)
         fake.advance = kind == "resume_asked"
         assert desk.go(run_id, lambda run, s=state: run.state == s).state == state  # type: ignore[misc]
@@ -176,10 +176,10 @@ def test_pause_and_resume_where_they_are_sold(
 
 def test_a_stranger_has_no_pause(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = at_work(desk, fake)
-    desk.office.store.note(run_id, "pause_asked")
+    desk.context.store.note(run_id, "pause_asked")
     desk.look(run_id)
 
-    assert "has no pause" in desk.office.store.run(run_id).said("asked_provider", "heard")
+    assert "has no pause" in desk.context.store.run(run_id).said("asked_provider", "heard")
 
 
 def test_a_model_that_stays_silent_is_told(desk: RunHarness, fake: FakeOpenAI) -> None:
@@ -191,7 +191,7 @@ def test_a_model_that_stays_silent_is_told(desk: RunHarness, fake: FakeOpenAI) -
     run = desk.go(desk.start())
 
     assert run.state == "settled"
-    assert run.count("smoke_failed") == desk.office.limits.smoke_tries
+    assert run.count("smoke_failed") == desk.context.limits.smoke_tries
     assert run.last("verified") is None
 
 
@@ -216,23 +216,23 @@ def test_five_hundred_open_jobs_are_looked_at_by_the_page(
     ids = []
     for number in range(500):
         run_id = desk.start(desk.plan(suffix=f"n{number}"))
-        plan_id = desk.office.store.run(run_id).plan_id
+        plan_id = desk.context.store.run(run_id).plan_id
         file = fake.keep("x", b"x")["id"]
         job = fake.make({"model": "tiny-model", "training_file": file,
                          "metadata": {"launch_key": plan_id}}).body  # fmt: skip
-        lease = desk.office.store.take(run_id)
+        lease = desk.context.store.take(run_id)
         for kind in ("validated", "reserved", "uploading"):
-            desk.office.store.append(lease, kind)
-        desk.office.store.append(lease, "uploaded", training=file)
-        desk.office.store.append(lease, "creating")
-        desk.office.store.append(lease, "created", job_id=job["id"])
-        desk.office.store.append(lease, "running", word="running")
-        desk.office.store.release(lease)
+            desk.context.store.append(lease, kind)
+        desk.context.store.append(lease, "uploaded", training=file)
+        desk.context.store.append(lease, "creating")
+        desk.context.store.append(lease, "created", job_id=job["id"])
+        desk.context.store.append(lease, "running", word="running")
+        desk.context.store.release(lease)
         fake.end(job["id"], "running")
         ids.append(run_id)
     fake.asked.clear()
 
-    done = reconcile_all(desk.office)
+    done = reconcile_all(desk.context)
 
     assert set(done) == set(ids)
     assert fake.count("GET", JOBS) == 5

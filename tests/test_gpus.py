@@ -260,5 +260,5 @@ def test_the_base_may_be_a_config_file(tmp_path: Path) -> None:
     training, _ = select_gpus(example_question("brand-voice"), GpuFlags(str(config)))
 
     assert training.work.startswith("Training open/mine, qlora")
-    assert training.lying
-    assert training.lying.fits
+    assert training.memory_picture
+    assert training.memory_picture.fits

@@ -219,7 +219,7 @@ def test_random_answers_end_in_a_stop_that_holds(plain: Interview, seed: int) ->
                 plain, answers, [((part.code, value),) for value in part.tries]
             ):
                 assert one.verdict.act == now.verdict.act, (one, now.verdict)
-    whole = recommend(replace(plain.question, scenario=now.scenario, with_flips=False))
+    whole = recommend(replace(plain.question, scenario=now.scenario, with_sensitivity=False))
     assert whole.decision.recommended == now.verdict.option
 
 
@@ -232,7 +232,7 @@ def test_the_first_question_is_asked_because_an_answer_changes_the_verdict(
     assert first.changes
     for change in first.changes:
         told = apply_answers(plain.sheet, dict(change.answers), plain.question)
-        found = recommend(replace(plain.question, scenario=told, with_flips=False))
+        found = recommend(replace(plain.question, scenario=told, with_sensitivity=False))
         assert found.decision.recommended == change.verdict.option
         assert change.verdict.approach != first.verdict.approach
 

@@ -87,8 +87,8 @@ def test_a_late_job_is_waited_for(desk: RunHarness, fake: FakeOpenAI) -> None:
     pause = desk.look(run_id)
     assert pause is not None
     assert "not known" in pause.says
-    plan = desk.office.store.plan(desk.office.store.run(run_id).plan_id)
-    desk.clock.pass_(desk.office.limits.quarantine_seconds - 10)
+    plan = desk.context.store.plan(desk.context.store.run(run_id).plan_id)
+    desk.clock.pass_(desk.context.limits.quarantine_seconds - 10)
     assert desk.look(run_id) is not None
     fake.make({"model": "tiny-model", "training_file": next(iter(fake.files)),
                "metadata": {"launch_key": plan.plan_id}})  # fmt: skip
@@ -109,7 +109,7 @@ def test_a_jump_of_the_clock_ends_no_wait(desk: RunHarness, fake: FakeOpenAI) ->
         assert desk.look(run_id) is not None
         assert fake.count("POST", JOBS) == 1
     desk.clock.boot = "boot-2"
-    desk.clock.pass_(desk.office.limits.quarantine_seconds - 5)
+    desk.clock.pass_(desk.context.limits.quarantine_seconds - 5)
     assert desk.look(run_id) is not None
     assert fake.count("POST", JOBS) == 1
 
@@ -133,7 +133,7 @@ def test_two_unknowns_ask_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
 def test_two_jobs_under_one_key_ask_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
     fake.fault = once(Fault("dropped"))
     run_id = desk.start()
-    store = desk.office.store
+    store = desk.context.store
     plan_id = store.run(run_id).plan_id
     original = fake.answer
 
@@ -174,7 +174,7 @@ def test_429_in_its_four_meanings(
 
     pause = desk.look(run_id)
 
-    assert desk.office.store.run(run_id).state == state
+    assert desk.context.store.run(run_id).state == state
     if waits is None:
         assert pause is None
         return
@@ -197,14 +197,14 @@ def test_many_launchers_make_one_job(desk: RunHarness, fake: FakeOpenAI, launche
     gate = threading.Barrier(launchers)
 
     def launch(number: int) -> None:
-        office = replace(
-            desk.office, store=RunStore(desk.office.store.engine, desk.clock, f"me-{number}")
+        context = replace(
+            desk.context, store=RunStore(desk.context.store.engine, desk.clock, f"me-{number}")
         )
         gate.wait()
-        run_id, _ = office.store.start(plan)
+        run_id, _ = context.store.start(plan)
         runs.append(run_id)
         try:
-            reconcile(office, run_id)
+            reconcile(context, run_id)
         except LeaseLost:
             return
 
@@ -221,7 +221,7 @@ def test_many_launchers_make_one_job(desk: RunHarness, fake: FakeOpenAI, launche
 
 def test_a_double_click_twenty_times_is_one_run(desk: RunHarness, fake: FakeOpenAI) -> None:
     plan = desk.plan()
-    started = [desk.office.store.start(plan) for _ in range(20)]
+    started = [desk.context.store.start(plan) for _ in range(20)]
 
     assert [new for _, new in started] == [True] + [False] * 19
     desk.go(started[0][0])
@@ -231,24 +231,24 @@ def test_a_double_click_twenty_times_is_one_run(desk: RunHarness, fake: FakeOpen
 def test_who_was_overtaken_writes_nothing_more(desk: RunHarness, fake: FakeOpenAI) -> None:
     """The fence: a launcher that slept through its lease cannot append or create."""
     run_id = desk.start()
-    slow = desk.office.store.take(run_id)
+    slow = desk.context.store.take(run_id)
     desk.clock.pass_(500)
-    other = RunStore(desk.office.store.engine, desk.clock, "other")
+    other = RunStore(desk.context.store.engine, desk.clock, "other")
     other.take(run_id)
 
     with pytest.raises(LeaseLost):
-        desk.office.store.append(slow, "validated", checked=[])
+        desk.context.store.append(slow, "validated", checked=[])
     with pytest.raises(LeaseLost):
-        desk.office.store.renew(slow)
+        desk.context.store.renew(slow)
     assert desk.kinds(run_id) == ["intent"]
 
 
 def test_a_lease_is_not_taken_while_it_holds(desk: RunHarness) -> None:
     run_id = desk.start()
-    desk.office.store.take(run_id)
+    desk.context.store.take(run_id)
 
     with pytest.raises(LeaseLost, match="works on it now"):
-        RunStore(desk.office.store.engine, desk.clock, "other").take(run_id)
+        RunStore(desk.context.store.engine, desk.clock, "other").take(run_id)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
@@ -349,8 +349,8 @@ def test_nobody_there_is_not_an_unknown_outcome(desk: RunHarness, fake: FakeOpen
     pause = desk.look(run_id)
 
     assert pause is not None
-    assert desk.office.store.run(run_id).state == "uploading"
-    assert desk.office.store.run(run_id).count("unknown_outcome") == 0
+    assert desk.context.store.run(run_id).state == "uploading"
+    assert desk.context.store.run(run_id).count("unknown_outcome") == 0
 
 
 def test_rows_leave_only_after_a_word(
@@ -363,7 +363,7 @@ def test_rows_leave_only_after_a_word(
         desk.look(run_id)
 
     assert fake.asked == []
-    assert desk.office.store.run(run_id).state == "reserved"
+    assert desk.context.store.run(run_id).state == "reserved"
 
 
 @pytest.mark.parametrize(
@@ -413,8 +413,8 @@ def test_cancel_while_it_is_not_known_whether_a_job_was_made(
     fake.fault = lambda request: made(request) or listed(request)
     run_id = desk.start()
     desk.look(run_id)
-    assert desk.office.store.run(run_id).state == "unknown_outcome"
-    desk.office.store.note(run_id, "cancel_asked")
+    assert desk.context.store.run(run_id).state == "unknown_outcome"
+    desk.context.store.note(run_id, "cancel_asked")
 
     run = desk.go(run_id)
 

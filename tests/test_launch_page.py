@@ -53,7 +53,7 @@ if "opened" not in st.session_state:
     st.session_state["opened"] = True
 page()
 """
-BAR_SCRIPT = "from ui.launch.deployments_bar import bar\nbar()\n"
+BAR_SCRIPT = "from ui.launch.deployments_bar import draw_deployments\ndraw_deployments()\n"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def home(tmp_path: Path, together: FakeTogether, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="session")
 def email() -> Answer:
-    return recommend(replace(example_question("email-triage"), with_flips=False))
+    return recommend(replace(example_question("email-triage"), with_sensitivity=False))
 
 
 def open_page(page: str, example: str = "brand-voice") -> AppTest:
@@ -436,17 +436,17 @@ def test_versions_are_promoted_compared_rolled_back_and_retired(
     home: Path, together: FakeTogether
 ) -> None:
     assert "No model yet" in page_text(open_page("models").run())
-    office = state.trainer_context()
+    context = state.trainer_context()
     made = ModelVersionInput(
         "p", "own", "tiny", "d" * 64, "s" * 64, "ft:1", "remote", usd=Decimal("1.25")
     )
     at = make_plan(together)
-    plan = office.store.plan(at.query_params["plan"])
+    plan = context.store.plan(at.query_params["plan"])
     for attempt in (1, 2):
         further = plan.model_copy(update={"attempt": attempt, "provider": "gone"})
-        run_id, _ = office.store.start(further)
-        version = office.registry.register(run_id, "voice", replace(made, model=f"ft:{attempt}"))
-        office.registry.evaluated(version.version_id, {"verdict": {"word": "worse"}, "score": 0.4})
+        run_id, _ = context.store.start(further)
+        version = context.registry.register(run_id, "voice", replace(made, model=f"ft:{attempt}"))
+        context.registry.evaluated(version.version_id, {"verdict": {"word": "worse"}, "score": 0.4})
 
     at = open_page("models").run()
     find_by_label(at.selectbox, "Version").set_value("voice-v1").run()
@@ -455,16 +455,16 @@ def test_versions_are_promoted_compared_rolled_back_and_retired(
     assert "its evaluation says it is worse" in at.error[0].value
     at.checkbox[0].set_value(True).run()
     find_by_label(at.button, "Promote").click().run()
-    assert office.registry.version("voice-v1").stage == "champion"
+    assert context.registry.version("voice-v1").stage == "champion"
     change_stage("promote", "voice-v2", anyway=True)
     change_stage("rollback", "voice-v2")
-    assert office.registry.version("voice-v1").stage == "champion"
+    assert context.registry.version("voice-v1").stage == "champion"
     find_by_label(at.selectbox, "Compare with").set_value("voice-v2").run()
     differ = at.dataframe[1].value
     assert "model" in list(differ["what"])
     assert set(differ[""]) == {"differs"}
     find_by_label(at.button, "Retire").click().run()
-    assert office.registry.version("voice-v1").stage == "retired"
+    assert context.registry.version("voice-v1").stage == "retired"
 
 
 def test_prices_are_searched_with_source_and_age(home: Path) -> None:
@@ -517,19 +517,19 @@ def test_settings_set_caps_and_never_show_a_key(
 def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     home: Path, together: FakeTogether, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office = state.trainer_context()
-    office.ledger.set_caps(Decimal(3), None)
+    context = state.trainer_context()
+    context.ledger.set_caps(Decimal(3), None)
     at = make_plan(together, "capped")
     assert "up to 4.00 USD would pass the cap of 3.00 USD a day" in at.error[0].value
 
     run_id = start_plan(at).query_params["run"]
-    wait_until(lambda: office.store.run(run_id).state == "validated")
+    wait_until(lambda: context.store.run(run_id).state == "validated")
     at.run()
     assert "It waits: this job: up to 4.00 USD would pass the cap" in at.warning[0].value
     assert together.jobs == {}
 
-    office.ledger.set_caps(None, None)
-    wait_until(lambda: office.store.run(run_id).state == "settled")
+    context.ledger.set_caps(None, None)
+    wait_until(lambda: context.store.run(run_id).state == "settled")
     assert len(together.jobs) == 1
     monkeypatch.delenv("TOGETHER_API_KEY")
     keyless = make_plan(together, "keyless")
@@ -540,12 +540,12 @@ def test_what_costs_by_the_hour_is_in_sight_and_is_stopped(
     home: Path, together: FakeTogether
 ) -> None:
     assert not AppTest.from_string(BAR_SCRIPT, default_timeout=60).run().button
-    office = state.trainer_context()
+    context = state.trainer_context()
     at = make_plan(together)
     run_id = start_plan(at).query_params["run"]
-    wait_until(lambda: office.store.run(run_id).state == "settled")
-    made = standing.begin(office, office.store.run(run_id), 2.0, keep=True)
-    with write_transaction(office.store.engine) as connection:
+    wait_until(lambda: context.store.run(run_id).state == "settled")
+    made = standing.begin(context, context.store.run(run_id), 2.0, keep=True)
+    with write_transaction(context.store.engine) as connection:
         connection.execute(deployments.update().values(state="ready"))
 
     bar = AppTest.from_string(BAR_SCRIPT, default_timeout=60).run()
@@ -555,7 +555,7 @@ def test_what_costs_by_the_hour_is_in_sight_and_is_stopped(
     assert made.deployment_id in said
     assert "of at most 2 h" in said
     bar.button[0].click().run()
-    assert standing.find_deployment(office, made.deployment_id).state == "stopped"
+    assert standing.find_deployment(context, made.deployment_id).state == "stopped"
     assert "is stopped. It cost" in page_text(bar)
 
 

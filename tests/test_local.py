@@ -176,7 +176,7 @@ def test_a_killed_training_is_taken_up_again(shell: Shell, tmp_path: Path, reade
     wait_until(lambda: folder.last_step() >= 5)
     pid = int(folder.read("process.json")["pid"])
     os.killpg(pid, signal.SIGKILL)
-    wait_until(lambda: not folder.is_held())
+    wait_until(lambda: not folder.is_locked())
     assert folder.word == "stopped"
 
     shell("trainer", "follow", run_id)

@@ -101,11 +101,15 @@ def test_all_logits_of_a_long_batch_take_more_than_the_model() -> None:
 def test_a_preference_is_two_sequences_and_full_tuning_keeps_a_reference() -> None:
     lora, full = (TrainingSetup(method, 1024) for method in ("lora", "full"))  # type: ignore[arg-type]
 
-    twice = activation_bytes(LLAMA_3B, lora.but(objective="dpo"))
+    twice = activation_bytes(LLAMA_3B, lora.with_changes(objective="dpo"))
     assert twice.stored == 2 * np.asarray(activation_bytes(LLAMA_3B, lora).stored)
-    one, two = (resting_parts(LLAMA_3B, s).weights for s in (full, full.but(objective="dpo")))
+    one, two = (
+        resting_parts(LLAMA_3B, s).weights for s in (full, full.with_changes(objective="dpo"))
+    )
     assert two == 2 * np.asarray(one)
-    one, two = (resting_parts(LLAMA_3B, s).weights for s in (lora, lora.but(objective="dpo")))
+    one, two = (
+        resting_parts(LLAMA_3B, s).weights for s in (lora, lora.with_changes(objective="dpo"))
+    )
     assert two == one
 
 
@@ -181,10 +185,10 @@ def test_more_tokens_or_less_help_never_take_less(
     setup = TrainingSetup(tokens=float(rows * longest), longest=float(longest), **chosen)
     base = float(allocated_bytes(LLAMA_3B, setup))
 
-    longer = setup.but(tokens=2.0 * rows * longest, longest=2.0 * longest)
+    longer = setup.with_changes(tokens=2.0 * rows * longest, longest=2.0 * longest)
     assert float(allocated_bytes(LLAMA_3B, longer)) >= base
-    assert float(allocated_bytes(LLAMA_3B, setup.but(checkpointing=True))) <= base * 1.02
-    assert float(allocated_bytes(LLAMA_3B, setup.but(accumulates=True))) >= base
+    assert float(allocated_bytes(LLAMA_3B, setup.with_changes(checkpointing=True))) <= base * 1.02
+    assert float(allocated_bytes(LLAMA_3B, setup.with_changes(accumulates=True))) >= base
     assert float(reserved_bytes(LLAMA_3B, setup)) >= base
     assert float(process_bytes(LLAMA_3B, setup)) > float(reserved_bytes(LLAMA_3B, setup))
 

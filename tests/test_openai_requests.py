@@ -32,7 +32,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIHarness]:
     """A server whose runs stay where they are put."""
     folder = tmp_path_factory.mktemp("still")
     base = tiny.make_causal(folder / "base")
-    with serve_openai_api(folder, False, bases={"tiny": base}, most_file_bytes=2_000_000) as found:
+    with serve_openai_api(folder, False, bases={"tiny": base}, max_file_bytes=2_000_000) as found:
         yield found
 
 
@@ -87,8 +87,8 @@ def test_methods_and_settings_reach_the_recipe(
 
     job = still.sdk().fine_tuning.jobs.create(**body, **({"method": method} if method else {}))
 
-    office = still.front.office
-    plan = office.store.plan(office.store.run(job.model_extra["x_tune_or_not"]["run_id"]).plan_id)
+    context = still.server.context
+    plan = context.store.plan(context.store.run(job.model_extra["x_tune_or_not"]["run_id"]).plan_id)
     recipe = plan.local.recipe.model_dump()
     assert {name: recipe[name] for name in wanted} == wanted
     assert (job.seed, recipe["seed"], job.metadata) == (11, 11, words)
@@ -98,12 +98,12 @@ def test_methods_and_settings_reach_the_recipe(
 
 def test_a_fully_tuned_model_is_tuned_further_and_an_adapter_is_not(still: OpenAIHarness) -> None:
     sdk, file_id = still.sdk(), still.rows()
-    base = still.front.base("tiny")
+    base = still.server.base("tiny")
     names = {}
     for kind in ("full", "adapter"):
         job = sdk.fine_tuning.jobs.create(model="tiny", training_file=file_id, suffix=kind)
-        run = still.front.office.store.run(job.model_extra["x_tune_or_not"]["run_id"])
-        still.front.office.registry.register(run.run_id, kind, ModelVersionInput(
+        run = still.server.context.store.run(job.model_extra["x_tune_or_not"]["run_id"])
+        still.server.context.registry.register(run.run_id, kind, ModelVersionInput(
             run.plan_id, "local", "base", "d", "s", str(base), kind))  # fmt: skip
         names[kind] = f"ft:tiny:ann:{kind}:{run.run_id[4:12]}"
 
@@ -113,8 +113,8 @@ def test_a_fully_tuned_model_is_tuned_further_and_an_adapter_is_not(still: OpenA
 
     assert again.model == names["full"]
     assert set(names.values()) < {one.id for one in sdk.models.list()}
-    plan = still.front.office.store.plan(
-        still.front.office.store.run(again.model_extra["x_tune_or_not"]["run_id"]).plan_id
+    plan = still.server.context.store.plan(
+        still.server.context.store.run(again.model_extra["x_tune_or_not"]["run_id"]).plan_id
     )
     assert plan.local.base == str(base.resolve())
 
@@ -125,11 +125,11 @@ def test_each_create_is_a_job_of_its_own(still: OpenAIHarness) -> None:
     first, second = (still.call("POST", "/fine_tuning/jobs", json=body).json() for _ in range(2))
 
     assert first["id"] != second["id"]
-    office = still.front.office
-    runs = [office.store.run(one["x_tune_or_not"]["run_id"]) for one in (first, second)]
-    plans = [office.store.plan(run.plan_id) for run in runs]
+    context = still.server.context
+    runs = [context.store.run(one["x_tune_or_not"]["run_id"]) for one in (first, second)]
+    plans = [context.store.plan(run.plan_id) for run in runs]
     assert [plan.attempt for plan in plans] == [1, 2]
-    lines = [one for one in still.front.audit.lines() if one.action == "launch"][-2:]
+    lines = [one for one in still.server.audit.lines() if one.action == "launch"][-2:]
     assert [(one.owner, one.usd, one.subject) for one in lines] == [
         ("ann", plan.figure.at_most, f"plan {plan.plan_id}") for plan in plans]  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: OpenAIHarness) -
     assert list(sdk.fine_tuning.jobs.checkpoints.list(job.id)) == []
     again = expect_error(still, 409, "POST", f"/fine_tuning/jobs/{job.id}/cancel")
     assert "it has ended (cancelled)" in again["message"]
-    assert run_id in {one.subject for one in still.front.audit.lines() if one.action == "cancel"}
+    assert run_id in {one.subject for one in still.server.audit.lines() if one.action == "cancel"}
 
 
 def test_tokens_and_their_roles_are_asked_for(still: OpenAIHarness) -> None:
@@ -267,12 +267,12 @@ def test_a_key_gives_the_first_answer_again_and_no_second_job(still: OpenAIHarne
     cancelled = [still.call("POST", f"/fine_tuning/jobs/{first.json()['id']}/cancel",
                             headers={"Idempotency-Key": "key-2"}) for _ in range(2)]  # fmt: skip
     assert cancelled[0].content == cancelled[1].content
-    asked = still.front.office.store.run(first.json()["x_tune_or_not"]["run_id"])
+    asked = still.server.context.store.run(first.json()["x_tune_or_not"]["run_id"])
     assert asked.count("cancel_asked") == 1
 
 
 def test_a_key_that_comes_many_times_at_once_starts_one_job(still: OpenAIHarness) -> None:
-    body, before = job_body(still, suffix="many"), len(still.front.office.store.listed())
+    body, before = job_body(still, suffix="many"), len(still.server.context.store.listed())
 
     def create(key: str | None) -> Any:
         headers = {"Idempotency-Key": key} if key else {}
@@ -286,7 +286,7 @@ def test_a_key_that_comes_many_times_at_once_starts_one_job(still: OpenAIHarness
     assert len({one.json()["id"] for one in same if one.status_code == 200}) == 1
     assert create("crowd").status_code == 200
     assert len({one.json()["id"] for one in others}) == 4
-    assert len(still.front.office.store.listed()) == before + 5
+    assert len(still.server.context.store.listed()) == before + 5
 
 
 def test_a_file_under_a_key_is_kept_once(still: OpenAIHarness) -> None:
@@ -324,7 +324,7 @@ def test_a_request_that_is_still_answered_is_not_begun_again(still: OpenAIHarnes
     sdk = still.sdk()
     seen = still.call("POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "probe"})
     digest = _digest_of(still, "probe")
-    still.front.answered.begin("ann", "key-4", digest)
+    still.server.answered.begin("ann", "key-4", digest)
 
     error = expect_error(
         still, 409, "POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "key-4"}
@@ -337,7 +337,7 @@ def test_a_request_that_is_still_answered_is_not_begun_again(still: OpenAIHarnes
 
 
 def _digest_of(surface: OpenAIHarness, key: str) -> str:
-    with read_connection(surface.front.office.store.engine) as connection:
+    with read_connection(surface.server.context.store.engine) as connection:
         asked = select(answered.c.request_sha256).where(answered.c.key == key)
         return str(connection.execute(asked).scalar_one())
 
@@ -346,7 +346,7 @@ def _digest_of(surface: OpenAIHarness, key: str) -> str:
 def test_a_process_that_died_left_one_job_and_no_second_comes(
     still: OpenAIHarness, was_started: bool
 ) -> None:
-    body, store = job_body(still, suffix=f"dead-{was_started}"), still.front.office.store
+    body, store = job_body(still, suffix=f"dead-{was_started}"), still.server.context.store
     probe = still.call("POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "old"})
     plan = store.plan(store.run(probe.json()["x_tune_or_not"]["run_id"]).plan_id)
     plan = plan.model_validate({**plan.model_dump(), "attempt": 7})
@@ -354,7 +354,7 @@ def test_a_process_that_died_left_one_job_and_no_second_comes(
     store.keep_plan(plan)
     run_id = store.start(plan)[0] if was_started else None
     with write_transaction(store.engine) as connection:
-        gone = still.front.answered.holder.rsplit(":", 1)[0] + ":gone"
+        gone = still.server.answered.holder.rsplit(":", 1)[0] + ":gone"
         connection.execute(answered.insert().values(
             owner="ann", key=key, request_sha256=digest, plan_id=plan.plan_id, holder=gone,
             made_at=time.time()))  # fmt: skip

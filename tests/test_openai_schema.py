@@ -91,7 +91,7 @@ def _jobs(seen: RecordedExchanges, file_id: str) -> Any:
         surface.until(lambda it=path: surface.call("GET", it).json()["status"] in ended)
     run_id = surface.call("GET", f"/fine_tuning/jobs/{first}").json()["x_tune_or_not"]["run_id"]
     told = JobEvent("m1", 1.0, "metric", "info", "", {"step": 2, "of_steps": 4, "train_loss": 0.5})
-    surface.front.office.store.keep_job_events(run_id, [told])
+    surface.server.context.store.keep_job_events(run_id, [told])
     saved = home_folder() / "runs" / run_id / "checkpoints" / "checkpoint-4"
     saved.mkdir(parents=True)
     (saved / "weights").write_bytes(b"x")

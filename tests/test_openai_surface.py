@@ -20,7 +20,7 @@ ENDED = ("succeeded", "failed", "cancelled")
 def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIHarness]:
     folder = tmp_path_factory.mktemp("surface")
     base = tiny.make_causal(folder / "base")
-    with serve_openai_api(folder, bases={"tiny": base}, most_file_bytes=2_000_000) as found:
+    with serve_openai_api(folder, bases={"tiny": base}, max_file_bytes=2_000_000) as found:
         yield found
 
 
@@ -69,7 +69,9 @@ def test_the_sdk_goes_from_a_file_to_a_chat(surface: OpenAIHarness) -> None:
     beside = job.model_extra["x_tune_or_not"]
     assert (beside["state"], beside["cap_usd"]) == ("settled", "2.00")
     assert 0 < float(beside["usd"]) <= float(beside["at_most_usd"])
-    plan = surface.front.office.store.plan(surface.front.office.store.run(beside["run_id"]).plan_id)
+    plan = surface.server.context.store.plan(
+        surface.server.context.store.run(beside["run_id"]).plan_id
+    )
     assert plan.local is not None
     assert (plan.local.recipe.lora_rank, plan.held_out.rows, plan.owner) == (4, 12, "ann")
 
@@ -174,7 +176,7 @@ def test_a_tuned_model_is_deleted_with_its_weights(surface: OpenAIHarness) -> No
     )
     job = ended(sdk, made.id)
     beside = job.model_extra["x_tune_or_not"]
-    registry = surface.front.office.registry
+    registry = surface.server.context.registry
     weights = registry.version(beside["version"]).folder
     assert weights is not None
     registry.evaluated(beside["version"], {"verdict": {"word": "better"}, "score": 1.0})
@@ -201,7 +203,7 @@ def test_a_failure_in_the_middle_of_a_stream_is_told(
         yield AnswerChunk(0, "deliv")
         raise ModelProcessFailed("its process ended by SIGKILL")
 
-    monkeypatch.setattr(surface.front.talkers, "ask", broken)
+    monkeypatch.setattr(surface.server.model_pool, "ask", broken)
 
     stream = surface.sdk().chat.completions.create(
         model=plain_job.fine_tuned_model, stream=True, messages=[{"role": "user", "content": "x"}])  # fmt: skip
@@ -225,7 +227,7 @@ def test_a_client_that_goes_away_ends_the_work(
         finally:
             closed.append(True)
 
-    monkeypatch.setattr(surface.front.talkers, "ask", endless)
+    monkeypatch.setattr(surface.server.model_pool, "ask", endless)
 
     with surface.sdk().chat.completions.create(
         model=plain_job.fine_tuned_model, stream=True, messages=[{"role": "user", "content": "x"}]

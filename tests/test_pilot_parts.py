@@ -127,9 +127,12 @@ def test_arms_are_asked_the_same_rows_until_each_is_clear() -> None:
                     MeasureSettings(cases, same_answers, 0.8, ALPHA, 10))  # fmt: skip
 
     assert (asked["zero_shot"], asked["rag"]) == (10, 30)
-    assert [track.standing for track in found.tracks.values()] == ["falls short", "reaches"]
+    assert [track.standing for track in found.progress_by_arm.values()] == [
+        "falls short",
+        "reaches",
+    ]
     assert found.stopped == "it was clear before all 60 rows were asked"
-    (pair,) = compare_arms(found.tracks, ALPHA)
+    (pair,) = compare_arms(found.progress_by_arm, ALPHA)
     assert (pair.rows, pair.difference, pair.high < 0) == (10, -1.0, True)
 
 
@@ -227,7 +230,7 @@ def test_vectors_of_a_provider_come_back_in_their_order_and_are_paid(
     fake: FakeChatModel, desk: RunHarness, tmp_path: Path
 ) -> None:
     journal = PilotJournal(tmp_path / "rows.jsonl")
-    with journal.writing(), reserve_budgets(desk.office, journal, {"own": Decimal(1)}) as paid:
+    with journal.writing(), reserve_budgets(desk.context, journal, {"own": Decimal(1)}) as paid:
         remote = RemoteEmbedder("embed", fake.url + "/v1", ApiKey(origin_of(fake.url), "k"), Decimal(2),
                         paid["own"], RetryPolicy("own", desk.clock))  # fmt: skip
         found = CachedVectors(tmp_path / "vectors.jsonl", remote, 2).of(TEXTS, [8] * 4)
@@ -237,14 +240,14 @@ def test_vectors_of_a_provider_come_back_in_their_order_and_are_paid(
         expected = np.array(hash_vector(text))
         assert np.allclose(vector, expected / np.linalg.norm(expected), atol=1e-5)
     used = sum(len(text) // 4 for text in TEXTS)
-    (entry,) = desk.office.ledger.entries()
+    (entry,) = desk.context.ledger.entries()
     assert (entry.purpose, entry.settled) == ("pilot", 2 * used)
 
 
 def test_where_one_of_two_amounts_passes_a_cap_nothing_stays_set_aside(
     desk: RunHarness, tmp_path: Path
 ) -> None:
-    desk.office.ledger.set_caps(Decimal(1), None)
+    desk.context.ledger.set_caps(Decimal(1), None)
     journal = PilotJournal(tmp_path / "rows.jsonl")
     amounts = {"own": Decimal("0.60"), "other": Decimal("0.60")}
 
@@ -252,11 +255,11 @@ def test_where_one_of_two_amounts_passes_a_cap_nothing_stays_set_aside(
         with (
             journal.writing(),
             pytest.raises(OverBudget, match="cap of"),
-            reserve_budgets(desk.office, journal, order),
+            reserve_budgets(desk.context, journal, order),
         ):
             raise AssertionError
 
-    assert {entry.settled for entry in desk.office.ledger.entries()} == {0}
+    assert {entry.settled for entry in desk.context.ledger.entries()} == {0}
 
 
 def test_examples_and_held_out_rows_share_no_near_duplicates(tmp_path: Path) -> None:
@@ -316,10 +319,10 @@ def test_a_long_prompt_is_reckoned_at_the_long_rates() -> None:
     assert tariff.usd(edge + 1, 0) / (edge + 1) > tariff.usd(edge, 0) / edge
 
 
-def make_model(fake: FakeChatModel, purse: ReservedBudget, clock: FakeClock) -> PaidChatModel:
+def make_model(fake: FakeChatModel, budget: ReservedBudget, clock: FakeClock) -> PaidChatModel:
     chat = ChatClient(fake.url + "/v1", ApiKey(origin_of(fake.url), "k"))
     return PaidChatModel(
-        "m", chat, Tariff(Decimal(2), Decimal(8)), purse, clock, RetryPolicy("own", clock), 50
+        "m", chat, Tariff(Decimal(2), Decimal(8)), budget, clock, RetryPolicy("own", clock), 50
     )
 
 
@@ -328,7 +331,7 @@ def test_a_request_without_an_answer_is_asked_again_and_counted_as_paid(
 ) -> None:
     fake.fault = lambda request: Fault("dropped") if not fake.asked else None
     journal = PilotJournal(tmp_path / "rows.jsonl")
-    with journal.writing(), reserve_budgets(desk.office, journal, {"own": Decimal(1)}) as paid:
+    with journal.writing(), reserve_budgets(desk.context, journal, {"own": Decimal(1)}) as paid:
         model = make_model(fake, paid["own"], desk.clock)
         cell = model.answer("zero_shot", "key001", [{"role": "user", "content": "hello"}], 10)
         model.chat.close()
@@ -337,7 +340,7 @@ def test_a_request_without_an_answer_is_asked_again_and_counted_as_paid(
     assert cell.answer == "What?"
     assert len(fake.asked) == 2
     assert paid["own"].at_risk > 0
-    assert "1 requests without an answer" in desk.office.ledger.entries()[0].how
+    assert "1 requests without an answer" in desk.context.ledger.entries()[0].how
     assert PilotJournal.read(tmp_path / "rows.jsonl").cells[("zero_shot", "key001")] == cell
 
 
@@ -351,7 +354,7 @@ def test_a_model_that_is_gone_or_says_no_to_all_ends_it(
     reply = Reply({"error": {"message": "no", "code": "x"}}, status) if status else None
     fake.fault = lambda request: Fault("error", reply=reply)
     journal = PilotJournal(tmp_path / "rows.jsonl")
-    with journal.writing(), reserve_budgets(desk.office, journal, {"own": Decimal(5)}) as paid:
+    with journal.writing(), reserve_budgets(desk.context, journal, {"own": Decimal(5)}) as paid:
         model = make_model(fake, paid["own"], desk.clock)
         asked = (model.answer("rag", f"key{n:03}", [{"role": "user", "content": "hello"}], 10)
                  for n in range(5))  # fmt: skip
@@ -359,4 +362,4 @@ def test_a_model_that_is_gone_or_says_no_to_all_ends_it(
             list(asked)
         model.chat.close()
 
-    assert desk.office.ledger.entries()[0].settled == 0
+    assert desk.context.ledger.entries()[0].settled == 0

@@ -65,7 +65,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TunedHelpe
 def desk(tmp_path: Path, fake: TunedHelper) -> RunHarness:
     found = open_run_harness(tmp_path)
     uploads = tmp_path / "home" / "uploads"
-    return replace(found, office=replace(found.office, files=lambda sha: uploads / f"{sha}.jsonl"))
+    return replace(
+        found, context=replace(found.context, files=lambda sha: uploads / f"{sha}.jsonl")
+    )
 
 
 def wanted(folder: Path, option: str = TUNED, **more: Any) -> PilotRequest:
@@ -83,10 +85,10 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
 ) -> None:
     told: list[Bill] = []
 
-    def agree(ready: PilotSetup, bill: Bill) -> None:
+    def agree(setup: PilotSetup, bill: Bill) -> None:
         told.append(bill)
 
-    done = run_pilot(prepare_pilot(wanted(tmp_path), desk.office), desk.office, agree)
+    done = run_pilot(prepare_pilot(wanted(tmp_path), desk.context), desk.context, agree)
     found = pilot_result(done)
 
     by_arm = {line.arm: line for line in found.lines}
@@ -98,14 +100,14 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
     learnt = [line for content in fake.contents.values() for line in content.splitlines()]
     assert len(learnt) == 200 - 60
     assert told[0].training > 0
-    entries = desk.office.ledger.entries()
+    entries = desk.context.ledger.entries()
     assert sorted(entry.purpose for entry in entries) == ["pilot", "pilot", "training"]
     assert all(entry.settled is not None for entry in entries)
     assert sum(entry.reserved for entry in entries) <= told[0].at_most * 1_000_000
 
     asked = fake.count("POST", "/v1/chat/completions")
     again = pilot_result(
-        run_pilot(prepare_pilot(wanted(tmp_path), desk.office), desk.office, agree)
+        run_pilot(prepare_pilot(wanted(tmp_path), desk.context), desk.context, agree)
     )
 
     assert len(told) == 1  # nobody is asked to agree
@@ -116,16 +118,16 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
 
 def test_a_training_is_in_what_the_cap_is_held_against(desk: RunHarness, tmp_path: Path) -> None:
     asked = wanted(tmp_path)
-    ready = prepare_pilot(replace(asked, cap=Decimal("0.10")), desk.office)
+    setup = prepare_pilot(replace(asked, cap=Decimal("0.10")), desk.context)
 
     with pytest.raises(Refused, match=r"the cap is 0\.10"):
-        run_pilot(ready, desk.office, lambda ready, bill: None)
+        run_pilot(setup, desk.context, lambda setup, bill: None)
 
-    assert desk.office.ledger.entries() == ()
+    assert desk.context.ledger.entries() == ()
 
 
 def test_what_is_served_by_the_hour_is_refused(desk: RunHarness, tmp_path: Path) -> None:
     option = "managed_lora:together:meta-llama/Llama-3.1-8B-Instruct:H100_SXM"
 
     with pytest.raises(Refused, match="serves what it tunes by the hour"):
-        prepare_pilot(wanted(tmp_path, option), desk.office)
+        prepare_pilot(wanted(tmp_path, option), desk.context)

@@ -178,7 +178,7 @@ def test_together_says_its_price_and_is_believed_within_a_tenth(
     assert run.outcome == "succeeded"
     assert run.said("estimated", "usd") == "1.050000"
     assert run.said("settled", "usd") == "4.00"
-    assert [e.body["train_loss"] for e in desk.office.store.job_events(run.run_id)
+    assert [e.body["train_loss"] for e in desk.context.store.job_events(run.run_id)
             if e.kind == "metrics"] == [1.0, 0.5]  # fmt: skip
     assert fake.files == {}
 
@@ -272,7 +272,7 @@ def test_weights_come_where_they_are_let_go(desk: RunHarness, serve: Any, tmp_pa
         if provider == "together":
             fake.usd = 1.0  # type: ignore[attr-defined]
         run = desk.go(desk.start(provider=provider, base="qwen3-8b"))
-        adapter = desk.office.adapter(provider)
+        adapter = desk.context.adapter(provider)
         folder = tmp_path / provider
         folder.mkdir()
         files = adapter.download(adapter.job(str(run.job_id)), folder)

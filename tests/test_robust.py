@@ -61,7 +61,7 @@ def test_more_tokens_never_cost_less(book: PriceBook, evidence: Evidence) -> Non
         bills = []
         for traffic in (base, grown):
             scenario = scenario_from({"asked_on": "2026-11-20", "task": task, "traffic": traffic})
-            found = recommend(Question(scenario, book, evidence, with_flips=False))
+            found = recommend(Question(scenario, book, evidence, with_sensitivity=False))
             bills.append({option.id: float(option.monthly.likely) for option in found.options})
         shared = (bills[0].keys() & bills[1].keys()) - {"not_yet"}
         assert shared

@@ -44,14 +44,14 @@ def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> R
 
 def everything(desk: RunHarness, run_id: str, log: str) -> str:
     """Gather what a run leaves behind: the database's bytes and text, its events, its log."""
-    engine = desk.office.store.engine
+    engine = desk.context.store.engine
     engine.dispose()
     path = desk.folder / "state.db"
     with sqlite3.connect(path) as database:
         dump = "\n".join(database.iterdump())
     raw = b"".join(p.read_bytes() for p in desk.folder.glob("state.db*")).decode("latin1")
-    run = desk.office.store.run(run_id)
-    told = desk.office.store.job_events(run_id)
+    run = desk.context.store.run(run_id)
+    told = desk.context.store.job_events(run_id)
     return "\n".join([dump, raw, repr(run.events), repr(told), log])
 
 
@@ -96,7 +96,7 @@ def test_a_leaky_twin_is_caught(desk: RunHarness, fake: FakeOpenAI, log: io.Stri
     run_id = desk.start()
     honest, trainer.store.redact = trainer.store.redact, lambda text: text
     try:
-        desk.office.store.note(
+        desk.context.store.note(
             run_id, "held", why=f"Bearer {KEY} for {EMAIL}", seconds=0, ticks=0, boot="x"
         )
     finally:
@@ -113,7 +113,7 @@ def test_an_exception_carries_no_key(desk: RunHarness, fake: FakeOpenAI) -> None
     key = api_key_for("own", fake.url)
     assert KEY not in repr(key)
     fake.stop()
-    adapter = desk.office.adapter("own")
+    adapter = desk.context.adapter("own")
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
         adapter.job("ftjob-1")
     chain, seen = caught.value, ""

@@ -79,7 +79,7 @@ def test_as_many_sequences_run_as_memory_holds_beside_the_weights() -> None:
     room = 0.9 * 40 * GIB - 2 * 8030261248
 
     assert float(concurrency_bound(ON_A100, 28_906)) == pytest.approx(room / (131_072 * 28_906))
-    assert float(concurrency_bound(ON_A100, 300)) == NEWEST_ENGINE.most_sequences
+    assert float(concurrency_bound(ON_A100, 300)) == NEWEST_ENGINE.max_sequences
 
 
 COUNTS = st.floats(min_value=1, max_value=256)
@@ -115,10 +115,10 @@ def test_one_token_reads_two_experts_and_many_read_all(book: PriceBook) -> None:
 
 def test_two_gpus_are_faster_than_one_and_slower_than_twice() -> None:
     one = float(output_tokens_per_second(ON_A100, 300, 200, 64))
-    linked = float(output_tokens_per_second(ServingSetup(LLAMA_8B, A100._replace(how_many=2.0)),
+    linked = float(output_tokens_per_second(ServingSetup(LLAMA_8B, A100._replace(gpu_count=2.0)),
                                             300, 200, 64))  # fmt: skip
     apart = float(output_tokens_per_second(
-        ServingSetup(LLAMA_8B, A100._replace(how_many=2.0, link=12e9)), 300, 200, 64
+        ServingSetup(LLAMA_8B, A100._replace(gpu_count=2.0, link=12e9)), 300, 200, 64
     ))  # fmt: skip
 
     assert one < linked < 2 * one

@@ -21,7 +21,7 @@ from advisor.scenario.scenario import scenario_from
 def alone(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
     """What one answer says, in the order of the columns."""
     scenario = with_paths(question.scenario, variant)
-    found = recommend(replace(question, scenario=scenario, with_flips=False))
+    found = recommend(replace(question, scenario=scenario, with_sensitivity=False))
     option = next(o for o in found.options if o.id == found.decision.recommended)
     return (
         option.id, option.approach, option.one_off.likely, option.monthly.likely,

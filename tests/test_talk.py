@@ -153,14 +153,14 @@ def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Pa
 
 
 def test_greedy_says_what_the_script_says(
-    talkers: ModelPool, scripts: Any, chat: Path, capsys: pytest.CaptureFixture[str]
+    model_pool: ModelPool, scripts: Any, chat: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = []
     for text in ASKED[:3]:
         scripts.generate.ask(chat, text, 20)
         said.append(json.loads(capsys.readouterr().out.splitlines()[-1])["answer"])
 
-    found = [list(talkers.ask(chat, chat_request(text, max_tokens=20))) for text in ASKED[:3]]
+    found = [list(model_pool.ask(chat, chat_request(text, max_tokens=20))) for text in ASKED[:3]]
 
     assert [complete_answer(pieces) for pieces in found] == said
     assert any(word in tiny.TOPICS for word in said)
@@ -174,13 +174,13 @@ def test_greedy_says_what_the_script_says(
         assert 1 < (end.completion_tokens or 0) < 20
 
 
-def test_pieces_are_the_whole_in_order(talkers: ModelPool, scripts: Any, chat: Path) -> None:
+def test_pieces_are_the_whole_in_order(model_pool: ModelPool, scripts: Any, chat: Path) -> None:
     tuned = scripts.generate.ModelLoader(chat)
     row = {"messages": LONG.messages}
     prompt = scripts.generate.prompt_of(tuned.tokenizer, row)
     (text,), (count,) = scripts.generate.generate(tuned, tuned.load("base"), [prompt], 300)
 
-    pieces = list(talkers.ask(chat, replace(LONG, max_tokens=300), "base"))
+    pieces = list(model_pool.ask(chat, replace(LONG, max_tokens=300), "base"))
 
     assert complete_answer(pieces) == text
     assert len(pieces) > 10
@@ -189,10 +189,10 @@ def test_pieces_are_the_whole_in_order(talkers: ModelPool, scripts: Any, chat: P
 
 
 def test_the_window_ends_an_answer_and_refuses_what_has_no_room(
-    talkers: ModelPool, chat: Path
+    model_pool: ModelPool, chat: Path
 ) -> None:
     def ask(words: int) -> list[AnswerChunk]:
-        return list(talkers.ask(chat, chat_request("x" * words, max_tokens=50), "base"))
+        return list(model_pool.ask(chat, chat_request("x" * words, max_tokens=50), "base"))
 
     start = ask(1)[-1].prompt_tokens or 0
     nearly = ask(WINDOW - start - 2)[-1]
@@ -207,22 +207,22 @@ def test_the_window_ends_an_answer_and_refuses_what_has_no_room(
     assert ask(1)
 
 
-def test_an_answer_ends_before_a_stop_string(talkers: ModelPool, chat: Path) -> None:
+def test_an_answer_ends_before_a_stop_string(model_pool: ModelPool, chat: Path) -> None:
     asked = replace(LONG, max_tokens=200)
-    text = complete_answer(list(talkers.ask(chat, asked, "base")))
+    text = complete_answer(list(model_pool.ask(chat, asked, "base")))
     stop = text[60:75]
 
-    pieces = list(talkers.ask(chat, replace(asked, stop=("never said", stop)), "base"))
+    pieces = list(model_pool.ask(chat, replace(asked, stop=("never said", stop)), "base"))
 
     assert complete_answer(pieces) == text[: text.index(stop)]
     assert pieces[-1].finish == "stop"
     assert (pieces[-1].completion_tokens or 0) < 200
 
 
-def test_the_same_seed_draws_the_same_words(talkers: ModelPool, chat: Path) -> None:
+def test_the_same_seed_draws_the_same_words(model_pool: ModelPool, chat: Path) -> None:
     def draw(seed: int | None) -> list[str]:
         asked = replace(LONG, max_tokens=30, temperature=1.0, top_p=0.9, seed=seed, n=2)
-        pieces = list(talkers.ask(chat, asked, "base"))
+        pieces = list(model_pool.ask(chat, asked, "base"))
         assert sorted(p.index for p in pieces if p.finish) == [0, 1]
         return [complete_answer(pieces, 0), complete_answer(pieces, 1)]
 
@@ -234,8 +234,8 @@ def test_the_same_seed_draws_the_same_words(talkers: ModelPool, chat: Path) -> N
     assert draw(-(1 << 70)) != first  # any whole number is a seed
 
 
-def test_greedy_answers_are_alike(talkers: ModelPool, chat: Path) -> None:
-    pieces = list(talkers.ask(chat, chat_request(ASKED[0], n=3)))
+def test_greedy_answers_are_alike(model_pool: ModelPool, chat: Path) -> None:
+    pieces = list(model_pool.ask(chat, chat_request(ASKED[0], n=3)))
 
     ends = [piece for piece in pieces if piece.finish]
     assert [end.index for end in ends] == [0, 1, 2]
@@ -243,12 +243,12 @@ def test_greedy_answers_are_alike(talkers: ModelPool, chat: Path) -> None:
     assert complete_answer(pieces) != ""
 
 
-def test_threads_ask_at_once_and_each_gets_its_own(talkers: ModelPool, chat: Path) -> None:
+def test_threads_ask_at_once_and_each_gets_its_own(model_pool: ModelPool, chat: Path) -> None:
     asks = [(chat_request(text, max_tokens=25), system)
             for text in ASKED[:4] for system in ("tuned", "base")]  # fmt: skip
 
     def answer(one: Any) -> str:
-        return complete_answer(list(talkers.ask(chat, one[0], one[1])))
+        return complete_answer(list(model_pool.ask(chat, one[0], one[1])))
 
     alone = [answer(one) for one in asks]
     with ThreadPoolExecutor(len(asks)) as pool:
@@ -258,20 +258,22 @@ def test_threads_ask_at_once_and_each_gets_its_own(talkers: ModelPool, chat: Pat
     assert len(set(alone)) > 2
 
 
-def test_a_client_that_leaves_ends_the_work_on_its_answer(talkers: ModelPool, chat: Path) -> None:
+def test_a_client_that_leaves_ends_the_work_on_its_answer(
+    model_pool: ModelPool, chat: Path
+) -> None:
     began = time.monotonic()
-    list(talkers.ask(chat, replace(LONG, max_tokens=400), "base"))
+    list(model_pool.ask(chat, replace(LONG, max_tokens=400), "base"))
     seconds = time.monotonic() - began  # for about a fifth of the whole
-    (pid,) = [one.pid for one in talkers.loaded() if one.system == "base"]
+    (pid,) = [one.pid for one in model_pool.loaded() if one.system == "base"]
 
-    pieces = talkers.ask(chat, LONG, "base")
+    pieces = model_pool.ask(chat, LONG, "base")
     next(pieces)
     pieces.close()
     began = time.monotonic()
-    list(talkers.ask(chat, replace(LONG, max_tokens=1), "base"))
+    list(model_pool.ask(chat, replace(LONG, max_tokens=1), "base"))
 
     assert time.monotonic() - began < seconds
-    assert [(one.pid, one.at_work) for one in talkers.loaded() if one.system == "base"] == [
+    assert [(one.pid, one.at_work) for one in model_pool.loaded() if one.system == "base"] == [
         (pid, 0)
     ]
 
@@ -294,27 +296,27 @@ def test_a_client_that_leaves_ends_the_work_on_its_answer(talkers: ModelPool, ch
     ],
 )
 def test_what_cannot_be_asked_is_told_and_harms_nobody(
-    talkers: ModelPool, chat: Path, ask: ChatRequest, message: str
+    model_pool: ModelPool, chat: Path, ask: ChatRequest, message: str
 ) -> None:
     with pytest.raises(UnsupportedMessages, match=message):
-        list(talkers.ask(chat, ask))
+        list(model_pool.ask(chat, ask))
 
-    assert list(talkers.ask(chat, chat_request("x", max_tokens=1)))
+    assert list(model_pool.ask(chat, chat_request("x", max_tokens=1)))
 
 
-def test_parts_of_text_are_one_text(talkers: ModelPool, chat: Path) -> None:
+def test_parts_of_text_are_one_text(model_pool: ModelPool, chat: Path) -> None:
     parts = [{"type": "text", "text": ASKED[0][:9]}, {"type": "text", "text": ASKED[0][9:]}]
 
-    pieces = list(talkers.ask(chat, ChatRequest([{"role": "user", "content": parts}])))
+    pieces = list(model_pool.ask(chat, ChatRequest([{"role": "user", "content": parts}])))
 
-    assert pieces == list(talkers.ask(chat, chat_request(ASKED[0])))
+    assert pieces == list(model_pool.ask(chat, chat_request(ASKED[0])))
 
 
 # Which kinds there are
 
 
 def test_an_encoder_answers_with_its_label(
-    talkers: ModelPool, scripts: Any, tmp_path: Path
+    model_pool: ModelPool, scripts: Any, tmp_path: Path
 ) -> None:
     encoder = tiny.make_encoder(tmp_path / "base", hidden=32)
     folder = trained(scripts, tiny.job(
@@ -325,7 +327,7 @@ def test_an_encoder_answers_with_its_label(
     rows = [{"messages": [{"role": "user", "content": text}]} for text in ASKED]
     said = [next(scripts.generate.generate_answers(tuned, model, [row]))["answer"] for row in rows]
 
-    found = [list(talkers.ask(folder, chat_request(text, n=2))) for text in ASKED]
+    found = [list(model_pool.ask(folder, chat_request(text, n=2))) for text in ASKED]
 
     assert [complete_answer(pieces, 1) for pieces in found] == said
     ids = tuned.tokenizer(ASKED[0])["input_ids"], tuned.tokenizer(said[0])["input_ids"]
@@ -333,7 +335,7 @@ def test_an_encoder_answers_with_its_label(
 
 
 def test_an_adapter_of_plain_text_goes_on_from_what_was_said(
-    talkers: ModelPool, scripts: Any, base: Path, tmp_path: Path
+    model_pool: ModelPool, scripts: Any, base: Path, tmp_path: Path
 ) -> None:
     folder = trained(scripts, tiny.job(tmp_path / "run_text", base, tiny.general_rows(8),
                                        objective="text", most_steps=2))  # fmt: skip
@@ -341,12 +343,12 @@ def test_an_adapter_of_plain_text_goes_on_from_what_was_said(
     text, _ = scripts.generate.generate(tuned, tuned.load("tuned"), ["the old\nclerk"], 20)
 
     turns = [{"role": "system", "content": "the old"}, {"role": "user", "content": "clerk"}]
-    pieces = list(talkers.ask(folder, ChatRequest(turns, max_tokens=20)))
+    pieces = list(model_pool.ask(folder, ChatRequest(turns, max_tokens=20)))
 
     assert [complete_answer(pieces)] == text
     assert pieces[-1].prompt_tokens == len(tuned.tokenizer("the old\nclerk")["input_ids"])
     with pytest.raises(UnsupportedMessages, match="hold no text"):
-        list(talkers.ask(folder, chat_request("")))
+        list(model_pool.ask(folder, chat_request("")))
 
 
 def test_the_plain_baseline_answers_with_its_label(
@@ -366,14 +368,14 @@ def test_the_plain_baseline_answers_with_its_label(
 
 
 def test_a_killed_process_is_told_and_the_next_request_starts_another(
-    talkers: ModelPool, chat: Path
+    model_pool: ModelPool, chat: Path
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
-        pieces = talkers.ask(chat, LONG, "base")
+        pieces = model_pool.ask(chat, LONG, "base")
         next(pieces)
-        (pid,) = [one.pid for one in talkers.loaded() if one.system == "base"]
-        queued = pool.submit(list, talkers.ask(chat, LONG, "base"))
-        wait_until(lambda: any(one.at_work == 2 for one in talkers.loaded()))
+        (pid,) = [one.pid for one in model_pool.loaded() if one.system == "base"]
+        queued = pool.submit(list, model_pool.ask(chat, LONG, "base"))
+        wait_until(lambda: any(one.at_work == 2 for one in model_pool.loaded()))
 
         os.kill(pid, signal.SIGKILL)
 
@@ -383,8 +385,10 @@ def test_a_killed_process_is_told_and_the_next_request_starts_another(
             list(pieces)
         with pytest.raises(ModelProcessFailed, match="SIGKILL"):
             queued.result()
-    assert list(talkers.ask(chat, replace(LONG, max_tokens=2), "base"))[-1].completion_tokens == 2
-    assert pid not in [one.pid for one in talkers.loaded()]
+    assert (
+        list(model_pool.ask(chat, replace(LONG, max_tokens=2), "base"))[-1].completion_tokens == 2
+    )
+    assert pid not in [one.pid for one in model_pool.loaded()]
 
 
 @pytest.mark.parametrize("kind", ["chat", "labels"])

@@ -36,7 +36,7 @@ def asked(*rules: dict[str, str], name: str = "policy-faq", **changes: Any) -> Q
     made = replace(
         example_question(name), rules=parse_team_rules(list(rules), "rules.yaml"), **changes
     )
-    return replace(made, with_flips=False)
+    return replace(made, with_sensitivity=False)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_sweep_refuses_more_trials_than_can_be_waited_for() -> None:
 
 def test_rules_that_read_words_of_the_scenario_flip_with_them() -> None:
     when = "option.approach == 'rag' && scenario.knowledge.permissions_per_user"
-    question = replace(asked(rule(when)), with_flips=True)
+    question = replace(asked(rule(when)), with_sensitivity=True)
 
     found = recommend(question)
 
@@ -252,9 +252,9 @@ def test_http_tells_what_is_wrong_with_a_rule() -> None:
 
 
 def test_what_stays_unsaid_is_what_the_facts_leave_open() -> None:
-    facts = resolve(Scenario(asked_on=date(2026, 11, 20)), None, load_evidence()).facts
+    inputs = resolve(Scenario(asked_on=date(2026, 11, 20)), None, load_evidence()).inputs
 
-    open_ones = {path for path, name in INPUT_PATHS.items() if bool((getattr(facts, name) != getattr(facts, name)).all())}  # fmt: skip
+    open_ones = {path for path, name in INPUT_PATHS.items() if bool((getattr(inputs, name) != getattr(inputs, name)).all())}  # fmt: skip
     assert open_ones == OPTIONAL_NUMBERS
 
 
@@ -290,7 +290,7 @@ def test_the_example_of_a_team_is_sound_and_names_every_kind() -> None:
     rules = read_team_rules(CONTRACTS)
 
     assert {one.then for one in rules} == {"rule_out", "require", "prefer"}
-    found = recommend(replace(example_question("brand-voice"), rules=rules, with_flips=False))
+    found = recommend(replace(example_question("brand-voice"), rules=rules, with_sensitivity=False))
     fired = {one.rule for one in found.ruled_out}
     assert {"vendors-with-a-contract"} <= fired
 

@@ -124,7 +124,7 @@ def test_a_language_that_nobody_wrote_is_refused_with_those_there_are() -> None:
 
 
 def test_nothing_flips_and_nothing_is_open_where_all_is_said() -> None:
-    question = replace(example_question("policy-faq"), with_flips=False)
+    question = replace(example_question("policy-faq"), with_sensitivity=False)
     bare = recommend(question)
     closed = bare.model_copy(update={"assumptions": ()})
 

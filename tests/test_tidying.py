@@ -49,7 +49,7 @@ class HomeFolderHarness:
 
     @property
     def parts(self) -> tuple[Path, RunStore, Registry]:
-        return self.home, self.desk.office.store, self.registry
+        return self.home, self.desk.context.store, self.registry
 
     def file(self, path: str, size: int = 10, days: float = 0.0) -> Path:
         """Write a file that is some days old."""
@@ -72,10 +72,10 @@ class HomeFolderHarness:
             "training": data, "source_sha256": f"source-{text}-" + "0" * 20,
             "dataset_sha256": f"rows-{text}-" + "0" * 20})  # fmt: skip
         run_id = self.desk.start(plan)
-        store = self.desk.office.store
+        store = self.desk.context.store
         store.note(run_id, "held", why=SECRET, usd="1.00")
         store.keep_job_events(run_id, [JobEvent("e1", 0.0, "message", "info", SECRET, {})])
-        self.desk.office.ledger.reserve(
+        self.desk.context.ledger.reserve(
             LedgerEntry(run_id, "training", "own", "2026-11-20", 5, None, ""))  # fmt: skip
         self.file(f"runs/{run_id}/plan.json")
         self.file(f"runs/{run_id}/checkpoints/step-1/weights", 100)
@@ -84,7 +84,7 @@ class HomeFolderHarness:
         return run_id, plan
 
     def settle(self, run_id: str) -> None:
-        store = self.desk.office.store
+        store = self.desk.context.store
         for kind in ("cancelled", "settled"):
             lease = store.take(run_id)
             store.append(lease, kind, why=SECRET)
@@ -177,7 +177,7 @@ def test_the_folder_of_a_deleted_version_is_garbage(house: HomeFolderHarness) ->
 def test_a_run_is_deleted_with_all_that_it_made_but_its_money(house: HomeFolderHarness) -> None:
     run_id, plan = house.run()
     house.version(run_id, plan)
-    store = house.desk.office.store
+    store = house.desk.context.store
     house.run("other")
     before = len(house.there())
 
@@ -190,7 +190,7 @@ def test_a_run_is_deleted_with_all_that_it_made_but_its_money(house: HomeFolderH
     run = store.run(run_id)
     assert (run.state, SECRET in str(run.events)) == ("settled", False)
     assert run.said("intent", "cap_usd") == "2.00"
-    assert house.desk.office.ledger.entry(run_id) is not None
+    assert house.desk.context.ledger.entry(run_id) is not None
     assert store.start(plan) == (run_id, False)
     assert house.registry.listed() == ()
     assert delete_everywhere("run", run_id, *house.parts).pieces == ()
@@ -220,8 +220,8 @@ def test_with_a_dataset_go_its_files_as_they_were_sent(
     house: HomeFolderHarness, tmp_path: Path
 ) -> None:
     _, plan = house.run("hello")
-    filing = FileStore(house.desk.office.store.engine, house.desk.clock)
-    sent = [filing.keep(house.file(f"{n}.part"), FileUpload("a", "t.jsonl", "fine-tune", sha))
+    file_store = FileStore(house.desk.context.store.engine, house.desk.clock)
+    sent = [file_store.keep(house.file(f"{n}.part"), FileUpload("a", "t.jsonl", "fine-tune", sha))
             for n, sha in enumerate((plan.source_sha256, "0" * 64))]  # fmt: skip
     for one in sent:
         target = house.home / "files" / one.file_id
@@ -235,7 +235,7 @@ def test_with_a_dataset_go_its_files_as_they_were_sent(
     delete_everywhere("dataset", plan.source_sha256, *house.parts)
 
     assert [(house.home / "files" / one.file_id).exists() for one in sent] == [False, True]
-    assert [one.file_id for one in filing.listed(None)] == [sent[1].file_id]
+    assert [one.file_id for one in file_store.listed(None)] == [sent[1].file_id]
     assert not page.exists()
     assert [pilot.exists() for pilot in pilots] == [False, True]
     assert {piece.what for piece in disk_usage(*house.parts)} >= {"file sent"}
@@ -263,7 +263,7 @@ def test_a_version_is_deleted_and_its_run_stays(house: HomeFolderHarness) -> Non
     assert [piece.what for piece in gone.pieces] == ["model"]
     assert not (house.home / "models" / "voice-v1").exists()
     assert (house.home / "runs" / run_id / "plan.json").exists()
-    assert SECRET in str(house.desk.office.store.run(run_id).events)
+    assert SECRET in str(house.desk.context.store.run(run_id).events)
 
 
 def test_what_is_at_work_or_champion_is_not_deleted(house: HomeFolderHarness) -> None:

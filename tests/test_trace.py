@@ -23,7 +23,7 @@ NAMES = ["policy-faq", "too-little", "brand-voice", "email-triage-monthly"]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_trace_agrees_with_the_answer_about_every_option(name: str) -> None:
-    question = replace(example_question(name), with_flips=False)
+    question = replace(example_question(name), with_sensitivity=False)
     found = recommend(question)
 
     traced = trace(question, found)
@@ -41,7 +41,7 @@ def test_the_trace_agrees_with_the_answer_about_every_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_option_names_the_rule_that_put_it_out_and_its_numbers(name: str) -> None:
-    question = replace(example_question(name), with_flips=False)
+    question = replace(example_question(name), with_sensitivity=False)
     found = recommend(question)
     by_rule = {(one.id, one.rule): one.says for one in found.ruled_out}
 
@@ -76,7 +76,7 @@ def test_rules_of_a_team_are_traced_with_what_they_said() -> None:
         {"id": "ours-1", "when": "option.provider == 'google'", "then": "rule_out", "says": "No.", "source": "us"},
         {"id": "ours-2", "when": "option.trains", "then": "prefer", "says": "Yes.", "source": "us"},
     ], "rules.yaml")  # fmt: skip
-    question = replace(example_question("brand-voice"), rules=rules, with_flips=False)
+    question = replace(example_question("brand-voice"), rules=rules, with_sensitivity=False)
 
     traced = trace(question, recommend(question))
 

@@ -63,8 +63,8 @@ def test_the_constants_in_the_code_are_those_that_fit(cases: list[TimingCase]) -
 
 
 def test_a_lora_step_takes_two_thirds_of_the_flops_of_full_tuning() -> None:
-    full = train_flops(LLAMA, LORA.but(method="full", checkpointing=False, head="all"))
-    lora = train_flops(LLAMA, LORA.but(checkpointing=False, head="all"))
+    full = train_flops(LLAMA, LORA.with_changes(method="full", checkpointing=False, head="all"))
+    lora = train_flops(LLAMA, LORA.with_changes(checkpointing=False, head="all"))
 
     assert 0.66 < float(lora / full) < 0.70
 
@@ -72,21 +72,23 @@ def test_a_lora_step_takes_two_thirds_of_the_flops_of_full_tuning() -> None:
 def test_what_costs_more_takes_longer(book: PriceBook) -> None:
     once = seconds(book, "L40S", LORA)
 
-    assert seconds(book, "L40S", LORA.but(checkpointing=False)) < once
-    assert seconds(book, "L40S", LORA.but(method="qlora")) > once
-    assert seconds(book, "L40S", LORA.but(objective="dpo")) > 2 * once
-    assert seconds(book, "L40S", LORA.but(attention="eager")) > once
+    assert seconds(book, "L40S", LORA.with_changes(checkpointing=False)) < once
+    assert seconds(book, "L40S", LORA.with_changes(method="qlora")) > once
+    assert seconds(book, "L40S", LORA.with_changes(objective="dpo")) > 2 * once
+    assert seconds(book, "L40S", LORA.with_changes(attention="eager")) > once
     assert seconds(book, "T4", LORA) > 4 * once
     assert seconds(book, "H100_SXM", LORA) < once
 
 
 def test_a_tiny_batch_waits_for_the_host(book: PriceBook) -> None:
     speeds = prior_speeds("H100_SXM", book.gpu("H100_SXM"))
-    tiny = LORA.but(tokens=32.0, longest=32.0)
+    tiny = LORA.with_changes(tokens=32.0, longest=32.0)
 
     assert float(busy_share(LLAMA, tiny, speeds)) < 0.3
-    assert float(busy_share(LLAMA, LORA.but(tokens=32768.0), speeds)) > 0.95
-    one, two = (seconds(book, "H100_SXM", tiny.but(tokens=tokens)) for tokens in (32.0, 64.0))
+    assert float(busy_share(LLAMA, LORA.with_changes(tokens=32768.0), speeds)) > 0.95
+    one, two = (
+        seconds(book, "H100_SXM", tiny.with_changes(tokens=tokens)) for tokens in (32.0, 64.0)
+    )
     assert two < 1.1 * one
 
 
@@ -100,17 +102,19 @@ def test_options_side_by_side_come_out_as_each_alone(book: PriceBook) -> None:
     columns = type(both[0])(*(np.array(one)[:, None] for one in zip(*both, strict=True)))
     tokens = np.array([[512.0, 4096.0]])
 
-    found = step_seconds(LLAMA, LORA.but(tokens=tokens, longest=tokens / 4), columns, 4.0)
+    found = step_seconds(LLAMA, LORA.with_changes(tokens=tokens, longest=tokens / 4), columns, 4.0)
 
     assert np.shape(found) == (2, 2)
-    alone = step_seconds(LLAMA, LORA.but(tokens=512.0, longest=128.0), both[1], 4.0)
+    alone = step_seconds(LLAMA, LORA.with_changes(tokens=512.0, longest=128.0), both[1], 4.0)
     assert np.asarray(found)[1, 0] == pytest.approx(float(alone))
 
 
 def test_sharding_over_a_slow_link_takes_longer_than_a_copy_each(book: PriceBook) -> None:
-    apart = LORA.but(sharding="ddp", gpus=2.0)
+    apart = LORA.with_changes(sharding="ddp", gpus=2.0)
 
-    assert seconds(book, "RTX_4090", apart.but(sharding="zero3")) > seconds(book, "RTX_4090", apart)
+    assert seconds(book, "RTX_4090", apart.with_changes(sharding="zero3")) > seconds(
+        book, "RTX_4090", apart
+    )
 
 
 def test_on_a_cpu_everything_takes_its_turn() -> None:

@@ -38,7 +38,7 @@ def answered(told: DatasetExpectation, path: Path) -> Answer:
     question = make_question(
         {"name": told.name, "asked_on": ASKED_ON, **told.scenario}, dataset=path
     )
-    return recommend(replace(question, with_flips=False))
+    return recommend(replace(question, with_sensitivity=False))
 
 
 def profiled(path: Path) -> Profile:

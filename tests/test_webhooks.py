@@ -34,20 +34,20 @@ def desk(tmp_path, monkeypatch) -> Iterator[RunHarness]:
 
 @pytest.fixture
 def client(desk: RunHarness) -> TestClient:
-    front = open_server_context(desk.office, ServerSettings())
-    return TestClient(create_app(front, PlanningService(desk.office.book)))
+    server = open_server_context(desk.context, ServerSettings())
+    return TestClient(create_app(server, PlanningService(desk.context.book)))
 
 
 def _a_run(desk: RunHarness) -> Run:
     """A run whose job is at work, and which need not be looked at for an hour."""
-    run_id, _ = desk.office.store.start(desk.plan())
-    lease = desk.office.store.take(run_id)
+    run_id, _ = desk.context.store.start(desk.plan())
+    lease = desk.context.store.take(run_id)
     for kind in ("validated", "reserved", "uploading"):
-        desk.office.store.append(lease, kind)
-    desk.office.store.append(lease, "uploaded", training="file-1", validation=None)
-    desk.office.store.append(lease, "creating")
-    run = desk.office.store.append(lease, "created", job_id=JOB)
-    desk.office.store.release(lease, desk.clock.now() + 3600)
+        desk.context.store.append(lease, kind)
+    desk.context.store.append(lease, "uploaded", training="file-1", validation=None)
+    desk.context.store.append(lease, "creating")
+    run = desk.context.store.append(lease, "created", job_id=JOB)
+    desk.context.store.release(lease, desk.clock.now() + 3600)
     return run
 
 
@@ -61,7 +61,7 @@ def _call(job: str = JOB, at: float | None = None, secret: bytes = SECRET) -> di
 
 
 def _next_at(desk: RunHarness) -> float:
-    return desk.office.store.listed()[0].next_at
+    return desk.context.store.listed()[0].next_at
 
 
 def test_a_signed_call_makes_the_run_due_and_says_nothing_of_its_state(desk, client):
@@ -71,7 +71,7 @@ def test_a_signed_call_makes_the_run_due_and_says_nothing_of_its_state(desk, cli
 
     assert (said.status_code, said.json()) == (202, {"run_id": run.run_id})
     assert _next_at(desk) == 0.0
-    assert desk.office.store.run(run.run_id).state == "created"
+    assert desk.context.store.run(run.run_id).state == "created"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ EXAMPLES = sorted(path.stem for path in examples_folder().glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def triage() -> Answer:
-    return recommend(replace(example_question("email-triage"), with_flips=False))
+    return recommend(replace(example_question("email-triage"), with_sensitivity=False))
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer
 
 
 def test_not_yet_says_why_and_shows_no_price_of_nothing() -> None:
-    found = recommend(replace(example_question("too-little"), with_flips=False))
+    found = recommend(replace(example_question("too-little"), with_sensitivity=False))
 
     assert headline(found) == "Not yet: measure first, then decide."
     assert figures_text(found, "en_US").startswith(found.decision.reasons[0].says)
@@ -232,7 +232,7 @@ def test_the_cumulative_cost_ends_at_the_total(triage: Answer) -> None:
 
 
 def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
-    asked = replace(example_question("email-triage"), with_flips=False)
+    asked = replace(example_question("email-triage"), with_sensitivity=False)
     x = Axis("Requests a month", (1e4, 1e6, 3e7), 3e7, True)
     y = Axis("Instructions", (100.0, 700.0), 700.0, True)
     variants = [{"traffic.requests_per_month": a, "traffic.prefix_tokens": b}
@@ -249,7 +249,7 @@ def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
 
 
 def test_the_tornado_is_sorted_and_says_where_the_way_changes(triage: Answer) -> None:
-    asked = replace(example_question("email-triage"), with_flips=False)
+    asked = replace(example_question("email-triage"), with_sensitivity=False)
     swings = [Swing("Good enough from", 0.8, 1.0), Swing("Requests a month", 15e6, 60e6)]
     variants: list[dict[str, Any]] = [
         {"quality.target": 0.8}, {"quality.target": 1.0},
@@ -288,7 +288,7 @@ def test_ages_name_what_is_stale(triage: Answer) -> None:
 
 
 def test_the_specification_of_a_picture_stays_while_its_figures_move(triage: Answer) -> None:
-    other = recommend(replace(example_question("email-triage-monthly"), with_flips=False))
+    other = recommend(replace(example_question("email-triage-monthly"), with_sensitivity=False))
 
     for make in (monthly_cost_chart, cumulative_cost_chart, price_ages_chart):
         assert make(triage, FRAME).spec == make(other, FRAME).spec

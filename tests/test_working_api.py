@@ -135,12 +135,12 @@ def test_a_deleted_file_leaves_no_bytes(door: ApiHarness) -> None:
 
 
 def test_a_file_above_the_limit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with open_api(tmp_path, ServerSettings(most_file_bytes=100)) as door:
+    with open_api(tmp_path, ServerSettings(max_file_bytes=100)) as door:
         found = door.call("POST", "/datasets", files={"file": ("x.jsonl", ROWS)})
 
         assert found.status_code == 413
         assert door.call("GET", "/datasets").json() == []
-        assert door.front.filing.listed(None) == ()
+        assert door.server.file_store.listed(None) == ()
 
 
 def _baseline(door: ApiHarness, **more: object) -> dict[str, object]:
@@ -193,7 +193,7 @@ def test_a_launch_needs_a_key_and_the_upper_amount(door: ApiHarness) -> None:
     assert (bare.status_code, bare.json()["where"]) == (422, "Idempotency-Key")
     assert little.status_code == 409
     assert "it may cost up to 2.00 USD, and 1.99 were agreed to" in little.json()["detail"]
-    assert door.front.office.store.listed() == ()
+    assert door.server.context.store.listed() == ()
     assert door.launch(plan_id).status_code == 202  # the key is free: nothing was done under it
 
 
@@ -208,7 +208,7 @@ def test_the_same_key_starts_one_run_and_gives_one_answer(door: ApiHarness) -> N
     assert first.json() == again.json()
     assert other_key.json()["run_id"] == first.json()["run_id"]
     assert (changed.status_code, changed.json()["code"]) == (400, "idempotency-key")
-    assert len(door.front.office.store.listed()) == 1
+    assert len(door.server.context.store.listed()) == 1
 
 
 def test_two_owners_with_the_same_rows_have_a_run_each(door: ApiHarness) -> None:
@@ -229,16 +229,16 @@ def test_two_owners_with_the_same_rows_have_a_run_each(door: ApiHarness) -> None
 
 def test_rows_that_leave_need_a_word_of_their_own(door: ApiHarness) -> None:
     data = door.desk.data
-    plan = make_plan(door.front.office.book, data, door.desk.clock, "together",
+    plan = make_plan(door.server.context.book, data, door.desk.clock, "together",
                   "Qwen/Qwen3-8B", owner="a")  # fmt: skip
-    door.front.office.store.keep_plan(plan)
+    door.server.context.store.keep_plan(plan)
 
     shown = door.call("GET", f"/plans/{plan.plan_id}").json()["leaves"]
     found = door.launch(plan.plan_id)
 
     assert (shown["provider"], shown["rows"]) == ("together", data.rows)
     assert found.status_code == 409
-    assert door.front.office.store.listed() == ()
+    assert door.server.context.store.listed() == ()
 
 
 def test_what_was_launched_is_in_the_audit_log_with_its_amount(door: ApiHarness) -> None:
@@ -253,18 +253,18 @@ def test_what_was_launched_is_in_the_audit_log_with_its_amount(door: ApiHarness)
 
 def test_looking_never_spends(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
-    before = door.front.office.store.run(run_id).events
+    before = door.server.context.store.run(run_id).events
 
     for path in ("/runs", f"/runs/{run_id}", f"/runs/{run_id}/events", "/ledger", "/versions"):
         assert door.call("GET", path).status_code == 200
 
-    assert door.front.office.store.run(run_id).events == before
-    assert door.front.office.ledger.entries() == ()
+    assert door.server.context.store.run(run_id).events == before
+    assert door.server.context.ledger.entries() == ()
 
 
 def test_events_are_told_in_one_order_and_gone_on_with_after_the_last(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
-    store = door.front.office.store
+    store = door.server.context.store
     store.keep_job_events(run_id, [
         JobEvent("1", 5.0, "metric", "info", "step 1", {"train_loss": 1.5}),
         JobEvent("2", 6.0, "log", "info", "saved", {}),
@@ -282,7 +282,7 @@ def test_events_are_told_in_one_order_and_gone_on_with_after_the_last(door: ApiH
 
 def test_a_stream_of_events_ends_with_the_run_and_resumes_where_it_broke(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
-    door.front.office.store.note(run_id, "cancel_asked")
+    door.server.context.store.note(run_id, "cancel_asked")
     door.desk.go(run_id)
 
     def told(**headers: str) -> list[dict[str, str]]:
@@ -373,7 +373,7 @@ def test_it_says_that_it_is_ready_and_what_it_offers(door: ApiHarness) -> None:
 
 def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
     with open_api(tmp_path) as door:
-        door.front.office.store.engine.dispose()
+        door.server.context.store.engine.dispose()
         for path in tmp_path.glob("state.db*"):
             path.unlink()
         (tmp_path / "state.db").mkdir()

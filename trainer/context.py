@@ -40,7 +40,7 @@ class RunLimits:
     """After an unknown outcome: longer than any provider's slowest late job."""
     poll_seconds: float = 20.0
     """Between two looks at a job."""
-    most_poll_seconds: float = 600.0
+    max_poll_seconds: float = 600.0
     """The same where nobody answers."""
     jitter_share: float = 0.25
     """How much a wait may differ, so that many runs do not ask at once."""
@@ -81,7 +81,7 @@ class RetryLater:
 class RunSession:
     """One run under its lease."""
 
-    office: TrainerContext
+    context: TrainerContext
     adapter: Adapter
     plan: TrainingPlan
     lease: Lease
@@ -90,34 +90,34 @@ class RunSession:
 
     def append(self, kind: str, **body: Any) -> Run:
         """Write an event down, under the lease."""
-        return self.office.store.append(self.lease, kind, **body)
+        return self.context.store.append(self.lease, kind, **body)
 
-    def stay(self) -> None:
+    def renew_lease(self) -> None:
         """Make sure that the run is still ours for a while."""
-        if self.office.clock.ticks() - self.lease.taken_ticks > RENEW_AFTER_SECONDS:
-            self.lease = self.office.store.renew(self.lease)
+        if self.context.clock.ticks() - self.lease.taken_ticks > RENEW_AFTER_SECONDS:
+            self.lease = self.context.store.renew(self.lease)
 
     def mark(self) -> dict[str, Any]:
         """Return a point in time from which waiting can be counted, whatever the clock does."""
-        clock = self.office.clock
+        clock = self.context.clock
         return {"boot": clock.boot, "ticks": clock.ticks()}
 
     def left(self, body: Mapping[str, Any], seconds: float) -> float | None:
         """Return the seconds left of a wait; nothing where it cannot be told on this machine."""
-        clock = self.office.clock
+        clock = self.context.clock
         if body.get("boot") != clock.boot:
             return None
         return float(body["ticks"]) + seconds - clock.ticks()
 
     def wait(self, seconds: float, says: str) -> RetryLater:
         """Return a pause, a little longer or shorter each time."""
-        share = self.office.limits.jitter_share
+        share = self.context.limits.jitter_share
         return RetryLater(seconds * (1 + random.uniform(-share, share)), says)
 
     @property
     def day(self) -> str:
         """The day in UTC, as the ledger knows it."""
-        return utc_datetime(self.office.clock.now()).date().isoformat()
+        return utc_datetime(self.context.clock.now()).date().isoformat()
 
 
 LIMIT_VARIABLES = {

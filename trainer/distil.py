@@ -96,7 +96,7 @@ def distil(
     asked: Distillation,
     rows_in: Path,
     rows_out: Path,
-    office: TrainerContext,
+    context: TrainerContext,
     chat: ChatClient,
     agree: Callable[[DistillationCost], None],
 ) -> DistillationResult:
@@ -106,7 +106,7 @@ def distil(
         asked: Whom, how, and under which cap.
         rows_in: Rows of any known format; answers in them are left out.
         rows_out: Takes the answered rows, canonical; what stands there is not asked again.
-        office: Its ledger and its clock.
+        context: Its ledger and its clock.
         chat: The way to the teacher.
         agree: Told the cost before anything is reserved or sent; raises to stop.
 
@@ -139,7 +139,7 @@ def distil(
             )
         if reckoned.missing:
             agree(reckoned)
-        return _Session(asked, rows_in, rows_out, office, chat).work(reckoned)
+        return _Session(asked, rows_in, rows_out, context, chat).work(reckoned)
 
 
 class _Session:
@@ -150,11 +150,11 @@ class _Session:
         asked: Distillation,
         rows_in: Path,
         rows_out: Path,
-        office: TrainerContext,
+        context: TrainerContext,
         chat: ChatClient,
     ) -> None:
         self.asked, self.rows_in, self.rows_out = asked, rows_in, rows_out
-        self.ledger, self.clock, self.chat = office.ledger, office.clock, chat
+        self.ledger, self.clock, self.chat = context.ledger, context.clock, chat
         self.subject = f"distil_{secrets.token_hex(8)}"
         self.spent = DistillationJournal.read(sidecar_path(rows_out, "spent.jsonl"))
         self.out = AppendOnlyFile(rows_out, asked.sync_rows)

@@ -84,7 +84,7 @@ def current_question() -> Question:
 
 def complete_answer() -> Answer:
     """Return the whole answer, with what would flip it: the bytes that every door returns."""
-    return _cached_answer(replace(current_question(), with_flips=True))
+    return _cached_answer(replace(current_question(), with_sensitivity=True))
 
 
 def answer_for(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Answer:
@@ -226,12 +226,12 @@ def _example_state(name: str) -> _ScenarioState:
 def _question_of(state: _ScenarioState) -> Question:
     """Make the question as `advisor.loading.ask` does, with what does not change kept at hand."""
     mapping = dict(state.scenario)
-    defaulted: tuple[Assumption, ...] = ()
+    default_assumptions: tuple[Assumption, ...] = ()
     if "asked_on" not in mapping:
         today = datetime.now(tz=UTC).date().isoformat()
         mapping["asked_on"] = today
         says = "No day was given: today's prices and rules hold."
-        defaulted = (Assumption(path="asked_on", value=today, says=says),)
+        default_assumptions = (Assumption(path="asked_on", value=today, says=says),)
     scenario = scenario_from(mapping, state.where)
     if scenario.dataset.path and state.dataset is None:
         raise ScenarioError(
@@ -245,8 +245,8 @@ def _question_of(state: _ScenarioState) -> Question:
         price_book(),
         _evidence(),
         profile,
-        with_flips=False,
-        defaulted=defaulted,
+        with_sensitivity=False,
+        default_assumptions=default_assumptions,
         catalogue=load_rule_catalogue(),
     )
 
@@ -254,13 +254,13 @@ def _question_of(state: _ScenarioState) -> Question:
 def _cached_answer(asked_now: Question) -> Answer:
     day = asked_now.scenario.model_dump_json()
     rows = asked_now.profile.dataset_sha256 if asked_now.profile else ""
-    text = "\n".join((day, rows, asked_now.book.sha256, repr(asked_now.defaulted)))
+    text = "\n".join((day, rows, asked_now.book.sha256, repr(asked_now.default_assumptions)))
     key = hashlib.sha256(text.encode()).hexdigest()
-    return _answer_by_key(key, asked_now.with_flips, asked_now)
+    return _answer_by_key(key, asked_now.with_sensitivity, asked_now)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _answer_by_key(key: str, with_flips: bool, _asked: Question) -> Answer:
+def _answer_by_key(key: str, with_sensitivity: bool, _asked: Question) -> Answer:
     return recommend(_asked)
 
 
@@ -283,7 +283,7 @@ def _evidence() -> Evidence:
 class PageContext:
     """What all visitors of this process share."""
 
-    office: TrainerContext
+    context: TrainerContext
     """Everything that working on a run needs."""
     driver: BackgroundReconciler
     """Brings open runs further, also while nobody looks."""
@@ -302,12 +302,12 @@ def page_context() -> PageContext:
 
 def trainer_context() -> TrainerContext:
     """Return the office of the desk."""
-    return page_context().office
+    return page_context().context
 
 
 def _close_context(left: PageContext) -> None:
     left.driver.stop()
-    left.office.store.engine.dispose()
+    left.context.store.engine.dispose()
 
 
 @st.cache_resource(show_spinner=False, max_entries=1, on_release=_close_context)

@@ -266,7 +266,7 @@ def _without_path(question: Question) -> Question:
 def _samples(planner: PlanningService) -> list[BaseModel]:
     """Answer bundled examples, and take every list: what fields really hold."""
     first, second = (example_question(name) for name in SAMPLE_SCENARIOS)
-    questions = (_without_path(first), replace(second, with_flips=False))
+    questions = (_without_path(first), replace(second, with_sensitivity=False))
     profiles = [question.profile for question in questions if question.profile]
     day = questions[0].scenario.asked_on
     shape = SweepSpec(axes={"traffic.requests_per_month": (100_000, 1_000_000)}, win_share=True)

@@ -119,7 +119,7 @@ def etag_response(
     headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
     if etag_matches(have, tag):
         return Response(status_code=304, headers=headers)
-    body, was_kept = planner.at_hand(tag, make)
+    body, was_kept = planner.cached(tag, make)
     headers["x-cache"] = "hit" if was_kept else "miss"
     return Response(body, headers=headers, media_type=JSON_MEDIA_TYPE)
 
@@ -236,7 +236,7 @@ def _bills(shared: PlanningService, question: Question, wanted: str) -> bytes:
         UsageError: no option's id holds what is wanted.
     """
     tag = shared.tag(question, "recommend")
-    found, _ = shared.at_hand(tag, lambda: shared.answer_bytes(question))
+    found, _ = shared.cached(tag, lambda: shared.answer_bytes(question))
     options = orjson.loads(found)["options"]
     wanted_ones = [option for option in options if wanted in option["id"]]
     if not wanted_ones:

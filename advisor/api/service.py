@@ -143,7 +143,7 @@ class PlanningService:
         text = orjson.dumps(whole, default=_plain, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest()
 
-    def at_hand(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
+    def cached(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
         """Return the body of a tag, and whether it was at hand; else make and keep it.
 
         Raises:

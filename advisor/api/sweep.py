@@ -152,7 +152,7 @@ def sweep_response(asked: ParsedSweep) -> SweepResponse:
         axes=shape.axes,
         variants=asked.size,
         columns=columns,
-        assumptions=question.defaulted,
+        assumptions=question.default_assumptions,
         prices_sha256=question.book.sha256,
         engine_version=__version__,
     )

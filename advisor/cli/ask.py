@@ -273,7 +273,7 @@ def _ask_question(now: InterviewSession, question: QuestionView) -> None:
     """
     sheet, given = now.interview.sheet, dict[str, AnswerValue]()
     for part in question.parts:
-        if not sheet.parts[part.code].is_idle({**now.answers, **given}):
+        if not sheet.parts[part.code].is_irrelevant({**now.answers, **given}):
             try:
                 given[part.code] = read_answer(sheet, question, part, now.texts)
             except GoBack:

@@ -77,7 +77,7 @@ def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
     shape = model_shape(training.base)
     rows = max(round(float(training.setup.tokens) / float(training.setup.longest)), 1)
     longest = training.longest_tokens
-    setup = training.setup.but(tokens=rows * longest, longest=longest)
+    setup = training.setup.with_changes(tokens=rows * longest, longest=longest)
     return MemoryPicture(
         gpu,
         memory_breakdown(shape, setup),
@@ -164,7 +164,7 @@ class GpuSelection:
     budget_usd: float | None
     rests_on: str
     """What the times were reckoned from."""
-    lying: MemoryPicture | None = None
+    memory_picture: MemoryPicture | None = None
     """How a training lies in the memory of one GPU."""
 
     @property
@@ -202,8 +202,8 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
             did_you_mean(wanted.method, METHODS).strip(),
         )
     resolved, _ = prepare(question, question.scenario)
-    ground = eligibility_key(resolved, question.profile)
-    machines = list(available_gpus(ground, question.book))
+    eligibility = eligibility_key(resolved, question.profile)
+    machines = list(available_gpus(eligibility, question.book))
     base = _base(wanted.base, question)
     method = next(name for name in METHODS if name == wanted.method)
     training = training_workload(resolved, base, method)
@@ -212,16 +212,16 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
     limits = resolved.scenario.limits
     trained = _split(
         f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
-        training_choices(training, machines, ground.licences),
+        training_choices(training, machines, eligibility.licences),
         limits.budget_one_off_usd,
     )
     drawn = _pictured_gpu(wanted, trained, question)
     return (
-        replace(trained, lying=memory_picture(training, drawn) if drawn else None),
+        replace(trained, memory_picture=memory_picture(training, drawn) if drawn else None),
         _split(
             f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
             f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
-            serving_choices(load, machines, ground.licences),
+            serving_choices(load, machines, eligibility.licences),
             limits.budget_monthly_usd,
             f"Speeds rest on {engine.fit}.",
         ),
@@ -277,8 +277,8 @@ def _show(out: Console, chosen: GpuSelection) -> None:
     for question, pick in chosen.picks.items():
         out.print(f"{question}: {pick.name if pick else 'none'}", markup=False)
     out.print(chosen.rests_on, markup=False, style="dim")
-    if chosen.lying:
-        show_memory_picture(out, chosen.lying)
+    if chosen.memory_picture:
+        show_memory_picture(out, chosen.memory_picture)
     for one in chosen.refused:
         out.print(f"  not {one.id}: {one.says}", markup=False, style="dim")
 
@@ -308,7 +308,11 @@ def _record(chosen: GpuSelection) -> dict[str, Any]:
         "rests_on": chosen.rests_on,
         "choices": [_choice(one) for one in chosen.choices],
         "picks": {name: one.name if one else None for name, one in chosen.picks.items()},
-        **({"memory": memory_picture_record(chosen.lying)} if chosen.lying else {}),
+        **(
+            {"memory": memory_picture_record(chosen.memory_picture)}
+            if chosen.memory_picture
+            else {}
+        ),
         "ruled_out": [one.model_dump(mode="json") for one in chosen.refused],
     }
 

@@ -45,8 +45,8 @@ class Question:
     evidence: Evidence
     profile: Profile | None = None
     seed: int = 0
-    with_flips: bool = True
-    defaulted: tuple[Assumption, ...] = ()
+    with_sensitivity: bool = True
+    default_assumptions: tuple[Assumption, ...] = ()
     """What the door itself filled in, such as today's date."""
     rules: tuple[TeamRule, ...] = ()
     """What the team adds."""
@@ -99,7 +99,7 @@ def recommend(question: Question) -> Answer:
     def rebuild(path: str, value: Any) -> tuple[ResolvedScenario, Candidates]:
         return prepare(question, with_path(question.scenario, path, value), menus)
 
-    decision = decide(done, question.evidence, rebuild, question.with_flips)
+    decision = decide(done, question.evidence, rebuild, question.with_sensitivity)
     allowed, refused = _split_by_eligibility(done)
     told = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
     ruled_out = sorted((*choices.ruled_out, *refused), key=lambda one: one.id)
@@ -112,7 +112,7 @@ def recommend(question: Question) -> Answer:
         decision=Decision.model_validate(dict(decision) | {"reasons": reasons}),
         options=_bills(question, done, allowed),
         ruled_out=tuple(told(one, one.rule) for one in ruled_out),
-        assumptions=(*question.defaulted, *resolved.assumptions),
+        assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),
         rules=question.rules,
         question_sha256=sha,
@@ -132,10 +132,12 @@ def prepare(
         menus: Menus that were made for other variants; what is made here is added.
     """
     resolved = resolve(scenario, question.profile, question.evidence)
-    ground, known = eligibility_key(resolved, question.profile), {} if menus is None else menus
-    if ground not in known:
-        known[ground] = list_candidates(ground, question.book, question.evidence, question.rules)
-    return resolved, known[ground]
+    eligibility, known = eligibility_key(resolved, question.profile), {} if menus is None else menus
+    if eligibility not in known:
+        known[eligibility] = list_candidates(
+            eligibility, question.book, question.evidence, question.rules
+        )
+    return resolved, known[eligibility]
 
 
 def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
@@ -208,18 +210,20 @@ def _bills(
     figures = BillContext(question.book, question.scenario.asked_on, evidence)
     drawn = {entry.option.id: entry for entry in done.drawn.entries}
 
-    at_most = _worst_case_one_off(question, done.menu.panels, resolved)
+    at_most = _worst_case_one_off(question, done.candidates.batches, resolved)
 
     def bill(likely: OptionResult, draws: OptionResult) -> OptionBill:
         return option_bill(likely, draws, figures, resolved, at_most[likely.option.id])
 
     bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
-    (measuring,) = option_batches([allowed_measuring_option(done.menu, resolved)])
+    (measuring,) = option_batches([allowed_measuring_option(done.candidates, resolved)])
     at_most |= _worst_case_one_off(question, [measuring], resolved)
     not_yet = bill(
         *(
-            OptionResult(evaluate_batch(measuring, resolved, resolved.facts, evidence, point), 0)
-            for point in (LIKELY, Sampling("draws", question.seed))
+            OptionResult(
+                evaluate_batch(measuring, resolved, resolved.inputs, evidence, sampling), 0
+            )
+            for sampling in (LIKELY, Sampling("draws", question.seed))
         )
     )
     index = int(done.likely.winner[0, 0])
@@ -228,15 +232,15 @@ def _bills(
 
 
 def _worst_case_one_off(
-    question: Question, panels: Sequence[OptionBatch], resolved: ResolvedScenario
+    question: Question, batches: Sequence[OptionBatch], resolved: ResolvedScenario
 ) -> dict[str, float]:
     """Say what each option costs once with every uncertain input at its dear end."""
     found: dict[str, float] = {}
-    for panel in panels:
-        cap = batch_costs(panel, resolved, resolved.facts, question.evidence, WORST_CASE).one_off
-        amounts = np.broadcast_to(cap, (len(panel.options), 1, 1)).flat
+    for batch in batches:
+        cap = batch_costs(batch, resolved, resolved.inputs, question.evidence, WORST_CASE).one_off
+        amounts = np.broadcast_to(cap, (len(batch.options), 1, 1)).flat
         found |= {
-            option.id: float(amount) for option, amount in zip(panel.options, amounts, strict=True)
+            option.id: float(amount) for option, amount in zip(batch.options, amounts, strict=True)
         }
     return found
 

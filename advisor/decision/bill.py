@@ -193,7 +193,7 @@ def _caveats(
     option = entry.option
     used = {item.price.item: item.price for item in entry.costs.items if item.price}
     found = [c for p in used.values() for c in figures.book.prices.caveats(p, figures.day)]
-    factor = option.counted_as.token_factor if option.counted_as else None
+    factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     if factor and resolved.measured:
         says = (
             f"{option.model} has no public tokenizer: counted tokens are taken times "
@@ -211,19 +211,19 @@ def _caveats(
         *(option.offer.caveats if option.offer else ()),
     )
     found += [Caveat(code="model", says=says) for says in known]
-    if not np.isnan(_first(resolved.facts.latency_p95_ms)):
+    if not np.isnan(_first(resolved.inputs.latency_p95_ms)):
         says = "How long an answer takes is not estimated: measure it."
         found.append(Caveat(code="latency-unmeasured", says=says))
     return tuple({caveat.says: caveat for caveat in found}.values())
 
 
 def _below_cache_minimum(entry: OptionResult) -> bool:
-    option, facts = entry.option, entry.sheet.case.facts
+    option, inputs = entry.option, entry.sheet.case.inputs
     if option.card is None or option.card.cache is None or "cached_input" not in option.prices:
         return False
-    wants = _first(facts.cache_hit_share)
+    wants = _first(inputs.cache_hit_share)
     nothing = not any(item.what.startswith("cached prefix") for item in entry.costs.items)
-    return nothing and (np.isnan(wants) or wants > 0) and _first(facts.prefix_tokens) > 0
+    return nothing and (np.isnan(wants) or wants > 0) and _first(inputs.prefix_tokens) > 0
 
 
 def _first(value: Number) -> float:

@@ -51,34 +51,36 @@ def needs_more_than_label(resolved: ResolvedScenario) -> bool:
 
 
 def can_learn_skill(
-    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, evidence: Evidence
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
 ) -> Mask:
     """A new skill from very many rows takes all weights."""
     if not resolved.scenario.needs.new_skill_or_language:
         return np.array(True)
-    few = facts.examples < evidence.adapter_most_examples.value
-    return np.asarray(few | ~panel.approach_is("managed_lora", "lora", "qlora"))
+    few = inputs.examples < evidence.adapter_most_examples.value
+    return np.asarray(few | ~batch.approach_is("managed_lora", "lora", "qlora"))
 
 
-def labels_suffice(panel: OptionBatch, resolved: ResolvedScenario) -> Mask:
+def labels_suffice(batch: OptionBatch, resolved: ResolvedScenario) -> Mask:
     """An encoder picks a label, and does no more."""
-    return np.asarray(~panel.does("encoder") | (not needs_more_than_label(resolved)))
+    return np.asarray(~batch.uses("encoder") | (not needs_more_than_label(resolved)))
 
 
-def combination_is_justified(panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs) -> Mask:
+def combination_is_justified(
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs
+) -> Mask:
     """Retrieval and tuning together, only where retrieval alone was tried or falls short."""
     scenario = resolved.scenario
     measured = [m.value for m in scenario.quality.measured if m.approach == "rag"]
-    short = np.asarray(facts.target) > max(measured, default=np.inf)
-    combines = panel.does("combo") & needs_knowledge(scenario, resolved.task)
+    short = np.asarray(inputs.target) > max(measured, default=np.inf)
+    combines = batch.uses("combo") & needs_knowledge(scenario, resolved.task)
     return np.asarray(~combines | bool(scenario.knowledge.retrieval_tried) | short)
 
 
-def has_corpus(panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs) -> Mask:
+def has_corpus(batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs) -> Mask:
     """What looks documents up needs some."""
     knows = needs_knowledge(resolved.scenario, resolved.task)
     looks_up = ("rag", "combo", "long_context") if knows else ("rag", "combo")
-    return np.asarray((facts.corpus_tokens > 0) | ~panel.approach_is(*looks_up))
+    return np.asarray((inputs.corpus_tokens > 0) | ~batch.approach_is(*looks_up))
 
 
 MIN_SHOTS = 3
@@ -123,18 +125,18 @@ REASONING_NEEDS_MS = 2000.0
 class CheckContext:
     """The options of a panel with everything a gate may read."""
 
-    panel: OptionBatch
+    batch: OptionBatch
     resolved: ResolvedScenario
-    facts: Inputs
+    inputs: Inputs
     costs: BatchCosts
     evidence: Evidence
 
-    def under(self, resolved: ResolvedScenario, panel: OptionBatch) -> CheckContext:
+    def under(self, resolved: ResolvedScenario, batch: OptionBatch) -> CheckContext:
         """Return the same options with the same numbers under other words.
 
         What is worked out of numbers alone is taken over: it takes longest.
         """
-        case = replace(self, panel=panel, resolved=resolved, facts=resolved.facts)
+        case = replace(self, batch=batch, resolved=resolved, inputs=resolved.inputs)
         vars(case).update(memory_bytes=self.memory_bytes, prompt_tokens=self.prompt_tokens)
         return case
 
@@ -146,41 +148,41 @@ class CheckContext:
     @cached_property
     def team(self) -> TeamRuleResult:
         """What the team's own rules say of each option."""
-        return apply_team_rules(self.panel, self.resolved, self.facts, self._spent)
+        return apply_team_rules(self.batch, self.resolved, self.inputs, self._likely_costs)
 
-    def _spent(self) -> LikelyCosts:
-        likely = batch_costs(self.panel, self.resolved, self.facts, self.evidence, LIKELY)
+    def _likely_costs(self) -> LikelyCosts:
+        likely = batch_costs(self.batch, self.resolved, self.inputs, self.evidence, LIKELY)
         return LikelyCosts(likely.one_off, likely.monthly, likely.per_month)
 
     @cached_property
-    def least_examples(self) -> Column:
+    def minimum_examples(self) -> Column:
         """Fewest examples with which each option is tried at all."""
-        return self.panel.by_kind(lambda o: minimum_examples(o, self.resolved, self.evidence))
+        return self.batch.by_kind(lambda o: minimum_examples(o, self.resolved, self.evidence))
 
     @cached_property
     def prompt_tokens(self) -> NDArray[np.float64]:
         """Tokens of the longest prompt of each option, with its answer."""
-        facts = self.facts
-        tokens = facts.prefix_tokens + facts.context_tokens + facts.user_tokens
-        tokens = tokens + facts.completion_tokens + facts.tool_tokens
-        tokens = tokens + (facts.turns - 1) * (facts.user_tokens + facts.completion_tokens)
-        prefix, varying = extra_tokens(self.panel, self.panel.approach_is, facts)
+        inputs = self.inputs
+        tokens = inputs.prefix_tokens + inputs.context_tokens + inputs.user_tokens
+        tokens = tokens + inputs.completion_tokens + inputs.tool_tokens
+        tokens = tokens + (inputs.turns - 1) * (inputs.user_tokens + inputs.completion_tokens)
+        prefix, varying = extra_tokens(self.batch, self.batch.approach_is, inputs)
         # an encoder reads the beginning of a text, and no instructions
-        reads = ~self.panel.approach_is("encoder")
+        reads = ~self.batch.approach_is("encoder")
         return np.asarray((tokens + prefix + varying) * reads)
 
     @cached_property
     def memory_bytes(self) -> NDArray[np.float64] | None:
         """Memory of training each option on its GPU, with one longest row at a time [bytes]."""
-        panel, facts = self.panel, self.facts
-        if panel.family not in ("encoder", "lora", "qlora", "full"):
+        batch, inputs = self.batch, self.inputs
+        if batch.family not in ("encoder", "lora", "qlora", "full"):
             return None
-        tokens = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
+        tokens = inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens
         if not np.isnan(self.resolved.longest_tokens):
             tokens = tokens * 0 + self.resolved.longest_tokens
-        tokens = np.minimum(tokens, 512.0) if panel.family == "encoder" else tokens
-        shape = ModelShape.among(panel.architecture)
-        return np.asarray(peak_process_bytes(shape, training_method(panel), RANK, tokens))
+        tokens = np.minimum(tokens, 512.0) if batch.family == "encoder" else tokens
+        shape = ModelShape.among(batch.architecture)
+        return np.asarray(peak_process_bytes(shape, training_method(batch), RANK, tokens))
 
 
 @dataclass(frozen=True)
@@ -202,47 +204,47 @@ def _is_available(case: CheckContext) -> Mask:
 
 
 def _is_available_long_enough(case: CheckContext) -> Mask:
-    if case.panel.trains:
+    if case.batch.trains:
         return np.array(True)
-    lasts = np.asarray(case.costs.months) >= np.minimum(case.facts.horizon_months, MIN_MONTHS)
-    return lasts | case.panel.is_current
+    lasts = np.asarray(case.costs.months) >= np.minimum(case.inputs.horizon_months, MIN_MONTHS)
+    return lasts | case.batch.is_current
 
 
 def _enough_examples(case: CheckContext) -> Mask:
-    enough = case.facts.examples >= case.least_examples
-    documents = case.facts.corpus_tokens
+    enough = case.inputs.examples >= case.minimum_examples
+    documents = case.inputs.corpus_tokens
     learns_from_them = documents >= case.evidence.pretraining_tokens.value
     return (
         enough
-        | (case.panel.does("long_context") & (documents > 0))
-        | (case.panel.does("combo") & learns_from_them)
+        | (case.batch.uses("long_context") & (documents > 0))
+        | (case.batch.uses("combo") & learns_from_them)
     )
 
 
 def _needs_teacher(case: CheckContext) -> Mask:
-    distils = case.panel.approach_is("distill")
-    enough = case.facts.examples >= case.evidence.of(case.resolved.task).comfortable_examples
+    distils = case.batch.approach_is("distill")
+    enough = case.inputs.examples >= case.evidence.of(case.resolved.task).comfortable_examples
     return np.asarray(~(enough & distils))
 
 
 def _fits_window(case: CheckContext) -> Mask:
-    return case.prompt_tokens <= case.panel.window_tokens
+    return case.prompt_tokens <= case.batch.window_tokens
 
 
 def _corpus_is_small(case: CheckContext) -> Mask:
-    is_small = case.facts.corpus_tokens <= case.evidence.full_context_tokens.value
-    return is_small | ~case.panel.approach_is("long_context")
+    is_small = case.inputs.corpus_tokens <= case.evidence.full_context_tokens.value
+    return is_small | ~case.batch.approach_is("long_context")
 
 
 def _fits_gpu(case: CheckContext) -> Mask:
     if case.memory_bytes is None:
         return np.array(True)
-    fit = fits_in_memory(case.memory_bytes, case.panel.gpu_memory_bytes)
-    return fit | ~case.panel.on_known_gpu
+    fit = fits_in_memory(case.memory_bytes, case.batch.gpu_memory_bytes)
+    return fit | ~case.batch.on_known_gpu
 
 
 def _memory_says(case: CheckContext, row: int) -> str:
-    gpu = case.panel.options[row].gpu
+    gpu = case.batch.options[row].gpu
     if case.memory_bytes is None or gpu is None:
         return ""
     return (
@@ -258,17 +260,17 @@ def _within(limit: NDArray[np.float64], cost: object) -> Mask:
 
 
 def _meets_latency(case: CheckContext) -> Mask:
-    hurried = case.facts.latency_p95_ms < REASONING_NEEDS_MS
+    hurried = case.inputs.latency_p95_ms < REASONING_NEEDS_MS
     if case.resolved.scenario.needs.low_latency:
-        hurried = hurried | ~case.panel.is_current
-    slow = case.panel.reasons & hurried
+        hurried = hurried | ~case.batch.is_current
+    slow = case.batch.reasons & hurried
     if case.resolved.scenario.needs.low_latency:
-        slow = slow | case.panel.is_large & ~case.panel.is_current
+        slow = slow | case.batch.is_large & ~case.batch.is_current
     return np.asarray(~slow)
 
 
 def _slow_because(case: CheckContext, row: int) -> str:
-    if case.panel.reasons[row]:
+    if case.batch.reasons[row]:
         return "always reasons first"
     return "is a large model: half of its answers take longer than a second"
 
@@ -277,14 +279,14 @@ CHECKS = (
     Check(
         "model-ends",
         _is_available,
-        lambda c, i: f"The model ends on {c.panel.options[i].ends_on}.",
+        lambda c, i: f"The model ends on {c.batch.options[i].ends_on}.",
         _user_source,
     ),
     Check(
         "ends-too-soon",
         _is_available_long_enough,
         lambda c, i: (
-            f"{c.panel.options[i].model} ends on {c.panel.options[i].ends_on}: what is "
+            f"{c.batch.options[i].model} ends on {c.batch.options[i].ends_on}: what is "
             "built on it would have to move within three months."
         ),
         lambda c, o: "price book, models",
@@ -293,24 +295,24 @@ CHECKS = (
         "too-few-examples",
         _enough_examples,
         lambda c, i: (
-            f"There are {_at(c.facts.examples, i):g} examples; "
-            f"{c.panel.options[i].approach} on {c.resolved.task} is tried from "
-            f"{_at(c.least_examples, i):g}."
+            f"There are {_at(c.inputs.examples, i):g} examples; "
+            f"{c.batch.options[i].approach} on {c.resolved.task} is tried from "
+            f"{_at(c.minimum_examples, i):g}."
         ),
         lambda c, o: c.evidence.of(c.resolved.task).source,
     ),
     Check(
         "adapter-too-small",
-        lambda c: can_learn_skill(c.panel, c.resolved, c.facts, c.evidence),
+        lambda c: can_learn_skill(c.batch, c.resolved, c.inputs, c.evidence),
         lambda c, i: (
-            f"A new skill is to be learnt from {_at(c.facts.examples, i):g} examples. "
+            f"A new skill is to be learnt from {_at(c.inputs.examples, i):g} examples. "
             f"{c.evidence.adapter_most_examples.says}"
         ),
         lambda c, o: c.evidence.adapter_most_examples.source,
     ),
     Check(
         "not-a-label",
-        lambda c: labels_suffice(c.panel, c.resolved),
+        lambda c: labels_suffice(c.batch, c.resolved),
         lambda c, i: (
             "Better is judged here, or a form is kept, or tools are called in turn: an "
             "encoder picks one label and does none of it."
@@ -319,7 +321,7 @@ CHECKS = (
     ),
     Check(
         "both-parts-earn-their-place",
-        lambda c: combination_is_justified(c.panel, c.resolved, c.facts),
+        lambda c: combination_is_justified(c.batch, c.resolved, c.inputs),
         lambda c, i: (
             "Nobody said that retrieval alone was tried: a tuning beside it has to earn its place."
         ),
@@ -333,7 +335,7 @@ CHECKS = (
     ),
     Check(
         "no-documents",
-        lambda c: has_corpus(c.panel, c.resolved, c.facts),
+        lambda c: has_corpus(c.batch, c.resolved, c.inputs),
         lambda c, i: "There are no documents to look up.",
         _user_source,
     ),
@@ -342,7 +344,7 @@ CHECKS = (
         _fits_window,
         lambda c, i: (
             f"A prompt of {_at(c.prompt_tokens, i):,.0f} tokens does not fit the "
-            f"window of {_at(c.panel.window_tokens, i):,.0f}."
+            f"window of {_at(c.batch.window_tokens, i):,.0f}."
         ),
         lambda c, o: "price book, models",
     ),
@@ -350,7 +352,7 @@ CHECKS = (
         "corpus-too-large",
         _corpus_is_small,
         lambda c, i: (
-            f"The documents have {_at(c.facts.corpus_tokens, i):,.0f} tokens. "
+            f"The documents have {_at(c.inputs.corpus_tokens, i):,.0f} tokens. "
             f"{c.evidence.full_context_tokens.says}"
         ),
         lambda c, o: c.evidence.full_context_tokens.source,
@@ -360,25 +362,25 @@ CHECKS = (
         "latency",
         _meets_latency,
         lambda c, i: (
-            f"A quick answer is asked for, and {c.panel.options[i].model} {_slow_because(c, i)}."
+            f"A quick answer is asked for, and {c.batch.options[i].model} {_slow_because(c, i)}."
         ),
         lambda c, o: "https://arxiv.org/abs/2602.06370",
     ),
     Check(
         "budget-one-off",
-        lambda c: _within(c.facts.budget_one_off_usd, c.costs.one_off),
+        lambda c: _within(c.inputs.budget_one_off_usd, c.costs.one_off),
         lambda c, i: (
             f"It costs {_usd(_at(c.costs.one_off, i))} once, and the budget is "
-            f"{_usd(_at(c.facts.budget_one_off_usd, i))}."
+            f"{_usd(_at(c.inputs.budget_one_off_usd, i))}."
         ),
         _user_source,
     ),
     Check(
         "budget-monthly",
-        lambda c: _within(c.facts.budget_monthly_usd, c.costs.monthly),
+        lambda c: _within(c.inputs.budget_monthly_usd, c.costs.monthly),
         lambda c, i: (
             f"It costs {_usd(_at(c.costs.monthly, i))} a month, and the budget is "
-            f"{_usd(_at(c.facts.budget_monthly_usd, i))}."
+            f"{_usd(_at(c.inputs.budget_monthly_usd, i))}."
         ),
         _user_source,
     ),
@@ -405,14 +407,14 @@ def allowed_mask(case: CheckContext) -> Mask:
 
 def refusals(case: CheckContext) -> list[RuledOutOption | None]:
     """Say of each option by which gate it is out in the first variant, if by any."""
-    count = len(case.panel.options)
+    count = len(case.batch.options)
     found: list[RuledOutOption | None] = [None] * count
     for gate, passes in zip(CHECKS, case.passes, strict=True):
         if passes.all():
             continue
-        first = np.broadcast_to(passes, (count, *case.facts.shape))[:, 0, 0]
+        first = np.broadcast_to(passes, (count, *case.inputs.shape))[:, 0, 0]
         for row in np.flatnonzero(~first).tolist():
-            option = case.panel.options[row]
+            option = case.batch.options[row]
             found[row] = found[row] or rule_out(
                 option.id, gate.rule, gate.says(case, row), gate.source(case, option)
             )

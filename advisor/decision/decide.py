@@ -49,7 +49,7 @@ class EvaluatedQuestion:
     """A question with every option worked out at the likely point and over the draws."""
 
     resolved: ResolvedScenario
-    menu: Candidates
+    candidates: Candidates
     likely: Ranking
     drawn: Ranking
 
@@ -72,16 +72,16 @@ APPROACH_VERBS = {
 
 
 def evaluate_options(
-    resolved: ResolvedScenario, menu: Candidates, evidence: Evidence, seed: int = 0
+    resolved: ResolvedScenario, candidates: Candidates, evidence: Evidence, seed: int = 0
 ) -> EvaluatedQuestion:
     """Rank all options once at the likely point, and once over the draws."""
-    likely = rank(menu.panels, resolved, resolved.facts, evidence, LIKELY)
-    drawn = rank(menu.panels, resolved, resolved.facts, evidence, Sampling("draws", seed))
-    return EvaluatedQuestion(resolved, menu, likely, drawn)
+    likely = rank(candidates.batches, resolved, resolved.inputs, evidence, LIKELY)
+    drawn = rank(candidates.batches, resolved, resolved.inputs, evidence, Sampling("draws", seed))
+    return EvaluatedQuestion(resolved, candidates, likely, drawn)
 
 
 def decide(
-    worked: EvaluatedQuestion, evidence: Evidence, rebuild: Rebuild, with_flips: bool
+    worked: EvaluatedQuestion, evidence: Evidence, rebuild: Rebuild, with_sensitivity: bool
 ) -> Decision:
     """Turn a ranking into a decision with its reasons.
 
@@ -89,12 +89,12 @@ def decide(
         worked: The options worked out.
         evidence: What the decision rests on.
         rebuild: Makes the question anew with one path set; see `nearest_changes`.
-        with_flips: Whether to search for what would change the answer.
+        with_sensitivity: Whether to search for what would change the answer.
     """
     ranking, resolved = worked.likely, worked.resolved
     index = int(ranking.winner[0, 0])
     order = eligible_by_score(ranking)
-    asked = BaseCase(resolved, worked.menu, ranking)
+    asked = BaseCase(resolved, worked.candidates, ranking)
     winner = ranking.entries[index] if index < len(ranking.entries) else None
     return Decision(
         recommended=winner.option.id if winner else "not_yet",
@@ -102,8 +102,8 @@ def decide(
         verdict=_verdict(winner, _current_result(ranking)),
         win_share=f"{float(np.mean(worked.drawn.winner[0] == index)):.2f}",
         break_even=_break_even(worked, order, winner),
-        reasons=decision_reasons(resolved, worked.menu, ranking, evidence, order),
-        flips=nearest_changes(asked, evidence, rebuild) if with_flips else (),
+        reasons=decision_reasons(resolved, worked.candidates, ranking, evidence, order),
+        flips=nearest_changes(asked, evidence, rebuild) if with_sensitivity else (),
         measure_next=next_measurements(resolved, winner),
     )
 
@@ -152,4 +152,4 @@ def _break_even(
     other = today or plain
     if tuned is None or other is None:
         return None
-    return break_even(tuned, other, first_value(worked.resolved.facts.requests_per_month))
+    return break_even(tuned, other, first_value(worked.resolved.inputs.requests_per_month))

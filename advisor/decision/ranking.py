@@ -39,8 +39,8 @@ class ScoredBatch:
     def score(self) -> Array:
         """USD a month with what complexity and training must bring; infinite if not allowed."""
         case = self.case
-        charged = np.asarray(case.costs.per_month) * case.panel.by_kind(_complexity_penalty)
-        if case.panel.trains:
+        charged = np.asarray(case.costs.per_month) * case.batch.by_kind(_complexity_penalty)
+        if case.batch.trains:
             margins = case.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
         charged = np.where(case.team.preferred, charged / (1 + PREFERENCE_SHARE), charged)
@@ -51,14 +51,14 @@ class ScoredBatch:
 class BatchResult:
     """The options of one panel, worked out for every variant."""
 
-    panel: OptionBatch
-    costed: ScoredBatch
+    batch: OptionBatch
+    scored: ScoredBatch
     quality: QualityEstimate
 
     @property
     def case(self) -> CheckContext:
         """What the gates read."""
-        return self.costed.case
+        return self.scored.case
 
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
@@ -66,14 +66,14 @@ class BatchResult:
         return refusals(self.case)
 
     @cached_property
-    def accounts(self) -> tuple[OptionCost, ...]:
+    def option_costs(self) -> tuple[OptionCost, ...]:
         """What each costs in the first variant."""
-        return option_costs(self.case.costs, len(self.panel.options))
+        return option_costs(self.case.costs, len(self.batch.options))
 
     @cached_property
     def ends(self) -> Mapping[str, list[tuple[float, float]]]:
         """Between which percentiles of the draws each amount lies, in the first variant."""
-        return cost_ranges(self.case.costs, len(self.panel.options))
+        return cost_ranges(self.case.costs, len(self.batch.options))
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ class OptionResult:
     @property
     def option(self) -> Option:
         """What is done."""
-        return self.sheet.panel.options[self.row]
+        return self.sheet.batch.options[self.row]
 
     @property
     def costs(self) -> OptionCost:
         """What it costs in the first variant."""
-        return self.sheet.accounts[self.row]
+        return self.sheet.option_costs[self.row]
 
     @property
     def quality(self) -> QualityRange:
@@ -117,7 +117,7 @@ class OptionResult:
 class Ranking:
     """All options over all variants; arrays of shape [options, variants, draws or 1]."""
 
-    sheets: tuple[BatchResult, ...]
+    batch_results: tuple[BatchResult, ...]
     score: Array
     """USD a month with what complexity and training must bring; infinite where not eligible."""
     winner: NDArray[np.intp]
@@ -128,8 +128,8 @@ class Ranking:
         """Every option, in the order of the menu."""
         found = {
             int(place): OptionResult(sheet, row)
-            for sheet in self.sheets
-            for row, place in enumerate(sheet.panel.rows)
+            for sheet in self.batch_results
+            for row, place in enumerate(sheet.batch.rows)
         }
         return tuple(found[place] for place in sorted(found))
 
@@ -140,11 +140,11 @@ class Ranking:
 
 
 def rank(
-    panels: Sequence[OptionBatch],
+    batches: Sequence[OptionBatch],
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
     known: Mapping[OptionBatch, ScoredBatch] | None = None,
 ) -> Ranking:
     """Work every option out for every variant and pick the winner of each.
@@ -153,28 +153,28 @@ def rank(
     cheapest eligible one wins, after training was charged with what it has to bring.
 
     Args:
-        panels: What may be done: the options of a menu side by side.
+        batches: What may be done: the options of a menu side by side.
         resolved: The question.
-        facts: Its numbers, for every variant.
+        inputs: Its numbers, for every variant.
         evidence: What quality and margins are taken from.
-        point: Where in their ranges the uncertain inputs stand.
+        sampling: Where in their ranges the uncertain inputs stand.
         known: What panels cost, where it was worked out for these very numbers before.
     """
-    sheets = tuple(
-        evaluate_batch(panel, resolved, facts, evidence, point, (known or {}).get(panel))
-        for panel in panels
+    batch_results = tuple(
+        evaluate_batch(batch, resolved, inputs, evidence, sampling, (known or {}).get(batch))
+        for batch in batches
     )
-    scores = _eligible(sheets, resolved, evidence)
-    count = sum(len(panel.options) for panel in panels)
-    shape = np.broadcast_shapes(facts.shape, *(score.shape[1:] for score in scores))
+    scores = _eligible(batch_results, resolved, evidence)
+    count = sum(len(batch.options) for batch in batches)
+    shape = np.broadcast_shapes(inputs.shape, *(score.shape[1:] for score in scores))
     score = np.empty((count, *shape))
-    for sheet, part in zip(sheets, scores, strict=True):
-        score[sheet.panel.rows] = part
-    return Ranking(sheets, score, _winner(score, panels, resolved))
+    for sheet, part in zip(batch_results, scores, strict=True):
+        score[sheet.batch.rows] = part
+    return Ranking(batch_results, score, _winner(score, batches, resolved))
 
 
 def _eligible(
-    sheets: Sequence[BatchResult], resolved: ResolvedScenario, evidence: Evidence
+    batch_results: Sequence[BatchResult], resolved: ResolvedScenario, evidence: Evidence
 ) -> list[Array]:
     """Score what will do, and what evidence cannot tell from it; else what may do.
 
@@ -183,13 +183,13 @@ def _eligible(
     prompting is known to fall short, and nothing is expected to do, what may do is left.
     """
     said = prompting_claims(resolved, evidence)
-    reaching = [_scored(sheet, sheet.quality.reaches) for sheet in sheets]
+    reaching = [_scored(sheet, sheet.quality.reaches) for sheet in batch_results]
     trained = _any_finite(
-        score for score, sheet in zip(reaching, sheets, strict=True) if sheet.panel.trains
+        score for score, sheet in zip(reaching, batch_results, strict=True) if sheet.batch.trains
     )
     proven = said.meets & _any_finite(
-        np.where(sheet.panel.is_large, score, np.inf)
-        for score, sheet in zip(reaching, sheets, strict=True)
+        np.where(sheet.batch.is_large, score, np.inf)
+        for score, sheet in zip(reaching, batch_results, strict=True)
     )
     scores = [
         _scored(
@@ -197,24 +197,24 @@ def _eligible(
             sheet.quality.reaches
             | (
                 trained & sheet.quality.ties
-                if sheet.panel.trains
+                if sheet.batch.trains
                 else proven & sheet.quality.may_reach
             ),
         )
-        for sheet in sheets
+        for sheet in batch_results
     ]
-    short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, sheets)
+    short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, batch_results)
     nobody = short & ~_any_finite(scores)
     if not nobody.any():
         return scores
     return [
-        np.where(nobody & sheet.quality.may_reach, sheet.costed.score, score)
-        for score, sheet in zip(scores, sheets, strict=True)
+        np.where(nobody & sheet.quality.may_reach, sheet.scored.score, score)
+        for score, sheet in zip(scores, batch_results, strict=True)
     ]
 
 
 def _scored(sheet: BatchResult, will_do: Mask) -> Array:
-    return np.where(will_do, sheet.costed.score, np.inf)
+    return np.where(will_do, sheet.scored.score, np.inf)
 
 
 def _any_finite(scores: Iterable[Array]) -> Mask:
@@ -223,31 +223,31 @@ def _any_finite(scores: Iterable[Array]) -> Mask:
     return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found))) if found else NONE_ELIGIBLE
 
 
-def _measured_short(resolved: ResolvedScenario, sheets: Sequence[BatchResult]) -> Mask:
+def _measured_short(resolved: ResolvedScenario, batch_results: Sequence[BatchResult]) -> Mask:
     """Whether prompting was measured, and every measurement is below the target."""
     values = [
         one.value
         for one in resolved.scenario.quality.measured
         if one.approach in ("prompt", "few_shot")
     ]
-    if not values or not sheets:
+    if not values or not batch_results:
         return NONE_ELIGIBLE
-    return np.asarray(np.asarray(sheets[0].quality.target) > max(values))
+    return np.asarray(np.asarray(batch_results[0].quality.target) > max(values))
 
 
 def evaluate_batch(
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
     known: ScoredBatch | None = None,
 ) -> BatchResult:
     """Work the options of a panel out for every variant."""
     if known is None:
-        cost = batch_costs(panel, resolved, facts, evidence, point)
-        known = ScoredBatch(CheckContext(panel, resolved, facts, cost, evidence))
-    return BatchResult(panel, known, expected_quality(panel, resolved, facts, evidence, point))
+        cost = batch_costs(batch, resolved, inputs, evidence, sampling)
+        known = ScoredBatch(CheckContext(batch, resolved, inputs, cost, evidence))
+    return BatchResult(batch, known, expected_quality(batch, resolved, inputs, evidence, sampling))
 
 
 def _complexity_penalty(option: Option) -> float:
@@ -255,7 +255,7 @@ def _complexity_penalty(option: Option) -> float:
 
 
 def _winner(
-    score: Array, panels: Sequence[OptionBatch], resolved: ResolvedScenario
+    score: Array, batches: Sequence[OptionBatch], resolved: ResolvedScenario
 ) -> NDArray[np.intp]:
     """Pick the cheapest; hold back where there is too little to decide on or to measure with."""
     nobody = len(score)
@@ -267,8 +267,8 @@ def _winner(
     if not holds_training_back(resolved):
         return winner
     trains = np.zeros(nobody + 1, bool)
-    for panel in panels:
-        trains[panel.rows] = panel.trains
+    for batch in batches:
+        trains[batch.rows] = batch.trains
     return np.where(trains[winner], nobody, winner)
 
 

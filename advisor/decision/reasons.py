@@ -110,7 +110,7 @@ def first_value(value: object) -> float:
 
 def decision_reasons(
     resolved: ResolvedScenario,
-    menu: Candidates,
+    candidates: Candidates,
     ranking: Ranking,
     evidence: Evidence,
     others: tuple[OptionResult, ...],
@@ -119,7 +119,7 @@ def decision_reasons(
 
     Args:
         resolved: The question.
-        menu: Its options and what is ruled out.
+        candidates: Its options and what is ruled out.
         ranking: The options worked out.
         evidence: What the decision rests on.
         others: The winner, then the runner-up, then whatever else is eligible, cheapest first.
@@ -142,7 +142,7 @@ def decision_reasons(
     trained = next((entry for entry in others if entry.option.trains), None)
     if trained and not winner.option.trains:
         made.append(_training_reason(winner, trained, evidence))
-    closed = [one for one in menu.ruled_out if one.rule == "closed-to-you"]
+    closed = [one for one in candidates.ruled_out if one.rule == "closed-to-you"]
     organisation = resolved.scenario.organisation
     if closed and (organisation.openai or organisation.azure):
         made.append(
@@ -171,7 +171,7 @@ def decision_reasons(
 
 
 def _quality_reason(winner: OptionResult, resolved: ResolvedScenario) -> Reason:
-    quality, target = winner.quality, first_value(resolved.facts.target)
+    quality, target = winner.quality, first_value(resolved.inputs.target)
     ends = f"{first_value(quality.low):.0%} to {first_value(quality.high):.0%}"
     code, doubt = "reaches-target", ""
     if not winner.reaches:
@@ -227,7 +227,7 @@ def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, 
                 says="Neither the traffic nor what is good enough was given, and there is no way "
                 "to "
                 "measure it: any advice would be a guess.",
-                numbers=(("examples", f"{first_value(resolved.facts.examples):g}"),),
+                numbers=(("examples", f"{first_value(resolved.inputs.examples):g}"),),
                 source="your scenario",
             ),
         )
@@ -262,7 +262,7 @@ def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, 
             code="nothing-reaches-target",
             says=says,
             source="evidence",
-            numbers=(("target", f"{first_value(resolved.facts.target):g}"),),
+            numbers=(("target", f"{first_value(resolved.inputs.target):g}"),),
         ),
     )
 
@@ -287,7 +287,7 @@ def next_measurements(resolved: ResolvedScenario, winner: OptionResult | None) -
         "Read the cached tokens off a day's bills: traffic.cache_hit_share.": caches
         and traffic.cache_hit_share is None,
         "Collect 50 to 100 examples of good answers: dataset.path.": first_value(
-            resolved.facts.examples
+            resolved.inputs.examples
         )
         == 0,
     }

@@ -61,13 +61,13 @@ class BaseCase(NamedTuple):
     """A question with its options, worked out at the likely point."""
 
     resolved: ResolvedScenario
-    menu: Candidates
+    candidates: Candidates
     ranking: Ranking
 
     @property
     def verdict(self) -> str:
         """The approach that is recommended."""
-        return _approach(self.menu, int(self.ranking.winner[0, 0]))
+        return _approach(self.candidates, int(self.ranking.winner[0, 0]))
 
 
 def nearest_changes(
@@ -110,27 +110,27 @@ def _joint_winners(
 ) -> list[tuple[str, str]]:
     """Rank questions that differ in numbers only side by side: approach and name of each winner."""
     groups: dict[tuple[int, frozenset[str]], list[int]] = {}
-    for place, (resolved, menu) in enumerate(others):
-        groups.setdefault((id(menu), resolved.measured), []).append(place)
+    for place, (resolved, candidates) in enumerate(others):
+        groups.setdefault((id(candidates), resolved.measured), []).append(place)
     found: dict[int, tuple[str, str]] = {}
     for places in groups.values():
-        resolved, menu = others[places[0]]
-        facts = stack_inputs([others[place][0].facts for place in places])
-        winners = rank(menu.panels, resolved, facts, evidence, LIKELY).winner[:, 0]
+        resolved, candidates = others[places[0]]
+        inputs = stack_inputs([others[place][0].inputs for place in places])
+        winners = rank(candidates.batches, resolved, inputs, evidence, LIKELY).winner[:, 0]
         for place, index in zip(places, winners.tolist(), strict=True):
-            found[place] = (_approach(menu, index), _option_id(menu, index))
+            found[place] = (_approach(candidates, index), _option_id(candidates, index))
     return [found[place] for place in range(len(others))]
 
 
-def _approach(menu: Candidates, index: int) -> str:
-    if index >= len(menu.options):
+def _approach(candidates: Candidates, index: int) -> str:
+    if index >= len(candidates.options):
         return "not_yet"
-    option = menu.options[index]
+    option = candidates.options[index]
     return "current" if option.is_current else option.approach
 
 
-def _option_id(menu: Candidates, index: int) -> str:
-    return menu.options[index].id if index < len(menu.options) else "not_yet"
+def _option_id(candidates: Candidates, index: int) -> str:
+    return candidates.options[index].id if index < len(candidates.options) else "not_yet"
 
 
 class LineSearch(NamedTuple):
@@ -146,22 +146,22 @@ class LineSearch(NamedTuple):
 def _number_changes(asked: BaseCase, evidence: Evidence) -> list[tuple[float, NearestChange]]:
     """Walk every number away from where it is, then narrow down on the first change."""
     starts = {
-        path: float(getattr(asked.resolved.facts, INPUT_PATHS[path])[0, 0]) for path in INPUT_PATHS
+        path: float(getattr(asked.resolved.inputs, INPUT_PATHS[path])[0, 0]) for path in INPUT_PATHS
     }
     walks = [walk for path, start in starts.items() for walk in _line_searches(path, start)]
     for _ in range(3):
         walks = _refined(walks, asked, evidence)
-    return [_flip_of(walk, asked.menu) for walk in walks]
+    return [_flip_of(walk, asked.candidates) for walk in walks]
 
 
-def _flip_of(walk: LineSearch, menu: Candidates) -> tuple[float, NearestChange]:
+def _flip_of(walk: LineSearch, candidates: Candidates) -> tuple[float, NearestChange]:
     last = float(walk.values[-1])
     distance = abs(np.log(max(last, 1e-9) / max(walk.start, 1e-9)))
     flip = NearestChange(
         path=walk.path,
         before=f"{walk.start:.6g}",
         after=format_value(walk.path, last),
-        becomes=_option_id(menu, walk.winner),
+        becomes=_option_id(candidates, walk.winner),
     )
     return float(min(distance, 1e3)), flip
 
@@ -194,7 +194,9 @@ def _refined(walks: list[LineSearch], asked: BaseCase, evidence: Evidence) -> li
     as_set = [walk._replace(values=_settable(walk.path, walk.values)) for walk in walks]
     kept = []
     for walk, winners in zip(as_set, _winners(as_set, asked, evidence), strict=True):
-        changed = [_approach(asked.menu, index) != asked.verdict for index in winners.tolist()]
+        changed = [
+            _approach(asked.candidates, index) != asked.verdict for index in winners.tolist()
+        ]
         if True in changed:
             first = changed.index(True)
             before = walk.values[first - 1] if first else walk.start
@@ -223,8 +225,8 @@ def _winners(
     changes = {walk.path: np.full(int(ends[-1]), walk.start) for walk in walks}
     for walk, end in zip(walks, ends.tolist(), strict=True):
         changes[walk.path][end - walk.values.size : end] = walk.values
-    facts = asked.resolved.facts.at(changes)
-    winner = rank(asked.menu.panels, asked.resolved, facts, evidence, LIKELY).winner[:, 0]
+    inputs = asked.resolved.inputs.at(changes)
+    winner = rank(asked.candidates.batches, asked.resolved, inputs, evidence, LIKELY).winner[:, 0]
     return np.split(winner, ends[:-1])
 
 
@@ -237,7 +239,7 @@ class SwitchTrial(NamedTuple):
     now: object
     value: object
     resolved: ResolvedScenario
-    menu: Candidates
+    candidates: Candidates
 
 
 def _switch_changes(
@@ -249,12 +251,12 @@ def _switch_changes(
     found: dict[str, tuple[int, NearestChange]] = {}
     for group in groups.values():
         for one, index in zip(group, _winners_of(group, asked, evidence), strict=True):
-            if _approach(one.menu, index) != asked.verdict:
+            if _approach(one.candidates, index) != asked.verdict:
                 flip = NearestChange(
                     path=one.path,
                     before=_value_text(one.now),
                     after=_value_text(one.value),
-                    becomes=_option_id(one.menu, index),
+                    becomes=_option_id(one.candidates, index),
                 )
                 found[one.path] = min(
                     found.get(one.path, (one.place, flip)),
@@ -266,7 +268,7 @@ def _switch_changes(
 
 def _switch_trials(asked: BaseCase, rebuild: Rebuild) -> Iterator[SwitchTrial]:
     """Set every switch to every other value that can change the answer."""
-    retrieves = any(option.approach in ("rag", "combo") for option in asked.menu.options)
+    retrieves = any(option.approach in ("rag", "combo") for option in asked.candidates.options)
     for path, values in categorical_field_values().items():
         if path == "knowledge.change" and not retrieves:
             continue
@@ -275,22 +277,26 @@ def _switch_trials(asked: BaseCase, rebuild: Rebuild) -> Iterator[SwitchTrial]:
         for place, value in enumerate(values):
             if value == now:
                 continue
-            resolved, menu = rebuild(path, value)
-            if path not in ELIGIBILITY_PATHS or menu.rules or _ids(menu) != _ids(asked.menu):
-                yield SwitchTrial(place, path, now, value, resolved, menu)
+            resolved, candidates = rebuild(path, value)
+            if (
+                path not in ELIGIBILITY_PATHS
+                or candidates.rules
+                or _ids(candidates) != _ids(asked.candidates)
+            ):
+                yield SwitchTrial(place, path, now, value, resolved, candidates)
 
 
 def _group_key(one: SwitchTrial) -> tuple[object, ...]:
     """What is the same in switches that are ranked side by side: all but numbers and shifts."""
     scenario, resolved = one.resolved.scenario, one.resolved
     return (
-        id(one.menu),
+        id(one.candidates),
         resolved.task,
         resolved.measured,
         categorical_inputs(resolved),
         scenario.knowledge.change,
         holds_training_back(resolved),
-        scenario if one.menu.rules else None,
+        scenario if one.candidates.rules else None,
     )
 
 
@@ -298,12 +304,12 @@ def _winners_of(group: Sequence[SwitchTrial], asked: BaseCase, evidence: Evidenc
     """Rank switches side by side, with the costs that stay as they are."""
     first = group[0]
     beside = tuple(one.resolved.scenario for one in group)
-    facts = stack_inputs([one.resolved.facts for one in group])
+    inputs = stack_inputs([one.resolved.inputs for one in group])
     known = (
         _reusable_batches(first, asked) if all(_keeps_costs(one, asked) for one in group) else {}
     )
     resolved = replace(first.resolved, beside=beside)
-    winner = rank(first.menu.panels, resolved, facts, evidence, LIKELY, known).winner[:, 0]
+    winner = rank(first.candidates.batches, resolved, inputs, evidence, LIKELY, known).winner[:, 0]
     found: list[int] = np.broadcast_to(winner, (len(group),)).tolist()
     return found
 
@@ -311,19 +317,19 @@ def _winners_of(group: Sequence[SwitchTrial], asked: BaseCase, evidence: Evidenc
 def _reusable_batches(one: SwitchTrial, asked: BaseCase) -> dict[OptionBatch, ScoredBatch]:
     """Take over what panels cost, and where the menu is the same, what the numbers allow."""
     now, then = asked.resolved.scenario, one.resolved.scenario
-    costed = {sheet.panel.ids: sheet.costed for sheet in asked.ranking.sheets}
-    same_gates = one.menu is asked.menu and categorical_inputs(
+    scored = {sheet.batch.ids: sheet.scored for sheet in asked.ranking.batch_results}
+    same_gates = one.candidates is asked.candidates and categorical_inputs(
         asked.resolved
     ) == categorical_inputs(one.resolved)
-    same_gates = same_gates and not one.menu.rules
+    same_gates = same_gates and not one.candidates.rules
     known = {}
-    for panel in one.menu.panels:
-        old = costed.get(panel.ids)
+    for batch in one.candidates.batches:
+        old = scored.get(batch.ids)
         if old is None or (
-            now.knowledge.change != then.knowledge.change and "embedding" in panel.prices
+            now.knowledge.change != then.knowledge.change and "embedding" in batch.prices
         ):
             continue
-        known[panel] = old if same_gates else ScoredBatch(old.case.under(one.resolved, panel))
+        known[batch] = old if same_gates else ScoredBatch(old.case.under(one.resolved, batch))
     return known
 
 
@@ -331,11 +337,11 @@ def _keeps_costs(one: SwitchTrial, asked: BaseCase) -> bool:
     """Whether every number that a cost is made from stays as it is."""
     ours, theirs = asked.resolved, one.resolved
     same = (ours.task, ours.measured) == (theirs.task, theirs.measured)
-    return same and ours.facts.equals(theirs.facts, but="target")
+    return same and ours.inputs.equals(theirs.inputs, except_field="target")
 
 
-def _ids(menu: Candidates) -> tuple[str, ...]:
-    return tuple(option.id for option in menu.options)
+def _ids(candidates: Candidates) -> tuple[str, ...]:
+    return tuple(option.id for option in candidates.options)
 
 
 def _value_text(value: object) -> str:

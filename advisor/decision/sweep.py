@@ -68,8 +68,8 @@ class VariantGroup:
     """Variants that differ in numbers only."""
 
     resolved: ResolvedScenario
-    menu: Candidates
-    facts: Inputs
+    candidates: Candidates
+    inputs: Inputs
     """One row for each of the variants."""
     places: Positions
     """Where they stand among all variants."""
@@ -79,7 +79,7 @@ class VariantGroup:
         within = np.arange(len(self.places))
         for start in range(0, len(within), size):
             some = within[start : start + size]
-            yield self.facts.only(some), some
+            yield self.inputs.only(some), some
 
 
 def variant_grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -124,7 +124,10 @@ def sweep(
         winner = _winner(group, question)
         if win_share:
             shares[group.places] = _shares(group, question, winner)
-        options = (*group.menu.options, allowed_measuring_option(group.menu, group.resolved))
+        options = (
+            *group.candidates.options,
+            allowed_measuring_option(group.candidates, group.resolved),
+        )
         for index in np.unique(winner):
             option, within = options[index], np.flatnonzero(winner == index)
             places = group.places[within]
@@ -158,17 +161,17 @@ def _refuse_too_much(question: Question, variants: int) -> None:
 def _winner(group: VariantGroup, question: Question) -> Positions:
     """Index of the winner of each variant; the number of options: not yet."""
     found = []
-    for facts, some in group.blocks(BLOCK):
-        done = rank(group.menu.panels, group.resolved, facts, question.evidence, LIKELY)
+    for inputs, some in group.blocks(BLOCK):
+        done = rank(group.candidates.batches, group.resolved, inputs, question.evidence, LIKELY)
         found.append(np.broadcast_to(done.winner[:, 0], some.shape))
     return np.concatenate(found)
 
 
 def _shares(group: VariantGroup, question: Question, winner: Positions) -> Array:
     """Share of the draws that each winner wins."""
-    point, found = Sampling("draws", question.seed), []
-    for facts, some in group.blocks(SHARED_BLOCK):
-        drawn = rank(group.menu.panels, group.resolved, facts, question.evidence, point)
+    sampling, found = Sampling("draws", question.seed), []
+    for inputs, some in group.blocks(SHARED_BLOCK):
+        drawn = rank(group.candidates.batches, group.resolved, inputs, question.evidence, sampling)
         found.append(np.mean(drawn.winner == winner[some][:, None], axis=1))
     return np.concatenate(found)
 
@@ -177,26 +180,26 @@ def _amounts(
     group: VariantGroup, option: Option, within: Positions, question: Question, ranges: bool
 ) -> Array:
     """What an option costs where it wins: once, a month, all spread, and between which ends."""
-    (panel,) = option_batches([option])
+    (batch,) = option_batches([option])
     found = np.empty((5, len(within)))
     for start in range(0, len(within), DRAWN_BLOCK):
-        facts = group.facts.only(within[start : start + DRAWN_BLOCK])
+        inputs = group.inputs.only(within[start : start + DRAWN_BLOCK])
         part = found[:, start : start + DRAWN_BLOCK]
-        at = batch_costs(panel, group.resolved, facts, question.evidence, LIKELY)
+        at = batch_costs(batch, group.resolved, inputs, question.evidence, LIKELY)
         for row, amount in enumerate((at.one_off, at.monthly, at.per_month)):
             part[row] = with_all_axes(amount)[0, :, 0]
         part[3:] = part[2]
         if ranges:
-            low, high = _ends(panel, group.resolved, facts, question)
+            low, high = _ends(batch, group.resolved, inputs, question)
             part[3], part[4] = np.minimum(low, part[2]), np.maximum(high, part[2])
     return found
 
 
 def _ends(
-    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, question: Question
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, question: Question
 ) -> tuple[Array, Array]:
-    point = Sampling("draws", question.seed)
-    drawn = batch_costs(panel, resolved, facts, question.evidence, point)
+    sampling = Sampling("draws", question.seed)
+    drawn = batch_costs(batch, resolved, inputs, question.evidence, sampling)
     return percentile_range(with_all_axes(drawn.per_month)[0])
 
 
@@ -238,9 +241,9 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
     menus: dict[EligibilityKey, Candidates] = {}
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
-        resolved, menu = prepare(question, scenario, menus)
+        resolved, candidates = prepare(question, scenario, menus)
         values = {path: np.array([numbers[place][path] for place in members]) for path in paths}
-        yield VariantGroup(resolved, menu, resolved.at(values), np.array(members))
+        yield VariantGroup(resolved, candidates, resolved.at(values), np.array(members))
 
 
 def _reader(question: Question) -> Callable[[str, Any], float]:

@@ -34,7 +34,7 @@ class LikelyCosts(NamedTuple):
 class TeamRuleResult:
     """What a team's rules say of the options of a panel; masks of [options, variants or 1, 1]."""
 
-    panel: OptionBatch
+    batch: OptionBatch
     rules: tuple[TeamRule, ...]
     holding: tuple[Mask, ...]
     """For each rule, where its condition is true."""
@@ -42,7 +42,7 @@ class TeamRuleResult:
     @cached_property
     def standing(self) -> Mask:
         """Which options no rule puts out."""
-        mask = np.ones((len(self.panel.options), 1, 1), bool)
+        mask = np.ones((len(self.batch.options), 1, 1), bool)
         for rule, holding in zip(self.rules, self.holding, strict=True):
             mask = mask & allowed_by_rule(rule, holding)
         return mask
@@ -50,7 +50,7 @@ class TeamRuleResult:
     @cached_property
     def preferred(self) -> Mask:
         """Which options a rule prefers."""
-        mask = np.zeros((len(self.panel.options), 1, 1), bool)
+        mask = np.zeros((len(self.batch.options), 1, 1), bool)
         for rule, holding in zip(self.rules, self.holding, strict=True):
             mask = mask | (holding & (rule.then == "prefer"))
         return mask
@@ -58,10 +58,10 @@ class TeamRuleResult:
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
         """Say of each option by which rule it is out in the first variant, if by any."""
-        found: list[RuledOutOption | None] = [None] * len(self.panel.options)
+        found: list[RuledOutOption | None] = [None] * len(self.batch.options)
         for rule, holding in zip(self.rules, self.holding, strict=True):
             for row in np.flatnonzero(~allowed_by_rule(rule, holding)[:, 0, 0]).tolist():
-                option = self.panel.options[row]
+                option = self.batch.options[row]
                 found[row] = found[row] or rule_out(option.id, rule.id, rule.says, rule.source)
         return found
 
@@ -74,36 +74,36 @@ def allowed_by_rule(rule: TeamRule, holding: Mask) -> Mask:
 
 
 def apply_team_rules(
-    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, spent: Callable[[], LikelyCosts]
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, spent: Callable[[], LikelyCosts]
 ) -> TeamRuleResult:
     """Try every rule of the team on every option, for every variant.
 
     Args:
-        panel: Options side by side, with the rules.
+        batch: Options side by side, with the rules.
         resolved: The question.
-        facts: Its numbers, for every variant.
+        inputs: Its numbers, for every variant.
         spent: Works out what the options cost; called if a rule reads it.
 
     Raises:
         TeamRuleError: a rule reads what nobody said, or goes through too long a list.
     """
-    holding = tuple(_holding(rule, panel, resolved, facts, spent) for rule in panel.rules)
-    return TeamRuleResult(panel, panel.rules, holding)
+    holding = tuple(_holding(rule, batch, resolved, inputs, spent) for rule in batch.rules)
+    return TeamRuleResult(batch, batch.rules, holding)
 
 
 def _holding(
     rule: TeamRule,
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     spent: Callable[[], LikelyCosts],
 ) -> Mask:
     """Try a rule once for each different row of what it reads."""
     reads = rule.condition.reads
     names = [name for name in INPUT_PATHS if ("scenario", *name.split(".")) in reads]
     wanted = [name for name in COST_FIELDS if ("option", name) in reads]
-    kinds, of = _kinds(rule, panel)
-    columns = [of, *_numbers(names, facts), *_money(wanted, spent)]
+    kinds, of = _kinds(rule, batch)
+    columns = [of, *_numbers(names, inputs), *_money(wanted, spent)]
     shape = np.broadcast_shapes(*(column.shape for column in columns))
     table = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
     different, which = np.unique(table, axis=0, return_inverse=True)
@@ -119,7 +119,7 @@ def _holding(
 
 
 def _kinds(
-    rule: TeamRule, panel: OptionBatch
+    rule: TeamRule, batch: OptionBatch
 ) -> tuple[list[tuple[str, dict[str, Any]]], ValueTable]:
     """Sort options into kinds that a rule cannot tell apart: an id and what it reads of each."""
     reads = sorted(path[1] for path in rule.condition.reads if path[0] == "option")
@@ -127,7 +127,7 @@ def _kinds(
     places: dict[tuple[Any, ...], int] = {}
     found: list[tuple[str, dict[str, Any]]] = []
     of = []
-    for option in panel.options:
+    for option in batch.options:
         values = tuple(option.seen[name] for name in names)
         if values not in places:
             places[values] = len(found)
@@ -136,10 +136,10 @@ def _kinds(
     return found, np.array(of)[:, None]
 
 
-def _numbers(names: list[str], facts: Inputs) -> Iterator[ValueTable]:
+def _numbers(names: list[str], inputs: Inputs) -> Iterator[ValueTable]:
     """Lay what is read of the numbers out, of shape [1, variants]; [1, 1] if all are alike."""
     for name in names:
-        column = np.nan_to_num(getattr(facts, INPUT_PATHS[name])[:, 0], nan=UNKNOWN_VALUE)[None]
+        column = np.nan_to_num(getattr(inputs, INPUT_PATHS[name])[:, 0], nan=UNKNOWN_VALUE)[None]
         yield column[:, :1] if (column == column[0, 0]).all() else column
 
 
@@ -157,18 +157,18 @@ def _with(scenario: Mapping[str, Any], path: list[str], value: float | None) -> 
     return {**scenario, name: _with(inner, rest, value) if rest else value}
 
 
-def allowed_measuring_option(menu: Candidates, resolved: ResolvedScenario) -> Option:
+def allowed_measuring_option(candidates: Candidates, resolved: ResolvedScenario) -> Option:
     """Say what "not yet" measures with: a model that the team's rules let stand.
 
     A rule that reads costs is left out: what measuring costs is worked out later.
     """
-    rules = tuple(rule for rule in menu.rules if not rule.reads_costs)
+    rules = tuple(rule for rule in candidates.rules if not rule.reads_costs)
     if not rules:
-        return menu.measuring
+        return candidates.measuring
     standing = []
-    for panel in option_batches(menu.options, rules):
-        mask = apply_team_rules(panel, resolved, resolved.facts, _nothing_spent).standing[:, 0, 0]
-        standing += [option for option, may in zip(panel.options, mask, strict=True) if may]
+    for batch in option_batches(candidates.options, rules):
+        mask = apply_team_rules(batch, resolved, resolved.inputs, _nothing_spent).standing[:, 0, 0]
+        standing += [option for option, may in zip(batch.options, mask, strict=True) if may]
     return measuring_option([option for option in standing if not option.is_current])
 
 

@@ -81,11 +81,11 @@ def trace(question: Question, answer: Answer) -> Trace:
     Raises:
         AdvisorError: the question cannot be worked out.
     """
-    resolved, menu = prepare(question, question.scenario)
-    ranking = rank(menu.panels, resolved, resolved.facts, question.evidence, LIKELY)
-    ground = eligibility_key(resolved, question.profile)
-    traced = [_candidate_trace(entry, ground, answer) for entry in ranking.entries]
-    traced += [_excluded_trace(one) for one in menu.ruled_out]
+    resolved, candidates = prepare(question, question.scenario)
+    ranking = rank(candidates.batches, resolved, resolved.inputs, question.evidence, LIKELY)
+    eligibility = eligibility_key(resolved, question.profile)
+    traced = [_candidate_trace(entry, eligibility, answer) for entry in ranking.entries]
+    traced += [_excluded_trace(one) for one in candidates.ruled_out]
     return Trace(
         question_sha256=answer.question_sha256,
         decision=_decision(question, answer),
@@ -120,10 +120,12 @@ def _excluded_trace(one: RuledOutOption) -> OptionTrace:
     return OptionTrace(id=one.id, outcome="off_the_menu", tried=(fired,))
 
 
-def _candidate_trace(entry: OptionResult, ground: EligibilityKey, answer: Answer) -> OptionTrace:
+def _candidate_trace(
+    entry: OptionResult, eligibility: EligibilityKey, answer: Answer
+) -> OptionTrace:
     """Write down what was tried on an option that stands on the menu."""
     tried = (
-        *_candidate_rule_traces(entry.option, ground),
+        *_candidate_rule_traces(entry.option, eligibility),
         *_check_traces(entry),
         *_team_rule_traces(entry),
         _quality_trace(entry),
@@ -168,7 +170,7 @@ CANDIDATE_RULES: dict[str, tuple[AppliesTo, ReadsOf]] = {
     "closed-to-you": (
         lambda o, g: o.offer is not None,
         lambda o, g: [
-            ("asking as", dict(g.asks_as).get(o.provider, "anyone")),
+            ("asking as", dict(g.customer_types).get(o.provider, "anyone")),
             ("asked on", g.day),
         ],
     ),
@@ -190,10 +192,12 @@ CANDIDATE_RULES: dict[str, tuple[AppliesTo, ReadsOf]] = {
 """Rules of the menu: which options each concerns, and what it reads."""
 
 
-def _candidate_rule_traces(option: Option, ground: EligibilityKey) -> Iterator[RuleTrace]:
+def _candidate_rule_traces(option: Option, eligibility: EligibilityKey) -> Iterator[RuleTrace]:
     for code, (concerns, reads) in CANDIDATE_RULES.items():
-        if concerns(option, ground):
-            numbers = tuple((name, _value_text(value)) for name, value in reads(option, ground))
+        if concerns(option, eligibility):
+            numbers = tuple(
+                (name, _value_text(value)) for name, value in reads(option, eligibility)
+            )
             yield _passed(code, "menu", numbers)
 
 
@@ -205,11 +209,11 @@ CHECK_READS: dict[str, Callable[[CheckContext], list[tuple[str, Any]]]] = {
     "model-ends": lambda c: [("months of use", c.costs.months)],
     "ends-too-soon": lambda c: [
         ("months of use", c.costs.months),
-        ("horizon_months", c.facts.horizon_months),
+        ("horizon_months", c.inputs.horizon_months),
     ],
     "too-few-examples": lambda c: [
-        ("dataset.examples", c.facts.examples),
-        ("tried from", c.least_examples),
+        ("dataset.examples", c.inputs.examples),
+        ("tried from", c.minimum_examples),
     ],
     "both-parts-earn-their-place": lambda c: [
         ("knowledge.retrieval_tried", c.resolved.scenario.knowledge.retrieval_tried)
@@ -219,37 +223,37 @@ CHECK_READS: dict[str, Callable[[CheckContext], list[tuple[str, Any]]]] = {
         ("needs.agentic_tools", c.resolved.scenario.needs.agentic_tools),
     ],
     "examples-at-hand": lambda c: [
-        ("dataset.examples", c.facts.examples),
+        ("dataset.examples", c.inputs.examples),
         ("enough from", c.evidence.of(c.resolved.task).comfortable_examples),
     ],
-    "no-documents": lambda c: [("knowledge.corpus_tokens", c.facts.corpus_tokens)],
-    "window": lambda c: [("prompt tokens", c.prompt_tokens), ("window", c.panel.window_tokens)],
+    "no-documents": lambda c: [("knowledge.corpus_tokens", c.inputs.corpus_tokens)],
+    "window": lambda c: [("prompt tokens", c.prompt_tokens), ("window", c.batch.window_tokens)],
     "corpus-too-large": lambda c: [
-        ("knowledge.corpus_tokens", c.facts.corpus_tokens),
+        ("knowledge.corpus_tokens", c.inputs.corpus_tokens),
         ("whole below", c.evidence.full_context_tokens.value),
     ],
     "gpu-memory": lambda c: [
         ("bytes needed", c.memory_bytes),
-        ("bytes of the GPU", c.panel.gpu_memory_bytes),
+        ("bytes of the GPU", c.batch.gpu_memory_bytes),
     ],
     "adapter-too-small": lambda c: [
         ("needs.new_skill_or_language", c.resolved.scenario.needs.new_skill_or_language),
-        ("dataset.examples", c.facts.examples),
+        ("dataset.examples", c.inputs.examples),
         ("adapters below", c.evidence.adapter_most_examples.value),
     ],
     "latency": lambda c: [
-        ("limits.latency_p95_ms", c.facts.latency_p95_ms),
+        ("limits.latency_p95_ms", c.inputs.latency_p95_ms),
         ("needs.low_latency", c.resolved.scenario.needs.low_latency),
-        ("always reasons", c.panel.reasons),
-        ("large", c.panel.is_large),
+        ("always reasons", c.batch.reasons),
+        ("large", c.batch.is_large),
     ],
     "budget-one-off": lambda c: [
         ("USD once", c.costs.one_off),
-        ("limits.budget_one_off_usd", c.facts.budget_one_off_usd),
+        ("limits.budget_one_off_usd", c.inputs.budget_one_off_usd),
     ],
     "budget-monthly": lambda c: [
         ("USD a month", c.costs.monthly),
-        ("limits.budget_monthly_usd", c.facts.budget_monthly_usd),
+        ("limits.budget_monthly_usd", c.inputs.budget_monthly_usd),
     ],
 }
 """Rules of numbers: what each reads."""
@@ -292,7 +296,7 @@ def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 
 def _quality_trace(entry: OptionResult) -> RuleTrace:
-    quality, target = entry.quality, float(entry.sheet.case.facts.target.flat[0])
+    quality, target = entry.quality, float(entry.sheet.case.inputs.target.flat[0])
     numbers = (
         ("low", f"{quality.low:.3f}"),
         ("likely", f"{quality.likely:.3f}"),
@@ -308,7 +312,7 @@ def _quality_trace(entry: OptionResult) -> RuleTrace:
 
 
 def _order_trace(entry: OptionResult) -> RuleTrace:
-    score = float(_at(entry.sheet.costed.score, entry.row))
+    score = float(_at(entry.sheet.scored.score, entry.row))
     counted = usd(score) if np.isfinite(score) else "out"
     numbers = (("USD a month, all spread", usd(entry.costs.per_month)), ("counted as", counted))
     return RuleTrace(

@@ -69,114 +69,116 @@ class BatchCosts:
 
 
 def batch_costs(
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> BatchCosts:
     """Work out what the options of a panel cost for every variant.
 
     Args:
-        panel: What is done.
+        batch: What is done.
         resolved: The question: task, day, and which numbers were counted in the dataset.
-        facts: Numbers of each variant, arrays of shape [variants, 1].
+        inputs: Numbers of each variant, arrays of shape [variants, 1].
         evidence: Hours of work, and how many rows distillation makes.
-        point: Where in their ranges the uncertain inputs stand.
+        sampling: Where in their ranges the uncertain inputs stand.
     """
-    months = usable_months(panel, resolved, facts)
-    lines = _lines(panel, resolved, facts, point)
-    if panel.trains:
-        lines += _training(panel, resolved, facts, evidence, point, months)
-    lines += labour_lines(panel, facts, evidence, point)
+    months = usable_months(batch, resolved, inputs)
+    lines = _lines(batch, resolved, inputs, sampling)
+    if batch.trains:
+        lines += _training(batch, resolved, inputs, evidence, sampling, months)
+    lines += labour_lines(batch, inputs, evidence, sampling)
     return BatchCosts(tuple(lines), months, total_cost(lines, "once"), total_cost(lines, "month"))
 
 
-def usable_months(panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs) -> Number:
+def usable_months(batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs) -> Number:
     """Months an option can be used: the horizon, cut short on the day its model ends."""
-    if panel.last_day is None:
-        return facts.horizon_months
-    days = np.maximum(panel.last_day - resolved.scenario.asked_on.toordinal(), 0.0)
-    return np.minimum(facts.horizon_months, days / DAYS_PER_MONTH)
+    if batch.last_day is None:
+        return inputs.horizon_months
+    days = np.maximum(batch.last_day - resolved.scenario.asked_on.toordinal(), 0.0)
+    return np.minimum(inputs.horizon_months, days / DAYS_PER_MONTH)
 
 
 def _lines(
-    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, point: Sampling
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, sampling: Sampling
 ) -> list[CostLine]:
-    match panel.family:
+    match batch.family:
         case "paid":
-            paid = facts.current_monthly_usd
+            paid = inputs.current_monthly_usd
             lines = [CostLine("what is paid today", paid * 0 + 1, paid, "month", "month")]
         case "measuring":
-            lines = _measuring(panel, resolved, facts, point)
+            lines = _measuring(batch, resolved, inputs, sampling)
         case "encoder":
-            lines = encoder_lines(panel, facts, point)
+            lines = encoder_lines(batch, inputs, sampling)
         case "tokens" | "tuned":
-            added = extra_tokens(panel, panel.does, facts)
-            prompt = request_tokens(panel, resolved, facts, point, added)
-            lines = inference_lines(panel, prompt, facts, point)
+            added = extra_tokens(batch, batch.uses, inputs)
+            prompt = request_tokens(batch, resolved, inputs, sampling, added)
+            lines = inference_lines(batch, prompt, inputs, sampling)
         case "served" | "hosted" | "lora" | "qlora" | "full":
-            added = extra_tokens(panel, panel.does, facts)
-            lines = hosting_lines(panel, facts, point, added)
+            added = extra_tokens(batch, batch.uses, inputs)
+            lines = hosting_lines(batch, inputs, sampling, added)
         case never:
             assert_never(never)
-    return lines + (retrieval_lines(panel, resolved, facts) if "embedding" in panel.prices else [])
+    return lines + (retrieval_lines(batch, resolved, inputs) if "embedding" in batch.prices else [])
 
 
 def extra_tokens(
-    panel: OptionBatch, does: Callable[..., NDArray[np.bool_]], facts: Inputs
+    batch: OptionBatch, uses: Callable[..., NDArray[np.bool_]], inputs: Inputs
 ) -> tuple[Number, Number]:
     """Tokens that approaches add to each request: to its prefix, and to the part that varies.
 
     Args:
-        panel: Options side by side.
-        does: Says which of them take an approach.
-        facts: Numbers of each variant.
+        batch: Options side by side.
+        uses: Says which of them take an approach.
+        inputs: Numbers of each variant.
     """
-    added = facts.top_k * facts.chunk_tokens
-    retrieved = np.where(does("rag", "combo"), added, 0.0) if does("rag", "combo").any() else 0.0
-    if not does("few_shot", "long_context").any():
+    added = inputs.top_k * inputs.chunk_tokens
+    retrieved = np.where(uses("rag", "combo"), added, 0.0) if uses("rag", "combo").any() else 0.0
+    if not uses("few_shot", "long_context").any():
         return 0.0, retrieved
-    shot = facts.user_tokens + facts.completion_tokens
-    few = np.minimum(float(SHOTS), facts.examples) * shot
-    many = np.minimum(float(MANY_SHOTS), facts.examples) * shot
-    long = np.where(facts.corpus_tokens > 0, facts.corpus_tokens, many)
-    prefix = np.where(does("long_context"), long, 0.0)
-    prefix = np.where(does("few_shot"), few, prefix)
+    shot = inputs.user_tokens + inputs.completion_tokens
+    few = np.minimum(float(SHOTS), inputs.examples) * shot
+    many = np.minimum(float(MANY_SHOTS), inputs.examples) * shot
+    long = np.where(inputs.corpus_tokens > 0, inputs.corpus_tokens, many)
+    prefix = np.where(uses("long_context"), long, 0.0)
+    prefix = np.where(uses("few_shot"), few, prefix)
     return prefix, retrieved
 
 
 def _measuring(
-    panel: OptionBatch, resolved: ResolvedScenario, facts: Inputs, point: Sampling
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, sampling: Sampling
 ) -> list[CostLine]:
     """List what it costs to run a prompt once over a few hundred held-out examples."""
-    if "input" not in panel.prices:
+    if "input" not in batch.prices:
         return []
-    prompt = request_tokens(panel, resolved, facts, point, (0.0, 0.0))
+    prompt = request_tokens(batch, resolved, inputs, sampling, (0.0, 0.0))
     read = MEASURED_EXAMPLES * (prompt.prefix + np.asarray(prompt.varying))
     written = MEASURED_EXAMPLES * np.asarray(prompt.output)
     return [
-        priced_line("input of the measurement", read, panel.prices["input"], "once"),
-        priced_line("output of the measurement", written, panel.prices["output"], "once"),
+        priced_line("input of the measurement", read, batch.prices["input"], "once"),
+        priced_line("output of the measurement", written, batch.prices["output"], "once"),
     ]
 
 
 def _training(
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
     months: Number,
 ) -> list[CostLine]:
-    rows = training_set(panel, resolved, facts, evidence, point)
-    hosted = panel.family in ("tuned", "hosted")
+    rows = training_set(batch, resolved, inputs, evidence, sampling)
+    hosted = batch.family in ("tuned", "hosted")
     lines = (
-        provider_training_lines(panel, rows) if hosted else gpu_training_lines(panel, rows, point)
+        provider_training_lines(batch, rows)
+        if hosted
+        else gpu_training_lines(batch, rows, sampling)
     )
-    again = retraining_lines(lines, np.maximum(np.asarray(months), 1e-9), facts)
-    if "teacher_input" in panel.prices:
-        lines += teacher_lines(panel, rows, facts)
+    again = retraining_lines(lines, np.maximum(np.asarray(months), 1e-9), inputs)
+    if "teacher_input" in batch.prices:
+        lines += teacher_lines(batch, rows, inputs)
     return lines + again
 
 

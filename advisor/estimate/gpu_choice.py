@@ -195,7 +195,7 @@ def model_shape(base: ModelCard) -> ModelShape:
 
 
 def _memory(training: TrainingWorkload, setup: TrainingSetup) -> float:
-    one_row = setup.but(tokens=training.longest_tokens, longest=training.longest_tokens)
+    one_row = setup.with_changes(tokens=training.longest_tokens, longest=training.longest_tokens)
     return float(process_bytes(model_shape(training.base), one_row))
 
 
@@ -206,10 +206,10 @@ def _fits_gpu(training: TrainingWorkload, setup: TrainingSetup, gpu: Gpu) -> boo
 def _distributed_setup(training: TrainingWorkload, gpu: Gpu, count: int) -> TrainingSetup:
     """A copy on each GPU if it fits, else one copy over all of them."""
     sharding: Sharding = "none" if count == 1 else "ddp"
-    setup = training.setup.but(gpus=float(count), sharding=sharding)
+    setup = training.setup.with_changes(gpus=float(count), sharding=sharding)
     if count == 1 or _fits_gpu(training, setup, gpu):
         return setup
-    return setup.but(sharding="zero3")
+    return setup.with_changes(sharding="zero3")
 
 
 def _trained(training: TrainingWorkload, setup: TrainingSetup, machine: AvailableGpu) -> GpuChoice:
@@ -288,11 +288,11 @@ def training_workload(
     resolved: ResolvedScenario, base: ModelCard, method: Method
 ) -> TrainingWorkload:
     """Lay out the training of our own recipe on the examples of a scenario."""
-    facts = resolved.facts
+    inputs = resolved.inputs
     row = resolved.tokens_per_example
     if np.isnan(row):
-        row = _first(facts.prefix_tokens + facts.user_tokens + facts.completion_tokens)
-    padded, examples = PADDED_SHARE * row, _first(facts.examples)
+        row = _first(inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens)
+    padded, examples = PADDED_SHARE * row, _first(inputs.examples)
     longest = padded if np.isnan(resolved.longest_tokens) else resolved.longest_tokens
     tokens = examples * float(np.asarray(default_epochs(examples))) * padded
     setup = TrainingSetup(method, padded * ROWS_PER_STEP / ACCUMULATION, padded)
@@ -307,12 +307,12 @@ def serving_workload(
     unmerged: bool = False,
 ) -> ServingWorkload:
     """Lay out the traffic of a scenario at its peak."""
-    facts: Inputs = resolved.facts
-    prompt = _first(facts.tuned_prefix_tokens + facts.user_tokens + facts.context_tokens)
-    mean = mean_output_tokens_per_second(facts.requests_per_month, facts.completion_tokens)
-    peak = _first(mean * facts.peak_factor)
+    inputs: Inputs = resolved.inputs
+    prompt = _first(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
+    mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
+    peak = _first(mean * inputs.peak_factor)
     return ServingWorkload(
-        base, prompt, _first(facts.completion_tokens), peak, engine, precision, unmerged
+        base, prompt, _first(inputs.completion_tokens), peak, engine, precision, unmerged
     )
 
 

@@ -30,10 +30,10 @@ class RequestTokens:
 
 
 def request_tokens(
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
-    point: Sampling,
+    inputs: Inputs,
+    sampling: Sampling,
     extra: tuple[Number, Number],
 ) -> RequestTokens:
     """Count what one request sends and gets.
@@ -41,74 +41,74 @@ def request_tokens(
     varying = context + question + tools + retrieved + earlier turns [tokens per request]
 
     Args:
-        panel: Whose tokenizers and habits count.
+        batch: Whose tokenizers and habits count.
         resolved: Which numbers were counted in the dataset, so that they depend on the tokenizer.
-        facts: The numbers of each variant.
-        point: Where in their ranges the uncertain inputs stand.
+        inputs: The numbers of each variant.
+        sampling: Where in their ranges the uncertain inputs stand.
         extra: Tokens added to the prefix, and to the part that varies.
     """
-    factor = counted_factor(panel, point) if resolved.measured else 1.0
+    factor = counted_factor(batch, sampling) if resolved.measured else 1.0
 
     def sized(name: str, tokens: Number) -> Number:
         return tokens * factor if name in resolved.measured else tokens
 
-    prefix: Number = facts.prefix_tokens
-    if panel.trains:
-        prefix = np.minimum(facts.tuned_prefix_tokens, facts.prefix_tokens)
-    user = sized("user_tokens", facts.user_tokens)
-    completion = sized("completion_tokens", facts.completion_tokens)
-    output = completion + reasoning_tokens(panel, facts, completion, point)
-    varying = facts.context_tokens + user + facts.tool_tokens + extra[1]
-    history = history_tokens(facts.turns, user, completion)
+    prefix: Number = inputs.prefix_tokens
+    if batch.trains:
+        prefix = np.minimum(inputs.tuned_prefix_tokens, inputs.prefix_tokens)
+    user = sized("user_tokens", inputs.user_tokens)
+    completion = sized("completion_tokens", inputs.completion_tokens)
+    output = completion + reasoning_tokens(batch, inputs, completion, sampling)
+    varying = inputs.context_tokens + user + inputs.tool_tokens + extra[1]
+    history = history_tokens(inputs.turns, user, completion)
     return RequestTokens(
         prefix=sized("prefix_tokens", prefix) + extra[0], varying=varying + history, output=output
     )
 
 
-def token_factor(card: ModelCard | None, point: Sampling) -> Number:
+def token_factor(card: ModelCard | None, sampling: Sampling) -> Number:
     """Tokens of this model per token counted; 1 where its tokenizer is public."""
-    return point.value("tokens", *token_factor_range(card))
+    return sampling.value("tokens", *token_factor_range(card))
 
 
-def counted_factor(panel: OptionBatch, point: Sampling) -> NDArray[np.float64]:
+def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64]:
     """Tokens of each model per token counted; 1 for all where all tokenizers are public."""
-    low, likely, high = panel.token_factor
+    low, likely, high = batch.token_factor
     if (low == high).all() and (likely == 1.0).all():
         return likely
-    return np.asarray(point.value("tokens", low, likely, high))
+    return np.asarray(sampling.value("tokens", low, likely, high))
 
 
 def reasoning_tokens(
-    panel: OptionBatch, facts: Inputs, completion: Number, point: Sampling
+    batch: OptionBatch, inputs: Inputs, completion: Number, sampling: Sampling
 ) -> Number:
     """Hidden tokens billed as output: as given, else a range for models that always reason."""
-    if not panel.reasons.any():
+    if not batch.reasons.any():
         return 0.0
     low, likely, high = (
         np.maximum(share * np.asarray(completion), share * MIN_REASONING_TOKENS)
         for share in REASONING_PER_ANSWER
     )
-    assumed = point.value("reasoning", low, likely, high)
-    hidden = np.where(np.isnan(facts.reasoning_tokens), assumed, facts.reasoning_tokens)
-    return np.where(panel.reasons, hidden, 0.0)
+    assumed = sampling.value("reasoning", low, likely, high)
+    hidden = np.where(np.isnan(inputs.reasoning_tokens), assumed, inputs.reasoning_tokens)
+    return np.where(batch.reasons, hidden, 0.0)
 
 
-def hit_share(panel: OptionBatch, facts: Inputs, prefix: Number, point: Sampling) -> Number:
+def hit_share(batch: OptionBatch, inputs: Inputs, prefix: Number, sampling: Sampling) -> Number:
     """Share of prefix tokens billed at the cached price; 0 below the provider's minimum."""
-    if "cached_input" not in panel.prices:
+    if "cached_input" not in batch.prices:
         return 0.0
-    low, high, minimum = panel.caching
-    short = hit_share_from_arrivals(facts.requests_per_month, low)
-    long = hit_share_from_arrivals(facts.requests_per_month, high)
-    assumed = point.value(
+    low, high, minimum = batch.caching
+    short = hit_share_from_arrivals(inputs.requests_per_month, low)
+    long = hit_share_from_arrivals(inputs.requests_per_month, high)
+    assumed = sampling.value(
         "cache", 0.5 * np.asarray(short), 0.9 * np.asarray(short), np.maximum(long, short), "low"
     )
-    asked = np.where(np.isnan(facts.cache_hit_share), assumed, facts.cache_hit_share)
+    asked = np.where(np.isnan(inputs.cache_hit_share), assumed, inputs.cache_hit_share)
     return effective_hit_share(asked, prefix, minimum)
 
 
 def inference_lines(
-    panel: OptionBatch, prompt: RequestTokens, facts: Inputs, point: Sampling
+    batch: OptionBatch, prompt: RequestTokens, inputs: Inputs, sampling: Sampling
 ) -> list[CostLine]:
     """List what a month of answering costs at a price per token.
 
@@ -117,38 +117,42 @@ def inference_lines(
 
     Leaves out: free tiers, and taxes.
     """
-    hit = hit_share(panel, facts, prompt.prefix, point)
-    calls = _calls(panel, prompt, facts)
+    hit = hit_share(batch, inputs, prompt.prefix, sampling)
+    calls = _calls(batch, prompt, inputs)
     return scaling_lines(
         line
         for tier, requests in calls.items()
-        if f"{tier}input" in panel.prices
-        for line in _tier(panel, tier, requests, prompt, hit)
+        if f"{tier}input" in batch.prices
+        for line in _tier(batch, tier, requests, prompt, hit)
     )
 
 
-def _calls(panel: OptionBatch, prompt: RequestTokens, facts: Inputs) -> dict[str, Number]:
+def _calls(batch: OptionBatch, prompt: RequestTokens, inputs: Inputs) -> dict[str, Number]:
     """Part the requests by the rates they are billed at: usual, in a batch, for long prompts."""
-    requests = facts.requests_per_month
-    batch: Number = 0.0
-    if "batch_input" in panel.prices:
-        batch = facts.batchable_share * panel.prices["batch_input"].known
-    if "long_input" not in panel.prices:
-        return {"": requests * (1 - batch), "batch_": requests * batch}
-    is_long = np.asarray(prompt.prefix + np.asarray(prompt.varying)) > panel.long_from_tokens
+    requests = inputs.requests_per_month
+    batch_share: Number = 0.0
+    if "batch_input" in batch.prices:
+        batch_share = inputs.batchable_share * batch.prices["batch_input"].known
+    if "long_input" not in batch.prices:
+        return {"": requests * (1 - batch_share), "batch_": requests * batch_share}
+    is_long = np.asarray(prompt.prefix + np.asarray(prompt.varying)) > batch.long_from_tokens
     short = requests * ~is_long
-    return {"": short * (1 - batch), "batch_": short * batch, "long_": requests * is_long}
+    return {
+        "": short * (1 - batch_share),
+        "batch_": short * batch_share,
+        "long_": requests * is_long,
+    }
 
 
 TIER_SUFFIXES = {"": "", "batch_": ", batch", "long_": ", long prompt"}
 
 
 def _tier(
-    panel: OptionBatch, tier: str, calls: Number, prompt: RequestTokens, hit: Number
+    batch: OptionBatch, tier: str, calls: Number, prompt: RequestTokens, hit: Number
 ) -> list[CostLine]:
     if not np.any(calls):
         return []
-    prices, suffix = panel.prices, TIER_SUFFIXES[tier]
+    prices, suffix = batch.prices, TIER_SUFFIXES[tier]
     normal = prices[f"{tier}input"]
     cached = prices.get(f"{tier}cached_input")
     sent = calls * np.asarray(prompt.prefix)

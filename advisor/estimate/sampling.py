@@ -51,7 +51,7 @@ class Sampling:
     draws: int = DRAWS
 
     def value(
-        self, name: str, low: Number, likely: Number, high: Number, dear: WorstEnd = "high"
+        self, name: str, low: Number, likely: Number, high: Number, worst: WorstEnd = "high"
     ) -> Number:
         """Return the value of a range here.
 
@@ -60,7 +60,7 @@ class Sampling:
             low: Fifth percentile or so, of shape [variants, 1] or a number.
             likely: Mode.
             high: Ninety-fifth percentile or so.
-            dear: Which end costs more.
+            worst: Which end costs more.
 
         Returns:
             A value that broadcasts to [variants, 1], or to [variants, draws] when drawing, with
@@ -69,7 +69,7 @@ class Sampling:
         if self.kind == "likely":
             return likely
         if self.kind == "at_most":
-            return high if dear == "high" else low
+            return high if worst == "high" else low
         return triangular_quantile(uniform_draws(name, self.draws, self.seed), low, likely, high)
 
 

@@ -65,32 +65,32 @@ def default_epochs(examples: Number) -> Number:
 
 
 def training_set(
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> TrainingSet:
     """Lay out what is trained on; a distilled model learns from as many rows as are comfortable.
 
     Rows of a file count as they are. Without a file a row is prefix, question and answer: the
     prefix is left in, which is the dear way to do it.
     """
-    examples = training_example_counts(panel.does("distill"), resolved, facts, evidence)
-    row: Number = facts.prefix_tokens + facts.user_tokens + facts.completion_tokens
+    examples = training_example_counts(batch.uses("distill"), resolved, inputs, evidence)
+    row: Number = inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens
     if not np.isnan(resolved.tokens_per_example):
-        row = row * 0 + resolved.tokens_per_example * counted_factor(panel, point)
+        row = row * 0 + resolved.tokens_per_example * counted_factor(batch, sampling)
     return TrainingSet(examples, row, default_epochs(examples))
 
 
 def training_example_counts(
-    distils: NDArray[np.bool_], resolved: ResolvedScenario, facts: Inputs, evidence: Evidence
+    distils: NDArray[np.bool_], resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
 ) -> NDArray[np.float64]:
     """Count the examples that are learnt from: where a model distils, at least what is enough."""
     if not distils.any():
-        return facts.examples
-    enough = np.maximum(facts.examples, evidence.of(resolved.task).comfortable_examples)
-    return np.where(distils, enough, facts.examples)
+        return inputs.examples
+    enough = np.maximum(inputs.examples, evidence.of(resolved.task).comfortable_examples)
+    return np.where(distils, enough, inputs.examples)
 
 
 def provider_training_lines(option: Option | OptionBatch, rows: TrainingSet) -> list[CostLine]:
@@ -105,78 +105,78 @@ def provider_training_lines(option: Option | OptionBatch, rows: TrainingSet) -> 
     return lines
 
 
-def teacher_lines(panel: OptionBatch, rows: TrainingSet, facts: Inputs) -> list[CostLine]:
+def teacher_lines(batch: OptionBatch, rows: TrainingSet, inputs: Inputs) -> list[CostLine]:
     """List what it costs to have a large model write the answers to learn from."""
-    written = np.maximum(rows.examples - np.asarray(facts.examples), 0.0)
-    question = facts.prefix_tokens + facts.user_tokens + facts.context_tokens
+    written = np.maximum(rows.examples - np.asarray(inputs.examples), 0.0)
+    question = inputs.prefix_tokens + inputs.user_tokens + inputs.context_tokens
     return [
         priced_line(
-            "questions to the teacher", written * question, panel.prices["teacher_input"], "once"
+            "questions to the teacher", written * question, batch.prices["teacher_input"], "once"
         ),
         priced_line(
             "answers of the teacher",
-            written * facts.completion_tokens,
-            panel.prices["teacher_output"],
+            written * inputs.completion_tokens,
+            batch.prices["teacher_output"],
             "once",
         ),
     ]
 
 
-def gpu_training_seconds(panel: OptionBatch, rows: TrainingSet, point: Sampling) -> Number:
+def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampling) -> Number:
     """Seconds of one training run on one GPU that nobody probed, from its data sheet."""
-    passes = ENCODER_EPOCHS if panel.family == "encoder" else rows.epochs
-    shape, speeds = ModelShape.among(panel.architecture), batch_speeds(panel)
-    setup = batch_training_setup(panel, rows)
+    passes = ENCODER_EPOCHS if batch.family == "encoder" else rows.epochs
+    shape, speeds = ModelShape.among(batch.architecture), batch_speeds(batch)
+    setup = batch_training_setup(batch, rows)
     step = step_seconds(shape, setup, speeds, ACCUMULATION)
-    pairs = panel.does("dpo")
+    pairs = batch.uses("dpo")
     if pairs.any():
-        of_pairs = step_seconds(shape, setup.but(objective="dpo"), speeds, ACCUMULATION)
+        of_pairs = step_seconds(shape, setup.with_changes(objective="dpo"), speeds, ACCUMULATION)
         step = np.where(pairs, of_pairs, step)
     steps = rows.examples * np.asarray(passes) / ROWS_PER_STEP
     low, _, high = TIME_RANGE
-    seconds = steps * np.asarray(step) * point.value("training speed", low, 1.0, high)
-    return np.where(panel.on_known_gpu, seconds, BASELINE_SECONDS)
+    seconds = steps * np.asarray(step) * sampling.value("training speed", low, 1.0, high)
+    return np.where(batch.on_known_gpu, seconds, BASELINE_SECONDS)
 
 
-def batch_training_setup(panel: OptionBatch, rows: TrainingSet) -> TrainingSetup:
+def batch_training_setup(batch: OptionBatch, rows: TrainingSet) -> TrainingSetup:
     """Lay out the training of our own recipe on a GPU, with rows of unlike lengths padded."""
     longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
-    classifies = panel.family == "encoder"
+    classifies = batch.family == "encoder"
     return TrainingSetup(
-        training_method(panel),
+        training_method(batch),
         longest * (ROWS_PER_STEP / ACCUMULATION),
         longest,
         objective="classification" if classifies else "sft",
     )
 
 
-def batch_speeds(panel: OptionBatch) -> Speeds:
+def batch_speeds(batch: OptionBatch) -> Speeds:
     """Lay out how fast each option's GPU trains; 1 where there is none."""
-    known = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in panel.options]
+    known = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in batch.options]
     return Speeds(*(option_column(list(one)) for one in zip(*known, strict=True)))
 
 
-def training_method(panel: OptionBatch) -> Method:
+def training_method(batch: OptionBatch) -> Method:
     """Name the way memory and time are reckoned for a panel that trains on a GPU."""
-    if panel.family == "qlora":
+    if batch.family == "qlora":
         return "qlora"
-    return "full" if panel.family in ("full", "encoder") else "lora"
+    return "full" if batch.family in ("full", "encoder") else "lora"
 
 
-def gpu_training_lines(panel: OptionBatch, rows: TrainingSet, point: Sampling) -> list[CostLine]:
+def gpu_training_lines(batch: OptionBatch, rows: TrainingSet, sampling: Sampling) -> list[CostLine]:
     """List what one training run on a rented or owned GPU costs."""
-    rented = panel.column(lambda option: not option.gpu_usd_is_own)
-    setup = rented * np.asarray(point.value("setup", *SETUP_HOURS))
-    hours = gpu_training_seconds(panel, rows, point) / 3600.0 + setup
-    return [priced_line("GPU hours of training", hours, panel.prices["gpu_hour"], "once")]
+    rented = batch.column(lambda option: not option.gpu_usd_is_own)
+    setup = rented * np.asarray(sampling.value("setup", *SETUP_HOURS))
+    hours = gpu_training_seconds(batch, rows, sampling) / 3600.0 + setup
+    return [priced_line("GPU hours of training", hours, batch.prices["gpu_hour"], "once")]
 
 
-def retraining_lines(lines: list[CostLine], months: Number, facts: Inputs) -> list[CostLine]:
+def retraining_lines(lines: list[CostLine], months: Number, inputs: Inputs) -> list[CostLine]:
     """Turn one training into the monthly cost of doing it anew.
 
     trainings after the first = ceil(months / retrain_every_months) - 1, spread over the months
     """
-    again = np.maximum(np.ceil(months / facts.retrain_every_months - 1e-9) - 1, 0.0)
+    again = np.maximum(np.ceil(months / inputs.retrain_every_months - 1e-9) - 1, 0.0)
     return [
         replace(
             line,

@@ -135,25 +135,25 @@ def changes_that_fit(
 def _candidates(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     """Single changes: those that cost nothing, then time, then what is learned, then money."""
     if setup.attention == "eager":
-        yield "attention", "sdpa", setup.but(attention="masked")
+        yield "attention", "sdpa", setup.with_changes(attention="masked")
     if setup.head != "fused":
-        yield "head", "tiles, never all logits", setup.but(head="fused")
+        yield "head", "tiles, never all logits", setup.with_changes(head="fused")
     if not setup.checkpointing:
-        yield "gradient_checkpointing", "on", setup.but(checkpointing=True)
+        yield "gradient_checkpointing", "on", setup.with_changes(checkpointing=True)
     yield from _fewer_rows(setup)
     if setup.optimizer == "adamw":
-        yield "optimizer", "adamw_8bit", setup.but(optimizer="adamw_8bit")
+        yield "optimizer", "adamw_8bit", setup.with_changes(optimizer="adamw_8bit")
     yield from _fewer_trained(setup)
     yield from _shorter_rows(setup)
     for gpus in (2, 4, 8):
-        yield "gpus", f"{gpus}, sharded", setup.but(sharding="zero3", gpus=float(gpus))
+        yield "gpus", f"{gpus}, sharded", setup.with_changes(sharding="zero3", gpus=float(gpus))
 
 
 def _fewer_trained(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     if setup.is_full:
-        yield "method", "lora", setup.but(method="lora")
+        yield "method", "lora", setup.with_changes(method="lora")
     if setup.method != "qlora":
-        yield "method", "qlora", setup.but(method="qlora")
+        yield "method", "qlora", setup.with_changes(method="qlora")
 
 
 def _rows(setup: TrainingSetup) -> int:
@@ -166,13 +166,13 @@ def _fewer_rows(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]
     rows = _rows(setup)
     for fewer in range(rows - 1, 0, -1):
         tokens = float(setup.tokens) * fewer / rows
-        yield "micro_batch_rows", str(fewer), setup.but(tokens=tokens, accumulates=True)
+        yield "micro_batch_rows", str(fewer), setup.with_changes(tokens=tokens, accumulates=True)
 
 
 def _shorter_rows(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     rows = _rows(setup)
     shorter = float(setup.tokens) / rows / 2
     while shorter >= MIN_TOKENS:
-        after = setup.but(tokens=shorter * rows, longest=shorter)
+        after = setup.with_changes(tokens=shorter * rows, longest=shorter)
         yield "max_tokens", f"{shorter:.0f}", after
         shorter /= 2

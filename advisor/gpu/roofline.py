@@ -34,10 +34,10 @@ class GpuSet(NamedTuple):
     compute_capability: Number = 8.0
     link: Number = 12e9
     """Between two of them, one way [bytes/s]."""
-    how_many: Number = 1.0
+    gpu_count: Number = 1.0
 
     @classmethod
-    def of(cls, gpu: Gpu, how_many: float = 1.0) -> GpuSet:
+    def of(cls, gpu: Gpu, gpu_count: float = 1.0) -> GpuSet:
         """Take the numbers of a GPU of the price book."""
         return cls(
             gpu.memory_bytes,
@@ -45,7 +45,7 @@ class GpuSet(NamedTuple):
             gpu.bf16_tflops or gpu.fp16_tflops,
             gpu.compute_capability,
             gpu.link_bytes_per_second,
-            how_many,
+            gpu_count,
         )
 
 
@@ -95,12 +95,12 @@ def weight_bytes_read(serving: ServingSetup, batch: Number) -> Number:
 def concurrency_bound(serving: ServingSetup, live_tokens: Number) -> Number:
     """Sequences that fit beside the weights: at least one, at most what the engine batches."""
     cards, engine = serving.cards, serving.engine
-    room = MEMORY_FOR_MODEL_SHARE * cards.memory_bytes * cards.how_many - served_weight_bytes(
+    room = MEMORY_FOR_MODEL_SHARE * cards.memory_bytes * cards.gpu_count - served_weight_bytes(
         serving
     )
     each = kv_bytes_per_token(serving.shape, engine.kv_bytes)
     each = each * np.maximum(np.asarray(live_tokens, np.float64), 1.0)
-    return np.clip(room / each, 1.0, engine.most_sequences)
+    return np.clip(room / each, 1.0, engine.max_sequences)
 
 
 def prefill_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
@@ -134,7 +134,7 @@ def decode_step_seconds(
     Source: roofline of decoding.
     """
     shape, engine, precision = serving.shape, serving.engine, serving.precision
-    bandwidth = engine.bandwidth_share * serving.cards.bandwidth * serving.cards.how_many
+    bandwidth = engine.bandwidth_share * serving.cards.bandwidth * serving.cards.gpu_count
     held = kv_bytes_per_token(shape, engine.kv_bytes) * live_tokens * batch
     blocks = 2.0 * block_parameters(shape) * batch / _gain(serving)
     compute = (blocks + 2.0 * head_parameters(shape) * batch) / _flops(serving)
@@ -142,7 +142,7 @@ def decode_step_seconds(
     host = engine.step_seconds + (engine.sequence_seconds + streamed * engine.stream_seconds) * (
         np.asarray(batch, np.float64)
     )
-    sums = 2.0 * shape.layers * engine.hop_seconds * (np.asarray(serving.cards.how_many) > 1)
+    sums = 2.0 * shape.layers * engine.hop_seconds * (np.asarray(serving.cards.gpu_count) > 1)
     moved = _exchanged_bytes(serving, batch) / serving.cards.link
     step = host + np.maximum(weights, compute) + held / bandwidth + sums + moved
     return np.maximum(step, _launch_seconds(serving))
@@ -154,7 +154,7 @@ def _expert_parameters(shape: ModelShape) -> Number:
 
 def _flops(serving: ServingSetup) -> Number:
     """FLOPs a second that all the cards meet in 16 bit."""
-    return serving.engine.compute_share * serving.cards.tflops * 1e12 * serving.cards.how_many
+    return serving.engine.compute_share * serving.cards.tflops * 1e12 * serving.cards.gpu_count
 
 
 def _gain(serving: ServingSetup) -> Number:
@@ -166,7 +166,7 @@ def _gain(serving: ServingSetup) -> Number:
 
 def _exchanged_bytes(serving: ServingSetup, tokens: Number) -> Number:
     """Bytes each GPU sends for two sums a layer; none where it is alone."""
-    count = np.asarray(serving.cards.how_many, np.float64)
+    count = np.asarray(serving.cards.gpu_count, np.float64)
     each = 2.0 * serving.shape.hidden_size * np.asarray(tokens) * 2.0 * (count - 1.0) / count
     return 2.0 * serving.shape.layers * each
 

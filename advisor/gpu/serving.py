@@ -85,7 +85,7 @@ def output_range(
 def first_token_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
     """Seconds until the first token on an idle server: the engine's own time, and the prompt's."""
     weights = weight_bytes_read(serving, prompt_tokens) / (
-        serving.engine.bandwidth_share * serving.cards.bandwidth * serving.cards.how_many
+        serving.engine.bandwidth_share * serving.cards.bandwidth * serving.cards.gpu_count
     )
     reading = prefill_seconds(serving, prompt_tokens)
     return serving.engine.first_seconds + np.maximum(weights, reading)

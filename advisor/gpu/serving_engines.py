@@ -46,7 +46,7 @@ class ServingEngine:
     """The same with quantised weights."""
     hop_seconds: float = 31e-6
     """One sum over the GPUs of a layer."""
-    most_sequences: float = 256.0
+    max_sequences: float = 256.0
     """Largest batch."""
     kv_bytes: float = 2.0
     """Bytes of a number in the cache of keys and values."""
@@ -154,7 +154,7 @@ ENGINES = {
             sequence_seconds=2.6e-5,
             stream_seconds=0.0,
             first_seconds=0.010,
-            most_sequences=2048.0,
+            max_sequences=2048.0,
             kv_bytes=1.0,
             fit="no row of T4 or A100: the constants of vllm-2026",
             fitted=False,

@@ -91,6 +91,6 @@ class TrainingSetup:
         """Whether all weights are trained."""
         return self.method == "full"
 
-    def but(self, **changes: Any) -> TrainingSetup:
+    def with_changes(self, **changes: Any) -> TrainingSetup:
         """Return the same training with something changed."""
         return replace(self, **changes)

@@ -105,9 +105,9 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     """Price held-out requests over every model that is allowed; none where none may be used."""
     if unknown.pilot is None:
         return None
-    resolved, menu = prepare(question, _pilot_scenario(question.scenario, unknown.pilot))
-    ranking = rank(menu.panels, resolved, resolved.facts, question.evidence, LIKELY)
-    requests = first_value(resolved.facts.requests_per_month)
+    resolved, candidates = prepare(question, _pilot_scenario(question.scenario, unknown.pilot))
+    ranking = rank(candidates.batches, resolved, resolved.inputs, question.evidence, LIKELY)
+    requests = first_value(resolved.inputs.requests_per_month)
     found = [
         linear_cost(entry.costs, requests).per_request * MEASURED_EXAMPLES
         for entry in ranking.entries

@@ -250,7 +250,7 @@ def trial_verdicts(
     if not made:
         return []
     variants = [variant for _, variant in different.values()]
-    found = sweep(replace(question, with_flips=False), variants, ranges=False)
+    found = sweep(replace(question, with_sensitivity=False), variants, ranges=False)
     ways = [
         InterviewVerdict(act=act_of(approach), approach=approach, option=option)
         for approach, option in zip(found.approach, found.recommended, strict=True)
@@ -273,5 +273,7 @@ def _crossed(
     for values in product(*columns):
         together = {part.code: value for part, value in zip(parts, values, strict=True)}
         known = tuple((code, value) for code, value in together.items() if value != DONT_KNOW)
-        if len(known) > 1 and not any(part.is_idle({**answers, **together}) for part in parts):
+        if len(known) > 1 and not any(
+            part.is_irrelevant({**answers, **together}) for part in parts
+        ):
             yield known

@@ -68,7 +68,7 @@ class QuestionPart(Record):
         found = self.choices[given] if isinstance(given, str) else given
         return float(found) if isinstance(found, int | float) else None
 
-    def is_idle(self, answers: Mapping[str, AnswerValue]) -> bool:
+    def is_irrelevant(self, answers: Mapping[str, AnswerValue]) -> bool:
         """Whether another answer makes this part not worth asking."""
         return any(answers.get(part) in codes for part, codes in self.unless.items())
 

@@ -159,5 +159,5 @@ def _target(made: Mapping[str, Any], question: Question) -> float:
     if "quality.target" in made:
         return float(made["quality.target"])
     scenario = with_paths(question.scenario, made)
-    target = resolve(scenario, question.profile, question.evidence).facts.target
+    target = resolve(scenario, question.profile, question.evidence).inputs.target
     return float(target[0, 0])

@@ -130,7 +130,7 @@ def interview_state(
         AdvisorError: what is known cannot be answered at all.
     """
     now = next_step(interview, answers)
-    question = replace(interview.question, scenario=now.scenario, with_flips=False)
+    question = replace(interview.question, scenario=now.scenario, with_sensitivity=False)
     found = contradictions(now.scenario, question.profile)
     return InterviewState(
         language=texts.tag,

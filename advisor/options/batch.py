@@ -247,7 +247,7 @@ class OptionBatch:
     @cached_property
     def token_factor(self) -> Bounds:
         """Tokens of each model per token counted."""
-        return self.bounds(lambda option: token_factor_range(option.counted_as))
+        return self.bounds(lambda option: token_factor_range(option.tokenizer_card))
 
     @cached_property
     def architecture(self) -> Mapping[str, Column]:
@@ -293,7 +293,7 @@ class OptionBatch:
         """Dense peak in fp16."""
         return self.column(lambda o: o.gpu.fp16_tflops if o.gpu else 1.0)
 
-    def does(self, *approaches: str) -> Mask:
+    def uses(self, *approaches: str) -> Mask:
         """Which options take one of these approaches, and are not what runs today."""
         return self.approach_is(*approaches) & ~self.is_current
 

@@ -37,39 +37,44 @@ class Candidates:
     """What the team adds; tried for each variant, like what the numbers forbid."""
 
     @cached_property
-    def panels(self) -> tuple[OptionBatch, ...]:
+    def batches(self) -> tuple[OptionBatch, ...]:
         """The options, side by side with those that are worked out alike."""
         return option_batches(self.options, self.rules)
 
 
 def list_candidates(
-    ground: EligibilityKey, book: PriceBook, evidence: Evidence, rules: tuple[TeamRule, ...] = ()
+    eligibility: EligibilityKey,
+    book: PriceBook,
+    evidence: Evidence,
+    rules: tuple[TeamRule, ...] = (),
 ) -> Candidates:
     """List every option that no rule forbids whatever the numbers are.
 
     What the numbers forbid (budget, memory, too few examples) is decided per variant, later.
     """
     out: list[RuledOutOption] = []
-    prompted = prompting_options(ground, book, out)
+    prompted = prompting_options(eligibility, book, out)
     everything = [
         *prompted,
-        *provider_tuning_options(ground, book, out),
-        *gpu_tuning_options(ground, book, out),
+        *provider_tuning_options(eligibility, book, out),
+        *gpu_tuning_options(eligibility, book, out),
     ]
     kept = []
     for option in everything:
-        ruled = _by_need(option, ground, evidence)
+        ruled = _by_need(option, eligibility, evidence)
         if ruled:
             out.append(ruled)
         else:
             kept.append(option)
-    current = current_option(ground, book)
+    current = current_option(eligibility, book)
     listed = (*([current] if current else []), *kept)
     return Candidates(listed, measuring_option(kept), tuple(out), rules)
 
 
-def _by_need(option: Option, ground: EligibilityKey, evidence: Evidence) -> RuledOutOption | None:
-    if option.trains and option.approach != "combo" and ground.needs_knowledge:
+def _by_need(
+    option: Option, eligibility: EligibilityKey, evidence: Evidence
+) -> RuledOutOption | None:
+    if option.trains and option.approach != "combo" and eligibility.needs_knowledge:
         says = f"New facts are looked up, not trained in. {evidence.without_retrieval.says}"
         return RuledOutOption(
             id=option.id,
@@ -77,10 +82,10 @@ def _by_need(option: Option, ground: EligibilityKey, evidence: Evidence) -> Rule
             says=says,
             source=evidence.without_retrieval.source,
         )
-    if option.approach == "long_context" and ground.permissions_per_user:
+    if option.approach == "long_context" and eligibility.permissions_per_user:
         says = "Not everybody may read every document, and one prompt for all would hold all."
         return RuledOutOption(id=option.id, rule="permissions", says=says, source="your scenario")
-    if option.approach == "encoder" and ground.task != "classification":
-        says = f"An encoder picks one of fixed labels; the task is {ground.task}."
+    if option.approach == "encoder" and eligibility.task != "classification":
+        says = f"An encoder picks one of fixed labels; the task is {eligibility.task}."
         return RuledOutOption(id=option.id, rule="no-labels", says=says, source="your scenario")
     return None

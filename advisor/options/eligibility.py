@@ -34,7 +34,7 @@ class EligibilityKey:
     providers: tuple[str, ...]
     licences: tuple[str, ...]
     hardware: tuple[Hardware, ...]
-    asks_as: tuple[tuple[str, str], ...]
+    customer_types: tuple[tuple[str, str], ...]
     """As which kind of customer one asks a provider, where that matters."""
     named: frozenset[str]
     """Models that the scenario names."""
@@ -43,7 +43,7 @@ class EligibilityKey:
     """Preference pairs in the dataset."""
 
     @property
-    def stays_at_home(self) -> bool:
+    def must_self_host(self) -> bool:
         """Whether no provider of models may be asked."""
         return self.privacy_self_host or not self.data_may_leave
 
@@ -62,14 +62,14 @@ def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> Elig
         day=scenario.asked_on,
         task=resolved.task,
         needs_knowledge=needs_knowledge(scenario, resolved.task),
-        has_documents=float(resolved.facts.corpus_tokens[0, 0]) > 0,
+        has_documents=float(resolved.inputs.corpus_tokens[0, 0]) > 0,
         permissions_per_user=scenario.knowledge.permissions_per_user,
         privacy_self_host=scenario.needs.privacy_self_host,
         data_may_leave=scenario.limits.data_may_leave,
         providers=scenario.limits.providers,
         licences=scenario.limits.licences,
         hardware=scenario.hardware,
-        asks_as=tuple((name, customer_type(scenario, name)) for name in ("openai", "azure")),
+        customer_types=tuple((name, customer_type(scenario, name)) for name in ("openai", "azure")),
         named=frozenset(name for name in names if name),
         today=today,
         pairs=profile.pairs if profile else _pairs_said(resolved),

@@ -42,10 +42,10 @@ class AvailableGpu:
 
 
 def gpu_tuning_options(
-    ground: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
+    eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List tuning on a GPU of one's own choice, one option per base, method and machine."""
-    machines = list(available_gpus(ground, book))
+    machines = list(available_gpus(eligibility, book))
     made = []
     for machine in machines:
         if machine.gpu.bf16_tflops is None:
@@ -61,11 +61,11 @@ def gpu_tuning_options(
             continue
         for name in BASE_MODELS:
             base = book.model(name)
-            if not _licence_allowed(ground, base):
+            if not _licence_allowed(eligibility, base):
                 continue
-            made += [_option(method, base, machine) for method in _methods(ground)]
-    if ground.stays_at_home:
-        made += _prompted_open_models(ground, book, machines)
+            made += [_option(method, base, machine) for method in _methods(eligibility)]
+    if eligibility.must_self_host:
+        made += _prompted_open_models(eligibility, book, machines)
     encoder = book.model(ENCODER_MODEL)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
     if cheapest:
@@ -74,49 +74,49 @@ def gpu_tuning_options(
     return made
 
 
-def _methods(ground: EligibilityKey) -> tuple[Approach, ...]:
+def _methods(eligibility: EligibilityKey) -> tuple[Approach, ...]:
     """Name the ways to tune one base: preferences where there are pairs, retrieval with facts."""
-    combined: tuple[Approach, ...] = ("combo",) if ground.needs_knowledge else ()
-    preferred: tuple[Approach, ...] = ("dpo",) if ground.pairs else ()
+    combined: tuple[Approach, ...] = ("combo",) if eligibility.needs_knowledge else ()
+    preferred: tuple[Approach, ...] = ("dpo",) if eligibility.pairs else ()
     return (*TUNING_APPROACHES, *combined, *preferred)
 
 
 def _prompted_open_models(
-    ground: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
+    eligibility: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
 ) -> list[Option]:
     """List open models as they are on each GPU: what prompting is where nothing may be sent out."""
-    with_documents = ground.has_documents or ground.needs_knowledge
+    with_documents = eligibility.has_documents or eligibility.needs_knowledge
     ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
     bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
     return [
         _prompted_option(way, base, machine)
         for base in bases
-        if _licence_allowed(ground, base)
+        if _licence_allowed(eligibility, base)
         for machine in machines
         for way in ways
     ]
 
 
-def available_gpus(ground: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:
+def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:
     """List the GPUs to be had: your own, and of rented ones those that no other beats in all."""
-    for own in ground.hardware:
+    for own in eligibility.hardware:
         gpu = book.gpu(own.gpu)
         price = Price(
             item=f"own/{gpu.name}/gpu_hour",
             unit="USD/GPU hour",
             value=_decimal(own.usd_per_hour),
-            since=ground.day,
+            since=eligibility.day,
             source="your scenario, hardware",
-            read_on=ground.day,
+            read_on=eligibility.day,
             confidence="high",
             note=None,
             own=True,
             next_change=None,
         )
         yield AvailableGpu(gpu, "own", price, True, own.count)
-    if not ground.data_may_leave:
+    if not eligibility.data_may_leave:
         return
-    rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(ground, book, gpu))]
+    rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(eligibility, book, gpu))]
     merits = [_merits(machine) for machine in rented]
     for machine, ours in zip(rented, merits, strict=True):
         if not any(_dominates(theirs, ours) for theirs in merits):
@@ -138,16 +138,16 @@ def _clouds(prices: PriceTable) -> Mapping[str, list[str]]:
     return _CLOUDS[prices]
 
 
-def _cheapest(ground: EligibilityKey, book: PriceBook, gpu: Gpu) -> AvailableGpu | None:
+def _cheapest(eligibility: EligibilityKey, book: PriceBook, gpu: Gpu) -> AvailableGpu | None:
     """The cheapest cloud that rents this GPU; marketplaces of strangers' machines left out."""
     offers = []
     for cloud in _clouds(book.prices).get(gpu.name, ()):
         if cloud.endswith(("community", "median")) or (
-            ground.providers and cloud not in ground.providers
+            eligibility.providers and cloud not in eligibility.providers
         ):
             continue
         try:
-            price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", ground.day)
+            price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", eligibility.day)
         except PricingError:
             continue  # not rented out on that day
         offers.append(AvailableGpu(gpu, cloud, price, False))
@@ -169,8 +169,8 @@ def _merits(machine: AvailableGpu) -> tuple[float, ...]:
     )
 
 
-def _licence_allowed(ground: EligibilityKey, base: ModelCard) -> bool:
-    return not ground.licences or (base.licence or "") in ground.licences
+def _licence_allowed(eligibility: EligibilityKey, base: ModelCard) -> bool:
+    return not eligibility.licences or (base.licence or "") in eligibility.licences
 
 
 def _option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Option:

@@ -91,7 +91,7 @@ class Option:
         )
 
     @property
-    def counted_as(self) -> ModelCard | None:
+    def tokenizer_card(self) -> ModelCard | None:
         """The model whose tokenizer says how many tokens a text has."""
         return self.card or self.base or self.served_like
 
@@ -172,13 +172,13 @@ def _chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price
     return MappingProxyType(found)
 
 
-def provider_refusal(ground: EligibilityKey, provider: str) -> RuledOutOption | None:
+def provider_refusal(eligibility: EligibilityKey, provider: str) -> RuledOutOption | None:
     """Say why a provider may not be used in this scenario, if so; the id is left to the caller."""
-    if ground.stays_at_home:
+    if eligibility.must_self_host:
         says = "Data must not leave your machines, and this option sends it to a provider."
         return RuledOutOption(id="", rule="data-stays", says=says, source="your scenario")
-    if ground.providers and provider not in ground.providers:
-        says = f"Only {', '.join(ground.providers)} may be used, and this is {provider}."
+    if eligibility.providers and provider not in eligibility.providers:
+        says = f"Only {', '.join(eligibility.providers)} may be used, and this is {provider}."
         return RuledOutOption(id="", rule="provider-not-allowed", says=says, source="your scenario")
     return None
 

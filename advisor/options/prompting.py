@@ -27,21 +27,21 @@ MODELS_PER_TIER = 2
 
 
 def prompting_options(
-    ground: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
+    eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List the ways that use a chat model as it is, over every model on sale."""
     zero_shot = [
         option
         for card in book.models.values()
-        if card.provider != "open" and (option := _zero_shot(ground, book, card, out))
+        if card.provider != "open" and (option := _zero_shot(eligibility, book, card, out))
     ]
-    some = shortlist(zero_shot, ground.named)
+    some = shortlist(zero_shot, eligibility.named)
     made = zero_shot + [_like(option, "few_shot", {}) for option in some]
-    if not ground.has_documents and not ground.needs_knowledge:
+    if not eligibility.has_documents and not eligibility.needs_knowledge:
         says = "There are no documents to look up: knowledge.corpus_tokens is 0."
         out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
         return made + [_like(option, "long_context", {}) for option in some]
-    extra = retrieval_prices(book, ground.day)
+    extra = retrieval_prices(book, eligibility.day)
     made += [_like(option, "rag", extra) for option in some]
     return made + [_like(option, "long_context", {}) for option in some]
 
@@ -54,17 +54,17 @@ def retrieval_prices(book: PriceBook, day: date) -> dict[str, Price]:
     }
 
 
-def current_option(ground: EligibilityKey, book: PriceBook) -> Option | None:
+def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | None:
     """Make an option of what is done and paid today, if the scenario says it.
 
     Raises:
         UnknownPrice: the model named in the scenario is not in the price book.
     """
-    current = ground.today
+    current = eligibility.today
     if current is None:
         return None
     card = book.model(current.model) if current.model else None
-    prices = chat_prices(book, card.id, ground.day) if card else {}
+    prices = chat_prices(book, card.id, eligibility.day) if card else {}
     provider, model = (card.provider, short_name(card.id)) if card else ("today", "as it is")
     return Option(
         id="current",
@@ -137,12 +137,12 @@ def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option
 
 
 def _zero_shot(
-    ground: EligibilityKey, book: PriceBook, card: ModelCard, out: list[RuledOutOption]
+    eligibility: EligibilityKey, book: PriceBook, card: ModelCard, out: list[RuledOutOption]
 ) -> Option | None:
     name = short_name(card.id)
     option_id = f"prompt:{card.provider}:{name}"
-    day = ground.day
-    refusal = provider_refusal(ground, card.provider)
+    day = eligibility.day
+    refusal = provider_refusal(eligibility, card.provider)
     if refusal:
         out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
         return None

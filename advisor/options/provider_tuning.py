@@ -30,27 +30,27 @@ WITH_ADAPTER = frozenset({"openai", "azure", "nebius", "together", "fireworks"})
 
 
 def provider_tuning_options(
-    ground: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
+    eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List hosted tuning, and what is built on it: preference tuning, distillation, with RAG."""
     made: list[Option] = []
     for offer in book.offers:
-        option = _supervised(ground, book, offer, out)
+        option = _supervised(eligibility, book, offer, out)
         if option is None:
             continue
         made.append(option)
-        made += _variants(ground, book, option)
+        made += _variants(eligibility, book, option)
     return made
 
 
-def _variants(ground: EligibilityKey, book: PriceBook, option: Option) -> list[Option]:
+def _variants(eligibility: EligibilityKey, book: PriceBook, option: Option) -> list[Option]:
     made: list[Option] = []
-    if ground.pairs and "dpo_training" in option.prices:
+    if eligibility.pairs and "dpo_training" in option.prices:
         training = {**option.prices, "training": option.prices["dpo_training"]}
         made.append(
             replace(option, id=_id("dpo", option), approach="dpo", objective="dpo", prices=training)
         )
-    answers = _teacher(ground, book)
+    answers = _teacher(eligibility, book)
     if answers:
         priced = {
             **option.prices,
@@ -58,19 +58,19 @@ def _variants(ground: EligibilityKey, book: PriceBook, option: Option) -> list[O
             "teacher_output": answers["output"],
         }
         made.append(replace(option, id=_id("distill", option), approach="distill", prices=priced))
-    if ground.needs_knowledge:
-        extra = {**option.prices, **retrieval_prices(book, ground.day)}
+    if eligibility.needs_knowledge:
+        extra = {**option.prices, **retrieval_prices(book, eligibility.day)}
         made.append(replace(option, id=_id("combo", option), approach="combo", prices=extra))
     return made
 
 
-def _teacher(ground: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
+def _teacher(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
     """Look up what the first teacher on sale that day costs."""
     for name in TEACHERS:
         if name not in book.models:
             continue
         try:
-            return chat_prices(book, name, ground.day)
+            return chat_prices(book, name, eligibility.day)
         except PricingError:
             continue  # not sold on that day
     return None
@@ -81,21 +81,21 @@ def _id(approach: str, option: Option) -> str:
 
 
 def _supervised(
-    ground: EligibilityKey, book: PriceBook, offer: TuningOffer, out: list[RuledOutOption]
+    eligibility: EligibilityKey, book: PriceBook, offer: TuningOffer, out: list[RuledOutOption]
 ) -> Option | None:
     gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
     option_id = f"{offer.approach}:{offer.provider}:{offer.base}{gpu}"
-    refusal = provider_refusal(ground, offer.provider)
+    refusal = provider_refusal(eligibility, offer.provider)
     if refusal:
         out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
         return None
-    who = dict(ground.asks_as).get(offer.provider, "anyone")
-    if offer.open_window(who, ground.day) is None:
-        says, source = offer.closed_says(who, ground.day)
+    who = dict(eligibility.customer_types).get(offer.provider, "anyone")
+    if offer.open_window(who, eligibility.day) is None:
+        says, source = offer.closed_reason(who, eligibility.day)
         out.append(rule_out(option_id, "closed-to-you", says, source))
         return None
     try:
-        prices = _prices(book, offer, ground.day)
+        prices = _prices(book, offer, eligibility.day)
     except Unpriced as error:
         says = f"{error} The line to add: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
         out.append(rule_out(option_id, "unpriced", says, offer.source))

@@ -27,7 +27,11 @@ AUTO_MARGIN_EPOCHS = 2.0
 
 
 def make_plan(
-    answer: Answer, option: Option, data: PlanData, wish: PlanSettings, planned_at: datetime
+    answer: Answer,
+    option: Option,
+    data: PlanData,
+    plan_settings: PlanSettings,
+    planned_at: datetime,
 ) -> TrainingPlan:
     """Lay one job down: rows, settings, price, and the cap that is held against its dear end.
 
@@ -39,14 +43,14 @@ def make_plan(
         raise UsageError(option.id, "no provider tunes this option.", option.launch_says)
     sold = {"sft": "supervised"}
     methods = [sold.get(method, method) for method in offer.methods]
-    if wish.method not in methods:
+    if plan_settings.method not in methods:
         raise UsageError(
-            f"--method {wish.method}",
+            f"--method {plan_settings.method}",
             f"{offer.provider} does not sell it for {offer.base}.",
-            did_you_mean(wish.method, methods).strip(),
+            did_you_mean(plan_settings.method, methods).strip(),
         )
-    figure = planned_cost(option, data, wish)
-    cap = wish.cap_usd or Decimal(figure.at_most)
+    figure = planned_cost(option, data, plan_settings)
+    cap = plan_settings.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
         raise UsageError(
             f"--cap {cap}",
@@ -56,8 +60,8 @@ def make_plan(
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
-        method=wish.method,
-        hyperparameters=wish.hyperparameters,
+        method=plan_settings.method,
+        hyperparameters=plan_settings.hyperparameters,
         **data.model_dump(),
         figure=figure,
         cap_usd=str(cap.quantize(CENT)),
@@ -66,30 +70,32 @@ def make_plan(
         question_sha256=answer.question_sha256,
         prices_sha256=answer.prices_sha256,
         planned_at=planned_at.isoformat(timespec="seconds"),
-        suffix=wish.suffix,
-        grader=wish.grader,
-        attempt=wish.attempt,
+        suffix=plan_settings.suffix,
+        grader=plan_settings.grader,
+        attempt=plan_settings.attempt,
         organisation=customer_type(answer.question, offer.provider),
     )
 
 
-def planned_cost(option: Option, data: PlanData, wish: PlanSettings) -> PlannedCost:
+def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) -> PlannedCost:
     """Work out what the job costs, with the same quantities that the answer was made of.
 
     Raises:
         UsageError: there is no price for this method.
     """
-    kind = TRAINING_KIND.get(wish.method, "training")
+    kind = TRAINING_KIND.get(plan_settings.method, "training")
     if kind not in option.prices:
         raise UsageError(
-            f"--method {wish.method}",
+            f"--method {plan_settings.method}",
             f"{option.provider} has no {kind} price.",
             "Add your own under prices: in an overlay.",
         )
     price = option.prices[kind]
     priced = replace(option, prices={**option.prices, "training": price})
-    likely, most = (_job(priced, data, wish, point) for point in (LIKELY, WORST_CASE))
-    factor = option.counted_as.token_factor if option.counted_as else None
+    likely, most = (
+        _job(priced, data, plan_settings, sampling) for sampling in (LIKELY, WORST_CASE)
+    )
+    factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     low = likely[1] * (Decimal(factor.low) / Decimal(factor.likely) if factor else 1)
     minimum = option.prices.get("job_minimum")
     least = Decimal(str(minimum.value)) if minimum else Decimal(0)
@@ -111,13 +117,13 @@ def planned_cost(option: Option, data: PlanData, wish: PlanSettings) -> PlannedC
 
 
 def _job(
-    option: Option, data: PlanData, wish: PlanSettings, point: Sampling
+    option: Option, data: PlanData, plan_settings: PlanSettings, sampling: Sampling
 ) -> tuple[int, Decimal]:
-    rows, epochs = data.training.rows, wish.hyperparameters.n_epochs
+    rows, epochs = data.training.rows, plan_settings.hyperparameters.n_epochs
     passes = float(default_epochs(rows)) if epochs == "auto" else float(epochs)
-    if epochs == "auto" and point is WORST_CASE:
+    if epochs == "auto" and sampling is WORST_CASE:
         passes = min(MAX_AUTO_EPOCHS, max(passes * AUTO_MARGIN_EPOCHS, passes + 1))
-    factor = float(token_factor(option.counted_as, point))
+    factor = float(token_factor(option.tokenizer_card, sampling))
     held = data.validation
     checked = 0.0
     if held and option.provider in PROVIDERS_BILLING_VALIDATION:

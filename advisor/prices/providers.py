@@ -83,7 +83,7 @@ class TuningOffer(Record):
                 return window
         return None
 
-    def closed_says(self, who: str, day: date) -> tuple[str, str]:
+    def closed_reason(self, who: str, day: date) -> tuple[str, str]:
         """Say why *who* may not start a job on *day*, and who says so."""
         rules = [w for w in self.windows if w.who in (who, "anyone")] or list(self.windows)
         return f"{self.provider}: {rules[0].says}", rules[0].source

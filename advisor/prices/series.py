@@ -176,7 +176,7 @@ class PriceSeries(Record):
         return self
 
     @model_validator(mode="after")
-    def _reads_as_a_history(self) -> Self:
+    def _steps_are_ordered(self) -> Self:
         if self.unpriced is not None:
             if self.steps:
                 raise ValueError("an item is either unpriced or has steps, not both")

@@ -39,32 +39,32 @@ NO_EVIDENCE: Range = (-9.0, -9.0, -9.0)
 
 
 def expected_quality(
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> QualityEstimate:
     """Say how good the options of a panel should be, for every variant.
 
     quality = (prompted or tuned + effort + labels) x retrieval, cut to 0..1
 
     Returns:
-        Ranges whose `likely` is at *point*; low and high are the ends of the evidence.
+        Ranges whose `likely` is at *sampling*; low and high are the ends of the evidence.
     """
-    kinds = panel.kinds
+    kinds = batch.kinds
     if resolved.scenario.quality.measured:
         kinds = OptionKinds.by(
-            panel.options, lambda o: (*option_kind(o), id(measurement_for(o, resolved)))
+            batch.options, lambda o: (*option_kind(o), id(measurement_for(o, resolved)))
         )
     shifts = quality_shifts(resolved.scenarios, evidence)
-    if panel.trains:
-        learnt = _learnt(kinds, panel, resolved, facts, evidence, point)
-        parts = _tuned(kinds, learnt, shifts, resolved, evidence, point)
+    if batch.trains:
+        learnt = _learnt(kinds, batch, resolved, inputs, evidence, sampling)
+        parts = _tuned(kinds, learnt, shifts, resolved, evidence, sampling)
     else:
-        parts = _prompted(kinds, shifts, resolved, evidence, point)
-    factor = _knowledge(kinds, resolved, evidence, point)
-    shape = np.zeros((len(kinds.first), *facts.examples.shape))
+        parts = _prompted(kinds, shifts, resolved, evidence, sampling)
+    factor = _knowledge(kinds, resolved, evidence, sampling)
+    shape = np.zeros((len(kinds.first), *inputs.examples.shape))
     low, likely, high = (
         shape + np.clip(np.asarray(part) * f, 0.0, 0.99)
         for part, f in zip(parts, factor, strict=True)
@@ -73,27 +73,27 @@ def expected_quality(
     kind = evidence.of(resolved.task)
     basis = kind.basis
     said = prompting_claims(resolved, evidence)
-    if said.anything and panel.trains:
-        ends = cap_at_teacher(said, ends, facts.target, _of_kinds(kinds, "distill"))
-    elif said.anything:
+    if said.any_claimed and batch.trains:
+        ends = cap_at_teacher(said, ends, inputs.target, _of_kinds(kinds, "distill"))
+    elif said.any_claimed:
         ends = apply_claims(
-            said, ends, facts.target, _prompting_traits(kinds, resolved, evidence, shifts)
+            said, ends, inputs.target, _prompting_traits(kinds, resolved, evidence, shifts)
         )
         basis = f"{CLAIM_BASIS}; {basis}"
-    slack = 0.0 if panel.trains else evidence.tolerance.value
+    slack = 0.0 if batch.trains else evidence.tolerance.value
     found = QualityEstimate(
         kinds,
-        facts.target,
+        inputs.target,
         ends,
         said=((basis, kind.source),) * len(kinds.first),
         slack=(slack,) * len(kinds.first),
-        tie=(evidence.tolerance.value,) * len(kinds.first),
+        tie_margin=(evidence.tolerance.value,) * len(kinds.first),
     )
     for place, option in enumerate(kinds.first):
         measured = measurement_for(option, resolved)
         if measured is None and not option.is_current:
             found = with_related_measurement(found, place, resolved, evidence)
-        found = with_measurement(found, place, measured, point)
+        found = with_measurement(found, place, measured, sampling)
     return found
 
 
@@ -119,7 +119,7 @@ def _prompted(
     shifts: QualityShifts,
     resolved: ResolvedScenario,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> NumberRange:
     kind = evidence.of(resolved.task)
     gains = {"few_shot": kind.few_shot_gain}
@@ -131,7 +131,7 @@ def _prompted(
         ("quality few_shot", option_bounds([gains.get(o.approach, NO_SHIFT) for o in kinds.first])),
         *(("quality need", need) for need in shifts.needs_prompt),
     ]
-    return _summed(parts, point)
+    return _summed(parts, sampling)
 
 
 def _tuned(
@@ -140,7 +140,7 @@ def _tuned(
     shifts: QualityShifts,
     resolved: ResolvedScenario,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> NumberRange:
     sizes = option_bounds([getattr(evidence.base_size, option.tier) for option in kinds.first])
     parts: list[tuple[str, NumberRange]] = [
@@ -148,12 +148,12 @@ def _tuned(
         ("quality base", sizes),
         *(("quality need", need) for need in shifts.needs_tuned),
     ]
-    pairs = zip(learnt, _summed(parts, point), strict=True)
+    pairs = zip(learnt, _summed(parts, sampling), strict=True)
     low, likely, high = (part + np.asarray(shift) for part, shift in pairs)
     distils = _of_kinds(kinds, "distill")
     if not distils.any():
         return low, likely, high
-    best = _teacher(shifts, resolved, evidence, point)
+    best = _teacher(shifts, resolved, evidence, sampling)
     low, likely, high = (
         np.where(distils, np.minimum(ours, theirs), ours)
         for ours, theirs in zip((low, likely, high), best, strict=True)
@@ -163,32 +163,32 @@ def _tuned(
 
 def _learnt(
     kinds: OptionKinds,
-    panel: OptionBatch,
+    batch: OptionBatch,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> NumberRange:
     """What the examples teach, before any shift."""
-    if panel.family == "encoder":
-        return _labelled(kinds, resolved, facts, evidence, point)
-    examples = training_example_counts(_of_kinds(kinds, "distill"), resolved, facts, evidence)
-    return _curve_value(evidence.of(resolved.task).tuned, examples, "quality tuned", point)
+    if batch.family == "encoder":
+        return _labelled(kinds, resolved, inputs, evidence, sampling)
+    examples = training_example_counts(_of_kinds(kinds, "distill"), resolved, inputs, evidence)
+    return _curve_value(evidence.of(resolved.task).tuned, examples, "quality tuned", sampling)
 
 
 def _labelled(
     kinds: OptionKinds,
     resolved: ResolvedScenario,
-    facts: Inputs,
+    inputs: Inputs,
     evidence: Evidence,
-    point: Sampling,
+    sampling: Sampling,
 ) -> NumberRange:
     """Encoders and the plain baseline: they learn label by label."""
     kind = evidence.of(resolved.task)
-    per_label = facts.examples / max(float(resolved.labels or 10), 1.0)
+    per_label = inputs.examples / max(float(resolved.labels or 10), 1.0)
     plain = np.array([option.model == BASELINE_MODEL for option in kinds.first])[:, None, None]
     encoder, baseline = (
-        _curve_value(growth, per_label, name, point) if growth else NO_EVIDENCE
+        _curve_value(growth, per_label, name, sampling) if growth else NO_EVIDENCE
         for growth, name in ((kind.encoder, "quality encoder"), (kind.baseline, "quality baseline"))
     )
     low, likely, high = (np.where(plain, b, e) for b, e in zip(baseline, encoder, strict=True))
@@ -196,7 +196,7 @@ def _labelled(
 
 
 def _teacher(
-    shifts: QualityShifts, resolved: ResolvedScenario, evidence: Evidence, point: Sampling
+    shifts: QualityShifts, resolved: ResolvedScenario, evidence: Evidence, sampling: Sampling
 ) -> NumberRange:
     """A pupil is no better than its teacher: the best prompting measured, else a large model."""
     shown = [m for m in resolved.scenario.quality.measured if m.approach in ("prompt", "few_shot")]
@@ -205,34 +205,34 @@ def _teacher(
         return wilson_range(best.value, best.n)
     large: NumberRange = evidence.of(resolved.task).prompt.large
     needed = [("quality need", need) for need in shifts.needs_prompt]
-    return _summed([("quality prompt", large), *needed], point)
+    return _summed([("quality prompt", large), *needed], sampling)
 
 
 def _curve_value(
-    growth: LearningCurve, examples: Number, name: str, point: Sampling
+    growth: LearningCurve, examples: Number, name: str, sampling: Sampling
 ) -> NumberRange:
     scale = growth.half_at_examples if growth.half_at_examples != 1.0 else growth.half_at_per_label
     gain = saturation(examples, scale, growth.exponent)
     ends = [s + (c - s) * gain for s, c in zip(growth.start, growth.ceiling, strict=True)]
-    return (ends[0], point.value(name, ends[0], ends[1], ends[2], "low"), ends[2])
+    return (ends[0], sampling.value(name, ends[0], ends[1], ends[2], "low"), ends[2])
 
 
-def _summed(ranges: Sequence[tuple[str, NumberRange]], point: Sampling) -> NumberRange:
+def _summed(ranges: Sequence[tuple[str, NumberRange]], sampling: Sampling) -> NumberRange:
     low = sum(bounds[0] for _, bounds in ranges)
     high = sum(bounds[2] for _, bounds in ranges)
-    values = [point.value(name, *bounds, "low") for name, bounds in ranges]
+    values = [sampling.value(name, *bounds, "low") for name, bounds in ranges]
     return (low, sum(values[1:], values[0]), high)
 
 
 def _knowledge(
-    kinds: OptionKinds, resolved: ResolvedScenario, evidence: Evidence, point: Sampling
+    kinds: OptionKinds, resolved: ResolvedScenario, evidence: Evidence, sampling: Sampling
 ) -> NumberRange:
     if not needs_knowledge(resolved.scenario, resolved.task):
         return (1.0, 1.0, 1.0)
     found, missing = evidence.retrieval.factor, evidence.without_retrieval.factor
     retrieves = _of_kinds(kinds, *RETRIEVAL_APPROACHES)
-    with_it = point.value("quality retrieval", *found, "low")
-    without = point.value("quality knowledge", *missing, "low")
+    with_it = sampling.value("quality retrieval", *found, "low")
+    without = sampling.value("quality knowledge", *missing, "low")
     likely = np.where(retrieves, with_it, without)
     low, high = (np.where(retrieves, found[i], missing[i]) for i in (0, 2))
     return low, likely, high

@@ -88,17 +88,17 @@ class QualityEstimate:
     """Low, likely, high."""
     said: tuple[tuple[str, str], ...]
     """Basis and source of each kind."""
-    tie: tuple[float, ...]
+    tie_margin: tuple[float, ...]
     """How small a difference each kind's evidence does not tell; none for what was measured."""
     slack: tuple[float, ...]
     """How far below the target each kind will still do."""
 
     def of(self, row: int) -> QualityRange:
         """Return the quality of one option in the first variant."""
-        return self.firsts[int(self.kinds.of[row])]
+        return self.first_values[int(self.kinds.of[row])]
 
     @cached_property
-    def firsts(self) -> tuple[QualityRange, ...]:
+    def first_values(self) -> tuple[QualityRange, ...]:
         """The quality of each kind in the first variant."""
         ends = [np.asarray(part)[:, 0, 0].tolist() for part in self.ends]
         return tuple(
@@ -108,7 +108,7 @@ class QualityEstimate:
     @cached_property
     def ties(self) -> NDArray[np.bool_]:
         """Whether evidence cannot tell each option from one that just reaches the target."""
-        near = np.maximum(self.tie, ROUNDING)[:, None, None]
+        near = np.maximum(self.tie_margin, ROUNDING)[:, None, None]
         return np.asarray((self.ends[1] >= self.target - near)[self.kinds.of])
 
     @cached_property
@@ -127,14 +127,14 @@ class QualityEstimate:
 
 
 def with_measurement(
-    found: QualityEstimate, place: int, measured: Measurement | None, point: Sampling
+    found: QualityEstimate, place: int, measured: Measurement | None, sampling: Sampling
 ) -> QualityEstimate:
     """Put in what was measured of a kind, or that what runs today will do."""
     said: tuple[str, str]
     ends: NumberRange
     if measured:
         three = wilson_range(measured.value, measured.n)
-        ends = (three[0], point.value("quality measured", *three, "low"), three[2])
+        ends = (three[0], sampling.value("quality measured", *three, "low"), three[2])
         said = f"measured on {measured.n:g} examples", "your scenario, quality.measured"
     elif found.kinds.first[place].is_current:
         ends = (found.target, found.target, found.target)
@@ -157,7 +157,7 @@ def _replace_kind(
         ends=(low, likely, high),
         said=(*found.said[:place], said, *found.said[place + 1 :]),
         slack=(*found.slack[:place], slack, *found.slack[place + 1 :]),
-        tie=(*found.tie[:place], slack, *found.tie[place + 1 :]),
+        tie_margin=(*found.tie_margin[:place], slack, *found.tie_margin[place + 1 :]),
     )
 
 

@@ -32,7 +32,7 @@ class PromptingClaims(NamedTuple):
     """Answers from retrieved documents were tried, and something else is still missing."""
 
     @property
-    def anything(self) -> bool:
+    def any_claimed(self) -> bool:
         """Whether any of it was said, in any variant."""
         return bool((self.meets | self.gap | self.retrieval_short).any())
 
@@ -41,12 +41,12 @@ def prompting_claims(resolved: ResolvedScenario, evidence: Evidence) -> Promptin
     """Read what was said of prompting and retrieval, in each variant."""
     scenarios = resolved.scenarios
     least = evidence.of("knowledge_qa").tune_least_examples
-    facts, pages = resolved.facts, evidence.pretraining_tokens.value
+    inputs, pages = resolved.inputs, evidence.pretraining_tokens.value
     return PromptingClaims(
         meets=_mask(scenarios, lambda one: one.quality.prompting == "meets"),
         gap=_mask(scenarios, prompting_fell_short),
         retrieval_short=_mask(scenarios, retrieval_fell_short)
-        & ((facts.examples >= least) | (facts.corpus_tokens >= pages)),
+        & ((inputs.examples >= least) | (inputs.corpus_tokens >= pages)),
     )
 
 

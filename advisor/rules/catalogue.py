@@ -90,7 +90,7 @@ class RuleCatalogue(Record):
     """In the order in which they are tried."""
 
     @model_validator(mode="after")
-    def _says_each_once(self) -> Self:
+    def _codes_are_unique(self) -> Self:
         codes = [rule.code for rule in self.rules]
         twice = {code for code in codes if codes.count(code) > 1}
         if twice:

@@ -119,12 +119,12 @@ def saved_jobs(
     if arm == "naive":
         with sqlite3.connect(folder / "naive.db") as database:
             return {plan[:24]: job for plan, job in database.execute("SELECT * FROM jobs")}
-    office = open_context_at(folder, book)
+    context = open_context_at(folder, book)
     names = {}
     for launch in launches:
-        run = office.store.run(str(office.store.run_of(launch.plan)))
+        run = context.store.run(str(context.store.run_of(launch.plan)))
         names[launch.plan.plan_id[:24]] = str(run.job_id).rsplit("/", 1)[-1]
-    office.store.engine.dispose()
+    context.store.engine.dispose()
     return names
 
 

@@ -57,20 +57,20 @@ def open_context_at(folder: Path, book: PriceBook) -> TrainerContext:
 
 def launch_ours(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str | None) -> None:
     """Launch as the product does, until the job is on record."""
-    office = open_context_at(folder, book)
-    run_id, _ = office.store.start(plan)
+    context = open_context_at(folder, book)
+    run_id, _ = context.store.start(plan)
     if kill_at:
-        _kill_at_boundary(office.store, kill_at)
-    adapter = office.adapter(plan.provider)
+        _kill_at_boundary(context.store, kill_at)
+    adapter = context.adapter(plan.provider)
     if kill_at and kill_at.endswith("request"):
         _kill_at_request(adapter, kill_at)
-    while office.store.run(run_id).job_id is None:
+    while context.store.run(run_id).job_id is None:
         try:
-            pause = reconcile(office, run_id, adapter)
+            pause = reconcile(context, run_id, adapter)
         except LeaseLost:  # the one who was killed still holds it
             time.sleep(0.02)
             continue
-        run = office.store.run(run_id)
+        run = context.store.run(run_id)
         if run.state == "needs_human":
             os._exit(NEEDS_HUMAN)
         if run.job_id is None and pause is not None:

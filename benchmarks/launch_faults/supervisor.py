@@ -108,11 +108,11 @@ class Supervisor:
 
     def help(self, launch: SupervisedLaunch) -> None:
         """Do what a person does who is asked: look at the provider, and name the job or go on."""
-        office = open_context_at(self.folder, self.book)
-        run = office.store.run(str(office.store.run_of(launch.plan)))
+        context = open_context_at(self.folder, self.book)
+        run = context.store.run(str(context.store.run_of(launch.plan)))
         time.sleep(LATE_SECONDS)
-        adapter = office.adapter(launch.plan.provider)
+        adapter = context.adapter(launch.plan.provider)
         found = adapter.find(launch.plan, 0.0)
         adapter.close()
-        resolve_run(office, run, "looked", found[0].job_id if found else None)
-        office.store.engine.dispose()
+        resolve_run(context, run, "looked", found[0].job_id if found else None)
+        context.store.engine.dispose()

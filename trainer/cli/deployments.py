@@ -22,13 +22,13 @@ def start_deployment(
     """Ask for the amount, deploy, try, and stop again unless it is to be kept."""
     if not 0 < max_hours <= 24 * 31:
         raise UsageError(f"--max-hours {max_hours}", "it is above 0 and at most 744.", "Give 1.")
-    office = open_context()
-    run = office.store.run(named)
+    context = open_context()
+    run = context.store.run(named)
     try:
-        hosting = hosting_for(run.provider, office.book)
+        hosting = hosting_for(run.provider, context.book)
     except NotOffered as error:
         raise Refused(str(error)) from None
-    price = standing.usd_per_hour(office, run)
+    price = standing.usd_per_hour(context, run)
     most = (price * Decimal(str(max_hours))).quantize(Decimal("0.01"))
     console().print(
         f"{run.tuned_model} at {run.provider}: {price} USD an hour, for at most "
@@ -37,18 +37,18 @@ def start_deployment(
         soft_wrap=True,
     )
     _agree(yes, max_usd, most)
-    deployment = standing.begin(office, run, max_hours, keep)
+    deployment = standing.begin(context, run, max_hours, keep)
     try:
-        adapter = office.adapter(run.provider)
+        adapter = context.adapter(run.provider)
         job = adapter.job(str(run.job_id))
         adapter.close()
-        deployment = standing.advance(office, deployment, hosting, job)
+        deployment = standing.advance(context, deployment, hosting, job)
     except ProviderError as error:
         says = f"{deployment.deployment_id}: {error}. It may stand and cost: look with "
         raise Unreachable(says + "`trainer deployments`, end it with `trainer stop`.") from None
     finally:
         hosting.close()
-    _print_deployment(office, deployment)
+    _print_deployment(context, deployment)
 
 
 def _agree(yes: bool, max_usd: Decimal | None, most: Decimal) -> None:
@@ -64,8 +64,8 @@ def _agree(yes: bool, max_usd: Decimal | None, most: Decimal) -> None:
         raise Refused("the amount was not typed: nothing was deployed.")
 
 
-def _print_deployment(office: TrainerContext, deployment: standing.Deployment) -> None:
-    now = office.clock.now()
+def _print_deployment(context: TrainerContext, deployment: standing.Deployment) -> None:
+    now = context.clock.now()
     spent = deployment.spent(now).quantize(Decimal("0.01"))
     says = f"{deployment.deployment_id} is {deployment.state}: {deployment.says or 'not tried'}"
     console().print(f"{says}; {deployment.hours(now):.2f} h, {spent} USD", soft_wrap=True)
@@ -73,11 +73,11 @@ def _print_deployment(office: TrainerContext, deployment: standing.Deployment) -
 
 def show_deployments(as_json: bool) -> None:
     """List what costs by the hour, and what stands at providers that we do not know of."""
-    office = open_context()
-    ended = standing.end_overdue(office, lambda provider: hosting_for(provider, office.book))
+    context = open_context()
+    ended = standing.end_overdue(context, lambda provider: hosting_for(provider, context.book))
     for one in ended:
         console().print(f"{one.deployment_id} had stood {one.max_hours:g} h and was stopped.")
-    now, listed = office.clock.now(), standing.all_deployments(office)
+    now, listed = context.clock.now(), standing.all_deployments(context)
     if as_json:
         return write_json([one.__dict__ | {"usd": one.spent(now)} for one in listed])
     if not listed:
@@ -96,30 +96,30 @@ def show_deployments(as_json: bool) -> None:
     ]
     head = ("deployment", "run", "provider", "state", "USD/h", "hours", "USD")
     console().print(plain_table(head, rows, {"USD/h", "hours", "USD"}))
-    console().print(f"\nWhat stands now costs {standing.current_hourly_cost(office)} USD an hour.")
+    console().print(f"\nWhat stands now costs {standing.current_hourly_cost(context)} USD an hour.")
     return None
 
 
 def end_deployment(named: str) -> None:
     """End a deployment."""
-    office = open_context()
-    deployment = standing.find_deployment(office, named)
-    hosting = hosting_for(deployment.provider, office.book)
+    context = open_context()
+    deployment = standing.find_deployment(context, named)
+    hosting = hosting_for(deployment.provider, context.book)
     try:
-        _print_deployment(office, standing.stop(office, deployment, hosting))
+        _print_deployment(context, standing.stop(context, deployment, hosting))
     finally:
         hosting.close()
 
 
 def download_weights(named: str, out: Path | None) -> None:
     """Fetch the tuned weights."""
-    office = open_context()
-    run = office.store.run(named)
+    context = open_context()
+    run = context.store.run(named)
     if run.outcome != "succeeded" or not run.job_id:
         raise Refused(f"{run.run_id} is {run.state}: there are no weights to fetch.")
     folder = out or home_folder() / "runs" / run.run_id / "weights"
     folder.mkdir(parents=True, exist_ok=True)
-    adapter = office.adapter(run.provider)
+    adapter = context.adapter(run.provider)
     try:
         for path in adapter.download(adapter.job(run.job_id), folder):
             console().print(f"{path}  {path.stat().st_size} bytes", soft_wrap=True)

@@ -50,7 +50,7 @@ def distil_questions(
     rows_in: Path, rows_out: Path, teacher: Teacher, consent: Consent, prices: Path | None = None
 ) -> None:
     """Show the cost, ask for the amount and for the rows, and have the questions answered."""
-    office = open_context(prices)
+    context = open_context(prices)
     provider, slash, model = teacher.named.partition("/")
     if not slash or not model:
         raise UsageError(
@@ -60,12 +60,12 @@ def distil_questions(
         )
     if teacher.max_answer_tokens < 1:
         raise UsageError("--max-answer-tokens", "an answer has 1 token or more.", "Give 512.")
-    url = teacher.base_url or base_url_of(provider, office.book)
+    url = teacher.base_url or base_url_of(provider, context.book)
     host = urlsplit(url).hostname or ""
     asked = Distillation(
         provider=provider,
         model=model,
-        rates=_rates(office, teacher),
+        rates=_rates(context, teacher),
         cap_usd=_amount("--cap", teacher.cap),
         max_answer_tokens=teacher.max_answer_tokens,
         limit_name="max_completion_tokens" if host in COMPLETION_LIMIT_HOSTS else "max_tokens",
@@ -78,9 +78,9 @@ def distil_questions(
             asked,
             rows_in,
             rows_out,
-            office,
+            context,
             chat,
-            lambda cost: _agree(cost, asked, rows_in, url, consent, office.book),
+            lambda cost: _agree(cost, asked, rows_in, url, consent, context.book),
         )
     finally:
         chat.close()
@@ -97,12 +97,12 @@ def _key(provider: str, url: str) -> ApiKey:
     return api_key_for(provider, url)
 
 
-def _rates(office: TrainerContext, teacher: Teacher) -> TokenPrices:
-    day, found = utc_datetime(office.clock.now()).date(), []
+def _rates(context: TrainerContext, teacher: Teacher) -> TokenPrices:
+    day, found = utc_datetime(context.clock.now()).date(), []
     for kind, own in (("input", teacher.usd_input), ("output", teacher.usd_output)):
         amount = _amount(f"--usd-{kind}", own)
         if amount is None:
-            amount = office.book.prices.on(f"{teacher.named}/{kind}", day).value
+            amount = context.book.prices.on(f"{teacher.named}/{kind}", day).value
         found.append(amount)
     return TokenPrices(*found)
 

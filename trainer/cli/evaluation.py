@@ -18,9 +18,9 @@ from trainer.scripts.manifest import write_json as keep_json
 
 def evaluate_run(named: str, as_json: bool, log_to: str | None = None) -> None:
     """Score a run anew from what its models answered, and lay it beside its version."""
-    office = open_context()
-    run = office.store.run(named)
-    plan = office.store.plan(run.plan_id)
+    context = open_context()
+    run = context.store.run(named)
+    plan = context.store.plan(run.plan_id)
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None:
         raise Refused(
@@ -34,9 +34,9 @@ def evaluate_run(named: str, as_json: bool, log_to: str | None = None) -> None:
         )
     found = score_run(folder)
     keep_json(folder.path / "evaluation.json", found)
-    for version in office.registry.listed():
+    for version in context.registry.listed():
         if version.run_id == run.run_id:
-            measured = office.registry.evaluated(version.version_id, found)
+            measured = context.registry.evaluated(version.version_id, found)
             if log_to is not None:
                 log_version(measured, found, log_to)
     if as_json:

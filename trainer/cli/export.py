@@ -20,9 +20,9 @@ from trainer.run_states import Run
 
 def export_plan(named: str, out: Path, with_base: bool) -> None:
     """Write the folder of a plan, and say what to do with it."""
-    office = open_context()
-    plan = find_plan(office, named)
-    files = write_out(plan, office.files, out, with_base)
+    context = open_context()
+    plan = find_plan(context, named)
+    files = write_out(plan, context.files, out, with_base)
     size = sum(path.stat().st_size for path in files)
     console().print(
         f"{out}: {len(files)} files, {size} bytes. Nothing was started.", soft_wrap=True
@@ -36,14 +36,14 @@ def export_plan(named: str, out: Path, with_base: bool) -> None:
 
 def import_folder(folder: Path, usd: str | None) -> None:
     """Check a folder that came back, and put its model on record."""
-    office = open_context()
+    context = open_context()
     amount = _amount(usd)
-    plan = office.store.plan(_named_in(folder))
-    brought = read_export(folder, plan)
-    run = record_import(office, brought, amount)
-    _print_import(office, run, Decimal(plan.cap_usd))
-    if brought.evaluation is not None:
-        show_evaluation(dict(brought.evaluation))
+    plan = context.store.plan(_named_in(folder))
+    imported = read_export(folder, plan)
+    run = record_import(context, imported, amount)
+    _print_import(context, run, Decimal(plan.cap_usd))
+    if imported.evaluation is not None:
+        show_evaluation(dict(imported.evaluation))
 
 
 def _named_in(folder: Path) -> str:
@@ -72,14 +72,14 @@ def _amount(text: str | None) -> Decimal | None:
     return amount
 
 
-def _print_import(office: TrainerContext, run: Run, cap: Decimal) -> None:
+def _print_import(context: TrainerContext, run: Run, cap: Decimal) -> None:
     usd, how = Decimal(run.said("settled", "usd")), run.said("settled", "how")
     version = run.said("registered", "version")
     if version is None:
         raise Refused(f"{run.run_id}: it is settled, and its model is not registered.")
     console().print(
         f"run {run.run_id} is settled: {usd} USD ({how}). It made {version}: "
-        f"{office.registry.version(version).model}",
+        f"{context.registry.version(version).model}",
         soft_wrap=True,
     )
     if usd > cap:

@@ -36,27 +36,27 @@ def run_doctor() -> None:
     folder = home_folder()
     if not os.access(folder, os.W_OK):
         raise TrainerError(f"{folder}: cannot be written. Set TUNE_OR_NOT_HOME to one that can.")
-    office = open_context()
+    context = open_context()
     shown = redact(database_url().split("@")[-1])
     _print_check("home", True, str(folder))
-    _print_check("database", True, f"{shown}, schema {schema_version(office.store.engine)}")
-    _print_check("prices", True, f"{len(office.book.prices.series)} series")
-    waits = office.limits
+    _print_check("database", True, f"{shown}, schema {schema_version(context.store.engine)}")
+    _print_check("prices", True, f"{len(context.book.prices.series)} series")
+    waits = context.limits
     _print_check(
         "waits",
         waits.quarantine_seconds >= 900,
         f"quarantine {waits.quarantine_seconds:g} s, poll {waits.poll_seconds:g} s",
     )
-    for name, provider in sorted(office.book.providers.items()):
+    for name, provider in sorted(context.book.providers.items()):
         if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
             continue
         try:
-            url = base_url_of(name, office.book)
+            url = base_url_of(name, context.book)
             api_key_for(name, url)
             _print_check(name, True, f"key found, for {url}")
         except AdvisorError as error:
             _print_check(name, False, str(error))
-    open_runs = office.store.listed(open_only=True)
+    open_runs = context.store.listed(open_only=True)
     alone = sum(not one.watched for one in open_runs)
     _print_check("runs", not alone, f"{len(open_runs)} open, {alone} that nobody is watching")
 

@@ -58,11 +58,11 @@ class PilotFlags:
 
 def start_pilot(asked: PlanFlags, flags: PilotFlags, as_json_: bool) -> None:
     """Lay a pilot out, have it agreed to, measure, and ask the advice again."""
-    office = open_context(asked.prices)
+    context = open_context(asked.prices)
     request = plan_request(asked)
-    ready = prepare_pilot(_pilot_request(asked, flags, request), office)
+    setup = prepare_pilot(_pilot_request(asked, flags, request), context)
     done = run_pilot(
-        ready, office, lambda ready, bill: _agree(ready, bill, flags, office, as_json_)
+        setup, context, lambda setup, bill: _agree(setup, bill, flags, context, as_json_)
     )
     found = pilot_result(done)
     path = flags.out or asked.asked.with_suffix(".measured.yaml")
@@ -132,42 +132,42 @@ def _text(path: Path | None) -> str | None:
 
 
 def _agree(
-    ready: PilotSetup, bill: Bill, flags: PilotFlags, office: TrainerContext, quiet: bool
+    setup: PilotSetup, bill: Bill, flags: PilotFlags, context: TrainerContext, quiet: bool
 ) -> None:
     """Show what it costs and what leaves, and have each agreed to by itself."""
     if not quiet:
-        _show_bill(ready, bill)
+        _show_bill(setup, bill)
     if bill.at_most:
         agree_to_pay(bill.at_most, Consent(flags.yes, Decimal(flags.cap), None))
-    for asked in external_endpoints(ready, bill, office):
+    for asked in external_endpoints(setup, bill, context):
         named = {one for one in flags.allow_egress if one == asked.provider}
         if not quiet:
-            _show_egress(ready, asked)
+            _show_egress(setup, asked)
         agree_to_send(asked.provider, Consent(flags.yes, None, next(iter(named), None)))
 
 
-def external_endpoints(ready: PilotSetup, bill: Bill, office: TrainerContext) -> list[Endpoint]:
+def external_endpoints(setup: PilotSetup, bill: Bill, context: TrainerContext) -> list[Endpoint]:
     """List who gets texts and is not this machine, each once."""
-    found = {ready.chat.provider: ready.chat} if ready.chat else {}
-    if isinstance(ready.embed, Endpoint):
-        found.setdefault(ready.embed.provider, ready.embed)
-    plan = ready.plan if bill.training else None
+    found = {setup.chat.provider: setup.chat} if setup.chat else {}
+    if isinstance(setup.embed, Endpoint):
+        found.setdefault(setup.embed.provider, setup.embed)
+    plan = setup.plan if bill.training else None
     if plan is not None and plan.local is None:
         named = f"{plan.provider}/{plan.base_model}"
         found.setdefault(
             plan.provider,
-            find_endpoint("--option", named, None, office.book, ready.question.scenario),
+            find_endpoint("--option", named, None, context.book, setup.question.scenario),
         )
     trains = {plan.provider} if plan is not None and plan.local is None else set()
     paid = {*bill.providers, *trains}
     return [one for one in found.values() if not one.is_here and one.provider in paid]
 
 
-def _show_bill(ready: PilotSetup, bill: Bill) -> None:
+def _show_bill(setup: PilotSetup, bill: Bill) -> None:
     out = console()
-    held, shown = len(ready.held.cases), len(ready.held.shown)
+    held, shown = len(setup.held.cases), len(setup.held.shown)
     out.print(
-        f"{len(ready.measure.cases)} of {held} held-out rows; {shown} rows are shown or "
+        f"{len(setup.measure.cases)} of {held} held-out rows; {shown} rows are shown or "
         "learned from.",
         soft_wrap=True,
     )
@@ -182,37 +182,37 @@ def _show_bill(ready: PilotSetup, bill: Bill) -> None:
         )
         for part in bill.parts
     ]
-    if ready.plan is not None:
+    if setup.plan is not None:
         rows.append(
             (
                 "training",
-                ready.plan.provider,
+                setup.plan.provider,
                 "1",
-                f"{ready.plan.figure.trained_tokens:,}",
+                f"{setup.plan.figure.trained_tokens:,}",
                 str(bill.training_likely),
                 str(bill.training),
             )
         )
     head = ("what", "where", "requests", "tokens", "USD likely", "USD at most")
     out.print(plain_table(head, rows, set(head[2:])))
-    before = ready.journal.usd()
+    before = setup.journal.usd()
     spent = f" {before:.4f} USD were spent before." if before else ""
     out.print(
         f"{bill.likely} USD likely, at most {bill.at_most} USD; the cap is "
-        f"{ready.wanted.cap}.{spent}",
+        f"{setup.wanted.cap}.{spent}",
         soft_wrap=True,
     )
 
 
-def _show_egress(ready: PilotSetup, asked: Endpoint) -> None:
-    parts = [f"the questions of {len(ready.measure.cases)} held-out rows of your dataset"]
-    if ready.prompts.shots and "few_shot" in ready.recipe.arms:
-        parts.append(f"{len(ready.prompts.shots)} rows as worked examples")
-    if ready.corpus is not None:
-        parts.append(f"texts of {len(ready.corpus.documents)} documents")
-    if ready.plan is not None and ready.plan.provider == asked.provider:
-        parts.append(f"{len(ready.held.shown)} rows to learn from")
-    kinds = ", ".join(f"{kind} in {n} texts" for kind, n in _personal(ready).items())
+def _show_egress(setup: PilotSetup, asked: Endpoint) -> None:
+    parts = [f"the questions of {len(setup.measure.cases)} held-out rows of your dataset"]
+    if setup.prompts.shots and "few_shot" in setup.recipe.arms:
+        parts.append(f"{len(setup.prompts.shots)} rows as worked examples")
+    if setup.corpus is not None:
+        parts.append(f"texts of {len(setup.corpus.documents)} documents")
+    if setup.plan is not None and setup.plan.provider == asked.provider:
+        parts.append(f"{len(setup.held.shown)} rows to learn from")
+    kinds = ", ".join(f"{kind} in {n} texts" for kind, n in _personal(setup).items())
     console().print(
         f"\nWhat leaves this machine: {', '.join(parts)}, to {asked.provider} ({asked.host}).\n"
         f"Region: {asked.region}. Kept there: {asked.retention}.\n"
@@ -221,11 +221,11 @@ def _show_egress(ready: PilotSetup, asked: Endpoint) -> None:
     )
 
 
-def _personal(ready: PilotSetup) -> Mapping[str, int]:
+def _personal(setup: PilotSetup) -> Mapping[str, int]:
     """Count the texts that seem to hold personal data, by kind."""
-    texts = [case.asked for case in ready.measure.cases]
-    texts += [f"{case.asked}\n{case.expected}" for case in ready.prompts.shots]
-    texts += [one.text for one in ready.corpus.documents] if ready.corpus else []
+    texts = [case.asked for case in setup.measure.cases]
+    texts += [f"{case.asked}\n{case.expected}" for case in setup.prompts.shots]
+    texts += [one.text for one in setup.corpus.documents] if setup.corpus else []
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(personal_data_kinds(text))

@@ -79,16 +79,16 @@ class PlanFlags:
 
 def make_plan(flags: PlanFlags, as_json: bool) -> None:
     """Make a plan, keep it, and show it."""
-    office = open_context(flags.prices)
-    now = utc_datetime(office.clock.now())
+    context = open_context(flags.prices)
+    now = utc_datetime(context.clock.now())
     if flags.base is not None or is_baseline(flags.option):
         made = plan_local(
-            plan_request(flags), plan_settings(flags), local_options(flags), office.book, now
+            plan_request(flags), plan_settings(flags), local_options(flags), context.book, now
         )
     else:
-        made = plan_provider_job(plan_request(flags), plan_settings(flags), office.book, now)
-    made = next_attempt(office, made, flags.again)
-    office.store.keep_plan(made)
+        made = plan_provider_job(plan_request(flags), plan_settings(flags), context.book, now)
+    made = next_attempt(context, made, flags.again)
+    context.store.keep_plan(made)
     if as_json:
         body = {"plan_id": made.plan_id, "plan": json.loads(plan_bytes(made))}
         sys.stdout.write(json.dumps(body, indent=2, sort_keys=True) + "\n")

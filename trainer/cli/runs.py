@@ -39,33 +39,33 @@ def launch_plan(
     named: str, consent: Consent, prices: Path | None, keep_remote: bool, follow: bool
 ) -> None:
     """Show a plan, ask for the amount and for the rows, and start its job."""
-    office = open_context(prices, keep_remote)
-    plan = find_plan(office, named)
+    context = open_context(prices, keep_remote)
+    plan = find_plan(context, named)
     show_plan(plan)
     agreed = LaunchConsent(Decimal(plan.figure.at_most), consent.allow_egress)
-    if office.store.run_of(plan) is None:
-        check_plan(plan, office.book, office.clock.now())
+    if context.store.run_of(plan) is None:
+        check_plan(plan, context.book, context.clock.now())
         agree_to_pay(agreed.at_most_usd, consent)
-        agreed = LaunchConsent(agreed.at_most_usd, _agree_to_send(office, plan, consent))
-    run_id, _ = run_start.start_run(office, plan, agreed)
+        agreed = LaunchConsent(agreed.at_most_usd, _agree_to_send(context, plan, consent))
+    run_id, _ = run_start.start_run(context, plan, agreed)
     console().print(f"\nrun {run_id}")
-    run = _follow_until(office, run_id, lambda run: run.state in JOB_EXISTS_STATES and not follow)
-    _print_next_step(office, run)
+    run = _follow_until(context, run_id, lambda run: run.state in JOB_EXISTS_STATES and not follow)
+    _print_next_step(context, run)
 
 
-def find_plan(office: TrainerContext, named: str) -> TrainingPlan:
+def find_plan(context: TrainerContext, named: str) -> TrainingPlan:
     """Read a plan from its file, or by its name from what was kept."""
     path = Path(named)
     if path.is_file():
         plan = read_plan(path.read_bytes(), named)
-        office.store.keep_plan(plan)
+        context.store.keep_plan(plan)
         return plan
-    return office.store.plan(named)
+    return context.store.plan(named)
 
 
-def _agree_to_send(office: TrainerContext, plan: TrainingPlan, consent: Consent) -> str | None:
+def _agree_to_send(context: TrainerContext, plan: TrainingPlan, consent: Consent) -> str | None:
     """Say what leaves this machine, and have that agreed to by itself."""
-    leaving = run_start.egress_of(office, plan, wanted=consent.allow_egress is not None)
+    leaving = run_start.egress_of(context, plan, wanted=consent.allow_egress is not None)
     if leaving is None:
         return None
     found = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
@@ -82,47 +82,47 @@ def _agree_to_send(office: TrainerContext, plan: TrainingPlan, consent: Consent)
 
 def follow_runs(named: str | None, once: bool) -> None:
     """Watch one run or all that are open."""
-    office = open_context()
+    context = open_context()
     if named is not None:
-        run = office.store.run(named)
+        run = context.store.run(named)
         if once:
-            _reconcile_once(office, run.run_id)
-            run = office.store.run(run.run_id)
+            _reconcile_once(context, run.run_id)
+            run = context.store.run(run.run_id)
         else:
-            run = _follow_until(office, run.run_id, lambda run: run.state == "needs_human")
-        _print_next_step(office, run)
+            run = _follow_until(context, run.run_id, lambda run: run.state == "needs_human")
+        _print_next_step(context, run)
         return
     while True:
-        for run_id, pause in reconcile_all(office).items():
-            line = event_line(office.store.run(run_id), pause.says if pause else "")
+        for run_id, pause in reconcile_all(context).items():
+            line = event_line(context.store.run(run_id), pause.says if pause else "")
             console().print(f"{run_id}  {line}", soft_wrap=True)
-        if once or not office.store.listed(open_only=True):
+        if once or not context.store.listed(open_only=True):
             return
-        office.clock.sleep(office.limits.poll_seconds)
+        context.clock.sleep(context.limits.poll_seconds)
 
 
-def _reconcile_once(office: TrainerContext, run_id: str) -> RetryLater | None:
+def _reconcile_once(context: TrainerContext, run_id: str) -> RetryLater | None:
     try:
-        return reconcile(office, run_id)
+        return reconcile(context, run_id)
     except LeaseLost as error:
-        return RetryLater(office.limits.poll_seconds, str(error))
+        return RetryLater(context.limits.poll_seconds, str(error))
 
 
-def _follow_until(office: TrainerContext, run_id: str, enough: Callable[[Run], bool]) -> Run:
+def _follow_until(context: TrainerContext, run_id: str, enough: Callable[[Run], bool]) -> Run:
     """Go on until it is settled or enough, and print each event once."""
     shown = 0
     while True:
-        pause = _reconcile_once(office, run_id)
-        run = office.store.run(run_id)
+        pause = _reconcile_once(context, run_id)
+        run = context.store.run(run_id)
         for event in run.events[shown:]:
             console().print(event_line(run, event=event), soft_wrap=True)
         shown = len(run.events)
         if pause is None or enough(run):
             return run
-        office.clock.sleep(min(pause.seconds, MAX_WAIT_SECONDS))
+        context.clock.sleep(min(pause.seconds, MAX_WAIT_SECONDS))
 
 
-def _print_next_step(office: TrainerContext, run: Run) -> None:
+def _print_next_step(context: TrainerContext, run: Run) -> None:
     if run.state == "needs_human":
         raise Refused(
             f"{run.run_id}: {run.said('needs_human', 'why')} {run.said('needs_human', 'remedy')}"
@@ -138,7 +138,7 @@ def _print_next_step(office: TrainerContext, run: Run) -> None:
     found = evaluation_of(run)
     if found is not None:
         show_evaluation(found)
-    if run.outcome == "succeeded" and office.store.plan(run.plan_id).serving == "per_hour":
+    if run.outcome == "succeeded" and context.store.plan(run.plan_id).serving == "per_hour":
         console().print(
             f"{run.tuned_model} is not deployed. It costs by the hour once it is: "
             f"trainer deploy {run.run_id} --max-hours 1",
@@ -148,31 +148,31 @@ def _print_next_step(office: TrainerContext, run: Run) -> None:
 
 def request_run_action(named: str, verb: UserAction) -> None:
     """Write down what a person asks of a run, and pass it on at once."""
-    office = open_context()
-    run = office.store.run(named)
-    request_action(office, run, verb)
-    _reconcile_once(office, run.run_id)
-    console().print(event_line(office.store.run(run.run_id)))
+    context = open_context()
+    run = context.store.run(named)
+    request_action(context, run, verb)
+    _reconcile_once(context, run.run_id)
+    console().print(event_line(context.store.run(run.run_id)))
 
 
 def resume_run(named: str, adopt: str | None) -> None:
     """Go on with a run that is held, or that asked for a person."""
-    office = open_context()
-    run = office.store.run(named)
+    context = open_context()
+    run = context.store.run(named)
     if run.state == "needs_human":
-        resolve_run(office, run, "adopt" if adopt else "go on", adopt)
+        resolve_run(context, run, "adopt" if adopt else "go on", adopt)
     elif run.state in WORKING:
-        office.store.note(run.run_id, "resume_asked")
+        context.store.note(run.run_id, "resume_asked")
     elif run.state == "settled":
         raise Refused(f"{run.run_id}: it is settled; plan again with --again.")
-    run = _follow_until(office, run.run_id, lambda run: run.state in JOB_EXISTS_STATES)
-    _print_next_step(office, run)
+    run = _follow_until(context, run.run_id, lambda run: run.state in JOB_EXISTS_STATES)
+    _print_next_step(context, run)
 
 
 def settle_by_hand(named: str, usd: str) -> None:
     """Write down what a job cost, as its bill says."""
-    office = open_context()
-    run = office.store.run(named)
+    context = open_context()
+    run = context.store.run(named)
     if run.outcome is None or run.state == "settled":
         raise Refused(f"{run.run_id} is {run.state}: only an ended job is settled, once.")
     try:
@@ -181,8 +181,8 @@ def settle_by_hand(named: str, usd: str) -> None:
         raise UsageError(f"--usd {usd}", "this is no amount.", "Write 3.50.") from error
     if not amount.is_finite() or amount < 0:
         raise UsageError(f"--usd {usd}", "a cost is 0 or more.", "Write 0 for nothing.")
-    settle_with_bill(office, run, amount)
-    console().print(event_line(office.store.run(run.run_id)))
+    settle_with_bill(context, run, amount)
+    console().print(event_line(context.store.run(run.run_id)))
 
 
 BAR_CELLS = 30
@@ -192,13 +192,13 @@ EARLIEST = 1e9
 
 def show_runs(as_json: bool) -> None:
     """List runs, newest first."""
-    office = open_context()
-    listed = office.store.listed()
+    context = open_context()
+    listed = context.store.listed()
     if as_json:
         return write_json([one.__dict__ | {"watched": one.watched} for one in listed])
     if not listed:
         return console().print("No run yet. `trainer plan` makes a plan.")
-    money = {entry.subject: entry for entry in office.ledger.entries()}
+    money = {entry.subject: entry for entry in context.ledger.entries()}
     rows = []
     for one in listed:
         entry = money.get(one.run_id)
@@ -216,12 +216,12 @@ def show_runs(as_json: bool) -> None:
 
 def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
     """Say all that is known of a run, or what it teaches the estimates."""
-    office = open_context()
-    run = office.store.run(named)
+    context = open_context()
+    run = context.store.run(named)
     if as_calibration:
-        return _calibration(office, run)
-    plan = office.store.plan(run.plan_id)
-    entry = office.ledger.entry(run.run_id)
+        return _calibration(context, run)
+    plan = context.store.plan(run.plan_id)
+    entry = context.ledger.entry(run.run_id)
     if as_json:
         events = [
             {"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)} for e in run.events
@@ -258,8 +258,8 @@ def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
     return None
 
 
-def _calibration(office: TrainerContext, run: Run) -> None:
-    plan, entry = office.store.plan(run.plan_id), office.ledger.entry(run.run_id)
+def _calibration(context: TrainerContext, run: Run) -> None:
+    plan, entry = context.store.plan(run.plan_id), context.ledger.entry(run.run_id)
     result = RunFolder(home_folder() / "runs" / str(run.job_id)).read("result.json")
     if plan.local is None or result is None or entry is None or entry.settled is None:
         raise Refused(
@@ -272,15 +272,15 @@ def _calibration(office: TrainerContext, run: Run) -> None:
         sys.stdout.write(
             f"# {one.factor}: {one.actual:.4g} {one.unit}, and {said} was reckoned{ratio}\n"
         )
-    day = utc_datetime(office.clock.now()).date()
+    day = utc_datetime(context.clock.now()).date()
     sys.stdout.write(calibration_yaml(found, run.run_id, result, day))
 
 
 def show_events(named: str, as_json: bool) -> None:
     """List our own record, then what the provider told, with its loss curve."""
-    office = open_context()
-    run = office.store.run(named)
-    told = office.store.job_events(run.run_id)
+    context = open_context()
+    run = context.store.run(named)
+    told = context.store.job_events(run.run_id)
     if as_json:
         return write_json(
             {
@@ -310,11 +310,11 @@ def _bar(loss: float) -> str:
 
 def show_budget(per_day: str | None, total: str | None, as_json: bool) -> None:
     """Show or set the caps."""
-    office = open_context()
+    context = open_context()
     if per_day is not None or total is not None:
-        _set(office, per_day, total)
-    caps, entries = office.ledger.caps(), office.ledger.entries()
-    today = utc_datetime(office.clock.now()).date().isoformat()
+        _set(context, per_day, total)
+    caps, entries = context.ledger.caps(), context.ledger.entries()
+    today = utc_datetime(context.clock.now()).date().isoformat()
     now = {
         "today_usd": usd_text(committed(e for e in entries if e.day == today)),
         "per_day_cap_usd": None if caps.per_day is None else usd_text(caps.per_day),
@@ -330,9 +330,9 @@ def show_budget(per_day: str | None, total: str | None, as_json: bool) -> None:
     return None
 
 
-def _set(office: TrainerContext, per_day: str | None, total: str | None) -> None:
-    caps = office.ledger.caps()
-    office.ledger.set_caps(
+def _set(context: TrainerContext, per_day: str | None, total: str | None) -> None:
+    caps = context.ledger.caps()
+    context.ledger.set_caps(
         _amount("--per-day", per_day, caps.per_day), _amount("--total", total, caps.total)
     )
 

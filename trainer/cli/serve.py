@@ -45,7 +45,7 @@ def run_server(wanted: ServeFlags) -> None:
         UsageError: a flag cannot be used, or the port cannot be had.
     """
     settings = server_settings(wanted)
-    office = open_context(wanted.prices)
+    context = open_context(wanted.prices)
     listener, is_loopback = bind_port(wanted.host, wanted.port)
     import uvicorn
 
@@ -53,13 +53,13 @@ def run_server(wanted: ServeFlags) -> None:
     from trainer.server.app import create_app
     from trainer.server.context import open_server_context
 
-    front = open_server_context(office, settings)
-    token, is_new = ensure_admin_token(front.tokens, home_folder())
+    server = open_server_context(context, settings)
+    token, is_new = ensure_admin_token(server.tokens, home_folder())
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     where = f"http://{shown}:{wanted.port}"
     sys.stdout.write(f"working API   {where}/api/v1/openapi.json\nOpenAI's way  {where}/v1\n")
     sys.stdout.write(f"admin's token {token}{': ' + token.read_text().strip() if is_new else ''}\n")
-    if not front.bases():
+    if not server.bases():
         sys.stdout.write("no base is here to tune: --base NAME=FOLDER names one.\n")
     sys.stdout.write("Ctrl-C stops it; runs that train on this machine go on.\n")
     sys.stdout.flush()
@@ -69,7 +69,9 @@ def run_server(wanted: ServeFlags) -> None:
             "travel over it in the clear. Put TLS before it.\n"
         )
     config = uvicorn.Config(
-        create_app(front, PlanningService(office.book, most_upload_bytes=settings.most_file_bytes)),
+        create_app(
+            server, PlanningService(context.book, most_upload_bytes=settings.max_file_bytes)
+        ),
         http="httptools",
         loop="auto" if sys.platform == "win32" else "uvloop",
         log_level="warning",
@@ -99,7 +101,7 @@ def server_settings(wanted: ServeFlags) -> ServerSettings:
         gpu=wanted.gpu,
         usd_per_hour=_amount("--usd-per-hour", wanted.usd_per_hour),
         job_cap_usd=_amount("--job-cap", wanted.job_cap),
-        most_file_bytes=wanted.most_file_mb * MIB,
+        max_file_bytes=wanted.most_file_mb * MIB,
         requests_per_minute=wanted.requests_per_minute,
     )
 
@@ -164,8 +166,8 @@ def end_token(token_id: str) -> None:
 
 
 def _tokens() -> TokenStore:
-    office = open_context()
-    return TokenStore(office.store.engine, office.clock)
+    context = open_context()
+    return TokenStore(context.store.engine, context.clock)
 
 
 def _day(at: float | None) -> str:

@@ -180,9 +180,9 @@ def _entry_dicts(pieces: list[HomeEntry]) -> list[dict[str, object]]:
 
 def merge_run(named: str, out: Path | None) -> None:
     """Merge in 16 bits, compare with base and adapter, and say how it is served."""
-    office = open_context()
-    run = office.store.run(named)
-    plan = office.store.plan(run.plan_id)
+    context = open_context()
+    run = context.store.run(named)
+    plan = context.store.plan(run.plan_id)
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None or plan.local.is_plain or not folder.is_trained():
         raise Refused(

@@ -99,7 +99,7 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
     return ImportedTraining(folder, plan, result, seconds, peak, _score_answers(folder, plan))
 
 
-def copy_into_run(brought: ImportedTraining, target: Path) -> Path:
+def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
     """Copy model, result and evaluation into the folder of a run, whole or not at all.
 
     Returns:
@@ -114,16 +114,16 @@ def copy_into_run(brought: ImportedTraining, target: Path) -> Path:
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        _rebuild_run_folder(brought.folder, brought.plan, part)
-        for name in (*_module_names(brought.model), MANIFEST):
+        _rebuild_run_folder(imported.folder, imported.plan, part)
+        for name in (*_module_names(imported.model), MANIFEST):
             copy = part / "model" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(brought.model / name, copy)
+            shutil.copyfile(imported.model / name, copy)
         flaw = flaw_of(part / "model")
         if flaw is not None:
             raise Refused(f"{part}: {flaw}. Look at the disk, and bring the folder again.")
-        if brought.evaluation is not None:
-            write_json(part / "evaluation.json", brought.evaluation)
+        if imported.evaluation is not None:
+            write_json(part / "evaluation.json", imported.evaluation)
         write_json(part / "done.json", {"at": time.time(), "how": "imported"})
         part.replace(target)
     except OSError as error:
@@ -250,16 +250,16 @@ IMPORT_CHECKS = ("rows, base, settings and model are those of the plan",)
 HOUR_SECONDS = Decimal(3600)
 
 
-def check_not_launched(office: TrainerContext, plan: TrainingPlan) -> None:
+def check_not_launched(context: TrainerContext, plan: TrainingPlan) -> None:
     """See that a plan has no job yet; an import that was broken off may go on.
 
     Raises:
         Refused: a job of the plan was started, or has ended.
     """
-    run_id = office.store.run_of(plan)
+    run_id = context.store.run_of(plan)
     if run_id is None:
         return
-    run = office.store.run(run_id)
+    run = context.store.run(run_id)
     is_begun = run.said("validated", "how") == HOW_IMPORTED and run.state != "settled"
     if run.state != "intent" and not is_begun:
         raise Refused(
@@ -268,22 +268,22 @@ def check_not_launched(office: TrainerContext, plan: TrainingPlan) -> None:
         )
 
 
-def import_cost(brought: ImportedTraining, usd: Decimal | None) -> tuple[Decimal, str]:
+def import_cost(imported: ImportedTraining, usd: Decimal | None) -> tuple[Decimal, str]:
     """Return what the training cost and who says so: its bill, else its hours."""
     if usd is not None:
         return usd, "as its bill says"
-    price = Decimal(brought.plan.figure.price)
-    spent = price * Decimal(repr(round(brought.seconds, 3))) / HOUR_SECONDS
+    price = Decimal(imported.plan.figure.price)
+    spent = price * Decimal(repr(round(imported.seconds, 3))) / HOUR_SECONDS
     exact = spent.quantize(Decimal("0.000001"), ROUND_UP)
-    return exact, f"{brought.seconds:.0f} seconds at {price} USD an hour"
+    return exact, f"{imported.seconds:.0f} seconds at {price} USD an hour"
 
 
-def record_import(office: TrainerContext, brought: ImportedTraining, usd: Decimal | None) -> Run:
+def record_import(context: TrainerContext, imported: ImportedTraining, usd: Decimal | None) -> Run:
     """Put what came back on record as a run of its plan, once; a run broken off goes on.
 
     Args:
-        office: What to work with.
-        brought: The folder, checked.
+        context: What to work with.
+        imported: The folder, checked.
         usd: What it cost as its bill says; by default its hours at the price of the plan.
 
     Returns:
@@ -293,28 +293,28 @@ def record_import(office: TrainerContext, brought: ImportedTraining, usd: Decima
         Refused: the plan was launched already, or a cap would be passed. Nothing was recorded.
         LeaseLost: another process works on the run.
     """
-    plan = brought.plan
-    check_not_launched(office, plan)
-    amount, how = import_cost(brought, usd)
-    day = utc_datetime(office.clock.now()).date().isoformat()
-    _check_caps(office.ledger, office.store.run_of(plan), micro_usd(amount), day)
-    run_id, _ = office.store.start(plan)
-    lease = office.store.take(run_id)
-    next_at = office.clock.now() + DAY_SECONDS  # broken off, it is brought again, and not trained
+    plan = imported.plan
+    check_not_launched(context, plan)
+    amount, how = import_cost(imported, usd)
+    day = utc_datetime(context.clock.now()).date().isoformat()
+    _check_caps(context.ledger, context.store.run_of(plan), micro_usd(amount), day)
+    run_id, _ = context.store.start(plan)
+    lease = context.store.take(run_id)
+    next_at = context.clock.now() + DAY_SECONDS  # broken off, it is brought again, and not trained
     try:
-        check_not_launched(office, plan)
+        check_not_launched(context, plan)
         folder = home_folder() / "runs" / run_id
-        copy_into_run(brought, folder)
-        adapter = LocalAdapter(home_folder(), office.store.run_of, office.files)
-        work = RunSession(office, adapter, plan, lease)
-        _advance_import(work, brought, folder, amount)
+        copy_into_run(imported, folder)
+        adapter = LocalAdapter(home_folder(), context.store.run_of, context.files)
+        session = RunSession(context, adapter, plan, lease)
+        _advance_import(session, imported, folder, amount)
         with suppress(KeyError, TypeError, ValueError):  # told elsewhere, and no part of the record
-            office.store.keep_job_events(run_id, adapter.events(run_id))
-        run = _settled(work, folder, amount, how)
+            context.store.keep_job_events(run_id, adapter.events(run_id))
+        run = _settled(session, folder, amount, how)
         next_at = 0.0
         return run
     finally:
-        office.store.release(lease, next_at)
+        context.store.release(lease, next_at)
 
 
 def _check_caps(ledger: Ledger, run_id: str | None, amount: int, day: str) -> None:
@@ -331,20 +331,20 @@ def _check_caps(ledger: Ledger, run_id: str | None, amount: int, day: str) -> No
 
 
 def _advance_import(
-    work: RunSession, brought: ImportedTraining, folder: Path, amount: Decimal
+    session: RunSession, imported: ImportedTraining, folder: Path, amount: Decimal
 ) -> None:
     """Go from any state of an import to `succeeded`, and leave out what was done before."""
-    plan, store, usd = work.plan, work.office.store, usd_text(micro_usd(amount))
+    plan, store, usd = session.plan, session.context.store, usd_text(micro_usd(amount))
     held = plan.held_out.sha256 if plan.held_out else None
     steps: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("intent", "validated", {"how": HOW_IMPORTED, "checked": IMPORT_CHECKS}),
-        ("validated", "reserved", {"usd": usd, "day": work.day}),
+        ("validated", "reserved", {"usd": usd, "day": session.day}),
         (
             "reserved",
             "uploaded",
             {"why": "trained elsewhere", "training": plan.training.sha256, "validation": held},
         ),
-        ("uploaded", "creating", {"key": plan.plan_id, **work.mark()}),
+        ("uploaded", "creating", {"key": plan.plan_id, **session.mark()}),
         ("creating", "created", {"job_id": folder.name, "how": HOW_IMPORTED, "word": "succeeded"}),
         (
             "created",
@@ -352,7 +352,7 @@ def _advance_import(
             {
                 "word": "succeeded",
                 "model": str(folder / "model"),
-                "trained_tokens": brought.result.get("tokens"),
+                "trained_tokens": imported.result.get("tokens"),
                 "usd": usd,
             },
         ),
@@ -361,29 +361,33 @@ def _advance_import(
         if store.run(folder.name).state != state:
             continue
         if kind == "reserved":
-            work.office.ledger.reserve(
+            session.context.ledger.reserve(
                 LedgerEntry(
-                    folder.name, "training", plan.provider, work.day, micro_usd(amount), None, ""
+                    folder.name, "training", plan.provider, session.day, micro_usd(amount), None, ""
                 )
             )
-        work.append(kind, **body)
-        work.stay()
+        session.append(kind, **body)
+        session.renew_lease()
 
 
-def _settled(work: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
-    ledger, run = work.office.ledger, work.office.store.run(folder.name)
+def _settled(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
+    ledger, run = session.context.ledger, session.context.store.run(folder.name)
     if run.state == "succeeded":
         first = _first_answer(folder)
         if first is None:
-            work.append("smoke_skipped", why="no rows were answered where it was trained")
+            session.append("smoke_skipped", why="no rows were answered where it was trained")
         else:
-            run = work.append("verified", model=run.tuned_model, characters=len(first))
+            run = session.append("verified", model=run.tuned_model, characters=len(first))
     ledger.settle(run.run_id, micro_usd(amount), how)
     entry = ledger.entry(run.run_id)
     usd = usd_text(entry.settled if entry and entry.settled is not None else micro_usd(amount))
-    register_version(work, run, usd)
-    return work.append(
-        "settled", usd=usd, how=how, likely_usd=work.plan.figure.likely, cap_usd=work.plan.cap_usd
+    register_version(session, run, usd)
+    return session.append(
+        "settled",
+        usd=usd,
+        how=how,
+        likely_usd=session.plan.figure.likely,
+        cap_usd=session.plan.cap_usd,
     )
 
 

@@ -112,7 +112,7 @@ def main(folder: Path) -> int:
             asks.tell(id=ask["id"], refused=str(error), code=error.code)
             continue
         label = model.answer([text])[0]
-        asks.tell_label(ask, label, len(text.split()), len(label.split()))
+        asks.send_label(ask, label, len(text.split()), len(label.split()))
     return 0
 
 

@@ -51,7 +51,7 @@ class LoadedModel:
 
 @dataclass
 class _PoolSlot:
-    talker: ModelProcess
+    model_process: ModelProcess
     used_at: float
     users: int = 0
 
@@ -86,16 +86,16 @@ class ModelPool:
             MessagesUnfit: the model cannot read them, or a setting means nothing.
         """
         ask.check()
-        with self._seat((folder.resolve(), system)) as talker:
-            yield from talker.ask(ask, self.start_seconds)
+        with self._seat((folder.resolve(), system)) as model_process:
+            yield from model_process.ask(ask, self.start_seconds)
 
     def loaded(self) -> list[LoadedModel]:
         """List the models that have a process now."""
         with self._change:
             return [
-                LoadedModel(folder, system, seat.talker.pid, seat.users)
+                LoadedModel(folder, system, seat.model_process.pid, seat.users)
                 for (folder, system), seat in self._seats.items()
-                if seat.talker.is_alive
+                if seat.model_process.is_alive
             ]
 
     def close(self) -> None:
@@ -111,13 +111,13 @@ class ModelPool:
     def _seat(self, key: ModelKey) -> Iterator[ModelProcess]:
         seat = self._take(key)
         try:
-            yield seat.talker
+            yield seat.model_process
         finally:
             with self._change:
                 seat.users -= 1
                 seat.used_at = time.monotonic()
-                if not seat.users and not seat.talker.is_alive:
-                    seat.talker.end()
+                if not seat.users and not seat.model_process.is_alive:
+                    seat.model_process.end()
                     if self._seats.get(key) is seat:
                         del self._seats[key]
                 self._change.notify_all()
@@ -149,7 +149,7 @@ class ModelPool:
                 f"{key[0].name}: no more requests are taken here. Ask elsewhere."
             )
         seat = self._seats.get(key)
-        if seat is not None and not seat.talker.is_alive:
+        if seat is not None and not seat.model_process.is_alive:
             self._leave(key)
             seat = None
         now = time.monotonic()
@@ -163,22 +163,22 @@ class ModelPool:
                 return None
             self._end(min(free)[1])
         try:
-            talker = ModelProcess(*key)
+            model_process = ModelProcess(*key)
         except OSError as error:
             raise ModelProcessFailed(
                 f"{key[0].name}: no process can be started: {error}"
             ) from error
-        self._seats[key] = _PoolSlot(talker, now)
+        self._seats[key] = _PoolSlot(model_process, now)
         return self._seats[key]
 
     def _leave(self, key: ModelKey) -> None:
         """Forget a process that ended; whoever still reads from it lets go of it."""
         seat = self._seats.pop(key)
         if not seat.users:
-            seat.talker.end()
+            seat.model_process.end()
 
     def _end(self, key: ModelKey) -> None:
-        self._seats.pop(key).talker.end()
+        self._seats.pop(key).model_process.end()
 
     def _sweep(self) -> None:
         """End what nobody has asked for long enough, for as long as this is open."""

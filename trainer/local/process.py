@@ -47,7 +47,7 @@ def environment() -> Mapping[str, str]:
 
 def start(folder: RunFolder) -> None:
     """Start the process of a run, unless one is at work; it ends with nobody but itself."""
-    if folder.is_held():
+    if folder.is_locked():
         return
     with (folder.path / "log").open("ab") as log:
         process = subprocess.Popen(
@@ -63,16 +63,16 @@ def start(folder: RunFolder) -> None:
         json.dumps({"pid": process.pid, "started_at": time.time()})
     )
     until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None and not folder.is_held():
+    while time.monotonic() < until and process.poll() is None and not folder.is_locked():
         time.sleep(0.02)
 
 
 def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> None:
     """Ask the process to end at its next step, and kill it if it does not."""
     until = time.monotonic() + seconds
-    while folder.is_held() and time.monotonic() < until:
+    while folder.is_locked() and time.monotonic() < until:
         time.sleep(0.05)
-    if not folder.is_held():
+    if not folder.is_locked():
         return
     told = folder.read("process.json") or {}
     with suppress(ProcessLookupError, PermissionError):

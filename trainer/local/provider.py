@@ -59,7 +59,7 @@ class LocalAdapter:
     idempotent: bool = True
     serves_per_token: bool = True
     failed_is_free: bool = False
-    most_file_bytes: int = 1 << 50
+    max_file_bytes: int = 1 << 50
     reads_here: bool = True
 
     def key_of(self, plan: TrainingPlan) -> str:
@@ -173,7 +173,7 @@ class LocalAdapter:
     def resume(self, job_id: str) -> Job:
         """Start a training again that was held."""
         folder = self._folder(job_id)
-        folder.want("")
+        folder.set_request("")
         for mark in ("paused", "capped.json"):
             (folder.path / mark).unlink(missing_ok=True)
         process.start(folder)
@@ -183,11 +183,11 @@ class LocalAdapter:
         folder = self._folder(job_id)
         if folder.word in ("succeeded", "failed", "cancelled"):
             raise ProviderDeclined(409, "ended", f"the run is {folder.word}")
-        folder.want(word)
+        folder.set_request(word)
         process.stop(folder)
-        if not folder.is_held() and folder.word in ("stopped", "paused", "running"):
+        if not folder.is_locked() and folder.word in ("stopped", "paused", "running"):
             (folder.path / mark).write_text(json.dumps({"at": time.time()}))
-            folder.want("")
+            folder.set_request("")
         return self._job(folder)
 
     def smoke(self, model: str) -> str:

@@ -35,7 +35,7 @@ class RunFolder:
             return "failed"
         if self.has("done.json"):
             return "succeeded"
-        if self.is_held():
+        if self.is_locked():
             return "queued" if self.has("waiting") else "running"
         return "paused" if self.has("paused") else "stopped"
 
@@ -57,7 +57,7 @@ class RunFolder:
         except OSError:
             return ""
 
-    def want(self, word: str) -> None:
+    def set_request(self, word: str) -> None:
         """Ask the process for something, or take it back with nothing."""
         control = self.path / "control"
         if word:
@@ -65,7 +65,7 @@ class RunFolder:
         else:
             control.unlink(missing_ok=True)
 
-    def is_held(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether a process works on it now: the lock goes with the process, however it ends."""
         with (self.path / "lock").open("a+b") as file:
             try:
@@ -98,7 +98,7 @@ class RunFolder:
         """Add up how long processes worked on it; one that was killed counts to its last beat."""
         stretches = self._stretches()
         total = sum(end - begin for begin, end in stretches if end is not None)
-        beat = self.last_beat()
+        beat = self.last_heartbeat()
         if self.is_open() and beat is not None:
             total += max(beat - stretches[-1][0], 0.0)
         return total
@@ -113,7 +113,7 @@ class RunFolder:
         stretches = self._stretches()
         return bool(stretches) and stretches[-1][1] is None
 
-    def last_beat(self) -> float | None:
+    def last_heartbeat(self) -> float | None:
         """Return when the training last gave a sign of life."""
         try:
             return (self.path / "heartbeat").stat().st_mtime

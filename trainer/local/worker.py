@@ -73,7 +73,7 @@ def _stages(folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
 
 def _halt(folder: RunFolder, name: str) -> None:
     (folder.path / name).touch()
-    folder.want("")
+    folder.set_request("")
 
 
 def _run(script: str, folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
@@ -96,7 +96,7 @@ def _hold_at_cap(folder: RunFolder) -> None:
     usd = float(folder.usd(Decimal(str(job["usd_per_hour"]))))
     if usd >= float(job["cap_usd"]):
         write_json(folder.path / "capped.json", {"usd": usd, "cap_usd": job["cap_usd"]})
-        folder.want(WANT_PAUSE)
+        folder.set_request(WANT_PAUSE)
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def _device(folder: RunFolder) -> Iterator[tuple[str | None, Any]]:
 @contextmanager
 def _clock(folder: RunFolder) -> Iterator[None]:
     """Write down from when to when a device was taken: its hours are money."""
-    beat = folder.last_beat()
+    beat = folder.last_heartbeat()
     if folder.is_open() and beat is not None:  # the process before this one was killed
         _add(folder, {"to": beat})
     (folder.path / "heartbeat").touch()

@@ -118,12 +118,12 @@ class RetryPolicy:
     clock: Clock
     failed: int = 0
 
-    def of(self, send: Callable[[], T], lose: Callable[[], None]) -> T | None:
+    def of(self, send: Callable[[], T], count_lost: Callable[[], None]) -> T | None:
         """Send until there is an answer, or an end to patience: then nothing.
 
         Args:
             send: One request.
-            lose: Called for each request of which it is not known whether it is billed.
+            count_lost: Called for each request of which it is not known whether it is billed.
 
         Raises:
             Declined: the provider says no to this very request.
@@ -138,7 +138,7 @@ class RetryPolicy:
                 raise
             except ProviderError as error:
                 if isinstance(error, UnknownOutcome):
-                    lose()
+                    count_lost()
                 self.clock.sleep(self._wait(error, number))
             else:
                 self.failed = 0
@@ -177,9 +177,9 @@ class PaidChatModel:
     """As the provider calls it."""
     chat: ChatClient
     tariff: Tariff
-    purse: ReservedBudget
+    budget: ReservedBudget
     clock: Clock
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
     max_answer_tokens: int
     limit_name: str = "max_tokens"
 
@@ -212,20 +212,20 @@ class PaidChatModel:
 
         def send() -> ChatAnswer:
             nonlocal began
-            self.purse.hold(most)
+            self.budget.require_room(most)
             began = self.clock.ticks()
             return self.chat.ask(self.named, messages, **more)
 
         try:
-            said = self.patience.of(send, lambda: self.purse.lose(most))
+            said = self.retry_policy.of(send, lambda: self.budget.count_lost(most))
         except ProviderDeclined:
             cell = ArmAnswer(arm, key, "", "declined", 0, 0, "0", 0.0)
         else:
             if said is None:
                 return None
             cell = self._cell(arm, key, said, counted, self.clock.ticks() - began)
-        self.purse.journal.keep(self.purse.subject, cell)
-        self.purse.compare(most, Decimal(cell.usd))
+        self.budget.journal.keep(self.budget.subject, cell)
+        self.budget.compare(most, Decimal(cell.usd))
         return cell
 
     def _cell(

@@ -210,7 +210,7 @@ class ReservedBudget:
         """What it has paid."""
         return self.journal.spent.get(self.subject, Decimal(0))
 
-    def hold(self, usd: Decimal) -> None:
+    def require_room(self, usd: Decimal) -> None:
         """See that one more request of at most so much has room.
 
         Raises:
@@ -224,7 +224,7 @@ class ReservedBudget:
         if most:
             self.overrun = max(self.overrun, usd / most)
 
-    def lose(self, usd: Decimal) -> None:
+    def count_lost(self, usd: Decimal) -> None:
         """Count a request without an answer as paid for."""
         self.at_risk += usd
         self.lost += 1
@@ -232,7 +232,7 @@ class ReservedBudget:
 
 @contextmanager
 def reserve_budgets(
-    office: TrainerContext, journal: PilotJournal, amounts: dict[str, Decimal]
+    context: TrainerContext, journal: PilotJournal, amounts: dict[str, Decimal]
 ) -> Iterator[dict[str, ReservedBudget]]:
     """Set amounts aside in the ledger, one a provider, and settle them with what was paid.
 
@@ -242,23 +242,25 @@ def reserve_budgets(
     Raises:
         OverBudget: a cap of the ledger would be passed; nothing was sent.
     """
-    _settle(office.ledger, journal, list(journal.spent), "killed; ")
-    day = utc_datetime(office.clock.now()).date().isoformat()
+    _settle(context.ledger, journal, list(journal.spent), "killed; ")
+    day = utc_datetime(context.clock.now()).date().isoformat()
     made = {
         provider: ReservedBudget(journal, f"pilot_{secrets.token_hex(8)}", usd)
         for provider, usd in amounts.items()
     }
     try:
-        for provider, purse in made.items():
-            journal.add(purse.subject, provider=provider, limit=str(purse.limit))
-            office.ledger.reserve(
-                LedgerEntry(purse.subject, "pilot", provider, day, micro_usd(purse.limit), None, "")
+        for provider, budget in made.items():
+            journal.add(budget.subject, provider=provider, limit=str(budget.limit))
+            context.ledger.reserve(
+                LedgerEntry(
+                    budget.subject, "pilot", provider, day, micro_usd(budget.limit), None, ""
+                )
             )
         yield made
     finally:
-        for purse in made.values():
-            lost = f"{purse.lost} requests without an answer; " if purse.lost else ""
-            _settle(office.ledger, journal, [purse.subject], lost)
+        for budget in made.values():
+            lost = f"{budget.lost} requests without an answer; " if budget.lost else ""
+            _settle(context.ledger, journal, [budget.subject], lost)
 
 
 def _settle(ledger: Ledger, journal: PilotJournal, subjects: list[str], note: str) -> None:

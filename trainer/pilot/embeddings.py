@@ -55,8 +55,8 @@ class RemoteEmbedder:
     base_url: str
     key: ApiKey
     usd_per_million: Decimal
-    purse: ReservedBudget
-    patience: RetryPolicy
+    budget: ReservedBudget
+    retry_policy: RetryPolicy
 
     def embed(self, texts: Sequence[str], counts: Sequence[int]) -> list[Sequence[float]]:
         """Ask for the vectors of some texts in one request.
@@ -68,11 +68,11 @@ class RemoteEmbedder:
         most = max_token_count(sum(counts)) * self.usd_per_million / MILLION
 
         def send() -> tuple[list[Sequence[float]], int | None]:
-            self.purse.hold(most)
+            self.budget.require_room(most)
             return self._ask(list(texts))
 
         try:
-            found = self.patience.of(send, lambda: self.purse.lose(most))
+            found = self.retry_policy.of(send, lambda: self.budget.count_lost(most))
         except ProviderDeclined as error:
             raise UsageError(
                 f"--embedding {self.named}",
@@ -86,8 +86,8 @@ class RemoteEmbedder:
         vectors, used = found
         billed = max_token_count(sum(counts)) if used is None else used
         usd = billed * self.usd_per_million / MILLION
-        self.purse.journal.add(self.purse.subject, embedded=len(texts), usd=str(usd))
-        self.purse.compare(most, usd)
+        self.budget.journal.add(self.budget.subject, embedded=len(texts), usd=str(usd))
+        self.budget.compare(most, usd)
         return vectors
 
     def _ask(self, texts: list[str]) -> tuple[list[Sequence[float]], int | None]:

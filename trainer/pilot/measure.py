@@ -70,7 +70,7 @@ class MeasureSettings:
             track.look(self.target, self.alpha)
         return track
 
-    def of_all(self, cells: Mapping[str, ArmAnswer]) -> ArmProgress:
+    def from_answers(self, cells: Mapping[str, ArmAnswer]) -> ArmProgress:
         """Return an arm that answered all cases at once."""
         track, there = ArmProgress(), [case for case in self.cases if case.key in cells]
         track.add(there, [cells[case.key] for case in there], self.score)
@@ -82,7 +82,7 @@ class MeasureSettings:
 class ArmMeasurements:
     """What came of it."""
 
-    tracks: Mapping[ArmName, ArmProgress]
+    progress_by_arm: Mapping[ArmName, ArmProgress]
     stopped: str
     """Why it ended early; empty where all rows were asked."""
 
@@ -94,17 +94,17 @@ def measure_arms(ways: Mapping[ArmName, AnswerCase], how: MeasureSettings) -> Ar
         ways: Arm -> what answers a case; what was answered before costs nothing there.
         how: Cases, score, target.
     """
-    tracks: dict[ArmName, ArmProgress] = {arm: ArmProgress() for arm in ways}
+    progress_by_arm: dict[ArmName, ArmProgress] = {arm: ArmProgress() for arm in ways}
     try:
         for batch in how.batches():
-            going = [arm for arm in ways if tracks[arm].standing == "open"]
+            going = [arm for arm in ways if progress_by_arm[arm].standing == "open"]
             if not going:
-                return ArmMeasurements(tracks, _clear(len(how.cases)))
-            _batch(batch, {arm: ways[arm] for arm in going}, tracks, how)
+                return ArmMeasurements(progress_by_arm, _clear(len(how.cases)))
+            _batch(batch, {arm: ways[arm] for arm in going}, progress_by_arm, how)
     except BudgetExhausted:
-        return ArmMeasurements(tracks, "the next request might pass what was set aside")
-    short = any(len(track.scores) < len(how.cases) for track in tracks.values())
-    return ArmMeasurements(tracks, _clear(len(how.cases)) if short else "")
+        return ArmMeasurements(progress_by_arm, "the next request might pass what was set aside")
+    short = any(len(track.scores) < len(how.cases) for track in progress_by_arm.values())
+    return ArmMeasurements(progress_by_arm, _clear(len(how.cases)) if short else "")
 
 
 def _clear(rows: int) -> str:
@@ -114,7 +114,7 @@ def _clear(rows: int) -> str:
 def _batch(
     batch: tuple[EvaluationCase, ...],
     ways: Mapping[ArmName, AnswerCase],
-    tracks: dict[ArmName, ArmProgress],
+    progress_by_arm: dict[ArmName, ArmProgress],
     how: MeasureSettings,
 ) -> None:
     heard: dict[ArmName, list[tuple[EvaluationCase, ArmAnswer]]] = {arm: [] for arm in ways}
@@ -127,9 +127,11 @@ def _batch(
     finally:  # what was paid for counts, however the batch ends
         for arm, pairs in heard.items():
             if pairs:
-                tracks[arm].add([case for case, _ in pairs], [cell for _, cell in pairs], how.score)
+                progress_by_arm[arm].add(
+                    [case for case, _ in pairs], [cell for _, cell in pairs], how.score
+                )
     for arm in ways:
-        tracks[arm].look(how.target, how.alpha)
+        progress_by_arm[arm].look(how.target, how.alpha)
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,16 @@ class ArmComparison:
     high: float
 
 
-def compare_arms(tracks: Mapping[ArmName, ArmProgress], alpha: float) -> tuple[ArmComparison, ...]:
+def compare_arms(
+    progress_by_arm: Mapping[ArmName, ArmProgress], alpha: float
+) -> tuple[ArmComparison, ...]:
     """Lay every two arms side by side; the chance of a false word is shared by all pairs."""
     found = []
-    both = list(combinations(tracks, 2))
+    both = list(combinations(progress_by_arm, 2))
     for one, other in both:
-        keys = [key for key in tracks[one].scores if key in tracks[other].scores]
-        left = [tracks[one].scores[key] for key in keys]
-        right = [tracks[other].scores[key] for key in keys]
+        keys = [key for key in progress_by_arm[one].scores if key in progress_by_arm[other].scores]
+        left = [progress_by_arm[one].scores[key] for key in keys]
+        right = [progress_by_arm[other].scores[key] for key in keys]
         if keys:
             low, high = difference(left, right, alpha / len(both))
             found.append(

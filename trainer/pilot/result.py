@@ -80,37 +80,39 @@ class PilotResult:
 
 def pilot_result(done: PilotRun) -> PilotResult:
     """Put what was measured into the scenario, and ask again."""
-    ready = done.ready
+    setup = done.setup
     lines = tuple(
-        _arm_result(done, arm, track) for arm, track in done.measured.tracks.items() if track.scores
+        _arm_result(done, arm, track)
+        for arm, track in done.measured.progress_by_arm.items()
+        if track.scores
     )
-    scenario = scenario_with_scores(ready.wanted.scenario, lines, done)
-    asked = {"asked_on": ready.question.scenario.asked_on, **scenario}
-    question = replace(ready.question, scenario=scenario_from(asked, ready.wanted.where))
+    scenario = scenario_with_scores(setup.wanted.scenario, lines, done)
+    asked = {"asked_on": setup.question.scenario.asked_on, **scenario}
+    question = replace(setup.question, scenario=scenario_from(asked, setup.wanted.where))
     return PilotResult(
-        name=ready.folder.name,
-        metric="scorer" if ready.wanted.scorer else ready.metric,
-        target=ready.measure.target,
+        name=setup.folder.name,
+        metric="scorer" if setup.wanted.scorer else setup.metric,
+        target=setup.measure.target,
         lines=lines,
-        pairs=compare_arms(done.measured.tracks, ready.recipe.alpha),
+        pairs=compare_arms(done.measured.progress_by_arm, setup.recipe.alpha),
         stopped=done.measured.stopped,
         recall=done.recall,
         recall_rows=done.recall_rows,
-        usd=float(ready.journal.usd()),
+        usd=float(setup.journal.usd()),
         scenario=scenario,
-        before=ready.before,
+        before=setup.before,
         after=recommend(question),
         notes=tuple(_notes(done, lines)),
     )
 
 
 def _arm_result(done: PilotRun, arm: ArmName, track: ArmProgress) -> ArmResult:
-    ready = done.ready
-    approach, model = ARM_APPROACHES[arm], ready.recipe.model or ""
+    setup = done.setup
+    approach, model = ARM_APPROACHES[arm], setup.recipe.model or ""
     if arm == "plain":
         model = BASELINE_MODEL
-    elif arm == "tuned" and ready.plan is not None:
-        approach, model = plan_approach(ready.plan), tuned_model_id(done)
+    elif arm == "tuned" and setup.plan is not None:
+        approach, model = plan_approach(setup.plan), tuned_model_id(done)
     cells = track.cells.values()
     return ArmResult(
         arm,
@@ -118,7 +120,7 @@ def _arm_result(done: PilotRun, arm: ArmName, track: ArmProgress) -> ArmResult:
         model,
         len(track.scores),
         mean_score(list(track.scores.values())),
-        *score_interval(track, ready.measure.alpha),
+        *score_interval(track, setup.measure.alpha),
         track.standing,
         float(sum(float(cell.usd) for cell in cells)),
         median_seconds(track),
@@ -128,11 +130,11 @@ def _arm_result(done: PilotRun, arm: ArmName, track: ArmProgress) -> ArmResult:
 
 def tuned_model_id(done: PilotRun) -> str:
     """Name the tuned base as the options of the advice do, where one of them is that base."""
-    ready = done.ready
-    assert ready.plan is not None
-    named = ready.plan.option_id.split(":")[2]
-    approach = plan_approach(ready.plan)
-    options = prepare(ready.question, ready.question.scenario)[1].options
+    setup = done.setup
+    assert setup.plan is not None
+    named = setup.plan.option_id.split(":")[2]
+    approach = plan_approach(setup.plan)
+    options = prepare(setup.question, setup.question.scenario)[1].options
     for option in options:
         if option.approach == approach and _bare(option.model) == _bare(named):
             return option.model
@@ -169,9 +171,9 @@ def scenario_with_scores(
         if (one.get("approach"), one.get("model")) not in ways
     ]
     quality |= {"measured": [*old, *new], "has_eval": True}
-    quality.setdefault("held_out_examples", len(done.ready.measure.cases))
+    quality.setdefault("held_out_examples", len(done.setup.measure.cases))
     found = {**scenario, "quality": quality}
-    corpus = done.ready.corpus
+    corpus = done.setup.corpus
     if corpus is not None:
         knowledge = dict(scenario.get("knowledge") or {})
         knowledge.setdefault("corpus_tokens", corpus.tokens)
@@ -183,11 +185,11 @@ def scenario_with_scores(
 
 def _notes(done: PilotRun, lines: tuple[ArmResult, ...]) -> list[str]:
     """Say what a reader has to know beside the figures."""
-    ready = done.ready
-    notes = [f"{arm} was not measured: {why}." for arm, why in ready.skipped.items()]
-    if ready.question.scenario.quality.target is None:
-        notes.append(f"No target was given: {ready.measure.target:.2f} is what the advice assumes.")
-    if "rag" in ready.recipe.arms and ready.embed is None:
+    setup = done.setup
+    notes = [f"{arm} was not measured: {why}." for arm, why in setup.skipped.items()]
+    if setup.question.scenario.quality.target is None:
+        notes.append(f"No target was given: {setup.measure.target:.2f} is what the advice assumes.")
+    if "rag" in setup.recipe.arms and setup.embed is None:
         notes.append("Passages were found by words alone: no --embedding was named.")
     for line in lines:
         if line.arm == "tuned" and not _is_known(done, line):
@@ -197,13 +199,13 @@ def _notes(done: PilotRun, lines: tuple[ArmResult, ...]) -> list[str]:
             )
         if line.flawed:
             notes.append(f"{line.arm}: {line.flawed} answers were cut off, refused or empty.")
-    if ready.held.warning:
-        notes.append(f"The split: {ready.held.warning}.")
+    if setup.held.warning:
+        notes.append(f"The split: {setup.held.warning}.")
     return notes
 
 
 def _is_known(done: PilotRun, line: ArmResult) -> bool:
-    options = prepare(done.ready.question, done.ready.question.scenario)[1].options
+    options = prepare(done.setup.question, done.setup.question.scenario)[1].options
     return any((one.approach, one.model) == (line.approach, line.model) for one in options)
 
 

@@ -199,24 +199,24 @@ class PilotSetup:
         return tuple(arm for arm in self.recipe.arms if arm in PROMPTED_ARMS)
 
 
-def prepare_pilot(wanted: PilotRequest, office: TrainerContext) -> PilotSetup:
+def prepare_pilot(wanted: PilotRequest, context: TrainerContext) -> PilotSetup:
     """Read everything, choose arms, and lay the pilot out.
 
     Raises:
         AdvisorError: anything of it cannot be read, used, or is forbidden by the scenario.
     """
-    now = utc_datetime(office.clock.now())
+    now = utc_datetime(context.clock.now())
     path = wanted.dataset or _dataset_path(wanted)
     question = make_question(
-        wanted.scenario, wanted.where, dataset=path, book=office.book, today=now.date()
+        wanted.scenario, wanted.where, dataset=path, book=context.book, today=now.date()
     )
-    question = replace(question, with_flips=False)
+    question = replace(question, with_sensitivity=False)
     held, tokens = hold_out(path), token_counter(ENCODING)
     cases = held.cases[: wanted.rows]
     metric = choose_metric(wanted, held)
     corpus = read_corpus(wanted.corpus, tokens) if wanted.corpus else None
     before = recommend(question)
-    model = wanted.model or best_prompted_model(before, office.book)
+    model = wanted.model or best_prompted_model(before, context.book)
     arms, skipped = choose_arms(wanted, question, corpus, metric, model)
     recipe = _pilot_settings(
         wanted,
@@ -249,11 +249,11 @@ def prepare_pilot(wanted: PilotRequest, office: TrainerContext) -> PilotSetup:
         ),
         corpus,
         passages(corpus, recipe.chunking, tokens) if corpus and "rag" in arms else (),
-        find_endpoint("--model", model, wanted.base_url, office.book, question.scenario)
+        find_endpoint("--model", model, wanted.base_url, context.book, question.scenario)
         if asks and model
         else None,
-        _embedder(wanted, question, office.book) if "rag" in arms else None,
-        plan_tuning(wanted.tuning, held.shown, cases, office.book, now)
+        _embedder(wanted, question, context.book) if "rag" in arms else None,
+        plan_tuning(wanted.tuning, held.shown, cases, context.book, now)
         if wanted.tuning and "tuned" in arms
         else None,
         *_open_journal(recipe, held, corpus),
@@ -291,8 +291,8 @@ def _pilot_settings(
     instruction: str,
     longest: int,
 ) -> PilotSettings:
-    facts = prepare(question, question.scenario)[0].facts
-    chunk = max(int(facts.chunk_tokens[0, 0]), 16)
+    inputs = prepare(question, question.scenario)[0].inputs
+    chunk = max(int(inputs.chunk_tokens[0, 0]), 16)
     card = question.book.models.get(model or "")
     thought = REASONING_TOKENS if card and card.reasoning == "always" else 0
     return PilotSettings(
@@ -300,7 +300,7 @@ def _pilot_settings(
         model=model,
         embedding=wanted.embedding,
         chunking=Chunking(chunk, chunk // OVERLAP_SHARE),
-        top_k=max(int(facts.top_k[0, 0]), 1),
+        top_k=max(int(inputs.top_k[0, 0]), 1),
         shots=SHOTS,
         instruction=instruction,
         rows=wanted.rows,
@@ -315,7 +315,7 @@ def _longest(cases: Sequence[EvaluationCase], tokens: EncodingCounter) -> int:
 
 def _target(question: Question) -> float:
     """Return what is good enough: as the scenario says, else as the advice assumes."""
-    return float(prepare(question, question.scenario)[0].facts.target[0, 0])
+    return float(prepare(question, question.scenario)[0].inputs.target[0, 0])
 
 
 def _embedder(wanted: PilotRequest, question: Question, book: PriceBook) -> Endpoint | Path | None:

@@ -36,7 +36,7 @@ class TuningRequest:
     """What is to be tuned, as the flags of `trainer plan` say it."""
 
     request: PlanRequest
-    wish: PlanSettings
+    plan_settings: PlanSettings
     here: LocalOptions
 
 
@@ -73,8 +73,8 @@ def plan_tuning(
             path.write_bytes(b"".join(case.row + b"\n" for case in some))
         request = replace(tuning.request, dataset=rows, held_out=held, held_out_share=0.0)
         if tuning.here.base is not None:
-            return plan_local(request, tuning.wish, tuning.here, book, now)
-        made = plan_provider_job(request, tuning.wish, book, now)
+            return plan_local(request, tuning.plan_settings, tuning.here, book, now)
+        made = plan_provider_job(request, tuning.plan_settings, book, now)
     if made.serving != "per_token":
         raise Refused(
             f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
@@ -89,19 +89,19 @@ def plan_approach(made: TrainingPlan) -> Approach:
     return approach
 
 
-def tune(office: TrainerContext, made: TrainingPlan, egress: str | None) -> Run:
+def tune(context: TrainerContext, made: TrainingPlan, egress: str | None) -> Run:
     """Start the run of a plan, or go on with it, until it is settled.
 
     Raises:
         Refused: it failed, was cancelled, or needs a person.
         NoConsent: rows would leave, and nobody agreed.
     """
-    office.store.keep_plan(made)
+    context.store.keep_plan(made)
     agreed = start.LaunchConsent(Decimal(made.figure.at_most), egress)
-    run_id, _ = start.start_run(office, made, agreed)
-    while (seconds := _look(office, run_id)) is not None:
-        office.clock.sleep(seconds)
-    run = office.store.run(run_id)
+    run_id, _ = start.start_run(context, made, agreed)
+    while (seconds := _look(context, run_id)) is not None:
+        context.clock.sleep(seconds)
+    run = context.store.run(run_id)
     if run.state == "needs_human":
         raise Refused(
             f"{run_id}: {run.said('needs_human', 'why')} "
@@ -115,12 +115,12 @@ def tune(office: TrainerContext, made: TrainingPlan, egress: str | None) -> Run:
     return run
 
 
-def _look(office: TrainerContext, run_id: str) -> float | None:
+def _look(context: TrainerContext, run_id: str) -> float | None:
     """Bring a run further; return how long to wait, nothing where there is nothing to wait for."""
     try:
-        pause = reconcile(office, run_id)
+        pause = reconcile(context, run_id)
     except LeaseLost:
-        return office.limits.poll_seconds
+        return context.limits.poll_seconds
     return None if pause is None else pause.seconds
 
 

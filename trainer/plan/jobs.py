@@ -49,7 +49,7 @@ class TrainingRequest:
     gpu: str
     usd_per_hour: Decimal
     cap_usd: Decimal
-    wish: PlanSettings = field(default_factory=PlanSettings)
+    plan_settings: PlanSettings = field(default_factory=PlanSettings)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further settings of the recipe."""
     held_out: Path | None = None
@@ -66,7 +66,7 @@ class StoredJob:
     made_at: float
 
 
-def plan_job(office: TrainerContext, asked: TrainingRequest) -> TrainingPlan:
+def plan_job(context: TrainerContext, asked: TrainingRequest) -> TrainingPlan:
     """Lay a training down, with its price, under its cap.
 
     Raises:
@@ -86,7 +86,9 @@ def plan_job(office: TrainerContext, asked: TrainingRequest) -> TrainingPlan:
         owner=asked.owner,
     )
     here = LocalOptions(asked.base, asked.usd_per_hour, asked.settings)
-    made = plan_local(request, asked.wish, here, office.book, utc_datetime(office.clock.now()))
+    made = plan_local(
+        request, asked.plan_settings, here, context.book, utc_datetime(context.clock.now())
+    )
     most = Decimal(made.figure.at_most)
     if most > asked.cap_usd:
         raise OverBudget(
@@ -114,23 +116,23 @@ class JobStore:
             pass  # it is kept already
         return self.job(run_id, None)
 
-    def job(self, run_id: str, sees: str | None) -> StoredJob:
+    def job(self, run_id: str, owner_filter: str | None) -> StoredJob:
         """Find a job.
 
         Raises:
-            NoSuchJob: there is none that *sees* may see.
+            NoSuchJob: there is none that *owner_filter* may see.
         """
         with read_connection(self.engine) as connection:
             row = connection.execute(select(jobs).where(jobs.c.run_id == run_id)).one_or_none()
-        if row is None or sees not in (None, row.owner):
+        if row is None or owner_filter not in (None, row.owner):
             raise NoSuchJob(f"run {run_id}: no such job is there for you.")
         return _stored_job(row)
 
-    def listed(self, sees: str | None) -> tuple[StoredJob, ...]:
+    def listed(self, owner_filter: str | None) -> tuple[StoredJob, ...]:
         """List jobs, the newest first."""
         asked = select(jobs).order_by(jobs.c.made_at.desc(), jobs.c.run_id)
-        if sees is not None:
-            asked = asked.where(jobs.c.owner == sees)
+        if owner_filter is not None:
+            asked = asked.where(jobs.c.owner == owner_filter)
         with read_connection(self.engine) as connection:
             return tuple(map(_stored_job, connection.execute(asked)))
 

@@ -75,7 +75,11 @@ class LocalOptions:
 
 
 def plan_local(
-    request: PlanRequest, wish: PlanSettings, here: LocalOptions, book: PriceBook, now: datetime
+    request: PlanRequest,
+    plan_settings: PlanSettings,
+    here: LocalOptions,
+    book: PriceBook,
+    now: datetime,
 ) -> TrainingPlan:
     """Lay one training on this machine down, with every setting and its price.
 
@@ -87,7 +91,7 @@ def plan_local(
     _installed(BASELINE_PACKAGES if is_plain else REQUIRED_PACKAGES)
     approach, where, gpu = _option(request.option, book)
     objective, method = APPROACHES[approach]
-    objective = "grpo" if wish.method == "reinforcement" else objective
+    objective = "grpo" if plan_settings.method == "reinforcement" else objective
     base = None if is_plain else here.base
     config = _config(base) if base else {}
     path = training_dataset(request)
@@ -95,7 +99,7 @@ def plan_local(
     data, watched = split_rows(path, request, kind)
     lengths = _lengths(base, data)
     longest, tokens = int(lengths.max()), int(lengths.sum())
-    epochs = wish.hyperparameters.n_epochs
+    epochs = plan_settings.hyperparameters.n_epochs
     passes = float(default_epochs(data.training.rows)) if epochs == "auto" else float(epochs)
     if objective == "classification" and epochs == "auto":
         passes = ENCODER_EPOCHS
@@ -103,13 +107,16 @@ def plan_local(
     dated = {**request.scenario, "asked_on": now.date()}
     machine = find_machine(book, dated, where, gpu, here.usd_per_hour)
     recipe = _with_user_settings(
-        _with_supported_dtype(recipe, machine), wish.hyperparameters, here.settings or {}, config
+        _with_supported_dtype(recipe, machine),
+        plan_settings.hyperparameters,
+        here.settings or {},
+        config,
     )
     hours, expected = BASELINE_HOURS, None
     if base:
         hours, expected = estimate_training(machine, recipe, config, lengths, where in PROVIDERS)
     figure = cost_figure(machine, hours, round(tokens * recipe.epochs))
-    cap = wish.cap_usd or Decimal(figure.at_most)
+    cap = plan_settings.cap_usd or Decimal(figure.at_most)
     if cap < Decimal(figure.at_most):
         raise UsageError(
             f"--cap {cap}",
@@ -120,8 +127,8 @@ def plan_local(
     return TrainingPlan(
         provider="local",
         base_model=base.resolve().name if base else BASELINE_MODEL,
-        method="dpo" if objective == "dpo" else wish.method,
-        hyperparameters=wish.hyperparameters,
+        method="dpo" if objective == "dpo" else plan_settings.method,
+        hyperparameters=plan_settings.hyperparameters,
         **data.model_dump(),
         figure=figure,
         cap_usd=str(cap.quantize(CENT)),
@@ -130,9 +137,9 @@ def plan_local(
         question_sha256=hashlib.sha256(asked).hexdigest(),
         prices_sha256=book.sha256,
         planned_at=now.isoformat(timespec="seconds"),
-        suffix=wish.suffix,
-        grader=wish.grader,
-        attempt=wish.attempt,
+        suffix=plan_settings.suffix,
+        grader=plan_settings.grader,
+        attempt=plan_settings.attempt,
         owner=request.owner,
         local=LocalJob(
             base=str(base.resolve()) if base else "",

@@ -58,7 +58,7 @@ class PlanRequest:
 
 
 def plan_provider_job(
-    request: PlanRequest, wish: PlanSettings, book: PriceBook, now: datetime
+    request: PlanRequest, plan_settings: PlanSettings, book: PriceBook, now: datetime
 ) -> TrainingPlan:
     """Ask again with the prices of today, and lay down the job that follows.
 
@@ -69,7 +69,7 @@ def plan_provider_job(
     asked = {**request.scenario, "asked_on": now.date().isoformat()}
     path = request.dataset or _named(request)
     question = make_question(asked, request.where, dataset=path, book=book)
-    question = replace(question, rules=request.rules, with_flips=False)
+    question = replace(question, rules=request.rules, with_sensitivity=False)
     said = recommend(question)
     option_id = request.option or said.decision.recommended
     if request.decided and not request.option and said.decision.recommended != request.decided:
@@ -84,16 +84,18 @@ def plan_provider_job(
             "same."
         )
     option = _option(prepare(question, question.scenario)[1].options, said, option_id)
-    if wish.method == "supervised" and option.objective == "dpo":
-        wish = wish.model_validate({**wish.model_dump(), "method": "dpo"})
-    if wish.suffix and len(wish.suffix) > MAX_SUFFIX:
+    if plan_settings.method == "supervised" and option.objective == "dpo":
+        plan_settings = plan_settings.model_validate(
+            {**plan_settings.model_dump(), "method": "dpo"}
+        )
+    if plan_settings.suffix and len(plan_settings.suffix) > MAX_SUFFIX:
         raise UsageError(
-            f"suffix '{wish.suffix}'",
-            f"it has {len(wish.suffix)} characters.",
+            f"suffix '{plan_settings.suffix}'",
+            f"it has {len(plan_settings.suffix)} characters.",
             f"A provider takes up to {MAX_SUFFIX}.",
         )
-    data = split_rows(training_dataset(request), request, wish.method).data
-    made = make_plan(said, option, data, wish, now)
+    data = split_rows(training_dataset(request), request, plan_settings.method).data
+    made = make_plan(said, option, data, plan_settings, now)
     return made.model_copy(update={"owner": request.owner})
 
 

@@ -111,7 +111,7 @@ class Adapter(Protocol):
     """Whether a tuned model answers without a deployment."""
     failed_is_free: bool
     """Whether a failed job is not billed."""
-    most_file_bytes: int
+    max_file_bytes: int
     """Largest file it takes."""
     reads_here: bool
     """Whether rows are read where they lie: nothing is sent, nothing is deleted after."""

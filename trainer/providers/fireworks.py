@@ -44,7 +44,7 @@ class Fireworks:
     idempotent = True
     serves_per_token = False
     failed_is_free = False
-    most_file_bytes = 1024**4
+    max_file_bytes = 1024**4
     reads_here = False
 
     def __init__(self, base_url: str, key: ApiKey) -> None:

@@ -54,7 +54,7 @@ class OpenAIProtocol:
         self.name, self.dialect = dialect.name, dialect
         self.serves_per_token = dialect.serves_per_token
         self.idempotent, self.failed_is_free = dialect.idempotent, dialect.failed_is_free
-        self.most_file_bytes, self.reads_here = dialect.most_file_bytes, False
+        self.max_file_bytes, self.reads_here = dialect.max_file_bytes, False
         self._http = bound_client(key.origin)
         self._client = self._made(base_url, key)
         self._serving = self._made(base_url, serving)

@@ -44,7 +44,7 @@ class Dialect:
     """Whether a failed job is not billed."""
     idempotent: bool = False
     """Whether a second request under our key is answered with the first job."""
-    most_file_bytes: int = 512 * 1024**2
+    max_file_bytes: int = 512 * 1024**2
     """Largest file it takes."""
     training_type: str | None = None
     """Azure's trainingType: 1 is Standard."""
@@ -128,7 +128,7 @@ DIALECTS: Mapping[str, Dialect] = {
         lora=True,
         downloads=True,
         serves_per_token=False,
-        most_file_bytes=5 * 10**9,
+        max_file_bytes=5 * 10**9,
     ),
     "local": Dialect(
         "local", pauses=True, reads_back=True, downloads=True, failed_is_free=True, idempotent=True

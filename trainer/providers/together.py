@@ -48,7 +48,7 @@ class Together:
     idempotent = False
     serves_per_token = False
     failed_is_free = False
-    most_file_bytes = 50 * 10**9
+    max_file_bytes = 50 * 10**9
     reads_here = False
 
     def __init__(self, base_url: str, key: ApiKey) -> None:

@@ -22,8 +22,8 @@ log = access_log()
 class BackgroundReconciler:
     """One thread that looks after all runs; several of them, or of other doors, do no harm."""
 
-    def __init__(self, office: TrainerContext, chores: Callable[[], object] | None = None) -> None:
-        self.office, self.chores = office, chores
+    def __init__(self, context: TrainerContext, chores: Callable[[], object] | None = None) -> None:
+        self.context, self.chores = context, chores
         self._end, self._due = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="driver", daemon=True)
         self._swept = -SWEEP_SECONDS
@@ -54,17 +54,17 @@ class BackgroundReconciler:
 
     def look(self) -> None:
         """Bring what is due further once; what trains here is looked at each time."""
-        reconcile_all(self.office)
-        for run in self.office.store.listed(open_only=True):
+        reconcile_all(self.context)
+        for run in self.context.store.listed(open_only=True):
             if run.provider == LOCAL and run.state in ("running", "queued", "created"):
                 self._look_at(run.run_id)
-        now = self.office.clock.ticks()
+        now = self.context.clock.ticks()
         if self.chores is not None and now - self._swept >= SWEEP_SECONDS:
             self._swept = now
             self.chores()
 
     def _look_at(self, run_id: str) -> None:
         try:
-            reconcile(self.office, run_id)
+            reconcile(self.context, run_id)
         except AdvisorError as error:
             log.info("not now", run_id=run_id, error=redact(str(error)))

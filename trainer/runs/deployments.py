@@ -54,19 +54,19 @@ class Deployment:
         return self.usd_per_hour * Decimal(repr(self.hours(now)))
 
 
-def usd_per_hour(office: TrainerContext, run: Run) -> Decimal:
+def usd_per_hour(context: TrainerContext, run: Run) -> Decimal:
     """Return the price of an hour of this model: of every GPU that it takes.
 
     Raises:
         Refused: it is not served by the hour, or the hour has no price.
     """
-    plan = office.store.plan(run.plan_id)
-    for offer in office.book.offers:
+    plan = context.store.plan(run.plan_id)
+    for offer in context.book.offers:
         if (offer.provider, offer.base) == (plan.provider, plan.base_model) and offer.hosting_item:
-            day = utc_datetime(office.clock.now()).date()
-            price = Decimal(office.book.prices.on(offer.hosting_item, day).value)
-            card = office.book.models.get(offer.served_like or "")
-            gpu = office.book.gpus.get(offer.gpu or "")
+            day = utc_datetime(context.clock.now()).date()
+            price = Decimal(context.book.prices.on(offer.hosting_item, day).value)
+            card = context.book.models.get(offer.served_like or "")
+            gpu = context.book.gpus.get(offer.gpu or "")
             gpus = 1
             if card and card.architecture and gpu:
                 gpus = gpus_per_replica(ModelShape.of(card.architecture), gpu.memory_bytes)
@@ -74,7 +74,7 @@ def usd_per_hour(office: TrainerContext, run: Run) -> Decimal:
     raise Refused(f"{plan.provider} serves {plan.base_model} by the token: nothing to deploy.")
 
 
-def begin(office: TrainerContext, run: Run, max_hours: float, keep: bool) -> Deployment:
+def begin(context: TrainerContext, run: Run, max_hours: float, keep: bool) -> Deployment:
     """Put the intent on record and set its dear end aside; nothing is asked of anybody yet.
 
     Raises:
@@ -82,10 +82,10 @@ def begin(office: TrainerContext, run: Run, max_hours: float, keep: bool) -> Dep
     """
     if run.outcome != "succeeded" or not run.tuned_model:
         raise Refused(f"{run.run_id} is {run.state}: there is no tuned model to deploy.")
-    price, now = usd_per_hour(office, run), office.clock.now()
+    price, now = usd_per_hour(context, run), context.clock.now()
     deployment_id = f"{PREFIX}{secrets.token_hex(6)}"
     most = micro_usd(price * Decimal(str(max_hours)))
-    office.ledger.reserve(
+    context.ledger.reserve(
         LedgerEntry(
             deployment_id,
             "hosting",
@@ -96,7 +96,7 @@ def begin(office: TrainerContext, run: Run, max_hours: float, keep: bool) -> Dep
             "",
         )
     )
-    with write_transaction(office.store.engine) as connection:
+    with write_transaction(context.store.engine) as connection:
         connection.execute(
             deployments.insert().values(
                 deployment_id=deployment_id,
@@ -110,25 +110,25 @@ def begin(office: TrainerContext, run: Run, max_hours: float, keep: bool) -> Dep
                 says="",
             )
         )
-    return find_deployment(office, deployment_id)
+    return find_deployment(context, deployment_id)
 
 
 def advance(
-    office: TrainerContext, deployment: Deployment, hosting: Hosting, job: Job
+    context: TrainerContext, deployment: Deployment, hosting: Hosting, job: Job
 ) -> Deployment:
     """Start it, wait until it answers, and end it again unless it is to be kept."""
-    _write(office, deployment, state="creating")
+    _write(context, deployment, state="creating")
     there = hosting.deploy(deployment.deployment_id, job)
     while not there.ready:
-        if there.failed or _is_overdue(office, deployment):
-            return stop(office, find_deployment(office, deployment.deployment_id), hosting)
-        office.clock.sleep(min(POLL_SECONDS, office.limits.poll_seconds))
+        if there.failed or _is_overdue(context, deployment):
+            return stop(context, find_deployment(context, deployment.deployment_id), hosting)
+        context.clock.sleep(min(POLL_SECONDS, context.limits.poll_seconds))
         there = hosting.look(deployment.deployment_id) or there
     answer = _smoke(hosting, there)
-    _write(office, deployment, state="ready", says=answer)
+    _write(context, deployment, state="ready", says=answer)
     if deployment.keep and answer.startswith("answers"):
-        return find_deployment(office, deployment.deployment_id)
-    return stop(office, find_deployment(office, deployment.deployment_id), hosting)
+        return find_deployment(context, deployment.deployment_id)
+    return stop(context, find_deployment(context, deployment.deployment_id), hosting)
 
 
 def _smoke(hosting: Hosting, there: DeploymentStatus) -> str:
@@ -138,11 +138,11 @@ def _smoke(hosting: Hosting, there: DeploymentStatus) -> str:
         return f"does not answer: {error}"
 
 
-def _is_overdue(office: TrainerContext, deployment: Deployment) -> bool:
-    return deployment.hours(office.clock.now()) >= deployment.max_hours
+def _is_overdue(context: TrainerContext, deployment: Deployment) -> bool:
+    return deployment.hours(context.clock.now()) >= deployment.max_hours
 
 
-def stop(office: TrainerContext, deployment: Deployment, hosting: Hosting) -> Deployment:
+def stop(context: TrainerContext, deployment: Deployment, hosting: Hosting) -> Deployment:
     """End it, look whether it is gone, and settle what it cost; asked twice, it ends once.
 
     Raises:
@@ -150,7 +150,7 @@ def stop(office: TrainerContext, deployment: Deployment, hosting: Hosting) -> De
     """
     if deployment.state == "stopped":
         return deployment
-    _write(office, deployment, state="stopping")
+    _write(context, deployment, state="stopping")
     try:
         hosting.stop(deployment.deployment_id)
         there = hosting.look(deployment.deployment_id)
@@ -165,30 +165,30 @@ def stop(office: TrainerContext, deployment: Deployment, hosting: Hosting) -> De
             f"{deployment.deployment_id}: it is still {there.word}, and costs. "
             f"Ask again with `trainer stop {deployment.deployment_id}`."
         )
-    now = office.clock.now()
-    _write(office, deployment, state="stopped", stopped_at=now)
-    ended = find_deployment(office, deployment.deployment_id)
+    now = context.clock.now()
+    _write(context, deployment, state="stopped", stopped_at=now)
+    ended = find_deployment(context, deployment.deployment_id)
     how = f"{ended.hours(now):.2f} h at {ended.usd_per_hour} USD, as if it never slept"
-    office.ledger.settle(ended.deployment_id, micro_usd(ended.spent(now)), how)
+    context.ledger.settle(ended.deployment_id, micro_usd(ended.spent(now)), how)
     return ended
 
 
-def end_overdue(office: TrainerContext, hosting: Callable[[str], Hosting]) -> list[Deployment]:
+def end_overdue(context: TrainerContext, hosting: Callable[[str], Hosting]) -> list[Deployment]:
     """End every deployment that has stood as long as it may; return those that ended."""
     ended = []
-    for deployment in all_deployments(office):
-        if deployment.state in OPEN_STATES and _is_overdue(office, deployment):
+    for deployment in all_deployments(context):
+        if deployment.state in OPEN_STATES and _is_overdue(context, deployment):
             way = hosting(deployment.provider)
             try:
-                ended.append(stop(office, deployment, way))
+                ended.append(stop(context, deployment, way))
             finally:
                 way.close()
     return ended
 
 
-def all_deployments(office: TrainerContext) -> list[Deployment]:
+def all_deployments(context: TrainerContext) -> list[Deployment]:
     """List every deployment, newest first."""
-    with read_connection(office.store.engine) as connection:
+    with read_connection(context.store.engine) as connection:
         rows = connection.execute(select(deployments).order_by(deployments.c.made_at.desc())).all()
     return [
         Deployment(
@@ -207,13 +207,13 @@ def all_deployments(office: TrainerContext) -> list[Deployment]:
     ]
 
 
-def find_deployment(office: TrainerContext, deployment_id: str) -> Deployment:
+def find_deployment(context: TrainerContext, deployment_id: str) -> Deployment:
     """Return one deployment.
 
     Raises:
         UsageError: there is none of this name.
     """
-    known = {each.deployment_id: each for each in all_deployments(office)}
+    known = {each.deployment_id: each for each in all_deployments(context)}
     if deployment_id not in known:
         raise UsageError(
             f"deployment {deployment_id}",
@@ -223,14 +223,14 @@ def find_deployment(office: TrainerContext, deployment_id: str) -> Deployment:
     return known[deployment_id]
 
 
-def current_hourly_cost(office: TrainerContext) -> str:
+def current_hourly_cost(context: TrainerContext) -> str:
     """Return what stands now costs by the hour, in all [USD]."""
-    prices = [each.usd_per_hour for each in all_deployments(office) if each.state in OPEN_STATES]
+    prices = [each.usd_per_hour for each in all_deployments(context) if each.state in OPEN_STATES]
     return usd_text(micro_usd(sum(prices, Decimal(0))))
 
 
-def _write(office: TrainerContext, deployment: Deployment, **values: Any) -> None:
-    with write_transaction(office.store.engine) as connection:
+def _write(context: TrainerContext, deployment: Deployment, **values: Any) -> None:
+    with write_transaction(context.store.engine) as connection:
         connection.execute(
             update(deployments)
             .where(deployments.c.deployment_id == deployment.deployment_id)

@@ -36,14 +36,14 @@ MEASURED_FIELDS = (
 )
 
 
-def register_version(work: RunSession, run: Run, usd: str) -> None:
+def register_version(session: RunSession, run: Run, usd: str) -> None:
     """Write a version down, once; an evaluation that lies beside the model goes with it."""
     if run.outcome != "succeeded" or not run.tuned_model:
         return
-    plan, folder = work.plan, RunFolder(home_folder() / "runs" / str(run.job_id))
+    plan, folder = session.plan, RunFolder(home_folder() / "runs" / str(run.job_id))
     result: dict[str, Any] = (folder.read("result.json") or {}) if plan.local else {}
     ends = run.said("verified", "shutdown_on")
-    version = work.office.registry.register(
+    version = session.context.registry.register(
         run.run_id,
         model_name(plan),
         ModelVersionInput(
@@ -62,9 +62,9 @@ def register_version(work: RunSession, run: Run, usd: str) -> None:
     )
     found = folder.read("evaluation.json") if plan.local else None
     if found is not None:
-        work.office.registry.evaluated(version.version_id, found)
+        session.context.registry.evaluated(version.version_id, found)
     says = found["verdict"]["says"] if found else "not evaluated yet"
-    work.append("registered", version=version.version_id, says=says)
+    session.append("registered", version=version.version_id, says=says)
 
 
 def model_name(plan: TrainingPlan) -> str:
@@ -87,25 +87,25 @@ USER_REQUESTS = {"cancel_asked": "cancel", "pause_asked": "pause", "resume_asked
 MILLION = Decimal(1_000_000)
 
 
-def follow_job(work: RunSession, run: Run) -> RetryLater | None:
+def follow_job(session: RunSession, run: Run) -> RetryLater | None:
     """Look at the job once: who cannot be reached has not failed, and no new word is an end."""
     assert run.job_id is not None
-    told = (work.seen or {}).get(run.job_id)
-    work.seen = None
+    told = (session.seen or {}).get(run.job_id)
+    session.seen = None
     try:
-        _ask_provider(work, run)
-        job = told or work.adapter.job(run.job_id)
+        _ask_provider(session, run)
+        job = told or session.adapter.job(run.job_id)
     except ProviderError as error:
-        return _unreachable(work, run, error)
+        return _unreachable(session, run, error)
     if told is None or job.word != run.said(run.state, "word"):
-        _keep_events(work, run)
+        _keep_events(session, run)
     if job.state == "unknown_word":
         if run.said("unknown_word", "word") != job.word:
-            work.append("unknown_word", word=job.word)
-        return work.wait(work.office.limits.poll_seconds, f"the provider says '{job.word}'")
-    run = _compare(work, run, job)
+            session.append("unknown_word", word=job.word)
+        return session.wait(session.context.limits.poll_seconds, f"the provider says '{job.word}'")
+    run = _compare(session, run, job)
     if job.state != run.state or job.word != run.said(run.state, "word"):
-        work.append(
+        session.append(
             job.state,
             word=job.word,
             model=job.model,
@@ -115,112 +115,116 @@ def follow_job(work: RunSession, run: Run) -> RetryLater | None:
         )
     if job.state in ENDED:
         return None
-    return work.wait(work.office.limits.poll_seconds, f"the job is {job.word}")
+    return session.wait(session.context.limits.poll_seconds, f"the job is {job.word}")
 
 
-def _unreachable(work: RunSession, run: Run, error: ProviderError) -> RetryLater:
+def _unreachable(session: RunSession, run: Run, error: ProviderError) -> RetryLater:
     """Note it once, and ask less and less often; a job is never given up for this."""
     if run.events[-1].kind != "unreachable":
-        work.append("unreachable", why=str(error))
-    since = work.office.clock.now() - (run.last("unreachable") or run.events[-1]).at
-    limits = work.office.limits
-    seconds = min(max(limits.poll_seconds, since / 4), limits.most_poll_seconds)
-    return work.wait(seconds, f"no word from {work.plan.provider}: {error}")
+        session.append("unreachable", why=str(error))
+    since = session.context.clock.now() - (run.last("unreachable") or run.events[-1]).at
+    limits = session.context.limits
+    seconds = min(max(limits.poll_seconds, since / 4), limits.max_poll_seconds)
+    return session.wait(seconds, f"no word from {session.plan.provider}: {error}")
 
 
-def _ask_provider(work: RunSession, run: Run) -> None:
+def _ask_provider(session: RunSession, run: Run) -> None:
     """Pass on what people asked for since we last spoke to the provider."""
     spoken = run.last("asked_provider")
     for event in run.events:
         if event.kind not in USER_REQUESTS or (spoken and event.seq < spoken.seq):
             continue
-        _pass_on(work, run, USER_REQUESTS[event.kind])
+        _pass_on(session, run, USER_REQUESTS[event.kind])
 
 
-def _pass_on(work: RunSession, run: Run, what: str) -> None:
+def _pass_on(session: RunSession, run: Run, what: str) -> None:
     assert run.job_id is not None
     try:
-        getattr(work.adapter, what)(run.job_id)
+        getattr(session.adapter, what)(run.job_id)
     except NotOffered as error:
-        work.append("asked_provider", what=what, heard=str(error))
+        session.append("asked_provider", what=what, heard=str(error))
     except ProviderDeclined as error:  # it may have ended meanwhile: the next look tells
-        work.append("asked_provider", what=what, heard=f"refused: {error}")
+        session.append("asked_provider", what=what, heard=f"refused: {error}")
     else:
-        work.append("asked_provider", what=what, heard="accepted")
+        session.append("asked_provider", what=what, heard="accepted")
 
 
-def _compare(work: RunSession, run: Run, job: Job) -> Run:
+def _compare(session: RunSession, run: Run, job: Job) -> Run:
     """Compare the settings that came back with those asked for; a difference stops the job."""
     if run.last("echo_differs") or not job.echo or job.state in ENDED:
         return run
-    asked = work.plan.hyperparameters.model_dump(exclude={"seed", "beta"})
+    asked = session.plan.hyperparameters.model_dump(exclude={"seed", "beta"})
     wrong = changed_settings(asked, job.echo)
     if not wrong:
         return run
-    work.append("echo_differs", differs=wrong)
-    _pass_on(work, run, "cancel")
-    return work.office.store.run(run.run_id)
+    session.append("echo_differs", differs=wrong)
+    _pass_on(session, run, "cancel")
+    return session.context.store.run(run.run_id)
 
 
-def _keep_events(work: RunSession, run: Run) -> None:
+def _keep_events(session: RunSession, run: Run) -> None:
     assert run.job_id is not None
     try:
-        work.office.store.keep_job_events(run.run_id, work.adapter.events(run.job_id))
+        session.context.store.keep_job_events(run.run_id, session.adapter.events(run.job_id))
     except ProviderError:
         return  # they are asked for again at the next look
 
 
-def smoke_test(work: RunSession, run: Run) -> RetryLater | None:
+def smoke_test(session: RunSession, run: Run) -> RetryLater | None:
     """Succeeded -> verified, where a tuned model answers without a deployment."""
     model = run.tuned_model
-    if not work.adapter.serves_per_token or not model:
-        why = f"{work.plan.provider} serves tuned models by the hour: `trainer deploy RUN`"
+    if not session.adapter.serves_per_token or not model:
+        why = f"{session.plan.provider} serves tuned models by the hour: `trainer deploy RUN`"
         if not run.last("smoke_skipped"):
-            work.append("smoke_skipped", why=why)
-        return settle_run(work, run)
+            session.append("smoke_skipped", why=why)
+        return settle_run(session, run)
     try:
-        answer = work.adapter.smoke(model)
-        ends = work.adapter.shutdown_on(model)
+        answer = session.adapter.smoke(model)
+        ends = session.adapter.shutdown_on(model)
     except ProviderError as error:
-        work.append("smoke_failed", why=str(error))
-        if run.count("smoke_failed") + 1 < work.office.limits.smoke_tries:
-            return work.wait(SMOKE_SECONDS, f"{model} does not answer yet: {error}")
-        return settle_run(work, run)
-    work.append("verified", model=model, characters=len(answer), shutdown_on=ends)
+        session.append("smoke_failed", why=str(error))
+        if run.count("smoke_failed") + 1 < session.context.limits.smoke_tries:
+            return session.wait(SMOKE_SECONDS, f"{model} does not answer yet: {error}")
+        return settle_run(session, run)
+    session.append("verified", model=model, characters=len(answer), shutdown_on=ends)
     return None
 
 
-def settle_run(work: RunSession, run: Run) -> RetryLater | None:
+def settle_run(session: RunSession, run: Run) -> RetryLater | None:
     """Ended -> settled: remote files deleted, the real cost in the ledger, the rest set free."""
-    pause = _clean(work, run)
+    pause = _clean(session, run)
     if pause:
         return pause
-    cost = job_cost(work, run)
+    cost = job_cost(session, run)
     if cost is None:
         return RetryLater(RECHECK_SECONDS, "nobody says what it cost: `trainer settle RUN --usd X`")
     amount, how = cost
-    work.office.ledger.settle(run.run_id, amount, how)
-    entry = work.office.ledger.entry(run.run_id)
+    session.context.ledger.settle(run.run_id, amount, how)
+    entry = session.context.ledger.entry(run.run_id)
     usd = usd_text(entry.settled if entry and entry.settled is not None else amount)
-    register_version(work, run, usd)
-    work.append(
-        "settled", usd=usd, how=how, likely_usd=work.plan.figure.likely, cap_usd=work.plan.cap_usd
+    register_version(session, run, usd)
+    session.append(
+        "settled",
+        usd=usd,
+        how=how,
+        likely_usd=session.plan.figure.likely,
+        cap_usd=session.plan.cap_usd,
     )
     return None
 
 
-def job_cost(work: RunSession, run: Run) -> tuple[int, str] | None:
+def job_cost(session: RunSession, run: Run) -> tuple[int, str] | None:
     """Return what the job cost and who says so; nothing where nobody does [millionths of a USD]."""
     if run.last("created") is None:
         return 0, "no job was started"
     usd, tokens = run.said(run.outcome or "", "usd"), run.said(run.outcome or "", "trained_tokens")
     if usd is not None:
-        how = "hours of this machine" if work.plan.local else f"{work.plan.provider} says so"
+        how = "hours of this machine" if session.plan.local else f"{session.plan.provider} says so"
         return micro_usd(Decimal(usd)), how
-    if run.outcome == "failed" and work.adapter.failed_is_free:
-        return 0, f"{work.plan.provider} does not bill failed jobs"
+    if run.outcome == "failed" and session.adapter.failed_is_free:
+        return 0, f"{session.plan.provider} does not bill failed jobs"
     if tokens is not None:
-        figure = work.plan.figure
+        figure = session.plan.figure
         spent = Decimal(tokens) * Decimal(figure.price) / MILLION
         least = Decimal(figure.minimum or 0) if tokens else Decimal(0)
         return micro_usd(
@@ -231,27 +235,27 @@ def job_cost(work: RunSession, run: Run) -> tuple[int, str] | None:
     return None
 
 
-def _clean(work: RunSession, run: Run) -> RetryLater | None:
+def _clean(session: RunSession, run: Run) -> RetryLater | None:
     """Delete what was sent, and look whether it is gone."""
-    is_done = run.last("remote_deleted") or run.last("remote_kept") or work.adapter.reads_here
+    is_done = run.last("remote_deleted") or run.last("remote_kept") or session.adapter.reads_here
     if run.last("uploaded") is None or is_done:
         return None
-    if work.office.keep_remote:
-        work.append("remote_kept", why="asked to keep it")
+    if session.context.keep_remote:
+        session.append("remote_kept", why="asked to keep it")
         return None
     left = []
     for name in filter(
         None, (run.said("uploaded", "training"), run.said("uploaded", "validation"))
     ):
         try:
-            work.adapter.delete_file(name)
+            session.adapter.delete_file(name)
         except ProviderDeclined:
             pass  # gone already, or not ours to delete: the look below tells
         except ProviderError as error:
-            return work.wait(RECHECK_SECONDS / 60, f"the file {name} is not deleted: {error}")
+            return session.wait(RECHECK_SECONDS / 60, f"the file {name} is not deleted: {error}")
         try:
-            left += [name] if work.adapter.file(name) is not None else []
+            left += [name] if session.adapter.file(name) is not None else []
         except ProviderError as error:
-            return work.wait(RECHECK_SECONDS / 60, f"no word of the file {name}: {error}")
-    work.append("remote_deleted", verified=not left, left=left)
+            return session.wait(RECHECK_SECONDS / 60, f"no word of the file {name}: {error}")
+    session.append("remote_deleted", verified=not left, left=left)
     return None

@@ -58,7 +58,7 @@ def _fresh(plan: TrainingPlan, book: PriceBook, now: float) -> Iterator[str]:
 
 def _open(plan: TrainingPlan, offer: TuningOffer, day: date) -> Iterator[str]:
     if offer.open_window(plan.organisation, day) is None:
-        says, source = offer.closed_says(plan.organisation, day)
+        says, source = offer.closed_reason(plan.organisation, day)
         raise Refused(f"closed: {says} ({source}) Choose an offer that is open to you.")
     yield f"{plan.provider} takes jobs for {plan.base_model} on {day}"
     if offer.result_ends_on is not None:

@@ -38,7 +38,7 @@ UNSENT = frozenset({"intent", "validated", "reserved", "uploading", "uploaded"})
 
 
 def reconcile(
-    office: TrainerContext,
+    context: TrainerContext,
     run_id: str,
     adapter: Adapter | None = None,
     seen: Mapping[str, Job] | None = None,
@@ -46,7 +46,7 @@ def reconcile(
     """Bring a run as far as it can go now, under its lease.
 
     Args:
-        office: What to work with.
+        context: What to work with.
         run_id: Which run.
         adapter: The way to the provider, where one is open already.
         seen: Jobs that a list has just told of, by their names.
@@ -58,75 +58,75 @@ def reconcile(
         LeaseLost: another process works on it.
         Refused: a rule or a cap forbids the next step; the run waits where it is.
     """
-    lease = office.store.take(run_id)
+    lease = context.store.take(run_id)
     pause: RetryLater | None = None
-    work = None
+    session = None
     try:
-        run = office.store.run(run_id)
-        with _open(office, run.provider, adapter) as way:
-            work = RunSession(office, way, office.store.plan(run.plan_id), lease, seen)
-            pause = _advance(work, run)
+        run = context.store.run(run_id)
+        with _open(context, run.provider, adapter) as way:
+            session = RunSession(context, way, context.store.plan(run.plan_id), lease, seen)
+            pause = _advance(session, run)
     except TrainerError as error:
-        _tell(office, lease, error)
+        _tell(context, lease, error)
         raise
     finally:
-        until = office.clock.now() + pause.seconds if pause else 0.0
-        office.store.release(work.lease if work else lease, until)
+        until = context.clock.now() + pause.seconds if pause else 0.0
+        context.store.release(session.lease if session else lease, until)
     return pause
 
 
-def _tell(office: TrainerContext, lease: Lease, error: TrainerError) -> None:
+def _tell(context: TrainerContext, lease: Lease, error: TrainerError) -> None:
     """Write down once why a run waits where it is, for whoever looks at it later."""
     if isinstance(error, Unreachable):
         return  # it passes, and where the database is busy nothing can be written
-    run, why = office.store.run(lease.run_id), str(error)
+    run, why = context.store.run(lease.run_id), str(error)
     if run.events[-1].kind != "refused" or run.said("refused", "why") != why:
-        office.store.append(lease, "refused", why=why)
+        context.store.append(lease, "refused", why=why)
 
 
-def _advance(work: RunSession, run: Run) -> RetryLater | None:
+def _advance(session: RunSession, run: Run) -> RetryLater | None:
     while run.state not in ("settled", "needs_human"):
-        work.stay()
+        session.renew_lease()
         if run.state in UNSENT and run.last("cancel_asked"):
-            work.append("cancelled", why="cancelled before a job was asked for", model=None)
+            session.append("cancelled", why="cancelled before a job was asked for", model=None)
         else:
-            pause = STEPS[run.state](work, run)
+            pause = STEPS[run.state](session, run)
             if pause:
                 return pause
-        run = work.office.store.run(run.run_id)
+        run = session.context.store.run(run.run_id)
     return None
 
 
 @contextmanager
-def _open(office: TrainerContext, provider: str, adapter: Adapter | None) -> Iterator[Adapter]:
+def _open(context: TrainerContext, provider: str, adapter: Adapter | None) -> Iterator[Adapter]:
     if adapter is not None:
         yield adapter
         return
-    made = office.adapter(provider)
+    made = context.adapter(provider)
     try:
         yield made
     finally:
         made.close()
 
 
-def reconcile_all(office: TrainerContext) -> dict[str, RetryLater | None]:
+def reconcile_all(context: TrainerContext) -> dict[str, RetryLater | None]:
     """Bring every open run that is due as far as it goes; many jobs are looked at by the page."""
-    now = office.clock.now()
-    due = [one for one in office.store.listed(open_only=True) if one.next_at <= now]
+    now = context.clock.now()
+    due = [one for one in context.store.listed(open_only=True) if one.next_at <= now]
     done: dict[str, RetryLater | None] = {}
     by_provider = defaultdict(list)
     for one in due:
         by_provider[one.provider].append(one)
     for provider, runs in by_provider.items():
-        with _open(office, provider, None) as adapter:
+        with _open(context, provider, None) as adapter:
             at_work = [one for one in runs if one.state in WORKING]
             oldest = min((one.made_at for one in at_work), default=now)
             seen = _listed(adapter, oldest) if len(at_work) > MANY_RUNS else {}
             for one in runs:
                 try:
-                    done[one.run_id] = reconcile(office, one.run_id, adapter, seen)
+                    done[one.run_id] = reconcile(context, one.run_id, adapter, seen)
                 except AdvisorError as error:
-                    done[one.run_id] = RetryLater(office.limits.poll_seconds, str(error))
+                    done[one.run_id] = RetryLater(context.limits.poll_seconds, str(error))
     return done
 
 

@@ -27,13 +27,13 @@ class LaunchConsent:
     """Who may get the rows."""
 
 
-def next_attempt(office: TrainerContext, plan: TrainingPlan, again: bool) -> TrainingPlan:
+def next_attempt(context: TrainerContext, plan: TrainingPlan, again: bool) -> TrainingPlan:
     """Count attempts: a plan that was launched is not launched again by accident.
 
     Raises:
         Refused: it was launched, and *again* was not said.
     """
-    run = office.store.run_of(plan)
+    run = context.store.run_of(plan)
     while run is not None:
         if not again:
             raise Refused(
@@ -42,19 +42,19 @@ def next_attempt(office: TrainerContext, plan: TrainingPlan, again: bool) -> Tra
                 "`trainer show`; a further job needs --again."
             )
         plan = plan.model_validate({**plan.model_dump(), "attempt": plan.attempt + 1})
-        run = office.store.run_of(plan)
+        run = context.store.run_of(plan)
     return plan
 
 
 def egress_of(
-    office: TrainerContext, plan: TrainingPlan, wanted: bool = False
+    context: TrainerContext, plan: TrainingPlan, wanted: bool = False
 ) -> EgressSummary | None:
     """Say what of a plan leaves this machine; nothing where it stays, unless it is *wanted*."""
-    url = base_url_of(plan.provider, office.book)
+    url = base_url_of(plan.provider, context.book)
     if is_loopback(url) and not wanted:
         return None
     files = [data for data in (plan.training, plan.validation) if data]
-    known = office.book.provider(plan.provider)
+    known = context.book.provider(plan.provider)
     return EgressSummary(
         plan.provider,
         urlsplit(url).hostname or "",
@@ -62,12 +62,12 @@ def egress_of(
         known.data_retention or "not stated",
         sum(data.rows for data in files),
         sum(data.bytes for data in files),
-        count_personal_data([office.files(d.sha256) for d in files]),
+        count_personal_data([context.files(d.sha256) for d in files]),
     )
 
 
 def start_run(
-    office: TrainerContext, plan: TrainingPlan, agreed: LaunchConsent
+    context: TrainerContext, plan: TrainingPlan, agreed: LaunchConsent
 ) -> tuple[str, bool]:
     """Put the run of a plan on record; whoever drives runs brings it further.
 
@@ -78,10 +78,10 @@ def start_run(
         Refused: a rule forbids it, or less was agreed to than it may cost.
         NoConsent: rows would leave this machine, and nobody agreed.
     """
-    known = office.store.run_of(plan)
+    known = context.store.run_of(plan)
     if known is not None:
         return known, False
-    check_plan(plan, office.book, office.clock.now())
+    check_plan(plan, context.book, context.clock.now())
     most = Decimal(plan.figure.at_most)
     if agreed.at_most_usd < most:
         raise Refused(
@@ -89,15 +89,15 @@ def start_run(
             f"{agreed.at_most_usd} were agreed to. Agree to {most}, or plan "
             "something smaller."
         )
-    leaving = egress_of(office, plan, wanted=agreed.egress is not None)
+    leaving = egress_of(context, plan, wanted=agreed.egress is not None)
     if leaving and agreed.egress != plan.provider:
         raise NoConsent(
             f"rows would go to {plan.provider} ({leaving.host}): {leaving.rows} rows, "
             f"{leaving.bytes} bytes. Agree to that by its name."
         )
-    run_id, new = office.store.start(plan)
+    run_id, new = context.store.start(plan)
     if new and leaving:
-        office.store.note(
+        context.store.note(
             run_id,
             "consented",
             provider=leaving.provider,
@@ -110,25 +110,25 @@ def start_run(
 
 
 def launch_job(
-    office: TrainerContext, plan: TrainingPlan, before: Callable[[TrainingPlan], None]
+    context: TrainerContext, plan: TrainingPlan, before: Callable[[TrainingPlan], None]
 ) -> str:
     """Start a job of a plan, a further one if there is one already; return its run.
 
     Args:
-        office: What to work with.
+        context: What to work with.
         plan: What to start.
         before: Called with the plan as it will start, once that is on disk.
     """
     while True:
-        plan = next_attempt(office, plan, again=True)
-        office.store.keep_plan(plan)
+        plan = next_attempt(context, plan, again=True)
+        context.store.keep_plan(plan)
         before(plan)
-        run_id, is_new = start_run(office, plan, LaunchConsent(Decimal(plan.cap_usd)))
+        run_id, is_new = start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))
         if is_new:
             return run_id
 
 
-def resume_launch(office: TrainerContext, plan_id: str) -> str:
+def resume_launch(context: TrainerContext, plan_id: str) -> str:
     """Go on where a process ended that had kept a plan to start it; return its run."""
-    plan = office.store.plan(plan_id)
-    return start_run(office, plan, LaunchConsent(Decimal(plan.cap_usd)))[0]
+    plan = context.store.plan(plan_id)
+    return start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))[0]

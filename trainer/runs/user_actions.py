@@ -13,7 +13,7 @@ from trainer.storage.ledger import micro_usd, usd_text
 UserAction = Literal["cancel", "pause", "resume"]
 
 
-def request_action(office: TrainerContext, run: Run, verb: UserAction) -> None:
+def request_action(context: TrainerContext, run: Run, verb: UserAction) -> None:
     """Write down that a run is to end, to hold or to go on; whoever drives it passes it on.
 
     Raises:
@@ -22,31 +22,31 @@ def request_action(office: TrainerContext, run: Run, verb: UserAction) -> None:
     if run.state == "settled":
         raise Refused(f"{run.run_id}: it is settled; there is nothing to {verb}.")
     if run.state == "needs_human" and verb != "pause":
-        resolve_run(office, run, "cancelled" if verb == "cancel" else "go on")
+        resolve_run(context, run, "cancelled" if verb == "cancel" else "go on")
     else:
-        office.store.note(run.run_id, f"{verb}_asked")
+        context.store.note(run.run_id, f"{verb}_asked")
 
 
-def resolve_run(office: TrainerContext, run: Run, what: str, job_id: str | None = None) -> None:
+def resolve_run(context: TrainerContext, run: Run, what: str, job_id: str | None = None) -> None:
     """Go on, adopt a job that was found at the provider, or end the run."""
-    lease = office.store.take(run.run_id)
-    office.store.append(lease, "answered_by_human", what=what)
+    lease = context.store.take(run.run_id)
+    context.store.append(lease, "answered_by_human", what=what)
     if what == "cancelled":
-        office.store.append(lease, "cancelled", why="a person ended it", model=None)
+        context.store.append(lease, "cancelled", why="a person ended it", model=None)
     elif job_id:
-        office.store.append(lease, "created", job_id=job_id, how="named by a person")
+        context.store.append(lease, "created", job_id=job_id, how="named by a person")
     else:
         sent = {half: run.said("uploaded", half) for half in ("training", "validation")}
-        office.store.append(lease, "uploaded", why="a person said to go on", **sent)
-    office.store.release(lease)
+        context.store.append(lease, "uploaded", why="a person said to go on", **sent)
+    context.store.release(lease)
 
 
-def settle_with_bill(office: TrainerContext, run: Run, usd: Decimal) -> None:
+def settle_with_bill(context: TrainerContext, run: Run, usd: Decimal) -> None:
     """Write down what a job cost, as its bill says."""
-    plan, amount = office.store.plan(run.plan_id), micro_usd(usd)
-    lease = office.store.take(run.run_id)
-    office.ledger.settle(run.run_id, amount, "settled by hand")
-    office.store.append(
+    plan, amount = context.store.plan(run.plan_id), micro_usd(usd)
+    lease = context.store.take(run.run_id)
+    context.ledger.settle(run.run_id, amount, "settled by hand")
+    context.store.append(
         lease,
         "settled",
         usd=usd_text(amount),
@@ -54,4 +54,4 @@ def settle_with_bill(office: TrainerContext, run: Run, usd: Decimal) -> None:
         likely_usd=plan.figure.likely,
         cap_usd=plan.cap_usd,
     )
-    office.store.release(lease)
+    context.store.release(lease)

@@ -50,7 +50,7 @@ class StreamingCriteria(transformers.StoppingCriteria):  # type: ignore[misc]
         for place, token in enumerate(ids[:, -1].tolist()):
             if self.rows[place].finish is None:
                 self.show(place, self.rows[place].take(token))
-        off = self.asks.is_off(self.ask["id"])
+        off = self.asks.is_cancelled(self.ask["id"])
         return torch.tensor([off or row.finish is not None for row in self.rows], device=ids.device)
 
     def show(self, place: int, text: str) -> None:
@@ -87,7 +87,7 @@ def _label(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, A
     label = next(generate_answers(tuned, model, [row]))["answer"]
     read = tuned.tokenizer(text, truncation=True, max_length=tuned.recipe["max_tokens"])
     answered = tuned.tokenizer(label, add_special_tokens=False)
-    asks.tell_label(ask, label, len(read["input_ids"]), len(answered["input_ids"]))
+    asks.send_label(ask, label, len(read["input_ids"]), len(answered["input_ids"]))
 
 
 def _speak(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]) -> None:

@@ -43,11 +43,11 @@ class StdinRequests:
         """Yield requests, each with its `id`, as they come."""
         while True:
             told = self._waiting.get()
-            if not self.is_off(told["id"]):
+            if not self.is_cancelled(told["id"]):
                 yield {**told["ask"], "id": told["id"]}
             self._off.discard(told["id"])
 
-    def is_off(self, number: int) -> bool:
+    def is_cancelled(self, number: int) -> bool:
         """Whether nobody waits for this request any more."""
         return number in self._off
 
@@ -56,7 +56,7 @@ class StdinRequests:
         self._out.write(json.dumps(body) + "\n")
         self._out.flush()
 
-    def tell_label(self, ask: dict[str, Any], label: str, asked: int, answered: int) -> None:
+    def send_label(self, ask: dict[str, Any], label: str, asked: int, answered: int) -> None:
         """Send a label as the whole answer, as often as it is asked for."""
         for index in range(ask["n"]):
             self.tell(

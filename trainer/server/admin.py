@@ -27,14 +27,14 @@ CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
 @router.get("/ledger")
-def show_ledger(front: CurrentServer, caller: Viewer) -> LedgerView:
+def show_ledger(server: CurrentServer, caller: Viewer) -> LedgerView:
     """Say what is spent or set aside: by the caller, or by all for an admin; and the caps."""
-    office = front.office
-    entries, caps = office.ledger.entries(), office.ledger.caps()
-    if caller.sees is not None:
-        mine = {run.run_id for run in office.store.listed(owner=caller.sees)}
+    context = server.context
+    entries, caps = context.ledger.entries(), context.ledger.caps()
+    if caller.owner_filter is not None:
+        mine = {run.run_id for run in context.store.listed(owner=caller.owner_filter)}
         entries = tuple(entry for entry in entries if entry.subject in mine)
-    today = utc_datetime(office.clock.now()).date().isoformat()
+    today = utc_datetime(context.clock.now()).date().isoformat()
     return LedgerView(
         today_usd=usd_text(committed(entry for entry in entries if entry.day == today)),
         per_day_cap_usd=None if caps.per_day is None else usd_text(caps.per_day),
@@ -45,46 +45,46 @@ def show_ledger(front: CurrentServer, caller: Viewer) -> LedgerView:
 
 
 @router.put("/budget")
-def set_budget(asked: BudgetBody, front: CurrentServer, caller: Admin) -> LedgerView:
+def set_budget(asked: BudgetBody, server: CurrentServer, caller: Admin) -> LedgerView:
     """Set the caps over everything that is spent."""
-    front.audit.write(
+    server.audit.write(
         caller,
         "set_budget",
         "budget",
         per_day_usd=str(asked.per_day_usd),
         total_usd=str(asked.total_usd),
     )
-    front.office.ledger.set_caps(asked.per_day_usd, asked.total_usd)
-    return show_ledger(front, caller)
+    server.context.ledger.set_caps(asked.per_day_usd, asked.total_usd)
+    return show_ledger(server, caller)
 
 
 @router.get("/tokens")
-def list_tokens(front: CurrentServer, caller: Admin) -> list[TokenView]:
+def list_tokens(server: CurrentServer, caller: Admin) -> list[TokenView]:
     """List every token that was ever made, the newest first, without their secrets."""
-    return [token_view(token) for token in front.tokens.listed()]
+    return [token_view(token) for token in server.tokens.listed()]
 
 
 @router.post("/tokens", status_code=201)
-def make_token(asked: TokenBody, front: CurrentServer, caller: Admin) -> NewTokenView:
+def make_token(asked: TokenBody, server: CurrentServer, caller: Admin) -> NewTokenView:
     """Make a token; its secret is shown this once."""
-    front.audit.write(caller, "make_token", asked.owner, role=asked.role, days=asked.days)
-    token, secret = front.tokens.make(asked.owner, asked.role, asked.days)
+    server.audit.write(caller, "make_token", asked.owner, role=asked.role, days=asked.days)
+    token, secret = server.tokens.make(asked.owner, asked.role, asked.days)
     return NewTokenView(**token_view(token).model_dump(), secret=secret)
 
 
 @router.delete("/tokens/{token_id}")
-def revoke_token(token_id: str, front: CurrentServer, caller: Admin) -> TokenView:
+def revoke_token(token_id: str, server: CurrentServer, caller: Admin) -> TokenView:
     """End a token now."""
-    front.audit.write(caller, "revoke_token", token_id)
-    return token_view(front.tokens.revoke(token_id))
+    server.audit.write(caller, "revoke_token", token_id)
+    return token_view(server.tokens.revoke(token_id))
 
 
 @router.get("/audit")
 def list_audit(
-    front: CurrentServer,
+    server: CurrentServer,
     caller: Admin,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[AuditEntryView]:
     """Tell who did what, and for how much, after a number."""
-    return [audit_entry_view(done) for done in front.audit.lines(after, limit)]
+    return [audit_entry_view(done) for done in server.audit.lines(after, limit)]

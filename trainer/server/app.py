@@ -65,10 +65,10 @@ class WorkReadiness(Readiness):
     """Name of the newest change of the database that was made."""
 
 
-def create_app(front: ServerContext, planner: PlanningService) -> FastAPI:
+def create_app(server: ServerContext, planner: PlanningService) -> FastAPI:
     """Return the app of `trainer serve`; while it runs, open runs are driven in the background."""
     driver = BackgroundReconciler(
-        front.office, lambda: (front.filing.sweep(), front.uploads.sweep())
+        server.context, lambda: (server.file_store.sweep(), server.uploads.sweep())
     )
 
     @asynccontextmanager
@@ -76,7 +76,7 @@ def create_app(front: ServerContext, planner: PlanningService) -> FastAPI:
         driver.start()
         yield
         driver.stop()
-        front.talkers.close()
+        server.model_pool.close()
 
     app = FastAPI(
         title="Tune or Not",
@@ -86,8 +86,8 @@ def create_app(front: ServerContext, planner: PlanningService) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.front, app.state.driver = front, driver
-    app.state.rates = RateLimiter(front.settings.requests_per_minute)
+    app.state.server, app.state.driver = server, driver
+    app.state.rates = RateLimiter(server.settings.requests_per_minute)
     app.include_router(
         planning_router(),
         dependencies=[Depends(require_role("view"))],
@@ -96,7 +96,7 @@ def create_app(front: ServerContext, planner: PlanningService) -> FastAPI:
     for part in (plans, runs, versions, admin, webhooks):
         app.include_router(part.router, responses=error_responses(WORK_ERRORS))
     app.include_router(_health_routes())
-    app.add_middleware(PrefixDispatcher, surface=openai_app(front, app.state.rates))
+    app.add_middleware(PrefixDispatcher, surface=openai_app(server, app.state.rates))
     configure_app(app, planner)
     return app
 
@@ -128,7 +128,7 @@ def _health_routes() -> APIRouter:
 def ready(request: Request, shared: ServiceDep) -> WorkReadiness:
     """Say that the database answers, and how old the prices are."""
     try:
-        schema = schema_version(server_of(request).office.store.engine)
+        schema = schema_version(server_of(request).context.store.engine)
     except Exception as error:
         raise NotReady(f"home folder: {error}. {NotReady.what_to_do}") from error
     return WorkReadiness(**readiness(shared).model_dump(), schema_version=schema)

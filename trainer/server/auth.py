@@ -113,59 +113,59 @@ class ResourceNotFound(TrainerError):
         )
 
 
-def own_plan(front: ServerContext, plan_id: str, caller: Caller) -> TrainingPlan:
+def own_plan(server: ServerContext, plan_id: str, caller: Caller) -> TrainingPlan:
     """Find a plan.
 
     Raises:
         NotThere: there is none, or it is another owner's.
     """
     try:
-        plan = front.office.store.plan(plan_id)
+        plan = server.context.store.plan(plan_id)
     except UsageError:
         raise ResourceNotFound("plan", plan_id) from None
-    if plan.plan_id != plan_id or caller.sees not in (None, plan.owner):
+    if plan.plan_id != plan_id or caller.owner_filter not in (None, plan.owner):
         raise ResourceNotFound("plan", plan_id)
     return plan
 
 
-def own_run(front: ServerContext, run_id: str, caller: Caller) -> Run:
+def own_run(server: ServerContext, run_id: str, caller: Caller) -> Run:
     """Find a run.
 
     Raises:
         NotThere: there is none, or it is another owner's.
     """
     try:
-        run = front.office.store.run(run_id)
+        run = server.context.store.run(run_id)
     except UsageError:
         raise ResourceNotFound("run", run_id) from None
-    if run.run_id != run_id or caller.sees not in (None, owner_of(front, run)):
+    if run.run_id != run_id or caller.owner_filter not in (None, owner_of(server, run)):
         raise ResourceNotFound("run", run_id)
     return run
 
 
-def owner_of(front: ServerContext, run: Run) -> str | None:
+def owner_of(server: ServerContext, run: Run) -> str | None:
     """Return whose run it is; nobody's where it was started on the command line."""
-    return front.office.store.plan(run.plan_id).owner
+    return server.context.store.plan(run.plan_id).owner
 
 
 def own_versions(
-    front: ServerContext, caller: Caller, name: str | None = None
+    server: ServerContext, caller: Caller, name: str | None = None
 ) -> tuple[ModelVersion, ...]:
     """List the versions that this caller's runs made, or all for an admin."""
-    listed = front.office.registry.listed(name)
-    if caller.sees is None:
+    listed = server.context.registry.listed(name)
+    if caller.owner_filter is None:
         return listed
-    mine = {run.run_id for run in front.office.store.listed(owner=caller.sees)}
+    mine = {run.run_id for run in server.context.store.listed(owner=caller.owner_filter)}
     return tuple(version for version in listed if version.run_id in mine)
 
 
-def own_version(front: ServerContext, version_id: str, caller: Caller) -> ModelVersion:
+def own_version(server: ServerContext, version_id: str, caller: Caller) -> ModelVersion:
     """Find a version.
 
     Raises:
         NotThere: there is none, or it is another owner's.
     """
-    for version in own_versions(front, caller):
+    for version in own_versions(server, caller):
         if version.version_id == version_id:
             return version
     raise ResourceNotFound("version", version_id)

@@ -36,7 +36,7 @@ class ServerSettings:
     """What an hour of it costs, power too."""
     job_cap_usd: Decimal = Decimal("25")
     """Most that a job may cost which names no cap of its own."""
-    most_file_bytes: int = MAX_FILE_BYTES
+    max_file_bytes: int = MAX_FILE_BYTES
     """Largest file that is taken."""
     requests_per_minute: int = 600
     """Of one token."""
@@ -46,13 +46,13 @@ class ServerSettings:
 class ServerContext:
     """Everything that routes share."""
 
-    office: TrainerContext
+    context: TrainerContext
     tokens: TokenStore
     audit: AuditLog
     answered: IdempotencyStore
-    filing: FileStore
+    file_store: FileStore
     uploads: UploadStore
-    talkers: ModelPool
+    model_pool: ModelPool
     settings: ServerSettings
 
     def bases(self) -> dict[str, Path]:
@@ -75,24 +75,24 @@ class ServerContext:
         return known[name]
 
 
-def open_server_context(office: TrainerContext, settings: ServerSettings) -> ServerContext:
+def open_server_context(context: TrainerContext, settings: ServerSettings) -> ServerContext:
     """Open everything that routes share."""
-    engine, clock = office.store.engine, office.clock
-    filing = FileStore(engine, clock)
+    engine, clock = context.store.engine, context.clock
+    file_store = FileStore(engine, clock)
     return ServerContext(
-        office=office,
+        context=context,
         tokens=TokenStore(engine, clock),
         audit=AuditLog(engine, clock),
         answered=IdempotencyStore(engine, clock),
-        filing=filing,
-        uploads=UploadStore(filing),
-        talkers=ModelPool(),
+        file_store=file_store,
+        uploads=UploadStore(file_store),
+        model_pool=ModelPool(),
         settings=settings,
     )
 
 
 def server_of(request: Request) -> ServerContext:
     """Return what the routes of a request's app share."""
-    front = request.app.state.front
-    assert isinstance(front, ServerContext)
-    return front
+    server = request.app.state.server
+    assert isinstance(server, ServerContext)
+    return server

@@ -35,7 +35,7 @@ def launch(
     plan_id: str,
     asked: LaunchBody,
     request: Request,
-    front: CurrentServer,
+    server: CurrentServer,
     caller: Spender,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> RunView:
@@ -46,13 +46,13 @@ def launch(
             "the header is not there.",
             "Send a UUID of your own: a repeated request then starts nothing twice.",
         )
-    plan = own_plan(front, plan_id, caller)
+    plan = own_plan(server, plan_id, caller)
     told = orjson.dumps([plan_id, str(asked.at_most_usd), asked.egress])
-    kept = front.answered.begin(caller.owner, idempotency_key, hashlib.sha256(told).hexdigest())
+    kept = server.answered.begin(caller.owner, idempotency_key, hashlib.sha256(told).hexdigest())
     if kept.body is not None:
         return RunView.model_validate_json(kept.body)
     try:
-        front.audit.write(
+        server.audit.write(
             caller,
             "launch",
             plan_id,
@@ -60,29 +60,29 @@ def launch(
             agreed_usd=str(asked.at_most_usd),
             egress=asked.egress,
         )
-        run_id, _ = start_run(front.office, plan, LaunchConsent(asked.at_most_usd, asked.egress))
+        run_id, _ = start_run(server.context, plan, LaunchConsent(asked.at_most_usd, asked.egress))
     except Exception:  # the key may be tried again: a plan is launched once, whatever happens
-        front.answered.forget(caller.owner, idempotency_key)
+        server.answered.forget(caller.owner, idempotency_key)
         raise
     _background(request).wake()
-    shown = _run_view(front, front.office.store.run(run_id))
-    front.answered.answer(caller.owner, idempotency_key, 202, shown.model_dump_json())
+    shown = _run_view(server, server.context.store.run(run_id))
+    server.answered.answer(caller.owner, idempotency_key, 202, shown.model_dump_json())
     return shown
 
 
 @router.get("/runs")
 def list_runs(
-    front: CurrentServer, caller: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    server: CurrentServer, caller: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> list[RunView]:
     """List the caller's runs, the newest first."""
-    listed = front.office.store.listed(owner=caller.sees)[:limit]
-    return [run_view(front, front.office.store.run(one.run_id), one) for one in listed]
+    listed = server.context.store.listed(owner=caller.owner_filter)[:limit]
+    return [run_view(server, server.context.store.run(one.run_id), one) for one in listed]
 
 
 @router.get("/runs/{run_id}")
-def show_run(run_id: str, front: CurrentServer, caller: Viewer) -> RunView:
+def show_run(run_id: str, server: CurrentServer, caller: Viewer) -> RunView:
     """Say where a run stands, and what it costs."""
-    return _run_view(front, own_run(front, run_id, caller))
+    return _run_view(server, own_run(server, run_id, caller))
 
 
 @router.post("/runs/{run_id}/{verb}", status_code=202)
@@ -90,15 +90,15 @@ def ask_of_run(
     run_id: str,
     verb: UserAction,
     request: Request,
-    front: CurrentServer,
+    server: CurrentServer,
     caller: Spender,
 ) -> RunView:
     """End a run, hold it, or let it go on; it happens at the provider a moment later."""
-    run = own_run(front, run_id, caller)
-    front.audit.write(caller, verb, run.run_id)
-    request_action(front.office, run, verb)
+    run = own_run(server, run_id, caller)
+    server.audit.write(caller, verb, run.run_id)
+    request_action(server.context, run, verb)
     _background(request).wake()
-    return _run_view(front, front.office.store.run(run.run_id))
+    return _run_view(server, server.context.store.run(run.run_id))
 
 
 @router.get(
@@ -109,29 +109,31 @@ def ask_of_run(
 async def list_events(
     run_id: str,
     request: Request,
-    front: CurrentServer,
+    server: CurrentServer,
     caller: Viewer,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Tell what happened to a run after a number; as `text/event-stream` it goes on telling."""
-    run = await run_in_threadpool(own_run, front, run_id, caller)
+    run = await run_in_threadpool(own_run, server, run_id, caller)
     if STREAM not in request.headers.get("accept", ""):
-        found = await run_in_threadpool(read_timeline, front.office.store.engine, run.run_id, after)
+        found = await run_in_threadpool(
+            read_timeline, server.context.store.engine, run.run_id, after
+        )
         shown = [event_view(one).model_dump(mode="json") for one in found]
         return Response(orjson.dumps(shown), media_type="application/json")
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after = int(last_event_id)
     return StreamingResponse(
-        _event_stream(front, run.run_id, after),
+        _event_stream(server, run.run_id, after),
         media_type=STREAM,
         headers={"Cache-Control": "no-store"},
     )
 
 
-async def _event_stream(front: ServerContext, run_id: str, after: int) -> AsyncIterator[bytes]:
+async def _event_stream(server: ServerContext, run_id: str, after: int) -> AsyncIterator[bytes]:
     """Tell a run from a number on, until it is settled."""
-    store, quiet = front.office.store, 0.0
+    store, quiet = server.context.store, 0.0
     while True:
         ended = (await run_in_threadpool(store.run, run_id)).state == "settled"
         for one in await run_in_threadpool(read_timeline, store.engine, run_id, after):
@@ -147,9 +149,9 @@ async def _event_stream(front: ServerContext, run_id: str, after: int) -> AsyncI
         quiet += POLL_SECONDS
 
 
-def _run_view(front: ServerContext, run: Run) -> RunView:
-    listed = {one.run_id: one for one in front.office.store.listed()}
-    return run_view(front, run, listed[run.run_id])
+def _run_view(server: ServerContext, run: Run) -> RunView:
+    listed = {one.run_id: one for one in server.context.store.listed()}
+    return run_view(server, run, listed[run.run_id])
 
 
 def _background(request: Request) -> BackgroundReconciler:

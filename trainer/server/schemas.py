@@ -343,21 +343,21 @@ def utc_text(at: float) -> str:
     return utc_datetime(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def dataset_view(filed: StoredFile) -> DatasetView:
+def dataset_view(stored_file: StoredFile) -> DatasetView:
     """Write a file of rows."""
     return DatasetView(
-        dataset_id=filed.file_id,
-        filename=filed.filename,
-        bytes=filed.bytes,
-        sha256=filed.sha256,
-        owner=filed.owner,
-        made_at=utc_text(filed.made_at),
+        dataset_id=stored_file.file_id,
+        filename=stored_file.filename,
+        bytes=stored_file.bytes,
+        sha256=stored_file.sha256,
+        owner=stored_file.owner,
+        made_at=utc_text(stored_file.made_at),
     )
 
 
-def plan_view(front: ServerContext, plan: TrainingPlan) -> PlanView:
+def plan_view(server: ServerContext, plan: TrainingPlan) -> PlanView:
     """Write a plan, with what a launch of it has to agree to."""
-    leaving = egress_of(front.office, plan)
+    leaving = egress_of(server.context, plan)
     leaves = (
         None
         if leaving is None
@@ -367,14 +367,14 @@ def plan_view(front: ServerContext, plan: TrainingPlan) -> PlanView:
         plan_id=plan.plan_id,
         at_most_usd=plan.figure.at_most,
         leaves=leaves,
-        run_id=front.office.store.run_of(plan),
+        run_id=server.context.store.run_of(plan),
         plan=plan,
     )
 
 
-def run_view(front: ServerContext, run: Run, listed: RunSummary) -> RunView:
+def run_view(server: ServerContext, run: Run, listed: RunSummary) -> RunView:
     """Write a run with its money."""
-    entry = front.office.ledger.entry(run.run_id)
+    entry = server.context.ledger.entry(run.run_id)
     problem = run.said("failed", "why")
     if run.state == "needs_human":
         problem = run.said("needs_human", "why")

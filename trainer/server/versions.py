@@ -24,68 +24,68 @@ CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 @router.get("/versions")
 def list_versions(
-    front: CurrentServer,
+    server: CurrentServer,
     caller: Viewer,
     name: Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9._-]+$")] = None,
 ) -> list[VersionView]:
     """List versions, of one name or all; the newest of a name first."""
-    return [version_view(version) for version in own_versions(front, caller, name)]
+    return [version_view(version) for version in own_versions(server, caller, name)]
 
 
 @router.get("/versions/{version_id}")
-def show_version(version_id: str, front: CurrentServer, caller: Viewer) -> VersionView:
+def show_version(version_id: str, server: CurrentServer, caller: Viewer) -> VersionView:
     """Say what a version was made from, and how it did."""
-    return version_view(own_version(front, version_id, caller))
+    return version_view(own_version(server, version_id, caller))
 
 
 @router.post("/versions/{version_id}/promote")
 def promote(
-    version_id: str, asked: PromoteBody, front: CurrentServer, caller: Spender
+    version_id: str, asked: PromoteBody, server: CurrentServer, caller: Spender
 ) -> VersionView:
     """Make a version the champion of its name; the one before it is retired."""
-    version = own_version(front, version_id, caller)
-    front.audit.write(caller, "promote", version.version_id, anyway=asked.anyway)
-    registry = front.office.registry
+    version = own_version(server, version_id, caller)
+    server.audit.write(caller, "promote", version.version_id, anyway=asked.anyway)
+    registry = server.context.registry
     return version_view(registry.promote(version.version_id, caller.owner, asked.anyway))
 
 
 @router.post("/versions/{version_id}/rollback")
-def rollback(version_id: str, front: CurrentServer, caller: Spender) -> VersionView:
+def rollback(version_id: str, server: CurrentServer, caller: Spender) -> VersionView:
     """Make the champion before this one champion of the name again."""
-    version = own_version(front, version_id, caller)
-    front.audit.write(caller, "rollback", version.name)
-    return version_view(front.office.registry.rollback(version.name, caller.owner))
+    version = own_version(server, version_id, caller)
+    server.audit.write(caller, "rollback", version.name)
+    return version_view(server.context.registry.rollback(version.name, caller.owner))
 
 
 @router.post("/versions/{version_id}/retire")
-def retire(version_id: str, front: CurrentServer, caller: Spender) -> VersionView:
+def retire(version_id: str, server: CurrentServer, caller: Spender) -> VersionView:
     """Take a version out of use."""
-    version = own_version(front, version_id, caller)
-    front.audit.write(caller, "retire", version.version_id)
-    return version_view(front.office.registry.retire(version.version_id, caller.owner))
+    version = own_version(server, version_id, caller)
+    server.audit.write(caller, "retire", version.version_id)
+    return version_view(server.context.registry.retire(version.version_id, caller.owner))
 
 
 @router.get("/deployments")
-def list_deployments(front: CurrentServer, caller: Viewer) -> list[DeploymentView]:
+def list_deployments(server: CurrentServer, caller: Viewer) -> list[DeploymentView]:
     """List what stands or stood, and what it costs by the hour; the newest first."""
-    now = front.office.clock.now()
-    there = all_deployments(front.office)
-    if caller.sees is not None:
-        mine = {run.run_id for run in front.office.store.listed(owner=caller.sees)}
+    now = server.context.clock.now()
+    there = all_deployments(server.context)
+    if caller.owner_filter is not None:
+        mine = {run.run_id for run in server.context.store.listed(owner=caller.owner_filter)}
         there = [each for each in there if each.run_id in mine]
     return [deployment_view(each, now) for each in there]
 
 
 @router.post("/deployments/{deployment_id}/stop")
-def stop_deployment(deployment_id: str, front: CurrentServer, caller: Spender) -> DeploymentView:
+def stop_deployment(deployment_id: str, server: CurrentServer, caller: Spender) -> DeploymentView:
     """End a deployment, see that it is gone, and settle what it cost."""
-    if deployment_id not in {each.deployment_id for each in list_deployments(front, caller)}:
+    if deployment_id not in {each.deployment_id for each in list_deployments(server, caller)}:
         raise ResourceNotFound("deployment", deployment_id)
-    front.audit.write(caller, "stop_deployment", deployment_id)
-    deployment = find_deployment(front.office, deployment_id)
-    way = hosting_for(deployment.provider, front.office.book)
+    server.audit.write(caller, "stop_deployment", deployment_id)
+    deployment = find_deployment(server.context, deployment_id)
+    way = hosting_for(deployment.provider, server.context.book)
     try:
-        ended = stop(front.office, deployment, way)
+        ended = stop(server.context, deployment, way)
     finally:
         way.close()
-    return deployment_view(ended, front.office.clock.now())
+    return deployment_view(ended, server.context.clock.now())

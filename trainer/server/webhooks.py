@@ -25,13 +25,13 @@ class WebhookReceipt(Record):
 
 @router.post("/webhooks/{provider}", status_code=202)
 async def webhook(
-    provider: str, request: Request, front: Annotated[ServerContext, Depends(server_of)]
+    provider: str, request: Request, server: Annotated[ServerContext, Depends(server_of)]
 ) -> WebhookReceipt:
     """Take a provider's signed call that a job changed: its run is looked at next, no more."""
     body = await _body(request)
     secret = await run_in_threadpool(webhook_secret, provider)
     job_id = verified_job_id(body, request.headers, secret)
-    run_id = await run_in_threadpool(make_due, front.office.store, provider, job_id)
+    run_id = await run_in_threadpool(make_due, server.context.store, provider, job_id)
     request.app.state.driver.wake()
     return WebhookReceipt(run_id=run_id)
 

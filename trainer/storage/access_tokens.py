@@ -67,7 +67,7 @@ class Caller:
             )
 
     @property
-    def sees(self) -> str | None:
+    def owner_filter(self) -> str | None:
         """Whose things this caller sees; nothing means everybody's."""
         return None if self.role == "admin" else self.owner
 

@@ -53,7 +53,7 @@ class StoredFile:
         """Where its bytes lie."""
         return files_folder() / self.file_id
 
-    def with_ending(self) -> Path:
+    def path_with_suffix(self) -> Path:
         """Return its bytes under the ending its sender gave it, by which its form is told."""
         ending = Path(self.filename).suffix.lower()
         if not ending.isascii() or not ending.lstrip(".").isalnum():
@@ -109,14 +109,14 @@ class FileStore:
             connection.execute(files.insert().values(**made.__dict__))
         return made
 
-    def file(self, file_id: str, sees: str | None) -> StoredFile:
+    def file(self, file_id: str, owner_filter: str | None) -> StoredFile:
         """Find a file.
 
         Raises:
-            NoSuchFile: there is none that *sees* may see, or its time is over.
+            NoSuchFile: there is none that *owner_filter* may see, or its time is over.
         """
         found = self._find(file_id)
-        if found is None or sees not in (None, found.owner):
+        if found is None or owner_filter not in (None, found.owner):
             raise NoSuchFile(f"no file '{file_id}' is there for you. Upload it first.")
         return found
 
@@ -127,11 +127,13 @@ class FileStore:
             return None
         return StoredFile(**row._mapping)
 
-    def listed(self, sees: str | None, purpose: str | None = None) -> tuple[StoredFile, ...]:
+    def listed(
+        self, owner_filter: str | None, purpose: str | None = None
+    ) -> tuple[StoredFile, ...]:
         """List files, the newest first."""
         asked = select(files).order_by(files.c.made_at.desc(), files.c.file_id.desc())
-        if sees is not None:
-            asked = asked.where(files.c.owner == sees)
+        if owner_filter is not None:
+            asked = asked.where(files.c.owner == owner_filter)
         if purpose is not None:
             asked = asked.where(files.c.purpose == purpose)
         with read_connection(self.engine) as connection:
@@ -139,13 +141,13 @@ class FileStore:
         now = self.clock.now()
         return tuple(one for one in found if one.expires_at is None or one.expires_at > now)
 
-    def delete(self, file_id: str, sees: str | None) -> StoredFile:
+    def delete(self, file_id: str, owner_filter: str | None) -> StoredFile:
         """Delete a file with its bytes.
 
         Raises:
-            NoSuchFile: there is none that *sees* may see.
+            NoSuchFile: there is none that *owner_filter* may see.
         """
-        found = self.file(file_id, sees)
+        found = self.file(file_id, owner_filter)
         with write_transaction(self.engine) as connection:
             connection.execute(delete(files).where(files.c.file_id == file_id))
         _unlink(file_id)

@@ -101,7 +101,7 @@ class IdempotencyStore:
                 connection.execute(update(answered).where(*mine).values(holder=self.holder))
         return StoredResponse(row.plan_id, row.status, row.body)
 
-    def will_launch(self, owner: str, key: str, plan_id: str) -> None:
+    def record_plan(self, owner: str, key: str, plan_id: str) -> None:
         """Note the plan before it is launched, so that a second try launches no other."""
         self._set(owner, key, plan_id=plan_id)
 
@@ -109,7 +109,7 @@ class IdempotencyStore:
         """Keep the answer."""
         self._set(owner, key, status=status, body=body)
 
-    def let_go(self, owner: str, key: str) -> None:
+    def release_key(self, owner: str, key: str) -> None:
         """Let another try go on from the plan that was noted: this one failed after it."""
         self._set(owner, key, holder=UNCLAIMED)
 

@@ -55,8 +55,8 @@ class UploadedPart:
 class UploadStore:
     """The only door to the tables of uploads."""
 
-    def __init__(self, filing: FileStore) -> None:
-        self.filing, self.engine, self.clock = filing, filing.engine, filing.clock
+    def __init__(self, file_store: FileStore) -> None:
+        self.file_store, self.engine, self.clock = file_store, file_store.engine, file_store.clock
 
     def sweep(self) -> int:
         """End the uploads whose time is over; return how many."""
@@ -87,17 +87,17 @@ class UploadStore:
             connection.execute(uploads.insert().values(**made.__dict__))
         return made
 
-    def upload(self, upload_id: str, sees: str | None) -> MultipartUpload:
+    def upload(self, upload_id: str, owner_filter: str | None) -> MultipartUpload:
         """Find an upload; one that was left open too long has expired.
 
         Raises:
-            NoSuchFile: there is none that *sees* may see.
+            NoSuchFile: there is none that *owner_filter* may see.
         """
         with read_connection(self.engine) as connection:
             row = connection.execute(
                 select(uploads).where(uploads.c.upload_id == upload_id)
             ).one_or_none()
-        if row is None or sees not in (None, row.owner):
+        if row is None or owner_filter not in (None, row.owner):
             raise NoSuchFile(f"no upload '{upload_id}' is there for you. Begin one first.")
         if row.status == "pending" and row.expires_at <= self.clock.now():
             return self._end(upload_id, "expired", None)
@@ -183,7 +183,7 @@ class UploadStore:
                 f"{md5} was announced. Send the parts again."
             )
         sent = FileUpload(upload.owner, upload.filename, upload.purpose, sha.hexdigest())
-        return self.filing.keep(whole, sent)
+        return self.file_store.keep(whole, sent)
 
     def cancel(self, upload: MultipartUpload) -> MultipartUpload:
         """End an upload and delete its parts.

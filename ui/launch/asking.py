@@ -57,7 +57,7 @@ class PlanForm:
     """What an hour of this machine costs."""
 
 
-def create_plan(office: TrainerContext, filled: PlanForm, again: bool = False) -> TrainingPlan:
+def create_plan(context: TrainerContext, filled: PlanForm, again: bool = False) -> TrainingPlan:
     """Make a plan and keep it; nothing is spent.
 
     A plan that was launched already is returned as it is, unless another attempt is asked for.
@@ -65,10 +65,10 @@ def create_plan(office: TrainerContext, filled: PlanForm, again: bool = False) -
     Raises:
         AdvisorError: something cannot be used, or a rule forbids it.
     """
-    made = _build_plan(office, filled)
+    made = _build_plan(context, filled)
     if again:
-        made = next_attempt(office, made, again)
-    office.store.keep_plan(made)
+        made = next_attempt(context, made, again)
+    context.store.keep_plan(made)
     return made
 
 
@@ -115,8 +115,8 @@ def parse_amount(text: str, what: str) -> Decimal | None:
     return amount
 
 
-def _build_plan(office: TrainerContext, filled: PlanForm) -> TrainingPlan:
-    now = utc_datetime(office.clock.now())
+def _build_plan(context: TrainerContext, filled: PlanForm) -> TrainingPlan:
+    now = utc_datetime(context.clock.now())
     choice = filled.choice
     if choice.how == "elsewhere":
         raise UsageError(choice.id, "it is not started from here.", choice.says)
@@ -131,12 +131,12 @@ def _build_plan(office: TrainerContext, filled: PlanForm) -> TrainingPlan:
         sends_held_out=filled.sends_held_out,
         validation_share=filled.validation_share,
     )
-    wish = plan_options(filled)
+    plan_settings = plan_options(filled)
     if not here:
-        return plan_provider_job(request, wish, office.book, now)
+        return plan_provider_job(request, plan_settings, context.book, now)
     usd = parse_amount(filled.usd_per_hour, "price of an hour")
     own = {name: value for name, value in entered_settings(filled).items() if _is_local_only(name)}
-    return plan_local(request, wish, LocalOptions(base, usd, own), office.book, now)
+    return plan_local(request, plan_settings, LocalOptions(base, usd, own), context.book, now)
 
 
 def entered_settings(filled: PlanForm) -> dict[str, str]:

@@ -39,12 +39,12 @@ def parse_cap(text: str, which: str) -> Decimal | None:
     return amount
 
 
-def draw_budget(office: TrainerContext) -> None:
+def draw_budget(context: TrainerContext) -> None:
     """Draw what is spent today and in all, and a form that sets the caps."""
     st.subheader("Budget", anchor=False)
     locale = formatting.reader_locale()
-    caps, entries = office.ledger.caps(), office.ledger.entries()
-    today = utc_datetime(office.clock.now()).date().isoformat()
+    caps, entries = context.ledger.caps(), context.ledger.entries()
+    today = utc_datetime(context.clock.now()).date().isoformat()
     spans = (
         ("Today", committed(one for one in entries if one.day == today), caps.per_day),
         ("In all", committed(entries), caps.total),

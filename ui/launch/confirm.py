@@ -27,35 +27,35 @@ from ui import formatting, state
 from ui.formatting import PlanFact, facts_table
 
 
-def obstacles(office: TrainerContext, plan: TrainingPlan) -> list[str]:
+def obstacles(context: TrainerContext, plan: TrainingPlan) -> list[str]:
     """Name what would hold a job back: a rule, a missing key, a cap over all runs."""
     return [
-        *_rule_obstacles(office, plan),
-        *_provider_obstacles(office, plan),
-        *_cap_obstacles(office, plan),
+        *_rule_obstacles(context, plan),
+        *_provider_obstacles(context, plan),
+        *_cap_obstacles(context, plan),
     ]
 
 
-def _rule_obstacles(office: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
+def _rule_obstacles(context: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
     try:
-        check_plan(plan, office.book, office.clock.now())
+        check_plan(plan, context.book, context.clock.now())
     except AdvisorError as error:
         yield str(error)
 
 
-def _provider_obstacles(office: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
+def _provider_obstacles(context: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
     """Open the way to the provider and close it: it reads address and key, and asks nothing."""
     try:
-        office.adapter(plan.provider).close()
+        context.adapter(plan.provider).close()
     except AdvisorError as error:
         yield str(error)
 
 
-def _cap_obstacles(office: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
-    day = utc_datetime(office.clock.now()).date().isoformat()
+def _cap_obstacles(context: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
+    day = utc_datetime(context.clock.now()).date().isoformat()
     amount = micro_usd(plan.figure.at_most)
     try:
-        office.ledger.check(
+        context.ledger.check(
             LedgerEntry("this job", "training", plan.provider, day, amount, None, "")
         )
     except OverBudget as error:
@@ -176,15 +176,15 @@ ERROR_KEY = "start_trouble"
 
 def draw_confirmation(plan: TrainingPlan) -> None:
     """Draw a plan and the form that starts it; a plan that was started shows its run."""
-    office, locale = state.trainer_context(), formatting.reader_locale()
+    context, locale = state.trainer_context(), formatting.reader_locale()
     st.html(facts_table(plan_facts(plan, locale)))
-    run_id = office.store.run_of(plan)
+    run_id = context.store.run_of(plan)
     if run_id is not None:
         _draw_started(plan, run_id)
         return
-    for problem in obstacles(office, plan):
+    for problem in obstacles(context, plan):
         st.error(problem)
-    leaving = _egress_summary(office, plan)
+    leaving = _egress_summary(context, plan)
     if leaving is not None:
         _draw_egress(leaving, locale)
     trouble = st.session_state.pop(ERROR_KEY, None)
@@ -247,11 +247,11 @@ def _plan_next_attempt(plan_id: str) -> None:
         st.session_state[ERROR_KEY] = str(error)
 
 
-def _egress_summary(office: TrainerContext, plan: TrainingPlan) -> EgressSummary | None:
+def _egress_summary(context: TrainerContext, plan: TrainingPlan) -> EgressSummary | None:
     """Return what would leave; looked through once for a plan, however often it is drawn."""
     key = f"leaving {plan.plan_id}"
     if key not in st.session_state:
-        st.session_state[key] = egress_of(office, plan)
+        st.session_state[key] = egress_of(context, plan)
     found: EgressSummary | None = st.session_state[key]
     return found
 
@@ -283,22 +283,22 @@ def _start_run(plan_id: str) -> None:
     """Start the job of a plan, if both words were typed; a second click finds the first's run."""
     desk = state.page_context()
     try:
-        plan = desk.office.store.plan(plan_id)
-        agreed = _consent(desk.office, plan)
-        run_id, _ = start_run(desk.office, plan, agreed)
+        plan = desk.context.store.plan(plan_id)
+        agreed = _consent(desk.context, plan)
+        run_id, _ = start_run(desk.context, plan, agreed)
         desk.driver.wake()
         st.query_params["run"] = run_id
     except AdvisorError as error:
         st.session_state[ERROR_KEY] = str(error)
 
 
-def _consent(office: TrainerContext, plan: TrainingPlan) -> LaunchConsent:
+def _consent(context: TrainerContext, plan: TrainingPlan) -> LaunchConsent:
     locale, most = formatting.reader_locale(), plan.figure.at_most
     if not is_amount_typed(st.session_state.get("typed_amount", ""), most, locale):
         raise Refused(
             f"the amount was not typed: nothing was started. Type {exact_amount(most, locale)}."
         )
-    if _egress_summary(office, plan) is None:
+    if _egress_summary(context, plan) is None:
         return LaunchConsent(Decimal(most))
     typed = str(st.session_state.get("typed_provider", "")).strip()
     if typed != plan.provider:

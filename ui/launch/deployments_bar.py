@@ -19,11 +19,11 @@ MESSAGE_KEY = "deployments_said"
 def draw_deployments() -> None:
     """Draw a line for each deployment that stands; nothing where none does."""
     try:
-        office = state.trainer_context()
+        context = state.trainer_context()
         there = [
-            one for one in standing.all_deployments(office) if one.state in standing.OPEN_STATES
+            one for one in standing.all_deployments(context) if one.state in standing.OPEN_STATES
         ]
-        cost, now = standing.current_hourly_cost(office), office.clock.now()
+        cost, now = standing.current_hourly_cost(context), context.clock.now()
     except AdvisorError as error:
         st.warning(f"What costs by the hour cannot be seen now: {error}")
         return
@@ -66,16 +66,16 @@ def deployment_line(one: Deployment, now: float, locale: str) -> str:
 
 def stop_deployment(deployment_id: str) -> None:
     """End a deployment, and say how that went."""
-    office = state.trainer_context()
+    context = state.trainer_context()
     try:
-        deployment = standing.find_deployment(office, deployment_id)
-        hosting = hosting_for(deployment.provider, office.book)
+        deployment = standing.find_deployment(context, deployment_id)
+        hosting = hosting_for(deployment.provider, context.book)
         try:
-            ended = standing.stop(office, deployment, hosting)
+            ended = standing.stop(context, deployment, hosting)
         finally:
             hosting.close()
         spent = formatting.money_text(
-            str(ended.spent(office.clock.now())), formatting.reader_locale(), cents=True
+            str(ended.spent(context.clock.now())), formatting.reader_locale(), cents=True
         )
         said = f"{ended.deployment_id} is stopped. It cost {spent}."
     except (AdvisorError, NotOffered) as error:

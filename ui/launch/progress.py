@@ -52,30 +52,30 @@ class RunSpend:
         return min(float(Decimal(known) / Decimal(self.cap)), 1.0)
 
 
-def read_moments(office: TrainerContext, run_id: str) -> list[TimelineEvent]:
+def read_moments(context: TrainerContext, run_id: str) -> list[TimelineEvent]:
     """Return all that happened to a run; a visitor's page reads each event once."""
     kept: list[TimelineEvent] = st.session_state.setdefault(f"told {run_id}", [])
     while True:
         new = read_timeline(
-            office.store.engine, run_id, kept[-1].seq if kept else 0, EVENTS_PER_READ
+            context.store.engine, run_id, kept[-1].seq if kept else 0, EVENTS_PER_READ
         )
         kept.extend(new)
         if len(new) < EVENTS_PER_READ:
             return kept
 
 
-def run_spend(office: TrainerContext, run: Run, plan: TrainingPlan) -> RunSpend:
+def run_spend(context: TrainerContext, run: Run, plan: TrainingPlan) -> RunSpend:
     """Say what a run has cost so far, and what it may cost."""
-    entry = office.ledger.entry(run.run_id)
+    entry = context.ledger.entry(run.run_id)
     settled = usd_text(entry.settled) if entry and entry.settled is not None else None
     return RunSpend(
         plan.cap_usd, usd_text(entry.reserved) if entry else None, _spent_so_far(run, plan), settled
     )
 
 
-def run_version(office: TrainerContext, run_id: str) -> ModelVersion | None:
+def run_version(context: TrainerContext, run_id: str) -> ModelVersion | None:
     """Return the version that a run made, if it made one."""
-    return next((one for one in office.registry.listed() if one.run_id == run_id), None)
+    return next((one for one in context.registry.listed() if one.run_id == run_id), None)
 
 
 def _spent_so_far(run: Run, plan: TrainingPlan) -> str | None:
@@ -101,15 +101,15 @@ def draw_live_run(run_id: str) -> None:
 
 
 def _draw_current(run_id: str) -> None:
-    office = state.trainer_context()
-    run = office.store.run(run_id)
-    plan = office.store.plan(run.plan_id)
+    context = state.trainer_context()
+    run = context.store.run(run_id)
+    plan = context.store.plan(run.plan_id)
     if run.state == "settled":
         st.rerun()
     if run.state in UNSENT_STATES:
-        for problem in obstacles(office, plan):
+        for problem in obstacles(context, plan):
             st.warning(f"It waits: {problem}")
-    draw_progress(run, plan, read_moments(office, run_id), run_spend(office, run, plan))
+    draw_progress(run, plan, read_moments(context, run_id), run_spend(context, run, plan))
     _draw_buttons(run)
 
 
@@ -245,7 +245,7 @@ def send_action(run_id: str, verb: UserAction) -> None:
     """Write down that a run is to be held, to go on or to end; the driver passes it on."""
     desk: Any = state.page_context()
     try:
-        request_action(desk.office, desk.office.store.run(run_id), verb)
+        request_action(desk.context, desk.context.store.run(run_id), verb)
         desk.driver.wake()
     except AdvisorError as error:
         st.session_state[ERROR_KEY] = str(error)

@@ -118,7 +118,7 @@ def _draw_question(asked: QuestionView, texts: InterviewTexts) -> None:
     given: dict[str, AnswerValue] = {}
     sheet = load_questionnaire()
     for part in asked.parts:
-        if not sheet.parts[part.code].is_idle({**_given_answers(), **given}):
+        if not sheet.parts[part.code].is_irrelevant({**_given_answers(), **given}):
             given[part.code] = _draw_part(part, texts)
 
     def choose() -> None:

@@ -28,8 +28,8 @@ def page() -> None:
         st.error(str(error))
 
 
-def _draw_models(office: TrainerContext) -> None:
-    listed = office.registry.listed()
+def _draw_models(context: TrainerContext) -> None:
+    listed = context.registry.listed()
     if not listed:
         st.info("No model yet. A run that ends well leaves one here.")
         return
@@ -48,11 +48,11 @@ def _draw_models(office: TrainerContext) -> None:
     left, right = st.columns(2)
     chosen = left.selectbox("Version", names, key="version_a")
     other = right.selectbox("Compare with", [NOTHING, *names], key="version_b")
-    one = office.registry.version(chosen)
+    one = context.registry.version(chosen)
     draw_stage(one)
     if other not in (NOTHING, chosen):
-        _draw_comparison(office, chosen, other)
-    _draw_version(office, one)
+        _draw_comparison(context, chosen, other)
+    _draw_version(context, one)
 
 
 def version_row(one: ModelVersion) -> Mapping[str, Any]:
@@ -83,14 +83,14 @@ def comparison_rows(lines: Sequence[tuple[str, str, str]], a: str, b: str) -> li
     ]
 
 
-def _draw_comparison(office: TrainerContext, a: str, b: str) -> None:
+def _draw_comparison(context: TrainerContext, a: str, b: str) -> None:
     st.subheader(f"{a} beside {b}", anchor=False)
     only = st.toggle("Only what differs", value=True)
-    rows = comparison_rows(office.registry.compare(a, b), a, b)
+    rows = comparison_rows(context.registry.compare(a, b), a, b)
     st.dataframe([row for row in rows if row[""] or not only], hide_index=True, width="stretch")
 
 
-def _draw_version(office: TrainerContext, one: ModelVersion) -> None:
+def _draw_version(context: TrainerContext, one: ModelVersion) -> None:
     if one.evaluation is not None:
         draw_measurements(one)
     else:
@@ -117,6 +117,6 @@ def _draw_version(office: TrainerContext, one: ModelVersion) -> None:
                     "what": event.kind,
                     "by": event.by or "the run",
                 }
-                for event in office.registry.history(one.version_id)
+                for event in context.registry.history(one.version_id)
             ]
         )

@@ -23,8 +23,8 @@ def page() -> None:
     """Search the price book."""
     st.title("Prices", anchor=False)
     try:
-        office = state.trainer_context()
-        _draw_prices(office.book, utc_datetime(office.clock.now()).date())
+        context = state.trainer_context()
+        _draw_prices(context.book, utc_datetime(context.clock.now()).date())
     except AdvisorError as error:
         st.error(str(error))
 

@@ -31,16 +31,16 @@ def draw_run(run_id: str) -> None:
     Raises:
         UsageError: there is no such run.
     """
-    office = state.trainer_context()
-    run = office.store.run(run_id)
-    plan = office.store.plan(run.plan_id)
+    context = state.trainer_context()
+    run = context.store.run(run_id)
+    plan = context.store.plan(run.plan_id)
     st.subheader(f"{plan.suffix or plan.base_model}", anchor=False)
     muted_text(run.run_id)
     if run.state == "settled":
         draw_result(run, plan)
         st.divider()
         progress.draw_progress(
-            run, plan, read_moments(office, run.run_id), run_spend(office, run, plan)
+            run, plan, read_moments(context, run.run_id), run_spend(context, run, plan)
         )
     else:
         progress.draw_live_run(run.run_id)
@@ -62,13 +62,13 @@ def page() -> None:
         st.error(str(error))
 
 
-def _draw_runs(office: TrainerContext) -> None:
-    listed = office.store.listed()[:MAX_RUNS]
+def _draw_runs(context: TrainerContext) -> None:
+    listed = context.store.listed()[:MAX_RUNS]
     if not listed:
         st.info("No run yet. The page Launch makes a plan and starts it.")
         return
-    money = {entry.subject: entry for entry in office.ledger.entries()}
-    rows = [run_row(one, money.get(one.run_id), _run_title(office, one)) for one in listed]
+    money = {entry.subject: entry for entry in context.ledger.entries()}
+    rows = [run_row(one, money.get(one.run_id), _run_title(context, one)) for one in listed]
     st.dataframe(
         rows,
         hide_index=True,
@@ -117,8 +117,8 @@ def _usd(micro_usd: int) -> float:
     return float(Decimal(usd_text(micro_usd)))
 
 
-def _run_title(office: TrainerContext, one: RunSummary) -> str:
-    plan = office.store.plan(one.plan_id)
+def _run_title(context: TrainerContext, one: RunSummary) -> str:
+    plan = context.store.plan(one.plan_id)
     return plan.suffix or plan.base_model
 
 

@@ -28,17 +28,17 @@ def page() -> None:
     """Draw every setting; only the caps can be changed here."""
     st.title("Settings", anchor=False)
     try:
-        office = state.trainer_context()
-        draw_budget(office)
-        _draw_folders(office)
-        _draw_api_keys(office)
+        context = state.trainer_context()
+        draw_budget(context)
+        _draw_folders(context)
+        _draw_api_keys(context)
         _draw_base_models()
         _draw_package_versions()
     except (AdvisorError, OSError) as error:
         st.error(str(error))
 
 
-def _draw_folders(office: TrainerContext) -> None:
+def _draw_folders(context: TrainerContext) -> None:
     st.subheader("Places", anchor=False)
     own = home_folder() / "prices.yaml"
     st.table(
@@ -49,7 +49,7 @@ def _draw_folders(office: TrainerContext) -> None:
                 (
                     "Database",
                     f"{redact(database_url().split('@')[-1])}, schema "
-                    f"{schema_version(office.store.engine)}",
+                    f"{schema_version(context.store.engine)}",
                 ),
                 ("Own prices", str(own) if own.is_file() else f"none; put them into {own}"),
                 (
@@ -63,26 +63,26 @@ def _draw_folders(office: TrainerContext) -> None:
     )
 
 
-def api_key_rows(office: TrainerContext) -> Iterator[dict[str, str]]:
+def api_key_rows(context: TrainerContext) -> Iterator[dict[str, str]]:
     """Say of each provider whether its key is there; what the key is, nobody is told."""
-    for name, provider in sorted(office.book.providers.items()):
+    for name, provider in sorted(context.book.providers.items()):
         if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
             continue
         try:
-            url = base_url_of(name, office.book)
+            url = base_url_of(name, context.book)
             api_key_for(name, url)
             yield {"provider": name, "key": "✓ found", "says": f"for {url}"}
         except AdvisorError as error:
             yield {"provider": name, "key": "not there", "says": str(error)}
 
 
-def _draw_api_keys(office: TrainerContext) -> None:
+def _draw_api_keys(context: TrainerContext) -> None:
     st.subheader("Keys", anchor=False)
     muted_text(
         f"A key is read from the environment, such as {environment_name('openai')}, or from "
         "the file that NAME_FILE names. It is never shown."
     )
-    st.dataframe(list(api_key_rows(office)), hide_index=True, width="stretch")
+    st.dataframe(list(api_key_rows(context)), hide_index=True, width="stretch")
 
 
 def _draw_base_models() -> None:

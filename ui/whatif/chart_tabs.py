@@ -38,7 +38,7 @@ SHARE_STEP: Final = 0.1
 
 def map_axis(path: str, resolved: ResolvedScenario, count: int) -> Axis:
     """Return one side of the map, with the question in its middle where that is possible."""
-    span, here = SLIDER_RANGES[path], float(getattr(resolved.facts, INPUT_PATHS[path])[0, 0])
+    span, here = SLIDER_RANGES[path], float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
     here = span.low if here != here else here
     unit = f" [{span.unit}]" if span.unit else ""
     label = f"{span.label}{unit}"
@@ -63,7 +63,7 @@ def tornado_swings(resolved: ResolvedScenario) -> tuple[tuple[str, Swing], ...]:
     """Halve and double every number that is known and not 0; move shares by a tenth."""
     found = []
     for path, span in SLIDER_RANGES.items():
-        here = float(getattr(resolved.facts, INPUT_PATHS[path])[0, 0])
+        here = float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
         if here != here or (here == 0 and path not in SHARE_PATHS):
             continue
         if path in SHARE_PATHS:

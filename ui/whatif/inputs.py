@@ -135,7 +135,7 @@ def allowed_values(path: str) -> tuple[str, ...]:
 
 def slider_for(path: str, resolved: ResolvedScenario) -> Slider:
     """Make the dial of one number, standing where the answer takes it to be."""
-    span, value = SLIDER_RANGES[path], float(getattr(resolved.facts, INPUT_PATHS[path])[0, 0])
+    span, value = SLIDER_RANGES[path], float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
     assumed = {one.path: one.says for one in resolved.assumptions}
     note = f"assumed: {assumed[path]}" if path in assumed else ""
     if INPUT_PATHS[path] in resolved.measured:

@@ -78,7 +78,7 @@ def scenario_without_dataset(asked: state.CurrentScenario) -> dict[str, Any]:
     resolved = resolve_current()
     for path, name in INPUT_PATHS.items():
         if name in resolved.measured:
-            value = float(getattr(resolved.facts, name)[0, 0])
+            value = float(getattr(resolved.inputs, name)[0, 0])
             scenario = state.set_path(scenario, path, value)
     return scenario
 

@@ -33,7 +33,7 @@ def permissions(caller: Viewer) -> None:
     )
 
 
-def openai_app(front: ServerContext, rates: RateLimiter) -> FastAPI:
+def openai_app(server: ServerContext, rates: RateLimiter) -> FastAPI:
     """Make the app; whoever mounts it keeps runs going."""
     app = _App(
         title="Tune or Not, as OpenAI",
@@ -47,7 +47,7 @@ def openai_app(front: ServerContext, rates: RateLimiter) -> FastAPI:
         redirect_slashes=False,
         responses=errors.RESPONSES,
     )
-    app.state.front, app.state.rates = front, rates
+    app.state.server, app.state.rates = server, rates
     app.router.route_class = StrictRoute
     errors.install(app)
     for router in (*ROUTERS, not_served):

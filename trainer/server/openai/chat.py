@@ -90,9 +90,9 @@ async def create_chat_completion(
     request: Request, caller: Viewer, body: CreateChatCompletionRequest
 ) -> Response:
     """Have a tuned model answer; `stream` sends the words as they come."""
-    front = server_of(request)
-    folder, system = await run_in_threadpool(_model_folder, front, caller, body.model)
-    pieces = front.talkers.ask(folder, chat_request(body), system)
+    server = server_of(request)
+    folder, system = await run_in_threadpool(_model_folder, server, caller, body.model)
+    pieces = server.model_pool.ask(folder, chat_request(body), system)
     told = CompletionStream(
         body.model, bool(body.stream_options and body.stream_options.include_usage)
     )
@@ -119,16 +119,16 @@ def chat_request(body: CreateChatCompletionRequest) -> ChatRequest:
     )
 
 
-def _model_folder(front: ServerContext, caller: Caller, name: str) -> tuple[Path, System]:
+def _model_folder(server: ServerContext, caller: Caller, name: str) -> tuple[Path, System]:
     """Find the run whose model answers: a tuned one, or its base to compare with.
 
     Raises:
         NotThere: there is no such model for the caller.
     """
-    bases = front.bases()
+    bases = server.bases()
     if name not in bases:
-        return tuned_model(front, caller, name).run_folder, "tuned"
-    for one in tuned_models(front, caller):
+        return tuned_model(server, caller, name).run_folder, "tuned"
+    for one in tuned_models(server, caller):
         if _is_base_of(one, bases[name]):
             return one.run_folder, "base"
     raise OpenAINotFound(

@@ -87,9 +87,9 @@ router = APIRouter(route_class=StrictRoute, tags=["files"])
 @router.post("/files", response_model=OpenAIFile, openapi_extra=FILE_FORM)
 async def create_file(request: Request, caller: Proposer, key: IdempotencyKey = None) -> Response:
     """Take a file of rows, streamed to the disk."""
-    front = server_of(request)
+    server = server_of(request)
     require_form(request)
-    came = await receive_file(request, files_folder(), front.settings.most_file_bytes)
+    came = await receive_file(request, files_folder(), server.settings.max_file_bytes)
     try:
         return await run_in_threadpool(_store_file, request, caller.owner, key, came)
     finally:
@@ -104,7 +104,7 @@ def _store_file(request: Request, owner: str, key: str | None, came: UploadedFil
         seconds = _expiry_seconds(came.fields)
         check_rows(came.path, came.filename)
         sent = FileUpload(owner, came.filename, PURPOSE, came.sha256)
-        return file_view(turn.front.filing.keep(came.path, sent, seconds=seconds))
+        return file_view(turn.server.file_store.keep(came.path, sent, seconds=seconds))
 
     return respond_once(idempotent_request(request, caller, key, body), work)
 
@@ -196,7 +196,7 @@ def list_files(
     after: After = None,
 ) -> Response:
     """List files, the newest first."""
-    found = server_of(request).filing.listed(caller.sees, purpose)
+    found = server_of(request).file_store.listed(caller.owner_filter, purpose)
     listed = found if order == "desc" else found[::-1]
     page, has_more = page_of(listed, lambda one: one.file_id, after, limit)
     return json_response(
@@ -212,7 +212,9 @@ def list_files(
 @router.get("/files/{file_id}", response_model=OpenAIFile)
 def retrieve_file(request: Request, caller: Viewer, file_id: str) -> Response:
     """Say what is known of a file."""
-    return json_response(file_view(server_of(request).filing.file(file_id, caller.sees)))
+    return json_response(
+        file_view(server_of(request).file_store.file(file_id, caller.owner_filter))
+    )
 
 
 @router.get(
@@ -220,7 +222,7 @@ def retrieve_file(request: Request, caller: Viewer, file_id: str) -> Response:
 )
 def download_file(request: Request, caller: Viewer, file_id: str) -> FileResponse:
     """Send the bytes of a file."""
-    found = server_of(request).filing.file(file_id, caller.sees)
+    found = server_of(request).file_store.file(file_id, caller.owner_filter)
     if not found.path.is_file():
         raise NoSuchFile(f"the bytes of '{file_id}' are gone. Upload it again.")
     return FileResponse(found.path, media_type="application/octet-stream", filename=found.filename)
@@ -229,22 +231,22 @@ def download_file(request: Request, caller: Viewer, file_id: str) -> FileRespons
 @router.delete("/files/{file_id}", response_model=DeleteFileResponse)
 def delete_file(request: Request, caller: Proposer, file_id: str) -> Response:
     """Delete a file with its bytes; jobs keep the rows that they learn from."""
-    front: ServerContext = server_of(request)
-    found = front.filing.file(file_id, caller.sees)
-    front.audit.write(caller, "delete_file", found.file_id)
-    front.filing.delete(found.file_id, caller.sees)
+    server: ServerContext = server_of(request)
+    found = server.file_store.file(file_id, caller.owner_filter)
+    server.audit.write(caller, "delete_file", found.file_id)
+    server.file_store.delete(found.file_id, caller.owner_filter)
     return json_response(DeleteFileResponse(id=found.file_id))
 
 
-def file_view(filed: StoredFile) -> OpenAIFile:
+def file_view(stored_file: StoredFile) -> OpenAIFile:
     """Show a file; one that came by another door is a file of rows too."""
-    ends = filed.expires_at
-    purpose = "fine-tune-results" if filed.purpose == "fine-tune-results" else PURPOSE
+    ends = stored_file.expires_at
+    purpose = "fine-tune-results" if stored_file.purpose == "fine-tune-results" else PURPOSE
     return OpenAIFile(
-        id=filed.file_id,
-        bytes=filed.bytes,
-        created_at=int(filed.made_at),
+        id=stored_file.file_id,
+        bytes=stored_file.bytes,
+        created_at=int(stored_file.made_at),
         purpose=purpose,
         expires_at=None if ends is None else int(ends),
-        filename=filed.filename,
+        filename=stored_file.filename,
     )

@@ -32,7 +32,7 @@ IdempotencyKey = Annotated[
 class IdempotentRequest:
     """One request on its way to its answer."""
 
-    front: ServerContext
+    server: ServerContext
     owner: str
     key: str | None
     digest: str
@@ -40,10 +40,10 @@ class IdempotentRequest:
     """The plan that an earlier process had kept to start it, and then ended."""
     is_launched: bool = False
 
-    def will_launch(self, plan_id: str) -> None:
+    def record_plan(self, plan_id: str) -> None:
         """Note the plan before it starts: a second try starts no other."""
         if self.key is not None:
-            self.front.answered.will_launch(self.owner, self.key, plan_id)
+            self.server.answered.record_plan(self.owner, self.key, plan_id)
             self.is_launched = True
 
 
@@ -77,7 +77,7 @@ def respond_once(turn: IdempotentRequest, work: Callable[[IdempotentRequest], Re
     """
     if turn.key is None:
         return json_response(work(turn))
-    answered = turn.front.answered
+    answered = turn.server.answered
     kept = answered.begin(turn.owner, turn.key, turn.digest)
     if kept.status is not None:
         return Response(kept.body, kept.status, REPLAYED, JSON_TYPE)
@@ -86,7 +86,7 @@ def respond_once(turn: IdempotentRequest, work: Callable[[IdempotentRequest], Re
         body = work(turn).model_dump_json(by_alias=True)
     except BaseException:
         if turn.is_launched:
-            answered.let_go(turn.owner, turn.key)  # whoever tries again goes on with that plan
+            answered.release_key(turn.owner, turn.key)  # whoever tries again goes on with that plan
         else:
             answered.forget(turn.owner, turn.key)  # nothing was done: the key is free again
         raise

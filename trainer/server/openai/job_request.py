@@ -51,7 +51,7 @@ class OverCap(OverBudget):
 
 
 def plan_from_request(
-    front: ServerContext, caller: Caller, body: CreateFineTuningJobRequest
+    server: ServerContext, caller: Caller, body: CreateFineTuningJobRequest
 ) -> TrainingPlan:
     """Lay the job down that a request asks for.
 
@@ -66,16 +66,16 @@ def plan_from_request(
             "integrations",
             "integrations: none are served here, and nothing is sent to others. Leave them out.",
         )
-    rows = _file(front, caller, "training_file", body.training_file)
+    rows = _file(server, caller, "training_file", body.training_file)
     held = body.validation_file
-    held_out = None if held is None else _file(front, caller, "validation_file", held)
+    held_out = None if held is None else _file(server, caller, "validation_file", held)
     named = {str(rows): "training_file", str(held_out): "validation_file"}
     with _errors_by_parameter(named):
-        return plan_job(front.office, _training(front, caller, body, rows, held_out))
+        return plan_job(server.context, _training(server, caller, body, rows, held_out))
 
 
 def _training(
-    front: ServerContext,
+    server: ServerContext,
     caller: Caller,
     body: CreateFineTuningJobRequest,
     rows: Path,
@@ -94,15 +94,15 @@ def _training(
     return TrainingRequest(
         owner=caller.owner,
         name=body.model,
-        base=_base(front, caller, body.model),
+        base=_base(server, caller, body.model),
         rows=rows,
         approach=_approach(word, method.type),
-        gpu=front.settings.gpu,
-        usd_per_hour=front.settings.usd_per_hour,
+        gpu=server.settings.gpu,
+        usd_per_hour=server.settings.usd_per_hour,
         held_out=held_out,
         settings=settings,
-        cap_usd=_cap(ours.get(CAP_KEY), front.settings.job_cap_usd),
-        wish=_plan_settings(body, method),
+        cap_usd=_cap(ours.get(CAP_KEY), server.settings.job_cap_usd),
+        plan_settings=_plan_settings(body, method),
     )
 
 
@@ -149,9 +149,9 @@ def _cap(text: str | None, usual: Decimal) -> Decimal:
     return amount
 
 
-def _base(front: ServerContext, caller: Caller, model: str) -> Path | None:
+def _base(server: ServerContext, caller: Caller, model: str) -> Path | None:
     """Find the folder of what is to be tuned; the plain baseline has none."""
-    known = front.bases()
+    known = server.bases()
     if model in known:
         return known[model]
     if model == BASELINE_MODEL:
@@ -161,7 +161,7 @@ def _base(front: ServerContext, caller: Caller, model: str) -> Path | None:
         raise OpenAINotFound(
             f"model '{model}': no base of this name is here.{near}", "model", "model_not_found"
         )
-    found = tuned_model(front, caller, model)
+    found = tuned_model(server, caller, model)
     if found.version.kind != "full" or found.version.folder is None:
         raise BadParameter(
             "model",
@@ -221,9 +221,9 @@ def check_grader(read: str, reference: str) -> None:
         )
 
 
-def _file(front: ServerContext, caller: Caller, param: str, file_id: str) -> Path:
+def _file(server: ServerContext, caller: Caller, param: str, file_id: str) -> Path:
     try:
-        found = front.filing.file(file_id, caller.sees)
+        found = server.file_store.file(file_id, caller.owner_filter)
     except NoSuchFile as error:
         raise BadParameter(param, f"{param}: {error}") from error
     if found.purpose != PURPOSE:

@@ -91,9 +91,9 @@ class _BlankDefaults(dict[str, Any]):
         return ""
 
 
-def run_timeline(front: ServerContext, run_id: str) -> list[TimelineEvent]:
+def run_timeline(server: ServerContext, run_id: str) -> list[TimelineEvent]:
     """Return what happened to a run, in order."""
-    return read_timeline(front.office.store.engine, run_id, most=MAX_EVENTS)
+    return read_timeline(server.context.store.engine, run_id, most=MAX_EVENTS)
 
 
 def job_event(run_id: str, moment: TimelineEvent) -> FineTuningJobEvent:
@@ -155,21 +155,21 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
     return CheckpointMetrics(step=step, **known)
 
 
-def result_file(front: ServerContext, kept: StoredJob) -> str:
+def result_file(server: ServerContext, kept: StoredJob) -> str:
     """Keep the numbers of a job that succeeded as a file, once; return its name."""
     file_id = result_file_of(kept.run_id)
     try:
-        return front.filing.file(file_id, None).file_id
+        return server.file_store.file(file_id, None).file_id
     except NoSuchFile:
         pass
     part = files_folder() / f"{uuid4().hex}.part"
     with part.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(metrics_by_step(run_timeline(front, kept.run_id)).values())
+        writer.writerows(metrics_by_step(run_timeline(server, kept.run_id)).values())
     sent = FileUpload(kept.owner, "step_metrics.csv", "fine-tune-results")
     with suppress(IntegrityError):  # somebody else kept the same numbers just now
-        front.filing.keep(part, sent, file_id)
+        server.file_store.keep(part, sent, file_id)
     return file_id
 
 
@@ -201,10 +201,10 @@ MAX_EPOCHS, MAX_BATCH = 50, 256
 HOUR_SECONDS = 3600.0
 
 
-def job_view(front: ServerContext, kept: StoredJob) -> FineTuningJob:
+def job_view(server: ServerContext, kept: StoredJob) -> FineTuningJob:
     """Show a job as it stands now."""
-    run = front.office.store.run(kept.run_id)
-    plan = front.office.store.plan(run.plan_id)
+    run = server.context.store.run(kept.run_id)
+    plan = server.context.store.plan(run.plan_id)
     status = status_of(run)
     asked, end = kept.request, run.last(run.outcome) if run.outcome else None
     has_model = status == "succeeded" and run.last("registered") is not None
@@ -218,7 +218,7 @@ def job_view(front: ServerContext, kept: StoredJob) -> FineTuningJob:
         hyperparameters=_settings(plan),
         model=asked["model"],
         organization_id=kept.owner,
-        result_files=[result_file(front, kept)] if status == "succeeded" else [],
+        result_files=[result_file(server, kept)] if status == "succeeded" else [],
         status=status,
         trained_tokens=int(tokens) if tokens is not None and status == "succeeded" else None,
         training_file=asked["training_file"],
@@ -292,18 +292,18 @@ def _run_details(run: Run, plan: TrainingPlan) -> RunDetails:
     )
 
 
-def checkpoints_of(front: ServerContext, kept: StoredJob) -> list[FineTuningJobCheckpoint]:
+def checkpoints_of(server: ServerContext, kept: StoredJob) -> list[FineTuningJobCheckpoint]:
     """Show the checkpoints that are whole, the newest first."""
-    run = front.office.store.run(kept.run_id)
+    run = server.context.store.run(kept.run_id)
     if run.job_id is None:
         return []
-    model = job_model_name(kept, front.office.store.plan(run.plan_id))
-    adapter = front.office.adapter(run.provider)
+    model = job_model_name(kept, server.context.store.plan(run.plan_id))
+    adapter = server.context.adapter(run.provider)
     try:
         there = adapter.checkpoints(run.job_id)
     finally:
         adapter.close()
-    moments = run_timeline(front, kept.run_id)
+    moments = run_timeline(server, kept.run_id)
     steps = metrics_by_step(moments)
     saved = {one.body.get("step"): one.at for one in moments if one.kind == "checkpoint"}
     return [

@@ -73,18 +73,18 @@ def create_job(
 
     def work(turn: IdempotentRequest) -> FineTuningJob:
         run_id = _run_for(turn, caller, body)
-        return job_view(turn.front, job_store(turn.front).keep(run_id, caller.owner, asked))
+        return job_view(turn.server, job_store(turn.server).keep(run_id, caller.owner, asked))
 
     return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
 
 
 def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobRequest) -> str:
-    office = turn.front.office
+    context = turn.server.context
     if turn.plan_id is not None:  # a process ended between this line and the answer
-        return resume_launch(office, turn.plan_id)
+        return resume_launch(context, turn.plan_id)
 
     def before(plan: TrainingPlan) -> None:
-        turn.front.audit.write(
+        turn.server.audit.write(
             caller,
             "launch",
             f"plan {plan.plan_id}",
@@ -92,22 +92,22 @@ def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobR
             cap_usd=plan.cap_usd,
             model=body.model,
         )
-        turn.will_launch(plan.plan_id)
+        turn.record_plan(plan.plan_id)
 
-    return launch_job(office, plan_from_request(turn.front, caller, body), before)
+    return launch_job(context, plan_from_request(turn.server, caller, body), before)
 
 
 @router.get("", response_model=ListPaginatedFineTuningJobsResponse, openapi_extra=METADATA)
 def list_jobs(request: Request, caller: Viewer, after: After = None, limit: Limit = 20) -> Response:
     """List jobs, the newest first."""
-    front, words = server_of(request), _metadata_filter(request)
+    server, words = server_of(request), _metadata_filter(request)
     listed = [
         one
-        for one in job_store(front).listed(caller.sees)
+        for one in job_store(server).listed(caller.owner_filter)
         if _matches_metadata(one.request.get("metadata") or {}, words)
     ]
     page, has_more = page_of(listed, lambda one: job_id_of(one.run_id), after, limit)
-    shown = [job_view(front, one) for one in page]
+    shown = [job_view(server, one) for one in page]
     return json_response(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
 
 
@@ -135,8 +135,8 @@ def _matches_metadata(metadata: Mapping[str, str], words: Mapping[str, str] | No
 @router.get("/{fine_tuning_job_id}", response_model=FineTuningJob)
 def retrieve_job(request: Request, caller: Viewer, fine_tuning_job_id: str) -> Response:
     """Show a job as it stands now."""
-    front = server_of(request)
-    return json_response(job_view(front, _own_job(front, caller, fine_tuning_job_id)))
+    server = server_of(request)
+    return json_response(job_view(server, _own_job(server, caller, fine_tuning_job_id)))
 
 
 @router.post("/{fine_tuning_job_id}/cancel", response_model=FineTuningJob)
@@ -171,13 +171,13 @@ def _request_action(
     what: Literal["cancel", "pause", "resume"],
 ) -> Response:
     def work(turn: IdempotentRequest) -> FineTuningJob:
-        kept = _own_job(turn.front, caller, job_id)
-        run = turn.front.office.store.run(kept.run_id)
+        kept = _own_job(turn.server, caller, job_id)
+        run = turn.server.context.store.run(kept.run_id)
         if status_of(run) in FINAL_STATUSES or run.outcome:
             raise Refused(f"{job_id}: it has ended ({run.outcome}), so there is nothing to {what}.")
-        turn.front.audit.write(caller, what, kept.run_id)
-        request_action(turn.front.office, run, what)
-        return job_view(turn.front, kept)
+        turn.server.audit.write(caller, what, kept.run_id)
+        request_action(turn.server.context, run, what)
+        return job_view(turn.server, kept)
 
     return respond_once(idempotent_request(request, caller, key, b""), work)
 
@@ -191,9 +191,9 @@ def list_events(
     limit: Limit = 20,
 ) -> Response:
     """List what happened to a job, the newest first."""
-    front = server_of(request)
-    run_id = _own_job(front, caller, fine_tuning_job_id).run_id
-    listed = run_timeline(front, run_id)[::-1]
+    server = server_of(request)
+    run_id = _own_job(server, caller, fine_tuning_job_id).run_id
+    listed = run_timeline(server, run_id)[::-1]
     page, has_more = page_of(listed, lambda one: event_id_of(run_id, one.seq), after, limit)
     shown = [job_event(run_id, one) for one in page]
     return json_response(ListFineTuningJobEventsResponse(data=shown, has_more=has_more))
@@ -210,8 +210,8 @@ def list_checkpoints(
     limit: Limit = 10,
 ) -> Response:
     """List the models that were saved on the way, the newest first."""
-    front = server_of(request)
-    listed = checkpoints_of(front, _own_job(front, caller, fine_tuning_job_id))
+    server = server_of(request)
+    listed = checkpoints_of(server, _own_job(server, caller, fine_tuning_job_id))
     page, has_more = page_of(listed, lambda one: one.id, after, limit)
     ends: dict[str, Any] = {
         "first_id": page[0].id if page else None,
@@ -220,11 +220,11 @@ def list_checkpoints(
     return json_response(ListFineTuningJobCheckpointsResponse(data=page, has_more=has_more, **ends))
 
 
-def _own_job(front: ServerContext, caller: Caller, job_id: str) -> StoredJob:
+def _own_job(server: ServerContext, caller: Caller, job_id: str) -> StoredJob:
     run_id = run_id_of(job_id)
     if run_id is not None:
         try:
-            return job_store(front).job(run_id, caller.sees)
+            return job_store(server).job(run_id, caller.owner_filter)
         except NoSuchJob:
             pass
     raise OpenAINotFound(

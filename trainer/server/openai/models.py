@@ -29,20 +29,20 @@ router = APIRouter(route_class=StrictRoute, tags=["models"])
 @router.get("/models", response_model=ListModelsResponse)
 def list_models(request: Request, caller: Viewer) -> Response:
     """List what can be tuned here, and what was."""
-    front = server_of(request)
-    bases = [_base(name, folder) for name, folder in sorted(front.bases().items())]
-    tuned = [_model_view(one) for one in tuned_models(front, caller)]
+    server = server_of(request)
+    bases = [_base(name, folder) for name, folder in sorted(server.bases().items())]
+    tuned = [_model_view(one) for one in tuned_models(server, caller)]
     return json_response(ListModelsResponse(data=[*bases, *tuned]))
 
 
 @router.get("/models/{model:path}", response_model=Model)
 def retrieve_model(request: Request, caller: Viewer, model: str) -> Response:
     """Say what is known of a model."""
-    front = server_of(request)
-    bases = front.bases()
+    server = server_of(request)
+    bases = server.bases()
     if model in bases:
         return json_response(_base(model, bases[model]))
-    return json_response(_model_view(tuned_model(front, caller, model)))
+    return json_response(_model_view(tuned_model(server, caller, model)))
 
 
 @router.delete("/models/{model:path}", response_model=DeleteModelResponse)
@@ -52,15 +52,15 @@ def delete_model(
     """Delete a tuned model with its weights; the champion of its name stays."""
 
     def work(turn: IdempotentRequest) -> DeleteModelResponse:
-        front = turn.front
-        if model in front.bases():
+        server = turn.server
+        if model in server.bases():
             raise BadParameter(
                 "model",
                 f"model '{model}': it is a base, and bases are kept by whoever runs the server.",
             )
-        found = tuned_model(front, caller, model).version.version_id
-        store, registry = front.office.store, front.office.registry
-        front.audit.write(caller, "retire", found, model=model)
+        found = tuned_model(server, caller, model).version.version_id
+        store, registry = server.context.store, server.context.registry
+        server.audit.write(caller, "retire", found, model=model)
         cleanup.delete_everywhere("version", found, home_folder(), store, registry)
         return DeleteModelResponse(id=model)
 

@@ -85,11 +85,11 @@ def create_upload(
     """Begin a file that comes by parts."""
 
     def work(turn: IdempotentRequest) -> Upload:
-        if body.bytes > turn.front.settings.most_file_bytes:
-            raise too_large_error(turn.front.settings.most_file_bytes)
+        if body.bytes > turn.server.settings.max_file_bytes:
+            raise too_large_error(turn.server.settings.max_file_bytes)
         name = display_name(body.filename)
-        begun = turn.front.uploads.begin(caller.owner, name, PURPOSE, body.bytes)
-        return _upload_view(turn.front, begun)
+        begun = turn.server.uploads.begin(caller.owner, name, PURPOSE, body.bytes)
+        return _upload_view(turn.server, begun)
 
     return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
 
@@ -99,9 +99,9 @@ async def add_upload_part(
     request: Request, caller: Proposer, upload_id: str, key: IdempotencyKey = None
 ) -> Response:
     """Take one part, streamed to the disk."""
-    front = server_of(request)
+    server = server_of(request)
     require_form(request)
-    await run_in_threadpool(front.uploads.upload, upload_id, caller.sees)
+    await run_in_threadpool(server.uploads.upload, upload_id, caller.owner_filter)
     came = await receive_file(request, files_folder(), MAX_PART_BYTES, "data")
     try:
         return await run_in_threadpool(_store_part, request, upload_id, key, came)
@@ -113,10 +113,10 @@ def _store_part(request: Request, upload_id: str, key: str | None, came: Uploade
     caller = request.state.caller
 
     def work(turn: IdempotentRequest) -> UploadPart:
-        upload = turn.front.uploads.upload(upload_id, caller.sees)
+        upload = turn.server.uploads.upload(upload_id, caller.owner_filter)
         if came.fields:
             raise BadParameter(next(iter(came.fields)), "a part has one field: data.")
-        part = _with_openai_errors(lambda: turn.front.uploads.add_part(upload, came.path))
+        part = _with_openai_errors(lambda: turn.server.uploads.add_part(upload, came.path))
         return UploadPart(id=part.part_id, created_at=int(part.made_at), upload_id=upload_id)
 
     return respond_once(idempotent_request(request, caller, key, came.sha256.encode()), work)
@@ -133,16 +133,16 @@ def complete_upload(
     """Put the parts together: a file, whole, with the bytes that were announced."""
 
     def work(turn: IdempotentRequest) -> Upload:
-        front = turn.front
-        upload = front.uploads.upload(upload_id, caller.sees)
-        done = _with_openai_errors(lambda: front.uploads.complete(upload, body.part_ids, body.md5))
-        made = front.filing.file(str(done.file_id), caller.sees)
+        server = turn.server
+        upload = server.uploads.upload(upload_id, caller.owner_filter)
+        done = _with_openai_errors(lambda: server.uploads.complete(upload, body.part_ids, body.md5))
+        made = server.file_store.file(str(done.file_id), caller.owner_filter)
         try:
             check_rows(made.path, made.filename)
         except BadParameter:
-            front.filing.delete(made.file_id, caller.sees)
+            server.file_store.delete(made.file_id, caller.owner_filter)
             raise
-        return _upload_view(front, done)
+        return _upload_view(server, done)
 
     return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
 
@@ -154,9 +154,9 @@ def cancel_upload(
     """Give an upload up; its parts are deleted."""
 
     def work(turn: IdempotentRequest) -> Upload:
-        upload = turn.front.uploads.upload(upload_id, caller.sees)
+        upload = turn.server.uploads.upload(upload_id, caller.owner_filter)
         return _upload_view(
-            turn.front, _with_openai_errors(lambda: turn.front.uploads.cancel(upload))
+            turn.server, _with_openai_errors(lambda: turn.server.uploads.cancel(upload))
         )
 
     return respond_once(idempotent_request(request, caller, key, b""), work)
@@ -170,9 +170,9 @@ def _with_openai_errors(step: Callable[[], T]) -> T:
         raise BadParameter(None, str(error)) from error
 
 
-def _upload_view(front: ServerContext, upload: multipart_uploads.MultipartUpload) -> Upload:
+def _upload_view(server: ServerContext, upload: multipart_uploads.MultipartUpload) -> Upload:
     known = {"completed": "completed", "cancelled": "cancelled", "expired": "expired"}
-    filed = front.filing.file(upload.file_id, None) if upload.file_id else None
+    stored_file = server.file_store.file(upload.file_id, None) if upload.file_id else None
     return Upload.model_validate(
         {
             "id": upload.upload_id,
@@ -181,6 +181,6 @@ def _upload_view(front: ServerContext, upload: multipart_uploads.MultipartUpload
             "expires_at": int(upload.expires_at),
             "filename": upload.filename,
             "status": known.get(upload.status, "pending"),
-            "file": file_view(filed) if filed else None,
+            "file": file_view(stored_file) if stored_file else None,
         }
     )
