@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.serving import free_port, run_server
+from tests.support.servers import free_port, run_server
 
 EXAMPLE = "email-triage"
 CHECKED_POINTS = 50

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser import chromium, page_server, wait_until_idle
+from tests.support.browser import chromium, page_server, wait_until_idle
 
 EMPTY_APP = """
 import gc

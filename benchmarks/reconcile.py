@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fakes.openai import FakeOpenAI
-from tests.runs import RunHarness, open_run_harness
+from tests.support.fakes.openai import FakeOpenAI
+from tests.support.runs import RunHarness, open_run_harness
 from trainer.runs.reconcile import reconcile, reconcile_all
 
 PATH = "/v1/fine_tuning/jobs"

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from advisor.gpu.recipe import Method, Objective, recipe_for
-from tests.tiny import SCRIPTS, make_tokenizer, sentence, task_rows, write_rows
+from tests.support.tiny_models import SCRIPTS, make_tokenizer, sentence, task_rows, write_rows
 from trainer.plan.local_cost import TrainingMachine, estimate_training
 from trainer.plan.probe import fit_probe, run_script, save_probe
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import openai
 
-from tests.serving import RunningServer, run_server
+from tests.support.servers import RunningServer, run_server
 
 MIB = 1024**2
 PART_BYTES = 64 * MIB

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine
 
-GUARD = Path(__file__).parent / "guard"
+GUARD = Path(__file__).parent / "support" / "guard"
 sys.path.insert(0, str(GUARD))
 import sitecustomize  # noqa: E402 - the guard comes before anything that could reach out
 
@@ -34,7 +34,7 @@ from advisor.evidence import Evidence  # noqa: E402
 from advisor.loading import load_evidence  # noqa: E402
 from advisor.prices.book import PriceBook  # noqa: E402
 from advisor.prices.loader import load_prices  # noqa: E402
-from tests.postgres import postgres_folder, postgres_server  # noqa: E402
+from tests.support.postgres import postgres_folder, postgres_server  # noqa: E402
 from trainer.storage.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)

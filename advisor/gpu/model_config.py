@@ -195,7 +195,7 @@ FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
     "modernbert": _modernbert,
 }
 """What is peculiar to each `model_type`. Source: the classes of transformers 5.23, whose numel()
-the counts equal (tests/test_parameters.py)."""
+the counts equal (tests/advisor/gpu/test_parameters.py)."""
 
 
 def is_known_family(config: Config) -> bool:

@@ -76,7 +76,7 @@ def parameter_count(shape: ModelShape) -> Number:
     + expert layers x (experts + router + shared expert) + last norm + the rest
 
     Source: config.json of the models; equal to numel() of sixteen architectures of transformers
-    5.23 built without memory (tests/test_parameters.py).
+    5.23 built without memory (tests/advisor/gpu/test_parameters.py).
 
     >>> parameter_count(ModelShape(28, 3072, 8192, 24, 8, 128, 128256, True, 0))
     3212749824

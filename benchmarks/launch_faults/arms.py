@@ -19,11 +19,11 @@ from advisor.prices.book import PriceBook
 from benchmarks.launch_faults.faults import LATE_SECONDS, serve_fake, set_provider_url, stop_fake
 from benchmarks.launch_faults.launchers import Launcher, launch_naive, launch_ours, open_context_at
 from benchmarks.launch_faults.supervisor import SupervisedLaunch, Supervisor
-from tests.fakes.fireworks import FakeFireworks
-from tests.fakes.openai import FakeOpenAI
-from tests.fakes.server import FakeProvider
-from tests.fakes.together import FakeTogether
-from tests.runs import make_plan, test_provider_book, write_rows
+from tests.support.fakes.fireworks import FakeFireworks
+from tests.support.fakes.http_server import FakeProvider
+from tests.support.fakes.openai import FakeOpenAI
+from tests.support.fakes.together import FakeTogether
+from tests.support.runs import make_plan, test_provider_book, write_rows
 from trainer.clock import SystemClock
 from trainer.storage.database import open_database
 

@@ -7,9 +7,9 @@ import random
 import signal
 from collections.abc import Callable
 
-from tests.fakes.fireworks import ACCOUNT
-from tests.fakes.openai import error_reply
-from tests.fakes.server import FakeProvider, Fault, Request
+from tests.support.fakes.fireworks import ACCOUNT
+from tests.support.fakes.http_server import FakeProvider, Fault, Request
+from tests.support.fakes.openai import error_reply
 
 LATE_SECONDS = 0.4
 

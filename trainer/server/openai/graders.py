@@ -31,7 +31,7 @@ CHECKS: Mapping[str, Callable[[str, str], bool]] = {
     "like": lambda read, reference: reference in read,
     "ilike": lambda read, reference: reference.lower() in read.lower(),
 }
-"""As a training on rewards checks: `tests/test_openai_surface.py` holds the two together."""
+"""As a training on rewards checks; `tests/trainer/server/openai/test_sdk.py` compares the two."""
 router = APIRouter(route_class=StrictRoute, prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
 

@@ -1,0 +1,121 @@
+"""Prices by day, and every way a price book can be broken."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from advisor.errors import (
+    PriceNotYetKnown,
+    PriceWithdrawn,
+    PricingFileError,
+    UnknownPrice,
+    Unpriced,
+)
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices
+from tests.support.paths import TESTS
+
+BAD = TESTS / "bad_pricing"
+MESSAGES = {
+    "both_priced_and_unpriced": "both_priced_and_unpriced.yaml: prices: openai/gpt-4o-mini/input: an item is either unpriced or has steps, not both. Mend it there.",
+    "duplicate_item": "duplicate_item.yaml:6: the key 'openai/gpt-4o-mini/input' is said twice. Mend the YAML there.",
+    "empty": "empty.yaml: found no sections. Start with 'prices:'.",
+    "infinite": "infinite.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'Infinity'. Give a finite number.",
+    "latin1": "latin1.yaml: byte 0xe9 at 15 is not UTF-8. Save the file as UTF-8.",
+    "misspelt_key": "misspelt_key.yaml: prices: openai/gpt-4o-mini/input: steps[0]: raed_on: there is no such key. Did you mean 'read_on'?",
+    "misspelt_section": "misspelt_section.yaml: price: there is no such section. Did you mean 'prices', 'providers'?",
+    "name_too_short": "name_too_short.yaml: prices: gpt-4o-mini/input: the name 'gpt-4o-mini/input' is not provider/model/kind. Mend it there.",
+    "negative": "negative.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found '-0.15'. Give 0 or more.",
+    "no_day": "no_day.yaml: prices: openai/gpt-4o-mini/input: steps[0]: read_on: found 'yesterday'. Write a day as YYYY-MM-DD.",
+    "no_source": "no_source.yaml: prices: openai/gpt-4o-mini/input: steps[0]: source: this key is missing. Add it.",
+    "not_a_number": "not_a_number.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'NaN'. Give a finite number.",
+    "not_yaml": "not_yaml.yaml:3: did not find expected node content. Mend the YAML there.",
+    "price_in_words": "price_in_words.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'cheap'. Give a number in digits.",
+    "starts_withdrawn": "starts_withdrawn.yaml: prices: openai/gpt-4o-mini/input: a history cannot begin with a withdrawal. Mend it there.",
+    "steps_out_of_order": "steps_out_of_order.yaml: prices: openai/gpt-4o-mini/input: steps must go forward in time, each on its own day. Mend it there.",
+    "unit_of_another_kind": "unit_of_another_kind.yaml: prices: openai/gpt-4o-mini/input: a price of kind input has the unit 'USD/1M tokens', not 'USD/GPU hour'. Mend it there.",
+    "unknown_kind": "unknown_kind.yaml: prices: openai/gpt-4o-mini/inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'tuned_input'. Mend it there.",
+    "unknown_unit": "unknown_unit.yaml: prices: openai/gpt-4o-mini/input: unit: found 'USD/1K tokens'. Choose one of 'USD/1M tokens', 'USD/1M training tokens', 'USD/GPU hour', 'USD/hour', 'USD/1K searches', 'USD/GB month', 'USD/month', 'USD/job', 'USD/1M read units', 'USD/1M write units' or 'USD/kWh'.",
+}
+
+
+@pytest.mark.parametrize("name", sorted(MESSAGES))
+def test_a_broken_book_is_told_with_place_value_and_remedy(name: str) -> None:
+    with pytest.raises(PricingFileError) as error:
+        load_prices(BAD / f"{name}.yaml")
+
+    assert str(error.value) == MESSAGES[name]
+
+
+def test_every_broken_book_has_its_message() -> None:
+    assert {path.stem for path in BAD.iterdir()} == set(MESSAGES)
+    assert len(MESSAGES) == 19
+
+
+def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:
+    item = "google/gemini-3.8-flash/input"
+
+    assert book.prices.on(item, date(2026, 12, 31)).value == Decimal("0.75")
+    assert book.prices.on(item, date(2027, 1, 1)).value == Decimal("1.5")
+
+
+def test_a_day_before_the_first_step_is_refused(book: PriceBook) -> None:
+    with pytest.raises(PriceNotYetKnown, match=r"has no price on 2026-10-11: the first one known"):
+        book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 11))
+
+    assert book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 12)).value == Decimal("0.15")
+
+
+def test_a_day_after_the_end_is_refused(book: PriceBook) -> None:
+    item = "openai/gpt-4o-mini/input"
+
+    assert book.prices.on(item, date(2027, 1, 13)).value == Decimal("0.15")
+    with pytest.raises(PriceWithdrawn, match=r"is not sold on 2027-01-14"):
+        book.prices.on(item, date(2027, 1, 14))
+
+
+def test_an_unknown_item_is_refused_with_the_nearest_names(book: PriceBook) -> None:
+    with pytest.raises(UnknownPrice, match=r"Did you mean 'openai/gpt-4o-mini/input'"):
+        book.prices.on("openai/gpt-4o-mimi/input", date(2026, 11, 20))
+
+
+def test_an_unpriced_item_says_why_and_how_to_fill_it(book: PriceBook) -> None:
+    with pytest.raises(Unpriced, match=r"has no published price.*--prices FILE"):
+        book.prices.on("nebius/Qwen/Qwen3-8B/training", date(2026, 11, 20))
+
+
+def test_an_overlay_fills_an_unpriced_offer_and_is_marked_as_own(tmp_path: Path) -> None:
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text(
+        "prices:\n  nebius/Qwen/Qwen3-8B/training:\n    unit: USD/1M training tokens\n    steps:\n"
+        "    - {since: 2026-11-01, value: 0.40, source: 'own quote (Ann, 2026-11-01)', "
+        "read_on: 2026-11-01}\n"
+    )
+
+    book = load_prices(overlay=overlay)
+    price = book.prices.on("nebius/Qwen/Qwen3-8B/training", date(2026, 11, 20))
+
+    assert (price.value, price.own) == (Decimal("0.40"), True)
+    assert [c.code for c in book.prices.caveats(price, date(2026, 11, 20))] == ["own-price"]
+    assert book.sha256 != load_prices().sha256
+
+
+def test_a_price_is_stale_from_the_thirtieth_day(book: PriceBook) -> None:
+    price = book.prices.on("groq/qwen/qwen3.8-27b/input", date(2026, 11, 20))
+    day = price.read_on + timedelta(days=29)
+
+    assert "price-stale" not in {c.code for c in book.prices.caveats(price, day)}
+    stale = book.prices.caveats(price, day + timedelta(days=1))
+    assert "price-stale" in {c.code for c in stale}
+
+
+def test_a_change_that_is_near_is_told(book: PriceBook) -> None:
+    price = book.prices.on("google/gemini-4-argon/output", date(2026, 11, 20))
+
+    found = book.prices.caveats(price, date(2026, 11, 20))
+
+    assert [c.says for c in found] == ["google/gemini-4-argon/output changes on 2026-12-01."]

@@ -1,0 +1,74 @@
+"""The docs tell the truth: commands print what is shown, files exist, errors are explained."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import trainer.server.app  # noqa: F401 - its errors are documented too
+from advisor import errors
+from tests.support.paths import ROOT
+
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"```console\n\$ (?P<command>advisor [^\n]*)\n(?P<output>.*?)```", re.DOTALL)
+NAMED = re.compile(r"`((?:advisor|docs|examples|benchmarks|tests|trainer|ui)/[\w./-]+)`")
+
+
+def _blocks() -> list[tuple[str, str]]:
+    return [(m["command"], m["output"]) for path in DOCS for m in BLOCK.finditer(path.read_text())]
+
+
+@pytest.mark.parametrize(("command", "output"), _blocks(), ids=lambda text: text[:40])
+def test_a_command_in_the_docs_prints_what_the_docs_show(command: str, output: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "COLUMNS": "100"})  # fmt: skip
+
+    shown = [line.rstrip() for line in output.rstrip().splitlines()]
+    printed = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+    if shown[-1] == "...":
+        shown, printed = shown[:-1], printed[: len(shown) - 1]
+    assert printed == shown
+
+
+def test_every_console_block_is_one_that_is_run() -> None:
+    launching = ROOT / "docs" / "launching.md"  # whose commands run in test_launching_docs
+    opened = sum(path.read_text().count("```console") for path in DOCS if path != launching)
+
+    assert len(_blocks()) == opened >= 2
+
+
+def test_every_file_that_the_docs_name_exists() -> None:
+    named = [name for path in DOCS for name in NAMED.findall(path.read_text())]
+
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from advisor.cli.app import app, prices_app
+
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]  # fmt: skip
+    text = (ROOT / "README.md").read_text()
+
+    assert len(names) + len(prices_app.registered_commands) == 12
+    assert all(f"advisor {name}" in text for name in names)
+
+
+BASES = {"advisor-error", "pricing-error", "trainer-error"}
+
+
+def _codes(kind: type[errors.AdvisorError]) -> list[str]:
+    below = [code for child in kind.__subclasses__() for code in _codes(child)]
+    return [kind.code, *below] if "code" in vars(kind) else below
+
+
+def test_every_error_has_its_own_code_and_is_documented() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+
+    codes = [code for code in _codes(errors.AdvisorError) if code not in BASES]
+    documented = re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)
+    assert sorted(codes) == sorted(set(codes)) == sorted(documented)
