@@ -116,7 +116,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def talkers(scripts: Any) -> Iterator[ModelPool]:
+def model_pool(scripts: Any) -> Iterator[ModelPool]:
     made = ModelPool(most=4)
     yield made
     made.close()
