@@ -45,13 +45,18 @@ PLAIN_WORDS = {
 
 
 class Allowed(NamedTuple):
-    """One legitimate use: a quoted title or a name that others chose."""
+    """One legitimate use: a stable code, a stored value, or a quoted title."""
 
     path: str
-    """End of the file's path."""
+    """End of the file's path; empty for every file."""
     text: str
-    """Part of the line."""
+    """The text that is left out of the search."""
 
 
-ALLOWED: tuple[Allowed, ...] = ()
-"""Keep this short: each entry needs a reason in a comment next to it."""
+ALLOWED: tuple[Allowed, ...] = (
+    # code of a rule: part of the public interface, answers and team rules refer to it
+    Allowed("", "safety-is-measured-anew"),
+    # stored in the idempotency table by released versions
+    Allowed("trainer/storage/idempotency.py", '= "nobody"'),
+)
+"""Keep this short: each entry needs its reason in a comment."""
