@@ -26,6 +26,8 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["NO_COLOR"] = "1"
 os.environ["COLUMNS"] = "100"
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False  # importing peft without compiled files costs 5 s each time
 for name in [name for name in os.environ if name.endswith("_API_KEY")]:
     del os.environ[name]
 os.environ["TUNE_OR_NOT_HOME"] = tempfile.mkdtemp(prefix="tune-or-not-")
@@ -38,6 +40,8 @@ from tests.postgres import postgres, programs  # noqa: E402
 from trainer.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)
+SLOWEST_FIRST = ("test_training",)
+"""Files that take longest: with one file per worker, the last one started must be a short one."""
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +78,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         made = open_database(url)
     yield made
     made.dispose()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest files first."""
+    place = {name: number for number, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
