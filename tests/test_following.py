@@ -233,3 +233,13 @@ def test_five_hundred_open_jobs_are_looked_at_by_the_page(desk: Desk, fake: Fake
     assert set(done) == set(ids)
     assert fake.count("GET", JOBS) == 5
     assert len(fake.asked) == 5
+
+
+def test_a_sweep_that_is_stopped_leaves_the_other_runs(desk: Desk) -> None:
+    ids = [desk.start(usd="1.00"), desk.start(usd="1.50")]
+    answers = iter([False, True])
+
+    done = reconcile_all(desk.office, lambda: next(answers))
+
+    assert len(done) == 1
+    assert [len(desk.kinds(one)) > 1 for one in ids].count(False) == 1

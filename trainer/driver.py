@@ -37,7 +37,7 @@ class Driver:
         self._due.set()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """End after the look that goes on now."""
+        """End after the run that is worked on now."""
         self._end.set()
         self._due.set()
         if self._thread.is_alive():
@@ -54,8 +54,10 @@ class Driver:
 
     def look(self) -> None:
         """Bring what is due further once; what trains here is looked at each time."""
-        reconcile_all(self.office)
+        reconcile_all(self.office, self._end.is_set)
         for run in self.office.store.listed(open_only=True):
+            if self._end.is_set():
+                return
             if run.provider == LOCAL and run.state in ("running", "queued", "created"):
                 self._look_at(run.run_id)
         now = self.office.clock.ticks()

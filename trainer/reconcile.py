@@ -107,8 +107,15 @@ def _open(office: Office, provider: str, adapter: Adapter | None) -> Iterator[Ad
         made.close()
 
 
-def reconcile_all(office: Office) -> dict[str, Pause | None]:
-    """Bring every open run that is due as far as it goes; many jobs are looked at by the page."""
+def reconcile_all(
+    office: Office, is_stopped: Callable[[], bool] = lambda: False
+) -> dict[str, Pause | None]:
+    """Bring every open run that is due as far as it goes; many jobs are looked at by the page.
+
+    Args:
+        office: What to work with.
+        is_stopped: Checked before each run; the rest is left for the next time.
+    """
     now = office.clock.now()
     due = [one for one in office.store.listed(open_only=True) if one.next_at <= now]
     done: dict[str, Pause | None] = {}
@@ -121,6 +128,8 @@ def reconcile_all(office: Office) -> dict[str, Pause | None]:
             oldest = min((one.made_at for one in at_work), default=now)
             seen = _listed(adapter, oldest) if len(at_work) > MANY_RUNS else {}
             for one in runs:
+                if is_stopped():
+                    return done
                 try:
                     done[one.run_id] = reconcile(office, one.run_id, adapter, seen)
                 except AdvisorError as error:
