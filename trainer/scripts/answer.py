@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 import transformers
 from manifest import flaw_of, write_json
-from peft import PeftModel
 from rows import Unfit, conversation, encode, question_and_label, read_rows, template_hash
 
 BATCH_ROWS = 16
@@ -71,6 +70,8 @@ class Tuned:
         wanted |= {"dtype": self.dtype, "trust_remote_code": False, "use_safetensors": True}
         model = kind.from_pretrained(place, attn_implementation="sdpa", **wanted)
         if system == "tuned" and not is_full:
+            from peft import PeftModel  # importing it takes a second and a half, and a base has none
+
             model = PeftModel.from_pretrained(model, self.model_folder)
         if hasattr(model, "generation_config"):
             saved = self.model_folder / "generation_config.json"
