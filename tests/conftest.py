@@ -37,6 +37,7 @@ from advisor.catalog import Book  # noqa: E402
 from advisor.files import load_evidence  # noqa: E402
 from advisor.quality import Evidence  # noqa: E402
 from tests.postgres import postgres, programs  # noqa: E402
+from tests.runs import sqlite_database  # noqa: E402
 from trainer.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)
@@ -67,7 +68,7 @@ def postgres_url() -> Iterator[str]:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty database, of either kind."""
     if request.param == "sqlite":
-        made = open_database(f"sqlite:///{tmp_path / 'state.db'}")
+        made = sqlite_database(tmp_path)
     else:
         url = request.getfixturevalue("postgres_url").replace("postgresql:", "postgresql+psycopg:")
         admin = create_engine(url)

@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import Engine
 
 from advisor.api.planner import Planner
 from tests.runs import Desk, a_desk
@@ -57,11 +56,10 @@ class Door:
 
 @contextmanager
 def a_door(
-    folder: Path, settings: Settings | None = None, drives: bool = False,
-    engine: Engine | None = None,
-) -> Iterator[Door]:  # fmt: skip
+    folder: Path, settings: Settings | None = None, drives: bool = False
+) -> Iterator[Door]:
     """Open the app; its driver works only where a test wants that."""
-    desk = a_desk(folder, engine)
+    desk = a_desk(folder)
     front = open_front(desk.office, settings or Settings())
     client = TestClient(
         working_app(front, Planner(desk.office.book)), raise_server_exceptions=False

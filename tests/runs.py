@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from advisor.book_file import load_book
 from advisor.catalog import Book
@@ -149,10 +149,18 @@ def own_book() -> Book:
         return load_book(overlay=overlay)
 
 
+def sqlite_database(folder: Path) -> Engine:
+    """Open an empty database that does not wait for the disk: no test cuts the power."""
+    engine = open_database(f"sqlite:///{folder / 'state.db'}")
+    event.listen(engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
+    engine.dispose()
+    return engine
+
+
 def a_desk(folder: Path, engine: Engine | None = None, limits: Limits | None = None) -> Desk:
     """Open an office over a fake provider."""
     book, clock = own_book(), FakeClock()
-    engine = engine or open_database(f"sqlite:///{folder / 'state.db'}")
+    engine = engine or sqlite_database(folder)
     _, data = rows(folder)
     office = Office(
         store=Store(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock, book=book,

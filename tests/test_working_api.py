@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from tests.doors import Door, a_door
 from tests.runs import a_plan
@@ -26,10 +25,10 @@ ROWS = b"".join(
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[Door]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OWN_API_KEY", "no-key-at-all")
-    with a_door(tmp_path, engine=engine) as opened:
+    with a_door(tmp_path) as opened:
         yield opened
 
 
