@@ -55,9 +55,7 @@ class Door:
 
 
 @contextmanager
-def a_door(
-    folder: Path, settings: Settings | None = None, drives: bool = False
-) -> Iterator[Door]:
+def a_door(folder: Path, settings: Settings | None = None, drives: bool = False) -> Iterator[Door]:
     """Open the app; its driver works only where a test wants that."""
     desk = a_desk(folder)
     front = open_front(desk.office, settings or Settings())

@@ -249,19 +249,24 @@ def test_threads_ask_at_once_and_each_gets_its_own(talkers: Talkers, chat: Path)
     assert len(set(alone)) > 2
 
 
-def test_a_client_that_leaves_ends_the_work_on_its_answer(talkers: Talkers, chat: Path) -> None:
-    began = time.monotonic()
-    list(talkers.ask(chat, replace(LONG, max_tokens=400), "base"))
-    seconds = time.monotonic() - began  # for about a fifth of the whole
+def test_a_client_that_leaves_ends_the_work_on_its_answer(
+    talkers: Talkers, chat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(talkers.ask(chat, replace(LONG, max_tokens=1), "base"))
     (pid,) = [one.pid for one in talkers.loaded() if one.system == "base"]
+    heard: list[dict[str, Any]] = []
 
+    def loads(line: str) -> Any:
+        heard.append(json.loads(line))
+        return heard[-1]
+
+    monkeypatch.setattr("trainer.local.talker.json", SimpleNamespace(loads=loads, dumps=json.dumps))
     pieces = talkers.ask(chat, LONG, "base")
     next(pieces)
     pieces.close()
-    began = time.monotonic()
     list(talkers.ask(chat, replace(LONG, max_tokens=1), "base"))
 
-    assert time.monotonic() - began < seconds
+    assert [one["id"] - heard[0]["id"] for one in heard if one.get("finish")] == [1]
     assert [(one.pid, one.at_work) for one in talkers.loaded() if one.system == "base"] == [
         (pid, 0)
     ]
