@@ -40,6 +40,19 @@ MISFITS = """() => {
   return found;
 }"""
 
+STILL = """() => {
+  const app = document.querySelector('[data-testid=stApp]'), now = performance.now();
+  const works = !app || app.dataset.testScriptState !== 'notRunning'
+    || app.dataset.testConnectionState !== 'CONNECTED'
+    || document.querySelector('[data-stale=true], [data-testid=stSkeleton]')
+    || document.getAnimations().some(e => e instanceof CSSTransition && e.playState === 'running');
+  if (works) window.tonStillSince = undefined; else window.tonStillSince ??= now;
+  return !works && now - window.tonStillSince >= 300;
+}"""
+"""A widget that was used asks for a run within 300 ms; a slider is the slowest."""
+UNDIMMED = "[data-stale=true] { opacity: 1 !important; transition: none !important; }"
+"""Streamlit dims what a run has not drawn yet, also while a live part draws itself every second."""
+
 
 def free_port() -> int:
     """Return a port that is free at the moment."""
@@ -102,12 +115,9 @@ def open_page(browser: Any, url: str, scheme: str = "light", locale: str = "en-U
 
 
 def still(page: Any) -> None:
-    """Wait until the page has stopped working."""
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000
-    )
-    page.wait_for_timeout(500)
+    """Wait until no script has run for a while, nothing of an earlier run is left, nothing fades."""
+    page.evaluate("() => { window.tonStillSince = undefined }")
+    page.wait_for_function(STILL, timeout=60_000)
 
 
 def keep(page: Any, name: str, folder: Path) -> Path:
@@ -135,6 +145,8 @@ def axe_source() -> str:
 
 def violations(page: Any, within: str) -> list[str]:
     """Run axe-core over one part of the page; return what is serious or critical."""
+    page.add_style_tag(content=UNDIMMED)
+    still(page)
     page.evaluate(axe_source())
     found = page.evaluate("part => axe.run(part)", within)
     return [
