@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ sys.path.insert(0, str(GUARD))
 import sitecustomize  # noqa: E402 - the guard comes before anything that could reach out
 
 sitecustomize.guard()
+FORKS = Path(tempfile.mkdtemp(prefix="ton-")) / "ton-forks"
+FORKS.mkdir()
+(FORKS / "owner").write_text(str(os.getpid()))
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    part for part in (str(GUARD), os.environ.get("PYTHONPATH", "")) if part
+    part for part in (str(GUARD), os.environ.get("PYTHONPATH", ""), str(FORKS)) if part
 )
 for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ[name] = "http://127.0.0.1:9"
@@ -79,6 +83,18 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         made = open_database(url)
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def started_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training scripts start as the product starts them, and not as forks."""
+    parts = os.environ["PYTHONPATH"].split(os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(one for one in parts if one != str(FORKS)))
+
+
+def pytest_unconfigure() -> None:
+    """End the server of `forked.py`, which looks for its folder."""
+    shutil.rmtree(FORKS.parent, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -87,6 +87,7 @@ def test_a_base_that_has_read_foretells_text_far_better_than_chance(reader: Path
     assert 2.718281828 ** told["last_losses"][-1] < words / 2
 
 
+@pytest.mark.usefixtures("started_for_real")
 def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -> None:
     plan_id = plan(shell, tmp_path, reader, tiny.task_rows(1200), "--with", "n_epochs=4",
                    "--suffix", "topics", "--validation", "0.1")  # fmt: skip

@@ -326,6 +326,7 @@ def test_an_encoder_answers_with_its_label(talkers: Talkers, scripts: Any, tmp_p
     assert found[0] == [Piece(n, said[0], "stop", len(ids[0]), len(ids[1])) for n in (0, 1)]
 
 
+@pytest.mark.usefixtures("started_for_real")
 def test_an_adapter_of_plain_text_goes_on_from_what_was_said(
     talkers: Talkers, scripts: Any, base: Path, tmp_path: Path
 ) -> None:
