@@ -40,6 +40,7 @@ from advisor.book_file import load_book  # noqa: E402
 from advisor.catalog import Book  # noqa: E402
 from advisor.files import load_evidence  # noqa: E402
 from advisor.quality import Evidence  # noqa: E402
+from tests.fakes.openai import FakeOpenAI  # noqa: E402
 from tests.postgres import postgres, programs  # noqa: E402
 from tests.runs import sqlite_database  # noqa: E402
 from trainer.database import open_database  # noqa: E402
@@ -83,6 +84,17 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         made = open_database(url)
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
+    """The provider of the tests' price book, on loopback, with a key for it."""
+    server = FakeOpenAI("openai")
+    server.start()
+    monkeypatch.setenv("OWN_API_KEY", "sk-own-0123456789abcdef")
+    monkeypatch.setenv("OWN_BASE_URL", f"{server.url}/v1")
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,7 @@ ON_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeOpenAI]:
-    server = FakeOpenAI("openai")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Desk:
-    monkeypatch.setenv("OWN_API_KEY", "sk-own-0123456789abcdef")
-    monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
+def desk(tmp_path: Path, fake: FakeOpenAI, engine: Engine) -> Desk:
     return a_desk(tmp_path, engine)
 
 

@@ -26,17 +26,8 @@ EMAIL = "canary.person@example.org"
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeOpenAI]:
-    server = FakeOpenAI("openai")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("OWN_API_KEY", KEY)
-    monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
     desk = a_desk(tmp_path)
     _, desk.data = rows(tmp_path, text=f"write to {EMAIL} about")
     return desk
