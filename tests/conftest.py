@@ -46,7 +46,10 @@ from tests.runs import sqlite_database  # noqa: E402
 from trainer.database import open_database  # noqa: E402
 
 TODAY = date(2026, 11, 20)
-SLOWEST_FIRST = ("test_training",)
+SLOWEST_FIRST = (
+    "test_training", "test_launch_browser", "test_local", "test_sdks", "test_whatif_browser",
+    "test_contracts_fuzzed", "test_exporting", "test_probe", "test_openai_requests", "test_talk",
+)  # fmt: skip
 """Files that take longest: with one file per worker, the last one started must be a short one."""
 
 
