@@ -544,8 +544,9 @@ def test_many_threads_and_few_places(
 
 def test_a_worker_ends_with_its_parent_and_sees_no_key(labels: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from trainer.local.talk import Ask, Talkers\n"
-        "pool = Talkers(); ask = Ask([{'role': 'user', 'content': 'hello'}])\n"
+        "import sys, time; from pathlib import Path; from trainer.local.model_pool import ModelPool; "
+        "from trainer.local.model_process import ChatRequest\n"
+        "pool = ModelPool(); ask = ChatRequest([{'role': 'user', 'content': 'hello'}])\n"
         f"list(pool.ask(Path({str(labels)!r}), ask))\n"
         "print(pool.loaded()[0].pid, 'torch' in sys.modules, flush=True); time.sleep(60)"
     )
