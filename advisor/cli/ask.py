@@ -89,8 +89,8 @@ def read_answer(
 def choice_labels(part: PartView) -> tuple[str, ...]:
     """Name the choices: letters where a number can be typed, else numbers; "do not know" has none.
 
-    >>> from advisor.interview.view import ShownChoice
-    >>> two = tuple(ShownChoice(code=code, says=code) for code in ("x", "y", "dont_know"))
+    >>> from advisor.interview.view import ChoiceView
+    >>> two = tuple(ChoiceView(code=code, says=code) for code in ("x", "y", "dont_know"))
     >>> part = PartView(code="c", kind="share", asks="", unit="", low=0, high=1, several=False,
     ...                 unless={}, choices=two)
     >>> choice_labels(part)
