@@ -137,11 +137,9 @@ def ready(request: Request, shared: ServiceDep) -> WorkReadiness:
 def openapi(request: Request, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     """Describe this API; the surface of OpenAI describes itself at /v1/openapi.json."""
     tag = shared.tag_of("openapi", "working")
-    return etag_response(
-        shared, tag, if_none_match, lambda: orjson.dumps(_document(request, shared))
-    )
+    return etag_response(shared, tag, if_none_match, lambda: orjson.dumps(_document(request)))
 
 
-def _document(request: Request, shared: ServiceDep) -> dict[str, Any]:
+def _document(request: Request) -> dict[str, Any]:
     app: FastAPI = request.app
-    return openapi_document(app, shared)
+    return openapi_document(app)
