@@ -185,7 +185,7 @@ class CreateChatCompletionResponse(Record):
     usage: CompletionUsage = Field(
         examples=[{"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}]
     )
-    """Token counts."""
+    """Tokens of the prompt and of all answers."""
 
 
 class Delta(Record):
