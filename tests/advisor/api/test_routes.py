@@ -507,12 +507,10 @@ def test_a_list_of_variants_is_swept_and_tagged(client: TestClient) -> None:
 def test_a_sweep_that_cannot_be_is_refused_before_it_is_made(
     client: TestClient, given: dict[str, Any], says: str | None
 ) -> None:
-    started = time.monotonic()
     found = client.post("/api/v1/sweep", json={"question": ASKED, **given})
 
     assert found.status_code == 422
     assert says is None or found.json()["detail"] == says
-    assert time.monotonic() - started < 5
     assert engine.MAX_VARIANTS == 10_000
 
 

@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from tests.support.runs import make_plan
 from tests.support.working_api import ApiHarness, open_api
@@ -29,10 +28,10 @@ ROWS = b"".join(
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[ApiHarness]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiHarness]:
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OWN_API_KEY", "no-key-at-all")
-    with open_api(tmp_path, engine=engine) as opened:
+    with open_api(tmp_path) as opened:
         yield opened
 
 

@@ -98,7 +98,7 @@ def test_a_slider_changes_the_verdict_by_key_and_a_field_by_typing(
     assert recommended(page) != "encoder:hf_jobs:FacebookAI/roberta-base:T4"
     field = page.get_by_role("textbox", name="Good enough from")
     field.fill("many")
-    assert page.get_by_text("Give a number from 0 to 100.").is_visible()
+    page.get_by_text("Give a number from 0 to 100.").wait_for()
     check_layout(page)
     page.context.close()
 
