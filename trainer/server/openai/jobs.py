@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 
 from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import Refused
-from trainer.plan.jobs import NoSuchJob, StoredJob
 from trainer.runs.start import launch_job, resume_launch
 from trainer.runs.user_actions import request_action
 from trainer.server.auth import Spender, Viewer
@@ -41,6 +40,7 @@ from trainer.server.openai.job_view import (
 from trainer.server.openai.strict_route import StrictRoute
 from trainer.server.openai.tuned_models import job_store
 from trainer.storage.access_tokens import Caller
+from trainer.storage.job_store import NoSuchJob, StoredJob
 
 FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 METADATA = {

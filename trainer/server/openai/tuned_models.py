@@ -8,11 +8,11 @@ from pathlib import Path
 from advisor.errors import did_you_mean
 from advisor.plan.training_plan import TrainingPlan
 from trainer.home import home_folder
-from trainer.plan.jobs import JobStore
 from trainer.server.context import ServerContext
 from trainer.server.openai.errors import OpenAINotFound
 from trainer.server.openai.ids import run_prefix_of, tuned_name
 from trainer.storage.access_tokens import Caller
+from trainer.storage.job_store import JobStore
 from trainer.storage.model_version import ModelVersion
 
 

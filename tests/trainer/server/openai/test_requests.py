@@ -149,8 +149,8 @@ def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: OpenAIHarness) -
     assert (job.status, job.fine_tuned_model, job.error) == ("cancelled", None, None)
     assert job.finished_at is not None
     messages = [one.message for one in sdk.fine_tuning.jobs.list_events(job.id)]
-    assert {"Asked to pause", "Asked to resume", "Asked to cancel"} < set(messages)
-    assert messages[0].startswith("It cost 0")
+    assert {"Pause requested", "Resume requested", "Cancellation requested"} < set(messages)
+    assert messages[0].startswith("Settled at 0")
     assert list(sdk.fine_tuning.jobs.checkpoints.list(job.id)) == []
     again = expect_error(still, 409, "POST", f"/fine_tuning/jobs/{job.id}/cancel")
     assert "it has ended (cancelled)" in again["message"]
