@@ -65,7 +65,7 @@ def advise(case: PublishedCase, day: date, book: PriceBook) -> Advice:
     """
     scenario = scenario_of(case, day)
     question = Question(
-        scenario, book, load_evidence(), with_sensitivity=False, catalogue=load_rule_catalogue()
+        scenario, book, load_evidence(), catalogue=load_rule_catalogue()
     )
     try:
         found = recommend(question)

@@ -24,7 +24,7 @@ from advisor.api.routes import AnswerExtras
 from advisor.api.service import PlanningService
 from advisor.api.sweep import ParsedSweep, SweepRequest, SweepSpec, sweep_response
 from advisor.dataset.profile import Profile
-from advisor.decision.answer import Question, recommend
+from advisor.decision.answer import Question, evaluate, recommend, summarize
 from advisor.decision.trace import AnswerWithExtras, trace
 from advisor.loading import example_question, load_rule_catalogue, parse_team_rules, sentences_for
 from advisor.report.sentences import decision_sentences
@@ -266,14 +266,17 @@ def _without_path(question: Question) -> Question:
 def _samples(planner: PlanningService) -> list[BaseModel]:
     """Answer bundled examples, and take every list: what fields really hold."""
     first, second = (example_question(name) for name in SAMPLE_SCENARIOS)
-    questions = (_without_path(first), replace(second, with_sensitivity=False))
+    questions = (replace(_without_path(first), with_sensitivity=True), second)
     profiles = [question.profile for question in questions if question.profile]
     day = questions[0].scenario.asked_on
     shape = SweepSpec(axes={"traffic.requests_per_month": (100_000, 1_000_000)}, win_share=True)
     ruled = replace(questions[1], rules=parse_team_rules(SAMPLE_TEAM_RULES, "example"))
-    found = recommend(ruled)
+    evaluated = evaluate(ruled)
+    found = summarize(evaluated)
     told = AnswerWithExtras(
-        answer=found, trace=trace(ruled, found), text=decision_sentences(found, sentences_for("en"))
+        answer=found,
+        trace=trace(evaluated, found),
+        text=decision_sentences(found, sentences_for("en")),
     )
     return [
         recommend(questions[0]),

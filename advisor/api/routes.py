@@ -78,11 +78,11 @@ def answer_with_extras_bytes(
         AdvisorError: it cannot be worked out, or nobody wrote the sentences of the language.
     """
     words = sentences_for(more.explain) if more.explain else None
-    found = planner.answered(question)
+    evaluated, found = planner.answered(question)
     return planner.bytes_of(
         AnswerWithExtras(
             answer=found,
-            trace=trace(question, found) if more.trace else None,
+            trace=trace(evaluated, found) if more.trace else None,
             text=decision_sentences(found, words) if words else None,
         )
     )

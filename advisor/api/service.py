@@ -21,7 +21,8 @@ from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
 from advisor.api.observability import ApiMetrics
 from advisor.dataset.profile import Profile
-from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision.answer import Answer, Question, canonical_json, summarize
+from advisor.decision.evaluate import EvaluatedQuestion, evaluate
 from advisor.errors import ScenarioError
 from advisor.loading import load_evidence, load_rule_catalogue, make_question, parse_team_rules
 from advisor.prices.book import PriceBook
@@ -121,7 +122,9 @@ class PlanningService:
         given, rules = beside.get("profile"), beside.get("rules")
         profile = None if given is None else profile_from(given)
         added = () if rules is None else parse_team_rules(rules, "body: rules")
-        return replace(asked, evidence=self.evidence, profile=profile, rules=added)
+        return replace(
+            asked, evidence=self.evidence, profile=profile, rules=added, with_sensitivity=True
+        )
 
     def tag(self, question: Question, door: str) -> str:
         """Name what an answer will be, without working it out.
@@ -170,17 +173,18 @@ class PlanningService:
         Raises:
             OverflowError: a whole number in the answer has more than 64 bits.
         """
-        return self.bytes_of(self.answered(question))
+        return self.bytes_of(self.answered(question)[1])
 
-    def answered(self, question: Question) -> Answer:
-        """Answer a question, counted and in turn.
+    def answered(self, question: Question) -> tuple[EvaluatedQuestion, Answer]:
+        """Evaluate and answer a question, counted and in turn.
 
         Raises:
-            AdvisorError: it cannot be worked out.
+            AdvisorError: the question cannot be evaluated.
         """
         self.meters.answers.inc()
         with self.turn:
-            return recommend(question)
+            evaluated = evaluate(question)
+            return evaluated, summarize(evaluated)
 
     def bytes_of(self, found: Record) -> bytes:
         """Write what was found as canonical bytes.

@@ -12,7 +12,14 @@ import orjson
 from rich.console import Console
 
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision.answer import (
+    Answer,
+    Question,
+    canonical_json,
+    evaluate,
+    recommend,
+    summarize,
+)
 from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
 from advisor.errors import UsageError
 from advisor.loading import (
@@ -93,9 +100,10 @@ def show_answer(question: Question, format_: str, more: AnswerFlags | None = Non
     """
     more = more or AnswerFlags()
     words = sentences_for(more.explain) if more.explain else None
-    found = recommend(question)
+    evaluated = evaluate(replace(question, with_sensitivity=True))
+    found = summarize(evaluated)
     text = decision_sentences(found, words) if words else None
-    tried = trace(question, found) if more.trace else None
+    tried = trace(evaluated, found) if more.trace else None
     if format_ == "json":
         beside = text or tried
         write_bytes(

@@ -8,11 +8,6 @@ from advisor.scenario.scenario import Knowledge, Needs, Organisation, Quality
 
 INFORMATIONAL_NEEDS = frozenset({"narrow_label_task", "cost_reduction"})
 """Needs that only tell what is asked about: they move no number and rule nothing out."""
-ELIGIBILITY_PATHS = frozenset(
-    {"limits.data_may_leave", "knowledge.permissions_per_user"}
-    | {"organisation.openai", "organisation.azure"}
-)
-"""Switches that only open and close options: with the same options the answer is the same."""
 
 
 def categorical_field_values() -> dict[str, tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from advisor.dataset.example import Example, Reject, canonical_row
 from advisor.dataset.reader import profile_file, read_rows
-from advisor.decision.answer import Answer, prepare, recommend
+from advisor.decision.answer import Answer, evaluate, summarize
 from advisor.errors import UsageError, did_you_mean
 from advisor.loading import make_question
 from advisor.options.option import Option
@@ -69,8 +69,8 @@ def plan_provider_job(
     asked = {**request.scenario, "asked_on": now.date().isoformat()}
     path = request.dataset or _named(request)
     question = make_question(asked, request.where, dataset=path, book=book)
-    question = replace(question, rules=request.rules, with_sensitivity=False)
-    said = recommend(question)
+    evaluated = evaluate(replace(question, rules=request.rules))
+    said = summarize(evaluated)
     option_id = request.option or said.decision.recommended
     if request.decided and not request.option and said.decision.recommended != request.decided:
         raise Refused(
@@ -83,7 +83,7 @@ def plan_provider_job(
             f"{said.decision.verdict} Name an option with --option to tune all the "
             "same."
         )
-    option = _option(prepare(question, question.scenario)[1].options, said, option_id)
+    option = _option(evaluated.candidates.options, said, option_id)
     if plan_settings.method == "supervised" and option.objective == "dpo":
         plan_settings = plan_settings.model_validate(
             {**plan_settings.model_dump(), "method": "dpo"}

@@ -22,6 +22,7 @@ from advisor.loading import example_question, examples_folder
 from advisor.report.markdown import cumulative_usd, saving_usd_per_month
 from advisor.scenario.scenario import Needs
 from tests.support.paths import ROOT
+from tests.support.questions import complete_question
 from ui import formatting, state
 from ui.charts import winner_map
 from ui.charts.base import Chart, ChartStyle
@@ -83,7 +84,7 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
     page = AppTest.from_function(script, args=(name,), default_timeout=120).run()
 
     assert not page.exception
-    expected = recommend(example_question(name))
+    expected = recommend(complete_question(name))
     assert page.session_state["bytes"] == canonical_json(expected)
     assert f'data-recommended="{expected.decision.recommended}"' in html_of(page)
 
