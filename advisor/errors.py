@@ -18,8 +18,9 @@ Doubts that do not stop a calculation are not errors: they are caveats in the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -158,9 +159,14 @@ class UsageError(LocatedError):
 VALIDATION_REMEDIES = {
     "finite_number": "Give a finite number.",
     "float": "Give a number without unit or separators, such as 1000000 or 1e6.",
+    "decimal": "Give a number in digits.",
     "int": "Give an integer.",
     "bool": "Give true or false.",
     "date": "Give a date as YYYY-MM-DD.",
+    "string_type": "Write it in quotes.",
+    "tuple": "Give a list.",
+    "too_short": "Give at least one.",
+    "model": "Give a mapping of keys to values.",
     "greater_than_equal": "Give a number of {ge:g} or more.",
     "less_than_equal": "Give a number of {le:g} or less.",
     "greater_than": "Give a number above {gt:g}.",
@@ -170,7 +176,10 @@ VALIDATION_REMEDIES = {
 
 
 def explain_validation_error(
-    record: type[BaseModel], loc: Sequence[int | str], error: Mapping[str, Any]
+    record: type[BaseModel],
+    loc: Sequence[int | str],
+    error: Mapping[str, Any],
+    hidden: Collection[str] = (),
 ) -> tuple[str, str]:
     """Return what was found at a location of a record, and the remedy.
 
@@ -178,31 +187,35 @@ def explain_validation_error(
         record: Type that was validated.
         loc: Keys and list indexes, outermost first.
         error: One error of pydantic.
+        hidden: Fields that cannot be set, and are not suggested.
     """
     kind = error["type"]
     if kind == "extra_forbidden":
-        return "there is no such key.", did_you_mean(
-            str(loc[-1]), _sibling_keys(record, loc)
-        ).strip()
+        known = set(_record_at(record, loc[:-1]).model_fields) - set(hidden)
+        return "there is no such key.", did_you_mean(str(loc[-1]), known).strip()
     if kind == "missing":
         return "this key is missing.", "Add it."
+    if kind == "value_error":
+        return f"{error['ctx']['error']}.", "Fix the file at this location."
     matching = [key for key in VALIDATION_REMEDIES if kind.startswith(key)]
     remedy = VALIDATION_REMEDIES[max(matching, key=len)] if matching else f"{error['msg']}."
     return f"found {shortened_repr(error['input'])}.", remedy.format(**error.get("ctx", {}))
 
 
-def _sibling_keys(record: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
-    for part in loc[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation: Any = record.model_fields[part].annotation
-        for inner in (annotation, *get_args(annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                record = inner
-    return list(record.model_fields)
+def _record_at(record: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
+    for part in loc:
+        field = record.model_fields.get(str(part))
+        record = (field and _record_in(field.annotation)) or record
+    return record
+
+
+def _record_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_record_in, get_args(annotation))), None)
 
 
 def shortened_repr(value: object) -> str:
     """Return the repr of a value, shortened to 60 characters."""
-    text = repr(value)
+    text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
