@@ -440,6 +440,6 @@ def test_by_name_from_the_command_line(
     assert "exact on 12 rows that were held out" in said
     with pytest.raises(UsageError, match=r"no export\.json"):
         bring_by_name(tmp_path, None)
-    with pytest.raises(UsageError, match="no amount"):
+    with pytest.raises(UsageError, match="not an amount in USD"):
         bring_by_name(folder, "much")
     assert sys.exc_info() == (None, None, None)
