@@ -136,6 +136,6 @@ def openapi(request: Request, shared: ServiceDep, if_none_match: IfNoneMatch = N
     """Describe this API; the OpenAI surface describes itself at /v1/openapi.json."""
 
     def document() -> bytes:
-        return orjson.dumps(openapi_document(request.app, shared))
+        return orjson.dumps(openapi_document(request.app))
 
     return etag_response(shared, shared.tag_of("openapi", "working"), if_none_match, document)
