@@ -136,7 +136,7 @@ def test_two_jobs_under_one_key_ask_a_person(desk: RunHarness, fake: FakeOpenAI)
     run = desk.go(run_id)
 
     assert run.state == "needs_human"
-    assert "2 jobs carry the key" in run.said("needs_human", "why")
+    assert "2 jobs have the key" in run.said("needs_human", "why")
     assert all(job["metadata"]["launch_key"] == plan_id for job in fake.jobs.values())
 
 
@@ -359,9 +359,9 @@ def test_rows_leave_only_after_a_word(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"planned_at": "2026-11-01T00:00:00+00:00"}, "a plan lives 24"),
+        ({"planned_at": "2026-11-01T00:00:00+00:00"}, "a plan expires after 24"),
         ({"prices_sha256": "other"}, "the price book has changed"),
-        ({"base_model": "gone"}, "tunes no gone any more"),
+        ({"base_model": "gone"}, "no longer tunes gone"),
         ({"cap_usd": "0.50"}, "less than the 2.00 USD"),
     ],
 )
