@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -31,7 +31,8 @@ from advisor.prices.series import Caveat
 from advisor.rules.catalogue import NO_RULES, RuleCatalogue, with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
-from advisor.scenario.scenario import Scenario, scenario_from
+from advisor.scenario.paths import with_paths
+from advisor.scenario.scenario import Scenario
 from advisor.units import Money, Record
 
 SCHEMA_VERSION = "1"
@@ -139,7 +140,7 @@ def recommend(question: Question) -> Answer:
     done = evaluate_options(resolved, choices, question.evidence, question.seed)
 
     def rebuild(path: str, value: Any) -> tuple[ResolvedScenario, Candidates]:
-        return prepare(question, with_path(question.scenario, path, value), menus)
+        return prepare(question, with_paths(question.scenario, {path: value}), menus)
 
     decision = decide(done, question.evidence, rebuild, question.with_sensitivity)
     allowed, refused = _split_by_eligibility(done)
@@ -180,33 +181,6 @@ def prepare(
             eligibility, question.book, question.evidence, question.rules
         )
     return resolved, known[eligibility]
-
-
-def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
-    """Return the scenario with one dotted path set, as `--set` does.
-
-    Raises:
-        ScenarioError: there is no such path, or the value does not fit it.
-    """
-    return with_paths(scenario, {path: value})
-
-
-def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
-    """Return the scenario with some dotted paths set, one after the other.
-
-    Raises:
-        ScenarioError: there is no such path, or a value does not fit it.
-    """
-    mapping = scenario.model_dump(mode="json", exclude_unset=True)
-    for path, value in changes.items():
-        *sections, last = path.split(".")
-        inner = mapping
-        for section in sections:
-            if not isinstance(inner.get(section), dict):
-                inner[section] = {}
-            inner = inner[section]
-        inner[last] = value
-    return scenario_from(mapping, "scenario")
 
 
 def canonical_json(record: Record) -> bytes:
