@@ -20,7 +20,7 @@ log = access_log()
 
 
 class BackgroundReconciler:
-    """One thread for all runs; several of them, in any process, are safe: leases exclude each other."""
+    """One thread for all runs; leases make several of them safe, in any process."""
 
     def __init__(self, context: TrainerContext, chores: Callable[[], object] | None = None) -> None:
         self.context, self.chores = context, chores

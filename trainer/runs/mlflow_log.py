@@ -1,4 +1,4 @@
-"""A version and its evaluation -> one run in an MLflow store on this machine."""
+"""Log a model version and its evaluation to an MLflow store on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.security.api_keys import LOOPBACK
 from trainer.storage.model_version import ModelVersion, flatten
 
 REMOTE_SCHEMES = frozenset({"databricks", "databricks-uc", "uc"})
-"""Words that look like a folder and mean a service."""
+"""Tracking URIs that look like a folder but name a service."""
 NOT_A_NAME = re.compile(r"[^\w./ -]")
 MAX_CHARACTERS = 5000
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -24,10 +24,10 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 def log_version(
     version: ModelVersion, evaluation: Mapping[str, Any] | None, tracking_uri: str
 ) -> str:
-    """Write params, metrics and tags of a version; the second time goes to the same run.
+    """Log params, metrics and tags of a version; logging it again updates the same MLflow run.
 
     Returns:
-        MLflow's name of the run.
+        MLflow's run id.
 
     Raises:
         Refused: the store is not on this machine.
@@ -49,37 +49,37 @@ def log_version(
 
 
 def check_local_store(tracking_uri: str) -> None:
-    """Let only a store on this machine be written to.
+    """Check that a tracking URI is on this machine.
 
     Raises:
-        Refused: it is, or may be, somewhere else.
-        UsageError: it is a folder, which MLflow 3.17 refuses.
+        Refused: it is, or may be, elsewhere.
+        UsageError: it is a folder, which MLflow 3.17 does not support.
     """
     parts = urlsplit(tracking_uri)
     scheme = parts.scheme if len(parts.scheme) > 1 else ""  # one letter is a drive
     odd = "@" in tracking_uri or ("\\" in tracking_uri and scheme) or not tracking_uri.strip()
-    host_is_here = parts.hostname in LOOPBACK
+    is_loopback = parts.hostname in LOOPBACK
     plain = scheme in ("", "file", "sqlite") and not parts.netloc
-    if odd or tracking_uri in REMOTE_SCHEMES or not (plain or host_is_here):
+    if odd or tracking_uri in REMOTE_SCHEMES or not (plain or is_loopback):
         raise Refused(
-            f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
-            "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1."
+            f"tracking URI '{tracking_uri}': not on this machine, and no data may leave it. "
+            "Use sqlite:///FILE, or a server on 127.0.0.1."
         )
     if scheme in ("", "file"):
         raise UsageError(
             f"--log-to {tracking_uri}",
-            "MLflow writes into folders no more.",
-            "Give sqlite:///FILE.",
+            "MLflow no longer writes to folders.",
+            "Use sqlite:///FILE.",
         )
 
 
 def _mlflow() -> Any:
-    os.environ.update(QUIET)  # it would tell its makers of every use
+    os.environ.update(QUIET)  # MLflow reports usage to its makers by default
     try:
         return importlib.import_module("mlflow")
     except ImportError as error:
         raise UsageError(
-            "mlflow", "the package is not installed.", "Say `pip install 'tune-or-not[mlflow]'`."
+            "mlflow", "the package is not installed.", "Run: pip install 'tune-or-not[mlflow]'."
         ) from error
 
 

@@ -8,8 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Executable, Row, create_engine, event, make_url
-from sqlalchemy import select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from advisor.errors import UsageError, did_you_mean

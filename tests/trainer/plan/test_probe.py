@@ -126,7 +126,7 @@ def test_without_a_probe_the_range_is_wider_and_says_so(home: Path, book: PriceB
     )
 
     assert (cpu.range, gpu.range) == (CPU_RANGE, TIME_RANGE)
-    assert "nobody probed this machine: run trainer probe" in cpu.basis
+    assert "this machine was not probed: run trainer probe" in cpu.basis
     assert "the data sheet of T4" in gpu.basis
 
     save_probe(make_probe())
@@ -186,7 +186,7 @@ def test_a_training_that_does_not_fit_is_refused(home: Path, book: PriceBook) ->
              "vocab_size": 128256, "max_position_embeddings": 8192}  # fmt: skip
     there = TrainingMachine("T4", book.gpu("T4"), Decimal(1), "x", "today", "today", own=False)
 
-    with pytest.raises(Refused, match=r"T4: the training needs .* Take qlora"):
+    with pytest.raises(Refused, match=r"T4: the training needs .* Use qlora"):
         estimate_training(
             there, recipe_for("sft", "full", True, 500, 1.0), llama, lengths(), is_here=False
         )
