@@ -33,15 +33,6 @@ class PastRuns(NamedTuple):
     high: float
 
 
-def ratio_factor(machine: str, method: str) -> str:
-    """Return the name of the factor.
-
-    >>> ratio_factor("T4", "qlora")
-    'train_ratio/T4/qlora'
-    """
-    return f"{RATIO_PREFIX}/{machine}/{method}"
-
-
 def read_past_runs(home: Path, machine: str, method: str) -> PastRuns | None:
     """Return the median and the spread of the newest past runs.
 
@@ -51,7 +42,7 @@ def read_past_runs(home: Path, machine: str, method: str) -> PastRuns | None:
     path = home / CALIBRATION_FILE
     if not path.is_file():
         return None
-    wanted = ratio_factor(machine, method)
+    wanted = f"{RATIO_PREFIX}/{machine}/{method}"
     try:
         found = [step for name, step in _steps(path) if name == wanted]
         found = sorted(found, key=lambda step: str(step["since"]))[-MAX_PAST_RUNS:]
@@ -127,48 +118,41 @@ def measured_factors(
     """
     assert plan.local is not None
     name = f"{plan.local.gpu}/{plan.local.recipe.method}"
-    found = [
+    hours = result["total_seconds"] / HOUR_SECONDS
+    factors = [
         MeasuredFactor(f"train_cost/{name}", "USD", float(plan.figure.likely), float(usd)),
-        MeasuredFactor(
-            f"train_time/{name}",
-            "hours",
-            plan.local.hours[1],
-            result["total_seconds"] / HOUR_SECONDS,
-        ),
+        MeasuredFactor(f"train_time/{name}", "hours", plan.local.hours[1], hours),
     ]
     if plan.local.expected is not None and not result.get("resumed"):
         ratio = result["train_seconds"] / plan.local.expected.train_seconds
-        found.append(
-            MeasuredFactor(ratio_factor(plan.local.gpu, plan.local.recipe.method), "1", 1.0, ratio)
-        )
-    found += [
+        factors.append(MeasuredFactor(f"{RATIO_PREFIX}/{name}", "1", 1.0, ratio))
+    return factors + [
         MeasuredFactor(f"{factor}/{name}", unit, None, result[key])
         for factor, unit, key in MEASURED_FACTORS
         if result.get(key)
     ]
-    return found
 
 
 def calibration_yaml(
-    found: list[MeasuredFactor], run_id: str, result: Mapping[str, Any], day: date
+    factors: list[MeasuredFactor], run_id: str, result: Mapping[str, Any], day: date
 ) -> str:
     """Return the lines for `calibration.yaml`; the user appends them, the program never does."""
     versions = {name: result["packages"][name] for name in ("torch", "transformers", "trl", "peft")}
     body = {
-        one.factor: {
-            "unit": one.unit,
+        factor.factor: {
+            "unit": factor.unit,
             "steps": [
                 {
                     "since": day,
-                    "low": round(one.actual * (1 - RANGE_SHARE), 6),
-                    "likely": round(one.actual, 6),
-                    "high": round(one.actual * (1 + RANGE_SHARE), 6),
+                    "low": round(factor.actual * (1 - RANGE_SHARE), 6),
+                    "likely": round(factor.actual, 6),
+                    "high": round(factor.actual * (1 + RANGE_SHARE), 6),
                     "run": run_id,
                     "gpu": result["device"],
                     "versions": versions,
                 }
             ],
         }
-        for one in found
+        for factor in factors
     }
     return str(yaml.dump(body, Dumper=_NoAliasDumper, sort_keys=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -85,17 +85,8 @@ def begin(context: TrainerContext, run: Run, max_hours: float, keep: bool) -> De
     price, now = usd_per_hour(context, run), context.clock.now()
     deployment_id = f"{PREFIX}{secrets.token_hex(6)}"
     most = micro_usd(price * Decimal(str(max_hours)))
-    context.ledger.reserve(
-        LedgerEntry(
-            deployment_id,
-            "hosting",
-            run.provider,
-            utc_datetime(now).date().isoformat(),
-            most,
-            None,
-            "",
-        )
-    )
+    day = utc_datetime(now).date().isoformat()
+    context.ledger.reserve(LedgerEntry(deployment_id, "hosting", run.provider, day, most, None, ""))
     with write_transaction(context.store.engine) as connection:
         connection.execute(
             deployments.insert().values(
@@ -117,23 +108,23 @@ def advance(
     context: TrainerContext, deployment: Deployment, hosting: Hosting, job: Job
 ) -> Deployment:
     """Start a deployment, smoke-test it, and stop it again unless it is to be kept."""
-    _write(context, deployment, state="creating")
-    there = hosting.deploy(deployment.deployment_id, job)
-    while not there.ready:
-        if there.failed or _is_overdue(context, deployment):
+    deployment = _update(context, deployment, state="creating")
+    status = hosting.deploy(deployment.deployment_id, job)
+    while not status.ready:
+        if status.failed or _is_overdue(context, deployment):
             return stop(context, find_deployment(context, deployment.deployment_id), hosting)
         context.clock.sleep(min(POLL_SECONDS, context.limits.poll_seconds))
-        there = hosting.look(deployment.deployment_id) or there
-    answer = _smoke(hosting, there)
-    _write(context, deployment, state="ready", says=answer)
+        status = hosting.look(deployment.deployment_id) or status
+    answer = _smoke(hosting, status)
+    deployment = _update(context, deployment, state="ready", says=answer)
     if deployment.keep and answer.startswith("answers"):
-        return find_deployment(context, deployment.deployment_id)
-    return stop(context, find_deployment(context, deployment.deployment_id), hosting)
+        return deployment
+    return stop(context, deployment, hosting)
 
 
-def _smoke(hosting: Hosting, there: DeploymentStatus) -> str:
+def _smoke(hosting: Hosting, status: DeploymentStatus) -> str:
     try:
-        return f"answers as {there.model} ({len(hosting.smoke(there.model))} characters)"
+        return f"answers as {status.model} ({len(hosting.smoke(status.model))} characters)"
     except ProviderError as error:
         return f"does not answer: {error}"
 
@@ -150,24 +141,23 @@ def stop(context: TrainerContext, deployment: Deployment, hosting: Hosting) -> D
     """
     if deployment.state == "stopped":
         return deployment
-    _write(context, deployment, state="stopping")
+    _update(context, deployment, state="stopping")
     try:
         hosting.stop(deployment.deployment_id)
-        there = hosting.look(deployment.deployment_id)
+        status = hosting.look(deployment.deployment_id)
     except ProviderError as error:
         raise Unreachable(
             f"{deployment.deployment_id}: it may still be running at "
             f"{deployment.usd_per_hour} USD per hour: {error}. Try again with "
             f"`trainer stop {deployment.deployment_id}`."
         ) from None
-    if there is not None:
+    if status is not None:
         raise Unreachable(
-            f"{deployment.deployment_id}: it is still {there.word}, and billed. "
+            f"{deployment.deployment_id}: it is still {status.word}, and billed. "
             f"Try again with `trainer stop {deployment.deployment_id}`."
         )
     now = context.clock.now()
-    _write(context, deployment, state="stopped", stopped_at=now)
-    ended = find_deployment(context, deployment.deployment_id)
+    ended = _update(context, deployment, state="stopped", stopped_at=now)
     how = f"{ended.hours(now):.2f} h at {ended.usd_per_hour} USD, without pauses"
     context.ledger.settle(ended.deployment_id, micro_usd(ended.spent(now)), how)
     return ended
@@ -188,8 +178,9 @@ def end_overdue(context: TrainerContext, hosting: Callable[[str], Hosting]) -> l
 
 def all_deployments(context: TrainerContext) -> list[Deployment]:
     """List every deployment, newest first."""
+    columns = [deployments.c[field.name] for field in fields(Deployment)]
     with read_connection(context.store.engine) as connection:
-        rows = connection.execute(select(deployments).order_by(deployments.c.made_at.desc())).all()
+        rows = connection.execute(select(*columns).order_by(deployments.c.made_at.desc())).all()
     return [
         Deployment(**{**row._mapping, "usd_per_hour": Decimal(row.usd_per_hour)}) for row in rows
     ]
@@ -217,10 +208,10 @@ def current_hourly_cost(context: TrainerContext) -> str:
     return usd_text(micro_usd(sum(prices, Decimal(0))))
 
 
-def _write(context: TrainerContext, deployment: Deployment, **values: Any) -> None:
+def _update(context: TrainerContext, deployment: Deployment, **values: Any) -> Deployment:
+    name = deployment.deployment_id
     with write_transaction(context.store.engine) as connection:
         connection.execute(
-            update(deployments)
-            .where(deployments.c.deployment_id == deployment.deployment_id)
-            .values(**values)
+            update(deployments).where(deployments.c.deployment_id == name).values(**values)
         )
+    return find_deployment(context, name)

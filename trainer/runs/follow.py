@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -225,20 +226,17 @@ def job_cost(session: RunSession, run: Run) -> tuple[int, str] | None:
     if run.last("created") is None:
         return 0, "no job was created"
     usd, tokens = run.said(run.outcome or "", "usd"), run.said(run.outcome or "", "trained_tokens")
+    provider, figure = session.plan.provider, session.plan.figure
     if usd is not None:
-        how = (
-            "hours of this machine" if session.plan.local else f"billed by {session.plan.provider}"
-        )
+        how = "hours of this machine" if session.plan.local else f"billed by {provider}"
         return micro_usd(Decimal(usd)), how
     if run.outcome == "failed" and session.adapter.failed_is_free:
-        return 0, f"{session.plan.provider} does not bill failed jobs"
+        return 0, f"{provider} does not bill failed jobs"
     if tokens is not None:
-        figure = session.plan.figure
         spent = Decimal(tokens) * Decimal(figure.price) / MILLION
-        least = Decimal(figure.minimum or 0) if tokens else Decimal(0)
-        return micro_usd(
-            max(spent, least)
-        ), f"{tokens} trained tokens at {figure.price} {figure.unit}"
+        minimum = Decimal(figure.minimum or 0) if tokens else Decimal(0)
+        how = f"{tokens} trained tokens at {figure.price} {figure.unit}"
+        return micro_usd(max(spent, minimum)), how
     if run.last("running") is None and run.outcome != "succeeded":
         return 0, "the job ended before it ran"
     return None
@@ -253,18 +251,13 @@ def _clean(session: RunSession, run: Run) -> RetryLater | None:
         session.append("remote_kept", why="kept as requested")
         return None
     left = []
-    for name in filter(
-        None, (run.said("uploaded", "training"), run.said("uploaded", "validation"))
-    ):
+    for name in filter(None, (run.said("uploaded", half) for half in ("training", "validation"))):
         try:
-            session.adapter.delete_file(name)
-        except ProviderDeclined:
-            pass  # deleted already, or not ours: the check below shows it
+            with suppress(ProviderDeclined):  # deleted already, or not ours: the check shows it
+                session.adapter.delete_file(name)
+            if session.adapter.file(name) is not None:
+                left.append(name)
         except ProviderError as error:
-            return session.wait(RECHECK_SECONDS / 60, f"the file {name} is not deleted: {error}")
-        try:
-            left += [name] if session.adapter.file(name) is not None else []
-        except ProviderError as error:
-            return session.wait(RECHECK_SECONDS / 60, f"no response about the file {name}: {error}")
+            return session.wait(RECHECK_SECONDS / 60, f"cannot delete the file {name}: {error}")
     session.append("remote_deleted", verified=not left, left=left)
     return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
 
 from advisor.errors import AdvisorError
 from advisor.plan.training_plan import DataFile
@@ -132,7 +132,7 @@ def create(session: RunSession, run: Run) -> RetryLater | None:
         "creating", key=session.adapter.key_of(session.plan), request_sha256=body, **session.mark()
     )
     if session.context.clock.ticks() - session.lease.taken_ticks > STALE_SEND_SECONDS:
-        session.append("uploaded", why="delayed before the request was sent", **_names(files))
+        session.append("uploaded", why="delayed before the request was sent", **asdict(files))
         raise LeaseLost(f"{run.run_id}: this machine was suspended; the request is retried.")
     return _send_create(session, run, files)
 
@@ -147,10 +147,10 @@ def _send_create(session: RunSession, run: Run, files: JobFiles) -> RetryLater |
         session.append("failed", why=f"the provider refused the job: {error}", model=None)
         return None
     except RateLimited as error:
-        session.append("uploaded", why=str(error), **_names(files))
+        session.append("uploaded", why=str(error), **asdict(files))
         return _wait_for_limit(session, error)
     except (NotSent, AdvisorError) as error:
-        session.append("uploaded", why=f"never sent: {error}", **_names(files))
+        session.append("uploaded", why=f"never sent: {error}", **asdict(files))
         if isinstance(error, AdvisorError):
             raise
         return _hold_run(session, f"provider unreachable: {error}", RETRY_SECONDS)
@@ -285,10 +285,8 @@ def _quarantine(session: RunSession, run: Run) -> RetryLater | None:
         return _hold_run(session, "another machine, or a restart: the wait starts again", seconds)
     if left > 0:
         return RetryLater(min(left, max(seconds / 10, 0.05)), "unknown whether a job was created")
-    if run.last("cancel_asked"):
-        session.append("cancelled", why="cancelled before a job was found", model=None)
-        return None
-    if run.count("unknown_outcome") > 1 + run.count("answered_by_human"):
+    is_repeated = run.count("unknown_outcome") > 1 + run.count("answered_by_human")
+    if is_repeated and not run.last("cancel_asked"):
         return _needs_decision(
             session,
             f"two requests to {session.plan.provider} had an unknown outcome, and no job is "
@@ -303,7 +301,7 @@ def _again(session: RunSession, run: Run, why: str) -> RetryLater | None:
     if run.last("cancel_asked"):
         session.append("cancelled", why="cancelled before a job was found", model=None)
     else:
-        session.append("uploaded", why=why, **_names(files_of(run)))
+        session.append("uploaded", why=why, **asdict(files_of(run)))
     return None
 
 
@@ -318,7 +316,3 @@ def recover_crashed(session: RunSession, run: Run) -> RetryLater | None:
 def files_of(run: Run) -> JobFiles:
     """Return the files that were sent."""
     return JobFiles(str(run.said("uploaded", "training")), run.said("uploaded", "validation"))
-
-
-def _names(files: JobFiles) -> dict[str, Any]:
-    return {"training": files.training, "validation": files.validation}

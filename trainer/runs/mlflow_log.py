@@ -18,6 +18,16 @@ REMOTE_SCHEMES = frozenset({"databricks", "databricks-uc", "uc"})
 """Tracking URIs that look like a folder but name a service."""
 NOT_A_NAME = re.compile(r"[^\w./ -]")
 MAX_CHARACTERS = 5000
+PARAMETERS = (
+    "provider",
+    "base_model",
+    "kind",
+    "base_sha256",
+    "dataset_sha256",
+    "source_sha256",
+    "plan_id",
+    "model",
+)
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
@@ -36,8 +46,8 @@ def log_version(
     check_local_store(tracking_uri)
     client = _mlflow().MlflowClient(tracking_uri=tracking_uri)
     run_id = _run_of(client, version)
-    for name, value in _params(version).items():
-        client.log_param(run_id, name, value)
+    for name in PARAMETERS:
+        client.log_param(run_id, name, getattr(version, name))
     for name, value in _measured(version, evaluation or {}).items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             client.log_metric(run_id, name, float(value))
@@ -94,19 +104,6 @@ def _run_of(client: Any, version: ModelVersion) -> str:
         experiment, start_time=int(version.made_at * 1000), tags=tags, run_name=version.version_id
     )
     return str(made.info.run_id)
-
-
-def _params(version: ModelVersion) -> dict[str, str]:
-    return {
-        "provider": version.provider,
-        "base_model": version.base_model,
-        "kind": version.kind,
-        "base_sha256": version.base_sha256,
-        "dataset_sha256": version.dataset_sha256,
-        "source_sha256": version.source_sha256,
-        "plan_id": version.plan_id,
-        "model": version.model,
-    }
 
 
 def _measured(version: ModelVersion, evaluation: Mapping[str, Any]) -> dict[str, Any]:

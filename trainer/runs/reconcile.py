@@ -119,23 +119,23 @@ def reconcile_all(
         is_stopped: Checked before each run; the rest waits for the next call.
     """
     now = context.clock.now()
-    due = [one for one in context.store.listed(open_only=True) if one.next_at <= now]
     done: dict[str, RetryLater | None] = {}
     by_provider = defaultdict(list)
-    for one in due:
-        by_provider[one.provider].append(one)
+    for summary in context.store.listed(open_only=True):
+        if summary.next_at <= now:
+            by_provider[summary.provider].append(summary)
     for provider, runs in by_provider.items():
         with _open(context, provider, None) as adapter:
-            at_work = [one for one in runs if one.state in WORKING]
-            oldest = min((one.made_at for one in at_work), default=now)
-            seen = _listed(adapter, oldest) if len(at_work) > MANY_RUNS else {}
-            for one in runs:
+            working = [run for run in runs if run.state in WORKING]
+            oldest = min((run.made_at for run in working), default=now)
+            seen = _listed(adapter, oldest) if len(working) > MANY_RUNS else {}
+            for run in runs:
                 if is_stopped():
                     return done
                 try:
-                    done[one.run_id] = reconcile(context, one.run_id, adapter, seen)
+                    done[run.run_id] = reconcile(context, run.run_id, adapter, seen)
                 except AdvisorError as error:
-                    done[one.run_id] = RetryLater(context.limits.poll_seconds, str(error))
+                    done[run.run_id] = RetryLater(context.limits.poll_seconds, str(error))
     return done
 
 
