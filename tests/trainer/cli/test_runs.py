@@ -123,7 +123,7 @@ def test_from_a_recommendation_to_a_settled_run(
     said = shell.fresh("trainer", "launch", plan_id, "--follow", typed="4.00\n")
 
     assert "Type 4.00 to spend up to 4.00 USD" in said
-    assert "succeeded, 4.00 USD (together says so)." in said
+    assert "succeeded, 4.00 USD (billed by together)." in said
     assert "is not deployed" in said
     assert len(together.jobs) == 1
     (run,) = shell.json("trainer", "runs", "--json")
@@ -190,7 +190,9 @@ def test_what_leaves_the_machine_is_agreed_to_by_itself(
     assert (f"Data that leaves this machine: {sent['rows']} rows, {sent['bytes']} bytes, to together "
             "(api.together.ai)") in said  # fmt: skip
     assert "Possible personal data:" in said
-    assert "--yes does not cover data that leaves this machine. Add --allow-egress together." in said
+    assert (
+        "--yes does not cover data that leaves this machine. Add --allow-egress together." in said
+    )
     said = shell("trainer", "launch", plan["plan_id"], typed="4.00\nno\n", code=3)
     assert "Type together to send them:" in said
     assert "nothing was sent" in said
@@ -219,7 +221,7 @@ def test_a_price_that_differs_asks_a_person_who_may_go_on(
     plan = make_plan(shell, together)
     together.usd = 4.60
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
-    assert "the provider says 4.6" in said
+    assert "the provider estimates 4.6" in said
     (run,) = shell.json("trainer", "runs", "--json")
     assert run["state"] == "needs_human"
 

@@ -186,7 +186,7 @@ def test_together_says_its_price_and_is_believed_within_a_tenth(
 @pytest.mark.parametrize(
     ("usd", "allowed", "says"),
     [(1.2, True, "20% apart"), (0.5, True, "50% apart"), (2.5, True, "the cap is 2.00"),
-     (1.0, False, "would not take the job")],
+     (1.0, False, "would refuse the job")],
 )  # fmt: skip
 def test_another_price_than_ours_stops_with_an_explanation(
     desk: RunHarness, serve: Any, usd: float, allowed: bool, says: str

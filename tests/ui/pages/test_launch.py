@@ -372,10 +372,10 @@ def test_no_base_and_no_rows_are_said(home: Path) -> None:
     at = open_page("launch", "too-little").run()
     at.selectbox[0].set_value("lora:local").run()
     find_by_label(at.button, "Make the plan").click().run()
-    assert "base: none was named. Put one into" in at.error[0].value
+    assert "base: not selected. Put one into" in at.error[0].value
     find_by_label(at.text_input, "or a folder on this machine").set_value("/nowhere")
     find_by_label(at.button, "Make the plan").click().run()
-    assert "/nowhere: there is no such folder" in at.error[0].value
+    assert "/nowhere: folder not found" in at.error[0].value
     at.selectbox[0].set_value(BASELINE_OPTION).run()
     find_by_label(at.button, "Make the plan").click().run()
     assert "there are no training rows" in at.error[0].value
