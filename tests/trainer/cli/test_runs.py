@@ -205,7 +205,7 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 
     said = shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4", code=3)
 
-    assert "would pass the cap of 5.00 USD a day: 4.00 USD are spent or set aside" in said
+    assert "would exceed the daily cap: $4.00 reserved or spent" in said
     assert len(together.jobs) == 1
     assert "4.00 USD spent or set aside, of at most 5.00 USD" in shell("trainer", "budget")
     shell("trainer", "budget", "--per-day", "none")
@@ -323,8 +323,8 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "does not sell it"),
         (["plan", "examples/brand-voice.yaml", "--option", "managed_lora:nebius:Qwen/Qwen3-8B:H100_SXM"], 3, "unpriced"),
         (["plan", "gone.yaml"], 2, "gone.yaml"),
-        (["launch", "abc"], 2, "there is no such plan"),
-        (["show", "abc"], 2, "there is no such run"),
+        (["launch", "abc"], 2, "plan not found"),
+        (["show", "abc"], 2, "run not found"),
         (["stop", "abc"], 2, "there is no such deployment"),
         (["budget", "--total", "lots"], 2, "this is no amount"),
         (["budget", "--total", "-1"], 2, "a cap is 0 or more"),

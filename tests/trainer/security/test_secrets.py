@@ -82,16 +82,16 @@ def test_neither_key_nor_address_shows_up(
 
 def test_a_leaky_twin_is_caught(desk: RunHarness, fake: FakeOpenAI, log: io.StringIO) -> None:
     """The same search finds a launcher that writes its key down: the search can fail."""
-    import trainer.storage.run_store
+    import trainer.storage.schema
 
     run_id = desk.start()
-    honest, trainer.storage.run_store.redact = trainer.storage.run_store.redact, lambda text: text
+    honest, trainer.storage.schema.redact = trainer.storage.schema.redact, lambda text: text
     try:
         desk.context.store.note(
             run_id, "held", why=f"Bearer {KEY} for {EMAIL}", seconds=0, ticks=0, boot="x"
         )
     finally:
-        trainer.storage.run_store.redact = honest
+        trainer.storage.schema.redact = honest
     logging.getLogger("leak").warning("asked with %s", KEY)
 
     found = everything(desk, run_id, log.getvalue())

@@ -340,7 +340,7 @@ def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(
     waits = door.call("GET", f"/runs/{run_id}").json()
     kinds = [one["kind"] for one in door.call("GET", f"/runs/{run_id}/events").json()]
 
-    assert "would pass the cap of 1.00 USD a day" in waits["problem"]
+    assert "would exceed the daily cap: $0.00 reserved or spent" in waits["problem"]
     assert kinds.count("refused") == 1
     door.call("PUT", "/budget", ("root", "admin"), json={**caps, "per_day_usd": "9"})
     door.desk.look(run_id)
@@ -380,7 +380,7 @@ def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
         found = door.client.get("/readyz")
 
     assert (found.status_code, found.json()["code"]) == (503, "not-ready")
-    assert "free the database" in found.json()["detail"]
+    assert "Check the database" in found.json()["detail"]
 
 
 def test_every_field_of_the_document_says_what_it_is_with_an_example(door: ApiHarness) -> None:
