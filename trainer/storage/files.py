@@ -6,15 +6,14 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Engine, Row, delete, select
+from sqlalchemy import Engine, delete, select
 
 from trainer.clock import Clock
 from trainer.errors import TrainerError
 from trainer.home import home_folder
 from trainer.scripts.manifest import sha256_of
-from trainer.storage.database import execute, fetch_all
+from trainer.storage.database import AnyRow, execute, fetch_all
 from trainer.storage.schema import files
 
 
@@ -161,7 +160,7 @@ class FileStore:
         return len(expired)
 
 
-def _stored_file(row: Row[Any]) -> StoredFile:
+def _stored_file(row: AnyRow) -> StoredFile:
     return StoredFile(**row._mapping)
 
 

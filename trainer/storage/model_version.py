@@ -9,9 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Row
-
 from trainer.errors import Refused
+from trainer.storage.database import AnyRow
 
 VersionKind = Literal["adapter", "full", "encoder", "remote"]
 Stage = Literal["candidate", "champion", "retired"]
@@ -72,7 +71,7 @@ class VersionEvent:
     body: Mapping[str, Any]
 
 
-def version_of(row: Row[Any]) -> ModelVersion:
+def version_of(row: AnyRow) -> ModelVersion:
     """Return a row of the table as a version."""
     values = dict(row._mapping)
     usd, shutdown_on = values["usd"], values["shutdown_on"]

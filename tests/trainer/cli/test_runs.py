@@ -370,7 +370,7 @@ def test_an_answer_that_flipped_is_refused(shell: Shell, tmp_path: Path) -> None
 def test_doctor_says_what_is_missing(shell: Shell) -> None:
     said = shell("trainer", "doctor")
     assert "ok  together" in said
-    assert "set FIREWORKS_API_KEY" in said or "no key for fireworks" in said
+    assert "Set FIREWORKS_API_KEY" in said or "no API key for fireworks" in said
     assert "schema 0003" in said
 
 

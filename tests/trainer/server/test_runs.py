@@ -380,7 +380,7 @@ def test_a_database_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
         found = door.client.get("/readyz")
 
     assert (found.status_code, found.json()["code"]) == (503, "not-ready")
-    assert "Check the database" in found.json()["detail"]
+    assert "free the database" in found.json()["detail"]
 
 
 def test_every_field_of_the_document_says_what_it_is_with_an_example(door: ApiHarness) -> None:

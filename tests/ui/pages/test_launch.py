@@ -502,7 +502,7 @@ def test_settings_set_caps_and_never_show_a_key(
     )
     assert "tgp-0123456789abcdef" not in everything
     assert "✓ found" in everything
-    assert "no key for openai: set OPENAI_API_KEY" in everything
+    assert "no API key for openai. Set OPENAI_API_KEY" in everything
     assert str(home) in everything
     assert "mine" in everything
     find_by_label(at.text_input, "Cap a day").set_value("5")
@@ -533,7 +533,7 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     assert len(together.jobs) == 1
     monkeypatch.delenv("TOGETHER_API_KEY")
     keyless = make_plan(together, "keyless")
-    assert "no key for together: set TOGETHER_API_KEY" in keyless.error[0].value
+    assert "no API key for together. Set TOGETHER_API_KEY" in keyless.error[0].value
 
 
 def test_what_costs_by_the_hour_is_in_sight_and_is_stopped(
