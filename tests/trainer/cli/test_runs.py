@@ -207,7 +207,7 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 
     said = shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4", code=3)
 
-    assert "would pass the cap of 5.00 USD a day: 4.00 USD are spent or set aside" in said
+    assert "would exceed the daily cap: $4.00 reserved or spent" in said
     assert len(together.jobs) == 1
     assert "4.00 USD spent or reserved, cap 5.00 USD" in shell("trainer", "budget")
     shell("trainer", "budget", "--per-day", "none")
@@ -325,8 +325,8 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "does not sell it"),
         (["plan", "examples/brand-voice.yaml", "--option", "managed_lora:nebius:Qwen/Qwen3-8B:H100_SXM"], 3, "unpriced"),
         (["plan", "gone.yaml"], 2, "gone.yaml"),
-        (["launch", "abc"], 2, "there is no such plan"),
-        (["show", "abc"], 2, "there is no such run"),
+        (["launch", "abc"], 2, "plan not found"),
+        (["show", "abc"], 2, "run not found"),
         (["stop", "abc"], 2, "there is no such deployment"),
         (["budget", "--total", "lots"], 2, "not an amount in USD"),
         (["budget", "--total", "-1"], 2, "an amount is 0 or more"),
@@ -372,7 +372,7 @@ def test_an_answer_that_flipped_is_refused(shell: Shell, tmp_path: Path) -> None
 def test_doctor_says_what_is_missing(shell: Shell) -> None:
     said = shell("trainer", "doctor")
     assert "ok  together" in said
-    assert "set FIREWORKS_API_KEY" in said or "no key for fireworks" in said
+    assert "Set FIREWORKS_API_KEY" in said or "no API key for fireworks" in said
     assert "schema 0003" in said
 
 
