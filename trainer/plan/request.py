@@ -114,8 +114,12 @@ def request_from_text(settings: Iterable[str], **fields: Any) -> PlanRequest:
             {**fields, "hyperparameters": hyperparameters, "settings": recipe}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        names = [str(part) for part in first["loc"] if part != "hyperparameters"]
-        raise UsageError(
-            names[0] if names else "plan", f"found '{first['input']}'.", f"{first['msg']}."
-        ) from error
+        raise invalid_field("", error) from error
+
+
+def invalid_field(label: str, error: ValidationError) -> UsageError:
+    """Return the first problem that pydantic found, as an error for the user."""
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"] if part != "hyperparameters"]
+    found = f"found '{first['input']}'." if names else "the settings contradict each other."
+    return UsageError(" ".join(filter(None, (label, *names[:1]))), found, f"{first['msg']}.")

@@ -176,8 +176,8 @@ ELSEWHERE = {"OPENAI_BASE_URL": "https://api.example.org/v1", "OPENAI_API_KEY": 
 @pytest.mark.parametrize(
     ("flags", "typed", "code", "says"),
     [
-        (["--yes"], "", 3, "Give --allow-egress openai too"),
-        (["--yes", "--allow-egress", "together"], "", 3, "Give --allow-egress openai too"),
+        (["--yes"], "", 3, "Add --allow-egress openai"),
+        (["--yes", "--allow-egress", "together"], "", 3, "Add --allow-egress openai"),
         ([], "{amount}\nyes\n", 3, "nothing was sent"),
         (["--yes", "--allow-egress", "openai", "--set", "limits.data_may_leave=false"], "", 3,
          "lets no text leave your machines (limits.data_may_leave)"),
