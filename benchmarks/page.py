@@ -61,7 +61,8 @@ def board(verdict):
 def picture():
     track_visibility("pictures", str(turn()), 0)
     with st.container(key="pictures_tabs"):
-        draw_chart(monthly_cost_chart(constant()[turn() % 2], ChartStyle(formatting.theme(), "en_US")))
+        chart_style = ChartStyle(formatting.theme(), "en_US")
+        draw_chart(monthly_cost_chart(constant()[turn() % 2], chart_style))
 
 left, right = st.columns([0.68, 0.32])
 verdict = left.container()

@@ -48,15 +48,15 @@ from trainer.storage.database import open_database  # noqa: E402
 TODAY = date(2026, 11, 20)
 SLOWEST_FIRST = (
     "scripts/test_train",
+    "benchmarks/test_launch_faults",
     "pages/test_launch_browser",
     "local/test_local_training",
-    "openai/test_sdk_versions",
     "pages/test_whatif_browser",
-    "server/test_openapi_fuzzed",
     "export/test_export",
-    "plan/test_probe",
-    "openai/test_requests",
-    "local/test_model_pool",
+    "server/test_openapi_fuzzed",
+    "pages/test_launch",
+    "interview/test_next_question",
+    "openai/test_sdk_versions",
 )
 """Files that take longest: with one file per worker, the last one started must be a short one."""
 

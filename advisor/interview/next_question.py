@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, Literal, NamedTuple
 
-from advisor.decision.answer import Question, with_paths
+from advisor.decision.answer import Question
 from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
 from advisor.interview.questions import (
@@ -20,6 +20,7 @@ from advisor.interview.questions import (
     QuestionPart,
 )
 from advisor.interview.to_scenario import apply_answers, open_parts, scenario_settings
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
@@ -250,7 +251,7 @@ def trial_verdicts(
     if not made:
         return []
     variants = [variant for _, variant in different.values()]
-    found = sweep(replace(question, with_sensitivity=False), variants, ranges=False)
+    found = sweep(question, variants, ranges=False)
     ways = [
         InterviewVerdict(act=act_of(approach), approach=approach, option=option)
         for approach, option in zip(found.approach, found.recommended, strict=True)

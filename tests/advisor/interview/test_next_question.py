@@ -18,7 +18,7 @@ from advisor.api.app import planning_app
 from advisor.dataset.language import LanguageDetector, language_hits
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import recommend, with_paths
+from advisor.decision.answer import recommend
 from advisor.errors import UsageError
 from advisor.estimate.costs import MEASURED_EXAMPLES
 from advisor.evidence import Evidence
@@ -56,6 +56,7 @@ from advisor.loading import (
 )
 from advisor.prices.book import PriceBook
 from advisor.scenario.contradictions import MESSAGES, contradictions
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario, scenario_from
 
 DAY = "2026-11-20"
@@ -352,7 +353,7 @@ def test_a_language_is_a_file_and_what_is_missing_in_it_is_said(tmp_path: Path) 
                  "words.result has to hold {what}", "acts.prompt is no text",
                  "surplus is unknown"):  # fmt: skip
         assert says in str(told.value)
-    with pytest.raises(UsageError, match="this is no YAML"):
+    with pytest.raises(UsageError, match="Fix the YAML"):
         read_texts(torn)
     with pytest.raises(UsageError, match="there is no such file"):
         read_texts(tmp_path / "none.yaml")
