@@ -165,14 +165,15 @@ class ProfileBuilder:
         if len(self._rejects) < MAX_SHOWN_REJECTS:
             self._rejects.append(reject)
 
-    def add(self, batch: Sequence[Example]) -> None:
-        """Add a batch of examples."""
+    def add(self, batch: Sequence[Example]) -> list[int]:
+        """Add a batch of examples; return the tokens of each."""
         counts = self._counted(batch)
         at = 0
         for example in batch:
             size = len(example.turns)
             self._add(example, counts[at : at + size])
             at += size
+        return self._lengths[len(self._lengths) - len(batch) :].tolist()
 
     def _counted(self, batch: Sequence[Example]) -> list[int]:
         """Tokens of every message with its name; each different text of a batch is counted once."""

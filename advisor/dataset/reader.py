@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -56,6 +56,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 DEFAULT_LIMIT_TOKENS = 65_536
 """Longest example of OpenAI's fine-tuning; longer ones are truncated at the end."""
 Progress = Callable[[int, int], None]
+CountedBatch = Callable[[Sequence[Example], Sequence[int]], None]
+"""Receives a batch of examples and the tokens of each."""
 Row = Example | Reject
 
 
@@ -89,6 +91,7 @@ def profile_file(
     encoding: str = "o200k_base",
     limit_tokens: int = DEFAULT_LIMIT_TOKENS,
     progress: Progress | None = None,
+    on_batch: CountedBatch | None = None,
 ) -> Profile:
     """Compute the statistics of a dataset: examples, tokens, lengths, labels, duplicates.
 
@@ -97,11 +100,18 @@ def profile_file(
         encoding: Encoding to count tokens with, or the path of a tokenizer.json.
         limit_tokens: Longest example; longer ones are counted as truncated.
         progress: Called with bytes read and bytes in total.
+        on_batch: Called with each batch of usable examples, in the order of the file.
 
     Raises:
         DatasetError: it cannot be read at all, or has no usable row.
     """
     builder = ProfileBuilder(token_counter(encoding), limit_tokens)
+
+    def add(examples: Sequence[Example]) -> None:
+        tokens = builder.add(examples)
+        if on_batch is not None:
+            on_batch(examples, tokens)
+
     source: list[str] = []
     batch: list[Example] = []
     seen = 0
@@ -114,9 +124,9 @@ def profile_file(
         seen += 1
         batch.append(row)
         if len(batch) >= BATCH_ROWS:
-            builder.add(batch)
+            add(batch)
             batch.clear()
-    builder.add(batch)
+    add(batch)
     if not seen:
         raise _no_examples(path, first)
     return builder.finish(source[0])

@@ -64,7 +64,9 @@ def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:
 
 
 def test_a_day_before_the_first_step_is_refused(book: PriceBook) -> None:
-    with pytest.raises(PriceNotYetKnown, match=r"has no price on 2026-10-11: the first known price"):
+    with pytest.raises(
+        PriceNotYetKnown, match=r"has no price on 2026-10-11: the first known price"
+    ):
         book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 11))
 
     assert book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 12)).value == Decimal("0.15")

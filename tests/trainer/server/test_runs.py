@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from trainer.run_states import JobEvent
 from trainer.server.context import ServerSettings
 from trainer.storage.access_tokens import Role
 from trainer.storage.files import files_folder
+from trainer.storage.model_version import ModelVersionInput
 
 ROWS = b"".join(
     json.dumps({"messages": [{"role": "user", "content": f"ask {n}"},
@@ -191,7 +194,7 @@ def test_a_launch_needs_a_key_and_the_upper_amount(door: ApiHarness) -> None:
 
     assert (bare.status_code, bare.json()["where"]) == (422, "Idempotency-Key")
     assert little.status_code == 409
-    assert "it may cost up to 2.00 USD, and 1.99 were agreed to" in little.json()["detail"]
+    assert "it may cost up to 2.00 USD, and 1.99 USD were agreed to" in little.json()["detail"]
     assert door.server.context.store.listed() == ()
     assert door.launch(plan_id).status_code == 202  # the key is free: nothing was done under it
 
@@ -314,6 +317,25 @@ def test_a_run_is_cancelled_before_anything_was_paid(door: ApiHarness) -> None:
     assert again.status_code == 409
 
 
+def test_a_version_is_shown_with_its_cost_and_shutdown_day(door: ApiHarness) -> None:
+    run_id = door.launch(door.plan()).json()["run_id"]
+    plan_id = door.server.context.store.run(run_id).plan_id
+    door.server.context.registry.register(
+        run_id,
+        "triage",
+        ModelVersionInput(
+            plan_id, "own", "base", "d", "s", "model", "remote",
+            usd=Decimal("1.10"), shutdown_on=date(2027, 1, 14),
+        ),
+    )  # fmt: skip
+
+    (shown,) = door.call("GET", "/versions").json()
+
+    assert (shown["version_id"], shown["stage"]) == ("triage-v1", "candidate")
+    assert (shown["usd"], shown["shutdown_on"]) == ("1.10", "2027-01-14")
+    assert (shown["verdict"], shown["evaluation"]) == ("", None)
+
+
 def test_money_is_shown_to_whom_it_belongs_and_capped_by_an_admin(door: ApiHarness) -> None:
     run_id = door.launch(door.plan()).json()["run_id"]
     door.desk.look(run_id)
@@ -340,7 +362,7 @@ def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(
     waits = door.call("GET", f"/runs/{run_id}").json()
     kinds = [one["kind"] for one in door.call("GET", f"/runs/{run_id}/events").json()]
 
-    assert "would pass the cap of 1.00 USD a day" in waits["problem"]
+    assert "would exceed the daily cap: $0.00 reserved or spent" in waits["problem"]
     assert kinds.count("refused") == 1
     door.call("PUT", "/budget", ("root", "admin"), json={**caps, "per_day_usd": "9"})
     door.desk.look(run_id)

@@ -24,6 +24,7 @@ from trainer.context import close_contexts
 from trainer.evaluation.report import Evaluation, SystemScores, evaluation_sentences
 from trainer.evaluation.verdict import judge
 from trainer.runs import deployments as standing
+from trainer.runs.messages import event_sentence
 from trainer.storage.database import write_transaction
 from trainer.storage.model_version import ModelVersionInput
 from trainer.storage.run_store import TimelineEvent
@@ -31,8 +32,7 @@ from trainer.storage.schema import deployments
 from ui import state
 from ui.charts import training_curves
 from ui.formatting import PlanFact, facts_table
-from ui.launch import asking, progress, wording
-from ui.launch.asking import PlanForm
+from ui.launch import progress
 from ui.launch.choices import (
     BASELINE_OPTION,
     LaunchChoice,
@@ -40,6 +40,7 @@ from ui.launch.choices import (
     manual_commands,
     selected_choice,
 )
+from ui.launch.plan_form import form_request
 from ui.launch.result import change_stage
 from ui.pages import prices as prices_page
 
@@ -185,26 +186,20 @@ def test_an_option_that_does_not_start_here_gives_commands_that_work(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
-    [("lots", "this is no amount"), ("-1", "above 0"), ("0", "above 0"), ("NaN", "above 0"),
-     ("1,250", "two ways"), ("1.250", "two ways")],
+    ("typed", "says"),
+    [({"n_epochs": "many"}, "found 'many'"), ({"more": "speed=9"}, "there is no such setting"),
+     ({"more": "speed"}, "expected NAME=VALUE"), ({"name": "a b!"}, "found 'a b!'"),
+     ({"cap": "x"}, "not an amount in USD"), ({"cap": "-1"}, "0 or more"),
+     ({"cap": "0"}, "above 0"), ({"cap": "NaN"}, "0 or more"),
+     ({"cap": "1,250"}, "two ways"), ({"cap": "1.250"}, "two ways")],
 )  # fmt: skip
-def test_an_amount_that_is_none_is_refused(text: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        asking.parse_amount(text, "cap")
-
-
-@pytest.mark.parametrize(
-    ("changed", "says"),
-    [({"epochs": "many"}, "found 'many'"), ({"more": "speed=9"}, "there is no such setting"),
-     ({"more": "speed"}, "this is not NAME=VALUE"), ({"name": "a b!"}, "found 'a b!'"),
-     ({"cap": "x"}, "this is no amount")],
-)  # fmt: skip
-def test_a_setting_that_cannot_be_used_is_named(changed: dict[str, str], says: str) -> None:
+def test_a_setting_that_cannot_be_used_is_named(
+    email: Answer, typed: dict[str, str], says: str
+) -> None:
     chosen = LaunchChoice(LLAMA, "", "provider", "")
 
     with pytest.raises(UsageError, match=says):
-        asking.plan_options(PlanForm(chosen, {}, "page", None, **changed))  # type: ignore[arg-type]
+        form_request(chosen, state.CurrentScenario({}, "page", None, None, email), typed, None)
 
 
 def test_losses_of_both_kinds_of_rows_are_drawn_and_said() -> None:
@@ -245,9 +240,7 @@ def test_what_a_provider_says_is_written_as_text() -> None:
 
     assert "<script>" not in progress._events_table([bad])
     assert "<script>" not in facts_table([PlanFact("What", "<script>")])
-    assert (
-        wording.event_text(TimelineEvent(1, 0.0, "state", "settled", {"usd": "1.00"})) == "usd 1.00"
-    )
+    assert event_sentence(TimelineEvent(1, 0.0, "state", "settled", {"usd": "1.00"})) == "usd 1.00"
 
 
 def test_an_option_that_cannot_be_launched_says_what_happens_instead(home: Path) -> None:
@@ -279,7 +272,7 @@ def test_from_the_form_to_a_model_at_a_provider(home: Path, together: FakeTogeth
     assert len(together.jobs) == 1
     assert "is a candidate version" in said
     find_by_label(at.button, "Promote").click().run()
-    assert "nobody measured it" in page_text(at)
+    assert "not evaluated" in page_text(at)
 
 
 def test_the_amount_is_typed_or_nothing_starts(home: Path, together: FakeTogether) -> None:
@@ -379,13 +372,13 @@ def test_no_base_and_no_rows_are_said(home: Path) -> None:
     at = open_page("launch", "too-little").run()
     at.selectbox[0].set_value("lora:local").run()
     find_by_label(at.button, "Make the plan").click().run()
-    assert "base: none was named. Put one into" in at.error[0].value
+    assert "base: not selected. Put one into" in at.error[0].value
     find_by_label(at.text_input, "or a folder on this machine").set_value("/nowhere")
     find_by_label(at.button, "Make the plan").click().run()
-    assert "/nowhere: there is no such folder" in at.error[0].value
+    assert "/nowhere: folder not found" in at.error[0].value
     at.selectbox[0].set_value(BASELINE_OPTION).run()
     find_by_label(at.button, "Make the plan").click().run()
-    assert "there are no rows to learn from" in at.error[0].value
+    assert "there are no training rows" in at.error[0].value
 
 
 def test_a_plan_for_a_gpu_of_this_machine_names_it(
@@ -502,7 +495,7 @@ def test_settings_set_caps_and_never_show_a_key(
     )
     assert "tgp-0123456789abcdef" not in everything
     assert "✓ found" in everything
-    assert "no key for openai: set OPENAI_API_KEY" in everything
+    assert "no API key for openai. Set OPENAI_API_KEY" in everything
     assert str(home) in everything
     assert "mine" in everything
     find_by_label(at.text_input, "Cap a day").set_value("5")
@@ -520,12 +513,15 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     context = state.trainer_context()
     context.ledger.set_caps(Decimal(3), None)
     at = make_plan(together, "capped")
-    assert "up to 4.00 USD would pass the cap of 3.00 USD a day" in at.error[0].value
+    assert (
+        "would exceed the daily cap: $0.00 reserved or spent, $4.00 requested, cap $3.00"
+        in at.error[0].value
+    )
 
     run_id = start_plan(at).query_params["run"]
     wait_until(lambda: context.store.run(run_id).state == "validated")
     at.run()
-    assert "It waits: this job: up to 4.00 USD would pass the cap" in at.warning[0].value
+    assert "It waits: this job: would exceed the daily cap" in at.warning[0].value
     assert together.jobs == {}
 
     context.ledger.set_caps(None, None)
@@ -533,7 +529,7 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     assert len(together.jobs) == 1
     monkeypatch.delenv("TOGETHER_API_KEY")
     keyless = make_plan(together, "keyless")
-    assert "no key for together: set TOGETHER_API_KEY" in keyless.error[0].value
+    assert "no API key for together. Set TOGETHER_API_KEY" in keyless.error[0].value
 
 
 def test_what_costs_by_the_hour_is_in_sight_and_is_stopped(

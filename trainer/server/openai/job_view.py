@@ -1,7 +1,4 @@
-"""A run, its plan and what was asked for -> the job as OpenAI shows one.
-
-What happened to a run -> the events of its job as OpenAI tells them, its numbers, its file.
-"""
+"""A run as an OpenAI fine-tuning job: the job, its events, metrics, checkpoints and result file."""
 
 from __future__ import annotations
 
@@ -14,9 +11,10 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
-from advisor.plan.training_plan import TrainingPlan
-from trainer.plan.jobs import StoredJob
-from trainer.run_states import Event, Run, State
+from advisor.gpu.recipe import Recipe
+from advisor.plan.training_plan import Hyperparameters, LocalJob, TrainingPlan
+from trainer.run_states import Run, State
+from trainer.runs.messages import event_sentence
 from trainer.server.context import ServerContext
 from trainer.server.openai.ids import (
     checkpoint_id_of,
@@ -37,10 +35,11 @@ from trainer.server.openai.job_schemas import (
     Status,
 )
 from trainer.storage.files import FileUpload, NoSuchFile, files_folder
+from trainer.storage.job_store import StoredJob
 from trainer.storage.run_store import TimelineEvent, read_timeline
 
 MAX_EVENTS = 1_000_000
-"""Events of a run that are read at once; one of a million steps tells of 200,000."""
+"""Events of a run that are read at once; a run of a million steps has 200,000."""
 METRIC_NAMES: Mapping[str, str] = {
     "step": "step",
     "of_steps": "total_steps",
@@ -49,31 +48,8 @@ METRIC_NAMES: Mapping[str, str] = {
     "learning_rate": "learning_rate",
     "tokens_per_second": "tokens_per_second",
 }
-"""Our words for the numbers of a step -> those of OpenAI, or our own."""
+"""Our names of step metrics -> OpenAI's, or our own."""
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
-JOB_EVENT_MESSAGES: Mapping[str, str] = {
-    "intent": "Created fine-tuning job: {job}",
-    "validated": "Files and plan are validated",
-    "reserved": "{usd} USD set aside",
-    "uploaded": "Rows are read where they lie",
-    "creating": "Fine-tuning job is set up",
-    "created": "Fine-tuning job has a place on this machine",
-    "queued": "Fine-tuning job waits for its turn",
-    "running": "Fine-tuning job started",
-    "paused": "Fine-tuning job is held: {why}",
-    "refused": "Fine-tuning job waits: {why}",
-    "succeeded": "The job has successfully completed",
-    "verified": "The tuned model answers",
-    "registered": "New fine-tuned model created: version {version}, {says}",
-    "settled": "It cost {usd} USD ({how})",
-    "failed": "Fine-tuning job failed: {why}",
-    "cancelled": "Fine-tuning job was cancelled",
-    "needs_human": "A person has to decide: {why} {remedy}",
-    "cancel_asked": "Asked to cancel",
-    "pause_asked": "Asked to pause",
-    "resume_asked": "Asked to resume",
-    "asked_provider": "Told the training to {what}: {heard}",
-}
 LEVELS: Mapping[str, Literal["warn", "error"]] = {
     "failed": "error",
     "needs_human": "warn",
@@ -84,49 +60,35 @@ LEVELS: Mapping[str, Literal["warn", "error"]] = {
 }
 
 
-class _BlankDefaults(dict[str, Any]):
-    """Words of an event; what was not said is left empty."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
 def run_timeline(server: ServerContext, run_id: str) -> list[TimelineEvent]:
-    """Return what happened to a run, in order."""
+    """Return the events of a run, in order."""
     return read_timeline(server.context.store.engine, run_id, most=MAX_EVENTS)
 
 
-def job_event(run_id: str, moment: TimelineEvent) -> FineTuningJobEvent:
-    """Tell of one thing that happened."""
-    is_metric = moment.what == "metric"
-    level = LEVELS.get(moment.kind) or moment.body.get("level")
+def job_event(run_id: str, event: TimelineEvent) -> FineTuningJobEvent:
+    """Return one event of a run in OpenAI's form."""
+    is_metric = event.what == "metric"
+    level = LEVELS.get(event.kind) or event.body.get("level")
     return FineTuningJobEvent(
-        id=event_id_of(run_id, moment.seq),
-        created_at=int(moment.at),
+        id=event_id_of(run_id, event.seq),
+        created_at=int(event.at),
         level=level if level in ("warn", "error") else "info",
-        message=_message(run_id, moment),
+        message=_metric_message(event) if is_metric else event_sentence(event),
         type="metrics" if is_metric else "message",
-        data=step_metrics(moment) if is_metric else {},
+        data=step_metrics(event) if is_metric else {},
     )
 
 
-def _message(run_id: str, moment: TimelineEvent) -> str:
-    told = moment.body.get("message")
-    if moment.what == "metric":
-        losses = {k: v for k, v in step_metrics(moment).items() if k.endswith("_loss")}
-        words = ", ".join(f"{name.replace('_', ' ')}={loss:.4f}" for name, loss in losses.items())
-        steps = moment.body.get("of_steps")
-        return f"Step {moment.body.get('step')}{f'/{steps}' if steps else ''}: {words}"
-    if told:
-        return str(told)
-    template = JOB_EVENT_MESSAGES.get(moment.kind, moment.kind.replace("_", " ") + ": {why}")
-    words = template.format_map(_BlankDefaults(moment.body, job=job_id_of(run_id)))
-    return words.strip().rstrip(": ")
+def _metric_message(event: TimelineEvent) -> str:
+    losses = {k: v for k, v in step_metrics(event).items() if k.endswith("_loss")}
+    values = ", ".join(f"{name.replace('_', ' ')}={loss:.4f}" for name, loss in losses.items())
+    steps = event.body.get("of_steps")
+    return f"Step {event.body.get('step')}{f'/{steps}' if steps else ''}: {values}"
 
 
-def step_metrics(moment: TimelineEvent) -> dict[str, Any]:
-    """Return the numbers of a step, under the names of OpenAI."""
-    found = {METRIC_NAMES[name]: moment.body[name] for name in METRIC_NAMES if name in moment.body}
+def step_metrics(event: TimelineEvent) -> dict[str, Any]:
+    """Return the metrics of a step under OpenAI's names."""
+    found = {METRIC_NAMES[name]: event.body[name] for name in METRIC_NAMES if name in event.body}
     return {
         name: value
         for name, value in found.items()
@@ -134,18 +96,18 @@ def step_metrics(moment: TimelineEvent) -> dict[str, Any]:
     }
 
 
-def metrics_by_step(moments: Sequence[TimelineEvent]) -> dict[int, dict[str, Any]]:
-    """Put the numbers of each step together."""
+def metrics_by_step(events: Sequence[TimelineEvent]) -> dict[int, dict[str, Any]]:
+    """Merge the metrics of each step."""
     steps: dict[int, dict[str, Any]] = {}
-    for moment in moments:
-        numbers = step_metrics(moment) if moment.what == "metric" else {}
+    for event in events:
+        numbers = step_metrics(event) if event.what == "metric" else {}
         if "step" in numbers:
             steps.setdefault(int(numbers["step"]), {}).update(numbers)
     return dict(sorted(steps.items()))
 
 
 def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointMetrics:
-    """Return what was last measured by a step."""
+    """Return the latest losses measured up to a step."""
     known: dict[str, Any] = {}
     for at, numbers in steps.items():
         if at <= step:
@@ -155,9 +117,9 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
     return CheckpointMetrics(step=step, **known)
 
 
-def result_file(server: ServerContext, kept: StoredJob) -> str:
-    """Keep the numbers of a job that succeeded as a file, once; return its name."""
-    file_id = result_file_of(kept.run_id)
+def result_file(server: ServerContext, job: StoredJob) -> str:
+    """Store the metrics of a succeeded job as a file, once; return its id."""
+    file_id = result_file_of(job.run_id)
     try:
         return server.file_store.file(file_id, None).file_id
     except NoSuchFile:
@@ -166,9 +128,9 @@ def result_file(server: ServerContext, kept: StoredJob) -> str:
     with part.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(metrics_by_step(run_timeline(server, kept.run_id)).values())
-    sent = FileUpload(kept.owner, "step_metrics.csv", "fine-tune-results")
-    with suppress(IntegrityError):  # somebody else kept the same numbers just now
+        writer.writerows(metrics_by_step(run_timeline(server, job.run_id)).values())
+    sent = FileUpload(job.owner, "step_metrics.csv", "fine-tune-results")
+    with suppress(IntegrityError):  # another request just stored the same file
         server.file_store.keep(part, sent, file_id)
     return file_id
 
@@ -176,14 +138,6 @@ def result_file(server: ServerContext, kept: StoredJob) -> str:
 STATE_STATUS: Mapping[State, Status] = {
     "intent": "validating_files",
     "validated": "validating_files",
-    "reserved": "queued",
-    "uploading": "queued",
-    "uploaded": "queued",
-    "creating": "queued",
-    "created": "queued",
-    "queued": "queued",
-    "paused": "queued",
-    "unknown_outcome": "queued",
     "running": "running",
     "succeeded": "running",
     "verified": "running",
@@ -191,7 +145,8 @@ STATE_STATUS: Mapping[State, Status] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-"""States of a run -> words of OpenAI; a job is done once its model is registered."""
+"""States of a run -> OpenAI's statuses, `queued` for all others; a job has succeeded once its
+model is registered."""
 OUTCOME_STATUS: Mapping[State, Status] = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -201,119 +156,106 @@ MAX_EPOCHS, MAX_BATCH = 50, 256
 HOUR_SECONDS = 3600.0
 
 
-def job_view(server: ServerContext, kept: StoredJob) -> FineTuningJob:
-    """Show a job as it stands now."""
-    run = server.context.store.run(kept.run_id)
+def job_view(server: ServerContext, job: StoredJob) -> FineTuningJob:
+    """Return a job with its current status."""
+    run = server.context.store.run(job.run_id)
     plan = server.context.store.plan(run.plan_id)
-    status = status_of(run)
-    asked, end = kept.request, run.last(run.outcome) if run.outcome else None
-    has_model = status == "succeeded" and run.last("registered") is not None
+    assert plan.local is not None
+    status, request = status_of(run), job.request
+    is_done, end = status == "succeeded", run.last(run.outcome) if run.outcome else None
     tokens = run.said("succeeded", "trained_tokens")
     return FineTuningJob(
-        id=job_id_of(kept.run_id),
-        created_at=int(kept.made_at),
+        id=job_id_of(job.run_id),
+        created_at=int(job.made_at),
         error=_error(run, status),
-        fine_tuned_model=job_model_name(kept, plan) if has_model else None,
+        fine_tuned_model=job_model_name(job, plan) if is_done and run.last("registered") else None,
         finished_at=int(end.at) if end and status in OUTCOME_STATUS.values() else None,
-        hyperparameters=_settings(plan),
-        model=asked["model"],
-        organization_id=kept.owner,
-        result_files=[result_file(server, kept)] if status == "succeeded" else [],
+        hyperparameters=_settings(plan.local.recipe, plan.hyperparameters),
+        model=request["model"],
+        organization_id=job.owner,
+        result_files=[result_file(server, job)] if is_done else [],
         status=status,
-        trained_tokens=int(tokens) if tokens is not None and status == "succeeded" else None,
-        training_file=asked["training_file"],
-        validation_file=asked.get("validation_file"),
-        seed=_recipe_of(plan)["seed"],
-        estimated_finish=_finish(run, plan, status),
-        method=FineTuneMethod.model_validate(_method(asked)),
-        metadata=asked.get("metadata"),
-        x_tune_or_not=_run_details(run, plan),
+        trained_tokens=int(tokens) if tokens is not None and is_done else None,
+        training_file=request["training_file"],
+        validation_file=request.get("validation_file"),
+        seed=plan.local.recipe.seed,
+        estimated_finish=_finish(run, plan.local, status),
+        method=FineTuneMethod.model_validate(_method(request)),
+        metadata=request.get("metadata"),
+        x_tune_or_not=RunDetails(
+            run_id=run.run_id,
+            state=run.state,
+            cap_usd=plan.cap_usd,
+            at_most_usd=plan.figure.at_most,
+            usd=run.said("settled", "usd"),
+            version=run.said("registered", "version"),
+        ),
     )
 
 
-def job_model_name(kept: StoredJob, plan: TrainingPlan) -> str:
-    """Name the model that a job makes."""
-    return tuned_name(kept.request["model"], kept.owner, plan.suffix, kept.run_id)
+def job_model_name(job: StoredJob, plan: TrainingPlan) -> str:
+    """Return the name of the model that a job produces."""
+    return tuned_name(job.request["model"], job.owner, plan.suffix, job.run_id)
 
 
 def status_of(run: Run) -> Status:
-    """Say in OpenAI's words where a run stands."""
+    """Return the OpenAI status of a run."""
     if run.state == "settled":
         return OUTCOME_STATUS[run.outcome or "cancelled"]
-    return STATE_STATUS[run.state]
+    return STATE_STATUS.get(run.state, "queued")
 
 
 def _error(run: Run, status: Status) -> JobError | None:
     if status != "failed":
         return None
-    why = run.said("failed", "why") or "the training ended without a word"
+    why = run.said("failed", "why") or "the training ended without an error message"
     return JobError(code="training_failed", message=str(why), param=None)
 
 
-def _recipe_of(plan: TrainingPlan) -> dict[str, Any]:
-    assert plan.local is not None
-    return {"rows_per_step": plan.local.recipe.rows_per_step, **plan.local.recipe.model_dump()}
-
-
-def _settings(plan: TrainingPlan) -> JobHyperparameters:
-    recipe, asked = _recipe_of(plan), plan.hyperparameters
-    epochs, rows = recipe["epochs"], recipe["rows_per_step"]
-    is_whole = epochs == int(epochs) and 1 <= epochs <= MAX_EPOCHS
+def _settings(recipe: Recipe, requested: Hyperparameters) -> JobHyperparameters:
+    is_integer = recipe.epochs == int(recipe.epochs) and 1 <= recipe.epochs <= MAX_EPOCHS
     return JobHyperparameters(
-        n_epochs=int(epochs) if is_whole else "auto",
-        batch_size=rows if rows <= MAX_BATCH else "auto",
-        learning_rate_multiplier=asked.learning_rate_multiplier or "auto",
+        n_epochs=int(recipe.epochs) if is_integer else "auto",
+        batch_size=recipe.rows_per_step if recipe.rows_per_step <= MAX_BATCH else "auto",
+        learning_rate_multiplier=requested.learning_rate_multiplier or "auto",
     )
 
 
-def _method(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the method as it was asked for; older requests have their settings elsewhere."""
-    if asked.get("method"):
-        return dict(asked["method"])
-    older = asked.get("hyperparameters")
-    return {"type": "supervised", "supervised": {"hyperparameters": older or {}}}
+def _method(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the requested method; deprecated requests have their hyperparameters elsewhere."""
+    older = {"hyperparameters": request.get("hyperparameters") or {}}
+    return request.get("method") or {"type": "supervised", "supervised": older}
 
 
-def _finish(run: Run, plan: TrainingPlan, status: Status) -> int | None:
-    began: Event | None = run.last("running")
-    if status != "running" or run.outcome or began is None or plan.local is None:
+def _finish(run: Run, local: LocalJob, status: Status) -> int | None:
+    started = run.last("running")
+    if status != "running" or run.outcome or started is None:
         return None
-    return int(began.at + plan.local.hours[1] * HOUR_SECONDS)
+    return int(started.at + local.hours[1] * HOUR_SECONDS)
 
 
-def _run_details(run: Run, plan: TrainingPlan) -> RunDetails:
-    return RunDetails(
-        run_id=run.run_id,
-        state=run.state,
-        cap_usd=plan.cap_usd,
-        at_most_usd=plan.figure.at_most,
-        usd=run.said("settled", "usd"),
-        version=run.said("registered", "version"),
-    )
-
-
-def checkpoints_of(server: ServerContext, kept: StoredJob) -> list[FineTuningJobCheckpoint]:
-    """Show the checkpoints that are whole, the newest first."""
-    run = server.context.store.run(kept.run_id)
+def checkpoints_of(server: ServerContext, job: StoredJob) -> list[FineTuningJobCheckpoint]:
+    """Return the complete checkpoints, the newest first."""
+    run = server.context.store.run(job.run_id)
     if run.job_id is None:
         return []
-    model = job_model_name(kept, server.context.store.plan(run.plan_id))
+    model = job_model_name(job, server.context.store.plan(run.plan_id))
     adapter = server.context.adapter(run.provider)
     try:
-        there = adapter.checkpoints(run.job_id)
+        checkpoints = adapter.checkpoints(run.job_id)
     finally:
         adapter.close()
-    moments = run_timeline(server, kept.run_id)
-    steps = metrics_by_step(moments)
-    saved = {one.body.get("step"): one.at for one in moments if one.kind == "checkpoint"}
+    events = run_timeline(server, job.run_id)
+    steps = metrics_by_step(events)
+    saved = {event.body.get("step"): event.at for event in events if event.kind == "checkpoint"}
     return [
         FineTuningJobCheckpoint(
-            id=checkpoint_id_of(kept.run_id, one.step),
-            step_number=one.step,
-            created_at=int(saved.get(one.step, run.events[-1].at)),
-            fine_tuned_model_checkpoint=f"{model}:ckpt-step-{one.step}",
-            metrics=metrics_at(steps, one.step),
-            fine_tuning_job_id=job_id_of(kept.run_id),
+            id=checkpoint_id_of(job.run_id, checkpoint.step),
+            step_number=checkpoint.step,
+            created_at=int(saved.get(checkpoint.step, run.events[-1].at)),
+            fine_tuned_model_checkpoint=f"{model}:ckpt-step-{checkpoint.step}",
+            metrics=metrics_at(steps, checkpoint.step),
+            fine_tuning_job_id=job_id_of(job.run_id),
         )
-        for one in sorted(there, key=lambda one: -one.step)
+        for checkpoint in sorted(checkpoints, key=lambda checkpoint: -checkpoint.step)
     ]
