@@ -237,7 +237,7 @@ def test_a_lease_is_not_taken_while_it_holds(desk: RunHarness) -> None:
     run_id = desk.start()
     desk.context.store.take(run_id)
 
-    with pytest.raises(LeaseLost, match="works on it now"):
+    with pytest.raises(LeaseLost, match="has the lease"):
         RunStore(desk.context.store.engine, desk.clock, "other").take(run_id)
 
 

@@ -362,7 +362,7 @@ def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(
     waits = door.call("GET", f"/runs/{run_id}").json()
     kinds = [one["kind"] for one in door.call("GET", f"/runs/{run_id}/events").json()]
 
-    assert "would pass the cap of 1.00 USD a day" in waits["problem"]
+    assert "would exceed the daily cap: $0.00 reserved or spent" in waits["problem"]
     assert kinds.count("refused") == 1
     door.call("PUT", "/budget", ("root", "admin"), json={**caps, "per_day_usd": "9"})
     door.desk.look(run_id)
