@@ -22,7 +22,7 @@ RECIPE_ONLY = frozenset(Recipe.model_fields) - frozenset(Hyperparameters.model_f
 
 
 class PlanRequest(PlanSettings):
-    """Everything that can be requested of a training plan, whoever trains."""
+    """Everything that can be requested of a training plan, at a provider or on this machine."""
 
     scenario: Mapping[str, Any] = {}
     where: str = ""
@@ -75,7 +75,7 @@ class PlanRequest(PlanSettings):
 
 
 def is_baseline(option: str | None) -> bool:
-    """Return whether an option is the TF-IDF baseline on one's own machine.
+    """Return whether an option is the TF-IDF baseline on the user's machine.
 
     >>> is_baseline("encoder:local:tfidf-logreg"), is_baseline("encoder:together:x")
     (True, False)
