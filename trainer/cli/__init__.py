@@ -30,4 +30,4 @@ def main() -> None:
     finally:
         desk = sys.modules.get("trainer.context")  # most help pages never open a database
         if desk is not None:
-            desk.close_offices()
+            desk.close_contexts()
