@@ -1,6 +1,6 @@
-"""A scenario, files and flags -> all that a pilot needs, and its bill; nothing is sent yet.
+"""Setup of a pilot: request, scenario and files become arms, model, metric and prompts.
 
-What was asked for and what is there -> the arms, the model and the measure of a pilot.
+Nothing is sent or paid here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from advisor.dataset.tokenizers import EncodingCounter, token_counter
 from advisor.decision.answer import Answer, Question, prepare, recommend
 from advisor.errors import UsageError
 from advisor.estimate.costs import SHOTS
+from advisor.inputs import ResolvedScenario
 from advisor.loading import make_question
+from advisor.options.candidates import Candidates
 from advisor.plan.training_plan import TrainingPlan
 from advisor.prices.book import PriceBook
 from trainer.clock import utc_datetime
@@ -26,7 +28,7 @@ from trainer.evaluation.custom_scorer import AnsweredRow, run_scorer
 from trainer.evaluation.metrics import metric_for, scores
 from trainer.home import PILOT_DATASET_FILE, home_folder
 from trainer.paid_calls.endpoint import Endpoint, find_endpoint
-from trainer.paid_calls.journal import PilotJournal
+from trainer.paid_calls.journal import PaidCallJournal
 from trainer.pilot.cases import EvaluationCase, HeldOutSplit, hold_out
 from trainer.pilot.corpus import Chunking, Corpus, Passage, passages, read_corpus
 from trainer.pilot.measure import MeasureSettings, ScoreCases
@@ -35,21 +37,31 @@ from trainer.pilot.settings import CORPUS_ARMS, PROMPTED_ARMS, ArmName, PilotSet
 from trainer.pilot.tuned_arm import TuningRequest, plan_tuning
 from trainer.providers import base_url_of
 
+ENCODING = "o200k_base"
+OVERLAP_DIVISOR = 8
+"""A passage repeats at most an eighth of the one before it."""
+ANSWER_SLACK, SPARE_TOKENS = 2, 32
+"""The default limit of an answer: twice the longest expected one, and some more [tokens]."""
+REASONING_TOKENS = 4096
+"""Added to that limit for a model that always reasons."""
+WINDOW_SHARE = 0.9
+"""Share of a context window that documents may fill; the rest is for question and answer."""
+
 
 @dataclass(frozen=True)
 class PilotRequest:
-    """What the flags ask for."""
+    """What a caller wants measured."""
 
     scenario: Mapping[str, Any]
     where: str
-    """File that the scenario came from."""
+    """File of the scenario."""
     cap: Decimal
     dataset: Path | None = None
     corpus: Path | None = None
     model: str | None = None
     embedding: str | None = None
     arms: tuple[ArmName, ...] | None = None
-    """None: all that can be measured with what was given."""
+    """None: all that can be measured with the given files and models."""
     rows: int = 100
     instruction: str | None = None
     metric: str | None = None
@@ -59,124 +71,20 @@ class PilotRequest:
     tuning: TuningRequest | None = None
 
 
-def choose_metric(wanted: PilotRequest, held: HeldOutSplit) -> str:
-    """Choose the measure, and see that it works before anything is paid for.
-
-    Raises:
-        UsageError: answers are free text and nobody says how they are scored, or it cannot be used.
-    """
-    found = wanted.metric or metric_for([case.expected for case in (*held.shown, *held.cases)])
-    if found == "chrf" and wanted.metric is None and not wanted.scorer:
-        raise UsageError(
-            "pilot",
-            "the expected answers are free text, and likeness to them is "
-            "hardly what the target means.",
-            "Give --scorer COMMAND that tells how "
-            "good an answer is, or --metric exact, rouge_l or chrf.",
-        )
-    first = held.cases[0]
-    score_by(wanted, found)([first], [first.expected])
-    return found
-
-
-def score_by(wanted: PilotRequest, metric: str) -> ScoreCases:
-    """Return what scores answers: the user's command, else a measure by its name."""
-    if wanted.scorer:
-        return partial(_by_command, wanted.scorer)
-    return lambda cases, answers: scores(metric, answers, [case.expected for case in cases])
-
-
-def _by_command(
-    command: tuple[str, ...], cases: Sequence[EvaluationCase], answers: Sequence[str]
-) -> list[float]:
-    rows = [
-        AnsweredRow(case.asked, case.expected, said)
-        for case, said in zip(cases, answers, strict=True)
-    ]
-    return run_scorer(command, rows)
-
-
-def choose_arms(
-    wanted: PilotRequest, question: Question, corpus: Corpus | None, metric: str, model: str | None
-) -> tuple[tuple[ArmName, ...], dict[ArmName, str]]:
-    """Choose what is measured: what was asked for, else all that can be.
-
-    Raises:
-        UsageError: an arm that was asked for by its name cannot be measured.
-        Refused: nothing can be measured.
-    """
-    lacking: dict[ArmName, str] = {}
-    if model is None:
-        lacking |= dict.fromkeys(PROMPTED_ARMS, "no chat model is named: give --model")
-    if corpus is None:
-        lacking |= dict.fromkeys(CORPUS_ARMS, "there are no documents: give --corpus")
-    else:
-        too_long = _too_long(question, corpus, model)
-        lacking |= {"long_context": too_long} if too_long else {}
-    if metric != "label":
-        lacking["plain"] = "the answers are no labels of a fixed set"
-    if wanted.tuning is None:
-        lacking["tuned"] = "nothing to tune is named: give --base, or --option"
-    for arm in wanted.arms or ():
-        if arm in lacking:
-            raise UsageError(f"--arms {arm}", f"{lacking[arm]}.", "Or leave the arm out.")
-    asked = wanted.arms or (*PROMPTED_ARMS, "plain", "tuned")
-    arms = tuple(arm for arm in asked if arm not in lacking)
-    if not arms:
-        why = "; ".join(f"{arm}: {lacking[arm]}" for arm in asked)
-        raise Refused(f"no arm can be measured. {why}.")
-    return arms, {arm: lacking[arm] for arm in asked if arm in lacking}
-
-
-def _too_long(question: Question, corpus: Corpus, model: str | None) -> str:
-    most = question.evidence.full_context_tokens.value
-    card = question.book.models.get(model or "")
-    window = (card.context_tokens if card else None) or most
-    if corpus.tokens < min(most, window * 0.9):
-        return ""
-    return (
-        f"the documents are {corpus.tokens:,} tokens, and {min(most, window * 0.9):,.0f} go "
-        "into a prompt whole"
-    )
-
-
-def best_prompted_model(before: Answer, book: PriceBook) -> str | None:
-    """Name the chat model that the advice ranks first, among those that can be asked."""
-    for option in before.options:
-        named = f"{option.provider}/{option.model}"
-        if option.approach not in ("prompt", "few_shot", "rag", "long_context"):
-            continue
-        if named not in book.models:
-            continue
-        try:
-            base_url_of(option.provider, book)
-        except UsageError:
-            continue
-        return named
-    return None
-
-
-ENCODING = "o200k_base"
-OVERLAP_SHARE = 8
-"""A passage says again an eighth of the one before it, at most."""
-ANSWER_SLACK, SPARE_TOKENS = 2, 32
-"""An answer may take twice as many tokens as the longest expected one, and some more."""
-REASONING_TOKENS = 4096
-"""Room for hidden thought, where a model always thinks."""
-
-
 @dataclass(frozen=True)
 class PilotSetup:
-    """A pilot laid out."""
+    """A pilot that is ready to run."""
 
-    wanted: PilotRequest
+    request: PilotRequest
     question: Question
+    resolved: ResolvedScenario
+    candidates: Candidates
     before: Answer
-    """The advice before anything was measured."""
+    """The recommendation before the pilot."""
     held: HeldOutSplit
-    recipe: PilotSettings
+    settings: PilotSettings
     skipped: Mapping[ArmName, str]
-    """Arms that are not measured, and why."""
+    """Arm that is not measured -> reason."""
     metric: str
     measure: MeasureSettings
     prompts: Prompts
@@ -186,146 +94,236 @@ class PilotSetup:
     embed: Endpoint | Path | None
     plan: TrainingPlan | None
     folder: Path
-    journal: PilotJournal
+    journal: PaidCallJournal
 
     @property
     def vectors_path(self) -> Path:
-        """Where vectors are kept."""
+        """File of cached vectors."""
         return self.folder / "vectors.jsonl"
 
     @property
-    def spoken(self) -> tuple[ArmName, ...]:
-        """Arms that ask the chat model."""
-        return tuple(arm for arm in self.recipe.arms if arm in PROMPTED_ARMS)
+    def prompted_arms(self) -> tuple[ArmName, ...]:
+        """Arms that call the chat model."""
+        return tuple(arm for arm in self.settings.arms if arm in PROMPTED_ARMS)
 
 
-def prepare_pilot(wanted: PilotRequest, context: TrainerContext) -> PilotSetup:
-    """Read everything, choose arms, and lay the pilot out.
+def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
+    """Read all files, choose the arms, and open the pilot's journal.
 
     Raises:
-        AdvisorError: anything of it cannot be read, used, or is forbidden by the scenario.
+        AdvisorError: an input cannot be read or used, or the scenario forbids it.
     """
-    now = utc_datetime(context.clock.now())
-    path = wanted.dataset or _dataset_path(wanted)
+    now, book = utc_datetime(context.clock.now()), context.book
+    path = request.dataset or _dataset_path(request)
     question = make_question(
-        wanted.scenario, wanted.where, dataset=path, book=context.book, today=now.date()
+        request.scenario, request.where, dataset=path, book=book, today=now.date()
     )
     question = replace(question, with_sensitivity=False)
-    held, tokens = hold_out(path), token_counter(ENCODING)
-    cases = held.cases[: wanted.rows]
-    metric = choose_metric(wanted, held)
-    corpus = read_corpus(wanted.corpus, tokens) if wanted.corpus else None
+    resolved, candidates = prepare(question, question.scenario)
     before = recommend(question)
-    model = wanted.model or best_prompted_model(before, context.book)
-    arms, skipped = choose_arms(wanted, question, corpus, metric, model)
-    recipe = _pilot_settings(
-        wanted,
-        question,
+    held, tokens = hold_out(path), token_counter(ENCODING)
+    cases = held.cases[: request.rows]
+    metric = choose_metric(request, held)
+    corpus = read_corpus(request.corpus, tokens) if request.corpus else None
+    model = request.model or best_prompted_model(before, book)
+    arms, skipped = choose_arms(request, question, corpus, metric, model)
+    instruction = request.instruction
+    settings = _settings(
+        request,
+        resolved,
         arms,
         model,
-        _instruction(wanted, metric, held),
-        _longest(held.cases, tokens),
+        instruction_for(metric, held.shown) if instruction is None else instruction,
+        request.max_answer_tokens or _default_answer_tokens(held.cases, tokens, model, book),
     )
-    asks = any(arm in PROMPTED_ARMS for arm in arms)
+    # the scenario's target, else the one that the recommendation assumes
+    target = float(resolved.inputs.target[0, 0])
+    alpha = settings.alpha / len(arms)
+    measure = MeasureSettings(cases, score_by(request, metric), target, alpha, settings.batch_rows)
+    shots = choose_shots(held.shown, settings.shots, metric)
+    text = corpus.as_text if corpus and "long_context" in arms else ""
+    tunes = request.tuning if "tuned" in arms else None
+    folder, journal = _open_journal(settings, held, corpus)
     return PilotSetup(
-        wanted,
+        request,
         question,
+        resolved,
+        candidates,
         before,
         held,
-        recipe,
+        settings,
         skipped,
         metric,
-        MeasureSettings(
-            cases,
-            score_by(wanted, metric),
-            _target(question),
-            recipe.alpha / len(arms),
-            recipe.batch_rows,
-        ),
-        Prompts(
-            recipe.instruction,
-            choose_shots(held.shown, recipe.shots, metric),
-            corpus.whole if corpus and "long_context" in arms else "",
-        ),
+        measure,
+        Prompts(settings.instruction, shots, text),
         corpus,
-        passages(corpus, recipe.chunking, tokens) if corpus and "rag" in arms else (),
-        find_endpoint("--model", model, wanted.base_url, context.book, question.scenario)
-        if asks and model
-        else None,
-        _embedder(wanted, question, context.book) if "rag" in arms else None,
-        plan_tuning(wanted.tuning, held.shown, cases, context.book, now)
-        if wanted.tuning and "tuned" in arms
-        else None,
-        *_open_journal(recipe, held, corpus),
+        passages(corpus, settings.chunking, tokens) if corpus and "rag" in arms else (),
+        *_endpoints(request, question, arms, model),
+        plan_tuning(tunes, held.shown, cases, book, now) if tunes else None,
+        folder,
+        journal,
     )
 
 
-def _dataset_path(wanted: PilotRequest) -> Path:
-    named: str | None = (wanted.scenario.get("dataset") or {}).get("path")
-    if not named:
-        raise UsageError("dataset", "there are no rows to measure on.", "Give --dataset FILE.")
-    return Path(wanted.where).parent / named
+def choose_metric(request: PilotRequest, held: HeldOutSplit) -> str:
+    """Choose the metric, and try it on one row before anything is paid for.
+
+    Raises:
+        UsageError: answers are free text without a metric, or the metric or scorer fails.
+    """
+    metric = request.metric or metric_for([case.expected for case in (*held.shown, *held.cases)])
+    if metric == "chrf" and request.metric is None and not request.scorer:
+        raise UsageError(
+            "pilot",
+            "the expected answers are free text, and similarity to them is rarely what the "
+            "quality target means.",
+            "Give --scorer COMMAND, which scores an answer, or --metric exact, rouge_l or chrf.",
+        )
+    first = held.cases[0]
+    score_by(request, metric)([first], [first.expected])
+    return metric
 
 
-def _open_journal(
-    recipe: PilotSettings, held: HeldOutSplit, corpus: Corpus | None
-) -> tuple[Path, PilotJournal]:
-    name = recipe.name(held.sha256, corpus.sha256 if corpus else "")
-    folder = home_folder() / "pilots" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PILOT_DATASET_FILE).write_text(held.sha256 + "\n", encoding="utf-8")
-    return folder, PilotJournal.read(folder / "rows.jsonl")
+def score_by(request: PilotRequest, metric: str) -> ScoreCases:
+    """Return the function that scores answers: the user's command, else the metric."""
+    if request.scorer:
+        return partial(_score_by_command, request.scorer)
+    return lambda cases, answers: scores(metric, answers, [case.expected for case in cases])
 
 
-def _instruction(wanted: PilotRequest, metric: str, held: HeldOutSplit) -> str:
-    if wanted.instruction is not None:
-        return wanted.instruction
-    return instruction_for(metric, held.shown)
+def _score_by_command(
+    command: tuple[str, ...], cases: Sequence[EvaluationCase], answers: Sequence[str]
+) -> list[float]:
+    rows = [
+        AnsweredRow(case.user_text, case.expected, answer)
+        for case, answer in zip(cases, answers, strict=True)
+    ]
+    return run_scorer(command, rows)
 
 
-def _pilot_settings(
-    wanted: PilotRequest,
+def choose_arms(
+    request: PilotRequest,
     question: Question,
+    corpus: Corpus | None,
+    metric: str,
+    model: str | None,
+) -> tuple[tuple[ArmName, ...], dict[ArmName, str]]:
+    """Choose the requested arms, else all that can be measured; the others with the reason.
+
+    Raises:
+        UsageError: an arm was requested by name and cannot be measured.
+        Refused: no arm can be measured.
+    """
+    lacking: dict[ArmName, str] = {}
+    if model is None:
+        lacking |= dict.fromkeys(PROMPTED_ARMS, "no chat model: give --model")
+    lacking |= _lacking_corpus(question, corpus, model)
+    if metric != "label":
+        lacking["plain"] = "the answers are not labels from a fixed set"
+    if request.tuning is None:
+        lacking["tuned"] = "no model to tune: give --base or --option"
+    for arm in request.arms or ():
+        if arm in lacking:
+            raise UsageError(f"--arms {arm}", f"{lacking[arm]}.", "Or leave the arm out.")
+    wanted = request.arms or (*PROMPTED_ARMS, "plain", "tuned")
+    arms = tuple(arm for arm in wanted if arm not in lacking)
+    skipped = {arm: lacking[arm] for arm in wanted if arm in lacking}
+    if not arms:
+        reasons = "; ".join(f"{arm}: {reason}" for arm, reason in skipped.items())
+        raise Refused(f"no arm can be measured. {reasons}.")
+    return arms, skipped
+
+
+def _lacking_corpus(
+    question: Question, corpus: Corpus | None, model: str | None
+) -> dict[ArmName, str]:
+    if corpus is None:
+        return dict.fromkeys(CORPUS_ARMS, "no documents: give --corpus")
+    full_context = question.evidence.full_context_tokens.value
+    card = question.book.models.get(model or "")
+    window = (card.context_tokens if card else None) or full_context
+    limit = min(full_context, window * WINDOW_SHARE)
+    if corpus.tokens < limit:
+        return {}
+    sizes = f"the documents have {corpus.tokens:,} tokens, and a prompt fits {limit:,.0f}"
+    return {"long_context": sizes}
+
+
+def best_prompted_model(before: Answer, book: PriceBook) -> str | None:
+    """Return the best-ranked chat model whose endpoint is known."""
+    for option in before.options:
+        model = f"{option.provider}/{option.model}"
+        if option.approach not in ("prompt", "few_shot", "rag", "long_context"):
+            continue
+        if model not in book.models:
+            continue
+        try:
+            base_url_of(option.provider, book)
+        except UsageError:
+            continue
+        return model
+    return None
+
+
+def _dataset_path(request: PilotRequest) -> Path:
+    path: str | None = (request.scenario.get("dataset") or {}).get("path")
+    if not path:
+        raise UsageError("dataset", "no rows to measure on.", "Give --dataset FILE.")
+    return Path(request.where).parent / path
+
+
+def _settings(
+    request: PilotRequest,
+    resolved: ResolvedScenario,
     arms: tuple[ArmName, ...],
     model: str | None,
     instruction: str,
-    longest: int,
+    max_answer_tokens: int,
 ) -> PilotSettings:
-    inputs = prepare(question, question.scenario)[0].inputs
-    chunk = max(int(inputs.chunk_tokens[0, 0]), 16)
-    card = question.book.models.get(model or "")
-    thought = REASONING_TOKENS if card and card.reasoning == "always" else 0
+    chunk = max(int(resolved.inputs.chunk_tokens[0, 0]), 16)
     return PilotSettings(
         arms=arms,
         model=model,
-        embedding=wanted.embedding,
-        chunking=Chunking(chunk, chunk // OVERLAP_SHARE),
-        top_k=max(int(inputs.top_k[0, 0]), 1),
+        embedding=request.embedding,
+        chunking=Chunking(chunk, chunk // OVERLAP_DIVISOR),
+        top_k=max(int(resolved.inputs.top_k[0, 0]), 1),
         shots=SHOTS,
         instruction=instruction,
-        rows=wanted.rows,
-        max_answer_tokens=wanted.max_answer_tokens or longest + thought,
+        max_answer_tokens=max_answer_tokens,
     )
 
 
-def _longest(cases: Sequence[EvaluationCase], tokens: EncodingCounter) -> int:
-    counts = tokens.count_batch([case.expected for case in cases])
-    return ANSWER_SLACK * max(counts) + SPARE_TOKENS
+def _default_answer_tokens(
+    cases: Sequence[EvaluationCase], tokens: EncodingCounter, model: str | None, book: PriceBook
+) -> int:
+    longest = max(tokens.count_batch([case.expected for case in cases]))
+    card = book.models.get(model or "")
+    reasoning = REASONING_TOKENS if card and card.reasoning == "always" else 0
+    return ANSWER_SLACK * longest + SPARE_TOKENS + reasoning
 
 
-def _target(question: Question) -> float:
-    """Return what is good enough: as the scenario says, else as the advice assumes."""
-    return float(prepare(question, question.scenario)[0].inputs.target[0, 0])
+def _endpoints(
+    request: PilotRequest, question: Question, arms: tuple[ArmName, ...], model: str | None
+) -> tuple[Endpoint | None, Endpoint | Path | None]:
+    """Look up the chat model and the embedding model, if the arms use them."""
+    scenario, book, embedding = question.scenario, question.book, request.embedding
+    chat = None
+    if model and set(arms) & set(PROMPTED_ARMS):
+        chat = find_endpoint("--model", model, request.base_url, book, scenario)
+    if embedding is None or "rag" not in arms:
+        return chat, None
+    if Path(embedding).is_dir():
+        return chat, Path(embedding)
+    is_same_provider = embedding.split("/")[0] == (request.model or "").split("/")[0]
+    url = request.base_url if is_same_provider else None
+    return chat, find_endpoint("--embedding", embedding, url, book, scenario)
 
 
-def _embedder(wanted: PilotRequest, question: Question, book: PriceBook) -> Endpoint | Path | None:
-    if wanted.embedding is None:
-        return None
-    if Path(wanted.embedding).is_dir():
-        return Path(wanted.embedding)
-    url = (
-        wanted.base_url
-        if wanted.embedding.split("/")[0] == (wanted.model or "").split("/")[0]
-        else None
-    )
-    return find_endpoint("--embedding", wanted.embedding, url, book, question.scenario)
+def _open_journal(
+    settings: PilotSettings, held: HeldOutSplit, corpus: Corpus | None
+) -> tuple[Path, PaidCallJournal]:
+    name = settings.name(held.sha256, corpus.sha256 if corpus else "")
+    folder = home_folder() / "pilots" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PILOT_DATASET_FILE).write_text(held.sha256 + "\n", encoding="utf-8")
+    return folder, PaidCallJournal.read(folder / "rows.jsonl")

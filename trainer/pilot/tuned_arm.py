@@ -1,7 +1,6 @@
-"""Rows to learn from and held-out cases -> a tuned model's answers, by the runs that trainer has.
+"""Arms that train: the TF-IDF baseline, fitted here, and a tuned model, made by an ordinary run.
 
-The plain baseline is fitted in this process; a tuned model is an ordinary plan and an ordinary run,
-here or at a provider, with its own line in the ledger.
+The run has its own plan and its own line in the ledger, on this machine or at a provider.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from trainer.scripts.tokenize_rows import read_rows
 
 @dataclass(frozen=True)
 class TuningRequest:
-    """What is to be tuned, as the flags of `trainer plan` say it."""
+    """What to tune, in the terms of `trainer plan`."""
 
     request: PlanRequest
     plan_settings: PlanSettings
@@ -43,11 +42,11 @@ class TuningRequest:
 def baseline_answers(
     shown: Sequence[EvaluationCase], cases: Sequence[EvaluationCase]
 ) -> dict[str, ArmAnswer]:
-    """Fit the plain baseline on what may be shown, and have it label the cases."""
+    """Fit the baseline on the rows that may be shown, and have it label the cases."""
     answers, _, seconds = tfidf_logreg(
-        [case.asked for case in shown],
+        [case.user_text for case in shown],
         [case.expected for case in shown],
-        [case.asked for case in cases],
+        [case.user_text for case in cases],
     )
     return {
         case.key: ArmAnswer("plain", case.key, answer, None, 0, 0, "0", seconds)
@@ -62,61 +61,61 @@ def plan_tuning(
     book: PriceBook,
     now: datetime,
 ) -> TrainingPlan:
-    """Lay the training down: it learns from what may be shown, and answers the cases.
+    """Create the plan of the training: it trains on *shown* and holds the cases out.
 
     Raises:
-        Refused, UsageError: as `trainer plan` says; and where each answer would cost an hour.
+        Refused, UsageError: as `trainer plan`, or if the provider bills tuned models by the hour.
     """
     with TemporaryDirectory() as folder:
         rows, held = Path(folder) / "rows.jsonl", Path(folder) / "held.jsonl"
-        for path, some in ((rows, shown), (held, cases)):
-            path.write_bytes(b"".join(case.row + b"\n" for case in some))
+        for path, part in ((rows, shown), (held, cases)):
+            path.write_bytes(b"".join(case.row + b"\n" for case in part))
         request = replace(tuning.request, dataset=rows, held_out=held, held_out_share=0.0)
         if tuning.here.base is not None:
             return plan_local(request, tuning.plan_settings, tuning.here, book, now)
-        made = plan_provider_job(request, tuning.plan_settings, book, now)
-    if made.serving != "per_token":
+        plan = plan_provider_job(request, tuning.plan_settings, book, now)
+    if plan.serving != "per_token":
         raise Refused(
-            f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
-            "an option that is billed by the token, or tune a --base here."
+            f"{plan.option_id}: {plan.provider} bills tuned models by the hour. Choose an option "
+            "that is billed by the token, or tune a --base on this machine."
         )
-    return made
+    return plan
 
 
-def plan_approach(made: TrainingPlan) -> Approach:
-    """Return the approach that a plan's option begins with."""
-    approach: Approach = made.option_id.split(":")[0]  # type: ignore[assignment]
+def plan_approach(plan: TrainingPlan) -> Approach:
+    """Return the approach of a plan's option."""
+    approach: Approach = plan.option_id.split(":")[0]  # type: ignore[assignment]
     return approach
 
 
-def tune(context: TrainerContext, made: TrainingPlan, egress: str | None) -> Run:
-    """Start the run of a plan, or go on with it, until it is settled.
+def tune(context: TrainerContext, plan: TrainingPlan, egress: str | None) -> Run:
+    """Start the run of a plan, or resume it, and wait until it is settled.
 
     Raises:
-        Refused: it failed, was cancelled, or needs a person.
-        NoConsent: rows would leave, and nobody agreed.
+        Refused: it failed, was cancelled, or needs a decision of the user.
+        NoConsent: rows would leave this machine without consent.
     """
-    context.store.keep_plan(made)
-    agreed = start.LaunchConsent(Decimal(made.figure.at_most), egress)
-    run_id, _ = start.start_run(context, made, agreed)
-    while (seconds := _look(context, run_id)) is not None:
+    context.store.keep_plan(plan)
+    consent = start.LaunchConsent(Decimal(plan.figure.at_most), egress)
+    run_id, _ = start.start_run(context, plan, consent)
+    while (seconds := _advance(context, run_id)) is not None:
         context.clock.sleep(seconds)
     run = context.store.run(run_id)
     if run.state == "needs_human":
         raise Refused(
             f"{run_id}: {run.said('needs_human', 'why')} "
-            f"{run.said('needs_human', 'remedy')} Then say it again."
+            f"{run.said('needs_human', 'remedy')} Then run the command again."
         )
     if run.outcome != "succeeded":
         raise Refused(
-            f"{run_id} is {run.outcome or run.state}: `trainer show {run_id}` says why. "
-            "Leave the arm out with --arms, or mend it and say it again."
+            f"{run_id} ended as {run.outcome or run.state}; `trainer show {run_id}` shows the "
+            "reason. Fix it and run the command again, or leave the arm out with --arms."
         )
     return run
 
 
-def _look(context: TrainerContext, run_id: str) -> float | None:
-    """Bring a run further; return how long to wait, nothing where there is nothing to wait for."""
+def _advance(context: TrainerContext, run_id: str) -> float | None:
+    """Advance a run; return the seconds to wait, or None if it is final."""
     try:
         pause = reconcile(context, run_id)
     except LeaseLost:
@@ -125,23 +124,17 @@ def _look(context: TrainerContext, run_id: str) -> float | None:
 
 
 def local_answers(run: Run, cases: Sequence[EvaluationCase]) -> dict[str, ArmAnswer]:
-    """Read what a model that was tuned here answered to the cases."""
+    """Read what a model tuned on this machine answered to the cases."""
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if not folder.has("answers.tuned.jsonl"):
         raise Refused(
-            f"{run.run_id}: it answered no held-out rows. `trainer events {run.run_id}` says why."
+            f"{run.run_id} has no answers to the held-out rows; `trainer events {run.run_id}` "
+            "shows the reason."
         )
-    lines = read_rows(folder.path / "answers.tuned.jsonl")
-    return {
-        cases[line["row"]].key: ArmAnswer(
-            "tuned",
-            cases[line["row"]].key,
-            line["answer"],
-            None,
-            0,
-            line["completion_tokens"],
-            "0",
-            line["seconds"],
+    answers = {}
+    for line in read_rows(folder.path / "answers.tuned.jsonl"):
+        key, tokens = cases[line["row"]].key, line["completion_tokens"]
+        answers[key] = ArmAnswer(
+            "tuned", key, line["answer"], None, 0, tokens, "0", line["seconds"]
         )
-        for line in lines
-    }
+    return answers

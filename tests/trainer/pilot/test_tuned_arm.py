@@ -129,5 +129,5 @@ def test_a_training_is_in_what_the_cap_is_held_against(desk: RunHarness, tmp_pat
 def test_what_is_served_by_the_hour_is_refused(desk: RunHarness, tmp_path: Path) -> None:
     option = "managed_lora:together:meta-llama/Llama-3.1-8B-Instruct:H100_SXM"
 
-    with pytest.raises(Refused, match="serves what it tunes by the hour"):
+    with pytest.raises(Refused, match="bills tuned models by the hour"):
         prepare_pilot(wanted(tmp_path, option), desk.context)
