@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from advisor.console import console
 from advisor.dataset.example import Reject
 from advisor.dataset.reader import read_rows
 from advisor.errors import UsageError
+from advisor.units import parse_usd
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext, open_context
@@ -52,7 +52,7 @@ def distil_questions(
         provider=endpoint.provider,
         model=endpoint.model,
         prices=_prices(context, teacher),
-        cap_usd=parse_amount("--cap", teacher.cap) if teacher.cap is not None else None,
+        cap_usd=parse_usd(teacher.cap, "--cap") if teacher.cap is not None else None,
         max_answer_tokens=teacher.max_answer_tokens,
         limit_name=endpoint.limit_name,
         temperature=teacher.temperature,
@@ -84,21 +84,10 @@ def _prices(context: TrainerContext, teacher: Teacher) -> TokenPrices:
     input_price, output_price = (
         context.book.prices.on(f"{teacher.named}/{kind}", day).value
         if text is None
-        else parse_amount(f"--usd-{kind}", text)
+        else parse_usd(text, f"--usd-{kind}")
         for kind, text in (("input", teacher.usd_input), ("output", teacher.usd_output))
     )
     return TokenPrices(input_price, output_price)
-
-
-def parse_amount(flag: str, text: str) -> Decimal:
-    """Read an amount in USD."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(f"{flag} {text}", "this is no amount.", "Write 3.50.") from error
-    if not amount.is_finite() or amount < 0:
-        raise UsageError(f"{flag} {text}", "an amount is 0 or more.", "Write 0 for nothing.")
-    return amount
 
 
 def _show_cost(cost: DistillationCost, distillation: Distillation) -> None:

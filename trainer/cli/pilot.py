@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
+from advisor.units import parse_usd
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.distil import parse_amount
-from trainer.cli.plan import PlanFlags, local_options, plan_request, plan_settings
+from trainer.cli.plan import PlanFlags, plan_request
 from trainer.context import open_context
 from trainer.paid_calls.cost import Bill
 from trainer.pilot.egress import egress_notice, external_endpoints
@@ -29,8 +28,6 @@ from trainer.pilot.result import (
 from trainer.pilot.run import run_pilot
 from trainer.pilot.settings import parse_arms
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
-from trainer.pilot.tuned_arm import TuningRequest
-from trainer.plan.provider import PlanRequest
 
 MIN_ROWS = 10
 
@@ -88,37 +85,17 @@ def _pilot_request(plan_flags: PlanFlags, flags: PilotFlags) -> PilotRequest:
             "expected 1 or more.",
             "Set it to 512, for example.",
         )
-    request = plan_request(plan_flags)
-    tunes = plan_flags.base is not None or plan_flags.option is not None
     return PilotRequest(
-        scenario=request.scenario,
-        where=request.where,
-        cap=parse_amount("--cap", flags.cap),
-        dataset=plan_flags.dataset,
+        plan=plan_request(plan_flags),
+        cap=parse_usd(flags.cap, "--cap"),
         corpus=flags.corpus,
         model=flags.model,
         embedding=flags.embedding,
         arms=parse_arms(flags.arms) if flags.arms else None,
         rows=flags.rows,
         instruction=_read_text(flags.instruction) if flags.instruction else None,
-        metric=plan_flags.metric,
-        scorer=tuple(shlex.split(plan_flags.scorer or "")),
         max_answer_tokens=flags.max_answer_tokens,
         base_url=flags.base_url,
-        tuning=_tuning(plan_flags, request) if tunes else None,
-    )
-
-
-def _tuning(flags: PlanFlags, request: PlanRequest) -> TuningRequest:
-    """Read what is to be tuned; a base folder is tuned as the kind of model in its config."""
-    option = flags.option
-    if option is None and flags.base is not None:
-        config = flags.base / "config.json"
-        text = config.read_text(encoding="utf-8") if config.is_file() else ""
-        kind = "lora" if "CausalLM" in text else "encoder"
-        option = f"{kind}:local:{flags.base.resolve().name}"
-    return TuningRequest(
-        replace(request, option=option, decided=None), plan_settings(flags), local_options(flags)
     )
 
 

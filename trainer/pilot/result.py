@@ -82,10 +82,10 @@ def pilot_result(run: PilotRun) -> PilotResult:
     )
     scenario = scenario_with_scores(setup, lines)
     dated = {"asked_on": setup.question.scenario.asked_on, **scenario}
-    question = replace(setup.question, scenario=scenario_from(dated, setup.request.where))
+    question = replace(setup.question, scenario=scenario_from(dated, setup.request.plan.where))
     return PilotResult(
         name=setup.folder.name,
-        metric="scorer" if setup.request.scorer else setup.metric,
+        metric="scorer" if setup.request.plan.scorer else setup.metric,
         target=setup.measure.target,
         lines=lines,
         pairs=compare_arms(progress_by_arm, setup.settings.alpha),
@@ -143,7 +143,7 @@ def _bare_name(model: str) -> str:
 
 def scenario_with_scores(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> dict[str, Any]:
     """Return the scenario with the scores; older ones of the same option are replaced."""
-    scenario = setup.request.scenario
+    scenario = setup.request.plan.scenario
     quality = dict(scenario.get("quality") or {})
     new = [
         {

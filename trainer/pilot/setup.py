@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from advisor.dataset.tokenizers import EncodingCounter, token_counter
 from advisor.decision.answer import Answer, Question, prepare, recommend
@@ -34,7 +33,8 @@ from trainer.pilot.corpus import Chunking, Corpus, Passage, passages, read_corpu
 from trainer.pilot.measure import MeasureSettings, ScoreCases
 from trainer.pilot.prompts import Prompts, choose_shots, instruction_for
 from trainer.pilot.settings import CORPUS_ARMS, PROMPTED_ARMS, ArmName, PilotSettings
-from trainer.pilot.tuned_arm import TuningRequest, plan_tuning
+from trainer.pilot.tuned_arm import plan_tuning
+from trainer.plan.request import PlanRequest
 from trainer.providers import base_url_of
 
 ENCODING = "o200k_base"
@@ -52,11 +52,9 @@ WINDOW_SHARE = 0.9
 class PilotRequest:
     """What a caller wants measured."""
 
-    scenario: Mapping[str, Any]
-    where: str
-    """File of the scenario."""
+    plan: PlanRequest
+    """Scenario, dataset, metric and scorer; with an option or a base, also what to tune."""
     cap: Decimal
-    dataset: Path | None = None
     corpus: Path | None = None
     model: str | None = None
     embedding: str | None = None
@@ -64,11 +62,13 @@ class PilotRequest:
     """None: all that can be measured with the given files and models."""
     rows: int = 100
     instruction: str | None = None
-    metric: str | None = None
-    scorer: tuple[str, ...] = ()
     max_answer_tokens: int | None = None
     base_url: str | None = None
-    tuning: TuningRequest | None = None
+
+    @property
+    def tunes(self) -> bool:
+        """Whether a model to tune is given."""
+        return self.plan.option is not None or self.plan.base is not None
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,19 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
     Raises:
         AdvisorError: an input cannot be read or used, or the scenario forbids it.
     """
-    now, book = utc_datetime(context.clock.now()), context.book
-    path = request.dataset or _dataset_path(request)
+    today, book = utc_datetime(context.clock.now()).date(), context.book
+    path = request.plan.rows_path
+    if path is None:
+        raise UsageError("dataset", "no rows to measure on.", "Give --dataset FILE.")
     question = make_question(
-        request.scenario, request.where, dataset=path, book=book, today=now.date()
+        request.plan.scenario, request.plan.where, dataset=path, book=book, today=today
     )
     question = replace(question, with_sensitivity=False)
     resolved, candidates = prepare(question, question.scenario)
     before = recommend(question)
     held, tokens = hold_out(path), token_counter(ENCODING)
     cases = held.cases[: request.rows]
-    metric = choose_metric(request, held)
+    metric = choose_metric(request.plan.metric, request.plan.scorer, held)
     corpus = read_corpus(request.corpus, tokens) if request.corpus else None
     model = request.model or best_prompted_model(before, book)
     arms, skipped = choose_arms(request, question, corpus, metric, model)
@@ -139,10 +141,11 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
     # the scenario's target, else the one that the recommendation assumes
     target = float(resolved.inputs.target[0, 0])
     alpha = settings.alpha / len(arms)
-    measure = MeasureSettings(cases, score_by(request, metric), target, alpha, settings.batch_rows)
+    measure = MeasureSettings(
+        cases, score_by(metric, request.plan.scorer), target, alpha, settings.batch_rows
+    )
     shots = choose_shots(held.shown, settings.shots, metric)
     text = corpus.as_text if corpus and "long_context" in arms else ""
-    tunes = request.tuning if "tuned" in arms else None
     folder, journal = _open_journal(settings, held, corpus)
     return PilotSetup(
         request,
@@ -159,20 +162,20 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
         corpus,
         passages(corpus, settings.chunking, tokens) if corpus and "rag" in arms else (),
         *_endpoints(request, question, arms, model),
-        plan_tuning(tunes, held.shown, cases, book, now) if tunes else None,
+        plan_tuning(request.plan, held.shown, cases, context) if "tuned" in arms else None,
         folder,
         journal,
     )
 
 
-def choose_metric(request: PilotRequest, held: HeldOutSplit) -> str:
+def choose_metric(given: str | None, scorer: tuple[str, ...], held: HeldOutSplit) -> str:
     """Choose the metric, and try it on one row before anything is paid for.
 
     Raises:
         UsageError: answers are free text without a metric, or the metric or scorer fails.
     """
-    metric = request.metric or metric_for([case.expected for case in (*held.shown, *held.cases)])
-    if metric == "chrf" and request.metric is None and not request.scorer:
+    metric = given or metric_for([case.expected for case in (*held.shown, *held.cases)])
+    if metric == "chrf" and given is None and not scorer:
         raise UsageError(
             "pilot",
             "the expected answers are free text, and similarity to them is rarely what the "
@@ -180,14 +183,14 @@ def choose_metric(request: PilotRequest, held: HeldOutSplit) -> str:
             "Give --scorer COMMAND, which scores an answer, or --metric exact, rouge_l or chrf.",
         )
     first = held.cases[0]
-    score_by(request, metric)([first], [first.expected])
+    score_by(metric, scorer)([first], [first.expected])
     return metric
 
 
-def score_by(request: PilotRequest, metric: str) -> ScoreCases:
+def score_by(metric: str, scorer: tuple[str, ...]) -> ScoreCases:
     """Return the function that scores answers: the user's command, else the metric."""
-    if request.scorer:
-        return partial(_score_by_command, request.scorer)
+    if scorer:
+        return partial(_score_by_command, scorer)
     return lambda cases, answers: scores(metric, answers, [case.expected for case in cases])
 
 
@@ -220,7 +223,7 @@ def choose_arms(
     lacking |= _lacking_corpus(question, corpus, model)
     if metric != "label":
         lacking["plain"] = "the answers are not labels from a fixed set"
-    if request.tuning is None:
+    if not request.tunes:
         lacking["tuned"] = "no model to tune: give --base or --option"
     for arm in request.arms or ():
         if arm in lacking:
@@ -263,13 +266,6 @@ def best_prompted_model(before: Answer, book: PriceBook) -> str | None:
             continue
         return model
     return None
-
-
-def _dataset_path(request: PilotRequest) -> Path:
-    path: str | None = (request.scenario.get("dataset") or {}).get("path")
-    if not path:
-        raise UsageError("dataset", "no rows to measure on.", "Give --dataset FILE.")
-    return Path(request.where).parent / path
 
 
 def _settings(

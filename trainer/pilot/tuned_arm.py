@@ -6,14 +6,11 @@ The run has its own plan and its own line in the ledger, on this machine or at a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from advisor.plan.training_plan import PlanSettings, TrainingPlan
-from advisor.prices.book import PriceBook
+from advisor.plan.training_plan import TrainingPlan
 from advisor.units import Approach
 from trainer.context import TrainerContext
 from trainer.errors import LeaseLost, Refused
@@ -22,21 +19,12 @@ from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.paid_calls.journal import ArmAnswer
 from trainer.pilot.cases import EvaluationCase
-from trainer.plan.local import LocalOptions, plan_local
-from trainer.plan.provider import PlanRequest, plan_provider_job
+from trainer.plan.create import build_plan
+from trainer.plan.request import PlanRequest
 from trainer.run_states import Run
 from trainer.runs import start
 from trainer.runs.reconcile import reconcile
 from trainer.scripts.tokenize_rows import read_rows
-
-
-@dataclass(frozen=True)
-class TuningRequest:
-    """What to tune, in the terms of `trainer plan`."""
-
-    request: PlanRequest
-    plan_settings: PlanSettings
-    here: LocalOptions
 
 
 def baseline_answers(
@@ -55,26 +43,37 @@ def baseline_answers(
 
 
 def plan_tuning(
-    tuning: TuningRequest,
+    request: PlanRequest,
     shown: Sequence[EvaluationCase],
     cases: Sequence[EvaluationCase],
-    book: PriceBook,
-    now: datetime,
+    context: TrainerContext,
 ) -> TrainingPlan:
-    """Create the plan of the training: it trains on *shown* and holds the cases out.
+    """Build the plan of the training: it trains on *shown* and holds the cases out.
+
+    Without an option, a base folder is tuned as the kind of model in its config.
 
     Raises:
         Refused, UsageError: as `trainer plan`, or if the provider bills tuned models by the hour.
     """
+    option = request.option
+    if option is None and request.base is not None:
+        config = request.base / "config.json"
+        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+        kind = "lora" if "CausalLM" in text else "encoder"
+        option = f"{kind}:local:{request.base.resolve().name}"
     with TemporaryDirectory() as folder:
         rows, held = Path(folder) / "rows.jsonl", Path(folder) / "held.jsonl"
         for path, part in ((rows, shown), (held, cases)):
             path.write_bytes(b"".join(case.row + b"\n" for case in part))
-        request = replace(tuning.request, dataset=rows, held_out=held, held_out_share=0.0)
-        if tuning.here.base is not None:
-            return plan_local(request, tuning.plan_settings, tuning.here, book, now)
-        plan = plan_provider_job(request, tuning.plan_settings, book, now)
-    if plan.serving != "per_token":
+        update = {
+            "option": option,
+            "decided": None,
+            "dataset": rows,
+            "held_out": held,
+            "held_out_share": 0.0,
+        }
+        plan = build_plan(context, request.model_copy(update=update))
+    if plan.local is None and plan.serving != "per_token":
         raise Refused(
             f"{plan.option_id}: {plan.provider} bills tuned models by the hour. Choose an option "
             "that is billed by the token, or tune a --base on this machine."

@@ -118,7 +118,7 @@ def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: PilotHarne
     [
         (["--cap", "0.10", "--yes"], "", 3, "and the cap is 0.10"),
         (["--cap", "5"], "5\n", 3, "you typed '5', not 0."),
-        (["--cap", "much"], "", 2, "this is no amount"),
+        (["--cap", "much"], "", 2, "not an amount in USD"),
         (["--cap", "5", "--yes", "--arms", "tuned"], "", 2, "give --base or --option"),
         (["--cap", "5", "--yes", "--arms", "all"], "", 2, "unknown arm"),
         (["--cap", "5", "--yes", "--rows", "3"], "", 2, "Give 10 or more"),

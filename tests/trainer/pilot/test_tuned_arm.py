@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from advisor.plan.training_plan import PlanSettings
 from tests.support import tiny_models
 from tests.support.fakes.http_server import Reply, Request
 from tests.support.fakes.openai import FakeOpenAI
@@ -21,9 +20,7 @@ from trainer.paid_calls.cost import Bill
 from trainer.pilot.result import pilot_result
 from trainer.pilot.run import run_pilot
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
-from trainer.pilot.tuned_arm import TuningRequest
-from trainer.plan.local import LocalOptions
-from trainer.plan.provider import PlanRequest as Asked
+from trainer.plan.request import PlanRequest
 
 TUNED = "ft_api:openai:gpt-4.1-mini"
 SCENARIO = {
@@ -72,12 +69,9 @@ def desk(tmp_path: Path, fake: TunedHelper) -> RunHarness:
 
 def wanted(folder: Path, option: str = TUNED, **more: Any) -> PilotRequest:
     path = tiny_models.write_rows(folder / "rows.jsonl", tiny_models.task_rows(200))
-    where = str(folder / "s.yaml")
-    tuning = TuningRequest(
-        Asked(SCENARIO, where, option=option), PlanSettings(suffix="pilot"), LocalOptions(None)
-    )
-    return PilotRequest(SCENARIO, where, Decimal(50), path, model="openai/gpt-4.1-mini",
-                  tuning=tuning, **more)  # fmt: skip
+    plan = PlanRequest(scenario=SCENARIO, where=str(folder / "s.yaml"), dataset=path, option=option,
+                       suffix="pilot")  # fmt: skip
+    return PilotRequest(plan, Decimal(50), model="openai/gpt-4.1-mini", **more)
 
 
 def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
