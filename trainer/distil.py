@@ -129,7 +129,7 @@ def distillation_cost(
     return DistillationCost(
         total,
         part.requests,
-        part.prompt_tokens,
+        part.tokens,
         round_up_to_cents(part.likely),
         round_up_to_cents(part.at_most),
     )

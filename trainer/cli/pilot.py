@@ -120,23 +120,12 @@ def _show_bill(setup: PilotSetup, bill: Bill) -> None:
             part.what,
             part.provider,
             f"{part.requests:,}",
-            f"{part.prompt_tokens:,}",
+            f"{part.tokens:,}",
             f"{part.likely:.4f}",
             f"{part.at_most:.4f}",
         )
         for part in bill.parts
     ]
-    if setup.plan is not None:
-        rows.append(
-            (
-                "training",
-                setup.plan.provider,
-                "1",
-                f"{setup.plan.figure.trained_tokens:,}",
-                str(bill.training_likely),
-                str(bill.training),
-            )
-        )
     head = ("purpose", "provider", "requests", "tokens", "USD likely", "USD at most")
     out.print(plain_table(head, rows, set(head[2:])))
     spent = setup.journal.usd()

@@ -82,36 +82,33 @@ def round_up_to_cents(usd: Decimal) -> Decimal:
 
 @dataclass(frozen=True)
 class BillPart:
-    """Cost of the requests of one purpose that are still to be sent."""
+    """Cost of what is still to be done for one purpose."""
 
     what: str
-    """Arm of a pilot, `embedding` or `distil`."""
+    """Arm of a pilot, `embedding`, `training` or `distil`."""
     provider: str
     requests: int
-    prompt_tokens: int
+    tokens: int
+    """Tokens of the prompts, or trained tokens."""
     likely: Decimal
     at_most: Decimal
 
 
 @dataclass(frozen=True)
 class Bill:
-    """All parts, and a training whose own run reserves its amount."""
+    """Cost of all that is still to be done."""
 
     parts: tuple[BillPart, ...]
-    training: Decimal = Decimal("0.00")
-    """Worst case of the training."""
-    training_likely: Decimal = Decimal("0.00")
 
     @property
     def likely(self) -> Decimal:
         """Likely total, rounded up to cents."""
-        calls = sum((part.likely for part in self.parts), Decimal(0))
-        return round_up_to_cents(calls) + self.training_likely
+        return round_up_to_cents(sum((part.likely for part in self.parts), Decimal(0)))
 
     @property
     def at_most(self) -> Decimal:
         """Worst-case total, rounded up to cents per provider; caps are checked against it."""
-        return sum((self.at_most_for(provider) for provider in self.providers), self.training)
+        return sum((self.at_most_for(provider) for provider in self.providers), Decimal("0.00"))
 
     @property
     def providers(self) -> tuple[str, ...]:

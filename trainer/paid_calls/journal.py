@@ -25,8 +25,6 @@ from trainer.providers.base import NotSent, ProviderDeclined, RateLimited
 from trainer.storage.ledger import Ledger, LedgerEntry, micro_usd
 
 Purpose = Literal["pilot", "distill"]
-SUBJECT_PREFIXES: dict[Purpose, str] = {"pilot": "pilot", "distill": "distil"}
-"""Purpose in the ledger -> prefix of its reservations."""
 
 
 @dataclass
@@ -210,9 +208,8 @@ def reserve_budgets(
     for subject in list(journal.spent):
         _settle(context.ledger, journal, subject, "killed; ")
     day = utc_datetime(context.clock.now()).date().isoformat()
-    prefix = SUBJECT_PREFIXES[purpose]
     budgets = {
-        provider: ReservedBudget(journal, f"{prefix}_{secrets.token_hex(8)}", usd)
+        provider: ReservedBudget(journal, f"{purpose}_{secrets.token_hex(8)}", usd)
         for provider, usd in amounts.items()
     }
     try:

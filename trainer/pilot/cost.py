@@ -92,13 +92,13 @@ def pilot_bill(setup: PilotSetup, book: PriceBook, day: date, is_trained: bool) 
         missing = [counts[place] for place in places]
         parts.append(embedding_part(setup.embed.provider, usd, missing))
     plan = setup.plan
-    if plan is None:
-        return Bill(tuple(parts))
-    if plan.local is None:
+    if plan is not None and plan.local is None:
         parts.append(_arm_part(setup, "tuned", plan.provider, tuned_prices(plan, book, day)))
-    if is_trained:
-        return Bill(tuple(parts))
-    return Bill(tuple(parts), Decimal(plan.figure.at_most), Decimal(plan.figure.likely))
+    if plan is not None and not is_trained:
+        likely, at_most = Decimal(plan.figure.likely), Decimal(plan.figure.at_most)
+        tokens = plan.figure.trained_tokens
+        parts.append(BillPart("training", plan.provider, 1, tokens, likely, at_most))
+    return Bill(tuple(parts))
 
 
 def _arm_part(setup: PilotSetup, arm: ArmName, provider: str, prices: TokenPrices) -> BillPart:

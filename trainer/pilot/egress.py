@@ -13,14 +13,13 @@ def external_endpoints(setup: PilotSetup, bill: Bill, book: PriceBook) -> list[E
     endpoints = [setup.chat] if setup.chat else []
     if isinstance(setup.embed, Endpoint):
         endpoints.append(setup.embed)
-    receiving, plan = set(bill.providers), setup.plan
-    if plan is not None and plan.local is None and bill.training:
+    plan = setup.plan
+    if plan is not None and plan.local is None:
         model = f"{plan.provider}/{plan.base_model}"
         endpoints.append(find_endpoint("--option", model, None, book, setup.question.scenario))
-        receiving.add(plan.provider)
     by_provider: dict[str, Endpoint] = {}
     for endpoint in endpoints:
-        if not endpoint.is_local and endpoint.provider in receiving:
+        if not endpoint.is_local and endpoint.provider in bill.providers:
             by_provider.setdefault(endpoint.provider, endpoint)
     return list(by_provider.values())
 

@@ -14,7 +14,7 @@ from trainer.evaluation.label_metrics import mean_score
 from trainer.pilot.measure import ArmComparison, ArmProgress, compare_arms, score_interval
 from trainer.pilot.run import PilotRun
 from trainer.pilot.sequential_test import Standing
-from trainer.pilot.settings import ARM_APPROACHES, ArmName
+from trainer.pilot.settings import ALPHA, ARM_APPROACHES, ArmName
 from trainer.pilot.setup import PilotSetup
 from trainer.pilot.tuned_arm import plan_approach
 
@@ -44,23 +44,25 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class PilotResult:
-    """Everything a pilot reports."""
+    """Scores of a pilot, and the recommendation that follows from them."""
 
-    name: str
-    metric: str
-    target: float
+    run: PilotRun
     lines: tuple[ArmResult, ...]
     pairs: tuple[ArmComparison, ...]
-    stopped: str
-    recall: float | None
-    recall_rows: int
-    usd: float
-    """Cost of answers and vectors over all sessions; a training has its own ledger entry."""
     scenario: Mapping[str, Any]
     """The scenario with the scores."""
-    before: Answer
     after: Answer
     notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the pilot."""
+        return self.run.setup.folder.name
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric; `scorer` for the user's command."""
+        return "scorer" if self.run.setup.request.plan.scorer else self.run.setup.metric
 
     @property
     def is_measured(self) -> bool:
@@ -84,19 +86,12 @@ def pilot_result(run: PilotRun) -> PilotResult:
     dated = {"asked_on": setup.question.scenario.asked_on, **scenario}
     question = replace(setup.question, scenario=scenario_from(dated, setup.request.plan.where))
     return PilotResult(
-        name=setup.folder.name,
-        metric="scorer" if setup.request.plan.scorer else setup.metric,
-        target=setup.measure.target,
-        lines=lines,
-        pairs=compare_arms(progress_by_arm, setup.settings.alpha),
-        stopped=run.measured.stopped,
-        recall=run.recall,
-        recall_rows=run.recall_rows,
-        usd=float(setup.journal.usd()),
-        scenario=scenario,
-        before=setup.before,
-        after=recommend(question),
-        notes=tuple(_notes(setup, lines)),
+        run,
+        lines,
+        compare_arms(progress_by_arm, ALPHA),
+        scenario,
+        recommend(question),
+        tuple(_notes(setup, lines)),
     )
 
 
@@ -212,16 +207,17 @@ def result_rows(result: PilotResult) -> list[tuple[str, ...]]:
 
 def result_sentences(result: PilotResult) -> list[str]:
     """Explain the table."""
+    run, target = result.run, result.run.setup.measure.target
     sentences = [
-        f"Scores: {result.metric} on your held-out rows; the target is {result.target:.2f}. "
+        f"Scores: {result.metric} on your held-out rows; the target is {target:.2f}. "
         "The intervals stay valid after every batch, for all arms together."
     ]
-    if result.stopped:
-        sentences.append(f"The pilot stopped early: {result.stopped}.")
-    if result.recall is not None:
+    if run.measured.stopped:
+        sentences.append(f"The pilot stopped early: {run.measured.stopped}.")
+    if run.recall is not None:
         sentences.append(
             "Retrieval found the source that a row names for "
-            f"{result.recall:.0%} of {result.recall_rows} questions."
+            f"{run.recall:.0%} of {run.recall_rows} questions."
         )
     for pair in result.pairs:
         if pair.low > 0 or pair.high < 0:
@@ -236,7 +232,7 @@ def result_sentences(result: PilotResult) -> list[str]:
 
 def advice_sentences(result: PilotResult) -> list[str]:
     """Compare the recommendation before and after."""
-    before, after = result.before.decision, result.after.decision
+    before, after = result.run.setup.before.decision, result.after.decision
     is_same = before.recommended == after.recommended
     sentences = [
         f"before: {before.recommended}. {before.verdict}",
@@ -250,19 +246,20 @@ def advice_sentences(result: PilotResult) -> list[str]:
 
 def result_json(result: PilotResult) -> dict[str, Any]:
     """Return the result for JSON."""
+    run, setup = result.run, result.run.setup
     return {
         "pilot": result.name,
         "metric": result.metric,
-        "target": result.target,
-        "stopped": result.stopped or None,
-        "usd": round(result.usd, 6),
-        "recall": result.recall,
-        "recall_rows": result.recall_rows,
+        "target": setup.measure.target,
+        "stopped": run.measured.stopped or None,
+        "usd": round(float(setup.journal.usd()), 6),
+        "recall": run.recall,
+        "recall_rows": run.recall_rows,
         "arms": [dict(vars(line)) for line in result.lines],
         "pairs": [dict(vars(pair)) for pair in result.pairs],
         "notes": list(result.notes),
         "measured": list(result.scenario["quality"]["measured"]),
-        "before": _decision_json(result.before),
+        "before": _decision_json(setup.before),
         "after": _decision_json(result.after),
         "advised_was_measured": result.is_measured,
     }

@@ -43,8 +43,6 @@ class PilotRun:
     recall: float | None
     """Share of questions whose named source was retrieved; None if no row names one."""
     recall_rows: int
-    run: Run | None
-    """Run of the training, if there was one."""
 
 
 def run_pilot(
@@ -104,7 +102,7 @@ class _Session:
     def run(self) -> PilotRun:
         """Measure the arms, those that train last."""
         setup = self.setup
-        measured, run = self._measure_prompted(), None
+        measured = self._measure_prompted()
         progress: dict[ArmName, ArmProgress] = dict(measured.progress_by_arm)
         if "plain" in setup.settings.arms:
             progress["plain"] = setup.measure.from_answers(
@@ -119,12 +117,14 @@ class _Session:
                 else self._measure_tuned(run)
             )
         ordered = {arm: progress[arm] for arm in setup.settings.arms}
-        return PilotRun(setup, replace(measured, progress_by_arm=ordered), *self._recall(), run)
+        return PilotRun(setup, ArmMeasurements(ordered, measured.stopped), *self._recall())
 
     def _measure_prompted(self) -> ArmMeasurements:
         """Measure the arms of the chat model; chat and embedding have a budget per provider."""
         setup, book = self.setup, self.context.book
-        bill = Bill(tuple(part for part in self.bill.parts if part.what != "tuned"))
+        # a training reserves its own amount, and the tuned model comes after it
+        parts = tuple(p for p in self.bill.parts if p.what not in ("tuned", "training"))
+        bill = Bill(parts)
         amounts = {provider: bill.at_most_for(provider) for provider in bill.providers}
         with reserve_budgets(self.context, setup.journal, "pilot", amounts) as budgets:
             if "rag" in setup.prompted_arms:

@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from advisor.errors import UsageError, did_you_mean
+from advisor.estimate.costs import SHOTS
 from advisor.units import Approach
 from trainer.pilot.corpus import Chunking
 
@@ -27,6 +28,10 @@ PROMPTED_ARMS: tuple[ArmName, ...] = ("zero_shot", "few_shot", "rag", "long_cont
 """Arms that call a chat model."""
 CORPUS_ARMS: tuple[ArmName, ...] = ("rag", "long_context")
 """Arms that send texts of the corpus."""
+BATCH_ROWS = 10
+"""Rows between two tests of whether the result is clear."""
+ALPHA = 0.05
+"""Chance that any arm is reported to reach the target, or to fall short, and does not."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,9 @@ class PilotSettings:
     """PROVIDER/MODEL or a folder; None if passages are retrieved by words alone."""
     chunking: Chunking
     top_k: int
-    shots: int
-    """Examples in the few-shot prompt."""
     instruction: str
     """Text before every question."""
     max_answer_tokens: int
-    batch_rows: int = 10
-    """Rows between two tests of whether the result is clear."""
-    alpha: float = 0.05
-    """Chance that any arm is reported to reach the target, or to fall short, and does not."""
 
     def name(self, dataset_sha256: str, corpus_sha256: str) -> str:
         """Return the pilot's name; more rows, another arm or another cap do not change it."""
@@ -58,7 +57,7 @@ class PilotSettings:
             self.chunking.tokens,
             self.chunking.overlap,
             self.top_k,
-            self.shots,
+            SHOTS,
             self.instruction,
             self.max_answer_tokens,
             dataset_sha256,

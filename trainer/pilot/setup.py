@@ -32,7 +32,14 @@ from trainer.pilot.cases import EvaluationCase, HeldOutSplit, hold_out
 from trainer.pilot.corpus import Chunking, Corpus, Passage, passages, read_corpus
 from trainer.pilot.measure import MeasureSettings, ScoreCases
 from trainer.pilot.prompts import Prompts, choose_shots, instruction_for
-from trainer.pilot.settings import CORPUS_ARMS, PROMPTED_ARMS, ArmName, PilotSettings
+from trainer.pilot.settings import (
+    ALPHA,
+    BATCH_ROWS,
+    CORPUS_ARMS,
+    PROMPTED_ARMS,
+    ArmName,
+    PilotSettings,
+)
 from trainer.pilot.tuned_arm import plan_tuning
 from trainer.plan.request import PlanRequest
 from trainer.providers import base_url_of
@@ -140,11 +147,10 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
     )
     # the scenario's target, else the one that the recommendation assumes
     target = float(resolved.inputs.target[0, 0])
-    alpha = settings.alpha / len(arms)
     measure = MeasureSettings(
-        cases, score_by(metric, request.plan.scorer), target, alpha, settings.batch_rows
+        cases, score_by(metric, request.plan.scorer), target, ALPHA / len(arms), BATCH_ROWS
     )
-    shots = choose_shots(held.shown, settings.shots, metric)
+    shots = choose_shots(held.shown, SHOTS, metric)
     text = corpus.as_text if corpus and "long_context" in arms else ""
     folder, journal = _open_journal(settings, held, corpus)
     return PilotSetup(
@@ -283,7 +289,6 @@ def _settings(
         embedding=request.embedding,
         chunking=Chunking(chunk, chunk // OVERLAP_DIVISOR),
         top_k=max(int(resolved.inputs.top_k[0, 0]), 1),
-        shots=SHOTS,
         instruction=instruction,
         max_answer_tokens=max_answer_tokens,
     )

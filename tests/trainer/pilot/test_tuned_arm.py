@@ -93,7 +93,7 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
     assert len(fake.jobs) == 1
     learnt = [line for content in fake.contents.values() for line in content.splitlines()]
     assert len(learnt) == 200 - 60
-    assert told[0].training > 0
+    assert {part.what: part.at_most > 0 for part in told[0].parts}["training"]
     entries = desk.context.ledger.entries()
     assert sorted(entry.purpose for entry in entries) == ["pilot", "pilot", "training"]
     assert all(entry.settled is not None for entry in entries)
