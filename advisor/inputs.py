@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -98,14 +98,6 @@ class Inputs:
         }
         return replace(self, **given)
 
-    def equals(self, other: Inputs, except_field: str) -> bool:
-        """Whether all fields but one hold the same numbers, and the same ones are unsaid."""
-        return all(
-            getattr(self, name).tobytes() == getattr(other, name).tobytes()
-            for name in INPUT_PATHS.values()
-            if name != except_field
-        )
-
     def only(self, places: NDArray[np.intp]) -> Inputs:
         """Return the facts of some of the variants."""
         values = {name: getattr(self, name) for name in INPUT_PATHS.values()}
@@ -114,13 +106,17 @@ class Inputs:
 
 
 def stack_inputs(inputs: Sequence[Inputs]) -> Inputs:
-    """Lay the facts of one variant each below each other."""
-    return Inputs(
-        **{
-            name: np.concatenate([getattr(one, name) for one in inputs])
-            for name in INPUT_PATHS.values()
-        }
-    )
+    """Combine the inputs of several variants; a field that is the same in all has one row."""
+    columns = {
+        name: np.concatenate([getattr(variant, name) for variant in inputs])
+        for name in INPUT_PATHS.values()
+    }
+    return Inputs(**{name: _collapsed(column) for name, column in columns.items()})
+
+
+def _collapsed(column: Array) -> Array:
+    is_constant = (column == column[0]).all() or np.isnan(column).all()
+    return column[:1] if is_constant else column
 
 
 INPUT_PATHS = {path: field.name for path, field in NUMBER_FIELDS.items()}
@@ -147,13 +143,21 @@ class ResolvedScenario:
     """Different labels in the dataset; 0 if unknown."""
     longest_tokens: float
     """Tokens of the longest example; NaN if unknown."""
-    beside: tuple[Scenario, ...] = ()
-    """The scenario of each variant, where they differ in what shifts quality."""
+    variants: tuple[Scenario, ...] = ()
+    """The scenario of each variant, where they differ in more than numbers."""
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
         """One scenario for all variants, or one for each."""
-        return self.beside or (self.scenario,)
+        return self.variants or (self.scenario,)
+
+    def mask(self, read: Callable[[Scenario], bool]) -> NDArray[np.bool_]:
+        """Return a condition of the scenario for each variant, of shape [variants or 1, 1]."""
+        return np.array([read(scenario) for scenario in self.scenarios])[:, None]
+
+    def column(self, read: Callable[[Scenario], float]) -> Array:
+        """Return a number of the scenario for each variant, of shape [variants or 1, 1]."""
+        return _collapsed(np.array([[read(scenario)] for scenario in self.scenarios]))
 
     def at(self, changes: Mapping[str, Array]) -> Inputs:
         """Return the facts with some paths set anew, and what was assumed from them assumed anew.

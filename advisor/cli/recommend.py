@@ -14,8 +14,13 @@ from rich.console import Console
 
 from advisor.cli.flags import DatasetFlag, Format, FormatFlag, PricesFlag, SetFlag
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import Answer, Question, canonical_json
-from advisor.decision.answer import recommend as answer_question
+from advisor.decision.answer import (
+    Answer,
+    Question,
+    canonical_json,
+    evaluate,
+    summarize,
+)
 from advisor.decision.bill import OptionBill
 from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
 from advisor.errors import UsageError
@@ -129,9 +134,10 @@ def show_answer(question: Question, format_: str, more: AnswerFlags | None = Non
     """
     more = more or AnswerFlags()
     words = sentences_for(more.explain) if more.explain else None
-    found = answer_question(question)
+    evaluated = evaluate(question)
+    found = summarize(evaluated)
     text = decision_sentences(found, words) if words else None
-    tried = trace(question, found) if more.trace else None
+    tried = trace(evaluated, found) if more.trace else None
     if format_ == "json":
         beside = text or tried
         write_bytes(
@@ -216,7 +222,7 @@ def estimate(
     Raises:
         UsageError: no option id matches.
     """
-    answer = answer_question(question.question())
+    answer = summarize(evaluate(question.question()))
     bills = [bill for bill in answer.options if (option or "") in bill.id]
     if not bills:
         ids = ", ".join(sorted({bill.approach for bill in answer.options}))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 
-from advisor.decision.answer import Question, prepare
-from advisor.decision.ranking import rank
+from advisor.decision.answer import Question, evaluate, prepare
 from advisor.decision.reasons import first_value, linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
-from advisor.estimate.sampling import LIKELY
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
 from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
@@ -106,12 +105,12 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     """Price held-out requests over every model that is allowed; none where none may be used."""
     if unknown.pilot is None:
         return None
-    resolved, candidates = prepare(question, _pilot_scenario(question.scenario, unknown.pilot))
-    ranking = rank(candidates.batches, resolved, resolved.inputs, question.evidence, LIKELY)
-    requests = first_value(resolved.inputs.requests_per_month)
+    scenario = _pilot_scenario(question.scenario, unknown.pilot)
+    evaluated = evaluate(replace(question, scenario=scenario))
+    requests = first_value(evaluated.resolved.inputs.requests_per_month)
     found = [
         linear_cost(entry.costs, requests).per_request * MEASURED_EXAMPLES
-        for entry in ranking.entries
+        for entry in evaluated.options
         if entry.option.approach == unknown.pilot and not entry.option.is_current
     ]
     if not found:

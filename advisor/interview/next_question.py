@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, Literal, NamedTuple
@@ -251,7 +251,7 @@ def trial_verdicts(
     if not made:
         return []
     variants = [variant for _, variant in different.values()]
-    found = sweep(replace(question, with_sensitivity=False), variants, ranges=False)
+    found = sweep(question, variants, ranges=False)
     ways = [
         InterviewVerdict(act=act_of(approach), approach=approach, option=option)
         for approach, option in zip(found.approach, found.recommended, strict=True)

@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
 from advisor.console import console, write_json
@@ -14,6 +16,7 @@ from advisor.loading import apply_set_flags, parse_team_rules, read_mapping
 from advisor.plan.training_plan import LocalJob, TrainingPlan
 from advisor.rules.team_rules import TeamRule
 from advisor.units import GIB, parse_usd
+from trainer.cli.flags import JsonFlag, TuningFlags
 from trainer.context import open_context
 from trainer.plan.create import create_plan
 from trainer.plan.request import PlanRequest, request_from_text
@@ -36,32 +39,32 @@ SHOWN_SETTINGS = (
 
 
 @dataclass(frozen=True)
-class PlanFlags:
+class PlanFlags(TuningFlags):
     """The flags of the command."""
 
-    asked: Path
-    option: str | None
-    dataset: Path | None
-    sets: tuple[str, ...]
-    settings: tuple[str, ...]
-    method: str
-    grader: Path | None
-    cap: str | None
-    suffix: str | None
-    held_out: float
-    send_held_out: bool
-    again: bool
-    prices: Path | None
-    base: Path | None = None
-    usd_per_hour: str | None = None
-    general: Path | None = None
-    scorer: str | None = None
-    metric: str | None = None
-    schema: Path | None = None
-    validation: float = 0.0
+    method: Annotated[str, typer.Option(help="supervised, dpo or reinforcement.")] = "supervised"
+    grader: Annotated[Path | None, typer.Option(help="File with a grader as JSON.")] = None
+    cap: Annotated[str | None, typer.Option(help="Maximum cost [USD].")] = None
+    suffix: Annotated[str | None, typer.Option(help="Name of the tuned model.")] = None
+    held_out: Annotated[float, typer.Option(help="Share of the rows to hold out.")] = 0.1
+    send_held_out: Annotated[
+        bool,
+        typer.Option(help="Send them to the provider too, to measure with."),
+    ] = False
+    again: Annotated[bool, typer.Option(help="Plan another job of a plan that was launched.")] = (
+        False
+    )
+    general: Annotated[Path | None, typer.Option(help="General rows, to measure forgetting.")] = (
+        None
+    )
+    schema: Annotated[Path | None, typer.Option(help="JSON schema that answers must match.")] = None
+    validation: Annotated[
+        float,
+        typer.Option(help="Share of the rows whose loss a training on this machine reports."),
+    ] = 0.0
 
 
-def make_plan(flags: PlanFlags, as_json: bool) -> None:
+def make_plan(flags: PlanFlags, as_json: JsonFlag = False) -> None:
     """Create a plan, store it, and show it."""
     plan = create_plan(open_context(flags.prices), plan_request(flags))
     if as_json:

@@ -121,7 +121,7 @@ def _tuned_model(setup: PilotSetup) -> str:
     assert setup.plan is not None
     name = setup.plan.option_id.split(":")[2]
     approach = plan_approach(setup.plan)
-    for option in setup.candidates.options:
+    for option in setup.evaluated.candidates.options:
         if option.approach == approach and _bare_name(option.model) == _bare_name(name):
             return option.model
     return name
@@ -175,7 +175,7 @@ def _notes(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> list[str]:
         )
     if "rag" in setup.settings.arms and setup.embed is None:
         notes.append("Passages were retrieved by words alone: no --embedding was given.")
-    known = {(option.approach, option.model) for option in setup.candidates.options}
+    known = {(option.approach, option.model) for option in setup.evaluated.candidates.options}
     for line in lines:
         if line.arm == "tuned" and (line.approach, line.model) not in known:
             notes.append(

@@ -6,18 +6,17 @@ Nothing is sent or paid here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from advisor.dataset.tokenizers import EncodingCounter, token_counter
-from advisor.decision.answer import Answer, Question, prepare, recommend
+from advisor.decision.answer import Answer, summarize
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.errors import UsageError
 from advisor.estimate.costs import SHOTS
-from advisor.inputs import ResolvedScenario
 from advisor.loading import make_question
-from advisor.options.candidates import Candidates
 from advisor.plan.training_plan import TrainingPlan
 from advisor.prices.book import PriceBook
 from trainer.clock import utc_datetime
@@ -83,9 +82,7 @@ class PilotSetup:
     """A pilot that is ready to run."""
 
     request: PilotRequest
-    question: Question
-    resolved: ResolvedScenario
-    candidates: Candidates
+    evaluated: EvaluatedQuestion
     before: Answer
     """The recommendation before the pilot."""
     held: HeldOutSplit
@@ -102,6 +99,11 @@ class PilotSetup:
     plan: TrainingPlan | None
     folder: Path
     journal: PaidCallJournal
+
+    @property
+    def question(self) -> Question:
+        """The question before the pilot."""
+        return self.evaluated.question
 
     @property
     def vectors_path(self) -> Path:
@@ -127,9 +129,8 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
     question = make_question(
         request.plan.scenario, request.plan.where, dataset=path, book=book, today=today
     )
-    question = replace(question, with_sensitivity=False)
-    resolved, candidates = prepare(question, question.scenario)
-    before = recommend(question)
+    evaluated = evaluate(question)
+    before = summarize(evaluated)
     held, tokens = hold_out(path), token_counter(ENCODING)
     cases = held.cases[: request.rows]
     metric = choose_metric(request.plan.metric, request.plan.scorer, held)
@@ -139,14 +140,14 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
     instruction = request.instruction
     settings = _settings(
         request,
-        resolved,
+        evaluated,
         arms,
         model,
         instruction_for(metric, held.shown) if instruction is None else instruction,
         request.max_answer_tokens or _default_answer_tokens(held.cases, tokens, model, book),
     )
     # the scenario's target, else the one that the recommendation assumes
-    target = float(resolved.inputs.target[0, 0])
+    target = float(evaluated.resolved.inputs.target[0, 0])
     measure = MeasureSettings(
         cases, score_by(metric, request.plan.scorer), target, ALPHA / len(arms), BATCH_ROWS
     )
@@ -155,9 +156,7 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
     folder, journal = _open_journal(settings, held, corpus)
     return PilotSetup(
         request,
-        question,
-        resolved,
-        candidates,
+        evaluated,
         before,
         held,
         settings,
@@ -276,19 +275,20 @@ def best_prompted_model(before: Answer, book: PriceBook) -> str | None:
 
 def _settings(
     request: PilotRequest,
-    resolved: ResolvedScenario,
+    evaluated: EvaluatedQuestion,
     arms: tuple[ArmName, ...],
     model: str | None,
     instruction: str,
     max_answer_tokens: int,
 ) -> PilotSettings:
-    chunk = max(int(resolved.inputs.chunk_tokens[0, 0]), 16)
+    inputs = evaluated.resolved.inputs
+    chunk = max(int(inputs.chunk_tokens[0, 0]), 16)
     return PilotSettings(
         arms=arms,
         model=model,
         embedding=request.embedding,
         chunking=Chunking(chunk, chunk // OVERLAP_DIVISOR),
-        top_k=max(int(resolved.inputs.top_k[0, 0]), 1),
+        top_k=max(int(inputs.top_k[0, 0]), 1),
         instruction=instruction,
         max_answer_tokens=max_answer_tokens,
     )

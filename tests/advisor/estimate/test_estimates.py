@@ -175,7 +175,7 @@ def test_options_side_by_side_cost_what_each_costs_alone(name: str, sampling: Sa
     resolved, candidates = prepare(question, question.scenario)
     together, alone = {}, {}
     for found, batches in (
-        (together, candidates.batches), (alone, [one for o in candidates.options for one in option_batches([o])])
+        (together, candidates.batches[:-1]), (alone, [one for o in candidates.options for one in option_batches([o])])
     ):  # fmt: skip
         for batch in batches:
             cost = batch_costs(batch, resolved, resolved.inputs, question.evidence, sampling)

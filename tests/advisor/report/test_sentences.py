@@ -24,6 +24,7 @@ from advisor.report.sentences import decision_sentences
 from advisor.scenario.fields import FIELDS
 from advisor.units import Approach
 from tests.support.paths import ROOT
+from tests.support.questions import complete_question
 
 NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
          "nightly-extraction", "too-little"]  # fmt: skip
@@ -31,7 +32,7 @@ NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Answer]:
-    return {name: recommend(example_question(name)) for name in NAMES}
+    return {name: recommend(complete_question(name)) for name in NAMES}
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
@@ -67,7 +68,7 @@ def test_what_the_user_measured_is_told_as_measured() -> None:
                 "quality": {"target": 0.8, "has_eval": True,
                             "measured": [{"approach": "prompt", "value": 0.915, "n": 200}]}}  # fmt: skip
 
-    found = recommend(make_question(scenario))
+    found = recommend(replace(make_question(scenario), with_sensitivity=True))
 
     english, german = (
         " ".join(decision_sentences(found, sentences_for(one))) for one in ("en", "de")
@@ -117,7 +118,7 @@ def test_numbers_are_written_as_the_language_does() -> None:
 
 
 def test_a_language_that_nobody_wrote_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="There are: de, en"):
+    with pytest.raises(UsageError, match="Use one of: de, en"):
         sentences_for("fr")
 
 

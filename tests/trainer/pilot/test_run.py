@@ -122,7 +122,7 @@ def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: PilotHarne
         (["--cap", "5", "--yes", "--arms", "tuned"], "", 2, "give --base or --option"),
         (["--cap", "5", "--yes", "--arms", "all"], "", 2, "unknown arm"),
         (["--cap", "5", "--yes", "--rows", "3"], "", 2, "Give 10 or more"),
-        (["--cap", "5", "--yes", "--metric", "foo"], "", 2, "there is no 'foo'"),
+        (["--cap", "5", "--yes", "--metric", "foo"], "", 2, "there is no metric 'foo'"),
         (["--cap", "5", "--yes", "--scorer", "nobody --here"], "", 2, "cannot be started"),
         (["--cap", "5", "--yes", "--model", "openai/none"], "", 2, "openai/none/input"),
         (["--cap", "5", "--yes", "--set", "limits.providers=[together]"], "", 3,
@@ -176,8 +176,8 @@ ELSEWHERE = {"OPENAI_BASE_URL": "https://api.example.org/v1", "OPENAI_API_KEY": 
 @pytest.mark.parametrize(
     ("flags", "typed", "code", "says"),
     [
-        (["--yes"], "", 3, "Give --allow-egress openai too"),
-        (["--yes", "--allow-egress", "together"], "", 3, "Give --allow-egress openai too"),
+        (["--yes"], "", 3, "Add --allow-egress openai"),
+        (["--yes", "--allow-egress", "together"], "", 3, "Add --allow-egress openai"),
         ([], "{amount}\nyes\n", 3, "nothing was sent"),
         (["--yes", "--allow-egress", "openai", "--set", "limits.data_may_leave=false"], "", 3,
          "does not allow texts to leave your machines (limits.data_may_leave)"),

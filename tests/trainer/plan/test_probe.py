@@ -213,7 +213,7 @@ def test_rows_of_unlike_length_are_reckoned_with_their_padding() -> None:
 
 
 @pytest.mark.parametrize(("gpu", "seconds", "says"), [
-    ("T4", 30.0, "this machine has no GPU"), (None, 0.0, "it is from 1 to 300"),
+    ("T4", 30.0, "this machine has no GPU"), (None, 0.0, "expected a number from 1 to 300"),
 ])  # fmt: skip
 def test_a_probe_that_cannot_be_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch, gpu: str | None, seconds: float, says: str

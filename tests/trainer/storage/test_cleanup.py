@@ -371,7 +371,7 @@ def test_the_commands_say_what_they_did(
     assert said() == "No version yet.\n"
     run_id, plan = at_home.run()
     at_home.version(run_id, plan)
-    cli.promote_version("voice", "jo", False)
+    cli.promote_version("voice", False)
     assert said().startswith("voice-v1 is champion")
     cli.show_versions(None, False)
     assert "better" in said()
@@ -382,8 +382,8 @@ def test_the_commands_say_what_they_did(
     cli.compare_versions("voice-v1", "voice-v1", True)
     assert {"what": "stage", "a": "champion", "b": "champion"} in json.loads(said())
     with pytest.raises(Refused, match="no champion before"):
-        cli.rollback_model("voice", "jo")
-    cli.retire_version("voice", "jo")
+        cli.rollback_model("voice")
+    cli.retire_version("voice")
     assert "voice-v1 is retired" in said()
     cli.show_disk(False)
     assert "models/voice-v1" in said().replace("\n", "")
