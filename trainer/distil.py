@@ -35,6 +35,7 @@ from trainer.providers.base import ProviderDeclined
 from trainer.security.redact import redact
 from trainer.storage.ledger import micro_usd, usd_text
 
+ENCODING = "o200k_base"
 SAMPLE_SEED = 7
 LIKELY_SHARE = 0.5
 """Likely length of an answer as a share of the limit, if the row has no answer; own judgement."""
@@ -53,7 +54,6 @@ class Distillation:
     limit_name: str = "max_tokens"
     """The endpoint's name of that limit; newer ones use `max_completion_tokens`."""
     temperature: float | None = None
-    encoding: str = "o200k_base"
     tries: int = 5
     review_rows: int = 20
     sync_rows: int = 20
@@ -112,7 +112,7 @@ def distillation_cost(
     """
     total, prompts, answers = 0, [], []
     half = int(distillation.max_answer_tokens * LIKELY_SHARE)
-    counter = token_counter(distillation.encoding)
+    counter = token_counter(ENCODING)
     for question in read_questions(rows_in, counter, lambda _: None):
         total += 1
         if question.key not in done:
@@ -245,7 +245,7 @@ class _Session:
 
     def _read_all(self, model: PaidChatModel | None) -> None:
         """Read the questions, and have the model answer those that are not done."""
-        tokens = token_counter(self.distillation.encoding)
+        tokens = token_counter(ENCODING)
         for question in read_questions(
             self.rows_in, tokens, lambda row: self._reject(row.model_dump())
         ):

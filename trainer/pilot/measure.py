@@ -10,7 +10,7 @@ from statistics import median
 from trainer.evaluation.label_metrics import mean_score
 from trainer.paid_calls.journal import ArmAnswer, BudgetExhausted
 from trainer.pilot.cases import EvaluationCase
-from trainer.pilot.sequential_test import Standing, difference, interval, standing
+from trainer.pilot.sequential_test import Standing, difference, standing
 from trainer.pilot.settings import ArmName
 
 AnswerCase = Callable[[EvaluationCase], ArmAnswer | None]
@@ -169,8 +169,3 @@ def compare_arms(
             gap = mean_score(left) - mean_score(right)
             comparisons.append(ArmComparison(one, other, len(keys), gap, low, high))
     return tuple(comparisons)
-
-
-def score_interval(progress: ArmProgress, alpha: float) -> tuple[float, float]:
-    """Return the interval of an arm's mean score."""
-    return interval(list(progress.scores.values()), alpha)

@@ -11,9 +11,9 @@ from advisor.decision.answer import Answer, recommend
 from advisor.scenario.scenario import scenario_from
 from advisor.units import Approach
 from trainer.evaluation.label_metrics import mean_score
-from trainer.pilot.measure import ArmComparison, ArmProgress, compare_arms, score_interval
+from trainer.pilot.measure import ArmComparison, ArmProgress, compare_arms
 from trainer.pilot.run import PilotRun
-from trainer.pilot.sequential_test import Standing
+from trainer.pilot.sequential_test import Standing, interval
 from trainer.pilot.settings import ALPHA, ARM_APPROACHES, ArmName
 from trainer.pilot.setup import PilotSetup
 from trainer.pilot.tuned_arm import plan_approach
@@ -101,14 +101,14 @@ def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmRe
         model = BASELINE_MODEL
     elif arm == "tuned" and setup.plan is not None:
         approach, model = plan_approach(setup.plan), _tuned_model(setup)
-    answers = progress.answers.values()
+    answers, scores = progress.answers.values(), list(progress.scores.values())
     return ArmResult(
         arm,
         approach,
         model,
-        len(progress.scores),
-        mean_score(list(progress.scores.values())),
-        *score_interval(progress, setup.measure.alpha),
+        len(scores),
+        mean_score(scores),
+        *interval(scores, setup.measure.alpha),
         progress.standing,
         float(sum(float(answer.usd) for answer in answers)),
         progress.median_seconds,

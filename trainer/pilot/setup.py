@@ -6,9 +6,9 @@ Nothing is sent or paid here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 from advisor.dataset.tokenizers import EncodingCounter, token_counter
@@ -33,6 +33,7 @@ from trainer.pilot.measure import MeasureSettings, ScoreCases
 from trainer.pilot.prompts import Prompts, choose_shots, instruction_for
 from trainer.pilot.settings import (
     ALPHA,
+    ARM_APPROACHES,
     BATCH_ROWS,
     CORPUS_ARMS,
     PROMPTED_ARMS,
@@ -97,13 +98,17 @@ class PilotSetup:
     chat: Endpoint | None
     embed: Endpoint | Path | None
     plan: TrainingPlan | None
-    folder: Path
     journal: PaidCallJournal
 
     @property
     def question(self) -> Question:
         """The question before the pilot."""
         return self.evaluated.question
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the pilot's files; its name is the pilot's."""
+        return self.journal.path.parent
 
     @property
     def vectors_path(self) -> Path:
@@ -130,30 +135,31 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
         request.plan.scenario, request.plan.where, dataset=path, book=book, today=today
     )
     evaluated = evaluate(question)
-    before = summarize(evaluated)
+    before, inputs = summarize(evaluated), evaluated.resolved.inputs
     held, tokens = hold_out(path), token_counter(ENCODING)
-    cases = held.cases[: request.rows]
     metric = choose_metric(request.plan.metric, request.plan.scorer, held)
     corpus = read_corpus(request.corpus, tokens) if request.corpus else None
     model = request.model or best_prompted_model(before, book)
     arms, skipped = choose_arms(request, question, corpus, metric, model)
-    instruction = request.instruction
-    settings = _settings(
-        request,
-        evaluated,
+    chunk, instruction = max(int(inputs.chunk_tokens[0, 0]), 16), request.instruction
+    settings = PilotSettings(
         arms,
         model,
+        request.embedding,
+        Chunking(chunk, chunk // OVERLAP_DIVISOR),
+        max(int(inputs.top_k[0, 0]), 1),
         instruction_for(metric, held.shown) if instruction is None else instruction,
         request.max_answer_tokens or _default_answer_tokens(held.cases, tokens, model, book),
     )
-    # the scenario's target, else the one that the recommendation assumes
-    target = float(evaluated.resolved.inputs.target[0, 0])
     measure = MeasureSettings(
-        cases, score_by(metric, request.plan.scorer), target, ALPHA / len(arms), BATCH_ROWS
+        held.cases[: request.rows],
+        score_by(metric, request.plan.scorer),
+        float(inputs.target[0, 0]),  # the scenario's, else the one the recommendation assumes
+        ALPHA / len(arms),
+        BATCH_ROWS,
     )
     shots = choose_shots(held.shown, SHOTS, metric)
     text = corpus.as_text if corpus and "long_context" in arms else ""
-    folder, journal = _open_journal(settings, held, corpus)
     return PilotSetup(
         request,
         evaluated,
@@ -167,9 +173,8 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
         corpus,
         passages(corpus, settings.chunking, tokens) if corpus and "rag" in arms else (),
         *_endpoints(request, question, arms, model),
-        plan_tuning(request.plan, held.shown, cases, context) if "tuned" in arms else None,
-        folder,
-        journal,
+        plan_tuning(request.plan, held.shown, measure.cases, context) if "tuned" in arms else None,
+        _open_journal(settings, held, corpus),
     )
 
 
@@ -194,19 +199,15 @@ def choose_metric(given: str | None, scorer: tuple[str, ...], held: HeldOutSplit
 
 def score_by(metric: str, scorer: tuple[str, ...]) -> ScoreCases:
     """Return the function that scores answers: the user's command, else the metric."""
-    if scorer:
-        return partial(_score_by_command, scorer)
-    return lambda cases, answers: scores(metric, answers, [case.expected for case in cases])
-
-
-def _score_by_command(
-    command: tuple[str, ...], cases: Sequence[EvaluationCase], answers: Sequence[str]
-) -> list[float]:
-    rows = [
-        AnsweredRow(case.user_text, case.expected, answer)
-        for case, answer in zip(cases, answers, strict=True)
-    ]
-    return run_scorer(command, rows)
+    if not scorer:
+        return lambda cases, answers: scores(metric, answers, [case.expected for case in cases])
+    return lambda cases, answers: run_scorer(
+        scorer,
+        [
+            AnsweredRow(case.user_text, case.expected, answer)
+            for case, answer in zip(cases, answers, strict=True)
+        ],
+    )
 
 
 def choose_arms(
@@ -259,39 +260,14 @@ def _lacking_corpus(
 
 def best_prompted_model(before: Answer, book: PriceBook) -> str | None:
     """Return the best-ranked chat model whose endpoint is known."""
+    approaches = {ARM_APPROACHES[arm] for arm in PROMPTED_ARMS}
     for option in before.options:
         model = f"{option.provider}/{option.model}"
-        if option.approach not in ("prompt", "few_shot", "rag", "long_context"):
-            continue
-        if model not in book.models:
-            continue
-        try:
-            base_url_of(option.provider, book)
-        except UsageError:
-            continue
-        return model
+        if option.approach in approaches and model in book.models:
+            with suppress(UsageError):
+                base_url_of(option.provider, book)
+                return model
     return None
-
-
-def _settings(
-    request: PilotRequest,
-    evaluated: EvaluatedQuestion,
-    arms: tuple[ArmName, ...],
-    model: str | None,
-    instruction: str,
-    max_answer_tokens: int,
-) -> PilotSettings:
-    inputs = evaluated.resolved.inputs
-    chunk = max(int(inputs.chunk_tokens[0, 0]), 16)
-    return PilotSettings(
-        arms=arms,
-        model=model,
-        embedding=request.embedding,
-        chunking=Chunking(chunk, chunk // OVERLAP_DIVISOR),
-        top_k=max(int(inputs.top_k[0, 0]), 1),
-        instruction=instruction,
-        max_answer_tokens=max_answer_tokens,
-    )
 
 
 def _default_answer_tokens(
@@ -322,9 +298,8 @@ def _endpoints(
 
 def _open_journal(
     settings: PilotSettings, held: HeldOutSplit, corpus: Corpus | None
-) -> tuple[Path, PaidCallJournal]:
-    name = settings.name(held.sha256, corpus.sha256 if corpus else "")
-    folder = home_folder() / "pilots" / name
+) -> PaidCallJournal:
+    folder = home_folder() / "pilots" / settings.name(held.sha256, corpus.sha256 if corpus else "")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PILOT_DATASET_FILE).write_text(held.sha256 + "\n", encoding="utf-8")
-    return folder, PaidCallJournal.read(folder / "rows.jsonl")
+    return PaidCallJournal.read(folder / "rows.jsonl")
