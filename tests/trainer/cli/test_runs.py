@@ -123,7 +123,7 @@ def test_from_a_recommendation_to_a_settled_run(
     said = shell.fresh("trainer", "launch", plan_id, "--follow", typed="4.00\n")
 
     assert "Type 4.00 to spend up to 4.00 USD" in said
-    assert "succeeded, 4.00 USD (together says so)." in said
+    assert "succeeded, 4.00 USD (billed by together)." in said
     assert "is not deployed" in said
     assert len(together.jobs) == 1
     (run,) = shell.json("trainer", "runs", "--json")
@@ -190,7 +190,9 @@ def test_what_leaves_the_machine_is_agreed_to_by_itself(
     assert (f"Data that leaves this machine: {sent['rows']} rows, {sent['bytes']} bytes, to together "
             "(api.together.ai)") in said  # fmt: skip
     assert "Possible personal data:" in said
-    assert "--yes does not cover data that leaves this machine. Add --allow-egress together." in said
+    assert (
+        "--yes does not cover data that leaves this machine. Add --allow-egress together." in said
+    )
     said = shell("trainer", "launch", plan["plan_id"], typed="4.00\nno\n", code=3)
     assert "Type together to send them:" in said
     assert "nothing was sent" in said
@@ -205,7 +207,7 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 
     said = shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4", code=3)
 
-    assert "would pass the cap of 5.00 USD a day: 4.00 USD are spent or set aside" in said
+    assert "would exceed the daily cap: $4.00 reserved or spent" in said
     assert len(together.jobs) == 1
     assert "4.00 USD spent or reserved, cap 5.00 USD" in shell("trainer", "budget")
     shell("trainer", "budget", "--per-day", "none")
@@ -219,7 +221,7 @@ def test_a_price_that_differs_asks_a_person_who_may_go_on(
     plan = make_plan(shell, together)
     together.usd = 4.60
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
-    assert "the provider says 4.6" in said
+    assert "the provider estimates 4.6" in said
     (run,) = shell.json("trainer", "runs", "--json")
     assert run["state"] == "needs_human"
 
@@ -323,8 +325,8 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "does not sell it"),
         (["plan", "examples/brand-voice.yaml", "--option", "managed_lora:nebius:Qwen/Qwen3-8B:H100_SXM"], 3, "unpriced"),
         (["plan", "gone.yaml"], 2, "gone.yaml"),
-        (["launch", "abc"], 2, "there is no such plan"),
-        (["show", "abc"], 2, "there is no such run"),
+        (["launch", "abc"], 2, "plan not found"),
+        (["show", "abc"], 2, "run not found"),
         (["stop", "abc"], 2, "there is no such deployment"),
         (["budget", "--total", "lots"], 2, "not an amount in USD"),
         (["budget", "--total", "-1"], 2, "an amount is 0 or more"),
@@ -370,7 +372,7 @@ def test_an_answer_that_flipped_is_refused(shell: Shell, tmp_path: Path) -> None
 def test_doctor_says_what_is_missing(shell: Shell) -> None:
     said = shell("trainer", "doctor")
     assert "ok  together" in said
-    assert "set FIREWORKS_API_KEY" in said or "no key for fireworks" in said
+    assert "Set FIREWORKS_API_KEY" in said or "no API key for fireworks" in said
     assert "schema 0003" in said
 
 

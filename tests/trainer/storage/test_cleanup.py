@@ -238,7 +238,7 @@ def test_with_a_dataset_go_its_files_as_they_were_sent(
     assert [one.file_id for one in file_store.listed(None)] == [sent[1].file_id]
     assert not page.exists()
     assert [pilot.exists() for pilot in pilots] == [False, True]
-    assert {piece.what for piece in disk_usage(*house.parts)} >= {"file sent"}
+    assert {piece.what for piece in disk_usage(*house.parts)} >= {"uploaded file"}
 
 
 def test_deleted_words_are_not_in_the_file_of_the_database(
@@ -270,10 +270,10 @@ def test_what_is_at_work_or_champion_is_not_deleted(house: HomeFolderHarness) ->
     run_id, plan = house.run(settled=False)
     before = house.there()
     for kind, name in (("run", run_id), ("dataset", "rows-hello")):
-        with pytest.raises(Refused, match=r"it is intent.*trainer follow"):
+        with pytest.raises(Refused, match=r"the run is intent.*trainer follow"):
             delete_everywhere(kind, name, *house.parts)  # type: ignore[arg-type]
     house.version(run_id, plan)
-    with pytest.raises(Refused, match="it is intent"):
+    with pytest.raises(Refused, match="the run is intent"):
         delete_everywhere("version", "voice-v1", *house.parts)
     house.settle(run_id)
     house.registry.promote("voice-v1", "jo")
