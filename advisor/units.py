@@ -85,3 +85,12 @@ def usd(amount: float, digits: int = 2) -> str:
     """
     exact = Decimal(repr(round(float(amount), 9)))
     return str(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP))
+
+
+def dollars(amount: float) -> str:
+    """Format an amount of USD for a sentence.
+
+    >>> dollars(1234.5)
+    '$1,234.50'
+    """
+    return f"${amount:,.2f}"

@@ -50,7 +50,9 @@ def _gated(question: Question) -> dict[str, OptionBill]:
     figures = BillContext(question.book, question.scenario.asked_on, question.evidence)
     drawn = {entry.option.id: entry for entry in evaluated.drawn.entries}
     return {
-        entry.option.id: option_bill(entry, drawn[entry.option.id], figures, evaluated.resolved, 0.0)
+        entry.option.id: option_bill(
+            entry, drawn[entry.option.id], figures, evaluated.resolved, 0.0
+        )
         for entry in evaluated.options
     }
 
