@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,6 @@ from advisor.decision.evaluate import (
     Question,
     evaluate,
     prepare,
-    with_path,
-    with_paths,
 )
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import batch_costs, first_variant_values
@@ -30,7 +29,7 @@ from advisor.rules.catalogue import with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
-from advisor.units import Record
+from advisor.units import Money, Record
 
 __all__ = [
     "Answer",
@@ -40,8 +39,6 @@ __all__ = [
     "prepare",
     "recommend",
     "summarize",
-    "with_path",
-    "with_paths",
 ]
 
 SCHEMA_VERSION = "1"
@@ -74,6 +71,47 @@ class Answer(Record):
     """Hash of the price book."""
     engine_version: str
     """What worked it out."""
+
+    def __repr__(self) -> str:
+        """Summarize the answer in a few lines: verdict, cost, runner-up."""
+        bills = {bill.id: bill for bill in self.options}
+        labels = {"Cost": self.decision.recommended, "Runner-up": self.decision.runner_up}
+        costs = [
+            f"{label}: {name}, {_range_text(bills[name].monthly)} per month,"
+            f" ${float(bills[name].one_off.likely):,.2f} one-off"
+            for label, name in labels.items()
+            if name in bills
+        ]
+        return "\n".join([self.decision.verdict, *costs])
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Show the verdict and the best option of each approach as a table in a notebook."""
+        best = {bill.approach: bill for bill in reversed(self.options)}
+        rows = [
+            (
+                bill.id,
+                _range_text(bill.monthly),
+                f"${float(bill.one_off.likely):,.2f}",
+                f"{float(bill.quality.likely):.0%}",
+            )
+            for bill in self.options
+            if best[bill.approach] is bill
+        ]
+        head = "<th>Option</th><th>Per month (90% range)</th><th>One-off</th><th>Quality</th>"
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        )
+        return (
+            f"<p><strong>{escape(self.decision.verdict)}</strong></p>"
+            f"<table><tr>{head}</tr>{body}</table>"
+        )
+
+
+def _range_text(amount: Money) -> str:
+    low, likely, high = (float(text) for text in (amount.low, amount.likely, amount.high))
+    return f"${likely:,.2f} (${low:,.2f} to ${high:,.2f})"
 
 
 def recommend(question: Question) -> Answer:

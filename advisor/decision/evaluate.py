@@ -21,7 +21,8 @@ from advisor.options.option import Option
 from advisor.prices.book import PriceBook
 from advisor.rules.catalogue import NO_RULES, RuleCatalogue
 from advisor.rules.team_rules import TeamRule
-from advisor.scenario.scenario import Scenario, scenario_from
+from advisor.scenario.paths import with_paths
+from advisor.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -175,30 +176,3 @@ def _group_key(resolved: ResolvedScenario, candidates: Candidates) -> tuple[obje
         scenario.quality.measured,
         scenario if candidates.rules else None,
     )
-
-
-def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
-    """Return the scenario with one dotted path set, as `--set` does.
-
-    Raises:
-        ScenarioError: the path does not exist, or the value is not allowed there.
-    """
-    return with_paths(scenario, {path: value})
-
-
-def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
-    """Return the scenario with several dotted paths set, in their order.
-
-    Raises:
-        ScenarioError: a path does not exist, or a value is not allowed there.
-    """
-    mapping = scenario.model_dump(mode="json", exclude_unset=True)
-    for path, value in changes.items():
-        *sections, last = path.split(".")
-        inner = mapping
-        for section in sections:
-            if not isinstance(inner.get(section), dict):
-                inner[section] = {}
-            inner = inner[section]
-        inner[last] = value
-    return scenario_from(mapping, "scenario")

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
 from advisor.decision.ranking import lacks_minimum_information, rank
 from advisor.estimate.sampling import LIKELY
-from advisor.inputs import INPUT_PATHS, SHARE_PATHS, WHOLE_NUMBER_PATHS
-from advisor.scenario.fields import categorical_field_values
+from advisor.inputs import (
+    INPUT_PATHS,
+)
+from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
+from advisor.scenario.paths import get_path
 from advisor.units import Record
 
 Array = NDArray[np.float64]
@@ -74,10 +77,10 @@ def _categorical_changes(evaluated: EvaluatedQuestion) -> list[tuple[float, Near
     """Set every categorical field to every other value; keep the first that changes the answer."""
     scenario, before = evaluated.question.scenario, winner_of(evaluated.winner.option)
     trials = []
-    for path, values in categorical_field_values().items():
-        section, name = path.split(".")
-        now = getattr(getattr(scenario, section), name)
-        trials += [(path, now, value) for value in values if value != now]
+    for path, field in CHOICE_FIELDS.items():
+        if field.varied:
+            now = get_path(scenario, path)
+            trials += [(path, now, value) for value in field.choices if value != now]
     effects = winners(evaluated.question, [{path: value} for path, _, value in trials])
     found: dict[str, NearestChange] = {}
     for (path, now, value), effect in zip(trials, effects, strict=True):
@@ -126,7 +129,8 @@ def _change(search: LineSearch, evaluated: EvaluatedQuestion) -> tuple[float, Ne
 def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
     if np.isnan(start):
         return
-    if path in SHARE_PATHS:
+    field = NUMBER_FIELDS[path]
+    if field.kind == "share":
         low, high = (0.2, 0.99) if path == "quality.target" else (0.0, 1.0)
         for end in (high, low):
             if start != end:
@@ -134,12 +138,12 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
         return
     if start == 0:
         return
-    at_least_one = path in WHOLE_NUMBER_PATHS or path in ("traffic.turns", "traffic.peak_factor")
-    most = 120 if path == "horizon_months" else np.inf
     for values in (start * FACTOR_GRID, start / FACTOR_GRID):
-        allowed = values[(values >= (1.0 if at_least_one else 0.0)) & (values <= most)]
-        if allowed.size:
-            yield LineSearch(path, start, allowed)
+        low, high = field.bounds
+        low = max(low, 1.0) if field.kind == "whole" else low
+        values = values[(values >= low) & (values <= high)]
+        if values.size:
+            yield LineSearch(path, start, values)
 
 
 def _refined(searches: list[LineSearch], evaluated: EvaluatedQuestion) -> list[LineSearch]:
@@ -164,8 +168,8 @@ def _settable(path: str, values: Array) -> Array:
 
 
 def format_value(path: str, value: float) -> str:
-    """Format a value with four digits; integers where only integers make sense."""
-    return f"{value:.0f}" if path in WHOLE_NUMBER_PATHS else f"{value:.4g}"
+    """Write a value with four digits, whole where only whole numbers make sense."""
+    return f"{value:.0f}" if NUMBER_FIELDS[path].kind == "whole" else f"{value:.4g}"
 
 
 def _winner_indices(

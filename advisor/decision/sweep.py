@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from advisor.decision.evaluate import Question, prepare, with_paths
+from advisor.decision.evaluate import Question, prepare
 from advisor.decision.ranking import rank
 from advisor.errors import UsageError
 from advisor.estimate.costs import batch_costs, percentile_range
@@ -21,6 +21,7 @@ from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario, number_at
 from advisor.options.batch import OptionBatch, option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, usd
 

@@ -1,33 +1,82 @@
-"""The house itself: short files, nothing empty, everything shipped, nobody's machine named."""
+"""Conventions of the code: sizes, names, what is shipped, and no path of one machine."""
 
 from __future__ import annotations
 
+import ast
 import re
 import statistics
 import tomllib
+from collections import Counter
 
+from benchmarks.code_shape import (
+    MARKER,
+    PACKAGES,
+    formatted,
+    function_arguments,
+    function_lines,
+    functions,
+    names_at_top,
+)
 from tests.support.paths import ROOT
 
-CODE = [
-    p
-    for folder in ("advisor", "trainer", "ui", "benchmarks")
-    for p in (ROOT / folder).rglob("*.py")
-]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 SUFFIXES = {".py", ".md", ".yaml", ".toml", ".txt"}
 SOMEBODYS_FOLDER = re.compile(r"(?<![\w./:-])/(?:home|root|Users|opt|mnt|srv|work)/\w+")
 
 
-FLAT = ROOT / "trainer" / "scripts" / "train.py"
-"""One training from its first check to the sealed model reads as a protocol, in one file."""
+TRAINING_SCRIPT = "trainer/scripts/train.py"
+"""One flat script that reads from top to bottom; the only file that may be longer."""
+MAX_FILE_LINES, MAX_MEDIAN_LINES = 400, 150
+MAX_FUNCTION_LINES, MAX_P90_LINES, MAX_ARGUMENTS = 50, 20, 6
+PRODUCT = {name: text for name, text in formatted().items() if text and name != TRAINING_SCRIPT}
+FUNCTIONS = [
+    (name, function) for name, text in PRODUCT.items() for function in functions(ast.parse(text))
+]
 
 
-def test_files_are_short() -> None:
-    lines = {path: len(path.read_text().splitlines()) for path in CODE if path != FLAT}
+def test_files_are_short_as_the_formatter_prints_them() -> None:
+    lines = {name: text.count("\n") for name, text in PRODUCT.items()}
 
-    assert max(lines.values()) <= 300, max(lines, key=lambda path: lines[path])
-    assert statistics.median(lines.values()) <= 150
-    assert len(lines) > 40
+    assert {name: size for name, size in lines.items() if size > MAX_FILE_LINES} == {}
+    assert statistics.median(lines.values()) <= MAX_MEDIAN_LINES
+    assert len(lines) > 200
+
+
+def test_functions_are_short_and_take_few_arguments() -> None:
+    sizes = [function_lines(function) for _, function in FUNCTIONS]
+    long = [f"{name}:{f.name}" for name, f in FUNCTIONS if function_lines(f) > MAX_FUNCTION_LINES]
+    wide = [f"{name}:{f.name}" for name, f in FUNCTIONS if function_arguments(f) > MAX_ARGUMENTS]
+
+    assert long == []
+    assert wide == []
+    assert sorted(sizes)[int(0.9 * len(sizes))] <= MAX_P90_LINES
+
+
+def test_the_formatter_is_never_switched_off_in_the_product() -> None:
+    found = [
+        str(path)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if MARKER.search(path.read_text())
+    ]
+
+    assert found == []
+
+
+def test_each_class_name_means_one_thing() -> None:
+    names = Counter(
+        node.name
+        for text in PRODUCT.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_a_package_shows_about_twenty_names_at_its_top() -> None:
+    for package in ("advisor", "trainer"):
+        assert 10 < len(names_at_top(package)) <= 22
 
 
 def test_every_package_is_shipped() -> None:
