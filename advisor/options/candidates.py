@@ -85,7 +85,7 @@ def _by_need(
     option: Option, eligibility: EligibilityKey, without_retrieval: QualityFactor
 ) -> RuledOutOption | None:
     if option.trains and option.approach != "combo" and eligibility.needs_knowledge:
-        says = f"New facts are looked up, not trained in. {without_retrieval.says}"
+        says = f"New facts have to be retrieved, not trained. {without_retrieval.says}"
         return RuledOutOption(
             id=option.id,
             rule="facts-need-retrieval",
