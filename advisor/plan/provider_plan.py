@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 
 from advisor.decision.answer import Answer
 from advisor.errors import UsageError, did_you_mean
@@ -16,8 +16,8 @@ from advisor.estimate.tuning import TrainingSet, default_epochs, provider_traini
 from advisor.options.eligibility import customer_type
 from advisor.options.option import Option
 from advisor.plan.training_plan import PlanData, PlannedCost, PlanSettings, TrainingPlan
+from advisor.units import round_up_to_cents
 
-CENT = Decimal("0.01")
 PROVIDERS_BILLING_VALIDATION = frozenset({"together"})
 """Who bills held-out rows too, once an evaluation. Source: the provider's pricing page."""
 TRAINING_KIND = {"supervised": "training", "dpo": "dpo_training"}
@@ -82,7 +82,7 @@ def plan_cap(plan_settings: PlanSettings, figure: PlannedCost) -> str:
             f"this job may cost up to {figure.at_most} USD, and its cap is {cap} USD.",
             "Raise the cap, or train on fewer rows or epochs.",
         )
-    return str(cap.quantize(CENT))
+    return str(cap.quantize(Decimal("0.01")))
 
 
 def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) -> PlannedCost:
@@ -117,9 +117,9 @@ def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) ->
         own=price.own,
         trained_tokens=likely[0],
         trained_tokens_at_most=most[0],
-        low=_cents(max(low, least)),
-        likely=_cents(likely[1]),
-        at_most=_cents(most[1]),
+        low=str(round_up_to_cents(max(low, least))),
+        likely=str(round_up_to_cents(likely[1])),
+        at_most=str(round_up_to_cents(most[1])),
         minimum=str(minimum.value) if minimum else None,
     )
 
@@ -139,8 +139,3 @@ def _job(
     trained = data.training.tokens * factor * passes + checked
     lines = provider_training_lines(option, TrainingSet(rows, trained / passes / rows, passes))
     return round(trained), Decimal(repr(float(total_cost(lines, "once"))))
-
-
-def _cents(amount: Decimal) -> str:
-    """Round up to a cent: a cap must never lie under what it covers."""
-    return str(Decimal(amount).quantize(CENT, rounding=ROUND_UP))
