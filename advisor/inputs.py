@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.dataset.profile import Profile
 from advisor.evidence import Evidence
+from advisor.scenario.fields import NUMBER_FIELDS
+from advisor.scenario.paths import get_path
 from advisor.scenario.scenario import Scenario
 from advisor.units import WEEKS_PER_MONTH, Number, Record, Task
 
@@ -73,7 +74,7 @@ class Inputs:
     examples: Array
     target: Array
     held_out_examples: Array
-    current_monthly_usd: Array
+    monthly_cost_usd: Array
     budget_one_off_usd: Array
     budget_monthly_usd: Array
     latency_p95_ms: Array
@@ -97,14 +98,6 @@ class Inputs:
         }
         return replace(self, **given)
 
-    def equals(self, other: Inputs, except_field: str) -> bool:
-        """Whether all fields but one hold the same numbers, and the same ones are unsaid."""
-        return all(
-            getattr(self, name).tobytes() == getattr(other, name).tobytes()
-            for name in INPUT_PATHS.values()
-            if name != except_field
-        )
-
     def only(self, places: NDArray[np.intp]) -> Inputs:
         """Return the facts of some of the variants."""
         values = {name: getattr(self, name) for name in INPUT_PATHS.values()}
@@ -113,46 +106,21 @@ class Inputs:
 
 
 def stack_inputs(inputs: Sequence[Inputs]) -> Inputs:
-    """Lay the facts of one variant each below each other."""
-    return Inputs(
-        **{
-            name: np.concatenate([getattr(one, name) for one in inputs])
-            for name in INPUT_PATHS.values()
-        }
-    )
+    """Combine the inputs of several variants; a field that is the same in all has one row."""
+    columns = {
+        name: np.concatenate([getattr(variant, name) for variant in inputs])
+        for name in INPUT_PATHS.values()
+    }
+    return Inputs(**{name: _collapsed(column) for name, column in columns.items()})
 
 
-_TRAFFIC = [
-    "requests_per_month",
-    "peak_factor",
-    "batchable_share",
-    "prefix_tokens",
-    "context_tokens",
-    "user_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "tool_tokens",
-    "turns",
-    "cache_hit_share",
-    "tuned_prefix_tokens",
-]
-INPUT_PATHS: dict[str, str] = {
-    **{f"traffic.{name}": name for name in _TRAFFIC},
-    **{f"knowledge.{name}": name for name in ("corpus_tokens", "chunk_tokens", "top_k")},
-    "dataset.examples": "examples",
-    "quality.target": "target",
-    "quality.held_out_examples": "held_out_examples",
-    "current.monthly_cost_usd": "current_monthly_usd",
-    "limits.budget_one_off_usd": "budget_one_off_usd",
-    "limits.budget_monthly_usd": "budget_monthly_usd",
-    "limits.latency_p95_ms": "latency_p95_ms",
-    "team.usd_per_hour": "usd_per_hour",
-    "horizon_months": "horizon_months",
-    "retrain_every_months": "retrain_every_months",
-}
-"""Path in the scenario -> field of Facts; every number that a sweep or a flip can move."""
-SHARE_PATHS = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quality.target"})
-WHOLE_NUMBER_PATHS = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
+def _collapsed(column: Array) -> Array:
+    is_constant = (column == column[0]).all() or np.isnan(column).all()
+    return column[:1] if is_constant else column
+
+
+INPUT_PATHS = {path: field.name for path, field in NUMBER_FIELDS.items()}
+"""Path in the scenario -> field of `Inputs`."""
 NAN = float("nan")
 STUB_TOKENS = 60.0
 DEFAULT_CORPUS_TOKENS = 1e6
@@ -175,13 +143,21 @@ class ResolvedScenario:
     """Different labels in the dataset; 0 if unknown."""
     longest_tokens: float
     """Tokens of the longest example; NaN if unknown."""
-    beside: tuple[Scenario, ...] = ()
-    """The scenario of each variant, where they differ in what shifts quality."""
+    variants: tuple[Scenario, ...] = ()
+    """The scenario of each variant, where they differ in more than numbers."""
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
         """One scenario for all variants, or one for each."""
-        return self.beside or (self.scenario,)
+        return self.variants or (self.scenario,)
+
+    def mask(self, read: Callable[[Scenario], bool]) -> NDArray[np.bool_]:
+        """Return a condition of the scenario for each variant, of shape [variants or 1, 1]."""
+        return np.array([read(scenario) for scenario in self.scenarios])[:, None]
+
+    def column(self, read: Callable[[Scenario], float]) -> Array:
+        """Return a number of the scenario for each variant, of shape [variants or 1, 1]."""
+        return _collapsed(np.array([[read(scenario)] for scenario in self.scenarios]))
 
     def at(self, changes: Mapping[str, Array]) -> Inputs:
         """Return the facts with some paths set anew, and what was assumed from them assumed anew.
@@ -243,9 +219,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
 
 def number_at(scenario: Scenario, path: str) -> float | None:
     """Return the number that stands at a path of `INPUT_PATHS`, if one was given."""
-    value: Any = scenario
-    for part in path.split("."):
-        value = None if value is None else getattr(value, part)
+    value = get_path(scenario, path)
     return None if value is None else float(value)
 
 

@@ -24,6 +24,7 @@ from advisor.inputs import Assumption
 from advisor.loading import examples_folder, load_evidence, load_rule_catalogue, read_mapping
 from advisor.prices.book import PriceBook
 from advisor.prices.loader import load_prices
+from advisor.scenario.paths import get_path, set_path, without_path
 from advisor.scenario.scenario import scenario_from
 from trainer.context import TrainerContext, open_context
 from trainer.home import home_folder
@@ -107,7 +108,8 @@ def set_field(path: str, value: Any) -> None:
     A value that cannot be used changes nothing, and the page says why.
     """
     now = _current_state()
-    _try_state(replace(now, scenario=set_path(now.scenario, path, value)))
+    kept = without_path(now.scenario, path)
+    _try_state(replace(now, scenario=kept if value is None else set_path(kept, path, value)))
 
 
 def replace_scenario(
@@ -142,38 +144,6 @@ def open_launch_page(option_id: str) -> None:
     """Open the launch page with an option chosen."""
     st.session_state[LAUNCH_OPTION_KEY] = option_id
     st.switch_page(st.session_state[PAGES_KEY]["Launch"])
-
-
-def set_path(mapping: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return the mapping with one dotted path set, or taken out where the value is None.
-
-    >>> set_path({"traffic": {"turns": 2}}, "traffic.turns", None)
-    {}
-    >>> set_path({}, "quality.target", 0.9)
-    {'quality': {'target': 0.9}}
-    """
-    section, _, rest = path.partition(".")
-    made = dict(mapping)
-    if not rest:
-        made[section] = value
-    else:
-        inner = made.get(section)
-        made[section] = set_path(inner if isinstance(inner, Mapping) else {}, rest, value)
-    if made[section] is None or made[section] == {}:
-        del made[section]
-    return made
-
-
-def get_path(mapping: Mapping[str, Any], path: str) -> Any:
-    """Return what stands at a dotted path, or None.
-
-    >>> get_path({"quality": {"target": 0.9}}, "quality.target")
-    0.9
-    """
-    found: Any = mapping
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def price_book() -> PriceBook:

@@ -23,13 +23,22 @@ async def _read_body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and "+json" in kind):
         raise WrongMediaType(kind[:80])
-    if declared_bytes(request) > MAX_JSON_BYTES:
-        raise too_large_error(MAX_JSON_BYTES)
+    return await read_body(request, MAX_JSON_BYTES)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Read the body of a request.
+
+    Raises:
+        TooLarge: it is larger than *max_bytes*.
+    """
+    if declared_bytes(request) > max_bytes:
+        raise too_large_error(max_bytes)
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_JSON_BYTES:
-            raise too_large_error(MAX_JSON_BYTES)
+        if len(body) > max_bytes:
+            raise too_large_error(max_bytes)
     return bytes(body)
 
 

@@ -226,11 +226,11 @@ def _answer_with_extras_bytes(
     planner: PlanningService, question: Question, extras: AnswerExtras
 ) -> bytes:
     sentences = sentences_for(extras.explain) if extras.explain else None
-    answer = planner.answered(question)
+    evaluated, answer = planner.answered(question)
     return planner.bytes_of(
         AnswerWithExtras(
             answer=answer,
-            trace=trace(question, answer) if extras.trace else None,
+            trace=trace(evaluated, answer) if extras.trace else None,
             text=decision_sentences(answer, sentences) if sentences else None,
         )
     )

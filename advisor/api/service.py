@@ -18,7 +18,8 @@ from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
 from advisor.api.observability import ApiMetrics
 from advisor.dataset.profile import Profile
-from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision.answer import Answer, Question, canonical_json, summarize
+from advisor.decision.evaluate import EvaluatedQuestion, evaluate
 from advisor.errors import ScenarioError
 from advisor.loading import load_evidence, load_rule_catalogue, make_question, parse_team_rules
 from advisor.prices.book import PriceBook
@@ -167,14 +168,23 @@ class PlanningService:
         return body, False
 
     def answer_bytes(self, question: Question) -> bytes:
-        """Return the answer to a question as canonical bytes."""
-        return self.bytes_of(self.answered(question))
+        """Answer a question as canonical bytes.
 
-    def answered(self, question: Question) -> Answer:
-        """Return the answer to a question; at most `MAX_CONCURRENT` are computed at a time."""
+        Raises:
+            OverflowError: a whole number in the answer has more than 64 bits.
+        """
+        return self.bytes_of(self.answered(question)[1])
+
+    def answered(self, question: Question) -> tuple[EvaluatedQuestion, Answer]:
+        """Evaluate and answer a question, counted and in turn.
+
+        Raises:
+            AdvisorError: the question cannot be evaluated.
+        """
         self.meters.answers.inc()
         with self.turn:
-            return recommend(question)
+            evaluated = evaluate(question)
+            return evaluated, summarize(evaluated)
 
     def bytes_of(self, record: Record) -> bytes:
         """Return a record as canonical bytes.

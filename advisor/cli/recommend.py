@@ -13,8 +13,13 @@ from rich.console import Console
 
 from advisor.cli.flags import DatasetFlag, Format, FormatFlag, PricesFlag, SetFlag
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import Answer, Question, canonical_json
-from advisor.decision.answer import recommend as answer_question
+from advisor.decision.answer import (
+    Answer,
+    Question,
+    canonical_json,
+    evaluate,
+    summarize,
+)
 from advisor.decision.bill import OptionBill
 from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
 from advisor.errors import UsageError
@@ -140,9 +145,10 @@ def show_answer(question: Question, format_: str, flags: AnswerFlags | None = No
     texts = sentences_for(flags.explain) if flags.explain else None
     if flags.sensitivity:
         question = replace(question, with_sensitivity=True)
-    answer = answer_question(question)
+    evaluated = evaluate(question)
+    answer = summarize(evaluated)
     explanation = decision_sentences(answer, texts, flags.sensitivity) if texts else ()
-    rules_tried = trace(question, answer) if flags.trace else None
+    rules_tried = trace(evaluated, answer) if flags.trace else None
     if format_ == "json":
         extras = AnswerWithExtras(answer=answer, trace=rules_tried, text=explanation or None)
         write_bytes(canonical_json(extras if explanation or rules_tried else answer))
@@ -210,7 +216,7 @@ def estimate(
     Raises:
         UsageError: no option id matches.
     """
-    answer = answer_question(question.question())
+    answer = summarize(evaluate(question.question()))
     bills = [bill for bill in answer.options if (option or "") in bill.id]
     if not bills:
         approaches = ", ".join(sorted({bill.approach for bill in answer.options}))

@@ -8,7 +8,7 @@ An option and what is known of the task -> the fewest examples with which it is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,26 +27,14 @@ from advisor.inputs import Inputs, ResolvedScenario, needs_knowledge, prompting_
 from advisor.options.batch import Column, OptionBatch
 from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.options.option import Option, RuledOutOption, rule_out
+from advisor.scenario.scenario import Scenario
 from advisor.units import GIB
 
 
-def categorical_inputs(resolved: ResolvedScenario) -> tuple[object, ...]:
-    """Name all that gates read of a question beside its numbers and its menu."""
-    scenario, needs = resolved.scenario, resolved.scenario.needs
-    return (
-        needs.low_latency,
-        needs.new_skill_or_language,
-        needs_more_than_label(resolved),
-        bool(scenario.knowledge.retrieval_tried),
-        scenario.quality.prompting,
-        prompting_fell_short(scenario),
-    )
-
-
-def needs_more_than_label(resolved: ResolvedScenario) -> bool:
-    """Whether what is wanted is better by judgement, or a form, or done in steps."""
-    needs = resolved.scenario.needs
-    form = needs.style_or_format and not needs.narrow_label_task and not resolved.labels
+def needs_more_than_label(scenario: Scenario, has_labels: bool) -> bool:
+    """Whether the output is judged by degrees, has a form, or is produced in several steps."""
+    needs = scenario.needs
+    form = needs.style_or_format and not needs.narrow_label_task and not has_labels
     return form or needs.preference_hard_to_specify or needs.agentic_tools
 
 
@@ -54,15 +42,16 @@ def can_learn_skill(
     batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
 ) -> Mask:
     """A new skill from very many rows takes all weights."""
-    if not resolved.scenario.needs.new_skill_or_language:
-        return np.array(True)
+    new_skill = resolved.mask(lambda scenario: scenario.needs.new_skill_or_language)
     few = inputs.examples < evidence.adapter_most_examples.value
-    return np.asarray(few | ~batch.approach_is("managed_lora", "lora", "qlora"))
+    return np.asarray(~new_skill | few | ~batch.approach_is("managed_lora", "lora", "qlora"))
 
 
 def labels_suffice(batch: OptionBatch, resolved: ResolvedScenario) -> Mask:
     """An encoder picks a label, and does no more."""
-    return np.asarray(~batch.uses("encoder") | (not needs_more_than_label(resolved)))
+    has_labels = resolved.labels > 0
+    needs_more = resolved.mask(lambda scenario: needs_more_than_label(scenario, has_labels))
+    return np.asarray(~batch.uses("encoder") | ~needs_more)
 
 
 def combination_is_justified(
@@ -73,7 +62,8 @@ def combination_is_justified(
     measured = [m.value for m in scenario.quality.measured if m.approach == "rag"]
     short = np.asarray(inputs.target) > max(measured, default=np.inf)
     combines = batch.uses("combo") & needs_knowledge(scenario, resolved.task)
-    return np.asarray(~combines | bool(scenario.knowledge.retrieval_tried) | short)
+    tried = resolved.mask(lambda scenario: bool(scenario.knowledge.retrieval_tried))
+    return np.asarray(~combines | tried | short)
 
 
 def has_corpus(batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs) -> Mask:
@@ -86,8 +76,10 @@ def has_corpus(batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs) -
 MIN_SHOTS = 3
 
 
-def minimum_examples(option: Option, resolved: ResolvedScenario, evidence: Evidence) -> float:
-    """Fewest examples with which this approach is tried at all."""
+def minimum_examples(
+    option: Option, resolved: ResolvedScenario, evidence: Evidence
+) -> NDArray[np.float64] | float:
+    """Fewest examples with which this approach is tried at all, a number or [variants, 1]."""
     kind = evidence.of(resolved.task)
     if option.is_current or option.approach == "distill":
         return 0.0
@@ -103,15 +95,16 @@ def minimum_examples(option: Option, resolved: ResolvedScenario, evidence: Evide
     return _tuned_from(resolved, kind) if option.trains else 0.0
 
 
-def _tuned_from(resolved: ResolvedScenario, kind: TaskEvidence) -> float:
-    """Fewest examples of a tuning: sources differ, and what prompting does decides among them."""
-    if resolved.scenario.quality.prompting == "meets":
-        return kind.comfortable_examples  # what works already is not risked on a few rows
-    return (
-        kind.tune_least_examples
-        if prompting_fell_short(resolved.scenario)
-        else kind.tune_from_examples
-    )
+def _tuned_from(resolved: ResolvedScenario, kind: TaskEvidence) -> NDArray[np.float64]:
+    """Fewest examples of a tuning: sources differ, and the result of prompting decides."""
+
+    def fewest(scenario: Scenario) -> float:
+        if scenario.quality.prompting == "meets":
+            return kind.comfortable_examples  # a working prompt is not risked on a few rows
+        fell_short = prompting_fell_short(scenario)
+        return kind.tune_least_examples if fell_short else kind.tune_from_examples
+
+    return resolved.column(fewest)
 
 
 Mask = NDArray[np.bool_]
@@ -131,15 +124,6 @@ class CheckContext:
     costs: BatchCosts
     evidence: Evidence
 
-    def under(self, resolved: ResolvedScenario, batch: OptionBatch) -> CheckContext:
-        """Return the same options with the same numbers under other words.
-
-        What is worked out of numbers alone is taken over: it takes longest.
-        """
-        case = replace(self, batch=batch, resolved=resolved, inputs=resolved.inputs)
-        vars(case).update(memory_bytes=self.memory_bytes, prompt_tokens=self.prompt_tokens)
-        return case
-
     @cached_property
     def passes(self) -> list[Mask]:
         """For each gate, whether it lets an option pass."""
@@ -157,7 +141,10 @@ class CheckContext:
     @cached_property
     def minimum_examples(self) -> Column:
         """Fewest examples with which each option is tried at all."""
-        return self.batch.by_kind(lambda o: minimum_examples(o, self.resolved, self.evidence))
+        kinds = self.batch.kinds
+        least = [minimum_examples(o, self.resolved, self.evidence) for o in kinds.first]
+        shape = np.broadcast_shapes((1, 1), *(np.shape(number) for number in least))
+        return np.stack([np.broadcast_to(number, shape) for number in least])[kinds.of]
 
     @cached_property
     def prompt_tokens(self) -> NDArray[np.float64]:
@@ -260,13 +247,10 @@ def _within(limit: NDArray[np.float64], cost: object) -> Mask:
 
 
 def _meets_latency(case: CheckContext) -> Mask:
-    hurried = case.inputs.latency_p95_ms < REASONING_NEEDS_MS
-    if case.resolved.scenario.needs.low_latency:
-        hurried = hurried | ~case.batch.is_current
-    slow = case.batch.reasons & hurried
-    if case.resolved.scenario.needs.low_latency:
-        slow = slow | case.batch.is_large & ~case.batch.is_current
-    return np.asarray(~slow)
+    low_latency = case.resolved.mask(lambda scenario: scenario.needs.low_latency)
+    must_be_fast = low_latency & ~case.batch.is_current
+    hurried = (case.inputs.latency_p95_ms < REASONING_NEEDS_MS) | must_be_fast
+    return np.asarray(~(case.batch.reasons & hurried | case.batch.is_large & must_be_fast))
 
 
 def _slow_because(case: CheckContext, row: int) -> str:

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from advisor.decision.answer import Answer, Question, prepare
+from advisor.decision.answer import Answer
 from advisor.decision.checks import CHECKS, CheckContext
-from advisor.decision.ranking import OptionResult, rank
+from advisor.decision.evaluate import EvaluatedQuestion, Question
+from advisor.decision.ranking import OptionResult
 from advisor.decision.team_checks import allowed_by_rule
 from advisor.estimate.line import option_row
-from advisor.estimate.sampling import LIKELY
-from advisor.options.eligibility import EligibilityKey, eligibility_key
+from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import Option, RuledOutOption
 from advisor.units import Record, usd
 
@@ -71,20 +71,16 @@ class AnswerWithExtras(Record):
     """The decision in a few sentences."""
 
 
-def trace(question: Question, answer: Answer) -> Trace:
-    """Try every rule of a question again, and write down what each read.
+def trace(evaluated: EvaluatedQuestion, answer: Answer) -> Trace:
+    """List every rule with the values it read, for each option.
 
     Args:
-        question: What was asked.
-        answer: What was answered.
-
-    Raises:
-        AdvisorError: the question cannot be worked out.
+        evaluated: The question, evaluated.
+        answer: Its answer.
     """
-    resolved, candidates = prepare(question, question.scenario)
-    ranking = rank(candidates.batches, resolved, resolved.inputs, question.evidence, LIKELY)
-    eligibility = eligibility_key(resolved, question.profile)
-    traced = [_candidate_trace(entry, eligibility, answer) for entry in ranking.entries]
+    question, candidates = evaluated.question, evaluated.candidates
+    eligibility = candidates.eligibility
+    traced = [_candidate_trace(entry, eligibility, answer) for entry in evaluated.options]
     traced += [_excluded_trace(one) for one in candidates.ruled_out]
     return Trace(
         question_sha256=answer.question_sha256,
@@ -260,7 +256,7 @@ CHECK_READS: dict[str, Callable[[CheckContext], list[tuple[str, Any]]]] = {
 
 
 def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    case, row = entry.sheet.case, entry.row
+    case, row = entry.batch_result.case, entry.row
     for gate, passes in zip(CHECKS, case.passes, strict=True):
         read = CHECK_READS[gate.rule](case) if gate.rule in CHECK_READS else []
         numbers = tuple((name, _value_text(_at(value, row))) for name, value in read)
@@ -279,7 +275,7 @@ def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 
 def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    team = entry.sheet.case.team
+    team = entry.batch_result.case.team
     for rule, holding in zip(team.rules, team.holding, strict=True):
         holds = bool(_at(holding, entry.row))
         fired = (
@@ -296,7 +292,7 @@ def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 
 def _quality_trace(entry: OptionResult) -> RuleTrace:
-    quality, target = entry.quality, float(entry.sheet.case.inputs.target.flat[0])
+    quality, target = entry.quality, float(entry.batch_result.case.inputs.target.flat[0])
     numbers = (
         ("low", f"{quality.low:.3f}"),
         ("likely", f"{quality.likely:.3f}"),
@@ -312,7 +308,7 @@ def _quality_trace(entry: OptionResult) -> RuleTrace:
 
 
 def _order_trace(entry: OptionResult) -> RuleTrace:
-    score = float(_at(entry.sheet.scored.score, entry.row))
+    score = float(_at(entry.batch_result.score, entry.row))
     counted = usd(score) if np.isfinite(score) else "out"
     numbers = (("USD a month, all spread", usd(entry.costs.per_month)), ("counted as", counted))
     return RuleTrace(

@@ -102,7 +102,7 @@ def retrieval_lines(
     Leaves out: reranking, and reads and writes above what the store's least fee covers.
     """
     embedding = batch.prices["embedding"]
-    changes = CHANGES_PER_MONTH[resolved.scenario.knowledge.change]
+    changes = resolved.column(lambda scenario: CHANGES_PER_MONTH[scenario.knowledge.change])
     questions = inputs.requests_per_month * inputs.user_tokens
     return [
         priced_line("embedding the documents", inputs.corpus_tokens, embedding, "once"),

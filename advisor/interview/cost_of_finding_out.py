@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 
-from advisor.decision.answer import Question, prepare, with_path
-from advisor.decision.ranking import rank
+from advisor.decision.answer import Question, evaluate, prepare
 from advisor.decision.reasons import first_value, linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
-from advisor.estimate.sampling import LIKELY
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
 from advisor.units import Money, Record, usd
 
@@ -105,12 +105,12 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     """Return the cost of held-out requests over all allowed models, or None if none is allowed."""
     if unknown.pilot is None:
         return None
-    resolved, candidates = prepare(question, _pilot_scenario(question.scenario, unknown.pilot))
-    ranking = rank(candidates.batches, resolved, resolved.inputs, question.evidence, LIKELY)
-    requests = first_value(resolved.inputs.requests_per_month)
+    scenario = _pilot_scenario(question.scenario, unknown.pilot)
+    evaluated = evaluate(replace(question, scenario=scenario))
+    requests = first_value(evaluated.resolved.inputs.requests_per_month)
     costs = [
         linear_cost(entry.costs, requests).per_request * MEASURED_EXAMPLES
-        for entry in ranking.entries
+        for entry in evaluated.options
         if entry.option.approach == unknown.pilot and not entry.option.is_current
     ]
     if not costs:
@@ -121,9 +121,9 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
 def _pilot_scenario(scenario: Scenario, approach: str) -> Scenario:
     """Return the scenario with requests, and with documents if retrieval is priced."""
     if not scenario.traffic.requests_per_month:
-        scenario = with_path(scenario, "traffic.requests_per_month", MEASURED_EXAMPLES)
+        scenario = with_paths(scenario, {"traffic.requests_per_month": MEASURED_EXAMPLES})
     if approach == "rag" and not scenario.knowledge.corpus_tokens:
-        scenario = with_path(scenario, "knowledge.corpus_tokens", 1.0)
+        scenario = with_paths(scenario, {"knowledge.corpus_tokens": 1.0})
     return scenario
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
-from advisor.evidence import Evidence
+import numpy as np
+
+from advisor.evidence import QualityFactor
 from advisor.options.batch import OptionBatch, option_batches
 from advisor.options.eligibility import EligibilityKey, eligibility_key
 from advisor.options.gpu_tuning import gpu_tuning_options
@@ -25,62 +27,77 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
-    """What may be done, and what may not."""
+    """The options considered for one scenario, and those ruled out whatever the numbers are."""
 
+    eligibility: EligibilityKey
     options: tuple[Option, ...]
     measuring: Option
-    """What "not yet" costs."""
+    """The option "not yet": measure a prompt first."""
     ruled_out: tuple[RuledOutOption, ...]
+    batches: tuple[OptionBatch, ...]
+    """The options grouped by the way they are calculated; the last batch is "not yet"."""
     rules: tuple[TeamRule, ...] = ()
-    """What the team adds; tried for each variant, like what the numbers forbid."""
+    """Rules of the team; evaluated for each variant, like the checks."""
 
     @cached_property
-    def batches(self) -> tuple[OptionBatch, ...]:
-        """The options, side by side with those that are worked out alike."""
-        return option_batches(self.options, self.rules)
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the options; on one day of one price book, equal ids are equal options."""
+        return tuple(option.id for option in self.options)
+
+    def with_measuring(self, option: Option) -> Candidates:
+        """Return the same candidates with another option for "not yet"."""
+        last = _measuring_batch(option, len(self.options))
+        return replace(self, measuring=option, batches=(*self.batches[:-1], last))
 
 
+def _measuring_batch(option: Option, row: int) -> OptionBatch:
+    return replace(option_batches([option])[0], rows=np.array([row]))
+
+
+@lru_cache(maxsize=32)
 def list_candidates(
     eligibility: EligibilityKey,
     book: PriceBook,
-    evidence: Evidence,
+    without_retrieval: QualityFactor,
     rules: tuple[TeamRule, ...] = (),
 ) -> Candidates:
     """List every option that no rule forbids whatever the numbers are.
 
-    What the numbers forbid (budget, memory, too few examples) is decided per variant, later.
+    What depends on numbers (budget, memory, too few examples) is decided per variant, by checks.
+    Cached: questions that differ in numbers only have the same candidates, and their columns.
     """
     out: list[RuledOutOption] = []
-    prompted = prompting_options(eligibility, book, out)
     everything = [
-        *prompted,
+        *prompting_options(eligibility, book, out),
         *provider_tuning_options(eligibility, book, out),
         *gpu_tuning_options(eligibility, book, out),
     ]
     kept = []
     for option in everything:
-        ruled = _by_need(option, eligibility, evidence)
+        ruled = _by_need(option, eligibility, without_retrieval)
         if ruled:
             out.append(ruled)
         else:
             kept.append(option)
     current = current_option(eligibility, book)
-    listed = (*([current] if current else []), *kept)
-    return Candidates(listed, measuring_option(kept), tuple(out), rules)
+    options = (*([current] if current else []), *kept)
+    measuring = measuring_option(kept)
+    batches = (*option_batches(options, rules), _measuring_batch(measuring, len(options)))
+    return Candidates(eligibility, options, measuring, tuple(out), batches, rules)
 
 
 def _by_need(
-    option: Option, eligibility: EligibilityKey, evidence: Evidence
+    option: Option, eligibility: EligibilityKey, without_retrieval: QualityFactor
 ) -> RuledOutOption | None:
     if option.trains and option.approach != "combo" and eligibility.needs_knowledge:
-        says = f"New facts are looked up, not trained in. {evidence.without_retrieval.says}"
+        says = f"New facts are looked up, not trained in. {without_retrieval.says}"
         return RuledOutOption(
             id=option.id,
             rule="facts-need-retrieval",
             says=says,
-            source=evidence.without_retrieval.source,
+            source=without_retrieval.source,
         )
     if option.approach == "long_context" and eligibility.permissions_per_user:
         says = "Not everybody may read every document, and one prompt for all would hold all."

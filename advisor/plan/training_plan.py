@@ -230,8 +230,6 @@ class PlanSettings(Record):
     """Suffix of the tuned model's name."""
     grader: str | None = None
     """Grader for reinforcement, as JSON."""
-    attempt: Annotated[int, Field(ge=1)] = 1
-    """Number of the attempt."""
 
 
 def plan_bytes(plan: TrainingPlan) -> bytes:

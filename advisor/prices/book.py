@@ -15,7 +15,7 @@ from advisor.units import Record
 R = TypeVar("R", bound=Record)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PriceBook:
     """The whole price book: prices, models, providers, GPUs."""
 

@@ -72,7 +72,7 @@ def expected_quality(
     ends: NumberRange = (low, likely, high)
     kind = evidence.of(resolved.task)
     basis = kind.basis
-    said = prompting_claims(resolved, evidence)
+    said = prompting_claims(resolved, inputs, evidence)
     if said.any_claimed and batch.trains:
         ends = cap_at_teacher(said, ends, inputs.target, _of_kinds(kinds, "distill"))
     elif said.any_claimed:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.evidence import Evidence
-from advisor.inputs import ResolvedScenario, prompting_fell_short
+from advisor.inputs import Inputs, ResolvedScenario, prompting_fell_short
 from advisor.quality.measurements import NumberRange
 from advisor.scenario.scenario import Scenario
 from advisor.units import Number
@@ -37,15 +36,16 @@ class PromptingClaims(NamedTuple):
         return bool((self.meets | self.gap | self.retrieval_short).any())
 
 
-def prompting_claims(resolved: ResolvedScenario, evidence: Evidence) -> PromptingClaims:
-    """Read what was said of prompting and retrieval, in each variant."""
-    scenarios = resolved.scenarios
+def prompting_claims(
+    resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
+) -> PromptingClaims:
+    """Read the user's claims about prompting and retrieval in each variant."""
     least = evidence.of("knowledge_qa").tune_least_examples
-    inputs, pages = resolved.inputs, evidence.pretraining_tokens.value
+    pages = evidence.pretraining_tokens.value
     return PromptingClaims(
-        meets=_mask(scenarios, lambda one: one.quality.prompting == "meets"),
-        gap=_mask(scenarios, prompting_fell_short),
-        retrieval_short=_mask(scenarios, retrieval_fell_short)
+        meets=resolved.mask(lambda scenario: scenario.quality.prompting == "meets"),
+        gap=resolved.mask(prompting_fell_short),
+        retrieval_short=resolved.mask(retrieval_fell_short)
         & ((inputs.examples >= least) | (inputs.corpus_tokens >= pages)),
     )
 
@@ -112,7 +112,3 @@ def cap_at_teacher(
     most = np.where(said.gap & taught, np.asarray(target) - SHORTFALL, np.inf)
     low, likely, high = (np.minimum(end, most) for end in ends)
     return low, likely, high
-
-
-def _mask(scenarios: Sequence[Scenario], read: Callable[[Scenario], bool]) -> Mask:
-    return np.array([read(one) for one in scenarios])[:, None]

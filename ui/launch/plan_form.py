@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from advisor.errors import AdvisorError
+from advisor.errors import AdvisorError, UsageError
+from advisor.units import parse_usd
 from trainer.home import bases_folder, list_bases
 from trainer.local.process import devices
+from trainer.plan.create import build_plan
+from trainer.plan.request import PlanRequest, request_from_text
 from ui import formatting, state
-from ui.launch.asking import PlanForm, create_plan
-from ui.launch.choices import LaunchChoice, launch_choices, manual_commands, selected_choice
+from ui.launch.choices import (
+    LaunchChoice,
+    launch_choices,
+    manual_commands,
+    selected_base,
+    selected_choice,
+)
 
 DEFAULT_USD_PER_HOUR = "0.10"
 """What an hour of this machine is taken to cost where nobody says: power and wear."""
 MAX_ALTERNATIVES = 2
 """How many of each kind are offered in the place of one that is not launched from here."""
+SHARED_FIELDS = ("held_out_share", "validation_share", "sends_held_out")
+"""Fields of the form that go into the request as they are."""
 NOTHING_SPENT = "It is priced and checked. Nothing is sent or spent."
 NAME_HELP = "Letters, digits and dashes. Its versions are counted under it."
 FORMATS_HELP = (
@@ -38,10 +50,10 @@ def draw_form() -> None:
         return
     with st.form("launch_form", border=True):
         given = _select_rows(asked)
-        filled = _plan_fields(chosen, asked)
+        typed = _plan_fields(chosen)
         sent = st.form_submit_button("Make the plan", type="primary", help=NOTHING_SPENT)
     if sent:
-        _submit(filled, given)
+        _submit(chosen, asked, typed, given)
 
 
 def _select_choice(found: tuple[LaunchChoice, ...]) -> LaunchChoice:
@@ -93,14 +105,12 @@ def _select_option(option_id: str) -> None:
     st.session_state[state.LAUNCH_OPTION_KEY] = option_id
 
 
-def _plan_fields(chosen: LaunchChoice, asked: state.CurrentScenario) -> PlanForm:
-    filled = PlanForm(chosen, asked.scenario, asked.where, asked.dataset)
-    if chosen.how == "here":
-        filled = _machine_fields(chosen, filled)
-    name = st.text_input("Name of the tuned model", placeholder="invoices", help=NAME_HELP)
-    filled = replace(filled, name=name)
+def _plan_fields(chosen: LaunchChoice) -> dict[str, Any]:
+    """Draw the fields; return what was entered, unchecked."""
+    typed = _machine_fields(chosen) if chosen.how == "here" else {}
+    typed["name"] = st.text_input("Name of the tuned model", placeholder="invoices", help=NAME_HELP)
     with st.expander("Settings and cap"):
-        return _settings_fields(chosen, filled)
+        return {**typed, **_settings_fields(chosen)}
 
 
 def _select_rows(asked: state.CurrentScenario) -> UploadedFile | None:
@@ -114,33 +124,34 @@ def _select_rows(asked: state.CurrentScenario) -> UploadedFile | None:
     return st.file_uploader("Other rows, if not these", help=FORMATS_HELP)
 
 
-def _machine_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
+def _machine_fields(chosen: LaunchChoice) -> dict[str, Any]:
     """Ask for the base and for what an hour costs, where it is trained on this machine."""
+    typed: dict[str, Any] = {}
     if not chosen.is_plain:
         left, right = st.columns(2)
         there = list(list_bases())
-        base = left.selectbox(
+        typed["base"] = left.selectbox(
             "Base", there, placeholder="none here yet", help=f"Folders in {bases_folder()}"
         )
-        typed = right.text_input(
+        typed["base_folder"] = right.text_input(
             "or a folder on this machine",
             placeholder="/models/my-base",
             help="With config.json, safetensors and tokenizer.",
         )
-        filled = replace(filled, base=base, base_typed=typed)
     left, right = st.columns(2)
-    gpu = None
     if not chosen.is_plain and _has_gpu() and chosen.is_bare:
-        gpu = right.selectbox("GPU of this machine", list(state.trainer_context().book.gpus))
-    usd = left.text_input(
+        typed["gpu"] = right.selectbox(
+            "GPU of this machine", list(state.trainer_context().book.gpus)
+        )
+    typed["usd_per_hour"] = left.text_input(
         "USD an hour of this machine",
         DEFAULT_USD_PER_HOUR,
         help="With power: 0.3 kW at 0.30 USD/kWh is 0.09.",
     )
-    return replace(filled, gpu=gpu, usd_per_hour=usd)
+    return typed
 
 
-def _settings_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
+def _settings_fields(chosen: LaunchChoice) -> dict[str, Any]:
     left, right = st.columns(2)
     cap = left.text_input(
         "Cap in USD",
@@ -156,30 +167,76 @@ def _settings_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
     else:
         sends = left.checkbox("The provider gets the held-out rows too, to measure with")
     more = right.text_area("More settings, NAME=VALUE a line", placeholder="seed=7", height=110)
-    return replace(
-        filled,
-        cap=cap,
-        held_out_share=held / 100,
-        validation_share=watched / 100,
-        sends_held_out=sends,
-        epochs=epochs,
-        learning_rate=rate,
-        more=more,
+    return {
+        "cap": cap,
+        "held_out_share": held / 100,
+        "validation_share": watched / 100,
+        "sends_held_out": sends,
+        "n_epochs": epochs,
+        "learning_rate": rate,
+        "more": more,
+    }
+
+
+def form_request(
+    chosen: LaunchChoice,
+    asked: state.CurrentScenario,
+    typed: Mapping[str, Any],
+    dataset: Path | None,
+) -> PlanRequest:
+    """Return the request that the form describes.
+
+    Raises:
+        UsageError: a field is not valid.
+    """
+    here = chosen.how == "here"
+    base = None
+    if here and not chosen.is_plain:
+        base = selected_base(typed.get("base"), typed.get("base_folder", ""))
+    settings = [line for line in typed.get("more", "").splitlines() if line.strip()]
+    for name in ("n_epochs", "learning_rate"):
+        if typed.get(name, "").strip():
+            settings.append(f"{name}={typed[name]}")
+    return request_from_text(
+        settings,
+        scenario=asked.scenario,
+        where=asked.where,
+        option=chosen.option_id(base, typed.get("gpu")),
+        dataset=dataset,
+        base=base,
+        suffix=typed.get("name", "").strip() or None,
+        cap_usd=_amount(typed, "cap", "cap"),
+        usd_per_hour=_amount(typed, "usd_per_hour", "price of an hour"),
+        **{name: typed[name] for name in SHARED_FIELDS if name in typed},
     )
 
 
-def _submit(filled: PlanForm, given: UploadedFile | None) -> None:
-    """Make the plan of what was filled in; what is wrong is said, and the form stays as it is."""
+def _amount(typed: Mapping[str, Any], name: str, label: str) -> Decimal | None:
+    text = typed.get(name, "").strip()
+    amount = parse_usd(text, label) if text else None
+    if amount == 0:
+        raise UsageError(f"{label} {text}", "an amount above 0 is required.", "Write 25.00.")
+    return amount
+
+
+def _submit(
+    chosen: LaunchChoice,
+    asked: state.CurrentScenario,
+    typed: Mapping[str, Any],
+    given: UploadedFile | None,
+) -> None:
+    """Create the plan; an error is shown above the form, which keeps its values."""
+    context, dataset = state.trainer_context(), asked.dataset
     try:
         with (
             st.spinner("Reading the rows, pricing the job ..."),
             tempfile.TemporaryDirectory() as folder,
         ):
             if given is not None:
-                path = Path(folder) / Path(given.name).name
-                path.write_bytes(given.getbuffer())
-                filled = replace(filled, dataset=path)
-            plan = create_plan(state.trainer_context(), filled)
+                dataset = Path(folder) / Path(given.name).name
+                dataset.write_bytes(given.getbuffer())
+            plan = build_plan(context, form_request(chosen, asked, typed, dataset))
+            context.store.keep_plan(plan)  # a plan that was launched is shown as it is
     except (AdvisorError, OSError) as error:
         st.error(str(error))
         return

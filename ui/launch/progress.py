@@ -19,6 +19,7 @@ from trainer.context import TrainerContext
 from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.run_states import WORKING, Run
+from trainer.runs.messages import event_sentence, event_time, state_label
 from trainer.runs.user_actions import UserAction, request_action
 from trainer.storage.ledger import micro_usd, usd_text
 from trainer.storage.model_version import ModelVersion
@@ -27,7 +28,6 @@ from ui import formatting, state
 from ui.charts import training_curves
 from ui.formatting import muted_text
 from ui.launch.confirm import obstacles, spent_text
-from ui.launch.wording import event_text, event_time, state_label
 
 EVENTS_PER_READ = 1000
 
@@ -209,7 +209,7 @@ def _events_table(moments: Sequence[TimelineEvent]) -> str:
     rows = "".join(
         f'<tr><td style="white-space:nowrap;vertical-align:top;padding:2px 12px 2px 0;width:1%">'
         f'{event_time(one)}</td><td style="overflow-wrap:anywhere;padding:2px 0">'
-        f"{escape(event_text(one))}</td></tr>"
+        f"{escape(event_sentence(one))}</td></tr>"
         for one in moments
     )
     return f'<table style="border-collapse:collapse;font-size:.875rem;width:100%">{rows}</table>'

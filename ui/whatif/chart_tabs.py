@@ -15,7 +15,8 @@ import streamlit as st
 from advisor.decision import sweep as engine
 from advisor.decision.answer import Question
 from advisor.decision.sweep import SweepColumns
-from advisor.inputs import INPUT_PATHS, SHARE_PATHS, ResolvedScenario
+from advisor.inputs import ResolvedScenario
+from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import cumulative_cost_chart
@@ -25,7 +26,7 @@ from ui.charts.row_lengths import row_lengths_chart
 from ui.charts.tornado import Swing, tornado_chart
 from ui.charts.winner_map import Axis, axis_values, winner_map_chart
 from ui.components.in_view import track_visibility
-from ui.whatif.inputs import SLIDER_RANGES, resolve_current
+from ui.whatif.inputs import resolve_current
 from ui.whatif.verdict import option_by_id
 
 CELLS_ACROSS: Final = 32
@@ -38,15 +39,14 @@ SHARE_STEP: Final = 0.1
 
 def map_axis(path: str, resolved: ResolvedScenario, count: int) -> Axis:
     """Return one side of the map, with the question in its middle where that is possible."""
-    span, here = SLIDER_RANGES[path], float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
-    here = span.low if here != here else here
-    unit = f" [{span.unit}]" if span.unit else ""
-    label = f"{span.label}{unit}"
-    if path in SHARE_PATHS:
+    field = NUMBER_FIELDS[path]
+    here, (start, end) = float(getattr(resolved.inputs, field.name)[0, 0]), field.slider
+    here = start if here != here else here
+    label = f"{field.label} [{field.unit}]" if field.unit else field.label
+    if field.kind == "share":
         return Axis(label, axis_values(0.0, 1.0, count, False), here, False)
-    least = max(span.low, 1.0)
-    low = min(max(here / MAP_FACTOR, least), span.high / MAP_FACTOR)
-    values = axis_values(low, max(low * MAP_FACTOR, min(here * MAP_FACTOR, span.high)), count, True)
+    low = min(max(here / MAP_FACTOR, start, 1.0), end / MAP_FACTOR)
+    values = axis_values(low, max(low * MAP_FACTOR, min(here * MAP_FACTOR, end)), count, True)
     return Axis(label, values, min(max(here, values[0]), values[-1]), True)
 
 
@@ -62,17 +62,16 @@ def sweep_map(
 def tornado_swings(resolved: ResolvedScenario) -> tuple[tuple[str, Swing], ...]:
     """Halve and double every number that is known and not 0; move shares by a tenth."""
     found = []
-    for path, span in SLIDER_RANGES.items():
-        here = float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
-        if here != here or (here == 0 and path not in SHARE_PATHS):
+    for path, field in NUMBER_FIELDS.items():
+        here = float(getattr(resolved.inputs, field.name)[0, 0])
+        if here != here or (here == 0 and field.kind != "share"):
             continue
-        if path in SHARE_PATHS:
+        if field.kind == "share":
             ends = max(here - SHARE_STEP, 0.0), min(here + SHARE_STEP, 1.0)
         else:
-            least = 1.0 if path in ("traffic.turns", "traffic.peak_factor") else 0.0
-            most = 120.0 if path == "horizon_months" else float("inf")
-            ends = max(here / 2, least), min(here * 2, most)
-        found.append((path, Swing(span.label, *ends)))
+            low, high = field.bounds
+            ends = max(here / 2, low), min(here * 2, high)
+        found.append((path, Swing(field.label, *ends)))
     return tuple(found)
 
 
@@ -132,20 +131,20 @@ def _draw_tab(name: str, now: state.CurrentScenario, frame: ChartStyle) -> None:
 
 def _draw_winner_map(now: state.CurrentScenario, frame: ChartStyle) -> None:
     left, right = st.columns(2)
-    names = list(SLIDER_RANGES)
+    names = list(NUMBER_FIELDS)
     x = left.selectbox(
         "From left to right",
         names,
         index=names.index(MAP_PATHS[0]),
         key="map_x",
-        format_func=lambda path: SLIDER_RANGES[path].label,
+        format_func=lambda path: NUMBER_FIELDS[path].label,
     )
     y = right.selectbox(
         "From bottom to top",
         names,
         index=names.index(MAP_PATHS[1]),
         key="map_y",
-        format_func=lambda path: SLIDER_RANGES[path].label,
+        format_func=lambda path: NUMBER_FIELDS[path].label,
     )
     if x == y:
         st.info("Choose two different inputs.")

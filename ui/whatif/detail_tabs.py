@@ -10,6 +10,7 @@ import streamlit as st
 from advisor.loading import load_sentences
 from advisor.report.markdown import best_per_approach
 from advisor.report.sentences import decision_sentences
+from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.components.in_view import track_visibility
 from ui.whatif import compare, inputs, tables
@@ -100,14 +101,14 @@ def _draw_assumptions() -> None:
     st.html(
         '<p class="ton-says">Nobody said these, so they were taken. Move one, and it is yours.</p>'
     )
-    paths = [one.path for one in answer.assumptions if one.path in inputs.SLIDER_RANGES]
+    paths = [one.path for one in answer.assumptions if one.path in NUMBER_FIELDS]
     kept = st.session_state.setdefault("assumed_paths", [])
     if st.session_state.get("assumed_epoch") != state.scenario_epoch():
         kept.clear()
         st.session_state["assumed_epoch"] = state.scenario_epoch()
     kept += [path for path in paths if path not in kept]
     inputs.draw_input_sliders("assumed_dials_wide", kept, answer.question_sha256, DETAILS_KEY)
-    others = [one for one in answer.assumptions if one.path not in inputs.SLIDER_RANGES]
+    others = [one for one in answer.assumptions if one.path not in NUMBER_FIELDS]
     for one in others:
         st.html(
             f'<p class="ton-says">{escape(one.path)} = {escape(one.value)}: {escape(one.says)}</p>'

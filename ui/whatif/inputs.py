@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Final, NamedTuple, get_args
+from math import isinf
+from typing import Final
 
 import streamlit as st
 
-from advisor.inputs import INPUT_PATHS, SHARE_PATHS, WHOLE_NUMBER_PATHS, ResolvedScenario, resolve
-from advisor.scenario.scenario import Needs, Scenario
-from advisor.units import Record, Tasks
+from advisor.inputs import ResolvedScenario, resolve
+from advisor.scenario.fields import CHOICE_FIELDS, FIELDS, NUMBER_FIELDS, ScenarioField
+from advisor.scenario.paths import get_path
+from advisor.scenario.scenario import Needs
 from ui import formatting, state
 from ui.components.in_view import redraw
 from ui.components.sliders import Slider, draw_sliders
 
 MAX_VALUE: Final = 1e15
-"""What may be typed where the scenario names no end."""
-
-
-class SliderRange(NamedTuple):
-    """What a slider is called, and from where to where it goes."""
-
-    label: str
-    unit: str
-    low: float
-    high: float
-    log: bool = True
-
-
-SLIDER_RANGES: Final = {
-    "traffic.requests_per_month": SliderRange("Requests a month", "", 100, 1e9),
-    "traffic.prefix_tokens": SliderRange("Instructions in each prompt", "tokens", 0, 100_000),
-    "traffic.user_tokens": SliderRange("Text of each request", "tokens", 0, 100_000),
-    "traffic.completion_tokens": SliderRange("Length of an answer", "tokens", 0, 20_000),
-    "quality.target": SliderRange("Good enough from", "", 0, 1, False),
-    "dataset.examples": SliderRange("Examples at hand", "rows", 0, 1e6),
-    "traffic.peak_factor": SliderRange("Busiest hour over the mean", "times", 1, 50),
-    "traffic.batchable_share": SliderRange("May wait a day", "", 0, 1, False),
-    "traffic.context_tokens": SliderRange("Documents pasted in", "tokens", 0, 1e6),
-    "traffic.reasoning_tokens": SliderRange("Hidden reasoning", "tokens", 0, 50_000),
-    "traffic.tool_tokens": SliderRange("Tool calls", "tokens", 0, 50_000),
-    "traffic.turns": SliderRange("Turns of a conversation", "", 1, 50),
-    "traffic.cache_hit_share": SliderRange("Prefix read from the cache", "", 0, 1, False),
-    "traffic.tuned_prefix_tokens": SliderRange(
-        "Instructions left after tuning", "tokens", 0, 10_000
-    ),
-    "knowledge.corpus_tokens": SliderRange("All documents", "tokens", 0, 1e10),
-    "knowledge.chunk_tokens": SliderRange("One retrieved piece", "tokens", 50, 8_000),
-    "knowledge.top_k": SliderRange("Pieces before each question", "", 1, 50, False),
-    "quality.held_out_examples": SliderRange("Examples kept for measuring", "rows", 0, 10_000),
-    "current.monthly_cost_usd": SliderRange("Paid today, a month", "USD", 0, 1e7),
-    "limits.budget_one_off_usd": SliderRange("Most to spend once", "USD", 0, 1e6),
-    "limits.budget_monthly_usd": SliderRange("Most to spend a month", "USD", 0, 1e7),
-    "limits.latency_p95_ms": SliderRange("Longest wait of 19 in 20", "ms", 10, 60_000),
-    "team.usd_per_hour": SliderRange("An hour of work", "USD", 0, 500, False),
-    "horizon_months": SliderRange("The answer has to hold", "months", 1, 120),
-    "retrain_every_months": SliderRange("Tuned anew every", "months", 1, 36),
-}
-"""Every number of a scenario; a test holds this against what can be swept."""
+"""Largest value that can be typed where the scenario sets no bound."""
+MIN_POSITIVE: Final = 0.01
+"""Smallest value that can be typed where 0 is not valid."""
 MAIN_PATHS: Final = (
     "traffic.requests_per_month",
     "traffic.prefix_tokens",
@@ -71,111 +32,40 @@ MORE_INPUTS_KEY: Final = "more"
 """Key of the fragment that holds the other inputs."""
 VERDICT_KEY: Final = "verdict"
 """Key of the fragment that holds verdict and main inputs."""
-CHOICE_LABELS: Final = {
-    "task": "Kind of work",
-    "quality.prompt_effort": "Prompting tried so far",
-    "dataset.label_quality": "Who made the answers",
-    "knowledge.change": "Documents change",
-    "organisation.openai": "Tuning at OpenAI",
-    "organisation.azure": "Tuning at Azure",
-    "team.ml": "Practice with training",
-}
-SWITCH_LABELS: Final = {
-    "quality.has_eval": "There is a way to measure quality",
-    "limits.data_may_leave": "Data may be sent to a provider",
-    "knowledge.permissions_per_user": "Not everybody may read every document",
-}
-NEED_LABELS: Final = {
-    "needs_fresh_facts": "Facts that change",
-    "needs_citations": "Named sources",
-    "needs_private_knowledge": "Private documents",
-    "style_or_format": "A tone or form",
-    "narrow_label_task": "One of fixed labels",
-    "new_skill_or_language": "A new skill",
-    "complex_reasoning": "Several steps of thought",
-    "privacy_self_host": "Own machines only",
-    "low_latency": "Fast answers",
-    "cost_reduction": "Paying less",
-    "preference_hard_to_specify": "Better by example only",
-    "agentic_tools": "Tools in a loop",
-}
-"""Every need of a scenario in two or three words."""
-
-
-def record_field(path: str) -> tuple[type[Record], str]:
-    """Return the record and the field that a dotted path names.
-
-    >>> record_field("quality.target")[1]
-    'target'
-    """
-    record: type[Record] = Scenario
-    *sections, last = path.split(".")
-    for section in sections:
-        annotation = record.model_fields[section].annotation
-        kinds = (annotation, *get_args(annotation))
-        record = next(k for k in kinds if isinstance(k, type) and issubclass(k, Record))
-    return record, last
-
-
-def help_text(path: str) -> str:
-    """Return the sentence that stands under a field of the scenario."""
-    record, name = record_field(path)
-    return record.model_fields[name].description or ""
-
-
-def allowed_values(path: str) -> tuple[str, ...]:
-    """Return the words that a field may hold."""
-    record, name = record_field(path)
-    if path == "task":
-        return tuple(Tasks)
-    annotation = record.model_fields[name].annotation
-    groups = [get_args(arg) or (arg,) for arg in get_args(annotation)]
-    return tuple(word for group in groups for word in group if isinstance(word, str))
 
 
 def slider_for(path: str, resolved: ResolvedScenario) -> Slider:
     """Make the dial of one number, standing where the answer takes it to be."""
-    span, value = SLIDER_RANGES[path], float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
+    field = NUMBER_FIELDS[path]
+    value = float(getattr(resolved.inputs, field.name)[0, 0])
     assumed = {one.path: one.says for one in resolved.assumptions}
     note = f"assumed: {assumed[path]}" if path in assumed else ""
-    if INPUT_PATHS[path] in resolved.measured:
+    if field.name in resolved.measured:
         note = "counted in your data"
-    is_share = path in SHARE_PATHS
-    digits = 0 if path in WHOLE_NUMBER_PATHS or span.unit in ("tokens", "rows") else 2
+    is_share = field.kind == "share"
+    digits = 0 if field.kind == "whole" or field.unit in ("tokens", "rows") else 2
     digits = 4 if is_share else digits
-    least, most = _field_bounds(path)
-    remedy = f"Give a number from {least:g} on." if most >= MAX_VALUE else ""
+    low, most = field.bounds
+    least = low if field.low_is_valid else MIN_POSITIVE
+    remedy = f"Give a number from {least:g} on." if isinf(most) else ""
     remedy = remedy or f"Give a number from {least:g} to {most:g}."
     remedy = "Give a number from 0 to 100." if is_share else remedy
     return Slider(
         path=path,
-        label=span.label,
-        help=help_text(path),
-        unit=span.unit,
-        low=span.low,
-        high=max(span.high, 0.0 if value != value else value),
+        label=field.label,
+        help=field.help,
+        unit=field.unit,
+        low=field.slider[0],
+        high=max(field.slider[1], 0.0 if value != value else value),
         least=least,
-        most=most,
-        log=span.log,
+        most=min(most, MAX_VALUE),
+        log=field.log,
         digits=digits,
         percent=is_share,
         value=None if value != value else value,
         note=note,
         remedy=remedy,
     )
-
-
-@cache
-def _field_bounds(path: str) -> tuple[float, float]:
-    """Return the smallest and largest value that the scenario takes."""
-    record, name = record_field(path)
-    schema = record.model_json_schema()["properties"][name]
-    kinds = [*schema.get("anyOf", []), schema]
-    least = [k[key] for k in kinds for key in ("minimum", "exclusiveMinimum") if key in k]
-    most = [k[key] for k in kinds for key in ("maximum", "exclusiveMaximum") if key in k]
-    strict = any("exclusiveMinimum" in kind for kind in kinds)
-    low = float(least[0]) if least else 0.0
-    return (low or 0.01) if strict else low, float(most[0]) if most else MAX_VALUE
 
 
 def resolve_current() -> ResolvedScenario:
@@ -208,7 +98,7 @@ def draw_input_sliders(name: str, paths: Sequence[str], answer_sha256: str, *als
 
 def draw_needs() -> None:
     """Draw the needs, each said or not."""
-    said = state.get_path(state.current_scenario().scenario, "needs") or {}
+    said = state.current_scenario().scenario.get("needs") or {}
     key = f"needs_{state.scenario_epoch()}"
     chosen = [name for name in Needs.model_fields if said.get(name)]
 
@@ -223,7 +113,7 @@ def draw_needs() -> None:
         list(Needs.model_fields),
         default=chosen,
         key=key,
-        format_func=NEED_LABELS.__getitem__,
+        format_func=lambda name: FIELDS[f"needs.{name}"].label,
         on_change=hear,
         placeholder="Nothing special",
         help="Each is yes or no; what is not chosen is not needed.",
@@ -233,38 +123,37 @@ def draw_needs() -> None:
 def draw_other_inputs() -> None:
     """Draw every other input."""
     places = [place for _ in range(3) for place in st.columns(4, gap="medium")]
-    inputs = [(_draw_choice, *pair) for pair in CHOICE_LABELS.items()]
-    inputs += [(_draw_switch, *pair) for pair in SWITCH_LABELS.items()]
-    for place, (draw, path, label) in zip(places, inputs, strict=False):
+    shown = [field for field in CHOICE_FIELDS.values() if field.on_page and field.kind != "need"]
+    for place, field in zip(places, shown, strict=False):
         with place:
-            draw(path, label)
+            (_draw_choice if field.kind == "choice" else _draw_switch)(field)
 
 
-def _draw_choice(path: str, label: str) -> None:
+def _draw_choice(field: ScenarioField) -> None:
+    path = field.path
     key = f"word_{path}_{state.scenario_epoch()}"
-    now = state.get_path(state.current_scenario().scenario, path)
-    words = (None, *allowed_values(path))
+    now = get_path(state.current_scenario().scenario, path)
+    words = (None, *field.choices)
 
     def hear() -> None:
         state.set_field(path, st.session_state[key])
         redraw(VERDICT_KEY, MORE_INPUTS_KEY)
 
     st.selectbox(
-        label,
+        field.label,
         words,
         index=words.index(now) if now in words else 0,
         key=key,
         format_func=lambda word: "not said" if word is None else word.replace("_", " "),
         on_change=hear,
-        help=help_text(path),
+        help=field.help,
     )
 
 
-def _draw_switch(path: str, label: str) -> None:
+def _draw_switch(field: ScenarioField) -> None:
+    path, default = field.path, field.default
     key = f"switch_{path}_{state.scenario_epoch()}"
-    record, name = record_field(path)
-    now = state.get_path(state.current_scenario().scenario, path)
-    default = record.model_fields[name].default
+    now = get_path(state.current_scenario().scenario, path)
     words = ("yes", "no") if default is not None else ("not said", "yes", "no")
     shown = {True: "yes", False: "no", None: "not said"}[default if now is None else now]
 
@@ -274,5 +163,5 @@ def _draw_switch(path: str, label: str) -> None:
         redraw(VERDICT_KEY, MORE_INPUTS_KEY)
 
     st.segmented_control(
-        label, words, default=shown, key=key, on_change=hear, help=help_text(path), required=True
+        field.label, words, default=shown, key=key, on_change=hear, help=field.help, required=True
     )

@@ -16,6 +16,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from advisor.errors import AdvisorError, UsageError
 from advisor.loading import examples_folder, read_mapping
+from advisor.scenario.paths import set_path, without_path
 from trainer.home import home_folder
 from ui import state
 
@@ -202,10 +203,10 @@ def open_dataset(path: Path, name: str) -> None:
         name: What the reader calls it.
     """
     asked = state.current_scenario()
-    scenario = state.set_path(asked.scenario, "dataset", None)
+    scenario = without_path(asked.scenario, "dataset")
     for path_counted in ("traffic.user_tokens", "traffic.completion_tokens"):
-        scenario = state.set_path(scenario, path_counted, None)
-    scenario = state.set_path(scenario, "dataset.path", name)
+        scenario = without_path(scenario, path_counted)
+    scenario = set_path(scenario, "dataset.path", name)
     state.replace_scenario(scenario, path, name)
 
 

@@ -22,6 +22,7 @@ import streamlit as st
 from advisor.decision.answer import Answer, canonical_json
 from advisor.errors import AdvisorError, UsageError
 from advisor.report.markdown import answer_markdown, best_per_approach, footer
+from advisor.scenario.paths import set_path, without_path
 from ui import formatting, state
 from ui.whatif import open_menu, tables
 from ui.whatif.verdict import figures_text, headline
@@ -74,12 +75,12 @@ def scenario_without_dataset(asked: state.CurrentScenario) -> dict[str, Any]:
     from advisor.inputs import INPUT_PATHS
     from ui.whatif.inputs import resolve_current
 
-    scenario = state.set_path(asked.scenario, "dataset.path", None)
+    scenario = without_path(asked.scenario, "dataset.path")
     resolved = resolve_current()
     for path, name in INPUT_PATHS.items():
         if name in resolved.measured:
             value = float(getattr(resolved.inputs, name)[0, 0])
-            scenario = state.set_path(scenario, path, value)
+            scenario = set_path(scenario, path, value)
     return scenario
 
 

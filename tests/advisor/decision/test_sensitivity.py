@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from advisor.decision.answer import recommend, with_path
+from advisor.decision.answer import recommend
 from advisor.decision.decide import Decision
 from advisor.loading import example_question
+from advisor.scenario.paths import with_paths
 
 NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
          "nightly-extraction", "too-little"]  # fmt: skip
@@ -18,12 +21,10 @@ def _verdict(decision: Decision) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_flip_applied_with_set_really_changes_the_answer(name: str) -> None:
-    from dataclasses import replace
-
     from advisor.loading import apply_set_flags
     from advisor.scenario.scenario import scenario_from
 
-    question = example_question(name)
+    question = replace(example_question(name), with_sensitivity=True)
     found = recommend(question)
 
     assert len(found.decision.flips) <= 5
@@ -55,7 +56,7 @@ def test_the_examples_come_out_as_their_numbers_say() -> None:
 def test_setting_a_path_leaves_the_rest_of_the_scenario_alone() -> None:
     scenario = example_question("policy-faq").scenario
 
-    changed = with_path(scenario, "traffic.requests_per_month", 5.0)
+    changed = with_paths(scenario, {"traffic.requests_per_month": 5.0})
 
     assert changed.traffic.requests_per_month == 5.0
     assert changed.knowledge == scenario.knowledge

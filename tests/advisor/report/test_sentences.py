@@ -13,7 +13,6 @@ import pytest
 
 from advisor.decision.answer import Answer, recommend
 from advisor.errors import UsageError
-from advisor.inputs import INPUT_PATHS
 from advisor.loading import (
     example_question,
     load_rule_catalogue,
@@ -23,9 +22,10 @@ from advisor.loading import (
 )
 from advisor.prices.display_names import model_name
 from advisor.report.sentences import decision_sentences
-from advisor.scenario.fields import categorical_field_values
+from advisor.scenario.fields import FIELDS
 from advisor.units import Approach
 from tests.support.paths import ROOT
+from tests.support.questions import complete_question
 
 NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
          "nightly-extraction", "too-little"]  # fmt: skip
@@ -33,7 +33,7 @@ NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Answer]:
-    return {name: recommend(example_question(name)) for name in NAMES}
+    return {name: recommend(complete_question(name)) for name in NAMES}
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
@@ -69,7 +69,7 @@ def test_what_the_user_measured_is_told_as_measured() -> None:
                 "quality": {"target": 0.8, "has_eval": True,
                             "measured": [{"approach": "prompt", "value": 0.915, "n": 200}]}}  # fmt: skip
 
-    found = recommend(make_question(scenario))
+    found = recommend(replace(make_question(scenario), with_sensitivity=True))
 
     english, german = (
         " ".join(decision_sentences(found, sentences_for(one))) for one in ("en", "de")
@@ -101,7 +101,7 @@ def test_every_way_reason_and_path_has_its_words(language: str) -> None:
 
     assert set(words.act) == set(words.short) == {*get_args(Approach), "current", "not_yet"}
     assert set(words.reasons) == reasons - {"reaches-target", "cheapest-good-enough"}
-    assert {*INPUT_PATHS, *categorical_field_values(), "task", "asked_on"} <= set(words.labels)
+    assert {*FIELDS, "asked_on"} - {"team.ml"} <= set(words.labels)
 
 
 def test_everything_to_measure_next_has_its_words(answers: dict[str, Answer]) -> None:

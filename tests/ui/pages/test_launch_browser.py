@@ -214,7 +214,7 @@ def test_a_bad_file_and_a_small_cap_are_said_and_nothing_is_lost(
     page.get_by_text(rows.name).wait_for()
     text_box(page, "Cap in USD").fill("0.001")
     button(page, "Make the plan").click()
-    page.get_by_text("this training may cost up to").wait_for()
+    page.get_by_text("this job may cost up to").wait_for()
     assert text_box(page, "Name of the tuned model").input_value() == "kept"
     assert runs_of(home) == before
     page.context.close()

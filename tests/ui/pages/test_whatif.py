@@ -17,11 +17,10 @@ from streamlit.testing.v1 import AppTest
 from advisor.decision.answer import Answer, canonical_json, recommend
 from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
-from advisor.inputs import INPUT_PATHS
 from advisor.loading import example_question, examples_folder
 from advisor.report.markdown import cumulative_usd, saving_usd_per_month
-from advisor.scenario.scenario import Needs
 from tests.support.paths import ROOT
+from tests.support.questions import complete_question
 from ui import formatting, state
 from ui.charts import winner_map
 from ui.charts.base import Chart, ChartStyle
@@ -73,7 +72,6 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
         import streamlit as st
 
         from advisor.decision.answer import canonical_json
-        from ui import state
         from ui.whatif.verdict import verdict_html
 
         assert state.open_example(name)
@@ -83,7 +81,7 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
     page = AppTest.from_function(script, args=(name,), default_timeout=120).run()
 
     assert not page.exception
-    expected = recommend(example_question(name))
+    expected = recommend(complete_question(name))
     assert page.session_state["bytes"] == canonical_json(expected)
     assert f'data-recommended="{expected.decision.recommended}"' in html_of(page)
 
@@ -91,8 +89,6 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
 def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
     def script() -> None:
         import streamlit as st
-
-        from ui import state
 
         before = state.current_scenario().answer
         state.set_field("traffic.requests_per_month", -1)
@@ -116,8 +112,6 @@ def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
 def test_a_scenario_that_names_a_file_of_this_machine_is_refused() -> None:
     def script() -> None:
         import streamlit as st
-
-        from ui import state
 
         mapping = {"asked_on": "2026-11-20", "dataset": {"path": "/etc/hostname"}}
         st.session_state["taken"] = state.replace_scenario(mapping, where="the link")
@@ -167,17 +161,6 @@ def test_a_name_with_markup_is_shown_as_text(triage: Answer) -> None:
 
     assert "<b>x</b>" not in shown
     assert "&lt;b&gt;x&lt;/b&gt;" in shown
-
-
-def test_every_number_of_a_scenario_has_a_slider_and_every_need_a_name() -> None:
-    assert set(inputs.SLIDER_RANGES) == set(INPUT_PATHS)
-    assert set(inputs.NEED_LABELS) == set(Needs.model_fields)
-    assert all(
-        inputs.help_text(path)
-        for path in (*inputs.SLIDER_RANGES, *inputs.CHOICE_LABELS, *inputs.SWITCH_LABELS)
-    )
-    assert "classification" in inputs.allowed_values("task")
-    assert inputs.allowed_values("team.ml") == ("none", "some", "strong")
 
 
 def test_a_dial_stands_where_the_answer_takes_it_to_be() -> None:
@@ -367,13 +350,7 @@ def test_what_is_ruled_out_stands_there_with_rule_and_source(triage: Answer) -> 
     assert "Retrieval" in shown
 
 
-def test_a_path_is_set_and_taken_out() -> None:
-    assert state.set_path({"a": {"b": 1, "c": 2}}, "a.b", None) == {"a": {"c": 2}}
-    assert state.set_path({}, "needs", {"low_latency": True}) == {"needs": {"low_latency": True}}
-    assert state.get_path({"a": None}, "a.b") is None
-
-
-@pytest.mark.parametrize("module", [inputs, formatting, state, share_menu, verdict, winner_map],
+@pytest.mark.parametrize("module", [formatting, share_menu, verdict, winner_map],
                          ids=lambda module: module.__name__)  # fmt: skip
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     done = doctest.testmod(module)

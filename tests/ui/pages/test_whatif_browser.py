@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from advisor.decision.answer import recommend
-from advisor.loading import example_question
 from tests.support.browser import (
     VIEW,
     axe_violations,
@@ -22,6 +21,7 @@ from tests.support.browser import (
     save_screenshot,
     wait_until_idle,
 )
+from tests.support.questions import complete_question
 from ui.whatif.share_menu import report_html
 
 HEADER_PIXELS = 60
@@ -85,18 +85,18 @@ def test_a_slider_changes_the_verdict_by_key_and_a_field_by_typing(
     page = open_page(browser, address)
     wait_until_idle(page)
     before = page.locator("#verdict").inner_text()
-    slider = page.get_by_role("slider", name="Requests a month")
+    slider = page.get_by_role("slider", name="Requests per month")
     slider.focus()
     slider.press("ArrowLeft")
     page.wait_for_function("old => document.querySelector('#verdict').innerText !== old",
                            arg=before, timeout=30_000)  # fmt: skip
-    assert page.get_by_role("textbox", name="Requests a month").input_value() != "30,000,000"
+    assert page.get_by_role("textbox", name="Requests per month").input_value() != "30,000,000"
 
-    set_field(page, "Requests a month", "20,000")
+    set_field(page, "Requests per month", "20,000")
     wait_until_idle(page)
 
     assert recommended(page) != "encoder:hf_jobs:FacebookAI/roberta-base:T4"
-    field = page.get_by_role("textbox", name="Good enough from")
+    field = page.get_by_role("textbox", name="Quality target")
     field.fill("many")
     page.get_by_text("Give a number from 0 to 100.").wait_for()
     check_layout(page)
@@ -181,7 +181,7 @@ def test_a_bad_file_is_refused_with_a_reason_and_nothing_is_lost(
 def test_a_link_opens_the_same_question_elsewhere(address: str, browser: Any) -> None:
     page = open_page(browser, address)
     wait_until_idle(page)
-    set_field(page, "Requests a month", "20,000")
+    set_field(page, "Requests per month", "20,000")
     wait_until_idle(page)
     page.get_by_role("button", name="Save and share").click()
     page.get_by_role("button", name="Put this question into the address").click()
@@ -192,7 +192,7 @@ def test_a_link_opens_the_same_question_elsewhere(address: str, browser: Any) ->
     wait_until_idle(other)
 
     assert other.locator(".ton-verdict").inner_text() == headline
-    assert other.get_by_role("textbox", name="Requests a month").input_value() == "20,000"
+    assert other.get_by_role("textbox", name="Requests per month").input_value() == "20,000"
     check_layout(other)
     broken = open_page(browser, link[:-30])
     wait_until_idle(broken)
@@ -214,7 +214,7 @@ def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Saved as as it was.").wait_for(timeout=30_000)
     page.keyboard.press("Escape")
-    set_field(page, "Requests a month", "20,000")
+    set_field(page, "Requests per month", "20,000")
     page.get_by_role("tab", name="Compare").click()
 
     table = page.locator("table.ton-table", has_text="as it was")
@@ -264,7 +264,7 @@ def test_every_main_control_is_reached_by_tab(address: str, browser: Any) -> Non
           return (e.labels?.[0]?.innerText || e.ariaLabel || e.innerText || '') + '|' + e.type;
         }"""))  # fmt: skip
 
-    for label in ("Requests a month", "Instructions in each prompt", "Good enough from"):
+    for label in ("Requests per month", "Prompt prefix", "Quality target"):
         assert any(one.startswith(label) and one.endswith("range") for one in reached), label
     assert any("What it needs" in one for one in reached)
     assert any(one.startswith("Monthly cost") for one in reached)
@@ -290,7 +290,7 @@ def test_one_click_leads_from_the_verdict_to_its_launch(
 
 def test_the_report_prints_on_paper(address: str, browser: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    report.write_bytes(report_html(recommend(example_question("email-triage")), "en_US"))
+    report.write_bytes(report_html(recommend(complete_question("email-triage")), "en_US"))
     page = browser.new_page(viewport={"width": 794, "height": 1123})
     page.goto(report.as_uri())
     page.emulate_media(media="print")
