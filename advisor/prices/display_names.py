@@ -18,7 +18,6 @@ PROVIDER_NAMES = {
     "hf_jobs": "Hugging Face Jobs",
     "hyperstack": "Hyperstack",
     "lambda": "Lambda",
-    "local": "this machine",
     "mistral": "Mistral AI",
     "nebius": "Nebius",
     "openai": "OpenAI",
@@ -43,6 +42,15 @@ def provider_name(provider: str) -> str:
     'Hugging Face Jobs'
     """
     return PROVIDER_NAMES.get(provider, provider)
+
+
+def at_provider(provider: str) -> str:
+    """Return a provider with its preposition.
+
+    >>> at_provider("gcp"), at_provider("own")
+    ('at Google Cloud', 'on your hardware')
+    """
+    return f"{'on' if provider == 'own' else 'at'} {provider_name(provider)}"
 
 
 def model_name(model: str) -> str:

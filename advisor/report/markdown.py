@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
-from advisor.prices.display_names import model_name, provider_name
+from advisor.prices.display_names import at_provider, model_name
 from advisor.prices.series import Caveat
 from advisor.report.sentences import (
     approach_name,
@@ -41,7 +41,7 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
         (
             approach_name(option),
             f"{model_name(option.model)}{f' on {option.gpu}' if option.gpu else ''} "
-            f"at {provider_name(option.provider)}",
+            f"{at_provider(option.provider)}",
             usd_text(option.one_off.likely),
             usd_text(option.per_month.likely),
             range_text(option.per_month),

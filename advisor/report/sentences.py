@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.prices.display_names import model_name, provider_name
+from advisor.prices.display_names import at_provider, model_name, provider_name
 from advisor.units import Approach, Money, Record
 
 SURE_SHARE, LIKELY_SHARE = 0.9, 0.6
@@ -76,7 +76,7 @@ def option_name(option_id: str) -> str:
     if len(rest) < 2 or rest[0] == "*":
         return name
     gpu = f" on {rest[2]}" if len(rest) > 2 else ""
-    return f"{name}, {model_name(rest[1])}{gpu} at {provider_name(rest[0])}"
+    return f"{name}, {model_name(rest[1])}{gpu} {at_provider(rest[0])}"
 
 
 def option_of(answer: Answer, option_id: str | None) -> OptionBill | None:
@@ -137,14 +137,16 @@ def break_even_sentences(answer: Answer) -> list[str]:
     point = answer.decision.break_even
     if point is None:
         return []
-    option, other = option_name(point.option), option_name(point.against)
+    other = "the current solution" if point.against == "current" else option_name(point.against)
+    is_recommended = point.option == answer.decision.recommended
+    option = "" if is_recommended else f" of {option_name(point.option)}"
     if point.requests is None:
-        return [f"No break-even: {option} never pays off compared with {other}."]
+        return [f"No break-even{option} compared with {other}, at any number of requests."]
     is_slow = point.months and float(point.months) >= 0.1
     months = f", {point.months} months at this traffic" if is_slow else ""
     return [
-        f"Break-even at {point.requests:,} requests ({point.requests_per_month:,} per month"
-        f"{months}): {option} compared with {other}."
+        f"Break-even{option} at {point.requests:,} requests ({point.requests_per_month:,} per "
+        f"month{months}) compared with {other}."
     ]
 
 
