@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-import yaml
 
 from advisor.cli.recommend import QuestionFlags
 from advisor.console import console, plain_table, write_bytes
@@ -18,7 +17,7 @@ from advisor.decision.answer import canonical_json
 from advisor.decision.sweep import SweepColumns, variant_grid
 from advisor.decision.sweep import sweep as evaluate_variants
 from advisor.errors import UsageError
-from advisor.loading import Loader
+from advisor.loading import parse_value
 
 COLUMN_HEADINGS = {
     "one_off": "one-off",
@@ -80,20 +79,8 @@ def _axis(flag: str) -> tuple[str, list[Any]]:
             "not PATH=VALUE,VALUE.",
             "Use for example --axis traffic.requests_per_month=1e4,1e5,1e6.",
         )
-    return path.strip(), [_value(flag, value.strip()) for value in text.split(",")]
-
-
-def _value(flag: str, text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        pass  # a word or a boolean, which YAML parses
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise UsageError(
-            f"--axis {flag}", f"'{text}' is not a valid value.", "Use numbers or words."
-        ) from error
+    values = [parse_value(f"--axis {flag}", value.strip()) for value in text.split(",")]
+    return path.strip(), values
 
 
 def _rows(columns: SweepColumns) -> list[tuple[str, ...]]:

@@ -29,7 +29,7 @@ from advisor.rules.catalogue import with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
-from advisor.units import Money, Record
+from advisor.units import Record, dollar_range, dollars
 
 __all__ = [
     "Answer",
@@ -77,8 +77,8 @@ class Answer(Record):
         bills = {bill.id: bill for bill in self.options}
         labels = {"Cost": self.decision.recommended, "Runner-up": self.decision.runner_up}
         costs = [
-            f"{label}: {name}, {_range_text(bills[name].monthly)} per month,"
-            f" ${float(bills[name].one_off.likely):,.2f} one-off"
+            f"{label}: {name}, {dollar_range(bills[name].monthly)} per month,"
+            f" {dollars(bills[name].one_off.likely)} one-off"
             for label, name in labels.items()
             if name in bills
         ]
@@ -92,8 +92,8 @@ class Answer(Record):
         rows = [
             (
                 bill.id,
-                _range_text(bill.monthly),
-                f"${float(bill.one_off.likely):,.2f}",
+                dollar_range(bill.monthly),
+                dollars(bill.one_off.likely),
                 f"{float(bill.quality.likely):.0%}",
             )
             for bill in self.options
@@ -107,11 +107,6 @@ class Answer(Record):
             f"<p><strong>{escape(self.decision.verdict)}</strong></p>"
             f"<table><tr>{head}</tr>{body}</table>"
         )
-
-
-def _range_text(amount: Money) -> str:
-    low, likely, high = (float(text) for text in (amount.low, amount.likely, amount.high))
-    return f"${likely:,.2f} (${low:,.2f} to ${high:,.2f})"
 
 
 def recommend(question: Question) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 
 from advisor.decision.answer import Answer
 from advisor.errors import UsageError, did_you_mean
@@ -17,8 +17,8 @@ from advisor.options.eligibility import customer_type
 from advisor.options.option import Option
 from advisor.plan.training_plan import PlanData, PlannedCost, PlanSettings, TrainingPlan
 from advisor.prices.display_names import provider_name
+from advisor.units import round_up_to_cents
 
-CENT = Decimal("0.01")
 PROVIDERS_BILLING_VALIDATION = frozenset({"together"})
 """Providers that bill held-out rows once per evaluation. Source: the provider's pricing page."""
 TRAINING_KIND = {"supervised": "training", "dpo": "dpo_training"}
@@ -82,7 +82,7 @@ def plan_cap(plan_settings: PlanSettings, figure: PlannedCost) -> str:
             f"this job may cost up to {figure.at_most} USD, and its cap is {cap} USD.",
             "Raise the cap, or train on fewer rows or epochs.",
         )
-    return str(cap.quantize(CENT))
+    return str(cap.quantize(Decimal("0.01")))
 
 
 def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) -> PlannedCost:
@@ -106,6 +106,7 @@ def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) ->
     factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     low = likely[1] * (Decimal(factor.low) / Decimal(factor.likely) if factor else 1)
     minimum = option.prices.get("job_minimum")
+    least = Decimal(str(minimum.value)) if minimum else Decimal(0)
     return PlannedCost(
         item=price.item,
         price=str(price.value),
@@ -116,9 +117,9 @@ def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) ->
         own=price.own,
         trained_tokens=likely[0],
         trained_tokens_at_most=at_most[0],
-        low=_cents(max(low, Decimal(str(minimum.value)) if minimum else Decimal(0))),
-        likely=_cents(likely[1]),
-        at_most=_cents(at_most[1]),
+        low=str(round_up_to_cents(max(low, least))),
+        likely=str(round_up_to_cents(likely[1])),
+        at_most=str(round_up_to_cents(at_most[1])),
         minimum=str(minimum.value) if minimum else None,
     )
 
@@ -138,8 +139,3 @@ def _tokens_and_usd(
     trained = data.training.tokens * factor * passes + evaluated
     lines = provider_training_lines(option, TrainingSet(rows, trained / passes / rows, passes))
     return round(trained), Decimal(repr(float(total_cost(lines, "once"))))
-
-
-def _cents(amount: Decimal) -> str:
-    """Round up to a cent, so that a cap is never below the cost it covers."""
-    return str(Decimal(amount).quantize(CENT, rounding=ROUND_UP))

@@ -1,4 +1,4 @@
-"""Training plan: the frozen, hashed description of one training job."""
+"""The plan of one training job: frozen, hashed, capped."""
 
 from __future__ import annotations
 
@@ -19,175 +19,180 @@ PLAN_HOURS = 24.0
 
 
 class Hyperparameters(Record):
-    """Hyperparameters; `auto` leaves a value to the provider."""
+    """What the training is asked to do; `auto` leaves a value to the provider."""
 
     n_epochs: Annotated[int, Field(ge=1, le=50)] | Literal["auto"] = "auto"
     """Passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
-    """Rows per step."""
+    """Rows of one step."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Absolute learning rate, if the provider supports it."""
+    """Absolute step size, where a provider takes one."""
     learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """Multiple of the provider's default learning rate, if the provider supports it."""
+    """Step size over the provider's own, where a provider takes that."""
     lora_rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """Rank of the adapters."""
     lora_alpha: Annotated[int, Field(ge=1)] | None = None
     """Scale of the adapters."""
     beta: Annotated[float, Field(gt=0, le=2)] | None = None
-    """Maximum deviation from the base in preference tuning."""
+    """How far preference tuning may leave the base."""
     seed: Annotated[int, Field(ge=0, le=2147483647)] | None = None
     """Seed of the order of rows."""
 
 
 class DataFile(Record):
-    """A file of canonical rows, exactly as uploaded."""
+    """One file of canonical rows: the very bytes that are uploaded."""
 
     sha256: str
-    """Hash of the bytes, which is also the file name."""
+    """Hash of the bytes; also the name under which they lie."""
     bytes: int
-    """Size in bytes."""
+    """Size."""
     rows: int
-    """Number of rows."""
+    """Examples."""
     tokens: int
-    """Tokens, counted with the plan's encoding."""
+    """Counted with the encoding of the plan."""
     longest_tokens: int
-    """Tokens of the longest row."""
+    """Longest example."""
 
 
 class PlannedCost(Record):
-    """Cost of a job: estimate, worst case and their inputs."""
+    """What a job should cost and what it may cost at most, with what it was made of."""
 
     item: str
     """Price item."""
     price: str
-    """Price, as in the price book."""
+    """As in the book."""
     unit: str
-    """Unit of the price."""
+    """What one price covers."""
     since: str
     """First day of the price."""
     source: str
-    """Source of the price."""
+    """Who says so."""
     read_on: str
-    """Date it was last read at the source."""
+    """Day it was last read there."""
     own: bool
-    """Whether it is the user's own price."""
+    """Whether the buyer wrote it."""
     trained_tokens: int
-    """Tokens of all epochs, most likely."""
+    """Tokens of all epochs, likely."""
     trained_tokens_at_most: int
-    """Tokens of all epochs, worst case."""
+    """The same at the dear end."""
     low: str
-    """Lower bound [USD]."""
+    """Least it should cost [USD]."""
     likely: str
-    """Most likely cost [USD]."""
+    """What it should cost [USD]."""
     at_most: str
-    """Worst case [USD]; the cap must not be below it."""
+    """Every uncertain input at its dear end: what the cap is held against [USD]."""
     minimum: str | None
-    """Minimum charge per job [USD]."""
+    """Least that a job is billed [USD]."""
 
 
 class TrainingEstimate(Record):
-    """Time, memory and energy of a training on this machine, with their basis."""
+    """What a training on one's own machine should take beside money, and how that is known."""
 
     basis: str
-    """Basis of the times: past runs, a probe of the machine, or published runs."""
+    """What the times rest on: past runs, a probe of the machine, or published runs."""
     train_seconds: float
-    """Training time without calibration by past runs [s]."""
+    """Training alone, before past runs correct it."""
     memory_bytes: tuple[float, float, float] | None = None
-    """Peak memory of the process: low, likely, at most; null on a CPU without a probe."""
+    """Peak of the process: low, likely, at most; none on a CPU that nobody probed."""
     energy_kwh: tuple[float, float, float] | None = None
-    """Energy at the wall socket: low, likely, at most; null on a CPU."""
+    """At the plug: low, likely, at most; none on a CPU, whose power nobody says."""
 
 
 class LocalJob(Record):
-    """Additional parts of a plan for a training on this machine."""
+    """What a training on a GPU of one's own needs beside the rows."""
 
     base: str
-    """Folder of the base: config, safetensors, tokenizer; empty for the TF-IDF baseline."""
+    """Folder of the base: config, safetensors, tokenizer; empty for the plain baseline."""
     base_sha256: str
-    """Hash of those files; the training script rejects another base."""
+    """Hash of those files; the script refuses another base."""
     gpu: str
-    """GPU name in the price book, or `cpu`."""
+    """Name in the price book, or `cpu`."""
     recipe: Recipe
-    """All training settings."""
+    """Every setting."""
     hours: tuple[float, float, float]
-    """Duration: low, likely, at most [h]."""
+    """How long it should take: low, likely, at most [h]."""
     general: DataFile | None = None
-    """General rows, to measure forgetting and to mix into the training."""
+    """General rows: what was forgotten is measured on them, and some may be mixed in."""
     metric: str | None = None
-    """Metric of the evaluation; chosen by the type of answers if null."""
+    """How answers are scored; chosen by the answers where nobody says."""
     scorer: tuple[str, ...] = ()
-    """The user's command that scores answers."""
+    """A command of the user's that scores answers."""
     answer_schema: str | None = None
-    """JSON schema that answers must match."""
+    """JSON schema that answers have to fit."""
     validation: DataFile | None = None
-    """Rows whose loss is logged during the training."""
+    """Rows whose loss is told while it trains."""
     expected: TrainingEstimate | None = None
-    """Estimate; not part of the plan's identity."""
+    """What it should take; no part of what the plan is."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the TF-IDF baseline, which has no base."""
+        """Whether it is the plain baseline, which has no base."""
         return not self.base
 
 
-class TrainingPlan(Record):
-    """The complete description of one training job; its id is its hash."""
+class PlanData(Record):
+    """The files of rows of a plan, and the dataset they were split from."""
 
-    provider: str
-    """Provider of the training."""
-    base_model: str
-    """Base model."""
-    method: Method
-    """Training method."""
-    hyperparameters: Hyperparameters
-    """Hyperparameters."""
     training: DataFile
     """Training rows."""
     held_out: DataFile | None
     """Held-out rows."""
     sends_held_out: bool
-    """Whether they are sent to the provider for validation."""
+    """Whether the provider gets the held-out rows too, to evaluate on."""
     source_sha256: str
     """Hash of the user's file."""
     dataset_sha256: str
-    """Hash of all canonical rows, before the split."""
+    """Hash of all canonical rows, before they were split."""
     encoding: str
-    """Encoding of the token counts."""
+    """Encoding that tokens were counted with."""
+
+    @property
+    def validation(self) -> DataFile | None:
+        """The held-out rows, if the provider gets them."""
+        return self.held_out if self.sends_held_out else None
+
+
+class TrainingPlan(PlanData):
+    """Everything that one paid job is made from; its hash is its id."""
+
+    provider: str
+    """Provider that trains, or `local`."""
+    base_model: str
+    """Model that is tuned."""
+    method: Method
+    """Training method."""
+    hyperparameters: Hyperparameters
+    """Requested settings."""
     figure: PlannedCost
-    """Cost of the job."""
+    """Estimated cost."""
     cap_usd: str
-    """Maximum cost [USD]."""
+    """Maximum it may cost [USD]."""
     serving: Literal["per_token", "per_hour"]
-    """Billing of the tuned model."""
+    """How the tuned model is billed."""
     option_id: str
-    """Id of the option."""
+    """Option of the answer."""
     question_sha256: str
     """Hash of the question."""
     prices_sha256: str
     """Hash of the price book."""
     planned_at: str
-    """Creation time in UTC; a plan expires after 24 hours."""
+    """Time of creation in UTC; a plan expires after a day."""
     organisation: str = "anyone"
-    """Customer type, at providers that are not open to everyone."""
+    """Kind of customer, at a provider that is not open to all."""
     suffix: str | None = None
-    """Suffix of the tuned model's name, if the provider supports it."""
+    """Name of the tuned model, or part of it."""
     grader: str | None = None
-    """Grader for reinforcement, as JSON."""
+    """How answers are scored in reinforcement, as JSON."""
     attempt: int = 1
-    """Number of the attempt; above 1 with --again only."""
+    """Number of the job under the same plan; later ones need an explicit request."""
     local: LocalJob | None = None
-    """Additional parts for a training on this machine."""
+    """Settings of a training on this machine."""
     owner: str | None = None
-    """Token id of the requester; null for the command line."""
-
-    @property
-    def validation(self) -> DataFile | None:
-        """The held-out rows, if they are sent to the provider."""
-        return self.held_out if self.sends_held_out else None
+    """Owner of the access token; None on the command line."""
 
     @property
     def plan_id(self) -> str:
-        """Hash of the plan without its creation time; it starts at most one job."""
+        """The hash of the plan but for its hour: at most one job is ever started under it."""
         body = self.model_dump(mode="json", exclude={"planned_at": True, "local": {"expected"}})
         for name in ("local", "owner"):
             if body[name] is None:
@@ -195,53 +200,31 @@ class TrainingPlan(Record):
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class PlanData(Record):
-    """A dataset split into training and held-out rows."""
-
-    training: DataFile
-    """Training rows."""
-    held_out: DataFile | None
-    """Held-out rows."""
-    sends_held_out: bool
-    """Whether they are sent to the provider."""
-    source_sha256: str
-    """Hash of the user's file."""
-    dataset_sha256: str
-    """Hash of all canonical rows."""
-    encoding: str
-    """Encoding of the token counts."""
-
-    @property
-    def validation(self) -> DataFile | None:
-        """The held-out rows, if they are sent to the provider."""
-        return self.held_out if self.sends_held_out else None
-
-
 class PlanSettings(Record):
-    """Settings of a plan: method, hyperparameters, cap, name."""
+    """What the user adds to a decision: settings, a cap, a name."""
 
     method: Method = "supervised"
-    """Training method."""
+    """How to tune."""
     hyperparameters: Hyperparameters = Hyperparameters()
-    """Hyperparameters."""
+    """Settings."""
     cap_usd: Annotated[Decimal, Field(gt=0)] | None = None
-    """Maximum cost [USD]; the worst case by default."""
+    """Most it may cost; by default what the plan says it costs at most."""
     suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
-    """Suffix of the tuned model's name."""
+    """Name of the tuned model."""
     grader: str | None = None
-    """Grader for reinforcement, as JSON."""
+    """JSON of a grader, for reinforcement."""
 
 
 def plan_bytes(plan: TrainingPlan) -> bytes:
-    """Return a plan as canonical bytes."""
+    """Write a plan as its canonical bytes."""
     return orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
 
 
 def read_plan(data: bytes, where: str) -> TrainingPlan:
-    """Parse a plan.
+    """Read a plan back.
 
     Raises:
-        UsageError: it is not a training plan.
+        UsageError: it is no plan.
     """
     try:
         return TrainingPlan.model_validate_json(data)
@@ -249,12 +232,12 @@ def read_plan(data: bytes, where: str) -> TrainingPlan:
         first = str(error).splitlines()
         raise UsageError(
             where,
-            f"not a training plan ({' '.join(first[1:3]).strip()}).",
-            "Create one with 'trainer plan'.",
+            f"this is no training plan ({' '.join(first[1:3]).strip()}).",
+            "Make one with `trainer plan`.",
         ) from error
 
 
 def requested_epochs(plan: TrainingPlan) -> int:
-    """Return the epochs to request from a provider that needs a number."""
+    """Return the passes to ask for where a provider takes a number only."""
     asked = plan.hyperparameters.n_epochs
     return int(default_epochs(plan.training.rows)) if asked == "auto" else asked

@@ -430,7 +430,7 @@ def test_from_the_command_line(
     ("typed", "consent", "more", "error", "says"),
     [
         ("5\n", None, {}, Refused, "you typed '5', not 0.01"),
-        ("", Consent(True, None, None), {}, UsageError, "no amount was agreed to"),
+        ("", Consent(True, None, None), {}, UsageError, "missing the accepted amount"),
         ("", Consent(True, Decimal("0.001"), None), {}, Refused, "may cost up to 0.01"),
         ("0.01\n", Consent(False, None, "other"), {}, UsageError, "rows would go to own"),
         ("", Consent(True, Decimal(1), None), {"base_url": "https://api.example.org/v1"}, NoConsent,

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
+import typer
+
+from advisor.cli.flags import PricesFlag
 from advisor.console import console
 from advisor.dataset.example import Reject
 from advisor.dataset.reader import read_rows
@@ -34,20 +38,36 @@ COMPLETION_LIMIT_HOSTS = frozenset({"api.openai.com"})
 class Teacher:
     """What the flags say of who answers."""
 
-    named: str
-    """PROVIDER/MODEL."""
-    base_url: str | None = None
-    usd_input: str | None = None
-    """USD per million tokens, where the price book has none."""
-    usd_output: str | None = None
-    max_answer_tokens: int = 1024
-    temperature: float | None = None
-    cap: str | None = None
-    review_rows: int = 20
+    named: Annotated[
+        str, typer.Option("--teacher", metavar="PROVIDER/MODEL", help="Model that answers.")
+    ]
+    base_url: Annotated[str | None, typer.Option(help="Base URL of the teacher.")] = None
+    usd_input: Annotated[
+        str | None,
+        typer.Option(help="USD per 1M prompt tokens, if the price book has no price."),
+    ] = None
+    usd_output: Annotated[
+        str | None,
+        typer.Option(help="USD per 1M completion tokens, if the price book has no price."),
+    ] = None
+    max_answer_tokens: Annotated[int, typer.Option(help="Maximum tokens of an answer.")] = 1024
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature.")] = None
+    cap: Annotated[str | None, typer.Option(help="Maximum cost [USD].")] = None
+    review_rows: Annotated[
+        int, typer.Option("--review", help="Number of answers to write to a file for review.")
+    ] = 20
 
 
 def distil_questions(
-    rows_in: Path, rows_out: Path, teacher: Teacher, consent: Consent, prices: Path | None = None
+    rows_in: Annotated[
+        Path, typer.Argument(metavar="QUESTIONS", help="Rows with questions; answers are ignored.")
+    ],
+    rows_out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Training rows; resumes where it stopped.")
+    ],
+    teacher: Teacher,
+    consent: Consent,
+    prices: PricesFlag = None,
 ) -> None:
     """Show the cost, ask for the amount and for the rows, and have the questions answered."""
     context = open_context(prices)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Annotated
 
+import typer
 import yaml
 
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
+from trainer.cli.flags import JsonFlag, TuningFlags
 from trainer.cli.plan import PlanFlags, plan_request
 from trainer.context import TrainerContext, open_context
 from trainer.paid_calls.cost import Bill
@@ -41,22 +44,40 @@ MIN_ROWS = 10
 class PilotFlags:
     """The flags of the command that are not those of `trainer plan`."""
 
-    corpus: Path | None
-    model: str | None
-    embedding: str | None
-    arms: str | None
-    rows: int
-    cap: str
-    instruction: Path | None
-    max_answer_tokens: int | None
-    base_url: str | None
-    out: Path | None
-    yes: bool
-    allow_egress: tuple[str, ...]
+    cap: Annotated[str, typer.Option(help="Maximum cost [USD].")]
+    corpus: Annotated[
+        Path | None, typer.Option(help="Documents for retrieval: a file or a folder.")
+    ] = None
+    model: Annotated[str | None, typer.Option(help="PROVIDER/MODEL to measure.")] = None
+    embedding: Annotated[
+        str | None, typer.Option(help="PROVIDER/MODEL, or the folder of an encoder.")
+    ] = None
+    arms: Annotated[
+        str | None,
+        typer.Option(help="zero_shot, few_shot, rag, long_context, plain, tuned; default: all."),
+    ] = None
+    rows: Annotated[int, typer.Option(help="Maximum held-out rows to measure on.")] = 100
+    instruction: Annotated[
+        Path | None, typer.Option(help="File with a text to put before every question.")
+    ] = None
+    max_answer_tokens: Annotated[int | None, typer.Option(help="Maximum tokens of an answer.")] = (
+        None
+    )
+    base_url: Annotated[str | None, typer.Option(help="Base URL of the model.")] = None
+    out: Annotated[
+        Path | None, typer.Option(help="File for the scenario with the measured qualities.")
+    ] = None
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not prompt; accepts the amount of --cap.")
+    ] = False
+    allow_egress: Annotated[
+        list[str], typer.Option(help="Provider that may receive the texts; repeatable.")
+    ] = field(default_factory=list)
 
 
-def start_pilot(asked: PlanFlags, flags: PilotFlags, as_json_: bool) -> None:
-    """Lay a pilot out, have it agreed to, measure, and ask the advice again."""
+def start_pilot(tuning: TuningFlags, flags: PilotFlags, as_json_: JsonFlag = False) -> None:
+    """Prepare a pilot, get consent, measure, and recommend again."""
+    asked = PlanFlags(**vars(tuning), suffix="pilot")
     context = open_context(asked.prices)
     request = plan_request(asked)
     setup = prepare_pilot(_pilot_request(asked, flags, request), context)

@@ -40,7 +40,6 @@ def plan_provider_job(request: PlanRequest, book: PriceBook, now: datetime) -> T
             rows.profile if rows else None,
             catalogue=load_rule_catalogue(),
             rules=request.rules,
-            with_sensitivity=False,
         )
         evaluated = evaluate(question)
         answer = summarize(evaluated)

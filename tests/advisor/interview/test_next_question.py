@@ -353,7 +353,7 @@ def test_a_language_is_a_file_and_what_is_missing_in_it_is_said(tmp_path: Path) 
                  "words.result needs the placeholders {what}", "acts.prompt is not a text",
                  "surplus is unknown"):  # fmt: skip
         assert says in str(told.value)
-    with pytest.raises(UsageError, match="this is no YAML"):
+    with pytest.raises(UsageError, match="Fix the YAML"):
         read_texts(torn)
     with pytest.raises(UsageError, match="there is no such file"):
         read_texts(tmp_path / "none.yaml")

@@ -119,7 +119,7 @@ def test_numbers_are_written_as_the_language_does() -> None:
 
 
 def test_a_language_that_nobody_wrote_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="There are: de, en"):
+    with pytest.raises(UsageError, match="Use one of: de, en"):
         sentences_for("fr")
 
 

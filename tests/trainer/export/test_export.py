@@ -437,9 +437,9 @@ def test_by_name_from_the_command_line(
     said = capsys.readouterr().out
     assert "Nothing was started" in said
     assert "0.25 USD (as its bill says). It made tiny-base-" in said
-    assert "exact on 12 rows that were held out" in said
-    with pytest.raises(UsageError, match=r"no export\.json"):
+    assert "exact on 12 held-out rows" in said
+    with pytest.raises(UsageError, match=r"export\.json not found"):
         bring_by_name(tmp_path, None)
-    with pytest.raises(UsageError, match="no amount"):
+    with pytest.raises(UsageError, match="not an amount in USD"):
         bring_by_name(folder, "much")
     assert sys.exc_info() == (None, None, None)

@@ -166,7 +166,7 @@ def test_a_cap_over_all_runs_holds_too(bench: PilotHarness) -> None:
 
     said = bench.go(code=3)
 
-    assert "would pass the cap of 0.05 USD a day" in said
+    assert "would exceed the daily cap" in said
     assert bench.fake.asked == []
 
 

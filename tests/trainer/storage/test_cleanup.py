@@ -238,7 +238,7 @@ def test_with_a_dataset_go_its_files_as_they_were_sent(
     assert [one.file_id for one in file_store.listed(None)] == [sent[1].file_id]
     assert not page.exists()
     assert [pilot.exists() for pilot in pilots] == [False, True]
-    assert {piece.what for piece in disk_usage(*house.parts)} >= {"file sent"}
+    assert {piece.what for piece in disk_usage(*house.parts)} >= {"uploaded file"}
 
 
 def test_deleted_words_are_not_in_the_file_of_the_database(
@@ -270,10 +270,10 @@ def test_what_is_at_work_or_champion_is_not_deleted(house: HomeFolderHarness) ->
     run_id, plan = house.run(settled=False)
     before = house.there()
     for kind, name in (("run", run_id), ("dataset", "rows-hello")):
-        with pytest.raises(Refused, match=r"it is intent.*trainer follow"):
+        with pytest.raises(Refused, match=r"the run is intent.*trainer follow"):
             delete_everywhere(kind, name, *house.parts)  # type: ignore[arg-type]
     house.version(run_id, plan)
-    with pytest.raises(Refused, match="it is intent"):
+    with pytest.raises(Refused, match="the run is intent"):
         delete_everywhere("version", "voice-v1", *house.parts)
     house.settle(run_id)
     house.registry.promote("voice-v1", "jo")
@@ -371,7 +371,7 @@ def test_the_commands_say_what_they_did(
     assert said() == "No version yet.\n"
     run_id, plan = at_home.run()
     at_home.version(run_id, plan)
-    cli.promote_version("voice", "jo", False)
+    cli.promote_version("voice", False)
     assert said().startswith("voice-v1 is champion")
     cli.show_versions(None, False)
     assert "better" in said()
@@ -382,8 +382,8 @@ def test_the_commands_say_what_they_did(
     cli.compare_versions("voice-v1", "voice-v1", True)
     assert {"what": "stage", "a": "champion", "b": "champion"} in json.loads(said())
     with pytest.raises(Refused, match="no champion before"):
-        cli.rollback_model("voice", "jo")
-    cli.retire_version("voice", "jo")
+        cli.rollback_model("voice")
+    cli.retire_version("voice")
     assert "voice-v1 is retired" in said()
     cli.show_disk(False)
     assert "models/voice-v1" in said().replace("\n", "")
