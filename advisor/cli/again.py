@@ -24,11 +24,7 @@ def again(
     prices: PricesFlag = None,
     format_: FormatFlag = Format.text,
 ) -> None:
-    """Repeat a saved question on another date and print what changed.
-
-    Raises:
-        UsageError: the file is not a saved answer, or its dataset is missing.
-    """
+    """Repeat a saved question on another date and print what changed."""
     old = _load(answer)
     mapping: dict[str, Any] = old.question.model_dump(mode="json", exclude_unset=True)
     mapping["asked_on"] = parse_day(on).isoformat()

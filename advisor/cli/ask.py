@@ -84,11 +84,7 @@ class InterviewSession:
 
 
 def ask(flags: AskFlags) -> None:
-    """Ask until no answer can change the verdict, then print answer and scenario.
-
-    Raises:
-        AdvisorError: a file cannot be read, or an answer in it is invalid.
-    """
+    """Ask until no answer can change the verdict, then print answer and scenario."""
     if flags.out and flags.out.exists():
         raise UsageError(f"--out {flags.out}", "file exists.", "Use another name.")
     texts = texts_for(flags.language)
@@ -116,11 +112,7 @@ def ask(flags: AskFlags) -> None:
 
 
 def texts_for(language: str) -> InterviewTexts:
-    """Return the texts of a bundled language, or of a file.
-
-    Raises:
-        UsageError: the language is unknown, or texts are missing in the file.
-    """
+    """Return the texts of a bundled language, or of a file."""
     path = Path(language)
     return read_texts(path) if path.suffix in (".yaml", ".yml") else load_texts(language)
 
@@ -174,12 +166,7 @@ def _show_state(session: InterviewSession, state: InterviewState) -> None:
 
 
 def _ask_question(session: InterviewSession, question: QuestionView) -> None:
-    """Ask every relevant part of a question.
-
-    Raises:
-        GoBack: the user wants the previous question; this one stays unanswered.
-        EndOfInput: standard input has ended.
-    """
+    """Ask every relevant part of a question."""
     sheet, given = session.interview.sheet, dict[str, AnswerValue]()
     for part in question.parts:
         if not sheet.parts[part.code].is_irrelevant({**session.answers, **given}):

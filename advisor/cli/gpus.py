@@ -189,11 +189,7 @@ def gpus(question: ScenarioFlags, wanted: GpuFlags, format_: FormatFlag = Format
 
 
 def show_gpus(question: Question, wanted: GpuFlags, format_: str) -> None:
-    """Compare GPUs for a question and print them.
-
-    Raises:
-        UsageError: method, engine or precision is unknown, or the model is not open.
-    """
+    """Compare GPUs for a question and print them."""
     selections = select_gpus(question, wanted)
     if format_ == "json":
         records = [_record(selection) for selection in selections]

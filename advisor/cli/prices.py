@@ -21,11 +21,7 @@ def show(
     prices: PricesFlag = None,
     format_: FormatFlag = Format.text,
 ) -> None:
-    """List the prices that apply on a date.
-
-    Raises:
-        UsageError: no price item matches.
-    """
+    """List the prices that apply on a date."""
     book, day = load_prices(overlay=prices).prices, parse_day(on)
     items = [name for name in book.series if (item or "") in name]
     if not items:

@@ -64,11 +64,7 @@ class ScenarioFlags:
     prices: PricesFlag = None
 
     def question(self) -> Question:
-        """Read the files and return the question.
-
-        Raises:
-            AdvisorError: a file or a flag is invalid.
-        """
+        """Read the files and return the question."""
         if self.scenario is None and self.dataset is None and not self.set_:
             raise UsageError(
                 "advisor recommend",
@@ -136,11 +132,7 @@ def demo(
 
 
 def show_answer(question: Question, format_: str, flags: AnswerFlags | None = None) -> None:
-    """Answer a question and print the answer.
-
-    Raises:
-        UsageError: there are no sentences in the requested language.
-    """
+    """Answer a question and print the answer."""
     flags = flags or AnswerFlags()
     texts = sentences_for(flags.explain) if flags.explain else None
     if flags.sensitivity:
@@ -211,11 +203,7 @@ def estimate(
     option: Annotated[str | None, typer.Option(help="Only options whose id contains this.")] = None,
     format_: FormatFlag = Format.text,
 ) -> None:
-    """Print the bill of every option.
-
-    Raises:
-        UsageError: no option id matches.
-    """
+    """Print the bill of every option."""
     answer = summarize(evaluate(question.question()))
     bills = [bill for bill in answer.options if (option or "") in bill.id]
     if not bills:

@@ -39,12 +39,7 @@ class PlanningServerFlags:
 
 
 def serve(flags: PlanningServerFlags) -> None:
-    """Serve the planning API until Ctrl-C.
-
-    Raises:
-        UsageError: the port is not available.
-        PricingFileError: the price book is invalid.
-    """
+    """Serve the planning API until Ctrl-C."""
     load_prices(overlay=flags.prices)  # report an error here, not in each worker
     listener, is_loopback = bind_port(flags.host, flags.port)
     if not is_loopback:
@@ -62,11 +57,7 @@ def serve(flags: PlanningServerFlags) -> None:
 
 
 def bind_port(host: str, port: int) -> tuple[socket.socket, bool]:
-    """Bind the port, and return whether only this machine can reach it.
-
-    Raises:
-        UsageError: it is in use, or the host is not an address of this machine.
-    """
+    """Bind the port, and return whether only this machine can reach it."""
     where = f"--host {host} --port {port}"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

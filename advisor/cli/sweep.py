@@ -48,11 +48,7 @@ def sweep(
         SweepFormat, typer.Option("--format", help="Output format.")
     ] = SweepFormat.text,
 ) -> None:
-    """Evaluate every combination in one call and print the recommended option of each.
-
-    Raises:
-        UsageError: an axis is not PATH=VALUE,VALUE, or there are too many combinations.
-    """
+    """Evaluate every combination in one call and print the recommended option of each."""
     variants = variant_grid(dict(_axis(flag) for flag in axis))
     columns = evaluate_variants(question.question(), variants)
     if format_ == "json":

@@ -114,15 +114,7 @@ class Questionnaire(Record):
 
 
 def check_answers(sheet: Questionnaire, given: Mapping[str, Any]) -> dict[str, AnswerValue]:
-    """Validate answers from a file, a request or a terminal.
-
-    Args:
-        sheet: The questions.
-        given: Code of a part -> a code, a number, or a list of codes.
-
-    Raises:
-        UsageError: a part or code is unknown, or a number is out of bounds.
-    """
+    """Validate answers from a file, a request or a terminal."""
     made: dict[str, AnswerValue] = {}
     for code, value in given.items():
         part = sheet.parts.get(str(code))

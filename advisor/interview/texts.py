@@ -69,12 +69,7 @@ def placeholders(text: str) -> frozenset[str]:
 
 
 def translation_errors(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[str]:
-    """Return the errors in the texts of a language, compared with English.
-
-    Args:
-        words: Key -> text.
-        english: Every required key, with its English text.
-    """
+    """Return the errors in the texts of a language, compared with English."""
     errors = [f"{key} is missing" for key in english if key not in words]
     for key, text in words.items():
         if key not in english:

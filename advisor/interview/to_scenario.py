@@ -25,13 +25,7 @@ DEFAULT_N = Measurement.model_fields["n"].default
 
 
 def scenario_settings(sheet: Questionnaire, answers: Answers, question: Question) -> dict[str, Any]:
-    """Return the scenario fields that the answers set: path -> value.
-
-    Args:
-        sheet: The questions.
-        answers: Validated answers.
-        question: The question to start from: prices, evidence, dataset, scenario.
-    """
+    """Return the scenario fields that the answers set: path -> value."""
     known = {code: value for code, value in answers.items() if value != DONT_KNOW}
     settings: dict[str, Any] = {}
     for part in sheet.parts.values():
@@ -99,11 +93,7 @@ def _own_settings(part: QuestionPart, value: AnswerValue) -> dict[str, Any]:
 
 
 def _hardware(sheet: Questionnaire, known: Answers, question: Question) -> dict[str, Any]:
-    """Return the user's GPU; without a price, an hour costs the same as renting one.
-
-    Raises:
-        UsageError: the price is not specified, and no provider rents this GPU on that date.
-    """
+    """Return the user's GPU; without a price, an hour costs the same as renting one."""
     name, hour = known.get("gpu"), known.get("gpu_hour")
     if not isinstance(name, str) or name == "none":
         return {}

@@ -118,16 +118,7 @@ class InterviewState(Record):
 def interview_state(
     interview: Interview, answers: Answers, texts: InterviewTexts
 ) -> InterviewState:
-    """Return the state of an interview.
-
-    Args:
-        interview: Questionnaire, prices, evidence, dataset.
-        answers: Validated answers.
-        texts: Texts of a language.
-
-    Raises:
-        AdvisorError: the known facts are not enough for an answer.
-    """
+    """Return the state of an interview."""
     now = next_step(interview, answers)
     question = replace(interview.question, scenario=now.scenario, with_sensitivity=False)
     return InterviewState(

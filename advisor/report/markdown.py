@@ -59,12 +59,7 @@ def quality_text(option: OptionBill) -> str:
 
 
 def answer_sections(answer: Answer, with_sensitivity: bool = False) -> dict[str, list[str]]:
-    """Return the lists below the table of options, by heading; empty ones are left out.
-
-    Args:
-        answer: The answer.
-        with_sensitivity: Whether the answer was computed with its nearest changes.
-    """
+    """Return the lists below the table of options, by heading; empty ones are left out."""
     decision = answer.decision
     shows_changes = with_sensitivity or decision.flips
     sections = {
@@ -86,13 +81,7 @@ def answer_caveats(answer: Answer) -> tuple[Caveat, ...]:
 def answer_markdown(
     answer: Answer, explanation: Sequence[str] = (), with_sensitivity: bool = False
 ) -> str:
-    """Return an answer as Markdown.
-
-    Args:
-        answer: The answer.
-        explanation: Sentences that explain the decision, below the verdict.
-        with_sensitivity: Whether the answer was computed with its nearest changes.
-    """
+    """Return an answer as Markdown."""
     verdict, *more = verdict_sentences(answer)
     parts = [f"# {answer.question.name}", f"**{verdict}**", " ".join(explanation), *more]
     parts += [markdown_table(COLUMNS, table_rows(best_per_approach(answer))), TABLE_NOTE]
