@@ -12,7 +12,7 @@ from advisor.cli import main
 from tests.support.bad_inputs import CHAT, write_bad_inputs
 
 MESSAGES = {
-    "flags: nothing asked": "advisor: advisor recommend: nothing was asked. Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.\n",
+    "flags: nothing asked": "advisor: advisor recommend: no question. Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.\n",
     "flags: no such file": "advisor: nowhere.yaml: there is no such file. Files there: broken.yaml, day.yaml, empty.yaml, gpu.yaml, infinite.yaml, latin1.yaml, list.yaml, misspelt.yaml.\n",
     "flags: no such dataset": "advisor: nowhere.jsonl: there is no such file. Check the path.\n",
     "flags: a folder": "advisor: .: this is a folder. Give the path of a file in it.\n",
@@ -20,12 +20,12 @@ MESSAGES = {
     "flags: set through a word": "advisor: --set name.b=1: 'name' is 'a', not a mapping. Set that key itself.\n",
     "flags: set a misspelt path": "advisor: --set: trafic: there is no such key. Did you mean 'traffic'?\n",
     "flags: no such encoding": "advisor: encoding o200k: there is no such encoding. Did you mean 'o200k_base', 'o200k_harmony'?\n",
-    "flags: no such option": "advisor: --option magic: no option that is allowed has this in its id. Approaches there: distill, not_yet, prompt.\n",
+    "flags: no such option": "advisor: --option magic: no allowed option has this in its id. Approaches: distill, not_yet, prompt.\n",
     "flags: no such example": "advisor: example email: there is no such example. Did you mean 'email-triage'?\n",
     "flags: no day": "advisor: --on soon: not a date. Write YYYY-MM-DD.\n",
     "flags: no such price": "advisor: prices show gpt-99: no item has this in its name. Known: anthropic/claude-fable-5-2/batch_cached_input, anthropic/claude-fable-5-2/batch_input, anthropic/claude-fable-5-2/batch_output, anthropic/claude-fable-5-2/cache_write, anthropic/claude-fable-5-2/cache_write_1h, anthropic/claude-fable-5-2/cached_input, anthropic/claude-fable-5-2/input, anthropic/claude-fable-5-2/output, anthropic/claude-haiku-4-5/batch_cached_input, anthropic/claude-haiku-4-5/batch_input, anthropic/claude-haiku-4-5/batch_output, anthropic/claude-haiku-4-5/cache_write, ....\n",
     "flags: no such overlay": "advisor: nowhere.yaml: there is no such file. Check the path.\n",
-    "flags: no saved answer": "advisor: good.jsonl: this is no saved answer. Save one with --format json.\n",
+    "flags: no saved answer": "advisor: good.jsonl: not a saved answer. Save one with --format json.\n",
     "dataset: empty.jsonl": "advisor: empty.jsonl: the file is empty. Give at least one example.\n",
     "dataset: blank.jsonl": "advisor: blank.jsonl: the file is blank. Give at least one example.\n",
     "dataset: broken.jsonl": "advisor: broken.jsonl:1: no row can be used; first error: invalid JSON at column 15: unexpected character, expected a JSON value. Fix the line; each example is one line.\n",

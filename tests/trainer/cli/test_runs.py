@@ -322,7 +322,7 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "x"], 2, "not an amount in USD"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "epochs=3"], 2, "Did you mean 'n_epochs'"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "n_epochs=99"], 2, "n_epochs"),
-        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "does not sell it"),
+        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "not offered by"),
         (["plan", "examples/brand-voice.yaml", "--option", "managed_lora:nebius:Qwen/Qwen3-8B:H100_SXM"], 3, "unpriced"),
         (["plan", "gone.yaml"], 2, "gone.yaml"),
         (["launch", "abc"], 2, "plan not found"),
