@@ -1,4 +1,4 @@
-"""The first step: which option, which rows, which settings -> a plan, with nothing spent."""
+"""Plan form: option, rows and settings of a training job."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from ui.launch.asking import PlanForm, create_plan
 from ui.launch.choices import LaunchChoice, launch_choices, manual_commands, selected_choice
 
 DEFAULT_USD_PER_HOUR = "0.10"
-"""What an hour of this machine is taken to cost where nobody says: power and wear."""
+"""Default cost of an hour of this machine: power and wear."""
 MAX_ALTERNATIVES = 2
-"""How many of each kind are offered in the place of one that is not launched from here."""
-NOTHING_SPENT = "It is priced and checked. Nothing is sent or spent."
-NAME_HELP = "Letters, digits and dashes. Its versions are counted under it."
+"""Alternatives of each kind offered for an option that cannot be started here."""
+NOTHING_SPENT = "Price and check the job. Nothing is sent or spent."
+NAME_HELP = "Letters, digits and dashes. Model versions are numbered per name."
 FORMATS_HELP = (
-    "Chat JSONL, prompt and completion, text and label, pairs; as JSONL, JSON, CSV, TSV or Parquet."
+    "Chat messages, prompt and completion, text and label, or preference pairs; as JSONL, JSON, "
+    "CSV, TSV or Parquet."
 )
 
 
 def draw_form() -> None:
-    """Draw the form; once it is sent and sound, the plan takes its place."""
+    """Draw the form; a valid submission opens the plan."""
     asked = state.current_scenario()
     found = launch_choices(asked.answer, st.session_state.get(state.LAUNCH_OPTION_KEY), _has_gpu())
     chosen = _select_choice(found)
@@ -39,7 +40,7 @@ def draw_form() -> None:
     with st.form("launch_form", border=True):
         given = _select_rows(asked)
         filled = _plan_fields(chosen, asked)
-        sent = st.form_submit_button("Make the plan", type="primary", help=NOTHING_SPENT)
+        sent = st.form_submit_button("Create plan", type="primary", help=NOTHING_SPENT)
     if sent:
         _submit(filled, given)
 
@@ -48,7 +49,7 @@ def _select_choice(found: tuple[LaunchChoice, ...]) -> LaunchChoice:
     by_id = {one.id: one for one in found}
     first = selected_choice(found, st.session_state.get(state.LAUNCH_OPTION_KEY))
     name = st.selectbox(
-        "What to launch",
+        "Option to launch",
         list(by_id),
         index=list(by_id).index(first.id),
         format_func=lambda option_id: _choice_label(by_id[option_id]),
@@ -66,10 +67,10 @@ def _choice_label(one: LaunchChoice) -> str:
 def _draw_alternatives(
     chosen: LaunchChoice, asked: state.CurrentScenario, found: tuple[LaunchChoice, ...]
 ) -> None:
-    """Say what happens instead of a launch, with the exact commands."""
+    """Draw how to start an option that cannot be started here, with the exact commands."""
     bill = next((one for one in asked.answer.options if one.id == chosen.id), None)
     with st.container(border=True):
-        st.markdown("**This option is not launched from here.**")
+        st.markdown("**You start this option yourself:**")
         st.write(chosen.says)
         st.code(
             "\n".join(manual_commands(chosen, bill, str(asked.dataset or ""))),
@@ -81,7 +82,7 @@ def _draw_alternatives(
         can = [one for one in found if one.how == "provider"][:MAX_ALTERNATIVES]
         can += [one for one in found if one.how == "here"][:MAX_ALTERNATIVES]
         if can:
-            st.write("What can be started from here:")
+            st.write("Options that can be started here:")
             with st.container(horizontal=True):
                 for one in can:
                     st.button(
@@ -104,23 +105,23 @@ def _plan_fields(chosen: LaunchChoice, asked: state.CurrentScenario) -> PlanForm
 
 
 def _select_rows(asked: state.CurrentScenario) -> UploadedFile | None:
-    """Say which rows are learned from, and take others."""
+    """Draw the training rows, and an uploader for other rows."""
     locale = formatting.reader_locale()
-    known = "none yet: upload a file"
+    known = "none; upload a file"
     if asked.dataset is not None:
         count = asked.profile.examples if asked.profile else 0
         known = f"{asked.dataset.name}, {formatting.number_text(count, locale)} examples"
-    st.markdown(f"Rows to learn from: **{known}**")
-    return st.file_uploader("Other rows, if not these", help=FORMATS_HELP)
+    st.markdown(f"Training rows: **{known}**")
+    return st.file_uploader("Other rows", help=FORMATS_HELP)
 
 
 def _machine_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
-    """Ask for the base and for what an hour costs, where it is trained on this machine."""
+    """Draw base model, GPU and cost per hour of a training on this machine."""
     if not chosen.is_plain:
         left, right = st.columns(2)
         there = list(list_bases())
         base = left.selectbox(
-            "Base", there, placeholder="none here yet", help=f"Folders in {bases_folder()}"
+            "Base model", there, placeholder="none found", help=f"Folders in {bases_folder()}"
         )
         typed = right.text_input(
             "or a folder on this machine",
@@ -133,9 +134,9 @@ def _machine_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
     if not chosen.is_plain and _has_gpu() and chosen.is_bare:
         gpu = right.selectbox("GPU of this machine", list(state.trainer_context().book.gpus))
     usd = left.text_input(
-        "USD an hour of this machine",
+        "Cost of this machine, USD per hour",
         DEFAULT_USD_PER_HOUR,
-        help="With power: 0.3 kW at 0.30 USD/kWh is 0.09.",
+        help="Including power: 0.3 kW at 0.30 USD/kWh is 0.09.",
     )
     return replace(filled, gpu=gpu, usd_per_hour=usd)
 
@@ -144,18 +145,20 @@ def _settings_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
     left, right = st.columns(2)
     cap = left.text_input(
         "Cap in USD",
-        placeholder="what it costs at most",
-        help="Nothing is started that may cost more.",
+        placeholder="worst-case cost",
+        help="A job that could cost more is not started.",
     )
-    held = left.slider("Held out to measure with", 0, 50, 10, format="%d%%")
-    epochs = right.text_input("Passes over the rows", placeholder="chosen for you")
-    rate = right.text_input("Learning rate", placeholder="chosen for you")
+    held = left.slider("Held-out rows for evaluation", 0, 50, 10, format="%d%%")
+    epochs = right.text_input("Epochs", placeholder="automatic")
+    rate = right.text_input("Learning rate", placeholder="automatic")
     watched, sends = 0, False
     if chosen.how == "here":
-        watched = left.slider("Watched while it trains", 0, 30, 10, format="%d%%")
+        watched = left.slider("Validation rows", 0, 30, 10, format="%d%%")
     else:
-        sends = left.checkbox("The provider gets the held-out rows too, to measure with")
-    more = right.text_area("More settings, NAME=VALUE a line", placeholder="seed=7", height=110)
+        sends = left.checkbox("Send the held-out rows to the provider as well, for evaluation")
+    more = right.text_area(
+        "More settings, one NAME=VALUE per line", placeholder="seed=7", height=110
+    )
     return replace(
         filled,
         cap=cap,
@@ -169,10 +172,10 @@ def _settings_fields(chosen: LaunchChoice, filled: PlanForm) -> PlanForm:
 
 
 def _submit(filled: PlanForm, given: UploadedFile | None) -> None:
-    """Make the plan of what was filled in; what is wrong is said, and the form stays as it is."""
+    """Create the plan; an error is shown and the form keeps its values."""
     try:
         with (
-            st.spinner("Reading the rows, pricing the job ..."),
+            st.spinner("Reading rows and pricing the job ..."),
             tempfile.TemporaryDirectory() as folder,
         ):
             if given is not None:
