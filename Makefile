@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp ## install, print the recommendation for a bundled exampl
 	@PORT=$(PORT) PAGE_PORT=$(PAGE_PORT) $(BIN)/python -m ui.serve
 
 test: check ## install what the tests need, and run all of them
-	@$(BIN)/python -m pytest -q -n 2 --durations=10
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 check: $(VENV)/test.stamp ## format, lint, types, import contracts; prints what fails
 	@$(BIN)/ruff format --check --quiet .

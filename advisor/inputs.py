@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.dataset.profile import Profile
 from advisor.evidence import Evidence
+from advisor.scenario.fields import NUMBER_FIELDS
+from advisor.scenario.paths import get_path
 from advisor.scenario.scenario import Scenario
 from advisor.units import WEEKS_PER_MONTH, Number, Record, Task
 
@@ -73,7 +74,7 @@ class Inputs:
     examples: Array
     target: Array
     held_out_examples: Array
-    current_monthly_usd: Array
+    monthly_cost_usd: Array
     budget_one_off_usd: Array
     budget_monthly_usd: Array
     latency_p95_ms: Array
@@ -122,37 +123,8 @@ def stack_inputs(inputs: Sequence[Inputs]) -> Inputs:
     )
 
 
-_TRAFFIC = [
-    "requests_per_month",
-    "peak_factor",
-    "batchable_share",
-    "prefix_tokens",
-    "context_tokens",
-    "user_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "tool_tokens",
-    "turns",
-    "cache_hit_share",
-    "tuned_prefix_tokens",
-]
-INPUT_PATHS: dict[str, str] = {
-    **{f"traffic.{name}": name for name in _TRAFFIC},
-    **{f"knowledge.{name}": name for name in ("corpus_tokens", "chunk_tokens", "top_k")},
-    "dataset.examples": "examples",
-    "quality.target": "target",
-    "quality.held_out_examples": "held_out_examples",
-    "current.monthly_cost_usd": "current_monthly_usd",
-    "limits.budget_one_off_usd": "budget_one_off_usd",
-    "limits.budget_monthly_usd": "budget_monthly_usd",
-    "limits.latency_p95_ms": "latency_p95_ms",
-    "team.usd_per_hour": "usd_per_hour",
-    "horizon_months": "horizon_months",
-    "retrain_every_months": "retrain_every_months",
-}
-"""Path in the scenario -> field of Facts; every number that a sweep or a flip can move."""
-SHARE_PATHS = frozenset({"traffic.batchable_share", "traffic.cache_hit_share", "quality.target"})
-WHOLE_NUMBER_PATHS = frozenset({"dataset.examples", "knowledge.top_k", "quality.held_out_examples"})
+INPUT_PATHS = {path: field.name for path, field in NUMBER_FIELDS.items()}
+"""Path in the scenario -> field of `Inputs`."""
 NAN = float("nan")
 STUB_TOKENS = 60.0
 DEFAULT_CORPUS_TOKENS = 1e6
@@ -243,9 +215,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
 
 def number_at(scenario: Scenario, path: str) -> float | None:
     """Return the number that stands at a path of `INPUT_PATHS`, if one was given."""
-    value: Any = scenario
-    for part in path.split("."):
-        value = None if value is None else getattr(value, part)
+    value = get_path(scenario, path)
     return None if value is None else float(value)
 
 

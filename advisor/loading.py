@@ -6,7 +6,8 @@ The shipped files, or one of the user's -> the questions of the interview and th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,12 @@ from typing import Any
 
 import yaml
 
-from advisor.dataset.profile import Profile
+from advisor.console import today
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision import answer
+from advisor.decision.answer import Answer, Question
+from advisor.decision.sweep import SweepColumns
+from advisor.decision.sweep import sweep as sweep_variants
 from advisor.errors import ScenarioError, TeamRuleError, UsageError, did_you_mean
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption
@@ -33,7 +37,7 @@ from advisor.prices.loader import load_prices
 from advisor.report.sentences import Sentences
 from advisor.rules.catalogue import RuleCatalogue
 from advisor.rules.team_rules import TeamRule, team_rules_from
-from advisor.scenario.scenario import scenario_from
+from advisor.scenario.scenario import Scenario, scenario_from
 
 Progress = Callable[[int, int], None]
 HERE = Path(__file__).parent
@@ -236,7 +240,7 @@ def make_question(
     path = dataset
     if path is None and scenario.dataset.path:
         path = Path(where).parent / scenario.dataset.path
-    profile = _profile(path, progress) if path else None
+    profile = profile_file(path, progress=progress) if path else None
     return Question(
         scenario,
         book or load_prices(),
@@ -247,18 +251,105 @@ def make_question(
     )
 
 
-def _profile(path: Path, progress: Progress | None) -> Profile:
-    return profile_file(path, progress=progress)
+ScenarioSource = str | Path | Mapping[str, Any] | Scenario | Question
+"""What the library accepts as a question; text is the path of a scenario file."""
 
 
-def recommend_mapping(mapping: Mapping[str, Any], dataset: Path | None = None) -> Answer:
-    """Answer a scenario with the shipped price book; the door of HTTP and page."""
-    return recommend(make_question(mapping, dataset=dataset))
+def load_scenario(path: str | Path) -> Scenario:
+    """Read a scenario file; `asked_on` is today if the file does not set it.
+
+    A relative `dataset.path` is resolved against the folder of the file.
+
+    Raises:
+        AdvisorError: the file cannot be read, or a value in it is not valid.
+    """
+    path = Path(path)
+    mapping = {"asked_on": today().isoformat(), **read_mapping(path)}
+    scenario = scenario_from(mapping, str(path))
+    if not scenario.dataset.path:
+        return scenario
+    dataset = {"path": str(path.parent / scenario.dataset.path)}
+    return scenario.model_copy(update={"dataset": scenario.dataset.model_copy(update=dataset)})
 
 
-def answer_bytes(mapping: Mapping[str, Any]) -> bytes:
-    """Answer a scenario as canonical bytes."""
-    return canonical_json(recommend_mapping(mapping))
+def recommend(
+    question: ScenarioSource,
+    *,
+    dataset: str | Path | None = None,
+    prices: str | Path | PriceBook | None = None,
+    rules: str | Path | Sequence[TeamRule | Mapping[str, Any]] | None = None,
+    sensitivity: bool = False,
+) -> Answer:
+    """Recommend an option: prompt, retrieve, fine-tune, or measure first.
+
+    Args:
+        question: Path of a scenario file, a mapping with the same keys, or a `Scenario`.
+        dataset: File of examples; replaces `dataset.path` of the scenario.
+        prices: Price overlay file, laid over the bundled prices, or a complete `PriceBook`.
+        rules: Your team's rules: a file, or a list of {id, when, then, says, source}.
+        sensitivity: Whether to search for the nearest changes that change the recommendation;
+            takes about four times as long.
+
+    Raises:
+        AdvisorError: an input cannot be used; the message states where and what to do.
+    """
+    return answer.recommend(_question(question, dataset, prices, rules, sensitivity))
+
+
+def sweep(
+    question: ScenarioSource,
+    variants: Sequence[Mapping[str, Any]],
+    *,
+    dataset: str | Path | None = None,
+    prices: str | Path | PriceBook | None = None,
+    ranges: bool = True,
+    win_share: bool = False,
+) -> SweepColumns:
+    """Recommend an option for each variant of a question, in one pass.
+
+    Args:
+        question: As for `recommend`.
+        variants: One mapping of scenario path to value per variant, for example
+            `[{"traffic.requests_per_month": 1e5}, {"traffic.requests_per_month": 1e6}]`.
+        dataset: As for `recommend`.
+        prices: As for `recommend`.
+        ranges: Whether to simulate the 90% range of each cost.
+        win_share: Whether to simulate how often each recommended option wins.
+
+    Raises:
+        AdvisorError: an input cannot be used; the message states where and what to do.
+    """
+    base = _question(question, dataset, prices, None, False)
+    return sweep_variants(base, variants, ranges=ranges, win_share=win_share)
+
+
+def _question(
+    source: ScenarioSource,
+    dataset: str | Path | None,
+    prices: str | Path | PriceBook | None,
+    rules: str | Path | Sequence[TeamRule | Mapping[str, Any]] | None,
+    sensitivity: bool,
+) -> Question:
+    file = Path(dataset) if dataset else None
+    book = load_prices(overlay=Path(prices)) if isinstance(prices, str | Path) else prices
+    if isinstance(source, Question):
+        profile = profile_file(file) if file else source.profile
+        question = replace(source, profile=profile, book=book or source.book)
+    else:
+        if isinstance(source, Scenario):
+            mapping, where = source.model_dump(mode="json", exclude_unset=True), "scenario"
+        elif isinstance(source, str | Path):
+            mapping, where = read_mapping(Path(source)), str(source)
+        else:
+            mapping, where = dict(source), "scenario"
+        question = make_question(mapping, where, dataset=file, book=book, today=today())
+    if isinstance(rules, str | Path):
+        checked = read_team_rules(Path(rules))
+    elif rules is None:
+        checked = question.rules
+    else:
+        checked = parse_team_rules([dict(rule) for rule in rules], "rules")
+    return replace(question, rules=checked, with_sensitivity=sensitivity)
 
 
 def example_question(name: str) -> Question:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+import re
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal, get_args
 
 import numpy as np
@@ -71,6 +72,33 @@ class Money(Record):
     """Every input at its likely value [USD]."""
     high: str
     """Only one draw in twenty is dearer [USD]."""
+
+
+AMBIGUOUS_AMOUNT = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
+"""A separator and three digits: thousands for one reader, decimals for another."""
+
+
+def parse_usd(text: str, where: str) -> Decimal:
+    """Parse an amount of USD of 0 or more, as typed.
+
+    Raises:
+        UsageError: it is not an amount, or can be read in two ways.
+
+    >>> parse_usd(" 0,10 USD ", "cap")
+    Decimal('0.10')
+    """
+    from advisor.errors import UsageError
+
+    plain = text.strip().removesuffix("USD").strip().removeprefix("$").removesuffix("$").strip()
+    if AMBIGUOUS_AMOUNT.fullmatch(plain):
+        raise UsageError(f"{where} {text}", "it can be read in two ways.", "Write 1250, or 1.25.")
+    try:
+        amount = Decimal(plain.replace(",", "."))
+    except InvalidOperation as error:
+        raise UsageError(f"{where} {text}", "not an amount in USD.", "Write 25.00.") from error
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"{where} {text}", "an amount is 0 or more.", "Write 25.00.")
+    return amount
 
 
 def usd(amount: float, digits: int = 2) -> str:

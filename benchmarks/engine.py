@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from advisor.decision.answer import Question, canonical_json, recommend, with_paths
+from advisor.decision.answer import Question, canonical_json, recommend
 from advisor.decision.sweep import SweepColumns, sweep, variant_grid
 from advisor.loading import example_question
+from advisor.scenario.paths import with_paths
 
 QUESTIONS = 20
 AXES: dict[str, list[Any]] = {

@@ -20,22 +20,22 @@ from tests.support.browser import chromium, page_server, wait_until_idle
 EMPTY_APP = """
 import gc
 import streamlit as st
-from advisor.answer import answer
-from advisor.files import example_question
-from ui import look
-from ui.charts.base import Frame
-from ui.charts.cost import cost_picture
-from ui.components.dials import Dial, dials
-from ui.components.watch import redraw, watch
-from ui.whatif.pictures import draw
-from ui.whatif.verdict import hero
+from advisor.decision.answer import recommend
+from advisor.loading import example_question
+from ui import formatting
+from ui.charts.base import ChartStyle
+from ui.charts.monthly_cost import monthly_cost_chart
+from ui.components.in_view import redraw, track_visibility
+from ui.components.sliders import Slider, draw_sliders
+from ui.charts.draw import draw_chart
+from ui.whatif.verdict import verdict_html
 
 st.set_page_config(layout="wide")
-look.style()
+formatting.apply_style()
 
 @st.cache_resource
 def constant():
-    return [answer(example_question(name)) for name in ("email-triage", "email-triage-monthly")]
+    return [recommend(example_question(name)) for name in ("email-triage", "email-triage-monthly")]
 
 @st.cache_resource
 def settle():
@@ -52,16 +52,17 @@ def moved(values):
 @st.fragment(key="verdict")
 def board(verdict):
     found = constant()[turn() % 2]
-    verdict.html(hero(found, "en_US"))
-    dial = Dial("traffic.requests_per_month", "Requests a month", "", "", 100, 1e9, 0, 1e15, True,
+    verdict.html(verdict_html(found, "en_US"))
+    dial = Slider("traffic.requests_per_month", "Requests per month", "", "", 100, 1e9, 0, 1e15, True,
                 2, False, 3e7, "", "")
-    dials("main_dials", [dial], "en_US", (0, str(turn())), moved)
+    draw_sliders("main_dials", [dial], "en_US", (0, str(turn())), moved)
 
 @st.fragment(key="pictures")
 def picture():
-    watch("pictures", str(turn()), 0)
+    track_visibility("pictures", str(turn()), 0)
     with st.container(key="pictures_tabs"):
-        draw(cost_picture(constant()[turn() % 2], Frame(look.theme(), "en_US")))
+        chart_style = ChartStyle(formatting.theme(), "en_US")
+        draw_chart(monthly_cost_chart(constant()[turn() % 2], chart_style))
 
 left, right = st.columns([0.68, 0.32])
 verdict = left.container()

@@ -22,7 +22,8 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(rows, peak, time.perf_counter() - started)
 """
 OUR_SCRIPT = (
-    "from advisor.rows import profile_file; rows = profile_file(Path(sys.argv[1])).examples"
+    "from advisor.dataset.reader import profile_file; "
+    "rows = profile_file(Path(sys.argv[1])).examples"
 )
 PEER_SCRIPT = "import pandas; rows = len(pandas.read_json(sys.argv[1], lines=True))"
 ROW_WORDS = 180

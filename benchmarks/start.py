@@ -15,8 +15,8 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parent.parent / "examples"
 COUNT = """
 import csv, json, sys
-from advisor.tokenizers import reference
-encoding, text = reference("o200k_base"), open(sys.argv[1], encoding="utf-8").read()
+from advisor.dataset.tokenizers import reference_encoding
+encoding, text = reference_encoding("o200k_base"), open(sys.argv[1], encoding="utf-8").read()
 print(len(encoding.encode(text, disallowed_special=())))
 """
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.traced.sitecustomize import begin, end, install
-from tests import tiny
-from tests.fakes.together import FakeTogether
-from tests.openai_door import a_surface
+from tests.support import tiny_models
+from tests.support.fakes.together import FakeTogether
+from tests.support.openai_api import serve_openai_api
 
 TOP = Path(__file__).parent.parent
 TRACER = Path(__file__).parent / "traced" / "sitecustomize.py"
@@ -104,9 +104,9 @@ def provider_job(folder: Path) -> list[Walk]:
 
 def openai_job(folder: Path) -> list[Walk]:
     """POST /v1/fine_tuning/jobs -> a training on this machine -> an answer of the tuned model."""
-    base = tiny.make_causal(folder / "base")
-    with a_surface(folder, bases={"tiny": base}) as surface:
-        sdk, rows = surface.sdk(), surface.rows(tiny.task_rows(48))
+    base = tiny_models.make_causal(folder / "base")
+    with serve_openai_api(folder, bases={"tiny": base}) as surface:
+        sdk, rows = surface.sdk(), surface.rows(tiny_models.task_rows(48))
         begin(folder / "calls")
         job = sdk.fine_tuning.jobs.create(
             model="tiny",
@@ -118,7 +118,7 @@ def openai_job(folder: Path) -> list[Walk]:
             lambda: sdk.fine_tuning.jobs.retrieve(job.id).status == "succeeded", seconds=600
         )
         model = sdk.fine_tuning.jobs.retrieve(job.id).fine_tuned_model or ""
-        question = tiny.task_rows(1, seed=5)[0]["messages"][0]
+        question = tiny_models.task_rows(1, seed=5)[0]["messages"][0]
         sdk.chat.completions.create(model=model, messages=[question], max_tokens=6)
         answered = traced("POST -> local training -> chat answer", folder)
     return [posted, answered]

@@ -21,6 +21,7 @@ from advisor.inputs import Assumption, ResolvedScenario, resolve
 from advisor.loading import examples_folder, load_evidence, load_rule_catalogue, read_mapping
 from advisor.prices.book import PriceBook
 from advisor.prices.loader import load_prices
+from advisor.scenario.paths import get_path, set_path, without_path
 from advisor.scenario.scenario import scenario_from
 from trainer.context import TrainerContext, open_context
 from trainer.home import home_folder
@@ -110,7 +111,8 @@ def set_field(path: str, value: Any) -> None:
     An invalid value changes nothing, and the page shows the error.
     """
     current = current_scenario()
-    scenario = set_path(current.scenario, path, value)
+    scenario = without_path(current.scenario, path)
+    scenario = scenario if value is None else set_path(scenario, path, value)
     _try_scenario(scenario, current.dataset, current.where, current.epoch)
 
 
@@ -144,38 +146,6 @@ def open_launch_page(option_id: str) -> None:
     """Open the Launch page with an option selected."""
     st.session_state[LAUNCH_OPTION_KEY] = option_id
     st.switch_page(st.session_state[PAGES_KEY]["Launch"])
-
-
-def set_path(mapping: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return the mapping with one dotted path set, or removed if the value is None.
-
-    >>> set_path({"traffic": {"turns": 2}}, "traffic.turns", None)
-    {}
-    >>> set_path({}, "quality.target", 0.9)
-    {'quality': {'target': 0.9}}
-    """
-    section, _, rest = path.partition(".")
-    changed = dict(mapping)
-    if rest:
-        inner = changed.get(section)
-        changed[section] = set_path(inner if isinstance(inner, Mapping) else {}, rest, value)
-    else:
-        changed[section] = value
-    if changed[section] is None or changed[section] == {}:
-        del changed[section]
-    return changed
-
-
-def get_path(mapping: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a dotted path, or None.
-
-    >>> get_path({"quality": {"target": 0.9}}, "quality.target")
-    0.9
-    """
-    value: Any = mapping
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def price_book() -> PriceBook:

@@ -1,4 +1,4 @@
-"""A price book -> the app: planning routes, health, readiness, metrics and its own description."""
+"""The planning API as an app: planning routes, health, readiness, metrics, OpenAPI."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ MAX_UPLOAD_VARIABLE = "TUNE_OR_NOT_MOST_UPLOAD_BYTES"
 
 
 class Health(Record):
-    """That the server runs."""
+    """The server is running."""
 
     status: Literal["ok"] = "ok"
-    """Always ok: a server that does not run says nothing."""
+    """Always ok."""
     version: str
     """Version of the program."""
 
 
 class Readiness(Record):
-    """That the price book is loaded, and how old it is."""
+    """The price book is loaded; its age."""
 
     status: Literal["ready"] = "ready"
-    """Always ready: a server without a price book does not start."""
+    """Always ready; a server without a price book does not start."""
     prices_sha256: str
     """Hash of the price book."""
     prices: int
-    """How many prices hold today."""
+    """Number of prices that apply today."""
     stale: int
-    """How many of them were read 30 days ago or more."""
+    """Number of them that were read 30 days ago or more."""
     oldest_read_on: date | None
-    """Day of the oldest reading."""
+    """Date of the oldest reading."""
     age_days: int | None
-    """Its age."""
+    """Age of the oldest reading, in days."""
 
 
 def planning_app(
     book: PriceBook | None = None, most_upload_bytes: int = MAX_UPLOAD_BYTES
 ) -> FastAPI:
-    """Return the planning API over a price book, the shipped one by default."""
+    """Return the planning API; its price book is the bundled one by default."""
     app = FastAPI(
         title="Tune or Not: planning",
         version=__version__,
@@ -79,21 +79,21 @@ def planning_app(
 
 
 def configure_app(app: FastAPI, planner: PlanningService) -> None:
-    """Give an app what the routes share, its problems, its log and its numbers."""
+    """Add the shared service, error handlers, access log and metrics to an app."""
     app.state.planner = planner
     install_error_handlers(app)
     add_observability(app, planner.meters)
 
 
 def app_from_environment() -> FastAPI:
-    """Return the app that the environment describes: what each worker of `advisor serve` runs."""
+    """Return the app of a worker of `advisor serve`, configured by environment variables."""
     overlay = os.environ.get(PRICES_VARIABLE)
     most = int(os.environ.get(MAX_UPLOAD_VARIABLE, MAX_UPLOAD_BYTES))
     return planning_app(load_prices(overlay=Path(overlay) if overlay else None), most)
 
 
 def monitoring_router() -> APIRouter:
-    """Return health, readiness, metrics and the description of the API."""
+    """Return the routes for health, readiness, metrics and the OpenAPI document."""
     router = APIRouter(tags=["watching"])
     router.get("/healthz", **operation_docs(Health, "health"))(health)
     router.get("/readyz", **operation_docs(Readiness, "ready"))(ready)
@@ -103,38 +103,36 @@ def monitoring_router() -> APIRouter:
 
 
 async def health() -> Response:
-    """Say that the server runs."""
+    """Return that the server is running."""
     return Response(canonical_json(Health(version=__version__)), media_type=JSON_MEDIA_TYPE)
 
 
 async def ready(shared: ServiceDep) -> Response:
-    """Say that the price book is loaded, and how old its prices are."""
+    """Return that the price book is loaded, and the age of its prices."""
     return Response(canonical_json(readiness(shared)), media_type=JSON_MEDIA_TYPE)
 
 
 def readiness(planner: PlanningService) -> Readiness:
-    """Say how old the prices are that hold today."""
-    found = list_prices(planner.book, planner.today(), "")
-    days = [price.read_on for price in found.prices if price.read_on]
+    """Return the age of today's prices."""
+    listed = list_prices(planner.book, planner.today(), "")
+    days = [price.read_on for price in listed.prices if price.read_on]
     oldest = min(days, default=None)
     return Readiness(
         prices_sha256=planner.book.sha256,
         prices=len(days),
-        stale=found.stale,
+        stale=listed.stale,
         oldest_read_on=oldest,
-        age_days=(found.on - oldest).days if oldest else None,
+        age_days=(listed.on - oldest).days if oldest else None,
     )
 
 
 async def metrics(shared: ServiceDep) -> Response:
-    """Write what was served in numbers that Prometheus reads."""
+    """Return metrics in Prometheus' text format."""
     return Response(shared.meters.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def openapi(request: Request, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """Describe this API."""
+    """Return the OpenAPI document of this API."""
     app: FastAPI = request.app
     tag = shared.tag_of("openapi")
-    return etag_response(
-        shared, tag, if_none_match, lambda: orjson.dumps(openapi_document(app, shared))
-    )
+    return etag_response(shared, tag, if_none_match, lambda: orjson.dumps(openapi_document(app)))

@@ -1,4 +1,4 @@
-"""A request -> the JSON object in its body, small enough and clean enough to ask with."""
+"""JSON request bodies: size, media type, syntax and values are checked before use."""
 
 from __future__ import annotations
 
@@ -23,39 +23,48 @@ async def _read_body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and "+json" in kind):
         raise WrongMediaType(kind[:80])
-    if declared_bytes(request) > MAX_JSON_BYTES:
-        raise too_large_error(MAX_JSON_BYTES)
+    return await read_body(request, MAX_JSON_BYTES)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Read the body of a request.
+
+    Raises:
+        TooLarge: it is larger than *max_bytes*.
+    """
+    if declared_bytes(request) > max_bytes:
+        raise too_large_error(max_bytes)
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_JSON_BYTES:
-            raise too_large_error(MAX_JSON_BYTES)
+        if len(body) > max_bytes:
+            raise too_large_error(max_bytes)
     return bytes(body)
 
 
 JsonBytes = Annotated[bytes, Depends(_read_body)]
-"""The body of a request; `parse_json_object` reads it, in the thread of the route."""
+"""The body of a request; `parse_json_object` parses it outside the event loop."""
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """Read a body as a JSON object.
+    """Parse a body as a JSON object.
 
     Raises:
-        RequestRefused: it is none, or holds text that no answer can hold.
+        RequestRefused: it is not an object, or contains text that no answer can contain.
     """
     try:
-        found = orjson.loads(body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         where = f"body: line {error.lineno} column {error.colno}"
         raise RequestRefused(where, f"{error.msg}.", "Send a JSON object in UTF-8.") from error
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise RequestRefused(
             "body",
-            f"found {_kind(found)} instead of an object.",
+            f"found {_kind(parsed)} instead of an object.",
             "Send a scenario as a JSON object.",
         )
-    _check_values(found)
-    return found
+    _check_values(parsed)
+    return parsed
 
 
 def _kind(value: object) -> str:
@@ -63,43 +72,37 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _check_values(found: dict[str, Any]) -> None:
-    """Refuse what is nested beyond all use, and text with the character zero."""
-    level: list[Any] = [found]
+def _check_values(body: dict[str, Any]) -> None:
+    """Reject deep nesting, and text with null characters."""
+    level: list[Any] = [body]
     for _ in range(MAX_JSON_DEPTH):
         inner: list[Any] = []
         for value in level:
-            parts = (*value, *value.values()) if isinstance(value, dict) else value
-            for part in parts:
+            for part in (*value, *value.values()) if isinstance(value, dict) else value:
                 if isinstance(part, dict | list):
                     inner.append(part)
                 elif isinstance(part, str) and "\0" in part:
-                    raise RequestRefused(
-                        "body", "found the character zero in a text.", "Leave it out."
-                    )
+                    raise RequestRefused("body", "found a null character in a text.", "Remove it.")
         if not inner:
             return
         level = inner
-    raise RequestRefused("body", f"found more than {MAX_JSON_DEPTH} levels.", "Send a scenario.")
+    raise RequestRefused(
+        "body", f"nested more than {MAX_JSON_DEPTH} levels deep.", "Send a scenario."
+    )
 
 
 def parse_record(kind: type[R], mapping: object, where: str) -> R:
-    """Check a part of a body and make a record of it.
+    """Validate a part of a body as a record.
 
     Raises:
-        RequestRefused: with the place of the first mistake.
+        RequestRefused: the first validation error, with its location.
     """
+    remedy = "Send what /api/v1/openapi.json describes."
     if not isinstance(mapping, Mapping):
-        raise RequestRefused(
-            where,
-            f"found {_kind(mapping)} instead of an object.",
-            "Send what /api/v1/openapi.json describes.",
-        )
+        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.", remedy)
     try:
         return kind.model_validate(mapping)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join((where, *(str(part) for part in first["loc"])))
-        raise RequestRefused(
-            path, f"{first['msg']}.", "Send what /api/v1/openapi.json describes."
-        ) from error
+        raise RequestRefused(path, f"{first['msg']}.", remedy) from error

@@ -1,4 +1,4 @@
-"""Price book, gates, evidence and errors -> the lists that the API gives out."""
+"""Lists in the API: prices, models, rules and errors."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import STALE_AFTER_DAYS
-from advisor.rules.catalogue import Rule, RuleCatalogue
+from advisor.rules.catalogue import Rule
 from advisor.units import Record
 
 BASE_ERROR_CODES = frozenset({"advisor-error", "pricing-error", "trainer-error"})
-"""Codes of errors that only have others below them."""
+"""Codes of base classes, which are never raised."""
 
 
 class ListedPrice(Record):
-    """One price as it holds on a day, with its age."""
+    """A price on a date, with its age."""
 
     item: str
     """provider/model/kind."""
     unit: str
-    """What one price covers."""
-    value: Decimal | None
-    """The price [USD per unit]; none where it has none on that day."""
-    since: date | None
-    """First day on which it held."""
-    source: str | None
-    """Where it was read, or who quoted it."""
-    read_on: date | None
-    """Day it was last read there."""
-    age_days: int | None
-    """Days from that reading to the day asked for."""
-    stale: bool
-    """Whether it was read 30 days before or more; own prices never are."""
+    """Unit of the price."""
+    value: Decimal | None = None
+    """Price [USD per unit]; null if there is none on that date."""
+    since: date | None = None
+    """First day of this price."""
+    source: str | None = None
+    """Source of the price."""
+    read_on: date | None = None
+    """Date it was last read at the source."""
+    age_days: int | None = None
+    """Days from that reading to the requested date."""
+    stale: bool = False
+    """Whether it was read 30 days ago or more; own prices are never stale."""
     own: bool
-    """Whether it is the server's own price, laid over the book."""
-    next_change: date | None
-    """Day of the next change that is known."""
-    problem: str | None
-    """Why it has no value on that day."""
+    """Whether it is the operator's own price, from an overlay."""
+    next_change: date | None = None
+    """Date of the next known change."""
+    problem: str | None = None
+    """Reason that it has no value on that date."""
 
 
 class PriceList(Record):
-    """Prices as they hold on a day."""
+    """Prices on a date."""
 
     on: date
-    """The day."""
+    """The date."""
     stale: int
-    """How many of these are stale."""
+    """Number of stale prices."""
     stale_after_days: int
-    """From which age on a price is stale."""
+    """Age from which a price is stale, in days."""
     prices: tuple[ListedPrice, ...]
     """By name."""
     prices_sha256: str
@@ -62,18 +62,18 @@ class PriceList(Record):
 
 
 class ListedModel(Record):
-    """One model: what it can do, until when, what is priced, and who tunes it."""
+    """A model with its prices and tuning offers."""
 
     card: ModelCard
-    """What the price book says of it."""
+    """Its entry in the price book."""
     priced: tuple[str, ...]
-    """Kinds of price that the book has for it, such as input and output."""
+    """Kinds of its prices, such as input and output."""
     tuning: tuple[TuningOffer, ...]
-    """Offers to tune it, with who may start a job until when."""
+    """Offers to tune it, with who can start a job and until when."""
 
 
 class ModelList(Record):
-    """Models of providers, and open ones."""
+    """Hosted and open models."""
 
     models: tuple[ListedModel, ...]
     """By name."""
@@ -82,27 +82,27 @@ class ModelList(Record):
 
 
 class RuleList(Record):
-    """What decides: every rule with its sources, and the evidence behind thresholds."""
+    """Every rule with its sources, and the evidence behind thresholds."""
 
     rules: tuple[Rule, ...]
-    """In the order in which they are tried."""
+    """In the order of evaluation."""
     evidence: Evidence
-    """Ranges and thresholds, each with its source."""
+    """Ranges and thresholds, with sources."""
     engine_version: str
-    """What applies them."""
+    """Version of the engine."""
 
 
 class ListedError(Record):
-    """One error that the API can answer with."""
+    """An error that the API can return."""
 
     code: str
-    """Stable name, as in a problem."""
+    """Stable code, as in a problem."""
     means: str
-    """What it means."""
+    """Its meaning."""
     what_to_do: str
-    """What to do, in general; the problem itself says more."""
+    """General remedy; the problem itself is more specific."""
     statuses: tuple[int, ...]
-    """HTTP statuses it comes with."""
+    """Its HTTP statuses."""
 
 
 class ErrorList(Record):
@@ -113,7 +113,7 @@ class ErrorList(Record):
 
 
 def list_prices(book: PriceBook, day: date, item: str) -> PriceList:
-    """List the prices whose name holds a text, as they hold on a day."""
+    """List the prices on a date whose name contains a text."""
     listed = tuple(_price(book, name, day) for name in sorted(book.prices.series) if item in name)
     return PriceList(
         on=day,
@@ -129,19 +129,7 @@ def _price(book: PriceBook, item: str, day: date) -> ListedPrice:
     try:
         price = book.prices.on(item, day)
     except PricingError as error:
-        return ListedPrice(
-            item=item,
-            unit=series.unit,
-            value=None,
-            since=None,
-            source=None,
-            read_on=None,
-            age_days=None,
-            stale=False,
-            own=series.own,
-            next_change=None,
-            problem=str(error),
-        )
+        return ListedPrice(item=item, unit=series.unit, own=series.own, problem=str(error))
     age = (day - price.read_on).days
     return ListedPrice(
         item=item,
@@ -154,12 +142,11 @@ def _price(book: PriceBook, item: str, day: date) -> ListedPrice:
         stale=age >= STALE_AFTER_DAYS and not price.own,
         own=price.own,
         next_change=price.next_change,
-        problem=None,
     )
 
 
 def list_models(book: PriceBook, name: str) -> ModelList:
-    """List the models whose name holds a text."""
+    """List the models whose name contains a text."""
     kinds: dict[str, list[str]] = {}
     for item in sorted(book.prices.series):
         model, _, kind = item.rpartition("/")
@@ -182,13 +169,8 @@ def _tunes(offer: TuningOffer, card: ModelCard) -> bool:
     return card.id in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
 
 
-def list_rules(catalogue: RuleCatalogue, evidence: Evidence, version: str) -> RuleList:
-    """List the rules and the evidence."""
-    return RuleList(rules=catalogue.rules, evidence=evidence, engine_version=version)
-
-
 def list_errors() -> ErrorList:
-    """List every error of the program, as its classes say it."""
+    """List every error of the program, from its classes."""
     by_code: dict[str, list[type[AdvisorError]]] = {}
     for kind in _kinds(AdvisorError):
         if kind.code not in BASE_ERROR_CODES:
@@ -197,7 +179,7 @@ def list_errors() -> ErrorList:
         errors=tuple(
             ListedError(
                 code=code,
-                means=_first_line(kinds[0]),
+                means=(kinds[0].__doc__ or code).strip().splitlines()[0],
                 what_to_do=kinds[0].what_to_do,
                 statuses=tuple(sorted({kind.http_status for kind in kinds})),
             )
@@ -210,7 +192,3 @@ def _kinds(base: type[AdvisorError]) -> Iterator[type[AdvisorError]]:
     for kind in base.__subclasses__():
         yield kind
         yield from _kinds(kind)
-
-
-def _first_line(kind: type[AdvisorError]) -> str:
-    return (kind.__doc__ or kind.code).strip().splitlines()[0]

@@ -1,7 +1,4 @@
-"""An error -> problem+json: its code, the place, and what to do.
-
-What a door of HTTP can refuse by itself -> errors with a code, a status and a remedy.
-"""
+"""Errors of the HTTP APIs, and every error as an RFC 9457 problem (application/problem+json)."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from advisor.units import Record
 
 
 class RequestRefused(AdvisorError):
-    """A request does not have the form that the path takes."""
+    """The request does not match the schema of its path."""
 
     code = "request"
     what_to_do = "Send what /api/v1/openapi.json describes, as UTF-8."
@@ -32,66 +29,64 @@ class RequestRefused(AdvisorError):
 
 
 class MalformedBody(RequestRefused):
-    """The body of a request breaks off or breaks the rules of multipart."""
+    """The request body is incomplete or not valid multipart."""
 
     http_status = 400
 
 
-class PathRefused(AdvisorError):
-    """A request named a file of the server."""
+class PathRefused(RequestRefused):
+    """The request names a file on the server."""
 
     code = "path-refused"
-    what_to_do = "Give dataset.examples and the tokens, or a profile of the file."
+    what_to_do = "Set dataset.examples and the tokens, or send a profile of the file."
 
     def __init__(self) -> None:
-        self.where, self.found = "dataset.path", "a request names no file of this machine."
-        self.remedy = "Give dataset.examples and the tokens instead, or a profile."
-        super().__init__(f"{self.where}: {self.found} {self.remedy}")
+        super().__init__(
+            "dataset.path",
+            "a request cannot name a file on the server.",
+            "Set dataset.examples and the tokens, or send a profile.",
+        )
 
 
-class TooLarge(AdvisorError):
-    """A body is larger than is taken here, or than the disk has room for."""
+class TooLarge(RequestRefused):
+    """The body exceeds the limit, or the server's disk is full."""
 
     code = "too-large"
     http_status = 413
-    what_to_do = "Send less, or raise the limit of the server."
-
-    def __init__(self, where: str, found: str, remedy: str) -> None:
-        self.where, self.found, self.remedy = where, found, remedy
-        super().__init__(f"{where}: {found} {remedy}")
+    what_to_do = "Send less, or raise the server's limit."
 
 
-class WrongMediaType(AdvisorError):
-    """A body is not of the type that the path takes."""
+class WrongMediaType(RequestRefused):
+    """The content type is not supported by this path."""
 
     code = "media-type"
     http_status = 415
     what_to_do = "Send JSON with the header content-type: application/json."
 
     def __init__(self, found: str) -> None:
-        self.where, self.remedy = "content-type", "Send application/json."
-        self.found = f"found '{found}', and this path takes JSON."
-        super().__init__(f"{self.where}: {self.found} {self.remedy}")
+        super().__init__(
+            "content-type", f"found '{found}'; this path accepts JSON.", "Send application/json."
+        )
 
 
 class NotFound(AdvisorError):
-    """There is nothing under this path."""
+    """The path does not exist."""
 
     code = "not-found"
     http_status = 404
-    what_to_do = "Take a path that /api/v1/openapi.json lists."
+    what_to_do = "Use a path that /api/v1/openapi.json lists."
 
 
 class WrongMethod(AdvisorError):
-    """The path is there, but not for this method."""
+    """The path does not support this method."""
 
     code = "wrong-method"
     http_status = 405
-    what_to_do = "Take a method that the header Allow names."
+    what_to_do = "Use a method that the Allow header lists."
 
 
 class InternalError(AdvisorError):
-    """A fault of ours: nothing is wrong with the request that we know of."""
+    """An unexpected error in the server; the request may be valid."""
 
     code = "fault"
     http_status = 500
@@ -100,53 +95,49 @@ class InternalError(AdvisorError):
 
 MEDIA_TYPE = "application/problem+json"
 FAULT_KEY = "tune_or_not.fault"
-"""Where a scope carries the place of a fault, for the log."""
+"""Key in the ASGI scope for the location of an unexpected error, for the log."""
 
 
 class Problem(Record):
-    """What is wrong with a request, after RFC 9457."""
+    """An error response, as RFC 9457 defines it."""
 
     type: str
-    """A name for this kind of problem, as a URI."""
+    """URI of this kind of problem."""
     title: str
-    """The code in short."""
+    """The error code."""
     status: int
     """The HTTP status."""
     detail: str
-    """What was found, where, and what to do, in one message."""
+    """What is wrong, where, and what to do, in one message."""
     code: str
-    """Stable name of the error; GET /api/v1/errors lists them all."""
+    """Stable error code; GET /api/v1/errors lists all codes."""
     where: str | None
-    """The place, where the error names one."""
+    """Location of the error, if known."""
     remedy: str | None
-    """What to do, where the error says so apart."""
+    """What to do, if given separately."""
 
 
 def problem_of(error: AdvisorError) -> Problem:
-    """Write an error as a problem."""
+    """Return an error as a problem."""
+    where, remedy = getattr(error, "where", None), getattr(error, "remedy", None)
     return Problem(
         type=f"about:blank#{error.code}",
         title=error.code,
         status=error.http_status,
         detail=str(error),
         code=error.code,
-        where=_text(error, "where"),
-        remedy=_text(error, "remedy"),
+        where=where if isinstance(where, str) else None,
+        remedy=remedy if isinstance(remedy, str) else None,
     )
 
 
-def _text(error: AdvisorError, name: str) -> str | None:
-    value = getattr(error, name, None)
-    return value if isinstance(value, str) else None
-
-
 def problem_response(error: AdvisorError, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with a problem."""
+    """Return a problem as a response."""
     return Response(canonical_json(problem_of(error)), error.http_status, headers, MEDIA_TYPE)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Let an app answer every error as a problem, also those that nobody foresaw."""
+    """Make an app answer every error with a problem, including unexpected ones."""
     app.add_exception_handler(AdvisorError, _advisor_error)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _routing)
@@ -169,28 +160,28 @@ async def _malformed(_: Request, error: Exception) -> Response:
 async def _routing(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == NotFound.http_status:
-        return problem_response(NotFound(f"There is no such path. {NotFound.what_to_do}"))
+        return problem_response(NotFound(f"path not found. {NotFound.what_to_do}"))
     if error.status_code == WrongMethod.http_status:
         allowed = (error.headers or {}).get("Allow", "")
-        says = f"This path is there for {allowed} only. {WrongMethod.what_to_do}"
-        return problem_response(WrongMethod(says), error.headers)
+        message = f"this path supports {allowed} only. {WrongMethod.what_to_do}"
+        return problem_response(WrongMethod(message), error.headers)
     refused = RequestRefused("request", f"{error.detail}.", RequestRefused.what_to_do)
     body = problem_of(refused).model_copy(update={"status": error.status_code})
     return Response(canonical_json(body), error.status_code, error.headers, MEDIA_TYPE)
 
 
 def _internal_error() -> Response:
-    return problem_response(InternalError(f"This is a fault of ours. {InternalError.what_to_do}"))
+    return problem_response(InternalError(f"internal error. {InternalError.what_to_do}"))
 
 
 class UnhandledErrorMiddleware:
-    """Turns what nobody foresaw into an answer that tells nothing of the data."""
+    """Turns an unexpected error into a response that reveals no data."""
 
     def __init__(self, app: ASGIApp, fault: Callable[[], Response]) -> None:
         self.app, self.fault = app, fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; an unforeseen error becomes a 500."""
+        """Handle a request; an unexpected error becomes a 500."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -204,15 +195,15 @@ class UnhandledErrorMiddleware:
         try:
             await self.app(scope, receive, sending)
         except ClientDisconnect:
-            scope[FAULT_KEY] = "client-gone"  # nobody is left to answer
-        except Exception as error:  # noqa: BLE001 - the last place that can answer at all
+            scope[FAULT_KEY] = "client-gone"  # no client is left to answer
+        except Exception as error:  # noqa: BLE001 - the last handler that can still answer
             scope[FAULT_KEY] = error_location(error)
             if not started:
                 await self.fault()(scope, receive, send)
 
 
 def error_location(error: BaseException) -> str:
-    """Name kind and place of an unforeseen error; its words may hold data and are left out.
+    """Return type and location of an unexpected error, without its message, which may hold data.
 
     >>> error_location(ValueError("a row of the user"))
     'ValueError'

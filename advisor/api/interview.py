@@ -1,4 +1,4 @@
-"""A body with the answers so far -> where the interview stands, as canonical bytes."""
+"""POST /api/v1/interview: the answers so far -> the state of the interview."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from advisor.units import Record
 
 
 class InterviewAnswers(Record):
-    """What was answered so far, and in which language to ask on."""
+    """The answers so far, and the language of the texts."""
 
     answers: dict[str, str | float | bool | tuple[str, ...] | None] = Field(default_factory=dict)
-    """Code of a part -> a code, a number, or codes; null and dont_know are answers too."""
+    """Code of a part -> a code, a number, or codes; null and dont_know are valid answers."""
     language: str = "en"
-    """Tag of a language that the server has words in."""
+    """Language tag, such as en or de."""
 
 
 class InterviewRequest(InterviewAnswers):
-    """The answers so far, with what is known without asking."""
+    """The answers so far, with a scenario and a profile to start from."""
 
     question: Scenario | None = None
-    """A scenario to begin with: what it says is not asked."""
+    """Scenario to start from; its fields are not asked about."""
     profile: Profile | None = None
-    """What the dataset holds, as POST /api/v1/profile returned it; what it counts is not asked."""
+    """Profile of the dataset, as POST /api/v1/profile returned it."""
 
 
 class ParsedInterview(NamedTuple):
-    """An interview that can go on."""
+    """A validated interview request."""
 
     question: Question
     answers: dict[str, AnswerValue]
@@ -48,37 +48,36 @@ class ParsedInterview(NamedTuple):
 
 
 def parse_interview(planner: PlanningService, body: Mapping[str, Any]) -> ParsedInterview:
-    """Read the answers so far.
+    """Validate the body of an interview request.
 
     Raises:
-        AdvisorError: something in them cannot be understood, or there is no such language.
+        AdvisorError: it is invalid, or the language is unknown.
     """
-    given = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
-    unknown = given.keys() - InterviewAnswers.model_fields.keys()
+    own = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
+    unknown = own.keys() - InterviewAnswers.model_fields.keys()
     if unknown:
         raise RequestRefused(
             f"body: {min(unknown)}",
-            "there is no such key.",
-            "Give 'answers', 'language', 'question' and 'profile'.",
+            "unknown key.",
+            "Use 'answers', 'language', 'question' and 'profile'.",
         )
-    said = parse_record(InterviewAnswers, given, "body")
-    asked = {key: body[key] for key in QUESTION_KEYS if body.get(key) is not None}
-    question = planner.question({"question": {}} | asked)
+    record = parse_record(InterviewAnswers, own, "body")
+    known = {key: body[key] for key in QUESTION_KEYS if body.get(key) is not None}
     return ParsedInterview(
-        question, check_answers(load_questionnaire(), said.answers), load_texts(said.language)
+        planner.question({"question": {}} | known),
+        check_answers(load_questionnaire(), record.answers),
+        load_texts(record.language),
     )
 
 
-def interview_bytes(planner: PlanningService, asked: ParsedInterview) -> bytes:
-    """Work out where an interview stands.
+def interview_bytes(planner: PlanningService, request: ParsedInterview) -> bytes:
+    """Return the state of an interview as canonical bytes.
 
     Raises:
-        AdvisorError: what is known cannot be answered at all.
-        OverflowError: a whole number in it has more than 64 bits.
+        AdvisorError: the known facts are not enough for an answer.
     """
     planner.meters.answers.inc()
+    interview = Interview(load_questionnaire(), request.question)
     with planner.turn:
-        found = interview_state(
-            Interview(load_questionnaire(), asked.question), asked.answers, asked.texts
-        )
-    return planner.bytes_of(found)
+        state = interview_state(interview, request.answers, request.texts)
+    return planner.bytes_of(state)

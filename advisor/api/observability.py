@@ -1,9 +1,4 @@
-"""A request -> one line of log and a few numbers; neither holds anything that was sent.
-
-What was served, in numbers that Prometheus reads.
-
-One event of a server -> one line of JSON on standard error.
-"""
+"""Access log and Prometheus metrics of the HTTP APIs; neither contains request data."""
 
 from __future__ import annotations
 
@@ -26,11 +21,11 @@ from advisor.api.errors import FAULT_KEY
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Folder in which several workers add their numbers up; the library reads this variable."""
+"""Variable of the folder that several workers share; prometheus_client reads it."""
 
 
 class ApiMetrics:
-    """Counts of one app, in a registry of its own."""
+    """Metrics of one app, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -42,32 +37,34 @@ class ApiMetrics:
         )
         self.seconds = Histogram(
             "tune_or_not_request_seconds",
-            "From the first byte of a request to the last answered.",
+            "Time from the first byte of a request to the last byte of its response.",
             ["route"],
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.received = Counter(
-            "tune_or_not_received_bytes", "Bytes of datasets taken in.", registry=self.registry
+            "tune_or_not_received_bytes", "Bytes of received datasets.", registry=self.registry
         )
         self.answers = Counter(
-            "tune_or_not_answers", "Answers worked out, not those at hand.", registry=self.registry
+            "tune_or_not_answers",
+            "Answers computed; cached ones are not counted.",
+            registry=self.registry,
         )
         self.variants = Counter(
-            "tune_or_not_sweep_variants", "Variants worked out in sweeps.", registry=self.registry
+            "tune_or_not_sweep_variants", "Variants computed in sweeps.", registry=self.registry
         )
 
     def text(self) -> bytes:
-        """Write all numbers in Prometheus' format, of every worker where there are several."""
+        """Return the metrics of all workers in Prometheus' text format."""
         if not os.environ.get(MULTIPROCESS_VARIABLE):
             return generate_latest(self.registry)
-        together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        all_workers = CollectorRegistry()
+        multiprocess.MultiProcessCollector(all_workers)  # type: ignore[no-untyped-call]
+        return generate_latest(all_workers)
 
 
 def access_log() -> Any:
-    """Return a log that writes one JSON object a line to standard error."""
+    """Return a logger that writes one JSON object per line to standard error."""
     return structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
@@ -82,7 +79,7 @@ def access_log() -> Any:
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CLIENT_GONE = 499
-"""Logged where the client left before an answer; the name is nginx's."""
+"""Logged if the client disconnected before a response, as nginx does."""
 
 
 def add_observability(app: FastAPI, meters: ApiMetrics) -> None:
@@ -98,38 +95,38 @@ class ObservabilityMiddleware:
         self._log = access_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and note what became of it."""
+        """Handle a request, log it and count it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        seen = _ResponseStats(request_id_of(Headers(scope=scope).get("x-request-id")), send)
+        stats = _ResponseStats(request_id_of(Headers(scope=scope).get("x-request-id")), send)
         started = time.perf_counter()
         try:
-            await self.app(scope, receive, seen.send)
+            await self.app(scope, receive, stats.send)
         finally:
-            self._note(scope, seen, time.perf_counter() - started)
+            self._record(scope, stats, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, seen: _ResponseStats, seconds: float) -> None:
+    def _record(self, scope: Scope, stats: _ResponseStats, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
         method = method if method in METHODS else "other"
-        status = seen.status or CLIENT_GONE
+        status = stats.status or CLIENT_GONE
         self.meters.requests.labels(route, method, status).inc()
         self.meters.seconds.labels(route).observe(seconds)
         fault = {"fault": scope[FAULT_KEY]} if FAULT_KEY in scope else {}
         self._log.info(
             "request",
-            id=seen.request_id,
+            id=stats.request_id,
             method=method,
             route=route,
             status=status,
             milliseconds=round(seconds * 1000, 1),
-            bytes=seen.bytes,
+            bytes=stats.bytes,
             **fault,
         )
 
 
 class _ResponseStats:
-    """What is noted of a response while it is sent."""
+    """Status and size of a response, collected while it is sent."""
 
     def __init__(self, request_id: str, send: Send) -> None:
         self.request_id, self._send = request_id, send
@@ -146,7 +143,7 @@ class _ResponseStats:
 
 
 def request_id_of(given: str | None) -> str:
-    """Take the id that the client gave, where it is short and plain; else make one.
+    """Return the client's id if it is short and plain, else a new one.
 
     >>> request_id_of("trace-7")
     'trace-7'
@@ -157,9 +154,9 @@ def request_id_of(given: str | None) -> str:
 
 
 def route_of(scope: Scope) -> str:
-    """Name the route that answered, with its parameters as names and not as values."""
-    found, mounted = scope.get("route"), scope.get("root_path", "").rstrip("/")
-    if isinstance(found, Mount):
+    """Return the path template of the route, with parameter names instead of values."""
+    route, mounted = scope.get("route"), scope.get("root_path", "").rstrip("/")
+    if isinstance(route, Mount):
         return f"{mounted}/unmatched"
-    path = getattr(found, "path_format", None)
+    path = getattr(route, "path_format", None)
     return f"{mounted}{path}" if isinstance(path, str) else "unmatched"

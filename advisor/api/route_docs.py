@@ -1,4 +1,4 @@
-"""The name of an operation -> what its route says of itself: bodies, statuses, headers."""
+"""OpenAPI metadata of each operation: request bodies, statuses and headers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from advisor.api.errors import MEDIA_TYPE
 
 SCHEMAS = "#/components/schemas/"
 INPUT_SUFFIX = "Input"
-"""Ends the names of schemas that are sent; what comes back has the plain names."""
+"""Suffix of the schemas of requests; the schemas of responses have none."""
 ETAG_HEADERS = {
-    "ETag": "Changes with the question, the price book or the engine, and with nothing else.",
-    "X-Request-ID": "The id of this request in the log: yours, or one that was made.",
+    "ETag": "Changes with the question, the price book or the engine only.",
+    "X-Request-ID": "Id of this request in the log: the client's, or a generated one.",
 }
-COMPUTED_HEADERS = {**ETAG_HEADERS, "X-Cache": "hit where the body was at hand, else miss."}
+COMPUTED_HEADERS = {**ETAG_HEADERS, "X-Cache": "hit if the body was cached, else miss."}
 PLAIN_HEADERS = {"X-Request-ID": ETAG_HEADERS["X-Request-ID"]}
 HEADER_EXAMPLES = {"ETag": '"5f2a"', "X-Request-ID": "trace-7", "X-Cache": "miss"}
 BINARY = {
@@ -24,20 +24,16 @@ BINARY = {
     "format": "binary",
     "description": "JSONL, a JSON array, CSV or Parquet.",
 }
-QUESTION = {
-    "description": "A scenario, or a scenario with the profile of its dataset and your rules.",
-    "anyOf": [
-        {"$ref": f"{SCHEMAS}Scenario{INPUT_SUFFIX}"},
-        {"$ref": f"{SCHEMAS}QuestionRequest{INPUT_SUFFIX}"},
-    ],
-}
-QUESTION_WITH_EXTRAS = {
-    **QUESTION,
-    "anyOf": [
-        {"$ref": f"{SCHEMAS}Scenario{INPUT_SUFFIX}"},
-        {"$ref": f"{SCHEMAS}RecommendRequest{INPUT_SUFFIX}"},
-    ],
-}
+
+
+def _json_body(*schemas: str) -> dict[str, Any]:
+    references = [{"$ref": f"{SCHEMAS}{name}{INPUT_SUFFIX}"} for name in schemas]
+    if len(references) == 1:
+        return {"application/json": {"schema": references[0]}}
+    description = "A scenario, or a scenario with the profile of its dataset and your team's rules."
+    return {"application/json": {"schema": {"description": description, "anyOf": references}}}
+
+
 BODIES: dict[str, dict[str, Any]] = {
     "profile": {
         "multipart/form-data": {
@@ -50,19 +46,20 @@ BODIES: dict[str, dict[str, Any]] = {
         },
         "application/octet-stream": {"schema": BINARY},
     },
-    "recommend": {"application/json": {"schema": QUESTION_WITH_EXTRAS}},
-    "estimate": {"application/json": {"schema": QUESTION}},
-    "sweep": {"application/json": {"schema": {"$ref": f"{SCHEMAS}SweepRequest{INPUT_SUFFIX}"}}},
-    "interview": {
-        "application/json": {"schema": {"$ref": f"{SCHEMAS}InterviewRequest{INPUT_SUFFIX}"}}
-    },
+    "recommend": _json_body("Scenario", "RecommendRequest"),
+    "sensitivity": _json_body("Scenario", "RecommendRequest"),
+    "estimate": _json_body("Scenario", "QuestionRequest"),
+    "sweep": _json_body("SweepRequest"),
+    "interview": _json_body("InterviewRequest"),
 }
+COMPUTED_STATUSES = (304, 413, 415, 422, 500)
 STATUSES = {
     "profile": (400, 413, 422, 500),
-    "recommend": (304, 413, 415, 422, 500),
-    "estimate": (304, 413, 415, 422, 500),
-    "sweep": (304, 413, 415, 422, 500),
-    "interview": (304, 413, 415, 422, 500),
+    "recommend": COMPUTED_STATUSES,
+    "sensitivity": COMPUTED_STATUSES,
+    "estimate": COMPUTED_STATUSES,
+    "sweep": COMPUTED_STATUSES,
+    "interview": COMPUTED_STATUSES,
     "models": (304, 422, 500),
     "prices": (304, 422, 500),
     "rules": (304, 500),
@@ -72,15 +69,15 @@ STATUSES = {
     "ready": (500,),
     "metrics": (500,),
 }
-"""Every status that an operation can answer with, beside 200."""
+"""Every status of an operation other than 200."""
 
 
 def operation_docs(returns: Any, name: str) -> dict[str, Any]:
-    """Say of a route what it returns, takes, and can answer with.
+    """Return the keyword arguments that document a route.
 
     Args:
-        returns: Type of the body of a 200; none where it is no record.
-        name: Name of the operation.
+        returns: Type of the body of a 200; None if it is not a record.
+        name: Id of the operation.
     """
     headers = COMPUTED_HEADERS if 304 in STATUSES[name] else PLAIN_HEADERS
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _headers(headers)}}
@@ -95,22 +92,22 @@ def operation_docs(returns: Any, name: str) -> dict[str, Any]:
         "operation_id": name,
         "openapi_extra": extra,
         "summary": name.capitalize(),
-        "response_description": "What was asked for.",
+        "response_description": "Success.",
     }
 
 
 def _response(status: int) -> dict[str, Any]:
     if status == HTTPStatus.NOT_MODIFIED:
-        return {"description": "What you have still holds.", "headers": _headers(ETAG_HEADERS)}
+        return {"description": "The client's copy is current.", "headers": _headers(ETAG_HEADERS)}
     return {
-        "description": f"{HTTPStatus(status).phrase}; `code` says which error it is.",
+        "description": f"{HTTPStatus(status).phrase}; see `code`.",
         "content": {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}},
         "headers": _headers(PLAIN_HEADERS),
     }
 
 
-def _headers(says: dict[str, str]) -> dict[str, Any]:
+def _headers(descriptions: dict[str, str]) -> dict[str, Any]:
     return {
         name: {"description": text, "schema": {"type": "string"}, "example": HEADER_EXAMPLES[name]}
-        for name, text in says.items()
+        for name, text in descriptions.items()
     }

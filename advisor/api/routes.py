@@ -1,13 +1,9 @@
-"""Requests -> the same records as the library returns, as canonical bytes.
-
-A body that asks for more than an answer -> the answer with its trace, or in sentences.
-
-A tag and a body -> the response: the body once, and 304 to who has it already.
-"""
+"""Routes of the planning API: the library's records as canonical bytes, with ETags."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +24,6 @@ from advisor.api.catalogues import (
     list_errors,
     list_models,
     list_prices,
-    list_rules,
 )
 from advisor.api.interview import interview_bytes, parse_interview
 from advisor.api.route_docs import operation_docs
@@ -39,6 +34,7 @@ from advisor.dataset.profile import Profile
 from advisor.dataset.reader import DEFAULT_LIMIT_TOKENS, profile_file
 from advisor.decision.answer import Answer, Question, canonical_json
 from advisor.decision.bill import OptionBill
+from advisor.decision.sensitivity import NearestChange
 from advisor.decision.trace import AnswerWithExtras, trace
 from advisor.errors import DatasetError, UsageError
 from advisor.interview.view import InterviewState
@@ -48,58 +44,35 @@ from advisor.units import Record
 
 
 class AnswerExtras(Record):
-    """What is asked for beside the answer."""
+    """Additions to an answer."""
 
     trace: bool = False
-    """Whether to write down every rule that was tried."""
+    """Whether to add every rule that was tried."""
     explain: str | None = None
-    """Language in which to tell the decision in sentences, such as en or de."""
+    """Language of an explanation in sentences, such as en or de; none by default."""
 
 
-def split_extras(body: Mapping[str, Any]) -> tuple[dict[str, Any], AnswerExtras]:
-    """Part a body into the question and what is asked for beside its answer.
+class NearestChanges(Record):
+    """The nearest changes that would change the recommended approach."""
 
-    Raises:
-        RequestRefused: what is asked for beside it cannot be understood.
-    """
-    if "question" not in body:
-        return dict(body), AnswerExtras()
-    more = {key: value for key, value in body.items() if key in AnswerExtras.model_fields}
-    rest = {key: value for key, value in body.items() if key not in more}
-    return rest, parse_record(AnswerExtras, more, "body")
-
-
-def answer_with_extras_bytes(
-    planner: PlanningService, question: Question, more: AnswerExtras
-) -> bytes:
-    """Answer a question with what is asked for beside it, as canonical bytes.
-
-    Raises:
-        AdvisorError: it cannot be worked out, or nobody wrote the sentences of the language.
-    """
-    words = sentences_for(more.explain) if more.explain else None
-    found = planner.answered(question)
-    return planner.bytes_of(
-        AnswerWithExtras(
-            answer=found,
-            trace=trace(question, found) if more.trace else None,
-            text=decision_sentences(found, words) if words else None,
-        )
-    )
+    recommended: str
+    """Id of the recommended option, or not_yet."""
+    flips: tuple[NearestChange, ...]
+    """Changes of a single value, nearest first."""
 
 
 JSON_MEDIA_TYPE = "application/json"
 IfNoneMatch = Annotated[
     str | None,
     Header(
-        description="Tags of bodies that you have; where one still holds, 304 comes back.",
+        description="ETags of the client's copies; the status is 304 if one is current.",
         examples=['"5f2a"'],
     ),
 ]
 
 
 def etag_matches(header: str | None, tag: str) -> bool:
-    """Whether one of the tags in an If-None-Match header is this one.
+    """Return whether an If-None-Match header lists a tag.
 
     >>> etag_matches('W/"a", "b"', "b")
     True
@@ -111,16 +84,16 @@ def etag_matches(header: str | None, tag: str) -> bool:
 def etag_response(
     planner: PlanningService, tag: str, have: str | None, make: Callable[[], bytes]
 ) -> Response:
-    """Answer with a body and its tag; a body that the client has is not worked out.
+    """Return a body with its tag; 304, without computing it, if the client has it.
 
     Raises:
-        AdvisorError: the body cannot be worked out.
+        AdvisorError: the body cannot be computed.
     """
     headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
     if etag_matches(have, tag):
         return Response(status_code=304, headers=headers)
-    body, was_kept = planner.cached(tag, make)
-    headers["x-cache"] = "hit" if was_kept else "miss"
+    body, was_cached = planner.cached(tag, make)
+    headers["x-cache"] = "hit" if was_cached else "miss"
     return Response(body, headers=headers, media_type=JSON_MEDIA_TYPE)
 
 
@@ -129,52 +102,62 @@ MAX_LIMIT_TOKENS = 2**31 - 1
 
 
 async def _planner(request: Request) -> PlanningService:
-    found = request.app.state.planner
-    assert isinstance(found, PlanningService)
-    return found
+    planner = request.app.state.planner
+    assert isinstance(planner, PlanningService)
+    return planner
 
 
 ServiceDep = Annotated[PlanningService, Depends(_planner)]
 EncodingQuery = Annotated[
-    Encoding, Query(description="Encoding to count tokens with.", examples=["o200k_base"])
+    Encoding, Query(description="Encoding for counting tokens.", examples=["o200k_base"])
 ]
 LimitQuery = Annotated[
     int,
     Query(
         ge=1,
         le=MAX_LIMIT_TOKENS,
-        description="Longest example; what is longer is truncated.",
+        description="Maximum tokens of an example; longer ones are truncated.",
         examples=[DEFAULT_LIMIT_TOKENS],
+    ),
+]
+SensitivityQuery = Annotated[
+    bool,
+    Query(
+        description="Whether to search for the nearest changes, in `decision.flips`; slower.",
+        examples=[True],
     ),
 ]
 OptionQuery = Annotated[
     str,
-    Query(max_length=200, description="Only options whose id holds this.", examples=["ft_api"]),
+    Query(max_length=200, description="Only options whose id contains this.", examples=["ft_api"]),
 ]
 ItemQuery = Annotated[
     str,
     Query(
-        max_length=200, description="Only items whose name holds this.", examples=["openai/gpt-4.1"]
+        max_length=200,
+        description="Only items whose name contains this.",
+        examples=["openai/gpt-4.1"],
     ),
 ]
 DayQuery = Annotated[
     date | None,
     Query(
-        description="Day whose prices are wanted; today where none is given.",
+        description="Date of the prices; today by default.",
         examples=["2026-11-20"],
     ),
 ]
 NameQuery = Annotated[
     str,
-    Query(max_length=200, description="Only models whose name holds this.", examples=["open/"]),
+    Query(max_length=200, description="Only models whose name contains this.", examples=["open/"]),
 ]
 
 
 def planning_router() -> APIRouter:
-    """Return the routes that keep nothing; `app.state.planner` holds what they share."""
+    """Return the stateless routes; they share `app.state.planner`."""
     router = APIRouter(prefix="/api/v1", tags=["planning"])
     router.post("/profile", **operation_docs(Profile, "profile"))(profile)
     router.post("/recommend", **operation_docs(Answer | AnswerWithExtras, "recommend"))(recommend)
+    router.post("/sensitivity", **operation_docs(NearestChanges, "sensitivity"))(sensitivity)
     router.post("/estimate", **operation_docs(list[OptionBill], "estimate"))(estimate)
     router.post("/sweep", **operation_docs(SweepResponse, "sweep"))(sweep)
     router.post("/interview", **operation_docs(InterviewState, "interview"))(interview)
@@ -191,15 +174,15 @@ async def profile(
     encoding: EncodingQuery = "o200k_base",
     limit: LimitQuery = DEFAULT_LIMIT_TOKENS,
 ) -> Response:
-    """Say what a dataset holds; the file is streamed to a temporary folder and deleted."""
+    """Profile a dataset; the file is streamed to a temporary folder and deleted."""
     with TemporaryDirectory(prefix="tune-or-not-upload-") as folder:
         received = await receive_file(request, Path(folder), shared.most_upload_bytes)
         shared.meters.received.inc(received.bytes)
-        found = await to_thread.run_sync(_profiled, received, encoding, limit)
-    return Response(found, media_type=JSON_MEDIA_TYPE)
+        body = await to_thread.run_sync(_profile_bytes, received, encoding, limit)
+    return Response(body, media_type=JSON_MEDIA_TYPE)
 
 
-def _profiled(received: UploadedFile, encoding: str, limit: int) -> bytes:
+def _profile_bytes(received: UploadedFile, encoding: str, limit: int) -> bytes:
     try:
         return canonical_json(profile_file(received.path, encoding, limit))
     except DatasetError as error:
@@ -207,64 +190,115 @@ def _profiled(received: UploadedFile, encoding: str, limit: int) -> bytes:
         raise DatasetError(where, error.found, error.remedy) from error
 
 
-def recommend(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """Say which way to take, what it costs, why, and what would flip it."""
-    asked, more = split_extras(parse_json_object(body))
-    question = shared.question(asked)
+def recommend(
+    body: JsonBytes,
+    shared: ServiceDep,
+    sensitivity: SensitivityQuery = False,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Recommend an option: its cost, reasons, runner-up and caveats."""
+    question, extras = _parse_question(shared, body)
+    if sensitivity:
+        question = replace(question, with_sensitivity=True)
     tag = shared.tag(question, "recommend")
-    if more != AnswerExtras():
-        tag = shared.tag_of("told", tag, more)
-        return etag_response(
-            shared, tag, if_none_match, lambda: answer_with_extras_bytes(shared, question, more)
+    if extras == AnswerExtras():
+        return etag_response(shared, tag, if_none_match, lambda: shared.answer_bytes(question))
+    tag = shared.tag_of("told", tag, extras)
+    return etag_response(
+        shared, tag, if_none_match, lambda: _answer_with_extras_bytes(shared, question, extras)
+    )
+
+
+def _parse_question(planner: PlanningService, body: JsonBytes) -> tuple[Question, AnswerExtras]:
+    """Return the question in a body, and the additions to its answer.
+
+    Raises:
+        AdvisorError: one of them is invalid.
+    """
+    fields = parse_json_object(body)
+    extras = {}
+    if "question" in fields:
+        extras = {key: fields.pop(key) for key in AnswerExtras.model_fields if key in fields}
+    return planner.question(fields), parse_record(AnswerExtras, extras, "body")
+
+
+def _answer_with_extras_bytes(
+    planner: PlanningService, question: Question, extras: AnswerExtras
+) -> bytes:
+    sentences = sentences_for(extras.explain) if extras.explain else None
+    answer = planner.answered(question)
+    return planner.bytes_of(
+        AnswerWithExtras(
+            answer=answer,
+            trace=trace(question, answer) if extras.trace else None,
+            text=decision_sentences(answer, sentences) if sentences else None,
         )
-    return etag_response(shared, tag, if_none_match, lambda: shared.answer_bytes(question))
+    )
+
+
+def sensitivity(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
+    """List the nearest changes of a single value that would change the recommendation."""
+    question, _ = _parse_question(shared, body)
+    question = replace(question, with_sensitivity=True)
+
+    def make() -> bytes:
+        decision = _cached_answer(shared, question)["decision"]
+        return orjson.dumps(
+            {key: decision[key] for key in NearestChanges.model_fields}, option=orjson.OPT_SORT_KEYS
+        )
+
+    tag = shared.tag_of("sensitivity", shared.tag(question, "recommend"))
+    return etag_response(shared, tag, if_none_match, make)
+
+
+def _cached_answer(planner: PlanningService, question: Question) -> dict[str, Any]:
+    tag = planner.tag(question, "recommend")
+    body, _ = planner.cached(tag, lambda: planner.answer_bytes(question))
+    answer: dict[str, Any] = orjson.loads(body)
+    return answer
 
 
 def estimate(
     body: JsonBytes, shared: ServiceDep, option: OptionQuery = "", if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Write the bill of every option, line by line, with price, day and source."""
+    """Return the bill of every option, line by line, with price, date and source."""
     question = shared.question(parse_json_object(body))
     tag = shared.tag_of("estimate", option, shared.tag(question, "recommend"))
     return etag_response(shared, tag, if_none_match, lambda: _bills(shared, question, option))
 
 
-def _bills(shared: PlanningService, question: Question, wanted: str) -> bytes:
-    """Take the bills out of the answer, which is at hand or worked out now.
+def _bills(planner: PlanningService, question: Question, text: str) -> bytes:
+    """Return the bills of the options whose id contains a text.
 
     Raises:
-        UsageError: no option's id holds what is wanted.
+        UsageError: no option matches.
     """
-    tag = shared.tag(question, "recommend")
-    found, _ = shared.cached(tag, lambda: shared.answer_bytes(question))
-    options = orjson.loads(found)["options"]
-    wanted_ones = [option for option in options if wanted in option["id"]]
-    if not wanted_ones:
+    options = _cached_answer(planner, question)["options"]
+    matching = [option for option in options if text in option["id"]]
+    if not matching:
         approaches = ", ".join(sorted({option["approach"] for option in options}))
         raise UsageError(
-            "query.option",
-            "no option that is allowed has this in its id.",
-            f"Approaches there: {approaches}.",
+            "query.option", "no allowed option has this in its id.", f"Approaches: {approaches}."
         )
-    return orjson.dumps(wanted_ones, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(matching, option=orjson.OPT_SORT_KEYS)
 
 
 def sweep(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """Answer many variants of one question in one pass: a grid of values, or a list."""
-    asked = parse_sweep(shared, parse_json_object(body))
-    tag = shared.tag_of("sweep", shared.tag(asked.question, "sweep"), asked.shape)
-    return etag_response(shared, tag, if_none_match, lambda: sweep_bytes(shared, asked))
+    """Answer many variants of one question in one call: a grid of values, or a list."""
+    request = parse_sweep(shared, parse_json_object(body))
+    tag = shared.tag_of("sweep", shared.tag(request.question, "sweep"), request.spec)
+    return etag_response(shared, tag, if_none_match, lambda: sweep_bytes(shared, request))
 
 
 def interview(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """Say what to ask next, or why no answer can change the verdict any more."""
-    asked = parse_interview(shared, parse_json_object(body))
-    tag = shared.tag_of("interview", shared.tag(asked.question, "interview"), asked[1:])
-    return etag_response(shared, tag, if_none_match, lambda: interview_bytes(shared, asked))
+    """Return the next question, or the reason that no answer can change the verdict."""
+    request = parse_interview(shared, parse_json_object(body))
+    tag = shared.tag_of("interview", shared.tag(request.question, "interview"), request[1:])
+    return etag_response(shared, tag, if_none_match, lambda: interview_bytes(shared, request))
 
 
 def models(shared: ServiceDep, name: NameQuery = "", if_none_match: IfNoneMatch = None) -> Response:
-    """List models: what each can do, its window, its last day, its licence, who tunes it."""
+    """List models: capabilities, context window, end date, licence, tuning offers."""
     tag = shared.tag_of("models", name)
     return etag_response(
         shared, tag, if_none_match, lambda: canonical_json(list_models(shared.book, name))
@@ -274,7 +308,7 @@ def models(shared: ServiceDep, name: NameQuery = "", if_none_match: IfNoneMatch 
 def prices(
     shared: ServiceDep, item: ItemQuery = "", on: DayQuery = None, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """List prices as they hold on a day, each with unit, source and age."""
+    """List prices on a date, with unit, source and age."""
     day = on or shared.today()
     tag = shared.tag_of("prices", item, day)
     return etag_response(
@@ -283,15 +317,16 @@ def prices(
 
 
 def rules(shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """List the rules, who says so and who says otherwise, and the evidence they compare with."""
-    catalogue = load_rule_catalogue()
-    tag = shared.tag_of("rules", shared.evidence, catalogue)
-    found = list_rules(catalogue, shared.evidence, __version__)
-    return etag_response(shared, tag, if_none_match, lambda: canonical_json(found))
+    """List the rules, with sources for and against, and the evidence behind them."""
+    rule_list = RuleList(
+        rules=load_rule_catalogue().rules, evidence=shared.evidence, engine_version=__version__
+    )
+    tag = shared.tag_of("rules", rule_list)
+    return etag_response(shared, tag, if_none_match, lambda: canonical_json(rule_list))
 
 
 def errors(shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """List every error code, what it means, what to do, and its HTTP status."""
-    found = list_errors()
-    tag = shared.tag_of("errors", found)
-    return etag_response(shared, tag, if_none_match, lambda: canonical_json(found))
+    """List every error code, its meaning, what to do, and its HTTP status."""
+    error_list = list_errors()
+    tag = shared.tag_of("errors", error_list)
+    return etag_response(shared, tag, if_none_match, lambda: canonical_json(error_list))

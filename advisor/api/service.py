@@ -1,7 +1,4 @@
-"""A request body -> a question; a question -> its tag, and its answer as canonical bytes.
-
-A tag -> the body that was worked out for it, as long as there is room.
-"""
+"""The planning service behind the HTTP API: questions from request bodies, cached responses."""
 
 from __future__ import annotations
 
@@ -33,18 +30,16 @@ MAX_CACHE_BYTES = 64 * 1024 * 1024
 
 
 class ResponseCache:
-    """Bodies by tag, bounded in number and size; what was not asked for longest goes first."""
+    """Response bodies by tag, least recently used first out, bounded in number and size."""
 
-    def __init__(
-        self, most_entries: int = MAX_CACHE_ENTRIES, most_bytes: int = MAX_CACHE_BYTES
-    ) -> None:
-        self._most_entries, self._most_bytes = most_entries, most_bytes
+    def __init__(self, max_entries: int = MAX_CACHE_ENTRIES) -> None:
+        self._max_entries = max_entries
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
     def get(self, tag: str) -> bytes | None:
-        """Return the body of a tag, if it is still here."""
+        """Return the body of a tag, or None if it is not cached."""
         with self._lock:
             body = self._bodies.get(tag)
             if body is not None:
@@ -52,39 +47,39 @@ class ResponseCache:
             return body
 
     def put(self, tag: str, body: bytes) -> None:
-        """Keep a body, and let go of the oldest where there is no room.
+        """Store a body, removing the least recently used ones if the cache is full.
 
-        >>> shelf = ResponseCache(most_entries=2)
+        >>> cache = ResponseCache(max_entries=2)
         >>> for tag in "abc":
-        ...     shelf.put(tag, b"body")
-        >>> [tag for tag in "abc" if shelf.get(tag)]
+        ...     cache.put(tag, b"body")
+        >>> [tag for tag in "abc" if cache.get(tag)]
         ['b', 'c']
         """
-        if len(body) > self._most_bytes // 4:
+        if len(body) > MAX_CACHE_BYTES // 4:
             return
         with self._lock:
             self._bytes += len(body) - len(self._bodies.pop(tag, b""))
             self._bodies[tag] = body
-            while len(self._bodies) > self._most_entries or self._bytes > self._most_bytes:
+            while len(self._bodies) > self._max_entries or self._bytes > MAX_CACHE_BYTES:
                 self._bytes -= len(self._bodies.popitem(last=False)[1])
 
 
 MAX_UPLOAD_BYTES = 1024**3
 MAX_CONCURRENT = 4
-"""Worked out at the same time by one process: more would wait for each other, and hold memory."""
+"""Answers computed at the same time per process; more would compete for CPU and memory."""
 MAX_PROFILE_COUNT = 2**53
-"""Counts of a profile above this are no counts."""
+"""Largest plausible count in a profile."""
 QUESTION_KEYS = {"question", "profile", "rules"}
-PROFILE_REMEDY = "Give the profile as POST /api/v1/profile returned it."
+PROFILE_REMEDY = "Send the profile as POST /api/v1/profile returned it."
 
 
 def utc_today() -> date:
-    """Return the day in UTC: the door knows the clock, the core is told."""
+    """Return the date in UTC; only entry points read the clock."""
     return datetime.now(tz=UTC).date()
 
 
 class PlanningService:
-    """What all requests share: the price book and the evidence, loaded once, and recent answers."""
+    """State shared by all requests: price book, evidence, metrics and cached responses."""
 
     def __init__(
         self,
@@ -101,122 +96,109 @@ class PlanningService:
         self.turn = BoundedSemaphore(MAX_CONCURRENT)
         shipped = canonical_json(self.evidence) + canonical_json(load_rule_catalogue())
         self._shipped_sha256 = hashlib.sha256(shipped).hexdigest()
-        self._shelf = ResponseCache()
+        self._cache = ResponseCache()
 
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Make the question of a body: a scenario, or one with the profile of its dataset.
+        """Return the question in a body: a scenario, or a scenario with profile and rules.
 
         Raises:
-            AdvisorError: any part of it cannot be understood, or it names a file.
+            AdvisorError: a part of it is invalid, or it names a file.
         """
         mapping = body.get("question", body)
         if not isinstance(mapping, Mapping):
-            raise ScenarioError("question", "found no mapping.", "Give a scenario.")
-        _refuse_unknown(body)
+            raise ScenarioError("question", "expected a mapping.", "Send a scenario.")
+        unknown = set(body) - QUESTION_KEYS if "question" in body else set()
+        if unknown:
+            raise RequestRefused(
+                f"body: {min(unknown)}",
+                "unknown key.",
+                "Use 'question', 'profile' and 'rules'.",
+            )
         dataset = mapping.get("dataset")
         if isinstance(dataset, Mapping) and dataset.get("path"):
             raise PathRefused
-        asked = make_question(mapping, book=self.book, today=self.today())
-        beside = body if "question" in body else {}
-        given, rules = beside.get("profile"), beside.get("rules")
-        profile = None if given is None else profile_from(given)
-        added = () if rules is None else parse_team_rules(rules, "body: rules")
-        return replace(asked, evidence=self.evidence, profile=profile, rules=added)
+        question = make_question(mapping, book=self.book, today=self.today())
+        extras = body if "question" in body else {}
+        profile, rules = extras.get("profile"), extras.get("rules")
+        return replace(
+            question,
+            evidence=self.evidence,
+            profile=None if profile is None else profile_from(profile),
+            rules=() if rules is None else parse_team_rules(rules, "body: rules"),
+        )
 
-    def tag(self, question: Question, door: str) -> str:
-        """Name what an answer will be, without working it out.
+    def tag(self, question: Question, operation: str) -> str:
+        """Return the tag of a response to a question, without computing the response.
 
-        Args:
-            question: All of it counts but book, evidence and catalogue, of which their hashes do.
-            door: What is answered of it, with anything else that decides the body.
+        Every field of the question counts; price book, evidence and rules count by their hashes.
         """
-        asked = {
+        inputs = {
             field.name: getattr(question, field.name)
             for field in fields(question)
             if field.name not in ("book", "evidence", "catalogue")
         }
-        return self.tag_of(door, asked, self._shipped_sha256)
+        return self.tag_of(operation, inputs, self._shipped_sha256)
 
     def tag_of(self, *parts: object) -> str:
-        """Name a body that rests on the price book and on these parts alone."""
-        whole = (self.book.sha256, __version__, *parts)
-        text = orjson.dumps(whole, default=_plain, option=orjson.OPT_SORT_KEYS)
+        """Return the tag of a response that depends on the price book and these parts only."""
+        inputs = (self.book.sha256, __version__, *parts)
+        text = orjson.dumps(inputs, default=_plain, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest()
 
     def cached(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
-        """Return the body of a tag, and whether it was at hand; else make and keep it.
+        """Return the body of a tag, and whether it was cached; else compute and store it.
 
         Raises:
-            AdvisorError: it cannot be worked out.
+            AdvisorError: it cannot be computed.
         """
-        kept = self._shelf.get(tag)
-        if kept is not None:
-            return kept, True
+        stored = self._cache.get(tag)
+        if stored is not None:
+            return stored, True
         try:
             with np.errstate(all="raise", under="ignore"):
                 body = make()
         except ArithmeticError as error:
             raise ScenarioError(
                 "scenario",
-                "its numbers are too large or too small to work out.",
-                "Give numbers as real use has them.",
+                "its numbers are too large or too small to compute.",
+                "Use numbers of realistic size.",
             ) from error
-        self._shelf.put(tag, body)
+        self._cache.put(tag, body)
         return body, False
 
     def answer_bytes(self, question: Question) -> bytes:
-        """Answer a question as canonical bytes.
-
-        Raises:
-            OverflowError: a whole number in the answer has more than 64 bits.
-        """
+        """Return the answer to a question as canonical bytes."""
         return self.bytes_of(self.answered(question))
 
     def answered(self, question: Question) -> Answer:
-        """Answer a question, counted and in turn.
-
-        Raises:
-            AdvisorError: it cannot be worked out.
-        """
+        """Return the answer to a question; at most `MAX_CONCURRENT` are computed at a time."""
         self.meters.answers.inc()
         with self.turn:
             return recommend(question)
 
-    def bytes_of(self, found: Record) -> bytes:
-        """Write what was found as canonical bytes.
+    def bytes_of(self, record: Record) -> bytes:
+        """Return a record as canonical bytes.
 
         Raises:
-            OverflowError: a whole number in it has more than 64 bits.
+            OverflowError: an integer in it has more than 64 bits.
         """
         try:
-            return canonical_json(found)
+            return canonical_json(record)
         except orjson.JSONEncodeError as error:
             raise OverflowError(str(error)) from error
 
 
-def _refuse_unknown(body: Mapping[str, Any]) -> None:
-    unknown = set(body) - QUESTION_KEYS if "question" in body else set()
-    if unknown:
-        raise RequestRefused(
-            f"body: {min(unknown)}",
-            "there is no such key beside 'question'.",
-            "Give 'question', 'profile' and 'rules'.",
-        )
-
-
-def profile_from(given: object) -> Profile:
-    """Read the profile that a client gives back.
+def profile_from(value: object) -> Profile:
+    """Return the profile that a client sent.
 
     Raises:
-        RequestRefused: it is none, or its counts cannot be those of a dataset.
+        RequestRefused: it is not a profile, or its counts are impossible.
     """
-    profile = parse_record(Profile, given, "profile")
+    profile = parse_record(Profile, value, "profile")
     for name, value in profile:
         numbers = [value] if isinstance(value, int | float) else _numbers(value)
         if any(not 0 <= number <= MAX_PROFILE_COUNT for number in numbers):
-            raise RequestRefused(
-                f"profile.{name}", "found a number that counts nothing.", PROFILE_REMEDY
-            )
+            raise RequestRefused(f"profile.{name}", "found an impossible count.", PROFILE_REMEDY)
     if not profile.examples or profile.total_tokens < profile.examples:
         found = "found no examples, or examples without tokens."
         raise RequestRefused("profile.examples", found, PROFILE_REMEDY)
@@ -224,7 +206,7 @@ def profile_from(given: object) -> Profile:
 
 
 def _numbers(value: object) -> list[float]:
-    """List the counts in a column of pairs."""
+    """Return the counts in a column of pairs."""
     if not isinstance(value, tuple):
         return []
     pairs = [part for part in value if isinstance(part, tuple)]
@@ -234,4 +216,4 @@ def _numbers(value: object) -> list[float]:
 def _plain(value: object) -> object:
     if isinstance(value, Record):
         return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} has no place in a tag")
+    raise TypeError(f"{type(value).__name__} cannot be part of a tag")

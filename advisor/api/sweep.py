@@ -1,4 +1,4 @@
-"""One question and its variants from a body -> columns; the one place that calls the sweep."""
+"""POST /api/v1/sweep: a question and its variants -> one row of columns per variant."""
 
 from __future__ import annotations
 
@@ -20,92 +20,94 @@ from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 Value = bool | int | float | str | tuple[str, ...] | None
-"""What a path of a scenario can be set to."""
+"""Value of a scenario field."""
 
 
 class SweepSpec(Record):
-    """Which variants, and what is wanted of each."""
+    """Variants, and the columns to compute for each."""
 
     axes: dict[str, tuple[Value, ...]] | None = None
-    """Path -> values; every combination is a variant, the last path changing fastest."""
+    """Path -> values. Every combination is a variant; the last path changes fastest."""
     variants: tuple[dict[str, Value], ...] | None = None
-    """Variants one by one: path -> value."""
+    """List of variants: path -> value."""
     ranges: bool = True
-    """Whether to draw the fifth and the ninety-fifth percentile."""
+    """Whether to compute the 5th and 95th percentile of the cost."""
     win_share: bool = False
-    """Whether to work out in which share of draws the recommended option wins."""
+    """Whether to compute the win share of the recommended option."""
 
 
 class SweepRequest(SweepSpec):
-    """A question and its variants; give `axes` or `variants`, not both."""
+    """A question and its variants; send `axes` or `variants`, not both."""
 
     question: Scenario
-    """What every variant begins with."""
+    """The scenario that the variants change."""
     profile: Profile | None = None
-    """What the dataset holds, as POST /api/v1/profile returned it."""
+    """Profile of the dataset, as POST /api/v1/profile returned it."""
     rules: tuple[TeamRule, ...] = ()
-    """Rules that your team adds."""
+    """Your team's rules."""
 
 
 class SweepResponse(Record):
-    """Columns with a row for each variant, in the order in which they were asked for."""
+    """Columns with one row per variant, in the order of the request."""
 
     axes: dict[str, tuple[Value, ...]] | None
-    """As asked; none where variants were given one by one."""
+    """Axes of the request; null if it listed variants."""
     variants: int
-    """How many rows."""
+    """Number of rows."""
     columns: SweepColumns
-    """The answers."""
+    """Results by column."""
     assumptions: tuple[Assumption, ...]
-    """What the door filled in."""
+    """Values that were filled in."""
     prices_sha256: str
     """Hash of the price book."""
     engine_version: str
-    """What worked it out."""
+    """Version of the engine."""
 
 
 class ParsedSweep(NamedTuple):
-    """A sweep that can be worked out."""
+    """A validated sweep request."""
 
     question: Question
-    shape: SweepSpec
+    spec: SweepSpec
     size: int
 
 
 def parse_sweep(planner: PlanningService, body: Mapping[str, Any]) -> ParsedSweep:
-    """Read the body of a sweep; its size is known before any variant is made.
+    """Validate the body of a sweep; its size is checked before any variant is built.
 
     Raises:
-        AdvisorError: there are too many, or something cannot be understood.
+        AdvisorError: it is invalid, or has too many variants.
     """
-    given = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
-    size = _size(given)
+    spec = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
+    size = _size(spec)
     if "question" not in body:
-        raise RequestRefused("body: question", "this key is missing.", "Give a scenario.")
-    shape = parse_record(SweepSpec, given, "body")
-    asked = {key: body[key] for key in QUESTION_KEYS if key in body}
-    return ParsedSweep(planner.question(asked), shape, size)
+        raise RequestRefused("body: question", "missing required key.", "Send a scenario.")
+    shape = parse_record(SweepSpec, spec, "body")
+    question = {key: body[key] for key in QUESTION_KEYS if key in body}
+    return ParsedSweep(planner.question(question), shape, size)
 
 
-def _size(given: Mapping[str, Any]) -> int:
-    axes, variants = given.get("axes"), given.get("variants")
+def _size(spec: Mapping[str, Any]) -> int:
+    axes, variants = spec.get("axes"), spec.get("variants")
     if (axes is None) == (variants is None):
-        raise RequestRefused("body", "a sweep takes 'axes' or 'variants'.", "Give one of the two.")
+        raise RequestRefused(
+            "body", "a sweep needs either 'axes' or 'variants'.", "Send one of the two."
+        )
     size = _combinations(axes) if variants is None else _listed(variants)
     if size > engine.MAX_VARIANTS:
         raise RequestRefused(
-            "body", f"these are {size:,} variants.", f"Give at most {engine.MAX_VARIANTS:,}."
+            "body", f"found {size:,} variants.", f"Send at most {engine.MAX_VARIANTS:,}."
         )
     return size
 
 
 def _combinations(axes: object) -> int:
     if not isinstance(axes, Mapping) or not axes:
-        raise RequestRefused("body: axes", "found no paths.", "Give path -> list of values.")
+        raise RequestRefused("body: axes", "found no paths.", "Send path -> list of values.")
     for path, values in axes.items():
         if not isinstance(values, list) or not values:
             raise RequestRefused(
-                f"body: axes.{path}", "found no list of values.", "Give at least one value."
+                f"body: axes.{path}", "expected a list of values.", "Send at least one value."
             )
     _refuse_paths(axes)
     return math.prod(len(values) for values in axes.values())
@@ -114,7 +116,7 @@ def _combinations(axes: object) -> int:
 def _listed(variants: object) -> int:
     if not isinstance(variants, Sequence) or isinstance(variants, str) or not variants:
         raise RequestRefused(
-            "body: variants", "found no list of variants.", "Give a list of {path: value}."
+            "body: variants", "expected a list of variants.", "Send a list of {path: value}."
         )
     for variant in variants:
         if isinstance(variant, Mapping):
@@ -127,32 +129,24 @@ def _refuse_paths(paths: Mapping[str, Any]) -> None:
         raise PathRefused
 
 
-def sweep_bytes(planner: PlanningService, asked: ParsedSweep) -> bytes:
-    """Work a sweep out and count it, as canonical bytes.
+def sweep_bytes(planner: PlanningService, request: ParsedSweep) -> bytes:
+    """Return the result of a sweep as canonical bytes.
 
     Raises:
-        AdvisorError: a path or a value does not fit a scenario.
+        AdvisorError: a path or a value is invalid.
     """
-    planner.meters.variants.inc(asked.size)
+    planner.meters.variants.inc(request.size)
+    question, spec = request.question, request.spec
+    variants = engine.variant_grid(spec.axes) if spec.axes else spec.variants or ()
     with planner.turn:
-        found = sweep_response(asked)
-    return canonical_json(found)
-
-
-def sweep_response(asked: ParsedSweep) -> SweepResponse:
-    """Work a sweep out.
-
-    Raises:
-        AdvisorError: a path or a value does not fit a scenario.
-    """
-    question, shape = asked.question, asked.shape
-    variants = engine.variant_grid(shape.axes) if shape.axes else shape.variants or ()
-    columns = engine.sweep(question, variants, ranges=shape.ranges, win_share=shape.win_share)
-    return SweepResponse(
-        axes=shape.axes,
-        variants=asked.size,
-        columns=columns,
-        assumptions=question.default_assumptions,
-        prices_sha256=question.book.sha256,
-        engine_version=__version__,
+        columns = engine.sweep(question, variants, ranges=spec.ranges, win_share=spec.win_share)
+    return canonical_json(
+        SweepResponse(
+            axes=spec.axes,
+            variants=request.size,
+            columns=columns,
+            assumptions=question.default_assumptions,
+            prices_sha256=question.book.sha256,
+            engine_version=__version__,
+        )
     )

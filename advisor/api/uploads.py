@@ -1,7 +1,4 @@
-"""A request with one file -> the file on disk, in flat memory; nothing is left after an error.
-
-The bytes of a multipart body, as they come -> the bytes of its one file, and its text fields.
-"""
+"""Uploads: the one file of a request, streamed to disk in constant memory; raw or multipart."""
 
 from __future__ import annotations
 
@@ -9,9 +6,8 @@ import errno
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import uuid4
 
 from anyio import to_thread
@@ -24,36 +20,98 @@ from advisor.units import GIB
 
 MAX_FIELDS = 32
 MAX_FORM_BYTES = 128 * 1024
-"""Of everything in a form that is not the file: headers, boundaries and text fields."""
+"""Maximum size of everything in a form except the file: headers, boundaries and text fields."""
 MAX_FILENAME_LENGTH = 200
 DEFAULT_FILENAME = "upload"
-Sink = Callable[[bytes], None]
+BLOCK_BYTES = 1 << 20
+"""Size of one write to disk, and so of what a request holds in memory."""
+RESERVE_BYTES = GIB
+"""Disk space that an upload leaves free."""
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-class MultipartForm:
-    """Takes a multipart body piece by piece; the file goes to a sink, text fields are kept."""
+class UploadedFile(NamedTuple):
+    """A received file."""
 
-    def __init__(self, boundary: bytes, file_field: str, sink: Sink) -> None:
+    path: Path
+    filename: str
+    bytes: int
+    sha256: str
+    fields: dict[str, str]
+
+
+class _FileWriter:
+    """The file being written: counted, hashed and buffered by blocks."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path, self.max_bytes = path, max_bytes
+        self.bytes = 0
+        self.digest = hashlib.sha256()
+        self._buffer = bytearray()
+        self._raw = path.open("xb")
+
+    def write(self, data: bytes) -> None:
+        self.bytes += len(data)
+        if self.bytes > self.max_bytes:
+            raise too_large_error(self.max_bytes)
+        self._buffer += data
+
+    @property
+    def has_full_block(self) -> bool:
+        return len(self._buffer) >= BLOCK_BYTES
+
+    def flush(self) -> None:
+        check_disk_space(self.path.parent, len(self._buffer))
+        self.digest.update(self._buffer)
+        try:
+            self._raw.write(self._buffer)
+            self._raw.flush()
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise _disk_full_error() from error
+            raise
+        self._buffer.clear()
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+class _RawBody:
+    """A request body that is the file itself."""
+
+    def __init__(self, file: _FileWriter) -> None:
+        self.fields: dict[str, str] = {}
+        self.write = file.write
+
+    def close(self) -> str:
+        return DEFAULT_FILENAME
+
+
+class _MultipartBody:
+    """A multipart body: its file goes to the writer, its text fields are kept."""
+
+    def __init__(self, boundary: bytes, file_field: str, file: _FileWriter) -> None:
         self.filename: str | None = None
         self.fields: dict[str, str] = {}
-        self.ended = False
-        self._file_field, self._sink = file_field, sink
-        self._header = [bytearray(), bytearray()]
+        self._file_field, self._file = file_field, file
+        self._is_complete = False
+        self._header, self._value = bytearray(), bytearray()
         self._disposition = b""
         self._name, self._text = "", bytearray()
-        self._kept = 0
-        self._is_file = False
+        self._form_bytes = 0
         try:
             self._parser = MultipartParser(
                 boundary,
                 {
-                    "on_part_begin": self._begin,
-                    "on_part_data": self._data,
-                    "on_part_end": self._end_part,
-                    "on_header_field": self._header_name,
-                    "on_header_value": self._header_value,
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": lambda data, start, end: self._header.extend(
+                        data[start:end]
+                    ),
+                    "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
                     "on_header_end": self._end_header,
-                    "on_headers_finished": self._open,
+                    "on_headers_finished": self._begin_content,
+                    "on_part_data": self._content,
+                    "on_part_end": self._end_part,
                     "on_end": self._end,
                 },
             )
@@ -61,11 +119,11 @@ class MultipartForm:
             raise _malformed_body(f"{error}.") from error
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes of the body.
+        """Parse the next bytes of the body.
 
         Raises:
-            Malformed: they break the rules of multipart.
-            TooLarge: the text fields are more than a form holds.
+            MalformedBody: they are not valid multipart.
+            TooLarge: the text fields exceed the limit of a form.
         """
         try:
             self._parser.write(data)
@@ -73,72 +131,66 @@ class MultipartForm:
             raise _malformed_body(f"{error}.") from error
 
     def close(self) -> str:
-        """Say that the body has ended, and return the name of its file.
+        """Check that the body is complete, and return the name of its file.
 
         Raises:
-            Malformed: it broke off, or held no file.
+            MalformedBody: it is incomplete, or contains no file.
         """
-        if not self.ended:
-            raise _malformed_body("the body breaks off before its last boundary.")
+        if not self._is_complete:
+            raise _malformed_body("the body ends before its last boundary.")
         if self.filename is None:
             raise MalformedBody(
                 self._file_field,
-                "the form holds no such field.",
+                "the form has no such field.",
                 f"Send the file in the field '{self._file_field}'.",
             )
         return self.filename
 
-    def _begin(self) -> None:
+    @property
+    def _is_file(self) -> bool:
+        return self._name == self._file_field
+
+    def _begin_part(self) -> None:
         self._disposition, self._text = b"", bytearray()
 
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._header[0] += data[start:end]
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header[1] += data[start:end]
-
     def _end_header(self) -> None:
-        if self._header[0].lower() == b"content-disposition":
-            self._disposition = bytes(self._header[1])
-        self._header = [bytearray(), bytearray()]
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._header, self._value = bytearray(), bytearray()
 
-    def _open(self) -> None:
+    def _begin_content(self) -> None:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
             raise _malformed_body("a part has no name.")
         self._name = options[b"name"].decode("utf-8", "replace")
-        self._is_file = self._name == self._file_field
-        if not self._is_file and b"filename" in options:
+        if self._is_file:
+            if self.filename is not None:
+                raise MalformedBody(
+                    self._name, "found a second file.", "Send one file per request."
+                )
+            self.filename = display_name(options.get(b"filename", b"").decode("utf-8", "replace"))
+        elif b"filename" in options:
             raise MalformedBody(
                 self._name,
                 "found a file in this field.",
                 f"Send the file in the field '{self._file_field}'.",
             )
-        if self._is_file:
-            self._open_file(options.get(b"filename", b""))
         elif len(self.fields) >= MAX_FIELDS or self._name in self.fields:
             raise MalformedBody(
                 self._name,
-                "this field is one too many.",
+                "duplicate field, or too many fields.",
                 f"Send each field once, and at most {MAX_FIELDS}.",
             )
 
-    def _open_file(self, name: bytes) -> None:
-        if self.filename is not None:
-            raise MalformedBody(
-                self._file_field, "found a second file.", "Send one file a request."
-            )
-        self.filename = display_name(name.decode("utf-8", "replace"))
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
+    def _content(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
-            self._sink(data[start:end])
+            self._file.write(data[start:end])
             return
-        self._kept += end - start
-        if self._kept > MAX_FORM_BYTES:
+        self._form_bytes += end - start
+        if self._form_bytes > MAX_FORM_BYTES:
             raise TooLarge(
                 self._name,
-                f"the text fields hold more than {MAX_FORM_BYTES} bytes.",
+                f"the text fields exceed {MAX_FORM_BYTES} bytes.",
                 "Send large content as the file.",
             )
         self._text += data[start:end]
@@ -152,153 +204,53 @@ class MultipartForm:
             raise MalformedBody(self._name, "this field is not UTF-8.", "Send UTF-8.") from error
 
     def _end(self) -> None:
-        self.ended = True
-
-
-def _malformed_body(found: str) -> MalformedBody:
-    return MalformedBody("multipart body", found, "Send one complete multipart/form-data body.")
-
-
-def display_name(given: str) -> str:
-    """Return the last part of a file name that a client gave: to show, never to open.
-
-    >>> display_name("../../etc/passwd")
-    'passwd'
-    >>> display_name("")
-    'upload'
-    """
-    last = re.split(r"[/\\]", given)[-1]
-    clean = "".join(letter for letter in last if letter.isprintable()).strip()
-    return clean[:MAX_FILENAME_LENGTH] or DEFAULT_FILENAME
-
-
-BLOCK_BYTES = 1 << 20
-"""Written at once: what a request holds in memory."""
-RESERVE_BYTES = GIB
-"""Of the disk that an upload leaves free."""
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-
-class UploadedFile(NamedTuple):
-    """One file as it came."""
-
-    path: Path
-    filename: str
-    bytes: int
-    sha256: str
-    fields: dict[str, str]
-
-
-class _Parser(Protocol):
-    fields: dict[str, str]
-
-    def write(self, data: bytes) -> None: ...
-
-    def close(self) -> str: ...
-
-
-class _RawBody:
-    """A body that is the file itself."""
-
-    def __init__(self, file: _FileWriter) -> None:
-        self.fields: dict[str, str] = {}
-        self._file = file
-
-    def write(self, data: bytes) -> None:
-        self._file.take(data)
-
-    def close(self) -> str:
-        return DEFAULT_FILENAME
-
-
-class _FileWriter:
-    """The file that is being written: its bytes are counted, hashed and held back by blocks."""
-
-    def __init__(self, path: Path, most_bytes: int) -> None:
-        self.path, self.most_bytes = path, most_bytes
-        self.bytes = 0
-        self.digest = hashlib.sha256()
-        self._held = bytearray()
-        self._raw = path.open("xb")
-
-    def take(self, data: bytes) -> None:
-        self.bytes += len(data)
-        if self.bytes > self.most_bytes:
-            raise too_large_error(self.most_bytes)
-        self._held += data
-
-    @property
-    def is_due(self) -> bool:
-        return len(self._held) >= BLOCK_BYTES
-
-    def flush(self) -> None:
-        check_disk_space(self.path.parent, len(self._held))
-        self.digest.update(self._held)
-        try:
-            self._raw.write(self._held)
-            self._raw.flush()
-        except OSError as error:
-            if error.errno in NO_SPACE:
-                raise _disk_full_error() from error
-            raise
-        self._held.clear()
-
-    def close(self) -> None:
-        self._raw.close()
+        self._is_complete = True
 
 
 async def receive_file(
-    request: Request, folder: Path, most_bytes: int, file_field: str = "file"
+    request: Request, folder: Path, max_bytes: int, file_field: str = "file"
 ) -> UploadedFile:
-    """Write the one file of a request into a folder while it comes in.
+    """Write the one file of a request to a folder while it arrives.
 
     Args:
-        request: Its body is multipart/form-data with one file, or the file itself.
-        folder: Where the file goes, under a name of ours that ends in `.part`.
-        most_bytes: Most that the file may hold.
-        file_field: Name of the field that holds it.
+        request: Its body is the file, or multipart/form-data with one file.
+        folder: Where to write it, under a random name that ends in `.part`.
+        max_bytes: Maximum size of the file.
+        file_field: Form field of the file.
 
     Raises:
-        TooLarge: the file is larger, or the disk has no room for it.
-        Malformed: the body breaks the rules of multipart.
+        TooLarge: the file exceeds the maximum, or the disk is full.
+        MalformedBody: the body is not valid multipart.
     """
     declared = declared_bytes(request)
     boundary = _boundary(request)
-    if declared > most_bytes + (MAX_FORM_BYTES if boundary else 0):
-        raise too_large_error(most_bytes)
+    if declared > max_bytes + (MAX_FORM_BYTES if boundary else 0):
+        raise too_large_error(max_bytes)
     check_disk_space(folder, declared)
-    file = _FileWriter(folder / f"{uuid4().hex}.part", most_bytes)
+    file = _FileWriter(folder / f"{uuid4().hex}.part", max_bytes)
     try:
-        parser: _Parser = (
-            MultipartForm(boundary, file_field, file.take) if boundary else _RawBody(file)
-        )
-        await _write_body(request, parser, file)
-        filename = parser.close()
+        body = _MultipartBody(boundary, file_field, file) if boundary else _RawBody(file)
+        await _write_body(request, body, file)
+        filename = body.close()
         await to_thread.run_sync(file.flush)
     except BaseException:
         file.close()
         file.path.unlink(missing_ok=True)
         raise
     file.close()
-    return UploadedFile(file.path, filename, file.bytes, file.digest.hexdigest(), parser.fields)
+    return UploadedFile(file.path, filename, file.bytes, file.digest.hexdigest(), body.fields)
 
 
-async def _write_body(request: Request, parser: _Parser, file: _FileWriter) -> None:
+async def _write_body(request: Request, body: _MultipartBody | _RawBody, file: _FileWriter) -> None:
     total = 0
     async for data in request.stream():
         total += len(data)
-        if total > file.most_bytes + MAX_FORM_BYTES:
-            raise too_large_error(file.most_bytes)
+        if total > file.max_bytes + MAX_FORM_BYTES:
+            raise too_large_error(file.max_bytes)
         for start in range(0, len(data), BLOCK_BYTES):
-            parser.write(data[start : start + BLOCK_BYTES])
-            if file.is_due:
+            body.write(data[start : start + BLOCK_BYTES])
+            if file.has_full_block:
                 await to_thread.run_sync(file.flush)
-
-
-def declared_bytes(request: Request) -> int:
-    """Return the length that the client declares; 0 where it declares none."""
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _boundary(request: Request) -> bytes | None:
@@ -310,33 +262,48 @@ def _boundary(request: Request) -> bytes | None:
         raise MalformedBody(
             "content-type",
             "multipart/form-data without a boundary.",
-            "Let your client write this header.",
+            "Let your HTTP client set this header.",
         )
     return boundary
 
 
-def check_disk_space(folder: Path, wanted_bytes: int) -> None:
-    """See that the disk has room, and keeps a reserve.
+def display_name(given: str) -> str:
+    """Return the last part of a client's file name; for display, never to open a file.
 
-    Raises:
-        TooLarge: it has not.
+    >>> display_name("../../etc/passwd")
+    'passwd'
+    >>> display_name("")
+    'upload'
     """
-    if shutil.disk_usage(folder).free - RESERVE_BYTES < wanted_bytes:
+    last = re.split(r"[/\\]", given)[-1]
+    clean = "".join(letter for letter in last if letter.isprintable()).strip()
+    return clean[:MAX_FILENAME_LENGTH] or DEFAULT_FILENAME
+
+
+def declared_bytes(request: Request) -> int:
+    """Return the declared length of the body, 0 if none is declared."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
+    """Raise TooLarge unless the disk has room for the bytes and a reserve."""
+    if shutil.disk_usage(folder).free - RESERVE_BYTES < needed_bytes:
         raise _disk_full_error()
+
+
+def _malformed_body(found: str) -> MalformedBody:
+    return MalformedBody("multipart body", found, "Send a complete multipart/form-data body.")
 
 
 def _disk_full_error() -> TooLarge:
     return TooLarge(
-        "body",
-        "the disk of the server has no room for it.",
-        "Send less, or try again once there is room.",
+        "body", "the server's disk has no room for it.", "Send less, or try again later."
     )
 
 
-def too_large_error(most_bytes: int) -> TooLarge:
-    """Say that a body passes a limit."""
+def too_large_error(max_bytes: int) -> TooLarge:
+    """Return the error for a body above a limit."""
     return TooLarge(
-        "body",
-        f"it holds more than {most_bytes:,} bytes.",
-        "Send less, or raise the limit of the server.",
+        "body", f"larger than {max_bytes:,} bytes.", "Send less, or raise the server's limit."
     )

@@ -1,4 +1,4 @@
-"""The command line: flags in, one call, print; every error is one message and exit code 2."""
+"""The command line of `advisor`; every error is one message and exit code 2."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ EXIT_BAD_INPUT = 2
 
 
 def main() -> None:
-    """Run `advisor`; what is wrong with the input is said in one message, without a traceback."""
-    from advisor.cli.app import app
+    """Run `advisor`; an error in the input is one message, without a traceback."""
+    from advisor.cli.commands import app
 
     try:
         app()
     except AdvisorError as error:
-        sys.stderr.write(f"advisor: {error}\n")
-        raise SystemExit(EXIT_BAD_INPUT) from None
+        _exit_with(str(error))
     except ArithmeticError:
-        sys.stderr.write(
-            "advisor: the numbers are too large to be worked out. Give numbers of the "
-            "size that real use has.\n"
-        )
-        raise SystemExit(EXIT_BAD_INPUT) from None
+        _exit_with("the numbers are too large to compute. Use numbers of realistic size.")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
-        raise SystemExit(0) from None  # the reader of our output has gone
+        raise SystemExit(0) from None  # whatever read our output has closed the pipe
+
+
+def _exit_with(message: str) -> None:
+    sys.stderr.write(f"advisor: {message}\n")
+    raise SystemExit(EXIT_BAD_INPUT) from None

@@ -1,13 +1,15 @@
-"""A saved answer -> the same question asked anew, and what changed: price, date, rule, verdict."""
+"""`advisor again`: repeat a saved question on another date, and list what changed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+import typer
 
+from advisor.cli.flags import DatasetFlag, DayFlag, Format, FormatFlag, PricesFlag
 from advisor.console import console, parse_day, write_bytes
 from advisor.decision.answer import Answer, recommend
 from advisor.errors import UsageError
@@ -15,14 +17,19 @@ from advisor.loading import make_question, parse_team_rules
 from advisor.prices.loader import load_prices
 
 
-def show_again(
-    saved: Path, on: str | None, dataset: Path | None, prices: Path | None, format_: str
+def again(
+    answer: Annotated[Path, typer.Argument(help="An answer saved with --format json.")],
+    on: DayFlag = None,
+    dataset: DatasetFlag = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
 ) -> None:
-    """Ask a saved question on another day and write what changed.
+    """Repeat a saved question on another date and print what changed.
 
     Raises:
-        UsageError: the file is no saved answer.
+        UsageError: the file is not a saved answer.
     """
+    saved = answer
     old = _load(saved)
     mapping: dict[str, Any] = old.question.model_dump(mode="json", exclude_unset=True)
     mapping["asked_on"] = parse_day(on).isoformat()

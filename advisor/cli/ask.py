@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 import yaml
 
+from advisor.cli.flags import PricesFlag
 from advisor.cli.recommend import AnswerFlags, show_answer
 from advisor.console import console, reading_bar, today
 from advisor.errors import UsageError
@@ -87,8 +89,8 @@ def read_answer(
 def choice_labels(part: PartView) -> tuple[str, ...]:
     """Name the choices: letters where a number can be typed, else numbers; "do not know" has none.
 
-    >>> from advisor.interview.view import ShownChoice
-    >>> two = tuple(ShownChoice(code=code, says=code) for code in ("x", "y", "dont_know"))
+    >>> from advisor.interview.view import ChoiceView
+    >>> two = tuple(ChoiceView(code=code, says=code) for code in ("x", "y", "dont_know"))
     >>> part = PartView(code="c", kind="share", asks="", unit="", low=0, high=1, several=False,
     ...                 unless={}, choices=two)
     >>> choice_labels(part)
@@ -149,14 +151,20 @@ METADATA_KEYS = ("name", "note")
 
 @dataclass(frozen=True)
 class AskFlags:
-    """What the flags of `advisor ask` say."""
+    """Settings of `advisor ask`."""
 
-    dataset: Path | None
-    answers: Path | None
-    language: str
-    out: Path | None
-    note: str | None
-    prices: Path | None
+    dataset: Annotated[
+        Path | None, typer.Argument(help="File of examples.", show_default=False)
+    ] = None
+    answers: Annotated[
+        Path | None, typer.Option(help="YAML of answers, code: value; others are asked.")
+    ] = None
+    language: Annotated[str, typer.Option(help="en, de, or a file of texts.")] = "en"
+    out: Annotated[Path | None, typer.Option(help="File for the scenario.")] = None
+    note: Annotated[
+        str | None, typer.Option(help="Note stored in the scenario; never interpreted.")
+    ] = None
+    prices: PricesFlag = None
 
 
 @dataclass
@@ -172,7 +180,7 @@ class InterviewSession:
     """Contradictions that were pointed out."""
 
 
-def run_interview(wanted: AskFlags) -> None:
+def ask(wanted: AskFlags) -> None:
     """Ask until no answer can change the verdict, and write where that leads.
 
     Raises:

@@ -1,18 +1,29 @@
-"""A dataset -> what it holds, as text, Markdown or JSON; and its canonical rows."""
+"""`advisor profile` and `advisor convert`: statistics of a dataset, and its canonical rows."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from advisor.cli.flags import Format, FormatFlag
 from advisor.console import console, plain_table, reading_bar, write_bytes
-from advisor.dataset.convert import convert
+from advisor.dataset.convert import convert as convert_file
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
 from advisor.decision.answer import canonical_json
 
+FileArgument = Annotated[Path, typer.Argument(help="File of examples.")]
 
-def show_profile(file: Path, encoding: str, limit: int, format_: str) -> None:
-    """Profile a file and write it."""
+
+def profile(
+    file: FileArgument,
+    encoding: Annotated[str, typer.Option(help="Encoding, or a tokenizer.json.")] = "o200k_base",
+    limit: Annotated[int, typer.Option(help="Truncate examples above this many tokens.")] = 65536,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Profile a dataset and print the profile."""
     with reading_bar(file.name) as progress:
         found = profile_file(file, encoding, limit, progress)
     if format_ == "json":
@@ -61,10 +72,15 @@ def profile_rows(found: Profile) -> list[tuple[str, ...]]:
     return rows
 
 
-def convert_file(file: Path, out: Path, rejects: Path, format_: str) -> None:
-    """Convert a file and say what was written."""
+def convert(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option(help="File for the canonical rows.")],
+    rejects: Annotated[Path, typer.Option(help="File for the rejected rows.")],
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Convert a dataset and print how many rows were written."""
     with reading_bar(file.name) as progress:
-        done = convert(file, out, rejects, progress)
+        done = convert_file(file, out, rejects, progress)
     if format_ == "json":
         write_bytes(canonical_json(done))
         return

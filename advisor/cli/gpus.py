@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+import typer
 from rich.console import Console
 
+from advisor.cli.flags import Format, FormatFlag
+from advisor.cli.recommend import ScenarioFlags
 from advisor.console import console, plain_table, write_bytes
 from advisor.decision.answer import Question, prepare
 from advisor.errors import UsageError, did_you_mean
@@ -142,16 +145,21 @@ MAX_SHOWN_CHOICES = 8
 
 @dataclass(frozen=True)
 class GpuFlags:
-    """What is asked of the GPUs."""
+    """Settings of `advisor gpus`."""
 
-    base: str = "open/Qwen/Qwen3-8B"
-    method: str = "qlora"
-    engine: str = "vllm-2026"
-    precision: str = "16bit"
-    unmerged: bool = False
-    """Whether adapters stay beside the weights."""
-    gpu: str | None = None
-    """Whose memory is drawn; the cheapest to train on if none is named."""
+    base: Annotated[str, typer.Option(help="Open model of the price book, or a config.json.")] = (
+        "open/Qwen/Qwen3-8B"
+    )
+    method: Annotated[str, typer.Option(help="lora, qlora or full.")] = "qlora"
+    engine: Annotated[str, typer.Option(help="Serving engine and year.")] = "vllm-2026"
+    precision: Annotated[str, typer.Option(help="Precision of the served weights.")] = "16bit"
+    unmerged: Annotated[
+        bool, typer.Option("--unmerged", help="Serve adapters separately from the base weights.")
+    ] = False
+    gpu: Annotated[
+        str | None,
+        typer.Option(help="Show the memory of this GPU; default: the cheapest to train on."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,11 @@ class GpuSelection:
                 self.choices, self.budget_usd
             )
         return found
+
+
+def gpus(question: ScenarioFlags, wanted: GpuFlags, format_: FormatFlag = Format.text) -> None:
+    """Compare GPUs for a question and print them."""
+    show_gpus(question.question(), wanted, format_)
 
 
 def show_gpus(question: Question, wanted: GpuFlags, format_: str) -> None:

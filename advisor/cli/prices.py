@@ -1,23 +1,31 @@
-"""The price book -> a list of prices on a day, and how old they are."""
+"""`advisor prices`: prices on a date, and their age."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
 import orjson
+import typer
 
+from advisor.cli.flags import DayFlag, Format, FormatFlag, PricesFlag
 from advisor.console import console, parse_day, plain_table, write_bytes
 from advisor.errors import PricingError, UsageError, did_you_mean
 from advisor.prices.loader import load_prices
 from advisor.prices.series import STALE_AFTER_DAYS, Price
 
 
-def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_: str) -> None:
-    """List prices as they hold on a day.
+def show(
+    item: Annotated[str | None, typer.Argument(help="Only items whose name contains this.")] = None,
+    on: DayFlag = None,
+    prices: PricesFlag = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """List the prices that apply on a date.
 
     Raises:
-        UsageError: no item has this in its name.
+        UsageError: no price item matches.
     """
+    wanted = item
     book, day = load_prices(overlay=prices).prices, parse_day(on)
     items = [item for item in book.series if (wanted or "") in item]
     if not items:
@@ -52,8 +60,8 @@ def show_prices(wanted: str | None, on: str | None, prices: Path | None, format_
     _write(("item", "USD", "per", "since", "read on", "source"), found, format_)
 
 
-def show_age(on: str | None, prices: Path | None, format_: str) -> None:
-    """Say how old the prices are on a day, oldest first, source by source."""
+def age(on: DayFlag = None, prices: PricesFlag = None, format_: FormatFlag = Format.text) -> None:
+    """List the age of the prices on a date by source, oldest first."""
     book, day = load_prices(overlay=prices).prices, parse_day(on)
     by_source: dict[tuple[int, str], list[Price]] = {}
     for item in book.series:
@@ -63,10 +71,10 @@ def show_age(on: str | None, prices: Path | None, format_: str) -> None:
             continue  # not sold on that day, or unpriced: it has no age
         by_source.setdefault(((day - price.read_on).days, price.source), []).append(price)
     rows = [
-        (age, len(found), source)
-        for (age, source), found in sorted(by_source.items(), reverse=True)
+        (days, len(found), source)
+        for (days, source), found in sorted(by_source.items(), reverse=True)
     ]
-    stale = sum(count for age, count, _ in rows if age >= STALE_AFTER_DAYS)
+    stale = sum(count for days, count, _ in rows if days >= STALE_AFTER_DAYS)
     if format_ == "json":
         write_bytes(
             orjson.dumps(

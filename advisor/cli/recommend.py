@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
 import orjson
+import typer
 from rich.console import Console
 
+from advisor.cli.flags import DatasetFlag, Format, FormatFlag, PricesFlag, SetFlag
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision.answer import Answer, Question, canonical_json
+from advisor.decision.answer import recommend as answer_question
+from advisor.decision.bill import OptionBill
 from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
 from advisor.errors import UsageError
 from advisor.loading import (
     apply_set_flags,
+    example_question,
     make_question,
     read_mapping,
     read_team_rules,
@@ -43,46 +48,77 @@ from advisor.report.sentences import decision_sentences
 RIGHT_ALIGNED = {"once", "a month", "range a month", "quality", "quantity", "USD"}
 
 
-class AnswerFlags(NamedTuple):
-    """What is wanted beside the answer."""
+@dataclass(frozen=True)
+class ScenarioFlags:
+    """Flags that make up a question."""
 
-    trace: bool = False
-    """Every rule that was tried."""
-    explain: str | None = None
-    """Language in which to tell the decision in sentences."""
+    scenario: Annotated[
+        Path | None, typer.Argument(help="Scenario as YAML or JSON.", show_default=False)
+    ] = None
+    dataset: DatasetFlag = None
+    set_: SetFlag = field(default_factory=list)
+    prices: PricesFlag = None
+
+    def question(self) -> Question:
+        """Read the files and return the question.
+
+        Raises:
+            AdvisorError: a file or a flag is invalid.
+        """
+        if self.scenario is None and self.dataset is None and not self.set_:
+            raise UsageError(
+                "advisor recommend",
+                "nothing was asked.",
+                "Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.",
+            )
+        mapping = apply_set_flags(read_mapping(self.scenario) if self.scenario else {}, self.set_)
+        with reading_bar((self.dataset or self.scenario or Path("scenario")).name) as progress:
+            return make_question(
+                mapping,
+                str(self.scenario or "--set"),
+                dataset=self.dataset,
+                book=load_prices(overlay=self.prices),
+                today=today(),
+                progress=progress,
+            )
 
 
-def question_from_flags(
-    scenario: Path | None,
-    dataset: Path | None,
-    sets: list[str],
-    prices: Path | None,
-    rules: Path | None = None,
-) -> Question:
-    """Make the question that flags and files ask.
+@dataclass(frozen=True)
+class QuestionFlags(ScenarioFlags):
+    """Flags that make up a question with a team's rules."""
 
-    Raises:
-        AdvisorError: any of them cannot be read or understood.
-    """
-    if scenario is None and dataset is None and not sets:
-        raise UsageError(
-            "advisor recommend",
-            "nothing was asked.",
-            "Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.",
-        )
-    mapping = apply_set_flags(read_mapping(scenario) if scenario else {}, sets)
-    where = str(scenario) if scenario else "--set"
-    name = (dataset or scenario or Path("scenario")).name
-    with reading_bar(name) as progress:
-        question = make_question(
-            mapping,
-            where,
-            dataset=dataset,
-            book=load_prices(overlay=prices),
-            today=today(),
-            progress=progress,
-        )
-    return replace(question, rules=read_team_rules(rules)) if rules else question
+    rules: Annotated[Path | None, typer.Option("--rules", help="Your team's rules.")] = None
+
+    def question(self) -> Question:
+        """Read the files and return the question."""
+        question = super().question()
+        return replace(question, rules=read_team_rules(self.rules)) if self.rules else question
+
+
+@dataclass(frozen=True)
+class AnswerFlags:
+    """Additions to an answer."""
+
+    trace: Annotated[bool, typer.Option("--trace", help="Show every rule tried.")] = False
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="LANGUAGE", help="Explain the decision in sentences: en or de."),
+    ] = None
+
+
+def recommend(
+    question: QuestionFlags, more: AnswerFlags, format_: FormatFlag = Format.text
+) -> None:
+    """Answer a question and print the answer."""
+    show_answer(question.question(), format_, more)
+
+
+def demo(
+    name: Annotated[str, typer.Argument(help="Name of a bundled example.")] = "email-triage",
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Answer a bundled example."""
+    show_answer(example_question(name), format_)
 
 
 def show_answer(question: Question, format_: str, more: AnswerFlags | None = None) -> None:
@@ -93,7 +129,7 @@ def show_answer(question: Question, format_: str, more: AnswerFlags | None = Non
     """
     more = more or AnswerFlags()
     words = sentences_for(more.explain) if more.explain else None
-    found = recommend(question)
+    found = answer_question(question)
     text = decision_sentences(found, words) if words else None
     tried = trace(question, found) if more.trace else None
     if format_ == "json":
@@ -170,57 +206,58 @@ def _section(out: Console, title: str, lines: list[str]) -> None:
         )
 
 
-def show_bills(question: Question, wanted: str | None, format_: str) -> None:
-    """Answer a question and write the bill of every option, or of those that are wanted.
+def estimate(
+    question: QuestionFlags,
+    option: Annotated[str | None, typer.Option(help="Only options whose id contains this.")] = None,
+    format_: FormatFlag = Format.text,
+) -> None:
+    """Print the bill of every option.
 
     Raises:
-        UsageError: no option's id holds what is wanted.
+        UsageError: no option id matches.
     """
-    found = recommend(question)
-    options = [option for option in found.options if (wanted or "") in option.id]
-    if not options:
-        ids = ", ".join(sorted({o.approach for o in found.options}))
+    answer = answer_question(question.question())
+    bills = [bill for bill in answer.options if (option or "") in bill.id]
+    if not bills:
+        ids = ", ".join(sorted({bill.approach for bill in answer.options}))
         raise UsageError(
-            f"--option {wanted}",
+            f"--option {option}",
             "no option that is allowed has this in its id.",
             f"Approaches there: {ids}.",
         )
-    if format_ == "json":
-        write_bytes(
-            orjson.dumps(
-                [option.model_dump(mode="json") for option in options], option=orjson.OPT_SORT_KEYS
-            )
-        )
-        return
     out = console()
-    if format_ == "markdown":
-        for option in options:
-            out.print(bill_markdown(option) + "\n", markup=False, soft_wrap=True)
-        return
-    for option in options:
-        out.print(
-            f"[bold]{option.id}[/bold]  {usd_text(option.one_off.likely)} once, "
-            f"{usd_text(option.monthly.likely)} a month ({range_text(option.monthly)}), "
-            f"{usd_text(option.total.likely)} over {option.months} months"
+    if format_ == "json":
+        records = [bill.model_dump(mode="json") for bill in bills]
+        write_bytes(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
+    elif format_ == "markdown":
+        for bill in bills:
+            out.print(bill_markdown(bill) + "\n", markup=False, soft_wrap=True)
+    else:
+        for bill in bills:
+            _print_bill(out, bill)
+        if option is None:
+            _section(out, "Ruled out", ruled_out_lines(answer))
+
+
+def _print_bill(out: Console, bill: OptionBill) -> None:
+    out.print(
+        f"[bold]{bill.id}[/bold]  {usd_text(bill.one_off.likely)} once, "
+        f"{usd_text(bill.monthly.likely)} a month ({range_text(bill.monthly)}), "
+        f"{usd_text(bill.total.likely)} over {bill.months} months"
+    )
+    rows = [
+        (
+            f"  {line.item}",
+            line.cadence,
+            f"{float(line.quantity):,.0f}",
+            f"{line.price} {line.price_unit}",
+            f"{float(line.amount):,.2f}",
+            str(line.read_on or ""),
         )
-        rows = [
-            (
-                f"  {line.item}",
-                line.cadence,
-                f"{float(line.quantity):,.0f}",
-                f"{line.price} {line.price_unit}",
-                f"{float(line.amount):,.2f}",
-                str(line.read_on or ""),
-            )
-            for line in option.bill
-        ]
-        out.print(
-            plain_table(
-                ("what", "when", "quantity", "price", "USD", "read on"), rows, RIGHT_ALIGNED
-            )
-        )
-        for caveat in option.caveats:
-            out.print(f"  mind: {caveat.says}", markup=False, style="dim")
-        out.print()
-    if wanted is None:
-        _section(out, "Ruled out", ruled_out_lines(found))
+        for line in bill.bill
+    ]
+    head = ("what", "when", "quantity", "price", "USD", "read on")
+    out.print(plain_table(head, rows, RIGHT_ALIGNED))
+    for caveat in bill.caveats:
+        out.print(f"  mind: {caveat.says}", markup=False, style="dim")
+    out.print()

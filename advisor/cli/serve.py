@@ -1,4 +1,4 @@
-"""Flags of `advisor serve` -> a server that runs until Ctrl-C."""
+"""`advisor serve`: the planning API over HTTP, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated
 
+import typer
+
+from advisor.cli.flags import PricesFlag
 from advisor.errors import UsageError
 from advisor.prices.loader import load_prices
 
@@ -24,14 +27,15 @@ BIND_ERRORS = {
 }
 
 
-class PlanningServerFlags(NamedTuple):
-    """What is to be served, and where."""
+@dataclass(frozen=True)
+class PlanningServerFlags:
+    """Settings of the planning API."""
 
-    host: str
-    port: int
-    prices: Path | None
-    workers: int
-    most_upload_mb: int
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000
+    prices: PricesFlag = None
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of worker processes.")] = 1
+    most_upload_mb: Annotated[int, typer.Option(min=1, help="Largest dataset, in MiB.")] = 1024
 
 
 def serve(wanted: PlanningServerFlags) -> None:

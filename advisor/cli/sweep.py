@@ -1,18 +1,22 @@
-"""A scenario and axes -> a table of what wins at every combination of their values."""
+"""`advisor sweep`: the recommended option for every combination of some values."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
 import orjson
+import typer
 import yaml
 
+from advisor.cli.recommend import QuestionFlags
 from advisor.console import console, plain_table, write_bytes
-from advisor.decision.answer import Question, canonical_json
-from advisor.decision.sweep import SweepColumns, sweep, variant_grid
+from advisor.decision.answer import canonical_json
+from advisor.decision.sweep import SweepColumns, variant_grid
+from advisor.decision.sweep import sweep as evaluate_variants
 from advisor.errors import UsageError
 from advisor.loading import Loader
 
@@ -25,14 +29,33 @@ COLUMN_HEADINGS = {
 }
 
 
-def show_sweep(question: Question, axes: list[str], format_: str) -> None:
-    """Work every combination out in one pass, and write what wins at each.
+class SweepFormat(StrEnum):
+    """Output format of a sweep."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
+def sweep(
+    question: QuestionFlags,
+    axis: Annotated[
+        list[str],
+        typer.Option(
+            "--axis", metavar="PATH=VALUES", help="Values separated by commas; repeatable."
+        ),
+    ],
+    format_: Annotated[
+        SweepFormat, typer.Option("--format", help="Output format.")
+    ] = SweepFormat.text,
+) -> None:
+    """Evaluate every combination in one call and print the recommended option of each.
 
     Raises:
         UsageError: an axis is not PATH=VALUE,VALUE, or there are too many combinations.
     """
-    variants = variant_grid(dict(_axis(flag) for flag in axes))
-    found = sweep(question, variants)
+    variants = variant_grid(dict(_axis(flag) for flag in axis))
+    found = evaluate_variants(question.question(), variants)
     if format_ == "json":
         write_bytes(canonical_json(found))
     elif format_ == "csv":

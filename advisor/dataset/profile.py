@@ -178,14 +178,15 @@ class ProfileBuilder:
         if len(self._rejects) < MAX_SHOWN_REJECTS:
             self._rejects.append(reject)
 
-    def add(self, batch: Sequence[Example]) -> None:
-        """Fold a batch of examples in."""
+    def add(self, batch: Sequence[Example]) -> list[int]:
+        """Fold a batch of examples in; return the tokens of each."""
         counts = self._counted(batch)
         at = 0
         for example in batch:
             size = len(example.turns)
             self._fold(example, counts[at : at + size])
             at += size
+        return self._lengths[len(self._lengths) - len(batch) :].tolist()
 
     def _counted(self, batch: Sequence[Example]) -> list[int]:
         """Count every message with its name; a text that repeats in a batch is counted once."""

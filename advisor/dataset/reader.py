@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -61,6 +61,8 @@ BATCH_ROWS_READ = 512
 DEFAULT_LIMIT_TOKENS = 65_536
 """Longest example of OpenAI's fine-tuning; what is longer is cut at its end."""
 Progress = Callable[[int, int], None]
+CountedBatch = Callable[[Sequence[Example], Sequence[int]], None]
+"""Receives a batch of examples and the tokens of each."""
 Row = Example | Reject
 
 
@@ -94,6 +96,7 @@ def profile_file(
     encoding: str = "o200k_base",
     limit_tokens: int = DEFAULT_LIMIT_TOKENS,
     progress: Progress | None = None,
+    on_batch: CountedBatch | None = None,
 ) -> Profile:
     """Read a dataset once and say what it holds.
 
@@ -102,11 +105,18 @@ def profile_file(
         encoding: Encoding to count with.
         limit_tokens: Longest example.
         progress: Called with bytes read and bytes in all.
+        on_batch: Called with each batch of usable examples, in the order of the file.
 
     Raises:
         DatasetError: it cannot be read at all, or holds no example.
     """
     builder = ProfileBuilder(token_counter(encoding), limit_tokens)
+
+    def fold(examples: Sequence[Example]) -> None:
+        tokens = builder.add(examples)
+        if on_batch is not None:
+            on_batch(examples, tokens)
+
     source: list[str] = []
     batch: list[Example] = []
     seen = 0
@@ -119,9 +129,9 @@ def profile_file(
         seen += 1
         batch.append(row)
         if len(batch) >= BATCH_ROWS_READ:
-            builder.add(batch)
+            fold(batch)
             batch.clear()
-    builder.add(batch)
+    fold(batch)
     if not seen:
         raise _nothing(path, first)
     return builder.finish(source[0])

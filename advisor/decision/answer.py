@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ from advisor.prices.series import Caveat
 from advisor.rules.catalogue import NO_RULES, RuleCatalogue, with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
-from advisor.scenario.scenario import Scenario, scenario_from
-from advisor.units import Record
+from advisor.scenario.paths import with_paths
+from advisor.scenario.scenario import Scenario
+from advisor.units import Money, Record
 
 SCHEMA_VERSION = "1"
 
@@ -82,6 +84,47 @@ class Answer(Record):
     engine_version: str
     """What worked it out."""
 
+    def __repr__(self) -> str:
+        """Summarize the answer in a few lines: verdict, cost, runner-up."""
+        bills = {bill.id: bill for bill in self.options}
+        labels = {"Cost": self.decision.recommended, "Runner-up": self.decision.runner_up}
+        costs = [
+            f"{label}: {name}, {_range_text(bills[name].monthly)} per month,"
+            f" ${float(bills[name].one_off.likely):,.2f} one-off"
+            for label, name in labels.items()
+            if name in bills
+        ]
+        return "\n".join([self.decision.verdict, *costs])
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Show the verdict and the best option of each approach as a table in a notebook."""
+        best = {bill.approach: bill for bill in reversed(self.options)}
+        rows = [
+            (
+                bill.id,
+                _range_text(bill.monthly),
+                f"${float(bill.one_off.likely):,.2f}",
+                f"{float(bill.quality.likely):.0%}",
+            )
+            for bill in self.options
+            if best[bill.approach] is bill
+        ]
+        head = "<th>Option</th><th>Per month (90% range)</th><th>One-off</th><th>Quality</th>"
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        )
+        return (
+            f"<p><strong>{escape(self.decision.verdict)}</strong></p>"
+            f"<table><tr>{head}</tr>{body}</table>"
+        )
+
+
+def _range_text(amount: Money) -> str:
+    low, likely, high = (float(text) for text in (amount.low, amount.likely, amount.high))
+    return f"${likely:,.2f} (${low:,.2f} to ${high:,.2f})"
+
 
 def recommend(question: Question) -> Answer:
     """Work one question out.
@@ -97,7 +140,7 @@ def recommend(question: Question) -> Answer:
     done = evaluate_options(resolved, choices, question.evidence, question.seed)
 
     def rebuild(path: str, value: Any) -> tuple[ResolvedScenario, Candidates]:
-        return prepare(question, with_path(question.scenario, path, value), menus)
+        return prepare(question, with_paths(question.scenario, {path: value}), menus)
 
     decision = decide(done, question.evidence, rebuild, question.with_sensitivity)
     allowed, refused = _split_by_eligibility(done)
@@ -138,33 +181,6 @@ def prepare(
             eligibility, question.book, question.evidence, question.rules
         )
     return resolved, known[eligibility]
-
-
-def with_path(scenario: Scenario, path: str, value: Any) -> Scenario:
-    """Return the scenario with one dotted path set, as `--set` does.
-
-    Raises:
-        ScenarioError: there is no such path, or the value does not fit it.
-    """
-    return with_paths(scenario, {path: value})
-
-
-def with_paths(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
-    """Return the scenario with some dotted paths set, one after the other.
-
-    Raises:
-        ScenarioError: there is no such path, or a value does not fit it.
-    """
-    mapping = scenario.model_dump(mode="json", exclude_unset=True)
-    for path, value in changes.items():
-        *sections, last = path.split(".")
-        inner = mapping
-        for section in sections:
-            if not isinstance(inner.get(section), dict):
-                inner[section] = {}
-            inner = inner[section]
-        inner[last] = value
-    return scenario_from(mapping, "scenario")
 
 
 def canonical_json(record: Record) -> bytes:

@@ -22,14 +22,13 @@ from advisor.estimate.sampling import LIKELY
 from advisor.evidence import Evidence
 from advisor.inputs import (
     INPUT_PATHS,
-    SHARE_PATHS,
-    WHOLE_NUMBER_PATHS,
     ResolvedScenario,
     stack_inputs,
 )
 from advisor.options.batch import OptionBatch
 from advisor.options.candidates import Candidates
-from advisor.scenario.fields import ELIGIBILITY_PATHS, categorical_field_values
+from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
+from advisor.scenario.paths import get_path
 from advisor.units import Record
 
 Array = NDArray[np.float64]
@@ -169,7 +168,8 @@ def _flip_of(walk: LineSearch, candidates: Candidates) -> tuple[float, NearestCh
 def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
     if np.isnan(start):
         return
-    if path in SHARE_PATHS:
+    field = NUMBER_FIELDS[path]
+    if field.kind == "share":
         low, high = (0.2, 0.99) if path == "quality.target" else (0.0, 1.0)
         ends = [(start, high), (start, low)]
         for begin, end in ends:
@@ -179,12 +179,9 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
     if start == 0:
         return
     for values in (start * FACTOR_GRID, start / FACTOR_GRID):
-        least = (
-            1.0
-            if path in WHOLE_NUMBER_PATHS or path in ("traffic.turns", "traffic.peak_factor")
-            else 0.0
-        )
-        values = values[(values >= least) & ((path != "horizon_months") | (values <= 120))]
+        low, high = field.bounds
+        low = max(low, 1.0) if field.kind == "whole" else low
+        values = values[(values >= low) & (values <= high)]
         if values.size:
             yield LineSearch(path, start, values)
 
@@ -212,7 +209,7 @@ def _settable(path: str, values: Array) -> Array:
 
 def format_value(path: str, value: float) -> str:
     """Write a value with four digits, whole where only whole numbers make sense."""
-    return f"{value:.0f}" if path in WHOLE_NUMBER_PATHS else f"{value:.4g}"
+    return f"{value:.0f}" if NUMBER_FIELDS[path].kind == "whole" else f"{value:.4g}"
 
 
 def _winners(
@@ -269,17 +266,16 @@ def _switch_changes(
 def _switch_trials(asked: BaseCase, rebuild: Rebuild) -> Iterator[SwitchTrial]:
     """Set every switch to every other value that can change the answer."""
     retrieves = any(option.approach in ("rag", "combo") for option in asked.candidates.options)
-    for path, values in categorical_field_values().items():
-        if path == "knowledge.change" and not retrieves:
+    for path, field in CHOICE_FIELDS.items():
+        if not field.varied or (path == "knowledge.change" and not retrieves):
             continue
-        section, name = path.split(".")
-        now = getattr(getattr(asked.resolved.scenario, section), name)
-        for place, value in enumerate(values):
+        now = get_path(asked.resolved.scenario, path)
+        for place, value in enumerate(field.choices):
             if value == now:
                 continue
             resolved, candidates = rebuild(path, value)
             if (
-                path not in ELIGIBILITY_PATHS
+                not field.eligibility_only
                 or candidates.rules
                 or _ids(candidates) != _ids(asked.candidates)
             ):

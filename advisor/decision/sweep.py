@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from advisor.decision.answer import Question, prepare, with_paths
+from advisor.decision.answer import Question, prepare
 from advisor.decision.ranking import rank
 from advisor.decision.team_checks import allowed_measuring_option
 from advisor.errors import UsageError
@@ -23,6 +23,7 @@ from advisor.options.batch import OptionBatch, option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import Option
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, usd
 

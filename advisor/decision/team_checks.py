@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from advisor.options.candidates import Candidates
 from advisor.options.option import Option, RuledOutOption, rule_out
 from advisor.options.prompting import measuring_option
 from advisor.rules.team_rules import COST_FIELDS, TeamRule, rule_context, rule_holds
+from advisor.scenario.paths import set_path
 
 ValueTable = NDArray[np.float64]
 UNKNOWN_VALUE = -1.0
@@ -112,7 +113,7 @@ def _holding(
     for kind, *row in different.tolist():
         asked, (option, fixed) = said, kinds[int(kind)]
         for name, value in zip(names, row, strict=False):
-            asked = _with(asked, name.split("."), None if value == UNKNOWN_VALUE else value)
+            asked = set_path(asked, name, None if value == UNKNOWN_VALUE else value)
         costs = dict(zip(wanted, row[len(names) :], strict=True))
         found.append(rule_holds(rule, {"scenario": asked, "option": fixed | costs}, option))
     return np.array(found)[which.ravel()].reshape(shape)[:, :, None]
@@ -149,12 +150,6 @@ def _money(wanted: list[str], spent: Callable[[], LikelyCosts]) -> Iterator[Valu
     for name in wanted:
         amount = np.asarray(getattr(costs, name.removesuffix("_usd")), np.float64)
         yield amount.reshape((1,) * (3 - amount.ndim) + amount.shape)[:, :, 0]
-
-
-def _with(scenario: Mapping[str, Any], path: list[str], value: float | None) -> dict[str, Any]:
-    name, *rest = path
-    inner = scenario.get(name) or {}
-    return {**scenario, name: _with(inner, rest, value) if rest else value}
 
 
 def allowed_measuring_option(candidates: Candidates, resolved: ResolvedScenario) -> Option:

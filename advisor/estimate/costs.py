@@ -105,7 +105,7 @@ def _lines(
 ) -> list[CostLine]:
     match batch.family:
         case "paid":
-            paid = inputs.current_monthly_usd
+            paid = inputs.monthly_cost_usd
             lines = [CostLine("what is paid today", paid * 0 + 1, paid, "month", "month")]
         case "measuring":
             lines = _measuring(batch, resolved, inputs, sampling)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from statistics import median
 
-from advisor.decision.answer import Question, prepare, with_path
+from advisor.decision.answer import Question, prepare
 from advisor.decision.ranking import rank
 from advisor.decision.reasons import first_value, linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
 from advisor.estimate.sampling import LIKELY
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
 from advisor.units import Money, Record, usd
 
@@ -122,9 +123,9 @@ def _pilot_scenario(scenario: Scenario, approach: str) -> Scenario:
     """Return the scenario with requests, and with documents where retrieval is priced."""
     made = scenario
     if not made.traffic.requests_per_month:
-        made = with_path(made, "traffic.requests_per_month", MEASURED_EXAMPLES)
+        made = with_paths(made, {"traffic.requests_per_month": MEASURED_EXAMPLES})
     if approach == "rag" and not made.knowledge.corpus_tokens:
-        made = with_path(made, "knowledge.corpus_tokens", 1.0)
+        made = with_paths(made, {"knowledge.corpus_tokens": 1.0})
     return made
 
 

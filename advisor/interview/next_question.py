@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import Any, Literal, NamedTuple
 
-from advisor.decision.answer import Question, with_paths
+from advisor.decision.answer import Question
 from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
 from advisor.interview.questions import (
@@ -20,6 +20,7 @@ from advisor.interview.questions import (
     QuestionPart,
 )
 from advisor.interview.to_scenario import apply_answers, open_parts, scenario_settings
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 

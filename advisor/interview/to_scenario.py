@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from advisor.decision.answer import Question, with_paths
+from advisor.decision.answer import Question
 from advisor.errors import PricingError, UsageError
 from advisor.inputs import INPUT_PATHS, resolve
 from advisor.interview.questions import (
@@ -17,6 +17,7 @@ from advisor.interview.questions import (
     QuestionPart,
 )
 from advisor.prices.book import PriceBook
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Measurement, Scenario
 
 DEFAULT_N = Measurement.model_fields["n"].default

@@ -50,13 +50,6 @@ def make_plan(
             did_you_mean(plan_settings.method, methods).strip(),
         )
     figure = planned_cost(option, data, plan_settings)
-    cap = plan_settings.cap_usd or Decimal(figure.at_most)
-    if cap < Decimal(figure.at_most):
-        raise UsageError(
-            f"--cap {cap}",
-            f"this job may cost up to {figure.at_most} USD.",
-            "Raise the cap, or train on fewer rows or epochs.",
-        )
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
@@ -64,7 +57,7 @@ def make_plan(
         hyperparameters=plan_settings.hyperparameters,
         **data.model_dump(),
         figure=figure,
-        cap_usd=str(cap.quantize(CENT)),
+        cap_usd=plan_cap(plan_settings, figure),
         serving=offer.serving,
         option_id=option.id,
         question_sha256=answer.question_sha256,
@@ -72,9 +65,24 @@ def make_plan(
         planned_at=planned_at.isoformat(timespec="seconds"),
         suffix=plan_settings.suffix,
         grader=plan_settings.grader,
-        attempt=plan_settings.attempt,
         organisation=customer_type(answer.question, offer.provider),
     )
+
+
+def plan_cap(plan_settings: PlanSettings, figure: PlannedCost) -> str:
+    """Return the cap of a plan: the user's, else its worst-case cost [USD].
+
+    Raises:
+        UsageError: the cap is below the worst-case cost.
+    """
+    cap = plan_settings.cap_usd or Decimal(figure.at_most)
+    if cap < Decimal(figure.at_most):
+        raise UsageError(
+            f"--cap {cap}",
+            f"this job may cost up to {figure.at_most} USD, and its cap is {cap} USD.",
+            "Raise the cap, or train on fewer rows or epochs.",
+        )
+    return str(cap.quantize(CENT))
 
 
 def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) -> PlannedCost:

@@ -230,8 +230,6 @@ class PlanSettings(Record):
     """Name of the tuned model."""
     grader: str | None = None
     """JSON of a grader, for reinforcement."""
-    attempt: Annotated[int, Field(ge=1)] = 1
-    """Which try of the same plan."""
 
 
 def plan_bytes(plan: TrainingPlan) -> bytes:

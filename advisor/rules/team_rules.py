@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Field, ValidationError
 
 from advisor.errors import TeamRuleError
-from advisor.inputs import INPUT_PATHS
 from advisor.prices.models import Tier
 from advisor.rules.cel import ConditionError
 from advisor.rules.cel_check import Condition, FieldPath, FieldType, compile_condition
+from advisor.scenario.fields import NUMBER_FIELDS
 from advisor.scenario.scenario import Scenario
 from advisor.units import Approach, Record
 
@@ -23,19 +23,6 @@ MAX_LIST_ENTRIES = 100
 """Longest list of a scenario that a rule goes through."""
 UNREADABLE_FIELDS = frozenset({"name", "note"})
 """What a scenario says in free words: no rule reads it."""
-OPTIONAL_NUMBERS = frozenset(
-    {
-        "traffic.reasoning_tokens",
-        "traffic.cache_hit_share",
-        "quality.held_out_examples",
-        "current.monthly_cost_usd",
-        "limits.budget_one_off_usd",
-        "limits.budget_monthly_usd",
-        "limits.latency_p95_ms",
-        "team.usd_per_hour",
-    }
-)
-"""Numbers that stay open where nobody says them: every other one is counted or assumed."""
 COST_FIELDS = ("one_off_usd", "monthly_usd", "per_month_usd")
 
 
@@ -107,7 +94,7 @@ class TeamRule(Record):
     @property
     def moves(self) -> bool:
         """Whether it reads what can differ in each variant of a sweep."""
-        numbers = {("scenario", *path.split(".")) for path in INPUT_PATHS}
+        numbers = {("scenario", *path.split(".")) for path in NUMBER_FIELDS}
         return self.reads_costs or bool(numbers & self.condition.reads)
 
 
@@ -134,7 +121,7 @@ def _shape(annotation: Any, path: FieldPath) -> FieldType:
     said = [arg for arg in _alternatives(annotation) if arg is not type(None)]
     is_open = len(said) < len(_alternatives(annotation))
     name = ".".join(path)
-    if name == "task" or (name in INPUT_PATHS and name not in OPTIONAL_NUMBERS):
+    if name == "task" or (name in NUMBER_FIELDS and not NUMBER_FIELDS[name].optional):
         is_open = False
     inner = _plain(said[0], path)
     return FieldType(inner.sample, inner.fields, inner.choices, is_open)

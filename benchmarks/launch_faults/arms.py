@@ -23,7 +23,7 @@ from tests.support.fakes.fireworks import FakeFireworks
 from tests.support.fakes.http_server import FakeProvider
 from tests.support.fakes.openai import FakeOpenAI
 from tests.support.fakes.together import FakeTogether
-from tests.support.runs import make_plan, test_provider_book, write_rows
+from tests.support.runs import make_plan, provider_book, write_rows
 from trainer.clock import SystemClock
 from trainer.storage.database import open_database
 
@@ -55,7 +55,7 @@ class ArmResult:
 def run_arm(arm: str, count: int, seed: int) -> ArmResult:
     """Run one arm, and compare what the database says with what there is."""
     provider, path, launcher, make = ARMS[arm]
-    book = test_provider_book()
+    book = provider_book()
     with tempfile.TemporaryDirectory() as name:
         folder, started = Path(name), time.monotonic()
         open_database(f"sqlite:///{folder / 'state.db'}").dispose()

@@ -43,7 +43,7 @@ def test_the_linter_of_make_check_finds_a_core_that_reaches_out(
 
 
 @pytest.mark.parametrize(
-    "modules", ["advisor", "advisor, advisor.decision.answer, advisor.cli.app"]
+    "modules", ["advisor", "advisor, advisor.decision.answer, advisor.cli.commands"]
 )
 def test_a_bare_import_pulls_in_nothing_heavy(modules: str) -> None:
     heavy = ["torch", "streamlit", "fastapi", "pyarrow", "pandas", "transformers"]

@@ -61,7 +61,7 @@ CHILDREN = {
     "grandchild": f"import subprocess, sys; subprocess.run([sys.executable, '-c', {REACH!r}], check=True)",
     "command line": f"import atexit, sys; atexit.register(lambda: exec({REACH!r})); "
     "sys.argv = ['advisor', 'prices', 'age']; from advisor.cli import main; main()",
-    "server": f"import trainer.http.app; {REACH}",
+    "server": f"import trainer.server.app; {REACH}",
 }
 
 

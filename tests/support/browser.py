@@ -42,6 +42,20 @@ LAYOUT_ERRORS_SCRIPT = """() => {
 }"""
 
 
+STILL = """() => {
+  const app = document.querySelector('[data-testid=stApp]'), now = performance.now();
+  const works = !app || app.dataset.testScriptState !== 'notRunning'
+    || app.dataset.testConnectionState !== 'CONNECTED'
+    || document.querySelector('[data-stale=true], [data-testid=stSkeleton]')
+    || document.getAnimations().some(e => e instanceof CSSTransition && e.playState === 'running');
+  if (works) window.tonStillSince = undefined; else window.tonStillSince ??= now;
+  return !works && now - window.tonStillSince >= 300;
+}"""
+"""A widget that was used asks for a run within 300 ms; a slider is the slowest."""
+UNDIMMED = "[data-stale=true] { opacity: 1 !important; transition: none !important; }"
+"""Streamlit dims what a run has not drawn yet, also while a live part redraws every second."""
+
+
 def free_port() -> int:
     """Return a port that is free at the moment."""
     with socket.socket() as probe:
@@ -103,12 +117,9 @@ def open_page(browser: Any, url: str, scheme: str = "light", locale: str = "en-U
 
 
 def wait_until_idle(page: Any) -> None:
-    """Wait until the page has stopped working."""
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000
-    )
-    page.wait_for_timeout(500)
+    """Wait until no script has run for a while, nothing is stale and nothing fades."""
+    page.evaluate("() => { window.tonStillSince = undefined }")
+    page.wait_for_function(STILL, timeout=60_000)
 
 
 def save_screenshot(page: Any, name: str, folder: Path) -> Path:
@@ -136,6 +147,8 @@ def axe_source() -> str:
 
 def axe_violations(page: Any, within: str) -> list[str]:
     """Run axe-core over one part of the page; return what is serious or critical."""
+    page.add_style_tag(content=UNDIMMED)
+    wait_until_idle(page)
     page.evaluate(axe_source())
     found = page.evaluate("part => axe.run(part)", within)
     return [

@@ -54,6 +54,8 @@ def postgres_server() -> Iterator[str]:
                 folder,
                 "-c",
                 "listen_addresses=127.0.0.1",
+                "-c",
+                "fsync=off",  # no test cuts the power
             ],
             stdout=log,
             stderr=log,
@@ -65,7 +67,7 @@ def postgres_server() -> Iterator[str]:
         _wait(port, server, folder)
         yield f"postgresql://ton@127.0.0.1:{port}/postgres"
     finally:
-        server.send_signal(signal.SIGINT)  # end now, whoever is still connected
+        server.send_signal(signal.SIGQUIT)  # end at once: nothing of it is kept
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
 

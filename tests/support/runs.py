@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from advisor.plan.training_plan import DataFile, Hyperparameters, PlannedCost, TrainingPlan
 from advisor.prices.book import PriceBook
@@ -141,7 +141,7 @@ class RunHarness:
 
 
 @lru_cache(maxsize=1)
-def test_provider_book() -> PriceBook:
+def provider_book() -> PriceBook:
     """Return the price book with a provider of the tests in it; OWN_BASE_URL says where it is."""
     with tempfile.TemporaryDirectory() as folder:
         overlay = Path(folder) / "own.yaml"
@@ -149,12 +149,20 @@ def test_provider_book() -> PriceBook:
         return load_prices(overlay=overlay)
 
 
+def sqlite_database(folder: Path) -> Engine:
+    """Open an empty database that does not wait for the disk: no test cuts the power."""
+    engine = open_database(f"sqlite:///{folder / 'state.db'}")
+    event.listen(engine, "connect", lambda one, _: one.execute("PRAGMA synchronous=OFF"))
+    engine.dispose()
+    return engine
+
+
 def open_run_harness(
     folder: Path, engine: Engine | None = None, limits: RunLimits | None = None
 ) -> RunHarness:
     """Open an office over a fake provider."""
-    book, clock = test_provider_book(), FakeClock()
-    engine = engine or open_database(f"sqlite:///{folder / 'state.db'}")
+    book, clock = provider_book(), FakeClock()
+    engine = engine or sqlite_database(folder)
     _, data = write_rows(folder)
     context = TrainerContext(
         store=RunStore(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock), clock=clock, book=book,

@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from sqlalchemy import Engine
 
 from advisor.api.service import PlanningService
 from tests.support.runs import RunHarness, open_run_harness
@@ -57,11 +56,10 @@ class ApiHarness:
 
 @contextmanager
 def open_api(
-    folder: Path, settings: ServerSettings | None = None, drives: bool = False,
-    engine: Engine | None = None,
-) -> Iterator[ApiHarness]:  # fmt: skip
+    folder: Path, settings: ServerSettings | None = None, drives: bool = False
+) -> Iterator[ApiHarness]:
     """Open the app; its driver works only where a test wants that."""
-    desk = open_run_harness(folder, engine)
+    desk = open_run_harness(folder)
     server = open_server_context(desk.context, settings or ServerSettings())
     client = TestClient(
         create_app(server, PlanningService(desk.context.book)), raise_server_exceptions=False

@@ -28,6 +28,6 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(0) from None  # the reader of our output has gone
     finally:
-        desk = sys.modules.get("trainer.context")  # most help pages never open a database
-        if desk is not None:
-            desk.close_offices()
+        context = sys.modules.get("trainer.context")  # most help pages never open a database
+        if context is not None:
+            context.close_contexts()

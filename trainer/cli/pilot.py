@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import yaml
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.plan import PlanFlags, local_options, plan_request, plan_settings
+from trainer.cli.plan import PlanFlags, plan_request
 from trainer.context import TrainerContext, open_context
 from trainer.paid_calls.cost import Bill
 from trainer.paid_calls.endpoint import Endpoint, find_endpoint
@@ -31,8 +31,7 @@ from trainer.pilot.result import (
 from trainer.pilot.run import run_pilot
 from trainer.pilot.settings import parse_arms
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
-from trainer.pilot.tuned_arm import TuningRequest
-from trainer.plan.provider import PlanRequest
+from trainer.plan.request import PlanRequest
 from trainer.security.egress import personal_data_kinds
 
 MIN_ROWS = 10
@@ -97,7 +96,7 @@ def _pilot_request(asked: PlanFlags, flags: PilotFlags, request: PlanRequest) ->
     )
 
 
-def _tuning(asked: PlanFlags, request: PlanRequest) -> TuningRequest:
+def _tuning(asked: PlanFlags, request: PlanRequest) -> PlanRequest:
     """Read what is to be tuned; a folder is tuned as what its config says it is."""
     option = asked.option
     if option is None and asked.base is not None:
@@ -105,9 +104,7 @@ def _tuning(asked: PlanFlags, request: PlanRequest) -> TuningRequest:
         text = config.read_text(encoding="utf-8") if config.is_file() else ""
         kind = "lora" if "CausalLM" in text else "encoder"
         option = f"{kind}:local:{asked.base.resolve().name}"
-    return TuningRequest(
-        replace(request, option=option, decided=None), plan_settings(asked), local_options(asked)
-    )
+    return request.model_copy(update={"option": option, "decided": None})
 
 
 def _amount(text: str) -> Decimal:

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
 from rich.table import Table
 
-from advisor.console import console
-from advisor.errors import UsageError, did_you_mean
-from advisor.gpu.recipe import Recipe
+from advisor.console import console, write_json
 from advisor.loading import apply_set_flags, parse_team_rules, read_mapping
-from advisor.plan.training_plan import (
-    Hyperparameters,
-    LocalJob,
-    PlanSettings,
-    TrainingPlan,
-    plan_bytes,
-)
+from advisor.plan.training_plan import LocalJob, TrainingPlan
 from advisor.rules.team_rules import TeamRule
-from advisor.units import GIB
-from trainer.clock import utc_datetime
+from advisor.units import GIB, parse_usd
 from trainer.context import open_context
-from trainer.plan.local import LocalOptions, is_baseline, plan_local
-from trainer.plan.provider import PlanRequest, plan_provider_job
-from trainer.runs.start import SHORT_ID_CHARACTERS, next_attempt
+from trainer.plan.create import create_plan
+from trainer.plan.request import PlanRequest, request_from_text
+from trainer.runs.start import SHORT_ID_CHARACTERS
 
-RECIPE_ONLY = set(Recipe.model_fields) - set(Hyperparameters.model_fields)
-"""Settings that only a training on this machine has."""
 SERVING = {"per_token": "by the token", "per_hour": "by the hour, once it is deployed"}
 SHOWN_SETTINGS = (
     "epochs",
@@ -78,34 +62,19 @@ class PlanFlags:
 
 
 def make_plan(flags: PlanFlags, as_json: bool) -> None:
-    """Make a plan, keep it, and show it."""
-    context = open_context(flags.prices)
-    now = utc_datetime(context.clock.now())
-    if flags.base is not None or is_baseline(flags.option):
-        made = plan_local(
-            plan_request(flags), plan_settings(flags), local_options(flags), context.book, now
-        )
-    else:
-        made = plan_provider_job(plan_request(flags), plan_settings(flags), context.book, now)
-    made = next_attempt(context, made, flags.again)
-    context.store.keep_plan(made)
+    """Create a plan, store it, and show it."""
+    plan = create_plan(open_context(flags.prices), plan_request(flags))
     if as_json:
-        body = {"plan_id": made.plan_id, "plan": json.loads(plan_bytes(made))}
-        sys.stdout.write(json.dumps(body, indent=2, sort_keys=True) + "\n")
-        return
-    show_plan(made)
+        return write_json({"plan_id": plan.plan_id, "plan": plan.model_dump(mode="json")})
+    show_plan(plan)
     console().print(
-        f"\nStart it with: trainer launch {made.plan_id[:SHORT_ID_CHARACTERS]}", soft_wrap=True
+        f"\nStart it with: trainer launch {plan.plan_id[:SHORT_ID_CHARACTERS]}", soft_wrap=True
     )
+    return None
 
 
 def plan_request(flags: PlanFlags) -> PlanRequest:
-    """Read the scenario out of its file, or out of an answer that was saved."""
-    for flag, share in (("--held-out", flags.held_out), ("--validation", flags.validation)):
-        if not 0 <= share < 1:
-            raise UsageError(
-                f"{flag} {share}", "a share is from 0 to under 1.", "Give 0.1 for a tenth."
-            )
+    """Build a request from the flags, and the scenario in its file or in a saved answer."""
     body = read_mapping(flags.asked)
     decided: str | None = None
     rules: tuple[TeamRule, ...] = ()
@@ -113,68 +82,30 @@ def plan_request(flags: PlanFlags) -> PlanRequest:
         decided = body["decision"]["recommended"]
         rules = parse_team_rules(body.get("rules") or [], str(flags.asked))
         body = {k: v for k, v in body["question"].items() if v is not None}
-    request = PlanRequest(
-        apply_set_flags(body, flags.sets), str(flags.asked), decided, flags.option
-    )
-    return replace(
-        request,
+    return request_from_text(
+        flags.settings,
+        scenario=apply_set_flags(body, flags.sets),
+        where=str(flags.asked),
         rules=rules,
+        decided=decided,
+        option=flags.option,
         dataset=flags.dataset,
         held_out_share=flags.held_out,
         sends_held_out=flags.send_held_out,
         validation_share=flags.validation,
-    )
-
-
-def plan_settings(flags: PlanFlags) -> PlanSettings:
-    """Read settings, cap and name from the flags."""
-    settings: dict[str, Any] = {}
-    for flag in flags.settings:
-        name, equals, value = flag.partition("=")
-        if equals and flags.base is not None and name in RECIPE_ONLY:
-            continue
-        if not equals or name not in Hyperparameters.model_fields:
-            raise UsageError(
-                f"--with {flag}",
-                "there is no such setting.",
-                did_you_mean(name, Hyperparameters.model_fields).strip(),
-            )
-        settings[name] = value
-    try:
-        cap = Decimal(flags.cap) if flags.cap else None
-        return PlanSettings(
-            method=flags.method,
-            hyperparameters=Hyperparameters(**settings),
-            cap_usd=cap,
-            suffix=flags.suffix,
-            grader=flags.grader.read_text() if flags.grader else None,
-        )
-    except InvalidOperation as error:
-        raise UsageError(f"--cap {flags.cap}", "this is no amount.", "Write 25.00.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"{'.'.join(map(str, first['loc']))}", f"found '{first['input']}'.", f"{first['msg']}."
-        ) from error
-
-
-def local_options(flags: PlanFlags) -> LocalOptions:
-    """Read what is said of base and machine; settings of the recipe go with it."""
-    pairs = (flag.partition("=") for flag in flags.settings)
-    try:
-        usd = Decimal(flags.usd_per_hour) if flags.usd_per_hour else None
-    except InvalidOperation as error:
-        raise UsageError(
-            f"--usd-per-hour {flags.usd_per_hour}", "this is no amount.", "Write 0.09."
-        ) from error
-    return LocalOptions(
-        flags.base,
-        usd,
-        {name: value for name, _, value in pairs if name in RECIPE_ONLY},
-        flags.general,
-        tuple(shlex.split(flags.scorer or "")),
-        flags.metric,
-        flags.schema,
+        method=flags.method,
+        cap_usd=parse_usd(flags.cap, "--cap") if flags.cap else None,
+        suffix=flags.suffix,
+        grader=flags.grader.read_text() if flags.grader else None,
+        base=flags.base,
+        usd_per_hour=parse_usd(flags.usd_per_hour, "--usd-per-hour")
+        if flags.usd_per_hour
+        else None,
+        general=flags.general,
+        scorer=tuple(shlex.split(flags.scorer or "")),
+        metric=flags.metric,
+        answer_schema=flags.schema,
+        again=flags.again,
     )
 
 

@@ -32,7 +32,8 @@ from trainer.pilot.corpus import Chunking, Corpus, Passage, passages, read_corpu
 from trainer.pilot.measure import MeasureSettings, ScoreCases
 from trainer.pilot.prompts import Prompts, choose_shots, instruction_for
 from trainer.pilot.settings import CORPUS_ARMS, PROMPTED_ARMS, ArmName, PilotSettings
-from trainer.pilot.tuned_arm import TuningRequest, plan_tuning
+from trainer.pilot.tuned_arm import plan_tuning
+from trainer.plan.request import PlanRequest
 from trainer.providers import base_url_of
 
 
@@ -56,7 +57,7 @@ class PilotRequest:
     scorer: tuple[str, ...] = ()
     max_answer_tokens: int | None = None
     base_url: str | None = None
-    tuning: TuningRequest | None = None
+    tuning: PlanRequest | None = None
 
 
 def choose_metric(wanted: PilotRequest, held: HeldOutSplit) -> str:
@@ -253,7 +254,7 @@ def prepare_pilot(wanted: PilotRequest, context: TrainerContext) -> PilotSetup:
         if asks and model
         else None,
         _embedder(wanted, question, context.book) if "rag" in arms else None,
-        plan_tuning(wanted.tuning, held.shown, cases, context.book, now)
+        plan_tuning(wanted.tuning, held.shown, cases, context)
         if wanted.tuning and "tuned" in arms
         else None,
         *_open_journal(recipe, held, corpus),

@@ -7,14 +7,11 @@ here or at a provider, with its own line in the ledger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from advisor.plan.training_plan import PlanSettings, TrainingPlan
-from advisor.prices.book import PriceBook
+from advisor.plan.training_plan import TrainingPlan
 from advisor.units import Approach
 from trainer.context import TrainerContext
 from trainer.errors import LeaseLost, Refused
@@ -23,21 +20,12 @@ from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.paid_calls.journal import ArmAnswer
 from trainer.pilot.cases import EvaluationCase
-from trainer.plan.local import LocalOptions, plan_local
-from trainer.plan.provider import PlanRequest, plan_provider_job
+from trainer.plan.create import build_plan
+from trainer.plan.request import PlanRequest
 from trainer.run_states import Run
 from trainer.runs import start
 from trainer.runs.reconcile import reconcile
 from trainer.scripts.tokenize_rows import read_rows
-
-
-@dataclass(frozen=True)
-class TuningRequest:
-    """What is to be tuned, as the flags of `trainer plan` say it."""
-
-    request: PlanRequest
-    plan_settings: PlanSettings
-    here: LocalOptions
 
 
 def baseline_answers(
@@ -56,31 +44,28 @@ def baseline_answers(
 
 
 def plan_tuning(
-    tuning: TuningRequest,
+    request: PlanRequest,
     shown: Sequence[EvaluationCase],
     cases: Sequence[EvaluationCase],
-    book: PriceBook,
-    now: datetime,
+    context: TrainerContext,
 ) -> TrainingPlan:
-    """Lay the training down: it learns from what may be shown, and answers the cases.
+    """Plan the training of the tuned arm: on the rows that may be shown, evaluated on the cases.
 
     Raises:
-        Refused, UsageError: as `trainer plan` says; and where each answer would cost an hour.
+        Refused, UsageError: as `trainer plan`; and if the tuned model would be billed by the hour.
     """
     with TemporaryDirectory() as folder:
         rows, held = Path(folder) / "rows.jsonl", Path(folder) / "held.jsonl"
         for path, some in ((rows, shown), (held, cases)):
             path.write_bytes(b"".join(case.row + b"\n" for case in some))
-        request = replace(tuning.request, dataset=rows, held_out=held, held_out_share=0.0)
-        if tuning.here.base is not None:
-            return plan_local(request, tuning.plan_settings, tuning.here, book, now)
-        made = plan_provider_job(request, tuning.plan_settings, book, now)
-    if made.serving != "per_token":
+        files = {"dataset": rows, "held_out": held, "held_out_share": 0.0}
+        plan = build_plan(context, request.model_copy(update=files))
+    if plan.local is None and plan.serving != "per_token":
         raise Refused(
-            f"{made.option_id}: {made.provider} serves what it tunes by the hour. Name "
+            f"{plan.option_id}: {plan.provider} serves tuned models by the hour. Name "
             "an option that is billed by the token, or tune a --base here."
         )
-    return made
+    return plan
 
 
 def plan_approach(made: TrainingPlan) -> Approach:

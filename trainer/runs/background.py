@@ -37,7 +37,7 @@ class BackgroundReconciler:
         self._due.set()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """End after the look that goes on now."""
+        """End after the run that is being reconciled."""
         self._end.set()
         self._due.set()
         if self._thread.is_alive():
@@ -54,8 +54,10 @@ class BackgroundReconciler:
 
     def look(self) -> None:
         """Bring what is due further once; what trains here is looked at each time."""
-        reconcile_all(self.context)
+        reconcile_all(self.context, self._end.is_set)
         for run in self.context.store.listed(open_only=True):
+            if self._end.is_set():
+                return
             if run.provider == LOCAL and run.state in ("running", "queued", "created"):
                 self._look_at(run.run_id)
         now = self.context.clock.ticks()

@@ -6,6 +6,7 @@ A run that succeeded -> a version in the registry, with what was measured on the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from trainer.local.run_folder import RunFolder
 from trainer.providers.base import Job, NotOffered, ProviderDeclined, ProviderError
 from trainer.providers.openai_responses import changed_settings
 from trainer.run_states import ENDED, Run
+from trainer.runs.user_actions import UserAction
 from trainer.storage.ledger import micro_usd, usd_text
 from trainer.storage.model_version import ModelVersionInput, VersionKind
 
@@ -83,7 +85,11 @@ def _kind(plan: TrainingPlan) -> VersionKind:
 
 SMOKE_SECONDS = 20.0
 RECHECK_SECONDS = 3600.0
-USER_REQUESTS = {"cancel_asked": "cancel", "pause_asked": "pause", "resume_asked": "resume"}
+USER_REQUESTS: Mapping[str, UserAction] = {
+    "cancel_asked": "cancel",
+    "pause_asked": "pause",
+    "resume_asked": "resume",
+}
 MILLION = Decimal(1_000_000)
 
 
@@ -137,10 +143,12 @@ def _ask_provider(session: RunSession, run: Run) -> None:
         _pass_on(session, run, USER_REQUESTS[event.kind])
 
 
-def _pass_on(session: RunSession, run: Run, what: str) -> None:
+def _pass_on(session: RunSession, run: Run, what: UserAction) -> None:
     assert run.job_id is not None
+    adapter = session.adapter
+    send = {"cancel": adapter.cancel, "pause": adapter.pause, "resume": adapter.resume}[what]
     try:
-        getattr(session.adapter, what)(run.job_id)
+        send(run.job_id)
     except NotOffered as error:
         session.append("asked_provider", what=what, heard=str(error))
     except ProviderDeclined as error:  # it may have ended meanwhile: the next look tells

@@ -109,8 +109,15 @@ def _open(context: TrainerContext, provider: str, adapter: Adapter | None) -> It
         made.close()
 
 
-def reconcile_all(context: TrainerContext) -> dict[str, RetryLater | None]:
-    """Bring every open run that is due as far as it goes; many jobs are looked at by the page."""
+def reconcile_all(
+    context: TrainerContext, is_stopped: Callable[[], bool] = lambda: False
+) -> dict[str, RetryLater | None]:
+    """Advance every open run that is due as far as possible; many jobs are read by list page.
+
+    Args:
+        context: Stores, clock and providers.
+        is_stopped: Checked before each run; the rest waits for the next call.
+    """
     now = context.clock.now()
     due = [one for one in context.store.listed(open_only=True) if one.next_at <= now]
     done: dict[str, RetryLater | None] = {}
@@ -123,6 +130,8 @@ def reconcile_all(context: TrainerContext) -> dict[str, RetryLater | None]:
             oldest = min((one.made_at for one in at_work), default=now)
             seen = _listed(adapter, oldest) if len(at_work) > MANY_RUNS else {}
             for one in runs:
+                if is_stopped():
+                    return done
                 try:
                     done[one.run_id] = reconcile(context, one.run_id, adapter, seen)
                 except AdvisorError as error:

@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 import transformers
 from manifest import flaw_of, write_json
-from peft import PeftModel
 from tokenize_rows import (
     UntrainableData,
     conversation,
@@ -80,6 +79,8 @@ class ModelLoader:
         wanted |= {"dtype": self.dtype, "trust_remote_code": False, "use_safetensors": True}
         model = kind.from_pretrained(place, attn_implementation="sdpa", **wanted)
         if system == "tuned" and not is_full:
+            from peft import PeftModel  # takes 1.5 s to import, and a base has no adapter
+
             model = PeftModel.from_pretrained(model, self.model_folder)
         if hasattr(model, "generation_config"):
             saved = self.model_folder / "generation_config.json"

@@ -1,25 +1,26 @@
-"""Money and who may spend it: the ledger, the caps, the tokens, and the log of who did what."""
+"""Routes of money and access: the ledger, the caps, the access tokens, and the audit log."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
 from trainer.clock import utc_datetime
-from trainer.server.auth import Admin, Viewer
+from trainer.server.auth import Admin, Viewer, own_run_ids
 from trainer.server.context import ServerContext, server_of
 from trainer.server.schemas import (
     AuditEntryView,
     BudgetBody,
+    LedgerEntryView,
     LedgerView,
     NewTokenView,
     TokenBody,
     TokenView,
-    audit_entry_view,
-    ledger_entry_view,
-    token_view,
 )
+from trainer.storage.access_tokens import AccessToken
+from trainer.storage.audit_log import AuditEntry
 from trainer.storage.ledger import committed, usd_text
 
 router = APIRouter(prefix="/api/v1", tags=["money and access"])
@@ -28,63 +29,63 @@ CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 @router.get("/ledger")
 def show_ledger(server: CurrentServer, caller: Viewer) -> LedgerView:
-    """Say what is spent or set aside: by the caller, or by all for an admin; and the caps."""
+    """Return money spent or reserved by the caller, or by all for an admin; and the caps."""
     context = server.context
     entries, caps = context.ledger.entries(), context.ledger.caps()
     if caller.owner_filter is not None:
-        mine = {run.run_id for run in context.store.listed(owner=caller.owner_filter)}
-        entries = tuple(entry for entry in entries if entry.subject in mine)
+        run_ids = own_run_ids(server, caller.owner_filter)
+        entries = tuple(entry for entry in entries if entry.subject in run_ids)
     today = utc_datetime(context.clock.now()).date().isoformat()
     return LedgerView(
         today_usd=usd_text(committed(entry for entry in entries if entry.day == today)),
         per_day_cap_usd=None if caps.per_day is None else usd_text(caps.per_day),
         total_usd=usd_text(committed(entries)),
         total_cap_usd=None if caps.total is None else usd_text(caps.total),
-        entries=tuple(ledger_entry_view(entry) for entry in entries),
+        entries=tuple(map(LedgerEntryView.model_validate, entries)),
     )
 
 
 @router.put("/budget")
-def set_budget(asked: BudgetBody, server: CurrentServer, caller: Admin) -> LedgerView:
-    """Set the caps over everything that is spent."""
+def set_budget(body: BudgetBody, server: CurrentServer, caller: Admin) -> LedgerView:
+    """Set the caps on all spending."""
     server.audit.write(
         caller,
         "set_budget",
         "budget",
-        per_day_usd=str(asked.per_day_usd),
-        total_usd=str(asked.total_usd),
+        per_day_usd=str(body.per_day_usd),
+        total_usd=str(body.total_usd),
     )
-    server.context.ledger.set_caps(asked.per_day_usd, asked.total_usd)
+    server.context.ledger.set_caps(body.per_day_usd, body.total_usd)
     return show_ledger(server, caller)
 
 
-@router.get("/tokens")
-def list_tokens(server: CurrentServer, caller: Admin) -> list[TokenView]:
-    """List every token that was ever made, the newest first, without their secrets."""
-    return [token_view(token) for token in server.tokens.listed()]
+@router.get("/tokens", response_model=list[TokenView])
+def list_tokens(server: CurrentServer, caller: Admin) -> Sequence[AccessToken]:
+    """List all tokens ever created, newest first, without their secrets."""
+    return server.tokens.listed()
 
 
 @router.post("/tokens", status_code=201)
-def make_token(asked: TokenBody, server: CurrentServer, caller: Admin) -> NewTokenView:
-    """Make a token; its secret is shown this once."""
-    server.audit.write(caller, "make_token", asked.owner, role=asked.role, days=asked.days)
-    token, secret = server.tokens.make(asked.owner, asked.role, asked.days)
-    return NewTokenView(**token_view(token).model_dump(), secret=secret)
+def make_token(body: TokenBody, server: CurrentServer, caller: Admin) -> NewTokenView:
+    """Create a token; its secret is shown only this once."""
+    server.audit.write(caller, "make_token", body.owner, role=body.role, days=body.days)
+    token, secret = server.tokens.make(body.owner, body.role, body.days)
+    return NewTokenView.of(token, secret=secret)
 
 
-@router.delete("/tokens/{token_id}")
-def revoke_token(token_id: str, server: CurrentServer, caller: Admin) -> TokenView:
-    """End a token now."""
+@router.delete("/tokens/{token_id}", response_model=TokenView)
+def revoke_token(token_id: str, server: CurrentServer, caller: Admin) -> AccessToken:
+    """Revoke a token."""
     server.audit.write(caller, "revoke_token", token_id)
-    return token_view(server.tokens.revoke(token_id))
+    return server.tokens.revoke(token_id)
 
 
-@router.get("/audit")
+@router.get("/audit", response_model=list[AuditEntryView])
 def list_audit(
     server: CurrentServer,
     caller: Admin,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[AuditEntryView]:
-    """Tell who did what, and for how much, after a number."""
-    return [audit_entry_view(done) for done in server.audit.lines(after, limit)]
+) -> Sequence[AuditEntry]:
+    """List who did what, and at what cost, after a line number."""
+    return server.audit.lines(after, limit)

@@ -1,7 +1,4 @@
-"""One open front -> the working API: planning, work under tokens, and OpenAI's protocol.
-
-Statuses that a route can refuse with -> what its OpenAPI description says of them.
-"""
+"""The working API as an app: planning, work under tokens, and the OpenAI surface under /v1."""
 
 from __future__ import annotations
 
@@ -32,22 +29,20 @@ from trainer.storage.database import schema_version
 
 TOKEN_ERRORS = (401, 403, 429, 503)
 WORK_ERRORS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
-"""Every status that a route of the work can answer with, beside its own."""
+"""Error statuses of every route that works under a token."""
+PREFIX = "/v1"
 
 
 def error_responses(statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
-    """Describe refusals: each body is a problem with its code."""
-    body = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
+    """Return the OpenAPI description of errors: each body is a problem with its code."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
     return {
         status: {
-            "description": f"{HTTPStatus(status).phrase}; `code` says which error it is.",
-            "content": body,
+            "description": f"{HTTPStatus(status).phrase}; `code` identifies the error.",
+            "content": content,
         }
         for status in statuses
     }
-
-
-PREFIX = "/v1"
 
 
 class NotReady(TrainerError):
@@ -59,23 +54,23 @@ class NotReady(TrainerError):
 
 
 class WorkReadiness(Readiness):
-    """That prices and database are there."""
+    """Readiness of prices and database."""
 
     schema_version: str
-    """Name of the newest change of the database that was made."""
+    """Name of the newest database migration."""
 
 
 def create_app(server: ServerContext, planner: PlanningService) -> FastAPI:
-    """Return the app of `trainer serve`; while it runs, open runs are driven in the background."""
-    driver = BackgroundReconciler(
+    """Return the app of `trainer serve`; while it runs, it advances open runs in the background."""
+    background = BackgroundReconciler(
         server.context, lambda: (server.file_store.sweep(), server.uploads.sweep())
     )
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        driver.start()
+        background.start()
         yield
-        driver.stop()
+        background.stop()
         server.model_pool.close()
 
     app = FastAPI(
@@ -86,7 +81,7 @@ def create_app(server: ServerContext, planner: PlanningService) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.server, app.state.driver = server, driver
+    app.state.server, app.state.background = server, background
     app.state.rates = RateLimiter(server.settings.requests_per_minute)
     app.include_router(
         planning_router(),
@@ -102,13 +97,16 @@ def create_app(server: ServerContext, planner: PlanningService) -> FastAPI:
 
 
 class PrefixDispatcher:
-    """Sends every path under /v1 to the app that speaks OpenAI's protocol, in its own shape."""
+    """Sends every path under /v1 to the OpenAI surface, and all others to the working API.
+
+    Middleware rather than a mount, so that the surface keeps its own middleware and error bodies.
+    """
 
     def __init__(self, app: ASGIApp, surface: ASGIApp) -> None:
         self.app, self.surface = app, surface
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on to whom its path belongs."""
+        """Pass the request to the app of its path."""
         if scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
             scope["root_path"] = scope.get("root_path", "") + PREFIX
             await self.surface(scope, receive, send)
@@ -126,7 +124,7 @@ def _health_routes() -> APIRouter:
 
 
 def ready(request: Request, shared: ServiceDep) -> WorkReadiness:
-    """Say that the database answers, and how old the prices are."""
+    """Return whether the database responds, and how old the prices are."""
     try:
         schema = schema_version(server_of(request).context.store.engine)
     except Exception as error:
@@ -135,13 +133,9 @@ def ready(request: Request, shared: ServiceDep) -> WorkReadiness:
 
 
 def openapi(request: Request, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
-    """Describe this API; the surface of OpenAI describes itself at /v1/openapi.json."""
-    tag = shared.tag_of("openapi", "working")
-    return etag_response(
-        shared, tag, if_none_match, lambda: orjson.dumps(_document(request, shared))
-    )
+    """Describe this API; the OpenAI surface describes itself at /v1/openapi.json."""
 
+    def document() -> bytes:
+        return orjson.dumps(openapi_document(request.app))
 
-def _document(request: Request, shared: ServiceDep) -> dict[str, Any]:
-    app: FastAPI = request.app
-    return openapi_document(app, shared)
+    return etag_response(shared, shared.tag_of("openapi", "working"), if_none_match, document)

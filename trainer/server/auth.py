@@ -1,6 +1,6 @@
-"""A request -> its caller: the bearer token, the role it has, and how often it may ask.
+"""Access control: the bearer token and role of a request, rate limits, and ownership.
 
-A name in a request -> the thing it names, if this caller may see it; else it is not there.
+A resource that belongs to another owner is reported as not found.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ bearer = HTTPBearer(auto_error=False, description="A token of `trainer token mak
 
 
 class TooManyRequests(TrainerError):
-    """More requests than the server takes from one caller."""
+    """More requests than the server accepts from one caller."""
 
     code = "too-many-requests"
     http_status = 429
@@ -40,56 +40,56 @@ class RateLimiter:
 
     def __init__(self, requests_per_minute: int) -> None:
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
-        self.most = parse(f"{requests_per_minute}/minute")
+        self.limit = parse(f"{requests_per_minute}/minute")
 
     def take(self, token_id: str) -> None:
         """Count a request.
 
         Raises:
-            TooManyRequests: there were too many of this token.
+            TooManyRequests: this token sent too many.
         """
-        if not self.limiter.hit(self.most, "token", token_id):
+        if not self.limiter.hit(self.limit, "token", token_id):
             raise TooManyRequests(
-                f"this token sent more than {self.most.amount} requests in a minute. Wait a minute."
+                f"this token sent more than {self.limit.amount} requests in a minute. "
+                "Wait a minute."
             )
 
     def failed(self, address: str) -> None:
-        """Count a token that is not known.
+        """Count a request with an unknown token.
 
         Raises:
-            TooManyRequests: there were too many from this address.
+            TooManyRequests: this address sent too many.
         """
         if not self.limiter.hit(FAILURES_PER_MINUTE, "failed", address):
-            raise TooManyRequests(
-                "too many tokens that are not known came from this address. Wait a minute."
-            )
+            raise TooManyRequests("too many unknown tokens from this address. Wait a minute.")
 
 
 def require_role(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
-    """Make the dependency of routes that need a role."""
+    """Return the dependency of routes that need a role."""
 
     async def caller(
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     ) -> Caller:
+        # PostgreSQL cannot store NUL in text, so no query may contain it
         if any("\0" in text for text in (request.url.path, *request.query_params.values())):
-            raise RequestRefused("path", "found the character zero.", "Leave it out.")
+            raise RequestRefused("path", "found the NUL character.", "Remove it.")
         rates: RateLimiter = request.app.state.rates
         address = request.client.host if request.client else ""
         if given is None:
             raise UnknownToken(
-                "no token was given. Send the header 'Authorization: Bearer TOKEN'; "
-                "`trainer token make OWNER` makes one."
+                "no token. Send the header 'Authorization: Bearer TOKEN'; "
+                "`trainer token make OWNER` creates one."
             )
         try:
-            found = await run_in_threadpool(server_of(request).tokens.caller, given.credentials)
+            known = await run_in_threadpool(server_of(request).tokens.caller, given.credentials)
         except UnknownToken:
             rates.failed(address)
             raise
-        rates.take(found.token_id)
-        found.need(role)
-        request.state.caller = found
-        return found
+        rates.take(known.token_id)
+        known.need(role)
+        request.state.caller = known
+        return known
 
     return caller
 
@@ -101,23 +101,20 @@ Admin = Annotated[Caller, Depends(require_role("admin"))]
 
 
 class ResourceNotFound(TrainerError):
-    """Nothing of this name is there for this caller."""
+    """No such resource for this caller."""
 
     code = "not-there"
     http_status = 404
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(
-            f"{kind} '{name}': none of this name is there for you. "
-            f"List what is there with GET /api/v1/{kind}s."
-        )
+        super().__init__(f"{kind} '{name}' not found. List them with GET /api/v1/{kind}s.")
 
 
 def own_plan(server: ServerContext, plan_id: str, caller: Caller) -> TrainingPlan:
-    """Find a plan.
+    """Return a plan by its complete id.
 
     Raises:
-        NotThere: there is none, or it is another owner's.
+        ResourceNotFound: it does not exist, or has another owner.
     """
     try:
         plan = server.context.store.plan(plan_id)
@@ -129,41 +126,42 @@ def own_plan(server: ServerContext, plan_id: str, caller: Caller) -> TrainingPla
 
 
 def own_run(server: ServerContext, run_id: str, caller: Caller) -> Run:
-    """Find a run.
+    """Return a run by its complete id.
 
     Raises:
-        NotThere: there is none, or it is another owner's.
+        ResourceNotFound: it does not exist, or has another owner.
     """
     try:
         run = server.context.store.run(run_id)
     except UsageError:
         raise ResourceNotFound("run", run_id) from None
-    if run.run_id != run_id or caller.owner_filter not in (None, owner_of(server, run)):
+    owner = server.context.store.plan(run.plan_id).owner
+    if run.run_id != run_id or caller.owner_filter not in (None, owner):
         raise ResourceNotFound("run", run_id)
     return run
 
 
-def owner_of(server: ServerContext, run: Run) -> str | None:
-    """Return whose run it is; nobody's where it was started on the command line."""
-    return server.context.store.plan(run.plan_id).owner
+def own_run_ids(server: ServerContext, owner: str) -> set[str]:
+    """Return the ids of the runs of an owner."""
+    return {run.run_id for run in server.context.store.listed(owner=owner)}
 
 
 def own_versions(
     server: ServerContext, caller: Caller, name: str | None = None
 ) -> tuple[ModelVersion, ...]:
-    """List the versions that this caller's runs made, or all for an admin."""
-    listed = server.context.registry.listed(name)
+    """List the versions that the caller's runs made, or all for an admin."""
+    versions = server.context.registry.listed(name)
     if caller.owner_filter is None:
-        return listed
-    mine = {run.run_id for run in server.context.store.listed(owner=caller.owner_filter)}
-    return tuple(version for version in listed if version.run_id in mine)
+        return versions
+    run_ids = own_run_ids(server, caller.owner_filter)
+    return tuple(version for version in versions if version.run_id in run_ids)
 
 
 def own_version(server: ServerContext, version_id: str, caller: Caller) -> ModelVersion:
-    """Find a version.
+    """Return a version by its id.
 
     Raises:
-        NotThere: there is none, or it is another owner's.
+        ResourceNotFound: it does not exist, or has another owner.
     """
     for version in own_versions(server, caller):
         if version.version_id == version_id:

@@ -1,4 +1,4 @@
-"""What every route works with: one open office, who may do what, files, models that talk."""
+"""Server context: everything the routes share, and the settings of the server."""
 
 from __future__ import annotations
 
@@ -21,69 +21,69 @@ from trainer.storage.multipart_uploads import UploadStore
 
 MAX_FILE_BYTES = 2 * 1024**3
 MAX_PART_BYTES = 64 * 1024**2
-"""As OpenAI takes parts. Source: https://platform.openai.com/docs/api-reference/uploads"""
+"""Same limit as OpenAI. Source: https://platform.openai.com/docs/api-reference/uploads"""
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What whoever runs the server decides."""
+    """Settings of the operator."""
 
     bases: Mapping[str, Path] = field(default_factory=dict)
-    """Names of bases -> the folders that hold them; those in the home folder come on top."""
+    """Name of a base model -> its folder, in addition to those in the home folder."""
     gpu: str = "cpu"
-    """What trains here, as the price book names it."""
+    """What trains here, as named in the price book."""
     usd_per_hour: Decimal = Decimal("0.10")
-    """What an hour of it costs, power too."""
+    """Cost of an hour of this machine, including power."""
     job_cap_usd: Decimal = Decimal("25")
-    """Most that a job may cost which names no cap of its own."""
+    """Cap of a job that sets none."""
     max_file_bytes: int = MAX_FILE_BYTES
-    """Largest file that is taken."""
+    """Largest file that is accepted."""
     requests_per_minute: int = 600
-    """Of one token."""
+    """Per token."""
 
 
 @dataclass(frozen=True)
 class ServerContext:
-    """Everything that routes share."""
+    """Everything the routes share."""
 
     context: TrainerContext
     tokens: TokenStore
     audit: AuditLog
-    answered: IdempotencyStore
+    idempotency: IdempotencyStore
     file_store: FileStore
     uploads: UploadStore
     model_pool: ModelPool
     settings: ServerSettings
 
     def bases(self) -> dict[str, Path]:
-        """Name every base that can be tuned here, with its folder."""
+        """Return every base model that can be tuned here, with its folder."""
         return home.list_bases() | dict(self.settings.bases)
 
     def base(self, name: str) -> Path:
-        """Find the folder of a base.
+        """Return the folder of a base model.
 
         Raises:
-            UsageError: there is none of this name.
+            UsageError: base model not found.
         """
         known = self.bases()
         if name not in known:
             raise UsageError(
                 f"model '{name}'",
-                "no base of this name is here.",
+                "base model not found on this server.",
                 did_you_mean(name, known).strip() or "Start the server with --base NAME=FOLDER.",
             )
         return known[name]
 
 
 def open_server_context(context: TrainerContext, settings: ServerSettings) -> ServerContext:
-    """Open everything that routes share."""
+    """Open the stores and the model pool that the routes share."""
     engine, clock = context.store.engine, context.clock
     file_store = FileStore(engine, clock)
     return ServerContext(
         context=context,
         tokens=TokenStore(engine, clock),
         audit=AuditLog(engine, clock),
-        answered=IdempotencyStore(engine, clock),
+        idempotency=IdempotencyStore(engine, clock),
         file_store=file_store,
         uploads=UploadStore(file_store),
         model_pool=ModelPool(),
@@ -92,7 +92,7 @@ def open_server_context(context: TrainerContext, settings: ServerSettings) -> Se
 
 
 def server_of(request: Request) -> ServerContext:
-    """Return what the routes of a request's app share."""
+    """Return the server context of a request."""
     server = request.app.state.server
     assert isinstance(server, ServerContext)
     return server

@@ -1,8 +1,7 @@
-"""Datasets and plans: rows come in, a plan of one job with its price goes out; nothing is spent."""
+"""HTTP routes for datasets and plans: upload rows, get the plan of one job with its price."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -12,11 +11,8 @@ from advisor.api.routes import EncodingQuery
 from advisor.api.uploads import receive_file
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.plan.training_plan import PlanSettings, TrainingPlan
-from trainer.plan.local import LocalOptions, is_baseline, plan_local
-from trainer.plan.provider import PlanRequest as Planning
-from trainer.plan.provider import plan_provider_job
-from trainer.runs.start import next_attempt
+from trainer.plan.create import create_plan
+from trainer.plan.request import PlanRequest
 from trainer.server.auth import Proposer, Viewer, own_plan
 from trainer.server.context import ServerContext, server_of
 from trainer.server.schemas import DatasetView, PlanBody, PlanView, dataset_view, plan_view
@@ -29,7 +25,7 @@ CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 @router.post("/datasets", status_code=201)
 async def keep_dataset(request: Request, server: CurrentServer, caller: Proposer) -> DatasetView:
-    """Keep a file of rows: a form with the field `file`, or the bytes as they are."""
+    """Store a file of rows: a form with the field `file`, or the bytes as the body."""
     came = await receive_file(request, files_folder(), server.settings.max_file_bytes)
     sent = FileUpload(caller.owner, came.filename, PURPOSE, came.sha256)
     return dataset_view(server.file_store.keep(came.path, sent))
@@ -38,12 +34,14 @@ async def keep_dataset(request: Request, server: CurrentServer, caller: Proposer
 @router.get("/datasets")
 def list_datasets(server: CurrentServer, caller: Viewer) -> list[DatasetView]:
     """List the caller's files of rows, the newest first."""
-    return [dataset_view(one) for one in server.file_store.listed(caller.owner_filter, PURPOSE)]
+    return [
+        dataset_view(stored) for stored in server.file_store.listed(caller.owner_filter, PURPOSE)
+    ]
 
 
 @router.get("/datasets/{dataset_id}")
 def show_dataset(dataset_id: str, server: CurrentServer, caller: Viewer) -> DatasetView:
-    """Say what is known of a file of rows."""
+    """Return the metadata of a file of rows."""
     return dataset_view(server.file_store.file(dataset_id, caller.owner_filter))
 
 
@@ -54,60 +52,38 @@ def profile_dataset(
     caller: Viewer,
     encoding: EncodingQuery = "o200k_base",
 ) -> Profile:
-    """Say what a file of rows holds: give it to `recommend` as its profile."""
+    """Profile a file of rows; `recommend` accepts the result as its profile."""
     stored_file = server.file_store.file(dataset_id, caller.owner_filter)
     return profile_file(stored_file.path_with_suffix(), encoding)
 
 
 @router.delete("/datasets/{dataset_id}")
 def delete_dataset(dataset_id: str, server: CurrentServer, caller: Proposer) -> DatasetView:
-    """Delete a file of rows; what plans have made of it stays with them."""
+    """Delete a file of rows; plans keep the rows that they were made from."""
     server.audit.write(caller, "delete_file", dataset_id)
     return dataset_view(server.file_store.delete(dataset_id, caller.owner_filter))
 
 
 @router.post("/plans", status_code=201)
-def make_plan(asked: PlanBody, server: CurrentServer, caller: Proposer) -> PlanView:
-    """Lay one job down, with everything that it is made from, and what it may cost."""
-    made = _build_plan(asked, server, caller.owner, caller.owner_filter)
-    made = next_attempt(server.context, made, asked.again)
-    server.context.store.keep_plan(made)
-    return plan_view(server, made)
+def make_plan(body: PlanBody, server: CurrentServer, caller: Proposer) -> PlanView:
+    """Create the plan of one job, with its rows, settings, price and cap; nothing is spent."""
+    dataset = body.question.get("dataset")
+    if isinstance(dataset, dict) and dataset.get("path"):
+        raise PathRefused
+    stored_file = server.file_store.file(body.dataset_id, caller.owner_filter)
+    request = PlanRequest(
+        **body.model_dump(exclude={"question", "dataset_id", "base"}),
+        scenario=body.question,
+        where="question",
+        dataset=stored_file.path_with_suffix(),
+        base=None if body.base is None else server.base(body.base),
+        usd_per_hour=server.settings.usd_per_hour,
+        owner=caller.owner,
+    )
+    return plan_view(server, create_plan(server.context, request))
 
 
 @router.get("/plans/{plan_id}")
 def show_plan(plan_id: str, server: CurrentServer, caller: Viewer) -> PlanView:
     """Read a plan by its hash."""
     return plan_view(server, own_plan(server, plan_id, caller))
-
-
-def _build_plan(
-    asked: PlanBody, server: ServerContext, owner: str, owner_filter: str | None
-) -> TrainingPlan:
-    dataset = asked.question.get("dataset")
-    if isinstance(dataset, dict) and dataset.get("path"):
-        raise PathRefused
-    stored_file = server.file_store.file(asked.dataset_id, owner_filter)
-    request = Planning(
-        asked.question,
-        "question",
-        option=asked.option,
-        dataset=stored_file.path_with_suffix(),
-        held_out_share=asked.held_out_share,
-        sends_held_out=asked.sends_held_out,
-        validation_share=asked.validation_share,
-        owner=owner,
-    )
-    plan_settings = PlanSettings(
-        method=asked.method,
-        hyperparameters=asked.hyperparameters,
-        cap_usd=asked.cap_usd,
-        suffix=asked.suffix,
-        grader=asked.grader,
-    )
-    now, book = datetime.fromtimestamp(server.context.clock.now(), UTC), server.context.book
-    if asked.base is None and not is_baseline(asked.option):
-        return plan_provider_job(request, plan_settings, book, now)
-    base = None if asked.base is None else server.base(asked.base)
-    here = LocalOptions(base, server.settings.usd_per_hour, dict(asked.settings))
-    return plan_local(request, plan_settings, here, book, now)

@@ -1,10 +1,12 @@
-"""Runs: launched once under a key and an amount, watched, held, ended; looking never spends."""
+"""Routes of runs: launch once under a key and an amount, list, show, follow, cancel, pause, resume.
+
+Reading a run never spends money.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
 import orjson
@@ -20,8 +22,10 @@ from trainer.runs.start import LaunchConsent, start_run
 from trainer.runs.user_actions import UserAction, request_action
 from trainer.server.auth import Spender, Viewer, own_plan, own_run
 from trainer.server.context import ServerContext, server_of
-from trainer.server.schemas import EventView, LaunchBody, RunView, event_view, run_view
-from trainer.storage.run_store import read_timeline
+from trainer.server.idempotency import canonical_bytes, idempotent
+from trainer.server.schemas import EventView, LaunchBody, RunView
+from trainer.storage.ledger import LedgerEntry
+from trainer.storage.run_store import RunSummary, read_timeline
 
 STREAM = "text/event-stream"
 POLL_SECONDS = 0.5
@@ -30,75 +34,70 @@ router = APIRouter(prefix="/api/v1", tags=["runs"])
 CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
-@router.post("/plans/{plan_id}/launch", status_code=202)
+@router.post("/plans/{plan_id}/launch", status_code=202, response_model=RunView)
 def launch(
     plan_id: str,
-    asked: LaunchBody,
+    body: LaunchBody,
     request: Request,
     server: CurrentServer,
     caller: Spender,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> RunView:
-    """Start the one job of a plan; the same key gives the same answer, and no second job."""
+) -> Response:
+    """Start the one job of a plan; the same key returns the same response and no second job."""
     if idempotency_key is None:
         raise RequestRefused(
             "Idempotency-Key",
-            "the header is not there.",
-            "Send a UUID of your own: a repeated request then starts nothing twice.",
+            "missing required header.",
+            "Send a UUID of your own, so that a repeated request starts nothing twice.",
         )
     plan = own_plan(server, plan_id, caller)
-    told = orjson.dumps([plan_id, str(asked.at_most_usd), asked.egress])
-    kept = server.answered.begin(caller.owner, idempotency_key, hashlib.sha256(told).hexdigest())
-    if kept.body is not None:
-        return RunView.model_validate_json(kept.body)
-    try:
+    with idempotent(request, caller, idempotency_key, canonical_bytes(body)) as turn:
+        if turn.stored is not None:
+            return turn.stored
         server.audit.write(
             caller,
             "launch",
             plan_id,
             plan.figure.at_most,
-            agreed_usd=str(asked.at_most_usd),
-            egress=asked.egress,
+            agreed_usd=str(body.at_most_usd),
+            egress=body.egress,
         )
-        run_id, _ = start_run(server.context, plan, LaunchConsent(asked.at_most_usd, asked.egress))
-    except Exception:  # the key may be tried again: a plan is launched once, whatever happens
-        server.answered.forget(caller.owner, idempotency_key)
-        raise
-    _background(request).wake()
-    shown = _run_view(server, server.context.store.run(run_id))
-    server.answered.answer(caller.owner, idempotency_key, 202, shown.model_dump_json())
-    return shown
+        run_id, _ = start_run(server.context, plan, LaunchConsent(body.at_most_usd, body.egress))
+        _background(request).wake()
+        return turn.respond(_current_view(server, run_id), 202)
 
 
 @router.get("/runs")
 def list_runs(
     server: CurrentServer, caller: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> list[RunView]:
-    """List the caller's runs, the newest first."""
-    listed = server.context.store.listed(owner=caller.owner_filter)[:limit]
-    return [run_view(server, server.context.store.run(one.run_id), one) for one in listed]
+    """List the caller's runs, newest first."""
+    store = server.context.store
+    money = {entry.subject: entry for entry in server.context.ledger.entries()}
+    summaries = store.listed(owner=caller.owner_filter)[:limit]
+    return [_view(store.run(summary.run_id), summary, money) for summary in summaries]
 
 
 @router.get("/runs/{run_id}")
 def show_run(run_id: str, server: CurrentServer, caller: Viewer) -> RunView:
-    """Say where a run stands, and what it costs."""
-    return _run_view(server, own_run(server, run_id, caller))
+    """Return the state and the cost of a run."""
+    return _current_view(server, own_run(server, run_id, caller).run_id)
 
 
 @router.post("/runs/{run_id}/{verb}", status_code=202)
-def ask_of_run(
+def request_run_action(
     run_id: str,
     verb: UserAction,
     request: Request,
     server: CurrentServer,
     caller: Spender,
 ) -> RunView:
-    """End a run, hold it, or let it go on; it happens at the provider a moment later."""
+    """Cancel, pause or resume a run; it takes effect at the provider a moment later."""
     run = own_run(server, run_id, caller)
     server.audit.write(caller, verb, run.run_id)
     request_action(server.context, run, verb)
     _background(request).wake()
-    return _run_view(server, server.context.store.run(run.run_id))
+    return _current_view(server, run.run_id)
 
 
 @router.get(
@@ -114,14 +113,14 @@ async def list_events(
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Tell what happened to a run after a number; as `text/event-stream` it goes on telling."""
+    """List the events of a run after a number; `text/event-stream` keeps sending new ones."""
     run = await run_in_threadpool(own_run, server, run_id, caller)
     if STREAM not in request.headers.get("accept", ""):
-        found = await run_in_threadpool(
+        events = await run_in_threadpool(
             read_timeline, server.context.store.engine, run.run_id, after
         )
-        shown = [event_view(one).model_dump(mode="json") for one in found]
-        return Response(orjson.dumps(shown), media_type="application/json")
+        views = [EventView.model_validate(event).model_dump(mode="json") for event in events]
+        return Response(orjson.dumps(views), media_type="application/json")
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after = int(last_event_id)
     return StreamingResponse(
@@ -132,29 +131,50 @@ async def list_events(
 
 
 async def _event_stream(server: ServerContext, run_id: str, after: int) -> AsyncIterator[bytes]:
-    """Tell a run from a number on, until it is settled."""
-    store, quiet = server.context.store, 0.0
+    """Send the events of a run after a number, until the run is settled."""
+    store, quiet_seconds = server.context.store, 0.0
     while True:
-        ended = (await run_in_threadpool(store.run, run_id)).state == "settled"
-        for one in await run_in_threadpool(read_timeline, store.engine, run_id, after):
-            after, quiet = one.seq, 0.0
-            data = event_view(one).model_dump_json()
-            yield format_sse_event(data_str=data, event=one.what, id=str(one.seq))
-        if ended:
+        is_settled = (await run_in_threadpool(store.run, run_id)).state == "settled"
+        for event in await run_in_threadpool(read_timeline, store.engine, run_id, after):
+            after, quiet_seconds = event.seq, 0.0
+            data = EventView.model_validate(event).model_dump_json()
+            yield format_sse_event(data_str=data, event=event.what, id=str(event.seq))
+        if is_settled:
             return
-        if quiet >= PING_SECONDS:
-            quiet = 0.0
-            yield format_sse_event(comment="still here")
+        if quiet_seconds >= PING_SECONDS:
+            quiet_seconds = 0.0
+            yield format_sse_event(comment="ping")
         await asyncio.sleep(POLL_SECONDS)
-        quiet += POLL_SECONDS
+        quiet_seconds += POLL_SECONDS
 
 
-def _run_view(server: ServerContext, run: Run) -> RunView:
-    listed = {one.run_id: one for one in server.context.store.listed()}
-    return run_view(server, run, listed[run.run_id])
+def _current_view(server: ServerContext, run_id: str) -> RunView:
+    context = server.context
+    summary = next(summary for summary in context.store.listed() if summary.run_id == run_id)
+    entry = context.ledger.entry(run_id)
+    return _view(context.store.run(run_id), summary, {} if entry is None else {run_id: entry})
+
+
+def _view(run: Run, summary: RunSummary, money: Mapping[str, LedgerEntry]) -> RunView:
+    entry = money.get(run.run_id)
+    problem = run.said("failed", "why")
+    if run.state == "needs_human":
+        problem = run.said("needs_human", "why")
+    elif run.events[-1].kind == "refused":
+        problem = run.events[-1].body["why"]
+    return RunView.of(
+        run,
+        owner=summary.owner,
+        watched=summary.watched,
+        made_at=summary.made_at,
+        version=run.said("registered", "version"),
+        problem=problem,
+        reserved_usd=None if entry is None else entry.reserved,
+        spent_usd=None if entry is None else entry.settled,
+    )
 
 
 def _background(request: Request) -> BackgroundReconciler:
-    driver = request.app.state.driver
-    assert isinstance(driver, BackgroundReconciler)
-    return driver
+    background = request.app.state.background
+    assert isinstance(background, BackgroundReconciler)
+    return background

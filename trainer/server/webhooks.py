@@ -1,4 +1,4 @@
-"""What a provider calls when a job changed: verified, and then its run is looked at next."""
+"""Webhook route: a provider's signed call that a job changed makes its run due, no more."""
 
 from __future__ import annotations
 
@@ -7,39 +7,37 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from advisor.api.bodies import read_body
+from advisor.api.errors import TooLarge
 from advisor.units import Record
 from trainer.runs.webhooks import InvalidSignature, make_due, verified_job_id, webhook_secret
 from trainer.server.context import ServerContext, server_of
 
 MAX_BODY_BYTES = 65_536
-"""A call names a job and little else; own judgement."""
+"""A call contains little more than the id of a job; own judgement."""
 router = APIRouter(prefix="/api/v1", tags=["webhooks"])
 
 
 class WebhookReceipt(Record):
-    """What came of a call."""
+    """Result of a webhook call."""
 
     run_id: str | None
-    """The run that it is about, if it is one of ours."""
+    """The run it is about, if it is a run of this server."""
 
 
 @router.post("/webhooks/{provider}", status_code=202)
 async def webhook(
     provider: str, request: Request, server: Annotated[ServerContext, Depends(server_of)]
 ) -> WebhookReceipt:
-    """Take a provider's signed call that a job changed: its run is looked at next, no more."""
-    body = await _body(request)
+    """Accept a provider's signed call that a job changed; the run is checked next."""
+    try:
+        body = await read_body(request, MAX_BODY_BYTES)
+    except TooLarge:
+        raise InvalidSignature(
+            f"webhook: larger than {MAX_BODY_BYTES} bytes. Nothing was done."
+        ) from None
     secret = await run_in_threadpool(webhook_secret, provider)
     job_id = verified_job_id(body, request.headers, secret)
     run_id = await run_in_threadpool(make_due, server.context.store, provider, job_id)
-    request.app.state.driver.wake()
+    request.app.state.background.wake()
     return WebhookReceipt(run_id=run_id)
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise InvalidSignature(f"webhook: more than {MAX_BODY_BYTES} bytes. Nothing was done.")
-    return body

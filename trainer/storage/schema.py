@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,9 +18,33 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
+
+from trainer.security.redact import redact
+
+
+def json_text(body: Mapping[str, Any]) -> str:
+    """Return a body as JSON without secrets and e-mail addresses."""
+    return redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())
+
+
+class RedactedJson(TypeDecorator[Any]):
+    """JSON in a text column; no secret and no e-mail address is ever stored in it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        """Write the value as redacted JSON."""
+        return None if value is None else json_text(value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        """Read the stored JSON."""
+        return None if value is None else orjson.loads(value)
+
 
 metadata = MetaData()
 
@@ -55,7 +83,7 @@ events = Table(
     Column("seq", Integer, primary_key=True),
     Column("kind", String(32), nullable=False),
     Column("at", Float, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", RedactedJson, nullable=False),
 )
 
 job_events = Table(
@@ -67,7 +95,7 @@ job_events = Table(
     Column("kind", String(16), nullable=False),
     Column("level", String(16), nullable=False),
     Column("message", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", RedactedJson, nullable=False),
     Column("seq", Integer, nullable=False, server_default="0"),
 )
 
@@ -125,8 +153,8 @@ versions = Table(
     Column("kind", String(16), nullable=False),
     Column("stage", String(16), nullable=False),
     Column("usd", String(24)),
-    Column("evaluation", Text),
-    Column("facts", Text, nullable=False),
+    Column("evaluation", RedactedJson),
+    Column("facts", RedactedJson, nullable=False),
     Column("shutdown_on", String(10)),
     Column("made_at", Float, nullable=False),
     UniqueConstraint("name", "number", name="one_number_a_name"),
@@ -139,7 +167,7 @@ versions = Table(
     ),
 )
 
-# without a foreign key: what happened to a version is kept when the version is deleted
+# no foreign key: the history of a version is kept after the version is deleted
 version_events = Table(
     "version_events",
     metadata,
@@ -148,7 +176,7 @@ version_events = Table(
     Column("kind", String(16), nullable=False),
     Column("at", Float, nullable=False),
     Column("by", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", RedactedJson, nullable=False),
 )
 
 tokens = Table(
@@ -173,7 +201,7 @@ audit = Table(
     Column("action", String(32), nullable=False),
     Column("subject", String(128), nullable=False),
     Column("usd", String(24)),
-    Column("body", Text, nullable=False),
+    Column("body", RedactedJson, nullable=False),
 )
 
 files = Table(

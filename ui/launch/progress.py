@@ -15,6 +15,7 @@ from trainer.context import TrainerContext
 from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.run_states import WORKING, Run
+from trainer.runs.messages import event_sentence, event_time, state_label
 from trainer.runs.user_actions import UserAction, request_action
 from trainer.storage.ledger import micro_usd, usd_text
 from trainer.storage.model_version import ModelVersion
@@ -25,7 +26,6 @@ from ui.charts.draw import draw_chart
 from ui.charts.training_curves import TRAINING_ROWS, loss_chart, loss_points
 from ui.formatting import muted_text
 from ui.launch.confirm import obstacles, spent_text
-from ui.launch.wording import event_text, event_time, state_label
 
 EVENTS_PER_READ = 1000
 REFRESH_SECONDS = 1.0
@@ -186,7 +186,7 @@ def _draw_events(events: Sequence[TimelineEvent]) -> None:
 
 def _events_table(events: Sequence[TimelineEvent]) -> str:
     rows = "".join(
-        f"<tr><th>{event_time(event)}</th><td>{escape(event_text(event))}</td></tr>"
+        f"<tr><th>{event_time(event)}</th><td>{escape(event_sentence(event))}</td></tr>"
         for event in events
     )
     return f'<table class="ton-facts events">{rows}</table>'

@@ -11,6 +11,7 @@ import streamlit as st
 from advisor.errors import AdvisorError
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
+from trainer.runs.messages import STATE_LABELS
 from trainer.storage.ledger import LedgerEntry, usd_text
 from trainer.storage.run_store import RunSummary
 from ui import formatting, state
@@ -19,7 +20,6 @@ from ui.launch import progress
 from ui.launch.confirm import plan_facts
 from ui.launch.progress import read_events, run_spend
 from ui.launch.result import draw_result
-from ui.launch.wording import STATE_LABELS
 
 MAX_RUNS = 200
 OPEN_RUN_KEY = "shown_run"

@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from advisor.errors import AdvisorError
+from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.whatif import chart_tabs, detail_tabs, inputs, open_menu, share_menu
 from ui.whatif.verdict import start_label, verdict_html
@@ -54,5 +55,5 @@ def draw_more_inputs() -> None:
     if section.open:
         with section:
             inputs.draw_other_inputs()
-            others = [path for path in inputs.SLIDER_RANGES if path not in inputs.MAIN_PATHS]
+            others = [path for path in NUMBER_FIELDS if path not in inputs.MAIN_PATHS]
             inputs.draw_input_sliders("more_dials_wide", others, inputs.MORE_INPUTS_KEY)

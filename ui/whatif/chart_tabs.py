@@ -8,7 +8,8 @@ import streamlit as st
 
 from advisor.decision.answer import Question
 from advisor.decision.sweep import SweepColumns, sweep
-from advisor.inputs import INPUT_PATHS, SHARE_PATHS, ResolvedScenario
+from advisor.inputs import ResolvedScenario
+from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import cumulative_cost_chart
@@ -19,7 +20,6 @@ from ui.charts.row_lengths import row_lengths_chart
 from ui.charts.tornado import Swing, tornado_chart
 from ui.charts.winner_map import Axis, axis_values, winner_map_chart
 from ui.components.in_view import track_visibility
-from ui.whatif.inputs import SLIDER_RANGES
 from ui.whatif.verdict import recommended_option
 
 CELLS_ACROSS: Final = 32
@@ -42,32 +42,30 @@ MAP_PATHS: Final = ("traffic.requests_per_month", "traffic.prefix_tokens")
 
 def map_axis(path: str, resolved: ResolvedScenario, count: int) -> Axis:
     """Return one axis of the map, centered on the scenario's value if possible."""
-    span, here = SLIDER_RANGES[path], float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
-    here = span.low if here != here else here
-    label = f"{span.label} [{span.unit}]" if span.unit else span.label
-    if path in SHARE_PATHS:
+    field = NUMBER_FIELDS[path]
+    here, (start, end) = float(getattr(resolved.inputs, field.name)[0, 0]), field.slider
+    here = start if here != here else here
+    label = f"{field.label} [{field.unit}]" if field.unit else field.label
+    if field.kind == "share":
         return Axis(label, axis_values(0.0, 1.0, count, False), here, False)
-    least = max(span.low, 1.0)
-    low = min(max(here / MAP_FACTOR, least), span.high / MAP_FACTOR)
-    values = axis_values(low, max(low * MAP_FACTOR, min(here * MAP_FACTOR, span.high)), count, True)
+    low = min(max(here / MAP_FACTOR, start, 1.0), end / MAP_FACTOR)
+    values = axis_values(low, max(low * MAP_FACTOR, min(here * MAP_FACTOR, end)), count, True)
     return Axis(label, values, min(max(here, values[0]), values[-1]), True)
 
 
 def tornado_swings(resolved: ResolvedScenario) -> dict[str, Swing]:
     """Return two values for every input that is known and not 0: halved and doubled."""
     swings = {}
-    for path, span in SLIDER_RANGES.items():
-        here = float(getattr(resolved.inputs, INPUT_PATHS[path])[0, 0])
-        is_share = path in SHARE_PATHS
+    for path, field in NUMBER_FIELDS.items():
+        here = float(getattr(resolved.inputs, field.name)[0, 0])
+        is_share = field.kind == "share"
         if here != here or (here == 0 and not is_share):
             continue
         if is_share:
             ends = max(here - SHARE_STEP, 0.0), min(here + SHARE_STEP, 1.0)
         else:
-            least = 1.0 if path in ("traffic.turns", "traffic.peak_factor") else 0.0
-            most = 120.0 if path == "horizon_months" else float("inf")
-            ends = max(here / 2, least), min(here * 2, most)
-        swings[path] = Swing(span.label, *ends, is_share)
+            ends = max(here / 2, field.bounds[0]), min(here * 2, field.bounds[1])
+        swings[path] = Swing(field.label, *ends, is_share)
     return swings
 
 
@@ -104,10 +102,10 @@ def _draw_winner_map(current: state.CurrentScenario, style: ChartStyle) -> None:
     x, y = (
         column.selectbox(
             label,
-            list(SLIDER_RANGES),
-            index=list(SLIDER_RANGES).index(path),
+            list(NUMBER_FIELDS),
+            index=list(NUMBER_FIELDS).index(path),
             key=key,
-            format_func=lambda path: SLIDER_RANGES[path].label,
+            format_func=lambda path: NUMBER_FIELDS[path].label,
         )
         for column, label, path, key in zip(
             st.columns(2),

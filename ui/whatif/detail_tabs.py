@@ -10,6 +10,7 @@ import streamlit as st
 from advisor.loading import ENGLISH, load_sentences
 from advisor.report.markdown import best_per_approach
 from advisor.report.sentences import decision_sentences
+from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.components.in_view import track_visibility
 from ui.formatting import muted_text
@@ -85,7 +86,7 @@ def _draw_assumptions() -> None:
     paths = paths if epoch == current.epoch else []
     others = []
     for assumption in current.answer.assumptions:
-        if assumption.path not in inputs.SLIDER_RANGES:
+        if assumption.path not in NUMBER_FIELDS:
             others.append(assumption)
         elif assumption.path not in paths:
             paths.append(assumption.path)

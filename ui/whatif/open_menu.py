@@ -14,6 +14,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from advisor.errors import AdvisorError, UsageError
 from advisor.loading import examples_folder, read_mapping
+from advisor.scenario.paths import set_path, without_path
 from trainer.home import home_folder
 from ui import state
 
@@ -187,8 +188,8 @@ def open_dataset(path: Path, name: str) -> None:
     """
     scenario = state.current_scenario().scenario
     for counted in ("dataset", "traffic.user_tokens", "traffic.completion_tokens"):
-        scenario = state.set_path(scenario, counted, None)
-    state.replace_scenario(state.set_path(scenario, "dataset.path", name), path, name)
+        scenario = without_path(scenario, counted)
+    state.replace_scenario(set_path(scenario, "dataset.path", name), path, name)
 
 
 def hide_upload_folder(message: str) -> str:

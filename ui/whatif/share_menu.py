@@ -17,8 +17,9 @@ import streamlit as st
 
 from advisor.decision.answer import Answer, canonical_json
 from advisor.errors import AdvisorError, UsageError
-from advisor.inputs import INPUT_PATHS
 from advisor.report.markdown import answer_markdown, best_per_approach, footer
+from advisor.scenario.fields import NUMBER_FIELDS
+from advisor.scenario.paths import set_path, without_path
 from ui import formatting, state
 from ui.whatif import open_menu, tables
 from ui.whatif.verdict import figures_text, headline, recommended_option
@@ -83,11 +84,11 @@ def scenario_without_dataset(current: state.CurrentScenario) -> dict[str, Any]:
 
     A link contains no rows.
     """
-    scenario = state.set_path(current.scenario, "dataset.path", None)
-    for path, name in INPUT_PATHS.items():
-        if name in current.resolved.measured:
-            value = float(getattr(current.resolved.inputs, name)[0, 0])
-            scenario = state.set_path(scenario, path, value)
+    scenario = without_path(current.scenario, "dataset.path")
+    for path, field in NUMBER_FIELDS.items():
+        if field.name in current.resolved.measured:
+            value = float(getattr(current.resolved.inputs, field.name)[0, 0])
+            scenario = set_path(scenario, path, value)
     return scenario
 
 

@@ -89,12 +89,26 @@ def test_estimate_returns_the_bills_of_the_command_line(client: TestClient, tmp_
     assert {bill["approach"] for bill in found.json()} == {"prompt"}
 
 
+def test_nearest_changes_are_computed_on_request(client: TestClient) -> None:
+    scenario = _example("policy-faq")
+
+    answer = client.post("/api/v1/recommend?sensitivity=true", json=scenario)
+    changes = client.post("/api/v1/sensitivity", json=scenario)
+    same = client.post("/api/v1/sensitivity", json={"question": scenario})
+
+    decision = answer.json()["decision"]
+    assert decision["flips"]
+    assert changes.json() == {key: decision[key] for key in ("recommended", "flips")}
+    assert (same.headers["x-cache"], same.content) == ("hit", changes.content)
+    assert changes.headers["etag"] != answer.headers["etag"]
+
+
 def test_an_option_that_is_not_there_is_told_with_what_is(client: TestClient) -> None:
     found = client.post("/api/v1/estimate", params={"option": "magic"}, json=ASKED)
 
     assert (found.status_code, found.json()["code"]) == (422, "usage")
     assert found.json()["where"] == "query.option"
-    assert found.json()["remedy"].startswith("Approaches there: ")
+    assert found.json()["remedy"].startswith("Approaches: ")
 
 
 def test_the_tag_spares_the_work_and_changes_with_the_question(client: TestClient) -> None:
@@ -141,10 +155,10 @@ def test_text_that_broke_off_or_holds_nothing_is_told(client: TestClient) -> Non
         (b"[]", "body: found a list instead of an object. Send a scenario as a JSON object."),
         (b'{"name": "\\ud800"}', "body: line 1 column 11: no low surrogate in string. "
                                  "Send a JSON object in UTF-8."),
-        (b'{"name": "a\\u0000b"}', "body: found the character zero in a text. Leave it out."),
+        (b'{"name": "a\\u0000b"}', "body: found a null character in a text. Remove it."),
         (b'{"name": NaN}', "body: line 1 column 10: unexpected character, expected a JSON value. "
                            "Send a JSON object in UTF-8."),
-        (b'{"name": ' + b"[" * 40 + b"]" * 40 + b"}", "body: found more than 32 levels. "
+        (b'{"name": ' + b"[" * 40 + b"]" * 40 + b"}", "body: nested more than 32 levels deep. "
                                                       "Send a scenario."),
     ]:  # fmt: skip
         found = client.post("/api/v1/recommend", content=body, headers=JSON)
@@ -158,16 +172,16 @@ def test_text_that_broke_off_or_holds_nothing_is_told(client: TestClient) -> Non
     ("body", "code", "where", "remedy"),
     [
         (ASKED | {"taks": "x"}, "scenario", "scenario: taks", "Did you mean 'task', 'dataset', 'team'?"),
-        ({"question": ASKED, "profil": {}}, "request", "body: profil", "Give 'question', 'profile' and 'rules'."),
-        ({"question": 7}, "scenario", "question", "Give a scenario."),
+        ({"question": ASKED, "profil": {}}, "request", "body: profil", "Use 'question', 'profile' and 'rules'."),
+        ({"question": 7}, "scenario", "question", "Send a scenario."),
         ({"question": ASKED, "profile": {"examples": 1}}, "request", "profile.rejected",
          "Send what /api/v1/openapi.json describes."),
         (ASKED | {"dataset": {"path": "/etc/hostname"}}, "path-refused", "dataset.path",
-         "Give dataset.examples and the tokens instead, or a profile."),
+         "Set dataset.examples and the tokens, or send a profile."),
         (ASKED | {"traffic": {"requests_per_month": 1e300, "user_tokens": 1e300}}, "scenario",
-         "scenario", "Give numbers as real use has them."),
+         "scenario", "Use numbers of realistic size."),
         (ASKED | {"horizon_months": 1e-300}, "scenario", "scenario",
-         "Give numbers as real use has them."),
+         "Use numbers of realistic size."),
     ],
     ids=["a slip", "a slip beside the question", "no mapping", "half a profile", "a path",
          "too large", "too small"],
@@ -225,7 +239,7 @@ def test_a_fault_of_ours_tells_nothing_of_the_data(capsys: pytest.CaptureFixture
 
     told = json.loads(capsys.readouterr().err)
     assert (found.status_code, found.json()["code"]) == (500, "fault")
-    assert re.fullmatch(r"RuntimeError at [\w.]*test_planning_api:\d+", told["fault"])
+    assert re.fullmatch(r"RuntimeError at [\w.]*test_routes:\d+", told["fault"])
     assert told["status"] == 500
     assert not any(
         word in found.text + json.dumps(told) for word in ("secret", "hidden", "private")
@@ -377,15 +391,15 @@ def _form(*parts: tuple[str, bytes], end: bytes = b"--edge--\r\n") -> dict[str, 
     ("sent", "says"),
     [
         (_form(('file"; filename="a"', b"rows"), end=b""),
-         "multipart body: the body breaks off before its last boundary. Send one complete multipart/form-data body."),
-        (_form(('note"', b"rows")), "file: the form holds no such field. Send the file in the field 'file'."),
+         "multipart body: the body ends before its last boundary. Send a complete multipart/form-data body."),
+        (_form(('note"', b"rows")), "file: the form has no such field. Send the file in the field 'file'."),
         (_form(('file"; filename="a"', b"1"), ('file"; filename="b"', b"2")),
-         "file: found a second file. Send one file a request."),
+         "file: found a second file. Send one file per request."),
         (_form(('data"; filename="a"', b"1")),
          "data: found a file in this field. Send the file in the field 'file'."),
         (_form(('note"', b"\xff")), "note: this field is not UTF-8. Send UTF-8."),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}},
-         "content-type: multipart/form-data without a boundary. Let your client write this header."),
+         "content-type: multipart/form-data without a boundary. Let your HTTP client set this header."),
         ({"content": b"garbage", "headers": {"content-type": "multipart/form-data; boundary=edge"}}, None),
     ],
     ids=["cut off", "no file", "two files", "another field", "not UTF-8", "no boundary", "garbage"],
@@ -419,7 +433,7 @@ def test_a_file_above_the_limit_is_a_413_and_leaves_nothing(
     found = client.post("/api/v1/profile", content=body if declared else pieces, **sent)
 
     assert (found.status_code, found.json()["code"]) == (413, "too-large")
-    assert found.json()["detail"].startswith("body: it holds more than 1,048,576 bytes.")
+    assert found.json()["detail"].startswith("body: larger than 1,048,576 bytes.")
     assert list(uploads.iterdir()) == []
 
 
@@ -488,16 +502,16 @@ def test_a_list_of_variants_is_swept_and_tagged(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({}, "body: a sweep takes 'axes' or 'variants'. Give one of the two."),
-        ({"axes": {"a": [1]}, "variants": [{}]}, "body: a sweep takes 'axes' or 'variants'. Give one of the two."),
-        ({"axes": {}}, "body: axes: found no paths. Give path -> list of values."),
-        ({"axes": {"a": []}}, "body: axes.a: found no list of values. Give at least one value."),
-        ({"variants": []}, "body: variants: found no list of variants. Give a list of {path: value}."),
-        ({"axes": {"a": [1] * 101, "b": [1] * 100}}, "body: these are 10,100 variants. Give at most 10,000."),
+        ({}, "body: a sweep needs either 'axes' or 'variants'. Send one of the two."),
+        ({"axes": {"a": [1]}, "variants": [{}]}, "body: a sweep needs either 'axes' or 'variants'. Send one of the two."),
+        ({"axes": {}}, "body: axes: found no paths. Send path -> list of values."),
+        ({"axes": {"a": []}}, "body: axes.a: expected a list of values. Send at least one value."),
+        ({"variants": []}, "body: variants: expected a list of variants. Send a list of {path: value}."),
+        ({"axes": {"a": [1] * 101, "b": [1] * 100}}, "body: found 10,100 variants. Send at most 10,000."),
         ({"axes": {c: [1] * 999 for c in "abcdefgh"}}, None),
-        ({"variants": [{}] * 10_001}, "body: these are 10,001 variants. Give at most 10,000."),
-        ({"axes": {"dataset.path": ["/etc/hostname"]}}, "dataset.path: a request names no file of this machine. "
-         "Give dataset.examples and the tokens instead, or a profile."),
+        ({"variants": [{}] * 10_001}, "body: found 10,001 variants. Send at most 10,000."),
+        ({"axes": {"dataset.path": ["/etc/hostname"]}}, "dataset.path: a request cannot name a file on the server. "
+         "Set dataset.examples and the tokens, or send a profile."),
         ({"axes": {"horizon_months": [1]}, "rangs": True}, "body.rangs: Extra inputs are not permitted. "
          "Send what /api/v1/openapi.json describes."),
     ],
@@ -507,12 +521,10 @@ def test_a_list_of_variants_is_swept_and_tagged(client: TestClient) -> None:
 def test_a_sweep_that_cannot_be_is_refused_before_it_is_made(
     client: TestClient, given: dict[str, Any], says: str | None
 ) -> None:
-    started = time.monotonic()
     found = client.post("/api/v1/sweep", json={"question": ASKED, **given})
 
     assert found.status_code == 422
     assert says is None or found.json()["detail"] == says
-    assert time.monotonic() - started < 5
     assert engine.MAX_VARIANTS == 10_000
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from advisor.decision.answer import recommend, with_path
+from advisor.decision.answer import recommend
 from advisor.decision.decide import Decision
 from advisor.loading import example_question
+from advisor.scenario.paths import with_paths
 
 NAMES = ["email-triage", "email-triage-monthly", "brand-voice", "policy-faq",
          "nightly-extraction", "too-little"]  # fmt: skip
@@ -55,7 +56,7 @@ def test_the_examples_come_out_as_their_numbers_say() -> None:
 def test_setting_a_path_leaves_the_rest_of_the_scenario_alone() -> None:
     scenario = example_question("policy-faq").scenario
 
-    changed = with_path(scenario, "traffic.requests_per_month", 5.0)
+    changed = with_paths(scenario, {"traffic.requests_per_month": 5.0})
 
     assert changed.traffic.requests_per_month == 5.0
     assert changed.knowledge == scenario.knowledge

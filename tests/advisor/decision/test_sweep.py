@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from advisor.decision.answer import Question, recommend, with_paths
+from advisor.decision.answer import Question, recommend
 from advisor.decision.sweep import MAX_VARIANTS, SweepColumns, sweep, variant_grid
 from advisor.errors import ScenarioError, UsageError
 from advisor.evidence import Evidence
 from advisor.loading import example_question
 from advisor.prices.book import PriceBook
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import scenario_from
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.decision.answer import prepare, recommend, with_path
+from advisor.decision.answer import prepare, recommend
 from advisor.decision.reasons import break_even_requests
 from advisor.estimate.costs import PERCENTILE_SHARES, batch_costs, option_costs, percentile_range
 from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
@@ -27,6 +27,7 @@ from advisor.gpu.training_time import energy_kwh, gpu_hours
 from advisor.loading import example_question
 from advisor.options.batch import option_batches
 from advisor.prices.book import PriceBook
+from advisor.scenario.paths import with_paths
 from advisor.units import GIB, HOURS_PER_MONTH, WEEKS_PER_MONTH, usd
 
 
@@ -154,7 +155,7 @@ def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
     question = replace(example_question("brand-voice"), with_sensitivity=False)
     hours: dict[str, list[float]] = {}
     for requests in (1_000, 300_000_000):
-        scenario = with_path(question.scenario, "traffic.requests_per_month", requests)
+        scenario = with_paths(question.scenario, {"traffic.requests_per_month": requests})
         for option in recommend(replace(question, scenario=scenario)).options:
             if option.id.startswith("managed_lora:together"):
                 line = next(line for line in option.bill if line.item.startswith("hosting"))

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from advisor.cli.gpus import GpuFlags, select_gpus, show_gpus
-from advisor.decision.answer import prepare, with_path
+from advisor.decision.answer import prepare
 from advisor.errors import UsageError
 from advisor.estimate.gpu_choice import (
     GpuChoice,
@@ -34,6 +34,7 @@ from advisor.options.gpu_tuning import AvailableGpu, available_gpus
 from advisor.options.option import RuledOutOption
 from advisor.prices.book import PriceBook
 from advisor.prices.series import Price
+from advisor.scenario.paths import with_paths
 
 QWEN, LLAMA = "open/Qwen/Qwen3-8B", "open/meta-llama/Llama-3.3-70B"
 
@@ -221,7 +222,7 @@ def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
 
 def test_a_budget_of_the_scenario_is_asked_of_the_gpus() -> None:
     question = example_question("email-triage")
-    asked = with_path(question.scenario, "limits.budget_one_off_usd", 5)
+    asked = with_paths(question.scenario, {"limits.budget_one_off_usd": 5})
 
     trained, served = select_gpus(replace(question, scenario=asked), GpuFlags())
 

@@ -18,7 +18,7 @@ from advisor.api.app import planning_app
 from advisor.dataset.language import LanguageDetector, language_hits
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
-from advisor.decision.answer import recommend, with_paths
+from advisor.decision.answer import recommend
 from advisor.errors import UsageError
 from advisor.estimate.costs import MEASURED_EXAMPLES
 from advisor.evidence import Evidence
@@ -56,6 +56,7 @@ from advisor.loading import (
 )
 from advisor.prices.book import PriceBook
 from advisor.scenario.contradictions import MESSAGES, contradictions
+from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario, scenario_from
 
 DAY = "2026-11-20"

@@ -119,3 +119,17 @@ def test_a_change_that_is_near_is_told(book: PriceBook) -> None:
     found = book.prices.caveats(price, date(2026, 11, 20))
 
     assert [c.says for c in found] == ["google/gemini-4-argon/output changes on 2026-12-01."]
+
+
+def test_a_book_is_read_once_and_again_once_its_file_has_changed(tmp_path: Path) -> None:
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text("prices: {}\n")
+
+    first = load_prices(overlay=overlay)
+    same = load_prices(overlay=overlay)
+    overlay.write_text("prices: {}\ngpus: {}\n")
+
+    assert same is first
+    assert load_prices(overlay=overlay) is not first
+    with pytest.raises(TypeError):
+        first.models["x"] = next(iter(first.models.values()))  # type: ignore[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -62,3 +63,8 @@ def _guarded_look_up(look_up: Callable[..., Any]) -> Callable[..., Any]:
 
 
 guard()
+
+if any("scripts" in word for word in sys.orig_argv[1:2]):
+    from forked import hand_over
+
+    hand_over()

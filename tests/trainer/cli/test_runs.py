@@ -315,9 +315,9 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
     [
         (["plan", "examples/brand-voice.yaml"], 3, "prime_intellect has its own interface"),
         (["plan", "examples/brand-voice.yaml", "--option", "nonsense"], 2, "there is no such option"),
-        (["plan", "examples/too-little.yaml"], 3, "the advice is not_yet"),
+        (["plan", "examples/too-little.yaml"], 3, "the recommendation is not_yet"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to 4.00 USD"),
-        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "x"], 2, "this is no amount"),
+        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "x"], 2, "not an amount in USD"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "epochs=3"], 2, "Did you mean 'n_epochs'"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "n_epochs=99"], 2, "n_epochs"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "does not sell it"),
@@ -364,7 +364,7 @@ def test_an_answer_that_flipped_is_refused(shell: Shell, tmp_path: Path) -> None
         "examples/data/brand-voice.jsonl",
         code=3,
     )
-    assert "flipped: the answer said prompt:openai:gpt-4o" in said
+    assert "flipped: the saved answer recommends prompt:openai:gpt-4o" in said
 
 
 def test_doctor_says_what_is_missing(shell: Shell) -> None:

@@ -34,7 +34,7 @@ LONG = [
 @pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny base that has read general text."""
-    return tiny_models.pretrained(tmp_path_factory.mktemp("reader"))
+    return tiny_models.pretrain(tmp_path_factory.mktemp("reader"))
 
 
 @pytest.fixture
@@ -87,6 +87,7 @@ def test_a_base_that_has_read_foretells_text_far_better_than_chance(reader: Path
     assert 2.718281828 ** told["last_losses"][-1] < words / 2
 
 
+@pytest.mark.usefixtures("started_for_real")
 def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -> None:
     plan_id = plan(shell, tmp_path, reader, tiny_models.task_rows(1200), "--with", "n_epochs=4",
                    "--suffix", "topics", "--validation", "0.1")  # fmt: skip
@@ -194,16 +195,16 @@ def test_general_rows_mixed_in_keep_more_of_what_the_base_knew(
     chats = [{"messages": [{"role": "user", "content": "go on"},
                            {"role": "assistant", "content": row["text"]}]} for row in general]  # fmt: skip
     for share in (0.0, 0.5):
-        folder = tiny_models.job(tmp_path / str(share), reader, tiny_models.task_rows(150), learning_rate=5e-3,
+        folder = tiny_models.make_job(tmp_path / str(share), reader, tiny_models.task_rows(150), learning_rate=5e-3,
                           epochs=2.0, replay_share=share, save_steps=1000)  # fmt: skip
         tiny_models.write_rows(folder / "general.jsonl", chats[:75])
         tiny_models.write_rows(folder / "held.jsonl", tiny_models.task_rows(20, seed=8))
         body = json.loads((folder / "job.json").read_text())
         body |= {"general": "general.jsonl", "held_out": "held.jsonl"}
         (folder / "job.json").write_text(json.dumps(body))
-        assert tiny_models.run(folder).returncode == 0
+        assert tiny_models.run_script(folder).returncode == 0
         tiny_models.write_rows(folder / "general.jsonl", chats[75:])
-        assert tiny_models.run(folder, script="generate.py").returncode == 0
+        assert tiny_models.run_script(folder, script="generate.py").returncode == 0
         told = json.loads((folder / "perplexity.json").read_text())
         after[share] = told["tuned"]["general"]["perplexity"]
         assert json.loads((folder / "result.json").read_text())["replayed_rows"] == 75 * (share > 0)

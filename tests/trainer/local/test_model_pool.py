@@ -43,7 +43,7 @@ from trainer.scripts.stdin_requests import StdinRequests
 asks = StdinRequests.of_this_process()
 asks.tell(ready=True)
 for ask in asks:
-    asks.tell_label(ask, "yes", 1, 1)
+    asks.send_label(ask, "yes", 1, 1)
 """
 """A worker without a model: it starts at once."""
 
@@ -97,7 +97,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, scripts: Any) -> Path:
 @pytest.fixture(scope="module")
 def chat(tmp_path_factory: pytest.TempPathFactory, scripts: Any, base: Path) -> Path:
     """A run that has learned to answer with a word, and then to stop."""
-    return trained(scripts, tiny_models.job(
+    return trained(scripts, tiny_models.make_job(
         tmp_path_factory.mktemp("chat") / "run_chat", base, tiny_models.task_rows(16),
         method="full", most_steps=40, learning_rate=5e-3, micro_batch_rows=16,
         accumulation_steps=1))  # fmt: skip
@@ -157,7 +157,7 @@ def test_greedy_says_what_the_script_says(
 ) -> None:
     said = []
     for text in ASKED[:3]:
-        scripts.generate.ask(chat, text, 20)
+        scripts.generate.answer_question(chat, text, 20)
         said.append(json.loads(capsys.readouterr().out.splitlines()[-1])["answer"])
 
     found = [list(model_pool.ask(chat, chat_request(text, max_tokens=20))) for text in ASKED[:3]]
@@ -259,20 +259,25 @@ def test_threads_ask_at_once_and_each_gets_its_own(model_pool: ModelPool, chat: 
 
 
 def test_a_client_that_leaves_ends_the_work_on_its_answer(
-    model_pool: ModelPool, chat: Path
+    model_pool: ModelPool, chat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began = time.monotonic()
-    list(model_pool.ask(chat, replace(LONG, max_tokens=400), "base"))
-    seconds = time.monotonic() - began  # for about a fifth of the whole
+    list(model_pool.ask(chat, replace(LONG, max_tokens=1), "base"))
     (pid,) = [one.pid for one in model_pool.loaded() if one.system == "base"]
+    heard: list[dict[str, Any]] = []
 
+    def loads(line: str) -> Any:
+        heard.append(json.loads(line))
+        return heard[-1]
+
+    monkeypatch.setattr(
+        "trainer.local.model_process.json", SimpleNamespace(loads=loads, dumps=json.dumps)
+    )
     pieces = model_pool.ask(chat, LONG, "base")
     next(pieces)
     pieces.close()
-    began = time.monotonic()
     list(model_pool.ask(chat, replace(LONG, max_tokens=1), "base"))
 
-    assert time.monotonic() - began < seconds
+    assert [one["id"] - heard[0]["id"] for one in heard if one.get("finish")] == [1]
     assert [(one.pid, one.at_work) for one in model_pool.loaded() if one.system == "base"] == [
         (pid, 0)
     ]
@@ -319,7 +324,7 @@ def test_an_encoder_answers_with_its_label(
     model_pool: ModelPool, scripts: Any, tmp_path: Path
 ) -> None:
     encoder = tiny_models.make_encoder(tmp_path / "base", hidden=32)
-    folder = trained(scripts, tiny_models.job(
+    folder = trained(scripts, tiny_models.make_job(
         tmp_path / "run_encoder", encoder, tiny_models.task_rows(16), objective="classification",
         method="full", most_steps=3))  # fmt: skip
     tuned = scripts.generate.ModelLoader(folder)
@@ -334,10 +339,11 @@ def test_an_encoder_answers_with_its_label(
     assert found[0] == [AnswerChunk(n, said[0], "stop", len(ids[0]), len(ids[1])) for n in (0, 1)]
 
 
+@pytest.mark.usefixtures("started_for_real")
 def test_an_adapter_of_plain_text_goes_on_from_what_was_said(
     model_pool: ModelPool, scripts: Any, base: Path, tmp_path: Path
 ) -> None:
-    folder = trained(scripts, tiny_models.job(tmp_path / "run_text", base, tiny_models.general_rows(8),
+    folder = trained(scripts, tiny_models.make_job(tmp_path / "run_text", base, tiny_models.general_rows(8),
                                        objective="text", most_steps=2))  # fmt: skip
     tuned = scripts.generate.ModelLoader(folder)
     text, _ = scripts.generate.generate(tuned, tuned.load("tuned"), ["the old\nclerk"], 20)
@@ -538,8 +544,9 @@ def test_many_threads_and_few_places(
 
 def test_a_worker_ends_with_its_parent_and_sees_no_key(labels: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from trainer.local.talk import Ask, Talkers\n"
-        "pool = Talkers(); ask = Ask([{'role': 'user', 'content': 'hello'}])\n"
+        "import sys, time; from pathlib import Path; from trainer.local.model_pool import ModelPool; "
+        "from trainer.local.model_process import ChatRequest\n"
+        "pool = ModelPool(); ask = ChatRequest([{'role': 'user', 'content': 'hello'}])\n"
         f"list(pool.ask(Path({str(labels)!r}), ask))\n"
         "print(pool.loaded()[0].pid, 'torch' in sys.modules, flush=True); time.sleep(60)"
     )

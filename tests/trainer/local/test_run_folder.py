@@ -20,8 +20,8 @@ from trainer.local.worker import _clock, _hold_at_cap
 HOLDER = """
 import sys, time
 from pathlib import Path
-from trainer.local.folder import holding
-with holding(Path(sys.argv[1]) / "lock") as lock:
+from trainer.local.run_folder import lock_file
+with lock_file(Path(sys.argv[1]) / "lock") as lock:
     print(lock is not None, flush=True)
     time.sleep(60)
 """

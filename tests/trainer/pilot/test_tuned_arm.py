@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from advisor.plan.training_plan import PlanSettings
 from tests.support import tiny_models
 from tests.support.fakes.http_server import Reply, Request
 from tests.support.fakes.openai import FakeOpenAI
@@ -21,9 +20,7 @@ from trainer.paid_calls.cost import Bill
 from trainer.pilot.result import pilot_result
 from trainer.pilot.run import run_pilot
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
-from trainer.pilot.tuned_arm import TuningRequest
-from trainer.plan.local import LocalOptions
-from trainer.plan.provider import PlanRequest as Asked
+from trainer.plan.request import PlanRequest
 
 TUNED = "ft_api:openai:gpt-4.1-mini"
 SCENARIO = {
@@ -73,9 +70,7 @@ def desk(tmp_path: Path, fake: TunedHelper) -> RunHarness:
 def wanted(folder: Path, option: str = TUNED, **more: Any) -> PilotRequest:
     path = tiny_models.write_rows(folder / "rows.jsonl", tiny_models.task_rows(200))
     where = str(folder / "s.yaml")
-    tuning = TuningRequest(
-        Asked(SCENARIO, where, option=option), PlanSettings(suffix="pilot"), LocalOptions(None)
-    )
+    tuning = PlanRequest(scenario=SCENARIO, where=where, option=option, suffix="pilot")
     return PilotRequest(SCENARIO, where, Decimal(50), path, model="openai/gpt-4.1-mini",
                   tuning=tuning, **more)  # fmt: skip
 
@@ -129,5 +124,5 @@ def test_a_training_is_in_what_the_cap_is_held_against(desk: RunHarness, tmp_pat
 def test_what_is_served_by_the_hour_is_refused(desk: RunHarness, tmp_path: Path) -> None:
     option = "managed_lora:together:meta-llama/Llama-3.1-8B-Instruct:H100_SXM"
 
-    with pytest.raises(Refused, match="serves what it tunes by the hour"):
+    with pytest.raises(Refused, match="serves tuned models by the hour"):
         prepare_pilot(wanted(tmp_path, option), desk.context)

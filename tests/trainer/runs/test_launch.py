@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,17 +20,7 @@ JOBS = "/v1/fine_tuning/jobs"
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeOpenAI]:
-    server = FakeOpenAI("openai")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
-    monkeypatch.setenv("OWN_API_KEY", "sk-own-0123456789abcdef")
-    monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
+def desk(tmp_path: Path, fake: FakeOpenAI) -> RunHarness:
     return open_run_harness(tmp_path)
 
 

@@ -62,7 +62,7 @@ def job(tmp_path: Path, base: Path) -> Callable[..., Path]:
                   "accumulation_steps": 1, **recipe}  # fmt: skip
         folder = tmp_path / f"job{len(made)}"
         made.append(folder)
-        return tiny_models.job(
+        return tiny_models.make_job(
             folder, place, tiny_models.task_rows(16) if rows is None else rows, **recipe
         )
 
@@ -636,7 +636,7 @@ def test_killed_between_writing_and_sealing_it_ends_with_the_same_model(
 @pytest.fixture(scope="module")
 def halfway(scripts: Any, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with checkpoints of steps 2 and 4, and no model yet."""
-    folder = tiny_models.job(tmp_path_factory.mktemp("halfway"), base, tiny_models.task_rows(16), most_steps=4,
+    folder = tiny_models.make_job(tmp_path_factory.mktemp("halfway"), base, tiny_models.task_rows(16), most_steps=4,
                       save_steps=2, log_steps=1, learning_rate=5e-3, micro_batch_rows=4,
                       accumulation_steps=1)  # fmt: skip
     trained(scripts, folder)

@@ -26,17 +26,8 @@ EMAIL = "canary.person@example.org"
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeOpenAI]:
-    server = FakeOpenAI("openai")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def desk(tmp_path: Path, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
     monkeypatch.setenv("OWN_API_KEY", KEY)
-    monkeypatch.setenv("OWN_BASE_URL", f"{fake.url}/v1")
     desk = open_run_harness(tmp_path)
     _, desk.data = write_rows(tmp_path, text=f"write to {EMAIL} about")
     return desk
@@ -94,13 +85,13 @@ def test_a_leaky_twin_is_caught(desk: RunHarness, fake: FakeOpenAI, log: io.Stri
     import trainer.storage.run_store
 
     run_id = desk.start()
-    honest, trainer.store.redact = trainer.store.redact, lambda text: text
+    honest, trainer.storage.run_store.redact = trainer.storage.run_store.redact, lambda text: text
     try:
         desk.context.store.note(
             run_id, "held", why=f"Bearer {KEY} for {EMAIL}", seconds=0, ticks=0, boot="x"
         )
     finally:
-        trainer.store.redact = honest
+        trainer.storage.run_store.redact = honest
     logging.getLogger("leak").warning("asked with %s", KEY)
 
     found = everything(desk, run_id, log.getvalue())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from tests.support.runs import make_plan
 from tests.support.working_api import ApiHarness, open_api
@@ -17,6 +18,7 @@ from trainer.run_states import JobEvent
 from trainer.server.context import ServerSettings
 from trainer.storage.access_tokens import Role
 from trainer.storage.files import files_folder
+from trainer.storage.model_version import ModelVersionInput
 
 ROWS = b"".join(
     json.dumps({"messages": [{"role": "user", "content": f"ask {n}"},
@@ -26,10 +28,10 @@ ROWS = b"".join(
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[ApiHarness]:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiHarness]:
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OWN_API_KEY", "no-key-at-all")
-    with open_api(tmp_path, engine=engine) as opened:
+    with open_api(tmp_path) as opened:
         yield opened
 
 
@@ -313,6 +315,25 @@ def test_a_run_is_cancelled_before_anything_was_paid(door: ApiHarness) -> None:
     assert (after["state"], after["outcome"], after["spent_usd"]) == (
         "settled", "cancelled", None)  # fmt: skip
     assert again.status_code == 409
+
+
+def test_a_version_is_shown_with_its_cost_and_shutdown_day(door: ApiHarness) -> None:
+    run_id = door.launch(door.plan()).json()["run_id"]
+    plan_id = door.server.context.store.run(run_id).plan_id
+    door.server.context.registry.register(
+        run_id,
+        "triage",
+        ModelVersionInput(
+            plan_id, "own", "base", "d", "s", "model", "remote",
+            usd=Decimal("1.10"), shutdown_on=date(2027, 1, 14),
+        ),
+    )  # fmt: skip
+
+    (shown,) = door.call("GET", "/versions").json()
+
+    assert (shown["version_id"], shown["stage"]) == ("triage-v1", "candidate")
+    assert (shown["usd"], shown["shutdown_on"]) == ("1.10", "2027-01-14")
+    assert (shown["verdict"], shown["evaluation"]) == ("", None)
 
 
 def test_money_is_shown_to_whom_it_belongs_and_capped_by_an_admin(door: ApiHarness) -> None:

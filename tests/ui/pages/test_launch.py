@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from advisor.api.catalogues import list_prices
 from advisor.decision.answer import Answer, recommend
 from advisor.errors import UsageError
+from advisor.inputs import resolve
 from advisor.loading import example_question
 from tests.support import tiny_models
 from tests.support.fakes.together import FakeTogether
@@ -26,6 +27,7 @@ from trainer.context import close_contexts
 from trainer.evaluation.report import Evaluation, SystemScores, evaluation_sentences
 from trainer.evaluation.verdict import judge
 from trainer.runs import deployments as standing
+from trainer.runs.messages import event_sentence
 from trainer.storage.database import write_transaction
 from trainer.storage.model_version import ModelVersionInput
 from trainer.storage.run_store import TimelineEvent
@@ -35,8 +37,7 @@ from ui.charts import training_curves
 from ui.charts.base import ChartStyle
 from ui.charts.price_ages import price_histogram
 from ui.formatting import PlanFact, facts_table
-from ui.launch import asking, progress, wording
-from ui.launch.asking import PlanForm
+from ui.launch import progress
 from ui.launch.choices import (
     BASELINE_OPTION,
     LaunchChoice,
@@ -44,6 +45,7 @@ from ui.launch.choices import (
     manual_commands,
     selected_choice,
 )
+from ui.launch.plan_form import form_request
 from ui.launch.result import change_stage
 
 WAIT_SECONDS = 60.0
@@ -188,26 +190,23 @@ def test_an_option_that_does_not_start_here_gives_commands_that_work(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
-    [("lots", "this is no amount"), ("-1", "above 0"), ("0", "above 0"), ("NaN", "above 0"),
-     ("1,250", "two ways"), ("1.250", "two ways")],
+    ("typed", "says"),
+    [({"n_epochs": "many"}, "found 'many'"), ({"more": "speed=9"}, "there is no such setting"),
+     ({"more": "speed"}, "expected NAME=VALUE"), ({"name": "a b!"}, "found 'a b!'"),
+     ({"cap": "x"}, "not an amount in USD"), ({"cap": "-1"}, "0 or more"),
+     ({"cap": "0"}, "above 0"), ({"cap": "NaN"}, "0 or more"),
+     ({"cap": "1,250"}, "two ways"), ({"cap": "1.250"}, "two ways")],
 )  # fmt: skip
-def test_an_amount_that_is_none_is_refused(text: str, says: str) -> None:
-    with pytest.raises(UsageError, match=says):
-        asking.parse_amount(text, "cap")
-
-
-@pytest.mark.parametrize(
-    ("changed", "says"),
-    [({"epochs": "many"}, "found 'many'"), ({"more": "speed=9"}, "there is no such setting"),
-     ({"more": "speed"}, "this is not NAME=VALUE"), ({"name": "a b!"}, "found 'a b!'"),
-     ({"cap": "x"}, "this is no amount")],
-)  # fmt: skip
-def test_a_setting_that_cannot_be_used_is_named(changed: dict[str, str], says: str) -> None:
+def test_a_setting_that_cannot_be_used_is_named(
+    email: Answer, typed: dict[str, str], says: str
+) -> None:
     chosen = LaunchChoice(LLAMA, "", "provider", "")
+    question = example_question("email-triage")
+    resolved = resolve(question.scenario, question.profile, question.evidence)
+    current = state.CurrentScenario({}, "page", None, 0, question, resolved, email)
 
     with pytest.raises(UsageError, match=says):
-        asking.plan_options(PlanForm(chosen, {}, "page", None, **changed))  # type: ignore[arg-type]
+        form_request(chosen, current, typed, None)
 
 
 def test_losses_of_both_kinds_of_rows_are_drawn_and_said() -> None:
@@ -248,9 +247,7 @@ def test_what_a_provider_says_is_written_as_text() -> None:
 
     assert "<script>" not in progress._events_table([bad])
     assert "<script>" not in facts_table([PlanFact("What", "<script>")])
-    assert (
-        wording.event_text(TimelineEvent(1, 0.0, "state", "settled", {"usd": "1.00"})) == "usd 1.00"
-    )
+    assert event_sentence(TimelineEvent(1, 0.0, "state", "settled", {"usd": "1.00"})) == "usd 1.00"
 
 
 def test_an_option_that_cannot_be_launched_says_what_happens_instead(home: Path) -> None:
@@ -388,7 +385,7 @@ def test_no_base_and_no_rows_are_said(home: Path) -> None:
     assert "/nowhere: there is no such folder" in at.error[0].value
     at.selectbox[0].set_value(BASELINE_OPTION).run()
     find_by_label(at.button, "Create plan").click().run()
-    assert "there are no rows to learn from" in at.error[0].value
+    assert "there are no training rows" in at.error[0].value
 
 
 def test_a_plan_for_a_gpu_of_this_machine_names_it(

@@ -149,14 +149,14 @@ def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
     second.context.close()
     first.reload()
     first.get_by_text(re.compile(r"at step \d+")).first.wait_for(timeout=STEP_SECONDS)
-    assert first.get_by_text(run_id).first.is_visible()
+    first.get_by_text(run_id).first.wait_for()
     first.locator(".vega-embed canvas, .vega-embed svg").first.wait_for(timeout=STEP_SECONDS)
     save_screenshot(first, "launch-live-light", tmp_path)
     first.get_by_text("Training finished.").wait_for(timeout=STEP_SECONDS)
     wait_until_idle(first)
     assert runs_of(home) == {run_id}
-    assert first.get_by_text("Evaluation on held-out rows").is_visible()
-    assert first.get_by_text("Tuned against", exact=False).first.is_visible()
+    first.get_by_text("Evaluation on held-out rows").wait_for()
+    first.get_by_text("Tuned against", exact=False).first.wait_for()
     button(first, "Promote").click()
     first.get_by_text("is the champion of topics").wait_for()
     check_accessible(first)
@@ -166,6 +166,7 @@ def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
 
     dark = open_launch_page(browser, f"{url}/launch?run={run_id}", scheme="dark", locale="de-DE")
     dark.get_by_text("Training finished.").wait_for()
+    wait_until_idle(dark)
     assert "0,01\xa0$" in dark.inner_text("body")
     check_accessible(dark)
     assert axe_violations(dark, "[data-testid=stMain]") == []
@@ -213,7 +214,7 @@ def test_a_bad_file_and_a_small_cap_are_said_and_nothing_is_lost(
     page.get_by_text(rows.name).wait_for()
     text_box(page, "Cap in USD").fill("0.001")
     button(page, "Create plan").click()
-    page.get_by_text("this training may cost up to").wait_for()
+    page.get_by_text("this job may cost up to").wait_for()
     assert text_box(page, "Name of the tuned model").input_value() == "kept"
     assert runs_of(home) == before
     page.context.close()

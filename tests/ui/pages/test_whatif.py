@@ -17,12 +17,10 @@ from streamlit.testing.v1 import AppTest
 from advisor.decision.answer import Answer, canonical_json, recommend
 from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
-from advisor.inputs import INPUT_PATHS
 from advisor.loading import example_question, examples_folder
 from advisor.report.markdown import cumulative_usd, saving_usd_per_month
-from advisor.scenario.scenario import Needs
 from tests.support.paths import ROOT
-from ui import formatting, state
+from ui import formatting
 from ui.charts import winner_map
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import compared_options, cumulative_cost_chart
@@ -172,17 +170,6 @@ def test_a_name_with_markup_is_shown_as_text(triage: Answer) -> None:
 
     assert "<b>x</b>" not in shown
     assert "&lt;b&gt;x&lt;/b&gt;" in shown
-
-
-def test_every_number_of_a_scenario_has_a_slider_and_every_need_a_name() -> None:
-    assert set(inputs.SLIDER_RANGES) == set(INPUT_PATHS)
-    assert set(inputs.NEED_LABELS) == set(Needs.model_fields)
-    assert all(
-        inputs.help_text(path)
-        for path in (*inputs.SLIDER_RANGES, *inputs.CHOICE_LABELS, *inputs.SWITCH_LABELS)
-    )
-    assert "classification" in inputs.allowed_values("task")
-    assert inputs.allowed_values("team.ml") == ("none", "some", "strong")
 
 
 def test_a_dial_stands_where_the_answer_takes_it_to_be() -> None:
@@ -379,13 +366,7 @@ def test_what_is_ruled_out_stands_there_with_rule_and_source(triage: Answer) -> 
     assert "Retrieval" in shown
 
 
-def test_a_path_is_set_and_taken_out() -> None:
-    assert state.set_path({"a": {"b": 1, "c": 2}}, "a.b", None) == {"a": {"c": 2}}
-    assert state.set_path({}, "needs", {"low_latency": True}) == {"needs": {"low_latency": True}}
-    assert state.get_path({"a": None}, "a.b") is None
-
-
-@pytest.mark.parametrize("module", [inputs, formatting, state, share_menu, verdict, winner_map],
+@pytest.mark.parametrize("module", [formatting, share_menu, verdict, winner_map],
                          ids=lambda module: module.__name__)  # fmt: skip
 def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     done = doctest.testmod(module)

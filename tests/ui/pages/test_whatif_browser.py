@@ -98,7 +98,7 @@ def test_a_slider_changes_the_verdict_by_key_and_a_field_by_typing(
     assert recommended(page) != "encoder:hf_jobs:FacebookAI/roberta-base:T4"
     field = page.get_by_role("textbox", name="Quality target")
     field.fill("many")
-    assert page.get_by_text("Enter a number from 0 to 100.").is_visible()
+    page.get_by_text("Enter a number from 0 to 100.").wait_for()
     check_layout(page)
     page.context.close()
 
@@ -264,7 +264,7 @@ def test_every_main_control_is_reached_by_tab(address: str, browser: Any) -> Non
           return (e.labels?.[0]?.innerText || e.ariaLabel || e.innerText || '') + '|' + e.type;
         }"""))  # fmt: skip
 
-    for label in ("Requests per month", "System prompt", "Quality target"):
+    for label in ("Requests per month", "Prompt prefix", "Quality target"):
         assert any(one.startswith(label) and one.endswith("range") for one in reached), label
     assert any("Needs" in one for one in reached)
     assert any(one.startswith("Monthly cost") for one in reached)

@@ -1,4 +1,4 @@
-"""What routes share -> the app that speaks OpenAI's protocol under /v1."""
+"""The OpenAI surface as an app: the routes under /v1."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from trainer.server.openai.strict_route import StrictRoute
 ROUTERS = (files.router, uploads.router, jobs.router, graders.router, models.router, chat.router)
 PERMISSIONS = "/fine_tuning/checkpoints/{checkpoint:path}/permissions"
 API_DESCRIPTION = (
-    "What teams that tuned at OpenAI call, with the trainer of this machine behind it: change "
-    "`base_url`, keep the code. What OpenAI has no field for goes in `metadata`, under names "
-    "that begin with `ton_`."
+    "OpenAI's fine-tuning and chat protocol, with the trainer of this machine behind it: change "
+    "`base_url`, keep your code. Settings that OpenAI has no field for go in `metadata`, under "
+    "keys that begin with `ton_`."
 )
 not_served = APIRouter(route_class=StrictRoute, include_in_schema=False)
 
@@ -26,15 +26,15 @@ not_served = APIRouter(route_class=StrictRoute, include_in_schema=False)
 @not_served.post(PERMISSIONS)
 @not_served.delete(PERMISSIONS + "/{permission_id}")
 def permissions(caller: Viewer) -> None:
-    """Say that checkpoints are not shared between projects here."""
+    """Reject: checkpoints are not shared between projects."""
     raise errors.OpenAINotFound(
-        "permissions of checkpoints are not served here: a model is its owner's. "
+        "checkpoint permissions are not served here: a model belongs to its owner. "
         "Give the other team a token of the same owner."
     )
 
 
 def openai_app(server: ServerContext, rates: RateLimiter) -> FastAPI:
-    """Make the app; whoever mounts it keeps runs going."""
+    """Return the app; the app that mounts it advances the runs."""
     app = _App(
         title="Tune or Not, as OpenAI",
         version=__version__,
@@ -56,17 +56,16 @@ def openai_app(server: ServerContext, rates: RateLimiter) -> FastAPI:
 
 
 class _App(FastAPI):
-    """An app whose document tells of the errors that it gives, and of no others."""
+    """An app whose OpenAPI document lists only the errors it returns."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the document."""
+        """Return the document, without FastAPI's own validation errors."""
         if self.openapi_schema is None:
-            made = super().openapi()
-            for path in made["paths"].values():
+            document = super().openapi()
+            for path in document["paths"].values():
                 for operation in path.values():
                     operation["responses"].pop("422", None)
             for name in ("HTTPValidationError", "ValidationError"):
-                made["components"]["schemas"].pop(name, None)
-            self.openapi_schema = made
-        assert self.openapi_schema is not None
+                document["components"]["schemas"].pop(name, None)
+            self.openapi_schema = document
         return self.openapi_schema

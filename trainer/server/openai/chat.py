@@ -1,4 +1,4 @@
-"""POST /chat/completions: tuned models of this machine answer, whole or in pieces."""
+"""Route of chat completions: tuned models of this machine answer, at once or as a stream."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from advisor.errors import AdvisorError
 from trainer.local.model_process import AnswerChunk, ChatRequest, System
 from trainer.server.auth import Viewer
 from trainer.server.context import ServerContext, server_of
+from trainer.server.idempotency import json_response
 from trainer.server.openai.chat_schemas import (
     AnswerMessage,
     ChunkChoice,
@@ -31,8 +32,7 @@ from trainer.server.openai.chat_schemas import (
     Delta,
     chat_messages,
 )
-from trainer.server.openai.errors import FAULT, OpenAINotFound, body_of
-from trainer.server.openai.idempotency import json_response
+from trainer.server.openai.errors import INTERNAL, INTERNAL_MESSAGE, OpenAINotFound, error_body
 from trainer.server.openai.strict_route import StrictRoute
 from trainer.server.openai.tuned_models import TunedModel, tuned_model, tuned_models
 from trainer.storage.access_tokens import Caller
@@ -41,36 +41,36 @@ MAX_TOKENS = 4096
 DONE = b"data: [DONE]\n\n"
 log = access_log()
 router = APIRouter(route_class=StrictRoute, tags=["chat"])
-Pieces = Generator[AnswerChunk, None, None]
+Chunks = Generator[AnswerChunk, None, None]
 
 
 @dataclass
-class CompletionStream:
-    """One conversation: what it is called, and what has been counted so far."""
+class Completion:
+    """Id, model and token counts of one chat completion."""
 
     model: str
-    counts_at_end: bool = False
+    includes_usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex[:24]}")
     created: int = field(default_factory=lambda: int(time.time()))
-    read: int = 0
-    written: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
-    def count(self, piece: AnswerChunk) -> None:
-        """Count the tokens of an answer that ended."""
-        self.read = piece.prompt_tokens or self.read
-        self.written += piece.completion_tokens or 0
+    def count(self, chunk: AnswerChunk) -> None:
+        """Add the tokens of an answer that ended."""
+        self.prompt_tokens = chunk.prompt_tokens or self.prompt_tokens
+        self.completion_tokens += chunk.completion_tokens or 0
 
     @property
     def usage(self) -> CompletionUsage:
-        """What was counted."""
+        """Token counts so far."""
         return CompletionUsage(
-            prompt_tokens=self.read,
-            completion_tokens=self.written,
-            total_tokens=self.read + self.written,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            total_tokens=self.prompt_tokens + self.completion_tokens,
         )
 
-    def chunk(self, *choices: ChunkChoice, is_last: bool = False) -> bytes:
-        """Write one piece as a server-sent event."""
+    def event(self, *choices: ChunkChoice, is_last: bool = False) -> bytes:
+        """Return one chunk as a server-sent event."""
         body = CreateChatCompletionStreamResponse(
             id=self.id,
             created=self.created,
@@ -89,23 +89,24 @@ class CompletionStream:
 async def create_chat_completion(
     request: Request, caller: Viewer, body: CreateChatCompletionRequest
 ) -> Response:
-    """Have a tuned model answer; `stream` sends the words as they come."""
-    server = server_of(request)
+    """Answer with a tuned model; `stream` sends tokens as they are generated."""
+    server, count = server_of(request), body.n or 1
     folder, system = await run_in_threadpool(_model_folder, server, caller, body.model)
-    pieces = server.model_pool.ask(folder, chat_request(body), system)
-    told = CompletionStream(
+    chunks = server.model_pool.ask(folder, chat_request(body), system)
+    completion = Completion(
         body.model, bool(body.stream_options and body.stream_options.include_usage)
     )
     if not body.stream:
-        return json_response(await run_in_threadpool(_complete_response, told, pieces, body.n or 1))
-    first = await run_in_threadpool(next, pieces)  # what cannot be answered at all is an error
+        return json_response(await run_in_threadpool(_complete_response, completion, chunks, count))
+    # the first chunk is read before the status is sent: what fails at once is an HTTP error
+    first = await run_in_threadpool(next, chunks)
     return StreamingResponse(
-        _stream(told, first, pieces, body.n or 1), media_type="text/event-stream"
+        _stream(completion, first, chunks, count), media_type="text/event-stream"
     )
 
 
 def chat_request(body: CreateChatCompletionRequest) -> ChatRequest:
-    """Write a question as the models here take it."""
+    """Convert a request to that of a model process."""
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     return ChatRequest(
         messages=chat_messages(body),
@@ -120,19 +121,19 @@ def chat_request(body: CreateChatCompletionRequest) -> ChatRequest:
 
 
 def _model_folder(server: ServerContext, caller: Caller, name: str) -> tuple[Path, System]:
-    """Find the run whose model answers: a tuned one, or its base to compare with.
+    """Return the run folder of a tuned model, or one whose base model is *name*.
 
     Raises:
-        NotThere: there is no such model for the caller.
+        OpenAINotFound: the caller has no such model.
     """
     bases = server.bases()
     if name not in bases:
         return tuned_model(server, caller, name).run_folder, "tuned"
-    for one in tuned_models(server, caller):
-        if _is_base_of(one, bases[name]):
-            return one.run_folder, "base"
+    for tuned in tuned_models(server, caller):
+        if _is_base_of(tuned, bases[name]):
+            return tuned.run_folder, "base"
     raise OpenAINotFound(
-        f"model '{name}': a base answers here once a model of yours was tuned from it. "
+        f"model '{name}': a base model answers only after you have tuned a model from it. "
         "Create a job first.",
         "model",
         "model_not_found",
@@ -146,59 +147,61 @@ def _is_base_of(tuned: TunedModel, base: Path) -> bool:
 
 
 def _complete_response(
-    told: CompletionStream, pieces: Iterable[AnswerChunk], count: int
+    completion: Completion, chunks: Iterable[AnswerChunk], count: int
 ) -> CreateChatCompletionResponse:
-    texts, ends = [""] * count, [""] * count
-    for piece in pieces:
-        texts[piece.index] += piece.text
-        if piece.finish:
-            ends[piece.index] = piece.finish
-            told.count(piece)
+    texts, reasons = [""] * count, [""] * count
+    for chunk in chunks:
+        texts[chunk.index] += chunk.text
+        if chunk.finish:
+            reasons[chunk.index] = chunk.finish
+            completion.count(chunk)
     choices = [
         CompletionChoice.model_validate(
-            {
-                "index": number,
-                "message": AnswerMessage(content=text),
-                "finish_reason": end,
-            }
+            {"index": index, "message": AnswerMessage(content=text), "finish_reason": reason}
         )
-        for number, (text, end) in enumerate(zip(texts, ends, strict=True))
+        for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
     ]
     return CreateChatCompletionResponse(
-        id=told.id, created=told.created, model=told.model, choices=choices, usage=told.usage
+        id=completion.id,
+        created=completion.created,
+        model=completion.model,
+        choices=choices,
+        usage=completion.usage,
     )
 
 
 async def _stream(
-    told: CompletionStream, first: AnswerChunk, pieces: Pieces, count: int
+    completion: Completion, first: AnswerChunk, chunks: Chunks, count: int
 ) -> AsyncIterator[bytes]:
-    """Send pieces as they come; a failure is an event, and a client that goes ends it."""
+    """Send chunks as they come; an error is sent as an event, and a disconnect ends the work."""
     try:
-        for number in range(count):
-            opening = Delta(role="assistant", content="")
-            yield told.chunk(ChunkChoice(index=number, delta=opening))
-        piece: AnswerChunk | None = first
-        while piece is not None:
-            if piece.text:
-                yield told.chunk(ChunkChoice(index=piece.index, delta=Delta(content=piece.text)))
-            if piece.finish:
-                told.count(piece)
-                yield told.chunk(
-                    ChunkChoice(index=piece.index, delta=Delta(), finish_reason=piece.finish)
+        for index in range(count):
+            yield completion.event(
+                ChunkChoice(index=index, delta=Delta(role="assistant", content=""))
+            )
+        chunk: AnswerChunk | None = first
+        while chunk is not None:
+            if chunk.text:
+                delta = Delta(content=chunk.text)
+                yield completion.event(ChunkChoice(index=chunk.index, delta=delta))
+            if chunk.finish:
+                completion.count(chunk)
+                yield completion.event(
+                    ChunkChoice(index=chunk.index, delta=Delta(), finish_reason=chunk.finish)
                 )
-            piece = await to_thread.run_sync(next, pieces, None)
-        if told.counts_at_end:
-            yield told.chunk(is_last=True)
+            chunk = await to_thread.run_sync(next, chunks, None)
+        if completion.includes_usage:
+            yield completion.event(is_last=True)
         yield DONE
     except AdvisorError as error:
         yield _error_event(error.http_status, str(error), error.code)
-    except Exception as error:  # noqa: BLE001 - the answer has begun: only an event can tell of it
+    except Exception as error:  # noqa: BLE001 - the status was sent: only an event can report it
         log.warning("fault", place=error_location(error))
-        yield _error_event(FAULT, "This is a fault of the server. Ask again.", "fault")
+        yield _error_event(INTERNAL, INTERNAL_MESSAGE, "fault")
     finally:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(pieces.close)
+            await to_thread.run_sync(chunks.close)
 
 
 def _error_event(status: int, message: str, code: str) -> bytes:
-    return b"data: " + body_of(status, message, code) + b"\n\n"
+    return b"data: " + error_body(status, message, code) + b"\n\n"

@@ -1,4 +1,4 @@
-"""Questions to a tuned model and its answers, whole or in pieces, as OpenAI names them."""
+"""Records of chat completions: requests, responses and stream chunks, as OpenAI names them."""
 
 from __future__ import annotations
 
@@ -8,101 +8,98 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from advisor.units import Record
-from trainer.server.openai.file_schemas import TUNED, absent
+from trainer.server.openai.file_schemas import TUNED, absent, always
 from trainer.server.openai.job_schemas import Metadata, StrictRequest, Text
 
 Finish = Literal["stop", "length"]
 CHAT_ID = "chatcmpl-0f3a9c1b2d4e5f60718293a4"
+QUESTION = {"role": "user", "content": "Where is my parcel?"}
+ANSWER = {"role": "assistant", "content": "delivery"}
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
+TokenLimit = Annotated[int, Field(ge=1, le=1 << 20)]
 
 
 class TextPart(StrictRequest):
     """A part of a message."""
 
     type: Literal["text"] = Field(examples=["text"])
-    """Only texts are read."""
+    """Only text is supported."""
     text: str = Field(examples=["Where is my parcel?"])
-    """The words."""
+    """The text."""
 
 
 class ChatMessage(StrictRequest):
     """One message of a conversation."""
 
     role: Literal["developer", "system", "user", "assistant", "tool"] = Field(examples=["user"])
-    """Who says it."""
+    """Role of the author."""
     content: str | list[TextPart] | None = Field(None, examples=["Where is my parcel?"])
-    """What is said."""
+    """Content."""
     name: Text | None = Field(None, examples=[None])
-    """Name of who says it."""
+    """Name of the author."""
     tool_calls: list[dict[str, JsonValue]] | None = Field(None, examples=[None])
-    """Calls of an assistant."""
+    """Tool calls of an assistant."""
     tool_call_id: Text | None = Field(None, examples=[None])
-    """Call that a tool answers."""
+    """Tool call that this message responds to."""
     refusal: str | None = Field(None, examples=[None])
-    """Not read."""
+    """Ignored."""
     annotations: list[JsonValue] | None = Field(None, examples=[None])
-    """Not read."""
+    """Ignored."""
     audio: None = Field(None, examples=[None])
-    """None: only texts are read."""
+    """Not supported: only text."""
     function_call: None = Field(None, examples=[None])
-    """None: take tool_calls."""
+    """Not supported: use tool_calls."""
 
 
 class StreamOptions(StrictRequest):
-    """How an answer is sent in pieces."""
+    """Options of a streamed response."""
 
     include_usage: bool = Field(False, examples=[True])
-    """Whether tokens are counted at the end."""
+    """Whether a last chunk reports the token counts."""
     include_obfuscation: bool = Field(False, examples=[False])
-    """Not done here, and accepted."""
+    """Accepted, but has no effect."""
 
 
 class ResponseFormat(StrictRequest):
-    """What an answer is."""
+    """Format of the response."""
 
     type: Literal["text"] = Field(examples=["text"])
-    """Only `text`: a form is learned from rows, not forced."""
+    """Only `text`: models learn a format from their rows; it is not enforced."""
 
 
 class CreateChatCompletionRequest(StrictRequest):
-    """One question; what would change nothing here is accepted only at its neutral value."""
+    """A chat request; parameters without an effect here accept only their neutral value."""
 
     model: Text = Field(examples=[TUNED])
-    """A tuned model, or its base to compare with."""
-    messages: list[ChatMessage] = Field(
-        min_length=1,
-        max_length=4096,
-        examples=[[{"role": "user", "content": "Where is my parcel?"}]],
-    )
+    """A tuned model, or its base model for comparison."""
+    messages: list[ChatMessage] = Field(min_length=1, max_length=4096, examples=[[QUESTION]])
     """The conversation."""
     tools: list[dict[str, JsonValue]] | None = Field(None, max_length=128, examples=[None])
-    """Tools, where the model's template has a place for them; a call comes back as text."""
+    """Tools, if the model's chat template supports them; a call is returned as text."""
     tool_choice: Literal["none", "auto"] | None = Field(None, examples=["auto"])
-    """`none` leaves the tools out."""
-    max_tokens: Annotated[int, Field(ge=1, le=1 << 20)] | None = Field(None, examples=[64])
-    """Longest answer."""
-    max_completion_tokens: Annotated[int, Field(ge=1, le=1 << 20)] | None = Field(
-        None, examples=[64]
-    )
-    """The same, by its newer name; without either an answer ends after 4,096 tokens."""
+    """`none` omits the tools."""
+    max_tokens: TokenLimit | None = Field(None, examples=[64])
+    """Maximum completion tokens; deprecated name."""
+    max_completion_tokens: TokenLimit | None = Field(None, examples=[64])
+    """Maximum completion tokens; 4,096 by default."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, examples=[0.0])
-    """0 takes the most probable word; 1 by default."""
+    """Sampling temperature; 0 is greedy; 1 by default."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, examples=[1.0])
-    """Share of the probability that words are drawn from."""
+    """Probability mass of nucleus sampling."""
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(None, examples=["\n"])
-    """The answer ends before the first of them."""
+    """Sequences that end the answer; they are not returned."""
     seed: Annotated[int, Field(ge=-(1 << 62), le=1 << 62)] | None = Field(None, examples=[7])
-    """The same seed draws the same words."""
+    """Seed; the same seed samples the same tokens."""
     n: Annotated[int, Field(ge=1, le=16)] | None = Field(None, examples=[1])
-    """Answers asked for."""
+    """Number of answers."""
     stream: bool | None = Field(None, examples=[False])
-    """Whether it comes in pieces."""
+    """Whether the response is streamed."""
     stream_options: StreamOptions | None = Field(None, examples=[None])
-    """How."""
+    """Options of a streamed response."""
     response_format: ResponseFormat | None = Field(None, examples=[{"type": "text"}])
-    """What the answer is."""
+    """Format of the response."""
     logprobs: Literal[False] | None = Field(None, examples=[False])
-    """Only `false`: probabilities are not told."""
+    """Only `false`: log probabilities are not returned."""
     frequency_penalty: Literal[0] | None = Field(None, examples=[0])
     """Only 0."""
     presence_penalty: Literal[0] | None = Field(None, examples=[0])
@@ -114,144 +111,130 @@ class CreateChatCompletionRequest(StrictRequest):
     modalities: list[Literal["text"]] | None = Field(None, examples=[["text"]])
     """Only text."""
     parallel_tool_calls: bool | None = Field(None, examples=[None])
-    """Changes nothing: calls come back as text."""
+    """No effect: tool calls are returned as text."""
     service_tier: Literal["auto", "default"] | None = Field(None, examples=["auto"])
-    """There is one."""
+    """No effect."""
     store: bool | None = Field(None, examples=[False])
-    """Nothing is kept, whatever is said."""
+    """No effect: nothing is stored."""
     metadata: Metadata | None = Field(None, examples=[None])
-    """Words of your own; not kept."""
+    """Your own key-value pairs; not stored."""
     user: str | None = Field(None, max_length=512, examples=[None])
-    """Whose question it is; not kept."""
+    """End user; not stored; deprecated name."""
     safety_identifier: str | None = Field(None, max_length=512, examples=[None])
-    """The same, by its newer name."""
+    """End user; not stored."""
 
     @model_validator(mode="after")
-    def _fits(self) -> CreateChatCompletionRequest:
+    def _check_combinations(self) -> CreateChatCompletionRequest:
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise PydanticCustomError(
-                "twice", "it is given twice: leave max_tokens out", {"key": "max_tokens"}
+                "twice", "remove it: max_completion_tokens is also set", {"key": "max_tokens"}
             )
         if self.stream_options is not None and not self.stream:
             raise PydanticCustomError(
-                "no_stream", "it goes with stream: true", {"key": "stream_options"}
+                "no_stream", "requires stream: true", {"key": "stream_options"}
             )
         return self
 
 
 class CompletionUsage(Record):
-    """Tokens that were read and written."""
+    """Token counts."""
 
     prompt_tokens: int = Field(examples=[12])
-    """Read."""
+    """Prompt tokens."""
     completion_tokens: int = Field(examples=[3])
-    """Written, in all answers."""
+    """Completion tokens, in all answers."""
     total_tokens: int = Field(examples=[15])
-    """Both."""
+    """Sum of both."""
 
 
 class AnswerMessage(Record):
-    """What a model answers."""
+    """The message of an answer."""
 
-    role: Literal["assistant"] = Field("assistant", examples=["assistant"])
-    """Always `assistant`."""
+    role: Literal["assistant"] = always("assistant")
     content: str = Field(examples=["delivery"])
-    """The words."""
-    refusal: str | None = Field(None, examples=[None])
-    """None: tuned models here do not refuse apart."""
+    """Content."""
+    refusal: str | None = always(None)
 
 
 class CompletionChoice(Record):
     """One answer."""
 
     index: int = Field(examples=[0])
-    """Its number."""
-    message: AnswerMessage = Field(examples=[{"role": "assistant", "content": "delivery"}])
-    """The answer."""
+    """Number of the answer."""
+    message: AnswerMessage = Field(examples=[ANSWER])
+    """The message."""
     finish_reason: Finish = Field(examples=["stop"])
-    """Why it ended: by itself, or by its length."""
-    logprobs: None = Field(None, examples=[None])
-    """None."""
+    """Ended by itself (`stop`) or by the token limit (`length`)."""
+    logprobs: None = always(None)
 
 
 class CreateChatCompletionResponse(Record):
-    """The answers to one question."""
+    """The answers to one request."""
 
     id: str = Field(examples=[CHAT_ID])
-    """Its name."""
-    object: Literal["chat.completion"] = Field("chat.completion", examples=["chat.completion"])
-    """Always `chat.completion`."""
+    """Id of the completion."""
+    object: Literal["chat.completion"] = always("chat.completion")
     created: int = Field(examples=[1795000000])
-    """When it was asked."""
+    """Time of the request."""
     model: str = Field(examples=[TUNED])
-    """Who answers."""
+    """Model that answers."""
     choices: list[CompletionChoice] = Field(
-        examples=[
-            [
-                {
-                    "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": "delivery"},
-                }
-            ]
-        ]
+        examples=[[{"index": 0, "finish_reason": "stop", "message": ANSWER}]]
     )
     """The answers."""
     usage: CompletionUsage = Field(
         examples=[{"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}]
     )
-    """Tokens that were counted."""
+    """Tokens of the prompt and of all answers."""
 
 
 class Delta(Record):
-    """What an answer grows by."""
+    """An increment of an answer."""
 
     role: Literal["assistant"] | None = absent("assistant")
-    """Who speaks, at the beginning."""
+    """Role of the author, in the first chunk."""
     content: str | None = absent("deliv")
-    """More words."""
+    """More text."""
 
 
 class ChunkChoice(Record):
-    """A piece of one answer."""
+    """A chunk of one answer."""
 
     index: int = Field(examples=[0])
     """Number of the answer."""
     delta: Delta = Field(examples=[{"content": "deliv"}])
-    """What it grows by."""
+    """The increment."""
     finish_reason: Finish | None = Field(None, examples=[None])
-    """Why it ended, at its end."""
-    logprobs: None = Field(None, examples=[None])
-    """None."""
+    """Reason of the end, in the last chunk."""
+    logprobs: None = always(None)
 
 
 class CreateChatCompletionStreamResponse(Record):
-    """A piece of the answers to one question."""
+    """A chunk of a streamed response."""
 
     id: str = Field(examples=[CHAT_ID])
-    """Name of the whole."""
-    object: Literal["chat.completion.chunk"] = Field(
-        "chat.completion.chunk", examples=["chat.completion.chunk"]
-    )
-    """Always `chat.completion.chunk`."""
+    """Id of the completion."""
+    object: Literal["chat.completion.chunk"] = always("chat.completion.chunk")
     created: int = Field(examples=[1795000000])
-    """When it was asked."""
+    """Time of the request."""
     model: str = Field(examples=[TUNED])
-    """Who answers."""
+    """Model that answers."""
     choices: list[ChunkChoice] = Field(
         examples=[[{"index": 0, "delta": {"content": "deliv"}, "finish_reason": None}]]
     )
-    """The pieces; empty in the last one, where tokens are counted."""
+    """Increments of the answers; empty in the chunk that reports the token counts."""
     usage: CompletionUsage | None = absent(None)
-    """Tokens that were counted, where that was asked for."""
+    """Token counts, if requested."""
 
 
-def chat_messages(asked: CreateChatCompletionRequest) -> list[dict[str, Any]]:
-    """Write the conversation as the models here read it: a developer speaks as the system."""
-    unread = {"refusal", "annotations", "audio", "function_call"}
-    found = [
-        one.model_dump(mode="json", exclude_none=True, exclude=unread) for one in asked.messages
+def chat_messages(request: CreateChatCompletionRequest) -> list[dict[str, Any]]:
+    """Return the conversation for a chat template: `developer` becomes `system`."""
+    ignored = {"refusal", "annotations", "audio", "function_call"}
+    messages = [
+        message.model_dump(mode="json", exclude_none=True, exclude=ignored)
+        for message in request.messages
     ]
     return [
-        {**one, "role": "system" if one["role"] == "developer" else one["role"]} for one in found
+        {**message, "role": "system" if message["role"] == "developer" else message["role"]}
+        for message in messages
     ]

@@ -1,4 +1,4 @@
-"""An error -> a body in OpenAI's shape: what is wrong, with which parameter, and its code."""
+"""Errors of the OpenAI surface: bodies in OpenAI's shape, and the errors raised under /v1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from trainer.errors import LeaseLost, TrainerError
 from trainer.server.openai.file_schemas import ErrorBody, ErrorResponse
 from trainer.storage.idempotency import RequestInProgress
 
-UNPROCESSABLE, BAD_REQUEST, CONFLICT, FAULT = 422, 400, 409, 500
+UNPROCESSABLE, BAD_REQUEST, CONFLICT, INTERNAL = 422, 400, 409, 500
+INTERNAL_MESSAGE = "internal server error. Try again."
 TYPES: Mapping[int, str] = {
     401: "authentication_error",
     403: "permission_error",
@@ -31,28 +32,28 @@ CODES: Mapping[str, str] = {
     "context-length": "context_length_exceeded",
     "idempotency-key": "idempotency_key_reused",
 }
-"""Codes that OpenAI has a word of its own for."""
+"""Our codes for which OpenAI has its own."""
 STATUS_DESCRIPTIONS: Mapping[int, str] = {
-    400: "A parameter cannot be used.",
-    401: "No token, or none that holds.",
-    403: "The token's role does not go so far.",
-    404: "There is no such thing for this caller.",
-    405: "The path is there for other methods.",
-    409: "It cannot be done in this state.",
-    413: "The body is larger than is taken.",
+    400: "Invalid parameter.",
+    401: "Missing or invalid token.",
+    403: "The token's role is too low.",
+    404: "Not found, or owned by another caller.",
+    405: "Method not allowed on this path.",
+    409: "Not possible in the current state.",
+    413: "The body is too large.",
     429: "Too many requests.",
-    500: "A fault of the server.",
-    503: "Something that is needed does not answer; try again.",
+    500: "Internal server error.",
+    503: "A required service is not available; try again.",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse, "description": says}
-    for status, says in STATUS_DESCRIPTIONS.items()
+    status: {"model": ErrorResponse, "description": description}
+    for status, description in STATUS_DESCRIPTIONS.items()
 }
-"""What every operation can answer beside what it is for."""
+"""Error responses of every operation."""
 
 
 class BadParameter(TrainerError):
-    """A parameter of a request under /v1 cannot be used."""
+    """A parameter of a request under /v1 is invalid."""
 
     code = "bad-parameter"
     http_status = 400
@@ -64,45 +65,55 @@ class BadParameter(TrainerError):
 
 
 class OpenAINotFound(TrainerError):
-    """There is no such job, model or path under /v1 for this caller."""
+    """No such job, model or path under /v1 for this caller."""
 
     code = "nothing-there"
     http_status = 404
-    what_to_do = "Name something that the list beside it holds."
+    what_to_do = "Use an id from the matching list."
 
     def __init__(self, message: str, param: str | None = None, code: str = "not_found") -> None:
         self.param, self.code = param, code
         super().__init__(message)
 
 
-def body_of(status: int, message: str, code: str, param: str | None = None) -> bytes:
-    """Write an error."""
-    kind = TYPES.get(status, "invalid_request_error")
-    word = CODES.get(code, code.replace("-", "_"))
-    body = ErrorBody(message=message, type=kind, param=param, code=word)
+def error_body(status: int, message: str, code: str, param: str | None = None) -> bytes:
+    """Return the JSON of an error."""
+    body = ErrorBody(
+        message=message,
+        type=TYPES.get(status, "invalid_request_error"),
+        param=param,
+        code=CODES.get(code, code.replace("-", "_")),
+    )
     return ErrorResponse(error=body).model_dump_json().encode()
 
 
-def error_response(error: AdvisorError) -> Response:
-    """Answer with an error; what another try cannot change is marked so for the SDK."""
-    status = BAD_REQUEST if error.http_status == UNPROCESSABLE else error.http_status
-    is_final = status == CONFLICT and not isinstance(error, RequestInProgress | LeaseLost)
-    headers = {"x-should-retry": "false"} if is_final else {}
-    body = body_of(status, str(error), error.code, getattr(error, "param", None))
-    return Response(body, status, headers, "application/json")
+def _response(
+    status: int,
+    message: str,
+    code: str,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    return Response(error_body(status, message, code, param), status, headers, "application/json")
 
 
 def install(app: FastAPI) -> None:
-    """Let an app answer every error in OpenAI's shape, also those that nobody foresaw."""
-    app.add_exception_handler(AdvisorError, _known)
+    """Have the app return every error in OpenAI's shape, unexpected ones included."""
+    app.add_exception_handler(AdvisorError, _advisor_error)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_middleware(UnhandledErrorMiddleware, fault=_fault)
+    app.add_middleware(
+        UnhandledErrorMiddleware, fault=lambda: _response(INTERNAL, INTERNAL_MESSAGE, "fault")
+    )
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def _advisor_error(_: Request, error: Exception) -> Response:
+    """Return an error; the SDK is told not to retry a conflict that a retry cannot solve."""
     assert isinstance(error, AdvisorError)
-    return error_response(error)
+    status = BAD_REQUEST if error.http_status == UNPROCESSABLE else error.http_status
+    is_final = status == CONFLICT and not isinstance(error, RequestInProgress | LeaseLost)
+    headers = {"x-should-retry": "false"} if is_final else None
+    return _response(status, str(error), error.code, getattr(error, "param", None), headers)
 
 
 async def _malformed(_: Request, error: Exception) -> Response:
@@ -112,46 +123,34 @@ async def _malformed(_: Request, error: Exception) -> Response:
     key = (first.get("ctx") or {}).get("key")
     if key is not None:
         param = f"{param}.{key}" if param else str(key)
-    message = f"{param or 'body'}: {first['msg']}."
-    return Response(
-        body_of(BAD_REQUEST, message, "invalid_value", param),
-        BAD_REQUEST,
-        media_type="application/json",
-    )
+    return _response(BAD_REQUEST, f"{param or 'body'}: {first['msg']}.", "invalid_value", param)
 
 
-def _param(place: tuple[str | int, ...], body: Any) -> str:
-    """Name the place in a request; the names of tried types are left out.
+def _param(location: tuple[str | int, ...], body: Any) -> str:
+    """Return the path of a parameter, without the names of the union members pydantic tried.
 
     >>> _param(("body", "method", "dpo", "beta", "float"), {"method": {"dpo": {"beta": "x"}}})
     'method.dpo.beta'
     """
-    if place[0] != "body":
-        return ".".join(str(part) for part in place[1:])
-    named, here = list[str](), body
-    for part in place[1:]:
-        is_inside = (isinstance(here, dict) and part in here) or (
-            isinstance(here, list) and isinstance(part, int) and part < len(here)
+    if location[0] != "body":
+        return ".".join(str(part) for part in location[1:])
+    path, value = list[str](), body
+    for part in location[1:]:
+        is_inside = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
         )
-        if not is_inside and not isinstance(here, dict):
+        if not is_inside and not isinstance(value, dict):
             break
-        named.append(str(part))
-        here = here[part] if is_inside else None
-    return ".".join(named)
+        path.append(str(part))
+        value = value[part] if is_inside else None
+    return ".".join(path)
 
 
 async def _routing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    status, path = error.status_code, request.url.path
-    says = {
-        404: f"{request.method} {path}: there is no such path here.",
-        405: f"{request.method} {path}: this path is there for other methods.",
-    }
-    code = {404: "unknown_url", 405: "wrong_method"}.get(status, "invalid_request")
-    body = body_of(status, says.get(status, f"{error.detail}."), code)
-    return Response(body, status, error.headers, "application/json")
-
-
-def _fault() -> Response:
-    body = body_of(FAULT, "This is a fault of the server. Try again.", "fault")
-    return Response(body, FAULT, media_type="application/json")
+    status, where = error.status_code, f"{request.method} {request.url.path}"
+    code, message = {
+        404: ("unknown_url", f"{where}: path not found."),
+        405: ("wrong_method", f"{where}: method not allowed on this path."),
+    }.get(status, ("invalid_request", f"{error.detail}."))
+    return _response(status, message, code, headers=error.headers)

@@ -1,4 +1,8 @@
-"""What the surface gives of errors, files, uploads and models, named as OpenAI publishes them."""
+"""Records of errors, files, uploads and models, with the field names OpenAI publishes.
+
+Our own records rather than those of the `openai` package: its models accept any further field,
+describe none of theirs in the OpenAPI document, and change with the installed SDK.
+"""
 
 from __future__ import annotations
 
@@ -10,160 +14,159 @@ from advisor.units import Record
 
 FILE_ID = "file-0f3a9c1b2d4e5f60718293a4"
 TUNED = "ft:qwen-0.5b:triage-team:triage:1f2e3d4c"
+LIMIT_ERROR = {
+    "message": "limit: Input should be less than or equal to 1000.",
+    "type": "invalid_request_error",
+    "param": "limit",
+    "code": "invalid_value",
+}
 
 
 def is_none(value: object) -> bool:
-    """Whether a field is left out of what is sent."""
+    """Return whether a field is left out of the response."""
     return value is None
 
 
 def absent(*examples: Any) -> Any:
-    """Make a field that is left out where it has no value."""
+    """Declare a field that is left out where it has no value."""
     return Field(default=None, exclude_if=is_none, examples=list(examples))
 
 
-class ErrorBody(Record):
-    """What went wrong."""
+def always(value: str | None) -> Any:
+    """Declare a field that always has the same value."""
+    return Field(value, examples=[value], description=f"Always `{value or 'null'}`.")
 
-    message: str = Field(examples=["limit: Input should be less than or equal to 1000."])
-    """What was found, where, and what to do."""
-    type: str = Field(examples=["invalid_request_error"])
-    """Which kind of error it is."""
-    param: str | None = Field(examples=["limit"])
-    """Parameter that cannot be used, where it is one."""
-    code: str | None = Field(examples=["invalid_value"])
-    """Stable name of the error."""
+
+class ErrorBody(Record):
+    """An error."""
+
+    message: str = Field(examples=[LIMIT_ERROR["message"]])
+    """What is wrong, where, and what to do."""
+    type: str = Field(examples=[LIMIT_ERROR["type"]])
+    """Kind of error."""
+    param: str | None = Field(examples=[LIMIT_ERROR["param"]])
+    """Invalid parameter, if it is one."""
+    code: str | None = Field(examples=[LIMIT_ERROR["code"]])
+    """Stable code."""
 
 
 class ErrorResponse(Record):
-    """An answer that is an error."""
+    """The body of an error response."""
 
-    error: ErrorBody = Field(
-        examples=[
-            {
-                "message": "limit: Input should be less than or equal to 1000.",
-                "type": "invalid_request_error",
-                "param": "limit",
-                "code": "invalid_value",
-            }
-        ]
-    )
+    error: ErrorBody = Field(examples=[LIMIT_ERROR])
     """The error."""
 
 
 class OpenAIFile(Record):
-    """A file that is kept here."""
+    """A stored file."""
 
     id: str = Field(examples=[FILE_ID])
-    """Its name here."""
-    object: Literal["file"] = Field("file", examples=["file"])
-    """Always `file`."""
+    """Id of the file."""
+    object: Literal["file"] = always("file")
     bytes: int = Field(examples=[48231])
     """Size."""
     created_at: int = Field(examples=[1795000000])
-    """When it came, in seconds since 1970."""
+    """Time of the upload, in seconds since 1970."""
     expires_at: int | None = absent(1795086400)
-    """When it is deleted, where a time was asked for."""
+    """Time it is deleted, if an expiry was requested."""
     filename: str = Field(examples=["tickets.jsonl"])
-    """What its sender calls it."""
+    """Name given by the sender."""
     purpose: Literal["fine-tune", "fine-tune-results"] = Field(examples=["fine-tune"])
-    """What it is for."""
+    """Purpose."""
     status: Literal["uploaded", "processed", "error"] = Field("processed", examples=["processed"])
-    """Always `processed`: a file is looked at before it is taken."""
+    """Always `processed`: files are checked before they are accepted."""
 
 
-class ListFilesResponse(Record):
+class Page(Record):
+    """One page of a list."""
+
+    object: Literal["list"] = always("list")
+    has_more: bool = Field(examples=[False])
+    """Whether more items follow."""
+
+
+class ListFilesResponse(Page):
     """A page of files."""
 
-    object: Literal["list"] = Field("list", examples=["list"])
-    """Always `list`."""
     data: list[OpenAIFile] = Field(examples=[[]])
     """The files."""
     first_id: str = Field(examples=[FILE_ID])
-    """Name of the first one; empty where there is none."""
+    """Id of the first file; empty if there is none."""
     last_id: str = Field(examples=[FILE_ID])
-    """Name of the last one; empty where there is none."""
-    has_more: bool = Field(examples=[False])
-    """Whether there are more after the last one."""
+    """Id of the last file; empty if there is none."""
 
 
 class DeleteFileResponse(Record):
-    """What became of a file."""
+    """Result of deleting a file."""
 
     id: str = Field(examples=[FILE_ID])
-    """Its name."""
-    object: Literal["file"] = Field("file", examples=["file"])
-    """Always `file`."""
+    """Id of the file."""
+    object: Literal["file"] = always("file")
     deleted: bool = Field(True, examples=[True])
-    """Whether it is gone."""
+    """Whether it was deleted."""
 
 
 class Upload(Record):
-    """A file that comes by parts."""
+    """A file uploaded in parts."""
 
     id: str = Field(examples=["upload_0f3a9c1b2d4e5f60718293a4"])
-    """Its name."""
-    object: Literal["upload"] = Field("upload", examples=["upload"])
-    """Always `upload`."""
+    """Id of the upload."""
+    object: Literal["upload"] = always("upload")
     bytes: int = Field(examples=[134217728])
-    """Size that was announced."""
+    """Announced size."""
     created_at: int = Field(examples=[1795000000])
-    """When it was begun."""
+    """Time it was started."""
     expires_at: int = Field(examples=[1795003600])
-    """When it ends by itself."""
+    """Time it expires."""
     filename: str = Field(examples=["tickets.jsonl"])
-    """What the file will be called."""
+    """Name of the file."""
     purpose: Literal["fine-tune"] = Field("fine-tune", examples=["fine-tune"])
-    """What it is for."""
+    """Purpose."""
     status: Literal["pending", "completed", "cancelled", "expired"] = Field(examples=["pending"])
-    """How far it is."""
+    """Status."""
     file: OpenAIFile | None = absent(None)
-    """The file, once its parts are put together."""
+    """The file, once the upload is completed."""
 
 
 class UploadPart(Record):
     """A part of an upload."""
 
     id: str = Field(examples=["part_0f3a9c1b2d4e5f60718293a4"])
-    """Its name."""
-    object: Literal["upload.part"] = Field("upload.part", examples=["upload.part"])
-    """Always `upload.part`."""
+    """Id of the part."""
+    object: Literal["upload.part"] = always("upload.part")
     created_at: int = Field(examples=[1795000000])
-    """When it came."""
+    """Time it was received."""
     upload_id: str = Field(examples=["upload_0f3a9c1b2d4e5f60718293a4"])
-    """Upload that it belongs to."""
+    """Upload it belongs to."""
 
 
 class Model(Record):
-    """A model: one that can be tuned here, or one that was."""
+    """A base model or a tuned model."""
 
     id: str = Field(examples=[TUNED])
-    """Its name."""
-    object: Literal["model"] = Field("model", examples=["model"])
-    """Always `model`."""
+    """Name of the model."""
+    object: Literal["model"] = always("model")
     created: int = Field(examples=[1795000000])
-    """When it was made."""
+    """Time it was made."""
     owned_by: str = Field(examples=["triage-team"])
-    """Whose it is; `system` for bases of this server."""
+    """Owner; `system` for base models of this server."""
     shutdown_date: str | None = Field(examples=[None])
-    """Day on which it ends, where one is known."""
+    """Day it is shut down, if known."""
 
 
 class ListModelsResponse(Record):
-    """Every model that the caller may use."""
+    """All models the caller can use."""
 
-    object: Literal["list"] = Field("list", examples=["list"])
-    """Always `list`."""
+    object: Literal["list"] = always("list")
     data: list[Model] = Field(examples=[[]])
     """The models."""
 
 
 class DeleteModelResponse(Record):
-    """What became of a model."""
+    """Result of deleting a model."""
 
     id: str = Field(examples=[TUNED])
-    """Its name."""
-    object: Literal["model"] = Field("model", examples=["model"])
-    """Always `model`."""
+    """Name of the model."""
+    object: Literal["model"] = always("model")
     deleted: bool = Field(True, examples=[True])
-    """Whether it is gone."""
+    """Whether it was deleted."""

@@ -1,4 +1,4 @@
-"""POST, GET and DELETE of /files: rows come in, and numbers of jobs go out."""
+"""Routes of files: training rows are uploaded, and step metrics of jobs are downloaded."""
 
 from __future__ import annotations
 
@@ -14,16 +14,10 @@ from starlette.concurrency import run_in_threadpool
 
 from advisor.api.uploads import UploadedFile, receive_file
 from trainer.server.auth import Proposer, Viewer
-from trainer.server.context import ServerContext, server_of
+from trainer.server.context import server_of
+from trainer.server.idempotency import IdempotencyKey, idempotent, json_response
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import DeleteFileResponse, ListFilesResponse, OpenAIFile
-from trainer.server.openai.idempotency import (
-    IdempotencyKey,
-    IdempotentRequest,
-    idempotent_request,
-    json_response,
-    respond_once,
-)
 from trainer.server.openai.ids import After, page_of
 from trainer.server.openai.strict_route import StrictRoute
 from trainer.storage.files import FileUpload, NoSuchFile, StoredFile, files_folder
@@ -31,52 +25,56 @@ from trainer.storage.files import FileUpload, NoSuchFile, StoredFile, files_fold
 PURPOSE: Literal["fine-tune"] = "fine-tune"
 ROW_SUFFIXES = (".jsonl", ".json")
 CHECKED_ROWS = 100
-"""Rows at the beginning of a file that are looked at before it is taken."""
-LONGEST_ROW_BYTES = 16 * 1024 * 1024
+"""Rows at the beginning of a file that are checked before it is accepted."""
+MAX_ROW_BYTES = 16 * 1024 * 1024
 EXPIRY_SECONDS = range(3600, 2_592_001)
-"""How long a file may be kept. Source: https://platform.openai.com/docs/api-reference/files/create"""
+"""Allowed expiry. Source: https://platform.openai.com/docs/api-reference/files/create"""
 FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
-FILE_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "purpose"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "examples": ["rows.jsonl"],
-                            "description": "Rows as JSON, one a line.",
-                        },
-                        "purpose": {
-                            "type": "string",
-                            "enum": [PURPOSE],
-                            "examples": [PURPOSE],
-                            "description": "What it is for.",
-                        },
-                        "expires_after[anchor]": {
-                            "type": "string",
-                            "enum": ["created_at"],
-                            "examples": ["created_at"],
-                            "description": "From when.",
-                        },
-                        "expires_after[seconds]": {
-                            "type": "integer",
-                            "minimum": EXPIRY_SECONDS[0],
-                            "maximum": EXPIRY_SECONDS[-1],
-                            "examples": [86400],
-                            "description": "How long it is kept.",
-                        },
-                    },
-                }
-            }
-        },
+JSON_LINES = "Send JSON, one row per line."
+
+
+def form_body(required: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a multipart form for the OpenAPI document."""
+    schema = {
+        "type": "object",
+        "required": required,
+        "additionalProperties": False,
+        "properties": dict(properties),
     }
-}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+FILE_FORM = form_body(
+    ["file", "purpose"],
+    {
+        "file": {
+            "type": "string",
+            "format": "binary",
+            "examples": ["rows.jsonl"],
+            "description": "Rows as JSON, one per line.",
+        },
+        "purpose": {
+            "type": "string",
+            "enum": [PURPOSE],
+            "examples": [PURPOSE],
+            "description": "Purpose.",
+        },
+        "expires_after[anchor]": {
+            "type": "string",
+            "enum": ["created_at"],
+            "examples": ["created_at"],
+            "description": "Start of the expiry period.",
+        },
+        "expires_after[seconds]": {
+            "type": "integer",
+            "minimum": EXPIRY_SECONDS[0],
+            "maximum": EXPIRY_SECONDS[-1],
+            "examples": [86400],
+            "description": "Expiry period.",
+        },
+    },
+)
 BYTES_RESPONSE: dict[str, Any] = {
     "description": "The bytes of the file.",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -86,62 +84,45 @@ router = APIRouter(route_class=StrictRoute, tags=["files"])
 
 @router.post("/files", response_model=OpenAIFile, openapi_extra=FILE_FORM)
 async def create_file(request: Request, caller: Proposer, key: IdempotencyKey = None) -> Response:
-    """Take a file of rows, streamed to the disk."""
-    server = server_of(request)
+    """Upload a file of rows, streamed to disk."""
     require_form(request)
-    came = await receive_file(request, files_folder(), server.settings.max_file_bytes)
+    upload = await receive_file(request, files_folder(), server_of(request).settings.max_file_bytes)
     try:
-        return await run_in_threadpool(_store_file, request, caller.owner, key, came)
+        return await run_in_threadpool(_store_file, request, key, upload)
     finally:
-        came.path.unlink(missing_ok=True)
+        upload.path.unlink(missing_ok=True)
 
 
-def _store_file(request: Request, owner: str, key: str | None, came: UploadedFile) -> Response:
-    body = orjson.dumps([came.sha256, came.filename, came.fields], option=orjson.OPT_SORT_KEYS)
-    caller = request.state.caller
-
-    def work(turn: IdempotentRequest) -> OpenAIFile:
-        seconds = _expiry_seconds(came.fields)
-        check_rows(came.path, came.filename)
-        sent = FileUpload(owner, came.filename, PURPOSE, came.sha256)
-        return file_view(turn.server.file_store.keep(came.path, sent, seconds=seconds))
-
-    return respond_once(idempotent_request(request, caller, key, body), work)
+def _store_file(request: Request, key: str | None, upload: UploadedFile) -> Response:
+    identity = [upload.sha256, upload.filename, upload.fields]
+    body = orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)
+    with idempotent(request, request.state.caller, key, body) as turn:
+        if turn.stored is not None:
+            return turn.stored
+        seconds = _expiry_seconds(upload.fields)
+        check_rows(upload.path, upload.filename)
+        sent = FileUpload(turn.owner, upload.filename, PURPOSE, upload.sha256)
+        stored_file = turn.server.file_store.keep(upload.path, sent, seconds=seconds)
+        return turn.respond(file_view(stored_file))
 
 
 def require_form(request: Request) -> None:
-    """See that a form is sent.
-
-    Raises:
-        BadParameter: it is something else.
-    """
+    """Raise BadParameter unless the request is a multipart form."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise BadParameter("file", f"content-type: found '{kind[:80]}'. Send multipart/form-data.")
 
 
-def check_purpose(purpose: str | None) -> None:
-    """See that a file is for tuning.
-
-    Raises:
-        BadParameter: it is for something that is not done here.
-    """
-    if purpose != PURPOSE:
-        raise BadParameter(
-            "purpose",
-            f"purpose: found '{(purpose or '')[:80]}', and files here are for: {PURPOSE}.",
-        )
-
-
 def _expiry_seconds(fields: Mapping[str, str]) -> float | None:
-    """Check what is said of a file, and return how long it is to be kept."""
+    """Check the text fields of the form, and return how long the file is stored."""
     for name in fields:
         if name not in FIELDS:
             raise BadParameter(
-                name, f"{name}: there is no such parameter. Known: file, {', '.join(FIELDS)}."
+                name, f"{name}: unknown parameter. Known: file, {', '.join(FIELDS)}."
             )
-    check_purpose(fields.get("purpose"))
-    anchor, seconds = (fields.get(name) for name in FIELDS[1:])
+    purpose, anchor, seconds = (fields.get(name) for name in FIELDS)
+    if purpose != PURPOSE:
+        raise BadParameter("purpose", f"purpose: found '{(purpose or '')[:80]}'. Use '{PURPOSE}'.")
     if anchor is None and seconds is None:
         return None
     is_number = seconds is not None and seconds.isascii() and seconds.isdigit()
@@ -155,24 +136,22 @@ def _expiry_seconds(fields: Mapping[str, str]) -> float | None:
 
 
 def check_rows(path: Path, filename: str) -> None:
-    """See that a file begins as rows do: JSON objects, one a line.
+    """Check that a file begins with JSON objects, one per line.
 
     Raises:
         BadParameter: it does not, with the line.
     """
     if not filename.lower().endswith(ROW_SUFFIXES):
-        raise BadParameter(
-            "file", f"file: '{filename}' does not end in .jsonl. Send JSON, one row a line."
-        )
-    seen = False
+        raise BadParameter("file", f"file: '{filename}' does not end in .jsonl. {JSON_LINES}")
+    has_rows = False
     with path.open("rb") as file:
-        lines = iter(lambda: file.readline(LONGEST_ROW_BYTES), b"")
+        lines = iter(lambda: file.readline(MAX_ROW_BYTES), b"")
         for number, line in enumerate(islice(lines, CHECKED_ROWS), start=1):
             if line.strip():
-                seen = True
+                has_rows = True
                 _check_row(line, number)
-    if not seen:
-        raise BadParameter("file", "file: it holds no rows. Send JSON, one row a line.")
+    if not has_rows:
+        raise BadParameter("file", f"file: it has no rows. {JSON_LINES}")
 
 
 def _check_row(line: bytes, number: int) -> None:
@@ -180,28 +159,30 @@ def _check_row(line: bytes, number: int) -> None:
         row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         raise BadParameter(
-            "file", f"file: line {number} is no JSON ({error.msg}). Send JSON, one row a line."
+            "file", f"file: line {number} is not valid JSON ({error.msg}). {JSON_LINES}"
         ) from error
     if not isinstance(row, dict):
-        raise BadParameter("file", f"file: line {number} is no JSON object. Send one row a line.")
+        raise BadParameter("file", f"file: line {number} is not a JSON object. {JSON_LINES}")
 
 
 @router.get("/files", response_model=ListFilesResponse)
 def list_files(
     request: Request,
     caller: Viewer,
-    purpose: Annotated[str | None, Query(description="Only these.", examples=["fine-tune"])] = None,
-    limit: Annotated[int, Query(description="Most on a page.", ge=1, le=10_000)] = 10_000,
-    order: Annotated[Literal["asc", "desc"], Query(description="By the time it came.")] = "desc",
+    purpose: Annotated[
+        str | None, Query(description="Only files of this purpose.", examples=["fine-tune"])
+    ] = None,
+    limit: Annotated[int, Query(description="Maximum per page.", ge=1, le=10_000)] = 10_000,
+    order: Annotated[Literal["asc", "desc"], Query(description="By upload time.")] = "desc",
     after: After = None,
 ) -> Response:
-    """List files, the newest first."""
-    found = server_of(request).file_store.listed(caller.owner_filter, purpose)
-    listed = found if order == "desc" else found[::-1]
-    page, has_more = page_of(listed, lambda one: one.file_id, after, limit)
+    """List files, newest first."""
+    files = server_of(request).file_store.listed(caller.owner_filter, purpose)
+    ordered = files if order == "desc" else files[::-1]
+    page, has_more = page_of(ordered, lambda file: file.file_id, after, limit)
     return json_response(
         ListFilesResponse(
-            data=[file_view(one) for one in page],
+            data=[file_view(file) for file in page],
             first_id=page[0].file_id if page else "",
             last_id=page[-1].file_id if page else "",
             has_more=has_more,
@@ -211,7 +192,7 @@ def list_files(
 
 @router.get("/files/{file_id}", response_model=OpenAIFile)
 def retrieve_file(request: Request, caller: Viewer, file_id: str) -> Response:
-    """Say what is known of a file."""
+    """Return a file's name, size and dates."""
     return json_response(
         file_view(server_of(request).file_store.file(file_id, caller.owner_filter))
     )
@@ -221,32 +202,32 @@ def retrieve_file(request: Request, caller: Viewer, file_id: str) -> Response:
     "/files/{file_id}/content", response_class=FileResponse, responses={200: BYTES_RESPONSE}
 )
 def download_file(request: Request, caller: Viewer, file_id: str) -> FileResponse:
-    """Send the bytes of a file."""
-    found = server_of(request).file_store.file(file_id, caller.owner_filter)
-    if not found.path.is_file():
-        raise NoSuchFile(f"the bytes of '{file_id}' are gone. Upload it again.")
-    return FileResponse(found.path, media_type="application/octet-stream", filename=found.filename)
+    """Download the bytes of a file."""
+    file = server_of(request).file_store.file(file_id, caller.owner_filter)
+    if not file.path.is_file():
+        raise NoSuchFile(f"the bytes of '{file_id}' no longer exist. Upload it again.")
+    return FileResponse(file.path, media_type="application/octet-stream", filename=file.filename)
 
 
 @router.delete("/files/{file_id}", response_model=DeleteFileResponse)
 def delete_file(request: Request, caller: Proposer, file_id: str) -> Response:
-    """Delete a file with its bytes; jobs keep the rows that they learn from."""
-    server: ServerContext = server_of(request)
-    found = server.file_store.file(file_id, caller.owner_filter)
-    server.audit.write(caller, "delete_file", found.file_id)
-    server.file_store.delete(found.file_id, caller.owner_filter)
-    return json_response(DeleteFileResponse(id=found.file_id))
+    """Delete a file with its bytes; jobs keep a copy of their training rows."""
+    server = server_of(request)
+    file = server.file_store.file(file_id, caller.owner_filter)
+    server.audit.write(caller, "delete_file", file.file_id)
+    server.file_store.delete(file.file_id, caller.owner_filter)
+    return json_response(DeleteFileResponse(id=file.file_id))
 
 
 def file_view(stored_file: StoredFile) -> OpenAIFile:
-    """Show a file; one that came by another door is a file of rows too."""
-    ends = stored_file.expires_at
+    """Return a file as OpenAI shows one; a file of the working API counts as training rows."""
+    expires_at = stored_file.expires_at
     purpose = "fine-tune-results" if stored_file.purpose == "fine-tune-results" else PURPOSE
     return OpenAIFile(
         id=stored_file.file_id,
         bytes=stored_file.bytes,
         created_at=int(stored_file.made_at),
         purpose=purpose,
-        expires_at=None if ends is None else int(ends),
+        expires_at=None if expires_at is None else int(expires_at),
         filename=stored_file.filename,
     )

@@ -1,4 +1,4 @@
-"""POST of graders: what a training here can score answers with, tried on one answer."""
+"""Routes of graders: validate a string check, and score one answer with it."""
 
 from __future__ import annotations
 
@@ -12,47 +12,64 @@ from pydantic import Field, JsonValue
 
 from advisor.units import Record
 from trainer.server.auth import Viewer
+from trainer.server.idempotency import json_response
 from trainer.server.openai.errors import BadParameter
-from trainer.server.openai.idempotency import json_response
-from trainer.server.openai.job_schemas import GraderStringCheck, StrictRequest
+from trainer.server.openai.file_schemas import always
+from trainer.server.openai.job_schemas import GRADER, GraderStringCheck, StrictRequest
 from trainer.server.openai.strict_route import StrictRoute
 
 TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
-EXAMPLE = {
-    "type": "string_check",
-    "name": "label",
-    "operation": "eq",
-    "input": "{{sample.output_text}}",
-    "reference": "{{item.label}}",
-}
 CHECKS: Mapping[str, Callable[[str, str], bool]] = {
-    "eq": lambda read, reference: read == reference,
-    "ne": lambda read, reference: read != reference,
-    "like": lambda read, reference: reference in read,
-    "ilike": lambda read, reference: reference.lower() in read.lower(),
+    "eq": lambda answer, reference: answer == reference,
+    "ne": lambda answer, reference: answer != reference,
+    "like": lambda answer, reference: reference in answer,
+    "ilike": lambda answer, reference: reference.lower() in answer.lower(),
 }
-"""As a training on rewards checks; `tests/trainer/server/openai/test_sdk.py` compares the two."""
+"""The same checks as in `scripts/rewards.py`; a test compares the two."""
+ERROR_FLAGS = (
+    "formula_parse_error",
+    "invalid_variable_error",
+    "model_grader_parse_error",
+    "model_grader_refusal_error",
+    "model_grader_server_error",
+    "other_error",
+    "python_grader_runtime_error",
+    "python_grader_server_error",
+    "sample_parse_error",
+    "truncated_observation_error",
+    "unresponsive_reward_error",
+)
+ERROR_DETAILS = (
+    "model_grader_server_error_details",
+    "python_grader_runtime_error_details",
+    "python_grader_server_error_type",
+)
+NO_ERRORS: Mapping[str, bool | None] = {
+    **dict.fromkeys(ERROR_FLAGS, False),
+    **dict.fromkeys(ERROR_DETAILS),
+}
+"""A string check with valid parameters cannot fail, but clients require every flag."""
 router = APIRouter(route_class=StrictRoute, prefix="/fine_tuning/alpha/graders", tags=["graders"])
 
 
 class ValidateGraderRequest(StrictRequest):
-    """A grader to look at."""
+    """A grader to validate."""
 
-    grader: GraderStringCheck = Field(examples=[EXAMPLE])
-    """The grader; a training here scores by comparing texts alone."""
+    grader: GraderStringCheck = Field(examples=[GRADER])
+    """The grader; only string checks are supported."""
 
 
 class ValidateGraderResponse(Record):
-    """A grader that can be used."""
+    """A valid grader."""
 
-    grader: GraderStringCheck = Field(examples=[EXAMPLE])
+    grader: GraderStringCheck = Field(examples=[GRADER])
     """The grader."""
 
 
 class RunGraderRequest(StrictRequest):
-    """A grader, and an answer to try it on."""
+    """A grader, and an answer to score."""
 
-    grader: GraderStringCheck = Field(examples=[EXAMPLE])
+    grader: GraderStringCheck = Field(examples=[GRADER])
     """The grader."""
     model_sample: str = Field(max_length=1 << 20, examples=["delivery"])
     """The answer."""
@@ -60,74 +77,38 @@ class RunGraderRequest(StrictRequest):
     """The row that templates read."""
 
 
-class GraderErrors(Record):
-    """What can go wrong in a grader; here nothing of it does once its parameters are right."""
-
-    formula_parse_error: bool = Field(False, examples=[False])
-    """Of several graders put together; not done here."""
-    invalid_variable_error: bool = Field(False, examples=[False])
-    """A template names what is not there."""
-    model_grader_parse_error: bool = Field(False, examples=[False])
-    """Of a model that scores; not done here."""
-    model_grader_refusal_error: bool = Field(False, examples=[False])
-    """Of a model that scores; not done here."""
-    model_grader_server_error: bool = Field(False, examples=[False])
-    """Of a model that scores; not done here."""
-    model_grader_server_error_details: str | None = Field(None, examples=[None])
-    """None."""
-    other_error: bool = Field(False, examples=[False])
-    """Anything else."""
-    python_grader_runtime_error: bool = Field(False, examples=[False])
-    """Of code that scores; not done here."""
-    python_grader_runtime_error_details: str | None = Field(None, examples=[None])
-    """None."""
-    python_grader_server_error: bool = Field(False, examples=[False])
-    """Of code that scores; not done here."""
-    python_grader_server_error_type: str | None = Field(None, examples=[None])
-    """None."""
-    sample_parse_error: bool = Field(False, examples=[False])
-    """The answer cannot be read."""
-    truncated_observation_error: bool = Field(False, examples=[False])
-    """The answer was cut."""
-    unresponsive_reward_error: bool = Field(False, examples=[False])
-    """The grader gave no score."""
-
-
 class GraderMetadata(Record):
-    """How a grader went."""
+    """Details of a grader run."""
 
-    errors: GraderErrors = Field(GraderErrors(), examples=[{"other_error": False}])
-    """What went wrong."""
+    errors: dict[str, bool | None] = Field(dict(NO_ERRORS), examples=[{"other_error": False}])
+    """One flag per kind of error; always false or null."""
     execution_time: float = Field(examples=[0.0001])
-    """Seconds it took."""
+    """Run time [s]."""
     name: str = Field(examples=["label"])
-    """What it is called."""
-    sampled_model_name: str | None = Field(None, examples=[None])
-    """None: no model scores."""
+    """Name of the grader."""
+    sampled_model_name: str | None = always(None)
     scores: dict[str, JsonValue] = Field(examples=[{"label": 1.0}])
     """Score of each grader."""
-    token_usage: int | None = Field(None, examples=[None])
-    """None: no model scores."""
-    type: Literal["string_check"] = Field("string_check", examples=["string_check"])
-    """Kind of the grader."""
+    token_usage: int | None = always(None)
+    type: Literal["string_check"] = always("string_check")
 
 
 class RunGraderResponse(Record):
-    """What an answer earns."""
+    """Score of an answer."""
 
     metadata: GraderMetadata = Field(examples=[{"name": "label", "scores": {"label": 1.0}}])
-    """How it went."""
+    """Details of the run."""
     model_grader_token_usage_per_model: dict[str, JsonValue] = Field({}, examples=[{}])
-    """Empty: no model scores."""
+    """Always empty: no model scores."""
     reward: float = Field(examples=[1.0])
-    """1 where the texts go together, else 0."""
+    """1 if the check passes, else 0."""
     sub_rewards: dict[str, JsonValue] = Field({}, examples=[{}])
-    """Empty: there is one grader."""
+    """Always empty: there is only one grader."""
 
 
 @router.post("/validate", response_model=ValidateGraderResponse)
 def validate_grader(_: Request, caller: Viewer, body: ValidateGraderRequest) -> Response:
-    """See that a grader can be used here."""
+    """Check that a grader can be used."""
     for name in ("input", "reference"):
         _check_names(getattr(body.grader, name), f"grader.{name}")
     return json_response(ValidateGraderResponse(grader=body.grader))
@@ -137,10 +118,10 @@ def validate_grader(_: Request, caller: Viewer, body: ValidateGraderRequest) -> 
 def run_grader(_: Request, caller: Viewer, body: RunGraderRequest) -> Response:
     """Score one answer."""
     began, grader = time.perf_counter(), body.grader
-    known = {"sample": {"output_text": body.model_sample}, "item": body.item or {}}
-    read = fill_template(grader.input, known, "grader.input")
-    reference = fill_template(grader.reference, known, "grader.reference")
-    score = float(CHECKS[grader.operation](read.strip(), reference.strip()))
+    values = {"sample": {"output_text": body.model_sample}, "item": body.item or {}}
+    answer = fill_template(grader.input, values, "grader.input")
+    reference = fill_template(grader.reference, values, "grader.reference")
+    score = float(CHECKS[grader.operation](answer.strip(), reference.strip()))
     metadata = GraderMetadata(
         execution_time=time.perf_counter() - began, name=grader.name, scores={grader.name: score}
     )
@@ -149,32 +130,32 @@ def run_grader(_: Request, caller: Viewer, body: RunGraderRequest) -> Response:
 
 def _check_names(template: str, param: str) -> None:
     names = TEMPLATE.findall(template)
-    rest = TEMPLATE.sub("", template)
-    if "{{" in rest or any(name.split(".")[0] not in ("sample", "item") for name in names):
+    literal_text = TEMPLATE.sub("", template)
+    if "{{" in literal_text or any(name.split(".")[0] not in ("sample", "item") for name in names):
         raise BadParameter(
             param,
-            f"{param}: found '{template[:80]}'. A template reads "
-            "{{sample.output_text}} or {{item.NAME}}.",
+            f"{param}: found '{template[:80]}'. Use only "
+            "{{sample.output_text}} and {{item.NAME}}.",
         )
 
 
-def fill_template(template: str, known: Mapping[str, Any], param: str) -> str:
-    """Put the values of a row and an answer into a template.
+def fill_template(template: str, values: Mapping[str, Any], param: str) -> str:
+    """Insert values of a row and an answer into a template.
 
     Raises:
-        BadParameter: it names something that is not there.
+        BadParameter: it names a value that does not exist.
 
     >>> fill_template("It is {{ item.label }}.", {"item": {"label": "red"}, "sample": {}}, "x")
     'It is red.'
     """
     _check_names(template, param)
 
-    def value(named: re.Match[str]) -> str:
-        found: Any = known
-        for part in named[1].split("."):
-            if not isinstance(found, Mapping) or part not in found:
-                raise BadParameter(param, f"{param}: '{named[1]}' is not there. Send it in item.")
-            found = found[part]
-        return str(found)
+    def value(match: re.Match[str]) -> str:
+        inner: Any = values
+        for part in match[1].split("."):
+            if not isinstance(inner, Mapping) or part not in inner:
+                raise BadParameter(param, f"{param}: '{match[1]}' not found. Send it in item.")
+            inner = inner[part]
+        return str(inner)
 
     return TEMPLATE.sub(value, template)

@@ -1,23 +1,24 @@
-"""The body of a request for a job -> what is to be trained, or which parameter cannot be used."""
+"""Request body of a fine-tuning job, checked and turned into a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from advisor.errors import DatasetError, UsageError, did_you_mean
 from advisor.gpu.recipe import Recipe
 from advisor.options.gpu_tuning import BASELINE_MODEL
-from advisor.plan.training_plan import Hyperparameters, PlanSettings, TrainingPlan
+from advisor.plan.training_plan import Hyperparameters, TrainingPlan
+from advisor.units import parse_usd
 from trainer.errors import OverBudget
-from trainer.plan.jobs import TrainingRequest, plan_job
+from trainer.plan.create import build_plan
+from trainer.plan.request import PlanRequest
 from trainer.server.context import ServerContext
 from trainer.server.openai.errors import BadParameter, OpenAINotFound
 from trainer.server.openai.files import PURPOSE
-from trainer.server.openai.job_schemas import CreateFineTuningJobRequest, FineTuneMethod
+from trainer.server.openai.job_schemas import CreateFineTuningJobRequest
 from trainer.server.openai.tuned_models import tuned_model
 from trainer.storage.access_tokens import Caller
 from trainer.storage.files import NoSuchFile
@@ -34,9 +35,9 @@ APPROACH_OF: Mapping[str, str] = {
     "prefix": "lora",
     "ia3": "lora",
 }
-"""Words of `ton_method` -> approaches of a training here."""
+"""Values of `ton_method` -> approaches of a local training."""
 METHODS_BY_SETTING = ("prefix", "ia3")
-"""Those of them that the recipe is told by a setting of its own."""
+"""Values that the recipe has as its own setting `method`."""
 DPO_METHODS = ("lora", "qlora")
 FIXED_SETTINGS = frozenset({"objective", "method"})
 SETTINGS = tuple(
@@ -45,7 +46,7 @@ SETTINGS = tuple(
 
 
 class OverCap(OverBudget):
-    """A job asked for under /v1 may cost more than its cap."""
+    """A job created under /v1 may cost more than its cap."""
 
     param = f"metadata.{CAP_KEY}"
 
@@ -53,61 +54,60 @@ class OverCap(OverBudget):
 def plan_from_request(
     server: ServerContext, caller: Caller, body: CreateFineTuningJobRequest
 ) -> TrainingPlan:
-    """Lay the job down that a request asks for.
+    """Build the plan of the job that a request describes.
 
     Raises:
         BadParameter: a parameter cannot be used, with its name.
-        NotThere: there is no such model.
-        OverCap: it may cost more than its cap.
+        OpenAINotFound: there is no such model.
+        OverCap: the job may cost more than its cap.
         Refused: it would not fit this machine.
     """
     if body.integrations:
         raise BadParameter(
             "integrations",
-            "integrations: none are served here, and nothing is sent to others. Leave them out.",
+            "integrations: not supported, and no data is sent to third parties. Leave them out.",
         )
     rows = _file(server, caller, "training_file", body.training_file)
     held = body.validation_file
     held_out = None if held is None else _file(server, caller, "validation_file", held)
-    named = {str(rows): "training_file", str(held_out): "validation_file"}
-    with _errors_by_parameter(named):
-        return plan_job(server.context, _training(server, caller, body, rows, held_out))
+    request = _plan_request(server, caller, body).model_copy(
+        update={"dataset": rows, "held_out": held_out}
+    )
+    with _errors_by_parameter({str(rows): "training_file", str(held_out): "validation_file"}):
+        return build_plan(server.context, request)
 
 
-def _training(
-    server: ServerContext,
-    caller: Caller,
-    body: CreateFineTuningJobRequest,
-    rows: Path,
-    held_out: Path | None,
-) -> TrainingRequest:
-    ours = _extension_settings(body.metadata or {})
-    method = body.method
-    word = ours.pop(METHOD_KEY, "encoder" if body.model == BASELINE_MODEL else "lora")
-    settings = {
-        name.removeprefix(EXTENSION_PREFIX): value
-        for name, value in ours.items()
-        if name != CAP_KEY
-    }
-    if word in METHODS_BY_SETTING or method.type == "dpo":
-        settings["method"] = word
-    return TrainingRequest(
-        owner=caller.owner,
-        name=body.model,
+def _plan_request(
+    server: ServerContext, caller: Caller, body: CreateFineTuningJobRequest
+) -> PlanRequest:
+    settings = _extension_settings(body.metadata or {})
+    trained = body.method.type
+    method = settings.pop(METHOD_KEY, "encoder" if body.model == BASELINE_MODEL else "lora")
+    cap = _cap(settings.pop(CAP_KEY, None), server.settings.job_cap_usd)
+    recipe = {name.removeprefix(EXTENSION_PREFIX): value for name, value in settings.items()}
+    if method in METHODS_BY_SETTING or trained == "dpo":
+        recipe["method"] = method
+    name, gpu = body.model.replace(":", "-"), server.settings.gpu
+    grader = None if body.method.reinforcement is None else body.method.reinforcement.grader
+    if grader is not None:
+        check_grader(grader.input, grader.reference)
+    return PlanRequest(
+        option=f"{_approach(method, trained)}:local:{name}" + ("" if gpu == "cpu" else f":{gpu}"),
         base=_base(server, caller, body.model),
-        rows=rows,
-        approach=_approach(word, method.type),
-        gpu=server.settings.gpu,
         usd_per_hour=server.settings.usd_per_hour,
-        held_out=held_out,
-        settings=settings,
-        cap_usd=_cap(ours.get(CAP_KEY), server.settings.job_cap_usd),
-        plan_settings=_plan_settings(body, method),
+        method=trained,
+        hyperparameters=_hyperparameters(body),
+        settings=recipe,
+        cap_usd=cap,
+        suffix=body.suffix,
+        grader=grader.model_dump_json() if grader else None,
+        held_out_share=0.0,
+        owner=caller.owner,
     )
 
 
 def _extension_settings(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Take our own settings out of the caller's words."""
+    """Return our own settings among the metadata."""
     known = (CAP_KEY, METHOD_KEY, *SETTINGS)
     ours = {name: value for name, value in metadata.items() if name.startswith(EXTENSION_PREFIX)}
     for name in ours:
@@ -124,33 +124,32 @@ def _approach(word: str, method: str) -> str:
     if word not in allowed:
         raise BadParameter(
             f"metadata.{METHOD_KEY}",
-            f"metadata.{METHOD_KEY}: found '{word}', and {method} is done by {', '.join(allowed)}.",
+            f"metadata.{METHOD_KEY}: found '{word}'; {method} supports {', '.join(allowed)}.",
         )
     if method == "reinforcement" and word == "encoder":
         raise BadParameter(
             f"metadata.{METHOD_KEY}",
-            f"metadata.{METHOD_KEY}: an encoder gives labels and learns from no rewards. "
-            "Take lora.",
+            f"metadata.{METHOD_KEY}: an encoder returns labels and cannot train on rewards. "
+            "Use lora.",
         )
     return "dpo" if method == "dpo" else APPROACH_OF[word]
 
 
-def _cap(text: str | None, usual: Decimal) -> Decimal:
+def _cap(text: str | None, default: Decimal) -> Decimal:
     if text is None:
-        return usual
+        return default
+    param = f"metadata.{CAP_KEY}"
     try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(0)
-    if not amount.is_finite() or not 0 < amount <= MAX_USD:
-        raise BadParameter(
-            f"metadata.{CAP_KEY}", f"metadata.{CAP_KEY}: '{text}' is no amount of USD. Give 25.00."
-        )
+        amount = parse_usd(text, param)
+    except UsageError as error:
+        raise BadParameter(param, str(error)) from error
+    if not 0 < amount <= MAX_USD:
+        raise BadParameter(param, f"{param} {text}: not an amount above 0 USD. Set 25.00.")
     return amount
 
 
 def _base(server: ServerContext, caller: Caller, model: str) -> Path | None:
-    """Find the folder of what is to be tuned; the plain baseline has none."""
+    """Return the folder of the base model; the TF-IDF baseline has none."""
     known = server.bases()
     if model in known:
         return known[model]
@@ -159,65 +158,52 @@ def _base(server: ServerContext, caller: Caller, model: str) -> Path | None:
     if not model.startswith("ft:"):
         near = did_you_mean(model, known)
         raise OpenAINotFound(
-            f"model '{model}': no base of this name is here.{near}", "model", "model_not_found"
+            f"model '{model}': base model not found.{near}", "model", "model_not_found"
         )
     found = tuned_model(server, caller, model)
     if found.version.kind != "full" or found.version.folder is None:
         raise BadParameter(
             "model",
-            f"model '{model}': it is an {found.version.kind}, and only a "
-            "fully tuned model is tuned further. Tune its base anew, with the rows "
-            "of both.",
+            f"model '{model}': it is an {found.version.kind}; only a fully tuned model can be "
+            "tuned further. Tune its base again, with the rows of both.",
         )
     return found.version.folder
 
 
-def _plan_settings(body: CreateFineTuningJobRequest, method: FineTuneMethod) -> PlanSettings:
+def _hyperparameters(body: CreateFineTuningJobRequest) -> Hyperparameters:
+    method = body.method
     detail = getattr(method, method.type)
-    asked = detail.hyperparameters.model_dump() if detail else {}
+    values = detail.hyperparameters.model_dump() if detail else {}
     if "hyperparameters" in body.model_fields_set:
         if method.type != "supervised" or (detail and detail.model_fields_set):
             raise BadParameter(
                 "hyperparameters",
-                "hyperparameters: this is the older place. Give them under method alone.",
+                "hyperparameters: this parameter is deprecated. Set them under method only.",
             )
-        asked = body.hyperparameters.model_dump()
-    chosen: dict[str, Any] = {
-        name: asked[name] for name in ("n_epochs", "batch_size") if name in asked
-    }
-    for name in ("learning_rate_multiplier", "beta"):
-        if asked.get(name, "auto") != "auto":
-            chosen[name] = asked[name]
-    grader = None if method.reinforcement is None else method.reinforcement.grader
-    if grader is not None:
-        check_grader(grader.input, grader.reference)
-    return PlanSettings(
-        method=method.type,
-        hyperparameters=Hyperparameters(seed=body.seed, **chosen),
-        suffix=body.suffix,
-        grader=grader.model_dump_json() if grader else None,
-    )
+        values = body.hyperparameters.model_dump()
+    names = ("n_epochs", "batch_size", "learning_rate_multiplier", "beta")
+    chosen = {name: values[name] for name in names if values.get(name, "auto") != "auto"}
+    return Hyperparameters(seed=body.seed, **chosen)
 
 
 def check_grader(read: str, reference: str) -> None:
-    """See that a grader compares what a training here can compare.
+    """Check that a grader compares the answer with the reference in its row.
 
     Raises:
-        BadParameter: it compares something else than an answer with the answer in its row.
+        BadParameter: it compares anything else.
     """
     where = "method.reinforcement.grader"
     if read.replace(" ", "") != "{{sample.output_text}}":
         raise BadParameter(
             f"{where}.input",
-            f"{where}.input: found '{read[:80]}'. A training here "
-            "compares the answer: give {{sample.output_text}}.",
+            f"{where}.input: found '{read[:80]}'. A local training "
+            "compares the answer: set {{sample.output_text}}.",
         )
     if not reference.replace(" ", "").startswith("{{item."):
         raise BadParameter(
             f"{where}.reference",
-            f"{where}.reference: found '{reference[:80]}'. A "
-            "training here compares with the answer in each row: give a template "
-            "such as {{item.label}}.",
+            f"{where}.reference: found '{reference[:80]}'. A local training compares with the "
+            "answer in each row: set a template such as {{item.label}}.",
         )
 
 
@@ -229,31 +215,33 @@ def _file(server: ServerContext, caller: Caller, param: str, file_id: str) -> Pa
     if found.purpose != PURPOSE:
         raise BadParameter(
             param,
-            f"{param}: '{file_id}' is of purpose {found.purpose}. Give one of purpose {PURPOSE}.",
+            f"{param}: '{file_id}' has purpose {found.purpose}. Use a file of purpose {PURPOSE}.",
         )
     if not found.path.is_file():
-        raise BadParameter(param, f"{param}: the bytes of '{file_id}' are gone. Upload it again.")
+        raise BadParameter(
+            param, f"{param}: the content of '{file_id}' was deleted. Upload it again."
+        )
     return found.path
 
 
 @contextmanager
 def _errors_by_parameter(files: Mapping[str, str]) -> Iterator[None]:
-    """Say by the parameters of the request what a plan refuses by flags and paths."""
+    """Report a plan's errors, which name flags and paths, by the parameters of the request."""
     try:
         yield
-    except OverBudget as error:
-        raise OverCap(str(error)) from error
     except (UsageError, DatasetError) as error:
+        if error.where.startswith("--cap"):
+            raise OverCap(f"{error.found} {error.remedy}") from error
         param = _param(error.where, files)
         raise BadParameter(param, f"{param}: {error.found} {error.remedy}") from error
 
 
 def _param(where: str, files: Mapping[str, str]) -> str:
-    """Name the parameter that a flag or a path of a plan stands for."""
+    """Return the request parameter behind a flag or a path of a plan."""
     for path, param in files.items():
         if where.startswith(path):
             return param
     words = where.split()
-    if words[:1] == ["--with"]:
+    if words[:1] == ["setting"]:
         return f"metadata.{EXTENSION_PREFIX}{words[1]}" if words[1:] else "metadata"
     return "metadata" if words[:1] == ["--option"] else "model"

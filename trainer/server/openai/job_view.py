@@ -1,7 +1,4 @@
-"""A run, its plan and what was asked for -> the job as OpenAI shows one.
-
-What happened to a run -> the events of its job as OpenAI tells them, its numbers, its file.
-"""
+"""A run as an OpenAI fine-tuning job: the job, its events, metrics, checkpoints and result file."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from uuid import uuid4
 from sqlalchemy.exc import IntegrityError
 
 from advisor.plan.training_plan import TrainingPlan
-from trainer.plan.jobs import StoredJob
 from trainer.run_states import Event, Run, State
+from trainer.runs.messages import event_sentence
 from trainer.server.context import ServerContext
 from trainer.server.openai.ids import (
     checkpoint_id_of,
@@ -37,10 +34,11 @@ from trainer.server.openai.job_schemas import (
     Status,
 )
 from trainer.storage.files import FileUpload, NoSuchFile, files_folder
+from trainer.storage.job_store import StoredJob
 from trainer.storage.run_store import TimelineEvent, read_timeline
 
 MAX_EVENTS = 1_000_000
-"""Events of a run that are read at once; one of a million steps tells of 200,000."""
+"""Events of a run that are read at once; a run of a million steps has 200,000."""
 METRIC_NAMES: Mapping[str, str] = {
     "step": "step",
     "of_steps": "total_steps",
@@ -49,31 +47,8 @@ METRIC_NAMES: Mapping[str, str] = {
     "learning_rate": "learning_rate",
     "tokens_per_second": "tokens_per_second",
 }
-"""Our words for the numbers of a step -> those of OpenAI, or our own."""
+"""Our names of step metrics -> OpenAI's, or our own."""
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
-JOB_EVENT_MESSAGES: Mapping[str, str] = {
-    "intent": "Created fine-tuning job: {job}",
-    "validated": "Files and plan are validated",
-    "reserved": "{usd} USD set aside",
-    "uploaded": "Rows are read where they lie",
-    "creating": "Fine-tuning job is set up",
-    "created": "Fine-tuning job has a place on this machine",
-    "queued": "Fine-tuning job waits for its turn",
-    "running": "Fine-tuning job started",
-    "paused": "Fine-tuning job is held: {why}",
-    "refused": "Fine-tuning job waits: {why}",
-    "succeeded": "The job has successfully completed",
-    "verified": "The tuned model answers",
-    "registered": "New fine-tuned model created: version {version}, {says}",
-    "settled": "It cost {usd} USD ({how})",
-    "failed": "Fine-tuning job failed: {why}",
-    "cancelled": "Fine-tuning job was cancelled",
-    "needs_human": "A person has to decide: {why} {remedy}",
-    "cancel_asked": "Asked to cancel",
-    "pause_asked": "Asked to pause",
-    "resume_asked": "Asked to resume",
-    "asked_provider": "Told the training to {what}: {heard}",
-}
 LEVELS: Mapping[str, Literal["warn", "error"]] = {
     "failed": "error",
     "needs_human": "warn",
@@ -84,49 +59,35 @@ LEVELS: Mapping[str, Literal["warn", "error"]] = {
 }
 
 
-class _BlankDefaults(dict[str, Any]):
-    """Words of an event; what was not said is left empty."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
 def run_timeline(server: ServerContext, run_id: str) -> list[TimelineEvent]:
-    """Return what happened to a run, in order."""
+    """Return the events of a run, in order."""
     return read_timeline(server.context.store.engine, run_id, most=MAX_EVENTS)
 
 
-def job_event(run_id: str, moment: TimelineEvent) -> FineTuningJobEvent:
-    """Tell of one thing that happened."""
-    is_metric = moment.what == "metric"
-    level = LEVELS.get(moment.kind) or moment.body.get("level")
+def job_event(run_id: str, event: TimelineEvent) -> FineTuningJobEvent:
+    """Return one event of a run in OpenAI's form."""
+    is_metric = event.what == "metric"
+    level = LEVELS.get(event.kind) or event.body.get("level")
     return FineTuningJobEvent(
-        id=event_id_of(run_id, moment.seq),
-        created_at=int(moment.at),
+        id=event_id_of(run_id, event.seq),
+        created_at=int(event.at),
         level=level if level in ("warn", "error") else "info",
-        message=_message(run_id, moment),
+        message=_metric_message(event) if is_metric else event_sentence(event),
         type="metrics" if is_metric else "message",
-        data=step_metrics(moment) if is_metric else {},
+        data=step_metrics(event) if is_metric else {},
     )
 
 
-def _message(run_id: str, moment: TimelineEvent) -> str:
-    told = moment.body.get("message")
-    if moment.what == "metric":
-        losses = {k: v for k, v in step_metrics(moment).items() if k.endswith("_loss")}
-        words = ", ".join(f"{name.replace('_', ' ')}={loss:.4f}" for name, loss in losses.items())
-        steps = moment.body.get("of_steps")
-        return f"Step {moment.body.get('step')}{f'/{steps}' if steps else ''}: {words}"
-    if told:
-        return str(told)
-    template = JOB_EVENT_MESSAGES.get(moment.kind, moment.kind.replace("_", " ") + ": {why}")
-    words = template.format_map(_BlankDefaults(moment.body, job=job_id_of(run_id)))
-    return words.strip().rstrip(": ")
+def _metric_message(event: TimelineEvent) -> str:
+    losses = {k: v for k, v in step_metrics(event).items() if k.endswith("_loss")}
+    values = ", ".join(f"{name.replace('_', ' ')}={loss:.4f}" for name, loss in losses.items())
+    steps = event.body.get("of_steps")
+    return f"Step {event.body.get('step')}{f'/{steps}' if steps else ''}: {values}"
 
 
-def step_metrics(moment: TimelineEvent) -> dict[str, Any]:
-    """Return the numbers of a step, under the names of OpenAI."""
-    found = {METRIC_NAMES[name]: moment.body[name] for name in METRIC_NAMES if name in moment.body}
+def step_metrics(event: TimelineEvent) -> dict[str, Any]:
+    """Return the metrics of a step under OpenAI's names."""
+    found = {METRIC_NAMES[name]: event.body[name] for name in METRIC_NAMES if name in event.body}
     return {
         name: value
         for name, value in found.items()
@@ -134,18 +95,18 @@ def step_metrics(moment: TimelineEvent) -> dict[str, Any]:
     }
 
 
-def metrics_by_step(moments: Sequence[TimelineEvent]) -> dict[int, dict[str, Any]]:
-    """Put the numbers of each step together."""
+def metrics_by_step(events: Sequence[TimelineEvent]) -> dict[int, dict[str, Any]]:
+    """Merge the metrics of each step."""
     steps: dict[int, dict[str, Any]] = {}
-    for moment in moments:
-        numbers = step_metrics(moment) if moment.what == "metric" else {}
+    for event in events:
+        numbers = step_metrics(event) if event.what == "metric" else {}
         if "step" in numbers:
             steps.setdefault(int(numbers["step"]), {}).update(numbers)
     return dict(sorted(steps.items()))
 
 
 def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointMetrics:
-    """Return what was last measured by a step."""
+    """Return the latest losses measured up to a step."""
     known: dict[str, Any] = {}
     for at, numbers in steps.items():
         if at <= step:
@@ -156,7 +117,7 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
 
 
 def result_file(server: ServerContext, kept: StoredJob) -> str:
-    """Keep the numbers of a job that succeeded as a file, once; return its name."""
+    """Store the metrics of a succeeded job as a file, once; return its id."""
     file_id = result_file_of(kept.run_id)
     try:
         return server.file_store.file(file_id, None).file_id
@@ -168,7 +129,7 @@ def result_file(server: ServerContext, kept: StoredJob) -> str:
         writer.writeheader()
         writer.writerows(metrics_by_step(run_timeline(server, kept.run_id)).values())
     sent = FileUpload(kept.owner, "step_metrics.csv", "fine-tune-results")
-    with suppress(IntegrityError):  # somebody else kept the same numbers just now
+    with suppress(IntegrityError):  # another request just stored the same file
         server.file_store.keep(part, sent, file_id)
     return file_id
 
@@ -191,7 +152,7 @@ STATE_STATUS: Mapping[State, Status] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-"""States of a run -> words of OpenAI; a job is done once its model is registered."""
+"""States of a run -> OpenAI's statuses; a job has succeeded once its model is registered."""
 OUTCOME_STATUS: Mapping[State, Status] = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -202,7 +163,7 @@ HOUR_SECONDS = 3600.0
 
 
 def job_view(server: ServerContext, kept: StoredJob) -> FineTuningJob:
-    """Show a job as it stands now."""
+    """Return a job with its current status."""
     run = server.context.store.run(kept.run_id)
     plan = server.context.store.plan(run.plan_id)
     status = status_of(run)
@@ -232,12 +193,12 @@ def job_view(server: ServerContext, kept: StoredJob) -> FineTuningJob:
 
 
 def job_model_name(kept: StoredJob, plan: TrainingPlan) -> str:
-    """Name the model that a job makes."""
+    """Return the name of the model that a job produces."""
     return tuned_name(kept.request["model"], kept.owner, plan.suffix, kept.run_id)
 
 
 def status_of(run: Run) -> Status:
-    """Say in OpenAI's words where a run stands."""
+    """Return the OpenAI status of a run."""
     if run.state == "settled":
         return OUTCOME_STATUS[run.outcome or "cancelled"]
     return STATE_STATUS[run.state]
@@ -246,7 +207,7 @@ def status_of(run: Run) -> Status:
 def _error(run: Run, status: Status) -> JobError | None:
     if status != "failed":
         return None
-    why = run.said("failed", "why") or "the training ended without a word"
+    why = run.said("failed", "why") or "the training ended without an error message"
     return JobError(code="training_failed", message=str(why), param=None)
 
 
@@ -267,7 +228,7 @@ def _settings(plan: TrainingPlan) -> JobHyperparameters:
 
 
 def _method(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the method as it was asked for; older requests have their settings elsewhere."""
+    """Return the requested method; deprecated requests have their hyperparameters elsewhere."""
     if asked.get("method"):
         return dict(asked["method"])
     older = asked.get("hyperparameters")
@@ -293,7 +254,7 @@ def _run_details(run: Run, plan: TrainingPlan) -> RunDetails:
 
 
 def checkpoints_of(server: ServerContext, kept: StoredJob) -> list[FineTuningJobCheckpoint]:
-    """Show the checkpoints that are whole, the newest first."""
+    """Return the complete checkpoints, the newest first."""
     run = server.context.store.run(kept.run_id)
     if run.job_id is None:
         return []
@@ -303,9 +264,9 @@ def checkpoints_of(server: ServerContext, kept: StoredJob) -> list[FineTuningJob
         there = adapter.checkpoints(run.job_id)
     finally:
         adapter.close()
-    moments = run_timeline(server, kept.run_id)
-    steps = metrics_by_step(moments)
-    saved = {one.body.get("step"): one.at for one in moments if one.kind == "checkpoint"}
+    events = run_timeline(server, kept.run_id)
+    steps = metrics_by_step(events)
+    saved = {event.body.get("step"): event.at for event in events if event.kind == "checkpoint"}
     return [
         FineTuningJobCheckpoint(
             id=checkpoint_id_of(kept.run_id, one.step),

@@ -9,20 +9,18 @@ from fastapi import APIRouter, Request, Response
 
 from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import Refused
-from trainer.plan.jobs import NoSuchJob, StoredJob
 from trainer.runs.start import launch_job, resume_launch
 from trainer.runs.user_actions import request_action
 from trainer.server.auth import Spender, Viewer
 from trainer.server.context import ServerContext, server_of
-from trainer.server.openai.errors import BadParameter, OpenAINotFound
-from trainer.server.openai.idempotency import (
+from trainer.server.idempotency import (
     IdempotencyKey,
     IdempotentRequest,
     canonical_bytes,
-    idempotent_request,
+    idempotent,
     json_response,
-    respond_once,
 )
+from trainer.server.openai.errors import BadParameter, OpenAINotFound
 from trainer.server.openai.ids import After, Limit, event_id_of, job_id_of, page_of, run_id_of
 from trainer.server.openai.job_request import plan_from_request
 from trainer.server.openai.job_schemas import (
@@ -42,6 +40,7 @@ from trainer.server.openai.job_view import (
 from trainer.server.openai.strict_route import StrictRoute
 from trainer.server.openai.tuned_models import job_store
 from trainer.storage.access_tokens import Caller
+from trainer.storage.job_store import NoSuchJob, StoredJob
 
 FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 METADATA = {
@@ -70,12 +69,12 @@ def create_job(
 ) -> Response:
     """Lay a training down, see that it keeps its cap, and start it."""
     asked = body.model_dump(mode="json", exclude_unset=True)
-
-    def work(turn: IdempotentRequest) -> FineTuningJob:
+    with idempotent(request, caller, key, canonical_bytes(body)) as turn:
+        if turn.stored is not None:
+            return turn.stored
         run_id = _run_for(turn, caller, body)
-        return job_view(turn.server, job_store(turn.server).keep(run_id, caller.owner, asked))
-
-    return respond_once(idempotent_request(request, caller, key, canonical_bytes(body)), work)
+        job = job_store(turn.server).keep(run_id, caller.owner, asked)
+        return turn.respond(job_view(turn.server, job))
 
 
 def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobRequest) -> str:
@@ -170,16 +169,16 @@ def _request_action(
     key: str | None,
     what: Literal["cancel", "pause", "resume"],
 ) -> Response:
-    def work(turn: IdempotentRequest) -> FineTuningJob:
+    with idempotent(request, caller, key, b"") as turn:
+        if turn.stored is not None:
+            return turn.stored
         kept = _own_job(turn.server, caller, job_id)
         run = turn.server.context.store.run(kept.run_id)
         if status_of(run) in FINAL_STATUSES or run.outcome:
             raise Refused(f"{job_id}: it has ended ({run.outcome}), so there is nothing to {what}.")
         turn.server.audit.write(caller, what, kept.run_id)
         request_action(turn.server.context, run, what)
-        return job_view(turn.server, kept)
-
-    return respond_once(idempotent_request(request, caller, key, b""), work)
+        return turn.respond(job_view(turn.server, kept))
 
 
 @router.get("/{fine_tuning_job_id}/events", response_model=ListFineTuningJobEventsResponse)

@@ -1,4 +1,4 @@
-"""A request -> one that is clean: known names, whole text, JSON of a size."""
+"""Route class of the OpenAI surface: rejects unknown query names, invalid text and invalid JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 
-from advisor.api.uploads import declared_bytes, too_large_error
+from advisor.api.bodies import read_body
 from advisor.errors import did_you_mean
 from trainer.server.openai.errors import BadParameter
 
@@ -20,62 +20,53 @@ MAX_DEPTH = 64
 
 
 class StrictRoute(APIRoute):
-    """A route that is given nothing it cannot keep: half characters, zeros, unknown names."""
+    """A route that rejects what could not be stored: NUL, lone surrogates, unknown names."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Look at a request before its route does."""
+        """Return the handler, with the checks in front of it."""
         handler = super().get_route_handler()
         known = {
-            one.alias
-            for one in get_flat_params(self.dependant)
-            if isinstance(one.field_info, params.Query)
+            param.alias
+            for param in get_flat_params(self.dependant)
+            if isinstance(param.field_info, params.Query)
         }
-        by_key = tuple(one["name"] for one in (self.openapi_extra or {}).get("parameters", ()))
+        maps = tuple(param["name"] for param in (self.openapi_extra or {}).get("parameters", ()))
         has_body = self.body_field is not None
 
-        async def clean(request: Request) -> Response:
-            _check_names(request, known, by_key)
+        async def checked(request: Request) -> Response:
+            _check_query(request, known, maps)
             if has_body:
-                request._body = await _json_of(request)
+                request._body = await _json_body(request)
             return await handler(request)
 
-        return clean
+        return checked
 
 
-def _check_names(request: Request, known: set[str], maps: tuple[str, ...]) -> None:
+def _check_query(request: Request, known: set[str], maps: tuple[str, ...]) -> None:
+    """Check names and values; the names in *maps* take the form `name[key]`."""
     _check_text(request.url.path, "path")
     for name, value in request.query_params.multi_items():
         _check_text(name, "query")
         _check_text(value, name)
-        if name not in known and not any(name == one or name.startswith(f"{one}[") for one in maps):
+        if name not in known and name.partition("[")[0] not in maps:
             near = did_you_mean(name, {*known, *maps})
-            raise BadParameter(name, f"{name}: there is no such parameter.{near}")
+            raise BadParameter(name, f"{name}: unknown parameter.{near}")
 
 
 def _check_text(text: str, param: str) -> None:
-    if "\0" in text or (not text.isascii() and not _is_valid_text(text)):
+    try:
+        text.encode()
+        is_valid = "\0" not in text
+    except UnicodeEncodeError:
+        is_valid = False
+    if not is_valid:
         raise BadParameter(
-            param, f"{param}: found the character zero or half a character. Send text as UTF-8."
+            param, f"{param}: found the NUL character or a lone surrogate. Send text as UTF-8."
         )
 
 
-def _is_valid_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-async def _json_of(request: Request) -> bytes:
-    """Read the body, see that it is JSON with whole text, and not too large."""
-    if declared_bytes(request) > MAX_JSON_BYTES:
-        raise too_large_error(MAX_JSON_BYTES)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_JSON_BYTES:
-            raise too_large_error(MAX_JSON_BYTES)
+async def _json_body(request: Request) -> bytes:
+    body = await read_body(request, MAX_JSON_BYTES)
     try:
         _check_depth(orjson.loads(body) if body else None)
     except orjson.JSONDecodeError as error:
@@ -84,21 +75,21 @@ async def _json_of(request: Request) -> bytes:
             f"body: line {error.lineno} column {error.colno}: {error.msg}. "
             "Send a JSON object in UTF-8.",
         ) from error
-    return bytes(body)
+    return body
 
 
-def _check_depth(found: Any) -> None:
-    level = [found]
+def _check_depth(value: Any) -> None:
+    level = [value]
     for _ in range(MAX_DEPTH):
         inner: list[Any] = []
-        for value in level:
-            if isinstance(value, str):
-                _check_text(value, "body")
-            elif isinstance(value, dict):
-                inner += [*value, *value.values()]
-            elif isinstance(value, list):
-                inner += value
+        for part in level:
+            if isinstance(part, str):
+                _check_text(part, "body")
+            elif isinstance(part, dict):
+                inner += [*part, *part.values()]
+            elif isinstance(part, list):
+                inner += part
         if not inner:
             return
         level = inner
-    raise BadParameter(None, f"body: found more than {MAX_DEPTH} levels. Send a simpler one.")
+    raise BadParameter(None, f"body: found more than {MAX_DEPTH} levels. Send a flatter object.")

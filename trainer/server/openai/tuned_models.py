@@ -1,4 +1,4 @@
-"""Versions in the registry -> models by their `ft:` names, for whoever may use them."""
+"""Tuned models of the registry under their `ft:` names, for the callers that can use them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from advisor.errors import did_you_mean
 from advisor.plan.training_plan import TrainingPlan
 from trainer.home import home_folder
-from trainer.plan.jobs import JobStore
 from trainer.server.context import ServerContext
 from trainer.server.openai.errors import OpenAINotFound
 from trainer.server.openai.ids import run_prefix_of, tuned_name
 from trainer.storage.access_tokens import Caller
+from trainer.storage.job_store import JobStore
 from trainer.storage.model_version import ModelVersion
 
 
 @dataclass(frozen=True)
 class TunedModel:
-    """One model that was tuned here."""
+    """One model that was tuned on this server."""
 
     name: str
     owner: str
@@ -32,48 +32,40 @@ class TunedModel:
 
 
 def job_store(server: ServerContext) -> JobStore:
-    """Open the table of jobs."""
+    """Return the store of jobs."""
     return JobStore(server.context.store.engine, server.context.clock)
 
 
 def tuned_models(
     server: ServerContext, caller: Caller, run_prefix: str = "run_"
 ) -> list[TunedModel]:
-    """List the tuned models that a caller may use, the newest first."""
-    owners = {
-        run.run_id: run.owner for run in server.context.store.listed(owner=caller.owner_filter)
-    }
-    asked = {job.run_id: job for job in job_store(server).listed(caller.owner_filter)}
-    found = []
+    """List the tuned models a caller can use, newest first."""
+    store = server.context.store
+    owners = {run.run_id: run.owner for run in store.listed(owner=caller.owner_filter)}
+    jobs = {job.run_id: job for job in job_store(server).listed(caller.owner_filter)}
+    models = []
     for version in server.context.registry.listed():
         run_id = version.run_id
         if version.kind == "remote" or run_id not in owners or not run_id.startswith(run_prefix):
             continue
-        plan, owner = server.context.store.plan(version.plan_id), owners[run_id] or ""
-        base = asked[run_id].request["model"] if run_id in asked else plan.base_model
-        found.append(TunedModel(tuned_name(base, owner, plan.suffix, run_id), owner, version, plan))
-    return sorted(found, key=lambda one: (-one.version.made_at, one.name))
+        plan, owner = store.plan(version.plan_id), owners[run_id] or ""
+        base = jobs[run_id].request["model"] if run_id in jobs else plan.base_model
+        name = tuned_name(base, owner, plan.suffix, run_id)
+        models.append(TunedModel(name, owner, version, plan))
+    return sorted(models, key=lambda model: (-model.version.made_at, model.name))
 
 
 def tuned_model(server: ServerContext, caller: Caller, name: str) -> TunedModel:
-    """Find a tuned model by its name.
+    """Return a tuned model by its name.
 
     Raises:
-        NotThere: there is none that the caller may use.
+        OpenAINotFound: the caller has no such model.
     """
     prefix = run_prefix_of(name)
-    found = tuned_models(server, caller, prefix) if prefix else []
-    for one in found:
-        if one.name == name:
-            return one
-    raise model_not_found(server, caller, name)
-
-
-def model_not_found(server: ServerContext, caller: Caller, name: str) -> OpenAINotFound:
-    """Say that there is no model of a name, and which are near."""
-    known = {*server.bases(), *(one.name for one in tuned_models(server, caller))}
-    return OpenAINotFound(
-        f"model '{name}': there is no such model for you.{did_you_mean(name, known)}",
-        "model",
-        "model_not_found",
+    for model in tuned_models(server, caller, prefix) if prefix else ():
+        if model.name == name:
+            return model
+    known = {*server.bases(), *(model.name for model in tuned_models(server, caller))}
+    raise OpenAINotFound(
+        f"model '{name}' not found.{did_you_mean(name, known)}", "model", "model_not_found"
     )

@@ -1,4 +1,4 @@
-"""For the alembic command line; the product migrates by itself when it opens the database."""
+"""Environment of the alembic command line; the product migrates when it opens the database."""
 
 from __future__ import annotations
 

@@ -149,8 +149,8 @@ def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: OpenAIHarness) -
     assert (job.status, job.fine_tuned_model, job.error) == ("cancelled", None, None)
     assert job.finished_at is not None
     messages = [one.message for one in sdk.fine_tuning.jobs.list_events(job.id)]
-    assert {"Asked to pause", "Asked to resume", "Asked to cancel"} < set(messages)
-    assert messages[0].startswith("It cost 0")
+    assert {"Pause requested", "Resume requested", "Cancellation requested"} < set(messages)
+    assert messages[0].startswith("Settled at 0")
     assert list(sdk.fine_tuning.jobs.checkpoints.list(job.id)) == []
     again = expect_error(still, 409, "POST", f"/fine_tuning/jobs/{job.id}/cancel")
     assert "it has ended (cancelled)" in again["message"]
@@ -214,10 +214,10 @@ def test_files_are_listed_sent_back_and_deleted(still: OpenAIHarness) -> None:
     [
         ({"purpose": "assistants"}, b"{}\n", "purpose: found 'assistants'"),
         ({}, b"{}\n", "purpose: found ''"),
-        ({"purpose": "fine-tune"}, b'{"a": 1}\n{"a": \n', "line 2 is no JSON"),
-        ({"purpose": "fine-tune"}, b"[1]\n", "line 1 is no JSON object"),
-        ({"purpose": "fine-tune"}, b" \n", "it holds no rows"),
-        ({"purpose": "fine-tune", "porpose": "x"}, b"{}\n", "porpose: there is no such parameter"),
+        ({"purpose": "fine-tune"}, b'{"a": 1}\n{"a": \n', "line 2 is not valid JSON"),
+        ({"purpose": "fine-tune"}, b"[1]\n", "line 1 is not a JSON object"),
+        ({"purpose": "fine-tune"}, b" \n", "it has no rows"),
+        ({"purpose": "fine-tune", "porpose": "x"}, b"{}\n", "porpose: unknown parameter"),
         ({"purpose": "fine-tune", "expires_after[seconds]": "5"}, b"{}\n", "give anchor"),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_request_that_is_still_answered_is_not_begun_again(still: OpenAIHarnes
     sdk = still.sdk()
     seen = still.call("POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "probe"})
     digest = _digest_of(still, "probe")
-    still.server.answered.begin("ann", "key-4", digest)
+    still.server.idempotency.begin("ann", "key-4", digest)
 
     error = expect_error(
         still, 409, "POST", "/fine_tuning/jobs", json=body, headers={"Idempotency-Key": "key-4"}
@@ -354,7 +354,7 @@ def test_a_process_that_died_left_one_job_and_no_second_comes(
     store.keep_plan(plan)
     run_id = store.start(plan)[0] if was_started else None
     with write_transaction(store.engine) as connection:
-        gone = still.server.answered.holder.rsplit(":", 1)[0] + ":gone"
+        gone = still.server.idempotency.holder.rsplit(":", 1)[0] + ":gone"
         connection.execute(answered.insert().values(
             owner="ann", key=key, request_sha256=digest, plan_id=plan.plan_id, holder=gone,
             made_at=time.time()))  # fmt: skip
@@ -439,7 +439,7 @@ def test_near_names_are_offered(still: OpenAIHarness) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b'{"model": "a\\u0000b", "training_file": "x"}', "character zero"),
+        (b'{"model": "a\\u0000b", "training_file": "x"}', "NUL character"),
         (b'{"model": "\\ud800", "training_file": "x"}', "line 1"),
         (b'{"model": ', "line 1"),
         (b"[]", "Input should be a valid"),
@@ -517,7 +517,7 @@ def test_graders_score_as_a_training_does(still: OpenAIHarness) -> None:
     assert error["param"].startswith("grader.")
     error = expect_error(still, 400, "POST", "/fine_tuning/alpha/graders/run",
                     json={"grader": grader, "model_sample": "x", "item": {}})  # fmt: skip
-    assert "'item.label' is not there" in error["message"]
+    assert "'item.label' not found" in error["message"]
 
 
 def test_every_operation_is_documented_with_what_it_can_answer(still: OpenAIHarness) -> None:

@@ -81,7 +81,7 @@ def test_the_sdk_goes_from_a_file_to_a_chat(surface: OpenAIHarness) -> None:
     told = [event.data for event in events if event.type == "metrics"]
     assert told[-1]["step"] == 2
     assert told[-1]["train_loss"] > 0
-    assert events[-1].message == f"Created fine-tuning job: {job.id}"
+    assert events[-1].message.startswith("Run created with a cap of ")
     points = list(sdk.fine_tuning.jobs.checkpoints.list(job.id))
     assert [one.step_number for one in points] == [12]
     assert points[0].metrics.train_loss > 0

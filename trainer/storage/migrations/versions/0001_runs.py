@@ -12,7 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the first tables."""
+    """Create the tables."""
+    _create_runs()
+    _create_events()
+    _create_money()
+    _create_deployments()
+
+
+def _create_runs() -> None:
     op.create_table(
         "plans",
         sa.Column("plan_id", sa.String(64), primary_key=True),
@@ -37,6 +44,9 @@ def upgrade() -> None:
         sa.Column("watched_at", sa.Float, nullable=False),
     )
     op.create_index("runs_by_state", "runs", ["state"])
+
+
+def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.run_id"), primary_key=True),
@@ -55,6 +65,9 @@ def upgrade() -> None:
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
     )
+
+
+def _create_money() -> None:
     op.create_table(
         "ledger",
         sa.Column("subject", sa.String(64), primary_key=True),
@@ -74,6 +87,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer, nullable=False),
     )
     op.execute("INSERT INTO budget (id, version) VALUES (1, 0)")
+
+
+def _create_deployments() -> None:
     op.create_table(
         "deployments",
         sa.Column("deployment_id", sa.String(32), primary_key=True),
@@ -91,6 +107,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away again."""
+    """Drop the tables."""
     for name in ("deployments", "budget", "ledger", "job_events", "events", "runs", "plans"):
         op.drop_table(name)

@@ -1,4 +1,4 @@
-"""Versions of tuned models, and what happened to each."""
+"""Model registry: versions of tuned models and their events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables of the registry."""
+    """Create the tables."""
     op.create_table(
         "versions",
         sa.Column("version_id", sa.String(64), primary_key=True),
@@ -58,6 +58,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away again."""
+    """Drop the tables."""
     for name in ("version_events", "versions"):
         op.drop_table(name)

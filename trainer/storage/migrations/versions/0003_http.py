@@ -1,4 +1,4 @@
-"""Who may do what over HTTP, what they uploaded and asked for, and what they were answered."""
+"""HTTP API: access tokens, audit log, files, uploads, jobs, and stored responses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Give plans and runs an owner, events one order, and make the tables of the doors."""
+    """Add owners to plans and runs, a sequence to job events, and the tables of the API."""
     for name in ("plans", "runs"):
         op.add_column(name, sa.Column("owner", sa.String(64)))
     op.add_column("job_events", sa.Column("seq", sa.Integer, nullable=False, server_default="0"))
-    _access()
-    _files()
+    _create_access()
+    _create_files()
     op.create_table(
         "jobs",
         sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.run_id"), primary_key=True),
@@ -39,7 +39,7 @@ def upgrade() -> None:
     )
 
 
-def _access() -> None:
+def _create_access() -> None:
     op.create_table(
         "tokens",
         sa.Column("token_id", sa.String(16), primary_key=True),
@@ -63,7 +63,7 @@ def _access() -> None:
     )
 
 
-def _files() -> None:
+def _create_files() -> None:
     op.create_table(
         "files",
         sa.Column("file_id", sa.String(48), primary_key=True),
@@ -103,7 +103,7 @@ def _files() -> None:
 
 
 def downgrade() -> None:
-    """Take them away again."""
+    """Drop the tables and columns."""
     for name in ("answered", "jobs", "upload_parts", "uploads", "files", "audit", "tokens"):
         op.drop_table(name)
     op.drop_column("job_events", "seq")

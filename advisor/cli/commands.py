@@ -1,0 +1,211 @@
+"""Table of the `advisor` commands, and the adapter that loads each one only when it is needed.
+
+A command is declared once, as a `Command`. Its flags are the parameters of its function; a
+dataclass parameter contributes one flag per field. The module of a command is imported when the
+command runs or shows its own help, so that `advisor --help` needs no more than typer.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from importlib import import_module
+from typing import Any, get_type_hints
+
+import typer
+import typer.main
+from typer.core import TyperCommand, TyperGroup
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a command line."""
+
+    name: str
+    """Words after the program name: `recommend`, or `prices show` for a command in a group."""
+    target: str
+    """Its function, as `package.module:function`."""
+    section: str
+    """Heading above it in the list of commands."""
+    help: str
+
+
+COMMANDS = (
+    Command(
+        "profile",
+        "advisor.cli.dataset:profile",
+        "Data",
+        "Profile a dataset: examples, tokens, lengths, labels, rejected rows.",
+    ),
+    Command(
+        "convert",
+        "advisor.cli.dataset:convert",
+        "Data",
+        "Write canonical chat rows for training, and the rejected rows.",
+    ),
+    Command(
+        "ask",
+        "advisor.cli.ask:ask",
+        "Recommendation",
+        "Create a scenario from at most 12 questions; stop once no reply can change the verdict.",
+    ),
+    Command(
+        "recommend",
+        "advisor.cli.recommend:recommend",
+        "Recommendation",
+        "Recommend an option: cost, reasons, runner-up, caveats.",
+    ),
+    Command(
+        "estimate",
+        "advisor.cli.recommend:estimate",
+        "Recommendation",
+        "Print the bill of every option, line by line, with price, date and source.",
+    ),
+    Command(
+        "sweep",
+        "advisor.cli.sweep:sweep",
+        "Recommendation",
+        "Recommend for every combination of some values; up to 10,000 in one call.",
+    ),
+    Command(
+        "again",
+        "advisor.cli.again:again",
+        "Recommendation",
+        "Repeat a saved question on another date and list what changed.",
+    ),
+    Command(
+        "demo",
+        "advisor.cli.recommend:demo",
+        "Recommendation",
+        "Answer a bundled example.",
+    ),
+    Command(
+        "gpus",
+        "advisor.cli.gpus:gpus",
+        "GPUs and prices",
+        "Compare GPUs to train and serve a model: cheapest, fastest, within a budget.",
+    ),
+    Command(
+        "prices show",
+        "advisor.cli.prices:show",
+        "GPUs and prices",
+        "List prices on a date, with their sources.",
+    ),
+    Command(
+        "prices age",
+        "advisor.cli.prices:age",
+        "GPUs and prices",
+        "List how long ago prices were read; prices are stale from 30 days on.",
+    ),
+    Command(
+        "serve",
+        "advisor.cli.serve:serve",
+        "Server",
+        "Serve the planning API over HTTP; it stores nothing.",
+    ),
+)
+GROUPS = {"prices": "Show the prices of the price book, their sources and their age."}
+
+
+class CommandGroup(TyperGroup):
+    """A group whose commands are listed from a table and loaded by name."""
+
+    def __init__(
+        self, name: str, help: str, commands: Sequence[Command], groups: Mapping[str, str]
+    ) -> None:
+        super().__init__(name=name, help=help, no_args_is_help=True, rich_markup_mode=None)
+        self.table: dict[str, Command] = {}
+        self.sections: dict[str, list[str]] = {}
+        nested: dict[str, list[Command]] = {}
+        for command in commands:
+            first, _, rest = command.name.partition(" ")
+            if rest:
+                inner = Command(rest, command.target, "Commands", command.help)
+                nested.setdefault(first, []).append(inner)
+            else:
+                self.table[first] = command
+            names = self.sections.setdefault(command.section, [])
+            if first not in names:
+                names.append(first)
+                # Lists and suggestions need name and help only.
+                self.add_command(TyperCommand(first, help=command.help, rich_markup_mode=None))
+        for group, inner_commands in nested.items():
+            self.add_command(CommandGroup(group, groups[group], inner_commands, {}))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command with its flags, importing its module."""
+        command = self.table.get(cmd_name)
+        return load_command(command) if command else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands by section, without importing any of them."""
+        width = formatter.width - 6 - max(map(len, self.commands))
+        for section, names in self.sections.items():
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(width)) for name in names]
+                )
+
+
+def load_command(command: Command) -> Any:
+    """Import the function of a command and return the click command with its flags."""
+    module, _, function = command.target.partition(":")
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    callback = _with_flat_parameters(getattr(import_module(module), function))
+    app.command(command.name, help=command.help)(callback)
+    return typer.main.get_command(app)
+
+
+def _with_flat_parameters(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function with one parameter per field of every dataclass parameter."""
+    hints = get_type_hints(function, include_extras=True)
+    hints.pop("return", None)
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints[parameter.name]
+        if is_dataclass(hint):
+            parameters += _field_parameters(hint)
+        else:
+            parameters.append(parameter.replace(annotation=hint))
+
+    def call(**values: Any) -> None:
+        arguments = {
+            name: hint(**{item.name: values[item.name] for item in fields(hint)})
+            if is_dataclass(hint)
+            else values[name]
+            for name, hint in hints.items()
+        }
+        function(**arguments)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=keyword) for parameter in parameters]
+    )
+    return call
+
+
+def _field_parameters(record: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(record, include_extras=True)
+    for field in fields(record):
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=hints[field.name],
+        )
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+app = CommandGroup(
+    "advisor",
+    "Prompt, retrieve, fine-tune or LoRA: what each costs on your data, and which to choose.",
+    COMMANDS,
+    GROUPS,
+)
