@@ -11,7 +11,8 @@ from ui import formatting
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
 USD_AXIS: Final = {"format": "$,.4~r", "tickCount": 5}
 """Up to four significant digits, so that small and large amounts have distinct labels."""
-TEXT_AXIS: Final = {"labelFont": FONT, "titleFont": FONT}
+LABEL_ROOM: Final = {"left": 5, "top": 5, "right": 80, "bottom": 5}
+"""Padding [pixels] with room for a label to the right of the longest bar."""
 ChartRow = dict[str, Any]
 Spec = dict[str, Any]
 
@@ -116,7 +117,12 @@ def styled_spec(spec: Spec, style: ChartStyle, height: int) -> Spec:
 
 def _config(style: ChartStyle) -> Spec:
     ink, rule = style.colour(formatting.INK), style.colour(formatting.RULE)
-    text = {**TEXT_AXIS, "labelColor": ink, "titleColor": style.colour(formatting.MUTED)}
+    text = {
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelColor": ink,
+        "titleColor": style.colour(formatting.MUTED),
+    }
     axis = {
         **text,
         "labelFontSize": 12.5,

@@ -97,9 +97,9 @@ def _break_even_rows(answer: Answer, options: list[OptionBill], locale: str) -> 
     tuned = next((option for option in options if option.id == break_even.option), None)
     if tuned is None or month > float(answer.question.horizon_months):
         return []
-    label = f"break-even, month {formatting.number_text(month, locale, 1)}"
+    when = "first month" if month < 1 else f"month {formatting.number_text(month, locale, 1)}"
     likely = cumulative_usd(tuned, month)[1]
-    return [{"layer": "even", "month": month, "likely": likely, "label": label}]
+    return [{"layer": "even", "month": month, "likely": likely, "label": f"break-even, {when}"}]
 
 
 def _summary(answer: Answer, options: list[OptionBill], locale: str) -> str:
@@ -114,13 +114,15 @@ def _summary(answer: Answer, options: list[OptionBill], locale: str) -> str:
     break_even = answer.decision.break_even
     even = ""
     if break_even and break_even.months:
-        even = f" Break-even after {months(break_even.months)}."
+        is_soon = float(break_even.months) < 1
+        when = "in the first month" if is_soon else f"after {months(break_even.months)}"
+        even = f" Break-even {when}."
     return f"Cumulative cost over {months(answer.question.horizon_months)}: {totals}.{even}"
 
 
 @lru_cache(maxsize=16)
 def _spec(style: ChartStyle) -> Spec:
-    x = channel("month", axis={"title": "months", "grid": False})
+    x = channel("month", axis={"title": "months", "grid": False, "format": "~g"})
     y_axis = {**USD_AXIS, "title": "cumulative cost"}
     y, colour = channel("likely", axis=y_axis), approach_colours(style)
     same = {"x": x, "y": y, "color": colour}

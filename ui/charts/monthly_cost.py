@@ -10,6 +10,7 @@ from advisor.decision.bill import BillLine, OptionBill
 from advisor.report.markdown import best_per_approach, line_usd_per_month
 from ui import formatting
 from ui.charts.base import (
+    LABEL_ROOM,
     USD_AXIS,
     Chart,
     ChartRow,
@@ -71,8 +72,6 @@ def monthly_cost_chart(answer: Answer, style: ChartStyle) -> Chart:
         for place, option in enumerate(shown)
         for row in _bar_rows(option, place, edge, style.locale)
     ]
-    if rows:
-        rows.append({"layer": "edge", "to": edge * 1.12, "way": rows[0]["way"]})
     return Chart("monthly-cost", _spec(style), rows, _summary(shown, style.locale))
 
 
@@ -104,7 +103,7 @@ def _bar_rows(option: OptionBill, place: int, edge: float, locale: str) -> list[
         )
         start += usd
     label = formatting.money_text(total, locale) + (" \u2192" if total > edge else "")
-    label += "" if option.quality.reaches_target else " (below target)"
+    label += "" if option.quality.reaches_target else " *"
     return [*rows, {**same, "layer": "total", "to": min(total, edge), "label": label}]
 
 
@@ -114,7 +113,9 @@ def _summary(shown: list[OptionBill], locale: str) -> str:
         f"{formatting.money_text(option.per_month.likely, locale)}"
         for option in shown[:4]
     )
-    return f"Monthly cost by option, one-off costs spread, recommended first: {costs}."
+    text = f"Monthly cost by option, one-off costs spread, recommended first: {costs}."
+    is_marked = not all(option.quality.reaches_target for option in shown)
+    return f"{text} * Expected quality is below the target." if is_marked else text
 
 
 @lru_cache(maxsize=16)
@@ -141,6 +142,5 @@ def _spec(style: ChartStyle) -> Spec:
     layers = [
         layer("line", "bar", bars, height={"band": 0.62}, **border),
         layer("total", "text", totals, align="left", dx=6, fontWeight=600),
-        layer("edge", "point", {"x": channel("to")}, opacity=0),
     ]
-    return styled_spec({"encoding": {"y": y}, "layer": layers}, style, 300)
+    return styled_spec({"encoding": {"y": y}, "layer": layers, "padding": LABEL_ROOM}, style, 300)

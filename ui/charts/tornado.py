@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from advisor.decision.sweep import SweepColumns
 from ui import formatting
 from ui.charts.base import (
+    LABEL_ROOM,
     USD_AXIS,
     Chart,
     ChartRow,
@@ -158,5 +159,5 @@ def _spec(style: ChartStyle) -> Spec:
     ]
     for label in labels:
         label["transform"].append({"filter": f"datum.align === '{label['mark']['align']}'"})
-    layers = [layer("end", "bar", bars, height={"band": 0.6}), *labels]
-    return styled_spec({"encoding": {"y": y}, "layer": layers}, style, 330)
+    layers = [layer("end", "bar", bars, size=18), *labels]
+    return styled_spec({"encoding": {"y": y}, "layer": layers, "padding": LABEL_ROOM}, style, 330)

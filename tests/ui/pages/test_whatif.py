@@ -220,7 +220,7 @@ def test_the_cumulative_cost_ends_at_the_total(triage: Answer) -> None:
             float(one.total.likely), rel=1e-3
         )
     assert any(row["layer"] == "even" for row in picture.rows)
-    assert "Break-even after" in picture.says
+    assert "Break-even in the first month." in picture.says
 
 
 def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:

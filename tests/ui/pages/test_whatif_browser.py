@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,31 @@ def test_a_link_opens_the_same_question_elsewhere(address: str, browser: Any) ->
     )
     for one in (page, other, broken):
         one.context.close()
+
+
+def test_an_example_is_opened_and_exported_as_it_was_changed(
+    address: str, browser: Any, tmp_path: Path
+) -> None:
+    page = open_page(browser, address)
+    wait_until_idle(page)
+    page.get_by_role("button", name="Scenario and data").click()
+    page.get_by_role("combobox", name="Bundled examples").click()
+    page.get_by_role("option", name="brand-voice").click()
+    page.get_by_text("Brand-voice replies").first.wait_for(timeout=30_000)
+    page.keyboard.press("Escape")
+    wait_until_idle(page)
+    set_field(page, "Requests per month", "20,000")
+    wait_until_idle(page)
+    page.get_by_role("button", name="Save and share").click()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON").click()
+
+    answer = json.loads(Path(download.value.path()).read_text())
+    assert answer["question"]["name"] == "Brand-voice replies"
+    assert answer["question"]["traffic"]["requests_per_month"] == 20_000
+    assert answer["decision"]["recommended"] == recommended(page)
+    page.context.close()
 
 
 def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
