@@ -53,9 +53,9 @@ def moved(values):
 def board(verdict):
     found = constant()[turn() % 2]
     verdict.html(verdict_html(found, "en_US"))
-    dial = Slider("traffic.requests_per_month", "Requests per month", "", "", 100, 1e9, 0, 1e15, True,
-                2, False, 3e7, "", "")
-    draw_sliders("main_dials", [dial], "en_US", (0, str(turn())), moved)
+    slider = Slider("traffic.requests_per_month", "Requests per month", "", "", 100, 1e9, 0, 1e15,
+                    True, 2, False, 3e7, "", "")
+    draw_sliders("main_dials", [slider], "en_US", (0, str(turn())), moved)
 
 @st.fragment(key="pictures")
 def picture():

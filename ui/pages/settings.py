@@ -21,7 +21,7 @@ from ui import state
 from ui.formatting import muted_text
 from ui.launch.budget import draw_budget
 
-PACKAGES = ("streamlit", "altair", "torch", "transformers", "peft", "trl", "openai", "sqlalchemy")
+PACKAGES = ("streamlit", "torch", "transformers", "peft", "trl", "openai", "sqlalchemy")
 
 
 def page() -> None:
