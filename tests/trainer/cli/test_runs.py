@@ -221,7 +221,7 @@ def test_a_price_that_differs_asks_a_person_who_may_go_on(
     plan = make_plan(shell, together)
     together.usd = 4.60
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
-    assert "the provider estimates 4.6" in said
+    assert "the provider estimates $4.6" in said
     (run,) = shell.json("trainer", "runs", "--json")
     assert run["state"] == "needs_human"
 
@@ -318,7 +318,7 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
         (["plan", "examples/brand-voice.yaml"], 3, "prime_intellect has its own interface"),
         (["plan", "examples/brand-voice.yaml", "--option", "nonsense"], 2, "there is no such option"),
         (["plan", "examples/too-little.yaml"], 3, "the recommendation is not_yet"),
-        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to 4.00 USD"),
+        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to $4.00"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "x"], 2, "not an amount in USD"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "epochs=3"], 2, "Did you mean 'n_epochs'"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "n_epochs=99"], 2, "n_epochs"),
