@@ -315,7 +315,7 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (["plan", "examples/brand-voice.yaml"], 3, "prime_intellect has its own interface"),
+        (["plan", "examples/brand-voice.yaml"], 3, "Start the job in the interface of prime_intellect"),
         (["plan", "examples/brand-voice.yaml", "--option", "nonsense"], 2, "there is no such option"),
         (["plan", "examples/too-little.yaml"], 3, "the recommendation is not_yet"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to $4.00"),
