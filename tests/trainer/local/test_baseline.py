@@ -61,7 +61,7 @@ def test_the_plain_baseline_is_planned_launched_and_registered(tmp_path: Path) -
 
     said = shell("trainer", "launch", made["plan_id"], "--yes", "--max-usd", "1", "--follow")
 
-    assert "plain-v1: better" in said
+    assert "plain-v1 registered: better" in said
     (version,) = shell.json("trainer", "versions", "--json")
     found = version["evaluation"]
     assert [column["name"] for column in found["columns"]] == ["majority", "tfidf-logreg", "tuned"]

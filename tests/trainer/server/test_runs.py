@@ -20,7 +20,7 @@ def test_a_launch_needs_a_key_and_the_upper_amount(door: ApiHarness) -> None:
 
     assert (bare.status_code, bare.json()["where"]) == (422, "Idempotency-Key")
     assert little.status_code == 409
-    assert "it may cost up to 2.00 USD, and 1.99 USD were agreed to" in little.json()["detail"]
+    assert "it may cost up to $2.00, and $1.99 were agreed to" in little.json()["detail"]
     assert door.server.context.store.listed() == ()
     assert door.launch(plan_id).status_code == 202  # the key is free: nothing was done under it
 

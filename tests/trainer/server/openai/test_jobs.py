@@ -132,7 +132,7 @@ def test_a_job_that_waits_is_held_gone_on_with_and_ended(still: OpenAIHarness) -
     assert job.finished_at is not None
     messages = [one.message for one in sdk.fine_tuning.jobs.list_events(job.id)]
     assert {"Pause requested", "Resume requested", "Cancellation requested"} < set(messages)
-    assert messages[0].startswith("Settled at 0")
+    assert messages[0].startswith("Settled at $0")
     assert list(sdk.fine_tuning.jobs.checkpoints.list(job.id)) == []
     again = expect_error(still, 409, "POST", f"/fine_tuning/jobs/{job.id}/cancel")
     assert "it has ended (cancelled)" in again["message"]
@@ -145,4 +145,4 @@ def test_a_job_over_its_cap_is_refused_with_both_numbers(still: OpenAIHarness) -
     error = expect_error(still, 409, "POST", "/fine_tuning/jobs", json=body)
 
     assert error["code"] == "over_budget"
-    assert "may cost up to 0.02 USD, and its cap is 0.001 USD" in error["message"]
+    assert "may cost up to $0.02, and its cap is $0.001" in error["message"]
