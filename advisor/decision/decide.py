@@ -15,6 +15,7 @@ from advisor.decision.reasons import (
     next_measurements,
 )
 from advisor.decision.sensitivity import NearestChange, nearest_changes
+from advisor.prices.display_names import at_provider, model_name
 from advisor.units import Record
 
 
@@ -41,18 +42,18 @@ class Decision(Record):
 
 APPROACH_VERBS = {
     "prompt": "Prompt",
-    "few_shot": "Prompt with worked examples on",
-    "long_context": "Put all of it into the prompt of",
-    "rag": "Retrieve documents for",
+    "few_shot": "Use a prompt with examples on",
+    "long_context": "Put all documents into the prompt of",
+    "rag": "Add retrieval to",
     "ft_api": "Fine-tune",
     "managed_lora": "Have a LoRA adapter tuned on",
     "lora": "Tune a LoRA adapter on",
     "qlora": "Tune a QLoRA adapter on",
-    "full_ft": "Tune all weights of",
+    "full_ft": "Fine-tune all weights of",
     "dpo": "Preference-tune",
     "encoder": "Train the classifier",
     "distill": "Distil a large model into",
-    "combo": "Retrieve for a tuned",
+    "combo": "Combine retrieval with a tuned",
 }
 
 
@@ -90,16 +91,15 @@ def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
     """
     if winner.option.approach == "not_yet":
         return "Not yet: measure first, then decide."
-    monthly = f"{winner.costs.monthly:,.2f}"
-    if winner.option.is_current:
-        return f"Keep what you do today: {monthly} USD a month."
-    once = winner.costs.one_off
-    verb = APPROACH_VERBS[winner.option.approach]
-    first_cost = f" after {once:,.2f} USD once" if once >= 0.005 else ""
-    where = "" if winner.option.provider == "own" else f" at {winner.option.provider}"
-    saved = current.costs.per_month - winner.costs.per_month if current else 0.0
-    saving = f", {saved:,.2f} less a month than today" if saved > 0 else ""
-    return f"{verb} {winner.option.model}{where}: {monthly} USD a month{first_cost}{saving}."
+    option, costs = winner.option, winner.costs
+    monthly = f"${costs.monthly:,.2f} per month"
+    if option.is_current:
+        return f"Keep the current solution: {monthly}."
+    model = f"{model_name(option.model)} {at_provider(option.provider)}"
+    one_off = f" after ${costs.one_off:,.2f} one-off" if costs.one_off >= 0.005 else ""
+    saved = current.costs.per_month - costs.per_month if current else 0.0
+    saving = f", saves ${saved:,.2f} per month compared with today" if saved > 0 else ""
+    return f"{APPROACH_VERBS[option.approach]} {model}: {monthly}{one_off}{saving}."
 
 
 def _break_even(evaluated: EvaluatedQuestion) -> BreakEven | None:
