@@ -223,7 +223,7 @@ def test_a_second_time_nothing_is_asked_or_agreed(school: TeacherHarness) -> Non
 
     result = school.go()
 
-    assert (result.answered, result.already, result.usd) == (0, ROWS, 0)
+    assert (result.answered, result.already, result.usd) == (0, ROWS, Decimal(0))
     assert (school.shown, len(school.desk.context.ledger.entries())) == ([], 1)
     assert len(school.teacher.asked) == ROWS
 
