@@ -63,8 +63,7 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
     """Check a trained folder, and score the answers of its models.
 
     Raises:
-        Refused: it belongs to another plan, is not completely trained, is incomplete, or was
-            trained with other rows, another base or other settings than those of the plan.
+        Refused: it is incomplete, or was trained for another plan, rows, base or settings.
     """
     local = plan.local
     if local is None or exported_plan_id(folder, plan) != plan.plan_id:
