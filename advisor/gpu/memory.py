@@ -15,12 +15,9 @@ from advisor.gpu.parameters import (
     embedding_parameters,
     linear_parameters,
     lora_parameters,
-    parameter_count,
 )
 from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.units import GIB, Number
-
-__all__ = ["Method", "ModelShape", "TrainingSetup", "lora_parameters", "parameter_count"]
 
 NF4_BYTES = 0.5 + 0.0159
 """Per weight with double quantisation: 4 bits, and scales of 8 bits per 64 and 32 per 16,384.
