@@ -128,16 +128,11 @@ def profile_file(
             batch.clear()
     add(batch)
     if not seen:
-        raise _no_examples(path, first)
+        if first is None:
+            raise DatasetError(str(path), "the file has no rows.", "Give at least one example.")
+        found = f"no row can be used; first error: {first.found}"
+        raise DatasetError(f"{path}:{first.line}", found, first.remedy)
     return builder.finish(source[0])
-
-
-def _no_examples(path: Path, first: Reject | None) -> DatasetError:
-    if first is None:
-        return DatasetError(str(path), "the file has no rows.", "Give at least one example.")
-    return DatasetError(
-        f"{path}:{first.line}", f"no row can be used; first error: {first.found}", first.remedy
-    )
 
 
 def read_rows(

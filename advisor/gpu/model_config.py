@@ -21,9 +21,18 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Names of the same number in different families."""
 MLP_SIZES = ("intermediate_size", "ffn_hidden_size", "hidden_dim", "n_inner")
-ALL_BIASES = {"attention_bias": True, "output_bias": True, "mlp_bias": True, "norm_biases": True}
 DEFAULT_POSITIONS = 2048
 """Longest sequence of a family whose config does not state it, such as Falcon."""
+
+
+def _biases(linear: object) -> Traits:
+    """Norms with biases, and linear layers with or without."""
+    names = ("attention_bias", "output_bias", "mlp_bias")
+    return {**dict.fromkeys(names, bool(linear)), "norm_biases": True}
+
+
+ALL_BIASES = _biases(True)
+ENCODER = {**ALL_BIASES, "mlp_matrices": 2, "tied_embeddings": True}
 
 
 def _llama(config: Config) -> Traits:
@@ -36,25 +45,17 @@ def _qwen3(config: Config) -> Traits:
 
 
 def _phi(config: Config) -> Traits:
-    return {
-        **ALL_BIASES,
-        "norms_per_layer": 1,
-        "mlp_matrices": 2,
-        "other_parameters": int(config["vocab_size"]),
-    }
+    other = {"norms_per_layer": 1, "other_parameters": int(config["vocab_size"])}
+    return {**ALL_BIASES, "mlp_matrices": 2, **other}
 
 
 def _falcon(config: Config) -> Traits:
-    bias = bool(config.get("bias", False))
     is_new = bool(config.get("new_decoder_architecture", False))
     kv_heads = config.get("num_kv_heads") if is_new else None
     alone = config.get("multi_query", True) and not is_new
     norms = 1 if config.get("parallel_attn", True) and not is_new else 2
     return {
-        "attention_bias": bias,
-        "output_bias": bias,
-        "mlp_bias": bias,
-        "norm_biases": True,
+        **_biases(config.get("bias")),
         "mlp_matrices": 2,
         "fused_projections": True,
         "norms_per_layer": norms,
@@ -72,15 +73,8 @@ def _stablelm(config: Config) -> Traits:
 
 
 def _starcoder2(config: Config) -> Traits:
-    bias = bool(config.get("use_bias", True))
-    return {
-        "attention_bias": bias,
-        "output_bias": bias,
-        "mlp_bias": bias,
-        "norm_biases": True,
-        "mlp_matrices": 2,
-        "tied_embeddings": True,
-    }
+    bias = config.get("use_bias", True)
+    return {**_biases(bias), "mlp_matrices": 2, "tied_embeddings": True}
 
 
 def _qwen3_moe(config: Config) -> Traits:
@@ -118,22 +112,11 @@ def _gpt_oss(config: Config) -> Traits:
 def _bert(config: Config) -> Traits:
     h = config["hidden_size"]
     rows = config["max_position_embeddings"] + config.get("type_vocab_size", 2)
-    return {
-        **ALL_BIASES,
-        "mlp_matrices": 2,
-        "tied_embeddings": True,
-        "other_parameters": rows * h + h * h + h,
-    }
+    return {**ENCODER, "other_parameters": rows * h + h * h + h}
 
 
 def _distilbert(config: Config) -> Traits:
-    rows = int(config["max_position_embeddings"])
-    return {
-        **ALL_BIASES,
-        "mlp_matrices": 2,
-        "tied_embeddings": True,
-        "other_parameters": rows * config["dim"],
-    }
+    return {**ENCODER, "other_parameters": int(config["max_position_embeddings"]) * config["dim"]}
 
 
 FAMILIES: Mapping[str, Traits | Callable[[Config], Traits]] = {
