@@ -19,11 +19,12 @@ from advisor.dataset.example import Message, Reject
 from advisor.dataset.reader import read_rows
 from advisor.dataset.tokenizers import token_counter
 from advisor.errors import UsageError
+from advisor.units import round_up_to_cents
 from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
 from trainer.local.run_folder import lock_file
 from trainer.paid_calls.client import ChatClient, PaidChatModel, RetryPolicy
-from trainer.paid_calls.cost import TokenPrices, chat_part, round_up_to_cents
+from trainer.paid_calls.cost import TokenPrices, chat_part
 from trainer.paid_calls.journal import (
     AppendOnlyFile,
     BudgetExhausted,
