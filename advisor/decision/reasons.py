@@ -8,10 +8,9 @@ import numpy as np
 
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.decision.ranking import OptionResult, lacks_minimum_information
-from advisor.decision.verdict import rounded_dollars
 from advisor.estimate.costs import OptionCost
 from advisor.inputs import needs_knowledge
-from advisor.units import Record, usd
+from advisor.units import Record, dollars, usd
 
 Numbers = tuple[tuple[str, str], ...]
 
@@ -158,20 +157,20 @@ def _cost_reason(evaluated: EvaluatedQuestion) -> Reason:
     winner = evaluated.winner
     per_month = winner.costs.per_month
     numbers = [("a month", usd(per_month))]
-    says = f"It costs {rounded_dollars(per_month)} per month, one-off costs included"
+    says = f"It costs {dollars(per_month)} per month, one-off costs included"
     others = evaluated.eligible[1:]
     rival = next((e for e in others if e.option.approach != winner.option.approach), None)
     if rival:
         cost = rival.costs.per_month
         numbers.append((rival.option.id, usd(cost)))
-        says += f"; the best other approach, {rival.option.id}, costs {rounded_dollars(cost)}"
+        says += f"; the best other approach, {rival.option.id}, costs {dollars(cost)}"
     return _reason("cheapest-good-enough", f"{says}.", tuple(numbers), "price book, see the bill")
 
 
 def _training_reason(evaluated: EvaluatedQuestion, trained: OptionResult) -> Reason:
     saving = evaluated.winner.costs.per_month - trained.costs.per_month
     margins = evaluated.question.evidence.margins
-    change = f"{rounded_dollars(abs(saving))} {'less' if saving > 0 else 'more'}"
+    change = f"{dollars(abs(saving))} {'less' if saving > 0 else 'more'}"
     numbers = (
         ("saving a month", usd(saving)),
         ("least share", f"{margins.share:g}"),

@@ -23,19 +23,6 @@ def trained_tokens(tokens_per_epoch: Number, epochs: Number) -> Number:
     return np.asarray(tokens_per_epoch, np.float64) * epochs
 
 
-def padded_tokens(rows: Number, row_limit_tokens: Number, epochs: Number) -> Number:
-    """Tokens billed where rows are padded to a limit instead of packed.
-
-    padded tokens = rows x limit x epochs
-
-    Source: https://docs.together.ai/docs/fine-tuning/pricing
-
-    >>> float(padded_tokens(50_000, 4_096, 3))
-    614400000.0
-    """
-    return np.asarray(rows, np.float64) * row_limit_tokens * epochs
-
-
 def longest_of_batch(lengths: NDArray[np.int64], rows: int) -> float:
     """Expected tokens of the longest of *rows* random rows.
 

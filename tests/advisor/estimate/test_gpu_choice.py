@@ -215,7 +215,7 @@ def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
     trained, served = orjson.loads(capsysbinary.readouterr().out)
 
     assert f"cheapest: {trained['picks']['cheapest']}" in text
-    assert "USD for a million tokens written" in text
+    assert "USD per 1M output tokens" in text
     assert {one["rule"] for one in trained["ruled_out"]} == {"dtype"}
     assert served["choices"][0]["usd"][1] > 0
 
