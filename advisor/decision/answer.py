@@ -13,12 +13,7 @@ import orjson
 from advisor import __version__
 from advisor.decision.bill import BillContext, OptionBill, option_bill
 from advisor.decision.decide import Decision, decide
-from advisor.decision.evaluate import (
-    EvaluatedQuestion,
-    Question,
-    evaluate,
-    prepare,
-)
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, prepare
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import batch_costs, first_variant_values
 from advisor.estimate.sampling import WORST_CASE
@@ -31,15 +26,7 @@ from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, dollar_range, dollars
 
-__all__ = [
-    "Answer",
-    "Question",
-    "canonical_json",
-    "evaluate",
-    "prepare",
-    "recommend",
-    "summarize",
-]
+__all__ = ["Answer", "Question", "canonical_json", "evaluate", "prepare", "recommend", "summarize"]
 
 SCHEMA_VERSION = "1"
 

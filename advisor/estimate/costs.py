@@ -10,12 +10,7 @@ from typing import NamedTuple, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.hosting import (
-    encoder_lines,
-    hosting_lines,
-    labour_lines,
-    retrieval_lines,
-)
+from advisor.estimate.hosting import encoder_lines, hosting_lines, labour_lines, retrieval_lines
 from advisor.estimate.inference import inference_lines, request_tokens
 from advisor.estimate.line import Cadence, CostLine, priced_line, total_cost, with_all_axes
 from advisor.estimate.sampling import Sampling

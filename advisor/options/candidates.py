@@ -87,10 +87,7 @@ def _by_need(
     if option.trains and option.approach != "combo" and eligibility.needs_knowledge:
         says = f"New facts have to be retrieved, not trained. {without_retrieval.says}"
         return RuledOutOption(
-            id=option.id,
-            rule="facts-need-retrieval",
-            says=says,
-            source=without_retrieval.source,
+            id=option.id, rule="facts-need-retrieval", says=says, source=without_retrieval.source
         )
     if option.approach == "long_context" and eligibility.permissions_per_user:
         says = "Not every user may read every document, and one prompt would contain them all."
