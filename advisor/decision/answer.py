@@ -188,25 +188,22 @@ def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
 
 
 def _caveats(question: Question) -> tuple[Caveat, ...]:
-    profile = question.profile
-    made = [
-        Caveat(code=found.code, says=found.says)
-        for found in contradictions(question.scenario, profile)
-    ]
-    if question.scenario.limits.regions:
+    scenario, profile = question.scenario, question.profile
+    tenants = scenario.dataset.tenants or 0
+    found = [(caveat.code, caveat.says) for caveat in contradictions(scenario, profile)]
+    if scenario.limits.regions:
         says = "The price book does not contain processing regions: check limits.regions."
-        made.append(Caveat(code="regions-unchecked", says=says))
-    tenants = question.scenario.dataset.tenants or 0
+        found.append(("regions-unchecked", says))
     if tenants > 1:
         says = (
             f"Training and hosting are estimated for one model; {tenants:g} tasks or tenants need "
             "one training each, and adapters of one base can share a machine."
         )
-        made.append(Caveat(code="one-model-costed", says=says))
+        found.append(("one-model-costed", says))
     if profile and profile.rejected:
         says = f"{profile.rejected} rows of the dataset cannot be used and are left out."
-        made.append(Caveat(code="rows-rejected", says=says))
+        found.append(("rows-rejected", says))
     if profile and not profile.encoding_exact:
         says = f"Tokens were counted with {profile.encoding}, which is not exact for this model."
-        made.append(Caveat(code="tokens-estimated", says=says))
-    return tuple(made)
+        found.append(("tokens-estimated", says))
+    return tuple(Caveat(code=code, says=says) for code, says in found)

@@ -18,7 +18,7 @@ from advisor.estimate.costs import batch_costs, percentile_range
 from advisor.estimate.line import with_all_axes
 from advisor.estimate.sampling import LIKELY, Sampling
 from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario, number_at
-from advisor.options.batch import OptionBatch, option_batches
+from advisor.options.batch import option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option
 from advisor.scenario.paths import with_paths
@@ -186,17 +186,11 @@ def _amounts(
             part[row] = with_all_axes(amount)[0, :, 0]
         part[3:] = part[2]
         if ranges:
-            low, high = _ends(batch, group.resolved, inputs, question)
+            sampling = Sampling("draws", question.seed)
+            drawn = batch_costs(batch, group.resolved, inputs, question.evidence, sampling)
+            low, high = percentile_range(with_all_axes(drawn.per_month)[0])
             part[3], part[4] = np.minimum(low, part[2]), np.maximum(high, part[2])
     return found
-
-
-def _ends(
-    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, question: Question
-) -> tuple[Array, Array]:
-    sampling = Sampling("draws", question.seed)
-    drawn = batch_costs(batch, resolved, inputs, question.evidence, sampling)
-    return percentile_range(with_all_axes(drawn.per_month)[0])
 
 
 def _written(amounts: Array) -> tuple[str, ...]:
@@ -224,7 +218,11 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
     ]
     places: dict[Key, list[int]] = {}
     for place, (variant, given) in enumerate(zip(variants, numbers, strict=True)):
-        words = tuple((path, _bytes(variant[path])) for path in variant if path not in given)
+        words = tuple(
+            (path, orjson.dumps(variant[path], default=str))
+            for path in variant
+            if path not in given
+        )
         has_documents = given.get("knowledge.corpus_tokens", 0.0) > 0
         places.setdefault((tuple(given), words, has_documents), []).append(place)
     different = len({words for _, words, _ in places})
@@ -263,7 +261,3 @@ def _refuse_duplicate_paths(paths: tuple[str, ...]) -> None:
             raise UsageError(
                 path, f"it contains {within}, which is set as well.", "Give one of the two."
             )
-
-
-def _bytes(value: Any) -> bytes:
-    return orjson.dumps(value, default=str)
