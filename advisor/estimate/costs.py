@@ -221,7 +221,8 @@ def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
                 items[row].append(CostItem._make(item))
     parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
     columns = (first_variant_values(part, count) for part in parts)
-    return tuple(OptionCost(*row, tuple(its)) for *row, its in zip(*columns, items, strict=True))
+    rows = zip(*columns, map(tuple, items), strict=True)
+    return tuple(OptionCost._make(row) for row in rows)
 
 
 def first_variant_values(value: Number, count: int) -> list[float]:
