@@ -131,17 +131,9 @@ def _price(book: PriceBook, item: str, day: date) -> ListedPrice:
     except PricingError as error:
         return ListedPrice(item=item, unit=series.unit, own=series.own, problem=str(error))
     age = (day - price.read_on).days
+    stale = age >= STALE_AFTER_DAYS and not price.own
     return ListedPrice(
-        item=item,
-        unit=price.unit,
-        value=price.value,
-        since=price.since,
-        source=price.source,
-        read_on=price.read_on,
-        age_days=age,
-        stale=age >= STALE_AFTER_DAYS and not price.own,
-        own=price.own,
-        next_change=price.next_change,
+        age_days=age, stale=stale, **price.model_dump(exclude={"confidence", "note"})
     )
 
 
