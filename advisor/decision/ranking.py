@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.checks import CheckContext, allowed_mask, refusals
+from advisor.decision.check_context import CheckContext
+from advisor.decision.checks import check_masks, refusals
 from advisor.estimate.costs import OptionCost, batch_costs, cost_ranges, option_costs
 from advisor.estimate.sampling import Sampling
 from advisor.evidence import Evidence, QualityRange
@@ -48,6 +49,11 @@ class BatchResult:
         return CheckContext(self.batch, self.resolved, self.inputs, costs, self.evidence)
 
     @cached_property
+    def passes(self) -> list[Mask]:
+        """For each check, which options pass it."""
+        return check_masks(self.case)
+
+    @cached_property
     def quality(self) -> QualityEstimate:
         """Expected quality of each option."""
         return expected_quality(
@@ -63,12 +69,12 @@ class BatchResult:
             margins = self.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
         charged = np.where(case.team.preferred, charged / (1 + PREFERENCE_SHARE), charged)
-        return np.where(allowed_mask(case), charged, np.inf)
+        return np.where(reduce(np.logical_and, self.passes, case.team.standing), charged, np.inf)
 
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
         """The first check that rules each option out in the first variant, if any."""
-        return refusals(self.case)
+        return refusals(self.case, self.passes)
 
     @cached_property
     def option_costs(self) -> tuple[OptionCost, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
@@ -107,19 +107,8 @@ def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
     """Use the middle and the spread of past runs, widened for the next run."""
     low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
     runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
-    spread = (past.low * low, past.likely, past.high * high)
-    return MachineSpeed(
-        known.speeds,
-        spread,
-        f"{runs} of yours, {past.likely:.2f} times {_short(known)}",
-        known.save,
-        known.own_bytes,
-        known.memory_factor,
-    )
-
-
-def _short(known: MachineSpeed) -> str:
-    return known.basis.partition(";")[0]
+    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
+    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
 CENT = Decimal("0.01")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -105,25 +104,6 @@ def start_run(
             personal=dict(leaving.personal),
         )
     return run_id, new
-
-
-def launch_job(
-    context: TrainerContext, plan: TrainingPlan, before: Callable[[TrainingPlan], None]
-) -> str:
-    """Start a job of a plan, as another attempt if one was started; return its run.
-
-    Args:
-        context: Store, ledger, clock and providers.
-        plan: The plan to start.
-        before: Called with the plan as it will start, once that is stored.
-    """
-    while True:
-        plan = next_attempt(context, plan, again=True)
-        context.store.keep_plan(plan)
-        before(plan)
-        run_id, is_new = start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))
-        if is_new:
-            return run_id
 
 
 def resume_launch(context: TrainerContext, plan_id: str) -> str:

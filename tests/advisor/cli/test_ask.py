@@ -106,7 +106,7 @@ def test_a_dataset_is_counted_and_what_does_not_fit_it_is_said(known: Path, tmp_
     done = run("examples/data/email-triage.csv", "--answers", str(known), "--out", str(out))
 
     assert done.returncode == 0, done.stderr
-    assert "Contradicts the dataset: The task was said to be generation" in done.stdout
+    assert "Contradicts the dataset: The scenario has the task generation" in done.stdout
     path = read_mapping(out)["dataset"]["path"]
     assert (out.parent / path).resolve() == ROOT / "examples" / "data" / "email-triage.csv"
 

@@ -79,7 +79,7 @@ def test_a_licence_that_was_not_named_rules_every_gpu_out(book: PriceBook) -> No
 
     assert not chosen
     assert {one.rule for one in out} == {"licence"}
-    assert "apache-2.0 will do" in out[0].says
+    assert "allowed: apache-2.0" in out[0].says
     assert split(training_choices(training(book), machines, ["apache-2.0"]))[0]
 
 

@@ -1,5 +1,5 @@
-"""The whole way by command line: an example's answer, a plan, a launch, a settled run, on either
-database; and everything a person can do to a run in between.
+"""The command line from an example to a settled run, on SQLite and PostgreSQL; and what a user can
+do to a run in between.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QWEN = "managed_lora:fireworks:qwen3-8b:H100_SXM"
 
 
 class Shell:
-    """Runs commands in a home folder of their own: in this process, or in one of their own."""
+    """Runs commands with a separate home folder: in this process, or in a new one."""
 
     def __init__(self, home: Path, **env: str) -> None:
         self.env = {"TUNE_OR_NOT_HOME": str(home), "COLUMNS": "120",
@@ -181,7 +181,7 @@ def test_money_moves_only_after_the_amount_was_said(
 def test_what_leaves_the_machine_is_agreed_to_by_itself(
     shell: Shell, together: FakeTogether
 ) -> None:
-    """An address elsewhere: rows, bytes and what looks personal are said first."""
+    """A remote provider: rows, bytes and possible personal data are shown first."""
     plan = make_plan(shell, together)
     shell.env["TOGETHER_BASE_URL"] = "https://api.together.ai/v1"
 
