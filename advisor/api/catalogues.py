@@ -148,17 +148,18 @@ def list_models(book: PriceBook, name: str) -> ModelList:
             ListedModel(
                 card=card,
                 priced=tuple(kinds.get(card.id, ())),
-                tuning=tuple(offer for offer in book.offers if _tunes(offer, card)),
+                tuning=tuple(
+                    offer
+                    for offer in book.offers
+                    if card.id
+                    in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
+                ),
             )
             for card in sorted(book.models.values(), key=lambda one: one.id)
             if name in card.id
         ),
         prices_sha256=book.sha256,
     )
-
-
-def _tunes(offer: TuningOffer, card: ModelCard) -> bool:
-    return card.id in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
 
 
 def list_errors() -> ErrorList:

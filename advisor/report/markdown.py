@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
 from advisor.prices.display_names import at_provider, model_name
-from advisor.prices.series import Caveat
 from advisor.report.sentences import (
     approach_name,
     dollars,
@@ -45,37 +44,28 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
             usd_text(option.one_off.likely),
             usd_text(option.per_month.likely),
             range_text(option.per_month),
-            quality_text(option),
+            f"{float(option.quality.likely):.0%}"
+            f"{'' if option.quality.reaches_target else ' (too low)'}",
             option.launch.replace("_", " "),
         )
         for option in options
     ]
 
 
-def quality_text(option: OptionBill) -> str:
-    """Return the expected quality, marked if it is below the target."""
-    mark = "" if option.quality.reaches_target else " (too low)"
-    return f"{float(option.quality.likely):.0%}{mark}"
-
-
 def answer_sections(answer: Answer, with_sensitivity: bool = False) -> dict[str, list[str]]:
     """Return the lists below the table of options, by heading; empty ones are left out."""
     decision = answer.decision
+    recommended = option_of(answer, decision.recommended)
+    caveats = (*answer.caveats, *(recommended.caveats if recommended else ()))
     shows_changes = with_sensitivity or decision.flips
     sections = {
         "Reasons": [reason.says for reason in decision.reasons],
         "Nearest changes": sensitivity_sentences(answer) if shows_changes else [],
         "Next steps": list(decision.measure_next),
         "Assumptions": [f"{a.path} = {a.value}: {a.says}" for a in answer.assumptions],
-        "Caveats": [caveat.says for caveat in answer_caveats(answer)],
+        "Caveats": [caveat.says for caveat in caveats],
     }
     return {heading: lines for heading, lines in sections.items() if lines}
-
-
-def answer_caveats(answer: Answer) -> tuple[Caveat, ...]:
-    """Return the caveats of an answer and of its recommended option."""
-    recommended = option_of(answer, answer.decision.recommended)
-    return (*answer.caveats, *(recommended.caveats if recommended else ()))
 
 
 def answer_markdown(
