@@ -6,7 +6,7 @@ from html import escape
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.decision.decide import APPROACH_VERBS
+from advisor.decision.verdict import APPROACH_VERBS
 from advisor.report.markdown import saving_usd_per_month
 from advisor.units import Money
 from ui import formatting
