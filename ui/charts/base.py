@@ -9,9 +9,9 @@ from typing import Any, Final
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
-USD_AXIS: Final = {"format": "$,.4~r", "tickCount": 5}
+USD_AXIS: Final = {"format": "$,.4~r", "tickCount": 5, "labelOverlap": True}
 """Up to four significant digits, so that small and large amounts have distinct labels."""
-LABEL_ROOM: Final = {"left": 5, "top": 5, "right": 80, "bottom": 5}
+LABEL_ROOM: Final = {"left": 5, "top": 5, "right": 60, "bottom": 5}
 """Padding [pixels] with room for a label to the right of the longest bar."""
 ChartRow = dict[str, Any]
 Spec = dict[str, Any]
@@ -140,7 +140,7 @@ def _config(style: ChartStyle) -> Spec:
         "orient": "top",
         "title": None,
         "symbolType": "square",
-        "columns": 6,
+        "columns": 3,
         "labelLimit": 220,
         "columnPadding": 8,
         "symbolSize": 80,
