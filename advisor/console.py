@@ -1,4 +1,4 @@
-"""How the commands write: one console, plain tables, a bar for what takes over a second."""
+"""Terminal output of the commands: console, plain tables, JSON, progress bar; dates from flags."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def console() -> Console:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write canonical bytes and the newline that a terminal wants."""
+    """Write canonical bytes to standard output, with a final newline."""
     sys.stdout.buffer.write(data + b"\n")
 
 
 def plain_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: set[str]) -> Table:
-    """Lay rows out without lines between them; numbers stand right."""
+    """Build a table without borders; the columns named in `numbers` are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
@@ -40,27 +40,27 @@ def plain_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers:
 
 
 def today() -> date:
-    """Return the day in UTC: the shell knows the clock, the core is told."""
+    """Return today's date in UTC; the core takes the date as an argument."""
     return datetime.now(tz=UTC).date()
 
 
 def parse_day(text: str | None) -> date:
-    """Read a day from a flag.
+    """Parse the value of --on; today if it is not given.
 
     Raises:
-        UsageError: it is not written YYYY-MM-DD.
+        UsageError: it is not a date in the form YYYY-MM-DD.
     """
     if text is None:
         return today()
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"--on {text}", "this is no day.", "Write YYYY-MM-DD.") from error
+        raise UsageError(f"--on {text}", "not a date.", "Write YYYY-MM-DD.") from error
 
 
 @contextmanager
 def reading_bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to report bytes read; a bar appears once reading takes a second."""
+    """Yield a function to report bytes read; a bar appears after one second."""
     started = time.monotonic()
     bar = Progress(console=Console(stderr=True), transient=True)
     task = bar.add_task(f"reading {name}", total=None)
@@ -78,5 +78,5 @@ def reading_bar(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def write_json(body: Any) -> None:
-    """Write JSON for machines."""
+    """Write JSON to standard output."""
     sys.stdout.write(json.dumps(body, indent=2, sort_keys=True, default=str) + "\n")

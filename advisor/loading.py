@@ -1,27 +1,22 @@
-"""Files and mappings -> questions and answers: the one place where the line meets the disk.
-
-The shipped files, or one of the user's -> the questions of the interview and their words.
-"""
+"""Reads files into questions, and answers them: the library functions and all file I/O."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from advisor.console import today
-from advisor.dataset.reader import profile_file
+from advisor.dataset.reader import Progress, profile_file
 from advisor.decision import answer
 from advisor.decision.answer import Answer, Question
 from advisor.decision.sweep import SweepColumns
 from advisor.decision.sweep import sweep as sweep_variants
-from advisor.errors import ScenarioError, TeamRuleError, UsageError, did_you_mean
+from advisor.errors import LocatedError, ScenarioError, TeamRuleError, UsageError, did_you_mean
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption
 from advisor.interview.questions import Questionnaire
@@ -33,50 +28,47 @@ from advisor.interview.texts import (
     translation_errors,
 )
 from advisor.prices.book import PriceBook
-from advisor.prices.loader import load_prices
+from advisor.prices.loader import InvalidText, load_prices, parse_yaml, read_text
 from advisor.report.sentences import Sentences
 from advisor.rules.catalogue import RuleCatalogue
 from advisor.rules.team_rules import TeamRule, team_rules_from
+from advisor.scenario.paths import get_path, set_path
 from advisor.scenario.scenario import Scenario, scenario_from
 
-Progress = Callable[[int, int], None]
 HERE = Path(__file__).parent
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @lru_cache(maxsize=4)
 def load_evidence(path: Path | None = None) -> Evidence:
-    """Read what the decision takes from published work; a file is read once a process."""
-    text = (path or HERE / "data" / "evidence.yaml").read_text(encoding="utf-8")
-    return Evidence.model_validate(yaml.load(text, Loader))
+    """Read the published results that decisions are based on; a file is read once per process."""
+    return Evidence.model_validate(_read(path or HERE / "data" / "evidence.yaml"))
 
 
 @lru_cache(maxsize=1)
 def load_rule_catalogue() -> RuleCatalogue:
-    """Read the program's own rules; once a process."""
-    text = (HERE / "data" / "rules.yaml").read_text(encoding="utf-8")
-    return RuleCatalogue.model_validate(yaml.load(text, Loader))
+    """Read the built-in rules, once per process."""
+    return RuleCatalogue.model_validate(_read(HERE / "data" / "rules.yaml"))
 
 
 @lru_cache(maxsize=1)
 def load_sentences() -> Mapping[str, Sentences]:
-    """Read the sentences in which a decision is told, by language; once a process."""
-    mapping = yaml.load((HERE / "data" / "sentences.yaml").read_text(encoding="utf-8"), Loader)
-    return {language: Sentences.model_validate(words) for language, words in mapping.items()}
+    """Read the sentences that explain a decision, by language; once per process."""
+    mapping = _read(HERE / "data" / "sentences.yaml")
+    return {language: Sentences.model_validate(texts) for language, texts in mapping.items()}
 
 
 def sentences_for(language: str) -> Sentences:
     """Return the sentences of a language.
 
     Raises:
-        UsageError: nobody wrote them yet.
+        UsageError: there is no translation.
     """
     known = load_sentences()
     if language not in known:
         raise UsageError(
             f"language {language}",
-            "there are no sentences in it.",
-            f"There are: {', '.join(sorted(known))}.",
+            "there are no sentences in this language.",
+            f"Use one of: {', '.join(sorted(known))}.",
         )
     return known[language]
 
@@ -85,126 +77,107 @@ def read_team_rules(path: Path) -> tuple[TeamRule, ...]:
     """Read the rules of a team: a YAML or JSON file with a list under `rules`.
 
     Raises:
-        AdvisorError: the file cannot be read, or one of the rules cannot be used.
+        AdvisorError: the file cannot be read, or a rule cannot be used.
     """
     mapping = read_mapping(path)
     if set(mapping) != {"rules"}:
         raise TeamRuleError(
             str(path),
             f"found the keys {', '.join(sorted(map(str, mapping)))}.",
-            "Put the list under 'rules:', alone.",
+            "Put the list under 'rules:' and nothing else.",
         )
     return parse_team_rules(mapping["rules"], str(path))
 
 
-def parse_team_rules(given: object, where: str) -> tuple[TeamRule, ...]:
-    """Check the rules of a team; none has the name of one of the program's own.
+def parse_team_rules(rules: object, where: str) -> tuple[TeamRule, ...]:
+    """Check the rules of a team; none may have the name of a built-in rule.
 
     Raises:
-        TeamRuleError: one of them cannot be used.
+        TeamRuleError: a rule cannot be used.
     """
-    return team_rules_from(given, where, load_rule_catalogue().by_code)
+    return team_rules_from(rules, where, load_rule_catalogue().by_code)
 
 
 def examples_folder() -> Path:
-    """Find the bundled examples: beside the package in a checkout, inside it when installed."""
-    beside = HERE.parent / "examples"
-    return beside if beside.is_dir() else HERE / "examples"
+    """Return the bundled examples: next to the package in a checkout, inside it if installed."""
+    in_checkout = HERE.parent / "examples"
+    return in_checkout if in_checkout.is_dir() else HERE / "examples"
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a scenario file of YAML or JSON.
+def read_mapping(
+    path: Path, start: str = "'name:' and 'traffic:'", error: type[LocatedError] = ScenarioError
+) -> dict[str, Any]:
+    """Read a YAML or JSON file that contains a mapping, such as a scenario.
+
+    Args:
+        path: The file.
+        start: Keys that such a file starts with, for messages.
+        error: Type of the errors about its content.
 
     Raises:
-        UsageError: there is no such file, or it cannot be read.
-        ScenarioError: it is not a mapping, with line and column where the text breaks.
+        UsageError: there is no such file.
+        LocatedError: it is not a mapping, with line and column of a syntax error.
     """
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         remedy = f"Files there: {', '.join(near[:8])}." if near else "Check the path."
         raise UsageError(str(path), "there is no such file.", remedy)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ScenarioError(
-            str(path),
-            f"byte {error.object[error.start]:#04x} at {error.start} is not UTF-8.",
-            "Save the file as UTF-8.",
-        ) from error
-    if not text.strip():
-        raise ScenarioError(str(path), "the file is empty.", "Start with 'name:' and 'traffic:'.")
-    try:
-        mapping = yaml.load(text, _Strict)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        raise ScenarioError(where, f"{problem}.", "Mend the YAML there.") from error
+        mapping = _read(path)
+    except InvalidText as bad:
+        raise error(f"{path}{bad.position}", bad.problem, bad.remedy) from bad
+    if mapping is None:
+        raise error(str(path), "the file is empty.", f"Start with {start}.")
     if not isinstance(mapping, dict):
-        raise ScenarioError(
-            str(path),
-            f"found a {type(mapping).__name__} instead of a mapping.",
-            "Start with 'name:' and 'traffic:'.",
-        )
+        found = f"found a {type(mapping).__name__} instead of a mapping."
+        raise error(str(path), found, f"Start with {start}.")
     return mapping
 
 
-class _Strict(Loader):  # type: ignore[misc, valid-type]
-    """Refuses a key said twice, and reads 1e6 as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is said twice", key_node.start_mark
-                )
-            seen.add(key)
-        return dict(super().construct_mapping(node, deep))
+def _read(path: Path) -> Any:
+    return parse_yaml(read_text(path))
 
 
 def apply_set_flags(mapping: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
-    """Apply `KEY=VALUE` flags to a scenario; the value is read as YAML.
+    """Apply `KEY=VALUE` flags to a scenario; the value is parsed as YAML.
 
     Raises:
-        UsageError: a flag is not KEY=VALUE, or goes through something that is not a mapping.
+        UsageError: a flag is not KEY=VALUE, or a section of its path is not a mapping.
     """
     merged: dict[str, Any] = json.loads(json.dumps(dict(mapping), default=str))
     for flag in sets:
-        key, equals, raw = flag.partition("=")
-        if not equals or not key.strip():
+        key, equals, text = flag.partition("=")
+        path = key.strip()
+        if not equals or not path:
             raise UsageError(
                 f"--set {flag}",
                 "this is not KEY=VALUE.",
                 "Write --set traffic.requests_per_month=1e6.",
             )
-        inner = merged
-        *sections, last = key.strip().split(".")
-        for section in sections:
-            inner = inner.setdefault(section, {})
-            if not isinstance(inner, dict):
-                raise UsageError(
-                    f"--set {flag}",
-                    f"'{section}' holds {inner!r}, no mapping.",
-                    "Set that key itself.",
-                )
-        inner[last] = _value(flag, raw)
+        for end, character in enumerate(path):
+            section = get_path(merged, path[:end]) if character == "." else None
+            if section is not None and not isinstance(section, dict):
+                found = f"'{path[:end]}' is {section!r}, not a mapping."
+                raise UsageError(f"--set {flag}", found, "Set that key itself.")
+        merged = set_path(merged, path, parse_value(f"--set {flag}", text))
     return merged
 
 
-def _value(flag: str, raw: str) -> Any:
+def parse_value(where: str, text: str) -> Any:
+    """Parse a number, word, list or mapping from a flag.
+
+    Raises:
+        UsageError: it is not valid YAML.
+    """
     try:
-        return float(raw)
+        return float(text)
     except ValueError:
-        pass  # a word, a list or a mapping: YAML reads those
+        pass  # a word, a list or a mapping: YAML parses those
     try:
-        return yaml.load(raw, Loader)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except InvalidText as error:
         raise UsageError(
-            f"--set {flag}",
-            f"found '{raw}', which is no value.",
-            "Quote it, or give a number or a word.",
+            where, f"'{text}' is not a valid value.", "Quote it, or give a number or a word."
         ) from error
 
 
@@ -217,26 +190,26 @@ def make_question(
     today: date | None = None,
     progress: Progress | None = None,
 ) -> Question:
-    """Make a question of a scenario, a dataset and the price book.
+    """Build a question from a scenario, a dataset and the price book.
 
     Args:
-        mapping: The scenario as its file or request says it.
-        where: File or door, for messages; a dataset path in the scenario is relative to it.
-        dataset: File that takes precedence over the scenario's.
-        book: Price book; the shipped one by default.
-        today: Day to assume where the scenario names none; it is then listed as assumed.
-        progress: Called with bytes read and bytes in all.
+        mapping: The scenario, as in its file or request.
+        where: File or interface, for messages; a dataset path in the scenario is relative to it.
+        dataset: File of examples; takes precedence over the scenario's.
+        book: Price book; the bundled one by default.
+        today: Day to assume if the scenario has none; it is then listed as an assumption.
+        progress: Called with bytes read and bytes in total.
 
     Raises:
-        AdvisorError: any part cannot be read or understood.
+        AdvisorError: a part cannot be read or is not valid.
     """
-    asked = dict(mapping)
+    mapping = dict(mapping)
     default_assumptions: tuple[Assumption, ...] = ()
-    if "asked_on" not in asked and today is not None:
-        asked["asked_on"] = today.isoformat()
-        says = "No day was given: today's prices and rules hold."
+    if "asked_on" not in mapping and today is not None:
+        mapping["asked_on"] = today.isoformat()
+        says = "No date was given: today's prices and rules apply."
         default_assumptions = (Assumption(path="asked_on", value=today.isoformat(), says=says),)
-    scenario = scenario_from(asked, where)
+    scenario = scenario_from(mapping, where)
     path = dataset
     if path is None and scenario.dataset.path:
         path = Path(where).parent / scenario.dataset.path
@@ -353,7 +326,7 @@ def _question(
 
 
 def example_question(name: str) -> Question:
-    """Make the question of a bundled example.
+    """Build the question of a bundled example.
 
     Raises:
         UsageError: there is no such example.
@@ -374,18 +347,18 @@ MAX_SHOWN_ERRORS = 5
 
 @lru_cache(maxsize=1)
 def load_questionnaire() -> Questionnaire:
-    """Read the questions; once a process."""
+    """Read the questions of the interview, once per process."""
     return Questionnaire.model_validate(_read(HERE / "data" / "questions.yaml"))
 
 
 def available_languages() -> tuple[str, ...]:
-    """Name the languages that are shipped."""
+    """List the languages of the interview."""
     return tuple(sorted(path.stem for path in TEXTS_FOLDER.glob("*.yaml")))
 
 
 @lru_cache(maxsize=8)
 def load_texts(language: str = ENGLISH) -> InterviewTexts:
-    """Return the words of a shipped language, by its tag; a region in the tag does not matter.
+    """Return the texts of a bundled language by its tag; a region in the tag is ignored.
 
     Raises:
         UsageError: there is no such language.
@@ -401,42 +374,24 @@ def load_texts(language: str = ENGLISH) -> InterviewTexts:
 
 
 def read_texts(path: Path) -> InterviewTexts:
-    """Read the words of a language from a file.
+    """Read the texts of a language from a file.
 
     Raises:
-        UsageError: it cannot be read, or some words are missing or unknown.
+        UsageError: it cannot be read, or texts are missing or unknown.
     """
-    words = dict(flatten(_mapping(path)))
+    texts = dict(flatten(read_mapping(path, "'language:'", UsageError)))
     if path == TEXTS_FOLDER / f"{ENGLISH}.yaml":
-        words |= english_contradictions()
-        needed = dict.fromkeys(required_keys(load_questionnaire()), "")
-        found = [key for key in needed if key not in words]
-        wrong = [f"{key} is missing" for key in found]
+        texts |= english_contradictions()
+        missing = [key for key in required_keys(load_questionnaire()) if key not in texts]
+        errors = [f"{key} is missing" for key in dict.fromkeys(missing)]
     else:
-        wrong = list(translation_errors(words, load_texts(ENGLISH).words))
-    if wrong:
-        more = (
-            f", and {len(wrong) - MAX_SHOWN_ERRORS} more" if len(wrong) > MAX_SHOWN_ERRORS else ""
-        )
+        errors = list(translation_errors(texts, load_texts(ENGLISH).words))
+    if errors:
+        hidden = len(errors) - MAX_SHOWN_ERRORS
+        more = f", and {hidden} more" if hidden > 0 else ""
         raise UsageError(
             str(path),
-            f"{', '.join(wrong[:MAX_SHOWN_ERRORS])}{more}.",
-            "Take the keys and the blanks of the English file.",
+            f"{', '.join(errors[:MAX_SHOWN_ERRORS])}{more}.",
+            "Use the keys and placeholders of the English file.",
         )
-    return InterviewTexts(tag=path.stem, words={key: str(text) for key, text in words.items()})
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UsageError(str(path), "there is no such file.", "Check the path.")
-    try:
-        found = _read(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(str(path), f"this is no YAML in UTF-8: {error}.", "Mend it.") from error
-    if not isinstance(found, dict):
-        raise UsageError(str(path), "found no mapping.", "Start with 'language:'.")
-    return found
-
-
-def _read(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader)
+    return InterviewTexts(tag=path.stem, words={key: str(text) for key, text in texts.items()})

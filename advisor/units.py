@@ -1,14 +1,16 @@
-"""What every number rests on: the base record, units of size and time, rounding of money."""
+"""Units and money: the base record, sizes and times, how amounts of USD are parsed and written."""
 
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+from advisor.errors import UsageError
 
 Task = Literal[
     "classification",
@@ -56,7 +58,7 @@ MILLION = 1_000_000.0
 
 
 class Record(BaseModel):
-    """A value: never changed after it is made, never holding a field nobody declared."""
+    """Base of all records: immutable, without undeclared fields; docstrings are descriptions."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True
@@ -64,14 +66,14 @@ class Record(BaseModel):
 
 
 class Money(Record):
-    """A sum of USD as a range: fifth percentile, likely, ninety-fifth percentile."""
+    """An amount with its 90% range."""
 
     low: str
-    """Only one draw in twenty is cheaper [USD]."""
+    """5th percentile of the simulations [USD]."""
     likely: str
-    """Every input at its likely value [USD]."""
+    """With every input at its most likely value [USD]."""
     high: str
-    """Only one draw in twenty is dearer [USD]."""
+    """95th percentile of the simulations [USD]."""
 
 
 AMBIGUOUS_AMOUNT = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
@@ -87,8 +89,6 @@ def parse_usd(text: str, where: str) -> Decimal:
     >>> parse_usd(" 0,10 USD ", "cap")
     Decimal('0.10')
     """
-    from advisor.errors import UsageError
-
     plain = text.strip().removesuffix("USD").strip().removeprefix("$").removesuffix("$").strip()
     if AMBIGUOUS_AMOUNT.fullmatch(plain):
         raise UsageError(f"{where} {text}", "it can be read in two ways.", "Write 1250, or 1.25.")
@@ -102,9 +102,9 @@ def parse_usd(text: str, where: str) -> Decimal:
 
 
 def usd(amount: float, digits: int = 2) -> str:
-    """Write an amount of USD, half up; the one place where a float becomes money.
+    """Write an amount of USD, rounded half up; the only place where a float becomes money.
 
-    The ninth decimal takes the float's own noise away first, so that 0.125 is 0.13 by any road.
+    Rounding to nine decimals first removes the noise of the float, so 0.125 always becomes 0.13.
 
     >>> usd(0.125)
     '0.13'
@@ -113,3 +113,29 @@ def usd(amount: float, digits: int = 2) -> str:
     """
     exact = Decimal(repr(round(float(amount), 9)))
     return str(exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP))
+
+
+def dollars(amount: str | float | Decimal) -> str:
+    """Write an amount of USD for people.
+
+    >>> dollars("1234.5"), dollars(-3.0)
+    ('$1,234.50', '-$3.00')
+    """
+    value = Decimal(str(amount))
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+
+
+def dollar_range(money: Money) -> str:
+    """Write the most likely amount with its 90% range.
+
+    >>> dollar_range(Money(low="1", likely="2.5", high="3"))
+    '$2.50 ($1.00 to $3.00)'
+    """
+    if money.low == money.high:
+        return dollars(money.likely)
+    return f"{dollars(money.likely)} ({dollars(money.low)} to {dollars(money.high)})"
+
+
+def round_up_to_cents(amount: Decimal) -> Decimal:
+    """Round up to whole cents: a cap must never be below what it covers."""
+    return amount.quantize(Decimal("0.01"), rounding=ROUND_UP)

@@ -64,9 +64,7 @@ def advise(case: PublishedCase, day: date, book: PriceBook) -> Advice:
         CaseError: the case cannot be turned into a question, or the question not answered.
     """
     scenario = scenario_of(case, day)
-    question = Question(
-        scenario, book, load_evidence(), with_sensitivity=False, catalogue=load_rule_catalogue()
-    )
+    question = Question(scenario, book, load_evidence(), catalogue=load_rule_catalogue())
     try:
         found = recommend(question)
     except AdvisorError as error:

@@ -1,4 +1,4 @@
-"""The clocks: the day and hour for people, and one that never jumps for waiting."""
+"""Clocks: wall-clock time, and a monotonic clock for waiting."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
-    """What tells the time."""
+    """Source of time, replaced in tests."""
 
     boot: str
-    """Name of the running of this machine: `ticks` compare only within one."""
+    """Id of this machine's boot: `ticks` are comparable only within one."""
 
     def now(self) -> float:
-        """Seconds since 1970, as set by people; may jump."""
+        """Seconds since 1970 by the wall clock; may jump."""
 
     def ticks(self) -> float:
-        """Seconds on a clock that only goes forward; the same in every process of a boot."""
+        """Seconds on a monotonic clock; the same in every process of a boot."""
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -46,5 +46,5 @@ class SystemClock:
 
 
 def utc_datetime(seconds: float) -> datetime:
-    """Return seconds since 1970 as a moment in UTC."""
+    """Return seconds since 1970 as a datetime in UTC."""
     return datetime.fromtimestamp(seconds, tz=UTC)

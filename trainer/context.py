@@ -1,7 +1,4 @@
-"""What a run is worked on with: the store, the ledger, the clock, the provider, and the limits.
-
-Put an office together from the environment: the one place that knows them all.
-"""
+"""Trainer context: stores, ledger, clock, prices, providers, limits; built from the environment."""
 
 from __future__ import annotations
 
@@ -34,27 +31,27 @@ RENEW_AFTER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class RunLimits:
-    """How long we wait for what, and how far figures may lie apart."""
+    """Waiting times, retry counts and tolerances."""
 
     quarantine_seconds: float = 900.0
-    """After an unknown outcome: longer than any provider's slowest late job."""
+    """Wait after an unknown outcome: longer than any provider's slowest late job."""
     poll_seconds: float = 20.0
-    """Between two looks at a job."""
+    """Between two polls of a job."""
     max_poll_seconds: float = 600.0
-    """The same where nobody answers."""
+    """The same for an unreachable provider."""
     jitter_share: float = 0.25
-    """How much a wait may differ, so that many runs do not ask at once."""
+    """Random variation of a wait, so that many runs do not poll at once."""
     quote_gap_share: float = 0.10
-    """How far the provider's own estimate may lie from ours."""
+    """Maximum deviation of the provider's estimate from ours."""
     smoke_tries: int = 5
-    """How often a tuned model is asked before it is taken to be silent."""
+    """Attempts before a smoke test counts as failed."""
     upload_tries: int = 5
-    """How often a file is sent before a person is asked."""
+    """Attempts before a failed upload needs the user's decision."""
 
 
 @dataclass(frozen=True)
 class TrainerContext:
-    """Everything outside a run that working on it needs."""
+    """Everything that a run needs from outside."""
 
     store: RunStore
     ledger: Ledger
@@ -62,16 +59,16 @@ class TrainerContext:
     clock: Clock
     book: PriceBook
     files: Callable[[str], Path]
-    """Hash of the bytes -> the file that holds them."""
+    """Hash of the bytes -> the file with them."""
     adapter: Callable[[str], Adapter]
     limits: RunLimits = field(default_factory=RunLimits)
     keep_remote: bool = False
-    """Whether files stay at the provider after the job."""
+    """Whether uploaded files stay at the provider after the job."""
 
 
 @dataclass(frozen=True)
 class RetryLater:
-    """Nothing more can be done now: look again in so many seconds."""
+    """The run cannot advance now: poll again after some seconds."""
 
     seconds: float
     says: str
@@ -79,44 +76,44 @@ class RetryLater:
 
 @dataclass
 class RunSession:
-    """One run under its lease."""
+    """One run under its lease, with its plan and provider."""
 
     context: TrainerContext
     adapter: Adapter
     plan: TrainingPlan
     lease: Lease
     seen: Mapping[str, Job] | None = None
-    """Jobs that a list has just told of."""
+    """Jobs that were just listed."""
 
     def append(self, kind: str, **body: Any) -> Run:
-        """Write an event down, under the lease."""
+        """Append an event, under the lease."""
         return self.context.store.append(self.lease, kind, **body)
 
     def renew_lease(self) -> None:
-        """Make sure that the run is still ours for a while."""
+        """Renew the lease if it is due."""
         if self.context.clock.ticks() - self.lease.taken_ticks > RENEW_AFTER_SECONDS:
             self.lease = self.context.store.renew(self.lease)
 
     def mark(self) -> dict[str, Any]:
-        """Return a point in time from which waiting can be counted, whatever the clock does."""
+        """Return a point in time to count a wait from, independent of wall-clock changes."""
         clock = self.context.clock
         return {"boot": clock.boot, "ticks": clock.ticks()}
 
     def left(self, body: Mapping[str, Any], seconds: float) -> float | None:
-        """Return the seconds left of a wait; nothing where it cannot be told on this machine."""
+        """Return the seconds left of a wait; None on another machine or boot."""
         clock = self.context.clock
         if body.get("boot") != clock.boot:
             return None
         return float(body["ticks"]) + seconds - clock.ticks()
 
     def wait(self, seconds: float, says: str) -> RetryLater:
-        """Return a pause, a little longer or shorter each time."""
+        """Return a wait with random jitter."""
         share = self.context.limits.jitter_share
         return RetryLater(seconds * (1 + random.uniform(-share, share)), says)
 
     @property
     def day(self) -> str:
-        """The day in UTC, as the ledger knows it."""
+        """Today in UTC, as the ledger stores it."""
         return utc_datetime(self.context.clock.now()).date().isoformat()
 
 
@@ -130,13 +127,13 @@ _opened: list[Engine] = []
 
 
 def read_price_book(prices: Path | None = None) -> PriceBook:
-    """Read the price book, with the buyer's own prices over it if there are some."""
+    """Read the price book, with the user's own prices over it if there are any."""
     own = home_folder() / "prices.yaml"
     return load_prices(overlay=prices or (own if own.is_file() else None))
 
 
 def open_context(prices: Path | None = None, keep_remote: bool = False) -> TrainerContext:
-    """Open the database and the price book, and set waits as the environment says."""
+    """Open the database and the price book; waiting times come from the environment."""
     engine, clock, book = open_database(), SystemClock(), read_price_book(prices)
     _opened.append(engine)
     store = RunStore(engine, clock)
@@ -160,7 +157,7 @@ def _adapter(provider: str, book: PriceBook, store: RunStore) -> Adapter:
 
 
 def close_contexts() -> None:
-    """Let go of every database that was opened here."""
+    """Close every database that was opened here."""
     while _opened:
         _opened.pop().dispose()
 
@@ -174,5 +171,5 @@ def _limits() -> RunLimits:
         try:
             limits = replace(limits, **{setting: float(text)})  # type: ignore[arg-type]
         except ValueError as error:
-            raise UsageError(name, f"found '{text}'.", "Give seconds as a number.") from error
+            raise UsageError(name, f"found '{text}'.", "Set a number of seconds.") from error
     return limits

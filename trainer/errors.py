@@ -1,13 +1,13 @@
-"""Everything that can go wrong between a plan and a settled run.
+"""Errors of the trainer, between a plan and a settled run.
 
 * TrainerError (an AdvisorError)
-  + Refused               we do not do this: over the cap, unpriced, closed, too old (exit 3)
+  + Refused               a rule forbids it: over the cap, unpriced, closed, too old (exit 3)
     - OverBudget          the cap of a run, a day or all time would be passed
-    - NoConsent           data would leave the machine without a word of yours
+    - NoConsent           data would leave the machine without consent
   + Unreachable           database or provider cannot be reached now (exit 4)
     - DatabaseBusy        another process holds the database
-  + LeaseLost             another process took the run over while this one slept
-  + NoSecret              a key is missing, or belongs to another host
+    - LeaseLost           another process took over the run
+  + ApiKeyError           a key is missing, or belongs to another host
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class TrainerError(AdvisorError):
 
 
 class Refused(TrainerError):
-    """A rule of ours forbids it; nothing was asked of anybody."""
+    """A rule forbids it; no request was sent."""
 
     code = "refused"
     exit_code = 3
@@ -37,13 +37,13 @@ class OverBudget(Refused):
 
 
 class NoConsent(Refused):
-    """Data would leave this machine, and nobody agreed."""
+    """Data would leave this machine without consent."""
 
     code = "no-consent"
 
 
 class Unreachable(TrainerError):
-    """Something outside does not answer; nothing is lost, try again."""
+    """A database or provider does not respond; nothing is lost, try again."""
 
     code = "unreachable"
     exit_code = 4
@@ -51,7 +51,7 @@ class Unreachable(TrainerError):
 
 
 class DatabaseBusy(Unreachable):
-    """The database cannot be written now."""
+    """The database cannot be written to now."""
 
     code = "database-busy"
 
@@ -64,7 +64,7 @@ class LeaseLost(Unreachable):
 
 
 class ApiKeyError(TrainerError):
-    """A key is missing, or would go to a host it does not belong to."""
+    """A key is missing, or would be sent to a host it does not belong to."""
 
     code = "no-secret"
     http_status = 409

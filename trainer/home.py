@@ -1,6 +1,6 @@
-"""Files of the home folder: listed, counted, deleted; no link is ever followed out of it.
+"""Home folder: its paths, the bases in it, and its files listed, counted and deleted.
 
-The bases that can be tuned here: folders in the home folder, each of its own name.
+Links are never followed out of it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import platformdirs
 
 DAY_SECONDS = 86_400.0
 LOCK_PREFIX = ".device-"
-"""Names of the files that say which device is taken begin so."""
+"""Prefix of the lock files of devices."""
 PILOT_DATASET_FILE = "dataset.sha256"
-"""File in the folder of a pilot that says whose rows it asked."""
+"""File in the folder of a pilot with the hash of its dataset."""
 
 
 class HomeEntry(NamedTuple):
@@ -27,11 +27,11 @@ class HomeEntry(NamedTuple):
     path: Path
     bytes: int
     used_by: str
-    """Who needs it; of what nobody needs, why not."""
+    """What uses it, or why it is unused."""
 
 
 def disk_bytes(path: Path) -> int:
-    """Count the bytes of a file or folder; a link counts for itself."""
+    """Return the bytes of a file or folder; a link counts as itself."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size if os.path.lexists(path) else 0
     return sum(_bytes(Path(folder) / name) for folder, _, names in os.walk(path) for name in names)
@@ -42,38 +42,38 @@ def _bytes(path: Path) -> int:
 
 
 def entries_in(home: Path, top: str) -> list[Path]:
-    """List what stands in one folder of the home folder, unless that is a link."""
+    """List the entries of one folder in the home folder, unless that is a link."""
     folder = home / top
-    there = sorted(folder.iterdir()) if is_real_folder(folder) else []
-    return [path for path in there if not path.name.startswith(LOCK_PREFIX)]
+    paths = sorted(folder.iterdir()) if is_real_folder(folder) else []
+    return [path for path in paths if not path.name.startswith(LOCK_PREFIX)]
 
 
 def part_files(home: Path) -> Iterator[Path]:
-    """Give every file that was begun and not finished."""
+    """Yield every incomplete file."""
     for top in ("uploads", "files", "page", "runs", "models"):
         if is_real_folder(home / top):
             for folder, _, names in os.walk(home / top):
-                yield from (Path(folder) / one for one in sorted(names) if one.endswith(".part"))
+                yield from (Path(folder) / name for name in sorted(names) if name.endswith(".part"))
 
 
 def is_real_folder(path: Path) -> bool:
-    """Return whether this is a folder and no link to one."""
+    """Return whether this is a folder, not a link to one."""
     return path.is_dir() and not path.is_symlink()
 
 
 def is_old(path: Path, now: float) -> bool:
-    """Return whether nobody wrote to it for a day."""
+    """Return whether it was not modified for a day."""
     return os.path.lexists(path) and now - path.lstat().st_mtime >= DAY_SECONDS
 
 
 def is_within(home: Path, path: Path) -> bool:
-    """Return whether the entry itself stands in the home folder, wherever it may lead."""
+    """Return whether the entry itself is in the home folder, wherever it may link to."""
     root = home.resolve()
     return path.name not in ("", "..") and path.parent.resolve().is_relative_to(root)
 
 
 def remove(home: Path, pieces: Iterable[HomeEntry]) -> int:
-    """Delete what stands in the home folder; return the bytes that were freed."""
+    """Delete entries of the home folder; return the bytes freed."""
     freed = 0
     for piece in pieces:
         if not is_within(home, piece.path):
@@ -87,7 +87,7 @@ def remove(home: Path, pieces: Iterable[HomeEntry]) -> int:
 
 
 def home_folder() -> Path:
-    """Return the home folder, made if it is not there."""
+    """Return the home folder; it is created if it does not exist."""
     named = os.environ.get("TUNE_OR_NOT_HOME")
     folder = Path(named) if named else Path(platformdirs.user_data_dir("tune-or-not"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def home_folder() -> Path:
 
 
 def uploads_folder() -> Path:
-    """Return where canonical rows lie, by their hash."""
+    """Return the folder of canonical rows, each file named by its hash."""
     folder = home_folder() / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -107,12 +107,12 @@ def file_of(sha256: str) -> Path:
 
 
 def bases_folder() -> Path:
-    """Return where bases lie, each in a folder of its own name."""
+    """Return the folder of base models."""
     return home_folder() / "bases"
 
 
 def list_bases() -> dict[str, Path]:
-    """Name every base in the home folder, with its folder."""
+    """Return the base models in the home folder, by name."""
     folder = bases_folder()
     there = sorted(folder.iterdir()) if folder.is_dir() else []
     return {path.name: path for path in there if (path / "config.json").is_file()}

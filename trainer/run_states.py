@@ -1,4 +1,4 @@
-"""What a run is: a list of events, each allowed by the one before, folded into a state."""
+"""State machine of a run: events, allowed transitions, and the state they fold into."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ STATES: tuple[State, ...] = get_args(State)
 NOTES: tuple[Note, ...] = get_args(Note)
 
 WORKING = frozenset({"created", "queued", "running", "paused"})
-"""A job is at the provider, and not at its end."""
+"""States in which a job exists at the provider and has not ended."""
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
-"""The only words of a provider that end a job."""
+"""States that end a job."""
 _AT_WORK: tuple[State, ...] = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
 _UNSENT: tuple[State, ...] = ("failed", "cancelled", "needs_human")
 
@@ -77,12 +77,12 @@ NEXT: Mapping[State, tuple[State, ...]] = {
 
 
 class InvalidTransition(Exception):
-    """An event does not follow from the state of the run: a fault of ours."""
+    """An event is not allowed in the state of the run: an internal error."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to a run; never changed afterwards."""
+    """One event of a run; never changed afterwards."""
 
     seq: int
     kind: str
@@ -92,7 +92,7 @@ class Event:
 
 @dataclass(frozen=True)
 class JobEvent:
-    """One event that the provider told of a job."""
+    """One event of a job, reported by the provider."""
 
     event_id: str
     at: float
@@ -104,7 +104,7 @@ class JobEvent:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its events say it is."""
+    """A run, folded from its events."""
 
     run_id: str
     plan_id: str
@@ -121,13 +121,13 @@ class Run:
         return sum(event.kind == kind for event in self.events)
 
     def said(self, kind: str, key: str) -> Any:
-        """Return one value of the latest event of a kind, or nothing."""
+        """Return one value of the latest event of a kind, or None."""
         event = self.last(kind)
         return event.body.get(key) if event else None
 
     @property
     def job_id(self) -> str | None:
-        """The provider's name of the job."""
+        """The provider's id of the job."""
         return cast("str | None", self.said("created", "job_id"))
 
     @property
@@ -138,7 +138,7 @@ class Run:
 
     @property
     def tuned_model(self) -> str | None:
-        """The provider's name of what was tuned."""
+        """The provider's name of the tuned model."""
         return cast("str | None", self.said("succeeded", "model"))
 
 
@@ -146,20 +146,20 @@ def next_state(state: State | None, kind: str) -> State | None:
     """Return the state after an event of this kind.
 
     Raises:
-        NotAllowed: the event does not follow.
+        InvalidTransition: the event is not allowed in this state.
     """
     if kind in NOTES:
         return state
     if state is None:
         if kind != "intent":
-            raise InvalidTransition(f"a run begins with its intent, not with {kind}")
+            raise InvalidTransition(f"a run starts with its intent, not with {kind}")
     elif kind not in NEXT[state]:
-        raise InvalidTransition(f"{kind} does not follow {state}")
+        raise InvalidTransition(f"{kind} is not allowed after {state}")
     return kind  # type: ignore[return-value]
 
 
 def fold(run_id: str, plan_id: str, provider: str, events: Iterable[Event]) -> Run:
-    """Read the state of a run off its events."""
+    """Compute the state of a run from its events."""
     state: State | None = None
     kept = tuple(events)
     for event in kept:

@@ -84,11 +84,7 @@ def etag_matches(header: str | None, tag: str) -> bool:
 def etag_response(
     planner: PlanningService, tag: str, have: str | None, make: Callable[[], bytes]
 ) -> Response:
-    """Return a body with its tag; 304, without computing it, if the client has it.
-
-    Raises:
-        AdvisorError: the body cannot be computed.
-    """
+    """Return a body with its tag; 304, without computing it, if the client has it."""
     headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
     if etag_matches(have, tag):
         return Response(status_code=304, headers=headers)
@@ -210,11 +206,7 @@ def recommend(
 
 
 def _parse_question(planner: PlanningService, body: JsonBytes) -> tuple[Question, AnswerExtras]:
-    """Return the question in a body, and the additions to its answer.
-
-    Raises:
-        AdvisorError: one of them is invalid.
-    """
+    """Return the question in a body, and the additions to its answer."""
     fields = parse_json_object(body)
     extras = {}
     if "question" in fields:
@@ -226,11 +218,11 @@ def _answer_with_extras_bytes(
     planner: PlanningService, question: Question, extras: AnswerExtras
 ) -> bytes:
     sentences = sentences_for(extras.explain) if extras.explain else None
-    answer = planner.answered(question)
+    evaluated, answer = planner.answered(question)
     return planner.bytes_of(
         AnswerWithExtras(
             answer=answer,
-            trace=trace(question, answer) if extras.trace else None,
+            trace=trace(evaluated, answer) if extras.trace else None,
             text=decision_sentences(answer, sentences) if sentences else None,
         )
     )
@@ -268,11 +260,7 @@ def estimate(
 
 
 def _bills(planner: PlanningService, question: Question, text: str) -> bytes:
-    """Return the bills of the options whose id contains a text.
-
-    Raises:
-        UsageError: no option matches.
-    """
+    """Return the bills of the options whose id contains a text."""
     options = _cached_answer(planner, question)["options"]
     matching = [option for option in options if text in option["id"]]
     if not matching:

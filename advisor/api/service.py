@@ -18,7 +18,8 @@ from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
 from advisor.api.observability import ApiMetrics
 from advisor.dataset.profile import Profile
-from advisor.decision.answer import Answer, Question, canonical_json, recommend
+from advisor.decision.answer import Answer, Question, canonical_json, summarize
+from advisor.decision.evaluate import EvaluatedQuestion, evaluate
 from advisor.errors import ScenarioError
 from advisor.loading import load_evidence, load_rule_catalogue, make_question, parse_team_rules
 from advisor.prices.book import PriceBook
@@ -99,11 +100,7 @@ class PlanningService:
         self._cache = ResponseCache()
 
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Return the question in a body: a scenario, or a scenario with profile and rules.
-
-        Raises:
-            AdvisorError: a part of it is invalid, or it names a file.
-        """
+        """Return the question in a body: a scenario, or a scenario with profile and rules."""
         mapping = body.get("question", body)
         if not isinstance(mapping, Mapping):
             raise ScenarioError("question", "expected a mapping.", "Send a scenario.")
@@ -146,11 +143,7 @@ class PlanningService:
         return hashlib.sha256(text).hexdigest()
 
     def cached(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
-        """Return the body of a tag, and whether it was cached; else compute and store it.
-
-        Raises:
-            AdvisorError: it cannot be computed.
-        """
+        """Return the body of a tag, and whether it was cached; else compute and store it."""
         stored = self._cache.get(tag)
         if stored is not None:
             return stored, True
@@ -167,14 +160,15 @@ class PlanningService:
         return body, False
 
     def answer_bytes(self, question: Question) -> bytes:
-        """Return the answer to a question as canonical bytes."""
-        return self.bytes_of(self.answered(question))
+        """Answer a question as canonical bytes."""
+        return self.bytes_of(self.answered(question)[1])
 
-    def answered(self, question: Question) -> Answer:
-        """Return the answer to a question; at most `MAX_CONCURRENT` are computed at a time."""
+    def answered(self, question: Question) -> tuple[EvaluatedQuestion, Answer]:
+        """Evaluate and answer a question, counted and in turn."""
         self.meters.answers.inc()
         with self.turn:
-            return recommend(question)
+            evaluated = evaluate(question)
+            return evaluated, summarize(evaluated)
 
     def bytes_of(self, record: Record) -> bytes:
         """Return a record as canonical bytes.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any
@@ -13,47 +11,37 @@ import numpy as np
 import orjson
 
 from advisor import __version__
-from advisor.dataset.profile import Profile
 from advisor.decision.bill import BillContext, OptionBill, option_bill
-from advisor.decision.decide import Decision, EvaluatedQuestion, decide, evaluate_options
-from advisor.decision.ranking import OptionResult, evaluate_batch
-from advisor.decision.team_checks import allowed_measuring_option
-from advisor.estimate.costs import batch_costs
-from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
-from advisor.evidence import Evidence
-from advisor.inputs import Assumption, ResolvedScenario, resolve
-from advisor.options.batch import OptionBatch, option_batches
-from advisor.options.candidates import Candidates, list_candidates
-from advisor.options.eligibility import EligibilityKey, eligibility_key
+from advisor.decision.decide import Decision, decide
+from advisor.decision.evaluate import (
+    EvaluatedQuestion,
+    Question,
+    evaluate,
+    prepare,
+)
+from advisor.decision.ranking import OptionResult
+from advisor.estimate.costs import batch_costs, first_variant_values
+from advisor.estimate.sampling import WORST_CASE
+from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
-from advisor.prices.book import PriceBook
 from advisor.prices.series import Caveat
-from advisor.rules.catalogue import NO_RULES, RuleCatalogue, with_disputes
+from advisor.rules.catalogue import with_disputes
 from advisor.rules.team_rules import TeamRule
 from advisor.scenario.contradictions import contradictions
-from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
-from advisor.units import Money, Record
+from advisor.units import Record, dollar_range, dollars
+
+__all__ = [
+    "Answer",
+    "Question",
+    "canonical_json",
+    "evaluate",
+    "prepare",
+    "recommend",
+    "summarize",
+]
 
 SCHEMA_VERSION = "1"
-
-
-@dataclass(frozen=True)
-class Question:
-    """Everything an answer is made from."""
-
-    scenario: Scenario
-    book: PriceBook
-    evidence: Evidence
-    profile: Profile | None = None
-    seed: int = 0
-    with_sensitivity: bool = True
-    default_assumptions: tuple[Assumption, ...] = ()
-    """What the door itself filled in, such as today's date."""
-    rules: tuple[TeamRule, ...] = ()
-    """What the team adds."""
-    catalogue: RuleCatalogue = NO_RULES
-    """The program's own rules, with where their sources differ."""
 
 
 class Answer(Record):
@@ -89,8 +77,8 @@ class Answer(Record):
         bills = {bill.id: bill for bill in self.options}
         labels = {"Cost": self.decision.recommended, "Runner-up": self.decision.runner_up}
         costs = [
-            f"{label}: {name}, {_range_text(bills[name].monthly)} per month,"
-            f" ${float(bills[name].one_off.likely):,.2f} one-off"
+            f"{label}: {name}, {dollar_range(bills[name].monthly)} per month,"
+            f" {dollars(bills[name].one_off.likely)} one-off"
             for label, name in labels.items()
             if name in bills
         ]
@@ -104,8 +92,8 @@ class Answer(Record):
         rows = [
             (
                 bill.id,
-                _range_text(bill.monthly),
-                f"${float(bill.one_off.likely):,.2f}",
+                dollar_range(bill.monthly),
+                dollars(bill.one_off.likely),
                 f"{float(bill.quality.likely):.0%}",
             )
             for bill in self.options
@@ -121,66 +109,37 @@ class Answer(Record):
         )
 
 
-def _range_text(amount: Money) -> str:
-    low, likely, high = (float(text) for text in (amount.low, amount.likely, amount.high))
-    return f"${likely:,.2f} (${low:,.2f} to ${high:,.2f})"
-
-
 def recommend(question: Question) -> Answer:
-    """Work one question out.
-
-    Args:
-        question: Scenario, price book, evidence, and the profile of a dataset if there is one.
+    """Evaluate a question and summarize the result.
 
     Raises:
         PricingError: something the scenario names is not in the price book.
     """
-    menus: dict[EligibilityKey, Candidates] = {}
-    resolved, choices = prepare(question, question.scenario, menus)
-    done = evaluate_options(resolved, choices, question.evidence, question.seed)
+    return summarize(evaluate(question))
 
-    def rebuild(path: str, value: Any) -> tuple[ResolvedScenario, Candidates]:
-        return prepare(question, with_paths(question.scenario, {path: value}), menus)
 
-    decision = decide(done, question.evidence, rebuild, question.with_sensitivity)
-    allowed, refused = _split_by_eligibility(done)
-    told = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
-    ruled_out = sorted((*choices.ruled_out, *refused), key=lambda one: one.id)
-    reasons = tuple(told(reason, reason.code) for reason in decision.reasons)
-    sha = hashlib.sha256(_bytes(_identity(question))).hexdigest()
+def summarize(evaluated: EvaluatedQuestion) -> Answer:
+    """Turn an evaluated question into an answer: decision, bills, what is ruled out."""
+    question, resolved = evaluated.question, evaluated.resolved
+    explained = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
+    decision = decide(evaluated)
+    reasons = tuple(explained(reason, reason.code) for reason in decision.reasons)
+    refused = [entry.refusal for entry in evaluated.options if entry.refusal]
+    ruled_out = sorted((*evaluated.candidates.ruled_out, *refused), key=lambda option: option.id)
     return Answer(
         schema_version=SCHEMA_VERSION,
         question=question.scenario,
         dataset_sha256=question.profile.dataset_sha256 if question.profile else None,
         decision=Decision.model_validate(dict(decision) | {"reasons": reasons}),
-        options=_bills(question, done, allowed),
-        ruled_out=tuple(told(one, one.rule) for one in ruled_out),
+        options=_bills(evaluated),
+        ruled_out=tuple(explained(option, option.rule) for option in ruled_out),
         assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),
         rules=question.rules,
-        question_sha256=sha,
+        question_sha256=hashlib.sha256(_bytes(_identity(question))).hexdigest(),
         prices_sha256=question.book.sha256,
         engine_version=__version__,
     )
-
-
-def prepare(
-    question: Question, scenario: Scenario, menus: dict[EligibilityKey, Candidates] | None = None
-) -> tuple[ResolvedScenario, Candidates]:
-    """Fill in the numbers of a scenario and list its options.
-
-    Args:
-        question: Price book, evidence and dataset.
-        scenario: What is asked, which may be a variant of the question's.
-        menus: Menus that were made for other variants; what is made here is added.
-    """
-    resolved = resolve(scenario, question.profile, question.evidence)
-    eligibility, known = eligibility_key(resolved, question.profile), {} if menus is None else menus
-    if eligibility not in known:
-        known[eligibility] = list_candidates(
-            eligibility, question.book, question.evidence, question.rules
-        )
-    return resolved, known[eligibility]
 
 
 def canonical_json(record: Record) -> bytes:
@@ -202,62 +161,42 @@ def _identity(question: Question) -> dict[str, Any]:
     return asked | ({"rules": rules} if rules else {})
 
 
-def _split_by_eligibility(
-    done: EvaluatedQuestion,
-) -> tuple[list[OptionResult], list[RuledOutOption]]:
-    """Part the options that the numbers allow from those that they do not."""
-    scores = done.likely.score[:, 0, 0]
-    passing, refused = [], []
-    last = len(scores)
-    for place, (score, entry) in enumerate(zip(scores, done.likely.entries, strict=True)):
-        if entry.refusal:
-            refused.append(entry.refusal)
-        else:  # of two that are as good the first of the menu wins, and stands first here too
-            key = (float(score), place if np.isfinite(score) else last, entry.costs.per_month)
-            passing.append((*key, entry.option.id, entry))
-    return [entry for *_, entry in sorted(passing, key=lambda row: row[:4])], refused
-
-
-def _bills(
-    question: Question, done: EvaluatedQuestion, allowed: list[OptionResult]
-) -> tuple[OptionBill, ...]:
-    """Write every option down, best first; "not yet" comes first if it is the answer."""
-    evidence, resolved = question.evidence, done.resolved
-    figures = BillContext(question.book, question.scenario.asked_on, evidence)
-    drawn = {entry.option.id: entry for entry in done.drawn.entries}
-
-    at_most = _worst_case_one_off(question, done.candidates.batches, resolved)
-
-    def bill(likely: OptionResult, draws: OptionResult) -> OptionBill:
-        return option_bill(likely, draws, figures, resolved, at_most[likely.option.id])
-
-    bills = [bill(entry, drawn[entry.option.id]) for entry in allowed]
-    (measuring,) = option_batches([allowed_measuring_option(done.candidates, resolved)])
-    at_most |= _worst_case_one_off(question, [measuring], resolved)
-    not_yet = bill(
-        *(
-            OptionResult(
-                evaluate_batch(measuring, resolved, resolved.inputs, evidence, sampling), 0
-            )
-            for sampling in (LIKELY, Sampling("draws", question.seed))
+def _bills(evaluated: EvaluatedQuestion) -> tuple[OptionBill, ...]:
+    """Return the bill of every allowed option, best first; "not yet" first or last."""
+    question = evaluated.question
+    context = BillContext(question.book, question.scenario.asked_on, question.evidence)
+    at_most = _worst_case_one_off(evaluated)
+    drawn = {entry.option.id: entry for entry in evaluated.drawn.entries}
+    *bills, not_yet = (
+        option_bill(
+            entry, drawn[entry.option.id], context, evaluated.resolved, at_most[entry.option.id]
         )
+        for entry in (*_allowed(evaluated), evaluated.likely.entries[-1])
     )
-    index = int(done.likely.winner[0, 0])
-    is_answer = index >= len(done.likely.entries)
-    return (not_yet, *bills) if is_answer else (*bills, not_yet)
+    return (not_yet, *bills) if evaluated.is_not_yet else (*bills, not_yet)
 
 
-def _worst_case_one_off(
-    question: Question, batches: Sequence[OptionBatch], resolved: ResolvedScenario
-) -> dict[str, float]:
-    """Say what each option costs once with every uncertain input at its dear end."""
+def _allowed(evaluated: EvaluatedQuestion) -> list[OptionResult]:
+    """Return the options that no check rules out: eligible ones by score, then by cost."""
+    scores = evaluated.likely.score[:, 0, 0].tolist()
+
+    def order(row: tuple[int, OptionResult]) -> tuple[float, int, float, str]:
+        place, entry = row
+        # of two equal scores the first candidate wins, and is first here too
+        place = place if np.isfinite(scores[place]) else len(scores)
+        return scores[row[0]], place, entry.costs.per_month, entry.option.id
+
+    allowed = [row for row in enumerate(evaluated.options) if not row[1].refusal]
+    return [entry for _, entry in sorted(allowed, key=order)]
+
+
+def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
+    """Return the one-off cost of each option with every uncertain input at its worst case [USD]."""
+    resolved, evidence = evaluated.resolved, evaluated.question.evidence
     found: dict[str, float] = {}
-    for batch in batches:
-        cap = batch_costs(batch, resolved, resolved.inputs, question.evidence, WORST_CASE).one_off
-        amounts = np.broadcast_to(cap, (len(batch.options), 1, 1)).flat
-        found |= {
-            option.id: float(amount) for option, amount in zip(batch.options, amounts, strict=True)
-        }
+    for batch in evaluated.candidates.batches:
+        costs = batch_costs(batch, resolved, resolved.inputs, evidence, WORST_CASE)
+        found |= zip(batch.ids, first_variant_values(costs.one_off, len(batch.ids)), strict=True)
     return found
 
 

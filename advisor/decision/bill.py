@@ -146,10 +146,10 @@ def option_bill(
         launch=option.launch,
         launch_says=option.launch_says,
         months=f"{costs.months:.2f}",
-        one_off=_money(costs.one_off, drawn.ends("one_off"), figures.written),
-        monthly=_money(costs.monthly, drawn.ends("monthly"), figures.written),
-        total=_money(costs.total, drawn.ends("total"), figures.written),
-        per_month=_money(costs.per_month, drawn.ends("per_month"), figures.written),
+        one_off=_money(costs.one_off, drawn.range("one_off"), figures.written),
+        monthly=_money(costs.monthly, drawn.range("monthly"), figures.written),
+        total=_money(costs.total, drawn.range("total"), figures.written),
+        per_month=_money(costs.per_month, drawn.range("per_month"), figures.written),
         at_most_one_off=figures.written(at_most_once_usd),
         bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
@@ -218,7 +218,7 @@ def _caveats(
 
 
 def _below_cache_minimum(entry: OptionResult) -> bool:
-    option, inputs = entry.option, entry.sheet.case.inputs
+    option, inputs = entry.option, entry.batch_result.case.inputs
     if option.card is None or option.card.cache is None or "cached_input" not in option.prices:
         return False
     wants = _first(inputs.cache_hit_share)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from advisor.decision.ranking import OptionResult, Ranking, rank
+from advisor.decision.evaluate import EvaluatedQuestion
+from advisor.decision.ranking import OptionResult
 from advisor.decision.reasons import (
     BreakEven,
     Reason,
@@ -15,11 +14,8 @@ from advisor.decision.reasons import (
     first_value,
     next_measurements,
 )
-from advisor.decision.sensitivity import BaseCase, NearestChange, Rebuild, nearest_changes
-from advisor.estimate.sampling import LIKELY, Sampling
-from advisor.evidence import Evidence
-from advisor.inputs import ResolvedScenario
-from advisor.options.candidates import Candidates
+from advisor.decision.sensitivity import NearestChange, nearest_changes
+from advisor.prices.display_names import at_provider, model_name
 from advisor.units import Record
 
 
@@ -44,112 +40,76 @@ class Decision(Record):
     """What to find out next."""
 
 
-@dataclass(frozen=True)
-class EvaluatedQuestion:
-    """A question with every option worked out at the likely point and over the draws."""
-
-    resolved: ResolvedScenario
-    candidates: Candidates
-    likely: Ranking
-    drawn: Ranking
-
-
 APPROACH_VERBS = {
     "prompt": "Prompt",
-    "few_shot": "Prompt with worked examples on",
-    "long_context": "Put all of it into the prompt of",
-    "rag": "Retrieve documents for",
+    "few_shot": "Use a prompt with examples on",
+    "long_context": "Put all documents into the prompt of",
+    "rag": "Add retrieval to",
     "ft_api": "Fine-tune",
     "managed_lora": "Have a LoRA adapter tuned on",
     "lora": "Tune a LoRA adapter on",
     "qlora": "Tune a QLoRA adapter on",
-    "full_ft": "Tune all weights of",
+    "full_ft": "Fine-tune all weights of",
     "dpo": "Preference-tune",
     "encoder": "Train the classifier",
     "distill": "Distil a large model into",
-    "combo": "Retrieve for a tuned",
+    "combo": "Combine retrieval with a tuned",
 }
 
 
-def evaluate_options(
-    resolved: ResolvedScenario, candidates: Candidates, evidence: Evidence, seed: int = 0
-) -> EvaluatedQuestion:
-    """Rank all options once at the likely point, and once over the draws."""
-    likely = rank(candidates.batches, resolved, resolved.inputs, evidence, LIKELY)
-    drawn = rank(candidates.batches, resolved, resolved.inputs, evidence, Sampling("draws", seed))
-    return EvaluatedQuestion(resolved, candidates, likely, drawn)
-
-
-def decide(
-    worked: EvaluatedQuestion, evidence: Evidence, rebuild: Rebuild, with_sensitivity: bool
-) -> Decision:
-    """Turn a ranking into a decision with its reasons.
-
-    Args:
-        worked: The options worked out.
-        evidence: What the decision rests on.
-        rebuild: Makes the question anew with one path set; see `nearest_changes`.
-        with_sensitivity: Whether to search for what would change the answer.
-    """
-    ranking, resolved = worked.likely, worked.resolved
-    index = int(ranking.winner[0, 0])
-    order = eligible_by_score(ranking)
-    asked = BaseCase(resolved, worked.candidates, ranking)
-    winner = ranking.entries[index] if index < len(ranking.entries) else None
+def decide(evaluated: EvaluatedQuestion) -> Decision:
+    """Turn an evaluated question into a decision with its reasons."""
+    question, winner = evaluated.question, evaluated.winner
     return Decision(
-        recommended=winner.option.id if winner else "not_yet",
-        runner_up=_runner_up(order, winner),
-        verdict=_verdict(winner, _current_result(ranking)),
-        win_share=f"{float(np.mean(worked.drawn.winner[0] == index)):.2f}",
-        break_even=_break_even(worked, order, winner),
-        reasons=decision_reasons(resolved, worked.candidates, ranking, evidence, order),
-        flips=nearest_changes(asked, evidence, rebuild) if with_sensitivity else (),
-        measure_next=next_measurements(resolved, winner),
+        recommended=winner.option.id,
+        runner_up=_runner_up(evaluated),
+        verdict=verdict_sentence(winner, evaluated.current),
+        win_share=f"{float(np.mean(evaluated.drawn.winner[0] == evaluated.winner_index)):.2f}",
+        break_even=_break_even(evaluated),
+        reasons=decision_reasons(evaluated),
+        flips=nearest_changes(evaluated) if question.with_sensitivity else (),
+        measure_next=next_measurements(evaluated),
     )
 
 
-def _runner_up(order: tuple[OptionResult, ...], winner: OptionResult | None) -> str | None:
-    """Name the best of another approach, else the best other."""
-    others = [e for e in order if winner is None or e.option.id != winner.option.id]
-    unlike = [e for e in others if winner and e.option.approach != winner.option.approach]
-    return next((entry.option.id for entry in (*unlike, *others)), None)
+def _runner_up(evaluated: EvaluatedQuestion) -> str | None:
+    """Name the best eligible option of another approach, else the second best."""
+    winner = evaluated.winner.option
+    others = [entry.option for entry in evaluated.eligible if entry.option.id != winner.id]
+    if evaluated.is_not_yet:
+        return others[0].id if others else None
+    unlike = [option for option in others if option.approach != winner.approach]
+    return next((option.id for option in (*unlike, *others)), None)
 
 
-def eligible_by_score(ranking: Ranking) -> tuple[OptionResult, ...]:
-    """Sort what is eligible by score, best first."""
-    scores = ranking.score[:, 0, 0]
-    order = np.argsort(scores, kind="stable")
-    return tuple(ranking.entries[int(i)] for i in order if np.isfinite(scores[i]))
+def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
+    """Return the decision in one sentence.
 
-
-def _current_result(ranking: Ranking) -> OptionResult | None:
-    return next((entry for entry in ranking.entries if entry.option.is_current), None)
-
-
-def _verdict(winner: OptionResult | None, today: OptionResult | None) -> str:
-    if winner is None:
+    Args:
+        winner: The recommended option, or "not yet".
+        current: The current solution, if there is one.
+    """
+    if winner.option.approach == "not_yet":
         return "Not yet: measure first, then decide."
-    monthly = f"{winner.costs.monthly:,.2f}"
-    if winner.option.is_current:
-        return f"Keep what you do today: {monthly} USD a month."
-    once = winner.costs.one_off
-    verb = APPROACH_VERBS[winner.option.approach]
-    first_cost = f" after {once:,.2f} USD once" if once >= 0.005 else ""
-    where = "" if winner.option.provider == "own" else f" at {winner.option.provider}"
-    saved = today.costs.per_month - winner.costs.per_month if today else 0.0
-    saving = f", {saved:,.2f} less a month than today" if saved > 0 else ""
-    return f"{verb} {winner.option.model}{where}: {monthly} USD a month{first_cost}{saving}."
+    option, costs = winner.option, winner.costs
+    monthly = f"${costs.monthly:,.2f} per month"
+    if option.is_current:
+        return f"Keep the current solution: {monthly}."
+    model = f"{model_name(option.model)} {at_provider(option.provider)}"
+    one_off = f" after ${costs.one_off:,.2f} one-off" if costs.one_off >= 0.005 else ""
+    saved = current.costs.per_month - costs.per_month if current else 0.0
+    saving = f", saves ${saved:,.2f} per month compared with today" if saved > 0 else ""
+    return f"{APPROACH_VERBS[option.approach]} {model}: {monthly}{one_off}{saving}."
 
 
-def _break_even(
-    worked: EvaluatedQuestion, order: tuple[OptionResult, ...], winner: OptionResult | None
-) -> BreakEven | None:
-    """Hold the best way with training against today's way, or the cheapest without training."""
-    tuned = winner if winner and winner.option.trains else None
-    tuned = tuned or next((entry for entry in order if entry.option.trains), None)
-    today = _current_result(worked.likely)
-    plain = next((e for e in order if not e.option.trains and not e.option.is_current), None)
-    other = today or plain
+def _break_even(evaluated: EvaluatedQuestion) -> BreakEven | None:
+    """Compare the best option with training to the current or the cheapest other option."""
+    winner, eligible = evaluated.winner, evaluated.eligible
+    tuned = winner if winner.option.trains else None
+    tuned = tuned or next((entry for entry in eligible if entry.option.trains), None)
+    plain = (e for e in eligible if not e.option.trains and not e.option.is_current)
+    other = evaluated.current or next(plain, None)
     if tuned is None or other is None:
         return None
-    return break_even(tuned, other, first_value(worked.resolved.inputs.requests_per_month))
+    requests = first_value(evaluated.resolved.inputs.requests_per_month)
+    return break_even(tuned, other, requests)

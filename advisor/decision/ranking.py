@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.checks import CheckContext, allowed_mask, refusals
+from advisor.decision.check_context import CheckContext
+from advisor.decision.checks import check_masks, refusals
 from advisor.estimate.costs import OptionCost, batch_costs, cost_ranges, option_costs
 from advisor.estimate.sampling import Sampling
 from advisor.evidence import Evidence, QualityRange
@@ -19,6 +20,8 @@ from advisor.options.option import SIMPLICITY, Option, RuledOutOption
 from advisor.quality.expected import expected_quality
 from advisor.quality.measurements import QualityEstimate
 from advisor.quality.user_claims import prompting_claims
+from advisor.scenario.scenario import Scenario
+from advisor.units import Task
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,87 +33,95 @@ PREFERENCE_SHARE = TIE_SHARE * len(SIMPLICITY)
 
 
 @dataclass(frozen=True)
-class ScoredBatch:
-    """The options of a panel with what they cost, and which of them the numbers allow."""
+class BatchResult:
+    """The options of one batch, evaluated for every variant; each part when it is first read."""
 
-    case: CheckContext
+    batch: OptionBatch
+    resolved: ResolvedScenario
+    inputs: Inputs
+    evidence: Evidence
+    sampling: Sampling
+
+    @cached_property
+    def case(self) -> CheckContext:
+        """What the checks read."""
+        costs = batch_costs(self.batch, self.resolved, self.inputs, self.evidence, self.sampling)
+        return CheckContext(self.batch, self.resolved, self.inputs, costs, self.evidence)
+
+    @cached_property
+    def passes(self) -> list[Mask]:
+        """For each check, which options pass it."""
+        return check_masks(self.case)
+
+    @cached_property
+    def quality(self) -> QualityEstimate:
+        """Expected quality of each option."""
+        return expected_quality(
+            self.batch, self.resolved, self.inputs, self.evidence, self.sampling
+        )
 
     @cached_property
     def score(self) -> Array:
-        """USD a month with what complexity and training must bring; infinite if not allowed."""
-        case = self.case
-        charged = np.asarray(case.costs.per_month) * case.batch.by_kind(_complexity_penalty)
-        if case.batch.trains:
-            margins = case.evidence.margins
+        """Monthly cost with margins for complexity and training [USD]; infinite if not allowed."""
+        batch, case = self.batch, self.case
+        charged = np.asarray(case.costs.per_month) * batch.by_kind(_complexity_penalty)
+        if batch.trains:
+            margins = self.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
         charged = np.where(case.team.preferred, charged / (1 + PREFERENCE_SHARE), charged)
-        return np.where(allowed_mask(case), charged, np.inf)
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """The options of one panel, worked out for every variant."""
-
-    batch: OptionBatch
-    scored: ScoredBatch
-    quality: QualityEstimate
-
-    @property
-    def case(self) -> CheckContext:
-        """What the gates read."""
-        return self.scored.case
+        return np.where(reduce(np.logical_and, self.passes, case.team.standing), charged, np.inf)
 
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
-        """By which gate each is out in the first variant, if by any."""
-        return refusals(self.case)
+        """The first check that rules each option out in the first variant, if any."""
+        return refusals(self.case, self.passes)
 
     @cached_property
     def option_costs(self) -> tuple[OptionCost, ...]:
-        """What each costs in the first variant."""
+        """Costs of each option in the first variant."""
         return option_costs(self.case.costs, len(self.batch.options))
 
     @cached_property
-    def ends(self) -> Mapping[str, list[tuple[float, float]]]:
-        """Between which percentiles of the draws each amount lies, in the first variant."""
+    def ranges(self) -> Mapping[str, list[tuple[float, float]]]:
+        """5th and 95th percentile of each amount over the draws, in the first variant."""
         return cost_ranges(self.case.costs, len(self.batch.options))
 
 
 @dataclass(frozen=True)
 class OptionResult:
-    """One option, worked out: a row of a sheet, in the first variant."""
+    """One option, evaluated: a row of a batch result, in the first variant."""
 
-    sheet: BatchResult
+    batch_result: BatchResult
     row: int
 
     @property
     def option(self) -> Option:
         """What is done."""
-        return self.sheet.batch.options[self.row]
+        return self.batch_result.batch.options[self.row]
 
     @property
     def costs(self) -> OptionCost:
         """What it costs in the first variant."""
-        return self.sheet.option_costs[self.row]
+        return self.batch_result.option_costs[self.row]
 
     @property
     def quality(self) -> QualityRange:
         """How good it should be in the first variant."""
-        return self.sheet.quality.of(self.row)
+        return self.batch_result.quality.of(self.row)
 
     @property
     def reaches(self) -> bool:
         """Whether it will do, in the first variant."""
-        return bool(self.sheet.quality.reaches[self.row].flat[0])
+        return bool(self.batch_result.quality.reaches[self.row].flat[0])
 
     @property
     def refusal(self) -> RuledOutOption | None:
         """By which gate it is out in the first variant, if by any."""
-        return self.sheet.refusals[self.row]
+        return self.batch_result.refusals[self.row]
 
-    def ends(self, amount: str) -> tuple[float, float]:
-        """Low and high end over the draws of an amount, in the first variant."""
-        return self.sheet.ends[amount][self.row]
+    def range(self, amount: str) -> tuple[float, float]:
+        """5th and 95th percentile of an amount over the draws, in the first variant."""
+        return self.batch_result.ranges[amount][self.row]
 
 
 @dataclass(frozen=True)
@@ -119,24 +130,19 @@ class Ranking:
 
     batch_results: tuple[BatchResult, ...]
     score: Array
-    """USD a month with what complexity and training must bring; infinite where not eligible."""
+    """Monthly cost with margins [USD]; infinite where not eligible, and for "not yet"."""
     winner: NDArray[np.intp]
-    """Index of the winning option for each variant and draw; the number of options: not yet."""
+    """Index of the winning option for each variant and draw; the last one is "not yet"."""
 
     @cached_property
     def entries(self) -> tuple[OptionResult, ...]:
-        """Every option, in the order of the menu."""
+        """Every option in the order of the candidates; the last one is "not yet"."""
         found = {
-            int(place): OptionResult(sheet, row)
-            for sheet in self.batch_results
-            for row, place in enumerate(sheet.batch.rows)
+            int(place): OptionResult(result, row)
+            for result in self.batch_results
+            for row, place in enumerate(result.batch.rows)
         }
         return tuple(found[place] for place in sorted(found))
-
-    @property
-    def is_any_eligible(self) -> bool:
-        """Whether there is an option that would do, in any variant."""
-        return bool(np.isfinite(self.score).any())
 
 
 def rank(
@@ -145,76 +151,66 @@ def rank(
     inputs: Inputs,
     evidence: Evidence,
     sampling: Sampling,
-    known: Mapping[OptionBatch, ScoredBatch] | None = None,
 ) -> Ranking:
-    """Work every option out for every variant and pick the winner of each.
+    """Evaluate every option for every variant and pick the winner of each.
 
-    An option is eligible if every gate lets it pass and its quality reaches the target. The
-    cheapest eligible one wins, after training was charged with what it has to bring.
+    An option is eligible if every check allows it and its quality reaches the target. The eligible
+    option with the lowest score wins: its monthly cost after margins for training and complexity.
+    "Not yet" wins where no option is eligible.
 
     Args:
-        batches: What may be done: the options of a menu side by side.
-        resolved: The question.
+        batches: The candidates; the last batch is "not yet".
+        resolved: The scenario.
         inputs: Its numbers, for every variant.
-        evidence: What quality and margins are taken from.
-        sampling: Where in their ranges the uncertain inputs stand.
-        known: What panels cost, where it was worked out for these very numbers before.
+        evidence: Source of quality and margins.
+        sampling: How uncertain inputs are evaluated.
     """
-    batch_results = tuple(
-        evaluate_batch(batch, resolved, inputs, evidence, sampling, (known or {}).get(batch))
-        for batch in batches
-    )
-    scores = _eligible(batch_results, resolved, evidence)
+    results = tuple(BatchResult(batch, resolved, inputs, evidence, sampling) for batch in batches)
+    scores = _eligible(results[:-1], resolved, inputs, evidence)
     count = sum(len(batch.options) for batch in batches)
     shape = np.broadcast_shapes(inputs.shape, *(score.shape[1:] for score in scores))
-    score = np.empty((count, *shape))
-    for sheet, part in zip(batch_results, scores, strict=True):
-        score[sheet.batch.rows] = part
-    return Ranking(batch_results, score, _winner(score, batches, resolved))
+    score = np.full((count, *shape), np.inf)
+    for result, part in zip(results, scores, strict=False):
+        score[result.batch.rows] = part
+    return Ranking(results, score, _winner(score, batches, resolved))
 
 
 def _eligible(
-    batch_results: Sequence[BatchResult], resolved: ResolvedScenario, evidence: Evidence
+    results: Sequence[BatchResult], resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
 ) -> list[Array]:
-    """Score what will do, and what evidence cannot tell from it; else what may do.
+    """Return the scores of the options that reach the target, or that tie with one that does.
 
-    Of two trainings evidence does not tell a small difference. What is said to meet the target was
-    said of a large model: a cheaper one whose range touches the target is a tie with it. Where
-    prompting is known to fall short, and nothing is expected to do, what may do is left.
+    Between two trainings evidence does not resolve a small difference. A claim that prompting meets
+    the target is about a large model: a cheaper one whose range touches the target ties with it.
+    Where prompting is known to fall short and no option is expected to reach the target, options
+    that may reach it remain.
     """
-    said = prompting_claims(resolved, evidence)
-    reaching = [_scored(sheet, sheet.quality.reaches) for sheet in batch_results]
+    claims = prompting_claims(resolved, inputs, evidence)
+    reaching = [_scored(result, result.quality.reaches) for result in results]
     trained = _any_finite(
-        score for score, sheet in zip(reaching, batch_results, strict=True) if sheet.batch.trains
+        score for score, result in zip(reaching, results, strict=True) if result.batch.trains
     )
-    proven = said.meets & _any_finite(
-        np.where(sheet.batch.is_large, score, np.inf)
-        for score, sheet in zip(reaching, batch_results, strict=True)
+    proven = claims.meets & _any_finite(
+        np.where(result.batch.is_large, score, np.inf)
+        for score, result in zip(reaching, results, strict=True)
     )
-    scores = [
-        _scored(
-            sheet,
-            sheet.quality.reaches
-            | (
-                trained & sheet.quality.ties
-                if sheet.batch.trains
-                else proven & sheet.quality.may_reach
-            ),
-        )
-        for sheet in batch_results
-    ]
-    short = said.meets | said.gap | said.retrieval_short | _measured_short(resolved, batch_results)
-    nobody = short & ~_any_finite(scores)
-    if not nobody.any():
+    scores = []
+    for result in results:
+        quality = result.quality
+        tied = trained & quality.ties if result.batch.trains else proven & quality.may_reach
+        scores.append(_scored(result, quality.reaches | tied))
+    short = claims.meets | claims.gap | claims.retrieval_short | _measured_short(resolved, results)
+    none_left = short & ~_any_finite(scores)
+    if not none_left.any():
         return scores
     return [
-        np.where(nobody & sheet.quality.may_reach, sheet.scored.score, score)
-        for score, sheet in zip(scores, batch_results, strict=True)
+        np.where(none_left & result.quality.may_reach, result.score, score)
+        for score, result in zip(scores, results, strict=True)
     ]
 
 
-def _scored(sheet: BatchResult, will_do: Mask) -> Array:
-    return np.where(will_do, sheet.scored.score, np.inf)
+def _scored(result: BatchResult, is_eligible: Mask) -> Array:
+    return np.where(is_eligible, result.score, np.inf)
 
 
 def _any_finite(scores: Iterable[Array]) -> Mask:
@@ -223,31 +219,13 @@ def _any_finite(scores: Iterable[Array]) -> Mask:
     return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*found))) if found else NONE_ELIGIBLE
 
 
-def _measured_short(resolved: ResolvedScenario, batch_results: Sequence[BatchResult]) -> Mask:
+def _measured_short(resolved: ResolvedScenario, results: Sequence[BatchResult]) -> Mask:
     """Whether prompting was measured, and every measurement is below the target."""
-    values = [
-        one.value
-        for one in resolved.scenario.quality.measured
-        if one.approach in ("prompt", "few_shot")
-    ]
-    if not values or not batch_results:
+    measured = resolved.scenario.quality.measured
+    values = [m.value for m in measured if m.approach in ("prompt", "few_shot")]
+    if not values or not results:
         return NONE_ELIGIBLE
-    return np.asarray(np.asarray(batch_results[0].quality.target) > max(values))
-
-
-def evaluate_batch(
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-    known: ScoredBatch | None = None,
-) -> BatchResult:
-    """Work the options of a panel out for every variant."""
-    if known is None:
-        cost = batch_costs(batch, resolved, inputs, evidence, sampling)
-        known = ScoredBatch(CheckContext(batch, resolved, inputs, cost, evidence))
-    return BatchResult(batch, known, expected_quality(batch, resolved, inputs, evidence, sampling))
+    return np.asarray(np.asarray(results[0].quality.target) > max(values))
 
 
 def _complexity_penalty(option: Option) -> float:
@@ -257,39 +235,35 @@ def _complexity_penalty(option: Option) -> float:
 def _winner(
     score: Array, batches: Sequence[OptionBatch], resolved: ResolvedScenario
 ) -> NDArray[np.intp]:
-    """Pick the cheapest; hold back where there is too little to decide on or to measure with."""
-    nobody = len(score)
-    if nobody == 0 or lacks_minimum_information(resolved):
-        return np.full(score.shape[1:], nobody, np.intp)
-    winner = np.argmin(score, axis=0)
-    best = np.take_along_axis(score, winner[None], axis=0)[0]
-    winner = np.where(np.isinf(best), nobody, winner)
-    if not holds_training_back(resolved):
-        return winner
-    trains = np.zeros(nobody + 1, bool)
+    """Pick the lowest score; "not yet" where too little is known to decide, or training waits."""
+    not_yet = len(score) - 1
+    undecided = resolved.mask(lambda scenario: lacks_minimum_information(scenario, resolved.task))
+    trains = np.zeros(len(score), bool)
     for batch in batches:
         trains[batch.rows] = batch.trains
-    return np.where(trains[winner], nobody, winner)
+    winner = np.argmin(score, axis=0)
+    best = np.take_along_axis(score, winner[None], axis=0)[0]
+    waits = resolved.mask(postpones_training) & trains[winner]
+    return np.where(undecided | np.isinf(best) | waits, not_yet, winner)
 
 
-def holds_training_back(resolved: ResolvedScenario) -> bool:
-    """Whether training waits: nobody could say if it helped, or it would learn mistakes.
+def postpones_training(scenario: Scenario) -> bool:
+    """Whether training waits: its effect could not be measured, or it would learn mistakes.
 
-    Where a wrong answer costs much, a way to measure has to be known, not only not denied.
+    Where a wrong answer is expensive, an evaluation has to exist; otherwise it must not be missing.
     """
-    quality, labels = resolved.scenario.quality, resolved.scenario.dataset.label_quality
+    quality = scenario.quality
     blind = quality.has_eval is False or (quality.error_cost == "high" and not quality.has_eval)
-    return blind or labels == "noisy"
+    return blind or scenario.dataset.label_quality == "noisy"
 
 
-def lacks_minimum_information(resolved: ResolvedScenario) -> bool:
-    """Whether neither the traffic nor what is good enough is known, nor a way to measure it.
+def lacks_minimum_information(scenario: Scenario, task: Task) -> bool:
+    """Whether traffic, quality target and an evaluation are all missing.
 
-    Where facts have to be looked up, or it was said what prompting does, the way does not hang on
-    them.
+    Where facts have to be looked up, or the result of prompting is known, the approach does not
+    depend on them.
     """
-    scenario = resolved.scenario
-    if needs_knowledge(scenario, resolved.task) or scenario.quality.prompting != "unknown":
+    if needs_knowledge(scenario, task) or scenario.quality.prompting != "unknown":
         return False
     return (
         scenario.traffic.requests_per_month is None

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from advisor.decision.ranking import OptionResult, Ranking, lacks_minimum_information
+from advisor.decision.evaluate import EvaluatedQuestion
+from advisor.decision.ranking import OptionResult, lacks_minimum_information
 from advisor.estimate.costs import OptionCost
 from advisor.evidence import Evidence
 from advisor.inputs import ResolvedScenario, needs_knowledge
-from advisor.options.candidates import Candidates
 from advisor.units import Record, usd
 
 
@@ -108,26 +108,13 @@ def first_value(value: object) -> float:
     return float(np.asarray(value).flat[0])
 
 
-def decision_reasons(
-    resolved: ResolvedScenario,
-    candidates: Candidates,
-    ranking: Ranking,
-    evidence: Evidence,
-    others: tuple[OptionResult, ...],
-) -> tuple[Reason, ...]:
-    """Say why the winner won.
-
-    Args:
-        resolved: The question.
-        candidates: Its options and what is ruled out.
-        ranking: The options worked out.
-        evidence: What the decision rests on.
-        others: The winner, then the runner-up, then whatever else is eligible, cheapest first.
-    """
-    index = int(ranking.winner[0, 0])
-    if index >= len(ranking.entries):
-        return _why_not_yet(resolved, ranking)
-    winner = ranking.entries[index]
+def decision_reasons(evaluated: EvaluatedQuestion) -> tuple[Reason, ...]:
+    """Explain why the winner won."""
+    if evaluated.is_not_yet:
+        return _why_not_yet(evaluated)
+    resolved, candidates = evaluated.resolved, evaluated.candidates
+    winner, others = evaluated.winner, evaluated.eligible
+    evidence = evaluated.question.evidence
     made = [_quality_reason(winner, resolved), _cost_reason(winner, others)]
     if needs_knowledge(resolved.scenario, resolved.task):
         without = evidence.without_retrieval
@@ -218,9 +205,9 @@ def _training_reason(winner: OptionResult, trained: OptionResult, evidence: Evid
     )
 
 
-def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, ...]:
-    scenario = resolved.scenario
-    if lacks_minimum_information(resolved):
+def _why_not_yet(evaluated: EvaluatedQuestion) -> tuple[Reason, ...]:
+    resolved, scenario = evaluated.resolved, evaluated.resolved.scenario
+    if lacks_minimum_information(scenario, resolved.task):
         return (
             Reason(
                 code="too-little-to-decide-on",
@@ -232,7 +219,7 @@ def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, 
             ),
         )
     noisy = scenario.dataset.label_quality == "noisy"
-    if ranking.is_any_eligible and noisy and scenario.quality.has_eval is not False:
+    if evaluated.eligible and noisy and scenario.quality.has_eval is not False:
         return (
             Reason(
                 code="labels-too-noisy",
@@ -242,7 +229,7 @@ def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, 
                 source="https://www.canva.dev/blog/engineering/summarise-post-incident-reviews-with-gpt4/",
             ),
         )
-    if ranking.is_any_eligible:
+    if evaluated.eligible:
         return (
             Reason(
                 code="no-way-to-measure",
@@ -253,7 +240,7 @@ def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, 
                 source="https://hamel.dev/blog/posts/fine_tuning_valuable.html",
             ),
         )
-    best = max(ranking.entries, key=lambda entry: entry.quality.likely, default=None)
+    best = max(evaluated.options, key=lambda entry: entry.quality.likely, default=None)
     says = "Nothing that is allowed is expected to reach the target."
     if best:
         says += f" The best, {best.option.id}, is expected to get {best.quality.likely:.0%} right."
@@ -267,9 +254,10 @@ def _why_not_yet(resolved: ResolvedScenario, ranking: Ranking) -> tuple[Reason, 
     )
 
 
-def next_measurements(resolved: ResolvedScenario, winner: OptionResult | None) -> tuple[str, ...]:
-    """List what to find out next, in the order of what it would decide."""
-    scenario = resolved.scenario
+def next_measurements(evaluated: EvaluatedQuestion) -> tuple[str, ...]:
+    """List what to find out next, most decisive first."""
+    scenario = evaluated.resolved.scenario
+    winner = None if evaluated.is_not_yet else evaluated.winner
     quality, traffic = scenario.quality, scenario.traffic
     verb = "Tune on a part of the examples" if winner and winner.option.trains else "Measure it"
     prompts = any(m.approach in ("prompt", "few_shot") for m in quality.measured)
@@ -287,7 +275,7 @@ def next_measurements(resolved: ResolvedScenario, winner: OptionResult | None) -
         "Read the cached tokens off a day's bills: traffic.cache_hit_share.": caches
         and traffic.cache_hit_share is None,
         "Collect 50 to 100 examples of good answers: dataset.path.": first_value(
-            resolved.inputs.examples
+            evaluated.resolved.inputs.examples
         )
         == 0,
     }

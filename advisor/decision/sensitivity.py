@@ -1,32 +1,20 @@
-"""A question and its winner -> what would flip it: numbers up to 100 times, and switches."""
+"""Sensitivity: the nearest changes of a scenario that would change the recommended approach."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.checks import categorical_inputs
-from advisor.decision.ranking import (
-    Ranking,
-    ScoredBatch,
-    holds_training_back,
-    lacks_minimum_information,
-    rank,
-)
+from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
+from advisor.decision.ranking import lacks_minimum_information, rank
 from advisor.estimate.sampling import LIKELY
-from advisor.evidence import Evidence
 from advisor.inputs import (
     INPUT_PATHS,
-    ResolvedScenario,
-    stack_inputs,
 )
-from advisor.options.batch import OptionBatch
-from advisor.options.candidates import Candidates
 from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
 from advisor.scenario.paths import get_path
 from advisor.units import Record
@@ -35,134 +23,107 @@ Array = NDArray[np.float64]
 MAX_CHANGES = 5
 FACTOR_GRID = np.geomspace(1.0, 100.0, 25)[1:]
 REFINEMENT_STEPS = np.linspace(0.0, 1.0, 33)
+REFINEMENTS = 3
 SWITCH_DISTANCE = float(np.log(3.0))
-"""How far a switch counts as being, beside the logarithm of a factor."""
+"""A categorical change counts as far away as a threefold change of a number; own judgement."""
 
 
 class NearestChange(Record):
-    """One change of the question that changes the answer."""
+    """One change of the scenario that changes the recommended approach."""
 
     path: str
-    """What is changed, as `--set` takes it."""
+    """Field to change, as for `--set`."""
     before: str
     """Value now."""
     after: str
-    """Value at which the answer is another."""
+    """Value from which another approach is recommended."""
     becomes: str
-    """The option that is then recommended."""
+    """Id of the option that is then recommended."""
 
 
-Rebuild = Callable[[str, Any], tuple[ResolvedScenario, Candidates]]
-"""Makes the question anew with one path set; given by the caller, who knows the dataset."""
+def nearest_changes(evaluated: EvaluatedQuestion) -> tuple[NearestChange, ...]:
+    """Search every number up to a factor of 100, and every categorical field, nearest first.
 
-
-class BaseCase(NamedTuple):
-    """A question with its options, worked out at the likely point."""
-
-    resolved: ResolvedScenario
-    candidates: Candidates
-    ranking: Ranking
-
-    @property
-    def verdict(self) -> str:
-        """The approach that is recommended."""
-        return _approach(self.candidates, int(self.ranking.winner[0, 0]))
-
-
-def nearest_changes(
-    asked: BaseCase, evidence: Evidence, rebuild: Rebuild
-) -> tuple[NearestChange, ...]:
-    """Search every number and every switch for the nearest changes that change the verdict.
-
-    A verdict is changed when another approach is recommended, not just another model of the same.
-
-    Args:
-        asked: The question as it is.
-        evidence: What the decision rests on.
-        rebuild: Makes the question and its menu anew with one path set to a value.
+    Another model or provider of the same approach does not count as a change.
     """
-    found = _switch_changes(asked, evidence, rebuild)
-    if not lacks_minimum_information(asked.resolved):
-        found += _number_changes(asked, evidence)
-    nearest = [flip for _, flip in sorted(found, key=lambda pair: (pair[0], pair[1].path))]
-    return tuple(islice(_verified_changes(nearest, asked, evidence, rebuild), MAX_CHANGES))
+    found = _categorical_changes(evaluated)
+    scenario, task = evaluated.resolved.scenario, evaluated.resolved.task
+    if not lacks_minimum_information(scenario, task):
+        found += _number_changes(evaluated)
+    nearest = [change for _, change in sorted(found, key=lambda pair: (pair[0], pair[1].path))]
+    return tuple(islice(_confirmed(nearest, evaluated), MAX_CHANGES))
 
 
-def _verified_changes(
-    nearest: Sequence[NearestChange], asked: BaseCase, evidence: Evidence, rebuild: Rebuild
+def _confirmed(
+    nearest: Sequence[NearestChange], evaluated: EvaluatedQuestion
 ) -> Iterator[NearestChange]:
-    """Keep the changes that give that other answer when made in the question itself."""
+    """Keep the changes that have the same effect when set in the scenario itself.
+
+    A search along one number keeps all other inputs; setting the field may also change a default.
+    """
     for start in range(0, len(nearest), MAX_CHANGES):
-        some = nearest[start : start + MAX_CHANGES]
-        moved = [flip for flip in some if flip.path in INPUT_PATHS]
-        others = [rebuild(flip.path, float(flip.after)) for flip in moved]
-        becomes = dict(zip(moved, _joint_winners(others, evidence), strict=True))
-        for flip in some:
-            # switches were tried in the question itself
-            approach, name = becomes.get(flip, (None, flip.becomes))
-            if approach != asked.verdict and name == flip.becomes:
-                yield flip
+        block = nearest[start : start + MAX_CHANGES]
+        numbers = [change for change in block if change.path in INPUT_PATHS]
+        variants = [{change.path: float(change.after)} for change in numbers]
+        effects = dict(zip(numbers, winners(evaluated.question, variants), strict=True))
+        before = winner_of(evaluated.winner.option).approach
+        for change in block:
+            effect = effects.get(change)
+            if effect is None or (effect.approach != before and effect.option_id == change.becomes):
+                yield change
 
 
-def _joint_winners(
-    others: Sequence[tuple[ResolvedScenario, Candidates]], evidence: Evidence
-) -> list[tuple[str, str]]:
-    """Rank questions that differ in numbers only side by side: approach and name of each winner."""
-    groups: dict[tuple[int, frozenset[str]], list[int]] = {}
-    for place, (resolved, candidates) in enumerate(others):
-        groups.setdefault((id(candidates), resolved.measured), []).append(place)
-    found: dict[int, tuple[str, str]] = {}
-    for places in groups.values():
-        resolved, candidates = others[places[0]]
-        inputs = stack_inputs([others[place][0].inputs for place in places])
-        winners = rank(candidates.batches, resolved, inputs, evidence, LIKELY).winner[:, 0]
-        for place, index in zip(places, winners.tolist(), strict=True):
-            found[place] = (_approach(candidates, index), _option_id(candidates, index))
-    return [found[place] for place in range(len(others))]
-
-
-def _approach(candidates: Candidates, index: int) -> str:
-    if index >= len(candidates.options):
-        return "not_yet"
-    option = candidates.options[index]
-    return "current" if option.is_current else option.approach
-
-
-def _option_id(candidates: Candidates, index: int) -> str:
-    return candidates.options[index].id if index < len(candidates.options) else "not_yet"
+def _categorical_changes(evaluated: EvaluatedQuestion) -> list[tuple[float, NearestChange]]:
+    """Set every categorical field to every other value; keep the first that changes the answer."""
+    scenario, before = evaluated.question.scenario, winner_of(evaluated.winner.option)
+    trials = []
+    for path, field in CHOICE_FIELDS.items():
+        if field.varied:
+            now = get_path(scenario, path)
+            trials += [(path, now, value) for value in field.choices if value != now]
+    effects = winners(evaluated.question, [{path: value} for path, _, value in trials])
+    found: dict[str, NearestChange] = {}
+    for (path, now, value), effect in zip(trials, effects, strict=True):
+        if effect.approach != before.approach and path not in found:
+            found[path] = NearestChange(
+                path=path,
+                before=_value_text(now),
+                after=_value_text(value),
+                becomes=effect.option_id,
+            )
+    return [(SWITCH_DISTANCE, change) for change in found.values()]
 
 
 class LineSearch(NamedTuple):
-    """Values of one number, away from where it is."""
+    """Values of one number, in one direction from its present value."""
 
     path: str
     start: float
     values: Array
     winner: int = -1
-    """Who wins at the last of the values, once that is known."""
+    """Index of the winner at the last of the values, once known."""
 
 
-def _number_changes(asked: BaseCase, evidence: Evidence) -> list[tuple[float, NearestChange]]:
-    """Walk every number away from where it is, then narrow down on the first change."""
-    starts = {
-        path: float(getattr(asked.resolved.inputs, INPUT_PATHS[path])[0, 0]) for path in INPUT_PATHS
-    }
-    walks = [walk for path, start in starts.items() for walk in _line_searches(path, start)]
-    for _ in range(3):
-        walks = _refined(walks, asked, evidence)
-    return [_flip_of(walk, asked.candidates) for walk in walks]
+def _number_changes(evaluated: EvaluatedQuestion) -> list[tuple[float, NearestChange]]:
+    """Search every number in both directions, then narrow down on the first change."""
+    inputs = evaluated.resolved.inputs
+    starts = {path: float(getattr(inputs, name)[0, 0]) for path, name in INPUT_PATHS.items()}
+    searches = [search for path, start in starts.items() for search in _line_searches(path, start)]
+    for _ in range(REFINEMENTS):
+        searches = _refined(searches, evaluated)
+    return [_change(search, evaluated) for search in searches]
 
 
-def _flip_of(walk: LineSearch, candidates: Candidates) -> tuple[float, NearestChange]:
-    last = float(walk.values[-1])
-    distance = abs(np.log(max(last, 1e-9) / max(walk.start, 1e-9)))
-    flip = NearestChange(
-        path=walk.path,
-        before=f"{walk.start:.6g}",
-        after=format_value(walk.path, last),
-        becomes=_option_id(candidates, walk.winner),
+def _change(search: LineSearch, evaluated: EvaluatedQuestion) -> tuple[float, NearestChange]:
+    last = float(search.values[-1])
+    distance = abs(np.log(max(last, 1e-9) / max(search.start, 1e-9)))
+    change = NearestChange(
+        path=search.path,
+        before=f"{search.start:.6g}",
+        after=format_value(search.path, last),
+        becomes=evaluated.likely.entries[search.winner].option.id,
     )
-    return float(min(distance, 1e3)), flip
+    return float(min(distance, 1e3)), change
 
 
 def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
@@ -171,10 +132,9 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
     field = NUMBER_FIELDS[path]
     if field.kind == "share":
         low, high = (0.2, 0.99) if path == "quality.target" else (0.0, 1.0)
-        ends = [(start, high), (start, low)]
-        for begin, end in ends:
-            if begin != end:
-                yield LineSearch(path, start, np.linspace(begin, end, 26)[1:])
+        for end in (high, low):
+            if start != end:
+                yield LineSearch(path, start, np.linspace(start, end, 26)[1:])
         return
     if start == 0:
         return
@@ -186,24 +146,24 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
             yield LineSearch(path, start, values)
 
 
-def _refined(walks: list[LineSearch], asked: BaseCase, evidence: Evidence) -> list[LineSearch]:
-    """Cut each walk down to the step on which the verdict first changes, the far end last."""
-    as_set = [walk._replace(values=_settable(walk.path, walk.values)) for walk in walks]
-    kept = []
-    for walk, winners in zip(as_set, _winners(as_set, asked, evidence), strict=True):
-        changed = [
-            _approach(asked.candidates, index) != asked.verdict for index in winners.tolist()
-        ]
+def _refined(searches: list[LineSearch], evaluated: EvaluatedQuestion) -> list[LineSearch]:
+    """Narrow each search to the step in which the approach first changes, far end last."""
+    searches = [s._replace(values=_settable(s.path, s.values)) for s in searches]
+    approaches = [winner_of(entry.option).approach for entry in evaluated.likely.entries]
+    before = approaches[evaluated.winner_index]
+    found = []
+    for search, indices in zip(searches, _winner_indices(searches, evaluated), strict=True):
+        changed = [approaches[index] != before for index in indices.tolist()]
         if True in changed:
             first = changed.index(True)
-            before = walk.values[first - 1] if first else walk.start
-            values = before + (walk.values[first] - before) * REFINEMENT_STEPS[1:]
-            kept.append(walk._replace(values=values, winner=int(winners[first])))
-    return kept
+            start = search.values[first - 1] if first else search.start
+            values = start + (search.values[first] - start) * REFINEMENT_STEPS[1:]
+            found.append(search._replace(values=values, winner=int(indices[first])))
+    return found
 
 
 def _settable(path: str, values: Array) -> Array:
-    """Round as `--set` will be given them, so that what is tried is what is printed."""
+    """Round as printed, so that the value that is tried is the value that `--set` receives."""
     return np.array([float(format_value(path, value)) for value in values])
 
 
@@ -212,132 +172,20 @@ def format_value(path: str, value: float) -> str:
     return f"{value:.0f}" if NUMBER_FIELDS[path].kind == "whole" else f"{value:.4g}"
 
 
-def _winners(
-    walks: Sequence[LineSearch], asked: BaseCase, evidence: Evidence
+def _winner_indices(
+    searches: Sequence[LineSearch], evaluated: EvaluatedQuestion
 ) -> list[NDArray[np.intp]]:
-    """Rank all values of all walks in one pass."""
-    if not walks:
+    """Rank all values of all searches in one pass."""
+    if not searches:
         return []
-    ends = np.cumsum([walk.values.size for walk in walks])
-    changes = {walk.path: np.full(int(ends[-1]), walk.start) for walk in walks}
-    for walk, end in zip(walks, ends.tolist(), strict=True):
-        changes[walk.path][end - walk.values.size : end] = walk.values
-    inputs = asked.resolved.inputs.at(changes)
-    winner = rank(asked.candidates.batches, asked.resolved, inputs, evidence, LIKELY).winner[:, 0]
+    ends = np.cumsum([search.values.size for search in searches])
+    changes = {search.path: np.full(int(ends[-1]), search.start) for search in searches}
+    for search, end in zip(searches, ends.tolist(), strict=True):
+        changes[search.path][end - search.values.size : end] = search.values
+    resolved, candidates = evaluated.resolved, evaluated.candidates
+    inputs, evidence = resolved.inputs.at(changes), evaluated.question.evidence
+    winner = rank(candidates.batches, resolved, inputs, evidence, LIKELY).winner[:, 0]
     return np.split(winner, ends[:-1])
-
-
-class SwitchTrial(NamedTuple):
-    """A switch set to another value: the question and the menu that this makes."""
-
-    place: int
-    """The first value of a path that changes the answer is the one that is said."""
-    path: str
-    now: object
-    value: object
-    resolved: ResolvedScenario
-    candidates: Candidates
-
-
-def _switch_changes(
-    asked: BaseCase, evidence: Evidence, rebuild: Rebuild
-) -> list[tuple[float, NearestChange]]:
-    groups: dict[tuple[object, ...], list[SwitchTrial]] = {}
-    for one in _switch_trials(asked, rebuild):
-        groups.setdefault(_group_key(one), []).append(one)
-    found: dict[str, tuple[int, NearestChange]] = {}
-    for group in groups.values():
-        for one, index in zip(group, _winners_of(group, asked, evidence), strict=True):
-            if _approach(one.candidates, index) != asked.verdict:
-                flip = NearestChange(
-                    path=one.path,
-                    before=_value_text(one.now),
-                    after=_value_text(one.value),
-                    becomes=_option_id(one.candidates, index),
-                )
-                found[one.path] = min(
-                    found.get(one.path, (one.place, flip)),
-                    (one.place, flip),
-                    key=lambda pair: pair[0],
-                )
-    return [(SWITCH_DISTANCE, flip) for _, flip in found.values()]
-
-
-def _switch_trials(asked: BaseCase, rebuild: Rebuild) -> Iterator[SwitchTrial]:
-    """Set every switch to every other value that can change the answer."""
-    retrieves = any(option.approach in ("rag", "combo") for option in asked.candidates.options)
-    for path, field in CHOICE_FIELDS.items():
-        if not field.varied or (path == "knowledge.change" and not retrieves):
-            continue
-        now = get_path(asked.resolved.scenario, path)
-        for place, value in enumerate(field.choices):
-            if value == now:
-                continue
-            resolved, candidates = rebuild(path, value)
-            if (
-                not field.eligibility_only
-                or candidates.rules
-                or _ids(candidates) != _ids(asked.candidates)
-            ):
-                yield SwitchTrial(place, path, now, value, resolved, candidates)
-
-
-def _group_key(one: SwitchTrial) -> tuple[object, ...]:
-    """What is the same in switches that are ranked side by side: all but numbers and shifts."""
-    scenario, resolved = one.resolved.scenario, one.resolved
-    return (
-        id(one.candidates),
-        resolved.task,
-        resolved.measured,
-        categorical_inputs(resolved),
-        scenario.knowledge.change,
-        holds_training_back(resolved),
-        scenario if one.candidates.rules else None,
-    )
-
-
-def _winners_of(group: Sequence[SwitchTrial], asked: BaseCase, evidence: Evidence) -> list[int]:
-    """Rank switches side by side, with the costs that stay as they are."""
-    first = group[0]
-    beside = tuple(one.resolved.scenario for one in group)
-    inputs = stack_inputs([one.resolved.inputs for one in group])
-    known = (
-        _reusable_batches(first, asked) if all(_keeps_costs(one, asked) for one in group) else {}
-    )
-    resolved = replace(first.resolved, beside=beside)
-    winner = rank(first.candidates.batches, resolved, inputs, evidence, LIKELY, known).winner[:, 0]
-    found: list[int] = np.broadcast_to(winner, (len(group),)).tolist()
-    return found
-
-
-def _reusable_batches(one: SwitchTrial, asked: BaseCase) -> dict[OptionBatch, ScoredBatch]:
-    """Take over what panels cost, and where the menu is the same, what the numbers allow."""
-    now, then = asked.resolved.scenario, one.resolved.scenario
-    scored = {sheet.batch.ids: sheet.scored for sheet in asked.ranking.batch_results}
-    same_gates = one.candidates is asked.candidates and categorical_inputs(
-        asked.resolved
-    ) == categorical_inputs(one.resolved)
-    same_gates = same_gates and not one.candidates.rules
-    known = {}
-    for batch in one.candidates.batches:
-        old = scored.get(batch.ids)
-        if old is None or (
-            now.knowledge.change != then.knowledge.change and "embedding" in batch.prices
-        ):
-            continue
-        known[batch] = old if same_gates else ScoredBatch(old.case.under(one.resolved, batch))
-    return known
-
-
-def _keeps_costs(one: SwitchTrial, asked: BaseCase) -> bool:
-    """Whether every number that a cost is made from stays as it is."""
-    ours, theirs = asked.resolved, one.resolved
-    same = (ours.task, ours.measured) == (theirs.task, theirs.measured)
-    return same and ours.inputs.equals(theirs.inputs, except_field="target")
-
-
-def _ids(candidates: Candidates) -> tuple[str, ...]:
-    return tuple(option.id for option in candidates.options)
 
 
 def _value_text(value: object) -> str:

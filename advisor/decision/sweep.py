@@ -11,9 +11,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from advisor.decision.answer import Question, prepare
+from advisor.decision.evaluate import Question, prepare
 from advisor.decision.ranking import rank
-from advisor.decision.team_checks import allowed_measuring_option
 from advisor.errors import UsageError
 from advisor.estimate.costs import batch_costs, percentile_range
 from advisor.estimate.line import with_all_axes
@@ -21,7 +20,6 @@ from advisor.estimate.sampling import LIKELY, Sampling
 from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario, number_at
 from advisor.options.batch import OptionBatch, option_batches
 from advisor.options.candidates import Candidates
-from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import Option
 from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario
@@ -125,10 +123,7 @@ def sweep(
         winner = _winner(group, question)
         if win_share:
             shares[group.places] = _shares(group, question, winner)
-        options = (
-            *group.candidates.options,
-            allowed_measuring_option(group.candidates, group.resolved),
-        )
+        options = (*group.candidates.options, group.candidates.measuring)
         for index in np.unique(winner):
             option, within = options[index], np.flatnonzero(winner == index)
             places = group.places[within]
@@ -239,10 +234,9 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
             f"found {different:,} combinations of what is no number.",
             f"Ask for at most {MAX_GROUPS} of those at a time.",
         )
-    menus: dict[EligibilityKey, Candidates] = {}
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
-        resolved, candidates = prepare(question, scenario, menus)
+        resolved, candidates = prepare(question, scenario)
         values = {path: np.array([numbers[place][path] for place in members]) for path in paths}
         yield VariantGroup(resolved, candidates, resolved.at(values), np.array(members))
 

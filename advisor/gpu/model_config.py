@@ -1,4 +1,4 @@
-"""A model's config.json -> the numbers that the price book would hold of it."""
+"""Reads a model's config.json into an `Architecture`, for 24 model families."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "vocabulary": ("vocab_size",),
     "max_position_tokens": ("max_position_embeddings", "n_positions", "max_seq_len"),
 }
-"""Names under which families give the same number."""
+"""Names of the same number in different families."""
 MLP_SIZES = ("intermediate_size", "ffn_hidden_size", "hidden_dim", "n_inner")
 ALL_BIASES = {"attention_bias": True, "output_bias": True, "mlp_bias": True, "norm_biases": True}
 DEFAULT_POSITIONS = 2048
-"""Longest sequence of a family whose config does not say it, such as Falcon."""
+"""Longest sequence of a family whose config does not state it, such as Falcon."""
 
 
 def _llama(config: Config) -> Traits:
@@ -194,32 +194,32 @@ FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
     "distilbert": _distilbert,
     "modernbert": _modernbert,
 }
-"""What is peculiar to each `model_type`. Source: the classes of transformers 5.23, whose numel()
-the counts equal (tests/advisor/gpu/test_parameters.py)."""
+"""Traits of each `model_type`. Source: the classes of transformers 5.23; the counts are equal to
+their numel() (tests/advisor/gpu/test_parameters.py)."""
 
 
 def is_known_family(config: Config) -> bool:
-    """Whether the family of a config is known to the last weight."""
+    """Whether the parameters of a config's family can be counted exactly."""
     return _text(config).get("model_type") in FAMILIES
 
 
 def architecture_of(config: Config, source: str = "your config.json") -> Architecture:
-    """Read a config.json, as downloaded with a model; of one with eyes, the part that reads text.
+    """Read a config.json as downloaded; of a vision model, the text part.
 
     Args:
-        config: What the file holds.
-        source: Where it is from.
+        config: Content of the file.
+        source: Source of the numbers, for the record.
 
     Raises:
-        UsageError: the family is not known, or a number is missing.
+        UsageError: the family is not supported, or a number is missing.
     """
     text = _text(config)
     family = str(text.get("model_type"))
     if family not in FAMILIES:
         raise UsageError(
             "config.json",
-            f"its model_type is '{family}'.",
-            f"Take a model of these: {', '.join(sorted(FAMILIES))}.",
+            f"model_type '{family}' is not supported.",
+            f"Use a model of one of these: {', '.join(sorted(FAMILIES))}.",
         )
     try:
         read = {
@@ -231,8 +231,8 @@ def architecture_of(config: Config, source: str = "your config.json") -> Archite
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "config.json",
-            f"a number is missing or wrong: {error}.",
-            "Take the file as it was downloaded.",
+            f"a number is missing or not valid: {error}.",
+            "Use the file as downloaded.",
         ) from error
 
 

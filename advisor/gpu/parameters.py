@@ -1,4 +1,4 @@
-"""The numbers of a model's config -> its weights, those a token meets, and those of adapters."""
+"""Parameter counts from a model's sizes: total, active per token, packed in 4 bits, LoRA."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from advisor.units import Number
 
 Module = Literal["q", "k", "v", "o", "gate", "up", "down", "head"]
 ALL_LINEAR: tuple[Module, ...] = ("q", "k", "v", "o", "gate", "up", "down")
-"""Every linear layer of the blocks: what peft takes for 'all-linear'."""
+"""Every linear layer of the blocks: what peft means by 'all-linear'."""
 
 
 class ModelShape(NamedTuple):
-    """What the formulas read of a model, or of many side by side; flags are 1 or true."""
+    """Sizes of one model, or of many as arrays; flags are 1 or true."""
 
     layers: Number
     hidden_size: Number
@@ -24,7 +24,7 @@ class ModelShape(NamedTuple):
     head_dim: Number
     vocabulary: Number
     tied_embeddings: Number
-    """1 or true where head and embedding are one matrix."""
+    """1 or true if head and embedding share one matrix."""
     parameters: Number
     attention_bias: Number = False
     output_bias: Number = False
@@ -45,12 +45,12 @@ class ModelShape(NamedTuple):
 
     @classmethod
     def of(cls, architecture: Architecture) -> ModelShape:
-        """Take the numbers from an entry of the price book."""
+        """Create from an entry of the price book."""
         return cls(*(getattr(architecture, name) for name in cls._fields))
 
     @classmethod
     def among(cls, named: Mapping[str, Number]) -> ModelShape:
-        """Take the numbers of many models side by side, by their names."""
+        """Create from arrays of many models, by field name."""
         return cls(*(named[name] for name in cls._fields))
 
     @property
@@ -65,18 +65,18 @@ class ModelShape(NamedTuple):
 
     @property
     def expert_layers(self) -> Number:
-        """Layers whose MLP is made of experts."""
+        """Number of layers whose MLP consists of experts."""
         return cast(Number, (self.layers - self.dense_layers) * (self.experts > 0))
 
 
 def parameter_count(shape: ModelShape) -> Number:
-    """Count the weights of a decoder or an encoder from its config, to the last one.
+    """Exact number of weights of a decoder or encoder.
 
     parameters = embeddings + layers x (q + k + v + o + norms) + dense layers x MLP
-    + expert layers x (experts + router + shared expert) + last norm + the rest
+    + expert layers x (experts + router + shared expert) + last norm + other parameters
 
     Source: config.json of the models; equal to numel() of sixteen architectures of transformers
-    5.23 built without memory (tests/advisor/gpu/test_parameters.py).
+    5.23 built on the meta device (tests/advisor/gpu/test_parameters.py).
 
     >>> parameter_count(ModelShape(28, 3072, 8192, 24, 8, 128, 128256, True, 0))
     3212749824
@@ -89,7 +89,7 @@ def parameter_count(shape: ModelShape) -> Number:
 
 
 def active_parameters(shape: ModelShape) -> Number:
-    """Count the weights that one token meets; all of them where there are no experts.
+    """Weights used for one token; all of them if there are no experts.
 
     >>> qwen = ModelShape(48, 2048, 6144, 32, 4, 128, 151936, False, 30532122624, head_norms=True,
     ...              experts=128, experts_per_token=8, expert_size=768)
@@ -101,9 +101,9 @@ def active_parameters(shape: ModelShape) -> Number:
 
 
 def linear_parameters(shape: ModelShape) -> Number:
-    """Count the weights that 4-bit loading packs: linear layers of the blocks, not the head.
+    """Weights that 4-bit loading packs: linear layers of the blocks, not the head.
 
-    Leaves out: experts, which transformers 5 keeps in tensors that are no linear layers.
+    Leaves out: experts, which transformers 5 stores in tensors that are not linear layers.
     """
     h = shape.hidden_size
     attention = 2 * h * (shape.q_size + shape.kv_size)
@@ -113,18 +113,18 @@ def linear_parameters(shape: ModelShape) -> Number:
 
 
 def embedding_parameters(shape: ModelShape) -> Number:
-    """Count what quantisation leaves alone: embeddings, head, norms, biases and experts."""
+    """Weights that are not quantised: embeddings, head, norms, biases and experts."""
     return shape.parameters - linear_parameters(shape)
 
 
 def lora_parameters(
     shape: ModelShape, rank: Number, targets: tuple[Module, ...] = ALL_LINEAR
 ) -> Number:
-    """Count trained weights of adapters.
+    """Number of trained weights of LoRA adapters.
 
     parameters = rank x sum over layers and matrices of (in + out)
 
-    Experts count where peft 0.21 adapts them, gate and up as one matrix of twice the rank.
+    Experts are counted if peft 0.21 adapts them, gate and up as one matrix of twice the rank.
 
     Source: LoRA, https://arxiv.org/abs/2106.09685; checked against Unsloth's Qwen3-14B, rank 32.
 

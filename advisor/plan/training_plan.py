@@ -130,60 +130,65 @@ class LocalJob(Record):
         return not self.base
 
 
-class TrainingPlan(Record):
-    """Everything one paid job is made from; its hash is its name."""
+class PlanData(Record):
+    """The files of rows of a plan, and the dataset they were split from."""
+
+    training: DataFile
+    """Training rows."""
+    held_out: DataFile | None
+    """Held-out rows."""
+    sends_held_out: bool
+    """Whether the provider gets the held-out rows too, to evaluate on."""
+    source_sha256: str
+    """Hash of the user's file."""
+    dataset_sha256: str
+    """Hash of all canonical rows, before they were split."""
+    encoding: str
+    """Encoding that tokens were counted with."""
+
+    @property
+    def validation(self) -> DataFile | None:
+        """The held-out rows, if the provider gets them."""
+        return self.held_out if self.sends_held_out else None
+
+
+class TrainingPlan(PlanData):
+    """Everything that one paid job is made from; its hash is its id."""
 
     provider: str
-    """Who tunes."""
+    """Provider that trains, or `local`."""
     base_model: str
-    """What is tuned."""
+    """Model that is tuned."""
     method: Method
-    """How."""
+    """Training method."""
     hyperparameters: Hyperparameters
-    """With what settings."""
-    training: DataFile
-    """Rows to learn from."""
-    held_out: DataFile | None
-    """Rows that are not learned from."""
-    sends_held_out: bool
-    """Whether the provider gets them too, to measure with."""
-    source_sha256: str
-    """The user's file."""
-    dataset_sha256: str
-    """All canonical rows, before they were split."""
-    encoding: str
-    """What tokens were counted with."""
+    """Requested settings."""
     figure: PlannedCost
-    """What it costs."""
+    """Estimated cost."""
     cap_usd: str
-    """What it may never pass."""
+    """Maximum it may cost [USD]."""
     serving: Literal["per_token", "per_hour"]
     """How the tuned model is billed."""
     option_id: str
     """Option of the answer."""
     question_sha256: str
-    """Question that was answered."""
+    """Hash of the question."""
     prices_sha256: str
-    """Price book of that answer."""
+    """Hash of the price book."""
     planned_at: str
-    """When, in UTC; a plan lives a day."""
+    """Time of creation in UTC; a plan expires after a day."""
     organisation: str = "anyone"
-    """Whose rules hold at a provider that is not open to all."""
+    """Kind of customer, at a provider that is not open to all."""
     suffix: str | None = None
-    """What the tuned model is called, where its name has room for it."""
+    """Name of the tuned model, or part of it."""
     grader: str | None = None
     """How answers are scored in reinforcement, as JSON."""
     attempt: int = 1
-    """Second and later ones are asked for by name."""
+    """Number of the job under the same plan; later ones need an explicit request."""
     local: LocalJob | None = None
-    """How it is trained, where that is on this machine."""
+    """Settings of a training on this machine."""
     owner: str | None = None
-    """Whose token asked for it; nobody's where it was made on the command line."""
-
-    @property
-    def validation(self) -> DataFile | None:
-        """The held-out rows, where the provider gets them."""
-        return self.held_out if self.sends_held_out else None
+    """Owner of the access token; None on the command line."""
 
     @property
     def plan_id(self) -> str:
@@ -193,28 +198,6 @@ class TrainingPlan(Record):
             if body[name] is None:
                 del body[name]
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-class PlanData(Record):
-    """The two halves of a dataset, and where they came from."""
-
-    training: DataFile
-    """Rows to learn from."""
-    held_out: DataFile | None
-    """Rows that are not learned from."""
-    sends_held_out: bool
-    """Whether the provider gets them too."""
-    source_sha256: str
-    """The user's file."""
-    dataset_sha256: str
-    """All canonical rows."""
-    encoding: str
-    """Tokenizer of the counts."""
-
-    @property
-    def validation(self) -> DataFile | None:
-        """The held-out rows, where the provider gets them."""
-        return self.held_out if self.sends_held_out else None
 
 
 class PlanSettings(Record):

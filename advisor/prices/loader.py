@@ -1,4 +1,7 @@
-"""pricing.yaml and a buyer's overlay -> the price book; refuses what breaks a rule."""
+"""Reads pricing.yaml and an overlay into the price book, and reports what breaks a rule.
+
+The strict YAML loader of all files of the advisor is here too.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import orjson
 import yaml
 from pydantic import ValidationError
 
-from advisor.errors import PricingFileError, did_you_mean
+from advisor.errors import PricingFileError, did_you_mean, explain_validation_error
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard
 from advisor.prices.providers import Provider
@@ -24,26 +27,37 @@ from advisor.units import Record
 
 HERE = Path(__file__).parent.parent
 SECTIONS = ("prices", "models", "providers", "gpus")
-WHOLE_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
+INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
 IMPLIED_FIELDS = frozenset({"id", "item", "name", "own", "provider"})
-"""Fields that the place in the file says; nobody writes them."""
-MAX_SHOWN_CHARACTERS = 60
+"""Fields that follow from the place in the file, and cannot be written."""
 R = TypeVar("R", bound=Record)
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc]
-    """A safe loader that keeps the digits as written and refuses a key said twice."""
+class InvalidText(Exception):
+    """A file is not UTF-8 or not YAML: the position in it, the problem and the remedy."""
+
+    def __init__(self, position: str, problem: str, remedy: str) -> None:
+        self.position, self.problem, self.remedy = position, problem, remedy
+        super().__init__(problem)
+
+
+class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A safe YAML loader that refuses duplicate keys and dates that do not exist."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, or raise at the key that is a duplicate."""
         seen = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _error_at(key_node, "a key is a name, not a list or a mapping")
             if key_node.value in seen:
-                raise _error_at(key_node, f"the key '{key_node.value}' is said twice")
+                raise _error_at(key_node, f"duplicate key '{key_node.value}'")
             seen.add(key_node.value)
         return dict(super().construct_mapping(node, deep))
+
+
+class _PriceLoader(StrictLoader):
+    """Reads numbers from their digits, as prices need."""
 
 
 def _error_at(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
@@ -51,7 +65,7 @@ def _error_at(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorErro
 
 
 def _exact(loader: Any, node: yaml.ScalarNode) -> Decimal:
-    """Read a number with a point from its digits, so that 0.1 is a tenth."""
+    """Read a number with a point from its digits, so that 0.1 is exactly a tenth."""
     text = str(node.value).lower()
     try:
         return Decimal(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
@@ -59,41 +73,72 @@ def _exact(loader: Any, node: yaml.ScalarNode) -> Decimal:
         raise _error_at(node, f"'{node.value}' is not a number in digits") from error
 
 
-def _whole_number(loader: Any, node: yaml.ScalarNode) -> int:
-    """Read a whole number; YAML would take 1:30 for 90, 010 for 8 and 0x10 for 16."""
-    if not WHOLE_NUMBER.fullmatch(str(node.value)):
+def _integer(loader: Any, node: yaml.ScalarNode) -> int:
+    """Read an integer; YAML would read 1:30 as 90, 010 as 8 and 0x10 as 16."""
+    if not INTEGER.fullmatch(str(node.value)):
         raise _error_at(node, f"'{node.value}' is not a number in plain digits")
     return int(node.value)
 
 
-def _day(loader: Any, node: yaml.ScalarNode) -> Any:
-    """Read a day, and say which one is not in the calendar."""
+def _date(loader: Any, node: yaml.ScalarNode) -> Any:
     try:
         return loader.construct_yaml_timestamp(node)
     except ValueError as error:
-        raise _error_at(node, f"'{node.value}' is not a day of the calendar") from error
+        raise _error_at(node, f"'{node.value}' is not a date") from error
 
 
-_Loader.add_constructor("tag:yaml.org,2002:float", _exact)
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _day)
+StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _date)
+_PriceLoader.add_constructor("tag:yaml.org,2002:float", _exact)
+_PriceLoader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+def read_text(path: Path) -> str:
+    """Read a file as UTF-8, with or without a byte order mark.
+
+    Raises:
+        InvalidText: it is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"byte {error.object[error.start]:#04x} at {error.start} is not UTF-8."
+        raise InvalidText("", problem, "Save the file as UTF-8.") from error
+
+
+def parse_yaml(text: str, loader: type[StrictLoader] = StrictLoader) -> Any:
+    """Parse YAML or JSON.
+
+    Raises:
+        InvalidText: it is not valid, with line and column.
+    """
+    try:
+        return yaml.load(text, loader)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"character {error.character:#04x} is not allowed."
+        raise InvalidText(f":{line}", problem, "Remove it.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        position = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise InvalidText(position, f"{problem}.", "Fix the YAML at this location.") from error
 
 
 def default_price_book_path() -> Path:
-    """Find the price book: the top of a checkout, else inside the installed package."""
-    beside = HERE.parent / "pricing.yaml"
-    return beside if beside.is_file() else HERE / "pricing.yaml"
+    """Return the bundled price file: at the top of a checkout, else in the installed package."""
+    in_checkout = HERE.parent / "pricing.yaml"
+    return in_checkout if in_checkout.is_file() else HERE / "pricing.yaml"
 
 
 def load_prices(path: Path | None = None, overlay: Path | None = None) -> PriceBook:
-    """Read the price book and lay a buyer's own prices over it.
+    """Read the price book, with a user's own prices on top.
 
     Args:
-        path: The book; the shipped one by default.
-        overlay: Own prices in the same format; they win, and are marked as own.
+        path: Price file; the bundled one by default.
+        overlay: Own prices in the same format; they replace those of the book, marked as own.
 
     Raises:
-        PricingFileError: a file cannot be read or breaks a rule, with the place and the remedy.
+        PricingFileError: a file cannot be read or breaks a rule.
     """
     path = path or default_price_book_path()
     return _book(path, _text(path), overlay, _text(overlay) if overlay else "")
@@ -126,18 +171,18 @@ def _text(path: Path) -> str:
     if not path.is_file():
         raise PricingFileError(str(path), "there is no such file. Check the path.")
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PricingFileError(
-            path.name,
-            f"byte {error.object[error.start]:#04x} at {error.start} is "
-            "not UTF-8. Save the file as UTF-8.",
-        ) from error
+        return read_text(path)
+    except InvalidText as error:
+        raise PricingFileError(path.name, f"{error.problem} {error.remedy}") from error
 
 
 def _sections(name: str, text: str) -> dict[str, dict[Any, Any]]:
     """Return each section as a mapping; a missing section is empty."""
-    raw = _parsed(name, text)
+    try:
+        raw = parse_yaml(text, _PriceLoader)
+    except InvalidText as error:
+        where = f"{name}{error.position}"
+        raise PricingFileError(where, f"{error.problem} {error.remedy}") from error
     if not isinstance(raw, dict):
         raise PricingFileError(name, "found no sections. Start with 'prices:'.")
     for section, body in raw.items():
@@ -155,33 +200,19 @@ def _sections(name: str, text: str) -> dict[str, dict[Any, Any]]:
     return {section: raw.get(section) or {} for section in SECTIONS}
 
 
-def _parsed(name: str, text: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        problem = f"character {error.character:#04x} is not allowed. Take it out."
-        raise PricingFileError(f"{name}:{line}", problem) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        problem = getattr(error, "problem", None) or str(error)
-        raise PricingFileError(where, f"{problem}. Mend the YAML there.") from error
-
-
 def _check_references(path: Path, overlay: Path | None, book: PriceBook) -> None:
-    """Refuse an offer that names a model, a GPU or a price which the book has not."""
+    """Refuse an offer that refers to a model, GPU or price that is not in the book."""
     name = overlay.name if overlay else path.name
     for offer in book.offers:
-        for key, asked, known in (
+        for key, reference, known in (
             ("card", offer.card, book.models),
             ("gpu", offer.gpu, book.gpus),
             ("served_like", offer.served_like, book.with_architecture),
             ("hosting_item", offer.hosting_item, book.prices.series),
         ):
-            if asked and asked not in known:
+            if reference and reference not in known:
                 place = f"{name}: providers: {offer.provider}: tuning: {offer.base}: {key}"
-                problem = f"there is no '{asked}'.{did_you_mean(asked, known)}"
+                problem = f"there is no '{reference}'.{did_you_mean(reference, known)}"
                 raise PricingFileError(place, problem)
 
 
@@ -218,59 +249,12 @@ def _checked(
     if not isinstance(body, dict):
         raise PricingFileError(place, f"found {body!r} instead of a mapping. Indent its keys.")
     for key in IMPLIED_FIELDS & set(body):
-        known = did_you_mean(key, _keys(kind, (key,)))
+        known = did_you_mean(key, set(kind.model_fields) - IMPLIED_FIELDS)
         raise PricingFileError(f"{place}: {key}", f"there is no such key.{known}")
     try:
         return kind.model_validate({**body, **extra})
     except ValidationError as error:
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         keys = [f"[{part}]" if isinstance(part, int) else f": {part}" for part in first["loc"]]
-        raise PricingFileError(place + "".join(keys), _problem(first, kind)) from error
-
-
-REMEDIES = {
-    "finite_number": "Give a finite number.",
-    "greater_than_equal": "Give {ge} or more.",
-    "greater_than": "Give more than {gt}.",
-    "less_than_equal": "Give {le} or less.",
-    "decimal": "Give a number in digits.",
-    "int": "Give a whole number in digits.",
-    "float": "Give a number in digits.",
-    "bool": "Write true or false.",
-    "string_type": "Write it in quotes.",
-    "string_too_short": "Say who says so.",
-    "tuple": "Write a list: each entry after a '- '.",
-    "too_short": "Give at least one.",
-    "model": "Write its keys, indented.",
-    "date": "Write a day as YYYY-MM-DD.",
-    "literal_error": "Choose one of {expected}.",
-}
-
-
-def _problem(error: Any, kind: type[Record]) -> str:
-    name = error["type"]
-    if name == "extra_forbidden":
-        known = _keys(kind, error["loc"])
-        return "there is no such key." + did_you_mean(str(error["loc"][-1]), known)
-    if name == "missing":
-        return "this key is missing. Add it."
-    if name == "value_error":
-        return f"{error['ctx']['error']}. Mend it there."
-    remedy = next((text for key, text in REMEDIES.items() if name.startswith(key)), error["msg"])
-    found = str(error["input"])
-    shown = found if len(found) <= MAX_SHOWN_CHARACTERS else found[:MAX_SHOWN_CHARACTERS] + "..."
-    return f"found '{shown}'. {remedy.format(**error.get('ctx', {}))}"
-
-
-def _keys(kind: type[Record], loc: tuple[int | str, ...]) -> list[str]:
-    """Name what may be written at the place *loc* of a record."""
-    for part in loc[:-1]:
-        if isinstance(part, str):
-            kind = _record_in(kind.model_fields[part].annotation) or kind
-    return [name for name in kind.model_fields if name not in IMPLIED_FIELDS]
-
-
-def _record_in(annotation: Any) -> type[Record] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Record):
-        return annotation
-    return next(filter(None, map(_record_in, get_args(annotation))), None)
+        problem = explain_validation_error(kind, first["loc"], first, IMPLIED_FIELDS)
+        raise PricingFileError(place + "".join(keys), " ".join(problem).strip()) from error

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests, in a folder of its own, on loopback."""
+"""A real PostgreSQL server for the tests, in a temporary folder, on loopback."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SEARCH_FOLDERS = ("/usr/lib/postgresql", "/usr/local/bin", "/usr/bin")
 
 
 def postgres_folder() -> Path | None:
-    """Return the folder with initdb and postgres, if they are here."""
-    for place in map(Path, SEARCH_FOLDERS):
-        for found in (*place.glob("*/bin/initdb"), *place.glob("initdb")):
-            return found.resolve().parent
+    """Return the folder with initdb and postgres, or None if not installed."""
+    for folder in map(Path, SEARCH_FOLDERS):
+        for initdb in (*folder.glob("*/bin/initdb"), *folder.glob("initdb")):
+            return initdb.resolve().parent
     return None
 
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Run a server; give the address of an empty database."""
+    """Run a server; yield the URL of an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="ton-pg-"))
     bin_, port, user = postgres_folder(), _free_port(), _user()
     assert bin_ is not None
@@ -55,7 +55,7 @@ def postgres_server() -> Iterator[str]:
                 "-c",
                 "listen_addresses=127.0.0.1",
                 "-c",
-                "fsync=off",  # no test cuts the power
+                "fsync=off",  # the tests never cut the power
             ],
             stdout=log,
             stderr=log,
@@ -67,13 +67,13 @@ def postgres_server() -> Iterator[str]:
         _wait(port, server, folder)
         yield f"postgresql://ton@127.0.0.1:{port}/postgres"
     finally:
-        server.send_signal(signal.SIGQUIT)  # end at once: nothing of it is kept
+        server.send_signal(signal.SIGQUIT)  # immediate shutdown: the data is deleted anyway
         server.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _user() -> pwd.struct_passwd:
-    """PostgreSQL will not run as root."""
+    """Return the user to run PostgreSQL as; it refuses to run as root."""
     if os.getuid() != 0:
         return pwd.getpwuid(os.getuid())
     for name in ("postgres", "nobody"):

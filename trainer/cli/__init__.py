@@ -1,4 +1,4 @@
-"""The command line of `trainer`: flags in, one call, print; a refusal says why and exits with 3."""
+"""The command line of `trainer`; every error is one message, and a refusal exits with 3."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ EXIT_BAD_INPUT = 2
 
 
 def main() -> None:
-    """Run `trainer`; what is wrong is said in one message, without a traceback or a secret."""
-    import trainer.cli.door_commands
-    import trainer.cli.elsewhere_commands
-    import trainer.cli.pilot_commands
-    import trainer.cli.version_commands  # noqa: F401 - they add their commands
+    """Run `trainer`; an error is one message, without a traceback or a secret."""
     from trainer.cli.app import app
     from trainer.security.redact import redact
 
@@ -26,7 +22,7 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
-        raise SystemExit(0) from None  # the reader of our output has gone
+        raise SystemExit(0) from None  # the reader of our output has closed the pipe
     finally:
         context = sys.modules.get("trainer.context")  # most help pages never open a database
         if context is not None:

@@ -1,260 +1,121 @@
-"""Every command of `trainer`, with its flags; what a command does is imported when it runs."""
+"""Command table of `trainer`: name, function and help of every command, by section.
+
+The flags of a command are the parameters of its function (see `advisor.cli.commands`).
+"""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping
 
-import typer
+from advisor.cli.commands import Command, CommandGroup
 
-app = typer.Typer(
-    name="trainer",
-    help="Start what the advisor recommends: one plan, one paid job, under a cap.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Plan and launch": {
+        "plan": (
+            "plan:make_plan",
+            "Create the plan of one job: rows, settings, provider, price, cap. Sends nothing.",
+        ),
+        "launch": ("runs:launch_plan", "Start the job of a plan, once, after you type the amount."),
+        "pilot": (
+            "pilot:start_pilot",
+            "Measure prompts, retrieval and tuning on your held-out rows, and recommend again.",
+        ),
+        "distil": (
+            "distil:distil_questions",
+            "Have a larger model write training answers, under a cap; no row is paid for twice.",
+        ),
+        "probe": (
+            "machine:probe_machine",
+            "Measure how fast this machine trains (30 s); later plans use the result.",
+        ),
+    },
+    "Runs and money": {
+        "runs": ("runs:show_runs", "List runs, and which no process is advancing."),
+        "show": ("runs:show_run", "Show a run: plan, state, money, model."),
+        "events": ("runs:show_events", "List the events of a run, and those of its job."),
+        "follow": (
+            "runs:follow_runs",
+            "Follow a run until it is settled; Ctrl-C does not stop the job.",
+        ),
+        "cancel": ("runs:cancel", "Request cancellation; it takes effect at the next poll."),
+        "pause": ("runs:pause", "Request a pause, if the provider supports it."),
+        "resume": ("runs:resume_run", "Resume a run that is paused or needs your decision."),
+        "settle": (
+            "runs:settle_by_hand",
+            "Record the cost of a job that its provider does not report.",
+        ),
+        "budget": ("runs:show_budget", "Show or set the caps over all runs, and the money spent."),
+    },
+    "Tuned models": {
+        "evaluate": (
+            "evaluation:evaluate_run",
+            "Compare base, tuned model and baselines on held-out rows.",
+        ),
+        "versions": ("versions:show_versions", "List model versions with stage and verdict."),
+        "promote": (
+            "versions:promote_version",
+            "Make an evaluated version the champion of its name.",
+        ),
+        "rollback": ("versions:rollback_model", "Make the previous champion champion again."),
+        "retire": ("versions:retire_version", "Retire a version."),
+        "compare": ("versions:compare_versions", "Compare two versions field by field."),
+        "deploy": (
+            "deployments:start_deployment",
+            "Serve a tuned model by the hour, test it, and stop it unless --keep is given.",
+        ),
+        "deployments": ("deployments:show_deployments", "List what costs by the hour."),
+        "stop": ("deployments:end_deployment", "Stop a deployment, and verify that it is gone."),
+        "download": (
+            "deployments:download_weights",
+            "Download tuned weights, if the provider allows it.",
+        ),
+        "merge": (
+            "versions:merge_run",
+            "Merge adapter and base model in 16 bits, and compare them.",
+        ),
+    },
+    "Other machines": {
+        "export": (
+            "export:export_plan",
+            "Write a folder that trains on any machine: rows, script, requirements, task.",
+        ),
+        "import": (
+            "export:import_folder",
+            "Import a training run elsewhere: check, score, register and settle it.",
+        ),
+    },
+    "Server": {
+        "serve": (
+            "serve:run_server",
+            "Serve planning, launching and OpenAI's fine-tuning protocol, under access tokens.",
+        ),
+        "token make": ("serve:make_token", "Create a token, and print it once."),
+        "token list": ("serve:show_tokens", "List all tokens ever created, without their secrets."),
+        "token revoke": ("serve:end_token", "Revoke a token."),
+    },
+    "This machine": {
+        "disk": ("versions:show_disk", "List what uses disk space in the home folder."),
+        "gc": ("versions:delete_garbage", "Delete what nothing refers to, and print its size."),
+        "delete": (
+            "versions:delete_item",
+            "Delete a dataset, run or version everywhere on this machine.",
+        ),
+        "doctor": (
+            "machine:run_doctor",
+            "Check home folder, database, price book, API keys and time limits.",
+        ),
+    },
+}
+"""Section -> name of a command -> module and function in `trainer.cli`, and help."""
+COMMANDS = tuple(
+    Command(name, f"trainer.cli.{target}", section, text)
+    for section, commands in SECTIONS.items()
+    for name, (target, text) in commands.items()
 )
-RunArgument = Annotated[str, typer.Argument(help="Name of the run, or how it begins.")]
-SetFlag = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set one path of the scenario; repeatable."),
-]
-WithFlag = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--with",
-        metavar="NAME=VALUE",
-        help="Hyperparameter: n_epochs, batch_size, learning_rate, "
-        "learning_rate_multiplier, lora_rank, lora_alpha, beta, seed; repeatable.",
-    ),
-]
-PricesFlag = Annotated[
-    Path | None, typer.Option("--prices", help="Your own prices, laid over the book.")
-]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-
-
-@app.command()
-def plan(
-    asked: Annotated[Path, typer.Argument(help="Scenario, or an answer saved with --format json.")],
-    option: Annotated[str | None, typer.Option(help="Option to take instead.")] = None,
-    dataset: Annotated[Path | None, typer.Option(help="File of examples.")] = None,
-    set_: SetFlag = None,
-    with_: WithFlag = None,
-    method: Annotated[str, typer.Option(help="supervised, dpo or reinforcement.")] = "supervised",
-    grader: Annotated[Path | None, typer.Option(help="JSON of a grader.")] = None,
-    cap: Annotated[str | None, typer.Option(help="Most it may cost [USD].")] = None,
-    suffix: Annotated[str | None, typer.Option(help="Name of the tuned model.")] = None,
-    held_out: Annotated[float, typer.Option(help="Share of the rows to hold out.")] = 0.1,
-    send_held_out: Annotated[bool, typer.Option(help="Let the provider measure on them.")] = False,
-    again: Annotated[bool, typer.Option(help="A further job of a plan that was launched.")] = False,
-    prices: PricesFlag = None,
-    base: Annotated[Path | None, typer.Option(help="Folder of a base to tune here.")] = None,
-    usd_per_hour: Annotated[
-        str | None, typer.Option(help="What an hour of this machine costs, power too [USD].")
-    ] = None,
-    general: Annotated[
-        Path | None, typer.Option(help="General rows: what is forgotten is measured on them.")
-    ] = None,
-    schema: Annotated[
-        Path | None, typer.Option(help="JSON schema that answers have to fit.")
-    ] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of the rows whose loss is told in a training here.")
-    ] = 0.0,
-    scorer: Annotated[str | None, typer.Option(help="Command that scores answers.")] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="exact, label, rouge_l, chrf or json_schema.")
-    ] = None,
-    json: JsonFlag = False,
-) -> None:
-    """Lay one job down: rows, settings, provider, price, cap. Nothing is sent."""
-    from trainer.cli.plan import PlanFlags, make_plan
-
-    wanted = PlanFlags(
-        asked,
-        option,
-        dataset,
-        tuple(set_ or ()),
-        tuple(with_ or ()),
-        method,
-        grader,
-        cap,
-        suffix,
-        held_out,
-        send_held_out,
-        again,
-        prices,
-        base,
-        usd_per_hour,
-        general,
-        scorer,
-        metric,
-        schema,
-        validation,
-    )
-    make_plan(wanted, json)
-
-
-@app.command()
-def launch(
-    plan: Annotated[str, typer.Argument(help="Name of the plan, or its file.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; needs --max-usd.")] = False,
-    max_usd: Annotated[str | None, typer.Option(help="Most that may be spent [USD].")] = None,
-    allow_egress: Annotated[
-        str | None, typer.Option(help="Agree that rows go to this provider.")
-    ] = None,
-    keep_remote: Annotated[bool, typer.Option(help="Leave the files at the provider.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Watch until it is settled.")] = False,
-    prices: PricesFlag = None,
-) -> None:
-    """Start the job of a plan, once, after the amount was typed."""
-    from trainer.cli.consent import Consent
-    from trainer.cli.runs import launch_plan
-
-    launch_plan(
-        plan,
-        Consent(yes, Decimal(max_usd) if max_usd else None, allow_egress),
-        prices,
-        keep_remote,
-        follow,
-    )
-
-
-@app.command()
-def runs(json: JsonFlag = False) -> None:
-    """List runs, and say which nobody is watching."""
-    from trainer.cli.runs import show_runs
-
-    show_runs(json)
-
-
-@app.command()
-def show(
-    run: RunArgument,
-    calibration: Annotated[
-        bool, typer.Option("--calibration", help="What it teaches the estimates, as YAML.")
-    ] = False,
-    json: JsonFlag = False,
-) -> None:
-    """Say all that is known of a run: plan, state, money, model."""
-    from trainer.cli.runs import show_run
-
-    show_run(run, json, calibration)
-
-
-@app.command()
-def events(run: RunArgument, json: JsonFlag = False) -> None:
-    """List what happened: our own record, and what the provider told."""
-    from trainer.cli.runs import show_events
-
-    show_events(run, json)
-
-
-@app.command()
-def follow(
-    run: Annotated[str | None, typer.Argument(help="Run; all open ones by default.")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
-) -> None:
-    """Watch a run until it is settled; Ctrl-C stops the watching, not the job."""
-    from trainer.cli.runs import follow_runs
-
-    follow_runs(run, once)
-
-
-@app.command()
-def cancel(run: RunArgument) -> None:
-    """Ask that a run ends; the provider is asked at the next look."""
-    from trainer.cli.runs import request_run_action
-
-    request_run_action(run, "cancel")
-
-
-@app.command()
-def pause(run: RunArgument) -> None:
-    """Ask that a job is held, where its provider sells that."""
-    from trainer.cli.runs import request_run_action
-
-    request_run_action(run, "pause")
-
-
-@app.command()
-def resume(
-    run: RunArgument,
-    adopt: Annotated[str | None, typer.Option(help="Name of the job at the provider.")] = None,
-) -> None:
-    """Go on with a run that is held, or that asked for a person."""
-    from trainer.cli.runs import resume_run
-
-    resume_run(run, adopt)
-
-
-@app.command()
-def settle(run: RunArgument, usd: Annotated[str, typer.Option(help="What it cost.")]) -> None:
-    """Write down what a job cost where nobody else says so."""
-    from trainer.cli.runs import settle_by_hand
-
-    settle_by_hand(run, usd)
-
-
-@app.command()
-def budget(
-    per_day: Annotated[str | None, typer.Option(help="Most a day [USD]; 'none' lifts it.")] = None,
-    total: Annotated[str | None, typer.Option(help="Most in all [USD]; 'none' lifts it.")] = None,
-    json: JsonFlag = False,
-) -> None:
-    """Show or set the caps over all runs, and what is spent and set aside."""
-    from trainer.cli.runs import show_budget
-
-    show_budget(per_day, total, json)
-
-
-@app.command()
-def deploy(
-    run: RunArgument,
-    max_hours: Annotated[float, typer.Option(help="Longest it may stand.")],
-    keep: Annotated[bool, typer.Option("--keep", help="Do not stop it after the test.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing; needs --max-usd.")] = False,
-    max_usd: Annotated[str | None, typer.Option(help="Most that may be spent [USD].")] = None,
-) -> None:
-    """Serve a tuned model by the hour, try it, and stop it again unless it is to be kept."""
-    from trainer.cli.deployments import start_deployment
-
-    start_deployment(run, max_hours, keep, yes, Decimal(max_usd) if max_usd else None)
-
-
-@app.command()
-def deployments(json: JsonFlag = False) -> None:
-    """List what costs by the hour."""
-    from trainer.cli.deployments import show_deployments
-
-    show_deployments(json)
-
-
-@app.command()
-def stop(deployment: Annotated[str, typer.Argument(help="Name of the deployment.")]) -> None:
-    """End a deployment, and look whether it is gone."""
-    from trainer.cli.deployments import end_deployment
-
-    end_deployment(deployment)
-
-
-@app.command()
-def download(
-    run: RunArgument,
-    out: Annotated[Path | None, typer.Option(help="Folder; the run's own by default.")] = None,
-) -> None:
-    """Fetch the tuned weights, where the provider lets them go."""
-    from trainer.cli.deployments import download_weights
-
-    download_weights(run, out)
-
-
-@app.command()
-def doctor() -> None:
-    """Look at home folder, database, price book, keys and waits, and say what is wrong."""
-    from trainer.cli.machine import run_doctor
-
-    run_doctor()
+GROUPS = {"token": "Create, list and revoke access tokens of the working API."}
+app = CommandGroup(
+    "trainer",
+    "Start what the advisor recommends: one plan, one paid job, under a cap.",
+    COMMANDS,
+    GROUPS,
+)

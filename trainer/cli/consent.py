@@ -1,34 +1,48 @@
-"""What a person, or the flags of a machine, agree to: an amount, and who gets the rows."""
+"""Consent by a typed answer or by flags: an amount, and a provider that receives rows."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Annotated
+
+import typer
 
 from advisor.errors import UsageError
+from trainer.cli.flags import usd_option
 from trainer.errors import NoConsent, Refused
 
 
 @dataclass(frozen=True)
-class Consent:
-    """What the flags agree to."""
+class PaymentConsent:
+    """Consent to an amount by flags."""
 
-    yes: bool
-    max_usd: Decimal | None
-    allow_egress: str | None
+    yes: Annotated[bool, typer.Option("--yes", help="Do not prompt; needs --max-usd.")] = False
+    max_usd: Annotated[
+        Decimal | None, usd_option("--max-usd", "Maximum that may be spent [USD].")
+    ] = None
 
 
-def agree_to_pay(most: Decimal, consent: Consent) -> None:
-    """Have the upper amount typed, or take the flag for it.
+@dataclass(frozen=True)
+class Consent(PaymentConsent):
+    """Consent to an amount and to sending rows by flags."""
+
+    allow_egress: Annotated[
+        str | None, typer.Option(help="Provider that may receive the data.")
+    ] = None
+
+
+def agree_to_pay(most: Decimal, consent: PaymentConsent) -> None:
+    """Prompt for the worst case, unless the flags accept it.
 
     Raises:
-        UsageError: no amount was given with --yes.
-        Refused: it is too little, or another amount was typed.
+        UsageError: --yes without an amount.
+        Refused: the amount is too small, or another one was typed.
     """
     if consent.yes:
         if consent.max_usd is None:
-            raise UsageError("--yes", "no amount was agreed to.", "Give --max-usd N.")
+            raise UsageError("--yes", "missing the accepted amount.", "Add --max-usd N.")
         if consent.max_usd < most:
             raise Refused(f"--max-usd {consent.max_usd}: it may cost up to {most} USD.")
         return
@@ -38,28 +52,31 @@ def agree_to_pay(most: Decimal, consent: Consent) -> None:
 
 
 def agree_to_send(provider: str, consent: Consent) -> None:
-    """Have the name of who gets the rows typed, or take the flag for it; --yes is not enough.
+    """Prompt for the name of the provider, unless --allow-egress names it; --yes is not enough.
 
     Raises:
-        UsageError: the flag names somebody else.
-        NoConsent: nobody agreed.
+        UsageError: the flag names another provider.
+        NoConsent: consent was not given.
     """
     if consent.allow_egress not in (None, provider):
         raise UsageError(
-            f"--allow-egress {consent.allow_egress}", f"rows would go to {provider}.", "Name that."
+            f"--allow-egress {consent.allow_egress}",
+            f"rows would go to {provider}.",
+            f"Give --allow-egress {provider}.",
         )
     if consent.allow_egress is None:
         if consent.yes:
             raise NoConsent(
-                f"--yes does not cover what leaves the machine. Give --allow-egress {provider} too."
+                "--yes does not cover data that leaves this machine. "
+                f"Add --allow-egress {provider}."
             )
         typed = typed_line(f"Type {provider} to send them: ")
         if typed != provider:
             raise NoConsent(f"you typed '{typed}', not {provider}: nothing was sent.")
 
 
-def typed_line(question: str) -> str:
-    """Ask a person, and return what was typed."""
-    sys.stdout.write(question)
+def typed_line(prompt: str) -> str:
+    """Print a prompt, and return the line the user types."""
+    sys.stdout.write(prompt)
     sys.stdout.flush()
     return sys.stdin.readline().strip()

@@ -1,10 +1,13 @@
-"""`trainer evaluate`: the systems side by side on rows that were held out, and the verdict."""
+"""`trainer evaluate`: base, tuned model and baselines on held-out rows, and the verdict."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from advisor.console import console, plain_table, write_json
+from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.context import open_context
 from trainer.errors import Refused
 from trainer.evaluation.report import Evaluation, evaluation_sentences, evaluation_table
@@ -13,48 +16,57 @@ from trainer.local.run_folder import RunFolder
 from trainer.local.scoring import score_run
 from trainer.run_states import Run
 from trainer.runs.mlflow_log import log_version
-from trainer.scripts.manifest import write_json as keep_json
+from trainer.scripts.manifest import write_json as write_json_file
 
 
-def evaluate_run(named: str, as_json: bool, log_to: str | None = None) -> None:
-    """Score a run anew from what its models answered, and lay it beside its version."""
+def evaluate_run(
+    named: RunArgument,
+    as_json: JsonFlag = False,
+    log_to: Annotated[
+        str | None,
+        typer.Option("--log-to", help="MLflow store on this machine: sqlite:///FILE."),
+    ] = None,
+) -> None:
+    """Score a run from the stored answers of its models, and store the result in its version."""
     context = open_context()
     run = context.store.run(named)
     plan = context.store.plan(run.plan_id)
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None:
         raise Refused(
-            f"{run.run_id}: {plan.provider} holds the model. Put what your own measure "
-            "said into quality.measured of the scenario, and ask again."
+            f"{run.run_id}: the model is at {plan.provider} and cannot be evaluated here. Measure "
+            "it yourself, set quality.measured in the scenario, and recommend again."
         )
     if not folder.has("answers.tuned.jsonl"):
         raise Refused(
-            f"{run.run_id} is {run.state}: no held-out rows were answered. Plan with "
-            "--held-out above 0, and let it end."
+            f"{run.run_id} is {run.state}: no answers on held-out rows. Plan with "
+            "--held-out above 0, and wait until the run has finished."
         )
-    found = score_run(folder)
-    keep_json(folder.path / "evaluation.json", found)
+    scored = score_run(folder)
+    write_json_file(folder.path / "evaluation.json", scored)
     for version in context.registry.listed():
         if version.run_id == run.run_id:
-            measured = context.registry.evaluated(version.version_id, found)
+            evaluated = context.registry.evaluated(version.version_id, scored)
             if log_to is not None:
-                log_version(measured, found, log_to)
+                log_version(evaluated, scored, log_to)
     if as_json:
-        return write_json(found)
-    return show_evaluation(found)
+        return write_json(scored)
+    return show_evaluation(scored)
 
 
-def show_evaluation(found: dict[str, Any]) -> None:
-    """Print the columns side by side, what was forgotten, and the verdict."""
-    evaluation = Evaluation.from_dict(found)
+def show_evaluation(scored: dict[str, Any]) -> None:
+    """Print the scores side by side, forgetting, and the verdict."""
+    evaluation = Evaluation.from_dict(scored)
     head, *rows = evaluation_table(evaluation)
-    console().print(f"\n{evaluation.metric} on {evaluation.rows} rows that were held out")
+    console().print(f"\n{evaluation.metric} on {evaluation.rows} held-out rows")
     console().print(plain_table(head, rows, set(head[1:])))
     console().print("\n" + "\n".join(evaluation_sentences(evaluation)), soft_wrap=True)
 
 
 def evaluation_of(run: Run) -> dict[str, Any] | None:
-    """Return what was measured of a local run, if it was."""
+    """Return the evaluation of a local run, or None if it has none."""
+    if not run.job_id:
+        return None
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
-    found: dict[str, Any] | None = folder.read("evaluation.json") if run.job_id else None
-    return found
+    evaluation: dict[str, Any] | None = folder.read("evaluation.json")
+    return evaluation

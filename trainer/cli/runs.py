@@ -1,20 +1,22 @@
-"""`trainer launch`, `follow`, `cancel`, `resume`, `settle`: what moves a run.
-
-`trainer runs`, `show`, `events`, `budget`: what is known, as text or JSON.
-"""
+"""Commands on runs: launch, follow, cancel, pause, resume, settle; list, show, events; budget."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from advisor.cli.flags import PricesFlag
 from advisor.console import console, plain_table, write_json
-from advisor.errors import UsageError
 from advisor.plan.training_plan import TrainingPlan, read_plan
+from advisor.units import parse_usd
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.cli.evaluation import evaluation_of, show_evaluation
+from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.cli.plan import show_plan
 from trainer.clock import utc_datetime
 from trainer.context import RetryLater, TrainerContext, open_context
@@ -22,23 +24,32 @@ from trainer.errors import LeaseLost, Refused
 from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.run_states import WORKING, Run
-from trainer.runs import start as run_start
 from trainer.runs.calibration import calibration_yaml, measured_factors
-from trainer.runs.messages import event_line
+from trainer.runs.messages import EARLIEST_UNIX_TIME, event_line
 from trainer.runs.preflight import check_plan
 from trainer.runs.reconcile import reconcile, reconcile_all
-from trainer.runs.start import LaunchConsent
+from trainer.runs.start import LaunchConsent, egress_of, start_run
 from trainer.runs.user_actions import UserAction, request_action, resolve_run, settle_with_bill
 from trainer.storage.ledger import committed, usd_text
 
 MAX_WAIT_SECONDS = 3600.0
 JOB_EXISTS_STATES = WORKING | {"settled", "needs_human", "succeeded", "verified"}
+BAR_CELLS = 30
+PlanArgument = Annotated[
+    str, typer.Argument(metavar="PLAN", help="Id of the plan, its beginning, or its file.")
+]
 
 
 def launch_plan(
-    named: str, consent: Consent, prices: Path | None, keep_remote: bool, follow: bool
+    named: PlanArgument,
+    consent: Consent,
+    keep_remote: Annotated[bool, typer.Option(help="Leave the files at the provider.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Follow the run until it is settled.")
+    ] = False,
+    prices: PricesFlag = None,
 ) -> None:
-    """Show a plan, ask for the amount and for the rows, and start its job."""
+    """Show a plan, get consent for the amount and the rows, and start its job."""
     context = open_context(prices, keep_remote)
     plan = find_plan(context, named)
     show_plan(plan)
@@ -47,14 +58,14 @@ def launch_plan(
         check_plan(plan, context.book, context.clock.now())
         agree_to_pay(agreed.at_most_usd, consent)
         agreed = LaunchConsent(agreed.at_most_usd, _agree_to_send(context, plan, consent))
-    run_id, _ = run_start.start_run(context, plan, agreed)
+    run_id, _ = start_run(context, plan, agreed)
     console().print(f"\nrun {run_id}")
     run = _follow_until(context, run_id, lambda run: run.state in JOB_EXISTS_STATES and not follow)
     _print_next_step(context, run)
 
 
 def find_plan(context: TrainerContext, named: str) -> TrainingPlan:
-    """Read a plan from its file, or by its name from what was kept."""
+    """Read a plan from its file, or from the store by its id."""
     path = Path(named)
     if path.is_file():
         plan = read_plan(path.read_bytes(), named)
@@ -64,24 +75,29 @@ def find_plan(context: TrainerContext, named: str) -> TrainingPlan:
 
 
 def _agree_to_send(context: TrainerContext, plan: TrainingPlan, consent: Consent) -> str | None:
-    """Say what leaves this machine, and have that agreed to by itself."""
-    leaving = run_start.egress_of(context, plan, wanted=consent.allow_egress is not None)
+    """Show which data leaves this machine, and get consent for it."""
+    leaving = egress_of(context, plan, wanted=consent.allow_egress is not None)
     if leaving is None:
         return None
-    found = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
+    personal = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
     console().print(
-        f"\nWhat leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
-        f"{leaving.provider} ({leaving.host}).\nRegion: {leaving.region}. Kept there: "
-        f"{leaving.retention}; deleted by us after the job.\n"
-        f"What looks personal in them: {found or 'nothing'}.",
+        f"\nData that leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
+        f"{leaving.provider} ({leaving.host}).\nRegion: {leaving.region}. Retention: "
+        f"{leaving.retention}; we delete them after the job.\n"
+        f"Possible personal data: {personal or 'none'}.",
         soft_wrap=True,
     )
     agree_to_send(plan.provider, consent)
     return plan.provider
 
 
-def follow_runs(named: str | None, once: bool) -> None:
-    """Watch one run or all that are open."""
+def follow_runs(
+    named: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Run; all open ones by default.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Advance once, then exit.")] = False,
+) -> None:
+    """Follow one run, or all open ones."""
     context = open_context()
     if named is not None:
         run = context.store.run(named)
@@ -93,8 +109,8 @@ def follow_runs(named: str | None, once: bool) -> None:
         _print_next_step(context, run)
         return
     while True:
-        for run_id, pause in reconcile_all(context).items():
-            line = event_line(context.store.run(run_id), pause.says if pause else "")
+        for run_id, retry in reconcile_all(context).items():
+            line = event_line(context.store.run(run_id), retry.says if retry else "")
             console().print(f"{run_id}  {line}", soft_wrap=True)
         if once or not context.store.listed(open_only=True):
             return
@@ -109,17 +125,17 @@ def _reconcile_once(context: TrainerContext, run_id: str) -> RetryLater | None:
 
 
 def _follow_until(context: TrainerContext, run_id: str, enough: Callable[[Run], bool]) -> Run:
-    """Go on until it is settled or enough, and print each event once."""
-    shown = 0
+    """Advance a run until it is settled or *enough*, and print each event once."""
+    printed = 0
     while True:
-        pause = _reconcile_once(context, run_id)
+        retry = _reconcile_once(context, run_id)
         run = context.store.run(run_id)
-        for event in run.events[shown:]:
+        for event in run.events[printed:]:
             console().print(event_line(run, event=event), soft_wrap=True)
-        shown = len(run.events)
-        if pause is None or enough(run):
+        printed = len(run.events)
+        if retry is None or enough(run):
             return run
-        context.clock.sleep(min(pause.seconds, MAX_WAIT_SECONDS))
+        context.clock.sleep(min(retry.seconds, MAX_WAIT_SECONDS))
 
 
 def _print_next_step(context: TrainerContext, run: Run) -> None:
@@ -129,34 +145,49 @@ def _print_next_step(context: TrainerContext, run: Run) -> None:
         )
     if run.state != "settled":
         console().print(
-            f"The job goes on at {run.provider}. Watch it with: trainer follow {run.run_id}"
+            f"The job continues at {run.provider}. Follow it with: trainer follow {run.run_id}"
         )
         return
     console().print(
         f"{run.outcome}, {run.said('settled', 'usd')} USD ({run.said('settled', 'how')})."
     )
-    found = evaluation_of(run)
-    if found is not None:
-        show_evaluation(found)
+    evaluation = evaluation_of(run)
+    if evaluation is not None:
+        show_evaluation(evaluation)
     if run.outcome == "succeeded" and context.store.plan(run.plan_id).serving == "per_hour":
         console().print(
-            f"{run.tuned_model} is not deployed. It costs by the hour once it is: "
+            f"{run.tuned_model} is not deployed. A deployment costs by the hour: "
             f"trainer deploy {run.run_id} --max-hours 1",
             soft_wrap=True,
         )
 
 
-def request_run_action(named: str, verb: UserAction) -> None:
-    """Write down what a person asks of a run, and pass it on at once."""
+def cancel(named: RunArgument) -> None:
+    """Request that a run is cancelled."""
+    _request_action(named, "cancel")
+
+
+def pause(named: RunArgument) -> None:
+    """Request that a run is paused."""
+    _request_action(named, "pause")
+
+
+def _request_action(named: str, action: UserAction) -> None:
+    """Record the request of the user, and forward it to the provider if possible."""
     context = open_context()
     run = context.store.run(named)
-    request_action(context, run, verb)
+    request_action(context, run, action)
     _reconcile_once(context, run.run_id)
     console().print(event_line(context.store.run(run.run_id)))
 
 
-def resume_run(named: str, adopt: str | None) -> None:
-    """Go on with a run that is held, or that asked for a person."""
+def resume_run(
+    named: RunArgument,
+    adopt: Annotated[
+        str | None, typer.Option(help="Id of the job at the provider to link to this run.")
+    ] = None,
+) -> None:
+    """Resume a run that is paused or needs a decision."""
     context = open_context()
     run = context.store.run(named)
     if run.state == "needs_human":
@@ -164,68 +195,63 @@ def resume_run(named: str, adopt: str | None) -> None:
     elif run.state in WORKING:
         context.store.note(run.run_id, "resume_asked")
     elif run.state == "settled":
-        raise Refused(f"{run.run_id}: it is settled; plan again with --again.")
+        raise Refused(f"{run.run_id} is settled. Create another plan with --again.")
     run = _follow_until(context, run.run_id, lambda run: run.state in JOB_EXISTS_STATES)
     _print_next_step(context, run)
 
 
-def settle_by_hand(named: str, usd: str) -> None:
-    """Write down what a job cost, as its bill says."""
+def settle_by_hand(
+    named: RunArgument, usd: Annotated[str, typer.Option(help="Cost of the job [USD].")]
+) -> None:
+    """Record what a job cost, according to its bill."""
     context = open_context()
     run = context.store.run(named)
     if run.outcome is None or run.state == "settled":
-        raise Refused(f"{run.run_id} is {run.state}: only an ended job is settled, once.")
-    try:
-        amount = Decimal(usd)
-    except InvalidOperation as error:
-        raise UsageError(f"--usd {usd}", "this is no amount.", "Write 3.50.") from error
-    if not amount.is_finite() or amount < 0:
-        raise UsageError(f"--usd {usd}", "a cost is 0 or more.", "Write 0 for nothing.")
-    settle_with_bill(context, run, amount)
+        raise Refused(f"{run.run_id} is {run.state}: only a finished job is settled, once.")
+    settle_with_bill(context, run, parse_usd(usd, "--usd"))
     console().print(event_line(context.store.run(run.run_id)))
 
 
-BAR_CELLS = 30
-EARLIEST = 1e9
-"""Seconds since 1970 under which a time is a step's number and no hour."""
-
-
-def show_runs(as_json: bool) -> None:
+def show_runs(as_json: JsonFlag = False) -> None:
     """List runs, newest first."""
     context = open_context()
-    listed = context.store.listed()
+    summaries = context.store.listed()
     if as_json:
-        return write_json([one.__dict__ | {"watched": one.watched} for one in listed])
-    if not listed:
-        return console().print("No run yet. `trainer plan` makes a plan.")
+        return write_json([each.__dict__ | {"watched": each.watched} for each in summaries])
+    if not summaries:
+        return console().print("No runs yet. Create a plan with `trainer plan`.")
     money = {entry.subject: entry for entry in context.ledger.entries()}
     rows = []
-    for one in listed:
-        entry = money.get(one.run_id)
+    for summary in summaries:
+        entry = money.get(summary.run_id)
         usd = "" if entry is None else usd_text(entry.counts)
-        how = "" if entry is None else ("spent" if entry.settled is not None else "set aside")
-        watched = "" if one.watched else "nobody is watching"
-        made = utc_datetime(one.made_at).strftime("%Y-%m-%d %H:%M")
-        rows.append((one.run_id, made, one.provider, one.state, usd, how, watched))
+        how = "" if entry is None else ("spent" if entry.settled is not None else "reserved")
+        watched = "" if summary.watched else "not being advanced"
+        made = utc_datetime(summary.made_at).strftime("%Y-%m-%d %H:%M")
+        rows.append((summary.run_id, made, summary.provider, summary.state, usd, how, watched))
     head = ("run", "started (UTC)", "provider", "state", "USD", "", "")
     console().print(plain_table(head, rows, {"USD"}))
-    if any(not one.watched for one in listed):
-        console().print("\nNothing is lost while nobody watches; `trainer follow` goes on.")
+    if any(not summary.watched for summary in summaries):
+        console().print("\nNo data is lost meanwhile; `trainer follow` continues these runs.")
     return None
 
 
-def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
-    """Say all that is known of a run, or what it teaches the estimates."""
+def show_run(
+    named: RunArgument,
+    as_json: JsonFlag = False,
+    as_calibration: Annotated[
+        bool,
+        typer.Option("--calibration", help="Measured time, memory and cost as YAML factors."),
+    ] = False,
+) -> None:
+    """Show a run, or what it contributes to later estimates."""
     context = open_context()
     run = context.store.run(named)
     if as_calibration:
-        return _calibration(context, run)
+        return _print_calibration(context, run)
     plan = context.store.plan(run.plan_id)
     entry = context.ledger.entry(run.run_id)
     if as_json:
-        events = [
-            {"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)} for e in run.events
-        ]
         return write_json(
             {
                 "run_id": run.run_id,
@@ -236,71 +262,66 @@ def show_run(named: str, as_json: bool, as_calibration: bool = False) -> None:
                 "plan_id": run.plan_id,
                 "plan": plan.model_dump(mode="json"),
                 "money": entry.__dict__ if entry else None,
-                "events": events,
+                "events": _event_dicts(run),
             }
         )
     show_plan(plan)
-    console().print(
-        f"\n{run.run_id} is {run.state}" + (f" ({run.outcome})" if run.state == "settled" else "")
-    )
-    for name, value in (
-        ("job", run.job_id),
-        ("model", run.tuned_model),
-        ("ends", run.said("verified", "shutdown_on")),
-        ("served", run.said("smoke_skipped", "why")),
-        ("problem", run.said("needs_human", "why")),
-    ):
-        if value:
-            console().print(f"{name:<8} {value}", soft_wrap=True)
+    outcome = f" ({run.outcome})" if run.state == "settled" else ""
+    console().print(f"\n{run.run_id} is {run.state}{outcome}")
     if entry is not None:
         spent = "" if entry.settled is None else f", spent {usd_text(entry.settled)} ({entry.how})"
-        console().print(f"money    set aside {usd_text(entry.reserved)} USD{spent}", soft_wrap=True)
+        console().print(f"money    reserved {usd_text(entry.reserved)} USD{spent}", soft_wrap=True)
     return None
 
 
-def _calibration(context: TrainerContext, run: Run) -> None:
+def _event_dicts(run: Run) -> list[dict[str, Any]]:
+    return [
+        {"seq": event.seq, "kind": event.kind, "at": event.at, "body": dict(event.body)}
+        for event in run.events
+    ]
+
+
+def _print_calibration(context: TrainerContext, run: Run) -> None:
     plan, entry = context.store.plan(run.plan_id), context.ledger.entry(run.run_id)
     result = RunFolder(home_folder() / "runs" / str(run.job_id)).read("result.json")
     if plan.local is None or result is None or entry is None or entry.settled is None:
         raise Refused(
-            f"{run.run_id}: only a settled training on this machine teaches the estimates."
+            f"{run.run_id}: only a settled training on this machine can calibrate estimates."
         )
-    found = measured_factors(plan, result, Decimal(usd_text(entry.settled)))
-    for one in found:
-        ratio = f", {one.ratio:.2f} times" if one.ratio is not None else ""
-        said = "nothing" if one.estimated is None else f"{one.estimated:.4g}"
+    factors = measured_factors(plan, result, Decimal(usd_text(entry.settled)))
+    for each in factors:
+        ratio = f", ratio {each.ratio:.2f}" if each.ratio is not None else ""
+        estimated = "none" if each.estimated is None else f"{each.estimated:.4g}"
         sys.stdout.write(
-            f"# {one.factor}: {one.actual:.4g} {one.unit}, and {said} was reckoned{ratio}\n"
+            f"# {each.factor}: measured {each.actual:.4g} {each.unit}, "
+            f"estimated {estimated}{ratio}\n"
         )
     day = utc_datetime(context.clock.now()).date()
-    sys.stdout.write(calibration_yaml(found, run.run_id, result, day))
+    sys.stdout.write(calibration_yaml(factors, run.run_id, result, day))
 
 
-def show_events(named: str, as_json: bool) -> None:
-    """List our own record, then what the provider told, with its loss curve."""
+def show_events(named: RunArgument, as_json: JsonFlag = False) -> None:
+    """List the events of a run, then those of its job, with the loss curve."""
     context = open_context()
     run = context.store.run(named)
-    told = context.store.job_events(run.run_id)
+    job_events = context.store.job_events(run.run_id)
     if as_json:
         return write_json(
             {
-                "events": [
-                    {"seq": e.seq, "kind": e.kind, "at": e.at, "body": dict(e.body)}
-                    for e in run.events
-                ],
-                "job_events": [one.__dict__ | {"body": dict(one.body)} for one in told],
+                "events": _event_dicts(run),
+                "job_events": [each.__dict__ | {"body": dict(each.body)} for each in job_events],
             }
         )
     for event in run.events:
         console().print(event_line(run, event=event), soft_wrap=True)
-    if told:
-        console().print(f"\nWhat {run.provider} told:")
-    for one in told:
-        dated = one.at > EARLIEST
-        when = utc_datetime(one.at).strftime("%Y-%m-%d %H:%M:%S") if dated else " " * 19
-        loss = one.body.get("train_loss")
+    if job_events:
+        console().print(f"\nEvents of the job at {run.provider}:")
+    for each in job_events:
+        is_dated = each.at > EARLIEST_UNIX_TIME
+        when = utc_datetime(each.at).strftime("%Y-%m-%d %H:%M:%S") if is_dated else " " * 19
+        loss = each.body.get("train_loss")
         curve = "" if loss is None else f"  loss {float(loss):.4f} {_bar(float(loss))}"
-        console().print(f"{when}  {one.level:<5} {one.message}{curve}", soft_wrap=True)
+        console().print(f"{when}  {each.level:<5} {each.message}{curve}", soft_wrap=True)
     return None
 
 
@@ -308,44 +329,36 @@ def _bar(loss: float) -> str:
     return "#" * max(1, min(BAR_CELLS, round(loss * BAR_CELLS / 3)))
 
 
-def show_budget(per_day: str | None, total: str | None, as_json: bool) -> None:
-    """Show or set the caps."""
+def show_budget(
+    per_day: Annotated[str | None, typer.Option(help="Daily cap [USD]; 'none' removes it.")] = None,
+    total: Annotated[str | None, typer.Option(help="Total cap [USD]; 'none' removes it.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Set the caps if given, and show them with the money spent or reserved."""
     context = open_context()
+    ledger = context.ledger
     if per_day is not None or total is not None:
-        _set(context, per_day, total)
-    caps, entries = context.ledger.caps(), context.ledger.entries()
+        old = ledger.caps()
+        ledger.set_caps(_cap("--per-day", per_day, old.per_day), _cap("--total", total, old.total))
+    caps, entries = ledger.caps(), ledger.entries()
     today = utc_datetime(context.clock.now()).date().isoformat()
-    now = {
-        "today_usd": usd_text(committed(e for e in entries if e.day == today)),
+    amounts = {
+        "today_usd": usd_text(committed(entry for entry in entries if entry.day == today)),
         "per_day_cap_usd": None if caps.per_day is None else usd_text(caps.per_day),
         "total_usd": usd_text(committed(entries)),
         "total_cap_usd": None if caps.total is None else usd_text(caps.total),
     }
     if as_json:
-        return write_json({**now, "entries": [entry.__dict__ for entry in entries]})
+        return write_json({**amounts, "entries": [entry.__dict__ for entry in entries]})
     for span, cap in (("today", "per_day_cap"), ("total", "total_cap")):
-        most = now[f"{cap}_usd"]
-        limit = f"of at most {most} USD" if most is not None else "without a cap"
-        console().print(f"{span:<6} {now[f'{span}_usd']} USD spent or set aside, {limit}")
+        cap_usd = amounts[f"{cap}_usd"]
+        limit = "no cap" if cap_usd is None else f"cap {cap_usd} USD"
+        console().print(f"{span:<6} {amounts[f'{span}_usd']} USD spent or reserved, {limit}")
     return None
 
 
-def _set(context: TrainerContext, per_day: str | None, total: str | None) -> None:
-    caps = context.ledger.caps()
-    context.ledger.set_caps(
-        _amount("--per-day", per_day, caps.per_day), _amount("--total", total, caps.total)
-    )
-
-
-def _amount(flag: str, text: str | None, now: int | None) -> Decimal | None:
+def _cap(flag: str, text: str | None, old: int | None) -> Decimal | None:
+    """Return the new cap; one that is not given stays as it is."""
     if text is None:
-        return None if now is None else Decimal(usd_text(now))
-    if text == "none":
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(f"{flag} {text}", "this is no amount.", "Write 50, or none.") from error
-    if not amount.is_finite() or amount < 0:
-        raise UsageError(f"{flag} {text}", "a cap is 0 or more.", "Write 50, or none.")
-    return amount
+        return None if old is None else Decimal(usd_text(old))
+    return None if text == "none" else parse_usd(text, flag)

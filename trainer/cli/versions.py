@@ -1,20 +1,24 @@
-"""Commands on model versions and on the disk.
-
-`trainer merge`: a tuned adapter made one with its base, and the command that serves it.
-"""
+"""Commands on model versions and disk space, and `trainer merge`."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError, did_you_mean
+from trainer.cli.consent import typed_line
+from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.clock import utc_datetime
 from trainer.context import open_context
 from trainer.errors import Refused
@@ -28,6 +32,10 @@ from trainer.storage.model_version import ModelVersion
 from trainer.storage.run_store import RunStore
 
 KINDS: tuple[cleanup.DeletionKind, ...] = ("dataset", "run", "version")
+VersionArgument = Annotated[
+    str, typer.Argument(metavar="VERSION", help="Id of the version, or its beginning.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")]
 
 
 def _open_stores() -> tuple[RunStore, Registry]:
@@ -35,20 +43,26 @@ def _open_stores() -> tuple[RunStore, Registry]:
     return store, Registry(store.engine, store.clock)
 
 
-def show_versions(name: str | None, as_json: bool, ending: str | None = None) -> None:
-    """List versions, of one name or all, or those that their provider ends by a day."""
+def show_versions(
+    name: Annotated[str | None, typer.Argument(help="Name of a model; all by default.")] = None,
+    as_json: JsonFlag = False,
+    ending: Annotated[
+        str | None, typer.Option(help="Only those their provider shuts down by this day.")
+    ] = None,
+) -> None:
+    """List versions, of one name or all, or those shut down by a day."""
     _, registry = _open_stores()
-    listed = registry.listed(name)
+    versions = registry.listed(name)
     if ending is not None:
-        hit = {one.version_id for one in registry.ending(_day(ending))}
-        listed = tuple(one for one in listed if one.version_id in hit)
+        ids = {version.version_id for version in registry.ending(_day(ending))}
+        versions = tuple(version for version in versions if version.version_id in ids)
     if as_json:
-        return write_json([asdict(one) | {"verdict": one.verdict} for one in listed])
-    if not listed:
-        names = {one.name for one in registry.listed()}
+        return write_json([asdict(each) | {"verdict": each.verdict} for each in versions])
+    if not versions:
+        names = {version.name for version in registry.listed()}
         which = "yet" if name is None else f"of the name {name}"
         return console().print(f"No version {which}.{did_you_mean(name, names) if name else ''}")
-    rows = [_row(one) for one in listed]
+    rows = [_row(version) for version in versions]
     head = ("version", "stage", "made (UTC)", "base", "provider", "verdict", "score", "USD", "ends")
     console().print(plain_table(head, rows, {"score", "USD"}))
     return None
@@ -58,139 +72,149 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"--ending {text}", "this is no day.", "Write 2027-01-14.") from error
+        raise UsageError(f"--ending {text}", "not a valid date.", "Use YYYY-MM-DD.") from error
 
 
-def _row(one: ModelVersion) -> tuple[str, ...]:
-    score = (one.evaluation or {}).get("score")
+def _row(version: ModelVersion) -> tuple[str, ...]:
+    score = (version.evaluation or {}).get("score")
     return (
-        one.version_id,
-        one.stage,
-        utc_datetime(one.made_at).strftime("%Y-%m-%d %H:%M"),
-        one.base_model,
-        one.provider,
-        one.verdict or "not measured",
+        version.version_id,
+        version.stage,
+        utc_datetime(version.made_at).strftime("%Y-%m-%d %H:%M"),
+        version.base_model,
+        version.provider,
+        version.verdict or "not evaluated",
         f"{score:.3f}" if isinstance(score, int | float) else "",
-        "" if one.usd is None else str(one.usd),
-        str(one.shutdown_on or ""),
+        "" if version.usd is None else str(version.usd),
+        str(version.shutdown_on or ""),
     )
 
 
-def promote_version(named: str, by: str, anyway: bool) -> None:
+def promote_version(
+    named: VersionArgument,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if it is worse.")] = False,
+) -> None:
     """Make a version the champion of its name."""
     _, registry = _open_stores()
-    _print_version(registry.promote(named, by, anyway))
+    _print_version(registry.promote(named, getpass.getuser(), anyway))
 
 
-def rollback_model(name: str, by: str) -> None:
-    """Make the champion before this one champion again."""
+def rollback_model(name: NameArgument) -> None:
+    """Make the previous champion champion again."""
     _, registry = _open_stores()
-    _print_version(registry.rollback(name, by))
+    _print_version(registry.rollback(name, getpass.getuser()))
 
 
-def retire_version(named: str, by: str) -> None:
-    """Take a version out of use."""
+def retire_version(named: VersionArgument) -> None:
+    """Retire a version."""
     _, registry = _open_stores()
-    _print_version(registry.retire(named, by))
+    _print_version(registry.retire(named, getpass.getuser()))
 
 
 def _print_version(version: ModelVersion) -> None:
-    says = f"{version.version_id} is {version.stage}: {version.model}"
-    console().print(says, soft_wrap=True)
+    console().print(f"{version.version_id} is {version.stage}: {version.model}", soft_wrap=True)
 
 
-def compare_versions(a: str, b: str, as_json: bool) -> None:
-    """Lay two versions side by side."""
+def compare_versions(
+    one: VersionArgument, other: VersionArgument, as_json: JsonFlag = False
+) -> None:
+    """Print the fields of two versions side by side."""
     _, registry = _open_stores()
-    rows = registry.compare(a, b)
+    rows = registry.compare(one, other)
     if as_json:
-        return write_json([{"what": what, "a": one, "b": other} for what, one, other in rows])
-    console().print(
-        plain_table(
-            ("", "a", "b", ""),
-            [(what, one, other, "" if one == other else "differs") for what, one, other in rows],
-            set(),
-        )
-    )
+        return write_json([{"what": what, "a": a, "b": b} for what, a, b in rows])
+    table = [(what, a, b, "" if a == b else "differs") for what, a, b in rows]
+    console().print(plain_table(("", "a", "b", ""), table, set()))
     return None
 
 
-def delete_garbage(dry_run: bool, as_json: bool) -> None:
-    """Delete what nothing refers to any more, or say what would go."""
+def delete_garbage(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list what would be deleted.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete what nothing refers to, or list it."""
     store, registry = _open_stores()
     home = home_folder()
-    pieces = cleanup.garbage(home, store, registry)
+    entries = cleanup.garbage(home, store, registry)
     freed = cleanup.collect_garbage(home, store, registry, dry_run)
     if as_json:
-        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _entry_dicts(pieces)})
-    _print_entries(pieces)
-    says = "would be freed" if dry_run else "freed"
-    console().print(f"{freed} bytes {says}")
+        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _entry_dicts(entries)})
+    _print_entries(entries)
+    console().print(f"{freed} bytes {'would be freed' if dry_run else 'freed'}")
     return None
 
 
-def show_disk(as_json: bool) -> None:
-    """List what lies in the home folder, and who needs it."""
+def show_disk(as_json: JsonFlag = False) -> None:
+    """List the contents of the home folder, and what uses them."""
     store, registry = _open_stores()
-    pieces = cleanup.disk_usage(home_folder(), store, registry)
+    entries = cleanup.disk_usage(home_folder(), store, registry)
     if as_json:
-        return write_json(_entry_dicts(pieces))
-    _print_entries(pieces)
-    console().print(f"{sum(piece.bytes for piece in pieces)} bytes in {home_folder()}")
+        return write_json(_entry_dicts(entries))
+    _print_entries(entries)
+    console().print(f"{sum(entry.bytes for entry in entries)} bytes in {home_folder()}")
     return None
 
 
-def delete_item(kind: str, name: str, yes: bool) -> None:
-    """Delete a dataset, a run or a version everywhere, once its name was typed."""
-    what = next((one for one in KINDS if one == kind), None)
-    if what is None:
+def delete_item(
+    kind: Annotated[str, typer.Argument(help="dataset, run or version.")],
+    name: Annotated[str, typer.Argument(help="Hash of the dataset, or id of the run or version.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not prompt.")] = False,
+) -> None:
+    """Delete a dataset, run or version everywhere, after its name was typed."""
+    known = next((each for each in KINDS if each == kind), None)
+    if known is None:
         raise UsageError(
-            f"delete {kind}", "this is nothing that is deleted.", did_you_mean(kind, KINDS).strip()
+            f"delete {kind}",
+            f"expected {', '.join(KINDS)}.",
+            did_you_mean(kind, KINDS).strip(),
         )
     store, registry = _open_stores()
     home = home_folder()
-    going = cleanup.plan_deletion(what, name, home, store, registry)
-    _print_entries(going.pieces)
-    for label, names in (("versions", going.versions), ("words of runs", going.runs)):
+    deletion = cleanup.plan_deletion(known, name, home, store, registry)
+    _print_entries(deletion.pieces)
+    for label, names in (("versions", deletion.versions), ("texts of runs", deletion.runs)):
         if names:
             console().print(f"{label}: {', '.join(names)}", soft_wrap=True)
-    for one in map(registry.version, going.versions):
-        if one.kind == "remote":
+    for version in map(registry.version, deletion.versions):
+        if version.kind == "remote":
             console().print(
-                f"{one.model} stays at {one.provider}: delete it there.", soft_wrap=True
+                f"{version.model} remains at {version.provider}: delete it there.", soft_wrap=True
             )
-    if not yes:
-        sys.stdout.write(f"Type {name} to delete this for good; the ledger keeps its lines: ")
-        sys.stdout.flush()
-        if sys.stdin.readline().strip() != name:
-            raise Refused("the name was not typed: nothing was deleted.")
-    cleanup.delete_everywhere(what, name, home, store, registry)
-    console().print(f"{what} {name} is deleted: {sum(p.bytes for p in going.pieces)} bytes")
+    if not yes and typed_line(f"Type {name} to delete this for good; the ledger stays: ") != name:
+        raise Refused("the name was not typed: nothing was deleted.")
+    cleanup.delete_everywhere(known, name, home, store, registry)
+    freed = sum(entry.bytes for entry in deletion.pieces)
+    console().print(f"{known} {name} is deleted: {freed} bytes")
 
 
-def _print_entries(pieces: list[HomeEntry] | tuple[HomeEntry, ...]) -> None:
-    rows = [(piece.what, str(piece.bytes), piece.used_by, str(piece.path)) for piece in pieces]
+def _print_entries(entries: Sequence[HomeEntry]) -> None:
+    rows = [(entry.what, str(entry.bytes), entry.used_by, str(entry.path)) for entry in entries]
     if rows:
-        console().print(plain_table(("what", "bytes", "for whom", "where"), rows, {"bytes"}))
+        console().print(plain_table(("what", "bytes", "used by", "path"), rows, {"bytes"}))
 
 
-def _entry_dicts(pieces: list[HomeEntry]) -> list[dict[str, object]]:
-    return [piece._asdict() for piece in pieces]
+def _entry_dicts(entries: Sequence[HomeEntry]) -> list[dict[str, object]]:
+    return [entry._asdict() for entry in entries]
 
 
-def merge_run(named: str, out: Path | None) -> None:
-    """Merge in 16 bits, compare with base and adapter, and say how it is served."""
+def merge_run(
+    named: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder; in the home folder by default.")] = None,
+) -> None:
+    """Merge in 16 bits, compare with base and adapter, and print how to serve it."""
     context = open_context()
     run = context.store.run(named)
     plan = context.store.plan(run.plan_id)
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if plan.local is None or plan.local.is_plain or not folder.is_trained():
         raise Refused(
-            f"{run.run_id} is {run.state}: only a model that was tuned on this machine is merged."
+            f"{run.run_id} is {run.state}: only a model tuned on this machine can be merged."
         )
     target = out or home_folder() / "models" / run.run_id
     if target.exists() and any(target.iterdir()):
-        raise UsageError(f"--out {target}", "it is not empty.", "Name another folder.")
+        raise UsageError(f"--out {target}", "the folder is not empty.", "Use another folder.")
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "merge.py"), str(folder.path), str(target)],
         env=dict(environment()),
@@ -199,23 +223,23 @@ def merge_run(named: str, out: Path | None) -> None:
         check=False,
     )
     if done.returncode:
-        why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
+        why = done.stderr.strip().splitlines()[-1:] or ["no reason was given."]
         raise Refused(
-            f"{run.run_id}: {why[0]} Unmerged it is served with:\n"
+            f"{run.run_id}: {why[0]} Serve it unmerged with:\n"
             f"{adapter_command(plan.local.base, folder.path / 'model')}"
         )
-    told = json.loads(done.stdout.strip().splitlines()[-1])
+    merged = json.loads(done.stdout.strip().splitlines()[-1])
     console().print(
-        f"{target}: merged in {told['dtype']}. Its logits differ from base and adapter "
-        f"by at most {told['largest_logit_difference']:.2g}, and from the base alone "
-        f"by up to {told['largest_change_from_base']:.2g}.\n"
+        f"{target}: merged in {merged['dtype']}. Its logits differ from base and adapter "
+        f"by at most {merged['largest_logit_difference']:.2g}, and from the base alone "
+        f"by up to {merged['largest_change_from_base']:.2g}.\n"
         f"Serve it with: sh {target}/serve.sh",
         soft_wrap=True,
     )
 
 
 def adapter_command(base: str, model: Path) -> str:
-    """Write the command that serves base and adapter side by side."""
+    """Return the command that serves a base model with its adapter."""
     return (
         f"vllm serve {shlex.quote(base)} --enable-lora "
         f"--lora-modules tuned={shlex.quote(str(model))}"

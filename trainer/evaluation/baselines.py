@@ -1,7 +1,4 @@
-"""Labelled texts -> answers of TF-IDF and logistic regression: what a plain way reaches.
-
-The plain classifier, TF-IDF and logistic regression, as numbers and words: fit, answer, keep.
-"""
+"""Baselines without a language model: TF-IDF with logistic regression, and the majority label."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ from trainer.evaluation.metrics import import_local_extra
 from trainer.evaluation.near_duplicates import WORD
 
 INVERSE_PENALTY = 10.0  # scikit-learn's C
-RARE_ROWS = 1_000  # from here on grams of characters that one row alone has are left out
+RARE_ROWS = 1_000  # from this size, character grams that occur in a single row are dropped
 MAX_ITERATIONS = 1_000
-TOLERANCE = 0.1  # of the dual solver; 0.01 gave the same answers to 3,000 rows of 77 labels
+TOLERANCE = 0.1  # of the dual solver; 0.01 gave the same answers on 3,000 rows of 77 labels
 VECTORIZER_SETTINGS: tuple[dict[str, Any], ...] = (
     {"ngram_range": (1, 2), "token_pattern": WORD.pattern, "sublinear_tf": True},
     {"analyzer": "char_wb", "ngram_range": (2, 5), "sublinear_tf": True},
@@ -34,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TfidfClassifier:
-    """One logistic regression a label over words and grams of characters.
+    """One logistic regression per label over words and character grams.
 
     >>> TfidfClassifier.fit(["pay by card", "where is it"], ["pay", "find"]).answer(["can I pay?"])
     ['pay']
@@ -42,25 +39,25 @@ class TfidfClassifier:
 
     labels: tuple[str, ...]
     vocabularies: tuple[dict[str, int], ...]
-    """Of words, and of grams: text -> place."""
+    """For words and for grams: text -> column."""
     idf: tuple[Floats, ...]
-    """Weight of each, same order."""
+    """Inverse document frequency of each column."""
     weights: Floats
-    """[labels, or 1 for two labels; words and grams]."""
+    """[labels, or 1 for two labels; columns]."""
     offsets: Floats
-    """One for each row of the weights."""
+    """Intercept of each row of the weights."""
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> TfidfClassifier:
-        """Learn labels of texts; the same seed gives the same numbers.
+        """Train on labelled texts; the same seed gives the same model.
 
         Raises:
-            UsageError: scikit-learn is not installed, or there are not two labels.
+            UsageError: scikit-learn is not installed, or there are fewer than two labels.
         """
         names = sorted(set(labels))
         if len(names) < 2:
             raise UsageError(
-                "labels", f"all rows have {names}.", "Give rows of two labels or more."
+                "labels", f"all rows have {names}.", "Add rows with at least one other label."
             )
         text, linear, multiclass = (
             import_local_extra(f"sklearn.{name}")
@@ -95,7 +92,7 @@ class TfidfClassifier:
         )
 
     def answer(self, texts: Sequence[str]) -> list[str]:
-        """Name the surest label of each text."""
+        """Return the most likely label of each text."""
         if not texts:
             return []
         text, sparse = (
@@ -115,7 +112,7 @@ class TfidfClassifier:
         return [self.labels[place] for place in sure.argmax(axis=1)]
 
     def save(self, folder: Path) -> None:
-        """Write numbers and words; nothing in them can run."""
+        """Write the model as JSON and plain arrays, without pickled code."""
         folder.mkdir(parents=True, exist_ok=True)
         body = {
             "labels": self.labels,
@@ -133,7 +130,7 @@ class TfidfClassifier:
 
     @classmethod
     def load(cls, folder: Path) -> TfidfClassifier:
-        """Read what `save` wrote."""
+        """Load a model that `save` wrote."""
         body = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
         with np.load(folder / "plain.npz", allow_pickle=False) as numbers:
             return cls(
@@ -146,12 +143,12 @@ class TfidfClassifier:
 
 
 def _with_fallback_word(text: str) -> str:
-    """Give a text without a word one, for a vocabulary must not be empty."""
+    """Add a word to a text without words, because the vocabulary must not be empty."""
     return text if WORD.search(text) else f"{text} wordless"
 
 
 def majority(train_labels: Sequence[str], rows: int) -> list[str]:
-    """Answer every row with the most frequent label; of equals, the first by name.
+    """Answer every row with the most frequent label; ties go to the first by name.
 
     Raises:
         UsageError: there are no labels.
@@ -160,7 +157,7 @@ def majority(train_labels: Sequence[str], rows: int) -> list[str]:
     ['b', 'b']
     """
     if not train_labels:
-        raise UsageError("baseline", "there are no labels.", "Give rows to train on.")
+        raise UsageError("baseline", "there are no labels.", "Add training rows.")
     counts = Counter(train_labels)
     return [min(counts, key=lambda name: (-counts[name], name))] * rows
 
@@ -171,23 +168,22 @@ def tfidf_logreg(
     test_texts: Sequence[str],
     seed: int = 0,
 ) -> tuple[list[str], float, float]:
-    """Train on words and grams of characters, and answer the test rows.
+    """Train the classifier and answer the test rows.
 
-    Features are TF-IDF of 1 to 2 words and of 2 to 5 characters within words, in small letters;
-    the classifier is one logistic regression a label, the surest of which answers. The same seed
-    gives the same answers.
+    Features are TF-IDF of 1 to 2 words and of 2 to 5 characters within words, in lower case; the
+    classifier is one logistic regression per label. The same seed gives the same answers.
 
     Args:
-        train_texts: What the user asked, one a row.
-        train_labels: What was expected, same rows.
-        test_texts: What to answer.
-        seed: Of the solver.
+        train_texts: The user message of each row.
+        train_labels: The expected label of each row.
+        test_texts: Texts to answer.
+        seed: Seed of the solver.
 
     Returns:
-        Answers [test rows], seconds to train [s], seconds an answer [s].
+        Answers [test rows], training time [s], time per answer [s].
 
     Raises:
-        UsageError: scikit-learn is not installed, or texts and labels do not fit together.
+        UsageError: scikit-learn is not installed, or the numbers of texts and labels differ.
 
     >>> tfidf_logreg(["pay by card", "where is it"], ["pay", "find"], ["can I pay?"])[0]
     ['pay']
@@ -196,7 +192,7 @@ def tfidf_logreg(
         raise UsageError(
             "baseline",
             f"{len(train_texts)} texts and {len(train_labels)} labels to train on.",
-            "Give one label a text.",
+            "Give one label per text.",
         )
     if len(set(train_labels)) < 2:
         return majority(train_labels, len(test_texts)), 0.0, 0.0

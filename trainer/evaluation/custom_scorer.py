@@ -1,4 +1,4 @@
-"""A command of the user's -> scores: it reads a JSON line a row, and writes one back."""
+"""Scores from the user's own command: it reads and writes one JSON line per row."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 
 from advisor.errors import UsageError
 
-MAX_ERROR_CHARACTERS = 300  # characters of the scorer's own last words that are shown
+MAX_ERROR_CHARACTERS = 300  # end of the scorer's standard error that is shown
 EXPECTED_OUTPUT = (
-    'For each line on standard input write one line such as {"score": 0.5}, in the same order.'
+    'For each line on standard input, write one line such as {"score": 0.5}, in the same order.'
 )
 
 
 @dataclass(frozen=True)
 class AnsweredRow:
-    """A row with an answer to be scored."""
+    """A row with the answer to score."""
 
     prompt: str
     expected: str
@@ -30,19 +30,19 @@ class AnsweredRow:
 def run_scorer(
     command: Sequence[str], rows: Iterable[AnsweredRow], timeout_seconds: float = 600.0
 ) -> list[float]:
-    r"""Start a command once, give it every row, and read a score for each [0..1].
+    r"""Run a command once over all rows and return one score per row [0..1].
 
-    No shell is used: the command is a program and its arguments. When the time is up, it and
-    whatever it started in its own process group are ended.
+    No shell is used: the command is a program and its arguments. At the timeout, the process and
+    its process group are killed.
 
     Args:
         command: Program and arguments.
-        rows: What to score; each goes as {"prompt", "expected", "answer"} on a line of its own.
-        timeout_seconds: For all rows together [s].
+        rows: Rows to score; each is sent as one line {"prompt", "expected", "answer"}.
+        timeout_seconds: Limit for all rows together [s].
 
     Raises:
-        UsageError: the command cannot be started, fails, takes too long, gives a line too many or
-            too few, or one that is no score; with the number of the row, the first being 1.
+        UsageError: the command cannot be started, fails, times out, writes too many or too few
+            lines, or a line without a score; rows are numbered from 1.
 
     >>> import sys
     >>> code = 'import sys\nfor line in sys.stdin: print(\'{"score": 1}\')'
@@ -52,16 +52,16 @@ def run_scorer(
     lines = [json.dumps(asdict(row)) for row in rows]
     if not lines:
         return []
-    said = _scorer_output(command, lines, timeout_seconds)
-    if len(said) != len(lines):
-        row = min(len(said), len(lines)) + 1
-        found = "has none" if len(said) < len(lines) else "is more than was asked for"
+    output = _scorer_output(command, lines, timeout_seconds)
+    if len(output) != len(lines):
+        row = min(len(output), len(lines)) + 1
+        found = "is missing" if len(output) < len(lines) else "has no row"
         raise UsageError(
             "scorer",
-            f"{len(said)} lines for {len(lines)} rows: line {row} {found}.",
+            f"{len(output)} lines for {len(lines)} rows: line {row} {found}.",
             EXPECTED_OUTPUT,
         )
-    return [_score(number, line) for number, line in enumerate(said, start=1)]
+    return [_score(number, line) for number, line in enumerate(output, start=1)]
 
 
 def _scorer_output(
@@ -79,7 +79,7 @@ def _scorer_output(
         raise UsageError(
             "scorer",
             f"{' '.join(command) or 'an empty command'} cannot be started: {error}.",
-            "Give a program that is there, and its arguments.",
+            "Give an existing program and its arguments.",
         ) from error
     try:
         out, err = process.communicate(("\n".join(lines) + "\n").encode(), timeout=timeout_seconds)
@@ -88,23 +88,23 @@ def _scorer_output(
         scored = len(_lines(process.communicate()[0]))
         raise UsageError(
             "scorer",
-            f"it was not done after {timeout_seconds:g} seconds; "
+            f"not finished after {timeout_seconds:g} seconds; "
             f"{scored} of {len(lines)} rows were scored, row {scored + 1} was not.",
-            "Make it faster, let it flush each line, or allow it more time.",
+            "Make it faster, flush each line, or allow more time.",
         ) from None
     finally:
         _end(process)
-    said = _lines(out)
+    output = _lines(out)
     if process.returncode != 0:
         words = err.decode(errors="replace").strip()[-MAX_ERROR_CHARACTERS:]
-        row = min(len(said) + 1, len(lines))
+        row = min(len(output) + 1, len(lines))
         raise UsageError(
             "scorer",
-            f"it ended with code {process.returncode} at row {row} of {len(lines)}"
+            f"exit code {process.returncode} at row {row} of {len(lines)}"
             f"{': ' + words if words else ''}.",
-            "Run it by hand on that row and mend it.",
+            "Run it by hand on that row and fix it.",
         )
-    return said
+    return output
 
 
 def _lines(out: bytes) -> list[str]:
@@ -119,14 +119,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _score(row: int, line: str) -> float:
     try:
-        said = json.loads(line)
+        body = json.loads(line)
     except (ValueError, RecursionError):
-        said = None
-    score = said.get("score") if isinstance(said, dict) else None
+        body = None
+    score = body.get("score") if isinstance(body, dict) else None
     if isinstance(score, bool) or not isinstance(score, int | float):
         raise UsageError(
-            "scorer", f"row {row} got no score but {line.strip()[:80]!r}.", EXPECTED_OUTPUT
+            "scorer", f"row {row}: expected a score, found {line.strip()[:80]!r}.", EXPECTED_OUTPUT
         )
     if not 0 <= score <= 1:
-        raise UsageError("scorer", f"row {row} got {score}.", "Give scores from 0 to 1.")
+        raise UsageError(
+            "scorer", f"row {row}: found the score {score}.", "Return scores from 0 to 1."
+        )
     return float(score)

@@ -1,4 +1,4 @@
-"""Answers that name labels -> accuracy, macro F1 and the figures of each label."""
+"""Classification metrics: accuracy, macro F1, and precision, recall and F1 per label."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from trainer.evaluation.metrics import normalized_label
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """How well one label is told from the others."""
+    """Metrics of one label."""
 
     label: str
-    """As it is expected, in small letters."""
+    """The expected label, in lower case."""
     rows: int
-    """Rows where it is expected."""
+    """Rows with this expected label."""
     precision: float
-    """Share of the answers with this label that are right [0..1]; 0 if there are none."""
+    """Share of the answers with this label that are correct [0..1]; 0 if there are none."""
     recall: float
-    """Share of the rows of this label that are answered so [0..1]."""
+    """Share of the rows with this label that are answered correctly [0..1]."""
     f1: float
     """2 x precision x recall / (precision + recall) [0..1]; 0 if both are 0."""
 
 
 @dataclass(frozen=True)
 class ClassificationMetrics:
-    """All labels that are expected at least once."""
+    """Metrics over all labels that are expected at least once."""
 
     accuracy: float
-    """Share of right answers [0..1]."""
+    """Share of correct answers [0..1]."""
     macro_f1: float
-    """Mean F1 of the labels, each counting alike [0..1]."""
+    """Unweighted mean F1 of the labels [0..1]."""
     figures: tuple[LabelMetrics, ...]
-    """One a label, by name."""
+    """One per label, sorted by name."""
 
 
 def classification_metrics(
     answers: Sequence[str], expected: Sequence[str]
 ) -> ClassificationMetrics:
-    """Count how often each label is answered, and rightly.
+    """Compute the metrics of labelled answers.
 
-    A label that nobody expects is no label of its own: answering it lowers the recall of the label
-    that was expected, and adds nothing to average over.
+    A label that is never expected is not averaged over: answering it only lowers the recall of
+    the expected label.
 
     Raises:
-        UsageError: there are no rows, or more answers than rows or fewer.
+        UsageError: there are no rows, or the numbers of answers and rows differ.
 
     >>> found = classification_metrics(["a", "a", "b"], ["a", "b", "b"])
     >>> found.figures[0].precision, found.figures[0].recall, round(found.macro_f1, 4)
@@ -57,7 +57,7 @@ def classification_metrics(
         raise UsageError(
             "labels",
             f"{len(answers)} answers for {len(expected)} rows.",
-            "Give one answer a row, and one row or more.",
+            "Give one answer per row, and at least one row.",
         )
     given, wanted = list(map(normalized_label, answers)), list(map(normalized_label, expected))
     named, rows = Counter(given), Counter(wanted)

@@ -1,4 +1,4 @@
-"""One answer and what was expected -> a score from 0 to 1, by one of five measures."""
+"""Text metrics: an answer and the expected answer -> a score from 0 to 1."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any
 from advisor.errors import UsageError, did_you_mean
 from trainer.evaluation.near_duplicates import words
 
-JSON_SHARE = 0.9  # of the expected answers that parse, from which the task is to write JSON
-MAX_LABEL_WORDS = 8  # an answer with more is no label
-ROWS_PER_LABEL = 5  # with fewer rows a label on average, the answers are no labels
-BINARY = frozenset({"exact", "label", "json_schema"})  # these give 0 or 1, nothing between
+JSON_SHARE = 0.9  # share of expected answers that must parse for the task to be JSON output
+MAX_LABEL_WORDS = 8  # a longer answer is not a label
+ROWS_PER_LABEL = 5  # with fewer rows per label on average, the answers are not labels
 
 
 def exact(answer: str, expected: str) -> float:
-    r"""Score 1 for the same characters, apart from spaces around them (Unicode NFC).
+    r"""Score 1 for equal text, ignoring surrounding white space (Unicode NFC).
 
     >>> exact(" Cafe\u0301\n", "Café"), exact("café", "Café")
     (1.0, 0.0)
@@ -28,7 +27,7 @@ def exact(answer: str, expected: str) -> float:
 
 
 def label(answer: str, expected: str) -> float:
-    """Score 1 for the same label: case, and punctuation at its ends, do not count.
+    """Score 1 for the same label, ignoring case and punctuation at both ends.
 
     >>> label('"Refund".', "refund"), label("no refund", "refund")
     (1.0, 0.0)
@@ -37,9 +36,9 @@ def label(answer: str, expected: str) -> float:
 
 
 def normalized_label(text: str) -> str:
-    """Return the label that an answer names: in small letters, without what stands around it.
+    """Return the label in an answer: in lower case, without surrounding punctuation and spaces.
 
-    An answer of punctuation only is its own label.
+    An answer of punctuation only is returned unchanged.
 
     >>> normalized_label(" **Lost card!** "), normalized_label("-")
     ('lost card', '-')
@@ -54,11 +53,11 @@ def normalized_label(text: str) -> str:
 
 
 def rouge_l(answer: str, expected: str) -> float:
-    """Score by the longest common subsequence of words: the F-measure of its two shares.
+    """Score by the longest common subsequence of words (ROUGE-L F1).
 
-    precision [0..1] = common words / words of the answer; recall = common words / words expected;
-    score = 2 x precision x recall / (precision + recall). Characters stand for words in scripts
-    without spaces. Two empty texts score 1, an empty one and another 0.
+    precision [0..1] = common words / words of the answer; recall = common words / expected words;
+    score = 2 x precision x recall / (precision + recall). In scripts without spaces, each
+    character is a word. Two empty texts score 1; an empty text against any other scores 0.
 
     Source:
         Lin 2004, ROUGE, section 3; equal to rouge-score 0.1.2 on English texts.
@@ -73,7 +72,7 @@ def rouge_l(answer: str, expected: str) -> float:
 
 
 def chrf(answer: str, expected: str) -> float:
-    """Score by character 1- to 6-grams, recall counting twice (chrF2 of sacrebleu).
+    """Score by character 1- to 6-grams with recall weighted twice (chrF2 of sacrebleu).
 
     Raises:
         UsageError: sacrebleu is not installed.
@@ -87,12 +86,12 @@ def chrf(answer: str, expected: str) -> float:
 
 
 def json_schema(answer: str, expected: str, schema: Mapping[str, Any] | None = None) -> float:
-    """Score 1 for an answer that is JSON and valid under the schema, with none that equals.
+    """Score 1 for JSON that is valid under the schema, or without a schema equals the expected.
 
-    Order of keys and spaces do not count, and 1 equals 1.0 but not true.
+    Key order and white space are ignored; 1 equals 1.0 but not true.
 
     Raises:
-        UsageError: the schema breaks the rules of schemas, or jsonschema is not installed.
+        UsageError: the schema is invalid, or jsonschema is not installed.
 
     >>> json_schema('{"b": 1.0, "a": "x"}', '{"a": "x", "b": 1}'), json_schema("{", "{")
     (1.0, 0.0)
@@ -122,22 +121,22 @@ def scores(
     expected: Sequence[str],
     schema: Mapping[str, Any] | None = None,
 ) -> list[float]:
-    """Score each answer by the measure of this name [0..1].
+    """Score each answer with the named metric [0..1].
 
     Raises:
-        UsageError: no measure has this name, or there are more answers than rows or fewer.
+        UsageError: there is no such metric, or the numbers of answers and rows differ.
 
     >>> scores("label", ["Yes.", "no"], ["yes", "yes"])
     [1.0, 0.0]
     """
     measure = METRICS.get(metric)
     if measure is None:
-        raise UsageError("metric", f"there is no '{metric}'.", did_you_mean(metric, METRICS))
+        raise UsageError("metric", f"there is no metric '{metric}'.", did_you_mean(metric, METRICS))
     if len(answers) != len(expected):
         raise UsageError(
             "metric",
             f"{len(answers)} answers for {len(expected)} rows.",
-            "Give one answer a row, in the same order.",
+            "Give one answer per row, in the same order.",
         )
     if measure is json_schema:
         measure = partial(json_schema, schema=schema)
@@ -145,7 +144,7 @@ def scores(
 
 
 def metric_for(expected: Sequence[str]) -> str:
-    """Choose the measure that fits the expected answers.
+    """Choose the metric that fits the expected answers.
 
     >>> metric_for(["yes", "no", "yes"]), metric_for(['{"a": 1}'] * 9 + ["none"])
     ('label', 'json_schema')
@@ -153,7 +152,7 @@ def metric_for(expected: Sequence[str]) -> str:
     'chrf'
     """
     if not expected:
-        raise UsageError("metric", "there are no rows.", "Give rows with an expected answer.")
+        raise UsageError("metric", "there are no rows.", "Add rows with an expected answer.")
     parsed = sum(1 for text in expected if (_canonical(text) or "")[:1] in ("{", "["))
     if parsed >= JSON_SHARE * len(expected):
         return "json_schema"
@@ -171,7 +170,7 @@ def _is_edge(character: str) -> bool:
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return the length of the longest common subsequence, a machine word of bits at a time."""
+    """Return the length of the longest common subsequence (bit-parallel)."""
     places: dict[str, int] = {}
     for at, word in enumerate(one):
         places[word] = places.get(word, 0) | 1 << at
@@ -184,7 +183,7 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _canonical(text: str) -> str | None:
-    """Write JSON in one way only, or return none if it is not JSON."""
+    """Return JSON in canonical form, or None if it is not JSON."""
     try:
         value = json.loads(text, parse_float=_number, parse_constant=_no_number)
         return json.dumps(value, sort_keys=True)
@@ -208,7 +207,7 @@ def _chrf() -> Any:
 
 @lru_cache(maxsize=16)
 def _validator(schema: str) -> Any:
-    """Make a checker that looks up nothing outside the schema."""
+    """Build a validator that resolves no references outside the schema."""
     jsonschema, referencing = import_local_extra("jsonschema"), import_local_extra("referencing")
     kind = jsonschema.validators.validator_for(
         json.loads(schema), default=jsonschema.Draft202012Validator
@@ -216,7 +215,7 @@ def _validator(schema: str) -> Any:
     try:
         kind.check_schema(json.loads(schema))
     except jsonschema.exceptions.SchemaError as error:
-        raise UsageError("schema", f"{error.message}.", "Mend the schema.") from error
+        raise UsageError("schema", f"{error.message}.", "Fix the schema.") from error
     return kind(json.loads(schema), registry=referencing.Registry())
 
 
@@ -224,18 +223,18 @@ def _is_valid(value: Any, schema: str) -> bool:
     unresolvable = import_local_extra("referencing").exceptions.Unresolvable
     try:
         return bool(_validator(schema).is_valid(value))
-    except RecursionError:  # nested deeper than anybody would write
+    except RecursionError:  # nested too deeply
         return False
     except unresolvable as error:
         raise UsageError(
             "schema",
-            f"it refers to {error.ref}, which is not in it.",
-            "Put what it refers to under $defs; nothing is fetched.",
+            f"it refers to {error.ref}, which it does not contain.",
+            "Add the referenced schema under $defs; nothing is fetched.",
         ) from error
 
 
 def import_local_extra(module: str) -> Any:
-    """Import a module of the extra `local`.
+    """Import a module that the extra `local` installs.
 
     Raises:
         UsageError: it is not installed.

@@ -1,16 +1,12 @@
-"""Sketches -> which texts are near-duplicates, by banded look-up instead of all pairs.
+"""Near-duplicate texts: MinHash sketches, compared by locality-sensitive hashing.
 
-Two texts are compared where all five hashes of one of 32 bands agree. Of pairs that are alike by
-0.7 this finds 99.7 %, of pairs alike by 0.8 all but one in a million.
+A short text is represented by the 3-character grams of its words, so that it still matches when
+one word in eight differs; a long text by its 3-word shingles, because long texts share most grams.
+Texts of medium length get both sketches: two texts with a similarity of 0.7 differ in length by
+less than the width of that range, so no pair falls between the two kinds.
 
-Text -> its words; in scripts that put no spaces between words, its characters.
-
-Texts -> MinHash sketches: small arrays from which likeness can be read without the texts.
-
-A short text is the set of 3-character grams of its words, so that one other word in eight still
-leaves it alike; a long one is the set of its 3-word shingles, since long texts share most grams.
-Texts of middle length have both sketches. Two texts that are alike by 0.7 differ in length by less
-than the middle is wide, so no pair falls between the two.
+Two texts are compared when all five hashes of one of 32 bands are equal. This finds 99.7 % of the
+pairs with a similarity of 0.7, and all but one in a million of those with 0.8.
 """
 
 from __future__ import annotations
@@ -28,19 +24,19 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-# Thai, Lao, Burmese, Khmer, kana, Han: each character counts as a word
+# Thai, Lao, Burmese, Khmer, kana, Han: no spaces between words, so each character is a word
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003ffff"
 )
-# signs that belong to the letter before them, which `\w` leaves out
+# combining marks, which `\w` does not match
 MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff"
 WORD = re.compile(f"[{UNSPACED}]|(?:(?![{UNSPACED}_])[\\w{MARKS}])+")
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in order, in small letters, without punctuation.
+    """Return the words of a text in order, in lower case, without punctuation.
 
     >>> words("Don't STOP, 东京!")
     ['don', 't', 'stop', '东', '京']
@@ -49,9 +45,9 @@ def words(text: str) -> list[str]:
 
 
 def number_free_words(text: str) -> list[str]:
-    """Return the words of a text with every number as 0, so that only the wording is compared.
+    """Return the words of a text with every number replaced by 0, to compare only the wording.
 
-    A text without a word is one word itself, so that a lone emoji is still told from another.
+    A text without words is returned as one word, so that two different emojis stay different.
 
     >>> number_free_words("Order 12 of 1,300.50 USD"), number_free_words("?!")
     (['order', '0', 'of', '0', 'usd'], ['?!'])
@@ -63,8 +59,8 @@ def number_free_words(text: str) -> list[str]:
 PERMUTATIONS = 160
 GRAM_CHARACTERS = 3
 SHINGLE_WORDS = 3
-SHORT_WORDS = 64  # up to here grams
-LONG_WORDS = 40  # from here on shingles; 40 / 0.7 < 64
+SHORT_WORDS = 64  # up to this length, grams
+LONG_WORDS = 40  # from this length, shingles; 40 / 0.7 < 64
 BLOCK_FEATURES = 1 << 16
 KNOWN_WORDS = 1 << 16
 
@@ -76,25 +72,25 @@ class Sketch:
     """Sketches of one kind."""
 
     texts: NDArray[np.int64]
-    """Which of the distinct texts each row is [sketches]."""
+    """Index of the distinct text of each row [sketches]."""
     signatures: Signatures
-    """Low bits of the least hash under each permutation [sketches, PERMUTATIONS]."""
+    """Low bits of the smallest hash under each permutation [sketches, PERMUTATIONS]."""
 
 
 @dataclass(frozen=True)
 class Sketches:
-    """All texts, each wording once."""
+    """Sketches of all texts, one per distinct wording."""
 
     distinct: NDArray[np.int64]
-    """For each text, which of the distinct wordings it is [texts]."""
+    """Index of the distinct wording of each text [texts]."""
     hashes: NDArray[np.uint64]
     """Stable hash of each distinct wording [distinct]."""
     kinds: tuple[Sketch, Sketch]
-    """By grams, by shingles."""
+    """From grams, from shingles."""
 
 
 def sketch_texts(texts: Iterable[str]) -> Sketches:
-    """Read every text once and keep about 350 bytes of each.
+    """Sketch each text, reading it once and keeping about 350 bytes of it.
 
     >>> sketch_texts(["Call me at 5!", "call me at 17", "Stop"]).distinct.tolist()
     [0, 0, 1]
@@ -119,7 +115,7 @@ def sketch_texts(texts: Iterable[str]) -> Sketches:
 
 
 class _SketchBuilder:
-    """Collects features of many texts, and draws their signatures a block at a time."""
+    """Collects features of many texts and computes their signatures in blocks."""
 
     def __init__(self) -> None:
         self.texts = array("q")
@@ -180,7 +176,7 @@ def _shingles(parts: Sequence[str]) -> Sequence[int]:
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread the bits of each value over all 64 (the last step of splitmix64)."""
+    """Mix the bits of each value over all 64 (the last step of splitmix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
@@ -188,28 +184,27 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @lru_cache(maxsize=1)
 def _permutations() -> tuple[tuple[np.uint64, np.uint64], ...]:
-    """Return an odd factor and a shift for each permutation, the same on every machine."""
+    """Return an odd factor and a shift per permutation, the same on every machine."""
     return tuple(
         (np.uint64(_hash(f"factor {number}") | 1), np.uint64(_hash(f"shift {number}")))
         for number in range(PERMUTATIONS)
     )
 
 
-SIMILARITY_THRESHOLD = 0.7  # estimated Jaccard likeness from which two texts count as one
+SIMILARITY_THRESHOLD = 0.7  # estimated Jaccard similarity from which two texts are duplicates
 BAND_ROWS = 5
 BANDS = PERMUTATIONS // BAND_ROWS
-MAX_NEIGHBOURS = 256  # of one text in one band, so that a crowded band cannot take all day
+MAX_NEIGHBOURS = 256  # per text and band, so that a crowded band stays fast
 BLOCK_PAIRS = 1 << 15
 
 Ints = NDArray[np.int64]
 
 
 def near_duplicate_groups(sketches: Sketches) -> Ints:
-    """Return for each distinct text the least number of a text in its group [distinct].
+    """Return for each distinct text the smallest index of a text in its group [distinct].
 
-    Near-duplicates of near-duplicates are in one group.
+    Near-duplicates of near-duplicates are in the same group.
 
-    >>> from trainer.evaluation.near_duplicates import sketch_texts
     >>> texts = ["When will my new card come?", "When will my card come", "No"]
     >>> near_duplicate_groups(sketch_texts(texts)).tolist()
     [0, 0, 2]
@@ -224,7 +219,7 @@ def near_duplicate_groups(sketches: Sketches) -> Ints:
 def near_duplicates_of(
     sketches: Sketches, known: NDArray[np.bool_], asked: NDArray[np.bool_]
 ) -> Ints:
-    """Return which texts in `asked` have a near-duplicate in `known`, both masks [distinct]."""
+    """Return the texts in `asked` with a near-duplicate in `known`; both are masks [distinct]."""
     found = asked & known
     for kind in sketches.kinds:
         left = kind.signatures[known[kind.texts]]
@@ -237,7 +232,7 @@ def near_duplicates_of(
 
 def _join(parent: Ints, texts: Ints, signatures: Signatures, band: int) -> Ints:
     keys = _keys(signatures, band)
-    # within a band the next band sorts, so that the most alike stand side by side
+    # within a band, sort by the next band, so that the most similar texts are neighbours
     order = np.lexsort((_keys(signatures, (band + 1) % BANDS), keys))
     keys = keys[order]
     here = np.arange(len(keys))
@@ -280,7 +275,7 @@ def _alike(left: Signatures, right: Signatures) -> NDArray[np.bool_]:
 
 
 def _spread(first: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Give every (item, first[item] + 0 .. count[item] - 1), in blocks of bounded size."""
+    """Yield every (item, first[item] + 0 .. count[item] - 1), in blocks of bounded size."""
     items = np.flatnonzero(count)
     first, count = first[items], count[items]
     ends = np.cumsum(count)
@@ -295,7 +290,7 @@ def _spread(first: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _union(parent: Ints, left: Ints, right: Ints) -> Ints:
-    """Join the groups of pairs; before and after, each text points at the least of its group."""
+    """Join the groups of pairs; each text points to the smallest index of its group."""
     while True:
         low = np.minimum(parent[left], parent[right])
         high = np.maximum(parent[left], parent[right])

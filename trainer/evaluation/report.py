@@ -1,4 +1,4 @@
-"""Scores of several systems on the same rows -> one record, and a table side by side."""
+"""Evaluation record: scores of several systems on the same rows, with verdict and table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from trainer.evaluation.label_metrics import mean_score
 from trainer.evaluation.statistics import bootstrap, wilson
 from trainer.evaluation.verdict import BETTER, Verdict, judge, judge_forgetting
 
-RESAMPLES = 2_000  # for a column's own interval; the verdict takes more
+RESAMPLES = 2_000  # for the interval of one system; the verdict uses more
 HEADER = (
     "system",
     "score",
     "95 % interval",
     "macro F1",
-    "seconds an answer",
-    "USD a correct answer",
+    "seconds per answer",
+    "USD per correct answer",
 )
 NO_VALUE = "-"
 T = TypeVar("T")
@@ -27,18 +27,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SystemScores:
-    """One system: the majority, the plain baseline, the base model, the tuned model."""
+    """One system: majority label, TF-IDF baseline, base model or tuned model."""
 
     name: str
-    """As the table shows it."""
+    """Name shown in the table."""
     scores: tuple[float, ...]
-    """One a row, in the order of the rows [0..1]."""
+    """One per row, in row order [0..1]."""
     macro_f1: float | None = None
     """Mean F1 of the labels, where answers are labels [0..1]."""
     seconds_per_answer: float | None = None
     """Wall time [s]."""
     usd_per_answer: float | None = None
-    """What one answer costs, right or wrong [USD]."""
+    """Cost of one answer, correct or not [USD]."""
 
     @property
     def score(self) -> float:
@@ -47,13 +47,13 @@ class SystemScores:
 
     @property
     def usd_per_correct_answer(self) -> float | None:
-        """Cost of an answer / mean score [USD]; none where nothing is right or no cost is known."""
+        """Cost per answer / mean score [USD]; None if the score is 0 or the cost is unknown."""
         if self.usd_per_answer is None or self.score == 0:
             return None
         return self.usd_per_answer / self.score
 
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of the score: Wilson's where scores are 0 or 1, else bootstrap.
+        """Return the 95 % interval of the score: Wilson for scores of 0 and 1, else bootstrap.
 
         >>> [round(end, 2) for end in SystemScores("base", (1.0,) * 8 + (0.0,) * 2).interval()]
         [0.49, 0.94]
@@ -65,20 +65,20 @@ class SystemScores:
 
 @dataclass(frozen=True)
 class Forgetting:
-    """What tuning did to what the model was not tuned for."""
+    """Effect of tuning on general text, which the model was not tuned on."""
 
     perplexity_before: float
-    """Of the base model on general text [1]."""
+    """Perplexity of the base model on general text [1]."""
     perplexity_after: float | None
-    """Of the tuned model on the same text [1]; none if it is no finite number."""
+    """Perplexity of the tuned model on the same text [1]; None if not finite."""
     forgot: bool
-    """It rose by more than is borne."""
+    """Whether it rose by more than the tolerance."""
     says: str
-    """The same as one sentence."""
+    """The result in one sentence."""
 
 
 def forgetting(before: float, after: float, tolerance: float = 0.10) -> Forgetting:
-    """Judge two perplexities and keep them with the judgement.
+    """Compare two perplexities and record the result.
 
     >>> forgetting(10.0, 10.5).forgot
     False
@@ -89,24 +89,24 @@ def forgetting(before: float, after: float, tolerance: float = 0.10) -> Forgetti
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every system on the same held-out rows.
+    """Results of all systems on the same held-out rows.
 
     Raises:
-        UsageError: a column has scores for more rows or fewer.
+        UsageError: a system has scores for a different number of rows.
     """
 
     metric: str
-    """Name of the measure, or `scorer` for one of the user's."""
+    """Name of the metric, or `scorer` for the user's own."""
     rows: int
     """Held-out rows."""
     columns: tuple[SystemScores, ...]
-    """Systems, plainest first."""
+    """Systems, simplest first."""
     verdict: Verdict
-    """Of the tuned model against the baseline."""
+    """Verdict on the tuned model against the baseline."""
     forgetting: Forgetting | None = None
-    """None where it was not measured."""
+    """None if not measured."""
     against: str = "base"
-    """Which column the baseline of the verdict is."""
+    """Name of the system that is the baseline of the verdict."""
 
     def __post_init__(self) -> None:
         for column in self.columns:
@@ -118,7 +118,7 @@ class Evaluation:
                 )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it ready for JSON, with figures that follow from others written out."""
+        """Return the record for JSON, including derived values."""
         columns = [
             asdict(one)
             | {
@@ -134,7 +134,7 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
-        """Read what `as_dict` wrote; figures that follow from others are worked out again.
+        """Read a record that `as_dict` wrote; derived values are recomputed.
 
         Raises:
             UsageError: a key is missing.
@@ -152,7 +152,7 @@ class Evaluation:
 
 
 def evaluation_table(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """Return a text table: a header, then a line a system.
+    """Return a table: a header, then one row per system.
 
     >>> from trainer.evaluation.verdict import judge
     >>> base = SystemScores("base", (0.0, 1.0))
@@ -177,7 +177,7 @@ def _line(column: SystemScores) -> tuple[str, ...]:
 
 
 def evaluation_sentences(found: Evaluation) -> list[str]:
-    """Say an evaluation: the verdict, the plain baseline if it wins, and what was forgotten."""
+    """Describe an evaluation: the verdict, a baseline that wins, and forgetting."""
     says = [f"Tuned against {found.against}, {found.verdict.says}"]
     columns = {one.name: one.scores for one in found.columns}
     if found.against != "base" and "base" in columns:
@@ -186,8 +186,8 @@ def evaluation_sentences(found: Evaluation) -> list[str]:
     plain = columns.get("tfidf-logreg")
     if plain and judge(columns["tuned"], plain, binary=True).word == BETTER:
         says.append(
-            "The plain baseline, TF-IDF with logistic regression, is better than the "
-            "tuned model: take that."
+            "The TF-IDF baseline with logistic regression is better than the tuned "
+            "model: use the baseline."
         )
     if found.forgetting is not None:
         says.append(found.forgetting.says)
@@ -195,7 +195,7 @@ def evaluation_sentences(found: Evaluation) -> list[str]:
 
 
 def _figures(value: float | None) -> str:
-    """Write three figures, never as a power of ten."""
+    """Format with three significant digits, never in scientific notation."""
     if value is None:
         return NO_VALUE
     if value <= 0:
@@ -207,7 +207,7 @@ def _figures(value: float | None) -> str:
 
 def _get(data: Mapping[str, Any], key: str) -> Any:
     if key not in data:
-        raise UsageError("evaluation", f"it has no '{key}'.", "Evaluate again.")
+        raise UsageError("evaluation", f"the key '{key}' is missing.", "Run the evaluation again.")
     return data[key]
 
 

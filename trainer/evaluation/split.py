@@ -1,4 +1,4 @@
-"""Rows -> train, validation and test, with near-duplicates never on both sides of a border."""
+"""Split rows into train, validation and test; near-duplicates always stay in the same part."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from trainer.evaluation import near_duplicates
 from trainer.evaluation.near_duplicates import Sketches, sketch_texts
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-CROWD_SHARE = 0.5  # a group above this share of the rows is too big to be dealt
+CROWD_SHARE = 0.5  # a group with a larger share of the rows always goes to train
 
 
 @dataclass(frozen=True)
 class Split:
-    """Where each row goes."""
+    """The part that each row belongs to."""
 
     half: NDArray[np.int8]
     """0 train, 1 validation, 2 test [rows]."""
     groups: int
-    """Groups of near-duplicates, a row alone being one."""
+    """Groups of near-duplicates; a single row is a group too."""
     largest_group_rows: int
     """Rows in the largest group."""
     warning: str
-    """What a person should know about this split; empty if there is nothing."""
+    """A problem with this split that the user should know; empty if there is none."""
 
     def rows(self, half: int) -> int:
-        """Count the rows of one half."""
+        """Number of rows in one part."""
         return int(np.count_nonzero(self.half == half))
 
 
 def split(texts: Iterable[str], validation_share: float, test_share: float, seed: int = 0) -> Split:
-    """Deal rows to train, validation and test, whole groups of near-duplicates at a time.
+    """Split rows into train, validation and test, keeping groups of near-duplicates together.
 
-    Which half a group goes to follows from its wording and the seed, not from the order of rows.
-    A half may stay smaller than asked by less than a group, and is never empty where there are
-    groups enough.
+    The part of a group depends on its wording and the seed, not on the order of the rows. A part
+    can be smaller than requested by less than one group, and is never empty if there are enough
+    groups.
 
     Args:
-        texts: What the user asked, one a row; read once.
-        validation_share: Of the rows [0..1].
-        test_share: Of the rows [0..1].
-        seed: Another seed deals other groups.
+        texts: The user message of each row; read once.
+        validation_share: Share of the rows [0..1].
+        test_share: Share of the rows [0..1].
+        seed: A different seed gives a different split.
 
     Raises:
-        UsageError: a share is below 0, or nothing is left to train on.
+        UsageError: a share is below 0, or no rows are left to train on.
 
     >>> split(["Pay by card?", "pay by card", "Stop", "Where is it?"], 0.25, 0.25).rows(TEST)
     1
@@ -58,8 +58,9 @@ def split(texts: Iterable[str], validation_share: float, test_share: float, seed
     if min(validation_share, test_share) < 0 or not validation_share + test_share < 1:
         raise UsageError(
             "split",
-            f"asked for a validation share of {validation_share} and a test share of {test_share}.",
-            "Give two shares from 0 on that leave rows to train on, such as 0.1 and 0.1.",
+            f"validation share {validation_share} and test share {test_share} "
+            "leave no training rows.",
+            "Set two shares of 0 or more that add up to less than 1, for example 0.1 and 0.1.",
         )
     sketches = sketch_texts(texts)
     rows = len(sketches.distinct)
@@ -68,14 +69,14 @@ def split(texts: Iterable[str], validation_share: float, test_share: float, seed
     group, sizes, names = _groups(sketches)
     order = sorted(range(len(sizes)), key=lambda at: _draw(int(names[at]), seed))
     wanted = {TEST: test_share * rows, VALIDATION: validation_share * rows}
-    half = _deal(order, sizes.tolist(), wanted, rows)
+    part = _deal(order, sizes.tolist(), wanted, rows)
     return Split(
-        half[group], len(sizes), int(sizes.max()), _warning(half, int(sizes.max()), rows, wanted)
+        part[group], len(sizes), int(sizes.max()), _warning(part, int(sizes.max()), rows, wanted)
     )
 
 
 def count_leaked_rows(train_texts: Iterable[str], test_texts: Iterable[str]) -> int:
-    """Count the test rows that have a near-duplicate in train.
+    """Count the test rows that have a near-duplicate in the training rows.
 
     >>> count_leaked_rows(["When will my new card arrive?"], ["when will my card arrive", "Stop"])
     1
@@ -93,7 +94,7 @@ def count_leaked_rows(train_texts: Iterable[str], test_texts: Iterable[str]) -> 
 def _groups(
     sketches: Sketches,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-    """Return the group of each row, the rows of each group, and the least hash in each group."""
+    """Return the group of each row, the size of each group, and its smallest hash."""
     root = near_duplicates.near_duplicate_groups(sketches)
     roots, number = np.unique(root, return_inverse=True)
     names = np.full(len(roots), np.iinfo(np.uint64).max, dtype=np.uint64)
@@ -117,7 +118,7 @@ def _deal(
                 half[at] = to
                 left[to] -= sizes[at]
                 break
-    # a half that was asked for and got nothing takes the smallest group left, if train keeps one
+    # a requested part that is still empty gets the smallest remaining group, if train keeps one
     for to, share in wanted.items():
         spare = sorted((at for at in order if half[at] == TRAIN), key=lambda at: sizes[at])
         if share > 0 and to not in half and len(spare) > 1:
@@ -126,14 +127,14 @@ def _deal(
 
 
 def _warning(half: NDArray[np.int8], largest: int, rows: int, wanted: dict[int, float]) -> str:
-    says = []
+    warnings = []
     if largest > CROWD_SHARE * rows and rows > 1:
-        says.append(
+        warnings.append(
             f"{largest} of {rows} rows are near-duplicates of each other; all of them "
-            "are in train, so validation and test show only the rest"
+            "are in train, so validation and test contain only the others"
         )
     words = {VALIDATION: "validation", TEST: "test"}
     empty = [words[to] for to, share in wanted.items() if share > 0 and to not in half]
     if empty:
-        says.append(f"there are too few different rows for {' and '.join(empty)}")
-    return "; ".join(says)
+        warnings.append(f"too few distinct rows for {' and '.join(empty)}")
+    return "; ".join(warnings)

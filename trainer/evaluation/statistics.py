@@ -1,4 +1,4 @@
-"""Counts and scores -> how sure a difference is: McNemar's test, intervals; no opinion yet."""
+"""Statistics for evaluations: McNemar's test, bootstrap and Wilson intervals."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
-BLOCK_DRAWS = 2_000_000  # scores drawn at a time: 16 MB of scores, 8 MB of places
-WHOLE_NUMBERS = 2_000  # up to here sums of whole numbers, beyond in logarithms
+BLOCK_DRAWS = 2_000_000  # resampled scores at a time: 16 MB of scores, 8 MB of indices
+WHOLE_NUMBERS = 2_000  # up to this size exact integer sums, above it logarithms
 NEGLIGIBLE = 1e-17
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
     """Return the exact two-sided p-value of McNemar's test [0..1].
 
-    n = only_one + only_other; p = min(1, 2 x sum over k <= min of C(n, k) / 2^n), the chance of a
-    split at least as uneven if each of the n rows went to either side alike. 1 where n is 0.
+    n = only_one + only_other; p = min(1, 2 x sum over k <= min of C(n, k) / 2^n), the
+    probability of a split at least as uneven if both sides were equally likely. 1 if n is 0.
 
     Args:
-        only_one: Rows that only one of the two gets right [rows].
-        only_other: Rows that only the other gets right [rows].
+        only_one: Rows that only the first system answers correctly [rows].
+        only_other: Rows that only the second system answers correctly [rows].
 
     Source:
-        McNemar 1947; the exact form is the sign test. Beyond 2,000 rows off by less than 1e-9
-        of its value.
+        McNemar 1947; the exact form is the sign test. Above 2,000 rows the relative error is
+        below 1e-9.
 
     >>> mcnemar(10, 2), mcnemar(0, 0)
     (0.03857421875, 1.0)
@@ -64,12 +64,12 @@ def bootstrap(
 
     Args:
         values: Scores, or paired differences of scores [rows].
-        seed: Of the resamples; the same seed gives the same interval.
-        level: Share of such intervals that hold the true mean [0..1].
-        resamples: How many [1].
+        seed: Seed of the resampling; the same seed gives the same interval.
+        level: Confidence level [0..1].
+        resamples: Number of resamples [1].
 
     Source:
-        Efron 1979. In 2,000 simulated samples of 50 rows it held the mean in 93 to 95 %.
+        Efron 1979. In 2,000 simulated samples of 50 rows, 93 to 95 % contained the mean.
 
     >>> bootstrap([0.5, 0.5, 0.5])
     (0.5, 0.5)
@@ -94,7 +94,7 @@ def paired_bootstrap(
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """Return the interval of the mean of tuned - baseline, a row's two scores kept together.
+    """Return the interval of the mean of tuned - baseline, resampling whole rows.
 
     >>> paired_bootstrap([0.25, 0.5], [0.5, 0.75])
     (0.25, 0.25)
@@ -104,10 +104,10 @@ def paired_bootstrap(
 
 
 def wilson(right: int, rows: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's interval of a share.
+    """Return the Wilson score interval of a share.
 
     With z the normal quantile, p = right / rows and n = rows:
-    (p + z^2/2n -+ z sqrt(p(1 - p)/n + z^2/4n^2)) / (1 + z^2/n). All of 0..1 where there are no
+    (p + z^2/2n -+ z sqrt(p(1 - p)/n + z^2/4n^2)) / (1 + z^2/n). 0..1 if there are no
     rows.
 
     Source:

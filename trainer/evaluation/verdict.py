@@ -1,4 +1,4 @@
-"""Scores before and after -> one word and one sentence with the numbers behind it."""
+"""Verdict on a tuned model: better, not better, worse or not enough evidence."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from trainer.evaluation.statistics import mcnemar, paired_bootstrap
 
 BETTER, NOT_BETTER, WORSE, UNKNOWN = "better", "not better", "worse", "not enough evidence"
 MIN_ROWS = 30
-WIDE_INTERVAL = (
-    0.10  # an interval that reaches farther from the difference may hide a gain of 10 points
-)
+WIDE_INTERVAL = 0.10  # a wider interval could hide a gain of 10 points
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a tuned model is better than the baseline, on rows that neither has seen."""
+    """Whether a tuned model is better than the baseline on held-out rows."""
 
     word: str
     """better, not better, worse, or not enough evidence."""
     rows: int
-    """Rows that both answered."""
+    """Rows that both systems answered."""
     difference: float
-    """Mean score of the tuned model less that of the baseline [-1..1]."""
+    """Mean score of the tuned model minus that of the baseline [-1..1]."""
     low: float
     """Lower end of the interval of the difference (paired bootstrap)."""
     high: float
     """Upper end."""
     p_value: float | None
-    """Of McNemar's test, for scores of 0 and 1; none for others, where the interval decides."""
+    """McNemar's test for scores of 0 and 1; None for others, where the interval decides."""
     says: str
     """The verdict as one sentence."""
 
@@ -43,21 +41,21 @@ def judge(
     least_rows: int = MIN_ROWS,
     alpha: float = 0.05,
 ) -> Verdict:
-    """Judge a tuned model by its scores on the rows that the baseline answered too.
+    """Compare a tuned model with the baseline on the same rows.
 
-    Better or worse it is only where the difference is significant. A difference that is not, and
-    not above 0, is not better however few the rows; one above 0 is not enough evidence where a
-    gain of 10 points could have been missed.
+    The verdict is better or worse only if the difference is significant. A difference of 0 or
+    less that is not significant is "not better"; one above 0 is "not enough evidence" if a gain
+    of 10 points could have been missed.
 
     Args:
-        baseline_scores: One a row [0..1].
-        tuned_scores: One a row, same rows, same order [0..1].
-        binary: Every score is 0 or 1.
-        least_rows: With fewer there is no verdict.
-        alpha: Chance of a false better or worse that is borne [0..1].
+        baseline_scores: One per row [0..1].
+        tuned_scores: One per row, in the same order [0..1].
+        binary: Whether every score is 0 or 1.
+        least_rows: Fewer rows give no verdict.
+        alpha: Accepted probability of a false better or worse [0..1].
 
     Raises:
-        UsageError: the scores do not fit together, or are not what `binary` says.
+        UsageError: the numbers of scores differ, or a score is out of range.
 
     >>> judge([0.0] * 40, [1.0] * 10 + [0.0] * 30, binary=True).word
     'better'
@@ -81,36 +79,36 @@ def judge(
         how += f", p = {p_value:.2g}" if p_value else ", p < 1e-300"
     says = f"{word}: {after:.3f} against {before:.3f} on {rows} rows, {difference:+.3f} ({how})"
     if rows < least_rows:
-        says += f"; a verdict takes {least_rows} rows or more"
+        says += f"; a verdict needs {least_rows} or more rows"
     return Verdict(word, rows, difference, low, high, p_value, says)
 
 
 def judge_forgetting(
     perplexity_before: float, perplexity_after: float, tolerance: float = 0.10
 ) -> tuple[bool, str]:
-    """Say whether a tuned model got worse at what it was not tuned for.
+    """Report whether a tuned model got worse on general text.
 
     Args:
-        perplexity_before: Of the base model on general text [1].
-        perplexity_after: Of the tuned model on the same text [1].
-        tolerance: Rise that is borne, as a share of before.
+        perplexity_before: Perplexity of the base model on general text [1].
+        perplexity_after: Perplexity of the tuned model on the same text [1].
+        tolerance: Accepted rise, as a share of the value before.
 
     Raises:
-        UsageError: the perplexity before is no number of 1 or more.
+        UsageError: the perplexity before is not a finite number of 1 or more.
 
-    >>> judge_forgetting(10.0, 12.0)
-    (True, 'forgot: perplexity on general text rose from 10.00 to 12.00, by 20 %; 10 % is borne')
+    >>> judge_forgetting(10.0, 12.0)[1]
+    'forgot: perplexity on general text rose from 10.00 to 12.00, by 20 %; the tolerance is 10 %'
     """
     if not 1 <= perplexity_before < math.inf:
         raise UsageError(
             "forgetting",
             f"the perplexity of the base model is {perplexity_before}.",
-            "Measure it again: it is a number of 1 or more.",
+            "Measure it again; it must be 1 or more.",
         )
     if not math.isfinite(perplexity_after):
         return True, (
             f"forgot: perplexity on general text was {perplexity_before:.2f} and is no "
-            "finite number any more"
+            "longer finite"
         )
     rise = perplexity_after / perplexity_before - 1
     is_worse = rise > tolerance
@@ -118,7 +116,7 @@ def judge_forgetting(
     return is_worse, (
         f"{'forgot' if is_worse else 'kept'}: perplexity on general text {moved} from "
         f"{perplexity_before:.2f} to {perplexity_after:.2f}, by {abs(rise) * 100:.0f} %; "
-        f"{tolerance * 100:.0f} % is borne"
+        f"the tolerance is {tolerance * 100:.0f} %"
     )
 
 
@@ -137,8 +135,8 @@ def _check(baseline: Sequence[float], tuned: Sequence[float], binary: bool) -> N
     if len(baseline) != len(tuned):
         raise UsageError(
             "verdict",
-            f"{len(baseline)} scores of the baseline and {len(tuned)} of the tuned model.",
-            "Score both on the same rows.",
+            f"{len(baseline)} baseline scores and {len(tuned)} scores of the tuned model.",
+            "Score both systems on the same rows.",
         )
     for at, score in enumerate((*baseline, *tuned)):
         if not 0 <= score <= 1 or (binary and score not in (0, 1)):

@@ -1,7 +1,7 @@
-"""A plan for one's own GPU -> a folder that trains by itself on any machine, without this program.
+"""Export folder: a local plan written as a folder that trains on any machine.
 
-Rows, scripts, pinned packages and `run.sh` go out; `export.json`, written last, names the plan and
-the hash of every file. No path of this machine is in any of them.
+It contains rows, scripts, pinned packages and `run.sh`, needs no part of this program, and has no
+path of this machine in it. `export.json`, written last, has the plan id and the hash of each file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trainer.scripts.manifest import base_hash, sha256_of, write_json
 
 EXPORT_FILE = "export.json"
 BASE_FOLDER = "base"
-"""Where the base stands in the folder: a copy of it, or a link that `run.sh` makes."""
+"""Folder of the base in the export: a copy, or a link that `run.sh` creates."""
 SCRIPTS = ("train.py", "generate.py", "merge.py", "tokenize_rows.py", "rewards.py", "manifest.py")
 SCRIPTS_FOLDER = Path(__file__).parent.parent / "scripts"
 PINNED_VERSIONS = {
@@ -39,12 +39,12 @@ PINNED_VERSIONS = {
     "numpy": "2.4.6",
     "jinja2": "3.1.6",
 }
-"""What the scripts import, as this program was tested; what is installed here comes before it."""
+"""Tested versions of what the scripts import; a version installed on this machine is preferred."""
 QUANTIZATION_VERSIONS = {"bitsandbytes": "0.50.2"}
 BASE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja", ".md"})
-"""What is copied of a base: weights, config, tokenizer; nothing that can run code."""
+"""Files of a base that are copied: weights, config, tokenizer; nothing that can run code."""
 VOCABULARIES = frozenset({"tokenizer.json", "vocab.json"})
-"""Large, and made of words: a path in them is no place."""
+"""Not searched for paths: large, and any string can be a token."""
 
 
 def write_export(
@@ -53,28 +53,30 @@ def write_export(
     """Write everything that one training needs into a folder, `export.json` last.
 
     Args:
-        plan: A plan for one's own GPU.
-        file_of: Hash of rows -> the file that holds them.
+        plan: A local plan.
+        file_of: Hash of rows -> the file with these rows.
         out: The folder: new, empty, or an export of the same plan.
-        with_base: Whether the base is copied into it; else `run.sh` takes it from $BASE.
+        with_base: Whether to copy the base into it; otherwise `run.sh` reads $BASE.
 
     Returns:
-        The files, in the order of their names.
+        The files, sorted by name.
 
     Raises:
-        UsageError: the plan is none for a GPU of one's own, or the folder is taken.
-        Refused: rows or base are not what the plan was made with, or name this machine.
+        UsageError: the plan is not a local plan, or the folder has other content.
+        Refused: rows or base differ from the plan, or contain a path of this machine.
     """
     local = plan.local
     if local is None:
         raise UsageError(
             f"plan {plan.plan_id[:12]}",
-            f"it is for {plan.provider}, and trains there.",
-            "Plan with --base FOLDER to train on your own GPU.",
+            f"it is for {plan.provider}; only local plans can be exported.",
+            "Plan with --base FOLDER to train on a GPU of yours.",
         )
     if local.is_plain:
         raise UsageError(
-            f"plan {plan.plan_id[:12]}", "the plain baseline trains in seconds.", "Launch it here."
+            f"plan {plan.plan_id[:12]}",
+            "the TF-IDF baseline is not exported.",
+            "Launch it on this machine; it trains in seconds.",
         )
     _check_free(plan, out)
     if with_base:
@@ -94,84 +96,79 @@ def write_export(
 
 
 def exported_plan_id(folder: Path, plan: TrainingPlan) -> str | None:
-    """Return whose plan a folder was exported from, with this machine's paths put back into it.
+    """Return the id of the plan that a folder was exported from, or None if it has no plan.
 
-    Args:
-        folder: An exported folder.
-        plan: Whose paths are put back: the hash of a plan covers them, and an export leaves
-            them out.
-
-    Returns:
-        The hash of the folder's plan; nothing where there is none.
+    The id covers the paths of this machine, which an export leaves out, so they are restored
+    from *plan* first.
     """
     path = folder / "plan.json"
     if not path.is_file() or plan.local is None:
         return None
-    told = read_plan(path.read_bytes(), str(path))
-    if told.local is None:
-        return told.plan_id
-    ours = {"base": plan.local.base, "scorer": plan.local.scorer}
-    return told.model_copy(update={"local": told.local.model_copy(update=ours)}).plan_id
+    exported = read_plan(path.read_bytes(), str(path))
+    if exported.local is None:
+        return exported.plan_id
+    paths = {"base": plan.local.base, "scorer": plan.local.scorer}
+    return exported.model_copy(update={"local": exported.local.model_copy(update=paths)}).plan_id
 
 
 def requirements(local: LocalJob) -> str:
-    """List the packages of the scripts, each with one version, for the platform of any GPU."""
-    wanted = dict(PINNED_VERSIONS)
+    """Return requirements.txt: each package of the scripts at one version, for any GPU platform."""
+    packages = dict(PINNED_VERSIONS)
     if local.recipe.method == "qlora" or local.recipe.optimizer == "adamw_8bit":
-        wanted |= QUANTIZATION_VERSIONS
-    return "".join(f"{name}=={_version(name, pinned)}\n" for name, pinned in wanted.items())
+        packages |= QUANTIZATION_VERSIONS
+    return "".join(f"{name}=={_version(name, pinned)}\n" for name, pinned in packages.items())
 
 
 def _version(name: str, pinned: str) -> str:
     try:
-        return importlib.metadata.version(name).partition("+")[0]  # a build is of one machine
+        return importlib.metadata.version(name).partition("+")[
+            0
+        ]  # the build suffix is of this machine
     except importlib.metadata.PackageNotFoundError:
         return pinned
 
 
 def _check_free(plan: TrainingPlan, out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise UsageError(str(out), "this is a file.", "Name a new folder.")
+        raise UsageError(str(out), "this is a file.", "Use a new folder.")
     if not out.is_dir() or not any(out.iterdir()):
         return
     try:
-        found = exported_plan_id(out, plan)
+        exported = exported_plan_id(out, plan)
     except UsageError:
-        found = None
-    if found != plan.plan_id:
+        exported = None
+    if exported != plan.plan_id:
         raise UsageError(
-            str(out), "the folder is not empty, and no export of this plan.", "Name a new folder."
+            str(out), "the folder is not empty and not an export of this plan.", "Use a new folder."
         )
 
 
 def _check_base(local: LocalJob) -> None:
-    """See that the base is that of the plan, and that no file of it names this machine."""
+    """Check that the base matches the plan and contains no path of this machine."""
     base = Path(local.base)
     if not base.is_dir():
-        raise Refused(
-            f"{base}: the base of the plan is not there. Put it back, or export without the base."
-        )
+        raise Refused(f"{base}: base not found. Restore it, or export without the base.")
     if base_hash(base) != local.base_sha256:
-        raise Refused(f"{base}: it is not the base of the plan. Plan again.")
+        raise Refused(f"{base}: the base has changed since the plan. Create a new plan.")
     for path in _base_files(base):
         if path.suffix != ".safetensors" and path.name not in VOCABULARIES:
-            place = _place_in(path.read_text(encoding="utf-8", errors="replace"), base)
-            if place:
+            folder = _local_path_in(path.read_text(encoding="utf-8", errors="replace"), base)
+            if folder:
                 raise Refused(
-                    f"{path}: it names {place}, a folder of this machine. Take that out "
-                    "and plan again, or export without the base."
+                    f"{path}: it contains {folder}, a folder of this machine. Remove the path "
+                    "and create a new plan, or export without the base."
                 )
 
 
-def _place_in(text: str, base: Path) -> str | None:
-    home = Path.home()
-    places = [str(base), str(base.resolve()), str(base.parent), str(home)]
-    long = (place for place in places if len(Path(place).parts) > 2)
-    return next((place for place in long if re.search(re.escape(place) + r"(?!\w)", text)), None)
+def _local_path_in(text: str, base: Path) -> str | None:
+    folders = [base, base.resolve(), base.parent, Path.home()]
+    # a path of one folder, such as /data, can be in any text by chance
+    specific = (str(folder) for folder in folders if len(folder.parts) > 2)
+    return next((path for path in specific if re.search(re.escape(path) + r"(?!\w)", text)), None)
 
 
 def _plan_text(plan: TrainingPlan) -> str:
-    """Write a plan without the paths of this machine, which its hash covers."""
+    """Return the plan as JSON, without the paths of this machine."""
     body = json.loads(plan_bytes(plan))
     body["local"] |= {"base": BASE_FOLDER, "scorer": []}
     return json.dumps(body, indent=2, sort_keys=True) + "\n"
@@ -186,13 +183,13 @@ def _rows(
             continue
         source = file_of(data.sha256)
         if not source.is_file() or source.stat().st_size != data.bytes:
-            raise Refused(f"{source}: the rows of the plan are gone or changed. Plan again.")
+            raise Refused(f"{source}: the rows are missing or have changed. Create a new plan.")
         yield _copy(source, out / f"{name}.jsonl")
 
 
 def _base(base: Path, target: Path) -> Iterator[Path]:
     if target.is_symlink():
-        target.unlink()  # that of a run without the base
+        target.unlink()  # created by run.sh in an export without the base
     target.mkdir(exist_ok=True)
     for path in _base_files(base):
         yield _copy(path, target / path.name)
@@ -208,28 +205,30 @@ def _base_files(base: Path) -> list[Path]:
 
 def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
     _, likely, most = local.hours
-    words: dict[str, Any] = {
+    values: dict[str, Any] = {
         "plan": plan.plan_id[:12],
         "model": " ".join(plan.base_model.split()),
         "cap": plan.cap_usd,
         "likely": plan.figure.likely,
         "at_most": plan.figure.at_most,
         "price": plan.figure.price,
-        "hours": f"{_hours(likely)} likely, {_hours(most)} at most",
+        "hours": f"{_hours(likely)}, worst case {_hours(most)}",
         "gpu": local.gpu,
         "accelerators": skypilot_accelerators(local.gpu),
         "rows": plan.training.rows,
-        "base_env": "" if with_base else "\nenvs:\n  BASE: null  # folder of the base there\n",
-        "base_says": ""
+        "base_env": ""
         if with_base
-        else " Set `BASE` to the folder of the base there first; its "
-        f"files have to hash to {local.base_sha256[:12]}.",
+        else "\nenvs:\n  BASE: null  # folder of the base on that machine\n",
+        "base_note": ""
+        if with_base
+        else " Set `BASE` to the folder of the base on that machine first; the hash of its files "
+        f"must begin with {local.base_sha256[:12]}.",
         "answer": "yes" if plan.held_out and plan.method != "dpo" else "no",
     }
     yield _write(out / "requirements.txt", requirements(local))
-    yield _write(out / "task.yaml", SKYPILOT_TASK.format(**words))
-    yield _write(out / "README.md", README.format(**words))
-    run = _write(out / "run.sh", RUN_SCRIPT.replace("ANSWER=yes", f"ANSWER={words['answer']}"))
+    yield _write(out / "task.yaml", SKYPILOT_TASK.format(**values))
+    yield _write(out / "README.md", README.format(**values))
+    run = _write(out / "run.sh", RUN_SCRIPT.replace("ANSWER=yes", f"ANSWER={values['answer']}"))
     run.chmod(0o755)
     yield run
 

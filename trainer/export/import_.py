@@ -1,9 +1,7 @@
-"""An exported folder that came back trained -> checked, scored, and put beside the runs of here.
+"""Import of a trained export folder: checked, scored, and recorded as a settled run.
 
-Nothing in the folder is believed unless a hash of the plan covers it: rows, base and settings are
-compared, the model has to be sealed and whole, and the answers are scored here.
-
-A folder that came back -> a settled run: in the store, in the ledger, and in the registry.
+Nothing in the folder is trusted unless a hash in the plan covers it: rows, base and settings are
+compared, the model must be sealed and complete, and the answers are scored on this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Any
 from advisor.plan.training_plan import TrainingPlan
 from trainer.clock import utc_datetime
 from trainer.context import RunSession, TrainerContext
-from trainer.errors import OverBudget, Refused
+from trainer.errors import Refused
 from trainer.export.export import exported_plan_id
 from trainer.home import DAY_SECONDS, home_folder
 from trainer.local.provider import LocalAdapter, create_run_folder
@@ -32,28 +30,28 @@ from trainer.run_states import Run
 from trainer.runs.follow import register_version
 from trainer.scripts.manifest import NAME as MANIFEST
 from trainer.scripts.manifest import flaw_of, sha256_of, write_json
-from trainer.storage.ledger import Ledger, LedgerEntry, committed, micro_usd, usd_text
+from trainer.storage.ledger import LedgerEntry, micro_usd, usd_text
 
 EXECUTABLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".py", ".so"})
 BATCH_SETTINGS = frozenset({"micro_batch_rows", "accumulation_steps"})
-"""Settings that the script itself may change, where memory is short."""
+"""Settings that the script itself changes if memory is short."""
 ANSWER_FILES = ("answers.base.jsonl", "answers.tuned.jsonl", "perplexity.json")
 COPIED_FILES = ("result.json", "events.jsonl", "clock.jsonl", *ANSWER_FILES)
-"""What comes along beside the model, where it is there."""
+"""Files that are copied with the model, if they exist."""
 
 
 @dataclass(frozen=True)
 class ImportedTraining:
-    """What came back, checked."""
+    """A trained folder that passed all checks."""
 
     folder: Path
     plan: TrainingPlan
     result: Mapping[str, Any]
     seconds: float
-    """How long the machine was at work."""
+    """How long the machine was used."""
     peak_bytes: int | None
     evaluation: Mapping[str, Any] | None
-    """What the answers are worth; nothing where no rows were answered."""
+    """Scores of the answers; None if no rows were answered."""
 
     @property
     def model(self) -> Path:
@@ -62,55 +60,55 @@ class ImportedTraining:
 
 
 def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
-    """Check a folder that came back, and score what its models answered.
+    """Check a trained folder, and score the answers of its models.
 
     Raises:
-        Refused: it is of another plan, not trained to its end, torn, or trained with other rows,
-            another base or other settings than the plan says.
+        Refused: it belongs to another plan, is not completely trained, is incomplete, or was
+            trained with other rows, another base or other settings than those of the plan.
     """
     local = plan.local
     if local is None or exported_plan_id(folder, plan) != plan.plan_id:
         raise Refused(
-            f"{folder}: it is no export of the plan {plan.plan_id[:12]}, or its "
-            "plan.json was changed. Bring the folder that was exported."
+            f"{folder}: not an export of plan {plan.plan_id[:12]}, or its plan.json was "
+            "changed. Import the folder that was exported."
         )
     result = _result(folder)
     _check_model(folder / "model", local.base_sha256)
     _check_rows(folder, plan)
-    told = (
-        ("training_sha256", plan.training.sha256, "rows"),
-        ("base_sha256", local.base_sha256, "base"),
-    )
-    for name, wanted, what in told:
-        if result.get(name) != wanted:
+    for name, expected, what in (
+        ("training_sha256", plan.training.sha256, "other rows"),
+        ("base_sha256", local.base_sha256, "another base"),
+    ):
+        if result.get(name) != expected:
             raise Refused(
-                f"{folder}: the model was trained with another {what} than the plan "
-                "says. Export and train again."
+                f"{folder}: the model was trained with {what} than the plan has. Export and "
+                "train again."
             )
-    asked, done = local.recipe.model_dump(mode="json"), result.get("recipe") or {}
-    other = [name for name in asked if name not in BATCH_SETTINGS and done.get(name) != asked[name]]
-    if other:
-        raise Refused(
-            f"{folder}: the model was trained with {other[0]} {done.get(other[0])}, and "
-            f"the plan says {asked[other[0]]}. Export and train again."
-        )
+    recipe = local.recipe.model_dump(mode="json", exclude=set(BATCH_SETTINGS))
+    used = result.get("recipe") or {}
+    for name, expected in recipe.items():
+        if used.get(name) != expected:
+            raise Refused(
+                f"{folder}: the model was trained with {name} {used.get(name)}, the plan has "
+                f"{expected}. Export and train again."
+            )
     peak = result.get("peak_reserved_bytes") or result.get("peak_process_bytes")
     seconds = RunFolder(folder).seconds() or float(result.get("total_seconds") or 0.0)
     return ImportedTraining(folder, plan, result, seconds, peak, _score_answers(folder, plan))
 
 
 def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
-    """Copy model, result and evaluation into the folder of a run, whole or not at all.
+    """Copy model, result and evaluation into the folder of a run, completely or not at all.
 
     Returns:
         The folder of the model.
 
     Raises:
-        Refused: it cannot be written, or what was written is not what was read.
+        Refused: it cannot be written, or the copy differs from the original.
     """
     model = target / "model"
     if target.exists():
-        return model  # an earlier try came this far
+        return model  # an earlier attempt copied it
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -121,13 +119,13 @@ def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
             shutil.copyfile(imported.model / name, copy)
         flaw = flaw_of(part / "model")
         if flaw is not None:
-            raise Refused(f"{part}: {flaw}. Look at the disk, and bring the folder again.")
+            raise Refused(f"{part}: {flaw}. Check the disk, then import the folder again.")
         if imported.evaluation is not None:
             write_json(part / "evaluation.json", imported.evaluation)
         write_json(part / "done.json", {"at": time.time(), "how": "imported"})
         part.replace(target)
     except OSError as error:
-        raise Refused(f"{part}: {error}. Free the disk, and bring the folder again.") from error
+        raise Refused(f"{part}: {error}. Free disk space, then import again.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return model
@@ -140,8 +138,8 @@ def _result(folder: Path) -> dict[str, Any]:
     result = _json(folder / "result.json")
     if result is None:
         raise Refused(
-            f"{folder}: there is no result.json: it was not trained to its end. Run "
-            "run.sh again there; it goes on where it was."
+            f"{folder}: no result.json: the training is not complete. Run run.sh there again; "
+            "it resumes."
         )
     return result
 
@@ -150,27 +148,27 @@ def _json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Refused(f"{path}: it is no JSON ({error}). Fetch the folder again.") from error
-    if not isinstance(found, dict):
-        raise Refused(f"{path}: it is no JSON object. Fetch the folder again.")
-    return found
+        raise Refused(f"{path}: not valid JSON ({error}). Copy the folder again.") from error
+    if not isinstance(body, dict):
+        raise Refused(f"{path}: not a JSON object. Copy the folder again.")
+    return body
 
 
 def _check_model(model: Path, base_sha256: str) -> None:
     flaw = flaw_of(model)
     if flaw is not None:
-        raise Refused(f"{model}: {flaw}. The model is torn: fetch the folder again.")
+        raise Refused(f"{model}: {flaw}. The model is incomplete. Copy the folder again.")
     for name in _module_names(model):
         place = PurePosixPath(name)
-        is_link = any((model / one).is_symlink() for one in (place, *place.parents[:-1]))
+        is_link = any((model / path).is_symlink() for path in (place, *place.parents[:-1]))
         if place.is_absolute() or ".." in place.parts or is_link or model.is_symlink():
-            raise Refused(f"{model}: {name} leads out of the folder. It is no model of ours.")
+            raise Refused(f"{model}: {name} leads out of the folder. The model is not accepted.")
         if place.suffix in EXECUTABLE_SUFFIXES:
-            raise Refused(f"{model}: {name} can run code when it is read. It is no model of ours.")
+            raise Refused(f"{model}: {name} can run code when loaded. The model is not accepted.")
     if (_json(model / MANIFEST) or {}).get("base_sha256") != base_sha256:
-        raise Refused(f"{model}: it was made from another base. Export and train again.")
+        raise Refused(f"{model}: made from another base. Export and train again.")
 
 
 def _module_names(model: Path) -> list[str]:
@@ -183,53 +181,51 @@ def _check_rows(folder: Path, plan: TrainingPlan) -> None:
         if data is None:
             continue
         if not path.is_file():
-            raise Refused(f"{path}: it is not there. Bring the whole folder.")
+            raise Refused(f"{path}: file not found. Copy the complete folder.")
         if sha256_of(path) != data.sha256:
-            raise Refused(
-                f"{path}: the rows were changed. What they say of the model is worth "
-                "nothing: put the exported file back."
-            )
+            raise Refused(f"{path}: the rows were changed. Restore the exported file.")
     general = plan.local.general if plan.local else None
     path = folder / "general.jsonl"
     if general is not None and (not path.is_file() or path.stat().st_size != general.bytes):
-        raise Refused(f"{path}: the rows were changed. Put the exported file back.")
+        raise Refused(f"{path}: the rows were changed. Restore the exported file.")
 
 
 def _score_answers(folder: Path, plan: TrainingPlan) -> Mapping[str, Any] | None:
-    """Score the answers in a folder laid down anew: metric and rows are those of the plan."""
-    there = [name for name in ANSWER_FILES if (folder / name).is_file()]
-    if plan.held_out is None or not there:
+    """Score the answers in a run folder rebuilt from the plan, with its metric and rows."""
+    missing = [name for name in ANSWER_FILES if not (folder / name).is_file()]
+    if plan.held_out is None or len(missing) == len(ANSWER_FILES):
         return None
-    missing = sorted(set(ANSWER_FILES) - set(there))
     if missing:
-        raise Refused(f"{folder}: {missing[0]} is missing. Run run.sh again there.")
+        raise Refused(f"{folder}: {missing[0]} is missing. Run run.sh there again.")
     for name in ANSWER_FILES[:2]:
         _check_answers(folder / name, plan.held_out.rows)
     _json(folder / ANSWER_FILES[2])
-    with tempfile.TemporaryDirectory() as aside:
-        _rebuild_run_folder(folder, plan, Path(aside))
-        return score_run(RunFolder(Path(aside)))
+    with tempfile.TemporaryDirectory() as rebuilt:
+        _rebuild_run_folder(folder, plan, Path(rebuilt))
+        return score_run(RunFolder(Path(rebuilt)))
 
 
 def _check_answers(path: Path, rows: int) -> None:
     try:
-        lines = [json.loads(one) for one in path.read_text(encoding="utf-8").splitlines() if one]
-        good = all(
-            isinstance(one["answer"], str) and one["row"] == n and float(one["seconds"]) >= 0
-            for n, one in enumerate(lines)
+        lines = filter(None, path.read_text(encoding="utf-8").splitlines())
+        answers = [json.loads(line) for line in lines]
+        is_valid = len(answers) == rows and all(
+            isinstance(answer["answer"], str)
+            and answer["row"] == number
+            and float(answer["seconds"]) >= 0
+            for number, answer in enumerate(answers)
         )
     except (ValueError, KeyError, TypeError):
-        lines, good = [], False
-    if not good or len(lines) != rows:
+        is_valid = False
+    if not is_valid:
         raise Refused(
-            f"{path}: it does not hold one answer to each of the {rows} rows that "
-            "were held out. Delete it and perplexity.json there, and run run.sh "
-            "again."
+            f"{path}: expected one answer to each of the {rows} held-out rows. Delete this file "
+            "and perplexity.json there, and run run.sh again."
         )
 
 
 def _rebuild_run_folder(folder: Path, plan: TrainingPlan, target: Path) -> None:
-    """Make the folder of a run with the paths of this machine, and what was told of it there."""
+    """Create a run folder with the paths of this machine and the recorded results."""
     names = {
         data.sha256: name
         for name, data in (
@@ -246,61 +242,63 @@ def _rebuild_run_folder(folder: Path, plan: TrainingPlan, target: Path) -> None:
 
 
 HOW_IMPORTED = "imported"
-IMPORT_CHECKS = ("rows, base, settings and model are those of the plan",)
+IMPORT_CHECKS = ("rows, base, settings and model match the plan",)
 HOUR_SECONDS = Decimal(3600)
 
 
 def check_not_launched(context: TrainerContext, plan: TrainingPlan) -> None:
-    """See that a plan has no job yet; an import that was broken off may go on.
+    """Check that a plan was not launched; an interrupted import can be resumed.
 
     Raises:
-        Refused: a job of the plan was started, or has ended.
+        Refused: the plan was launched, or its import is settled.
     """
     run_id = context.store.run_of(plan)
     if run_id is None:
         return
     run = context.store.run(run_id)
-    is_begun = run.said("validated", "how") == HOW_IMPORTED and run.state != "settled"
-    if run.state != "intent" and not is_begun:
+    is_import = run.said("validated", "how") == HOW_IMPORTED and run.state != "settled"
+    if run.state != "intent" and not is_import:
         raise Refused(
-            f"{run_id}: this plan was launched already, and the run is {run.state}. "
-            "Plan with --again for a further training."
+            f"{run_id}: this plan was launched already; the run is {run.state}. Plan with "
+            "--again for another training."
         )
 
 
 def import_cost(imported: ImportedTraining, usd: Decimal | None) -> tuple[Decimal, str]:
-    """Return what the training cost and who says so: its bill, else its hours."""
+    """Return the cost of the training and its basis: the bill, or the hours used."""
     if usd is not None:
-        return usd, "as its bill says"
+        return usd, "as billed"
     price = Decimal(imported.plan.figure.price)
     spent = price * Decimal(repr(round(imported.seconds, 3))) / HOUR_SECONDS
     exact = spent.quantize(Decimal("0.000001"), ROUND_UP)
-    return exact, f"{imported.seconds:.0f} seconds at {price} USD an hour"
+    return exact, f"{imported.seconds:.0f} seconds at ${price} per hour"
 
 
 def record_import(context: TrainerContext, imported: ImportedTraining, usd: Decimal | None) -> Run:
-    """Put what came back on record as a run of its plan, once; a run broken off goes on.
+    """Record a trained folder as the run of its plan, once; an interrupted import is resumed.
 
     Args:
-        context: What to work with.
-        imported: The folder, checked.
-        usd: What it cost as its bill says; by default its hours at the price of the plan.
+        context: Store, ledger, registry and clock.
+        imported: The checked folder.
+        usd: The billed cost; by default the hours used at the price of the plan.
 
     Returns:
         The settled run.
 
     Raises:
-        Refused: the plan was launched already, or a cap would be passed. Nothing was recorded.
-        LeaseLost: another process works on the run.
+        Refused: the plan was launched already, or a cap would be exceeded. Nothing was recorded.
+        LeaseLost: another process has the lease of the run.
     """
     plan = imported.plan
     check_not_launched(context, plan)
     amount, how = import_cost(imported, usd)
     day = utc_datetime(context.clock.now()).date().isoformat()
-    _check_caps(context.ledger, context.store.run_of(plan), micro_usd(amount), day)
+    # before the intent is recorded: a background process would act on an open run
+    subject = context.store.run_of(plan) or f"plan {plan.plan_id[:12]}"
+    context.ledger.check(_ledger_entry(subject, plan, day, amount))
     run_id, _ = context.store.start(plan)
     lease = context.store.take(run_id)
-    next_at = context.clock.now() + DAY_SECONDS  # broken off, it is brought again, and not trained
+    next_at = context.clock.now() + DAY_SECONDS  # if interrupted: resumed by an import, not trained
     try:
         check_not_launched(context, plan)
         folder = home_folder() / "runs" / run_id
@@ -308,32 +306,23 @@ def record_import(context: TrainerContext, imported: ImportedTraining, usd: Deci
         adapter = LocalAdapter(home_folder(), context.store.run_of, context.files)
         session = RunSession(context, adapter, plan, lease)
         _advance_import(session, imported, folder, amount)
-        with suppress(KeyError, TypeError, ValueError):  # told elsewhere, and no part of the record
+        with suppress(KeyError, TypeError, ValueError):  # events of the other machine are optional
             context.store.keep_job_events(run_id, adapter.events(run_id))
-        run = _settled(session, folder, amount, how)
+        run = _settle(session, folder, amount, how)
         next_at = 0.0
         return run
     finally:
         context.store.release(lease, next_at)
 
 
-def _check_caps(ledger: Ledger, run_id: str | None, amount: int, day: str) -> None:
-    """Refuse before anything is written, not even the intent: an open run would be worked on."""
-    caps, entries = ledger.caps(), [one for one in ledger.entries() if one.subject != run_id]
-    today = [entry for entry in entries if entry.day == day]
-    for cap, counted, span in ((caps.per_day, today, "a day"), (caps.total, entries, "in all")):
-        if cap is not None and committed(counted) + amount > cap:
-            raise OverBudget(
-                f"{usd_text(amount)} USD would pass the cap of {usd_text(cap)} USD "
-                f"{span}. Raise it with `trainer budget`, and bring the folder "
-                "again."
-            )
+def _ledger_entry(subject: str, plan: TrainingPlan, day: str, amount: Decimal) -> LedgerEntry:
+    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount), None, "")
 
 
 def _advance_import(
     session: RunSession, imported: ImportedTraining, folder: Path, amount: Decimal
 ) -> None:
-    """Go from any state of an import to `succeeded`, and leave out what was done before."""
+    """Advance an import from any state to `succeeded`, without repeating completed steps."""
     plan, store, usd = session.plan, session.context.store, usd_text(micro_usd(amount))
     held = plan.held_out.sha256 if plan.held_out else None
     steps: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -361,21 +350,17 @@ def _advance_import(
         if store.run(folder.name).state != state:
             continue
         if kind == "reserved":
-            session.context.ledger.reserve(
-                LedgerEntry(
-                    folder.name, "training", plan.provider, session.day, micro_usd(amount), None, ""
-                )
-            )
+            session.context.ledger.reserve(_ledger_entry(folder.name, plan, session.day, amount))
         session.append(kind, **body)
         session.renew_lease()
 
 
-def _settled(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
+def _settle(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
     ledger, run = session.context.ledger, session.context.store.run(folder.name)
     if run.state == "succeeded":
         first = _first_answer(folder)
         if first is None:
-            session.append("smoke_skipped", why="no rows were answered where it was trained")
+            session.append("smoke_skipped", why="no held-out rows were answered")
         else:
             run = session.append("verified", model=run.tuned_model, characters=len(first))
     ledger.settle(run.run_id, micro_usd(amount), how)

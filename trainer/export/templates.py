@@ -1,4 +1,4 @@
-"""The words of an exported folder: `run.sh`, the task of SkyPilot, and the page for a reader."""
+"""Templates of the export folder: `run.sh`, the SkyPilot task and the README."""
 
 from __future__ import annotations
 
@@ -24,28 +24,26 @@ ACCELERATORS: Mapping[str, tuple[str, ...]] = {
     "RTX_PRO_6000_BW": ("RTXPRO6000",),
     "T4": ("T4",),
 }
-"""GPU of the price book -> its names in SkyPilot's catalogue; any of them will do."""
+"""GPU of the price book -> its equivalent names in SkyPilot's catalog."""
 
 
 def skypilot_accelerators(gpu: str) -> str:
-    """Write what SkyPilot is asked for.
+    """Return the resources line of a SkyPilot task.
 
     >>> skypilot_accelerators("L4"), skypilot_accelerators("H100_SXM"), skypilot_accelerators("cpu")
     ('accelerators: L4:1', 'accelerators: {H100-SXM:1, H100:1}', 'cpus: 4+')
     """
     if gpu == "cpu":
         return "cpus: 4+"
-    names = [f"{name}:1" for name in ACCELERATORS.get(gpu, (gpu.replace("_", "-"),))]
-    return (
-        f"accelerators: {names[0]}" if len(names) == 1 else f"accelerators: {{{', '.join(names)}}}"
-    )
+    names = ", ".join(f"{name}:1" for name in ACCELERATORS.get(gpu, (gpu.replace("_", "-"),)))
+    return f"accelerators: {{{names}}}" if "," in names else f"accelerators: {names}"
 
 
 RUN_SCRIPT = """\
 #!/bin/sh
-# Train, then answer the rows that were held out. Run it again after a stop: it goes on where it
-# was. SKIP_INSTALL=1 takes the packages of $PYTHON (python3) as they are; BASE names the folder of
-# the base where none lies here. It ends with the exit code of the script that ended it.
+# Trains, then answers the held-out rows. After an interruption, run it again: it resumes.
+# SKIP_INSTALL=1 uses the packages of $PYTHON (python3) as installed. BASE is the folder of the
+# base, if this folder has none. The exit code is that of the script that failed, or 0.
 set -eu
 cd "$(dirname "$0")"
 ANSWER=yes
@@ -58,7 +56,7 @@ else
 fi
 if [ ! -e base ]; then
     if [ ! -f "${BASE:-}/config.json" ]; then
-        echo "run.sh: no base here: set BASE to its folder" >&2
+        echo "run.sh: no base in this folder. Set BASE to the folder of the base." >&2
         exit 2
     fi
     rm -f base
@@ -66,7 +64,7 @@ if [ ! -e base ]; then
 fi
 rm -f control failed.json
 
-# What the machine was used for, from when to when: its hours are money.
+# Record when the machine was used: it is billed by the hour.
 now() { "$python" -I -c 'import time; print(time.time())'; }
 if [ -s clock.jsonl ] && tail -n 1 clock.jsonl | grep -q from; then
     beat=$(cat heartbeat 2>/dev/null || true)
@@ -95,8 +93,8 @@ run() {
 """
 
 SKYPILOT_TASK = """\
-# {model} on {gpu}: {hours}; {likely} USD likely, at most {at_most}, at {price} USD an hour.
-# The cap of the plan is {cap} USD: look at the price that `sky launch` shows before you agree.
+# {model} on {gpu}: {hours}; ${likely}, worst case ${at_most}, at ${price} per hour.
+# The cap of the plan is ${cap}: check the price that `sky launch` shows before you confirm.
 #   sky launch -c tune -i 10 task.yaml
 #   rsync -a --exclude .venv --exclude checkpoints tune:sky_workdir/ .
 #   sky down tune
@@ -115,13 +113,12 @@ run: |
 README = """\
 # Plan {plan}: {model}, tuned on {rows} rows
 
-On a machine with {gpu}: `sh run.sh`. It installs the pinned packages into `.venv`, trains, and has
-base and tuned model answer the rows that were held out, if there are any. Stopped in the middle, it
-goes on when it is run again.{base_says} The plan says {hours}: {likely} USD
-likely, {at_most} USD at most, at {price} USD an hour; its cap is {cap} USD. For SkyPilot there is
-`task.yaml`.
+On a machine with {gpu}, run `sh run.sh`. It installs the pinned packages into `.venv`, trains, and
+then has the base and the tuned model answer the held-out rows, if there are any. After an
+interruption, run it again: it resumes.{base_note} The plan estimates {hours}: ${likely}, worst case
+${at_most}, at ${price} per hour; its cap is ${cap}. For SkyPilot, use `task.yaml`.
 
-Bring the whole folder back, `.venv` and `checkpoints` left out, and say `trainer import FOLDER
---usd WHAT_IT_COST` on the machine that made the plan: it checks rows, base and model by their
-hashes, scores the answers, and puts the model into its registry.
+Copy the complete folder back, without `.venv` and `checkpoints`, and run `trainer import FOLDER
+--usd COST` on the machine that created the plan. It checks rows, base and model by their hashes,
+scores the answers, and adds the model to its registry.
 """

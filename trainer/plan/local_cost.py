@@ -1,12 +1,9 @@
-"""A base, rows and a machine -> hours and money of a training, as low, likely and at most.
-
-What trains -> how fast, within which range, and how that is known.
-"""
+"""Time, memory, energy and cost of a training on your own machine, as ranges with their basis."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
@@ -46,37 +43,37 @@ from trainer.plan.probe import (
 from trainer.runs.calibration import PastRuns, read_past_runs
 
 UNKNOWN_SAVE = (1.0, 5e-9)
-"""Of a checkpoint: seconds of one of nothing, and for each byte; own judgement, a plain disk."""
+"""Checkpoint time: fixed seconds, and seconds per byte; own judgement for an ordinary disk."""
 
 
 @dataclass(frozen=True)
 class MachineSpeed:
-    """How fast a machine trains, as far as anybody knows."""
+    """Training speed of a machine, as far as it is known."""
 
     speeds: Speeds
     range: Range
-    """Real over reckoned time: low, likely, high."""
+    """Actual over estimated time: low, likely, high."""
     basis: str
-    """How that is known, in words for a person."""
+    """Source of the numbers, as text."""
     save: tuple[float, float] = UNKNOWN_SAVE
-    """Of a checkpoint: seconds of one of nothing, and for each byte."""
+    """Checkpoint time: fixed seconds, and seconds per byte."""
     own_bytes: float | None = None
-    """What a process takes beside tensors, where it was measured."""
+    """Memory of a process without tensors, if it was measured."""
     memory_factor: float = 1.0
-    """Taken for each byte of tensors."""
+    """Measured bytes per byte of tensors."""
 
 
 def find_machine_speed(machine: str, gpu: Gpu | None, method: str, is_here: bool) -> MachineSpeed:
-    """Take past runs of the machine, else its probe, else its data sheet.
+    """Return the speed by past runs of the machine, else its probe, else its data sheet.
 
     Args:
         machine: GPU as in the price book, or `cpu`.
         gpu: Its numbers there.
-        method: How is trained; past runs teach of their own method only.
-        is_here: Whether it is this machine: a probe is of no other.
+        method: Training method; past runs of other methods do not count.
+        is_here: Whether it is this machine, the only one a probe applies to.
 
     Raises:
-        Refused: what is kept in the home folder cannot be read.
+        Refused: a file in the home folder cannot be read.
     """
     probe = saved_probe(machine) if is_here else None
     past = read_past_runs(home_folder(), machine, method)
@@ -96,9 +93,9 @@ def _from_probe(probe: Probe) -> MachineSpeed:
 
 
 def _from_data_sheet(machine: str, gpu: Gpu | None) -> MachineSpeed:
-    wide = "wide, for nobody probed this machine: run trainer probe"
+    wide = "wide range, this machine was not probed: run trainer probe"
     if gpu is None:
-        return MachineSpeed(CPU, CPU_RANGE, f"a guess of a few cores; {wide}")
+        return MachineSpeed(CPU, CPU_RANGE, f"a guess for a few cores; {wide}")
     return MachineSpeed(
         prior_speeds(machine, gpu),
         TIME_RANGE,
@@ -107,39 +104,28 @@ def _from_data_sheet(machine: str, gpu: Gpu | None) -> MachineSpeed:
 
 
 def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
-    """Let past runs move the middle; they lie apart as far as they do, and the next one further."""
-    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda one: one[2])
+    """Use the middle and the spread of past runs, widened for the next run."""
+    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
     runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
-    spread = (past.low * low, past.likely, past.high * high)
-    return MachineSpeed(
-        known.speeds,
-        spread,
-        f"{runs} of yours, {past.likely:.2f} times {_short(known)}",
-        known.save,
-        known.own_bytes,
-        known.memory_factor,
-    )
-
-
-def _short(known: MachineSpeed) -> str:
-    return known.basis.partition(";")[0]
+    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
+    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
 CENT = Decimal("0.01")
 SETUP_SECONDS = (20.0, 60.0, 300.0)
 """Loading libraries, checking, answering the held-out rows; own measurement and judgement."""
 CHECKPOINT_BYTES = 12.0
-"""Of a trained weight, with its two moments."""
+"""Per trained weight, with its two moments."""
 CPU_MEMORY_RANGE = (0.90, 1.12)
-"""Peak of a training on a CPU over what is reckoned with its probe. Own measurement, see
-benchmarks.train_time --here: 5 % off in the mean."""
+"""Actual over estimated peak memory on a CPU with a probe. Own measurement, see
+benchmarks.train_time --here: 5% mean error."""
 POWER_SHARE = 0.2
-"""How far the mean power lies from what is reckoned, either way; own judgement."""
+"""Deviation of the mean power from the estimate, either way; own judgement."""
 
 
 @dataclass(frozen=True)
 class TrainingMachine:
-    """What trains, and what an hour of it costs."""
+    """A machine that trains, with its hourly cost."""
 
     name: str
     """GPU as in the price book, or `cpu`."""
@@ -154,24 +140,24 @@ class TrainingMachine:
 def find_machine(
     book: PriceBook, scenario: Mapping[str, Any], where: str, gpu: str, usd: Decimal | None
 ) -> TrainingMachine:
-    """Find what an hour costs: as the user says, as the scenario does, or as a cloud asks.
+    """Return the machine with its hourly cost: the user's, the scenario's, else the cloud's price.
 
     Raises:
-        UsageError: nobody says it.
+        UsageError: the cost is not specified.
     """
     known = None if gpu == "cpu" else book.gpu(gpu)
-    said = "your own price (--usd-per-hour)"
+    source = "your own price (--usd-per-hour)"
     for own in scenario.get("hardware") or ():
         if usd is None and own.get("gpu") == gpu:
-            usd, said = Decimal(str(own["usd_per_hour"])), "your scenario, hardware"
+            usd, source = Decimal(str(own["usd_per_hour"])), "hardware in your scenario"
     if usd is not None:
-        return TrainingMachine(gpu, known, usd, said, "today", "today", own=True)
+        return TrainingMachine(gpu, known, usd, source, "today", "today", own=True)
     price = _rented(book, where, gpu, scenario)
     if price is None:
         raise UsageError(
             "--usd-per-hour",
-            f"nobody says what an hour of this {gpu} costs.",
-            "Give it, power too: 0.3 kW at 0.30 USD/kWh is 0.09.",
+            f"the hourly cost of this {gpu} is not specified.",
+            "Set it, power included: 0.3 kW at 0.30 USD/kWh is 0.09.",
         )
     return TrainingMachine(
         gpu,
@@ -200,15 +186,15 @@ def estimate_training(
     lengths: NDArray[np.int64],
     is_here: bool,
 ) -> tuple[tuple[float, float, float], TrainingEstimate]:
-    """Work out how long it takes, as low, likely and at most [h], and what else it takes.
+    """Estimate the time as low, likely and worst case [h], and memory and energy.
 
-    Leaves out: answers that are drawn in reward tuning, and the loss of validation rows.
+    Leaves out: generating answers in reward tuning, and the loss of validation rows.
 
     Args:
-        machine: What trains.
-        recipe: Every setting.
+        machine: Machine that trains.
+        recipe: Training settings.
         config: config.json of the base.
-        lengths: Tokens of each row that is learned from.
+        lengths: Tokens of each training row.
         is_here: Whether the machine is this one.
 
     Raises:
@@ -235,7 +221,7 @@ def estimate_training(
 def peak_memory(
     shape: ModelShape, run: TrainingSchedule, known: MachineSpeed, machine: TrainingMachine
 ) -> Range | None:
-    """Work out the peak of the process with the longest rows, as low, likely and at most [bytes].
+    """Estimate the peak memory with the longest rows, as low, likely and worst case [bytes].
 
     Raises:
         Refused: it would not fit the memory of the GPU.
@@ -250,16 +236,16 @@ def peak_memory(
     need = float(process_bytes(shape, run.largest, context))
     if need > machine.gpu.memory_bytes:
         raise Refused(
-            f"{machine.name}: the training needs {need / GIB:.1f} GiB, and it has "
-            f"{machine.gpu.memory_bytes / GIB:.1f}. Take qlora, a smaller "
-            "micro_batch_rows or max_tokens, or another GPU."
+            f"{machine.name}: the training needs {need / GIB:.1f} GiB, the GPU has "
+            f"{machine.gpu.memory_bytes / GIB:.1f}. Use qlora, a smaller micro_batch_rows or "
+            "max_tokens, or another GPU."
         )
     low, high = MEMORY_RANGE
     return need * low, need, need * high
 
 
 def _save_seconds(shape: ModelShape, run: TrainingSchedule, known: MachineSpeed) -> float:
-    """Seconds of one checkpoint: the weights that are trained and both their moments."""
+    """Return the seconds of one checkpoint: trained weights with both moments."""
     fixed, each = known.save
     return fixed + each * CHECKPOINT_BYTES * float(trained_parameters(shape, run.usual))
 
@@ -282,7 +268,7 @@ def _energy(
 def cost_figure(
     machine: TrainingMachine, hours: tuple[float, float, float], trained_tokens: int
 ) -> PlannedCost:
-    """Turn hours into money, rounded up to a cent."""
+    """Return the cost of some hours, rounded up to a cent."""
     usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
     return PlannedCost(
         item=f"local/{machine.name}/gpu_hour",
@@ -302,9 +288,9 @@ def cost_figure(
 
 
 def shape_from_config(config: Mapping[str, Any]) -> ModelShape:
-    """Read what the formulas need out of a config.json, of a decoder or an encoder.
+    """Return the shape of a decoder or encoder from its config.json.
 
-    A family that we do not know is counted as a plain decoder.
+    An unknown model family counts as a plain decoder.
     """
     if is_known_family(config):
         return ModelShape.of(architecture_of(config))

@@ -1,6 +1,6 @@
-"""Thirty seconds of this machine -> how fast it trains and what a process takes, kept at home.
+"""Probe: measured training speed and memory of this machine, stored in the home folder.
 
-A recipe and the lengths of its rows -> what the formulas of time and memory read of it.
+Also the schedule of a training (steps, batches, checkpoints) that time and memory formulas read.
 """
 
 from __future__ import annotations
@@ -49,40 +49,40 @@ OBJECTIVES: Mapping[RecipeObjective, Objective] = {
     "dpo": "dpo",
     "classification": "classification",
 }
-"""Drawing the answers of reward tuning is left out; that is told."""
+"""Generating the answers of reward tuning is left out."""
 TILE = (4096.0, 32768.0)
-"""Tokens and words of a tile of the loss head. Source: trl 1.16."""
+"""Tokens and vocabulary entries in a tile of the loss head. Source: trl 1.16."""
 TILE_BYTES = 22.0
-"""Of a number in it, beside what is counted for a GPU: on a CPU scores, their exponentials and
-gradients stand in memory at once. Counted in trl 1.16."""
+"""Per number in a tile, in addition to the count for a GPU: on a CPU scores, their exponentials
+and gradients are in memory at once. Counted in trl 1.16."""
 OPTIMIZERS: Mapping[str, Optimizer] = {"adamw_8bit": "adamw_8bit"}
 
 
 class TrainingSchedule(NamedTuple):
-    """One training as the formulas read it."""
+    """One training as time and memory formulas read it."""
 
     usual: TrainingSetup
-    """With a micro-batch as it is in the middle, padding included."""
+    """With an average micro-batch, padding included."""
     largest: TrainingSetup
-    """With the longest rows at once: memory has to do for them."""
+    """With the longest rows in one micro-batch: memory must suffice for them."""
     steps: int
     micro_batches: int
     saves: int
-    """Checkpoints that are written."""
+    """Checkpoints written."""
 
 
 def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSchedule:
-    """Lay a training out.
+    """Return the schedule of a training.
 
     Args:
-        recipe: Every setting.
-        lengths: Tokens of each row, before the cut.
+        recipe: Training settings.
+        lengths: Tokens of each row, before truncation.
     """
     cut = np.minimum(np.asarray(lengths), recipe.max_tokens)
     longest, rows, count = float(cut.max()), recipe.micro_batch_rows, cut.size
     usual = longest_of_batch(cut, rows)
     scored = usual
-    if recipe.packing:  # rows are kept apart: a token looks back in its own
+    if recipe.packing:  # packed rows are separate: a token attends to its own row only
         longest = usual = float(recipe.max_tokens)
         count = math.ceil(int(cut.sum()) / recipe.max_tokens)
         scored = float((cut.astype(np.float64) ** 2).sum() / cut.sum())
@@ -98,11 +98,11 @@ def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSch
 
 
 def training_setup(recipe: Recipe, tokens: float, longest: float) -> TrainingSetup:
-    """Read of a recipe what time and memory depend on.
+    """Return what time and memory depend on in a recipe.
 
     Args:
-        recipe: Every setting.
-        tokens: Of a micro-batch, padding included.
+        recipe: Training settings.
+        tokens: Tokens of a micro-batch, padding included.
         longest: Tokens that attention spans.
     """
     half = recipe.dtype != "float32"
@@ -126,49 +126,49 @@ def training_setup(recipe: Recipe, tokens: float, longest: float) -> TrainingSet
 
 
 def cpu_peak_bytes(shape: ModelShape, setup: TrainingSetup) -> float:
-    """Count the peak of a training's tensors where no kernels of their own work the loss out."""
+    """Return the peak memory of a training's tensors without fused loss kernels, as on a CPU."""
     tokens, words = np.minimum(setup.positions, TILE[0]), np.minimum(shape.vocabulary, TILE[1])
-    told = setup.head == "fused" and setup.objective != "classification"
-    return float(allocated_bytes(shape, setup) + TILE_BYTES * tokens * words * told)
+    is_tiled = setup.head == "fused" and setup.objective != "classification"
+    return float(allocated_bytes(shape, setup) + TILE_BYTES * tokens * words * is_tiled)
 
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "probe.py"
 PROBES_FILE = "probes.json"
 MAX_SECONDS = 600.0
-"""After which a probe is taken to hang."""
+"""After which a probe counts as hung."""
 STATE_BYTES = 8
-"""Of the two moments of a weight in a checkpoint."""
+"""Bytes of the two moments of a weight in a checkpoint."""
 
 
 class Probe(Record):
-    """What was measured on one machine."""
+    """Measurements of one machine."""
 
     machine: str
     """GPU as in the price book, or `cpu`."""
     device: str
-    """What the machine calls itself."""
+    """Device name as reported by the machine."""
     made_on: str
-    """Day."""
+    """Day of the measurement."""
     torch: str
-    """Version it was measured with."""
+    """Version of torch."""
     threads: int
     """Threads of the host."""
     speeds: Mapping[str, float]
     """See `Speeds`."""
     own_bytes: float
-    """What a process takes beside tensors."""
+    """Memory of a process without tensors."""
     memory_factor: float
-    """Taken for each byte of tensors."""
+    """Measured bytes per byte of tensors."""
     save_seconds: float
-    """Of a checkpoint of nothing."""
+    """Fixed time of a checkpoint."""
     save_seconds_per_byte: float
-    """And for each byte in it."""
+    """Additional time per byte of a checkpoint."""
     worst_miss: float
-    """How far the formulas are from the furthest training of the probe, as a share."""
+    """Largest relative error of the fitted formulas over the probe's trainings."""
     trainings: int
-    """How many there were."""
+    """Number of trainings."""
     seconds: float
-    """How long it took."""
+    """Duration of the probe."""
 
     @property
     def as_speeds(self) -> Speeds:
@@ -177,25 +177,25 @@ class Probe(Record):
 
 
 def measure_machine(machine: str, gpu: Gpu | None, seconds: float, day: str) -> Probe:
-    """Run the script and find the speeds that explain what it measured.
+    """Run the probe script and fit the speeds to its measurements.
 
     Args:
         machine: GPU as in the price book, or `cpu`.
         gpu: Its numbers there.
-        seconds: How long it may go on beginning new trainings.
+        seconds: Time during which new trainings start.
         day: Today.
 
     Raises:
-        Refused: it could not be run.
+        Refused: the script failed.
     """
     return fit_probe(run_script(gpu is not None, seconds), machine, gpu, day)
 
 
 def run_script(on_gpu: bool, seconds: float) -> dict[str, Any]:
-    """Train what there is time for in a process of its own; return what it wrote down.
+    """Run the probe script in a subprocess; return its measurements.
 
     Raises:
-        Refused: it did not end, or not well.
+        Refused: it failed or timed out.
     """
     with tempfile.TemporaryDirectory(prefix="probe-") as name:
         env = dict(environment())
@@ -212,57 +212,60 @@ def run_script(on_gpu: bool, seconds: float) -> dict[str, Any]:
                 "again when it is not."
             ) from error
         if done.returncode:
-            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
             raise Refused(
-                f"the probe did not end well: {last[0]}. Is the extra installed? pip "
-                "install 'tune-or-not[local]'"
+                f"the probe failed: {last[0]}. Is the extra installed? Run: pip install "
+                "'tune-or-not[local]'"
             )
         return dict(json.loads((Path(name) / "probe.json").read_text(encoding="utf-8")))
 
 
-def fit_probe(told: Mapping[str, Any], machine: str, gpu: Gpu | None, day: str) -> Probe:
-    """Turn what the script measured into speeds and sizes."""
-    entries = told["timed"]
+def fit_probe(measured: Mapping[str, Any], machine: str, gpu: Gpu | None, day: str) -> Probe:
+    """Fit speeds and sizes to the script's measurements."""
+    entries = measured["timed"]
     runs = [
-        training_schedule(Recipe.model_validate(one["recipe"]), np.array(one["lengths"]))
-        for one in entries
+        training_schedule(Recipe.model_validate(entry["recipe"]), np.array(entry["lengths"]))
+        for entry in entries
     ]
-    shapes = [ModelShape.of(architecture_of(one["config"])) for one in entries]
+    shapes = [ModelShape.of(architecture_of(entry["config"])) for entry in entries]
     timed = [
-        TimedTraining(shape, run.usual, 1.0, float(one["step_seconds"]))
-        for shape, run, one in zip(shapes, runs, entries, strict=True)
+        TimedTraining(shape, run.usual, 1.0, float(entry["step_seconds"]))
+        for shape, run, entry in zip(shapes, runs, entries, strict=True)
     ]
     speeds = fit_speeds(timed, CPU if gpu is None else prior_speeds(machine, gpu))
-    own, factor = _memory(told, shapes, runs)
-    fixed, each = _line([_saved(one) for one in entries], [one["save_seconds"] for one in entries])
+    own, factor = _memory(measured, shapes, runs)
+    fixed, each = _fit_line(
+        [float(entry["trained_parameters"]) * (4 + STATE_BYTES) for entry in entries],
+        [entry["save_seconds"] for entry in entries],
+    )
     return Probe(
         machine=machine,
-        device=told["device"],
+        device=measured["device"],
         made_on=day,
-        torch=told["torch"],
-        threads=told["threads"],
+        torch=measured["torch"],
+        threads=measured["threads"],
         own_bytes=own,
         memory_factor=factor,
         save_seconds=fixed,
         speeds={name: float(value) for name, value in speeds._asdict().items()},
         save_seconds_per_byte=each,
         trainings=len(entries),
-        seconds=told["seconds"],
+        seconds=measured["seconds"],
         worst_miss=float(np.abs(relative_errors(timed, speeds)).max()),
     )
 
 
 def save_probe(probe: Probe) -> None:
-    """Keep it in the home folder, in place of an older one of the same machine."""
+    """Store a probe in the home folder; it replaces an older one of the same machine."""
     path = home_folder() / PROBES_FILE
-    kept = {one.machine: one for one in _read(path)} | {probe.machine: probe}
+    probes = {known.machine: known for known in _read(path)} | {probe.machine: probe}
     part = path.with_suffix(".part")
-    part.write_text(json.dumps([one.model_dump() for one in kept.values()], indent=1))
+    part.write_text(json.dumps([known.model_dump() for known in probes.values()], indent=1))
     os.replace(part, path)
 
 
 def saved_probe(machine: str) -> Probe | None:
-    """Find the probe of a machine, if it was ever probed."""
+    """Return the probe of a machine, if it was probed."""
     found = (probe for probe in _read(home_folder() / PROBES_FILE) if probe.machine == machine)
     return next(found, None)
 
@@ -271,33 +274,30 @@ def _read(path: Path) -> Sequence[Probe]:
     if not path.is_file():
         return ()
     try:
-        return [Probe.model_validate(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        return [
+            Probe.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8"))
+        ]
     except (ValueError, ValidationError) as error:
         raise Refused(
-            f"{path}: it holds no probe ({error}). Remove it, then run: trainer probe"
+            f"{path}: not a valid probe file ({error}). Remove it, then run: trainer probe"
         ) from error
 
 
-def _saved(entry: Mapping[str, Any]) -> float:
-    trained = float(entry["trained_parameters"])
-    return trained * (4 + STATE_BYTES)
-
-
 def _memory(
-    told: Mapping[str, Any], shapes: Sequence[ModelShape], runs: Sequence[TrainingSchedule]
+    measured: Mapping[str, Any], shapes: Sequence[ModelShape], runs: Sequence[TrainingSchedule]
 ) -> tuple[float, float]:
-    """What a process takes by itself, and for each byte of tensors; measured peaks only grow."""
-    if told["timed"][0]["peak_allocated_bytes"] is not None:  # a GPU's allocator is known
-        return float(told["own_bytes"]), 1.0
+    """Return the memory of a process without tensors, and per byte of tensors."""
+    if measured["timed"][0]["peak_allocated_bytes"] is not None:  # a GPU reports it
+        return float(measured["own_bytes"]), 1.0
     sizes = [cpu_peak_bytes(shape, run.largest) for shape, run in zip(shapes, runs, strict=True)]
-    peaks = [float(entry["peak_bytes"]) for entry in told["timed"]]
-    largest = [max(sizes[: n + 1]) for n in range(len(sizes))]
-    own, factor = _line(largest, peaks)
-    return max(own, float(told["own_bytes"])), max(factor, 1.0)
+    peaks = [float(entry["peak_bytes"]) for entry in measured["timed"]]
+    largest = [max(sizes[: n + 1]) for n in range(len(sizes))]  # measured peaks only grow
+    own, factor = _fit_line(largest, peaks)
+    return max(own, float(measured["own_bytes"])), max(factor, 1.0)
 
 
-def _line(along: Sequence[float], up: Sequence[float]) -> tuple[float, float]:
-    """Lay a line through points; neither where it begins nor its slope is below 0."""
+def _fit_line(along: Sequence[float], up: Sequence[float]) -> tuple[float, float]:
+    """Fit a line through points; neither intercept nor slope is below 0."""
     fitted = np.polyfit(np.array(along), np.array(up), 1)
     slope = max(float(fitted[0]), 0.0)
     return max(float(np.mean(up) - slope * np.mean(along)), 0.0), slope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import datetime
 
-from advisor.decision.answer import Answer, Question, prepare, recommend
+from advisor.decision.answer import Answer, Question, evaluate, summarize
 from advisor.errors import UsageError, did_you_mean
 from advisor.loading import load_evidence, load_rule_catalogue
 from advisor.options.option import Option
@@ -40,11 +40,10 @@ def plan_provider_job(request: PlanRequest, book: PriceBook, now: datetime) -> T
             rows.profile if rows else None,
             catalogue=load_rule_catalogue(),
             rules=request.rules,
-            with_sensitivity=False,
         )
-        answer = recommend(question)
-        options = prepare(question, question.scenario)[1].options
-        option = _launchable(options, answer, _chosen(request, answer))
+        evaluated = evaluate(question)
+        answer = summarize(evaluated)
+        option = _launchable(evaluated.candidates.options, answer, _chosen(request, answer))
         if request.method == "supervised" and option.objective == "dpo":
             request = request.model_copy(update={"method": "dpo"})
         if request.suffix and len(request.suffix) > MAX_SUFFIX:

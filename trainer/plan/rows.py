@@ -48,7 +48,7 @@ class CanonicalRows:
 
     def of_method(self, method: str) -> NDArray[np.bool_]:
         """Return which rows a method can train on."""
-        return self.is_pair == (method == "dpo")
+        return self.is_pair if method == "dpo" else ~self.is_pair
 
     def store(self, wanted: NDArray[np.bool_]) -> DataFile | None:
         """Store some rows under the hash of their bytes; None if there are none."""

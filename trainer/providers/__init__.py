@@ -1,4 +1,4 @@
-"""Who can be asked to tune: one adapter a provider, chosen by what the price book says of it."""
+"""Provider adapters: selects the adapter and the base URL of a provider."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LOOPBACK_URL = "http://127.0.0.1/"
 
 
 def base_url_of(provider: str, book: PriceBook) -> str:
-    """Return where a provider is asked: as the environment says, else as the price book does.
+    """Return the base URL of a provider: from the environment, else from the price book.
 
     Raises:
-        UsageError: neither says it, or the address still has a gap to fill.
+        UsageError: neither has it, or it has a placeholder that is not filled in.
     """
     if provider == LOCAL:
         return LOOPBACK_URL
@@ -28,25 +28,25 @@ def base_url_of(provider: str, book: PriceBook) -> str:
     if not url or "{" in url:
         raise UsageError(
             f"provider {provider}",
-            f"its address is {url or 'not known'}.",
-            f"Set {name} to the address of your account.",
+            f"incomplete base URL {url}." if url else "unknown base URL.",
+            f"Set {name} to the base URL of your account.",
         )
     return url
 
 
 def adapter_for(provider: str, book: PriceBook) -> Adapter:
-    """Return the way to ask a provider.
+    """Return the adapter of a provider.
 
     Raises:
-        UsageError: nothing here speaks to it.
-        NoSecret: its key is missing.
+        UsageError: there is no adapter for it.
+        ApiKeyError: its key is missing.
     """
     known = book.providers.get(provider)
     if provider not in NATIVE_PROVIDERS and (known is None or known.protocol != "openai"):
         raise UsageError(
             f"provider {provider}",
-            "nothing here speaks to it.",
-            "Start the job there by hand with the converted file.",
+            "no adapter for this provider.",
+            "Start the job there yourself with the converted file.",
         )
     url = base_url_of(provider, book)
     key = api_key_for(provider, url)
@@ -61,11 +61,8 @@ def adapter_for(provider: str, book: PriceBook) -> Adapter:
     from trainer.providers.openai import OpenAIProtocol
     from trainer.providers.openai_dialects import dialect_of
 
+    serving_key = key
     serving = environment_name(provider, "SERVING_API_KEY")
-    named = os.environ.get(serving) or os.environ.get(f"{serving}_FILE")
-    return OpenAIProtocol(
-        dialect_of(provider),
-        url,
-        key,
-        api_key_for(provider, url, "SERVING_API_KEY") if named else key,
-    )
+    if os.environ.get(serving) or os.environ.get(f"{serving}_FILE"):
+        serving_key = api_key_for(provider, url, "SERVING_API_KEY")
+    return OpenAIProtocol(dialect_of(provider), url, key, serving_key)

@@ -1,4 +1,4 @@
-"""What every provider is spoken to in: one job, its files, and what can come of a request."""
+"""Provider adapters: the interface, its records, and the possible outcomes of a request."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LimitKind = Literal["seconds", "a_day", "no_money", "limit_reached"]
 
 
 class ProviderError(Exception):
-    """Something came of a request that is not the answer."""
+    """A request to a provider failed."""
 
 
 class ProviderDeclined(ProviderError):
-    """The provider said no and did nothing: another request would hear the same."""
+    """The provider refused the request and did nothing; a retry would be refused too."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         self.status, self.code, self.message = status, code, message
@@ -27,7 +27,7 @@ class ProviderDeclined(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """The provider said 'not now' and did nothing; what is meant stands in the code."""
+    """The provider answered 429 and did nothing; its error code gives the kind of limit."""
 
     def __init__(self, meaning: LimitKind, wait_seconds: float, code: str, message: str) -> None:
         self.meaning, self.wait_seconds, self.code = meaning, wait_seconds, code
@@ -35,15 +35,15 @@ class RateLimited(ProviderError):
 
 
 class NotSent(ProviderError):
-    """The request never left: no connection."""
+    """No connection: the request was not sent."""
 
 
 class UnknownOutcome(ProviderError):
-    """The request left and no answer that can be believed came back: it may have been done."""
+    """The request was sent, but no valid response arrived: the provider may have acted on it."""
 
 
 class NotOffered(ProviderError):
-    """This provider has no such thing; the message says what to do instead."""
+    """The provider has no such function; the message names the alternative."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class JobFiles:
-    """The files of one job."""
+    """Ids of the files of one job."""
 
     training: str
     validation: str | None = None
@@ -66,7 +66,7 @@ class JobFiles:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the provider tells of it, in our words; `raw` holds all that it said."""
+    """A job as the provider reports it, in our terms; `raw` is the complete response."""
 
     job_id: str
     state: JobState
@@ -84,7 +84,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Quote:
-    """What the provider itself says that a job will cost."""
+    """The provider's own estimate of the cost of a job."""
 
     usd: str
     tokens: int | None
@@ -94,7 +94,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model saved on the way."""
+    """A model saved during training."""
 
     name: str
     step: int
@@ -102,80 +102,85 @@ class Checkpoint:
 
 
 class Adapter(Protocol):
-    """How one provider is asked. A request that may cost money is sent once, and never again."""
+    """Client of one provider. A request that can cost money is sent once and never retried."""
 
     name: str
-    idempotent: bool
-    """Whether the provider itself refuses a second job under our key."""
-    serves_per_token: bool
-    """Whether a tuned model answers without a deployment."""
-    failed_is_free: bool
-    """Whether a failed job is not billed."""
     max_file_bytes: int
-    """Largest file it takes."""
-    reads_here: bool
-    """Whether rows are read where they lie: nothing is sent, nothing is deleted after."""
+    """Maximum size of a file."""
+    idempotent: bool = False
+    """Whether the provider itself refuses a second job with the same key."""
+    serves_per_token: bool = False
+    """Whether a tuned model is served without a deployment."""
+    failed_is_free: bool = False
+    """Whether a failed job is not billed."""
+    reads_here: bool = False
+    """Whether rows are read on this machine: nothing is sent, nothing is deleted afterwards."""
 
     def key_of(self, plan: TrainingPlan) -> str:
-        """Return the key under which a job of this plan is found again."""
+        """Return the key that identifies the job of this plan at the provider."""
 
     def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
-        """Write the body that starts a job.
+        """Build the request body that starts a job.
 
         Raises:
-            UsageError: a setting is asked for that this provider does not take.
+            UsageError: the provider does not support a setting of the plan.
         """
 
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
-        """Send a file whole, by parts if it is large, and see that it arrived."""
+        """Upload a file, in parts if it is large, and check that it arrived complete."""
 
     def find_file(self, name: str) -> RemoteFile | None:
-        """Find a file by the name it was sent under."""
+        """Return the file with this upload name, or None."""
 
     def file(self, file_id: str) -> RemoteFile | None:
-        """Ask after a file; nothing if it is not there."""
+        """Return a file, or None if it does not exist."""
 
     def delete_file(self, file_id: str) -> None:
         """Delete a file."""
 
     def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
-        """Ask what the job will cost, where a provider says so."""
+        """Return the provider's price for the job, or None if it quotes none."""
+        return None
 
     def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
-        """Start the job; the one request that costs money."""
+        """Start the job; the only request that costs money."""
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:
         """List the jobs that carry the key of this plan."""
 
     def job(self, job_id: str) -> Job:
-        """Ask after one job."""
+        """Return one job."""
 
     def jobs(self, since: float) -> Iterator[list[Job]]:
-        """List jobs, newest first, a page at a time, until they are older than *since*."""
+        """List jobs page by page, newest first, until they are older than *since*."""
 
     def events(self, job_id: str) -> list[JobEvent]:
-        """List what happened to a job, with its loss curve."""
+        """List the events of a job, with its loss curve."""
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
-        """List the models saved on the way."""
+        """List the models saved during training; none by default."""
+        return []
 
     def cancel(self, job_id: str) -> Job:
-        """Ask the provider to stop a job."""
+        """Cancel a job."""
 
     def pause(self, job_id: str) -> Job:
-        """Ask the provider to hold a job."""
+        """Pause a job, if the provider can."""
+        raise NotOffered(f"{self.name} cannot pause a job. Cancel the job, or let it finish.")
 
     def resume(self, job_id: str) -> Job:
-        """Ask the provider to go on with a job."""
+        """Resume a paused job, if the provider can."""
+        raise NotOffered(f"{self.name} cannot resume a job. Create a new plan.")
 
     def smoke(self, model: str) -> str:
-        """Have the tuned model answer one short question; return the answer."""
+        """Send one short question to the tuned model; return its answer."""
 
     def shutdown_on(self, model: str) -> str | None:
-        """Return the day on which a model ends, where the provider says so."""
+        """Return the day on which the model is shut down, or None if not announced."""
+        return None
 
     def download(self, job: Job, folder: Path) -> list[Path]:
-        """Fetch the tuned weights."""
+        """Download the tuned weights."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""

@@ -1,4 +1,4 @@
-"""Serving a tuned model by the hour: start, look and stop, by a name of ours."""
+"""Deployments: serving a tuned model by the hour at a provider, under a name that we choose."""
 
 from __future__ import annotations
 
@@ -10,94 +10,87 @@ from typing import Any, Protocol
 from advisor.prices.book import PriceBook
 from trainer.errors import ApiKeyError
 from trainer.providers import base_url_of
-from trainer.providers.base import Job, NotOffered, ProviderDeclined
-from trainer.providers.http_client import HttpClient, path_segment
+from trainer.providers.base import Job, NotOffered
+from trainer.providers.http_client import HttpClient, none_if_declined, path_segment
 from trainer.security.api_keys import api_key_for, environment_name
 
 IDLE_MINUTES = 30
 PREFIX = "ton-"
 READY = frozenset({"READY", "RUNNING", "DEPLOYMENT_STATE_READY"})
 FAILED = frozenset({"FAILED", "DEPLOYMENT_STATE_FAILED"})
+GONE = (404, 410)
 
 
 @dataclass(frozen=True)
 class DeploymentStatus:
-    """What stands at the provider under a name."""
+    """State of a deployment at the provider."""
 
     name: str
     word: str
     ready: bool
     failed: bool
     model: str
-    """What to ask for in a request."""
+    """Model name to use in requests."""
 
 
 class Hosting(Protocol):
-    """How one provider is asked to serve."""
+    """Client for the deployments of one provider."""
 
     def deploy(self, name: str, job: Job) -> DeploymentStatus:
-        """Start serving; a second time under the same name changes nothing."""
+        """Start a deployment; a second call with the same name changes nothing."""
 
     def look(self, name: str) -> DeploymentStatus | None:
-        """Ask after a deployment; nothing if there is none."""
+        """Return the state of a deployment, or None if it does not exist."""
 
     def stop(self, name: str) -> None:
-        """End it; what is gone already is no error."""
+        """Stop a deployment, if it exists."""
 
     def names(self) -> list[str]:
-        """List what stands there under names like ours."""
+        """List our deployments at the provider."""
 
     def smoke(self, model: str) -> str:
-        """Have it answer one short question."""
+        """Send one short question to a model; return its answer."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
 
 
-class _HostingClient:
-    def __init__(self, root: str, chat: HttpClient) -> None:
-        self._root, self._chat = root, chat
+class _HttpHosting:
+    """Requests that both providers share."""
 
-    def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._chat.raw(method, self._root + path, **options)
-        return dict(answer.json()) if answer.content else {}
+    chat_path: str
 
-    def maybe(self, method: str, path: str, **options: Any) -> dict[str, Any] | None:
-        try:
-            return self.ask(method, path, **options)
-        except ProviderDeclined as error:
-            if error.status in (404, 410):
-                return None
-            raise
+    def __init__(self, web: HttpClient, path: str) -> None:
+        self._web, self._path = web, path
 
-    def once(self, path: str, **options: Any) -> None:
-        try:
-            self.ask("POST", path, **options)
-        except ProviderDeclined as error:
-            if error.status != 409:
-                raise
+    def _create(self, path: str, **options: Any) -> None:
+        """Create a resource, unless it exists already."""
+        none_if_declined(lambda: self._web.raw("POST", path, **options), 409)
 
-    def smoke(self, path: str, model: str) -> str:
-        body = {
-            "model": model,
-            "max_tokens": 16,
-            "messages": [{"role": "user", "content": "Say OK."}],
-        }
-        answer = self.ask("POST", path, json=body)
-        choice = (answer.get("choices") or [{}])[0]
-        return str((choice.get("message") or {}).get("content") or "")
+    def _delete(self, path: str, **options: Any) -> None:
+        """Delete a resource, if it exists."""
+        none_if_declined(lambda: self._web.raw("DELETE", path, **options), *GONE)
+
+    def smoke(self, model: str) -> str:
+        """Send one short question to a model; return its answer."""
+        return self._web.smoke(self.chat_path, model)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._web.close()
 
 
-class FireworksHosting:
-    """On-demand deployments that sleep when idle. Source: fireworks-ai 1.2.28."""
+class FireworksHosting(_HttpHosting):
+    """On-demand deployments that scale to zero when idle. Source: fireworks-ai 1.2.28."""
 
-    def __init__(self, base_url: str, web: HttpClient, account: str) -> None:
-        self._account, self._web = account, web
-        self._asking = _HostingClient("", web)
-        self._path = f"/v1/accounts/{path_segment(account)}/deployments"
+    chat_path = "/inference/v1/chat/completions"
+
+    def __init__(self, web: HttpClient, account: str) -> None:
+        super().__init__(web, f"/v1/accounts/{path_segment(account)}/deployments")
+        self._account = account
 
     def deploy(self, name: str, job: Job) -> DeploymentStatus:
-        """Start serving one replica that sleeps after half an hour without a request."""
+        """Start one replica that scales to zero after half an hour without a request."""
         body = {
             "baseModel": job.model,
             "displayName": name,
@@ -106,54 +99,44 @@ class FireworksHosting:
             "acceleratorType": "NVIDIA_H100_80GB",
             "autoscalingPolicy": {"scaleToZeroWindow": f"{IDLE_MINUTES * 60}s"},
         }
-        self._asking.once(self._path, params={"deploymentId": name}, json=body)
-        there = self.look(name)
-        return there or DeploymentStatus(name, "CREATING", False, False, "")
+        self._create(self._path, params={"deploymentId": name}, json=body)
+        return self.look(name) or DeploymentStatus(name, "CREATING", False, False, "")
 
     def look(self, name: str) -> DeploymentStatus | None:
-        """Ask after a deployment."""
-        body = self._asking.maybe("GET", f"{self._path}/{path_segment(name)}")
+        """Return the state of a deployment, or None if it does not exist."""
+        path = f"{self._path}/{path_segment(name)}"
+        body = none_if_declined(lambda: self._web.ask("GET", path), *GONE)
         if body is None or body.get("state") in ("DELETED", "DELETING"):
             return None
-        word = str(body.get("state"))
+        state = str(body.get("state"))
         model = f"{body.get('baseModel')}#accounts/{self._account}/deployments/{name}"
-        return DeploymentStatus(name, word, word in READY, word in FAILED, model)
+        return DeploymentStatus(name, state, state in READY, state in FAILED, model)
 
     def stop(self, name: str) -> None:
-        """End it."""
-        self._asking.maybe(
-            "DELETE", f"{self._path}/{path_segment(name)}", params={"ignoreChecks": True}
-        )
+        """Stop a deployment, if it exists."""
+        self._delete(f"{self._path}/{path_segment(name)}", params={"ignoreChecks": True})
 
     def names(self) -> list[str]:
-        """List what stands there."""
-        listed = self._asking.ask("GET", self._path, params={"pageSize": 200}).get("deployments")
-        names = [str(one["name"]).rsplit("/", 1)[-1] for one in listed or []]
-        return [name for name in names if name.startswith(PREFIX)]
-
-    def smoke(self, model: str) -> str:
-        """Have it answer."""
-        return self._asking.smoke("/inference/v1/chat/completions", model)
-
-    def close(self) -> None:
-        """Let go of connections."""
-        self._web.close()
+        """List our deployments."""
+        page = self._web.ask("GET", self._path, params={"pageSize": 200})
+        return _own_names(page.get("deployments"))
 
 
-class TogetherHosting:
+class TogetherHosting(_HttpHosting):
     """Dedicated endpoints that stop when idle. Source: together 3.1.1."""
 
+    chat_path = "/v1/chat/completions"
+
     def __init__(self, web: HttpClient, project: str) -> None:
-        self._project, self._web = project, web
-        self._asking = _HostingClient("", web)
-        self._path = f"/v2/projects/{path_segment(project)}/endpoints"
+        super().__init__(web, f"/v2/projects/{path_segment(project)}/endpoints")
+        self._project = project
 
     def deploy(self, name: str, job: Job) -> DeploymentStatus:
         """Start one replica that stops after half an hour without a request."""
-        self._asking.once(self._path, json={"name": name, "visibility": "VISIBILITY_PRIVATE"})
+        self._create(self._path, json={"name": name, "visibility": "VISIBILITY_PRIVATE"})
         endpoint = self._endpoint(name)
         if endpoint is None:
-            raise NotOffered(f"together shows no endpoint {name} after it was made.")
+            raise NotOffered(f"together does not list the endpoint {name} after its creation.")
         model = (job.raw or {}).get("model_object_id") or job.model
         body = {
             "name": name,
@@ -161,76 +144,73 @@ class TogetherHosting:
             "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
             "inactiveTimeout": IDLE_MINUTES,
         }
-        self._asking.once(f"{self._path}/{path_segment(endpoint['id'])}/deployments", json=body)
-        there = self.look(name)
-        return there or DeploymentStatus(name, "CREATING", False, False, name)
+        self._create(f"{self._endpoint_path(endpoint)}/deployments", json=body)
+        return self.look(name) or DeploymentStatus(name, "CREATING", False, False, name)
+
+    def _list(self, path: str, **query: int) -> list[Mapping[str, Any]]:
+        return self._web.ask("GET", path, params=query).get("data") or []
 
     def _endpoint(self, name: str) -> Mapping[str, Any] | None:
-        listed = self._asking.ask("GET", self._path, params={"limit": 200}).get("data") or []
-        found = [one for one in listed if str(one.get("name")).rsplit("/", 1)[-1] == name]
-        return found[0] if found else None
+        endpoints = self._list(self._path, limit=200)
+        return next((e for e in endpoints if str(e.get("name")).rsplit("/", 1)[-1] == name), None)
+
+    def _endpoint_path(self, endpoint: Mapping[str, Any]) -> str:
+        return f"{self._path}/{path_segment(endpoint['id'])}"
 
     def look(self, name: str) -> DeploymentStatus | None:
-        """Ask after an endpoint and its one deployment."""
+        """Return the state of an endpoint's one deployment, or None if it does not exist."""
         endpoint = self._endpoint(name)
         if endpoint is None:
             return None
-        path = f"{self._path}/{path_segment(endpoint['id'])}/deployments"
-        listed = self._asking.ask("GET", path).get("data") or [{}]
-        word = str((listed[0].get("status") or {}).get("state") or "CREATING")
-        return DeploymentStatus(name, word, word in READY, word in FAILED, str(endpoint["name"]))
+        deployments = self._list(f"{self._endpoint_path(endpoint)}/deployments") or [{}]
+        state = str((deployments[0].get("status") or {}).get("state") or "CREATING")
+        model = str(endpoint["name"])
+        return DeploymentStatus(name, state, state in READY, state in FAILED, model)
 
     def stop(self, name: str) -> None:
-        """Delete the deployment, which is what costs, and then its endpoint."""
+        """Delete the deployment, which is what is billed, and then its endpoint."""
         endpoint = self._endpoint(name)
         if endpoint is None:
             return
-        path = f"{self._path}/{path_segment(endpoint['id'])}"
-        for one in self._asking.ask("GET", f"{path}/deployments").get("data") or []:
-            self._asking.maybe("DELETE", f"{path}/deployments/{path_segment(str(one['id']))}")
-        self._asking.maybe("DELETE", path)
+        path = self._endpoint_path(endpoint)
+        for deployment in self._list(f"{path}/deployments"):
+            self._delete(f"{path}/deployments/{path_segment(str(deployment['id']))}")
+        self._delete(path)
 
     def names(self) -> list[str]:
-        """List what stands there."""
-        listed = self._asking.ask("GET", self._path, params={"limit": 200}).get("data") or []
-        names = [str(one.get("name")).rsplit("/", 1)[-1] for one in listed]
-        return [name for name in names if name.startswith(PREFIX)]
-
-    def smoke(self, model: str) -> str:
-        """Have it answer."""
-        return self._asking.smoke("/v1/chat/completions", model)
-
-    def close(self) -> None:
-        """Let go of connections."""
-        self._web.close()
+        """List our endpoints."""
+        return _own_names(self._list(self._path, limit=200))
 
 
-BY_HAND = {
-    "azure": "Deploy it in the Azure portal or with `az cognitiveservices account deployment "
-    "create`; it costs by the hour until it is deleted there.",
-    "nebius": "Fetch the adapter with `trainer download RUN` and deploy it on a dedicated endpoint "
-    "in the Nebius console; it costs by the hour until it is deleted there.",
+def _own_names(resources: list[Mapping[str, Any]] | None) -> list[str]:
+    names = [str(resource.get("name")).rsplit("/", 1)[-1] for resource in resources or []]
+    return [name for name in names if name.startswith(PREFIX)]
+
+
+MANUAL_STEPS = {
+    "azure": "Deploy it in the Azure portal or with 'az cognitiveservices account deployment "
+    "create'; it is billed by the hour until you delete it there.",
+    "nebius": "Download the adapter with 'trainer download RUN' and deploy it on a dedicated "
+    "endpoint in the Nebius console; it is billed by the hour until you delete it there.",
 }
 
 
 def hosting_for(provider: str, book: PriceBook) -> Hosting:
-    """Return the way to have a provider serve.
+    """Return the client for the deployments of a provider.
 
     Raises:
-        NotOffered: it is not done from here; the message says how it is done.
-        NoSecret: a name of the account is missing.
+        NotOffered: there is none; the message says how to deploy instead.
+        ApiKeyError: the key or the account id is missing.
     """
     if provider not in ("together", "fireworks"):
-        raise NotOffered(BY_HAND.get(provider, f"{provider} serves nothing by the hour."))
+        raise NotOffered(MANUAL_STEPS.get(provider, f"{provider} has no deployments by the hour."))
     url = base_url_of(provider, book)
     key = api_key_for(provider, url)
-    root = url.rstrip("/").removesuffix("/v1")
-    what = {"together": "PROJECT_ID", "fireworks": "ACCOUNT_ID"}[provider]
-    name = environment_name(provider, what)
+    name = environment_name(provider, "PROJECT_ID" if provider == "together" else "ACCOUNT_ID")
     account = os.environ.get(name)
     if not account:
-        raise ApiKeyError(f"{provider}: set {name} to the name of yours.")
-    web = HttpClient(root, key)
-    if provider == "together":
-        return TogetherHosting(web, account)
-    return FireworksHosting(url, web, account)
+        raise ApiKeyError(f"{provider}: no account. Set {name} to its id.")
+    web = HttpClient(url.rstrip("/").removesuffix("/v1"), key)
+    return (
+        TogetherHosting(web, account) if provider == "together" else FireworksHosting(web, account)
+    )

@@ -1,9 +1,9 @@
-"""One request to one provider: never twice, never elsewhere, never trusted further than it goes."""
+"""HTTP client of one provider: one attempt, one origin per key, typed errors, bounded responses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -14,7 +14,11 @@ from trainer.providers.base import NotSent, ProviderDeclined, UnknownOutcome
 from trainer.providers.status_words import limit_error
 from trainer.security.api_keys import ApiKey, origin_of
 
+T = TypeVar("T")
 MAX_BYTES = 64 * 1024 * 1024
+PART_BYTES = 64 * 1024 * 1024
+BY_PARTS_FROM_BYTES = 100 * 1024 * 1024
+"""Larger files are uploaded in parts."""
 ASK_SECONDS = httpx2.Timeout(30.0, connect=10.0)
 SEND_SECONDS = httpx2.Timeout(600.0, connect=10.0)
 NOT_SENT_ERRORS = (
@@ -24,10 +28,14 @@ NOT_SENT_ERRORS = (
     httpx2.UnsupportedProtocol,
 )
 UNKNOWN_OUTCOME_STATUSES = frozenset({408, 425})
+SMOKE_TEST: Mapping[str, Any] = {
+    "max_tokens": 16,
+    "messages": [{"role": "user", "content": "Say OK."}],
+}
 
 
 class _LimitedStream(httpx2.SyncByteStream):
-    """A body that ends with an error where it grows out of all reason."""
+    """A response body that fails once it is longer than any valid response."""
 
     def __init__(self, inner: httpx2.SyncByteStream) -> None:
         self._inner = inner
@@ -37,7 +45,7 @@ class _LimitedStream(httpx2.SyncByteStream):
         for part in self._inner:
             seen += len(part)
             if seen > MAX_BYTES:
-                raise httpx2.ReadError(f"the answer is longer than {MAX_BYTES} bytes")
+                raise httpx2.ReadError(f"the response is longer than {MAX_BYTES} bytes")
             yield part
 
     def close(self) -> None:
@@ -45,14 +53,14 @@ class _LimitedStream(httpx2.SyncByteStream):
 
 
 class BoundTransport(httpx2.HTTPTransport):
-    """Sends to one origin only, so that a key cannot go astray."""
+    """Sends to one origin only, so that a key cannot reach another host."""
 
     def __init__(self, origin: str, **options: Any) -> None:
         super().__init__(**options)
         self._origin = origin
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request, if it goes where the key belongs."""
+        """Send a request to the origin of the key."""
         if origin_of(str(request.url)) != self._origin:
             raise ApiKeyError(f"the key of {self._origin} does not go to {request.url.host}.")
         response = super().handle_request(request)
@@ -62,8 +70,8 @@ class BoundTransport(httpx2.HTTPTransport):
 
 
 def bound_client(origin: str) -> httpx2.Client:
-    """Return a client that follows no redirect and repeats nothing."""
-    certificates = origin.startswith("https:")  # there are none to check on loopback
+    """Return a client that follows no redirects and retries nothing."""
+    certificates = origin.startswith("https:")  # loopback has none to verify
     transport = BoundTransport(origin, retries=0, verify=certificates)
     return httpx2.Client(
         transport=transport, follow_redirects=False, timeout=ASK_SECONDS, trust_env=False
@@ -71,7 +79,7 @@ def bound_client(origin: str) -> httpx2.Client:
 
 
 class HttpClient:
-    """A provider's REST interface, with its key."""
+    """Client of a provider's REST API, with its key."""
 
     def __init__(self, base_url: str, key: ApiKey) -> None:
         self.base_url = base_url.rstrip("/")
@@ -79,16 +87,15 @@ class HttpClient:
         self.client = bound_client(key.origin)
 
     def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """Send one request and return the JSON object of its answer.
+        """Send one request and return the JSON object of its response.
 
         Raises:
-            Declined, Limited, NotSent, Unknown: as `trainer.providers.base` says.
+            ProviderError: the provider declined, is rate limited, or did not respond.
         """
-        response = self.raw(method, path, **options)
-        return json_object(response)
+        return json_object(self.raw(method, path, **options))
 
     def raw(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """Send one request and return its answer, if it is no error but one of `accepted`."""
+        """Send one request; return its response if it succeeded or has an `accepted` status."""
         headers = {**self.headers, **options.pop("headers", {})}
         accepted = options.pop("accepted", frozenset())
         try:
@@ -101,13 +108,50 @@ class HttpClient:
             raise_for_error(response)
         return response
 
+    def smoke(self, path: str, model: str) -> str:
+        """Send one short question to a model; return its answer."""
+        return answer_text(self.ask("POST", path, json={"model": model, **SMOKE_TEST}))
+
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         self.client.close()
 
 
+def request_signed_url(method: str, url: str, **options: Any) -> httpx2.Response:
+    """Send one request to a signed URL, which needs no key.
+
+    Raises:
+        ApiKeyError: the URL is not https.
+        ProviderError: the transfer failed.
+    """
+    origin_of(url)
+    with httpx2.Client(follow_redirects=False, timeout=SEND_SECONDS, trust_env=False) as client:
+        try:
+            response = client.request(method, url, **options)
+        except httpx2.HTTPError as error:
+            raise UnknownOutcome(f"the transfer was cut off: {type(error).__name__}") from None
+    raise_for_error(response)
+    return response
+
+
+def none_if_declined(send: Callable[[], T], *statuses: int) -> T | None:
+    """Return the result of a request, or None if it is declined with one of these statuses."""
+    try:
+        return send()
+    except ProviderDeclined as error:
+        if error.status not in statuses:
+            raise
+    return None
+
+
+def answer_text(body: Mapping[str, Any]) -> str:
+    """Return the text of a chat completion; empty if it has none."""
+    choices = body.get("choices") or [{}]
+    return str((choices[0].get("message") or {}).get("content") or "")
+
+
 def path_segment(name: str) -> str:
-    """Write a provider's id as one part of a path, whatever is in it.
+    """Return a provider's id as one segment of a path, with all special characters escaped.
 
     >>> path_segment("../files/x")
     '..%2Ffiles%2Fx'
@@ -116,25 +160,29 @@ def path_segment(name: str) -> str:
 
 
 def json_object(response: httpx2.Response) -> dict[str, Any]:
-    """Read the JSON object of an answer; a page, a list or half an object is no answer."""
+    """Return the JSON object of a response.
+
+    Raises:
+        UnknownOutcome: the body is something else, for example an HTML page.
+    """
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         body = None
     if not isinstance(body, dict):
         kind = response.headers.get("content-type", "no type")
-        raise UnknownOutcome(f"{response.status_code} with no JSON object in it ({kind})")
+        raise UnknownOutcome(f"{response.status_code} without a JSON object ({kind})")
     return body
 
 
 def raise_for_error(response: httpx2.Response) -> None:
-    """Turn an answer that is an error into one of ours."""
+    """Raise the ProviderError of a response that is an error."""
     status = response.status_code
     if status < 300:
         return
     if status < 400:
-        host = httpx2.URL(response.headers.get("location", "")).host or "elsewhere"
-        raise ProviderDeclined(status, "redirect", f"it points to {host}, and no request follows")
+        host = httpx2.URL(response.headers.get("location", "")).host or "another address"
+        raise ProviderDeclined(status, "redirect", f"redirects to {host} are not followed")
     code, message = error_details(response.content)
     if status == 429:
         raise limit_error(code, message, response.headers.get("retry-after"))
@@ -144,7 +192,7 @@ def raise_for_error(response: httpx2.Response) -> None:
 
 
 def error_details(content: bytes) -> tuple[str, str]:
-    """Read code and message of an error, in each shape that providers use."""
+    """Return code and message of an error, from each format that providers use."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:

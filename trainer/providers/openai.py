@@ -1,9 +1,10 @@
-"""The OpenAI fine-tuning protocol, spoken through its SDK to whoever speaks it."""
+"""Adapter of all providers that implement OpenAI's fine-tuning API, through OpenAI's SDK."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,26 @@ import orjson
 
 from advisor.plan.training_plan import TrainingPlan
 from trainer.providers.base import (
+    Adapter,
     Checkpoint,
     Job,
     JobFiles,
     NotOffered,
     NotSent,
     ProviderDeclined,
-    Quote,
     RemoteFile,
     UnknownOutcome,
 )
 from trainer.providers.http_client import (
+    BY_PARTS_FROM_BYTES,
     NOT_SENT_ERRORS,
+    PART_BYTES,
     SEND_SECONDS,
+    SMOKE_TEST,
+    answer_text,
     bound_client,
     json_object,
+    none_if_declined,
     raise_for_error,
 )
 from trainer.providers.openai_dialects import Dialect
@@ -35,31 +41,33 @@ from trainer.providers.openai_responses import (
     check_complete,
     parse_checkpoint,
     parse_event,
+    parse_file,
     parse_job,
 )
 from trainer.run_states import JobEvent
 from trainer.security.api_keys import ApiKey
 
-PART_BYTES = 64 * 1024 * 1024
-BY_PARTS_FROM_BYTES = 100 * 1024 * 1024
 PAGE = 100
-SMOKE_TOKENS = 16
 DAY_SECONDS = 86_400.0
 
 
-class OpenAIProtocol:
-    """One provider that speaks the protocol, in its dialect."""
+class OpenAIProtocol(Adapter):
+    """One provider that implements the API, in its dialect."""
 
     def __init__(self, dialect: Dialect, base_url: str, key: ApiKey, serving: ApiKey) -> None:
         self.name, self.dialect = dialect.name, dialect
         self.serves_per_token = dialect.serves_per_token
         self.idempotent, self.failed_is_free = dialect.idempotent, dialect.failed_is_free
-        self.max_file_bytes, self.reads_here = dialect.max_file_bytes, False
+        self.max_file_bytes = dialect.max_file_bytes
         self._http = bound_client(key.origin)
-        self._client = self._made(base_url, key)
-        self._serving = self._made(base_url, serving)
+        client = self._sdk_client(base_url, key)
+        self._files = client.files.with_raw_response
+        self._uploads = client.uploads.with_raw_response
+        self._jobs = client.fine_tuning.jobs.with_raw_response
+        self._models = client.models.with_raw_response
+        self._chat = self._sdk_client(base_url, serving).chat.completions.with_raw_response
 
-    def _made(self, base_url: str, key: ApiKey) -> openai.OpenAI:
+    def _sdk_client(self, base_url: str, key: ApiKey) -> openai.OpenAI:
         return openai.OpenAI(
             api_key=key.value,
             base_url=base_url,
@@ -69,251 +77,197 @@ class OpenAIProtocol:
         )
 
     def key_of(self, plan: TrainingPlan) -> str:
-        """Return the plan's hash, or as much of it as a suffix takes."""
+        """Return the plan's hash, shortened if it has to fit into a suffix."""
         return self.dialect.key_of(plan)
 
     def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
-        """Write the body that starts a job."""
+        """Build the request body that starts a job."""
         return self.dialect.request(plan, files)
 
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
-        """Send a file whole, by parts above 100 MB, and see that it arrived."""
+        """Upload a file, in parts above 100 MB, and check that it arrived complete."""
         size = path.stat().st_size
         if size > BY_PARTS_FROM_BYTES:
             sent = self._upload_by_parts(path, name, size)
         else:
-            with path.open("rb") as rows_of:
-                sent = self._file(
-                    _call(
-                        lambda: self._client.files.with_raw_response.create(
-                            file=(name, rows_of), purpose="fine-tune", timeout=SEND_SECONDS
-                        )
-                    )
+            with path.open("rb") as content:
+                file = (name, content)
+                body = _json(
+                    self._files.create, file=file, purpose="fine-tune", timeout=SEND_SECONDS
                 )
+            sent = parse_file(body)
         check_complete(sent, size)
         if self.dialect.reads_back and size <= BY_PARTS_FROM_BYTES:
-            self._compare(sent.file_id, sha256)
+            digest = hashlib.sha256(self._content(sent.file_id)).hexdigest()
+            if digest != sha256:
+                raise UnknownOutcome(
+                    f"the uploaded file has the sha256 {digest[:12]}, expected {sha256[:12]}"
+                )
         return sent
 
-    def _compare(self, file_id: str, sha256: str) -> None:
-        digest = hashlib.sha256(
-            _call(lambda: self._client.files.with_raw_response.content(file_id)).content
-        ).hexdigest()
-        if digest != sha256:
-            raise UnknownOutcome(
-                f"the file that arrived hashes to {digest[:12]}, ours to {sha256[:12]}"
-            )
+    def _content(self, file_id: str) -> bytes:
+        return _call(partial(self._files.content, file_id)).content
 
     def _upload_by_parts(self, path: Path, name: str, size: int) -> RemoteFile:
-        uploads = self._client.uploads.with_raw_response
-        upload = json_object(
-            _call(
-                lambda: uploads.create(
-                    bytes=size, filename=name, mime_type="application/jsonl", purpose="fine-tune"
-                )
-            )
+        upload = _json(
+            self._uploads.create,
+            bytes=size,
+            filename=name,
+            mime_type="application/jsonl",
+            purpose="fine-tune",
         )
-        parts, digest = [], hashlib.md5(usedforsecurity=False)
+        part_ids, digest = [], hashlib.md5(usedforsecurity=False)
         with path.open("rb") as rows:
             while part := rows.read(PART_BYTES):
                 digest.update(part)
-                parts.append(str(json_object(_call(self._sender(upload["id"], part)))["id"]))
-        done = json_object(
-            _call(
-                lambda: uploads.complete(
-                    upload["id"], part_ids=parts, md5=digest.hexdigest(), timeout=SEND_SECONDS
-                )
-            )
+                send = self._uploads.parts.create
+                sent = _json(send, upload["id"], data=part, timeout=SEND_SECONDS)
+                part_ids.append(str(sent["id"]))
+        done = _json(
+            self._uploads.complete,
+            upload["id"],
+            part_ids=part_ids,
+            md5=digest.hexdigest(),
+            timeout=SEND_SECONDS,
         )
-        return _remote(done.get("file") or {})
-
-    def _sender(self, upload_id: str, part: bytes) -> Callable[[], Any]:
-        parts = self._client.uploads.parts.with_raw_response
-        return lambda: parts.create(upload_id, data=part, timeout=SEND_SECONDS)
+        return parse_file(done.get("file") or {})
 
     def find_file(self, name: str) -> RemoteFile | None:
-        """Find a file by the name it was sent under."""
-        listed = json_object(
-            _call(
-                lambda: self._client.files.with_raw_response.list(purpose="fine-tune", limit=1000)
-            )
-        )
-        found = [one for one in listed.get("data", []) if one.get("filename") == name]
-        return _remote(found[0]) if found else None
+        """Return the file with this upload name, or None."""
+        files = _json(self._files.list, purpose="fine-tune", limit=1000).get("data", [])
+        matches = [file for file in files if file.get("filename") == name]
+        return parse_file(matches[0]) if matches else None
 
     def file(self, file_id: str) -> RemoteFile | None:
-        """Ask after a file; nothing if it is not there."""
-        try:
-            return self._file(_call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
-        except ProviderDeclined as error:
-            if error.status == 404:
-                return None
-            raise
-
-    def _file(self, response: httpx2.Response) -> RemoteFile:
-        return _remote(json_object(response))
+        """Return a file, or None if it does not exist."""
+        return none_if_declined(lambda: parse_file(_json(self._files.retrieve, file_id)), 404)
 
     def delete_file(self, file_id: str) -> None:
         """Delete a file."""
-        _call(lambda: self._client.files.with_raw_response.delete(file_id))
-
-    def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
-        """Nobody who speaks this protocol says beforehand what a job costs."""
-        return None
+        _call(partial(self._files.delete, file_id))
 
     def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
-        """Start the job; the one request that costs money."""
+        """Start the job; the only request that costs money."""
         body = self.request(plan, files)
+        create = partial(
+            self._jobs.create,
+            model=body.pop("model"),
+            training_file=body.pop("training_file"),
+            timeout=60.0,
+            extra_body=body,
+            extra_headers={"Idempotency-Key": plan.plan_id},
+        )
         try:
-            jobs = self._client.fine_tuning.jobs.with_raw_response
-            response = _call(
-                lambda: jobs.create(
-                    model=body.pop("model"),
-                    training_file=body.pop("training_file"),
-                    timeout=60.0,
-                    extra_body=body,
-                    extra_headers={"Idempotency-Key": plan.plan_id},
-                ),
-                strict=self.dialect.strict,
-            )
+            response = _call(create, strict=self.dialect.strict)
         except ProviderDeclined as error:
-            if error.status == 409:  # a twin of this request is at work
+            if error.status == 409:  # another request with this key is in progress
                 raise UnknownOutcome(str(error)) from None
             raise
-        return self._job(json_object(response))
-
-    def _job(self, body: Mapping[str, Any]) -> Job:
-        return parse_job(body, self.dialect)
+        return parse_job(json_object(response), self.dialect)
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:
         """List the jobs that carry the key of this plan."""
         key = self.key_of(plan)
-        named = {"launch_key": key} if self.dialect.key_in == "metadata" else None
-        pages = self._job_pages(since, named)
-        return [job for page in pages for job in page if job.key == key]
+        metadata = {"launch_key": key} if self.dialect.key_in == "metadata" else None
+        # not every provider applies the metadata filter, so the key is compared again
+        return [job for page in self._pages(since, metadata) for job in page if job.key == key]
 
     def job(self, job_id: str) -> Job:
-        """Ask after one job."""
-        jobs = self._client.fine_tuning.jobs.with_raw_response
-        return self._job(json_object(_call(lambda: jobs.retrieve(job_id))))
+        """Return one job."""
+        return parse_job(_json(self._jobs.retrieve, job_id), self.dialect)
 
     def jobs(self, since: float) -> Iterator[list[Job]]:
-        """List jobs, newest first, a page at a time, until they are older than *since*."""
-        yield from self._job_pages(since, None)
+        """List jobs page by page, newest first, until they are older than *since*."""
+        yield from self._pages(since, None)
 
-    def _job_pages(self, since: float, named: dict[str, str] | None) -> Iterator[list[Job]]:
-        """List jobs; not all who speak the protocol heed the filter, so the caller looks again."""
-        jobs = self._client.fine_tuning.jobs.with_raw_response
+    def _pages(self, since: float, metadata: dict[str, str] | None) -> Iterator[list[Job]]:
         after: str | openai.Omit = openai.omit
         seen: set[str] = set()
         while True:
-            last, wanted = after, named or openai.omit
-            page = json_object(_call(lambda: jobs.list(limit=PAGE, after=last, metadata=wanted)))  # noqa: B023
-            fresh = [self._job(one) for one in page.get("data") or [] if one.get("id") not in seen]
-            if not fresh:
-                return  # has_more may lie: a page without news is the end
-            seen |= {job.job_id for job in fresh}
-            yield fresh
-            oldest = min(job.created_at or since for job in fresh)
+            page = _json(self._jobs.list, limit=PAGE, after=after, metadata=metadata or openai.omit)
+            bodies = [body for body in page.get("data") or [] if body.get("id") not in seen]
+            jobs = [parse_job(body, self.dialect) for body in bodies]
+            if not jobs:
+                return  # has_more can be wrong: a page without new jobs is the last one
+            seen |= {job.job_id for job in jobs}
+            yield jobs
+            oldest = min(job.created_at or since for job in jobs)
             if not page.get("has_more") or oldest < since - DAY_SECONDS:
                 return
-            after = fresh[-1].job_id
+            after = jobs[-1].job_id
 
     def events(self, job_id: str) -> list[JobEvent]:
-        """List what happened to a job, each event once however the pages overlap."""
-        found: dict[str, JobEvent] = {}
-        jobs = self._client.fine_tuning.jobs.with_raw_response
+        """List the events of a job, each once even if pages overlap."""
+        events: dict[str, JobEvent] = {}
         after: str | openai.Omit = openai.omit
         while True:
-            last = after
-            page = json_object(_call(lambda: jobs.list_events(job_id, limit=PAGE, after=last)))  # noqa: B023
-            fresh = [e for e in map(parse_event, page.get("data") or []) if e.event_id not in found]
-            found |= {event.event_id: event for event in fresh}
-            if not fresh or not page.get("has_more"):
-                return list(found.values())
-            after = fresh[-1].event_id
+            page = _json(self._jobs.list_events, job_id, limit=PAGE, after=after)
+            parsed = map(parse_event, page.get("data") or [])
+            new = [event for event in parsed if event.event_id not in events]
+            events |= {event.event_id: event for event in new}
+            if not new or not page.get("has_more"):
+                return list(events.values())
+            after = new[-1].event_id
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
-        """List the models saved on the way."""
-        resource = self._client.fine_tuning.jobs.checkpoints.with_raw_response
-        listed = json_object(_call(lambda: resource.list(job_id, limit=PAGE)))
-        return [parse_checkpoint(one) for one in listed.get("data") or []]
+        """List the models saved during training."""
+        page = _json(self._jobs.checkpoints.list, job_id, limit=PAGE)
+        return [parse_checkpoint(body) for body in page.get("data") or []]
 
     def cancel(self, job_id: str) -> Job:
-        """Ask the provider to stop a job."""
-        return self._act(job_id, "cancel")
+        """Cancel a job."""
+        return parse_job(_json(self._jobs.cancel, job_id), self.dialect)
 
     def pause(self, job_id: str) -> Job:
-        """Ask the provider to hold a job."""
-        return self._act(job_id, "pause")
+        """Pause a job, if the provider can."""
+        if not self.dialect.pauses:
+            return super().pause(job_id)
+        return parse_job(_json(self._jobs.pause, job_id), self.dialect)
 
     def resume(self, job_id: str) -> Job:
-        """Ask the provider to go on with a job."""
-        return self._act(job_id, "resume")
-
-    def _act(self, job_id: str, what: str) -> Job:
-        if what != "cancel" and not self.dialect.pauses:
-            raise NotOffered(f"{self.name} has no {what}. Cancel the job, or let it run.")
-        asked = getattr(self._client.fine_tuning.jobs.with_raw_response, what)
-        return self._job(json_object(_call(lambda: asked(job_id))))
+        """Resume a paused job, if the provider can."""
+        if not self.dialect.pauses:
+            return super().resume(job_id)
+        return parse_job(_json(self._jobs.resume, job_id), self.dialect)
 
     def smoke(self, model: str) -> str:
-        """Have the tuned model answer one short question with the key that will serve."""
-        chat = self._serving.chat.completions.with_raw_response
-        body = json_object(
-            _call(
-                lambda: chat.create(
-                    model=model,
-                    max_tokens=SMOKE_TOKENS,
-                    messages=[{"role": "user", "content": "Say OK."}],
-                )
-            )
-        )
-        choices = body.get("choices") or [{}]
-        return str((choices[0].get("message") or {}).get("content") or "")
+        """Send one short question to the tuned model, with the key that will serve it."""
+        return answer_text(_json(self._chat.create, model=model, **SMOKE_TEST))
 
     def shutdown_on(self, model: str) -> str | None:
-        """Return the day on which a model ends, where the provider says so."""
-        body = json_object(_call(lambda: self._client.models.with_raw_response.retrieve(model)))
-        return body.get("shutdown_date")
+        """Return the day on which the model is shut down, or None if not announced."""
+        return _json(self._models.retrieve, model).get("shutdown_date")
 
     def download(self, job: Job, folder: Path) -> list[Path]:
-        """Fetch the result files of a job, where the provider lets the weights go."""
+        """Download the result files of a job, if the provider releases the weights."""
         if not self.dialect.downloads:
             raise NotOffered(
-                f"{self.name} keeps the weights: they cannot be fetched. "
-                "Export the data and the recipe instead."
+                f"{self.name} does not release the weights. Export the data and the recipe instead."
             )
-        files = [str(one) for one in (job.raw or {}).get("result_files") or []]
-        return [self._fetch(one, folder) for one in files]
+        return [self._download(str(i), folder) for i in (job.raw or {}).get("result_files") or []]
 
-    def _fetch(self, file_id: str, folder: Path) -> Path:
-        told_of = json_object(_call(lambda: self._client.files.with_raw_response.retrieve(file_id)))
-        target = folder / f"{file_id}-{Path(str(told_of.get('filename') or 'file')).name}"
-        content = _call(lambda: self._client.files.with_raw_response.content(file_id)).content
-        target.write_bytes(content)
+    def _download(self, file_id: str, folder: Path) -> Path:
+        file = _json(self._files.retrieve, file_id)
+        target = folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}"
+        target.write_bytes(self._content(file_id))
         return target
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         self._http.close()
 
 
-def _remote(body: Mapping[str, Any]) -> RemoteFile:
-    if not body.get("id"):
-        raise UnknownOutcome("the answer names no file")
-    status = str(body.get("status") or "processed")
-    size = body.get("bytes")
-    return RemoteFile(
-        str(body["id"]),
-        int(size) if size is not None else None,
-        ready=status in {"processed", "uploaded"},
-        broken=str(body.get("status_details") or status) if status == "error" else None,
-    )
+def _json(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Call a method of the SDK once; return the JSON object of the response."""
+    return json_object(_call(partial(method, *args, **kwargs)))
 
 
 def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
-    """Send once; return the raw answer, or say in our words what came of it."""
+    """Send a request once; return the raw response.
+
+    Raises:
+        ProviderError: the SDK's error, translated.
+    """
     try:
         answer = send()
         if strict:
@@ -322,14 +276,14 @@ def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
         raise_for_error(error.response)
         raise UnknownOutcome(str(error)) from None
     except openai.APIResponseValidationError as error:
-        raise UnknownOutcome(f"the answer breaks OpenAI's own schema: {error}") from None
+        raise UnknownOutcome(f"the response violates OpenAI's own schema: {error}") from None
     except openai.APIConnectionError as error:
         why = f"{type(error.__cause__ or error).__name__}"
         if isinstance(error.__cause__, NOT_SENT_ERRORS):
             raise NotSent(why) from None
         raise UnknownOutcome(why) from None
     except orjson.JSONDecodeError as error:
-        raise UnknownOutcome(f"no JSON: {error}") from None
+        raise UnknownOutcome(f"not valid JSON: {error}") from None
     response: httpx2.Response = answer.http_response
     if response.status_code >= 300:
         raise_for_error(response)

@@ -1,4 +1,4 @@
-"""What differs between those who speak OpenAI's protocol: data, and one request body."""
+"""OpenAI protocol dialects: what differs between providers, and the request body of a job."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ LearningRateUnit = Literal["multiplier", "absolute"]
 
 @dataclass(frozen=True)
 class Dialect:
-    """One provider's way of speaking the protocol."""
+    """How one provider implements the protocol."""
 
     name: str
     words: StatusWords = field(default_factory=lambda: OPENAI)
     strict: bool = False
-    """Whether answers must satisfy OpenAI's own schema."""
+    """Whether responses must match OpenAI's own schema."""
     key_in: Literal["metadata", "suffix"] = "metadata"
-    """Where a job carries our key."""
+    """Field of a job that has our key."""
     rate: LearningRateUnit = "multiplier"
-    """Which learning rate is taken."""
+    """Unit of the learning rate."""
     lora: bool = False
-    """Whether adapters are asked for, with rank and alpha."""
+    """Whether jobs train LoRA adapters, with rank and alpha."""
     pauses: bool = False
-    """Whether a job can be held."""
+    """Whether a job can be paused."""
     reads_back: bool = False
-    """Whether an uploaded file can be read back and hashed."""
+    """Whether an uploaded file can be downloaded and hashed."""
     downloads: bool = False
-    """Whether the weights can be fetched."""
+    """Whether the weights can be downloaded."""
     serves_per_token: bool = True
-    """Whether a tuned model answers without a deployment."""
+    """Whether a tuned model is served without a deployment."""
     failed_is_free: bool = False
     """Whether a failed job is not billed."""
     idempotent: bool = False
-    """Whether a second request under our key is answered with the first job."""
+    """Whether a second request with our key returns the first job."""
     max_file_bytes: int = 512 * 1024**2
-    """Largest file it takes."""
+    """Maximum size of a file."""
     training_type: str | None = None
     """Azure's trainingType: 1 is Standard."""
 
     def key_of(self, plan: TrainingPlan) -> str:
-        """Return the key under which a job is found again."""
+        """Return the key that identifies the job of a plan."""
         if self.key_in == "metadata":
             return plan.plan_id
         return SUFFIX_KEY + plan.plan_id[:SUFFIX_KEY_HEX]
 
     def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
-        """Write the body that starts a job."""
+        """Build the request body that starts a job."""
         body: dict[str, Any] = {"model": plan.base_model, "training_file": files.training}
         if files.validation:
             body["validation_file"] = files.validation
@@ -75,33 +75,33 @@ class Dialect:
         return {name: value for name, value in body.items() if value is not None}
 
     def settings(self, asked: Hyperparameters) -> dict[str, Any]:
-        """Write the hyperparameters in this dialect's names and units.
+        """Return the hyperparameters in this dialect's names and units.
 
         Raises:
-            UsageError: a setting is asked for that this provider does not take.
+            UsageError: the provider does not support a setting.
         """
         wrong = asked.learning_rate if self.rate == "multiplier" else asked.learning_rate_multiplier
         if wrong is not None:
             named = {"multiplier": "learning_rate_multiplier", "absolute": "learning_rate"}
             raise UsageError(
                 "hyperparameters",
-                f"{self.name} takes {named[self.rate]}.",
-                "The two differ by four powers of ten: convert it.",
+                f"{self.name} accepts {named[self.rate]} only.",
+                "Convert the value: the two differ by about a factor of 10,000.",
             )
-        found: dict[str, Any] = {"n_epochs": asked.n_epochs, "batch_size": asked.batch_size}
+        settings: dict[str, Any] = {"n_epochs": asked.n_epochs, "batch_size": asked.batch_size}
         if self.rate == "absolute":
-            found["learning_rate"] = asked.learning_rate
+            settings["learning_rate"] = asked.learning_rate
         else:
-            found["learning_rate_multiplier"] = asked.learning_rate_multiplier
+            settings["learning_rate_multiplier"] = asked.learning_rate_multiplier
         if self.lora:
-            found |= {"lora": True, "lora_r": asked.lora_rank, "lora_alpha": asked.lora_alpha}
+            settings |= {"lora": True, "lora_r": asked.lora_rank, "lora_alpha": asked.lora_alpha}
         elif asked.lora_rank or asked.lora_alpha:
             raise UsageError(
-                "hyperparameters", f"{self.name} takes no LoRA rank or alpha.", "Leave them out."
+                "hyperparameters", f"{self.name} accepts no LoRA rank or alpha.", "Remove them."
             )
         if asked.beta is not None:
-            found["beta"] = asked.beta
-        return {name: value for name, value in found.items() if value is not None}
+            settings["beta"] = asked.beta
+        return {name: value for name, value in settings.items() if value is not None}
 
 
 def _method(plan: TrainingPlan, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ DIALECTS: Mapping[str, Dialect] = {
         "local", pauses=True, reads_back=True, downloads=True, failed_is_free=True, idempotent=True
     ),
 }
-"""Known dialects; whoever else speaks the protocol is taken to speak it as `local` does."""
+"""Known dialects; any other provider gets the defaults of `Dialect`."""
 
 
 def dialect_of(provider: str) -> Dialect:

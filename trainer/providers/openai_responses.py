@@ -1,9 +1,10 @@
-"""An OpenAI-shaped answer -> our records; what we need must be there, the rest is kept."""
+"""OpenAI-compatible responses parsed into our records: jobs, files, events, checkpoints."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -15,18 +16,16 @@ from trainer.run_states import JobEvent
 
 
 def parse_job(body: Mapping[str, Any], dialect: Dialect) -> Job:
-    """Read a job.
+    """Parse a job.
 
     Raises:
-        Unknown: id or status is missing, so the answer cannot be believed.
+        UnknownOutcome: id or status is missing, so the response is not valid.
     """
-    job_id, word = body.get("id"), body.get("status")
-    if not isinstance(job_id, str) or not job_id or not isinstance(word, str):
-        raise UnknownOutcome(f"the answer names no job (id {job_id!r}, status {word!r})")
+    job_id, status = job_id_and_status(body)
     return Job(
         job_id=job_id,
-        state=job_state(dialect.words, word),
-        word=word,
+        state=job_state(dialect.words, status),
+        word=status,
         base_model=body.get("model"),
         key=_key(body, dialect),
         created_at=parse_time(body.get("created_at")),
@@ -38,6 +37,20 @@ def parse_job(body: Mapping[str, Any], dialect: Dialect) -> Job:
     )
 
 
+def job_id_and_status(
+    body: Mapping[str, Any], id_key: str = "id", status_key: str = "status"
+) -> tuple[str, str]:
+    """Return the id and the status of a job.
+
+    Raises:
+        UnknownOutcome: one of them is missing, so the response is not valid.
+    """
+    job_id, status = body.get(id_key), body.get(status_key)
+    if not isinstance(job_id, str) or not job_id or not isinstance(status, str):
+        raise UnknownOutcome(f"the response has no job ({id_key} {job_id!r}, status {status!r})")
+    return job_id, status
+
+
 def _key(body: Mapping[str, Any], dialect: Dialect) -> str | None:
     if dialect.key_in == "metadata":
         key = (body.get("metadata") or {}).get("launch_key")
@@ -47,45 +60,44 @@ def _key(body: Mapping[str, Any], dialect: Dialect) -> str | None:
 
 
 def parse_echo(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the hyperparameters that the provider says it uses, wherever it says so."""
-    found = dict(body.get("hyperparameters") or {})
+    """Return the hyperparameters that the provider reports, from every place it uses."""
+    settings = dict(body.get("hyperparameters") or {})
     method = body.get("method") or {}
     inner = method.get(str(method.get("type"))) if isinstance(method, Mapping) else None
     if isinstance(inner, Mapping):
-        found |= dict(inner.get("hyperparameters") or {})
-    return found
+        settings |= dict(inner.get("hyperparameters") or {})
+    return settings
 
 
 def parse_error(error: Any) -> str | None:
-    """Write a job's error in one line, if it has one."""
+    """Return the error of a job in one line, or None."""
     if not isinstance(error, Mapping) or not (error.get("code") or error.get("message")):
         return None
     return f"{error.get('code')}: {error.get('message')}"
 
 
 def changed_settings(asked: Mapping[str, Any], echo: Mapping[str, Any]) -> list[str]:
-    """Name each setting that came back other than it was asked for; `auto` may become anything.
+    """List the settings that differ from the request; `auto` can become any value.
 
     >>> changed_settings({"n_epochs": 3, "batch_size": "auto"}, {"n_epochs": 1, "batch_size": 8})
     ['n_epochs: asked 3, got 1']
     """
-    found = []
+    changed = []
     for name, value in asked.items():
         got = echo.get(name, value)
         if value in ("auto", None) or got is None:
             continue
-        same = (
-            abs(float(got) - float(value)) <= 1e-9 * abs(float(value))
-            if _is_number(got) and _is_number(value)
-            else got == value
-        )
+        if _is_number(got) and _is_number(value):
+            same = abs(float(got) - float(value)) <= 1e-9 * abs(float(value))
+        else:
+            same = got == value
         if not same:
-            found.append(f"{name}: asked {value}, got {got}")
-    return found
+            changed.append(f"{name}: asked {value}, got {got}")
+    return changed
 
 
 def parse_event(body: Mapping[str, Any]) -> JobEvent:
-    """Read one event of a job; one without an id is known by its content."""
+    """Parse one event of a job; an event without an id gets the hash of its content."""
     data = body.get("data") if isinstance(body.get("data"), Mapping) else {}
     content = orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)
     event_id = body.get("id") or hashlib.sha256(content).hexdigest()[:32]
@@ -100,7 +112,7 @@ def parse_event(body: Mapping[str, Any]) -> JobEvent:
 
 
 def parse_checkpoint(body: Mapping[str, Any]) -> Checkpoint:
-    """Read one checkpoint."""
+    """Parse one checkpoint."""
     metrics = {
         name: float(value)
         for name, value in (body.get("metrics") or {}).items()
@@ -110,29 +122,45 @@ def parse_checkpoint(body: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(str(name), int(body.get("step_number") or 0), metrics)
 
 
-def check_complete(sent: RemoteFile, size: int) -> None:
-    """See that a file arrived whole.
+def parse_file(body: Mapping[str, Any]) -> RemoteFile:
+    """Parse a file.
 
     Raises:
-        Unknown: the provider holds another size.
+        UnknownOutcome: the id is missing, so the response is not valid.
+    """
+    if not body.get("id"):
+        raise UnknownOutcome("the response has no file")
+    status = str(body.get("status") or "processed")
+    size = body.get("bytes")
+    return RemoteFile(
+        str(body["id"]),
+        int(size) if size is not None else None,
+        ready=status in {"processed", "uploaded"},
+        broken=str(body.get("status_details") or status) if status == "error" else None,
+    )
+
+
+def check_complete(sent: RemoteFile, size: int) -> None:
+    """Check that a file arrived complete.
+
+    Raises:
+        UnknownOutcome: the provider reports another size or an error.
     """
     if sent.bytes is not None and sent.bytes != size:
         raise UnknownOutcome(f"{sent.bytes} of {size} bytes arrived")
     if sent.broken:
-        raise UnknownOutcome(f"the file is broken there: {sent.broken}")
+        raise UnknownOutcome(f"the provider cannot read the file: {sent.broken}")
 
 
 def parse_time(value: Any) -> float | None:
-    """Read a moment: seconds since 1970, or ISO 8601."""
-    from datetime import UTC, datetime
-
+    """Return a time in seconds since 1970, from such a number or from ISO 8601."""
     if _is_number(value):
         return float(value)
     try:
-        read = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        parsed = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     except ValueError:
         return None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 def _count(value: Any) -> int | None:

@@ -1,7 +1,4 @@
-"""Every status word that a provider is known to say -> exactly one state of ours.
-
-A refusal for now -> which of the four things a 429 can mean, told by its code.
-"""
+"""Job statuses of each provider mapped to run states, and the kinds of rate limit (429)."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ OPENAI: StatusWords = {
     "paused": "paused",
     "resuming": "queued",
 }
-"""Source: OpenAPI document of 2026-08-21, six words; the pause words are what clients model."""
+"""Source: OpenAPI document of 2026-08-21, six statuses; the pause statuses: OpenAI's clients."""
 
 AZURE: StatusWords = {
     **OPENAI,
@@ -34,7 +31,7 @@ AZURE: StatusWords = {
     "canceling": "running",
     "cancelling": "running",
 }
-"""Source: https://github.com/BerriAI/litellm/issues/24687 for `pending`; the rest own caution."""
+"""Source for `pending`: https://github.com/BerriAI/litellm/issues/24687; others: precaution."""
 
 TOGETHER: StatusWords = {
     "pending": "queued",
@@ -47,7 +44,7 @@ TOGETHER: StatusWords = {
     "error": "failed",
     "completed": "succeeded",
 }
-"""Source: together 3.1.1, types/finetune_response.py, 9 words."""
+"""Source: together 3.1.1, types/finetune_response.py, 9 statuses."""
 
 FIREWORKS: StatusWords = {
     "JOB_STATE_UNSPECIFIED": "queued",
@@ -69,11 +66,11 @@ FIREWORKS: StatusWords = {
     "JOB_STATE_DELETING": "cancelled",
     "JOB_STATE_DELETING_CLEANING_UP": "cancelled",
 }
-"""Source: fireworks-ai 1.2.28, types/supervised_fine_tuning_job.py, 18 words."""
+"""Source: fireworks-ai 1.2.28, types/supervised_fine_tuning_job.py, 18 statuses."""
 
 
 def job_state(words: StatusWords, word: str) -> JobState:
-    """Return our state for a provider's word; a new word ends nothing.
+    """Return the run state of a provider's status; an unknown status ends no job.
 
     >>> job_state(TOGETHER, "completed"), job_state(TOGETHER, "hibernating")
     ('succeeded', 'unknown_word')
@@ -98,22 +95,22 @@ LIMIT_KINDS: Mapping[str, LimitKind] = {
 """Source: OpenAI error codes as reported in llmcomp#58 and in the spend-limit documentation."""
 
 REMEDIES: Mapping[LimitKind, str] = {
-    "seconds": "It is asked again by itself after the time the provider named.",
-    "a_day": "The jobs of this day are used up. It is asked again by itself tomorrow.",
-    "no_money": "The account has no money left. Top it up, then `trainer resume RUN`.",
+    "seconds": "The request is retried after the time that the provider set.",
+    "a_day": "The daily limit of jobs is reached. The request is retried tomorrow.",
+    "no_money": "The account has no credit left. Top it up, then run 'trainer resume RUN'.",
     "limit_reached": "A spending limit set at the provider is reached. Raise it there, then "
-    "`trainer resume RUN`.",
+    "run 'trainer resume RUN'.",
 }
 
 
 def limit_error(code: str, message: str, retry_after: str | None) -> RateLimited:
-    """Tell what a 429 means; only `seconds` and `a_day` are worth waiting for.
+    """Return the error of a 429; only `seconds` and `a_day` are worth waiting for.
 
     >>> limit_error("insufficient_quota", "no", None).meaning
     'no_money'
     """
     meaning = LIMIT_KINDS.get(code, "seconds")
     wait = DAY_SECONDS if meaning == "a_day" else DEFAULT_WAIT_SECONDS
-    with suppress(ValueError):  # a date or nothing: the default is the careful one
+    with suppress(ValueError):  # a date, or missing: use the default
         wait = max(float(retry_after or ""), 0.0)
     return RateLimited(meaning, wait, code, message)

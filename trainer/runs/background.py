@@ -1,4 +1,4 @@
-"""Brings every open run further in the background, for doors that stay open."""
+"""Background reconciler: a thread that advances every open run, for the server and the page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trainer.runs.reconcile import reconcile, reconcile_all
 from trainer.security.redact import redact
 
 POLL_SECONDS = 1.0
-"""Between two looks at what is due, and at what trains on this machine."""
+"""Between two polls of due runs, and of trainings on this machine."""
 SWEEP_SECONDS = 600.0
 
 log = access_log()
 
 
 class BackgroundReconciler:
-    """One thread that looks after all runs; several of them, or of other doors, do no harm."""
+    """One thread for all runs; leases make several of them safe, in any process."""
 
     def __init__(self, context: TrainerContext, chores: Callable[[], object] | None = None) -> None:
         self.context, self.chores = context, chores
@@ -29,15 +29,15 @@ class BackgroundReconciler:
         self._swept = -SWEEP_SECONDS
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at once: something was asked for just now."""
+        """Poll now: a request has just been made."""
         self._due.set()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """End after the run that is being reconciled."""
+        """Stop after the run that is being reconciled."""
         self._end.set()
         self._due.set()
         if self._thread.is_alive():
@@ -47,13 +47,13 @@ class BackgroundReconciler:
         while not self._end.is_set():
             try:
                 self.look()
-            except Exception as error:  # noqa: BLE001 - one look that fails must not end it
-                log.warning("look failed", error=redact(f"{type(error).__name__}: {error}"))
+            except Exception as error:  # noqa: BLE001 - a failed poll must not end the thread
+                log.warning("poll failed", error=redact(f"{type(error).__name__}: {error}"))
             self._due.wait(POLL_SECONDS)
             self._due.clear()
 
     def look(self) -> None:
-        """Bring what is due further once; what trains here is looked at each time."""
+        """Advance due runs once; local trainings are polled each time."""
         reconcile_all(self.context, self._end.is_set)
         for run in self.context.store.listed(open_only=True):
             if self._end.is_set():
@@ -69,4 +69,4 @@ class BackgroundReconciler:
         try:
             reconcile(self.context, run_id)
         except AdvisorError as error:
-            log.info("not now", run_id=run_id, error=redact(str(error)))
+            log.info("run not advanced", run_id=run_id, error=redact(str(error)))

@@ -1,8 +1,6 @@
-"""What a run really took, beside what was reckoned -> dated lines for `calibration.yaml`.
+"""Calibration: measured against estimated time, memory and cost, as lines of `calibration.yaml`.
 
-The file stands in the home folder; `past_runs.py` reads it, and later plans take it up.
-
-Lines of `calibration.yaml` in the home folder -> what a training took over what was reckoned.
+Later plans read the file in the home folder.
 """
 
 from __future__ import annotations
@@ -21,13 +19,13 @@ from trainer.errors import Refused
 
 CALIBRATION_FILE = "calibration.yaml"
 RATIO_PREFIX = "train_ratio"
-"""First part of the factor's name: seconds of training, measured over reckoned."""
+"""First part of the factor's name: training time, measured over estimated."""
 MAX_PAST_RUNS = 5
-"""So many of the newest runs are looked at."""
+"""Number of the newest runs that count."""
 
 
 class PastRuns(NamedTuple):
-    """What past runs of a machine and a method taught."""
+    """Measured over estimated time in past runs of a machine and a method."""
 
     runs: int
     low: float
@@ -35,17 +33,8 @@ class PastRuns(NamedTuple):
     high: float
 
 
-def ratio_factor(machine: str, method: str) -> str:
-    """Name the factor.
-
-    >>> ratio_factor("T4", "qlora")
-    'train_ratio/T4/qlora'
-    """
-    return f"{RATIO_PREFIX}/{machine}/{method}"
-
-
 def read_past_runs(home: Path, machine: str, method: str) -> PastRuns | None:
-    """Read what past runs taught: the middle of the newest, and how far they lie apart.
+    """Return the median and the spread of the newest past runs.
 
     Raises:
         Refused: the file cannot be read.
@@ -53,7 +42,7 @@ def read_past_runs(home: Path, machine: str, method: str) -> PastRuns | None:
     path = home / CALIBRATION_FILE
     if not path.is_file():
         return None
-    wanted = ratio_factor(machine, method)
+    wanted = f"{RATIO_PREFIX}/{machine}/{method}"
     try:
         found = [step for name, step in _steps(path) if name == wanted]
         found = sorted(found, key=lambda step: str(step["since"]))[-MAX_PAST_RUNS:]
@@ -73,7 +62,7 @@ def read_past_runs(home: Path, machine: str, method: str) -> PastRuns | None:
 
 
 def _steps(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give every step; a factor that was appended twice has the steps of both."""
+    """Yield every step; a factor that was appended twice has the steps of both."""
     tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     if tree is None:
         return
@@ -84,27 +73,27 @@ def _steps(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 RANGE_SHARE = 0.10
-"""How far one more run of the same kind lies from this one, either way; own judgement."""
+"""Spread of a repeated run around this one, either way; own judgement."""
 HOUR_SECONDS = 3600.0
 MEASURED_FACTORS = (
     ("train_speed", "tokens/second", "tokens_per_second"),
     ("train_memory", "bytes", "peak_reserved_bytes"),
     ("train_energy", "kWh of the GPU", "gpu_energy_kwh"),
 )
-"""Factors that are measured and not reckoned, and what the script calls them."""
+"""Factors that are measured only, and their keys in the script's result."""
 
 
 class _NoAliasDumper(yaml.SafeDumper):
-    """Writes each value where it stands, never a reference to another."""
+    """Writes each value in full, never a reference to another."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Repeat what is the same."""
+        """Repeat equal values."""
         return True
 
 
 @dataclass(frozen=True)
 class MeasuredFactor:
-    """One thing that was reckoned, and what it was."""
+    """One quantity, estimated and measured."""
 
     factor: str
     unit: str
@@ -120,57 +109,50 @@ class MeasuredFactor:
 def measured_factors(
     plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal
 ) -> list[MeasuredFactor]:
-    """Lay hours, money, speed and memory of a run beside what its plan said.
+    """Compare hours, cost, speed and memory of a run with its plan.
 
     Args:
-        plan: With its figure.
-        result: What the training script left, units in its keys.
-        usd: What it cost.
+        plan: The plan, with its cost figure.
+        result: Result of the training script, units in its keys.
+        usd: Actual cost.
     """
     assert plan.local is not None
     name = f"{plan.local.gpu}/{plan.local.recipe.method}"
-    found = [
+    hours = result["total_seconds"] / HOUR_SECONDS
+    factors = [
         MeasuredFactor(f"train_cost/{name}", "USD", float(plan.figure.likely), float(usd)),
-        MeasuredFactor(
-            f"train_time/{name}",
-            "hours",
-            plan.local.hours[1],
-            result["total_seconds"] / HOUR_SECONDS,
-        ),
+        MeasuredFactor(f"train_time/{name}", "hours", plan.local.hours[1], hours),
     ]
     if plan.local.expected is not None and not result.get("resumed"):
         ratio = result["train_seconds"] / plan.local.expected.train_seconds
-        found.append(
-            MeasuredFactor(ratio_factor(plan.local.gpu, plan.local.recipe.method), "1", 1.0, ratio)
-        )
-    found += [
+        factors.append(MeasuredFactor(f"{RATIO_PREFIX}/{name}", "1", 1.0, ratio))
+    return factors + [
         MeasuredFactor(f"{factor}/{name}", unit, None, result[key])
         for factor, unit, key in MEASURED_FACTORS
         if result.get(key)
     ]
-    return found
 
 
 def calibration_yaml(
-    found: list[MeasuredFactor], run_id: str, result: Mapping[str, Any], day: date
+    factors: list[MeasuredFactor], run_id: str, result: Mapping[str, Any], day: date
 ) -> str:
-    """Write the lines as `calibration.yaml` holds them: appended by a person, never by us."""
+    """Return the lines for `calibration.yaml`; the user appends them, the program never does."""
     versions = {name: result["packages"][name] for name in ("torch", "transformers", "trl", "peft")}
     body = {
-        one.factor: {
-            "unit": one.unit,
+        factor.factor: {
+            "unit": factor.unit,
             "steps": [
                 {
                     "since": day,
-                    "low": round(one.actual * (1 - RANGE_SHARE), 6),
-                    "likely": round(one.actual, 6),
-                    "high": round(one.actual * (1 + RANGE_SHARE), 6),
+                    "low": round(factor.actual * (1 - RANGE_SHARE), 6),
+                    "likely": round(factor.actual, 6),
+                    "high": round(factor.actual * (1 + RANGE_SHARE), 6),
                     "run": run_id,
                     "gpu": result["device"],
                     "versions": versions,
                 }
             ],
         }
-        for one in found
+        for factor in factors
     }
     return str(yaml.dump(body, Dumper=_NoAliasDumper, sort_keys=False))

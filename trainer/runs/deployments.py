@@ -1,11 +1,11 @@
-"""What costs by the hour: an intent, a cap in hours and USD, a list of it all, and an end."""
+"""Deployments billed by the hour: start, list and stop them, each with a cap in hours and USD."""
 
 from __future__ import annotations
 
 import math
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +31,7 @@ OPEN_STATES = ("intent", "creating", "ready", "stopping")
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment of ours."""
+    """One deployment that was started here."""
 
     deployment_id: str
     run_id: str
@@ -45,20 +45,20 @@ class Deployment:
     says: str
 
     def hours(self, now: float) -> float:
-        """Return the hours it has stood, or stood in all; whole minutes are billed."""
+        """Return the hours since it started, up to its stop; every started minute is billed."""
         seconds = max((self.stopped_at or now) - self.made_at, 0.0)
         return math.ceil(seconds / 60.0) / 60.0
 
     def spent(self, now: float) -> Decimal:
-        """Return what it has cost, were it never asleep [USD]."""
+        """Return its cost so far, without scale-to-zero pauses [USD]."""
         return self.usd_per_hour * Decimal(repr(self.hours(now)))
 
 
 def usd_per_hour(context: TrainerContext, run: Run) -> Decimal:
-    """Return the price of an hour of this model: of every GPU that it takes.
+    """Return the hourly price of this model, for all GPUs it needs.
 
     Raises:
-        Refused: it is not served by the hour, or the hour has no price.
+        Refused: it is not served by the hour, or has no hourly price.
     """
     plan = context.store.plan(run.plan_id)
     for offer in context.book.offers:
@@ -75,7 +75,7 @@ def usd_per_hour(context: TrainerContext, run: Run) -> Decimal:
 
 
 def begin(context: TrainerContext, run: Run, max_hours: float, keep: bool) -> Deployment:
-    """Put the intent on record and set its dear end aside; nothing is asked of anybody yet.
+    """Store the intent and reserve its worst-case cost; no request is sent yet.
 
     Raises:
         Refused: the run has no tuned model, or a cap would be passed.
@@ -85,17 +85,8 @@ def begin(context: TrainerContext, run: Run, max_hours: float, keep: bool) -> De
     price, now = usd_per_hour(context, run), context.clock.now()
     deployment_id = f"{PREFIX}{secrets.token_hex(6)}"
     most = micro_usd(price * Decimal(str(max_hours)))
-    context.ledger.reserve(
-        LedgerEntry(
-            deployment_id,
-            "hosting",
-            run.provider,
-            utc_datetime(now).date().isoformat(),
-            most,
-            None,
-            "",
-        )
-    )
+    day = utc_datetime(now).date().isoformat()
+    context.ledger.reserve(LedgerEntry(deployment_id, "hosting", run.provider, day, most, None, ""))
     with write_transaction(context.store.engine) as connection:
         connection.execute(
             deployments.insert().values(
@@ -116,24 +107,24 @@ def begin(context: TrainerContext, run: Run, max_hours: float, keep: bool) -> De
 def advance(
     context: TrainerContext, deployment: Deployment, hosting: Hosting, job: Job
 ) -> Deployment:
-    """Start it, wait until it answers, and end it again unless it is to be kept."""
-    _write(context, deployment, state="creating")
-    there = hosting.deploy(deployment.deployment_id, job)
-    while not there.ready:
-        if there.failed or _is_overdue(context, deployment):
+    """Start a deployment, smoke-test it, and stop it again unless it is to be kept."""
+    deployment = _update(context, deployment, state="creating")
+    status = hosting.deploy(deployment.deployment_id, job)
+    while not status.ready:
+        if status.failed or _is_overdue(context, deployment):
             return stop(context, find_deployment(context, deployment.deployment_id), hosting)
         context.clock.sleep(min(POLL_SECONDS, context.limits.poll_seconds))
-        there = hosting.look(deployment.deployment_id) or there
-    answer = _smoke(hosting, there)
-    _write(context, deployment, state="ready", says=answer)
+        status = hosting.look(deployment.deployment_id) or status
+    answer = _smoke(hosting, status)
+    deployment = _update(context, deployment, state="ready", says=answer)
     if deployment.keep and answer.startswith("answers"):
-        return find_deployment(context, deployment.deployment_id)
-    return stop(context, find_deployment(context, deployment.deployment_id), hosting)
+        return deployment
+    return stop(context, deployment, hosting)
 
 
-def _smoke(hosting: Hosting, there: DeploymentStatus) -> str:
+def _smoke(hosting: Hosting, status: DeploymentStatus) -> str:
     try:
-        return f"answers as {there.model} ({len(hosting.smoke(there.model))} characters)"
+        return f"answers as {status.model} ({len(hosting.smoke(status.model))} characters)"
     except ProviderError as error:
         return f"does not answer: {error}"
 
@@ -143,38 +134,37 @@ def _is_overdue(context: TrainerContext, deployment: Deployment) -> bool:
 
 
 def stop(context: TrainerContext, deployment: Deployment, hosting: Hosting) -> Deployment:
-    """End it, look whether it is gone, and settle what it cost; asked twice, it ends once.
+    """Stop a deployment, check that it no longer exists, and settle its cost; safe to repeat.
 
     Raises:
-        Unreachable: it may still stand; nothing is settled.
+        Unreachable: it may still be running; nothing is settled.
     """
     if deployment.state == "stopped":
         return deployment
-    _write(context, deployment, state="stopping")
+    _update(context, deployment, state="stopping")
     try:
         hosting.stop(deployment.deployment_id)
-        there = hosting.look(deployment.deployment_id)
+        status = hosting.look(deployment.deployment_id)
     except ProviderError as error:
         raise Unreachable(
-            f"{deployment.deployment_id}: it may still stand and cost "
-            f"{deployment.usd_per_hour} USD an hour: {error}. Ask again with "
+            f"{deployment.deployment_id}: it may still be running at "
+            f"{deployment.usd_per_hour} USD per hour: {error}. Try again with "
             f"`trainer stop {deployment.deployment_id}`."
         ) from None
-    if there is not None:
+    if status is not None:
         raise Unreachable(
-            f"{deployment.deployment_id}: it is still {there.word}, and costs. "
-            f"Ask again with `trainer stop {deployment.deployment_id}`."
+            f"{deployment.deployment_id}: it is still {status.word}, and billed. "
+            f"Try again with `trainer stop {deployment.deployment_id}`."
         )
     now = context.clock.now()
-    _write(context, deployment, state="stopped", stopped_at=now)
-    ended = find_deployment(context, deployment.deployment_id)
-    how = f"{ended.hours(now):.2f} h at {ended.usd_per_hour} USD, as if it never slept"
+    ended = _update(context, deployment, state="stopped", stopped_at=now)
+    how = f"{ended.hours(now):.2f} h at {ended.usd_per_hour} USD, without pauses"
     context.ledger.settle(ended.deployment_id, micro_usd(ended.spent(now)), how)
     return ended
 
 
 def end_overdue(context: TrainerContext, hosting: Callable[[str], Hosting]) -> list[Deployment]:
-    """End every deployment that has stood as long as it may; return those that ended."""
+    """Stop every deployment that has reached its hour limit; return those that were stopped."""
     ended = []
     for deployment in all_deployments(context):
         if deployment.state in OPEN_STATES and _is_overdue(context, deployment):
@@ -188,22 +178,11 @@ def end_overdue(context: TrainerContext, hosting: Callable[[str], Hosting]) -> l
 
 def all_deployments(context: TrainerContext) -> list[Deployment]:
     """List every deployment, newest first."""
+    columns = [deployments.c[field.name] for field in fields(Deployment)]
     with read_connection(context.store.engine) as connection:
-        rows = connection.execute(select(deployments).order_by(deployments.c.made_at.desc())).all()
+        rows = connection.execute(select(*columns).order_by(deployments.c.made_at.desc())).all()
     return [
-        Deployment(
-            r.deployment_id,
-            r.run_id,
-            r.provider,
-            r.state,
-            Decimal(r.usd_per_hour),
-            r.max_hours,
-            r.keep,
-            r.made_at,
-            r.stopped_at,
-            r.says,
-        )
-        for r in rows
+        Deployment(**{**row._mapping, "usd_per_hour": Decimal(row.usd_per_hour)}) for row in rows
     ]
 
 
@@ -211,7 +190,7 @@ def find_deployment(context: TrainerContext, deployment_id: str) -> Deployment:
     """Return one deployment.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: there is no such deployment.
     """
     known = {each.deployment_id: each for each in all_deployments(context)}
     if deployment_id not in known:
@@ -224,15 +203,15 @@ def find_deployment(context: TrainerContext, deployment_id: str) -> Deployment:
 
 
 def current_hourly_cost(context: TrainerContext) -> str:
-    """Return what stands now costs by the hour, in all [USD]."""
+    """Return the total hourly cost of all open deployments [USD]."""
     prices = [each.usd_per_hour for each in all_deployments(context) if each.state in OPEN_STATES]
     return usd_text(micro_usd(sum(prices, Decimal(0))))
 
 
-def _write(context: TrainerContext, deployment: Deployment, **values: Any) -> None:
+def _update(context: TrainerContext, deployment: Deployment, **values: Any) -> Deployment:
+    name = deployment.deployment_id
     with write_transaction(context.store.engine) as connection:
         connection.execute(
-            update(deployments)
-            .where(deployments.c.deployment_id == deployment.deployment_id)
-            .values(**values)
+            update(deployments).where(deployments.c.deployment_id == name).values(**values)
         )
+    return find_deployment(context, name)

@@ -1,12 +1,10 @@
-"""A job at the provider -> its state with us, its events, its end, and what it cost.
-
-A run that succeeded -> a version in the registry, with what was measured on the way.
-"""
+"""Follow a job to the end: poll, smoke test, settle its cost, register the model version."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -39,7 +37,7 @@ MEASURED_FIELDS = (
 
 
 def register_version(session: RunSession, run: Run, usd: str) -> None:
-    """Write a version down, once; an evaluation that lies beside the model goes with it."""
+    """Register the version of a succeeded run, once, with the evaluation in its folder."""
     if run.outcome != "succeeded" or not run.tuned_model:
         return
     plan, folder = session.plan, RunFolder(home_folder() / "runs" / str(run.job_id))
@@ -70,7 +68,7 @@ def register_version(session: RunSession, run: Run, usd: str) -> None:
 
 
 def model_name(plan: TrainingPlan) -> str:
-    """Name what a plan makes: as the user calls it, else by base and data."""
+    """Return the name of a plan's model: the user's, else from base and data."""
     named = plan.suffix or f"{plan.base_model.rsplit('/', 1)[-1]}-{plan.dataset_sha256[:6]}"
     return re.sub(r"[^a-z0-9._-]+", "-", named.lower()).strip("-._")[:53]
 
@@ -94,21 +92,23 @@ MILLION = Decimal(1_000_000)
 
 
 def follow_job(session: RunSession, run: Run) -> RetryLater | None:
-    """Look at the job once: who cannot be reached has not failed, and no new word is an end."""
+    """Poll the job once: an unreachable provider or an unknown status is not an end."""
     assert run.job_id is not None
-    told = (session.seen or {}).get(run.job_id)
+    listed = (session.seen or {}).get(run.job_id)
     session.seen = None
     try:
-        _ask_provider(session, run)
-        job = told or session.adapter.job(run.job_id)
+        _forward_requests(session, run)
+        job = listed or session.adapter.job(run.job_id)
     except ProviderError as error:
         return _unreachable(session, run, error)
-    if told is None or job.word != run.said(run.state, "word"):
+    if listed is None or job.word != run.said(run.state, "word"):
         _keep_events(session, run)
     if job.state == "unknown_word":
         if run.said("unknown_word", "word") != job.word:
             session.append("unknown_word", word=job.word)
-        return session.wait(session.context.limits.poll_seconds, f"the provider says '{job.word}'")
+        return session.wait(
+            session.context.limits.poll_seconds, f"unknown provider status '{job.word}'"
+        )
     run = _compare(session, run, job)
     if job.state != run.state or job.word != run.said(run.state, "word"):
         session.append(
@@ -125,25 +125,25 @@ def follow_job(session: RunSession, run: Run) -> RetryLater | None:
 
 
 def _unreachable(session: RunSession, run: Run, error: ProviderError) -> RetryLater:
-    """Note it once, and ask less and less often; a job is never given up for this."""
+    """Record it once, and poll less and less often; the job is never given up."""
     if run.events[-1].kind != "unreachable":
         session.append("unreachable", why=str(error))
     since = session.context.clock.now() - (run.last("unreachable") or run.events[-1]).at
     limits = session.context.limits
     seconds = min(max(limits.poll_seconds, since / 4), limits.max_poll_seconds)
-    return session.wait(seconds, f"no word from {session.plan.provider}: {error}")
+    return session.wait(seconds, f"no response from {session.plan.provider}: {error}")
 
 
-def _ask_provider(session: RunSession, run: Run) -> None:
-    """Pass on what people asked for since we last spoke to the provider."""
-    spoken = run.last("asked_provider")
+def _forward_requests(session: RunSession, run: Run) -> None:
+    """Send the user's requests since the last one that was sent."""
+    sent = run.last("asked_provider")
     for event in run.events:
-        if event.kind not in USER_REQUESTS or (spoken and event.seq < spoken.seq):
+        if event.kind not in USER_REQUESTS or (sent and event.seq < sent.seq):
             continue
-        _pass_on(session, run, USER_REQUESTS[event.kind])
+        _forward(session, run, USER_REQUESTS[event.kind])
 
 
-def _pass_on(session: RunSession, run: Run, what: UserAction) -> None:
+def _forward(session: RunSession, run: Run, what: UserAction) -> None:
     assert run.job_id is not None
     adapter = session.adapter
     send = {"cancel": adapter.cancel, "pause": adapter.pause, "resume": adapter.resume}[what]
@@ -151,22 +151,22 @@ def _pass_on(session: RunSession, run: Run, what: UserAction) -> None:
         send(run.job_id)
     except NotOffered as error:
         session.append("asked_provider", what=what, heard=str(error))
-    except ProviderDeclined as error:  # it may have ended meanwhile: the next look tells
+    except ProviderDeclined as error:  # the job may have ended: the next poll shows it
         session.append("asked_provider", what=what, heard=f"refused: {error}")
     else:
         session.append("asked_provider", what=what, heard="accepted")
 
 
 def _compare(session: RunSession, run: Run, job: Job) -> Run:
-    """Compare the settings that came back with those asked for; a difference stops the job."""
+    """Compare the provider's settings with the requested ones; a difference cancels the job."""
     if run.last("echo_differs") or not job.echo or job.state in ENDED:
         return run
-    asked = session.plan.hyperparameters.model_dump(exclude={"seed", "beta"})
-    wrong = changed_settings(asked, job.echo)
+    requested = session.plan.hyperparameters.model_dump(exclude={"seed", "beta"})
+    wrong = changed_settings(requested, job.echo)
     if not wrong:
         return run
     session.append("echo_differs", differs=wrong)
-    _pass_on(session, run, "cancel")
+    _forward(session, run, "cancel")
     return session.context.store.run(run.run_id)
 
 
@@ -175,11 +175,11 @@ def _keep_events(session: RunSession, run: Run) -> None:
     try:
         session.context.store.keep_job_events(run.run_id, session.adapter.events(run.job_id))
     except ProviderError:
-        return  # they are asked for again at the next look
+        return  # they are read again at the next poll
 
 
 def smoke_test(session: RunSession, run: Run) -> RetryLater | None:
-    """Succeeded -> verified, where a tuned model answers without a deployment."""
+    """Succeeded -> verified, if the model is served by the token."""
     model = run.tuned_model
     if not session.adapter.serves_per_token or not model:
         why = f"{session.plan.provider} serves tuned models by the hour: `trainer deploy RUN`"
@@ -199,13 +199,13 @@ def smoke_test(session: RunSession, run: Run) -> RetryLater | None:
 
 
 def settle_run(session: RunSession, run: Run) -> RetryLater | None:
-    """Ended -> settled: remote files deleted, the real cost in the ledger, the rest set free."""
+    """Ended -> settled: remote files deleted, the actual cost in the ledger, the rest released."""
     pause = _clean(session, run)
     if pause:
         return pause
     cost = job_cost(session, run)
     if cost is None:
-        return RetryLater(RECHECK_SECONDS, "nobody says what it cost: `trainer settle RUN --usd X`")
+        return RetryLater(RECHECK_SECONDS, "cost not reported: `trainer settle RUN --usd X`")
     amount, how = cost
     session.context.ledger.settle(run.run_id, amount, how)
     entry = session.context.ledger.entry(run.run_id)
@@ -222,48 +222,42 @@ def settle_run(session: RunSession, run: Run) -> RetryLater | None:
 
 
 def job_cost(session: RunSession, run: Run) -> tuple[int, str] | None:
-    """Return what the job cost and who says so; nothing where nobody does [millionths of a USD]."""
+    """Return the cost of the job [millionths of a USD] and its source; None if unknown."""
     if run.last("created") is None:
-        return 0, "no job was started"
+        return 0, "no job was created"
     usd, tokens = run.said(run.outcome or "", "usd"), run.said(run.outcome or "", "trained_tokens")
+    provider, figure = session.plan.provider, session.plan.figure
     if usd is not None:
-        how = "hours of this machine" if session.plan.local else f"{session.plan.provider} says so"
+        how = "hours of this machine" if session.plan.local else f"billed by {provider}"
         return micro_usd(Decimal(usd)), how
     if run.outcome == "failed" and session.adapter.failed_is_free:
-        return 0, f"{session.plan.provider} does not bill failed jobs"
+        return 0, f"{provider} does not bill failed jobs"
     if tokens is not None:
-        figure = session.plan.figure
         spent = Decimal(tokens) * Decimal(figure.price) / MILLION
-        least = Decimal(figure.minimum or 0) if tokens else Decimal(0)
-        return micro_usd(
-            max(spent, least)
-        ), f"{tokens} trained tokens at {figure.price} {figure.unit}"
+        minimum = Decimal(figure.minimum or 0) if tokens else Decimal(0)
+        how = f"{tokens} trained tokens at {figure.price} {figure.unit}"
+        return micro_usd(max(spent, minimum)), how
     if run.last("running") is None and run.outcome != "succeeded":
         return 0, "the job ended before it ran"
     return None
 
 
 def _clean(session: RunSession, run: Run) -> RetryLater | None:
-    """Delete what was sent, and look whether it is gone."""
+    """Delete the uploaded files, and check that they are deleted."""
     is_done = run.last("remote_deleted") or run.last("remote_kept") or session.adapter.reads_here
     if run.last("uploaded") is None or is_done:
         return None
     if session.context.keep_remote:
-        session.append("remote_kept", why="asked to keep it")
+        session.append("remote_kept", why="kept as requested")
         return None
     left = []
-    for name in filter(
-        None, (run.said("uploaded", "training"), run.said("uploaded", "validation"))
-    ):
+    for name in filter(None, (run.said("uploaded", half) for half in ("training", "validation"))):
         try:
-            session.adapter.delete_file(name)
-        except ProviderDeclined:
-            pass  # gone already, or not ours to delete: the look below tells
+            with suppress(ProviderDeclined):  # deleted already, or not ours: the check shows it
+                session.adapter.delete_file(name)
+            if session.adapter.file(name) is not None:
+                left.append(name)
         except ProviderError as error:
-            return session.wait(RECHECK_SECONDS / 60, f"the file {name} is not deleted: {error}")
-        try:
-            left += [name] if session.adapter.file(name) is not None else []
-        except ProviderError as error:
-            return session.wait(RECHECK_SECONDS / 60, f"no word of the file {name}: {error}")
+            return session.wait(RECHECK_SECONDS / 60, f"cannot delete the file {name}: {error}")
     session.append("remote_deleted", verified=not left, left=left)
     return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
 
 from advisor.errors import AdvisorError
 from advisor.plan.training_plan import DataFile
@@ -33,7 +33,7 @@ STALE_SEND_SECONDS = 5.0
 
 
 def validate(session: RunSession, run: Run) -> RetryLater | None:
-    """Intent -> validated: nothing has left yet, and nobody has been asked."""
+    """Intent -> validated: nothing is sent yet."""
     checked = check_plan(session.plan, session.context.book, session.context.clock.now())
     for data in filter(None, (session.plan.training, session.plan.validation)):
         path = session.context.files(data.sha256)
@@ -44,7 +44,7 @@ def validate(session: RunSession, run: Run) -> RetryLater | None:
 
 
 def reserve(session: RunSession, run: Run) -> RetryLater | None:
-    """Validated -> reserved: the dear end is set aside before anybody is asked."""
+    """Validated -> reserved: the worst case is reserved before any request to the provider."""
     amount = micro_usd(Decimal(session.plan.figure.at_most))
     session.context.ledger.reserve(
         LedgerEntry(run.run_id, "training", session.plan.provider, session.day, amount, None, "")
@@ -54,12 +54,12 @@ def reserve(session: RunSession, run: Run) -> RetryLater | None:
 
 
 def upload(session: RunSession, run: Run) -> RetryLater | None:
-    """Reserved -> uploading -> uploaded: the very bytes of the plan, whole, each once."""
+    """Reserved -> uploading -> uploaded: the exact bytes of the plan, each file once."""
     if session.adapter.reads_here:
         held = session.plan.validation.sha256 if session.plan.validation else None
         session.append(
             "uploaded",
-            why="read where it lies",
+            why="read in place",
             training=session.plan.training.sha256,
             validation=held,
         )
@@ -68,16 +68,16 @@ def upload(session: RunSession, run: Run) -> RetryLater | None:
         base_url_of(session.plan.provider, session.context.book)
     ):
         raise NoConsent(
-            f"{run.run_id}: nobody agreed that rows go to {session.plan.provider}. "
+            f"{run.run_id}: no consent to send rows to {session.plan.provider}. "
             f"Launch with --allow-egress {session.plan.provider}."
         )
     if run.count("uploading") >= session.context.limits.upload_tries:
         last = run.last("held")
-        return _ask_human(
+        return _needs_decision(
             session,
-            f"the file was sent {run.count('uploading')} times and never arrived: "
+            f"the upload failed {run.count('uploading')} times: "
             f"{last.body['why'] if last else 'no answer'}",
-            "See to the connection, then `trainer resume RUN`.",
+            "Check the connection, then `trainer resume RUN`.",
         )
     session.append("uploading")
     try:
@@ -93,14 +93,14 @@ def upload(session: RunSession, run: Run) -> RetryLater | None:
         "uploaded",
         bytes=session.plan.training.bytes,
         sha256=session.plan.training.sha256,
-        why="sent and compared",
+        why="sent, size compared",
         **names,
     )
     return None
 
 
 def _send(session: RunSession, data: DataFile, half: str) -> RemoteFile:
-    """Send a file, unless it lies there whole from an earlier try."""
+    """Send a file, unless an earlier attempt left it there complete."""
     name = f"ton-{data.sha256[:24]}.{half}.jsonl"
     there = session.adapter.find_file(name)
     if there is not None:
@@ -117,7 +117,7 @@ def _not_uploaded(session: RunSession, error: ProviderError) -> RetryLater | Non
         return None
     seconds = error.wait_seconds if isinstance(error, RateLimited) else RETRY_SECONDS
     session.append("held", why=f"upload: {error}", seconds=seconds, **session.mark())
-    return session.wait(seconds, f"the file did not arrive ({error}); it is sent anew")
+    return session.wait(seconds, f"the upload failed ({error}); retrying")
 
 
 def create(session: RunSession, run: Run) -> RetryLater | None:
@@ -132,8 +132,8 @@ def create(session: RunSession, run: Run) -> RetryLater | None:
         "creating", key=session.adapter.key_of(session.plan), request_sha256=body, **session.mark()
     )
     if session.context.clock.ticks() - session.lease.taken_ticks > STALE_SEND_SECONDS:
-        session.append("uploaded", why="held up before it was sent", **_names(files))
-        raise LeaseLost(f"{run.run_id}: this machine stood still; it is tried again.")
+        session.append("uploaded", why="delayed before the request was sent", **asdict(files))
+        raise LeaseLost(f"{run.run_id}: this machine was suspended; the request is retried.")
     return _send_create(session, run, files)
 
 
@@ -147,27 +147,27 @@ def _send_create(session: RunSession, run: Run, files: JobFiles) -> RetryLater |
         session.append("failed", why=f"the provider refused the job: {error}", model=None)
         return None
     except RateLimited as error:
-        session.append("uploaded", why=str(error), **_names(files))
+        session.append("uploaded", why=str(error), **asdict(files))
         return _wait_for_limit(session, error)
     except (NotSent, AdvisorError) as error:
-        session.append("uploaded", why=f"never sent: {error}", **_names(files))
+        session.append("uploaded", why=f"never sent: {error}", **asdict(files))
         if isinstance(error, AdvisorError):
             raise
-        return _hold_run(session, f"nobody there: {error}", RETRY_SECONDS)
+        return _hold_run(session, f"provider unreachable: {error}", RETRY_SECONDS)
     record_created(session, job, "answered")
     return None
 
 
 def record_created(session: RunSession, job: Job, how: str) -> None:
-    """Write down that the job is there."""
+    """Record the provider's job."""
     session.append("created", job_id=job.job_id, how=how, word=job.word, created_at=job.created_at)
 
 
 def _wait_for_limit(session: RunSession, error: RateLimited) -> RetryLater | None:
-    """Tell the four meanings of 429 apart: two are waited out, two need money or a person."""
+    """Handle the four meanings of 429: two pass with time, two need money or the user."""
     if error.meaning in ("seconds", "a_day"):
         return _hold_run(session, f"{error} {REMEDIES[error.meaning]}", error.wait_seconds)
-    return _ask_human(session, str(error), REMEDIES[error.meaning])
+    return _needs_decision(session, str(error), REMEDIES[error.meaning])
 
 
 def _hold_run(session: RunSession, why: str, seconds: float) -> RetryLater:
@@ -175,13 +175,13 @@ def _hold_run(session: RunSession, why: str, seconds: float) -> RetryLater:
     return RetryLater(seconds, why)
 
 
-def _ask_human(session: RunSession, why: str, remedy: str) -> RetryLater | None:
+def _needs_decision(session: RunSession, why: str, remedy: str) -> RetryLater | None:
     session.append("needs_human", why=why, remedy=remedy)
     return None
 
 
 def _held(session: RunSession, run: Run) -> RetryLater | None:
-    """Return what is left of a wait; after a restart of the machine it begins anew."""
+    """Return the rest of a wait; a restart of the machine starts it again."""
     last = run.last("held")
     answered = run.last("answered_by_human")
     if last is None or (answered and answered.seq > last.seq):
@@ -197,18 +197,18 @@ def _files_ready(session: RunSession, run: Run) -> RetryLater | None:
         try:
             there = session.adapter.file(file_id)
         except ProviderError as error:
-            return session.wait(RETRY_SECONDS, f"no word of the file {file_id}: {error}")
+            return session.wait(RETRY_SECONDS, f"no response about the file {file_id}: {error}")
         if there is None or there.broken:
-            why = there.broken if there else "it is gone"
+            why = there.broken if there else "it was deleted"
             session.append("failed", why=f"the provider cannot use {file_id}: {why}", model=None)
             return None
         if not there.ready:
-            return session.wait(FILE_POLL_SECONDS, f"the provider is reading {file_id}")
+            return session.wait(FILE_POLL_SECONDS, f"the provider is processing {file_id}")
     return None
 
 
 def _check_quote(session: RunSession, run: Run) -> RetryLater | None:
-    """Lay the provider's own estimate beside ours; too far apart is a question for a person."""
+    """Compare the provider's estimate with ours; a large gap needs the user's decision."""
     if session.context.store.run(run.run_id).state != "uploaded" or run.last("estimated"):
         return None
     try:
@@ -228,52 +228,52 @@ def _check_quote(session: RunSession, run: Run) -> RetryLater | None:
     )
     apart = abs(usd - ours) / max(ours, Decimal("0.01"))
     if not quote.allowed:
-        _ask_human(
+        _needs_decision(
             session,
-            f"the provider would not take the job: its limit is {quote.limit_usd} USD.",
-            "Top the account up, then `trainer resume RUN`.",
+            f"the provider would refuse the job: its limit is {quote.limit_usd} USD.",
+            "Add credit to the account, then `trainer resume RUN`.",
         )
     elif usd > Decimal(session.plan.cap_usd):
-        _ask_human(
+        _needs_decision(
             session,
-            f"the provider says {usd} USD, and the cap is {session.plan.cap_usd} USD.",
-            "Plan again with a higher cap; `trainer cancel RUN` ends this one.",
+            f"the provider estimates {usd} USD; the cap is {session.plan.cap_usd} USD.",
+            "Plan again with a higher cap; `trainer cancel RUN` cancels this run.",
         )
     elif apart > Decimal(str(session.context.limits.quote_gap_share)):
-        _ask_human(
+        _needs_decision(
             session,
-            f"the provider says {usd} USD for {quote.tokens} tokens; we say {ours} USD for "
-            f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, its packing or "
-            "its price differs from what the plan took.",
-            "Look at both: `trainer resume RUN` accepts it, `trainer cancel RUN` ends it.",
+            f"the provider estimates {usd} USD for {quote.tokens} tokens, the plan {ours} USD for "
+            f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, packing or price differs "
+            "from the plan's.",
+            "Compare both: `trainer resume RUN` accepts it, `trainer cancel RUN` cancels the run.",
         )
     return None
 
 
 def find_job(session: RunSession, run: Run) -> RetryLater | None:
-    """unknown_outcome -> created, or tried once more, or a question for a person.
+    """unknown_outcome -> created, or another attempt, or the user's decision.
 
-    A job that was made shows up under our key sooner or later; only when it has not for longer
-    than any job was ever late is it taken not to exist.
+    A job that exists is listed under our key sooner or later. It counts as not created only
+    after a wait longer than the slowest listing ever observed.
     """
     unknown = run.last("unknown_outcome")
     assert unknown is not None
     try:
         jobs = session.adapter.find(session.plan, unknown.at)
     except ProviderError as error:
-        return session.wait(RETRY_SECONDS, f"the list of jobs cannot be read: {error}")
+        return session.wait(RETRY_SECONDS, f"cannot list the jobs: {error}")
     if len(jobs) > 1:
         names = ", ".join(job.job_id for job in jobs)
-        return _ask_human(
+        return _needs_decision(
             session,
-            f"{len(jobs)} jobs carry the key of this plan: {names}.",
-            "Cancel all but one there, then `trainer resume RUN --adopt JOB`.",
+            f"{len(jobs)} jobs have the key of this plan: {names}.",
+            "Cancel all but one at the provider, then `trainer resume RUN --adopt JOB`.",
         )
     if jobs:
         record_created(session, jobs[0], "adopted")
         return None
     if session.adapter.idempotent:
-        return _again(session, run, "the provider makes no second job under one key")
+        return _again(session, run, "the provider creates one job per key")
     return _quarantine(session, run)
 
 
@@ -282,45 +282,37 @@ def _quarantine(session: RunSession, run: Run) -> RetryLater | None:
     since = [event for event in run.events if event.kind in ("unknown_outcome", "held")][-1]
     left = session.left(since.body, seconds)
     if left is None:
-        return _hold_run(
-            session, "another machine, or a new start of it: the wait begins anew", seconds
-        )
+        return _hold_run(session, "another machine, or a restart: the wait starts again", seconds)
     if left > 0:
-        return RetryLater(
-            min(left, max(seconds / 10, 0.05)), "it is not known whether a job was made"
-        )
-    if run.last("cancel_asked"):
-        session.append("cancelled", why="cancelled before a job was seen", model=None)
-        return None
-    if run.count("unknown_outcome") > 1 + run.count("answered_by_human"):
-        return _ask_human(
+        return RetryLater(min(left, max(seconds / 10, 0.05)), "unknown whether a job was created")
+    is_repeated = run.count("unknown_outcome") > 1 + run.count("answered_by_human")
+    if is_repeated and not run.last("cancel_asked"):
+        return _needs_decision(
             session,
-            f"twice it is not known whether {session.plan.provider} made a job, and "
-            "none is listed there.",
-            "Look there yourself; then `trainer resume RUN --adopt JOB`, or `trainer "
-            "resume RUN` if there is none.",
+            f"two requests to {session.plan.provider} had an unknown outcome, and no job is "
+            "listed there.",
+            "Check there; then `trainer resume RUN --adopt JOB`, or `trainer resume RUN` if "
+            "there is no job.",
         )
-    return _again(session, run, "no job was listed for as long as one could be late")
+    return _again(session, run, "no job was listed within the quarantine")
 
 
 def _again(session: RunSession, run: Run, why: str) -> RetryLater | None:
     if run.last("cancel_asked"):
-        session.append("cancelled", why="cancelled before a job was seen", model=None)
+        session.append("cancelled", why="cancelled before a job was found", model=None)
     else:
-        session.append("uploaded", why=why, **_names(files_of(run)))
+        session.append("uploaded", why=why, **asdict(files_of(run)))
     return None
 
 
 def recover_crashed(session: RunSession, run: Run) -> RetryLater | None:
-    """creating, and nobody at work: the launcher stopped between asking and hearing."""
-    session.append("unknown_outcome", why="the launcher stopped before it heard", **session.mark())
+    """Creating -> unknown_outcome: the process stopped between request and response."""
+    session.append(
+        "unknown_outcome", why="the process stopped before the response", **session.mark()
+    )
     return None
 
 
 def files_of(run: Run) -> JobFiles:
     """Return the files that were sent."""
     return JobFiles(str(run.said("uploaded", "training")), run.said("uploaded", "validation"))
-
-
-def _names(files: JobFiles) -> dict[str, Any]:
-    return {"training": files.training, "validation": files.validation}

@@ -1,4 +1,4 @@
-"""A version and its evaluation -> one run in an MLflow store on this machine."""
+"""Log a model version and its evaluation to an MLflow store on this machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,29 @@ from trainer.security.api_keys import LOOPBACK
 from trainer.storage.model_version import ModelVersion, flatten
 
 REMOTE_SCHEMES = frozenset({"databricks", "databricks-uc", "uc"})
-"""Words that look like a folder and mean a service."""
+"""Tracking URIs that look like a folder but name a service."""
 NOT_A_NAME = re.compile(r"[^\w./ -]")
 MAX_CHARACTERS = 5000
+PARAMETERS = (
+    "provider",
+    "base_model",
+    "kind",
+    "base_sha256",
+    "dataset_sha256",
+    "source_sha256",
+    "plan_id",
+    "model",
+)
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 def log_version(
     version: ModelVersion, evaluation: Mapping[str, Any] | None, tracking_uri: str
 ) -> str:
-    """Write params, metrics and tags of a version; the second time goes to the same run.
+    """Log params, metrics and tags of a version; logging it again updates the same MLflow run.
 
     Returns:
-        MLflow's name of the run.
+        MLflow's run id.
 
     Raises:
         Refused: the store is not on this machine.
@@ -36,8 +46,8 @@ def log_version(
     check_local_store(tracking_uri)
     client = _mlflow().MlflowClient(tracking_uri=tracking_uri)
     run_id = _run_of(client, version)
-    for name, value in _params(version).items():
-        client.log_param(run_id, name, value)
+    for name in PARAMETERS:
+        client.log_param(run_id, name, getattr(version, name))
     for name, value in _measured(version, evaluation or {}).items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             client.log_metric(run_id, name, float(value))
@@ -49,37 +59,37 @@ def log_version(
 
 
 def check_local_store(tracking_uri: str) -> None:
-    """Let only a store on this machine be written to.
+    """Check that a tracking URI is on this machine.
 
     Raises:
-        Refused: it is, or may be, somewhere else.
-        UsageError: it is a folder, which MLflow 3.17 refuses.
+        Refused: it is, or may be, elsewhere.
+        UsageError: it is a folder, which MLflow 3.17 does not support.
     """
     parts = urlsplit(tracking_uri)
     scheme = parts.scheme if len(parts.scheme) > 1 else ""  # one letter is a drive
     odd = "@" in tracking_uri or ("\\" in tracking_uri and scheme) or not tracking_uri.strip()
-    host_is_here = parts.hostname in LOOPBACK
+    is_loopback = parts.hostname in LOOPBACK
     plain = scheme in ("", "file", "sqlite") and not parts.netloc
-    if odd or tracking_uri in REMOTE_SCHEMES or not (plain or host_is_here):
+    if odd or tracking_uri in REMOTE_SCHEMES or not (plain or is_loopback):
         raise Refused(
-            f"tracking URI '{tracking_uri}': this is not on this machine, and nothing "
-            "leaves it. Give sqlite:///FILE, or a server on 127.0.0.1."
+            f"tracking URI '{tracking_uri}': not on this machine, and no data may leave it. "
+            "Use sqlite:///FILE, or a server on 127.0.0.1."
         )
     if scheme in ("", "file"):
         raise UsageError(
             f"--log-to {tracking_uri}",
-            "MLflow writes into folders no more.",
-            "Give sqlite:///FILE.",
+            "MLflow no longer writes to folders.",
+            "Use sqlite:///FILE.",
         )
 
 
 def _mlflow() -> Any:
-    os.environ.update(QUIET)  # it would tell its makers of every use
+    os.environ.update(QUIET)  # MLflow reports usage to its makers by default
     try:
         return importlib.import_module("mlflow")
     except ImportError as error:
         raise UsageError(
-            "mlflow", "the package is not installed.", "Say `pip install 'tune-or-not[mlflow]'`."
+            "mlflow", "the package is not installed.", "Run: pip install 'tune-or-not[mlflow]'."
         ) from error
 
 
@@ -94,19 +104,6 @@ def _run_of(client: Any, version: ModelVersion) -> str:
         experiment, start_time=int(version.made_at * 1000), tags=tags, run_name=version.version_id
     )
     return str(made.info.run_id)
-
-
-def _params(version: ModelVersion) -> dict[str, str]:
-    return {
-        "provider": version.provider,
-        "base_model": version.base_model,
-        "kind": version.kind,
-        "base_sha256": version.base_sha256,
-        "dataset_sha256": version.dataset_sha256,
-        "source_sha256": version.source_sha256,
-        "plan_id": version.plan_id,
-        "model": version.model,
-    }
 
 
 def _measured(version: ModelVersion, evaluation: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What has to hold before a byte leaves: age, prices, who may start, sizes, days of use, caps."""
+"""Preflight checks before anything is sent: age, prices, eligibility, sizes, shutdown, caps."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HOUR_SECONDS = 3600.0
 
 
 def check_plan(plan: TrainingPlan, book: PriceBook, now: float) -> list[str]:
-    """Return what was checked, a sentence each.
+    """Check a plan; return one sentence for each check.
 
     Raises:
-        Refused: a rule forbids it, with the rule and what to do.
+        Refused: a check failed, with what to do.
     """
     day = utc_datetime(now).date()
     if plan.local is not None:
@@ -41,26 +41,26 @@ def _offer(plan: TrainingPlan, book: PriceBook) -> TuningOffer:
     for offer in book.offers:
         if (offer.provider, offer.base) == (plan.provider, plan.base_model):
             return offer
-    raise Refused(f"{plan.provider}: tunes no {plan.base_model} any more. Plan again.")
+    raise Refused(f"{plan.provider}: no longer tunes {plan.base_model}. Plan again.")
 
 
 def _fresh(plan: TrainingPlan, book: PriceBook, now: float) -> Iterator[str]:
     hours = (now - datetime.fromisoformat(plan.planned_at).timestamp()) / HOUR_SECONDS
     if hours > PLAN_HOURS:
         raise Refused(
-            f"plan {plan.plan_id[:12]}: it is {hours:.0f} hours old, and a plan lives "
-            f"{PLAN_HOURS:.0f}. Plan again, with the prices of today."
+            f"plan {plan.plan_id[:12]}: it is {hours:.0f} hours old, and a plan expires "
+            f"after {PLAN_HOURS:.0f}. Plan again with today's prices."
         )
     if plan.prices_sha256 != book.sha256:
         raise Refused(f"plan {plan.plan_id[:12]}: the price book has changed since. Plan again.")
-    yield "the plan is of today, and the prices are the ones it was made with"
+    yield "the plan is less than a day old and its prices are current"
 
 
 def _open(plan: TrainingPlan, offer: TuningOffer, day: date) -> Iterator[str]:
     if offer.open_window(plan.organisation, day) is None:
         says, source = offer.closed_reason(plan.organisation, day)
         raise Refused(f"closed: {says} ({source}) Choose an offer that is open to you.")
-    yield f"{plan.provider} takes jobs for {plan.base_model} on {day}"
+    yield f"{plan.provider} accepts jobs for {plan.base_model} on {day}"
     if offer.result_ends_on is not None:
         days = (offer.result_ends_on - day).days
         if days <= 0:
@@ -75,15 +75,15 @@ def _data(plan: TrainingPlan, offer: TuningOffer) -> Iterator[str]:
     rows, longest = plan.training.rows, plan.training.longest_tokens
     if rows < offer.min_examples:
         raise Refused(
-            f"{plan.provider}: takes {offer.min_examples} examples or more, and there "
-            f"are {rows}. Collect more."
+            f"{plan.provider}: needs {offer.min_examples} examples or more, found {rows}. "
+            "Collect more."
         )
-    yield f"{rows} examples, {offer.min_examples} or more are asked for"
+    yield f"{rows} examples, minimum {offer.min_examples}"
     most = offer.max_example_tokens
     if most is not None and longest > most:
         raise Refused(
-            f"{plan.provider}: takes examples of up to {most} tokens, and the longest "
-            f"has {longest}. Shorten or split it."
+            f"{plan.provider}: accepts examples of up to {most} tokens, the longest has "
+            f"{longest}. Shorten or split it."
         )
     if plan.method == "reinforcement" and not plan.grader:
         raise Refused("reinforcement needs a grader. Give one with --grader FILE.")
@@ -91,17 +91,17 @@ def _data(plan: TrainingPlan, offer: TuningOffer) -> Iterator[str]:
 
 def _local_requirements(local: LocalJob) -> Iterator[str]:
     if local.is_plain:
-        yield "the plain baseline needs no base"
+        yield "the TF-IDF baseline needs no base"
         return
     base = Path(local.base)
     if not (base / "config.json").is_file() or not list(base.glob("*.safetensors")):
-        raise Refused(f"{base}: the base of the plan is not there. Put it back, or plan again.")
+        raise Refused(f"{base}: the base of the plan no longer exists. Restore it, or plan again.")
     if local.gpu != "cpu" and devices() == ["cpu"]:
         raise Refused(
             f"this machine has no {local.gpu}. `trainer export PLAN FOLDER` writes a "
-            "folder that trains on one; `trainer import` takes it back."
+            "folder that trains on one; `trainer import` reads the result back."
         )
-    yield f"the base lies in {base}"
+    yield f"the base is in {base}"
 
 
 def _price(plan: TrainingPlan, book: PriceBook, day: date) -> Iterator[str]:
@@ -123,17 +123,17 @@ def _cap(plan: TrainingPlan) -> Iterator[str]:
 
 
 def check_file(data: DataFile, path: Path, most_bytes: int, provider: str) -> None:
-    """See that a file is the one that was planned with.
+    """Check that a file is the one in the plan.
 
     Raises:
-        Refused: it is gone, changed, or larger than the provider takes.
+        Refused: it was deleted or changed, or is larger than the provider accepts.
     """
     if not path.is_file():
-        raise Refused(f"{path}: the rows of the plan are not there. Plan again.")
+        raise Refused(f"{path}: the rows of the plan no longer exist. Plan again.")
     if data.bytes > most_bytes:
         raise Refused(
-            f"{provider}: takes files of up to {most_bytes} bytes, and this has "
-            f"{data.bytes}. Train on fewer rows."
+            f"{provider}: accepts files of up to {most_bytes} bytes, this one has {data.bytes}. "
+            "Train on fewer rows."
         )
     if sha256_of(path) != data.sha256:
-        raise Refused(f"{path}: changed since the plan was made. Plan again.")
+        raise Refused(f"{path}: changed since the plan was created. Plan again.")

@@ -1,4 +1,4 @@
-"""One function that brings a run as far as it can go now; every door and driver calls it."""
+"""Reconciler: advances a run as far as possible now; every entry point calls it."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def reconcile(
     adapter: Adapter | None = None,
     seen: Mapping[str, Job] | None = None,
 ) -> RetryLater | None:
-    """Bring a run as far as it can go now, under its lease.
+    """Advance a run as far as possible now, under its lease.
 
     Args:
-        context: What to work with.
-        run_id: Which run.
-        adapter: The way to the provider, where one is open already.
-        seen: Jobs that a list has just told of, by their names.
+        context: Store, ledger, clock and providers.
+        run_id: The run.
+        adapter: Provider adapter, if one is open already.
+        seen: Jobs that were just listed, by id.
 
     Returns:
-        When to look again and why; nothing once it is settled or a person is needed.
+        When to poll again and why; None once it is settled or needs a decision.
 
     Raises:
-        LeaseLost: another process works on it.
-        Refused: a rule or a cap forbids the next step; the run waits where it is.
+        LeaseLost: another process works on the run.
+        Refused: a rule or a cap forbids the next step; the run keeps its state.
     """
     lease = context.store.take(run_id)
     pause: RetryLater | None = None
@@ -67,7 +67,7 @@ def reconcile(
             session = RunSession(context, way, context.store.plan(run.plan_id), lease, seen)
             pause = _advance(session, run)
     except TrainerError as error:
-        _tell(context, lease, error)
+        _record_refusal(context, lease, error)
         raise
     finally:
         until = context.clock.now() + pause.seconds if pause else 0.0
@@ -75,10 +75,10 @@ def reconcile(
     return pause
 
 
-def _tell(context: TrainerContext, lease: Lease, error: TrainerError) -> None:
-    """Write down once why a run waits where it is, for whoever looks at it later."""
+def _record_refusal(context: TrainerContext, lease: Lease, error: TrainerError) -> None:
+    """Record once why a run keeps its state."""
     if isinstance(error, Unreachable):
-        return  # it passes, and where the database is busy nothing can be written
+        return  # temporary, and a busy database cannot be written to
     run, why = context.store.run(lease.run_id), str(error)
     if run.events[-1].kind != "refused" or run.said("refused", "why") != why:
         context.store.append(lease, "refused", why=why)
@@ -88,7 +88,7 @@ def _advance(session: RunSession, run: Run) -> RetryLater | None:
     while run.state not in ("settled", "needs_human"):
         session.renew_lease()
         if run.state in UNSENT and run.last("cancel_asked"):
-            session.append("cancelled", why="cancelled before a job was asked for", model=None)
+            session.append("cancelled", why="cancelled before a job was requested", model=None)
         else:
             pause = STEPS[run.state](session, run)
             if pause:
@@ -119,23 +119,23 @@ def reconcile_all(
         is_stopped: Checked before each run; the rest waits for the next call.
     """
     now = context.clock.now()
-    due = [one for one in context.store.listed(open_only=True) if one.next_at <= now]
     done: dict[str, RetryLater | None] = {}
     by_provider = defaultdict(list)
-    for one in due:
-        by_provider[one.provider].append(one)
+    for summary in context.store.listed(open_only=True):
+        if summary.next_at <= now:
+            by_provider[summary.provider].append(summary)
     for provider, runs in by_provider.items():
         with _open(context, provider, None) as adapter:
-            at_work = [one for one in runs if one.state in WORKING]
-            oldest = min((one.made_at for one in at_work), default=now)
-            seen = _listed(adapter, oldest) if len(at_work) > MANY_RUNS else {}
-            for one in runs:
+            working = [run for run in runs if run.state in WORKING]
+            oldest = min((run.made_at for run in working), default=now)
+            seen = _listed(adapter, oldest) if len(working) > MANY_RUNS else {}
+            for run in runs:
                 if is_stopped():
                     return done
                 try:
-                    done[one.run_id] = reconcile(context, one.run_id, adapter, seen)
+                    done[run.run_id] = reconcile(context, run.run_id, adapter, seen)
                 except AdvisorError as error:
-                    done[one.run_id] = RetryLater(context.limits.poll_seconds, str(error))
+                    done[run.run_id] = RetryLater(context.limits.poll_seconds, str(error))
     return done
 
 
@@ -143,4 +143,4 @@ def _listed(adapter: Adapter, since: float) -> dict[str, Job]:
     try:
         return {job.job_id: job for page in adapter.jobs(since) for job in page}
     except ProviderError:
-        return {}  # each is asked after by itself then
+        return {}  # each job is polled by itself then

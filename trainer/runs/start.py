@@ -1,8 +1,7 @@
-"""A plan and what was agreed to -> its run on record; every door starts runs through here."""
+"""Start a run of a plan: consent, preflight and the stored run, for every entry point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -19,27 +18,26 @@ SHORT_ID_CHARACTERS = 12
 
 @dataclass(frozen=True)
 class LaunchConsent:
-    """What somebody agreed to before a run starts."""
+    """What the user agreed to before a run starts."""
 
     at_most_usd: Decimal
-    """Most that may be spent."""
+    """Maximum that may be spent."""
     egress: str | None = None
-    """Who may get the rows."""
+    """Provider that may receive the rows."""
 
 
 def next_attempt(context: TrainerContext, plan: TrainingPlan, again: bool) -> TrainingPlan:
-    """Count attempts: a plan that was launched is not launched again by accident.
+    """Return the plan, as its next attempt if it was launched already.
 
     Raises:
-        Refused: it was launched, and *again* was not said.
+        Refused: it was launched, and no further attempt is requested.
     """
     run = context.store.run_of(plan)
     while run is not None:
         if not again:
             raise Refused(
                 f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it was launched as {run}. "
-                "Look at it with "
-                "`trainer show`; a further job needs --again."
+                "See `trainer show`; another attempt needs --again."
             )
         plan = plan.model_validate({**plan.model_dump(), "attempt": plan.attempt + 1})
         run = context.store.run_of(plan)
@@ -49,7 +47,7 @@ def next_attempt(context: TrainerContext, plan: TrainingPlan, again: bool) -> Tr
 def egress_of(
     context: TrainerContext, plan: TrainingPlan, wanted: bool = False
 ) -> EgressSummary | None:
-    """Say what of a plan leaves this machine; nothing where it stays, unless it is *wanted*."""
+    """Return what a launch sends off this machine; None if nothing, unless it is *wanted*."""
     url = base_url_of(plan.provider, context.book)
     if is_loopback(url) and not wanted:
         return None
@@ -69,14 +67,14 @@ def egress_of(
 def start_run(
     context: TrainerContext, plan: TrainingPlan, agreed: LaunchConsent
 ) -> tuple[str, bool]:
-    """Put the run of a plan on record; whoever drives runs brings it further.
+    """Store a run for the plan; the reconciler takes over.
 
     Returns:
-        The name of the run, and whether it is new.
+        The id of the run, and whether it is new.
 
     Raises:
-        Refused: a rule forbids it, or less was agreed to than it may cost.
-        NoConsent: rows would leave this machine, and nobody agreed.
+        Refused: a check failed, or the agreed amount is below the worst-case cost.
+        NoConsent: rows would leave this machine without consent.
     """
     known = context.store.run_of(plan)
     if known is not None:
@@ -86,14 +84,13 @@ def start_run(
     if agreed.at_most_usd < most:
         raise Refused(
             f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it may cost up to {most} USD, and "
-            f"{agreed.at_most_usd} were agreed to. Agree to {most}, or plan "
-            "something smaller."
+            f"{agreed.at_most_usd} USD were agreed to. Agree to {most} USD, or plan a smaller job."
         )
     leaving = egress_of(context, plan, wanted=agreed.egress is not None)
     if leaving and agreed.egress != plan.provider:
         raise NoConsent(
-            f"rows would go to {plan.provider} ({leaving.host}): {leaving.rows} rows, "
-            f"{leaving.bytes} bytes. Agree to that by its name."
+            f"rows would be sent to {plan.provider} ({leaving.host}): {leaving.rows} rows, "
+            f"{leaving.bytes} bytes. Agree by naming the provider."
         )
     run_id, new = context.store.start(plan)
     if new and leaving:
@@ -109,26 +106,7 @@ def start_run(
     return run_id, new
 
 
-def launch_job(
-    context: TrainerContext, plan: TrainingPlan, before: Callable[[TrainingPlan], None]
-) -> str:
-    """Start a job of a plan, a further one if there is one already; return its run.
-
-    Args:
-        context: What to work with.
-        plan: What to start.
-        before: Called with the plan as it will start, once that is on disk.
-    """
-    while True:
-        plan = next_attempt(context, plan, again=True)
-        context.store.keep_plan(plan)
-        before(plan)
-        run_id, is_new = start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))
-        if is_new:
-            return run_id
-
-
 def resume_launch(context: TrainerContext, plan_id: str) -> str:
-    """Go on where a process ended that had kept a plan to start it; return its run."""
+    """Start a stored plan whose process ended before the run was stored; return its run."""
     plan = context.store.plan(plan_id)
     return start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))[0]

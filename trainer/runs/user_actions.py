@@ -1,4 +1,4 @@
-"""What a person asks of a run, or decides where it asked for one: written down for its driver."""
+"""User actions on a run (cancel, pause, resume, settle), stored for the reconciler."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ UserAction = Literal["cancel", "pause", "resume"]
 
 
 def request_action(context: TrainerContext, run: Run, verb: UserAction) -> None:
-    """Write down that a run is to end, to hold or to go on; whoever drives it passes it on.
+    """Record a request to cancel, pause or resume a run; the reconciler sends it on.
 
     Raises:
         Refused: it is settled.
     """
     if run.state == "settled":
-        raise Refused(f"{run.run_id}: it is settled; there is nothing to {verb}.")
+        raise Refused(f"{run.run_id}: it is settled, there is nothing to {verb}.")
     if run.state == "needs_human" and verb != "pause":
         resolve_run(context, run, "cancelled" if verb == "cancel" else "go on")
     else:
@@ -28,21 +28,21 @@ def request_action(context: TrainerContext, run: Run, verb: UserAction) -> None:
 
 
 def resolve_run(context: TrainerContext, run: Run, what: str, job_id: str | None = None) -> None:
-    """Go on, adopt a job that was found at the provider, or end the run."""
+    """Resume a run that needs a decision, adopt a job at the provider, or cancel the run."""
     lease = context.store.take(run.run_id)
     context.store.append(lease, "answered_by_human", what=what)
     if what == "cancelled":
-        context.store.append(lease, "cancelled", why="a person ended it", model=None)
+        context.store.append(lease, "cancelled", why="cancelled by the user", model=None)
     elif job_id:
-        context.store.append(lease, "created", job_id=job_id, how="named by a person")
+        context.store.append(lease, "created", job_id=job_id, how="adopted by the user")
     else:
         sent = {half: run.said("uploaded", half) for half in ("training", "validation")}
-        context.store.append(lease, "uploaded", why="a person said to go on", **sent)
+        context.store.append(lease, "uploaded", why="resumed by the user", **sent)
     context.store.release(lease)
 
 
 def settle_with_bill(context: TrainerContext, run: Run, usd: Decimal) -> None:
-    """Write down what a job cost, as its bill says."""
+    """Settle a run with the amount on the provider's bill."""
     plan, amount = context.store.plan(run.plan_id), micro_usd(usd)
     lease = context.store.take(run.run_id)
     context.ledger.settle(run.run_id, amount, "settled by hand")

@@ -1,4 +1,4 @@
-"""A provider's call that a job changed: verified, and then only a reason to look ourselves."""
+"""Webhooks of providers: verified, then only a reason to poll the job ourselves."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from trainer.storage.schema import runs
 
 
 class InvalidSignature(TrainerError):
-    """The call is not signed by whom it says it is from."""
+    """The webhook is not signed by the provider."""
 
     code = "not-verified"
     http_status = 401
 
 
 def webhook_secret(provider: str) -> str:
-    """Read the secret that a provider signs with.
+    """Return the secret that a provider signs with.
 
     Raises:
-        NoSecret: none is configured, so no call is believed.
+        ApiKeyError: no secret is configured.
     """
     name = environment_name(provider, "WEBHOOK_SECRET")
     value = read_secret(name)
     if not value:
-        raise ApiKeyError(f"{provider}: no webhook is believed without a secret. Set {name}.")
+        raise ApiKeyError(f"{provider}: webhooks need a secret. Set {name}.")
     return value
 
 
 def verified_job_id(body: bytes, headers: Mapping[str, str], secret: str) -> str:
-    """Return the job that a signed call is about.
+    """Return the job id in a signed webhook.
 
     Source: standard webhooks, as the openai SDK checks them: signature, and five minutes of age.
 
     Raises:
-        NotVerified: the signature is wrong, missing or old.
+        InvalidSignature: the signature is wrong, missing or old.
     """
     from openai import InvalidWebhookSignatureError, OpenAI
 
@@ -55,7 +55,7 @@ def verified_job_id(body: bytes, headers: Mapping[str, str], secret: str) -> str
 
 
 def make_due(store: RunStore, provider: str, job_id: str) -> str | None:
-    """Have the run of a job looked at now; return its name, if it is ours."""
+    """Mark the run of a job as due now; return its id, if it is ours."""
     mine = (runs.c.provider == provider, runs.c.job_id == job_id)
     with write_transaction(store.engine) as connection:
         connection.execute(update(runs).where(*mine).values(next_at=0.0))

@@ -1,4 +1,4 @@
-"""Keys: from the environment or a file of their own, each bound to the one host it belongs to."""
+"""API keys of providers, from the environment or a file, each bound to the origin it is for."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class ApiKey:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of an address.
+    """Return scheme, host and port of a URL.
 
     Raises:
-        NoSecret: the address is not one a key may go to.
+        ApiKeyError: a key must not be sent to this URL.
 
     >>> origin_of("https://api.together.ai/v1")
     'https://api.together.ai:443'
@@ -33,15 +33,15 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.username or parts.password or not host:
-        raise ApiKeyError(f"{url!r} is no plain address of a provider. Write https://HOST/PATH.")
+        raise ApiKeyError(f"{url!r} is not a valid provider URL. Use https://HOST/PATH.")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
-        raise ApiKeyError(f"{parts.scheme}://{host}: a key goes out over https only. Use https.")
+        raise ApiKeyError(f"{parts.scheme}://{host}: keys are sent over https only. Use https.")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{host}:{port}"
 
 
 def environment_name(provider: str, what: str = "API_KEY") -> str:
-    """Return the name of the variable that holds something of a provider.
+    """Return the name of a provider's environment variable.
 
     >>> environment_name("together")
     'TOGETHER_API_KEY'
@@ -50,16 +50,16 @@ def environment_name(provider: str, what: str = "API_KEY") -> str:
 
 
 def api_key_for(provider: str, base_url: str, what: str = "API_KEY") -> ApiKey:
-    """Read a provider's key and bind it to the host it is for.
+    """Read a provider's key and bind it to its origin.
 
     Raises:
-        NoSecret: there is none, or its file cannot be read; the value is never shown.
+        ApiKeyError: there is none, or its file cannot be read; the value is never shown.
     """
     name = environment_name(provider, what)
     value = read_secret(name)
     if not value:
         raise ApiKeyError(
-            f"no key for {provider}: set {name}, or {name}_FILE to a file that holds it."
+            f"no API key for {provider}. Set {name}, or {name}_FILE to a file that contains it."
         )
     return ApiKey(origin_of(base_url), value)
 
@@ -68,15 +68,19 @@ def read_secret(name: str) -> str:
     """Read a secret from its variable, or from the file that `<name>_FILE` names; "" if unset.
 
     Raises:
-        NoSecret: the file cannot be read, or what is there is no key.
+        ApiKeyError: the file cannot be read, or the value is not a valid key.
     """
     value, file = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE")
     if not value and file:
         try:
             value = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ApiKeyError(f"{name}_FILE: {file} cannot be read as text. Check it.") from error
+            raise ApiKeyError(
+                f"{name}_FILE: {file} cannot be read as text. Check the path and the file."
+            ) from error
     if not value.isascii() or " " in value or not value.isprintable():
-        raise ApiKeyError(f"{name}: a key is one word without spaces. Check what was pasted.")
+        raise ApiKeyError(
+            f"{name}: not a valid key: it has spaces or special characters. Check it."
+        )
     register_secret(value)
     return value

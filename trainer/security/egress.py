@@ -1,10 +1,10 @@
-"""What leaves this machine: rows, bytes, and what looks personal in them; never without a word."""
+"""Data egress: what a launch sends to a provider, and personal data detected in the rows."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ NOT_PERSONAL = frozenset({"127.0.0.1", "0.0.0.0"})
 
 @dataclass(frozen=True)
 class EgressSummary:
-    """What a launch sends away."""
+    """The data that a launch sends to a provider."""
 
     provider: str
     host: str
@@ -30,11 +30,11 @@ class EgressSummary:
     rows: int
     bytes: int
     personal: Mapping[str, int]
-    """Kind of personal data -> rows that seem to hold it."""
+    """Kind of personal data -> number of rows that seem to contain it."""
 
 
 def is_loopback(base_url: str) -> bool:
-    """Return whether an address is this machine.
+    """Return whether a URL points to this machine.
 
     >>> is_loopback("http://127.0.0.1:9000/v1"), is_loopback("https://api.together.ai/v1")
     (True, False)
@@ -43,47 +43,45 @@ def is_loopback(base_url: str) -> bool:
 
 
 def personal_data_kinds(text: str) -> set[str]:
-    """Name what looks personal in a text; a look-alike counts, a name without form does not.
+    """Return the kinds of personal data that a text seems to contain.
+
+    Found by pattern: false positives count, and names of people are not detected.
 
     >>> sorted(personal_data_kinds("write to jo@example.org or +49 30 1234567"))
     ['e-mail', 'phone']
     """
-    found = {
+    kinds = {
         kind
-        for kind, form in (("e-mail", EMAIL), ("secret", KEYS), ("phone", PHONE))
-        if form.search(text)
+        for kind, pattern in (("e-mail", EMAIL), ("secret", KEYS), ("phone", PHONE))
+        if pattern.search(text)
     }
-    if any(_is_iban(hit.group()) for hit in IBAN.finditer(text)):
-        found.add("bank account")
-    if any(_is_card(hit.group()) for hit in CARD.finditer(text)):
-        found.add("card number")
-    if any(hit.group() not in NOT_PERSONAL for hit in IP_ADDRESS.finditer(text)):
-        found.add("IP address")
-    return found
+    if any(_is_iban(match.group()) for match in IBAN.finditer(text)):
+        kinds.add("bank account")
+    if any(_is_card(match.group()) for match in CARD.finditer(text)):
+        kinds.add("card number")
+    if any(match.group() not in NOT_PERSONAL for match in IP_ADDRESS.finditer(text)):
+        kinds.add("IP address")
+    return kinds
 
 
 def count_personal_data(paths: list[Path]) -> Mapping[str, int]:
-    """Count the rows of files that seem to hold personal data, by kind."""
+    """Count the rows that seem to contain personal data, by kind."""
     counts: Counter[str] = Counter()
-    for line in _lines(paths):
-        counts.update(personal_data_kinds(line))
+    for path in paths:
+        with path.open(encoding="utf-8") as rows:
+            for row in rows:
+                counts.update(personal_data_kinds(row))
     return dict(sorted(counts.items()))
 
 
-def _lines(paths: list[Path]) -> Iterator[str]:
-    for path in paths:
-        with path.open(encoding="utf-8") as rows:
-            yield from rows
-
-
 def _is_card(text: str) -> bool:
-    """Luhn's sum, which one digit in ten passes by chance."""
-    digits = [int(one) for one in text if one.isdigit()]
-    doubled = [2 * one - 9 * (one > 4) for one in digits[-2::-2]]
-    return len(digits) >= 13 and (sum(digits[::-2][:]) + sum(doubled)) % 10 == 0
+    """Check the Luhn sum; one number in ten passes by chance."""
+    digits = [int(character) for character in text if character.isdigit()]
+    doubled = [2 * digit - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return len(digits) >= 13 and (sum(digits[::-2]) + sum(doubled)) % 10 == 0
 
 
 def _is_iban(text: str) -> bool:
-    """ISO 13616: the number, turned and spelled in digits, leaves 1 over 97."""
+    """Check ISO 13616: rotated and written as digits, the number modulo 97 is 1."""
     flat = text.replace(" ", "")
-    return int("".join(str(int(one, 36)) for one in flat[4:] + flat[:4])) % 97 == 1
+    return int("".join(str(int(character, 36)) for character in flat[4:] + flat[:4])) % 97 == 1

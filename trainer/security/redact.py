@@ -1,4 +1,4 @@
-"""Text that goes to a log, an event, a screen or an exception -> the same without secrets."""
+"""Redaction: secrets and e-mail addresses removed from text for logs, events, output and errors."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _known: set[str] = set()
 
 
 def register_secret(secret: str) -> None:
-    """Remember a secret of this process, so that no text carries it."""
+    """Register a secret of this process, so that `redact` removes it."""
     if len(secret) >= MIN_SECRET:
         _known.add(secret)
 
 
 def redact(text: str) -> str:
-    """Take out every secret known to this process, what looks like one, and e-mail addresses.
+    """Remove registered secrets, anything that looks like one, and e-mail addresses.
 
     >>> redact("Bearer abcdefgh12345 was refused for jo@example.org")
     '[hidden] was refused for [hidden]'

@@ -1,4 +1,4 @@
-"""Bearer tokens: given out once, kept as a hash, each with an owner and a role."""
+"""Access tokens: bearer tokens of the API, stored as hashes, each with an owner and a role."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Engine, select, update
 
 from advisor.errors import UsageError, did_you_mean
 from trainer.clock import Clock
 from trainer.errors import TrainerError
 from trainer.security.redact import register_secret
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.schema import tokens
 
 Role = Literal["view", "propose", "spend", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""Each may do what those before it may: look, lay plans, spend money, see and do all."""
+"""Each role includes those before it: read, create plans, spend money, see and do everything."""
 OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 ADMIN_OWNER = "first"
 DAY_SECONDS = 86_400.0
 
 
 class UnknownToken(TrainerError):
-    """No token was given, or none that holds."""
+    """The request has no valid access token."""
 
     code = "not-known"
     http_status = 401
 
 
 class RoleTooLow(TrainerError):
-    """The token's role does not go so far."""
+    """The role of the token does not allow the request."""
 
     code = "role-too-low"
     http_status = 403
@@ -43,38 +43,37 @@ class RoleTooLow(TrainerError):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and how far they may go."""
+    """The owner of a request, and the role of its token."""
 
     token_id: str
     owner: str
     role: Role
 
     def may(self, role: Role) -> bool:
-        """Whether this role covers another one."""
+        """Return whether the caller's role includes another role."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
     def need(self, role: Role) -> None:
-        """Stop who may not.
+        """Require a role.
 
         Raises:
-            RoleTooLow: the role does not go so far.
+            RoleTooLow: the caller's role does not include it.
         """
         if not self.may(role):
             raise RoleTooLow(
-                f"this token may '{self.role}', and this needs '{role}'. Ask whoever "
-                "runs the server: `trainer token make OWNER --role "
-                f"{role}`."
+                f"the token has the role '{self.role}', this request needs '{role}'. Get a "
+                f"token from the operator: 'trainer token make OWNER --role {role}'."
             )
 
     @property
     def owner_filter(self) -> str | None:
-        """Whose things this caller sees; nothing means everybody's."""
+        """Owner whose items the caller can see; None means all owners."""
         return None if self.role == "admin" else self.owner
 
 
 @dataclass(frozen=True)
 class AccessToken:
-    """A token as it is listed: never the secret."""
+    """A listed token, without its secret."""
 
     token_id: str
     owner: str
@@ -85,103 +84,80 @@ class AccessToken:
 
 
 class TokenStore:
-    """The only door to the table of tokens."""
+    """Reads and writes the table of access tokens."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
 
     def make(self, owner: str, role: Role, days: float | None = None) -> tuple[AccessToken, str]:
-        """Make a token; its secret is returned this once.
+        """Create a token; its secret is returned here only.
 
         Raises:
-            UsageError: owner, role or days cannot be used.
+            UsageError: owner, role or days are invalid.
         """
         if not OWNER.fullmatch(owner):
             raise UsageError(
                 f"owner '{owner}'",
-                "this cannot be the name of an owner.",
-                "Use up to 63 of a-z 0-9 . _ - and begin with no sign.",
+                "not a valid owner name.",
+                "Use up to 63 of a-z 0-9 . _ - and start with a letter or digit.",
             )
         if role not in ROLES:
-            raise UsageError(
-                f"role '{role}'", "there is no such role.", did_you_mean(role, ROLES).strip()
-            )
+            raise UsageError(f"role '{role}'", "role not found.", did_you_mean(role, ROLES).strip())
         if days is not None and days <= 0:
-            raise UsageError(f"days {days:g}", "a token lives longer than that.", "Give 30.")
+            raise UsageError(
+                f"days {days:g}", "expected a number above 0.", "Use a number such as 30."
+            )
         token_id, now = secrets.token_hex(4), self.clock.now()
         secret = f"sk-{token_id}-{secrets.token_urlsafe(32)}"
         register_secret(secret)
-        ends = None if days is None else now + days * DAY_SECONDS
-        with write_transaction(self.engine) as connection:
-            connection.execute(
-                tokens.insert().values(
-                    token_id=token_id,
-                    secret_sha256=_hashed(secret),
-                    owner=owner,
-                    role=role,
-                    made_at=now,
-                    expires_at=ends,
-                )
-            )
-        return AccessToken(token_id, owner, role, now, ends, None), secret
+        expires_at = None if days is None else now + days * DAY_SECONDS
+        token = AccessToken(token_id, owner, role, now, expires_at, None)
+        execute(self.engine, tokens.insert().values(**vars(token), secret_sha256=_hash(secret)))
+        return token, secret
 
     def caller(self, secret: str) -> Caller:
-        """Say who a secret belongs to.
+        """Return the owner and role of a secret.
 
         Raises:
-            NotKnown: to nobody, or it has ended.
+            UnknownToken: the secret is unknown, expired or revoked.
         """
-        asked = select(tokens).where(tokens.c.secret_sha256 == _hashed(secret))
-        with read_connection(self.engine) as connection:
-            row = connection.execute(asked).one_or_none()
-        if row is None or not self._holds(row):
-            raise UnknownToken(
-                "this token is not known, or it has ended. Ask whoever runs the server "
-                "for a new one: `trainer token make OWNER`."
-            )
-        return Caller(row.token_id, row.owner, row.role)
-
-    def _holds(self, row: Row[tuple[object, ...]]) -> bool:
-        ends = row.expires_at
-        return row.revoked_at is None and (ends is None or ends > self.clock.now())
+        query = select(tokens).where(tokens.c.secret_sha256 == _hash(secret))
+        for row in fetch_all(self.engine, query):
+            is_expired = row.expires_at is not None and row.expires_at <= self.clock.now()
+            if row.revoked_at is None and not is_expired:
+                return Caller(row.token_id, row.owner, row.role)
+        raise UnknownToken(
+            "the access token is unknown, expired or revoked. Get a new one from the operator: "
+            "'trainer token make OWNER'."
+        )
 
     def listed(self) -> tuple[AccessToken, ...]:
-        """List every token that was ever made, the newest first."""
-        with read_connection(self.engine) as connection:
-            rows = connection.execute(select(tokens).order_by(tokens.c.made_at.desc()))
-            return tuple(
-                AccessToken(r.token_id, r.owner, r.role, r.made_at, r.expires_at, r.revoked_at)
-                for r in rows
-            )
+        """List all tokens, newest first."""
+        columns = tokens.c["token_id", "owner", "role", "made_at", "expires_at", "revoked_at"]
+        rows = fetch_all(self.engine, select(*columns).order_by(tokens.c.made_at.desc()))
+        return tuple(AccessToken(*row) for row in rows)
 
     def revoke(self, token_id: str) -> AccessToken:
-        """End a token now; a second time changes nothing.
+        """Revoke a token; a revoked token stays unchanged.
 
         Raises:
             UsageError: there is no such token.
         """
-        mine = tokens.c.token_id == token_id
-        with write_transaction(self.engine) as connection:
-            connection.execute(
-                update(tokens)
-                .where(mine, tokens.c.revoked_at.is_(None))
-                .values(revoked_at=self.clock.now())
-            )
+        is_valid = (tokens.c.token_id == token_id, tokens.c.revoked_at.is_(None))
+        execute(self.engine, update(tokens).where(*is_valid).values(revoked_at=self.clock.now()))
         known = {token.token_id: token for token in self.listed()}
         if token_id not in known:
             raise UsageError(
-                f"token {token_id}",
-                "there is no such token.",
-                did_you_mean(token_id, known).strip(),
+                f"token {token_id}", "token not found.", did_you_mean(token_id, known).strip()
             )
         return known[token_id]
 
 
 def ensure_admin_token(book: TokenStore, home: Path) -> tuple[Path, bool]:
-    """Make sure that the home folder holds an admin's token, for who runs the server here.
+    """Make sure that the home folder has a valid admin token, for the operator.
 
     Returns:
-        The file, readable by its user alone, and whether it is new.
+        The token file, readable by its user only, and whether it is new.
     """
     path = home / "token"
     if path.is_file():
@@ -190,7 +166,7 @@ def ensure_admin_token(book: TokenStore, home: Path) -> tuple[Path, bool]:
         try:
             book.caller(secret)
         except UnknownToken:
-            pass  # of another database, or ended: a new one takes its place
+            pass  # it belongs to another database, or was revoked: replace it
         else:
             return path, False
     _, secret = book.make(ADMIN_OWNER, "admin")
@@ -202,6 +178,6 @@ def ensure_admin_token(book: TokenStore, home: Path) -> tuple[Path, bool]:
     return path, True
 
 
-def _hashed(secret: str) -> str:
-    """Hash a secret of 256 random bits: such a one needs no slow hash."""
+def _hash(secret: str) -> str:
+    """Hash a secret; 256 random bits do not need a slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()

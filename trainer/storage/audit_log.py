@@ -1,4 +1,4 @@
-"""Who asked over HTTP for what, and for how much: written once, never changed."""
+"""Audit log: who requested which action over HTTP, and for how much; entries never change."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
 from sqlalchemy import Engine, select
 
 from trainer.clock import Clock
-from trainer.security.redact import redact
 from trainer.storage.access_tokens import Caller
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.schema import audit
 
 Action = Literal[
@@ -33,7 +31,7 @@ Action = Literal[
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One line: who did what."""
+    """One action of a caller."""
 
     seq: int
     at: float
@@ -46,7 +44,7 @@ class AuditEntry:
 
 
 class AuditLog:
-    """The only door to the audit log."""
+    """Reads and writes the audit log."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
@@ -54,35 +52,19 @@ class AuditLog:
     def write(
         self, who: Caller, action: Action, subject: str, usd: str | None = None, **body: Any
     ) -> None:
-        """Write down what somebody is about to do; it is on disk when this returns."""
-        text = redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())
-        with write_transaction(self.engine) as connection:
-            connection.execute(
-                audit.insert().values(
-                    at=self.clock.now(),
-                    owner=who.owner,
-                    token_id=who.token_id,
-                    action=action,
-                    subject=subject,
-                    usd=usd,
-                    body=text,
-                )
-            )
+        """Record an action before it is done; the entry is on disk when this returns."""
+        entry = audit.insert().values(
+            at=self.clock.now(),
+            owner=who.owner,
+            token_id=who.token_id,
+            action=action,
+            subject=subject,
+            usd=usd,
+            body=body,
+        )
+        execute(self.engine, entry)
 
     def lines(self, after: int = 0, most: int = 1000) -> tuple[AuditEntry, ...]:
-        """Return what was done after a number, in order."""
-        asked = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(most)
-        with read_connection(self.engine) as connection:
-            return tuple(
-                AuditEntry(
-                    r.seq,
-                    r.at,
-                    r.owner,
-                    r.token_id,
-                    r.action,
-                    r.subject,
-                    r.usd,
-                    orjson.loads(r.body),
-                )
-                for r in connection.execute(asked)
-            )
+        """Return the entries after a sequence number, in order."""
+        query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(most)
+        return tuple(AuditEntry(*row) for row in fetch_all(self.engine, query))

@@ -1,22 +1,18 @@
-"""The home folder: what lies there and for whom, what nobody needs, and an end to all of one thing.
+"""Home folder cleanup: disk usage, garbage collection, and deletion of a dataset, run or version.
 
-The home folder, the store and the registry come in; lines of what lies there go out. Nothing
-outside the home folder is ever deleted: a link is never followed, only taken away itself.
-
-Files that people sent, by any door -> the copies of a dataset among them, and an end to them.
+Nothing outside the home folder is ever deleted: a link is never followed, only removed itself.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import delete as delete_rows
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from advisor.errors import UsageError, did_you_mean
 from trainer.errors import Refused
@@ -32,351 +28,310 @@ from trainer.home import (
     part_files,
     remove,
 )
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all, write_transaction
 from trainer.storage.model_registry import Registry
-from trainer.storage.model_version import ModelVersion
+from trainer.storage.model_version import ModelVersion, check_not_champion
 from trainer.storage.run_store import RunStore, RunSummary
 from trainer.storage.schema import events, files, job_events, plans
 
+DeletionKind = Literal["dataset", "run", "version"]
 USER_FOLDERS = {
-    "files": "file sent",
-    "page": "file of the page",
+    "files": "uploaded file",
+    "page": "page upload",
     "bases": "base",
     "pilots": "pilot",
 }
-"""Folders of the home folder that hold what people brought, and what was asked of it."""
-
-
-def user_files(home: Path) -> list[HomeEntry]:
-    """List what people brought: over HTTP, on the page, and bases."""
-    return [
-        HomeEntry(what, path, disk_bytes(path), "")
-        for top, what in USER_FOLDERS.items()
-        for path in entries_in(home, top)
-    ]
-
-
-def dataset_copies(home: Path, store: RunStore, hashes: Iterable[str]) -> list[tuple[str, Path]]:
-    """Find every file as it was sent that has one of these hashes."""
-    wanted = set(hashes)
-    with read_connection(store.engine) as connection:
-        sent = connection.execute(select(files.c.file_id).where(files.c.sha256.in_(wanted)))
-        found = [
-            ("file", path)
-            for file_id in sent.scalars()
-            for path in sorted((home / "files").glob(f"{file_id}*"))
-        ]
-    page = [("file", path) for path in entries_in(home, "page") if path.name in wanted]
-    pilots = [
-        ("pilot", path) for path in entries_in(home, "pilots") if _pilot_dataset(path) in wanted
-    ]
-    return found + page + pilots
-
-
-def _pilot_dataset(pilot: Path) -> str:
-    """Read the hash of the file whose rows a pilot asked."""
-    named = pilot / PILOT_DATASET_FILE
-    return named.read_text(encoding="utf-8").strip() if named.is_file() else ""
-
-
-def delete_file_records(store: RunStore, paths: Iterable[Path]) -> None:
-    """Take files out of the table of files."""
-    names = [path.name for path in paths if path.parent.name == "files"]
-    with write_transaction(store.engine) as connection:
-        connection.execute(delete_rows(files).where(files.c.file_id.in_(names)))
-
-
-DeletionKind = Literal["dataset", "run", "version"]
+"""Folders of the home folder with content from users -> what an entry of it is."""
 MIN_PREFIX = 8
 KEPT_KEYS = frozenset(
     {"plan_id", "cap_usd", "usd", "ours_usd", "likely_usd", "day", "job_id", "how"}
 )
-"""What stays of the events of a deleted run: its money, and the provider's name of the job."""
+"""Fields that stay in the events of a deleted run: its money, and the provider's job id."""
 
 
 @dataclass(frozen=True)
 class PlanReferences:
-    """What a plan says of data."""
+    """The data files that a plan refers to, by hash."""
 
     plan_id: str
     made_at: float
     files: frozenset[str]
+    """Canonical rows: training and held-out."""
     datasets: frozenset[str]
+    """The dataset as it was uploaded, and its canonical form."""
 
 
 @dataclass(frozen=True)
 class HomeReferences:
-    """All that refers to what lies in the home folder."""
+    """Everything that refers to a file or folder in the home folder."""
 
     now: float
     plans: dict[str, PlanReferences]
     runs: dict[str, RunSummary]
     versions: dict[str, ModelVersion]
-    deleted: frozenset[str] = field(default_factory=frozenset)
+    deleted: frozenset[str]
 
     def users(self, sha256: str) -> list[str]:
-        """Name who still needs a file of rows."""
-        mine = {plan.plan_id: plan for plan in self.plans.values() if sha256 in plan.files}
-        return [
-            *(one.version_id for one in self.versions.values() if one.plan_id in mine),
-            *(
-                one.run_id
-                for one in self.runs.values()
-                if one.plan_id in mine and one.state != "settled"
-            ),
-            *(
-                f"plan {plan_id[:12]}"
-                for plan_id, plan in mine.items()
-                if self.now - plan.made_at < DAY_SECONDS
-            ),
+        """Return the versions, open runs and recent plans that need a file of rows."""
+        uses = {plan.plan_id: plan for plan in self.plans.values() if sha256 in plan.files}
+        users = [v.version_id for v in self.versions.values() if v.plan_id in uses]
+        users += [
+            run.run_id
+            for run in self.runs.values()
+            if run.plan_id in uses and run.state != "settled"
         ]
+        recent = (plan for plan in uses.values() if self.now - plan.made_at < DAY_SECONDS)
+        return users + [f"plan {plan.plan_id[:12]}" for plan in recent]
 
-    def of_run(self, run_id: str) -> list[str]:
-        """Name the versions that a run made."""
-        return [one.version_id for one in self.versions.values() if one.run_id == run_id]
+    def versions_of(self, runs: Iterable[str]) -> list[ModelVersion]:
+        """Return the versions that these runs produced."""
+        run_ids = set(runs)
+        return [version for version in self.versions.values() if version.run_id in run_ids]
 
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What a deletion takes away."""
+    """Everything that a deletion removes."""
 
     pieces: tuple[HomeEntry, ...]
     runs: tuple[str, ...]
     versions: tuple[str, ...]
 
 
+def _entry(what: str, path: Path, used_by: str = "") -> HomeEntry:
+    return HomeEntry(what, path, disk_bytes(path), used_by)
+
+
 def disk_usage(home: Path, store: RunStore, registry: Registry) -> list[HomeEntry]:
-    """List what lies in the home folder, the largest first."""
-    known = _read_references(store, registry)
-    pieces = []
+    """List the content of the home folder, largest entry first."""
+    references = _read_references(store, registry)
+    entries = []
     for path in entries_in(home, "runs"):
-        run = known.runs.get(path.name)
-        by = [] if run is None else [run.state, *known.of_run(run.run_id)]
-        pieces.append(HomeEntry("run", path, disk_bytes(path), ", ".join(by)))
+        run = references.runs.get(path.name)
+        versions = [version.version_id for version in references.versions_of([path.name])]
+        entries.append(_entry("run", path, ", ".join([run.state, *versions] if run else [])))
     for path in entries_in(home, "models"):
-        version = known.versions.get(path.name)
-        pieces.append(HomeEntry("model", path, disk_bytes(path), version.stage if version else ""))
+        version = references.versions.get(path.name)
+        entries.append(_entry("model", path, version.stage if version else ""))
     for path in entries_in(home, "uploads"):
-        pieces.append(
-            HomeEntry("upload", path, disk_bytes(path), ", ".join(known.users(path.stem)))
-        )
-    pieces += user_files(home)
-    return sorted(pieces, key=lambda piece: (-piece.bytes, str(piece.path)))
+        entries.append(_entry("upload", path, ", ".join(references.users(path.stem))))
+    for folder, what in USER_FOLDERS.items():
+        entries += [_entry(what, path) for path in entries_in(home, folder)]
+    return sorted(entries, key=lambda entry: (-entry.bytes, str(entry.path)))
 
 
 def garbage(home: Path, store: RunStore, registry: Registry) -> list[HomeEntry]:
-    """List what nothing refers to any more; anything written within a day stays."""
-    known = _read_references(store, registry)
-    found = [*_checkpoints(home, known)]
+    """List what nothing refers to; anything written within the last day is kept."""
+    references = _read_references(store, registry)
+    entries = [*_unused_checkpoints(home, references)]
     for path in entries_in(home, "uploads"):
-        if path.suffix == ".jsonl" and is_old(path, known.now) and not known.users(path.stem):
-            found.append(
-                HomeEntry("upload", path, disk_bytes(path), "no plan of today, no run, no version")
-            )
-    found += [
-        HomeEntry("model", path, disk_bytes(path), "version is deleted")
-        for path in entries_in(home, "models")
-        if path.name in known.deleted
-    ]
-    covered = {piece.path for piece in found}
-    found += [
-        HomeEntry("part file", path, disk_bytes(path), "never finished")
-        for path in part_files(home)
-        if is_old(path, known.now) and not covered & {path, *path.parents}
-    ]
-    return [piece for piece in found if is_within(home, piece.path)]
+        is_unused = path.suffix == ".jsonl" and is_old(path, references.now)
+        if is_unused and not references.users(path.stem):
+            entries.append(_entry("upload", path, "no recent plan, no open run, no version"))
+    for path in entries_in(home, "models"):
+        if path.name in references.deleted:
+            entries.append(_entry("model", path, "version is deleted"))
+    covered = {entry.path for entry in entries}
+    for path in part_files(home):
+        if is_old(path, references.now) and not covered & {path, *path.parents}:
+            entries.append(_entry("part file", path, "never finished"))
+    return [entry for entry in entries if is_within(home, entry.path)]
 
 
-def _checkpoints(home: Path, known: HomeReferences) -> Iterator[HomeEntry]:
-    held = [home / one.folder for one in known.versions.values() if one.folder]
+def _unused_checkpoints(home: Path, references: HomeReferences) -> Iterator[HomeEntry]:
+    models = [home / version.folder for version in references.versions.values() if version.folder]
     for path in entries_in(home, "runs"):
-        run, folder = known.runs.get(path.name), path / "checkpoints"
-        needed = any(folder in (one, *one.parents) for one in held)
-        if run and run.state == "settled" and not needed and is_real_folder(folder):
-            yield HomeEntry("checkpoints", folder, disk_bytes(folder), "run is settled")
+        run, folder = references.runs.get(path.name), path / "checkpoints"
+        is_model = any(folder in (model, *model.parents) for model in models)
+        if run and run.state == "settled" and not is_model and is_real_folder(folder):
+            yield _entry("checkpoints", folder, "run is settled")
 
 
 def collect_garbage(home: Path, store: RunStore, registry: Registry, dry_run: bool = False) -> int:
-    """Delete what nothing refers to any more.
+    """Delete what nothing refers to.
 
     Returns:
-        The bytes that were freed, or would be.
+        The number of bytes that were freed, or would be.
     """
-    pieces = garbage(home, store, registry)
-    return sum(piece.bytes for piece in pieces) if dry_run else remove(home, pieces)
+    entries = garbage(home, store, registry)
+    return sum(entry.bytes for entry in entries) if dry_run else remove(home, entries)
 
 
 def plan_deletion(
     kind: DeletionKind, name: str, home: Path, store: RunStore, registry: Registry
 ) -> DeletionPlan:
-    """Say what would be deleted with a dataset, a run or a version; nothing is touched.
+    """List what would be deleted with a dataset, a run or a version; nothing is deleted.
 
     Raises:
-        UsageError: there is none of this name, or several begin so.
-        Refused: a run of it is not settled, or a version of it is the champion.
+        UsageError: nothing has this name or prefix, or several do.
+        Refused: one of its runs is not settled, or one of its versions is the champion.
     """
-    known = _read_references(store, registry)
+    references = _read_references(store, registry)
     runs: list[str] = []
-    files: set[str] = set()
+    rows: set[str] = set()
     if kind == "version":
-        made = [registry.version(name)]
-        _check_settled(known, [made[0].run_id])
+        versions = [registry.version(name)]
+        _check_settled(references, [versions[0].run_id])
     else:
-        run_id = store.run(name).run_id if kind == "run" else None
-        runs, files = _of_run(known, run_id) if run_id else _of_data(known, name)
-        made = [one for one in known.versions.values() if one.run_id in runs]
-        _check_settled(known, runs)
-    for one in made:
-        if one.stage == "champion":
-            raise Refused(
-                f"{one.version_id}: it is the champion. Promote another one first, or "
-                f"say `trainer retire {one.version_id}`."
-            )
-    paths = [("model", folder) for one in made for folder in _folders(home, one)]
+        if kind == "run":
+            runs = [store.run(name).run_id]
+            rows = _rows_only_of(references, runs[0])
+        else:
+            runs, rows = _runs_of_dataset(references, name)
+        versions = references.versions_of(runs)
+        _check_settled(references, runs)
+    for version in versions:
+        check_not_champion(version)
+    paths = [("model", folder) for version in versions for folder in _folders(home, version)]
     paths += [("run", home / "runs" / run_id) for run_id in runs]
-    paths += [("upload", home / "uploads" / f"{sha}.jsonl") for sha in sorted(files)]
+    paths += [("upload", home / "uploads" / f"{sha256}.jsonl") for sha256 in sorted(rows)]
     if kind == "dataset":
-        paths += dataset_copies(home, store, _hashes(known, files))
-    pieces = tuple(
-        HomeEntry(what, path, disk_bytes(path), "") for what, path in paths if os.path.lexists(path)
-    )
-    return DeletionPlan(pieces, tuple(runs), tuple(one.version_id for one in made))
+        paths += _dataset_copies(home, store, references, rows)
+    entries = tuple(_entry(what, path) for what, path in paths if os.path.lexists(path))
+    return DeletionPlan(entries, tuple(runs), tuple(version.version_id for version in versions))
 
 
 def delete_everywhere(
     kind: DeletionKind, name: str, home: Path, store: RunStore, registry: Registry
 ) -> DeletionPlan:
-    """Delete a dataset, a run or a version everywhere; the ledger keeps its lines.
+    """Delete a dataset, a run or a version everywhere; its ledger entries are kept.
 
-    With a dataset go its runs, and with a run its version. Of a run the states, their hours and
-    the money stay, so that its plan is not paid for a second time unasked; all words go.
+    A dataset is deleted with its runs, and a run with its version. The states, times and amounts
+    of a run are kept, so that its plan cannot be launched and paid for again; all text is erased.
 
     Returns:
         What was deleted.
 
     Raises:
-        UsageError: there is none of this name, or several begin so.
-        Refused: a run of it is not settled, a version of it is the champion, or a folder of it
-            leads out of the home folder. Nothing was deleted.
+        UsageError: nothing has this name or prefix, or several do.
+        Refused: one of its runs is not settled, one of its versions is the champion, or one of
+            its folders leads out of the home folder. Nothing was deleted.
     """
-    gone = plan_deletion(kind, name, home, store, registry)
-    for piece in gone.pieces:
-        if not is_within(home, piece.path):
+    deletion = plan_deletion(kind, name, home, store, registry)
+    for entry in deletion.pieces:
+        if not is_within(home, entry.path):
             raise Refused(
-                f"{piece.path}: it leads out of {home}. Delete it yourself, or put the "
-                "folder back in place of the link."
+                f"{entry.path}: it leads out of {home}. Delete it yourself, or replace the "
+                "link by the folder."
             )
-    for version_id in gone.versions:
+    for version_id in deletion.versions:
         registry.forget(version_id, "trainer delete")
-    remove(home, gone.pieces)
-    delete_file_records(store, (piece.path for piece in gone.pieces))
-    _erase_event_text(store, gone.runs)
+    remove(home, deletion.pieces)
+    uploaded = [entry.path.name for entry in deletion.pieces if entry.path.parent.name == "files"]
+    execute(store.engine, delete(files).where(files.c.file_id.in_(uploaded)))
+    for run_id in deletion.runs:
+        _erase_event_text(store, run_id)
     _truncate_journal(store)
-    return gone
+    return deletion
 
 
 def _read_references(store: RunStore, registry: Registry) -> HomeReferences:
-    with read_connection(store.engine) as connection:
-        rows = connection.execute(select(plans)).all()
+    stored = [_plan_references(*row) for row in fetch_all(store.engine, select(plans))]
     return HomeReferences(
         store.clock.now(),
-        {
-            row.plan_id: _plan_references(row.plan_id, row.made_at, orjson.loads(row.body))
-            for row in rows
-        },
+        {plan.plan_id: plan for plan in stored},
         {run.run_id: run for run in store.listed()},
-        {one.version_id: one for one in registry.listed()},
+        {version.version_id: version for version in registry.listed()},
         frozenset(registry.deleted()),
     )
 
 
-def _plan_references(plan_id: str, made_at: float, body: dict[str, Any]) -> PlanReferences:
-    halves = (body[half] for half in ("training", "held_out") if body.get(half))
-    return PlanReferences(
-        plan_id,
-        made_at,
-        frozenset(half["sha256"] for half in halves),
-        frozenset((body["source_sha256"], body["dataset_sha256"])),
+def _plan_references(plan_id: str, body: str, made_at: float, _: str | None) -> PlanReferences:
+    plan: dict[str, Any] = orjson.loads(body)
+    rows = (plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half))
+    datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
+    return PlanReferences(plan_id, made_at, frozenset(rows), datasets)
+
+
+def _rows_only_of(references: HomeReferences, run_id: str) -> set[str]:
+    """Return the files of rows that only this run needs."""
+    plan = references.plans[references.runs[run_id].plan_id]
+    others = replace(
+        references,
+        plans={k: other for k, other in references.plans.items() if k != plan.plan_id},
+        runs={k: other for k, other in references.runs.items() if k != run_id},
     )
+    return {sha256 for sha256 in plan.files if not others.users(sha256)}
 
 
-def _of_run(known: HomeReferences, run_id: str) -> tuple[list[str], set[str]]:
-    """Return a run, and the files of rows that nobody else needs."""
-    plan = known.plans[known.runs[run_id].plan_id]
-    rest = replace(
-        known,
-        plans={name: one for name, one in known.plans.items() if name != plan.plan_id},
-        runs={name: one for name, one in known.runs.items() if name != run_id},
-    )
-    return [run_id], {sha for sha in plan.files if not rest.users(sha)}
-
-
-def _of_data(known: HomeReferences, name: str) -> tuple[list[str], set[str]]:
-    """Return every run that a dataset was given to, and its files of rows."""
-    datasets = sorted({sha for plan in known.plans.values() for sha in plan.datasets})
-    hits = [sha for sha in datasets if sha.startswith(name)]
-    if len(hits) != 1 or (len(name) < MIN_PREFIX and name not in hits):
-        found = "several datasets begin so." if hits else "there is no such dataset."
-        short = "it is too short to delete by." if len(hits) == 1 else found
+def _runs_of_dataset(references: HomeReferences, name: str) -> tuple[list[str], set[str]]:
+    """Return all runs of a dataset, and its files of rows."""
+    stored = references.plans.values()
+    datasets = sorted({sha256 for plan in stored for sha256 in plan.datasets})
+    matches = [sha256 for sha256 in datasets if sha256.startswith(name)]
+    if len(matches) != 1 or (len(name) < MIN_PREFIX and name not in matches):
+        problem = {0: "dataset not found.", 1: "the prefix is too short to delete by."}.get(
+            len(matches), "prefix matches several datasets."
+        )
         raise UsageError(
             f"dataset {name}",
-            short,
-            "Give the hash of the file or its rows, or the "
-            f"first 8 characters of it.{did_you_mean(name, datasets)}",
+            problem,
+            "Use the hash of the file or of its rows, or at least the first "
+            f"{MIN_PREFIX} characters of it.{did_you_mean(name, datasets)}",
         )
-    files = {sha for plan in known.plans.values() if hits[0] in plan.datasets for sha in plan.files}
-    mine = {plan.plan_id for plan in known.plans.values() if plan.files & files}
-    return [one.run_id for one in known.runs.values() if one.plan_id in mine], files
+    rows = {sha256 for plan in stored if matches[0] in plan.datasets for sha256 in plan.files}
+    plan_ids = {plan.plan_id for plan in stored if plan.files & rows}
+    return [run.run_id for run in references.runs.values() if run.plan_id in plan_ids], rows
 
 
-def _hashes(known: HomeReferences, files: set[str]) -> set[str]:
-    """Return every hash that a dataset goes by, as it was sent and as it was written anew."""
-    return {sha for plan in known.plans.values() if plan.files & files for sha in plan.datasets}
+def _dataset_copies(
+    home: Path, store: RunStore, references: HomeReferences, rows: set[str]
+) -> list[tuple[str, Path]]:
+    """Return the uploaded copies of a dataset: over HTTP, on the page, and in pilots."""
+    hashes = {
+        sha256
+        for plan in references.plans.values()
+        if plan.files & rows
+        for sha256 in plan.datasets
+    }
+    uploaded = fetch_all(store.engine, select(files.c.file_id).where(files.c.sha256.in_(hashes)))
+    copies = [path for row in uploaded for path in sorted((home / "files").glob(f"{row.file_id}*"))]
+    copies += [path for path in entries_in(home, "page") if path.name in hashes]
+    pilots = [path for path in entries_in(home, "pilots") if _pilot_dataset(path) in hashes]
+    return [("file", path) for path in copies] + [("pilot", path) for path in pilots]
 
 
-def _check_settled(known: HomeReferences, runs: Iterable[str]) -> None:
+def _pilot_dataset(pilot: Path) -> str:
+    """Return the hash of the dataset of a pilot."""
+    path = pilot / PILOT_DATASET_FILE
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _check_settled(references: HomeReferences, runs: Iterable[str]) -> None:
     for run_id in runs:
-        state = known.runs[run_id].state
+        state = references.runs[run_id].state
         if state != "settled":
             raise Refused(
-                f"{run_id}: it is {state}, and only what is settled is deleted. Wait "
-                f"with `trainer follow {run_id}`, or end it with `trainer cancel "
-                f"{run_id}`."
+                f"{run_id}: the run is {state}; only a settled run can be deleted. Wait with "
+                f"'trainer follow {run_id}', or cancel it with 'trainer cancel {run_id}'."
             )
 
 
 def _folders(home: Path, version: ModelVersion) -> list[Path]:
-    """Return where a version lies in the home folder; a folder anywhere else is its owner's."""
+    """Return the folders of a version in the home folder; other folders belong to the user."""
     own = home / "models" / version.version_id
     if version.folder is None:
         return [own]
-    named = home / version.folder
-    inside = any(
-        named.is_relative_to(home / top) and named != home / top for top in ("models", "runs")
-    )
-    return [own, named] if inside and named != own else [own]
+    folder = home / version.folder
+    tops = (home / "models", home / "runs")
+    is_inside = any(folder.is_relative_to(top) and folder != top for top in tops)
+    return [own, folder] if is_inside and folder != own else [own]
 
 
-def _erase_event_text(store: RunStore, runs: Iterable[str]) -> None:
-    """Take every word out of the events of runs; SQLite overwrites what it deletes."""
-    for run_id in runs:
-        with write_transaction(store.engine) as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA secure_delete=ON")
-            connection.execute(delete_rows(job_events).where(job_events.c.run_id == run_id))
-            told = connection.execute(select(events).where(events.c.run_id == run_id)).all()
-            for event in told:
-                kept = {k: v for k, v in orjson.loads(event.body).items() if k in KEPT_KEYS}
-                mine = (events.c.run_id == run_id, events.c.seq == event.seq)
-                connection.execute(
-                    update(events)
-                    .where(*mine)
-                    .values(body=orjson.dumps(kept | {"deleted": True}).decode())
-                )
+def _erase_event_text(store: RunStore, run_id: str) -> None:
+    """Erase all text from the events of a run; SQLite overwrites what it deletes."""
+    with write_transaction(store.engine) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        connection.execute(delete(job_events).where(job_events.c.run_id == run_id))
+        for event in connection.execute(select(events).where(events.c.run_id == run_id)).all():
+            body = {key: value for key, value in event.body.items() if key in KEPT_KEYS}
+            own = (events.c.run_id == run_id, events.c.seq == event.seq)
+            connection.execute(update(events).where(*own).values(body=body | {"deleted": True}))
 
 
 def _truncate_journal(store: RunStore) -> None:
-    """Let nothing that was deleted lie on in the journal of SQLite."""
+    """Remove deleted content from the journal of SQLite too."""
     if store.engine.dialect.name == "sqlite":
         raw = store.engine.raw_connection()
         try:

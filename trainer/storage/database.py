@@ -8,14 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Executable, Row, create_engine, event, make_url
-from sqlalchemy import select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from advisor.errors import UsageError, did_you_mean
 from trainer.errors import DatabaseBusy
 from trainer.home import home_folder
 
+AnyRow = Row[*tuple[Any, ...]]
 BUSY_SECONDS = 30
 MAX_MATCHES = 1000
 SHORT_ID = 12
@@ -144,7 +154,7 @@ def _busy(engine: Engine, error: Exception) -> DatabaseBusy:
     )
 
 
-def fetch_all(engine: Engine, query: Executable) -> Sequence[Row[Any]]:
+def fetch_all(engine: Engine, query: Executable) -> Sequence[AnyRow]:
     """Return all rows of a query."""
     with read_connection(engine) as connection:
         return connection.execute(query).all()
@@ -159,7 +169,7 @@ def execute(engine: Engine, *statements: Executable) -> int:
     return changed
 
 
-def find_by_prefix(engine: Engine, kind: str, column: Column[Any], prefix: str) -> Row[Any]:
+def find_by_prefix(engine: Engine, kind: str, column: Column[Any], prefix: str) -> AnyRow:
     """Return the row whose id is *prefix*, or the only row whose id begins with it.
 
     Args:

@@ -1,8 +1,7 @@
-"""Files that people send: kept in the home folder under names of our own, each with its owner."""
+"""File store: uploaded files in the home folder under generated ids, each with its owner."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from sqlalchemy import Engine, delete, select
 from trainer.clock import Clock
 from trainer.errors import TrainerError
 from trainer.home import home_folder
-from trainer.storage.database import read_connection, write_transaction
+from trainer.scripts.manifest import sha256_of
+from trainer.storage.database import AnyRow, execute, fetch_all
 from trainer.storage.schema import files
 
 
 class NoSuchFile(TrainerError):
-    """There is no file or upload of this name that the caller may see."""
+    """The caller can see no file or upload with this id."""
 
     code = "no-such-file"
     http_status = 404
@@ -26,13 +26,13 @@ class NoSuchFile(TrainerError):
 
 @dataclass(frozen=True)
 class FileUpload:
-    """What a sender says of a file."""
+    """A received file, as its sender describes it."""
 
     owner: str
     filename: str
     purpose: str
     sha256: str | None = None
-    """Hash of the bytes, where it is known already."""
+    """Hash of the bytes, if it is known already."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +50,29 @@ class StoredFile:
 
     @property
     def path(self) -> Path:
-        """Where its bytes lie."""
+        """Path of the content."""
         return files_folder() / self.file_id
 
     def path_with_suffix(self) -> Path:
-        """Return its bytes under the ending its sender gave it, by which its form is told."""
-        ending = Path(self.filename).suffix.lower()
-        if not ending.isascii() or not ending.lstrip(".").isalnum():
+        """Return the content under the suffix of its file name, which tells its format."""
+        suffix = Path(self.filename).suffix.lower()
+        if not suffix.isascii() or not suffix.lstrip(".").isalnum():
             return self.path
-        named = self.path.with_name(self.file_id + ending)
-        if not named.exists():
-            named.hardlink_to(self.path)
-        return named
+        link = self.path.with_name(self.file_id + suffix)
+        if not link.exists():
+            link.hardlink_to(self.path)
+        return link
 
 
 def files_folder() -> Path:
-    """Return where files lie, by their names."""
+    """Return the folder of the stored files, created if missing."""
     folder = home_folder() / "files"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 class FileStore:
-    """The only door to the tables of files and uploads."""
+    """Reads and writes the table of files, and their content."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
@@ -80,96 +80,91 @@ class FileStore:
     def keep(
         self, part: Path, sent: FileUpload, file_id: str | None = None, seconds: float | None = None
     ) -> StoredFile:
-        """Take a file that was received over, under a name of its own.
+        """Store a received file.
 
         Args:
-            part: Where it was received; it is moved away from there.
-            sent: What is known of it.
-            file_id: Its name here; a new one by default. One that is there already stays.
-            seconds: How long it lives; for ever by default.
+            part: The received file; it is moved away.
+            sent: What is known about it.
+            file_id: Its id; by default a new one. A file that is stored already is kept.
+            seconds: How long it is stored; by default without limit.
         """
-        named = file_id or f"file-{secrets.token_hex(12)}"
-        known = self._find(named)
-        if known is not None:
+        new_id = file_id or f"file-{secrets.token_hex(12)}"
+        stored = self._find(new_id)
+        if stored is not None:
             part.unlink()
-            return known
+            return stored
         now = self.clock.now()
-        made = StoredFile(
-            named,
+        stored = StoredFile(
+            new_id,
             sent.owner,
             sent.filename,
             sent.purpose,
             part.stat().st_size,
-            sent.sha256 or _hash(part),
+            sent.sha256 or sha256_of(part),
             now,
             None if seconds is None else now + seconds,
         )
-        os.replace(part, made.path)
-        with write_transaction(self.engine) as connection:
-            connection.execute(files.insert().values(**made.__dict__))
-        return made
+        os.replace(part, stored.path)
+        execute(self.engine, files.insert().values(**vars(stored)))
+        return stored
 
     def file(self, file_id: str, owner_filter: str | None) -> StoredFile:
-        """Find a file.
+        """Return a file.
 
         Raises:
-            NoSuchFile: there is none that *owner_filter* may see, or its time is over.
+            NoSuchFile: there is none that *owner_filter* can see, or it has expired.
         """
-        found = self._find(file_id)
-        if found is None or owner_filter not in (None, found.owner):
-            raise NoSuchFile(f"no file '{file_id}' is there for you. Upload it first.")
-        return found
+        stored = self._find(file_id)
+        if stored is None or owner_filter not in (None, stored.owner):
+            raise NoSuchFile(f"file '{file_id}' not found. Upload it first.")
+        return stored
 
     def _find(self, file_id: str) -> StoredFile | None:
-        with read_connection(self.engine) as connection:
-            row = connection.execute(select(files).where(files.c.file_id == file_id)).one_or_none()
-        if row is None or (row.expires_at is not None and row.expires_at <= self.clock.now()):
-            return None
-        return StoredFile(**row._mapping)
+        rows = fetch_all(self.engine, select(files).where(files.c.file_id == file_id))
+        return next(
+            (stored for stored in map(_stored_file, rows) if self._is_current(stored)), None
+        )
+
+    def _is_current(self, stored: StoredFile) -> bool:
+        return stored.expires_at is None or stored.expires_at > self.clock.now()
 
     def listed(
         self, owner_filter: str | None, purpose: str | None = None
     ) -> tuple[StoredFile, ...]:
-        """List files, the newest first."""
-        asked = select(files).order_by(files.c.made_at.desc(), files.c.file_id.desc())
+        """List files, newest first."""
+        query = select(files).order_by(files.c.made_at.desc(), files.c.file_id.desc())
         if owner_filter is not None:
-            asked = asked.where(files.c.owner == owner_filter)
+            query = query.where(files.c.owner == owner_filter)
         if purpose is not None:
-            asked = asked.where(files.c.purpose == purpose)
-        with read_connection(self.engine) as connection:
-            found = [StoredFile(**row._mapping) for row in connection.execute(asked)]
-        now = self.clock.now()
-        return tuple(one for one in found if one.expires_at is None or one.expires_at > now)
+            query = query.where(files.c.purpose == purpose)
+        return tuple(filter(self._is_current, map(_stored_file, fetch_all(self.engine, query))))
 
     def delete(self, file_id: str, owner_filter: str | None) -> StoredFile:
-        """Delete a file with its bytes.
+        """Delete a file and its content.
 
         Raises:
-            NoSuchFile: there is none that *owner_filter* may see.
+            NoSuchFile: there is none that *owner_filter* can see.
         """
-        found = self.file(file_id, owner_filter)
-        with write_transaction(self.engine) as connection:
-            connection.execute(delete(files).where(files.c.file_id == file_id))
+        stored = self.file(file_id, owner_filter)
+        execute(self.engine, delete(files).where(files.c.file_id == file_id))
         _unlink(file_id)
-        return found
+        return stored
 
     def sweep(self) -> int:
-        """Delete the files whose time is over; return how many."""
-        with write_transaction(self.engine) as connection:
-            over = files.c.expires_at <= self.clock.now()
-            old = list(connection.execute(select(files.c.file_id).where(over)).scalars())
-            connection.execute(delete(files).where(files.c.file_id.in_(old)))
-        for file_id in old:
+        """Delete the expired files; return how many."""
+        is_expired = files.c.expires_at <= self.clock.now()
+        expired = [row.file_id for row in fetch_all(self.engine, select(files).where(is_expired))]
+        execute(self.engine, delete(files).where(files.c.file_id.in_(expired)))
+        for file_id in expired:
             _unlink(file_id)
-        return len(old)
+        return len(expired)
+
+
+def _stored_file(row: AnyRow) -> StoredFile:
+    return StoredFile(**row._mapping)
 
 
 def _unlink(file_id: str) -> None:
-    """Delete the bytes of a file, under whatever endings they are read by."""
+    """Delete the content of a file, under every suffix it was linked with."""
     for path in files_folder().glob(f"{file_id}*"):
         path.unlink()
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Who works on a run: the name of a process, and whether the process of a name is still there."""
+"""Lease owner ids, and whether the process of a lease owner has exited."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ _own: set[str] = set()
 
 
 def own_lease_owner() -> str:
-    """Name this process, as nobody else is named.
+    """Return a new lease owner id of this process.
 
-    >>> name = own_lease_owner()
-    >>> is_process_gone(name)
+    >>> owner = own_lease_owner()
+    >>> is_process_gone(owner)
     False
     """
-    name = f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
-    _own.add(name)
-    return name
+    owner = f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+    _own.add(owner)
+    return owner
 
 
 def is_process_gone(name: str | None) -> bool:
-    """Say whether the process of a name ran on this machine and does so no more."""
-    machine, _, rest = (name or "").partition(":")
-    pid = rest.partition(":")[0]
+    """Return whether a lease owner ran on this machine and has exited."""
+    machine, _, process = (name or "").partition(":")
+    pid = process.partition(":")[0]
     if machine != _machine() or not pid.isdigit():
         return False
     if int(pid) == os.getpid():
-        return name not in _own  # of a process before this one that had its number
+        return name not in _own  # an earlier process that had the same process id
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -39,9 +39,9 @@ def is_process_gone(name: str | None) -> bool:
 
 
 def _machine() -> str:
-    """Name what process numbers count in: the host, and the container where there is one."""
+    """Return the scope in which process ids are unique: the host, and its container if any."""
     try:
-        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
     except OSError:
-        space = "0"
-    return f"{socket.gethostname()}/{space}"
+        namespace = "0"
+    return f"{socket.gethostname()}/{namespace}"

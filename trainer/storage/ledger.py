@@ -1,4 +1,4 @@
-"""Money: reserved before anybody is asked, settled with what it was, never above a cap."""
+"""Ledger: amounts reserved before a provider is called and settled afterwards, within the caps."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, true, update
 
 from trainer.errors import OverBudget
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all, read_connection, write_transaction
 from trainer.storage.schema import budget, ledger
 
 MICRO = Decimal(1_000_000)
@@ -25,7 +25,7 @@ def micro_usd(usd: Decimal | str) -> int:
 
 
 def usd_text(amount: int) -> str:
-    """Write millionths of a USD as USD, in cents or finer where it is finer.
+    """Return millionths of a USD as a decimal number of USD, with at least two decimals.
 
     >>> usd_text(3_500_000), usd_text(1)
     ('3.50', '0.000001')
@@ -37,7 +37,7 @@ def usd_text(amount: int) -> str:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One line: what was reserved, and what it was in the end."""
+    """One entry: the amount reserved, and the amount settled [millionths of a USD]."""
 
     subject: str
     purpose: str
@@ -49,20 +49,20 @@ class LedgerEntry:
 
     @property
     def counts(self) -> int:
-        """What it takes from the caps [millionths of a USD]."""
+        """Amount that counts towards the caps [millionths of a USD]."""
         return self.reserved if self.settled is None else self.settled
 
 
 @dataclass(frozen=True)
 class Caps:
-    """Most that may be spent, a day and in all; none is no cap [millionths of a USD]."""
+    """Daily and total cap; None is no cap [millionths of a USD]."""
 
     per_day: int | None
     total: int | None
 
 
 class Ledger:
-    """The only door to the ledger."""
+    """Reads and writes the ledger and its caps."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -73,29 +73,28 @@ class Ledger:
             return _caps(connection)
 
     def set_caps(self, per_day: Decimal | None, total: Decimal | None) -> None:
-        """Set the caps; none takes one away."""
+        """Set the caps; None removes a cap."""
         values = {
             "per_day_micro_usd": None if per_day is None else micro_usd(per_day),
             "total_micro_usd": None if total is None else micro_usd(total),
         }
-        with write_transaction(self.engine) as connection:
-            connection.execute(update(budget).where(budget.c.id == 1).values(**values))
+        execute(self.engine, update(budget).where(budget.c.id == 1).values(**values))
 
     def reserve(self, entry: LedgerEntry) -> None:
-        """Set an amount aside, if every cap allows it; the same subject twice is one reservation.
+        """Reserve an amount if every cap allows it; a subject is reserved once.
 
         Raises:
-            OverBudget: a cap would be passed; nothing was reserved.
+            OverBudget: a cap would be exceeded; nothing was reserved.
         """
         with write_transaction(self.engine) as connection:
-            # whoever changes this row first holds all others back until the sum is written
+            # locks the one row of the budget, so that reservations are checked one at a time
             connection.execute(
                 update(budget).where(budget.c.id == 1).values(version=budget.c.version + 1)
             )
             known = select(ledger.c.subject).where(ledger.c.subject == entry.subject)
             if connection.execute(known).first():
                 return
-            _hold_all(connection, entry)
+            _check_caps(connection, entry)
             connection.execute(
                 ledger.insert().values(
                     subject=entry.subject,
@@ -103,52 +102,37 @@ class Ledger:
                     provider=entry.provider,
                     day=entry.day,
                     reserved_micro_usd=entry.reserved,
-                    how="",
                 )
             )
 
     def check(self, entry: LedgerEntry) -> None:
-        """See whether every cap would let an amount pass now; nothing is set aside.
+        """Check that every cap allows an amount now; nothing is reserved.
 
         Raises:
-            OverBudget: a cap would be passed.
+            OverBudget: a cap would be exceeded.
         """
         with read_connection(self.engine) as connection:
-            _hold_all(connection, entry)
+            _check_caps(connection, entry)
 
     def settle(self, subject: str, amount: int, how: str) -> None:
-        """Write down what it was; a second time changes nothing."""
-        with write_transaction(self.engine) as connection:
-            connection.execute(
-                update(ledger)
-                .where(ledger.c.subject == subject, ledger.c.settled_micro_usd.is_(None))
-                .values(settled_micro_usd=amount, how=how)
-            )
+        """Record the amount billed; a settled entry stays unchanged."""
+        is_open = (ledger.c.subject == subject, ledger.c.settled_micro_usd.is_(None))
+        values = {"settled_micro_usd": amount, "how": how}
+        execute(self.engine, update(ledger).where(*is_open).values(**values))
 
     def entries(self) -> tuple[LedgerEntry, ...]:
-        """Return every line, oldest day first."""
-        with read_connection(self.engine) as connection:
-            rows = connection.execute(select(ledger).order_by(ledger.c.day, ledger.c.subject))
-            return tuple(
-                LedgerEntry(
-                    r.subject,
-                    r.purpose,
-                    r.provider,
-                    r.day,
-                    r.reserved_micro_usd,
-                    r.settled_micro_usd,
-                    r.how,
-                )
-                for r in rows
-            )
+        """Return all entries, oldest day first."""
+        rows = fetch_all(self.engine, select(ledger).order_by(ledger.c.day, ledger.c.subject))
+        return tuple(LedgerEntry(*row) for row in rows)
 
     def entry(self, subject: str) -> LedgerEntry | None:
-        """Return one line, if it is there."""
-        return next((one for one in self.entries() if one.subject == subject), None)
+        """Return the entry of a subject, or None."""
+        rows = fetch_all(self.engine, select(ledger).where(ledger.c.subject == subject))
+        return LedgerEntry(*rows[0]) if rows else None
 
 
 def committed(entries: Iterable[LedgerEntry]) -> int:
-    """Add up what is spent or set aside [millionths of a USD]."""
+    """Sum the amounts spent or reserved [millionths of a USD]."""
     return sum(entry.counts for entry in entries)
 
 
@@ -157,23 +141,28 @@ def _caps(connection: Connection) -> Caps:
     return Caps(row.per_day_micro_usd, row.total_micro_usd)
 
 
-def _hold_all(connection: Connection, entry: LedgerEntry) -> None:
+def _check_caps(connection: Connection, entry: LedgerEntry) -> None:
     caps = _caps(connection)
-    _hold(connection, entry, caps.per_day, "a day", ledger.c.day == entry.day)
-    _hold(connection, entry, caps.total, "in all", True)
+    _check_cap(connection, entry, "daily", caps.per_day, ledger.c.day == entry.day)
+    _check_cap(connection, entry, "total", caps.total, true())
 
 
-def _hold(
-    connection: Connection, entry: LedgerEntry, cap: int | None, span: str, where: object
+def _check_cap(
+    connection: Connection,
+    entry: LedgerEntry,
+    name: str,
+    cap: int | None,
+    span: ColumnElement[bool],
 ) -> None:
     if cap is None:
         return
     counts = func.coalesce(ledger.c.settled_micro_usd, ledger.c.reserved_micro_usd)
-    asked = select(func.coalesce(func.sum(counts), 0)).where(where)  # type: ignore[arg-type]
-    so_far = int(connection.execute(asked).scalar_one())
-    if so_far + entry.reserved > cap:
+    # an import that was interrupted may have its reservation already
+    others = select(func.coalesce(func.sum(counts), 0)).where(ledger.c.subject != entry.subject)
+    used = int(connection.execute(others.where(span)).scalar_one())
+    if used + entry.reserved > cap:
         raise OverBudget(
-            f"{entry.subject}: up to {usd_text(entry.reserved)} USD would pass the cap of "
-            f"{usd_text(cap)} USD {span}: {usd_text(so_far)} USD are spent or set aside. "
-            "Raise the cap with `trainer budget`, or settle what has ended."
+            f"{entry.subject}: would exceed the {name} cap: ${usd_text(used)} reserved or "
+            f"spent, ${usd_text(entry.reserved)} requested, cap ${usd_text(cap)}. "
+            "Raise the cap with 'trainer budget', or settle finished runs."
         )

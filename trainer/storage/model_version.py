@@ -1,4 +1,4 @@
-"""One version of a tuned model: what it was made from, how it did, and what happened to it."""
+"""Model version: one tuned model with its origin, its evaluation and its stage."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-from sqlalchemy import Row
-
 from trainer.errors import Refused
-from trainer.security.redact import redact
+from trainer.storage.database import AnyRow
 
 VersionKind = Literal["adapter", "full", "encoder", "remote"]
 Stage = Literal["candidate", "champion", "retired"]
@@ -21,7 +18,7 @@ Stage = Literal["candidate", "champion", "retired"]
 
 @dataclass(frozen=True)
 class ModelVersionInput:
-    """What a run made, and from what."""
+    """A model that a run produced, and what it was made from."""
 
     plan_id: str
     provider: str
@@ -29,19 +26,19 @@ class ModelVersionInput:
     dataset_sha256: str
     source_sha256: str
     model: str
-    """The provider's name of it, or its folder."""
+    """The provider's name of the model, or its folder."""
     kind: VersionKind
     base_sha256: str = ""
     usd: Decimal | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Seconds, peak bytes, versions of packages, and what else was measured on the way."""
+    """Measurements of the training: seconds, peak bytes, package versions."""
     shutdown_on: date | None = None
-    """Day on which its provider ends it, where one is named."""
+    """Day on which the provider shuts the model down, if announced."""
 
 
 @dataclass(frozen=True)
 class ModelVersion(ModelVersionInput):
-    """One line of the registry."""
+    """One version in the registry."""
 
     version_id: str = ""
     name: str = ""
@@ -53,18 +50,18 @@ class ModelVersion(ModelVersionInput):
 
     @property
     def verdict(self) -> str:
-        """The word its evaluation ends with; empty where it has none."""
+        """Verdict of the evaluation; empty if there is none."""
         return verdict_of(self.evaluation or {})
 
     @property
     def folder(self) -> Path | None:
-        """Where its weights lie on this machine, if they do."""
+        """Folder of the weights on this machine, or None for a remote model."""
         return None if self.kind == "remote" else Path(self.model)
 
 
 @dataclass(frozen=True)
 class VersionEvent:
-    """One thing that happened to a version."""
+    """One event in the history of a version."""
 
     version_id: str
     seq: int
@@ -74,52 +71,59 @@ class VersionEvent:
     body: Mapping[str, Any]
 
 
-def version_of(row: Row[Any]) -> ModelVersion:
-    """Read one line of the table."""
+def version_of(row: AnyRow) -> ModelVersion:
+    """Return a row of the table as a version."""
     values = dict(row._mapping)
-    ends, usd, found = values["shutdown_on"], values["usd"], values["evaluation"]
-    return ModelVersion(
-        **{
-            **values,
-            "facts": orjson.loads(values["facts"]),
-            "usd": None if usd is None else Decimal(usd),
-            "shutdown_on": None if ends is None else date.fromisoformat(ends),
-            "evaluation": None if found is None else orjson.loads(found),
-        }
-    )
+    usd, shutdown_on = values["usd"], values["shutdown_on"]
+    values["usd"] = None if usd is None else Decimal(usd)
+    values["shutdown_on"] = None if shutdown_on is None else date.fromisoformat(shutdown_on)
+    return ModelVersion(**values)
 
 
 def verdict_of(evaluation: Mapping[str, Any]) -> str:
-    """Return the word of a verdict.
+    """Return the verdict of an evaluation; empty if there is none.
 
     >>> verdict_of({"verdict": {"word": "worse"}}), verdict_of({"verdict": "better"})
     ('worse', 'better')
     """
-    said = evaluation.get("verdict")
-    return str((said.get("word") if isinstance(said, Mapping) else said) or "")
+    verdict = evaluation.get("verdict")
+    return str((verdict.get("word") if isinstance(verdict, Mapping) else verdict) or "")
 
 
-def check_promotable(row: Row[Any], anyway: bool) -> None:
-    """Let only a measured version be champion, and a worse one only where that was said.
+def check_promotable(version: ModelVersion, anyway: bool) -> None:
+    """Allow only an evaluated version as champion, and a worse one only with *anyway*.
 
     Raises:
-        Refused: it was never evaluated, or is worse and *anyway* was not said.
+        Refused: it was never evaluated, or is worse and *anyway* is not set.
     """
-    if row.evaluation is None:
+    if version.evaluation is None:
         raise Refused(
-            f"{row.version_id}: nobody measured it. Measure it with `trainer evaluate "
-            f"{row.run_id}`, then promote it."
+            f"{version.version_id}: not evaluated. Evaluate it with 'trainer evaluate "
+            f"{version.run_id}', then promote it."
         )
-    if verdict_of(orjson.loads(row.evaluation)) == "worse" and not anyway:
+    if version.verdict == "worse" and not anyway:
         raise Refused(
-            f"{row.version_id}: its evaluation says it is worse than what it was held "
-            "against. Promote another version, or this one with --anyway."
+            f"{version.version_id}: its evaluation found it worse than the baseline. Promote "
+            "another version, or this one with --anyway."
+        )
+
+
+def check_not_champion(version: ModelVersion) -> None:
+    """Protect a champion from deletion.
+
+    Raises:
+        Refused: the version is the champion of its name.
+    """
+    if version.stage == "champion":
+        raise Refused(
+            f"{version.version_id}: it is the champion. Promote another version first, or "
+            f"retire this one with 'trainer retire {version.version_id}'."
         )
 
 
 def comparison_fields(version: ModelVersion) -> dict[str, str]:
-    """Return all that two versions can be compared by, as words."""
-    plain = {
+    """Return all fields in which two versions can differ, as text."""
+    fields = {
         "version": version.version_id,
         "stage": version.stage,
         "base": version.base_model,
@@ -135,7 +139,8 @@ def comparison_fields(version: ModelVersion) -> dict[str, str]:
         "ends": version.shutdown_on,
     }
     measured = dict((*flatten(version.evaluation or {}), *flatten(version.facts)))
-    return {what: _value_text(value) for what, value in {**plain, **measured, **plain}.items()}
+    # first for their order, last because a measurement of the same name must not replace them
+    return {name: _value_text(value) for name, value in {**fields, **measured, **fields}.items()}
 
 
 def _value_text(value: Any) -> str:
@@ -145,14 +150,9 @@ def _value_text(value: Any) -> str:
 
 
 def flatten(body: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
-    """Give the numbers and words of a body, each with its path."""
+    """Yield the numbers and strings of a nested body, each with its dotted path."""
     for key, value in body.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{above}{key}.")
         elif not isinstance(value, list):
             yield f"{above}{key}", value
-
-
-def json_text(body: Mapping[str, Any]) -> str:
-    """Write a body as JSON without a secret or a person's address in it."""
-    return redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())

@@ -1,4 +1,4 @@
-"""Files that come by parts: begun, sent in any order, put together, or given up."""
+"""Multipart uploads: files sent in parts, in any order, then completed or cancelled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from trainer.errors import Refused
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.files import FileStore, FileUpload, NoSuchFile, StoredFile, files_folder
 from trainer.storage.schema import upload_parts, uploads
 
@@ -23,7 +23,7 @@ COPY_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class MultipartUpload:
-    """One file that comes by parts."""
+    """One file that is sent in parts."""
 
     upload_id: str
     owner: str
@@ -31,7 +31,7 @@ class MultipartUpload:
     purpose: str
     bytes: int
     status: str
-    """pending, completed, cancelled or expired."""
+    """pending, completing, completed, cancelled or expired."""
     made_at: float
     expires_at: float
     file_id: str | None
@@ -48,31 +48,28 @@ class UploadedPart:
 
     @property
     def path(self) -> Path:
-        """Where its bytes lie."""
+        """Path of the content."""
         return files_folder() / self.part_id
 
 
 class UploadStore:
-    """The only door to the tables of uploads."""
+    """Reads and writes the tables of uploads and parts, and their content."""
 
     def __init__(self, file_store: FileStore) -> None:
         self.file_store, self.engine, self.clock = file_store, file_store.engine, file_store.clock
 
     def sweep(self) -> int:
-        """End the uploads whose time is over; return how many."""
-        late = select(uploads.c.upload_id).where(
-            uploads.c.status == "pending", uploads.c.expires_at <= self.clock.now()
-        )
-        with read_connection(self.engine) as connection:
-            found = list(connection.execute(late).scalars())
-        for upload_id in found:
-            self._end(upload_id, "expired", None)
-        return len(found)
+        """Close the expired uploads; return how many."""
+        is_expired = (uploads.c.status == "pending", uploads.c.expires_at <= self.clock.now())
+        rows = fetch_all(self.engine, select(uploads.c.upload_id).where(*is_expired))
+        for row in rows:
+            self._close(row.upload_id, "expired", None)
+        return len(rows)
 
     def begin(self, owner: str, filename: str, purpose: str, bytes_: int) -> MultipartUpload:
-        """Open an upload by parts."""
+        """Open an upload."""
         now = self.clock.now()
-        made = MultipartUpload(
+        upload = MultipartUpload(
             f"upload_{secrets.token_hex(12)}",
             owner,
             filename,
@@ -83,138 +80,129 @@ class UploadStore:
             now + UPLOAD_SECONDS,
             None,
         )
-        with write_transaction(self.engine) as connection:
-            connection.execute(uploads.insert().values(**made.__dict__))
-        return made
+        execute(self.engine, uploads.insert().values(**vars(upload)))
+        return upload
 
     def upload(self, upload_id: str, owner_filter: str | None) -> MultipartUpload:
-        """Find an upload; one that was left open too long has expired.
+        """Return an upload; one that was left open too long has expired.
 
         Raises:
-            NoSuchFile: there is none that *owner_filter* may see.
+            NoSuchFile: there is none that *owner_filter* can see.
         """
-        with read_connection(self.engine) as connection:
-            row = connection.execute(
-                select(uploads).where(uploads.c.upload_id == upload_id)
-            ).one_or_none()
-        if row is None or owner_filter not in (None, row.owner):
-            raise NoSuchFile(f"no upload '{upload_id}' is there for you. Begin one first.")
-        if row.status == "pending" and row.expires_at <= self.clock.now():
-            return self._end(upload_id, "expired", None)
-        return MultipartUpload(**row._mapping)
+        rows = fetch_all(self.engine, select(uploads).where(uploads.c.upload_id == upload_id))
+        if not rows or owner_filter not in (None, rows[0].owner):
+            raise NoSuchFile(f"upload '{upload_id}' not found. Create one first.")
+        upload = MultipartUpload(**rows[0]._mapping)
+        if upload.status == "pending" and upload.expires_at <= self.clock.now():
+            return self._close(upload_id, "expired", None)
+        return upload
 
     def add_part(self, upload: MultipartUpload, received: Path) -> UploadedPart:
-        """Take a part over; one that came torn may be sent again.
+        """Store a part; a part that arrived incomplete can be sent again.
 
         Raises:
-            Refused: the upload is not open any more, or far more came than was announced.
+            Refused: the upload is closed, or has received twice its announced size.
         """
-        self._need_open(upload)
-        so_far = sum(part.bytes for part in self.parts(upload.upload_id).values())
-        if so_far + received.stat().st_size > 2 * upload.bytes:
+        _check_open(upload)
+        received_bytes = sum(part.bytes for part in self.parts(upload.upload_id).values())
+        if received_bytes + received.stat().st_size > 2 * upload.bytes:
             raise Refused(
-                f"{upload.upload_id}: {upload.bytes} bytes were announced, and "
-                f"{so_far} have come already. Complete it, or cancel it."
+                f"{upload.upload_id}: {upload.bytes} bytes announced, {received_bytes} received "
+                "already. Complete the upload, or cancel it."
             )
-        made = UploadedPart(
+        part = UploadedPart(
             f"part_{secrets.token_hex(12)}",
             upload.upload_id,
             received.stat().st_size,
             self.clock.now(),
         )
-        os.replace(received, made.path)
-        with write_transaction(self.engine) as connection:
-            connection.execute(upload_parts.insert().values(**made.__dict__))
-        return made
+        os.replace(received, part.path)
+        execute(self.engine, upload_parts.insert().values(**vars(part)))
+        return part
 
     def parts(self, upload_id: str) -> dict[str, UploadedPart]:
-        """Return the parts that have come, in the order they came."""
-        mine = select(upload_parts).where(upload_parts.c.upload_id == upload_id)
-        with read_connection(self.engine) as connection:
-            rows = connection.execute(mine.order_by(upload_parts.c.made_at))
-            return {row.part_id: UploadedPart(**row._mapping) for row in rows}
+        """Return the received parts by id, in the order of arrival."""
+        query = select(upload_parts).where(upload_parts.c.upload_id == upload_id)
+        rows = fetch_all(self.engine, query.order_by(upload_parts.c.made_at))
+        return {row.part_id: UploadedPart(**row._mapping) for row in rows}
 
     def complete(
         self, upload: MultipartUpload, order: Sequence[str], md5: str | None
     ) -> MultipartUpload:
-        """Put the parts together in the order that is named; the parts are deleted then.
+        """Join the parts in the given order, store the file and delete the parts.
 
         Raises:
-            Refused: a part is not there, or their bytes are not those that were announced.
+            Refused: a part is missing, or size or checksum differ from those announced.
         """
-        self._need_open(self.upload(upload.upload_id, None))
-        there = self.parts(upload.upload_id)
-        missing = [one for one in order if one not in there]
+        _check_open(self.upload(upload.upload_id, None))
+        parts = self.parts(upload.upload_id)
+        missing = [part_id for part_id in order if part_id not in parts]
         if missing or not order or len(set(order)) != len(order):
-            named = ", ".join(missing) or "no part, or one twice"
+            problem = f"{', '.join(missing)} not received" if missing else "empty or not unique"
             raise Refused(
-                f"{upload.upload_id}: part_ids name {named}, and these have come: "
-                f"{', '.join(there) or 'none'}."
+                f"{upload.upload_id}: part_ids: {problem}. Received: {', '.join(parts) or 'none'}."
             )
-        total = sum(there[one].bytes for one in order)
+        total = sum(parts[part_id].bytes for part_id in order)
         if total != upload.bytes:
             raise Refused(
-                f"{upload.upload_id}: the parts hold {total} bytes, and {upload.bytes} "
-                "were announced. Send what is missing, or begin anew."
+                f"{upload.upload_id}: the parts have {total} bytes, {upload.bytes} were "
+                "announced. Send the missing parts, or create a new upload."
             )
         self._claim(upload)
         try:
-            made = self._put_together(upload, [there[one].path for one in order], md5)
+            stored = self._join(upload, [parts[part_id].path for part_id in order], md5)
         except BaseException:
             self._set(upload.upload_id, status="pending")
             raise
-        return self._end(upload.upload_id, "completed", made.file_id)
+        return self._close(upload.upload_id, "completed", stored.file_id)
 
-    def _put_together(
-        self, upload: MultipartUpload, parts: Sequence[Path], md5: str | None
+    def _join(
+        self, upload: MultipartUpload, parts: Sequence[Path], expected_md5: str | None
     ) -> StoredFile:
-        whole = files_folder() / f"{upload.upload_id}.part"
-        sha, sum5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        with whole.open("wb") as out:
+        joined = files_folder() / f"{upload.upload_id}.part"
+        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        with joined.open("wb") as out:
             for part in parts:
-                with part.open("rb") as piece:
-                    while block := piece.read(COPY_BYTES):
-                        for sink in (sha.update, sum5.update, out.write):
+                with part.open("rb") as content:
+                    while block := content.read(COPY_BYTES):
+                        for sink in (sha256.update, md5.update, out.write):
                             sink(block)
-        if md5 is not None and md5 != sum5.hexdigest():
-            whole.unlink()
+        if expected_md5 is not None and expected_md5 != md5.hexdigest():
+            joined.unlink()
             raise Refused(
-                f"{upload.upload_id}: the bytes have the md5 {sum5.hexdigest()}, and "
-                f"{md5} was announced. Send the parts again."
+                f"{upload.upload_id}: the parts have the md5 {md5.hexdigest()}, {expected_md5} "
+                "was announced. Send the parts again."
             )
-        sent = FileUpload(upload.owner, upload.filename, upload.purpose, sha.hexdigest())
-        return self.file_store.keep(whole, sent)
+        sent = FileUpload(upload.owner, upload.filename, upload.purpose, sha256.hexdigest())
+        return self.file_store.keep(joined, sent)
 
     def cancel(self, upload: MultipartUpload) -> MultipartUpload:
-        """End an upload and delete its parts.
+        """Cancel an upload and delete its parts.
 
         Raises:
-            Refused: it has ended already.
+            Refused: it is closed already.
         """
         self._claim(upload)
-        return self._end(upload.upload_id, "cancelled", None)
+        return self._close(upload.upload_id, "cancelled", None)
 
     def _claim(self, upload: MultipartUpload) -> None:
-        """Let one caller alone put an upload together, or end it."""
-        mine = (uploads.c.upload_id == upload.upload_id, uploads.c.status == "pending")
-        with write_transaction(self.engine) as connection:
-            done = connection.execute(update(uploads).where(*mine).values(status="completing"))
-        if done.rowcount != 1:
-            self._need_open(self.upload(upload.upload_id, None))
+        """Reserve the upload for one caller, who completes or cancels it."""
+        is_open = (uploads.c.upload_id == upload.upload_id, uploads.c.status == "pending")
+        if execute(self.engine, update(uploads).where(*is_open).values(status="completing")) != 1:
+            _check_open(self.upload(upload.upload_id, None))
 
-    def _need_open(self, upload: MultipartUpload) -> None:
-        if upload.status != "pending":
-            raise Refused(f"{upload.upload_id}: it is {upload.status}. Begin another one.")
-
-    def _end(self, upload_id: str, status: str, file_id: str | None) -> MultipartUpload:
+    def _close(self, upload_id: str, status: str, file_id: str | None) -> MultipartUpload:
         for part in self.parts(upload_id).values():
             part.path.unlink(missing_ok=True)
-        with write_transaction(self.engine) as connection:
-            connection.execute(delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
+        execute(self.engine, delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
         self._set(upload_id, status=status, file_id=file_id)
         return self.upload(upload_id, None)
 
     def _set(self, upload_id: str, **values: object) -> None:
-        with write_transaction(self.engine) as connection:
-            mine = uploads.c.upload_id == upload_id
-            connection.execute(update(uploads).where(mine).values(**values))
+        own = uploads.c.upload_id == upload_id
+        execute(self.engine, update(uploads).where(own).values(**values))
+
+
+def _check_open(upload: MultipartUpload) -> None:
+    if upload.status != "pending":
+        raise Refused(f"{upload.upload_id}: the upload is {upload.status}. Create a new upload.")

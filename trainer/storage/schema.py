@@ -28,7 +28,7 @@ from trainer.security.redact import redact
 
 def json_text(body: Mapping[str, Any]) -> str:
     """Return a body as JSON without secrets and e-mail addresses."""
-    return redact(orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str).decode())
+    return redact(orjson.dumps(dict(body), option=orjson.OPT_SORT_KEYS, default=str).decode())
 
 
 class RedactedJson(TypeDecorator[Any]):

@@ -25,46 +25,46 @@ LOCAL_LABELS = {
     "encoder": "A small classifier on this machine",
     "dpo": "Preference tuning on this machine",
 }
-"""What is trained on a base in a folder."""
+"""Approaches that train a base model on this machine."""
 NEEDS_GPU = frozenset({"qlora"})
-STARTS_HERE = "starts from here"
+STARTS_HERE = "can be started here"
 LAUNCH_LABELS = {
     "provider": STARTS_HERE,
     "local": STARTS_HERE,
-    "export": "a folder to take along",
-    "by_hand": "by hand",
+    "export": "export a folder",
+    "by_hand": "manual",
 }
 
 
 @dataclass(frozen=True)
 class LaunchChoice:
-    """One thing that could be launched."""
+    """One option that can be launched, or how it is run otherwise."""
 
     id: str
-    """Option of the answer, or `approach:local` for a base of the visitor's."""
+    """Option of the answer, or `approach:local` for the user's own base."""
     label: str
-    """In words."""
+    """Display name."""
     how: LaunchMethod
-    """Who trains: a provider, this machine, or nobody from here."""
+    """Where it trains: at a provider, on this machine, or elsewhere."""
     says: str
-    """What happens."""
+    """Explanation."""
     note: str = ""
-    """How it is started, in a few words."""
+    """How it is started, as a short note."""
     recommended: bool = False
-    """Whether it is the advice."""
+    """Whether it is the recommended option."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the plain baseline, which has no base."""
+        """Whether it is the TF-IDF baseline, which has no base model."""
         return self.id == BASELINE_OPTION
 
     @property
     def is_bare(self) -> bool:
-        """Whether the name of the base has still to be put into its id."""
+        """Whether its id lacks the name of the base."""
         return self.how == "here" and self.id.count(":") == 1
 
     def option_id(self, base: Path | None, gpu: str | None) -> str:
-        """Return the option as the trainer takes it.
+        """Return the option id for the trainer.
 
         >>> LaunchChoice("lora:local", "", "here", "").option_id(Path("/list_bases/tiny"), None)
         'lora:local:tiny'
@@ -75,16 +75,19 @@ class LaunchChoice:
 
 
 def launch_choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[LaunchChoice, ...]:
-    """List what can be launched: the advice, what starts from here, then all other training."""
+    """List the choices: the recommendation, what can be started here, then all other training."""
     advised = answer.decision.recommended
-    wanted = [one for one in answer.options if _is_listed(one, {advised, picked})]
-    found = [_choice_from(one, one.id == advised) for one in wanted]
+    listed = [
+        _choice_from(bill, bill.id == advised)
+        for bill in answer.options
+        if _is_listed(bill, {advised, picked})
+    ]
     bare = [
         LaunchChoice(
             f"{approach}:local",
             label,
             "here",
-            "It is trained on a base in a folder of yours.",
+            "It trains a base model in a folder on this machine.",
             STARTS_HERE,
         )
         for approach, label in LOCAL_LABELS.items()
@@ -92,27 +95,34 @@ def launch_choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[L
     ]
     plain = LaunchChoice(
         BASELINE_OPTION,
-        "The plain baseline: TF-IDF with logistic regression",
+        "Baseline: TF-IDF with logistic regression",
         "here",
-        "It trains on a CPU in a minute, and needs no base.",
+        "It trains on a CPU within a minute and needs no base model.",
         STARTS_HERE,
     )
-    kept = [one for one in found if one.id != BASELINE_OPTION or one.recommended]
-    known = {one.id for one in kept}
-    here = [one for one in (*bare, plain) if one.id not in known]
-    return tuple(sorted((*kept, *here), key=lambda one: (not one.recommended, _sort_key(one))))
+    kept = [choice for choice in listed if choice.id != BASELINE_OPTION or choice.recommended]
+    known = {choice.id for choice in kept}
+    here = [choice for choice in (*bare, plain) if choice.id not in known]
+    order = ("provider", "here", "elsewhere")
+    return tuple(
+        sorted((*kept, *here), key=lambda choice: (not choice.recommended, order.index(choice.how)))
+    )
 
 
-def selected_choice(found: tuple[LaunchChoice, ...], picked: str | None) -> LaunchChoice:
-    """Return the choice of a name, else the first."""
+def selected_choice(choices: tuple[LaunchChoice, ...], picked: str | None) -> LaunchChoice:
+    """Return the choice with this id, else the first."""
     return next(
-        (one for one in found if picked and one.id in (picked, _trainer_option_id(picked))),
-        found[0],
+        (
+            choice
+            for choice in choices
+            if picked and choice.id in (picked, _trainer_option_id(picked))
+        ),
+        choices[0],
     )
 
 
 def manual_commands(choice: LaunchChoice, bill: OptionBill | None, dataset: str) -> tuple[str, ...]:
-    """Return the command lines that do by hand what no button does here."""
+    """Return the command lines for an option that cannot be started here."""
     rows = shlex.quote(dataset or "ROWS.jsonl")
     if bill is not None and bill.launch == "export":
         plan = f"trainer plan scenario.yaml --option {shlex.quote(choice.id)}"
@@ -126,46 +136,42 @@ def manual_commands(choice: LaunchChoice, bill: OptionBill | None, dataset: str)
     return (f"advisor estimate scenario.yaml --option {shlex.quote(choice.id)}",)
 
 
-def _is_listed(one: OptionBill, named: set[str | None]) -> bool:
-    trains = one.approach not in WITHOUT_TRAINING and one.id not in ("current", "not_yet")
-    return one.id in named or trains
+def _is_listed(bill: OptionBill, named: set[str | None]) -> bool:
+    trains = bill.approach not in WITHOUT_TRAINING and bill.id not in ("current", "not_yet")
+    return bill.id in named or trains
 
 
-def _choice_from(one: OptionBill, recommended: bool) -> LaunchChoice:
-    option_id = _trainer_option_id(one.id) if one.launch == "local" else one.id
-    if one.launch == "provider" and one.approach in TRAINED_APPROACHES:
+def _choice_from(bill: OptionBill, recommended: bool) -> LaunchChoice:
+    option_id = _trainer_option_id(bill.id) if bill.launch == "local" else bill.id
+    if bill.launch == "provider" and bill.approach in TRAINED_APPROACHES:
         how: LaunchMethod = "provider"
     else:
-        how = "here" if one.launch == "local" else "elsewhere"
-    says, note = one.launch_says, LAUNCH_LABELS[one.launch]
-    if one.launch == "provider" and how == "elsewhere":
-        says = "The rows are written by a larger model first: `trainer distil` makes them."
+        how = "here" if bill.launch == "local" else "elsewhere"
+    says, note = bill.launch_says, LAUNCH_LABELS[bill.launch]
+    if bill.launch == "provider" and how == "elsewhere":
+        says = "A larger model writes the rows first: run `trainer distil`."
         note = LAUNCH_LABELS["by_hand"]
-    return LaunchChoice(option_id, option_name(one.id), how, says, note, recommended)
+    return LaunchChoice(option_id, option_name(bill.id), how, says, note, recommended)
 
 
 def _trainer_option_id(option_id: str) -> str:
-    """Name the plain baseline as the trainer takes it, wherever it was priced."""
+    """Return the trainer's id of an option: the TF-IDF baseline always trains locally."""
     parts = option_id.split(":")
     return BASELINE_OPTION if len(parts) > 2 and parts[2] == BASELINE_MODEL else option_id
 
 
-def _sort_key(one: LaunchChoice) -> int:
-    return ("provider", "here", "elsewhere").index(one.how)
-
-
 def selected_base(name: str | None, typed: str) -> Path:
-    """Return the folder that was typed, else the one that was chosen.
+    """Return the folder that was typed, else the selected base.
 
     Raises:
-        UsageError: neither names one, or there is no such folder.
+        UsageError: there is neither, or no such folder.
     """
-    remedy = f"Put one into {bases_folder()}, or type its folder."
+    remedy = f"Put one into {bases_folder()}, or enter its folder."
     if not typed.strip():
         if name is None or name not in list_bases():
-            raise UsageError("base", "none was named.", remedy)
+            raise UsageError("base", "not selected.", remedy)
         return list_bases()[name]
     path = Path(typed.strip()).expanduser()
     if not path.is_dir():
-        raise UsageError(f"base {path}", "there is no such folder.", remedy)
+        raise UsageError(f"base {path}", "folder not found.", remedy)
     return path

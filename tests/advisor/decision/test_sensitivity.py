@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from advisor.decision.answer import recommend
@@ -19,12 +21,10 @@ def _verdict(decision: Decision) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_flip_applied_with_set_really_changes_the_answer(name: str) -> None:
-    from dataclasses import replace
-
     from advisor.loading import apply_set_flags
     from advisor.scenario.scenario import scenario_from
 
-    question = example_question(name)
+    question = replace(example_question(name), with_sensitivity=True)
     found = recommend(question)
 
     assert len(found.decision.flips) <= 5

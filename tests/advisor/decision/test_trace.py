@@ -11,21 +11,26 @@ import pytest
 from fastapi.testclient import TestClient
 
 from advisor.api.app import planning_app
-from advisor.decision.answer import canonical_json, recommend
+from advisor.decision.answer import Answer, canonical_json, evaluate, summarize
 from advisor.decision.checks import CHECKS
-from advisor.decision.trace import CANDIDATE_RULES, CHECK_READS, AnswerWithExtras, trace
+from advisor.decision.evaluate import Question
+from advisor.decision.trace import AnswerWithExtras, Trace, trace
 from advisor.loading import example_question, load_rule_catalogue, parse_team_rules
+from advisor.options.candidates import CANDIDATE_RULES
 from tests.support.paths import ROOT
 
 NAMES = ["policy-faq", "too-little", "brand-voice", "email-triage-monthly"]
 
 
+def traced_answer(question: Question) -> tuple[Answer, Trace]:
+    evaluated = evaluate(question)
+    found = summarize(evaluated)
+    return found, trace(evaluated, found)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_trace_agrees_with_the_answer_about_every_option(name: str) -> None:
-    question = replace(example_question(name), with_sensitivity=False)
-    found = recommend(question)
-
-    traced = trace(question, found)
+    found, traced = traced_answer(example_question(name))
 
     outcomes = [(one.id, one.outcome) for one in traced.options]
     ruled_out = sorted(id_ for id_, outcome in outcomes if outcome in ("ruled_out", "off_the_menu"))
@@ -40,34 +45,32 @@ def test_the_trace_agrees_with_the_answer_about_every_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_option_names_the_rule_that_put_it_out_and_its_numbers(name: str) -> None:
-    question = replace(example_question(name), with_sensitivity=False)
-    found = recommend(question)
+    found, traced = traced_answer(example_question(name))
     by_rule = {(one.id, one.rule): one.says for one in found.ruled_out}
 
-    for option in trace(question, found).options:
+    for option in traced.options:
         fired = [one for one in option.tried if one.fired and one.by in ("menu", "numbers")]
         if option.outcome in ("ruled_out", "off_the_menu"):
             assert any((option.id, one.rule) in by_rule for one in fired)
             assert all(one.says and one.source for one in fired)
         else:
             assert fired == []
-            assert {gate.rule for gate in CHECKS} <= {one.rule for one in option.tried}
+            assert {check.code for check in CHECKS} <= {one.rule for one in option.tried}
         assert all(one.numbers for one in option.tried if one.by == "numbers")
 
 
-def test_every_gate_says_what_it_reads_and_every_menu_rule_is_tried() -> None:
+def test_every_rule_of_the_candidates_is_traced() -> None:
     rules = load_rule_catalogue().rules
     elsewhere = {"no-documents", "price-not-yet-known", "price-withdrawn", "unknown-price"}
 
-    assert set(CHECK_READS) == {gate.rule for gate in CHECKS}
-    assert set(CANDIDATE_RULES) == {rule.code for rule in rules if "menu" in rule.by} - elsewhere
+    traced = {rule.code for rule in CANDIDATE_RULES}
+    assert traced == {rule.code for rule in rules if "menu" in rule.by} - elsewhere
 
 
 def test_the_same_question_gives_the_same_trace() -> None:
     question = example_question("policy-faq")
-    found = recommend(question)
 
-    assert canonical_json(trace(question, found)) == canonical_json(trace(question, found))
+    assert canonical_json(traced_answer(question)[1]) == canonical_json(traced_answer(question)[1])
 
 
 def test_rules_of_a_team_are_traced_with_what_they_said() -> None:
@@ -75,9 +78,9 @@ def test_rules_of_a_team_are_traced_with_what_they_said() -> None:
         {"id": "ours-1", "when": "option.provider == 'google'", "then": "rule_out", "says": "No.", "source": "us"},
         {"id": "ours-2", "when": "option.trains", "then": "prefer", "says": "Yes.", "source": "us"},
     ], "rules.yaml")  # fmt: skip
-    question = replace(example_question("brand-voice"), rules=rules, with_sensitivity=False)
+    question = replace(example_question("brand-voice"), rules=rules)
 
-    traced = trace(question, recommend(question))
+    _, traced = traced_answer(question)
 
     for option in traced.options:
         mine = {one.rule: one for one in option.tried if one.by == "team"}

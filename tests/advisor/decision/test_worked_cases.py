@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from advisor.decision.answer import Answer, Question, prepare, recommend
+from advisor.decision.answer import Answer, Question, evaluate, recommend
 from advisor.decision.bill import OptionBill
-from advisor.decision.decide import evaluate_options
 from advisor.decision.reasons import break_even, first_value
 from advisor.evidence import Evidence
 from advisor.loading import read_mapping
@@ -47,13 +46,14 @@ def _gated(question: Question) -> dict[str, OptionBill]:
     """Bills of options that a number rules out: their sums are still right."""
     from advisor.decision.bill import BillContext, option_bill
 
-    resolved, candidates = prepare(question, question.scenario)
-    worked = evaluate_options(resolved, candidates, question.evidence)
+    evaluated = evaluate(question)
     figures = BillContext(question.book, question.scenario.asked_on, question.evidence)
-    drawn = {entry.option.id: entry for entry in worked.drawn.entries}
+    drawn = {entry.option.id: entry for entry in evaluated.drawn.entries}
     return {
-        entry.option.id: option_bill(entry, drawn[entry.option.id], figures, resolved, 0.0)
-        for entry in worked.likely.entries
+        entry.option.id: option_bill(
+            entry, drawn[entry.option.id], figures, evaluated.resolved, 0.0
+        )
+        for entry in evaluated.options
     }
 
 
@@ -69,12 +69,9 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
         parts = [float(amounts[name]) for name in ("input", "output")]
         assert f"{sum(parts):.2f}" == wanted["inference"]
     if "requests" in wanted:
-        resolved, candidates = prepare(question, question.scenario)
-        entries = {
-            e.option.id: e
-            for e in evaluate_options(resolved, candidates, question.evidence).likely.entries
-        }
-        month = first_value(resolved.inputs.requests_per_month)
+        evaluated = evaluate(question)
+        entries = {entry.option.id: entry for entry in evaluated.options}
+        month = first_value(evaluated.resolved.inputs.requests_per_month)
         even = break_even(entries[option.id], entries[wanted["against"]], month)
         assert wanted["requests"] == even.requests
 

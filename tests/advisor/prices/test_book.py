@@ -21,24 +21,24 @@ from tests.support.paths import TESTS
 
 BAD = TESTS / "bad_pricing"
 MESSAGES = {
-    "both_priced_and_unpriced": "both_priced_and_unpriced.yaml: prices: openai/gpt-4o-mini/input: an item is either unpriced or has steps, not both. Mend it there.",
-    "duplicate_item": "duplicate_item.yaml:6: the key 'openai/gpt-4o-mini/input' is said twice. Mend the YAML there.",
+    "both_priced_and_unpriced": "both_priced_and_unpriced.yaml: prices: openai/gpt-4o-mini/input: an item is either unpriced or has steps, not both. Fix the file at this location.",
+    "duplicate_item": "duplicate_item.yaml:6:3: duplicate key 'openai/gpt-4o-mini/input'. Fix the YAML at this location.",
     "empty": "empty.yaml: found no sections. Start with 'prices:'.",
-    "infinite": "infinite.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'Infinity'. Give a finite number.",
+    "infinite": "infinite.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found Infinity. Give a finite number.",
     "latin1": "latin1.yaml: byte 0xe9 at 15 is not UTF-8. Save the file as UTF-8.",
     "misspelt_key": "misspelt_key.yaml: prices: openai/gpt-4o-mini/input: steps[0]: raed_on: there is no such key. Did you mean 'read_on'?",
     "misspelt_section": "misspelt_section.yaml: price: there is no such section. Did you mean 'prices', 'providers'?",
-    "name_too_short": "name_too_short.yaml: prices: gpt-4o-mini/input: the name 'gpt-4o-mini/input' is not provider/model/kind. Mend it there.",
-    "negative": "negative.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found '-0.15'. Give 0 or more.",
-    "no_day": "no_day.yaml: prices: openai/gpt-4o-mini/input: steps[0]: read_on: found 'yesterday'. Write a day as YYYY-MM-DD.",
+    "name_too_short": "name_too_short.yaml: prices: gpt-4o-mini/input: the name 'gpt-4o-mini/input' is not of the form provider/model/kind. Fix the file at this location.",
+    "negative": "negative.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found -0.15. Give a number of 0 or more.",
+    "no_day": "no_day.yaml: prices: openai/gpt-4o-mini/input: steps[0]: read_on: found 'yesterday'. Give a date as YYYY-MM-DD.",
     "no_source": "no_source.yaml: prices: openai/gpt-4o-mini/input: steps[0]: source: this key is missing. Add it.",
-    "not_a_number": "not_a_number.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'NaN'. Give a finite number.",
-    "not_yaml": "not_yaml.yaml:3: did not find expected node content. Mend the YAML there.",
+    "not_a_number": "not_a_number.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found NaN. Give a finite number.",
+    "not_yaml": "not_yaml.yaml:3:1: did not find expected node content. Fix the YAML at this location.",
     "price_in_words": "price_in_words.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'cheap'. Give a number in digits.",
-    "starts_withdrawn": "starts_withdrawn.yaml: prices: openai/gpt-4o-mini/input: a history cannot begin with a withdrawal. Mend it there.",
-    "steps_out_of_order": "steps_out_of_order.yaml: prices: openai/gpt-4o-mini/input: steps must go forward in time, each on its own day. Mend it there.",
-    "unit_of_another_kind": "unit_of_another_kind.yaml: prices: openai/gpt-4o-mini/input: a price of kind input has the unit 'USD/1M tokens', not 'USD/GPU hour'. Mend it there.",
-    "unknown_kind": "unknown_kind.yaml: prices: openai/gpt-4o-mini/inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'tuned_input'. Mend it there.",
+    "starts_withdrawn": "starts_withdrawn.yaml: prices: openai/gpt-4o-mini/input: the first step must have a value, not null. Fix the file at this location.",
+    "steps_out_of_order": "steps_out_of_order.yaml: prices: openai/gpt-4o-mini/input: steps must be in date order, one per day. Fix the file at this location.",
+    "unit_of_another_kind": "unit_of_another_kind.yaml: prices: openai/gpt-4o-mini/input: a price of kind input has the unit 'USD/1M tokens', not 'USD/GPU hour'. Fix the file at this location.",
+    "unknown_kind": "unknown_kind.yaml: prices: openai/gpt-4o-mini/inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'tuned_input'. Fix the file at this location.",
     "unknown_unit": "unknown_unit.yaml: prices: openai/gpt-4o-mini/input: unit: found 'USD/1K tokens'. Choose one of 'USD/1M tokens', 'USD/1M training tokens', 'USD/GPU hour', 'USD/hour', 'USD/1K searches', 'USD/GB month', 'USD/month', 'USD/job', 'USD/1M read units', 'USD/1M write units' or 'USD/kWh'.",
 }
 
@@ -64,7 +64,9 @@ def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:
 
 
 def test_a_day_before_the_first_step_is_refused(book: PriceBook) -> None:
-    with pytest.raises(PriceNotYetKnown, match=r"has no price on 2026-10-11: the first one known"):
+    with pytest.raises(
+        PriceNotYetKnown, match=r"has no price on 2026-10-11: the first known price"
+    ):
         book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 11))
 
     assert book.prices.on("openai/gpt-4o-mini/input", date(2026, 10, 12)).value == Decimal("0.15")

@@ -46,7 +46,7 @@ def _reasons() -> set[str]:
 
 MENU = _ruled_out() | PRICES
 REASONS = _reasons()
-NUMBERS = {gate.rule for gate in CHECKS}
+NUMBERS = {check.code for check in CHECKS}
 
 
 def test_every_rule_of_the_code_has_an_entry_and_every_entry_its_place() -> None:

@@ -24,6 +24,7 @@ from advisor.rules.team_rules import OptionAttributes, TeamRule, team_rules_from
 from advisor.scenario.fields import FIELDS
 from advisor.scenario.scenario import Scenario
 from tests.support.paths import ROOT
+from tests.support.questions import complete_question
 
 CONTRACTS = ROOT / "examples" / "rules" / "contracts.yaml"
 
@@ -213,7 +214,7 @@ def test_the_rules_are_part_of_the_question() -> None:
 
 
 def test_library_command_line_and_http_return_the_same_bytes_with_rules(tmp_path: Path) -> None:
-    question = replace(example_question("too-little"), rules=read_team_rules(CONTRACTS))
+    question = replace(complete_question("too-little"), rules=read_team_rules(CONTRACTS))
     expected = canonical_json(recommend(question))
     body = {"question": question.scenario.model_dump(mode="json", exclude_unset=True),
             "rules": [one.model_dump() for one in question.rules]}  # fmt: skip

@@ -1,4 +1,4 @@
-"""A chat and embedding model on loopback that really answers: from what stands in its prompt."""
+"""Fake of a chat and embedding model on loopback that answers from its prompt."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SIZE = 128
 
 
 class FakeChatModel(FakeProvider):
-    """Knows nothing but what it reads: a code only if the passage with it is in the prompt."""
+    """Answers a question only if the passage with the answer is in the prompt."""
 
     def __init__(self) -> None:
         super().__init__()
         self.billed: Counter[str] = Counter()
-        """Prompt -> how often it was answered."""
+        """Prompt -> number of answers."""
         self.embedded: Counter[str] = Counter()
         self.before: Callable[[], None] = lambda: None
         self.think: Callable[[str], str] = answer_from_prompt
@@ -30,7 +30,7 @@ class FakeChatModel(FakeProvider):
         self.route("POST", "/v1/embeddings", self.embed)
 
     def chat(self, request: Request) -> Reply:
-        """Answer the last message from all that was sent."""
+        """Answer the last message from the complete prompt."""
         self.before()
         body = request.json()
         prompt = "\n".join(message["content"] for message in body["messages"])
@@ -46,38 +46,38 @@ class FakeChatModel(FakeProvider):
         })  # fmt: skip
 
     def embed(self, request: Request) -> Reply:
-        """Return a vector for each text: counts of its words, hashed."""
+        """Return a vector for each text: hashed word counts."""
         self.before()
         body = request.json()
         self.embedded.update(body["input"])
-        data = [{"object": "embedding", "index": place, "embedding": hash_vector(text)}
-                for place, text in enumerate(body["input"])]  # fmt: skip
-        used = sum(len(text) // 4 for text in body["input"])
+        data = [{"object": "embedding", "index": index, "embedding": hash_vector(text)}
+                for index, text in enumerate(body["input"])]  # fmt: skip
+        tokens = sum(len(text) // 4 for text in body["input"])
         return Reply({"object": "list", "model": body["model"], "data": data[::-1],
-                      "usage": {"prompt_tokens": used, "total_tokens": used}})  # fmt: skip
+                      "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})  # fmt: skip
 
 
 def answer_from_prompt(prompt: str) -> str:
-    """Look the code up in the prompt.
+    """Return the code that the prompt contains.
 
     >>> answer_from_prompt("The code of Abc is K-12. What is the code of Abc?")
     'K-12'
     """
-    asked = QUESTION.findall(prompt)
+    questions = QUESTION.findall(prompt)
     known = dict(FACT.findall(prompt))
-    return str(known.get(asked[-1], "I do not know.")) if asked else "What?"
+    return str(known.get(questions[-1], "I do not know.")) if questions else "What?"
 
 
 def hash_vector(text: str) -> list[float]:
-    """Hash words into a vector that is never empty."""
-    found = [0.01] * SIZE
+    """Hash words into a vector that is never zero."""
+    vector = [0.01] * SIZE
     for word in re.findall(r"\w+", text.lower()):
-        found[int(hashlib.md5(word.encode(), usedforsecurity=False).hexdigest(), 16) % SIZE] += 1.0
-    return found
+        vector[int(hashlib.md5(word.encode(), usedforsecurity=False).hexdigest(), 16) % SIZE] += 1.0
+    return vector
 
 
 def make_facts(count: int) -> list[tuple[str, str]]:
-    """Make names and codes that no model has read."""
+    """Return names and codes that no model was trained on."""
     parts = ["zor", "bla", "min", "tak", "rup", "sel", "vod", "kin", "fra", "lum"]
     names = [f"{parts[n % 10].title()}{parts[n // 10 % 10]}{parts[(n * 7 + 3) % 10]}{n}"
              for n in range(count)]  # fmt: skip
@@ -85,7 +85,7 @@ def make_facts(count: int) -> list[tuple[str, str]]:
 
 
 def question_rows(pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Ask after each, and name where its answer stands."""
+    """Return one question per pair, with the document that answers it."""
     return [
         {"messages": [{"role": "user", "content": f"What is the code of {name}?"},
                       {"role": "assistant", "content": code}],

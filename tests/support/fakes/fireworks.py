@@ -1,4 +1,4 @@
-"""Fireworks on loopback: datasets, jobs under names of the caller's, deployments."""
+"""Fake of Fireworks AI on loopback: datasets, jobs under the caller's ids, deployments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ACCOUNT = "acme"
 
 
 class FakeFireworks(FakeProvider):
-    """What fireworks-ai 1.2.28 asks for."""
+    """The requests of fireworks-ai 1.2.28."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,37 +50,37 @@ class FakeFireworks(FakeProvider):
             self.route(method, path, do)
 
     def add_dataset(self, request: Request) -> Reply:
-        """Make a dataset; its number of examples must be said."""
+        """Create a dataset; its number of examples is required."""
         asked = request.json()
         name = asked["datasetId"]
         if not asked["dataset"].get("exampleCount"):
             return error_reply(400, "INVALID_ARGUMENT", "exampleCount is missing")
         if name in self.datasets:
-            return error_reply(409, "ALREADY_EXISTS", f"{name} is there")
+            return error_reply(409, "ALREADY_EXISTS", f"{name} already exists")
         self.datasets[name] = {"name": f"accounts/{ACCOUNT}/datasets/{name}", "state": "UPLOADING",
                                **asked["dataset"]}  # fmt: skip
         return Reply(self.datasets[name])
 
     def upload(self, request: Request, name: str) -> Reply:
-        """Take a file."""
+        """Store a file."""
         content = request.form()["file"][1]
         self._keep(name, content)
         return Reply({"id": name, "bytes": len(content), "filename": name, "object": "file"})
 
     def _keep(self, name: str, content: bytes) -> None:
         self.contents[name] = content
-        whole = content.count(b"\n") == int(self.datasets[name]["exampleCount"])
-        self.datasets[name]["state"] = "READY" if whole else "UPLOADING"
+        is_complete = content.count(b"\n") == int(self.datasets[name]["exampleCount"])
+        self.datasets[name]["state"] = "READY" if is_complete else "UPLOADING"
 
     def place(self, request: Request, name: str) -> Reply:
-        """Say where to send a large file."""
+        """Return the signed URL for a large file."""
         (file_name,) = request.json()["filenameToSize"]
         return Reply({"filenameToSignedUrls": {file_name: f"{self.url}/store/{name}"}})
 
     def store(self, request: Request, name: str) -> Reply:
-        """Take a large file; the key must not have come along."""
+        """Store a large file; the key must not be sent along."""
         if "authorization" in request.headers:
-            return error_reply(400, "INVALID_ARGUMENT", "a signed address takes no key")
+            return error_reply(400, "INVALID_ARGUMENT", "a signed URL accepts no key")
         self.contents[name] = request.body
         return Reply(None, 200)
 
@@ -90,7 +90,7 @@ class FakeFireworks(FakeProvider):
         return Reply({})
 
     def get_dataset(self, request: Request, name: str) -> Reply:
-        """Tell of a dataset."""
+        """Return a dataset."""
         return Reply(self.datasets[name]) if name in self.datasets else not_found(name)
 
     def drop_dataset(self, request: Request, name: str) -> Reply:
@@ -98,14 +98,14 @@ class FakeFireworks(FakeProvider):
         return not_found(name) if self.datasets.pop(name, None) is None else Reply({})
 
     def create(self, request: Request, kind: str) -> Reply:
-        """Make a job under the caller's name for it, once."""
+        """Create a job under the caller's id, once."""
         collection = request.path.rsplit("/", 1)[-1]
         parameter = {"dpoJobs": "dpoJobId"}.get(collection, "supervisedFineTuningJobId")
         name, asked = request.query[parameter], request.json()
         if asked["dataset"].rsplit("/", 1)[-1] not in self.datasets:
-            return error_reply(400, "INVALID_ARGUMENT", "there is no such dataset")
+            return error_reply(400, "INVALID_ARGUMENT", "dataset not found")
         if name in self.jobs:
-            return error_reply(409, "ALREADY_EXISTS", f"{name} is there")
+            return error_reply(409, "ALREADY_EXISTS", f"{name} already exists")
         self.jobs[name] = {
             **asked, "name": f"accounts/{ACCOUNT}/{collection}/{name}", "state": self.script[0],
             "createTime": "2026-11-20T10:00:00Z", "updateTime": "2026-11-20T10:00:00Z",
@@ -122,7 +122,7 @@ class FakeFireworks(FakeProvider):
         return Reply({collection: jobs, "nextPageToken": ""})
 
     def get_job(self, request: Request, name: str) -> Reply:
-        """Tell of a job, one step further than last time."""
+        """Return a job, one step further than last time."""
         if name not in self.jobs:
             return not_found(name)
         if self.at[name] >= 0:
@@ -138,15 +138,15 @@ class FakeFireworks(FakeProvider):
         return Reply({})
 
     def weights(self, request: Request, name: str) -> Reply:
-        """Say where the tuned weights are."""
+        """Return the signed URLs of the tuned weights."""
         file = "adapter_model.safetensors"
         return Reply({"filenameToSignedUrls": {file: f"{self.url}/weights/{name}"}})
 
     def deploy(self, request: Request) -> Reply:
-        """Start a deployment under the caller's name for it, once."""
+        """Start a deployment under the caller's id, once."""
         name = request.query["deploymentId"]
         if name in self.deployments:
-            return error_reply(409, "ALREADY_EXISTS", f"{name} is there")
+            return error_reply(409, "ALREADY_EXISTS", f"{name} already exists")
         self.deployments[name] = {
             **request.json(), "name": f"accounts/{ACCOUNT}/deployments/{name}", "state": "READY",
         }  # fmt: skip
@@ -157,7 +157,7 @@ class FakeFireworks(FakeProvider):
         return Reply({"deployments": list(self.deployments.values())})
 
     def get_deployment(self, request: Request, name: str) -> Reply:
-        """Tell of a deployment."""
+        """Return a deployment."""
         return Reply(self.deployments[name]) if name in self.deployments else not_found(name)
 
     def drop_deployment(self, request: Request, name: str) -> Reply:
@@ -169,15 +169,15 @@ class FakeFireworks(FakeProvider):
         return Reply({"choices": [{"message": {"role": "assistant", "content": "OK"}}]})
 
     def truth(self, request: Request) -> Reply:
-        """Tell the test what there really is."""
+        """Return the true state, for the test."""
         return Reply({"jobs": list(self.jobs.values()), "fired": dict(self.fired)})
 
 
 def error_reply(status: int, code: str, message: str) -> Reply:
-    """Make an error in the shape of Google's APIs."""
+    """Return an error in the format of Google's APIs."""
     return Reply({"code": code, "message": message}, status)
 
 
 def not_found(what: str) -> Reply:
-    """Say that something is not there."""
-    return error_reply(404, "NOT_FOUND", f"there is no {what}")
+    """Return a 404 response."""
+    return error_reply(404, "NOT_FOUND", f"{what} not found")

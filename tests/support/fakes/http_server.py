@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback whose answers can be lost, late, wrong or repeated."""
+"""A small HTTP server on loopback whose responses can be lost, late or wrong."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class Request:
         message = BytesParser(policy=policy.HTTP).parsebytes(
             b"Content-Type: " + kind.encode() + b"\r\n\r\n" + self.body
         )
-        found = {}
+        fields = {}
         for part in message.iter_parts():  # type: ignore[attr-defined]
             name = part.get_param("name", header="content-disposition")
-            found[name] = (part.get_filename(), part.get_payload(decode=True))
-        return found
+            fields[name] = (part.get_filename(), part.get_payload(decode=True))
+        return fields
 
 
 @dataclass
 class Reply:
-    """What is answered."""
+    """One response."""
 
     body: Any = None
     status: int = 200
@@ -61,9 +61,9 @@ class Reply:
 class Fault:
     """How a request goes wrong.
 
-    kinds: lost (never done), dropped (done, answer lost), error_after (done, then 500), error
-    (not done, 500), limited (429), late (answer lost, done a while later), html (a page for an
-    answer), slow (done, answered too late), cut (the body is read in part only)
+    kinds: lost (not done), dropped (done, response lost), error_after (done, then 500), error
+    (not done, 500), limited (429), late (response lost, done later), html (responds with a
+    page), slow (done, response too late), cut (only a part of the body is read)
     """
 
     kind: str
@@ -89,7 +89,7 @@ class FakeProvider:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Base URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> FakeProvider:
@@ -107,7 +107,7 @@ class FakeProvider:
         self._server.server_close()
 
     def route(self, method: str, path: str, do: Callable[..., Reply]) -> None:
-        """Answer a path; `{name}` in it is given to *do* by position."""
+        """Add a route; each `{name}` in the path is passed to *do* by position."""
         pattern = re.compile("^" + re.sub(r"\{\w+\}", "([^/]+)", path) + "$")
         self.routes.append((method, pattern, do))
 
@@ -117,7 +117,7 @@ class FakeProvider:
                    for r in list(self.asked))  # fmt: skip
 
     def answer(self, request: Request) -> Reply:
-        """Do what is asked, under one lock."""
+        """Handle a request, under one lock."""
         for method, pattern, do in self.routes:
             match = pattern.match(request.path)
             if match and method == request.method:
@@ -146,7 +146,7 @@ class FakeProvider:
         return Handler
 
     def handle(self, http: BaseHTTPRequestHandler) -> None:
-        """Read a request, let it go wrong if it should, and answer it."""
+        """Read a request, apply a fault if one is set, and respond."""
         parts = urlsplit(http.path)
         length = int(http.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in http.headers.items()}
@@ -186,7 +186,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # the other side was killed: that is the point
+        pass  # the client was killed on purpose
 
 
 def _read_body(http: BaseHTTPRequestHandler, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""A provider that speaks the OpenAI fine-tuning protocol, in any of its dialects."""
+"""Fake of a provider with the OpenAI fine-tuning API, in any of its dialects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JOB_STATUSES = ("validating_files", "queued", "running", "running", "succeeded")
 
 
 class FakeOpenAI(FakeProvider):
-    """Files, uploads by parts, jobs with events and checkpoints, models, and chat."""
+    """Files, multipart uploads, jobs with events and checkpoints, models, and chat."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class FakeOpenAI(FakeProvider):
             self.route(method, path, do)
 
     def add_file(self, request: Request) -> Reply:
-        """Take a file whole."""
+        """Store a file sent at once."""
         name, content = request.form()["file"]
         return Reply(self.keep(str(name), content))
 
@@ -81,11 +81,11 @@ class FakeOpenAI(FakeProvider):
                       "last_id": data[-1]["id"] if data else ""})  # fmt: skip
 
     def get_file(self, request: Request, file_id: str) -> Reply:
-        """Tell of a file."""
+        """Return a file."""
         return Reply(self.files[file_id]) if file_id in self.files else not_found(file_id)
 
     def get_content(self, request: Request, file_id: str) -> Reply:
-        """Give a file back."""
+        """Return the content of a file."""
         return Reply(self.contents[file_id]) if file_id in self.files else not_found(file_id)
 
     def drop_file(self, request: Request, file_id: str) -> Reply:
@@ -95,7 +95,7 @@ class FakeOpenAI(FakeProvider):
         return Reply({"id": file_id, "object": "file", "deleted": True})
 
     def begin_upload(self, request: Request) -> Reply:
-        """Begin an upload by parts."""
+        """Create a multipart upload."""
         upload = {"id": f"upload_{next(self.numbers)}", "object": "upload", "status": "pending",
                   "created_at": int(time.time()), "expires_at": int(time.time()) + 3600,
                   **request.json(), "file": None}  # fmt: skip
@@ -103,23 +103,27 @@ class FakeOpenAI(FakeProvider):
         return Reply(upload)
 
     def add_part(self, request: Request, upload_id: str) -> Reply:
-        """Take a part."""
+        """Store a part."""
         part = f"part_{next(self.numbers)}"
         self.uploads[upload_id]["parts"][part] = request.form()["data"][1]
         return Reply({"id": part, "object": "upload.part", "created_at": int(time.time()),
                       "upload_id": upload_id})  # fmt: skip
 
     def end_upload(self, request: Request, upload_id: str) -> Reply:
-        """Put parts together, and refuse what does not hash to what was said."""
+        """Join the parts; refuse a wrong checksum."""
         upload, asked = self.uploads[upload_id], request.json()
         content = b"".join(upload["parts"][part] for part in asked["part_ids"])
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != asked["md5"]:
-            return error_reply(400, "checksum_mismatch", "the parts do not make the file")
-        kept = {**upload, "status": "completed", "file": self.keep(upload["filename"], content)}
-        return Reply({name: value for name, value in kept.items() if name != "parts"})
+            return error_reply(400, "checksum_mismatch", "the checksum does not match")
+        completed = {
+            **upload,
+            "status": "completed",
+            "file": self.keep(upload["filename"], content),
+        }
+        return Reply({name: value for name, value in completed.items() if name != "parts"})
 
     def create(self, request: Request) -> Reply:
-        """Make a job; under a key that was seen, give the first answer again if that is sold."""
+        """Create a job; return the first response to a repeated key, if keys are honored."""
         key = request.headers.get("idempotency-key", "")
         if self.honours_key and key in self.first:
             return self.first[key]
@@ -129,9 +133,9 @@ class FakeOpenAI(FakeProvider):
         return reply
 
     def make(self, asked: dict[str, Any]) -> Reply:
-        """Make a job of a body."""
+        """Create a job from a request body."""
         if asked.get("training_file") not in self.files:
-            return error_reply(400, "invalid_file", "there is no such file")
+            return error_reply(400, "invalid_file", "file not found")
         if self.dialect == "azure" and not asked.get("trainingType"):
             return error_reply(400, "unsupported", "base model does not support fine-tuning")
         method = asked.get("method") or {"type": "supervised", "supervised": {}}
@@ -161,7 +165,7 @@ class FakeOpenAI(FakeProvider):
         }
 
     def list_jobs(self, request: Request) -> Reply:
-        """List jobs, newest first, by pages; the metadata filter is heeded by OpenAI only."""
+        """List jobs by pages, newest first; only OpenAI applies the metadata filter."""
         jobs = sorted(self.jobs.values(), key=lambda job: job["id"], reverse=True)
         wanted = request.query.get("metadata[launch_key]")
         if wanted and self.dialect == "openai":
@@ -173,7 +177,7 @@ class FakeOpenAI(FakeProvider):
         return Reply({"object": "list", "data": page, "has_more": start + len(page) < len(jobs)})
 
     def get_job(self, request: Request, job_id: str) -> Reply:
-        """Tell of a job, one step further than last time."""
+        """Return a job, one step further than last time."""
         if job_id not in self.jobs:
             return not_found(job_id)
         if self.advance and self.at[job_id] >= 0:
@@ -181,12 +185,12 @@ class FakeOpenAI(FakeProvider):
         return Reply(self.jobs[job_id])
 
     def step(self, job_id: str) -> None:
-        """Go one step on in the script."""
+        """Advance a job by one step of the script."""
         self.at[job_id] = min(self.at[job_id] + 1, len(self.script) - 1)
         self.end(job_id, self.script[self.at[job_id]])
 
     def end(self, job_id: str, word: str) -> None:
-        """Put a job into a state, with what belongs to it."""
+        """Set the status of a job, with the fields of that status."""
         job = self.jobs[job_id]
         job["status"] = word
         if word == "succeeded":
@@ -200,17 +204,17 @@ class FakeOpenAI(FakeProvider):
             job["error"] = {"code": "invalid_data", "message": "bad rows", "param": None}
 
     def list_events(self, request: Request, job_id: str) -> Reply:
-        """Tell what happened so far, newest first."""
+        """List the events so far, newest first."""
         words = self.script[: max(self.at[job_id], 0) + 1]
         data = [event(job_id, number, word) for number, word in enumerate(words)]
         return Reply({"object": "list", "data": data[::-1], "has_more": False})
 
     def list_checkpoints(self, request: Request, job_id: str) -> Reply:
-        """Tell of one checkpoint."""
-        one = {"id": "ftckpt_1", "object": "fine_tuning.job.checkpoint", "created_at": 1,
+        """Return one checkpoint."""
+        checkpoint = {"id": "ftckpt_1", "object": "fine_tuning.job.checkpoint", "created_at": 1,
                "fine_tuned_model_checkpoint": f"ft:{job_id}:ckpt-step-1", "step_number": 1,
                "fine_tuning_job_id": job_id, "metrics": {"step": 1, "train_loss": 0.5}}  # fmt: skip
-        return Reply({"object": "list", "data": [one], "has_more": False})
+        return Reply({"object": "list", "data": [checkpoint], "has_more": False})
 
     def cancel(self, request: Request, job_id: str) -> Reply:
         """Cancel a job that has not ended."""
@@ -221,24 +225,24 @@ class FakeOpenAI(FakeProvider):
         return Reply(self.jobs[job_id])
 
     def pause(self, request: Request, job_id: str) -> Reply:
-        """Hold a job."""
+        """Pause a job."""
         self.at[job_id] = -1 - self.at[job_id]
         self.end(job_id, "paused")
         return Reply(self.jobs[job_id])
 
     def resume(self, request: Request, job_id: str) -> Reply:
-        """Go on with a job."""
+        """Resume a job."""
         self.at[job_id] = -1 - self.at[job_id]
         self.end(job_id, "running")
         return Reply(self.jobs[job_id])
 
     def get_model(self, request: Request, model: str) -> Reply:
-        """Tell of a model."""
+        """Return a model."""
         return Reply({"id": model, "object": "model", "created": 1, "owned_by": "fake",
                       "shutdown_date": "2027-01-14"})  # fmt: skip
 
     def chat(self, request: Request) -> Reply:
-        """Answer OK, if the model is one that was tuned here."""
+        """Answer OK, if the model was tuned by this fake."""
         model = request.json()["model"]
         if model not in {job["fine_tuned_model"] for job in self.jobs.values()}:
             return not_found(model)
@@ -248,13 +252,13 @@ class FakeOpenAI(FakeProvider):
                       "choices": [choice]})  # fmt: skip
 
     def truth(self, request: Request) -> Reply:
-        """Tell the test what there really is."""
+        """Return the true state, for the test."""
         return Reply({"jobs": list(self.jobs.values()), "fired": dict(self.fired),
                       "files": list(self.files)})  # fmt: skip
 
 
 def event(job_id: str, number: int, word: str) -> dict[str, Any]:
-    """Make one event of a job: a message, and a metric while it runs."""
+    """Return one event of a job: a message, or a metric while it runs."""
     running = word == "running"
     return {
         "id": f"{job_id}-event-{number}", "object": "fine_tuning.job.event",
@@ -265,7 +269,7 @@ def event(job_id: str, number: int, word: str) -> dict[str, Any]:
 
 
 def error_reply(status: int, code: str, message: str, retry_after: str | None = None) -> Reply:
-    """Make an error in OpenAI's shape."""
+    """Return an error in OpenAI's format."""
     kind = "invalid_request_error"
     headers = {"Retry-After": retry_after} if retry_after else {}
     body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
@@ -273,5 +277,5 @@ def error_reply(status: int, code: str, message: str, retry_after: str | None = 
 
 
 def not_found(what: str) -> Reply:
-    """Say that something is not there."""
-    return error_reply(404, "not_found", f"there is no {what}")
+    """Return a 404 response."""
+    return error_reply(404, "not_found", f"{what} not found")

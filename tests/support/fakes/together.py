@@ -1,4 +1,4 @@
-"""Together on loopback: files sent to a signed place, its price said beforehand, its own words."""
+"""Fake of Together AI on loopback: uploads to signed URLs, price quotes, its own statuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = "/v2/projects/acme/endpoints"
 
 
 class FakeTogether(FakeProvider):
-    """Files, price estimates and jobs, as together 3.1.1 asks for them."""
+    """Files, price estimates and jobs, as together 3.1.1 requests them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class FakeTogether(FakeProvider):
             self.route(method, path, do)
 
     def place(self, request: Request) -> Reply:
-        """Say where to send a file."""
+        """Return the upload URL of a file."""
         form = request.form()
         file_id = f"file-{next(self.numbers):06d}"
         self.sums[file_id] = form["checksum"][1].decode()
@@ -71,37 +71,39 @@ class FakeTogether(FakeProvider):
         }  # fmt: skip
 
     def store(self, request: Request, file_id: str) -> Reply:
-        """Take a file; the key must not have come along."""
+        """Store a file; the key must not be sent along."""
         if "authorization" in request.headers:
-            return Reply({"message": "a signed address takes no key"}, 400)
+            return Reply({"message": "a signed URL accepts no key"}, 400)
         self._keep(file_id, request.body)
         return Reply(None, 200)
 
     def _keep(self, file_id: str, content: bytes) -> None:
-        whole = hashlib.sha256(content).hexdigest() == self.sums[file_id]
+        is_complete = hashlib.sha256(content).hexdigest() == self.sums[file_id]
         self.contents[file_id] = content
         self.files[file_id] |= {"bytes": len(content),
-                                "processing_status": "COMPLETED" if whole else "FAILED"}  # fmt: skip
+                                "processing_status": "COMPLETED" if is_complete else "FAILED"}  # fmt: skip
 
     def begin(self, request: Request) -> Reply:
-        """Say where to send the parts of a file."""
+        """Return the upload URLs of the parts of a file."""
         asked, file_id = request.json(), f"file-{next(self.numbers):06d}"
         self.sums[file_id], self.parts[file_id] = asked["checksum"], {}
         self._begin_file(file_id, asked["file_name"])
-        places = [{"PartNumber": n, "URL": f"{self.url}/store/{file_id}/{n}", "Headers": {}}
+        urls = [{"PartNumber": n, "URL": f"{self.url}/store/{file_id}/{n}", "Headers": {}}
                   for n in range(1, asked["num_parts"] + 1)]  # fmt: skip
-        return Reply({"upload_id": f"up-{file_id}", "file_id": file_id, "parts": places})
+        return Reply({"upload_id": f"up-{file_id}", "file_id": file_id, "parts": urls})
 
     def store_part(self, request: Request, file_id: str, part: str) -> Reply:
-        """Take a part."""
+        """Store a part."""
         self.parts[file_id][int(part)] = request.body
         return Reply(None, 200, {"ETag": f'"{part}"'})
 
     def complete(self, request: Request) -> Reply:
-        """Put parts together."""
+        """Join the parts."""
         asked = request.json()
         parts = self.parts[asked["file_id"]]
-        self._keep(asked["file_id"], b"".join(parts[one["part_number"]] for one in asked["parts"]))
+        self._keep(
+            asked["file_id"], b"".join(parts[part["part_number"]] for part in asked["parts"])
+        )
         return Reply({"file": self.files[asked["file_id"]]})
 
     def list_files(self, request: Request) -> Reply:
@@ -109,7 +111,7 @@ class FakeTogether(FakeProvider):
         return Reply({"data": list(self.files.values())})
 
     def get_file(self, request: Request, file_id: str) -> Reply:
-        """Tell of a file."""
+        """Return a file."""
         return Reply(self.files[file_id]) if file_id in self.files else not_found(file_id)
 
     def drop_file(self, request: Request, file_id: str) -> Reply:
@@ -119,14 +121,14 @@ class FakeTogether(FakeProvider):
         return Reply({"id": file_id, "deleted": True})
 
     def estimate(self, request: Request) -> Reply:
-        """Say what a job will cost."""
+        """Quote the price of a job."""
         usd = self.usd if self.usd is not None else self.tokens * USD_PER_TOKEN
         return Reply({"estimation_available": True, "allowed_to_proceed": self.allowed,
                       "estimated_total_price": usd, "estimated_train_token_count": self.tokens,
                       "estimated_eval_token_count": 0, "user_limit": 100.0})  # fmt: skip
 
     def create(self, request: Request) -> Reply:
-        """Make a job."""
+        """Create a job."""
         asked = request.json()
         job_id = f"ft-{next(self.numbers):06d}"
         self.jobs[job_id] = {
@@ -142,7 +144,7 @@ class FakeTogether(FakeProvider):
         return Reply({"data": list(self.jobs.values())[::-1]})
 
     def get_job(self, request: Request, job_id: str) -> Reply:
-        """Tell of a job, one step further than last time."""
+        """Return a job, one step further than last time."""
         if job_id not in self.jobs:
             return not_found(job_id)
         if self.at[job_id] >= 0:
@@ -154,7 +156,7 @@ class FakeTogether(FakeProvider):
         return Reply(self.jobs[job_id])
 
     def list_events(self, request: Request, job_id: str) -> Reply:
-        """Tell what happened so far."""
+        """List the events so far."""
         words = self.script[: max(self.at[job_id], 0) + 1]
         return Reply({"data": [
             {"object": "fine-tune-event", "created_at": f"2026-11-20T10:00:{n:02d}Z",
@@ -162,12 +164,12 @@ class FakeTogether(FakeProvider):
             for n, word in enumerate(words)]})  # fmt: skip
 
     def list_metrics(self, request: Request, job_id: str) -> Reply:
-        """Tell the loss of two steps."""
+        """Return the loss of two steps."""
         return Reply({"metrics": [{"global_step": n, "train/loss": 1.0 / n, "timestamp": n}
                                   for n in (1, 2)]})  # fmt: skip
 
     def list_checkpoints(self, request: Request, job_id: str) -> Reply:
-        """Tell of one checkpoint."""
+        """Return one checkpoint."""
         return Reply({"data": [{"step": 2, "path": "x", "checkpoint_type": "adapter"}]})
 
     def cancel(self, request: Request, job_id: str) -> Reply:
@@ -177,14 +179,14 @@ class FakeTogether(FakeProvider):
         return Reply(self.jobs[job_id])
 
     def download(self, request: Request) -> Reply:
-        """Give the adapter."""
+        """Return the adapter."""
         return Reply(b"adapter of " + request.query["ft_id"].encode())
 
     def make_endpoint(self, request: Request) -> Reply:
-        """Make an endpoint, once under a name."""
+        """Create an endpoint, once per name."""
         name = f"acme/{request.json()['name']}"
-        if name in {one["name"] for one in self.endpoints.values()}:
-            return Reply({"error": {"message": "it is there", "code": "conflict"}}, 409)
+        if name in {endpoint["name"] for endpoint in self.endpoints.values()}:
+            return Reply({"error": {"message": "already exists", "code": "conflict"}}, 409)
         number = f"endpoint-{next(self.numbers)}"
         self.endpoints[number] = {"id": number, "name": name, "deployments": []}
         return Reply(self.endpoints[number])
@@ -194,7 +196,7 @@ class FakeTogether(FakeProvider):
         return Reply({"data": list(self.endpoints.values())})
 
     def deploy(self, request: Request, endpoint: str) -> Reply:
-        """Start a replica, which costs."""
+        """Start a replica, which is billed."""
         deployment = {**request.json(), "id": f"dep-{next(self.numbers)}",
                       "status": {"state": "DEPLOYMENT_STATE_READY"}}  # fmt: skip
         self.endpoints[endpoint]["deployments"].append(deployment)
@@ -206,8 +208,8 @@ class FakeTogether(FakeProvider):
 
     def drop_deployment(self, request: Request, endpoint: str, name: str) -> Reply:
         """Stop a replica."""
-        kept = [one for one in self.endpoints[endpoint]["deployments"] if one["id"] != name]
-        self.endpoints[endpoint]["deployments"] = kept
+        remaining = [d for d in self.endpoints[endpoint]["deployments"] if d["id"] != name]
+        self.endpoints[endpoint]["deployments"] = remaining
         return Reply({})
 
     def drop_endpoint(self, request: Request, name: str) -> Reply:
@@ -221,10 +223,10 @@ class FakeTogether(FakeProvider):
         return Reply({"choices": [{"message": {"role": "assistant", "content": "OK"}}]})
 
     def truth(self, request: Request) -> Reply:
-        """Tell the test what there really is."""
+        """Return the true state, for the test."""
         return Reply({"jobs": list(self.jobs.values()), "fired": dict(self.fired)})
 
 
 def not_found(what: str) -> Reply:
-    """Say that something is not there."""
-    return Reply({"error": {"message": f"there is no {what}", "code": "not_found"}}, 404)
+    """Return a 404 response."""
+    return Reply({"error": {"message": f"{what} not found", "code": "not_found"}}, 404)

@@ -1,5 +1,5 @@
-"""The whole way by command line: an example's answer, a plan, a launch, a settled run, on either
-database; and everything a person can do to a run in between.
+"""The command line from an example to a settled run, on SQLite and PostgreSQL; and what a user can
+do to a run in between.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QWEN = "managed_lora:fireworks:qwen3-8b:H100_SXM"
 
 
 class Shell:
-    """Runs commands in a home folder of their own: in this process, or in one of their own."""
+    """Runs commands with a separate home folder: in this process, or in a new one."""
 
     def __init__(self, home: Path, **env: str) -> None:
         self.env = {"TUNE_OR_NOT_HOME": str(home), "COLUMNS": "120",
@@ -123,7 +123,7 @@ def test_from_a_recommendation_to_a_settled_run(
     said = shell.fresh("trainer", "launch", plan_id, "--follow", typed="4.00\n")
 
     assert "Type 4.00 to spend up to 4.00 USD" in said
-    assert "succeeded, 4.00 USD (together says so)." in said
+    assert "succeeded, 4.00 USD (billed by together)." in said
     assert "is not deployed" in said
     assert len(together.jobs) == 1
     (run,) = shell.json("trainer", "runs", "--json")
@@ -154,7 +154,7 @@ def test_a_plan_that_was_launched_needs_a_word_to_go_again(
 @pytest.mark.parametrize(
     ("flags", "typed", "code", "says"),
     [
-        (["--yes"], "", 2, "Give --max-usd N."),
+        (["--yes"], "", 2, "Add --max-usd N."),
         (["--yes", "--max-usd", "3.99"], "", 3, "it may cost up to 4.00 USD"),
         ([], "4\n", 3, "you typed '4', not 4.00: nothing was started"),
         ([], "", 3, "you typed '', not 4.00"),
@@ -181,16 +181,18 @@ def test_money_moves_only_after_the_amount_was_said(
 def test_what_leaves_the_machine_is_agreed_to_by_itself(
     shell: Shell, together: FakeTogether
 ) -> None:
-    """An address elsewhere: rows, bytes and what looks personal are said first."""
+    """A remote provider: rows, bytes and possible personal data are shown first."""
     plan = make_plan(shell, together)
     shell.env["TOGETHER_BASE_URL"] = "https://api.together.ai/v1"
 
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
     sent = plan["plan"]["training"]
-    assert (f"What leaves this machine: {sent['rows']} rows, {sent['bytes']} bytes, to together "
+    assert (f"Data that leaves this machine: {sent['rows']} rows, {sent['bytes']} bytes, to together "
             "(api.together.ai)") in said  # fmt: skip
-    assert "What looks personal in them:" in said
-    assert "--yes does not cover what leaves the machine. Give --allow-egress together too." in said
+    assert "Possible personal data:" in said
+    assert (
+        "--yes does not cover data that leaves this machine. Add --allow-egress together." in said
+    )
     said = shell("trainer", "launch", plan["plan_id"], typed="4.00\nno\n", code=3)
     assert "Type together to send them:" in said
     assert "nothing was sent" in said
@@ -205,9 +207,9 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 
     said = shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4", code=3)
 
-    assert "would pass the cap of 5.00 USD a day: 4.00 USD are spent or set aside" in said
+    assert "would exceed the daily cap: $4.00 reserved or spent" in said
     assert len(together.jobs) == 1
-    assert "4.00 USD spent or set aside, of at most 5.00 USD" in shell("trainer", "budget")
+    assert "4.00 USD spent or reserved, cap 5.00 USD" in shell("trainer", "budget")
     shell("trainer", "budget", "--per-day", "none")
     shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4")
     assert len(together.jobs) == 2
@@ -219,7 +221,7 @@ def test_a_price_that_differs_asks_a_person_who_may_go_on(
     plan = make_plan(shell, together)
     together.usd = 4.60
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
-    assert "the provider says 4.6" in said
+    assert "the provider estimates 4.6" in said
     (run,) = shell.json("trainer", "runs", "--json")
     assert run["state"] == "needs_human"
 
@@ -242,7 +244,7 @@ def test_a_run_is_cancelled_and_settled_by_hand_where_nobody_says(
     (entry,) = shell.json("trainer", "budget", "--json")["entries"]
     assert entry["settled"] == 1_000_000
     assert "it is settled" in shell("trainer", "cancel", run["run_id"], code=3)
-    assert "only an ended job is settled" in shell(
+    assert "only a finished job is settled" in shell(
         "trainer", "settle", run["run_id"], "--usd", "1", code=3
     )
 
@@ -253,7 +255,7 @@ def test_a_deployment_has_a_cap_a_list_and_an_end(shell: Shell, together: FakeTo
     (run,) = shell.json("trainer", "runs", "--json")
 
     said = shell("trainer", "deploy", run["run_id"], "--max-hours", "2", typed="12\n", code=3)
-    assert "the amount was not typed" in said
+    assert "you typed '12', not" in said
     said = shell("trainer", "deploy", run["run_id"], "--max-hours", "2", "--yes", "--max-usd", "99")
     assert "is stopped: answers as acme/ton-" in said
     assert together.endpoints == {}
@@ -264,7 +266,7 @@ def test_a_deployment_has_a_cap_a_list_and_an_end(shell: Shell, together: FakeTo
     (endpoint,) = together.endpoints.values()
     assert len(endpoint["deployments"]) == 1
     kept = next(d for d in shell.json("trainer", "deployments", "--json") if d["state"] == "ready")
-    assert "What stands now costs" in shell("trainer", "deployments")
+    assert "Current deployments cost" in shell("trainer", "deployments")
     said = shell("trainer", "stop", kept["deployment_id"])
     assert "is stopped" in said
     assert together.endpoints == {}
@@ -304,10 +306,10 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
     with sqlite3.connect(Path(shell.env["TUNE_OR_NOT_HOME"]) / "state.db") as database:
         database.execute("UPDATE runs SET watched_at = watched_at - 3600")
     said = shell("trainer", "runs")
-    assert "nobody is watching" in said
-    assert "Nothing is lost while nobody watches" in said
+    assert "not being advanced" in said
+    assert "No data is lost meanwhile" in said
     shell("trainer", "follow", "--once")
-    assert "nobody is watching" not in shell("trainer", "runs")
+    assert "not being advanced" not in shell("trainer", "runs")
 
 
 @pytest.mark.parametrize(
@@ -320,14 +322,14 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "x"], 2, "not an amount in USD"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "epochs=3"], 2, "Did you mean 'n_epochs'"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "n_epochs=99"], 2, "n_epochs"),
-        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "does not sell it"),
+        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--method", "reinforcement"], 2, "not offered by"),
         (["plan", "examples/brand-voice.yaml", "--option", "managed_lora:nebius:Qwen/Qwen3-8B:H100_SXM"], 3, "unpriced"),
         (["plan", "gone.yaml"], 2, "gone.yaml"),
-        (["launch", "abc"], 2, "there is no such plan"),
-        (["show", "abc"], 2, "there is no such run"),
+        (["launch", "abc"], 2, "plan not found"),
+        (["show", "abc"], 2, "run not found"),
         (["stop", "abc"], 2, "there is no such deployment"),
-        (["budget", "--total", "lots"], 2, "this is no amount"),
-        (["budget", "--total", "-1"], 2, "a cap is 0 or more"),
+        (["budget", "--total", "lots"], 2, "not an amount in USD"),
+        (["budget", "--total", "-1"], 2, "an amount is 0 or more"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_with_a_remedy(
@@ -370,7 +372,7 @@ def test_an_answer_that_flipped_is_refused(shell: Shell, tmp_path: Path) -> None
 def test_doctor_says_what_is_missing(shell: Shell) -> None:
     said = shell("trainer", "doctor")
     assert "ok  together" in said
-    assert "set FIREWORKS_API_KEY" in said or "no key for fireworks" in said
+    assert "Set FIREWORKS_API_KEY" in said or "no API key for fireworks" in said
     assert "schema 0003" in said
 
 

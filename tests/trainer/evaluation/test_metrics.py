@@ -107,7 +107,7 @@ def test_json_is_checked_against_a_schema(answer: str, score: float) -> None:
 
 
 def test_a_broken_schema_and_one_that_would_be_fetched_are_refused() -> None:
-    with pytest.raises(UsageError, match="Mend the schema"):
+    with pytest.raises(UsageError, match="Fix the schema"):
         json_schema("{}", "", {"type": "objekt"})
     with pytest.raises(UsageError, match=r"refers to http://127\.0\.0\.1:9/a"):
         json_schema("{}", "", {"$ref": "http://127.0.0.1:9/a"})
@@ -189,14 +189,14 @@ def test_a_scorer_takes_more_than_a_pipe_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "says"), [
-    ("for line in sys.stdin: print('{\"score\": 2}')", "row 1 got 2"),
-    ("for line in sys.stdin: print('{\"score\": NaN}')", "row 1 got nan"),
-    ("for line in sys.stdin: print('{\"score\": true}')", "row 1 got no score"),
-    ("for line in sys.stdin: print('{\"score\": \"1\"}')", "row 1 got no score"),
-    ("for line in sys.stdin: print('0.5')", "row 1 got no score but '0.5'"),
-    ("print('{\"score\": 1}')\nfor line in sys.stdin: print('hello')", "4 lines for 3 rows: line 4 is more"),
-    ("print('{\"score\": 1}')\nprint('oops')\nprint('{\"score\": 1}')", "row 2 got no score but 'oops'"),
-    ("print('{\"score\": 1}')", "1 lines for 3 rows: line 2 has none"),
+    ("for line in sys.stdin: print('{\"score\": 2}')", "row 1: found the score 2"),
+    ("for line in sys.stdin: print('{\"score\": NaN}')", "row 1: found the score nan"),
+    ("for line in sys.stdin: print('{\"score\": true}')", "row 1: expected a score"),
+    ("for line in sys.stdin: print('{\"score\": \"1\"}')", "row 1: expected a score"),
+    ("for line in sys.stdin: print('0.5')", "row 1: expected a score, found '0.5'"),
+    ("print('{\"score\": 1}')\nfor line in sys.stdin: print('hello')", "4 lines for 3 rows: line 4 has no row"),
+    ("print('{\"score\": 1}')\nprint('oops')\nprint('{\"score\": 1}')", "row 2: expected a score, found 'oops'"),
+    ("print('{\"score\": 1}')", "1 lines for 3 rows: line 2 is missing"),
     ("print('{\"score\": 1}', flush=True); sys.exit('no key')", "code 1 at row 2 of 3: no key"),
 ])  # fmt: skip
 def test_a_scorer_that_errs_is_told_the_row(tmp_path: Path, code: str, says: str) -> None:

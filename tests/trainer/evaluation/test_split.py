@@ -177,7 +177,7 @@ def test_identical_rows_are_all_in_train_and_said_so() -> None:
 
     assert dealt.half.tolist() == [TRAIN] * 50
     assert "near-duplicates" in dealt.warning
-    assert "too few different rows for test and validation" in dealt.warning
+    assert "too few distinct rows for test and validation" in dealt.warning
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_half_that_is_not_asked_for_stays_empty() -> None:
 
 @pytest.mark.parametrize("shares", [(-0.1, 0.1), (0.5, 0.5), (0.1, float("nan"))])
 def test_shares_that_leave_nothing_are_refused(shares: tuple[float, float]) -> None:
-    with pytest.raises(UsageError, match="leave rows to train on"):
+    with pytest.raises(UsageError, match="leave no training rows"):
         split(["Stop"], *shares)
 
 

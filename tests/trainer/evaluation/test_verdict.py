@@ -178,7 +178,7 @@ def test_a_model_trained_on_shuffled_labels_is_never_better_than_one_that_knows(
 
 
 @pytest.mark.parametrize(("before", "after", "binary", "says"), [
-    ([0.5], [0.5, 0.5], False, "1 scores of the baseline and 2"), ([0.5], [1.5], False, "row 1 has the score 1.5"),
+    ([0.5], [0.5, 0.5], False, "1 baseline scores and 2"), ([0.5], [1.5], False, "row 1 has the score 1.5"),
     ([0, 0.5], [0, 1], True, "row 2 has the score 0.5"), ([0.0, 0.0], [0.0, float("nan")], False, "row 2 has the score nan"),
 ])  # fmt: skip
 def test_scores_that_do_not_fit_are_refused(
@@ -190,7 +190,7 @@ def test_scores_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize(("before", "after", "is_worse", "says"), [
     (10, 10.9, False, "rose from 10.00 to 10.90, by 9 %"), (10, 11.1, True, "forgot"), (10, 8, False, "fell from 10.00 to 8.00, by 20 %"),
-    (10, 10, False, "stayed"), (10, float("inf"), True, "no finite number"), (10, float("nan"), True, "no finite number"),
+    (10, 10, False, "stayed"), (10, float("inf"), True, "no longer finite"), (10, float("nan"), True, "no finite number"),
 ])  # fmt: skip
 def test_forgetting(before: float, after: float, is_worse: bool, says: str) -> None:
     found = judge_forgetting(before, after)
@@ -242,7 +242,7 @@ def test_an_evaluation_that_lacks_something_is_refused(evaluation: Evaluation) -
     data = evaluation.as_dict()
     del data["columns"][0]["scores"]
 
-    with pytest.raises(UsageError, match="no 'scores'"):
+    with pytest.raises(UsageError, match="the key 'scores' is missing"):
         Evaluation.from_dict(data)
     with pytest.raises(UsageError, match="tuned has 1 scores for 2 rows"):
         Evaluation("exact", 2, (SystemScores("tuned", (1.0,)),), evaluation.verdict)

@@ -1,4 +1,4 @@
-"""A plan leaves as a folder, is trained by a stranger's Python, and comes back as a version."""
+"""Export and import: a plan exported, trained by a separate Python, and imported as a version."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunHarness:
-    """An office whose home folder is that of the test."""
+    """A context whose home folder is that of the test."""
     monkeypatch.setenv("TUNE_OR_NOT_HOME", str(tmp_path / "home"))
     return open_run_harness(tmp_path)
 
@@ -77,7 +77,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("with_base", [True, False])
-def test_the_folder_holds_all_that_a_training_needs(
+def test_the_folder_contains_everything_a_training_needs(
     desk: RunHarness, base: Path, tmp_path: Path, with_base: bool
 ) -> None:
     plan, out = _plan(desk, base), tmp_path / "out"
@@ -97,14 +97,14 @@ def test_the_folder_holds_all_that_a_training_needs(
     task = yaml.safe_load((out / "task.yaml").read_text())
     assert task["resources"] == {"cpus": "4+"}
     assert ("envs" in task) is not with_base
-    assert "cap of the plan is 2.00 USD" in (out / "task.yaml").read_text()
+    assert "cap of the plan is $2.00" in (out / "task.yaml").read_text()
     pins = (out / "requirements.txt").read_text().splitlines()
     assert [pin for pin in pins if pin.count("==") != 1 or "+" in pin] == []
     assert "bitsandbytes" not in requirements(plan.local)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("with_base", [True, False])
-def test_no_file_names_this_machine(
+def test_no_file_contains_a_path_of_this_machine(
     desk: RunHarness, base: Path, tmp_path: Path, with_base: bool
 ) -> None:
     scorer = (str(tmp_path / "score.py"),)
@@ -117,7 +117,9 @@ def test_no_file_names_this_machine(
         assert [p for p in places if len(p) > 5 and p.encode() in content] == [], name
 
 
-def test_a_base_that_names_this_machine_does_not_leave(desk: RunHarness, tmp_path: Path) -> None:
+def test_a_base_with_a_path_of_this_machine_is_not_exported(
+    desk: RunHarness, tmp_path: Path
+) -> None:
     base = tiny_models.make_causal(tmp_path / "base-with-a-path")
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"_name_or_path": str(base)}))
@@ -127,9 +129,7 @@ def test_a_base_that_names_this_machine_does_not_leave(desk: RunHarness, tmp_pat
     assert write_export(_plan(desk, base), desk.context.files, tmp_path / "out", with_base=False)
 
 
-def test_a_gpu_is_asked_for_by_the_name_of_the_cloud(
-    desk: RunHarness, base: Path, tmp_path: Path
-) -> None:
+def test_a_gpu_has_its_name_in_skypilot(desk: RunHarness, base: Path, tmp_path: Path) -> None:
     plan = _plan(desk, base, gpu="H100_SXM")
 
     write_export(plan, desk.context.files, tmp_path / "out", with_base=False)
@@ -139,7 +139,9 @@ def test_a_gpu_is_asked_for_by_the_name_of_the_cloud(
     assert task["envs"] == {"BASE": None}
 
 
-def test_what_is_not_ours_is_not_written_over(desk: RunHarness, base: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_content_is_not_overwritten(
+    desk: RunHarness, base: Path, tmp_path: Path
+) -> None:
     plan, out = _plan(desk, base), tmp_path / "out"
     out.mkdir()
     (out / "thesis.tex").write_text("years of work")
@@ -152,13 +154,13 @@ def test_what_is_not_ours_is_not_written_over(desk: RunHarness, base: Path, tmp_
     first = _files(out)
     write_export(plan, desk.context.files, out, with_base=False)
     assert _files(out) == first
-    with pytest.raises(UsageError, match="no export of this plan"):
+    with pytest.raises(UsageError, match="not an export of this plan"):
         write_export(
             plan.model_copy(update={"attempt": 2}), desk.context.files, out, with_base=False
         )
 
 
-def test_a_plan_for_a_provider_and_changed_rows_are_refused(
+def test_a_provider_plan_and_changed_rows_are_refused(
     desk: RunHarness, base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="Plan with --base"):
@@ -166,7 +168,7 @@ def test_a_plan_for_a_provider_and_changed_rows_are_refused(
 
     plan = _plan(desk, base)
     desk.context.files(plan.training.sha256).write_text("{}")
-    with pytest.raises(Refused, match="gone or changed"):
+    with pytest.raises(Refused, match="missing or have changed"):
         write_export(plan, desk.context.files, tmp_path / "out", with_base=False)
 
 
@@ -183,7 +185,7 @@ esac
 @pytest.mark.parametrize(
     ("code", "asked"), [(0, ["train.py .", "generate.py ."]), (3, ["train.py ."])]
 )
-def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
+def test_run_sh_installs_trains_answers_and_returns_the_exit_code(
     desk: RunHarness, base: Path, tmp_path: Path, code: int, asked: list[str]
 ) -> None:
     out, stub = tmp_path / "out", tmp_path / "bin" / "python3"
@@ -203,18 +205,21 @@ def test_run_sh_installs_trains_answers_and_passes_the_exit_code_on(
     assert (out / "clock.jsonl").read_text() == '{"from": 1.5}\n{"to": 1.5}\n'
 
 
-def test_run_sh_says_that_there_is_no_base(desk: RunHarness, base: Path, tmp_path: Path) -> None:
+def test_run_sh_reports_a_missing_base(desk: RunHarness, base: Path, tmp_path: Path) -> None:
     write_export(_plan(desk, base), desk.context.files, tmp_path / "out", with_base=False)
 
     done = subprocess.run(["sh", str(tmp_path / "out" / "run.sh")], text=True, capture_output=True,
                           env={"PATH": os.environ["PATH"], "SKIP_INSTALL": "1"})  # fmt: skip
 
-    assert (done.returncode, done.stderr) == (2, "run.sh: no base here: set BASE to its folder\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "run.sh: no base in this folder. Set BASE to the folder of the base.\n",
+    )
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a Python that has the packages of the script, and no trace of us."""
+    """The environment of a Python with the packages of the scripts, but without this program."""
     place = tmp_path_factory.mktemp("fresh")
     venv.create(place / "env", symlinks=True)
     python = place / "env" / "bin" / "python"
@@ -234,7 +239,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def trained(
     base: Path, stranger: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunHarness, TrainingPlan, Path]:
-    """A folder that a stranger's Python trained, killed once on the way."""
+    """A folder that a separate Python trained, killed once during the training."""
     desk = open_run_harness(tmp_path_factory.mktemp("desk"))
     plan, out = _plan(desk, base), tmp_path_factory.mktemp("rented") / "out"
     write_export(plan, desk.context.files, out, with_base=True)
@@ -249,7 +254,7 @@ def trained(
             time.sleep(0.01)
         os.killpg(child.pid, signal.SIGKILL)
     assert not (out / "result.json").exists()
-    with pytest.raises(Refused, match="not trained to its end"):
+    with pytest.raises(Refused, match="the training is not complete"):
         read_export(out, plan)
     done = subprocess.run(command, env=stranger, cwd="/", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -260,7 +265,7 @@ def trained(
 def back(
     trained: tuple[RunHarness, TrainingPlan, Path], desk: RunHarness, tmp_path: Path
 ) -> tuple[RunHarness, TrainingPlan, Path]:
-    """The trained folder, fetched by an office that knows the plan."""
+    """The trained folder, copied to a context that has the plan."""
     _, plan, out = trained
     folder = shutil.copytree(out, tmp_path / "back", ignore=shutil.ignore_patterns("checkpoints"))
     desk.context.store.keep_plan(plan)
@@ -268,7 +273,7 @@ def back(
 
 
 @pytest.mark.fresh
-def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
+def test_a_separate_python_trains_the_folder_and_it_is_imported(
     back: tuple[RunHarness, TrainingPlan, Path], tmp_path: Path
 ) -> None:
     desk, plan, folder = back
@@ -307,7 +312,7 @@ def test_a_stranger_trains_the_folder_and_it_comes_back_as_a_version(
 
 
 @pytest.mark.fresh
-def test_run_again_a_finished_folder_does_nothing(
+def test_running_a_finished_folder_again_changes_nothing(
     trained: tuple[RunHarness, TrainingPlan, Path], stranger: dict[str, str]
 ) -> None:
     _, _, out = trained
@@ -343,20 +348,20 @@ def _with_code(folder: Path) -> None:
 
 
 HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "torn model": (lambda f: os.truncate(f / "model" / "adapter_model.safetensors", 100), "torn"),
-    "no model": (lambda f: shutil.rmtree(f / "model"), "torn"),
+    "truncated model": (lambda f: os.truncate(f / "model" / "adapter_model.safetensors", 100), "is incomplete"),
+    "no model": (lambda f: shutil.rmtree(f / "model"), "is incomplete"),
     "no result": (lambda f: (f / "result.json").unlink(), "no result.json"),
-    "half a result": (lambda f: os.truncate(f / "result.json", 40), "no JSON"),
+    "truncated result": (lambda f: os.truncate(f / "result.json", 40), "not valid JSON"),
     "failed": (lambda f: (f / "failed.json").write_text('{"why": "no memory"}'), "no memory"),
     "changed rows": (_swap, "rows were changed"),
-    "no rows": (lambda f: (f / "training.jsonl").unlink(), "not there"),
+    "no rows": (lambda f: (f / "training.jsonl").unlink(), "file not found"),
     "other rows": (lambda f: _edit(f / "result.json", lambda b: b.update(training_sha256="x")),
-                   "another rows"),
+                   "trained with other rows"),
     "other base": (lambda f: _edit(f / "result.json", lambda b: b.update(base_sha256="x")),
-                   "another base"),
+                   "trained with another base"),
     "other settings": (lambda f: _edit(f / "result.json", lambda b: b["recipe"].update(epochs=9)),
-                       "with epochs 9, and the plan says 50"),
-    "other plan": (lambda f: _edit(f / "plan.json", lambda b: b.update(attempt=7)), "no export of"),
+                       "with epochs 9, the plan has 50"),
+    "other plan": (lambda f: _edit(f / "plan.json", lambda b: b.update(attempt=7)), "not an export of"),
     "an answer too few": (_answer_less, "one answer to each of the 12"),
     "no perplexity": (lambda f: (f / "perplexity.json").unlink(), "perplexity.json is missing"),
     "code in the model": (_with_code, "can run code"),
@@ -365,7 +370,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.fresh
 @pytest.mark.parametrize("harm", sorted(HARMS))
-def test_what_is_wrong_with_a_folder_is_said(
+def test_an_invalid_folder_is_refused_with_the_reason(
     back: tuple[RunHarness, TrainingPlan, Path], harm: str
 ) -> None:
     desk, plan, folder = back
@@ -379,25 +384,25 @@ def test_what_is_wrong_with_a_folder_is_said(
 
 
 @pytest.mark.fresh
-def test_a_cap_is_held_before_anything_is_written(
+def test_a_cap_is_checked_before_anything_is_recorded(
     back: tuple[RunHarness, TrainingPlan, Path],
 ) -> None:
     desk, plan, folder = back
     imported = read_export(folder, plan)
     desk.context.ledger.set_caps(Decimal("0.10"), None)
 
-    with pytest.raises(OverBudget, match="Raise it"):
+    with pytest.raises(OverBudget, match="Raise the cap"):
         import_.record_import(desk.context, imported, Decimal("0.40"))
     assert desk.context.store.listed() == ()
 
     desk.context.ledger.set_caps(None, None)
-    unsaid = import_.record_import(desk.context, imported, None)
-    assert "seconds at 1.00 USD an hour" in unsaid.said("settled", "how")
+    estimated = import_.record_import(desk.context, imported, None)
+    assert "seconds at $1.00 per hour" in estimated.said("settled", "how")
 
 
 @pytest.mark.fresh
 @pytest.mark.parametrize("at", ["validated", "reserved", "created", "succeeded", "settled"])
-def test_an_import_that_is_broken_off_goes_on(
+def test_an_interrupted_import_is_resumed(
     back: tuple[RunHarness, TrainingPlan, Path], monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     desk, plan, folder = back
@@ -422,7 +427,7 @@ def test_an_import_that_is_broken_off_goes_on(
 
 
 @pytest.mark.fresh
-def test_by_name_from_the_command_line(
+def test_export_and_import_from_the_command_line(
     back: tuple[RunHarness, TrainingPlan, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -436,10 +441,10 @@ def test_by_name_from_the_command_line(
 
     said = capsys.readouterr().out
     assert "Nothing was started" in said
-    assert "0.25 USD (as its bill says). It made tiny-base-" in said
-    assert "exact on 12 rows that were held out" in said
-    with pytest.raises(UsageError, match=r"no export\.json"):
+    assert "0.25 USD (as billed). It made tiny-base-" in said
+    assert "exact on 12 held-out rows" in said
+    with pytest.raises(UsageError, match=r"export\.json not found"):
         bring_by_name(tmp_path, None)
-    with pytest.raises(UsageError, match="no amount"):
+    with pytest.raises(UsageError, match="not an amount in USD"):
         bring_by_name(folder, "much")
     assert sys.exc_info() == (None, None, None)

@@ -114,7 +114,7 @@ def test_from_a_plan_to_a_champion(shell: Shell, tmp_path: Path, reader: Path) -
     shell("trainer", "promote", "topics-v1")
     assert shell.json("trainer", "versions", "topics", "--json")[0]["stage"] == "champion"
     assert shell.json("trainer", "versions", "--ending", "2027-01-14", "--json") == []
-    assert "this is no day" in shell("trainer", "versions", "--ending", "soon", code=2)
+    assert "not a valid date" in shell("trainer", "versions", "--ending", "soon", code=2)
     said = shell("trainer", "merge", run_id, "--out", str(tmp_path / "merged"))
     assert "merged in float32" in said
     assert "vllm serve" in (tmp_path / "merged" / "serve.sh").read_text()

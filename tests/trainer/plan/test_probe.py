@@ -33,7 +33,7 @@ from trainer.plan.probe import (
     saved_probe,
     training_schedule,
 )
-from trainer.runs.calibration import MeasuredFactor, calibration_yaml, ratio_factor, read_past_runs
+from trainer.runs.calibration import MeasuredFactor, calibration_yaml, read_past_runs
 
 HERE = TrainingMachine("cpu", None, Decimal(0), "none", "today", "today", own=True)
 SIZES = ((64, 2, 512, 32), (64, 8, 512, 64), (128, 4, 512, 512), (64, 2, 8192, 256),
@@ -126,7 +126,7 @@ def test_without_a_probe_the_range_is_wider_and_says_so(home: Path, book: PriceB
     )
 
     assert (cpu.range, gpu.range) == (CPU_RANGE, TIME_RANGE)
-    assert "nobody probed this machine: run trainer probe" in cpu.basis
+    assert "this machine was not probed: run trainer probe" in cpu.basis
     assert "the data sheet of T4" in gpu.basis
 
     save_probe(make_probe())
@@ -143,7 +143,7 @@ def test_past_runs_of_ones_own_come_before_the_probe(home: Path) -> None:
               "packages": dict.fromkeys(("torch", "transformers", "trl", "peft"), "1.0")}  # fmt: skip
     with (home / "calibration.yaml").open("a") as out:
         for run, ratio in (("a", 1.4), ("b", 1.6), ("c", 1.5)):
-            actual = MeasuredFactor(ratio_factor("cpu", "lora"), "1", 1.0, ratio)
+            actual = MeasuredFactor("train_ratio/cpu/lora", "1", 1.0, ratio)
             out.write(calibration_yaml([actual], run, result, date(2026, 11, 21)))
 
     past = read_past_runs(home, "cpu", "lora")
@@ -186,7 +186,7 @@ def test_a_training_that_does_not_fit_is_refused(home: Path, book: PriceBook) ->
              "vocab_size": 128256, "max_position_embeddings": 8192}  # fmt: skip
     there = TrainingMachine("T4", book.gpu("T4"), Decimal(1), "x", "today", "today", own=False)
 
-    with pytest.raises(Refused, match=r"T4: the training needs .* Take qlora"):
+    with pytest.raises(Refused, match=r"T4: the training needs .* Use qlora"):
         estimate_training(
             there, recipe_for("sft", "full", True, 500, 1.0), llama, lengths(), is_here=False
         )
@@ -213,7 +213,7 @@ def test_rows_of_unlike_length_are_reckoned_with_their_padding() -> None:
 
 
 @pytest.mark.parametrize(("gpu", "seconds", "says"), [
-    ("T4", 30.0, "this machine has no GPU"), (None, 0.0, "it is from 1 to 300"),
+    ("T4", 30.0, "this machine has no GPU"), (None, 0.0, "expected a number from 1 to 300"),
 ])  # fmt: skip
 def test_a_probe_that_cannot_be_says_why(
     home: Path, monkeypatch: pytest.MonkeyPatch, gpu: str | None, seconds: float, says: str

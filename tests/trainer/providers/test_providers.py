@@ -1,4 +1,4 @@
-"""Each provider in its own words: the same plan, the same states, and every unit trap."""
+"""Provider adapters: statuses, request bodies, units, uploads, downloads and errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         fake.stop()
 
 
-def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
+def test_every_status_of_every_provider_has_exactly_one_run_state() -> None:
     from openai.types.fine_tuning import FineTuningJob
 
     official = set(get_args(FineTuningJob.__annotations__["status"]))
@@ -79,7 +79,7 @@ def test_every_word_of_every_provider_has_exactly_one_state_of_ours() -> None:
 
 
 @pytest.mark.parametrize("table", ["OPENAI", "AZURE", "TOGETHER", "FIREWORKS"])
-def test_a_word_that_nobody_knows_ends_nothing(table: str) -> None:
+def test_an_unknown_status_ends_no_job(table: str) -> None:
     assert status_words.job_state(getattr(status_words, table), "hibernating") == "unknown_word"
 
 
@@ -115,7 +115,9 @@ def test_each_dialect_ends_in_one_settled_job(desk: RunHarness, serve: Any, dial
     assert job["id"] == run.job_id
 
 
-def test_azure_is_found_again_though_it_heeds_no_filter(desk: RunHarness, serve: Any) -> None:
+def test_an_azure_job_is_found_although_azure_ignores_the_filter(
+    desk: RunHarness, serve: Any
+) -> None:
     fake = serve(FakeOpenAI("azure", script=("pending", "running", "succeeded")), "azure")
     other = fake.keep("other", b"x")["id"]
     for number in range(250):
@@ -154,8 +156,8 @@ def test_a_rate_in_the_wrong_unit_is_refused(
     assert fake.asked == []
 
 
-def test_openai_itself_is_held_to_its_own_schema(desk: RunHarness, serve: Any) -> None:
-    """The SDK's strict mode: a seed in words is not believed, so the job is looked for."""
+def test_a_response_of_openai_must_match_its_own_schema(desk: RunHarness, serve: Any) -> None:
+    """The SDK's strict mode rejects a seed that is text, so the job is searched for."""
     fake = serve(FakeOpenAI("openai"), "openai")
     fake.extra = {"seed": "forty-two"}
 
@@ -167,9 +169,7 @@ def test_openai_itself_is_held_to_its_own_schema(desk: RunHarness, serve: Any) -
     assert len(fake.jobs) == 1
 
 
-def test_together_says_its_price_and_is_believed_within_a_tenth(
-    desk: RunHarness, serve: Any
-) -> None:
+def test_the_quote_of_together_is_accepted_within_ten_percent(desk: RunHarness, serve: Any) -> None:
     fake = serve(FakeTogether(), "together")
     fake.usd, fake.tokens = 1.05, 1_000_000
 
@@ -186,9 +186,9 @@ def test_together_says_its_price_and_is_believed_within_a_tenth(
 @pytest.mark.parametrize(
     ("usd", "allowed", "says"),
     [(1.2, True, "20% apart"), (0.5, True, "50% apart"), (2.5, True, "the cap is 2.00"),
-     (1.0, False, "would not take the job")],
+     (1.0, False, "would refuse the job")],
 )  # fmt: skip
-def test_another_price_than_ours_stops_with_an_explanation(
+def test_a_quote_that_differs_from_our_estimate_stops_the_run(
     desk: RunHarness, serve: Any, usd: float, allowed: bool, says: str
 ) -> None:
     fake = serve(FakeTogether(), "together")
@@ -201,7 +201,7 @@ def test_another_price_than_ours_stops_with_an_explanation(
     assert fake.jobs == {}
 
 
-def test_together_takes_large_files_by_parts(
+def test_large_files_are_uploaded_to_together_in_parts(
     desk: RunHarness, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.providers.together.BY_PARTS_FROM_BYTES", 1000)
@@ -216,7 +216,7 @@ def test_together_takes_large_files_by_parts(
     assert len(next(iter(fake.contents.values()))) == desk.data.bytes
 
 
-def test_a_file_that_together_cannot_read_ends_the_run(desk: RunHarness, serve: Any) -> None:
+def test_a_file_that_together_cannot_read_stops_the_run(desk: RunHarness, serve: Any) -> None:
     fake = serve(FakeTogether(), "together")
     fake.usd = 1.0
     keep = fake._keep
@@ -229,10 +229,10 @@ def test_a_file_that_together_cannot_read_ends_the_run(desk: RunHarness, serve: 
 
 
 @pytest.mark.parametrize("method", ["supervised", "dpo"])
-def test_fireworks_makes_no_second_job_under_our_name(
+def test_fireworks_creates_no_second_job_under_our_id(
     desk: RunHarness, serve: Any, method: str
 ) -> None:
-    """The answer is lost twice: the name is ours, so it is simply asked again."""
+    """The response is lost twice: the id is ours, so the request is repeated."""
     fake = serve(FakeFireworks(), "fireworks", "")
     left = [2]
 
@@ -253,7 +253,7 @@ def test_fireworks_makes_no_second_job_under_our_name(
     assert fake.datasets == {}
 
 
-def test_fireworks_sends_large_files_to_a_signed_place(
+def test_large_files_are_uploaded_to_fireworks_by_signed_url(
     desk: RunHarness, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.providers.fireworks.SIGNED_FROM_BYTES", 10)
@@ -265,7 +265,9 @@ def test_fireworks_sends_large_files_to_a_signed_place(
     assert fake.count("PUT", "/store/.*") == 1
 
 
-def test_weights_come_where_they_are_let_go(desk: RunHarness, serve: Any, tmp_path: Path) -> None:
+def test_weights_are_downloaded_where_the_provider_releases_them(
+    desk: RunHarness, serve: Any, tmp_path: Path
+) -> None:
     for provider, fake, path in (("together", FakeTogether(), "/v1"), ("fireworks", FakeFireworks(), ""),
                                  ("nebius", FakeOpenAI("nebius"), "/v1")):  # fmt: skip
         serve(fake, provider, path)
@@ -281,15 +283,15 @@ def test_weights_come_where_they_are_let_go(desk: RunHarness, serve: Any, tmp_pa
         assert all(file.stat().st_size > 0 for file in files)
 
 
-def test_a_request_body_holds_what_each_provider_bills_by() -> None:
+def test_settings_are_in_the_units_of_each_provider() -> None:
     asked = Hyperparameters(n_epochs=2, batch_size=8, learning_rate_multiplier=1.5, seed=7)
     assert DIALECTS["openai"].settings(asked) == {
         "n_epochs": 2, "batch_size": 8, "learning_rate_multiplier": 1.5}  # fmt: skip
-    with pytest.raises(UsageError, match="nebius takes learning_rate"):
+    with pytest.raises(UsageError, match="nebius accepts learning_rate"):
         DIALECTS["nebius"].settings(asked)
 
 
-def test_auto_may_come_back_as_anything_and_a_number_may_not() -> None:
+def test_auto_can_become_any_value_but_a_number_must_not_change() -> None:
     assert (
         changed_settings({"n_epochs": "auto", "batch_size": 8}, {"n_epochs": 4, "batch_size": 8})
         == []
@@ -298,14 +300,14 @@ def test_auto_may_come_back_as_anything_and_a_number_may_not() -> None:
         "learning_rate: asked 2e-05, got 0.2"]  # fmt: skip
 
 
-def test_reinforcement_carries_its_grader(desk: RunHarness) -> None:
+def test_a_reinforcement_job_contains_its_grader(desk: RunHarness) -> None:
     grader = '{"type": "string_check", "name": "g"}'
     plan = desk.plan(provider="azure", method="reinforcement", grader=grader)
     body = DIALECTS["azure"].request(plan, JobFiles("file-1"))
     assert body["method"]["reinforcement"]["grader"] == {"type": "string_check", "name": "g"}
 
 
-def test_an_html_page_is_no_job(desk: RunHarness, serve: Any) -> None:
+def test_an_html_page_is_not_a_job(desk: RunHarness, serve: Any) -> None:
     fake = serve(FakeFireworks(), "fireworks", "")
     fake.fault = lambda request: Fault("html") if request.method == "GET" else None
     run_id = desk.start(provider="fireworks", base="qwen3-8b")
@@ -316,7 +318,7 @@ def test_an_html_page_is_no_job(desk: RunHarness, serve: Any) -> None:
     assert fake.jobs == {}
 
 
-def test_errors_come_in_every_shape() -> None:
+def test_errors_are_read_in_every_format() -> None:
     from trainer.providers.http_client import error_details
 
     assert error_details(b'{"error": {"code": "c", "message": "m"}}') == ("c", "m")

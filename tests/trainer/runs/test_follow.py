@@ -169,7 +169,7 @@ def test_a_stranger_has_no_pause(desk: RunHarness, fake: FakeOpenAI) -> None:
     desk.context.store.note(run_id, "pause_asked")
     desk.look(run_id)
 
-    assert "has no pause" in desk.context.store.run(run_id).said("asked_provider", "heard")
+    assert "cannot pause" in desk.context.store.run(run_id).said("asked_provider", "heard")
 
 
 def test_a_model_that_stays_silent_is_told(desk: RunHarness, fake: FakeOpenAI) -> None:

@@ -76,7 +76,7 @@ def test_a_late_job_is_waited_for(desk: RunHarness, fake: FakeOpenAI) -> None:
     run_id = desk.start()
     pause = desk.look(run_id)
     assert pause is not None
-    assert "not known" in pause.says
+    assert "unknown whether" in pause.says
     plan = desk.context.store.plan(desk.context.store.run(run_id).plan_id)
     desk.clock.pass_(desk.context.limits.quarantine_seconds - 10)
     assert desk.look(run_id) is not None
@@ -115,7 +115,7 @@ def test_two_unknowns_ask_a_person(desk: RunHarness, fake: FakeOpenAI) -> None:
     run = desk.go(run_id)
 
     assert run.state == "needs_human"
-    assert "twice" in run.said("needs_human", "why")
+    assert "two requests" in run.said("needs_human", "why")
     assert "--adopt" in run.said("needs_human", "remedy")
     assert len(fake.jobs) == 0
 
@@ -136,7 +136,7 @@ def test_two_jobs_under_one_key_ask_a_person(desk: RunHarness, fake: FakeOpenAI)
     run = desk.go(run_id)
 
     assert run.state == "needs_human"
-    assert "2 jobs carry the key" in run.said("needs_human", "why")
+    assert "2 jobs have the key" in run.said("needs_human", "why")
     assert all(job["metadata"]["launch_key"] == plan_id for job in fake.jobs.values())
 
 
@@ -237,7 +237,7 @@ def test_a_lease_is_not_taken_while_it_holds(desk: RunHarness) -> None:
     run_id = desk.start()
     desk.context.store.take(run_id)
 
-    with pytest.raises(LeaseLost, match="works on it now"):
+    with pytest.raises(LeaseLost, match="has the lease"):
         RunStore(desk.context.store.engine, desk.clock, "other").take(run_id)
 
 
@@ -359,9 +359,9 @@ def test_rows_leave_only_after_a_word(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"planned_at": "2026-11-01T00:00:00+00:00"}, "a plan lives 24"),
+        ({"planned_at": "2026-11-01T00:00:00+00:00"}, "a plan expires after 24"),
         ({"prices_sha256": "other"}, "the price book has changed"),
-        ({"base_model": "gone"}, "tunes no gone any more"),
+        ({"base_model": "gone"}, "no longer tunes gone"),
         ({"cap_usd": "0.50"}, "less than the 2.00 USD"),
     ],
 )
@@ -390,7 +390,7 @@ def test_too_few_rows_are_refused(desk: RunHarness, fake: FakeOpenAI) -> None:
     data = desk.data.model_copy(update={"rows": 9})
     run_id = desk.start(desk.plan(training=data))
 
-    with pytest.raises(Refused, match="takes 10 examples or more, and there are 9"):
+    with pytest.raises(Refused, match="needs 10 examples or more, found 9"):
         desk.look(run_id)
 
 

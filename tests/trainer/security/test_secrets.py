@@ -1,4 +1,4 @@
-"""A key and a person's address are planted; neither shows up anywhere but where it belongs."""
+"""Secrets: a planted key and e-mail address appear only where they belong."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def log() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def test_neither_key_nor_address_shows_up(
+def test_neither_key_nor_address_is_stored_or_logged(
     desk: RunHarness, fake: FakeOpenAI, log: io.StringIO
 ) -> None:
     echoes = error_reply(400, "bad_row", f"row 3 holds {EMAIL}, sent with Bearer {KEY}")
@@ -80,18 +80,18 @@ def test_neither_key_nor_address_shows_up(
     assert any(EMAIL.encode() in content for content in fake.contents.values())
 
 
-def test_a_leaky_twin_is_caught(desk: RunHarness, fake: FakeOpenAI, log: io.StringIO) -> None:
-    """The same search finds a launcher that writes its key down: the search can fail."""
-    import trainer.storage.run_store
+def test_the_search_finds_a_leak(desk: RunHarness, fake: FakeOpenAI, log: io.StringIO) -> None:
+    """Without redaction the same search finds the key, so the test above can fail."""
+    import trainer.storage.schema
 
     run_id = desk.start()
-    honest, trainer.storage.run_store.redact = trainer.storage.run_store.redact, lambda text: text
+    honest, trainer.storage.schema.redact = trainer.storage.schema.redact, lambda text: text
     try:
         desk.context.store.note(
             run_id, "held", why=f"Bearer {KEY} for {EMAIL}", seconds=0, ticks=0, boot="x"
         )
     finally:
-        trainer.storage.run_store.redact = honest
+        trainer.storage.schema.redact = honest
     logging.getLogger("leak").warning("asked with %s", KEY)
 
     found = everything(desk, run_id, log.getvalue())
@@ -100,7 +100,7 @@ def test_a_leaky_twin_is_caught(desk: RunHarness, fake: FakeOpenAI, log: io.Stri
     assert EMAIL in found
 
 
-def test_an_exception_carries_no_key(desk: RunHarness, fake: FakeOpenAI) -> None:
+def test_an_exception_contains_no_key(desk: RunHarness, fake: FakeOpenAI) -> None:
     key = api_key_for("own", fake.url)
     assert KEY not in repr(key)
     fake.stop()
@@ -115,7 +115,7 @@ def test_an_exception_carries_no_key(desk: RunHarness, fake: FakeOpenAI) -> None
     assert KEY not in seen
 
 
-def test_a_key_goes_to_its_own_host_only(fake: FakeOpenAI) -> None:
+def test_a_key_is_sent_to_its_own_host_only(fake: FakeOpenAI) -> None:
     other = FakeOpenAI("openai")
     other.start()
     client = bound_client(origin_of(fake.url))
@@ -133,12 +133,12 @@ def test_a_key_goes_to_its_own_host_only(fake: FakeOpenAI) -> None:
     ["http://api.together.ai/v1", "https://user:pw@api.together.ai", "ftp://x", "together", "",
      "http://10.0.0.8/v1", "http://[::ffff:10.0.0.8]/v1", "file:///etc/passwd"],
 )  # fmt: skip
-def test_no_key_goes_to_such_an_address(url: str) -> None:
+def test_no_key_is_sent_to_an_invalid_url(url: str) -> None:
     with pytest.raises(ApiKeyError):
         origin_of(url)
 
 
-def test_a_key_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_read_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key").write_text(f"{KEY}\n")
     monkeypatch.setenv("OWN_API_KEY_FILE", str(tmp_path / "key"))
     assert api_key_for("own", "https://example.org/v1") == ApiKey("https://example.org:443", KEY)
@@ -147,12 +147,12 @@ def test_a_key_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         api_key_for("own", "https://example.org/v1")
 
 
-def test_no_key_is_told_by_the_name_of_its_variable() -> None:
-    with pytest.raises(ApiKeyError, match="set TOGETHER_API_KEY, or TOGETHER_API_KEY_FILE"):
+def test_a_missing_key_is_reported_with_its_variable() -> None:
+    with pytest.raises(ApiKeyError, match="Set TOGETHER_API_KEY, or TOGETHER_API_KEY_FILE"):
         api_key_for("together", "https://api.together.ai/v1")
 
 
-def test_what_looks_personal_is_found_and_what_does_not_is_not(tmp_path: Path) -> None:
+def test_personal_data_is_detected_by_pattern(tmp_path: Path) -> None:
     assert personal_data_kinds("DE89 3704 0044 0532 0130 00") == {"bank account"}
     assert personal_data_kinds("card 4111 1111 1111 1111") == {"card number"}
     assert personal_data_kinds("host 10.20.30.40") == {"IP address"}
@@ -170,7 +170,7 @@ def test_what_looks_personal_is_found_and_what_does_not_is_not(tmp_path: Path) -
     assert count_personal_data([path]) == {"e-mail": 3}
 
 
-def test_what_is_hidden_stays_hidden_in_json() -> None:
+def test_redacted_json_stays_valid() -> None:
     assert redact('{"why": "Bearer abcdefgh1234"}') == '{"why": "[hidden]"}'
 
 

@@ -194,7 +194,7 @@ def test_a_launch_needs_a_key_and_the_upper_amount(door: ApiHarness) -> None:
 
     assert (bare.status_code, bare.json()["where"]) == (422, "Idempotency-Key")
     assert little.status_code == 409
-    assert "it may cost up to 2.00 USD, and 1.99 were agreed to" in little.json()["detail"]
+    assert "it may cost up to 2.00 USD, and 1.99 USD were agreed to" in little.json()["detail"]
     assert door.server.context.store.listed() == ()
     assert door.launch(plan_id).status_code == 202  # the key is free: nothing was done under it
 
@@ -362,7 +362,7 @@ def test_a_run_over_the_cap_of_the_day_says_why_it_waits_and_goes_on_later(
     waits = door.call("GET", f"/runs/{run_id}").json()
     kinds = [one["kind"] for one in door.call("GET", f"/runs/{run_id}/events").json()]
 
-    assert "would pass the cap of 1.00 USD a day" in waits["problem"]
+    assert "would exceed the daily cap: $0.00 reserved or spent" in waits["problem"]
     assert kinds.count("refused") == 1
     door.call("PUT", "/budget", ("root", "admin"), json={**caps, "per_day_usd": "9"})
     door.desk.look(run_id)

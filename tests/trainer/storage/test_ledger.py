@@ -1,4 +1,4 @@
-"""T11: no cap is ever passed, whoever asks at the same time."""
+"""Ledger: no cap is ever exceeded, also by parallel reservations."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def test_parallel_launches_never_pass_a_cap_together(engine: Engine, span: str) 
 
     assert len(refused) == 7
     assert committed(ledger.entries()) == micro_usd("9.00")
-    assert all("would pass the cap of 10.00 USD" in says for says in refused)
+    assert all("cap $10.00" in says for says in refused)
 
 
-def test_what_was_cheaper_frees_the_rest(engine: Engine) -> None:
+def test_settling_a_smaller_amount_frees_the_difference(engine: Engine) -> None:
     ledger = Ledger(engine)
     ledger.set_caps(None, Decimal(5))
     ledger.reserve(entry("a", "5.00"))
@@ -68,7 +68,7 @@ def test_a_new_day_has_its_own_cap(engine: Engine) -> None:
     ledger.set_caps(Decimal(3), None)
     ledger.reserve(entry("a", day="2026-11-20"))
     ledger.reserve(entry("b", day="2026-11-21"))
-    with pytest.raises(OverBudget, match="a day"):
+    with pytest.raises(OverBudget, match="daily cap"):
         ledger.reserve(entry("c", "0.01", day="2026-11-21"))
 
 

@@ -1,4 +1,4 @@
-"""Versions of tuned models: one number each, one champion a name, a way back, an audit."""
+"""Model registry: numbers, champions, rollbacks, history, and logging to MLflow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORSE = {"verdict": {"word": "worse"}, "score": 0.40}
 
 @dataclass
 class RegistryHarness:
-    """A registry over runs of a desk."""
+    """A registry with runs to register."""
 
     desk: RunHarness
     registry: Registry
@@ -59,25 +59,25 @@ class RegistryHarness:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, engine: Engine) -> RegistryHarness:
+def harness(tmp_path: Path, engine: Engine) -> RegistryHarness:
     desk = open_run_harness(tmp_path, engine)
     return RegistryHarness(desk, Registry(engine, desk.clock))
 
 
 def run_in_parallel(count: int, work: Callable[[int], object]) -> list[BaseException | None]:
-    """Do something in many threads at once; return what went wrong."""
+    """Run a function in many threads at once; return the errors."""
     gate = threading.Barrier(count)
 
-    def one(number: int) -> None:
+    def run(number: int) -> None:
         gate.wait()
         work(number)
 
     with ThreadPoolExecutor(count) as pool:
-        asked = [pool.submit(one, number) for number in range(count)]
-    return [each.exception() for each in asked if each.exception()]
+        futures = [pool.submit(run, number) for number in range(count)]
+    return [future.exception() for future in futures if future.exception()]
 
 
-def test_the_migrations_make_the_tables_that_the_code_names(engine: Engine) -> None:
+def test_the_migrations_create_the_tables_of_the_schema(engine: Engine) -> None:
     there = inspect(engine)
     for name in ("versions", "version_events"):
         said = {(c["name"], c["nullable"]) for c in there.get_columns(name)}
@@ -85,145 +85,150 @@ def test_the_migrations_make_the_tables_that_the_code_names(engine: Engine) -> N
     assert schema_version(engine) >= "0002"
 
 
-def test_a_run_is_one_version_however_often_it_is_registered(shelf: RegistryHarness) -> None:
-    run_id = shelf.run()
-    first = shelf.registry.register(run_id, "voice", shelf.made(), "jo")
-    again = shelf.registry.register(run_id, "other-name", shelf.made(model="x"), "jo")
+def test_a_run_is_one_version_however_often_it_is_registered(harness: RegistryHarness) -> None:
+    run_id = harness.run()
+    first = harness.registry.register(run_id, "voice", harness.made(), "jo")
+    again = harness.registry.register(run_id, "other-name", harness.made(model="x"), "jo")
 
     assert first == again
     assert (first.version_id, first.stage, first.usd) == ("voice-v1", "candidate", Decimal("1.25"))
     assert first.facts == {"seconds": 12.5}
-    assert shelf.add().version_id == "voice-v2"
-    assert shelf.add("other").version_id == "other-v1"
-    assert [one.version_id for one in shelf.registry.listed("voice")] == ["voice-v2", "voice-v1"]
-    assert [e.kind for e in shelf.registry.history("voice-v1")] == ["registered"]
+    assert harness.add().version_id == "voice-v2"
+    assert harness.add("other").version_id == "other-v1"
+    assert [one.version_id for one in harness.registry.listed("voice")] == ["voice-v2", "voice-v1"]
+    assert [e.kind for e in harness.registry.history("voice-v1")] == ["registered"]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "Voice", "-x", "a" * 54, "a/b"])
-def test_a_name_that_cannot_be_a_folder_is_refused(shelf: RegistryHarness, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be the name of a model"):
-        shelf.registry.register(shelf.run(), name, shelf.made())
+def test_a_name_that_cannot_be_a_folder_is_refused(harness: RegistryHarness, name: str) -> None:
+    with pytest.raises(UsageError, match="not a valid model name"):
+        harness.registry.register(harness.run(), name, harness.made())
 
 
-def test_a_run_that_is_not_there_has_no_version(shelf: RegistryHarness) -> None:
-    with pytest.raises(UsageError, match="no such run"):
-        shelf.registry.register("run_none", "voice", shelf.made())
-    assert shelf.registry.listed() == ()
+def test_an_unknown_run_has_no_version(harness: RegistryHarness) -> None:
+    with pytest.raises(UsageError, match="run not found"):
+        harness.registry.register("run_none", "voice", harness.made())
+    assert harness.registry.listed() == ()
 
 
-def test_numbers_of_parallel_runs_are_each_given_once(
-    shelf: RegistryHarness, engine: Engine
-) -> None:
-    runs = [shelf.run() for _ in range(8)]
+def test_parallel_runs_get_different_numbers(harness: RegistryHarness, engine: Engine) -> None:
+    runs = [harness.run() for _ in range(8)]
     twice = [*runs, *runs]
-    wrong = run_in_parallel(16, lambda n: Registry(engine, shelf.desk.clock).register(
-        twice[n], "voice", shelf.made()))  # fmt: skip
+    wrong = run_in_parallel(16, lambda n: Registry(engine, harness.desk.clock).register(
+        twice[n], "voice", harness.made()))  # fmt: skip
 
     assert wrong == []
-    assert sorted(one.number for one in shelf.registry.listed()) == list(range(1, 9))
+    assert sorted(one.number for one in harness.registry.listed()) == list(range(1, 9))
 
 
-def test_only_what_was_measured_and_is_not_worse_is_promoted(shelf: RegistryHarness) -> None:
-    bare, worse = shelf.add(), shelf.add(evaluation=WORSE)
+def test_only_an_evaluated_version_that_is_not_worse_is_promoted(harness: RegistryHarness) -> None:
+    bare, worse = harness.add(), harness.add(evaluation=WORSE)
 
-    with pytest.raises(Refused, match=r"nobody measured it.*trainer evaluate"):
-        shelf.registry.promote(bare.version_id, "jo", anyway=True)
-    with pytest.raises(Refused, match=r"it is worse.*--anyway"):
-        shelf.registry.promote(worse.version_id, "jo")
-    assert set(shelf.stages().values()) == {"candidate"}
+    with pytest.raises(Refused, match=r"not evaluated.*trainer evaluate"):
+        harness.registry.promote(bare.version_id, "jo", anyway=True)
+    with pytest.raises(Refused, match=r"found it worse.*--anyway"):
+        harness.registry.promote(worse.version_id, "jo")
+    assert set(harness.stages().values()) == {"candidate"}
 
-    assert shelf.registry.promote(worse.version_id, "jo", anyway=True).stage == "champion"
-    assert shelf.registry.history(worse.version_id)[-1].body["anyway"] is True
+    assert harness.registry.promote(worse.version_id, "jo", anyway=True).stage == "champion"
+    assert harness.registry.history(worse.version_id)[-1].body["anyway"] is True
 
 
-def test_promoting_retires_the_champion_before(shelf: RegistryHarness) -> None:
-    one, two = shelf.add(evaluation=BETTER), shelf.add(evaluation=BETTER)
-    other = shelf.add("other", evaluation=BETTER)
+def test_a_promotion_retires_the_previous_champion(harness: RegistryHarness) -> None:
+    one, two = harness.add(evaluation=BETTER), harness.add(evaluation=BETTER)
+    other = harness.add("other", evaluation=BETTER)
     for version in (one, other, two, two):
-        shelf.registry.promote(version.version_id, "jo")
+        harness.registry.promote(version.version_id, "jo")
 
-    assert shelf.stages() == {"other-v1": "champion", "voice-v1": "retired", "voice-v2": "champion"}
-    said = [(event.kind, event.by) for event in shelf.registry.history("voice-v1")]
+    assert harness.stages() == {
+        "other-v1": "champion",
+        "voice-v1": "retired",
+        "voice-v2": "champion",
+    }
+    said = [(event.kind, event.by) for event in harness.registry.history("voice-v1")]
     assert said == [("registered", "jo"), ("evaluated", ""), ("promoted", "jo"), ("retired", "jo")]
-    assert [event.kind for event in shelf.registry.history("voice-v2")].count("promoted") == 1
+    assert [event.kind for event in harness.registry.history("voice-v2")].count("promoted") == 1
 
 
-def test_parallel_promotions_leave_one_champion(shelf: RegistryHarness, engine: Engine) -> None:
-    made = [shelf.add(evaluation=BETTER).version_id for _ in range(8)]
+def test_parallel_promotions_leave_one_champion(harness: RegistryHarness, engine: Engine) -> None:
+    made = [harness.add(evaluation=BETTER).version_id for _ in range(8)]
     wrong = run_in_parallel(
-        8, lambda n: Registry(engine, shelf.desk.clock).promote(made[n], f"p{n}")
+        8, lambda n: Registry(engine, harness.desk.clock).promote(made[n], f"p{n}")
     )
 
     assert wrong == []
-    stages = list(shelf.stages().values())
+    stages = list(harness.stages().values())
     assert (stages.count("champion"), stages.count("retired")) == (1, 7)
 
 
-def test_the_database_itself_holds_no_second_champion(
-    shelf: RegistryHarness, engine: Engine
+def test_the_database_itself_refuses_a_second_champion(
+    harness: RegistryHarness, engine: Engine
 ) -> None:
-    shelf.registry.promote(shelf.add(evaluation=BETTER).version_id, "jo")
-    shelf.add()
+    harness.registry.promote(harness.add(evaluation=BETTER).version_id, "jo")
+    harness.add()
     with pytest.raises(IntegrityError), write_transaction(engine) as connection:
         connection.execute(versions.update().values(stage="champion"))
 
 
-def test_rolling_back_goes_one_champion_back_at_a_time(shelf: RegistryHarness) -> None:
+def test_rolling_back_goes_one_champion_back_at_a_time(harness: RegistryHarness) -> None:
     for _ in range(3):
-        shelf.registry.promote(shelf.add(evaluation=BETTER).version_id, "jo")
-    shelf.registry.promote("voice-v1", "jo")  # v1, v2, v3, v1
+        harness.registry.promote(harness.add(evaluation=BETTER).version_id, "jo")
+    harness.registry.promote("voice-v1", "jo")  # v1, v2, v3, v1
 
-    walked = [shelf.registry.rollback("voice", "mo").version_id for _ in range(3)]
+    walked = [harness.registry.rollback("voice", "mo").version_id for _ in range(3)]
 
     assert walked == ["voice-v3", "voice-v2", "voice-v1"]
     with pytest.raises(Refused, match="no champion before voice-v1"):
-        shelf.registry.rollback("voice", "mo")
-    assert list(shelf.stages().values()).count("champion") == 1
-    assert [e.kind for e in shelf.registry.history("voice-v3")][-2:] == ["promoted", "rolled_back"]
+        harness.registry.rollback("voice", "mo")
+    assert list(harness.stages().values()).count("champion") == 1
+    assert [e.kind for e in harness.registry.history("voice-v3")][-2:] == [
+        "promoted",
+        "rolled_back",
+    ]
 
 
-def test_rolling_back_passes_over_a_deleted_version(shelf: RegistryHarness) -> None:
+def test_a_rollback_skips_a_deleted_version(harness: RegistryHarness) -> None:
     for _ in range(3):
-        shelf.registry.promote(shelf.add(evaluation=BETTER).version_id, "jo")
-    shelf.registry.forget("voice-v2")
+        harness.registry.promote(harness.add(evaluation=BETTER).version_id, "jo")
+    harness.registry.forget("voice-v2")
 
-    assert shelf.registry.rollback("voice", "jo").version_id == "voice-v1"
+    assert harness.registry.rollback("voice", "jo").version_id == "voice-v1"
 
 
-def test_where_there_is_no_champion_nothing_is_rolled_back(shelf: RegistryHarness) -> None:
-    version = shelf.add(evaluation=BETTER)
+def test_a_rollback_needs_a_champion(harness: RegistryHarness) -> None:
+    version = harness.add(evaluation=BETTER)
     with pytest.raises(Refused, match=r"voicee: there is no champion.*'voice'"):
-        shelf.registry.rollback("voicee", "jo")
-    shelf.registry.promote(version.version_id, "jo")
+        harness.registry.rollback("voicee", "jo")
+    harness.registry.promote(version.version_id, "jo")
 
-    assert shelf.registry.retire(version.version_id, "jo").stage == "retired"
-    shelf.registry.retire(version.version_id, "jo")
-    assert [e.kind for e in shelf.registry.history("voice-v1")].count("retired") == 1
+    assert harness.registry.retire(version.version_id, "jo").stage == "retired"
+    harness.registry.retire(version.version_id, "jo")
+    assert [e.kind for e in harness.registry.history("voice-v1")].count("retired") == 1
     with pytest.raises(Refused, match="there is no champion"):
-        shelf.registry.rollback("voice", "jo")
+        harness.registry.rollback("voice", "jo")
 
 
-def test_a_version_is_named_by_its_beginning(shelf: RegistryHarness) -> None:
+def test_a_version_is_found_by_a_prefix(harness: RegistryHarness) -> None:
     for _ in range(10):
-        shelf.add()
-    shelf.add("other")
+        harness.add()
+    harness.add("other")
 
-    assert shelf.registry.version("oth").version_id == "other-v1"
-    assert shelf.registry.version("voice-v1").number == 1
-    with pytest.raises(UsageError, match="several versions begin so"):
-        shelf.registry.version("voice")
-    with pytest.raises(UsageError, match=r"no such version. Did you mean 'voice-v1"):
-        shelf.registry.version("vioce-v1")
-    with pytest.raises(UsageError, match="no such version"):
-        shelf.registry.version("%")
+    assert harness.registry.version("oth").version_id == "other-v1"
+    assert harness.registry.version("voice-v1").number == 1
+    with pytest.raises(UsageError, match="prefix matches several versions"):
+        harness.registry.version("voice")
+    with pytest.raises(UsageError, match=r"version not found. Did you mean 'voice-v1"):
+        harness.registry.version("vioce-v1")
+    with pytest.raises(UsageError, match="version not found"):
+        harness.registry.version("%")
 
 
-def test_two_versions_are_laid_side_by_side(shelf: RegistryHarness) -> None:
-    shelf.add(evaluation=BETTER)
-    shelf.add(evaluation={"verdict": "worse", "score": 0.4, "model": "not this"},
+def test_two_versions_are_compared(harness: RegistryHarness) -> None:
+    harness.add(evaluation=BETTER)
+    harness.add(evaluation={"verdict": "worse", "score": 0.4, "model": "not this"},
               usd=None, facts={"gpu": {"peak_bytes": 7}})  # fmt: skip
 
-    rows = {what: (a, b) for what, a, b in shelf.registry.compare("voice-v1", "voice-v2")}
+    rows = {what: (a, b) for what, a, b in harness.registry.compare("voice-v1", "voice-v2")}
 
     assert rows["USD"] == ("1.25", "")
     assert rows["score"] == ("0.91", "0.4")
@@ -233,13 +238,13 @@ def test_two_versions_are_laid_side_by_side(shelf: RegistryHarness) -> None:
     assert rows["model"] == ("ft:tiny:1", "ft:tiny:1")
 
 
-def test_what_its_provider_ends_is_listed_in_time(shelf: RegistryHarness) -> None:
-    shelf.add(shutdown_on=date(2027, 3, 1))
-    shelf.add(shutdown_on=date(2027, 1, 1))
-    shelf.add()
+def test_versions_that_are_shut_down_are_listed(harness: RegistryHarness) -> None:
+    harness.add(shutdown_on=date(2027, 3, 1))
+    harness.add(shutdown_on=date(2027, 1, 1))
+    harness.add()
 
     def by(day: date) -> list[str]:
-        return [one.version_id for one in shelf.registry.ending(day)]
+        return [one.version_id for one in harness.registry.ending(day)]
 
     assert by(date(2026, 12, 31)) == []
     assert by(date(2027, 1, 1)) == ["voice-v2"]
@@ -247,29 +252,29 @@ def test_what_its_provider_ends_is_listed_in_time(shelf: RegistryHarness) -> Non
 
 
 def test_a_deleted_version_keeps_its_history_and_its_number(
-    shelf: RegistryHarness, engine: Engine
+    harness: RegistryHarness, engine: Engine
 ) -> None:
-    shelf.add(evaluation=BETTER, kind="adapter", model="some/folder")
-    shelf.registry.promote("voice-v1", "jo")
+    harness.add(evaluation=BETTER, kind="adapter", model="some/folder")
+    harness.registry.promote("voice-v1", "jo")
     with pytest.raises(Refused, match="it is the champion"):
-        shelf.registry.forget("voice-v1")
-    shelf.registry.retire("voice-v1", "jo")
+        harness.registry.forget("voice-v1")
+    harness.registry.retire("voice-v1", "jo")
 
-    assert shelf.registry.forget("voice-v1", "jo") == Path("some/folder")
+    assert harness.registry.forget("voice-v1", "jo") == Path("some/folder")
     with pytest.raises(UsageError):
-        shelf.registry.version("voice-v1")
-    assert shelf.registry.history("voice-v1")[-1].kind == "deleted"
-    assert shelf.registry.deleted() == ("voice-v1",)
-    assert shelf.add().version_id == "voice-v2"
-    assert shelf.registry.forget("voice-v2") is None
+        harness.registry.version("voice-v1")
+    assert harness.registry.history("voice-v1")[-1].kind == "deleted"
+    assert harness.registry.deleted() == ("voice-v1",)
+    assert harness.add().version_id == "voice-v2"
+    assert harness.registry.forget("voice-v2") is None
     with engine.connect() as connection:
         assert connection.execute(select(versions)).all() == []
 
 
-def test_no_secret_gets_into_the_registry(shelf: RegistryHarness) -> None:
-    version = shelf.add(evaluation={"verdict": "better", "said": "Bearer abcdefgh12345"},
+def test_no_secret_is_stored_in_the_registry(harness: RegistryHarness) -> None:
+    version = harness.add(evaluation={"verdict": "better", "said": "Bearer abcdefgh12345"},
                         facts={"who": "jo@example.org"})  # fmt: skip
-    version = shelf.registry.version(version.version_id)
+    version = harness.registry.version(version.version_id)
     assert (version.evaluation or {})["said"] == version.facts["who"] == "[hidden]"
 
 
@@ -279,7 +284,7 @@ def test_no_secret_gets_into_the_registry(shelf: RegistryHarness) -> None:
      "file://server/share", "postgresql://db.example.org/x", "http://127.0.0.1@example.org",
      "http://example.org\\@127.0.0.1", "//example.org/x", "s3://bucket/x", ""],
 )  # fmt: skip
-def test_what_was_measured_does_not_leave_the_machine(
+def test_measurements_are_logged_on_this_machine_only(
     monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=None))
@@ -293,14 +298,14 @@ def a_version() -> ModelVersion:
                    version_id="voice-v1", name="voice", number=1, run_id="run_1")  # fmt: skip
 
 
-def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_extra_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UsageError, match=r"tune-or-not\[mlflow\]"):
         log_version(a_version(), None, "sqlite:///x.db")
 
 
 class FakeClient:
-    """Takes down what a client of mlflow is asked."""
+    """Records the calls to an MLflow client."""
 
     asked: list[tuple[Any, ...]] = []  # noqa: RUF012
     runs: list[Any] = []  # noqa: RUF012
@@ -350,6 +355,6 @@ def test_a_version_is_logged_once_with_its_params_metrics_and_tags(
 
 
 @pytest.mark.parametrize("uri", ["runs/mlflow", "file:///tmp/x"])
-def test_a_folder_is_no_store_of_mlflow_any_more(uri: str) -> None:
+def test_a_folder_is_not_accepted_as_a_store_of_mlflow(uri: str) -> None:
     with pytest.raises(UsageError, match="sqlite:///FILE"):
         log_version(a_version(), BETTER, uri)

@@ -279,7 +279,7 @@ def test_from_the_form_to_a_model_at_a_provider(home: Path, together: FakeTogeth
     assert len(together.jobs) == 1
     assert "is a candidate version" in said
     find_by_label(at.button, "Promote").click().run()
-    assert "nobody measured it" in page_text(at)
+    assert "not evaluated" in page_text(at)
 
 
 def test_the_amount_is_typed_or_nothing_starts(home: Path, together: FakeTogether) -> None:
@@ -379,10 +379,10 @@ def test_no_base_and_no_rows_are_said(home: Path) -> None:
     at = open_page("launch", "too-little").run()
     at.selectbox[0].set_value("lora:local").run()
     find_by_label(at.button, "Create plan").click().run()
-    assert "base: none was named. Put one into" in at.error[0].value
+    assert "base: not selected. Put one into" in at.error[0].value
     find_by_label(at.text_input, "or a folder on this machine").set_value("/nowhere")
     find_by_label(at.button, "Create plan").click().run()
-    assert "/nowhere: there is no such folder" in at.error[0].value
+    assert "/nowhere: folder not found" in at.error[0].value
     at.selectbox[0].set_value(BASELINE_OPTION).run()
     find_by_label(at.button, "Create plan").click().run()
     assert "there are no training rows" in at.error[0].value
@@ -505,7 +505,7 @@ def test_settings_set_caps_and_never_show_a_key(
     )
     assert "tgp-0123456789abcdef" not in everything
     assert "✓ found" in everything
-    assert "no key for openai: set OPENAI_API_KEY" in everything
+    assert "no API key for openai. Set OPENAI_API_KEY" in everything
     assert str(home) in everything
     assert "mine" in everything
     find_by_label(at.text_input, "Daily budget").set_value("5")
@@ -523,12 +523,15 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     context = state.trainer_context()
     context.ledger.set_caps(Decimal(3), None)
     at = make_plan(together, "capped")
-    assert "up to 4.00 USD would pass the cap of 3.00 USD a day" in at.error[0].value
+    assert (
+        "would exceed the daily cap: $0.00 reserved or spent, $4.00 requested, cap $3.00"
+        in at.error[0].value
+    )
 
     run_id = start_plan(at).query_params["run"]
     wait_until(lambda: context.store.run(run_id).state == "validated")
     at.run()
-    assert "Waiting: this job: up to 4.00 USD would pass the cap" in at.warning[0].value
+    assert "Waiting: this job: would exceed the daily cap" in at.warning[0].value
     assert together.jobs == {}
 
     context.ledger.set_caps(None, None)
@@ -536,7 +539,7 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     assert len(together.jobs) == 1
     monkeypatch.delenv("TOGETHER_API_KEY")
     keyless = make_plan(together, "keyless")
-    assert "no key for together: set TOGETHER_API_KEY" in keyless.error[0].value
+    assert "no API key for together. Set TOGETHER_API_KEY" in keyless.error[0].value
 
 
 def test_what_costs_by_the_hour_is_in_sight_and_is_stopped(

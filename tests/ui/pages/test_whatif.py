@@ -20,7 +20,8 @@ from advisor.errors import UsageError
 from advisor.loading import example_question, examples_folder
 from advisor.report.markdown import cumulative_usd, saving_usd_per_month
 from tests.support.paths import ROOT
-from ui import formatting
+from tests.support.questions import complete_question
+from ui import formatting, state
 from ui.charts import winner_map
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import compared_options, cumulative_cost_chart
@@ -74,7 +75,6 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
         import streamlit as st
 
         from advisor.decision.answer import canonical_json
-        from ui import state
         from ui.whatif.verdict import verdict_html
 
         assert state.open_example(name)
@@ -84,7 +84,7 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
     page = AppTest.from_function(script, args=(name,), default_timeout=120).run()
 
     assert not page.exception
-    expected = recommend(example_question(name))
+    expected = recommend(complete_question(name))
     assert page.session_state["bytes"] == canonical_json(expected)
     assert f'data-recommended="{expected.decision.recommended}"' in html_of(page)
 
@@ -92,8 +92,6 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
 def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
     def script() -> None:
         import streamlit as st
-
-        from ui import state
 
         before = state.current_scenario().answer
         state.set_field("traffic.requests_per_month", -1)
@@ -117,8 +115,6 @@ def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
 def test_a_scenario_that_names_a_file_of_this_machine_is_refused() -> None:
     def script() -> None:
         import streamlit as st
-
-        from ui import state
 
         mapping = {"asked_on": "2026-11-20", "dataset": {"path": "/etc/hostname"}}
         st.session_state["taken"] = state.replace_scenario(mapping, where="the link")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from advisor.decision.answer import recommend
-from advisor.loading import example_question
 from tests.support.browser import (
     VIEW,
     axe_violations,
@@ -23,6 +22,7 @@ from tests.support.browser import (
     save_screenshot,
     wait_until_idle,
 )
+from tests.support.questions import complete_question
 from ui.whatif.share_menu import report_html
 
 HEADER_PIXELS = 60
@@ -316,7 +316,7 @@ def test_one_click_leads_from_the_verdict_to_its_launch(
 
 def test_the_report_prints_on_paper(address: str, browser: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    report.write_bytes(report_html(recommend(example_question("email-triage")), "en_US"))
+    report.write_bytes(report_html(recommend(complete_question("email-triage")), "en_US"))
     page = browser.new_page(viewport={"width": 794, "height": 1123})
     page.goto(report.as_uri())
     page.emulate_media(media="print")

@@ -109,30 +109,30 @@ def _plan_request(
 def _extension_settings(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return our own settings among the metadata."""
     known = (CAP_KEY, METHOD_KEY, *SETTINGS)
-    ours = {name: value for name, value in metadata.items() if name.startswith(EXTENSION_PREFIX)}
-    for name in ours:
+    settings = {k: v for k, v in metadata.items() if k.startswith(EXTENSION_PREFIX)}
+    for name in settings:
         if name not in known:
             raise BadParameter(
                 f"metadata.{name}",
                 f"metadata.{name}: there is no such setting.{did_you_mean(name, known)}",
             )
-    return ours
+    return settings
 
 
-def _approach(word: str, method: str) -> str:
+def _approach(name: str, method: str) -> str:
     allowed = DPO_METHODS if method == "dpo" else tuple(APPROACH_OF)
-    if word not in allowed:
+    if name not in allowed:
         raise BadParameter(
             f"metadata.{METHOD_KEY}",
-            f"metadata.{METHOD_KEY}: found '{word}'; {method} supports {', '.join(allowed)}.",
+            f"metadata.{METHOD_KEY}: found '{name}'; {method} supports {', '.join(allowed)}.",
         )
-    if method == "reinforcement" and word == "encoder":
+    if method == "reinforcement" and name == "encoder":
         raise BadParameter(
             f"metadata.{METHOD_KEY}",
             f"metadata.{METHOD_KEY}: an encoder returns labels and cannot train on rewards. "
             "Use lora.",
         )
-    return "dpo" if method == "dpo" else APPROACH_OF[word]
+    return "dpo" if method == "dpo" else APPROACH_OF[name]
 
 
 def _cap(text: str | None, default: Decimal) -> Decimal:

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from sqlalchemy.exc import IntegrityError
 
-from advisor.plan.training_plan import TrainingPlan
-from trainer.run_states import Event, Run, State
+from advisor.gpu.recipe import Recipe
+from advisor.plan.training_plan import Hyperparameters, LocalJob, TrainingPlan
+from trainer.run_states import Run, State
 from trainer.runs.messages import event_sentence
 from trainer.server.context import ServerContext
 from trainer.server.openai.ids import (
@@ -116,9 +117,9 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
     return CheckpointMetrics(step=step, **known)
 
 
-def result_file(server: ServerContext, kept: StoredJob) -> str:
+def result_file(server: ServerContext, job: StoredJob) -> str:
     """Store the metrics of a succeeded job as a file, once; return its id."""
-    file_id = result_file_of(kept.run_id)
+    file_id = result_file_of(job.run_id)
     try:
         return server.file_store.file(file_id, None).file_id
     except NoSuchFile:
@@ -127,8 +128,8 @@ def result_file(server: ServerContext, kept: StoredJob) -> str:
     with part.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(metrics_by_step(run_timeline(server, kept.run_id)).values())
-    sent = FileUpload(kept.owner, "step_metrics.csv", "fine-tune-results")
+        writer.writerows(metrics_by_step(run_timeline(server, job.run_id)).values())
+    sent = FileUpload(job.owner, "step_metrics.csv", "fine-tune-results")
     with suppress(IntegrityError):  # another request just stored the same file
         server.file_store.keep(part, sent, file_id)
     return file_id
@@ -137,14 +138,6 @@ def result_file(server: ServerContext, kept: StoredJob) -> str:
 STATE_STATUS: Mapping[State, Status] = {
     "intent": "validating_files",
     "validated": "validating_files",
-    "reserved": "queued",
-    "uploading": "queued",
-    "uploaded": "queued",
-    "creating": "queued",
-    "created": "queued",
-    "queued": "queued",
-    "paused": "queued",
-    "unknown_outcome": "queued",
     "running": "running",
     "succeeded": "running",
     "verified": "running",
@@ -152,7 +145,8 @@ STATE_STATUS: Mapping[State, Status] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-"""States of a run -> OpenAI's statuses; a job has succeeded once its model is registered."""
+"""States of a run -> OpenAI's statuses, `queued` for all others; a job has succeeded once its
+model is registered."""
 OUTCOME_STATUS: Mapping[State, Status] = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -162,46 +156,53 @@ MAX_EPOCHS, MAX_BATCH = 50, 256
 HOUR_SECONDS = 3600.0
 
 
-def job_view(server: ServerContext, kept: StoredJob) -> FineTuningJob:
+def job_view(server: ServerContext, job: StoredJob) -> FineTuningJob:
     """Return a job with its current status."""
-    run = server.context.store.run(kept.run_id)
+    run = server.context.store.run(job.run_id)
     plan = server.context.store.plan(run.plan_id)
-    status = status_of(run)
-    asked, end = kept.request, run.last(run.outcome) if run.outcome else None
-    has_model = status == "succeeded" and run.last("registered") is not None
+    assert plan.local is not None
+    status, request = status_of(run), job.request
+    is_done, end = status == "succeeded", run.last(run.outcome) if run.outcome else None
     tokens = run.said("succeeded", "trained_tokens")
     return FineTuningJob(
-        id=job_id_of(kept.run_id),
-        created_at=int(kept.made_at),
+        id=job_id_of(job.run_id),
+        created_at=int(job.made_at),
         error=_error(run, status),
-        fine_tuned_model=job_model_name(kept, plan) if has_model else None,
+        fine_tuned_model=job_model_name(job, plan) if is_done and run.last("registered") else None,
         finished_at=int(end.at) if end and status in OUTCOME_STATUS.values() else None,
-        hyperparameters=_settings(plan),
-        model=asked["model"],
-        organization_id=kept.owner,
-        result_files=[result_file(server, kept)] if status == "succeeded" else [],
+        hyperparameters=_settings(plan.local.recipe, plan.hyperparameters),
+        model=request["model"],
+        organization_id=job.owner,
+        result_files=[result_file(server, job)] if is_done else [],
         status=status,
-        trained_tokens=int(tokens) if tokens is not None and status == "succeeded" else None,
-        training_file=asked["training_file"],
-        validation_file=asked.get("validation_file"),
-        seed=_recipe_of(plan)["seed"],
-        estimated_finish=_finish(run, plan, status),
-        method=FineTuneMethod.model_validate(_method(asked)),
-        metadata=asked.get("metadata"),
-        x_tune_or_not=_run_details(run, plan),
+        trained_tokens=int(tokens) if tokens is not None and is_done else None,
+        training_file=request["training_file"],
+        validation_file=request.get("validation_file"),
+        seed=plan.local.recipe.seed,
+        estimated_finish=_finish(run, plan.local, status),
+        method=FineTuneMethod.model_validate(_method(request)),
+        metadata=request.get("metadata"),
+        x_tune_or_not=RunDetails(
+            run_id=run.run_id,
+            state=run.state,
+            cap_usd=plan.cap_usd,
+            at_most_usd=plan.figure.at_most,
+            usd=run.said("settled", "usd"),
+            version=run.said("registered", "version"),
+        ),
     )
 
 
-def job_model_name(kept: StoredJob, plan: TrainingPlan) -> str:
+def job_model_name(job: StoredJob, plan: TrainingPlan) -> str:
     """Return the name of the model that a job produces."""
-    return tuned_name(kept.request["model"], kept.owner, plan.suffix, kept.run_id)
+    return tuned_name(job.request["model"], job.owner, plan.suffix, job.run_id)
 
 
 def status_of(run: Run) -> Status:
     """Return the OpenAI status of a run."""
     if run.state == "settled":
         return OUTCOME_STATUS[run.outcome or "cancelled"]
-    return STATE_STATUS[run.state]
+    return STATE_STATUS.get(run.state, "queued")
 
 
 def _error(run: Run, status: Status) -> JobError | None:
@@ -211,70 +212,50 @@ def _error(run: Run, status: Status) -> JobError | None:
     return JobError(code="training_failed", message=str(why), param=None)
 
 
-def _recipe_of(plan: TrainingPlan) -> dict[str, Any]:
-    assert plan.local is not None
-    return {"rows_per_step": plan.local.recipe.rows_per_step, **plan.local.recipe.model_dump()}
-
-
-def _settings(plan: TrainingPlan) -> JobHyperparameters:
-    recipe, asked = _recipe_of(plan), plan.hyperparameters
-    epochs, rows = recipe["epochs"], recipe["rows_per_step"]
-    is_whole = epochs == int(epochs) and 1 <= epochs <= MAX_EPOCHS
+def _settings(recipe: Recipe, requested: Hyperparameters) -> JobHyperparameters:
+    is_integer = recipe.epochs == int(recipe.epochs) and 1 <= recipe.epochs <= MAX_EPOCHS
     return JobHyperparameters(
-        n_epochs=int(epochs) if is_whole else "auto",
-        batch_size=rows if rows <= MAX_BATCH else "auto",
-        learning_rate_multiplier=asked.learning_rate_multiplier or "auto",
+        n_epochs=int(recipe.epochs) if is_integer else "auto",
+        batch_size=recipe.rows_per_step if recipe.rows_per_step <= MAX_BATCH else "auto",
+        learning_rate_multiplier=requested.learning_rate_multiplier or "auto",
     )
 
 
-def _method(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _method(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the requested method; deprecated requests have their hyperparameters elsewhere."""
-    if asked.get("method"):
-        return dict(asked["method"])
-    older = asked.get("hyperparameters")
-    return {"type": "supervised", "supervised": {"hyperparameters": older or {}}}
+    older = {"hyperparameters": request.get("hyperparameters") or {}}
+    return request.get("method") or {"type": "supervised", "supervised": older}
 
 
-def _finish(run: Run, plan: TrainingPlan, status: Status) -> int | None:
-    began: Event | None = run.last("running")
-    if status != "running" or run.outcome or began is None or plan.local is None:
+def _finish(run: Run, local: LocalJob, status: Status) -> int | None:
+    started = run.last("running")
+    if status != "running" or run.outcome or started is None:
         return None
-    return int(began.at + plan.local.hours[1] * HOUR_SECONDS)
+    return int(started.at + local.hours[1] * HOUR_SECONDS)
 
 
-def _run_details(run: Run, plan: TrainingPlan) -> RunDetails:
-    return RunDetails(
-        run_id=run.run_id,
-        state=run.state,
-        cap_usd=plan.cap_usd,
-        at_most_usd=plan.figure.at_most,
-        usd=run.said("settled", "usd"),
-        version=run.said("registered", "version"),
-    )
-
-
-def checkpoints_of(server: ServerContext, kept: StoredJob) -> list[FineTuningJobCheckpoint]:
+def checkpoints_of(server: ServerContext, job: StoredJob) -> list[FineTuningJobCheckpoint]:
     """Return the complete checkpoints, the newest first."""
-    run = server.context.store.run(kept.run_id)
+    run = server.context.store.run(job.run_id)
     if run.job_id is None:
         return []
-    model = job_model_name(kept, server.context.store.plan(run.plan_id))
+    model = job_model_name(job, server.context.store.plan(run.plan_id))
     adapter = server.context.adapter(run.provider)
     try:
-        there = adapter.checkpoints(run.job_id)
+        checkpoints = adapter.checkpoints(run.job_id)
     finally:
         adapter.close()
-    events = run_timeline(server, kept.run_id)
+    events = run_timeline(server, job.run_id)
     steps = metrics_by_step(events)
     saved = {event.body.get("step"): event.at for event in events if event.kind == "checkpoint"}
     return [
         FineTuningJobCheckpoint(
-            id=checkpoint_id_of(kept.run_id, one.step),
-            step_number=one.step,
-            created_at=int(saved.get(one.step, run.events[-1].at)),
-            fine_tuned_model_checkpoint=f"{model}:ckpt-step-{one.step}",
-            metrics=metrics_at(steps, one.step),
-            fine_tuning_job_id=job_id_of(kept.run_id),
+            id=checkpoint_id_of(job.run_id, checkpoint.step),
+            step_number=checkpoint.step,
+            created_at=int(saved.get(checkpoint.step, run.events[-1].at)),
+            fine_tuned_model_checkpoint=f"{model}:ckpt-step-{checkpoint.step}",
+            metrics=metrics_at(steps, checkpoint.step),
+            fine_tuning_job_id=job_id_of(job.run_id),
         )
-        for one in sorted(there, key=lambda one: -one.step)
+        for checkpoint in sorted(checkpoints, key=lambda checkpoint: -checkpoint.step)
     ]

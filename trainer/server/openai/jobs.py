@@ -1,15 +1,15 @@
-"""POST and GET of /fine_tuning/jobs: asked for, looked at, held, gone on with, ended."""
+"""Routes of /fine_tuning/jobs: create, list, show, pause, resume and cancel jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
-from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import Refused
-from trainer.runs.start import launch_job, resume_launch
+from trainer.runs.start import LaunchConsent, next_attempt, resume_launch, start_run
 from trainer.runs.user_actions import request_action
 from trainer.server.auth import Spender, Viewer
 from trainer.server.context import ServerContext, server_of
@@ -51,7 +51,7 @@ METADATA = {
             "required": False,
             "style": "deepObject",
             "explode": True,
-            "description": "Only jobs with this metadata; `metadata=null` for those without any.",
+            "description": "Only jobs with this metadata; `metadata=null` for jobs without.",
             "schema": {
                 "type": "object",
                 "additionalProperties": {"type": "string"},
@@ -67,22 +67,25 @@ router = APIRouter(route_class=StrictRoute, prefix="/fine_tuning/jobs", tags=["f
 def create_job(
     request: Request, caller: Spender, body: CreateFineTuningJobRequest, key: IdempotencyKey = None
 ) -> Response:
-    """Lay a training down, see that it keeps its cap, and start it."""
-    asked = body.model_dump(mode="json", exclude_unset=True)
+    """Create a fine-tuning job within its cap, and start it."""
     with idempotent(request, caller, key, canonical_bytes(body)) as turn:
         if turn.stored is not None:
             return turn.stored
         run_id = _run_for(turn, caller, body)
-        job = job_store(turn.server).keep(run_id, caller.owner, asked)
+        job = job_store(turn.server).keep(
+            run_id, caller.owner, body.model_dump(mode="json", exclude_unset=True)
+        )
         return turn.respond(job_view(turn.server, job))
 
 
 def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobRequest) -> str:
     context = turn.server.context
-    if turn.plan_id is not None:  # a process ended between this line and the answer
+    if turn.plan_id is not None:  # an earlier process ended before it responded
         return resume_launch(context, turn.plan_id)
-
-    def before(plan: TrainingPlan) -> None:
+    plan = plan_from_request(turn.server, caller, body)
+    while True:  # two requests at once can choose the same attempt: the later one tries the next
+        plan = next_attempt(context, plan, again=True)
+        context.store.keep_plan(plan)
         turn.server.audit.write(
             caller,
             "launch",
@@ -92,30 +95,31 @@ def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobR
             model=body.model,
         )
         turn.record_plan(plan.plan_id)
-
-    return launch_job(context, plan_from_request(turn.server, caller, body), before)
+        run_id, is_new = start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))
+        if is_new:
+            return run_id
 
 
 @router.get("", response_model=ListPaginatedFineTuningJobsResponse, openapi_extra=METADATA)
 def list_jobs(request: Request, caller: Viewer, after: After = None, limit: Limit = 20) -> Response:
     """List jobs, the newest first."""
-    server, words = server_of(request), _metadata_filter(request)
+    server, wanted = server_of(request), _metadata_filter(request)
     listed = [
-        one
-        for one in job_store(server).listed(caller.owner_filter)
-        if _matches_metadata(one.request.get("metadata") or {}, words)
+        job
+        for job in job_store(server).listed(caller.owner_filter)
+        if _matches_metadata(job.request.get("metadata") or {}, wanted)
     ]
-    page, has_more = page_of(listed, lambda one: job_id_of(one.run_id), after, limit)
-    shown = [job_view(server, one) for one in page]
+    page, has_more = page_of(listed, lambda job: job_id_of(job.run_id), after, limit)
+    shown = [job_view(server, job) for job in page]
     return json_response(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
 
 
 def _metadata_filter(request: Request) -> Mapping[str, str] | None:
-    """Read `metadata[key]=value`; nothing for `metadata=null`."""
-    asked = request.query_params
-    if asked.get("metadata") == "null":
+    """Parse `metadata[key]=value`; None for `metadata=null`."""
+    query = request.query_params
+    if query.get("metadata") == "null":
         return None
-    named = {name: value for name, value in asked.items() if name.startswith("metadata")}
+    named = {name: value for name, value in query.items() if name.startswith("metadata")}
     for name in named:
         if not name.startswith("metadata[") or not name.endswith("]"):
             raise BadParameter(
@@ -125,15 +129,15 @@ def _metadata_filter(request: Request) -> Mapping[str, str] | None:
     return {name[len("metadata[") : -1]: value for name, value in named.items()}
 
 
-def _matches_metadata(metadata: Mapping[str, str], words: Mapping[str, str] | None) -> bool:
-    if words is None:
+def _matches_metadata(metadata: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
+    if wanted is None:
         return not metadata
-    return all(metadata.get(name) == value for name, value in words.items())
+    return all(metadata.get(name) == value for name, value in wanted.items())
 
 
 @router.get("/{fine_tuning_job_id}", response_model=FineTuningJob)
 def retrieve_job(request: Request, caller: Viewer, fine_tuning_job_id: str) -> Response:
-    """Show a job as it stands now."""
+    """Return a job with its current status."""
     server = server_of(request)
     return json_response(job_view(server, _own_job(server, caller, fine_tuning_job_id)))
 
@@ -142,7 +146,7 @@ def retrieve_job(request: Request, caller: Viewer, fine_tuning_job_id: str) -> R
 def cancel_job(
     request: Request, caller: Spender, fine_tuning_job_id: str, key: IdempotencyKey = None
 ) -> Response:
-    """End a job; what it cost so far is paid."""
+    """Cancel a job; its cost so far is billed."""
     return _request_action(request, caller, fine_tuning_job_id, key, "cancel")
 
 
@@ -150,7 +154,7 @@ def cancel_job(
 def pause_job(
     request: Request, caller: Spender, fine_tuning_job_id: str, key: IdempotencyKey = None
 ) -> Response:
-    """Hold a job; it saves first."""
+    """Pause a job; it saves a checkpoint first."""
     return _request_action(request, caller, fine_tuning_job_id, key, "pause")
 
 
@@ -158,7 +162,7 @@ def pause_job(
 def resume_job(
     request: Request, caller: Spender, fine_tuning_job_id: str, key: IdempotencyKey = None
 ) -> Response:
-    """Go on with a job that is held."""
+    """Resume a paused job."""
     return _request_action(request, caller, fine_tuning_job_id, key, "resume")
 
 
@@ -175,7 +179,7 @@ def _request_action(
         kept = _own_job(turn.server, caller, job_id)
         run = turn.server.context.store.run(kept.run_id)
         if status_of(run) in FINAL_STATUSES or run.outcome:
-            raise Refused(f"{job_id}: it has ended ({run.outcome}), so there is nothing to {what}.")
+            raise Refused(f"{job_id}: it has ended ({run.outcome}); there is nothing to {what}.")
         turn.server.audit.write(caller, what, kept.run_id)
         request_action(turn.server.context, run, what)
         return turn.respond(job_view(turn.server, kept))
@@ -189,12 +193,12 @@ def list_events(
     after: After = None,
     limit: Limit = 20,
 ) -> Response:
-    """List what happened to a job, the newest first."""
+    """List the events of a job, the newest first."""
     server = server_of(request)
     run_id = _own_job(server, caller, fine_tuning_job_id).run_id
     listed = run_timeline(server, run_id)[::-1]
-    page, has_more = page_of(listed, lambda one: event_id_of(run_id, one.seq), after, limit)
-    shown = [job_event(run_id, one) for one in page]
+    page, has_more = page_of(listed, lambda event: event_id_of(run_id, event.seq), after, limit)
+    shown = [job_event(run_id, event) for event in page]
     return json_response(ListFineTuningJobEventsResponse(data=shown, has_more=has_more))
 
 
@@ -208,10 +212,10 @@ def list_checkpoints(
     after: After = None,
     limit: Limit = 10,
 ) -> Response:
-    """List the models that were saved on the way, the newest first."""
+    """List the checkpoints of a job, the newest first."""
     server = server_of(request)
     listed = checkpoints_of(server, _own_job(server, caller, fine_tuning_job_id))
-    page, has_more = page_of(listed, lambda one: one.id, after, limit)
+    page, has_more = page_of(listed, lambda checkpoint: checkpoint.id, after, limit)
     ends: dict[str, Any] = {
         "first_id": page[0].id if page else None,
         "last_id": page[-1].id if page else None,
@@ -227,7 +231,7 @@ def _own_job(server: ServerContext, caller: Caller, job_id: str) -> StoredJob:
         except NoSuchJob:
             pass
     raise OpenAINotFound(
-        f"fine_tuning_job_id '{job_id}': there is no such job for you. List the jobs.",
+        f"fine_tuning_job_id '{job_id}': job not found. List the jobs.",
         "fine_tuning_job_id",
         "job_not_found",
     )

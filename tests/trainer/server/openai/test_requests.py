@@ -1,4 +1,4 @@
-"""What is asked of the surface of OpenAI: kept, repeated, refused, and nobody else's business."""
+"""Requests to the OpenAI surface: files, uploads, jobs, idempotency, errors, ownership."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from trainer.storage.schema import answered
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIHarness]:
-    """A server whose runs stay where they are put."""
+    """A server that does not advance its runs."""
     folder = tmp_path_factory.mktemp("still")
     base = tiny_models.make_causal(folder / "base")
     with serve_openai_api(folder, False, bases={"tiny": base}, max_file_bytes=2_000_000) as found:
