@@ -52,7 +52,7 @@ WAIT_SECONDS = 60.0
 PAGE_SCRIPT = """
 import streamlit as st
 from ui import state
-from ui.pages.{page} import page
+from ui.views.{page} import page
 if "opened" not in st.session_state:
     state.open_example("{example}")
     st.session_state["opened"] = True
