@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from advisor.report.sentences import APPROACH_NAMES
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
@@ -77,7 +78,7 @@ def colour_channel(field: str, colours: Mapping[str, str], **more: Any) -> Spec:
 def approach_colours(style: ChartStyle) -> Spec:
     """Return the color channel of approaches, without a legend."""
     colours = {
-        formatting.APPROACH_LABELS[approach]: style.pick(pair)
+        APPROACH_NAMES[approach]: style.pick(pair)
         for approach, pair in formatting.APPROACH_COLOURS.items()
     }
     return colour_channel("way", colours, legend=None)
