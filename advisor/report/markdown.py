@@ -12,13 +12,11 @@ from advisor.report.sentences import (
     dollars,
     option_of,
     range_text,
-    saving_usd_per_month,
     sensitivity_sentences,
     usd_text,
     verdict_sentences,
 )
 
-__all__ = ["saving_usd_per_month"]
 TRACE_COLUMNS = ("rule", "result", "values read")
 COLUMNS = ("option", "model", "one-off", "per month", "90% range", "quality", "launch")
 TABLE_NOTE = "US dollars. Per month includes one-off costs, spread over the months of use."
