@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
 from advisor.prices.display_names import at_provider, model_name
+from advisor.prices.series import Caveat
 from advisor.report.sentences import (
     approach_name,
     dollars,
@@ -53,17 +54,21 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
 def answer_sections(answer: Answer, with_sensitivity: bool = False) -> dict[str, list[str]]:
     """Return the lists below the table of options, by heading; empty ones are left out."""
     decision = answer.decision
-    recommended = option_of(answer, decision.recommended)
-    caveats = (*answer.caveats, *(recommended.caveats if recommended else ()))
     shows_changes = with_sensitivity or decision.flips
     sections = {
         "Reasons": [reason.says for reason in decision.reasons],
         "Nearest changes": sensitivity_sentences(answer) if shows_changes else [],
         "Next steps": list(decision.measure_next),
         "Assumptions": [f"{a.path} = {a.value}: {a.says}" for a in answer.assumptions],
-        "Caveats": [caveat.says for caveat in caveats],
+        "Caveats": [caveat.says for caveat in answer_caveats(answer)],
     }
     return {heading: lines for heading, lines in sections.items() if lines}
+
+
+def answer_caveats(answer: Answer) -> tuple[Caveat, ...]:
+    """Return the caveats of an answer and of its recommended option."""
+    recommended = option_of(answer, answer.decision.recommended)
+    return (*answer.caveats, *(recommended.caveats if recommended else ()))
 
 
 def answer_markdown(
