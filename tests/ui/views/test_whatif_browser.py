@@ -68,7 +68,7 @@ def test_the_first_screen_holds_verdict_and_inputs_without_scrolling(
     save_screenshot(page, f"first-{scheme}", tmp_path)
     check_layout(page)
     text = page.locator("#verdict").inner_text().replace("\u202f", "\u00a0")
-    assert "Train the classifier roberta-base" in text
+    assert "Train the classifier RoBERTa-base" in text
     assert figure in text
     assert day in text
     for part in ("#verdict", ".st-key-whatif_inputs"):
