@@ -255,7 +255,7 @@ def test_an_option_that_cannot_be_launched_says_what_happens_instead(home: Path)
 
     said = page_text(at)
     assert "You start this option yourself:" in said
-    assert "to run on a T4 rented from hf_jobs" in said
+    assert "to run on a T4 rented" in said
     assert "trainer plan scenario.yaml --option encoder:hf_jobs:FacebookAI/roberta-base:T4" in said
     assert not any("Start" in one.label for one in at.button)
     find_by_label(at.button, "LoRA adapters").click().run()
@@ -452,7 +452,7 @@ def test_versions_are_promoted_compared_rolled_back_and_retired(
     find_by_label(at.selectbox, "Version").set_value("voice-v1").run()
     assert "Evaluated elsewhere: worse, score 0.400." in page_text(at)
     find_by_label(at.button, "Promote").click().run()
-    assert "its evaluation found it worse than the baseline" in at.error[0].value
+    assert "its evaluation found it worse" in at.error[0].value
     at.checkbox[0].set_value(True).run()
     find_by_label(at.button, "Promote").click().run()
     assert context.registry.version("voice-v1").stage == "champion"
