@@ -120,7 +120,7 @@ def _summary(shown: list[OptionBill], locale: str) -> str:
 
 @lru_cache(maxsize=16)
 def _spec(style: ChartStyle) -> Spec:
-    y = category_axis("way", 200, {"field": "place", "op": "min"})
+    y = category_axis("way", 230, {"field": "place", "op": "min"})
     kinds = {kind: style.pick(pair) for kind, pair in formatting.KIND_COLOURS.items()}
     details = tooltip(
         ("option", "option"),
