@@ -133,7 +133,7 @@ def _spec(style: ChartStyle) -> Spec:
     x = channel("from", scale=scale, axis=axis)
     sides = {
         "lower value": style.pick(("#7fb8d8", "#4f8fb8")),
-        "higher value": style.colour(formatting.ACCENT),
+        "higher value": style.pick(formatting.ACCENT),
     }
     details = tooltip(
         ("what", "input"),

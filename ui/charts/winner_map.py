@@ -138,7 +138,7 @@ def _side(field: str, title: str, log: bool) -> Spec:
 @lru_cache(maxsize=64)
 def _spec(style: ChartStyle, x_axis: tuple[str, bool], y_axis: tuple[str, bool]) -> Spec:
     x, y, colour = _side("x", *x_axis), _side("y", *y_axis), approach_colours(style)
-    paper, ink = style.colour(formatting.PAPER), style.colour(formatting.INK)
+    paper, ink = style.pick(formatting.PAPER), style.pick(formatting.INK)
     cells = {
         "x": x,
         "x2": {"field": "x2"},

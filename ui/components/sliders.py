@@ -66,12 +66,8 @@ def draw_sliders(
 ) -> None:
     """Draw sliders; `moved` receives every value changed since the last drawing.
 
-    Args:
-        name: Key of the control, unique on the page; one ending in `_wide` has columns.
-        sliders: The sliders.
-        locale: Locale for separators.
-        stamp: Epoch of the scenario, and the hash of the answer shown.
-        moved: Called with the changed values.
+    The name is unique on the page; one ending in `_wide` has columns. The stamp is the epoch of
+    the scenario and the hash of the answer shown.
     """
     epoch, answer = stamp
     seen = f"{name}_seen"

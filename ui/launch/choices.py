@@ -80,7 +80,8 @@ def launch_choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[L
     listed = [
         _choice_from(bill, bill.id == advised)
         for bill in answer.options
-        if _is_listed(bill, {advised, picked})
+        if bill.id in (advised, picked)
+        or (bill.approach not in WITHOUT_TRAINING and bill.id not in ("current", "not_yet"))
     ]
     bare = [
         LaunchChoice(
@@ -134,11 +135,6 @@ def manual_commands(choice: LaunchChoice, bill: OptionBill | None, dataset: str)
     if bill is not None and bill.objective is not None:
         return (f"advisor convert {rows} --out rows.jsonl --rejects rejects.jsonl",)
     return (f"advisor estimate scenario.yaml --option {shlex.quote(choice.id)}",)
-
-
-def _is_listed(bill: OptionBill, named: set[str | None]) -> bool:
-    trains = bill.approach not in WITHOUT_TRAINING and bill.id not in ("current", "not_yet")
-    return bill.id in named or trains
 
 
 def _choice_from(bill: OptionBill, recommended: bool) -> LaunchChoice:

@@ -16,7 +16,7 @@ from trainer.errors import OverBudget
 from trainer.plan.create import build_plan
 from trainer.plan.request import PlanRequest
 from trainer.server.context import ServerContext
-from trainer.server.openai.errors import BadParameter, OpenAINotFound
+from trainer.server.openai.errors import BadParameter, model_not_found
 from trainer.server.openai.files import PURPOSE
 from trainer.server.openai.job_schemas import CreateFineTuningJobRequest
 from trainer.server.openai.tuned_models import tuned_model
@@ -156,10 +156,7 @@ def _base(server: ServerContext, caller: Caller, model: str) -> Path | None:
     if model == BASELINE_MODEL:
         return None
     if not model.startswith("ft:"):
-        near = did_you_mean(model, known)
-        raise OpenAINotFound(
-            f"model '{model}': base model not found.{near}", "model", "model_not_found"
-        )
+        raise model_not_found(model, f": base model not found.{did_you_mean(model, known)}")
     found = tuned_model(server, caller, model)
     if found.version.kind != "full" or found.version.folder is None:
         raise BadParameter(

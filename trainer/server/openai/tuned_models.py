@@ -9,10 +9,9 @@ from advisor.errors import did_you_mean
 from advisor.plan.training_plan import TrainingPlan
 from trainer.home import home_folder
 from trainer.server.context import ServerContext
-from trainer.server.openai.errors import OpenAINotFound
+from trainer.server.openai.errors import model_not_found
 from trainer.server.openai.ids import run_prefix_of, tuned_name
 from trainer.storage.access_tokens import Caller
-from trainer.storage.job_store import JobStore
 from trainer.storage.model_version import ModelVersion
 
 
@@ -31,18 +30,13 @@ class TunedModel:
         return home_folder() / "runs" / self.version.run_id
 
 
-def job_store(server: ServerContext) -> JobStore:
-    """Return the store of jobs."""
-    return JobStore(server.context.store.engine, server.context.clock)
-
-
 def tuned_models(
     server: ServerContext, caller: Caller, run_prefix: str = "run_"
 ) -> list[TunedModel]:
     """List the tuned models a caller can use, newest first."""
     store = server.context.store
     owners = {run.run_id: run.owner for run in store.listed(owner=caller.owner_filter)}
-    jobs = {job.run_id: job for job in job_store(server).listed(caller.owner_filter)}
+    jobs = {job.run_id: job for job in server.jobs.listed(caller.owner_filter)}
     models = []
     for version in server.context.registry.listed():
         run_id = version.run_id
@@ -66,6 +60,4 @@ def tuned_model(server: ServerContext, caller: Caller, name: str) -> TunedModel:
         if model.name == name:
             return model
     known = {*server.bases(), *(model.name for model in tuned_models(server, caller))}
-    raise OpenAINotFound(
-        f"model '{name}' not found.{did_you_mean(name, known)}", "model", "model_not_found"
-    )
+    raise model_not_found(name, f" not found.{did_you_mean(name, known)}")
