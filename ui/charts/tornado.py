@@ -33,11 +33,8 @@ class Swing(NamedTuple):
     """One input with the two values it is set to."""
 
     label: str
-    """Name of the input."""
     low: float
-    """The smaller value."""
     high: float
-    """The larger value."""
     is_share: bool = False
     """Whether values are shares, shown as percentages."""
 

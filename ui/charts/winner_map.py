@@ -34,13 +34,11 @@ class Axis(NamedTuple):
     """One axis of the map."""
 
     label: str
-    """Name of the input."""
     values: tuple[float, ...]
     """Center of each cell."""
     here: float
     """Value in the current scenario."""
     log: bool
-    """Whether the scale is logarithmic."""
 
 
 def axis_values(low: float, high: float, count: int, log: bool) -> tuple[float, ...]:

@@ -19,23 +19,16 @@ class Slider:
     path: str
     """Dotted path in the scenario."""
     label: str
-    """Name of the input."""
     help: str
-    """Description, in a sentence."""
     unit: str
-    """Unit, or empty."""
     low: float
-    """Left end of the slider."""
     high: float
-    """Right end of the slider."""
     least: float
     """Smallest value that can be typed."""
     most: float
     """Largest value that can be typed."""
     log: bool
-    """Whether the scale is logarithmic."""
     digits: int
-    """Digits after the decimal point."""
     percent: bool
     """Whether it is a share, shown as a percentage."""
     value: float | None

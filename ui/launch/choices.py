@@ -43,15 +43,12 @@ class LaunchChoice:
     id: str
     """Option of the answer, or `approach:local` for the user's own base."""
     label: str
-    """Display name."""
     how: LaunchMethod
     """Where it trains: at a provider, on this machine, or elsewhere."""
     says: str
-    """Explanation."""
     note: str = ""
     """How it is started, as a short note."""
     recommended: bool = False
-    """Whether it is the recommended option."""
 
     @property
     def is_plain(self) -> bool:

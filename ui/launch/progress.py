@@ -17,7 +17,6 @@ from trainer.run_states import WORKING, Run
 from trainer.runs.messages import event_sentence, event_time, state_label
 from trainer.runs.user_actions import UserAction, request_action
 from trainer.storage.ledger import micro_usd, usd_text
-from trainer.storage.model_version import ModelVersion
 from trainer.storage.run_store import TimelineEvent, read_timeline
 from ui import formatting, state
 from ui.charts.base import ChartStyle, draw_chart
@@ -73,12 +72,6 @@ def run_spend(context: TrainerContext, run: Run, plan: TrainingPlan) -> RunSpend
         _spent_so_far(run, plan),
         usd_text(entry.settled) if entry and entry.settled is not None else None,
     )
-
-
-def run_version(context: TrainerContext, run_id: str) -> ModelVersion | None:
-    """Return the model version that a run created, if any."""
-    versions = context.registry.listed()
-    return next((version for version in versions if version.run_id == run_id), None)
 
 
 def _spent_so_far(run: Run, plan: TrainingPlan) -> str | None:

@@ -14,7 +14,6 @@ from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.training_curves import score_chart
 from ui.formatting import muted_text
 from ui.launch.confirm import spent_text
-from ui.launch.progress import run_version
 
 ACTOR = "page"
 VERDICT_STYLES = {"better": "success", "worse": "error"}
@@ -30,11 +29,18 @@ def draw_result(run: Run, plan: TrainingPlan) -> None:
         return
     st.success(f"Training finished. It cost {usd} ({how}).")
     muted_text(f"Model: {run.tuned_model}")
-    version = run_version(state.trainer_context(), run.run_id)
+    versions = state.trainer_context().registry.listed()
+    version = next((version for version in versions if version.run_id == run.run_id), None)
     if version is not None and version.evaluation is not None:
         draw_measurements(version)
+    elif plan.local is not None:
+        why = "no rows were held out. Create a plan that holds out a tenth of them."
+        st.info(f"Not evaluated: {why}")
     else:
-        st.info(_no_evaluation_text(plan))
+        st.info(
+            f"Not evaluated: the model is {at_provider(plan.provider)}. Evaluate it yourself, "
+            "and add the result to the scenario (quality.measured)."
+        )
     if plan.serving == "per_hour":
         st.info(
             "The model is not deployed and costs nothing until it is. Deploy it with `trainer "
@@ -42,15 +48,6 @@ def draw_result(run: Run, plan: TrainingPlan) -> None:
         )
     if version is not None:
         draw_stage(version)
-
-
-def _no_evaluation_text(plan: TrainingPlan) -> str:
-    if plan.local is not None:
-        return "Not evaluated: no rows were held out. Create a plan that holds out a tenth of them."
-    return (
-        f"Not evaluated: the model is {at_provider(plan.provider)}. Evaluate it yourself, "
-        "and add the result to the scenario (quality.measured)."
-    )
 
 
 def draw_measurements(version: ModelVersion) -> None:

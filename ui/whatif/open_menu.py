@@ -107,7 +107,10 @@ def draw_open_menu() -> None:
         names = saved_names()
         if names:
             _draw_choice("Saved scenarios", names, "saved_scenario", _open_saved)
-            _draw_delete(names)
+            chosen = st.session_state.get("saved_scenario")
+            if chosen in names:
+                label = f"Delete \u201c{chosen}\u201d"
+                st.button(label, on_click=delete_saved, args=(chosen,))
         _draw_file_upload()
     if st.session_state.pop(OPENED_KEY, False):
         st.rerun()  # this menu is a fragment: the rest of the page shows the scenario before
@@ -126,12 +129,6 @@ def _open_saved(name: str) -> None:
     with state.errors_kept():
         saved = read_saved(name)
         state.replace_scenario(saved.scenario, saved.dataset, f"saved scenario {name}")
-
-
-def _draw_delete(names: list[str]) -> None:
-    chosen = st.session_state.get("saved_scenario")
-    if chosen in names:
-        st.button(f"Delete \u201c{chosen}\u201d", on_click=delete_saved, args=(chosen,))
 
 
 def _draw_file_upload() -> None:

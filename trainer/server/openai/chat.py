@@ -32,8 +32,8 @@ from trainer.server.openai.chat_schemas import (
     chat_messages,
 )
 from trainer.server.openai.errors import INTERNAL, INTERNAL_MESSAGE, error_body, model_not_found
+from trainer.server.openai.models import tuned_model, tuned_models
 from trainer.server.openai.strict_route import StrictRoute
-from trainer.server.openai.tuned_models import tuned_model, tuned_models
 from trainer.storage.access_tokens import Caller
 
 MAX_TOKENS = 4096
