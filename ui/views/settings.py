@@ -78,12 +78,9 @@ def _draw_base_models() -> None:
 def _draw_package_versions() -> None:
     st.subheader("Software", anchor=False)
     versions = {"tune-or-not": __version__, "Python": platform.python_version()}
-    versions |= {name: _package_version(name) for name in PACKAGES}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
     st.table([{"package": name, "version": found} for name, found in versions.items()])
-
-
-def _package_version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
