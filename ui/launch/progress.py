@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from html import escape
 
 import streamlit as st
 
@@ -20,7 +19,7 @@ from trainer.storage.run_store import TimelineEvent, read_timeline
 from ui import formatting, state
 from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.training_curves import TRAINING_ROWS, loss_chart, loss_points
-from ui.formatting import muted_text
+from ui.formatting import facts_table, muted_text
 from ui.launch.confirm import obstacles, spent_text
 
 EVENTS_PER_READ = 1000
@@ -132,19 +131,11 @@ def _latest_step(events: Sequence[TimelineEvent]) -> tuple[int, int]:
 
 def _draw_events(events: Sequence[TimelineEvent]) -> None:
     st.markdown("**Events** (UTC)")
-    newest = list(events)[::-1][:MAX_EVENTS]
-    st.html(_events_table(newest[:NEWEST_EVENTS]))
+    newest = [(event_time(event), event_sentence(event)) for event in events[::-1][:MAX_EVENTS]]
+    st.html(facts_table(newest[:NEWEST_EVENTS], "ton-facts events"))
     if len(newest) > NEWEST_EVENTS:
         with st.expander(f"All {len(events)} events"):
-            st.html(_events_table(newest))
-
-
-def _events_table(events: Sequence[TimelineEvent]) -> str:
-    rows = "".join(
-        f"<tr><th>{event_time(event)}</th><td>{escape(event_sentence(event))}</td></tr>"
-        for event in events
-    )
-    return f'<table class="ton-facts events">{rows}</table>'
+            st.html(facts_table(newest, "ton-facts events"))
 
 
 def _draw_buttons(run: Run) -> None:
