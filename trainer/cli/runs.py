@@ -85,7 +85,7 @@ def _agree_to_send(context: TrainerContext, plan: TrainingPlan, consent: Consent
         f"\nData that leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
         f"{leaving.provider} ({leaving.host}).\nRegion: {leaving.region}. Retention: "
         f"{leaving.retention}; we delete them after the job.\n"
-        f"Possible personal data: {personal or 'none'}.",
+        f"Possible personal data: {personal or 'none'}."
     )
     agree_to_send(plan.provider, consent)
     return plan.provider
@@ -156,7 +156,7 @@ def _print_next_step(context: TrainerContext, run: Run) -> None:
     if run.outcome == "succeeded" and context.store.plan(run.plan_id).serving == "per_hour":
         print_text(
             f"{run.tuned_model} is not deployed. A deployment costs by the hour: "
-            f"trainer deploy {run.run_id} --max-hours 1",
+            f"trainer deploy {run.run_id} --max-hours 1"
         )
 
 
