@@ -8,7 +8,8 @@ import csv
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any, Final
 
@@ -176,13 +177,17 @@ def _draw_menu() -> None:
         for name, (ending, mime) in EXPORT_FORMATS.items():
             st.download_button(
                 name,
-                lambda name=name: export_answer(name, read_answer(), locale),
+                partial(_export, name, read_answer, locale),
                 f"tune-or-not.{ending}",
                 mime,
                 key=f"take_{ending}",
                 on_click="ignore",
             )
     st.caption("For a PDF, open the HTML report and print it, or print this page.")
+
+
+def _export(name: str, read_answer: Callable[[], Answer], locale: str) -> bytes:
+    return export_answer(name, read_answer(), locale)
 
 
 def _draw_save() -> None:
