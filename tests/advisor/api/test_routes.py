@@ -356,7 +356,7 @@ def test_errors_are_those_of_the_classes(client: TestClient) -> None:
 
     assert found["request"]["statuses"] == [400, 422]
     assert found["too-large"]["statuses"] == [413]
-    assert found["unpriced"]["means"] == "The item stands in the book, but nobody published a price for it."  # fmt: skip
+    assert found["unpriced"]["means"] == "The item is in the book, but its price is not published."  # fmt: skip
     assert found["scenario"]["what_to_do"] == "Correct the value at the path shown."
     assert "advisor-error" not in found
 
