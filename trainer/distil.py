@@ -177,7 +177,7 @@ def distil(
         _check_cost(cost, distillation, rows_in)
         if cost.missing:
             agree(cost)
-        session = _Session(distillation, rows_in, rows_out, journal, done)
+        session = _DistillationSession(distillation, rows_in, rows_out, journal, done)
         session.run(cost, context, client)
         write_review(rows_out, sidecar_path(rows_out, "review.md"), distillation.review_rows)
         return session.result
@@ -195,7 +195,7 @@ def _check_cost(cost: DistillationCost, distillation: Distillation, rows_in: Pat
         )
 
 
-class _Session:
+class _DistillationSession:
     """One reservation, from its first question to its last."""
 
     def __init__(
