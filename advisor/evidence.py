@@ -1,4 +1,4 @@
-"""Evidence and numbers -> how good an option is expected to be, as a range with its source."""
+"""Evidence: published results on quality, examples and labour, as ranges with their sources."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ Range = tuple[float, float, float]
 
 
 class LearningCurve(Record):
-    """How quality grows with examples: from start towards a ceiling."""
+    """Learning curve: quality by number of examples, from a start towards a ceiling."""
 
     ceiling: Range
-    """With all the examples one could wish for."""
+    """With unlimited examples."""
     start: Range = (0.0, 0.0, 0.0)
-    """Of a small model with none."""
+    """Of a small model without examples."""
     half_at_examples: float = 1.0
-    """Scale of the growth [examples]."""
+    """Scale of the curve [examples]."""
     half_at_per_label: float = 1.0
-    """Scale of the growth [examples per label]."""
+    """Scale of the curve [examples per label]."""
     exponent: float
-    """How fast the gain falls off."""
+    """How fast the gain decreases."""
 
 
 class QualityByTier(Record):
-    """Quality of prompting by size of the model."""
+    """Quality of prompting by model size."""
 
     tiny: Range
-    """Models of a few billion weights."""
+    """Models with a few billion parameters."""
     small: Range
-    """Cheapest models of a provider's list."""
+    """Cheapest models of a provider."""
     mid: Range
-    """Middle of a provider's list."""
+    """Mid-priced models of a provider."""
     large: Range
-    """Top of a provider's list."""
+    """Most capable models of a provider."""
 
 
 class TaskEvidence(Record):
-    """What is known about one kind of task."""
+    """Evidence about one kind of task."""
 
     tasks: tuple[Task, ...]
     """Tasks of this kind."""
     prompt: QualityByTier
     """Prompting, with a systematic prompt."""
     few_shot_gain: Range
-    """What a few worked examples in the prompt add."""
+    """Gain from a few examples in the prompt."""
     many_shot_gain: Range
-    """What filling the prompt with examples adds; source: https://arxiv.org/abs/2404.11018."""
+    """Gain from filling the prompt with examples; source: https://arxiv.org/abs/2404.11018."""
     tuned: LearningCurve
     """A tuned language model."""
     encoder: LearningCurve | None = None
@@ -57,32 +57,32 @@ class TaskEvidence(Record):
     baseline: LearningCurve | None = None
     """TF-IDF with logistic regression on fixed labels."""
     tune_least_examples: float
-    """Below this, tuning is not tried: the fewest with which anybody reports a gain."""
+    """Below this, tuning is not considered: the fewest examples with a published gain."""
     tune_from_examples: float
-    """Below this, tuning is tried only where prompting was, and fell short."""
+    """Below this, tuning is considered only where prompting was tried and fell short."""
     comfortable_examples: float
-    """From here, tuning is at ease."""
+    """From here, there are enough examples for tuning."""
     encoder_from_per_label: float = 8
     """Fewest examples per label for an encoder."""
     basis: str
-    """Where the ranges stand between."""
+    """Published points that the ranges are based on."""
     source: str
     """The nearest published point."""
 
 
 class CircumstanceShift(Record):
-    """What a circumstance adds to or takes from quality."""
+    """Effect of a circumstance on quality."""
 
     none: Range = (0.0, 0.0, 0.0)
-    """Nothing tried."""
+    """No prompt tried."""
     naive: Range = (0.0, 0.0, 0.0)
     """A first prompt."""
     systematic: Range = (0.0, 0.0, 0.0)
-    """A prompt worked on with an evaluation."""
+    """A prompt improved with an evaluation."""
     unknown: Range = (0.0, 0.0, 0.0)
-    """Not said."""
+    """Not specified."""
     expert: Range = (0.0, 0.0, 0.0)
-    """Labels by people who know."""
+    """Labels by experts."""
     mixed: Range = (0.0, 0.0, 0.0)
     """Labels of uneven quality."""
     noisy: Range = (0.0, 0.0, 0.0)
@@ -92,22 +92,22 @@ class CircumstanceShift(Record):
     small: Range = (0.0, 0.0, 0.0)
     """A small base."""
     mid: Range = (0.0, 0.0, 0.0)
-    """A middle base."""
+    """A mid-size base."""
     large: Range = (0.0, 0.0, 0.0)
     """A large base."""
     source: str
-    """Who says so."""
+    """Source."""
 
 
 class QualityFactor(Record):
     """A factor on quality."""
 
     factor: Range
-    """Multiplies the share of right answers."""
+    """Multiplies the share of correct answers."""
     source: str
-    """Who says so."""
+    """Source."""
     says: str
-    """In words."""
+    """Explanation."""
 
 
 class Threshold(Record):
@@ -116,22 +116,22 @@ class Threshold(Record):
     value: float
     """The number."""
     source: str
-    """Who says so."""
+    """Source."""
     says: str
-    """In words."""
+    """Explanation."""
 
 
 class TrainingMargins(Record):
-    """What training has to bring before it is worth its upkeep."""
+    """Savings that training must bring to justify its maintenance."""
 
     share: float
     """Saving as a share of the cost."""
     usd_per_month: float
-    """Saving a month [USD]."""
+    """Saving per month [USD]."""
     basis: str
-    """Whose judgement."""
+    """Basis of the estimate."""
     says: str
-    """In words."""
+    """Explanation."""
 
 
 class LabourHours(Record):
@@ -151,69 +151,69 @@ class LabourHours(Record):
     distill: Range
     combo: Range
     basis: str
-    """Whose judgement."""
+    """Basis of the estimate."""
 
 
 class NeedShift(Record):
-    """What a need takes from each way of working."""
+    """Effect of a need on each approach."""
 
     prompt: Range
-    """From prompting."""
+    """Effect on prompting."""
     tuned: Range
-    """From a tuned model."""
+    """Effect on a tuned model."""
 
 
 class ModelYearShifts(Record):
-    """What models of earlier years did less well than those of today."""
+    """How much lower the quality of models of earlier years is."""
 
     before: dict[int, NeedShift]
-    """By year; what is older is taken as the first of them."""
+    """By year; an earlier year counts as the first one."""
     basis: str
-    """Whose judgement."""
+    """Basis of the estimate."""
     source: str
     """The nearest published point."""
 
     def of(self, year: int) -> NeedShift | None:
-        """Return what is taken off in a year; nothing today."""
+        """Return the effect of a year; None for the present."""
         return self.before.get(max(year, min(self.before)))
 
 
 class Evidence(Record):
-    """Everything that the decision takes from published work."""
+    """Everything in the decision that is based on published work."""
 
     kinds: dict[str, TaskEvidence]
     """By kind of task."""
     without_retrieval: QualityFactor
-    """Knowledge asked for and not given."""
+    """Knowledge is needed, and not provided."""
     retrieval: QualityFactor
-    """Knowledge looked up."""
+    """Knowledge is retrieved."""
     prompt_effort: CircumstanceShift
-    """By how hard prompting was tried."""
+    """By the effort spent on the prompt."""
     model_year: ModelYearShifts
-    """By the year that is asked about: baselines of 2023 were weaker."""
+    """By the year of the question: baselines of 2023 were weaker."""
     label_quality: CircumstanceShift
-    """By who made the answers."""
+    """By the quality of the labels."""
     needs: dict[str, NeedShift]
-    """By what the work needs."""
+    """By need of the scenario."""
     tolerance: Threshold
-    """How close to the target an expectation will do; a measurement has none."""
+    """How far below the target an expectation still counts; 0 for a measurement."""
     base_size: CircumstanceShift
-    """By size of the tuned base."""
+    """By size of the base model."""
     full_context_tokens: Threshold
-    """Largest corpus that goes into the prompt whole."""
+    """Largest corpus that fits into the prompt completely."""
     adapter_most_examples: Threshold
-    """From here, a new skill is learnt by all weights rather than by an adapter."""
+    """From here, a new skill needs full fine-tuning rather than an adapter."""
     pretraining_tokens: Threshold
-    """Smallest corpus that is itself worth training on."""
+    """Smallest corpus worth training on."""
     preference_pairs: Threshold
     """Fewest pairs for preference tuning."""
     margins: TrainingMargins
-    """What training has to bring."""
+    """Savings that training must bring."""
     labour_hours: LabourHours
-    """Work to set an approach up."""
+    """Work to set up an approach."""
 
     def of(self, task: Task) -> TaskEvidence:
-        """Return what is known about the kind of *task*."""
+        """Return the evidence about a task."""
         return next(kind for kind in self.kinds.values() if task in kind.tasks)
 
 
@@ -228,11 +228,12 @@ class QualityRange(NamedTuple):
 
 
 def saturation(examples: Number, half_at: float, exponent: float) -> Number:
-    """Share of the possible gain that *examples* bring.
+    """Share of the possible gain reached with a number of examples.
 
     gain [1] = 1 - (1 + examples / half_at) ** -exponent
 
-    Leaves out: that some sets of a few hundred make open generation worse; a threshold guards it.
+    Leaves out: some datasets of a few hundred examples make open generation worse; a threshold
+    covers that.
 
     Source: shape after https://arxiv.org/abs/2402.17193 (power law in data size).
 
@@ -243,7 +244,7 @@ def saturation(examples: Number, half_at: float, exponent: float) -> Number:
 
 
 def wilson_range(value: float, n: float) -> Range:
-    """Ninety-percent interval of a share measured on *n* examples (Wilson score).
+    """90% interval of a share measured on *n* examples (Wilson score).
 
     >>> tuple(round(bound, 3) for bound in wilson_range(0.9, 100))
     (0.84, 0.9, 0.939)

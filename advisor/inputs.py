@@ -1,4 +1,4 @@
-"""Scenario, profile and assumptions -> Facts: every number that the estimates read, filled in."""
+"""Scenario, profile, evidence -> ResolvedScenario: every input of the estimates, with defaults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPLETION_TOKENS = {
     "code": 400.0,
     "agent": 300.0,
 }
-"""Visible answer by task when nobody says [tokens]; own judgement."""
+"""Completion by task if not given [tokens]; own judgement."""
 CHANGES_PER_MONTH = {
     "static": 0.0,
     "monthly": 1.0,
@@ -39,21 +39,21 @@ CHANGES_PER_MONTH = {
 
 
 class Assumption(Record):
-    """A number or choice that nobody gave, and what was taken instead."""
+    """A value that was not given, and what is assumed instead."""
 
     path: str
-    """Where in the scenario it would be given."""
+    """Path in the scenario."""
     value: str
-    """What was taken."""
+    """Assumed value."""
     says: str
-    """Why."""
+    """Explanation."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Numbers of one or many variants, each of shape [variants, 1]; NaN means nobody said.
+    """Numbers of one or many variants, each of shape [variants or 1, 1]; NaN: not given.
 
-    The names are those of the scenario; `INPUT_PATHS` says which path each comes from.
+    The names are those of the scenario; `INPUT_PATHS` maps each path to its field.
     """
 
     requests_per_month: Array
@@ -88,7 +88,7 @@ class Inputs:
         return max(len(getattr(self, name)) for name in INPUT_PATHS.values()), 1
 
     def at(self, changes: Mapping[str, Array]) -> Inputs:
-        """Return the facts with some paths replaced by one value per variant.
+        """Return the inputs with some paths replaced by one value per variant.
 
         Args:
             changes: Path in the scenario -> values of shape [variants].
@@ -99,7 +99,7 @@ class Inputs:
         return replace(self, **given)
 
     def only(self, places: NDArray[np.intp]) -> Inputs:
-        """Return the facts of some of the variants."""
+        """Return the inputs of some of the variants."""
         values = {name: getattr(self, name) for name in INPUT_PATHS.values()}
         moved = {name: value[places] for name, value in values.items() if len(value) > 1}
         return replace(self, **moved)
@@ -124,19 +124,19 @@ INPUT_PATHS = {path: field.name for path, field in NUMBER_FIELDS.items()}
 NAN = float("nan")
 STUB_TOKENS = 60.0
 DEFAULT_CORPUS_TOKENS = 1e6
-"""Documents that answers rest on and nobody counted; own judgement."""
+"""Size of the documents if not given [tokens]; own judgement."""
 
 
 @dataclass(frozen=True)
 class ResolvedScenario:
-    """A scenario with nothing left open: its task, its numbers, and what was assumed."""
+    """A scenario with every default filled in: task, numbers, and what was assumed."""
 
     scenario: Scenario
     task: Task
     inputs: Inputs
     assumptions: tuple[Assumption, ...]
     measured: frozenset[str]
-    """Fields of Facts that were counted in the dataset: their tokens depend on the tokenizer."""
+    """Fields of `Inputs` counted in the dataset: their tokens depend on the tokenizer."""
     tokens_per_example: float
     """Tokens of one training example; NaN: prefix, question and answer of the traffic."""
     labels: int
@@ -160,21 +160,20 @@ class ResolvedScenario:
         return _collapsed(np.array([[read(scenario)] for scenario in self.scenarios]))
 
     def at(self, changes: Mapping[str, Array]) -> Inputs:
-        """Return the facts with some paths set anew, and what was assumed from them assumed anew.
+        """Return the inputs with some paths replaced, and what is assumed from them updated.
 
         Args:
-            changes: Path in the scenario -> values of shape [variants]; every one is given.
+            changes: Path in the scenario -> values of shape [variants], none missing.
         """
         inputs = self.inputs.at(changes)
-        if "traffic.prefix_tokens" not in changes:
-            return inputs
-        if self.scenario.traffic.tuned_prefix_tokens is not None:
+        is_given = self.scenario.traffic.tuned_prefix_tokens is not None
+        if is_given or "traffic.prefix_tokens" not in changes:
             return inputs
         return replace(inputs, tuned_prefix_tokens=stub_tokens(inputs.prefix_tokens))
 
 
 def stub_tokens(prefix_tokens: Number) -> Array:
-    """Tokens left in front of a tuned model: a stub, and no more than the prefix that is given.
+    """Prefix that remains in front of a tuned model: a stub, at most the given prefix.
 
     >>> [float(stub_tokens(tokens)) for tokens in (20.0, 700.0, float("nan"))]
     [20.0, 60.0, 60.0]
@@ -184,12 +183,12 @@ def stub_tokens(prefix_tokens: Number) -> Array:
 
 
 def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> ResolvedScenario:
-    """Fill in every number: as given, else as measured in the dataset, else as assumed.
+    """Fill in every number: as given, else as counted in the dataset, else as assumed.
 
     Args:
-        scenario: What was asked.
-        profile: What the dataset holds, if there is one.
-        evidence: For the quality that counts as good enough when no target is given.
+        scenario: The scenario.
+        profile: Statistics of the dataset, if there is one.
+        evidence: Source of the quality target if none is given.
     """
     assumptions: list[Assumption] = []
     task = scenario.task or _task(scenario, profile, assumptions)
@@ -218,7 +217,7 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
 
 
 def number_at(scenario: Scenario, path: str) -> float | None:
-    """Return the number that stands at a path of `INPUT_PATHS`, if one was given."""
+    """Return the number at a path of `INPUT_PATHS`, if given."""
     value = get_path(scenario, path)
     return None if value is None else float(value)
 
@@ -226,11 +225,11 @@ def number_at(scenario: Scenario, path: str) -> float | None:
 def _task(scenario: Scenario, profile: Profile | None, notes: list[Assumption]) -> Task:
     needs = scenario.needs
     task: Task = "generation"
-    why = "No task was given, and the file does not tell one."
+    why = "No task was given, and the dataset does not show one."
     if needs.narrow_label_task or (profile and profile.labels):
         task, why = "classification", "The answers are labels from a small set."
     elif needs.needs_private_knowledge or needs.needs_fresh_facts:
-        task, why = "knowledge_qa", "The answers rest on documents."
+        task, why = "knowledge_qa", "The answers are based on documents."
     notes.append(Assumption(path="task", value=task, says=why))
     return task
 
@@ -258,38 +257,47 @@ def _assumed(
     evidence: Evidence,
 ) -> dict[str, tuple[float, str]]:
     labels = profile.distinct_labels if profile else int(scenario.dataset.classes or 0)
-    documents, says = 0.0, "No documents were named."
+    documents, says = 0.0, "No documents were given."
     if needs_knowledge(scenario, task):
-        documents, says = DEFAULT_CORPUS_TOKENS, "Nobody counted the documents: about 2,500 pages."
+        documents, says = DEFAULT_CORPUS_TOKENS, "Corpus size not given; assumed about 2,500 pages."
     prefix, why = 300.0, "Instructions of about 200 words."
     if task == "classification" and labels:
-        prefix, why = 150.0 + 10.0 * labels, f"Instructions and {labels} labels with a word each."
+        prefix, why = (
+            150.0 + 10.0 * labels,
+            f"Instructions and {labels} labels with a short description each.",
+        )
     tuned_prefix = float(stub_tokens(given["traffic.prefix_tokens"] or NAN))
     target = assumed_target(evidence, task, scenario)
     return {
-        "traffic.requests_per_month": (10_000.0, "No traffic was given; this decides much."),
-        "traffic.peak_factor": (3.0, "The busiest hour has three times the mean."),
-        "traffic.batchable_share": (0.0, "Every answer is waited for."),
+        "traffic.requests_per_month": (
+            10_000.0,
+            "No traffic was given; it has a large effect on the decision.",
+        ),
+        "traffic.peak_factor": (3.0, "The busiest hour has three times the average load."),
+        "traffic.batchable_share": (0.0, "Every answer is needed at once; none can be batched."),
         "traffic.prefix_tokens": (prefix, why),
-        "traffic.context_tokens": (0.0, "Nothing else is pasted in."),
+        "traffic.context_tokens": (0.0, "No extra context."),
         "traffic.user_tokens": (200.0, "A message of about 150 words."),
-        "traffic.completion_tokens": (COMPLETION_TOKENS.get(task, 250.0), f"Usual for {task}."),
+        "traffic.completion_tokens": (COMPLETION_TOKENS.get(task, 250.0), f"Typical for {task}."),
         "traffic.tool_tokens": (0.0, "No tools are called."),
         "traffic.turns": (1.0, "One question, one answer."),
-        "traffic.tuned_prefix_tokens": (tuned_prefix, "A stub is left in front of a tuned model."),
+        "traffic.tuned_prefix_tokens": (
+            tuned_prefix,
+            "A short prefix remains in front of a tuned model.",
+        ),
         "knowledge.corpus_tokens": (documents, says),
-        "knowledge.chunk_tokens": (400.0, "A piece of about 300 words."),
-        "knowledge.top_k": (5.0, "Five pieces before each question."),
-        "dataset.examples": (0.0, "No examples were named."),
-        "quality.target": (target, "What a worked-on prompt on a small model should do."),
-        "retrain_every_months": (6.0, "A tuned model is tuned anew twice a year."),
+        "knowledge.chunk_tokens": (400.0, "A chunk of about 300 words."),
+        "knowledge.top_k": (5.0, "Five chunks before each question."),
+        "dataset.examples": (0.0, "No examples were given."),
+        "quality.target": (target, "Expected quality of a systematic prompt on a small model."),
+        "retrain_every_months": (6.0, "A tuned model is retrained twice a year."),
     }
 
 
 def assumed_target(evidence: Evidence, task: Task, scenario: Scenario) -> float:
-    """What is good enough when nobody says: what a good prompt on a small model is expected to do.
+    """Quality target if none is given: the expected quality of a good prompt on a small model.
 
-    If prompting was measured, the best measurement of prompting stands instead.
+    If prompting was measured, the best of those measurements is used instead.
     """
     prompting = [m.value for m in scenario.quality.measured if m.approach in ("prompt", "few_shot")]
     if prompting:
@@ -303,13 +311,13 @@ def assumed_target(evidence: Evidence, task: Task, scenario: Scenario) -> float:
 
 
 def prompting_fell_short(scenario: Scenario) -> bool:
-    """Whether prompting was worked on, and is known not to reach the target."""
+    """Whether a systematic prompt is known not to reach the target."""
     quality = scenario.quality
     return quality.prompting == "gap" and quality.prompt_effort not in ("none", "naive")
 
 
 def needs_knowledge(scenario: Scenario, task: Task) -> bool:
-    """Whether answers rest on something that has to be looked up."""
+    """Whether answers need documents."""
     needs = scenario.needs
-    asked = needs.needs_fresh_facts or needs.needs_private_knowledge or needs.needs_citations
-    return asked or task == "knowledge_qa"
+    facts = needs.needs_fresh_facts or needs.needs_private_knowledge or needs.needs_citations
+    return facts or task == "knowledge_qa"

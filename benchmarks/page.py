@@ -1,9 +1,9 @@
-"""From a key on a slider to the changed verdict and picture, beside a page that works nothing out.
+"""Time from a key press on a slider to the changed verdict and chart, with a baseline page.
 
 python -m benchmarks.page [--moves N] [--tab NAME]
 
-The other page has the same control, the same text and the same picture, and shows two answers that
-were worked out before it started in turn: what it takes is the browser's and the framework's own.
+The baseline page has the same control, text and chart, and alternates between two answers computed
+before it starts: its time is that of the browser and of Streamlit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ui.charts.base import ChartStyle
 from ui.charts.monthly_cost import monthly_cost_chart
 from ui.components.in_view import redraw, track_visibility
 from ui.components.sliders import Slider, draw_sliders
-from ui.whatif.chart_tabs import draw_chart
+from ui.charts.draw import draw_chart
 from ui.whatif.verdict import verdict_html
 
 st.set_page_config(layout="wide")
@@ -53,9 +53,9 @@ def moved(values):
 def board(verdict):
     found = constant()[turn() % 2]
     verdict.html(verdict_html(found, "en_US"))
-    dial = Slider("traffic.requests_per_month", "Requests a month", "", "", 100, 1e9, 0, 1e15, True,
-                2, False, 3e7, "", "")
-    draw_sliders("main_dials", [dial], "en_US", (0, str(turn())), moved)
+    slider = Slider("traffic.requests_per_month", "Requests per month", "", "", 100, 1e9, 0, 1e15,
+                    True, 2, False, 3e7, "", "")
+    draw_sliders("main_dials", [slider], "en_US", (0, str(turn())), moved)
 
 @st.fragment(key="pictures")
 def picture():
@@ -105,7 +105,7 @@ Times = list[tuple[float, float]]
 
 
 def move_slider(page: Any, moves: int) -> Times:
-    """Press an arrow key again and again; return ms to the verdict and to the picture of each."""
+    """Press an arrow key repeatedly; return the ms to verdict and chart of each press."""
     page.evaluate(PROBE_SCRIPT)
     slider = page.locator("input.slider").first
     slider.focus()
@@ -141,9 +141,9 @@ def measure_page(url: str, moves: int, tab: str | None) -> Times:
 
 
 def table_row(name: str, times: Times, moves: int) -> str:
-    """Write one line of the table."""
+    """Return one line of the table."""
     if len(times) < 2:
-        return f"| {name} | no change was seen | | | | {len(times)} of {moves} |\n"
+        return f"| {name} | no change detected | | | | {len(times)} of {moves} |\n"
     columns = [sorted(values) for values in zip(*times, strict=True)]
     cells = []
     for values in columns:
@@ -156,10 +156,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=30)
-    parser.add_argument("--tab", default=None, help="picture to have open; the first by default")
+    parser.add_argument("--tab", default=None, help="chart tab to open; the first by default")
     flags = parser.parse_args()
     sys.stdout.write(
-        "| page | verdict p50 ms | p95 | picture p50 ms | p95 | moves |\n"
+        "| page | verdict p50 ms | p95 | chart p50 ms | p95 | moves |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -1,69 +1,318 @@
-"""Questions and a teacher behind an OpenAI-style endpoint -> rows to learn from, under a cap.
+"""Distillation: a teacher model answers questions, and the answers become training rows.
 
-Each answer is on the disk before the next question is sent, so that a run which was killed goes on
-with what is missing; the ledger holds the dear end before the first question.
-
-Rows that were made -> a sample of them as a page that a person reads.
+Each answer is written before the next question is sent, so that a killed session resumes with what
+is missing; the ledger reserves the worst case before the first question.
 """
 
 from __future__ import annotations
 
 import random
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from advisor.dataset.example import Message
+from advisor.dataset.example import Message, Reject
+from advisor.dataset.reader import read_rows
 from advisor.dataset.tokenizers import token_counter
 from advisor.errors import UsageError
-from trainer.clock import utc_datetime
+from advisor.units import round_up_to_cents
 from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
 from trainer.local.run_folder import lock_file
-from trainer.paid_calls.client import (
-    FATAL_STATUSES,
-    MAX_CONSECUTIVE_FAILURES,
-    MAX_WAIT_SECONDS,
-    WAIT_SECONDS,
-    ChatAnswer,
-    ChatClient,
+from trainer.paid_calls.client import ChatClient, PaidChatModel, RetryPolicy
+from trainer.paid_calls.cost import TokenPrices, chat_part
+from trainer.paid_calls.journal import (
+    AppendOnlyFile,
+    BudgetExhausted,
+    PaidCallJournal,
+    reserve_budgets,
 )
-from trainer.paid_calls.cost import (
-    Distillation,
-    DistillationCost,
-    distillation_cost,
-    finished_keys,
-    max_prompt_tokens,
-    max_question_cost,
-    sidecar_path,
-)
-from trainer.paid_calls.journal import AppendOnlyFile, DistillationJournal
-from trainer.paid_calls.questions import TeacherQuestion, read_questions
-from trainer.providers.base import ProviderDeclined, ProviderError, RateLimited, UnknownOutcome
+from trainer.paid_calls.questions import TeacherQuestion, question_key, read_questions
+from trainer.providers.base import ProviderDeclined
 from trainer.security.redact import redact
-from trainer.storage.ledger import Ledger, LedgerEntry, micro_usd, usd_text
+from trainer.storage.ledger import micro_usd, usd_text
 
+ENCODING = "o200k_base"
 SAMPLE_SEED = 7
+LIKELY_SHARE = 0.5
+"""Likely length of an answer as a share of the limit, if the row has no answer; own judgement."""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Teacher, limits and settings."""
+
+    provider: str
+    model: str
+    prices: TokenPrices
+    cap_usd: Decimal | None = None
+    """Most it may cost; by default the worst case of the estimate."""
+    max_answer_tokens: int = 1024
+    limit_name: str = "max_tokens"
+    """The endpoint's name of that limit; newer ones use `max_completion_tokens`."""
+    temperature: float | None = None
+    tries: int = 5
+    review_rows: int = 20
+    sync_rows: int = 20
+
+
+@dataclass(frozen=True)
+class DistillationCost:
+    """Estimate for the questions without an answer."""
+
+    questions: int
+    missing: int
+    prompt_tokens: int
+    likely: Decimal
+    at_most: Decimal
+
+
+@dataclass
+class DistillationResult:
+    """Outcome of one session."""
+
+    answered: int = 0
+    already: int = 0
+    rejected: int = 0
+    usd: Decimal = Decimal(0)
+    lost: int = 0
+    """Requests without a response, which the provider may bill."""
+    stopped: str = ""
+    """Why it ended early; empty if it did not."""
+
+
+def sidecar_path(rows_out: Path, what: str) -> Path:
+    """Name a file that belongs to the rows.
+
+    >>> sidecar_path(Path("rows.jsonl"), "rejects.jsonl").name
+    'rows.rejects.jsonl'
+    """
+    return rows_out.with_name(f"{rows_out.stem}.{what}")
+
+
+def finished_keys(rows_out: Path, journal: PaidCallJournal) -> set[str]:
+    """Return the questions that have an answer, or a paid answer that cannot be used."""
+    done = set(journal.rejected)
+    if rows_out.is_file() and rows_out.stat().st_size:
+        rows = (row for row in read_rows(rows_out) if not isinstance(row, Reject))
+        done |= {key for row in rows if (key := question_key(row)) is not None}
+    return done
+
+
+def distillation_cost(
+    distillation: Distillation, rows_in: Path, done: set[str]
+) -> DistillationCost:
+    """Estimate the cost of the questions that are not done.
+
+    Raises:
+        DatasetError: the rows cannot be read.
+    """
+    total, prompts, answers = 0, [], []
+    half = int(distillation.max_answer_tokens * LIKELY_SHARE)
+    counter = token_counter(ENCODING)
+    for question in read_questions(rows_in, counter, lambda _: None):
+        total += 1
+        if question.key not in done:
+            prompts.append(question.prompt_tokens)
+            answers.append(question.answer_tokens or half)
+    part = chat_part(
+        "distil",
+        distillation.provider,
+        distillation.prices,
+        prompts,
+        answers,
+        distillation.max_answer_tokens,
+    )
+    return DistillationCost(
+        total,
+        part.requests,
+        part.tokens,
+        round_up_to_cents(part.likely),
+        round_up_to_cents(part.at_most),
+    )
+
+
+def distil(
+    distillation: Distillation,
+    rows_in: Path,
+    rows_out: Path,
+    context: TrainerContext,
+    client: ChatClient,
+    agree: Callable[[DistillationCost], None],
+) -> DistillationResult:
+    """Have a teacher answer each question that has no answer yet.
+
+    Args:
+        distillation: Teacher, limits and settings.
+        rows_in: Rows of any supported format; their answers are ignored.
+        rows_out: File of the answered rows; existing answers are not requested again.
+        context: Its ledger and its clock.
+        client: Client of the teacher.
+        agree: Receives the cost before anything is reserved or sent; raises to stop.
+
+    Raises:
+        Refused: it may cost more than the cap, or another process writes to *rows_out*.
+        OverBudget: a cap of the ledger would be exceeded.
+        Unreachable: the teacher does not answer now; the answers so far are saved.
+    """
+    journal_path = sidecar_path(rows_out, "spent.jsonl")
+    if rows_in.resolve() == rows_out.resolve():
+        raise UsageError(
+            str(rows_out), "the answers would overwrite the questions.", "Give another file."
+        )
+    if rows_out.exists() and not journal_path.exists():
+        raise UsageError(
+            str(rows_out), "it exists and is no output of `trainer distil`.", "Give a new file."
+        )
+    with lock_file(sidecar_path(rows_out, "lock")) as lock:
+        if lock is None:
+            raise Refused(f"{rows_out}: another process writes to it. Wait until it ends.")
+        journal = PaidCallJournal.read(journal_path)
+        done = finished_keys(rows_out, journal)
+        cost = distillation_cost(distillation, rows_in, done)
+        _check_cost(cost, distillation, rows_in)
+        if cost.missing:
+            agree(cost)
+        session = _DistillationSession(distillation, rows_in, rows_out, journal, done)
+        session.run(cost, context, client)
+        write_review(rows_out, sidecar_path(rows_out, "review.md"), distillation.review_rows)
+        return session.result
+
+
+def _check_cost(cost: DistillationCost, distillation: Distillation, rows_in: Path) -> None:
+    if distillation.cap_usd is not None and cost.at_most > distillation.cap_usd:
+        raise Refused(
+            f"{cost.missing} answers may cost up to {cost.at_most} USD, and the cap is "
+            f"{distillation.cap_usd}. Raise it, give fewer rows or a smaller --max-answer-tokens."
+        )
+    if not cost.questions:
+        raise UsageError(
+            str(rows_in), "it has no row with a user message.", "Add rows with a user message."
+        )
+
+
+class _DistillationSession:
+    """One reservation, from its first question to its last."""
+
+    def __init__(
+        self,
+        distillation: Distillation,
+        rows_in: Path,
+        rows_out: Path,
+        journal: PaidCallJournal,
+        done: set[str],
+    ) -> None:
+        self.distillation, self.rows_in, self.done = distillation, rows_in, done
+        self.journal = journal
+        self.rows = AppendOnlyFile(rows_out, distillation.sync_rows)
+        rejects = sidecar_path(rows_out, "rejects.jsonl")
+        rejects.unlink(missing_ok=True)
+        self.rejects = AppendOnlyFile(rejects, distillation.sync_rows)
+        self.result = DistillationResult()
+
+    def run(self, cost: DistillationCost, context: TrainerContext, client: ChatClient) -> None:
+        """Reserve, ask, and settle."""
+        teacher = self.distillation
+        amounts = {teacher.provider: cost.at_most} if cost.missing else {}
+        # the rows are on the disk before the ledger is settled: the files close in reverse order
+        with (
+            self.journal.file,
+            reserve_budgets(context, self.journal, "distill", amounts) as budgets,
+            self.rows,
+            self.rejects,
+        ):
+            for line in self.journal.rejected.values():
+                self._reject(line)
+            budget = budgets.get(teacher.provider)
+            if budget is None:
+                self._read_all(None)
+                return
+            self._read_all(
+                PaidChatModel(
+                    teacher.model,
+                    client,
+                    teacher.prices,
+                    budget,
+                    RetryPolicy(teacher.provider, context.clock, teacher.tries),
+                    teacher.max_answer_tokens,
+                    teacher.limit_name,
+                )
+            )
+            self.result.usd, self.result.lost = budget.spent, budget.lost
+
+    def _read_all(self, model: PaidChatModel | None) -> None:
+        """Read the questions, and have the model answer those that are not done."""
+        tokens = token_counter(ENCODING)
+        for question in read_questions(
+            self.rows_in, tokens, lambda row: self._reject(row.model_dump())
+        ):
+            if question.key in self.done or model is None:
+                self.result.already += 1
+                continue
+            try:
+                self._answer(question, model)
+            except BudgetExhausted:
+                limit = model.budget.limit
+                self.result.stopped = f"the next question might exceed the reserved {limit} USD"
+                return
+
+    def _answer(self, question: TeacherQuestion, model: PaidChatModel) -> None:
+        temperature = self.distillation.temperature
+        settings = {} if temperature is None else {"temperature": temperature}
+        try:
+            paid = model.ask(question.messages, question.prompt_tokens, question.tools, **settings)
+        except ProviderDeclined as error:
+            self._reject({"key": question.key, "code": "declined", "found": redact(str(error))})
+            return
+        except (BudgetExhausted, Unreachable):
+            self._reject_unanswered(question, model.retry_policy.last_error)
+            raise
+        if paid is None:
+            self._reject_unanswered(question, model.retry_policy.last_error)
+            return
+        used: dict[str, Any] = {
+            "key": question.key,
+            "prompt_tokens": paid.prompt_tokens,
+            "completion_tokens": paid.completion_tokens,
+            "usd": str(paid.usd),
+        }
+        answer = paid.chat
+        if answer.flaw is not None:
+            used |= {"code": answer.flaw, "found": question.turns[-1].content[:80]}
+            model.budget.record(**used)
+            self._reject(used)
+            return
+        calls = orjson.dumps(answer.tool_calls).decode() if answer.tool_calls else None
+        # the row first: a kill in between loses the line of its cost, not a paid answer
+        self.rows.add(question.answered(Message("assistant", answer.content, tool_calls=calls)))
+        model.budget.record(**used)
+        self.result.answered += 1
+
+    def _reject_unanswered(self, question: TeacherQuestion, error: str) -> None:
+        if error:
+            self._reject({"key": question.key, "code": "no-answer", "found": redact(error)})
+
+    def _reject(self, line: Mapping[str, Any]) -> None:
+        self.rejects.add(orjson.dumps({k: v for k, v in line.items() if k != "subject"}))
+        self.result.rejected += 1
 
 
 def write_review(rows: Path, page: Path, count: int) -> None:
-    """Write some rows, drawn by chance but the same each time, as Markdown."""
+    """Write a random sample of the rows as Markdown, the same sample each time."""
     with rows.open("rb") as lines:
         total = sum(1 for _ in lines)
-    chosen = sorted(random.Random(SAMPLE_SEED).sample(range(total), min(count, total)))
-    wanted = set(chosen)
+    chosen = set(random.Random(SAMPLE_SEED).sample(range(total), min(count, total)))
     with rows.open("rb") as lines, page.open("w", encoding="utf-8") as out:
         out.write(
             f"# {len(chosen)} of {total} rows of {rows.name}\n\n"
-            "Read them before you train: a model learns every fault in them.\n"
+            "Read them before training: a model learns every error in them.\n"
         )
         for number, line in enumerate(lines):
-            if number in wanted:
+            if number in chosen:
                 out.write("".join(_review_lines(number + 1, orjson.loads(line))))
 
 
@@ -78,267 +327,13 @@ def _review_lines(number: int, row: Mapping[str, Any]) -> Iterator[str]:
         yield "".join(f"> {line}\n" for line in text.strip().splitlines())
 
 
-@dataclass(frozen=True)
-class DistillationResult:
-    """What came of it."""
-
-    answered: int
-    already: int
-    rejected: int
-    usd: Decimal
-    lost: int
-    """Requests without an answer: the provider may bill them, and says nothing of it here."""
-    stopped: str
-    """Why it ended early; empty where it did not."""
-
-
-def distil(
-    asked: Distillation,
-    rows_in: Path,
-    rows_out: Path,
-    context: TrainerContext,
-    chat: ChatClient,
-    agree: Callable[[DistillationCost], None],
-) -> DistillationResult:
-    """Ask a teacher every question that has no answer yet, and keep each answer as it comes.
-
-    Args:
-        asked: Whom, how, and under which cap.
-        rows_in: Rows of any known format; answers in them are left out.
-        rows_out: Takes the answered rows, canonical; what stands there is not asked again.
-        context: Its ledger and its clock.
-        chat: The way to the teacher.
-        agree: Told the cost before anything is reserved or sent; raises to stop.
-
-    Raises:
-        Refused: it may cost more than the cap, or another process writes to *rows_out*.
-        OverBudget: a cap of the ledger would be passed.
-        Unreachable: the teacher cannot be asked now; what was answered is kept.
-    """
-    if rows_in.resolve() == rows_out.resolve():
-        raise UsageError(
-            str(rows_out), "the answers would go into the questions.", "Name another file."
-        )
-    if rows_out.exists() and not sidecar_path(rows_out, "spent.jsonl").exists():
-        raise UsageError(
-            str(rows_out), "it is there, and no distillation began it.", "Name a new file."
-        )
-    with lock_file(sidecar_path(rows_out, "lock")) as lock:
-        if lock is None:
-            raise Refused(f"{rows_out}: another process writes to it. Wait for its end.")
-        reckoned = distillation_cost(asked, rows_in, rows_out)
-        if asked.cap_usd is not None and reckoned.at_most > asked.cap_usd:
-            raise Refused(
-                f"{reckoned.missing} answers may cost up to {reckoned.at_most} USD, and "
-                f"the cap is {asked.cap_usd}. Raise it, give fewer rows or a smaller "
-                "--max-answer-tokens."
-            )
-        if not reckoned.questions:
-            raise UsageError(
-                str(rows_in), "nobody asks anything in it.", "Give rows with a message of the user."
-            )
-        if reckoned.missing:
-            agree(reckoned)
-        return _Session(asked, rows_in, rows_out, context, chat).work(reckoned)
-
-
-class _Session:
-    """One reservation, from its first question to its last."""
-
-    def __init__(
-        self,
-        asked: Distillation,
-        rows_in: Path,
-        rows_out: Path,
-        context: TrainerContext,
-        chat: ChatClient,
-    ) -> None:
-        self.asked, self.rows_in, self.rows_out = asked, rows_in, rows_out
-        self.ledger, self.clock, self.chat = context.ledger, context.clock, chat
-        self.subject = f"distil_{secrets.token_hex(8)}"
-        self.spent = DistillationJournal.read(sidecar_path(rows_out, "spent.jsonl"))
-        self.out = AppendOnlyFile(rows_out, asked.sync_rows)
-        self.notes = AppendOnlyFile(sidecar_path(rows_out, "spent.jsonl"), 1)
-        self.rejects = AppendOnlyFile(sidecar_path(rows_out, "rejects.jsonl"), asked.sync_rows)
-        self.result = DistillationResult(0, 0, 0, Decimal(0), 0, "")
-        self.at_risk = self.dearest = self.limit = Decimal(0)
-        self.failed, self.in_flight = 0, False
-
-    def work(self, reckoned: DistillationCost) -> DistillationResult:
-        _settle_killed(self.ledger, self.spent)
-        try:
-            self._open()
-            if reckoned.missing:
-                self._reserve(reckoned.at_most)
-            self._ask_all()
-        finally:
-            self._end()
-        page = sidecar_path(self.rows_out, "review.md")
-        write_review(self.rows_out, page, self.asked.review_rows)
-        return self.result
-
-    def _reserve(self, usd: Decimal) -> None:
-        """Set the dear end aside; its name is on disk before it is in the ledger."""
-        self.limit = usd
-        rates, day = self.asked.rates, utc_datetime(self.clock.now()).date().isoformat()
-        self._note(input=str(rates.input), output=str(rates.output), model=self.asked.model)
-        self.ledger.reserve(
-            LedgerEntry(self.subject, "distill", self.asked.provider, day, micro_usd(usd), None, "")
-        )
-
-    def _open(self) -> None:
-        self.rejects.path.unlink(missing_ok=True)
-        for lines in (self.notes, self.out, self.rejects):
-            lines.open()
-        for line in self.spent.refused.values():
-            self._reject(line)
-
-    def _end(self) -> None:
-        """Settle, whatever happened: a second session makes its own reservation."""
-        for lines in (self.out, self.notes, self.rejects):
-            lines.close()
-        if self.subject not in self.spent.usage:
-            return
-        if self.in_flight:
-            self._count(lost=1)
-        usd = self.spent.usd(self.subject)
-        lost = f"; {self.result.lost} requests without an answer" if self.result.lost else ""
-        answers = len(self.spent.usage[self.subject])
-        self.ledger.settle(self.subject, micro_usd(usd), f"usage of {answers} answers{lost}")
-        self.result = replace(self.result, usd=usd)
-
-    def _ask_all(self) -> None:
-        done = finished_keys(self.rows_out)
-        tokens = token_counter(self.asked.encoding)
-        for one in read_questions(self.rows_in, tokens, lambda bad: self._reject(bad.model_dump())):
-            if one.key in done:
-                self._count(already=1)
-                continue
-            if not self._has_room(one):
-                stopped = f"the next question might pass the {self.limit} USD set aside"
-                self.result = replace(self.result, stopped=stopped)
-                return
-            self._one(one)
-
-    def _has_room(self, one: TeacherQuestion) -> bool:
-        """Whether what is set aside also covers one more request, answered or lost."""
-        so_far = self.spent.usd(self.subject) + self.at_risk
-        return so_far + max(max_question_cost(self.asked, one), self.dearest) <= self.limit
-
-    def _one(self, one: TeacherQuestion) -> None:
-        said = self._tried(one)
-        if said is None:
-            if self.failed >= MAX_CONSECUTIVE_FAILURES:
-                raise Unreachable(
-                    f"{self.asked.provider} left {self.failed} questions in a row "
-                    "without an answer. What was answered is kept: say it again "
-                    "later."
-                )
-            return
-        self.failed = 0
-        prompt, completion = said.prompt_tokens, said.completion_tokens
-        used: dict[str, Any] = {
-            "key": one.key,
-            "prompt_tokens": max_prompt_tokens(one) if prompt is None else prompt,
-            "completion_tokens": self.asked.max_answer_tokens if completion is None else completion,
-        }
-        usd = self.asked.rates.usd(used["prompt_tokens"], used["completion_tokens"])
-        self.dearest = max(self.dearest, usd)
-        flaw = said.flaw
-        if flaw is not None:
-            line = {**used, "code": flaw, "found": _start(one)}
-            self._note(**line)
-            self._reject(line)
-            return
-        calls = orjson.dumps(said.tool_calls).decode() if said.tool_calls else None
-        self.out.add(one.answered(Message("assistant", said.content, tool_calls=calls)))
-        self._note(**used)
-        self._count(answered=1)
-
-    def _tried(self, one: TeacherQuestion) -> ChatAnswer | None:
-        """Ask until there is an answer, a no, or an end to patience."""
-        last: ProviderError | None = None
-        for number in range(self.asked.tries):
-            if number and not self._has_room(one):
-                break
-            try:
-                self.in_flight = True
-                said = self.chat.ask(self.asked.model, one.messages, **self._settings(one))
-                self.in_flight = False
-            except ProviderDeclined as error:
-                self.in_flight = False
-                if error.status in FATAL_STATUSES:
-                    raise Refused(
-                        f"{self.asked.provider} refuses: {error}. See to the key and the "
-                        "name of the model, then say it again."
-                    ) from None
-                self._reject({"key": one.key, "code": "declined", "found": redact(f"{error}")})
-                return None
-            except ProviderError as error:
-                self.in_flight, last = False, error
-                self._wait(error, one, number)
-            else:
-                return said
-        self.failed += 1
-        self._reject({"key": one.key, "code": "no-answer", "found": redact(f"{last}")})
-        return None
-
-    def _wait(self, error: ProviderError, one: TeacherQuestion, number: int) -> None:
-        """Wait as long as the provider says, else twice as long as the last time."""
-        seconds = min(WAIT_SECONDS * 2**number, MAX_WAIT_SECONDS)
-        if isinstance(error, UnknownOutcome):
-            self.at_risk += max_question_cost(self.asked, one)
-            self._count(lost=1)
-        if isinstance(error, RateLimited):
-            seconds = error.wait_seconds
-            if error.meaning != "seconds" or seconds > MAX_WAIT_SECONDS:
-                raise Refused(
-                    f"{self.asked.provider}: {error}. What was answered is kept: say it "
-                    "again when there is room."
-                )
-        self.clock.sleep(seconds)
-
-    def _settings(self, one: TeacherQuestion) -> dict[str, Any]:
-        more: dict[str, Any] = {self.asked.limit_name: self.asked.max_answer_tokens}
-        if self.asked.temperature is not None:
-            more["temperature"] = self.asked.temperature
-        if one.tools is not None:
-            more["tools"] = orjson.loads(one.tools)
-        return more
-
-    def _note(self, **line: Any) -> None:
-        full = {"subject": self.subject, **line}
-        self.notes.add(orjson.dumps(full))
-        self.spent.take(full)
-
-    def _reject(self, line: Mapping[str, Any]) -> None:
-        self.rejects.add(orjson.dumps({k: v for k, v in line.items() if k != "subject"}))
-        self._count(rejected=1)
-
-    def _count(self, **more: int) -> None:
-        self.result = replace(
-            self.result, **{name: getattr(self.result, name) + n for name, n in more.items()}
-        )
-
-
-def _settle_killed(ledger: Ledger, spent: DistillationJournal) -> None:
-    """Settle reservations of sessions that were killed with what they wrote down."""
-    for subject in spent.usage:
-        usd = micro_usd(spent.usd(subject))
-        ledger.settle(subject, usd, f"killed; usage of {len(spent.usage[subject])} answers")
-
-
-def _start(one: TeacherQuestion) -> str:
-    return one.turns[-1].content[:80]
-
-
 def summary(result: DistillationResult) -> str:
-    """Write what came of it in one line.
+    """Write the outcome in one line.
 
     >>> summary(DistillationResult(2, 1, 0, Decimal("0.0012"), 0, ""))
     '2 answered, 1 before, 0 rejected; 0.0012 USD.'
     """
-    lost = f", {result.lost} requests without an answer may be billed too" if result.lost else ""
+    lost = f", {result.lost} requests without a response may be billed too" if result.lost else ""
     stopped = f" Stopped: {result.stopped}." if result.stopped else ""
     usd = usd_text(micro_usd(result.usd)).rstrip("0").rstrip(".") or "0"
     return (

@@ -1,4 +1,4 @@
-"""The page: its pages, its style, and what costs by the hour, in sight on every one of them."""
+"""The Streamlit app: navigation, style, and the bar of running deployments on every page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGES: Final = {
 
 
 def page_loader(module: str) -> Callable[[], None]:
-    """Return what draws a page; its module is read when the page is first opened."""
+    """Return a function that draws a page; its module is imported when the page is first opened."""
 
     def page() -> None:
         import_module(module).page()
@@ -34,9 +34,9 @@ def page_loader(module: str) -> Callable[[], None]:
 
 @st.cache_resource(show_spinner=False)
 def freeze_startup_objects() -> None:
-    """Set aside what lives as long as the process: the framework searches the rest at every click.
+    """Exclude objects that live as long as the process from garbage collection.
 
-    It collects garbage after each run; over the price book and all modules that takes 0.2 s.
+    Streamlit collects garbage after each run; over the price book and all modules that takes 0.2 s.
     """
     gc.collect()
     gc.freeze()

@@ -1,16 +1,12 @@
-"""Figures, days and words -> what the reader sees: formats of the locale, colours, small blocks.
-
-Small pieces that several pages draw: a quiet line, a table of facts.
-"""
+"""Numbers, dates and names in the reader's locale, colours, and small HTML blocks of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 from babel import Locale, UnknownLocaleError
@@ -42,43 +38,43 @@ APPROACH_COLOURS: Final = {
     "not_yet": ("#9a958b", "#77726a"),
     "current": ("#4a4f4c", "#c9cfcb"),
 }
-"""One colour for each approach, light and dark; told apart by the colour-blind, never alone."""
+"""A light and a dark color per approach, distinct for color-blind readers."""
 KIND_COLOURS: Final = {
     "Input": ("#0072b2", "#5fb0e6"),
     "Output": ("#56b4e9", "#a9dcf8"),
-    "Machines by the hour": ("#e69f00", "#f5bb45"),
+    "Machine hours": ("#e69f00", "#f5bb45"),
     "Training": ("#009e73", "#3fcf9f"),
-    "Knowledge store": ("#cc79a7", "#e2a3c6"),
-    "Work and the rest": ("#7b7f7c", "#a8ada9"),
+    "Retrieval": ("#cc79a7", "#e2a3c6"),
+    "Labor and other": ("#7b7f7c", "#a8ada9"),
 }
-"""One colour for each kind of cost."""
+"""A light and a dark color per kind of cost."""
 APPROACH_LABELS: Final = {
     "prompt": "Prompt",
     "few_shot": "Few-shot prompt",
     "long_context": "Long context",
     "rag": "Retrieval",
-    "ft_api": "Hosted fine-tune",
+    "ft_api": "Hosted fine-tuning",
     "managed_lora": "Managed LoRA",
     "lora": "LoRA",
     "qlora": "QLoRA",
     "full_ft": "Full fine-tune",
     "dpo": "Preference tuning",
     "encoder": "Small classifier",
-    "distill": "Distil",
-    "combo": "Retrieval + tuned",
+    "distill": "Distillation",
+    "combo": "Retrieval + tuning",
     "not_yet": "Not yet",
-    "current": "Today",
+    "current": "Current solution",
 }
-"""What each approach is called on the page."""
+"""Label of each approach."""
 
 
 def theme() -> str:
-    """Return light or dark, as the reader has it."""
+    """Return the reader's theme: light or dark."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def locale_of(tag: str | None) -> str:
-    """Return a locale for a language tag of a browser; English of the US where it is unknown.
+    """Return the locale for a browser's language tag; US English if it is unknown.
 
     >>> locale_of("de-DE"), locale_of(None), locale_of("xx-YY")
     ('de_DE', 'en_US', 'en_US')
@@ -97,7 +93,7 @@ def reader_locale() -> str:
 
 
 def money_text(amount: str | float, locale: str, cents: bool | None = None) -> str:
-    r"""Write an amount of USD; cents are left out from a thousand on, unless asked for.
+    r"""Format an amount in USD; cents are dropped from 1,000 on unless `cents` is set.
 
     >>> money_text("72532.98", "en_US"), money_text("292.01", "de_DE").replace("\xa0", " ")
     ('$72,533', '292,01 $')
@@ -110,7 +106,7 @@ def money_text(amount: str | float, locale: str, cents: bool | None = None) -> s
 
 
 def number_text(value: float, locale: str, digits: int = 0) -> str:
-    """Write a number with the separators of the locale.
+    """Format a number with the separators of the locale.
 
     >>> number_text(1234567, "de_DE"), number_text(0.25, "en_US", 2)
     ('1.234.567', '0.25')
@@ -120,16 +116,17 @@ def number_text(value: float, locale: str, digits: int = 0) -> str:
 
 
 def short_number_text(value: float, locale: str) -> str:
-    """Write a large number in short.
+    """Format a large number in short form.
 
-    >>> short_number_text(30_000_000, "en_US")
-    '30M'
+    >>> short_number_text(30_000_000, "en_US"), short_number_text(120_298, "de_DE")
+    ('30M', '120.298')
     """
-    return format_compact_decimal(value, locale=locale, fraction_digits=1)
+    short = str(format_compact_decimal(value, locale=locale, fraction_digits=1))
+    return number_text(value, locale) if short.isdecimal() else short
 
 
 def share_text(value: str | float, locale: str) -> str:
-    """Write a share as percent.
+    """Format a share as a percentage.
 
     >>> share_text("0.74", "en_US")
     '74%'
@@ -138,7 +135,7 @@ def share_text(value: str | float, locale: str) -> str:
 
 
 def day_text(value: date | None, locale: str) -> str:
-    """Write a day; nothing where there is none.
+    """Format a date; empty if there is none.
 
     >>> day_text(date(2026, 11, 20), "en_US"), day_text(date(2026, 11, 20), "de_DE")
     ('Nov 20, 2026', '20.11.2026')
@@ -147,30 +144,29 @@ def day_text(value: date | None, locale: str) -> str:
 
 
 def vega_locale(locale: str) -> dict[str, object]:
-    """Return separators and currency as charts take them."""
+    """Return separators and currency in Vega's number format."""
     symbols = Locale.parse(locale).number_symbols["latn"]
-    before = money_text(1, locale).startswith("$")
-    currency = ["$", ""] if before else ["", "\u00a0$"]
+    is_prefix = money_text(1, locale).startswith("$")
     return {
         "decimal": symbols["decimal"],
         "thousands": symbols["group"],
         "grouping": [3],
-        "currency": currency,
+        "currency": ["$", ""] if is_prefix else ["", "\u00a0$"],
     }
 
 
 def approach_label(option_id: str, approach: str | None = None) -> str:
-    """Name the way of an option.
+    """Return the label of an option's approach.
 
     >>> approach_label("current"), approach_label("lora:runpod:Llama:A100")
-    ('Today', 'LoRA')
+    ('Current solution', 'LoRA')
     """
     key = option_id if option_id in APPROACH_LABELS else (approach or option_id.split(":")[0])
     return APPROACH_LABELS.get(key, key.replace("_", " "))
 
 
 def option_name(option_id: str) -> str:
-    """Write an option in words: way, model, where.
+    """Return the name of an option: approach, model, GPU, provider.
 
     >>> option_name("encoder:hf_jobs:FacebookAI/roberta-base:T4")
     'Small classifier, roberta-base on T4 at hf_jobs'
@@ -183,7 +179,7 @@ def option_name(option_id: str) -> str:
 
 
 def figure_tile(label: str, value: str, note: str = "", hint: str = "") -> str:
-    """Return one figure with its label above and a note below, as HTML."""
+    """Return one value with its label above and a note below, as HTML."""
     title = f' title="{escape(hint)}"' if hint else ""
     below = f'<div class="ton-note">{escape(note)}</div>' if note else ""
     return (
@@ -193,41 +189,43 @@ def figure_tile(label: str, value: str, note: str = "", hint: str = "") -> str:
 
 
 def source_link(source: str) -> str:
-    """Return a source as HTML: a link where it is an address."""
+    """Return a source as HTML; a URL becomes a link."""
     if source.startswith("https://"):
         host = source.removeprefix("https://").split("/")[0]
         return f'<a href="{escape(source)}" target="_blank" rel="noopener">{escape(host)}</a>'
     return escape(source)
 
 
+def escape_dollars(text: str) -> str:
+    """Escape dollar signs for Markdown, where a pair of them would start a formula."""
+    return text.replace("$", "\\$")
+
+
+def muted_text(text: str) -> None:
+    """Draw a line of secondary text, with enough contrast to be readable."""
+    st.html(f'<p class="ton-says">{escape(text)}</p>')
+
+
 def apply_style() -> None:
-    """Put the page's style sheet in place, with the colours of the reader's theme."""
+    """Add the page's style sheet, with the colors of the reader's theme."""
     now = theme()
     names = {"ink": INK, "muted": MUTED, "accent": ACCENT, "rule": RULE, "raised": RAISED}
-    colours = "".join(f"--ton-{name}:{found[now]};" for name, found in names.items())
+    colours = "".join(f"--ton-{name}:{colour[now]};" for name, colour in names.items())
     sheet = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     st.html(f"<style>:root{{{colours}}}\n{sheet}</style>")
 
 
-@dataclass(frozen=True)
-class PlanFact:
-    """One line of a plan."""
+class PlanFact(NamedTuple):
+    """One line of a table of facts."""
 
     what: str
     says: str
 
 
-def muted_text(text: str) -> None:
-    """Write a line of less weight, dark enough to be read by everyone."""
-    st.html(f'<p class="ton-says">{escape(text)}</p>')
-
-
 def facts_table(facts: Sequence[PlanFact]) -> str:
-    """Write lines of a plan as an HTML table."""
+    """Return facts as an HTML table."""
     rows = "".join(
-        f'<tr><th scope="row" style="text-align:left;vertical-align:top;padding:4px 24px 4px 0;'
-        f'font-weight:600;white-space:nowrap">{escape(one.what)}</th>'
-        f'<td style="padding:4px 0;overflow-wrap:anywhere">{escape(one.says)}</td></tr>'
-        for one in facts
+        f'<tr><th scope="row">{escape(what)}</th><td>{escape(says)}</td></tr>'
+        for what, says in facts
     )
-    return f'<table style="border-collapse:collapse;font-size:.95rem">{rows}</table>'
+    return f'<table class="ton-facts">{rows}</table>'

@@ -1,4 +1,4 @@
-"""Starts API and page on loopback, and stops both on Ctrl-C."""
+"""`make run`: start the API and the page on loopback, and stop both on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ EXIT_BAD_INPUT = 2
 
 
 def port_from_env(name: str, default: int) -> int:
-    """Read a port from the environment; say so and stop if it is no port, or is busy."""
+    """Return a port from the environment; exit with a message if it is invalid or busy."""
     text = os.environ.get(name, str(default))
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
-        _exit_with(f"{name}={text} is no port. Give a number from 1 to 65535.")
+        _exit_with(f"{name}={text} is not a valid port. Use a number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -61,14 +61,14 @@ def server_commands(port: int, page_port: int) -> list[list[str]]:
 
 
 def main() -> int:
-    """Serve until Ctrl-C or until one of the two ends."""
+    """Serve until Ctrl-C or until one of the two processes exits."""
     port, page_port = port_from_env("PORT", 8000), port_from_env("PAGE_PORT", 8501)
     if port == page_port:
-        _exit_with(f"PORT and PAGE_PORT are both {port}. Give each its own.")
+        _exit_with(f"PORT and PAGE_PORT are both {port}. Use two different ports.")
     try:
         open_database().dispose()
     except (OSError, TrainerError) as error:
-        _exit_with(f"home folder: {error}. Set TUNE_OR_NOT_HOME to a folder that can be written.")
+        _exit_with(f"home folder: {error}. Set TUNE_OR_NOT_HOME to a writable folder.")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     children: list[subprocess.Popen[bytes]] = []
@@ -85,14 +85,14 @@ def main() -> int:
         return 0
     finally:
         stop_children(children)
-    sys.stderr.write("make run: one of the two servers ended by itself; the other was stopped.\n")
+    sys.stderr.write("make run: one of the two servers exited; the other was stopped.\n")
     return 1
 
 
 def stop_children(children: list[subprocess.Popen[bytes]]) -> None:
-    """End every child; one that does not listen within five seconds is killed."""
+    """Terminate every child; kill those still running after five seconds."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave one behind
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a child running
     for child in children:
         child.terminate()
     for child in children:

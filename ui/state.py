@@ -1,15 +1,12 @@
-"""One visitor's clicks -> what is asked at the moment, and its answer.
-
-The page's way into the trainer: one office a process, and one thread that brings runs on.
-"""
+"""State of the page: the visitor's scenario with its answer, and what all visitors share."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ from advisor.dataset.reader import Progress, profile_file
 from advisor.decision.answer import Answer, Question, recommend
 from advisor.errors import AdvisorError, ScenarioError
 from advisor.evidence import Evidence
-from advisor.inputs import Assumption
+from advisor.inputs import Assumption, ResolvedScenario, resolve
 from advisor.loading import examples_folder, load_evidence, load_rule_catalogue, read_mapping
 from advisor.prices.book import PriceBook
 from advisor.prices.loader import load_prices
@@ -35,6 +32,7 @@ from trainer.storage.database import database_url
 
 DEFAULT_EXAMPLE = "email-triage"
 STATE_KEY = "whatif_state"
+HOLDER_KEY = "whatif_holder"
 ERROR_KEY = "whatif_trouble"
 PAGES_KEY = "whatif_pages"
 LAUNCH_OPTION_KEY = "launch_option"
@@ -43,96 +41,100 @@ MAX_PROFILES = 32
 
 @dataclass(frozen=True)
 class CurrentScenario:
-    """What the visitor asks at the moment, answered."""
+    """The visitor's scenario, checked and answered once; every part of the page reads it."""
 
     scenario: dict[str, Any]
-    """The scenario as a file would say it."""
+    """The scenario, in the form of a scenario file."""
     where: str
-    """Where it came from, for messages."""
+    """Source of the scenario, for messages."""
     dataset: Path | None
     """File of examples, if there is one."""
-    profile: Profile | None
-    """What that file holds."""
-    answer: Answer
-    """The answer, without what would flip it."""
-
-
-@dataclass(frozen=True)
-class _ScenarioState:
-    scenario: dict[str, Any]
-    where: str
-    dataset: Path | None
     epoch: int
+    """How often the scenario was replaced; controls of an earlier epoch are stale."""
+    question: Question
+    """The checked scenario with prices, evidence and the dataset's statistics."""
+    resolved: ResolvedScenario
+    """The numbers behind the answer."""
+    answer: Answer
+    """The answer, without the nearest changes."""
+
+    @property
+    def profile(self) -> Profile | None:
+        """Statistics of the dataset."""
+        return self.question.profile
 
 
 def current_scenario() -> CurrentScenario:
-    """Return what is asked, with its answer; a new visitor asks the bundled example.
+    """Return the scenario with its answer; a new visitor starts with the bundled example.
 
     Raises:
         AdvisorError: the price book or the bundled example cannot be used.
     """
-    now = _current_state()
-    question = _question_of(now)
-    return CurrentScenario(
-        now.scenario, now.where, now.dataset, question.profile, _cached_answer(question)
-    )
+    current: CurrentScenario | None = st.session_state.get(STATE_KEY)
+    if current is None:
+        return _remember(_evaluated(*_example(DEFAULT_EXAMPLE), 0))
+    if _is_outdated(current):
+        return _remember(
+            _evaluated(current.scenario, current.dataset, current.where, current.epoch)
+        )
+    return current
 
 
-def current_question() -> Question:
-    """Return the question that is asked at the moment."""
-    return _question_of(_current_state())
+def complete_answer(current: CurrentScenario | None = None) -> Answer:
+    """Return the answer with the nearest changes: the same bytes as CLI, API and library."""
+    question = (current or current_scenario()).question
+    return _cached_answer(replace(question, with_sensitivity=True))[1]
 
 
-def complete_answer() -> Answer:
-    """Return the whole answer, with what would flip it: the bytes that every door returns."""
-    return _cached_answer(replace(current_question(), with_sensitivity=True))
+def answer_reader() -> Callable[[], Answer]:
+    """Return a function that reads the complete answer outside of the script's thread.
+
+    Streamlit calls the data of a download button in another thread, without a session.
+    """
+    current_scenario()
+    holder: dict[str, CurrentScenario] = st.session_state[HOLDER_KEY]
+    return lambda: complete_answer(holder["current"])
 
 
 def answer_for(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Answer:
-    """Answer another scenario without asking it.
+    """Return the answer for another scenario without opening it.
 
     Raises:
-        AdvisorError: it cannot be used.
+        AdvisorError: the scenario cannot be used.
     """
-    return _cached_answer(_question_of(_ScenarioState(dict(mapping), where, dataset, 0)))
-
-
-def scenario_epoch() -> int:
-    """Count how often the whole scenario was replaced; a control of an older one is stale."""
-    return _current_state().epoch
+    return _evaluated(mapping, dataset, where, 0).answer
 
 
 def set_field(path: str, value: Any) -> None:
-    """Set one dotted path of the scenario; None takes it back to what is measured or assumed.
+    """Set one dotted path of the scenario; None restores the measured or assumed value.
 
-    A value that cannot be used changes nothing, and the page says why.
+    An invalid value changes nothing, and the page shows the error.
     """
-    now = _current_state()
-    kept = without_path(now.scenario, path)
-    _try_state(replace(now, scenario=kept if value is None else set_path(kept, path, value)))
+    current = current_scenario()
+    scenario = without_path(current.scenario, path)
+    scenario = scenario if value is None else set_path(scenario, path, value)
+    _try_scenario(scenario, current.dataset, current.where, current.epoch)
 
 
 def replace_scenario(
     mapping: Mapping[str, Any], dataset: Path | None = None, where: str = "page"
 ) -> bool:
-    """Ask another scenario; return whether it could be answered.
+    """Open another scenario; return whether it could be answered.
 
-    One that cannot be used changes nothing, and the page says why.
+    An invalid scenario changes nothing, and the page shows the error.
     """
-    scenario = copy.deepcopy(dict(mapping))
-    return _try_state(_ScenarioState(scenario, where, dataset, _current_state().epoch + 1))
+    return _try_scenario(copy.deepcopy(dict(mapping)), dataset, where, current_scenario().epoch + 1)
 
 
 def open_example(name: str) -> bool:
-    """Ask a bundled example."""
-    state = _example_state(name)
-    return replace_scenario(state.scenario, state.dataset, state.where)
+    """Open a bundled example."""
+    return replace_scenario(*_example(name))
 
 
 def pop_error() -> str | None:
-    """Return what was wrong with the last change, once."""
-    found = st.session_state.pop(ERROR_KEY, None)
-    return None if found is None else str(found)
+    """Return the error of the last change, once."""
+    error = st.session_state.pop(ERROR_KEY, None)
+    return None if error is None else str(error)
 
 
 def keep_error(error: Exception) -> None:
@@ -141,97 +143,117 @@ def keep_error(error: Exception) -> None:
 
 
 def open_launch_page(option_id: str) -> None:
-    """Open the launch page with an option chosen."""
+    """Open the Launch page with an option selected."""
     st.session_state[LAUNCH_OPTION_KEY] = option_id
     st.switch_page(st.session_state[PAGES_KEY]["Launch"])
 
 
 def price_book() -> PriceBook:
-    """Return the price book with the prices of the home folder; read anew when those change."""
-    own = home_folder() / "prices.yaml"
-    return _book(str(own), own.stat().st_mtime_ns if own.is_file() else 0)
+    """Return the price book with the prices of the home folder; reloaded when those change."""
+    overlay = home_folder() / "prices.yaml"
+    return _cached_book(str(overlay), _changed_ns(overlay))
 
 
 def cached_profile(path: Path, progress: Progress | None = None) -> Profile:
-    """Count a file once, however often it is asked about.
+    """Return the statistics of a file, computed once per version of the file.
 
     Raises:
-        DatasetError: it cannot be read, or holds no example.
+        DatasetError: it cannot be read, or contains no example.
     """
     stat = path.stat()
     key = (str(path), stat.st_mtime_ns, stat.st_size)
-    kept = _profiles()
-    if key not in kept:
-        kept[key] = profile_file(path, progress=progress)
-        while len(kept) > MAX_PROFILES:
-            kept.pop(next(iter(kept)), None)
-    return kept[key]
+    profiles = _profiles()
+    if key not in profiles:
+        profiles[key] = profile_file(path, progress=progress)
+        while len(profiles) > MAX_PROFILES:
+            profiles.pop(next(iter(profiles)), None)
+    return profiles[key]
 
 
-def _current_state() -> _ScenarioState:
-    if STATE_KEY not in st.session_state:
-        st.session_state[STATE_KEY] = _example_state(DEFAULT_EXAMPLE)
-    state: _ScenarioState = st.session_state[STATE_KEY]
-    return state
+def _today() -> date:
+    return datetime.now(tz=UTC).date()
 
 
-def _try_state(state: _ScenarioState) -> bool:
+def _is_outdated(current: CurrentScenario) -> bool:
+    """Return whether prices, or the date of a scenario that names none, have changed since."""
+    is_same_day = "asked_on" in current.scenario or current.question.scenario.asked_on == _today()
+    return not is_same_day or current.question.book is not price_book()
+
+
+def _remember(current: CurrentScenario) -> CurrentScenario:
+    st.session_state[STATE_KEY] = current
+    st.session_state.setdefault(HOLDER_KEY, {})["current"] = current
+    return current
+
+
+def _try_scenario(scenario: dict[str, Any], dataset: Path | None, where: str, epoch: int) -> bool:
     try:
-        _cached_answer(_question_of(state))
+        _remember(_evaluated(scenario, dataset, where, epoch))
     except (AdvisorError, OSError) as error:
         keep_error(error)
         return False
-    st.session_state[STATE_KEY] = state
     st.session_state.pop(ERROR_KEY, None)
     return True
 
 
-def _example_state(name: str) -> _ScenarioState:
+def _example(name: str) -> tuple[dict[str, Any], Path | None, str]:
     path = examples_folder() / f"{name}.yaml"
     mapping = read_mapping(path)
-    named = get_path(mapping, "dataset.path")
-    return _ScenarioState(mapping, str(path), path.parent / named if named else None, 0)
+    dataset = get_path(mapping, "dataset.path")
+    return mapping, path.parent / dataset if dataset else None, str(path)
 
 
-def _question_of(state: _ScenarioState) -> Question:
-    """Make the question as `advisor.loading.ask` does, with what does not change kept at hand."""
-    mapping = dict(state.scenario)
+def _evaluated(
+    mapping: Mapping[str, Any], dataset: Path | None, where: str, epoch: int
+) -> CurrentScenario:
+    question = _question(mapping, dataset, where)
+    resolved, answer = _cached_answer(question)
+    return CurrentScenario(dict(mapping), where, dataset, epoch, question, resolved, answer)
+
+
+def _question(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Question:
+    """Build the question like `advisor.loading.make_question`, from cached parts."""
+    given = dict(mapping)
     default_assumptions: tuple[Assumption, ...] = ()
-    if "asked_on" not in mapping:
-        today = datetime.now(tz=UTC).date().isoformat()
-        mapping["asked_on"] = today
+    if "asked_on" not in given:
+        given["asked_on"] = today = _today().isoformat()
         says = "No day was given: today's prices and rules hold."
         default_assumptions = (Assumption(path="asked_on", value=today, says=says),)
-    scenario = scenario_from(mapping, state.where)
-    if scenario.dataset.path and state.dataset is None:
+    scenario = scenario_from(given, where)
+    if scenario.dataset.path and dataset is None:
         raise ScenarioError(
-            f"{state.where}: dataset.path",
+            f"{where}: dataset.path",
             f"found '{scenario.dataset.path}'.",
             "Upload the file itself: the page opens no file by name.",
         )
-    profile = cached_profile(state.dataset) if state.dataset else None
     return Question(
         scenario,
         price_book(),
-        _evidence(),
-        profile,
+        _cached_evidence(),
+        cached_profile(dataset) if dataset else None,
         with_sensitivity=False,
         default_assumptions=default_assumptions,
         catalogue=load_rule_catalogue(),
     )
 
 
-def _cached_answer(asked_now: Question) -> Answer:
-    day = asked_now.scenario.model_dump_json()
-    rows = asked_now.profile.dataset_sha256 if asked_now.profile else ""
-    text = "\n".join((day, rows, asked_now.book.sha256, repr(asked_now.default_assumptions)))
-    key = hashlib.sha256(text.encode()).hexdigest()
-    return _answer_by_key(key, asked_now.with_sensitivity, asked_now)
+def _cached_answer(question: Question) -> tuple[ResolvedScenario, Answer]:
+    parts = (
+        question.scenario.model_dump_json(),
+        question.profile.dataset_sha256 if question.profile else "",
+        question.book.sha256,
+        repr(question.default_assumptions),
+    )
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return _answer_by_key(key, question.with_sensitivity, question)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _answer_by_key(key: str, with_sensitivity: bool, _asked: Question) -> Answer:
-    return recommend(_asked)
+def _answer_by_key(
+    key: str, with_sensitivity: bool, _question: Question
+) -> tuple[ResolvedScenario, Answer]:
+    resolved = resolve(_question.scenario, _question.profile, _question.evidence)
+    return resolved, recommend(_question)
 
 
 @st.cache_resource(show_spinner=False)
@@ -240,13 +262,17 @@ def _profiles() -> dict[tuple[str, int, int], Profile]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _book(overlay: str, changed_ns: int) -> PriceBook:
+def _cached_book(overlay: str, changed_ns: int) -> PriceBook:
     return load_prices(overlay=Path(overlay) if changed_ns else None)
 
 
 @st.cache_resource(show_spinner=False)
-def _evidence() -> Evidence:
+def _cached_evidence() -> Evidence:
     return load_evidence()
+
+
+def _changed_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 @dataclass(frozen=True)
@@ -254,39 +280,38 @@ class PageContext:
     """What all visitors of this process share."""
 
     context: TrainerContext
-    """Everything that working on a run needs."""
+    """Everything a run needs."""
     driver: BackgroundReconciler
-    """Brings open runs further, also while nobody looks."""
+    """Advances open runs in the background."""
 
 
 def page_context() -> PageContext:
-    """Return the desk of the home folder that is set; a changed price overlay opens it anew.
+    """Return the context of the current home folder; reopened when the price overlay changes.
 
     Raises:
         AdvisorError: the database or the price book cannot be opened.
     """
-    own = home_folder() / "prices.yaml"
-    changed = own.stat().st_mtime_ns if own.is_file() else 0
-    return _open_page_context(str(home_folder()), database_url(), changed)
+    changed_ns = _changed_ns(home_folder() / "prices.yaml")
+    return _open_page_context(str(home_folder()), database_url(), changed_ns)
 
 
 def trainer_context() -> TrainerContext:
-    """Return the office of the desk."""
+    """Return the trainer's part of the context."""
     return page_context().context
 
 
-def _close_context(left: PageContext) -> None:
-    left.driver.stop()
-    left.context.store.engine.dispose()
+def _close_context(page: PageContext) -> None:
+    page.driver.stop()
+    page.context.store.engine.dispose()
 
 
 @st.cache_resource(show_spinner=False, max_entries=1, on_release=_close_context)
 def _open_page_context(home: str, database: str, prices_changed_ns: int) -> PageContext:
-    opened = open_context()
-    made = PageContext(opened, BackgroundReconciler(opened, lambda: _end_overdue(opened)))
-    made.driver.start()
-    return made
+    context = open_context()
+    page = PageContext(context, BackgroundReconciler(context, lambda: _end_overdue(context)))
+    page.driver.start()
+    return page
 
 
-def _end_overdue(opened: TrainerContext) -> None:
-    end_overdue(opened, lambda provider: hosting_for(provider, opened.book))
+def _end_overdue(context: TrainerContext) -> None:
+    end_overdue(context, lambda provider: hosting_for(provider, context.book))

@@ -48,11 +48,7 @@ class ParsedInterview(NamedTuple):
 
 
 def parse_interview(planner: PlanningService, body: Mapping[str, Any]) -> ParsedInterview:
-    """Validate the body of an interview request.
-
-    Raises:
-        AdvisorError: it is invalid, or the language is unknown.
-    """
+    """Validate the body of an interview request."""
     own = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
     unknown = own.keys() - InterviewAnswers.model_fields.keys()
     if unknown:
@@ -71,11 +67,7 @@ def parse_interview(planner: PlanningService, body: Mapping[str, Any]) -> Parsed
 
 
 def interview_bytes(planner: PlanningService, request: ParsedInterview) -> bytes:
-    """Return the state of an interview as canonical bytes.
-
-    Raises:
-        AdvisorError: the known facts are not enough for an answer.
-    """
+    """Return the state of an interview as canonical bytes."""
     planner.meters.answers.inc()
     interview = Interview(load_questionnaire(), request.question)
     with planner.turn:

@@ -105,7 +105,7 @@ def _add_examples(schemas: dict[str, Schema]) -> None:
     """Add an example to every property, and a description where the property has none."""
     for name, schema in schemas.items():
         for field in schema.get("properties", {}).values():
-            field["examples"] = [example_value(field, schemas)]
+            field.setdefault("examples", [example_value(field, schemas)])
             referred = schemas[_name(field)] if "$ref" in field else {}
             description = RECORD_DESCRIPTIONS.get(name) or referred.get("description")
             if description:

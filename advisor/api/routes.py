@@ -84,11 +84,7 @@ def etag_matches(header: str | None, tag: str) -> bool:
 def etag_response(
     planner: PlanningService, tag: str, have: str | None, make: Callable[[], bytes]
 ) -> Response:
-    """Return a body with its tag; 304, without computing it, if the client has it.
-
-    Raises:
-        AdvisorError: the body cannot be computed.
-    """
+    """Return a body with its tag; 304, without computing it, if the client has it."""
     headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
     if etag_matches(have, tag):
         return Response(status_code=304, headers=headers)
@@ -210,11 +206,7 @@ def recommend(
 
 
 def _parse_question(planner: PlanningService, body: JsonBytes) -> tuple[Question, AnswerExtras]:
-    """Return the question in a body, and the additions to its answer.
-
-    Raises:
-        AdvisorError: one of them is invalid.
-    """
+    """Return the question in a body, and the additions to its answer."""
     fields = parse_json_object(body)
     extras = {}
     if "question" in fields:
@@ -268,11 +260,7 @@ def estimate(
 
 
 def _bills(planner: PlanningService, question: Question, text: str) -> bytes:
-    """Return the bills of the options whose id contains a text.
-
-    Raises:
-        UsageError: no option matches.
-    """
+    """Return the bills of the options whose id contains a text."""
     options = _cached_answer(planner, question)["options"]
     matching = [option for option in options if text in option["id"]]
     if not matching:

@@ -100,11 +100,7 @@ class PlanningService:
         self._cache = ResponseCache()
 
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Return the question in a body: a scenario, or a scenario with profile and rules.
-
-        Raises:
-            AdvisorError: a part of it is invalid, or it names a file.
-        """
+        """Return the question in a body: a scenario, or a scenario with profile and rules."""
         mapping = body.get("question", body)
         if not isinstance(mapping, Mapping):
             raise ScenarioError("question", "expected a mapping.", "Send a scenario.")
@@ -147,11 +143,7 @@ class PlanningService:
         return hashlib.sha256(text).hexdigest()
 
     def cached(self, tag: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
-        """Return the body of a tag, and whether it was cached; else compute and store it.
-
-        Raises:
-            AdvisorError: it cannot be computed.
-        """
+        """Return the body of a tag, and whether it was cached; else compute and store it."""
         stored = self._cache.get(tag)
         if stored is not None:
             return stored, True
@@ -168,19 +160,11 @@ class PlanningService:
         return body, False
 
     def answer_bytes(self, question: Question) -> bytes:
-        """Answer a question as canonical bytes.
-
-        Raises:
-            OverflowError: a whole number in the answer has more than 64 bits.
-        """
+        """Answer a question as canonical bytes."""
         return self.bytes_of(self.answered(question)[1])
 
     def answered(self, question: Question) -> tuple[EvaluatedQuestion, Answer]:
-        """Evaluate and answer a question, counted and in turn.
-
-        Raises:
-            AdvisorError: the question cannot be evaluated.
-        """
+        """Evaluate and answer a question, counted and in turn."""
         self.meters.answers.inc()
         with self.turn:
             evaluated = evaluate(question)

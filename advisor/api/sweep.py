@@ -73,11 +73,7 @@ class ParsedSweep(NamedTuple):
 
 
 def parse_sweep(planner: PlanningService, body: Mapping[str, Any]) -> ParsedSweep:
-    """Validate the body of a sweep; its size is checked before any variant is built.
-
-    Raises:
-        AdvisorError: it is invalid, or has too many variants.
-    """
+    """Validate the body of a sweep; its size is checked before any variant is built."""
     spec = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
     size = _size(spec)
     if "question" not in body:
@@ -130,11 +126,7 @@ def _refuse_paths(paths: Mapping[str, Any]) -> None:
 
 
 def sweep_bytes(planner: PlanningService, request: ParsedSweep) -> bytes:
-    """Return the result of a sweep as canonical bytes.
-
-    Raises:
-        AdvisorError: a path or a value is invalid.
-    """
+    """Return the result of a sweep as canonical bytes."""
     planner.meters.variants.inc(request.size)
     question, spec = request.question, request.spec
     variants = engine.variant_grid(spec.axes) if spec.axes else spec.variants or ()

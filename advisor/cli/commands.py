@@ -161,28 +161,23 @@ def _with_flat_parameters(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function with one parameter per field of every dataclass parameter."""
     hints = get_type_hints(function, include_extras=True)
     hints.pop("return", None)
+    records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(function).parameters.values():
-        hint = hints[parameter.name]
-        if is_dataclass(hint):
-            parameters += _field_parameters(hint)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in records:
+            parameters += _field_parameters(records[name])
         else:
-            parameters.append(parameter.replace(annotation=hint))
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
 
     def call(**values: Any) -> None:
-        arguments = {
-            name: hint(**{item.name: values[item.name] for item in fields(hint)})
-            if is_dataclass(hint)
-            else values[name]
-            for name, hint in hints.items()
-        }
-        function(**arguments)
+        for name, record in records.items():
+            values[name] = record(**{item.name: values.pop(item.name) for item in fields(record)})
+        function(**values)
 
-    keyword = inspect.Parameter.KEYWORD_ONLY
+    # typer reads the signature and the annotations
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [parameter.replace(kind=keyword) for parameter in parameters]
-    )
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return call
 
 

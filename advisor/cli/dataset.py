@@ -13,8 +13,10 @@ from advisor.dataset.convert import convert as convert_file
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import profile_file
 from advisor.decision.answer import canonical_json
+from advisor.report.markdown import markdown_table
 
 FileArgument = Annotated[Path, typer.Argument(help="File of examples.")]
+MAX_SHOWN_REJECTS = 5
 
 
 def profile(
@@ -25,51 +27,49 @@ def profile(
 ) -> None:
     """Profile a dataset and print the profile."""
     with reading_bar(file.name) as progress:
-        found = profile_file(file, encoding, limit, progress)
+        statistics = profile_file(file, encoding, limit, progress)
     if format_ == "json":
-        write_bytes(canonical_json(found))
+        write_bytes(canonical_json(statistics))
         return
-    rows = profile_rows(found)
-    out = console()
+    rows, out = profile_rows(statistics), console()
     if format_ == "markdown":
-        lines = ["| what | value |", "| --- | ---: |", *(f"| {a} | {b} |" for a, b in rows)]
-        out.print("\n".join(lines), markup=False, soft_wrap=True)
+        out.print(markdown_table(("statistic", "value"), rows), markup=False, soft_wrap=True)
         return
     out.print(f"[bold]{file.name}[/bold]")
-    out.print(plain_table(("what", "value"), rows, {"value"}))
-    for reject in found.rejects[:5]:
-        out.print(
-            f"{file}:{reject.line}: {reject.found} {reject.remedy}", markup=False, soft_wrap=True
-        )
+    out.print(plain_table(("statistic", "value"), rows, {"value"}))
+    for reject in statistics.rejects[:MAX_SHOWN_REJECTS]:
+        text = f"{file}:{reject.line}: {reject.found} {reject.remedy}"
+        out.print(text, markup=False, soft_wrap=True)
 
 
-def profile_rows(found: Profile) -> list[tuple[str, ...]]:
-    """Write a profile as rows of name and value."""
+def profile_rows(profile: Profile) -> list[tuple[str, ...]]:
+    """Return a profile as rows of name and value."""
+    share = f"{profile.shared_prefix_share:.1%} of all"
     rows: list[tuple[str, ...]] = [
-        ("examples", f"{found.examples:,}"),
-        ("rejected rows", f"{found.rejected:,}"),
-        ("formats", ", ".join(f"{name} {count:,}" for name, count in found.formats)),
-        ("counted with", found.encoding + ("" if found.encoding_exact else ", tools estimated")),
-        ("tokens in all", f"{found.total_tokens:,}"),
-        ("prompt tokens, mean", f"{found.prompt_tokens_mean:,.1f}"),
-        ("completion tokens, mean", f"{found.completion_tokens_mean:,.1f}"),
-        ("tokens by role", ", ".join(f"{role} {n:,}" for role, n in found.tokens_by_role)),
-        ("tokens of an example", ", ".join(f"p{p} {n:,}" for p, n in found.percentiles)),
-        ("longest example", f"{found.max_tokens:,}"),
-        (f"truncated at {found.limit_tokens:,}", f"{found.truncated:,}"),
-        (
-            "shared prefix",
-            f"{found.shared_prefix_tokens:,.0f} tokens, {found.shared_prefix_share:.1%} of all",
-        ),
-        ("duplicates", f"{found.duplicates:,}"),
-        ("nothing to train on", f"{found.untrainable:,}"),
+        ("examples", f"{profile.examples:,}"),
+        ("rejected rows", f"{profile.rejected:,}"),
+        ("formats", _counts(profile.formats)),
+        ("encoding", profile.encoding + ("" if profile.encoding_exact else ", tools estimated")),
+        ("total tokens", f"{profile.total_tokens:,}"),
+        ("prompt tokens, mean", f"{profile.prompt_tokens_mean:,.1f}"),
+        ("completion tokens, mean", f"{profile.completion_tokens_mean:,.1f}"),
+        ("tokens by role", _counts(profile.tokens_by_role)),
+        ("tokens per example", ", ".join(f"p{p} {n:,}" for p, n in profile.percentiles)),
+        ("longest example", f"{profile.max_tokens:,}"),
+        (f"truncated at {profile.limit_tokens:,}", f"{profile.truncated:,}"),
+        ("shared prefix", f"{profile.shared_prefix_tokens:,.0f} tokens, {share}"),
+        ("duplicates", f"{profile.duplicates:,}"),
+        ("without a completion to train on", f"{profile.untrainable:,}"),
     ]
-    if found.pairs:
-        rows.append(("preference pairs", f"{found.pairs:,}"))
-    if found.distinct_labels:
-        top = ", ".join(f"{label} {count:,}" for label, count in found.labels[:3])
-        rows.append(("labels", f"{found.distinct_labels}: {top}, ..."))
+    if profile.pairs:
+        rows.append(("preference pairs", f"{profile.pairs:,}"))
+    if profile.distinct_labels:
+        rows.append(("labels", f"{profile.distinct_labels}: {_counts(profile.labels[:3])}, ..."))
     return rows
+
+
+def _counts(pairs: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in pairs)
 
 
 def convert(
@@ -80,13 +80,13 @@ def convert(
 ) -> None:
     """Convert a dataset and print how many rows were written."""
     with reading_bar(file.name) as progress:
-        done = convert_file(file, out, rejects, progress)
+        result = convert_file(file, out, rejects, progress)
     if format_ == "json":
-        write_bytes(canonical_json(done))
+        write_bytes(canonical_json(result))
         return
     console().print(
-        f"{done.written:,} rows written to {out} (sha256 {done.dataset_sha256[:12]}), "
-        f"{done.rejected:,} rejected to {rejects}.",
+        f"{result.written:,} rows written to {out} (sha256 {result.dataset_sha256[:12]}), "
+        f"{result.rejected:,} rejected to {rejects}.",
         markup=False,
         soft_wrap=True,
     )

@@ -1,7 +1,4 @@
-"""A scenario and a base model -> tables of the GPUs to train and serve it, and the choice.
-
-A training and a GPU -> its memory drawn by phase, and what would make it fit.
-"""
+"""`advisor gpus`: GPUs to train and to serve a model, and the memory of a training."""
 
 from __future__ import annotations
 
@@ -53,30 +50,30 @@ from advisor.units import GIB
 
 @dataclass(frozen=True)
 class MemoryPicture:
-    """How one training lies in the memory of one GPU, the step of its own recipe."""
+    """Memory of one training on one GPU."""
 
     gpu: Gpu
     phases: dict[str, dict[str, float]]
-    """By phase, every part [bytes]."""
+    """Phase -> part -> bytes."""
     allocated_bytes: float
-    """Tensors at their peak."""
+    """Peak of the tensors."""
     reserved_bytes: float
-    """With what the allocator keeps."""
+    """Tensors and the allocator's cache."""
     process_bytes: float
-    """With kernels and buffers: what the GPU shows."""
+    """Total of the process, as the GPU reports it."""
     needed_bytes: float
-    """High end of its range: what has to fit."""
+    """Upper bound, which must fit."""
     changes: list[SetupChange]
-    """Single changes with which it fits, the one that costs least first; none where it fits."""
+    """Single changes that make it fit, cheapest first; empty if it fits."""
 
     @property
     def fits(self) -> bool:
-        """Whether the high end of the range lies within the GPU."""
+        """Whether the upper bound fits into the GPU."""
         return self.needed_bytes <= self.gpu.memory_bytes
 
 
 def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
-    """Lay one training into one GPU; the longest row decides, as it does when it runs."""
+    """Return the memory of a training on a GPU, for batches of the longest row."""
     shape = model_shape(training.base)
     rows = max(round(float(training.setup.tokens) / float(training.setup.longest)), 1)
     longest = training.longest_tokens
@@ -92,55 +89,55 @@ def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
     )
 
 
-def show_memory_picture(out: Console, found: MemoryPicture) -> None:
-    """Draw the memory, and say whether it fits, and what would make it."""
-    out.print(f"\n[bold]Memory on one {found.gpu.name}[/bold]")
+def show_memory_picture(out: Console, picture: MemoryPicture) -> None:
+    """Print the memory by phase, whether it fits, and the changes that make it fit."""
+    out.print(f"\n[bold]Memory on one {picture.gpu.name}[/bold]")
     out.print(
-        draw_memory(found.phases, float(found.gpu.memory_bytes)), markup=False, soft_wrap=True
+        draw_memory(picture.phases, float(picture.gpu.memory_bytes)), markup=False, soft_wrap=True
     )
     out.print(
-        f"allocated {found.allocated_bytes / GIB:.1f} GiB, reserved "
-        f"{found.reserved_bytes / GIB:.1f}, process {found.process_bytes / GIB:.1f}; up to "
-        f"{found.needed_bytes / GIB:.1f} of {found.gpu.memory_bytes / GIB:.0f} GiB: "
-        f"{'fits' if found.fits else 'does not fit'}.",
+        f"allocated {picture.allocated_bytes / GIB:.1f} GiB, reserved "
+        f"{picture.reserved_bytes / GIB:.1f}, process {picture.process_bytes / GIB:.1f}; up to "
+        f"{picture.needed_bytes / GIB:.1f} of {picture.gpu.memory_bytes / GIB:.0f} GiB: "
+        f"{'fits' if picture.fits else 'does not fit'}.",
         markup=False,
     )
-    for change in found.changes[:1]:
+    for change in picture.changes[:1]:
         out.print(
             f"It fits with {change.setting} {change.says}: up to "
             f"{change.process_bytes / GIB:.1f} GiB.",
             markup=False,
         )
-    for change in found.changes[1:]:
-        most = f"up to {change.process_bytes / GIB:.1f} GiB"
-        out.print(f"  or {change.setting} {change.says}: {most}", markup=False, style="dim")
-    if not found.fits and not found.changes:
+    for change in picture.changes[1:]:
+        at_most = f"up to {change.process_bytes / GIB:.1f} GiB"
+        out.print(f"  or {change.setting} {change.says}: {at_most}", markup=False, style="dim")
+    if not picture.fits and not picture.changes:
         out.print("No single change makes it fit.", markup=False)
 
 
-def memory_picture_record(found: MemoryPicture) -> dict[str, Any]:
-    """Lay it out as JSON."""
+def memory_picture_record(picture: MemoryPicture) -> dict[str, Any]:
+    """Return the memory as JSON."""
     return {
-        "gpu": found.gpu.name,
-        "gpu_memory_bytes": found.gpu.memory_bytes,
-        "fits": found.fits,
-        "phases_bytes": found.phases,
-        "allocated_bytes": found.allocated_bytes,
-        "reserved_bytes": found.reserved_bytes,
-        "process_bytes": found.process_bytes,
-        "needed_bytes": found.needed_bytes,
+        "gpu": picture.gpu.name,
+        "gpu_memory_bytes": picture.gpu.memory_bytes,
+        "fits": picture.fits,
+        "phases_bytes": picture.phases,
+        "allocated_bytes": picture.allocated_bytes,
+        "reserved_bytes": picture.reserved_bytes,
+        "process_bytes": picture.process_bytes,
+        "needed_bytes": picture.needed_bytes,
         "changes": [
             {"setting": c.setting, "to": c.says, "needed_bytes": c.process_bytes}
-            for c in found.changes
+            for c in picture.changes
         ],
     }
 
 
 METHODS: tuple[Method, ...] = ("lora", "qlora", "full")
 UTILISATIONS = (0.05, 0.20, 0.50, 0.80)
-UNPROBED_NOTE = "Times rest on data sheets and on rows of T4 and A100; no machine was probed."
+UNPROBED_NOTE = "Times are based on data sheets and published T4 and A100 runs, not on a probe."
 MAX_SHOWN_CHOICES = 8
-"""Choices of a table; the cheapest come first."""
+"""Rows of a table, cheapest first."""
 
 
 @dataclass(frozen=True)
@@ -164,26 +161,26 @@ class GpuFlags:
 
 @dataclass(frozen=True)
 class GpuSelection:
-    """The GPUs for one kind of work, and which of them are taken."""
+    """GPUs for training or serving, and the choices among them."""
 
     work: str
     choices: list[GpuChoice]
-    refused: list[RuledOutOption]
+    ruled_out: list[RuledOutOption]
     budget_usd: float | None
-    rests_on: str
-    """What the times were reckoned from."""
+    basis: str
+    """Basis of the times."""
     memory_picture: MemoryPicture | None = None
-    """How a training lies in the memory of one GPU."""
+    """Memory of the training on one GPU."""
 
     @property
     def picks(self) -> dict[str, GpuChoice | None]:
-        """The answers to the three questions that can be asked."""
-        found = {"cheapest": cheapest(self.choices), "fastest": fastest(self.choices)}
+        """Cheapest, fastest, and fastest within the budget."""
+        picks = {"cheapest": cheapest(self.choices), "fastest": fastest(self.choices)}
         if self.budget_usd is not None:
-            found[f"fastest within {self.budget_usd:g} USD"] = fastest_within_budget(
+            picks[f"fastest within {self.budget_usd:g} USD"] = fastest_within_budget(
                 self.choices, self.budget_usd
             )
-        return found
+        return picks
 
 
 def gpus(question: ScenarioFlags, wanted: GpuFlags, format_: FormatFlag = Format.text) -> None:
@@ -192,26 +189,23 @@ def gpus(question: ScenarioFlags, wanted: GpuFlags, format_: FormatFlag = Format
 
 
 def show_gpus(question: Question, wanted: GpuFlags, format_: str) -> None:
-    """Choose GPUs for a question and write them.
-
-    Raises:
-        UsageError: There is no such method, engine or precision, or the model is not open.
-    """
-    chosen = select_gpus(question, wanted)
+    """Compare GPUs for a question and print them."""
+    selections = select_gpus(question, wanted)
     if format_ == "json":
-        write_bytes(orjson.dumps([_record(one) for one in chosen], option=orjson.OPT_SORT_KEYS))
+        records = [_record(selection) for selection in selections]
+        write_bytes(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
         return
     out = console()
-    for one in chosen:
-        _show(out, one)
+    for selection in selections:
+        _show(out, selection)
 
 
 def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, GpuSelection]:
-    """Choose GPUs to train a base model on the examples of a question, and to serve its traffic."""
+    """Return the GPUs to train a model on a question's examples, and to serve its traffic."""
     if wanted.method not in METHODS:
         raise UsageError(
             f"--method {wanted.method}",
-            "there is no such method.",
+            "unknown method.",
             did_you_mean(wanted.method, METHODS).strip(),
         )
     resolved, _ = prepare(question, question.scenario)
@@ -233,114 +227,115 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
         replace(trained, memory_picture=memory_picture(training, drawn) if drawn else None),
         _split(
             f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
-            f"{load.peak_tokens_per_second:,.1f} tokens a second at the peak",
+            f"{load.peak_tokens_per_second:,.1f} tokens per second at peak load",
             serving_choices(load, machines, eligibility.licences),
             limits.budget_monthly_usd,
-            f"Speeds rest on {engine.fit}.",
+            f"Speeds are based on {engine.fit}.",
         ),
     )
 
 
 def _base(name: str, question: Question) -> ModelCard:
-    """Look a base up by its name, or read its config.json."""
+    """Return a model of the price book, or one from its config.json."""
     path = Path(name)
     if path.suffix != ".json":
         return question.book.model(name)
-    read = architecture_of(read_mapping(path), str(path))
+    architecture = architecture_of(read_mapping(path), str(path))
     return ModelCard(
         id=f"open/{path.parent.resolve().name}",
         provider="open",
         tier="small",
         token_factor=TokenFactor(low=1, likely=1, high=1, source="not counted"),
-        architecture=read,
+        architecture=architecture,
         open_weights=True,
-        context_tokens=read.max_position_tokens,
+        context_tokens=architecture.max_position_tokens,
     )
 
 
 def _split(
-    work: str, found: GpuChoices, budget_usd: float | None, rests_on: str = UNPROBED_NOTE
+    work: str, results: GpuChoices, budget_usd: float | None, basis: str = UNPROBED_NOTE
 ) -> GpuSelection:
-    every = list(found)
-    choices = [one for one in every if isinstance(one, GpuChoice)]
-    refused = [one for one in every if isinstance(one, RuledOutOption)]
-    return GpuSelection(work, choices, refused, budget_usd, rests_on)
+    choices: list[GpuChoice] = []
+    ruled_out: list[RuledOutOption] = []
+    for result in results:
+        if isinstance(result, GpuChoice):
+            choices.append(result)
+        else:
+            ruled_out.append(result)
+    return GpuSelection(work, choices, ruled_out, budget_usd, basis)
 
 
 def _pictured_gpu(wanted: GpuFlags, trained: GpuSelection, question: Question) -> Gpu | None:
-    """Name the GPU whose memory is drawn."""
+    """Return the GPU whose memory is shown."""
     if wanted.gpu:
         return question.book.gpu(wanted.gpu)
     best = cheapest(trained.choices)
     return best.machine.gpu if best else None
 
 
-def _show(out: Console, chosen: GpuSelection) -> None:
-    out.print(f"\n[bold]{chosen.work}[/bold]")
-    serves = chosen.work.startswith("Serving")
-    per = "a month" if serves else "once"
-    head = ("GPUs", "GiB on each", "seconds", f"USD {per}", "range", "tokens a second")
-    best = sorted(chosen.choices, key=lambda one: one.usd[1])[:MAX_SHOWN_CHOICES]
-    out.print(plain_table(head, [_row(one) for one in best], set(head[1:])))
+def _show(out: Console, selection: GpuSelection) -> None:
+    out.print(f"\n[bold]{selection.work}[/bold]")
+    serves = selection.work.startswith("Serving")
+    cadence = "USD per month" if serves else "USD one-off"
+    head = ("GPUs", "GiB per GPU", "seconds", cadence, "range", "tokens per second")
+    best = sorted(selection.choices, key=lambda choice: choice.usd[1])[:MAX_SHOWN_CHOICES]
+    out.print(plain_table(head, [_row(choice) for choice in best], set(head[1:])))
     if serves:
-        out.print("\nUSD for a million tokens written, by the share of the time that is worked")
+        out.print("\nUSD per 1M output tokens, by utilization")
         shares = tuple(f"{share:.0%}" for share in UTILISATIONS)
-        rows = [(one.name, *_per_million(one)) for one in best]
+        rows = [(choice.name, *_per_million(choice)) for choice in best]
         out.print(plain_table(("GPUs", *shares), rows, set(shares)))
-    for question, pick in chosen.picks.items():
-        out.print(f"{question}: {pick.name if pick else 'none'}", markup=False)
-    out.print(chosen.rests_on, markup=False, style="dim")
-    if chosen.memory_picture:
-        show_memory_picture(out, chosen.memory_picture)
-    for one in chosen.refused:
-        out.print(f"  not {one.id}: {one.says}", markup=False, style="dim")
+    for name, pick in selection.picks.items():
+        out.print(f"{name}: {pick.name if pick else 'none'}", markup=False)
+    out.print(selection.basis, markup=False, style="dim")
+    if selection.memory_picture:
+        show_memory_picture(out, selection.memory_picture)
+    for option in selection.ruled_out:
+        out.print(f"  ruled out {option.id}: {option.says}", markup=False, style="dim")
 
 
-def _row(one: GpuChoice) -> tuple[str, ...]:
+def _row(choice: GpuChoice) -> tuple[str, ...]:
     return (
-        one.name,
-        f"{one.memory_bytes / GIB:.1f}",
-        f"{one.seconds[1]:,.2f}",
-        f"{one.usd[1]:,.2f}",
-        f"{one.usd[0]:,.2f}-{one.usd[2]:,.2f}",
-        f"{one.tokens_per_second:,.0f}",
+        choice.name,
+        f"{choice.memory_bytes / GIB:.1f}",
+        f"{choice.seconds[1]:,.2f}",
+        f"{choice.usd[1]:,.2f}",
+        f"{choice.usd[0]:,.2f}-{choice.usd[2]:,.2f}",
+        f"{choice.tokens_per_second:,.0f}",
     )
 
 
-def _per_million(one: GpuChoice) -> tuple[str, ...]:
-    hour = float(one.machine.price.value) * one.count
+def _per_million(choice: GpuChoice) -> tuple[str, ...]:
+    hour = float(choice.machine.price.value) * choice.count
     return tuple(
-        f"{float(usd_per_million_tokens(hour, one.tokens_per_second, share)):,.2f}"
+        f"{float(usd_per_million_tokens(hour, choice.tokens_per_second, share)):,.2f}"
         for share in UTILISATIONS
     )
 
 
-def _record(chosen: GpuSelection) -> dict[str, Any]:
+def _record(selection: GpuSelection) -> dict[str, Any]:
+    picture = selection.memory_picture
     return {
-        "work": chosen.work,
-        "rests_on": chosen.rests_on,
-        "choices": [_choice(one) for one in chosen.choices],
-        "picks": {name: one.name if one else None for name, one in chosen.picks.items()},
-        **(
-            {"memory": memory_picture_record(chosen.memory_picture)}
-            if chosen.memory_picture
-            else {}
-        ),
-        "ruled_out": [one.model_dump(mode="json") for one in chosen.refused],
+        "work": selection.work,
+        "rests_on": selection.basis,
+        "choices": [_choice_record(choice) for choice in selection.choices],
+        "picks": {name: pick.name if pick else None for name, pick in selection.picks.items()},
+        **({"memory": memory_picture_record(picture)} if picture else {}),
+        "ruled_out": [option.model_dump(mode="json") for option in selection.ruled_out],
     }
 
 
-def _choice(one: GpuChoice) -> dict[str, Any]:
-    price = one.machine.price
+def _choice_record(choice: GpuChoice) -> dict[str, Any]:
+    price = choice.machine.price
     return {
-        "name": one.name,
-        "gpu": one.machine.gpu.name,
-        "provider": one.machine.provider,
-        "count": one.count,
+        "name": choice.name,
+        "gpu": choice.machine.gpu.name,
+        "provider": choice.machine.provider,
+        "count": choice.count,
         "usd_per_gpu_hour": str(price.value),
         "price_source": price.source,
-        "memory_bytes": one.memory_bytes,
-        "seconds": one.seconds,
-        "usd": one.usd,
-        "tokens_per_second": one.tokens_per_second,
+        "memory_bytes": choice.memory_bytes,
+        "seconds": choice.seconds,
+        "usd": choice.usd,
+        "tokens_per_second": choice.tokens_per_second,
     }

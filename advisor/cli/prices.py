@@ -12,6 +12,7 @@ from advisor.console import console, parse_day, plain_table, write_bytes
 from advisor.errors import PricingError, UsageError, did_you_mean
 from advisor.prices.loader import load_prices
 from advisor.prices.series import STALE_AFTER_DAYS, Price
+from advisor.report.markdown import markdown_table
 
 
 def show(
@@ -20,44 +21,32 @@ def show(
     prices: PricesFlag = None,
     format_: FormatFlag = Format.text,
 ) -> None:
-    """List the prices that apply on a date.
-
-    Raises:
-        UsageError: no price item matches.
-    """
-    wanted = item
+    """List the prices that apply on a date."""
     book, day = load_prices(overlay=prices).prices, parse_day(on)
-    items = [item for item in book.series if (wanted or "") in item]
+    items = [name for name in book.series if (item or "") in name]
     if not items:
         raise UsageError(
-            f"prices show {wanted}",
+            f"prices show {item}",
             "no item has this in its name.",
-            did_you_mean(str(wanted), book.series).strip(),
+            did_you_mean(str(item), book.series).strip(),
         )
-    found: list[tuple[str, ...]] = []
+    rows: list[tuple[str, ...]] = []
     records = []
-    for item in sorted(items):
+    for name in sorted(items):
         try:
-            price = book.on(item, day)
+            price = book.on(name, day)
         except PricingError as error:
-            found.append((item, "-", error.code, "", "", ""))
-            records.append({"item": item, "problem": str(error)})
+            rows.append((name, "-", error.code, "", "", ""))
+            records.append({"item": name, "problem": str(error)})
             continue
-        found.append(
-            (
-                item,
-                str(price.value),
-                price.unit.removeprefix("USD/"),
-                str(price.since),
-                str(price.read_on),
-                price.source,
-            )
-        )
+        unit = price.unit.removeprefix("USD/")
+        dates = str(price.since), str(price.read_on)
+        rows.append((name, str(price.value), unit, *dates, price.source))
         records.append(price.model_dump(mode="json"))
     if format_ == "json":
         write_bytes(orjson.dumps(records, option=orjson.OPT_SORT_KEYS))
         return
-    _write(("item", "USD", "per", "since", "read on", "source"), found, format_)
+    _print_table(("item", "USD", "per", "since", "read on", "source"), rows, format_)
 
 
 def age(on: DayFlag = None, prices: PricesFlag = None, format_: FormatFlag = Format.text) -> None:
@@ -68,38 +57,30 @@ def age(on: DayFlag = None, prices: PricesFlag = None, format_: FormatFlag = For
         try:
             price = book.on(item, day)
         except PricingError:
-            continue  # not sold on that day, or unpriced: it has no age
+            continue  # not sold on that date, or unpriced: it has no age
         by_source.setdefault(((day - price.read_on).days, price.source), []).append(price)
     rows = [
-        (days, len(found), source)
-        for (days, source), found in sorted(by_source.items(), reverse=True)
+        (days, len(listed), source)
+        for (days, source), listed in sorted(by_source.items(), reverse=True)
     ]
     stale = sum(count for days, count, _ in rows if days >= STALE_AFTER_DAYS)
     if format_ == "json":
-        write_bytes(
-            orjson.dumps(
-                {
-                    "day": day,
-                    "stale": stale,
-                    "sources": [{"age_days": a, "prices": n, "source": s} for a, n, s in rows],
-                },
-                option=orjson.OPT_SORT_KEYS,
-            )
-        )
+        sources = [{"age_days": a, "prices": n, "source": s} for a, n, s in rows]
+        body = {"day": day, "stale": stale, "sources": sources}
+        write_bytes(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
         return
     total = sum(count for _, count, _ in rows)
     console().print(
-        f"{total} prices on {day}; {stale} were last read {STALE_AFTER_DAYS} days before or more.",
+        f"{total} prices on {day}; {stale} were last read {STALE_AFTER_DAYS} days ago or more.",
         markup=False,
         soft_wrap=True,
     )
-    _write(("age in days", "prices", "source"), [(str(a), str(n), s) for a, n, s in rows], format_)
+    cells: list[tuple[str, ...]] = [(str(a), str(n), s) for a, n, s in rows]
+    _print_table(("age in days", "prices", "source"), cells, format_)
 
 
-def _write(head: tuple[str, ...], rows: list[tuple[str, ...]], format_: str) -> None:
+def _print_table(head: tuple[str, ...], rows: list[tuple[str, ...]], format_: str) -> None:
     if format_ == "markdown":
-        lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-        lines.insert(1, "|" + " --- |" * len(head))
-        console().print("\n".join(lines), markup=False, soft_wrap=True)
-        return
-    console().print(plain_table(head, rows, {"USD", "age in days", "prices"}))
+        console().print(markdown_table(head, rows), markup=False, soft_wrap=True)
+    else:
+        console().print(plain_table(head, rows, {"USD", "age in days", "prices"}))

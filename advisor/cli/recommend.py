@@ -1,9 +1,8 @@
-"""A scenario and flags -> a question, and its answer as text, Markdown or JSON."""
+"""`advisor recommend`, `estimate` and `demo`: answers and bills as text, Markdown or JSON."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -35,22 +34,22 @@ from advisor.loading import (
 from advisor.prices.loader import load_prices
 from advisor.report.markdown import (
     COLUMNS,
+    TABLE_NOTE,
     TRACE_COLUMNS,
     answer_markdown,
+    answer_sections,
     best_per_approach,
     bill_markdown,
+    bill_summary,
     footer,
-    range_text,
     ruled_out_lines,
-    sensitivity_lines,
     table_rows,
     trace_markdown,
-    usd_text,
-    verdict_lines,
 )
-from advisor.report.sentences import decision_sentences
+from advisor.report.sentences import decision_sentences, verdict_sentences
 
-RIGHT_ALIGNED = {"once", "a month", "range a month", "quality", "quantity", "USD"}
+BILL_COLUMNS = ("item", "cadence", "quantity", "price", "USD", "read on")
+RIGHT_ALIGNED = {"one-off", "per month", "90% range", "quality", "quantity", "USD"}
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,11 @@ class ScenarioFlags:
     prices: PricesFlag = None
 
     def question(self) -> Question:
-        """Read the files and return the question.
-
-        Raises:
-            AdvisorError: a file or a flag is invalid.
-        """
+        """Read the files and return the question."""
         if self.scenario is None and self.dataset is None and not self.set_:
             raise UsageError(
                 "advisor recommend",
-                "nothing was asked.",
+                "no question.",
                 "Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.",
             )
         mapping = apply_set_flags(read_mapping(self.scenario) if self.scenario else {}, self.set_)
@@ -100,6 +95,14 @@ class QuestionFlags(ScenarioFlags):
         return replace(question, rules=read_team_rules(self.rules)) if self.rules else question
 
 
+SensitivityFlag = Annotated[
+    bool,
+    typer.Option(
+        "--sensitivity", help="Add the nearest changes that would change the recommendation."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class AnswerFlags:
     """Additions to an answer."""
@@ -109,94 +112,77 @@ class AnswerFlags:
         str | None,
         typer.Option(metavar="LANGUAGE", help="Explain the decision in sentences: en or de."),
     ] = None
+    sensitivity: SensitivityFlag = False
 
 
 def recommend(
-    question: QuestionFlags, more: AnswerFlags, format_: FormatFlag = Format.text
+    question: QuestionFlags, flags: AnswerFlags, format_: FormatFlag = Format.text
 ) -> None:
     """Answer a question and print the answer."""
-    show_answer(question.question(), format_, more)
+    show_answer(question.question(), format_, flags)
 
 
 def demo(
     name: Annotated[str, typer.Argument(help="Name of a bundled example.")] = "email-triage",
+    sensitivity: SensitivityFlag = False,
     format_: FormatFlag = Format.text,
 ) -> None:
     """Answer a bundled example."""
-    show_answer(example_question(name), format_)
+    show_answer(example_question(name), format_, AnswerFlags(sensitivity=sensitivity))
 
 
-def show_answer(question: Question, format_: str, more: AnswerFlags | None = None) -> None:
-    """Answer a question and write it, with what is wanted beside it.
-
-    Raises:
-        UsageError: nobody wrote the sentences of the language that is wanted.
-    """
-    more = more or AnswerFlags()
-    words = sentences_for(more.explain) if more.explain else None
+def show_answer(question: Question, format_: str, flags: AnswerFlags | None = None) -> None:
+    """Answer a question and print the answer."""
+    flags = flags or AnswerFlags()
+    texts = sentences_for(flags.explain) if flags.explain else None
+    if flags.sensitivity:
+        question = replace(question, with_sensitivity=True)
     evaluated = evaluate(question)
-    found = summarize(evaluated)
-    text = decision_sentences(found, words) if words else None
-    tried = trace(evaluated, found) if more.trace else None
+    answer = summarize(evaluated)
+    explanation = decision_sentences(answer, texts, flags.sensitivity) if texts else ()
+    rules_tried = trace(evaluated, answer) if flags.trace else None
     if format_ == "json":
-        beside = text or tried
-        write_bytes(
-            canonical_json(
-                AnswerWithExtras(answer=found, trace=tried, text=text) if beside else found
-            )
-        )
+        extras = AnswerWithExtras(answer=answer, trace=rules_tried, text=explanation or None)
+        write_bytes(canonical_json(extras if explanation or rules_tried else answer))
     elif format_ == "markdown":
-        shown = answer_markdown(found, text or ()) + (
-            trace_markdown(trace_rows(tried)) if tried else ""
-        )
-        console().print(shown, markup=False, soft_wrap=True, end="")
+        text = answer_markdown(answer, explanation, flags.sensitivity)
+        text += trace_markdown(trace_rows(rules_tried)) if rules_tried else ""
+        console().print(text, markup=False, soft_wrap=True, end="")
     else:
-        _show_sentences(text or ())
-        _show_text(found)
-        _show_trace(tried)
+        if explanation:
+            console().print(" ".join(explanation) + "\n", markup=False)
+        _print_answer(answer, flags.sensitivity)
+        if rules_tried:
+            _print_trace(rules_tried)
 
 
-def _show_sentences(sentences: Sequence[str]) -> None:
-    if sentences:
-        console().print(" ".join(sentences) + "\n", markup=False)
-
-
-def _show_trace(found: Trace | None) -> None:
-    if found is None:
-        return
+def _print_answer(answer: Answer, with_sensitivity: bool) -> None:
     out = console()
-    out.print("\n[bold]Every rule that was tried[/bold]")
-    for title, rows in trace_rows(found):
-        out.print(f"\n{title}", markup=False)
-        out.print(plain_table(TRACE_COLUMNS, rows, set()))
-
-
-def _show_text(found: Answer) -> None:
-    out = console()
-    verdict, *more = verdict_lines(found)
-    out.print(f"[bold]{found.question.name}[/bold]")
+    verdict, *more = verdict_sentences(answer)
+    out.print(f"[bold]{answer.question.name}[/bold]")
     out.print(f"\n[bold green]{verdict}[/bold green]")
     for line in more:
         out.print(line, markup=False)
     out.print()
-    out.print(plain_table(COLUMNS, table_rows(best_per_approach(found)), RIGHT_ALIGNED))
-    out.print("\nUS dollars; a month holds what is paid once, spread over the months of use.")
-    _section(out, "Why", [reason.says for reason in found.decision.reasons])
-    _section(out, "What would flip it", sensitivity_lines(found))
-    _section(out, "Measure next", list(found.decision.measure_next))
-    _section(out, "Assumed", [f"{a.path} = {a.value}: {a.says}" for a in found.assumptions])
-    recommended = next((o for o in found.options if o.id == found.decision.recommended), None)
-    caveats = [*found.caveats, *(recommended.caveats if recommended else ())]
-    _section(out, "Mind", [caveat.says for caveat in caveats])
-    counted = f"{len(found.options)} options costed, {len(found.ruled_out)} ruled out"
-    out.print(f"\n{counted}; 'advisor estimate' writes every bill.", markup=False)
-    out.print(footer(found), markup=False, style="dim")
+    out.print(plain_table(COLUMNS, table_rows(best_per_approach(answer)), RIGHT_ALIGNED))
+    out.print(f"\n{TABLE_NOTE}")
+    for heading, lines in answer_sections(answer, with_sensitivity).items():
+        _print_section(out, heading, lines)
+    counts = f"{len(answer.options)} options considered, {len(answer.ruled_out)} ruled out."
+    out.print(f"\n{counts} 'advisor estimate' prints every bill.", markup=False)
+    out.print(footer(answer), markup=False, style="dim")
 
 
-def _section(out: Console, title: str, lines: list[str]) -> None:
-    if not lines:
-        return
-    out.print(f"\n[bold]{title}[/bold]")
+def _print_trace(rules_tried: Trace) -> None:
+    out = console()
+    out.print("\n[bold]Rules tried[/bold]")
+    for title, rows in trace_rows(rules_tried):
+        out.print(f"\n{title}", markup=False)
+        out.print(plain_table(TRACE_COLUMNS, rows, set()))
+
+
+def _print_section(out: Console, heading: str, lines: list[str]) -> None:
+    out.print(f"\n[bold]{heading}[/bold]")
     for line in lines:
         out.print(
             textwrap.fill(
@@ -217,19 +203,15 @@ def estimate(
     option: Annotated[str | None, typer.Option(help="Only options whose id contains this.")] = None,
     format_: FormatFlag = Format.text,
 ) -> None:
-    """Print the bill of every option.
-
-    Raises:
-        UsageError: no option id matches.
-    """
+    """Print the bill of every option."""
     answer = summarize(evaluate(question.question()))
     bills = [bill for bill in answer.options if (option or "") in bill.id]
     if not bills:
-        ids = ", ".join(sorted({bill.approach for bill in answer.options}))
+        approaches = ", ".join(sorted({bill.approach for bill in answer.options}))
         raise UsageError(
             f"--option {option}",
-            "no option that is allowed has this in its id.",
-            f"Approaches there: {ids}.",
+            "no allowed option has this in its id.",
+            f"Approaches: {approaches}.",
         )
     out = console()
     if format_ == "json":
@@ -241,16 +223,12 @@ def estimate(
     else:
         for bill in bills:
             _print_bill(out, bill)
-        if option is None:
-            _section(out, "Ruled out", ruled_out_lines(answer))
+        if option is None and answer.ruled_out:
+            _print_section(out, "Ruled out", ruled_out_lines(answer))
 
 
 def _print_bill(out: Console, bill: OptionBill) -> None:
-    out.print(
-        f"[bold]{bill.id}[/bold]  {usd_text(bill.one_off.likely)} once, "
-        f"{usd_text(bill.monthly.likely)} a month ({range_text(bill.monthly)}), "
-        f"{usd_text(bill.total.likely)} over {bill.months} months"
-    )
+    out.print(f"[bold]{bill.id}[/bold]  {bill_summary(bill)}")
     rows = [
         (
             f"  {line.item}",
@@ -262,8 +240,7 @@ def _print_bill(out: Console, bill: OptionBill) -> None:
         )
         for line in bill.bill
     ]
-    head = ("what", "when", "quantity", "price", "USD", "read on")
-    out.print(plain_table(head, rows, RIGHT_ALIGNED))
+    out.print(plain_table(BILL_COLUMNS, rows, RIGHT_ALIGNED))
     for caveat in bill.caveats:
-        out.print(f"  mind: {caveat.says}", markup=False, style="dim")
+        out.print(f"  Caveat: {caveat.says}", markup=False, style="dim")
     out.print()

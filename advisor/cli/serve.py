@@ -21,9 +21,9 @@ from advisor.prices.loader import load_prices
 BACKLOG = 2048
 MIB = 1024**2
 BIND_ERRORS = {
-    errno.EADDRINUSE: ("it is busy.", "Give another: --port N."),
-    errno.EACCES: ("this user may not listen there.", "Give a port from 1024 on: --port N."),
-    errno.EADDRNOTAVAIL: ("this machine has no such address.", "Give --host 127.0.0.1."),
+    errno.EADDRINUSE: ("the port is in use.", "Use another one: --port N."),
+    errno.EACCES: ("permission denied.", "Use a port from 1024 on: --port N."),
+    errno.EADDRNOTAVAIL: ("not an address of this machine.", "Use --host 127.0.0.1."),
 }
 
 
@@ -38,40 +38,31 @@ class PlanningServerFlags:
     most_upload_mb: Annotated[int, typer.Option(min=1, help="Largest dataset, in MiB.")] = 1024
 
 
-def serve(wanted: PlanningServerFlags) -> None:
-    """Serve the planning API until Ctrl-C.
-
-    Raises:
-        UsageError: the port cannot be had.
-        PricingFileError: the price book breaks a rule.
-    """
-    load_prices(overlay=wanted.prices)  # a mistake in it is told here, and not by each worker
-    listener, is_loopback = bind_port(wanted.host, wanted.port)
+def serve(flags: PlanningServerFlags) -> None:
+    """Serve the planning API until Ctrl-C."""
+    load_prices(overlay=flags.prices)  # report an error here, not in each worker
+    listener, is_loopback = bind_port(flags.host, flags.port)
     if not is_loopback:
         sys.stderr.write(
-            f"advisor: {wanted.host} can be reached from other machines, and this API "
-            "asks nobody who they are.\n"
+            f"advisor: {flags.host} can be reached from other machines; this API has no "
+            "authentication.\n"
         )
-    shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    shown = f"[{flags.host}]" if ":" in flags.host else flags.host
     sys.stdout.write(
-        f"planning API  http://{shown}:{wanted.port}/api/v1/openapi.json\nCtrl-C stops it.\n"
+        f"planning API  http://{shown}:{flags.port}/api/v1/openapi.json\nPress Ctrl-C to stop.\n"
     )
     sys.stdout.flush()
-    with listener, _environment(wanted):
-        _run(listener, wanted.workers)
+    with listener, _environment(flags):
+        _run(listener, flags.workers)
 
 
 def bind_port(host: str, port: int) -> tuple[socket.socket, bool]:
-    """Take the port, and say whether only this machine can reach it.
-
-    Raises:
-        UsageError: it is busy, or the host is none of this machine.
-    """
+    """Bind the port, and return whether only this machine can reach it."""
     where = f"--host {host} --port {port}"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
-        raise UsageError(where, "there is no such host.", "Give --host 127.0.0.1.") from error
+        raise UsageError(where, "host not found.", "Use --host 127.0.0.1.") from error
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -79,24 +70,22 @@ def bind_port(host: str, port: int) -> tuple[socket.socket, bool]:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        found, remedy = BIND_ERRORS.get(
-            error.errno or 0, (f"{error.strerror}.", "Give another --port.")
-        )
-        raise UsageError(where, found, remedy) from error
+        unknown = (f"{error.strerror}.", "Use another --port.")
+        raise UsageError(where, *BIND_ERRORS.get(error.errno or 0, unknown)) from error
     ip = str(address[0])
     return listener, ip == "::1" or ip.startswith("127.")
 
 
 @contextmanager
-def _environment(wanted: PlanningServerFlags) -> Iterator[None]:
-    """Tell the workers what to serve; several add their numbers up in a folder."""
+def _environment(flags: PlanningServerFlags) -> Iterator[None]:
+    """Set the variables that configure the workers; several share a folder for metrics."""
     from advisor.api.app import MAX_UPLOAD_VARIABLE, PRICES_VARIABLE
     from advisor.api.observability import MULTIPROCESS_VARIABLE
 
-    os.environ[MAX_UPLOAD_VARIABLE] = str(wanted.most_upload_mb * MIB)
-    if wanted.prices:
-        os.environ[PRICES_VARIABLE] = str(wanted.prices.resolve())
-    if wanted.workers == 1:
+    os.environ[MAX_UPLOAD_VARIABLE] = str(flags.most_upload_mb * MIB)
+    if flags.prices:
+        os.environ[PRICES_VARIABLE] = str(flags.prices.resolve())
+    if flags.workers == 1:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="tune-or-not-") as folder:
@@ -125,4 +114,4 @@ def _run(listener: socket.socket, workers: int) -> None:
         else:
             Multiprocess(config, sockets=[listener]).run()
     except KeyboardInterrupt:
-        return  # uvicorn has answered what was asked before it lets the signal through
+        return  # uvicorn has answered open requests before it re-raises the signal

@@ -20,11 +20,11 @@ from advisor.errors import UsageError
 from advisor.loading import parse_value
 
 COLUMN_HEADINGS = {
-    "one_off": "once",
-    "monthly": "a month",
-    "per_month_low": "range",
+    "one_off": "one-off",
+    "monthly": "monthly",
+    "per_month_low": "90% range from",
     "per_month_high": "to",
-    "recommended": "wins",
+    "recommended": "recommended",
 }
 
 
@@ -48,29 +48,22 @@ def sweep(
         SweepFormat, typer.Option("--format", help="Output format.")
     ] = SweepFormat.text,
 ) -> None:
-    """Evaluate every combination in one call and print the recommended option of each.
-
-    Raises:
-        UsageError: an axis is not PATH=VALUE,VALUE, or there are too many combinations.
-    """
+    """Evaluate every combination in one call and print the recommended option of each."""
     variants = variant_grid(dict(_axis(flag) for flag in axis))
-    found = evaluate_variants(question.question(), variants)
+    columns = evaluate_variants(question.question(), variants)
     if format_ == "json":
-        write_bytes(canonical_json(found))
+        write_bytes(canonical_json(columns))
     elif format_ == "csv":
-        sys.stdout.write(_csv(variants, found))
+        sys.stdout.write(_csv(variants, columns))
     else:
         paths = list(variants[0])
         rows = [
             (*(_cell(variant[path]) for path in paths), *row)
-            for variant, row in zip(variants, _rows(found), strict=True)
+            for variant, row in zip(variants, _rows(columns), strict=True)
         ]
-        head = (
-            *(path.rpartition(".")[2].replace("_", " ") for path in paths),
-            *COLUMN_HEADINGS.values(),
-        )
-        right = {*head} - {"wins"}
-        console().print(plain_table(head, rows, right))
+        names = (path.rpartition(".")[2].replace("_", " ") for path in paths)
+        head = (*names, *COLUMN_HEADINGS.values())
+        console().print(plain_table(head, rows, {*head} - {"recommended"}))
         console().print(f"\n{len(rows)} variants; US dollars.")
 
 
@@ -79,14 +72,15 @@ def _axis(flag: str) -> tuple[str, list[Any]]:
     if not equals or not text:
         raise UsageError(
             f"--axis {flag}",
-            "this is not PATH=VALUE,VALUE.",
-            "Write --axis traffic.requests_per_month=1e4,1e5,1e6.",
+            "not PATH=VALUE,VALUE.",
+            "Use for example --axis traffic.requests_per_month=1e4,1e5,1e6.",
         )
-    return path.strip(), [parse_value(f"--axis {flag}", one.strip()) for one in text.split(",")]
+    values = [parse_value(f"--axis {flag}", value.strip()) for value in text.split(",")]
+    return path.strip(), values
 
 
-def _rows(found: SweepColumns) -> list[tuple[str, ...]]:
-    return list(zip(*(getattr(found, name) for name in COLUMN_HEADINGS), strict=True))
+def _rows(columns: SweepColumns) -> list[tuple[str, ...]]:
+    return list(zip(*(getattr(columns, name) for name in COLUMN_HEADINGS), strict=True))
 
 
 def _cell(value: Any) -> str:
@@ -95,10 +89,10 @@ def _cell(value: Any) -> str:
     return str(orjson.dumps(value).decode()).strip('"')
 
 
-def _csv(variants: list[dict[str, Any]], found: SweepColumns) -> str:
+def _csv(variants: list[dict[str, Any]], columns: SweepColumns) -> str:
     out = io.StringIO()
-    write = csv.writer(out, lineterminator="\n")
-    write.writerow([*variants[0], *COLUMN_HEADINGS])
-    for variant, row in zip(variants, _rows(found), strict=True):
-        write.writerow([*variant.values(), *row])
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*variants[0], *COLUMN_HEADINGS])
+    for variant, row in zip(variants, _rows(columns), strict=True):
+        writer.writerow([*variant.values(), *row])
     return out.getvalue()

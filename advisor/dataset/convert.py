@@ -1,4 +1,4 @@
-"""A dataset file -> the canonical rows that are trained on, and the rows that cannot be used."""
+"""Converts a dataset file to canonical JSONL rows and a file of rejected rows."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from advisor.units import Record
 
 
 class ConversionResult(Record):
-    """What a conversion wrote."""
+    """Counts and hashes of a conversion."""
 
     written: int
-    """Canonical rows."""
+    """Number of canonical rows."""
     rejected: int
-    """Rows that cannot be used."""
+    """Number of rows that cannot be used."""
     dataset_sha256: str
     """Hash of the canonical rows."""
     source_sha256: str
-    """Hash of the file."""
+    """Hash of the source file."""
 
 
 def convert(
     path: Path, out: Path, rejects: Path, progress: Progress | None = None
 ) -> ConversionResult:
-    """Write canonical rows and rejects; neither file appears before both are whole.
+    """Write canonical rows and rejects; neither file appears before both are complete.
 
     Raises:
         DatasetError: the file cannot be read at all.
-        UsageError: an output would overwrite the input, or its folder is not there.
+        UsageError: an output would overwrite the input, or its folder does not exist.
     """
     for target in (out, rejects):
         if target.resolve() == path.resolve():
-            raise UsageError(str(target), "this is the file to read.", "Name another output.")
+            raise UsageError(str(target), "this is the input file.", "Choose another output file.")
         if not target.parent.is_dir():
-            raise UsageError(str(target), "its folder is not there.", f"Make {target.parent}.")
+            raise UsageError(str(target), "its folder does not exist.", f"Create {target.parent}.")
     parts = [target.with_name(target.name + ".part") for target in (out, rejects)]
     source: list[str] = []
     digest, counts = hashlib.sha256(), [0, 0]

@@ -1,4 +1,4 @@
-"""What a row of a dataset is, why one is not, and the canonical bytes that are trained on."""
+"""Example, reject, and the canonical row of an example that is uploaded and trained on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function
 
 
 class Message(NamedTuple):
-    """One message."""
+    """One message of a conversation."""
 
     role: str
     content: str
@@ -26,31 +26,31 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row that can be used, whatever format it came in."""
+    """One usable row, independent of its original format."""
 
     kind: ExampleKind
     format: str
     turns: tuple[Message, ...]
     tools: str | None = None
     rejected: str | None = None
-    """The answer that is worse, of a preference pair; the better one is the last turn."""
+    """Worse answer of a preference pair; the better one is the last turn."""
 
 
 class Reject(Record):
     """One row that cannot be used."""
 
     line: int
-    """Line of the file, or number of the row where there are no lines; from 1."""
+    """Line of the file, or row number in formats without lines; from 1."""
     code: str
-    """Stable name of the mistake."""
+    """Stable code of the error."""
     found: str
-    """What stands there."""
+    """What was found."""
     remedy: str
     """What to do."""
 
 
 def canonical_row(example: Example) -> bytes:
-    """Write an example as the row that is uploaded and trained on.
+    """Serialize an example as the row that is uploaded and trained on.
 
     >>> turns = (Message("user", "hi"), Message("assistant", "hello"))
     >>> canonical_row(Example("chat", "chat", turns)).decode()

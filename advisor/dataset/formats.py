@@ -1,4 +1,4 @@
-"""One raw row of any known format -> an Example, or why it is none."""
+"""Parses rows of nine dataset formats: chat, ShareGPT, Alpaca, preference pairs, CSV, ..."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from advisor.dataset.example import ROLES, Example, Message
-from advisor.errors import did_you_mean
+from advisor.errors import did_you_mean, shortened_repr
 
 RawRow = Mapping[str, Any]
 QUESTION_KEYS = ("question", "query", "instruction", "input", "prompt")
@@ -37,7 +37,7 @@ SHAREGPT_ROLES = {
 
 
 class UnusableRow(Exception):
-    """A row that is no example; told with its code, what was found, and the remedy."""
+    """A row cannot be used: code, what was found, and the remedy."""
 
     def __init__(self, code: str, found: str, remedy: str) -> None:
         self.code, self.found, self.remedy = code, found, remedy
@@ -45,19 +45,19 @@ class UnusableRow(Exception):
 
 
 def parse_row(row: object) -> Example:
-    """Turn one raw row into an example.
+    """Parse one row.
 
     Args:
-        row: What the file's own format holds: a JSON value, or a mapping of columns.
+        row: A JSON value, or a mapping of columns.
 
     Raises:
-        Unusable: it fits no known format, or breaks a rule of the one it fits.
+        UnusableRow: it matches no known format, or violates a rule of its format.
     """
     if not isinstance(row, Mapping):
         raise UnusableRow(
             "not-a-mapping",
-            f"found {_shown(row)} instead of a JSON object.",
-            "Put each example into braces.",
+            f"found {shortened_repr(row)} instead of a JSON object.",
+            "Write each example as a JSON object.",
         )
     for has, reader in _READERS:
         if has(row):
@@ -84,12 +84,12 @@ def _text(row: RawRow, key: str) -> str:
     value = row[key]
     if isinstance(value, str):
         if not value.strip():
-            raise UnusableRow("empty-field", f"'{key}' is empty.", "Fill it or drop the row.")
+            raise UnusableRow("empty-field", f"'{key}' is empty.", "Fill it or remove the row.")
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise UnusableRow(
-        "not-text", f"'{key}' holds {_shown(value)} instead of text.", "Write it as a string."
+        "not-text", f"'{key}' is {shortened_repr(value)} instead of text.", "Write it as a string."
     )
 
 
@@ -103,7 +103,7 @@ def _turns(messages: object, where: str) -> tuple[Message, ...]:
     if not isinstance(messages, list) or not messages:
         raise UnusableRow(
             "missing-messages",
-            f"'{where}' holds {_shown(messages)}.",
+            f"'{where}' is {shortened_repr(messages)}.",
             "Give a list of at least one message.",
         )
     return tuple(_turn(message, f"{where}[{i}]") for i, message in enumerate(messages))
@@ -113,7 +113,7 @@ def _turn(message: object, where: str) -> Message:
     if not isinstance(message, Mapping):
         raise UnusableRow(
             "message-type",
-            f"{where} is {_shown(message)}.",
+            f"{where} is {shortened_repr(message)}.",
             "Give an object with role and content.",
         )
     for key in message:
@@ -121,13 +121,13 @@ def _turn(message: object, where: str) -> Message:
             raise UnusableRow(
                 "unknown-key",
                 f"{where} has the key '{key}'.",
-                f"Rename or drop it.{did_you_mean(str(key), MESSAGE_KEYS)}",
+                f"Rename or remove it.{did_you_mean(str(key), MESSAGE_KEYS)}",
             )
     role = message.get("role")
     if role not in ROLES:
         raise UnusableRow(
             "unknown-role",
-            f"{where} has the role {_shown(role)}.",
+            f"{where} has the role {shortened_repr(role)}.",
             f"Choose one of {', '.join(sorted(ROLES))}.",
         )
     calls = message.get("tool_calls") or message.get("function_call")
@@ -136,14 +136,18 @@ def _turn(message: object, where: str) -> Message:
         raise UnusableRow(
             "missing-content",
             f"{where} has no content.",
-            "Give text, or tool_calls where the assistant calls a tool.",
+            "Give text, or tool_calls if the assistant calls a tool.",
         )
     weight = message.get("weight")
     if weight not in (None, 0, 1):
-        raise UnusableRow("weight", f"{where} has the weight {_shown(weight)}.", "Use 0 or 1.")
+        raise UnusableRow(
+            "weight", f"{where} has the weight {shortened_repr(weight)}.", "Use 0 or 1."
+        )
     name = message.get("name")
     if name is not None and not isinstance(name, str):
-        raise UnusableRow("not-text", f"{where}.name is {_shown(name)}.", "Write it as a string.")
+        raise UnusableRow(
+            "not-text", f"{where}.name is {shortened_repr(name)}.", "Write it as a string."
+        )
     call_id = message.get("tool_call_id")
     return Message(
         str(role),
@@ -160,7 +164,9 @@ def _content(content: object, where: str) -> str | None:
         return content
     if not isinstance(content, list):
         raise UnusableRow(
-            "not-text", f"{where}.content is {_shown(content)}.", "Write text, or a list of parts."
+            "not-text",
+            f"{where}.content is {shortened_repr(content)}.",
+            "Write text, or a list of parts.",
         )
     texts = []
     for part in content:
@@ -169,14 +175,13 @@ def _content(content: object, where: str) -> str | None:
         if kind in ("image_url", "image", "input_image", "input_audio", "audio", "file"):
             raise UnusableRow(
                 "image-part",
-                f"{where} holds a part of type {kind}.",
-                "Images and sound are not counted here: leave such rows out, or "
-                "describe them in text.",
+                f"{where} has a part of type {kind}.",
+                "Images and audio are not supported: remove such rows, or describe them in text.",
             )
         if kind not in ("text", "input_text", "output_text") or not isinstance(text, str):
             raise UnusableRow(
                 "content-part",
-                f"{where} holds the part {_shown(part)}.",
+                f"{where} has the part {shortened_repr(part)}.",
                 'Use {"type": "text", "text": ...}.',
             )
         texts.append(text)
@@ -184,23 +189,23 @@ def _content(content: object, where: str) -> str | None:
 
 
 def _sharegpt(row: RawRow) -> Example:
-    said = row["conversations"]
-    if not isinstance(said, list) or not said:
+    given = row["conversations"]
+    if not isinstance(given, list) or not given:
         raise UnusableRow(
             "missing-messages",
-            f"'conversations' holds {_shown(said)}.",
+            f"'conversations' is {shortened_repr(given)}.",
             "Give a list of at least one turn.",
         )
     turns = []
-    for i, one in enumerate(said):
-        source = one.get("from") if isinstance(one, Mapping) else None
+    for i, turn in enumerate(given):
+        source = turn.get("from") if isinstance(turn, Mapping) else None
         if source not in SHAREGPT_ROLES:
             raise UnusableRow(
                 "unknown-role",
-                f"conversations[{i}] is from {_shown(source)}.",
+                f"conversations[{i}] is from {shortened_repr(source)}.",
                 f"Choose one of {', '.join(sorted(SHAREGPT_ROLES))}.",
             )
-        turns.append(Message(SHAREGPT_ROLES[str(source)], _text(one, "value")))
+        turns.append(Message(SHAREGPT_ROLES[str(source)], _text(turn, "value")))
     return Example("chat", "sharegpt", tuple(turns))
 
 
@@ -245,7 +250,7 @@ def _openai_preference(row: RawRow) -> Example:
 
 
 def _kto(row: RawRow) -> Example:
-    """Read a KTO row: an answer that is not wanted is kept, with the weight 0."""
+    """Parse a KTO row: an undesired answer gets the weight 0."""
     wanted = row["label"]
     turns = (
         Message("user", _text(row, "prompt")),
@@ -289,13 +294,8 @@ _READERS: tuple[tuple[Callable[[RawRow], bool], Callable[[RawRow], Example]], ..
     (_has("prompt", "completion"), _completion),
     (_is_columns, _columns),
 )
-"""Which keys tell a format, the most telling first."""
+"""Test and parser of each format, most specific first."""
 
 
 def _json(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

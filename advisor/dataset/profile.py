@@ -1,7 +1,4 @@
-"""A stream of examples, folded in one pass -> what the dataset holds.
-
-Sorted lengths or hashes of all rows -> percentiles, histogram, billed tokens, repeats.
-"""
+"""Dataset statistics in one pass: tokens, lengths, duplicates, labels, shared prefix, languages."""
 
 from __future__ import annotations
 
@@ -9,13 +6,13 @@ import hashlib
 from array import array
 from collections import Counter as Tally
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.dataset.example import Example, Message, Reject, canonical_row
 from advisor.dataset.language import LanguageDetector
+from advisor.dataset.tokenizers import EncodingCounter
 from advisor.units import Record
 
 PERCENTILES = (5, 50, 90, 95, 99)
@@ -35,22 +32,22 @@ def length_percentiles(lengths: SortedLengths) -> tuple[tuple[int, int], ...]:
 
 
 def sum_billed_tokens(lengths: SortedLengths, limit: int) -> int:
-    """Sum the tokens, each example cut at the limit."""
-    whole = int(lengths.searchsorted(limit, "right"))
-    return int(lengths[:whole].sum(dtype=np.int64)) + limit * (len(lengths) - whole)
+    """Sum the tokens, each example truncated at the limit."""
+    within = int(lengths.searchsorted(limit, "right"))
+    return int(lengths[:within].sum(dtype=np.int64)) + limit * (len(lengths) - within)
 
 
 def length_histogram(lengths: SortedLengths) -> tuple[tuple[int, int], ...]:
-    """Count examples up to each power of two."""
+    """Number of examples up to each power of two."""
     ends = [int(lengths.searchsorted(bound, "right")) for bound in HISTOGRAM_BUCKETS]
     counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     found = [(bound, n) for bound, n in zip(HISTOGRAM_BUCKETS, counts, strict=True) if n]
-    rest = len(lengths) - ends[-1]
-    return tuple(found + ([(int(lengths[-1]), rest)] if rest else []))
+    longer = len(lengths) - ends[-1]
+    return tuple(found + ([(int(lengths[-1]), longer)] if longer else []))
 
 
 def duplicate_count(hashes: NDArray[np.uint64]) -> int:
-    """Count equal neighbours of a sorted array, a block at a time."""
+    """Number of equal neighbours in a sorted array, block by block."""
     block = 1 << 20
     return sum(
         int(
@@ -72,97 +69,87 @@ MAX_SHOWN_REJECTS = 20
 MIN_SHARED_CHARACTERS = 40
 
 
-class TokenCounter(Protocol):
-    """What counts tokens."""
-
-    name: str
-
-    def count_batch(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text."""
-        ...
-
-
 class Profile(Record):
-    """What a dataset holds; means and sums in tokens of `encoding`."""
+    """Statistics of a dataset; means and sums in tokens of `encoding`."""
 
     examples: int
-    """Rows that can be used."""
+    """Number of usable rows."""
     rejected: int
-    """Rows that cannot."""
+    """Number of rows that cannot be used."""
     rejects: tuple[Reject, ...]
-    """The first of them."""
+    """The first rows that cannot be used."""
     reject_codes: tuple[tuple[str, int], ...]
-    """How often each mistake."""
+    """Rejected rows by error code."""
     formats: tuple[tuple[str, int], ...]
-    """How many rows of each format."""
+    """Rows by format."""
     encoding: str
-    """Encoding that was counted with."""
+    """Encoding used for counting."""
     encoding_exact: bool
-    """Whether it is the model's own; no where rows hold tools, whose form is not public."""
+    """Whether counts are exact; not if rows have tools, whose format is not public."""
     prompt_tokens_mean: float
-    """Everything before the last answer, with the overhead of the chat format."""
+    """Mean tokens before the last answer, with the overhead of the chat format."""
     completion_tokens_mean: float
-    """The last answer."""
+    """Mean tokens of the last answer."""
     tokens_by_role: tuple[tuple[str, int], ...]
-    """Tokens of the contents, by role."""
+    """Tokens of message contents by role."""
     total_tokens: int
-    """Of all examples, with overhead."""
+    """Tokens of all examples, with overhead."""
     billed_tokens: int
-    """The same, each example cut at the limit."""
+    """The same, with each example truncated at the limit."""
     limit_tokens: int
-    """Longest example; what is longer is truncated."""
+    """Longest example; longer ones are truncated."""
     truncated: int
-    """Examples above the limit."""
+    """Number of examples above the limit."""
     percentiles: tuple[tuple[int, int], ...]
-    """Percentile -> tokens of an example."""
+    """Percentile and tokens per example."""
     max_tokens: int
-    """Longest example."""
+    """Tokens of the longest example."""
     histogram: tuple[tuple[int, int], ...]
-    """Upper bound -> examples up to it."""
+    """Upper bound in tokens and number of examples up to it."""
     shared_prefix_tokens: float
-    """What every example begins with."""
+    """Tokens of the common prefix of all examples."""
     shared_prefix_share: float
-    """Share of all tokens."""
+    """Share of the common prefix in all tokens."""
     duplicates: int
-    """Rows that repeat an earlier one."""
+    """Rows that duplicate an earlier row."""
     labels: tuple[tuple[str, int], ...]
-    """Answers with their counts, where there are few and short ones."""
+    """Labels with their counts, if the answers are few and short."""
     distinct_labels: int
-    """How many."""
+    """Number of different labels."""
     pairs: int
-    """Rows with a better and a worse answer."""
+    """Rows with a preferred and a rejected answer."""
     turns_mean: float
-    """Messages of an example."""
+    """Mean number of messages per example."""
     untrainable: int
-    """Rows with nothing to learn: no answer, or all weights 0."""
+    """Rows without anything to train on: no answer, or all weights 0."""
     tool_rows: int
-    """Rows that describe tools."""
+    """Rows with tool descriptions."""
     dataset_sha256: str
     """Hash of the canonical rows."""
     source_sha256: str
     """Hash of the file."""
     conflicting: int = 0
-    """Rows that ask what an earlier one asks, and answer it otherwise."""
+    """Rows with the request of an earlier row and a different answer."""
     looked_through: int = 0
-    """First rows whose words were looked at, for what follows."""
+    """Number of first rows inspected for the following fields."""
     language: str = ""
-    """Language of their requests, as a tag; empty where they show none."""
+    """Language tag of the requests; empty if not detected."""
     answer_language: str = ""
-    """Language of their answers; empty where they show none, as labels do."""
+    """Language tag of the answers; empty if not detected."""
     outside_facts: int = 0
-    """How many answers of theirs hold a date or a price that the request does not hold."""
+    """Rows with a date or price in the answer that is not in the request."""
 
 
 class ProfileBuilder:
-    """Folds batches of examples; memory grows by twenty bytes a row."""
+    """Collects statistics batch by batch; memory grows by twenty bytes per row."""
 
-    def __init__(self, counter: TokenCounter, limit_tokens: int) -> None:
+    def __init__(self, counter: EncodingCounter, limit_tokens: int) -> None:
         self._counter = counter
         self._limit = limit_tokens
         self._lengths = array("I")
         self._hashes = array("Q")
-        self._asked = array("Q")
-        self._signs = LanguageDetector()
+        self._requests = array("Q")
+        self._language = LanguageDetector()
         self._rejects: list[Reject] = []
         self._codes: Tally[str] = Tally()
         self._formats: Tally[str] = Tally()
@@ -173,33 +160,33 @@ class ProfileBuilder:
         self._digest = hashlib.sha256()
 
     def reject(self, reject: Reject) -> None:
-        """Take note of a row that cannot be used."""
+        """Add a row that cannot be used."""
         self._codes[reject.code] += 1
         if len(self._rejects) < MAX_SHOWN_REJECTS:
             self._rejects.append(reject)
 
     def add(self, batch: Sequence[Example]) -> list[int]:
-        """Fold a batch of examples in; return the tokens of each."""
+        """Add a batch of examples; return the tokens of each."""
         counts = self._counted(batch)
         at = 0
         for example in batch:
             size = len(example.turns)
-            self._fold(example, counts[at : at + size])
+            self._add(example, counts[at : at + size])
             at += size
         return self._lengths[len(self._lengths) - len(batch) :].tolist()
 
     def _counted(self, batch: Sequence[Example]) -> list[int]:
-        """Count every message with its name; a text that repeats in a batch is counted once."""
+        """Tokens of every message with its name; each different text of a batch is counted once."""
         turns = [turn for example in batch for turn in example.turns]
         names = {turn.name for turn in turns if turn.name}
-        texts = list({_said(turn) for turn in turns} | names)
+        texts = list({_counted_text(turn) for turn in turns} | names)
         known = dict(zip(texts, self._counter.count_batch(texts), strict=True))
         return [
-            known[_said(turn)] + (known[turn.name] + TOKENS_PER_NAME if turn.name else 0)
+            known[_counted_text(turn)] + (known[turn.name] + TOKENS_PER_NAME if turn.name else 0)
             for turn in turns
         ]
 
-    def _fold(self, example: Example, counts: Sequence[int]) -> None:
+    def _add(self, example: Example, counts: Sequence[int]) -> None:
         row = canonical_row(example)
         self._digest.update(row)
         self._digest.update(b"\n")
@@ -209,8 +196,8 @@ class ProfileBuilder:
         last = example.turns[-1]
         before = "\n".join(turn.content for turn in example.turns[:-1])
         is_one_answer = before.strip() and example.kind != "preference"
-        self._asked.append(_hash(before.encode()) if is_one_answer else self._hashes[-1])
-        self._signs.add(before, last.content)
+        self._requests.append(_hash(before.encode()) if is_one_answer else self._hashes[-1])
+        self._language.add(before, last.content)
         completion = counts[-1] if last.role == "assistant" else 0
         self._lengths.append(total)
         self._formats[example.format] += 1
@@ -222,10 +209,10 @@ class ProfileBuilder:
         self._sums["pairs"] += example.kind == "preference"
         self._sums["tools"] += example.tools is not None
         self._sums["untrainable"] += not any(map(_trains, example.turns))
-        self._fold_label(last)
-        self._fold_prefix(example)
+        self._add_label(last)
+        self._narrow_prefix(example)
 
-    def _fold_label(self, last: Message) -> None:
+    def _add_label(self, last: Message) -> None:
         if self._labels is None:
             return
         if last.role != "assistant" or len(last.content) > MAX_LABEL_CHARACTERS:
@@ -235,21 +222,21 @@ class ProfileBuilder:
         if len(self._labels) > MAX_LABELS:
             self._labels = None
 
-    def _fold_prefix(self, example: Example) -> None:
-        """Keep what all examples so far begin with: whole messages, then part of one."""
+    def _narrow_prefix(self, example: Example) -> None:
+        """Shorten the prefix to what this example shares: complete messages, then part of one."""
         head = [(turn.role, turn.content) for turn in example.turns[:-1]]
         if self._prefix is None:
             self._prefix = head
             return
         kept = []
-        for ours, theirs in zip(self._prefix, head, strict=False):
-            if ours == theirs:
-                kept.append(ours)
+        for before, now in zip(self._prefix, head, strict=False):
+            if before == now:
+                kept.append(before)
                 continue
-            if ours[0] == theirs[0]:
-                shared = _common(ours[1], theirs[1])
+            if before[0] == now[0]:
+                shared = _common_prefix(before[1], now[1])
                 if len(shared) >= MIN_SHARED_CHARACTERS:
-                    kept.append((ours[0], shared))
+                    kept.append((before[0], shared))
             break
         self._prefix = kept
 
@@ -260,16 +247,16 @@ class ProfileBuilder:
         return float(sum(counts) + (TOKENS_PER_MESSAGE + 1) * len(counts))
 
     def finish(self, source_sha256: str) -> Profile:
-        """Close the fold and say what the dataset holds.
+        """Return the statistics.
 
         Args:
-            source_sha256: Hash of the file that the rows came from.
+            source_sha256: Hash of the source file.
         """
         lengths = np.frombuffer(self._lengths, np.uint32)
         hashes = np.frombuffer(self._hashes, np.uint64)
-        asked = np.frombuffer(self._asked, np.uint64)
-        asked.sort()
-        lengths.sort()  # in place: a copy would cost as much again as all rows
+        requests = np.frombuffer(self._requests, np.uint64)
+        requests.sort()
+        lengths.sort()  # in place: a copy would double the memory
         hashes.sort()
         rows, repeated = len(lengths), duplicate_count(hashes)
         total = int(lengths.sum(dtype=np.int64))
@@ -305,15 +292,15 @@ class ProfileBuilder:
             tool_rows=self._sums["tools"],
             dataset_sha256=self._digest.hexdigest(),
             source_sha256=source_sha256,
-            conflicting=duplicate_count(asked) - repeated,
-            looked_through=self._signs.looked_through,
-            language=self._signs.language,
-            answer_language=self._signs.answer_language,
-            outside_facts=self._signs.outside_facts,
+            conflicting=duplicate_count(requests) - repeated,
+            looked_through=self._language.looked_through,
+            language=self._language.language,
+            answer_language=self._language.answer_language,
+            outside_facts=self._language.outside_facts,
         )
 
     def _few_labels(self, rows: int) -> Tally[str]:
-        """Labels, if answers repeat: at least twice each on average."""
+        """Labels, if each occurs at least twice on average."""
         labels = self._labels
         return labels if labels and 1 < len(labels) <= rows / 2 else Tally()
 
@@ -322,7 +309,7 @@ def _hash(text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def _said(turn: Message) -> str:
+def _counted_text(turn: Message) -> str:
     return turn.content if turn.tool_calls is None else turn.content + turn.tool_calls
 
 
@@ -330,8 +317,8 @@ def _trains(turn: Message) -> bool:
     return turn.role == "assistant" and turn.weight != 0 and bool(turn.content or turn.tool_calls)
 
 
-def _common(left: str, right: str) -> str:
-    """Return the longest text that both begin with, by halving."""
+def _common_prefix(left: str, right: str) -> str:
+    """Return the longest common prefix, by bisection: faster than character by character."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,7 +1,4 @@
-"""A dataset file of any known format -> examples and rejects, one pass, in flat memory.
-
-A Parquet file -> its rows, a batch at a time; needs the extra `parquet`.
-"""
+"""Reads dataset files (JSONL, JSON, CSV, Parquet) row by row, in constant memory."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ BUFFER_BYTES = 1 << 20
 
 
 def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield number and columns of each row.
+    """Yield number and columns of each row of a Parquet file.
 
     Raises:
-        DatasetError: the extra is not installed, or the file is no Parquet.
+        DatasetError: the extra `parquet` is not installed, or the file is corrupt.
     """
     try:
         import pyarrow as arrow
@@ -44,22 +41,20 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
             number = 0
             for group in range(file.num_row_groups):
-                # group by group: one iterator over all of them keeps every group it has read
+                # per group: one iterator over all groups would keep all of them in memory
                 for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False):
                     for row in batch.to_pylist():
                         number += 1
                         yield number, row
     except arrow.ArrowInvalid as error:
         raise DatasetError(
-            str(path), f"the Parquet file is broken: {error}.", "Write it anew."
+            str(path), f"the Parquet file is corrupt: {error}.", "Write it again."
         ) from error
 
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
-BLOCK_BYTES = 1 << 20
-BATCH_ROWS_READ = 512
 DEFAULT_LIMIT_TOKENS = 65_536
-"""Longest example of OpenAI's fine-tuning; what is longer is cut at its end."""
+"""Longest example of OpenAI's fine-tuning; longer ones are truncated at the end."""
 Progress = Callable[[int, int], None]
 CountedBatch = Callable[[Sequence[Example], Sequence[int]], None]
 """Receives a batch of examples and the tokens of each."""
@@ -67,7 +62,7 @@ Row = Example | Reject
 
 
 class _Hashing(io.RawIOBase):
-    """A file that is hashed and measured while it is read."""
+    """A file that is hashed and counted while it is read."""
 
     def __init__(self, raw: BinaryIO, size: int, progress: Progress | None) -> None:
         self._raw, self._size, self._progress = raw, size, progress
@@ -98,21 +93,21 @@ def profile_file(
     progress: Progress | None = None,
     on_batch: CountedBatch | None = None,
 ) -> Profile:
-    """Read a dataset once and say what it holds.
+    """Compute the statistics of a dataset: examples, tokens, lengths, labels, duplicates.
 
     Args:
-        path: The file.
-        encoding: Encoding to count with.
-        limit_tokens: Longest example.
-        progress: Called with bytes read and bytes in all.
+        path: A JSONL, JSON, CSV or Parquet file.
+        encoding: Encoding to count tokens with, or the path of a tokenizer.json.
+        limit_tokens: Longest example; longer ones are counted as truncated.
+        progress: Called with bytes read and bytes in total.
         on_batch: Called with each batch of usable examples, in the order of the file.
 
     Raises:
-        DatasetError: it cannot be read at all, or holds no example.
+        DatasetError: it cannot be read at all, or has no usable row.
     """
     builder = ProfileBuilder(token_counter(encoding), limit_tokens)
 
-    def fold(examples: Sequence[Example]) -> None:
+    def add(examples: Sequence[Example]) -> None:
         tokens = builder.add(examples)
         if on_batch is not None:
             on_batch(examples, tokens)
@@ -128,21 +123,16 @@ def profile_file(
             continue
         seen += 1
         batch.append(row)
-        if len(batch) >= BATCH_ROWS_READ:
-            fold(batch)
+        if len(batch) >= BATCH_ROWS:
+            add(batch)
             batch.clear()
-    fold(batch)
+    add(batch)
     if not seen:
-        raise _nothing(path, first)
+        if first is None:
+            raise DatasetError(str(path), "the file has no rows.", "Give at least one example.")
+        found = f"no row can be used; first error: {first.found}"
+        raise DatasetError(f"{path}:{first.line}", found, first.remedy)
     return builder.finish(source[0])
-
-
-def _nothing(path: Path, first: Reject | None) -> DatasetError:
-    if first is None:
-        return DatasetError(str(path), "the file holds no rows.", "Give at least one example.")
-    return DatasetError(
-        f"{path}:{first.line}", f"no row can be used; the first: {first.found}", first.remedy
-    )
 
 
 def read_rows(
@@ -151,9 +141,9 @@ def read_rows(
     """Yield every row of a dataset as an example or a reject.
 
     Args:
-        path: The file; its format is told by its first bytes, not by its name.
-        progress: Called with bytes read and bytes in all.
-        source_sha256: Takes the hash of the file once all is read.
+        path: The file; its format is detected from its first bytes, not from its name.
+        progress: Called with bytes read and bytes in total.
+        source_sha256: Receives the hash of the file at the end.
 
     Raises:
         DatasetError: it cannot be read at all.
@@ -161,21 +151,21 @@ def read_rows(
     _check(path)
     with path.open("rb") as raw:
         hashing = _Hashing(raw, path.stat().st_size, progress)
-        stream = io.BufferedReader(hashing, BLOCK_BYTES)
+        stream = io.BufferedReader(hashing, BUFFER_BYTES)
         head = stream.peek(4096)[:4096]
         if head[:4] == b"PAR1":
-            yield from map(_converted, parquet_rows(path))
+            yield from (_row(number, row) for number, row in parquet_rows(path))
         else:
             yield from _text_rows(path, stream, head)
-        while stream.read(BLOCK_BYTES):
-            pass  # the hash is of the whole file, whatever the parser needed of it
+        while stream.read(BUFFER_BYTES):
+            pass  # the hash covers the complete file, even if the parser stopped earlier
     if source_sha256 is not None:
         source_sha256.append(hashing.digest.hexdigest())
 
 
 def _check(path: Path) -> None:
     if path.is_dir():
-        raise DatasetError(str(path), "this is a folder.", "Name the file in it.")
+        raise DatasetError(str(path), "this is a folder.", "Give the path of a file in it.")
     if not path.is_file():
         raise DatasetError(str(path), "there is no such file.", "Check the path.")
     if path.stat().st_size == 0:
@@ -186,7 +176,7 @@ def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DatasetError(str(path), "the file is UTF-16.", "Save it as UTF-8.")
     if head[:2] == b"\x1f\x8b":
-        raise DatasetError(str(path), "the file is compressed with gzip.", "Unpack it first.")
+        raise DatasetError(str(path), "the file is compressed with gzip.", "Decompress it first.")
     if head.startswith(b"\xef\xbb\xbf"):
         stream.read(3)
         head = head[3:]
@@ -196,21 +186,20 @@ def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     elif start == b"{":
         yield from _jsonl_rows(stream)
     elif start == b"":
-        raise DatasetError(str(path), "the file holds only blanks.", "Give at least one example.")
+        raise DatasetError(str(path), "the file is blank.", "Give at least one example.")
     else:
         yield from _csv_rows(path, stream, head)
 
 
-def _converted(numbered: tuple[int, object]) -> Row:
-    number, raw = numbered
+def _row(number: int, raw: Any, decode: Callable[[Any], object] | None = None) -> Row:
     try:
-        return parse_row(raw)
+        return parse_row(decode(raw) if decode else raw)
     except UnusableRow as error:
         return Reject(line=number, code=error.code, found=error.found, remedy=error.remedy)
 
 
 def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
-    """Yield number and bytes of each line; None for one that is too long to hold."""
+    """Yield number and bytes of each line; None for a line that is too long."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -222,37 +211,28 @@ def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
         yield number, None
 
 
-def _too_long(number: int) -> Reject:
-    return Reject(
-        line=number,
-        code="line-too-long",
-        found=f"the line has more than {MAX_LINE_BYTES // 2**20} MiB.",
-        remedy="Split the example, or leave it out.",
-    )
-
-
 def _jsonl_rows(stream: Stream) -> Iterator[Row]:
     for number, line in _lines(stream):
-        if line is None:
-            yield _too_long(number)
-        elif line.strip():
-            yield _json_line(number, line)
+        if line is None or line.strip():
+            yield _row(number, line, _json_value)
 
 
-def _json_line(number: int, line: bytes) -> Row:
+def _json_value(line: bytes | None) -> object:
+    if line is None:
+        found = f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB."
+        raise UnusableRow("line-too-long", found, "Split the example, or remove it.")
     try:
-        raw = orjson.loads(line)
+        return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         problem = str(error).split(": line")[0]
-        found = f"broken JSON at column {error.colno}: {problem}."
-        remedy = "Mend the line; each example stands on one line of its own."
+        found = f"invalid JSON at column {error.colno}: {problem}."
+        remedy = "Fix the line; each example is one line."
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as bad:
             found = f"byte {line[bad.start]:#04x} at column {bad.start + 1} is not UTF-8."
             remedy = "Save the file as UTF-8."
-        return Reject(line=number, code="broken-json", found=found, remedy=remedy)
-    return _converted((number, raw))
+        raise UnusableRow("broken-json", found, remedy) from error
 
 
 def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
@@ -260,12 +240,12 @@ def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
     try:
         for raw in ijson.items(stream, "item", use_float=True):
             number += 1
-            yield _converted((number, raw))
+            yield _row(number, raw)
     except ijson.JSONError as error:
         where = f"{path}, after row {number}"
         problem = " ".join(str(error).split())[:80]
         raise DatasetError(
-            where, f"the JSON array breaks off: {problem}.", "Mend the file there."
+            where, f"the JSON array is not valid: {problem}.", "Fix the file at this location."
         ) from error
 
 
@@ -278,46 +258,30 @@ def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     if not reader.fieldnames or len(reader.fieldnames) < 2:
         raise DatasetError(
             str(path),
-            f"the first line is {first[:60]!r}: no JSON, and no table.",
+            f"the first line is {first[:60]!r}: neither JSON nor a CSV header.",
             "Give JSONL, a JSON array, or a CSV with a header such as text,label.",
         )
     while True:
         number = reader.line_num + 1
+        row: dict[str | Any, Any] | csv.Error | None
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield Reject(
-                line=number,
-                code="broken-csv",
-                found=f"{error}.",
-                remedy="Close the quotes, or split the field.",
-            )
-            continue
+            row = error
         if row is None:
             break
-        yield _csv_row(number, row)
+        yield _row(number, row, _fields)
     text.detach()
 
 
-def _csv_row(number: int, row: dict[str | Any, Any]) -> Row:
+def _fields(row: dict[str | Any, Any] | csv.Error) -> dict[str, str]:
+    if isinstance(row, csv.Error):
+        raise UnusableRow("broken-csv", f"{row}.", "Close the quotes, or split the field.")
     if None in row:
-        return Reject(
-            line=number,
-            code="too-many-fields",
-            found=f"the row has {len(row[None])} more fields than the header.",
-            remedy="Quote fields that hold the delimiter.",
-        )
-    if any(
-        "\udc80" <= character <= "\udcff"
-        for value in row.values()
-        if value
-        for character in value
-        if not value.isascii()
-    ):
-        return Reject(
-            line=number,
-            code="not-utf8",
-            found="the row holds bytes that are not UTF-8.",
-            remedy="Save the file as UTF-8.",
-        )
-    return _converted((number, {key: value or "" for key, value in row.items()}))
+        found = f"the row has {len(row[None])} more fields than the header."
+        raise UnusableRow("too-many-fields", found, "Quote fields that contain the delimiter.")
+    values = (value for value in row.values() if value and not value.isascii())
+    if any("\udc80" <= character <= "\udcff" for value in values for character in value):
+        found = "the row has bytes that are not UTF-8."
+        raise UnusableRow("not-utf8", found, "Save the file as UTF-8.")
+    return {key: value or "" for key, value in row.items()}

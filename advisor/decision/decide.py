@@ -1,11 +1,10 @@
-"""A question worked out -> the decision: what is recommended, how sure, and what comes second."""
+"""EvaluatedQuestion -> Decision: what is recommended, how certain it is, and what comes second."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from advisor.decision.evaluate import EvaluatedQuestion
-from advisor.decision.ranking import OptionResult
 from advisor.decision.reasons import (
     BreakEven,
     Reason,
@@ -15,6 +14,7 @@ from advisor.decision.reasons import (
     next_measurements,
 )
 from advisor.decision.sensitivity import NearestChange, nearest_changes
+from advisor.decision.verdict import verdict_sentence
 from advisor.units import Record
 
 
@@ -24,41 +24,24 @@ class Decision(Record):
     recommended: str
     """Id of the option, or not_yet."""
     runner_up: str | None
-    """The best option of another approach that would do as well."""
+    """Best eligible option of another approach, else the second best."""
     verdict: str
-    """The answer in a sentence."""
+    """The decision in one sentence."""
     win_share: str
-    """Share of draws in which it is the cheapest that is allowed and good enough, 0 to 1."""
+    """Share of simulations in which it is the best option, 0 to 1."""
     break_even: BreakEven | None
-    """From how much use on training is no dearer."""
+    """Usage from which training costs no more."""
     reasons: tuple[Reason, ...]
     """Why."""
     flips: tuple[NearestChange, ...]
-    """What would change the answer, nearest first."""
+    """Nearest changes that would change the recommended approach, if requested."""
     measure_next: tuple[str, ...]
     """What to find out next."""
 
 
-APPROACH_VERBS = {
-    "prompt": "Prompt",
-    "few_shot": "Prompt with worked examples on",
-    "long_context": "Put all of it into the prompt of",
-    "rag": "Retrieve documents for",
-    "ft_api": "Fine-tune",
-    "managed_lora": "Have a LoRA adapter tuned on",
-    "lora": "Tune a LoRA adapter on",
-    "qlora": "Tune a QLoRA adapter on",
-    "full_ft": "Tune all weights of",
-    "dpo": "Preference-tune",
-    "encoder": "Train the classifier",
-    "distill": "Distil a large model into",
-    "combo": "Retrieve for a tuned",
-}
-
-
 def decide(evaluated: EvaluatedQuestion) -> Decision:
     """Turn an evaluated question into a decision with its reasons."""
-    question, winner = evaluated.question, evaluated.winner
+    winner = evaluated.winner
     return Decision(
         recommended=winner.option.id,
         runner_up=_runner_up(evaluated),
@@ -66,48 +49,23 @@ def decide(evaluated: EvaluatedQuestion) -> Decision:
         win_share=f"{float(np.mean(evaluated.drawn.winner[0] == evaluated.winner_index)):.2f}",
         break_even=_break_even(evaluated),
         reasons=decision_reasons(evaluated),
-        flips=nearest_changes(evaluated) if question.with_sensitivity else (),
+        flips=nearest_changes(evaluated) if evaluated.question.with_sensitivity else (),
         measure_next=next_measurements(evaluated),
     )
 
 
 def _runner_up(evaluated: EvaluatedQuestion) -> str | None:
-    """Name the best eligible option of another approach, else the second best."""
     winner = evaluated.winner.option
     others = [entry.option for entry in evaluated.eligible if entry.option.id != winner.id]
-    if evaluated.is_not_yet:
-        return others[0].id if others else None
     unlike = [option for option in others if option.approach != winner.approach]
     return next((option.id for option in (*unlike, *others)), None)
 
 
-def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
-    """Return the decision in one sentence.
-
-    Args:
-        winner: The recommended option, or "not yet".
-        current: The current solution, if there is one.
-    """
-    if winner.option.approach == "not_yet":
-        return "Not yet: measure first, then decide."
-    monthly = f"{winner.costs.monthly:,.2f}"
-    if winner.option.is_current:
-        return f"Keep what you do today: {monthly} USD a month."
-    once = winner.costs.one_off
-    verb = APPROACH_VERBS[winner.option.approach]
-    first_cost = f" after {once:,.2f} USD once" if once >= 0.005 else ""
-    where = "" if winner.option.provider == "own" else f" at {winner.option.provider}"
-    saved = current.costs.per_month - winner.costs.per_month if current else 0.0
-    saving = f", {saved:,.2f} less a month than today" if saved > 0 else ""
-    return f"{verb} {winner.option.model}{where}: {monthly} USD a month{first_cost}{saving}."
-
-
 def _break_even(evaluated: EvaluatedQuestion) -> BreakEven | None:
-    """Compare the best option with training to the current or the cheapest other option."""
-    winner, eligible = evaluated.winner, evaluated.eligible
-    tuned = winner if winner.option.trains else None
-    tuned = tuned or next((entry for entry in eligible if entry.option.trains), None)
-    plain = (e for e in eligible if not e.option.trains and not e.option.is_current)
+    """Compare the best option with training with the current or the cheapest other option."""
+    candidates = (evaluated.winner, *evaluated.eligible)
+    tuned = next((entry for entry in candidates if entry.option.trains), None)
+    plain = (e for e in evaluated.eligible if not e.option.trains and not e.option.is_current)
     other = evaluated.current or next(plain, None)
     if tuned is None or other is None:
         return None

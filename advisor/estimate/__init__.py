@@ -1,1 +1,1 @@
-"""An option and the numbers -> its bill lines, how long it lasts, and how good it should be."""
+"""Options and inputs -> bill lines, months of use, and GPU choices."""

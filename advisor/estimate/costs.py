@@ -1,7 +1,4 @@
-"""Options side by side and many variants -> their lines, their months, and what they cost.
-
-What a panel costs in many variants -> the first one, option by option, in plain numbers.
-"""
+"""Option batch and inputs -> bill lines, months of use and costs, for every variant."""
 
 from __future__ import annotations
 
@@ -13,12 +10,7 @@ from typing import NamedTuple, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.hosting import (
-    encoder_lines,
-    hosting_lines,
-    labour_lines,
-    retrieval_lines,
-)
+from advisor.estimate.hosting import encoder_lines, hosting_lines, labour_lines, retrieval_lines
 from advisor.estimate.inference import inference_lines, request_tokens
 from advisor.estimate.line import Cadence, CostLine, priced_line, total_cost, with_all_axes
 from advisor.estimate.sampling import Sampling
@@ -36,35 +28,35 @@ from advisor.prices.series import Price
 from advisor.units import DAYS_PER_MONTH, Number
 
 MEASURED_EXAMPLES = 200.0
-"""Held-out examples on which a prompt is measured: 92 % right is then known to 3 points."""
+"""Held-out examples to measure a prompt on: 92% correct is then known within 3 points."""
 SHOTS = 8
-"""Worked examples in a few-shot prompt."""
+"""Examples in a few-shot prompt."""
 MANY_SHOTS = 200
-"""Worked examples where the prompt is filled with them; what repeats is cached."""
+"""Examples in a prompt that is filled with them; the repeated part is cached."""
 MIN_MANY_SHOTS = 50
 
 
 @dataclass(frozen=True)
 class BatchCosts:
-    """What the options of a panel cost, each an array that broadcasts to theirs.
+    """Costs of the options of a batch, as arrays.
 
-    The shapes are [options, variants, 1] at a point and [options, variants, draws] when drawing.
+    They broadcast to [options, variants, 1], or to [options, variants, draws] when sampling.
     """
 
     lines: tuple[CostLine, ...]
     months: Number
-    """How long each can be used: the horizon, or until the model ends."""
+    """Months of use: the horizon, or until the model is shut down."""
     one_off: Number
     monthly: Number
 
     @cached_property
     def total(self) -> Number:
-        """USD over those months."""
+        """USD over the months of use."""
         return np.asarray(self.one_off + self.monthly * np.asarray(self.months))
 
     @cached_property
     def per_month(self) -> Number:
-        """USD a month of use, what is paid once spread over the months it lasts."""
+        """USD per month of use, one-off costs spread over the months."""
         return np.asarray(self.total / np.maximum(np.asarray(self.months), 1e-9))
 
 
@@ -75,14 +67,14 @@ def batch_costs(
     evidence: Evidence,
     sampling: Sampling,
 ) -> BatchCosts:
-    """Work out what the options of a panel cost for every variant.
+    """Return the costs of the options of a batch for every variant.
 
     Args:
-        batch: What is done.
-        resolved: The question: task, day, and which numbers were counted in the dataset.
+        batch: The options.
+        resolved: The scenario: task, day, and which numbers were counted in the dataset.
         inputs: Numbers of each variant, arrays of shape [variants, 1].
-        evidence: Hours of work, and how many rows distillation makes.
-        sampling: Where in their ranges the uncertain inputs stand.
+        evidence: Hours of work, and how many rows distillation generates.
+        sampling: How uncertain inputs are evaluated.
     """
     months = usable_months(batch, resolved, inputs)
     lines = _lines(batch, resolved, inputs, sampling)
@@ -93,7 +85,7 @@ def batch_costs(
 
 
 def usable_months(batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs) -> Number:
-    """Months an option can be used: the horizon, cut short on the day its model ends."""
+    """Months an option can be used: the horizon, or until its model is shut down."""
     if batch.last_day is None:
         return inputs.horizon_months
     days = np.maximum(batch.last_day - resolved.scenario.asked_on.toordinal(), 0.0)
@@ -106,7 +98,7 @@ def _lines(
     match batch.family:
         case "paid":
             paid = inputs.monthly_cost_usd
-            lines = [CostLine("what is paid today", paid * 0 + 1, paid, "month", "month")]
+            lines = [CostLine("current monthly cost", paid * 0 + 1, paid, "month", "month")]
         case "measuring":
             lines = _measuring(batch, resolved, inputs, sampling)
         case "encoder":
@@ -126,11 +118,11 @@ def _lines(
 def extra_tokens(
     batch: OptionBatch, uses: Callable[..., NDArray[np.bool_]], inputs: Inputs
 ) -> tuple[Number, Number]:
-    """Tokens that approaches add to each request: to its prefix, and to the part that varies.
+    """Tokens that approaches add to each request: to its prefix, and to the varying part.
 
     Args:
-        batch: Options side by side.
-        uses: Says which of them take an approach.
+        batch: The options.
+        uses: Returns which options have one of some approaches.
         inputs: Numbers of each variant.
     """
     added = inputs.top_k * inputs.chunk_tokens
@@ -149,15 +141,15 @@ def extra_tokens(
 def _measuring(
     batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, sampling: Sampling
 ) -> list[CostLine]:
-    """List what it costs to run a prompt once over a few hundred held-out examples."""
+    """List the cost of running a prompt once on a few hundred held-out examples."""
     if "input" not in batch.prices:
         return []
     prompt = request_tokens(batch, resolved, inputs, sampling, (0.0, 0.0))
     read = MEASURED_EXAMPLES * (prompt.prefix + np.asarray(prompt.varying))
     written = MEASURED_EXAMPLES * np.asarray(prompt.output)
     return [
-        priced_line("input of the measurement", read, batch.prices["input"], "once"),
-        priced_line("output of the measurement", written, batch.prices["output"], "once"),
+        priced_line("measurement input", read, batch.prices["input"], "once"),
+        priced_line("measurement output", written, batch.prices["output"], "once"),
     ]
 
 
@@ -184,11 +176,11 @@ def _training(
 
 AMOUNTS = ("one_off", "monthly", "total", "per_month")
 PERCENTILE_SHARES = (0.05, 0.95)
-"""Percentiles that low and high are."""
+"""Percentiles of low and high."""
 
 
 class CostItem(NamedTuple):
-    """One line of the bill of one option; a line of nothing is left out."""
+    """One line of the bill of one option; lines of 0 USD are omitted."""
 
     what: str
     cadence: Cadence
@@ -197,17 +189,17 @@ class CostItem(NamedTuple):
     amount: float
     """USD."""
     price: Price | None
-    """The price behind the rate; none for the user's own numbers."""
+    """Price of the rate; None for the user's own numbers."""
     own_unit: str
     scales: bool
-    """Whether it grows in proportion to the requests."""
+    """Whether it is proportional to the number of requests."""
 
 
 class OptionCost(NamedTuple):
-    """What one option costs [USD], at one point."""
+    """Costs of one option [USD]."""
 
     months: float
-    """How long it can be used."""
+    """Months of use."""
     one_off: float
     monthly: float
     total: float
@@ -216,42 +208,21 @@ class OptionCost(NamedTuple):
 
 
 def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
-    """Write down what each of *count* options costs in the first variant."""
+    """Return the costs of each of *count* options in the first variant."""
     items: list[list[CostItem]] = [[] for _ in range(count)]
     for line in costs.lines:
-        for row, item in _items(line, count):
-            items[row].append(item)
+        numbers = (line.quantity, line.rate, line.amount)
+        columns = (first_variant_values(number, count) for number in numbers)
+        prices = line.prices or (None,) * count
+        for row, (quantity, rate, amount, price) in enumerate(zip(*columns, prices, strict=True)):
+            if amount > 0:
+                unit, scales = line.own_unit, line.scales
+                item = (line.what, line.cadence, quantity, rate, amount, price, unit, scales)
+                items[row].append(CostItem._make(item))
     parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
-    rows = zip(
-        *(first_variant_values(part, count) for part in parts), map(tuple, items), strict=True
-    )
+    columns = (first_variant_values(part, count) for part in parts)
+    rows = zip(*columns, map(tuple, items), strict=True)
     return tuple(OptionCost._make(row) for row in rows)
-
-
-def _items(line: CostLine, count: int) -> list[tuple[int, CostItem]]:
-    amounts = first_variant_values(line.amount, count)
-    quantities, rates = (
-        first_variant_values(line.quantity, count),
-        first_variant_values(line.rate, count),
-    )
-    prices = line.prices or (None,) * count
-    return [
-        (
-            row,
-            CostItem(
-                line.what,
-                line.cadence,
-                quantities[row],
-                rates[row],
-                amount,
-                prices[row],
-                line.own_unit,
-                line.scales,
-            ),
-        )
-        for row, amount in enumerate(amounts)
-        if amount > 0
-    ]
 
 
 def first_variant_values(value: Number, count: int) -> list[float]:
@@ -265,7 +236,7 @@ def _spread(values: NDArray[np.float64], count: int) -> list[float]:
 
 
 def cost_ranges(costs: BatchCosts, count: int) -> Mapping[str, list[tuple[float, float]]]:
-    """Say between which percentiles of the draws each amount lies, in the first variant."""
+    """Return the 5th and 95th percentile of each amount over the draws, in the first variant."""
     found = {}
     for name in AMOUNTS:
         low, high = percentile_range(with_all_axes(getattr(costs, name))[:, 0])
@@ -274,7 +245,7 @@ def cost_ranges(costs: BatchCosts, count: int) -> Mapping[str, list[tuple[float,
 
 
 def percentile_range(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the low and the high end over the last axis, between the two nearest draws.
+    """Return the 5th and 95th percentile over the last axis, interpolated.
 
     >>> [round(float(end), 6) for end in percentile_range(np.arange(101.0))]
     [5.0, 95.0]
@@ -287,12 +258,10 @@ def percentile_range(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 
 
 def _between(ordered: NDArray[np.float64], place: float) -> NDArray[np.float64]:
-    """Interpolate from the nearer neighbour, as NumPy's quantile does, to the last bit."""
-    below, above = (
-        ordered[..., int(place)],
-        ordered[..., min(int(place) + 1, ordered.shape[-1] - 1)],
-    )
-    part = place - int(place)
+    """Interpolate from the nearer neighbour: bit-identical to NumPy's quantile."""
+    index = int(place)
+    below, above = ordered[..., index], ordered[..., min(index + 1, ordered.shape[-1] - 1)]
+    part = place - index
     if part < 0.5:
         return np.asarray(below + (above - below) * part)
     return np.asarray(above - (above - below) * (1 - part))

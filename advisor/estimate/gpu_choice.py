@@ -1,7 +1,4 @@
-"""A training or a load of requests, and GPUs to be had -> which will do, and what they cost.
-
-A scenario and a base model -> what GPUs would have to train, and what to answer.
-"""
+"""Which available GPUs can run a training or serve a load, how long it takes, what it costs."""
 
 from __future__ import annotations
 
@@ -42,76 +39,76 @@ from advisor.prices.models import Gpu, ModelCard
 from advisor.units import GIB, HOURS_PER_MONTH
 
 COUNTS = (1, 2, 4, 8)
-"""GPUs of one machine that train together."""
+"""Numbers of GPUs of one machine that are considered for training."""
 
 
 @dataclass(frozen=True)
 class TrainingWorkload:
-    """A training, wherever it runs."""
+    """A training, independent of the machine."""
 
     base: ModelCard
     setup: TrainingSetup
     """With the tokens of one micro-batch."""
     tokens: float
-    """Trained on, all passes and padding counted in."""
+    """Tokens trained on, all epochs and padding included."""
     longest_tokens: float
-    """Of the longest row: memory has to do for it alone."""
+    """Tokens of the longest row, which has to fit into memory alone."""
     micro_batches: float = 1.0
-    """Of a step on one GPU; several share them, down to one each."""
+    """Micro-batches per step on one GPU; several GPUs share them, at least one each."""
 
 
 @dataclass(frozen=True)
 class ServingWorkload:
-    """What a tuned model has to answer."""
+    """The load that a tuned model has to serve."""
 
     base: ModelCard
     prompt_tokens: float
     completion_tokens: float
     peak_tokens_per_second: float
-    """Output tokens, of all requests at the peak."""
+    """Output tokens per second of all requests at the peak."""
     engine: ServingEngine = NEWEST_ENGINE
     precision: Precision = PRECISIONS[SIXTEEN_BIT]
     unmerged: bool = False
-    """Whether adapters stay beside the weights."""
+    """Whether adapters are kept separate from the weights."""
 
 
 @dataclass(frozen=True)
 class GpuChoice:
-    """GPUs that will do."""
+    """GPUs that can do the work."""
 
     machine: AvailableGpu
     count: int
-    """GPUs altogether."""
+    """Number of GPUs."""
     memory_bytes: float
-    """Needed on each."""
+    """Memory needed on each GPU."""
     seconds: Range
-    """Of the whole training, or of one answer on an idle server."""
+    """Duration of the training, or of one answer on an idle server."""
     usd: Range
-    """Of the whole training, or of a month of serving."""
+    """Cost of the training, or of a month of serving."""
     tokens_per_second: float
-    """Trained on, or written when all GPUs have as much to answer as they can."""
+    """Tokens trained on per second, or output tokens per second at full load."""
 
     @property
     def name(self) -> str:
-        """Such as 2 x H100_SXM at runpod."""
+        """Name such as 2 x H100_SXM at runpod."""
         return f"{self.count} x {self.machine.gpu.name} at {self.machine.provider}"
 
 
 GpuChoices = Iterator[GpuChoice | RuledOutOption]
-"""For each machine what it would do the work at, or why it will not do."""
+"""For each machine its choices, or why it is ruled out."""
 
 
 def training_choices(
     training: TrainingWorkload, machines: Sequence[AvailableGpu], licences: Sequence[str] = ()
 ) -> GpuChoices:
-    """Say of each machine what the training takes on it, with 1, 2, 4 and 8 GPUs, or why not.
+    """Return time and cost of a training on each machine with 1, 2, 4 and 8 GPUs.
 
-    Where a copy does not fit one GPU its weights are shared out; where it does, each GPU has one.
+    Each GPU has a copy of the model if it fits; else the weights are sharded over all GPUs.
 
     Args:
-        training: What is trained, and on how much.
-        machines: GPUs to be had.
-        licences: Those that will do; any where none is named.
+        training: The training.
+        machines: Available GPUs.
+        licences: Allowed licences of the model; empty for any.
     """
     for machine in machines:
         refused = _unfit(training.base, machine, licences, _lacks_bf16(machine.gpu))
@@ -129,12 +126,12 @@ def training_choices(
 def serving_choices(
     load: ServingWorkload, machines: Sequence[AvailableGpu], licences: Sequence[str] = ()
 ) -> GpuChoices:
-    """Say of each machine how many GPUs carry the peak, and what a month of them costs, or why not.
+    """Return how many GPUs of each machine serve the peak, and their cost per month.
 
     Args:
-        load: What is to be answered.
-        machines: GPUs to be had.
-        licences: Those that will do; any where none is named.
+        load: The load to serve.
+        machines: Available GPUs.
+        licences: Allowed licences of the model; empty for any.
     """
     for machine in machines:
         refused = _unfit(load.base, machine, licences, _lacks_kernels(machine.gpu, load.precision))
@@ -142,17 +139,17 @@ def serving_choices(
 
 
 def cheapest(choices: Sequence[GpuChoice]) -> GpuChoice | None:
-    """Return the choice of least cost, if there is any."""
+    """Return the cheapest choice, or None."""
     return min(choices, key=lambda choice: (choice.usd[1], choice.seconds[1]), default=None)
 
 
 def fastest(choices: Sequence[GpuChoice]) -> GpuChoice | None:
-    """Return the choice that takes the least time, if there is any."""
+    """Return the fastest choice, or None."""
     return min(choices, key=lambda choice: (choice.seconds[1], choice.usd[1]), default=None)
 
 
 def fastest_within_budget(choices: Sequence[GpuChoice], budget_usd: float) -> GpuChoice | None:
-    """Return the fastest choice whose dear end is within a budget, if there is any."""
+    """Return the fastest choice whose worst-case cost is within a budget, or None."""
     return fastest([choice for choice in choices if choice.usd[2] <= budget_usd])
 
 
@@ -160,35 +157,35 @@ def _unfit(
     base: ModelCard, machine: AvailableGpu, licences: Sequence[str], lacks: str | None
 ) -> RuledOutOption | None:
     if licences and base.licence not in licences:
-        says = f"{base.id} has the licence {base.licence}; {', '.join(licences)} will do."
+        says = f"{base.id} has the licence {base.licence}; allowed: {', '.join(licences)}."
         return _out(base, machine, "licence", says)
     return _out(base, machine, "dtype", lacks) if lacks else None
 
 
 def _lacks_bf16(gpu: Gpu) -> str | None:
     has = gpu.bf16_tflops is not None
-    return None if has else f"{gpu.name} has no bf16, in which these models are trained."
+    return None if has else f"{gpu.name} has no bf16, which training these models needs."
 
 
 def _lacks_kernels(gpu: Gpu, precision: Precision) -> str | None:
     if gpu.compute_capability >= precision.least_capability:
         return None
     return (
-        f"{gpu.name} has compute capability {gpu.compute_capability:g}, and weights held so are "
-        f"served from {precision.least_capability:g}."
+        f"{gpu.name} has compute capability {gpu.compute_capability:g}; this precision needs "
+        f"{precision.least_capability:g}."
     )
 
 
 def model_shape(base: ModelCard) -> ModelShape:
-    """Return the numbers of a model.
+    """Return the shape of a model.
 
     Raises:
-        UsageError: The price book has none of it.
+        UsageError: the price book has no architecture of it.
     """
     if base.architecture is None:
         raise UsageError(
             f"model {base.id}",
-            "the price book has no architecture of it.",
+            "the price book does not contain its architecture.",
             "Name an open model, or give its config.json.",
         )
     return ModelShape.of(base.architecture)
@@ -204,7 +201,7 @@ def _fits_gpu(training: TrainingWorkload, setup: TrainingSetup, gpu: Gpu) -> boo
 
 
 def _distributed_setup(training: TrainingWorkload, gpu: Gpu, count: int) -> TrainingSetup:
-    """A copy on each GPU if it fits, else one copy over all of them."""
+    """Set up one copy per GPU if it fits, else one copy sharded over all GPUs."""
     sharding: Sharding = "none" if count == 1 else "ddp"
     setup = training.setup.with_changes(gpus=float(count), sharding=sharding)
     if count == 1 or _fits_gpu(training, setup, gpu):
@@ -220,12 +217,12 @@ def _trained(training: TrainingWorkload, setup: TrainingSetup, machine: Availabl
     seconds = math.ceil(training.tokens / tokens) * float(each)
     rented = 0.0 if machine.is_own else 1.0
     low, likely, high = (seconds * share for share in TIME_RANGE)
-    hours = [
-        time / 3600.0 + rented * setup_hours
-        for time, setup_hours in zip((low, likely, high), SETUP_HOURS, strict=True)
-    ]
     price = count * float(machine.price.value)
-    usd = (price * hours[0], price * hours[1], price * hours[2])
+    cheap, usual, worst = (
+        price * (time / 3600.0 + rented * setup_hours)
+        for time, setup_hours in zip((low, likely, high), SETUP_HOURS, strict=True)
+    )
+    usd = (cheap, usual, worst)
     memory, speed = _memory(training, setup), training.tokens / likely
     return GpuChoice(machine, count, memory, (low, likely, high), usd, speed)
 
@@ -236,21 +233,16 @@ def _served(load: ServingWorkload, machine: AvailableGpu) -> GpuChoice | RuledOu
     each = int(gpus_per_copy(shape, gpu.memory_bytes, live, load.precision))
     serving = ServingSetup(shape, GpuSet.of(gpu, each), load.engine, load.precision)
     if each > machine.most:
-        return _needs_more(load.base, machine, f"One copy takes {each}")
+        return _needs_more(load.base, machine, f"One copy needs {each}")
     plain = output_range(serving, load.prompt_tokens, load.completion_tokens)
     speeds = [with_adapters(speed, float(load.unmerged), load.engine) for speed in plain]
     gpus = [each * int(replicas_needed(load.peak_tokens_per_second, speed)) for speed in speeds]
     if machine.is_own and gpus[1] > machine.most:
-        return _needs_more(load.base, machine, f"The peak takes {gpus[1]}")
+        return _needs_more(load.base, machine, f"The peak needs {gpus[1]}")
     month = float(machine.price.value) * HOURS_PER_MONTH
+    tokens = load.prompt_tokens, load.completion_tokens
     seconds = [
-        float(
-            answer_seconds(
-                serving._replace(engine=load.engine.at(end)),
-                load.prompt_tokens,
-                load.completion_tokens,
-            )
-        )
+        float(answer_seconds(serving._replace(engine=load.engine.at(end)), *tokens))
         for end in (1.0, 0.0, -1.0)
     ]
     return GpuChoice(
@@ -264,7 +256,7 @@ def _served(load: ServingWorkload, machine: AvailableGpu) -> GpuChoice | RuledOu
 
 
 def _needs_more(base: ModelCard, machine: AvailableGpu, needs: str) -> RuledOutOption:
-    says = f"{needs} {machine.gpu.name}, and there are {machine.most}."
+    says = f"{needs} {machine.gpu.name}; {machine.most} are available."
     return _out(base, machine, "gpu-memory", says)
 
 
@@ -273,7 +265,7 @@ def _too_small(
 ) -> RuledOutOption:
     says = (
         f"Training needs {_memory(training, setup) / GIB:.1f} GiB on each of "
-        f"{int(np.asarray(setup.gpus))}, and a {machine.gpu.name} has "
+        f"{int(np.asarray(setup.gpus))} GPUs, and a {machine.gpu.name} has "
         f"{machine.gpu.memory_bytes / GIB:.0f} GiB."
     )
     return _out(training.base, machine, "gpu-memory", says)
@@ -287,7 +279,7 @@ def _out(base: ModelCard, machine: AvailableGpu, rule: str, says: str) -> RuledO
 def training_workload(
     resolved: ResolvedScenario, base: ModelCard, method: Method
 ) -> TrainingWorkload:
-    """Lay out the training of our own recipe on the examples of a scenario."""
+    """Return the training of a scenario's examples with our own recipe."""
     inputs = resolved.inputs
     row = resolved.tokens_per_example
     if np.isnan(row):
@@ -306,7 +298,7 @@ def serving_workload(
     precision: Precision = PRECISIONS[SIXTEEN_BIT],
     unmerged: bool = False,
 ) -> ServingWorkload:
-    """Lay out the traffic of a scenario at its peak."""
+    """Return the traffic of a scenario at its peak."""
     inputs: Inputs = resolved.inputs
     prompt = _first(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)

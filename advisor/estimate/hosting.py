@@ -1,4 +1,4 @@
-"""Traffic and a GPU -> hours of hosting, and the lines of storage, retrieval and labour."""
+"""Costs of hosting on GPUs, of retrieval, and of labour."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from advisor.options.option import Option
 from advisor.units import HOURS_PER_MONTH, SECONDS_PER_MONTH, Number
 
 BUSY_MARGIN = 1.5
-"""Hours that a machine which sleeps between requests is up, over the hours it works."""
+"""Uptime of a machine that scales to zero, relative to the time it is busy."""
 BASELINE_REQUESTS_PER_SECOND = 2000.0
-"""A sparse product of a few hundred words; own judgement."""
+"""Speed of a sparse product over a few hundred words; own judgement."""
 
 
 def replica_capacity(
@@ -33,12 +33,12 @@ def replica_capacity(
     sampling: Sampling,
     extra: tuple[Number, Number] = (0.0, 0.0),
 ) -> tuple[Number, Number]:
-    """Output tokens per second of one copy of each model, and on how many GPUs the copy lies.
+    """Output tokens per second of one copy of each model, and the number of GPUs per copy.
 
     Args:
         batch: Models and GPUs.
         inputs: Numbers of each variant.
-        sampling: Where in its range the speed stands.
+        sampling: How the uncertain speed is evaluated.
         extra: Tokens that an approach adds to each request; see `extra_tokens`.
     """
     shape = ModelShape.among(batch.architecture)
@@ -64,10 +64,10 @@ def replica_capacity(
 def hosting_lines(
     batch: OptionBatch, inputs: Inputs, sampling: Sampling, extra: tuple[Number, Number]
 ) -> list[CostLine]:
-    """List what a month of keeping a model on GPUs costs: as many as carry the peak.
+    """List the monthly cost of hosting a model on as many GPUs as the peak needs.
 
-    hours [h a month] = copies x GPUs of a copy x 730; one whose every request may wait is
-    up only while it works
+    hours [h per month] = copies x GPUs per copy x 730; only the busy hours if all requests can be
+    batched
     """
     price = batch.prices.get("hosting_hour") or batch.prices["gpu_hour"]
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
@@ -80,7 +80,7 @@ def hosting_lines(
 
 
 def encoder_lines(batch: OptionBatch, inputs: Inputs, sampling: Sampling) -> list[CostLine]:
-    """List what a month of labelling costs: between the busy hours and a machine always up."""
+    """List the monthly cost of an encoder: between busy hours and a machine that is always on."""
     _, speed, _ = encoder_requests_per_second(
         batch.architecture["parameters"], inputs.user_tokens, batch.fp16_tflops
     )
@@ -91,22 +91,22 @@ def encoder_lines(batch: OptionBatch, inputs: Inputs, sampling: Sampling) -> lis
     always = machines * HOURS_PER_MONTH
     waits = inputs.batchable_share >= 1.0
     hours = sampling.value("uptime", busy, np.where(waits, busy, always), always)
-    return [priced_line("machine hours of labelling", hours, batch.prices["gpu_hour"])]
+    return [priced_line("machine hours of inference", hours, batch.prices["gpu_hour"])]
 
 
 def retrieval_lines(
     batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs
 ) -> list[CostLine]:
-    """List what finding the right documents costs: embed once, anew as they change, each question.
+    """List the cost of retrieval: embedding the documents, their changes and the questions.
 
-    Leaves out: reranking, and reads and writes above what the store's least fee covers.
+    Leaves out: reranking, and reads and writes above what the minimum fee of the store covers.
     """
     embedding = batch.prices["embedding"]
     changes = resolved.column(lambda scenario: CHANGES_PER_MONTH[scenario.knowledge.change])
     questions = inputs.requests_per_month * inputs.user_tokens
     return [
         priced_line("embedding the documents", inputs.corpus_tokens, embedding, "once"),
-        priced_line("embedding them anew", inputs.corpus_tokens * changes, embedding),
+        priced_line("embedding changed documents", inputs.corpus_tokens * changes, embedding),
         *scaling_lines([priced_line("embedding the questions", questions, embedding)]),
         priced_line(
             "vector store", inputs.corpus_tokens * 0 + 1, batch.prices["vector_minimum_month"]
@@ -117,7 +117,7 @@ def retrieval_lines(
 def labour_lines(
     batch: OptionBatch, inputs: Inputs, evidence: Evidence, sampling: Sampling
 ) -> list[CostLine]:
-    """List the hours of work to set an option up, where an hour has a price."""
+    """List the hours of work to set up an option, if an hour has a price."""
     rate = np.nan_to_num(inputs.usd_per_hour)
     if batch.family in ("measuring", "paid") or not rate.any():
         return []

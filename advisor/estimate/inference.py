@@ -1,4 +1,4 @@
-"""Traffic and the prices of a model -> the monthly lines of answering, with cache and batch."""
+"""Monthly costs of inference billed per token, with prompt cache and batch discounts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from advisor.prices.models import ModelCard
 from advisor.units import Number
 
 REASONING_PER_ANSWER = (0.5, 2.0, 6.0)
-"""Hidden tokens per visible one of models that always reason, when nobody says; own judgement."""
+"""Reasoning tokens per completion token if not given, for models that always reason; own
+judgement."""
 MIN_REASONING_TOKENS = 64.0
 
 
 @dataclass(frozen=True)
 class RequestTokens:
-    """Tokens of one request by how they are billed, after the tokenizer of the model."""
+    """Tokens of one request by billing category, in the tokenizer of the model."""
 
     prefix: Number
     varying: Number
@@ -36,16 +37,16 @@ def request_tokens(
     sampling: Sampling,
     extra: tuple[Number, Number],
 ) -> RequestTokens:
-    """Count what one request sends and gets.
+    """Return the input and output tokens of one request.
 
     varying = context + question + tools + retrieved + earlier turns [tokens per request]
 
     Args:
-        batch: Whose tokenizers and habits count.
-        resolved: Which numbers were counted in the dataset, so that they depend on the tokenizer.
+        batch: The options, with the tokenizers of their models.
+        resolved: Which numbers were counted in the dataset, and so depend on the tokenizer.
         inputs: The numbers of each variant.
-        sampling: Where in their ranges the uncertain inputs stand.
-        extra: Tokens added to the prefix, and to the part that varies.
+        sampling: How uncertain inputs are evaluated.
+        extra: Tokens added to the prefix, and to the varying part.
     """
     factor = counted_factor(batch, sampling) if resolved.measured else 1.0
 
@@ -66,12 +67,12 @@ def request_tokens(
 
 
 def token_factor(card: ModelCard | None, sampling: Sampling) -> Number:
-    """Tokens of this model per token counted; 1 where its tokenizer is public."""
+    """Tokens of this model per counted token; 1 if its tokenizer is public."""
     return sampling.value("tokens", *token_factor_range(card))
 
 
 def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64]:
-    """Tokens of each model per token counted; 1 for all where all tokenizers are public."""
+    """Tokens of each model per counted token; 1 if all tokenizers are public."""
     low, likely, high = batch.token_factor
     if (low == high).all() and (likely == 1.0).all():
         return likely
@@ -81,7 +82,7 @@ def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64
 def reasoning_tokens(
     batch: OptionBatch, inputs: Inputs, completion: Number, sampling: Sampling
 ) -> Number:
-    """Hidden tokens billed as output: as given, else a range for models that always reason."""
+    """Reasoning tokens, billed as output: as given, else a range for models that always reason."""
     if not batch.reasons.any():
         return 0.0
     low, likely, high = (
@@ -110,10 +111,10 @@ def hit_share(batch: OptionBatch, inputs: Inputs, prefix: Number, sampling: Samp
 def inference_lines(
     batch: OptionBatch, prompt: RequestTokens, inputs: Inputs, sampling: Sampling
 ) -> list[CostLine]:
-    """List what a month of answering costs at a price per token.
+    """List the monthly cost of inference at prices per token.
 
     input = requests x (prefix not cached + varying), cached = requests x prefix x hit share,
-    output = requests x (completion + reasoning) [tokens a month]
+    output = requests x (completion + reasoning) [tokens per month]
 
     Leaves out: free tiers, and taxes.
     """
@@ -128,7 +129,7 @@ def inference_lines(
 
 
 def _calls(batch: OptionBatch, prompt: RequestTokens, inputs: Inputs) -> dict[str, Number]:
-    """Part the requests by the rates they are billed at: usual, in a batch, for long prompts."""
+    """Split the requests by rate: normal, batch, long prompt."""
     requests = inputs.requests_per_month
     batch_share: Number = 0.0
     if "batch_input" in batch.prices:

@@ -22,17 +22,17 @@ class CostLine:
     """A quantity and its rate: numbers, or arrays of [options, variants, draws]."""
 
     what: str
-    """In words a buyer reads."""
+    """Name of the line."""
     quantity: Number
     rate: Number
     """USD for one unit of the quantity."""
     cadence: Cadence
     own_unit: str = ""
-    """What the quantity counts, where no price says it."""
+    """Unit of the quantity if there is no price."""
     prices: tuple[Price | None, ...] = ()
-    """The price behind the rate of each option; none for the user's own numbers."""
+    """Price of each option; empty for the user's own numbers."""
     scales: bool = False
-    """Whether it grows in proportion to the requests."""
+    """Whether it is proportional to the number of requests."""
 
     @cached_property
     def amount(self) -> Number:
@@ -41,19 +41,19 @@ class CostLine:
 
 
 def with_all_axes(value: Number) -> NDArray[np.float64]:
-    """Return a value with all of its axes: [options or 1, variants or 1, draws or 1]."""
+    """Return a value with all axes: [options or 1, variants or 1, draws or 1]."""
     array = np.asarray(value)
     return array.reshape((1,) * (3 - array.ndim) + array.shape)
 
 
 def option_row(value: Number, row: int) -> NDArray[np.float64]:
-    """Return what one option has of a value, of shape [variants, draws]."""
+    """Return the part of one option, of shape [variants, draws]."""
     array = with_all_axes(value)
     return np.asarray(array[row if len(array) > 1 else 0])
 
 
 def quantity_unit(price: Price) -> str:
-    """Name what a quantity at this price counts.
+    """Return the unit of a quantity at this price.
 
     >>> from types import SimpleNamespace
     >>> quantity_unit(SimpleNamespace(unit="USD/1M training tokens"))
@@ -65,14 +65,14 @@ def quantity_unit(price: Price) -> str:
 def priced_line(
     what: str, quantity: Number, price: Price | PriceColumn, cadence: Cadence = "month"
 ) -> CostLine:
-    """Make a line from a price of the book, or from those of a panel."""
+    """Create a line from one price, or from the prices of a batch."""
     if isinstance(price, PriceColumn):
         return CostLine(what, quantity, price.rate, cadence, prices=price.each)
     return CostLine(what, quantity, unit_rate(price), cadence, prices=(price,))
 
 
 def scaling_lines(lines: Iterable[CostLine]) -> list[CostLine]:
-    """Mark lines as growing in proportion to the requests."""
+    """Mark lines as proportional to the number of requests."""
     return [replace(line, scales=True) for line in lines]
 
 

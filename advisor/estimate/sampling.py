@@ -1,4 +1,4 @@
-"""Where in their ranges the uncertain inputs stand: likely, at the dear end, or drawn."""
+"""How uncertain inputs are evaluated: at the most likely value, the worst case, or sampled."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ DIMENSIONS = (
     "quality measured",
     "quality current",
 )
-"""Every uncertain input; what has the same cause has the same draw in every option."""
+"""Every uncertain input; equal causes share their draws across options."""
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """One way to read a range (low, likely, high)."""
+    """One way to evaluate a range (low, likely, high)."""
 
     kind: Literal["likely", "at_most", "draws"]
     seed: int = 0
@@ -53,7 +53,7 @@ class Sampling:
     def value(
         self, name: str, low: Number, likely: Number, high: Number, worst: WorstEnd = "high"
     ) -> Number:
-        """Return the value of a range here.
+        """Return the value of a range.
 
         Args:
             name: Which uncertain input it is, one of `DIMENSIONS`.
@@ -79,7 +79,7 @@ WORST_CASE = Sampling("at_most")
 
 @lru_cache(maxsize=256)
 def uniform_draws(name: str, draws: int, seed: int) -> Array:
-    """Spread *draws* numbers evenly over 0..1: an additive recurrence with the root of a prime.
+    """Return evenly spread numbers in 0..1: an additive recurrence with the root of a prime.
 
     No generator and no state: the same name and seed give the same numbers on every machine.
 
@@ -87,7 +87,7 @@ def uniform_draws(name: str, draws: int, seed: int) -> Array:
     """
     step = np.sqrt(PRIMES[DIMENSIONS.index(name)])
     spread = np.asarray((0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0)
-    spread.flags.writeable = False  # one array for all who ask
+    spread.flags.writeable = False  # the cached array is shared
     return spread
 
 

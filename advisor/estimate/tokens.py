@@ -1,7 +1,4 @@
-"""Rows, passes and turns -> tokens trained on, padded, and carried along in a conversation.
-
-Arrival rate and lifetime -> share of prefix tokens that a provider bills at the cached price.
-"""
+"""Token counts of trainings and conversations, and the hit share of prompt caches."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from advisor.units import SECONDS_PER_MONTH, Number
 
 
 def trained_tokens(tokens_per_epoch: Number, epochs: Number) -> Number:
-    """Count the tokens a hosted job is billed for.
+    """Tokens that a hosted training job is billed for.
 
     trained tokens = tokens per epoch x epochs
 
-    Leaves out: validation tokens, which some providers bill beside these.
+    Leaves out: validation tokens, which some providers bill in addition.
 
     Source: https://developers.openai.com/api/docs/pricing
 
@@ -26,21 +23,8 @@ def trained_tokens(tokens_per_epoch: Number, epochs: Number) -> Number:
     return np.asarray(tokens_per_epoch, np.float64) * epochs
 
 
-def padded_tokens(rows: Number, row_limit_tokens: Number, epochs: Number) -> Number:
-    """Count the tokens billed where rows are padded to a limit instead of packed.
-
-    padded tokens = rows x limit x epochs
-
-    Source: https://docs.together.ai/docs/fine-tuning/pricing
-
-    >>> float(padded_tokens(50_000, 4_096, 3))
-    614400000.0
-    """
-    return np.asarray(rows, np.float64) * row_limit_tokens * epochs
-
-
 def longest_of_batch(lengths: NDArray[np.int64], rows: int) -> float:
-    """Expect the tokens of the longest of *rows* rows that are drawn without order.
+    """Expected tokens of the longest of *rows* random rows.
 
     longest = sum over lengths, in order, of length x chance that it is reached and none is longer
 
@@ -57,7 +41,7 @@ def longest_of_batch(lengths: NDArray[np.int64], rows: int) -> float:
 
 
 def evaluated_tokens(evaluations: Number, rows: Number, tokens_per_row: Number) -> Number:
-    """Count the validation tokens of a job that bills them; they are never padded.
+    """Validation tokens of a job that bills them; they are never padded.
 
     >>> float(evaluated_tokens(5, 2_500, 900))
     11250000.0
@@ -66,7 +50,7 @@ def evaluated_tokens(evaluations: Number, rows: Number, tokens_per_row: Number) 
 
 
 def history_tokens(turns: Number, user_tokens: Number, completion_tokens: Number) -> Number:
-    """Count the earlier turns that a call of a conversation carries, on average.
+    """Average tokens of earlier turns in a request of a conversation.
 
     history = (turns - 1) / 2 x (user + completion) [tokens per call]
 
@@ -79,7 +63,7 @@ def history_tokens(turns: Number, user_tokens: Number, completion_tokens: Number
 
 
 def hit_share_from_arrivals(requests_per_month: Number, ttl_seconds: Number) -> Number:
-    """Share of requests that find the prefix still cached, if they come at random.
+    """Share of requests that find the prefix cached, if they arrive at random.
 
     hit share [1] = 1 - exp(-requests per second x lifetime), since each hit renews the lifetime
 
@@ -95,7 +79,7 @@ def hit_share_from_arrivals(requests_per_month: Number, ttl_seconds: Number) -> 
 
 
 def effective_hit_share(hit_share: Number, prefix_tokens: Number, minimum_tokens: Number) -> Number:
-    """Share billed at the cached price: none where the prefix is under the provider's minimum.
+    """Share billed at the cached price: 0 if the prefix is below the provider's minimum.
 
     >>> float(effective_hit_share(0.9, 1_023, 1_024)), float(effective_hit_share(0.9, 1_024, 1_024))
     (0.0, 0.9)

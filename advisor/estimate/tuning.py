@@ -1,4 +1,4 @@
-"""Examples and prices -> what tuning costs once, and again each time it is repeated."""
+"""Costs of tuning: training set, training at a provider or on a GPU, retraining."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from advisor.options.option import Option
 from advisor.units import Number
 
 SETUP_HOURS = (0.1, 0.3, 1.0)
-"""Fetching weights and starting up on a rented GPU [h]; own judgement."""
+"""Downloading weights and starting up on a rented GPU [h]; own judgement."""
 ACCUMULATION = 4.0
-"""Micro-batches of a step in our recipe on a GPU."""
+"""Micro-batches per step in our recipe."""
 PADDED_SHARE = 1.3
-"""Tokens of the longest of four rows over those of a mean row, where nobody gave the rows: their
-lengths spread by three tenths. Own judgement."""
+"""Tokens of the longest of four rows, relative to a mean row, without a dataset: lengths with a
+standard deviation of 30%. Own judgement."""
 NO_SPEEDS = Speeds(1.0, 1.0, 1.0, 1.0, 1.0)
 BASELINE_SECONDS = 60.0
-"""What the plain baseline takes on a CPU."""
+"""Training time of the baseline on a CPU."""
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is trained on: rows, tokens of a row, and passes over them."""
+    """The rows to train on, their tokens, and the number of epochs."""
 
     examples: Number
     tokens_per_example: Number
@@ -49,7 +49,7 @@ class TrainingSet:
 
 
 def default_epochs(examples: Number) -> Number:
-    """Passes over the data when nobody says: three, more for few examples, fewer for many.
+    """Epochs if not given: three, more for few examples, fewer for many.
 
     epochs [1] = 3; below 100 / 3 examples min(25, 100 // n); above 25,000 / 3 max(1, 25000 // n)
 
@@ -71,10 +71,10 @@ def training_set(
     evidence: Evidence,
     sampling: Sampling,
 ) -> TrainingSet:
-    """Lay out what is trained on; a distilled model learns from as many rows as are comfortable.
+    """Return the training set; a distilled model gets enough generated rows.
 
-    Rows of a file count as they are. Without a file a row is prefix, question and answer: the
-    prefix is left in, which is the dear way to do it.
+    Without a dataset a row is prefix, input and completion. The prefix is kept, which is an upper
+    bound of the cost.
     """
     examples = training_example_counts(batch.uses("distill"), resolved, inputs, evidence)
     row: Number = inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens
@@ -86,7 +86,7 @@ def training_set(
 def training_example_counts(
     distils: NDArray[np.bool_], resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
 ) -> NDArray[np.float64]:
-    """Count the examples that are learnt from: where a model distils, at least what is enough."""
+    """Number of training examples; for a distilled model at least as many as are enough."""
     if not distils.any():
         return inputs.examples
     enough = np.maximum(inputs.examples, evidence.of(resolved.task).comfortable_examples)
@@ -94,27 +94,25 @@ def training_example_counts(
 
 
 def provider_training_lines(option: Option | OptionBatch, rows: TrainingSet) -> list[CostLine]:
-    """List what one training job at a provider costs, with the least that a job is billed."""
+    """List the cost of one training job at a provider, including the minimum price of a job."""
     lines = [priced_line("training", rows.tokens, option.prices["training"], "once")]
     minimum = option.prices.get("job_minimum")
     if minimum:
         least = minimum.rate if isinstance(minimum, PriceColumn) else unit_rate(minimum)
         missing = np.maximum(least - np.asarray(total_cost(lines, "once")), 0.0)
         share = np.where(rows.examples > 0, missing / np.maximum(least, 1e-9), 0.0)
-        lines.append(priced_line("up to the least price of a job", share, minimum, "once"))
+        lines.append(priced_line("top-up to the minimum price of a job", share, minimum, "once"))
     return lines
 
 
 def teacher_lines(batch: OptionBatch, rows: TrainingSet, inputs: Inputs) -> list[CostLine]:
-    """List what it costs to have a large model write the answers to learn from."""
+    """List the cost of generating training examples with a teacher model."""
     written = np.maximum(rows.examples - np.asarray(inputs.examples), 0.0)
     question = inputs.prefix_tokens + inputs.user_tokens + inputs.context_tokens
     return [
+        priced_line("teacher input", written * question, batch.prices["teacher_input"], "once"),
         priced_line(
-            "questions to the teacher", written * question, batch.prices["teacher_input"], "once"
-        ),
-        priced_line(
-            "answers of the teacher",
+            "teacher output",
             written * inputs.completion_tokens,
             batch.prices["teacher_output"],
             "once",
@@ -123,7 +121,7 @@ def teacher_lines(batch: OptionBatch, rows: TrainingSet, inputs: Inputs) -> list
 
 
 def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampling) -> Number:
-    """Seconds of one training run on one GPU that nobody probed, from its data sheet."""
+    """Seconds of one training run on one GPU, estimated from its data sheet."""
     passes = ENCODER_EPOCHS if batch.family == "encoder" else rows.epochs
     shape, speeds = ModelShape.among(batch.architecture), batch_speeds(batch)
     setup = batch_training_setup(batch, rows)
@@ -139,7 +137,7 @@ def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampli
 
 
 def batch_training_setup(batch: OptionBatch, rows: TrainingSet) -> TrainingSetup:
-    """Lay out the training of our own recipe on a GPU, with rows of unlike lengths padded."""
+    """Return the training setup of our recipe on a GPU, with rows padded to the longest."""
     longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
     classifies = batch.family == "encoder"
     return TrainingSetup(
@@ -151,20 +149,20 @@ def batch_training_setup(batch: OptionBatch, rows: TrainingSet) -> TrainingSetup
 
 
 def batch_speeds(batch: OptionBatch) -> Speeds:
-    """Lay out how fast each option's GPU trains; 1 where there is none."""
+    """Return the training speeds of each option's GPU; 1 without a GPU."""
     known = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in batch.options]
     return Speeds(*(option_column(list(one)) for one in zip(*known, strict=True)))
 
 
 def training_method(batch: OptionBatch) -> Method:
-    """Name the way memory and time are reckoned for a panel that trains on a GPU."""
+    """Return the method by which memory and time of a batch are estimated."""
     if batch.family == "qlora":
         return "qlora"
     return "full" if batch.family in ("full", "encoder") else "lora"
 
 
 def gpu_training_lines(batch: OptionBatch, rows: TrainingSet, sampling: Sampling) -> list[CostLine]:
-    """List what one training run on a rented or owned GPU costs."""
+    """List the cost of one training run on a rented or owned GPU."""
     rented = batch.column(lambda option: not option.gpu_usd_is_own)
     setup = rented * np.asarray(sampling.value("setup", *SETUP_HOURS))
     hours = gpu_training_seconds(batch, rows, sampling) / 3600.0 + setup
@@ -172,7 +170,7 @@ def gpu_training_lines(batch: OptionBatch, rows: TrainingSet, sampling: Sampling
 
 
 def retraining_lines(lines: list[CostLine], months: Number, inputs: Inputs) -> list[CostLine]:
-    """Turn one training into the monthly cost of doing it anew.
+    """Return the monthly cost of repeating a training.
 
     trainings after the first = ceil(months / retrain_every_months) - 1, spread over the months
     """

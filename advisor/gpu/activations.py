@@ -1,7 +1,7 @@
-"""A shape and a training -> what is kept for the way back, and what a moment of it takes.
+"""Memory of activations in training: stored for backward, used in one layer, used by the loss.
 
-Bytes a token of one layer were counted, not fitted: what autograd saves in one layer of
-transformers 5.23 in bfloat16, over eight sizes of each family, is to the byte linear in the sizes.
+Bytes per token of one layer were counted, not fitted: what autograd saves in one layer of
+transformers 5.23 in bfloat16 is exactly linear in the sizes, over eight sizes of each family.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import Number
 
 SCORE_BYTES = 6.0
-"""Saved of a score without a fused kernel: float32 softmax and its 16-bit copy; counted."""
+"""Saved per attention score without a fused kernel: float32 softmax and its 16-bit copy."""
 EAGER_BACKWARD_BYTES = {False: 8.8, True: 12.0}
-"""Of a score on the way back, without and with float32 norms; fit on 23 eager rows of T4."""
-HEAD_TILE_BYTES = 4096 * 32768 * 2
-"""Buffer of the fused head: tiles of 4,096 tokens by 32,768 words. Source: trl 1.16."""
+"""Per attention score in backward, without and with float32 norms; fit on 23 eager T4 rows."""
 LOGIT_BYTES = {
     "all": 14.0,
     "all_copied": 18.0,
@@ -27,13 +25,13 @@ LOGIT_BYTES = {
     "all_plain": 12.0,
     "all_bf16": 6.0,
 }
-"""Of a logit. All: 16-bit, float32, its log-softmax, the gradient of that; before transformers
-4.46 float32 was copied once more when it was shifted; with a head in float32 over 16-bit layers
-four times four bytes; plain, all in float32 as on a CPU, log-softmax and two gradients; in 16 bits
-throughout two, two and two. Source: ForCausalLMLoss of transformers, Liger's benchmark (6.13)."""
+"""Per logit. all: 16-bit, float32, its log-softmax and the gradient of that; all_copied: before
+transformers 4.46, float32 was copied once more when shifted; all_fp32: a float32 head over 16-bit
+layers, four times four bytes; all_plain: all in float32 as on a CPU, log-softmax and two
+gradients; all_bf16: 16 bits throughout. Source: ForCausalLMLoss of transformers, Liger 6.13."""
 COMPILED_CHUNK_BYTES = 2.0
-"""Of a logit in compiled chunks; fit on the 5 last rows of torchtune's table (A100). Other chunks
-keep logits and their log-softmax, as in chunked_cross_entropy of litgpt."""
+"""Per logit in compiled chunks; fit on the last 5 rows of torchtune's table (A100). Other chunks
+keep logits and their log-softmax, as chunked_cross_entropy of litgpt does."""
 INPUTS: dict[Module, str] = {
     "q": "h",
     "k": "h",
@@ -43,22 +41,22 @@ INPUTS: dict[Module, str] = {
     "up": "h",
     "down": "f",
 }
-"""Which width goes into each matrix."""
+"""Input width of each matrix: hidden, queries or MLP."""
 
 
 class ActivationBytes(NamedTuple):
-    """What activations take at the three heights of a step [bytes]."""
+    """Memory of activations at the three peaks of a step [bytes]."""
 
     stored: Number
-    """Kept of all layers for the way back."""
+    """Stored of all layers for backward."""
     layer: Number
-    """While one layer goes back."""
+    """During backward of one layer."""
     head: Number
-    """While the loss is reckoned."""
+    """While the loss is computed."""
 
 
 def activation_bytes(shape: ModelShape, setup: TrainingSetup) -> ActivationBytes:
-    """Say what activations take while a step goes forward and back."""
+    """Memory of activations during forward and backward."""
     layer = saved_bytes_per_token(shape, setup) * setup.positions
     passing = backward_bytes_per_token(shape, setup) * setup.positions
     head = head_bytes(shape, setup)
@@ -70,20 +68,21 @@ def activation_bytes(shape: ModelShape, setup: TrainingSetup) -> ActivationBytes
 
 
 def mlp_size(shape: ModelShape) -> Number:
-    """Width inside the MLP that a token passes: of its experts, where there are some."""
+    """Width inside the MLP for one token: that of its experts in a mixture of experts."""
     routed = shape.experts_per_token * shape.expert_size + shape.shared_size
     return (shape.experts > 0) * routed + (shape.experts == 0) * shape.intermediate_size
 
 
 def saved_bytes_per_token(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """What one layer keeps of a token for the way back [bytes].
+    """Bytes that one layer stores per token for backward.
 
     frozen = 4 hidden for each norm + 4 queries + 4 keys + 6 MLP + 4 heads;
     trained adds the inputs of every matrix and norm, adapters their inputs in their own dtype
 
-    Leaves out: adapters' middle under a kilobyte, routing of experts but for their copied inputs.
+    Leaves out: intermediate values of adapters under a kilobyte, and expert routing except for
+    the copied inputs.
 
-    Source: counted with saved_tensors_hooks in transformers 5.23, see the head of this module.
+    Source: counted with saved_tensors_hooks in transformers 5.23, see the module docstring.
 
     >>> llama = ModelShape(28, 3072, 8192, 24, 8, 128, 128256, True, 3212749824)
     >>> saved_bytes_per_token(llama, TrainingSetup("full", 1))
@@ -133,7 +132,7 @@ def _adapted(shape: ModelShape, setup: TrainingSetup) -> Number:
 
 
 def backward_bytes_per_token(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """Gradients on their way through one layer [bytes]."""
+    """Bytes per token of gradients in one layer."""
     if setup.attention != "eager":
         return 0.0
     of_score = EAGER_BACKWARD_BYTES[setup.upcast]
@@ -141,9 +140,9 @@ def backward_bytes_per_token(shape: ModelShape, setup: TrainingSetup) -> Number:
 
 
 def head_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """What the loss takes: a tile and the gradients of the hidden states, or all logits [bytes].
+    """Bytes of the loss: a tile and the gradients of the hidden states, or all logits.
 
-    fused = tile + 4 positions with a label x hidden (+ 4 vocabulary x hidden if it is trained)
+    fused = tile + 4 labelled positions x hidden (+ 4 vocabulary x hidden if the head is trained)
 
     Source: trl 1.16, add_fused_lm_head; logits of 14 bytes, 16 in float32, are those of
     transformers: 16-bit, float32, their log-softmax and its gradient.
@@ -153,9 +152,9 @@ def head_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
         return 0.0 * positions
     trained = 4.0 * shape.vocabulary * shape.hidden_size * setup.is_full
     if setup.head == "fused":
-        told = positions * setup.loss_share
-        tile = np.minimum(told, 4096.0) * np.minimum(shape.vocabulary, 32768.0) * 2.0
-        return tile + 4.0 * told * shape.hidden_size + trained
+        labelled = positions * setup.loss_share
+        tile = np.minimum(labelled, 4096.0) * np.minimum(shape.vocabulary, 32768.0) * 2.0
+        return tile + 4.0 * labelled * shape.hidden_size + trained
     if setup.head != "chunked":
         return LOGIT_BYTES[setup.head] * positions * shape.vocabulary
     of_logit = COMPILED_CHUNK_BYTES if setup.compiled else 2.0 * setup.stream_bytes

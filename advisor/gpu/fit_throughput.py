@@ -1,4 +1,4 @@
-"""Short trainings that were timed -> the speeds of the machine they ran on."""
+"""Fits the training speeds of a machine to a few short trainings that were timed on it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FITTED_SPEEDS = (
     "step_seconds",
     "logit_seconds",
 )
-"""What a probe finds out; the rest stays as reckoned."""
+"""What a probe measures; the other speeds stay as estimated."""
 PRIOR_WEIGHT = 0.05
-"""Weight of where it began, for a speed that none of the trainings depends on."""
+"""Weight of the start value, for a speed that none of the trainings depends on."""
 ROUNDS = 40
 MAX_LOG_STEP = 1.0
-"""Longest move of a round, as a logarithm."""
+"""Largest step of a round, as a logarithm."""
 DERIVATIVE_STEP = 1e-4
 MIN_SPEED = 1e-15
-"""Stands for a speed of 0 where logarithms are taken."""
+"""Replaces a speed of 0 before the logarithm."""
 
 
 class TimedTraining(NamedTuple):
@@ -39,40 +39,40 @@ class TimedTraining(NamedTuple):
     setup: TrainingSetup
     micro_batches: float
     seconds: float
-    """Of a step."""
+    """Duration of a step."""
 
 
 def fit_speeds(timed: Sequence[TimedTraining], start: Speeds) -> Speeds:
-    """Find the speeds whose reckoned steps lie closest to the measured ones, by their logarithms.
+    """Find the speeds whose estimated step times are closest to the measured, as logarithms.
 
-    Gauss-Newton from where it begins, every speed above 0.
+    Gauss-Newton from the start values; every speed stays above 0.
 
     Args:
-        timed: Trainings of unlike size; more of them than speeds is better.
-        start: Speeds of such a machine that nobody probed.
+        timed: Trainings of different size; more of them than speeds is better.
+        start: Estimated speeds of the machine.
     """
     began = np.log([max(float(getattr(start, name)), MIN_SPEED) for name in FITTED_SPEEDS])
     at = began.copy()
     for _ in range(ROUNDS):
-        off = _log_errors(at, timed, start)
+        errors = _log_errors(at, timed, start)
         slopes = np.column_stack(
             [
-                (_log_errors(at + DERIVATIVE_STEP * axis, timed, start) - off) / DERIVATIVE_STEP
+                (_log_errors(at + DERIVATIVE_STEP * axis, timed, start) - errors) / DERIVATIVE_STEP
                 for axis in np.eye(len(at))
             ]
         )
         left = slopes.T @ slopes + PRIOR_WEIGHT**2 * np.eye(len(at))
-        move = np.linalg.solve(left, -slopes.T @ off - PRIOR_WEIGHT**2 * (at - began))
+        move = np.linalg.solve(left, -slopes.T @ errors - PRIOR_WEIGHT**2 * (at - began))
         at = at + np.clip(move, -MAX_LOG_STEP, MAX_LOG_STEP)
     return _with(at, start)
 
 
 def relative_errors(timed: Sequence[TimedTraining], speeds: Speeds) -> NDArray[np.float64]:
-    """Reckoned over measured time of each training, less one."""
+    """Estimated over measured time of each training, minus one."""
     return np.array(
         [
-            float(step_seconds(one.shape, one.setup, speeds, one.micro_batches)) / one.seconds - 1.0
-            for one in timed
+            float(step_seconds(run.shape, run.setup, speeds, run.micro_batches)) / run.seconds - 1.0
+            for run in timed
         ],
         np.float64,
     )

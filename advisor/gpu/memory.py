@@ -1,4 +1,4 @@
-"""A shape and a training -> its memory by phase and part, and what the GPU shows [bytes]."""
+"""GPU memory of a training by phase and part, and the peak that the GPU reports [bytes]."""
 
 from __future__ import annotations
 
@@ -9,41 +9,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.gpu.activations import ActivationBytes, activation_bytes
+from advisor.gpu.activations import activation_bytes
 from advisor.gpu.parameters import (
     ModelShape,
     embedding_parameters,
     linear_parameters,
     lora_parameters,
-    parameter_count,
 )
 from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.units import GIB, Number
-
-__all__ = ["Method", "ModelShape", "TrainingSetup", "lora_parameters", "parameter_count"]
 
 NF4_BYTES = 0.5 + 0.0159
 """Per weight with double quantisation: 4 bits, and scales of 8 bits per 64 and 32 per 16,384.
 Source: QLoRA, https://arxiv.org/abs/2305.14314."""
 NF4_SINGLE_BYTES = 0.5625
 EIGHT_BIT_STATE_BYTES = 2.03
-"""Of both states of a weight: 8 bits each, and a scale of 32 per 256. Source: bitsandbytes."""
+"""Both states of a weight: 8 bits each, and a 32-bit scale per 256. Source: bitsandbytes."""
 CONTEXT_BYTES = GIB * 0.47
 """Kernels and handles of a process. Source: ml-engineering, A100 with lazy loading; 0.14 on T4."""
 COLLECTIVE_BYTES = 1.0 * GIB
-"""Buffers of NCCL beside it, 1 to 2 GiB once GPUs talk. Source: ml-engineering."""
+"""Buffers of NCCL, 1 to 2 GiB once GPUs communicate. Source: ml-engineering."""
 CACHED_TRANSIENT_SHARE = 0.50
 CACHED_TOTAL_SHARE = 0.069
-"""What the allocator keeps beside tensors: of the lower of the humps of layer and loss, which
-follow each other in blocks of other sizes, and of all. Fit on 49 rows of T4, with which what is
-reserved comes out 3.7 % off in the mean, 12 % at worst."""
+"""What the allocator caches beyond tensors: a share of the lower of the two peaks of layer and
+loss, which use blocks of different sizes, and a share of the total. Fit on 49 rows of T4, where
+reserved memory is 3.7 % off on average and 12 % at worst."""
 MEMORY_RANGE = (0.90, 1.11)
-"""A measured peak over ours, from its 5th to its 95th percentile. On the 49 rows of T4 that is 0.95
-to 1.09 for what is reserved; wider for frameworks and GPUs that were not fitted, own judgement."""
+"""Measured over estimated peak, 5th to 95th percentile. On the 49 rows of T4 it is 0.95 to 1.09 for
+reserved memory; wider here for frameworks and GPUs that were not fitted, own judgement."""
 
 
 class MemoryParts(NamedTuple):
-    """What is in the memory of one GPU at one moment [bytes]."""
+    """Contents of the memory of one GPU at one moment [bytes]."""
 
     weights: Number
     adapters: Number
@@ -52,13 +49,13 @@ class MemoryParts(NamedTuple):
     activations: Number
     head: Number
     copies: Number
-    """Weights in 16 bits beside their packed or float32 selves."""
+    """16-bit copies of packed or float32 weights."""
     gathered: Number
-    """Layers of other GPUs' shards that are at work."""
+    """Layers gathered from the shards of other GPUs."""
 
     @property
     def total(self) -> Number:
-        """All of it: what torch calls allocated."""
+        """Sum of all parts: what torch reports as allocated."""
         return sum(self[1:], start=np.asarray(self.weights, np.float64))
 
 
@@ -83,24 +80,24 @@ def weights_bytes(
 
 
 def base_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """Memory of the base weights of a training, the head packed where the loader packs it."""
-    whole = weights_bytes(
+    """Memory of the base weights in a training, with a packed head if the loader packs it."""
+    unpacked = weights_bytes(
         shape, setup.method, setup.double_quantised, setup.weight_bytes, setup.upcast
     )
     packed = NF4_BYTES if setup.double_quantised else NF4_SINGLE_BYTES
     saved = (setup.weight_bytes - packed) * shape.vocabulary * shape.hidden_size
-    return whole - saved * (setup.packs_head and setup.method == "qlora")
+    return unpacked - saved * (setup.packs_head and setup.method == "qlora")
 
 
 def trained_parameters(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """Count the weights that are trained."""
+    """Number of trained weights."""
     if setup.is_full:
         return shape.parameters
     return lora_parameters(shape, setup.rank, setup.targets)
 
 
 def optimizer_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """Memory of the states of the optimizer; AdamW has two in the dtype of the weight."""
+    """Memory of the optimizer states; AdamW has two in the dtype of the weight."""
     width = setup.weight_bytes if setup.is_full else setup.adapter_bytes
     of_weight = {
         "adamw": 2.0 * width,
@@ -112,9 +109,9 @@ def optimizer_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
 
 
 def resting_parts(shape: ModelShape, setup: TrainingSetup) -> MemoryParts:
-    """What stays in memory through all phases, all gradients counted, on each GPU.
+    """Memory used in all phases on each GPU, with all gradients.
 
-    full in 16 bits = 2 + 2 + 4 bytes a weight; adapters in float32 = 4 + 4 + 8 bytes a weight
+    full in 16 bits = 2 + 2 + 4 bytes per weight; adapters in float32 = 4 + 4 + 8 bytes per weight
 
     Source: peft's method comparison, full fine-tuning of Llama-3.2-3B in bf16, 23.9 GiB static.
     """
@@ -138,22 +135,23 @@ def resting_parts(shape: ModelShape, setup: TrainingSetup) -> MemoryParts:
 
 
 def memory_phases(shape: ModelShape, setup: TrainingSetup) -> Mapping[str, MemoryParts]:
-    """Lay out what is in memory at each height of a step.
+    """Memory by part at each peak of a step.
 
     Returns:
         `loss`: all activations, the logits, and gradients of earlier micro-batches;
-        `backward`: the first layer on the way back; `last layer`: all gradients, few activations;
-        `step`: gradients and states, no activations.
+        `backward`: the first layer of backward; `last layer`: all gradients, few activations;
+        `step`: gradients and optimizer states, no activations.
     """
     rest, moving = resting_parts(shape, setup), activation_bytes(shape, setup)
     before = rest.gradients * (setup.accumulates or not setup.is_full)
     after = rest.gradients * (not setup.optimizer_in_backward)
     copied = _copied(shape, setup)
     early = before * (not setup.optimizer_in_backward)
+    last = moving.layer + (0.0 if setup.checkpointing else moving.stored / shape.layers)
     return {
         "loss": _with(rest, early, moving.stored, moving.head, copied),
         "backward": _with(rest, early, moving.stored + moving.layer, 0.0, copied),
-        "last layer": _with(rest, after, _last_layer(shape, setup, moving), 0.0, copied),
+        "last layer": _with(rest, after, last, 0.0, copied),
         "step": _with(rest, after, 0.0, 0.0, 0.0),
     }
 
@@ -164,12 +162,8 @@ def _with(
     return rest._replace(gradients=gradients, activations=activations, head=head, copies=copied)
 
 
-def _last_layer(shape: ModelShape, setup: TrainingSetup, moving: ActivationBytes) -> Number:
-    return moving.layer + (0.0 if setup.checkpointing else moving.stored / shape.layers)
-
-
 def _copied(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """One matrix of 4-bit weights; of float32 weights all that are kept for the way back."""
+    """16-bit copies: one matrix of 4-bit weights; of float32 weights all stored for backward."""
     if setup.mixes:
         kept = setup.is_full or not setup.checkpointing
         return 2.0 * linear_parameters(shape) * (1.0 if kept else 1.0 / shape.layers)
@@ -180,7 +174,7 @@ def _copied(shape: ModelShape, setup: TrainingSetup) -> Number:
 
 
 def _shares(setup: TrainingSetup) -> Mapping[str, Number]:
-    """Share of each part that one of the GPUs holds. Source: ZeRO, arXiv 1910.02054."""
+    """Share of each part on one of the GPUs. Source: ZeRO, arXiv 1910.02054."""
     one = 1.0 / np.asarray(setup.gpus, np.float64) * (not setup.offloads_shards)
     level = {"none": 0, "ddp": 0, "zero1": 1, "zero2": 2, "zero3": 3}[setup.sharding]
     return {
@@ -191,7 +185,7 @@ def _shares(setup: TrainingSetup) -> Mapping[str, Number]:
 
 
 def _gathered(shape: ModelShape, setup: TrainingSetup, weights: Number) -> Number:
-    """Two layers, one at work and one on its way, and what stands outside of the layers."""
+    """Two layers, one in use and one being fetched, and the weights outside of the layers."""
     if setup.sharding != "zero3":
         return 0.0 * np.asarray(weights)
     outside = (2 - shape.tied_embeddings) * shape.vocabulary * shape.hidden_size * 2.0
@@ -199,7 +193,7 @@ def _gathered(shape: ModelShape, setup: TrainingSetup, weights: Number) -> Numbe
 
 
 def allocator_cache_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """What the allocator holds and no tensor fills."""
+    """Memory that the allocator has cached and no tensor uses."""
     moving = activation_bytes(shape, setup)
     lower = np.minimum(moving.layer, moving.head)
     if setup.empties_cache:
@@ -208,14 +202,14 @@ def allocator_cache_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
 
 
 def reserved_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """Peak of what torch takes from the GPU: tensors and what its allocator keeps."""
+    """Peak that torch reserves: tensors and the cache of its allocator."""
     return allocated_bytes(shape, setup) + allocator_cache_bytes(shape, setup)
 
 
 def process_bytes(
     shape: ModelShape, setup: TrainingSetup, context_bytes: Number = CONTEXT_BYTES
 ) -> Number:
-    """Peak of what the GPU counts for the process: with kernels, and buffers where GPUs talk.
+    """Peak that the GPU reports for the process: with kernels, and buffers between GPUs.
 
     >>> shape = ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248)
     >>> bool(process_bytes(shape, TrainingSetup("lora", tokens=2048)) < 24 * GIB)
@@ -225,25 +219,20 @@ def process_bytes(
 
 
 def collective_bytes(setup: TrainingSetup) -> Number:
-    """Buffers of GPUs that talk to each other."""
+    """Buffers for communication between GPUs."""
     return np.where(np.asarray(setup.gpus) > 1, COLLECTIVE_BYTES, 0.0)
 
 
-def peak_allocated_bytes(shape: ModelShape, method: Method, rank: Number, tokens: Number) -> Number:
-    """Peak of tensors with our own script's settings and a micro-batch of *tokens*."""
-    return allocated_bytes(shape, TrainingSetup(method, tokens, rank=rank))
-
-
 def peak_process_bytes(shape: ModelShape, method: Method, rank: Number, tokens: Number) -> Number:
-    """Peak of the process with our own script's settings and a micro-batch of *tokens*."""
+    """Peak of the process with the settings of our script and a micro-batch of *tokens*."""
     return process_bytes(shape, TrainingSetup(method, tokens, rank=rank))
 
 
 def fits_in_memory(process_bytes: Number, gpu_memory_bytes: Number) -> NDArray[np.bool_]:
-    """Whether a process fits a GPU."""
+    """Whether a process fits on a GPU."""
     return np.asarray(process_bytes) <= gpu_memory_bytes
 
 
 def allocated_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
-    """Peak of what tensors take: the highest phase."""
+    """Peak memory of tensors: that of the highest phase."""
     return reduce(np.maximum, [parts.total for parts in memory_phases(shape, setup).values()])

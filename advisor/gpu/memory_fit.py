@@ -1,4 +1,4 @@
-"""A training and a GPU -> its memory, stacked, and the one change that makes it fit."""
+"""A drawing of the memory of a training on a GPU, and single changes that make it fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from advisor.gpu.memory import (
     CONTEXT_BYTES,
     MEMORY_RANGE,
-    MemoryParts,
     allocator_cache_bytes,
     collective_bytes,
     memory_phases,
@@ -31,48 +30,49 @@ PART_LETTERS: Mapping[str, str] = {
     "allocator": "~",
     "context": "x",
 }
-"""What each part is drawn with."""
+"""Letter of each part in the drawing."""
 MIN_TOKENS = 64
 
 
 @dataclass(frozen=True)
 class SetupChange:
-    """One change to a training, and what it needs then."""
+    """One change to a training, and the memory it needs with it."""
 
     setting: str
-    """What is changed."""
+    """Setting that is changed."""
     says: str
-    """To what."""
+    """New value."""
     setup: TrainingSetup
-    """The training after it."""
+    """Training with the change."""
     process_bytes: float
-    """High end of what the GPU shows then [bytes]."""
+    """Upper bound of the memory that the GPU reports [bytes]."""
 
 
 def memory_breakdown(
     shape: ModelShape, setup: TrainingSetup, context_bytes: float = CONTEXT_BYTES
 ) -> dict[str, dict[str, float]]:
-    """Lay out every part of every phase of one training [bytes].
+    """Memory of one training by phase and part [bytes].
 
     Args:
-        shape: Numbers of one model.
+        shape: Sizes of one model.
         setup: How it is trained.
-        context_bytes: What the process takes beside tensors.
+        context_bytes: Memory of the process beyond tensors.
 
     Returns:
-        By phase, the parts of its tensors; what the allocator keeps and the context are the same in
-        all, for they stay once they are taken.
+        The parts by phase; allocator cache and context are the same in all phases, because they
+        are not released.
     """
     kept = float(allocator_cache_bytes(shape, setup))
     outside = context_bytes + float(collective_bytes(setup))
     return {
-        name: {**_named(parts), "allocator": kept, "context": outside}
-        for name, parts in memory_phases(shape, setup).items()
+        phase: {name: float(size) for name, size in parts._asdict().items()}
+        | {"allocator": kept, "context": outside}
+        for phase, parts in memory_phases(shape, setup).items()
     }
 
 
 def draw_memory(layout: Mapping[str, Mapping[str, float]], gpu_memory_bytes: float) -> str:
-    """Draw the parts of each phase on top of each other, against the memory of a GPU.
+    """Draw the parts of each phase as one bar, compared with the memory of a GPU.
 
     >>> print(draw_memory({"step": {"weights": 6.0 * GIB, "context": 2.0 * GIB}}, 16.0 * GIB))
     step         8.00 GiB WWWWWWWWWWWWWWWWWWWWWWxxxxxxxx                              |
@@ -100,60 +100,52 @@ def _bar(parts: Mapping[str, float], highest: float) -> Iterator[str]:
         drawn = until
 
 
-def _named(parts: MemoryParts) -> dict[str, float]:
-    return {name: float(size) for name, size in parts._asdict().items()}
-
-
 def needed_bytes(shape: ModelShape, setup: TrainingSetup) -> float:
-    """High end of what one training takes of a GPU: what decides whether it fits."""
+    """Upper bound of the memory of one training: decides whether it fits."""
     return float(process_bytes(shape, setup)) * MEMORY_RANGE[1]
 
 
 def changes_that_fit(
     shape: ModelShape, setup: TrainingSetup, gpu_memory_bytes: float
 ) -> list[SetupChange]:
-    """List single changes with which a training fits, the one that costs least first.
+    """List single changes with which a training fits, cheapest first.
 
     Args:
-        shape: Numbers of one model.
-        setup: How it would be trained; `longest` tells rows from tokens.
-        gpu_memory_bytes: Of one GPU.
+        shape: Sizes of one model.
+        setup: How it would be trained; `longest` separates rows from tokens.
+        gpu_memory_bytes: Memory of one GPU.
 
     Returns:
-        Nothing where it fits as it is, or where no single change is enough.
+        Empty if it fits as it is, or if no single change is enough.
     """
     if needed_bytes(shape, setup) <= gpu_memory_bytes:
         return []
     found: dict[str, SetupChange] = {}
-    for setting, says, after in _candidates(setup):
+    for setting, value, after in _candidates(setup):
         need = needed_bytes(shape, after)
         if setting not in found and need <= gpu_memory_bytes:
-            found[setting] = SetupChange(setting, says, after, need)
+            found[setting] = SetupChange(setting, value, after, need)
     return list(found.values())
 
 
 def _candidates(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
-    """Single changes: those that cost nothing, then time, then what is learned, then money."""
+    """Yield single changes: free ones, then those that cost time, then quality, then money."""
     if setup.attention == "eager":
         yield "attention", "sdpa", setup.with_changes(attention="masked")
     if setup.head != "fused":
-        yield "head", "tiles, never all logits", setup.with_changes(head="fused")
+        yield "head", "tiled, without all logits", setup.with_changes(head="fused")
     if not setup.checkpointing:
         yield "gradient_checkpointing", "on", setup.with_changes(checkpointing=True)
     yield from _fewer_rows(setup)
     if setup.optimizer == "adamw":
         yield "optimizer", "adamw_8bit", setup.with_changes(optimizer="adamw_8bit")
-    yield from _fewer_trained(setup)
-    yield from _shorter_rows(setup)
-    for gpus in (2, 4, 8):
-        yield "gpus", f"{gpus}, sharded", setup.with_changes(sharding="zero3", gpus=float(gpus))
-
-
-def _fewer_trained(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     if setup.is_full:
         yield "method", "lora", setup.with_changes(method="lora")
     if setup.method != "qlora":
         yield "method", "qlora", setup.with_changes(method="qlora")
+    yield from _shorter_rows(setup)
+    for gpus in (2, 4, 8):
+        yield "gpus", f"{gpus}, sharded", setup.with_changes(sharding="zero3", gpus=float(gpus))
 
 
 def _rows(setup: TrainingSetup) -> int:
@@ -162,7 +154,7 @@ def _rows(setup: TrainingSetup) -> int:
 
 
 def _fewer_rows(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
-    """The same step in smaller bites, made up for by more accumulation."""
+    """Smaller micro-batches with more accumulation: the same step."""
     rows = _rows(setup)
     for fewer in range(rows - 1, 0, -1):
         tokens = float(setup.tokens) * fewer / rows

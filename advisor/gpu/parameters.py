@@ -1,4 +1,4 @@
-"""The numbers of a model's config -> its weights, those a token meets, and those of adapters."""
+"""Parameter counts from a model's sizes: total, active per token, packed in 4 bits, LoRA."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from advisor.units import Number
 
 Module = Literal["q", "k", "v", "o", "gate", "up", "down", "head"]
 ALL_LINEAR: tuple[Module, ...] = ("q", "k", "v", "o", "gate", "up", "down")
-"""Every linear layer of the blocks: what peft takes for 'all-linear'."""
+"""Every linear layer of the blocks: what peft means by 'all-linear'."""
 
 
 class ModelShape(NamedTuple):
-    """What the formulas read of a model, or of many side by side; flags are 1 or true."""
+    """Sizes of one model, or of many as arrays; flags are 1 or true."""
 
     layers: Number
     hidden_size: Number
@@ -24,7 +24,7 @@ class ModelShape(NamedTuple):
     head_dim: Number
     vocabulary: Number
     tied_embeddings: Number
-    """1 or true where head and embedding are one matrix."""
+    """1 or true if head and embedding share one matrix."""
     parameters: Number
     attention_bias: Number = False
     output_bias: Number = False
@@ -45,12 +45,12 @@ class ModelShape(NamedTuple):
 
     @classmethod
     def of(cls, architecture: Architecture) -> ModelShape:
-        """Take the numbers from an entry of the price book."""
+        """Create from an entry of the price book."""
         return cls(*(getattr(architecture, name) for name in cls._fields))
 
     @classmethod
     def among(cls, named: Mapping[str, Number]) -> ModelShape:
-        """Take the numbers of many models side by side, by their names."""
+        """Create from arrays of many models, by field name."""
         return cls(*(named[name] for name in cls._fields))
 
     @property
@@ -65,18 +65,18 @@ class ModelShape(NamedTuple):
 
     @property
     def expert_layers(self) -> Number:
-        """Layers whose MLP is made of experts."""
+        """Number of layers whose MLP consists of experts."""
         return cast(Number, (self.layers - self.dense_layers) * (self.experts > 0))
 
 
 def parameter_count(shape: ModelShape) -> Number:
-    """Count the weights of a decoder or an encoder from its config, to the last one.
+    """Exact number of weights of a decoder or encoder.
 
     parameters = embeddings + layers x (q + k + v + o + norms) + dense layers x MLP
-    + expert layers x (experts + router + shared expert) + last norm + the rest
+    + expert layers x (experts + router + shared expert) + last norm + other parameters
 
     Source: config.json of the models; equal to numel() of sixteen architectures of transformers
-    5.23 built without memory (tests/advisor/gpu/test_parameters.py).
+    5.23 built on the meta device (tests/advisor/gpu/test_parameters.py).
 
     >>> parameter_count(ModelShape(28, 3072, 8192, 24, 8, 128, 128256, True, 0))
     3212749824
@@ -85,11 +85,12 @@ def parameter_count(shape: ModelShape) -> Number:
     blocks = shape.layers * (_attention(shape) + shape.norms_per_layer * norm)
     dense = (shape.layers - shape.expert_layers) * _dense_mlp(shape)
     experts = shape.expert_layers * _expert_mlp(shape, shape.experts)
-    return _embeddings(shape) + blocks + dense + experts + norm + shape.other_parameters
+    embeddings = shape.vocabulary * shape.hidden_size * (2 - shape.tied_embeddings)
+    return embeddings + blocks + dense + experts + norm + shape.other_parameters
 
 
 def active_parameters(shape: ModelShape) -> Number:
-    """Count the weights that one token meets; all of them where there are no experts.
+    """Weights used for one token; all of them if there are no experts.
 
     >>> qwen = ModelShape(48, 2048, 6144, 32, 4, 128, 151936, False, 30532122624, head_norms=True,
     ...              experts=128, experts_per_token=8, expert_size=768)
@@ -101,9 +102,9 @@ def active_parameters(shape: ModelShape) -> Number:
 
 
 def linear_parameters(shape: ModelShape) -> Number:
-    """Count the weights that 4-bit loading packs: linear layers of the blocks, not the head.
+    """Weights that 4-bit loading packs: linear layers of the blocks, not the head.
 
-    Leaves out: experts, which transformers 5 keeps in tensors that are no linear layers.
+    Leaves out: experts, which transformers 5 stores in tensors that are not linear layers.
     """
     h = shape.hidden_size
     attention = 2 * h * (shape.q_size + shape.kv_size)
@@ -113,18 +114,18 @@ def linear_parameters(shape: ModelShape) -> Number:
 
 
 def embedding_parameters(shape: ModelShape) -> Number:
-    """Count what quantisation leaves alone: embeddings, head, norms, biases and experts."""
+    """Weights that are not quantised: embeddings, head, norms, biases and experts."""
     return shape.parameters - linear_parameters(shape)
 
 
 def lora_parameters(
     shape: ModelShape, rank: Number, targets: tuple[Module, ...] = ALL_LINEAR
 ) -> Number:
-    """Count trained weights of adapters.
+    """Number of trained weights of LoRA adapters.
 
     parameters = rank x sum over layers and matrices of (in + out)
 
-    Experts count where peft 0.21 adapts them, gate and up as one matrix of twice the rank.
+    Experts are counted if peft 0.21 adapts them, gate and up as one matrix of twice the rank.
 
     Source: LoRA, https://arxiv.org/abs/2106.09685; checked against Unsloth's Qwen3-14B, rank 32.
 
@@ -134,9 +135,10 @@ def lora_parameters(
     dense = shape.layers - shape.expert_layers
     attention = _attention_sides(shape, targets) * shape.layers
     mlp = _mlp_sides(shape, targets, shape.intermediate_size, shape.mlp_matrices) * dense
-    special = (_shared_sides(shape, targets) + _expert_sides(shape, targets)) * shape.expert_layers
+    shared = _mlp_sides(shape, targets, shape.shared_size, 3) * (shape.shared_size > 0)
+    special = (shared + _expert_sides(shape, targets)) * shape.expert_layers
     head = ("head" in targets) * (shape.hidden_size + shape.vocabulary)
-    return (attention + mlp + special + head) * rank
+    return cast(Number, (attention + mlp + special + head) * rank)
 
 
 def _attention(shape: ModelShape) -> Number:
@@ -156,10 +158,6 @@ def _expert_mlp(shape: ModelShape, experts: Number) -> Number:
     return experts * (3 * h * shape.expert_size + h) + 3 * h * shape.shared_size
 
 
-def _embeddings(shape: ModelShape) -> Number:
-    return shape.vocabulary * shape.hidden_size * (2 - shape.tied_embeddings)
-
-
 def _attention_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
     h, q, kv = shape.hidden_size, shape.q_size, shape.kv_size
     apart = sum(("k" in targets, "v" in targets)) * (h + kv) + ("q" in targets) * (h + q)
@@ -176,11 +174,6 @@ def _mlp_sides(
     together = bool({"gate", "up"} & set(targets)) * (h + (matrices - 1) * size)
     inputs = apart + shape.fused_projections * (together - apart)
     return inputs + ("down" in targets) * (size + h)
-
-
-def _shared_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
-    sides = _mlp_sides(shape, targets, shape.shared_size, 3)
-    return cast(Number, sides * (shape.shared_size > 0))
 
 
 def _expert_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:

@@ -1,6 +1,6 @@
-"""Every setting of a training on one's own GPU, said aloud: the script and the estimator read it.
+"""Training settings: one explicit value for each, read by the script and by the estimates.
 
-A library's silent default is a setting that nobody chose. Here each one is chosen, once.
+Library defaults can change without notice, so no setting is left to them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEARNING_RATES: dict[str, float] = {
 """Source: LoRA Without Regret, https://thinkingmachines.ai/blog/lora/ (adapters about ten times
 full tuning); peft's method comparison for prefix tuning and IA3."""
 PREFERENCE_SHARE = 0.05
-"""Preference tuning takes a twentieth of the step size; trl's DPO default is 1e-6 for full."""
+"""Learning rate of preference tuning over supervised; trl's DPO default is 1e-6 for full."""
 ENCODER_LEARNING_RATE = 3e-5
 """Source: BERT, https://arxiv.org/abs/1810.04805, appendix A.3: 2e-5 to 5e-5."""
 ROWS_PER_STEP = 16
@@ -37,86 +37,88 @@ ENCODER_EPOCHS = 5.0
 
 
 class Recipe(Record):
-    """What a training does, to the last setting."""
+    """All settings of a training."""
 
     objective: Objective
-    """What is learned: plain text, answers, preferences, a reward, or labels."""
+    """What is trained for: plain text, answers, preferences, a reward, or labels."""
     method: Method
     """Which weights are trained."""
     dtype: Dtype
-    """Of the base weights and the arithmetic."""
+    """Data type of the base weights and the arithmetic."""
     adapter_dtype: Dtype = "float32"
-    """Of the adapters: small updates are lost in bfloat16."""
+    """Data type of the adapters; small updates are lost in bfloat16."""
     gradient_checkpointing: bool
-    """Whether activations are computed again on the way back: less memory, a third more work."""
+    """Whether activations are recomputed in backward: less memory, a third more work."""
     max_tokens: WholeNumber
-    """Longest row; what is longer is cut, and that is told."""
+    """Longest row [tokens]; longer rows are truncated, and their number is reported."""
     packing: bool = False
-    """Whether short rows share a sequence, kept apart by their positions."""
+    """Whether short rows share a sequence, separated by their positions."""
     loss_on: Literal["assistant", "completion"] = "assistant"
-    """Every answer of a conversation, or the last one only."""
+    """Whether every answer of a conversation is trained on, or only the last."""
     epochs: Annotated[float, Field(gt=0)]
     """Passes over the rows."""
     micro_batch_rows: WholeNumber
-    """Rows that are in memory at once."""
+    """Rows per micro-batch."""
     accumulation_steps: WholeNumber
-    """Micro-batches of one step."""
+    """Micro-batches per step."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    """Largest step size."""
+    """Peak learning rate."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the step size falls."""
+    """How the learning rate decreases."""
     warmup_share: Share = 0.03
-    """Share of the steps in which it rises."""
+    """Share of the steps with an increasing learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Pull towards zero."""
+    """Weight decay."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Longest gradient."""
+    """Norm above which gradients are clipped."""
     optimizer: Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit"] = "adamw_torch"
-    """AdamW, and in whose arithmetic."""
+    """Implementation of AdamW."""
     lora_rank: WholeNumber = RANK
-    """Rank of the adapters; tokens of the prefix in prefix tuning."""
+    """Rank of the adapters; number of prefix tokens in prefix tuning."""
     lora_alpha: WholeNumber = ALPHA
     """Scale of the adapters."""
     lora_dropout: Share = 0.0
     """Share of adapter inputs that is dropped."""
     use_rslora: bool = False
-    """Scale by the root of the rank."""
+    """Whether adapters are scaled by the square root of the rank."""
     use_dora: bool = False
-    """Train length and direction apart."""
+    """Whether magnitude and direction are trained separately."""
     double_quantised: bool = True
     """Whether the scales of 4-bit weights are quantised too."""
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    """Kernel of the attention."""
+    """Attention kernel."""
     beta: Annotated[float, Field(gt=0)] = 0.1
-    """How far preference or reward tuning may leave the base."""
+    """How far preference or reward tuning may move from the base model."""
     samples_per_prompt: WholeNumber = 4
-    """Answers that are drawn for each question in reward tuning."""
+    """Answers sampled per question in reward tuning."""
     max_answer_tokens: WholeNumber = 128
-    """Longest answer that is drawn."""
+    """Longest sampled answer [tokens]."""
     replay_share: Share = 0.0
-    """Share of general rows mixed in against forgetting."""
+    """Share of general rows mixed in to reduce forgetting."""
     save_steps: WholeNumber = 50
     """Steps between checkpoints."""
     most_checkpoints: Annotated[int, Field(ge=2)] = 2
-    """How many are kept: with two, one is whole whatever happens to the other."""
+    """Checkpoints kept: with two, one is complete even if the other is being written."""
     log_steps: WholeNumber = 5
-    """Steps between two lines of progress."""
+    """Steps between two progress lines."""
     most_steps: int | None = None
-    """Stop after so many steps, whatever the epochs say."""
+    """Maximum number of steps, whatever the epochs."""
     seed: Annotated[int, Field(ge=0)] = 42
-    """Of the order of rows, of new weights, of dropout."""
+    """Random seed of row order, new weights and dropout."""
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
         if (self.use_dora or self.use_rslora) and self.method not in ("lora", "qlora"):
-            raise ValueError(f"use_dora and use_rslora are of lora and qlora, not of {self.method}")
+            raise ValueError(f"use_dora and use_rslora need lora or qlora, not {self.method}")
         if self.packing and (self.method == "prefix" or self.objective not in ("sft", "text")):
-            raise ValueError("packing is for sft and text, and not under a prefix")
+            raise ValueError(
+                "packing needs the objective sft or text, and a method other than prefix"
+            )
         return self
 
     @property
     def rows_per_step(self) -> int:
-        """Rows that one step learns from.
+        """Rows per optimizer step.
 
         >>> recipe_for("sft", "lora", True, 512, 3.0).rows_per_step
         16
@@ -127,13 +129,13 @@ class Recipe(Record):
 def recipe_for(
     objective: Objective, method: Method, has_gpu: bool, longest_tokens: int, epochs: float
 ) -> Recipe:
-    """Choose every setting for one training.
+    """Choose all settings for one training.
 
     Args:
-        objective: What is learned.
+        objective: What is trained for.
         method: Which weights are trained.
-        has_gpu: Whether it runs on one; without, in float32 and without checkpointing.
-        longest_tokens: Longest row; the limit is the next power of two above it.
+        has_gpu: Whether it runs on a GPU; without one, float32 and no checkpointing.
+        longest_tokens: Longest row; the limit is the next power of two.
         epochs: Passes over the rows.
 
     >>> recipe_for("sft", "full", True, 700, 3.0).max_tokens

@@ -1,4 +1,4 @@
-"""A model, GPUs and an engine -> what fits at once, and seconds of reading and writing tokens."""
+"""Roofline of LLM serving: concurrent sequences, prefill time and decode step time."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from advisor.prices.models import Gpu
 from advisor.units import Number
 
 MEMORY_FOR_MODEL_SHARE = 0.90
-"""What an engine takes of the memory. Source: vLLM, gpu_memory_utilization."""
+"""Share of GPU memory an engine uses. Source: vLLM, gpu_memory_utilization."""
 
 
 class GpuSet(NamedTuple):
-    """The GPUs that one copy of a model lies on, or many such sets side by side."""
+    """GPUs that serve one copy of a model, or many such sets as arrays."""
 
     memory_bytes: Number
-    """Of one."""
+    """Memory of one GPU."""
     bandwidth: Number
-    """Of that memory [bytes/s]."""
+    """Memory bandwidth of one GPU [bytes/s]."""
     tflops: Number
-    """Dense peak of one in 16 bit."""
+    """Dense 16-bit peak of one GPU [TFLOP/s]."""
     compute_capability: Number = 8.0
     link: Number = 12e9
-    """Between two of them, one way [bytes/s]."""
+    """Bandwidth between two GPUs, one way [bytes/s]."""
     gpu_count: Number = 1.0
 
     @classmethod
     def of(cls, gpu: Gpu, gpu_count: float = 1.0) -> GpuSet:
-        """Take the numbers of a GPU of the price book."""
+        """Create from a GPU of the price book."""
         return cls(
             gpu.memory_bytes,
             gpu.bandwidth_bytes_per_second,
@@ -50,7 +50,7 @@ class GpuSet(NamedTuple):
 
 
 class ServingSetup(NamedTuple):
-    """What is served, on what, and by what."""
+    """A model, its GPUs, the engine and the precision of the weights."""
 
     shape: ModelShape
     cards: GpuSet
@@ -59,11 +59,11 @@ class ServingSetup(NamedTuple):
 
 
 def kv_bytes_per_token(shape: ModelShape, each: Number = 2.0) -> Number:
-    """Memory of keys and values of one token, 2 bytes each in 16 bit.
+    """Bytes of keys and values per token; each value has 2 bytes in 16 bit.
 
     bytes = 2 x layers x kv heads x head width x each
 
-    Leaves out: windows that slide, which keep fewer tokens.
+    Leaves out: sliding-window attention, which stores fewer tokens.
 
     >>> kv_bytes_per_token(ModelShape(32, 4096, 14336, 32, 8, 128, 128256, False, 8030261248))
     131072.0
@@ -72,19 +72,19 @@ def kv_bytes_per_token(shape: ModelShape, each: Number = 2.0) -> Number:
 
 
 def served_weight_bytes(serving: ServingSetup) -> Number:
-    """Memory of the weights: blocks as they are held, embedding and head in 16 bit."""
+    """Memory of the weights: blocks in the serving precision, embedding and head in 16 bit."""
     matrices = (2 - serving.shape.tied_embeddings) * head_parameters(serving.shape)
     blocks = serving.shape.parameters - matrices
     return serving.precision.weight_bytes * blocks + 2.0 * matrices
 
 
 def weight_bytes_read(serving: ServingSetup, batch: Number) -> Number:
-    """Weights that one step reads: all but the embedding, and of experts those that are met.
+    """Bytes of weights that one step reads: all but the embedding, and only the experts used.
 
-    experts met = 1 - (1 - experts per token / experts) ^ batch
+    experts used = 1 - (1 - experts per token / experts) ^ batch
     """
     shape = serving.shape
-    experts = _expert_parameters(shape)
+    experts = shape.expert_layers * shape.experts * 3 * shape.hidden_size * shape.expert_size
     idle = 1.0 - shape.experts_per_token / np.maximum(np.asarray(shape.experts), 1.0)
     met = experts * (1.0 - idle ** np.asarray(batch, np.float64))
     dense = shape.parameters - (2 - shape.tied_embeddings) * head_parameters(shape) - experts
@@ -93,7 +93,7 @@ def weight_bytes_read(serving: ServingSetup, batch: Number) -> Number:
 
 
 def concurrency_bound(serving: ServingSetup, live_tokens: Number) -> Number:
-    """Sequences that fit beside the weights: at least one, at most what the engine batches."""
+    """Sequences that fit next to the weights: at least one, at most the engine's batch."""
     cards, engine = serving.cards, serving.engine
     room = MEMORY_FOR_MODEL_SHARE * cards.memory_bytes * cards.gpu_count - served_weight_bytes(
         serving
@@ -104,10 +104,10 @@ def concurrency_bound(serving: ServingSetup, live_tokens: Number) -> Number:
 
 
 def prefill_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
-    """Seconds that reading one prompt takes.
+    """Seconds to process one prompt.
 
-    (2 x active blocks x tokens + 2 x layers x heads x width x tokens^2) / FLOPs met
-    + sums over the GPUs
+    (2 x active blocks x tokens + 2 x layers x heads x width x tokens^2) / FLOPs achieved
+    + all-reduce between GPUs
     """
     shape = serving.shape
     tokens = np.asarray(prompt_tokens, np.float64)
@@ -120,22 +120,22 @@ def prefill_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
 def decode_step_seconds(
     serving: ServingSetup, batch: Number, live_tokens: Number, streamed: Number = 1.0
 ) -> Number:
-    """Seconds in which every sequence of a batch gets its next token.
+    """Seconds of one decode step: every sequence of the batch gets its next token.
 
     host + max(weights / bandwidth, 2 N batch / FLOPs) + keys and values / bandwidth
-    + sums over the GPUs; at least the launching of its kernels
+    + all-reduce between GPUs; at least the time to launch the kernels
 
     Args:
-        serving: What is served, on what, by what.
-        batch: Sequences at once.
-        live_tokens: Of a sequence, prompt and what is written so far.
-        streamed: 1 where each word goes out over HTTP at once, 0 where a batch runs by itself.
+        serving: Model, GPUs, engine, precision.
+        batch: Concurrent sequences.
+        live_tokens: Tokens of a sequence: prompt and output so far.
+        streamed: 1 if tokens are streamed over HTTP, 0 for an offline batch.
 
     Source: roofline of decoding.
     """
     shape, engine, precision = serving.shape, serving.engine, serving.precision
     bandwidth = engine.bandwidth_share * serving.cards.bandwidth * serving.cards.gpu_count
-    held = kv_bytes_per_token(shape, engine.kv_bytes) * live_tokens * batch
+    cache = kv_bytes_per_token(shape, engine.kv_bytes) * live_tokens * batch
     blocks = 2.0 * block_parameters(shape) * batch / _gain(serving)
     compute = (blocks + 2.0 * head_parameters(shape) * batch) / _flops(serving)
     weights = weight_bytes_read(serving, batch) / (precision.bandwidth_share * bandwidth)
@@ -144,28 +144,24 @@ def decode_step_seconds(
     )
     sums = 2.0 * shape.layers * engine.hop_seconds * (np.asarray(serving.cards.gpu_count) > 1)
     moved = _exchanged_bytes(serving, batch) / serving.cards.link
-    step = host + np.maximum(weights, compute) + held / bandwidth + sums + moved
+    step = host + np.maximum(weights, compute) + cache / bandwidth + sums + moved
     return np.maximum(step, _launch_seconds(serving))
 
 
-def _expert_parameters(shape: ModelShape) -> Number:
-    return shape.expert_layers * shape.experts * 3 * shape.hidden_size * shape.expert_size
-
-
 def _flops(serving: ServingSetup) -> Number:
-    """FLOPs a second that all the cards meet in 16 bit."""
+    """FLOP/s that all GPUs achieve in 16 bit."""
     return serving.engine.compute_share * serving.cards.tflops * 1e12 * serving.cards.gpu_count
 
 
 def _gain(serving: ServingSetup) -> Number:
-    """How much faster the blocks multiply as they are held than in 16 bit."""
+    """Speed of the blocks in their precision, relative to 16 bit."""
     precision, capability = serving.precision, np.asarray(serving.cards.compute_capability)
     native = np.where(capability >= precision.native_from, precision.native_gain, 1.0)
     return np.asarray(precision.compute_share * native)
 
 
 def _exchanged_bytes(serving: ServingSetup, tokens: Number) -> Number:
-    """Bytes each GPU sends for two sums a layer; none where it is alone."""
+    """Bytes each GPU sends for two all-reduces per layer; 0 on a single GPU."""
     count = np.asarray(serving.cards.gpu_count, np.float64)
     each = 2.0 * serving.shape.hidden_size * np.asarray(tokens) * 2.0 * (count - 1.0) / count
     return 2.0 * serving.shape.layers * each

@@ -1,4 +1,4 @@
-"""A model, GPUs, an engine and traffic -> tokens a second, and how many GPUs carry the peak."""
+"""Serving capacity: tokens per second, latency, and the number of GPUs for the peak."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from advisor.gpu.serving_engines import (
 from advisor.units import MILLION, SECONDS_PER_MONTH, Number
 
 LIVE_MARGIN = 1.05
-"""Weights and the least that must fit beside them, over the weights; own judgement."""
+"""Weights and the minimum that must fit next to them, over the weights; own judgement."""
 ENCODER_SHARES = (0.05, 0.15, 0.35)
-"""Share of the fp16 peak an encoder meets when served; own judgement."""
+"""Share of the fp16 peak that a served encoder achieves; own judgement."""
 
 
 def output_tokens_per_second(
@@ -38,18 +38,18 @@ def output_tokens_per_second(
     sequences: Number = np.inf,
     streamed: Number = 1.0,
 ) -> Number:
-    """Output tokens a second that one copy sustains.
+    """Output tokens per second that one replica sustains.
 
     speed = 1 / (step / batch + prefill / answer)
 
     Leaves out: prefix caching, speculative decoding.
 
     Args:
-        serving: What is served, on what, by what.
-        prompt_tokens: Read per answer.
-        completion_tokens: Written per answer.
-        sequences: Requests at once; as many as fit, where more ask.
-        streamed: As for a step.
+        serving: Model, GPUs, engine, precision.
+        prompt_tokens: Prompt tokens per answer.
+        completion_tokens: Output tokens per answer.
+        sequences: Concurrent requests; limited to those that fit.
+        streamed: As in `decode_step_seconds`.
     """
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
     live = np.asarray(prompt_tokens) + answer / 2.0
@@ -65,9 +65,9 @@ def output_range(
     sequences: Number = np.inf,
     streamed: Number = 1.0,
 ) -> tuple[Number, Number, Number]:
-    """Output tokens a second that one copy sustains: low, likely, high.
+    """Output tokens per second that one replica sustains: low, likely, high.
 
-    Hosts and the share that is met of a GPU's peaks differ; both at their bad end, or good end.
+    Low and high have both host speed and achieved share of the GPU's peak at their bad or good end.
     """
     low, likely, high = (
         output_tokens_per_second(
@@ -83,7 +83,7 @@ def output_range(
 
 
 def first_token_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
-    """Seconds until the first token on an idle server: the engine's own time, and the prompt's."""
+    """Seconds until the first token on an idle server: overhead of the engine and prefill."""
     weights = weight_bytes_read(serving, prompt_tokens) / (
         serving.engine.bandwidth_share * serving.cards.bandwidth * serving.cards.gpu_count
     )
@@ -94,14 +94,14 @@ def first_token_seconds(serving: ServingSetup, prompt_tokens: Number) -> Number:
 def answer_seconds(
     serving: ServingSetup, prompt_tokens: Number, completion_tokens: Number
 ) -> Number:
-    """Seconds of one answer on a server that does nothing else."""
+    """Seconds of one answer on an otherwise idle server."""
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
     step = decode_step_seconds(serving, 1.0, np.asarray(prompt_tokens) + answer / 2.0)
     return first_token_seconds(serving, prompt_tokens) + (answer - 1.0) * step
 
 
 def with_adapters(speed: Number, unmerged: Number, engine: ServingEngine = NEWEST_ENGINE) -> Number:
-    """Tokens a second with adapters that are not merged into the weights (1) or are (0).
+    """Tokens per second with adapters that are unmerged (1) or merged into the weights (0).
 
     >>> float(with_adapters(1000.0, 1.0))
     800.0
@@ -112,9 +112,9 @@ def with_adapters(speed: Number, unmerged: Number, engine: ServingEngine = NEWES
 def usd_per_million_tokens(
     usd_per_hour: Number, tokens_per_second: Number, utilisation: Number
 ) -> Number:
-    """USD for a million output tokens of a GPU that works a share of its time.
+    """USD per million output tokens of a GPU that is busy for a share of its time.
 
-    USD = price / (3600 x tokens a second x utilisation) x 1,000,000
+    USD = price / (3600 x tokens per second x utilisation) x 1,000,000
 
     >>> [round(float(usd_per_million_tokens(3.6, 1000.0, u)), 2) for u in (0.05, 0.2, 0.5, 0.8)]
     [20.0, 5.0, 2.0, 1.25]
@@ -123,7 +123,7 @@ def usd_per_million_tokens(
 
 
 def mean_output_tokens_per_second(requests_per_month: Number, completion_tokens: Number) -> Number:
-    """Output tokens a second over the whole month.
+    """Average output tokens per second over a month.
 
     >>> round(float(mean_output_tokens_per_second(2_000_000, 200)), 1)
     152.2
@@ -137,28 +137,28 @@ def gpus_per_copy(
     live_tokens: Number = 0.0,
     precision: Precision = PRECISIONS[SIXTEEN_BIT],
 ) -> Number:
-    """GPUs that one copy of the weights takes beside one request: 1, 2, 4, 8 ...
+    """GPUs that one replica needs for the weights and one request: 1, 2, 4, 8 ...
 
     Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
 
     Args:
-        shape: Numbers of the model.
-        gpu_memory_bytes: Of one GPU.
-        live_tokens: Of the longest request, prompt and answer; at least a twentieth of the
-            weights is kept for what is live.
-        precision: How weights are held.
+        shape: Sizes of the model.
+        gpu_memory_bytes: Memory of one GPU.
+        live_tokens: Prompt and answer of the longest request; at least a twentieth of the weights
+            is kept free for them.
+        precision: Precision of the weights.
     """
-    held = served_weight_bytes(
+    weights = served_weight_bytes(
         ServingSetup(shape, GpuSet(gpu_memory_bytes, 1.0, 1.0), precision=precision)
     )
     live = kv_bytes_per_token(shape) * np.asarray(live_tokens, np.float64)
-    needed = np.maximum(LIVE_MARGIN * held, held + live)
+    needed = np.maximum(LIVE_MARGIN * weights, weights + live)
     gpus = np.maximum(needed / (MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes), 1.0)
     return np.asarray(2.0 ** np.ceil(np.log2(gpus)))
 
 
 def gpus_per_replica(shape: ModelShape, gpu_memory_bytes: float) -> int:
-    """Count the GPUs of a copy of one model on one kind of GPU.
+    """GPUs per replica of one model on one type of GPU.
 
     >>> llama_70b = ModelShape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
     >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
@@ -168,7 +168,7 @@ def gpus_per_replica(shape: ModelShape, gpu_memory_bytes: float) -> int:
 
 
 def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:
-    """Copies of the model that carry the peak, at least one.
+    """Replicas that serve the peak, at least one.
 
     >>> float(replicas_needed(9 * 152.2, 1_500)), float(replicas_needed(10 * 152.2, 1_500))
     (1.0, 2.0)
@@ -179,7 +179,7 @@ def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> 
 def encoder_requests_per_second(
     parameters: Number, tokens: Number, tflops: Number
 ) -> tuple[Number, Number, Number]:
-    """Texts a second that an encoder labels on one GPU: low, likely, high.
+    """Texts per second that an encoder classifies on one GPU: low, likely, high.
 
     speed = share x peak / (2 x parameters x tokens)
 

@@ -1,4 +1,4 @@
-"""What one generation of serving engines adds to the GPU's own limits, and what quantising does."""
+"""Serving engines and quantisation formats: overhead and achieved shares of GPU limits."""
 
 from __future__ import annotations
 
@@ -8,53 +8,53 @@ from typing import NamedTuple
 from advisor.errors import UsageError, did_you_mean
 
 HOST_SPREAD = 1.7
-"""Time of one host over that of another, nine times in ten either way. Source: two hosts of A100,
-engine and model the same, 32 streams: 3,973 and 2,387 tokens/s, little of it the GPU's."""
+"""90% range of the time of one host over another. Source: two A100 hosts with the same engine and
+model, 32 streams: 3,973 and 2,387 tokens/s, little of the difference from the GPU."""
 HARDWARE_SPREAD = 1.25
-"""The same for shares of bandwidth and of FLOPs on a GPU that no row was fitted on. Source: raw
-shares of bandwidth between 0.56 and 0.85 on twelve GPUs of AccelMark."""
+"""The same for achieved bandwidth and FLOPs on a GPU without fitted rows. Source: raw shares of
+bandwidth between 0.56 and 0.85 on twelve GPUs of AccelMark."""
 UNFITTED_SPREAD = 1.5
-"""The same on top, for an engine of which no row was there to fit on; own judgement."""
+"""Additional factor for an engine without fitted rows; own judgement."""
 
 
 @dataclass(frozen=True)
 class ServingEngine:
-    """The constants of one generation of engines."""
+    """Constants of one generation of an engine."""
 
     name: str
-    """What it is asked for by."""
+    """Name, as in --engine."""
     step_seconds: float
-    """What the host adds to each step."""
+    """Host overhead per step [s]."""
     sequence_seconds: float
-    """What the host adds to a step for each sequence in the batch."""
+    """Host overhead per step and sequence of the batch [s]."""
     stream_seconds: float
-    """What it adds on top for each sequence that is answered word by word over HTTP."""
+    """Additional host overhead per sequence streamed over HTTP [s]."""
     first_seconds: float
-    """From a request to its first token, the prompt's own time left out."""
+    """Time from a request to its first token, without prefill [s]."""
     fit: str
     """What the constants were fitted on."""
     bandwidth_share: float = 0.818
-    """Share of the memory's bandwidth that is met."""
+    """Achieved share of the memory bandwidth."""
     compute_share: float = 0.65
-    """Share of the dense peak that is met."""
+    """Achieved share of the dense peak."""
     adapter_share: float = 0.80
-    """Speed with adapters that are not merged, over the speed without: 10 to 35 % less on engines
-    of today, own judgement."""
+    """Speed with unmerged adapters over the speed without: 10 to 35 % less on current engines,
+    own judgement."""
     layer_seconds: float = 0.0
-    """Least time of a layer, where each kernel is launched by itself."""
+    """Minimum time of a layer if each kernel is launched separately [s]."""
     packed_layer_seconds: float = 0.0
-    """The same with quantised weights."""
+    """The same with quantised weights [s]."""
     hop_seconds: float = 31e-6
-    """One sum over the GPUs of a layer."""
+    """One all-reduce of a layer between GPUs [s]."""
     max_sequences: float = 256.0
     """Largest batch."""
     kv_bytes: float = 2.0
-    """Bytes of a number in the cache of keys and values."""
+    """Bytes per value in the KV cache."""
     fitted: bool = True
-    """Whether rows were there to fit on."""
+    """Whether the constants were fitted."""
 
     def at(self, end: float) -> ServingEngine:
-        """The same engine on a slower host and less willing hardware (-1), or on better (1)."""
+        """The engine on a slower host with lower achieved shares (-1), or on a faster one (1)."""
         shares = (HARDWARE_SPREAD if self.fitted else HARDWARE_SPREAD * UNFITTED_SPREAD) ** end
         host = HOST_SPREAD**-end
         return replace(
@@ -72,22 +72,22 @@ class ServingEngine:
 
 
 class Precision(NamedTuple):
-    """How weights are held and multiplied."""
+    """Storage format of weights and its speed."""
 
     weight_bytes: float
-    """Bytes of a weight of the blocks, scales counted in."""
+    """Bytes per weight of the blocks, scales included."""
     native_from: float = 99.0
-    """Compute capability from which the tensor cores multiply in it."""
+    """Compute capability from which tensor cores support it."""
     native_gain: float = 1.0
-    """Their peak in it, over that in 16 bit."""
+    """Peak of tensor cores in it, relative to 16 bit."""
     compute_share: float = 1.0
-    """Share of the peak that is met, over that of 16 bit."""
+    """Achieved share of the peak, relative to 16 bit."""
     bandwidth_share: float = 1.0
-    """Share of the bandwidth that is met, over that of 16 bit."""
+    """Achieved share of the bandwidth, relative to 16 bit."""
     least_capability: float = 0.0
-    """Compute capability from which there are kernels for it."""
+    """Compute capability from which kernels exist for it."""
     launches: float = 1.0
-    """Time of launching a layer's kernels, over that of other quantised weights."""
+    """Time to launch the kernels of a layer, relative to other quantised weights."""
 
 
 SIXTEEN_BIT = "16bit"
@@ -105,11 +105,11 @@ PRECISIONS = {
     "nf4-dq": Precision(0.516, launches=1.034),
     "int8-mixed": Precision(1.0, launches=3.21),
 }
-"""Bytes: the weight and its scales. Shares and launches: fit on 46 quantised rows of A100; those of
-fp8 and fp4 where the tensor cores have them are taken from w8a8, as no A100 has them. Least
-capability: vLLM, supported hardware of quantisation kernels."""
+"""Bytes: the weight and its scales. Shares and launches: fit on 46 quantised rows of A100; fp8 and
+fp4 on tensor cores use the values of w8a8, because A100 does not support them. Minimum capability:
+vLLM, supported hardware of quantisation kernels."""
 
-_SERVERS = "92 rows of T4 and A100, with the shares of the hardware in common"
+_SERVERS = "92 rows of T4 and A100, with shared hardware constants"
 ENGINES = {
     engine.name: engine
     for engine in (
@@ -180,30 +180,30 @@ ENGINES = {
         ),
     )
 }
-"""One generation each, by the name it is asked for."""
+"""Engines by name."""
 NEWEST_ENGINE = ENGINES["vllm-2026"]
-"""What a price of hosting is reckoned with."""
+"""Engine used for hosting costs."""
 
 
 def precision_named(name: str) -> Precision:
-    """Return how weights are held, by its name.
+    """Return a precision by name.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: there is no such name.
     """
     if name not in PRECISIONS:
         remedy = did_you_mean(name, PRECISIONS).strip()
-        raise UsageError(f"precision {name}", "weights are not held so.", remedy)
+        raise UsageError(f"precision {name}", "there is no such precision.", remedy)
     return PRECISIONS[name]
 
 
 def engine_named(name: str) -> ServingEngine:
-    """Return a generation by its name.
+    """Return an engine by name.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: there is no such name.
     """
     if name not in ENGINES:
         remedy = did_you_mean(name, ENGINES).strip()
-        raise UsageError(f"engine {name}", "there is no engine of this name.", remedy)
+        raise UsageError(f"engine {name}", "there is no such engine.", remedy)
     return ENGINES[name]

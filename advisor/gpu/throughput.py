@@ -1,4 +1,4 @@
-"""A GPU's peak and bandwidth -> the speeds that training meets on it, where nobody measured it."""
+"""Training speeds of a GPU estimated from its data sheet, for machines that were not probed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SUSTAINED: Mapping[str, float] = {
     "H200_SXM": 0.80,
     "B200": 0.78,
 }
-"""Share of the dense bf16 peak that the best large matrix product meets.
+"""Share of the dense bf16 peak that the best large matrix product achieves.
 Source: ml-engineering, accelerators, maximum achievable matmul FLOPS."""
 SUSTAINED_ELSEWHERE = 0.80
-"""The same where it was not measured; the lower of A100 and H100."""
+"""The same for GPUs that were not measured; the lower of A100 and H100."""
 
 
 class PeakShares(NamedTuple):
-    """What of a GPU's peak training meets."""
+    """Shares of a GPU's peak that training achieves."""
 
     matmul: float
-    """In matrix products of wide layers, of the dense 16-bit peak."""
+    """Matrix products of wide layers, of the dense 16-bit peak."""
     attention: float
-    """In scores and weighted values, of the same."""
+    """Attention scores and weighted values, of the same peak."""
     wide: float
-    """In 32-bit products, of the same."""
+    """32-bit products, of the same peak."""
     launch_seconds: float
-    """What the host takes to launch one pass through one layer."""
+    """Host time to launch one pass through one layer [s]."""
 
 
 T4 = PeakShares(0.24, 0.079, 0.047, 1.54e-3)
@@ -43,57 +43,56 @@ T4 = PeakShares(0.24, 0.079, 0.047, 1.54e-3)
 A100 = PeakShares(0.71, 0.32, 0.047, 1.27e-3)
 """Fit on 109 rows of llm-foundry, torchtune, LLaMA-Factory and litgpt, A100 in bf16."""
 NARROW_HIDDEN = 64.0
-"""Hidden width at which matrix products meet half of the speed of wide ones; best of 0, 64, 128
-on the same 149 rows."""
+"""Hidden width at which matrix products reach half the speed of wide ones; best of 0, 64, 128 on
+the same 149 rows."""
 TIME_RANGE: Range = (1 / 1.65, 1.0, 1.65)
-"""Measured over reckoned time of a GPU that nobody probed: the fit's rows lie within 1.4, and other
-hosts and images move the same work by 1.35 (peft's method comparison, one L40S)."""
-
+"""Measured over estimated time of a GPU that was not probed: the fitted rows are within 1.4, and
+other hosts and images change the same work by 1.35 (peft's method comparison, one L40S)."""
 PROBED_RANGE: Range = (1 / 1.22, 1.0, 1.22)
-"""The same on a machine that was probed: what the formulas leave out, and other work on it."""
+"""The same on a probed machine: what the formulas leave out, and other load."""
 PAST_RUN_RANGE: Range = (1 / 1.35, 1.0, 1.35)
-"""The same where one past run of a machine nobody probed corrects it: the same training took 1.35
-times as long on another day and image (peft's method comparison, one L40S)."""
+"""The same for a machine that was not probed, corrected by one past run: the same training took
+1.35 times as long on another day and image (peft's method comparison, one L40S)."""
 CPU_RANGE: Range = (1 / 5, 1.0, 5.0)
-"""The same on a CPU that nobody probed; own judgement."""
+"""The same on a CPU that was not probed; own judgement."""
 
 
 class Speeds(NamedTuple):
-    """How fast a machine trains, or many side by side."""
+    """Training speeds of one machine, or of many as arrays."""
 
     matmul: Number
     """Matrix products of wide layers [FLOP/s]."""
     attention: Number
-    """Scores and weighted values [FLOP/s]."""
+    """Attention scores and weighted values [FLOP/s]."""
     wide: Number
-    """Products in 32 bit where the rest is in 16 [FLOP/s]."""
+    """32-bit products if the rest is in 16 bit [FLOP/s]."""
     bandwidth: Number
-    """Of the memory [bytes/s]."""
+    """Memory bandwidth [bytes/s]."""
     launch_seconds: Number
-    """What the host takes to launch one pass through one layer [s]."""
+    """Host time to launch one pass through one layer [s]."""
     step_seconds: Number = 0.0
-    """What a step takes beside: progress, schedule, the loader [s]."""
+    """Fixed overhead of a step: progress, schedule, data loader [s]."""
     link: Number = 12e9
-    """To the other GPUs [bytes/s]."""
+    """Bandwidth to the other GPUs [bytes/s]."""
     logit_seconds: Number = 0.0
-    """What a logit of the tiled loss head takes beside products, where no kernel of its own works
-    it out; 0 on a GPU [s]."""
+    """Time per logit of the tiled loss head beyond products, without a fused kernel; 0 on a GPU
+    [s]."""
     overlaps: Number = 1.0
-    """1 where launching, computing and sending go on at once, as on a GPU; 0 where by turns."""
+    """1 if launching, computing and sending overlap, as on a GPU; 0 if they are sequential."""
 
 
 CPU = Speeds(60e9, 30e9, 60e9, 8e9, 1e-3, 0.03, logit_seconds=2e-8, overlaps=0.0)
-"""A few cores in 32 bit; own judgement, hence the wide range."""
+"""A few cores in 32 bit; own judgement, so the range is wide."""
 
 
 def prior_speeds(name: str, gpu: Gpu) -> Speeds:
-    """Reckon the speeds of a GPU from its data sheet and what training met on T4 and A100.
+    """Estimate the speeds of a GPU from its data sheet and the shares achieved on T4 and A100.
 
-    Half precision is what the GPU has: bf16, or fp16 on Turing and Volta.
+    16 bit means bf16, or fp16 on Turing and Volta.
 
     Args:
-        name: As in the price book.
-        gpu: Its numbers.
+        name: Name in the price book.
+        gpu: The GPU.
     """
     peak = (gpu.bf16_tflops or gpu.fp16_tflops) * 1e12
     shares = peak_shares(name)
@@ -108,7 +107,7 @@ def prior_speeds(name: str, gpu: Gpu) -> Speeds:
 
 
 def peak_shares(name: str) -> PeakShares:
-    """Say what of its peak a GPU meets: as fitted, else A100's in the ratio of large products."""
+    """Shares of the peak a GPU achieves: fitted, else A100's scaled by its large products."""
     if name == "T4":
         return T4
     ratio = SUSTAINED.get(name, SUSTAINED_ELSEWHERE) / SUSTAINED["A100_80GB_SXM"]

@@ -1,4 +1,4 @@
-"""Every choice of a training that its memory depends on, for one run or for many side by side."""
+"""Settings of a training that memory and time depend on, for one run or many as arrays."""
 
 from __future__ import annotations
 
@@ -19,67 +19,67 @@ Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3"]
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """How a model is trained; the defaults are those of our own training script.
+    """How a model is trained; the defaults are those of our training script.
 
-    Words are the same for all runs that are laid side by side, numbers may be arrays.
+    Text fields are the same for all runs; numbers can be arrays.
     """
 
     method: Method
-    """Which weights are trained, and whether the frozen ones are packed into 4 bits."""
+    """Which weights are trained, and whether frozen ones are packed into 4 bits."""
     tokens: Number
     """Rows of a micro-batch times tokens of its longest row, padding included."""
     longest: Number = 0.0
-    """Tokens of the longest row; read where attention is not fused."""
+    """Tokens of the longest row; used if attention is not fused."""
     rank: Number = RANK
-    """Of the adapters."""
+    """Rank of the adapters."""
     targets: tuple[Module, ...] = ALL_LINEAR
     """Matrices with adapters."""
     objective: Objective = "sft"
-    """What is learned; a preference is two sequences of this length."""
+    """Objective; a preference is two sequences of this length."""
     optimizer: Optimizer = "adamw"
-    """Whose states are held; those of `paged` lie outside the GPU when room is short."""
+    """Optimizer; the states of `paged` move to the host when memory is short."""
     weight_bytes: Number = 2.0
-    """Of a base weight that is not packed."""
+    """Bytes per base weight that is not packed."""
     stream_bytes: float = 2.0
-    """Of an activation between two matrices; 4 where all arithmetic is in float32, as on a CPU."""
+    """Bytes per activation between two matrices; 4 if all is in float32, as on a CPU."""
     mixes: bool = False
-    """Whether float32 weights are copied into 16 bits to be multiplied."""
+    """Whether float32 weights are copied to 16 bits for products."""
     adapter_bytes: float = 4.0
-    """Of an adapter weight, its gradient and each of its two states."""
+    """Bytes per adapter weight, its gradient and each of its two states."""
     checkpointing: bool = True
-    """Whether activations are computed again on the way back."""
+    """Whether activations are recomputed in backward."""
     attention: Attention = "fused"
-    """`masked`: fused, with padding told by a mask, for which keys are copied to each query."""
+    """`masked`: fused with a padding mask, which needs a copy of the keys per query head."""
     head: Head = "fused"
-    """How the loss is reckoned: in tiles, from all logits, or from those of a chunk."""
+    """How the loss is computed: in tiles, from all logits, or in chunks."""
     loss_share: Number = 1.0
-    """Share of the positions that have a label; the tiled head projects no others."""
+    """Share of positions with a label; the tiled head computes only those."""
     upcast: bool = False
-    """Whether peft's preparation for 4 bits turned embeddings, head and norms into float32."""
+    """Whether peft's 4-bit preparation converted embeddings, head and norms to float32."""
     autocast: bool = True
-    """Whether adapters in float32 work on 16-bit copies of their inputs."""
+    """Whether float32 adapters use 16-bit copies of their inputs."""
     drops_out: bool = False
-    """Whether adapter inputs are dropped at random."""
+    """Whether adapter inputs have dropout."""
     compiled: bool = False
     """Whether the model is compiled."""
     accumulates: bool = True
-    """Whether gradients of an earlier micro-batch are there while the next goes forward."""
+    """Whether gradients of an earlier micro-batch are in memory during the next forward pass."""
     optimizer_in_backward: bool = False
-    """Whether each gradient is used and freed as soon as it is there."""
+    """Whether each gradient is applied and freed immediately."""
     offloads_activations: bool = False
-    """Whether what a checkpoint keeps is moved to the memory of the host."""
+    """Whether checkpointed activations are moved to host memory."""
     double_quantised: bool = True
-    """Whether the scales of 4-bit weights are packed too."""
+    """Whether the scales of 4-bit weights are quantised too."""
     empties_cache: bool = False
-    """Whether the allocator is told to give back what no tensor fills."""
+    """Whether the allocator's cache is emptied."""
     packs_head: bool = False
-    """Whether 4-bit loading packs the head too; transformers leaves it alone."""
+    """Whether 4-bit loading packs the head too; transformers does not."""
     sharding: Sharding = "none"
-    """What GPUs that train together share out."""
+    """What is sharded between GPUs."""
     gpus: Number = 1.0
-    """How many they are."""
+    """Number of GPUs."""
     offloads_shards: bool = False
-    """Whether shards rest in the memory of the host."""
+    """Whether shards are stored in host memory."""
 
     @property
     def positions(self) -> Number:
@@ -92,5 +92,5 @@ class TrainingSetup:
         return self.method == "full"
 
     def with_changes(self, **changes: Any) -> TrainingSetup:
-        """Return the same training with something changed."""
+        """Return a copy with some settings changed."""
         return replace(self, **changes)

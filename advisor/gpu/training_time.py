@@ -1,4 +1,4 @@
-"""A shape, a training and the speeds of a machine -> seconds of a step, hours, energy."""
+"""Training time: seconds per step from FLOPs, bytes and launches, and the energy used."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import Number
 
 MOVED_FACTOR = 1.1
-"""Time of the bytes counted over their time at full bandwidth; fit on 149 rows of T4 and A100."""
+"""Time to move bytes over the time at full bandwidth; fit on 149 rows of T4 and A100."""
 UNPACKED_FACTOR = 3.3
-"""The same for 4-bit weights, whose unpacking computes too; fit on 30 rows of QLoRA on T4, A100."""
+"""The same for 4-bit weights, where unpacking also computes; fit on 30 QLoRA rows, T4 and A100."""
 OPTIMIZER_FACTOR = 1.25
-"""The same for the optimizer; four fifths of the bandwidth are met. Own judgement."""
+"""The same for the optimizer, which achieves 80 % of the bandwidth. Own judgement."""
 MODULE_LAUNCHES = 0.16
-"""Kernels of one adapter over those of its layer: cast, two products, scale, add, of 35. Counted
-in peft 0.21 and transformers 5.23."""
+"""Kernels of one adapter over those of its layer: cast, two products, scale, add, of 35. Counted in
+peft 0.21 and transformers 5.23."""
 PACKED_LAUNCHES = 0.3
-"""Kernels that 4-bit weights add to a layer; two for each matrix, of 35. Counted."""
+"""Kernels that 4-bit weights add to a layer: two per matrix, of 35. Counted."""
 OPTIMIZER_PASSES = 0.5
-"""What a CPU takes to start the optimizer for each weight by itself, in passes through all layers;
-on a GPU a few launches do for all of them. Own judgement."""
+"""Time for a CPU to start the optimizer for each weight separately, in passes through all layers; a
+GPU needs only a few launches. Own judgement."""
 GATHERS = {"none": 0.0, "ddp": 0.0, "zero1": 0.0, "zero2": 1.0, "zero3": 2.0}
-"""How often the weights are sent around in one micro-batch. Source: ZeRO, arXiv 1910.02054."""
+"""How often the weights are sent in one micro-batch. Source: ZeRO, arXiv 1910.02054."""
 HOST_POWER = 1.2
-"""Power of the whole machine over that of its GPUs. Source: MLPerf 4.0, Llama-2-70B LoRA on eight
-H100: 843 W a GPU at the plug, of 700."""
+"""Power of the machine over that of its GPUs. Source: MLPerf 4.0, Llama-2-70B LoRA on eight H100:
+843 W per GPU at the plug, of 700."""
 LOADS = (0.5, 0.9)
-"""Share of the board power drawn while the GPU waits for the host, and while it computes. Own
-judgement after AnswerDotAI (RTX 4090, 375 to 400 of 450 W) and MLPerf."""
+"""Share of the board power while the GPU waits for the host, and while it computes. Own judgement
+based on AnswerDotAI (RTX 4090, 375 to 400 of 450 W) and MLPerf."""
 
 
 def step_seconds(
@@ -48,40 +48,40 @@ def step_seconds(
 ) -> Number:
     """Seconds of one step of the optimizer.
 
-    step = micro-batches x micro-batch + optimizer + what a step takes beside
+    step = micro-batches x micro-batch + optimizer + fixed overhead
 
     Args:
-        shape: Numbers of the model.
+        shape: Sizes of the model.
         setup: How it is trained, with the tokens of one micro-batch, padding included.
-        speeds: Of the machine, measured or reckoned.
-        micro_batches: Of a step.
+        speeds: Speeds of the machine, measured or estimated.
+        micro_batches: Micro-batches per step.
     """
     shards = setup.gpus if setup.sharding in ("zero1", "zero2", "zero3") else 1.0
     moved = optimizer_moved_bytes(shape, setup) / shards
     optimizer = OPTIMIZER_FACTOR * moved / speeds.bandwidth
-    by_turns = 1.0 - np.asarray(speeds.overlaps, np.float64)
-    started = OPTIMIZER_PASSES * by_turns * shape.layers * speeds.launch_seconds
-    beside = optimizer + started + speeds.step_seconds
-    return micro_batches * micro_batch_seconds(shape, setup, speeds) + beside
+    sequential = 1.0 - np.asarray(speeds.overlaps, np.float64)
+    started = OPTIMIZER_PASSES * sequential * shape.layers * speeds.launch_seconds
+    overhead = optimizer + started + speeds.step_seconds
+    return micro_batches * micro_batch_seconds(shape, setup, speeds) + overhead
 
 
 def micro_batch_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
-    """Seconds of one micro-batch, forward and back.
+    """Seconds of one micro-batch, forward and backward.
 
-    On a GPU computing, launching and sending go on at once, and the slowest of them decides: the
-    fourth root of the sum of fourth powers. Elsewhere they are added.
+    On a GPU, computing, launching and sending overlap and the slowest dominates: the fourth root
+    of the sum of fourth powers. Elsewhere they are added.
     """
     parts = (
         computing_seconds(shape, setup, speeds),
         launching_seconds(shape, setup, speeds),
         sending_seconds(shape, setup, speeds),
     )
-    apart = parts[0] + parts[1] + parts[2]
+    added = parts[0] + parts[1] + parts[2]
     if not np.any(speeds.overlaps):
-        return apart
+        return added
     squares = [np.square(np.asarray(part, np.float64)) for part in parts]
     slowest = np.sqrt(np.sqrt(sum(np.square(square) for square in squares)))
-    return speeds.overlaps * slowest + (1.0 - np.asarray(speeds.overlaps)) * apart
+    return speeds.overlaps * slowest + (1.0 - np.asarray(speeds.overlaps)) * added
 
 
 def computing_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
@@ -101,9 +101,9 @@ def computing_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -
 
 
 def launching_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
-    """Seconds that the host takes to launch the kernels of one micro-batch.
+    """Seconds for the host to launch the kernels of one micro-batch.
 
-    seconds = layers x passes x (1 + 0.16 a matrix with adapters + 0.3 with 4-bit weights) x launch
+    seconds = layers x passes x (1 + 0.16 per adapted matrix + 0.3 with 4-bit weights) x launch
     """
     modules = 0.0 if setup.is_full else MODULE_LAUNCHES * len(setup.targets)
     packed = PACKED_LAUNCHES if setup.method == "qlora" else 0.0
@@ -112,9 +112,9 @@ def launching_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -
 
 
 def sending_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
-    """Seconds of sending weights and gradients between GPUs in one micro-batch.
+    """Seconds to send weights and gradients between GPUs in one micro-batch.
 
-    bytes = gathers x weights + gradients of what is trained
+    bytes = gathers x weights + gradients of trained weights
     """
     apart = (setup.gpus - 1.0) / np.asarray(setup.gpus, np.float64)
     weights = weights_bytes(shape, setup.method, setup.double_quantised, setup.weight_bytes)
@@ -122,23 +122,14 @@ def sending_seconds(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> 
     return apart * (GATHERS[setup.sharding] * weights + gradients) / speeds.link
 
 
-def gpu_hours(tokens: Number, speed_tokens_per_second: Number) -> Number:
-    """Hours of one GPU.
-
-    >>> round(float(gpu_hours(10_500_000, 4_000)), 2), round(float(gpu_hours(10_500_000, 1_500)), 2)
-    (0.73, 1.94)
-    """
-    return np.asarray(tokens) / speed_tokens_per_second / 3600.0
-
-
 def mean_watts(tdp_watts: Number, busy_share: Number) -> Number:
-    """Mean power of a machine, for each of its GPUs, while it trains.
+    """Mean power of a machine per GPU while it trains.
 
-    Leaves out: cooling of the house, 1.1 to 1.55 times on top.
+    Leaves out: cooling of the building, a factor of 1.1 to 1.55.
 
     Args:
         tdp_watts: Board power of the GPU.
-        busy_share: Share of the time in which the GPU computes.
+        busy_share: Share of the time that the GPU computes.
 
     >>> float(mean_watts(700.0, 1.0))
     756.0
@@ -148,13 +139,13 @@ def mean_watts(tdp_watts: Number, busy_share: Number) -> Number:
 
 
 def busy_share(shape: ModelShape, setup: TrainingSetup, speeds: Speeds) -> Number:
-    """Share of a micro-batch in which the GPU computes, and does not wait for host or others."""
+    """Share of a micro-batch in which the GPU computes instead of waiting."""
     computing = np.asarray(computing_seconds(shape, setup, speeds))
     return computing / micro_batch_seconds(shape, setup, speeds)
 
 
 def energy_kwh(hours: Number, watts: Number) -> Number:
-    """Energy at a mean power.
+    """Energy at a mean power [kWh].
 
     >>> float(energy_kwh(2.0, 450.0))
     0.9

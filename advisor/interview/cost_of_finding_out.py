@@ -1,4 +1,4 @@
-"""A question that nobody can answer -> what finding out would cost: hours, tokens, and how so."""
+"""Cost of finding out the answer to a question: hours of work, tokens, USD."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ MINUTES_PER_HOUR = 60.0
 
 
 class FindingOutCost(Record):
-    """What it would cost to know what a question asks."""
+    """Cost of finding out the answer to a question."""
 
     question: str
     """Code of the question."""
     hours: Hours
     """Hours of work: low, likely, high."""
     labels: tuple[float, float] | None
-    """Fewest and most examples to label, where that is the work."""
+    """Minimum and maximum number of examples to label, if any."""
     minutes: tuple[float, float] | None
-    """Least and most minutes a label takes."""
+    """Minimum and maximum minutes per label."""
     tokens: Money | None
-    """What the held-out requests cost at the cheapest, the middle and the dearest model [USD]."""
+    """Cost of the held-out requests: cheapest, median and most expensive model [USD]."""
     requests: float
-    """How many requests that is."""
+    """Number of held-out requests."""
     rate: float | None
-    """What an hour of work costs; none where nobody said [USD]."""
+    """Labor rate per hour [USD]; null if not specified."""
     usd: Money | None
-    """Hours times rate and the requests together; none where an hour has no price [USD]."""
+    """Labor plus requests [USD]; null without a labor rate."""
 
 
 def finding_out_cost(asked: InterviewQuestion, question: Question) -> FindingOutCost:
-    """Price a "don't know".
+    """Return the cost of a "don't know".
 
-    hours = given, or of setting the approach up, or examples * minutes / 60
+    hours = as specified, or set-up of the approach, or examples * minutes / 60
     USD   = hours * team.usd_per_hour + 200 requests * price of a request
 
-    Leaves out: waiting for people, and what a wrong decision costs.
+    Leaves out: waiting times, and the cost of a wrong decision.
 
-    Source: hours of set-up and numbers of examples from the evidence; tokens from the price book;
-    hours of asking and minutes of a label are own judgement, in questions.yaml.
+    Source: set-up hours and numbers of examples from the evidence; tokens from the price book;
+    other hours and minutes per label are our own judgement, in questions.yaml.
 
     Args:
         asked: The question.
@@ -66,19 +66,19 @@ def finding_out_cost(asked: InterviewQuestion, question: Question) -> FindingOut
         tokens=tokens,
         requests=MEASURED_EXAMPLES if tokens else 0.0,
         rate=rate,
-        usd=None if rate is None else _together(hours, rate, tokens),
+        usd=None if rate is None else _total(hours, rate, tokens),
     )
 
 
 def _labels(unknown: FindingOutEffort, question: Question) -> tuple[float, float] | None:
-    """Say how many examples would be labelled, or looked through where there is a file."""
+    """Return how many examples to label, or to review if there is a file."""
     if unknown.label is None:
         return None
     if unknown.label == "evaluation":
         return MEASURED_EXAMPLES, MEASURED_EXAMPLES
     if question.profile:
-        some = min(MEASURED_EXAMPLES, float(question.profile.examples))
-        return some, some
+        count = min(MEASURED_EXAMPLES, float(question.profile.examples))
+        return count, count
     resolved, _ = prepare(question, question.scenario)
     kind = question.evidence.of(resolved.task)
     return kind.tune_from_examples, kind.comfortable_examples
@@ -96,41 +96,40 @@ def _hours(
             most * high / MINUTES_PER_HOUR,
         )
     if unknown.hours_of:
-        found: Hours = getattr(question.evidence.labour_hours, unknown.hours_of)
-        return found
+        hours: Hours = getattr(question.evidence.labour_hours, unknown.hours_of)
+        return hours
     return unknown.hours or (0.0, 0.0, 0.0)
 
 
 def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
-    """Price held-out requests over every model that is allowed; none where none may be used."""
+    """Return the cost of held-out requests over all allowed models, or None if none is allowed."""
     if unknown.pilot is None:
         return None
     scenario = _pilot_scenario(question.scenario, unknown.pilot)
     evaluated = evaluate(replace(question, scenario=scenario))
     requests = first_value(evaluated.resolved.inputs.requests_per_month)
-    found = [
+    costs = [
         linear_cost(entry.costs, requests).per_request * MEASURED_EXAMPLES
         for entry in evaluated.options
         if entry.option.approach == unknown.pilot and not entry.option.is_current
     ]
-    if not found:
+    if not costs:
         return None
-    return Money(low=usd(min(found)), likely=usd(median(found)), high=usd(max(found)))
+    return Money(low=usd(min(costs)), likely=usd(median(costs)), high=usd(max(costs)))
 
 
 def _pilot_scenario(scenario: Scenario, approach: str) -> Scenario:
-    """Return the scenario with requests, and with documents where retrieval is priced."""
-    made = scenario
-    if not made.traffic.requests_per_month:
-        made = with_paths(made, {"traffic.requests_per_month": MEASURED_EXAMPLES})
-    if approach == "rag" and not made.knowledge.corpus_tokens:
-        made = with_paths(made, {"knowledge.corpus_tokens": 1.0})
-    return made
+    """Return the scenario with requests, and with documents if retrieval is priced."""
+    if not scenario.traffic.requests_per_month:
+        scenario = with_paths(scenario, {"traffic.requests_per_month": MEASURED_EXAMPLES})
+    if approach == "rag" and not scenario.knowledge.corpus_tokens:
+        scenario = with_paths(scenario, {"knowledge.corpus_tokens": 1.0})
+    return scenario
 
 
-def _together(hours: Hours, rate: float, tokens: Money | None) -> Money:
+def _total(hours: Hours, rate: float, tokens: Money | None) -> Money:
     extra = (tokens.low, tokens.likely, tokens.high) if tokens else ("0", "0", "0")
     low, likely, high = (
-        usd(some * rate + float(more)) for some, more in zip(hours, extra, strict=True)
+        usd(time * rate + float(spent)) for time, spent in zip(hours, extra, strict=True)
     )
     return Money(low=low, likely=likely, high=high)

@@ -1,4 +1,4 @@
-"""Answers given so far -> the next question that can change the verdict, or why none can."""
+"""The next question of an interview: the first whose answer can change the verdict."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 MAX_JOINT_TRIALS = 24
-"""Sets of answers to all open questions that are tried before "not yet" is the end."""
+"""Sets of answers to all open questions that are tried before the interview ends in "not yet"."""
 MAX_COMBINATIONS = 64
-"""Answers to the parts of one question are tried in every combination up to this many."""
+"""Up to this many combinations of the parts of one question are tried."""
 Act = Literal["prompt", "retrieve", "train", "combination", "not_yet"]
 ACTS: dict[str, Act] = {
     "prompt": "prompt",
@@ -37,25 +37,25 @@ ACTS: dict[str, Act] = {
     "combo": "combination",
     "not_yet": "not_yet",
 }
-"""Approach -> what kind of thing is done; every other approach trains."""
+"""Approach -> act; every other approach trains."""
 
 
 @dataclass(frozen=True)
 class Interview:
-    """The questions, and what is known without asking any."""
+    """The questionnaire, and the question to start from."""
 
     sheet: Questionnaire
     question: Question
-    """Prices, evidence, the profile of a dataset if there is one, and what was said before."""
+    """Prices, evidence, scenario, and the profile of a dataset if there is one."""
 
 
 class InterviewVerdict(Record):
-    """What the engine recommends."""
+    """The recommendation."""
 
     act: Act
-    """What kind of thing is done."""
+    """The act: prompt, retrieve, train, combination or not_yet."""
     approach: str
-    """How it is done, or not_yet."""
+    """The approach, or not_yet."""
     option: str
     """Id of the option, or not_yet."""
 
@@ -64,41 +64,41 @@ class VerdictChange(Record):
     """Answers that would change the verdict."""
 
     answers: tuple[tuple[str, AnswerValue], ...]
-    """Code of a part and its answer."""
+    """Codes of parts and their answers."""
     verdict: InterviewVerdict
-    """What it would be then."""
+    """The resulting verdict."""
 
 
 class InterviewStep(Record):
-    """Where an interview stands."""
+    """State of an interview."""
 
     verdict: InterviewVerdict
-    """With what is known so far."""
+    """Verdict with the answers so far."""
     scenario: Scenario
-    """What was said so far."""
+    """Scenario with the answers so far."""
     next: str | None
-    """Code of the question to ask; none where the interview is over."""
+    """Code of the next question; null if the interview is over."""
     parts: tuple[str, ...]
-    """Codes of its parts that nobody has answered."""
+    """Codes of its open parts."""
     changes: tuple[VerdictChange, ...]
-    """Answers to it that would change the verdict: why it is asked."""
+    """Answers to it that would change the verdict; the reason it is asked."""
     asked: int
-    """How many questions were answered."""
+    """Number of answered questions."""
     spared: tuple[str, ...]
-    """Questions that are left: at the end, those that were not needed."""
+    """Open questions; at the end, those that were not needed."""
     ended: Literal["no_answer_changes_it", "all_asked"] | None
-    """Why the interview is over; none while it is not."""
+    """Reason that the interview is over; null before."""
 
 
 class AnswerTrial(NamedTuple):
-    """Answers that were tried, with the verdict that they lead to."""
+    """Answers that were tried, and the resulting verdict."""
 
     answers: tuple[tuple[str, AnswerValue], ...]
     verdict: InterviewVerdict
 
 
 def act_of(approach: str) -> Act:
-    """Say what kind of thing an approach is.
+    """Return the act of an approach.
 
     >>> act_of("few_shot"), act_of("qlora")
     ('prompt', 'train')
@@ -107,29 +107,28 @@ def act_of(approach: str) -> Act:
 
 
 def next_step(interview: Interview, answers: Answers) -> InterviewStep:
-    """Say what to ask next, or that no answer can change the verdict any more.
+    """Return the next question, or the reason that no answer can change the verdict.
 
-    The questions are gone through in their order. The first one is asked that has an answer with
-    which the engine recommends another act or approach than without it; the rest waits, and is
-    tried again after each answer. Numbers that can be typed are tried at their coded values.
-    Before "not yet" is the end, answers to all that is left are tried together.
+    Questions are tried in order. The next one is the first with an answer that changes the
+    recommended act or approach. Numbers are tried at their coded values. Before an interview ends
+    in "not yet", answers to all open questions are tried together.
 
     Args:
-        interview: Questions, prices, evidence, dataset.
-        answers: Checked answers, by the code of their part.
+        interview: Questionnaire, prices, evidence, dataset.
+        answers: Validated answers, by the code of their part.
 
     Raises:
-        AdvisorError: what is known cannot be answered at all.
+        AdvisorError: the known facts are not enough for an answer.
     """
     scenario = apply_answers(interview.sheet, answers, interview.question)
     left = open_questions(interview, answers)
     verdict = trial_verdicts(interview, answers, [()])[0].verdict
-    asked, count = None, len(interview.sheet.questions) - len(left)
+    asked: InterviewQuestion | None = None
     changes: tuple[VerdictChange, ...] = ()
-    for place in left:
-        changes = verdict_changes(interview, answers, place, verdict)
+    for candidate in left:
+        changes = verdict_changes(interview, answers, candidate, verdict)
         if changes:
-            asked = place
+            asked = candidate
             break
     if not changes and verdict.act == "not_yet":
         asked, changes = unlocking_answers(interview, answers, left)
@@ -139,14 +138,14 @@ def next_step(interview: Interview, answers: Answers) -> InterviewStep:
         next=asked.code if asked else None,
         parts=tuple(part.code for part in open_parts(asked, interview.question)) if asked else (),
         changes=changes,
-        asked=count,
-        spared=tuple(place.code for place in left if place is not asked),
+        asked=len(interview.sheet.questions) - len(left),
+        spared=tuple(question.code for question in left if question is not asked),
         ended=None if asked else "no_answer_changes_it" if left else "all_asked",
     )
 
 
 def open_questions(interview: Interview, answers: Answers) -> tuple[InterviewQuestion, ...]:
-    """Return the questions of which no part was answered, and some part is open."""
+    """Return the questions with an open part and no answered part."""
     return tuple(
         asked
         for asked in interview.sheet.questions
@@ -160,18 +159,19 @@ def verdict_changes(
 ) -> tuple[VerdictChange, ...]:
     """Return the answers to a question that would change the act or the approach.
 
-    An answer that changes nothing alone counts too, if it does along with one to a later question
-    that says little without it, and that one would not do the same alone.
+    An answer without effect counts if it has one together with an answer to a dependent later
+    question, and that answer alone has not.
     """
     parts = open_parts(asked, interview.question)
-    for tries in (_alone(parts), _crossed(parts, answers)):
-        tried = trial_verdicts(interview, answers, list(tries))
-        found = [one for one in tried if _kind(one.verdict) != _kind(now)]
-        if found:
+    alone = [((part.code, value),) for part in parts for value in part.tries]
+    for tries in (alone, _combined(parts, answers)):
+        trials = trial_verdicts(interview, answers, list(tries))
+        changing = [trial for trial in trials if _kind(trial.verdict) != _kind(now)]
+        if changing:
             break
     else:
-        found = list(_with_later(interview, answers, asked, now))
-    return tuple(VerdictChange(answers=one.answers, verdict=one.verdict) for one in found)
+        changing = list(_with_later(interview, answers, asked, now))
+    return tuple(VerdictChange(answers=t.answers, verdict=t.verdict) for t in changing)
 
 
 def _kind(verdict: InterviewVerdict) -> tuple[str, str]:
@@ -181,7 +181,7 @@ def _kind(verdict: InterviewVerdict) -> tuple[str, str]:
 def _with_later(
     interview: Interview, answers: Answers, asked: InterviewQuestion, now: InterviewVerdict
 ) -> Iterator[AnswerTrial]:
-    """Try answers to a question along with those to later ones that say little without it."""
+    """Yield answers to a question that matter together with answers to dependent questions."""
     parts = open_parts(asked, interview.question)
     left = {
         part.code: part
@@ -192,89 +192,84 @@ def _with_later(
     for code in asked.together:
         later = [((code, value),) for value in left[code].tries] if code in left else []
         alone = {
-            one.answers: _kind(one.verdict) for one in trial_verdicts(interview, answers, later)
+            trial.answers: _kind(trial.verdict)
+            for trial in trial_verdicts(interview, answers, later)
         }
         tries = [
-            ((part.code, value), *one) for one in alone for part in parts for value in part.tries
+            ((part.code, value), *pair) for pair in alone for part in parts for value in part.tries
         ]
-        for one in trial_verdicts(interview, answers, tries):
-            if _kind(one.verdict) not in (_kind(now), alone[one.answers[1:]]):
-                yield one
+        for trial in trial_verdicts(interview, answers, tries):
+            if _kind(trial.verdict) not in (_kind(now), alone[trial.answers[1:]]):
+                yield trial
 
 
 def unlocking_answers(
     interview: Interview, answers: Answers, left: Sequence[InterviewQuestion]
 ) -> tuple[InterviewQuestion | None, tuple[VerdictChange, ...]]:
-    """Find answers to several questions that together make "not yet" another verdict.
+    """Return answers to several questions that together change the verdict "not yet".
 
-    Returns the first question of a set of which none can be left out, and the set's answers.
+    Returns the first question of a minimal set, and the answers to the set.
     """
     parts = [part for asked in left for part in open_parts(asked, interview.question)]
     tries = [_spread(parts, number) for number in range(MAX_JOINT_TRIALS)] if left else []
-    tried = trial_verdicts(interview, answers, tries)
-    found = next((one for one in tried if one.verdict.act != "not_yet"), None)
-    if found is None:
+    trials = trial_verdicts(interview, answers, tries)
+    best = next((trial for trial in trials if trial.verdict.act != "not_yet"), None)
+    if best is None:
         return None, ()
     needed = list(left)
     for asked in reversed(left):
         codes = {part.code for part in asked.parts}
-        fewer = tuple(pair for pair in found.answers if pair[0] not in codes)
-        for one in trial_verdicts(interview, answers, [fewer]):
-            if one.verdict.act != "not_yet":
-                found = one
+        fewer = tuple(pair for pair in best.answers if pair[0] not in codes)
+        for trial in trial_verdicts(interview, answers, [fewer]):
+            if trial.verdict.act != "not_yet":
+                best = trial
                 needed.remove(asked)
-    return needed[0], (VerdictChange(answers=found.answers, verdict=found.verdict),)
+    return needed[0], (VerdictChange(answers=best.answers, verdict=best.verdict),)
 
 
 def _spread(parts: Sequence[QuestionPart], number: int) -> tuple[tuple[str, AnswerValue], ...]:
-    """Answer every part with one of its values, each number with others."""
+    """Return one answer to every part; each number gives a different set."""
     return tuple(
-        (part.code, part.tries[number * (place + 1) // 2 % len(part.tries)])
-        for place, part in enumerate(parts)
+        (part.code, part.tries[number * (index + 1) // 2 % len(part.tries)])
+        for index, part in enumerate(parts)
     )
 
 
 def trial_verdicts(
     interview: Interview, answers: Answers, tries: Sequence[tuple[tuple[str, AnswerValue], ...]]
 ) -> list[AnswerTrial]:
-    """Work out the verdict for further answers, all in one pass; what says the same, once."""
-    question, made = interview.question, []
-    different: dict[str, tuple[int, dict[str, Any]]] = {}
+    """Return the verdict for each set of further answers; all are evaluated in one sweep."""
+    question, usable = interview.question, []
+    distinct: dict[str, tuple[int, dict[str, Any]]] = {}
     for further in tries:
         try:
             variant = scenario_settings(interview.sheet, {**answers, **dict(further)}, question)
         except UsageError:
-            continue  # an answer that cannot stand without another one
-        says = with_paths(question.scenario, variant).model_dump_json()
-        place, _ = different.setdefault(says, (len(different), variant))
-        made.append((further, place))
-    if not made:
+            continue  # an answer that needs another one
+        key = with_paths(question.scenario, variant).model_dump_json()
+        index, _ = distinct.setdefault(key, (len(distinct), variant))
+        usable.append((further, index))
+    if not usable:
         return []
-    variants = [variant for _, variant in different.values()]
-    found = sweep(question, variants, ranges=False)
-    ways = [
+    variants = [variant for _, variant in distinct.values()]
+    columns = sweep(question, variants, ranges=False)
+    verdicts = [
         InterviewVerdict(act=act_of(approach), approach=approach, option=option)
-        for approach, option in zip(found.approach, found.recommended, strict=True)
+        for approach, option in zip(columns.approach, columns.recommended, strict=True)
     ]
-    return [AnswerTrial(further, ways[place]) for further, place in made]
+    return [AnswerTrial(further, verdicts[index]) for further, index in usable]
 
 
-def _alone(parts: tuple[QuestionPart, ...]) -> Iterator[tuple[tuple[str, AnswerValue], ...]]:
-    """Give each answer to each part alone."""
-    return (((part.code, value),) for part in parts for value in part.tries)
-
-
-def _crossed(
+def _combined(
     parts: tuple[QuestionPart, ...], answers: Answers
 ) -> Iterator[tuple[tuple[str, AnswerValue], ...]]:
-    """Combine the answers to all parts, where that makes few combinations."""
+    """Yield combinations of answers to all parts, unless there are too many."""
     columns = [[DONT_KNOW, *part.tries] for part in parts]
     if len(parts) < 2 or prod(map(len, columns)) > MAX_COMBINATIONS:
         return
     for values in product(*columns):
-        together = {part.code: value for part, value in zip(parts, values, strict=True)}
-        known = tuple((code, value) for code, value in together.items() if value != DONT_KNOW)
-        if len(known) > 1 and not any(
-            part.is_irrelevant({**answers, **together}) for part in parts
-        ):
+        combination = {part.code: value for part, value in zip(parts, values, strict=True)}
+        known = tuple((code, value) for code, value in combination.items() if value != DONT_KNOW)
+        everything = {**answers, **combination}
+        if len(known) > 1 and not any(part.is_irrelevant(everything) for part in parts):
             yield known

@@ -1,4 +1,4 @@
-"""Words of a language by their keys -> what is shown; and which words are missing."""
+"""Texts of the interview in one language, and validation of a translation."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ CONTRADICTIONS = "contradictions"
 
 
 class InterviewTexts(Record):
-    """The words of one language."""
+    """The texts of one language."""
 
     tag: str
-    """Its name as a file: en, de."""
+    """Language tag: en, de."""
     words: dict[str, str]
     """Key, such as parts.target.asks -> text."""
 
     def says(self, key: str, **fields: object) -> str:
-        """Return a text with its blanks filled in."""
+        """Return a text with its placeholders filled in."""
         return self.words[key].format(**fields)
 
     def at(self, key: str) -> str:
-        """Return a text as it stands."""
+        """Return a text without filling in placeholders."""
         return self.words[key]
 
 
 def flatten(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Walk a nested mapping: dotted key and what stands there.
+    """Return the leaves of a nested mapping: dotted key and value.
 
     >>> dict(flatten({"acts": {"prompt": "Prompt"}}))
     {'acts.prompt': 'Prompt'}
@@ -43,12 +43,12 @@ def flatten(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
 
 
 def english_contradictions() -> dict[str, str]:
-    """Return the English words that the core holds itself."""
+    """Return the English texts of contradictions, which are defined in code."""
     return {f"{CONTRADICTIONS}.{code}": says for code, says in MESSAGES.items()}
 
 
 def required_keys(sheet: Questionnaire) -> tuple[str, ...]:
-    """Name the keys that every language needs for the questions."""
+    """Return the keys that every language needs for the questions."""
     keys = []
     for asked in sheet.questions:
         keys += [f"questions.{asked.code}.asks", f"questions.{asked.code}.why"]
@@ -60,7 +60,7 @@ def required_keys(sheet: Questionnaire) -> tuple[str, ...]:
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """Name the blanks of a text.
+    """Return the placeholders of a text.
 
     >>> sorted(placeholders("{low} to {high} hours"))
     ['high', 'low']
@@ -69,26 +69,21 @@ def placeholders(text: str) -> frozenset[str]:
 
 
 def translation_errors(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[str]:
-    """Say what is wrong with the words of a language, held against English.
-
-    Args:
-        words: Key -> what stands there.
-        english: Every key that is needed, in English.
-    """
-    found = [f"{key} is missing" for key in english if key not in words]
+    """Return the errors in the texts of a language, compared with English."""
+    errors = [f"{key} is missing" for key in english if key not in words]
     for key, text in words.items():
         if key not in english:
-            found.append(f"{key} is unknown")
+            errors.append(f"{key} is unknown")
         elif not isinstance(text, str) or not text.strip():
-            found.append(f"{key} is no text")
+            errors.append(f"{key} is not a text")
         elif _placeholders_or_none(text) != placeholders(english[key]):
             needed = ", ".join(f"{{{name}}}" for name in sorted(placeholders(english[key])))
-            found.append(f"{key} has to hold {needed or 'no blanks'}")
-    return found
+            errors.append(f"{key} needs the placeholders {needed or 'none'}")
+    return errors
 
 
 def _placeholders_or_none(text: str) -> frozenset[str] | None:
     try:
         return placeholders(text)
     except ValueError:
-        return None  # a brace that nothing closes
+        return None  # an unclosed brace

@@ -1,4 +1,4 @@
-"""Checked answers -> the paths of a scenario that they set."""
+"""Interview answers -> the fields of a scenario that they set."""
 
 from __future__ import annotations
 
@@ -21,45 +21,40 @@ from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Measurement, Scenario
 
 DEFAULT_N = Measurement.model_fields["n"].default
-"""Examples behind a measured score where nobody says how many."""
+"""Number of examples behind a measured score if not specified."""
 
 
 def scenario_settings(sheet: Questionnaire, answers: Answers, question: Question) -> dict[str, Any]:
-    """Say which paths of the scenario the answers set, and to what.
-
-    Args:
-        sheet: The questions.
-        answers: Checked answers.
-        question: What is known without them: prices, evidence, dataset, and a scenario.
-    """
+    """Return the scenario fields that the answers set: path -> value."""
     known = {code: value for code, value in answers.items() if value != DONT_KNOW}
-    made: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for part in sheet.parts.values():
         if part.code in known:
-            made |= _simple(part, known[part.code])
-    return made | _hardware(sheet, known, question) | _measured(sheet, known, made, question)
+            settings |= _own_settings(part, known[part.code])
+    settings |= _hardware(sheet, known, question)
+    return settings | _measured(sheet, known, settings, question)
 
 
 def apply_answers(sheet: Questionnaire, answers: Answers, question: Question) -> Scenario:
-    """Return the scenario with everything that was answered."""
+    """Return the scenario with the answers applied."""
     return with_paths(question.scenario, scenario_settings(sheet, answers, question))
 
 
 def open_parts(asked: InterviewQuestion, question: Question) -> tuple[QuestionPart, ...]:
-    """Return the parts of a question that neither scenario nor dataset has answered."""
-    said = _said(question.scenario) | _counted(question)
-    return tuple(part for part in asked.parts if not _is_said(part, question.scenario, said))
+    """Return the parts of a question that neither scenario nor dataset answers."""
+    known = _specified_paths(question.scenario) | _counted_paths(question)
+    return tuple(part for part in asked.parts if not _is_known(part, question.scenario, known))
 
 
-def _is_said(part: QuestionPart, scenario: Scenario, said: frozenset[str]) -> bool:
+def _is_known(part: QuestionPart, scenario: Scenario, known: frozenset[str]) -> bool:
     if part.kind == "score":
-        is_measured = any(one.approach == part.approach for one in scenario.quality.measured)
-        return is_measured or "quality.prompting" in part.paths & said
-    return bool(part.paths & said)
+        is_measured = any(m.approach == part.approach for m in scenario.quality.measured)
+        return is_measured or "quality.prompting" in part.paths & known
+    return bool(part.paths & known)
 
 
-def _said(scenario: Scenario) -> frozenset[str]:
-    """Name the paths that a scenario gives itself."""
+def _specified_paths(scenario: Scenario) -> frozenset[str]:
+    """Return the paths that a scenario sets."""
 
     def walk(mapping: Mapping[str, Any], prefix: str) -> Iterator[str]:
         for key, value in mapping.items():
@@ -71,26 +66,26 @@ def _said(scenario: Scenario) -> frozenset[str]:
     return frozenset(walk(scenario.model_dump(mode="json", exclude_unset=True), ""))
 
 
-def _counted(question: Question) -> frozenset[str]:
-    """Name the paths that were counted in the dataset."""
+def _counted_paths(question: Question) -> frozenset[str]:
+    """Return the paths whose values were counted in the dataset."""
     if question.profile is None:
         return frozenset()
     measured = resolve(question.scenario, question.profile, question.evidence).measured
-    found = {path for path, name in INPUT_PATHS.items() if name in measured}
-    return frozenset(found | ({"dataset.classes"} if question.profile.distinct_labels else set()))
+    paths = {path for path, name in INPUT_PATHS.items() if name in measured}
+    return frozenset(paths | ({"dataset.classes"} if question.profile.distinct_labels else set()))
 
 
-def _simple(part: QuestionPart, value: AnswerValue) -> dict[str, Any]:
-    """Say what a part sets that needs no other."""
+def _own_settings(part: QuestionPart, value: AnswerValue) -> dict[str, Any]:
+    """Return the settings of a part that depend on no other part."""
     if isinstance(value, tuple):
         if part.kind == "list":
             return {str(part.path): list(value)}
         return {str(path): code in value for code, path in part.choices.items()}
-    found = part.choices[value] if isinstance(value, str) else value
-    if isinstance(found, dict):
-        return found
+    meaning = part.choices[value] if isinstance(value, str) else value
+    if isinstance(meaning, dict):
+        return meaning
     if part.kind == "score":
-        return {part.path: found is not None} if part.path else {}
+        return {part.path: meaning is not None} if part.path else {}
     number = part.number(value)
     if number is None or part.kind == "gpu_hour":
         return {}
@@ -98,11 +93,7 @@ def _simple(part: QuestionPart, value: AnswerValue) -> dict[str, Any]:
 
 
 def _hardware(sheet: Questionnaire, known: Answers, question: Question) -> dict[str, Any]:
-    """Name the GPU at hand; without an own price, an hour costs what renting one does.
-
-    Raises:
-        UsageError: nobody said what an hour costs, and nobody rents this GPU out on that day.
-    """
+    """Return the user's GPU; without a price, an hour costs the same as renting one."""
     name, hour = known.get("gpu"), known.get("gpu_hour")
     if not isinstance(name, str) or name == "none":
         return {}
@@ -113,28 +104,28 @@ def _hardware(sheet: Questionnaire, known: Answers, question: Question) -> dict[
         day = question.scenario.asked_on
         raise UsageError(
             "answers.gpu_hour",
-            f"nobody rents out a {name} on {day}.",
-            "Give what an hour of it costs you.",
+            f"no rental price for {name} on {day}.",
+            "Set your own cost per hour.",
         )
     return {"hardware": [{"gpu": name, "count": 1, "usd_per_hour": usd}]}
 
 
 def cheapest_rental_usd(book: PriceBook, gpu: str, scenario: Scenario) -> float | None:
-    """Look up the least that an hour of a GPU is rented for on the day of the scenario [USD]."""
-    found = []
+    """Return the lowest rental price of a GPU on the scenario's date [USD/h], or None."""
+    prices = []
     for item in book.prices.series:
         if item.endswith(f"/{gpu}/gpu_hour"):
             try:
-                found.append(float(book.prices.on(item, scenario.asked_on).value))
+                prices.append(float(book.prices.on(item, scenario.asked_on).value))
             except PricingError:
-                continue  # not rented out on that day
-    return min(found, default=None)
+                continue  # not rented on that date
+    return min(prices, default=None)
 
 
 def _measured(
-    sheet: Questionnaire, known: Answers, made: Mapping[str, Any], question: Question
+    sheet: Questionnaire, known: Answers, settings: Mapping[str, Any], question: Question
 ) -> dict[str, Any]:
-    """Write scores down as measurements; a band counts from the target, given or assumed."""
+    """Return scores as measurements; a band is relative to the target, specified or assumed."""
     scores = {
         part.code: score
         for part in sheet.parts.values()
@@ -144,21 +135,21 @@ def _measured(
     }
     if not scores:
         return {}
-    n = made.get("quality.held_out_examples") or DEFAULT_N
-    found = [one.model_dump(mode="json") for one in question.scenario.quality.measured]
+    n = settings.get("quality.held_out_examples") or DEFAULT_N
+    measured = [m.model_dump(mode="json") for m in question.scenario.quality.measured]
     bands = {code for code in scores if isinstance(known[code], str)}
-    target = _target(made, question) if bands else 0.0
+    target = _target(settings, question) if bands else 0.0
     for code, score in scores.items():
         value = target - score / 100 if code in bands else score / 100
-        found.append(
+        measured.append(
             {"approach": sheet.parts[code].approach, "n": n, "value": round(max(value, 0.0), 4)}
         )
-    return {"quality.measured": found} | ({"quality.target": target} if bands else {})
+    return {"quality.measured": measured} | ({"quality.target": target} if bands else {})
 
 
-def _target(made: Mapping[str, Any], question: Question) -> float:
-    if "quality.target" in made:
-        return float(made["quality.target"])
-    scenario = with_paths(question.scenario, made)
+def _target(settings: Mapping[str, Any], question: Question) -> float:
+    if "quality.target" in settings:
+        return float(settings["quality.target"])
+    scenario = with_paths(question.scenario, settings)
     target = resolve(scenario, question.profile, question.evidence).inputs.target
     return float(target[0, 0])

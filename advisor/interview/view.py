@@ -1,4 +1,4 @@
-"""Where an interview stands, and the words of a language -> what every door shows."""
+"""State of an interview in a language, as CLI, API and page show it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from advisor.interview.questions import (
     AnswerKind,
     Answers,
     AnswerValue,
-    InterviewQuestion,
     QuestionPart,
 )
 from advisor.interview.texts import CONTRADICTIONS, InterviewTexts
@@ -33,122 +32,117 @@ from advisor.units import Money, Record
 
 
 class ChoiceView(Record):
-    """One answer that can be given."""
+    """One possible answer."""
 
     code: str
-    """What is sent."""
+    """Code to send."""
     says: str
-    """What is read."""
+    """Text to show."""
 
 
 class PartView(Record):
-    """One thing that is asked."""
+    """One part of a question."""
 
     code: str
-    """Key of its answer."""
+    """Code of the part, the key of its answer."""
     kind: AnswerKind
-    """How it is answered."""
+    """Kind of answer."""
     asks: str
     """The question."""
     unit: str | None
-    """Unit of a number that is typed in; none where none can be."""
+    """Unit of a number; null if numbers are not accepted."""
     low: float
-    """Smallest number that can be typed."""
+    """Smallest accepted number."""
     high: float
-    """Largest number that can be typed."""
+    """Largest accepted number."""
     several: bool
-    """Whether any number of codes is an answer."""
+    """Whether several codes are accepted."""
     unless: dict[str, tuple[str, ...]]
-    """Other part -> answers after which this one is not worth asking."""
+    """Other part -> answers that make this part irrelevant."""
     choices: tuple[ChoiceView, ...]
-    """Codes; the last is always that one does not know."""
+    """Choices; the last one is always dont_know."""
 
 
 class QuestionView(Record):
     """The next question."""
 
     code: str
-    """Stable name."""
+    """Stable code."""
     count: int
-    """The how-manieth it is."""
+    """Position of this question, from 1."""
     most: int
-    """How many there can be."""
+    """Maximum number of questions."""
     asks: str
     """The question."""
     why: str
-    """Why it is among the questions."""
+    """Why the questionnaire contains it."""
     because: str
-    """Why it is asked now: an answer that would change the verdict, and to what."""
+    """Why it is asked now: an answer that would change the verdict."""
     changes: tuple[VerdictChange, ...]
-    """Every answer tried that would change it."""
+    """Answers that would change the verdict."""
     finding_out: FindingOutCost
-    """What a "don't know" costs."""
+    """Cost of finding out the answer."""
     finding_out_says: str
-    """The same in words, with its formula."""
+    """The cost as text, with its formula."""
     parts: tuple[PartView, ...]
-    """What is asked, in this order."""
+    """Open parts, in the order they are asked."""
 
 
 class InterviewState(Record):
-    """Where an interview stands, in words of a language."""
+    """State of an interview in a language."""
 
     language: str
-    """Tag of the words."""
+    """Language tag."""
     next: QuestionView | None
-    """What to ask; none where the interview is over."""
+    """Next question; null if the interview is over."""
     ended: Literal["no_answer_changes_it", "all_asked"] | None
-    """Why it is over."""
+    """Reason that the interview is over."""
     says: str
-    """The verdict so far, or at the end how many questions were needed."""
+    """The verdict so far; at the end, with the number of questions needed."""
     act: Act
-    """What kind of thing is recommended so far."""
+    """The recommended act so far."""
     verdict: InterviewVerdict
-    """The same with approach and option."""
+    """The recommendation so far."""
     asked: int
-    """Questions answered."""
+    """Number of answered questions."""
     spared: tuple[str, ...]
-    """Questions not asked."""
+    """Open questions."""
     contradictions: tuple[Contradiction, ...]
-    """Where what was said does not fit what the dataset shows."""
+    """Contradictions between answers and dataset."""
     scenario: dict[str, Any]
-    """What was said, as a scenario file says it."""
+    """The scenario so far, as in a scenario file."""
     decision: Decision
-    """The decision so far; what would flip it is left out."""
+    """The decision so far, without nearest changes."""
 
 
 def interview_state(
     interview: Interview, answers: Answers, texts: InterviewTexts
 ) -> InterviewState:
-    """Work out where an interview stands, and say it.
-
-    Args:
-        interview: Questions, prices, evidence, dataset.
-        answers: Checked answers.
-        texts: Words of a language.
-
-    Raises:
-        AdvisorError: what is known cannot be answered at all.
-    """
+    """Return the state of an interview."""
     now = next_step(interview, answers)
     question = replace(interview.question, scenario=now.scenario, with_sensitivity=False)
-    found = contradictions(now.scenario, question.profile)
     return InterviewState(
         language=texts.tag,
-        next=_shown(interview, answers, now, texts),
+        next=_next_question(interview, now, texts),
         ended=now.ended,
         says=verdict_sentence(now, texts),
         act=now.verdict.act,
         verdict=now.verdict,
         asked=now.asked,
         spared=now.spared,
-        contradictions=tuple(_translated_contradiction(one, texts) for one in found),
+        contradictions=tuple(
+            item.model_copy(
+                update={"says": texts.says(f"{CONTRADICTIONS}.{item.code}", **dict(item.numbers))}
+            )
+            for item in contradictions(now.scenario, question.profile)
+        ),
         scenario=now.scenario.model_dump(mode="json", exclude_unset=True),
         decision=recommend(question).decision,
     )
 
 
 def verdict_sentence(now: InterviewStep, texts: InterviewTexts) -> str:
-    """Say the verdict, and at the end how many questions it took."""
+    """Return the verdict; at the end, with the number of questions it took."""
     what = verdict_name(now.verdict, texts)
     if now.ended is None:
         return texts.says("words.so_far", what=what)
@@ -157,7 +151,7 @@ def verdict_sentence(now: InterviewStep, texts: InterviewTexts) -> str:
 
 
 def verdict_name(verdict: InterviewVerdict, texts: InterviewTexts) -> str:
-    """Name the act of a verdict, and the approach where there is one."""
+    """Return the act of a verdict, and its approach if there is one."""
     act = texts.at(f"acts.{verdict.act}")
     if verdict.act == "not_yet":
         return act
@@ -165,7 +159,7 @@ def verdict_name(verdict: InterviewVerdict, texts: InterviewTexts) -> str:
 
 
 def answer_text(part: str, given: AnswerValue, texts: InterviewTexts) -> str:
-    """Say an answer in words."""
+    """Return an answer as text."""
     if isinstance(given, tuple):
         return ", ".join(answer_text(part, code, texts) for code in given) or texts.at(
             "words.nothing"
@@ -175,44 +169,43 @@ def answer_text(part: str, given: AnswerValue, texts: InterviewTexts) -> str:
     return texts.at(f"parts.{part}.choices.{given}") if isinstance(given, str) else f"{given:g}"
 
 
-def finding_out_text(found: FindingOutCost, texts: InterviewTexts) -> str:
-    """Say what finding out costs, with its formula."""
-    return "; ".join(_costs(found, texts))
+def finding_out_text(cost: FindingOutCost, texts: InterviewTexts) -> str:
+    """Return the cost of finding out as text, with its formula."""
+    return "; ".join(_cost_parts(cost, texts))
 
 
-def _costs(found: FindingOutCost, texts: InterviewTexts) -> Iterator[str]:
-    hours = {"low": _short(found.hours[0], texts), "high": _short(found.hours[2], texts)}
-    if found.labels and found.minutes:
-        fewest, most = (_short(count, texts) for count in found.labels)
-        shortest, longest = (_short(count, texts) for count in found.minutes)
+def _cost_parts(cost: FindingOutCost, texts: InterviewTexts) -> Iterator[str]:
+    hours = {"low": _short(cost.hours[0], texts), "high": _short(cost.hours[2], texts)}
+    if cost.labels and cost.minutes:
+        fewest, most = (_short(count, texts) for count in cost.labels)
+        shortest, longest = (_short(count, texts) for count in cost.minutes)
         key = "costs.same_labels" if fewest == most else "costs.labels"
         fields = {"fewest": fewest} if fewest != most else {}
         yield texts.says(key, most=most, shortest=shortest, longest=longest, **fields, **hours)
     else:
         yield texts.says("costs.hours", **hours)
-    if found.tokens:
-        requests = _short(found.requests, texts)
-        yield texts.says("costs.tokens", requests=requests, **_ends(found.tokens, texts))
-    if found.usd and found.rate is not None:
-        rate = _short(found.rate, texts)
-        yield texts.says("costs.rate", rate=rate, **_ends(found.usd, texts))
+    if cost.tokens:
+        requests = _short(cost.requests, texts)
+        yield texts.says("costs.tokens", requests=requests, **_bounds(cost.tokens, texts))
+    if cost.usd and cost.rate is not None:
+        rate = _short(cost.rate, texts)
+        yield texts.says("costs.rate", rate=rate, **_bounds(cost.usd, texts))
     else:
         yield texts.at("costs.no_rate")
 
 
-def _ends(money: Money, texts: InterviewTexts) -> dict[str, str]:
+def _bounds(money: Money, texts: InterviewTexts) -> dict[str, str]:
     point = texts.at("words.decimal")
     return {"low": money.low.replace(".", point), "high": money.high.replace(".", point)}
 
 
-def _shown(
-    interview: Interview, answers: Answers, now: InterviewStep, texts: InterviewTexts
+def _next_question(
+    interview: Interview, now: InterviewStep, texts: InterviewTexts
 ) -> QuestionView | None:
     if now.next is None:
         return None
-    asked = next(one for one in interview.sheet.questions if one.code == now.next)
-    question = replace(interview.question, scenario=now.scenario)
-    cost = finding_out_cost(asked, question)
+    asked = next(item for item in interview.sheet.questions if item.code == now.next)
+    cost = finding_out_cost(asked, replace(interview.question, scenario=now.scenario))
     return QuestionView(
         code=asked.code,
         count=now.asked + 1,
@@ -223,21 +216,17 @@ def _shown(
         changes=now.changes,
         finding_out=cost,
         finding_out_says=texts.says("words.finding_out", cost=finding_out_text(cost, texts)),
-        parts=tuple(_part(part, texts) for part in _open(asked, now)),
+        parts=tuple(_part(part, texts) for part in asked.parts if part.code in now.parts),
     )
 
 
-def _open(asked: InterviewQuestion, now: InterviewStep) -> Iterator[QuestionPart]:
-    return (part for part in asked.parts if part.code in now.parts)
-
-
 def _part(part: QuestionPart, texts: InterviewTexts) -> PartView:
-    words = f"parts.{part.code}"
+    key = f"parts.{part.code}"
     return PartView(
         code=part.code,
         kind=part.kind,
-        asks=texts.at(f"{words}.asks"),
-        unit=texts.at(f"{words}.unit") if part.kind in TYPED_KINDS else None,
+        asks=texts.at(f"{key}.asks"),
+        unit=texts.at(f"{key}.unit") if part.kind in TYPED_KINDS else None,
         low=part.low,
         high=part.high,
         several=part.kind in MULTIPLE_KINDS,
@@ -250,15 +239,10 @@ def _part(part: QuestionPart, texts: InterviewTexts) -> PartView:
 
 
 def _because(now: InterviewStep, texts: InterviewTexts) -> str:
-    """Say the first answer found that would change the verdict."""
+    """Return the first answer that would change the verdict, as text."""
     change = now.changes[0]
     says = " + ".join(answer_text(part, given, texts) for part, given in change.answers)
     return texts.says("words.asked_because", answer=says, what=verdict_name(change.verdict, texts))
-
-
-def _translated_contradiction(one: Contradiction, texts: InterviewTexts) -> Contradiction:
-    says = texts.says(f"{CONTRADICTIONS}.{one.code}", **dict(one.numbers))
-    return one.model_copy(update={"says": says})
 
 
 def _short(number: float, texts: InterviewTexts) -> str:

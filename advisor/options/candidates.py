@@ -1,30 +1,23 @@
-"""A resolved scenario and the price book -> every option, and what is ruled out and why."""
+"""Candidates: the options considered for a scenario, and those ruled out whatever the numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
 from advisor.evidence import QualityFactor
 from advisor.options.batch import OptionBatch, option_batches
-from advisor.options.eligibility import EligibilityKey, eligibility_key
+from advisor.options.eligibility import EligibilityKey
 from advisor.options.gpu_tuning import gpu_tuning_options
-from advisor.options.option import Option, RuledOutOption
+from advisor.options.option import Option, RuledOutOption, rule_out
 from advisor.options.prompting import current_option, measuring_option, prompting_options
 from advisor.options.provider_tuning import provider_tuning_options
 from advisor.prices.book import PriceBook
 from advisor.rules.team_rules import TeamRule
-
-__all__ = [
-    "Candidates",
-    "EligibilityKey",
-    "Option",
-    "RuledOutOption",
-    "eligibility_key",
-    "list_candidates",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +67,9 @@ def list_candidates(
         *provider_tuning_options(eligibility, book, out),
         *gpu_tuning_options(eligibility, book, out),
     ]
-    kept = []
-    for option in everything:
-        ruled = _by_need(option, eligibility, without_retrieval)
-        if ruled:
-            out.append(ruled)
-        else:
-            kept.append(option)
+    refusals = [_by_need(option, eligibility, without_retrieval) for option in everything]
+    out += filter(None, refusals)
+    kept = [option for option, refusal in zip(everything, refusals, strict=True) if not refusal]
     current = current_option(eligibility, book)
     options = (*([current] if current else []), *kept)
     measuring = measuring_option(kept)
@@ -92,17 +81,77 @@ def _by_need(
     option: Option, eligibility: EligibilityKey, without_retrieval: QualityFactor
 ) -> RuledOutOption | None:
     if option.trains and option.approach != "combo" and eligibility.needs_knowledge:
-        says = f"New facts are looked up, not trained in. {without_retrieval.says}"
-        return RuledOutOption(
-            id=option.id,
-            rule="facts-need-retrieval",
-            says=says,
-            source=without_retrieval.source,
-        )
+        says = f"New facts have to be retrieved, not trained. {without_retrieval.says}"
+        return rule_out(option.id, "facts-need-retrieval", says, without_retrieval.source)
     if option.approach == "long_context" and eligibility.permissions_per_user:
-        says = "Not everybody may read every document, and one prompt for all would hold all."
-        return RuledOutOption(id=option.id, rule="permissions", says=says, source="your scenario")
+        says = "Not every user may read every document, and one prompt would contain them all."
+        return rule_out(option.id, "permissions", says, "your scenario")
     if option.approach == "encoder" and eligibility.task != "classification":
         says = f"An encoder picks one of fixed labels; the task is {eligibility.task}."
-        return RuledOutOption(id=option.id, rule="no-labels", says=says, source="your scenario")
+        return rule_out(option.id, "no-labels", says, "your scenario")
     return None
+
+
+@dataclass(frozen=True)
+class CandidateRule:
+    """A rule that keeps an option off the candidates, as the trace lists it."""
+
+    code: str
+    applies: Callable[[Option, EligibilityKey], bool]
+    """Whether the rule is relevant for an option."""
+    reads: Callable[[Option, EligibilityKey], tuple[tuple[str, Any], ...]]
+    """Name and value of everything it reads."""
+
+
+def _is_hosted(option: Option, _: EligibilityKey) -> bool:
+    return not option.is_current and option.provider != "own" and "gpu_hour" not in option.prices
+
+
+CANDIDATE_RULES = (
+    CandidateRule(
+        "data-stays",
+        _is_hosted,
+        lambda o, e: (
+            ("limits.data_may_leave", e.data_may_leave),
+            ("needs.privacy_self_host", e.privacy_self_host),
+        ),
+    ),
+    CandidateRule(
+        "provider-not-allowed",
+        lambda o, e: _is_hosted(o, e) and bool(e.providers),
+        lambda o, e: (("provider", o.provider),),
+    ),
+    CandidateRule(
+        "shut-down",
+        lambda o, e: o.card is not None and o.ends_on is not None,
+        lambda o, e: (("ends on", o.ends_on), ("asked on", e.day)),
+    ),
+    CandidateRule(
+        "closed-to-you",
+        lambda o, e: o.offer is not None,
+        lambda o, e: (
+            ("asking as", dict(e.customer_types).get(o.provider, "anyone")),
+            ("asked on", e.day),
+        ),
+    ),
+    CandidateRule("unpriced", lambda o, e: True, lambda o, e: (("prices found", len(o.prices)),)),
+    CandidateRule(
+        "no-bf16",
+        lambda o, e: o.gpu is not None and o.base is not None,
+        lambda o, e: (("bf16 TFLOP/s", o.gpu.bf16_tflops if o.gpu else None),),
+    ),
+    CandidateRule(
+        "facts-need-retrieval",
+        lambda o, e: o.trains and o.approach != "combo",
+        lambda o, e: (("needs knowledge", e.needs_knowledge),),
+    ),
+    CandidateRule(
+        "permissions",
+        lambda o, e: o.approach == "long_context",
+        lambda o, e: (("knowledge.permissions_per_user", e.permissions_per_user),),
+    ),
+    CandidateRule(
+        "no-labels", lambda o, e: o.approach == "encoder", lambda o, e: (("task", e.task),)
+    ),
+)
+"""Rules that do not depend on numbers, with the options they apply to and what they read."""

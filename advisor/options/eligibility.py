@@ -1,4 +1,4 @@
-"""A resolved scenario -> what of it decides which options there are, and nothing else."""
+"""EligibilityKey: the parts of a scenario that decide which options exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from advisor.units import Approach, Task
 
 @dataclass(frozen=True)
 class CurrentSolutionKey:
-    """What is done today."""
+    """The current solution."""
 
     approach: Approach
     model: str | None
@@ -22,7 +22,7 @@ class CurrentSolutionKey:
 
 @dataclass(frozen=True)
 class EligibilityKey:
-    """All that a menu is made from, beside the price book: the same ground, the same menu."""
+    """Everything the candidates depend on, besides prices: equal keys, equal candidates."""
 
     day: date
     task: Task
@@ -35,21 +35,21 @@ class EligibilityKey:
     licences: tuple[str, ...]
     hardware: tuple[Hardware, ...]
     customer_types: tuple[tuple[str, str], ...]
-    """As which kind of customer one asks a provider, where that matters."""
+    """Type of customer at each provider where it matters."""
     named: frozenset[str]
-    """Models that the scenario names."""
+    """Models named in the scenario."""
     today: CurrentSolutionKey | None
     pairs: int
     """Preference pairs in the dataset."""
 
     @property
     def must_self_host(self) -> bool:
-        """Whether no provider of models may be asked."""
+        """Whether no model provider may be used."""
         return self.privacy_self_host or not self.data_may_leave
 
 
 def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> EligibilityKey:
-    """Pick out of a question what decides which options there are."""
+    """Extract the parts of a scenario that decide which options exist."""
     scenario, current = resolved.scenario, resolved.scenario.current
     names = {measured.model for measured in scenario.quality.measured}
     today = None
@@ -72,18 +72,17 @@ def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> Elig
         customer_types=tuple((name, customer_type(scenario, name)) for name in ("openai", "azure")),
         named=frozenset(name for name in names if name),
         today=today,
-        pairs=profile.pairs if profile else _pairs_said(resolved),
+        pairs=profile.pairs if profile else _assumed_pairs(scenario),
     )
 
 
-def _pairs_said(resolved: ResolvedScenario) -> int:
-    """Examples are taken for pairs where better is to be learnt and no file shows what they are."""
-    learns_better = resolved.scenario.needs.preference_hard_to_specify
-    return int(learns_better)
+def _assumed_pairs(scenario: Scenario) -> int:
+    """Without a dataset, examples count as pairs where preferences are to be learned."""
+    return int(scenario.needs.preference_hard_to_specify)
 
 
 def customer_type(scenario: Scenario, provider: str) -> str:
-    """Return which kind of customer asks; who says nothing is new."""
+    """Return the type of customer at a provider; new by default."""
     return {
         "openai": scenario.organisation.openai or "never_tuned",
         "azure": scenario.organisation.azure or "new",

@@ -1,12 +1,12 @@
-"""Tuning on rented or owned GPUs: adapters, full weights, encoders, and the plain baseline."""
+"""Options tuned on rented or owned GPUs: adapters, full fine-tuning, encoders, the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from operator import ge
-from weakref import WeakKeyDictionary
 
 from advisor.errors import PricingError
 from advisor.options.eligibility import EligibilityKey
@@ -21,7 +21,7 @@ PROMPTED_OPEN_MODELS = (
     "open/Qwen/Qwen3-32B",
     "open/meta-llama/Llama-3.3-70B",
 )
-"""Open models that are prompted as they are where no provider may be asked."""
+"""Open models that are prompted unchanged where no provider may be used."""
 PROMPTING_APPROACHES: tuple[Approach, ...] = ("prompt", "few_shot", "long_context", "rag")
 BASE_MODELS = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
 ENCODER_MODEL = "open/FacebookAI/roberta-base"
@@ -31,51 +31,44 @@ BASELINE_MODEL = "tfidf-logreg"
 
 @dataclass(frozen=True)
 class AvailableGpu:
-    """A GPU to be had, and what an hour of it costs."""
+    """An available GPU with its price per hour."""
 
     gpu: Gpu
     provider: str
     price: Price
     is_own: bool
     most: int = 8
-    """How many there are; a rented machine has up to eight."""
+    """Number of GPUs; a rented machine has up to eight."""
 
 
 def gpu_tuning_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
-    """List tuning on a GPU of one's own choice, one option per base, method and machine."""
+    """List tuning on a GPU, one option per base model, method and machine."""
     machines = list(available_gpus(eligibility, book))
-    made = []
+    options = []
     for machine in machines:
         if machine.gpu.bf16_tflops is None:
-            says = f"{machine.gpu.name} has no bf16, in which these models are trained."
-            out.append(
-                rule_out(
-                    f"lora:{machine.provider}:*:{machine.gpu.name}",
-                    "no-bf16",
-                    says,
-                    machine.gpu.source,
-                )
-            )
+            option_id = f"lora:{machine.provider}:*:{machine.gpu.name}"
+            says = f"{machine.gpu.name} has no bf16, which training these models needs."
+            out.append(rule_out(option_id, "no-bf16", says, machine.gpu.source))
             continue
         for name in BASE_MODELS:
             base = book.model(name)
             if not _licence_allowed(eligibility, base):
                 continue
-            made += [_option(method, base, machine) for method in _methods(eligibility)]
+            options += [_option(method, base, machine) for method in _methods(eligibility)]
     if eligibility.must_self_host:
-        made += _prompted_open_models(eligibility, book, machines)
+        options += _prompted_open_models(eligibility, book, machines)
     encoder = book.model(ENCODER_MODEL)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
     if cheapest:
-        made.append(_option("encoder", encoder, cheapest))
-        made.append(_baseline(cheapest))
-    return made
+        options += [_option("encoder", encoder, cheapest), _baseline(cheapest)]
+    return options
 
 
 def _methods(eligibility: EligibilityKey) -> tuple[Approach, ...]:
-    """Name the ways to tune one base: preferences where there are pairs, retrieval with facts."""
+    """Return the methods for one base model: DPO with pairs, retrieval where facts are needed."""
     combined: tuple[Approach, ...] = ("combo",) if eligibility.needs_knowledge else ()
     preferred: tuple[Approach, ...] = ("dpo",) if eligibility.pairs else ()
     return (*TUNING_APPROACHES, *combined, *preferred)
@@ -84,7 +77,7 @@ def _methods(eligibility: EligibilityKey) -> tuple[Approach, ...]:
 def _prompted_open_models(
     eligibility: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
 ) -> list[Option]:
-    """List open models as they are on each GPU: what prompting is where nothing may be sent out."""
+    """List prompting of open models on each GPU, for data that must not leave the machines."""
     with_documents = eligibility.has_documents or eligibility.needs_knowledge
     ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
     bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
@@ -98,13 +91,13 @@ def _prompted_open_models(
 
 
 def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:
-    """List the GPUs to be had: your own, and of rented ones those that no other beats in all."""
+    """List available GPUs: your own, and rented ones that no other dominates."""
     for own in eligibility.hardware:
         gpu = book.gpu(own.gpu)
         price = Price(
             item=f"own/{gpu.name}/gpu_hour",
             unit="USD/GPU hour",
-            value=_decimal(own.usd_per_hour),
+            value=Decimal(repr(own.usd_per_hour)),
             since=eligibility.day,
             source="your scenario, hardware",
             read_on=eligibility.day,
@@ -118,28 +111,24 @@ def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[Ava
         return
     rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(eligibility, book, gpu))]
     merits = [_merits(machine) for machine in rented]
-    for machine, ours in zip(rented, merits, strict=True):
-        if not any(_dominates(theirs, ours) for theirs in merits):
+    for machine, own_merits in zip(rented, merits, strict=True):
+        if not any(_dominates(other, own_merits) for other in merits):
             yield machine
 
 
-_CLOUDS: WeakKeyDictionary[PriceTable, dict[str, list[str]]] = WeakKeyDictionary()
-
-
+@lru_cache(maxsize=8)
 def _clouds(prices: PriceTable) -> Mapping[str, list[str]]:
-    """Name who rents out each GPU by the hour; a book is gone through once."""
-    if prices not in _CLOUDS:
-        found: dict[str, list[str]] = {}
-        for item in prices.series:
-            if item.endswith("/gpu_hour"):
-                cloud, gpu, _ = item.rsplit("/", 2)
-                found.setdefault(gpu, []).append(cloud)
-        _CLOUDS[prices] = found
-    return _CLOUDS[prices]
+    """Return the clouds that rent out each GPU by the hour."""
+    found: dict[str, list[str]] = {}
+    for item in prices.series:
+        if item.endswith("/gpu_hour"):
+            cloud, gpu, _ = item.rsplit("/", 2)
+            found.setdefault(gpu, []).append(cloud)
+    return found
 
 
 def _cheapest(eligibility: EligibilityKey, book: PriceBook, gpu: Gpu) -> AvailableGpu | None:
-    """The cheapest cloud that rents this GPU; marketplaces of strangers' machines left out."""
+    """Find the cheapest cloud with this GPU, marketplaces of private machines excluded."""
     offers = []
     for cloud in _clouds(book.prices).get(gpu.name, ()):
         if cloud.endswith(("community", "median")) or (
@@ -149,14 +138,14 @@ def _cheapest(eligibility: EligibilityKey, book: PriceBook, gpu: Gpu) -> Availab
         try:
             price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", eligibility.day)
         except PricingError:
-            continue  # not rented out on that day
+            continue  # not available on that day
         offers.append(AvailableGpu(gpu, cloud, price, False))
     return min(offers, key=lambda offer: (offer.price.value, offer.provider), default=None)
 
 
-def _dominates(theirs: tuple[float, ...], ours: tuple[float, ...]) -> bool:
-    """Whether a machine is at least as good in memory, speed and price, and better in one."""
-    return theirs != ours and all(map(ge, theirs, ours))
+def _dominates(other: tuple[float, ...], merits: tuple[float, ...]) -> bool:
+    """Whether another machine is at least as good in memory, speed and price, and not equal."""
+    return other != merits and all(map(ge, other, merits))
 
 
 def _merits(machine: AvailableGpu) -> tuple[float, ...]:
@@ -192,14 +181,16 @@ def _option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Optio
 
 
 def _prompted_option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Option:
-    found = " Texts are embedded and looked up on the same machine." if approach == "rag" else ""
+    says = f"Serve the open weights on a {machine.gpu.name}; nothing is trained."
+    if approach == "rag":
+        says += " Documents are embedded on the same machine."
     return Option(
         id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}",
         approach=approach,
         provider=machine.provider,
         model=short_name(base.id),
         launch="by_hand",
-        launch_says=f"Serve the open weights on a {machine.gpu.name}; nothing is trained.{found}",
+        launch_says=says,
         tier=base.tier,
         prices={"gpu_hour": machine.price},
         base=base,
@@ -215,7 +206,7 @@ def _baseline(machine: AvailableGpu) -> Option:
         provider=machine.provider,
         model=BASELINE_MODEL,
         launch="local",
-        launch_says="It trains on a CPU in a minute.",
+        launch_says="It trains on a CPU in about a minute.",
         tier="tiny",
         objective="classification",
         prices={"gpu_hour": machine.price},
@@ -224,12 +215,8 @@ def _baseline(machine: AvailableGpu) -> Option:
 
 def _launch(machine: AvailableGpu) -> tuple[Launch, str]:
     if machine.is_own:
-        return "local", f"It is trained on your own {machine.gpu.name}."
+        return "local", f"It is trained on your {machine.gpu.name}."
     return "export", (
-        f"A folder with plan, data and script is written; it runs on a {machine.gpu.name} "
-        f"rented at {machine.provider}."
+        f"A folder with plan, data and script is written, to run on a {machine.gpu.name} rented "
+        f"from {machine.provider}."
     )
-
-
-def _decimal(value: float) -> Decimal:
-    return Decimal(repr(value))

@@ -1,21 +1,20 @@
-"""What an option is, what ruling one out says, and how its prices are looked up."""
+"""Option: one approach at one provider with one model, and its prices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 from advisor.errors import PricingError
 from advisor.options.eligibility import EligibilityKey
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard, Tier
 from advisor.prices.providers import TuningOffer
-from advisor.prices.series import Price, PriceTable
+from advisor.prices.series import Price
 from advisor.units import Approach, Record
 
 Launch = Literal["provider", "local", "export", "by_hand"]
@@ -38,25 +37,25 @@ SIMPLICITY = (
     "combo",
     "not_yet",
 )
-"""Simpler first: the order in which ties are broken."""
+"""Simpler first: the simpler approach wins a tie."""
 
 
 class RuledOutOption(Record):
-    """An option that may not be taken, and by which rule."""
+    """An option that a rule does not allow."""
 
     id: str
     """approach:provider:model[:gpu]."""
     rule: str
     """Code of the rule."""
     says: str
-    """The rule in words, with the numbers it read."""
+    """Explanation, with the numbers the rule read."""
     source: str
-    """Who says so."""
+    """Source."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One way to do the work, with the prices that hold on the day asked for."""
+    """One approach at one provider with one model, with the prices of the day."""
 
     id: str
     approach: Approach
@@ -66,43 +65,39 @@ class Option:
     launch_says: str
     tier: Tier
     prices: Mapping[str, Price]
-    """Kind of price -> the price: the bill reads nothing else."""
+    """Price by kind; the bill reads no others."""
     objective: Objective | None = None
     card: ModelCard | None = None
     offer: TuningOffer | None = None
     base: ModelCard | None = None
     served_like: ModelCard | None = None
-    """Whose numbers stand in where the model's own are not published."""
+    """Model whose architecture is used where the model's own is not published."""
     gpu: Gpu | None = None
     gpu_usd_is_own: bool = False
     ends_on: date | None = None
-    """Last day of the model; the horizon ends no later."""
+    """Shutdown date of the model; the horizon ends no later."""
     is_current: bool = False
     monthly_is_known: bool = False
-    """Whether the scenario says what it costs a month: then no price is looked at."""
+    """Whether the scenario states the monthly cost, so that no price is read."""
 
     @property
     def trains(self) -> bool:
-        """Whether something has yet to be tuned."""
-        return (
-            not self.is_current
-            and self.approach not in WITHOUT_TRAINING
-            and self.approach != "not_yet"
-        )
+        """Whether a model has yet to be tuned."""
+        return not self.is_current and self.approach not in {*WITHOUT_TRAINING, "not_yet"}
 
     @property
     def tokenizer_card(self) -> ModelCard | None:
-        """The model whose tokenizer says how many tokens a text has."""
+        """The model whose tokenizer counts the tokens."""
         return self.card or self.base or self.served_like
 
     @property
     def per_token(self) -> bool:
-        """Whether serving is billed by the token."""
+        """Whether inference is billed per token."""
         return "input" in self.prices
 
     @cached_property
     def seen(self) -> Mapping[str, Any]:
-        """What a team's rule can read of it, beside its costs."""
+        """Attributes that a team rule can read, besides costs."""
         card = self.base or self.card
         return {
             "id": self.id,
@@ -144,23 +139,13 @@ TUNED_PRICE_KINDS = {
 }
 
 
-_CHAT: WeakKeyDictionary[PriceTable, dict[tuple[str, date], Mapping[str, Price]]]
-_CHAT = WeakKeyDictionary()
-
-
+@lru_cache(maxsize=1024)
 def chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price]:
-    """Look up what a chat model costs on *day*, by kind; a book is asked once.
+    """Look up the prices of a chat model on *day*, by kind.
 
     Raises:
         PricingError: input or output has no price on that day.
     """
-    known = _CHAT.setdefault(book.prices, {})
-    if (card_id, day) not in known:
-        known[card_id, day] = _chat_prices(book, card_id, day)
-    return known[card_id, day]
-
-
-def _chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price]:
     found = {kind: book.prices.on(f"{card_id}/{kind}", day) for kind in ("input", "output")}
     for kind in CHAT_PRICE_KINDS:
         item = f"{card_id}/{kind}"
@@ -168,23 +153,25 @@ def _chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price
             try:
                 found[kind] = book.prices.on(item, day)
             except PricingError:
-                continue  # an extra that is not sold on that day is not an obstacle
+                continue  # an extra that is not sold on that day does not rule the model out
     return MappingProxyType(found)
 
 
-def provider_refusal(eligibility: EligibilityKey, provider: str) -> RuledOutOption | None:
-    """Say why a provider may not be used in this scenario, if so; the id is left to the caller."""
+def provider_refusal(
+    eligibility: EligibilityKey, provider: str, option_id: str
+) -> RuledOutOption | None:
+    """Return why a provider is not allowed in this scenario, or None."""
     if eligibility.must_self_host:
         says = "Data must not leave your machines, and this option sends it to a provider."
-        return RuledOutOption(id="", rule="data-stays", says=says, source="your scenario")
+        return rule_out(option_id, "data-stays", says, "your scenario")
     if eligibility.providers and provider not in eligibility.providers:
         says = f"Only {', '.join(eligibility.providers)} may be used, and this is {provider}."
-        return RuledOutOption(id="", rule="provider-not-allowed", says=says, source="your scenario")
+        return rule_out(option_id, "provider-not-allowed", says, "your scenario")
     return None
 
 
 def rule_out(option_id: str, rule: str, says: str, source: str) -> RuledOutOption:
-    """Make the line that says why an option is out."""
+    """Create the record of an option that is ruled out."""
     return RuledOutOption(id=option_id, rule=rule, says=says, source=source)
 
 

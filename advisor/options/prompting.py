@@ -1,4 +1,4 @@
-"""Ways without training: zero-shot, few-shot, full context, retrieval, and what is done today."""
+"""Options without training: zero-shot, few-shot, long context, retrieval, current, not yet."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from advisor.units import Approach
 EMBEDDING_ITEM = "openai/text-embedding-3-small/embedding"
 VECTOR_STORE_ITEM = "pinecone/standard/vector_minimum_month"
 MODELS_PER_TIER = 2
-"""Cheapest models of each tier that are also costed with examples, documents or retrieval."""
+"""Cheapest models of each tier that are also evaluated with examples, documents or retrieval."""
 
 
 def prompting_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
-    """List the ways that use a chat model as it is, over every model on sale."""
+    """List the options that use a chat model unchanged, for every available model."""
     zero_shot = [
         option
         for card in book.models.values()
         if card.provider != "open" and (option := _zero_shot(eligibility, book, card, out))
     ]
     some = shortlist(zero_shot, eligibility.named)
-    made = zero_shot + [_like(option, "few_shot", {}) for option in some]
-    if not eligibility.has_documents and not eligibility.needs_knowledge:
-        says = "There are no documents to look up: knowledge.corpus_tokens is 0."
+    options = zero_shot + [_variant(option, "few_shot", {}) for option in some]
+    if eligibility.has_documents or eligibility.needs_knowledge:
+        extra = retrieval_prices(book, eligibility.day)
+        options += [_variant(option, "rag", extra) for option in some]
+    else:
+        says = "There are no documents to retrieve from: knowledge.corpus_tokens is 0."
         out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
-        return made + [_like(option, "long_context", {}) for option in some]
-    extra = retrieval_prices(book, eligibility.day)
-    made += [_like(option, "rag", extra) for option in some]
-    return made + [_like(option, "long_context", {}) for option in some]
+    return options + [_variant(option, "long_context", {}) for option in some]
 
 
 def retrieval_prices(book: PriceBook, day: date) -> dict[str, Price]:
-    """Look up what embedding and keeping vectors costs."""
+    """Look up the prices of embedding and of storing vectors."""
     return {
         "embedding": book.prices.on(EMBEDDING_ITEM, day),
         "vector_minimum_month": book.prices.on(VECTOR_STORE_ITEM, day),
@@ -55,7 +55,7 @@ def retrieval_prices(book: PriceBook, day: date) -> dict[str, Price]:
 
 
 def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | None:
-    """Make an option of what is done and paid today, if the scenario says it.
+    """Create the option of the current solution, if the scenario describes one.
 
     Raises:
         UnknownPrice: the model named in the scenario is not in the price book.
@@ -72,7 +72,7 @@ def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | Non
         provider=provider,
         model=model,
         launch="by_hand",
-        launch_says="Nothing to do: this is what runs today.",
+        launch_says="Nothing to do: this is the current solution.",
         tier=card.tier if card else "large",
         prices=prices,
         card=card,
@@ -83,14 +83,14 @@ def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | Non
 
 
 def measuring_option(options: list[Option]) -> Option:
-    """Make the option "not yet": measure a prompt on held-out examples with a mid model.
+    """Create the option "not yet": measure a prompt on held-out examples with a mid-size model.
 
-    Where nothing may be sent to a provider it has no price: then it is measured on your machine.
+    Where no data may be sent to a provider it has no price: it is measured on your machine.
     """
     prompts = [o for o in options if o.approach == "prompt" and o.ends_on is None and o.per_token]
     mid = [option for option in prompts if option.tier in ("mid", "large")] or prompts
     model = min(mid, key=_blended, default=None)
-    says = "Label examples, run a prompt on them, and ask again with what you measured."
+    says = "Label examples, run a prompt on them, and ask again with the measured quality."
     if model is None:
         return Option(
             id="not_yet",
@@ -106,7 +106,7 @@ def measuring_option(options: list[Option]) -> Option:
 
 
 def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
-    """Keep the cheapest few of each tier by list price, and those the scenario names."""
+    """Keep the cheapest models of each tier by list price, and those named in the scenario."""
     chosen: dict[str, Option] = {}
     for tier in ("tiny", "small", "mid", "large"):
         of_tier = sorted((o for o in options if o.tier == tier), key=_blended)
@@ -116,24 +116,14 @@ def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
 
 
 def _blended(option: Option) -> tuple[float, str]:
-    """Three tokens read for each one written, the usual mix."""
+    """Price of three input tokens and one output token, a typical mix."""
     prices = option.prices
     return (3 * float(prices["input"].value) + float(prices["output"].value), option.id)
 
 
-def _like(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
-    return Option(
-        id=f"{approach}:{option.provider}:{option.model}",
-        approach=approach,
-        provider=option.provider,
-        model=option.model,
-        launch=option.launch,
-        launch_says=option.launch_says,
-        tier=option.tier,
-        prices={**option.prices, **extra},
-        card=option.card,
-        ends_on=option.ends_on,
-    )
+def _variant(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
+    option_id = f"{approach}:{option.provider}:{option.model}"
+    return replace(option, id=option_id, approach=approach, prices={**option.prices, **extra})
 
 
 def _zero_shot(
@@ -142,9 +132,9 @@ def _zero_shot(
     name = short_name(card.id)
     option_id = f"prompt:{card.provider}:{name}"
     day = eligibility.day
-    refusal = provider_refusal(eligibility, card.provider)
+    refusal = provider_refusal(eligibility, card.provider, option_id)
     if refusal:
-        out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
+        out.append(refusal)
         return None
     if card.shutdown_on and card.shutdown_on <= day:
         says = f"{name} was shut down on {card.shutdown_on}."

@@ -1,4 +1,4 @@
-"""Tuning at a provider: every offer in the price book, asked whether it is open to this user."""
+"""Options tuned by a provider: every offer in the price book that is open to this user."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import date
 
 from advisor.errors import PricingError, Unpriced
-from advisor.options.eligibility import EligibilityKey, customer_type
+from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import (
     TUNED_PRICE_KINDS,
     Launch,
+    Objective,
     Option,
     RuledOutOption,
     chat_prices,
@@ -21,63 +22,58 @@ from advisor.options.prompting import retrieval_prices
 from advisor.prices.book import PriceBook
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import Price
-
-__all__ = ["customer_type", "provider_tuning_options"]
+from advisor.units import Approach
 
 TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
-"""Models whose answers a smaller one learns from; the first on sale is taken; own choice."""
+"""Teachers for distillation, by preference; the first available one is used; own choice."""
 WITH_ADAPTER = frozenset({"openai", "azure", "nebius", "together", "fireworks"})
 
 
 def provider_tuning_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
-    """List hosted tuning, and what is built on it: preference tuning, distillation, with RAG."""
-    made: list[Option] = []
+    """List hosted tuning, and its variants: preference tuning, distillation, with retrieval."""
+    options: list[Option] = []
     for offer in book.offers:
         option = _supervised(eligibility, book, offer, out)
         if option is None:
             continue
-        made.append(option)
-        made += _variants(eligibility, book, option)
-    return made
+        options += [option, *_variants(eligibility, book, option)]
+    return options
 
 
 def _variants(eligibility: EligibilityKey, book: PriceBook, option: Option) -> list[Option]:
-    made: list[Option] = []
+    variants: list[Option] = []
     if eligibility.pairs and "dpo_training" in option.prices:
-        training = {**option.prices, "training": option.prices["dpo_training"]}
-        made.append(
-            replace(option, id=_id("dpo", option), approach="dpo", objective="dpo", prices=training)
-        )
-    answers = _teacher(eligibility, book)
-    if answers:
-        priced = {
-            **option.prices,
-            "teacher_input": answers["input"],
-            "teacher_output": answers["output"],
-        }
-        made.append(replace(option, id=_id("distill", option), approach="distill", prices=priced))
+        training = {"training": option.prices["dpo_training"]}
+        variants.append(_variant(option, "dpo", training, "dpo"))
+    teacher = _teacher(eligibility, book)
+    if teacher:
+        answers = {"teacher_input": teacher["input"], "teacher_output": teacher["output"]}
+        variants.append(_variant(option, "distill", answers))
     if eligibility.needs_knowledge:
-        extra = {**option.prices, **retrieval_prices(book, eligibility.day)}
-        made.append(replace(option, id=_id("combo", option), approach="combo", prices=extra))
-    return made
+        variants.append(_variant(option, "combo", retrieval_prices(book, eligibility.day)))
+    return variants
+
+
+def _variant(
+    option: Option, approach: Approach, extra: Mapping[str, Price], objective: Objective = "sft"
+) -> Option:
+    option_id = f"{approach}:{option.id.split(':', 1)[1]}"
+    prices = {**option.prices, **extra}
+    return replace(option, id=option_id, approach=approach, objective=objective, prices=prices)
 
 
 def _teacher(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
-    """Look up what the first teacher on sale that day costs."""
+    """Look up the prices of the first teacher that is available on the day."""
     for name in TEACHERS:
         if name not in book.models:
             continue
         try:
             return chat_prices(book, name, eligibility.day)
         except PricingError:
-            continue  # not sold on that day
+            continue  # not available on that day
     return None
-
-
-def _id(approach: str, option: Option) -> str:
-    return f"{approach}:{option.id.split(':', 1)[1]}"
 
 
 def _supervised(
@@ -85,19 +81,19 @@ def _supervised(
 ) -> Option | None:
     gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
     option_id = f"{offer.approach}:{offer.provider}:{offer.base}{gpu}"
-    refusal = provider_refusal(eligibility, offer.provider)
+    refusal = provider_refusal(eligibility, offer.provider, option_id)
     if refusal:
-        out.append(rule_out(option_id, refusal.rule, refusal.says, refusal.source))
+        out.append(refusal)
         return None
-    who = dict(eligibility.customer_types).get(offer.provider, "anyone")
-    if offer.open_window(who, eligibility.day) is None:
-        says, source = offer.closed_reason(who, eligibility.day)
+    customer = dict(eligibility.customer_types).get(offer.provider, "anyone")
+    if offer.open_window(customer, eligibility.day) is None:
+        says, source = offer.closed_reason(customer, eligibility.day)
         out.append(rule_out(option_id, "closed-to-you", says, source))
         return None
     try:
         prices = _prices(book, offer, eligibility.day)
     except Unpriced as error:
-        says = f"{error} The line to add: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
+        says = f"{error} To add one: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
         out.append(rule_out(option_id, "unpriced", says, offer.source))
         return None
     except PricingError as error:
@@ -122,7 +118,7 @@ def _supervised(
 
 
 def _prices(book: PriceBook, offer: TuningOffer, day: date) -> Mapping[str, Price]:
-    """Look up training and serving; an offer without either price cannot be costed."""
+    """Look up the prices of training and inference; an offer needs both."""
     stem = f"{offer.provider}/{offer.base}"
     found = {"training": book.prices.on(f"{stem}/training", day)}
     for kind in ("dpo_training", "job_minimum", "storage_month"):
@@ -147,5 +143,5 @@ def _launch(offer: TuningOffer) -> Launch:
 
 def _launch_says(offer: TuningOffer) -> str:
     if offer.provider in WITH_ADAPTER:
-        return f"The job is started at {offer.provider} over its API."
-    return f"{offer.provider} has its own interface: start the job there with the converted file."
+        return f"The job is started through the API of {offer.provider}."
+    return f"Start the job in the interface of {offer.provider}, with the converted file."

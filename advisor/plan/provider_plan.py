@@ -1,4 +1,4 @@
-"""A decision and a dataset in two halves -> a plan: what it costs, and the cap it is held to."""
+"""Training plan for a job at a provider: its cost, and its cap."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from advisor.estimate.tuning import TrainingSet, default_epochs, provider_traini
 from advisor.options.eligibility import customer_type
 from advisor.options.option import Option
 from advisor.plan.training_plan import PlanData, PlannedCost, PlanSettings, TrainingPlan
+from advisor.prices.display_names import provider_name
 from advisor.units import round_up_to_cents
 
 PROVIDERS_BILLING_VALIDATION = frozenset({"together"})
-"""Who bills held-out rows too, once an evaluation. Source: the provider's pricing page."""
+"""Providers that bill held-out rows once per evaluation. Source: the provider's pricing page."""
 TRAINING_KIND = {"supervised": "training", "dpo": "dpo_training"}
 MAX_AUTO_EPOCHS = 25
 AUTO_MARGIN_EPOCHS = 2.0
-"""What `auto` may choose over our reckoning of it; own judgement."""
+"""Epochs that `auto` might choose relative to our estimate; our own judgement."""
 
 
 def make_plan(
@@ -33,20 +34,19 @@ def make_plan(
     plan_settings: PlanSettings,
     planned_at: datetime,
 ) -> TrainingPlan:
-    """Lay one job down: rows, settings, price, and the cap that is held against its dear end.
+    """Create the plan of one job: rows, settings, cost and cap.
 
     Raises:
-        UsageError: the method is not sold there, or the cap lies under what it may cost.
+        UsageError: the provider does not offer the method, or the cap is below the worst case.
     """
     offer = option.offer
     if offer is None:
-        raise UsageError(option.id, "no provider tunes this option.", option.launch_says)
-    sold = {"sft": "supervised"}
-    methods = [sold.get(method, method) for method in offer.methods]
+        raise UsageError(option.id, "no provider trains this option.", option.launch_says)
+    methods = ["supervised" if method == "sft" else method for method in offer.methods]
     if plan_settings.method not in methods:
         raise UsageError(
             f"--method {plan_settings.method}",
-            f"{offer.provider} does not sell it for {offer.base}.",
+            f"not offered by {provider_name(offer.provider)} for {offer.base}.",
             did_you_mean(plan_settings.method, methods).strip(),
         )
     figure = planned_cost(option, data, plan_settings)
@@ -79,29 +79,29 @@ def plan_cap(plan_settings: PlanSettings, figure: PlannedCost) -> str:
     if cap < Decimal(figure.at_most):
         raise UsageError(
             f"--cap {cap}",
-            f"this job may cost up to {figure.at_most} USD, and its cap is {cap} USD.",
+            f"this job may cost up to ${figure.at_most}, and its cap is ${cap}.",
             "Raise the cap, or train on fewer rows or epochs.",
         )
     return str(cap.quantize(Decimal("0.01")))
 
 
 def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) -> PlannedCost:
-    """Work out what the job costs, with the same quantities that the answer was made of.
+    """Return the cost of a job, from the same quantities as the answer.
 
     Raises:
-        UsageError: there is no price for this method.
+        UsageError: the provider has no price for this method.
     """
     kind = TRAINING_KIND.get(plan_settings.method, "training")
     if kind not in option.prices:
         raise UsageError(
             f"--method {plan_settings.method}",
-            f"{option.provider} has no {kind} price.",
+            f"{provider_name(option.provider)} has no {kind} price.",
             "Add your own under prices: in an overlay.",
         )
     price = option.prices[kind]
     priced = replace(option, prices={**option.prices, "training": price})
-    likely, most = (
-        _job(priced, data, plan_settings, sampling) for sampling in (LIKELY, WORST_CASE)
+    likely, at_most = (
+        _tokens_and_usd(priced, data, plan_settings, sampling) for sampling in (LIKELY, WORST_CASE)
     )
     factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     low = likely[1] * (Decimal(factor.low) / Decimal(factor.likely) if factor else 1)
@@ -116,15 +116,15 @@ def planned_cost(option: Option, data: PlanData, plan_settings: PlanSettings) ->
         read_on=str(price.read_on),
         own=price.own,
         trained_tokens=likely[0],
-        trained_tokens_at_most=most[0],
+        trained_tokens_at_most=at_most[0],
         low=str(round_up_to_cents(max(low, least))),
         likely=str(round_up_to_cents(likely[1])),
-        at_most=str(round_up_to_cents(most[1])),
+        at_most=str(round_up_to_cents(at_most[1])),
         minimum=str(minimum.value) if minimum else None,
     )
 
 
-def _job(
+def _tokens_and_usd(
     option: Option, data: PlanData, plan_settings: PlanSettings, sampling: Sampling
 ) -> tuple[int, Decimal]:
     rows, epochs = data.training.rows, plan_settings.hyperparameters.n_epochs
@@ -132,10 +132,10 @@ def _job(
     if epochs == "auto" and sampling is WORST_CASE:
         passes = min(MAX_AUTO_EPOCHS, max(passes * AUTO_MARGIN_EPOCHS, passes + 1))
     factor = float(token_factor(option.tokenizer_card, sampling))
-    held = data.validation
-    checked = 0.0
-    if held and option.provider in PROVIDERS_BILLING_VALIDATION:
-        checked = float(evaluated_tokens(passes, held.rows, held.tokens / held.rows * factor))
-    trained = data.training.tokens * factor * passes + checked
+    validation, evaluated = data.validation, 0.0
+    if validation and option.provider in PROVIDERS_BILLING_VALIDATION:
+        per_row = validation.tokens / validation.rows * factor
+        evaluated = float(evaluated_tokens(passes, validation.rows, per_row))
+    trained = data.training.tokens * factor * passes + evaluated
     lines = provider_training_lines(option, TrainingSet(rows, trained / passes / rows, passes))
     return round(trained), Decimal(repr(float(total_cost(lines, "once"))))

@@ -1,4 +1,4 @@
-"""The whole price book in one record, with its look-ups."""
+"""The price book: prices, models, providers and GPUs, with lookups by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, eq=False)
 class PriceBook:
-    """The whole price book: prices, models, providers, GPUs."""
+    """Prices, models, providers and GPUs of one or two price files."""
 
     prices: PriceTable
     models: Mapping[str, ModelCard]
@@ -26,20 +26,20 @@ class PriceBook:
     sha256: str
 
     def model(self, name: str) -> ModelCard:
-        """Return a model; an unknown one is refused with the nearest names."""
+        """Return a model, or raise UnknownPrice with the nearest names."""
         return _known("model", name, self.models)
 
     def provider(self, name: str) -> Provider:
-        """Return a provider; an unknown one is refused with the nearest names."""
+        """Return a provider, or raise UnknownPrice with the nearest names."""
         return _known("provider", name, self.providers)
 
     def gpu(self, name: str) -> Gpu:
-        """Return a GPU; an unknown one is refused with the nearest names."""
+        """Return a GPU, or raise UnknownPrice with the nearest names."""
         return _known("GPU", name, self.gpus)
 
     @property
     def with_architecture(self) -> Mapping[str, ModelCard]:
-        """The models whose config is known."""
+        """Models whose config is known."""
         return {name: card for name, card in self.models.items() if card.architecture}
 
     @property
@@ -48,7 +48,7 @@ class PriceBook:
         return tuple(offer for provider in self.providers.values() for offer in provider.tuning)
 
     def clouds(self, gpu: str) -> tuple[str, ...]:
-        """Name who rents out a GPU by the hour."""
+        """List the providers that rent out a GPU by the hour."""
         ending = f"/{gpu}/gpu_hour"
         return tuple(i.removesuffix(ending) for i in self.prices.series if i.endswith(ending))
 

@@ -1,4 +1,4 @@
-"""What the price book says of models and GPUs, beside what they cost."""
+"""Models and GPUs of the price book: context, tokenizer, caching, architecture, memory, speed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ Source = Annotated[str, Field(min_length=4)]
 
 
 class TokenFactor(Record):
-    """Tokens of this model per token of o200k_base, where its own tokenizer is not public."""
+    """Tokens of this model per token of o200k_base, if its tokenizer is not public."""
 
     low: Positive
-    """Low end."""
+    """Lower bound."""
     likely: Positive
     """Most likely."""
     high: Positive
-    """High end."""
+    """Upper bound."""
     source: Source
-    """Who says so."""
+    """Source."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if not self.low <= self.likely <= self.high:
-            raise ValueError(f"{self.low:g}, {self.likely:g}, {self.high:g} do not go up")
+            raise ValueError(
+                f"{self.low:g}, {self.likely:g}, {self.high:g} are not in ascending order"
+            )
         return self
 
 
@@ -40,13 +42,13 @@ class CacheRule(Record):
     """When a provider bills a repeated prefix at the cached price."""
 
     min_tokens: Annotated[int, Field(ge=0)] | None
-    """Shortest prefix; nothing shorter is cached. Empty: nobody says."""
+    """Shortest prefix that is cached; empty if not published."""
     ttl_low_seconds: Positive
-    """Shortest time a prefix is kept."""
+    """Shortest time a prefix is cached."""
     ttl_high_seconds: Positive
-    """Longest time a prefix is kept."""
+    """Longest time a prefix is cached."""
     source: Source
-    """Who says so."""
+    """Source."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -56,10 +58,10 @@ class CacheRule(Record):
 
 
 class Architecture(Record):
-    """The numbers of an open model's config.json."""
+    """Sizes of an open model, from its config.json."""
 
     layers: Count
-    """Blocks."""
+    """Number of blocks."""
     hidden_size: Count
     """Width of the residual stream."""
     intermediate_size: Count
@@ -71,93 +73,93 @@ class Architecture(Record):
     head_dim: Count
     """Width of a head."""
     vocabulary: Count
-    """Rows of the embedding."""
+    """Vocabulary size."""
     tied_embeddings: bool
-    """Whether head and embedding are one matrix."""
+    """Whether head and embedding share one matrix."""
     parameters: Count
-    """All weights."""
+    """Number of weights."""
     max_position_tokens: Count
-    """Longest sequence."""
+    """Longest sequence [tokens]."""
     attention_bias: bool = False
     """Whether queries, keys and values have biases."""
     output_bias: bool = False
-    """Whether the output of the attention has a bias."""
+    """Whether the attention output has a bias."""
     mlp_bias: bool = False
-    """Whether the matrices of the MLP have biases."""
+    """Whether the MLP matrices have biases."""
     head_norms: bool = False
-    """Whether queries and keys of each head are normed."""
+    """Whether queries and keys are normalised per head."""
     wide_norms: bool = False
-    """Whether all queries and all keys of a token are normed together."""
+    """Whether all queries and all keys of a token are normalised together."""
     norms_per_layer: Annotated[int, Field(ge=0)] = 2
-    """Norms of a block, those of queries and keys left out."""
+    """Norms per block, without those of queries and keys."""
     norm_biases: bool = False
-    """Whether a norm has a bias beside its weight."""
+    """Whether norms have a bias."""
     mlp_matrices: Literal[2, 3] = 3
-    """Three where the MLP is gated."""
+    """3 if the MLP is gated, else 2."""
     fused_projections: bool = False
-    """Whether queries, keys and values are one matrix, and gate and up another."""
+    """Whether queries, keys and values share one matrix, and gate and up another."""
     experts: Annotated[int, Field(ge=0)] = 0
-    """Experts of a layer; none in a dense model."""
+    """Experts per layer; 0 in a dense model."""
     experts_per_token: Annotated[int, Field(ge=0)] = 0
-    """Experts that a token meets."""
+    """Experts used per token."""
     expert_size: Annotated[int, Field(ge=0)] = 0
     """Width inside an expert."""
     shared_size: Annotated[int, Field(ge=0)] = 0
-    """Width inside the expert that every token meets."""
+    """Width inside the shared expert."""
     adapted_experts: bool = False
-    """Whether peft puts adapters on experts and router when all linear layers are asked for."""
+    """Whether peft's 'all-linear' adapts experts and router."""
     dense_layers: Annotated[int, Field(ge=0)] = 0
-    """Layers without experts in a model that has some."""
+    """Layers without experts in a mixture of experts."""
     other_parameters: Annotated[int, Field(ge=0)] = 0
-    """Weights that no other number tells of, such as learned positions and a pooler."""
+    """Weights not covered by the other fields, such as learned positions and a pooler."""
     source: Source
-    """The config file."""
+    """Source: the config file."""
 
 
 class ModelCard(Record):
-    """One model: what decides its use, beside its prices."""
+    """One model, without its prices."""
 
     id: str
     """provider/model."""
     provider: str
-    """Who serves it; 'open' for weights to run oneself."""
+    """Who serves it; 'open' for open weights."""
     tier: Tier
-    """Size class by output list price."""
+    """Size class by list price of output."""
     tokenizer: Tokenizer = "none"
-    """Encoding, or none where it is not public."""
+    """Encoding; 'none' if it is not public."""
     token_factor: TokenFactor | None = None
-    """For models whose tokens can only be estimated."""
+    """Token factor, for models without a public tokenizer."""
     context_tokens: Count | None = None
-    """Longest prompt with its answer."""
+    """Context window: prompt and answer."""
     max_output_tokens: Count | None = None
-    """Longest answer."""
+    """Longest answer [tokens]."""
     long_context_from_tokens: Count | None = None
-    """Above this a whole request is billed at the long rates."""
+    """Requests above this are billed at the long-context price."""
     reasoning: Literal["none", "always"] = "none"
-    """Whether hidden thought is always billed."""
+    """Whether reasoning tokens are always billed."""
     cache: CacheRule | None = None
-    """Prompt caching; none where there is no cached price."""
+    """Prompt caching; empty if there is no cached price."""
     architecture: Architecture | None = None
-    """Of open models."""
+    """Sizes, for open models."""
     open_weights: bool = False
-    """Whether the weights can be had."""
+    """Whether the weights are public."""
     licence: str | None = None
-    """Of open weights."""
+    """Licence of open weights."""
     released: date | None = None
-    """First day."""
+    """Release date."""
     shutdown_on: date | None = None
-    """First day on which it answers no more."""
+    """First day without service."""
     replacement: str | None = None
-    """What its provider names instead."""
+    """Replacement named by the provider."""
     confidence: Confidence = "high"
-    """How far the source is trusted."""
+    """Confidence in the source."""
     caveats: tuple[str, ...] = ()
-    """What a reader has to know."""
+    """Caveats."""
 
     @model_validator(mode="after")
     def _can_be_counted(self) -> Self:
         if self.id.count("/") < 1 or "" in self.id.split("/"):
-            raise ValueError(f"the name '{self.id}' is not provider/model")
+            raise ValueError(f"the name '{self.id}' is not of the form provider/model")
         if self.tokenizer == "none" and self.token_factor is None:
             raise ValueError("a model without a tokenizer needs a token_factor {low, likely, high}")
         return self
@@ -169,21 +171,21 @@ class Gpu(Record):
     name: str
     """Short name."""
     memory_bytes: Count
-    """Memory."""
+    """Memory [bytes]."""
     bandwidth_bytes_per_second: Positive
-    """Of that memory."""
+    """Memory bandwidth [bytes/s]."""
     bf16_tflops: Positive | None
-    """Dense peak in bf16 with fp32 accumulation; none where there is no bf16."""
+    """Dense bf16 peak with fp32 accumulation [TFLOP/s]; empty without bf16 support."""
     fp16_tflops: Positive
-    """Dense peak in fp16."""
+    """Dense fp16 peak [TFLOP/s]."""
     compute_capability: Positive
-    """CUDA generation."""
+    """CUDA compute capability."""
     tdp_watts: Positive
-    """Board power."""
+    """Board power [W]."""
     link_bytes_per_second: Positive = 12e9
-    """To another GPU of the machine, one way. Where there is no NVLink 12 GB/s of the 32 of PCIe
-    4.0, own judgement."""
+    """Bandwidth to another GPU of the machine, one way [bytes/s]. Without NVLink, 12 of the 32 GB/s
+    of PCIe 4.0; own judgement."""
     source: Source
-    """Who says so."""
+    """Source."""
     confidence: Confidence = "high"
-    """How far the source is trusted."""
+    """Confidence in the source."""

@@ -1,4 +1,4 @@
-"""Who tunes which base model, for whom, until when, and how the result is served and billed."""
+"""Providers and the base models they tune: access, methods, hosting, shutdown dates."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from advisor.units import Record
 
 
 class AccessWindow(Record):
-    """Who may start a job, and until when."""
+    """A rule on who may start a job, and until when."""
 
     who: Literal["anyone", "never_tuned", "tuned_before", "active", "new", "existing"]
-    """Which users."""
+    """Type of customer."""
     closed_since: date | None = None
-    """First day on which they may not; none while it is open."""
+    """First day on which they may not; empty while open."""
     says: str
-    """The rule in words."""
+    """The rule as text."""
     source: Source
-    """Who says so."""
+    """Source."""
 
 
 class TuningOffer(Record):
     """One base model that a provider tunes."""
 
     provider: str
-    """Who tunes."""
+    """Provider."""
     base: str
-    """Name of the base, as in its price items."""
+    """Name of the base model, as in its price items."""
     card: str | None = None
-    """Model whose serving price holds where the tuned one has none."""
+    """Model whose serving price applies if the tuned one has none."""
     approach: Literal["ft_api", "managed_lora"]
-    """Whether the provider keeps the weights."""
+    """ft_api if the provider keeps the weights."""
     methods: tuple[str, ...]
-    """sft, dpo ..."""
+    """Training methods, such as sft and dpo."""
     windows: Annotated[tuple[AccessWindow, ...], Field(min_length=1)]
-    """Who may start a job."""
+    """Access rules."""
     serving: Literal["per_token", "per_hour"]
-    """How the tuned model is billed."""
+    """How serving the tuned model is billed."""
     hosting_item: str | None = None
-    """Price of an hour, where it is billed so."""
+    """Price item of an hour, if billed per hour."""
     gpu: str | None = None
-    """GPU it is served on, where it is billed by the hour."""
+    """GPU it is served on, if billed per hour."""
     served_like: str | None = None
-    """Open model whose numbers stand in: tokens of a text, and how much one GPU carries."""
+    """Open model whose sizes are used instead, for token counts and throughput."""
     scale_to_zero: bool = False
     """Whether an idle deployment costs nothing."""
     result_ends_on: date | None = None
-    """First day on which the tuned model answers no more."""
+    """First day without service for the tuned model."""
     min_examples: Count = 1
-    """Fewest examples of a job."""
+    """Minimum number of examples of a job."""
     max_example_tokens: Count | None = None
-    """Longest example."""
+    """Longest example [tokens]."""
     tier: Tier
-    """Size class of the base."""
+    """Size class of the base model."""
     source: Source
-    """Where it was read."""
+    """Source."""
     read_on: date
-    """Day it was last read there."""
+    """Date the source was last read."""
     confidence: Confidence = "high"
-    """How far the source is trusted."""
+    """Confidence in the source."""
     caveats: tuple[str, ...] = ()
-    """What a reader has to know."""
+    """Caveats."""
 
     @model_validator(mode="after")
     def _says_what_an_hour_costs(self) -> Self:
@@ -76,7 +76,7 @@ class TuningOffer(Record):
         return self
 
     def open_window(self, who: str, day: date) -> AccessWindow | None:
-        """Return the rule under which *who* may start a job on *day*, if there is one."""
+        """Return the rule that allows *who* to start a job on *day*, if any."""
         for window in self.windows:
             is_open = window.closed_since is None or day < window.closed_since
             if is_open and window.who in (who, "anyone"):
@@ -84,33 +84,33 @@ class TuningOffer(Record):
         return None
 
     def closed_reason(self, who: str, day: date) -> tuple[str, str]:
-        """Say why *who* may not start a job on *day*, and who says so."""
+        """Return why *who* may not start a job on *day*, and the source."""
         rules = [w for w in self.windows if w.who in (who, "anyone")] or list(self.windows)
         return f"{self.provider}: {rules[0].says}", rules[0].source
 
 
 class Provider(Record):
-    """One provider: how it is spoken to, and whom it tunes for."""
+    """One provider: protocol, data handling, and what it tunes."""
 
     name: str
     """Short name."""
     protocol: Literal["openai", "own", "none"]
-    """Whose fine-tuning protocol it speaks."""
+    """Fine-tuning protocol of its API."""
     base_url: str | None = None
-    """Where."""
+    """Base URL of the API."""
     weights_downloadable: bool = False
-    """Whether tuned weights can be had."""
+    """Whether tuned weights can be downloaded."""
     dedupe_key: str | None = None
-    """How a job is found again."""
+    """Field by which an existing job is found."""
     billing: str | None = None
     """What is billed."""
     data_region: str | None = None
-    """Where rows are kept, where the provider says so."""
+    """Where rows are stored, if published."""
     data_retention: str | None = None
-    """How long, where the provider says so."""
+    """How long rows are stored, if published."""
     closed: str | None = None
-    """Why no one can tune there, if so."""
+    """Why no one can tune there, if it is closed."""
     source: Source
-    """Where it was read."""
+    """Source."""
     tuning: tuple[TuningOffer, ...] = ()
-    """What it tunes."""
+    """Base models it tunes."""

@@ -1,6 +1,6 @@
-"""Prices that change over time: what an item cost on a given day, and who says so.
+"""Price history: the price of an item on a given day, with its source and date.
 
-The closed list of what is priced, and the one unit each kind has.
+Also the closed list of kinds of prices, each with its unit.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ KINDS: dict[str, Unit] = {
     "job_minimum": "USD/job",
     "electricity_kwh": "USD/kWh",
 }
-"""Last segment of an item -> its unit."""
-
-
+"""Last part of the name of an item -> its unit."""
 STALE_AFTER_DAYS = 30
 CHANGE_SOON_DAYS = 90
 MAY_BE_FREE = frozenset(
@@ -91,83 +89,73 @@ MAY_BE_FREE = frozenset(
         "vector_minimum_month",
     }
 )
-"""Kinds that a provider may give away; a price of 0 for any other is a slip or an unknown."""
+"""Kinds that can be free; a price of 0 for any other is a typo or an unknown price."""
 MAX_USD = 1_000_000_000
-"""No price is dearer: more is a slip of digits."""
+"""Upper limit of a price: more is a typo."""
 
 Confidence = Literal["high", "medium", "low"]
 
 
 class Caveat(Record):
-    """A doubt that travels with a figure."""
+    """A doubt about a value."""
 
     code: str
     """Stable name."""
     says: str
-    """In words."""
+    """Explanation."""
 
 
 class PriceStep(Record):
-    """One change of a price, with the page it was read from."""
+    """One change of a price, with its source."""
 
     since: date
-    """First day on which it holds. It holds until the next step."""
+    """First day on which the value applies, until the next step."""
     value: Annotated[Decimal, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None
-    """Price in the unit of the series; null from the day it is no longer sold."""
+    """Price in the unit of the series; null if no longer sold."""
     source: Annotated[str, Field(min_length=4)]
-    """The page where it was read, or who quoted it."""
+    """Page where it was read, or who quoted it."""
     read_on: date
-    """Day on which somebody last saw the value there."""
+    """Date on which the value was last read there."""
     confidence: Confidence = "high"
-    """How far the source is trusted."""
+    """Confidence in the source."""
     note: str | None = None
-    """What a reader has to know and the number cannot say."""
+    """Note for readers."""
 
 
-class Price(Record):
-    """A price as it was on one day: the step that held, and how old our knowledge of it was."""
+class Price(PriceStep):
+    """A price on one day: the step that applied, with its item and unit."""
 
     item: str
     """provider/model/kind."""
     unit: str
-    """What one price covers."""
+    """Unit of the price."""
     value: Decimal
-    """The price [USD per unit]."""
-    since: date
-    """First day on which it held."""
-    source: str
-    """Where it was read."""
-    read_on: date
-    """Day it was last read there."""
-    confidence: Confidence
-    """How far the source is trusted."""
-    note: str | None
-    """What the number cannot say."""
+    """Price [USD per unit]."""
     own: bool = False
-    """Whether it is the buyer's own."""
+    """Whether it is the user's own price."""
     next_change: date | None
-    """Day of the next step that is known."""
+    """Date of the next known step."""
 
 
 class PriceSeries(Record):
-    """The history of one price. Its unit never changes: another unit is another item."""
+    """History of one price. Its unit never changes: another unit is another item."""
 
     item: str
     """provider/model/kind."""
     unit: Unit
-    """What one price covers."""
+    """Unit of the price."""
     steps: tuple[PriceStep, ...] = ()
-    """Changes, oldest first."""
+    """Steps, oldest first."""
     unpriced: str | None = None
-    """Why nobody knows the price, where nobody published one."""
+    """Why the price is unknown, if it is not published."""
     own: bool = False
-    """Whether it is the buyer's own."""
+    """Whether it is the user's own price."""
 
     @model_validator(mode="after")
     def _is_named_by_kind(self) -> Self:
         kind = self.item.rsplit("/", 1)[-1]
         if self.item.count("/") < 2 or "" in self.item.split("/"):
-            raise ValueError(f"the name '{self.item}' is not provider/model/kind")
+            raise ValueError(f"the name '{self.item}' is not of the form provider/model/kind")
         if kind not in KINDS:
             raise ValueError(f"there is no kind '{kind}'.{did_you_mean(kind, KINDS)}".rstrip("?."))
         if KINDS[kind] != self.unit:
@@ -185,26 +173,26 @@ class PriceSeries(Record):
         if not days:
             raise ValueError("a series needs at least one step, or 'unpriced: why'")
         if days != sorted(set(days)):
-            raise ValueError("steps must go forward in time, each on its own day")
+            raise ValueError("steps must be in date order, one per day")
         if self.steps[0].value is None:
-            raise ValueError("a history cannot begin with a withdrawal")
+            raise ValueError("the first step must have a value, not null")
         free = [step.since for step in self.steps if step.value == 0]
         if free and self.item.rsplit("/", 1)[-1] not in MAY_BE_FREE:
             raise ValueError(
-                f"the price of {free[0]} is 0, which no {self.item.rsplit('/', 1)[-1]} is; "
-                "where nobody published one, write 'unpriced: why' instead of the steps"
+                f"the price from {free[0]} is 0, but no {self.item.rsplit('/', 1)[-1]} is free; "
+                "if the price is not published, write 'unpriced: why' instead of the steps"
             )
         return self
 
     def on(self, day: date) -> Price:
-        """Return the price that held on *day*.
+        """Return the price that applied on *day*.
 
         Args:
-            day: Day the price is wanted for. A step holds from its `since`, inclusive.
+            day: Day of the price. A step applies from its `since`, inclusive.
 
         Raises:
-            Unpriced: nobody published one.
-            PriceNotYetKnown: *day* is before the first step. We never reach back.
+            Unpriced: the price is not published.
+            PriceNotYetKnown: *day* is before the first step; prices are never extrapolated.
             PriceWithdrawn: the item was not sold on *day*.
         """
         if self.unpriced is not None:
@@ -217,35 +205,30 @@ class PriceSeries(Record):
             raise PriceWithdrawn(self.item, day, since=step.since)
         later = [step.since for step in self.steps if step.since > day]
         return Price(
+            **dict(step),
             item=self.item,
             unit=self.unit,
-            value=step.value,
-            since=step.since,
-            source=step.source,
-            read_on=step.read_on,
-            confidence=step.confidence,
-            note=step.note,
             own=self.own,
             next_change=later[0] if later else None,
         )
 
 
 class PriceTable:
-    """Every series we know, each item once, found by its name."""
+    """All price series by item name."""
 
     def __init__(self, series: Mapping[str, PriceSeries]) -> None:
         self.series = series
         self._found: dict[tuple[str, date], Price] = {}
 
     def has(self, item: str) -> bool:
-        """Whether there is such an item, priced or not."""
+        """Whether the item exists, priced or not."""
         return item in self.series
 
     def on(self, item: str, day: date) -> Price:
         """Return the price of *item* on *day*.
 
         Raises:
-            UnknownPrice: no such item; see `PriceSeries.on` for the rest.
+            UnknownPrice: there is no such item; see `PriceSeries.on` for other errors.
         """
         if item not in self.series:
             raise UnknownPrice("price", item, self.series)
@@ -255,17 +238,17 @@ class PriceTable:
         return self._found[key]
 
     def caveats(self, price: Price, day: date) -> tuple[Caveat, ...]:
-        """List the doubts about a price used on *day*: stale, about to change, or uncertain."""
+        """List the caveats of a price used on *day*: stale, about to change, uncertain, own."""
         found = []
         age = (day - price.read_on).days
         if age >= STALE_AFTER_DAYS and not price.own:
-            says = f"{price.item} was last read {age} days before, on {price.read_on}."
+            says = f"{price.item} was last read {age} days earlier, on {price.read_on}."
             found.append(Caveat(code="price-stale", says=says))
         if price.next_change and (price.next_change - day).days <= CHANGE_SOON_DAYS:
             says = f"{price.item} changes on {price.next_change}."
             found.append(Caveat(code="price-changes", says=says))
         if price.confidence == "low":
-            says = f"{price.item} rests on a weak source: {price.source}."
+            says = f"{price.item} has a weak source: {price.source}."
             found.append(Caveat(code="price-uncertain", says=says))
         if price.own:
             found.append(Caveat(code="own-price", says=f"{price.item} is your own price."))

@@ -1,4 +1,4 @@
-"""What a user said of prompting -> what it is worth: it meets the target, or falls short of it."""
+"""User's claims about prompting and retrieval -> adjusted quality ranges."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from advisor.units import Number
 
 Mask = NDArray[np.bool_]
 SHORTFALL = 0.03
-"""How far below the target a prompt is set that is said to fall short: more than evidence forgives
-as a tie. What it really is was not said."""
-CLAIM_BASIS = "you said what prompting does"
+"""How far below the target a prompt is placed that falls short: more than the tolerance of
+evidence. The actual value is unknown."""
+CLAIM_BASIS = "you stated how prompting performs"
 
 
 class PromptingClaims(NamedTuple):
-    """What was said in each variant, of shape [variants, 1]."""
+    """The user's claims in each variant, of shape [variants, 1]."""
 
     meets: Mask
-    """A prompt on a large model does what is wanted."""
+    """A prompt on a large model meets the target."""
     gap: Mask
-    """It does not, and it was a serious one: a better prompt is not the way out."""
+    """A serious prompt does not meet it: a better prompt is not the solution."""
     retrieval_short: Mask
-    """Answers from retrieved documents were tried, and something else is still missing."""
+    """Retrieval was tried, and something is still missing."""
 
     @property
     def any_claimed(self) -> bool:
-        """Whether any of it was said, in any variant."""
+        """Whether there is any claim in any variant."""
         return bool((self.meets | self.gap | self.retrieval_short).any())
 
 
@@ -51,9 +51,9 @@ def prompting_claims(
 
 
 def retrieval_fell_short(scenario: Scenario) -> bool:
-    """Whether retrieval was tried, and it is known or likely that documents are not all it takes.
+    """Whether retrieval was tried, and documents are known or likely not to be enough.
 
-    A form, a skill or a small model at home is what retrieval does not teach.
+    Retrieval does not teach an output format, a skill, or a small self-hosted model.
     """
     needs, quality = scenario.needs, scenario.quality
     if not scenario.knowledge.retrieval_tried or quality.prompting == "meets":
@@ -63,52 +63,51 @@ def retrieval_fell_short(scenario: Scenario) -> bool:
 
 
 class PromptingTraits(NamedTuple):
-    """What tells kinds of options apart here, of shape [kinds, 1, 1]."""
+    """Properties of the kinds of options that claims are about, of shape [kinds, 1, 1]."""
 
     is_large: Mask
-    """Prompts a large model: what was said is said of it."""
+    """Prompts a large model, which is what the claims are about."""
     retrieves: Mask
-    """Looks documents up."""
+    """Uses documents."""
     large: Number
-    """What evidence expects of it on a large model."""
+    """Expected quality on a large model, from evidence."""
 
 
 def apply_claims(
-    said: PromptingClaims, ends: NumberRange, target: Number, kind: PromptingTraits
+    claims: PromptingClaims, bounds: NumberRange, target: Number, traits: PromptingTraits
 ) -> NumberRange:
-    """Move what evidence expects of prompting to what was said of it.
+    """Move the expected quality of prompting to what the user claims.
 
     Args:
-        said: In each variant.
-        ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
-        target: What is good enough, [variants, 1].
-        kind: Which kinds are which.
+        claims: In each variant.
+        bounds: Expected quality of each kind from evidence, [kinds, variants, 1 or draws].
+        target: Quality target, [variants, 1].
+        traits: Properties of each kind.
     """
-    low, likely, high = ends
-    retrieves = kind.retrieves
-    moved = np.where(said.meets, np.asarray(target) - kind.large, 0.0)
-    unproven = said.meets & ~kind.is_large
-    hopeless = np.where(retrieves, said.retrieval_short, said.gap)
-    falls = hopeless | unproven
+    moved = np.where(claims.meets, np.asarray(target) - traits.large, 0.0)
+    falls_short = np.where(traits.retrieves, claims.retrieval_short, claims.gap)
+    unproven = claims.meets & ~traits.is_large
     most = np.asarray(target) - SHORTFALL
-    return (
-        np.where(falls, np.minimum(low + moved, most), low + moved),
-        np.where(falls, np.minimum(likely + moved, most), likely + moved),
-        np.where(hopeless, np.minimum(high + moved, most), high + moved),
+    low, likely, high = (
+        np.where(is_capped, np.minimum(bound + moved, most), bound + moved)
+        for bound, is_capped in zip(
+            bounds, (falls_short | unproven, falls_short | unproven, falls_short), strict=True
+        )
     )
+    return low, likely, high
 
 
 def cap_at_teacher(
-    said: PromptingClaims, ends: NumberRange, target: Number, taught: Mask
+    claims: PromptingClaims, bounds: NumberRange, target: Number, taught: Mask
 ) -> NumberRange:
-    """Expect no more of a pupil than of its teacher, of whom it is said that it falls short.
+    """Cap a distilled model's quality at its teacher's, where the teacher falls short.
 
     Args:
-        said: In each variant.
-        ends: What evidence expects of each kind, [kinds, variants, 1 or draws].
-        target: What is good enough, [variants, 1].
-        taught: Which kinds learn from answers of a large model, [kinds, 1, 1].
+        claims: In each variant.
+        bounds: Expected quality of each kind from evidence, [kinds, variants, 1 or draws].
+        target: Quality target, [variants, 1].
+        taught: Which kinds are trained on answers of a large model, [kinds, 1, 1].
     """
-    most = np.where(said.gap & taught, np.asarray(target) - SHORTFALL, np.inf)
-    low, likely, high = (np.minimum(end, most) for end in ends)
+    most = np.where(claims.gap & taught, np.asarray(target) - SHORTFALL, np.inf)
+    low, likely, high = (np.minimum(bound, most) for bound in bounds)
     return low, likely, high

@@ -1,7 +1,4 @@
-"""Answer -> Markdown, and the rows of the one table that text, Markdown and page show.
-
-An answer -> the figures that pictures and reports show beside its own: saved, spread, spent.
-"""
+"""An answer as Markdown, and the table rows that CLI, Markdown and page share."""
 
 from __future__ import annotations
 
@@ -9,28 +6,42 @@ from collections.abc import Iterable, Sequence
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
-from advisor.units import Money
+from advisor.prices.display_names import at_provider, model_name
+from advisor.prices.series import Caveat
+from advisor.report.sentences import (
+    approach_name,
+    dollars,
+    option_of,
+    range_text,
+    saving_usd_per_month,
+    sensitivity_sentences,
+    usd_text,
+    verdict_sentences,
+)
 
-TRACE_COLUMNS = ("rule", "result", "what it read")
-COLUMNS = ("way", "model", "once", "a month", "range a month", "quality", "start")
+__all__ = ["saving_usd_per_month"]
+TRACE_COLUMNS = ("rule", "result", "values read")
+COLUMNS = ("option", "model", "one-off", "per month", "90% range", "quality", "launch")
+TABLE_NOTE = "US dollars. Per month includes one-off costs, spread over the months of use."
 
 
 def best_per_approach(answer: Answer) -> tuple[OptionBill, ...]:
-    """Keep the best option of each approach, and what is done today; best first."""
-    seen: dict[str, OptionBill] = {}
+    """Return the best option of each approach and the current solution, best first."""
+    best: dict[str, OptionBill] = {}
     for option in answer.options:
         key = option.id if option.id == "current" else option.approach
-        seen.setdefault(key, option)
-    recommended = [o for o in seen.values() if o.id == answer.decision.recommended]
-    return (*recommended, *(o for o in seen.values() if o not in recommended))
+        best.setdefault(key, option)
+    recommended = [o for o in best.values() if o.id == answer.decision.recommended]
+    return (*recommended, *(o for o in best.values() if o not in recommended))
 
 
 def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
-    """Write one row per option: the columns are `COLUMNS`."""
+    """Return one row per option, with the columns `COLUMNS`."""
     return [
         (
-            "today" if option.id == "current" else option.approach.replace("_", " "),
-            model_name(option),
+            approach_name(option),
+            f"{model_name(option.model)}{f' on {option.gpu}' if option.gpu else ''} "
+            f"{at_provider(option.provider)}",
             usd_text(option.one_off.likely),
             usd_text(option.per_month.likely),
             range_text(option.per_month),
@@ -41,108 +52,61 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
     ]
 
 
-def model_name(option: OptionBill) -> str:
-    """Write a model with where it runs.
-
-    Names of makers are left out: the id, which `advisor estimate` shows, has them.
-    """
-    gpu = f", {option.gpu}" if option.gpu else ""
-    return f"{option.model.rsplit('/', 1)[-1]}{gpu} at {option.provider}"
-
-
-def usd_text(amount: str) -> str:
-    """Write an amount with separators.
-
-    >>> usd_text("1234.50")
-    '1,234.50'
-    """
-    return f"{float(amount):,.2f}"
-
-
-def range_text(money: Money) -> str:
-    """Write a range."""
-    if money.low == money.high:
-        return "exact"
-    return f"{usd_text(money.low)} to {usd_text(money.high)}"
-
-
 def quality_text(option: OptionBill) -> str:
-    """Write the expected quality; a mark tells what does not reach the target."""
+    """Return the expected quality, marked if it is below the target."""
     mark = "" if option.quality.reaches_target else " (too low)"
     return f"{float(option.quality.likely):.0%}{mark}"
 
 
-def verdict_lines(answer: Answer) -> list[str]:
-    """Say the verdict, how sure it is, and the runner-up."""
+def answer_sections(answer: Answer, with_sensitivity: bool = False) -> dict[str, list[str]]:
+    """Return the lists below the table of options, by heading; empty ones are left out."""
     decision = answer.decision
-    lines = [decision.verdict]
-    lines.append(f"It wins in {float(decision.win_share):.0%} of the draws of what is uncertain.")
-    if decision.runner_up:
-        lines.append(f"Runner-up: {decision.runner_up}.")
-    if decision.break_even:
-        lines.append(break_even_line(answer))
-    return lines
+    shows_changes = with_sensitivity or decision.flips
+    sections = {
+        "Reasons": [reason.says for reason in decision.reasons],
+        "Nearest changes": sensitivity_sentences(answer) if shows_changes else [],
+        "Next steps": list(decision.measure_next),
+        "Assumptions": [f"{a.path} = {a.value}: {a.says}" for a in answer.assumptions],
+        "Caveats": [caveat.says for caveat in answer_caveats(answer)],
+    }
+    return {heading: lines for heading, lines in sections.items() if lines}
 
 
-def break_even_line(answer: Answer) -> str:
-    """Say from how much use on training is no dearer."""
-    found = answer.decision.break_even
-    if found is None:
-        return ""
-    pair = f"{found.option} against {found.against}"
-    if found.requests is None:
-        return f"Break-even: {pair} never pays, however many requests."
-    slow = found.months and float(found.months) >= 0.1
-    months = f", {found.months} months at this traffic" if slow else ""
-    return (
-        f"Break-even: {pair} pays from {found.requests:,} requests in all "
-        f"({found.requests_per_month:,} a month{months})."
-    )
+def answer_caveats(answer: Answer) -> tuple[Caveat, ...]:
+    """Return the caveats of an answer and of its recommended option."""
+    recommended = option_of(answer, answer.decision.recommended)
+    return (*answer.caveats, *(recommended.caveats if recommended else ()))
 
 
-def sensitivity_lines(answer: Answer) -> list[str]:
-    """Say what would change the answer."""
-    if not answer.decision.flips:
-        return ["Nothing within 100 times flips it, and no switch does."]
-    return [
-        f"--set {flip.path}={flip.after} (now {flip.before}): {flip.becomes}"
-        for flip in answer.decision.flips
-    ]
-
-
-def answer_markdown(answer: Answer, told: Sequence[str] = ()) -> str:
-    """Write the whole answer as Markdown that can be read aloud.
-
-    Args:
-        answer: What was answered.
-        told: The decision in sentences, to stand first.
-    """
-    verdict, *more = verdict_lines(answer)
-    parts = [f"# {answer.question.name}", f"**{verdict}**", " ".join(told), *more]
-    parts.append(_table(COLUMNS, table_rows(best_per_approach(answer))))
-    parts += ["## Why", _list(reason.says for reason in answer.decision.reasons)]
-    parts += ["## What would flip it", _list(sensitivity_lines(answer))]
-    parts += ["## Measure next", _list(answer.decision.measure_next)]
-    parts += ["## Assumed", _list(f"{a.path} = {a.value}: {a.says}" for a in answer.assumptions)]
-    parts += ["## Ruled out", _list(ruled_out_lines(answer))]
+def answer_markdown(
+    answer: Answer, explanation: Sequence[str] = (), with_sensitivity: bool = False
+) -> str:
+    """Return an answer as Markdown."""
+    verdict, *more = verdict_sentences(answer)
+    parts = [f"# {answer.question.name}", f"**{verdict}**", " ".join(explanation), *more]
+    parts += [markdown_table(COLUMNS, table_rows(best_per_approach(answer))), TABLE_NOTE]
+    sections = answer_sections(answer, with_sensitivity) | {"Ruled out": ruled_out_lines(answer)}
+    for heading, lines in sections.items():
+        parts += [f"## {heading}", _list(lines)]
     parts.append(footer(answer))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def ruled_out_lines(answer: Answer) -> list[str]:
-    """Say what is ruled out, one line for each rule and sentence."""
-    grouped: dict[str, list[str]] = {}
-    for one in answer.ruled_out:
-        grouped.setdefault(f"{one.says} [{one.rule}; {one.source}]", []).append(one.id)
+    """Return what is ruled out, one line per rule and message."""
+    by_reason: dict[str, list[str]] = {}
+    for option in answer.ruled_out:
+        reason = f"{option.says} [{option.rule}; {option.source}]"
+        by_reason.setdefault(reason, []).append(option.id)
     lines = []
-    for says, ids in grouped.items():
+    for reason, ids in by_reason.items():
         names = ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
-        lines.append(f"{names}: {says}")
+        lines.append(f"{names}: {reason}")
     return lines
 
 
 def footer(answer: Answer) -> str:
-    """Say which day, prices and engine the figures come from."""
+    """Return the date, price book and engine behind the figures."""
     return (
         f"Prices of {answer.question.asked_on}, price book {answer.prices_sha256[:12]}, "
         f"question {answer.question_sha256[:12]}, engine {answer.engine_version}. US dollars, "
@@ -150,9 +114,18 @@ def footer(answer: Answer) -> str:
     )
 
 
+def bill_summary(option: OptionBill) -> str:
+    """Return the totals of a bill in one line."""
+    return (
+        f"{dollars(option.one_off.likely)} one-off, {dollars(option.monthly.likely)} per month "
+        f"({range_text(option.monthly)}), "
+        f"{dollars(option.total.likely)} over {option.months} months"
+    )
+
+
 def bill_markdown(option: OptionBill) -> str:
-    """Write the bill of one option, line by line."""
-    head = ("what", "when", "quantity", "price", "USD", "since", "source")
+    """Return the bill of one option, line by line."""
+    head = ("item", "cadence", "quantity", "price", "USD", "since", "source")
     rows = [
         (
             line.item,
@@ -165,25 +138,23 @@ def bill_markdown(option: OptionBill) -> str:
         )
         for line in option.bill
     ]
-    title = (
-        f"## {option.id}\n\n{usd_text(option.one_off.likely)} USD once, "
-        f"{usd_text(option.monthly.likely)} a month ({range_text(option.monthly)}), "
-        f"{usd_text(option.total.likely)} over {option.months} months."
-    )
-    notes = _list(caveat.says for caveat in option.caveats)
-    return "\n\n".join(part for part in (title, _table(head, rows) if rows else "", notes) if part)
+    title = f"## {option.id}\n\n{bill_summary(option)}."
+    caveats = _list(caveat.says for caveat in option.caveats)
+    parts = (title, markdown_table(head, rows) if rows else "", caveats)
+    return "\n\n".join(part for part in parts if part)
 
 
-def trace_markdown(parts: Iterable[tuple[str, Sequence[tuple[str, ...]]]]) -> str:
-    """Write every rule that was tried as sections of Markdown: a title, and its rows."""
-    written = ["", "## Every rule that was tried"]
-    for title, rows in parts:
-        safe = [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
-        written += [f"### {title}", _table(TRACE_COLUMNS, safe)]
-    return "\n\n".join(written) + "\n"
+def trace_markdown(sections: Iterable[tuple[str, Sequence[tuple[str, ...]]]]) -> str:
+    """Return every rule that was tried, in sections of a title and rows."""
+    parts = ["", "## Rules tried"]
+    for title, rows in sections:
+        escaped = [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+        parts += [f"### {title}", markdown_table(TRACE_COLUMNS, escaped)]
+    return "\n\n".join(parts) + "\n"
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
@@ -196,28 +167,16 @@ def _list(items: Iterable[str]) -> str:
 Range = tuple[float, float, float]
 
 
-def saving_usd_per_month(answer: Answer) -> float | None:
-    """Return what the recommended option saves a month against today; None without a today.
-
-    saving = today's USD a month - the recommended option's, each with what is paid once spread
-    """
-    options = {option.id: option for option in answer.options}
-    today, chosen = options.get("current"), options.get(answer.decision.recommended)
-    if today is None or chosen is None or chosen.id == today.id:
-        return None
-    return float(today.per_month.likely) - float(chosen.per_month.likely)
-
-
 def line_usd_per_month(line: BillLine, option: OptionBill) -> float:
-    """Return what a line of a bill costs a month; what is paid once is spread over the months."""
+    """Return the cost of a bill line per month; one-off costs are spread over the months."""
     months = float(option.months) if line.cadence == "once" else 1.0
     return float(line.amount) / months
 
 
 def cumulative_usd(option: OptionBill, months: float) -> Range:
-    """Return what an option has cost after some months: low, likely, high.
+    """Return the cost of an option after some months: low, likely, high.
 
-    spent = once + months x a month
+    cost = one-off + months x monthly
     """
     low, likely, high = (
         float(getattr(option.one_off, end)) + months * float(getattr(option.monthly, end))

@@ -1,29 +1,176 @@
-"""An answer -> the decision in a few sentences that somebody who reads no tables understands."""
+"""Every sentence about an answer: verdict, cost, certainty, runner-up, break-even, sensitivity.
+
+CLI, Markdown, page and API text take their wording from here; tables and layout are theirs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.units import Approach, Record
+from advisor.prices.display_names import at_provider, model_name, provider_name
+from advisor.units import Approach, Money, Record
 
 SURE_SHARE, LIKELY_SHARE = 0.9, 0.6
-"""From which share of draws on a decision is called sure, or likely; own judgement."""
-MAX_NAMED_OPTIONS = 3
+"""Win shares from which a decision is called sure, or likely; our own judgement."""
+MAX_NAMED_ASSUMPTIONS = 3
+APPROACH_NAMES = {
+    "prompt": "Prompt",
+    "few_shot": "Prompt with examples",
+    "long_context": "Long context",
+    "rag": "Retrieval",
+    "ft_api": "Hosted fine-tuning",
+    "managed_lora": "Managed LoRA",
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+    "full_ft": "Full fine-tuning",
+    "dpo": "Preference tuning",
+    "encoder": "Small classifier",
+    "distill": "Distillation",
+    "combo": "Retrieval with a tuned model",
+    "not_yet": "Not yet",
+    "current": "Current solution",
+}
+MoneyFormat = Callable[[float], str]
+
+
+def usd_text(amount: float | str) -> str:
+    """Return an amount with thousands separators.
+
+    >>> usd_text("1234.50")
+    '1,234.50'
+    """
+    return f"{float(amount):,.2f}"
+
+
+def dollars(amount: float | str) -> str:
+    """Return an amount with a dollar sign.
+
+    >>> dollars("1234.50")
+    '$1,234.50'
+    """
+    return f"${usd_text(amount)}"
+
+
+def range_text(money: Money) -> str:
+    """Return the 90% range of an amount."""
+    if money.low == money.high:
+        return "exact"
+    return f"{usd_text(money.low)} to {usd_text(money.high)}"
+
+
+def approach_name(option: OptionBill) -> str:
+    """Return the display name of an option's approach; the current solution is its own kind."""
+    return APPROACH_NAMES[_kind(option)]
+
+
+def option_name(option_id: str) -> str:
+    """Return the display name of an option: approach, model, GPU and provider.
+
+    >>> option_name("encoder:hf_jobs:FacebookAI/roberta-base:T4")
+    'Small classifier, RoBERTa-base on T4 at Hugging Face Jobs'
+    """
+    approach, *rest = option_id.split(":")
+    name = APPROACH_NAMES.get(approach, approach)
+    if len(rest) < 2 or rest[0] == "*":
+        return name
+    gpu = f" on {rest[2]}" if len(rest) > 2 else ""
+    return f"{name}, {model_name(rest[1])}{gpu} {at_provider(rest[0])}"
+
+
+def option_of(answer: Answer, option_id: str | None) -> OptionBill | None:
+    """Return an option of an answer by its id, or None."""
+    return next((option for option in answer.options if option.id == option_id), None)
+
+
+def saving_usd_per_month(answer: Answer) -> float | None:
+    """Return the monthly saving of the recommended option; None without a current solution.
+
+    saving = current USD per month - recommended USD per month, with one-off costs spread
+    """
+    current, chosen = option_of(answer, "current"), option_of(answer, answer.decision.recommended)
+    if current is None or chosen is None or chosen is current:
+        return None
+    return float(current.per_month.likely) - float(chosen.per_month.likely)
+
+
+def headline(answer: Answer) -> str:
+    """Return what to do, without figures: the verdict up to its colon."""
+    chosen = option_of(answer, answer.decision.recommended)
+    if chosen is None or chosen.approach == "not_yet":
+        return answer.decision.verdict
+    return answer.decision.verdict.partition(": ")[0] + "."
+
+
+def figures_sentence(answer: Answer, format_money: MoneyFormat = dollars) -> str:
+    """Return the cost and saving of the recommended option."""
+    chosen = option_of(answer, answer.decision.recommended)
+    if chosen is None:
+        return ""
+    if chosen.approach == "not_yet":
+        why = answer.decision.reasons[0].says if answer.decision.reasons else ""
+        cost = f" Measuring costs about {format_money(float(chosen.one_off.likely))}."
+        return why + cost if chosen.bill else why
+    text = f"{format_money(float(chosen.monthly.likely))} per month"
+    if float(chosen.one_off.likely) >= 0.005:
+        text += f" after {format_money(float(chosen.one_off.likely))} one-off"
+    saving = saving_usd_per_month(answer)
+    if saving is not None and saving > 0:
+        text += f", saves {format_money(saving)} per month compared with today"
+    return text + "."
+
+
+def verdict_sentences(answer: Answer) -> list[str]:
+    """Return the verdict, its certainty, the runner-up and the break-even."""
+    decision = answer.decision
+    return [
+        decision.verdict,
+        f"Best option in {float(decision.win_share):.0%} of simulations.",
+        f"Runner-up: {option_name(decision.runner_up)}." if decision.runner_up else "No runner-up.",
+        *break_even_sentences(answer),
+    ]
+
+
+def break_even_sentences(answer: Answer) -> list[str]:
+    """Return the sentence about the break-even, or nothing if there is none."""
+    point = answer.decision.break_even
+    if point is None:
+        return []
+    other = "the current solution" if point.against == "current" else option_name(point.against)
+    is_recommended = point.option == answer.decision.recommended
+    option = "" if is_recommended else f" of {option_name(point.option)}"
+    if point.requests is None:
+        return [f"No break-even{option} compared with {other}, at any number of requests."]
+    is_slow = point.months and float(point.months) >= 0.1
+    months = f", {point.months} months at this traffic" if is_slow else ""
+    return [
+        f"Break-even{option} at {point.requests:,} requests ({point.requests_per_month:,} per "
+        f"month{months}) compared with {other}."
+    ]
+
+
+def sensitivity_sentences(answer: Answer) -> list[str]:
+    """Return the nearest changes that would change the recommended approach."""
+    if not answer.decision.flips:
+        return ["No single change of a value alters the recommendation, even by a factor of 100."]
+    return [
+        f"--set {flip.path}={flip.after} (now {flip.before}): {option_name(flip.becomes)}"
+        for flip in answer.decision.flips
+    ]
 
 
 class NumberFormat(Record):
-    """How a language writes numbers."""
+    """Number format of a language."""
 
     thousands: str
-    """Between three digits each."""
+    """Thousands separator."""
     decimal: str
-    """Before the fraction."""
+    """Decimal separator."""
 
 
 class Sentences(Record):
-    """The sentences of one language."""
+    """The sentences of one language that explain a decision, from sentences.yaml."""
 
     numbers: NumberFormat
     act: dict[Approach | str, str]
@@ -33,7 +180,7 @@ class Sentences(Record):
     once: str
     cost_of_measuring: str
     saving: str
-    dearer: str
+    costs_more: str
     measured: str
     expected: str
     reasons: dict[str, str]
@@ -52,7 +199,7 @@ class Sentences(Record):
     words: dict[str, str]
 
     def number(self, text: str, digits: int = 2) -> str:
-        """Write a number as the language does; whatever is none stays as it is."""
+        """Return a number in the language's format; text that is not a number is translated."""
         try:
             value = float(text)
         except ValueError:
@@ -62,129 +209,126 @@ class Sentences(Record):
         return "".join(signs.get(sign, sign) for sign in shown)
 
 
-def decision_sentences(answer: Answer, words: Sentences) -> tuple[str, ...]:
-    """Tell a decision: what to do, the cost, why, what else, what changes it, what is unknown."""
-    told = (
-        *_what_to_do(answer, words),
-        *_why(answer, words),
-        _what_else(answer, words),
-        _change(answer, words),
-        _unknown(answer, words),
-        _next(answer, words),
+def decision_sentences(
+    answer: Answer, texts: Sentences, with_sensitivity: bool = False
+) -> tuple[str, ...]:
+    """Explain a decision: action, cost, reasons, alternatives, sensitivity, unknowns, next step.
+
+    Args:
+        answer: The answer.
+        texts: Sentences of a language.
+        with_sensitivity: Whether the answer was computed with its nearest changes.
+    """
+    sentences = (
+        *_action_and_cost(answer, texts),
+        *_reasons(answer, texts),
+        _alternatives(answer, texts),
+        _nearest_change(answer, texts, with_sensitivity),
+        _unknowns(answer, texts),
+        _next_step(answer, texts),
     )
-    return tuple(sentence for sentence in told if sentence)
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def _recommended(answer: Answer) -> OptionBill:
-    return _option(answer, answer.decision.recommended)
-
-
-def _option(answer: Answer, name: str) -> OptionBill:
-    return next(option for option in answer.options if option.id == name)
+    option = option_of(answer, answer.decision.recommended)
+    assert option is not None, "an answer contains its recommended option"
+    return option
 
 
 def _kind(option: OptionBill) -> str:
     return "current" if option.id == "current" else option.approach
 
 
-def _named(option: OptionBill, texts: Mapping[str, str]) -> str:
-    model = option.model.rsplit("/", 1)[-1]
-    return texts[_kind(option)].format(model=model, provider=option.provider)
-
-
-def _what_to_do(answer: Answer, words: Sentences) -> Iterator[str]:
-    option = _recommended(answer)
-    yield _named(option, words.act)
-    monthly, once = option.monthly, words.number(option.one_off.likely)
-    if option.approach == "not_yet":
-        yield words.cost_of_measuring.format(once=once)
-        return
-    template = words.cost_exact if monthly.low == monthly.high else words.cost
-    yield template.format(
-        monthly=words.number(monthly.likely),
-        low=words.number(monthly.low),
-        high=words.number(monthly.high),
-        saving=_against_today(answer, option, words),
-        once=words.once.format(amount=once) if float(option.one_off.likely) else "",
+def _named(option: OptionBill, templates: Mapping[str, str]) -> str:
+    return templates[_kind(option)].format(
+        model=model_name(option.model), provider=provider_name(option.provider)
     )
 
 
-def _against_today(answer: Answer, option: OptionBill, words: Sentences) -> str:
-    today = next((one for one in answer.options if one.id == "current"), None)
-    if today is None or option is today:
-        return ""
-    saving = float(today.per_month.likely) - float(option.per_month.likely)
-    template = words.saving if saving >= 0 else words.dearer
-    return template.format(amount=words.number(f"{abs(saving):.2f}"))
+def _action_and_cost(answer: Answer, texts: Sentences) -> Iterator[str]:
+    option = _recommended(answer)
+    yield _named(option, texts.act)
+    monthly, once = option.monthly, texts.number(option.one_off.likely)
+    if option.approach == "not_yet":
+        yield texts.cost_of_measuring.format(once=once)
+        return
+    saving, comparison = saving_usd_per_month(answer), ""
+    if saving is not None:
+        template = texts.saving if saving >= 0 else texts.costs_more
+        comparison = template.format(amount=texts.number(f"{abs(saving):.2f}"))
+    template = texts.cost_exact if monthly.low == monthly.high else texts.cost
+    yield template.format(
+        monthly=texts.number(monthly.likely),
+        low=texts.number(monthly.low),
+        high=texts.number(monthly.high),
+        saving=comparison,
+        once=texts.once.format(amount=once) if float(option.one_off.likely) else "",
+    )
 
 
-def _why(answer: Answer, words: Sentences) -> Iterator[str]:
-    """Say why; a share of right answers is named only where the user measured it."""
+def _reasons(answer: Answer, texts: Sentences) -> Iterator[str]:
+    """Explain the decision; a share of correct answers is named only if the user measured it."""
     option = _recommended(answer)
     quality, target = option.quality, answer.question.quality.target
-    codes = [reason.code for reason in answer.decision.reasons]
+    is_measured = quality.basis.startswith("measured")
     if option.approach != "not_yet":
-        if quality.basis.startswith("measured") and target is not None:
-            yield words.measured.format(
-                likely=_percent(quality.likely, words), target=_percent(str(target), words)
+        if is_measured and target is not None:
+            yield texts.measured.format(
+                likely=_percent(quality.likely, texts), target=_percent(str(target), texts)
             )
-        elif not quality.basis.startswith("measured"):
-            yield words.expected.format(source=quality.source)
-    yield next((words.reasons[code] for code in codes if code in words.reasons), "")
+        elif not is_measured:
+            yield texts.expected.format(source=quality.source)
+    codes = (reason.code for reason in answer.decision.reasons)
+    yield next((texts.reasons[code] for code in codes if code in texts.reasons), "")
 
 
-def _percent(share: str, words: Sentences) -> str:
-    return words.number(f"{round(100 * float(share), 1)}", 0)
+def _percent(share: str, texts: Sentences) -> str:
+    return texts.number(f"{round(100 * float(share), 1)}", 0)
 
 
-def _what_else(answer: Answer, words: Sentences) -> str:
+def _alternatives(answer: Answer, texts: Sentences) -> str:
     decision = answer.decision
     share = float(decision.win_share)
     level = "high" if share >= SURE_SHARE else "middle" if share >= LIKELY_SHARE else "low"
-    filled = {
+    fields = {
         "costed": str(len(answer.options)),
         "out": str(len(answer.ruled_out)),
-        "sure": "" if decision.recommended == "not_yet" else words.sure[level],
+        "sure": "" if decision.recommended == "not_yet" else texts.sure[level],
     }
-    if decision.runner_up is None:
-        return words.looked_at_alone.format(**filled)
-    second = _named(_option(answer, decision.runner_up), words.short)
-    return words.looked_at.format(second=second, **filled)
+    second = option_of(answer, decision.runner_up)
+    if second is None:
+        return texts.looked_at_alone.format(**fields)
+    return texts.looked_at.format(second=_named(second, texts.short), **fields)
 
 
-def _change(answer: Answer, words: Sentences) -> str:
-    flips = answer.decision.flips
-    if not flips:
-        return words.no_flip
-    flip = flips[0]
-    found = next((one for one in answer.options if one.id == flip.becomes), None)
-    becomes = _named(found, words.short) if found else flip.becomes
-    return words.flip.format(
-        becomes=becomes,
-        what=words.labels.get(flip.path, flip.path),
-        before=words.number(flip.before, 0),
-        after=words.number(flip.after, 0),
+def _nearest_change(answer: Answer, texts: Sentences, with_sensitivity: bool) -> str:
+    if not answer.decision.flips:
+        return texts.no_flip if with_sensitivity else ""
+    flip = answer.decision.flips[0]
+    option = option_of(answer, flip.becomes)
+    return texts.flip.format(
+        becomes=_named(option, texts.short) if option else option_name(flip.becomes),
+        what=texts.labels.get(flip.path, flip.path),
+        before=texts.number(flip.before, 0),
+        after=texts.number(flip.after, 0),
     )
 
 
-def _unknown(answer: Answer, words: Sentences) -> str:
-    names = [words.labels.get(one.path, one.path) for one in answer.assumptions]
+def _unknowns(answer: Answer, texts: Sentences) -> str:
+    names = [texts.labels.get(item.path, item.path) for item in answer.assumptions]
     if not names:
-        return words.all_known
-    what, more = ", ".join(names[:MAX_NAMED_OPTIONS]), len(names) - MAX_NAMED_OPTIONS
-    return words.unknown.format(
-        what=words.and_more.format(what=what, more=more) if more > 0 else what
+        return texts.all_known
+    what, more = ", ".join(names[:MAX_NAMED_ASSUMPTIONS]), len(names) - MAX_NAMED_ASSUMPTIONS
+    return texts.unknown.format(
+        what=texts.and_more.format(what=what, more=more) if more > 0 else what
     )
 
 
-def _next(answer: Answer, words: Sentences) -> str:
-    """Say what to measure next; each sentence of the answer ends with the path that it fills."""
-    wanted = answer.decision.measure_next
-    paths = [sentence.rstrip(".").rpartition(" ")[2] for sentence in wanted]
-    told = [
-        words.measure_by_path.get(path, sentence.rstrip("."))
-        for path, sentence in zip(paths, wanted, strict=True)
-    ]
-    if not told:
-        return words.nothing_to_measure
-    return words.measure.format(what="; ".join(told[:2]))
+def _next_step(answer: Answer, texts: Sentences) -> str:
+    """Name the next measurements; each one in the answer ends with the path that it fills."""
+    steps = []
+    for sentence in answer.decision.measure_next[:2]:
+        text = sentence.rstrip(".")
+        steps.append(texts.measure_by_path.get(text.rpartition(" ")[2], text))
+    return texts.measure.format(what="; ".join(steps)) if steps else texts.nothing_to_measure

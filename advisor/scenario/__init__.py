@@ -1,1 +1,1 @@
-"""Mapping from a file, a request or flags -> Scenario."""
+"""The scenario: what a user wants and what is known about it."""

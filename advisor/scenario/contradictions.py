@@ -1,4 +1,4 @@
-"""What was said and what the dataset shows -> where the two do not fit together."""
+"""Contradictions between the scenario and the dataset, such as a wrong number of examples."""
 
 from __future__ import annotations
 
@@ -9,68 +9,64 @@ from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 MIN_ROWS = 20
-"""Below this many rows a file shows too little to contradict anybody."""
+"""Minimum number of rows before a file can contradict the scenario."""
 COUNT_TOLERANCE = 1.1
-"""Counts within a tenth of each other are the same count."""
+"""Counts within a tenth of each other are treated as equal."""
 TOKEN_TOLERANCE = 3.0
-"""Tokens of the file and of the traffic that differ by more are worth a word."""
+"""Factor by which tokens of file and traffic may differ without a caveat."""
 DUPLICATE_SHARE = 0.05
 CONFLICT_SHARE = 0.02
 DATED_ANSWER_SHARE = 0.2
 MESSAGES = {
-    "labels-found": "The task was said to be {task}, and the answers in the file are "
-    "{labels} different labels.",
-    "labels-missing": "One of a fixed set of labels was said to be the answer, and the answers in "
-    "the file are no labels: they are long, or hardly any repeats.",
-    "rows-differ": "{said} examples were said to be there, and the file has {rows} that can be "
-    "used.",
-    "classes-differ": "{said} labels were said to be in the set, and the file has {labels}.",
-    "expert-duplicates": "Experts were said to have made the answers, and {share} of the rows "
-    "repeat an earlier one.",
-    "expert-conflicts": "Experts were said to have made the answers, and {share} of the rows ask "
-    "what an earlier one asks and answer it otherwise.",
-    "facts-in-answers": "No outside facts were said to be needed, and {share} of the answers hold "
-    "a date or a price that does not stand in the request.",
-    "request-differs": "A request was said to have {said} tokens, and in the file it has "
-    "{counted}.",
-    "answer-differs": "An answer was said to have {said} tokens, and in the file it has {counted}.",
-    "one-language": "The task was said to be translation, and the file asks and answers in one "
-    "language ({language}).",
-    "two-languages": "The task was said to be {task}, and the file asks in one language ({asked}) "
-    "and answers in another ({answered}).",
-    "pairs-found": "Better was not said to be easier to point at than to describe, and the file "
-    "has {pairs} pairs of a better and a worse answer.",
-    "pairs-missing": "Better was said to be easier to point at than to describe, and the file has "
-    "no pairs of a better and a worse answer.",
-    "tools-found": "No tools were said to be called, and {rows} rows of the file describe some.",
+    "labels-found": "The scenario has the task {task}, but the answers in the file are {labels} "
+    "different labels.",
+    "labels-missing": "The scenario has a fixed set of labels, but the answers in the file are "
+    "not labels: they are long, or rarely repeat.",
+    "rows-differ": "The scenario has {said} examples, but the file has {rows} usable rows.",
+    "classes-differ": "The scenario has {said} labels, but the file has {labels}.",
+    "expert-duplicates": "The scenario has labels by experts, but {share} of the rows duplicate an "
+    "earlier one.",
+    "expert-conflicts": "The scenario has labels by experts, but {share} of the rows have the "
+    "request of an earlier row and a different answer.",
+    "facts-in-answers": "The scenario needs no outside facts, but {share} of the answers contain a "
+    "date or price that is not in the request.",
+    "request-differs": "The scenario has {said} tokens per request, but the file has {counted}.",
+    "answer-differs": "The scenario has {said} tokens per answer, but the file has {counted}.",
+    "one-language": "The scenario has the task translation, but requests and answers in the file "
+    "are in the same language ({language}).",
+    "two-languages": "The scenario has the task {task}, but the requests in the file are in one "
+    "language ({asked}) and the answers in another ({answered}).",
+    "pairs-found": "The scenario has no preferences, but the file has {pairs} pairs of a better "
+    "and a worse answer.",
+    "pairs-missing": "The scenario has preferences, but the file has no pairs of a better and a "
+    "worse answer.",
+    "tools-found": "The scenario has no tools, but {rows} rows of the file describe tools.",
 }
-"""Code -> what is said; other languages translate these."""
+"""Code -> message; other languages translate these."""
 
 
 class Contradiction(Record):
-    """One thing that was said and does not fit what the dataset shows."""
+    """A value of the scenario that the dataset contradicts."""
 
     code: str
-    """Stable name."""
+    """Stable code."""
     says: str
-    """In words."""
+    """Message."""
     paths: tuple[str, ...]
-    """What of the scenario is in doubt."""
+    """Paths of the scenario in doubt."""
     numbers: tuple[tuple[str, str], ...]
-    """What the words hold, by name."""
+    """Values in the message, by name."""
 
 
 Finding = tuple[str, tuple[str, ...], dict[str, str]]
 
 
 def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contradiction, ...]:
-    """Point out where what was said does not fit what the dataset shows.
-
-    Only what was said is held against the file; what nobody said is not.
+    """List contradictions between scenario and dataset; only values that are set are compared.
 
     Args:
-        scenario: What was said.
-        profile: What the dataset holds, if there is one.
+        scenario: The scenario.
+        profile: Statistics of the dataset, if there is one.
     """
     if profile is None or profile.examples < MIN_ROWS:
         return ()
@@ -81,28 +77,28 @@ def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contrad
             paths=paths,
             numbers=tuple(numbers.items()),
         )
-        for look in DETECTORS
-        for code, paths, numbers in look(scenario, profile)
+        for detect in DETECTORS
+        for code, paths, numbers in detect(scenario, profile)
     )
 
 
 def _labels(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
-    said, labels = scenario.task, profile.distinct_labels
-    if labels and said not in (None, "classification"):
-        yield "labels-found", ("task",), {"task": str(said), "labels": f"{labels}"}
-    if not labels and (said == "classification" or scenario.needs.narrow_label_task):
+    task, labels = scenario.task, profile.distinct_labels
+    if labels and task not in (None, "classification"):
+        yield "labels-found", ("task",), {"task": str(task), "labels": f"{labels}"}
+    if not labels and (task == "classification" or scenario.needs.narrow_label_task):
         yield "labels-missing", ("task", "needs.narrow_label_task"), {}
 
 
 def _counts(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     rows, classes = scenario.dataset.examples, scenario.dataset.classes
-    if rows is not None and _apart(rows, profile.examples, COUNT_TOLERANCE):
+    if rows is not None and _differ(rows, profile.examples, COUNT_TOLERANCE):
         numbers = {"said": f"{rows:.0f}", "rows": f"{profile.examples}"}
         yield "rows-differ", ("dataset.examples",), numbers
     if (
         classes
         and profile.distinct_labels
-        and _apart(classes, profile.distinct_labels, COUNT_TOLERANCE)
+        and _differ(classes, profile.distinct_labels, COUNT_TOLERANCE)
     ):
         numbers = {"said": f"{classes:.0f}", "labels": f"{profile.distinct_labels}"}
         yield "classes-differ", ("dataset.classes",), numbers
@@ -121,19 +117,19 @@ def _quality(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
 
 
 def _facts(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
-    needs, looked = scenario.needs, profile.looked_through
-    said_none = "needs_fresh_facts" in needs.model_fields_set and not (
+    needs, rows = scenario.needs, profile.looked_through
+    set_to_no = "needs_fresh_facts" in needs.model_fields_set and not (
         needs.needs_fresh_facts or needs.needs_private_knowledge
     )
-    if said_none and looked and profile.outside_facts >= DATED_ANSWER_SHARE * looked:
-        share = f"{profile.outside_facts / looked:.0%}"
+    if set_to_no and rows and profile.outside_facts >= DATED_ANSWER_SHARE * rows:
+        share = f"{profile.outside_facts / rows:.0%}"
         yield "facts-in-answers", ("needs.needs_fresh_facts",), {"share": share}
 
 
 def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     traffic = scenario.traffic
     varying = max(profile.prompt_tokens_mean - profile.shared_prefix_tokens, 1.0)
-    for code, path, said, counted in (
+    for code, path, given, counted in (
         ("request-differs", "user_tokens", traffic.user_tokens, varying),
         (
             "answer-differs",
@@ -142,8 +138,8 @@ def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
             profile.completion_tokens_mean,
         ),
     ):
-        if said is not None and counted and _apart(said, counted, TOKEN_TOLERANCE):
-            yield code, (f"traffic.{path}",), {"said": f"{said:.0f}", "counted": f"{counted:.0f}"}
+        if given is not None and counted and _differ(given, counted, TOKEN_TOLERANCE):
+            yield code, (f"traffic.{path}",), {"said": f"{given:.0f}", "counted": f"{counted:.0f}"}
 
 
 def _languages(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
@@ -158,24 +154,24 @@ def _languages(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
 
 
 def _forms(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
-    needs, said = scenario.needs, scenario.needs.model_fields_set
-    taste = needs.preference_hard_to_specify
+    needs, given = scenario.needs, scenario.needs.model_fields_set
+    preferences = needs.preference_hard_to_specify
     path = ("needs.preference_hard_to_specify",)
-    if profile.pairs and "preference_hard_to_specify" in said and not taste:
+    if profile.pairs and "preference_hard_to_specify" in given and not preferences:
         yield "pairs-found", path, {"pairs": f"{profile.pairs}"}
-    if taste and not profile.pairs:
+    if preferences and not profile.pairs:
         yield "pairs-missing", path, {}
-    says_tools = scenario.task is not None or "agentic_tools" in said
-    if profile.tool_rows and says_tools and not needs.agentic_tools:
+    is_set = scenario.task is not None or "agentic_tools" in given
+    if profile.tool_rows and is_set and not needs.agentic_tools:
         yield "tools-found", ("needs.agentic_tools",), {"rows": f"{profile.tool_rows}"}
 
 
-def _apart(one: float, other: float, factor: float) -> bool:
+def _differ(first: float, second: float, factor: float) -> bool:
     """Whether two numbers differ by more than a factor."""
-    low, high = sorted((max(one, 1e-9), max(other, 1e-9)))
+    low, high = sorted((max(first, 1e-9), max(second, 1e-9)))
     return high > low * factor
 
 
 Detector = Callable[[Scenario, Profile], Iterator[Finding]]
 DETECTORS: tuple[Detector, ...] = (_labels, _counts, _quality, _facts, _tokens, _languages, _forms)
-"""In this order."""
+"""Detectors, in the order of their messages."""

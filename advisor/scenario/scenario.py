@@ -1,4 +1,4 @@
-"""A mapping from a file, a request or flags -> Scenario: what is wanted, as of which day."""
+"""The scenario record: task, needs, traffic, quality target, limits; checked from a mapping."""
 
 from __future__ import annotations
 
@@ -17,234 +17,234 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Needs(Record):
-    """What the work needs, each yes or no; unsaid means no."""
+    """Requirements of the task, each yes or no; no if not given."""
 
     needs_fresh_facts: bool = False
-    """Answers rest on facts that change."""
+    """Answers depend on facts that change."""
     needs_citations: bool = False
-    """Answers must name their source."""
+    """Answers must cite their sources."""
     needs_private_knowledge: bool = False
-    """Answers rest on documents that no public model has read."""
+    """Answers depend on documents that public models were not trained on."""
     style_or_format: bool = False
-    """A tone or a form that is hard to describe has to be kept."""
+    """Answers need a tone or format that is hard to describe."""
     narrow_label_task: bool = False
-    """One of a fixed set of labels is the answer."""
+    """Each answer is one of a fixed set of labels."""
     new_skill_or_language: bool = False
-    """Something that general models do badly has to be learnt."""
+    """The task needs a skill or language that general models do poorly."""
     complex_reasoning: bool = False
-    """Several steps of thought stand between question and answer."""
+    """Answers need several steps of reasoning."""
     privacy_self_host: bool = False
-    """No text may go to a provider of models; GPUs that you own or rent will do."""
+    """No text may be sent to a model provider; your own or rented GPUs are allowed."""
     low_latency: bool = False
-    """A person or a machine waits for the answer."""
+    """A user or a program waits for the answer."""
     cost_reduction: bool = False
-    """Paying less is the reason for asking."""
+    """The goal is to reduce cost. Informational: it changes no figure."""
     preference_hard_to_specify: bool = False
-    """Better is easier to point at than to describe."""
+    """A better answer is easier to recognise than to describe."""
     agentic_tools: bool = False
     """The model calls tools in a loop."""
 
 
 class Dataset(Record):
-    """The examples at hand."""
+    """The available examples."""
 
     path: str | None = None
-    """File of examples."""
+    """Path of the file of examples."""
     examples: Count | None = None
-    """How many there are; measured when a file is given."""
+    """Number of training examples; counted if a file is given."""
     classes: Count | None = None
-    """Labels in the fixed set; counted when a file is given."""
+    """Number of labels; counted if a file is given."""
     tenants: Count | None = None
-    """How many tasks or tenants need a model of their own."""
+    """Number of tasks or tenants that need a separate model."""
     label_quality: Literal["expert", "mixed", "noisy", "unknown"] = "unknown"
-    """Who made the answers."""
+    """Quality of the answers in the examples."""
 
 
 class Traffic(Record):
-    """What a month of use looks like; tokens are per request, as they are billed."""
+    """A month of traffic; tokens are per request, as billed."""
 
     requests_per_month: Count | None = None
-    """Model calls a month."""
+    """Model calls per month."""
     peak_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
-    """Busiest hour over the mean hour."""
+    """Requests in the busiest hour over the average hour."""
     batchable_share: Share | None = None
-    """Share of requests that may wait a day."""
+    """Share of requests that can wait up to a day for a batch API."""
     prefix_tokens: Count | None = None
-    """Instructions that are the same in each request."""
+    """Instructions that are the same in every request."""
     context_tokens: Count | None = None
-    """Documents pasted into each request, other than what retrieval adds."""
+    """Documents added to each request, other than retrieved chunks."""
     user_tokens: Count | None = None
-    """What changes with each request."""
+    """Input that differs per request."""
     completion_tokens: Count | None = None
-    """The visible answer."""
+    """Visible answer."""
     reasoning_tokens: Count | None = None
-    """Hidden thought of models that reason, billed as output."""
+    """Reasoning tokens of reasoning models, billed as output."""
     tool_tokens: Count | None = None
-    """Tool descriptions and results per request."""
+    """Tool descriptions and tool results."""
     turns: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
-    """Turns of a conversation; each carries all earlier ones."""
+    """Turns per conversation; each turn includes all earlier ones."""
     cache_hit_share: Share | None = None
     """Share of prefix tokens billed at the cached price."""
     tuned_prefix_tokens: Count | None = None
-    """What is left of the prefix in front of a tuned model."""
+    """Prompt prefix that a tuned model still needs."""
 
 
 class Knowledge(Record):
-    """The documents that answers rest on."""
+    """The documents that answers depend on."""
 
     corpus_tokens: Count | None = None
-    """Tokens in all documents."""
+    """Tokens of all documents."""
     chunk_tokens: Positive | None = None
-    """Tokens of one retrieved piece."""
+    """Tokens per retrieved chunk."""
     top_k: Positive | None = None
-    """Pieces put before each question."""
+    """Chunks added to each request (top-k)."""
     change: Literal["static", "monthly", "weekly", "daily", "hourly"] = "static"
     """How often the documents change."""
     permissions_per_user: bool = False
-    """Not everybody may read every document."""
+    """Whether users may read different documents."""
     retrieval_tried: bool | None = None
-    """Whether answers from retrieved documents were tried; a score goes to quality.measured."""
+    """Whether retrieval was tried; enter its score in quality.measured."""
 
 
 class Measurement(Record):
-    """A quality that the user measured."""
+    """A quality measured by the user."""
 
     approach: Approach
-    """How the answers were made."""
+    """Approach that was measured."""
     model: str | None = None
-    """provider/model; empty means any."""
+    """Model as provider/model; empty means any."""
     value: Share
-    """What was measured, 0 to 1."""
+    """Share of correct answers, 0 to 1."""
     n: Positive = 100
-    """On how many held-out examples."""
+    """Number of held-out examples."""
 
 
 class Quality(Record):
-    """How good is good enough."""
+    """The quality target, and what is known about quality so far."""
 
     metric: str = "share of answers that are right"
-    """What is measured."""
+    """Name of the metric. Informational: it changes no figure."""
     target: Share | None = None
-    """From which value on an option will do."""
+    """Share of correct answers from which an option is good enough."""
     has_eval: bool | None = None
-    """Whether there is a way to measure it."""
+    """Whether there is an evaluation to measure quality."""
     held_out_examples: Count | None = None
-    """Examples kept back for measuring."""
+    """Examples held out for evaluation."""
     error_cost: Literal["low", "high", "unknown"] = "unknown"
-    """What a wrong answer does."""
+    """Cost of a wrong answer."""
     prompt_effort: Literal["none", "naive", "systematic", "unknown"] = "unknown"
-    """How hard prompting has been tried."""
+    """How much prompting was tried."""
     prompting: Literal["meets", "gap", "unknown"] = "unknown"
-    """What the best prompt on a large model did against the target; a measurement says more."""
+    """Best prompt on a large model against the target; a measurement takes precedence."""
     measured: tuple[Measurement, ...] = ()
-    """What was measured so far."""
+    """Measurements so far."""
 
 
 class CurrentSolution(Record):
-    """What is done and paid today."""
+    """The current solution."""
 
     approach: Approach = "prompt"
-    """How it is done."""
+    """Current approach."""
     model: str | None = None
-    """provider/model."""
+    """Current model as provider/model."""
     monthly_cost_usd: Count | None = None
-    """What it costs a month [USD]."""
+    """Current cost per month [USD]."""
 
 
 class Organisation(Record):
-    """What providers know of you: it decides who may still start a job."""
+    """Your history with providers, which decides whether you may start a job."""
 
     openai: Literal["never_tuned", "tuned_before", "active"] | None = None
-    """Whether you tuned there, and use it now."""
+    """Your fine-tuning history at OpenAI."""
     azure: Literal["new", "existing"] | None = None
-    """Whether you tune there already."""
+    """Whether you already fine-tune at Azure."""
 
 
 class Hardware(Record):
-    """GPUs that you own or rent already."""
+    """GPUs that you own or already rent."""
 
     gpu: str
-    """Name in the price book."""
+    """GPU name in the price book."""
     count: Annotated[int, Field(ge=1)] = 1
-    """How many."""
+    """Number of GPUs."""
     usd_per_hour: Count
-    """What an hour of one costs you, electricity included [USD]."""
+    """Cost per GPU hour, including electricity [USD]."""
 
 
 class Limits(Record):
-    """What must not be passed."""
+    """Limits that rule options out."""
 
     budget_one_off_usd: Count | None = None
-    """Most to spend once [USD]."""
+    """Maximum one-off cost [USD]."""
     budget_monthly_usd: Count | None = None
-    """Most to spend a month [USD]."""
+    """Maximum cost per month [USD]."""
     latency_p95_ms: Positive | None = None
-    """Longest wait for 19 of 20 answers [ms]."""
+    """Maximum latency of 95% of the answers [ms]."""
     regions: tuple[str, ...] = ()
-    """Where data may be processed; empty means anywhere."""
+    """Regions where data may be processed; empty means anywhere."""
     providers: tuple[str, ...] = ()
-    """Who may be used; empty means anybody."""
+    """Allowed providers; empty means any."""
     licences: tuple[str, ...] = ()
-    """Licences of open models that will do; empty means any."""
+    """Allowed licences of open models; empty means any."""
     data_may_leave: bool = True
     """Whether data may be sent to a provider."""
 
 
 class Team(Record):
-    """Who does the work."""
+    """The team that does the work."""
 
     ml: Literal["none", "some", "strong"] = "some"
-    """Practice with training models."""
+    """Experience with training models. Informational: it changes no figure."""
     usd_per_hour: Count | None = None
-    """What an hour of work costs; empty leaves labour out [USD]."""
+    """Labor cost per hour; empty leaves labor out [USD]."""
 
 
 class Scenario(Record):
-    """One question: the same record for command line, API and page."""
+    """A scenario: the same record for command line, API and page."""
 
     name: str = "unnamed"
-    """What to call it."""
+    """Name of the scenario."""
     note: str | None = None
-    """Whatever else there is to say; kept, and never read."""
+    """Free text; stored, and not used."""
     asked_on: date
-    """The day whose prices and rules hold."""
+    """Date of the prices and rules to use."""
     task: Task | None = None
-    """What kind of work it is."""
+    """Task type."""
     needs: Needs = Needs()
-    """What the work needs."""
+    """Requirements of the task."""
     dataset: Dataset = Dataset()
-    """The examples at hand."""
+    """The available examples."""
     traffic: Traffic = Traffic()
-    """A month of use."""
+    """A month of traffic."""
     knowledge: Knowledge = Knowledge()
-    """The documents behind it."""
+    """The documents that answers depend on."""
     quality: Quality = Quality()
-    """How good is good enough."""
+    """Quality target and measurements."""
     current: CurrentSolution | None = None
-    """What is done today."""
+    """The current solution."""
     organisation: Organisation = Organisation()
-    """What providers know of you."""
+    """Your history with providers."""
     hardware: tuple[Hardware, ...] = ()
-    """GPUs at hand."""
+    """Available GPUs."""
     limits: Limits = Limits()
-    """What must not be passed."""
+    """Limits that rule options out."""
     team: Team = Team()
-    """Who does the work."""
+    """The team that does the work."""
     horizon_months: Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)] = 12
-    """How long the answer has to hold."""
+    """Months over which one-off costs are spread."""
     retrain_every_months: Positive | None = None
-    """How often a tuned model is tuned anew."""
+    """Months between retrainings of a tuned model."""
 
 
 def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
-    """Check a mapping and make a Scenario of it.
+    """Validate a mapping.
 
     Args:
-        mapping: What a YAML or JSON file, a request body or flags said.
-        where: File or door it came from, for messages.
+        mapping: Content of a YAML or JSON file, a request body or flags.
+        where: File or interface, for messages.
 
     Raises:
-        ScenarioError: with the path, the value found there, and the remedy.
+        ScenarioError: with the path, the value found, and the remedy.
 
     >>> scenario_from({"asked_on": "2026-11-20", "traffic": {"turns": 2}}).traffic.turns
     2.0
@@ -258,7 +258,7 @@ def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
     try:
         return Scenario.model_validate(mapping)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         path = ".".join(str(part) for part in first["loc"])
         raise ScenarioError(
             f"{where}: {path}", *explain_validation_error(Scenario, first["loc"], first)

@@ -1,4 +1,4 @@
-"""The surface of OpenAI for tests: a real server on loopback over an office of its own."""
+"""The OpenAI surface for tests: a real server on loopback over a separate context."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from starlette.applications import Starlette
 from tests.support import tiny_models
 from trainer.context import open_context
 from trainer.runs.background import BackgroundReconciler
-from trainer.server.app import PrefixDispatcher as UnderV1
+from trainer.server.app import PrefixDispatcher
 from trainer.server.auth import RateLimiter
 from trainer.server.context import ServerContext, ServerSettings, open_server_context
 from trainer.server.openai.app import openai_app
 from trainer.storage.access_tokens import Role
 
 BASELINE_MODEL = "tfidf-logreg"
-"""The plain baseline: a job of it takes seconds and loads no torch."""
+"""The TF-IDF baseline: its jobs take seconds and do not load torch."""
 
 
 @dataclass
 class OpenAIHarness:
-    """A server, and what is behind it."""
+    """A server, and the server context behind it."""
 
     url: str
     server: ServerContext
@@ -44,13 +44,13 @@ class OpenAIHarness:
     http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60, trust_env=False))
 
     def token(self, owner: str = "ann", role: Role = "spend") -> str:
-        """Return the token of somebody."""
+        """Return the token of an owner and role."""
         if (owner, role) not in self.secrets:
             self.secrets[(owner, role)] = self.server.tokens.make(owner, role)[1]
         return self.secrets[(owner, role)]
 
     def sdk(self, owner: str = "ann", role: Role = "spend") -> openai.OpenAI:
-        """Return the official SDK, strict about what comes back, as somebody."""
+        """Return a client of the official SDK that validates responses strictly."""
         made = openai.OpenAI(base_url=self.url, api_key=self.token(owner, role), max_retries=0,
                              _strict_response_validation=True)  # fmt: skip
         self.clients.append(made)
@@ -58,19 +58,19 @@ class OpenAIHarness:
 
     def call(self, method: str, path: str, owner: str = "ann", role: Role = "spend",
              **more: Any) -> httpx2.Response:  # fmt: skip
-        """Send a request as somebody, without the SDK."""
+        """Send a request as an owner and role, without the SDK."""
         headers = {"Authorization": f"Bearer {self.token(owner, role)}", **more.pop("headers", {})}
         return self.http.request(method, f"{self.url}{path}", headers=headers, **more)
 
     def rows(self, rows: list[dict[str, Any]] | None = None, owner: str = "ann") -> str:
-        """Upload rows; return the name of the file."""
+        """Upload rows; return the id of the file."""
         given = tiny_models.task_rows(40) if rows is None else rows
         text = "".join(json.dumps(row) + "\n" for row in given)
         sent = self.sdk(owner).files.create(file=("rows.jsonl", text.encode()), purpose="fine-tune")
         return sent.id
 
     def until(self, is_so: Callable[[], bool], seconds: float = 90.0) -> None:
-        """Wait, driving runs in this thread unless the driver does."""
+        """Wait until a condition is true."""
         end = time.monotonic() + seconds
         while not is_so():
             assert time.monotonic() < end
@@ -79,7 +79,7 @@ class OpenAIHarness:
 
 @contextmanager
 def serve_openai_api(folder: Path, drives: bool = True, **settings: Any) -> Iterator[OpenAIHarness]:
-    """Serve the surface; runs are driven in the background where a test wants that."""
+    """Serve the surface; the background reconciler runs only if *drives*."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNE_OR_NOT_HOME", str(folder / "home"))
         patch.setenv("TUNE_OR_NOT_POLL_SECONDS", "0.2")
@@ -87,7 +87,7 @@ def serve_openai_api(folder: Path, drives: bool = True, **settings: Any) -> Iter
         context = open_context()
         server = open_server_context(context, ServerSettings(**settings))
         driver = BackgroundReconciler(context)
-        app = UnderV1(Starlette(), openai_app(server, RateLimiter(100_000)))
+        app = PrefixDispatcher(Starlette(), openai_app(server, RateLimiter(100_000)))
         listening = socket.create_server(("127.0.0.1", 0))
         http_server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=http_server.run, kwargs={"sockets": [listening]})
@@ -112,7 +112,7 @@ def serve_openai_api(folder: Path, drives: bool = True, **settings: Any) -> Iter
 def expect_error(
     surface: OpenAIHarness, status: int, method: str, path: str, **more: Any
 ) -> dict[str, Any]:
-    """Send what is refused; return the error."""
+    """Send a request that fails; return the error."""
     found = surface.call(method, path, **more)
     assert found.status_code == status, found.text
     error = found.json()["error"]
@@ -122,4 +122,5 @@ def expect_error(
 
 
 def job_body(surface: OpenAIHarness, **more: Any) -> dict[str, Any]:
+    """Return the body of a job that trains the baseline on uploaded rows."""
     return {"model": BASELINE_MODEL, "training_file": surface.rows(), **more}

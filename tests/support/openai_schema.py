@@ -1,4 +1,4 @@
-"""OpenAI's published schemas as a validator, and malformed bodies that it has to reject."""
+"""OpenAI's published schemas as a validator, and malformed bodies it must reject."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ WRONG_VALUES: dict[str, Any] = {
     "string": 12345, "integer": "seven", "number": "much", "boolean": "yes", "array": {},
     "object": [], "null": 0,
 }  # fmt: skip
-"""For each type a value that is of another one."""
+"""Type -> a value of another type."""
 UNKNOWN_ENUM_VALUE = "no-such-word"
 
 
 class MalformedBody(NamedTuple):
-    """A body with one fault."""
+    """A body with one error."""
 
     kind: str
     place: str
@@ -32,14 +32,14 @@ class MalformedBody(NamedTuple):
 
 @lru_cache(maxsize=1)
 def schemas() -> dict[str, Any]:
-    """Return the published schemas by their names, as they stand in the extract."""
+    """Return the published schemas of the extract by name."""
     found: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["schemas"]
     return found
 
 
 @lru_cache(maxsize=1)
 def operations() -> dict[str, str]:
-    """Map each operation of the extract, `POST /files`, to the schema of its answer."""
+    """Map each operation of the extract, such as `POST /files`, to its response schema."""
     found = {}
     for name, body in json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["paths"].items():
         content = body["responses"]["200"].get("application/json", {})
@@ -49,13 +49,13 @@ def operations() -> dict[str, str]:
 
 
 def schema_errors(name: str, body: Any) -> list[str]:
-    """Say what in a body is not as a published schema wants it."""
+    """Return the violations of a published schema in a body."""
     return [f"{one.json_path}: {one.message}" for one in _validator(name).iter_errors(body)]
 
 
 @lru_cache(maxsize=100)
 def _validator(name: str) -> Draft202012Validator:
-    """Write a schema in JSON Schema's words: what it refers to beside it, `nullable` as a type."""
+    """Convert a schema to JSON Schema: references as `$defs`, `nullable` as a type."""
     defined = {one: _plain(body) for one, body in schemas().items()}
     whole = {"$ref": f"#/$defs/{name}", "$defs": defined}
     return Draft202012Validator(whole, format_checker=FormatChecker())
@@ -76,8 +76,8 @@ def _plain(schema: Any) -> Any:
 
 def _as_json_schema(made: dict[str, Any]) -> None:
     if isinstance(made.get("properties"), dict) and not {"type", "allOf"} & made.keys():
-        made["type"] = "object"  # left out for some objects; whoever reads OpenAPI takes it so
-    if {} in made.get("oneOf", ()):  # the extract leaves some of them out: any may fit
+        made["type"] = "object"  # the extract omits it for some objects
+    if {} in made.get("oneOf", ()):  # the extract omits some schemas: any value is allowed
         made["anyOf"] = made.pop("oneOf")
     for edge in ("minimum", "maximum"):
         exclusive = f"exclusive{edge.capitalize()}"
@@ -88,7 +88,7 @@ def _as_json_schema(made: dict[str, Any]) -> None:
 
 
 def malformed_bodies(name: str, body: Any) -> Iterator[MalformedBody]:
-    """Give bodies with one fault each: a key gone, a type swapped, a word replaced, a null."""
+    """Yield bodies with one error each: missing key, wrong type, unknown enum value, null."""
     for place, kind, changed in _changes(schemas()[name], body, ()):
         yield MalformedBody(kind, ".".join(map(str, place)), _put(body, place, changed))
 
@@ -113,7 +113,7 @@ def _put(body: Any, place: tuple[Any, ...], value: Any) -> Any:
 def _changes(
     schema: dict[str, Any], value: Any, place: tuple[Any, ...]
 ) -> Iterator[tuple[tuple[Any, ...], str, Any]]:
-    """Walk a body along its schema, and name each change that makes it wrong."""
+    """Yield each change that makes a body invalid, by its place."""
     kinds = _kinds(schema)
     if place and kinds and "null" not in kinds:
         yield place, "null where not allowed", None
@@ -166,7 +166,7 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the schema, or each of those it chooses among."""
+    """Return the schema, or each schema of its union."""
     found = _resolved(schema)
     choices = [*found.get("anyOf", ()), *found.get("oneOf", ())]
     if found.get("nullable") is True:
@@ -175,7 +175,7 @@ def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _kinds(schema: dict[str, Any]) -> set[str]:
-    """Return the types that a value may be of; empty where any is allowed."""
+    """Return the types of a value; empty if any is allowed."""
     kinds: set[str] = set()
     for one in _branches(schema):
         if "type" not in one:
@@ -194,7 +194,7 @@ def _words(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _branch(schema: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Return the one of several schemas that a value is of."""
+    """Return the schema of a union that a value matches."""
     wanted = {dict: "object", list: "array", str: "string"}.get(type(value), "")
     fitting = [one for one in _branches(schema) if one.get("type", "object") == wanted]
     return fitting[0] if fitting else {}

@@ -9,10 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from advisor.dataset.example import Message
+from advisor.dataset.tokenizers import token_counter
 from tests.support import tiny_models
 from tests.support.fakes.chat_model import FakeChatModel, make_facts, question_rows
+from tests.support.runs import RunHarness, open_run_harness
 from tests.trainer.cli.test_runs import Shell
+from trainer.pilot.cases import EvaluationCase
 
+ALPHA = 0.05
+TOKENS = token_counter("o200k_base")
+TEXTS = [
+    "Refunds are paid within five days.", "Lieferungen kommen am Montag an.", "返金は五日以内です。",
+    "The warehouse closes at noon.",
+]  # fmt: skip
 MODEL = "openai/gpt-5.4-mini"
 EMBEDDING = "openai/text-embedding-3-small"
 SCENARIO = """
@@ -24,6 +36,19 @@ traffic: {requests_per_month: 100000}
 quality: {target: 0.85}
 knowledge: {chunk_tokens: 60, top_k: 3}
 """
+
+
+@pytest.fixture
+def fake_model() -> Iterator[FakeChatModel]:
+    made = FakeChatModel()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> RunHarness:
+    return open_run_harness(tmp_path)
 
 
 @dataclass
@@ -76,3 +101,8 @@ def open_pilot(folder: Path) -> Iterator[PilotHarness]:
 
 def arms_by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {one["arm"]: one for one in found["arms"]}
+
+
+def make_case(number: int, expected: str = "yes", question: str | None = None) -> EvaluationCase:
+    return EvaluationCase(f"key{number:03}", (Message("user", question or f"question {number}"),), None, expected,
+                None)  # fmt: skip

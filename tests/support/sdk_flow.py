@@ -1,8 +1,8 @@
-"""What a team does with OpenAI's fine-tuning, by whichever openai SDK is on the path.
+"""A team's use of OpenAI's fine-tuning, with the openai SDK that is on the path.
 
     python sdk_flow.py BASE_URL ROWS MODEL
 
-The token comes from OPENAI_API_KEY. Prints one JSON object of what was seen.
+The token is read from OPENAI_API_KEY. Prints one JSON object with the results.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import openai
 
 
 def main(base_url: str, rows: str, model: str) -> None:
-    """Upload, tune, read the result, chat; print what was seen."""
+    """Upload, tune, read the result, chat; print the results."""
     client = openai.OpenAI(base_url=base_url, _strict_response_validation=True, max_retries=0)
 
     with Path(rows).open("rb") as data:

@@ -1,4 +1,4 @@
-"""A real `trainer serve` for tests: a process of its own on a free port, with a token at hand."""
+"""A real `trainer serve` for tests: a separate process on a free port, with its admin token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server at work."""
+    """A running server."""
 
     url: str
     token: str
@@ -33,7 +33,7 @@ class RunningServer:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 @contextmanager
 def run_server(folder: Path, *flags: str, program: str = "trainer") -> Iterator[RunningServer]:
-    """Run `trainer serve` (or `advisor serve`) over a home folder of its own."""
+    """Run `trainer serve` (or `advisor serve`) with its own home folder."""
     port, home, log = free_port(), folder / "home", folder / "serve.log"
     environment = {**os.environ, "TUNE_OR_NOT_HOME": str(home), "TUNE_OR_NOT_THREADS": "1"}
     with log.open("wb") as out:

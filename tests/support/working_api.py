@@ -1,4 +1,4 @@
-"""A working API for tests: its app over an office of its own, and tokens of several owners."""
+"""A working API for tests: its app over a separate context, with tokens of several owners."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPENDER: tuple[str, Role] = ("a", "spend")
 
 @dataclass
 class ApiHarness:
-    """A client of the app, and what is behind it."""
+    """A client of the app, and the server context behind it."""
 
     client: TestClient
     server: ServerContext
@@ -30,7 +30,7 @@ class ApiHarness:
     secrets: dict[tuple[str, Role], str] = field(default_factory=dict)
 
     def bearer(self, who: tuple[str, Role]) -> dict[str, str]:
-        """Return the header of somebody's token."""
+        """Return the header with the token of an owner and role."""
         if who not in self.secrets:
             self.secrets[who] = self.server.tokens.make(*who)[1]
         return {"Authorization": f"Bearer {self.secrets[who]}"}
@@ -38,12 +38,12 @@ class ApiHarness:
     def call(
         self, method: str, path: str, who: tuple[str, Role] = SPENDER, **more: Any
     ) -> Response:
-        """Send a request as somebody."""
+        """Send a request as an owner and role."""
         headers = {**self.bearer(who), **more.pop("headers", {})}
         return self.client.request(method, f"/api/v1{path}", headers=headers, **more)
 
     def plan(self, owner: str | None = "a", **more: Any) -> str:
-        """Keep a plan of an owner; return its name."""
+        """Store a plan of an owner; return its id."""
         made = self.desk.plan(owner=owner, **more)
         self.desk.context.store.keep_plan(made)
         return made.plan_id
@@ -58,7 +58,7 @@ class ApiHarness:
 def open_api(
     folder: Path, settings: ServerSettings | None = None, drives: bool = False
 ) -> Iterator[ApiHarness]:
-    """Open the app; its driver works only where a test wants that."""
+    """Open the app; the background reconciler runs only if *drives*."""
     desk = open_run_harness(folder)
     server = open_server_context(desk.context, settings or ServerSettings())
     client = TestClient(

@@ -23,12 +23,17 @@ from tests.support.runs import RunHarness, open_run_harness
 from trainer.cli.consent import Consent
 from trainer.cli.distil import Teacher
 from trainer.cli.distil import distil_questions as distil_by_name
-from trainer.distil import DistillationResult, distil
+from trainer.distil import (
+    Distillation,
+    DistillationCost,
+    DistillationResult,
+    distil,
+    distillation_cost,
+)
 from trainer.errors import NoConsent, OverBudget, Refused, Unreachable
 from trainer.local.run_folder import lock_file
 from trainer.paid_calls.client import ChatClient
-from trainer.paid_calls.cost import Distillation, DistillationCost, distillation_cost
-from trainer.paid_calls.journal import TokenPrices
+from trainer.paid_calls.cost import TokenPrices
 from trainer.security.api_keys import ApiKey, origin_of
 
 ROWS = 12
@@ -147,7 +152,7 @@ def test_the_cost_is_shown_before_anything_is_asked(school: TeacherHarness) -> N
 def test_the_dear_end_is_answers_at_their_longest(school: TeacherHarness) -> None:
     asked = replace(school.asked, max_answer_tokens=10_000)
 
-    found = distillation_cost(asked, school.rows_in, school.out)
+    found = distillation_cost(asked, school.rows_in, set())
 
     exact = ROWS * RATES.usd(0, 10_000)
     assert exact < found.at_most < exact * Decimal("1.02")
@@ -218,7 +223,7 @@ def test_a_second_time_nothing_is_asked_or_agreed(school: TeacherHarness) -> Non
 
     result = school.go()
 
-    assert (result.answered, result.already, result.usd) == (0, ROWS, 0)
+    assert (result.answered, result.already, result.usd) == (0, ROWS, Decimal(0))
     assert (school.shown, len(school.desk.context.ledger.entries())) == ([], 1)
     assert len(school.teacher.asked) == ROWS
 
@@ -257,7 +262,7 @@ def test_a_request_without_an_answer_is_sent_again_and_told_of(
 
     assert (result.answered, result.lost) == (ROWS, 2)
     assert school.desk.clock.slept == [2.0, 2.0]
-    assert "2 requests without an answer" in school.desk.context.ledger.entries()[0].how
+    assert "2 requests without a response" in school.desk.context.ledger.entries()[0].how
 
 
 def test_lost_requests_count_as_spent_until_nothing_more_is_set_aside(
@@ -267,7 +272,7 @@ def test_lost_requests_count_as_spent_until_nothing_more_is_set_aside(
 
     result = school.go(max_answer_tokens=500, tries=100)
 
-    assert "might pass" in result.stopped
+    assert "might exceed" in result.stopped
     limit = school.shown[0].at_most
     most = limit / ROWS
     assert ROWS - 1 <= sum(school.teacher.billed.values()) <= limit / most
@@ -278,7 +283,7 @@ def test_no_money_ends_it_at_once(school: TeacherHarness) -> None:
     body = {"error": {"message": "no money", "code": "insufficient_quota"}}
     _fail_once(school, "limited", Reply(body, 429))
 
-    with pytest.raises(Refused, match="What was answered is kept"):
+    with pytest.raises(Refused, match="The answers so far are saved"):
         school.go()
 
     assert len(school.answers()) == 2
@@ -288,7 +293,7 @@ def test_no_money_ends_it_at_once(school: TeacherHarness) -> None:
 def test_a_teacher_that_is_gone_ends_it_after_a_few_questions(school: TeacherHarness) -> None:
     school.teacher.fault = lambda request: Fault("error") if len(school.answers()) > 3 else None
 
-    with pytest.raises(Unreachable, match="3 questions in a row"):
+    with pytest.raises(Unreachable, match="3 requests in a row"):
         school.go(tries=2, max_answer_tokens=500)
 
     lines = school.beside("rejects.jsonl").splitlines()
@@ -310,7 +315,7 @@ def test_it_stops_before_more_is_spent_than_was_set_aside(school: TeacherHarness
     limit = school.shown[0].at_most
     assert 0 < result.answered < ROWS
     assert result.usd <= limit
-    assert "might pass" in result.stopped
+    assert "might exceed" in result.stopped
     assert school.settled()[0] <= limit * 1_000_000  # type: ignore[operator]
     assert school.beside("review.md").startswith(f"# {result.answered} of {result.answered} rows")
 
@@ -349,7 +354,7 @@ def test_a_no_ends_it_only_where_every_row_would_hear_it(
                                  status))  # fmt: skip
 
     if ends:
-        with pytest.raises(Refused, match="See to the key"):
+        with pytest.raises(Refused, match="Check the API key"):
             school.go()
         assert len(school.answers()) == 2
         return
@@ -388,17 +393,17 @@ def test_the_review_page_reads_as_a_conversation(school: TeacherHarness) -> None
 
 
 def test_what_cannot_be_asked_is_said(school: TeacherHarness) -> None:
-    with pytest.raises(UsageError, match="answers would go into the questions"):
+    with pytest.raises(UsageError, match="answers would overwrite the questions"):
         distil(school.asked, school.rows_in, school.rows_in, school.desk.context, school.chat(),
                school.shown.append)  # fmt: skip
     school.out.write_text("a file of mine")
-    with pytest.raises(UsageError, match="no distillation began it"):
+    with pytest.raises(UsageError, match="no output of `trainer distil`"):
         school.go()
     school.out.unlink()
     with lock_file(school.folder / "answers.lock"), pytest.raises(Refused, match="another process"):
         school.go()
     school.rows_in.write_text('{"messages": [{"role": "system", "content": "x"}]}\n')
-    with pytest.raises(UsageError, match="nobody asks anything"):
+    with pytest.raises(UsageError, match="no row with a user message"):
         school.go()
 
 
@@ -421,7 +426,7 @@ def test_from_the_command_line(
     said = capsys.readouterr().out
     assert "12 questions to own/big" in said
     assert "USD likely, at most 0.01 USD" in said
-    assert "Type 0.01 to spend up to 0.01 USD" in said
+    assert "Type 0.01 to spend up to $0.01" in said
     assert "12 answered, 0 before, 0 rejected; 0.000936 USD." in said
     assert "answers.review.md" in said.replace("\n", "")
 
@@ -431,13 +436,13 @@ def test_from_the_command_line(
     [
         ("5\n", None, {}, Refused, "you typed '5', not 0.01"),
         ("", Consent(True, None, None), {}, UsageError, "missing the accepted amount"),
-        ("", Consent(True, Decimal("0.001"), None), {}, Refused, "may cost up to 0.01"),
+        ("", Consent(True, Decimal("0.001"), None), {}, Refused, r"may cost up to \$0\.01"),
         ("0.01\n", Consent(False, None, "other"), {}, UsageError, "rows would go to own"),
         ("", Consent(True, Decimal(1), None), {"base_url": "https://api.example.org/v1"}, NoConsent,
-         "Give --allow-egress own too"),
+         "Add --allow-egress own"),
         ("0.01\nyes\n", None, {"base_url": "https://api.example.org/v1"}, NoConsent,
          "nothing was sent"),
-        ("", None, {"named": "big"}, UsageError, "names no model"),
+        ("", None, {"named": "big"}, UsageError, "the model is missing"),
         ("", None, {"cap": "0.001"}, Refused, "the cap is 0.001"),
         ("", None, {"usd_input": "-1"}, UsageError, "0 or more"),
     ],

@@ -84,20 +84,20 @@ def test_when_one_server_ends_the_other_is_stopped_and_it_is_said() -> None:
             run.kill()
 
     assert run.returncode == 1
-    assert "one of the two servers ended by itself; the other was stopped." in told
+    assert "one of the two servers exited; the other was stopped." in told
     assert [_is_free(port) for port in ports] == [True, True]
 
 
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"PORT": "eight"}, "PORT=eight is no port. Give a number from 1 to 65535."),
-        ({"PORT": "0"}, "PORT=0 is no port. Give a number from 1 to 65535."),
-        ({"PAGE_PORT": "65536"}, "PAGE_PORT=65536 is no port. Give a number from 1 to 65535."),
-        ({"PORT": "²"}, "PORT=² is no port. Give a number from 1 to 65535."),
+        ({"PORT": "eight"}, "PORT=eight is not a valid port. Use a number from 1 to 65535."),
+        ({"PORT": "0"}, "PORT=0 is not a valid port. Use a number from 1 to 65535."),
+        ({"PAGE_PORT": "65536"}, "PAGE_PORT=65536 is not a valid port. Use a number from 1 to 65535."),
+        ({"PORT": "²"}, "PORT=² is not a valid port. Use a number from 1 to 65535."),
         ({"TUNE_OR_NOT_HOME": "/dev/null/home"},
          "home folder: [Errno 20] Not a directory: '/dev/null/home'. "
-         "Set TUNE_OR_NOT_HOME to a folder that can be written."),
+         "Set TUNE_OR_NOT_HOME to a writable folder."),
     ],
     ids=["a word", "nought", "too high", "a raised two", "no home"],
 )  # fmt: skip
@@ -116,5 +116,5 @@ def test_one_port_for_both_is_told() -> None:
     done = subprocess.run(RUN, cwd=ROOT, capture_output=True, text=True,
                           env=_environment([port, port]))  # fmt: skip
 
-    says = f"make run: PORT and PAGE_PORT are both {port}. Give each its own.\n"
+    says = f"make run: PORT and PAGE_PORT are both {port}. Use two different ports.\n"
     assert (done.returncode, done.stderr) == (2, says)

@@ -1,12 +1,9 @@
-"""`trainer pilot`: ways of answering, measured on the user's rows once all is agreed to."""
+"""`trainer pilot`: show cost and data that leaves, get consent, measure, and show the result."""
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +13,11 @@ import yaml
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.flags import JsonFlag, TuningFlags
+from trainer.cli.flags import JsonFlag, TuningFlags, usd_option
 from trainer.cli.plan import PlanFlags, plan_request
-from trainer.context import TrainerContext, open_context
+from trainer.context import open_context
 from trainer.paid_calls.cost import Bill
-from trainer.paid_calls.endpoint import Endpoint, find_endpoint
+from trainer.pilot.egress import egress_notice, external_endpoints
 from trainer.pilot.result import (
     NUMBER_COLUMNS,
     TABLE_COLUMNS,
@@ -34,17 +31,15 @@ from trainer.pilot.result import (
 from trainer.pilot.run import run_pilot
 from trainer.pilot.settings import parse_arms
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
-from trainer.plan.request import PlanRequest
-from trainer.security.egress import personal_data_kinds
 
 MIN_ROWS = 10
 
 
 @dataclass(frozen=True)
 class PilotFlags:
-    """The flags of the command that are not those of `trainer plan`."""
+    """Flags that `trainer plan` does not have."""
 
-    cap: Annotated[str, typer.Option(help="Maximum cost [USD].")]
+    cap: Annotated[Decimal, usd_option("--cap", "Maximum cost [USD].")]
     corpus: Annotated[
         Path | None, typer.Option(help="Documents for retrieval: a file or a folder.")
     ] = None
@@ -75,118 +70,70 @@ class PilotFlags:
     ] = field(default_factory=list)
 
 
-def start_pilot(tuning: TuningFlags, flags: PilotFlags, as_json_: JsonFlag = False) -> None:
+def start_pilot(tuning: TuningFlags, flags: PilotFlags, as_json: JsonFlag = False) -> None:
     """Prepare a pilot, get consent, measure, and recommend again."""
-    asked = PlanFlags(**vars(tuning), suffix="pilot")
-    context = open_context(asked.prices)
-    request = plan_request(asked)
-    setup = prepare_pilot(_pilot_request(asked, flags, request), context)
-    done = run_pilot(
-        setup, context, lambda setup, bill: _agree(setup, bill, flags, context, as_json_)
-    )
-    found = pilot_result(done)
-    path = flags.out or asked.asked.with_suffix(".measured.yaml")
-    write_scenario(path, found, asked.asked)
-    if as_json_:
-        return write_json({**result_json(found), "scenario": str(path)})
-    return _show_result(found, path)
+    plan_flags = PlanFlags(**vars(tuning), suffix="pilot")
+    context = open_context(plan_flags.prices)
+    setup = prepare_pilot(_pilot_request(plan_flags, flags), context)
+
+    def agree(setup: PilotSetup, bill: Bill) -> None:
+        if not as_json:
+            _show_bill(setup, bill)
+        if bill.at_most:
+            agree_to_pay(bill.at_most, Consent(flags.yes, setup.request.cap, None))
+        for endpoint in external_endpoints(setup, bill, context.book):
+            if not as_json:
+                console().print(egress_notice(setup, endpoint), soft_wrap=True)
+            provider = endpoint.provider
+            allowed = provider if provider in flags.allow_egress else None
+            agree_to_send(provider, Consent(flags.yes, None, allowed))
+
+    result = pilot_result(run_pilot(setup, context, agree))
+    path = flags.out or plan_flags.asked.with_suffix(".measured.yaml")
+    write_scenario(path, result, plan_flags.asked)
+    if as_json:
+        write_json({**result_json(result), "scenario": str(path)})
+    else:
+        _show_result(result, path)
 
 
-def _pilot_request(asked: PlanFlags, flags: PilotFlags, request: PlanRequest) -> PilotRequest:
+def _pilot_request(plan_flags: PlanFlags, flags: PilotFlags) -> PilotRequest:
     if flags.rows < MIN_ROWS:
-        raise UsageError(f"--rows {flags.rows}", "that shows nothing.", f"Give {MIN_ROWS} or more.")
+        raise UsageError(f"--rows {flags.rows}", "too few.", f"Give {MIN_ROWS} or more.")
     if flags.max_answer_tokens is not None and flags.max_answer_tokens < 1:
-        raise UsageError("--max-answer-tokens", "an answer has 1 token or more.", "Give 512.")
-    tunes = asked.base is not None or asked.option is not None
+        raise UsageError(
+            f"--max-answer-tokens {flags.max_answer_tokens}",
+            "expected 1 or more.",
+            "Set it to 512, for example.",
+        )
     return PilotRequest(
-        scenario=request.scenario,
-        where=request.where,
-        cap=_amount(flags.cap),
-        dataset=asked.dataset,
+        plan=plan_request(plan_flags),
+        cap=flags.cap,
         corpus=flags.corpus,
         model=flags.model,
         embedding=flags.embedding,
         arms=parse_arms(flags.arms) if flags.arms else None,
         rows=flags.rows,
-        instruction=_text(flags.instruction),
-        metric=asked.metric,
-        scorer=tuple(shlex.split(asked.scorer or "")),
+        instruction=_read_text(flags.instruction) if flags.instruction else None,
         max_answer_tokens=flags.max_answer_tokens,
         base_url=flags.base_url,
-        tuning=_tuning(asked, request) if tunes else None,
     )
 
 
-def _tuning(asked: PlanFlags, request: PlanRequest) -> PlanRequest:
-    """Read what is to be tuned; a folder is tuned as what its config says it is."""
-    option = asked.option
-    if option is None and asked.base is not None:
-        config = asked.base / "config.json"
-        text = config.read_text(encoding="utf-8") if config.is_file() else ""
-        kind = "lora" if "CausalLM" in text else "encoder"
-        option = f"{kind}:local:{asked.base.resolve().name}"
-    return request.model_copy(update={"option": option, "decided": None})
-
-
-def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(f"--cap {text}", "this is no amount.", "Write 3.50.") from error
-    if not amount.is_finite() or amount < 0:
-        raise UsageError(f"--cap {text}", "an amount is 0 or more.", "Write 0 to pay nothing.")
-    return amount
-
-
-def _text(path: Path | None) -> str | None:
-    if path is None:
-        return None
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"--instruction {path}", f"it cannot be read ({error}).", "Give a text file."
+            f"--instruction {path}", f"cannot read the file ({error}).", "Give a text file."
         ) from error
-
-
-def _agree(
-    setup: PilotSetup, bill: Bill, flags: PilotFlags, context: TrainerContext, quiet: bool
-) -> None:
-    """Show what it costs and what leaves, and have each agreed to by itself."""
-    if not quiet:
-        _show_bill(setup, bill)
-    if bill.at_most:
-        agree_to_pay(bill.at_most, Consent(flags.yes, Decimal(flags.cap), None))
-    for asked in external_endpoints(setup, bill, context):
-        named = {one for one in flags.allow_egress if one == asked.provider}
-        if not quiet:
-            _show_egress(setup, asked)
-        agree_to_send(asked.provider, Consent(flags.yes, None, next(iter(named), None)))
-
-
-def external_endpoints(setup: PilotSetup, bill: Bill, context: TrainerContext) -> list[Endpoint]:
-    """List who gets texts and is not this machine, each once."""
-    found = {setup.chat.provider: setup.chat} if setup.chat else {}
-    if isinstance(setup.embed, Endpoint):
-        found.setdefault(setup.embed.provider, setup.embed)
-    plan = setup.plan if bill.training else None
-    if plan is not None and plan.local is None:
-        named = f"{plan.provider}/{plan.base_model}"
-        found.setdefault(
-            plan.provider,
-            find_endpoint("--option", named, None, context.book, setup.question.scenario),
-        )
-    trains = {plan.provider} if plan is not None and plan.local is None else set()
-    paid = {*bill.providers, *trains}
-    return [one for one in found.values() if not one.is_here and one.provider in paid]
 
 
 def _show_bill(setup: PilotSetup, bill: Bill) -> None:
     out = console()
-    held, shown = len(setup.held.cases), len(setup.held.shown)
     out.print(
-        f"{len(setup.measure.cases)} of {held} held-out rows; {shown} rows are shown or "
-        "learned from.",
+        f"{len(setup.measure.cases)} of {len(setup.held.cases)} held-out rows; "
+        f"{len(setup.held.shown)} rows for few-shot examples and training.",
         soft_wrap=True,
     )
     rows = [
@@ -194,73 +141,35 @@ def _show_bill(setup: PilotSetup, bill: Bill) -> None:
             part.what,
             part.provider,
             f"{part.requests:,}",
-            f"{part.prompt_tokens:,}",
+            f"{part.tokens:,}",
             f"{part.likely:.4f}",
             f"{part.at_most:.4f}",
         )
         for part in bill.parts
     ]
-    if setup.plan is not None:
-        rows.append(
-            (
-                "training",
-                setup.plan.provider,
-                "1",
-                f"{setup.plan.figure.trained_tokens:,}",
-                str(bill.training_likely),
-                str(bill.training),
-            )
-        )
-    head = ("what", "where", "requests", "tokens", "USD likely", "USD at most")
+    head = ("purpose", "provider", "requests", "tokens", "USD likely", "USD at most")
     out.print(plain_table(head, rows, set(head[2:])))
-    before = setup.journal.usd()
-    spent = f" {before:.4f} USD were spent before." if before else ""
+    spent = setup.journal.usd()
+    before = f" {spent:.4f} USD were spent before." if spent else ""
     out.print(
         f"{bill.likely} USD likely, at most {bill.at_most} USD; the cap is "
-        f"{setup.wanted.cap}.{spent}",
+        f"{setup.request.cap}.{before}",
         soft_wrap=True,
     )
 
 
-def _show_egress(setup: PilotSetup, asked: Endpoint) -> None:
-    parts = [f"the questions of {len(setup.measure.cases)} held-out rows of your dataset"]
-    if setup.prompts.shots and "few_shot" in setup.recipe.arms:
-        parts.append(f"{len(setup.prompts.shots)} rows as worked examples")
-    if setup.corpus is not None:
-        parts.append(f"texts of {len(setup.corpus.documents)} documents")
-    if setup.plan is not None and setup.plan.provider == asked.provider:
-        parts.append(f"{len(setup.held.shown)} rows to learn from")
-    kinds = ", ".join(f"{kind} in {n} texts" for kind, n in _personal(setup).items())
-    console().print(
-        f"\nWhat leaves this machine: {', '.join(parts)}, to {asked.provider} ({asked.host}).\n"
-        f"Region: {asked.region}. Kept there: {asked.retention}.\n"
-        f"What looks personal in them: {kinds or 'nothing'}.",
-        soft_wrap=True,
-    )
+def write_scenario(path: Path, result: PilotResult, source: Path) -> None:
+    """Write the scenario with the scores."""
+    name = result.run.setup.folder.name
+    body = yaml.safe_dump(dict(result.scenario), sort_keys=False, allow_unicode=True)
+    path.write_text(f"# {source.name} with the scores of {name}.\n{body}", encoding="utf-8")
 
 
-def _personal(setup: PilotSetup) -> Mapping[str, int]:
-    """Count the texts that seem to hold personal data, by kind."""
-    texts = [case.asked for case in setup.measure.cases]
-    texts += [f"{case.asked}\n{case.expected}" for case in setup.prompts.shots]
-    texts += [one.text for one in setup.corpus.documents] if setup.corpus else []
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(personal_data_kinds(text))
-    return dict(sorted(counts.items()))
-
-
-def write_scenario(path: Path, found: PilotResult, source: Path) -> None:
-    """Write the scenario with what was measured."""
-    body = yaml.safe_dump(dict(found.scenario), sort_keys=False, allow_unicode=True)
-    path.write_text(f"# {source.name}, with what {found.name} measured.\n{body}", encoding="utf-8")
-
-
-def _show_result(found: PilotResult, path: Path) -> None:
+def _show_result(result: PilotResult, path: Path) -> None:
     out = console()
     out.print()
-    out.print(plain_table(TABLE_COLUMNS, result_rows(found), NUMBER_COLUMNS))
-    out.print("\n" + "\n".join(result_sentences(found)), soft_wrap=True, markup=False)
-    out.print("\nThe advice", style="bold")
-    out.print("\n".join(advice_sentences(found)), soft_wrap=True, markup=False)
-    out.print(f"\nAsk with it: advisor recommend {path}", soft_wrap=True, markup=False)
+    out.print(plain_table(TABLE_COLUMNS, result_rows(result), NUMBER_COLUMNS))
+    out.print("\n" + "\n".join(result_sentences(result)), soft_wrap=True, markup=False)
+    out.print("\nRecommendation", style="bold")
+    out.print("\n".join(advice_sentences(result)), soft_wrap=True, markup=False)
+    out.print(f"\nUse the scores: advisor recommend {path}", soft_wrap=True, markup=False)

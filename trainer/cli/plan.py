@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,8 @@ from rich.table import Table
 from advisor.console import console, write_json
 from advisor.loading import apply_set_flags, parse_team_rules, read_mapping
 from advisor.plan.training_plan import LocalJob, TrainingPlan
-from advisor.rules.team_rules import TeamRule
 from advisor.units import GIB, parse_usd
-from trainer.cli.flags import JsonFlag, TuningFlags
+from trainer.cli.flags import JsonFlag, TuningFlags, usd_option
 from trainer.context import open_context
 from trainer.plan.create import create_plan
 from trainer.plan.request import PlanRequest, request_from_text
@@ -44,12 +44,17 @@ class PlanFlags(TuningFlags):
 
     method: Annotated[str, typer.Option(help="supervised, dpo or reinforcement.")] = "supervised"
     grader: Annotated[Path | None, typer.Option(help="File with a grader as JSON.")] = None
-    cap: Annotated[str | None, typer.Option(help="Maximum cost [USD].")] = None
+    cap_usd: Annotated[Decimal | None, usd_option("--cap", "Maximum cost [USD].")] = None
     suffix: Annotated[str | None, typer.Option(help="Name of the tuned model.")] = None
-    held_out: Annotated[float, typer.Option(help="Share of the rows to hold out.")] = 0.1
-    send_held_out: Annotated[
+    held_out_share: Annotated[
+        float, typer.Option("--held-out", help="Share of the rows to hold out.")
+    ] = 0.1
+    sends_held_out: Annotated[
         bool,
-        typer.Option(help="Send them to the provider too, to measure with."),
+        typer.Option(
+            "--send-held-out/--no-send-held-out",
+            help="Send them to the provider too, to measure with.",
+        ),
     ] = False
     again: Annotated[bool, typer.Option(help="Plan another job of a plan that was launched.")] = (
         False
@@ -57,10 +62,15 @@ class PlanFlags(TuningFlags):
     general: Annotated[Path | None, typer.Option(help="General rows, to measure forgetting.")] = (
         None
     )
-    schema: Annotated[Path | None, typer.Option(help="JSON schema that answers must match.")] = None
-    validation: Annotated[
+    answer_schema: Annotated[
+        Path | None, typer.Option("--schema", help="JSON schema that answers must match.")
+    ] = None
+    validation_share: Annotated[
         float,
-        typer.Option(help="Share of the rows whose loss a training on this machine reports."),
+        typer.Option(
+            "--validation",
+            help="Share of the rows whose loss a training on this machine reports.",
+        ),
     ] = 0.0
 
 
@@ -78,38 +88,24 @@ def make_plan(flags: PlanFlags, as_json: JsonFlag = False) -> None:
 
 def plan_request(flags: PlanFlags) -> PlanRequest:
     """Build a request from the flags, and the scenario in its file or in a saved answer."""
+    fields = {
+        name: value for name, value in vars(flags).items() if name in PlanRequest.model_fields
+    }
+    settings, where = fields.pop("settings"), str(flags.asked)
     body = read_mapping(flags.asked)
-    decided: str | None = None
-    rules: tuple[TeamRule, ...] = ()
     if "question" in body and "decision" in body:
-        decided = body["decision"]["recommended"]
-        rules = parse_team_rules(body.get("rules") or [], str(flags.asked))
+        fields["decided"] = body["decision"]["recommended"]
+        fields["rules"] = parse_team_rules(body.get("rules") or [], where)
         body = {k: v for k, v in body["question"].items() if v is not None}
-    return request_from_text(
-        flags.settings,
-        scenario=apply_set_flags(body, flags.sets),
-        where=str(flags.asked),
-        rules=rules,
-        decided=decided,
-        option=flags.option,
-        dataset=flags.dataset,
-        held_out_share=flags.held_out,
-        sends_held_out=flags.send_held_out,
-        validation_share=flags.validation,
-        method=flags.method,
-        cap_usd=parse_usd(flags.cap, "--cap") if flags.cap else None,
-        suffix=flags.suffix,
-        grader=flags.grader.read_text() if flags.grader else None,
-        base=flags.base,
-        usd_per_hour=parse_usd(flags.usd_per_hour, "--usd-per-hour")
-        if flags.usd_per_hour
-        else None,
-        general=flags.general,
-        scorer=tuple(shlex.split(flags.scorer or "")),
-        metric=flags.metric,
-        answer_schema=flags.schema,
-        again=flags.again,
-    )
+    fields |= {
+        "scenario": apply_set_flags(body, flags.sets),
+        "where": where,
+        "grader": flags.grader.read_text() if flags.grader else None,
+        "scorer": tuple(shlex.split(flags.scorer or "")),
+    }
+    if flags.usd_per_hour is not None:
+        fields["usd_per_hour"] = parse_usd(flags.usd_per_hour, "--usd-per-hour")
+    return request_from_text(settings, **fields)
 
 
 def expected_rows(local: LocalJob | None) -> Iterator[tuple[str, str]]:
@@ -141,7 +137,7 @@ def show_plan(plan: TrainingPlan) -> None:
         where = f"on this machine ({plan.local.gpu}), {recipe.objective} by {recipe.method}"
     held_out = f"{plan.held_out.rows:,} held out" if plan.held_out else "none held out"
     own = ", your own price" if figure.own else f", since {figure.since}, read {figure.read_on}"
-    minimum = f"; at least {figure.minimum} USD per job" if figure.minimum else ""
+    minimum = f"; at least ${figure.minimum} per job" if figure.minimum else ""
     rows = (
         ("what", f"{plan.method} tuning of {plan.base_model} {where}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
@@ -149,9 +145,9 @@ def show_plan(plan: TrainingPlan) -> None:
         ("tokens", f"{figure.trained_tokens:,} trained, at most {figure.trained_tokens_at_most:,}"),
         ("price", f"{figure.price} {figure.unit}{minimum}{own}"),
         ("source", figure.source),
-        ("cost", f"{figure.likely} USD likely, {figure.low} to {figure.at_most} USD"),
+        ("cost", f"${figure.likely} likely, ${figure.low} to ${figure.at_most}"),
         *expected_rows(plan.local),
-        ("cap", f"{plan.cap_usd} USD"),
+        ("cap", f"${plan.cap_usd}"),
         ("serving", "from this machine" if plan.local else SERVING[plan.serving]),
         (
             "plan",

@@ -1,31 +1,36 @@
-"""A chat model and messages -> an answer that is kept and paid once, asked with patience.
-
-One question to one model behind an OpenAI-style endpoint -> its answer and its usage.
-"""
+"""Client of OpenAI-style chat and embedding endpoints: one paid call, retried within its budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import openai
 import orjson
 
 from trainer.clock import Clock
 from trainer.errors import Refused, Unreachable
-from trainer.paid_calls.cost import Tariff, max_token_count
+from trainer.paid_calls.cost import TokenPrices, max_token_count
 from trainer.paid_calls.journal import ArmAnswer, ReservedBudget
 from trainer.providers.base import ProviderDeclined, ProviderError, RateLimited, UnknownOutcome
 from trainer.providers.http_client import SEND_SECONDS, bound_client, json_object
 from trainer.providers.openai import _call
 from trainer.security.api_keys import ApiKey
 
+WAIT_SECONDS, MAX_WAIT_SECONDS = 2.0, 600.0
+MAX_CONSECUTIVE_FAILURES = 3
+"""Calls in a row without an answer after which the provider counts as unreachable."""
+FATAL_STATUSES = frozenset({401, 402, 403, 404, 405})
+"""Statuses that every further call would get too."""
+MAX_TRIES = 4
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """One answer, and what it was billed by."""
+    """Answer of a chat model, with the usage it is billed by."""
 
     content: str
     tool_calls: tuple[Mapping[str, Any], ...]
@@ -36,7 +41,7 @@ class ChatAnswer:
 
     @property
     def flaw(self) -> str | None:
-        """Why it is nothing to learn from; nothing where it is whole."""
+        """Why the answer cannot be trained on; None if it can."""
         if self.refusal:
             return "refusal"
         if self.finish == "length":
@@ -47,7 +52,7 @@ class ChatAnswer:
 
 
 class ChatClient:
-    """A model that is asked; no request is ever sent twice by itself."""
+    """Client of one endpoint; it never resends a request by itself."""
 
     def __init__(self, base_url: str, key: ApiKey) -> None:
         self._http = bound_client(key.origin)
@@ -55,11 +60,11 @@ class ChatClient:
             api_key=key.value, base_url=base_url, max_retries=0, http_client=self._http
         )
 
-    def ask(self, model: str, messages: list[dict[str, Any]], **more: Any) -> ChatAnswer:
-        """Send one conversation and return the answer.
+    def ask(self, model: str, messages: list[dict[str, Any]], **settings: Any) -> ChatAnswer:
+        """Send one conversation.
 
         Raises:
-            Declined, Limited, NotSent, Unknown: as `trainer.providers.base` says.
+            ProviderError: see `trainer.providers.base`.
         """
         chat = self._client.chat.completions.with_raw_response
         body = json_object(
@@ -68,14 +73,30 @@ class ChatClient:
                     model=model,
                     messages=messages,  # type: ignore[arg-type]
                     timeout=SEND_SECONDS,
-                    extra_body=more,
+                    extra_body=settings,
                 )
             )
         )
         return _parse_answer(body)
 
+    def embed(self, model: str, texts: Sequence[str]) -> tuple[list[Sequence[float]], int | None]:
+        """Return one vector per text, and the tokens billed if the response states them.
+
+        Raises:
+            ProviderError: see `trainer.providers.base`.
+        """
+        embeddings = self._client.embeddings.with_raw_response
+        body = json_object(
+            _call(
+                lambda: embeddings.create(
+                    model=model, input=list(texts), encoding_format="float", timeout=SEND_SECONDS
+                )
+            )
+        )
+        return _parse_vectors(body, len(texts))
+
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._http.close()
 
 
@@ -83,17 +104,28 @@ def _parse_answer(body: Mapping[str, Any]) -> ChatAnswer:
     try:
         choice = body["choices"][0]
         message, usage = choice["message"], body.get("usage") or {}
-        calls = tuple(message.get("tool_calls") or ())
         return ChatAnswer(
             content=str(message.get("content") or ""),
-            tool_calls=calls,
+            tool_calls=tuple(message.get("tool_calls") or ()),
             finish=str(choice.get("finish_reason") or ""),
             refusal=message.get("refusal"),
             prompt_tokens=_token_count(usage, "prompt_tokens"),
             completion_tokens=_token_count(usage, "completion_tokens"),
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise UnknownOutcome(f"the answer holds no message ({type(error).__name__})") from None
+        raise UnknownOutcome(f"the response has no message ({type(error).__name__})") from None
+
+
+def _parse_vectors(body: Mapping[str, Any], count: int) -> tuple[list[Sequence[float]], int | None]:
+    try:
+        data = sorted(body["data"], key=lambda item: int(item["index"]))
+        vectors: list[Sequence[float]] = [list(map(float, item["embedding"])) for item in data]
+        used = _token_count(body.get("usage") or {}, "prompt_tokens")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnknownOutcome(f"the response has no vectors ({type(error).__name__})") from None
+    if len(vectors) != count:
+        raise UnknownOutcome(f"the response has {len(vectors)} vectors for {count} texts")
+    return vectors, used
 
 
 def _token_count(usage: Mapping[str, Any], name: str) -> int | None:
@@ -101,139 +133,156 @@ def _token_count(usage: Mapping[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-WAIT_SECONDS, MAX_WAIT_SECONDS = 2.0, 600.0
-MAX_CONSECUTIVE_FAILURES = 3
-"""So many questions in a row without an answer end the run: nobody is there."""
-FATAL_STATUSES = frozenset({401, 402, 403, 404, 405})
-"""What every further question would hear too."""
-MAX_TRIES = 4
-T = TypeVar("T")
-
-
 @dataclass
 class RetryPolicy:
-    """Asks again where it helps, waits as it is told, and gives up where nobody is there."""
+    """Resends where that can help, waits as the provider demands, and stops where it cannot."""
 
     provider: str
     clock: Clock
-    failed: int = 0
+    tries: int = MAX_TRIES
+    failures: int = 0
+    """Calls in a row without an answer."""
+    last_error: str = ""
+    """Last error of the current call; empty before its first one."""
 
-    def of(self, send: Callable[[], T], count_lost: Callable[[], None]) -> T | None:
-        """Send until there is an answer, or an end to patience: then nothing.
+    def call(self, send: Callable[[], T], budget: ReservedBudget, at_most: Decimal) -> T | None:
+        """Send until an answer arrives; None after the last try.
 
         Args:
-            send: One request.
-            count_lost: Called for each request of which it is not known whether it is billed.
+            send: Sends one request.
+            budget: Pays for each try.
+            at_most: Worst case of one try [USD].
 
         Raises:
-            Declined: the provider says no to this very request.
-            Refused: it would say no to every request, or not for a long time.
-            Unreachable: it has not answered several times in a row.
+            BudgetExhausted: a try might exceed the reserved amount.
+            ProviderDeclined: the provider rejects this request.
+            Refused: it would reject every request, or asks for a very long wait.
+            Unreachable: several calls in a row got no answer.
         """
-        for number in range(MAX_TRIES):
+        self.last_error = ""
+        for number in range(self.tries):
             try:
-                found = send()
+                with budget.request(at_most):
+                    answer = send()
             except ProviderDeclined as error:
-                self._refuse_all_alike(error)
+                if error.status in FATAL_STATUSES:
+                    raise Refused(
+                        f"{self.provider} rejects the request: {error}. Check the API key and the "
+                        "model name, then run the command again."
+                    ) from None
                 raise
             except ProviderError as error:
-                if isinstance(error, UnknownOutcome):
-                    count_lost()
-                self.clock.sleep(self._wait(error, number))
+                self.last_error = str(error)
+                self.clock.sleep(self._wait_seconds(error, number))
             else:
-                self.failed = 0
-                return found
-        self.failed += 1
-        if self.failed >= MAX_CONSECUTIVE_FAILURES:
+                self.failures = 0
+                return answer
+        self.failures += 1
+        if self.failures >= MAX_CONSECUTIVE_FAILURES:
             raise Unreachable(
-                f"{self.provider} left {self.failed} questions in a row without an "
-                "answer. What was answered is kept: say it again later."
+                f"{self.provider} gave no answer to {self.failures} requests in a row. The answers "
+                "so far are saved: run the command again later."
             )
         return None
 
-    def _refuse_all_alike(self, error: ProviderDeclined) -> None:
-        if error.status in FATAL_STATUSES:
-            raise Refused(
-                f"{self.provider} refuses: {error}. See to the key and the name of the "
-                "model, then say it again."
-            ) from None
-
-    def _wait(self, error: ProviderError, number: int) -> float:
+    def _wait_seconds(self, error: ProviderError, number: int) -> float:
         if not isinstance(error, RateLimited):
             return float(min(WAIT_SECONDS * 2**number, MAX_WAIT_SECONDS))
         if error.meaning != "seconds" or error.wait_seconds > MAX_WAIT_SECONDS:
             raise Refused(
-                f"{self.provider}: {error}. What was answered is kept: say it again "
-                "when there is room."
+                f"{self.provider}: {error}. The answers so far are saved: run the command again "
+                "when the limit allows it."
             ) from None
         return error.wait_seconds
 
 
+class PaidAnswer(NamedTuple):
+    """An answer and what it cost."""
+
+    chat: ChatAnswer
+    prompt_tokens: int
+    """As billed; the worst case if the response states no usage."""
+    completion_tokens: int
+    usd: Decimal
+    seconds: float
+
+
 @dataclass
 class PaidChatModel:
-    """A chat model, its prices, and the purse that pays it."""
+    """A chat model, its prices, and the budget that pays for its answers."""
 
-    named: str
-    """As the provider calls it."""
-    chat: ChatClient
-    tariff: Tariff
+    name: str
+    """The provider's name of the model."""
+    client: ChatClient
+    prices: TokenPrices
     budget: ReservedBudget
-    clock: Clock
     retry_policy: RetryPolicy
     max_answer_tokens: int
     limit_name: str = "max_tokens"
+    """The endpoint's name of the limit on answer tokens."""
+
+    def ask(
+        self,
+        messages: list[dict[str, Any]],
+        counted_tokens: int,
+        tools: str | None = None,
+        **settings: Any,
+    ) -> PaidAnswer | None:
+        """Send a conversation until it is answered; None if no answer arrived.
+
+        The caller records the answer in the journal before it asks for the next one.
+
+        Args:
+            messages: The conversation.
+            counted_tokens: Its tokens by our tokenizer.
+            tools: Tools the model may call, as JSON.
+            settings: Further fields of the request.
+
+        Raises:
+            BudgetExhausted, ProviderDeclined, Refused, Unreachable: see `RetryPolicy.call`.
+        """
+        at_most = self.prices.usd_at_most(counted_tokens, self.max_answer_tokens)
+        settings[self.limit_name] = self.max_answer_tokens
+        if tools is not None:
+            settings["tools"] = orjson.loads(tools)
+        clock = self.retry_policy.clock
+
+        def send() -> tuple[ChatAnswer, float]:
+            began = clock.ticks()
+            return self.client.ask(self.name, messages, **settings), clock.ticks() - began
+
+        response = self.retry_policy.call(send, self.budget, at_most)
+        if response is None:
+            return None
+        answer, seconds = response
+        read, wrote = answer.prompt_tokens, answer.completion_tokens
+        read = max_token_count(counted_tokens) if read is None else read
+        wrote = self.max_answer_tokens if wrote is None else wrote
+        usd = self.prices.usd(read, wrote)
+        self.budget.compare(at_most, usd)
+        return PaidAnswer(answer, read, wrote, usd, seconds)
 
     def answer(
         self,
         arm: str,
         key: str,
         messages: list[dict[str, Any]],
-        counted: int,
+        counted_tokens: int,
         tools: str | None = None,
     ) -> ArmAnswer | None:
-        """Ask once, and keep what came; nothing where no answer came.
-
-        Args:
-            arm: Who asks.
-            key: Hash of what is asked.
-            messages: As they are sent.
-            counted: Their tokens.
-            tools: Tools that may be called, as JSON.
+        """Answer a case of a pilot and record it; None if no answer arrived.
 
         Raises:
-            OutOfRoom: one more request might pass what was set aside.
+            BudgetExhausted, Refused, Unreachable: see `RetryPolicy.call`.
         """
-        most = self.tariff.usd(max_token_count(counted), self.max_answer_tokens)
-        more: dict[str, Any] = {self.limit_name: self.max_answer_tokens}
-        if tools is not None:
-            more["tools"] = orjson.loads(tools)
-
-        began = 0.0
-
-        def send() -> ChatAnswer:
-            nonlocal began
-            self.budget.require_room(most)
-            began = self.clock.ticks()
-            return self.chat.ask(self.named, messages, **more)
-
         try:
-            said = self.retry_policy.of(send, lambda: self.budget.count_lost(most))
+            paid = self.ask(messages, counted_tokens, tools)
         except ProviderDeclined:
-            cell = ArmAnswer(arm, key, "", "declined", 0, 0, "0", 0.0)
+            answer = ArmAnswer(arm, key, "", "declined", 0, 0, "0", 0.0)
         else:
-            if said is None:
+            if paid is None:
                 return None
-            cell = self._cell(arm, key, said, counted, self.clock.ticks() - began)
-        self.budget.journal.keep(self.budget.subject, cell)
-        self.budget.compare(most, Decimal(cell.usd))
-        return cell
-
-    def _cell(
-        self, arm: str, key: str, said: ChatAnswer, counted: int, seconds: float
-    ) -> ArmAnswer:
-        """Write an answer down; usage that nobody told is taken at its dear end."""
-        read = max_token_count(counted) if said.prompt_tokens is None else said.prompt_tokens
-        wrote = said.completion_tokens
-        wrote = self.max_answer_tokens if wrote is None else wrote
-        usd = self.tariff.usd(read, wrote)
-        return ArmAnswer(arm, key, said.content, said.flaw, read, wrote, str(usd), seconds)
+            chat, read, wrote, usd, seconds = paid
+            answer = ArmAnswer(arm, key, chat.content, chat.flaw, read, wrote, str(usd), seconds)
+        self.budget.record(**asdict(answer))
+        return answer

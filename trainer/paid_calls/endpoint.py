@@ -1,7 +1,9 @@
-"""PROVIDER/MODEL -> where it is asked, with which key, at which price; or why it may not be."""
+"""Endpoint of a PROVIDER/MODEL: address, key, prices, and whether the scenario allows it."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,102 +13,114 @@ from advisor.errors import UsageError
 from advisor.prices.book import PriceBook
 from advisor.scenario.scenario import Scenario
 from trainer.errors import Refused
-from trainer.paid_calls.cost import Tariff, tariff_of
 from trainer.providers import base_url_of
 from trainer.security.api_keys import ApiKey, api_key_for, environment_name, origin_of, read_secret
-from trainer.security.egress import is_loopback
+from trainer.security.egress import is_loopback, personal_data_kinds
 
 COMPLETION_LIMIT_HOSTS = frozenset({"api.openai.com"})
-"""Hosts that call the longest answer `max_completion_tokens`."""
+"""Hosts whose limit on answer tokens is named `max_completion_tokens`."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Somebody who is asked."""
+    """A model at a provider."""
 
     provider: str
     model: str
-    """As the provider calls it."""
+    """The provider's name of the model."""
     base_url: str
     region: str
     retention: str
 
     @property
+    def id(self) -> str:
+        """PROVIDER/MODEL, as in the price book."""
+        return f"{self.provider}/{self.model}"
+
+    @property
     def host(self) -> str:
-        """Where what is sent goes."""
+        """Host that receives what is sent."""
         return urlsplit(self.base_url).hostname or ""
 
     @property
-    def is_here(self) -> bool:
-        """Whether it is this machine."""
+    def is_local(self) -> bool:
+        """Whether the host is this machine."""
         return is_loopback(self.base_url)
 
     @property
     def limit_name(self) -> str:
-        """How the endpoint calls the longest answer."""
+        """The endpoint's name of the limit on answer tokens."""
         return "max_completion_tokens" if self.host in COMPLETION_LIMIT_HOSTS else "max_tokens"
 
     def key(self) -> ApiKey:
-        """Return the key; a server on this machine may need none.
+        """Return the API key; a server on this machine works without one.
 
         Raises:
-            NoSecret: there is none.
+            ApiKeyError: the key is missing.
         """
-        if self.is_here and not read_secret(environment_name(self.provider)):
+        if self.is_local and not read_secret(environment_name(self.provider)):
             return ApiKey(origin_of(self.base_url), "none")
         return api_key_for(self.provider, self.base_url)
 
+    def egress_notice(self, content: str, texts: Iterable[str]) -> str:
+        """Write what leaves this machine, where to, and the personal data found in the texts."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(personal_data_kinds(text))
+        kinds = ", ".join(f"{kind} in {count} texts" for kind, count in sorted(counts.items()))
+        return (
+            f"\nData that leaves this machine: {content}, to {self.provider} ({self.host}).\n"
+            f"Region: {self.region}. Retention: {self.retention}.\n"
+            f"Possible personal data in it: {kinds or 'none found'}."
+        )
+
 
 def find_endpoint(
-    flag: str, named: str, base_url: str | None, book: PriceBook, scenario: Scenario
+    flag: str, model_id: str, base_url: str | None, book: PriceBook, scenario: Scenario | None
 ) -> Endpoint:
-    """Find out whom a name means, and whether the scenario lets rows go there.
+    """Look up the endpoint of a model, and check that the scenario allows sending texts there.
 
     Raises:
-        UsageError: it names no model, or nobody knows the address.
+        UsageError: the id names no model, or the address is unknown.
         Refused: the scenario forbids it.
     """
-    provider, slash, model = named.partition("/")
-    if not slash or not model:
+    provider, _, model = model_id.partition("/")
+    if not model:
         raise UsageError(
-            f"{flag} {named}",
-            "this names no model.",
+            f"{flag} {model_id}",
+            "the model is missing.",
             "Write PROVIDER/MODEL, as in `advisor prices`.",
         )
-    known = book.providers.get(provider)
-    found = Endpoint(
+    card = book.providers.get(provider)
+    endpoint = Endpoint(
         provider,
         model,
         base_url or base_url_of(provider, book),
-        (known.data_region if known else None) or "not stated",
-        (known.data_retention if known else None) or "not stated",
+        (card.data_region if card else None) or "not stated",
+        (card.data_retention if card else None) or "not stated",
     )
-    _check_allowed(found, flag, scenario)
-    return found
+    if scenario is not None:
+        _check_allowed(endpoint, flag, scenario)
+    return endpoint
 
 
-def _check_allowed(found: Endpoint, flag: str, scenario: Scenario) -> None:
+def _check_allowed(endpoint: Endpoint, flag: str, scenario: Scenario) -> None:
     limits = scenario.limits
-    if limits.providers and found.provider not in limits.providers:
+    if limits.providers and endpoint.provider not in limits.providers:
         raise Refused(
-            f"{flag} {found.provider}/{found.model}: the scenario allows "
-            f"{', '.join(limits.providers)} (limits.providers)."
+            f"{flag} {endpoint.id}: the scenario allows only {', '.join(limits.providers)} "
+            "(limits.providers)."
         )
-    if found.is_here:
+    if endpoint.is_local:
         return
     if not limits.data_may_leave or scenario.needs.privacy_self_host:
         name = "limits.data_may_leave" if not limits.data_may_leave else "needs.privacy_self_host"
         raise Refused(
-            f"{flag} {found.provider}/{found.model}: the scenario lets no text leave "
-            f"your machines ({name}). Name a server of your own."
+            f"{flag} {endpoint.id}: the scenario does not allow texts to leave your machines "
+            f"({name}). Give a server of your own."
         )
 
 
-def tariff_for(found: Endpoint, book: PriceBook, day: date) -> Tariff:
-    """Look the prices of a chat model up."""
-    return tariff_of(f"{found.provider}/{found.model}", book, day)
-
-
-def embedding_price(found: Endpoint, book: PriceBook, day: date) -> Decimal:
-    """Look up what an embedding model costs [USD per million tokens]."""
-    return book.prices.on(f"{found.provider}/{found.model}/embedding", day).value
+def embedding_price(endpoint: Endpoint, book: PriceBook, day: date) -> Decimal:
+    """Look up the price of an embedding model [USD per million tokens]."""
+    return book.prices.on(f"{endpoint.id}/embedding", day).value

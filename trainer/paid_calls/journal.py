@@ -1,131 +1,81 @@
-"""What a distillation has spent, beside its answers: one line a request, read back after a stop.
+"""Journal of paid calls and the budget reserved for them: one JSON line per call, read on resume.
 
-What a pilot has asked, heard and paid: one line each as it comes, read back after a stop.
+A pilot and a distillation append to the same kind of file. After a kill the next session reads the
+file, settles the reservation that is still open, and sends only what has no answer yet.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, Self
 
 import orjson
 
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
+from trainer.paid_calls.cost import TokenPrices
+from trainer.providers.base import NotSent, ProviderDeclined, RateLimited
 from trainer.storage.ledger import Ledger, LedgerEntry, micro_usd
 
-MILLION = Decimal(1_000_000)
-
-
-@dataclass(frozen=True)
-class TokenPrices:
-    """What the teacher costs [USD per million tokens]."""
-
-    input: Decimal
-    output: Decimal
-
-    def usd(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        """Return what so many tokens cost.
-
-        >>> TokenPrices(Decimal(2), Decimal(8)).usd(500_000, 1000)
-        Decimal('1.008')
-        """
-        return (prompt_tokens * self.input + completion_tokens * self.output) / MILLION
+Purpose = Literal["pilot", "distill"]
 
 
 @dataclass
 class AppendOnlyFile:
-    """A file that is only added to; a torn last line is cut off when it is opened."""
+    """A file that only grows; opening it cuts off an incomplete last line."""
 
     path: Path
-    sync_every: int
-    written: int = 0
+    sync_every: int = 1
+    """Lines between two syncs to the disk; with 1 a line is on the disk when `add` returns."""
+    _lines: int = 0
     _file: IO[bytes] | None = None
 
-    def open(self) -> None:
-        """Cut a torn line off, and make ready to add."""
+    def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("ab+")
         self._file.seek(0)
-        whole = 0
-        for line in self._file:
-            whole += len(line) if line.endswith(b"\n") else 0
-        self._file.truncate(whole)
+        self._file.truncate(sum(len(line) for line in self._file if line.endswith(b"\n")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._file is not None
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
 
     def add(self, line: bytes) -> None:
-        """Add one line; every so many, and at the end, they are on the disk."""
+        """Append one line."""
         assert self._file is not None
         self._file.write(line + b"\n")
         self._file.flush()
-        self.written += 1
-        if self.written % self.sync_every == 0:
+        self._lines += 1
+        if self._lines % self.sync_every == 0:
             os.fsync(self._file.fileno())
 
-    def close(self) -> None:
-        """Bring all to the disk."""
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
 
-
-@dataclass
-class DistillationJournal:
-    """All lines so far: by the reservation that each belongs to."""
-
-    usage: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    """Reservation -> tokens in and out of each answer."""
-    rates: dict[str, TokenPrices] = field(default_factory=dict)
-    """Reservation -> what the teacher cost then."""
-    refused: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Question -> why its answer, which was paid for, is of no use."""
-
-    @classmethod
-    def read(cls, path: Path) -> DistillationJournal:
-        """Read the file back; nothing was spent where there is none."""
-        found = cls()
-        if not path.is_file():
-            return found
+def complete_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the JSON lines of a file, without an incomplete last one; none if it does not exist."""
+    if path.is_file():
         with path.open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    found.take(orjson.loads(line))
-        return found
-
-    def take(self, line: Mapping[str, Any]) -> None:
-        """Add one line up."""
-        of = self.usage.setdefault(line["subject"], [])
-        if "input" in line:
-            self.rates[line["subject"]] = TokenPrices(
-                Decimal(line["input"]), Decimal(line["output"])
-            )
-        if "prompt_tokens" in line:
-            of.append((line["prompt_tokens"], line["completion_tokens"]))
-        if "code" in line:
-            self.refused[line["key"]] = line
-
-    def usd(self, subject: str) -> Decimal:
-        """Add up what a reservation has spent."""
-        pairs = self.usage[subject]
-        totals = sum(one for one, _ in pairs), sum(other for _, other in pairs)
-        return self.rates[subject].usd(*totals)
+            yield from (orjson.loads(line) for line in lines if line.endswith(b"\n"))
 
 
 @dataclass(frozen=True)
 class ArmAnswer:
-    """One answer of one arm to one case."""
+    """Answer of one arm of a pilot to one case."""
 
     arm: str
     key: str
     answer: str
     flaw: str | None
-    """Why it is no whole answer; what came is scored as it stands."""
+    """Why the answer is incomplete; its text is scored as it is."""
     prompt_tokens: int
     completion_tokens: int
     usd: str
@@ -133,137 +83,151 @@ class ArmAnswer:
 
 
 @dataclass
-class PilotJournal:
-    """The file of a pilot; nothing is remembered anywhere else."""
+class PaidCallJournal:
+    """Answers and spending so far; the file is the only record."""
 
     path: Path
-    cells: dict[tuple[str, str], ArmAnswer] = field(default_factory=dict)
+    answers: dict[tuple[str, str], ArmAnswer] = field(default_factory=dict)
+    """Arm and case of a pilot -> answer."""
+    rejected: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Question of a distillation -> line with the reason why its paid answer is unusable."""
     spent: dict[str, Decimal] = field(default_factory=dict)
-    """Reservation -> what it has paid."""
-    _lines: AppendOnlyFile | None = None
+    """Reservation -> cost of its answers [USD]."""
+    answer_counts: Counter[str] = field(default_factory=Counter)
+    """Reservation -> answers."""
+    _prices: dict[str, TokenPrices] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.file = AppendOnlyFile(self.path)
 
     @classmethod
-    def read(cls, path: Path) -> PilotJournal:
-        """Read the file back; a torn last line is left out."""
-        found = cls(path)
-        if path.is_file():
-            with path.open("rb") as lines:
-                for line in lines:
-                    if line.endswith(b"\n"):
-                        found._take(orjson.loads(line))
-        return found
+    def read(cls, path: Path) -> PaidCallJournal:
+        """Read the file; an empty journal if it does not exist."""
+        journal = cls(path)
+        for line in complete_lines(path):
+            journal._count(line)
+        return journal
 
-    def _take(self, line: dict[str, Any]) -> None:
-        subject = line.pop("subject")
-        self.spent.setdefault(subject, Decimal(0))
-        self.spent[subject] += Decimal(line.get("usd", "0"))
+    def add(self, subject: str, **fields: Any) -> None:
+        """Append a line for a reservation; the file must be open."""
+        line = {"subject": subject, **fields}
+        self.file.add(orjson.dumps(line))
+        self._count(line)
+
+    def _count(self, line: dict[str, Any]) -> None:
+        subject, usd = line["subject"], line.get("usd")
+        if "input" in line:
+            # older distillations wrote their prices once per session, and no cost per answer
+            self._prices[subject] = TokenPrices(Decimal(line["input"]), Decimal(line["output"]))
+        if usd is None and "prompt_tokens" in line:
+            tokens = line["prompt_tokens"], line["completion_tokens"]
+            usd = self._prices[subject].usd(*tokens)
+        self.spent[subject] = self.spent.get(subject, Decimal(0)) + Decimal(usd or 0)
+        self.answer_counts[subject] += usd is not None
         if "arm" in line:
-            cell = ArmAnswer(**line)
-            self.cells[(cell.arm, cell.key)] = cell
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Keep the file open for adding; each line is on the disk before the next request."""
-        self._lines = AppendOnlyFile(self.path, 1)
-        self._lines.open()
-        try:
-            yield
-        finally:
-            self._lines.close()
-            self._lines = None
-
-    def add(self, subject: str, **line: Any) -> None:
-        """Add one line."""
-        assert self._lines is not None
-        full = {"subject": subject, **line}
-        self._lines.add(orjson.dumps(full))
-        self._take(full)
-
-    def keep(self, subject: str, cell: ArmAnswer) -> None:
-        """Add an answer."""
-        self.add(subject, **asdict(cell))
+            fields = {name: value for name, value in line.items() if name != "subject"}
+            self.answers[line["arm"], line["key"]] = ArmAnswer(**fields)
+        elif "code" in line:
+            self.rejected[line["key"]] = line
 
     def usd(self) -> Decimal:
-        """Add up all that was paid."""
+        """Return the total over all sessions."""
         return sum(self.spent.values(), Decimal(0))
 
 
 class BudgetExhausted(Exception):
-    """One more request might pass what was set aside."""
+    """One more request might exceed the reserved amount."""
 
 
 @dataclass
 class ReservedBudget:
-    """What was set aside for one provider, and what is left of it."""
+    """The amount reserved for one provider, and what is left of it."""
 
-    journal: PilotJournal
+    journal: PaidCallJournal
     subject: str
     limit: Decimal
     at_risk: Decimal = Decimal(0)
-    """Of requests without an answer, which may be billed."""
+    """Worst case of requests without a response, which may be billed."""
     lost: int = 0
+    """Requests without a response."""
     overrun: Decimal = Decimal(1)
-    """The most that a request was billed, of what it was reckoned to cost at most; 1 or more."""
+    """Highest ratio of a billed amount to our worst case, at least 1; later requests count it in,
+    because a provider that counts tokens differently does so every time."""
 
     @property
     def spent(self) -> Decimal:
-        """What it has paid."""
+        """Cost of the answers so far [USD]."""
         return self.journal.spent.get(self.subject, Decimal(0))
 
-    def require_room(self, usd: Decimal) -> None:
-        """See that one more request of at most so much has room.
+    @contextmanager
+    def request(self, at_most: Decimal) -> Iterator[None]:
+        """Send one request inside this block; without a known outcome it counts as paid.
 
         Raises:
-            OutOfRoom: it has none.
+            BudgetExhausted: its worst case does not fit into what is left.
         """
-        if self.spent + self.at_risk + usd * self.overrun > self.limit:
+        if self.spent + self.at_risk + at_most * self.overrun > self.limit:
             raise BudgetExhausted
+        is_known = False
+        try:
+            yield
+            is_known = True
+        except (ProviderDeclined, RateLimited, NotSent):
+            is_known = True
+            raise
+        finally:
+            if not is_known:  # no response, or interrupted while waiting for it
+                self.at_risk += at_most
+                self.lost += 1
 
-    def compare(self, most: Decimal, usd: Decimal) -> None:
-        """Learn from a bill whether requests are billed higher than they were reckoned."""
-        if most:
-            self.overrun = max(self.overrun, usd / most)
+    def compare(self, at_most: Decimal, billed: Decimal) -> None:
+        """Compare a billed amount with our worst case of it."""
+        if at_most:
+            self.overrun = max(self.overrun, billed / at_most)
 
-    def count_lost(self, usd: Decimal) -> None:
-        """Count a request without an answer as paid for."""
-        self.at_risk += usd
-        self.lost += 1
+    def record(self, **fields: Any) -> None:
+        """Append the line of an answer, with its cost in `usd`."""
+        self.journal.add(self.subject, **fields)
 
 
 @contextmanager
 def reserve_budgets(
-    context: TrainerContext, journal: PilotJournal, amounts: dict[str, Decimal]
+    context: TrainerContext,
+    journal: PaidCallJournal,
+    purpose: Purpose,
+    amounts: dict[str, Decimal],
 ) -> Iterator[dict[str, ReservedBudget]]:
-    """Set amounts aside in the ledger, one a provider, and settle them with what was paid.
+    """Reserve an amount per provider in the ledger, and settle each with the cost of its answers.
 
-    What a killed session left open is settled first. The name of a reservation is on disk before
-    it is in the ledger.
+    Reservations left open by a killed session are settled first. The name of a reservation is on
+    the disk before it is in the ledger, so that none is ever left without an owner.
 
     Raises:
-        OverBudget: a cap of the ledger would be passed; nothing was sent.
+        OverBudget: a cap of the ledger would be exceeded; nothing was sent.
     """
-    _settle(context.ledger, journal, list(journal.spent), "killed; ")
+    for subject in list(journal.spent):
+        _settle(context.ledger, journal, subject, "killed; ")
     day = utc_datetime(context.clock.now()).date().isoformat()
-    made = {
-        provider: ReservedBudget(journal, f"pilot_{secrets.token_hex(8)}", usd)
+    budgets = {
+        provider: ReservedBudget(journal, f"{purpose}_{secrets.token_hex(8)}", usd)
         for provider, usd in amounts.items()
     }
     try:
-        for provider, budget in made.items():
+        for provider, budget in budgets.items():
             journal.add(budget.subject, provider=provider, limit=str(budget.limit))
             context.ledger.reserve(
                 LedgerEntry(
-                    budget.subject, "pilot", provider, day, micro_usd(budget.limit), None, ""
+                    budget.subject, purpose, provider, day, micro_usd(budget.limit), None, ""
                 )
             )
-        yield made
+        yield budgets
     finally:
-        for budget in made.values():
-            lost = f"{budget.lost} requests without an answer; " if budget.lost else ""
-            _settle(context.ledger, journal, [budget.subject], lost)
+        for budget in budgets.values():
+            lost = f"{budget.lost} requests without a response; " if budget.lost else ""
+            _settle(context.ledger, journal, budget.subject, lost)
 
 
-def _settle(ledger: Ledger, journal: PilotJournal, subjects: list[str], note: str) -> None:
-    for subject in subjects:
-        spent = journal.spent.get(subject, Decimal(0))
-        ledger.settle(subject, micro_usd(spent), f"{note}usage of the answers")
+def _settle(ledger: Ledger, journal: PaidCallJournal, subject: str, note: str) -> None:
+    """Settle a reservation; does nothing if it is settled, or never came into the ledger."""
+    usage = f"usage of {journal.answer_counts[subject]} answers"
+    ledger.settle(subject, micro_usd(journal.spent.get(subject, Decimal(0))), note + usage)

@@ -1,4 +1,4 @@
-"""Rows of a file -> the questions in them, each with a name of its own and its tokens."""
+"""Questions in a file of rows, each with a key and its token counts; answers are left out."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ NO_QUESTION = "no-question"
 
 @dataclass(frozen=True)
 class TeacherQuestion:
-    """A conversation up to the answer that is asked for."""
+    """A conversation up to the answer."""
 
     key: str
-    """Hash of the conversation: the same question is asked once."""
+    """Hash of the conversation; duplicates share it."""
     turns: tuple[Message, ...]
     tools: str | None
     prompt_tokens: int
     answer_tokens: int | None
-    """Tokens of the answer that stands in the file, where one does."""
+    """Tokens of the answer in the file, if it has one."""
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The conversation as it is sent."""
-        found: list[dict[str, Any]] = orjson.loads(_row(self.turns, None))["messages"]
-        return found
+        messages: list[dict[str, Any]] = orjson.loads(_row(self.turns, None))["messages"]
+        return messages
 
     def answered(self, answer: Message) -> bytes:
         """Write question and answer as a canonical row."""
@@ -45,15 +45,15 @@ class TeacherQuestion:
 def read_questions(
     path: Path, tokens: EncodingCounter, reject: Callable[[Reject], None]
 ) -> Iterator[TeacherQuestion]:
-    """Read every question of a file once, in flat memory but for the names.
+    """Read each different question of a file; only the keys stay in memory.
 
     Args:
-        path: Rows of any known format; answers in them are left out.
-        tokens: What counts.
-        reject: Told of each row that holds no question.
+        path: Rows of any supported format.
+        tokens: Counts tokens.
+        reject: Receives each row without a question.
 
     Raises:
-        DatasetError: the file cannot be read at all.
+        DatasetError: the file cannot be read.
     """
     seen: set[str] = set()
     batch: list[tuple[str, Example]] = []
@@ -67,8 +67,8 @@ def read_questions(
                 Reject(
                     line=number,
                     code=NO_QUESTION,
-                    found="a row in which nobody asks.",
-                    remedy="Give a message of the user before the answer.",
+                    found="a row without a user message.",
+                    remedy="Add a user message before the answer.",
                 )
             )
         elif key not in seen:
@@ -81,15 +81,14 @@ def read_questions(
 
 
 def question_key(row: Example) -> str | None:
-    """Name the question of a row; nothing where nobody asks."""
-    turns, _ = _parts(row)
+    """Return the key of a row's question; None if it has no user message."""
+    turns, _ = _question_and_answer(row)
     if not any(turn.role == "user" and turn.content.strip() for turn in turns):
         return None
     return hashlib.sha256(_row(turns, row.tools)).hexdigest()[:32]
 
 
-def _parts(row: Example) -> tuple[tuple[Message, ...], Message | None]:
-    """Return the conversation, and the answer at its end where there is one."""
+def _question_and_answer(row: Example) -> tuple[tuple[Message, ...], Message | None]:
     last = row.turns[-1]
     is_answer = last.role == "assistant"
     turns = row.turns[:-1] if is_answer else row.turns
@@ -104,7 +103,7 @@ def _with_token_counts(
     batch: list[tuple[str, Example]], tokens: EncodingCounter
 ) -> Iterator[TeacherQuestion]:
     for key, row in batch:
-        turns, answer = _parts(row)
+        turns, answer = _question_and_answer(row)
         texts = [turn.content + (turn.tool_calls or "") for turn in turns]
         counts = tokens.count_batch([*texts, row.tools or "", answer.content if answer else ""])
         overhead = (TOKENS_PER_MESSAGE + 1) * len(turns) + REPLY_TOKENS

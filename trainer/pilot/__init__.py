@@ -1,1 +1,1 @@
-"""Pilot: every way of answering, measured on the user's own held-out rows, under a cap."""
+"""Pilot: a small paid measurement of approaches on held-out rows, under a cap."""

@@ -1,4 +1,4 @@
-"""Texts of a file or folder -> passages of about so many tokens, each with the name of its text."""
+"""Documents of a file or folder, cut into passages along sentences for retrieval."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from advisor.errors import DatasetError
 
 SUFFIXES = (".txt", ".md", ".rst", ".jsonl")
 NAME_FIELDS = ("source", "id", "title", "url")
-"""Keys of a line of JSONL, the first of which names the text."""
-SENTENCE_BREAK = re.compile(r"(?<=[.!?。！？])\s+|\n\s*\n|(?<=[。！？])")  # noqa: RUF001 - sentences end so
+"""Keys of a JSONL line; the first present one names the document."""
+SENTENCE_BREAK = re.compile(r"(?<=[.!?。！？])\s+|\n\s*\n|(?<=[。！？])")  # noqa: RUF001 - full-width sentence ends
 MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -25,13 +25,13 @@ class Document:
     """One text of the corpus."""
 
     name: str
-    """Path in the folder, or what its line says."""
+    """Path within the folder, or the name in its JSONL line."""
     text: str
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A piece of a document, as it is put before a question."""
+    """A chunk of a document."""
 
     document: str
     text: str
@@ -45,7 +45,7 @@ class Chunking:
     tokens: int
     """Most tokens of a passage."""
     overlap: int
-    """Tokens that a passage says again of the one before it, at most."""
+    """Most tokens that a passage repeats from the one before it."""
 
 
 @dataclass(frozen=True)
@@ -57,39 +57,35 @@ class Corpus:
     sha256: str
 
     @property
-    def whole(self) -> str:
-        """The corpus as one text, each document under its name."""
-        return "\n\n".join(f"## {one.name}\n\n{one.text}" for one in self.documents)
+    def as_text(self) -> str:
+        """All documents in one text, each under its name."""
+        return "\n\n".join(f"## {document.name}\n\n{document.text}" for document in self.documents)
 
 
 def read_corpus(path: Path, tokens: EncodingCounter) -> Corpus:
-    """Read every text of a file or folder.
+    """Read every document of a file or folder.
 
     Raises:
-        DatasetError: there is none, one is no text, or they are too large for a pilot.
+        DatasetError: there are none, one is not text, or they are too large for a pilot.
     """
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
     if not path.exists():
-        raise DatasetError(str(path), "there is no such file or folder.", "Check the path.")
-    readable = [one for one in files if one.suffix.lower() in SUFFIXES]
-    if not readable:
+        raise DatasetError(str(path), "file or folder not found.", "Check the path.")
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    files = [file for file in files if file.suffix.lower() in SUFFIXES]
+    if not files:
         raise DatasetError(
-            str(path),
-            f"it holds no text ({', '.join(SUFFIXES)}).",
-            "Turn the documents into text first.",
+            str(path), f"no text file found ({', '.join(SUFFIXES)}).", "Convert documents to text."
         )
-    if sum(one.stat().st_size for one in readable) > MAX_BYTES:
+    if sum(file.stat().st_size for file in files) > MAX_BYTES:
         raise DatasetError(
-            str(path),
-            f"it is larger than {MAX_BYTES // 2**20} MiB.",
-            "Give a part: a pilot takes no more.",
+            str(path), f"larger than {MAX_BYTES // 2**20} MiB.", "Use a part of it for a pilot."
         )
-    found = [one for file in readable for one in _documents(file, path)]
-    if not found:
-        raise DatasetError(str(path), "every text in it is empty.", "Give texts.")
-    count = sum(tokens.count_batch([one.text for one in found]))
-    digest = hashlib.sha256(orjson.dumps([[one.name, one.text] for one in found])).hexdigest()
-    return Corpus(tuple(found), count, digest)
+    documents = tuple(document for file in files for document in _documents(file, path))
+    if not documents:
+        raise DatasetError(str(path), "all its texts are empty.", "Add documents with text.")
+    count = sum(tokens.count_batch([document.text for document in documents]))
+    content = orjson.dumps([[document.name, document.text] for document in documents])
+    return Corpus(documents, count, hashlib.sha256(content).hexdigest())
 
 
 def _documents(file: Path, top: Path) -> Iterator[Document]:
@@ -106,62 +102,61 @@ def _documents(file: Path, top: Path) -> Iterator[Document]:
         return
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
-            yield _line(line, f"{name}:{number}")
+            yield _parse_line(line, f"{name}:{number}")
 
 
-def _line(line: str, where: str) -> Document:
+def _parse_line(line: str, where: str) -> Document:
     try:
         body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise DatasetError(where, f"broken JSON: {error}.", "Mend the line.") from error
+        raise DatasetError(where, f"invalid JSON: {error}.", "Correct the line.") from error
     text = body.get("text") if isinstance(body, dict) else None
     if not isinstance(text, str) or not text.strip():
         raise DatasetError(
-            where, "there is no 'text' in it.", 'Write {"id": "name", "text": "..."} on each line.'
+            where, "the field 'text' is missing.", 'Write {"id": "name", "text": "..."} per line.'
         )
-    named = next((str(body[key]) for key in NAME_FIELDS if body.get(key)), where)
-    return Document(named, text.strip())
+    name = next((str(body[key]) for key in NAME_FIELDS if body.get(key)), where)
+    return Document(name, text.strip())
 
 
-def passages(corpus: Corpus, how: Chunking, tokens: EncodingCounter) -> tuple[Passage, ...]:
+def passages(corpus: Corpus, chunking: Chunking, tokens: EncodingCounter) -> tuple[Passage, ...]:
     """Cut documents into passages along sentences and paragraphs."""
     names, texts = [], []
     for document in corpus.documents:
-        for text in _cut(document.text, how, tokens):
+        for text in _cut(document.text, chunking, tokens):
             names.append(document.name)
             texts.append(text)
-    counts = tokens.count_batch(texts)
-    return tuple(map(Passage, names, texts, counts))
+    return tuple(map(Passage, names, texts, tokens.count_batch(texts)))
 
 
-def _cut(text: str, how: Chunking, tokens: EncodingCounter) -> Iterator[str]:
-    pieces = _pieces(text, how.tokens, tokens)
-    counts = tokens.count_batch(pieces)
-    held: list[int] = []
+def _cut(text: str, chunking: Chunking, tokens: EncodingCounter) -> Iterator[str]:
+    sentences = _sentences(text, chunking.tokens, tokens)
+    counts = tokens.count_batch(sentences)
+    chunk: list[int] = []
     for place, count in enumerate(counts):
-        if held and sum(counts[one] for one in held) + count > how.tokens:
-            yield " ".join(pieces[one] for one in held)
-            held = _tail(held, counts, min(how.overlap, how.tokens - count))
-        held.append(place)
-    if held:
-        yield " ".join(pieces[one] for one in held)
+        if chunk and sum(counts[index] for index in chunk) + count > chunking.tokens:
+            yield " ".join(sentences[index] for index in chunk)
+            chunk = _overlap(chunk, counts, min(chunking.overlap, chunking.tokens - count))
+        chunk.append(place)
+    if chunk:
+        yield " ".join(sentences[index] for index in chunk)
 
 
-def _tail(held: list[int], counts: Sequence[int], most: int) -> list[int]:
-    """Return the last pieces that take up to so many tokens together, never all of them."""
-    kept, total = 0, 0
-    while kept < len(held) - 1 and total + counts[held[-1 - kept]] <= most:
-        total += counts[held[-1 - kept]]
-        kept += 1
-    return held[len(held) - kept :]
+def _overlap(chunk: list[int], counts: Sequence[int], max_tokens: int) -> list[int]:
+    """Return the last sentences that fit into some tokens, never all of them."""
+    size, total = 0, 0
+    while size < len(chunk) - 1 and total + counts[chunk[-1 - size]] <= max_tokens:
+        total += counts[chunk[-1 - size]]
+        size += 1
+    return chunk[len(chunk) - size :]
 
 
-def _pieces(text: str, most: int, tokens: EncodingCounter) -> list[str]:
+def _sentences(text: str, max_tokens: int, tokens: EncodingCounter) -> list[str]:
     """Split into sentences; one that is too long is cut into parts of equal length."""
-    whole = [piece.strip() for piece in SENTENCE_BREAK.split(text) if piece and piece.strip()]
-    found: list[str] = []
-    for piece, count in zip(whole, tokens.count_batch(whole), strict=True):
-        parts = -(-count // most)
-        size = -(-len(piece) // parts) if parts > 1 else len(piece)
-        found += [piece[at : at + size] for at in range(0, len(piece), size)]
-    return found
+    sentences = [part.strip() for part in SENTENCE_BREAK.split(text) if part and part.strip()]
+    pieces: list[str] = []
+    for sentence, count in zip(sentences, tokens.count_batch(sentences), strict=True):
+        parts = -(-count // max_tokens)
+        size = -(-len(sentence) // parts) if parts > 1 else len(sentence)
+        pieces += [sentence[at : at + size] for at in range(0, len(sentence), size)]
+    return pieces

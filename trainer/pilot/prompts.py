@@ -1,4 +1,4 @@
-"""A case and an arm -> the messages that are sent: instruction, examples, documents, question."""
+"""Prompts of a pilot: instruction, few-shot examples, documents and question, per arm."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from trainer.pilot.corpus import Passage
 from trainer.pilot.settings import ArmName
 
 SYSTEM = ("system", "developer")
+# Prompt texts are part of the measurement: a changed text would mix old and new answers in a pilot.
 PASSAGES = "Answer from these passages, as far as they hold the answer."
 DOCUMENTS = "Answer from these documents, as far as they hold the answer."
 JSON_ONLY = "Answer with JSON and nothing else."
@@ -25,16 +26,23 @@ MAX_LABELS = 200
 
 @dataclass(frozen=True)
 class Prompts:
-    """What stands around every question."""
+    """What surrounds every question."""
 
     instruction: str
     shots: tuple[EvaluationCase, ...] = ()
     corpus: str = field(default="", repr=False)
 
     def messages(
-        self, arm: ArmName, case: EvaluationCase, found: Sequence[Passage] = ()
+        self, arm: ArmName, case: EvaluationCase, retrieved: Sequence[Passage] = ()
     ) -> list[dict[str, Any]]:
-        """Write what an arm sends for a case."""
+        """Write the messages of an arm for a case; a tuned model gets the row as it was trained."""
+        turns = list(case.turns) if arm == "tuned" else self._prompted(arm, case, retrieved)
+        row: dict[str, Any] = orjson.loads(canonical_row(Example("chat", "chat", tuple(turns))))
+        return list(row["messages"])
+
+    def _prompted(
+        self, arm: ArmName, case: EvaluationCase, retrieved: Sequence[Passage]
+    ) -> list[Message]:
         own = [turn.content for turn in case.turns if turn.role in SYSTEM]
         head = [*own, self.instruction]
         if arm == "long_context":
@@ -42,35 +50,32 @@ class Prompts:
         system = "\n\n".join(part for part in head if part)
         turns = [Message("system", system)] if system else []
         for shot in self.shots if arm == "few_shot" else ():
-            turns += [*_spoken(shot), Message("assistant", shot.expected)]
-        turns += _spoken(case)
-        if arm == "rag" and found:
-            turns = _with_passages(turns, found)
-        row: dict[str, Any] = orjson.loads(canonical_row(Example("chat", "chat", tuple(turns))))
-        return list(row["messages"])
+            turns += [*_without_system(shot), Message("assistant", shot.expected)]
+        turns += _without_system(case)
+        return _with_passages(turns, retrieved) if arm == "rag" and retrieved else turns
 
 
-def _spoken(case: EvaluationCase) -> list[Message]:
+def _without_system(case: EvaluationCase) -> list[Message]:
     return [turn for turn in case.turns if turn.role not in SYSTEM]
 
 
-def _with_passages(turns: list[Message], found: Sequence[Passage]) -> list[Message]:
-    """Put passages before what the user says last."""
+def _with_passages(turns: list[Message], retrieved: Sequence[Passage]) -> list[Message]:
+    """Put passages before the last user message."""
     last = max(place for place, turn in enumerate(turns) if turn.role == "user")
-    shown = "\n\n".join(
-        f"[{number}] {one.document}\n{one.text}" for number, one in enumerate(found, 1)
+    passages = "\n\n".join(
+        f"[{number}] {passage.document}\n{passage.text}"
+        for number, passage in enumerate(retrieved, 1)
     )
-    asked = turns[last]
-    put = asked._replace(content=f"{PASSAGES}\n\n{shown}\n\n{asked.content}")
-    return [*turns[:last], put, *turns[last + 1 :]]
+    content = f"{PASSAGES}\n\n{passages}\n\n{turns[last].content}"
+    return [*turns[:last], turns[last]._replace(content=content), *turns[last + 1 :]]
 
 
 def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: EncodingCounter) -> list[int]:
-    """Count the tokens of conversations, with what the chat format adds."""
+    """Count the tokens of conversations, with the overhead of the chat format."""
     texts = [
-        str(one.get("content") or "") + str(one.get("tool_calls") or "")
+        str(message.get("content") or "") + str(message.get("tool_calls") or "")
         for conversation in messages
-        for one in conversation
+        for message in conversation
     ]
     counts = iter(tokens.count_batch(texts))
     return [
@@ -80,7 +85,7 @@ def tokens_of(messages: Sequence[Sequence[dict[str, Any]]], tokens: EncodingCoun
 
 
 def instruction_for(metric: str, cases: Sequence[EvaluationCase]) -> str:
-    """Write what a model has to be told so that its answers can be scored.
+    """Write the instruction that answers can be scored with: the labels, or JSON.
 
     >>> from trainer.pilot.cases import EvaluationCase
     >>> cases = [EvaluationCase("", (), None, name, None) for name in ("no", "yes", "no")]
@@ -89,34 +94,32 @@ def instruction_for(metric: str, cases: Sequence[EvaluationCase]) -> str:
     """
     if metric == "json_schema":
         return JSON_ONLY
-    named = sorted(
+    labels = sorted(
         {normalized_label(case.expected): case.expected.strip() for case in cases}.values()
     )
-    if metric != "label" or len(named) > MAX_LABELS:
+    if metric != "label" or len(labels) > MAX_LABELS:
         return ""
-    return f"Answer with one of these labels and nothing else: {', '.join(named)}."
+    return f"Answer with one of these labels and nothing else: {', '.join(labels)}."
 
 
 def choose_shots(
     shown: Sequence[EvaluationCase], count: int, metric: str
 ) -> tuple[EvaluationCase, ...]:
-    """Choose worked examples: of labels one after the other, else the plainest in length.
+    """Choose few-shot examples: the labels in turn, else rows of ordinary length.
 
-    No held-out row is among *shown*.
+    Args:
+        shown: Rows that may be shown; none of them is held out.
+        count: Most examples.
+        metric: `label` or another.
     """
     order = sorted(shown, key=lambda case: case.key)
     if metric == "label":
-        waiting: dict[str, list[EvaluationCase]] = {}
+        by_label: dict[str, list[EvaluationCase]] = {}
         for case in order:
-            waiting.setdefault(normalized_label(case.expected), []).append(case)
-        turns = [
-            group[at]
-            for at in range(count)
-            for _, group in sorted(waiting.items())
-            if at < len(group)
-        ]
+            by_label.setdefault(normalized_label(case.expected), []).append(case)
+        groups = [group for _, group in sorted(by_label.items())]
+        turns = [group[at] for at in range(count) for group in groups if at < len(group)]
         return tuple(turns[:count])
     lengths = sorted(len(case.row) for case in order)
     middle = lengths[len(lengths) // 2] if lengths else 0
-    plain = [case for case in order if len(case.row) <= 2 * middle]
-    return tuple(plain[:count])
+    return tuple([case for case in order if len(case.row) <= 2 * middle][:count])

@@ -1,38 +1,34 @@
-"""Scores of a pilot -> what is written into the scenario, and the advice that follows from it.
-
-What a pilot found -> a table with its sentences, the advice before and after, or JSON.
-"""
+"""Result of a pilot: the scenario with its scores, the new recommendation, as text or JSON."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from advisor.decision.answer import Answer, prepare, recommend
+from advisor.decision.answer import Answer, recommend
+from advisor.decision.decide import Decision
+from advisor.options.option import Option
+from advisor.plan.training_plan import TrainingPlan
 from advisor.scenario.scenario import scenario_from
 from advisor.units import Approach
 from trainer.evaluation.label_metrics import mean_score
-from trainer.pilot.measure import (
-    ArmComparison,
-    ArmProgress,
-    compare_arms,
-    median_seconds,
-    score_interval,
-)
+from trainer.pilot.measure import ArmComparison, ArmProgress, compare_arms
 from trainer.pilot.run import PilotRun
-from trainer.pilot.sequential_test import Standing
-from trainer.pilot.settings import ARM_APPROACHES, ArmName
-from trainer.pilot.tuned_arm import plan_approach
+from trainer.pilot.sequential_test import Standing, interval
+from trainer.pilot.settings import ALPHA, ARM_APPROACHES, ArmName
+from trainer.pilot.setup import PilotSetup
 
 SCORE_DECIMALS = 4
 BASELINE_MODEL = "tfidf-logreg"
+TABLE_COLUMNS = ("arm", "score", "95% interval", "rows", "target", "USD", "seconds")
+NUMBER_COLUMNS = {"score", "rows", "USD", "seconds"}
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm, measured."""
+    """Score and cost of one arm."""
 
     arm: ArmName
     approach: Approach
@@ -50,110 +46,95 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class PilotResult:
-    """All that a pilot found."""
+    """Scores of a pilot, and the recommendation that follows from them."""
 
-    name: str
-    metric: str
-    target: float
+    run: PilotRun
     lines: tuple[ArmResult, ...]
     pairs: tuple[ArmComparison, ...]
-    stopped: str
-    recall: float | None
-    recall_rows: int
-    usd: float
-    """Paid for answers and vectors, in every session; a training has its own line."""
     scenario: Mapping[str, Any]
-    """With what was measured."""
-    before: Answer
+    """The scenario with the scores."""
     after: Answer
     notes: tuple[str, ...]
 
     @property
+    def metric(self) -> str:
+        """Name of the metric; `scorer` for the user's command."""
+        return "scorer" if self.run.setup.request.plan.scorer else self.run.setup.metric
+
+    @property
     def is_measured(self) -> bool:
-        """Whether what is advised now was measured itself, by this pilot or before."""
-        advised = self.after.decision.recommended
+        """Whether the recommended option was measured, by this pilot or before."""
+        recommended = self.after.decision.recommended
         return any(
-            option.id == advised and option.quality.basis.startswith("measured")
+            option.id == recommended and option.quality.basis.startswith("measured")
             for option in self.after.options
         )
 
 
-def pilot_result(done: PilotRun) -> PilotResult:
-    """Put what was measured into the scenario, and ask again."""
-    setup = done.setup
+def pilot_result(run: PilotRun) -> PilotResult:
+    """Write the scores into the scenario, and recommend again."""
+    setup, progress_by_arm = run.setup, run.measured.progress_by_arm
     lines = tuple(
-        _arm_result(done, arm, track)
-        for arm, track in done.measured.progress_by_arm.items()
-        if track.scores
+        _arm_result(setup, arm, progress)
+        for arm, progress in progress_by_arm.items()
+        if progress.scores
     )
-    scenario = scenario_with_scores(setup.wanted.scenario, lines, done)
-    asked = {"asked_on": setup.question.scenario.asked_on, **scenario}
-    question = replace(setup.question, scenario=scenario_from(asked, setup.wanted.where))
+    scenario = scenario_with_scores(setup, lines)
+    dated = {"asked_on": setup.question.scenario.asked_on, **scenario}
+    question = replace(setup.question, scenario=scenario_from(dated, setup.request.plan.where))
     return PilotResult(
-        name=setup.folder.name,
-        metric="scorer" if setup.wanted.scorer else setup.metric,
-        target=setup.measure.target,
-        lines=lines,
-        pairs=compare_arms(done.measured.progress_by_arm, setup.recipe.alpha),
-        stopped=done.measured.stopped,
-        recall=done.recall,
-        recall_rows=done.recall_rows,
-        usd=float(setup.journal.usd()),
-        scenario=scenario,
-        before=setup.before,
-        after=recommend(question),
-        notes=tuple(_notes(done, lines)),
+        run,
+        lines,
+        compare_arms(progress_by_arm, ALPHA),
+        scenario,
+        recommend(question),
+        tuple(_notes(setup, lines)),
     )
 
 
-def _arm_result(done: PilotRun, arm: ArmName, track: ArmProgress) -> ArmResult:
-    setup = done.setup
-    approach, model = ARM_APPROACHES[arm], setup.recipe.model or ""
+def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmResult:
+    approach, model = ARM_APPROACHES[arm], setup.settings.model or ""
     if arm == "plain":
         model = BASELINE_MODEL
     elif arm == "tuned" and setup.plan is not None:
-        approach, model = plan_approach(setup.plan), tuned_model_id(done)
-    cells = track.cells.values()
+        approach, model = _tuned_option(setup.plan, setup.evaluated.candidates.options)
+    answers, scores = progress.answers.values(), list(progress.scores.values())
     return ArmResult(
         arm,
         approach,
         model,
-        len(track.scores),
-        mean_score(list(track.scores.values())),
-        *score_interval(track, setup.measure.alpha),
-        track.standing,
-        float(sum(float(cell.usd) for cell in cells)),
-        median_seconds(track),
-        sum(cell.flaw is not None for cell in cells),
+        len(scores),
+        mean_score(scores),
+        *interval(scores, setup.measure.alpha),
+        progress.standing,
+        float(sum(float(answer.usd) for answer in answers)),
+        progress.median_seconds,
+        sum(answer.flaw is not None for answer in answers),
     )
 
 
-def tuned_model_id(done: PilotRun) -> str:
-    """Name the tuned base as the options of the advice do, where one of them is that base."""
-    setup = done.setup
-    assert setup.plan is not None
-    named = setup.plan.option_id.split(":")[2]
-    approach = plan_approach(setup.plan)
-    options = prepare(setup.question, setup.question.scenario)[1].options
+def _tuned_option(plan: TrainingPlan, options: Sequence[Option]) -> tuple[Approach, str]:
+    """Return approach and base of a plan, the base as the option that tunes it names it."""
+    approach: Approach
+    approach, _, name = plan.option_id.split(":")[:3]  # type: ignore[assignment]
     for option in options:
-        if option.approach == approach and _bare(option.model) == _bare(named):
-            return option.model
-    return named
+        if option.approach == approach and _bare_name(option.model) == _bare_name(name):
+            return approach, option.model
+    return approach, name
 
 
-def _bare(name: str) -> str:
-    """Take maker, case and signs away.
+def _bare_name(model: str) -> str:
+    """Strip owner, case and punctuation.
 
-    >>> _bare("Qwen/Qwen3-8B") == _bare("qwen3_8b")
+    >>> _bare_name("Qwen/Qwen3-8B") == _bare_name("qwen3_8b")
     True
     """
-    return re.sub(r"[^a-z0-9]", "", name.rsplit("/", 1)[-1].lower())
+    return re.sub(r"[^a-z0-9]", "", model.rsplit("/", 1)[-1].lower())
 
 
-def scenario_with_scores(
-    scenario: Mapping[str, Any], lines: tuple[ArmResult, ...], done: PilotRun
-) -> dict[str, Any]:
-    """Return the scenario with what was measured; an older figure of the same way is replaced."""
+def scenario_with_scores(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> dict[str, Any]:
+    """Return the scenario with the scores; older ones of the same option are replaced."""
+    scenario = setup.request.plan.scenario
     quality = dict(scenario.get("quality") or {})
     new = [
         {
@@ -164,57 +145,48 @@ def scenario_with_scores(
         }
         for line in lines
     ]
-    ways = {(one["approach"], one["model"]) for one in new}
+    replaced = {(line.approach, line.model) for line in lines}
     old = [
-        one
-        for one in quality.get("measured") or ()
-        if (one.get("approach"), one.get("model")) not in ways
+        entry
+        for entry in quality.get("measured") or ()
+        if (entry.get("approach"), entry.get("model")) not in replaced
     ]
     quality |= {"measured": [*old, *new], "has_eval": True}
-    quality.setdefault("held_out_examples", len(done.setup.measure.cases))
-    found = {**scenario, "quality": quality}
-    corpus = done.setup.corpus
-    if corpus is not None:
+    quality.setdefault("held_out_examples", len(setup.measure.cases))
+    measured = {**scenario, "quality": quality}
+    if setup.corpus is not None:
         knowledge = dict(scenario.get("knowledge") or {})
-        knowledge.setdefault("corpus_tokens", corpus.tokens)
+        knowledge.setdefault("corpus_tokens", setup.corpus.tokens)
         if any(line.arm == "rag" for line in lines):
             knowledge["retrieval_tried"] = True
-        found["knowledge"] = knowledge
-    return found
+        measured["knowledge"] = knowledge
+    return measured
 
 
-def _notes(done: PilotRun, lines: tuple[ArmResult, ...]) -> list[str]:
-    """Say what a reader has to know beside the figures."""
-    setup = done.setup
-    notes = [f"{arm} was not measured: {why}." for arm, why in setup.skipped.items()]
+def _notes(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> list[str]:
+    notes = [f"{arm} was not measured: {reason}." for arm, reason in setup.skipped.items()]
     if setup.question.scenario.quality.target is None:
-        notes.append(f"No target was given: {setup.measure.target:.2f} is what the advice assumes.")
-    if "rag" in setup.recipe.arms and setup.embed is None:
-        notes.append("Passages were found by words alone: no --embedding was named.")
+        notes.append(
+            f"No quality target was given: the recommendation assumes {setup.measure.target:.2f}."
+        )
+    if "rag" in setup.settings.arms and setup.embed is None:
+        notes.append("Passages were retrieved by words alone: no --embedding was given.")
+    known = {(option.approach, option.model) for option in setup.evaluated.candidates.options}
     for line in lines:
-        if line.arm == "tuned" and not _is_known(done, line):
+        if line.arm == "tuned" and (line.approach, line.model) not in known:
             notes.append(
-                f"No option of the advice tunes {line.model}: its score stands in the "
-                "scenario, and moves nothing."
+                f"No candidate option tunes {line.model}: its score is in the scenario but does "
+                "not affect the recommendation."
             )
         if line.flawed:
             notes.append(f"{line.arm}: {line.flawed} answers were cut off, refused or empty.")
     if setup.held.warning:
-        notes.append(f"The split: {setup.held.warning}.")
+        notes.append(f"Train/test split: {setup.held.warning}.")
     return notes
 
 
-def _is_known(done: PilotRun, line: ArmResult) -> bool:
-    options = prepare(done.setup.question, done.setup.question.scenario)[1].options
-    return any((one.approach, one.model) == (line.approach, line.model) for one in options)
-
-
-TABLE_COLUMNS = ("arm", "score", "95 % interval", "rows", "target", "USD", "seconds")
-NUMBER_COLUMNS = {"score", "rows", "USD", "seconds"}
-
-
-def result_rows(found: PilotResult) -> list[tuple[str, ...]]:
-    """Write a row an arm."""
+def result_rows(result: PilotResult) -> list[tuple[str, ...]]:
+    """Write the rows of the table, one per arm."""
     return [
         (
             line.arm,
@@ -225,76 +197,69 @@ def result_rows(found: PilotResult) -> list[tuple[str, ...]]:
             f"{line.usd:.4f}",
             "-" if line.seconds is None else f"{line.seconds:.2f}",
         )
-        for line in found.lines
+        for line in result.lines
     ]
 
 
-def result_sentences(found: PilotResult) -> list[str]:
-    """Say what the table means."""
-    says = [
-        f"{found.metric} on the user's own held-out rows; the target is {found.target:.2f}. "
-        "Intervals hold at every look, all arms together."
+def result_sentences(result: PilotResult) -> list[str]:
+    """Explain the table."""
+    run, target = result.run, result.run.setup.measure.target
+    sentences = [
+        f"Scores: {result.metric} on your held-out rows; the target is {target:.2f}. "
+        "The intervals stay valid after every batch, for all arms together."
     ]
-    if found.stopped:
-        says.append(f"It ended early: {found.stopped}.")
-    if found.recall is not None:
-        says.append(
-            f"The passage that a row names as its source was found for "
-            f"{found.recall:.0%} of {found.recall_rows} questions."
+    if run.measured.stopped:
+        sentences.append(f"The pilot stopped early: {run.measured.stopped}.")
+    if run.recall is not None:
+        sentences.append(
+            "Retrieval found the source that a row names for "
+            f"{run.recall:.0%} of {run.recall_rows} questions."
         )
-    for pair in found.pairs:
+    for pair in result.pairs:
         if pair.low > 0 or pair.high < 0:
-            ahead, behind = (pair.one, pair.other) if pair.low > 0 else (pair.other, pair.one)
+            better, worse = (pair.one, pair.other) if pair.low > 0 else (pair.other, pair.one)
             low, high = sorted((abs(pair.low), abs(pair.high)))
-            says.append(
-                f"{ahead} is better than {behind} by {abs(pair.difference):.3f} on "
+            sentences.append(
+                f"{better} is better than {worse} by {abs(pair.difference):.3f} on "
                 f"{pair.rows} rows ({low:.2f} to {high:.2f})."
             )
-    return [*says, *found.notes]
+    return [*sentences, *result.notes]
 
 
-def advice_sentences(found: PilotResult) -> list[str]:
-    """Say the advice before and after."""
-    before, after = found.before.decision, found.after.decision
-    lines = [
+def advice_sentences(result: PilotResult) -> list[str]:
+    """Compare the recommendation before and after."""
+    before, after = result.run.setup.before.decision, result.after.decision
+    is_same = before.recommended == after.recommended
+    sentences = [
         f"before: {before.recommended}. {before.verdict}",
         f"after:  {after.recommended}. {after.verdict}",
+        f"The pilot {'does not change' if is_same else 'changes'} the recommendation.",
     ]
-    is_same = before.recommended == after.recommended
-    lines.append(f"The pilot {'leaves the advice as it was' if is_same else 'changes the advice'}.")
-    if not found.is_measured:
-        lines.append("What is advised was not measured itself: its quality is an estimate.")
-    return lines
+    if not result.is_measured:
+        sentences.append("The recommended option was not measured: its quality is an estimate.")
+    return sentences
 
 
-def result_json(found: PilotResult) -> dict[str, Any]:
-    """Return all of it ready for JSON."""
+def result_json(result: PilotResult) -> dict[str, Any]:
+    """Return the result for JSON."""
+    run, setup = result.run, result.run.setup
     return {
-        "pilot": found.name,
-        "metric": found.metric,
-        "target": found.target,
-        "stopped": found.stopped or None,
-        "usd": round(found.usd, 6),
-        "recall": found.recall,
-        "recall_rows": found.recall_rows,
-        "arms": [_arm(line) for line in found.lines],
-        "pairs": [vars(pair) for pair in found.pairs],
-        "notes": list(found.notes),
-        "measured": list(found.scenario["quality"]["measured"]),
-        "before": _decision(found.before),
-        "after": _decision(found.after),
-        "advised_was_measured": found.is_measured,
+        "pilot": setup.folder.name,
+        "metric": result.metric,
+        "target": setup.measure.target,
+        "stopped": run.measured.stopped or None,
+        "usd": round(float(setup.journal.usd()), 6),
+        "recall": run.recall,
+        "recall_rows": run.recall_rows,
+        "arms": [dict(vars(line)) for line in result.lines],
+        "pairs": [dict(vars(pair)) for pair in result.pairs],
+        "notes": list(result.notes),
+        "measured": list(result.scenario["quality"]["measured"]),
+        "before": _decision_json(setup.before.decision),
+        "after": _decision_json(result.after.decision),
+        "advised_was_measured": result.is_measured,
     }
 
 
-def _arm(line: ArmResult) -> dict[str, Any]:
-    return dict(vars(line))
-
-
-def _decision(said: Answer) -> dict[str, Any]:
-    decision = said.decision
-    return {
-        "recommended": decision.recommended,
-        "verdict": decision.verdict,
-        "win_share": decision.win_share,
-    }
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    return decision.model_dump(mode="json", include={"recommended", "verdict", "win_share"})

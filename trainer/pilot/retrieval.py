@@ -1,4 +1,4 @@
-"""A question -> the passages that fit it best: by words (BM25) and by meaning (vectors), fused."""
+"""Retrieval of passages for a question: BM25 over words and cosine over vectors, fused by rank."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.evaluation.near_duplicates import words
 from trainer.pilot.corpus import Passage
 
 MAX_RANKED = 50
-"""How far down each list goes into the fusion."""
+"""Entries of each ranking that enter the fusion."""
 RANK_CONSTANT = 60
 """As in the paper on reciprocal rank fusion."""
 Floats = NDArray[np.float32]
@@ -37,22 +37,22 @@ class Bm25Index:
         self._known = {word for text in texts for word in words(text)}
 
     def ranked(self, question: str) -> list[int]:
-        """List passages, best first; those that share no word with the question are left out."""
-        asked = [word for word in words(question) if word in self._known]
-        if not asked:
+        """Rank the passages that share a word with the question, best first."""
+        known = [word for word in words(question) if word in self._known]
+        if not known:
             return []
-        scores = self._index.get_scores(asked)
+        scores = self._index.get_scores(known)
         order = np.argsort(-scores, kind="stable")[:MAX_RANKED]
         return [int(place) for place in order if scores[place] > 0]
 
 
 def rank_by_cosine(vectors: Floats, question: Floats) -> list[int]:
-    """List passages by the cosine of their vectors with that of the question, best first."""
+    """Rank passages by the cosine of their vectors with that of the question, best first."""
     return [int(place) for place in np.argsort(-(vectors @ question), kind="stable")[:MAX_RANKED]]
 
 
 def fuse_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:
-    """Fuse lists by reciprocal rank: score = sum over lists of 1 / (60 + rank).
+    """Fuse rankings by reciprocal rank: score = sum over rankings of 1 / (60 + rank).
 
     Source:
         Cormack, Clarke and Buettcher 2009, https://doi.org/10.1145/1571941.1572114.
@@ -69,24 +69,24 @@ def fuse_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:
 
 @dataclass(frozen=True)
 class Retriever:
-    """Passages, and both ways to find them."""
+    """Passages with both indexes."""
 
     passages: tuple[Passage, ...]
     words: Bm25Index
     vectors: Floats | None
-    """One a passage, of length 1; none where no embedding model was named."""
+    """One per passage, of length 1; None without an embedding model."""
     top_k: int
 
     def find(self, question: str, vector: Floats | None) -> tuple[Passage, ...]:
-        """Return the passages that go before a question, best first."""
+        """Return the best passages for a question, best first."""
         rankings = [self.words.ranked(question)]
         if self.vectors is not None and vector is not None:
             rankings.append(rank_by_cosine(self.vectors, vector))
         return tuple(self.passages[place] for place in fuse_rankings(rankings)[: self.top_k])
 
 
-def is_found(source: str, among: Sequence[Passage]) -> bool:
-    """Whether the text that a row names as its source is among the passages.
+def is_found(source: str, retrieved: Sequence[Passage]) -> bool:
+    """Whether the source that a row names is among the retrieved passages.
 
     The source is the name of a document, or words of the passage itself.
 
@@ -97,5 +97,6 @@ def is_found(source: str, among: Sequence[Passage]) -> bool:
     """
     wanted = " ".join(words(source))
     return any(
-        one.document == source or (wanted and wanted in " ".join(words(one.text))) for one in among
+        passage.document == source or (wanted and wanted in " ".join(words(passage.text)))
+        for passage in retrieved
     )

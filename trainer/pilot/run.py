@@ -1,4 +1,4 @@
-"""A pilot that was agreed to -> every arm's answers and scores; what was heard before is kept."""
+"""Run of a pilot: measure every arm, within its budget, and keep every answer for a resume."""
 
 from __future__ import annotations
 
@@ -13,31 +13,19 @@ from trainer.context import TrainerContext
 from trainer.errors import Refused
 from trainer.local.run_folder import lock_file
 from trainer.paid_calls.client import ChatClient, PaidChatModel, RetryPolicy
-from trainer.paid_calls.cost import Bill, tariff_of
-from trainer.paid_calls.endpoint import Endpoint, embedding_price, find_endpoint, tariff_for
+from trainer.paid_calls.cost import Bill, TokenPrices, token_prices
+from trainer.paid_calls.endpoint import Endpoint, embedding_price, find_endpoint
 from trainer.paid_calls.journal import (
     ArmAnswer,
     BudgetExhausted,
-    PilotJournal,
+    PaidCallJournal,
     ReservedBudget,
     reserve_budgets,
 )
 from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.corpus import Passage
-from trainer.pilot.cost import (
-    pilot_bill,
-    prompt_token_counts,
-    row_messages,
-    texts_to_embed,
-    tuned_token_counts,
-)
-from trainer.pilot.embeddings import (
-    BATCH_TEXTS,
-    CachedVectors,
-    Embedder,
-    LocalEmbedder,
-    RemoteEmbedder,
-)
+from trainer.pilot.cost import pilot_bill, prompt_token_counts, texts_to_embed, tuned_prices
+from trainer.pilot.embeddings import BATCH_TEXTS, CachedVectors, LocalEmbedder, RemoteEmbedder
 from trainer.pilot.measure import AnswerCase, ArmMeasurements, ArmProgress, measure_arms
 from trainer.pilot.retrieval import Bm25Index, Floats, Retriever, is_found
 from trainer.pilot.settings import ArmName
@@ -45,21 +33,16 @@ from trainer.pilot.setup import PilotSetup
 from trainer.pilot.tuned_arm import baseline_answers, local_answers, tune
 from trainer.run_states import Run
 
-PassagesByCase = Mapping[str, tuple[Passage, ...]]
-"""Question -> the passages that went before it."""
-
 
 @dataclass(frozen=True)
 class PilotRun:
-    """What came of a pilot."""
+    """Outcome of a pilot."""
 
     setup: PilotSetup
     measured: ArmMeasurements
     recall: float | None
-    """Share of the questions whose named source was found; none where no row names one."""
+    """Share of questions whose named source was retrieved; None if no row names one."""
     recall_rows: int
-    run: Run | None
-    """The training, where there was one."""
 
 
 def run_pilot(
@@ -68,226 +51,206 @@ def run_pilot(
     """Measure every arm; nothing is sent before *agree* returns.
 
     Args:
-        setup: The pilot, laid out.
+        setup: The pilot.
         context: Its ledger, clock and runs.
-        agree: Told what it costs and what leaves; raises to stop.
+        agree: Shows the cost and the data that leaves; raises to stop.
 
     Raises:
-        Refused: it may cost more than the cap, or another process is at it.
-        OverBudget: a cap of the ledger would be passed; nothing was sent.
-        Unreachable: somebody does not answer; what was answered is kept.
+        Refused: it may cost more than the cap, or another process runs this pilot.
+        OverBudget: a cap of the ledger would be exceeded; nothing was sent.
+        Unreachable: a provider does not answer; the answers so far are saved.
     """
     with lock_file(setup.folder / "lock") as lock:
         if lock is None:
-            raise Refused(f"{setup.folder.name}: another process is at it. Wait for its end.")
-        # what another process heard until now counts
-        setup = replace(setup, journal=PilotJournal.read(setup.folder / "rows.jsonl"))
-        trained = setup.plan is not None and context.store.run_of(setup.plan) is not None
-        bill = pilot_bill(setup, context.book, utc_datetime(context.clock.now()).date(), trained)
-        _check_cap(setup, bill)
-        _check_keys(setup, bill)
+            raise Refused(f"{setup.folder.name}: another process runs it. Wait until it ends.")
+        # read again under the lock: another process may have added answers since
+        setup = replace(setup, journal=PaidCallJournal.read(setup.journal.path))
+        session = _PilotSession(setup, context)
+        session.check()
+        bill = session.bill
         if bill.at_most or any(part.requests for part in bill.parts):
             agree(setup, bill)
-        found: dict[str, tuple[Passage, ...]] = {}
-        with setup.journal.writing():
-            measured = _ask(setup, context, bill, found)
-            progress_by_arm: dict[ArmName, ArmProgress] = dict(measured.progress_by_arm)
-            if "plain" in setup.recipe.arms:
-                progress_by_arm["plain"] = setup.measure.from_answers(
-                    baseline_answers(setup.held.shown, setup.measure.cases)
-                )
-            run = _tuned(setup, context, bill, progress_by_arm)
-    ordered = {arm: progress_by_arm[arm] for arm in setup.recipe.arms}
-    return PilotRun(setup, replace(measured, progress_by_arm=ordered), *_recall(setup, found), run)
+        with setup.journal.file:
+            return session.run()
 
 
-def _check_keys(setup: PilotSetup, bill: Bill) -> None:
-    """See that there is a key for everybody who is asked, before anything is agreed to."""
-    for asked in (setup.chat, setup.embed):
-        if isinstance(asked, Endpoint) and asked.provider in bill.providers:
-            asked.key()
+class _PilotSession:
+    """One pass over the arms, with the bill that its reservations follow."""
 
+    def __init__(self, setup: PilotSetup, context: TrainerContext) -> None:
+        self.setup, self.context = setup, context
+        self.day = utc_datetime(context.clock.now()).date()
+        is_trained = setup.plan is not None and context.store.run_of(setup.plan) is not None
+        self.bill = pilot_bill(setup, context.book, self.day, is_trained)
+        self.retrieved: dict[str, tuple[Passage, ...]] = {}
+        """Case -> passages that go before its question."""
 
-def _check_cap(setup: PilotSetup, bill: Bill) -> None:
-    spent = setup.journal.usd()
-    if bill.at_most + spent > setup.wanted.cap:
-        before = f" after {spent:.2f} USD that were spent before" if spent else ""
-        raise Refused(
-            f"the pilot may cost up to {bill.at_most} USD{before}, and the cap is "
-            f"{setup.wanted.cap}. Raise it, or give fewer --rows or --arms."
+    def check(self) -> None:
+        """Check the cap and the API keys before consent is requested."""
+        setup, bill = self.setup, self.bill
+        spent = setup.journal.usd()
+        if bill.at_most + spent > setup.request.cap:
+            before = f" in addition to {spent:.2f} USD spent before" if spent else ""
+            raise Refused(
+                f"the pilot may cost up to {bill.at_most} USD{before}, and the cap is "
+                f"{setup.request.cap}. Raise it, or give fewer --rows or --arms."
+            )
+        for endpoint in (setup.chat, setup.embed):
+            if isinstance(endpoint, Endpoint) and endpoint.provider in bill.providers:
+                endpoint.key()
+
+    def run(self) -> PilotRun:
+        """Measure the arms, those that train last."""
+        setup = self.setup
+        measured = self._measure_prompted()
+        progress: dict[ArmName, ArmProgress] = dict(measured.progress_by_arm)
+        if "plain" in setup.settings.arms:
+            progress["plain"] = setup.measure.from_answers(
+                baseline_answers(setup.held.shown, setup.measure.cases)
+            )
+        if setup.plan is not None:
+            local = setup.plan.local is not None
+            run = tune(self.context, setup.plan, None if local else setup.plan.provider)
+            progress["tuned"] = (
+                setup.measure.from_answers(local_answers(run, setup.measure.cases))
+                if local
+                else self._measure_tuned(run)
+            )
+        ordered = {arm: progress[arm] for arm in setup.settings.arms}
+        return PilotRun(setup, ArmMeasurements(ordered, measured.stopped), *self._recall())
+
+    def _measure_prompted(self) -> ArmMeasurements:
+        """Measure the arms of the chat model; chat and embedding have a budget per provider."""
+        setup, book = self.setup, self.context.book
+        # a training reserves its own amount, and the tuned model comes after it
+        parts = tuple(p for p in self.bill.parts if p.what not in ("tuned", "training"))
+        bill = Bill(parts)
+        amounts = {provider: bill.at_most_for(provider) for provider in bill.providers}
+        with reserve_budgets(self.context, setup.journal, "pilot", amounts) as budgets:
+            if "rag" in setup.prompted_arms:
+                self.retrieved = self._retrieve(budgets)
+            if setup.chat is None:
+                return ArmMeasurements({}, "")
+            prices = token_prices(setup.chat.id, book, self.day)
+            with self._model(setup.chat, prices, budgets) as model:
+                return self._measure(setup.prompted_arms, model)
+
+    def _measure_tuned(self, run: Run) -> ArmProgress:
+        """Measure a model that was tuned at a provider."""
+        plan, book = self.setup.plan, self.context.book
+        assert plan is not None
+        endpoint = find_endpoint(
+            "--option",
+            f"{plan.provider}/{run.tuned_model}",
+            None,
+            book,
+            self.setup.question.scenario,
         )
+        part = next(part for part in self.bill.parts if part.what == "tuned")
+        amounts = {plan.provider: part.at_most} if part.requests else {}
+        prices = tuned_prices(plan, book, self.day)
+        with (
+            reserve_budgets(self.context, self.setup.journal, "pilot", amounts) as budgets,
+            self._model(endpoint, prices, budgets) as model,
+        ):
+            return self._measure(("tuned",), model).progress_by_arm["tuned"]
 
-
-def _ask(
-    setup: PilotSetup, context: TrainerContext, bill: Bill, found: dict[str, tuple[Passage, ...]]
-) -> ArmMeasurements:
-    """Ask the arms of the chat model; its provider and that of the embedding are paid apart."""
-    bill = Bill(tuple(part for part in bill.parts if part.what != "tuned"))
-    amounts = {one: bill.at_most_of(one) for one in bill.providers}
-    with reserve_budgets(context, setup.journal, amounts) as paid:
-        if "rag" in setup.spoken:
-            found |= _retrieve(setup, context, paid)
-        if setup.chat is None:
-            return ArmMeasurements({}, "")
-        with _model(setup, setup.chat, context, paid) as model:
-            ways: dict[ArmName, AnswerCase] = {
-                arm: partial(_answer, setup, model, arm, prompt_token_counts(setup, arm), found)
-                for arm in setup.spoken
-            }
-            return measure_arms(ways, setup.measure)
-
-
-@contextmanager
-def _model(
-    setup: PilotSetup, asked: Endpoint, context: TrainerContext, paid: Mapping[str, ReservedBudget]
-) -> Iterator[PaidChatModel | None]:
-    """Open the way to the chat model; none where nothing is left to ask."""
-    budget = paid.get(asked.provider)
-    if budget is None:
-        yield None
-        return
-    day = utc_datetime(context.clock.now()).date()
-    chat = ChatClient(asked.base_url, asked.key())
-    try:
-        yield PaidChatModel(
-            asked.model,
-            chat,
-            tariff_for(asked, context.book, day),
-            budget,
-            context.clock,
-            RetryPolicy(asked.provider, context.clock),
-            setup.recipe.max_answer_tokens,
-            asked.limit_name,
-        )
-    finally:
-        chat.close()
-
-
-def _answer(
-    setup: PilotSetup,
-    model: PaidChatModel | None,
-    arm: ArmName,
-    counts: Mapping[str, int],
-    found: PassagesByCase,
-    case: EvaluationCase,
-) -> ArmAnswer | None:
-    known = setup.journal.cells.get((arm, case.key))
-    if known is not None or model is None:
-        return known
-    messages = setup.prompts.messages(arm, case, found.get(case.key, ()))
-    return model.answer(arm, case.key, messages, counts[case.key], case.tools)
-
-
-def _retrieve(
-    setup: PilotSetup, context: TrainerContext, paid: Mapping[str, ReservedBudget]
-) -> PassagesByCase:
-    """Find the passages of every case."""
-    vectors: Floats | None = None
-    texts, counts = texts_to_embed(setup)
-    embedder = _embedder(setup, context, paid)
-    if embedder is not None:
-        size = len(texts) if isinstance(embedder, LocalEmbedder) else BATCH_TEXTS
+    @contextmanager
+    def _model(
+        self, endpoint: Endpoint, prices: TokenPrices, budgets: Mapping[str, ReservedBudget]
+    ) -> Iterator[PaidChatModel | None]:
+        """Open a model; None if no request to it is left."""
+        budget = budgets.get(endpoint.provider)
+        if budget is None:
+            yield None
+            return
+        client = ChatClient(endpoint.base_url, endpoint.key())
         try:
-            vectors = CachedVectors(setup.vectors_path, embedder, size).of(texts, counts)
+            yield PaidChatModel(
+                endpoint.model,
+                client,
+                prices,
+                budget,
+                RetryPolicy(endpoint.provider, self.context.clock),
+                self.setup.settings.max_answer_tokens,
+                endpoint.limit_name,
+            )
+        finally:
+            client.close()
+
+    def _measure(self, arms: tuple[ArmName, ...], model: PaidChatModel | None) -> ArmMeasurements:
+        answer_by_arm: dict[ArmName, AnswerCase] = {
+            arm: partial(self._answer, model, arm, prompt_token_counts(self.setup, arm))
+            for arm in arms
+        }
+        return measure_arms(answer_by_arm, self.setup.measure)
+
+    def _answer(
+        self,
+        model: PaidChatModel | None,
+        arm: ArmName,
+        counts: Mapping[str, int],
+        case: EvaluationCase,
+    ) -> ArmAnswer | None:
+        known = self.setup.journal.answers.get((arm, case.key))
+        if known is not None or model is None:
+            return known
+        messages = self.setup.prompts.messages(arm, case, self.retrieved.get(case.key, ()))
+        return model.answer(arm, case.key, messages, counts[case.key], case.tools)
+
+    def _retrieve(self, budgets: Mapping[str, ReservedBudget]) -> dict[str, tuple[Passage, ...]]:
+        """Retrieve the passages of every case."""
+        setup, vectors = self.setup, self._vectors(budgets)
+        count = len(setup.passages)
+        retriever = Retriever(
+            setup.passages,
+            Bm25Index([passage.text for passage in setup.passages]),
+            None if vectors is None else vectors[:count],
+            setup.settings.top_k,
+        )
+        return {
+            case.key: retriever.find(
+                case.question, None if vectors is None else vectors[count + place]
+            )
+            for place, case in enumerate(setup.measure.cases)
+        }
+
+    def _vectors(self, budgets: Mapping[str, ReservedBudget]) -> Floats | None:
+        """Embed passages and questions; None without an embedding model."""
+        setup, embed = self.setup, self.setup.embed
+        if embed is None:
+            return None
+        texts, counts = texts_to_embed(setup)
+        if isinstance(embed, Path):
+            # one batch: each process would load the encoder again
+            return CachedVectors(setup.vectors_path, LocalEmbedder(embed), len(texts)).of(
+                texts, counts
+            )
+        budget = budgets.get(embed.provider)
+        client = ChatClient(embed.base_url, embed.key())
+        embedder = RemoteEmbedder(
+            embed.model,
+            client,
+            embedding_price(embed, self.context.book, self.day),
+            budget or ReservedBudget(setup.journal, "", setup.request.cap * 0),
+            RetryPolicy(embed.provider, self.context.clock),
+        )
+        try:
+            return CachedVectors(setup.vectors_path, embedder, BATCH_TEXTS).of(texts, counts)
         except BudgetExhausted:
             raise Refused(
-                f"{embedder.named}: the next vectors might pass what was set aside. What "
-                "was made is kept: say it again."
+                f"{embedder.name}: the next vectors might exceed the reserved amount. The vectors "
+                "so far are saved: run the command again."
             ) from None
-    return _passages(setup, vectors)
+        finally:
+            client.close()
 
-
-def _passages(setup: PilotSetup, vectors: Floats | None) -> PassagesByCase:
-    count = len(setup.passages)
-    words = Bm25Index([one.text for one in setup.passages])
-    retriever = Retriever(
-        setup.passages, words, None if vectors is None else vectors[:count], setup.recipe.top_k
-    )
-    return {
-        case.key: retriever.find(case.question, None if vectors is None else vectors[count + place])
-        for place, case in enumerate(setup.measure.cases)
-    }
-
-
-def _embedder(
-    setup: PilotSetup, context: TrainerContext, paid: Mapping[str, ReservedBudget]
-) -> Embedder | None:
-    if isinstance(setup.embed, Path):
-        return LocalEmbedder(setup.embed)
-    if setup.embed is None:
-        return None
-    day, embed = utc_datetime(context.clock.now()).date(), setup.embed
-    budget = paid.get(embed.provider) or ReservedBudget(setup.journal, "", setup.wanted.cap * 0)
-    return RemoteEmbedder(
-        embed.model,
-        embed.base_url,
-        embed.key(),
-        embedding_price(embed, context.book, day),
-        budget,
-        RetryPolicy(embed.provider, context.clock),
-    )
-
-
-def _tuned(
-    setup: PilotSetup,
-    context: TrainerContext,
-    bill: Bill,
-    progress_by_arm: dict[ArmName, ArmProgress],
-) -> Run | None:
-    """Tune, and have the tuned model answer: here with its run, else by its provider."""
-    plan = setup.plan
-    if plan is None:
-        return None
-    run = tune(context, plan, None if plan.local else plan.provider)
-    if plan.local is not None:
-        progress_by_arm["tuned"] = setup.measure.from_answers(
-            local_answers(run, setup.measure.cases)
-        )
-        return run
-    progress_by_arm["tuned"] = _tuned_remotely(setup, context, bill, run)
-    return run
-
-
-def _tuned_remotely(
-    setup: PilotSetup, context: TrainerContext, bill: Bill, run: Run
-) -> ArmProgress:
-    assert setup.plan is not None
-    provider, day = setup.plan.provider, utc_datetime(context.clock.now()).date()
-    asked = find_endpoint(
-        "--option", f"{provider}/{run.tuned_model}", None, context.book, setup.question.scenario
-    )
-    tariff = tariff_of(f"{provider}/{setup.plan.base_model}", context.book, day, tuned=True)
-    counts = tuned_token_counts(setup)
-    part = next(part for part in bill.parts if part.what == "tuned")
-    chat = ChatClient(asked.base_url, asked.key())
-    try:
-        with reserve_budgets(context, setup.journal, {provider: part.at_most}) as paid:
-            model = PaidChatModel(
-                asked.model,
-                chat,
-                tariff,
-                paid[provider],
-                context.clock,
-                RetryPolicy(provider, context.clock),
-                setup.recipe.max_answer_tokens,
-                asked.limit_name,
-            )
-
-            def way(case: EvaluationCase) -> ArmAnswer | None:
-                known = setup.journal.cells.get(("tuned", case.key))
-                return known or model.answer(
-                    "tuned", case.key, row_messages(case), counts[case.key], case.tools
-                )
-
-            return measure_arms({"tuned": way}, setup.measure).progress_by_arm["tuned"]
-    finally:
-        chat.close()
-
-
-def _recall(setup: PilotSetup, found: PassagesByCase) -> tuple[float | None, int]:
-    """Count how often the source that a row names was among its passages."""
-    named = [case for case in setup.measure.cases if case.source and case.key in found]
-    if not named:
-        return None, 0
-    hits = sum(is_found(case.source or "", found[case.key]) for case in named)
-    return hits / len(named), len(named)
+    def _recall(self) -> tuple[float | None, int]:
+        """Return how often the source that a row names was retrieved, and for how many rows."""
+        cases = [
+            case for case in self.setup.measure.cases if case.source and case.key in self.retrieved
+        ]
+        if not cases:
+            return None, 0
+        hits = sum(is_found(case.source or "", self.retrieved[case.key]) for case in cases)
+        return hits / len(cases), len(cases)

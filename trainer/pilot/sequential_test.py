@@ -1,14 +1,14 @@
-"""Scores as they come -> an interval that holds at every look, and what it says of a target.
+"""Anytime-valid test of a mean score against a target, and its confidence interval.
 
-One may look after each row and stop when it pleases: the chance that the interval ever leaves the
-true mean out is at most alpha.
+The test may run after every row and stop at any time: the chance that the interval ever excludes
+the true mean is at most alpha.
 
 Source:
     Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables by betting, Journal
-    of the Royal Statistical Society B 86(1), https://doi.org/10.1093/jrsssb/qkad009: capital that a
-    gambler makes against a mean is, if the mean is true, a martingale (its appendix on diversified
-    bets: the mean of several gamblers is one too); by Ville's inequality it passes 1/alpha with a
-    chance of at most alpha.
+    of the Royal Statistical Society B 86(1), https://doi.org/10.1093/jrsssb/qkad009: the capital of
+    a gambler who bets against a mean is, if the mean is true, a martingale (its appendix on
+    diversified bets: so is the mean of several gamblers); by Ville's inequality it exceeds 1/alpha
+    with a chance of at most alpha.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 Standing = Literal["reaches", "falls short", "open"]
 BETS = (np.arange(16) + 0.5) / 16
-"""Shares of the capital that the gamblers put in, each always the same."""
+"""Share of the capital that each gambler bets every time."""
 GRID = np.linspace(0.0, 1.0, 201)[1:-1]
-"""Means that are tried for the interval."""
+"""Candidate means of the interval."""
 STEP = float(GRID[0])
 EDGE = 1e-6
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Capital:
-    """The most that was ever made on each mean: by who bets on more, and by who bets on less."""
+    """Highest capital so far against each mean: bets on a higher mean, and on a lower one."""
 
     above: Floats
     """Logarithm [means]."""
@@ -41,40 +41,40 @@ class Capital:
 
 
 def capital(scores: Sequence[float], means: Floats) -> Capital:
-    """Let gamblers bet against each of some means, row by row.
+    """Compute the capital of gamblers who bet against each of some means, row by row.
 
-    With bet b and mean m: above makes 1 + b (x / m - 1) of 1, below 1 - b (x - m) / (1 - m).
+    With bet b and mean m, 1 becomes 1 + b (x / m - 1) above, and 1 - b (x - m) / (1 - m) below.
 
     Args:
-        scores: In the order in which they came [0..1].
+        scores: In the order of arrival [0..1].
         means: Strictly between 0 and 1.
     """
-    held = np.clip(np.asarray(means, np.float64), EDGE, 1 - EDGE)
+    clipped = np.clip(np.asarray(means, np.float64), EDGE, 1 - EDGE)
     bets = BETS[:, None]
-    over, under = np.zeros((len(BETS), len(held))), np.zeros((len(BETS), len(held)))
-    most_over, most_under = np.zeros(len(held)), np.zeros(len(held))
+    over, under = np.zeros((len(BETS), len(clipped))), np.zeros((len(BETS), len(clipped)))
+    most_over, most_under = np.zeros(len(clipped)), np.zeros(len(clipped))
     for score in scores:
-        over += np.log1p(bets * (score / held - 1))
-        under += np.log1p(-bets * (score - held) / (1 - held))
+        over += np.log1p(bets * (score / clipped - 1))
+        under += np.log1p(-bets * (score - clipped) / (1 - clipped))
         most_over = np.maximum(most_over, _mean(over))
         most_under = np.maximum(most_under, _mean(under))
     return Capital(most_over, most_under)
 
 
 def standing(scores: Sequence[float], target: float, alpha: float) -> Standing:
-    """Say whether the mean is at or above a target, below it, or not known yet.
+    """Test whether the mean is at or above a target, below it, or open.
 
-    Either word is wrong with a chance of at most alpha / 2, however often one looks.
+    Each result is wrong with a chance of at most alpha / 2, however often the test runs.
 
     >>> standing([1.0] * 60, 0.8, 0.05), standing([0.0, 1.0] * 20, 0.9, 0.05)
     ('reaches', 'falls short')
     >>> standing([1.0] * 5, 0.8, 0.05)
     'open'
     """
-    made, needed = capital(scores, np.array([target])), np.log(2 / alpha)
-    if max(made.above[0], made.below[0]) < needed:
+    won, needed = capital(scores, np.array([target])), np.log(2 / alpha)
+    if max(won.above[0], won.below[0]) < needed:
         return "open"
-    return "reaches" if made.above[0] > made.below[0] else "falls short"
+    return "reaches" if won.above[0] > won.below[0] else "falls short"
 
 
 def interval(scores: Sequence[float], alpha: float) -> tuple[float, float]:
@@ -85,9 +85,9 @@ def interval(scores: Sequence[float], alpha: float) -> tuple[float, float]:
     >>> interval([1.0] * 60, 0.05)
     (0.91, 1.0)
     """
-    made, needed = capital(scores, GRID), np.log(2 / alpha)
-    left = GRID[(made.above < needed) & (made.below < needed)]
-    if not len(left):  # between two means that were tried
+    won, needed = capital(scores, GRID), np.log(2 / alpha)
+    left = GRID[(won.above < needed) & (won.below < needed)]
+    if not len(left):  # between two candidate means
         middle = float(np.mean(scores))
         return max(middle - STEP, 0.0), min(middle + STEP, 1.0)
     return round(float(left[0]) - STEP, 6), round(float(left[-1]) + STEP, 6)

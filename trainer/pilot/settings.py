@@ -1,4 +1,4 @@
-"""What a pilot measures and how, and the name that follows from all that its answers rest on."""
+"""Settings of a pilot, and the pilot's name, which is a hash of all that its answers depend on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from advisor.errors import UsageError, did_you_mean
+from advisor.estimate.costs import SHOTS
 from advisor.units import Approach
 from trainer.pilot.corpus import Chunking
 
@@ -22,70 +23,64 @@ ARM_APPROACHES: Mapping[ArmName, Approach] = {
     "plain": "encoder",
     "tuned": "lora",
 }
-"""Arm -> the approach its score is written down under; a tuned one says its own."""
+"""Arm -> approach that its score is recorded under; a tuned arm uses the approach of its plan."""
 PROMPTED_ARMS: tuple[ArmName, ...] = ("zero_shot", "few_shot", "rag", "long_context")
-"""Arms that ask a chat model."""
+"""Arms that call a chat model."""
 CORPUS_ARMS: tuple[ArmName, ...] = ("rag", "long_context")
 """Arms that send texts of the corpus."""
+BATCH_ROWS = 10
+"""Rows between two tests of whether the result is clear."""
+ALPHA = 0.05
+"""Chance that any arm is reported to reach the target, or to fall short, and does not."""
 
 
 @dataclass(frozen=True)
 class PilotSettings:
-    """How a pilot goes."""
+    """What is measured and how."""
 
     arms: tuple[ArmName, ...]
     model: str | None
-    """PROVIDER/MODEL that is asked; none where no arm asks."""
+    """PROVIDER/MODEL of the prompted arms."""
     embedding: str | None
-    """PROVIDER/MODEL, or a folder; none where words alone find passages."""
+    """PROVIDER/MODEL or a folder; None if passages are retrieved by words alone."""
     chunking: Chunking
     top_k: int
-    shots: int
-    """Worked examples before a question."""
     instruction: str
-    """Put before every question."""
+    """Text before every question."""
     max_answer_tokens: int
-    rows: int
-    """Most held-out rows that are measured on."""
-    batch_rows: int = 10
-    """After so many rows of every arm it is looked whether the answer is clear."""
-    alpha: float = 0.05
-    """Chance that any arm is told to reach the target, or not to, and it is not so."""
 
     def name(self, dataset_sha256: str, corpus_sha256: str) -> str:
-        """Name the pilot; a further arm, more rows or another cap is the same pilot."""
-        told = [
+        """Return the pilot's name; more rows, another arm or another cap do not change it."""
+        identity = [
             self.model,
             self.embedding,
             self.chunking.tokens,
             self.chunking.overlap,
             self.top_k,
-            self.shots,
+            SHOTS,
             self.instruction,
             self.max_answer_tokens,
             dataset_sha256,
             corpus_sha256,
         ]
-        return "pilot_" + hashlib.sha256(orjson.dumps(told)).hexdigest()[:16]
+        return "pilot_" + hashlib.sha256(orjson.dumps(identity)).hexdigest()[:16]
 
 
 def parse_arms(text: str) -> tuple[ArmName, ...]:
-    """Read the names of arms.
+    """Read a comma-separated list of arms.
 
     Raises:
-        UsageError: there is no such arm.
+        UsageError: an arm is unknown, or none is given.
 
     >>> parse_arms("rag, zero_shot")
     ('zero_shot', 'rag')
     """
-    asked = [name.strip() for name in text.split(",") if name.strip()]
-    for name in asked:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    known = f"Arms: {', '.join(ARM_APPROACHES)}."
+    for name in names:
         if name not in ARM_APPROACHES:
-            raise UsageError(
-                f"--arms {name}",
-                "there is no such arm.",
-                did_you_mean(name, ARM_APPROACHES).strip() or f"Arms: {', '.join(ARM_APPROACHES)}.",
-            )
-    if not asked:
-        raise UsageError("--arms", "no arm is named.", f"Arms: {', '.join(ARM_APPROACHES)}.")
-    return tuple(name for name in ARM_APPROACHES if name in asked)
+            remedy = did_you_mean(name, ARM_APPROACHES).strip() or known
+            raise UsageError(f"--arms {name}", "unknown arm.", remedy)
+    if not names:
+        raise UsageError("--arms", "no arm given.", known)
+    return tuple(name for name in ARM_APPROACHES if name in names)

@@ -1,7 +1,6 @@
-"""Rows to learn from and held-out cases -> a tuned model's answers, by the runs that trainer has.
+"""Arms that train: the TF-IDF baseline, fitted here, and a tuned model, made by an ordinary run.
 
-The plain baseline is fitted in this process; a tuned model is an ordinary plan and an ordinary run,
-here or at a provider, with its own line in the ledger.
+The run has its own plan and its own line in the ledger, on this machine or at a provider.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from advisor.plan.training_plan import TrainingPlan
-from advisor.units import Approach
 from trainer.context import TrainerContext
 from trainer.errors import LeaseLost, Refused
 from trainer.evaluation.baselines import tfidf_logreg
@@ -31,11 +29,11 @@ from trainer.scripts.tokenize_rows import read_rows
 def baseline_answers(
     shown: Sequence[EvaluationCase], cases: Sequence[EvaluationCase]
 ) -> dict[str, ArmAnswer]:
-    """Fit the plain baseline on what may be shown, and have it label the cases."""
+    """Fit the baseline on the rows that may be shown, and have it label the cases."""
     answers, _, seconds = tfidf_logreg(
-        [case.asked for case in shown],
+        [case.user_text for case in shown],
         [case.expected for case in shown],
-        [case.asked for case in cases],
+        [case.user_text for case in cases],
     )
     return {
         case.key: ArmAnswer("plain", case.key, answer, None, 0, 0, "0", seconds)
@@ -49,59 +47,67 @@ def plan_tuning(
     cases: Sequence[EvaluationCase],
     context: TrainerContext,
 ) -> TrainingPlan:
-    """Plan the training of the tuned arm: on the rows that may be shown, evaluated on the cases.
+    """Build the plan of the training: it trains on *shown* and holds the cases out.
+
+    Without an option, a base folder is tuned as the kind of model in its config.
 
     Raises:
-        Refused, UsageError: as `trainer plan`; and if the tuned model would be billed by the hour.
+        Refused, UsageError: as `trainer plan`, or if the provider bills tuned models by the hour.
     """
+    option = request.option
+    if option is None and request.base is not None:
+        config = request.base / "config.json"
+        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+        kind = "lora" if "CausalLM" in text else "encoder"
+        option = f"{kind}:local:{request.base.resolve().name}"
     with TemporaryDirectory() as folder:
         rows, held = Path(folder) / "rows.jsonl", Path(folder) / "held.jsonl"
-        for path, some in ((rows, shown), (held, cases)):
-            path.write_bytes(b"".join(case.row + b"\n" for case in some))
-        files = {"dataset": rows, "held_out": held, "held_out_share": 0.0}
-        plan = build_plan(context, request.model_copy(update=files))
+        for path, part in ((rows, shown), (held, cases)):
+            path.write_bytes(b"".join(case.row + b"\n" for case in part))
+        update = {
+            "option": option,
+            "decided": None,
+            "dataset": rows,
+            "held_out": held,
+            "held_out_share": 0.0,
+        }
+        plan = build_plan(context, request.model_copy(update=update))
     if plan.local is None and plan.serving != "per_token":
         raise Refused(
-            f"{plan.option_id}: {plan.provider} serves tuned models by the hour. Name "
-            "an option that is billed by the token, or tune a --base here."
+            f"{plan.option_id}: {plan.provider} bills tuned models by the hour. Choose an option "
+            "that is billed by the token, or tune a --base on this machine."
         )
     return plan
 
 
-def plan_approach(made: TrainingPlan) -> Approach:
-    """Return the approach that a plan's option begins with."""
-    approach: Approach = made.option_id.split(":")[0]  # type: ignore[assignment]
-    return approach
-
-
-def tune(context: TrainerContext, made: TrainingPlan, egress: str | None) -> Run:
-    """Start the run of a plan, or go on with it, until it is settled.
+def tune(context: TrainerContext, plan: TrainingPlan, egress: str | None) -> Run:
+    """Start the run of a plan, or resume it, and wait until it is settled.
 
     Raises:
-        Refused: it failed, was cancelled, or needs a person.
-        NoConsent: rows would leave, and nobody agreed.
+        Refused: it failed, was cancelled, or needs a decision of the user.
+        NoConsent: rows would leave this machine without consent.
     """
-    context.store.keep_plan(made)
-    agreed = start.LaunchConsent(Decimal(made.figure.at_most), egress)
-    run_id, _ = start.start_run(context, made, agreed)
-    while (seconds := _look(context, run_id)) is not None:
+    context.store.keep_plan(plan)
+    consent = start.LaunchConsent(Decimal(plan.figure.at_most), egress)
+    run_id, _ = start.start_run(context, plan, consent)
+    while (seconds := _advance(context, run_id)) is not None:
         context.clock.sleep(seconds)
     run = context.store.run(run_id)
     if run.state == "needs_human":
         raise Refused(
             f"{run_id}: {run.said('needs_human', 'why')} "
-            f"{run.said('needs_human', 'remedy')} Then say it again."
+            f"{run.said('needs_human', 'remedy')} Then run the command again."
         )
     if run.outcome != "succeeded":
         raise Refused(
-            f"{run_id} is {run.outcome or run.state}: `trainer show {run_id}` says why. "
-            "Leave the arm out with --arms, or mend it and say it again."
+            f"{run_id} ended as {run.outcome or run.state}; `trainer show {run_id}` shows the "
+            "reason. Fix it and run the command again, or leave the arm out with --arms."
         )
     return run
 
 
-def _look(context: TrainerContext, run_id: str) -> float | None:
-    """Bring a run further; return how long to wait, nothing where there is nothing to wait for."""
+def _advance(context: TrainerContext, run_id: str) -> float | None:
+    """Advance a run; return the seconds to wait, or None if it is final."""
     try:
         pause = reconcile(context, run_id)
     except LeaseLost:
@@ -110,23 +116,17 @@ def _look(context: TrainerContext, run_id: str) -> float | None:
 
 
 def local_answers(run: Run, cases: Sequence[EvaluationCase]) -> dict[str, ArmAnswer]:
-    """Read what a model that was tuned here answered to the cases."""
+    """Read what a model tuned on this machine answered to the cases."""
     folder = RunFolder(home_folder() / "runs" / str(run.job_id))
     if not folder.has("answers.tuned.jsonl"):
         raise Refused(
-            f"{run.run_id}: it answered no held-out rows. `trainer events {run.run_id}` says why."
+            f"{run.run_id} has no answers to the held-out rows; `trainer events {run.run_id}` "
+            "shows the reason."
         )
-    lines = read_rows(folder.path / "answers.tuned.jsonl")
-    return {
-        cases[line["row"]].key: ArmAnswer(
-            "tuned",
-            cases[line["row"]].key,
-            line["answer"],
-            None,
-            0,
-            line["completion_tokens"],
-            "0",
-            line["seconds"],
+    answers = {}
+    for line in read_rows(folder.path / "answers.tuned.jsonl"):
+        key, tokens = cases[line["row"]].key, line["completion_tokens"]
+        answers[key] = ArmAnswer(
+            "tuned", key, line["answer"], None, 0, tokens, "0", line["seconds"]
         )
-        for line in lines
-    }
+    return answers

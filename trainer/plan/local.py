@@ -31,8 +31,8 @@ from trainer.plan.local_cost import (
     estimate_training,
     find_machine,
 )
-from trainer.plan.request import OWN_MACHINES, PlanRequest, is_baseline
-from trainer.plan.rows import canonical_rows, split_rows, store_file
+from trainer.plan.request import OWN_MACHINES, PlanRequest, invalid_field, is_baseline
+from trainer.plan.rows import SplitRows, canonical_rows, split_rows, store_file
 from trainer.scripts.manifest import base_hash
 
 APPROACHES: Mapping[str, tuple[Objective, Method]] = {
@@ -65,28 +65,19 @@ def plan_local(request: PlanRequest, book: PriceBook, now: datetime) -> Training
     objective, method = APPROACHES[approach]
     objective = "grpo" if request.method == "reinforcement" else objective
     config = _config(base) if base else {}
-    path = request.rows_path
-    if path is None:
-        raise UsageError("dataset", "there are no training rows.", "Give --dataset FILE.")
-    with canonical_rows(path) as rows:
-        trained = "dpo" if objective == "dpo" else "supervised"
-        data, validation = split_rows(rows, path, request, trained)
+    data, validation = _split_dataset(request, objective)
     lengths = _row_tokens(base, data)
-    recipe = recipe_for(
-        objective,
-        method,
-        gpu != "cpu",
-        int(lengths.max()) + TEMPLATE_TOKENS,
-        _epochs(request, objective, data),
+    longest = int(lengths.max()) + TEMPLATE_TOKENS
+    epochs = _epochs(request, objective, data)
+    machine = find_machine(
+        book, {**request.scenario, "asked_on": now.date()}, where, gpu, request.usd_per_hour
     )
-    dated = {**request.scenario, "asked_on": now.date()}
-    machine = find_machine(book, dated, where, gpu, request.usd_per_hour)
+    recipe = recipe_for(objective, method, gpu != "cpu", longest, epochs)
     recipe = _with_user_settings(_with_supported_dtype(recipe, machine), request, config)
     hours, expected = BASELINE_HOURS, None
     if base:
         hours, expected = estimate_training(machine, recipe, config, lengths, where in OWN_MACHINES)
     figure = cost_figure(machine, hours, round(int(lengths.sum()) * recipe.epochs))
-    question = orjson.dumps(dict(request.scenario), option=orjson.OPT_SORT_KEYS, default=str)
     return TrainingPlan(
         provider="local",
         base_model=base.resolve().name if base else BASELINE_MODEL,
@@ -97,29 +88,49 @@ def plan_local(request: PlanRequest, book: PriceBook, now: datetime) -> Training
         cap_usd=plan_cap(request, figure),
         serving="per_token",
         option_id=str(request.option),
-        question_sha256=hashlib.sha256(question).hexdigest(),
+        question_sha256=_scenario_hash(request),
         prices_sha256=book.sha256,
         planned_at=now.isoformat(timespec="seconds"),
         suffix=request.suffix,
         grader=request.grader,
         owner=request.owner,
-        local=LocalJob(
-            base=str(base.resolve()) if base else "",
+        local=_local_job(
+            request,
+            base,
             gpu=gpu,
-            base_sha256=base_hash(base) if base else "",
             recipe=recipe,
             hours=hours,
-            # a classifier forgets nothing that general rows could measure
-            general=None
-            if objective == "classification"
-            else store_file(request.general or GENERAL_ROWS),
             validation=validation,
-            metric=request.metric,
-            scorer=request.scorer,
-            answer_schema=_schema(request.answer_schema),
             expected=expected,
         ),
     )
+
+
+def _split_dataset(request: PlanRequest, objective: Objective) -> SplitRows:
+    path = request.rows_path
+    if path is None:
+        raise UsageError("dataset", "there are no training rows.", "Give --dataset FILE.")
+    with canonical_rows(path) as rows:
+        return split_rows(rows, path, request, "dpo" if objective == "dpo" else "supervised")
+
+
+def _local_job(request: PlanRequest, base: Path | None, **fields: Any) -> LocalJob:
+    # a classifier forgets nothing that general rows could measure
+    forgets = fields["recipe"].objective != "classification"
+    return LocalJob(
+        base=str(base.resolve()) if base else "",
+        base_sha256=base_hash(base) if base else "",
+        general=store_file(request.general or GENERAL_ROWS) if forgets else None,
+        metric=request.metric,
+        scorer=request.scorer,
+        answer_schema=_schema(request.answer_schema),
+        **fields,
+    )
+
+
+def _scenario_hash(request: PlanRequest) -> str:
+    scenario = orjson.dumps(dict(request.scenario), option=orjson.OPT_SORT_KEYS, default=str)
+    return hashlib.sha256(scenario).hexdigest()
 
 
 def _epochs(request: PlanRequest, objective: Objective, data: PlanData) -> float:
@@ -144,12 +155,14 @@ def _check_installed(needed: tuple[str, ...]) -> None:
 def _schema(path: Path | None) -> str | None:
     if path is None:
         return None
+    return json.dumps(_read_json(path, "Give a file with a JSON schema."), sort_keys=True)
+
+
+def _read_json(path: Path, remedy: str) -> Any:
     try:
-        return json.dumps(json.loads(path.read_text(encoding="utf-8")), sort_keys=True)
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"--schema {path}", f"it is not JSON ({error}).", "Give a file with a JSON schema."
-        ) from error
+        raise UsageError(str(path), f"it is not JSON ({error}).", remedy) from error
 
 
 def _parse_option(named: str | None, book: PriceBook) -> tuple[str, str, str]:
@@ -186,12 +199,7 @@ def _config(base: Path) -> dict[str, Any]:
             "it has no safetensors files.",
             "Convert the weights: other formats can run code when loaded.",
         )
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise UsageError(
-            f"{path}", f"it is not JSON ({error}).", "Download the base again."
-        ) from error
+    return dict(_read_json(path, "Download the base again."))
 
 
 def _row_tokens(base: Path | None, data: PlanData) -> NDArray[np.int64]:
@@ -225,18 +233,18 @@ def _with_supported_dtype(recipe: Recipe, machine: TrainingMachine) -> Recipe:
 
 def _with_user_settings(recipe: Recipe, request: PlanRequest, config: Mapping[str, Any]) -> Recipe:
     """Apply the user's settings over the defaults; row length is cut to the base's context."""
-    asked, settings = request.hyperparameters, request.settings
+    requested, settings = request.hyperparameters, request.settings
     changes: dict[str, Any] = {}
-    if asked.learning_rate is not None:
-        changes["learning_rate"] = asked.learning_rate
-    if asked.learning_rate_multiplier is not None:
-        changes["learning_rate"] = recipe.learning_rate * asked.learning_rate_multiplier
+    if requested.learning_rate is not None:
+        changes["learning_rate"] = requested.learning_rate
+    if requested.learning_rate_multiplier is not None:
+        changes["learning_rate"] = recipe.learning_rate * requested.learning_rate_multiplier
     for name in ("lora_rank", "lora_alpha", "beta", "seed"):
-        if getattr(asked, name) is not None:
-            changes[name] = getattr(asked, name)
-    if asked.batch_size != "auto":
-        micro = math.gcd(asked.batch_size, recipe.micro_batch_rows)
-        changes |= {"micro_batch_rows": micro, "accumulation_steps": asked.batch_size // micro}
+        if getattr(requested, name) is not None:
+            changes[name] = getattr(requested, name)
+    if requested.batch_size != "auto":
+        micro = math.gcd(requested.batch_size, recipe.micro_batch_rows)
+        changes |= {"micro_batch_rows": micro, "accumulation_steps": requested.batch_size // micro}
     unknown = [name for name in settings if name not in Recipe.model_fields]
     if unknown:
         raise UsageError(
@@ -249,10 +257,4 @@ def _with_user_settings(recipe: Recipe, request: PlanRequest, config: Mapping[st
     try:
         return Recipe.model_validate({**recipe.model_dump(), **changes, **settings})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UsageError(
-            f"setting {place}".strip(),
-            f"found {first['input']}." if place else "the settings contradict each other.",
-            f"{first['msg']}.",
-        ) from error
+        raise invalid_field("setting", error) from error

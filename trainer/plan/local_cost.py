@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from advisor.plan.training_plan import PlannedCost, TrainingEstimate
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu
 from advisor.prices.series import Price
-from advisor.units import GIB
+from advisor.units import CENT, GIB, round_up_to_cents
 from trainer.errors import Refused
 from trainer.home import home_folder
 from trainer.plan.probe import (
@@ -107,22 +107,10 @@ def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
     """Use the middle and the spread of past runs, widened for the next run."""
     low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
     runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
-    spread = (past.low * low, past.likely, past.high * high)
-    return MachineSpeed(
-        known.speeds,
-        spread,
-        f"{runs} of yours, {past.likely:.2f} times {_short(known)}",
-        known.save,
-        known.own_bytes,
-        known.memory_factor,
-    )
+    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
+    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
-def _short(known: MachineSpeed) -> str:
-    return known.basis.partition(";")[0]
-
-
-CENT = Decimal("0.01")
 SETUP_SECONDS = (20.0, 60.0, 300.0)
 """Loading libraries, checking, answering the held-out rows; own measurement and judgement."""
 CHECKPOINT_BYTES = 12.0
@@ -280,7 +268,7 @@ def cost_figure(
     machine: TrainingMachine, hours: tuple[float, float, float], trained_tokens: int
 ) -> PlannedCost:
     """Return the cost of some hours, rounded up to a cent."""
-    usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
+    usd = [round_up_to_cents(machine.usd_per_hour * Decimal(repr(hour))) for hour in hours]
     return PlannedCost(
         item=f"local/{machine.name}/gpu_hour",
         price=str(machine.usd_per_hour),

@@ -22,7 +22,7 @@ RECIPE_ONLY = frozenset(Recipe.model_fields) - frozenset(Hyperparameters.model_f
 
 
 class PlanRequest(PlanSettings):
-    """Everything that can be requested of a training plan, whoever trains."""
+    """Everything that can be requested of a training plan, at a provider or on this machine."""
 
     scenario: Mapping[str, Any] = {}
     where: str = ""
@@ -75,7 +75,7 @@ class PlanRequest(PlanSettings):
 
 
 def is_baseline(option: str | None) -> bool:
-    """Return whether an option is the TF-IDF baseline on one's own machine.
+    """Return whether an option is the TF-IDF baseline on the user's machine.
 
     >>> is_baseline("encoder:local:tfidf-logreg"), is_baseline("encoder:together:x")
     (True, False)
@@ -114,8 +114,12 @@ def request_from_text(settings: Iterable[str], **fields: Any) -> PlanRequest:
             {**fields, "hyperparameters": hyperparameters, "settings": recipe}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        names = [str(part) for part in first["loc"] if part != "hyperparameters"]
-        raise UsageError(
-            names[0] if names else "plan", f"found '{first['input']}'.", f"{first['msg']}."
-        ) from error
+        raise invalid_field("", error) from error
+
+
+def invalid_field(label: str, error: ValidationError) -> UsageError:
+    """Return the first problem that pydantic found, as an error for the user."""
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"] if part != "hyperparameters"]
+    found = f"found '{first['input']}'." if names else "the settings contradict each other."
+    return UsageError(" ".join(filter(None, (label, *names[:1]))), found, f"{first['msg']}.")

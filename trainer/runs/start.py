@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -84,8 +83,8 @@ def start_run(
     most = Decimal(plan.figure.at_most)
     if agreed.at_most_usd < most:
         raise Refused(
-            f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it may cost up to {most} USD, and "
-            f"{agreed.at_most_usd} USD were agreed to. Agree to {most} USD, or plan a smaller job."
+            f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it may cost up to ${most}, and "
+            f"${agreed.at_most_usd} were agreed to. Agree to ${most}, or plan a smaller job."
         )
     leaving = egress_of(context, plan, wanted=agreed.egress is not None)
     if leaving and agreed.egress != plan.provider:
@@ -105,25 +104,6 @@ def start_run(
             personal=dict(leaving.personal),
         )
     return run_id, new
-
-
-def launch_job(
-    context: TrainerContext, plan: TrainingPlan, before: Callable[[TrainingPlan], None]
-) -> str:
-    """Start a job of a plan, as another attempt if one was started; return its run.
-
-    Args:
-        context: Store, ledger, clock and providers.
-        plan: The plan to start.
-        before: Called with the plan as it will start, once that is stored.
-    """
-    while True:
-        plan = next_attempt(context, plan, again=True)
-        context.store.keep_plan(plan)
-        before(plan)
-        run_id, is_new = start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))
-        if is_new:
-            return run_id
 
 
 def resume_launch(context: TrainerContext, plan_id: str) -> str:

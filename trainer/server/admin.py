@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from trainer.clock import utc_datetime
 from trainer.server.auth import Admin, Viewer, own_run_ids
-from trainer.server.context import ServerContext, server_of
+from trainer.server.context import CurrentServer
 from trainer.server.schemas import (
     AuditEntryView,
     BudgetBody,
@@ -24,7 +24,6 @@ from trainer.storage.audit_log import AuditEntry
 from trainer.storage.ledger import committed, usd_text
 
 router = APIRouter(prefix="/api/v1", tags=["money and access"])
-CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
 @router.get("/ledger")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from advisor.errors import UsageError, did_you_mean
 from trainer import home
@@ -96,3 +97,6 @@ def server_of(request: Request) -> ServerContext:
     server = request.app.state.server
     assert isinstance(server, ServerContext)
     return server
+
+
+CurrentServer = Annotated[ServerContext, Depends(server_of)]

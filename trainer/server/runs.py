@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +21,7 @@ from trainer.runs.background import BackgroundReconciler
 from trainer.runs.start import LaunchConsent, start_run
 from trainer.runs.user_actions import UserAction, request_action
 from trainer.server.auth import Spender, Viewer, own_plan, own_run
-from trainer.server.context import ServerContext, server_of
+from trainer.server.context import CurrentServer, ServerContext
 from trainer.server.idempotency import canonical_bytes, idempotent
 from trainer.server.schemas import EventView, LaunchBody, RunView
 from trainer.storage.ledger import LedgerEntry
@@ -31,7 +31,6 @@ STREAM = "text/event-stream"
 POLL_SECONDS = 0.5
 PING_SECONDS = 15.0
 router = APIRouter(prefix="/api/v1", tags=["runs"])
-CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
 @router.post("/plans/{plan_id}/launch", status_code=202, response_model=RunView)

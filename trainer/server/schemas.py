@@ -13,10 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from advisor.plan.training_plan import Hyperparameters, Method, TrainingPlan
 from advisor.units import Record
 from trainer.clock import utc_datetime
-from trainer.runs.start import egress_of
-from trainer.server.context import ServerContext
 from trainer.storage.access_tokens import Role
-from trainer.storage.files import StoredFile
 from trainer.storage.ledger import usd_text
 from trainer.storage.run_store import TimelineKind
 
@@ -367,19 +364,3 @@ class DeploymentView(View):
     """Hours after which it is stopped [h]."""
     spent_usd: str = Field(examples=["1.28"])
     """Cost so far [USD]."""
-
-
-def dataset_view(stored_file: StoredFile) -> DatasetView:
-    """Return the view of a stored file."""
-    return DatasetView.model_validate(stored_file)
-
-
-def plan_view(server: ServerContext, plan: TrainingPlan) -> PlanView:
-    """Return a plan with what its launch has to consent to."""
-    return PlanView.of(
-        plan,
-        at_most_usd=plan.figure.at_most,
-        leaves=egress_of(server.context, plan),
-        run_id=server.context.store.run_of(plan),
-        plan=plan,
-    )

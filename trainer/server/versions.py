@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from trainer.providers.deployments import hosting_for
 from trainer.runs.deployments import Deployment, all_deployments, find_deployment, stop
@@ -17,12 +17,11 @@ from trainer.server.auth import (
     own_version,
     own_versions,
 )
-from trainer.server.context import ServerContext, server_of
+from trainer.server.context import CurrentServer
 from trainer.server.schemas import DeploymentView, PromoteBody, VersionView
 from trainer.storage.model_version import ModelVersion
 
 router = APIRouter(prefix="/api/v1", tags=["versions and deployments"])
-CurrentServer = Annotated[ServerContext, Depends(server_of)]
 
 
 @router.get("/versions", response_model=list[VersionView])

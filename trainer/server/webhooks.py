@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from advisor.api.bodies import read_body
 from advisor.api.errors import TooLarge
 from advisor.units import Record
 from trainer.runs.webhooks import InvalidSignature, make_due, verified_job_id, webhook_secret
-from trainer.server.context import ServerContext, server_of
+from trainer.server.context import CurrentServer
 
 MAX_BODY_BYTES = 65_536
 """A call contains little more than the id of a job; own judgement."""
@@ -26,9 +24,7 @@ class WebhookReceipt(Record):
 
 
 @router.post("/webhooks/{provider}", status_code=202)
-async def webhook(
-    provider: str, request: Request, server: Annotated[ServerContext, Depends(server_of)]
-) -> WebhookReceipt:
+async def webhook(provider: str, request: Request, server: CurrentServer) -> WebhookReceipt:
     """Accept a provider's signed call that a job changed; the run is checked next."""
     try:
         body = await read_body(request, MAX_BODY_BYTES)

@@ -1,1 +1,1 @@
-"""Answers -> pictures: what to draw, the rows behind it, and the same in words."""
+"""Charts of the page: each module turns results into a Vega-Lite spec, rows and a summary."""

@@ -1,76 +1,141 @@
-"""What every picture shares: its record, its type, and its colours in light and dark."""
+"""Shared parts of all charts: the `Chart` record, fonts and colors, Vega-Lite building blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
+USD_AXIS: Final = {"format": "$,.4~r", "tickCount": 5}
+"""Up to four significant digits, so that small and large amounts have distinct labels."""
+LABEL_ROOM: Final = {"left": 5, "top": 5, "right": 80, "bottom": 5}
+"""Padding [pixels] with room for a label to the right of the longest bar."""
 ChartRow = dict[str, Any]
+Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class ChartStyle:
-    """Who looks: decides colours and the form of figures."""
+    """Theme and locale of the reader."""
 
     theme: str
     """light or dark."""
     locale: str
-    """Locale of the reader."""
+    """Locale for numbers and dates."""
 
-    def colour(self, colours: dict[str, str]) -> str:
-        """Return the colour of the theme."""
+    def colour(self, colours: Mapping[str, str]) -> str:
+        """Return the theme's color out of a mapping by theme."""
         return colours[self.theme]
 
     def pick(self, pair: tuple[str, str]) -> str:
-        """Return the light or the dark one of a pair."""
+        """Return the light or the dark color of a pair."""
         return pair[self.theme == "dark"]
+
+    @property
+    def warning(self) -> str:
+        """Color of stale prices, truncated rows and other rows to look at."""
+        return self.pick(formatting.APPROACH_COLOURS["ft_api"])
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture: how to draw it, its rows, and what it says."""
+    """One chart: how to draw it, its rows, and a summary."""
 
     name: str
-    """For file names."""
-    spec: dict[str, Any]
-    """Vega-Lite, without the rows: it stays the same while the figures move."""
+    """Name for files and for screen readers, with dashes."""
+    spec: Spec
+    """Vega-Lite spec without rows, so that it stays the same while values change."""
     rows: list[ChartRow]
-    """What is drawn."""
+    """Data of the chart."""
     says: str
-    """The same in words."""
+    """The content of the chart as text."""
 
 
-def styled_spec(
-    spec: dict[str, Any], frame: ChartStyle, height: int | None = None
-) -> dict[str, Any]:
-    """Return a specification with the type, colours and separators of the page."""
-    ink, muted, rule = (
-        frame.colour(c) for c in (formatting.INK, formatting.MUTED, formatting.RULE)
-    )
-    axis = {
+def channel(field: str, kind: str = "quantitative", **more: Any) -> Spec:
+    """Return an encoding channel."""
+    return {"field": field, "type": kind, **more}
+
+
+def layer(name: str, mark: str, encoding: Spec, **options: Any) -> Spec:
+    """Return a layer that draws the rows whose `layer` is *name*."""
+    return {
+        "transform": [{"filter": f"datum.layer === '{name}'"}],
+        "mark": {"type": mark, **options},
+        "encoding": encoding,
+    }
+
+
+def colour_channel(field: str, colours: Mapping[str, str], **more: Any) -> Spec:
+    """Return a color channel with a fixed color per value."""
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    return channel(field, "nominal", scale=scale, **more)
+
+
+def approach_colours(style: ChartStyle) -> Spec:
+    """Return the color channel of approaches, without a legend."""
+    colours = {
+        formatting.APPROACH_LABELS[approach]: style.pick(pair)
+        for approach, pair in formatting.APPROACH_COLOURS.items()
+    }
+    return colour_channel("way", colours, legend=None)
+
+
+def category_axis(field: str, label_limit: int, order: Spec) -> Spec:
+    """Return a vertical axis with one category per row of bars."""
+    axis = {"labelLimit": label_limit, "grid": False}
+    return channel(field, "nominal", title=None, sort=order, axis=axis)
+
+
+def threshold_layers(name: str, x: Spec, style: ChartStyle, offset: int) -> list[Spec]:
+    """Return a dashed vertical line and its label, `offset` pixels below the top."""
+    rule = {"strokeDash": [4, 4], "color": style.colour(formatting.MUTED)}
+    label = {"x": x, "text": {"field": "label"}}
+    return [
+        layer(name, "rule", {"x": x}, **rule),
+        layer(name, "text", label, align="left", dx=5, y=offset),
+    ]
+
+
+def tooltip(*fields: tuple[str, str]) -> list[Spec]:
+    """Return a tooltip of text fields."""
+    return [channel(name, "nominal", title=title) for name, title in fields]
+
+
+def styled_spec(spec: Spec, style: ChartStyle, height: int) -> Spec:
+    """Return a spec with the font, colors and separators of the page."""
+    return {
+        **spec,
+        "height": height,
+        "width": "container",
+        "config": _config(style),
+        "autosize": {"type": "fit", "contains": "padding"},
+    }
+
+
+def _config(style: ChartStyle) -> Spec:
+    ink, rule = style.colour(formatting.INK), style.colour(formatting.RULE)
+    text = {
         "labelFont": FONT,
         "titleFont": FONT,
         "labelColor": ink,
-        "titleColor": muted,
+        "titleColor": style.colour(formatting.MUTED),
+    }
+    axis = {
+        **text,
         "labelFontSize": 12.5,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
         "gridColor": rule,
-        "domainColor": rule,
-        "tickColor": rule,
         "domain": False,
         "ticks": False,
         "labelPadding": 6,
         "gridOpacity": 0.7,
     }
     legend = {
-        "labelFont": FONT,
-        "titleFont": FONT,
-        "labelColor": ink,
-        "titleColor": muted,
+        **text,
         "labelFontSize": 12,
         "orient": "top",
         "title": None,
@@ -80,30 +145,12 @@ def styled_spec(
         "columnPadding": 8,
         "symbolSize": 80,
     }
-    config = {
+    return {
         "background": "transparent",
         "font": FONT,
         "view": {"stroke": None},
         "axis": axis,
         "legend": legend,
         "text": {"font": FONT, "color": ink, "fontSize": 12},
-        "locale": {"number": formatting.vega_locale(frame.locale)},
+        "locale": {"number": formatting.vega_locale(style.locale)},
     }
-    sized = {} if height is None else {"height": height}
-    return {
-        **spec,
-        **sized,
-        "width": "container",
-        "config": config,
-        "autosize": {"type": "fit", "contains": "padding"},
-    }
-
-
-def layer_filter(layer: str) -> list[dict[str, str]]:
-    """Return the transform that keeps the rows of one layer."""
-    return [{"filter": f"datum.layer === '{layer}'"}]
-
-
-def tooltip(*fields: tuple[str, str]) -> list[dict[str, str]]:
-    """Return a tooltip of fields that are text already."""
-    return [{"field": name, "type": "nominal", "title": title} for name, title in fields]

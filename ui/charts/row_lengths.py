@@ -1,106 +1,89 @@
-"""A profile -> how long its examples are, with the line from which they are cut."""
+"""Row length chart: a histogram of a dataset's examples by tokens, with the truncation limit."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from advisor.dataset.profile import Profile
 from ui import formatting
-from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
+from ui.charts.base import (
+    Chart,
+    ChartRow,
+    ChartStyle,
+    Spec,
+    channel,
+    colour_channel,
+    layer,
+    styled_spec,
+    tooltip,
+)
 
 
-def row_lengths_chart(profile: Profile, frame: ChartStyle) -> Chart:
-    """Show the histogram of the lengths."""
+def row_lengths_chart(profile: Profile, style: ChartStyle) -> Chart:
+    """Draw the histogram of lengths."""
     rows: list[ChartRow] = []
-    below = 0
+    limit_bin: str | None = None
+    lowest = 0
     for place, (bound, count) in enumerate(profile.histogram):
-        ends = (formatting.number_text(end, frame.locale) for end in (below, bound))
-        label = " \u2013 ".join(ends)
+        tokens = " \u2013 ".join(
+            formatting.number_text(end, style.locale) for end in (lowest, bound)
+        )
         rows.append(
             {
                 "layer": "bar",
                 "place": place,
-                "tokens": label,
+                "tokens": tokens,
                 "rows": count,
-                "figure": formatting.number_text(count, frame.locale),
-                "fate": "cut" if below >= profile.limit_tokens else "whole",
+                "figure": formatting.number_text(count, style.locale),
+                "fate": "truncated" if lowest >= profile.limit_tokens else "complete",
             }
         )
-        below = bound + 1
-    cut = next(
-        (
-            row["tokens"]
-            for row, (bound, _) in zip(rows, profile.histogram, strict=True)
-            if bound >= profile.limit_tokens
-        ),
-        None,
-    )
-    if cut is not None:
-        says = f"cut from {formatting.number_text(profile.limit_tokens, frame.locale)} tokens on"
-        rows.append({"layer": "cut", "tokens": cut, "label": says})
-    return Chart("lengths", _spec(frame), rows, _summary(profile, frame.locale))
+        if limit_bin is None and bound >= profile.limit_tokens:
+            limit_bin = tokens
+        lowest = bound + 1
+    if limit_bin is not None:
+        limit = formatting.number_text(profile.limit_tokens, style.locale)
+        rows.append({"layer": "cut", "tokens": limit_bin, "label": f"limit: {limit} tokens"})
+    return Chart("lengths", _spec(style), rows, _summary(profile, style.locale))
 
 
 def _summary(profile: Profile, locale: str) -> str:
-    middle = dict(profile.percentiles)
-    cut = formatting.number_text(profile.truncated, locale)
+    percentiles = dict(profile.percentiles)
+    examples, total, median, p95, longest, truncated, limit = (
+        formatting.number_text(value, locale)
+        for value in (
+            profile.examples,
+            profile.total_tokens,
+            percentiles.get(50, 0),
+            percentiles.get(95, 0),
+            profile.max_tokens,
+            profile.truncated,
+            profile.limit_tokens,
+        )
+    )
     return (
-        f"{formatting.number_text(profile.examples, locale)} examples, "
-        f"{formatting.number_text(profile.total_tokens, locale)} tokens in all. "
-        "Half are shorter than "
-        f"{formatting.number_text(middle.get(50, 0), locale)} tokens, 95 in 100 shorter than "
-        f"{formatting.number_text(middle.get(95, 0), locale)}, the longest has "
-        f"{formatting.number_text(profile.max_tokens, locale)}. {cut} are longer than the limit of "
-        f"{formatting.number_text(profile.limit_tokens, locale)} and would be cut."
+        f"{examples} examples, {total} tokens in total. Median length {median} tokens, "
+        f"95th percentile {p95}, maximum {longest}. "
+        f"Longer than the limit of {limit} tokens and truncated: {truncated}."
     )
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: ChartStyle) -> dict[str, Any]:
-    x = {
-        "field": "tokens",
-        "type": "ordinal",
-        "sort": None,
-        "axis": {
-            "title": "tokens of an example",
-            "labelAngle": 0,
-            "grid": False,
-            "labelOverlap": True,
-        },
-    }
-    fates = {
-        "domain": ["whole", "cut"],
-        "range": [frame.colour(formatting.ACCENT), frame.pick(("#d55e00", "#f08a4b"))],
-    }
+def _spec(style: ChartStyle) -> Spec:
+    axis = {"title": "tokens per example", "labelAngle": 0, "grid": False, "labelOverlap": True}
+    fates = {"complete": style.colour(formatting.ACCENT), "truncated": style.warning}
     bars = {
-        "transform": layer_filter("bar"),
-        "mark": {"type": "bar", "width": {"band": 0.86}},
-        "encoding": {
-            "y": {"field": "rows", "type": "quantitative", "axis": {"title": "examples"}},
-            "color": {"field": "fate", "type": "nominal", "scale": fates, "legend": None},
-            "tooltip": tooltip(("tokens", "tokens"), ("figure", "examples"), ("fate", "they are")),
-        },
+        "y": channel("rows", axis={"title": "examples"}),
+        "color": colour_channel("fate", fates, legend=None),
+        "tooltip": tooltip(("tokens", "tokens"), ("figure", "examples"), ("fate", "rows are")),
     }
-    counts = {
-        "transform": layer_filter("bar"),
-        "mark": {"type": "text", "dy": -8},
-        "encoding": {"y": {"field": "rows", "type": "quantitative"}, "text": {"field": "figure"}},
-    }
-    line = [
-        {
-            "transform": layer_filter("cut"),
-            "mark": {
-                "type": "rule",
-                "strokeDash": [4, 4],
-                "strokeWidth": 2,
-                "color": frame.colour(formatting.INK),
-            },
-        },
-        {
-            "transform": layer_filter("cut"),
-            "mark": {"type": "text", "align": "right", "dx": -6, "y": 8},
-            "encoding": {"text": {"field": "label"}},
-        },
+    counts = {"y": channel("rows"), "text": {"field": "figure"}}
+    rule = {"strokeDash": [4, 4], "strokeWidth": 2, "color": style.colour(formatting.INK)}
+    layers = [
+        layer("bar", "bar", bars, width={"band": 0.86}),
+        layer("bar", "text", counts, dy=-8),
+        layer("cut", "rule", {}, **rule),
+        layer("cut", "text", {"text": {"field": "label"}}, align="right", dx=-6, y=8),
     ]
-    return styled_spec({"encoding": {"x": x}, "layer": [bars, counts, *line]}, frame, 300)
+    x = channel("tokens", "ordinal", sort=None, axis=axis)
+    return styled_spec({"encoding": {"x": x}, "layer": layers}, style, 300)

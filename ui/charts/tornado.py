@@ -1,14 +1,27 @@
-"""A sweep of each number, halved and doubled -> what moves the answer most."""
+"""Tornado chart: which inputs change the monthly cost most when halved and doubled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from advisor.decision.sweep import SweepColumns
 from ui import formatting
-from ui.charts.base import Chart, ChartRow, ChartStyle, layer_filter, styled_spec, tooltip
+from ui.charts.base import (
+    LABEL_ROOM,
+    USD_AXIS,
+    Chart,
+    ChartRow,
+    ChartStyle,
+    Spec,
+    category_axis,
+    channel,
+    colour_channel,
+    layer,
+    styled_spec,
+    tooltip,
+)
 
 MAX_BARS: Final = 10
 SHORT_BAR_SHARE: Final = 0.15
@@ -16,151 +29,135 @@ SHORT_BAR_SHARE: Final = 0.15
 
 
 class Swing(NamedTuple):
-    """One number with the two values that it was set to."""
+    """One input with the two values it is set to."""
 
     label: str
-    """What it is called."""
+    """Name of the input."""
     low: float
     """The smaller value."""
     high: float
     """The larger value."""
+    is_share: bool = False
+    """Whether values are shares, shown as percentages."""
+
+    def value_text(self, value: float, locale: str) -> str:
+        """Format one of the values."""
+        if self.is_share:
+            return formatting.share_text(value, locale)
+        return formatting.number_text(value, locale, 2 if value < 100 else 0)
 
 
 def tornado_chart(
-    columns: SweepColumns, swings: Sequence[Swing], now: tuple[str, str], frame: ChartStyle
+    columns: SweepColumns, swings: Sequence[Swing], now: tuple[str, str], style: ChartStyle
 ) -> Chart:
-    """Show what the recommended way would cost with each number at its two ends.
+    """Draw the monthly cost of the recommended option at both values of each input.
 
     Args:
         columns: Two rows for each swing, the smaller value first.
-        swings: The numbers.
-        now: The recommended option at the moment, and what it costs a month [USD].
-        frame: Who looks.
+        swings: The inputs.
+        now: The option recommended now, and its monthly cost [USD].
+        style: Theme and locale.
     """
     bars = [
-        _bar_row(columns, place, swing, now, frame.locale) for place, swing in enumerate(swings)
+        _bar_row(columns, place, swing, now, style.locale) for place, swing in enumerate(swings)
     ]
     bars = sorted(
-        (bar for bar in bars if bar["size"] > 0 or bar["flips"]),
+        (bar for bar in bars if bar["size"] > 0 or bar["is_changed"]),
         key=lambda bar: (-bar["size"], bar["label"]),
     )[:MAX_BARS]
     widest = max((bar["size"] for bar in bars), default=0.0)
     rows: list[ChartRow] = []
     for bar in bars:
-        rows += _end_rows(bar, now, frame.locale)
-        rows += _label_rows(bar, rows[-2:], bar["size"] < SHORT_BAR_SHARE * widest)
-    return Chart("tornado", _spec(frame), rows, _summary(bars, frame.locale))
+        rows += [*bar["ends"], *_label_rows(bar, bar["size"] < SHORT_BAR_SHARE * widest)]
+    return Chart("tornado", _spec(style), rows, _summary(bars, style.locale))
 
 
 def _bar_row(
     columns: SweepColumns, place: int, swing: Swing, now: tuple[str, str], locale: str
 ) -> ChartRow:
+    now_usd, now_approach = float(now[1]), formatting.approach_label(now[0])
+    both = [float(columns.per_month[2 * place + offset]) for offset in (0, 1)]
+    size = max(both) - min(both)
     ends: list[ChartRow] = []
-    for offset, value in enumerate((swing.low, swing.high)):
-        index = 2 * place + offset
+    for offset, (side, value) in enumerate((("lower", swing.low), ("higher", swing.high))):
+        option = columns.recommended[2 * place + offset]
+        approach = formatting.approach_label(option)
+        text = swing.value_text(value, locale)
         ends.append(
             {
-                "value": value,
-                "usd": float(columns.per_month[index]),
-                "option": columns.recommended[index],
-            }
-        )
-    size = max(end["usd"] for end in ends) - min(end["usd"] for end in ends)
-    flips = [
-        end
-        for end in ends
-        if formatting.approach_label(end["option"]) != formatting.approach_label(now[0])
-    ]
-    return {"label": swing.label, "ends": ends, "size": size, "flips": flips}
-
-
-def _end_rows(bar: ChartRow, now: tuple[str, str], locale: str) -> list[ChartRow]:
-    rows = []
-    for end, side in zip(bar["ends"], ("less", "more"), strict=True):
-        other = formatting.approach_label(end["option"])
-        changed = other != formatting.approach_label(now[0])
-        value = formatting.number_text(end["value"], locale, 2)
-        rows.append(
-            {
                 "layer": "end",
-                "what": bar["label"],
-                "size": bar["size"],
-                "from": float(now[1]),
-                "to": end["usd"],
-                "side": f"{side} of it",
-                "figure": formatting.money_text(end["usd"], locale),
-                "value": value,
-                "option": formatting.option_name(end["option"]),
-                "label": f"{value}: {other}" if changed else value,
-                "align": "right" if end["usd"] < float(now[1]) else "left",
+                "what": swing.label,
+                "size": size,
+                "from": now_usd,
+                "to": both[offset],
+                "side": f"{side} value",
+                "figure": formatting.money_text(both[offset], locale),
+                "value": text,
+                "option": formatting.option_name(option),
+                "label": text if approach == now_approach else f"{text}: {approach}",
+                "align": "right" if both[offset] < now_usd else "left",
             }
         )
-    return rows
+    is_changed = any(end["label"] != end["value"] for end in ends)
+    return {"label": swing.label, "ends": ends, "size": size, "is_changed": is_changed}
 
 
-def _label_rows(bar: ChartRow, ends: list[ChartRow], is_short: bool) -> list[ChartRow]:
-    """Write the value at each end of a bar; both to the right of one too short for that."""
+def _label_rows(bar: ChartRow, is_short: bool) -> list[ChartRow]:
+    """Label both ends of a bar; if it is too short, both labels go to its right."""
+    ends = bar["ends"]
     same = {"layer": "label", "what": bar["label"], "size": bar["size"]}
     if is_short or ends[0]["align"] == ends[1]["align"]:
         text = "  /  ".join(end["label"] for end in ends)
         right = max(ends[0]["from"], *(end["to"] for end in ends))
         return [{**same, "to": right, "label": text, "align": "left"}]
-    return [{**same, "to": e["to"], "label": e["label"], "align": e["align"]} for e in ends]
+    return [{**same, **{key: end[key] for key in ("to", "label", "align")}} for end in ends]
 
 
 def _summary(bars: Sequence[ChartRow], locale: str) -> str:
     if not bars:
-        return "Halving or doubling any number moves neither the cost nor the answer."
-    first = ", ".join(
+        return "Halving or doubling any input changes neither the cost nor the recommendation."
+    largest = ", ".join(
         f"{bar['label'].lower()} ({formatting.money_text(bar['size'], locale)})" for bar in bars[:3]
     )
-    changed = [bar["label"].lower() for bar in bars if bar["flips"]]
-    flips = f" The way itself changes with {', '.join(changed)}." if changed else ""
-    return f"Halved and doubled, what moves the monthly cost most: {first}.{flips}"
+    changed = ", ".join(bar["label"].lower() for bar in bars if bar["is_changed"])
+    changes = f" The recommended approach changes with {changed}." if changed else ""
+    return f"Largest changes of the monthly cost, inputs halved and doubled: {largest}.{changes}"
 
 
 @lru_cache(maxsize=16)
-def _spec(frame: ChartStyle) -> dict[str, Any]:
-    y = {
-        "field": "what",
-        "type": "nominal",
-        "title": None,
-        "sort": {"field": "size", "op": "max", "order": "descending"},
-        "axis": {"grid": False, "labelLimit": 240},
+def _spec(style: ChartStyle) -> Spec:
+    y = category_axis("what", 240, {"field": "size", "op": "max", "order": "descending"})
+    scale = {"zero": False, "padding": 70}
+    axis = {**USD_AXIS, "title": "monthly cost of the option then recommended"}
+    x = channel("from", scale=scale, axis=axis)
+    sides = {
+        "lower value": style.pick(("#7fb8d8", "#4f8fb8")),
+        "higher value": style.colour(formatting.ACCENT),
     }
-    x = {
-        "field": "from",
-        "type": "quantitative",
-        "scale": {"zero": False, "padding": 70},
-        "axis": {
-            "title": "the recommended way then costs, a month",
-            "format": "$,.0f",
-            "tickCount": 5,
-        },
-    }
-    less, more = frame.pick(("#7fb8d8", "#4f8fb8")), frame.colour(formatting.ACCENT)
-    sides = {"domain": ["less of it", "more of it"], "range": [less, more]}
+    details = tooltip(
+        ("what", "input"),
+        ("value", "set to"),
+        ("figure", "per month"),
+        ("option", "recommendation"),
+    )
     bars = {
-        "transform": layer_filter("end"),
-        "mark": {"type": "bar", "height": {"band": 0.6}},
-        "encoding": {
-            "x": x,
-            "x2": {"field": "to"},
-            "color": {"field": "side", "type": "nominal", "scale": sides},
-            "tooltip": tooltip(
-                ("what", "what"),
-                ("value", "set to"),
-                ("figure", "a month"),
-                ("option", "recommended then"),
-            ),
-        },
+        "x": x,
+        "x2": {"field": "to"},
+        "color": colour_channel("side", sides),
+        "tooltip": details,
     }
     labels = [
-        {
-            "transform": [*layer_filter("label"), {"filter": f"datum.align === '{align}'"}],
-            "mark": {"type": "text", "align": align, "dx": dx, "fontSize": 11.5},
-            "encoding": {"x": {**x, "field": "to"}, "text": {"field": "label"}},
-        }
+        layer(
+            "label",
+            "text",
+            {"x": {**x, "field": "to"}, "text": {"field": "label"}},
+            align=align,
+            dx=dx,
+            fontSize=11.5,
+        )
         for align, dx in (("left", 5), ("right", -5))
     ]
-    return styled_spec({"encoding": {"y": y}, "layer": [bars, *labels]}, frame, 330)
+    for label in labels:
+        label["transform"].append({"filter": f"datum.align === '{label['mark']['align']}'"})
+    layers = [layer("end", "bar", bars, size=18), *labels]
+    return styled_spec({"encoding": {"y": y}, "layer": layers, "padding": LABEL_ROOM}, style, 330)

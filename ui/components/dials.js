@@ -1,5 +1,5 @@
-// Numbers as native sliders with a field beside each; tells the server at every move.
-// One move is under way at a time: what comes in between is sent when its answer is here.
+// Native sliders, each with a number field; every move is sent to the server.
+// One move is in flight at a time: later moves are sent when its answer has arrived.
 const boards = new WeakMap();
 const STEPS = 1000;
 const PATIENCE_MS = 1500;
@@ -67,7 +67,7 @@ function move(board, dial, value, from) {
 
 function say(board, dial, row, value) {
   const unit = dial.percent ? " %" : dial.unit ? " " + dial.unit : "";
-  row.slider.setAttribute("aria-valuetext", value === null ? "not given" : written(board, dial, value) + unit);
+  row.slider.setAttribute("aria-valuetext", value === null ? "not specified" : written(board, dial, value) + unit);
   const share = value === null ? 0 : (100 * position(dial, value)) / STEPS;
   row.slider.style.setProperty("--filled", Math.min(100, Math.max(0, share)) + "%");
 }
@@ -146,7 +146,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (board.dirty) send(board);
   window.dispatchEvent(new CustomEvent("tune-or-not:answer", { detail: data.answer }));
   return () => {
-    if (parentElement.isConnected) return; // a later drawing uses the same board
+    if (parentElement.isConnected) return; // the next drawing reuses this board
     clearTimeout(board.timer);
     window.removeEventListener("tune-or-not:drawn", board.heard);
     boards.delete(parentElement);

@@ -1,4 +1,4 @@
-"""A part of the page -> whether it is in view: what is not is not drawn anew."""
+"""Visibility of parts of the page: only what the visitor can see is redrawn after a change."""
 
 from __future__ import annotations
 
@@ -17,27 +17,25 @@ _VISIBILITY_SENSOR = st.components.v2.component(
 
 
 def track_visibility(part: str, drawn: str, order: int) -> None:
-    """Note whether the surrounding fragment is in view.
+    """Track whether the surrounding fragment is in view.
 
     Args:
         part: Key of the fragment.
-        drawn: Hash of the answer that the part shows now.
-        order: Which part speaks first, from 0: two must not in the same moment.
+        drawn: Hash of the answer that the part shows.
+        order: Position of the part, from 0; it delays its messages, as two at once get lost.
     """
     name = f"{part}_watch"
 
-    def hear() -> None:
-        now = set(fragments_in_view()) - {part}
-        st.session_state[IN_VIEW] = now | (
-            {part} if st.session_state[name].get("visible") else set()
-        )
+    def change() -> None:
+        visible = {part} if st.session_state[name].get("visible") else set()
+        st.session_state[IN_VIEW] = (fragments_in_view() - {part}) | visible
 
     _VISIBILITY_SENSOR(
         key=name,
         data={"drawn": drawn, "order": order},
         height=1,
-        on_visible_change=hear,
-        on_wants_change=_ignore_change,
+        on_visible_change=change,
+        on_wants_change=lambda: None,  # the fragment reruns anyway and draws the current answer
     )
 
 
@@ -47,9 +45,5 @@ def fragments_in_view() -> frozenset[str]:
 
 
 def redraw(*parts: str) -> None:
-    """Draw some fragments anew, then those that are in view; for a callback of a control."""
+    """Redraw some fragments, then those in view; for the callback of a control."""
     st.rerun(list(dict.fromkeys((*parts, *sorted(fragments_in_view())))))
-
-
-def _ignore_change() -> None:
-    """Nothing to do: the run of the fragment that follows draws the answer of the moment."""

@@ -1,4 +1,4 @@
-"""Numbers with their ranges -> sliders that tell the server at every move."""
+"""Sliders with number fields that send every move to the server."""
 
 from __future__ import annotations
 
@@ -14,75 +14,74 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Slider:
-    """One number that can be moved."""
+    """One number that can be changed."""
 
     path: str
     """Dotted path in the scenario."""
     label: str
-    """What it is called."""
+    """Name of the input."""
     help: str
-    """What it means, in a sentence."""
+    """Description, in a sentence."""
     unit: str
-    """What it counts."""
+    """Unit, or empty."""
     low: float
     """Left end of the slider."""
     high: float
     """Right end of the slider."""
     least: float
-    """Smallest value that may be typed."""
+    """Smallest value that can be typed."""
     most: float
-    """Largest value that may be typed."""
+    """Largest value that can be typed."""
     log: bool
-    """Whether equal steps are equal factors."""
+    """Whether the scale is logarithmic."""
     digits: int
-    """Digits after the point."""
+    """Digits after the decimal point."""
     percent: bool
-    """Whether it is a share, shown as percent."""
+    """Whether it is a share, shown as a percentage."""
     value: float | None
-    """Where it stands; None: nobody said."""
+    """Current value; None if unknown."""
     note: str
-    """Where the value comes from, if it was not given."""
+    """Source of a value that was not given."""
     remedy: str
-    """What to do about a value that is none."""
+    """Message for an invalid value."""
 
 
-_CONTROL = st.components.v2.component(
-    "tune_or_not.dials",
-    html='<div class="dials"></div>',
-    css=(FOLDER / "dials.css").read_text(encoding="utf-8"),
-    js=(FOLDER / "dials.js").read_text(encoding="utf-8"),
-)
-_WIDE_CONTROL = st.components.v2.component(
-    "tune_or_not.dials_wide",
-    html='<div class="dials two"></div>',
-    css=(FOLDER / "dials.css").read_text(encoding="utf-8"),
-    js=(FOLDER / "dials.js").read_text(encoding="utf-8"),
-)
+def _component(name: str, classes: str) -> Any:
+    return st.components.v2.component(
+        f"tune_or_not.{name}",
+        html=f'<div class="{classes}"></div>',
+        css=(FOLDER / "dials.css").read_text(encoding="utf-8"),
+        js=(FOLDER / "dials.js").read_text(encoding="utf-8"),
+    )
+
+
+_CONTROL = _component("dials", "dials")
+_WIDE_CONTROL = _component("dials_wide", "dials two")
 OnMove = Callable[[Mapping[str, float | None]], None]
-"""Told what was moved; None takes a value back."""
+"""Receives the changed values by path; None clears a value."""
 
 
 def draw_sliders(
-    name: str, shown: Sequence[Slider], locale: str, stamp: tuple[int, str], moved: OnMove
+    name: str, sliders: Sequence[Slider], locale: str, stamp: tuple[int, str], moved: OnMove
 ) -> None:
-    """Draw the dials; `moved` gets every value that was moved since the last drawing.
+    """Draw sliders; `moved` receives every value changed since the last drawing.
 
     Args:
-        name: Name of the board, unique on the page; one that ends in `_wide` has columns.
-        shown: The dials.
-        locale: Locale of the reader, for separators.
-        stamp: How often the scenario was replaced, and the hash of the answer shown.
-        moved: Called with path and value of what was moved.
+        name: Key of the control, unique on the page; one ending in `_wide` has columns.
+        sliders: The sliders.
+        locale: Locale for separators.
+        stamp: Epoch of the scenario, and the hash of the answer shown.
+        moved: Called with the changed values.
     """
     epoch, answer = stamp
     seen = f"{name}_seen"
 
-    def hear() -> None:
-        told = st.session_state[name].get("moved") or {}
-        st.session_state[seen] = told.get("seq", 0)
-        if told.get("epoch") == epoch:
+    def change() -> None:
+        message = st.session_state[name].get("moved") or {}
+        st.session_state[seen] = message.get("seq", 0)
+        if message.get("epoch") == epoch:  # a move in an older scenario is ignored
             before = st.session_state.get(f"{name}_values", {})
-            values = {p: None if v is None else float(v) for p, v in told["values"].items()}
+            values = {p: None if v is None else float(v) for p, v in message["values"].items()}
             st.session_state[f"{name}_values"] = values
             moved({p: v for p, v in values.items() if p not in before or before[p] != v})
 
@@ -94,7 +93,7 @@ def draw_sliders(
         "epoch": epoch,
         "answer": answer,
         "seq": st.session_state.get(seen, 0),
-        "dials": [asdict(dial) for dial in shown],
+        "dials": [asdict(slider) for slider in sliders],
     }
     control = _WIDE_CONTROL if name.endswith("_wide") else _CONTROL
-    control(key=name, data=data, on_moved_change=hear)
+    control(key=name, data=data, on_moved_change=change)

@@ -1,4 +1,4 @@
-// Tells whether its part of the page is in view, and asks again for a drawing that did not come.
+// Reports whether its part of the page is in view, and requests a drawing that did not arrive.
 const watches = new WeakMap();
 const PATIENCE_MS = 2000;
 
@@ -33,7 +33,7 @@ export default function ({ data, parentElement, setStateValue }) {
   watch.drawn = data.drawn;
   if (watch.inView) window.dispatchEvent(new CustomEvent("tune-or-not:drawn", { detail: data.drawn }));
   return () => {
-    if (parentElement.isConnected) return; // a later drawing uses the same watch
+    if (parentElement.isConnected) return; // the next drawing reuses this watch
     clearTimeout(watch.timer);
     watch.observer.disconnect();
     window.removeEventListener("tune-or-not:answer", watch.heard);

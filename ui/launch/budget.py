@@ -1,4 +1,4 @@
-"""Money over all runs: what is spent or set aside, and the caps that hold for every door."""
+"""Budget over all runs: what is spent or reserved, and a form that sets the caps."""
 
 from __future__ import annotations
 
@@ -14,65 +14,56 @@ from ui import formatting, state
 from ui.launch.confirm import spent_text
 
 ERROR_KEY, MESSAGE_KEY = "budget_trouble", "budget_said"
+CAP_HELP = "An amount in USD, or none."
 
 
-def parse_cap(text: str, which: str) -> Decimal | None:
-    """Read a cap; `none`, or nothing, is no cap.
+def parse_cap(text: str, name: str) -> Decimal | None:
+    """Return a cap; `none`, or an empty text, is no cap.
 
     Raises:
-        UsageError: it is no amount.
+        UsageError: not a valid amount.
 
-    >>> parse_cap("50", "a day"), parse_cap("none", "in all")
+    >>> parse_cap("50", "daily budget"), parse_cap("none", "total budget")
     (Decimal('50'), None)
     """
     plain = text.strip().removesuffix("USD").strip()
     if plain.lower() in ("", "none"):
         return None
+    remedy = "Use a number such as 50, or none."
     try:
         amount = Decimal(plain)
     except InvalidOperation as error:
-        raise UsageError(
-            f"cap {which} '{text}'", "this is no amount.", "Write 50, or none."
-        ) from error
+        raise UsageError(f"{name} '{text}'", "not a valid amount in USD.", remedy) from error
     if not amount.is_finite() or amount < 0:
-        raise UsageError(f"cap {which} '{text}'", "a cap is 0 or more.", "Write 50, or none.")
+        raise UsageError(f"{name} '{text}'", "a budget is 0 or more.", remedy)
     return amount
 
 
 def draw_budget(context: TrainerContext) -> None:
-    """Draw what is spent today and in all, and a form that sets the caps."""
+    """Draw what is spent today and in total, and the form."""
     st.subheader("Budget", anchor=False)
     locale = formatting.reader_locale()
     caps, entries = context.ledger.caps(), context.ledger.entries()
     today = utc_datetime(context.clock.now()).date().isoformat()
     spans = (
-        ("Today", committed(one for one in entries if one.day == today), caps.per_day),
-        ("In all", committed(entries), caps.total),
+        ("Today", committed(entry for entry in entries if entry.day == today), caps.per_day),
+        ("Total", committed(entries), caps.total),
     )
     for column, (label, spent, cap) in zip(st.columns(2), spans, strict=True):
-        most = (
-            "without a cap"
-            if cap is None
-            else (f"of at most {formatting.money_text(usd_text(cap), locale, cents=True)}")
-        )
-        column.html(
-            formatting.figure_tile(
-                label, spent_text(usd_text(spent), locale), f"spent or set aside, {most}"
-            )
-        )
-    for name, draw in ((ERROR_KEY, st.error), (MESSAGE_KEY, st.success)):
-        said = st.session_state.pop(name, None)
-        if said:
-            draw(said)
+        limit = "no cap"
+        if cap is not None:
+            limit = f"cap {formatting.money_text(usd_text(cap), locale, cents=True)}"
+        amount = spent_text(usd_text(spent), locale)
+        column.html(formatting.figure_tile(label, amount, f"spent or reserved, {limit}"))
+    for key, draw in ((ERROR_KEY, st.error), (MESSAGE_KEY, st.success)):
+        message = st.session_state.pop(key, None)
+        if message:
+            draw(message)
     with st.form("caps", border=True):
         left, right = st.columns(2)
-        left.text_input(
-            "Cap a day in USD", _cap_text(caps.per_day), key="cap_day", help="A number, or none."
-        )
-        right.text_input(
-            "Cap in all in USD", _cap_text(caps.total), key="cap_total", help="A number, or none."
-        )
-        st.form_submit_button("Set the caps", on_click=_set_caps)
+        left.text_input("Daily budget, USD", _cap_text(caps.per_day), key="cap_day", help=CAP_HELP)
+        right.text_input("Total budget, USD", _cap_text(caps.total), key="cap_total", help=CAP_HELP)
+        st.form_submit_button("Save budget", on_click=_set_caps)
 
 
 def _cap_text(cap: int | None) -> str:
@@ -82,9 +73,9 @@ def _cap_text(cap: int | None) -> str:
 def _set_caps() -> None:
     try:
         state.trainer_context().ledger.set_caps(
-            parse_cap(st.session_state["cap_day"], "a day"),
-            parse_cap(st.session_state["cap_total"], "in all"),
+            parse_cap(st.session_state["cap_day"], "daily budget"),
+            parse_cap(st.session_state["cap_total"], "total budget"),
         )
-        st.session_state[MESSAGE_KEY] = "The caps are set. They hold for every door."
+        st.session_state[MESSAGE_KEY] = "Budget saved. It applies to CLI, API and page."
     except AdvisorError as error:
         st.session_state[ERROR_KEY] = str(error)

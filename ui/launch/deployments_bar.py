@@ -1,4 +1,4 @@
-"""What costs by the hour now -> a bar on top of every page, with a button that ends it."""
+"""Bar of running deployments on every page, with their hourly cost and a stop button."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import streamlit as st
 from advisor.errors import AdvisorError
 from trainer.providers.base import NotOffered
 from trainer.providers.deployments import hosting_for
-from trainer.runs import deployments as standing
+from trainer.runs import deployments
 from trainer.runs.deployments import Deployment
 from ui import formatting, state
+from ui.formatting import escape_dollars
 
 REFRESH_SECONDS = 20.0
 MESSAGE_KEY = "deployments_said"
@@ -17,67 +18,73 @@ MESSAGE_KEY = "deployments_said"
 
 @st.fragment(run_every=REFRESH_SECONDS)
 def draw_deployments() -> None:
-    """Draw a line for each deployment that stands; nothing where none does."""
+    """Draw one line per running deployment, or nothing."""
     try:
         context = state.trainer_context()
-        there = [
-            one for one in standing.all_deployments(context) if one.state in standing.OPEN_STATES
+        running = [
+            deployment
+            for deployment in deployments.all_deployments(context)
+            if deployment.state in deployments.OPEN_STATES
         ]
-        cost, now = standing.current_hourly_cost(context), context.clock.now()
+        cost, now = deployments.current_hourly_cost(context), context.clock.now()
     except AdvisorError as error:
-        st.warning(f"What costs by the hour cannot be seen now: {error}")
+        st.warning(f"Running deployments cannot be listed: {error}")
         return
-    said = st.session_state.pop(MESSAGE_KEY, None)
-    if said:
-        st.info(said)
-    if not there:
+    message = st.session_state.pop(MESSAGE_KEY, None)
+    if message:
+        st.info(message)
+    if not running:
         return
     locale = formatting.reader_locale()
     with st.container(border=True, key="deployments_bar"):
-        total = formatting.money_text(cost, locale, cents=True).replace("$", "\\$")
-        st.markdown(f":material/bolt: **Deployed now: {total} an hour**")
-        for one in there:
-            _draw_deployment(one, now, locale)
+        total = formatting.money_text(cost, locale, cents=True)
+        st.markdown(escape_dollars(f":material/bolt: **Deployed now: {total} per hour**"))
+        for deployment in running:
+            _draw_deployment(deployment, now, locale)
 
 
-def _draw_deployment(one: Deployment, now: float, locale: str) -> None:
-    words, button = st.columns([6, 1], vertical_alignment="center")
-    words.markdown(deployment_line(one, now, locale).replace("$", "\\$"))
+def _draw_deployment(deployment: Deployment, now: float, locale: str) -> None:
+    text, button = st.columns([6, 1], vertical_alignment="center")
+    text.markdown(escape_dollars(deployment_line(deployment, now, locale)))
     button.button(
         "Stop",
-        key=f"stop {one.deployment_id}",
+        key=f"stop {deployment.deployment_id}",
         on_click=stop_deployment,
         width="stretch",
-        args=(one.deployment_id,),
-        help="It is ended at the provider.",
+        args=(deployment.deployment_id,),
+        help="Stop the deployment at the provider.",
     )
 
 
-def deployment_line(one: Deployment, now: float, locale: str) -> str:
-    """Say what a deployment is, costs and has cost."""
-    hours = formatting.number_text(one.hours(now), locale, 2)
-    spent = formatting.money_text(str(one.spent(now)), locale, cents=True)
-    price = formatting.money_text(str(one.usd_per_hour), locale, cents=True)
+def deployment_line(deployment: Deployment, now: float, locale: str) -> str:
+    """Return state and cost of a deployment as one line."""
+    hours, limit = (
+        formatting.number_text(value, locale, 2)
+        for value in (deployment.hours(now), deployment.max_hours)
+    )
+    spent, price = (
+        formatting.money_text(str(value), locale, cents=True)
+        for value in (deployment.spent(now), deployment.usd_per_hour)
+    )
     return (
-        f"`{one.deployment_id}` at {one.provider}, {one.state}: {price} an hour, {hours} of "
-        f"at most {formatting.number_text(one.max_hours, locale, 2)} h, {spent} so far"
+        f"`{deployment.deployment_id}` at {deployment.provider}, {deployment.state}: "
+        f"{price} per hour, {hours} of at most {limit} h, {spent} so far"
     )
 
 
 def stop_deployment(deployment_id: str) -> None:
-    """End a deployment, and say how that went."""
+    """Stop a deployment, and keep the result as a message."""
     context = state.trainer_context()
     try:
-        deployment = standing.find_deployment(context, deployment_id)
+        deployment = deployments.find_deployment(context, deployment_id)
         hosting = hosting_for(deployment.provider, context.book)
         try:
-            ended = standing.stop(context, deployment, hosting)
+            stopped = deployments.stop(context, deployment, hosting)
         finally:
             hosting.close()
-        spent = formatting.money_text(
-            str(ended.spent(context.clock.now())), formatting.reader_locale(), cents=True
-        )
-        said = f"{ended.deployment_id} is stopped. It cost {spent}."
+        spent = str(stopped.spent(context.clock.now()))
+        cost = formatting.money_text(spent, formatting.reader_locale(), cents=True)
+        message = f"{stopped.deployment_id} is stopped. It cost {cost}."
     except (AdvisorError, NotOffered) as error:
-        said = str(error)
-    st.session_state[MESSAGE_KEY] = said.replace("$", "\\$")
+        message = str(error)
+    st.session_state[MESSAGE_KEY] = escape_dollars(message)

@@ -1,4 +1,4 @@
-"""The first step: which option, which rows, which settings -> a plan, with nothing spent."""
+"""Plan form: option, rows and settings of a training job."""
 
 from __future__ import annotations
 
@@ -26,41 +26,44 @@ from ui.launch.choices import (
     selected_base,
     selected_choice,
 )
+from ui.whatif.verdict import option_by_id
 
 DEFAULT_USD_PER_HOUR = "0.10"
-"""What an hour of this machine is taken to cost where nobody says: power and wear."""
+"""Default cost of an hour of this machine: power and wear."""
 MAX_ALTERNATIVES = 2
-"""How many of each kind are offered in the place of one that is not launched from here."""
+"""Alternatives of each kind offered for an option that cannot be started here."""
 SHARED_FIELDS = ("held_out_share", "validation_share", "sends_held_out")
 """Fields of the form that go into the request as they are."""
-NOTHING_SPENT = "It is priced and checked. Nothing is sent or spent."
-NAME_HELP = "Letters, digits and dashes. Its versions are counted under it."
+NOTHING_SPENT = "Price and check the job. Nothing is sent or spent."
+NAME_HELP = "Letters, digits and dashes. Model versions are numbered per name."
 FORMATS_HELP = (
-    "Chat JSONL, prompt and completion, text and label, pairs; as JSONL, JSON, CSV, TSV or Parquet."
+    "Chat messages, prompt and completion, text and label, or preference pairs; as JSONL, JSON, "
+    "CSV, TSV or Parquet."
 )
 
 
 def draw_form() -> None:
-    """Draw the form; once it is sent and sound, the plan takes its place."""
-    asked = state.current_scenario()
-    found = launch_choices(asked.answer, st.session_state.get(state.LAUNCH_OPTION_KEY), _has_gpu())
-    chosen = _select_choice(found)
+    """Draw the form; a valid submission opens the plan."""
+    current = state.current_scenario()
+    picked = st.session_state.get(state.LAUNCH_OPTION_KEY)
+    choices = launch_choices(current.answer, picked, _has_gpu())
+    chosen = _select_choice(choices)
     if chosen.how == "elsewhere":
-        _draw_alternatives(chosen, asked, found)
+        _draw_alternatives(chosen, current, choices)
         return
     with st.form("launch_form", border=True):
-        given = _select_rows(asked)
+        upload = _select_rows(current)
         typed = _plan_fields(chosen)
-        sent = st.form_submit_button("Make the plan", type="primary", help=NOTHING_SPENT)
+        sent = st.form_submit_button("Create plan", type="primary", help=NOTHING_SPENT)
     if sent:
-        _submit(chosen, asked, typed, given)
+        _submit(chosen, current, typed, upload)
 
 
-def _select_choice(found: tuple[LaunchChoice, ...]) -> LaunchChoice:
-    by_id = {one.id: one for one in found}
-    first = selected_choice(found, st.session_state.get(state.LAUNCH_OPTION_KEY))
+def _select_choice(choices: tuple[LaunchChoice, ...]) -> LaunchChoice:
+    by_id = {choice.id: choice for choice in choices}
+    first = selected_choice(choices, st.session_state.get(state.LAUNCH_OPTION_KEY))
     name = st.selectbox(
-        "What to launch",
+        "Option to launch",
         list(by_id),
         index=list(by_id).index(first.id),
         format_func=lambda option_id: _choice_label(by_id[option_id]),
@@ -70,35 +73,37 @@ def _select_choice(found: tuple[LaunchChoice, ...]) -> LaunchChoice:
     return chosen
 
 
-def _choice_label(one: LaunchChoice) -> str:
-    advised = "Recommended: " if one.recommended else ""
-    return f"{advised}{one.label} ({one.note})"
+def _choice_label(choice: LaunchChoice) -> str:
+    prefix = "Recommended: " if choice.recommended else ""
+    return f"{prefix}{choice.label} ({choice.note})"
 
 
 def _draw_alternatives(
-    chosen: LaunchChoice, asked: state.CurrentScenario, found: tuple[LaunchChoice, ...]
+    chosen: LaunchChoice, current: state.CurrentScenario, choices: tuple[LaunchChoice, ...]
 ) -> None:
-    """Say what happens instead of a launch, with the exact commands."""
-    bill = next((one for one in asked.answer.options if one.id == chosen.id), None)
+    """Draw how to start an option that cannot be started here, with the exact commands."""
+    bill = option_by_id(current.answer, chosen.id)
     with st.container(border=True):
-        st.markdown("**This option is not launched from here.**")
+        st.markdown("**You start this option yourself:**")
         st.write(chosen.says)
         st.code(
-            "\n".join(manual_commands(chosen, bill, str(asked.dataset or ""))),
+            "\n".join(manual_commands(chosen, bill, str(current.dataset or ""))),
             language=None,
             wrap_lines=True,
         )
-        plain = json.dumps(dict(asked.scenario), indent=2, default=str)
+        plain = json.dumps(dict(current.scenario), indent=2, default=str)
         st.download_button("Download scenario.yaml", plain, "scenario.yaml", on_click="ignore")
-        can = [one for one in found if one.how == "provider"][:MAX_ALTERNATIVES]
-        can += [one for one in found if one.how == "here"][:MAX_ALTERNATIVES]
-        if can:
-            st.write("What can be started from here:")
+        alternatives = [
+            choice
+            for how in ("provider", "here")
+            for choice in [c for c in choices if c.how == how][:MAX_ALTERNATIVES]
+        ]
+        if alternatives:
+            st.write("Options that can be started here:")
             with st.container(horizontal=True):
-                for one in can:
-                    st.button(
-                        one.label, key=f"take {one.id}", on_click=_select_option, args=(one.id,)
-                    )
+                for choice in alternatives:
+                    key = f"take {choice.id}"
+                    st.button(choice.label, key=key, on_click=_select_option, args=(choice.id,))
 
 
 def _select_option(option_id: str) -> None:
@@ -113,25 +118,27 @@ def _plan_fields(chosen: LaunchChoice) -> dict[str, Any]:
         return {**typed, **_settings_fields(chosen)}
 
 
-def _select_rows(asked: state.CurrentScenario) -> UploadedFile | None:
-    """Say which rows are learned from, and take others."""
+def _select_rows(current: state.CurrentScenario) -> UploadedFile | None:
+    """Draw the training rows, and an uploader for other rows."""
     locale = formatting.reader_locale()
-    known = "none yet: upload a file"
-    if asked.dataset is not None:
-        count = asked.profile.examples if asked.profile else 0
-        known = f"{asked.dataset.name}, {formatting.number_text(count, locale)} examples"
-    st.markdown(f"Rows to learn from: **{known}**")
-    return st.file_uploader("Other rows, if not these", help=FORMATS_HELP)
+    known = "none; upload a file"
+    if current.dataset is not None:
+        count = current.profile.examples if current.profile else 0
+        known = f"{current.dataset.name}, {formatting.number_text(count, locale)} examples"
+    st.markdown(f"Training rows: **{known}**")
+    return st.file_uploader("Other rows", help=FORMATS_HELP)
 
 
 def _machine_fields(chosen: LaunchChoice) -> dict[str, Any]:
-    """Ask for the base and for what an hour costs, where it is trained on this machine."""
+    """Draw base model, GPU and cost per hour of a training on this machine."""
     typed: dict[str, Any] = {}
     if not chosen.is_plain:
         left, right = st.columns(2)
-        there = list(list_bases())
         typed["base"] = left.selectbox(
-            "Base", there, placeholder="none here yet", help=f"Folders in {bases_folder()}"
+            "Base model",
+            list(list_bases()),
+            placeholder="none found",
+            help=f"Folders in {bases_folder()}",
         )
         typed["base_folder"] = right.text_input(
             "or a folder on this machine",
@@ -144,9 +151,9 @@ def _machine_fields(chosen: LaunchChoice) -> dict[str, Any]:
             "GPU of this machine", list(state.trainer_context().book.gpus)
         )
     typed["usd_per_hour"] = left.text_input(
-        "USD an hour of this machine",
+        "Cost of this machine, USD per hour",
         DEFAULT_USD_PER_HOUR,
-        help="With power: 0.3 kW at 0.30 USD/kWh is 0.09.",
+        help="Including power: 0.3 kW at 0.30 USD/kWh is 0.09.",
     )
     return typed
 
@@ -155,18 +162,20 @@ def _settings_fields(chosen: LaunchChoice) -> dict[str, Any]:
     left, right = st.columns(2)
     cap = left.text_input(
         "Cap in USD",
-        placeholder="what it costs at most",
-        help="Nothing is started that may cost more.",
+        placeholder="worst-case cost",
+        help="A job that could cost more is not started.",
     )
-    held = left.slider("Held out to measure with", 0, 50, 10, format="%d%%")
-    epochs = right.text_input("Passes over the rows", placeholder="chosen for you")
-    rate = right.text_input("Learning rate", placeholder="chosen for you")
+    held = left.slider("Held-out rows for evaluation", 0, 50, 10, format="%d%%")
+    epochs = right.text_input("Epochs", placeholder="automatic")
+    rate = right.text_input("Learning rate", placeholder="automatic")
     watched, sends = 0, False
     if chosen.how == "here":
-        watched = left.slider("Watched while it trains", 0, 30, 10, format="%d%%")
+        watched = left.slider("Validation rows", 0, 30, 10, format="%d%%")
     else:
-        sends = left.checkbox("The provider gets the held-out rows too, to measure with")
-    more = right.text_area("More settings, NAME=VALUE a line", placeholder="seed=7", height=110)
+        sends = left.checkbox("Send the held-out rows to the provider as well, for evaluation")
+    more = right.text_area(
+        "More settings, one NAME=VALUE per line", placeholder="seed=7", height=110
+    )
     return {
         "cap": cap,
         "held_out_share": held / 100,
@@ -180,7 +189,7 @@ def _settings_fields(chosen: LaunchChoice) -> dict[str, Any]:
 
 def form_request(
     chosen: LaunchChoice,
-    asked: state.CurrentScenario,
+    current: state.CurrentScenario,
     typed: Mapping[str, Any],
     dataset: Path | None,
 ) -> PlanRequest:
@@ -199,8 +208,8 @@ def form_request(
             settings.append(f"{name}={typed[name]}")
     return request_from_text(
         settings,
-        scenario=asked.scenario,
-        where=asked.where,
+        scenario=current.scenario,
+        where=current.where,
         option=chosen.option_id(base, typed.get("gpu")),
         dataset=dataset,
         base=base,
@@ -221,21 +230,21 @@ def _amount(typed: Mapping[str, Any], name: str, label: str) -> Decimal | None:
 
 def _submit(
     chosen: LaunchChoice,
-    asked: state.CurrentScenario,
+    current: state.CurrentScenario,
     typed: Mapping[str, Any],
-    given: UploadedFile | None,
+    upload: UploadedFile | None,
 ) -> None:
     """Create the plan; an error is shown above the form, which keeps its values."""
-    context, dataset = state.trainer_context(), asked.dataset
+    context, dataset = state.trainer_context(), current.dataset
     try:
         with (
-            st.spinner("Reading the rows, pricing the job ..."),
+            st.spinner("Reading rows and pricing the job ..."),
             tempfile.TemporaryDirectory() as folder,
         ):
-            if given is not None:
-                dataset = Path(folder) / Path(given.name).name
-                dataset.write_bytes(given.getbuffer())
-            plan = build_plan(context, form_request(chosen, asked, typed, dataset))
+            if upload is not None:
+                dataset = Path(folder) / Path(upload.name).name
+                dataset.write_bytes(upload.getbuffer())
+            plan = build_plan(context, form_request(chosen, current, typed, dataset))
             context.store.keep_plan(plan)  # a plan that was launched is shown as it is
     except (AdvisorError, OSError) as error:
         st.error(str(error))

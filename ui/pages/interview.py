@@ -1,4 +1,4 @@
-"""At most twelve questions, until no answer can change the verdict -> the what-if scenario."""
+"""The Interview page: up to twelve questions that produce a scenario, with the current verdict."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ NOTE: Final = "interview_note"
 
 
 def page() -> None:
-    """Ask one question after the other, with the answer so far beside them."""
+    """Draw the next question, and the verdict so far."""
     left, right = st.columns([0.5, 0.5], gap="large")
     with left:
         texts = load_texts(_select_language())
         st.title(texts.at("words.title"))
         dataset = _select_dataset(texts)
-        stands = _interview_state(texts, dataset)
-        _draw_progress(stands, texts)
-        if stands.next:
-            _draw_question(stands.next, texts)
+        current = _interview_state(texts, dataset)
+        _draw_progress(current, texts)
+        if current.next:
+            _draw_question(current.next, texts)
         else:
-            st.success(stands.says)
+            st.success(current.says)
         _draw_navigation(texts)
-        _draw_contradictions(stands, texts)
-    _draw_verdict(stands, right, dataset)
+        _draw_contradictions(current, texts)
+    _draw_verdict(current, right, dataset)
 
 
 def _select_language() -> str:
-    """Let the reader choose; the language of the browser stands first."""
+    """Draw the language selector; the default is the browser's language."""
     known = available_languages()
-    own = formatting.reader_locale().split("_")[0]
+    own = formatting.reader_locale().partition("_")[0]
     chosen: str = st.selectbox(
         "Language",
         known,
@@ -67,26 +67,25 @@ def _select_language() -> str:
 
 
 def _select_dataset(texts: InterviewTexts) -> Path | None:
-    """Return the file that is open, if it is to be counted; a bundled one is not by itself."""
-    found = state.current_scenario().dataset
-    if found is None:
+    """Return the open dataset if its statistics are used; a bundled one is not by default."""
+    dataset = state.current_scenario().dataset
+    if dataset is None:
         return None
-    is_own = examples_folder() not in found.parents
-    label = texts.says("words.use_file", file=found.name)
-    return found if st.toggle(label, value=is_own, key=USE_FILE) else None
+    is_own = examples_folder() not in dataset.parents
+    label = texts.says("words.use_file", file=dataset.name)
+    return dataset if st.toggle(label, value=is_own, key=USE_FILE) else None
 
 
 def _interview_state(texts: InterviewTexts, dataset: Path | None) -> InterviewState:
-    """Work out where the interview stands, once for the same answers."""
+    """Return the state of the interview, computed once for the same answers."""
     answers = _given_answers()
     key = (tuple(answers.items()), texts.tag, dataset, state.price_book().sha256)
-    kept = st.session_state.get(INTERVIEW_STATE)
-    if kept is None or kept[0] != key:
+    cached: tuple[object, InterviewState] | None = st.session_state.get(INTERVIEW_STATE)
+    if cached is None or cached[0] != key:
         with st.spinner(""):
-            kept = (key, interview_state(_interview(dataset), answers, texts))
-        st.session_state[INTERVIEW_STATE] = kept
-    found: InterviewState = kept[1]
-    return found
+            cached = (key, interview_state(_interview(dataset), answers, texts))
+        st.session_state[INTERVIEW_STATE] = cached
+    return cached[1]
 
 
 def _interview(dataset: Path | None) -> Interview:
@@ -101,23 +100,23 @@ def _interview(dataset: Path | None) -> Interview:
 
 
 def _given_answers() -> dict[str, AnswerValue]:
-    found: dict[str, AnswerValue] = st.session_state.setdefault(ANSWERS, {})
-    return found
+    answers: dict[str, AnswerValue] = st.session_state.setdefault(ANSWERS, {})
+    return answers
 
 
-def _draw_progress(stands: InterviewState, texts: InterviewTexts) -> None:
+def _draw_progress(current: InterviewState, texts: InterviewTexts) -> None:
     most = len(load_questionnaire().questions)
-    count = min(stands.asked + 1, most)
-    says = texts.says("words.count", count=count, most=most) if stands.next else " "
-    st.progress(stands.asked / most if stands.next else 1.0, says)
+    count = min(current.asked + 1, most)
+    says = texts.says("words.count", count=count, most=most) if current.next else " "
+    st.progress(current.asked / most if current.next else 1.0, says)
 
 
-def _draw_question(asked: QuestionView, texts: InterviewTexts) -> None:
-    st.subheader(asked.asks)
-    st.html(f'<p class="ton-says">{escape(asked.why)} {escape(asked.because)}</p>')
+def _draw_question(question: QuestionView, texts: InterviewTexts) -> None:
+    st.subheader(question.asks)
+    st.html(f'<p class="ton-says">{escape(question.why)} {escape(question.because)}</p>')
     given: dict[str, AnswerValue] = {}
     sheet = load_questionnaire()
-    for part in asked.parts:
+    for part in question.parts:
         if not sheet.parts[part.code].is_irrelevant({**_given_answers(), **given}):
             given[part.code] = _draw_part(part, texts)
 
@@ -126,11 +125,11 @@ def _draw_question(asked: QuestionView, texts: InterviewTexts) -> None:
         st.session_state.setdefault(HISTORY, []).append(tuple(given))
 
     st.button(texts.at("words.next"), type="primary", on_click=choose, key="interview_next")
-    st.caption(asked.finding_out_says)
+    st.caption(question.finding_out_says)
 
 
 def _draw_part(part: PartView, texts: InterviewTexts) -> AnswerValue:
-    """Draw one part; what is not touched is not known."""
+    """Draw one part; the default answer is "don't know"."""
     says = {choice.code: choice.says for choice in part.choices}
     key = f"interview_{part.code}_{texts.tag}"
     if part.several:
@@ -184,23 +183,23 @@ def _draw_navigation(texts: InterviewTexts) -> None:
     st.text_area(texts.at("words.note"), key=NOTE)
 
 
-def _draw_contradictions(stands: InterviewState, texts: InterviewTexts) -> None:
-    for one in stands.contradictions:
-        st.warning(texts.says("words.contradiction", says=one.says))
+def _draw_contradictions(current: InterviewState, texts: InterviewTexts) -> None:
+    for contradiction in current.contradictions:
+        st.warning(texts.says("words.contradiction", says=contradiction.says))
 
 
-def _draw_verdict(stands: InterviewState, right: Any, dataset: Path | None) -> None:
-    """Ask on the what-if page what was answered here, and show its verdict."""
+def _draw_verdict(current: InterviewState, right: Any, dataset: Path | None) -> None:
+    """Open the scenario of the answers on the what-if page, and show its verdict."""
     if not _given_answers():
-        right.html(f'<p class="ton-says">{escape(stands.says)}</p>')
+        right.html(f'<p class="ton-says">{escape(current.says)}</p>')
         return
-    scenario = dict(stands.scenario)
+    scenario = dict(current.scenario)
     note = str(st.session_state.get(NOTE) or "").strip()
     if note:
         scenario["note"] = note
     if state.current_scenario().scenario != scenario:
         state.replace_scenario(scenario, dataset, where="the interview")
-    wrong = state.pop_error()
-    if wrong:
-        right.error(wrong)
+    error = state.pop_error()
+    if error:
+        right.error(error)
     right.html(verdict_html(state.current_scenario().answer, formatting.reader_locale()))

@@ -1,7 +1,4 @@
-"""Every run, newest first, with its money; one that is opened shows all that is known of it.
-
-One run, open or ended, with its plan: what the pages Launch and Runs both show.
-"""
+"""The Runs page: every run with its cost, newest first, and the details of one run."""
 
 from __future__ import annotations
 
@@ -21,15 +18,18 @@ from ui import formatting, state
 from ui.formatting import facts_table, muted_text
 from ui.launch import progress
 from ui.launch.confirm import plan_facts
-from ui.launch.progress import read_moments, run_spend
+from ui.launch.progress import read_events, run_spend
 from ui.launch.result import draw_result
+
+MAX_RUNS = 200
+OPEN_RUN_KEY = "shown_run"
 
 
 def draw_run(run_id: str) -> None:
-    """Draw a run: live while it goes on, its result once it has ended.
+    """Draw a run, live until it is settled, then with its result.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: run not found.
     """
     context = state.trainer_context()
     run = context.store.run(run_id)
@@ -39,22 +39,16 @@ def draw_run(run_id: str) -> None:
     if run.state == "settled":
         draw_result(run, plan)
         st.divider()
-        progress.draw_progress(
-            run, plan, read_moments(context, run.run_id), run_spend(context, run, plan)
-        )
+        spend = run_spend(context, run, plan)
+        progress.draw_progress(run, plan, read_events(context, run.run_id), spend)
     else:
         progress.draw_live_run(run.run_id)
-    with st.expander("The plan of this run"):
+    with st.expander("Plan of this run"):
         st.html(facts_table(plan_facts(plan, formatting.reader_locale())))
 
 
-MAX_RUNS = 200
-OPEN_RUN_KEY = "shown_run"
-NOT_WATCHED = "nobody is watching"
-
-
 def page() -> None:
-    """List the runs, and open the one that is chosen."""
+    """Draw the page."""
     st.title("Runs", anchor=False)
     try:
         _draw_runs(state.trainer_context())
@@ -63,14 +57,13 @@ def page() -> None:
 
 
 def _draw_runs(context: TrainerContext) -> None:
-    listed = context.store.listed()[:MAX_RUNS]
-    if not listed:
-        st.info("No run yet. The page Launch makes a plan and starts it.")
+    runs = context.store.listed()[:MAX_RUNS]
+    if not runs:
+        st.info("No runs yet. Create a plan and start it on the Launch page.")
         return
-    money = {entry.subject: entry for entry in context.ledger.entries()}
-    rows = [run_row(one, money.get(one.run_id), _run_title(context, one)) for one in listed]
+    entries = {entry.subject: entry for entry in context.ledger.entries()}
     st.dataframe(
-        rows,
+        [run_row(run, entries.get(run.run_id), _run_title(context, run)) for run in runs],
         hide_index=True,
         width="stretch",
         key="runs_table",
@@ -79,17 +72,17 @@ def _draw_runs(context: TrainerContext) -> None:
         placeholder="",
         column_config={
             "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
-            "set aside": st.column_config.NumberColumn("set aside, USD", format="%.2f"),
+            "reserved": st.column_config.NumberColumn("reserved, USD", format="%.2f"),
             "spent": st.column_config.NumberColumn("spent, USD", format="%.2f"),
         },
     )
-    if any(row["watched"] == NOT_WATCHED for row in rows):
-        muted_text("Nothing is lost while nobody watches: this page goes on with it.")
-    names = [one.run_id for one in listed]
-    known = st.query_params.get("run")
+    if not all(run.watched for run in runs):
+        muted_text("Runs without a process continue while this page is open. No data is lost.")
+    names = [run.run_id for run in runs]
     if OPEN_RUN_KEY not in st.session_state:
-        st.session_state[OPEN_RUN_KEY] = known if known in names else None
-    chosen = st.selectbox("Open a run", names, key=OPEN_RUN_KEY, placeholder="none", index=None)
+        linked = st.query_params.get("run")
+        st.session_state[OPEN_RUN_KEY] = linked if linked in names else None
+    chosen = st.selectbox("Open a run", names, key=OPEN_RUN_KEY, placeholder="None", index=None)
     if chosen is None:
         st.query_params.pop("run", None)
         return
@@ -98,18 +91,18 @@ def _draw_runs(context: TrainerContext) -> None:
         draw_run(chosen)
 
 
-def run_row(one: RunSummary, entry: LedgerEntry | None, what: str) -> Mapping[str, Any]:
-    """Lay one run down as a line of the table."""
+def run_row(run: RunSummary, entry: LedgerEntry | None, title: str) -> Mapping[str, Any]:
+    """Return one run as a row of the table."""
     spent = entry.settled if entry else None
     return {
-        "run": one.run_id,
-        "what": what,
-        "started": utc_datetime(one.made_at).replace(tzinfo=None),
-        "provider": one.provider,
-        "state": STATE_LABELS[one.state],
-        "set aside": _usd(entry.reserved) if entry and spent is None else None,
+        "run": run.run_id,
+        "name": title,
+        "started": utc_datetime(run.made_at).replace(tzinfo=None),
+        "provider": run.provider,
+        "state": STATE_LABELS[run.state],
+        "reserved": _usd(entry.reserved) if entry and spent is None else None,
         "spent": _usd(spent) if spent is not None else None,
-        "watched": "yes" if one.watched else NOT_WATCHED,
+        "process": "active" if run.watched else "none",
     }
 
 
@@ -117,14 +110,14 @@ def _usd(micro_usd: int) -> float:
     return float(Decimal(usd_text(micro_usd)))
 
 
-def _run_title(context: TrainerContext, one: RunSummary) -> str:
-    plan = context.store.plan(one.plan_id)
+def _run_title(context: TrainerContext, run: RunSummary) -> str:
+    plan = context.store.plan(run.plan_id)
     return plan.suffix or plan.base_model
 
 
 def _open_row() -> None:
-    """Open the run of the line that was chosen."""
-    chosen = st.session_state["runs_table"].selection.rows
-    listed = state.trainer_context().store.listed()[:MAX_RUNS]
-    if chosen and chosen[0] < len(listed):
-        st.session_state[OPEN_RUN_KEY] = listed[chosen[0]].run_id
+    """Open the run of the selected row."""
+    rows = st.session_state["runs_table"].selection.rows
+    runs = state.trainer_context().store.listed()[:MAX_RUNS]
+    if rows and rows[0] < len(runs):
+        st.session_state[OPEN_RUN_KEY] = runs[rows[0]].run_id

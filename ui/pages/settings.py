@@ -1,4 +1,4 @@
-"""Where things lie, what may be spent, which keys and bases are here, and which versions run."""
+"""The Settings page: budget, folders, API keys, base models and software versions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ui import state
 from ui.formatting import muted_text
 from ui.launch.budget import draw_budget
 
-PACKAGES = ("streamlit", "altair", "torch", "transformers", "peft", "trl", "openai", "sqlalchemy")
+PACKAGES = ("streamlit", "torch", "transformers", "peft", "trl", "openai", "sqlalchemy")
 
 
 def page() -> None:
-    """Draw every setting; only the caps can be changed here."""
+    """Draw every setting; only the budget can be changed here."""
     st.title("Settings", anchor=False)
     try:
         context = state.trainer_context()
@@ -39,69 +39,58 @@ def page() -> None:
 
 
 def _draw_folders(context: TrainerContext) -> None:
-    st.subheader("Places", anchor=False)
+    st.subheader("Folders and hardware", anchor=False)
     own = home_folder() / "prices.yaml"
-    st.table(
-        [
-            {"what": what, "is": says}
-            for what, says in (
-                ("Home folder", f"{home_folder()} (TUNE_OR_NOT_HOME moves it)"),
-                (
-                    "Database",
-                    f"{redact(database_url().split('@')[-1])}, schema "
-                    f"{schema_version(context.store.engine)}",
-                ),
-                ("Own prices", str(own) if own.is_file() else f"none; put them into {own}"),
-                (
-                    "Trains here on",
-                    "the CPU"
-                    if devices() == ["cpu"]
-                    else f"{len(devices())} GPU: {', '.join(devices())}",
-                ),
-            )
-        ]
-    )
+    database = redact(database_url().split("@")[-1])
+    found = devices()
+    rows = {
+        "Home folder": f"{home_folder()} (set by TUNE_OR_NOT_HOME)",
+        "Database": f"{database}, schema {schema_version(context.store.engine)}",
+        "Own prices": str(own) if own.is_file() else f"none; add them to {own}",
+        "Training hardware": "CPU" if found == ["cpu"] else f"{len(found)} GPU: {', '.join(found)}",
+    }
+    st.table([{"setting": name, "value": value} for name, value in rows.items()])
 
 
 def api_key_rows(context: TrainerContext) -> Iterator[dict[str, str]]:
-    """Say of each provider whether its key is there; what the key is, nobody is told."""
+    """Return for each provider whether its API key is set; never the key itself."""
     for name, provider in sorted(context.book.providers.items()):
         if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
             continue
         try:
             url = base_url_of(name, context.book)
             api_key_for(name, url)
-            yield {"provider": name, "key": "✓ found", "says": f"for {url}"}
+            yield {"provider": name, "key": "✓ found", "details": f"for {url}"}
         except AdvisorError as error:
-            yield {"provider": name, "key": "not there", "says": str(error)}
+            yield {"provider": name, "key": "missing", "details": str(error)}
 
 
 def _draw_api_keys(context: TrainerContext) -> None:
-    st.subheader("Keys", anchor=False)
+    st.subheader("API keys", anchor=False)
     muted_text(
-        f"A key is read from the environment, such as {environment_name('openai')}, or from "
-        "the file that NAME_FILE names. It is never shown."
+        f"Keys are read from environment variables such as {environment_name('openai')}, or from "
+        f"the file named by {environment_name('openai')}_FILE. They are never shown."
     )
     st.dataframe(list(api_key_rows(context)), hide_index=True, width="stretch")
 
 
 def _draw_base_models() -> None:
-    st.subheader("Bases", anchor=False)
-    there = list_bases()
-    if not there:
+    st.subheader("Base models", anchor=False)
+    bases = list_bases()
+    if not bases:
         st.info(
-            f"No base is here. Put folders with config.json, safetensors and tokenizer into "
-            f"{bases_folder()}."
+            "No base models found. Add folders with config.json, safetensors files and a tokenizer "
+            f"to {bases_folder()}."
         )
         return
-    st.table([{"name": name, "folder": str(path)} for name, path in there.items()])
+    st.table([{"name": name, "folder": str(path)} for name, path in bases.items()])
 
 
 def _draw_package_versions() -> None:
     st.subheader("Software", anchor=False)
-    found = [("tune-or-not", __version__), ("Python", platform.python_version())]
-    found += [(name, _package_version(name)) for name in PACKAGES]
-    st.table([{"what": name, "version": says} for name, says in found])
+    versions = {"tune-or-not": __version__, "Python": platform.python_version()}
+    versions |= {name: _package_version(name) for name in PACKAGES}
+    st.table([{"package": name, "version": found} for name, found in versions.items()])
 
 
 def _package_version(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The what-if page, from top to bottom: verdict and inputs, pictures, reasons."""
+"""The what-if page: verdict and inputs, charts, details."""
 
 from __future__ import annotations
 
@@ -31,30 +31,29 @@ def page() -> None:
 
 @st.fragment(key=inputs.VERDICT_KEY)
 def draw_verdict_and_inputs(verdict: DeltaGenerator) -> None:
-    """Draw the inputs, and the verdict beside them: what has to be quick."""
+    """Draw the verdict and the main inputs, the part of the page that has to be fast."""
     try:
-        now = state.current_scenario()
+        answer = state.current_scenario().answer
     except AdvisorError as error:
         st.error(str(error))
         return
-    verdict.html(verdict_html(now.answer, formatting.reader_locale()))
-    wrong = state.pop_error()
-    if wrong:
-        st.error(f"{wrong} Nothing was changed.")
-    inputs.draw_input_sliders("main_dials", inputs.MAIN_PATHS, now.answer.question_sha256)
+    verdict.html(verdict_html(answer, formatting.reader_locale()))
+    error_text = state.pop_error()
+    if error_text:
+        st.error(f"{error_text} Nothing was changed.")
+    inputs.draw_input_sliders("main_dials", inputs.MAIN_PATHS)
     inputs.draw_needs()
-    starts = start_label(now.answer, formatting.reader_locale())
-    if starts and st.button(starts, type="primary", width="stretch", key="launch_this"):
-        state.open_launch_page(now.answer.decision.recommended)
+    label = start_label(answer, formatting.reader_locale())
+    if label and st.button(label, type="primary", width="stretch", key="launch_this"):
+        state.open_launch_page(answer.decision.recommended)
 
 
 @st.fragment(key=inputs.MORE_INPUTS_KEY)
 def draw_more_inputs() -> None:
-    """Draw every other input, folded away."""
-    fold = st.expander("More inputs", key="more_inputs", on_change="rerun")
-    if fold.open:
-        with fold:
+    """Draw the other inputs in a collapsed section."""
+    section = st.expander("More inputs", key="more_inputs", on_change="rerun")
+    if section.open:
+        with section:
             inputs.draw_other_inputs()
             others = [path for path in NUMBER_FIELDS if path not in inputs.MAIN_PATHS]
-            sha = state.current_scenario().answer.question_sha256
-            inputs.draw_input_sliders("more_dials_wide", others, sha, inputs.MORE_INPUTS_KEY)
+            inputs.draw_input_sliders("more_dials_wide", others, inputs.MORE_INPUTS_KEY)

@@ -1,44 +1,47 @@
-"""The answer of the moment -> pictures in tabs; only the open one is drawn.
-
-The question of the moment, varied -> columns of answers for the map and the tornado.
-"""
+"""Chart tabs of the what-if page; only the open tab is computed and drawn."""
 
 from __future__ import annotations
 
-import csv
-import io
-from html import escape
 from typing import Any, Final
 
 import streamlit as st
 
-from advisor.decision import sweep as engine
 from advisor.decision.answer import Question
-from advisor.decision.sweep import SweepColumns
+from advisor.decision.sweep import SweepColumns, sweep
 from advisor.inputs import ResolvedScenario
 from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import cumulative_cost_chart
+from ui.charts.draw import draw_chart
 from ui.charts.monthly_cost import monthly_cost_chart
 from ui.charts.price_ages import price_ages_chart
 from ui.charts.row_lengths import row_lengths_chart
 from ui.charts.tornado import Swing, tornado_chart
 from ui.charts.winner_map import Axis, axis_values, winner_map_chart
 from ui.components.in_view import track_visibility
-from ui.whatif.inputs import resolve_current
-from ui.whatif.verdict import option_by_id
+from ui.whatif.verdict import recommended_option
 
 CELLS_ACROSS: Final = 32
 CELLS_UP: Final = 20
 MAP_FACTOR: Final = 100.0
-"""A map reaches this far to both sides of the question."""
+"""The map covers values this many times smaller and larger than the scenario's."""
 SHARE_STEP: Final = 0.1
-"""A share is moved by this much where other numbers are halved and doubled."""
+"""Shares are changed by this amount; other inputs are halved and doubled."""
+CHART_TABS: Final = {
+    "Monthly cost": "cost",
+    "Cumulative cost": "cumulative",
+    "Winner map": "winners",
+    "Sensitivity": "tornado",
+    "Your data": "lengths",
+    "Price age": "ages",
+}
+CHARTS_KEY: Final = "pictures"
+MAP_PATHS: Final = ("traffic.requests_per_month", "traffic.prefix_tokens")
 
 
 def map_axis(path: str, resolved: ResolvedScenario, count: int) -> Axis:
-    """Return one side of the map, with the question in its middle where that is possible."""
+    """Return one axis of the map, centered on the scenario's value if possible."""
     field = NUMBER_FIELDS[path]
     here, (start, end) = float(getattr(resolved.inputs, field.name)[0, 0]), field.slider
     here = start if here != here else here
@@ -50,155 +53,91 @@ def map_axis(path: str, resolved: ResolvedScenario, count: int) -> Axis:
     return Axis(label, values, min(max(here, values[0]), values[-1]), True)
 
 
-def sweep_map(
-    question: Question, key: str, paths: tuple[str, str], axes: tuple[Axis, Axis]
-) -> SweepColumns:
-    """Answer every cell of the map in one pass."""
-    x, y = axes
-    variants = [{paths[0]: a, paths[1]: b} for a in x.values for b in y.values]
-    return _cached_sweep(f"{key} {paths} {x.values} {y.values}", question, variants)
-
-
-def tornado_swings(resolved: ResolvedScenario) -> tuple[tuple[str, Swing], ...]:
-    """Halve and double every number that is known and not 0; move shares by a tenth."""
-    found = []
+def tornado_swings(resolved: ResolvedScenario) -> dict[str, Swing]:
+    """Return two values for every input that is known and not 0: halved and doubled."""
+    swings = {}
     for path, field in NUMBER_FIELDS.items():
         here = float(getattr(resolved.inputs, field.name)[0, 0])
-        if here != here or (here == 0 and field.kind != "share"):
+        is_share = field.kind == "share"
+        if here != here or (here == 0 and not is_share):
             continue
-        if field.kind == "share":
+        if is_share:
             ends = max(here - SHARE_STEP, 0.0), min(here + SHARE_STEP, 1.0)
         else:
-            low, high = field.bounds
-            ends = max(here / 2, low), min(here * 2, high)
-        found.append((path, Swing(field.label, *ends)))
-    return tuple(found)
-
-
-def sweep_swings(
-    question: Question, key: str, moved: tuple[tuple[str, Swing], ...]
-) -> SweepColumns:
-    """Answer the question at both ends of each number, in one pass."""
-    variants = [{path: end} for path, swing in moved for end in (swing.low, swing.high)]
-    return _cached_sweep(f"{key} swings", question, variants)
-
-
-@st.cache_resource(max_entries=128, show_spinner=False)
-def _cached_sweep(key: str, _question: Question, _variants: list[dict[str, Any]]) -> SweepColumns:
-    return engine.sweep(_question, _variants, ranges=False)
-
-
-CHART_TABS: Final = {
-    "Monthly cost": "cost",
-    "Over time": "cumulative",
-    "Map of winners": "winners",
-    "What moves it": "tornado",
-    "Your data": "lengths",
-    "Age of prices": "ages",
-}
-CHARTS_KEY: Final = "pictures"
-MAP_PATHS: Final = ("traffic.requests_per_month", "traffic.prefix_tokens")
+            ends = max(here / 2, field.bounds[0]), min(here * 2, field.bounds[1])
+        swings[path] = Swing(field.label, *ends, is_share)
+    return swings
 
 
 def draw_charts() -> None:
-    """Draw the tabs; the open one anew when the answer changes and it is in view."""
-    now = state.current_scenario()
-    track_visibility(CHARTS_KEY, now.answer.question_sha256, 0)
-    frame = ChartStyle(formatting.theme(), formatting.reader_locale())
+    """Draw the tabs; the open one is redrawn when the answer changes and it is in view."""
+    current = state.current_scenario()
+    track_visibility(CHARTS_KEY, current.answer.question_sha256, 0)
+    style = ChartStyle(formatting.theme(), formatting.reader_locale())
     tabs = st.tabs(list(CHART_TABS), key="pictures_tabs", on_change="rerun")
     for tab, name in zip(tabs, CHART_TABS.values(), strict=True):
         if tab.open:
             with tab:
-                _draw_tab(name, now, frame)
+                _draw_tab(name, current, style)
 
 
-def _draw_tab(name: str, now: state.CurrentScenario, frame: ChartStyle) -> None:
+def _draw_tab(name: str, current: state.CurrentScenario, style: ChartStyle) -> None:
     if name == "cost":
-        draw_chart(monthly_cost_chart(now.answer, frame))
+        draw_chart(monthly_cost_chart(current.answer, style))
     elif name == "cumulative":
-        draw_chart(cumulative_cost_chart(now.answer, frame))
+        draw_chart(cumulative_cost_chart(current.answer, style))
     elif name == "winners":
-        _draw_winner_map(now, frame)
+        _draw_winner_map(current, style)
     elif name == "tornado":
-        draw_chart(_tornado_chart(now, frame))
+        draw_chart(_tornado_chart(current, style))
     elif name == "ages":
-        draw_chart(price_ages_chart(now.answer, frame))
-    elif now.profile is None:
-        st.info("No file of examples is open. Open one under \u201cQuestion and data\u201d.")
+        draw_chart(price_ages_chart(current.answer, style))
+    elif current.profile is None:
+        st.info("No dataset is open. Open one under \u201cScenario and data\u201d.")
     else:
-        draw_chart(row_lengths_chart(now.profile, frame))
+        draw_chart(row_lengths_chart(current.profile, style))
 
 
-def _draw_winner_map(now: state.CurrentScenario, frame: ChartStyle) -> None:
-    left, right = st.columns(2)
-    names = list(NUMBER_FIELDS)
-    x = left.selectbox(
-        "From left to right",
-        names,
-        index=names.index(MAP_PATHS[0]),
-        key="map_x",
-        format_func=lambda path: NUMBER_FIELDS[path].label,
-    )
-    y = right.selectbox(
-        "From bottom to top",
-        names,
-        index=names.index(MAP_PATHS[1]),
-        key="map_y",
-        format_func=lambda path: NUMBER_FIELDS[path].label,
+def _draw_winner_map(current: state.CurrentScenario, style: ChartStyle) -> None:
+    x, y = (
+        column.selectbox(
+            label,
+            list(NUMBER_FIELDS),
+            index=list(NUMBER_FIELDS).index(path),
+            key=key,
+            format_func=lambda path: NUMBER_FIELDS[path].label,
+        )
+        for column, label, path, key in zip(
+            st.columns(2),
+            ("Horizontal axis", "Vertical axis"),
+            MAP_PATHS,
+            ("map_x", "map_y"),
+            strict=True,
+        )
     )
     if x == y:
         st.info("Choose two different inputs.")
         return
-    resolved = resolve_current()
-    axes = (map_axis(x, resolved, CELLS_ACROSS), map_axis(y, resolved, CELLS_UP))
-    key = now.answer.question_sha256 + now.answer.prices_sha256
-    columns = sweep_map(state.current_question(), key, (x, y), axes)
-    draw_chart(winner_map_chart(columns, *axes, frame))
+    axes = map_axis(x, current.resolved, CELLS_ACROSS), map_axis(y, current.resolved, CELLS_UP)
+    variants = [{x: a, y: b} for a in axes[0].values for b in axes[1].values]
+    draw_chart(winner_map_chart(_sweep(current, variants), *axes, style))
 
 
-def _tornado_chart(now: state.CurrentScenario, frame: ChartStyle) -> Chart:
-    moved = tornado_swings(resolve_current())
-    key = now.answer.question_sha256 + now.answer.prices_sha256
-    columns = sweep_swings(state.current_question(), key, moved)
-    chosen = option_by_id(now.answer, now.answer.decision.recommended)
+def _tornado_chart(current: state.CurrentScenario, style: ChartStyle) -> Chart:
+    swings = tornado_swings(current.resolved)
+    variants = [{path: end} for path, swing in swings.items() for end in (swing.low, swing.high)]
+    chosen = recommended_option(current.answer)
     cost = chosen.per_month.likely if chosen else "0"
-    ends = [swing for _, swing in moved]
-    return tornado_chart(columns, ends, (now.answer.decision.recommended, cost), frame)
+    now = (current.answer.decision.recommended, cost)
+    return tornado_chart(_sweep(current, variants), list(swings.values()), now, style)
 
 
-def draw_chart(picture: Chart) -> None:
-    """Draw one picture, the same in words, and a way to take its rows along."""
-    if not picture.rows:
-        st.info("There is nothing to draw: no option is allowed, or none has a price.")
-        return
-    names = list(dict.fromkeys(name for row in picture.rows for name in row))
-    table = {name: [row.get(name) for row in picture.rows] for name in names}
-    st.vega_lite_chart(
-        table,
-        picture.spec,
-        theme=None,
-        key=f"chart_{picture.name}",
-        alt=picture.name.replace("-", " "),
-    )
-    words, button = st.columns([0.86, 0.14], vertical_alignment="top")
-    words.html(f'<p class="ton-says">{escape(picture.says)}</p>')
-    button.download_button(
-        "CSV",
-        lambda: chart_csv(picture),
-        f"{picture.name}.csv",
-        "text/csv",
-        key=f"csv_{picture.name}",
-        type="tertiary",
-        on_click="ignore",
-        help="The rows behind this picture.",
-    )
+def _sweep(current: state.CurrentScenario, variants: list[dict[str, float]]) -> SweepColumns:
+    """Answer all variants in one pass."""
+    key = f"{current.answer.question_sha256} {current.answer.prices_sha256} {variants}"
+    return _cached_sweep(key, current.question, variants)
 
 
-def chart_csv(picture: Chart) -> bytes:
-    """Write the rows of a picture as CSV."""
-    columns = list(dict.fromkeys(name for row in picture.rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(picture.rows)
-    return text.getvalue().encode()
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _cached_sweep(key: str, _question: Question, _variants: list[dict[str, Any]]) -> SweepColumns:
+    return sweep(_question, _variants, ranges=False)

@@ -1,4 +1,4 @@
-"""Saved scenarios and the one of the moment -> their answers side by side."""
+"""Comparison of saved scenarios with the current one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from advisor.errors import AdvisorError
 from advisor.report.markdown import saving_usd_per_month
 from ui import formatting, state
 from ui.whatif import open_menu, tables
-from ui.whatif.verdict import headline, money_range_text, option_by_id, quality_target_text
+from ui.whatif.verdict import (
+    headline,
+    money_range_text,
+    option_by_id,
+    quality_target_text,
+    recommended_option,
+)
 
-CURRENT = "what is asked now"
+CURRENT = "Current scenario"
 
 
 def draw_comparison() -> None:
@@ -21,12 +27,12 @@ def draw_comparison() -> None:
     names = open_menu.saved_names()
     if not names:
         st.info(
-            "Nothing is saved yet. Save a scenario under \u201cSave and share\u201d, change "
-            "something, and hold the two against each other here."
+            "No saved scenarios. Save one under \u201cSave and share\u201d, change an input, "
+            "and compare the two here."
         )
         return
     chosen = st.multiselect(
-        "Hold against each other",
+        "Scenarios to compare",
         [CURRENT, *names],
         default=[CURRENT, names[0]],
         key="compared",
@@ -35,16 +41,16 @@ def draw_comparison() -> None:
     answers: dict[str, Answer] = {}
     for name in chosen:
         try:
-            answers[name] = state.current_scenario().answer if name == CURRENT else _answer_of(name)
+            answers[name] = state.current_scenario().answer if name == CURRENT else _answer(name)
         except (AdvisorError, OSError) as error:
             st.error(f"{name}: {error}")
     if answers:
         st.html(comparison_table(answers, formatting.reader_locale()))
 
 
-def _answer_of(name: str) -> Answer:
-    kept = open_menu.read_saved(name)
-    return state.answer_for(kept.scenario, kept.dataset, f"saved scenario {name}")
+def _answer(name: str) -> Answer:
+    saved = open_menu.read_saved(name)
+    return state.answer_for(saved.scenario, saved.dataset, f"saved scenario {name}")
 
 
 def comparison_table(answers: dict[str, Answer], locale: str) -> str:
@@ -55,24 +61,28 @@ def comparison_table(answers: dict[str, Answer], locale: str) -> str:
 
 
 def _column_cells(answer: Answer, locale: str) -> dict[str, str]:
-    chosen = option_by_id(answer, answer.decision.recommended)
+    chosen = recommended_option(answer)
     other = option_by_id(answer, answer.decision.runner_up)
     saved_usd = saving_usd_per_month(answer)
     requests = answer.question.traffic.requests_per_month
     even = answer.decision.break_even
+    even_requests = even.requests_per_month if even else None
+
+    def money(amount: str | float) -> str:
+        return formatting.money_text(amount, locale)
+
+    def number(value: float | None, missing: str) -> str:
+        return missing if value is None else formatting.number_text(value, locale)
+
     return {
-        "verdict": f"<b>{escape(headline(answer))}</b>",
-        "cost a month": money_range_text(chosen.per_month, locale) if chosen else "",
-        "once": formatting.money_text(chosen.one_off.likely, locale) if chosen else "",
-        "saves a month": "" if saved_usd is None else formatting.money_text(saved_usd, locale),
-        "how sure": formatting.share_text(answer.decision.win_share, locale),
-        "right answers": formatting.share_text(chosen.quality.likely, locale) if chosen else "",
-        "good enough": formatting.share_text(quality_target_text(answer), locale),
-        "requests a month": "assumed"
-        if requests is None
-        else formatting.number_text(requests, locale),
-        "training pays from": ""
-        if even is None or even.requests_per_month is None
-        else f"{formatting.number_text(even.requests_per_month, locale)} a month",
+        "recommendation": f"<b>{escape(headline(answer))}</b>",
+        "cost per month": money_range_text(chosen.per_month, locale) if chosen else "",
+        "one-off cost": money(chosen.one_off.likely) if chosen else "",
+        "saving per month": "" if saved_usd is None else money(saved_usd),
+        "win share": formatting.share_text(answer.decision.win_share, locale),
+        "expected quality": formatting.share_text(chosen.quality.likely, locale) if chosen else "",
+        "quality target": formatting.share_text(quality_target_text(answer), locale),
+        "requests per month": number(requests, "assumed"),
+        "break-even, requests per month": number(even_requests, ""),
         "runner-up": escape(formatting.option_name(other.id)) if other else "",
     }

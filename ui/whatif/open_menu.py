@@ -1,12 +1,10 @@
-"""An example, a saved scenario or a file -> what is asked next.
-
-Scenarios with a name <-> files in the home folder.
-"""
+"""Menu "Scenario and data": bundled examples, saved scenarios, uploads of rows or scenarios."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +19,11 @@ from trainer.home import home_folder
 from ui import state
 
 NAME_PATTERN: Final = re.compile(r"[\w][\w .,()+-]{0,59}")
+SCENARIO_ENDINGS: Final = (".yaml", ".yml")
+ENDINGS: Final = ["jsonl", "json", "csv", "tsv", "parquet", "yaml", "yml"]
+MAX_NAME_CHARS: Final = 60
+UPLOAD_ERROR_KEY: Final = "upload_refused"
+OPENED_KEY: Final = "scenario_opened"
 
 
 class SavedScenario(NamedTuple):
@@ -31,50 +34,43 @@ class SavedScenario(NamedTuple):
 
 
 def saved_names() -> list[str]:
-    """Name what is saved."""
+    """Return the names of the saved scenarios."""
     folder = _saved_folder()
     return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
 
 
 def save_scenario(name: str, scenario: dict[str, Any], dataset: Path | None) -> None:
-    """Save a scenario; one of the same name is replaced.
+    """Save a scenario, replacing one of the same name.
 
     Raises:
-        UsageError: the name cannot be that of a file.
+        UsageError: the name is not a valid file name.
     """
     path = _saved_path(name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     record = {"scenario": scenario, "dataset": str(dataset) if dataset else None}
-    part = path.with_suffix(".part")
-    part.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2, default=str))
-    part.replace(path)
+    _write_file(path, orjson.dumps(record, option=orjson.OPT_INDENT_2, default=str))
 
 
 def read_saved(name: str) -> SavedScenario:
-    """Read a scenario that was saved.
+    """Read a saved scenario.
 
     Raises:
-        UsageError: there is none of this name, its file is broken, or its dataset is gone.
+        UsageError: it does not exist, its file is corrupt, or its dataset was deleted.
     """
-    path = _saved_path(name)
+    path, where = _saved_path(name), f"saved scenario {name}"
     try:
         record = orjson.loads(path.read_bytes())
         scenario, dataset = dict(record["scenario"]), record["dataset"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"saved scenario {name}", "it cannot be read.", f"Delete or mend {path}."
-        ) from error
+        raise UsageError(where, "it cannot be read.", f"Delete or fix {path}.") from error
     if dataset and not Path(dataset).is_file():
-        raise UsageError(
-            f"saved scenario {name}",
-            f"its dataset {dataset} is gone.",
-            "Put the file back, or upload it again.",
-        )
+        remedy = "Restore the file, or upload it again."
+        raise UsageError(where, f"its dataset {dataset} no longer exists.", remedy)
     return SavedScenario(scenario, Path(dataset) if dataset else None)
 
 
 def delete_saved(name: str) -> None:
-    """Delete a scenario that was saved."""
+    """Delete a saved scenario."""
     _saved_path(name).unlink(missing_ok=True)
 
 
@@ -85,133 +81,119 @@ def _saved_folder() -> Path:
 def _saved_path(name: str) -> Path:
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(
-            f"the name '{name}'",
-            "it cannot be that of a file.",
-            "Take up to 60 letters, digits, spaces and . , ( ) + -.",
+            f"name '{name}'",
+            "not a valid name.",
+            "Use up to 60 letters, digits, spaces and . , ( ) + -.",
         )
     return _saved_folder() / f"{name}.json"
 
 
-SCENARIO_ENDINGS: Final = (".yaml", ".yml")
-ENDINGS: Final = ["jsonl", "json", "csv", "tsv", "parquet", "yaml", "yml"]
-MAX_NAME_CHARS: Final = 60
-UPLOAD_ERROR_KEY: Final = "upload_refused"
+def _write_file(path: Path, data: memoryview | bytes) -> None:
+    """Write a file in one step, so that no reader sees half of it."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
 
 
 def draw_open_menu() -> None:
-    """Draw the menu that opens things."""
-    with st.popover("Question and data", key="opening"):
-        _draw_examples()
-        _draw_saved_scenarios()
+    """Draw the menu."""
+    with st.popover("Scenario and data", key="opening"):
+        _draw_choice(
+            "Bundled examples",
+            sorted(path.stem for path in examples_folder().glob("*.yaml")),
+            "example",
+            state.open_example,
+        )
+        names = saved_names()
+        if names:
+            _draw_choice("Saved scenarios", names, "saved_scenario", _open_saved)
+            _draw_delete(names)
         _draw_file_upload()
+    if st.session_state.pop(OPENED_KEY, False):
+        st.rerun()  # this menu is a fragment: the rest of the page shows the scenario before
 
 
-def _draw_examples() -> None:
-    names = sorted(path.stem for path in examples_folder().glob("*.yaml"))
+def _draw_choice(label: str, names: list[str], key: str, open_: Callable[[str], object]) -> None:
+    def change() -> None:
+        if st.session_state[key]:
+            open_(st.session_state[key])
+            st.session_state[OPENED_KEY] = True
 
-    def hear() -> None:
-        if st.session_state["example"]:
-            state.open_example(st.session_state["example"])
-
-    st.selectbox(
-        "Bundled examples",
-        names,
-        index=None,
-        key="example",
-        on_change=hear,
-        placeholder="Choose one",
-    )
+    st.selectbox(label, names, index=None, key=key, on_change=change, placeholder="Choose one")
 
 
-def _draw_saved_scenarios() -> None:
-    found = saved_names()
-    if not found:
+def _open_saved(name: str) -> None:
+    try:
+        saved = read_saved(name)
+    except AdvisorError as error:
+        state.keep_error(error)
         return
+    state.replace_scenario(saved.scenario, saved.dataset, f"saved scenario {name}")
 
-    def hear() -> None:
-        chosen = st.session_state["saved_scenario"]
-        if chosen:
-            try:
-                kept = read_saved(chosen)
-            except AdvisorError as error:
-                state.keep_error(error)
-                return
-            state.replace_scenario(kept.scenario, kept.dataset, f"saved scenario {chosen}")
 
-    st.selectbox(
-        "Saved scenarios",
-        found,
-        index=None,
-        key="saved_scenario",
-        on_change=hear,
-        placeholder="Choose one",
-    )
+def _draw_delete(names: list[str]) -> None:
+    chosen = st.session_state.get("saved_scenario")
+    if chosen in names:
+        st.button(f"Delete \u201c{chosen}\u201d", on_click=delete_saved, args=(chosen,))
 
 
 def _draw_file_upload() -> None:
-    found = st.file_uploader(
+    upload = st.file_uploader(
         "Your examples, or a scenario file",
         ENDINGS,
         key="upload",
-        help="Rows as JSONL, JSON, CSV, TSV or Parquet; a scenario as YAML. "
-        "It stays on this machine.",
+        help="Examples as JSONL, JSON, CSV, TSV or Parquet; a scenario as YAML. "
+        "The file stays on this machine.",
     )
-    if found is None:
+    if upload is None:
         st.session_state.pop("upload_taken", None)
         return
-    if st.session_state.get("upload_taken") == found.file_id:
-        _draw_upload_error()
-        return
-    st.session_state["upload_taken"] = found.file_id
-    st.session_state.pop(UPLOAD_ERROR_KEY, None)
-    try:
-        _open_upload(found)
-    except (AdvisorError, OSError) as error:
-        state.keep_error(error)
-    wrong = state.pop_error()
-    if wrong is None:
-        st.rerun()
-    st.session_state[UPLOAD_ERROR_KEY] = hide_upload_folder(str(wrong))
-    _draw_upload_error()
-
-
-def _draw_upload_error() -> None:
+    if st.session_state.get("upload_taken") != upload.file_id:
+        st.session_state["upload_taken"] = upload.file_id
+        st.session_state.pop(UPLOAD_ERROR_KEY, None)
+        try:
+            _open_upload(upload)
+        except (AdvisorError, OSError) as error:
+            state.keep_error(error)
+        message = state.pop_error()
+        if message is None:
+            st.rerun()
+        st.session_state[UPLOAD_ERROR_KEY] = hide_upload_folder(message)
     if UPLOAD_ERROR_KEY in st.session_state:
         st.error(f"{st.session_state[UPLOAD_ERROR_KEY]} Nothing was changed.")
 
 
-def _open_upload(found: UploadedFile) -> None:
-    path = store_upload(found.name, found.getbuffer())
+def _open_upload(upload: UploadedFile) -> None:
+    path = store_upload(upload.name, upload.getbuffer())
     if path.suffix in SCENARIO_ENDINGS:
-        state.replace_scenario(read_mapping(path), where=found.name)
+        state.replace_scenario(read_mapping(path), where=upload.name)
         return
     bar = st.progress(0.0, "Counting tokens ...")
 
-    def progress(done: int, whole: int) -> None:
-        bar.progress(min(done / whole, 1.0) if whole else 1.0, f"Counting tokens in {found.name}")
+    def progress(done: int, total: int) -> None:
+        share = min(done / total, 1.0) if total else 1.0
+        bar.progress(share, f"Counting tokens in {upload.name}")
 
     state.cached_profile(path, progress)
     bar.empty()
-    open_dataset(path, found.name)
+    open_dataset(path, upload.name)
 
 
 def open_dataset(path: Path, name: str) -> None:
-    """Ask the question of the moment about another file: its counts take the place of given ones.
+    """Open another dataset for the current scenario; its counts replace the values given.
 
     Args:
         path: The file.
-        name: What the reader calls it.
+        name: File name as the user knows it.
     """
-    asked = state.current_scenario()
-    scenario = without_path(asked.scenario, "dataset")
-    for path_counted in ("traffic.user_tokens", "traffic.completion_tokens"):
-        scenario = without_path(scenario, path_counted)
-    scenario = set_path(scenario, "dataset.path", name)
-    state.replace_scenario(scenario, path, name)
+    scenario = state.current_scenario().scenario
+    for counted in ("dataset", "traffic.user_tokens", "traffic.completion_tokens"):
+        scenario = without_path(scenario, counted)
+    state.replace_scenario(set_path(scenario, "dataset.path", name), path, name)
 
 
 def hide_upload_folder(message: str) -> str:
-    """Leave the folder of kept files out of a message: the reader knows the file by its name."""
+    """Remove the folder of stored uploads from a message: the user knows only the file name."""
     return re.sub(rf"{re.escape(str(_upload_folder()))}/[0-9a-f]{{64}}/", "", message)
 
 
@@ -220,13 +202,10 @@ def _upload_folder() -> Path:
 
 
 def store_upload(name: str, data: memoryview | bytes) -> Path:
-    """Keep an uploaded file in the home folder under its hash, once."""
-    sha = hashlib.sha256(data).hexdigest()
-    folder = _upload_folder() / sha
+    """Store an uploaded file in the home folder under its hash, once."""
+    folder = _upload_folder() / hashlib.sha256(data).hexdigest()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / Path(name).name[-MAX_NAME_CHARS:]
     if not path.exists():
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(data)
-        part.replace(path)
+        _write_file(path, data)
     return path

@@ -1,9 +1,4 @@
-"""The answer of the moment -> saved, shared, compared, or taken along as a file.
-
-A scenario -> a link that holds it, and back.
-
-An answer -> files to take along: options as CSV, a report as HTML that prints well.
-"""
+"""Menu "Save and share": saved scenarios, links, and exports of the answer."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any, Final
 
@@ -22,83 +18,24 @@ import streamlit as st
 from advisor.decision.answer import Answer, canonical_json
 from advisor.errors import AdvisorError, UsageError
 from advisor.report.markdown import answer_markdown, best_per_approach, footer
+from advisor.scenario.fields import NUMBER_FIELDS
 from advisor.scenario.paths import set_path, without_path
 from ui import formatting, state
 from ui.whatif import open_menu, tables
-from ui.whatif.verdict import figures_text, headline
+from ui.whatif.verdict import figures_text, headline, recommended_option
 
 LINK_PARAMETER: Final = "q"
+OPENED_LINK_KEY: Final = "whatif_link"
 MAX_LINK_BYTES: Final = 64 * 1024
-"""A scenario of a link is smaller unpacked: more is no scenario."""
-
-
-def pack_scenario(scenario: Mapping[str, Any]) -> str:
-    """Write a scenario small enough for a link.
-
-    >>> unpack_scenario(pack_scenario({"name": "x", "traffic": {"turns": 2}}))
-    {'name': 'x', 'traffic': {'turns': 2}}
-    """
-    text = json.dumps(dict(scenario), separators=(",", ":"), sort_keys=True, default=str)
-    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
-
-
-def unpack_scenario(text: str) -> dict[str, Any]:
-    """Read a scenario out of a link.
-
-    Raises:
-        UsageError: the link holds none, or was cut off.
-    """
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        reader = zlib.decompressobj()
-        plain = reader.decompress(raw, MAX_LINK_BYTES)
-        whole = reader.eof
-        scenario = json.loads(plain) if whole else None
-    except (binascii.Error, zlib.error, ValueError) as error:
-        raise _broken_link() from error
-    if not isinstance(scenario, dict):
-        raise _broken_link()
-    return scenario
-
-
-def _broken_link() -> UsageError:
-    return UsageError(
-        "the link", "it holds no whole scenario.", "Copy it again, to its last character."
-    )
-
-
-def scenario_without_dataset(asked: state.CurrentScenario) -> dict[str, Any]:
-    """Return the scenario with what was counted in the data written into it.
-
-    A link holds no rows, so the numbers that came from them travel as numbers.
-    """
-    from advisor.inputs import INPUT_PATHS
-    from ui.whatif.inputs import resolve_current
-
-    scenario = without_path(asked.scenario, "dataset.path")
-    resolved = resolve_current()
-    for path, name in INPUT_PATHS.items():
-        if name in resolved.measured:
-            value = float(getattr(resolved.inputs, name)[0, 0])
-            scenario = set_path(scenario, path, value)
-    return scenario
-
-
-def open_link() -> None:
-    """Ask what the link of the page holds, once."""
-    text = st.query_params.get(LINK_PARAMETER)
-    if not text or st.session_state.get("whatif_link") == text:
-        return
-    st.session_state["whatif_link"] = text
-    try:
-        state.replace_scenario(unpack_scenario(text), where="the link")
-    except UsageError as error:
-        state.keep_error(error)
-
-
-Writer = Callable[[], bytes]
+"""Maximum size of a scenario in a link, unpacked; a guard against zip bombs."""
 COLUMNS: Final = ("id", "approach", "provider", "model", "gpu", "launch", "months")
 MONEY_COLUMNS: Final = ("one_off", "monthly", "total", "per_month")
+EXPORT_FORMATS: Final = {
+    "Markdown": ("md", "text/markdown"),
+    "JSON": ("json", "application/json"),
+    "CSV": ("csv", "text/csv"),
+    "HTML report": ("html", "text/html"),
+}
 REPORT_CSS: Final = """
 body{font:15px/1.5 "Source Sans 3","Segoe UI",sans-serif;color:#1d2421;max-width:60rem;
 margin:2.5rem auto;padding:0 1.5rem}h1,h2{font-family:"Source Serif 4",Georgia,serif;
@@ -112,22 +49,73 @@ ul{padding-left:1.1rem}@page{margin:18mm}tr,li{break-inside:avoid}
 """
 
 
+def pack_scenario(scenario: Mapping[str, Any]) -> str:
+    """Return a scenario compressed for a link.
+
+    >>> unpack_scenario(pack_scenario({"name": "x", "traffic": {"turns": 2}}))
+    {'name': 'x', 'traffic': {'turns': 2}}
+    """
+    text = json.dumps(dict(scenario), separators=(",", ":"), sort_keys=True, default=str)
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def unpack_scenario(text: str) -> dict[str, Any]:
+    """Return the scenario of a link.
+
+    Raises:
+        UsageError: the link contains no scenario, or was cut off.
+    """
+    remedy = "Copy the complete link again."
+    broken = UsageError("link", "it does not contain a complete scenario.", remedy)
+    try:
+        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        reader = zlib.decompressobj()
+        plain = reader.decompress(packed, MAX_LINK_BYTES)
+        scenario = json.loads(plain) if reader.eof else None
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise broken from error
+    if not isinstance(scenario, dict):
+        raise broken
+    return scenario
+
+
+def scenario_without_dataset(current: state.CurrentScenario) -> dict[str, Any]:
+    """Return the scenario with the statistics of its dataset as given values.
+
+    A link contains no rows.
+    """
+    scenario = without_path(current.scenario, "dataset.path")
+    for path, field in NUMBER_FIELDS.items():
+        if field.name in current.resolved.measured:
+            value = float(getattr(current.resolved.inputs, field.name)[0, 0])
+            scenario = set_path(scenario, path, value)
+    return scenario
+
+
+def open_link() -> None:
+    """Open the scenario in the page's address, once."""
+    text = st.query_params.get(LINK_PARAMETER)
+    if not text or st.session_state.get(OPENED_LINK_KEY) == text:
+        return
+    st.session_state[OPENED_LINK_KEY] = text
+    try:
+        state.replace_scenario(unpack_scenario(text), where="the link")
+    except UsageError as error:
+        state.keep_error(error)
+
+
 def options_csv(answer: Answer) -> bytes:
-    """Write one row per option, the best first; amounts in USD as they stand in the answer."""
+    """Return one row per option, best first; amounts in USD."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    ends = [f"{name}_{end}_usd" for name in MONEY_COLUMNS for end in ("low", "likely", "high")]
-    writer.writerow([*COLUMNS, *ends, "quality", "reaches_target", "recommended"])
+    amounts = [(name, end) for name in MONEY_COLUMNS for end in ("low", "likely", "high")]
+    money = [f"{name}_{end}_usd" for name, end in amounts]
+    writer.writerow([*COLUMNS, *money, "quality", "reaches_target", "recommended"])
     for option in answer.options:
-        amounts = [
-            getattr(getattr(option, name), end)
-            for name in MONEY_COLUMNS
-            for end in ("low", "likely", "high")
-        ]
         writer.writerow(
             [
                 *(getattr(option, name) or "" for name in COLUMNS),
-                *amounts,
+                *(getattr(getattr(option, name), end) for name, end in amounts),
                 option.quality.likely,
                 option.quality.reaches_target,
                 option.id == answer.decision.recommended,
@@ -137,31 +125,26 @@ def options_csv(answer: Answer) -> bytes:
 
 
 def report_html(answer: Answer, locale: str) -> bytes:
-    """Write the whole answer as one page without anything from elsewhere; it prints well."""
+    """Return the complete answer as one self-contained HTML page that prints well."""
     title, decision = escape(answer.question.name), answer.decision
+    win_share = formatting.share_text(decision.win_share, locale)
+    best = best_per_approach(answer)
+    sections = {
+        "Options": tables.options_table(best, decision.recommended, locale),
+        "Reasons": tables.reasons_list(answer),
+        "Nearest changes": tables.changes_table(decision.flips),
+        "Assumptions": tables.assumptions_table(answer),
+        "Ruled out": tables.ruled_out_table(answer),
+    }
+    recommended = recommended_option(answer)
+    if recommended:
+        sections["Bill of the recommended option"] = tables.bill_table(recommended, locale)
     parts = [
         f'<p class="ton-eyebrow">{title}</p><h1>{escape(headline(answer))}</h1>',
         f'<p class="lead">{escape(figures_text(answer, locale))}</p>',
-        f"<p>{escape(decision.verdict)} "
-        f"It wins in {formatting.share_text(decision.win_share, locale)} of "
-        "the draws of what is uncertain.</p>",
-        "<h2>Every way</h2>",
-        tables.options_table(best_per_approach(answer), decision.recommended, locale),
-        "<h2>Why</h2>",
-        tables.reasons_list(answer),
-        "<h2>What would flip it</h2>",
-        tables.changes_table(decision.flips),
-        "<h2>Assumed</h2>",
-        tables.assumptions_table(answer),
-        "<h2>Ruled out</h2>",
-        tables.ruled_out_table(answer),
+        f"<p>{escape(decision.verdict)} Best option in {win_share} of simulations.</p>",
+        *(f"<h2>{name}</h2>\n{section}" for name, section in sections.items()),
     ]
-    recommended = next((o for o in answer.options if o.id == decision.recommended), None)
-    if recommended:
-        parts += [
-            "<h2>The bill of the recommended way</h2>",
-            tables.bill_table(recommended, locale),
-        ]
     body = "\n".join(parts)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -170,49 +153,8 @@ def report_html(answer: Answer, locale: str) -> bytes:
     ).encode()
 
 
-EXPORT_FORMATS: Final = {
-    "Markdown": ("md", "text/markdown"),
-    "JSON": ("json", "application/json"),
-    "CSV": ("csv", "text/csv"),
-    "HTML report": ("html", "text/html"),
-}
-
-
-def draw_share_menu() -> None:
-    """Draw the menu that takes things along."""
-    with st.popover("Save and share", key="taking"):
-        st.fragment(_draw_menu)()
-
-
-def _draw_menu() -> None:
-    _draw_save()
-    _draw_link()
-    st.html('<p class="ton-label">Take the answer along</p>')
-    with st.container(horizontal=True):
-        locale = formatting.reader_locale()
-        for name, (ending, mime) in EXPORT_FORMATS.items():
-            st.download_button(
-                name,
-                _export_writer(name, locale),
-                f"tune-or-not.{ending}",
-                mime,
-                key=f"take_{ending}",
-                on_click="ignore",
-            )
-    st.caption("For a PDF, open the HTML report and print it, or print this page.")
-
-
-def _export_writer(name: str, locale: str) -> Writer:
-    read = state.complete_answer
-
-    def write() -> bytes:
-        return export_answer(name, read(), locale)
-
-    return write
-
-
 def export_answer(name: str, answer: Answer, locale: str) -> bytes:
-    """Write the whole answer in one of the formats; JSON is the bytes of every other door."""
+    """Return the answer in one of the formats; JSON is the same bytes as CLI and API."""
     if name == "JSON":
         return canonical_json(answer)
     if name == "CSV":
@@ -222,16 +164,44 @@ def export_answer(name: str, answer: Answer, locale: str) -> bytes:
     return answer_markdown(answer).encode()
 
 
+def draw_share_menu() -> None:
+    """Draw the menu."""
+    with st.popover("Save and share", key="taking"):
+        st.fragment(_draw_menu)()
+
+
+def _draw_menu() -> None:
+    _draw_save()
+    _draw_link()
+    st.html('<p class="ton-label">Export</p>')
+    locale, read_answer = formatting.reader_locale(), state.answer_reader()
+    with st.container(horizontal=True):
+        for name, (ending, mime) in EXPORT_FORMATS.items():
+            st.download_button(
+                name,
+                partial(_export, name, read_answer, locale),
+                f"tune-or-not.{ending}",
+                mime,
+                key=f"take_{ending}",
+                on_click="ignore",
+            )
+    st.caption("For a PDF, open the HTML report and print it, or print this page.")
+
+
+def _export(name: str, read_answer: Callable[[], Answer], locale: str) -> bytes:
+    return export_answer(name, read_answer(), locale)
+
+
 def _draw_save() -> None:
-    now = state.current_scenario()
+    current = state.current_scenario()
     name = st.text_input(
-        "Save this scenario as",
-        value=now.answer.question.name[:60],
-        key=f"save_name_{state.scenario_epoch()}",
+        "Name of the saved scenario",
+        value=current.answer.question.name[:60],
+        key=f"save_name_{current.epoch}",
     )
     if st.button("Save", key="save"):
         try:
-            open_menu.save_scenario(name, now.scenario, now.dataset)
+            open_menu.save_scenario(name, current.scenario, current.dataset)
         except (AdvisorError, OSError) as error:
             st.error(str(error))
             return
@@ -240,16 +210,12 @@ def _draw_save() -> None:
 
 
 def _draw_link() -> None:
-    if st.button(
-        "Put this question into the address",
-        key="share",
-        help="The address of this page then opens the same question.",
-    ):
+    if st.button("Create link", key="share", help="The link opens this scenario in a browser."):
         text = pack_scenario(scenario_without_dataset(state.current_scenario()))
-        st.session_state["whatif_link"] = text
+        st.session_state[OPENED_LINK_KEY] = text
         st.query_params[LINK_PARAMETER] = text
     shown = st.query_params.get(LINK_PARAMETER)
     if shown:
         st.code(f"{st.context.url or ''}?{LINK_PARAMETER}={shown}", language=None, wrap_lines=False)
         if state.current_scenario().dataset:
-            st.caption("Rows do not travel: what was counted in them does.")
+            st.caption("The link contains the statistics of your dataset, not its rows.")

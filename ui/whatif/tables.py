@@ -1,4 +1,4 @@
-"""Parts of an answer -> tables and lists as HTML, for the page and for the report."""
+"""Parts of an answer as HTML tables and lists, for the page and the report."""
 
 from __future__ import annotations
 
@@ -14,137 +14,116 @@ from ui import formatting
 def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int], best: int = -1
 ) -> str:
-    """Return a table; cells are HTML already, and columns of *numbers* stand to the right."""
+    """Return a table of HTML cells; columns in *numbers* are right-aligned, row *best* is bold."""
 
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = (' class="num"' if at in numbers else "" for at in range(len(row)))
-        return "".join(
-            f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, row, strict=True)
-        )
+    def line(tag: str, row: Sequence[str], mark: str = "") -> str:
+        kinds = (' class="num"' if index in numbers else "" for index in range(len(row)))
+        cells = (f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
+        return f"<tr{mark}>{''.join(cells)}</tr>"
 
-    lines = [f"<tr>{cells('th', head)}</tr>"]
-    for at, row in enumerate(rows):
-        mark = ' class="best"' if at == best else ""
-        lines.append(f"<tr{mark}>{cells('td', row)}</tr>")
+    lines = [line("th", head)]
+    lines += [
+        line("td", row, ' class="best"' if index == best else "") for index, row in enumerate(rows)
+    ]
     return f'<div class="ton-scroll"><table class="ton-table">{"".join(lines)}</table></div>'
 
 
 def options_table(options: Sequence[OptionBill], recommended: str, locale: str) -> str:
     """Return one row per option."""
-    rows = []
-    for one in options:
-        enough = "" if one.quality.reaches_target else " (too low)"
-        low, high = (
-            formatting.money_text(end, locale) for end in (one.per_month.low, one.per_month.high)
-        )
+
+    def money(amount: str) -> str:
+        return formatting.money_text(amount, locale)
+
+    rows, best = [], -1
+    for index, option in enumerate(options):
+        best = index if option.id == recommended else best
+        low, high = money(option.per_month.low), money(option.per_month.high)
+        below = "" if option.quality.reaches_target else " (below target)"
         rows.append(
             (
-                escape(formatting.option_name(one.id)),
-                formatting.money_text(one.one_off.likely, locale),
-                formatting.money_text(one.per_month.likely, locale),
+                escape(formatting.option_name(option.id)),
+                money(option.one_off.likely),
+                money(option.per_month.likely),
                 "exact" if low == high else f"{low} \u2013 {high}",
-                formatting.share_text(one.quality.likely, locale) + enough,
-                escape(one.launch.replace("_", " ")),
+                formatting.share_text(option.quality.likely, locale) + below,
+                escape(option.launch.replace("_", " ")),
             )
         )
-    best = next((at for at, one in enumerate(options) if one.id == recommended), -1)
-    return html_table(
-        ("way", "once", "a month", "range a month", "right answers", "started by"),
-        rows,
-        {1, 2, 3, 4},
-        best,
-    )
+    head = ("option", "one-off", "per month", "90% range", "expected quality", "launch")
+    return html_table(head, rows, {1, 2, 3, 4}, best)
 
 
 def bill_table(option: OptionBill, locale: str) -> str:
-    """Return the bill of an option, line by line, each with its price and source."""
+    """Return the bill of an option, one row per line, each with its price and source."""
     rows = []
     for line in option.bill:
         read = f", read {formatting.day_text(line.read_on, locale)}" if line.read_on else ""
         since = f"since {formatting.day_text(line.since, locale)}, " if line.since else ""
+        digits = 2 if abs(float(line.quantity)) < 100 else 0
         rows.append(
             (
                 escape(line.item),
-                "once" if line.cadence == "once" else "a month",
-                f"{formatting.number_text(float(line.quantity), locale)} {escape(line.unit)}",
+                "one-off" if line.cadence == "once" else "monthly",
+                f"{formatting.number_text(float(line.quantity), locale, digits)} "
+                f"{escape(line.unit)}",
                 f"{escape(line.price)} {escape(line.price_unit)}",
                 formatting.money_text(line.amount, locale, cents=True),
                 f"{since}{formatting.source_link(line.source)}{read}",
             )
         )
-    return html_table(
-        ("what", "when", "quantity", "price", "amount", "price since, source"), rows, {2, 3, 4}
-    )
+    head = ("item", "cadence", "quantity", "price", "amount", "price since, source")
+    return html_table(head, rows, {2, 3, 4})
 
 
 def reasons_list(answer: Answer) -> str:
-    """Return each reason with the numbers it read and its source."""
+    """Return each reason with its numbers and its source."""
     items = []
-    for one in answer.decision.reasons:
-        numbers = "; ".join(f"{escape(name)} = {escape(value)}" for name, value in one.numbers)
+    for reason in answer.decision.reasons:
+        numbers = "; ".join(f"{escape(name)} = {escape(value)}" for name, value in reason.numbers)
         items.append(
-            f'{escape(one.says)}<span class="ton-source">{numbers} \u00b7 '
-            f"{formatting.source_link(one.source)}</span>"
+            f'{escape(reason.says)}<span class="ton-source">{numbers} \u00b7 '
+            f"{formatting.source_link(reason.source)}</span>"
         )
     return _html_list(items)
 
 
-def measure_next_list(answer: Answer) -> str:
-    """Return what to find out next."""
-    return _html_list([escape(line) for line in answer.decision.measure_next])
-
-
-def changes_table(found: Sequence[NearestChange]) -> str:
-    """Return what would change the answer, the nearest first."""
-    if not found:
-        return "<p>Nothing within 100 times flips it, and no switch does.</p>"
-    return html_table(
-        ("if", "were", "instead of", "the answer would be"),
-        [
-            (
-                escape(f.path),
-                escape(f.after),
-                escape(f.before),
-                escape(formatting.option_name(f.becomes)),
-            )
-            for f in found
-        ],
-        set(),
+def changes_table(changes: Sequence[NearestChange]) -> str:
+    """Return the changes that would change the recommended approach, nearest first."""
+    if not changes:
+        return (
+            "<p>No single change of a value changes the recommended approach, "
+            "even by a factor of 100.</p>"
+        )
+    rows = (
+        (change.path, change.after, change.before, formatting.option_name(change.becomes))
+        for change in changes
     )
+    head = ("input", "changed to", "now", "recommendation becomes")
+    return html_table(head, [tuple(map(escape, row)) for row in rows], set())
 
 
 def assumptions_table(answer: Answer) -> str:
-    """Return what was taken where nobody said."""
-    return html_table(
-        ("what", "taken", "because"),
-        [(escape(a.path), escape(a.value), escape(a.says)) for a in answer.assumptions],
-        {1},
-    )
+    """Return the assumed values with their reasons."""
+    rows = [(escape(a.path), escape(a.value), escape(a.says)) for a in answer.assumptions]
+    return html_table(("input", "assumed value", "reason"), rows, {1})
 
 
 def ruled_out_table(answer: Answer) -> str:
-    """Return what may not be done: one row for each rule and sentence."""
+    """Return the options that are ruled out, one row per rule and explanation."""
     grouped: dict[tuple[str, str, str], list[str]] = {}
-    for one in answer.ruled_out:
-        grouped.setdefault((one.says, one.rule, one.source), []).append(one.id)
+    for option in answer.ruled_out:
+        grouped.setdefault((option.says, option.rule, option.source), []).append(option.id)
     rows = []
     for (says, rule, source), ids in grouped.items():
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        rows.append(
-            (
-                f"{escape(formatting.option_name(ids[0]))}{more}",
-                escape(says),
-                escape(rule),
-                formatting.source_link(source),
-            )
-        )
-    return html_table(("option", "why not", "rule", "source"), rows, set())
+        name = escape(formatting.option_name(ids[0]))
+        rows.append((f"{name}{more}", escape(says), escape(rule), formatting.source_link(source)))
+    return html_table(("option", "reason", "rule", "source"), rows, set())
 
 
-def caveats_list(answer: Answer, option: OptionBill | None) -> str:
-    """Return the doubts about the answer and about its option."""
-    found = [*answer.caveats, *(option.caveats if option else ())]
-    return _html_list([escape(one.says) for one in found])
+def text_list(lines: Iterable[str]) -> str:
+    """Return lines of text as a list."""
+    return _html_list([escape(line) for line in lines])
 
 
 def _html_list(items: Sequence[str]) -> str:

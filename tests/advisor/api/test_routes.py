@@ -344,7 +344,7 @@ def test_rules_hold_every_gate_and_every_rule_that_an_answer_named(client: TestC
         out.rule for name in ("policy-faq", "too-little", "brand-voice")
         for out in recommend(example_question(name)).ruled_out
     }  # fmt: skip
-    assert {gate.rule for gate in CHECKS} <= set(codes)
+    assert {check.code for check in CHECKS} <= set(codes)
     assert named <= set(codes)
     assert all(rule["sources"] and rule["case_for"] and rule["case_against"]
                for rule in found["rules"])  # fmt: skip

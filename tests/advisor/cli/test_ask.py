@@ -58,7 +58,7 @@ def test_answers_from_a_file_end_in_the_scenario_that_gives_the_same_answer(
     last = done.stdout.rstrip().splitlines()
     assert last[-1] == str(out)
     assert last[-2].startswith("Result: Prompt (prompt). ")
-    assert last[-2].endswith("Those were all the questions: 12.")
+    assert last[-2].endswith("All 12 questions are answered.")
 
 
 def test_lines_are_read_one_for_each_part(tmp_path: Path) -> None:
@@ -69,10 +69,10 @@ def test_lines_are_read_one_for_each_part(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = done.stdout
     assert "So far: Not yet, measure first." in shown
-    assert "Question 1, at most 12. How far does your best prompt get?" in shown
+    assert "Question 1, at most 12. How good is your best prompt?" in shown
     assert "  = 85 percent\n" in shown
     assert (
-        "  found 'half'. Give one of reached, close, short, far, dont_know or a number.\n" in shown
+        "  found 'half'. Use one of reached, close, short, far, dont_know or a number.\n" in shown
     )
     assert "Asked because '" in shown
     assert "Finding out: " in shown
@@ -85,7 +85,7 @@ def test_one_can_ask_why_go_back_and_not_know(tmp_path: Path) -> None:
     done = run(lines="?\n3\nback\n\nback\n2\n\n\n")
 
     shown = done.stdout
-    assert "  A worked-on prompt that reaches the target is cheaper" in shown
+    assert "  A systematically written prompt that meets the target costs less" in shown
     assert shown.count("Question 1, at most 12.") == 3
     scenario = yaml.safe_load(shown.partition("scenario.yaml:\n")[2])
     assert scenario["quality"] == {"prompt_effort": "naive"}
@@ -106,7 +106,7 @@ def test_a_dataset_is_counted_and_what_does_not_fit_it_is_said(known: Path, tmp_
     done = run("examples/data/email-triage.csv", "--answers", str(known), "--out", str(out))
 
     assert done.returncode == 0, done.stderr
-    assert "Does not fit the file: The task was said to be generation" in done.stdout
+    assert "Contradicts the dataset: The scenario has the task generation" in done.stdout
     path = read_mapping(out)["dataset"]["path"]
     assert (out.parent / path).resolve() == ROOT / "examples" / "data" / "email-triage.csv"
 
@@ -116,7 +116,7 @@ def test_a_dataset_is_counted_and_what_does_not_fit_it_is_said(known: Path, tmp_
     [
         (["--language", "fr"], "language fr: there are no texts in this language. Known: de, en."),
         (["--language", "fr.yaml"], "fr.yaml: there is no such file. Check the path."),
-        (["--out", "README.md"], "--out README.md: this file is there already. Give another name."),
+        (["--out", "README.md"], "--out README.md: file exists. Use another name."),
         (["--answers", "none.yaml"], "none.yaml: there is no such file."),
         (["none.csv"], "none.csv"),
     ],
@@ -137,7 +137,9 @@ def test_a_wrong_answer_in_a_file_is_told_with_its_code(tmp_path: Path) -> None:
     done = run("--answers", str(path))
 
     assert done.returncode == 2
-    assert done.stderr == "advisor: answers.target: found 0.9. Give a number of 1 to 100 percent.\n"
+    assert (
+        done.stderr == "advisor: answers.target: found 0.9. Use a number from 1 to 100 percent.\n"
+    )
 
 
 def test_at_a_terminal_each_part_waits_for_its_line(known: Path, tmp_path: Path) -> None:

@@ -12,37 +12,37 @@ from advisor.cli import main
 from tests.support.bad_inputs import CHAT, write_bad_inputs
 
 MESSAGES = {
-    "flags: nothing asked": "advisor: advisor recommend: nothing was asked. Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.\n",
+    "flags: nothing asked": "advisor: advisor recommend: no question. Give a scenario file, --dataset FILE or --set KEY=VALUE, or try 'advisor demo'.\n",
     "flags: no such file": "advisor: nowhere.yaml: there is no such file. Files there: broken.yaml, day.yaml, empty.yaml, gpu.yaml, infinite.yaml, latin1.yaml, list.yaml, misspelt.yaml.\n",
     "flags: no such dataset": "advisor: nowhere.jsonl: there is no such file. Check the path.\n",
-    "flags: a folder": "advisor: .: this is a folder. Name the file in it.\n",
+    "flags: a folder": "advisor: .: this is a folder. Give the path of a file in it.\n",
     "flags: set without value": "advisor: --set traffic.turns: this is not KEY=VALUE. Write --set traffic.requests_per_month=1e6.\n",
     "flags: set through a word": "advisor: --set name.b=1: 'name' is 'a', not a mapping. Set that key itself.\n",
     "flags: set a misspelt path": "advisor: --set: trafic: there is no such key. Did you mean 'traffic'?\n",
     "flags: no such encoding": "advisor: encoding o200k: there is no such encoding. Did you mean 'o200k_base', 'o200k_harmony'?\n",
-    "flags: no such option": "advisor: --option magic: no option that is allowed has this in its id. Approaches there: distill, not_yet, prompt.\n",
+    "flags: no such option": "advisor: --option magic: no allowed option has this in its id. Approaches: distill, not_yet, prompt.\n",
     "flags: no such example": "advisor: example email: there is no such example. Did you mean 'email-triage'?\n",
     "flags: no day": "advisor: --on soon: not a date. Write YYYY-MM-DD.\n",
     "flags: no such price": "advisor: prices show gpt-99: no item has this in its name. Known: anthropic/claude-fable-5-2/batch_cached_input, anthropic/claude-fable-5-2/batch_input, anthropic/claude-fable-5-2/batch_output, anthropic/claude-fable-5-2/cache_write, anthropic/claude-fable-5-2/cache_write_1h, anthropic/claude-fable-5-2/cached_input, anthropic/claude-fable-5-2/input, anthropic/claude-fable-5-2/output, anthropic/claude-haiku-4-5/batch_cached_input, anthropic/claude-haiku-4-5/batch_input, anthropic/claude-haiku-4-5/batch_output, anthropic/claude-haiku-4-5/cache_write, ....\n",
     "flags: no such overlay": "advisor: nowhere.yaml: there is no such file. Check the path.\n",
-    "flags: no saved answer": "advisor: good.jsonl: this is no saved answer. Save one with --format json.\n",
+    "flags: no saved answer": "advisor: good.jsonl: not a saved answer. Save one with --format json.\n",
     "dataset: empty.jsonl": "advisor: empty.jsonl: the file is empty. Give at least one example.\n",
-    "dataset: blank.jsonl": "advisor: blank.jsonl: the file holds only blanks. Give at least one example.\n",
-    "dataset: broken.jsonl": "advisor: broken.jsonl:1: no row can be used; the first: broken JSON at column 15: unexpected character, expected a JSON value. Mend the line; each example stands on one line of its own.\n",
-    "dataset: truncated.json": "advisor: truncated.json, after row 1: the JSON array breaks off: parse error: premature EOF (right here) ------^. Mend the file there.\n",
-    "dataset: prose.txt": "advisor: prose.txt: the file holds no rows. Give at least one example.\n",
-    "dataset: misspelt.jsonl": "advisor: misspelt.jsonl:1: no row can be used; the first: no known format has the keys mesages. Use messages, prompt and completion, or text and label. Did you mean 'messages'?\n",
-    "dataset: role.jsonl": "advisor: role.jsonl:1: no row can be used; the first: messages[0] has the role 'asistant'. Choose one of assistant, developer, function, system, tool, user.\n",
-    "dataset: image.jsonl": "advisor: image.jsonl:1: no row can be used; the first: messages[0] holds a part of type image_url. Images and sound are not counted here: leave such rows out, or describe them in text.\n",
-    "dataset: number.jsonl": "advisor: number.jsonl:1: no row can be used; the first: found 1 instead of a JSON object. Put each example into braces.\n",
-    "dataset: no_content.jsonl": "advisor: no_content.jsonl:1: no row can be used; the first: messages[0] has no content. Give text, or tool_calls where the assistant calls a tool.\n",
-    "dataset: weight.jsonl": "advisor: weight.jsonl:1: no row can be used; the first: messages[0] has the weight 2. Use 0 or 1.\n",
-    "dataset: fields.csv": "advisor: fields.csv:2: no row can be used; the first: the row has 1 more fields than the header. Quote fields that hold the delimiter.\n",
+    "dataset: blank.jsonl": "advisor: blank.jsonl: the file is blank. Give at least one example.\n",
+    "dataset: broken.jsonl": "advisor: broken.jsonl:1: no row can be used; first error: invalid JSON at column 15: unexpected character, expected a JSON value. Fix the line; each example is one line.\n",
+    "dataset: truncated.json": "advisor: truncated.json, after row 1: the JSON array is not valid: parse error: premature EOF (right here) ------^. Fix the file at this location.\n",
+    "dataset: prose.txt": "advisor: prose.txt: the file has no rows. Give at least one example.\n",
+    "dataset: misspelt.jsonl": "advisor: misspelt.jsonl:1: no row can be used; first error: no known format has the keys mesages. Use messages, prompt and completion, or text and label. Did you mean 'messages'?\n",
+    "dataset: role.jsonl": "advisor: role.jsonl:1: no row can be used; first error: messages[0] has the role 'asistant'. Choose one of assistant, developer, function, system, tool, user.\n",
+    "dataset: image.jsonl": "advisor: image.jsonl:1: no row can be used; first error: messages[0] has a part of type image_url. Images and audio are not supported: remove such rows, or describe them in text.\n",
+    "dataset: number.jsonl": "advisor: number.jsonl:1: no row can be used; first error: found 1 instead of a JSON object. Write each example as a JSON object.\n",
+    "dataset: no_content.jsonl": "advisor: no_content.jsonl:1: no row can be used; first error: messages[0] has no content. Give text, or tool_calls if the assistant calls a tool.\n",
+    "dataset: weight.jsonl": "advisor: weight.jsonl:1: no row can be used; first error: messages[0] has the weight 2. Use 0 or 1.\n",
+    "dataset: fields.csv": "advisor: fields.csv:2: no row can be used; first error: the row has 1 more fields than the header. Quote fields that contain the delimiter.\n",
     "encoding: utf16.jsonl": "advisor: utf16.jsonl: the file is UTF-16. Save it as UTF-8.\n",
-    "encoding: latin1.jsonl": "advisor: latin1.jsonl:1: no row can be used; the first: byte 0xe9 at column 16 is not UTF-8. Save the file as UTF-8.\n",
-    "encoding: latin1.csv": "advisor: latin1.csv:2: no row can be used; the first: the row holds bytes that are not UTF-8. Save the file as UTF-8.\n",
-    "encoding: packed.jsonl": "advisor: packed.jsonl: the file is compressed with gzip. Unpack it first.\n",
-    "encoding: null.jsonl": "advisor: null.jsonl:1: no row can be used; the first: broken JSON at column 14: unexpected control character in string. Mend the line; each example stands on one line of its own.\n",
+    "encoding: latin1.jsonl": "advisor: latin1.jsonl:1: no row can be used; first error: byte 0xe9 at column 16 is not UTF-8. Save the file as UTF-8.\n",
+    "encoding: latin1.csv": "advisor: latin1.csv:2: no row can be used; first error: the row has bytes that are not UTF-8. Save the file as UTF-8.\n",
+    "encoding: packed.jsonl": "advisor: packed.jsonl: the file is compressed with gzip. Decompress it first.\n",
+    "encoding: null.jsonl": "advisor: null.jsonl:1: no row can be used; first error: invalid JSON at column 14: unexpected control character in string. Fix the line; each example is one line.\n",
     "scenario: negative.yaml": "advisor: negative.yaml: traffic.requests_per_month: found -5. Give a number of 0 or more.\n",
     "scenario: nan.yaml": "advisor: nan.yaml: traffic.user_tokens: found nan. Give a finite number.\n",
     "scenario: infinite.yaml": "advisor: infinite.yaml: traffic.user_tokens: found inf. Give a finite number.\n",
@@ -103,7 +103,7 @@ def test_a_line_of_50_mb_is_rejected_and_the_rest_is_read(tmp_path: Path) -> Non
 
     assert done.returncode == 0
     assert "rejected rows" in done.stdout
-    assert ":2: the line has more than 16 MiB. Split the example" in done.stdout.replace("\n", " ")
+    assert ":2: the line is longer than 16 MiB. Split the example" in done.stdout.replace("\n", " ")
 
 
 def test_a_byte_order_mark_and_mixed_formats_are_read(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_conversion_never_overwrites_its_input(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(json.dumps(FORMATS["alpaca"]))
 
-    with pytest.raises(UsageError, match="this is the file to read"):
+    with pytest.raises(UsageError, match="this is the input file"):
         convert(path, path, tmp_path / "bad.jsonl")
 
 

@@ -17,13 +17,13 @@ from advisor.estimate.tokens import (
     effective_hit_share,
     evaluated_tokens,
     hit_share_from_arrivals,
-    padded_tokens,
     trained_tokens,
 )
-from advisor.gpu.memory import peak_allocated_bytes, peak_process_bytes, weights_bytes
+from advisor.gpu.memory import allocated_bytes, peak_process_bytes, weights_bytes
 from advisor.gpu.parameters import ModelShape, lora_parameters
 from advisor.gpu.serving import mean_output_tokens_per_second, replicas_needed
-from advisor.gpu.training_time import energy_kwh, gpu_hours
+from advisor.gpu.training_setup import TrainingSetup
+from advisor.gpu.training_time import energy_kwh
 from advisor.loading import example_question
 from advisor.options.batch import option_batches
 from advisor.prices.book import PriceBook
@@ -66,7 +66,7 @@ def test_a_weekly_retrained_model_costs_more_than_retrieval() -> None:
 
 
 def test_an_own_rtx_4090_trains_a_7b_within_two_hours_for_cents() -> None:
-    hours = [float(gpu_hours(10_500_000, speed)) for speed in (4000, 1500)]
+    hours = [10_500_000 / speed / 3600 for speed in (4000, 1500)]
 
     assert [f"{h:.2f}" for h in hours] == ["0.73", "1.94"]
     assert [usd(float(energy_kwh(h, 450)) * 0.30) for h in hours] == ["0.10", "0.26"]
@@ -90,7 +90,7 @@ def test_an_8b_adapter_run_fits_24_gib_as_measured(book: PriceBook) -> None:
     llama = shape(book, "meta-llama/Llama-3.1-8B")
     logits = 14 * 2048 * 128_256 / GIB
 
-    ours = float(peak_allocated_bytes(llama, "lora", 16, 2048)) / GIB
+    ours = float(allocated_bytes(llama, TrainingSetup("lora", 2048, rank=16))) / GIB
 
     assert ours + logits == pytest.approx(19.14, rel=0.08)
     assert float(peak_process_bytes(llama, "lora", 16, 2048)) < 24 * GIB
@@ -106,7 +106,7 @@ def test_adapters_have_the_trained_weights_that_peft_reports(book: PriceBook) ->
 
 
 def test_padding_is_billed_and_evaluations_are_not_padded() -> None:
-    packed, padded = trained_tokens(50_000 * 900, 3), padded_tokens(50_000, 4096, 3)
+    packed, padded = trained_tokens(50_000 * 900, 3), 50_000 * 4096 * 3
     evaluated = evaluated_tokens(5, 2500, 900)
 
     bills = [usd(float(tokens) * 0.48 / 1e6) for tokens in (packed, padded, evaluated)]

@@ -79,7 +79,7 @@ def test_a_licence_that_was_not_named_rules_every_gpu_out(book: PriceBook) -> No
 
     assert not chosen
     assert {one.rule for one in out} == {"licence"}
-    assert "apache-2.0 will do" in out[0].says
+    assert "allowed: apache-2.0" in out[0].says
     assert split(training_choices(training(book), machines, ["apache-2.0"]))[0]
 
 
@@ -215,7 +215,7 @@ def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
     trained, served = orjson.loads(capsysbinary.readouterr().out)
 
     assert f"cheapest: {trained['picks']['cheapest']}" in text
-    assert "USD for a million tokens written" in text
+    assert "USD per 1M output tokens" in text
     assert {one["rule"] for one in trained["ruled_out"]} == {"dtype"}
     assert served["choices"][0]["usd"][1] > 0
 

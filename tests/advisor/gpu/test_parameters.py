@@ -168,11 +168,11 @@ def test_counts_of_many_models_side_by_side_are_those_of_each() -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"model_type": "mamba"}, "model_type is 'mamba'.*Take a model of these: bert"),
-        ({"model_type": "llama"}, "missing or wrong: 'num_hidden_layers'.*as it was downloaded"),
-        ({**SIZES, "model_type": "llama", "vocab_size": "many"}, "missing or wrong"),
+        ({"model_type": "mamba"}, "model_type 'mamba' is not supported.*Use a model of one of these: bert"),
+        ({"model_type": "llama"}, "missing or not valid: 'num_hidden_layers'.*as downloaded"),
+        ({**SIZES, "model_type": "llama", "vocab_size": "many"}, "missing or not valid"),
         ({**SIZES, "model_type": "llama", "num_hidden_layers": 0}, "layers"),
-        ({}, "model_type is 'None'"),
+        ({}, "model_type 'None' is not supported"),
     ],
 )  # fmt: skip
 def test_a_config_that_cannot_be_read_is_refused_by_name(

@@ -52,7 +52,7 @@ def test_an_encoder_in_a_folder_makes_vectors_once(tmp_path: Path) -> None:
     assert np.array_equal(again[:3], first)
     assert asked == [1]
     assert len((tmp_path / "vectors.jsonl").read_text().splitlines()) == 3
-    with pytest.raises(UsageError, match="it makes no vectors"):
+    with pytest.raises(UsageError, match="cannot compute vectors"):
         LocalEmbedder(tmp_path).embed(["text"], [1])
 
 
@@ -92,7 +92,7 @@ def test_labels_are_measured_by_the_plain_baseline_and_a_model_tuned_here(
     assert (by_arm["tuned"]["approach"], by_arm["tuned"]["rows"]) == ("encoder", 100)
     assert "Answer with one of these labels and nothing else: account, delivery" in next(
         iter(bench.fake.billed))  # fmt: skip
-    assert any("No option of the advice tunes tiny-encoder" in note for note in found["notes"])
+    assert any("No candidate option tunes tiny-encoder" in note for note in found["notes"])
     assert found["after"]["recommended"].startswith("encoder:")
     runs = bench.shell.json("trainer", "runs", "--json")
     assert [run["state"] for run in runs] == ["settled"]

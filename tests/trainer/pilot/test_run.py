@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
 from tests.support.pilots import MODEL, PilotHarness, arms_by_name, open_pilot
-from tests.trainer.cli.test_runs import ROOT
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def test_what_is_measured_moves_the_advice(bench: PilotHarness) -> None:
     said = bench.go()
 
     assert "USD likely, at most" in said
-    assert "It ended early: it was clear before all 60 rows were asked." in said
-    assert "was found for 100% of 60 questions" in said
+    assert "The pilot stopped early: the result was clear before all 60 rows were used." in said
+    assert "names for 100% of 60 questions" in said
     assert f"after:  rag:openai:{MODEL.split('/')[1]}" in said
-    assert "The pilot changes the advice." in said
-    assert "was not measured itself" not in said
+    assert "The pilot changes the recommendation." in said
+    assert "option was not measured" not in said
     written = yaml.safe_load((bench.folder / "s.measured.yaml").read_text())
     assert written["quality"]["has_eval"] is True
     assert written["knowledge"]["retrieval_tried"] is True
@@ -118,15 +118,15 @@ def test_a_pilot_that_was_killed_goes_on_and_pays_no_row_twice(bench: PilotHarne
     [
         (["--cap", "0.10", "--yes"], "", 3, "and the cap is 0.10"),
         (["--cap", "5"], "5\n", 3, "you typed '5', not 0."),
-        (["--cap", "much"], "", 2, "this is no amount"),
-        (["--cap", "5", "--yes", "--arms", "tuned"], "", 2, "give --base, or --option"),
-        (["--cap", "5", "--yes", "--arms", "all"], "", 2, "there is no such arm"),
+        (["--cap", "much"], "", 2, "not an amount in USD"),
+        (["--cap", "5", "--yes", "--arms", "tuned"], "", 2, "give --base or --option"),
+        (["--cap", "5", "--yes", "--arms", "all"], "", 2, "unknown arm"),
         (["--cap", "5", "--yes", "--rows", "3"], "", 2, "Give 10 or more"),
-        (["--cap", "5", "--yes", "--metric", "foo"], "", 2, "there is no 'foo'"),
+        (["--cap", "5", "--yes", "--metric", "foo"], "", 2, "there is no metric 'foo'"),
         (["--cap", "5", "--yes", "--scorer", "nobody --here"], "", 2, "cannot be started"),
         (["--cap", "5", "--yes", "--model", "openai/none"], "", 2, "openai/none/input"),
         (["--cap", "5", "--yes", "--set", "limits.providers=[together]"], "", 3,
-         "the scenario allows together"),
+         "the scenario allows only together"),
     ],
 )  # fmt: skip
 def test_nothing_is_sent_before_all_is_agreed_to(
@@ -176,11 +176,11 @@ ELSEWHERE = {"OPENAI_BASE_URL": "https://api.example.org/v1", "OPENAI_API_KEY": 
 @pytest.mark.parametrize(
     ("flags", "typed", "code", "says"),
     [
-        (["--yes"], "", 3, "Give --allow-egress openai too"),
-        (["--yes", "--allow-egress", "together"], "", 3, "Give --allow-egress openai too"),
+        (["--yes"], "", 3, "Add --allow-egress openai"),
+        (["--yes", "--allow-egress", "together"], "", 3, "Add --allow-egress openai"),
         ([], "{amount}\nyes\n", 3, "nothing was sent"),
         (["--yes", "--allow-egress", "openai", "--set", "limits.data_may_leave=false"], "", 3,
-         "lets no text leave your machines (limits.data_may_leave)"),
+         "does not allow texts to leave your machines (limits.data_may_leave)"),
         (["--yes", "--allow-egress", "openai", "--set", "needs.privacy_self_host=true"], "", 3,
          "needs.privacy_self_host"),
     ],
@@ -196,7 +196,10 @@ def test_what_leaves_is_said_and_agreed_to_by_itself(
                        code=code)  # fmt: skip
 
     assert says in said
-    assert "8 rows as worked examples, texts of 200 documents, to openai (api.example.org)" in shown
+    assert (
+        "8 rows as few-shot examples, the text of 200 documents, to openai (api.example.org)"
+        in shown
+    )
     assert bench.ledger() == []
 
 
@@ -207,7 +210,7 @@ def test_a_model_that_bills_more_than_was_reckoned_ends_within_what_was_set_asid
 
     found = bench.json("--arms", "zero_shot,rag")
 
-    assert found["stopped"] == "the next request might pass what was set aside"
+    assert found["stopped"] == "the next request might exceed the reserved amount"
     ((reserved, settled),) = bench.ledger()
     assert settled is not None
     assert settled <= reserved

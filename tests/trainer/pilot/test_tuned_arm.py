@@ -16,7 +16,8 @@ from tests.support.fakes.http_server import Reply, Request
 from tests.support.fakes.openai import FakeOpenAI
 from tests.support.runs import RunHarness, open_run_harness
 from trainer.errors import Refused
-from trainer.paid_calls.cost import Bill
+from trainer.paid_calls.cost import Bill, BillPart
+from trainer.pilot.egress import egress_notice, external_endpoints
 from trainer.pilot.result import pilot_result
 from trainer.pilot.run import run_pilot
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
@@ -69,10 +70,9 @@ def desk(tmp_path: Path, fake: TunedHelper) -> RunHarness:
 
 def wanted(folder: Path, option: str = TUNED, **more: Any) -> PilotRequest:
     path = tiny_models.write_rows(folder / "rows.jsonl", tiny_models.task_rows(200))
-    where = str(folder / "s.yaml")
-    tuning = PlanRequest(scenario=SCENARIO, where=where, option=option, suffix="pilot")
-    return PilotRequest(SCENARIO, where, Decimal(50), path, model="openai/gpt-4.1-mini",
-                  tuning=tuning, **more)  # fmt: skip
+    plan = PlanRequest(scenario=SCENARIO, where=str(folder / "s.yaml"), dataset=path, option=option,
+                       suffix="pilot")  # fmt: skip
+    return PilotRequest(plan, Decimal(50), model="openai/gpt-4.1-mini", **more)
 
 
 def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
@@ -94,7 +94,7 @@ def test_a_model_tuned_at_a_provider_answers_the_rows_that_it_never_saw(
     assert len(fake.jobs) == 1
     learnt = [line for content in fake.contents.values() for line in content.splitlines()]
     assert len(learnt) == 200 - 60
-    assert told[0].training > 0
+    assert {part.what: part.at_most > 0 for part in told[0].parts}["training"]
     entries = desk.context.ledger.entries()
     assert sorted(entry.purpose for entry in entries) == ["pilot", "pilot", "training"]
     assert all(entry.settled is not None for entry in entries)
@@ -124,5 +124,18 @@ def test_a_training_is_in_what_the_cap_is_held_against(desk: RunHarness, tmp_pat
 def test_what_is_served_by_the_hour_is_refused(desk: RunHarness, tmp_path: Path) -> None:
     option = "managed_lora:together:meta-llama/Llama-3.1-8B-Instruct:H100_SXM"
 
-    with pytest.raises(Refused, match="serves tuned models by the hour"):
+    with pytest.raises(Refused, match="bills tuned models by the hour"):
         prepare_pilot(wanted(tmp_path, option), desk.context)
+
+
+def test_a_tuned_model_with_rows_left_to_answer_needs_consent(
+    desk: RunHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example.org/v1")
+    setup = prepare_pilot(wanted(tmp_path, arms=("tuned",)), desk.context)
+    left = Bill((BillPart("tuned", "openai", 5, 100, Decimal("0.01"), Decimal("0.02")),))
+
+    (endpoint,) = external_endpoints(setup, left, desk.context.book)
+
+    assert "140 training rows, to openai (api.example.org)" in egress_notice(setup, endpoint)
+    assert external_endpoints(setup, Bill(()), desk.context.book) == []

@@ -1,4 +1,4 @@
-"""Both descriptions of `trainer serve` against what it does: requests made up from them."""
+"""`trainer serve` against both of its OpenAPI documents: requests generated from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 def fuzz(url: str, folder: Path, examples: int, *more: str) -> tuple[int, str]:
-    """Try a description; return how many requests were made, and what is said of them."""
+    """Fuzz an API; return the number of requests, and the failures."""
     program = Path(sys.executable).with_name("schemathesis")
     done = subprocess.run(
         [program, "run", url, "--seed", SEED, "--max-examples", str(examples), "--no-shrink",

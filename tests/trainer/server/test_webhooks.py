@@ -1,4 +1,4 @@
-"""A provider's call that a job changed: signed, and then only a reason to look."""
+"""Webhooks: a provider's signed call that a job changed makes its run due, no more."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def client(desk: RunHarness) -> TestClient:
 
 
 def _a_run(desk: RunHarness) -> Run:
-    """A run whose job is at work, and which need not be looked at for an hour."""
+    """A run whose job is running, and which is due in an hour."""
     run_id, _ = desk.context.store.start(desk.plan())
     lease = desk.context.store.take(run_id)
     for kind in ("validated", "reserved", "uploading"):

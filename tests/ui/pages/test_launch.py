@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from advisor.api.catalogues import list_prices
 from advisor.decision.answer import Answer, recommend
 from advisor.errors import UsageError
+from advisor.inputs import resolve
 from advisor.loading import example_question
 from tests.support import tiny_models
 from tests.support.fakes.together import FakeTogether
@@ -31,6 +34,8 @@ from trainer.storage.run_store import TimelineEvent
 from trainer.storage.schema import deployments
 from ui import state
 from ui.charts import training_curves
+from ui.charts.base import ChartStyle
+from ui.charts.price_ages import price_histogram
 from ui.formatting import PlanFact, facts_table
 from ui.launch import progress
 from ui.launch.choices import (
@@ -42,7 +47,6 @@ from ui.launch.choices import (
 )
 from ui.launch.plan_form import form_request
 from ui.launch.result import change_stage
-from ui.pages import prices as prices_page
 
 WAIT_SECONDS = 60.0
 PAGE_SCRIPT = """
@@ -113,7 +117,7 @@ def make_plan(together: FakeTogether, name: str = "voice") -> AppTest:
     at = open_page("launch").run()
     at.selectbox[0].set_value(LLAMA).run()
     find_by_label(at.text_input, "Name of the tuned model").set_value(name)
-    find_by_label(at.button, "Make the plan").click().run()
+    find_by_label(at.button, "Create plan").click().run()
     assert "plan" in at.query_params, at.error[0].value
     plan = state.trainer_context().store.plan(at.query_params["plan"])
     together.tokens = plan.figure.trained_tokens
@@ -197,9 +201,12 @@ def test_a_setting_that_cannot_be_used_is_named(
     email: Answer, typed: dict[str, str], says: str
 ) -> None:
     chosen = LaunchChoice(LLAMA, "", "provider", "")
+    question = example_question("email-triage")
+    resolved = resolve(question.scenario, question.profile, question.evidence)
+    current = state.CurrentScenario({}, "page", None, 0, question, resolved, email)
 
     with pytest.raises(UsageError, match=says):
-        form_request(chosen, state.CurrentScenario({}, "page", None, None, email), typed, None)
+        form_request(chosen, current, typed, None)
 
 
 def test_losses_of_both_kinds_of_rows_are_drawn_and_said() -> None:
@@ -211,10 +218,10 @@ def test_losses_of_both_kinds_of_rows_are_drawn_and_said() -> None:
 
     assert len(points) == 3
     assert training_curves.loss_summary(points) == (
-        "Loss on rows learned from: 2.000 at step 5, 1.000 at step 9. "
-        "Loss on rows watched: 1.500 at step 9.")  # fmt: skip
+        "Loss on training rows: 2.000 at step 5, 1.000 at step 9. "
+        "Loss on validation rows: 1.500 at step 9.")  # fmt: skip
     for theme in ("light", "dark"):
-        drawn = training_curves.loss_chart(points, theme).to_dict()
+        drawn = training_curves.loss_chart(points, ChartStyle(theme, "en_US")).spec
         assert [layer["mark"]["type"] for layer in drawn["layer"]] == ["line", "circle"]
         assert drawn["config"]["background"] == "transparent"
 
@@ -227,10 +234,10 @@ def test_an_evaluation_is_said_with_what_is_better_than_the_tuned_model() -> Non
     assert evaluation_sentences(found)[0].startswith(
         "Tuned against base, better: 0.500 against 0.000"
     )
-    assert training_curves.score_summary(found) == (
-        "Score (label) on 40 rows: plain baseline 1.000; before 0.000; tuned 0.500.")  # fmt: skip
-    drawn = training_curves.score_chart(found, "dark").to_dict()
-    assert "plain baseline" in json.dumps(drawn)
+    chart = training_curves.score_chart(found, ChartStyle("dark", "en_US"))
+    assert chart.says == (
+        "Score (label) on 40 rows: TF-IDF baseline 1.000; base model 0.000; tuned model 0.500.")  # fmt: skip
+    assert "TF-IDF baseline" in json.dumps([chart.spec, chart.rows])
 
 
 def test_what_a_provider_says_is_written_as_text() -> None:
@@ -247,12 +254,12 @@ def test_an_option_that_cannot_be_launched_says_what_happens_instead(home: Path)
     at = open_page("launch", "email-triage").run()
 
     said = page_text(at)
-    assert "This option is not launched from here." in said
-    assert "it runs on a T4 rented at hf_jobs" in said
+    assert "You start this option yourself:" in said
+    assert "to run on a T4 rented" in said
     assert "trainer plan scenario.yaml --option encoder:hf_jobs:FacebookAI/roberta-base:T4" in said
     assert not any("Start" in one.label for one in at.button)
     find_by_label(at.button, "LoRA adapters").click().run()
-    assert any("Make the plan" in one.label for one in at.button)
+    assert any("Create plan" in one.label for one in at.button)
 
 
 def test_from_the_form_to_a_model_at_a_provider(home: Path, together: FakeTogether) -> None:
@@ -267,8 +274,8 @@ def test_from_the_form_to_a_model_at_a_provider(home: Path, together: FakeTogeth
     wait_until(lambda: store.run(run_id).state == "settled")
     at.run()
     said = page_text(at)
-    assert "The tuned model is there." in said
-    assert "It is not deployed, and costs nothing while it is not." in said
+    assert "Training finished." in said
+    assert "The model is not deployed and costs nothing until it is." in said
     assert len(together.jobs) == 1
     assert "is a candidate version" in said
     find_by_label(at.button, "Promote").click().run()
@@ -296,11 +303,11 @@ def test_rows_that_leave_are_shown_and_the_name_is_typed(
 
     said = page_text(away)
     plan = state.trainer_context().store.plan(at.query_params["plan"])
-    assert "What leaves this machine" in said
+    assert "Data that leaves this machine" in said
     assert f"{plan.training.rows:,}, {plan.training.bytes:,} bytes" in said
     assert "together, host api.together.ai" in said
-    assert "Looks personal" in said
-    find_by_label(away.text_input, "to let these rows go there").set_value("fireworks")
+    assert "Personal data" in said
+    find_by_label(away.text_input, "to allow sending these rows").set_value("fireworks")
     start_plan(away)
     assert "the name was not typed: nothing was sent. Type together." in page_text(away)
     assert state.trainer_context().store.listed() == ()
@@ -320,9 +327,9 @@ def test_one_plan_is_one_run_from_any_tab(home: Path, together: FakeTogether) ->
     third = open_page("launch")
     third.query_params["plan"] = first.query_params["plan"]
     third.run()
-    assert "This plan was started already" in page_text(third)
+    assert "This plan was already started" in page_text(third)
     assert find_by_label(third.button, "Started as").disabled
-    find_by_label(third.button, "Plan a further attempt").click().run()
+    find_by_label(third.button, "Plan another attempt").click().run()
     assert third.query_params["plan"] != first.query_params["plan"]
     assert "attempt 2" in page_text(third)
     assert len(state.trainer_context().store.listed()) == 1
@@ -335,7 +342,7 @@ def test_a_run_is_ended_from_the_page(home: Path, together: FakeTogether) -> Non
     wait_until(lambda: store.run(run_id).state == "running")
     at.run()
 
-    find_by_label(at.button, "End this run for good").click().run()
+    find_by_label(at.button, "Cancel this run").click().run()
 
     wait_until(lambda: store.run(run_id).state == "settled")
     at.run()
@@ -355,14 +362,14 @@ def test_a_run_that_needs_a_person_says_why(home: Path, together: FakeTogether) 
 
     assert at.warning
     assert store.run(run_id).said("needs_human", "why") in at.warning[0].value
-    assert any(one.label == "Go on" for one in at.button)
+    assert any(one.label == "Resume" for one in at.button)
 
 
 def test_a_cap_that_is_too_small_makes_no_plan(home: Path, together: FakeTogether) -> None:
     at = open_page("launch").run()
     at.selectbox[0].set_value(LLAMA).run()
     find_by_label(at.text_input, "Cap in USD").set_value("0.01")
-    find_by_label(at.button, "Make the plan").click().run()
+    find_by_label(at.button, "Create plan").click().run()
 
     assert "this job may cost up to" in at.error[0].value or "cap" in at.error[0].value
     assert "plan" not in at.query_params
@@ -371,13 +378,13 @@ def test_a_cap_that_is_too_small_makes_no_plan(home: Path, together: FakeTogethe
 def test_no_base_and_no_rows_are_said(home: Path) -> None:
     at = open_page("launch", "too-little").run()
     at.selectbox[0].set_value("lora:local").run()
-    find_by_label(at.button, "Make the plan").click().run()
+    find_by_label(at.button, "Create plan").click().run()
     assert "base: not selected. Put one into" in at.error[0].value
     find_by_label(at.text_input, "or a folder on this machine").set_value("/nowhere")
-    find_by_label(at.button, "Make the plan").click().run()
+    find_by_label(at.button, "Create plan").click().run()
     assert "/nowhere: folder not found" in at.error[0].value
     at.selectbox[0].set_value(BASELINE_OPTION).run()
-    find_by_label(at.button, "Make the plan").click().run()
+    find_by_label(at.button, "Create plan").click().run()
     assert "there are no training rows" in at.error[0].value
 
 
@@ -389,8 +396,8 @@ def test_a_plan_for_a_gpu_of_this_machine_names_it(
     at = open_page("launch").run()
     at.selectbox[0].set_value("lora:local").run()
     find_by_label(at.selectbox, "GPU of this machine").set_value("RTX_4090")
-    find_by_label(at.text_input, "USD an hour").set_value("0.25")
-    find_by_label(at.button, "Make the plan").click().run()
+    find_by_label(at.text_input, "USD per hour").set_value("0.25")
+    find_by_label(at.button, "Create plan").click().run()
 
     plan = state.trainer_context().store.plan(at.query_params["plan"])
     assert plan.local is not None
@@ -405,30 +412,30 @@ def test_an_address_that_names_nothing_is_said(home: Path, what: str) -> None:
     at.query_params[what] = "nothing"
     at.run()
 
-    assert f"there is no such {what}" in at.error[0].value
+    assert f"{what} not found" in at.error[0].value
     find_by_label(at.button, "Back to the form").click().run()
     assert not at.error
 
 
 def test_runs_are_listed_with_their_money_and_opened(home: Path, together: FakeTogether) -> None:
-    assert "No run yet" in page_text(open_page("runs").run())
+    assert "No runs yet" in page_text(open_page("runs").run())
     run_id = start_plan(make_plan(together)).query_params["run"]
     wait_until(lambda: state.trainer_context().store.run(run_id).state == "settled")
 
     at = open_page("runs").run()
 
     row = at.dataframe[0].value.iloc[0]
-    assert (row["run"], row["what"], row["state"], row["spent"]) == (
+    assert (row["run"], row["name"], row["state"], row["spent"]) == (
         run_id, "voice", "Settled", 4.0)  # fmt: skip
     find_by_label(at.selectbox, "Open a run").set_value(run_id).run()
-    assert "The tuned model is there." in page_text(at)
+    assert "Training finished." in page_text(at)
     assert at.query_params["run"] == run_id
 
 
 def test_versions_are_promoted_compared_rolled_back_and_retired(
     home: Path, together: FakeTogether
 ) -> None:
-    assert "No model yet" in page_text(open_page("models").run())
+    assert "No models yet" in page_text(open_page("models").run())
     context = state.trainer_context()
     made = ModelVersionInput(
         "p", "own", "tiny", "d" * 64, "s" * 64, "ft:1", "remote", usd=Decimal("1.25")
@@ -443,9 +450,9 @@ def test_versions_are_promoted_compared_rolled_back_and_retired(
 
     at = open_page("models").run()
     find_by_label(at.selectbox, "Version").set_value("voice-v1").run()
-    assert "Measured elsewhere: worse, score 0.400." in page_text(at)
+    assert "Evaluated elsewhere: worse, score 0.400." in page_text(at)
     find_by_label(at.button, "Promote").click().run()
-    assert "its evaluation says it is worse" in at.error[0].value
+    assert "its evaluation found it worse" in at.error[0].value
     at.checkbox[0].set_value(True).run()
     find_by_label(at.button, "Promote").click().run()
     assert context.registry.version("voice-v1").stage == "champion"
@@ -468,18 +475,21 @@ def test_prices_are_searched_with_source_and_age(home: Path) -> None:
     assert 0 < len(found) < everything
     assert all("gpt-5.4" in item and "output" in item for item in found["item"])
     assert {"USD", "per", "since", "source", "read on", "age", "state"} <= set(found.columns)
-    find_by_label(at.selectbox, "How a price moved").set_value(found["item"].iloc[0]).run()
+    find_by_label(at.selectbox, "Price history").set_value(found["item"].iloc[0]).run()
     assert not at.exception
     find_by_label(at.text_input, "Search").set_value("nothing-like-it").run()
-    assert "No item has 'nothing-like-it' in its name." in page_text(at)
+    assert "No item matches 'nothing-like-it'." in page_text(at)
 
 
 def test_ages_are_drawn_with_the_day_they_turn_stale() -> None:
-    rows = [{"age": 40, "state": "stale", "item": "a/b/input"}]
+    book, style = state.price_book(), ChartStyle("light", "en_US")
+    prices = list_prices(book, date(2026, 11, 28), "").prices
 
-    drawn = prices_page.age_chart(rows, "light").to_dict()
+    drawn = price_histogram(prices, style)
 
-    assert [{"age": 30}] in drawn["datasets"].values()
+    limit = next(row for row in drawn.rows if row["layer"] == "limit")
+    assert limit["age"] == 30
+    assert price_histogram((), style).rows == []
 
 
 def test_settings_set_caps_and_never_show_a_key(
@@ -498,12 +508,12 @@ def test_settings_set_caps_and_never_show_a_key(
     assert "no API key for openai. Set OPENAI_API_KEY" in everything
     assert str(home) in everything
     assert "mine" in everything
-    find_by_label(at.text_input, "Cap a day").set_value("5")
-    find_by_label(at.button, "Set the caps").click().run()
+    find_by_label(at.text_input, "Daily budget").set_value("5")
+    find_by_label(at.button, "Save budget").click().run()
     assert state.trainer_context().ledger.caps().per_day == 5_000_000
-    find_by_label(at.text_input, "Cap a day").set_value("much")
-    find_by_label(at.button, "Set the caps").click().run()
-    assert "cap a day 'much': this is no amount." in at.error[0].value
+    find_by_label(at.text_input, "Daily budget").set_value("much")
+    find_by_label(at.button, "Save budget").click().run()
+    assert "daily budget 'much': not a valid amount in USD." in at.error[0].value
     assert state.trainer_context().ledger.caps().per_day == 5_000_000
 
 
@@ -521,7 +531,7 @@ def test_what_stands_in_the_way_is_said_before_a_start_and_while_it_waits(
     run_id = start_plan(at).query_params["run"]
     wait_until(lambda: context.store.run(run_id).state == "validated")
     at.run()
-    assert "It waits: this job: would exceed the daily cap" in at.warning[0].value
+    assert "Waiting: this job: would exceed the daily cap" in at.warning[0].value
     assert together.jobs == {}
 
     context.ledger.set_caps(None, None)
@@ -564,6 +574,6 @@ def test_a_broken_database_is_said_on_every_page(
         at = open_page(page).run()
         assert not at.exception, page
         assert "state.db" in at.error[0].value, page
-    assert "cannot be seen now" in page_text(
+    assert "cannot be listed" in page_text(
         AppTest.from_string(BAR_SCRIPT, default_timeout=60).run()
     )

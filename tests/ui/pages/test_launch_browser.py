@@ -78,7 +78,7 @@ def button(page: Any, name: str) -> Any:
 
 def choose_option(page: Any, what: str) -> None:
     """Choose what to launch by keyboard alone."""
-    page.get_by_role("combobox", name="What to launch").click()
+    page.get_by_role("combobox", name="Option to launch").click()
     page.keyboard.type(what)
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("Enter")
@@ -99,7 +99,7 @@ def fill(page: Any, rows: Path, name: str, **settings: str) -> None:
 def make_plan(page: Any, rows: Path, name: str, **settings: str) -> str:
     """Make a plan; returns the amount that has to be typed."""
     fill(page, rows, name, Learning_rate="0.005", **settings)
-    button(page, "Make the plan").click()
+    button(page, "Create plan").click()
     text_box(page, "to spend up to").wait_for()
     label = page.get_by_text("to spend up to").first.inner_text()
     found = re.search(r"up to ([\d.,]+) USD", label)
@@ -129,7 +129,7 @@ def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
     browser: Any, url: str, home: Path, rows: Path, tmp_path: Path
 ) -> None:
     first = open_launch_page(browser, f"{url}/launch")
-    amount = make_plan(first, rows, "topics", Passes_over_the_rows="2")
+    amount = make_plan(first, rows, "topics", Epochs="2")
     check_accessible(first)
     save_screenshot(first, "launch-agree-light", tmp_path)
     assert re.fullmatch(r"Start: \$\d+\.\d\d(?: to \$\d+\.\d\d)?, cap \$\d+\.\d\d",
@@ -141,8 +141,8 @@ def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
     button(first, "Start:").dblclick()
     text_box(second, "to spend up to").fill(amount)
     button(second, "Start:").click()
-    first.get_by_text("What happened").wait_for()
-    second.get_by_text("What happened").wait_for()
+    first.get_by_text("Events (UTC)").wait_for()
+    second.get_by_text("Events (UTC)").wait_for()
 
     run_id = open_run_id(first)
     assert open_run_id(second) == run_id
@@ -152,20 +152,20 @@ def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
     first.get_by_text(run_id).first.wait_for()
     first.locator(".vega-embed canvas, .vega-embed svg").first.wait_for(timeout=STEP_SECONDS)
     save_screenshot(first, "launch-live-light", tmp_path)
-    first.get_by_text("The tuned model is there.").wait_for(timeout=STEP_SECONDS)
+    first.get_by_text("Training finished.").wait_for(timeout=STEP_SECONDS)
     wait_until_idle(first)
     assert runs_of(home) == {run_id}
-    first.get_by_text("On rows that it has not seen").wait_for()
+    first.get_by_text("Evaluation on held-out rows").wait_for()
     first.get_by_text("Tuned against", exact=False).first.wait_for()
     button(first, "Promote").click()
-    first.get_by_text("is the champion of the name topics").wait_for()
+    first.get_by_text("is the champion of topics").wait_for()
     check_accessible(first)
     assert axe_violations(first, "[data-testid=stMain]") == []
     save_screenshot(first, "launch-result-light", tmp_path)
     first.context.close()
 
     dark = open_launch_page(browser, f"{url}/launch?run={run_id}", scheme="dark", locale="de-DE")
-    dark.get_by_text("The tuned model is there.").wait_for()
+    dark.get_by_text("Training finished.").wait_for()
     wait_until_idle(dark)
     assert "0,01\xa0$" in dark.inner_text("body")
     check_accessible(dark)
@@ -176,17 +176,17 @@ def test_double_click_two_tabs_and_a_reload_are_one_run_up_to_its_evaluation(
 
 def test_a_run_is_held_goes_on_and_is_ended(browser: Any, url: str, home: Path, rows: Path) -> None:
     page = open_launch_page(browser, f"{url}/launch")
-    amount = make_plan(page, rows, "long", Passes_over_the_rows="50")
+    amount = make_plan(page, rows, "long", Epochs="50")
     text_box(page, "to spend up to").fill(amount)
     page.keyboard.press("Enter")
     page.get_by_text(re.compile(r"at step \d+")).first.wait_for(timeout=STEP_SECONDS)
 
-    button(page, "Hold").click()
-    button(page, "Go on").wait_for(timeout=STEP_SECONDS)
-    button(page, "Go on").click()
-    button(page, "Hold").wait_for(timeout=STEP_SECONDS)
-    button(page, "End it").click()
-    button(page, "End this run for good").click()
+    button(page, "Pause").click()
+    button(page, "Resume").wait_for(timeout=STEP_SECONDS)
+    button(page, "Resume").click()
+    button(page, "Pause").wait_for(timeout=STEP_SECONDS)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    button(page, "Cancel this run").click()
 
     page.get_by_text("The run ended without a model").wait_for(timeout=STEP_SECONDS)
     page.goto(f"{url}/runs")
@@ -204,7 +204,7 @@ def test_a_bad_file_and_a_small_cap_are_said_and_nothing_is_lost(
     page = open_launch_page(browser, f"{url}/launch")
     fill(page, bad, "kept")
 
-    button(page, "Make the plan").click()
+    button(page, "Create plan").click()
     error = page.locator("[data-testid=stAlertContentError]")
     error.wait_for()
     assert "broken.jsonl" in error.inner_text()
@@ -213,7 +213,7 @@ def test_a_bad_file_and_a_small_cap_are_said_and_nothing_is_lost(
     page.locator("input[type=file]").set_input_files(rows)
     page.get_by_text(rows.name).wait_for()
     text_box(page, "Cap in USD").fill("0.001")
-    button(page, "Make the plan").click()
+    button(page, "Create plan").click()
     page.get_by_text("this job may cost up to").wait_for()
     assert text_box(page, "Name of the tuned model").input_value() == "kept"
     assert runs_of(home) == before

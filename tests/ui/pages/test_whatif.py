@@ -25,13 +25,13 @@ from ui import formatting, state
 from ui.charts import winner_map
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import compared_options, cumulative_cost_chart
+from ui.charts.draw import chart_csv
 from ui.charts.monthly_cost import monthly_cost_chart
 from ui.charts.price_ages import price_ages_chart
 from ui.charts.row_lengths import row_lengths_chart
 from ui.charts.tornado import Swing, tornado_chart
 from ui.charts.winner_map import Axis, winner_map_chart
 from ui.whatif import inputs, open_menu, share_menu, tables, verdict
-from ui.whatif.chart_tabs import chart_csv
 from ui.whatif.share_menu import export_answer
 from ui.whatif.verdict import figures_text, headline, option_by_id, verdict_html
 
@@ -63,7 +63,10 @@ def test_the_page_opens_on_the_bundled_example_with_the_answer_of_the_library(
     shown = html_of(page)
     assert f'data-recommended="{triage.decision.recommended}"' in shown
     assert "Train the classifier roberta-base at hf_jobs." in shown
-    assert "$292.01 a month after $0.13 once, $72,533 a month less than today." in shown
+    assert (
+        "$292.01 per month after $0.13 one-off, saves $72,533 per month compared with today."
+        in shown
+    )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -125,7 +128,7 @@ def test_a_scenario_that_names_a_file_of_this_machine_is_refused() -> None:
 
 def test_the_page_changes_an_answer_by_its_controls(page: AppTest) -> None:
     page.run()
-    chosen = next(box for box in page.multiselect if box.label == "What it needs")
+    chosen = next(box for box in page.multiselect if box.label == "Needs")
     assert chosen.value == ["narrow_label_task", "cost_reduction"]
 
     chosen.set_value(["narrow_label_task", "agentic_tools"]).run()
@@ -141,7 +144,9 @@ def headline_of(page: AppTest) -> str:
 def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer) -> None:
     assert headline(triage) == "Train the classifier roberta-base at hf_jobs."
     german = figures_text(triage, "de_DE").replace("\u00a0", " ")
-    assert german == "292,01 $ a month after 0,13 $ once, 72.533 $ a month less than today."
+    assert german == (
+        "292,01 $ per month after 0,13 $ one-off, saves 72.533 $ per month compared with today."
+    )
     assert "20.11.2026" in verdict_html(triage, "de_DE")
     assert saving_usd_per_month(triage) == pytest.approx(72532.98, abs=0.01)
 
@@ -151,7 +156,7 @@ def test_not_yet_says_why_and_shows_no_price_of_nothing() -> None:
 
     assert headline(found) == "Not yet: measure first, then decide."
     assert figures_text(found, "en_US").startswith(found.decision.reasons[0].says)
-    assert "Cost a month" not in verdict_html(found, "en_US")
+    assert "Cost per month" not in verdict_html(found, "en_US")
 
 
 def test_a_name_with_markup_is_shown_as_text(triage: Answer) -> None:
@@ -175,9 +180,9 @@ def test_a_dial_stands_where_the_answer_takes_it_to_be() -> None:
     unknown = inputs.slider_for("limits.budget_monthly_usd", resolved)
 
     assert (given.value, given.note) == (30e6, "")
-    assert (counted.value, counted.note) == (1200, "counted in your data")
+    assert (counted.value, counted.note) == (1200, "measured in your data")
     assert assumed.note == "assumed: One question, one answer."
-    assert (assumed.least, assumed.remedy) == (1, "Give a number from 1 on.")
+    assert (assumed.least, assumed.remedy) == (1, "Enter a number of 1 or more.")
     assert unknown.value is None
 
 
@@ -211,13 +216,13 @@ def test_the_cumulative_cost_ends_at_the_total(triage: Answer) -> None:
             float(one.total.likely), rel=1e-3
         )
     assert any(row["layer"] == "even" for row in picture.rows)
-    assert "paid for itself" in picture.says
+    assert "Break-even in the first month." in picture.says
 
 
 def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
     asked = replace(example_question("email-triage"), with_sensitivity=False)
-    x = Axis("Requests a month", (1e4, 1e6, 3e7), 3e7, True)
-    y = Axis("Instructions", (100.0, 700.0), 700.0, True)
+    x = Axis("Requests per month", (1e4, 1e6, 3e7), 3e7, True)
+    y = Axis("System prompt", (100.0, 700.0), 700.0, True)
     variants = [{"traffic.requests_per_month": a, "traffic.prefix_tokens": b}
                 for a in x.values for b in y.values]  # fmt: skip
     columns = sweep(asked, variants, ranges=False)
@@ -233,7 +238,7 @@ def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
 
 def test_the_tornado_is_sorted_and_says_where_the_way_changes(triage: Answer) -> None:
     asked = replace(example_question("email-triage"), with_sensitivity=False)
-    swings = [Swing("Good enough from", 0.8, 1.0), Swing("Requests a month", 15e6, 60e6)]
+    swings = [Swing("Quality target", 0.8, 1.0, True), Swing("Requests per month", 15e6, 60e6)]
     variants: list[dict[str, Any]] = [
         {"quality.target": 0.8}, {"quality.target": 1.0},
         {"traffic.requests_per_month": 15e6}, {"traffic.requests_per_month": 60e6},
@@ -246,7 +251,7 @@ def test_the_tornado_is_sorted_and_says_where_the_way_changes(triage: Answer) ->
 
     sizes = [row["size"] for row in picture.rows if row["layer"] == "end"]
     assert sizes == sorted(sizes, reverse=True)
-    assert "The way itself changes with good enough from" in picture.says
+    assert "The recommended approach changes with quality target" in picture.says
 
 
 def test_lengths_show_where_examples_are_cut(tmp_path: Path) -> None:
@@ -258,7 +263,7 @@ def test_lengths_show_where_examples_are_cut(tmp_path: Path) -> None:
 
     assert any(row["layer"] == "cut" for row in picture.rows)
     assert sum(row.get("rows", 0) for row in picture.rows) == 3
-    assert "1 are longer than the limit of 100" in picture.says
+    assert "Longer than the limit of 100 tokens and truncated: 1." in picture.says
 
 
 def test_ages_name_what_is_stale(triage: Answer) -> None:
@@ -285,14 +290,14 @@ def test_a_link_holds_the_scenario_and_a_broken_one_is_refused() -> None:
 
     assert share_menu.unpack_scenario(text) == scenario
     for broken in (text[:-6], "%%%", "AAAA", ""):
-        with pytest.raises(UsageError, match="whole scenario"):
+        with pytest.raises(UsageError, match="complete scenario"):
             share_menu.unpack_scenario(broken)
 
 
 def test_a_link_that_unpacks_to_too_much_is_refused() -> None:
     text = share_menu.pack_scenario({"name": "x" * 1_000_000})
 
-    with pytest.raises(UsageError, match="whole scenario"):
+    with pytest.raises(UsageError, match="complete scenario"):
         share_menu.unpack_scenario(text)
 
 
@@ -308,12 +313,12 @@ def test_scenarios_are_saved_read_and_deleted(
     assert open_menu.saved_names() == ["first one"]
     assert open_menu.read_saved("first one") == open_menu.SavedScenario({"name": "x"}, rows)
     rows.unlink()
-    with pytest.raises(UsageError, match="is gone"):
+    with pytest.raises(UsageError, match="no longer exists"):
         open_menu.read_saved("first one")
     open_menu.delete_saved("first one")
     assert open_menu.saved_names() == []
     for name in ("../x", "", "a/b", "x" * 61):
-        with pytest.raises(UsageError, match="cannot be that of a file"):
+        with pytest.raises(UsageError, match="not a valid name"):
             open_menu.save_scenario(name, {}, None)
 
 
@@ -337,7 +342,14 @@ def test_every_format_is_written(triage: Answer) -> None:
         triage.decision.recommended
     ]
     report = share_menu.report_html(triage, "en_US").decode()
-    for part in ("Why", "What would flip it", "Assumed", "Ruled out", "$292.01", "huggingface.co"):
+    for part in (
+        "Reasons",
+        "Nearest changes",
+        "Assumptions",
+        "Ruled out",
+        "$292.01",
+        "huggingface.co",
+    ):
         assert part in report
     assert "<script" not in report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_slider_changes_the_verdict_by_key_and_a_field_by_typing(
     assert recommended(page) != "encoder:hf_jobs:FacebookAI/roberta-base:T4"
     field = page.get_by_role("textbox", name="Quality target")
     field.fill("many")
-    page.get_by_text("Give a number from 0 to 100.").wait_for()
+    page.get_by_text("Enter a number from 0 to 100.").wait_for()
     check_layout(page)
     page.context.close()
 
@@ -108,9 +109,9 @@ def test_every_picture_is_drawn_and_says_itself_in_words(
 ) -> None:
     page = open_page(browser, address)
     said = {
-        "Monthly cost": "What each way costs a month", "Over time": "Spent over 12 months",
-        "Map of winners": "Which way wins", "What moves it": "Halved and doubled",
-        "Your data": "1,200 examples", "Age of prices": "prices are used",
+        "Monthly cost": "Monthly cost by option", "Cumulative cost": "Cumulative cost over 12",
+        "Winner map": "Recommended approach by", "Sensitivity": "Largest changes",
+        "Your data": "1,200 examples", "Price age": "prices used",
     }  # fmt: skip
     for name, words in said.items():
         page.get_by_role("tab", name=name).click()
@@ -125,8 +126,8 @@ def test_every_picture_is_drawn_and_says_itself_in_words(
 def test_a_point_of_the_map_says_its_figure_on_hover(address: str, browser: Any) -> None:
     page = open_page(browser, address)
     wait_until_idle(page)
-    page.get_by_role("tab", name="Map of winners").click()
-    page.get_by_text("Which way wins").wait_for(timeout=60_000)
+    page.get_by_role("tab", name="Winner map").click()
+    page.get_by_text("Recommended approach by").wait_for(timeout=60_000)
     chart = page.locator(DRAWN).first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
@@ -147,7 +148,7 @@ def test_ten_thousand_and_three_rows_are_uploaded_and_counted(
     lines = [f"Question number {i} about an invoice,billing" for i in range(10_003)]
     rows.write_text("\n".join(["text,label", *lines]) + "\n")
     page = open_page(browser, address)
-    page.get_by_role("button", name="Question and data").click()
+    page.get_by_role("button", name="Scenario and data").click()
     page.locator("input[type=file]").set_input_files(str(rows))
     page.get_by_role("button", name="Remove rows.csv").wait_for(timeout=60_000)
     wait_until_idle(page)
@@ -167,7 +168,7 @@ def test_a_bad_file_is_refused_with_a_reason_and_nothing_is_lost(
     page = open_page(browser, address)
     wait_until_idle(page)
     before = recommended(page)
-    page.get_by_role("button", name="Question and data").click()
+    page.get_by_role("button", name="Scenario and data").click()
     page.locator("input[type=file]").set_input_files(str(broken))
 
     error = page.locator("[data-testid=stAlertContentError]").filter(has_text="broken.jsonl:1")
@@ -184,7 +185,7 @@ def test_a_link_opens_the_same_question_elsewhere(address: str, browser: Any) ->
     set_field(page, "Requests per month", "20,000")
     wait_until_idle(page)
     page.get_by_role("button", name="Save and share").click()
-    page.get_by_role("button", name="Put this question into the address").click()
+    page.get_by_role("button", name="Create link").click()
     page.wait_for_url("**/?q=*", timeout=30_000)
     wait_until_idle(page)
     link, headline = page.url, page.locator(".ton-verdict").inner_text()
@@ -197,11 +198,36 @@ def test_a_link_opens_the_same_question_elsewhere(address: str, browser: Any) ->
     broken = open_page(browser, link[:-30])
     wait_until_idle(broken)
     assert (
-        "it holds no whole scenario"
+        "it does not contain a complete scenario"
         in broken.locator("[data-testid=stAlertContentError]").inner_text()
     )
     for one in (page, other, broken):
         one.context.close()
+
+
+def test_an_example_is_opened_and_exported_as_it_was_changed(
+    address: str, browser: Any, tmp_path: Path
+) -> None:
+    page = open_page(browser, address)
+    wait_until_idle(page)
+    page.get_by_role("button", name="Scenario and data").click()
+    page.get_by_role("combobox", name="Bundled examples").click()
+    page.get_by_role("option", name="brand-voice").click()
+    page.get_by_text("Brand-voice replies").first.wait_for(timeout=30_000)
+    page.keyboard.press("Escape")
+    wait_until_idle(page)
+    set_field(page, "Requests per month", "20,000")
+    wait_until_idle(page)
+    page.get_by_role("button", name="Save and share").click()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON").click()
+
+    answer = json.loads(Path(download.value.path()).read_text())
+    assert answer["question"]["name"] == "Brand-voice replies"
+    assert answer["question"]["traffic"]["requests_per_month"] == 20_000
+    assert answer["decision"]["recommended"] == recommended(page)
+    page.context.close()
 
 
 def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
@@ -210,7 +236,7 @@ def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
     page = open_page(browser, address)
     wait_until_idle(page)
     page.get_by_role("button", name="Save and share").click()
-    page.get_by_role("textbox", name="Save this scenario as").fill("as it was")
+    page.get_by_role("textbox", name="Name of the saved scenario").fill("as it was")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Saved as as it was.").wait_for(timeout=30_000)
     page.keyboard.press("Escape")
@@ -221,7 +247,7 @@ def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
     table.wait_for(timeout=60_000)
     wait_until_idle(page)
     text = table.inner_text()
-    assert "what is asked now" in text
+    assert "Current scenario" in text
     assert "30,000,000" in text
     assert "20,000" in text
     save_screenshot(page, "compare", tmp_path)
@@ -231,7 +257,7 @@ def test_a_saved_scenario_is_held_against_the_one_of_the_moment(
 def test_an_assumption_is_changed_in_place(address: str, browser: Any) -> None:
     page = open_page(browser, address)
     page.get_by_role("tab", name="Assumptions").click()
-    field = page.get_by_role("textbox", name="Turns of a conversation")
+    field = page.get_by_role("textbox", name="Turns per conversation")
     field.wait_for(timeout=30_000)
     wait_until_idle(page)
     before = page.locator("#verdict").inner_text()
@@ -266,7 +292,7 @@ def test_every_main_control_is_reached_by_tab(address: str, browser: Any) -> Non
 
     for label in ("Requests per month", "Prompt prefix", "Quality target"):
         assert any(one.startswith(label) and one.endswith("range") for one in reached), label
-    assert any("What it needs" in one for one in reached)
+    assert any("Needs" in one for one in reached)
     assert any(one.startswith("Monthly cost") for one in reached)
     page.context.close()
 
@@ -275,7 +301,7 @@ def test_one_click_leads_from_the_verdict_to_its_launch(
     address: str, browser: Any, tmp_path: Path
 ) -> None:
     page = open_page(browser, address)
-    button = page.get_by_role("button", name="Take it to a GPU: $0.09 \u2013 $0.34 once")
+    button = page.get_by_role("button", name="Export for a rented GPU: $0.09 \u2013 $0.34 one-off")
     button.wait_for()
     assert button.bounding_box()["y"] < VIEW["height"]
 

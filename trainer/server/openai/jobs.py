@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
-from advisor.plan.training_plan import TrainingPlan
 from trainer.errors import Refused
-from trainer.runs.start import launch_job, resume_launch
+from trainer.runs.start import LaunchConsent, next_attempt, resume_launch, start_run
 from trainer.runs.user_actions import request_action
 from trainer.server.auth import Spender, Viewer
 from trainer.server.context import ServerContext, server_of
@@ -82,8 +82,10 @@ def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobR
     context = turn.server.context
     if turn.plan_id is not None:  # an earlier process ended before it responded
         return resume_launch(context, turn.plan_id)
-
-    def before(plan: TrainingPlan) -> None:
+    plan = plan_from_request(turn.server, caller, body)
+    while True:  # two requests at once can choose the same attempt: the later one tries the next
+        plan = next_attempt(context, plan, again=True)
+        context.store.keep_plan(plan)
         turn.server.audit.write(
             caller,
             "launch",
@@ -93,8 +95,9 @@ def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobR
             model=body.model,
         )
         turn.record_plan(plan.plan_id)
-
-    return launch_job(context, plan_from_request(turn.server, caller, body), before)
+        run_id, is_new = start_run(context, plan, LaunchConsent(Decimal(plan.cap_usd)))
+        if is_new:
+            return run_id
 
 
 @router.get("", response_model=ListPaginatedFineTuningJobsResponse, openapi_extra=METADATA)

@@ -1,4 +1,4 @@
-"""Answers of the surface against the schemas that OpenAI publishes, and the validator itself."""
+"""Responses of the OpenAI surface against the published schemas, and the validator itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trainer.scripts.manifest import seal
 
 LEAST_REJECTED_SHARE = 0.95
 NOT_SERVED = {
-    "GET /chat/completions",  # answers are not kept
+    "GET /chat/completions",  # completions are not stored
     "GET /fine_tuning/checkpoints/{fine_tuned_model_checkpoint}/permissions",
     "POST /fine_tuning/checkpoints/{fine_tuned_model_checkpoint}/permissions",
     "DELETE /fine_tuning/checkpoints/{fine_tuned_model_checkpoint}/permissions/{permission_id}",
@@ -35,7 +35,7 @@ GRADER = {"type": "string_check", "name": "x", "operation": "eq",
 
 
 class RecordedExchanges:
-    """Every answer of the surface, by the operation that gave it."""
+    """Every response of the surface, by operation."""
 
     def __init__(self, surface: OpenAIHarness) -> None:
         self.surface = surface
@@ -128,7 +128,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedExchanges
 
 
 def _by_schema(seen: RecordedExchanges) -> Iterator[tuple[str, Any]]:
-    """Pair every answer with its published schema, where the extract holds one."""
+    """Pair every response with its published schema, if the extract has one."""
     for operation, bodies in seen.bodies.items():
         for body in bodies if operations()[operation] in schemas() else ():
             yield operations()[operation], body
@@ -214,7 +214,7 @@ def test_the_validator_rejects_bodies_that_are_malformed(seen: RecordedExchanges
 
 
 def _requests() -> Iterator[tuple[str, Any]]:
-    """Give valid requests: what the surface takes is published too."""
+    """Yield valid requests: request schemas are published too."""
     settings = {"n_epochs": 3, "batch_size": "auto", "learning_rate_multiplier": 0.5}
     for method in ({"type": "supervised", "supervised": {"hyperparameters": settings}},
                    {"type": "dpo", "dpo": {"hyperparameters": {**settings, "beta": 0.1}}},

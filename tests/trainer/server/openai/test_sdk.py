@@ -1,4 +1,4 @@
-"""The surface of OpenAI: the official SDK, strict about every answer, from a file to a chat."""
+"""The OpenAI surface with the official SDK, from a file to a chat, responses validated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIHarness]
 
 
 def ended(sdk: openai.OpenAI, job_id: str, seconds: float = 120.0) -> Any:
-    """Follow a job to its end."""
+    """Wait until a job has ended."""
     until = time.monotonic() + seconds
     while (job := sdk.fine_tuning.jobs.retrieve(job_id)).status not in ENDED:
         assert time.monotonic() < until, job
@@ -35,7 +35,7 @@ def ended(sdk: openai.OpenAI, job_id: str, seconds: float = 120.0) -> Any:
 
 @pytest.fixture(scope="module")
 def plain_job(surface: OpenAIHarness) -> Any:
-    """A job of the plain baseline that has succeeded."""
+    """A job of the TF-IDF baseline that has succeeded."""
     sdk = surface.sdk()
     made = sdk.fine_tuning.jobs.create(
         model=BASELINE_MODEL, training_file=surface.rows(), suffix="plain"
@@ -140,7 +140,7 @@ def test_a_training_that_fails_says_why(surface: OpenAIHarness) -> None:
         model=BASELINE_MODEL, training_file=surface.rows(one_label)).id)  # fmt: skip
 
     assert (job.status, job.result_files, job.trained_tokens) == ("failed", [], None)
-    assert "Give at least two" in job.error.message
+    assert "Add rows with another label" in job.error.message
     levels = [one.level for one in sdk.fine_tuning.jobs.list_events(job.id)]
     assert "error" in levels
 

@@ -1,4 +1,4 @@
-"""Three majors of the openai SDK, and the README's example, against a real `trainer serve`."""
+"""Older majors of the openai SDK, and the README's example, with a real `trainer serve`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import tiny_models
 from tests.support.servers import ROOT, RunningServer, run_server
 
 SDKS = {"1.109.1": ".venv/openai-1.109", "2.8.1": ".venv/openai-2.8"}
-"""Older majors; today's SDK runs in `test_openai_surface.py`, and in the README's example."""
+"""Older majors; today's SDK runs in `test_sdk.py` and in the README's example."""
 README_CODE = re.compile(r"```python\n(?P<code>.*?)```", re.DOTALL)
 
 
@@ -43,7 +43,7 @@ def test_an_sdk_uploads_tunes_reads_the_result_and_chats(
     if not folder.is_dir():
         pytest.skip(f"openai {version} is not installed in {folder}: `make test` does it")
 
-    said = _run([sys.executable, str(ROOT / "tests" / "sdk_flow.py"), f"{served.url}/v1",
+    said = _run([sys.executable, str(ROOT / "tests" / "support" / "sdk_flow.py"), f"{served.url}/v1",
                  "tickets.jsonl", "tiny"], served,
                 PYTHONPATH=f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}")  # fmt: skip
 
@@ -62,7 +62,8 @@ def test_an_sdk_uploads_tunes_reads_the_result_and_chats(
 
 
 def test_the_readme_changes_one_line_and_keeps_the_code(served: RunningServer) -> None:
-    (code,) = (block["code"] for block in README_CODE.finditer((ROOT / "README.md").read_text()))
+    blocks = (block["code"] for block in README_CODE.finditer((ROOT / "README.md").read_text()))
+    (code,) = (code for code in blocks if "openai" in code)
     assert code.count("base_url") == 1
 
     here = code.replace("http://127.0.0.1:8000", served.url).replace("qwen-0.5b", "tiny")

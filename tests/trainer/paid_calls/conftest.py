@@ -1,0 +1,7 @@
+"""Fixtures of the tests of paid calls: a chat model on loopback, and a ledger."""
+
+from __future__ import annotations
+
+from tests.support.pilots import fake_model, harness
+
+__all__ = ["fake_model", "harness"]
