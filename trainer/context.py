@@ -106,10 +106,10 @@ class RunSession:
             return None
         return float(body["ticks"]) + seconds - clock.ticks()
 
-    def wait(self, seconds: float, says: str) -> RetryLater:
+    def wait(self, seconds: float, reason: str) -> RetryLater:
         """Return a wait with random jitter."""
         share = self.context.limits.jitter_share
-        return RetryLater(seconds * (1 + random.uniform(-share, share)), says)
+        return RetryLater(seconds * (1 + random.uniform(-share, share)), reason)
 
     @property
     def day(self) -> str:

@@ -79,7 +79,7 @@ def plan_cap(plan_settings: PlanSettings, figure: PlannedCost) -> str:
     if cap < Decimal(figure.at_most):
         raise UsageError(
             f"--cap {cap}",
-            f"this job may cost up to {figure.at_most} USD, and its cap is {cap} USD.",
+            f"this job may cost up to ${figure.at_most}, and its cap is ${cap}.",
             "Raise the cap, or train on fewer rows or epochs.",
         )
     return str(cap.quantize(Decimal("0.01")))

@@ -137,7 +137,7 @@ def show_plan(plan: TrainingPlan) -> None:
         where = f"on this machine ({plan.local.gpu}), {recipe.objective} by {recipe.method}"
     held_out = f"{plan.held_out.rows:,} held out" if plan.held_out else "none held out"
     own = ", your own price" if figure.own else f", since {figure.since}, read {figure.read_on}"
-    minimum = f"; at least {figure.minimum} USD per job" if figure.minimum else ""
+    minimum = f"; at least ${figure.minimum} per job" if figure.minimum else ""
     rows = (
         ("what", f"{plan.method} tuning of {plan.base_model} {where}"),
         ("settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
@@ -145,9 +145,9 @@ def show_plan(plan: TrainingPlan) -> None:
         ("tokens", f"{figure.trained_tokens:,} trained, at most {figure.trained_tokens_at_most:,}"),
         ("price", f"{figure.price} {figure.unit}{minimum}{own}"),
         ("source", figure.source),
-        ("cost", f"{figure.likely} USD likely, {figure.low} to {figure.at_most} USD"),
+        ("cost", f"${figure.likely} likely, ${figure.low} to ${figure.at_most}"),
         *expected_rows(plan.local),
-        ("cap", f"{plan.cap_usd} USD"),
+        ("cap", f"${plan.cap_usd}"),
         ("serving", "from this machine" if plan.local else SERVING[plan.serving]),
         (
             "plan",

@@ -27,7 +27,7 @@ from trainer.local.provider import LocalAdapter, create_run_folder
 from trainer.local.run_folder import RunFolder
 from trainer.local.scoring import score_run
 from trainer.run_states import Run
-from trainer.runs.follow import register_version
+from trainer.runs.follow import close_run
 from trainer.scripts.manifest import NAME as MANIFEST
 from trainer.scripts.manifest import flaw_of, sha256_of, write_json
 from trainer.storage.ledger import LedgerEntry, micro_usd, usd_text
@@ -63,8 +63,7 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
     """Check a trained folder, and score the answers of its models.
 
     Raises:
-        Refused: it belongs to another plan, is not completely trained, is incomplete, or was
-            trained with other rows, another base or other settings than those of the plan.
+        Refused: it is incomplete, or was trained for another plan, rows, base or settings.
     """
     local = plan.local
     if local is None or exported_plan_id(folder, plan) != plan.plan_id:
@@ -356,24 +355,14 @@ def _advance_import(
 
 
 def _settle(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
-    ledger, run = session.context.ledger, session.context.store.run(folder.name)
+    run = session.context.store.run(folder.name)
     if run.state == "succeeded":
         first = _first_answer(folder)
         if first is None:
             session.append("smoke_skipped", why="no held-out rows were answered")
         else:
             run = session.append("verified", model=run.tuned_model, characters=len(first))
-    ledger.settle(run.run_id, micro_usd(amount), how)
-    entry = ledger.entry(run.run_id)
-    usd = usd_text(entry.settled if entry and entry.settled is not None else micro_usd(amount))
-    register_version(session, run, usd)
-    return session.append(
-        "settled",
-        usd=usd,
-        how=how,
-        likely_usd=session.plan.figure.likely,
-        cap_usd=session.plan.cap_usd,
-    )
+    return close_run(session, run, micro_usd(amount), how)
 
 
 def _first_answer(folder: Path) -> str | None:

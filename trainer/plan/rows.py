@@ -111,7 +111,7 @@ def split_rows(rows: CanonicalRows, path: Path, request: PlanRequest, method: st
         UsageError: there are no rows for the method.
     """
     usable = rows.of_method(method)
-    part = np.where(usable, TRAIN, -1)
+    part = np.where(usable, np.int8(TRAIN), np.int8(-1))
     shares = request.validation_share, 0.0 if request.held_out else request.held_out_share
     if any(shares):
         part[usable] = split(map(_user_text, rows.lines(usable)), *shares).half

@@ -148,7 +148,7 @@ def stop(context: TrainerContext, deployment: Deployment, hosting: Hosting) -> D
     except ProviderError as error:
         raise Unreachable(
             f"{deployment.deployment_id}: it may still be running at "
-            f"{deployment.usd_per_hour} USD per hour: {error}. Try again with "
+            f"${deployment.usd_per_hour} per hour: {error}. Try again with "
             f"`trainer stop {deployment.deployment_id}`."
         ) from None
     if status is not None:
@@ -158,7 +158,7 @@ def stop(context: TrainerContext, deployment: Deployment, hosting: Hosting) -> D
         )
     now = context.clock.now()
     ended = _update(context, deployment, state="stopped", stopped_at=now)
-    how = f"{ended.hours(now):.2f} h at {ended.usd_per_hour} USD, without pauses"
+    how = f"{ended.hours(now):.2f} h at ${ended.usd_per_hour} per hour, without pauses"
     context.ledger.settle(ended.deployment_id, micro_usd(ended.spent(now)), how)
     return ended
 

@@ -206,19 +206,20 @@ def settle_run(session: RunSession, run: Run) -> RetryLater | None:
     cost = job_cost(session, run)
     if cost is None:
         return RetryLater(RECHECK_SECONDS, "cost not reported: `trainer settle RUN --usd X`")
-    amount, how = cost
-    session.context.ledger.settle(run.run_id, amount, how)
-    entry = session.context.ledger.entry(run.run_id)
+    close_run(session, run, *cost)
+    return None
+
+
+def close_run(session: RunSession, run: Run, amount: int, how: str) -> Run:
+    """Settle the ledger entry, register the model version and append the last event."""
+    ledger, plan = session.context.ledger, session.plan
+    ledger.settle(run.run_id, amount, how)
+    entry = ledger.entry(run.run_id)
     usd = usd_text(entry.settled if entry and entry.settled is not None else amount)
     register_version(session, run, usd)
-    session.append(
-        "settled",
-        usd=usd,
-        how=how,
-        likely_usd=session.plan.figure.likely,
-        cap_usd=session.plan.cap_usd,
+    return session.append(
+        "settled", usd=usd, how=how, likely_usd=plan.figure.likely, cap_usd=plan.cap_usd
     )
-    return None
 
 
 def job_cost(session: RunSession, run: Run) -> tuple[int, str] | None:

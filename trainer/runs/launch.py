@@ -230,19 +230,19 @@ def _check_quote(session: RunSession, run: Run) -> RetryLater | None:
     if not quote.allowed:
         _needs_decision(
             session,
-            f"the provider would refuse the job: its limit is {quote.limit_usd} USD.",
+            f"the provider would refuse the job: its limit is ${quote.limit_usd}.",
             "Add credit to the account, then `trainer resume RUN`.",
         )
     elif usd > Decimal(session.plan.cap_usd):
         _needs_decision(
             session,
-            f"the provider estimates {usd} USD; the cap is {session.plan.cap_usd} USD.",
+            f"the provider estimates ${usd}; the cap is ${session.plan.cap_usd}.",
             "Plan again with a higher cap; `trainer cancel RUN` cancels this run.",
         )
     elif apart > Decimal(str(session.context.limits.quote_gap_share)):
         _needs_decision(
             session,
-            f"the provider estimates {usd} USD for {quote.tokens} tokens, the plan {ours} USD for "
+            f"the provider estimates ${usd} for {quote.tokens} tokens, the plan ${ours} for "
             f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, packing or price differs "
             "from the plan's.",
             "Compare both: `trainer resume RUN` accepts it, `trainer cancel RUN` cancels the run.",

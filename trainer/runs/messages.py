@@ -29,16 +29,16 @@ STATE_LABELS: Mapping[State, str] = {
     "needs_human": "Needs you",
 }
 EVENT_SENTENCES: Mapping[str, str] = {
-    "intent": "Run created with a cap of {cap_usd} USD",
+    "intent": "Run created with a cap of ${cap_usd}",
     "refused": "Waiting: {why}",
     "held": "Waiting: {why}",
     "consented": "{rows} rows ({bytes} bytes) may be sent to {provider} at {host}",
     "validated": "Validated: {checked}",
-    "reserved": "{usd} USD reserved",
+    "reserved": "${usd} reserved",
     "uploading": "Uploading rows",
     "uploaded": "Rows ready: {why}",
-    "estimated": "Provider estimate: {usd} USD for {tokens} tokens; "
-    "ours: {ours_usd} USD for {ours_tokens} tokens",
+    "estimated": "Provider estimate: ${usd} for {tokens} tokens; "
+    "ours: ${ours_usd} for {ours_tokens} tokens",
     "creating": "Requesting the job once, under the key {key:.28}",
     "created": "Job {job_id} created ({how})",
     "unknown_outcome": "Checking whether a job was created: {why}",
@@ -57,7 +57,7 @@ EVENT_SENTENCES: Mapping[str, str] = {
     "smoke_failed": "Smoke test failed: {why}",
     "smoke_skipped": "Smoke test skipped: {why}",
     "registered": "Version {version} registered: {says}",
-    "settled": "Settled at {usd} USD ({how}); likely {likely_usd} USD, cap {cap_usd} USD",
+    "settled": "Settled at ${usd} ({how}); likely ${likely_usd}, cap ${cap_usd}",
     "needs_human": "Needs your decision: {why} {remedy}",
 }
 """Kind of an event -> its sentence; a list of fields is shown for any other kind."""
@@ -82,7 +82,7 @@ def event_sentence(event: Event | TimelineEvent) -> str:
     """Return one event of a run as a sentence; a provider's own message stays as it came.
 
     >>> event_sentence(Event(1, "reserved", 0.0, {"usd": "0.10"}))
-    '0.10 USD reserved'
+    '$0.10 reserved'
     """
     if event.body.get("message"):
         return str(event.body["message"])

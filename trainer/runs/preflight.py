@@ -115,11 +115,11 @@ def _price(plan: TrainingPlan, book: PriceBook, day: date) -> Iterator[str]:
 def _cap(plan: TrainingPlan) -> Iterator[str]:
     if Decimal(plan.cap_usd) < Decimal(plan.figure.at_most):
         raise Refused(
-            f"cap: {plan.cap_usd} USD is less than the {plan.figure.at_most} USD that "
+            f"cap: ${plan.cap_usd} is less than the ${plan.figure.at_most} that "
             "the job may cost. Raise the cap."
         )
     own = ", your own price" if plan.figure.own else ""
-    yield f"up to {plan.figure.at_most} USD, under the cap of {plan.cap_usd} USD{own}"
+    yield f"up to ${plan.figure.at_most}, under the cap of ${plan.cap_usd}{own}"
 
 
 def check_file(data: DataFile, path: Path, most_bytes: int, provider: str) -> None:

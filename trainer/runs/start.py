@@ -83,8 +83,8 @@ def start_run(
     most = Decimal(plan.figure.at_most)
     if agreed.at_most_usd < most:
         raise Refused(
-            f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it may cost up to {most} USD, and "
-            f"{agreed.at_most_usd} USD were agreed to. Agree to {most} USD, or plan a smaller job."
+            f"plan {plan.plan_id[:SHORT_ID_CHARACTERS]}: it may cost up to ${most}, and "
+            f"${agreed.at_most_usd} were agreed to. Agree to ${most}, or plan a smaller job."
         )
     leaving = egress_of(context, plan, wanted=agreed.egress is not None)
     if leaving and agreed.egress != plan.provider:

@@ -122,8 +122,8 @@ def test_from_a_recommendation_to_a_settled_run(
 
     said = shell.fresh("trainer", "launch", plan_id, "--follow", typed="4.00\n")
 
-    assert "Type 4.00 to spend up to 4.00 USD" in said
-    assert "succeeded, 4.00 USD (billed by together)." in said
+    assert "Type 4.00 to spend up to $4.00" in said
+    assert "succeeded, $4.00 (billed by together)." in said
     assert "is not deployed" in said
     assert len(together.jobs) == 1
     (run,) = shell.json("trainer", "runs", "--json")
@@ -155,7 +155,7 @@ def test_a_plan_that_was_launched_needs_a_word_to_go_again(
     ("flags", "typed", "code", "says"),
     [
         (["--yes"], "", 2, "Add --max-usd N."),
-        (["--yes", "--max-usd", "3.99"], "", 3, "it may cost up to 4.00 USD"),
+        (["--yes", "--max-usd", "3.99"], "", 3, "it may cost up to $4.00"),
         ([], "4\n", 3, "you typed '4', not 4.00: nothing was started"),
         ([], "", 3, "you typed '', not 4.00"),
         (
@@ -209,7 +209,7 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 
     assert "would exceed the daily cap: $4.00 reserved or spent" in said
     assert len(together.jobs) == 1
-    assert "4.00 USD spent or reserved, cap 5.00 USD" in shell("trainer", "budget")
+    assert "$4.00 spent or reserved, cap $5.00" in shell("trainer", "budget")
     shell("trainer", "budget", "--per-day", "none")
     shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4")
     assert len(together.jobs) == 2
@@ -221,7 +221,7 @@ def test_a_price_that_differs_asks_a_person_who_may_go_on(
     plan = make_plan(shell, together)
     together.usd = 4.60
     said = shell("trainer", "launch", plan["plan_id"], "--yes", "--max-usd", "4", code=3)
-    assert "the provider estimates 4.6" in said
+    assert "the provider estimates $4.6" in said
     (run,) = shell.json("trainer", "runs", "--json")
     assert run["state"] == "needs_human"
 
@@ -315,10 +315,10 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
-        (["plan", "examples/brand-voice.yaml"], 3, "prime_intellect has its own interface"),
+        (["plan", "examples/brand-voice.yaml"], 3, "Start the job in the interface of prime_intellect"),
         (["plan", "examples/brand-voice.yaml", "--option", "nonsense"], 2, "there is no such option"),
         (["plan", "examples/too-little.yaml"], 3, "the recommendation is not_yet"),
-        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to 4.00 USD"),
+        (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "1"], 2, "may cost up to $4.00"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--cap", "x"], 2, "not an amount in USD"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "epochs=3"], 2, "Did you mean 'n_epochs'"),
         (["plan", "examples/brand-voice.yaml", "--option", LLAMA, "--with", "n_epochs=99"], 2, "n_epochs"),

@@ -441,7 +441,7 @@ def test_export_and_import_from_the_command_line(
 
     said = capsys.readouterr().out
     assert "Nothing was started" in said
-    assert "0.25 USD (as billed). It made tiny-base-" in said
+    assert "$0.25 (as billed). It made tiny-base-" in said
     assert "exact on 12 held-out rows" in said
     with pytest.raises(UsageError, match=r"export\.json not found"):
         bring_by_name(tmp_path, None)

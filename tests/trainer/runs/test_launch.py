@@ -362,7 +362,7 @@ def test_rows_leave_only_after_a_word(
         ({"planned_at": "2026-11-01T00:00:00+00:00"}, "a plan expires after 24"),
         ({"prices_sha256": "other"}, "the price book has changed"),
         ({"base_model": "gone"}, "no longer tunes gone"),
-        ({"cap_usd": "0.50"}, "less than the 2.00 USD"),
+        ({"cap_usd": "0.50"}, "less than the .2.00"),
     ],
 )
 def test_a_plan_that_no_longer_holds_is_refused(

@@ -52,7 +52,7 @@ WAIT_SECONDS = 60.0
 PAGE_SCRIPT = """
 import streamlit as st
 from ui import state
-from ui.pages.{page} import page
+from ui.views.{page} import page
 if "opened" not in st.session_state:
     state.open_example("{example}")
     st.session_state["opened"] = True
@@ -84,7 +84,7 @@ def home(tmp_path: Path, together: FakeTogether, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="session")
 def email() -> Answer:
-    return recommend(replace(example_question("email-triage"), with_sensitivity=False))
+    return recommend(example_question("email-triage"))
 
 
 def open_page(page: str, example: str = "brand-voice") -> AppTest:
@@ -255,7 +255,7 @@ def test_an_option_that_cannot_be_launched_says_what_happens_instead(home: Path)
 
     said = page_text(at)
     assert "You start this option yourself:" in said
-    assert "it runs on a T4 rented at hf_jobs" in said
+    assert "to run on a T4 rented" in said
     assert "trainer plan scenario.yaml --option encoder:hf_jobs:FacebookAI/roberta-base:T4" in said
     assert not any("Start" in one.label for one in at.button)
     find_by_label(at.button, "LoRA adapters").click().run()
@@ -305,7 +305,7 @@ def test_rows_that_leave_are_shown_and_the_name_is_typed(
     plan = state.trainer_context().store.plan(at.query_params["plan"])
     assert "Data that leaves this machine" in said
     assert f"{plan.training.rows:,}, {plan.training.bytes:,} bytes" in said
-    assert "together, host api.together.ai" in said
+    assert "Together AI, host api.together.ai" in said
     assert "Personal data" in said
     find_by_label(away.text_input, "to allow sending these rows").set_value("fireworks")
     start_plan(away)
@@ -412,7 +412,7 @@ def test_an_address_that_names_nothing_is_said(home: Path, what: str) -> None:
     at.query_params[what] = "nothing"
     at.run()
 
-    assert f"there is no such {what}" in at.error[0].value
+    assert f"{what} not found" in at.error[0].value
     find_by_label(at.button, "Back to the form").click().run()
     assert not at.error
 
@@ -452,7 +452,7 @@ def test_versions_are_promoted_compared_rolled_back_and_retired(
     find_by_label(at.selectbox, "Version").set_value("voice-v1").run()
     assert "Evaluated elsewhere: worse, score 0.400." in page_text(at)
     find_by_label(at.button, "Promote").click().run()
-    assert "its evaluation says it is worse" in at.error[0].value
+    assert "its evaluation found it worse" in at.error[0].value
     at.checkbox[0].set_value(True).run()
     find_by_label(at.button, "Promote").click().run()
     assert context.registry.version("voice-v1").stage == "champion"
