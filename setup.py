@@ -1,4 +1,4 @@
-"""Puts the price book and the examples into the wheel; everything else is in pyproject.toml."""
+"""Adds the price book and the examples to the wheel; everything else is in pyproject.toml."""
 
 import shutil
 from pathlib import Path
@@ -10,10 +10,10 @@ TOP = Path(__file__).parent
 
 
 class WithData(build_py):
-    """Copies what lies at the top of a checkout into the package that is built."""
+    """Copies files from the top of a checkout into the package that is built."""
 
     def run(self) -> None:
-        """Build, then copy; an editable install reads the files where they lie."""
+        """Build, then copy; an editable install reads the files in the checkout."""
         super().run()
         if self.editable_mode:
             return

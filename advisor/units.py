@@ -55,6 +55,7 @@ WEEKS_PER_MONTH = 730.0 / 168.0
 SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600.0
 GIB = 1024**3
 MILLION = 1_000_000.0
+CENT = Decimal("0.01")
 
 
 class Record(BaseModel):
@@ -137,5 +138,9 @@ def dollar_range(money: Money) -> str:
 
 
 def round_up_to_cents(amount: Decimal) -> Decimal:
-    """Round up to whole cents: a cap must never be below what it covers."""
-    return amount.quantize(Decimal("0.01"), rounding=ROUND_UP)
+    """Round up to whole cents: a cap must never be below what it covers.
+
+    >>> round_up_to_cents(Decimal("0.001"))
+    Decimal('0.01')
+    """
+    return amount.quantize(CENT, rounding=ROUND_UP)

@@ -19,11 +19,12 @@ from advisor.dataset.example import Message, Reject
 from advisor.dataset.reader import read_rows
 from advisor.dataset.tokenizers import token_counter
 from advisor.errors import UsageError
+from advisor.units import round_up_to_cents
 from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
 from trainer.local.run_folder import lock_file
 from trainer.paid_calls.client import ChatClient, PaidChatModel, RetryPolicy
-from trainer.paid_calls.cost import TokenPrices, chat_part, round_up_to_cents
+from trainer.paid_calls.cost import TokenPrices, chat_part
 from trainer.paid_calls.journal import (
     AppendOnlyFile,
     BudgetExhausted,
@@ -176,7 +177,7 @@ def distil(
         _check_cost(cost, distillation, rows_in)
         if cost.missing:
             agree(cost)
-        session = _Session(distillation, rows_in, rows_out, journal, done)
+        session = _DistillationSession(distillation, rows_in, rows_out, journal, done)
         session.run(cost, context, client)
         write_review(rows_out, sidecar_path(rows_out, "review.md"), distillation.review_rows)
         return session.result
@@ -194,7 +195,7 @@ def _check_cost(cost: DistillationCost, distillation: Distillation, rows_in: Pat
         )
 
 
-class _Session:
+class _DistillationSession:
     """One reservation, from its first question to its last."""
 
     def __init__(

@@ -128,16 +128,11 @@ def profile_file(
             batch.clear()
     add(batch)
     if not seen:
-        raise _no_examples(path, first)
+        if first is None:
+            raise DatasetError(str(path), "the file has no rows.", "Give at least one example.")
+        found = f"no row can be used; first error: {first.found}"
+        raise DatasetError(f"{path}:{first.line}", found, first.remedy)
     return builder.finish(source[0])
-
-
-def _no_examples(path: Path, first: Reject | None) -> DatasetError:
-    if first is None:
-        return DatasetError(str(path), "the file has no rows.", "Give at least one example.")
-    return DatasetError(
-        f"{path}:{first.line}", f"no row can be used; first error: {first.found}", first.remedy
-    )
 
 
 def read_rows(
@@ -159,7 +154,7 @@ def read_rows(
         stream = io.BufferedReader(hashing, BUFFER_BYTES)
         head = stream.peek(4096)[:4096]
         if head[:4] == b"PAR1":
-            yield from map(_converted, parquet_rows(path))
+            yield from (_row(number, row) for number, row in parquet_rows(path))
         else:
             yield from _text_rows(path, stream, head)
         while stream.read(BUFFER_BYTES):
@@ -196,10 +191,9 @@ def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
         yield from _csv_rows(path, stream, head)
 
 
-def _converted(numbered: tuple[int, object]) -> Row:
-    number, raw = numbered
+def _row(number: int, raw: Any, decode: Callable[[Any], object] | None = None) -> Row:
     try:
-        return parse_row(raw)
+        return parse_row(decode(raw) if decode else raw)
     except UnusableRow as error:
         return Reject(line=number, code=error.code, found=error.found, remedy=error.remedy)
 
@@ -217,26 +211,18 @@ def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
         yield number, None
 
 
-def _too_long(number: int) -> Reject:
-    return Reject(
-        line=number,
-        code="line-too-long",
-        found=f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB.",
-        remedy="Split the example, or remove it.",
-    )
-
-
 def _jsonl_rows(stream: Stream) -> Iterator[Row]:
     for number, line in _lines(stream):
-        if line is None:
-            yield _too_long(number)
-        elif line.strip():
-            yield _json_line(number, line)
+        if line is None or line.strip():
+            yield _row(number, line, _json_value)
 
 
-def _json_line(number: int, line: bytes) -> Row:
+def _json_value(line: bytes | None) -> object:
+    if line is None:
+        found = f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB."
+        raise UnusableRow("line-too-long", found, "Split the example, or remove it.")
     try:
-        raw = orjson.loads(line)
+        return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         problem = str(error).split(": line")[0]
         found = f"invalid JSON at column {error.colno}: {problem}."
@@ -246,8 +232,7 @@ def _json_line(number: int, line: bytes) -> Row:
         except UnicodeDecodeError as bad:
             found = f"byte {line[bad.start]:#04x} at column {bad.start + 1} is not UTF-8."
             remedy = "Save the file as UTF-8."
-        return Reject(line=number, code="broken-json", found=found, remedy=remedy)
-    return _converted((number, raw))
+        raise UnusableRow("broken-json", found, remedy) from error
 
 
 def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
@@ -255,7 +240,7 @@ def _array_rows(path: Path, stream: Stream) -> Iterator[Row]:
     try:
         for raw in ijson.items(stream, "item", use_float=True):
             number += 1
-            yield _converted((number, raw))
+            yield _row(number, raw)
     except ijson.JSONError as error:
         where = f"{path}, after row {number}"
         problem = " ".join(str(error).split())[:80]
@@ -278,41 +263,25 @@ def _csv_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
         )
     while True:
         number = reader.line_num + 1
+        row: dict[str | Any, Any] | csv.Error | None
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield Reject(
-                line=number,
-                code="broken-csv",
-                found=f"{error}.",
-                remedy="Close the quotes, or split the field.",
-            )
-            continue
+            row = error
         if row is None:
             break
-        yield _csv_row(number, row)
+        yield _row(number, row, _fields)
     text.detach()
 
 
-def _csv_row(number: int, row: dict[str | Any, Any]) -> Row:
+def _fields(row: dict[str | Any, Any] | csv.Error) -> dict[str, str]:
+    if isinstance(row, csv.Error):
+        raise UnusableRow("broken-csv", f"{row}.", "Close the quotes, or split the field.")
     if None in row:
-        return Reject(
-            line=number,
-            code="too-many-fields",
-            found=f"the row has {len(row[None])} more fields than the header.",
-            remedy="Quote fields that contain the delimiter.",
-        )
-    if any(
-        "\udc80" <= character <= "\udcff"
-        for value in row.values()
-        if value
-        for character in value
-        if not value.isascii()
-    ):
-        return Reject(
-            line=number,
-            code="not-utf8",
-            found="the row has bytes that are not UTF-8.",
-            remedy="Save the file as UTF-8.",
-        )
-    return _converted((number, {key: value or "" for key, value in row.items()}))
+        found = f"the row has {len(row[None])} more fields than the header."
+        raise UnusableRow("too-many-fields", found, "Quote fields that contain the delimiter.")
+    values = (value for value in row.values() if value and not value.isascii())
+    if any("\udc80" <= character <= "\udcff" for value in values for character in value):
+        found = "the row has bytes that are not UTF-8."
+        raise UnusableRow("not-utf8", found, "Save the file as UTF-8.")
+    return {key: value or "" for key, value in row.items()}

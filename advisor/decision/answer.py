@@ -1,4 +1,4 @@
-"""Question -> Answer: the whole line in one function."""
+"""Question -> Answer: the complete pipeline in one function."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ import orjson
 from advisor import __version__
 from advisor.decision.bill import BillContext, OptionBill, option_bill
 from advisor.decision.decide import Decision, decide
-from advisor.decision.evaluate import (
-    EvaluatedQuestion,
-    Question,
-    evaluate,
-    prepare,
-)
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, prepare
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import batch_costs, first_variant_values
 from advisor.estimate.sampling import WORST_CASE
@@ -31,46 +26,38 @@ from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, dollar_range, dollars
 
-__all__ = [
-    "Answer",
-    "Question",
-    "canonical_json",
-    "evaluate",
-    "prepare",
-    "recommend",
-    "summarize",
-]
+__all__ = ["Answer", "Question", "canonical_json", "evaluate", "prepare", "recommend", "summarize"]
 
 SCHEMA_VERSION = "1"
 
 
 class Answer(Record):
-    """The answer: a decision, every option with its bill, what is ruled out, what was assumed."""
+    """The answer: decision, options with bills, what is ruled out, what is assumed."""
 
     schema_version: str
-    """Version of this shape."""
+    """Version of this schema."""
     question: Scenario
-    """What was asked."""
+    """The scenario that was asked about."""
     dataset_sha256: str | None
-    """The canonical rows behind the counted numbers."""
+    """Hash of the dataset's canonical rows."""
     decision: Decision
     """What to do, and why."""
     options: tuple[OptionBill, ...]
-    """Every option that is allowed, best first."""
+    """Every allowed option, best first."""
     ruled_out: tuple[RuledOutOption, ...]
-    """Every option that is not, and by which rule."""
+    """Every option that is not allowed, with the rule."""
     assumptions: tuple[Assumption, ...]
-    """What was taken where nobody said."""
+    """Values that were not given, and what is assumed."""
     caveats: tuple[Caveat, ...]
-    """Doubts about the whole answer."""
+    """Caveats about the complete answer."""
     rules: tuple[TeamRule, ...] = ()
-    """Rules that the team added to the question."""
+    """Rules of the team."""
     question_sha256: str
     """Hash of the question with its dataset and seed."""
     prices_sha256: str
     """Hash of the price book."""
     engine_version: str
-    """What worked it out."""
+    """Version of the engine."""
 
     def __repr__(self) -> str:
         """Summarize the answer in a few lines: verdict, cost, runner-up."""
@@ -143,7 +130,7 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
 
 
 def canonical_json(record: Record) -> bytes:
-    """Write a record as the bytes that every door returns: sorted keys, no spaces, UTF-8."""
+    """Return a record as the bytes that every interface returns: sorted keys, no spaces, UTF-8."""
     return _bytes(record.model_dump(mode="json"))
 
 
@@ -201,24 +188,22 @@ def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
 
 
 def _caveats(question: Question) -> tuple[Caveat, ...]:
-    profile = question.profile
-    made = [
-        Caveat(code=one.code, says=one.says) for one in contradictions(question.scenario, profile)
-    ]
-    if question.scenario.limits.regions:
-        says = "Where a provider processes data is not in the price book: check limits.regions."
-        made.append(Caveat(code="regions-unchecked", says=says))
-    tenants = question.scenario.dataset.tenants or 0
+    scenario, profile = question.scenario, question.profile
+    tenants = scenario.dataset.tenants or 0
+    found = [(caveat.code, caveat.says) for caveat in contradictions(scenario, profile)]
+    if scenario.limits.regions:
+        says = "The price book does not contain processing regions: check limits.regions."
+        found.append(("regions-unchecked", says))
     if tenants > 1:
         says = (
-            f"Training and hosting are costed for one model; {tenants:g} tasks or tenants are "
-            "trained one by one, and adapters on one base can share its machine."
+            f"Training and hosting are estimated for one model; {tenants:g} tasks or tenants need "
+            "one training each, and adapters of one base can share a machine."
         )
-        made.append(Caveat(code="one-model-costed", says=says))
+        found.append(("one-model-costed", says))
     if profile and profile.rejected:
-        says = f"{profile.rejected} rows of the dataset could not be read and are left out."
-        made.append(Caveat(code="rows-rejected", says=says))
+        says = f"{profile.rejected} rows of the dataset cannot be used and are left out."
+        found.append(("rows-rejected", says))
     if profile and not profile.encoding_exact:
-        says = f"Tokens were counted with {profile.encoding}, which is not exact here."
-        made.append(Caveat(code="tokens-estimated", says=says))
-    return tuple(made)
+        says = f"Tokens were counted with {profile.encoding}, which is not exact for this model."
+        found.append(("tokens-estimated", says))
+    return tuple(Caveat(code=code, says=says) for code, says in found)

@@ -1,4 +1,4 @@
-"""An option worked out -> its bill as a record: every line with quantity, price, day and source."""
+"""OptionBill: an option with its costs, every line with quantity, price, date and source."""
 
 from __future__ import annotations
 
@@ -26,116 +26,122 @@ class BillLine(Record):
     """One line: quantity x price = amount."""
 
     item: str
-    """What it is."""
+    """Name of the line."""
     cadence: str
     """once or month."""
     quantity: str
-    """How much."""
+    """Quantity."""
     unit: str
-    """What the quantity counts."""
+    """Unit of the quantity."""
     price: str
-    """Price as written in the book."""
+    """Price as in the price book."""
     price_unit: str
-    """What one price covers."""
+    """Unit of the price."""
     amount: str
     """USD."""
     price_item: str | None
-    """Name in the price book."""
+    """Item of the price book."""
     since: date | None
     """First day of the price."""
     source: str
-    """Where the price was read."""
+    """Source of the price."""
     read_on: date | None
-    """Day it was last read there."""
+    """Day on which it was last read there."""
 
 
 class ExpectedQuality(Record):
-    """How good it should be."""
+    """Expected quality of an option."""
 
     low: str
-    """Low end."""
+    """Lower bound."""
     likely: str
-    """Most likely share of right answers."""
+    """Most likely share of correct answers."""
     high: str
-    """High end."""
+    """Upper bound."""
     reaches_target: bool
-    """Whether the likely value is good enough."""
+    """Whether the likely value reaches the quality target."""
     basis: str
-    """Measured, or between which published points."""
+    """Measured, or the published points it is based on."""
     source: str
-    """Who says so."""
+    """Source."""
 
 
 class OptionBill(Record):
-    """One option with what it costs and how good it should be."""
+    """One option with its costs and expected quality."""
 
     id: str
     """approach:provider:model[:gpu]."""
     approach: Approach
-    """How it is done."""
+    """Approach."""
     objective: Objective | None
-    """What training optimises, if anything is trained."""
+    """Training objective; None without training."""
     provider: str
-    """Where."""
+    """Provider."""
     model: str
-    """With which model."""
+    """Model."""
     gpu: str | None
-    """On which GPU, if one is rented or owned."""
+    """GPU, if one is rented or owned."""
     launch: Launch
     """How it is started."""
     launch_says: str
-    """What happens then."""
+    """What starting it involves."""
     months: str
-    """How long it can be used."""
+    """Months of use."""
     one_off: Money
-    """Paid once."""
+    """One-off costs."""
     monthly: Money
-    """Paid each month."""
+    """Monthly costs."""
     total: Money
-    """Over the months it can be used."""
+    """Costs over the months of use."""
     per_month: Money
-    """The total per month of use: what options are compared by."""
+    """Total per month of use, by which options are compared."""
     at_most_one_off: str
-    """Every uncertain input at its dear end, paid once: what a cap is held against [USD]."""
+    """Worst-case one-off cost, which a cap is checked against [USD]."""
     bill: tuple[BillLine, ...]
-    """Line by line, at the likely point."""
+    """Lines, at the most likely values."""
     quality: ExpectedQuality
-    """How good it should be."""
+    """Expected quality."""
     latency: str | None
     """Not estimated yet."""
     caveats: tuple[Caveat, ...]
-    """Doubts about its figures."""
+    """Caveats about its figures."""
 
 
 @dataclass(frozen=True)
 class BillContext:
-    """What the bills are written with: the price book, and the day."""
+    """What all bills of an answer share: price book, day and evidence."""
 
     book: PriceBook
     day: date
     evidence: Evidence
-    written: Callable[[float], str] = field(default_factory=lambda: cache(usd))
-    """Writes an amount of USD; bills have many in common."""
+    format_usd: Callable[[float], str] = field(default_factory=lambda: cache(usd))
+    """Formats an amount of USD, cached: bills have many amounts in common."""
 
 
 def option_bill(
     entry: OptionResult,
     drawn: OptionResult,
-    figures: BillContext,
+    context: BillContext,
     resolved: ResolvedScenario,
-    at_most_once_usd: float,
+    at_most_one_off_usd: float,
 ) -> OptionBill:
-    """Write one option down.
+    """Return the bill of one option.
 
     Args:
-        entry: Worked out at the likely point.
+        entry: The option at the most likely values.
         drawn: The same option over the draws.
-        figures: Price book and day, for caveats.
-        resolved: The question.
-        at_most_once_usd: What is paid once with every uncertain input at its dear end.
+        context: Price book and day, for caveats.
+        resolved: The scenario.
+        at_most_one_off_usd: Worst-case one-off cost.
     """
-    option, quality = entry.option, entry.quality
-    costs = entry.costs
+    option, quality, costs = entry.option, entry.quality, entry.costs
+
+    def money(amount: str) -> Money:
+        likely = getattr(costs, amount)
+        low, high = drawn.range(amount)
+        text = context.format_usd
+        return Money(low=text(min(low, likely)), likely=text(likely), high=text(max(high, likely)))
+
     return OptionBill(
         id=option.id,
         approach=option.approach,
@@ -146,11 +152,11 @@ def option_bill(
         launch=option.launch,
         launch_says=option.launch_says,
         months=f"{costs.months:.2f}",
-        one_off=_money(costs.one_off, drawn.range("one_off"), figures.written),
-        monthly=_money(costs.monthly, drawn.range("monthly"), figures.written),
-        total=_money(costs.total, drawn.range("total"), figures.written),
-        per_month=_money(costs.per_month, drawn.range("per_month"), figures.written),
-        at_most_one_off=figures.written(at_most_once_usd),
+        one_off=money("one_off"),
+        monthly=money("monthly"),
+        total=money("total"),
+        per_month=money("per_month"),
+        at_most_one_off=context.format_usd(at_most_one_off_usd),
         bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
             low=f"{quality.low:.3f}",
@@ -161,13 +167,8 @@ def option_bill(
             source=quality.source,
         ),
         latency=None,
-        caveats=_caveats(entry, figures, resolved),
+        caveats=_caveats(entry, context, resolved),
     )
-
-
-def _money(likely: float, ends: tuple[float, float], written: Callable[[float], str]) -> Money:
-    low, high = min(ends[0], likely), max(ends[1], likely)
-    return Money(low=written(low), likely=written(likely), high=written(high))
 
 
 def _line(item: CostItem) -> BillLine:
@@ -188,23 +189,25 @@ def _line(item: CostItem) -> BillLine:
 
 
 def _caveats(
-    entry: OptionResult, figures: BillContext, resolved: ResolvedScenario
+    entry: OptionResult, context: BillContext, resolved: ResolvedScenario
 ) -> tuple[Caveat, ...]:
     option = entry.option
     used = {item.price.item: item.price for item in entry.costs.items if item.price}
-    found = [c for p in used.values() for c in figures.book.prices.caveats(p, figures.day)]
+    found = [c for p in used.values() for c in context.book.prices.caveats(p, context.day)]
     factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     if factor and resolved.measured:
         says = (
-            f"{option.model} has no public tokenizer: counted tokens are taken times "
+            f"{option.model} has no public tokenizer: counted tokens are multiplied by "
             f"{factor.likely:g} ({factor.low:g} to {factor.high:g})."
         )
         found.append(Caveat(code="tokens-estimated", says=says))
-    if option.ends_on and (option.ends_on - figures.day).days <= ENDS_SOON_DAYS:
-        found.append(Caveat(code="model-ends", says=f"{option.model} ends on {option.ends_on}."))
+    if option.ends_on and (option.ends_on - context.day).days <= ENDS_SOON_DAYS:
+        found.append(
+            Caveat(code="model-ends", says=f"{option.model} is shut down on {option.ends_on}.")
+        )
     if _below_cache_minimum(entry):
         minimum = option.card.cache.min_tokens if option.card and option.card.cache else 0
-        says = f"The prefix is under {minimum} tokens, so the provider caches nothing."
+        says = f"The prefix is shorter than {minimum} tokens, so the provider does not cache it."
         found.append(Caveat(code="cache-below-minimum", says=says))
     known = (
         *(option.card.caveats if option.card else ()),
@@ -212,7 +215,7 @@ def _caveats(
     )
     found += [Caveat(code="model", says=says) for says in known]
     if not np.isnan(_first(resolved.inputs.latency_p95_ms)):
-        says = "How long an answer takes is not estimated: measure it."
+        says = "Latency is not estimated: measure it."
         found.append(Caveat(code="latency-unmeasured", says=says))
     return tuple({caveat.says: caveat for caveat in found}.values())
 

@@ -84,10 +84,7 @@ _AVAILABILITY = (
     Check(
         "ends-too-soon",
         _is_available_long_enough,
-        lambda c: (
-            ("months of use", c.costs.months),
-            ("horizon_months", c.inputs.horizon_months),
-        ),
+        lambda c: (("months of use", c.costs.months), ("horizon_months", c.inputs.horizon_months)),
         lambda c, row: (
             f"{c.batch.options[row].model} is shut down on {c.batch.options[row].ends_on}: "
             "anything built on it would have to move within three months."

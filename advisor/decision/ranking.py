@@ -1,4 +1,4 @@
-"""Options and facts of many variants -> costs, quality, who is allowed, and which option wins."""
+"""Ranking: costs, quality and eligibility of all options, and the winner of each variant."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 NONE_ELIGIBLE: Mask = np.array([[False]])
 TIE_SHARE = 0.005
-"""Each step of complexity has to save half a percent: what is simpler wins a tie."""
+"""Each step of complexity has to save half a percent, so that the simpler approach wins a tie.
+Own judgement: list prices and token counts are not known more precisely."""
 PREFERENCE_SHARE = TIE_SHARE * len(SIMPLICITY)
-"""What a team prefers wins a tie, as if it were simpler by the whole ladder."""
+"""A preferred option wins a tie, as if it were simpler by all steps."""
 
 
 @dataclass(frozen=True)
@@ -96,27 +97,27 @@ class OptionResult:
 
     @property
     def option(self) -> Option:
-        """What is done."""
+        """The option."""
         return self.batch_result.batch.options[self.row]
 
     @property
     def costs(self) -> OptionCost:
-        """What it costs in the first variant."""
+        """Its costs in the first variant."""
         return self.batch_result.option_costs[self.row]
 
     @property
     def quality(self) -> QualityRange:
-        """How good it should be in the first variant."""
+        """Its expected quality in the first variant."""
         return self.batch_result.quality.of(self.row)
 
     @property
     def reaches(self) -> bool:
-        """Whether it will do, in the first variant."""
+        """Whether it reaches the target in the first variant."""
         return bool(self.batch_result.quality.reaches[self.row].flat[0])
 
     @property
     def refusal(self) -> RuledOutOption | None:
-        """By which gate it is out in the first variant, if by any."""
+        """The first check it fails in the first variant, if any."""
         return self.batch_result.refusals[self.row]
 
     def range(self, amount: str) -> tuple[float, float]:

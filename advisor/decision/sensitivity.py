@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
 from advisor.decision.ranking import lacks_minimum_information, rank
 from advisor.estimate.sampling import LIKELY
-from advisor.inputs import (
-    INPUT_PATHS,
-)
+from advisor.inputs import INPUT_PATHS
 from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
 from advisor.scenario.paths import get_path
 from advisor.units import Record

@@ -64,10 +64,7 @@ SUITABILITY_CHECKS = (
     Check(
         "too-few-examples",
         _has_enough_examples,
-        lambda c: (
-            ("dataset.examples", c.inputs.examples),
-            ("minimum", c.minimum_examples),
-        ),
+        lambda c: (("dataset.examples", c.inputs.examples), ("minimum", c.minimum_examples)),
         lambda c, row: (
             f"There are {first_at(c.inputs.examples, row):g} examples; "
             f"{c.batch.options[row].approach} for {c.resolved.task} needs at least "

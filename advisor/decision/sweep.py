@@ -1,4 +1,4 @@
-"""One question and many variants of it -> columns of answers, by the same code as one answer."""
+"""Sweep: answers to many variants of a question, as columns, by the same code as one answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from advisor.estimate.costs import batch_costs, percentile_range
 from advisor.estimate.line import with_all_axes
 from advisor.estimate.sampling import LIKELY, Sampling
 from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario, number_at
-from advisor.options.batch import OptionBatch, option_batches
+from advisor.options.batch import option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option
 from advisor.scenario.paths import with_paths
@@ -27,39 +27,39 @@ from advisor.units import Record, usd
 
 MAX_VARIANTS = 10_000
 MAX_GROUPS = 200
-"""Different combinations of what is not a number: each needs a menu of its own."""
+"""Combinations of values that are not numbers: each has its own candidates."""
 MAX_TRIALS = 10_000
-"""Variants times rules of the team that read what differs in each."""
+"""Variants times team rules that have to be evaluated for each of them."""
 BLOCK = 1024
-"""Variants ranked at once; larger blocks are no faster, and take more memory."""
+"""Variants ranked at once; larger blocks are not faster, and need more memory."""
 DRAWN_BLOCK = 256
-"""Variants of one option drawn at once."""
+"""Variants of one option sampled at once."""
 SHARED_BLOCK = 16
-"""Variants of all options drawn at once."""
+"""Variants of all options sampled at once."""
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 
 class SweepColumns(Record):
-    """A row per variant, column by column."""
+    """The answers, one row per variant, as columns."""
 
     recommended: tuple[str, ...]
     """Id of the recommended option, or not_yet."""
     approach: tuple[str, ...]
-    """How it is done, or not_yet."""
+    """Its approach, or not_yet."""
     one_off: tuple[str, ...]
-    """Paid once, likely [USD]."""
+    """Likely one-off cost [USD]."""
     monthly: tuple[str, ...]
-    """Paid a month, likely [USD]."""
+    """Likely monthly cost [USD]."""
     per_month: tuple[str, ...]
-    """All spread, likely [USD]."""
+    """Likely cost per month, one-off costs included [USD]."""
     per_month_low: tuple[str, ...]
-    """Fifth percentile [USD]; the likely value where no ranges were asked for."""
+    """5th percentile [USD]; the likely value if no ranges were requested."""
     per_month_high: tuple[str, ...]
-    """Ninety-fifth percentile [USD]; the likely value where no ranges were asked for."""
+    """95th percentile [USD]; the likely value if no ranges were requested."""
     win_share: tuple[str, ...] | None
-    """Share of draws in which it wins, if that was asked for."""
+    """Share of simulations in which it is the best option, if requested."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class VariantGroup:
     inputs: Inputs
     """One row for each of the variants."""
     places: Positions
-    """Where they stand among all variants."""
+    """Positions among all variants."""
 
     def blocks(self, size: int) -> Iterator[tuple[Inputs, Positions]]:
-        """Cut the variants into blocks: their facts, and where they stand in the group."""
+        """Split the variants into blocks: their inputs, and their positions in the group."""
         within = np.arange(len(self.places))
         for start in range(0, len(within), size):
             some = within[start : start + size]
@@ -82,7 +82,7 @@ class VariantGroup:
 
 
 def variant_grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Make a variant of every combination; the last axis goes fastest.
+    """Return a variant for every combination; the last axis varies fastest.
 
     >>> variant_grid({"horizon_months": [6, 12], "task": ["code"]})
     [{'horizon_months': 6, 'task': 'code'}, {'horizon_months': 12, 'task': 'code'}]
@@ -100,20 +100,20 @@ def sweep(
     """Answer many variants of one question in one pass.
 
     Args:
-        question: What all variants start from.
-        variants: For each variant, path -> value, as `--set` takes them.
-        ranges: Whether to draw the cost of each winner, for its low and high end.
-        win_share: Whether to draw every option, for the share of draws that each winner wins.
+        question: The question that all variants start from.
+        variants: For each variant, path -> value, as for `--set`.
+        ranges: Whether to sample the cost of each winner, for its 90% range.
+        win_share: Whether to sample every option, for the win share of each winner.
 
     Raises:
         UsageError: there are too many variants, or too many that differ in more than numbers.
-        ScenarioError: there is no such path, or a value does not fit it.
+        ScenarioError: a path does not exist, or a value is not allowed there.
     """
     if not 0 < len(variants) <= MAX_VARIANTS:
         raise UsageError(
             "variants",
-            f"found {len(variants):,} of them.",
-            f"Ask for 1 to {MAX_VARIANTS:,} at a time.",
+            f"found {len(variants):,} variants.",
+            f"Send 1 to {MAX_VARIANTS:,} at a time.",
         )
     _refuse_too_much(question, len(variants))
     names = np.empty((2, len(variants)), object)
@@ -143,19 +143,19 @@ def sweep(
 
 
 def _refuse_too_much(question: Question, variants: int) -> None:
-    """Refuse more trials of the team's rules than can be waited for."""
+    """Refuse more evaluations of team rules than finish in reasonable time."""
     moving = sum(rule.moves for rule in question.rules)
     if moving * variants > MAX_TRIALS:
         raise UsageError(
             "variants",
-            f"{moving} of the team's rules read costs or numbers, which "
-            f"differ in each of {variants:,} variants.",
-            f"Ask for at most {MAX_TRIALS // moving:,} variants.",
+            f"{moving} team rules read costs or numbers, and have to be evaluated for each of "
+            f"{variants:,} variants.",
+            f"Send at most {MAX_TRIALS // moving:,} variants.",
         )
 
 
 def _winner(group: VariantGroup, question: Question) -> Positions:
-    """Index of the winner of each variant; the number of options: not yet."""
+    """Index of the winner of each variant; the last option is not yet."""
     found = []
     for inputs, some in group.blocks(BLOCK):
         done = rank(group.candidates.batches, group.resolved, inputs, question.evidence, LIKELY)
@@ -164,7 +164,7 @@ def _winner(group: VariantGroup, question: Question) -> Positions:
 
 
 def _shares(group: VariantGroup, question: Question, winner: Positions) -> Array:
-    """Share of the draws that each winner wins."""
+    """Share of the draws in which each winner is the best option."""
     sampling, found = Sampling("draws", question.seed), []
     for inputs, some in group.blocks(SHARED_BLOCK):
         drawn = rank(group.candidates.batches, group.resolved, inputs, question.evidence, sampling)
@@ -175,7 +175,7 @@ def _shares(group: VariantGroup, question: Question, winner: Positions) -> Array
 def _amounts(
     group: VariantGroup, option: Option, within: Positions, question: Question, ranges: bool
 ) -> Array:
-    """What an option costs where it wins: once, a month, all spread, and between which ends."""
+    """Costs of an option where it wins: one-off, monthly, per month, 5th and 95th percentile."""
     (batch,) = option_batches([option])
     found = np.empty((5, len(within)))
     for start in range(0, len(within), DRAWN_BLOCK):
@@ -186,21 +186,15 @@ def _amounts(
             part[row] = with_all_axes(amount)[0, :, 0]
         part[3:] = part[2]
         if ranges:
-            low, high = _ends(batch, group.resolved, inputs, question)
+            sampling = Sampling("draws", question.seed)
+            drawn = batch_costs(batch, group.resolved, inputs, question.evidence, sampling)
+            low, high = percentile_range(with_all_axes(drawn.per_month)[0])
             part[3], part[4] = np.minimum(low, part[2]), np.maximum(high, part[2])
     return found
 
 
-def _ends(
-    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, question: Question
-) -> tuple[Array, Array]:
-    sampling = Sampling("draws", question.seed)
-    drawn = batch_costs(batch, resolved, inputs, question.evidence, sampling)
-    return percentile_range(with_all_axes(drawn.per_month)[0])
-
-
 def _written(amounts: Array) -> tuple[str, ...]:
-    """Write each different amount once."""
+    """Format each distinct amount once."""
     different, which = np.unique(amounts, return_inverse=True)
     written = [usd(amount) for amount in different.tolist()]
     return tuple(written[i] for i in which.tolist())
@@ -210,7 +204,7 @@ Key = tuple[tuple[str, ...], tuple[tuple[str, bytes], ...], bool]
 
 
 def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterator[VariantGroup]:
-    """Part the variants into groups that differ in numbers only."""
+    """Split the variants into groups that differ in numbers only."""
     for paths in {tuple(variant) for variant in variants}:
         _refuse_duplicate_paths(paths)
     read = _reader(question)
@@ -224,15 +218,19 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
     ]
     places: dict[Key, list[int]] = {}
     for place, (variant, given) in enumerate(zip(variants, numbers, strict=True)):
-        words = tuple((path, _bytes(variant[path])) for path in variant if path not in given)
+        words = tuple(
+            (path, orjson.dumps(variant[path], default=str))
+            for path in variant
+            if path not in given
+        )
         has_documents = given.get("knowledge.corpus_tokens", 0.0) > 0
         places.setdefault((tuple(given), words, has_documents), []).append(place)
     different = len({words for _, words, _ in places})
     if different > MAX_GROUPS:
         raise UsageError(
             "variants",
-            f"found {different:,} combinations of what is no number.",
-            f"Ask for at most {MAX_GROUPS} of those at a time.",
+            f"found {different:,} combinations of values that are not numbers.",
+            f"Send at most {MAX_GROUPS} of those at a time.",
         )
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
@@ -242,7 +240,7 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
 
 
 def _reader(question: Question) -> Callable[[str, Any], float]:
-    """Make a function that checks a number as `--set` does, each different one once."""
+    """Return a function that validates a number as `--set` does, each distinct one once."""
     plain = Scenario(asked_on=question.scenario.asked_on)
     known: dict[tuple[str, str], float] = {}
 
@@ -261,9 +259,5 @@ def _refuse_duplicate_paths(paths: tuple[str, ...]) -> None:
         within = next((other for other in paths if other.startswith(f"{path}.")), None)
         if within:
             raise UsageError(
-                path, f"found it beside {within}, which is a part of it.", "Give one of the two."
+                path, f"it contains {within}, which is set as well.", "Give one of the two."
             )
-
-
-def _bytes(value: Any) -> bytes:
-    return orjson.dumps(value, default=str)

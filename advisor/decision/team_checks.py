@@ -1,10 +1,11 @@
-"""Options, numbers of many variants, and a team's rules -> who may stand, and who is preferred."""
+"""Team rules, evaluated for options and variants: which options are allowed or preferred."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,29 +21,32 @@ from advisor.scenario.paths import set_path
 
 ValueTable = NDArray[np.float64]
 UNKNOWN_VALUE = -1.0
-"""Stands in a table for a number that nobody said: no number of a scenario is below zero."""
+"""Marks a number that is not given: no number of a scenario is negative."""
 
 
 class LikelyCosts(NamedTuple):
-    """What each option likely costs in each variant [USD], to broadcast."""
+    """Likely costs of each option in each variant [USD]."""
 
     one_off: Any
     monthly: Any
     per_month: Any
 
 
+NO_COSTS = LikelyCosts(0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class TeamRuleResult:
-    """What a team's rules say of the options of a panel; masks of [options, variants or 1, 1]."""
+    """Results of the team rules for a batch; masks of shape [options, variants or 1, 1]."""
 
     batch: OptionBatch
     rules: tuple[TeamRule, ...]
     holding: tuple[Mask, ...]
-    """For each rule, where its condition is true."""
+    """For each rule, where its condition holds."""
 
     @cached_property
     def standing(self) -> Mask:
-        """Which options no rule puts out."""
+        """Which options no rule rules out."""
         mask = np.ones((len(self.batch.options), 1, 1), bool)
         for rule, holding in zip(self.rules, self.holding, strict=True):
             mask = mask & allowed_by_rule(rule, holding)
@@ -58,7 +62,7 @@ class TeamRuleResult:
 
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
-        """Say of each option by which rule it is out in the first variant, if by any."""
+        """Return the first rule that rules each option out in the first variant, if any."""
         found: list[RuledOutOption | None] = [None] * len(self.batch.options)
         for rule, holding in zip(self.rules, self.holding, strict=True):
             for row in np.flatnonzero(~allowed_by_rule(rule, holding)[:, 0, 0]).tolist():
@@ -68,27 +72,27 @@ class TeamRuleResult:
 
 
 def allowed_by_rule(rule: TeamRule, holding: Mask) -> Mask:
-    """Say where a rule lets an option stand, from where its condition holds."""
+    """Return where a rule allows an option, from where its condition holds."""
     if rule.then == "prefer":
         return np.ones_like(holding)
     return holding if rule.then == "require" else ~holding
 
 
 def apply_team_rules(
-    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, spent: Callable[[], LikelyCosts]
+    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, costs: Callable[[], LikelyCosts]
 ) -> TeamRuleResult:
-    """Try every rule of the team on every option, for every variant.
+    """Evaluate every team rule for every option and variant.
 
     Args:
-        batch: Options side by side, with the rules.
-        resolved: The question.
+        batch: The options, with the rules.
+        resolved: The scenario.
         inputs: Its numbers, for every variant.
-        spent: Works out what the options cost; called if a rule reads it.
+        costs: Returns the costs of the options; called only if a rule reads them.
 
     Raises:
-        TeamRuleError: a rule reads what nobody said, or goes through too long a list.
+        TeamRuleError: a rule reads a value that is not given, or loops over a long list.
     """
-    holding = tuple(_holding(rule, batch, resolved, inputs, spent) for rule in batch.rules)
+    holding = tuple(_holding(rule, batch, resolved, inputs, costs) for rule in batch.rules)
     return TeamRuleResult(batch, batch.rules, holding)
 
 
@@ -97,75 +101,68 @@ def _holding(
     batch: OptionBatch,
     resolved: ResolvedScenario,
     inputs: Inputs,
-    spent: Callable[[], LikelyCosts],
+    costs: Callable[[], LikelyCosts],
 ) -> Mask:
-    """Try a rule once for each different row of what it reads."""
+    """Evaluate a rule once for each distinct row of the values that it reads."""
     reads = rule.condition.reads
     names = [name for name in INPUT_PATHS if ("scenario", *name.split(".")) in reads]
     wanted = [name for name in COST_FIELDS if ("option", name) in reads]
-    kinds, of = _kinds(rule, batch)
-    columns = [of, *_numbers(names, inputs), *_money(wanted, spent)]
+    groups, group_column = _groups(rule, batch)
+    columns = [group_column, *_numbers(names, inputs), *_money(wanted, costs)]
     shape = np.broadcast_shapes(*(column.shape for column in columns))
     table = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
-    different, which = np.unique(table, axis=0, return_inverse=True)
-    said = rule_context(resolved.scenario, resolved.task, reads)
-    found = []
-    for kind, *row in different.tolist():
-        asked, (option, fixed) = said, kinds[int(kind)]
+    distinct, which = np.unique(table, axis=0, return_inverse=True)
+    context = rule_context(resolved.scenario, resolved.task, reads)
+    holds = []
+    for group, *row in distinct.tolist():
+        scenario, (option_id, attributes) = context, groups[int(group)]
         for name, value in zip(names, row, strict=False):
-            asked = set_path(asked, name, None if value == UNKNOWN_VALUE else value)
-        costs = dict(zip(wanted, row[len(names) :], strict=True))
-        found.append(rule_holds(rule, {"scenario": asked, "option": fixed | costs}, option))
-    return np.array(found)[which.ravel()].reshape(shape)[:, :, None]
+            scenario = set_path(scenario, name, None if value == UNKNOWN_VALUE else value)
+        option = attributes | dict(zip(wanted, row[len(names) :], strict=True))
+        holds.append(rule_holds(rule, {"scenario": scenario, "option": option}, option_id))
+    return np.array(holds)[which.ravel()].reshape(shape)[:, :, None]
 
 
-def _kinds(
+def _groups(
     rule: TeamRule, batch: OptionBatch
 ) -> tuple[list[tuple[str, dict[str, Any]]], ValueTable]:
-    """Sort options into kinds that a rule cannot tell apart: an id and what it reads of each."""
+    """Group options that a rule cannot distinguish: for each group an id and the values read."""
     reads = sorted(path[1] for path in rule.condition.reads if path[0] == "option")
     names = [name for name in reads if name not in COST_FIELDS]
-    places: dict[tuple[Any, ...], int] = {}
-    found: list[tuple[str, dict[str, Any]]] = []
-    of = []
-    for option in batch.options:
-        values = tuple(option.seen[name] for name in names)
-        if values not in places:
-            places[values] = len(found)
-            found.append((option.id, dict(zip(names, values, strict=True))))
-        of.append(float(places[values]))
-    return found, np.array(of)[:, None]
+    first: dict[tuple[Any, ...], str] = {}
+    rows = [tuple(option.seen[name] for name in names) for option in batch.options]
+    for option, row in zip(batch.options, rows, strict=True):
+        first.setdefault(row, option.id)
+    places = {row: float(place) for place, row in enumerate(first)}
+    groups = [(option_id, dict(zip(names, row, strict=True))) for row, option_id in first.items()]
+    return groups, np.array([places[row] for row in rows])[:, None]
 
 
 def _numbers(names: list[str], inputs: Inputs) -> Iterator[ValueTable]:
-    """Lay what is read of the numbers out, of shape [1, variants]; [1, 1] if all are alike."""
+    """Return the numbers that are read, of shape [1, variants], or [1, 1] if all are equal."""
     for name in names:
         column = np.nan_to_num(getattr(inputs, INPUT_PATHS[name])[:, 0], nan=UNKNOWN_VALUE)[None]
         yield column[:, :1] if (column == column[0, 0]).all() else column
 
 
-def _money(wanted: list[str], spent: Callable[[], LikelyCosts]) -> Iterator[ValueTable]:
-    """Lay what is read of the costs out, of shape [options or 1, variants or 1]."""
-    costs = spent() if wanted else LikelyCosts(0.0, 0.0, 0.0)
+def _money(wanted: list[str], costs: Callable[[], LikelyCosts]) -> Iterator[ValueTable]:
+    """Return the costs that are read, of shape [options or 1, variants or 1]."""
+    likely = costs() if wanted else NO_COSTS
     for name in wanted:
-        amount = np.asarray(getattr(costs, name.removesuffix("_usd")), np.float64)
+        amount = np.asarray(getattr(likely, name.removesuffix("_usd")), np.float64)
         yield amount.reshape((1,) * (3 - amount.ndim) + amount.shape)[:, :, 0]
 
 
 def allowed_measuring_option(candidates: Candidates, resolved: ResolvedScenario) -> Option:
-    """Say what "not yet" measures with: a model that the team's rules let stand.
+    """Return the option "not yet" with a model that the team rules allow.
 
-    A rule that reads costs is left out: what measuring costs is worked out later.
+    Rules that read costs are ignored: the costs of measuring are computed later.
     """
     rules = tuple(rule for rule in candidates.rules if not rule.reads_costs)
     if not rules:
         return candidates.measuring
-    standing = []
+    allowed: list[Option] = []
     for batch in option_batches(candidates.options, rules):
-        mask = apply_team_rules(batch, resolved, resolved.inputs, _nothing_spent).standing[:, 0, 0]
-        standing += [option for option, may in zip(batch.options, mask, strict=True) if may]
-    return measuring_option([option for option in standing if not option.is_current])
-
-
-def _nothing_spent() -> LikelyCosts:
-    return LikelyCosts(0.0, 0.0, 0.0)
+        result = apply_team_rules(batch, resolved, resolved.inputs, lambda: NO_COSTS)
+        allowed += compress(batch.options, result.standing[:, 0, 0])
+    return measuring_option([option for option in allowed if not option.is_current])

@@ -10,12 +10,7 @@ from typing import NamedTuple, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.hosting import (
-    encoder_lines,
-    hosting_lines,
-    labour_lines,
-    retrieval_lines,
-)
+from advisor.estimate.hosting import encoder_lines, hosting_lines, labour_lines, retrieval_lines
 from advisor.estimate.inference import inference_lines, request_tokens
 from advisor.estimate.line import Cadence, CostLine, priced_line, total_cost, with_all_axes
 from advisor.estimate.sampling import Sampling
@@ -216,39 +211,18 @@ def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
     """Return the costs of each of *count* options in the first variant."""
     items: list[list[CostItem]] = [[] for _ in range(count)]
     for line in costs.lines:
-        for row, item in _items(line, count):
-            items[row].append(item)
+        numbers = (line.quantity, line.rate, line.amount)
+        columns = (first_variant_values(number, count) for number in numbers)
+        prices = line.prices or (None,) * count
+        for row, (quantity, rate, amount, price) in enumerate(zip(*columns, prices, strict=True)):
+            if amount > 0:
+                unit, scales = line.own_unit, line.scales
+                item = (line.what, line.cadence, quantity, rate, amount, price, unit, scales)
+                items[row].append(CostItem._make(item))
     parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
-    rows = zip(
-        *(first_variant_values(part, count) for part in parts), map(tuple, items), strict=True
-    )
+    columns = (first_variant_values(part, count) for part in parts)
+    rows = zip(*columns, map(tuple, items), strict=True)
     return tuple(OptionCost._make(row) for row in rows)
-
-
-def _items(line: CostLine, count: int) -> list[tuple[int, CostItem]]:
-    amounts = first_variant_values(line.amount, count)
-    quantities, rates = (
-        first_variant_values(line.quantity, count),
-        first_variant_values(line.rate, count),
-    )
-    prices = line.prices or (None,) * count
-    return [
-        (
-            row,
-            CostItem(
-                line.what,
-                line.cadence,
-                quantities[row],
-                rates[row],
-                amount,
-                prices[row],
-                line.own_unit,
-                line.scales,
-            ),
-        )
-        for row, amount in enumerate(amounts)
-        if amount > 0
-    ]
 
 
 def first_variant_values(value: Number, count: int) -> list[float]:
@@ -285,11 +259,9 @@ def percentile_range(draws: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 
 def _between(ordered: NDArray[np.float64], place: float) -> NDArray[np.float64]:
     """Interpolate from the nearer neighbour: bit-identical to NumPy's quantile."""
-    below, above = (
-        ordered[..., int(place)],
-        ordered[..., min(int(place) + 1, ordered.shape[-1] - 1)],
-    )
-    part = place - int(place)
+    index = int(place)
+    below, above = ordered[..., index], ordered[..., min(index + 1, ordered.shape[-1] - 1)]
+    part = place - index
     if part < 0.5:
         return np.asarray(below + (above - below) * part)
     return np.asarray(above - (above - below) * (1 - part))

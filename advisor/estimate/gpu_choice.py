@@ -217,12 +217,12 @@ def _trained(training: TrainingWorkload, setup: TrainingSetup, machine: Availabl
     seconds = math.ceil(training.tokens / tokens) * float(each)
     rented = 0.0 if machine.is_own else 1.0
     low, likely, high = (seconds * share for share in TIME_RANGE)
-    hours = [
-        time / 3600.0 + rented * setup_hours
-        for time, setup_hours in zip((low, likely, high), SETUP_HOURS, strict=True)
-    ]
     price = count * float(machine.price.value)
-    usd = (price * hours[0], price * hours[1], price * hours[2])
+    cheap, usual, worst = (
+        price * (time / 3600.0 + rented * setup_hours)
+        for time, setup_hours in zip((low, likely, high), SETUP_HOURS, strict=True)
+    )
+    usd = (cheap, usual, worst)
     memory, speed = _memory(training, setup), training.tokens / likely
     return GpuChoice(machine, count, memory, (low, likely, high), usd, speed)
 
@@ -240,14 +240,9 @@ def _served(load: ServingWorkload, machine: AvailableGpu) -> GpuChoice | RuledOu
     if machine.is_own and gpus[1] > machine.most:
         return _needs_more(load.base, machine, f"The peak needs {gpus[1]}")
     month = float(machine.price.value) * HOURS_PER_MONTH
+    tokens = load.prompt_tokens, load.completion_tokens
     seconds = [
-        float(
-            answer_seconds(
-                serving._replace(engine=load.engine.at(end)),
-                load.prompt_tokens,
-                load.completion_tokens,
-            )
-        )
+        float(answer_seconds(serving._replace(engine=load.engine.at(end)), *tokens))
         for end in (1.0, 0.0, -1.0)
     ]
     return GpuChoice(

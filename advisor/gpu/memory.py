@@ -9,18 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.gpu.activations import ActivationBytes, activation_bytes
+from advisor.gpu.activations import activation_bytes
 from advisor.gpu.parameters import (
     ModelShape,
     embedding_parameters,
     linear_parameters,
     lora_parameters,
-    parameter_count,
 )
 from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.units import GIB, Number
-
-__all__ = ["Method", "ModelShape", "TrainingSetup", "lora_parameters", "parameter_count"]
 
 NF4_BYTES = 0.5 + 0.0159
 """Per weight with double quantisation: 4 bits, and scales of 8 bits per 64 and 32 per 16,384.
@@ -150,10 +147,11 @@ def memory_phases(shape: ModelShape, setup: TrainingSetup) -> Mapping[str, Memor
     after = rest.gradients * (not setup.optimizer_in_backward)
     copied = _copied(shape, setup)
     early = before * (not setup.optimizer_in_backward)
+    last = moving.layer + (0.0 if setup.checkpointing else moving.stored / shape.layers)
     return {
         "loss": _with(rest, early, moving.stored, moving.head, copied),
         "backward": _with(rest, early, moving.stored + moving.layer, 0.0, copied),
-        "last layer": _with(rest, after, _last_layer(shape, setup, moving), 0.0, copied),
+        "last layer": _with(rest, after, last, 0.0, copied),
         "step": _with(rest, after, 0.0, 0.0, 0.0),
     }
 
@@ -162,10 +160,6 @@ def _with(
     rest: MemoryParts, gradients: Number, activations: Number, head: Number, copied: Number
 ) -> MemoryParts:
     return rest._replace(gradients=gradients, activations=activations, head=head, copies=copied)
-
-
-def _last_layer(shape: ModelShape, setup: TrainingSetup, moving: ActivationBytes) -> Number:
-    return moving.layer + (0.0 if setup.checkpointing else moving.stored / shape.layers)
 
 
 def _copied(shape: ModelShape, setup: TrainingSetup) -> Number:

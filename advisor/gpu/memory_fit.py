@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from advisor.gpu.memory import (
     CONTEXT_BYTES,
     MEMORY_RANGE,
-    MemoryParts,
     allocator_cache_bytes,
     collective_bytes,
     memory_phases,
@@ -66,8 +65,9 @@ def memory_breakdown(
     kept = float(allocator_cache_bytes(shape, setup))
     outside = context_bytes + float(collective_bytes(setup))
     return {
-        name: {**_named(parts), "allocator": kept, "context": outside}
-        for name, parts in memory_phases(shape, setup).items()
+        phase: {name: float(size) for name, size in parts._asdict().items()}
+        | {"allocator": kept, "context": outside}
+        for phase, parts in memory_phases(shape, setup).items()
     }
 
 
@@ -98,10 +98,6 @@ def _bar(parts: Mapping[str, float], highest: float) -> Iterator[str]:
         until = int(PICTURE_WIDTH * summed / highest)
         yield PART_LETTERS[name] * (until - drawn)
         drawn = until
-
-
-def _named(parts: MemoryParts) -> dict[str, float]:
-    return {name: float(size) for name, size in parts._asdict().items()}
 
 
 def needed_bytes(shape: ModelShape, setup: TrainingSetup) -> float:
@@ -143,17 +139,13 @@ def _candidates(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]
     yield from _fewer_rows(setup)
     if setup.optimizer == "adamw":
         yield "optimizer", "adamw_8bit", setup.with_changes(optimizer="adamw_8bit")
-    yield from _fewer_trained(setup)
-    yield from _shorter_rows(setup)
-    for gpus in (2, 4, 8):
-        yield "gpus", f"{gpus}, sharded", setup.with_changes(sharding="zero3", gpus=float(gpus))
-
-
-def _fewer_trained(setup: TrainingSetup) -> Iterator[tuple[str, str, TrainingSetup]]:
     if setup.is_full:
         yield "method", "lora", setup.with_changes(method="lora")
     if setup.method != "qlora":
         yield "method", "qlora", setup.with_changes(method="qlora")
+    yield from _shorter_rows(setup)
+    for gpus in (2, 4, 8):
+        yield "gpus", f"{gpus}, sharded", setup.with_changes(sharding="zero3", gpus=float(gpus))
 
 
 def _rows(setup: TrainingSetup) -> int:

@@ -21,9 +21,18 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Names of the same number in different families."""
 MLP_SIZES = ("intermediate_size", "ffn_hidden_size", "hidden_dim", "n_inner")
-ALL_BIASES = {"attention_bias": True, "output_bias": True, "mlp_bias": True, "norm_biases": True}
 DEFAULT_POSITIONS = 2048
 """Longest sequence of a family whose config does not state it, such as Falcon."""
+
+
+def _biases(linear: object) -> Traits:
+    """Norms with biases, and linear layers with or without."""
+    names = ("attention_bias", "output_bias", "mlp_bias")
+    return {**dict.fromkeys(names, bool(linear)), "norm_biases": True}
+
+
+ALL_BIASES = _biases(True)
+ENCODER = {**ALL_BIASES, "mlp_matrices": 2, "tied_embeddings": True}
 
 
 def _llama(config: Config) -> Traits:
@@ -31,64 +40,28 @@ def _llama(config: Config) -> Traits:
     return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bool(config.get("mlp_bias"))}
 
 
-def _qwen2(_: Config) -> Traits:
-    return {"attention_bias": True}
-
-
 def _qwen3(config: Config) -> Traits:
     return {"head_norms": True, **_llama(config)}
 
 
-def _gemma(_: Config) -> Traits:
-    return {"tied_embeddings": True}
-
-
-def _gemma2(_: Config) -> Traits:
-    return {"tied_embeddings": True, "norms_per_layer": 4}
-
-
-def _gemma3(_: Config) -> Traits:
-    return {"tied_embeddings": True, "norms_per_layer": 4, "head_norms": True}
-
-
-def _phi3(_: Config) -> Traits:
-    return {"fused_projections": True}
-
-
 def _phi(config: Config) -> Traits:
-    return {
-        **ALL_BIASES,
-        "norms_per_layer": 1,
-        "mlp_matrices": 2,
-        "other_parameters": int(config["vocab_size"]),
-    }
-
-
-def _neox(_: Config) -> Traits:
-    return {**ALL_BIASES, "mlp_matrices": 2, "fused_projections": True}
+    other = {"norms_per_layer": 1, "other_parameters": int(config["vocab_size"])}
+    return {**ALL_BIASES, "mlp_matrices": 2, **other}
 
 
 def _falcon(config: Config) -> Traits:
-    bias = bool(config.get("bias", False))
     is_new = bool(config.get("new_decoder_architecture", False))
     kv_heads = config.get("num_kv_heads") if is_new else None
     alone = config.get("multi_query", True) and not is_new
     norms = 1 if config.get("parallel_attn", True) and not is_new else 2
     return {
-        "attention_bias": bias,
-        "output_bias": bias,
-        "mlp_bias": bias,
-        "norm_biases": True,
+        **_biases(config.get("bias")),
         "mlp_matrices": 2,
         "fused_projections": True,
         "norms_per_layer": norms,
         "kv_heads": 1 if alone else int(kv_heads or config["num_attention_heads"]),
         "tied_embeddings": bool(config.get("tie_word_embeddings", True)),
     }
-
-
-def _olmo2(_: Config) -> Traits:
-    return {"wide_norms": True}
 
 
 def _stablelm(config: Config) -> Traits:
@@ -100,15 +73,8 @@ def _stablelm(config: Config) -> Traits:
 
 
 def _starcoder2(config: Config) -> Traits:
-    bias = bool(config.get("use_bias", True))
-    return {
-        "attention_bias": bias,
-        "output_bias": bias,
-        "mlp_bias": bias,
-        "norm_biases": True,
-        "mlp_matrices": 2,
-        "tied_embeddings": True,
-    }
+    bias = config.get("use_bias", True)
+    return {**_biases(bias), "mlp_matrices": 2, "tied_embeddings": True}
 
 
 def _qwen3_moe(config: Config) -> Traits:
@@ -146,43 +112,28 @@ def _gpt_oss(config: Config) -> Traits:
 def _bert(config: Config) -> Traits:
     h = config["hidden_size"]
     rows = config["max_position_embeddings"] + config.get("type_vocab_size", 2)
-    return {
-        **ALL_BIASES,
-        "mlp_matrices": 2,
-        "tied_embeddings": True,
-        "other_parameters": rows * h + h * h + h,
-    }
+    return {**ENCODER, "other_parameters": rows * h + h * h + h}
 
 
 def _distilbert(config: Config) -> Traits:
-    rows = int(config["max_position_embeddings"])
-    return {
-        **ALL_BIASES,
-        "mlp_matrices": 2,
-        "tied_embeddings": True,
-        "other_parameters": rows * config["dim"],
-    }
+    return {**ENCODER, "other_parameters": int(config["max_position_embeddings"]) * config["dim"]}
 
 
-def _modernbert(_: Config) -> Traits:
-    return {"fused_projections": True, "tied_embeddings": True}
-
-
-FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
+FAMILIES: Mapping[str, Traits | Callable[[Config], Traits]] = {
     "llama": _llama,
     "mistral": _llama,
     "granite": _llama,
     "smollm3": _llama,
-    "qwen2": _qwen2,
+    "qwen2": {"attention_bias": True},
     "qwen3": _qwen3,
-    "gemma": _gemma,
-    "gemma2": _gemma2,
-    "gemma3_text": _gemma3,
-    "phi3": _phi3,
+    "gemma": {"tied_embeddings": True},
+    "gemma2": {"tied_embeddings": True, "norms_per_layer": 4},
+    "gemma3_text": {"tied_embeddings": True, "norms_per_layer": 4, "head_norms": True},
+    "phi3": {"fused_projections": True},
     "phi": _phi,
-    "gpt_neox": _neox,
+    "gpt_neox": {**ALL_BIASES, "mlp_matrices": 2, "fused_projections": True},
     "falcon": _falcon,
-    "olmo2": _olmo2,
+    "olmo2": {"wide_norms": True},
     "stablelm": _stablelm,
     "starcoder2": _starcoder2,
     "qwen3_moe": _qwen3_moe,
@@ -192,10 +143,10 @@ FAMILIES: Mapping[str, Callable[[Config], Traits]] = {
     "roberta": _bert,
     "xlm-roberta": _bert,
     "distilbert": _distilbert,
-    "modernbert": _modernbert,
+    "modernbert": {"fused_projections": True, "tied_embeddings": True},
 }
-"""Traits of each `model_type`. Source: the classes of transformers 5.23; the counts are equal to
-their numel() (tests/advisor/gpu/test_parameters.py)."""
+"""Traits of each `model_type`, or a function of its config. Source: the classes of transformers
+5.23; the counts are equal to their numel() (tests/advisor/gpu/test_parameters.py)."""
 
 
 def is_known_family(config: Config) -> bool:
@@ -227,7 +178,9 @@ def architecture_of(config: Config, source: str = "your config.json") -> Archite
             for name, keys in ALIASES.items()
             if name != "max_position_tokens"
         }
-        return _with_parameters({**_sizes(text, read), **FAMILIES[family](text), "source": source})
+        traits = FAMILIES[family]
+        special = traits(text) if callable(traits) else traits
+        return _with_parameters({**_sizes(text, read), **special, "source": source})
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "config.json",

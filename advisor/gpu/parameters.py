@@ -85,7 +85,8 @@ def parameter_count(shape: ModelShape) -> Number:
     blocks = shape.layers * (_attention(shape) + shape.norms_per_layer * norm)
     dense = (shape.layers - shape.expert_layers) * _dense_mlp(shape)
     experts = shape.expert_layers * _expert_mlp(shape, shape.experts)
-    return _embeddings(shape) + blocks + dense + experts + norm + shape.other_parameters
+    embeddings = shape.vocabulary * shape.hidden_size * (2 - shape.tied_embeddings)
+    return embeddings + blocks + dense + experts + norm + shape.other_parameters
 
 
 def active_parameters(shape: ModelShape) -> Number:
@@ -134,9 +135,10 @@ def lora_parameters(
     dense = shape.layers - shape.expert_layers
     attention = _attention_sides(shape, targets) * shape.layers
     mlp = _mlp_sides(shape, targets, shape.intermediate_size, shape.mlp_matrices) * dense
-    special = (_shared_sides(shape, targets) + _expert_sides(shape, targets)) * shape.expert_layers
+    shared = _mlp_sides(shape, targets, shape.shared_size, 3) * (shape.shared_size > 0)
+    special = (shared + _expert_sides(shape, targets)) * shape.expert_layers
     head = ("head" in targets) * (shape.hidden_size + shape.vocabulary)
-    return (attention + mlp + special + head) * rank
+    return cast(Number, (attention + mlp + special + head) * rank)
 
 
 def _attention(shape: ModelShape) -> Number:
@@ -156,10 +158,6 @@ def _expert_mlp(shape: ModelShape, experts: Number) -> Number:
     return experts * (3 * h * shape.expert_size + h) + 3 * h * shape.shared_size
 
 
-def _embeddings(shape: ModelShape) -> Number:
-    return shape.vocabulary * shape.hidden_size * (2 - shape.tied_embeddings)
-
-
 def _attention_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
     h, q, kv = shape.hidden_size, shape.q_size, shape.kv_size
     apart = sum(("k" in targets, "v" in targets)) * (h + kv) + ("q" in targets) * (h + q)
@@ -176,11 +174,6 @@ def _mlp_sides(
     together = bool({"gate", "up"} & set(targets)) * (h + (matrices - 1) * size)
     inputs = apart + shape.fused_projections * (together - apart)
     return inputs + ("down" in targets) * (size + h)
-
-
-def _shared_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:
-    sides = _mlp_sides(shape, targets, shape.shared_size, 3)
-    return cast(Number, sides * (shape.shared_size > 0))
 
 
 def _expert_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:

@@ -84,7 +84,7 @@ def weight_bytes_read(serving: ServingSetup, batch: Number) -> Number:
     experts used = 1 - (1 - experts per token / experts) ^ batch
     """
     shape = serving.shape
-    experts = _expert_parameters(shape)
+    experts = shape.expert_layers * shape.experts * 3 * shape.hidden_size * shape.expert_size
     idle = 1.0 - shape.experts_per_token / np.maximum(np.asarray(shape.experts), 1.0)
     met = experts * (1.0 - idle ** np.asarray(batch, np.float64))
     dense = shape.parameters - (2 - shape.tied_embeddings) * head_parameters(shape) - experts
@@ -146,10 +146,6 @@ def decode_step_seconds(
     moved = _exchanged_bytes(serving, batch) / serving.cards.link
     step = host + np.maximum(weights, compute) + cache / bandwidth + sums + moved
     return np.maximum(step, _launch_seconds(serving))
-
-
-def _expert_parameters(shape: ModelShape) -> Number:
-    return shape.expert_layers * shape.experts * 3 * shape.hidden_size * shape.expert_size
 
 
 def _flops(serving: ServingSetup) -> Number:

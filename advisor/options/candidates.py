@@ -13,7 +13,7 @@ from advisor.evidence import QualityFactor
 from advisor.options.batch import OptionBatch, option_batches
 from advisor.options.eligibility import EligibilityKey
 from advisor.options.gpu_tuning import gpu_tuning_options
-from advisor.options.option import Option, RuledOutOption
+from advisor.options.option import Option, RuledOutOption, rule_out
 from advisor.options.prompting import current_option, measuring_option, prompting_options
 from advisor.options.provider_tuning import provider_tuning_options
 from advisor.prices.book import PriceBook
@@ -67,13 +67,9 @@ def list_candidates(
         *provider_tuning_options(eligibility, book, out),
         *gpu_tuning_options(eligibility, book, out),
     ]
-    kept = []
-    for option in everything:
-        ruled = _by_need(option, eligibility, without_retrieval)
-        if ruled:
-            out.append(ruled)
-        else:
-            kept.append(option)
+    refusals = [_by_need(option, eligibility, without_retrieval) for option in everything]
+    out += filter(None, refusals)
+    kept = [option for option, refusal in zip(everything, refusals, strict=True) if not refusal]
     current = current_option(eligibility, book)
     options = (*([current] if current else []), *kept)
     measuring = measuring_option(kept)
@@ -86,18 +82,13 @@ def _by_need(
 ) -> RuledOutOption | None:
     if option.trains and option.approach != "combo" and eligibility.needs_knowledge:
         says = f"New facts have to be retrieved, not trained. {without_retrieval.says}"
-        return RuledOutOption(
-            id=option.id,
-            rule="facts-need-retrieval",
-            says=says,
-            source=without_retrieval.source,
-        )
+        return rule_out(option.id, "facts-need-retrieval", says, without_retrieval.source)
     if option.approach == "long_context" and eligibility.permissions_per_user:
         says = "Not every user may read every document, and one prompt would contain them all."
-        return RuledOutOption(id=option.id, rule="permissions", says=says, source="your scenario")
+        return rule_out(option.id, "permissions", says, "your scenario")
     if option.approach == "encoder" and eligibility.task != "classification":
         says = f"An encoder picks one of fixed labels; the task is {eligibility.task}."
-        return RuledOutOption(id=option.id, rule="no-labels", says=says, source="your scenario")
+        return rule_out(option.id, "no-labels", says, "your scenario")
     return None
 
 

@@ -122,8 +122,8 @@ class PriceStep(Record):
     """Note for readers."""
 
 
-class Price(Record):
-    """A price on one day, from the step that applied."""
+class Price(PriceStep):
+    """A price on one day: the step that applied, with its item and unit."""
 
     item: str
     """provider/model/kind."""
@@ -131,16 +131,6 @@ class Price(Record):
     """Unit of the price."""
     value: Decimal
     """Price [USD per unit]."""
-    since: date
-    """First day on which it applied."""
-    source: str
-    """Source."""
-    read_on: date
-    """Date the source was last read."""
-    confidence: Confidence
-    """Confidence in the source."""
-    note: str | None
-    """Note for readers."""
     own: bool = False
     """Whether it is the user's own price."""
     next_change: date | None
@@ -215,14 +205,9 @@ class PriceSeries(Record):
             raise PriceWithdrawn(self.item, day, since=step.since)
         later = [step.since for step in self.steps if step.since > day]
         return Price(
+            **dict(step),
             item=self.item,
             unit=self.unit,
-            value=step.value,
-            since=step.since,
-            source=step.source,
-            read_on=step.read_on,
-            confidence=step.confidence,
-            note=step.note,
             own=self.own,
             next_change=later[0] if later else None,
         )

@@ -107,7 +107,7 @@ class QualityEstimate:
         """
         if not self.trains:
             return self.ties
-        return np.asarray((self.bounds[1] >= self.target - ROUNDING)[self.kinds.of])
+        return np.asarray(self.bounds[1] >= self.target - ROUNDING)[self.kinds.of]
 
     def with_kind(
         self, place: int, bounds: NumberRange, source: tuple[str, str], tolerance: float

@@ -1,4 +1,4 @@
-"""The program's own rules as data: what each says, who says so, who says otherwise."""
+"""RuleCatalogue: the built-in rules with sources, a case for, a case against, and disputes."""
 
 from __future__ import annotations
 
@@ -15,98 +15,97 @@ Says = Annotated[str, Field(min_length=10)]
 
 
 class Argument(Record):
-    """What speaks for a rule, or against it."""
+    """An argument for a rule, or against it."""
 
     says: Says
-    """In a sentence, with its figures."""
+    """The argument in a sentence, with its figures."""
     source: Says
-    """Who says so."""
+    """Source."""
 
 
 class Dispute(Record):
-    """A figure on which sources differ: it is told as a range, never as one number."""
+    """A figure on which sources differ: reported as a range, never as one number."""
 
     figure: str
-    """What the figure is of."""
+    """Name of the figure."""
     tasks: tuple[Task, ...] = ()
-    """For which tasks; all where none is named."""
+    """Tasks it applies to; empty for all."""
     low: float
-    """Smallest figure of a source."""
+    """Smallest published value."""
     high: float
-    """Largest figure of a source."""
+    """Largest published value."""
     unit: str
-    """What it counts."""
+    """Unit."""
     sources: Annotated[tuple[str, ...], Field(min_length=2)]
-    """Who says which."""
+    """Sources with their values."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"the range of '{self.figure}' has no width: nothing is disputed")
+            raise ValueError(f"the range of '{self.figure}' has no width: its sources agree")
         return self
 
     @property
     def says(self) -> str:
-        """The range in a sentence, with its sources."""
+        """The range with its sources, in a sentence."""
         ends = f"{self.low:,g} to {self.high:,g}"
         unit = f" {self.unit}" if self.unit else ""
         return f"Sources differ: {self.figure}, {ends}{unit} ({'; '.join(self.sources)})."
 
 
 class Rule(Record):
-    """A rule that the advice uses: answers name it by its code."""
+    """A built-in rule; answers refer to it by its code."""
 
     code: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     """Stable name."""
     by: tuple[Literal["menu", "numbers", "reason", "evidence", "order"], ...]
-    """Where it works: keeps an option off the menu, or out by numbers; gives a reason; moves what
-    is expected; orders what is left."""
+    """Stage: excludes candidates, checks numbers, gives a reason, shifts expectations, or ranks."""
     says: Says
-    """The rule in words."""
+    """The rule in a sentence."""
     tasks: tuple[Task, ...] = ()
-    """For which tasks; all where none is named."""
+    """Tasks it applies to; empty for all."""
     since: date | None = None
-    """First day on which it held, where it has one."""
+    """First day on which it applies, if any."""
     until: date | None = None
-    """Last day, where it has one."""
+    """Last day on which it applies, if any."""
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Who says so; `own judgement` where nobody published it."""
+    """Sources; `own judgement` if nothing is published."""
     evidence: tuple[str, ...] = ()
-    """Parts of the evidence that it compares with."""
+    """Parts of the evidence that it uses."""
     rests_on: str | None = None
-    """Name in the code that holds it, where it has no code in answers."""
+    """Name in the code that implements it, if answers do not contain its code."""
     case_for: Argument
-    """A case in which it was right."""
+    """A case that supports the rule."""
     case_against: Argument
-    """A case that speaks against it, or its limit."""
+    """A case against the rule, or its limit."""
     disputes: tuple[Dispute, ...] = ()
     """Figures on which sources differ."""
 
 
 class RuleCatalogue(Record):
-    """All rules."""
+    """All built-in rules."""
 
     rules: tuple[Rule, ...]
-    """In the order in which they are tried."""
+    """In the order in which they are applied."""
 
     @model_validator(mode="after")
     def _codes_are_unique(self) -> Self:
         codes = [rule.code for rule in self.rules]
         twice = {code for code in codes if codes.count(code) > 1}
         if twice:
-            raise ValueError(f"the rule '{min(twice)}' is said twice")
+            raise ValueError(f"duplicate rule '{min(twice)}'")
         return self
 
     @cached_property
     def by_code(self) -> Mapping[str, Rule]:
-        """Each rule under its code."""
+        """The rules by code."""
         return {rule.code: rule for rule in self.rules}
 
     def disputes_of(self, code: str, task: Task) -> tuple[Dispute, ...]:
-        """List on what the sources of a rule differ, for a task."""
+        """Return the disputes about a rule that apply to a task."""
         rule = self.by_code.get(code)
         disputes = rule.disputes if rule else ()
-        return tuple(one for one in disputes if not one.tasks or task in one.tasks)
+        return tuple(d for d in disputes if not d.tasks or task in d.tasks)
 
 
 NO_RULES = RuleCatalogue(rules=())
@@ -115,17 +114,18 @@ NO_RULES = RuleCatalogue(rules=())
 S = TypeVar("S", bound=Record)
 
 
-def with_disputes(said: S, code: str, catalogue: RuleCatalogue, task: Task) -> S:
-    """Add to what is said on the ground of a rule where its sources differ, and who says what.
+def with_disputes(record: S, code: str, catalogue: RuleCatalogue, task: Task) -> S:
+    """Append the disputes about a rule to the explanation of a record.
 
     Args:
-        said: A record with the field `says`.
-        code: The rule.
+        record: A record with the field `says`.
+        code: Code of the rule.
         catalogue: All rules.
-        task: What the question is about.
+        task: Task of the question.
     """
     disputes = catalogue.disputes_of(code, task)
     if not disputes:
-        return said
-    says = " ".join((getattr(said, "says"), *(one.says for one in disputes)))  # noqa: B009
-    return type(said).model_validate(dict(said) | {"says": says})
+        return record
+    fields = dict(record)
+    says = " ".join((fields["says"], *(dispute.says for dispute in disputes)))
+    return type(record).model_validate(fields | {"says": says})

@@ -1,4 +1,4 @@
-"""A condition in CEL -> its words, its parts, and what it says of some values."""
+"""Conditions in CEL: tokens, compilation and evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SYNTAX = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<says>[^\
 
 
 class ConditionError(ValueError):
-    """What is wrong with a condition, and where."""
+    """An error in a condition, with its position."""
 
     def __init__(self, place: tuple[int, int], found: str, remedy: str) -> None:
         self.place, self.found, self.remedy = place, found, remedy
@@ -32,7 +32,7 @@ class ConditionError(ValueError):
 
 
 class CelToken(NamedTuple):
-    """A word of a condition."""
+    """A token of a condition."""
 
     kind: str
     text: str
@@ -44,38 +44,40 @@ def compile_program(text: str) -> Program:
     """Compile a condition.
 
     Raises:
-        Fault: it is no CEL.
+        ConditionError: it is not valid CEL.
     """
-    from cel import compile as compiled  # starts slowly, and few questions bring rules
+    from cel import compile as compiled  # slow to import, and few questions have team rules
 
     try:
         return compiled(text)
     except ValueError as error:
         found = SYNTAX.search(str(error))
         if not found:
-            raise ConditionError((1, 1), f"this is no condition: {error}.", "Mend it.") from error
+            raise ConditionError(
+                (1, 1), f"not valid CEL: {error}.", "Fix the condition."
+            ) from error
         says = found["says"].split(" expecting {")[0]
         place = (int(found["line"]), int(found["column"]))
-        raise ConditionError(place, f"{says}.", "Mend the condition there.") from error
+        raise ConditionError(place, f"{says}.", "Fix the condition there.") from error
 
 
 def evaluate_program(program: Program, context: Mapping[str, Any]) -> Any:
-    """Return what a compiled text says of some values.
+    """Return the value of a compiled expression.
 
     Raises:
-        ValueError: it says nothing of them: a name is missing, or kinds do not fit.
+        ValueError: a name is missing, or types do not match.
     """
     try:
         return program.execute(dict(context))
     except (ArithmeticError, LookupError, RuntimeError, TypeError) as error:
         says = re.split(r" CEL does not| Check ", str(error))[0].rstrip(".")
         if isinstance(error, LookupError):
-            says = f"there is no {says}"
+            says = f"unknown name {says}"
         raise ValueError(f"{says}.") from error
 
 
 def cel_tokens(text: str) -> Iterator[CelToken]:
-    """Cut a condition into its words; spaces and comments fall away.
+    """Split a condition into tokens, without spaces and comments.
 
     >>> [token.text for token in cel_tokens("option.trains && 1.5 < x // why")]
     ['option', '.', 'trains', '&&', '1.5', '<', 'x']
@@ -86,19 +88,19 @@ def cel_tokens(text: str) -> Iterator[CelToken]:
 
 
 def token_text(tokens: Sequence[CelToken], place: int) -> str:
-    """Return the word at a place; empty beyond the ends."""
+    """Return the text of a token; empty out of range."""
     return tokens[place].text if 0 <= place < len(tokens) else ""
 
 
 def loop_variables(tokens: Sequence[CelToken]) -> Iterator[str]:
-    """Name what loops count with."""
+    """Yield the variables of loops."""
     for place, token in enumerate(tokens):
         if token.text in LOOPS and token_text(tokens, place + 1) == "(":
             yield token_text(tokens, place + 2)
 
 
 def top_level_tokens(tokens: Sequence[CelToken]) -> Iterator[tuple[int, CelToken]]:
-    """List the tokens that lie in no brackets."""
+    """Yield the tokens outside of brackets, with their positions."""
     depth = 0
     for place, token in enumerate(tokens):
         depth -= token.text in CLOSING
@@ -108,7 +110,7 @@ def top_level_tokens(tokens: Sequence[CelToken]) -> Iterator[tuple[int, CelToken
 
 
 def strip_brackets(tokens: Sequence[CelToken]) -> Sequence[CelToken]:
-    """Take brackets away that hold the whole."""
+    """Remove brackets around the complete expression."""
     while tokens[0].text == "(" and [n for n, _ in top_level_tokens(tokens)] == [
         0,
         len(tokens) - 1,
@@ -118,14 +120,14 @@ def strip_brackets(tokens: Sequence[CelToken]) -> Sequence[CelToken]:
 
 
 def split_operands(tokens: Sequence[CelToken], *signs: str) -> list[Sequence[CelToken]]:
-    """Cut words at the signs that lie in no brackets."""
+    """Split tokens at operators outside of brackets."""
     cuts = [place for place, token in top_level_tokens(tokens) if token.text in signs]
     edges = zip([-1, *cuts], [*cuts, len(tokens)], strict=True)
     return [tokens[start + 1 : end] for start, end in edges]
 
 
 def type_name(value: object) -> str:
-    """Name the kind of a value.
+    """Return the type of a value, for messages.
 
     >>> type_name(1.5), type_name(True)
     ('a number', 'true or false')
@@ -139,4 +141,4 @@ def type_name(value: object) -> str:
         str: "a text",
         list: "a list",
     }
-    return kinds.get(type(value), "a group of values")
+    return kinds.get(type(value), "a mapping")

@@ -1,4 +1,4 @@
-"""A condition -> the same condition, checked: what it reads, that it ends, what is wrong."""
+"""Checks of CEL conditions before use: names, functions, loops, types, null values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cel import Program
 
 FUNCTIONS = frozenset({"size", "contains", "startsWith", "endsWith", "double", "int", "string"})
-"""What may be called: each takes time in proportion to its text."""
+"""Functions that are allowed: each takes time proportional to its input."""
 MAX_LOOP_DEPTH = 2
 KEYWORDS = frozenset({"true", "false", "null", "in"})
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
@@ -38,7 +38,7 @@ FieldPath = tuple[str, ...]
 
 @dataclass(frozen=True)
 class FieldType:
-    """What a name can hold: a sample of it, its fields, and whether it may be unsaid."""
+    """Type of a name: a sample value, its fields, its choices, and whether it may be null."""
 
     sample: Any
     fields: Mapping[str, FieldType] | None = None
@@ -48,17 +48,17 @@ class FieldType:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition that was checked."""
+    """A checked condition."""
 
     program: Program
     reads: frozenset[FieldPath]
-    """What it reads: the names from the outermost in, such as (scenario, task)."""
+    """Paths that it reads, such as (scenario, task)."""
 
     def holds(self, context: Mapping[str, Any]) -> bool:
-        """Whether it is true of what is given.
+        """Whether the condition holds.
 
         Raises:
-            ValueError: it reads what nobody said, or is not true or false.
+            ValueError: it reads a value that is not given, or is not true or false.
         """
         found = evaluate_program(self.program, context)
         if not isinstance(found, bool):
@@ -67,14 +67,14 @@ class Condition:
 
 
 def compile_condition(text: str, shapes: Mapping[str, FieldType]) -> Condition:
-    """Check a condition before it is used: names, functions, loops, and what is compared.
+    """Compile and check a condition: names, functions, loops and comparisons.
 
     Args:
         text: The condition.
-        shapes: The names that it may read, and what each can hold.
+        shapes: The names that it may read, with their types.
 
     Raises:
-        Fault: with line and column.
+        ConditionError: with line and column.
     """
     program = compile_program(text)
     checks = _ConditionChecker(text, shapes)
@@ -84,7 +84,7 @@ def compile_condition(text: str, shapes: Mapping[str, FieldType]) -> Condition:
 
 
 class _ConditionChecker:
-    """The checks of one condition."""
+    """Checks one condition."""
 
     def __init__(self, text: str, shapes: Mapping[str, FieldType]) -> None:
         self.text, self.shapes = text, shapes
@@ -99,14 +99,14 @@ class _ConditionChecker:
         return ConditionError(place, found, remedy)
 
     def names(self) -> None:
-        """Refuse names, functions and loops that are not known or nest too deep."""
+        """Refuse unknown names and functions, and loops that are nested too deeply."""
         depth: list[bool] = []
         for place, token in enumerate(self.tokens):
             if token.text in OPENING:
                 loop = place > 1 and self.tokens[place - 1].text in LOOPS
                 depth.append(loop and token.text == "(")
                 if sum(depth) > MAX_LOOP_DEPTH:
-                    raise self.fault(token, "loops lie more than two deep.", "Write it flatter.")
+                    raise self.fault(token, "loops are nested more than two deep.", "Simplify it.")
             elif token.text in CLOSING:
                 depth.pop()
             elif token.kind == "name":
@@ -118,7 +118,7 @@ class _ConditionChecker:
         if called and token.text not in FUNCTIONS | LOOPS:
             raise self.fault(
                 token,
-                f"there is no function '{token.text}'.",
+                f"unknown function '{token.text}'.",
                 did_you_mean(token.text, FUNCTIONS | LOOPS).strip(),
             )
         if called or token.text in KEYWORDS or token_text(self.tokens, place - 1) == ".":
@@ -128,18 +128,18 @@ class _ConditionChecker:
         if token.text not in self.shapes:
             raise self.fault(
                 token,
-                f"there is no '{token.text}' to read.",
+                f"unknown name '{token.text}'.",
                 did_you_mean(token.text, self.shapes).strip(),
             )
         if token_text(self.tokens, place + 1) != ".":
-            remedy = f"Write {token.text}. and a name."
-            raise self.fault(token, f"'{token.text}' is no value by itself.", remedy)
+            remedy = f"Write {token.text}. and the name of a field."
+            raise self.fault(token, f"'{token.text}' is not a value.", remedy)
 
     def paths(self, tokens: Sequence[CelToken]) -> Iterator[tuple[FieldPath, CelToken]]:
-        """List what tokens read, with the token at which each path begins."""
+        """Yield the paths that tokens read, each with its first token."""
         for place, token in enumerate(tokens):
-            is_ours = token.text in self.shapes and token.text not in self.bound
-            if token.kind == "name" and is_ours and token_text(tokens, place - 1) != ".":
+            is_known = token.text in self.shapes and token.text not in self.bound
+            if token.kind == "name" and is_known and token_text(tokens, place - 1) != ".":
                 yield self._path(tokens, place), token
 
     def _path(self, tokens: Sequence[CelToken], place: int) -> FieldPath:
@@ -150,7 +150,7 @@ class _ConditionChecker:
             if name not in shape.fields:
                 raise self.fault(
                     tokens[place],
-                    f"there is no '{'.'.join((*path, name))}' to read.",
+                    f"unknown name '{'.'.join((*path, name))}'.",
                     did_you_mean(name, shape.fields).strip(),
                 )
             shape = shape.fields[name]
@@ -158,7 +158,7 @@ class _ConditionChecker:
         return tuple(path)
 
     def parts(self, tokens: Sequence[CelToken]) -> None:
-        """Try every part of a condition by itself, so that none hides behind another."""
+        """Evaluate every part of a condition separately, so that an error in one is not hidden."""
         tokens = strip_brackets(tokens)
         for signs in (("?", ":"), ("||",), ("&&",)):
             pieces = split_operands(tokens, *signs)
@@ -177,35 +177,35 @@ class _ConditionChecker:
             raise self.fault(
                 tokens[0],
                 f"found {type_name(found)} instead of true or false.",
-                "Compare it with something.",
+                "Compare it with a value.",
             )
-        self._unsaid(tokens)
+        self._null_values(tokens)
 
     def _comparison(self, tokens: Sequence[CelToken], place: int) -> None:
         left, right = tokens[:place], tokens[place + 1 :]
         sign = tokens[place]
-        one, other = (self._value(side, self.sample) for side in (left, right))
+        value, other = (self._value(side, self.sample) for side in (left, right))
         self._choices(left, right)
         if sign.text == "in":
             if not isinstance(other, list):
                 raise self.fault(
                     sign,
-                    f"'in' looks into a list, and this is {type_name(other)}.",
+                    f"'in' needs a list, found {type_name(other)}.",
                     "Write a list such as ['a', 'b'].",
                 )
             others = other
         else:
             others = [other]
-        for value in others:
-            if value is not None and one is not None and type_name(one) != type_name(value):
+        for member in others:
+            if None not in (member, value) and type_name(value) != type_name(member):
                 raise self.fault(
                     sign,
-                    f"{type_name(one)} is compared with {type_name(value)}.",
-                    "Compare what is of one kind.",
+                    f"{type_name(value)} is compared with {type_name(member)}.",
+                    "Compare values of the same type.",
                 )
 
     def _choices(self, left: Sequence[CelToken], right: Sequence[CelToken]) -> None:
-        """Refuse a text that a name can never hold."""
+        """Refuse a text that is not among the choices of a name."""
         for side, others in ((left, right), (right, left)):
             path = next(iter(self.paths(side)), None)
             choices = self._shape(path[0]).choices if path else ()
@@ -219,8 +219,8 @@ class _ConditionChecker:
                         did_you_mean(token.text[1:-1], choices).strip(),
                     )
 
-    def _unsaid(self, tokens: Sequence[CelToken]) -> None:
-        """Refuse to compare what may be unsaid without asking first whether it is said."""
+    def _null_values(self, tokens: Sequence[CelToken]) -> None:
+        """Refuse to read a value that may be null without a check for null."""
         for path, token in self.paths(tokens):
             for length in range(2, len(path) + 1):
                 prefix = path[:length]
@@ -232,7 +232,7 @@ class _ConditionChecker:
                     name = ".".join(prefix)
                     raise self.fault(
                         token,
-                        f"{name} is null where nobody said it.",
+                        f"{name} is null if it is not given.",
                         f"Write {name} != null && before it.",
                     ) from None
 
@@ -250,14 +250,14 @@ class _ConditionChecker:
                 compile_program(self.text[start : last.at + len(last.text)]), context
             )
         except ValueError as error:
-            remedy = "Take what is there, of one kind; numbers are written 1.0."
+            remedy = "Use known names and one type per comparison; write numbers as 1.0."
             raise self.fault(tokens[0], str(error), remedy) from error
 
 
 def _null_checked(
     tokens: Sequence[CelToken], paths: Iterator[tuple[FieldPath, CelToken]]
 ) -> Iterator[FieldPath]:
-    """List what is compared with null anywhere."""
+    """Yield the paths that are compared with null anywhere."""
     where = {token.at: place for place, token in enumerate(tokens)}
     for path, token in paths:
         place = where[token.at]
@@ -267,7 +267,7 @@ def _null_checked(
 
 
 def _without(sample: Mapping[str, Any], path: FieldPath) -> dict[str, Any]:
-    """Copy a sample with one path unsaid."""
+    """Return a copy of a sample with one path set to null."""
     copy = dict(sample)
     copy[path[0]] = _without(copy[path[0]], path[1:]) if len(path) > 1 else None
     return copy

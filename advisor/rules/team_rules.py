@@ -1,4 +1,4 @@
-"""Rules that a team adds -> rules that were checked, and what they may read of a question."""
+"""TeamRule: rules that a team adds, checked, with the fields of a question they may read."""
 
 from __future__ import annotations
 
@@ -20,87 +20,87 @@ from advisor.units import Approach, Record
 
 MAX_RULES = 50
 MAX_LIST_ENTRIES = 100
-"""Longest list of a scenario that a rule goes through."""
+"""Longest list of a scenario that a rule may loop over."""
 UNREADABLE_FIELDS = frozenset({"name", "note"})
-"""What a scenario says in free words: no rule reads it."""
+"""Free text of a scenario, which no rule may read."""
 COST_FIELDS = ("one_off_usd", "monthly_usd", "per_month_usd")
 
 
 class OptionAttributes(Record):
-    """What a rule can read of an option, as `option.NAME`."""
+    """Attributes of an option that a rule can read, as `option.NAME`."""
 
     id: str
-    """approach:provider:model[:gpu]; `current` is what runs today."""
+    """approach:provider:model[:gpu]; `current` is the current solution."""
     approach: Approach
-    """How it is done."""
+    """Approach."""
     provider: str
-    """Who runs or tunes the model; `own` for your machines."""
+    """Provider that runs or tunes the model; `own` for your machines."""
     model: str
-    """Which model."""
+    """Model."""
     launch: Literal["provider", "local", "export", "by_hand"]
     """How it is started."""
     objective: Literal["sft", "dpo", "kto", "grpo", "classification"] | None
-    """What training optimises."""
+    """Training objective."""
     tier: Tier
     """Size class of the model."""
     trains: bool
-    """Whether something has yet to be tuned."""
+    """Whether a model has yet to be tuned."""
     is_current: bool
-    """Whether it is what runs today."""
+    """Whether it is the current solution."""
     open_weights: bool
-    """Whether the weights can be had."""
+    """Whether the weights are available."""
     licence: str | None
-    """Licence of open weights, where it is known."""
+    """Licence of open weights, if known."""
     gpu: str | None
-    """GPU it is trained or served on."""
+    """GPU for training or inference."""
     ends_on: date | None
-    """Last day of the model, as 2027-01-14; days compare as texts."""
+    """Shutdown date of the model, as 2027-01-14; dates compare as texts."""
     one_off_usd: float
-    """Paid once, likely."""
+    """Likely one-off cost."""
     monthly_usd: float
-    """Paid each month, likely."""
+    """Likely monthly cost."""
     per_month_usd: float
-    """All spread over the months of use, likely."""
+    """Likely cost per month, one-off costs included."""
 
 
 class TeamRule(Record):
-    """One rule of a team."""
+    """A rule added by a team."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    """Stable name; answers show it."""
+    """Stable name, shown in answers."""
     when: Annotated[str, Field(min_length=1, max_length=2000)]
     """A condition in CEL on `scenario` and `option`."""
     then: Literal["rule_out", "prefer", "require"]
-    """What follows where it holds: the option is out, it wins a tie; require: others are out."""
+    """Effect where it holds: rule out, or win a tie; `require` rules out all other options."""
     says: Annotated[str, Field(min_length=1, max_length=500)]
-    """The rule in words."""
+    """Explanation of the rule."""
     source: Annotated[str, Field(min_length=1, max_length=300)]
-    """Who says so: a policy, an owner, a contract."""
+    """Source: a policy, an owner, a contract."""
 
     @cached_property
     def condition(self) -> Condition:
-        """The condition, checked.
+        """The checked condition.
 
         Raises:
-            Fault: it cannot be used.
+            ConditionError: it is not valid.
         """
         return compile_condition(self.when, readable_fields())
 
     @property
     def reads_costs(self) -> bool:
-        """Whether it reads what an option costs."""
+        """Whether it reads the costs of an option."""
         return any(("option", name) in self.condition.reads for name in COST_FIELDS)
 
     @property
     def moves(self) -> bool:
-        """Whether it reads what can differ in each variant of a sweep."""
+        """Whether it reads numbers, which can differ in each variant of a sweep."""
         numbers = {("scenario", *path.split(".")) for path in NUMBER_FIELDS}
         return self.reads_costs or bool(numbers & self.condition.reads)
 
 
 @cache
 def readable_fields() -> Mapping[str, FieldType]:
-    """Say what a rule can read: every field of a scenario, and those of `OptionAttributes`."""
+    """Return what a rule can read: the fields of a scenario and of `OptionAttributes`."""
     scenario = _record(Scenario, ())
     fields = dict(scenario.fields or {})
     for name in UNREADABLE_FIELDS:
@@ -117,13 +117,13 @@ def _record(kind: type[Record], path: FieldPath) -> FieldType:
 
 
 def _shape(annotation: Any, path: FieldPath) -> FieldType:
-    """Say what a field can hold, by its type."""
-    said = [arg for arg in _alternatives(annotation) if arg is not type(None)]
-    is_open = len(said) < len(_alternatives(annotation))
+    """Return the type of a field for the checks."""
+    types = [arg for arg in _alternatives(annotation) if arg is not type(None)]
+    is_open = len(types) < len(_alternatives(annotation))
     name = ".".join(path)
     if name == "task" or (name in NUMBER_FIELDS and not NUMBER_FIELDS[name].optional):
         is_open = False
-    inner = _plain(said[0], path)
+    inner = _plain(types[0], path)
     return FieldType(inner.sample, inner.fields, inner.choices, is_open)
 
 
@@ -149,30 +149,32 @@ def _plain(kind: Any, path: FieldPath) -> FieldType:
 
 
 def team_rules_from(given: object, where: str, taken: Collection[str] = ()) -> tuple[TeamRule, ...]:
-    """Check what a file or a request says, and make rules of it.
+    """Parse and check the rules of a file or a request.
 
     Args:
         given: A list of rules.
-        where: File or door, for messages.
-        taken: Codes of the program's own rules.
+        where: File or request, for messages.
+        taken: Codes of the built-in rules.
 
     Raises:
         TeamRuleError: with the rule, the place in it, and what to do.
     """
     if not isinstance(given, list | tuple):
         raise TeamRuleError(
-            where, "found no list of rules.", "Write a list of {id, when, then, says, source}."
+            where, "expected a list of rules.", "Write a list of {id, when, then, says, source}."
         )
     if len(given) > MAX_RULES:
-        raise TeamRuleError(where, f"found {len(given)} rules.", f"Give at most {MAX_RULES}.")
+        raise TeamRuleError(
+            where, f"found {len(given)} rules.", f"At most {MAX_RULES} are allowed."
+        )
     rules: dict[str, TeamRule] = {}
-    for place, one in enumerate(given, 1):
-        rule = _rule(one, f"{where}: rule {place}")
+    for place, entry in enumerate(given, 1):
+        rule = _rule(entry, f"{where}: rule {place}")
         if rule.id in rules or rule.id in taken:
             raise TeamRuleError(
                 f"{where}: rule {place}: id",
-                f"the id '{rule.id}' is taken.",
-                "Give each rule a name of its own.",
+                f"the id '{rule.id}' is already used.",
+                "Give each rule a unique id.",
             )
         rules[rule.id] = rule
     return tuple(rules.values())
@@ -187,10 +189,10 @@ def _rule(given: object, where: str) -> TeamRule:
         raise TeamRuleError(
             f"{where}: {place}" if place else where,
             f"{first['msg']}.",
-            "A rule is {id, when, then, says, source}.",
+            "A rule has the keys id, when, then, says, source.",
         ) from error
     try:
-        rule.condition  # noqa: B018 - checked here, kept for later
+        rule.condition  # noqa: B018 - compiled and cached here
     except ConditionError as fault:
         line, column = fault.place
         raise TeamRuleError(
@@ -200,10 +202,10 @@ def _rule(given: object, where: str) -> TeamRule:
 
 
 def rule_holds(rule: TeamRule, context: Mapping[str, Any], option: str) -> bool:
-    """Whether the condition of a rule is true of an option.
+    """Whether the condition of a rule holds for an option.
 
     Raises:
-        TeamRuleError: it reads what nobody said.
+        TeamRuleError: it reads a value that is not given.
     """
     try:
         return rule.condition.holds(context)
@@ -211,15 +213,15 @@ def rule_holds(rule: TeamRule, context: Mapping[str, Any], option: str) -> bool:
         raise TeamRuleError(
             f"rule {rule.id}: when, at option {option}",
             str(error),
-            "Ask first whether it is said, with != null.",
+            "Check first that it is given, with != null.",
         ) from error
 
 
 def rule_context(scenario: Scenario, task: str, paths: Collection[FieldPath]) -> dict[str, Any]:
-    """Lay out what rules read of a scenario, and nothing else of it.
+    """Return the fields of a scenario that a rule reads, and no others.
 
     Raises:
-        TeamRuleError: a list in it is longer than a rule goes through.
+        TeamRuleError: a list in it is longer than a rule may loop over.
     """
     plain = scenario.model_dump(mode="json") | {"task": task}
     found: dict[str, Any] = {}
@@ -239,7 +241,7 @@ def _copy(plain: Mapping[str, Any], found: dict[str, Any], path: FieldPath) -> N
 
 
 def _as_read(value: Any, name: str) -> Any:
-    """Write numbers as CEL compares them: without a difference of whole and broken."""
+    """Convert integers to floats, which CEL does not compare with each other."""
     if isinstance(value, dict):
         return {inner: _as_read(part, inner) for inner, part in value.items()}
     if isinstance(value, list):
@@ -247,7 +249,7 @@ def _as_read(value: Any, name: str) -> Any:
             raise TeamRuleError(
                 f"scenario: {name}",
                 f"this list has {len(value)} entries.",
-                f"A rule goes through at most {MAX_LIST_ENTRIES}.",
+                f"A rule may loop over at most {MAX_LIST_ENTRIES}.",
             )
         return [_as_read(part, name) for part in value]
     if isinstance(value, int) and not isinstance(value, bool):

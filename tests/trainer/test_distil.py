@@ -223,7 +223,7 @@ def test_a_second_time_nothing_is_asked_or_agreed(school: TeacherHarness) -> Non
 
     result = school.go()
 
-    assert (result.answered, result.already, result.usd) == (0, ROWS, 0)
+    assert (result.answered, result.already, result.usd) == (0, ROWS, Decimal(0))
     assert (school.shown, len(school.desk.context.ledger.entries())) == ([], 1)
     assert len(school.teacher.asked) == ROWS
 
@@ -426,7 +426,7 @@ def test_from_the_command_line(
     said = capsys.readouterr().out
     assert "12 questions to own/big" in said
     assert "USD likely, at most 0.01 USD" in said
-    assert "Type 0.01 to spend up to 0.01 USD" in said
+    assert "Type 0.01 to spend up to $0.01" in said
     assert "12 answered, 0 before, 0 rejected; 0.000936 USD." in said
     assert "answers.review.md" in said.replace("\n", "")
 
@@ -436,7 +436,7 @@ def test_from_the_command_line(
     [
         ("5\n", None, {}, Refused, "you typed '5', not 0.01"),
         ("", Consent(True, None, None), {}, UsageError, "missing the accepted amount"),
-        ("", Consent(True, Decimal("0.001"), None), {}, Refused, "may cost up to 0.01"),
+        ("", Consent(True, Decimal("0.001"), None), {}, Refused, r"may cost up to \$0\.01"),
         ("0.01\n", Consent(False, None, "other"), {}, UsageError, "rows would go to own"),
         ("", Consent(True, Decimal(1), None), {"base_url": "https://api.example.org/v1"}, NoConsent,
          "Add --allow-egress own"),

@@ -44,9 +44,9 @@ def agree_to_pay(most: Decimal, consent: PaymentConsent) -> None:
         if consent.max_usd is None:
             raise UsageError("--yes", "missing the accepted amount.", "Add --max-usd N.")
         if consent.max_usd < most:
-            raise Refused(f"--max-usd {consent.max_usd}: it may cost up to {most} USD.")
+            raise Refused(f"--max-usd {consent.max_usd}: it may cost up to ${most}.")
         return
-    typed = typed_line(f"\nType {most} to spend up to {most} USD: ")
+    typed = typed_line(f"\nType {most} to spend up to ${most}: ")
     if typed != str(most):
         raise Refused(f"you typed '{typed}', not {most}: nothing was started.")
 

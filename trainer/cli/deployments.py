@@ -46,8 +46,8 @@ def start_deployment(
     price = deployments.usd_per_hour(context, run)
     most = (price * Decimal(str(max_hours))).quantize(CENT)
     console().print(
-        f"{run.tuned_model} at {run.provider}: {price} USD per hour for at most "
-        f"{max_hours:g} h, worst case {most} USD. It sleeps after half an hour without a request.",
+        f"{run.tuned_model} at {run.provider}: ${price} per hour for at most "
+        f"{max_hours:g} h, worst case ${most}. It sleeps after half an hour without a request.",
         soft_wrap=True,
     )
     agree_to_pay(most, consent)
@@ -71,7 +71,7 @@ def _print_deployment(context: TrainerContext, deployment: Deployment) -> None:
     now = context.clock.now()
     console().print(
         f"{deployment.deployment_id} is {deployment.state}: {deployment.says or 'not tested'}; "
-        f"{deployment.hours(now):.2f} h, {deployment.spent(now).quantize(CENT)} USD",
+        f"{deployment.hours(now):.2f} h, ${deployment.spent(now).quantize(CENT)}",
         soft_wrap=True,
     )
 
@@ -105,7 +105,7 @@ def show_deployments(as_json: JsonFlag = False) -> None:
     head = ("deployment", "run", "provider", "state", "USD/h", "hours", "USD")
     console().print(plain_table(head, rows, {"USD/h", "hours", "USD"}))
     hourly = deployments.current_hourly_cost(context)
-    console().print(f"\nCurrent deployments cost {hourly} USD per hour.")
+    console().print(f"\nCurrent deployments cost ${hourly} per hour.")
     return None
 
 

@@ -54,12 +54,12 @@ def import_folder(
     if version is None:
         raise Refused(f"{run.run_id}: settled, but its model is not registered.")
     console().print(
-        f"run {run.run_id} is settled: {spent} USD ({run.said('settled', 'how')}). It made "
+        f"run {run.run_id} is settled: ${spent} ({run.said('settled', 'how')}). It made "
         f"{version}: {context.registry.version(version).model}",
         soft_wrap=True,
     )
     if spent > Decimal(plan.cap_usd):
-        console().print(f"That is more than the cap of the plan, {plan.cap_usd} USD.")
+        console().print(f"That is more than the cap of the plan, ${plan.cap_usd}.")
     if imported.evaluation is not None:
         show_evaluation(dict(imported.evaluation))
 

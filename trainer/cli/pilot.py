@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,8 @@ import yaml
 
 from advisor.console import console, plain_table, write_json
 from advisor.errors import UsageError
-from advisor.units import parse_usd
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.flags import JsonFlag, TuningFlags
+from trainer.cli.flags import JsonFlag, TuningFlags, usd_option
 from trainer.cli.plan import PlanFlags, plan_request
 from trainer.context import open_context
 from trainer.paid_calls.cost import Bill
@@ -39,7 +39,7 @@ MIN_ROWS = 10
 class PilotFlags:
     """Flags that `trainer plan` does not have."""
 
-    cap: Annotated[str, typer.Option(help="Maximum cost [USD].")]
+    cap: Annotated[Decimal, usd_option("--cap", "Maximum cost [USD].")]
     corpus: Annotated[
         Path | None, typer.Option(help="Documents for retrieval: a file or a folder.")
     ] = None
@@ -108,7 +108,7 @@ def _pilot_request(plan_flags: PlanFlags, flags: PilotFlags) -> PilotRequest:
         )
     return PilotRequest(
         plan=plan_request(plan_flags),
-        cap=parse_usd(flags.cap, "--cap"),
+        cap=flags.cap,
         corpus=flags.corpus,
         model=flags.model,
         embedding=flags.embedding,
@@ -160,8 +160,9 @@ def _show_bill(setup: PilotSetup, bill: Bill) -> None:
 
 def write_scenario(path: Path, result: PilotResult, source: Path) -> None:
     """Write the scenario with the scores."""
+    name = result.run.setup.folder.name
     body = yaml.safe_dump(dict(result.scenario), sort_keys=False, allow_unicode=True)
-    path.write_text(f"# {source.name} with the scores of {result.name}.\n{body}", encoding="utf-8")
+    path.write_text(f"# {source.name} with the scores of {name}.\n{body}", encoding="utf-8")
 
 
 def _show_result(result: PilotResult, path: Path) -> None:

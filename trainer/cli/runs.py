@@ -148,9 +148,7 @@ def _print_next_step(context: TrainerContext, run: Run) -> None:
             f"The job continues at {run.provider}. Follow it with: trainer follow {run.run_id}"
         )
         return
-    console().print(
-        f"{run.outcome}, {run.said('settled', 'usd')} USD ({run.said('settled', 'how')})."
-    )
+    console().print(f"{run.outcome}, ${run.said('settled', 'usd')} ({run.said('settled', 'how')}).")
     evaluation = evaluation_of(run)
     if evaluation is not None:
         show_evaluation(evaluation)
@@ -269,8 +267,8 @@ def show_run(
     outcome = f" ({run.outcome})" if run.state == "settled" else ""
     console().print(f"\n{run.run_id} is {run.state}{outcome}")
     if entry is not None:
-        spent = "" if entry.settled is None else f", spent {usd_text(entry.settled)} ({entry.how})"
-        console().print(f"money    reserved {usd_text(entry.reserved)} USD{spent}", soft_wrap=True)
+        spent = "" if entry.settled is None else f", spent ${usd_text(entry.settled)} ({entry.how})"
+        console().print(f"money    reserved ${usd_text(entry.reserved)}{spent}", soft_wrap=True)
     return None
 
 
@@ -352,8 +350,8 @@ def show_budget(
         return write_json({**amounts, "entries": [entry.__dict__ for entry in entries]})
     for span, cap in (("today", "per_day_cap"), ("total", "total_cap")):
         cap_usd = amounts[f"{cap}_usd"]
-        limit = "no cap" if cap_usd is None else f"cap {cap_usd} USD"
-        console().print(f"{span:<6} {amounts[f'{span}_usd']} USD spent or reserved, {limit}")
+        limit = "no cap" if cap_usd is None else f"cap ${cap_usd}"
+        console().print(f"{span:<6} ${amounts[f'{span}_usd']} spent or reserved, {limit}")
     return None
 
 

@@ -1,1 +1,1 @@
-"""Training on this machine: a folder for each run, a process of its own, and what became of it."""
+"""Training on this machine: run folders, worker processes and model processes."""

@@ -1,10 +1,7 @@
-"""The plain baseline as a run of its own: rows in, words and numbers out, in seconds on a CPU.
+"""The TF-IDF baseline as a run: training, and the process that serves it, without torch.
 
-The process that answers for a plain baseline: requests in, labels out, without torch.
-
-`python -m trainer.local.baseline FOLDER`. Lines are those of
-`trainer/scripts/stdin_requests.py`; tokens
-are counted by words.
+`python -m trainer.local.baseline FOLDER` serves it, with the protocol of
+`trainer/scripts/stdin_requests.py`; words count as tokens.
 """
 
 from __future__ import annotations
@@ -29,14 +26,14 @@ PACKAGES = ("scikit-learn", "scipy", "numpy")
 
 
 def train_baseline(folder: RunFolder) -> int:
-    """Fit, keep and answer the held-out rows; 3 where the rows cannot be learned from."""
+    """Train, save and answer the held-out rows; return 3 if the rows cannot be trained on."""
     job, began = folder.read("job.json"), time.perf_counter()
     rows = read_rows(folder.path / job["training"])
     labels = [row["messages"][-1]["content"] for row in rows]
     if len(set(labels)) < 2:
         write_json(
             folder.path / "failed.json",
-            {"why": f"all rows have the label {labels[0]!r}. Give at least two."},
+            {"why": f"all rows have the label {labels[0]!r}. Add rows with another label."},
         )
         return 3
     model = TfidfClassifier.fit(
@@ -83,7 +80,7 @@ def _answer(folder: RunFolder, job: dict[str, Any]) -> None:
 
 
 def last_user_text(row: dict[str, Any]) -> str:
-    """Return what the user says last in a row."""
+    """Return the last user message of a row."""
     said = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
     return str(said[-1]) if said else ""
 
@@ -92,7 +89,7 @@ UNFIT = 3
 
 
 def main(folder: Path) -> int:
-    """Load, say so, and answer until stdin ends; 3 where the model is not whole."""
+    """Load the model and answer requests until stdin ends; return 3 if the model is incomplete."""
     asks = StdinRequests.of_this_process()
     flaw = flaw_of(folder / "model")
     if flaw:
@@ -100,7 +97,9 @@ def main(folder: Path) -> int:
         return UNFIT
     model = TfidfClassifier.load(folder / "model")
     try:
-        model.answer(["a first question, so that what is missing is told before it is asked"])
+        model.answer(
+            ["a first question, so that a missing package is reported before the first request"]
+        )
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return UNFIT

@@ -1,7 +1,7 @@
-"""Run folders and requests -> answers of tuned models, from a few worker processes that are kept.
+"""Pool of inference processes, one per tuned model.
 
-Nothing here imports torch. Each model has a process of its own; how many there are at once, and
-how long one is kept without a request, is up to whoever makes the `ModelPool`.
+Nothing here imports torch. The `ModelPool` limits how many processes run at once, and how long an
+idle one is kept.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ __all__ = [
     "UnsupportedMessages",
 ]
 FAIR_SECONDS = 10.0
-"""So long a request may wait for room until later ones for loaded models wait behind it."""
+"""How long a request waits for a free process before later requests queue behind it."""
 ModelKey = tuple[Path, System]
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that has a process."""
+    """A model with a running process."""
 
     folder: Path
     system: System
     pid: int
     at_work: int
-    """Requests that it has taken and not answered to their end."""
+    """Requests in progress."""
 
 
 @dataclass
@@ -57,9 +57,9 @@ class _PoolSlot:
 
 
 class ModelPool:
-    """Worker processes, one a model, *most* at once; the longest unused one makes room.
+    """Worker processes, one per model, at most *most*; the least recently used one is ended.
 
-    Any number of threads may ask. A model that is at work is never ended for another.
+    Thread-safe. A model with a request in progress is never ended for another.
     """
 
     def __init__(
@@ -76,21 +76,21 @@ class ModelPool:
     def ask(
         self, folder: Path, ask: ChatRequest, system: System = "tuned"
     ) -> Generator[AnswerChunk, None, None]:
-        """Yield the answer of a run's model as it comes; nothing starts before the first piece.
+        """Stream the answer of a run's model; nothing starts before the first chunk.
 
-        Closing the generator ends the work on it, and leaves the model ready for the next.
+        Closing the generator cancels the request and leaves the model ready for the next one.
 
         Raises:
-            TalkFailed: no process gives an answer; the next request tries a new one.
-            TalkRefused: the messages fill the window of the model.
-            MessagesUnfit: the model cannot read them, or a setting means nothing.
+            TalkFailed: the process failed; the next request starts a new one.
+            TalkRefused: the messages fill the context window of the model.
+            MessagesUnfit: the model cannot read them, or a setting is invalid.
         """
         ask.check()
         with self._seat((folder.resolve(), system)) as model_process:
             yield from model_process.ask(ask, self.start_seconds)
 
     def loaded(self) -> list[LoadedModel]:
-        """List the models that have a process now."""
+        """List the models with a running process."""
         with self._change:
             return [
                 LoadedModel(folder, system, seat.model_process.pid, seat.users)
@@ -99,7 +99,7 @@ class ModelPool:
             ]
 
     def close(self) -> None:
-        """End every process; requests at work fail."""
+        """End all processes; requests in progress fail."""
         with self._change:
             self._is_closed = True
             for key in list(self._seats):
@@ -131,9 +131,8 @@ class ModelPool:
                     left = since + self.start_seconds - time.monotonic()
                     if left <= 0:
                         raise ModelProcessFailed(
-                            f"{key[0].name}: {self.most} models may be loaded at "
-                            f"once, and others were at work for {self.start_seconds:g}"
-                            " s. Ask again later, or let more be loaded."
+                            f"{key[0].name}: all {self.most} model processes were busy for "
+                            f"{self.start_seconds:g} s. Try again later, or allow more processes."
                         )
                     self._change.wait(min(left, FAIR_SECONDS))
             finally:
@@ -143,10 +142,10 @@ class ModelPool:
             return seat
 
     def _find(self, key: ModelKey, since: float) -> _PoolSlot | None:
-        """Find or start the process of a model; nothing where it has to wait for room."""
+        """Find or start the process of a model; None if all processes are in use."""
         if self._is_closed:
             raise ModelProcessFailed(
-                f"{key[0].name}: no more requests are taken here. Ask elsewhere."
+                f"{key[0].name}: this server is shutting down. Send the request to another server."
             )
         seat = self._seats.get(key)
         if seat is not None and not seat.model_process.is_alive:
@@ -166,13 +165,13 @@ class ModelPool:
             model_process = ModelProcess(*key)
         except OSError as error:
             raise ModelProcessFailed(
-                f"{key[0].name}: no process can be started: {error}"
+                f"{key[0].name}: the process cannot be started: {error}"
             ) from error
         self._seats[key] = _PoolSlot(model_process, now)
         return self._seats[key]
 
     def _leave(self, key: ModelKey) -> None:
-        """Forget a process that ended; whoever still reads from it lets go of it."""
+        """Remove an ended process; its last reader releases it."""
         seat = self._seats.pop(key)
         if not seat.users:
             seat.model_process.end()
@@ -181,7 +180,7 @@ class ModelPool:
         self._seats.pop(key).model_process.end()
 
     def _sweep(self) -> None:
-        """End what nobody has asked for long enough, for as long as this is open."""
+        """End idle processes while the pool is open."""
         with self._change:
             while not self._is_closed:
                 now = time.monotonic()

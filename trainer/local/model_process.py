@@ -1,4 +1,4 @@
-"""One worker process that holds one model: requests go in, pieces of answers come out."""
+"""A process that serves one model: requests in, chunks of answers out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ END_SECONDS = 10.0
 
 
 class ModelProcessFailed(TrainerError):
-    """The process of a model cannot be started, does not load, or ended before the answer did."""
+    """The process of a model cannot be started, does not load, or ended early."""
 
     code = "model-not-answering"
     http_status = 503
@@ -34,14 +34,14 @@ class ModelProcessFailed(TrainerError):
 
 
 class ContextTooLong(TrainerError):
-    """The messages fill the window of the model, so that no answer has room."""
+    """The messages fill the context window and leave no room for an answer."""
 
     code = "context-length"
     http_status = 400
 
 
 class UnsupportedMessages(TrainerError):
-    """The model cannot read these messages, or a setting of the request means nothing."""
+    """The model cannot read these messages, or a request setting is invalid."""
 
     code = "messages-unfit"
     http_status = 400
@@ -49,27 +49,27 @@ class UnsupportedMessages(TrainerError):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One request; a classifier takes its messages and `n` alone."""
+    """A chat request; a classifier uses only the messages and `n`."""
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]] | None = None
     max_tokens: int = 256
-    """Fewer where the window ends before."""
+    """Fewer if the context window ends first."""
     temperature: float = 0.0
-    """0 takes the most probable word each time."""
+    """0 always takes the most probable token."""
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
-    """The answer ends before the first of them."""
+    """The answer ends before the first of these strings."""
     seed: int | None = None
-    """The same seed draws the same words."""
+    """The same seed gives the same answer."""
     n: int = 1
-    """Answers asked for."""
+    """Number of answers."""
 
     def check(self) -> None:
-        """See that every setting means something.
+        """Check that every setting is valid.
 
         Raises:
-            MessagesUnfit: one does not, with its name and what it may be.
+            MessagesUnfit: a setting is invalid, with its name and the accepted values.
         """
         flaws = {
             "messages": not self.messages
@@ -83,11 +83,11 @@ class ChatRequest:
             "n": self.n < 1,
         }
         wanted = {
-            "messages": "one or more, each with a role",
+            "messages": "one or more messages, each with a role",
             "max_tokens": "1 or more",
             "temperature": "0 or more",
-            "top_p": "above 0, and 1 at most",
-            "stop": "texts that are not empty",
+            "top_p": "a number above 0, at most 1",
+            "stop": "non-empty texts",
             "n": "1 or more",
         }
         for name in (name for name, is_flawed in flaws.items() if is_flawed):
@@ -96,15 +96,17 @@ class ChatRequest:
         try:
             json.dumps(asdict(self), ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise UnsupportedMessages("a text holds half a character. Send whole ones.") from None
+            raise UnsupportedMessages(
+                "a text contains an unpaired surrogate. Send valid Unicode."
+            ) from None
 
 
 @dataclass(frozen=True)
 class AnswerChunk:
-    """A part of an answer, in order; the last one of each says why it ended."""
+    """A part of an answer; the last chunk of each answer has the finish reason."""
 
     index: int
-    """Which of the `n` answers it belongs to."""
+    """Index of the answer, from 0 to n - 1."""
     text: str
     finish: Literal["stop", "length"] | None = None
     prompt_tokens: int | None = None
@@ -112,7 +114,7 @@ class AnswerChunk:
 
 
 class ModelProcess:
-    """A worker process; any number of threads may ask, and it answers one after the other."""
+    """A worker process; thread-safe, answers one request at a time."""
 
     def __init__(self, folder: Path, system: System) -> None:
         self.name, self.started_at = folder.name, time.monotonic()
@@ -138,28 +140,28 @@ class ModelProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """Process id."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it accepts requests."""
         return not self._has_ended and self._process.poll() is None
 
     def ask(self, ask: ChatRequest, start_seconds: float) -> Generator[AnswerChunk, None, None]:
-        """Yield the answer as it comes; closing the generator ends the work on it.
+        """Stream the answer; closing the generator cancels the request.
 
         Raises:
             TalkFailed: the model does not load in time, or its process ended.
-            TalkRefused: the messages fill its window.
-            MessagesUnfit: it cannot read them.
+            TalkRefused: the messages fill its context window.
+            MessagesUnfit: it cannot read the messages.
         """
         wait = self.started_at + start_seconds - time.monotonic()
         if not self._settled.wait(max(wait, 0.0)):
             self._process.kill()
             raise ModelProcessFailed(
-                f"{self.name}: the model has not loaded in {start_seconds:g} s. Give "
-                "it longer, or a faster machine."
+                f"{self.name}: the model did not load within {start_seconds:g} s. "
+                "Allow more time, or use a faster machine."
             )
         number, gets = self._send(ask)
         left = ask.n
@@ -175,7 +177,7 @@ class ModelProcess:
                     self._write({"off": number})
 
     def end(self) -> None:
-        """Kill the process, which has nothing to lose, and let go of it."""
+        """Kill the process (it has no state to save) and release it."""
         self._process.kill()
         self._process.wait()
         for thread in self._threads:
@@ -199,7 +201,7 @@ class ModelProcess:
 
     def _write(self, body: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # a process that ended is told of by the listener
+        with suppress(OSError):  # the listener reports a process that ended
             self._process.stdin.write(json.dumps(body) + "\n")
             self._process.stdin.flush()
 
@@ -208,7 +210,9 @@ class ModelProcess:
         for line in self._process.stdout:
             try:
                 told = json.loads(line)
-            except ValueError:  # it was killed while it wrote, or writes what is not ours
+            except (
+                ValueError
+            ):  # it was killed while writing, or the line is not part of the protocol
                 self._process.kill()
                 break
             if "ready" in told:
@@ -230,7 +234,7 @@ class ModelProcess:
             self._last_words = line.strip()[:MAX_STDERR_CHARACTERS] or self._last_words
 
     def _failure(self) -> dict[str, Any]:
-        """Say how the process ended, with its last words."""
+        """Describe how the process ended, with the end of its standard error."""
         try:
             code = self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -238,31 +242,32 @@ class ModelProcess:
             code = self._process.wait()
         self._threads[1].join(END_SECONDS)
         how = f"with code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-        when = "before the answer did" if self._is_loaded else "before the model was loaded"
-        words = f" Its last words: {self._last_words}" if self._last_words else ""
+        when = (
+            "before the answer was complete" if self._is_loaded else "before the model was loaded"
+        )
+        words = f" Last output: {self._last_words}" if self._last_words else ""
         return {
             "failed": f"its process ended {how}, {when}. The next request starts a new one.{words}"
         }
 
 
 def command(folder: Path, system: System) -> list[str]:
-    """Return what starts the worker of a run folder.
+    """Return the command that starts the worker of a run folder.
 
     Raises:
-        TalkFailed: the folder holds no run.
-        MessagesUnfit: the plain baseline is asked for its base.
+        TalkFailed: the folder has no run.
+        MessagesUnfit: the TF-IDF baseline has no base model.
     """
     job = RunFolder(folder).read("job.json")
     if job is None:
         raise ModelProcessFailed(
-            f"{folder}: there is no job.json, so no model was trained here. Give the "
-            "folder of a run."
+            f"{folder}: job.json not found, so no model was trained here. Give the folder of a run."
         )
     if not job.get("plain"):
         return [sys.executable, str(SCRIPT), str(folder), "--system", system]
     if system == "base":
         raise UnsupportedMessages(
-            f"{folder.name} is a plain baseline and has no base. Ask the tuned one."
+            f"{folder.name} is a TF-IDF baseline and has no base model. Use the tuned model."
         )
     return [sys.executable, "-m", "trainer.local.baseline", str(folder)]
 

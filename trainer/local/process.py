@@ -1,4 +1,4 @@
-"""Start, find and end the process of a local run; it outlives whoever started it."""
+"""Start, find and stop the process of a local run; it outlives the process that started it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ KEPT_VARIABLES = (
     "TUNE_OR_NOT_HOME",
     "TUNE_OR_NOT_THREADS",
 )
-"""What a training sees of the environment: no key is among it."""
+"""Environment variables that a training inherits; none of them is an API key."""
 START_SECONDS = 5.0
 STOP_SECONDS = 30.0
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment of a training: no keys, no hub, no telemetry."""
+    """Return the environment of a training: no API keys, no model hub, no telemetry."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return {
         **kept,
@@ -46,7 +46,7 @@ def environment() -> Mapping[str, str]:
 
 
 def start(folder: RunFolder) -> None:
-    """Start the process of a run, unless one is at work; it ends with nobody but itself."""
+    """Start the detached process of a run, unless it is running already."""
     if folder.is_locked():
         return
     with (folder.path / "log").open("ab") as log:
@@ -58,7 +58,7 @@ def start(folder: RunFolder) -> None:
             env=dict(environment()),
             start_new_session=True,
         )
-    threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie is left
+    threading.Thread(target=process.wait, daemon=True).start()  # to leave no zombie process
     (folder.path / "process.json").write_text(
         json.dumps({"pid": process.pid, "started_at": time.time()})
     )
@@ -68,7 +68,7 @@ def start(folder: RunFolder) -> None:
 
 
 def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> None:
-    """Ask the process to end at its next step, and kill it if it does not."""
+    """Request that the process end at its next step, and kill it if it does not."""
     until = time.monotonic() + seconds
     while folder.is_locked() and time.monotonic() < until:
         time.sleep(0.05)
@@ -80,7 +80,7 @@ def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> None:
 
 
 def devices() -> list[str]:
-    """Name what can train here, one run at a time each: the GPUs, or the CPU."""
+    """List the devices that can train, one run at a time each: the GPUs, or the CPU."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [one.strip() for one in visible.split(",") if one.strip()] or ["cpu"]

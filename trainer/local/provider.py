@@ -1,4 +1,4 @@
-"""This machine as a provider: a job is a folder, and asking after it keeps it going."""
+"""This machine as a provider: a job is a run folder, and polling it restarts a dead process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from trainer.run_states import JobEvent
 from trainer.scripts.manifest import checkpoints, flaw_of, write_json
 
 MAX_STARTS = 4
-"""So often a run is started again without a checkpoint further on."""
+"""How often a run is restarted without a newer checkpoint."""
 ASK_SECONDS = 300.0
 SMOKE_QUESTION = "Say hello."
 STATES: Mapping[FolderStatus, JobState] = {
@@ -50,7 +50,7 @@ STATES: Mapping[FolderStatus, JobState] = {
 
 @dataclass
 class LocalAdapter:
-    """Folders of runs on this machine; every state of theirs is read from their files."""
+    """Adapter for runs on this machine; their state is read from the run folders."""
 
     home: Path
     run_of: Callable[[TrainingPlan], str | None]
@@ -63,41 +63,41 @@ class LocalAdapter:
     reads_here: bool = True
 
     def key_of(self, plan: TrainingPlan) -> str:
-        """Return the hash of the plan: its run has one folder, whoever makes it."""
+        """Return the hash of the plan: a run has exactly one folder."""
         return plan.plan_id
 
     def request(self, plan: TrainingPlan, files: JobFiles) -> dict[str, Any]:
-        """Write what the training script reads.
+        """Return the job file that the training script reads.
 
         Raises:
-            UsageError: the plan is none for this machine.
+            UsageError: the plan is not for this machine.
         """
         if plan.local is None:
             raise UsageError("plan", "it is for a provider, not for this machine.", "Plan again.")
         return job_settings(plan)
 
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
-        """Nothing is sent: rows are read where they lie."""
+        """Nothing is uploaded: rows are read in place."""
         return RemoteFile(sha256, path.stat().st_size, ready=True)
 
     def find_file(self, name: str) -> RemoteFile | None:
-        """Nothing lies elsewhere."""
+        """There are no remote files."""
         return None
 
     def file(self, file_id: str) -> RemoteFile | None:
-        """Return the rows where they lie."""
+        """Return the local path of the rows."""
         path = self.file_of(file_id)
         return RemoteFile(file_id, path.stat().st_size, ready=True) if path.is_file() else None
 
     def delete_file(self, file_id: str) -> None:
-        """Keep the rows: nothing was sent."""
+        """Keep the rows: nothing was uploaded."""
 
     def quote(self, plan: TrainingPlan, files: JobFiles) -> Quote | None:
-        """Nobody else reckons what a run here costs."""
+        """There is no second estimate of a local run."""
         return None
 
     def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
-        """Lay the folder down, whole, and start its process; a second time finds the first."""
+        """Create the run folder and start its process; idempotent."""
         assert plan.local is not None
         folder = self._folder(str(self.run_of(plan)))
         if not (folder.path / "job.json").exists():
@@ -106,19 +106,19 @@ class LocalAdapter:
         return self._job(folder)
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:
-        """Return the job of a plan, if its folder was laid down."""
+        """Return the job of a plan, if its folder exists."""
         folder = self._folder(str(self.run_of(plan)))
         return [self._job(folder)] if folder.has("job.json") else []
 
     def job(self, job_id: str) -> Job:
-        """Look at a run; one whose process is gone is started again.
+        """Return the state of a run; restart its process if it died.
 
         Raises:
-            ProviderError: its folder is gone.
+            ProviderError: its folder is missing.
         """
         folder = self._folder(job_id)
         if not folder.has("job.json"):
-            raise ProviderError(f"{folder.path}: the folder of the run is not there")
+            raise ProviderError(f"{folder.path}: the run folder is missing")
         if folder.word == "stopped":
             self._again(folder)
         return self._job(folder)
@@ -128,21 +128,21 @@ class LocalAdapter:
         starts = [*(folder.read("starts.json") or []), {"at": time.time(), "step": step}]
         if sum(one["step"] == step for one in starts) >= MAX_STARTS:
             log = (folder.path / "log").read_text(errors="replace").strip().splitlines()
-            why = log[-1] if log else "it left no word"
+            why = log[-1] if log else "no error message"
             write_json(
                 folder.path / "failed.json",
-                {"why": f"it ended {MAX_STARTS} times at step {step}: {why[:500]}"},
+                {"why": f"the process ended {MAX_STARTS} times at step {step}: {why[:500]}"},
             )
             return
         write_json(folder.path / "starts.json", starts)
         process.start(folder)
 
     def jobs(self, since: float) -> Iterator[list[Job]]:
-        """Runs are looked at one by one: that costs nothing here."""
+        """Local runs are polled one by one, which is cheap."""
         yield from ()
 
     def events(self, job_id: str) -> list[JobEvent]:
-        """Return what the training told, with its loss."""
+        """Return the events of the training, with losses."""
         found = []
         for event in self._folder(job_id).events():
             body = {k: v for k, v in event.items() if k not in ("seq", "at", "kind", "message")}
@@ -158,20 +158,20 @@ class LocalAdapter:
         return found
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
-        """List the checkpoints that are whole."""
+        """List the complete checkpoints."""
         there = checkpoints(self._folder(job_id).path / "checkpoints")
         return [Checkpoint(path.name, step, {}) for step, path in there if flaw_of(path) is None]
 
     def cancel(self, job_id: str) -> Job:
-        """Ask the training to end at its next step."""
+        """Request that the training end at its next step."""
         return self._want(job_id, WANT_CANCEL, "cancelled.json")
 
     def pause(self, job_id: str) -> Job:
-        """Ask the training to save and to hold."""
+        """Request that the training save a checkpoint and pause."""
         return self._want(job_id, WANT_PAUSE, "paused")
 
     def resume(self, job_id: str) -> Job:
-        """Start a training again that was held."""
+        """Resume a paused training."""
         folder = self._folder(job_id)
         folder.set_request("")
         for mark in ("paused", "capped.json"):
@@ -191,7 +191,7 @@ class LocalAdapter:
         return self._job(folder)
 
     def smoke(self, model: str) -> str:
-        """Return what the saved model answered to a held-out row, or ask it one question."""
+        """Return a saved answer to a held-out row, else ask the model one question."""
         folder = RunFolder(Path(model).parent)
         if folder.read("job.json").get("plain"):
             return TfidfClassifier.load(Path(model)).answer([SMOKE_QUESTION])[0]
@@ -201,7 +201,7 @@ class LocalAdapter:
         return ask_model(folder.path, SMOKE_QUESTION)
 
     def shutdown_on(self, model: str) -> str | None:
-        """A model here ends when you delete it."""
+        """A local model exists until you delete it."""
         return None
 
     def download(self, job: Job, folder: Path) -> list[Path]:
@@ -213,7 +213,7 @@ class LocalAdapter:
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
     def close(self) -> None:
-        """Nothing is open."""
+        """No connection to close."""
 
     def _folder(self, job_id: str) -> RunFolder:
         return RunFolder(self.home / "runs" / Path(job_id).name)
@@ -239,7 +239,7 @@ class LocalAdapter:
 
 
 def job_settings(plan: TrainingPlan) -> dict[str, Any]:
-    """Write a plan as the training script reads it."""
+    """Return a plan as the job file of the training script."""
     local = plan.local
     assert local is not None
     return {
@@ -264,7 +264,7 @@ def job_settings(plan: TrainingPlan) -> dict[str, Any]:
 
 
 def create_run_folder(path: Path, plan: TrainingPlan, file_of: Callable[[str], Path]) -> None:
-    """Make the folder of a run, `job.json` last: it is there with all that it needs, or not."""
+    """Create the run folder, `job.json` last: the folder is complete or not valid."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "plan.json").write_bytes(plan_bytes(plan))
     assert plan.local is not None
@@ -284,7 +284,7 @@ def _copy(source: Path, target: Path, data: DataFile) -> None:
     part = target.with_suffix(".part")
     shutil.copyfile(source, part)
     if part.stat().st_size != data.bytes:
-        raise ProviderError(f"{source}: it has changed since the plan was made")
+        raise ProviderError(f"{source}: the file has changed since the plan was created")
     os.replace(part, target)
 
 
@@ -292,7 +292,7 @@ def ask_model(folder: Path, text: str, most_tokens: int = 64) -> str:
     """Ask the tuned model of a folder one question.
 
     Raises:
-        ProviderError: it cannot be loaded, with the reason.
+        ProviderError: the model cannot be loaded, with the reason.
     """
     script = Path(__file__).parent.parent / "scripts" / "generate.py"
     done = subprocess.run(
@@ -304,7 +304,7 @@ def ask_model(folder: Path, text: str, most_tokens: int = 64) -> str:
         check=False,
     )
     if done.returncode:
-        why = done.stderr.strip().splitlines()[-1:] or ["it gave no reason"]
+        why = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise ProviderError(f"the tuned model does not answer: {why[0]}")
     return str(json.loads(done.stdout.strip().splitlines()[-1])["answer"])
 
@@ -314,8 +314,8 @@ def _cap_error(folder: RunFolder) -> str | None:
     if told is None:
         return None
     return (
-        f"its hours have cost {told['usd']:.2f} USD, and the cap is {told['cap_usd']}. Plan "
-        "again with a higher cap, or `trainer cancel RUN`."
+        f"the training has cost {told['usd']:.2f} USD, and the cap is {told['cap_usd']} USD. "
+        "Plan again with a higher cap, or `trainer cancel RUN`."
     )
 
 
@@ -323,5 +323,5 @@ def _event_message(kind: str, body: dict[str, Any]) -> str:
     if kind == "metric":
         return f"step {body['step']} of {body['of_steps']}"
     if kind == "checkpoint":
-        return f"{body['name']} is whole"
+        return f"{body['name']} is complete"
     return kind

@@ -1,4 +1,4 @@
-"""The folder of a local run -> what state it is in: read from its files and its lock alone."""
+"""The folder of a local run: its state is derived from its files and its lock."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WANT_PAUSE, WANT_CANCEL = "pause", "cancel"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's files; nothing is remembered anywhere else."""
+    """Files of one run; there is no other state."""
 
     path: Path
 
     @property
     def word(self) -> FolderStatus:
-        """What state the run is in, as its files say."""
+        """State of the run, derived from its files."""
         if self.has("cancelled.json"):
             return "cancelled"
         if self.has("failed.json"):
@@ -40,25 +40,25 @@ class RunFolder:
         return "paused" if self.has("paused") else "stopped"
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file exists."""
         return (self.path / name).exists()
 
     def read(self, name: str) -> Any:
-        """Read a JSON file; nothing if it is not there."""
+        """Read a JSON file; None if it does not exist."""
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
     def wants(self) -> str:
-        """Return what a person asked of the process: `pause`, `cancel` or nothing."""
+        """Return the requested action: `pause`, `cancel` or None."""
         try:
             return (self.path / "control").read_text(encoding="utf-8").strip()
         except OSError:
             return ""
 
     def set_request(self, word: str) -> None:
-        """Ask the process for something, or take it back with nothing."""
+        """Set the requested action, or clear it with None."""
         control = self.path / "control"
         if word:
             control.write_text(word, encoding="utf-8")
@@ -66,7 +66,7 @@ class RunFolder:
             control.unlink(missing_ok=True)
 
     def is_locked(self) -> bool:
-        """Whether a process works on it now: the lock goes with the process, however it ends."""
+        """Whether a process works on the run now: the lock is released when the process ends."""
         with (self.path / "lock").open("a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +76,7 @@ class RunFolder:
             return False
 
     def events(self) -> list[Mapping[str, Any]]:
-        """Read what the training told; a line that was cut off is left out."""
+        """Read the events of the training; an incomplete last line is skipped."""
         found = []
         for line in self._lines("events.jsonl"):
             try:
@@ -86,16 +86,16 @@ class RunFolder:
         return found
 
     def last_step(self) -> int:
-        """Return the step of the newest checkpoint that is whole, or 0."""
+        """Return the step of the newest complete checkpoint, or 0."""
         newest, _ = newest_complete(self.path / "checkpoints")
         return int(newest.name.removeprefix("checkpoint-")) if newest else 0
 
     def is_trained(self) -> bool:
-        """Whether the model is there, whole."""
+        """Whether the model is complete."""
         return self.has("result.json") and flaw_of(self.path / "model") is None
 
     def seconds(self) -> float:
-        """Add up how long processes worked on it; one that was killed counts to its last beat."""
+        """Return the total working time; a killed process counts until its last heartbeat."""
         stretches = self._stretches()
         total = sum(end - begin for begin, end in stretches if end is not None)
         beat = self.last_heartbeat()
@@ -104,17 +104,17 @@ class RunFolder:
         return total
 
     def usd(self, usd_per_hour: Decimal) -> Decimal:
-        """Return what those hours have cost [USD]."""
+        """Return the cost of these hours [USD]."""
         hours = Decimal(repr(round(self.seconds(), 3))) / HOUR_SECONDS
         return (usd_per_hour * hours).quantize(MICRO)
 
     def is_open(self) -> bool:
-        """Whether the last stretch of work was never closed: it goes on, or was killed."""
+        """Whether the last working period has no end: it is running, or was killed."""
         stretches = self._stretches()
         return bool(stretches) and stretches[-1][1] is None
 
     def last_heartbeat(self) -> float | None:
-        """Return when the training last gave a sign of life."""
+        """Return the time of the last heartbeat of the training."""
         try:
             return (self.path / "heartbeat").stat().st_mtime
         except OSError:
@@ -143,10 +143,10 @@ class RunFolder:
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[IO[bytes] | None]:
-    """Take a lock file for as long as this process, or a child that got it, lives.
+    """Hold a lock file while this process, or a child that inherits it, lives.
 
     Yields:
-        The open file; nothing if somebody else holds it.
+        The open file; None if another process has the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:

@@ -1,4 +1,4 @@
-"""What base and tuned model answered -> the columns side by side, and the verdict."""
+"""Score the answers of base and tuned model on the held-out rows, with a verdict."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from trainer.scripts.tokenize_rows import read_rows
 HOUR_SECONDS = 3600.0
 SYSTEMS = ("base", "tuned")
 ENOUGH_ROWS = 5000
-"""Rows that are enough to tell labels from free answers."""
+"""Rows that are enough to distinguish labels from free text."""
 RIVAL_SYSTEMS = frozenset({"majority", "base"})
-"""A tuned model has to beat both: one that learned noise still beats a base without labels."""
+"""The tuned model has to beat both: a model that learned noise still beats an untrained base."""
 BINARY = frozenset({"exact", "label", "json_schema"})
 
 
 def score_run(folder: RunFolder) -> dict[str, Any]:
-    """Score majority, plain baseline, base and tuned model on the rows that were held out.
+    """Score majority, TF-IDF baseline, base and tuned model on the held-out rows.
 
     Returns:
-        An evaluation as JSON; its verdict is of the tuned model against the better of base
+        The evaluation as JSON; the verdict compares the tuned model with the better of base
         and majority.
     """
     job = folder.read("job.json")
@@ -43,7 +43,7 @@ def score_run(folder: RunFolder) -> dict[str, Any]:
         columns = _plain(train, held, expected)
     for system in SYSTEMS:
         if not folder.has(f"answers.{system}.jsonl"):
-            continue  # the plain baseline has no base
+            continue  # the TF-IDF baseline has no base model
         lines = read_rows(folder.path / f"answers.{system}.jsonl")
         answers = [line["answer"] for line in lines]
         seconds = sum(line["seconds"] for line in lines) / len(lines)
@@ -65,7 +65,7 @@ def score_run(folder: RunFolder) -> dict[str, Any]:
 
 
 def _verdict(columns: Sequence[SystemScores], rival: SystemScores, binary: bool) -> Verdict:
-    """Judge against the stronger rival; worse is said only of a model worse than its base."""
+    """Compare with the stronger rival; "worse" only applies to a model worse than its base."""
     tuned, base = columns[-1], next((one for one in columns if one.name == "base"), rival)
     verdict = judge(rival.scores, tuned.scores, binary)
     if rival is base or verdict.word != WORSE:

@@ -1,8 +1,7 @@
 """The process of one local run: waits for a device, trains, answers, scores.
 
-`python -m trainer.local.worker FOLDER`. Each stage is a file that is there or not, so that
-a process
-that was killed is simply started again.
+`python -m trainer.local.worker FOLDER`. Each stage ends with a file, so that a killed process can
+be started again.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ CAP_SECONDS = 1.0
 
 
 def main(path: Path) -> int:
-    """Bring a run as far as it goes; 0 also where another process is at it."""
+    """Advance a run as far as possible; return 0 also if another process works on it."""
     folder = RunFolder(path)
     with lock_file(path / "lock") as lock:
         if lock is None:
@@ -77,7 +76,7 @@ def _halt(folder: RunFolder, name: str) -> None:
 
 
 def _run(script: str, folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
-    """Run a script that holds our locks with us: while it lives, nobody else starts one."""
+    """Run a script that inherits our locks: while it lives, no other process starts one."""
     env = dict(os.environ)
     env["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else device
     command = [sys.executable, str(SCRIPTS / script), str(folder.path)]
@@ -91,7 +90,7 @@ def _run(script: str, folder: RunFolder, device: str, locks: list[IO[bytes]]) ->
 
 
 def _hold_at_cap(folder: RunFolder) -> None:
-    """Have the training save and hold where its hours have cost what they may."""
+    """Pause the training when its cost reaches the cap."""
     job = folder.read("job.json")
     usd = float(folder.usd(Decimal(str(job["usd_per_hour"]))))
     if usd >= float(job["cap_usd"]):
@@ -101,7 +100,7 @@ def _hold_at_cap(folder: RunFolder) -> None:
 
 @contextmanager
 def _device(folder: RunFolder) -> Iterator[tuple[str | None, Any]]:
-    """Wait for a free device; nothing if a person does not want to wait any longer."""
+    """Wait for a free device; None if the run is cancelled or paused meanwhile."""
     place = folder.path.parent
     waiting = folder.path / "waiting"
     while True:
@@ -127,9 +126,9 @@ def _device(folder: RunFolder) -> Iterator[tuple[str | None, Any]]:
 
 @contextmanager
 def _clock(folder: RunFolder) -> Iterator[None]:
-    """Write down from when to when a device was taken: its hours are money."""
+    """Record from when to when a device was used: hours are money."""
     beat = folder.last_heartbeat()
-    if folder.is_open() and beat is not None:  # the process before this one was killed
+    if folder.is_open() and beat is not None:  # the previous process was killed
         _add(folder, {"to": beat})
     (folder.path / "heartbeat").touch()
     _add(folder, {"from": time.time()})

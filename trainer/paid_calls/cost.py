@@ -8,8 +8,8 @@ from datetime import date
 from decimal import ROUND_UP, Decimal
 
 from advisor.prices.book import PriceBook
+from advisor.units import round_up_to_cents
 
-CENT = Decimal("0.01")
 MILLION = Decimal(1_000_000)
 TOKENIZER_SLACK = Decimal("1.5")
 """Worst-case ratio of the provider's token count to ours, as tokenizers differ; own judgement."""
@@ -69,15 +69,6 @@ def max_token_count(counted: int) -> int:
     152
     """
     return int((counted * TOKENIZER_SLACK).to_integral_value(ROUND_UP))
-
-
-def round_up_to_cents(usd: Decimal) -> Decimal:
-    """Round up to cents.
-
-    >>> round_up_to_cents(Decimal("0.001"))
-    Decimal('0.01')
-    """
-    return usd.quantize(CENT, ROUND_UP)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from advisor.decision.answer import Answer, recommend
+from advisor.decision.decide import Decision
+from advisor.options.option import Option
+from advisor.plan.training_plan import TrainingPlan
 from advisor.scenario.scenario import scenario_from
 from advisor.units import Approach
 from trainer.evaluation.label_metrics import mean_score
@@ -16,7 +19,6 @@ from trainer.pilot.run import PilotRun
 from trainer.pilot.sequential_test import Standing, interval
 from trainer.pilot.settings import ALPHA, ARM_APPROACHES, ArmName
 from trainer.pilot.setup import PilotSetup
-from trainer.pilot.tuned_arm import plan_approach
 
 SCORE_DECIMALS = 4
 BASELINE_MODEL = "tfidf-logreg"
@@ -53,11 +55,6 @@ class PilotResult:
     """The scenario with the scores."""
     after: Answer
     notes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the pilot."""
-        return self.run.setup.folder.name
 
     @property
     def metric(self) -> str:
@@ -100,7 +97,7 @@ def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmRe
     if arm == "plain":
         model = BASELINE_MODEL
     elif arm == "tuned" and setup.plan is not None:
-        approach, model = plan_approach(setup.plan), _tuned_model(setup)
+        approach, model = _tuned_option(setup.plan, setup.evaluated.candidates.options)
     answers, scores = progress.answers.values(), list(progress.scores.values())
     return ArmResult(
         arm,
@@ -116,15 +113,14 @@ def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmRe
     )
 
 
-def _tuned_model(setup: PilotSetup) -> str:
-    """Return the tuned base under the name of its option, if one option tunes that base."""
-    assert setup.plan is not None
-    name = setup.plan.option_id.split(":")[2]
-    approach = plan_approach(setup.plan)
-    for option in setup.evaluated.candidates.options:
+def _tuned_option(plan: TrainingPlan, options: Sequence[Option]) -> tuple[Approach, str]:
+    """Return approach and base of a plan, the base as the option that tunes it names it."""
+    approach: Approach
+    approach, _, name = plan.option_id.split(":")[:3]  # type: ignore[assignment]
+    for option in options:
         if option.approach == approach and _bare_name(option.model) == _bare_name(name):
-            return option.model
-    return name
+            return approach, option.model
+    return approach, name
 
 
 def _bare_name(model: str) -> str:
@@ -248,7 +244,7 @@ def result_json(result: PilotResult) -> dict[str, Any]:
     """Return the result for JSON."""
     run, setup = result.run, result.run.setup
     return {
-        "pilot": result.name,
+        "pilot": setup.folder.name,
         "metric": result.metric,
         "target": setup.measure.target,
         "stopped": run.measured.stopped or None,
@@ -259,16 +255,11 @@ def result_json(result: PilotResult) -> dict[str, Any]:
         "pairs": [dict(vars(pair)) for pair in result.pairs],
         "notes": list(result.notes),
         "measured": list(result.scenario["quality"]["measured"]),
-        "before": _decision_json(setup.before),
-        "after": _decision_json(result.after),
+        "before": _decision_json(setup.before.decision),
+        "after": _decision_json(result.after.decision),
         "advised_was_measured": result.is_measured,
     }
 
 
-def _decision_json(answer: Answer) -> dict[str, Any]:
-    decision = answer.decision
-    return {
-        "recommended": decision.recommended,
-        "verdict": decision.verdict,
-        "win_share": decision.win_share,
-    }
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    return decision.model_dump(mode="json", include={"recommended", "verdict", "win_share"})

@@ -65,7 +65,7 @@ def run_pilot(
             raise Refused(f"{setup.folder.name}: another process runs it. Wait until it ends.")
         # read again under the lock: another process may have added answers since
         setup = replace(setup, journal=PaidCallJournal.read(setup.journal.path))
-        session = _Session(setup, context)
+        session = _PilotSession(setup, context)
         session.check()
         bill = session.bill
         if bill.at_most or any(part.requests for part in bill.parts):
@@ -74,7 +74,7 @@ def run_pilot(
             return session.run()
 
 
-class _Session:
+class _PilotSession:
     """One pass over the arms, with the bill that its reservations follow."""
 
     def __init__(self, setup: PilotSetup, context: TrainerContext) -> None:

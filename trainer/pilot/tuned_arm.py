@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from advisor.plan.training_plan import TrainingPlan
-from advisor.units import Approach
 from trainer.context import TrainerContext
 from trainer.errors import LeaseLost, Refused
 from trainer.evaluation.baselines import tfidf_logreg
@@ -79,12 +78,6 @@ def plan_tuning(
             "that is billed by the token, or tune a --base on this machine."
         )
     return plan
-
-
-def plan_approach(plan: TrainingPlan) -> Approach:
-    """Return the approach of a plan's option."""
-    approach: Approach = plan.option_id.split(":")[0]  # type: ignore[assignment]
-    return approach
 
 
 def tune(context: TrainerContext, plan: TrainingPlan, egress: str | None) -> Run:

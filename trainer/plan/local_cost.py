@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from advisor.plan.training_plan import PlannedCost, TrainingEstimate
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu
 from advisor.prices.series import Price
-from advisor.units import GIB
+from advisor.units import CENT, GIB, round_up_to_cents
 from trainer.errors import Refused
 from trainer.home import home_folder
 from trainer.plan.probe import (
@@ -111,7 +111,6 @@ def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
     return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
-CENT = Decimal("0.01")
 SETUP_SECONDS = (20.0, 60.0, 300.0)
 """Loading libraries, checking, answering the held-out rows; own measurement and judgement."""
 CHECKPOINT_BYTES = 12.0
@@ -269,7 +268,7 @@ def cost_figure(
     machine: TrainingMachine, hours: tuple[float, float, float], trained_tokens: int
 ) -> PlannedCost:
     """Return the cost of some hours, rounded up to a cent."""
-    usd = [(machine.usd_per_hour * Decimal(repr(hour))).quantize(CENT, ROUND_UP) for hour in hours]
+    usd = [round_up_to_cents(machine.usd_per_hour * Decimal(repr(hour))) for hour in hours]
     return PlannedCost(
         item=f"local/{machine.name}/gpu_hour",
         price=str(machine.usd_per_hour),

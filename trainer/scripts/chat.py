@@ -1,10 +1,9 @@
-"""A folder that `train.py` left -> a process that answers requests, one line of JSON each.
+"""Serve a model that `train.py` saved: one JSON request per line on stdin.
 
     python chat.py FOLDER --system tuned|base
 
-Requests and replies are those of `stdin_requests.py`. Greedy answers are those of `generate.py`. A
-classifier
-answers with its label, and reads as much of a text as it was trained with.
+The protocol is in `stdin_requests.py`. Greedy answers equal those of `generate.py`. A classifier
+answers with its label, and truncates texts as in training.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from trainer.scripts.stdin_requests import (
 from trainer.scripts.text_stream import StreamedAnswer
 
 MIN_TEMPERATURE = 1e-3
-"""Below it sampling takes the most probable word, and numbers overflow."""
+"""Below it, sampling is greedy, and numbers overflow."""
 MAX_SEED = 1 << 63
 
 
 class StreamingCriteria(transformers.StoppingCriteria):  # type: ignore[misc]
-    """Looks at each new token: sends what can be shown, and ends what is done or called off."""
+    """Streams each new token, and stops rows that are finished or cancelled."""
 
     def __init__(
         self, asks: StdinRequests, ask: dict[str, Any], asked: int, rows: list[StreamedAnswer]
@@ -46,7 +45,7 @@ class StreamingCriteria(transformers.StoppingCriteria):  # type: ignore[misc]
         self.asks, self.ask, self.asked, self.rows = asks, ask, asked, rows
 
     def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
-        """Say which rows are at their end."""
+        """Return which rows are finished."""
         for place, token in enumerate(ids[:, -1].tolist()):
             if self.rows[place].finish is None:
                 self.show(place, self.rows[place].take(token))
@@ -54,7 +53,7 @@ class StreamingCriteria(transformers.StoppingCriteria):  # type: ignore[misc]
         return torch.tensor([off or row.finish is not None for row in self.rows], device=ids.device)
 
     def show(self, place: int, text: str) -> None:
-        """Send what a row has to show; one row stands for all answers where they are the same."""
+        """Send the new text of a row; one row stands for all answers if they are equal."""
         row, count = self.rows[place], self.ask["n"]
         if not text and row.finish is None:
             return
@@ -73,7 +72,7 @@ def answer_request(
     """Answer one request.
 
     Raises:
-        Refused: the model cannot answer it.
+        Refused: the model cannot answer the request.
     """
     if tuned.recipe["objective"] == "classification":
         _label(tuned, model, asks, ask)
@@ -97,8 +96,8 @@ def _speak(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, A
     if window is not None and len(asked) >= window:
         raise RequestRejected(
             "context-length",
-            f"the messages are {len(asked)} tokens, and the window of "
-            f"this model is {window}, answer included. Shorten them.",
+            f"the messages have {len(asked)} tokens, and the context "
+            f"window of this model is {window}, answer included. Shorten them.",
         )
     most = most if window is None else min(most, window - len(asked))
     is_greedy = ask["temperature"] < MIN_TEMPERATURE
@@ -134,17 +133,17 @@ def _speak(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, A
 
 
 def prompt_ids(tuned: ModelLoader, ask: dict[str, Any], ends: set[int]) -> list[int]:
-    """Write the messages as the model has learned to read them: by its template, or as plain text.
+    """Format the messages for the model: with its chat template, or as plain text.
 
     Raises:
-        Refused: the template cannot write them, or there is nothing to go on from.
+        Refused: the template cannot format them, or there is no text to continue.
     """
     template = str(tuned.tokenizer.chat_template or "")
     messages = [{**message, "content": message_text(message)} for message in ask["messages"]]
     if ask["tools"] and "tools" not in template:
         raise RequestRejected(
             "messages-unfit",
-            "the chat template of this model has no place for tools. Ask without them.",
+            "the chat template of this model does not support tools. Send none.",
         )
     if tuned.recipe["objective"] == "text" and template in ("", PLAIN_TEMPLATE):
         text = "\n".join(message["content"] or "" for message in messages)
@@ -157,17 +156,19 @@ def prompt_ids(tuned: ModelLoader, ask: dict[str, Any], ends: set[int]) -> list[
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
             raise RequestRejected(
                 "messages-unfit",
-                "the chat template cannot write these messages: "
-                f"{error}. Send roles and contents it knows.",
+                "the chat template cannot format these messages: "
+                f"{error}. Use roles and contents that it supports.",
             ) from None
         ids = list(tuned.tokenizer(text, add_special_tokens=False)["input_ids"])
     if not ids:
-        raise RequestRejected("messages-unfit", "the messages hold no text. Send some.")
+        raise RequestRejected(
+            "messages-unfit", "the messages contain no text. Send at least one text."
+        )
     return ids
 
 
 def window_of(model: Any) -> int | None:
-    """Return how many tokens the model can read and write in all; nothing where none is named."""
+    """Return the context window of the model; None if its config has none."""
     window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     adapters = getattr(model, "peft_config", {}).values()
     learned = sum(getattr(adapter, "num_virtual_tokens", None) or 0 for adapter in adapters)
@@ -180,7 +181,7 @@ def _ends(model: Any) -> set[int]:
 
 
 def main(folder: Path, system: str) -> None:
-    """Load, say so, and answer until stdin ends."""
+    """Load the model and answer requests until stdin ends."""
     asks = StdinRequests.of_this_process()
     transformers.utils.logging.disable_progress_bar()
     tuned = ModelLoader(folder)
@@ -194,8 +195,8 @@ def main(folder: Path, system: str) -> None:
         except torch.OutOfMemoryError:
             asks.tell(
                 id=ask["id"],
-                failed="the memory of the GPU does not hold this request. "
-                "Ask with fewer tokens, or for fewer answers at once.",
+                failed="the request does not fit the memory of the GPU. "
+                "Use fewer tokens, or fewer answers at once.",
             )
             torch.cuda.empty_cache()
 

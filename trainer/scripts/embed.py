@@ -1,9 +1,9 @@
-"""Texts, one JSON string a line on stdin -> their vectors, one JSON list a line on stdout.
+"""Embeddings: one JSON string per line on stdin -> one JSON list per line on stdout.
 
     python embed.py FOLDER
 
-FOLDER holds an encoder and its tokenizer. Vectors are means over the tokens, or the first token
-where `1_Pooling/config.json` says so, and have length 1.
+FOLDER contains an encoder and its tokenizer. Vectors are means over the tokens, or the first token
+if `1_Pooling/config.json` says so, and are normalized.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_TOKENS = 512
 
 
 def vectors(model: Any, tokenizer: Any, texts: list[str], by_first: bool) -> Any:
-    """Return one vector a text."""
+    """Return one vector per text."""
     places = getattr(model.config, "max_position_embeddings", MAX_TOKENS)
     limits = (MAX_TOKENS, tokenizer.model_max_length, places)
     batch = tokenizer(
@@ -44,7 +44,7 @@ def vectors(model: Any, tokenizer: Any, texts: list[str], by_first: bool) -> Any
 
 
 def main(folder: Path) -> None:
-    """Read all lines, write all vectors."""
+    """Read all lines and write all vectors."""
     transformers.utils.logging.disable_progress_bar()
     texts = [json.loads(line) for line in sys.stdin if line.strip()]
     tokenizer = transformers.AutoTokenizer.from_pretrained(

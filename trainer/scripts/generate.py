@@ -1,9 +1,9 @@
-"""Rows that were held out -> what base and tuned model answer, how fast, and what they forgot.
+"""Answers and perplexity of base and tuned model on the held-out rows.
 
-    python generate.py FOLDER                every row of `held_out`, by base and by tuned model
+    python generate.py FOLDER                every row of `held_out`, base and tuned model
     python generate.py FOLDER --ask TEXT     one question to the tuned model
 
-Reads the folder that `train.py` left. Writes `answers.base.jsonl` and `answers.tuned.jsonl`
+Reads the folder that `train.py` wrote. Writes `answers.base.jsonl` and `answers.tuned.jsonl`
 (row, answer, seconds, completion_tokens) and `perplexity.json`.
 """
 
@@ -38,11 +38,11 @@ from tokenize_rows import (
 BATCH_ROWS = 16
 MAX_PERPLEXITY_ROWS = 200
 SPARE_TOKENS = 8
-"""An answer may be half as long again as the longest expected one, and so many tokens more."""
+"""Answer limit: 1.5 times the longest expected answer plus this many tokens."""
 
 
 class ModelLoader:
-    """Base, tokenizer and tuned weights of a folder, one model in memory at a time."""
+    """Loads base, tokenizer and tuned weights of a folder, one model in memory at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class ModelLoader:
         flaw = flaw_of(self.model_folder)
         if flaw:
             raise UntrainableData(f"{self.model_folder}: {flaw}. Train it again.")
-        # answers go on at the right; an encoder counts its places from the left
+        # decoders generate on the right; encoders count positions from the left
         side = "right" if self.recipe["objective"] == "classification" else "left"
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(
             self.model_folder, trust_remote_code=False, padding_side=side
@@ -59,14 +59,14 @@ class ModelLoader:
         told = (self.model_folder / "chat_template_sha256").read_text().strip()
         if told != template_hash(self.tokenizer):
             raise UntrainableData(
-                f"{self.model_folder}: the chat template is not the one it was trained "
-                "with. Put the saved tokenizer back."
+                f"{self.model_folder}: the chat template differs from the one used in "
+                "training. Restore the saved tokenizer."
             )
         self.gpu = torch.cuda.is_available() and not self.job.get("use_cpu")
         self.dtype = getattr(torch, self.recipe["dtype"]) if self.gpu else torch.float32
 
     def load(self, system: str) -> Any:
-        """Load the base, or the tuned model."""
+        """Load the base or the tuned model."""
         is_full = self.recipe["method"] == "full"
         place = self.model_folder if system == "tuned" and is_full else Path(self.job["base"])
         kind = transformers.AutoModelForCausalLM
@@ -75,7 +75,9 @@ class ModelLoader:
             kind = transformers.AutoModelForSequenceClassification
             names = json.loads((self.folder / "result.json").read_text())["labels"]
             wanted = {"num_labels": len(names), "id2label": dict(enumerate(names))}
-        transformers.set_seed(self.recipe["seed"])  # an encoder's base has a head of chance
+        transformers.set_seed(
+            self.recipe["seed"]
+        )  # the base of an encoder has a randomly initialized head
         wanted |= {"dtype": self.dtype, "trust_remote_code": False, "use_safetensors": True}
         model = kind.from_pretrained(place, attn_implementation="sdpa", **wanted)
         if system == "tuned" and not is_full:
@@ -93,11 +95,11 @@ class ModelLoader:
 def generate_answers(
     tuned: ModelLoader, model: Any, rows: list[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Answer rows, the most probable word each time, in batches of like length."""
+    """Answer rows greedily, in batches of similar length."""
     if tuned.recipe["objective"] == "classification":
         yield from _labels(tuned, model, rows)
         return
-    if tuned.recipe["objective"] == "text" or not rows:  # nothing is asked
+    if tuned.recipe["objective"] == "text" or not rows:  # no rows
         return
     prompts = [prompt_of(tuned.tokenizer, row) for row in rows]
     expected = [tuned.tokenizer(row["messages"][-1]["content"] or "")["input_ids"] for row in rows]
@@ -113,7 +115,7 @@ def generate_answers(
 
 
 def prompt_of(tokenizer: Any, row: dict[str, Any]) -> str:
-    """Write the conversation up to the answer that is asked for."""
+    """Format the conversation up to the expected answer."""
     messages = row["messages"]
     if messages[-1]["role"] == "assistant":
         messages = messages[:-1]
@@ -127,7 +129,7 @@ def prompt_of(tokenizer: Any, row: dict[str, Any]) -> str:
 def generate(
     tuned: ModelLoader, model: Any, prompts: list[str], most_tokens: int
 ) -> tuple[list[str], list[int]]:
-    """Let the model go on from prompts; return texts and numbers of new tokens."""
+    """Generate from prompts; return texts and numbers of new tokens."""
     batch = tuned.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
     batch = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
     with torch.inference_mode():
@@ -171,10 +173,10 @@ def _labels(tuned: ModelLoader, model: Any, rows: list[dict[str, Any]]) -> Itera
 def perplexity(
     tuned: ModelLoader, model: Any, rows: list[dict[str, Any]]
 ) -> dict[str, float] | None:
-    """Measure how well rows are foretold: answers of conversations, or plain text.
+    """Compute perplexity: of the answers of conversations, or of plain text.
 
     Returns:
-        perplexity a token, and the tokens it rests on; nothing where there are no rows.
+        Perplexity per token and the number of tokens; None without rows.
     """
     ends = model.generation_config.eos_token_id
     ends = set(ends) if isinstance(ends, list) else {ends}
@@ -203,7 +205,7 @@ def perplexity(
 
 
 def main(folder: Path) -> None:
-    """Answer every held-out row, with base and tuned model."""
+    """Answer every held-out row with base and tuned model."""
     tuned = ModelLoader(folder)
     rows = [conversation(row) for row in read_rows(folder / tuned.job["held_out"])]
     general = read_rows(folder / tuned.job["general"]) if tuned.job.get("general") else []
@@ -226,7 +228,7 @@ def main(folder: Path) -> None:
 
 
 def answer_question(folder: Path, text: str, most_tokens: int) -> None:
-    """Print what the tuned model answers to one question, as JSON."""
+    """Print the answer of the tuned model to one question, as JSON."""
     tuned = ModelLoader(folder)
     model = tuned.load("tuned")
     row = {"messages": [{"role": "user", "content": text}]}

@@ -1,6 +1,6 @@
-"""A folder -> whether it is whole: sizes and hashes of its files, written last and all at once.
+"""Manifest of a folder: sizes and hashes of its files, written last and atomically.
 
-Standard library only: the same file lies beside the script in an exported folder.
+Standard library only: an exported folder contains a copy of this file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCK_BYTES = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hash of a file, read in blocks."""
+    """Return the SHA-256 of a file, read in blocks."""
     digest = hashlib.sha256()
     with path.open("rb") as content:
         while block := content.read(BLOCK_BYTES):
@@ -26,7 +26,7 @@ def sha256_of(path: Path) -> str:
 
 
 def base_hash(base: Path) -> str:
-    """Name a base by its weights, config and tokenizer."""
+    """Return the hash of a base model: weights, config and tokenizer."""
     digest = hashlib.sha256()
     for path in sorted(p for p in base.iterdir() if p.suffix in (".safetensors", ".json")):
         digest.update(f"{path.name} {sha256_of(path)}\n".encode())
@@ -34,7 +34,7 @@ def base_hash(base: Path) -> str:
 
 
 def write_json(path: Path, body: Any) -> None:
-    """Write JSON whole or not at all: aside, to the disk, then under its name."""
+    """Write JSON atomically: to a temporary file, synced, then renamed."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     with aside.open("w", encoding="utf-8") as out:
         json.dump(body, out, indent=2, sort_keys=True, default=str)
@@ -46,7 +46,7 @@ def write_json(path: Path, body: Any) -> None:
 
 
 def seal(folder: Path, **more: Any) -> None:
-    """Mark a folder as whole: every file on disk first, then the list of them."""
+    """Write the manifest of a folder, after all its files are on disk."""
     files = {}
     for path in _files(folder):
         with path.open("rb") as content:
@@ -56,7 +56,7 @@ def seal(folder: Path, **more: Any) -> None:
 
 
 def flaw_of(folder: Path) -> str | None:
-    """Say what is missing from or wrong with a sealed folder; nothing if it is whole."""
+    """Return what is missing or wrong in a folder with a manifest; None if it is complete."""
     try:
         files = json.loads((folder / NAME).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -68,12 +68,12 @@ def flaw_of(folder: Path) -> str | None:
         if path.stat().st_size != size:
             return f"{name} has {path.stat().st_size} bytes, not {size}"
         if sha256_of(path) != sha256:
-            return f"{name} is not what was written"
+            return f"the content of {name} has changed"
     return None
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """List the checkpoints that are there, whole or not, newest first."""
+    """List all checkpoints, complete or not, newest first."""
     found = [
         (int(path.name.removeprefix("checkpoint-")), path)
         for path in folder.glob("checkpoint-*")
@@ -83,7 +83,7 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def newest_complete(folder: Path) -> tuple[Path | None, list[str]]:
-    """Return the newest checkpoint that is whole, and why newer ones are not."""
+    """Return the newest complete checkpoint, and why newer ones are incomplete."""
     torn: list[str] = []
     for _, path in checkpoints(folder):
         flaw = flaw_of(path)

@@ -1,9 +1,9 @@
-"""A tuned adapter and its base -> one model in 16 bits, compared with the two it was made of.
+"""Merge an adapter into its base model in 16 bits, and compare the result with both.
 
     python merge.py FOLDER OUT
 
-Never into 4-bit weights: that changes the answers. Writes OUT with safetensors, tokenizer, its
-template, and `serve.sh`, the command that vLLM serves it with.
+Never into 4-bit weights: that would change the answers. Writes OUT with safetensors, tokenizer,
+chat template, and `serve.sh`, the command that serves it with vLLM.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tokenize_rows import UntrainableData, conversation, question_and_label, rea
 
 PARITY_ROWS = 8
 MAX_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
-"""Largest difference of a logit that rounding explains; own measurement on tiny models."""
+"""Largest difference of a logit due to rounding; own measurement on tiny models."""
 
 
 def prompt_tokens(tuned: ModelLoader, rows: list[dict[str, Any]]) -> list[list[int]]:
-    """Write rows as the ids that the model is asked with."""
+    """Return rows as the prompt tokens of the model."""
     if tuned.recipe["objective"] in ("text", "classification"):
         texts = [row["text"] if "text" in row else question_and_label(row)[0] for row in rows]
         most = tuned.recipe["max_tokens"]
@@ -40,7 +40,7 @@ def prompt_tokens(tuned: ModelLoader, rows: list[dict[str, Any]]) -> list[list[i
 
 
 def logits(model: Any, prompts: list[list[int]]) -> Any:
-    """Return the logits of the next token for each prompt, or those of the labels."""
+    """Return the next-token logits of each prompt, or the label logits."""
     found = []
     for ids in prompts:
         with torch.inference_mode():
@@ -50,7 +50,7 @@ def logits(model: Any, prompts: list[list[int]]) -> Any:
 
 
 def main(folder: Path, out: Path) -> None:
-    """Merge, compare, save."""
+    """Merge, compare and save."""
     tuned = ModelLoader(folder)
     if tuned.recipe["method"] not in ("lora", "qlora", "ia3"):
         raise UntrainableData(
@@ -67,11 +67,11 @@ def main(folder: Path, out: Path) -> None:
     apart, changed = float((before - after).abs().max()), float((base - after).abs().max())
     most = MAX_DIFFERENCE[str(tuned.dtype)[6:]]
     if changed == 0.0:
-        raise UntrainableData("the merged model answers as the base does: the adapter is empty.")
+        raise UntrainableData("the merged model equals the base: the adapter is empty.")
     if apart > most:
         raise UntrainableData(
-            f"merging changed a logit by {apart:.3g}, more than {most:g}. Serve base and "
-            "adapter side by side instead."
+            f"merging changed a logit by {apart:.3g}, more than {most:g}. Serve the base "
+            "with the adapter instead."
         )
     merged.config.pad_token_id = tuned.tokenizer.pad_token_id
     merged.save_pretrained(out, safe_serialization=True)
@@ -85,7 +85,7 @@ def main(folder: Path, out: Path) -> None:
     }
     write_json(out / "merged.json", result)
     (out / "serve.sh").write_text(
-        "#!/bin/sh\n# An OpenAI-shaped server on this model; needs vLLM and a GPU.\n"
+        "#!/bin/sh\n# An OpenAI-compatible server with this model; needs vLLM and a GPU.\n"
         f"exec vllm serve {shlex.quote(str(out))} --dtype {result['dtype']}"
         f" --max-model-len {tuned.recipe['max_tokens'] * 2}\n"
     )

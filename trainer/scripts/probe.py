@@ -1,10 +1,10 @@
-"""This machine -> how long a step of some tiny trainings takes on it, and what memory it takes.
+"""Probe of this machine: step time and memory of a few tiny trainings.
 
     python probe.py FOLDER [SECONDS]
 
-Makes models with random weights in FOLDER, trains each for some steps with the script that trains
-all others, and writes `probe.json`: one entry a training, and what the process takes by itself.
-Nothing is downloaded. Stops beginning new ones when SECONDS are over.
+Creates models with random weights in FOLDER, trains each for a few steps with the training script,
+and writes `probe.json`: one entry per training, and the memory of the process itself. Nothing is
+downloaded. Starts no new training after SECONDS.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 SECONDS = 30.0
 STEPS = 12
-"""Steps of each training; the first ones warm up and do not count."""
+"""Steps per training; the first ones are warm-up and not counted."""
 WARM_UP = 3
 SHARES = (1.0, 0.75, 0.9, 0.7, 0.95, 0.8, 0.85)
-"""Length of each row over the longest: real rows differ, and new shapes take longer."""
+"""Row length relative to the longest: real rows differ, and new shapes take longer."""
 MIN_TRAININGS = 3
-"""Trainings that are done however little time there is."""
+"""Trainings that always run, whatever the time limit."""
 SAMPLE_WORDS = 500
 SPECIAL = ("<|end|>", "<|pad|>")
 ON_CPU = (
@@ -48,7 +48,7 @@ ON_CPU = (
     {"hidden": 512, "layers": 4, "vocabulary": 2048, "tokens": 16, "rows": 2, "method": "full"},
     {"hidden": 256, "layers": 3, "vocabulary": 4096, "tokens": 128, "rows": 4, "method": "full"},
 )
-"""Sizes that differ in what takes the time: launching, products, logits, attention, optimizer."""
+"""Sizes dominated by different costs: launches, matrix products, logits, attention, optimizer."""
 ON_GPU = (
     {"hidden": 256, "layers": 16, "vocabulary": 4096, "tokens": 64, "rows": 2, "method": "full"},
     {"hidden": 256, "layers": 16, "vocabulary": 4096, "tokens": 64, "rows": 2, "method": "lora"},
@@ -60,7 +60,7 @@ ON_GPU = (
 
 
 def main(folder: Path, seconds: float) -> int:
-    """Train what there is time for, and write down how long it took."""
+    """Run the trainings that fit the time limit, and record their times."""
     began = time.perf_counter()
     gpu = torch.cuda.is_available()
     dtype = "float32"
@@ -90,7 +90,7 @@ def main(folder: Path, seconds: float) -> int:
 
 
 def time_training(folder: Path, size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
-    """Make a base and rows of one size, train on them, and time a step."""
+    """Create a base model and rows of one size, train, and time a step."""
     base, steps = folder / "base", STEPS
     config = make_base(base, size)
     lengths = [round(size["tokens"] * SHARES[n % len(SHARES)]) for n in range(size["rows"] * steps)]
@@ -125,7 +125,7 @@ def time_training(folder: Path, size: dict[str, Any], dtype: str, gpu: bool) -> 
 
 
 def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
-    """Make a model with random weights and a tokenizer of whole words; return its config."""
+    """Create a model with random weights and a word tokenizer; return its config."""
     folder.mkdir(parents=True)
     words = {word: n for n, word in enumerate([*SPECIAL, *(f"w{n}" for n in range(SAMPLE_WORDS))])}
     made = Tokenizer(models.WordLevel(words, unk_token=SPECIAL[1]))
@@ -151,7 +151,7 @@ def make_base(folder: Path, size: dict[str, Any]) -> dict[str, Any]:
 
 
 def probe_recipe(size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
-    """Write every setting of such a training."""
+    """Return all settings of such a training."""
     return {
         "objective": "text",
         "method": size["method"],
@@ -187,7 +187,7 @@ def probe_recipe(size: dict[str, Any], dtype: str, gpu: bool) -> dict[str, Any]:
 
 
 def _context_bytes() -> int:
-    """What the process takes from the GPU before it holds anything."""
+    """GPU memory of the process before it allocates tensors."""
     free, total = torch.cuda.mem_get_info()
     return int(total - free)
 

@@ -1,4 +1,4 @@
-"""A grader as JSON -> what an answer earns; the words are those of OpenAI's graders."""
+"""Rewards from a grader in JSON, with the fields of OpenAI's graders."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CHECKS: dict[str, Callable[[str, str], bool]] = {
 
 
 def reward_of(grader: str | None) -> Reward:
-    """Make the reward of a grader: `string_check`, `regex` or `json`.
+    """Return the reward function of a grader: `string_check`, `regex` or `json`.
 
     Raises:
-        Unfit: there is no grader, or it is of a kind that cannot be checked here.
+        Unfit: there is no grader, or its type is not supported here.
     """
     if not grader:
-        raise UntrainableData("reward tuning needs a grader: give one with --grader FILE.")
+        raise UntrainableData("reinforcement needs a grader. Add one with --grader FILE.")
     asked = json.loads(grader)
     score = _score(asked)
 
@@ -49,7 +49,7 @@ def _score(asked: dict[str, Any]) -> Callable[[str, str], float]:
     if kind == "json":
         return lambda answer, _: float(_is_json(answer))
     raise UntrainableData(
-        f"a grader of type {kind!r} is not checked here. Give string_check with an "
+        f"a grader of type {kind!r} is not supported here. Use string_check with an "
         f"operation of {', '.join(CHECKS)}, regex with a pattern, or json."
     )
 

@@ -1,7 +1,7 @@
-"""Lines of JSON on stdin -> requests in their order, those called off left out; replies on stdout.
+"""JSON lines on stdin -> requests in order, without cancelled ones; replies on stdout.
 
-A line in is `{"id": 1, "ask": {...}}` or `{"off": 1}`. A line out is `{"ready": true}`, a piece of
-an answer with its `id`, or why there is none (`refused` with a `code`, or `failed`).
+Input lines are `{"id": 1, "ask": {...}}` or `{"off": 1}`. Output lines are `{"ready": true}`, a
+chunk of an answer with its `id`, or an error (`refused` with a `code`, or `failed`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, Any, Literal
 
 
 class RequestRejected(Exception):
-    """A request that this model cannot answer; the message says what to do."""
+    """A request that this model cannot answer; the message has the remedy."""
 
     def __init__(self, code: Literal["context-length", "messages-unfit"], message: str) -> None:
         self.code = code
@@ -24,7 +24,7 @@ class RequestRejected(Exception):
 
 
 class StdinRequests:
-    """The requests of whoever started this process; it ends as soon as nobody is there."""
+    """Requests of the parent process; this process ends with it."""
 
     def __init__(self, lines: IO[str], out: IO[str]) -> None:
         self._lines, self._out = lines, out
@@ -34,13 +34,13 @@ class StdinRequests:
 
     @classmethod
     def of_this_process(cls) -> StdinRequests:
-        """Take stdin and stdout; what libraries print goes to stderr from here on."""
+        """Use stdin and stdout for the protocol; output of libraries goes to stderr."""
         out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         return cls(sys.stdin, out)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield requests, each with its `id`, as they come."""
+        """Yield requests as they arrive, each with its `id`."""
         while True:
             told = self._waiting.get()
             if not self.is_cancelled(told["id"]):
@@ -48,7 +48,7 @@ class StdinRequests:
             self._off.discard(told["id"])
 
     def is_cancelled(self, number: int) -> bool:
-        """Whether nobody waits for this request any more."""
+        """Whether this request was cancelled."""
         return number in self._off
 
     def tell(self, **body: Any) -> None:
@@ -57,7 +57,7 @@ class StdinRequests:
         self._out.flush()
 
     def send_label(self, ask: dict[str, Any], label: str, asked: int, answered: int) -> None:
-        """Send a label as the whole answer, as often as it is asked for."""
+        """Send a label as the complete answer, once per requested answer."""
         for index in range(ask["n"]):
             self.tell(
                 id=ask["id"],
@@ -75,14 +75,14 @@ class StdinRequests:
                 self._off.add(told["off"])
             else:
                 self._waiting.put(told)
-        os._exit(0)  # stdin is at its end: whoever asked is gone
+        os._exit(0)  # end of stdin: the parent process is gone
 
 
 def message_text(message: dict[str, Any]) -> str | None:
-    """Return the text of a message, its parts put together.
+    """Return the text of a message, with its parts joined.
 
     Raises:
-        Refused: a part of it is no text.
+        Refused: a part is not text.
     """
     content = message.get("content")
     if content is None or isinstance(content, str):
@@ -100,22 +100,22 @@ def message_text(message: dict[str, Any]) -> str | None:
     if odd:
         raise RequestRejected(
             "messages-unfit",
-            f"a message holds {str(odd[0])[:80]}, and this model reads "
+            f"a message contains {str(odd[0])[:80]}, and this model only reads "
             "text. Send texts, or parts of type 'text'.",
         )
     return "".join(part["text"] for part in parts)
 
 
 def last_question(ask: dict[str, Any]) -> str:
-    """Return what the user says last.
+    """Return the text of the last user message.
 
     Raises:
-        Refused: the user says nothing.
+        Refused: there is no user message.
     """
     texts = [message_text(message) for message in ask["messages"] if message["role"] == "user"]
     if not texts or not texts[-1]:
         raise RequestRejected(
             "messages-unfit",
-            "no message of the user holds a text, and a classifier labels the last one. Send one.",
+            "no user message contains text, and a classifier labels the last one. Send one.",
         )
     return texts[-1]

@@ -1,4 +1,4 @@
-"""Tokens as they are generated -> text that no later token can change, up to a stop string.
+"""Streaming text: generated tokens -> text that later tokens cannot change, up to a stop string.
 
 Standard library only.
 """
@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 REPLACEMENT_CHARACTER = "\ufffd"
-"""What bytes decode to that are no whole character yet."""
+"""Decoded form of an incomplete UTF-8 character."""
 
 
 class StreamedAnswer:
-    """One answer: a token goes in, text comes out, and at its end `finish` says why it ended.
+    """One streamed answer; `finish` is the reason it ended.
 
     >>> decode = lambda ids: bytes(ids).decode(errors="replace")
     >>> answer = StreamedAnswer(decode, {0}, ["##"], most=9)
@@ -27,11 +27,11 @@ class StreamedAnswer:
         self._decode, self._ends, self._stops, self._most = decode, ends, stops, most
         self.ids: list[int] = []
         self.finish: Literal["stop", "length"] | None = None
-        self._from, self._to = 0, 0  # tokens whose text was read last: spaces hang on them
+        self._from, self._to = 0, 0  # range of tokens decoded last: leading spaces depend on it
         self._held = ""
 
     def take(self, token: int) -> str:
-        """Take one more token; return what can be shown since the last one."""
+        """Add a token; return the new final text."""
         self.ids.append(token)
         if token in self._ends:
             self.finish = "stop"
@@ -54,7 +54,7 @@ class StreamedAnswer:
         return now[len(before) :]
 
     def _half_a_stop(self) -> int:
-        """Count the characters at the end that a stop string may begin with."""
+        """Count the trailing characters that could start a stop string."""
         return max(
             (
                 count

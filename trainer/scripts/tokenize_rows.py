@@ -1,6 +1,6 @@
-"""Rows of a conversation and a tokenizer -> token ids, and which of them are learned from.
+"""Tokenize rows, with labels for the tokens to train on.
 
-Needs a tokenizer object and the standard library only.
+Needs only a tokenizer object and the standard library.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 IGNORED = -100
-"""Label of a token that is not learned from."""
+"""Label of a token that is not trained on."""
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ '<' + message.role + '>\n' }}"
     "{% if message.role == 'assistant' %}{% generation %}"
@@ -21,16 +21,16 @@ PLAIN_TEMPLATE = (
     "{% else %}{{ message.content + '\\n' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<assistant>\n' }}{% endif %}"
 )
-"""For a base without a chat template: roles in words, and the end token after each answer."""
+"""For a base model without a chat template: role names, and the end token after each answer."""
 
 
 class UntrainableData(Exception):
-    """Rows, tokenizer or template cannot be trained with; the message says what to do."""
+    """Rows, tokenizer or template cannot be used for training; the message has the remedy."""
 
 
 @dataclass(frozen=True)
 class TokenizedRow:
-    """One row as ids, and the labels of the same length."""
+    """Token ids of a row, and labels of the same length."""
 
     ids: list[int]
     labels: list[int]
@@ -38,18 +38,18 @@ class TokenizedRow:
 
     @property
     def learned(self) -> int:
-        """Tokens that are learned from."""
+        """Number of tokens to train on."""
         return sum(label != IGNORED for label in self.labels)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read rows of JSON, one a line."""
+    """Read rows, one JSON object per line."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines if line.strip()]
 
 
 def conversation(row: dict[str, Any]) -> dict[str, Any]:
-    """Write a row of preferences as the conversation with the better answer."""
+    """Return a preference row as the conversation with the preferred answer."""
     if "input" not in row:
         return row
     asked = row["input"]
@@ -57,30 +57,29 @@ def conversation(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def question_and_label(row: dict[str, Any]) -> tuple[str, str]:
-    """Read a labelled text: what the user says last, and the answer."""
+    """Return text and label: the last user message, and the answer."""
     asked = [m["content"] for m in row["messages"] if m["role"] == "user"]
     return asked[-1], row["messages"][-1]["content"].strip()
 
 
 def template_hash(tokenizer: Any) -> str:
-    """Name the chat template by its hash; training and serving must agree on it."""
+    """Return the hash of the chat template, which must be the same in training and serving."""
     return hashlib.sha256(str(tokenizer.chat_template or "").encode()).hexdigest()
 
 
 def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
-    """Give a tokenizer what it lacks: a template, and padding that is not the end token.
+    """Add what a tokenizer lacks: a chat template, and a padding token other than the end token.
 
     Raises:
-        Unfit: it has no end token, or nothing that could pad.
+        Unfit: it has no end token, or no token for padding.
     """
     if not tokenizer.is_fast:
         raise UntrainableData(
-            "the tokenizer is of the slow kind and cannot say which token is whose. "
-            "Convert it to a tokenizer.json."
+            "slow tokenizers do not map tokens to text. Convert it to a tokenizer.json."
         )
     if tokenizer.eos_token_id is None:
         raise UntrainableData(
-            "the tokenizer has no end token: answers could never stop. Set eos_token."
+            "the tokenizer has no end token, so answers would never stop. Set eos_token."
         )
     if not tokenizer.chat_template:
         tokenizer.chat_template = PLAIN_TEMPLATE
@@ -102,7 +101,7 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
         tokenizer.pad_token = token
         return
     raise UntrainableData(
-        "the tokenizer pads with its end token, and no other special token is free: the "
+        "the tokenizer pads with its end token, and no other special token is available: the "
         "model would learn never to stop, or to stop at once. Set pad_token."
     )
 
@@ -110,10 +109,10 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
 def encode(
     tokenizer: Any, row: dict[str, Any], loss_on: str, max_tokens: int, eos_ids: set[int]
 ) -> TokenizedRow:
-    """Write one conversation as ids; answers are learned from, up to and with their end token.
+    """Tokenize one conversation; labels cover the answers, including their end tokens.
 
     Raises:
-        Unfit: the template rewrites earlier turns, so that answers cannot be told apart.
+        Unfit: the template rewrites earlier turns, so answers cannot be located.
     """
     messages, tools = row["messages"], row.get("tools")
     text = _render(tokenizer, messages, tools, False)
@@ -146,9 +145,9 @@ def _spans(
         after = _render(tokenizer, messages[: n + 1], tools, False)
         if not (text.startswith(before) and text.startswith(after)):
             raise UntrainableData(
-                "the chat template writes a conversation anew with each turn, so that "
-                "answers cannot be told apart. Train on the last answer only "
-                "(loss_on completion), or give a template that only appends."
+                "the chat template rewrites earlier turns, so answers cannot be located. "
+                "Train on the last answer only (loss_on completion), or use a "
+                "template that only appends."
             )
         spans.append((len(before), len(after)))
     return spans
@@ -170,28 +169,28 @@ def encode_rows(
     max_tokens: int,
     eos_ids: set[int],
 ) -> tuple[list[TokenizedRow], dict[str, Any]]:
-    """Write all rows as ids, and see that each can be learned from.
+    """Tokenize all rows, and check that each can be trained on.
 
     Returns:
-        The rows, and what was counted: rows, tokens, the share learned from, rows cut short.
+        The rows and their counts: rows, tokens, share trained on, truncated rows.
 
     Raises:
-        Unfit: a row teaches nothing, does not teach to stop, or starts with two start tokens.
+        Unfit: a row has no trained token, no end token, or two start tokens.
     """
     encoded = [encode(tokenizer, row, loss_on, max_tokens, eos_ids) for row in rows]
     if not encoded:
-        raise UntrainableData("there are no rows to learn from.")
+        raise UntrainableData("there are no training rows.")
     mute = [n for n, row in enumerate(encoded, 1) if not row.learned]
     lost = [n for n in mute if encoded[n - 1].was_cut]
     if lost:
         raise UntrainableData(
-            f"rows {_some(lost)}: the answer lies behind the {max_tokens} tokens that a "
-            "row may have. Raise max_tokens, or shorten them."
+            f"rows {_some(lost)}: the answer starts after the limit of {max_tokens} "
+            "tokens. Raise max_tokens, or shorten the rows."
         )
     if mute:
         raise UntrainableData(
-            f"rows {_some(mute)}: no token is learned from. Give each an answer of the "
-            "assistant with a weight above 0."
+            f"rows {_some(mute)}: no token to train on. Each row needs an assistant "
+            "answer with a weight above 0."
         )
     refuse_two_starts(tokenizer, [row.ids for row in encoded])
     endless = [
@@ -199,9 +198,9 @@ def encode_rows(
     ]
     if endless:
         raise UntrainableData(
-            f"rows {_some(endless)}: the answer does not end with a token that the model "
-            "stops at, so it would never learn to stop. Set eos_token to what the "
-            "template ends an answer with."
+            f"rows {_some(endless)}: the answer does not end with a token at which the "
+            "model stops, so it would never learn to stop. Set eos_token to the token "
+            "that ends an answer in the template."
         )
     tokens, learned = (sum(len(row.ids) for row in encoded), sum(row.learned for row in encoded))
     return encoded, {
@@ -215,17 +214,17 @@ def encode_rows(
 
 
 def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
-    """See that no row has two start tokens.
+    """Check that no row has two start tokens.
 
     Raises:
-        Unfit: one has, with its number.
+        Unfit: a row has two, with its number.
     """
     bos = tokenizer.bos_token_id
     twice = [n for n, one in enumerate(ids, 1) if bos is not None and list(one[:2]) == [bos, bos]]
     if twice:
         raise UntrainableData(
-            f"rows {_some(twice)}: they start with two start tokens. The template writes "
-            "one and the text another: take it out of the text."
+            f"rows {_some(twice)}: two start tokens, one from the template and one from "
+            "the text. Remove it from the text."
         )
 
 

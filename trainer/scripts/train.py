@@ -1,12 +1,12 @@
-"""One training, from a folder with `job.json` and its rows to a sealed model and `result.json`.
+"""Train a model: from a folder with `job.json` and rows to a sealed model and `result.json`.
 
     python train.py FOLDER
 
-`job.json` holds `base` (a folder with config, safetensors and tokenizer), `recipe` (every setting,
+`job.json` has `base` (a folder with config, safetensors and tokenizer), `recipe` (every setting,
 see `recipe.py` of the advisor), `training` and optionally `validation`, `general`, `grader`.
-Progress goes to `events.jsonl`, checkpoints to `checkpoints/`, the model to `model/`. A word in
-`control` (`pause` or `cancel`) is obeyed at the next step. Exit codes: 0 done, 3 the job cannot
-be trained as it is (`failed.json` says why), 4 paused, 5 cancelled.
+Progress goes to `events.jsonl`, checkpoints to `checkpoints/`, the model to `model/`. `pause` or
+`cancel` in the file `control` takes effect at the next step. Exit codes: 0 done, 3 the job cannot
+be trained as specified (`failed.json` has the reason), 4 paused, 5 cancelled.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTr
 
 PAUSED, CANCELLED, UNFIT = 4, 5, 3
 NAN_STEPS = 3
-"""So many steps in a row without a usable loss end the training."""
+"""Consecutive steps without a usable loss that end the training."""
 SCALING_STEPS = 20
-"""In float16 the gradient may overflow for some steps, until the scale of the loss is found."""
+"""In float16 the gradient may overflow for some steps, until the loss scale is found."""
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors")
 TARGETS = "all-linear"
 MIN_CHANGE = 1e-8
-"""A trained weight that moved less has not moved: float32 around 1 knows steps of 1e-7."""
+"""A smaller change of a weight counts as none: float32 resolves 1e-7 around 1."""
 SAMPLED = 4096
-"""So many numbers of each trained weight are looked at to see whether it moved."""
+"""Values of each trained weight that are compared to see whether it changed."""
 
 
 class Progress:
-    """Writes what happens, a line of JSON each, and reads what a person wants."""
+    """Writes events as JSON lines, and reads the requested action."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.started = folder, time.time()
@@ -73,7 +73,7 @@ class Progress:
         self.seq = len(told.splitlines())
 
     def say(self, kind: str, message: str = "", **body: Any) -> None:
-        """Append one event; a torn last line of an earlier life is ended first."""
+        """Append one event, after ending an incomplete last line of a killed process."""
         self.seq += 1
         line = json.dumps(
             {"seq": self.seq, "at": time.time(), "kind": kind, "message": message, **body},
@@ -88,7 +88,7 @@ class Progress:
         print(f"{kind}: {message or body}", flush=True)
 
     def wanted(self) -> str:
-        """Return `pause`, `cancel`, or nothing."""
+        """Return `pause`, `cancel` or None."""
         try:
             word = (self.folder / "control").read_text(encoding="utf-8").strip()
         except OSError:
@@ -97,23 +97,23 @@ class Progress:
 
 
 class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
-    """Tells of the steps, seals each checkpoint, obeys a person, and stops at nonsense."""
+    """Reports steps, seals checkpoints, obeys pause and cancel, and stops on unusable losses."""
 
     def __init__(self, progress: Progress, recipe: dict[str, Any], gpu: bool) -> None:
         self.progress, self.gpu = progress, gpu
         self.log_steps, self.tokens_per_step = recipe["log_steps"], 0.0
-        self.zero_is_bad = recipe["objective"] != "grpo"  # there, equal rewards have no loss
+        self.zero_is_bad = recipe["objective"] != "grpo"  # with equal rewards the loss is zero
         self.bad_steps, self.first_step, self.first_at = 0, -1, 0.0
         self.why, self.losses, self.since = "", list[float](), list[float]()
         self.checked: list[list[float]] = []
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start the clock at the first step of this life."""
+        """Start the clock at the first step of this process."""
         if self.first_step < 0:
             self.first_step, self.first_at = state.global_step, time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Show that it lives, and do what a person wants."""
+        """Write a heartbeat, and obey pause and cancel."""
         (self.progress.folder / "heartbeat").write_text(str(time.time()))
         word = self.progress.wanted()
         if word:
@@ -121,7 +121,7 @@ class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
             control.should_save, control.should_training_stop = word == "pause", True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Look at the loss of every step; tell their mean every `log_steps`."""
+        """Check the loss of every step; report the mean every `log_steps`."""
         logs = logs or {}
         if logs.get("eval_loss") is not None:
             told = float(logs["eval_loss"])
@@ -140,12 +140,14 @@ class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
         broken = broken or (norm is not None and not math.isfinite(float(norm)))
         self.bad_steps = self.bad_steps + 1 if broken else 0
         if broken:
-            control.should_save = False  # a checkpoint of nonsense would push a good one out
-        is_scaling = args.fp16 and math.isfinite(loss)  # the scale of float16 is still being found
+            control.should_save = False  # a bad checkpoint would replace a good one
+        is_scaling = args.fp16 and math.isfinite(
+            loss
+        )  # the float16 loss scale is still being found
         if self.bad_steps >= (SCALING_STEPS if is_scaling else NAN_STEPS):
             self.why = (
                 f"{self.bad_steps} steps in a row, up to step {state.global_step}, had no "
-                f"number to learn from: loss {loss:g}, gradient {norm}"
+                f"usable loss: loss {loss:g}, gradient {norm}"
             )
             control.should_training_stop = True
         is_due = state.global_step % self.log_steps == 0 or state.global_step == state.max_steps
@@ -171,14 +173,14 @@ class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
         )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Seal a checkpoint: what has no seal is not resumed from."""
+        """Seal a checkpoint; training only resumes from sealed ones."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         seal(folder, step=state.global_step)
         self.progress.say("checkpoint", step=state.global_step, name=folder.name)
 
 
 def main(folder: Path) -> int:
-    """Train what `job.json` asks for; out of memory, once more with half the rows at a time."""
+    """Train the job; when memory runs out, retry once with half the micro-batch."""
     progress = Progress(folder)
     (folder / "failed.json").unlink(missing_ok=True)
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
@@ -193,15 +195,15 @@ def main(folder: Path) -> int:
                 smaller = None if degraded.exists() else smaller_batch(recipe)
                 if smaller is None:
                     raise UntrainableData(
-                        f"out of memory with {recipe['micro_batch_rows']} rows at a time. Take a "
-                        "GPU with more, qlora, or shorter rows."
+                        f"out of memory with {recipe['micro_batch_rows']} rows per micro-batch. "
+                        "Use a larger GPU, qlora, or shorter rows."
                     ) from error
             write_json(degraded, smaller)
-            rows, times = smaller["micro_batch_rows"], smaller["accumulation_steps"]
-            told = f"out of memory: {rows} rows at a time and {times} times a step from here"
+            rows = smaller["micro_batch_rows"]
+            told = f"out of memory: continuing with {rows} rows per micro-batch"
             progress.say("degraded", told, **smaller)
             recipe.update(smaller)
-            gc.collect()  # the first try's model and trainer point at each other
+            gc.collect()  # model and trainer of the first attempt reference each other
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
     except UntrainableData as error:
@@ -211,7 +213,7 @@ def main(folder: Path) -> int:
 
 
 def smaller_batch(recipe: dict[str, Any]) -> dict[str, int] | None:
-    """Halve what is in memory at once; a step still learns from as many rows."""
+    """Halve the micro-batch; the effective batch size stays the same."""
     rows = int(recipe["micro_batch_rows"])
     if rows < 2 or rows % 2 or recipe["objective"] == "grpo":
         return None
@@ -219,11 +221,11 @@ def smaller_batch(recipe: dict[str, Any]) -> dict[str, int] | None:
 
 
 def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
-    """Do the whole training, from the first check to the sealed model."""
+    """Run the training, from the first check to the sealed model."""
     recipe, base = job["recipe"], Path(job["base"])
     started, energy_before = time.perf_counter(), energy_kwh(gpu := may_use_gpu(job))
 
-    # 1. The machine, and what it can do.
+    # 1. The machine and its capabilities.
     dtype = torch.float32 if not gpu else getattr(torch, recipe["dtype"])
     if (
         gpu
@@ -232,7 +234,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     ):
         raise UntrainableData(
             f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
-            "dtype float16, or take a newer GPU."
+            "dtype float16, or use a newer GPU."
         )
     if recipe["packing"] and (recipe["attention"] == "eager" or recipe["method"] == "prefix"):
         raise UntrainableData(
@@ -249,16 +251,16 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
     transformers.set_seed(recipe["seed"])
 
-    # 2. The base: plain weights, no code of strangers.
+    # 2. The base model: plain weights, no remote code.
     if not list(base.glob("*.safetensors")):
         raise UntrainableData(
-            f"{base}: there are no safetensors. Other files can run code when they are "
-            "read: convert them first."
+            f"{base}: no safetensors found. Other formats can run code when "
+            "loaded: convert them first."
         )
     progress.say("preflight", "hashing the base")
     base_sha256 = base_hash(base)
     if job.get("base_sha256") and base_sha256 != job["base_sha256"]:
-        raise UntrainableData(f"{base}: it is not the base of the plan. Plan again.")
+        raise UntrainableData(f"{base}: not the base model of the plan. Create a new plan.")
     tokenizer = transformers.AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     eos_ids = end_tokens(base, tokenizer)
     prepare_tokenizer(tokenizer, eos_ids)
@@ -271,11 +273,11 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         progress.say(
             "cut",
             f"{counted['rows_cut']} rows are longer than {recipe['max_tokens']} "
-            "tokens, and end there",
+            "tokens and are truncated",
             rows=counted["rows_cut"],
         )
 
-    # 4. The model, and what of it is trained.
+    # 4. The model, and which weights are trained.
     model, labels = load_model(base, recipe, rows, dtype, gpu)
     model.config.pad_token_id = tokenizer.pad_token_id
     if getattr(model, "generation_config", None) is not None:
@@ -286,16 +288,16 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     whole = sum(p.numel() for p in model.parameters())
 
-    # 5. Room on the disk for the checkpoints and the model.
+    # 5. Disk space for checkpoints and model.
     needed = disk_bytes_needed(trained, whole, recipe)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UntrainableData(
-            f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model take up to "
-            f"{needed / 1e9:.1f} GB. Free some, or move TUNE_OR_NOT_HOME."
+            f"the disk has {free / 1e9:.1f} GB left, and checkpoints and model need up to "
+            f"{needed / 1e9:.1f} GB. Free some space, or move TUNE_OR_NOT_HOME."
         )
 
-    # 6. The trainer, and what follows from all that.
+    # 6. The trainer, and derived settings.
     watch = TrainingCallback(progress, recipe, gpu)
     checked = validation_rows(folder, job, recipe, tokenizer, eos_ids, labels)
     trainer = trainer_for(model, tokenizer, (data, checked), folder, recipe, gpu, watch, job)
@@ -324,12 +326,12 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     }
     progress.say("derived", **derived)
 
-    # 7. The longest rows first: memory that is short is short now, not in the last hour.
+    # 7. The longest rows first: memory runs out now, not in the last hour.
     if recipe["objective"] in ("sft", "text", "classification"):
         longest_batch(trainer, recipe, gpu)
         progress.say("preflight", "the longest rows fit")
 
-    # 8. Training, from the last checkpoint that is whole.
+    # 8. Training, from the last complete checkpoint.
     checkpoint, torn = newest_complete(folder / "checkpoints")
     for flaw in torn:
         progress.say("torn", flaw)
@@ -338,7 +340,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         progress.say("resumed", checkpoint.name)
     begun = time.perf_counter()
     if checkpoint and int(checkpoint.name.partition("-")[2]) >= steps:
-        # All is learned, and the trainer would go one step beyond the last.
+        # Training was complete; the trainer would take one more step.
         trainer._load_from_checkpoint(str(checkpoint))
         trainer.state = transformers.TrainerState.load_from_json(checkpoint / "trainer_state.json")
     else:
@@ -355,7 +357,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     if watch.why:
         raise UntrainableData(f"{watch.why}. Lower learning_rate, or use bfloat16.")
 
-    # 9. The model, whole or not at all, and read back.
+    # 9. The model: saved atomically, and read back.
     moved = largest_change(model, before, recipe)
     out, final = folder / "model.part", folder / "model"
     shutil.rmtree(out, ignore_errors=True)
@@ -366,7 +368,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         shutil.rmtree(final, ignore_errors=True)
         out.rename(final)
 
-    # 10. What is on record.
+    # 10. The result.
     write_json(
         folder / "result.json",
         {
@@ -397,7 +399,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 
 
 def end_tokens(base: Path, tokenizer: Any) -> set[int]:
-    """Collect every token that generation stops at."""
+    """Return all tokens at which generation stops."""
     found = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()
     path = base / "generation_config.json"
     if path.exists():
@@ -407,7 +409,7 @@ def end_tokens(base: Path, tokenizer: Any) -> set[int]:
 
 
 def replay_rows(folder: Path, job: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Draw general rows to mix in against forgetting."""
+    """Sample general rows to mix in against forgetting."""
     share = job["recipe"]["replay_share"]
     if not share or not job.get("general"):
         return []
@@ -424,7 +426,7 @@ def validation_rows(
     eos_ids: set[int],
     labels: list[str],
 ) -> datasets.Dataset | None:
-    """Prepare the rows whose loss is told at every checkpoint, where there are some."""
+    """Prepare the validation rows, if any."""
     if not job.get("validation") or recipe["objective"] == "grpo":
         return None
     rows = read_rows(folder / job["validation"])
@@ -441,10 +443,10 @@ def prepare(
     eos_ids: set[int],
     names: list[str] | None = None,
 ) -> tuple[datasets.Dataset, dict[str, Any]]:
-    """Turn rows into what the trainer of this objective reads, and count them."""
+    """Convert rows to the dataset of this objective, and count them."""
     objective, most = recipe["objective"], recipe["max_tokens"]
     if not rows:
-        raise UntrainableData("there are no rows to learn from.")
+        raise UntrainableData("there are no training rows.")
     if objective == "sft":
         encoded, counted = encode_rows(tokenizer, rows, recipe["loss_on"], most, eos_ids)
         return datasets.Dataset.from_dict(
@@ -460,7 +462,9 @@ def prepare(
         texts, answers = zip(*(question_and_label(row) for row in rows), strict=True)
         names = names or sorted(set(answers))
         if len(names) < 2:
-            raise UntrainableData(f"all rows have the label {names[0]!r}. Give at least two.")
+            raise UntrainableData(
+                f"all rows have the label {names[0]!r}. Add rows with another label."
+            )
         counted = _counted(tokenizer(list(texts), verbose=False)["input_ids"], most)
         data = datasets.Dataset.from_dict(
             {
@@ -492,7 +496,7 @@ def prepare(
 
 
 def _counted(ids: list[list[int]], most: int) -> dict[str, Any]:
-    """Count rows as they are after the cut, and how many were cut."""
+    """Count rows after truncation, and how many were truncated."""
     lengths = [min(len(one), most) for one in ids]
     return {
         "rows": len(ids),
@@ -509,7 +513,7 @@ def _before_answer(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def load_model(
     base: Path, recipe: dict[str, Any], rows: list[dict[str, Any]], dtype: Any, gpu: bool
 ) -> tuple[Any, list[str]]:
-    """Read the base weights in the dtype of the plan, quantised where that is asked for."""
+    """Load the base weights in the dtype of the plan, quantized if requested."""
     wanted: dict[str, Any] = {
         "dtype": dtype,
         "trust_remote_code": False,
@@ -539,7 +543,7 @@ def load_model(
 
 
 def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
-    """Put adapters on a model; their weights are kept in the dtype of the recipe."""
+    """Add adapters to a model, in the dtype of the recipe."""
     method = recipe["method"]
     if method == "full":
         return model
@@ -567,7 +571,7 @@ def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
 
 
 def disk_bytes_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
-    """Reckon the bytes of all checkpoints and the model: weights, and AdamW's two moments."""
+    """Estimate the bytes of all checkpoints and the model: weights, and the two AdamW moments."""
     size = 2 if recipe["dtype"] != "float32" else 4
     saved = whole * size if recipe["method"] == "full" else trained * 4
     most_checkpoints = int(recipe["most_checkpoints"])
@@ -575,7 +579,7 @@ def disk_bytes_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
 
 
 def total_steps(sequences: int, recipe: dict[str, Any]) -> int:
-    """Count the steps of the whole training; drawn answers are rows of a step too."""
+    """Return the total number of steps; sampled answers count as rows."""
     per_step = int(recipe["micro_batch_rows"]) * int(recipe["accumulation_steps"])
     if recipe["objective"] == "grpo":
         sequences *= recipe["samples_per_prompt"]
@@ -593,7 +597,7 @@ def trainer_for(
     watch: TrainingCallback,
     job: dict[str, Any],
 ) -> Any:
-    """Make the trainer of an objective, with no setting left to a default that matters."""
+    """Create the trainer of an objective; no setting that matters is left to a default."""
     half = recipe["dtype"] if gpu else "float32"
     common: dict[str, Any] = {
         "output_dir": str(folder / "checkpoints"),
@@ -639,7 +643,7 @@ def trainer_for(
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
             **more,
         )
-        trainer.model_accepts_loss_kwargs = False  # it takes a mean, whatever its signature says
+        trainer.model_accepts_loss_kwargs = False  # it averages, whatever its signature says
     elif objective == "dpo":
         trainer = DPOTrainer(
             args=DPOConfig(
@@ -680,13 +684,13 @@ def trainer_for(
             ),
             **more,
         )
-    trainer.remove_callback(transformers.PrinterCallback)  # the watch tells
-    keep_adapter_dtype(trainer.model, recipe)  # trl makes those of 4-bit bases bfloat16
+    trainer.remove_callback(transformers.PrinterCallback)  # the callback reports
+    keep_adapter_dtype(trainer.model, recipe)  # trl converts adapters of 4-bit models to bfloat16
     return trainer
 
 
 def keep_adapter_dtype(model: Any, recipe: dict[str, Any]) -> None:
-    """Bring trained adapters into the dtype of the recipe."""
+    """Convert trained adapters to the dtype of the recipe."""
     if recipe["method"] == "full":
         return
     for parameter in model.parameters():
@@ -695,7 +699,7 @@ def keep_adapter_dtype(model: Any, recipe: dict[str, Any]) -> None:
 
 
 def longest_batch(trainer: Any, recipe: dict[str, Any], gpu: bool) -> None:
-    """Go forward and back once with the longest rows; nothing is learned from it."""
+    """Run one forward and backward pass on the longest rows, without an update."""
     lengths = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     order = sorted(range(len(lengths)), key=lambda n: -lengths[n])[: recipe["micro_batch_rows"]]
     model = trainer.model
@@ -706,7 +710,7 @@ def longest_batch(trainer: Any, recipe: dict[str, Any], gpu: bool) -> None:
     state = torch.get_rng_state(), random.getstate()
     state_gpu = torch.cuda.get_rng_state_all() if gpu else []
     if recipe["gradient_checkpointing"]:
-        model.activation_checkpointing_enable()  # as the trainer will
+        model.activation_checkpointing_enable()  # like the trainer
     model.train()
     with trainer.accelerator.autocast():
         loss = trainer.compute_loss(model, batch)
@@ -722,7 +726,7 @@ def longest_batch(trainer: Any, recipe: dict[str, Any], gpu: bool) -> None:
 
 
 def sample(model: Any) -> dict[str, Any]:
-    """Keep some numbers of every weight that is trained, to see later whether it moved."""
+    """Copy some values of every trained weight, to detect later whether it changed."""
     return {
         name: parameter.detach().flatten()[:SAMPLED].float().cpu().clone()
         for name, parameter in model.named_parameters()
@@ -731,36 +735,36 @@ def sample(model: Any) -> dict[str, Any]:
 
 
 def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -> float:
-    """Say how far the weight that moved most did.
+    """Return the largest change of a trained weight.
 
     Raises:
-        Unfit: none did, so that the model is the base.
+        Unfit: no weight changed, so the model equals the base.
     """
     now = sample(model)
     largest = max(float((now[name] - before[name]).abs().max()) for name in before)
     if largest < MIN_CHANGE:
         way_out = "Raise learning_rate."
         if recipe["objective"] == "grpo":
-            way_out = "If all answers earned the same, take a grader that tells them apart."
+            way_out = "If all answers got the same reward, use a grader that distinguishes them."
         raise UntrainableData(
-            f"the training changed nothing: no weight moved by more than {largest:.1e}, as "
+            f"the training changed nothing: no weight changed by more than {largest:.1e}, as "
             f"in an empty adapter. {way_out}"
         )
     return largest
 
 
 def mean_loss(state: Any) -> float:
-    """Average the loss of all steps, those before a pause too."""
+    """Return the mean loss of all steps, including those before a pause."""
     losses = [float(one["loss"]) for one in state.log_history if "loss" in one]
     return sum(losses) / len(losses)
 
 
 @contextmanager
 def disk_full_explained(what: str) -> Iterator[None]:
-    """Say in words that the disk is full; each library has its own error for it.
+    """Translate disk-full errors, which differ by library.
 
     Raises:
-        Unfit: something could not be written.
+        Unfit: a file could not be written.
     """
     try:
         yield
@@ -769,8 +773,8 @@ def disk_full_explained(what: str) -> Iterator[None]:
         if not isinstance(error, OSError) and not any(sign in str(error) for sign in signs):
             raise
         raise UntrainableData(
-            f"{what} could not be written: {error}. The checkpoint before is whole: free "
-            "the disk, then resume."
+            f"{what} could not be written: {error}. The previous checkpoint is complete: free "
+            "disk space, then resume."
         ) from error
 
 
@@ -782,7 +786,7 @@ def save(
     labels: list[str],
     derived: dict[str, Any],
 ) -> None:
-    """Write weights, tokenizer, template and what generation needs."""
+    """Save weights, tokenizer, chat template and generation config."""
     model = trainer.model
     if recipe["method"] == "full" and derived["dtype"] != "float32":
         model = model.to(getattr(torch, derived["dtype"]))
@@ -799,10 +803,10 @@ def save(
 
 
 def check_saved(out: Path, recipe: dict[str, Any], template_sha256: str) -> None:
-    """Read the saved model back: it is not empty, it can stop, and it writes as it was taught.
+    """Read the saved model back: it is not empty, has an end token, and the same template.
 
     Raises:
-        Unfit: what was saved is not what was trained.
+        Unfit: the saved model differs from the trained one.
     """
     largest = 0.0
     for path in sorted(out.glob("*.safetensors")):
@@ -810,42 +814,44 @@ def check_saved(out: Path, recipe: dict[str, Any], template_sha256: str) -> None
             for name in tensors.keys():  # noqa: SIM118 - not a dictionary
                 tensor = tensors.get_tensor(name).float()
                 if not torch.isfinite(tensor).all():
-                    raise UntrainableData(f"{name} in {path.name} holds numbers that are none.")
+                    raise UntrainableData(f"{name} in {path.name} contains NaN or infinite values.")
                 if "lora_B" in name or recipe["method"] not in ("lora", "qlora"):
                     largest = max(largest, float(tensor.abs().max()))
     if largest == 0.0:
         raise UntrainableData("the adapter is empty: no weights were saved, or all are zero.")
     tokenizer = transformers.AutoTokenizer.from_pretrained(out, trust_remote_code=False)
     if template_hash(tokenizer) != template_sha256:
-        raise UntrainableData("the saved tokenizer has another chat template than the training.")
+        raise UntrainableData(
+            "the saved tokenizer has a different chat template than the training."
+        )
     settings = out / "generation_config.json"
     if settings.exists():
         told = json.loads(settings.read_text(encoding="utf-8"))
         ends = told.get("eos_token_id")
         if told.get("pad_token_id") in (ends if isinstance(ends, list) else [ends]):
             raise UntrainableData(
-                "the saved model pads with its end token, and would answer nothing."
+                "the saved model pads with its end token and would return empty answers."
             )
 
 
 def may_use_gpu(job: dict[str, Any]) -> bool:
-    """Say whether it trains on a GPU."""
+    """Return whether the job may train on a GPU."""
     return torch.cuda.is_available() and not job.get("use_cpu")
 
 
 def device_name(gpu: bool) -> str:
-    """Name what it runs on."""
+    """Return the name of the device."""
     return str(torch.cuda.get_device_name()) if gpu else f"cpu, {os.cpu_count()} cores"
 
 
 def energy_since(gpu: bool, before: float | None) -> float | None:
-    """Say how much energy was taken since a reading; of this life only, if it was resumed."""
+    """Return the energy used since a reading; of this process only, if resumed."""
     now = energy_kwh(gpu)
     return None if now is None or before is None else now - before
 
 
 def energy_kwh(gpu: bool) -> float | None:
-    """Read the energy counter of the GPU where the driver has one; a sum since it was started."""
+    """Read the energy counter of the GPU, if the driver has one."""
     if not gpu:
         return None
     try:

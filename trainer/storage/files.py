@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, Select, delete, select
 
 from trainer.clock import Clock
 from trainer.errors import TrainerError
 from trainer.home import home_folder
 from trainer.scripts.manifest import sha256_of
-from trainer.storage.database import AnyRow, execute, fetch_all
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.schema import files
 
 
@@ -120,13 +122,13 @@ class FileStore:
         return stored
 
     def _find(self, file_id: str) -> StoredFile | None:
-        rows = fetch_all(self.engine, select(files).where(files.c.file_id == file_id))
-        return next(
-            (stored for stored in map(_stored_file, rows) if self._is_current(stored)), None
-        )
+        return next(self._current(select(files).where(files.c.file_id == file_id)), None)
 
-    def _is_current(self, stored: StoredFile) -> bool:
-        return stored.expires_at is None or stored.expires_at > self.clock.now()
+    def _current(self, query: Select[Any]) -> Iterator[StoredFile]:
+        """Yield the files of a query that have not expired."""
+        for row in fetch_all(self.engine, query):
+            if row.expires_at is None or row.expires_at > self.clock.now():
+                yield StoredFile(**row._mapping)
 
     def listed(
         self, owner_filter: str | None, purpose: str | None = None
@@ -137,14 +139,10 @@ class FileStore:
             query = query.where(files.c.owner == owner_filter)
         if purpose is not None:
             query = query.where(files.c.purpose == purpose)
-        return tuple(filter(self._is_current, map(_stored_file, fetch_all(self.engine, query))))
+        return tuple(self._current(query))
 
     def delete(self, file_id: str, owner_filter: str | None) -> StoredFile:
-        """Delete a file and its content.
-
-        Raises:
-            NoSuchFile: there is none that *owner_filter* can see.
-        """
+        """Delete a file and its content."""
         stored = self.file(file_id, owner_filter)
         execute(self.engine, delete(files).where(files.c.file_id == file_id))
         _unlink(file_id)
@@ -158,10 +156,6 @@ class FileStore:
         for file_id in expired:
             _unlink(file_id)
         return len(expired)
-
-
-def _stored_file(row: AnyRow) -> StoredFile:
-    return StoredFile(**row._mapping)
 
 
 def _unlink(file_id: str) -> None:

@@ -106,11 +106,7 @@ class Ledger:
             )
 
     def check(self, entry: LedgerEntry) -> None:
-        """Check that every cap allows an amount now; nothing is reserved.
-
-        Raises:
-            OverBudget: a cap would be exceeded.
-        """
+        """Check that every cap allows an amount now, or raise OverBudget; nothing is reserved."""
         with read_connection(self.engine) as connection:
             _check_caps(connection, entry)
 

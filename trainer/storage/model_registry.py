@@ -95,11 +95,7 @@ class Registry:
     def evaluated(
         self, version_id: str, evaluation: Mapping[str, Any], by: str = ""
     ) -> ModelVersion:
-        """Store an evaluation; it replaces an earlier one.
-
-        Raises:
-            UsageError: there is no such version.
-        """
+        """Store an evaluation; it replaces an earlier one."""
         version = self.version(version_id)
         with self._locked(version.name) as connection:
             _set(connection, version.version_id, evaluation=evaluation)
@@ -118,7 +114,6 @@ class Registry:
         """Make a version the champion of its name; the previous champion is retired.
 
         Raises:
-            UsageError: there is no such version.
             Refused: it was never evaluated, or is worse and *anyway* is not set.
         """
         version = self.version(version_id)
@@ -131,7 +126,7 @@ class Registry:
                 if old:
                     before = [*_champions_before(connection, old), old.version_id]
                     self._retire(connection, old, by, "retired", instead=version.version_id)
-                self._crown(connection, version, by, before[-MAX_BEFORE:], anyway=anyway)
+                self._crown(connection, version, by, before=before[-MAX_BEFORE:], anyway=anyway)
             return _get(connection, version.version_id)
 
     def rollback(self, name: str, by: str) -> ModelVersion:
@@ -153,7 +148,7 @@ class Registry:
                 version = _find(connection, version_id=before.pop())
                 if version is not None:
                     self._retire(connection, old, by, "rolled_back", instead=version.version_id)
-                    self._crown(connection, version, by, before, rolled_back=old.version_id)
+                    self._crown(connection, version, by, before=before, rolled_back=old.version_id)
                     return _get(connection, version.version_id)
         raise Refused(
             f"{name}: no champion before {old.version_id} still exists. Promote another "
@@ -161,11 +156,7 @@ class Registry:
         )
 
     def retire(self, named: str, by: str) -> ModelVersion:
-        """Retire a version; a retired version stays unchanged.
-
-        Raises:
-            UsageError: there is no such version.
-        """
+        """Retire a version; a retired version stays unchanged."""
         version = self.version(named)
         with self._locked(version.name) as connection:
             version = _get(connection, version.version_id)
@@ -200,11 +191,7 @@ class Registry:
         return tuple(map(version_of, fetch_all(self.engine, ordered)))
 
     def history(self, version_id: str) -> tuple[VersionEvent, ...]:
-        """Return the events of a version, also of a deleted one.
-
-        Raises:
-            UsageError: there was never such a version.
-        """
+        """Return the events of a version, also of a deleted one."""
         query = select(version_events).where(version_events.c.version_id == version_id)
         rows = fetch_all(self.engine, query.order_by(version_events.c.seq))
         if not rows:
@@ -223,7 +210,6 @@ class Registry:
             Its folder, which the caller deletes; None if its weights are not on this machine.
 
         Raises:
-            UsageError: there is no such version.
             Refused: it is the champion.
         """
         version = self.version(version_id)
@@ -243,11 +229,9 @@ class Registry:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")  # overwrite deleted rows
             yield connection
 
-    def _crown(
-        self, at: Connection, version: ModelVersion, by: str, before: list[str], **why: Any
-    ) -> None:
+    def _crown(self, at: Connection, version: ModelVersion, by: str, **why: Any) -> None:
         _set(at, version.version_id, stage="champion")
-        self._add_event(at, version.version_id, "promoted", by, before=before, **why)
+        self._add_event(at, version.version_id, "promoted", by, **why)
 
     def _retire(
         self, at: Connection, version: ModelVersion, by: str, kind: str, **why: Any

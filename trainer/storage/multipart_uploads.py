@@ -177,11 +177,7 @@ class UploadStore:
         return self.file_store.keep(joined, sent)
 
     def cancel(self, upload: MultipartUpload) -> MultipartUpload:
-        """Cancel an upload and delete its parts.
-
-        Raises:
-            Refused: it is closed already.
-        """
+        """Cancel an open upload and delete its parts."""
         self._claim(upload)
         return self._close(upload.upload_id, "cancelled", None)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, Row, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -48,22 +48,16 @@ class RunStore:
 
     def keep_plan(self, plan: TrainingPlan) -> None:
         """Store a plan; storing it again updates its time and owner."""
-        values = {
-            "body": plan_bytes(plan).decode(),
-            "made_at": self.clock.now(),
-            "owner": plan.owner,
-        }
+        body, now = plan_bytes(plan).decode(), self.clock.now()
+        values = {"body": body, "made_at": now, "owner": plan.owner}
         insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
-        statement: Any = insert(plans).values(plan_id=plan.plan_id, **values)
-        execute(
-            self.engine, statement.on_conflict_do_update(index_elements=["plan_id"], set_=values)
-        )
+        upsert: Any = insert(plans).values(plan_id=plan.plan_id, **values)
+        execute(self.engine, upsert.on_conflict_do_update(index_elements=["plan_id"], set_=values))
 
     def run_of(self, plan: TrainingPlan) -> str | None:
         """Return the run of a plan, or None if the plan was never launched."""
-        with read_connection(self.engine) as connection:
-            query = select(runs.c.run_id).where(runs.c.launch_key == plan.plan_id)
-            return connection.execute(query).scalar()
+        query = select(runs.c.run_id).where(runs.c.launch_key == plan.plan_id)
+        return next((row.run_id for row in fetch_all(self.engine, query)), None)
 
     def plan(self, plan_id: str) -> TrainingPlan:
         """Read a plan by its hash or a unique prefix of it.
@@ -159,11 +153,7 @@ class RunStore:
         return Lease(run_id, token, self.clock.ticks())
 
     def renew(self, lease: Lease) -> Lease:
-        """Extend a lease by its full duration from now.
-
-        Raises:
-            LeaseLost: another process has the lease.
-        """
+        """Extend a lease by its full duration from now, or raise LeaseLost."""
         with write_transaction(self.engine) as connection:
             now = _now(connection, self.clock)
             values = {"lease_until": now + LEASE_SECONDS, "watched_at": now}
@@ -180,7 +170,6 @@ class RunStore:
 
         Raises:
             LeaseLost: another process has the lease; nothing was written.
-            InvalidTransition: the event is not allowed in the state of the run.
         """
         with write_transaction(self.engine) as connection:
             query = select(runs.c.state, runs.c.seq).where(runs.c.run_id == lease.run_id)
@@ -237,26 +226,11 @@ class RunStore:
             query = query.where(runs.c.owner == owner)
         with read_connection(self.engine) as connection:
             now = _now(connection, self.clock)
-            return tuple(
-                RunSummary(
-                    row.run_id,
-                    row.launch_key,
-                    row.provider,
-                    row.state,
-                    row.job_id,
-                    row.made_at,
-                    row.next_at,
-                    now - row.watched_at < WATCHED_SECONDS or row.state == "settled",
-                    row.owner,
-                )
-                for row in connection.execute(query)
-            )
+            return tuple(RunSummary.from_row(row, now) for row in connection.execute(query))
 
-    def _update_fenced(
-        self, connection: Connection, lease: Lease, values: Mapping[str, Any]
-    ) -> None:
+    def _update_fenced(self, at: Connection, lease: Lease, values: Mapping[str, Any]) -> None:
         own = (runs.c.run_id == lease.run_id, runs.c.fence == lease.fence)
-        if connection.execute(update(runs).where(*own).values(**values)).rowcount != 1:
+        if at.execute(update(runs).where(*own).values(**values)).rowcount != 1:
             raise LeaseLost(
                 f"{lease.run_id}: another process acquired the lease and continues the run. "
                 f"Follow it with 'trainer follow {lease.run_id}'."
@@ -276,6 +250,14 @@ class RunSummary:
     next_at: float
     watched: bool
     owner: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Row[Any], now: float) -> RunSummary:
+        """Return a row of the table as a line."""
+        watched = now - row.watched_at < WATCHED_SECONDS or row.state == "settled"
+        names = ("run_id", "provider", "state", "job_id", "made_at", "next_at", "owner")
+        values = {name: row._mapping[name] for name in names}
+        return cls(plan_id=row.launch_key, watched=watched, **values)
 
     @property
     def ended(self) -> bool:

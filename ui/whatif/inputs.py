@@ -20,8 +20,6 @@ MAX_VALUE: Final = 1e15
 """Largest number that can be typed if the scenario sets no maximum."""
 MIN_POSITIVE: Final = 0.01
 """Smallest number that can be typed where 0 is not valid."""
-
-
 MAIN_PATHS: Final = (
     "traffic.requests_per_month",
     "traffic.prefix_tokens",

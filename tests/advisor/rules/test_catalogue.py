@@ -93,7 +93,7 @@ def test_a_range_without_width_and_a_rule_said_twice_are_refused() -> None:
 
     with pytest.raises(ValidationError, match="no width"):
         Dispute(figure="points", low=1, high=1, unit="", sources=("a", "b"))
-    with pytest.raises(ValidationError, match="said twice"):
+    with pytest.raises(ValidationError, match="duplicate rule"):
         RuleCatalogue(rules=(one, one))
 
 

@@ -24,7 +24,6 @@ from advisor.rules.team_rules import OptionAttributes, TeamRule, team_rules_from
 from advisor.scenario.fields import FIELDS
 from advisor.scenario.scenario import Scenario
 from tests.support.paths import ROOT
-from tests.support.questions import complete_question
 
 CONTRACTS = ROOT / "examples" / "rules" / "contracts.yaml"
 
@@ -45,29 +44,29 @@ def asked(*rules: dict[str, str], name: str = "policy-faq", **changes: Any) -> Q
     [
         ("option.approach ==", "line 1 column 19", "mismatched input '<EOF>'"),
         ("option.approach = 'rag'", "line 1 column 17", "token recognition error"),
-        ("option.trains &&\n  nothing", "line 2 column 3", "there is no 'nothing' to read"),
-        ("option.aproach == 'rag'", "line 1 column 8", "there is no 'option.aproach' to read. Did you mean 'approach'?"),
-        ("scenario.traffic.requests > 1.0", "line 1 column 18", "there is no 'scenario.traffic.requests' to read"),
+        ("option.trains &&\n  nothing", "line 2 column 3", "unknown name 'nothing'"),
+        ("option.aproach == 'rag'", "line 1 column 8", "unknown name 'option.aproach'. Did you mean 'approach'?"),
+        ("scenario.traffic.requests > 1.0", "line 1 column 18", "unknown name 'scenario.traffic.requests'"),
         ("option.approach == 'ragg'", "line 1 column 20", "option.approach is never 'ragg'. Did you mean 'rag'"),
         ("option.approach in ['rag', 'comb']", "line 1 column 28", "Did you mean 'combo'?"),
         ("option.provider == 3", "line 1 column 17", "a text is compared with a number"),
         ("option.trains && option.provider > 3.0", "line 1 column 34", "a text is compared with a number"),
-        ("option.provider in 'openai'", "line 1 column 17", "'in' looks into a list"),
+        ("option.provider in 'openai'", "line 1 column 17", "'in' needs a list"),
         ("option.monthly_usd", "line 1 column 1", "found a number instead of true or false"),
         ("option.monthly_usd + 1 > 5.0", "line 1 column 1", "Unsupported operation: float + int"),
         ("1.0 / 0.0 > option.id", "line 1 column 11", "a number is compared with a text"),
         ("1 / 0 == 1", "line 1 column 1", "division by zero"),
-        ("scenario.limits.budget_monthly_usd < 5.0", "line 1 column 1", "is null where nobody said it. Write scenario.limits.budget_monthly_usd != null && before it."),
-        ("option.licence.startsWith('apache')", "line 1 column 1", "option.licence is null where nobody said it"),
-        ("scenario.current.model == 'x'", "line 1 column 1", "scenario.current is null where nobody said it"),
-        ("option", "line 1 column 1", "'option' is no value by itself"),
-        ("option['provider'] == 'x'", "line 1 column 1", "'option' is no value by itself"),
-        ("scenario.note == 'x'", "line 1 column 10", "there is no 'scenario.note' to read"),
-        ("option.model.matches('(a+)+')", "line 1 column 14", "there is no function 'matches'"),
-        ("__import__('os').system('x') == 0", "line 1 column 1", "there is no function '__import__'"),
-        ("scenario.hardware.exists(h, h.gup == 'T4')", "line 1 column 1", "there is no 'gup'"),
-        ("[1].all(a, [1].all(b, [1].all(c, true)))", "line 1 column 30", "loops lie more than two deep"),
-        ("[1, 2].map(x, x) == [1, 2]", "line 1 column 8", "there is no function 'map'"),
+        ("scenario.limits.budget_monthly_usd < 5.0", "line 1 column 1", "is null if it is not given. Write scenario.limits.budget_monthly_usd != null && before it."),
+        ("option.licence.startsWith('apache')", "line 1 column 1", "option.licence is null if it is not given"),
+        ("scenario.current.model == 'x'", "line 1 column 1", "scenario.current is null if it is not given"),
+        ("option", "line 1 column 1", "'option' is not a value"),
+        ("option['provider'] == 'x'", "line 1 column 1", "'option' is not a value"),
+        ("scenario.note == 'x'", "line 1 column 10", "unknown name 'scenario.note'"),
+        ("option.model.matches('(a+)+')", "line 1 column 14", "unknown function 'matches'"),
+        ("__import__('os').system('x') == 0", "line 1 column 1", "unknown function '__import__'"),
+        ("scenario.hardware.exists(h, h.gup == 'T4')", "line 1 column 1", "unknown name 'gup'"),
+        ("[1].all(a, [1].all(b, [1].all(c, true)))", "line 1 column 30", "loops are nested more than two deep"),
+        ("[1, 2].map(x, x) == [1, 2]", "line 1 column 8", "unknown function 'map'"),
     ],
 )  # fmt: skip
 def test_a_rule_that_cannot_be_used_is_refused_with_its_name_and_place(
@@ -83,14 +82,14 @@ def test_a_rule_that_cannot_be_used_is_refused_with_its_name_and_place(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("text", "rules.yaml: found no list of rules."),
+        ("text", "rules.yaml: expected a list of rules."),
         ([{**rule("true"), "thne": "x"}], "rules.yaml: rule 1: thne: Extra inputs"),
         ([{**rule("true"), "then": "ban"}], "rules.yaml: rule 1: then: Input should be 'rule_out'"),
         ([{**rule("true"), "source": ""}], "rules.yaml: rule 1: source: String should have"),
         ([rule("x" * 2001)], "rules.yaml: rule 1: when: String should have at most 2000"),
         (["true"], "rules.yaml: rule 1: Input should be a valid dictionary"),
-        ([rule("true"), rule("true")], "rules.yaml: rule 2: id: the id 'ours-1' is taken."),
-        ([rule("true", name="too-few-examples")], "rules.yaml: rule 1: id: the id 'too-few-examples' is taken."),
+        ([rule("true"), rule("true")], "rules.yaml: rule 2: id: the id 'ours-1' is already used."),
+        ([rule("true", name="too-few-examples")], "rules.yaml: rule 1: id: the id 'too-few-examples' is already used."),
         ([rule("true")] * 51, "rules.yaml: found 51 rules."),
     ],
 )  # fmt: skip
@@ -187,7 +186,7 @@ def test_a_rule_reads_costs_and_numbers_of_each_variant_of_a_sweep() -> None:
 def test_a_sweep_refuses_more_trials_than_can_be_waited_for() -> None:
     question = asked(rule("option.monthly_usd > 5.0"), rule("option.monthly_usd > 6.0", name="b"))
 
-    with pytest.raises(UsageError, match="Ask for at most 5,000 variants"):
+    with pytest.raises(UsageError, match="Send at most 5,000 variants"):
         sweep(question, [{"horizon_months": 6.0}] * 5001)
 
 
@@ -214,7 +213,7 @@ def test_the_rules_are_part_of_the_question() -> None:
 
 
 def test_library_command_line_and_http_return_the_same_bytes_with_rules(tmp_path: Path) -> None:
-    question = replace(complete_question("too-little"), rules=read_team_rules(CONTRACTS))
+    question = replace(example_question("too-little"), rules=read_team_rules(CONTRACTS))
     expected = canonical_json(recommend(question))
     body = {"question": question.scenario.model_dump(mode="json", exclude_unset=True),
             "rules": [one.model_dump() for one in question.rules]}  # fmt: skip
@@ -238,8 +237,8 @@ def test_asking_again_asks_with_the_same_rules(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
 
-    assert "The verdict holds" in said
-    assert "Nothing else changed." in said
+    assert "The verdict is unchanged" in said
+    assert "No other changes." in said
 
 
 def test_http_tells_what_is_wrong_with_a_rule() -> None:
@@ -262,7 +261,7 @@ def test_what_stays_unsaid_is_what_the_facts_leave_open() -> None:
 def test_a_rule_that_meets_null_behind_its_guard_says_which_option() -> None:
     when = "option.licence != null || option.licence.startsWith('a')"
 
-    with pytest.raises(TeamRuleError, match=r"rule ours-1: when, at option .+Ask first whether it is said"):  # fmt: skip
+    with pytest.raises(TeamRuleError, match=r"rule ours-1: when, at option .+Check first that it is given"):  # fmt: skip
         recommend(asked(rule(when)))
 
 

@@ -122,8 +122,8 @@ def test_from_a_recommendation_to_a_settled_run(
 
     said = shell.fresh("trainer", "launch", plan_id, "--follow", typed="4.00\n")
 
-    assert "Type 4.00 to spend up to 4.00 USD" in said
-    assert "succeeded, 4.00 USD (billed by together)." in said
+    assert "Type 4.00 to spend up to $4.00" in said
+    assert "succeeded, $4.00 (billed by together)." in said
     assert "is not deployed" in said
     assert len(together.jobs) == 1
     (run,) = shell.json("trainer", "runs", "--json")
@@ -155,7 +155,7 @@ def test_a_plan_that_was_launched_needs_a_word_to_go_again(
     ("flags", "typed", "code", "says"),
     [
         (["--yes"], "", 2, "Add --max-usd N."),
-        (["--yes", "--max-usd", "3.99"], "", 3, "it may cost up to 4.00 USD"),
+        (["--yes", "--max-usd", "3.99"], "", 3, "it may cost up to $4.00"),
         ([], "4\n", 3, "you typed '4', not 4.00: nothing was started"),
         ([], "", 3, "you typed '', not 4.00"),
         (
@@ -209,7 +209,7 @@ def test_a_cap_over_all_runs_is_held(shell: Shell, together: FakeTogether) -> No
 
     assert "would exceed the daily cap: $4.00 reserved or spent" in said
     assert len(together.jobs) == 1
-    assert "4.00 USD spent or reserved, cap 5.00 USD" in shell("trainer", "budget")
+    assert "$4.00 spent or reserved, cap $5.00" in shell("trainer", "budget")
     shell("trainer", "budget", "--per-day", "none")
     shell("trainer", "launch", second["plan_id"], "--yes", "--max-usd", "4")
     assert len(together.jobs) == 2

@@ -109,4 +109,4 @@ def test_a_plain_baseline_that_is_ahead_is_said(
 
     said = capsys.readouterr().out
     assert "Tuned against" in said
-    assert ("TF-IDF with logistic regression, is better" in said) is is_ahead
+    assert ("TF-IDF baseline with logistic regression is better" in said) is is_ahead

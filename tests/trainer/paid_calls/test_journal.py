@@ -32,7 +32,7 @@ def test_where_one_of_two_amounts_passes_a_cap_nothing_stays_set_aside(
     for order in (amounts, {"other": Decimal(2), **amounts}):
         with (
             journal.file,
-            pytest.raises(OverBudget, match="cap of"),
+            pytest.raises(OverBudget, match="daily cap"),
             reserve_budgets(harness.context, journal, "pilot", order),
         ):
             raise AssertionError

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.paths import ROOT
 from tests.support.pilots import MODEL, PilotHarness, arms_by_name, open_pilot
-from tests.trainer.cli.test_runs import ROOT
 
 
 @pytest.fixture

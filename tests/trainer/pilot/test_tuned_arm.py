@@ -16,7 +16,8 @@ from tests.support.fakes.http_server import Reply, Request
 from tests.support.fakes.openai import FakeOpenAI
 from tests.support.runs import RunHarness, open_run_harness
 from trainer.errors import Refused
-from trainer.paid_calls.cost import Bill
+from trainer.paid_calls.cost import Bill, BillPart
+from trainer.pilot.egress import egress_notice, external_endpoints
 from trainer.pilot.result import pilot_result
 from trainer.pilot.run import run_pilot
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
@@ -125,3 +126,16 @@ def test_what_is_served_by_the_hour_is_refused(desk: RunHarness, tmp_path: Path)
 
     with pytest.raises(Refused, match="bills tuned models by the hour"):
         prepare_pilot(wanted(tmp_path, option), desk.context)
+
+
+def test_a_tuned_model_with_rows_left_to_answer_needs_consent(
+    desk: RunHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example.org/v1")
+    setup = prepare_pilot(wanted(tmp_path, arms=("tuned",)), desk.context)
+    left = Bill((BillPart("tuned", "openai", 5, 100, Decimal("0.01"), Decimal("0.02")),))
+
+    (endpoint,) = external_endpoints(setup, left, desk.context.book)
+
+    assert "140 training rows, to openai (api.example.org)" in egress_notice(setup, endpoint)
+    assert external_endpoints(setup, Bill(()), desk.context.book) == []

@@ -124,7 +124,9 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(scripts: Any, tokeniz
     thinking = [dict(turn) for turn in TURNS]
     thinking[2]["content"] = "it is sent back ### returns"
 
-    with pytest.raises(scripts.UntrainableData, match=r"anew with each turn.*loss_on completion"):
+    with pytest.raises(
+        scripts.UntrainableData, match=r"rewrites earlier turns.*loss_on completion"
+    ):
         encode(scripts, tokenizer, row(*thinking))
     found = encode(scripts, tokenizer, row(*thinking), "completion")
     assert learned(tokenizer, found) == "payment<|end|>"
@@ -135,7 +137,7 @@ def test_rows_without_an_answer_or_with_all_of_it_masked_are_named(
 ) -> None:
     mute, light = row(TURNS[1]), row(TURNS[1], {**TURNS[2], "weight": 0})
 
-    with pytest.raises(scripts.UntrainableData, match=r"rows 2, 4: no token is learned from"):
+    with pytest.raises(scripts.UntrainableData, match=r"rows 2, 4: no token to train on"):
         encode_all(scripts, tokenizer, [row(), mute, row(), light])
     with pytest.raises(scripts.UntrainableData, match=r"rows 1, 2, 3, 4, 5 and 3 more:"):
         encode_all(scripts, tokenizer, [mute] * 8)
@@ -150,7 +152,7 @@ def test_two_start_tokens_are_refused(scripts: Any, tokenizer: Any) -> None:
     )
     twice = row({"role": "user", "content": "<|im_start|>a box"}, TURNS[2])
 
-    with pytest.raises(scripts.UntrainableData, match=r"rows 2: they start with two start tokens"):
+    with pytest.raises(scripts.UntrainableData, match=r"rows 2: two start tokens"):
         encode_all(scripts, tokenizer, [row(*TURNS[1:3]), twice])
     found, _ = encode_all(scripts, tokenizer, [row(*TURNS[1:3])])
     assert found[0].ids.count(tokenizer.bos_token_id) == 1
@@ -186,7 +188,7 @@ def test_a_row_that_is_cut_is_counted_and_an_answer_behind_the_cut_refused(
     assert counted["longest_tokens"] == len(found[0].ids) == len(whole.ids) - 1
     assert counted["learned_tokens"] == sum(one.learned for one in found)
     with pytest.raises(
-        scripts.UntrainableData, match=r"rows 1: the answer lies behind the 10 tokens"
+        scripts.UntrainableData, match=r"rows 1: the answer starts after the limit of 10"
     ):
         encode_all(scripts, tokenizer, [row()], 10)
 

@@ -140,7 +140,7 @@ def test_a_training_that_fails_says_why(surface: OpenAIHarness) -> None:
         model=BASELINE_MODEL, training_file=surface.rows(one_label)).id)  # fmt: skip
 
     assert (job.status, job.result_files, job.trained_tokens) == ("failed", [], None)
-    assert "Give at least two" in job.error.message
+    assert "Add rows with another label" in job.error.message
     levels = [one.level for one in sdk.fine_tuning.jobs.list_events(job.id)]
     assert "error" in levels
 

@@ -1,0 +1,80 @@
+"""Verdict: the decision in one sentence, the same in answer, terminal, report and page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from advisor.decision.ranking import OptionResult
+from advisor.prices.display_names import at_provider, model_name
+
+NOT_YET = "Not yet: measure first, then decide."
+KEEP_CURRENT = "Keep the current solution"
+APPROACH_VERBS = {
+    "prompt": "Prompt",
+    "few_shot": "Use a prompt with examples on",
+    "long_context": "Put all documents into the prompt of",
+    "rag": "Add retrieval to",
+    "ft_api": "Fine-tune",
+    "managed_lora": "Have a LoRA adapter tuned on",
+    "lora": "Tune a LoRA adapter on",
+    "qlora": "Tune a QLoRA adapter on",
+    "full_ft": "Fine-tune all weights of",
+    "dpo": "Preference-tune",
+    "encoder": "Train the classifier",
+    "distill": "Distill a large model into",
+    "combo": "Combine retrieval with a tuned",
+}
+
+
+def rounded_dollars(amount: float) -> str:
+    """Return an amount of USD for a sentence, without cents from 1,000 on.
+
+    >>> rounded_dollars(1234.5), rounded_dollars(292.01)
+    ('$1,234', '$292.01')
+    """
+    return f"${amount:,.0f}" if abs(amount) >= 1000 else f"${amount:,.2f}"
+
+
+def headline(approach: str, model: str, provider: str) -> str:
+    """Return what to do, without a full stop.
+
+    >>> headline("lora", "Qwen/Qwen3-8B", "own")
+    'Tune a LoRA adapter on Qwen3-8B on your hardware'
+    """
+    return f"{APPROACH_VERBS[approach]} {model_name(model)} {at_provider(provider)}"
+
+
+def cost_text(
+    monthly: float,
+    one_off: float = 0.0,
+    saving: float = 0.0,
+    format_money: Callable[[float], str] = rounded_dollars,
+) -> str:
+    """Return the most likely costs, and the saving if there is one [USD].
+
+    >>> cost_text(292.01, 0.13, 72_533.0)
+    '$292.01 per month after $0.13 one-off, saves $72,533 per month compared with today'
+    """
+    text = f"{format_money(monthly)} per month"
+    if one_off >= 0.005:
+        text += f" after {format_money(one_off)} one-off"
+    if saving > 0:
+        text += f", saves {format_money(saving)} per month compared with today"
+    return text
+
+
+def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
+    """Return the decision in one sentence.
+
+    Args:
+        winner: The recommended option, or "not yet".
+        current: The current solution, if there is one.
+    """
+    option, costs = winner.option, winner.costs
+    if option.approach == "not_yet":
+        return NOT_YET
+    if option.is_current:
+        return f"{KEEP_CURRENT}: {cost_text(costs.monthly)}."
+    saving = current.costs.per_month - costs.per_month if current else 0.0
+    what = headline(option.approach, option.model, option.provider)
+    return f"{what}: {cost_text(costs.monthly, costs.one_off, saving)}."
