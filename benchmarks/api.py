@@ -42,8 +42,10 @@ request = function()
   return wrk.format(nil, nil, nil, body)
 end
 """
-POST_SCRIPT = 'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n' \
-       'wrk.headers["Content-Type"] = "application/json"\n'  # fmt: skip
+POST_SCRIPT = (
+    'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n'
+    'wrk.headers["Content-Type"] = "application/json"\n'
+)
 AXES: dict[str, list[Any]] = {
     "traffic.requests_per_month": [1_000 * 3**n for n in range(10)],
     "traffic.prefix_tokens": [100, 200, 400, 800, 1_200, 1_600, 2_400, 3_200, 4_800, 6_400],
@@ -72,8 +74,12 @@ def wrk(url: str, script: str | None, seconds: int, connections: int) -> LoadRes
             command += ["-s", lua.name]
         said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
     errors = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    return LoadResult(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
-                _ms(said, "50%"), _ms(said, "99%"), int(errors[1]) if errors else 0)  # fmt: skip
+    return LoadResult(
+        float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
+        _ms(said, "50%"),
+        _ms(said, "99%"),
+        int(errors[1]) if errors else 0,
+    )
 
 
 def _ms(said: str, which: str) -> float:
@@ -88,8 +94,19 @@ def hello_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "hello.py").write_text(HELLO_APP)
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "hello:app", "--port", str(port), "--log-level",
-             "error", "--no-access-log"], cwd=folder)  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                "hello:app",
+                "--port",
+                str(port),
+                "--log-level",
+                "error",
+                "--no-access-log",
+            ],
+            cwd=folder,
+        )
         try:
             for _ in range(100):
                 try:
@@ -105,8 +122,9 @@ def hello_server() -> Iterator[str]:
 
 def post_json(url: str, body: Any) -> Any:
     """Post JSON and read the answer."""
-    request = urllib.request.Request(url, json.dumps(body).encode(),
-                                     {"Content-Type": "application/json"})  # fmt: skip
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=120) as found:
         return json.load(found)
 
@@ -123,12 +141,19 @@ def example_scenario() -> dict[str, Any]:
 
 def upload_and_profile(url: str) -> dict[str, Any]:
     """Have a dataset profiled once, so that its profile is at hand."""
-    rows = [{"messages": [{"role": "user", "content": f"ticket {n}: my parcel {n % 7} is late"},
-                          {"role": "assistant", "content": f"label{n % 5}"}]}
-            for n in range(500)]  # fmt: skip
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"ticket {n}: my parcel {n % 7} is late"},
+                {"role": "assistant", "content": f"label{n % 5}"},
+            ]
+        }
+        for n in range(500)
+    ]
     body = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    request = urllib.request.Request(f"{url}/api/v1/profile", body,
-                                     {"Content-Type": "application/octet-stream"})  # fmt: skip
+    request = urllib.request.Request(
+        f"{url}/api/v1/profile", body, {"Content-Type": "application/octet-stream"}
+    )
     with urllib.request.urlopen(request, timeout=60) as found:
         described: dict[str, Any] = json.load(found)
     return described
@@ -165,8 +190,10 @@ def count_differences(url: str, swept: dict[str, Any]) -> int:
         same = columns["recommended"][index] == one["decision"]["recommended"]
         if same and one["decision"]["recommended"] in costs:
             option = costs[one["decision"]["recommended"]]
-            same = (columns["one_off"][index] == option["one_off"]["likely"]
-                    and columns["monthly"][index] == option["monthly"]["likely"])  # fmt: skip
+            same = (
+                columns["one_off"][index] == option["one_off"]["likely"]
+                and columns["monthly"][index] == option["monthly"]["likely"]
+            )
         wrong += not same
     return wrong
 
@@ -193,19 +220,29 @@ def main() -> None:
             ("recommend, the same question", 8, wrk(at, same, seconds, 8)),
             ("recommend, the same, one at a time", 1, wrk(at, same, seconds, 1)),
             ("recommend, each question new", 1, wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 1)),
-            ("recommend, each new, profile at hand", 1,
-             wrk(at, POST_SCRIPT.format(body=bodies) + FRESH_QUESTION_SCRIPT, seconds, 1)),
-            ("recommend, each new, 8 at once", 8,
-             wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 8)),
-        ]  # fmt: skip
+            (
+                "recommend, each new, profile at hand",
+                1,
+                wrk(at, POST_SCRIPT.format(body=bodies) + FRESH_QUESTION_SCRIPT, seconds, 1),
+            ),
+            (
+                "recommend, each new, 8 at once",
+                8,
+                wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 8),
+            ),
+        ]
         took, swept = time_sweeps(served.url, question, 5)
         wrong = count_differences(served.url, swept)
-    print(f"{'what':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
-          f"{'of hello':>10}")  # fmt: skip
+    print(
+        f"{'what':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
+        f"{'of hello':>10}"
+    )
     for name, clients, load in rows:
         share = load.per_second / ceiling.per_second
-        print(f"{name:<38}{clients:>8}{load.per_second:>9.1f}{load.p50_ms:>9.2f}"
-              f"{load.p99_ms:>9.2f}{load.errors:>8}{share:>10.3f}")  # fmt: skip
+        print(
+            f"{name:<38}{clients:>8}{load.per_second:>9.1f}{load.p50_ms:>9.2f}"
+            f"{load.p99_ms:>9.2f}{load.errors:>8}{share:>10.3f}"
+        )
     print(
         f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them words: "
         f"{took[len(took) // 2]:.2f} s (median of {len(took)}, most {took[-1]:.2f}); aim 1.00"

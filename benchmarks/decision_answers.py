@@ -73,14 +73,16 @@ def advise(case: PublishedCase, day: date, book: PriceBook) -> Advice:
     chosen = next(o for o in found.options if o.id == decision.recommended)
     waits = decision.recommended == "not_yet"
     return Advice(
-        label=label_of(found), option=decision.recommended,
+        label=label_of(found),
+        option=decision.recommended,
         reasons=tuple(reason.code for reason in decision.reasons),
         says=decision.reasons[0].says if decision.reasons else decision.verdict,
         checks={} if waits else check_limits(chosen, scenario, book),
         regret_usd=regret_usd(chosen, found),
         regret_at_all_usd=regret_usd(chosen, found, at_all=True),
-        cost_usd=None if waits else _usd(chosen), answer=found,
-    )  # fmt: skip
+        cost_usd=None if waits else _usd(chosen),
+        answer=found,
+    )
 
 
 def is_training(option: OptionBill) -> bool:
@@ -146,8 +148,9 @@ def why_not(given: Advice, label: str) -> str:
     """Say what kept the ways that carry a label from being recommended."""
     if label == "not_yet":
         return "the answer does not wait"
-    named = [o for o in given.answer.options if LABELS.get(o.approach) == label
-             and o.id != "current"]  # fmt: skip
+    named = [
+        o for o in given.answer.options if LABELS.get(o.approach) == label and o.id != "current"
+    ]
     good = [o for o in named if o.quality.reaches_target]
     if good:
         best = min(good, key=_usd)
@@ -166,8 +169,12 @@ def why_not(given: Advice, label: str) -> str:
 def advice_record(given: Advice) -> dict[str, Any]:
     """Write what was given as JSON."""
     return {
-        "label": given.label, "option": given.option, "reasons": list(given.reasons),
-        "says": given.says, "limits": dict(given.checks), "usd_per_month": given.cost_usd,
+        "label": given.label,
+        "option": given.option,
+        "reasons": list(given.reasons),
+        "says": given.says,
+        "limits": dict(given.checks),
+        "usd_per_month": given.cost_usd,
         "regret_usd_per_month": given.regret_usd,
         "regret_at_all_usd_per_month": given.regret_at_all_usd,
-    }  # fmt: skip
+    }

@@ -108,11 +108,15 @@ def parse_case(given: object, place: int = 1) -> PublishedCase:
         raise CaseError(f"case {name}: inputs.goals is no mapping. Give needs as 'name: true'.")
     group = given.get("counterfactual_group")
     return PublishedCase(
-        name, year, inputs, _mapping(given, "inputs_norm", name, needed=False),
+        name,
+        year,
+        inputs,
+        _mapping(given, "inputs_norm", name, needed=False),
         str(group) if group else None,
-        GoldAnswer(best, *(_labels(gold, key, name)
-                           for key in ("acceptable", "wrong", "combo_of"))),
-    )  # fmt: skip
+        GoldAnswer(
+            best, *(_labels(gold, key, name) for key in ("acceptable", "wrong", "combo_of"))
+        ),
+    )
 
 
 def _mapping(

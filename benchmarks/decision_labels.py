@@ -13,10 +13,20 @@ Switches = tuple[bool, bool]
 """Whether something is retrieved, and whether weights change."""
 
 LABELS = {
-    "prompt": "prompt", "few_shot": "few_shot", "rag": "rag", "ft_api": "ft_api",
-    "managed_lora": "lora", "lora": "lora", "qlora": "qlora", "full_ft": "full_ft", "dpo": "dpo",
-    "encoder": "distill", "distill": "distill", "combo": "combo", "not_yet": "not_yet",
-}  # fmt: skip
+    "prompt": "prompt",
+    "few_shot": "few_shot",
+    "rag": "rag",
+    "ft_api": "ft_api",
+    "managed_lora": "lora",
+    "lora": "lora",
+    "qlora": "qlora",
+    "full_ft": "full_ft",
+    "dpo": "dpo",
+    "encoder": "distill",
+    "distill": "distill",
+    "combo": "combo",
+    "not_yet": "not_yet",
+}
 """Our approach -> label; a long context is told below, and what runs today is its approach."""
 LABEL_NOTES = (
     "encoder is distill; managed_lora is lora; long_context is prompt where the documents change "
@@ -24,13 +34,20 @@ LABEL_NOTES = (
     "approach that the scenario states; every other approach is its own label"
 )
 ACT_OF_LABEL: dict[str, Act] = {
-    "prompt": "prompt", "few_shot": "prompt", "long_context": "prompt", "rag": "retrieve",
-    "combo": "combination", "not_yet": "not yet",
-}  # fmt: skip
+    "prompt": "prompt",
+    "few_shot": "prompt",
+    "long_context": "prompt",
+    "rag": "retrieve",
+    "combo": "combination",
+    "not_yet": "not yet",
+}
 SWITCHES: dict[Act, Switches] = {
-    "prompt": (False, False), "retrieve": (True, False), "train": (False, True),
-    "combination": (True, True), "not yet": (False, False),
-}  # fmt: skip
+    "prompt": (False, False),
+    "retrieve": (True, False),
+    "train": (False, True),
+    "combination": (True, True),
+    "not yet": (False, False),
+}
 TRAINING = ("ft", "lora", "tun", "distill", "dpo", "full")
 
 

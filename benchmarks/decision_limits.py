@@ -40,10 +40,11 @@ class LimitReport:
         """Write it all as JSON."""
         return {
             "kept": {name: share.record() for name, share in self.kept.items()},
-            "broken": list(self.broken), "trained": len(self.shares),
+            "broken": list(self.broken),
+            "trained": len(self.shares),
             "regret_shares": [round(share, 4) for share in self.shares],
             "regret_shares_at_all": [round(share, 4) for share in self.shares_at_all],
-        }  # fmt: skip
+        }
 
 
 def check_all_limits(given: Mapping[str, Advice]) -> LimitReport:
@@ -53,13 +54,22 @@ def check_all_limits(given: Mapping[str, Advice]) -> LimitReport:
         for name in LIMITS
         for found in [[one.checks[name] for one in given.values() if name in one.checks]]
     }
-    broken = tuple(f"{case_id}: {one.option} breaks '{name}'" for case_id, one in given.items()
-                   for name, is_kept in one.checks.items() if not is_kept)  # fmt: skip
+    broken = tuple(
+        f"{case_id}: {one.option} breaks '{name}'"
+        for case_id, one in given.items()
+        for name, is_kept in one.checks.items()
+        if not is_kept
+    )
     costs = [(one.regret_usd, one.regret_at_all_usd, one.cost_usd) for one in given.values()]
-    shares = [(_share(good, cost), _share(any_, cost)) for good, any_, cost in costs
-              if good is not None]  # fmt: skip
-    return LimitReport(kept, broken, tuple(sorted(good for good, _ in shares)),
-                  tuple(sorted(any_ for _, any_ in shares)))  # fmt: skip
+    shares = [
+        (_share(good, cost), _share(any_, cost)) for good, any_, cost in costs if good is not None
+    ]
+    return LimitReport(
+        kept,
+        broken,
+        tuple(sorted(good for good, _ in shares)),
+        tuple(sorted(any_ for _, any_ in shares)),
+    )
 
 
 def _share(regret: float | None, cost: float | None) -> float:
@@ -70,5 +80,7 @@ def _line(shares: Sequence[float]) -> str:
     if not shares:
         return "nothing is trained"
     none = sum(share <= NO_REGRET_SHARE for share in shares)
-    return (f"none in {none} of {len(shares)}; median {median(shares):.1%} of the cost, "
-            f"most {shares[-1]:.1%}")  # fmt: skip
+    return (
+        f"none in {none} of {len(shares)}; median {median(shares):.1%} of the cost, "
+        f"most {shares[-1]:.1%}"
+    )

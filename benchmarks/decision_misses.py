@@ -42,16 +42,23 @@ def scenario_facts(scenario: Scenario) -> str:
     """Write what was told in a line; what nobody said is left out."""
     told: list[str] = [str(scenario.task), *(name for name, yes in scenario.needs if yes)]
     rows: tuple[tuple[str, object], ...] = (
-        ("examples", scenario.dataset.examples), ("labels", scenario.dataset.label_quality),
-        ("classes", scenario.dataset.classes), ("tenants", scenario.dataset.tenants),
+        ("examples", scenario.dataset.examples),
+        ("labels", scenario.dataset.label_quality),
+        ("classes", scenario.dataset.classes),
+        ("tenants", scenario.dataset.tenants),
         ("a month", scenario.traffic.requests_per_month),
-        ("prefix", scenario.traffic.prefix_tokens), ("user", scenario.traffic.user_tokens),
-        ("out", scenario.traffic.completion_tokens), ("corpus", scenario.knowledge.corpus_tokens),
-        ("change", scenario.knowledge.change), ("retrieval", scenario.knowledge.retrieval_tried),
-        ("effort", scenario.quality.prompt_effort), ("eval", scenario.quality.has_eval),
-        ("prompting", scenario.quality.prompting), ("target", scenario.quality.target),
+        ("prefix", scenario.traffic.prefix_tokens),
+        ("user", scenario.traffic.user_tokens),
+        ("out", scenario.traffic.completion_tokens),
+        ("corpus", scenario.knowledge.corpus_tokens),
+        ("change", scenario.knowledge.change),
+        ("retrieval", scenario.knowledge.retrieval_tried),
+        ("effort", scenario.quality.prompt_effort),
+        ("eval", scenario.quality.has_eval),
+        ("prompting", scenario.quality.prompting),
+        ("target", scenario.quality.target),
         ("team", scenario.team.ml),
-    )  # fmt: skip
+    )
     told += [
         f"{name} {_short_text(value)}" for name, value in rows if value not in (None, "unknown")
     ]

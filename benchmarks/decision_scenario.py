@@ -18,8 +18,11 @@ GPU_USD_PER_HOUR = 2.0
 SINGLE, CLUSTER = ("A100_80GB_SXM", 1), ("A100_80GB_SXM", 8)
 
 TASKS: tuple[tuple[str, str], ...] = (
-    (r"classif|rout|moderat|label|rank|relevan|sentiment|triage|detect|tagging|categor|scoring"
-     r"|grading|intent_only", "classification"),
+    (
+        r"classif|rout|moderat|label|rank|relevan|sentiment|triage|detect|tagging|categor|scoring"
+        r"|grading|intent_only",
+        "classification",
+    ),
     (r"extract|ner\b|entity|ocr|parsing", "extraction"),
     (r"summar", "summarization"),
     (r"translat|localis|localiz", "translation"),
@@ -30,26 +33,36 @@ TASKS: tuple[tuple[str, str], ...] = (
     (r"qa\b|question|research|search|knowledge|document|helpdesk|faq|retriev", "knowledge_qa"),
     (r"intent", "classification"),
     (r"generat|writ|style|chat|assist|support|repl(y|ies)|dialog|conversation", "generation"),
-)  # fmt: skip
+)
 """Words of task_type -> our task, first match wins."""
 QUALITIES: tuple[tuple[str, str], ...] = (
     (r"noisy|weak|unreviewed|scraped|crowd", "noisy"),
     (r"mixed|uneven|inconsistent|varying", "mixed"),
     (r"expert|review|check|curated|human|edited|adjudicat|verified|annotated|gold", "expert"),
     (r"synthetic|teacher|assist|outcome|click|production|log|augment|auto|generated", "mixed"),
-)  # fmt: skip
+)
 """Words of label_quality -> our code, first match wins."""
 CHANGES: tuple[tuple[str, str], ...] = (
-    (r"real.?time|hour|continuous", "hourly"), (r"dail", "daily"), (r"week", "weekly"),
-    (r"month|quarter", "monthly"), (r"year|annual|static|unknown|stable|^$", "static"),
-)  # fmt: skip
+    (r"real.?time|hour|continuous", "hourly"),
+    (r"dail", "daily"),
+    (r"week", "weekly"),
+    (r"month|quarter", "monthly"),
+    (r"year|annual|static|unknown|stable|^$", "static"),
+)
 """Words of change_rate -> our code; what is slower than a month stands still."""
 GPUS: tuple[tuple[str, str], ...] = (
-    (r"b200", "B200"), (r"h200", "H200_SXM"), (r"h100", "H100_SXM"),
-    (r"a100.{0,5}40", "A100_40GB_SXM"), (r"a100", "A100_80GB_SXM"), (r"l40s", "L40S"),
-    (r"\bl4\b", "L4"), (r"a10", "A10"), (r"4090", "RTX_4090"), (r"3090|24 ?gb", "RTX_3090"),
+    (r"b200", "B200"),
+    (r"h200", "H200_SXM"),
+    (r"h100", "H100_SXM"),
+    (r"a100.{0,5}40", "A100_40GB_SXM"),
+    (r"a100", "A100_80GB_SXM"),
+    (r"l40s", "L40S"),
+    (r"\bl4\b", "L4"),
+    (r"a10", "A10"),
+    (r"4090", "RTX_4090"),
+    (r"3090|24 ?gb", "RTX_3090"),
     (r"\bt4\b", "T4"),
-)  # fmt: skip
+)
 """Words of gpu -> name in the price book."""
 SIZES = ((r"cluster|multi|\b[2-9]\d? ?x", "cluster"), (r"none|cpu", "none"), (r"\w", "single"))
 """Words of gpu -> how many, where the coded form does not say."""
@@ -71,10 +84,16 @@ def _scenario_mapping(case: PublishedCase, day: date) -> dict[str, Any]:
     needs = {name: True for name in case.goals if name in Needs.model_fields}
     quality, knowledge = _quality(case), _knowledge(case)
     told: dict[str, Any] = {
-        "name": case.id, "asked_on": day.isoformat(), "task": task_of(case), "needs": needs,
-        "dataset": _dataset(case), "traffic": _traffic(case), "knowledge": knowledge,
-        "quality": quality, "team": {"ml": _team(case)},
-    }  # fmt: skip
+        "name": case.id,
+        "asked_on": day.isoformat(),
+        "task": task_of(case),
+        "needs": needs,
+        "dataset": _dataset(case),
+        "traffic": _traffic(case),
+        "knowledge": knowledge,
+        "quality": quality,
+        "team": {"ml": _team(case)},
+    }
     gpu = _hardware(case)
     if gpu:
         told["hardware"] = [gpu]
@@ -94,10 +113,13 @@ def task_of(case: PublishedCase) -> str:
             return task
     goals = case.goals
     by_need = (
-        ("narrow_label_task", "classification"), ("agentic_tools", "agent"),
-        ("needs_private_knowledge", "knowledge_qa"), ("needs_fresh_facts", "knowledge_qa"),
-        ("complex_reasoning", "reasoning"), ("style_or_format", "generation"),
-    )  # fmt: skip
+        ("narrow_label_task", "classification"),
+        ("agentic_tools", "agent"),
+        ("needs_private_knowledge", "knowledge_qa"),
+        ("needs_fresh_facts", "knowledge_qa"),
+        ("complex_reasoning", "reasoning"),
+        ("style_or_format", "generation"),
+    )
     return next((task for need, task in by_need if goals.get(need)), "other")
 
 
@@ -134,10 +156,11 @@ def _knowledge(case: PublishedCase) -> dict[str, Any]:
     said = (case.inputs.get("permissions_per_user"), case.norm.get("permissions_per_user"))
     tried = case.inputs.get("rag_tried")
     return {
-        "corpus_tokens": _corpus(case), "change": _match_code(CHANGES, words, "static"),
+        "corpus_tokens": _corpus(case),
+        "change": _match_code(CHANGES, words, "static"),
         "permissions_per_user": True in said,
         "retrieval_tried": tried if isinstance(tried, bool) else None,
-    }  # fmt: skip
+    }
 
 
 def _corpus(case: PublishedCase) -> float | None:
@@ -219,12 +242,18 @@ def unread_values(case: PublishedCase) -> list[str]:
     """List what a case says that was not understood and counts as not said."""
     said = {f"inputs.{key}": case.inputs.get(key) for key in NUMBERS}
     said["inputs_norm.corpus_tokens"] = case.norm.get("corpus_tokens")
-    odd = [f"{key} is {value!r}, no number" for key, value in said.items()
-           if value not in (None, "") and parse_number(value) is None]  # fmt: skip
+    odd = [
+        f"{key} is {value!r}, no number"
+        for key, value in said.items()
+        if value not in (None, "") and parse_number(value) is None
+    ]
     goals = case.inputs.get("goals") or {}
     odd += [f"there is no need '{name}'" for name in goals if name not in Needs.model_fields]
-    odd += [f"inputs.goals.{name} is {value!r}, neither true nor false"
-            for name, value in goals.items() if value not in (True, False, None)]  # fmt: skip
+    odd += [
+        f"inputs.goals.{name} is {value!r}, neither true nor false"
+        for name, value in goals.items()
+        if value not in (True, False, None)
+    ]
     return [f"case {case.id}: {one}" for one in odd]
 
 

@@ -51,8 +51,13 @@ class Proportion:
         """Write the share as JSON."""
         low, high = self.ends
         share = None if self.value is None else round(self.value, 4)
-        return {"hits": self.hits, "of": self.of, "share": share,
-                "low": round(low, 4), "high": round(high, 4)}  # fmt: skip
+        return {
+            "hits": self.hits,
+            "of": self.of,
+            "share": share,
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
 
 
 def label_verdict(label: str, case: PublishedCase) -> str:
@@ -89,8 +94,10 @@ def measures(cases: Sequence[PublishedCase], given: Labels) -> dict[str, Proport
 
     right = [switches_of(label) for _, label in told]
     gold = [switches_of(case.gold.best, case.gold) for case in cases]
-    needless = [label == "combo" and label_verdict(label, case) in ("wrong", "unscored")
-                for case, label in told]  # fmt: skip
+    needless = [
+        label == "combo" and label_verdict(label, case) in ("wrong", "unscored")
+        for case, label in told
+    ]
     return {
         "act": share([is_act_right(label, case) for case, label in told]),
         "switch: retrieve": share([a[0] == b[0] for a, b in zip(right, gold, strict=True)]),
@@ -99,14 +106,16 @@ def measures(cases: Sequence[PublishedCase], given: Labels) -> dict[str, Proport
         "accepted": counted("best", "acceptable"),
         "wrong": counted("wrong"),
         "wrong + unscored": counted("wrong", "unscored"),
-        "contrast pairs": share([
-            is_act_right(given[a.id], a) and is_act_right(given[b.id], b)
-            for a, b in differing_pairs(cases)
-        ]),
+        "contrast pairs": share(
+            [
+                is_act_right(given[a.id], a) and is_act_right(given[b.id], b)
+                for a, b in differing_pairs(cases)
+            ]
+        ),
         "exact": counted("best"),
         "needless combinations": share(needless),
         "abstentions": share([label == "not_yet" for _, label in told]),
-    }  # fmt: skip
+    }
 
 
 def differing_pairs(cases: Sequence[PublishedCase]) -> list[tuple[PublishedCase, PublishedCase]]:

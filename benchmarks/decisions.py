@@ -71,8 +71,10 @@ def columns_of(
     cases: Sequence[PublishedCase], asked: Mapping[str, Answers]
 ) -> dict[str, dict[str, str]]:
     """Lay the labels of every way to answer side by side."""
-    ours = {f"ours, {when}": {name: one.label for name, one in given.items()}
-            for when, given in asked.items()}  # fmt: skip
+    ours = {
+        f"ours, {when}": {name: one.label for name, one in given.items()}
+        for when, given in asked.items()
+    }
     return ours | {
         "always prompt": {case.id: "prompt" for case in cases},
         "always LoRA": {case.id: "lora" for case in cases},
@@ -105,11 +107,15 @@ def print_labels(cases: Sequence[PublishedCase], columns: Mapping[str, Mapping[s
     for name, given in columns.items():
         if not name.startswith("ours"):
             continue
-        print_text(f"{name}: by best label {'cases':>7}{'act':>6}{'exact':>7}{'accepted':>10}"
-              f"{'wrong':>7}{'given':>7}\n")  # fmt: skip
+        print_text(
+            f"{name}: by best label {'cases':>7}{'act':>6}{'exact':>7}{'accepted':>10}"
+            f"{'wrong':>7}{'given':>7}\n"
+        )
         for label, row in per_label(cases, given).items():
-            print_text(f"  {label:22}{row['cases']:14}{row['act']:6}{row['exact']:7}"
-                  f"{row['accepted']:10}{row['wrong']:7}{row['given']:7}\n")  # fmt: skip
+            print_text(
+                f"  {label:22}{row['cases']:14}{row['act']:6}{row['exact']:7}"
+                f"{row['accepted']:10}{row['wrong']:7}{row['given']:7}\n"
+            )
         print_text("\n")
 
 
@@ -143,8 +149,10 @@ def print_difference(cases: Sequence[PublishedCase], asked: Mapping[str, Answers
     print_text(f"another act today than in its year: {len(moved)} of {len(cases)}\n")
     for case in moved:
         before, now = year[case.id], today[case.id]
-        print_text(f"  {case.id:34} {case.year} {before.label:9} ({before.reasons[0]}) -> "
-              f"{now.label:9} ({now.reasons[0]}); best {case.gold.best}\n")  # fmt: skip
+        print_text(
+            f"  {case.id:34} {case.year} {before.label:9} ({before.reasons[0]}) -> "
+            f"{now.label:9} ({now.reasons[0]}); best {case.gold.best}\n"
+        )
     print_text("\n")
 
 
@@ -154,15 +162,20 @@ def as_json(
     """Write everything as one record."""
     columns = columns_of(cases, asked)
     return {
-        "file": str(path), "cases": len(cases), "today": TODAY.isoformat(), "rules_sha256": sha,
-        "labels": LABEL_NOTES, 
+        "file": str(path),
+        "cases": len(cases),
+        "today": TODAY.isoformat(),
+        "rules_sha256": sha,
+        "labels": LABEL_NOTES,
         "not_understood": [note for case in cases for note in unread_values(case)],
-        "measures": {name: {measure: share.record() for measure, share in
-                            measures(cases, given).items()} for name, given in columns.items()},
+        "measures": {
+            name: {measure: share.record() for measure, share in measures(cases, given).items()}
+            for name, given in columns.items()
+        },
         "per_label": {name: per_label(cases, given) for name, given in columns.items()},
         "limits": {when: check_all_limits(given).record() for when, given in asked.items()},
         "rows": [_row(case, asked, columns) for case in cases],
-    }  # fmt: skip
+    }
 
 
 def _row(
@@ -170,13 +183,21 @@ def _row(
 ) -> dict[str, Any]:
     given = {
         when: advice_record(answers_[case.id])
-        | {"act_ok": is_act_right(answers_[case.id].label, case),
-           "verdict": label_verdict(answers_[case.id].label, case)}
+        | {
+            "act_ok": is_act_right(answers_[case.id].label, case),
+            "verdict": label_verdict(answers_[case.id].label, case),
+        }
         for when, answers_ in asked.items()
-    }  # fmt: skip
-    return {"id": case.id, "year": case.year, "group": case.group, "gold": case.gold.best,
-            "acceptable": list(case.gold.acceptable), "given": given,
-            "ladder": columns["crude ladder"][case.id]}  # fmt: skip
+    }
+    return {
+        "id": case.id,
+        "year": case.year,
+        "group": case.group,
+        "gold": case.gold.best,
+        "acceptable": list(case.gold.acceptable),
+        "given": given,
+        "ladder": columns["crude ladder"][case.id],
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

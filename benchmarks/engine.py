@@ -62,14 +62,26 @@ def single_answer(question: Question, variant: Mapping[str, Any]) -> tuple[str, 
     found = recommend(replace(question, scenario=scenario, with_sensitivity=False))
     option = next(o for o in found.options if o.id == found.decision.recommended)
     month = option.per_month
-    return (option.id, option.one_off.likely, option.monthly.likely, month.likely, month.low,
-            month.high)  # fmt: skip
+    return (
+        option.id,
+        option.one_off.likely,
+        option.monthly.likely,
+        month.likely,
+        month.low,
+        month.high,
+    )
 
 
 def sweep_row(columns: SweepColumns, i: int) -> tuple[str, ...]:
     """Return one variant of a sweep, in the same order."""
-    return (columns.recommended[i], columns.one_off[i], columns.monthly[i], columns.per_month[i],
-            columns.per_month_low[i], columns.per_month_high[i])  # fmt: skip
+    return (
+        columns.recommended[i],
+        columns.one_off[i],
+        columns.monthly[i],
+        columns.per_month[i],
+        columns.per_month_low[i],
+        columns.per_month_high[i],
+    )
 
 
 def main() -> None:
@@ -89,8 +101,10 @@ def main() -> None:
     columns = sweep(question, variants)
     taken = time.process_time() - started
     axes = " x ".join(f"{len(values)} {path}" for path, values in AXES.items())
-    write(f"{f'sweep of {len(variants):,}, ranges of each winner':44} {taken:8.2f} s\n  {axes}\n"
-          f"  {len(set(columns.recommended))} different options win\n")  # fmt: skip
+    write(
+        f"{f'sweep of {len(variants):,}, ranges of each winner':44} {taken:8.2f} s\n  {axes}\n"
+        f"  {len(set(columns.recommended))} different options win\n"
+    )
     places = random.Random(1).sample(range(len(variants)), flags.points)
     same = sum(sweep_row(columns, i) == single_answer(question, variants[i]) for i in places)
     write(f"{'points that are to the cent their own answer':44} {same:8} of {len(places)}\n")

@@ -109,8 +109,10 @@ def print_verdicts(cases: Sequence[MemoryCase]) -> None:
     pairs = [estimate_pair(case, kind) for case, kind in zip(cases, kinds, strict=True)]
     likely = [(pair.measured, pair.said) for pair in pairs]
     high = [(pair.measured, pair.high) for pair in pairs]
-    weights = [(pair.measured, float(base_bytes(case.shape, case.setup)))
-               for pair, case in zip(pairs, cases, strict=True)]  # fmt: skip
+    weights = [
+        (pair.measured, float(base_bytes(case.shape, case.setup)))
+        for pair, case in zip(pairs, cases, strict=True)
+    ]
     for near in (False, True):
         title = "cards within 15 % of the peak" if near else "all cards of 8 to 80 GiB"
         print_text(f"{title:34} {'asked':>7} {'false fits':>12} {'false does not':>18}\n")
@@ -128,14 +130,16 @@ def _below(said: float, card: float) -> bool:
 def print_peers(folder: Path, cases: Sequence[MemoryCase]) -> None:
     """Put the same rows through other estimators; what one refuses is no miss of its."""
     kinds = [next(iter(measured_peaks(case))) for case in cases]
-    said: dict[str, list[float | None]] = {"ours": [
-        estimated_bytes(case, kind) for case, kind in zip(cases, kinds, strict=True)
-    ]}  # fmt: skip
+    said: dict[str, list[float | None]] = {
+        "ours": [estimated_bytes(case, kind) for case, kind in zip(cases, kinds, strict=True)]
+    }
     for peer in PEERS:
         told = peer_answers(peer, folder, cases)
         if told is None:
-            print_text(f"{peer.name}: not there. Run uv pip install --target {folder}/{peer.name} "
-                  f"{peer.name}\n")  # fmt: skip
+            print_text(
+                f"{peer.name}: not there. Run uv pip install --target {folder}/{peer.name} "
+                f"{peer.name}\n"
+            )
             continue
         print_text(f"{peer.name} {told[0]} is given {peer.arguments}\n")
         said[f"{peer.name} {told[0]}"] = [
@@ -150,15 +154,20 @@ def print_peers(folder: Path, cases: Sequence[MemoryCase]) -> None:
         places[f"{which:4} {case.row['source']}, {case.row['gpu']}"[:44]].append(place)
         places[f"{which:4} ~ all"].append(place)
     for name, group in sorted(places.items()):
-        cells = (_cell([cases[i] for i in group], [kinds[i] for i in group],
-                       [values[i] for i in group]) for values in said.values())  # fmt: skip
+        cells = (
+            _cell([cases[i] for i in group], [kinds[i] for i in group], [values[i] for i in group])
+            for values in said.values()
+        )
         print_text(f"{name.replace('~ ', ''):44}{''.join(cells)}\n")
     tests = places["test ~ all"]
     for name, values in said.items():
         taken = [i for i in tests if values[i]]
         if taken and name != "ours":
-            ours = _cell([cases[i] for i in taken], [kinds[i] for i in taken],
-                         [said["ours"][i] for i in taken])  # fmt: skip
+            ours = _cell(
+                [cases[i] for i in taken],
+                [kinds[i] for i in taken],
+                [said["ours"][i] for i in taken],
+            )
             print_text(f"{f'ours on the {len(taken)} test rows that {name} takes':52}{ours}\n")
     print_text("\n")
 
@@ -167,8 +176,11 @@ def _cell(
     cases: Sequence[MemoryCase], kinds: Sequence[PeakKind], said: Sequence[float | None]
 ) -> str:
     """Mean and worst error of one estimator on some rows, and how many of them it refused."""
-    pairs = [estimate_pair(case, kind, value)
-             for case, kind, value in zip(cases, kinds, said, strict=True) if value]  # fmt: skip
+    pairs = [
+        estimate_pair(case, kind, value)
+        for case, kind, value in zip(cases, kinds, said, strict=True)
+        if value
+    ]
     refused = len(cases) - len(pairs)
     if not pairs:
         return f"{'-':>8} {'-':>8} {refused:6}"
@@ -181,10 +193,12 @@ def print_rows(cases: Sequence[MemoryCase]) -> None:
     for case in cases:
         for kind, measured in measured_peaks(case).items():
             ours = estimated_bytes(case, kind)
-            print_text(f"{case.row['id']} {row_part(case.row):4} {case.row['source'][:20]:20} "
-                  f"{case.model[-26:]:26} {case.row['method'][:12]:12} {kind:9} "
-                  f"{measured / GIB:7.2f} {ours / GIB:7.2f} GiB "
-                  f"{ours / measured - 1:+7.1%}\n")  # fmt: skip
+            print_text(
+                f"{case.row['id']} {row_part(case.row):4} {case.row['source'][:20]:20} "
+                f"{case.model[-26:]:26} {case.row['method'][:12]:12} {kind:9} "
+                f"{measured / GIB:7.2f} {ours / GIB:7.2f} GiB "
+                f"{ours / measured - 1:+7.1%}\n"
+            )
 
 
 def main() -> None:
@@ -204,13 +218,18 @@ def main() -> None:
         sys.exit("No row of this file can be scored.")
     print_scores("Memory, as first reckoned: constants are fitted on T4 and A100 only", cases)
     learnt = [case_of(case.row, book, learnt=True) for case in cases]
-    print_scores("The same with habits of frameworks that misses on test rows told of; no test",
-                 [case for case in learnt if isinstance(case, MemoryCase)])  # fmt: skip
+    print_scores(
+        "The same with habits of frameworks that misses on test rows told of; no test",
+        [case for case in learnt if isinstance(case, MemoryCase)],
+    )
     others = [case_of(row, book) for row in kept if has_other_kernels(row)]
     known = [case for case in others if isinstance(case, MemoryCase)]
     if known:
-        print_scores(f"Other kernels, {len(known)} of {len(others)} rows with a known config and "
-                     "length; not fitted", known)  # fmt: skip
+        print_scores(
+            f"Other kernels, {len(known)} of {len(others)} rows with a known config and "
+            "length; not fitted",
+            known,
+        )
     print_verdicts(cases)
     print_peers(flags.peers, cases)
     if flags.each:

@@ -23,10 +23,17 @@ from advisor.gpu.training_setup import Method, TrainingSetup
 from benchmarks.scores import HEADING, ErrorSummary, EstimatePair
 
 SIZES = {
-    "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4,
-    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 32, "vocab_size": 2048,
-    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
+    "hidden_size": 256,
+    "intermediate_size": 704,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 32,
+    "vocab_size": 2048,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 RANK = 8
 MIB = 2**20
 
@@ -42,12 +49,17 @@ class TinyTraining(NamedTuple):
 
 
 TRAININGS = (
-    TinyTraining("llama", "full", False, 4, 128), TinyTraining("llama", "full", True, 4, 128),
-    TinyTraining("llama", "lora", False, 4, 128), TinyTraining("llama", "lora", True, 4, 512),
-    TinyTraining("qwen3", "full", False, 2, 256), TinyTraining("qwen3", "lora", False, 8, 128),
-    TinyTraining("mistral", "full", True, 8, 256), TinyTraining("qwen2", "lora", False, 4, 256),
-    TinyTraining("gemma", "full", False, 4, 128), TinyTraining("phi3", "lora", False, 4, 256),
-)  # fmt: skip
+    TinyTraining("llama", "full", False, 4, 128),
+    TinyTraining("llama", "full", True, 4, 128),
+    TinyTraining("llama", "lora", False, 4, 128),
+    TinyTraining("llama", "lora", True, 4, 512),
+    TinyTraining("qwen3", "full", False, 2, 256),
+    TinyTraining("qwen3", "lora", False, 8, 128),
+    TinyTraining("mistral", "full", True, 8, 256),
+    TinyTraining("qwen2", "lora", False, 4, 256),
+    TinyTraining("gemma", "full", False, 4, 128),
+    TinyTraining("phi3", "lora", False, 4, 256),
+)
 
 
 class StorageCounter(TorchDispatchMode):
@@ -119,10 +131,17 @@ def measured_bytes(model: Any, run: TinyTraining) -> int:
 def estimated_bytes(shape: ModelShape, run: TinyTraining) -> float:
     """Estimate the same peak from the config alone."""
     setup = TrainingSetup(
-        run.method, run.rows * run.length, longest=run.length, rank=RANK, weight_bytes=4.0,
-        stream_bytes=4.0, head="all_plain", autocast=False, accumulates=False,
+        run.method,
+        run.rows * run.length,
+        longest=run.length,
+        rank=RANK,
+        weight_bytes=4.0,
+        stream_bytes=4.0,
+        head="all_plain",
+        autocast=False,
+        accumulates=False,
         checkpointing=run.checkpointing,
-    )  # fmt: skip
+    )
     return float(allocated_bytes(shape, setup))
 
 

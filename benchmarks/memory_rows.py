@@ -13,27 +13,44 @@ from advisor.prices.book import PriceBook
 from benchmarks.rows import Row, row_number
 
 ALIASES: Mapping[str, str] = {
-    "gemma2b": "google/gemma-2-2b", "gemma2-2b": "google/gemma-2-2b",
-    "gemma2-9b": "google/gemma-2-9b", "gemma-2b": "google/gemma-2b",
+    "gemma2b": "google/gemma-2-2b",
+    "gemma2-2b": "google/gemma-2-2b",
+    "gemma2-9b": "google/gemma-2-9b",
+    "gemma-2b": "google/gemma-2b",
     "stablelm alpha 3b": "stabilityai/stablelm-base-alpha-3b",
     "tiny-llama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
     "tinyllama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
-    "llama-3-8b": "meta-llama/Meta-Llama-3-8B", "llama-2-7b": "meta-llama/Llama-2-7b-hf",
-    "mistral-7b": "mistralai/Mistral-7B-v0.1", "mistral-7b-v0.2": "mistralai/Mistral-7B-v0.1",
-    "qwen2-7b": "Qwen/Qwen2.5-7B", "phi-3.5-mini": "microsoft/Phi-3-mini-4k-instruct",
-    "codegemma-7b": "google/gemma-7b", "qwen3-4b-2507": "Qwen/Qwen3-4B",
+    "llama-3-8b": "meta-llama/Meta-Llama-3-8B",
+    "llama-2-7b": "meta-llama/Llama-2-7b-hf",
+    "mistral-7b": "mistralai/Mistral-7B-v0.1",
+    "mistral-7b-v0.2": "mistralai/Mistral-7B-v0.1",
+    "qwen2-7b": "Qwen/Qwen2.5-7B",
+    "phi-3.5-mini": "microsoft/Phi-3-mini-4k-instruct",
+    "codegemma-7b": "google/gemma-7b",
+    "qwen3-4b-2507": "Qwen/Qwen3-4B",
     "llama-outetts-1.0-1b": "meta-llama/Llama-3.2-1B",
-}  # fmt: skip
+}
 """Names that are not those of the catalogue, and models whose config is that of another."""
 IGNORED_NAME_PARTS = re.compile(
     r"\(assumed\)|\?|-?(instruct|chat|it|base|hf|coder|bnb-4bit|unsloth)\b|-v1\.0|meta-"
 )
 MATRICES: Mapping[str, tuple[Module, ...]] = {
-    "query": ("q",), "key": ("k",), "value": ("v",), "projection": ("o",),
-    "mlp": ("gate", "up", "down"), "head": ("head",), "q_proj": ("q",), "k_proj": ("k",),
-    "v_proj": ("v",), "o_proj": ("o",), "gate_proj": ("gate",), "up_proj": ("up",),
-    "down_proj": ("down",), "attention (qkv": ("q", "k", "v"), "o)": ("o",),
-}  # fmt: skip
+    "query": ("q",),
+    "key": ("k",),
+    "value": ("v",),
+    "projection": ("o",),
+    "mlp": ("gate", "up", "down"),
+    "head": ("head",),
+    "q_proj": ("q",),
+    "k_proj": ("k",),
+    "v_proj": ("v",),
+    "o_proj": ("o",),
+    "gate_proj": ("gate",),
+    "up_proj": ("up",),
+    "down_proj": ("down",),
+    "attention (qkv": ("q", "k", "v"),
+    "o)": ("o",),
+}
 """Words of `lora_targets` between plus signs."""
 LONGEST_ALPACA_TOKENS = 1304.0
 """Longest row of Alpaca. Source: litgpt, tutorials/oom.md."""
@@ -101,14 +118,20 @@ def setup_of(row: Row, shape: ModelShape) -> TrainingSetup:
     method = "qlora" if row["method"] == "qlora" else "full" if row["method"] == "full" else "lora"
     targets = _targets(row)
     setup = TrainingSetup(
-        method=method, tokens=rows * longest, longest=longest, targets=targets,
-        rank=_rank(row, shape, targets), optimizer=_optimizer(row),
+        method=method,
+        tokens=rows * longest,
+        longest=longest,
+        targets=targets,
+        rank=_rank(row, shape, targets),
+        optimizer=_optimizer(row),
         checkpointing=row["grad_ckpt"].startswith(("yes", "unsloth")),
         attention="eager" if row["attn"] == "eager" else "fused",
-        head="all", accumulates=_accumulates(row),
+        head="all",
+        accumulates=_accumulates(row),
         double_quantised=row["quant"] not in ("nf4 no-dq", "bnb.nf4"),
-        compiled=row["compile"] == "yes", **_sharding(row),
-    )  # fmt: skip
+        compiled=row["compile"] == "yes",
+        **_sharding(row),
+    )
     return setup.with_changes(**_habits(row, setup))
 
 
@@ -123,19 +146,28 @@ def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:
     if "gpt" in framework:
         mixed = row["precision"].startswith("bf16-mixed")
         packed = setup.method == "qlora"
-        return {"head": "all_bf16" if setup.is_full else "chunked", "drops_out": True,
-                "adapter_bytes": 4.0 if mixed else 2.0, "autocast": mixed, "mixes": mixed,
-                "weight_bytes": 4.0 if mixed else 2.0, "packs_head": packed,
-                "optimizer": "paged" if packed else setup.optimizer,
-                "checkpointing": setup.sharding == "zero3"}  # fmt: skip
+        return {
+            "head": "all_bf16" if setup.is_full else "chunked",
+            "drops_out": True,
+            "adapter_bytes": 4.0 if mixed else 2.0,
+            "autocast": mixed,
+            "mixes": mixed,
+            "weight_bytes": 4.0 if mixed else 2.0,
+            "packs_head": packed,
+            "optimizer": "paged" if packed else setup.optimizer,
+            "checkpointing": setup.sharding == "zero3",
+        }
     if framework.startswith("torchtune"):
         return {"adapter_bytes": 2.0, "autocast": False, **_levers(flags)}
     if framework.startswith("fsdp_qlora"):
         return {"adapter_bytes": 2.0, "autocast": False}
     if framework.startswith("transformers"):
         prepared = setup.method == "qlora"
-        return {"upcast": prepared, "head": "all_fp32" if prepared else "all",
-                "attention": "eager" if flags in ("HF", "HF DDP") else "masked"}  # fmt: skip
+        return {
+            "upcast": prepared,
+            "head": "all_fp32" if prepared else "all",
+            "attention": "eager" if flags in ("HF", "HF DDP") else "masked",
+        }
     if "unsloth" in framework:
         return {"head": "fused", "offloads_activations": True}
     return {}
@@ -158,8 +190,11 @@ def _levers(flags: str) -> dict[str, Any]:
     pulled = max((i for i, word in enumerate(LEVERS) if word in flags), default=0)
     if "LoRA" in flags:
         return {"head": "chunked", "offloads_activations": True, "rank": 64.0}
-    return {"head": "chunked" if pulled >= 3 else "all", "offloads_activations": pulled >= 6,
-            "optimizer_in_backward": pulled >= 5}  # fmt: skip
+    return {
+        "head": "chunked" if pulled >= 3 else "all",
+        "offloads_activations": pulled >= 6,
+        "optimizer_in_backward": pulled >= 5,
+    }
 
 
 def _longest(row: Row) -> float:

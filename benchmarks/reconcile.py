@@ -50,8 +50,10 @@ def main() -> None:
     os.environ["OWN_API_KEY"] = "key-0123456789"
     seconds = {}
     print(f"{'way':<12} {'jobs':>5} {'seconds':>8} {'list pages':>10} {'single looks':>12}")
-    for way, go in (("by the page", lambda desk: reconcile_all(desk.context)),
-                    ("one by one", poll_each_job)):  # fmt: skip
+    for way, go in (
+        ("by the page", lambda desk: reconcile_all(desk.context)),
+        ("one by one", poll_each_job),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             fake = FakeOpenAI()
             fake.start()

@@ -16,11 +16,33 @@ PeakKind = Literal["allocated", "reserved", "process", "bound", "unknown"]
 Part = Literal["fit", "test"]
 
 NEEDED = (
-    "id", "source", "framework", "model", "params_b", "method", "lora_r", "lora_targets", "quant",
-    "precision", "optimizer", "seq_len", "micro_batch", "packed", "grad_ckpt", "attn", "flags",
-    "gpu", "n_gpu", "parallel", "peak_gib", "peak_kind", "tokens_per_s", "step_s", "category",
+    "id",
+    "source",
+    "framework",
+    "model",
+    "params_b",
+    "method",
+    "lora_r",
+    "lora_targets",
+    "quant",
+    "precision",
+    "optimizer",
+    "seq_len",
+    "micro_batch",
+    "packed",
+    "grad_ckpt",
+    "attn",
+    "flags",
+    "gpu",
+    "n_gpu",
+    "parallel",
+    "peak_gib",
+    "peak_kind",
+    "tokens_per_s",
+    "step_s",
+    "category",
     "confidence",
-)  # fmt: skip
+)
 """Columns that every benchmark of training reads; the header of the file says what each holds."""
 FIT_GPUS = re.compile(r"\b(T4|A100)\b")
 """Constants are fitted on rows of these GPUs only; rows of every other GPU are test rows."""
@@ -35,10 +57,18 @@ KINDS: tuple[tuple[str, PeakKind], ...] = (
 OTHER_KERNELS = re.compile(r"unsloth|liger|megatron|nemo", re.IGNORECASE)
 """Frameworks whose kernels are not those of stock PyTorch."""
 GPUS: tuple[tuple[str, str], ...] = (
-    (r"A100.*40", "A100_40GB_SXM"), (r"A100", "A100_80GB_SXM"), (r"H100", "H100_SXM"),
-    (r"H200", "H200_SXM"), (r"B200", "B200"), (r"L40S", "L40S"), (r"\bL4\b", "L4"),
-    (r"A10G", "A10G"), (r"4090", "RTX_4090"), (r"3090", "RTX_3090"), (r"\bT4\b", "T4"),
-)  # fmt: skip
+    (r"A100.*40", "A100_40GB_SXM"),
+    (r"A100", "A100_80GB_SXM"),
+    (r"H100", "H100_SXM"),
+    (r"H200", "H200_SXM"),
+    (r"B200", "B200"),
+    (r"L40S", "L40S"),
+    (r"\bL4\b", "L4"),
+    (r"A10G", "A10G"),
+    (r"4090", "RTX_4090"),
+    (r"3090", "RTX_3090"),
+    (r"\bT4\b", "T4"),
+)
 """Words of `gpu` -> our name of it, first match wins."""
 
 
@@ -64,8 +94,10 @@ def read_rows(
     reader = csv.DictReader(line for line in lines if not line.startswith("#"))
     missing = [name for name in needed if name not in (reader.fieldnames or ())]
     if missing:
-        sys.exit(f"{path} has no column {', '.join(missing)}. Take the columns of "
-                 f"benchmarks/data/{like}.")  # fmt: skip
+        sys.exit(
+            f"{path} has no column {', '.join(missing)}. Take the columns of "
+            f"benchmarks/data/{like}."
+        )
     rows = [{name: value or "" for name, value in row.items() if name} for row in reader]
     if not rows:
         sys.exit(f"{path} has no rows.")

@@ -58,19 +58,27 @@ class ErrorSummary:
         worst = max(pairs, key=lambda pair: abs(pair.error))
         errors = [pair.error for pair in pairs]
         return cls(
-            len(pairs), statistics.fmean(map(abs, errors)), statistics.fmean(errors), worst.error,
-            worst.name, statistics.fmean(pair.is_covered for pair in pairs),
+            len(pairs),
+            statistics.fmean(map(abs, errors)),
+            statistics.fmean(errors),
+            worst.error,
+            worst.name,
+            statistics.fmean(pair.is_covered for pair in pairs),
             statistics.median(pair.high / pair.low for pair in pairs),
-        )  # fmt: skip
+        )
 
     def line(self, name: str) -> str:
         """Write a line of the table."""
-        return (f"{name:62} {self.count:4} {self.mean:8.1%} {self.bias:+8.1%} {self.worst:+8.1%} "
-                f"{self.worst_row:7} {self.coverage:6.0%} {self.width:6.2f}\n")  # fmt: skip
+        return (
+            f"{name:62} {self.count:4} {self.mean:8.1%} {self.bias:+8.1%} {self.worst:+8.1%} "
+            f"{self.worst_row:7} {self.coverage:6.0%} {self.width:6.2f}\n"
+        )
 
 
-HEADING = (f"{'':62} {'rows':>4} {'mean |e|':>8} {'bias':>8} {'worst':>8} {'row':7} "
-           f"{'in 90%':>6} {'hi/lo':>6}\n")  # fmt: skip
+HEADING = (
+    f"{'':62} {'rows':>4} {'mean |e|':>8} {'bias':>8} {'worst':>8} {'row':7} "
+    f"{'in 90%':>6} {'hi/lo':>6}\n"
+)
 
 
 @dataclass(frozen=True)

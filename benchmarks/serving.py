@@ -61,8 +61,10 @@ def print_first_tokens(cases: list[ServingCase]) -> None:
             off.setdefault((case.engine.name, case.part), []).append(seconds * 1e3 / measured - 1)
     print(f"\n{'time to a first token':<37} {'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8}")
     for (engine, part), found in sorted(off.items()):
-        print(f"{engine:<18} {part:<18} {len(found):>4} {100 * mean(map(abs, found)):>7.1f} "
-              f"{100 * median(found):>7.1f} {100 * max(found, key=abs):>8.1f}")  # fmt: skip
+        print(
+            f"{engine:<18} {part:<18} {len(found):>4} {100 * mean(map(abs, found)):>7.1f} "
+            f"{100 * median(found):>7.1f} {100 * max(found, key=abs):>8.1f}"
+        )
 
 
 def print_exclusions(cases: list[ServingCase], out: Counter[str]) -> None:
@@ -81,9 +83,11 @@ def main() -> None:
         "file", nargs="?", help=f"a CSV in the format of benchmarks/data/{DATA_FILE}"
     )
     cases, out = cases_of(parser.parse_args().file)
-    print("Constants are fitted on rows of T4 and A100 (python -m benchmarks.serving_fit); "
-          "all others are test rows.\nError: reckoned over measured output tokens a second, "
-          "less one; bias is its median.")  # fmt: skip
+    print(
+        "Constants are fitted on rows of T4 and A100 (python -m benchmarks.serving_fit); "
+        "all others are test rows.\nError: reckoned over measured output tokens a second, "
+        "less one; bias is its median."
+    )
     print_table("generation", cases, lambda case: (case.engine.name, case.part))
     print_table("generation, load", cases, lambda case: (case.engine.name, case.part, case.load))
     print_table(

@@ -24,24 +24,36 @@ Constant = tuple[str, ...]
 
 SERVERS = ("servers-2024", "vllm-2025", "vllm-2026", "sglang-2026")
 SHARED: tuple[Constant, ...] = (
-    ("bandwidth_share", *SERVERS), ("compute_share", *SERVERS), ("hop_seconds", *SERVERS),
-    ("step_seconds", "servers-2024"), ("step_seconds", "vllm-2025"), ("step_seconds", "vllm-2026"),
+    ("bandwidth_share", *SERVERS),
+    ("compute_share", *SERVERS),
+    ("hop_seconds", *SERVERS),
+    ("step_seconds", "servers-2024"),
+    ("step_seconds", "vllm-2025"),
+    ("step_seconds", "vllm-2026"),
     ("step_seconds", "sglang-2026"),
-    ("sequence_seconds", "servers-2024"), ("sequence_seconds", "vllm-2025"),
-    ("sequence_seconds", "vllm-2026"), ("sequence_seconds", "sglang-2026"),
-    ("stream_seconds", "servers-2024", "vllm-2025"), ("stream_seconds", "vllm-2026"),
-    ("stream_seconds", "sglang-2026"), ("packed_layer_seconds", "vllm-2026"),
-    ("compute_share", "w8a8", "w8a16", "fp8", "fp4"), ("compute_share", "w4a16", "awq"),
+    ("sequence_seconds", "servers-2024"),
+    ("sequence_seconds", "vllm-2025"),
+    ("sequence_seconds", "vllm-2026"),
+    ("sequence_seconds", "sglang-2026"),
+    ("stream_seconds", "servers-2024", "vllm-2025"),
+    ("stream_seconds", "vllm-2026"),
+    ("stream_seconds", "sglang-2026"),
+    ("packed_layer_seconds", "vllm-2026"),
+    ("compute_share", "w8a8", "w8a16", "fp8", "fp4"),
+    ("compute_share", "w4a16", "awq"),
     ("bandwidth_share", "awq"),
-)  # fmt: skip
+)
 """Kernels and links are those of the hardware's maker: one share for all servers."""
 LLAMA: tuple[Constant, ...] = (
-    ("step_seconds", "llama.cpp-2024"), ("bandwidth_share", "llama.cpp-2024"),
-)  # fmt: skip
+    ("step_seconds", "llama.cpp-2024"),
+    ("bandwidth_share", "llama.cpp-2024"),
+)
 EAGER: tuple[Constant, ...] = (
-    ("layer_seconds", "eager-2024"), ("packed_layer_seconds", "eager-2024"),
-    ("launches", "nf4-dq"), ("launches", "int8-mixed"),
-)  # fmt: skip
+    ("layer_seconds", "eager-2024"),
+    ("packed_layer_seconds", "eager-2024"),
+    ("launches", "nf4-dq"),
+    ("launches", "int8-mixed"),
+)
 
 
 def fit_constants(
@@ -104,8 +116,10 @@ def main() -> None:
         mine = [case for case in cases if case.engine.name in owners]
         after, values = fit_constants(mine, constants)
         error = np.mean([abs(case.reckoned / case.measured - 1) for case in after])
-        print(f"{len(mine)} rows of {', '.join(sorted(owners & set(ENGINES)))}: "
-              f"mean error {error:.1%}")  # fmt: skip
+        print(
+            f"{len(mine)} rows of {', '.join(sorted(owners & set(ENGINES)))}: "
+            f"mean error {error:.1%}"
+        )
         for (name, *names), value in zip(constants, values, strict=True):
             print(f"  {name:22} {value:10.4g}  {', '.join(names)}")
     for engine in ENGINES.values():

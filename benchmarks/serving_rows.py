@@ -20,49 +20,102 @@ from benchmarks.rows import Part, Row, read_rows, row_number, row_part
 
 DATA_FILE = "measured_serving.csv"
 NEEDED = (
-    "id", "source", "date", "engine", "model", "precision", "gpu", "n_gpu", "tp", "isl", "osl",
-    "workload", "concurrency", "lora", "out_tok_s", "ttft_ms", "confidence",
-)  # fmt: skip
+    "id",
+    "source",
+    "date",
+    "engine",
+    "model",
+    "precision",
+    "gpu",
+    "n_gpu",
+    "tp",
+    "isl",
+    "osl",
+    "workload",
+    "concurrency",
+    "lora",
+    "out_tok_s",
+    "ttft_ms",
+    "confidence",
+)
 """Columns that are read; the header of the file says what each holds."""
 
 Words = tuple[tuple[str, str], ...]
 """Words of a column -> our name, first match wins."""
 
 OF_ENGINE: Words = (
-    (r"SGLang 0\.[5-9]", "sglang-2026"), (r"TensorRT-LLM", "tensorrt-llm-2025"),
-    (r"llama\.cpp", "llama.cpp-2024"), (r"lit-gpt|^transformers|enforce-eager", "eager-2024"),
-    (r"vLLM 0\.[12]\d|vLLM 20(25-[4-9]|25-1|26)", "vllm-2026"), (r"vLLM 0\.[78]", "vllm-2025"),
+    (r"SGLang 0\.[5-9]", "sglang-2026"),
+    (r"TensorRT-LLM", "tensorrt-llm-2025"),
+    (r"llama\.cpp", "llama.cpp-2024"),
+    (r"lit-gpt|^transformers|enforce-eager", "eager-2024"),
+    (r"vLLM 0\.[12]\d|vLLM 20(25-[4-9]|25-1|26)", "vllm-2026"),
+    (r"vLLM 0\.[78]", "vllm-2025"),
     (r"vLLM|DeepSpeed|LoRAX", "servers-2024"),
-)  # fmt: skip
+)
 """Matched against engine, then date: an engine without a version is of the year it was run in."""
 OF_PRECISION: Words = (
-    (r"^(bf|fp|f)16\b", "16bit"), (r"^w8a8", "w8a8"), (r"^fp8", "fp8"), (r"^fp4|nvfp4", "fp4"),
-    (r"^w8a16", "w8a16"), (r"^w4a16|gptq", "w4a16"), (r"awq", "awq"), (r"^q4", "q4"),
-    (r"^int8 llama", "q8"), (r"^int4 llama", "q4"), (r"^int4", "awq"), (r"^bnb-int8", "int8-mixed"),
-    (r"nf4-dq", "nf4-dq"), (r"nf4", "nf4"),
-)  # fmt: skip
+    (r"^(bf|fp|f)16\b", "16bit"),
+    (r"^w8a8", "w8a8"),
+    (r"^fp8", "fp8"),
+    (r"^fp4|nvfp4", "fp4"),
+    (r"^w8a16", "w8a16"),
+    (r"^w4a16|gptq", "w4a16"),
+    (r"awq", "awq"),
+    (r"^q4", "q4"),
+    (r"^int8 llama", "q8"),
+    (r"^int4 llama", "q4"),
+    (r"^int4", "awq"),
+    (r"^bnb-int8", "int8-mixed"),
+    (r"nf4-dq", "nf4-dq"),
+    (r"nf4", "nf4"),
+)
 """Matched against precision, then engine."""
 OF_MODEL: Words = (
     (r"Llama-3[.\d]*-70B", "meta-llama/Llama-3.1-70B"),
     (r"Llama-3[.\d]*-8B", "meta-llama/Llama-3.1-8B"),
-    (r"Llama-2-7b", "meta-llama/Llama-2-7b-hf"), (r"Llama-2-13b", "meta-llama/Llama-2-13b-hf"),
-    (r"Llama-2-70b", "meta-llama/Llama-2-70b-hf"), (r"CodeLlama-34b", "codellama/CodeLlama-34b-hf"),
-    (r"Qwen2\.5-0\.5B", "Qwen/Qwen2.5-0.5B"), (r"Qwen2\.5-72B", "Qwen/Qwen2.5-72B"),
-    (r"Qwen3-30B-A3B", "Qwen/Qwen3-30B-A3B"), (r"Mixtral-8x7B", "mistralai/Mixtral-8x7B-v0.1"),
-    (r"Mistral-7B", "mistralai/Mistral-7B-v0.1"), (r"phi-1\.5", "microsoft/phi-1_5"),
+    (r"Llama-2-7b", "meta-llama/Llama-2-7b-hf"),
+    (r"Llama-2-13b", "meta-llama/Llama-2-13b-hf"),
+    (r"Llama-2-70b", "meta-llama/Llama-2-70b-hf"),
+    (r"CodeLlama-34b", "codellama/CodeLlama-34b-hf"),
+    (r"Qwen2\.5-0\.5B", "Qwen/Qwen2.5-0.5B"),
+    (r"Qwen2\.5-72B", "Qwen/Qwen2.5-72B"),
+    (r"Qwen3-30B-A3B", "Qwen/Qwen3-30B-A3B"),
+    (r"Mixtral-8x7B", "mistralai/Mixtral-8x7B-v0.1"),
+    (r"Mistral-7B", "mistralai/Mistral-7B-v0.1"),
+    (r"phi-1\.5", "microsoft/phi-1_5"),
     (r"StableLM-3B", "stabilityai/stablelm-base-alpha-3b"),
-)  # fmt: skip
+)
 OF_GPU: Words = (
-    (r"A100.*40", "A100_40GB_SXM"), (r"A100 PCIe", "A100_80GB_PCIE"), (r"A100", "A100_80GB_SXM"),
-    (r"A800", "A800_80GB_SXM"), (r"H100 PCIe", "H100_PCIE"), (r"H100", "H100_SXM"),
-    (r"H200", "H200_SXM"), (r"\bH20\b", "H20"), (r"GB200", "GB200"), (r"B200", "B200"),
-    (r"L40S", "L40S"), (r"\bA40\b", "A40"), (r"\bT4\b", "T4"), (r"\bL4\b", "L4"),
-    (r"A10G", "A10G"), (r"4090 D", "RTX_4090_D"), (r"4090", "RTX_4090"), (r"3090", "RTX_3090"),
-    (r"5090", "RTX_5090"), (r"A6000", "A6000"), (r"6000 Pro", "RTX_PRO_6000_BW"),
-    (r"6000 Ada", "RTX_6000_ADA"), (r"5000 Ada", "RTX_5000_ADA"), (r"4000 Ada", "RTX_4000_ADA"),
-    (r"4080", "RTX_4080"), (r"4070 Ti", "RTX_4070_TI"), (r"3080 Ti", "RTX_3080_TI"),
-    (r"3080", "RTX_3080"), (r"3070", "RTX_3070"),
-)  # fmt: skip
+    (r"A100.*40", "A100_40GB_SXM"),
+    (r"A100 PCIe", "A100_80GB_PCIE"),
+    (r"A100", "A100_80GB_SXM"),
+    (r"A800", "A800_80GB_SXM"),
+    (r"H100 PCIe", "H100_PCIE"),
+    (r"H100", "H100_SXM"),
+    (r"H200", "H200_SXM"),
+    (r"\bH20\b", "H20"),
+    (r"GB200", "GB200"),
+    (r"B200", "B200"),
+    (r"L40S", "L40S"),
+    (r"\bA40\b", "A40"),
+    (r"\bT4\b", "T4"),
+    (r"\bL4\b", "L4"),
+    (r"A10G", "A10G"),
+    (r"4090 D", "RTX_4090_D"),
+    (r"4090", "RTX_4090"),
+    (r"3090", "RTX_3090"),
+    (r"5090", "RTX_5090"),
+    (r"A6000", "A6000"),
+    (r"6000 Pro", "RTX_PRO_6000_BW"),
+    (r"6000 Ada", "RTX_6000_ADA"),
+    (r"5000 Ada", "RTX_5000_ADA"),
+    (r"4000 Ada", "RTX_4000_ADA"),
+    (r"4080", "RTX_4080"),
+    (r"4070 Ti", "RTX_4070_TI"),
+    (r"3080 Ti", "RTX_3080_TI"),
+    (r"3080", "RTX_3080"),
+    (r"3070", "RTX_3070"),
+)
 
 
 class WorkloadLengths(NamedTuple):
@@ -129,9 +182,11 @@ class ServingCase:
             live = self.prompt + self.answer / 2
             speed = 1.0 / np.asarray(decode_step_seconds(serving, 1.0, live))
         else:
-            speed = np.asarray(output_tokens_per_second(
-                serving, self.prompt, self.answer, self.sequences, float(self.load == STEADY)
-            ))  # fmt: skip
+            speed = np.asarray(
+                output_tokens_per_second(
+                    serving, self.prompt, self.answer, self.sequences, float(self.load == STEADY)
+                )
+            )
         return float(with_adapters(speed, self.unmerged, self.engine))
 
     def on(self, serving: ServingSetup) -> ServingCase:
@@ -174,16 +229,23 @@ def serving_case(row: Row, book: PriceBook) -> ServingCase:
     if work is None or architecture is None:
         raise LookupError(f"{row['id']}: {unscored_reason(row, book)}")
     serving = ServingSetup(
-        ModelShape.of(architecture), _cards(row, book),
+        ModelShape.of(architecture),
+        _cards(row, book),
         ENGINES[str(_named(OF_ENGINE, _engine_words(row)))],
         PRECISIONS[str(_named(OF_PRECISION, _precision_words(row)))],
-    )  # fmt: skip
+    )
     load = _load(row)
     sequences = {ONE_STREAM: 1.0, BURST: _mean_batch(work, serving)}.get(load)
     return ServingCase(
-        row, serving, work.prompt, work.answer, sequences or row_number(row, "concurrency") or 1.0,
-        load, row_number(row, "out_tok_s") or 0.0, float(row["lora"] not in ("", "none")),
-    )  # fmt: skip
+        row,
+        serving,
+        work.prompt,
+        work.answer,
+        sequences or row_number(row, "concurrency") or 1.0,
+        load,
+        row_number(row, "out_tok_s") or 0.0,
+        float(row["lora"] not in ("", "none")),
+    )
 
 
 def _mean_batch(work: WorkloadLengths, serving: ServingSetup) -> float:

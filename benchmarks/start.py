@@ -40,20 +40,47 @@ def main() -> None:
     python, advisor = sys.executable, [sys.executable, "-m", "advisor"]
     datasets = [*flags.dataset, EXAMPLES / "data" / "email-triage.csv"]
     rows = [
-        ("advisor --help", [*advisor, "--help"], "python -c 'import typer, rich.console'",
-         [python, "-c", "import typer, rich.console"]),
-        ("import advisor", [python, "-c", "import advisor"], "python -c pass",
-         [python, "-c", "pass"]),
-    ]  # fmt: skip
+        (
+            "advisor --help",
+            [*advisor, "--help"],
+            "python -c 'import typer, rich.console'",
+            [python, "-c", "import typer, rich.console"],
+        ),
+        (
+            "import advisor",
+            [python, "-c", "import advisor"],
+            "python -c pass",
+            [python, "-c", "pass"],
+        ),
+    ]
     for name in ("policy-faq.yaml", "email-triage.yaml"):
-        rows.append((f"recommend {name}", [*advisor, "recommend", str(EXAMPLES / name)],
-                     "import numpy, pydantic, typer",
-                     [python, "-c", "import numpy, pydantic, typer"]))  # fmt: skip
+        rows.append(
+            (
+                f"recommend {name}",
+                [*advisor, "recommend", str(EXAMPLES / name)],
+                "import numpy, pydantic, typer",
+                [python, "-c", "import numpy, pydantic, typer"],
+            )
+        )
     for path in datasets:
-        ask = [*advisor, "recommend", "--dataset", str(path), "--set", "asked_on=2026-11-20",
-               "--set", "traffic.requests_per_month=1e6"]  # fmt: skip
-        rows.append((f"recommend {path.name}, 1M requests", ask, "tiktoken counts the file",
-                     [python, "-c", COUNT, str(path)]))  # fmt: skip
+        ask = [
+            *advisor,
+            "recommend",
+            "--dataset",
+            str(path),
+            "--set",
+            "asked_on=2026-11-20",
+            "--set",
+            "traffic.requests_per_month=1e6",
+        ]
+        rows.append(
+            (
+                f"recommend {path.name}, 1M requests",
+                ask,
+                "tiktoken counts the file",
+                [python, "-c", COUNT, str(path)],
+            )
+        )
     sys.stdout.write(f"{'what':44} {'seconds':>8}  {'peer':40} {'seconds':>8} {'ratio':>6}\n")
     for name, command, peer, peer_command in rows:
         ours, theirs = seconds(command, flags.runs), seconds(peer_command, flags.runs)

@@ -46,8 +46,9 @@ def _residual(case: TimingCase, shares: PeakShares) -> float:
     speeds = case.speeds._replace(
         matmul=case.speeds.matmul * shares.matmul / was.matmul,
         attention=case.speeds.attention * shares.attention / was.attention,
-        wide=case.speeds.wide * shares.wide / was.wide, launch_seconds=shares.launch_seconds,
-    )  # fmt: skip
+        wide=case.speeds.wide * shares.wide / was.wide,
+        launch_seconds=shares.launch_seconds,
+    )
     seconds = training_time.step_seconds(case.shape, case.setup, speeds, case.micro_batches)
     return float(np.log(seconds / case.measured))
 

@@ -29,28 +29,46 @@ from benchmarks.rows import (
 
 DATA_FILE = Path(__file__).parent / "data" / "measured_training.csv"
 MODELS: Mapping[str, str] = {
-    "LLAMA2-7B": "meta-llama/Llama-2-7b-hf", "LLAMA2-13B": "meta-llama/Llama-2-13b-hf",
-    "LLAMA2-70B": "meta-llama/Llama-2-70b-hf", "LLAMA3_8B": "meta-llama/Meta-Llama-3-8B",
-    "LLAMA3_70B": "meta-llama/Llama-3.1-70B", "Qwen3_30B_a3B": "Qwen/Qwen3-30B-A3B",
+    "LLAMA2-7B": "meta-llama/Llama-2-7b-hf",
+    "LLAMA2-13B": "meta-llama/Llama-2-13b-hf",
+    "LLAMA2-70B": "meta-llama/Llama-2-70b-hf",
+    "LLAMA3_8B": "meta-llama/Meta-Llama-3-8B",
+    "LLAMA3_70B": "meta-llama/Llama-3.1-70B",
+    "Qwen3_30B_a3B": "Qwen/Qwen3-30B-A3B",
     "GPT OSS 120B": "openai/gpt-oss-120b",
-}  # fmt: skip
+}
 """NVIDIA's names, beside those that rows of memory have too."""
 MPT_SHAPES: Mapping[str, tuple[int, int, int]] = {
-    "125m": (768, 12, 12), "350m": (1024, 24, 16), "760m": (1536, 24, 12), "1b": (2048, 24, 16),
-    "3b": (2560, 32, 20), "7b": (4096, 32, 32), "13b": (5120, 40, 40), "30b": (7168, 48, 56),
+    "125m": (768, 12, 12),
+    "350m": (1024, 24, 16),
+    "760m": (1536, 24, 12),
+    "1b": (2048, 24, 16),
+    "3b": (2560, 32, 20),
+    "7b": (4096, 32, 32),
+    "13b": (5120, 40, 40),
+    "30b": (7168, 48, 56),
     "70b": (8192, 80, 64),
-}  # fmt: skip
+}
 """Hidden width, layers and heads. Source: llm-foundry, scripts/train/yamls/pretrain."""
 MPT_VOCABULARY = 50432
 METHODS: tuple[tuple[str, Method], ...] = (
-    (r"^full", "full"), (r"^lora$", "lora"), (r"^qlora$", "qlora"),
+    (r"^full", "full"),
+    (r"^lora$", "lora"),
+    (r"^qlora$", "qlora"),
     (r"^peft-(ia3|prefix_tuning)$", "lora"),
-)  # fmt: skip
+)
 """What our recipes train; IA3 and prefixes cost what a small adapter does."""
 ALPACA_TOKENS = 130.0
 """Of a row with its template, where a run of Alpaca's rows says their limit only; own judgement."""
-MODULE_NAMES = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "o_proj", "gate": "gate_proj",
-         "up": "up_proj", "down": "down_proj"}  # fmt: skip
+MODULE_NAMES = {
+    "q": "q_proj",
+    "k": "k_proj",
+    "v": "v_proj",
+    "o": "o_proj",
+    "gate": "gate_proj",
+    "up": "up_proj",
+    "down": "down_proj",
+}
 NETWORK: tuple[tuple[str, float], ...] = ((r"A100", 25e9), (r"H100|H200|B200", 50e9))
 """Between machines, for each GPU [bytes/s]. Source: DGX A100 and H100, 200 and 400 Gb/s a GPU."""
 GPUS_OF_A_MACHINE = 8
@@ -138,8 +156,18 @@ def shape_of(row: Row, book: PriceBook) -> ModelShape:
     if row["model"].startswith("MPT-"):
         hidden, layers, heads = MPT_SHAPES[row["model"][4:]]
         counted = (row_number(row, "params_b") or 0.0) * 1e9
-        return ModelShape(layers, hidden, 4 * hidden, heads, heads, hidden // heads, MPT_VOCABULARY,
-                     True, counted, mlp_matrices=2)  # fmt: skip
+        return ModelShape(
+            layers,
+            hidden,
+            4 * hidden,
+            heads,
+            heads,
+            hidden // heads,
+            MPT_VOCABULARY,
+            True,
+            counted,
+            mlp_matrices=2,
+        )
     architecture = book.model(book_model(row, book) or "").architecture
     assert architecture is not None
     return ModelShape.of(architecture)
@@ -154,13 +182,21 @@ def setup_of(row: Row) -> TrainingSetup:
     autocast = row["precision"].startswith("amp")
     return TrainingSetup(
         next(method for words, method in METHODS if re.search(words, row["method"])),
-        tokens * (row_number(row, "micro_batch") or 1.0), tokens,
-        rank=row_number(row, "lora_r") or 8.0, targets=targets_of(row),
-        weight_bytes=2.0, adapter_bytes=4.0, checkpointing=checkpoints(row),
-        attention=attention, head=head, upcast=upcast, autocast=autocast,
-        compiled=row["compile"] == "yes", sharding=sharding_of(row),
+        tokens * (row_number(row, "micro_batch") or 1.0),
+        tokens,
+        rank=row_number(row, "lora_r") or 8.0,
+        targets=targets_of(row),
+        weight_bytes=2.0,
+        adapter_bytes=4.0,
+        checkpointing=checkpoints(row),
+        attention=attention,
+        head=head,
+        upcast=upcast,
+        autocast=autocast,
+        compiled=row["compile"] == "yes",
+        sharding=sharding_of(row),
         gpus=row_number(row, "n_gpu") or 1.0,
-    )  # fmt: skip
+    )
 
 
 def row_tokens(row: Row) -> float:
@@ -208,7 +244,16 @@ def sharding_of(row: Row) -> Sharding:
 
 def _says(row: Row, words: str) -> bool:
     """Whether a lever of torchtune's ladder is on: each row adds one to those before."""
-    ladder = ("baseline", "+packed", "+compile", "+chunked CE", "+activation", "+optimizer",
-              "+8bit", "LoRA (all", "QLoRA")  # fmt: skip
+    ladder = (
+        "baseline",
+        "+packed",
+        "+compile",
+        "+chunked CE",
+        "+activation",
+        "+optimizer",
+        "+8bit",
+        "LoRA (all",
+        "QLoRA",
+    )
     step = next((n for n, one in enumerate(ladder) if one in row["flags"]), -1)
     return row["framework"] == "torchtune" and step >= ladder.index(f"+{words}")

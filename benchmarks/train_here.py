@@ -56,8 +56,10 @@ class TinyConfig:
     def name(self) -> str:
         """What is told of it."""
         again = ", checkpointing" if self.checkpointing else ""
-        return (f"{self.objective} {self.method} {self.hidden}x{self.layers}, {self.vocabulary} "
-                f"words, {self.rows}x{self.accumulation} rows{again}")  # fmt: skip
+        return (
+            f"{self.objective} {self.method} {self.hidden}x{self.layers}, {self.vocabulary} "
+            f"words, {self.rows}x{self.accumulation} rows{again}"
+        )
 
 
 CONFIGS = (
@@ -97,10 +99,14 @@ def base_of(config: TinyConfig, folder: Path) -> dict[str, Any]:
     make_tokenizer(folder)
     torch.manual_seed(0)
     size: dict[str, Any] = {
-        "vocab_size": config.vocabulary, "hidden_size": config.hidden,
-        "intermediate_size": 3 * config.hidden, "num_hidden_layers": config.layers,
-        "num_attention_heads": 4, "max_position_embeddings": 512, "pad_token_id": 1,
-    }  # fmt: skip
+        "vocab_size": config.vocabulary,
+        "hidden_size": config.hidden,
+        "intermediate_size": 3 * config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 512,
+        "pad_token_id": 1,
+    }
     if config.objective == "classification":
         BertModel(BertConfig(**size)).save_pretrained(folder)
     else:
@@ -114,8 +120,10 @@ def rows_of(config: TinyConfig, count: int) -> list[dict[str, Any]]:
     if config.objective == "classification":
         return task_rows(count)
     draw = random.Random(7)
-    return [{"text": " ".join(sentence(draw) for _ in range(draw.randint(*config.sentences)))}
-            for _ in range(count)]  # fmt: skip
+    return [
+        {"text": " ".join(sentence(draw) for _ in range(draw.randint(*config.sentences)))}
+        for _ in range(count)
+    ]
 
 
 def lengths_of(rows: list[dict[str, Any]], base: Path) -> Any:
@@ -135,10 +143,15 @@ def predict_and_train(
     rows = rows_of(config, config.rows * config.accumulation * STEPS)
     lengths = lengths_of(rows, folder / "base")
     recipe = recipe_for(config.objective, config.method, False, int(lengths.max()), 1.0)
-    recipe = recipe.model_copy(update={
-        "micro_batch_rows": config.rows, "accumulation_steps": config.accumulation,
-        "gradient_checkpointing": config.checkpointing, "save_steps": 10_000, "log_steps": 1,
-    })  # fmt: skip
+    recipe = recipe.model_copy(
+        update={
+            "micro_batch_rows": config.rows,
+            "accumulation_steps": config.accumulation,
+            "gradient_checkpointing": config.checkpointing,
+            "save_steps": 10_000,
+            "log_steps": 1,
+        }
+    )
     said = []
     for home in (probed, unprobed):
         os.environ["TUNE_OR_NOT_HOME"] = str(home)
@@ -146,20 +159,35 @@ def predict_and_train(
             estimated_ranges(estimate_training(THIS_MACHINE, recipe, shape, lengths, is_here=True))
         )
     write_rows(folder / "rows.jsonl", rows)
-    (folder / "job.json").write_text(json.dumps({
-        "base": str(folder / "base"), "training": "rows.jsonl", "use_cpu": True,
-        "recipe": recipe.model_dump()}))  # fmt: skip
+    (folder / "job.json").write_text(
+        json.dumps(
+            {
+                "base": str(folder / "base"),
+                "training": "rows.jsonl",
+                "use_cpu": True,
+                "recipe": recipe.model_dump(),
+            }
+        )
+    )
     began, before = time.perf_counter(), cpu_seconds()
-    done = subprocess.run([sys.executable, str(SCRIPTS / "train.py"), str(folder)], check=False,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "train.py"), str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise SystemExit(f"{config.name}: {done.stderr[-2000:]}")
     share = (cpu_seconds() - before) / (time.perf_counter() - began)
     result = json.loads((folder / "result.json").read_text())
     wall = float(result["train_seconds"])
-    return TinyOutcome(config.name, (said[0][0], said[1][0], said[0][1]), 
-                       wall * min(share, 1.0), wall,
-                   result["peak_process_bytes"])  # fmt: skip
+    return TinyOutcome(
+        config.name,
+        (said[0][0], said[1][0], said[0][1]),
+        wall * min(share, 1.0),
+        wall,
+        result["peak_process_bytes"],
+    )
 
 
 def cpu_seconds() -> float:
@@ -193,8 +221,10 @@ def error_summary(title: str, said: list[tuple[float, float, float]], measured: 
     off = [bounds[1] / real - 1.0 for bounds, real in pairs]
     covered = mean(bounds[0] <= real <= bounds[2] for bounds, real in pairs)
     width = median(bounds[2] / bounds[0] for bounds in said)
-    return (f"{title:<28} {len(off):>4} {100 * mean(map(abs, off)):>7.1f} "
-            f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}")  # fmt: skip
+    return (
+        f"{title:<28} {len(off):>4} {100 * mean(map(abs, off)):>7.1f} "
+        f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}"
+    )
 
 
 def main() -> None:
@@ -212,8 +242,10 @@ def main() -> None:
             without_other_load(run_script(False, PROBE_SECONDS)), "cpu", None, "today"
         )
         save_probe(probe)
-        print(f"probed in {probe.seconds:.0f} s: {probe.device}, {probe.threads} threads; load of "
-              f"the last minute {os.getloadavg()[0]:.1f}")  # fmt: skip
+        print(
+            f"probed in {probe.seconds:.0f} s: {probe.device}, {probe.threads} threads; load of "
+            f"the last minute {os.getloadavg()[0]:.1f}"
+        )
         speeds = ", ".join(f"{name} {value:.3g}" for name, value in probe.speeds.items())
         print(f"within {probe.worst_miss:.0%} of its own {probe.trainings} trainings; {speeds}")
         heads = " ".join(f"{head:>7}" for head in ("wall", "seconds", "with", "without"))
@@ -222,8 +254,11 @@ def main() -> None:
             one = predict_and_train(config, place / str(number), probed, unprobed)
             outcomes.append(one)
             times = (one.wall_seconds, one.seconds, one.said[0][1], one.said[1][1])
-            print(f"{one.name:<64} {' '.join(f'{time:>7.2f}' for time in times)} "
-                  f"{one.bytes / MIB:>5.0f} {one.said[2][1] / MIB:.0f}", flush=True)  # fmt: skip
+            print(
+                f"{one.name:<64} {' '.join(f'{time:>7.2f}' for time in times)} "
+                f"{one.bytes / MIB:>5.0f} {one.said[2][1] / MIB:.0f}",
+                flush=True,
+            )
     print(f"\n{'':<28} {'runs':>4} {'mean %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}")
     seconds, sizes = [one.seconds for one in outcomes], [one.bytes for one in outcomes]
     print(error_summary("time with the probe", [one.said[0] for one in outcomes], seconds))

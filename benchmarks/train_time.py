@@ -20,8 +20,10 @@ from benchmarks.time_rows import DATA_FILE, TimingCase, cases_of
 TABLE_HEAD = (
     f"{'rows':>5} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}"
 )
-TARGETS = {"without a probe": "85 to 97 % in range at high/low 3",
-        "with a past run": "none of its own; 1.5 is asked of a probe of the host"}  # fmt: skip
+TARGETS = {
+    "without a probe": "85 to 97 % in range at high/low 3",
+    "with a past run": "none of its own; 1.5 is asked of a probe of the host",
+}
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,16 @@ def score_rows(
     for case in cases:
         ratio = 1.0 if ratios is None else ratios[host_of(case)]
         seconds = case.reckoned * ratio
-        found.append(TimingScore((case.row["source"], case.gpu), case.part, case.measured, seconds,
-                           seconds * low, seconds * high))  # fmt: skip
+        found.append(
+            TimingScore(
+                (case.row["source"], case.gpu),
+                case.part,
+                case.measured,
+                seconds,
+                seconds * low,
+                seconds * high,
+            )
+        )
     return found
 
 
@@ -77,8 +87,10 @@ def score_line(found: list[TimingScore]) -> str:
     off = [one.off for one in found]
     covered = mean(one.low <= one.measured <= one.high for one in found)
     width = median(one.high / one.low for one in found)
-    return (f"{len(off):>5} {100 * mean(map(abs, off)):>7.1f} {100 * median(off):>7.1f} "
-            f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}")  # fmt: skip
+    return (
+        f"{len(off):>5} {100 * mean(map(abs, off)):>7.1f} {100 * median(off):>7.1f} "
+        f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}"
+    )
 
 
 def print_table(title: str, found: list[TimingScore]) -> None:
@@ -120,9 +132,11 @@ def main() -> None:
     cases, out = cases_of(asked.file)
     plain = [case for case in cases if not case.other_kernels]
     others = [case for case in cases if case.other_kernels]
-    print("Constants are fitted on rows of T4 and A100 (python -m benchmarks.time_fit); all others "
-          "are test rows.\nError: reckoned over measured seconds of a step, less one; bias is its "
-          "median.")  # fmt: skip
+    print(
+        "Constants are fitted on rows of T4 and A100 (python -m benchmarks.time_fit); all others "
+        "are test rows.\nError: reckoned over measured seconds of a step, less one; bias is its "
+        "median."
+    )
     for name, found in (
         ("without a probe", score_rows(plain)),
         ("with a past run", with_past_run(plain)),

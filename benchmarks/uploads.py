@@ -33,8 +33,12 @@ def make_rows(path: Path, megabytes: int) -> str:
     with path.open("wb") as out:
         n = 0
         while size < megabytes * MIB:
-            row = {"messages": [{"role": "user", "content": f"question {n} " + "word " * 180},
-                                {"role": "assistant", "content": f"answer {n}"}]}  # fmt: skip
+            row = {
+                "messages": [
+                    {"role": "user", "content": f"question {n} " + "word " * 180},
+                    {"role": "assistant", "content": f"answer {n}"},
+                ]
+            }
             line = json.dumps(row).encode() + b"\n"
             digest.update(line)
             out.write(line)
@@ -53,8 +57,9 @@ def peak_mib(pid: int) -> float:
 def upload_by_parts(client: openai.OpenAI, served: RunningServer, path: Path) -> str:
     """Send a file by parts; the second one breaks off in the middle, and is sent again."""
     size = path.stat().st_size
-    upload = client.uploads.create(filename=path.name, purpose="fine-tune", bytes=size,
-                                   mime_type="application/jsonl")  # fmt: skip
+    upload = client.uploads.create(
+        filename=path.name, purpose="fine-tune", bytes=size, mime_type="application/jsonl"
+    )
     parts = []
     with path.open("rb") as rows:
         while block := rows.read(PART_BYTES):
@@ -71,9 +76,11 @@ def abort_part(served: RunningServer, upload_id: str, block: bytes) -> None:
     way = http.client.HTTPConnection(urlsplit(served.url).netloc)
     head = b'--b\r\nContent-Disposition: form-data; name="data"; filename="x"\r\n\r\n'
     way.putrequest("POST", f"/v1/uploads/{upload_id}/parts")
-    for name, value in (("Authorization", f"Bearer {served.token}"),
-                        ("Content-Type", "multipart/form-data; boundary=b"),
-                        ("Content-Length", str(len(head) + len(block) + 9))):  # fmt: skip
+    for name, value in (
+        ("Authorization", f"Bearer {served.token}"),
+        ("Content-Type", "multipart/form-data; boundary=b"),
+        ("Content-Length", str(len(head) + len(block) + 9)),
+    ):
         way.putheader(name, value)
     way.endheaders(head + block[: len(block) // 2])
     way.close()
@@ -83,9 +90,11 @@ def refused_status(served: RunningServer, megabytes: int) -> int:
     """Announce a file, send none of it, and return the status."""
     way = http.client.HTTPConnection(urlsplit(served.url).netloc)
     way.putrequest("POST", "/v1/files")
-    for name, value in (("Authorization", f"Bearer {served.token}"),
-                        ("Content-Type", "multipart/form-data; boundary=b"),
-                        ("Content-Length", str(megabytes * MIB))):  # fmt: skip
+    for name, value in (
+        ("Authorization", f"Bearer {served.token}"),
+        ("Content-Type", "multipart/form-data; boundary=b"),
+        ("Content-Length", str(megabytes * MIB)),
+    ):
         way.putheader(name, value)
     way.endheaders()
     status = way.getresponse().status
@@ -105,12 +114,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=int, default=500)
     megabytes = parser.parse_args().mb
-    with tempfile.TemporaryDirectory() as name, \
-         run_server(Path(name), "--most-file-mb", str(megabytes + 8)) as served:  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory() as name,
+        run_server(Path(name), "--most-file-mb", str(megabytes + 8)) as served,
+    ):
         path = Path(name) / "rows.jsonl"
         digest = make_rows(path, megabytes)
-        client = openai.OpenAI(base_url=f"{served.url}/v1", api_key=served.token, timeout=600,
-                               max_retries=0)  # fmt: skip
+        client = openai.OpenAI(
+            base_url=f"{served.url}/v1", api_key=served.token, timeout=600, max_retries=0
+        )
         client.models.list()  # what is loaded at the first request is not counted
 
         def whole() -> str:
@@ -120,20 +132,26 @@ def main() -> None:
         print(
             f"{'what':<34}{'MiB':>6}{'seconds':>9}{'MiB/s':>8}{'memory grew MiB':>17}  same bytes"
         )
-        for what, do in (("whole", whole), ("by parts, one broken off",
-                                            
-             lambda: upload_by_parts(client, served, path))):  # fmt: skip
+        for what, do in (
+            ("whole", whole),
+            ("by parts, one broken off", lambda: upload_by_parts(client, served, path)),
+        ):
             seconds, grew, file_id = time_with_memory(served, do)
             kept = served.home / "files" / file_id
             same = hashlib.file_digest(kept.open("rb"), "sha256").hexdigest() == digest
-            print(f"{what:<34}{megabytes:>6}{seconds:>9.1f}{megabytes / seconds:>8.0f}"
-                  f"{grew:>17.1f}  {'yes' if same else 'NO'}")  # fmt: skip
+            print(
+                f"{what:<34}{megabytes:>6}{seconds:>9.1f}{megabytes / seconds:>8.0f}"
+                f"{grew:>17.1f}  {'yes' if same else 'NO'}"
+            )
         _print_row("above --most-file-mb", megabytes + 16, refused_status(served, megabytes + 16))
-        left = sorted(one.name for one in (served.home / "files").iterdir()
-                      if one.suffix == ".part")  # fmt: skip
+        left = sorted(
+            one.name for one in (served.home / "files").iterdir() if one.suffix == ".part"
+        )
         print(f"left over on disk: {', '.join(left) or 'nothing'}")
-    with tempfile.TemporaryDirectory() as name, \
-         run_server(Path(name), "--most-file-mb", str(8 * MAX_READ_BYTES)) as served:  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory() as name,
+        run_server(Path(name), "--most-file-mb", str(8 * MAX_READ_BYTES)) as served,
+    ):
         _print_row(
             "more than the disk has room for",
             MAX_READ_BYTES,

@@ -34,11 +34,15 @@ def main() -> int:
 
 def print_results(results: list[ArmResult]) -> None:
     """Print the table."""
-    print(f"{'launcher':<10} {'launches':>8} {'duplicated':>10} {'extra jobs':>10} {'lost':>5} "
-          f"{'ids equal':>9} {'SIGKILLs':>8} {'asked':>6} {'seconds':>8}")  # fmt: skip
+    print(
+        f"{'launcher':<10} {'launches':>8} {'duplicated':>10} {'extra jobs':>10} {'lost':>5} "
+        f"{'ids equal':>9} {'SIGKILLs':>8} {'asked':>6} {'seconds':>8}"
+    )
     for one in results:
-        print(f"{one.arm:<10} {one.launches:>8} {one.duplicated:>10} {one.extra:>10} {one.lost:>5} "
-              f"{one.equal!s:>9} {one.kills:>8} {one.asked:>6} {one.seconds:>8.1f}")  # fmt: skip
+        print(
+            f"{one.arm:<10} {one.launches:>8} {one.duplicated:>10} {one.extra:>10} {one.lost:>5} "
+            f"{one.equal!s:>9} {one.kills:>8} {one.asked:>6} {one.seconds:>8.1f}"
+        )
     for one in results:
         faults = ", ".join(f"{name} {count}" for name, count in sorted(one.fired.items()))
         print(f"{one.arm}: faults {faults}")
@@ -55,8 +59,9 @@ def find_violations(results: list[ArmResult]) -> list[str]:
             if one.duplicated < 0.3 * one.launches:
                 wrong.append(f"naive duplicated {one.duplicated} of {one.launches}: too tame")
         elif one.duplicated or one.lost or not one.equal:
-            wrong.append(f"{one.arm}: {one.duplicated} duplicated, {one.lost} lost, ids equal: "
-                         f"{one.equal}")  # fmt: skip
+            wrong.append(
+                f"{one.arm}: {one.duplicated} duplicated, {one.lost} lost, ids equal: {one.equal}"
+            )
     fired = sum((one.fired for one in results), Counter[str]())
     missing = (set(FAULT_DECK) | set(UPLOAD_DECK)) - {None} - set(fired)
     if missing:

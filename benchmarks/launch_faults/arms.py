@@ -72,14 +72,21 @@ def run_arm(arm: str, count: int, seed: int) -> ArmResult:
     made = Counter(key_of(job) for job in truth["jobs"])
     ids = {str(job.get("id") or job["name"].rsplit("/", 1)[-1]) for job in truth["jobs"]}
     return ArmResult(
-        arm=arm, launches=count, duplicated=sum(n > 1 for n in made.values()),
+        arm=arm,
+        launches=count,
+        duplicated=sum(n > 1 for n in made.values()),
         extra=sum(n - 1 for n in made.values()),
-        lost=sum(launch.plan.plan_id[:24] not in names or launch.plan.plan_id[:24] not in made
-                 for launch in launches),
-        equal=set(names.values()) == ids, kills=supervisor.kills, asked=supervisor.asked,
-        fired=Counter(truth["fired"]), boundaries=supervisor.boundaries,
+        lost=sum(
+            launch.plan.plan_id[:24] not in names or launch.plan.plan_id[:24] not in made
+            for launch in launches
+        ),
+        equal=set(names.values()) == ids,
+        kills=supervisor.kills,
+        asked=supervisor.asked,
+        fired=Counter(truth["fired"]),
+        boundaries=supervisor.boundaries,
         seconds=time.monotonic() - started,
-    )  # fmt: skip
+    )
 
 
 def warm_up(
@@ -108,8 +115,9 @@ def make_plans(folder: Path, book: PriceBook, provider: str, count: int) -> Iter
         _, data = write_rows(folder, 10, f"{provider} {number}")
         plan = make_plan(book, data, SystemClock(), provider, base)  # type: ignore[arg-type]
         item = f"{provider}/{base}/training"
-        yield plan.model_validate({**plan.model_dump(), "figure": {**plan.figure.model_dump(),
-                                                                  "item": item}})  # fmt: skip
+        yield plan.model_validate(
+            {**plan.model_dump(), "figure": {**plan.figure.model_dump(), "item": item}}
+        )
 
 
 def saved_jobs(

@@ -14,8 +14,15 @@ from tests.support.fakes.openai import error_reply
 LATE_SECONDS = 0.4
 
 
-FAULT_DECK = (["lost"] * 4 + ["dropped"] * 6 + ["error_after"] * 3 + ["error"] * 2 + ["limited"] * 2
-        + ["late"] * 3 + [None] * 30)  # fmt: skip
+FAULT_DECK = (
+    ["lost"] * 4
+    + ["dropped"] * 6
+    + ["error_after"] * 3
+    + ["error"] * 2
+    + ["limited"] * 2
+    + ["late"] * 3
+    + [None] * 30
+)
 """Of 50 requests for a job: 8 % lost, 12 % done and lost, 6 % done and 500, 4 % 500, 4 % 429, 6 %
 late by up to 0.4 s. Source: own choice, far harsher than any provider."""
 
@@ -40,8 +47,10 @@ def deal_faults(seed: int) -> Callable[[Request], Fault | None]:
         if kind is None:
             return None
         if not decks[kind]:
-            decks[kind] = draw.sample(FAULT_DECK if kind == "create" else UPLOAD_DECK, len(
-                FAULT_DECK if kind == "create" else UPLOAD_DECK))  # fmt: skip
+            decks[kind] = draw.sample(
+                FAULT_DECK if kind == "create" else UPLOAD_DECK,
+                len(FAULT_DECK if kind == "create" else UPLOAD_DECK),
+            )
         name = decks[kind].pop()
         if name is None:
             return None

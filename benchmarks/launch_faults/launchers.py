@@ -45,14 +45,19 @@ Launcher = Callable[[Path, PriceBook, TrainingPlan, str | None], None]
 def open_context_at(folder: Path, book: PriceBook) -> TrainerContext:
     """Open an office as a new process does."""
     engine, clock = open_database(f"sqlite:///{folder / 'state.db'}"), SystemClock()
-    limits = replace(RunLimits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05,
-                     upload_tries=1000)  # fmt: skip
+    limits = replace(
+        RunLimits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05, upload_tries=1000
+    )
     return TrainerContext(
-        store=RunStore(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock),
-        clock=clock, book=book,
-        files=lambda sha: folder / f"{sha}.jsonl", adapter=lambda name: adapter_for(name, book),
+        store=RunStore(engine, clock),
+        ledger=Ledger(engine),
+        registry=Registry(engine, clock),
+        clock=clock,
+        book=book,
+        files=lambda sha: folder / f"{sha}.jsonl",
+        adapter=lambda name: adapter_for(name, book),
         limits=limits,
-    )  # fmt: skip
+    )
 
 
 def launch_ours(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str | None) -> None:

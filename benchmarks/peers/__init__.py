@@ -34,33 +34,54 @@ class Peer:
 
 
 PEERS = (
-    Peer("fitcheck-llm", "ask_fitcheck.py",
-         "model, precision, quantization, double_quant, batch_size, seq_len, lora_rank, "
-         "lora_targets, grad_checkpoint, flash_attn; its GPU where it knows it"),
-    Peer("vramcalc", "ask_vramcalc.py",
-         "config, mode=train, dtype, batch, seq_len, lora_rank, grad_checkpoint, attn_impl, "
-         "precision=pure, overhead 0.75 GB"),
-    Peer("ftuneai", "ask_ftuneai.py",
-         "model, method, quantization, batch_size, seq_length, gradient_checkpointing, optimizer, "
-         "lora_rank, lora_target, flash_attention, sharding, num_gpus"),
-    Peer("accelerate", "ask_accelerate.py",
-         "estimate-memory: a model without memory, dtype bfloat16, training with Adam"),
-)  # fmt: skip
+    Peer(
+        "fitcheck-llm",
+        "ask_fitcheck.py",
+        "model, precision, quantization, double_quant, batch_size, seq_len, lora_rank, "
+        "lora_targets, grad_checkpoint, flash_attn; its GPU where it knows it",
+    ),
+    Peer(
+        "vramcalc",
+        "ask_vramcalc.py",
+        "config, mode=train, dtype, batch, seq_len, lora_rank, grad_checkpoint, attn_impl, "
+        "precision=pure, overhead 0.75 GB",
+    ),
+    Peer(
+        "ftuneai",
+        "ask_ftuneai.py",
+        "model, method, quantization, batch_size, seq_length, gradient_checkpointing, optimizer, "
+        "lora_rank, lora_target, flash_attention, sharding, num_gpus",
+    ),
+    Peer(
+        "accelerate",
+        "ask_accelerate.py",
+        "estimate-memory: a model without memory, dtype bfloat16, training with Adam",
+    ),
+)
 
 
 def peer_question(case: MemoryCase) -> dict[str, Any]:
     """Lay out what a peer may want to know of a run."""
     setup, row = case.setup, case.row
     return {
-        "config": config_of(case.model, case.shape), "parameters": int(case.shape.parameters),
-        "layers": int(case.shape.layers), "method": setup.method, "rank": round(setup.rank),
-        "row_method": row["method"], "targets": [f"{name}_proj" for name in setup.targets],
-        "rows": int(row_number(row, "micro_batch") or 1), "length": int(setup.longest),
-        "checkpointing": setup.checkpointing, "attention": setup.attention,
+        "config": config_of(case.model, case.shape),
+        "parameters": int(case.shape.parameters),
+        "layers": int(case.shape.layers),
+        "method": setup.method,
+        "rank": round(setup.rank),
+        "row_method": row["method"],
+        "targets": [f"{name}_proj" for name in setup.targets],
+        "rows": int(row_number(row, "micro_batch") or 1),
+        "length": int(setup.longest),
+        "checkpointing": setup.checkpointing,
+        "attention": setup.attention,
         "precision": "fp16" if row["precision"].startswith("fp16") else "bf16",
-        "double_quantised": setup.double_quantised, "optimizer": setup.optimizer,
-        "sharding": setup.sharding, "gpus": int(setup.gpus), "gpu": row["gpu"],
-    }  # fmt: skip
+        "double_quantised": setup.double_quantised,
+        "optimizer": setup.optimizer,
+        "sharding": setup.sharding,
+        "gpus": int(setup.gpus),
+        "gpu": row["gpu"],
+    }
 
 
 def peer_answers(
@@ -80,9 +101,11 @@ def peer_answers(
     done = subprocess.run(
         [sys.executable, str(FOLDER / peer.script)],
         input=json.dumps([peer_question(c) for c in cases]),
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no words"])[-1]
         sys.exit(f"{peer.name} could not be asked: {last}. Install it anew.")

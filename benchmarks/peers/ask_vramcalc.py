@@ -15,11 +15,16 @@ def answer(run):
         return {"refused": "it is for one GPU"}
     try:
         said = estimate(
-            run["config"], mode="train", dtype=run["precision"], batch=run["rows"],
-            seq_len=run["length"], grad_checkpoint=run["checkpointing"], precision="pure",
+            run["config"],
+            mode="train",
+            dtype=run["precision"],
+            batch=run["rows"],
+            seq_len=run["length"],
+            grad_checkpoint=run["checkpointing"],
+            precision="pure",
             lora_rank=None if run["method"] == "full" else max(1, run["rank"]),
             attn_impl={"eager": "eager"}.get(run["attention"], "sdpa"),
-        )  # fmt: skip
+        )
     except ValueError as error:
         return {"refused": str(error)[:120]}
     return {"allocated": said.total, "reserved": said.total, "process": said.total + said.overhead}

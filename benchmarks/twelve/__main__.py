@@ -45,12 +45,22 @@ def result_record(
     """Write what was said of a dataset as a record."""
     said = {"ours": ours, PACKAGE: theirs}
     return {
-        "dataset": told.name, "right": list(told.right), "forbidden": list(told.forbidden),
+        "dataset": told.name,
+        "right": list(told.right),
+        "forbidden": list(told.forbidden),
         "because": told.because,
-        **{name: {"act": one.act, "words": one.words, "sure": one.sure,
-                  "caveat": one.has_caveat, "judged": judgement_text(one, told)}
-           for name, one in said.items() if one},
-    }  # fmt: skip
+        **{
+            name: {
+                "act": one.act,
+                "words": one.words,
+                "sure": one.sure,
+                "caveat": one.has_caveat,
+                "judged": judgement_text(one, told),
+            }
+            for name, one in said.items()
+            if one
+        },
+    }
 
 
 def print_rows(rows: Sequence[dict[str, Any]], name: str) -> None:
@@ -61,16 +71,20 @@ def print_rows(rows: Sequence[dict[str, Any]], name: str) -> None:
         for who in ("ours", PACKAGE):
             if who in row:
                 one = row[who]
-                print_text(f"{head[0]:18}{head[1]:18}{head[2]:30}{who:12}{one['act']:12}"
-                      f"{one['judged']:20}{one['words']} ({one['sure']})\n")  # fmt: skip
+                print_text(
+                    f"{head[0]:18}{head[1]:18}{head[2]:30}{who:12}{one['act']:12}"
+                    f"{one['judged']:20}{one['words']} ({one['sure']})\n"
+                )
                 head = ("", "", "")
     for who in ("ours", PACKAGE):
         said = [row[who]["judged"] for row in rows if who in row]
         if said:
-            print_text(f"{name if who == PACKAGE else who}: right {said.count('right')} of "
-            f"{len(said)}, "
-                  f"wrong with a caveat {said.count('wrong, with caveat')}, "
-                  f"confidently wrong {said.count('WRONG, confident')}\n")  # fmt: skip
+            print_text(
+                f"{name if who == PACKAGE else who}: right {said.count('right')} of "
+                f"{len(said)}, "
+                f"wrong with a caveat {said.count('wrong, with caveat')}, "
+                f"confidently wrong {said.count('WRONG, confident')}\n"
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,10 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = make_datasets(flags.out or Path(folder))
         rows = [
-            result_record(told, tool_answer(our_answer(told, paths[told.name])),
-                   ask_peer(told, paths[told.name], place) if place else None)
+            result_record(
+                told,
+                tool_answer(our_answer(told, paths[told.name])),
+                ask_peer(told, paths[told.name], place) if place else None,
+            )
             for told in read_expectations()
-        ]  # fmt: skip
+        ]
     name = f"{PACKAGE} {installed_version(place)}" if place else PACKAGE
     if flags.json:
         record = {"rules_sha256": rules_sha256(), "peer": name if place else None, "rows": rows}

@@ -14,7 +14,7 @@ RULES = (
     ("Who signs an order above {a}00 EUR?", "The head of buying signs.", "buying.md"),
     ("How do I report a broken {p}?", "Use form {a}-{b} within {c} days.", "claims.md"),
     ("What is the fee for a late payment?", "The fee is {a} EUR after {b} days.", "payment.md"),
-)  # fmt: skip
+)
 QUESTION_PREFIXES = (
     "",
     "A customer asks: ",
@@ -45,9 +45,12 @@ def faq(draw: WordSource) -> list[Row]:
 
 
 PRICE_QUESTIONS = (
-    "What does the {p} cost this week?", "How much is the {p}?", "Price of the {p}, please.",
-    "Is the {p} on offer? What is the price now?", "What do I pay for two of the {p}?",
-)  # fmt: skip
+    "What does the {p} cost this week?",
+    "How much is the {p}?",
+    "Price of the {p}, please.",
+    "Is the {p} on offer? What is the price now?",
+    "What do I pay for two of the {p}?",
+)
 
 
 def weekly_prices(draw: WordSource) -> list[Row]:
@@ -71,11 +74,13 @@ def code(draw: WordSource) -> list[Row]:
     for _ in range(500):
         verb, thing, other = draw.one(VERBS), draw.one(THINGS), draw.one(THINGS)
         limit = draw.randint(2, 90)
-        asked = draw.choice((
-            f"Write a function that can {verb} every {thing} older than {limit} days.",
-            f"Complete: def {verb}_{thing}(session, {other}_id):",
-            f"How do I {verb} a {thing} of a {other} with our library?",
-        ))  # fmt: skip
+        asked = draw.choice(
+            (
+                f"Write a function that can {verb} every {thing} older than {limit} days.",
+                f"Complete: def {verb}_{thing}(session, {other}_id):",
+                f"How do I {verb} a {thing} of a {other} with our library?",
+            )
+        )
         said = (
             f"def {verb}_{thing}(session: Kontor, {other}_id: int) -> Beleg:\n"
             f"    with session.werk('{other}', {other}_id) as werk:\n"

@@ -11,12 +11,19 @@ from benchmarks.twelve.words import WordSource
 
 SEED = 20261120
 MAKERS: Mapping[str, Callable[[WordSource], Sequence[styles.Row | str]]] = {
-    "brand_voice": styles.brand_voice, "german_replies": styles.german_replies,
-    "labels": forms.labels, "extraction": forms.extraction, "faq": facts.faq,
-    "weekly_prices": facts.weekly_prices, "code": facts.code, "summaries": styles.summaries,
-    "preference_pairs": styles.preference_pairs, "translation": forms.translation,
-    "tiny": styles.tiny, "dirty": forms.dirty,
-}  # fmt: skip
+    "brand_voice": styles.brand_voice,
+    "german_replies": styles.german_replies,
+    "labels": forms.labels,
+    "extraction": forms.extraction,
+    "faq": facts.faq,
+    "weekly_prices": facts.weekly_prices,
+    "code": facts.code,
+    "summaries": styles.summaries,
+    "preference_pairs": styles.preference_pairs,
+    "translation": forms.translation,
+    "tiny": styles.tiny,
+    "dirty": forms.dirty,
+}
 
 
 def dataset_lines(name: str) -> list[str]:

@@ -25,6 +25,8 @@ def tool_answer(found: Answer) -> ToolAnswer:
     decision = found.decision
     codes = {reason.code for reason in decision.reasons}
     return ToolAnswer(
-        act=act_of(label_of(found)), words=decision.recommended, sure=f"wins {decision.win_share}",
+        act=act_of(label_of(found)),
+        words=decision.recommended,
+        sure=f"wins {decision.win_share}",
         has_caveat=bool(codes & UNSURE_CODES),
-    )  # fmt: skip
+    )

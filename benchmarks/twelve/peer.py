@@ -13,8 +13,13 @@ from benchmarks.twelve.told import DatasetExpectation, ToolAnswer
 PACKAGE, VERSION = "trainjudge", "0.3.1"
 BASE = "Qwen/Qwen3-0.6B"
 """The base model that its own documentation asks with; it decides nothing."""
-ACT_OF_DIAGNOSIS = {"knowledge": "retrieve", "format": "train", "cost": "train", "prompt": "prompt",
-        "unclear": "not yet"}  # fmt: skip
+ACT_OF_DIAGNOSIS = {
+    "knowledge": "retrieve",
+    "format": "train",
+    "cost": "train",
+    "prompt": "prompt",
+    "unclear": "not yet",
+}
 """Its gaps -> what it then recommends; unclear abstains."""
 
 
@@ -43,12 +48,25 @@ def ask_peer(told: DatasetExpectation, path: Path, place: Path) -> ToolAnswer:
     """
     tried = {True: ["--tried-prompting"], False: ["--not-tried-prompting"], None: []}
     done = subprocess.run(
-        [sys.executable, "-c", "from trainjudge.cli import main; main()", "diagnose", "--json",
-         "--dataset", str(path), "--model", BASE, "--goal", told.goal,
-         *tried[told.tried_prompting]],
-        capture_output=True, text=True, check=False,
+        [
+            sys.executable,
+            "-c",
+            "from trainjudge.cli import main; main()",
+            "diagnose",
+            "--json",
+            "--dataset",
+            str(path),
+            "--model",
+            BASE,
+            "--goal",
+            told.goal,
+            *tried[told.tried_prompting],
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(place), "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no words"])[-1]
         sys.exit(f"{PACKAGE} could not be asked of {told.name}: {last}")

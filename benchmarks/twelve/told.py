@@ -49,8 +49,15 @@ def read_expectations() -> tuple[DatasetExpectation, ...]:
     """
     found = []
     for name, body in yaml.safe_load(EXPECTED_FILE.read_text(encoding="utf-8")).items():
-        one = DatasetExpectation(name, body["goal"], body["tried_prompting"], body["scenario"],
-                   tuple(body["right"]), tuple(body["forbidden"]), body["because"])  # fmt: skip
+        one = DatasetExpectation(
+            name,
+            body["goal"],
+            body["tried_prompting"],
+            body["scenario"],
+            tuple(body["right"]),
+            tuple(body["forbidden"]),
+            body["because"],
+        )
         if {*one.right, *one.forbidden} - set(ACTS) or set(one.right) & set(one.forbidden):
             raise ValueError(f"{name}: right {one.right} and forbidden {one.forbidden}")
         found.append(one)

@@ -56,9 +56,15 @@ def test_each_lever_of_torchtune_saves_what_was_measured(cases: list[MemoryCase]
         if case.row["source"].startswith("torchtune-readme")
     }
 
-    for lever, measured in (("+packed", 60.0), ("+compile", 51.0), ("+chunked CE", 42.9),
-                            ("+activation ", 21.8), ("+optimizer i", 23.1),
-                            ("LoRA (all pr", 8.5), ("QLoRA", 4.6)):  # fmt: skip
+    for lever, measured in (
+        ("+packed", 60.0),
+        ("+compile", 51.0),
+        ("+chunked CE", 42.9),
+        ("+activation ", 21.8),
+        ("+optimizer i", 23.1),
+        ("LoRA (all pr", 8.5),
+        ("QLoRA", 4.6),
+    ):
         assert float(ours[lever]) / GIB == pytest.approx(measured, rel=0.06), lever
 
 
@@ -86,9 +92,12 @@ def test_rows_are_left_out_by_columns_alone() -> None:
 
     assert reasons.pop(None) == 284
     assert reasons == {
-        "no memory measured": 168, "unknown kind of peak": 17, "confidence D": 2,
-        "a capacity: an inequality, not a peak": 15, "a kernel alone, not a training step": 8,
-    }  # fmt: skip
+        "no memory measured": 168,
+        "unknown kind of peak": 17,
+        "confidence D": 2,
+        "a capacity: an inequality, not a peak": 15,
+        "a kernel alone, not a training step": 8,
+    }
     assert {row_part(row) for row in rows if "T4" in row["gpu"] or "A100" in row["gpu"]} == {"fit"}
     assert {row_part(row) for row in rows if "L40S" in row["gpu"] or "H100" in row["gpu"]} == {
         "test"
