@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.console import today
+from advisor.dataset.profile import Profile
 from advisor.dataset.reader import Progress, profile_file
 from advisor.decision import answer
 from advisor.decision.answer import Answer, Question
@@ -185,7 +186,7 @@ def make_question(
     mapping: Mapping[str, Any],
     where: str = "scenario",
     *,
-    dataset: Path | None = None,
+    dataset: Path | Profile | None = None,
     book: PriceBook | None = None,
     today: date | None = None,
     progress: Progress | None = None,
@@ -195,7 +196,7 @@ def make_question(
     Args:
         mapping: The scenario, as in its file or request.
         where: File or interface, for messages; a dataset path in the scenario is relative to it.
-        dataset: File of examples; takes precedence over the scenario's.
+        dataset: File of examples, or its statistics; takes precedence over the scenario's.
         book: Price book; the bundled one by default.
         today: Day to assume if the scenario has none; it is then listed as an assumption.
         progress: Called with bytes read and bytes in total.
@@ -210,15 +211,15 @@ def make_question(
         says = "No date was given: today's prices and rules apply."
         default_assumptions = (Assumption(path="asked_on", value=today.isoformat(), says=says),)
     scenario = scenario_from(mapping, where)
-    path = dataset
-    if path is None and scenario.dataset.path:
-        path = Path(where).parent / scenario.dataset.path
-    profile = profile_file(path, progress=progress) if path else None
+    if dataset is None and scenario.dataset.path:
+        dataset = Path(where).parent / scenario.dataset.path
+    if isinstance(dataset, Path):
+        dataset = profile_file(dataset, progress=progress)
     return Question(
         scenario,
         book or load_prices(),
         load_evidence(),
-        profile,
+        dataset,
         default_assumptions=default_assumptions,
         catalogue=load_rule_catalogue(),
     )

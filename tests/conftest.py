@@ -49,12 +49,12 @@ TODAY = date(2026, 11, 20)
 SLOWEST_FIRST = (
     "scripts/test_train",
     "benchmarks/test_launch_faults",
-    "pages/test_launch_browser",
+    "views/test_launch_browser",
     "local/test_local_training",
-    "pages/test_whatif_browser",
+    "views/test_whatif_browser",
     "export/test_export",
     "server/test_openapi_fuzzed",
-    "pages/test_launch",
+    "views/test_launch",
     "interview/test_next_question",
     "openai/test_sdk_versions",
 )

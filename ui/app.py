@@ -13,13 +13,13 @@ from ui import formatting, state
 from ui.launch.deployments_bar import draw_deployments
 
 PAGES: Final = {
-    "What-if": "ui.pages.whatif",
-    "Interview": "ui.pages.interview",
-    "Launch": "ui.pages.launch",
-    "Runs": "ui.pages.runs",
-    "Models": "ui.pages.models",
-    "Prices": "ui.pages.prices",
-    "Settings": "ui.pages.settings",
+    "What-if": "ui.views.whatif",
+    "Interview": "ui.views.interview",
+    "Launch": "ui.views.launch",
+    "Runs": "ui.views.runs",
+    "Models": "ui.views.models",
+    "Prices": "ui.views.prices",
+    "Settings": "ui.views.settings",
 }
 
 

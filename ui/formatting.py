@@ -13,6 +13,8 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 
+from advisor.report.sentences import APPROACH_NAMES
+
 DEFAULT_LOCALE: Final = "en_US"
 ACCENT: Final = {"light": "#0b6e5f", "dark": "#4fc4ae"}
 INK: Final = {"light": "#1d2421", "dark": "#e8ece9"}
@@ -48,24 +50,6 @@ KIND_COLOURS: Final = {
     "Labor and other": ("#7b7f7c", "#a8ada9"),
 }
 """A light and a dark color per kind of cost."""
-APPROACH_LABELS: Final = {
-    "prompt": "Prompt",
-    "few_shot": "Few-shot prompt",
-    "long_context": "Long context",
-    "rag": "Retrieval",
-    "ft_api": "Hosted fine-tuning",
-    "managed_lora": "Managed LoRA",
-    "lora": "LoRA",
-    "qlora": "QLoRA",
-    "full_ft": "Full fine-tune",
-    "dpo": "Preference tuning",
-    "encoder": "Small classifier",
-    "distill": "Distillation",
-    "combo": "Retrieval + tuning",
-    "not_yet": "Not yet",
-    "current": "Current solution",
-}
-"""Label of each approach."""
 
 
 def theme() -> str:
@@ -155,27 +139,14 @@ def vega_locale(locale: str) -> dict[str, object]:
     }
 
 
-def approach_label(option_id: str, approach: str | None = None) -> str:
-    """Return the label of an option's approach.
+def approach_label(option_id: str) -> str:
+    """Return the name of an option's approach.
 
     >>> approach_label("current"), approach_label("lora:runpod:Llama:A100")
     ('Current solution', 'LoRA')
     """
-    key = option_id if option_id in APPROACH_LABELS else (approach or option_id.split(":")[0])
-    return APPROACH_LABELS.get(key, key.replace("_", " "))
-
-
-def option_name(option_id: str) -> str:
-    """Return the name of an option: approach, model, GPU, provider.
-
-    >>> option_name("encoder:hf_jobs:FacebookAI/roberta-base:T4")
-    'Small classifier, roberta-base on T4 at hf_jobs'
-    """
-    parts = option_id.split(":")
-    if len(parts) < 3 or parts[1] == "*":
-        return approach_label(option_id)
-    gpu = f" on {parts[3]}" if len(parts) > 3 else ""
-    return f"{approach_label(option_id)}, {parts[2].rsplit('/', 1)[-1]}{gpu} at {parts[1]}"
+    approach = option_id.partition(":")[0]
+    return APPROACH_NAMES.get(approach, approach)
 
 
 def figure_tile(label: str, value: str, note: str = "", hint: str = "") -> str:

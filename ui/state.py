@@ -14,15 +14,14 @@ import streamlit as st
 
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import Progress, profile_file
-from advisor.decision.answer import Answer, Question, recommend
+from advisor.decision.answer import Answer, summarize
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.errors import AdvisorError, ScenarioError
-from advisor.evidence import Evidence
-from advisor.inputs import Assumption, ResolvedScenario, resolve
-from advisor.loading import examples_folder, load_evidence, load_rule_catalogue, read_mapping
+from advisor.inputs import ResolvedScenario
+from advisor.loading import examples_folder, make_question, read_mapping
 from advisor.prices.book import PriceBook
 from advisor.prices.loader import load_prices
 from advisor.scenario.paths import get_path, set_path, without_path
-from advisor.scenario.scenario import scenario_from
 from trainer.context import TrainerContext, open_context
 from trainer.home import home_folder
 from trainer.providers.deployments import hosting_for
@@ -81,9 +80,9 @@ def current_scenario() -> CurrentScenario:
 
 
 def complete_answer(current: CurrentScenario | None = None) -> Answer:
-    """Return the answer with the nearest changes: the same bytes as CLI, API and library."""
+    """Return the answer with the nearest changes, as CLI, API and library do on request."""
     question = (current or current_scenario()).question
-    return _cached_answer(replace(question, with_sensitivity=True))[1]
+    return _cached_complete_answer(_key(question), question)
 
 
 def answer_reader() -> Callable[[], Answer]:
@@ -207,53 +206,48 @@ def _evaluated(
     mapping: Mapping[str, Any], dataset: Path | None, where: str, epoch: int
 ) -> CurrentScenario:
     question = _question(mapping, dataset, where)
-    resolved, answer = _cached_answer(question)
+    resolved, answer = _cached_answer(_key(question), question)
     return CurrentScenario(dict(mapping), where, dataset, epoch, question, resolved, answer)
 
 
 def _question(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Question:
-    """Build the question like `advisor.loading.make_question`, from cached parts."""
-    given = dict(mapping)
-    default_assumptions: tuple[Assumption, ...] = ()
-    if "asked_on" not in given:
-        given["asked_on"] = today = _today().isoformat()
-        says = "No day was given: today's prices and rules hold."
-        default_assumptions = (Assumption(path="asked_on", value=today, says=says),)
-    scenario = scenario_from(given, where)
-    if scenario.dataset.path and dataset is None:
+    path = get_path(mapping, "dataset.path")
+    if path and dataset is None:
         raise ScenarioError(
             f"{where}: dataset.path",
-            f"found '{scenario.dataset.path}'.",
+            f"found '{path}'.",
             "Upload the file itself: the page opens no file by name.",
         )
-    return Question(
-        scenario,
-        price_book(),
-        _cached_evidence(),
-        cached_profile(dataset) if dataset else None,
-        with_sensitivity=False,
-        default_assumptions=default_assumptions,
-        catalogue=load_rule_catalogue(),
-    )
+    profile = cached_profile(dataset) if dataset else None
+    return make_question(mapping, where, dataset=profile, book=price_book(), today=_today())
 
 
-def _cached_answer(question: Question) -> tuple[ResolvedScenario, Answer]:
+def _key(question: Question) -> str:
     parts = (
         question.scenario.model_dump_json(),
         question.profile.dataset_sha256 if question.profile else "",
         question.book.sha256,
         repr(question.default_assumptions),
     )
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return _answer_by_key(key, question.with_sensitivity, question)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _cached_evaluation(key: str, _question: Question) -> EvaluatedQuestion:
+    """Evaluate a question; few are kept, as each has the costs of all options over all draws."""
+    return evaluate(_question)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _answer_by_key(
-    key: str, with_sensitivity: bool, _question: Question
-) -> tuple[ResolvedScenario, Answer]:
-    resolved = resolve(_question.scenario, _question.profile, _question.evidence)
-    return resolved, recommend(_question)
+def _cached_answer(key: str, _question: Question) -> tuple[ResolvedScenario, Answer]:
+    evaluated = _cached_evaluation(key, _question)
+    return evaluated.resolved, summarize(evaluated)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _cached_complete_answer(key: str, _question: Question) -> Answer:
+    evaluated = _cached_evaluation(key, _question)
+    return summarize(replace(evaluated, question=replace(_question, with_sensitivity=True)))
 
 
 @st.cache_resource(show_spinner=False)
@@ -264,11 +258,6 @@ def _profiles() -> dict[tuple[str, int, int], Profile]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _cached_book(overlay: str, changed_ns: int) -> PriceBook:
     return load_prices(overlay=Path(overlay) if changed_ns else None)
-
-
-@st.cache_resource(show_spinner=False)
-def _cached_evidence() -> Evidence:
-    return load_evidence()
 
 
 def _changed_ns(path: Path) -> int:

@@ -131,17 +131,9 @@ def _price(book: PriceBook, item: str, day: date) -> ListedPrice:
     except PricingError as error:
         return ListedPrice(item=item, unit=series.unit, own=series.own, problem=str(error))
     age = (day - price.read_on).days
+    stale = age >= STALE_AFTER_DAYS and not price.own
     return ListedPrice(
-        item=item,
-        unit=price.unit,
-        value=price.value,
-        since=price.since,
-        source=price.source,
-        read_on=price.read_on,
-        age_days=age,
-        stale=age >= STALE_AFTER_DAYS and not price.own,
-        own=price.own,
-        next_change=price.next_change,
+        age_days=age, stale=stale, **price.model_dump(exclude={"confidence", "note"})
     )
 
 
@@ -156,17 +148,18 @@ def list_models(book: PriceBook, name: str) -> ModelList:
             ListedModel(
                 card=card,
                 priced=tuple(kinds.get(card.id, ())),
-                tuning=tuple(offer for offer in book.offers if _tunes(offer, card)),
+                tuning=tuple(
+                    offer
+                    for offer in book.offers
+                    if card.id
+                    in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
+                ),
             )
             for card in sorted(book.models.values(), key=lambda one: one.id)
             if name in card.id
         ),
         prices_sha256=book.sha256,
     )
-
-
-def _tunes(offer: TuningOffer, card: ModelCard) -> bool:
-    return card.id in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")
 
 
 def list_errors() -> ErrorList:

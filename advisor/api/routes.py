@@ -104,48 +104,34 @@ async def _planner(request: Request) -> PlanningService:
 
 
 ServiceDep = Annotated[PlanningService, Depends(_planner)]
-EncodingQuery = Annotated[
-    Encoding, Query(description="Encoding for counting tokens.", examples=["o200k_base"])
-]
+
+
+def _query(description: str, example: object, **bounds: Any) -> Any:
+    """Return the documentation and bounds of a query parameter."""
+    return Query(description=description, examples=[example], **bounds)
+
+
+def _filter_query(what: str, example: str) -> Any:
+    return _query(f"Only {what} contains this.", example, max_length=200)
+
+
+EncodingQuery = Annotated[Encoding, _query("Encoding for counting tokens.", "o200k_base")]
 LimitQuery = Annotated[
     int,
-    Query(
+    _query(
+        "Maximum tokens of an example; longer ones are truncated.",
+        DEFAULT_LIMIT_TOKENS,
         ge=1,
         le=MAX_LIMIT_TOKENS,
-        description="Maximum tokens of an example; longer ones are truncated.",
-        examples=[DEFAULT_LIMIT_TOKENS],
     ),
 ]
 SensitivityQuery = Annotated[
-    bool,
-    Query(
-        description="Whether to search for the nearest changes, in `decision.flips`; slower.",
-        examples=[True],
-    ),
+    bool, _query("Whether to search for the nearest changes, in `decision.flips`; slower.", True)
 ]
-OptionQuery = Annotated[
-    str,
-    Query(max_length=200, description="Only options whose id contains this.", examples=["ft_api"]),
-]
-ItemQuery = Annotated[
-    str,
-    Query(
-        max_length=200,
-        description="Only items whose name contains this.",
-        examples=["openai/gpt-4.1"],
-    ),
-]
-DayQuery = Annotated[
-    date | None,
-    Query(
-        description="Date of the prices; today by default.",
-        examples=["2026-11-20"],
-    ),
-]
-NameQuery = Annotated[
-    str,
-    Query(max_length=200, description="Only models whose name contains this.", examples=["open/"]),
-]
+OptionQuery = Annotated[str, _filter_query("options whose id", "ft_api")]
+ItemQuery = Annotated[str, _filter_query("items whose name", "openai/gpt-4.1")]
+DayQuery = Annotated[date | None, _query("Date of the prices; today by default.", "2026-11-20")]
+NameQuery = Annotated[str, _filter_query("models whose name", "open/")]
 
 
 def planning_router() -> APIRouter:

@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -17,6 +17,7 @@ from advisor import __version__
 from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
 from advisor.api.observability import ApiMetrics
+from advisor.console import today
 from advisor.dataset.profile import Profile
 from advisor.decision.answer import Answer, Question, canonical_json, summarize
 from advisor.decision.evaluate import EvaluatedQuestion, evaluate
@@ -74,11 +75,6 @@ QUESTION_KEYS = {"question", "profile", "rules"}
 PROFILE_REMEDY = "Send the profile as POST /api/v1/profile returned it."
 
 
-def utc_today() -> date:
-    """Return the date in UTC; only entry points read the clock."""
-    return datetime.now(tz=UTC).date()
-
-
 class PlanningService:
     """State shared by all requests: price book, evidence, metrics and cached responses."""
 
@@ -86,7 +82,7 @@ class PlanningService:
         self,
         book: PriceBook | None = None,
         *,
-        today: Callable[[], date] = utc_today,
+        today: Callable[[], date] = today,
         most_upload_bytes: int = MAX_UPLOAD_BYTES,
     ) -> None:
         self.book = book or load_prices()

@@ -87,7 +87,8 @@ def ask(flags: AskFlags) -> None:
     """Ask until no answer can change the verdict, then print answer and scenario."""
     if flags.out and flags.out.exists():
         raise UsageError(f"--out {flags.out}", "file exists.", "Use another name.")
-    texts = texts_for(flags.language)
+    is_file = Path(flags.language).suffix in (".yaml", ".yml")
+    texts = read_texts(Path(flags.language)) if is_file else load_texts(flags.language)
     given = read_mapping(flags.answers) if flags.answers else {}
     sheet = load_questionnaire()
     answers = check_answers(
@@ -109,12 +110,6 @@ def ask(flags: AskFlags) -> None:
     show_answer(replace(question, scenario=scenario), "text", AnswerFlags(explain=explain))
     console().print(f"\n[bold]{end.says}[/bold]", soft_wrap=True)
     _write_scenario(end.scenario, flags.out)
-
-
-def texts_for(language: str) -> InterviewTexts:
-    """Return the texts of a bundled language, or of a file."""
-    path = Path(language)
-    return read_texts(path) if path.suffix in (".yaml", ".yml") else load_texts(language)
 
 
 def _base_scenario(flags: AskFlags, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,27 +92,22 @@ def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
 def show_memory_picture(out: Console, picture: MemoryPicture) -> None:
     """Print the memory by phase, whether it fits, and the changes that make it fit."""
     out.print(f"\n[bold]Memory on one {picture.gpu.name}[/bold]")
-    out.print(
-        draw_memory(picture.phases, float(picture.gpu.memory_bytes)), markup=False, soft_wrap=True
-    )
-    out.print(
+    total = float(picture.gpu.memory_bytes)
+    lines = [
+        draw_memory(picture.phases, total),
         f"allocated {picture.allocated_bytes / GIB:.1f} GiB, reserved "
         f"{picture.reserved_bytes / GIB:.1f}, process {picture.process_bytes / GIB:.1f}; up to "
-        f"{picture.needed_bytes / GIB:.1f} of {picture.gpu.memory_bytes / GIB:.0f} GiB: "
+        f"{picture.needed_bytes / GIB:.1f} of {total / GIB:.0f} GiB: "
         f"{'fits' if picture.fits else 'does not fit'}.",
-        markup=False,
-    )
-    for change in picture.changes[:1]:
-        out.print(
-            f"It fits with {change.setting} {change.says}: up to "
-            f"{change.process_bytes / GIB:.1f} GiB.",
-            markup=False,
-        )
-    for change in picture.changes[1:]:
-        at_most = f"up to {change.process_bytes / GIB:.1f} GiB"
-        out.print(f"  or {change.setting} {change.says}: {at_most}", markup=False, style="dim")
+    ]
+    for change in picture.changes:
+        start = "  or" if change is not picture.changes[0] else "It fits with"
+        at_most = f"up to {change.process_bytes / GIB:.1f} GiB."
+        lines.append(f"{start} {change.setting} {change.says}: {at_most}")
     if not picture.fits and not picture.changes:
-        out.print("No single change makes it fit.", markup=False)
+        lines.append("No single change makes it fit.")
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def memory_picture_record(picture: MemoryPicture) -> dict[str, Any]:

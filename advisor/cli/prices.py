@@ -70,11 +70,8 @@ def age(on: DayFlag = None, prices: PricesFlag = None, format_: FormatFlag = For
         write_bytes(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
         return
     total = sum(count for _, count, _ in rows)
-    console().print(
-        f"{total} prices on {day}; {stale} were last read {STALE_AFTER_DAYS} days ago or more.",
-        markup=False,
-        soft_wrap=True,
-    )
+    age_note = f"{stale} were last read {STALE_AFTER_DAYS} days ago or more."
+    console().print(f"{total} prices on {day}; {age_note}", markup=False, soft_wrap=True)
     cells: list[tuple[str, ...]] = [(str(a), str(n), s) for a, n, s in rows]
     _print_table(("age in days", "prices", "source"), cells, format_)
 

@@ -1,11 +1,14 @@
-"""Verdict: the decision in words, the same in answer, terminal, report and page."""
+"""Verdict: the decision in one sentence, the same in answer, terminal, report and page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from advisor.decision.ranking import OptionResult
 from advisor.prices.display_names import at_provider, model_name
-from advisor.units import dollars
 
+NOT_YET = "Not yet: measure first, then decide."
+KEEP_CURRENT = "Keep the current solution"
 APPROACH_VERBS = {
     "prompt": "Prompt",
     "few_shot": "Use a prompt with examples on",
@@ -18,18 +21,46 @@ APPROACH_VERBS = {
     "full_ft": "Fine-tune all weights of",
     "dpo": "Preference-tune",
     "encoder": "Train the classifier",
-    "distill": "Distil a large model into",
+    "distill": "Distill a large model into",
     "combo": "Combine retrieval with a tuned",
 }
 
 
-def headline(approach: str, model: str, provider: str) -> str:
-    """Return what to do, without cost.
+def rounded_dollars(amount: float) -> str:
+    """Return an amount of USD for a sentence, without cents from 1,000 on.
 
-    >>> headline("encoder", "FacebookAI/roberta-base", "hf_jobs")
-    'Train the classifier RoBERTa-base at Hugging Face Jobs'
+    >>> rounded_dollars(1234.5), rounded_dollars(292.01)
+    ('$1,234', '$292.01')
+    """
+    return f"${amount:,.0f}" if abs(amount) >= 1000 else f"${amount:,.2f}"
+
+
+def headline(approach: str, model: str, provider: str) -> str:
+    """Return what to do, without a full stop.
+
+    >>> headline("lora", "Qwen/Qwen3-8B", "own")
+    'Tune a LoRA adapter on Qwen3-8B on your hardware'
     """
     return f"{APPROACH_VERBS[approach]} {model_name(model)} {at_provider(provider)}"
+
+
+def cost_text(
+    monthly: float,
+    one_off: float = 0.0,
+    saving: float = 0.0,
+    format_money: Callable[[float], str] = rounded_dollars,
+) -> str:
+    """Return the most likely costs, and the saving if there is one [USD].
+
+    >>> cost_text(292.01, 0.13, 72_533.0)
+    '$292.01 per month after $0.13 one-off, saves $72,533 per month compared with today'
+    """
+    text = f"{format_money(monthly)} per month"
+    if one_off >= 0.005:
+        text += f" after {format_money(one_off)} one-off"
+    if saving > 0:
+        text += f", saves {format_money(saving)} per month compared with today"
+    return text
 
 
 def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
@@ -41,12 +72,9 @@ def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
     """
     option, costs = winner.option, winner.costs
     if option.approach == "not_yet":
-        return "Not yet: measure first, then decide."
-    monthly = f"{dollars(costs.monthly)} per month"
+        return NOT_YET
     if option.is_current:
-        return f"Keep the current solution: {monthly}."
+        return f"{KEEP_CURRENT}: {cost_text(costs.monthly)}."
+    saving = current.costs.per_month - costs.per_month if current else 0.0
     what = headline(option.approach, option.model, option.provider)
-    one_off = f" after {dollars(costs.one_off)} one-off" if costs.one_off >= 0.005 else ""
-    saved = current.costs.per_month - costs.per_month if current else 0.0
-    saving = f", saves {dollars(saved)} per month compared with today" if saved > 0 else ""
-    return f"{what}: {monthly}{one_off}{saving}."
+    return f"{what}: {cost_text(costs.monthly, costs.one_off, saving)}."

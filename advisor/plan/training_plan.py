@@ -1,4 +1,4 @@
-"""The plan of one training job: frozen, hashed, capped."""
+"""Training plan: the frozen, hashed description of one training job."""
 
 from __future__ import annotations
 
@@ -19,114 +19,114 @@ PLAN_HOURS = 24.0
 
 
 class Hyperparameters(Record):
-    """What the training is asked to do; `auto` leaves a value to the provider."""
+    """Hyperparameters; `auto` leaves a value to the provider."""
 
     n_epochs: Annotated[int, Field(ge=1, le=50)] | Literal["auto"] = "auto"
     """Passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = "auto"
-    """Rows of one step."""
+    """Rows per step."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Absolute step size, where a provider takes one."""
+    """Absolute learning rate, if the provider supports it."""
     learning_rate_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """Step size over the provider's own, where a provider takes that."""
+    """Multiple of the provider's default learning rate, if the provider supports it."""
     lora_rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """Rank of the adapters."""
     lora_alpha: Annotated[int, Field(ge=1)] | None = None
     """Scale of the adapters."""
     beta: Annotated[float, Field(gt=0, le=2)] | None = None
-    """How far preference tuning may leave the base."""
+    """Maximum deviation from the base in preference tuning."""
     seed: Annotated[int, Field(ge=0, le=2147483647)] | None = None
     """Seed of the order of rows."""
 
 
 class DataFile(Record):
-    """One file of canonical rows: the very bytes that are uploaded."""
+    """A file of canonical rows, exactly as uploaded."""
 
     sha256: str
-    """Hash of the bytes; also the name under which they lie."""
+    """Hash of the bytes, which is also the file name."""
     bytes: int
-    """Size."""
+    """Size in bytes."""
     rows: int
-    """Examples."""
+    """Number of rows."""
     tokens: int
-    """Counted with the encoding of the plan."""
+    """Tokens, counted with the plan's encoding."""
     longest_tokens: int
-    """Longest example."""
+    """Tokens of the longest row."""
 
 
 class PlannedCost(Record):
-    """What a job should cost and what it may cost at most, with what it was made of."""
+    """Cost of a job: estimate, worst case and their inputs."""
 
     item: str
     """Price item."""
     price: str
-    """As in the book."""
+    """Price, as in the price book."""
     unit: str
-    """What one price covers."""
+    """Unit of the price."""
     since: str
     """First day of the price."""
     source: str
-    """Who says so."""
+    """Source of the price."""
     read_on: str
-    """Day it was last read there."""
+    """Date it was last read at the source."""
     own: bool
-    """Whether the buyer wrote it."""
+    """Whether it is the user's own price."""
     trained_tokens: int
-    """Tokens of all epochs, likely."""
+    """Tokens of all epochs, most likely."""
     trained_tokens_at_most: int
-    """The same at the dear end."""
+    """Tokens of all epochs, worst case."""
     low: str
-    """Least it should cost [USD]."""
+    """Lower bound [USD]."""
     likely: str
-    """What it should cost [USD]."""
+    """Most likely cost [USD]."""
     at_most: str
-    """Every uncertain input at its dear end: what the cap is held against [USD]."""
+    """Worst case [USD]; the cap must not be below it."""
     minimum: str | None
-    """Least that a job is billed [USD]."""
+    """Minimum charge per job [USD]."""
 
 
 class TrainingEstimate(Record):
-    """What a training on one's own machine should take beside money, and how that is known."""
+    """Time, memory and energy of a training on this machine, with their basis."""
 
     basis: str
-    """What the times rest on: past runs, a probe of the machine, or published runs."""
+    """Basis of the times: past runs, a probe of the machine, or published runs."""
     train_seconds: float
-    """Training alone, before past runs correct it."""
+    """Training time without calibration by past runs [s]."""
     memory_bytes: tuple[float, float, float] | None = None
-    """Peak of the process: low, likely, at most; none on a CPU that nobody probed."""
+    """Peak memory of the process: low, likely, at most; null on a CPU without a probe."""
     energy_kwh: tuple[float, float, float] | None = None
-    """At the plug: low, likely, at most; none on a CPU, whose power nobody says."""
+    """Energy at the wall socket: low, likely, at most; null on a CPU."""
 
 
 class LocalJob(Record):
-    """What a training on a GPU of one's own needs beside the rows."""
+    """Additional parts of a plan for a training on this machine."""
 
     base: str
-    """Folder of the base: config, safetensors, tokenizer; empty for the plain baseline."""
+    """Folder of the base: config, safetensors, tokenizer; empty for the TF-IDF baseline."""
     base_sha256: str
-    """Hash of those files; the script refuses another base."""
+    """Hash of those files; the training script rejects another base."""
     gpu: str
-    """Name in the price book, or `cpu`."""
+    """GPU name in the price book, or `cpu`."""
     recipe: Recipe
-    """Every setting."""
+    """All training settings."""
     hours: tuple[float, float, float]
-    """How long it should take: low, likely, at most [h]."""
+    """Duration: low, likely, at most [h]."""
     general: DataFile | None = None
-    """General rows: what was forgotten is measured on them, and some may be mixed in."""
+    """General rows, to measure forgetting and to mix into the training."""
     metric: str | None = None
-    """How answers are scored; chosen by the answers where nobody says."""
+    """Metric of the evaluation; chosen by the type of answers if null."""
     scorer: tuple[str, ...] = ()
-    """A command of the user's that scores answers."""
+    """The user's command that scores answers."""
     answer_schema: str | None = None
-    """JSON schema that answers have to fit."""
+    """JSON schema that answers must match."""
     validation: DataFile | None = None
-    """Rows whose loss is told while it trains."""
+    """Rows whose loss is logged during the training."""
     expected: TrainingEstimate | None = None
-    """What it should take; no part of what the plan is."""
+    """Estimate; not part of the plan's identity."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the plain baseline, which has no base."""
+        """Whether it is the TF-IDF baseline, which has no base."""
         return not self.base
 
 
@@ -168,21 +168,21 @@ class TrainingPlan(PlanData):
     cap_usd: str
     """Maximum it may cost [USD]."""
     serving: Literal["per_token", "per_hour"]
-    """How the tuned model is billed."""
+    """Billing of the tuned model."""
     option_id: str
-    """Option of the answer."""
+    """Id of the option."""
     question_sha256: str
     """Hash of the question."""
     prices_sha256: str
     """Hash of the price book."""
     planned_at: str
-    """Time of creation in UTC; a plan expires after a day."""
+    """Creation time in UTC; a plan expires after 24 hours."""
     organisation: str = "anyone"
     """Kind of customer, at a provider that is not open to all."""
     suffix: str | None = None
     """Name of the tuned model, or part of it."""
     grader: str | None = None
-    """How answers are scored in reinforcement, as JSON."""
+    """Grader for reinforcement, as JSON."""
     attempt: int = 1
     """Number of the job under the same plan; later ones need an explicit request."""
     local: LocalJob | None = None
@@ -192,7 +192,7 @@ class TrainingPlan(PlanData):
 
     @property
     def plan_id(self) -> str:
-        """The hash of the plan but for its hour: at most one job is ever started under it."""
+        """Hash of the plan without its creation time; it starts at most one job."""
         body = self.model_dump(mode="json", exclude={"planned_at": True, "local": {"expected"}})
         for name in ("local", "owner"):
             if body[name] is None:
@@ -201,30 +201,30 @@ class TrainingPlan(PlanData):
 
 
 class PlanSettings(Record):
-    """What the user adds to a decision: settings, a cap, a name."""
+    """Settings of a plan: method, hyperparameters, cap, name."""
 
     method: Method = "supervised"
-    """How to tune."""
+    """Training method."""
     hyperparameters: Hyperparameters = Hyperparameters()
-    """Settings."""
+    """Hyperparameters."""
     cap_usd: Annotated[Decimal, Field(gt=0)] | None = None
-    """Most it may cost; by default what the plan says it costs at most."""
+    """Maximum cost [USD]; the worst case by default."""
     suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
-    """Name of the tuned model."""
+    """Suffix of the tuned model's name."""
     grader: str | None = None
-    """JSON of a grader, for reinforcement."""
+    """Grader for reinforcement, as JSON."""
 
 
 def plan_bytes(plan: TrainingPlan) -> bytes:
-    """Write a plan as its canonical bytes."""
+    """Return a plan as canonical bytes."""
     return orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
 
 
 def read_plan(data: bytes, where: str) -> TrainingPlan:
-    """Read a plan back.
+    """Parse a plan.
 
     Raises:
-        UsageError: it is no plan.
+        UsageError: it is not a training plan.
     """
     try:
         return TrainingPlan.model_validate_json(data)
@@ -232,12 +232,12 @@ def read_plan(data: bytes, where: str) -> TrainingPlan:
         first = str(error).splitlines()
         raise UsageError(
             where,
-            f"this is no training plan ({' '.join(first[1:3]).strip()}).",
-            "Make one with `trainer plan`.",
+            f"not a training plan ({' '.join(first[1:3]).strip()}).",
+            "Create one with 'trainer plan'.",
         ) from error
 
 
 def requested_epochs(plan: TrainingPlan) -> int:
-    """Return the passes to ask for where a provider takes a number only."""
+    """Return the epochs to request from a provider that needs a number."""
     asked = plan.hyperparameters.n_epochs
     return int(default_epochs(plan.training.rows)) if asked == "auto" else asked

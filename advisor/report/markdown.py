@@ -13,13 +13,11 @@ from advisor.report.sentences import (
     dollars,
     option_of,
     range_text,
-    saving_usd_per_month,
     sensitivity_sentences,
     usd_text,
     verdict_sentences,
 )
 
-__all__ = ["saving_usd_per_month"]
 TRACE_COLUMNS = ("rule", "result", "values read")
 COLUMNS = ("option", "model", "one-off", "per month", "90% range", "quality", "launch")
 TABLE_NOTE = "US dollars. Per month includes one-off costs, spread over the months of use."
@@ -45,17 +43,12 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
             usd_text(option.one_off.likely),
             usd_text(option.per_month.likely),
             range_text(option.per_month),
-            quality_text(option),
+            f"{float(option.quality.likely):.0%}"
+            f"{'' if option.quality.reaches_target else ' (too low)'}",
             option.launch.replace("_", " "),
         )
         for option in options
     ]
-
-
-def quality_text(option: OptionBill) -> str:
-    """Return the expected quality, marked if it is below the target."""
-    mark = "" if option.quality.reaches_target else " (too low)"
-    return f"{float(option.quality.likely):.0%}{mark}"
 
 
 def answer_sections(answer: Answer, with_sensitivity: bool = False) -> dict[str, list[str]]:

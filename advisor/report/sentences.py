@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
+from advisor.decision.verdict import cost_text, rounded_dollars
 from advisor.prices.display_names import at_provider, model_name, provider_name
 from advisor.units import Approach, Money, Record
 
@@ -103,7 +104,7 @@ def headline(answer: Answer) -> str:
     return answer.decision.verdict.partition(": ")[0] + "."
 
 
-def figures_sentence(answer: Answer, format_money: MoneyFormat = dollars) -> str:
+def figures_sentence(answer: Answer, format_money: MoneyFormat = rounded_dollars) -> str:
     """Return the cost and saving of the recommended option."""
     chosen = option_of(answer, answer.decision.recommended)
     if chosen is None:
@@ -112,13 +113,9 @@ def figures_sentence(answer: Answer, format_money: MoneyFormat = dollars) -> str
         why = answer.decision.reasons[0].says if answer.decision.reasons else ""
         cost = f" Measuring costs about {format_money(float(chosen.one_off.likely))}."
         return why + cost if chosen.bill else why
-    text = f"{format_money(float(chosen.monthly.likely))} per month"
-    if float(chosen.one_off.likely) >= 0.005:
-        text += f" after {format_money(float(chosen.one_off.likely))} one-off"
-    saving = saving_usd_per_month(answer)
-    if saving is not None and saving > 0:
-        text += f", saves {format_money(saving)} per month compared with today"
-    return text + "."
+    saving = saving_usd_per_month(answer) or 0.0
+    once = float(chosen.one_off.likely)
+    return cost_text(float(chosen.monthly.likely), once, saving, format_money) + "."
 
 
 def verdict_sentences(answer: Answer) -> list[str]:

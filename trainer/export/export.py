@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import UsageError
-from advisor.plan.training_plan import LocalJob, TrainingPlan, plan_bytes, read_plan
+from advisor.plan.training_plan import DataFile, LocalJob, TrainingPlan, plan_bytes, read_plan
 from trainer.errors import Refused
 from trainer.export.templates import README, RUN_SCRIPT, SKYPILOT_TASK, skypilot_accelerators
 from trainer.local.provider import job_settings
@@ -84,7 +84,7 @@ def write_export(
     out.mkdir(parents=True, exist_ok=True)
     (out / EXPORT_FILE).unlink(missing_ok=True)
     written = [_write(out / "plan.json", _plan_text(plan))]
-    written += _rows(plan, local, file_of, out)
+    written += _rows(plan, file_of, out)
     written += [_copy(SCRIPTS_FOLDER / name, out / name) for name in SCRIPTS]
     written += list(_base(Path(local.base), out / BASE_FOLDER)) if with_base else []
     job = job_settings(plan) | {"base": BASE_FOLDER, "scorer": None}
@@ -174,13 +174,16 @@ def _plan_text(plan: TrainingPlan) -> str:
     return json.dumps(body, indent=2, sort_keys=True) + "\n"
 
 
-def _rows(
-    plan: TrainingPlan, local: LocalJob, file_of: Callable[[str], Path], out: Path
-) -> Iterator[Path]:
-    halves = (("training", plan.training), ("held_out", plan.held_out), ("general", local.general))
-    for name, data in halves:
-        if data is None:
-            continue
+def rows_of(plan: TrainingPlan) -> dict[str, DataFile]:
+    """Return the files of rows that a plan uses, by their names in an export."""
+    files = {"training": plan.training, "held_out": plan.held_out}
+    if plan.local:
+        files |= {"validation": plan.local.validation, "general": plan.local.general}
+    return {name: data for name, data in files.items() if data is not None}
+
+
+def _rows(plan: TrainingPlan, file_of: Callable[[str], Path], out: Path) -> Iterator[Path]:
+    for name, data in rows_of(plan).items():
         source = file_of(data.sha256)
         if not source.is_file() or source.stat().st_size != data.bytes:
             raise Refused(f"{source}: the rows are missing or have changed. Create a new plan.")

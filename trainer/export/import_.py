@@ -21,7 +21,7 @@ from advisor.plan.training_plan import TrainingPlan
 from trainer.clock import utc_datetime
 from trainer.context import RunSession, TrainerContext
 from trainer.errors import Refused
-from trainer.export.export import exported_plan_id
+from trainer.export.export import exported_plan_id, rows_of
 from trainer.home import DAY_SECONDS, home_folder
 from trainer.local.provider import LocalAdapter, create_run_folder
 from trainer.local.run_folder import RunFolder
@@ -175,18 +175,12 @@ def _module_names(model: Path) -> list[str]:
 
 
 def _check_rows(folder: Path, plan: TrainingPlan) -> None:
-    for name, data in (("training", plan.training), ("held_out", plan.held_out)):
+    for name, data in rows_of(plan).items():
         path = folder / f"{name}.jsonl"
-        if data is None:
-            continue
         if not path.is_file():
             raise Refused(f"{path}: file not found. Copy the complete folder.")
         if sha256_of(path) != data.sha256:
             raise Refused(f"{path}: the rows were changed. Restore the exported file.")
-    general = plan.local.general if plan.local else None
-    path = folder / "general.jsonl"
-    if general is not None and (not path.is_file() or path.stat().st_size != general.bytes):
-        raise Refused(f"{path}: the rows were changed. Restore the exported file.")
 
 
 def _score_answers(folder: Path, plan: TrainingPlan) -> Mapping[str, Any] | None:
@@ -225,15 +219,7 @@ def _check_answers(path: Path, rows: int) -> None:
 
 def _rebuild_run_folder(folder: Path, plan: TrainingPlan, target: Path) -> None:
     """Create a run folder with the paths of this machine and the recorded results."""
-    names = {
-        data.sha256: name
-        for name, data in (
-            ("training", plan.training),
-            ("held_out", plan.held_out),
-            ("general", plan.local.general if plan.local else None),
-        )
-        if data
-    }
+    names = {data.sha256: name for name, data in rows_of(plan).items()}
     create_run_folder(target, plan, lambda sha256: folder / f"{names[sha256]}.jsonl")
     for name in COPIED_FILES:
         if (folder / name).is_file():
@@ -323,27 +309,23 @@ def _advance_import(
 ) -> None:
     """Advance an import from any state to `succeeded`, without repeating completed steps."""
     plan, store, usd = session.plan, session.context.store, usd_text(micro_usd(amount))
-    held = plan.held_out.sha256 if plan.held_out else None
+    files = {
+        "training": plan.training.sha256,
+        "validation": plan.held_out.sha256 if plan.held_out else None,
+    }
+    result = {
+        "model": str(folder / "model"),
+        "trained_tokens": imported.result.get("tokens"),
+        "usd": usd,
+    }
+    job = {"job_id": folder.name, "how": HOW_IMPORTED}
     steps: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("intent", "validated", {"how": HOW_IMPORTED, "checked": IMPORT_CHECKS}),
         ("validated", "reserved", {"usd": usd, "day": session.day}),
-        (
-            "reserved",
-            "uploaded",
-            {"why": "trained elsewhere", "training": plan.training.sha256, "validation": held},
-        ),
+        ("reserved", "uploaded", {"why": "trained elsewhere", **files}),
         ("uploaded", "creating", {"key": plan.plan_id, **session.mark()}),
-        ("creating", "created", {"job_id": folder.name, "how": HOW_IMPORTED, "word": "succeeded"}),
-        (
-            "created",
-            "succeeded",
-            {
-                "word": "succeeded",
-                "model": str(folder / "model"),
-                "trained_tokens": imported.result.get("tokens"),
-                "usd": usd,
-            },
-        ),
+        ("creating", "created", {**job, "word": "succeeded"}),
+        ("created", "succeeded", {**result, "word": "succeeded"}),
     )
     for state, kind, body in steps:
         if store.run(folder.name).state != state:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from advisor.report.sentences import APPROACH_NAMES
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'
-USD_AXIS: Final = {"format": "$,.4~r", "tickCount": 5}
+USD_AXIS: Final = {"format": "$,.4~r", "tickCount": 5, "labelOverlap": True}
 """Up to four significant digits, so that small and large amounts have distinct labels."""
-LABEL_ROOM: Final = {"left": 5, "top": 5, "right": 80, "bottom": 5}
+LABEL_ROOM: Final = {"left": 5, "top": 5, "right": 60, "bottom": 5}
 """Padding [pixels] with room for a label to the right of the longest bar."""
 ChartRow = dict[str, Any]
 Spec = dict[str, Any]
@@ -77,7 +78,7 @@ def colour_channel(field: str, colours: Mapping[str, str], **more: Any) -> Spec:
 def approach_colours(style: ChartStyle) -> Spec:
     """Return the color channel of approaches, without a legend."""
     colours = {
-        formatting.APPROACH_LABELS[approach]: style.pick(pair)
+        APPROACH_NAMES[approach]: style.pick(pair)
         for approach, pair in formatting.APPROACH_COLOURS.items()
     }
     return colour_channel("way", colours, legend=None)
@@ -140,7 +141,7 @@ def _config(style: ChartStyle) -> Spec:
         "orient": "top",
         "title": None,
         "symbolType": "square",
-        "columns": 6,
+        "columns": 3,
         "labelLimit": 220,
         "columnPadding": 8,
         "symbolSize": 80,

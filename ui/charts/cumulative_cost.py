@@ -8,6 +8,7 @@ from typing import Final
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.report.markdown import cumulative_usd
+from advisor.report.sentences import approach_name, option_name
 from ui import formatting
 from ui.charts.base import (
     USD_AXIS,
@@ -49,7 +50,7 @@ def compared_options(answer: Answer) -> list[OptionBill]:
 
 
 def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]:
-    name, rows = formatting.option_name(option.id), []
+    name, rows = option_name(option.id), []
     one_off = formatting.money_text(option.one_off.likely, locale)
     monthly = formatting.money_text(option.monthly.likely, locale)
     lasts = min(months, float(option.months))
@@ -61,7 +62,7 @@ def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]
             {
                 "layer": "line",
                 "option": name,
-                "way": formatting.approach_label(option.id, option.approach),
+                "way": approach_name(option),
                 "month": month,
                 "low": low,
                 "likely": likely,
@@ -107,7 +108,7 @@ def _summary(answer: Answer, options: list[OptionBill], locale: str) -> str:
         return f"{formatting.number_text(float(value), locale, 1)} months"
 
     totals = "; ".join(
-        f"{formatting.option_name(option.id)} "
+        f"{option_name(option.id)} "
         f"{formatting.money_text(option.total.likely, locale)} over {months(option.months)}"
         for option in options
     )

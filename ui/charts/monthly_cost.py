@@ -7,7 +7,9 @@ from typing import Final
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
+from advisor.prices.display_names import model_name
 from advisor.report.markdown import best_per_approach, line_usd_per_month
+from advisor.report.sentences import approach_name, option_name
 from ui import formatting
 from ui.charts.base import (
     LABEL_ROOM,
@@ -76,10 +78,9 @@ def monthly_cost_chart(answer: Answer, style: ChartStyle) -> Chart:
 
 
 def _bar_rows(option: OptionBill, place: int, edge: float, locale: str) -> list[ChartRow]:
-    approach = formatting.approach_label(option.id, option.approach)
-    name = f"{approach} \u00b7 {option.model.rsplit('/', 1)[-1]}"
+    name = f"{approach_name(option)} \u00b7 {model_name(option.model)}"
     total = float(option.per_month.likely)
-    same = {"way": name, "place": place, "option": formatting.option_name(option.id)}
+    same = {"way": name, "place": place, "option": option_name(option.id)}
     rows: list[ChartRow] = []
     start = 0.0
     for line in option.bill:
@@ -109,8 +110,7 @@ def _bar_rows(option: OptionBill, place: int, edge: float, locale: str) -> list[
 
 def _summary(shown: list[OptionBill], locale: str) -> str:
     costs = "; ".join(
-        f"{formatting.option_name(option.id)} "
-        f"{formatting.money_text(option.per_month.likely, locale)}"
+        f"{option_name(option.id)} {formatting.money_text(option.per_month.likely, locale)}"
         for option in shown[:4]
     )
     text = f"Monthly cost by option, one-off costs spread, recommended first: {costs}."
@@ -120,7 +120,7 @@ def _summary(shown: list[OptionBill], locale: str) -> str:
 
 @lru_cache(maxsize=16)
 def _spec(style: ChartStyle) -> Spec:
-    y = category_axis("way", 260, {"field": "place", "op": "min"})
+    y = category_axis("way", 230, {"field": "place", "op": "min"})
     kinds = {kind: style.pick(pair) for kind, pair in formatting.KIND_COLOURS.items()}
     details = tooltip(
         ("option", "option"),

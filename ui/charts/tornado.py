@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from advisor.decision.sweep import SweepColumns
+from advisor.report.sentences import option_name
 from ui import formatting
 from ui.charts.base import (
     LABEL_ROOM,
@@ -93,7 +94,7 @@ def _bar_row(
                 "side": f"{side} value",
                 "figure": formatting.money_text(both[offset], locale),
                 "value": text,
-                "option": formatting.option_name(option),
+                "option": option_name(option),
                 "label": text if approach == now_approach else f"{text}: {approach}",
                 "align": "right" if both[offset] < now_usd else "left",
             }

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from advisor.decision.sweep import SweepColumns
+from advisor.report.sentences import option_name
 from ui import formatting
 from ui.charts.base import (
     Chart,
@@ -80,7 +81,7 @@ def _cell_rows(columns: SweepColumns, x: Axis, y: Axis, locale: str) -> list[Cha
                     "y": up[j],
                     "y2": up[j + 1],
                     "way": formatting.approach_label(option),
-                    "option": formatting.option_name(option),
+                    "option": option_name(option),
                     "figure": formatting.money_text(columns.per_month[index], locale),
                     "at": " and ".join(values),
                     "i": i,

@@ -11,6 +11,7 @@ from babel.numbers import format_decimal
 
 from advisor.errors import AdvisorError
 from advisor.plan.training_plan import TrainingPlan
+from advisor.prices.display_names import at_provider, provider_name
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.errors import NoConsent, OverBudget, Refused
@@ -142,7 +143,7 @@ def settings_text(plan: TrainingPlan) -> str:
 
 def _target_text(plan: TrainingPlan) -> str:
     if plan.local is None:
-        return f"at {plan.provider}"
+        return at_provider(plan.provider)
     return "on this machine's CPU" if plan.local.gpu == "cpu" else f"on this {plan.local.gpu}"
 
 
@@ -232,7 +233,7 @@ def _draw_egress(egress: EgressSummary, locale: str) -> None:
     )
     facts = (
         PlanFact("Rows", f"{rows}, {size} bytes"),
-        PlanFact("To", f"{egress.provider}, host {egress.host}"),
+        PlanFact("To", f"{provider_name(egress.provider)}, host {egress.host}"),
         PlanFact("Region", egress.region),
         PlanFact("Retention", f"{egress.retention}; we delete the files after the job"),
         PlanFact(

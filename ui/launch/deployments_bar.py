@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from advisor.errors import AdvisorError
+from advisor.prices.display_names import at_provider
 from trainer.providers.base import NotOffered
 from trainer.providers.deployments import hosting_for
 from trainer.runs import deployments
@@ -67,7 +68,7 @@ def deployment_line(deployment: Deployment, now: float, locale: str) -> str:
         for value in (deployment.spent(now), deployment.usd_per_hour)
     )
     return (
-        f"`{deployment.deployment_id}` at {deployment.provider}, {deployment.state}: "
+        f"`{deployment.deployment_id}` {at_provider(deployment.provider)}, {deployment.state}: "
         f"{price} per hour, {hours} of at most {limit} h, {spent} so far"
     )
 

@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from advisor.errors import AdvisorError, UsageError
+from advisor.report.sentences import option_of
 from advisor.units import parse_usd
 from trainer.home import bases_folder, list_bases
 from trainer.local.process import devices
@@ -26,7 +27,6 @@ from ui.launch.choices import (
     selected_base,
     selected_choice,
 )
-from ui.whatif.verdict import option_by_id
 
 DEFAULT_USD_PER_HOUR = "0.10"
 """Default cost of an hour of this machine: power and wear."""
@@ -82,7 +82,7 @@ def _draw_alternatives(
     chosen: LaunchChoice, current: state.CurrentScenario, choices: tuple[LaunchChoice, ...]
 ) -> None:
     """Draw how to start an option that cannot be started here, with the exact commands."""
-    bill = option_by_id(current.answer, chosen.id)
+    bill = option_of(current.answer, chosen.id)
     with st.container(border=True):
         st.markdown("**You start this option yourself:**")
         st.write(chosen.says)

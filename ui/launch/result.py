@@ -6,6 +6,7 @@ import streamlit as st
 
 from advisor.errors import AdvisorError
 from advisor.plan.training_plan import TrainingPlan
+from advisor.prices.display_names import at_provider
 from trainer.evaluation.report import NO_VALUE, Evaluation, evaluation_sentences, evaluation_table
 from trainer.run_states import Run
 from trainer.storage.model_version import ModelVersion
@@ -50,8 +51,8 @@ def _no_evaluation_text(plan: TrainingPlan) -> str:
     if plan.local is not None:
         return "Not evaluated: no rows were held out. Create a plan that holds out a tenth of them."
     return (
-        f"Not evaluated: the model is at {plan.provider}. Evaluate it yourself, and add the result "
-        "to the scenario (quality.measured)."
+        f"Not evaluated: the model is {at_provider(plan.provider)}. Evaluate it yourself, "
+        "and add the result to the scenario (quality.measured)."
     )
 
 

@@ -8,16 +8,10 @@ import streamlit as st
 
 from advisor.decision.answer import Answer
 from advisor.errors import AdvisorError
-from advisor.report.markdown import saving_usd_per_month
+from advisor.report.sentences import headline, option_name, saving_usd_per_month
 from ui import formatting, state
 from ui.whatif import open_menu, tables
-from ui.whatif.verdict import (
-    headline,
-    money_range_text,
-    option_by_id,
-    quality_target_text,
-    recommended_option,
-)
+from ui.whatif.verdict import money_range_text, quality_target_text, recommended_option
 
 CURRENT = "Current scenario"
 
@@ -62,7 +56,7 @@ def comparison_table(answers: dict[str, Answer], locale: str) -> str:
 
 def _column_cells(answer: Answer, locale: str) -> dict[str, str]:
     chosen = recommended_option(answer)
-    other = option_by_id(answer, answer.decision.runner_up)
+    runner_up = answer.decision.runner_up
     saved_usd = saving_usd_per_month(answer)
     requests = answer.question.traffic.requests_per_month
     even = answer.decision.break_even
@@ -84,5 +78,5 @@ def _column_cells(answer: Answer, locale: str) -> dict[str, str]:
         "quality target": formatting.share_text(quality_target_text(answer), locale),
         "requests per month": number(requests, "assumed"),
         "break-even, requests per month": number(even_requests, ""),
-        "runner-up": escape(formatting.option_name(other.id)) if other else "",
+        "runner-up": escape(option_name(runner_up)) if runner_up else "",
     }

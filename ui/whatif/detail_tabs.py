@@ -8,14 +8,13 @@ from typing import Final
 import streamlit as st
 
 from advisor.loading import ENGLISH, load_sentences
-from advisor.report.markdown import best_per_approach
-from advisor.report.sentences import decision_sentences
+from advisor.report.markdown import answer_caveats, best_per_approach
+from advisor.report.sentences import decision_sentences, option_name, option_of
 from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.components.in_view import track_visibility
 from ui.formatting import muted_text
 from ui.whatif import compare, inputs, tables
-from ui.whatif.verdict import option_by_id, recommended_option
 
 DETAILS_KEY: Final = "why"
 
@@ -37,15 +36,14 @@ def _draw_reasons() -> None:
     left.subheader("Next steps")
     left.html(tables.text_list(answer.decision.measure_next))
     right.subheader("Caveats")
-    chosen = recommended_option(answer)
-    caveats = (*answer.caveats, *(chosen.caveats if chosen else ()))
-    right.html(tables.text_list(caveat.says for caveat in caveats))
+    right.html(tables.text_list(caveat.says for caveat in answer_caveats(answer)))
 
 
 def _draw_summary() -> None:
     """Draw the decision as sentences, in the reader's language if it is available."""
     language, known = formatting.reader_locale().partition("_")[0], load_sentences()
-    sentences = decision_sentences(state.complete_answer(), known.get(language, known[ENGLISH]))
+    texts = known.get(language, known[ENGLISH])
+    sentences = decision_sentences(state.complete_answer(), texts, with_sensitivity=True)
     st.html("".join(f'<p class="ton-plain">{escape(sentence)}</p>' for sentence in sentences))
 
 
@@ -64,9 +62,9 @@ def _draw_options() -> None:
         ids,
         index=ids.index(recommended) if recommended in ids else 0,
         key="bill_of",
-        format_func=formatting.option_name,
+        format_func=option_name,
     )
-    option = option_by_id(answer, chosen)
+    option = option_of(answer, chosen)
     if option is None:
         return
     st.html(tables.bill_table(option, locale))

@@ -18,11 +18,12 @@ import streamlit as st
 from advisor.decision.answer import Answer, canonical_json
 from advisor.errors import AdvisorError, UsageError
 from advisor.report.markdown import answer_markdown, best_per_approach, footer
+from advisor.report.sentences import headline, verdict_sentences
 from advisor.scenario.fields import NUMBER_FIELDS
 from advisor.scenario.paths import set_path, without_path
 from ui import formatting, state
 from ui.whatif import open_menu, tables
-from ui.whatif.verdict import figures_text, headline, recommended_option
+from ui.whatif.verdict import figures_text, recommended_option
 
 LINK_PARAMETER: Final = "q"
 OPENED_LINK_KEY: Final = "whatif_link"
@@ -127,7 +128,6 @@ def options_csv(answer: Answer) -> bytes:
 def report_html(answer: Answer, locale: str) -> bytes:
     """Return the complete answer as one self-contained HTML page that prints well."""
     title, decision = escape(answer.question.name), answer.decision
-    win_share = formatting.share_text(decision.win_share, locale)
     best = best_per_approach(answer)
     sections = {
         "Options": tables.options_table(best, decision.recommended, locale),
@@ -142,7 +142,7 @@ def report_html(answer: Answer, locale: str) -> bytes:
     parts = [
         f'<p class="ton-eyebrow">{title}</p><h1>{escape(headline(answer))}</h1>',
         f'<p class="lead">{escape(figures_text(answer, locale))}</p>',
-        f"<p>{escape(decision.verdict)} Best option in {win_share} of simulations.</p>",
+        f"<p>{escape(' '.join(verdict_sentences(answer)))}</p>",
         *(f"<h2>{name}</h2>\n{section}" for name, section in sections.items()),
     ]
     body = "\n".join(parts)
@@ -161,7 +161,7 @@ def export_answer(name: str, answer: Answer, locale: str) -> bytes:
         return options_csv(answer)
     if name == "HTML report":
         return report_html(answer, locale)
-    return answer_markdown(answer).encode()
+    return answer_markdown(answer, with_sensitivity=True).encode()
 
 
 def draw_share_menu() -> None:

@@ -8,6 +8,7 @@ from html import escape
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.decision.sensitivity import NearestChange
+from advisor.report.sentences import option_name
 from ui import formatting
 
 
@@ -41,7 +42,7 @@ def options_table(options: Sequence[OptionBill], recommended: str, locale: str) 
         below = "" if option.quality.reaches_target else " (below target)"
         rows.append(
             (
-                escape(formatting.option_name(option.id)),
+                escape(option_name(option.id)),
                 money(option.one_off.likely),
                 money(option.per_month.likely),
                 "exact" if low == high else f"{low} \u2013 {high}",
@@ -95,7 +96,7 @@ def changes_table(changes: Sequence[NearestChange]) -> str:
             "even by a factor of 100.</p>"
         )
     rows = (
-        (change.path, change.after, change.before, formatting.option_name(change.becomes))
+        (change.path, change.after, change.before, option_name(change.becomes))
         for change in changes
     )
     head = ("input", "changed to", "now", "recommendation becomes")
@@ -116,7 +117,7 @@ def ruled_out_table(answer: Answer) -> str:
     rows = []
     for (says, rule, source), ids in grouped.items():
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        name = escape(formatting.option_name(ids[0]))
+        name = escape(option_name(ids[0]))
         rows.append((f"{name}{more}", escape(says), escape(rule), formatting.source_link(source)))
     return html_table(("option", "reason", "rule", "source"), rows, set())
 

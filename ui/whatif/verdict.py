@@ -6,50 +6,25 @@ from html import escape
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.decision.verdict import APPROACH_VERBS
-from advisor.report.markdown import saving_usd_per_month
+from advisor.report.sentences import (
+    figures_sentence,
+    headline,
+    option_name,
+    option_of,
+    saving_usd_per_month,
+)
 from advisor.units import Money
 from ui import formatting
 
 
-def option_by_id(answer: Answer, option_id: str | None) -> OptionBill | None:
-    """Return an option of the answer by its id."""
-    return next((option for option in answer.options if option.id == option_id), None)
-
-
 def recommended_option(answer: Answer) -> OptionBill | None:
     """Return the recommended option."""
-    return option_by_id(answer, answer.decision.recommended)
-
-
-def headline(answer: Answer) -> str:
-    """Return the recommendation in a few words."""
-    chosen = recommended_option(answer)
-    if chosen is None or chosen.approach == "not_yet":
-        return "Not yet: measure first, then decide."
-    if chosen.id == "current":
-        return "Keep the current solution."
-    where = "" if chosen.provider == "own" else f" at {chosen.provider}"
-    model = chosen.model.rsplit("/", 1)[-1]
-    return f"{APPROACH_VERBS[chosen.approach]} {model}{where}."
+    return option_of(answer, answer.decision.recommended)
 
 
 def figures_text(answer: Answer, locale: str) -> str:
     """Return cost and saving of the recommendation as a sentence."""
-    chosen = recommended_option(answer)
-    if chosen is None:
-        return ""
-    one_off = formatting.money_text(chosen.one_off.likely, locale)
-    if chosen.approach == "not_yet":
-        why = answer.decision.reasons[0].says if answer.decision.reasons else ""
-        return f"{why} Measuring costs about {one_off}." if chosen.bill else why
-    text = f"{formatting.money_text(chosen.monthly.likely, locale)} per month"
-    if float(chosen.one_off.likely) >= 0.005:
-        text += f" after {one_off} one-off"
-    saved = saving_usd_per_month(answer)
-    if saved is not None and saved > 0:
-        text += f", saves {formatting.money_text(saved, locale)} per month compared with today"
-    return f"{text}."
+    return figures_sentence(answer, lambda amount: formatting.money_text(amount, locale))
 
 
 def start_label(answer: Answer, locale: str) -> str | None:
@@ -143,7 +118,7 @@ def _break_even_tile(answer: Answer, locale: str) -> str:
     found = answer.decision.break_even
     if found is None:
         return ""
-    pair = (formatting.option_name(found.option), formatting.option_name(found.against))
+    pair = (option_name(found.option), option_name(found.against))
     hint = f"{pair[0]} compared with {pair[1]}"
     if found.requests_per_month is None:
         return formatting.figure_tile("Break-even", "never", "at any number of requests", hint)
@@ -152,11 +127,11 @@ def _break_even_tile(answer: Answer, locale: str) -> str:
 
 
 def _runner_up_text(answer: Answer, locale: str) -> str:
-    other = option_by_id(answer, answer.decision.runner_up)
+    other = option_of(answer, answer.decision.runner_up)
     if other is None:
         return ""
     cost = formatting.money_text(other.per_month.likely, locale)
     return (
         f'<p class="ton-second"><span class="ton-label">Runner-up</span> '
-        f"{escape(formatting.option_name(other.id))}: <b>{escape(cost)}</b> per month</p>"
+        f"{escape(option_name(other.id))}: <b>{escape(cost)}</b> per month</p>"
     )

@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +30,6 @@ from advisor.decision import sweep as engine
 from advisor.decision.answer import canonical_json, recommend
 from advisor.decision.checks import CHECKS
 from advisor.loading import example_question, examples_folder, make_question, read_mapping
-from tests.support.questions import complete_question
 
 ASKED: dict[str, Any] = {"asked_on": "2026-11-20", "task": "classification",
                          "traffic": {"requests_per_month": 100_000}}  # fmt: skip
@@ -59,7 +57,7 @@ def test_a_bundled_example_has_the_bytes_of_library_and_command_line(
 
     cli = subprocess.run([sys.executable, "-m", "advisor", "demo", name, "--format", "json"],
                          capture_output=True, check=True).stdout  # fmt: skip
-    assert found.content == canonical_json(recommend(complete_question(name)))
+    assert found.content == canonical_json(recommend(example_question(name)))
     assert found.content + b"\n" == cli
 
 
@@ -71,7 +69,7 @@ def test_a_profile_given_back_stands_for_the_dataset(client: TestClient) -> None
     body = {"question": mapping, "profile": profile.json()}
     found = client.post("/api/v1/recommend", json=body).json()
 
-    expected = json.loads(canonical_json(recommend(complete_question("email-triage"))))
+    expected = json.loads(canonical_json(recommend(example_question("email-triage"))))
     assert profile.content == canonical_json(profile_file(file))
     assert expected["question"]["dataset"].pop("path") == "data/email-triage.csv"
     assert found["question"]["dataset"].pop("path") is None
@@ -146,8 +144,7 @@ def test_a_missing_day_is_today_and_is_listed_as_assumed() -> None:
 
     found = TestClient(app).post("/api/v1/recommend", json={"task": "other"})
 
-    question = make_question({"task": "other"}, today=date(2026, 11, 20))
-    expected = recommend(replace(question, with_sensitivity=True))
+    expected = recommend(make_question({"task": "other"}, today=date(2026, 11, 20)))
     assert found.content == canonical_json(expected)
     assert found.json()["assumptions"][0]["path"] == "asked_on"
 
@@ -356,7 +353,7 @@ def test_errors_are_those_of_the_classes(client: TestClient) -> None:
 
     assert found["request"]["statuses"] == [400, 422]
     assert found["too-large"]["statuses"] == [413]
-    assert found["unpriced"]["means"] == "The item stands in the book, but nobody published a price for it."  # fmt: skip
+    assert found["unpriced"]["means"] == "The item is in the book, but its price is not published."  # fmt: skip
     assert found["scenario"]["what_to_do"] == "Correct the value at the path shown."
     assert "advisor-error" not in found
 
@@ -629,14 +626,14 @@ def test_a_client_that_leaves_leaves_nothing(server: Server) -> None:
 def test_a_real_server_gives_the_bytes_of_the_library(server: Server) -> None:
     found = httpx2.post(f"{server.url}/api/v1/recommend", json=_example("policy-faq"), timeout=60)
 
-    assert found.content == canonical_json(recommend(complete_question("policy-faq")))
+    assert found.content == canonical_json(recommend(example_question("policy-faq")))
 
 
 def test_a_busy_port_is_told(server: Server) -> None:
     done = subprocess.run([sys.executable, "-m", "advisor", "serve", "--port", str(server.port)],
                           capture_output=True, text=True)  # fmt: skip
 
-    says = f"advisor: --host 127.0.0.1 --port {server.port}: it is busy. Give another: --port N.\n"
+    says = f"advisor: --host 127.0.0.1 --port {server.port}: the port is in use. Use another one: --port N.\n"
     assert (done.returncode, done.stderr) == (2, says)
 
 

@@ -115,7 +115,7 @@ def test_a_dataset_is_counted_and_what_does_not_fit_it_is_said(known: Path, tmp_
     ("arguments", "says"),
     [
         (["--language", "fr"], "language fr: there are no texts in this language. Known: de, en."),
-        (["--language", "fr.yaml"], "fr.yaml: there is no such file. Check the path."),
+        (["--language", "fr.yaml"], "fr.yaml: there is no such file. Files there: pricing.yaml."),
         (["--out", "README.md"], "--out README.md: file exists. Use another name."),
         (["--answers", "none.yaml"], "none.yaml: there is no such file."),
         (["none.csv"], "none.csv"),

@@ -561,7 +561,7 @@ def test_the_api_refuses_with_place_and_remedy(
 
 def test_the_page_asks_goes_back_and_speaks_german() -> None:
     def script() -> None:
-        from ui.pages import interview
+        from ui.views import interview
 
         interview.page()
 

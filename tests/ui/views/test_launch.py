@@ -52,7 +52,7 @@ WAIT_SECONDS = 60.0
 PAGE_SCRIPT = """
 import streamlit as st
 from ui import state
-from ui.pages.{page} import page
+from ui.views.{page} import page
 if "opened" not in st.session_state:
     state.open_example("{example}")
     st.session_state["opened"] = True
@@ -84,7 +84,7 @@ def home(tmp_path: Path, together: FakeTogether, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="session")
 def email() -> Answer:
-    return recommend(replace(example_question("email-triage"), with_sensitivity=False))
+    return recommend(example_question("email-triage"))
 
 
 def open_page(page: str, example: str = "brand-voice") -> AppTest:
@@ -305,7 +305,7 @@ def test_rows_that_leave_are_shown_and_the_name_is_typed(
     plan = state.trainer_context().store.plan(at.query_params["plan"])
     assert "Data that leaves this machine" in said
     assert f"{plan.training.rows:,}, {plan.training.bytes:,} bytes" in said
-    assert "together, host api.together.ai" in said
+    assert "Together AI, host api.together.ai" in said
     assert "Personal data" in said
     find_by_label(away.text_input, "to allow sending these rows").set_value("fireworks")
     start_plan(away)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -92,11 +91,11 @@ def _interview(dataset: Path | None) -> Interview:
     question = make_question(
         {"name": "From the interview"},
         "the interview",
+        dataset=state.cached_profile(dataset) if dataset else None,
         book=state.price_book(),
         today=datetime.now(tz=UTC).date(),
     )
-    profile = state.cached_profile(dataset) if dataset else None
-    return Interview(load_questionnaire(), replace(question, profile=profile))
+    return Interview(load_questionnaire(), question)
 
 
 def _given_answers() -> dict[str, AnswerValue]:

@@ -8,7 +8,7 @@ from advisor.errors import AdvisorError
 from ui import state
 from ui.launch.confirm import close_plan, draw_confirmation
 from ui.launch.plan_form import draw_form
-from ui.pages.runs import draw_run
+from ui.views.runs import draw_run
 
 STEPS = ("Plan", "Confirm", "Run")
 

@@ -6,7 +6,6 @@ import csv
 import doctest
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,10 +17,11 @@ from advisor.decision.answer import Answer, canonical_json, recommend
 from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
 from advisor.loading import example_question, examples_folder
-from advisor.report.markdown import cumulative_usd, saving_usd_per_month
+from advisor.report.markdown import cumulative_usd
+from advisor.report.sentences import headline, option_name, saving_usd_per_month
 from tests.support.paths import ROOT
 from tests.support.questions import complete_question
-from ui import formatting, state
+from ui import formatting
 from ui.charts import winner_map
 from ui.charts.base import Chart, ChartStyle
 from ui.charts.cumulative_cost import compared_options, cumulative_cost_chart
@@ -33,7 +33,7 @@ from ui.charts.tornado import Swing, tornado_chart
 from ui.charts.winner_map import Axis, winner_map_chart
 from ui.whatif import inputs, open_menu, share_menu, tables, verdict
 from ui.whatif.share_menu import export_answer
-from ui.whatif.verdict import figures_text, headline, option_by_id, verdict_html
+from ui.whatif.verdict import figures_text, recommended_option, verdict_html
 
 FRAME = ChartStyle("light", "en_US")
 EXAMPLES = sorted(path.stem for path in examples_folder().glob("*.yaml"))
@@ -41,7 +41,7 @@ EXAMPLES = sorted(path.stem for path in examples_folder().glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def triage() -> Answer:
-    return recommend(replace(example_question("email-triage"), with_sensitivity=False))
+    return recommend(example_question("email-triage"))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_page_opens_on_the_bundled_example_with_the_answer_of_the_library(
     assert not page.error
     shown = html_of(page)
     assert f'data-recommended="{triage.decision.recommended}"' in shown
-    assert "Train the classifier roberta-base at hf_jobs." in shown
+    assert "Train the classifier RoBERTa-base at Hugging Face Jobs." in shown
     assert (
         "$292.01 per month after $0.13 one-off, saves $72,533 per month compared with today."
         in shown
@@ -75,6 +75,7 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
         import streamlit as st
 
         from advisor.decision.answer import canonical_json
+        from ui import state
         from ui.whatif.verdict import verdict_html
 
         assert state.open_example(name)
@@ -92,6 +93,8 @@ def test_every_example_opens_and_its_json_is_the_bytes_of_the_library(name: str)
 def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
     def script() -> None:
         import streamlit as st
+
+        from ui import state
 
         before = state.current_scenario().answer
         state.set_field("traffic.requests_per_month", -1)
@@ -115,6 +118,8 @@ def test_a_change_is_answered_and_a_bad_one_changes_nothing() -> None:
 def test_a_scenario_that_names_a_file_of_this_machine_is_refused() -> None:
     def script() -> None:
         import streamlit as st
+
+        from ui import state
 
         mapping = {"asked_on": "2026-11-20", "dataset": {"path": "/etc/hostname"}}
         st.session_state["taken"] = state.replace_scenario(mapping, where="the link")
@@ -142,7 +147,7 @@ def headline_of(page: AppTest) -> str:
 
 
 def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer) -> None:
-    assert headline(triage) == "Train the classifier roberta-base at hf_jobs."
+    assert headline(triage) == "Train the classifier RoBERTa-base at Hugging Face Jobs."
     german = figures_text(triage, "de_DE").replace("\u00a0", " ")
     assert german == (
         "292,01 $ per month after 0,13 $ one-off, saves 72.533 $ per month compared with today."
@@ -152,7 +157,7 @@ def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer
 
 
 def test_not_yet_says_why_and_shows_no_price_of_nothing() -> None:
-    found = recommend(replace(example_question("too-little"), with_sensitivity=False))
+    found = recommend(example_question("too-little"))
 
     assert headline(found) == "Not yet: measure first, then decide."
     assert figures_text(found, "en_US").startswith(found.decision.reasons[0].says)
@@ -194,7 +199,7 @@ def test_the_stacked_costs_add_up_to_the_bill(triage: Answer) -> None:
     picture = monthly_cost_chart(triage, FRAME)
 
     lines = [row for row in picture.rows if row["layer"] == "line"]
-    best = option_by_id(triage, triage.decision.recommended)
+    best = recommended_option(triage)
     ours = [row for row in lines if row["place"] == 0]
     assert best is not None
     assert ours[-1]["to"] == pytest.approx(float(best.per_month.likely), abs=0.01)
@@ -220,7 +225,7 @@ def test_the_cumulative_cost_ends_at_the_total(triage: Answer) -> None:
 
 
 def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
-    asked = replace(example_question("email-triage"), with_sensitivity=False)
+    asked = example_question("email-triage")
     x = Axis("Requests per month", (1e4, 1e6, 3e7), 3e7, True)
     y = Axis("System prompt", (100.0, 700.0), 700.0, True)
     variants = [{"traffic.requests_per_month": a, "traffic.prefix_tokens": b}
@@ -231,19 +236,19 @@ def test_the_map_shows_the_winner_of_each_cell_and_the_asked_point() -> None:
 
     cells = [row for row in picture.rows if row["layer"] == "cell"]
     assert len(cells) == 6
-    assert cells[5]["option"] == formatting.option_name(recommend(asked).decision.recommended)
+    assert cells[5]["option"] == option_name(recommend(asked).decision.recommended)
     assert next(row for row in picture.rows if row["layer"] == "here")["x"] == 3e7
     assert "of the map" in picture.says
 
 
 def test_the_tornado_is_sorted_and_says_where_the_way_changes(triage: Answer) -> None:
-    asked = replace(example_question("email-triage"), with_sensitivity=False)
+    asked = example_question("email-triage")
     swings = [Swing("Quality target", 0.8, 1.0, True), Swing("Requests per month", 15e6, 60e6)]
     variants: list[dict[str, Any]] = [
         {"quality.target": 0.8}, {"quality.target": 1.0},
         {"traffic.requests_per_month": 15e6}, {"traffic.requests_per_month": 60e6},
     ]  # fmt: skip
-    best = option_by_id(triage, triage.decision.recommended)
+    best = recommended_option(triage)
     assert best is not None
 
     picture = tornado_chart(sweep(asked, variants, ranges=False), swings,
@@ -276,7 +281,7 @@ def test_ages_name_what_is_stale(triage: Answer) -> None:
 
 
 def test_the_specification_of_a_picture_stays_while_its_figures_move(triage: Answer) -> None:
-    other = recommend(replace(example_question("email-triage-monthly"), with_sensitivity=False))
+    other = recommend(example_question("email-triage-monthly"))
 
     for make in (monthly_cost_chart, cumulative_cost_chart, price_ages_chart):
         assert make(triage, FRAME).spec == make(other, FRAME).spec
