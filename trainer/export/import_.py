@@ -301,7 +301,7 @@ def record_import(context: TrainerContext, imported: ImportedTraining, usd: Deci
 
 
 def _ledger_entry(subject: str, plan: TrainingPlan, day: str, amount: Decimal) -> LedgerEntry:
-    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount), None, "")
+    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount))
 
 
 def _advance_import(

@@ -34,7 +34,12 @@ class DeploymentStatus:
 
 
 class Hosting(Protocol):
-    """Client for the deployments of one provider."""
+    """Client for the deployments of one provider, and the requests that all providers share."""
+
+    chat_path: str
+
+    def __init__(self, web: HttpClient, path: str) -> None:
+        self._web, self._path = web, path
 
     def deploy(self, name: str, job: Job) -> DeploymentStatus:
         """Start a deployment; a second call with the same name changes nothing."""
@@ -45,23 +50,12 @@ class Hosting(Protocol):
     def stop(self, name: str) -> None:
         """Stop a deployment, if it exists."""
 
+    def _resources(self) -> list[Mapping[str, Any]]: ...
+
     def names(self) -> list[str]:
         """List our deployments at the provider."""
-
-    def smoke(self, model: str) -> str:
-        """Send one short question to a model; return its answer."""
-
-    def close(self) -> None:
-        """Close all connections."""
-
-
-class _HttpHosting:
-    """Requests that both providers share."""
-
-    chat_path: str
-
-    def __init__(self, web: HttpClient, path: str) -> None:
-        self._web, self._path = web, path
+        names = [str(resource.get("name")).rsplit("/", 1)[-1] for resource in self._resources()]
+        return [name for name in names if name.startswith(PREFIX)]
 
     def _create(self, path: str, **options: Any) -> None:
         """Create a resource, unless it exists already."""
@@ -80,7 +74,7 @@ class _HttpHosting:
         self._web.close()
 
 
-class FireworksHosting(_HttpHosting):
+class FireworksHosting(Hosting):
     """On-demand deployments that scale to zero when idle. Source: fireworks-ai 1.2.28."""
 
     chat_path = "/inference/v1/chat/completions"
@@ -116,13 +110,12 @@ class FireworksHosting(_HttpHosting):
         """Stop a deployment, if it exists."""
         self._delete(f"{self._path}/{path_segment(name)}", params={"ignoreChecks": True})
 
-    def names(self) -> list[str]:
-        """List our deployments."""
+    def _resources(self) -> list[Mapping[str, Any]]:
         page = self._web.ask("GET", self._path, params={"pageSize": 200})
-        return _own_names(page.get("deployments"))
+        return page.get("deployments") or []
 
 
-class TogetherHosting(_HttpHosting):
+class TogetherHosting(Hosting):
     """Dedicated endpoints that stop when idle. Source: together 3.1.1."""
 
     chat_path = "/v1/chat/completions"
@@ -150,8 +143,11 @@ class TogetherHosting(_HttpHosting):
     def _list(self, path: str, **query: int) -> list[Mapping[str, Any]]:
         return self._web.ask("GET", path, params=query).get("data") or []
 
+    def _resources(self) -> list[Mapping[str, Any]]:
+        return self._list(self._path, limit=200)
+
     def _endpoint(self, name: str) -> Mapping[str, Any] | None:
-        endpoints = self._list(self._path, limit=200)
+        endpoints = self._resources()
         return next((e for e in endpoints if str(e.get("name")).rsplit("/", 1)[-1] == name), None)
 
     def _endpoint_path(self, endpoint: Mapping[str, Any]) -> str:
@@ -176,15 +172,6 @@ class TogetherHosting(_HttpHosting):
         for deployment in self._list(f"{path}/deployments"):
             self._delete(f"{path}/deployments/{path_segment(str(deployment['id']))}")
         self._delete(path)
-
-    def names(self) -> list[str]:
-        """List our endpoints."""
-        return _own_names(self._list(self._path, limit=200))
-
-
-def _own_names(resources: list[Mapping[str, Any]] | None) -> list[str]:
-    names = [str(resource.get("name")).rsplit("/", 1)[-1] for resource in resources or []]
-    return [name for name in names if name.startswith(PREFIX)]
 
 
 MANUAL_STEPS = {
