@@ -16,7 +16,7 @@ from advisor.decision.decide import Decision, decide
 from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, prepare
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import batch_costs, first_variant_values
-from advisor.estimate.sampling import WORST_CASE
+from advisor.estimate.sampling import WORST_CASE, EstimateContext
 from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
 from advisor.prices.series import Caveat
@@ -180,9 +180,10 @@ def _allowed(evaluated: EvaluatedQuestion) -> list[OptionResult]:
 def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
     """Return the one-off cost of each option with every uncertain input at its worst case [USD]."""
     resolved, evidence = evaluated.resolved, evaluated.question.evidence
+    context = EstimateContext(resolved, resolved.inputs, evidence, WORST_CASE)
     found: dict[str, float] = {}
     for batch in evaluated.candidates.batches:
-        costs = batch_costs(batch, resolved, resolved.inputs, evidence, WORST_CASE)
+        costs = batch_costs(batch, context)
         found |= zip(batch.ids, first_variant_values(costs.one_off, len(batch.ids)), strict=True)
     return found
 

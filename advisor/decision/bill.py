@@ -221,7 +221,7 @@ def _caveats(
 
 
 def _below_cache_minimum(entry: OptionResult) -> bool:
-    option, inputs = entry.option, entry.batch_result.case.inputs
+    option, inputs = entry.option, entry.batch_result.inputs
     if option.card is None or option.card.cache is None or "cached_input" not in option.prices:
         return False
     wants = _first(inputs.cache_hit_share)

@@ -167,11 +167,6 @@ CHECKS = (*_AVAILABILITY, *SUITABILITY_CHECKS, *_LIMITS)
 """In the order in which they are applied: the first that an option fails is reported."""
 
 
-def check_masks(case: CheckContext) -> list[Mask]:
-    """Return for each check which options pass it, for each variant and draw."""
-    return [np.asarray(check.passes(case)) for check in CHECKS]
-
-
 def refusals(case: CheckContext, masks: list[Mask]) -> list[RuledOutOption | None]:
     """Return the first check that each option fails in the first variant, if any.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
 from advisor.decision.ranking import lacks_minimum_information, rank
-from advisor.estimate.sampling import LIKELY
+from advisor.estimate.sampling import LIKELY, EstimateContext
 from advisor.inputs import INPUT_PATHS
 from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
 from advisor.scenario.paths import get_path
@@ -181,9 +181,9 @@ def _winner_indices(
     for search, end in zip(searches, ends.tolist(), strict=True):
         changes[search.path][end - search.values.size : end] = search.values
     resolved, candidates = evaluated.resolved, evaluated.candidates
-    inputs, evidence = resolved.inputs.at(changes), evaluated.question.evidence
-    winner = rank(candidates.batches, resolved, inputs, evidence, LIKELY).winner[:, 0]
-    return np.split(winner, ends[:-1])
+    evidence = evaluated.question.evidence
+    context = EstimateContext(resolved, resolved.inputs.at(changes), evidence, LIKELY)
+    return np.split(rank(candidates.batches, context).winner[:, 0], ends[:-1])
 
 
 def _value_text(value: object) -> str:

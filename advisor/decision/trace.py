@@ -164,8 +164,8 @@ def _candidate_rule_traces(entry: OptionResult, eligibility: EligibilityKey) -> 
 
 
 def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    case, row = entry.batch_result.case, entry.row
-    for check, passes in zip(CHECKS, entry.batch_result.passes, strict=True):
+    case, row = entry.batch_result, entry.row
+    for check, passes in zip(CHECKS, case.passes, strict=True):
         numbers = tuple(
             (name, _value_text(first_at(value, row))) for name, value in check.reads(case)
         )
@@ -176,7 +176,7 @@ def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 
 def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    team = entry.batch_result.case.team
+    team = entry.batch_result.team
     for rule, holding in zip(team.rules, team.holding, strict=True):
         holds = bool(first_at(holding, entry.row))
         allowed = bool(first_at(allowed_by_rule(rule, holding), entry.row))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.evidence import Evidence
-from advisor.inputs import Inputs, ResolvedScenario, prompting_fell_short
+from advisor.estimate.sampling import EstimateContext
+from advisor.inputs import prompting_fell_short
 from advisor.quality.measurements import NumberRange
 from advisor.scenario.scenario import Scenario
 from advisor.units import Number
@@ -36,10 +36,9 @@ class PromptingClaims(NamedTuple):
         return bool((self.meets | self.gap | self.retrieval_short).any())
 
 
-def prompting_claims(
-    resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
-) -> PromptingClaims:
+def prompting_claims(context: EstimateContext) -> PromptingClaims:
     """Read the user's claims about prompting and retrieval in each variant."""
+    resolved, inputs, evidence = context.resolved, context.inputs, context.evidence
     least = evidence.of("knowledge_qa").tune_least_examples
     pages = evidence.pretraining_tokens.value
     return PromptingClaims(
