@@ -123,7 +123,7 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
         assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),
         rules=question.rules,
-        question_sha256=hashlib.sha256(_bytes(_identity(question))).hexdigest(),
+        question_sha256=_identity_sha256(question),
         prices_sha256=question.book.sha256,
         engine_version=__version__,
     )
@@ -138,14 +138,15 @@ def _bytes(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _identity(question: Question) -> dict[str, Any]:
+def _identity_sha256(question: Question) -> str:
     asked = {
         "scenario": question.scenario.model_dump(mode="json"),
         "dataset": question.profile.dataset_sha256 if question.profile else None,
         "seed": question.seed,
     }
     rules = [rule.model_dump(mode="json") for rule in question.rules]
-    return asked | ({"rules": rules} if rules else {})
+    identity = asked | ({"rules": rules} if rules else {})
+    return hashlib.sha256(_bytes(identity)).hexdigest()
 
 
 def _bills(evaluated: EvaluatedQuestion) -> tuple[OptionBill, ...]:

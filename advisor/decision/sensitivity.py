@@ -146,7 +146,9 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
 
 def _refined(searches: list[LineSearch], evaluated: EvaluatedQuestion) -> list[LineSearch]:
     """Narrow each search to the step in which the approach first changes, far end last."""
-    searches = [s._replace(values=_settable(s.path, s.values)) for s in searches]
+    # rounded as printed, so that the value that is tried is the value that `--set` receives
+    rounded = [[float(format_value(s.path, value)) for value in s.values] for s in searches]
+    searches = [s._replace(values=np.array(v)) for s, v in zip(searches, rounded, strict=True)]
     approaches = [winner_of(entry.option).approach for entry in evaluated.likely.entries]
     before = approaches[evaluated.winner_index]
     found = []
@@ -158,11 +160,6 @@ def _refined(searches: list[LineSearch], evaluated: EvaluatedQuestion) -> list[L
             values = start + (search.values[first] - start) * REFINEMENT_STEPS[1:]
             found.append(search._replace(values=values, winner=int(indices[first])))
     return found
-
-
-def _settable(path: str, values: Array) -> Array:
-    """Round as printed, so that the value that is tried is the value that `--set` receives."""
-    return np.array([float(format_value(path, value)) for value in values])
 
 
 def format_value(path: str, value: float) -> str:

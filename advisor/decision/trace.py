@@ -73,12 +73,7 @@ class AnswerWithExtras(Record):
 
 
 def trace(evaluated: EvaluatedQuestion, answer: Answer) -> Trace:
-    """List every rule with the values it read, for each option.
-
-    Args:
-        evaluated: The question, evaluated.
-        answer: Its answer.
-    """
+    """List every rule with the values it read, for each option."""
     candidates = evaluated.candidates
     traced = [
         _candidate_trace(entry, candidates.eligibility, answer) for entry in evaluated.options
@@ -115,22 +110,20 @@ def _rule_trace(
 
 def _decision(evaluated: EvaluatedQuestion, answer: Answer) -> tuple[RuleTrace, ...]:
     """List the reasons that were given, and those that were not."""
-    given = {reason.code: reason for reason in answer.decision.reasons}
+    given = {
+        reason.code: _rule_trace(
+            reason.code,
+            "decision",
+            reason.numbers,
+            fired=True,
+            says=reason.says,
+            source=reason.source,
+        )
+        for reason in answer.decision.reasons
+    }
     rules = evaluated.question.catalogue.rules
     codes = dict.fromkeys((*(rule.code for rule in rules if "reason" in rule.by), *given))
-    return tuple(
-        _rule_trace(
-            code,
-            "decision",
-            given[code].numbers,
-            fired=True,
-            says=given[code].says,
-            source=given[code].source,
-        )
-        if code in given
-        else _rule_trace(code, "decision")
-        for code in codes
-    )
+    return tuple(given.get(code) or _rule_trace(code, "decision") for code in codes)
 
 
 def _candidate_trace(

@@ -118,8 +118,16 @@ def teacher_lines(batch: OptionBatch, rows: TrainingSet, inputs: Inputs) -> list
 def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampling) -> Number:
     """Seconds of one training run on one GPU, estimated from its data sheet."""
     passes = ENCODER_EPOCHS if batch.family == "encoder" else rows.epochs
-    shape, speeds = ModelShape.among(batch.architecture), batch_speeds(batch)
-    setup = batch_training_setup(batch, rows)
+    gpus = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in batch.options]
+    speeds = Speeds(*(option_column(list(column)) for column in zip(*gpus, strict=True)))
+    longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
+    setup = TrainingSetup(
+        training_method(batch),
+        longest * (ROWS_PER_STEP / ACCUMULATION),
+        longest,
+        objective="classification" if batch.family == "encoder" else "sft",
+    )
+    shape = ModelShape.among(batch.architecture)
     step = step_seconds(shape, setup, speeds, ACCUMULATION)
     pairs = batch.uses("dpo")
     if pairs.any():
@@ -129,24 +137,6 @@ def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampli
     low, _, high = TIME_RANGE
     seconds = steps * np.asarray(step) * sampling.value("training speed", low, 1.0, high)
     return np.where(batch.on_known_gpu, seconds, BASELINE_SECONDS)
-
-
-def batch_training_setup(batch: OptionBatch, rows: TrainingSet) -> TrainingSetup:
-    """Return the training setup of our recipe on a GPU, with rows padded to the longest."""
-    longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
-    classifies = batch.family == "encoder"
-    return TrainingSetup(
-        training_method(batch),
-        longest * (ROWS_PER_STEP / ACCUMULATION),
-        longest,
-        objective="classification" if classifies else "sft",
-    )
-
-
-def batch_speeds(batch: OptionBatch) -> Speeds:
-    """Return the training speeds of each option's GPU; 1 without a GPU."""
-    known = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in batch.options]
-    return Speeds(*(option_column(list(one)) for one in zip(*known, strict=True)))
 
 
 def training_method(batch: OptionBatch) -> Method:

@@ -51,7 +51,7 @@ NAMES_AS_READ = (
     "trains",
     "is_current",
 )
-"""Attributes that a team rule and a bill show unchanged."""
+"""Attributes that a team rule reads unchanged."""
 
 
 class RuledOutOption(Record):

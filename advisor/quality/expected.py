@@ -27,7 +27,7 @@ from advisor.quality.measurements import (
 )
 from advisor.quality.user_claims import (
     CLAIM_BASIS,
-    PromptingTraits,
+    PromptingClaims,
     apply_claims,
     cap_at_teacher,
     prompting_claims,
@@ -71,8 +71,7 @@ def expected_quality(batch: OptionBatch, context: EstimateContext) -> QualityEst
     if claims.any_claimed and batch.trains:
         bounds = cap_at_teacher(claims, bounds, inputs.target, _uses(kinds, "distill"))
     elif claims.any_claimed:
-        traits = _prompting_traits(kinds, shifts, context)
-        bounds = apply_claims(claims, bounds, inputs.target, traits)
+        bounds = _claimed(claims, kinds, bounds, shifts, context)
         basis = f"{CLAIM_BASIS}; {basis}"
     count = len(kinds.first)
     estimate = QualityEstimate(
@@ -91,17 +90,22 @@ def expected_quality(batch: OptionBatch, context: EstimateContext) -> QualityEst
     return estimate
 
 
-def _prompting_traits(
-    kinds: OptionKinds, shifts: QualityShifts, context: EstimateContext
-) -> PromptingTraits:
-    """Return the properties of the kinds of prompting that the user's claims are about."""
-    resolved = context.resolved
-    likely = context.evidence.of(resolved.task).prompt.large[1] + np.asarray(shifts.effort[1])
+def _claimed(
+    claims: PromptingClaims,
+    kinds: OptionKinds,
+    bounds: NumberRange,
+    shifts: QualityShifts,
+    context: EstimateContext,
+) -> NumberRange:
+    """Move the expected quality of each kind of prompting to what the user claims."""
+    likely = context.evidence.of(context.resolved.task).prompt.large[1]
+    likely = likely + np.asarray(shifts.effort[1])
     likely = likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)
     _, factor, _ = _knowledge_factor(kinds, replace(context, sampling=LIKELY))
     is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
-    retrieves = _uses(kinds, *retrieval_approaches(resolved))
-    return PromptingTraits(is_large, retrieves, np.asarray(likely * factor))
+    retrieves = _uses(kinds, *retrieval_approaches(context.resolved))
+    target = context.inputs.target
+    return apply_claims(claims, bounds, target, is_large, retrieves, np.asarray(likely * factor))
 
 
 def _uses(kinds: OptionKinds, *approaches: str) -> NDArray[np.bool_]:

@@ -61,19 +61,13 @@ def retrieval_fell_short(scenario: Scenario) -> bool:
     return quality.prompting == "gap" or behaves
 
 
-class PromptingTraits(NamedTuple):
-    """Properties of the kinds of options that claims are about, of shape [kinds, 1, 1]."""
-
-    is_large: Mask
-    """Prompts a large model, which is what the claims are about."""
-    retrieves: Mask
-    """Uses documents."""
-    large: Number
-    """Expected quality on a large model, from evidence."""
-
-
 def apply_claims(
-    claims: PromptingClaims, bounds: NumberRange, target: Number, traits: PromptingTraits
+    claims: PromptingClaims,
+    bounds: NumberRange,
+    target: Number,
+    is_large: Mask,
+    retrieves: Mask,
+    expected: Number,
 ) -> NumberRange:
     """Move the expected quality of prompting to what the user claims.
 
@@ -81,11 +75,13 @@ def apply_claims(
         claims: In each variant.
         bounds: Expected quality of each kind from evidence, [kinds, variants, 1 or draws].
         target: Quality target, [variants, 1].
-        traits: Properties of each kind.
+        is_large: Which kinds prompt a large model, which is what the claims are about.
+        retrieves: Which kinds use documents.
+        expected: Expected quality on a large model, from evidence.
     """
-    moved = np.where(claims.meets, np.asarray(target) - traits.large, 0.0)
-    falls_short = np.where(traits.retrieves, claims.retrieval_short, claims.gap)
-    unproven = claims.meets & ~traits.is_large
+    moved = np.where(claims.meets, np.asarray(target) - expected, 0.0)
+    falls_short = np.where(retrieves, claims.retrieval_short, claims.gap)
+    unproven = claims.meets & ~is_large
     most = np.asarray(target) - SHORTFALL
     low, likely, high = (
         np.where(is_capped, np.minimum(bound + moved, most), bound + moved)
@@ -99,14 +95,7 @@ def apply_claims(
 def cap_at_teacher(
     claims: PromptingClaims, bounds: NumberRange, target: Number, taught: Mask
 ) -> NumberRange:
-    """Cap a distilled model's quality at its teacher's, where the teacher falls short.
-
-    Args:
-        claims: In each variant.
-        bounds: Expected quality of each kind from evidence, [kinds, variants, 1 or draws].
-        target: Quality target, [variants, 1].
-        taught: Which kinds are trained on answers of a large model, [kinds, 1, 1].
-    """
+    """Cap the quality of kinds taught by a large model, where that is claimed to fall short."""
     most = np.where(claims.gap & taught, np.asarray(target) - SHORTFALL, np.inf)
     low, likely, high = (np.minimum(bound, most) for bound in bounds)
     return low, likely, high
