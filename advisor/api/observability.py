@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Mount
@@ -80,11 +79,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CLIENT_GONE = 499
 """Logged if the client disconnected before a response, as nginx does."""
-
-
-def add_observability(app: FastAPI, meters: ApiMetrics) -> None:
-    """Log and count every request of an app; add this after all other middleware."""
-    app.add_middleware(ObservabilityMiddleware, meters=meters)
 
 
 class ObservabilityMiddleware:

@@ -73,12 +73,7 @@ STATUSES = {
 
 
 def operation_docs(returns: Any, name: str) -> dict[str, Any]:
-    """Return the keyword arguments that document a route.
-
-    Args:
-        returns: Type of the body of a 200; None if it is not a record.
-        name: Id of the operation.
-    """
+    """Return the keyword arguments that document a route; *returns* is the type of a 200."""
     headers = COMPUTED_HEADERS if 304 in STATUSES[name] else PLAIN_HEADERS
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _headers(headers)}}
     responses |= {status: _response(status) for status in STATUSES[name]}

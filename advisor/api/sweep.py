@@ -89,7 +89,7 @@ def _combinations(axes: object) -> int:
             raise RequestRefused(
                 f"body: axes.{path}", "expected a list of values.", "Send at least one value."
             )
-    _refuse_paths(axes)
+    _refuse_dataset_path(axes)
     return math.prod(len(values) for values in axes.values())
 
 
@@ -100,11 +100,11 @@ def _listed(variants: object) -> int:
         )
     for variant in variants:
         if isinstance(variant, Mapping):
-            _refuse_paths(variant)
+            _refuse_dataset_path(variant)
     return len(variants)
 
 
-def _refuse_paths(paths: Mapping[str, Any]) -> None:
+def _refuse_dataset_path(paths: Mapping[str, Any]) -> None:
     if "dataset.path" in paths:
         raise PathRefused
 

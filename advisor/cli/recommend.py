@@ -13,13 +13,7 @@ from rich.console import Console
 
 from advisor.cli.flags import DatasetFlag, Format, FormatFlag, PricesFlag, SetFlag
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import (
-    Answer,
-    Question,
-    canonical_json,
-    evaluate,
-    summarize,
-)
+from advisor.decision.answer import Answer, Question, canonical_json, evaluate, summarize
 from advisor.decision.bill import OptionBill
 from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
 from advisor.errors import UsageError

@@ -247,11 +247,7 @@ class ProfileBuilder:
         return float(sum(counts) + (TOKENS_PER_MESSAGE + 1) * len(counts))
 
     def finish(self, source_sha256: str) -> Profile:
-        """Return the statistics.
-
-        Args:
-            source_sha256: Hash of the source file.
-        """
+        """Return the statistics."""
         lengths = np.frombuffer(self._lengths, np.uint32)
         hashes = np.frombuffer(self._hashes, np.uint64)
         requests = np.frombuffer(self._requests, np.uint64)
@@ -261,7 +257,9 @@ class ProfileBuilder:
         rows, repeated = len(lengths), duplicate_count(hashes)
         total = int(lengths.sum(dtype=np.int64))
         prefix = self._prefix_tokens()
-        labels = self._few_labels(rows)
+        labels = self._labels or Tally()
+        if not 1 < len(labels) <= rows / 2:
+            labels = Tally()  # no labels: each should occur at least twice on average
         mean = max(rows, 1)
         return Profile(
             examples=rows,
@@ -298,11 +296,6 @@ class ProfileBuilder:
             answer_language=self._language.answer_language,
             outside_facts=self._language.outside_facts,
         )
-
-    def _few_labels(self, rows: int) -> Tally[str]:
-        """Labels, if each occurs at least twice on average."""
-        labels = self._labels
-        return labels if labels and 1 < len(labels) <= rows / 2 else Tally()
 
 
 def _hash(text: bytes) -> int:

@@ -157,10 +157,6 @@ def is_known_family(config: Config) -> bool:
 def architecture_of(config: Config, source: str = "your config.json") -> Architecture:
     """Read a config.json as downloaded; of a vision model, the text part.
 
-    Args:
-        config: Content of the file.
-        source: Source of the numbers, for the record.
-
     Raises:
         UsageError: the family is not supported, or a number is missing.
     """

@@ -125,11 +125,7 @@ def decode_step_seconds(
     host + max(weights / bandwidth, 2 N batch / FLOPs) + keys and values / bandwidth
     + all-reduce between GPUs; at least the time to launch the kernels
 
-    Args:
-        serving: Model, GPUs, engine, precision.
-        batch: Concurrent sequences.
-        live_tokens: Tokens of a sequence: prompt and output so far.
-        streamed: 1 if tokens are streamed over HTTP, 0 for an offline batch.
+    *live_tokens* are prompt and output so far of a sequence; *streamed* is 1 over HTTP, 0 offline.
 
     Source: roofline of decoding.
     """

@@ -42,14 +42,7 @@ def output_tokens_per_second(
 
     speed = 1 / (step / batch + prefill / answer)
 
-    Leaves out: prefix caching, speculative decoding.
-
-    Args:
-        serving: Model, GPUs, engine, precision.
-        prompt_tokens: Prompt tokens per answer.
-        completion_tokens: Output tokens per answer.
-        sequences: Concurrent requests; limited to those that fit.
-        streamed: As in `decode_step_seconds`.
+    Leaves out: prefix caching, speculative decoding. *sequences* is limited to those that fit.
     """
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
     live = np.asarray(prompt_tokens) + answer / 2.0
@@ -139,14 +132,10 @@ def gpus_per_copy(
 ) -> Number:
     """GPUs that one replica needs for the weights and one request: 1, 2, 4, 8 ...
 
-    Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
+    *live_tokens* are prompt and answer of the longest request; at least a twentieth of the weights
+    is kept free for them.
 
-    Args:
-        shape: Sizes of the model.
-        gpu_memory_bytes: Memory of one GPU.
-        live_tokens: Prompt and answer of the longest request; at least a twentieth of the weights
-            is kept free for them.
-        precision: Precision of the weights.
+    Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
     """
     weights = served_weight_bytes(
         ServingSetup(shape, GpuSet(gpu_memory_bytes, 1.0, 1.0), precision=precision)

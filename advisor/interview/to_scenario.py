@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from advisor.decision.answer import Question
@@ -16,6 +16,7 @@ from advisor.interview.questions import (
     Questionnaire,
     QuestionPart,
 )
+from advisor.interview.texts import flatten
 from advisor.prices.book import PriceBook
 from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Measurement, Scenario
@@ -55,15 +56,8 @@ def _is_known(part: QuestionPart, scenario: Scenario, known: frozenset[str]) -> 
 
 def _specified_paths(scenario: Scenario) -> frozenset[str]:
     """Return the paths that a scenario sets."""
-
-    def walk(mapping: Mapping[str, Any], prefix: str) -> Iterator[str]:
-        for key, value in mapping.items():
-            if isinstance(value, Mapping):
-                yield from walk(value, f"{prefix}{key}.")
-            elif value is not None:
-                yield prefix + key
-
-    return frozenset(walk(scenario.model_dump(mode="json", exclude_unset=True), ""))
+    values = flatten(scenario.model_dump(mode="json", exclude_unset=True))
+    return frozenset(path for path, value in values if value is not None)
 
 
 def _counted_paths(question: Question) -> frozenset[str]:

@@ -62,12 +62,7 @@ Finding = tuple[str, tuple[str, ...], dict[str, str]]
 
 
 def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contradiction, ...]:
-    """List contradictions between scenario and dataset; only values that are set are compared.
-
-    Args:
-        scenario: The scenario.
-        profile: Statistics of the dataset, if there is one.
-    """
+    """List contradictions between scenario and dataset; only values that are set are compared."""
     if profile is None or profile.examples < MIN_ROWS:
         return ()
     return tuple(
