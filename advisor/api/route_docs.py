@@ -53,21 +53,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "interview": _json_body("InterviewRequest"),
 }
 COMPUTED_STATUSES = (304, 413, 415, 422, 500)
-STATUSES = {
+STATUSES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(BODIES, COMPUTED_STATUSES),
     "profile": (400, 413, 422, 500),
-    "recommend": COMPUTED_STATUSES,
-    "sensitivity": COMPUTED_STATUSES,
-    "estimate": COMPUTED_STATUSES,
-    "sweep": COMPUTED_STATUSES,
-    "interview": COMPUTED_STATUSES,
     "models": (304, 422, 500),
     "prices": (304, 422, 500),
     "rules": (304, 500),
     "errors": (304, 500),
     "openapi": (304, 500),
-    "health": (500,),
-    "ready": (500,),
-    "metrics": (500,),
+    **dict.fromkeys(("health", "ready", "metrics"), (500,)),
 }
 """Every status of an operation other than 200."""
 

@@ -208,7 +208,10 @@ class ProfileBuilder:
         self._sums["prompt"] += total - completion - (4 if completion else 0)
         self._sums["pairs"] += example.kind == "preference"
         self._sums["tools"] += example.tools is not None
-        self._sums["untrainable"] += not any(map(_trains, example.turns))
+        self._sums["untrainable"] += not any(
+            turn.role == "assistant" and turn.weight != 0 and (turn.content or turn.tool_calls)
+            for turn in example.turns
+        )
         self._add_label(last)
         self._narrow_prefix(example)
 
@@ -304,10 +307,6 @@ def _hash(text: bytes) -> int:
 
 def _counted_text(turn: Message) -> str:
     return turn.content if turn.tool_calls is None else turn.content + turn.tool_calls
-
-
-def _trains(turn: Message) -> bool:
-    return turn.role == "assistant" and turn.weight != 0 and bool(turn.content or turn.tool_calls)
 
 
 def _common_prefix(left: str, right: str) -> str:

@@ -132,18 +132,14 @@ def _measured(
     n = settings.get("quality.held_out_examples") or DEFAULT_N
     measured = [m.model_dump(mode="json") for m in question.scenario.quality.measured]
     bands = {code for code in scores if isinstance(known[code], str)}
-    target = _target(settings, question) if bands else 0.0
+    target = float(settings.get("quality.target", 0.0))
+    if bands and "quality.target" not in settings:
+        scenario = with_paths(question.scenario, settings)
+        resolved = resolve(scenario, question.profile, question.evidence)
+        target = float(resolved.inputs.target[0, 0])
     for code, score in scores.items():
         value = target - score / 100 if code in bands else score / 100
         measured.append(
             {"approach": sheet.parts[code].approach, "n": n, "value": round(max(value, 0.0), 4)}
         )
     return {"quality.measured": measured} | ({"quality.target": target} if bands else {})
-
-
-def _target(settings: Mapping[str, Any], question: Question) -> float:
-    if "quality.target" in settings:
-        return float(settings["quality.target"])
-    scenario = with_paths(question.scenario, settings)
-    target = resolve(scenario, question.profile, question.evidence).inputs.target
-    return float(target[0, 0])
