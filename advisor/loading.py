@@ -118,10 +118,7 @@ def read_mapping(
 ) -> dict[str, Any]:
     """Read a YAML or JSON file that contains a mapping, such as a scenario.
 
-    Args:
-        path: The file.
-        start: Keys that such a file starts with, for messages.
-        error: Type of the errors about its content.
+    Messages about its content have the type *error* and name the keys to *start* with.
 
     Raises:
         UsageError: there is no such file.

@@ -140,10 +140,8 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield every row of a dataset as an example or a reject.
 
-    Args:
-        path: The file; its format is detected from its first bytes, not from its name.
-        progress: Called with bytes read and bytes in total.
-        source_sha256: Receives the hash of the file at the end.
+    The format is detected from the first bytes, not from the name. *progress* is called with bytes
+    read and bytes in total; *source_sha256* receives the hash of the file at the end.
 
     Raises:
         DatasetError: it cannot be read at all.

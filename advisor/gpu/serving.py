@@ -136,6 +136,10 @@ def gpus_per_copy(
     is kept free for them.
 
     Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
+
+    >>> llama_70b = ModelShape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
+    >>> [int(gpus_per_copy(llama_70b, gib * 2**30)) for gib in (80, 192)]
+    [2, 1]
     """
     weights = served_weight_bytes(
         ServingSetup(shape, GpuSet(gpu_memory_bytes, 1.0, 1.0), precision=precision)
@@ -144,16 +148,6 @@ def gpus_per_copy(
     needed = np.maximum(LIVE_MARGIN * weights, weights + live)
     gpus = np.maximum(needed / (MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes), 1.0)
     return np.asarray(2.0 ** np.ceil(np.log2(gpus)))
-
-
-def gpus_per_replica(shape: ModelShape, gpu_memory_bytes: float) -> int:
-    """GPUs per replica of one model on one type of GPU.
-
-    >>> llama_70b = ModelShape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
-    >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
-    (2, 1)
-    """
-    return int(gpus_per_copy(shape, gpu_memory_bytes))
 
 
 def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:

@@ -124,23 +124,14 @@ def parse_yaml(text: str, loader: type[StrictLoader] = StrictLoader) -> Any:
         raise InvalidText(position, f"{problem}.", "Fix the YAML at this location.") from error
 
 
-def default_price_book_path() -> Path:
-    """Return the bundled price file: at the top of a checkout, else in the installed package."""
-    in_checkout = HERE.parent / "pricing.yaml"
-    return in_checkout if in_checkout.is_file() else HERE / "pricing.yaml"
-
-
 def load_prices(path: Path | None = None, overlay: Path | None = None) -> PriceBook:
-    """Read the price book, with a user's own prices on top.
-
-    Args:
-        path: Price file; the bundled one by default.
-        overlay: Own prices in the same format; they replace those of the book, marked as own.
+    """Read the price book, bundled by default; prices of an overlay replace its prices as own.
 
     Raises:
         PricingFileError: a file cannot be read or breaks a rule.
     """
-    path = path or default_price_book_path()
+    in_checkout = HERE.parent / "pricing.yaml"
+    path = path or (in_checkout if in_checkout.is_file() else HERE / "pricing.yaml")
     return _book(path, _text(path), overlay, _text(overlay) if overlay else "")
 
 
