@@ -9,7 +9,7 @@ import orjson
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from advisor.api.errors import RequestRefused, WrongMediaType
+from advisor.api.errors import SCHEMA_REMEDY, RequestRefused, WrongMediaType
 from advisor.api.uploads import declared_bytes, too_large_error
 from advisor.units import Record
 
@@ -97,12 +97,11 @@ def parse_record(kind: type[R], mapping: object, where: str) -> R:
     Raises:
         RequestRefused: the first validation error, with its location.
     """
-    remedy = "Send what /api/v1/openapi.json describes."
     if not isinstance(mapping, Mapping):
-        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.", remedy)
+        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.", SCHEMA_REMEDY)
     try:
         return kind.model_validate(mapping)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join((where, *(str(part) for part in first["loc"])))
-        raise RequestRefused(path, f"{first['msg']}.", remedy) from error
+        raise RequestRefused(path, f"{first['msg']}.", SCHEMA_REMEDY) from error

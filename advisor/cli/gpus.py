@@ -44,6 +44,7 @@ from advisor.loading import read_mapping
 from advisor.options.eligibility import eligibility_key
 from advisor.options.gpu_tuning import available_gpus
 from advisor.options.option import RuledOutOption
+from advisor.prices.display_names import at_provider, option_name
 from advisor.prices.models import Gpu, ModelCard, TokenFactor
 from advisor.units import GIB
 
@@ -112,15 +113,13 @@ def show_memory_picture(out: Console, picture: MemoryPicture) -> None:
 
 def memory_picture_record(picture: MemoryPicture) -> dict[str, Any]:
     """Return the memory as JSON."""
+    totals = ("allocated_bytes", "reserved_bytes", "process_bytes", "needed_bytes")
     return {
         "gpu": picture.gpu.name,
         "gpu_memory_bytes": picture.gpu.memory_bytes,
         "fits": picture.fits,
         "phases_bytes": picture.phases,
-        "allocated_bytes": picture.allocated_bytes,
-        "reserved_bytes": picture.reserved_bytes,
-        "process_bytes": picture.process_bytes,
-        "needed_bytes": picture.needed_bytes,
+        **{name: getattr(picture, name) for name in totals},
         "changes": [
             {"setting": c.setting, "to": c.says, "needed_bytes": c.process_bytes}
             for c in picture.changes
@@ -184,7 +183,7 @@ def gpus(question: ScenarioFlags, wanted: GpuFlags, format_: FormatFlag = Format
 
 
 def show_gpus(question: Question, wanted: GpuFlags, format_: str) -> None:
-    """Compare GPUs for a question and print them."""
+    """Print GPUs for a question as text or JSON."""
     selections = select_gpus(question, wanted)
     if format_ == "json":
         records = [_record(selection) for selection in selections]
@@ -217,9 +216,10 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
         training_choices(training, machines, eligibility.licences),
         limits.budget_one_off_usd,
     )
-    drawn = _pictured_gpu(wanted, trained, question)
+    best = cheapest(trained.choices)
+    gpu = question.book.gpu(wanted.gpu) if wanted.gpu else best.machine.gpu if best else None
     return (
-        replace(trained, memory_picture=memory_picture(training, drawn) if drawn else None),
+        replace(trained, memory_picture=memory_picture(training, gpu) if gpu else None),
         _split(
             f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
             f"{load.peak_tokens_per_second:,.1f} tokens per second at peak load",
@@ -250,22 +250,10 @@ def _base(name: str, question: Question) -> ModelCard:
 def _split(
     work: str, results: GpuChoices, budget_usd: float | None, basis: str = UNPROBED_NOTE
 ) -> GpuSelection:
-    choices: list[GpuChoice] = []
-    ruled_out: list[RuledOutOption] = []
-    for result in results:
-        if isinstance(result, GpuChoice):
-            choices.append(result)
-        else:
-            ruled_out.append(result)
+    found = list(results)
+    choices = [result for result in found if isinstance(result, GpuChoice)]
+    ruled_out = [result for result in found if isinstance(result, RuledOutOption)]
     return GpuSelection(work, choices, ruled_out, budget_usd, basis)
-
-
-def _pictured_gpu(wanted: GpuFlags, trained: GpuSelection, question: Question) -> Gpu | None:
-    """Return the GPU whose memory is shown."""
-    if wanted.gpu:
-        return question.book.gpu(wanted.gpu)
-    best = cheapest(trained.choices)
-    return best.machine.gpu if best else None
 
 
 def _show(out: Console, selection: GpuSelection) -> None:
@@ -278,26 +266,31 @@ def _show(out: Console, selection: GpuSelection) -> None:
     if serves:
         out.print("\nUSD per 1M output tokens, by utilization")
         shares = tuple(f"{share:.0%}" for share in UTILISATIONS)
-        rows = [(choice.name, *_per_million(choice)) for choice in best]
+        rows = [(_shown_name(choice), *_per_million(choice)) for choice in best]
         out.print(plain_table(("GPUs", *shares), rows, set(shares)))
     for name, pick in selection.picks.items():
-        out.print(f"{name}: {pick.name if pick else 'none'}", markup=False)
+        out.print(f"{name}: {_shown_name(pick) if pick else 'none'}", markup=False)
     out.print(selection.basis, markup=False, style="dim")
     if selection.memory_picture:
         show_memory_picture(out, selection.memory_picture)
     for option in selection.ruled_out:
-        out.print(f"  ruled out {option.id}: {option.says}", markup=False, style="dim")
+        shown = option_name(option.id).removeprefix("gpu, ")
+        out.print(f"  ruled out {shown}: {option.says}", markup=False, style="dim")
 
 
 def _row(choice: GpuChoice) -> tuple[str, ...]:
     return (
-        choice.name,
+        _shown_name(choice),
         f"{choice.memory_bytes / GIB:.1f}",
         f"{choice.seconds[1]:,.2f}",
         f"{choice.usd[1]:,.2f}",
         f"{choice.usd[0]:,.2f}-{choice.usd[2]:,.2f}",
         f"{choice.tokens_per_second:,.0f}",
     )
+
+
+def _shown_name(choice: GpuChoice) -> str:
+    return f"{choice.count} x {choice.machine.gpu.name} {at_provider(choice.machine.provider)}"
 
 
 def _per_million(choice: GpuChoice) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from advisor.decision.decide import Decision, decide
 from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, prepare
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import batch_costs, first_variant_values
-from advisor.estimate.sampling import WORST_CASE
+from advisor.estimate.sampling import WORST_CASE, EstimateContext
 from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
 from advisor.prices.series import Caveat
@@ -123,7 +123,7 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
         assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),
         rules=question.rules,
-        question_sha256=hashlib.sha256(_bytes(_identity(question))).hexdigest(),
+        question_sha256=_identity_sha256(question),
         prices_sha256=question.book.sha256,
         engine_version=__version__,
     )
@@ -138,14 +138,15 @@ def _bytes(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _identity(question: Question) -> dict[str, Any]:
+def _identity_sha256(question: Question) -> str:
     asked = {
         "scenario": question.scenario.model_dump(mode="json"),
         "dataset": question.profile.dataset_sha256 if question.profile else None,
         "seed": question.seed,
     }
     rules = [rule.model_dump(mode="json") for rule in question.rules]
-    return asked | ({"rules": rules} if rules else {})
+    identity = asked | ({"rules": rules} if rules else {})
+    return hashlib.sha256(_bytes(identity)).hexdigest()
 
 
 def _bills(evaluated: EvaluatedQuestion) -> tuple[OptionBill, ...]:
@@ -180,9 +181,10 @@ def _allowed(evaluated: EvaluatedQuestion) -> list[OptionResult]:
 def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
     """Return the one-off cost of each option with every uncertain input at its worst case [USD]."""
     resolved, evidence = evaluated.resolved, evaluated.question.evidence
+    context = EstimateContext(resolved, resolved.inputs, evidence, WORST_CASE)
     found: dict[str, float] = {}
     for batch in evaluated.candidates.batches:
-        costs = batch_costs(batch, resolved, resolved.inputs, evidence, WORST_CASE)
+        costs = batch_costs(batch, context)
         found |= zip(batch.ids, first_variant_values(costs.one_off, len(batch.ids)), strict=True)
     return found
 

@@ -10,11 +10,11 @@ from advisor.decision.reasons import (
     Reason,
     break_even,
     decision_reasons,
-    first_value,
     next_measurements,
 )
 from advisor.decision.sensitivity import NearestChange, nearest_changes
 from advisor.decision.verdict import verdict_sentence
+from advisor.estimate.line import first_value
 from advisor.units import Record
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from advisor.dataset.profile import Profile
 from advisor.decision.ranking import OptionResult, Ranking, rank
 from advisor.decision.team_checks import allowed_measuring_option
-from advisor.estimate.sampling import LIKELY, Sampling
+from advisor.estimate.sampling import LIKELY, EstimateContext, Sampling
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption, ResolvedScenario, resolve, stack_inputs
 from advisor.options.candidates import Candidates, list_candidates
@@ -95,7 +95,10 @@ def evaluate(question: Question) -> EvaluatedQuestion:
     """
     resolved, candidates = prepare(question, question.scenario)
     likely, drawn = (
-        rank(candidates.batches, resolved, resolved.inputs, question.evidence, sampling)
+        rank(
+            candidates.batches,
+            EstimateContext(resolved, resolved.inputs, question.evidence, sampling),
+        )
         for sampling in (LIKELY, Sampling("draws", question.seed))
     )
     return EvaluatedQuestion(question, resolved, candidates, likely, drawn)
@@ -113,7 +116,8 @@ def prepare(question: Question, scenario: Scenario) -> tuple[ResolvedScenario, C
     without_retrieval = question.evidence.without_retrieval
     candidates = list_candidates(eligibility, question.book, without_retrieval, question.rules)
     if question.rules:
-        candidates = candidates.with_measuring(allowed_measuring_option(candidates, resolved))
+        context = EstimateContext(resolved, resolved.inputs, question.evidence, LIKELY)
+        candidates = candidates.with_measuring(allowed_measuring_option(candidates, context))
     return resolved, candidates
 
 
@@ -152,7 +156,9 @@ def winners(question: Question, changes: Sequence[Mapping[str, Any]]) -> list[Wi
         resolved, candidates = prepared[places[0]]
         together = replace(resolved, variants=tuple(variant.scenario for variant in variants))
         inputs = stack_inputs([variant.inputs for variant in variants])
-        ranking = rank(candidates.batches, together, inputs, question.evidence, LIKELY)
+        ranking = rank(
+            candidates.batches, EstimateContext(together, inputs, question.evidence, LIKELY)
+        )
         options = (*candidates.options, candidates.measuring)
         indices = np.broadcast_to(ranking.winner[:, 0], len(places))
         for place, index in zip(places, indices.tolist(), strict=True):

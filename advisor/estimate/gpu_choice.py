@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from advisor.errors import UsageError
+from advisor.estimate.line import first_value
 from advisor.estimate.tuning import ACCUMULATION, PADDED_SHARE, SETUP_HOURS, default_epochs
 from advisor.gpu.memory import fits_in_memory, process_bytes
 from advisor.gpu.parameters import ModelShape
@@ -283,8 +284,8 @@ def training_workload(
     inputs = resolved.inputs
     row = resolved.tokens_per_example
     if np.isnan(row):
-        row = _first(inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens)
-    padded, examples = PADDED_SHARE * row, _first(inputs.examples)
+        row = first_value(inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens)
+    padded, examples = PADDED_SHARE * row, first_value(inputs.examples)
     longest = padded if np.isnan(resolved.longest_tokens) else resolved.longest_tokens
     tokens = examples * float(np.asarray(default_epochs(examples))) * padded
     setup = TrainingSetup(method, padded * ROWS_PER_STEP / ACCUMULATION, padded)
@@ -300,13 +301,9 @@ def serving_workload(
 ) -> ServingWorkload:
     """Return the traffic of a scenario at its peak."""
     inputs: Inputs = resolved.inputs
-    prompt = _first(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
+    prompt = first_value(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
-    peak = _first(mean * inputs.peak_factor)
+    peak = first_value(mean * inputs.peak_factor)
     return ServingWorkload(
-        base, prompt, _first(inputs.completion_tokens), peak, engine, precision, unmerged
+        base, prompt, first_value(inputs.completion_tokens), peak, engine, precision, unmerged
     )
-
-
-def _first(values: object) -> float:
-    return float(np.asarray(values, np.float64).flat[0])

@@ -6,8 +6,9 @@ from dataclasses import replace
 from statistics import median
 
 from advisor.decision.answer import Question, evaluate, prepare
-from advisor.decision.reasons import first_value, linear_cost
+from advisor.decision.reasons import linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
+from advisor.estimate.line import first_value
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
 from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Scenario

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.sampling import Sampling
+from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.evidence import Evidence, QualityRange, Range, wilson_range
 from advisor.inputs import ResolvedScenario, needs_knowledge
 from advisor.options.batch import OptionKinds
@@ -140,13 +140,14 @@ def with_measurement(
 
 
 def with_related_measurement(
-    estimate: QualityEstimate, place: int, resolved: ResolvedScenario, evidence: Evidence
+    estimate: QualityEstimate, place: int, context: EstimateContext
 ) -> QualityEstimate:
     """Derive the quality of one way of prompting from a measurement of another.
 
     quality = measured + gain of this approach - gain of the measured approach
     """
-    option, kind = estimate.kinds.first[place], evidence.of(resolved.task)
+    resolved = context.resolved
+    option, kind = estimate.kinds.first[place], context.evidence.of(resolved.task)
     gains = {"prompt": NO_SHIFT, "few_shot": kind.few_shot_gain}
     gain = {**gains, "long_context": kind.many_shot_gain}.get(option.approach)
     measured = [

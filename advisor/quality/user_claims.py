@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.evidence import Evidence
-from advisor.inputs import Inputs, ResolvedScenario, prompting_fell_short
+from advisor.estimate.sampling import EstimateContext
+from advisor.inputs import prompting_fell_short
 from advisor.quality.measurements import NumberRange
 from advisor.scenario.scenario import Scenario
 from advisor.units import Number
@@ -36,10 +36,9 @@ class PromptingClaims(NamedTuple):
         return bool((self.meets | self.gap | self.retrieval_short).any())
 
 
-def prompting_claims(
-    resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
-) -> PromptingClaims:
+def prompting_claims(context: EstimateContext) -> PromptingClaims:
     """Read the user's claims about prompting and retrieval in each variant."""
+    resolved, inputs, evidence = context.resolved, context.inputs, context.evidence
     least = evidence.of("knowledge_qa").tune_least_examples
     pages = evidence.pretraining_tokens.value
     return PromptingClaims(
@@ -62,19 +61,13 @@ def retrieval_fell_short(scenario: Scenario) -> bool:
     return quality.prompting == "gap" or behaves
 
 
-class PromptingTraits(NamedTuple):
-    """Properties of the kinds of options that claims are about, of shape [kinds, 1, 1]."""
-
-    is_large: Mask
-    """Prompts a large model, which is what the claims are about."""
-    retrieves: Mask
-    """Uses documents."""
-    large: Number
-    """Expected quality on a large model, from evidence."""
-
-
 def apply_claims(
-    claims: PromptingClaims, bounds: NumberRange, target: Number, traits: PromptingTraits
+    claims: PromptingClaims,
+    bounds: NumberRange,
+    target: Number,
+    is_large: Mask,
+    retrieves: Mask,
+    expected: Number,
 ) -> NumberRange:
     """Move the expected quality of prompting to what the user claims.
 
@@ -82,11 +75,13 @@ def apply_claims(
         claims: In each variant.
         bounds: Expected quality of each kind from evidence, [kinds, variants, 1 or draws].
         target: Quality target, [variants, 1].
-        traits: Properties of each kind.
+        is_large: Which kinds prompt a large model, which is what the claims are about.
+        retrieves: Which kinds use documents.
+        expected: Expected quality on a large model, from evidence.
     """
-    moved = np.where(claims.meets, np.asarray(target) - traits.large, 0.0)
-    falls_short = np.where(traits.retrieves, claims.retrieval_short, claims.gap)
-    unproven = claims.meets & ~traits.is_large
+    moved = np.where(claims.meets, np.asarray(target) - expected, 0.0)
+    falls_short = np.where(retrieves, claims.retrieval_short, claims.gap)
+    unproven = claims.meets & ~is_large
     most = np.asarray(target) - SHORTFALL
     low, likely, high = (
         np.where(is_capped, np.minimum(bound + moved, most), bound + moved)
@@ -100,14 +95,7 @@ def apply_claims(
 def cap_at_teacher(
     claims: PromptingClaims, bounds: NumberRange, target: Number, taught: Mask
 ) -> NumberRange:
-    """Cap a distilled model's quality at its teacher's, where the teacher falls short.
-
-    Args:
-        claims: In each variant.
-        bounds: Expected quality of each kind from evidence, [kinds, variants, 1 or draws].
-        target: Quality target, [variants, 1].
-        taught: Which kinds are trained on answers of a large model, [kinds, 1, 1].
-    """
+    """Cap the quality of kinds taught by a large model, where that is claimed to fall short."""
     most = np.where(claims.gap & taught, np.asarray(target) - SHORTFALL, np.inf)
     low, likely, high = (np.minimum(bound, most) for bound in bounds)
     return low, likely, high

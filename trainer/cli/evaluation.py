@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from advisor.console import console, plain_table, write_json
+from advisor.console import console, plain_table, print_text, write_json
 from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.context import open_context
 from trainer.errors import Refused
@@ -58,9 +58,9 @@ def show_evaluation(scored: dict[str, Any]) -> None:
     """Print the scores side by side, forgetting, and the verdict."""
     evaluation = Evaluation.from_dict(scored)
     head, *rows = evaluation_table(evaluation)
-    console().print(f"\n{evaluation.metric} on {evaluation.rows} held-out rows")
+    print_text(f"\n{evaluation.metric} on {evaluation.rows} held-out rows")
     console().print(plain_table(head, rows, set(head[1:])))
-    console().print("\n" + "\n".join(evaluation_sentences(evaluation)), soft_wrap=True)
+    print_text("\n" + "\n".join(evaluation_sentences(evaluation)))
 
 
 def evaluation_of(run: Run) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from advisor.cli.flags import PricesFlag
-from advisor.console import console, write_json
+from advisor.console import print_text, write_json
 from advisor.errors import AdvisorError, UsageError
 from advisor.prices.loader import load_prices
 from trainer.cli.flags import JsonFlag
@@ -66,7 +66,7 @@ def run_doctor() -> None:
 
 
 def _print_check(name: str, passed: bool, text: str) -> None:
-    console().print(f"{'ok' if passed else '--'}  {name:<16} {text}", soft_wrap=True)
+    print_text(f"{'ok' if passed else '--'}  {name:<16} {text}")
 
 
 def probe_machine(
@@ -127,5 +127,5 @@ def show_probe(probe: Probe) -> None:
         ("fit", f"within {probe.worst_miss:.0%} of {probe.trainings} short trainings"),
         ("took", f"{probe.seconds:.0f} s"),
     ):
-        console().print(f"{name:<10} {text}", soft_wrap=True)
-    console().print("\nPlans for this machine use it from now on.")
+        print_text(f"{name:<10} {text}")
+    print_text("\nPlans for this machine use it from now on.")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from advisor.decision.answer import prepare, recommend
 from advisor.decision.reasons import break_even_requests
 from advisor.estimate.costs import PERCENTILE_SHARES, batch_costs, option_costs, percentile_range
-from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
+from advisor.estimate.sampling import LIKELY, WORST_CASE, EstimateContext, Sampling
 from advisor.estimate.tokens import (
     effective_hit_share,
     evaluated_tokens,
@@ -178,7 +178,9 @@ def test_options_side_by_side_cost_what_each_costs_alone(name: str, sampling: Sa
         (together, candidates.batches[:-1]), (alone, [one for o in candidates.options for one in option_batches([o])])
     ):  # fmt: skip
         for batch in batches:
-            cost = batch_costs(batch, resolved, resolved.inputs, question.evidence, sampling)
+            cost = batch_costs(
+                batch, EstimateContext(resolved, resolved.inputs, question.evidence, sampling)
+            )
             found.update(zip(batch.ids, option_costs(cost, len(batch.options)), strict=True))
 
     assert together == alone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -16,13 +16,7 @@ from advisor.plan.training_plan import Hyperparameters, LocalJob, TrainingPlan
 from trainer.run_states import Run, State
 from trainer.runs.messages import event_sentence
 from trainer.server.context import ServerContext
-from trainer.server.openai.ids import (
-    checkpoint_id_of,
-    event_id_of,
-    job_id_of,
-    result_file_of,
-    tuned_name,
-)
+from trainer.server.openai.ids import event_id_of, job_id_of, run_hex, tuned_name
 from trainer.server.openai.job_schemas import (
     CheckpointMetrics,
     FineTuneMethod,
@@ -119,7 +113,7 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
 
 def result_file(server: ServerContext, job: StoredJob) -> str:
     """Store the metrics of a succeeded job as a file, once; return its id."""
-    file_id = result_file_of(job.run_id)
+    file_id = f"file-result-{run_hex(job.run_id)}"
     try:
         return server.file_store.file(file_id, None).file_id
     except NoSuchFile:
@@ -240,17 +234,14 @@ def checkpoints_of(server: ServerContext, job: StoredJob) -> list[FineTuningJobC
     if run.job_id is None:
         return []
     model = job_model_name(job, server.context.store.plan(run.plan_id))
-    adapter = server.context.adapter(run.provider)
-    try:
+    with closing(server.context.adapter(run.provider)) as adapter:
         checkpoints = adapter.checkpoints(run.job_id)
-    finally:
-        adapter.close()
     events = run_timeline(server, job.run_id)
     steps = metrics_by_step(events)
     saved = {event.body.get("step"): event.at for event in events if event.kind == "checkpoint"}
     return [
         FineTuningJobCheckpoint(
-            id=checkpoint_id_of(job.run_id, checkpoint.step),
+            id=f"ftckpt_{run_hex(job.run_id)}_{checkpoint.step}",
             step_number=checkpoint.step,
             created_at=int(saved.get(checkpoint.step, run.events[-1].at)),
             fine_tuned_model_checkpoint=f"{model}:ckpt-step-{checkpoint.step}",

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from trainer.home import home_folder
 from trainer.server.auth import Spender, Viewer
-from trainer.server.context import server_of
-from trainer.server.idempotency import IdempotencyKey, idempotent, json_response
+from trainer.server.context import CurrentServer
+from trainer.server.idempotency import IdempotencyKey, idempotent
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import DeleteModelResponse, ListModelsResponse, Model
 from trainer.server.openai.strict_route import StrictRoute
@@ -20,23 +20,21 @@ SYSTEM = "system"
 router = APIRouter(route_class=StrictRoute, tags=["models"])
 
 
-@router.get("/models", response_model=ListModelsResponse)
-def list_models(request: Request, caller: Viewer) -> Response:
+@router.get("/models")
+def list_models(server: CurrentServer, caller: Viewer) -> ListModelsResponse:
     """List the base models of this server and the caller's tuned models."""
-    server = server_of(request)
     bases = [_base_view(name, folder) for name, folder in sorted(server.bases().items())]
     tuned = [_tuned_view(model) for model in tuned_models(server, caller)]
-    return json_response(ListModelsResponse(data=[*bases, *tuned]))
+    return ListModelsResponse(data=[*bases, *tuned])
 
 
-@router.get("/models/{model:path}", response_model=Model)
-def retrieve_model(request: Request, caller: Viewer, model: str) -> Response:
+@router.get("/models/{model:path}")
+def retrieve_model(server: CurrentServer, caller: Viewer, model: str) -> Model:
     """Return a model."""
-    server = server_of(request)
     bases = server.bases()
     if model in bases:
-        return json_response(_base_view(model, bases[model]))
-    return json_response(_tuned_view(tuned_model(server, caller, model)))
+        return _base_view(model, bases[model])
+    return _tuned_view(tuned_model(server, caller, model))
 
 
 @router.delete("/models/{model:path}", response_model=DeleteModelResponse)
