@@ -36,6 +36,8 @@ class DeploymentStatus:
 class Hosting(Protocol):
     """Client for the deployments of one provider, and the requests that all providers share."""
 
+    _web: HttpClient
+    _path: str
     chat_path: str
 
     def __init__(self, web: HttpClient, path: str) -> None:
