@@ -132,12 +132,7 @@ class RetryPolicy:
     """Last error of the current call; empty before its first one."""
 
     def call(self, send: Callable[[], T], budget: ReservedBudget, at_most: Decimal) -> T | None:
-        """Send until an answer arrives; None after the last try.
-
-        Args:
-            send: Sends one request.
-            budget: Pays for each try.
-            at_most: Worst case of one try [USD].
+        """Send until an answer arrives, each try at most *at_most* USD; None after the last try.
 
         Raises:
             BudgetExhausted: a try might exceed the reserved amount.
@@ -216,13 +211,8 @@ class PaidChatModel:
     ) -> PaidAnswer | None:
         """Send a conversation until it is answered; None if no answer arrived.
 
-        The caller records the answer in the journal before it asks for the next one.
-
-        Args:
-            messages: The conversation.
-            counted_tokens: Its tokens by our tokenizer.
-            tools: Tools the model may call, as JSON.
-            settings: Further fields of the request.
+        *settings* are further fields of the request. The caller records the answer in the journal
+        before it asks for the next one.
 
         Raises:
             BudgetExhausted, ProviderDeclined, Refused, Unreachable: see `RetryPolicy.call`.

@@ -36,6 +36,8 @@ class DeploymentStatus:
 class Hosting(Protocol):
     """Client for the deployments of one provider, and the requests that all providers share."""
 
+    _web: HttpClient
+    _path: str
     chat_path: str
 
     def __init__(self, web: HttpClient, path: str) -> None:
@@ -49,13 +51,6 @@ class Hosting(Protocol):
 
     def stop(self, name: str) -> None:
         """Stop a deployment, if it exists."""
-
-    def _resources(self) -> list[Mapping[str, Any]]: ...
-
-    def names(self) -> list[str]:
-        """List our deployments at the provider."""
-        names = [str(resource.get("name")).rsplit("/", 1)[-1] for resource in self._resources()]
-        return [name for name in names if name.startswith(PREFIX)]
 
     def _create(self, path: str, **options: Any) -> None:
         """Create a resource, unless it exists already."""
@@ -110,10 +105,6 @@ class FireworksHosting(Hosting):
         """Stop a deployment, if it exists."""
         self._delete(f"{self._path}/{path_segment(name)}", params={"ignoreChecks": True})
 
-    def _resources(self) -> list[Mapping[str, Any]]:
-        page = self._web.ask("GET", self._path, params={"pageSize": 200})
-        return page.get("deployments") or []
-
 
 class TogetherHosting(Hosting):
     """Dedicated endpoints that stop when idle. Source: together 3.1.1."""
@@ -143,11 +134,8 @@ class TogetherHosting(Hosting):
     def _list(self, path: str, **query: int) -> list[Mapping[str, Any]]:
         return self._web.ask("GET", path, params=query).get("data") or []
 
-    def _resources(self) -> list[Mapping[str, Any]]:
-        return self._list(self._path, limit=200)
-
     def _endpoint(self, name: str) -> Mapping[str, Any] | None:
-        endpoints = self._resources()
+        endpoints = self._list(self._path, limit=200)
         return next((e for e in endpoints if str(e.get("name")).rsplit("/", 1)[-1] == name), None)
 
     def _endpoint_path(self, endpoint: Mapping[str, Any]) -> str:

@@ -278,9 +278,8 @@ def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
         raise UnknownOutcome(f"the response violates OpenAI's own schema: {error}") from None
     except openai.APIConnectionError as error:
         why = type(error.__cause__ or error).__name__
-        if isinstance(error.__cause__, NOT_SENT_ERRORS):
-            raise NotSent(why) from None
-        raise UnknownOutcome(why) from None
+        is_unsent = isinstance(error.__cause__, NOT_SENT_ERRORS)
+        raise (NotSent if is_unsent else UnknownOutcome)(why) from None
     except orjson.JSONDecodeError as error:
         raise UnknownOutcome(f"not valid JSON: {error}") from None
     response: httpx2.Response = answer.http_response
