@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from html import escape
 from typing import Any
@@ -13,10 +14,10 @@ import orjson
 from advisor import __version__
 from advisor.decision.bill import BillContext, OptionBill, option_bill
 from advisor.decision.decide import Decision, decide
-from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, prepare
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import batch_costs, first_variant_values
-from advisor.estimate.sampling import WORST_CASE, EstimateContext
+from advisor.estimate.sampling import WORST_CASE
 from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
 from advisor.prices.series import Caveat
@@ -26,7 +27,7 @@ from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, dollar_range, dollars
 
-__all__ = ["Answer", "Question", "canonical_json", "evaluate", "prepare", "recommend", "summarize"]
+__all__ = ["Answer", "Question", "canonical_json", "evaluate", "recommend", "summarize"]
 
 SCHEMA_VERSION = "1"
 
@@ -180,8 +181,7 @@ def _allowed(evaluated: EvaluatedQuestion) -> list[OptionResult]:
 
 def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
     """Return the one-off cost of each option with every uncertain input at its worst case [USD]."""
-    resolved, evidence = evaluated.resolved, evaluated.question.evidence
-    context = EstimateContext(resolved, resolved.inputs, evidence, WORST_CASE)
+    context = replace(evaluated.context, sampling=WORST_CASE)
     found: dict[str, float] = {}
     for batch in evaluated.candidates.batches:
         costs = batch_costs(batch, context)
