@@ -106,12 +106,7 @@ def evaluate(question: Question) -> EvaluatedQuestion:
 
 
 def prepare(question: Question, scenario: Scenario) -> tuple[EstimateContext, Candidates]:
-    """Resolve the inputs of a scenario, at the likely values, and list its candidates.
-
-    Args:
-        question: Price book, evidence, dataset and rules.
-        scenario: The question's scenario, or a variant of it.
-    """
+    """Resolve the inputs of a scenario, at the likely values, and list its candidates."""
     resolved = resolve(scenario, question.profile, question.evidence)
     context = EstimateContext(resolved, resolved.inputs, question.evidence, LIKELY)
     eligibility = eligibility_key(resolved, question.profile)
@@ -139,10 +134,6 @@ def winners(question: Question, changes: Sequence[Mapping[str, Any]]) -> list[Wi
     """Return the winning option of each variant of a question, at the likely values.
 
     Variants with the same candidates are ranked together, each field one column of an array.
-
-    Args:
-        question: The question that all variants start from.
-        changes: For each variant, path -> value.
 
     Raises:
         ScenarioError: a path does not exist, or a value is not allowed there.

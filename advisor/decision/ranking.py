@@ -138,11 +138,7 @@ def rank(batches: Sequence[OptionBatch], context: EstimateContext) -> Ranking:
 
     An option is eligible if every check allows it and its quality reaches the target. The eligible
     option with the lowest score wins: its monthly cost after margins for training and complexity.
-    "Not yet" wins where no option is eligible.
-
-    Args:
-        batches: The candidates; the last batch is "not yet".
-        context: The scenario, for every variant.
+    "Not yet", which is the last batch, wins where no option is eligible.
     """
     parts = {field.name: getattr(context, field.name) for field in fields(EstimateContext)}
     results = tuple(BatchResult(**parts, batch=batch) for batch in batches)
