@@ -264,7 +264,7 @@ def recommend(
     Args:
         question: Path of a scenario file, a mapping with the same keys, or a `Scenario`.
         dataset: File of examples; replaces `dataset.path` of the scenario.
-        prices: Price overlay file, laid over the bundled prices, or a complete `PriceBook`.
+        prices: Price overlay file, applied to the bundled prices, or a complete `PriceBook`.
         rules: Your team's rules: a file, or a list of {id, when, then, says, source}.
         sensitivity: Whether to search for the nearest changes that change the recommendation;
             takes about four times as long.
