@@ -13,7 +13,7 @@ from rich.console import Console
 from advisor.cli.flags import Format, FormatFlag
 from advisor.cli.recommend import ScenarioFlags
 from advisor.console import console, plain_table, write_bytes
-from advisor.decision.answer import Question, prepare
+from advisor.decision.answer import Question
 from advisor.errors import UsageError, did_you_mean
 from advisor.estimate.gpu_choice import (
     GpuChoice,
@@ -39,6 +39,7 @@ from advisor.gpu.model_config import architecture_of
 from advisor.gpu.serving import usd_per_million_tokens
 from advisor.gpu.serving_engines import engine_named, precision_named
 from advisor.gpu.training_setup import Method
+from advisor.inputs import resolve
 from advisor.loading import read_mapping
 from advisor.options.eligibility import eligibility_key
 from advisor.options.gpu_tuning import available_gpus
@@ -188,7 +189,7 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
             "unknown method.",
             did_you_mean(wanted.method, METHODS).strip(),
         )
-    resolved, _ = prepare(question, question.scenario)
+    resolved = resolve(question.scenario, question.profile, question.evidence)
     eligibility = eligibility_key(resolved, question.profile)
     machines = list(available_gpus(eligibility, question.book))
     base = _base(wanted.base, question)

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.decision.team_checks import LikelyCosts, TeamRuleResult, apply_team_rules
+from advisor.decision.team_checks import TeamRuleResult, apply_team_rules
 from advisor.estimate.costs import MIN_MANY_SHOTS, BatchCosts, batch_costs, extra_tokens
 from advisor.estimate.line import option_row
-from advisor.estimate.sampling import LIKELY
+from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import training_method
 from advisor.evidence import Evidence, TaskEvidence
 from advisor.gpu.memory import peak_process_bytes
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import RANK
-from advisor.inputs import Inputs, ResolvedScenario, prompting_fell_short
+from advisor.inputs import ResolvedScenario, prompting_fell_short
 from advisor.options.batch import Column, OptionBatch
 from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.options.option import Option
@@ -35,14 +35,15 @@ MAX_ENCODER_TOKENS = 512.0
 
 
 @dataclass(frozen=True)
-class CheckContext:
+class CheckContext(EstimateContext):
     """The options of a batch, with everything that a check reads."""
 
     batch: OptionBatch
-    resolved: ResolvedScenario
-    inputs: Inputs
-    costs: BatchCosts
-    evidence: Evidence
+
+    @cached_property
+    def costs(self) -> BatchCosts:
+        """Costs of each option."""
+        return batch_costs(self.batch, self)
 
     @property
     def scenario(self) -> Scenario:
@@ -57,11 +58,7 @@ class CheckContext:
     @cached_property
     def team(self) -> TeamRuleResult:
         """Results of the team's rules for each option."""
-        return apply_team_rules(self.batch, self.resolved, self.inputs, self._likely_costs)
-
-    def _likely_costs(self) -> LikelyCosts:
-        likely = batch_costs(self.batch, self.resolved, self.inputs, self.evidence, LIKELY)
-        return LikelyCosts(likely.one_off, likely.monthly, likely.per_month)
+        return apply_team_rules(self.batch, self)
 
     @cached_property
     def minimum_examples(self) -> Column:
@@ -103,14 +100,14 @@ def minimum_examples(
 ) -> NDArray[np.float64] | float:
     """Fewest examples from which an option is considered: a number, or [variants, 1]."""
     kind = evidence.of(resolved.task)
-    if option.is_current or option.approach == "distill":
-        return 0.0
-    if option.approach == "few_shot":
-        return MIN_SHOTS
-    if option.approach == "long_context":
-        return MIN_MANY_SHOTS
-    if option.approach == "dpo":
-        return evidence.preference_pairs.value
+    fixed: dict[str, float] = {
+        "distill": 0.0,
+        "few_shot": MIN_SHOTS,
+        "long_context": MIN_MANY_SHOTS,
+        "dpo": evidence.preference_pairs.value,
+    }
+    if option.is_current or option.approach in fixed:
+        return 0.0 if option.is_current else fixed[option.approach]
     if option.approach == "encoder":
         per_label = 1.0 if option.model == BASELINE_MODEL else kind.encoder_from_per_label
         return max(MIN_ENCODER_EXAMPLES, per_label * (resolved.labels or DEFAULT_LABELS))
@@ -134,10 +131,6 @@ def first_at(value: object, row: int) -> Any:
     return None if value is None else option_row(np.asarray(value), row).flat[0]
 
 
-def _user_source(_: CheckContext, __: Option) -> str:
-    return "your scenario"
-
-
 @dataclass(frozen=True)
 class Check:
     """A rule about quantities: which options pass, what it reads, and why an option does not pass.
@@ -150,4 +143,4 @@ class Check:
     reads: Callable[[CheckContext], Reads]
     explain: Callable[[CheckContext, int], str]
     """Why the option in this row is ruled out, in the first variant."""
-    source: Callable[[CheckContext, Option], str] = _user_source
+    source: Callable[[CheckContext, Option], str] = lambda _, __: "your scenario"

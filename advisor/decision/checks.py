@@ -17,19 +17,11 @@ REASONING_NEEDS_MS = 2000.0
 """A model that always reasons rarely answers sooner; own judgement."""
 
 
-def _is_available(case: CheckContext) -> Mask:
-    return np.asarray(case.costs.months) > 0
-
-
 def _is_available_long_enough(case: CheckContext) -> Mask:
     if case.batch.trains:
         return np.array(True)
     lasts = np.asarray(case.costs.months) >= np.minimum(case.inputs.horizon_months, MIN_MONTHS)
     return lasts | case.batch.is_current
-
-
-def _fits_window(case: CheckContext) -> Mask:
-    return case.prompt_tokens <= case.batch.window_tokens
 
 
 def _corpus_fits_prompt(case: CheckContext) -> Mask:
@@ -40,7 +32,7 @@ def _corpus_fits_prompt(case: CheckContext) -> Mask:
 def _fits_gpu(case: CheckContext) -> Mask:
     if case.memory_bytes is None:
         return np.array(True)
-    fits = fits_in_memory(case.memory_bytes, case.batch.gpu_memory_bytes)
+    fits = fits_in_memory(case.memory_bytes, case.batch.gpus.memory_bytes)
     return fits | ~case.batch.on_known_gpu
 
 
@@ -54,10 +46,29 @@ def _explain_memory(case: CheckContext, row: int) -> str:
     )
 
 
-def _within(limit: NDArray[np.float64], cost: object) -> Mask:
-    if np.isnan(limit).all():
-        return np.array(True)
-    return ~(np.asarray(cost) > np.where(np.isnan(limit), np.inf, limit))
+def _budget_check(code: str, amount: str, unit: str, period: str) -> Check:
+    """Return the check of a budget; `code` and `amount` name the cost and its limit."""
+    name = f"budget_{amount}_usd"
+
+    def cost_and_limit(case: CheckContext) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.asarray(getattr(case.costs, amount)), getattr(case.inputs, name)
+
+    def is_within(case: CheckContext) -> Mask:
+        cost, limit = cost_and_limit(case)
+        if np.isnan(limit).all():
+            return np.array(True)
+        return ~(cost > np.where(np.isnan(limit), np.inf, limit))
+
+    def explain(case: CheckContext, row: int) -> str:
+        cost, limit = (dollars(first_at(value, row)) for value in cost_and_limit(case))
+        return f"It costs {cost} {period}, and the budget is {limit}."
+
+    return Check(
+        code,
+        is_within,
+        lambda c: tuple(zip((unit, f"limits.{name}"), cost_and_limit(c), strict=True)),
+        explain,
+    )
 
 
 def _meets_latency(case: CheckContext) -> Mask:
@@ -77,7 +88,7 @@ def _explain_latency(case: CheckContext, row: int) -> str:
 _AVAILABILITY = (
     Check(
         "model-ends",
-        _is_available,
+        lambda c: np.asarray(c.costs.months) > 0,
         lambda c: (("months of use", c.costs.months),),
         lambda c, row: f"The model is shut down on {c.batch.options[row].ends_on}.",
     ),
@@ -95,7 +106,7 @@ _AVAILABILITY = (
 _LIMITS = (
     Check(
         "window",
-        _fits_window,
+        lambda c: c.prompt_tokens <= c.batch.window_tokens,
         lambda c: (("prompt tokens", c.prompt_tokens), ("window", c.batch.window_tokens)),
         lambda c, row: (
             f"A prompt of {first_at(c.prompt_tokens, row):,.0f} tokens does not fit the context "
@@ -121,7 +132,7 @@ _LIMITS = (
         _fits_gpu,
         lambda c: (
             ("bytes needed", c.memory_bytes),
-            ("bytes of the GPU", c.batch.gpu_memory_bytes),
+            ("bytes of the GPU", c.batch.gpus.memory_bytes),
         ),
         _explain_memory,
         lambda c, option: option.gpu.source if option.gpu else "",
@@ -138,47 +149,15 @@ _LIMITS = (
         _explain_latency,
         lambda c, option: "https://arxiv.org/abs/2602.06370",
     ),
-    Check(
-        "budget-one-off",
-        lambda c: _within(c.inputs.budget_one_off_usd, c.costs.one_off),
-        lambda c: (
-            ("USD once", c.costs.one_off),
-            ("limits.budget_one_off_usd", c.inputs.budget_one_off_usd),
-        ),
-        lambda c, row: (
-            f"It costs {dollars(first_at(c.costs.one_off, row))} one-off, and the budget is "
-            f"{dollars(first_at(c.inputs.budget_one_off_usd, row))}."
-        ),
-    ),
-    Check(
-        "budget-monthly",
-        lambda c: _within(c.inputs.budget_monthly_usd, c.costs.monthly),
-        lambda c: (
-            ("USD a month", c.costs.monthly),
-            ("limits.budget_monthly_usd", c.inputs.budget_monthly_usd),
-        ),
-        lambda c, row: (
-            f"It costs {dollars(first_at(c.costs.monthly, row))} per month, and the budget is "
-            f"{dollars(first_at(c.inputs.budget_monthly_usd, row))}."
-        ),
-    ),
+    _budget_check("budget-one-off", "one_off", "USD once", "one-off"),
+    _budget_check("budget-monthly", "monthly", "USD a month", "per month"),
 )
 CHECKS = (*_AVAILABILITY, *SUITABILITY_CHECKS, *_LIMITS)
 """In the order in which they are applied: the first that an option fails is reported."""
 
 
-def check_masks(case: CheckContext) -> list[Mask]:
-    """Return for each check which options pass it, for each variant and draw."""
-    return [np.asarray(check.passes(case)) for check in CHECKS]
-
-
 def refusals(case: CheckContext, masks: list[Mask]) -> list[RuledOutOption | None]:
-    """Return the first check that each option fails in the first variant, if any.
-
-    Args:
-        case: The options.
-        masks: For each check, which options pass it.
-    """
+    """Return the first check that each option fails in the first variant, if any."""
     count = len(case.batch.options)
     found: list[RuledOutOption | None] = [None] * count
     for check, passes in zip(CHECKS, masks, strict=True):

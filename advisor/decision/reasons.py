@@ -9,6 +9,7 @@ import numpy as np
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.decision.ranking import OptionResult, lacks_minimum_information
 from advisor.estimate.costs import OptionCost
+from advisor.estimate.line import first_value
 from advisor.inputs import needs_knowledge
 from advisor.prices.display_names import model_name, option_name
 from advisor.units import Record, dollars, usd
@@ -99,11 +100,6 @@ def _payback_months(tuned: OptionCost, other: OptionCost) -> str | None:
         return None
     months = max(tuned.one_off - other.one_off, 0.0) / saving
     return usd(months, 1 if months >= 0.1 else 4)
-
-
-def first_value(value: object) -> float:
-    """Return the value of the first variant."""
-    return float(np.asarray(value).flat[0])
 
 
 def decision_reasons(evaluated: EvaluatedQuestion) -> tuple[Reason, ...]:

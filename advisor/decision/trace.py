@@ -73,12 +73,7 @@ class AnswerWithExtras(Record):
 
 
 def trace(evaluated: EvaluatedQuestion, answer: Answer) -> Trace:
-    """List every rule with the values it read, for each option.
-
-    Args:
-        evaluated: The question, evaluated.
-        answer: Its answer.
-    """
+    """List every rule with the values it read, for each option."""
     candidates = evaluated.candidates
     traced = [
         _candidate_trace(entry, candidates.eligibility, answer) for entry in evaluated.options
@@ -115,22 +110,20 @@ def _rule_trace(
 
 def _decision(evaluated: EvaluatedQuestion, answer: Answer) -> tuple[RuleTrace, ...]:
     """List the reasons that were given, and those that were not."""
-    given = {reason.code: reason for reason in answer.decision.reasons}
+    given = {
+        reason.code: _rule_trace(
+            reason.code,
+            "decision",
+            reason.numbers,
+            fired=True,
+            says=reason.says,
+            source=reason.source,
+        )
+        for reason in answer.decision.reasons
+    }
     rules = evaluated.question.catalogue.rules
     codes = dict.fromkeys((*(rule.code for rule in rules if "reason" in rule.by), *given))
-    return tuple(
-        _rule_trace(
-            code,
-            "decision",
-            given[code].numbers,
-            fired=True,
-            says=given[code].says,
-            source=given[code].source,
-        )
-        if code in given
-        else _rule_trace(code, "decision")
-        for code in codes
-    )
+    return tuple(given.get(code) or _rule_trace(code, "decision") for code in codes)
 
 
 def _candidate_trace(
@@ -164,8 +157,8 @@ def _candidate_rule_traces(entry: OptionResult, eligibility: EligibilityKey) -> 
 
 
 def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    case, row = entry.batch_result.case, entry.row
-    for check, passes in zip(CHECKS, entry.batch_result.passes, strict=True):
+    case, row = entry.batch_result, entry.row
+    for check, passes in zip(CHECKS, case.passes, strict=True):
         numbers = tuple(
             (name, _value_text(first_at(value, row))) for name, value in check.reads(case)
         )
@@ -176,8 +169,8 @@ def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 
 def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    team = entry.batch_result.case.team
-    for rule, holding in zip(team.rules, team.holding, strict=True):
+    team = entry.batch_result.team
+    for rule, holding in zip(team.batch.rules, team.holding, strict=True):
         holds = bool(first_at(holding, entry.row))
         allowed = bool(first_at(allowed_by_rule(rule, holding), entry.row))
         fired = holds if rule.then == "prefer" else not allowed

@@ -64,12 +64,7 @@ def cost_text(
 
 
 def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
-    """Return the decision in one sentence.
-
-    Args:
-        winner: The recommended option, or "not yet".
-        current: The current solution, if there is one.
-    """
+    """Return the decision in one sentence."""
     option, costs = winner.option, winner.costs
     if option.approach == "not_yet":
         return NOT_YET

@@ -46,6 +46,11 @@ def with_all_axes(value: Number) -> NDArray[np.float64]:
     return array.reshape((1,) * (3 - array.ndim) + array.shape)
 
 
+def first_value(value: object) -> float:
+    """Return the value of the first option, variant and draw."""
+    return float(np.asarray(value, np.float64).flat[0])
+
+
 def option_row(value: Number, row: int) -> NDArray[np.float64]:
     """Return the part of one option, of shape [variants, draws]."""
     array = with_all_axes(value)

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.evidence import Evidence
+from advisor.inputs import Inputs, ResolvedScenario
 from advisor.units import Number
 
 Array = NDArray[np.float64]
@@ -36,10 +38,9 @@ DIMENSIONS = (
     "quality base",
     "quality need",
     "quality measured",
-    "quality current",
 )
 """Every uncertain input; equal causes share their draws across options."""
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,18 @@ class Sampling:
         if self.kind == "at_most":
             return high if worst == "high" else low
         return triangular_quantile(uniform_draws(name, self.draws, self.seed), low, likely, high)
+
+
+@dataclass(frozen=True)
+class EstimateContext:
+    """What estimates read besides the options: one scenario, for all of its variants at once."""
+
+    resolved: ResolvedScenario
+    inputs: Inputs
+    """Numbers of each variant, arrays of shape [variants, 1]."""
+    evidence: Evidence
+    sampling: Sampling
+    """How uncertain inputs are evaluated."""
 
 
 LIKELY = Sampling("likely")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import median
 
-from advisor.decision.answer import Question, evaluate, prepare
-from advisor.decision.reasons import first_value, linear_cost
+from advisor.decision.answer import Question, evaluate
+from advisor.decision.reasons import linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
+from advisor.estimate.line import first_value
+from advisor.inputs import resolve
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
 from advisor.scenario.paths import with_paths
 from advisor.units import Money, Record, usd
@@ -74,7 +76,7 @@ def _labels(unknown: FindingOutEffort, question: Question) -> tuple[float, float
     if question.profile:
         count = min(MEASURED_EXAMPLES, float(question.profile.examples))
         return count, count
-    resolved, _ = prepare(question, question.scenario)
+    resolved = resolve(question.scenario, question.profile, question.evidence)
     kind = question.evidence.of(resolved.task)
     return kind.tune_from_examples, kind.comfortable_examples
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from advisor.decision.answer import recommend
-from advisor.decision.decide import Decision
+from advisor.decision.answer import Decision, recommend
 from advisor.interview.cost_of_finding_out import FindingOutCost, finding_out_cost
 from advisor.interview.next_question import (
     Act,

@@ -10,7 +10,8 @@ import pytest
 
 from advisor.decision.answer import Answer, Question, evaluate, recommend
 from advisor.decision.bill import OptionBill
-from advisor.decision.reasons import break_even, first_value
+from advisor.decision.reasons import break_even
+from advisor.estimate.line import first_value
 from advisor.evidence import Evidence
 from advisor.loading import read_mapping
 from advisor.prices.book import PriceBook
