@@ -328,17 +328,11 @@ def _advance_import(
 def _settle(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
     run = session.context.store.run(folder.name)
     if run.state == "succeeded":
-        first = _first_answer(folder)
-        if first is None:
-            session.append("smoke_skipped", why="no held-out rows were answered")
-        else:
+        answers = folder / "answers.tuned.jsonl"
+        if answers.is_file():
+            with answers.open(encoding="utf-8") as lines:
+                first = str(json.loads(next(lines))["answer"])
             run = session.append("verified", model=run.tuned_model, characters=len(first))
+        else:
+            session.append("smoke_skipped", why="no held-out rows were answered")
     return close_run(session, run, micro_usd(amount), how)
-
-
-def _first_answer(folder: Path) -> str | None:
-    path = folder / "answers.tuned.jsonl"
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8") as lines:
-        return str(json.loads(next(lines))["answer"])

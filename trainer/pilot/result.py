@@ -74,22 +74,13 @@ class PilotResult:
 def pilot_result(run: PilotRun) -> PilotResult:
     """Write the scores into the scenario, and recommend again."""
     setup, progress_by_arm = run.setup, run.measured.progress_by_arm
-    lines = tuple(
-        _arm_result(setup, arm, progress)
-        for arm, progress in progress_by_arm.items()
-        if progress.scores
-    )
+    measured = [(arm, progress) for arm, progress in progress_by_arm.items() if progress.scores]
+    lines = tuple(_arm_result(setup, arm, progress) for arm, progress in measured)
     scenario = scenario_with_scores(setup, lines)
     dated = {"asked_on": setup.question.scenario.asked_on, **scenario}
     question = replace(setup.question, scenario=scenario_from(dated, setup.request.plan.where))
-    return PilotResult(
-        run,
-        lines,
-        compare_arms(progress_by_arm, ALPHA),
-        scenario,
-        recommend(question),
-        tuple(_notes(setup, lines)),
-    )
+    pairs, notes = compare_arms(progress_by_arm, ALPHA), tuple(_notes(setup, lines))
+    return PilotResult(run, lines, pairs, scenario, recommend(question), notes)
 
 
 def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmResult:
@@ -136,15 +127,10 @@ def scenario_with_scores(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> dic
     """Return the scenario with the scores; older ones of the same option are replaced."""
     scenario = setup.request.plan.scenario
     quality = dict(scenario.get("quality") or {})
-    new = [
-        {
-            "approach": line.approach,
-            "model": line.model,
-            "value": round(line.score, SCORE_DECIMALS),
-            "n": line.rows,
-        }
-        for line in lines
-    ]
+    new = []
+    for line in lines:
+        value = {"value": round(line.score, SCORE_DECIMALS), "n": line.rows}
+        new.append({"approach": line.approach, "model": line.model, **value})
     replaced = {(line.approach, line.model) for line in lines}
     old = [
         entry

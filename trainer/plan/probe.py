@@ -72,12 +72,7 @@ class TrainingSchedule(NamedTuple):
 
 
 def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSchedule:
-    """Return the schedule of a training.
-
-    Args:
-        recipe: Training settings.
-        lengths: Tokens of each row, before truncation.
-    """
+    """Return the schedule of a training on rows of these lengths [tokens, before truncation]."""
     cut = np.minimum(np.asarray(lengths), recipe.max_tokens)
     longest, rows, count = float(cut.max()), recipe.micro_batch_rows, cut.size
     usual = longest_of_batch(cut, rows)
@@ -100,10 +95,7 @@ def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSch
 def training_setup(recipe: Recipe, tokens: float, longest: float) -> TrainingSetup:
     """Return what time and memory depend on in a recipe.
 
-    Args:
-        recipe: Training settings.
-        tokens: Tokens of a micro-batch, padding included.
-        longest: Tokens that attention spans.
+    A micro-batch has *tokens*, padding included, and attention spans *longest* of them.
     """
     half = recipe.dtype != "float32"
     return TrainingSetup(
@@ -177,13 +169,7 @@ class Probe(Record):
 
 
 def measure_machine(machine: str, gpu: Gpu | None, seconds: float, day: str) -> Probe:
-    """Run the probe script and fit the speeds to its measurements.
-
-    Args:
-        machine: GPU as in the price book, or `cpu`.
-        gpu: Its numbers there.
-        seconds: Time during which new trainings start.
-        day: Today.
+    """Run the probe script, new trainings for some seconds, and fit the speeds to its measurements.
 
     Raises:
         Refused: the script failed.
@@ -274,9 +260,8 @@ def _read(path: Path) -> Sequence[Probe]:
     if not path.is_file():
         return ()
     try:
-        return [
-            Probe.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8"))
-        ]
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [Probe.model_validate(entry) for entry in entries]
     except (ValueError, ValidationError) as error:
         raise Refused(
             f"{path}: not a valid probe file ({error}). Remove it, then run: trainer probe"

@@ -99,12 +99,8 @@ class Fireworks(Adapter):
             return None
         status = body.get("status") or {}
         broken = status.get("code") not in (None, "OK")
-        return RemoteFile(
-            file_id,
-            None,
-            ready=body.get("state") == "READY" and not broken,
-            broken=str(status.get("message")) if broken else None,
-        )
+        is_ready = body.get("state") == "READY" and not broken
+        return RemoteFile(file_id, None, is_ready, str(status.get("message")) if broken else None)
 
     def delete_file(self, file_id: str) -> None:
         """Delete a dataset."""

@@ -290,14 +290,10 @@ def _error(body: Mapping[str, Any]) -> str | None:
 def _event(body: Mapping[str, Any]) -> JobEvent:
     at = parse_time(body.get("created_at")) or 0.0
     name = f"{body.get('type')}:{body.get('step') or 0}:{at:.3f}:{body.get('message')}"
-    return JobEvent(
-        hashlib.sha256(name.encode()).hexdigest()[:32],
-        at,
-        "message",
-        str(body.get("level") or "info"),
-        str(body.get("message") or ""),
-        {"type": body.get("type"), "step": body.get("step")},
-    )
+    event_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+    level, message = str(body.get("level") or "info"), str(body.get("message") or "")
+    data = {"type": body.get("type"), "step": body.get("step")}
+    return JobEvent(event_id, at, "message", level, message, data)
 
 
 def _metric(body: Mapping[str, Any]) -> JobEvent:

@@ -109,13 +109,7 @@ class MeasuredFactor:
 def measured_factors(
     plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal
 ) -> list[MeasuredFactor]:
-    """Compare hours, cost, speed and memory of a run with its plan.
-
-    Args:
-        plan: The plan, with its cost figure.
-        result: Result of the training script, units in its keys.
-        usd: Actual cost.
-    """
+    """Compare hours, cost, speed and memory of a run with its plan; result keys have the units."""
     assert plan.local is not None
     name = f"{plan.local.gpu}/{plan.local.recipe.method}"
     hours = result["total_seconds"] / HOUR_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from advisor.errors import AdvisorError
 from trainer.context import RetryLater, RunSession, TrainerContext
@@ -43,16 +43,10 @@ def reconcile(
     adapter: Adapter | None = None,
     seen: Mapping[str, Job] | None = None,
 ) -> RetryLater | None:
-    """Advance a run as far as possible now, under its lease.
+    """Advance a run as far as possible now, under its lease; return when to poll again and why.
 
-    Args:
-        context: Store, ledger, clock and providers.
-        run_id: The run.
-        adapter: Provider adapter, if one is open already.
-        seen: Jobs that were just listed, by id.
-
-    Returns:
-        When to poll again and why; None once it is settled or needs a decision.
+    None once it is settled or needs a decision. *adapter* is open already, and *seen* are the jobs
+    that it has just listed, by id.
 
     Raises:
         LeaseLost: another process works on the run.
@@ -102,11 +96,8 @@ def _open(context: TrainerContext, provider: str, adapter: Adapter | None) -> It
     if adapter is not None:
         yield adapter
         return
-    made = context.adapter(provider)
-    try:
+    with closing(context.adapter(provider)) as made:
         yield made
-    finally:
-        made.close()
 
 
 def reconcile_all(
@@ -114,9 +105,7 @@ def reconcile_all(
 ) -> dict[str, RetryLater | None]:
     """Advance every open run that is due as far as possible; many jobs are read by list page.
 
-    Args:
-        context: Stores, clock and providers.
-        is_stopped: Checked before each run; the rest waits for the next call.
+    *is_stopped* is checked before each run; the rest waits for the next call.
     """
     now = context.clock.now()
     done: dict[str, RetryLater | None] = {}

@@ -220,21 +220,21 @@ def delete_everywhere(
 
 
 def _read_references(store: RunStore, registry: Registry) -> HomeReferences:
-    stored = [_plan_references(*row) for row in fetch_all(store.engine, select(plans))]
+    stored = {}
+    for row in fetch_all(store.engine, select(plans)):
+        plan: dict[str, Any] = orjson.loads(row.body)
+        rows = frozenset(
+            plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half)
+        )
+        datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
+        stored[row.plan_id] = PlanReferences(row.plan_id, row.made_at, rows, datasets)
     return HomeReferences(
         store.clock.now(),
-        {plan.plan_id: plan for plan in stored},
+        stored,
         {run.run_id: run for run in store.listed()},
         {version.version_id: version for version in registry.listed()},
         frozenset(registry.deleted()),
     )
-
-
-def _plan_references(plan_id: str, body: str, made_at: float, _: str | None) -> PlanReferences:
-    plan: dict[str, Any] = orjson.loads(body)
-    rows = (plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half))
-    datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
-    return PlanReferences(plan_id, made_at, frozenset(rows), datasets)
 
 
 def _rows_only_of(references: HomeReferences, run_id: str) -> set[str]:

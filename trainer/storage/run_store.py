@@ -74,17 +74,9 @@ class RunStore:
         run_id, now = f"run_{secrets.token_hex(8)}", self.clock.now()
         try:
             with write_transaction(self.engine) as connection:
-                connection.execute(
-                    runs.insert().values(
-                        run_id=run_id,
-                        launch_key=plan.plan_id,
-                        provider=plan.provider,
-                        state="intent",
-                        seq=1,
-                        made_at=now,
-                        owner=plan.owner,
-                    )
-                )
+                origin = {"provider": plan.provider, "owner": plan.owner, "made_at": now}
+                row = {"run_id": run_id, "launch_key": plan.plan_id, "state": "intent", "seq": 1}
+                connection.execute(runs.insert().values(**row, **origin))
                 body = {"plan_id": plan.plan_id, "cap_usd": plan.cap_usd}
                 self._add_event(connection, run_id, 1, "intent", body)
         except IntegrityError:  # the launch key is unique: another process was first
@@ -129,15 +121,10 @@ class RunStore:
                 # the clock was set back after the lease was acquired
                 runs.c.lease_until > now + 2 * LEASE_SECONDS,
             )
+            lease = {"lease_holder": self.holder, "lease_until": now + LEASE_SECONDS}
+            acquire = update(runs).where(runs.c.run_id == run_id, free)
             acquired = connection.execute(
-                update(runs)
-                .where(runs.c.run_id == run_id, free)
-                .values(
-                    fence=runs.c.fence + 1,
-                    lease_holder=self.holder,
-                    lease_until=now + LEASE_SECONDS,
-                    watched_at=now,
-                )
+                acquire.values(fence=runs.c.fence + 1, watched_at=now, **lease)
             )
             if acquired.rowcount != 1:
                 raise LeaseLost(
