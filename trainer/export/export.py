@@ -76,7 +76,10 @@ def write_export(
         _check_base(local)
     out.mkdir(parents=True, exist_ok=True)
     (out / EXPORT_FILE).unlink(missing_ok=True)
-    written = [_write(out / "plan.json", _plan_text(plan))]
+    body = json.loads(plan_bytes(plan))
+    body["local"] |= {"base": BASE_FOLDER, "scorer": []}  # no paths of this machine
+    text = json.dumps(body, indent=2, sort_keys=True) + "\n"
+    written = [_write(out / "plan.json", text)]
     written += _rows(plan, file_of, out)
     written += [_copy(SCRIPTS_FOLDER / name, out / name) for name in SCRIPTS]
     written += list(_base(Path(local.base), out / BASE_FOLDER)) if with_base else []
@@ -157,13 +160,6 @@ def _local_path_in(text: str, base: Path) -> str | None:
     # a path of one folder, such as /data, can be in any text by chance
     specific = (str(folder) for folder in folders if len(folder.parts) > 2)
     return next((path for path in specific if re.search(re.escape(path) + r"(?!\w)", text)), None)
-
-
-def _plan_text(plan: TrainingPlan) -> str:
-    """Return the plan as JSON, without the paths of this machine."""
-    body = json.loads(plan_bytes(plan))
-    body["local"] |= {"base": BASE_FOLDER, "scorer": []}
-    return json.dumps(body, indent=2, sort_keys=True) + "\n"
 
 
 def rows_of(plan: TrainingPlan) -> dict[str, DataFile]:

@@ -220,14 +220,11 @@ def _with_supported_dtype(recipe: Recipe, machine: TrainingMachine) -> Recipe:
 def _with_user_settings(recipe: Recipe, request: PlanRequest, config: Mapping[str, Any]) -> Recipe:
     """Apply the user's settings over the defaults; row length is cut to the base's context."""
     requested, settings = request.hyperparameters, request.settings
-    changes: dict[str, Any] = {}
-    if requested.learning_rate is not None:
-        changes["learning_rate"] = requested.learning_rate
+    names = ("learning_rate", "lora_rank", "lora_alpha", "beta", "seed")
+    given: dict[str, Any] = {name: getattr(requested, name) for name in names}
+    changes = {name: value for name, value in given.items() if value is not None}
     if requested.learning_rate_multiplier is not None:
         changes["learning_rate"] = recipe.learning_rate * requested.learning_rate_multiplier
-    for name in ("lora_rank", "lora_alpha", "beta", "seed"):
-        if getattr(requested, name) is not None:
-            changes[name] = getattr(requested, name)
     if requested.batch_size != "auto":
         micro = math.gcd(requested.batch_size, recipe.micro_batch_rows)
         changes |= {"micro_batch_rows": micro, "accumulation_steps": requested.batch_size // micro}

@@ -40,7 +40,7 @@ from trainer.plan.probe import (
     saved_probe,
     training_schedule,
 )
-from trainer.runs.calibration import PastRuns, read_past_runs
+from trainer.runs.calibration import read_past_runs
 
 UNKNOWN_SAVE = (1.0, 5e-9)
 """Checkpoint time: fixed seconds, and seconds per byte; own judgement for an ordinary disk."""
@@ -80,7 +80,13 @@ def find_machine_speed(machine: str, gpu: Gpu | None, method: str, is_here: bool
         known = MachineSpeed(probe.as_speeds, PROBED_RANGE, basis, save, *memory)
     else:
         known = _from_data_sheet(machine, gpu)
-    return _with_past_runs(known, past) if past else known
+    if past is None:
+        return known
+    # the middle and the spread of past runs, widened for the next run
+    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
+    runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
+    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
+    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
 def _from_data_sheet(machine: str, gpu: Gpu | None) -> MachineSpeed:
@@ -89,14 +95,6 @@ def _from_data_sheet(machine: str, gpu: Gpu | None) -> MachineSpeed:
         return MachineSpeed(CPU, CPU_RANGE, f"a guess for a few cores; {wide}")
     basis = f"the data sheet of {gpu.name} and published runs; {wide}"
     return MachineSpeed(prior_speeds(machine, gpu), TIME_RANGE, basis)
-
-
-def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
-    """Use the middle and the spread of past runs, widened for the next run."""
-    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
-    runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
-    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
-    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
 SETUP_SECONDS = (20.0, 60.0, 300.0)
@@ -177,13 +175,17 @@ def estimate_training(
         (seconds * share + setup) / 3600.0
         for share, setup in zip(known.range, SETUP_SECONDS, strict=True)
     )
+    hours: Range = (low, likely, high)
+    energy: Range | None = None
+    if machine.gpu is not None:
+        busy = float(busy_share(shape, run.usual, known.speeds))
+        watts = float(mean_watts(machine.gpu.tdp_watts, busy))
+        least, usual, most = (float(energy_kwh(hour, watts)) for hour in hours)
+        energy = (least * (1 - POWER_SHARE), usual, most * (1 + POWER_SHARE))
     expected = TrainingEstimate(
-        basis=known.basis,
-        train_seconds=seconds,
-        memory_bytes=memory,
-        energy_kwh=_energy((low, likely, high), machine, shape, run, known),
+        basis=known.basis, train_seconds=seconds, memory_bytes=memory, energy_kwh=energy
     )
-    return (low, likely, high), expected
+    return hours, expected
 
 
 def peak_memory(
@@ -216,21 +218,6 @@ def _save_seconds(shape: ModelShape, run: TrainingSchedule, known: MachineSpeed)
     """Return the seconds of one checkpoint: trained weights with both moments."""
     fixed, each = known.save
     return fixed + each * CHECKPOINT_BYTES * float(trained_parameters(shape, run.usual))
-
-
-def _energy(
-    hours: Range,
-    machine: TrainingMachine,
-    shape: ModelShape,
-    run: TrainingSchedule,
-    known: MachineSpeed,
-) -> Range | None:
-    if machine.gpu is None:
-        return None
-    busy = float(busy_share(shape, run.usual, known.speeds))
-    watts = float(mean_watts(machine.gpu.tdp_watts, busy))
-    low, likely, high = (float(energy_kwh(hour, watts)) for hour in hours)
-    return low * (1 - POWER_SHARE), likely, high * (1 + POWER_SHARE)
 
 
 def cost_figure(

@@ -243,13 +243,12 @@ class OpenAIProtocol(Adapter):
             raise NotOffered(
                 f"{self.name} does not release the weights. Export the data and the recipe instead."
             )
-        return [self._download(str(i), folder) for i in (job.raw or {}).get("result_files") or []]
-
-    def _download(self, file_id: str, folder: Path) -> Path:
-        file = call_json(self._files.retrieve, file_id)
-        target = folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}"
-        target.write_bytes(self._content(file_id))
-        return target
+        paths = []
+        for file_id in map(str, (job.raw or {}).get("result_files") or []):
+            file = call_json(self._files.retrieve, file_id)
+            paths.append(folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}")
+            paths[-1].write_bytes(self._content(file_id))
+        return paths
 
     def close(self) -> None:
         """Close all connections."""

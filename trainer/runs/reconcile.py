@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from advisor.errors import AdvisorError
 from trainer.context import RetryLater, RunSession, TrainerContext
@@ -117,7 +117,10 @@ def reconcile_all(
         with _open(context, provider, None) as adapter:
             working = [run for run in runs if run.state in WORKING]
             oldest = min((run.made_at for run in working), default=now)
-            seen = _listed(adapter, oldest) if len(working) > MANY_RUNS else {}
+            seen: dict[str, Job] = {}
+            if len(working) > MANY_RUNS:
+                with suppress(ProviderError):  # else each job is polled by itself
+                    seen = {job.job_id: job for page in adapter.jobs(oldest) for job in page}
             for run in runs:
                 if is_stopped():
                     return done
@@ -126,10 +129,3 @@ def reconcile_all(
                 except AdvisorError as error:
                     done[run.run_id] = RetryLater(context.limits.poll_seconds, str(error))
     return done
-
-
-def _listed(adapter: Adapter, since: float) -> dict[str, Job]:
-    try:
-        return {job.job_id: job for page in adapter.jobs(since) for job in page}
-    except ProviderError:
-        return {}  # each job is polled by itself then
