@@ -11,7 +11,7 @@ DECIDING_PATTERNS = (
     "advisor/decision/checks.py",
     "advisor/decision/team_checks.py",
     "advisor/decision/ranking.py",
-    "advisor/decision/decide.py",
+    "advisor/decision/answer.py",
     "advisor/evidence.py",
     "advisor/inputs.py",
     "advisor/options/*.py",

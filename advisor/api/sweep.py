@@ -74,6 +74,9 @@ def _size(spec: Mapping[str, Any]) -> int:
             "body", "a sweep needs either 'axes' or 'variants'.", "Send one of the two."
         )
     size = _combinations(axes) if variants is None else _listed(variants)
+    maps = [axes] if variants is None else variants
+    if any("dataset.path" in paths for paths in maps if isinstance(paths, Mapping)):
+        raise PathRefused
     if size > engine.MAX_VARIANTS:
         raise RequestRefused(
             "body", f"found {size:,} variants.", f"Send at most {engine.MAX_VARIANTS:,}."
@@ -89,7 +92,6 @@ def _combinations(axes: object) -> int:
             raise RequestRefused(
                 f"body: axes.{path}", "expected a list of values.", "Send at least one value."
             )
-    _refuse_paths(axes)
     return math.prod(len(values) for values in axes.values())
 
 
@@ -98,15 +100,7 @@ def _listed(variants: object) -> int:
         raise RequestRefused(
             "body: variants", "expected a list of variants.", "Send a list of {path: value}."
         )
-    for variant in variants:
-        if isinstance(variant, Mapping):
-            _refuse_paths(variant)
     return len(variants)
-
-
-def _refuse_paths(paths: Mapping[str, Any]) -> None:
-    if "dataset.path" in paths:
-        raise PathRefused
 
 
 def sweep_bytes(planner: PlanningService, question: Question, spec: SweepSpec, size: int) -> bytes:

@@ -193,11 +193,8 @@ def _caveats(
         minimum = option.card.cache.min_tokens if option.card and option.card.cache else 0
         says = f"The prefix is shorter than {minimum} tokens, so the provider does not cache it."
         found.append(Caveat(code="cache-below-minimum", says=says))
-    known = (
-        *(option.card.caveats if option.card else ()),
-        *(option.offer.caveats if option.offer else ()),
-    )
-    found += [Caveat(code="model", says=says) for says in known]
+    for record in (option.card, option.offer):
+        found += [Caveat(code="model", says=says) for says in (record.caveats if record else ())]
     if not np.isnan(first_value(resolved.inputs.latency_p95_ms)):
         says = "Latency is not estimated: measure it."
         found.append(Caveat(code="latency-unmeasured", says=says))

@@ -100,14 +100,14 @@ def minimum_examples(
 ) -> NDArray[np.float64] | float:
     """Fewest examples from which an option is considered: a number, or [variants, 1]."""
     kind = evidence.of(resolved.task)
-    if option.is_current or option.approach == "distill":
-        return 0.0
-    if option.approach == "few_shot":
-        return MIN_SHOTS
-    if option.approach == "long_context":
-        return MIN_MANY_SHOTS
-    if option.approach == "dpo":
-        return evidence.preference_pairs.value
+    fixed: dict[str, float] = {
+        "distill": 0.0,
+        "few_shot": MIN_SHOTS,
+        "long_context": MIN_MANY_SHOTS,
+        "dpo": evidence.preference_pairs.value,
+    }
+    if option.is_current or option.approach in fixed:
+        return 0.0 if option.is_current else fixed[option.approach]
     if option.approach == "encoder":
         per_label = 1.0 if option.model == BASELINE_MODEL else kind.encoder_from_per_label
         return max(MIN_ENCODER_EXAMPLES, per_label * (resolved.labels or DEFAULT_LABELS))

@@ -32,7 +32,7 @@ def _corpus_fits_prompt(case: CheckContext) -> Mask:
 def _fits_gpu(case: CheckContext) -> Mask:
     if case.memory_bytes is None:
         return np.array(True)
-    fits = fits_in_memory(case.memory_bytes, case.batch.gpu_memory_bytes)
+    fits = fits_in_memory(case.memory_bytes, case.batch.gpus.memory_bytes)
     return fits | ~case.batch.on_known_gpu
 
 
@@ -132,7 +132,7 @@ _LIMITS = (
         _fits_gpu,
         lambda c: (
             ("bytes needed", c.memory_bytes),
-            ("bytes of the GPU", c.batch.gpu_memory_bytes),
+            ("bytes of the GPU", c.batch.gpus.memory_bytes),
         ),
         _explain_memory,
         lambda c, option: option.gpu.source if option.gpu else "",

@@ -18,8 +18,7 @@ from advisor.inputs import ResolvedScenario, needs_knowledge
 from advisor.options.batch import OptionBatch
 from advisor.options.option import SIMPLICITY, Option, RuledOutOption
 from advisor.quality.expected import expected_quality
-from advisor.quality.measurements import QualityEstimate
-from advisor.quality.user_claims import prompting_claims
+from advisor.quality.measurements import QualityEstimate, prompting_claims
 from advisor.scenario.scenario import Scenario
 from advisor.units import Task
 
@@ -51,7 +50,9 @@ class BatchResult(CheckContext):
     def score(self) -> Array:
         """Monthly cost with margins for complexity and training [USD]; infinite if not allowed."""
         batch, team = self.batch, self.team
-        charged = np.asarray(self.costs.per_month) * batch.by_kind(_complexity_penalty)
+        charged = np.asarray(self.costs.per_month) * batch.by_kind(
+            lambda o: 1.0 if o.is_current else 1 + TIE_SHARE * SIMPLICITY.index(o.approach)
+        )
         if batch.trains:
             margins = self.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
@@ -137,14 +138,10 @@ def rank(batches: Sequence[OptionBatch], context: EstimateContext) -> Ranking:
 
     An option is eligible if every check allows it and its quality reaches the target. The eligible
     option with the lowest score wins: its monthly cost after margins for training and complexity.
-    "Not yet" wins where no option is eligible.
-
-    Args:
-        batches: The candidates; the last batch is "not yet".
-        context: The scenario, for every variant.
+    "Not yet", which is the last batch, wins where no option is eligible.
     """
-    parts = [getattr(context, field.name) for field in fields(EstimateContext)]
-    results = tuple(BatchResult(*parts, batch) for batch in batches)
+    parts = {field.name: getattr(context, field.name) for field in fields(EstimateContext)}
+    results = tuple(BatchResult(**parts, batch=batch) for batch in batches)
     scores = _eligible(results[:-1], context)
     count = sum(len(batch.options) for batch in batches)
     shape = np.broadcast_shapes(context.inputs.shape, *(score.shape[1:] for score in scores))
@@ -208,10 +205,6 @@ def _measured_short(resolved: ResolvedScenario, results: Sequence[BatchResult]) 
     if not values or not results:
         return NONE_ELIGIBLE
     return np.asarray(np.asarray(results[0].quality.target) > max(values))
-
-
-def _complexity_penalty(option: Option) -> float:
-    return 1.0 if option.is_current else 1 + TIE_SHARE * SIMPLICITY.index(option.approach)
 
 
 def _winner(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
 from advisor.decision.ranking import lacks_minimum_information, rank
-from advisor.estimate.sampling import LIKELY, EstimateContext
 from advisor.inputs import INPUT_PATHS
 from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
 from advisor.scenario.paths import get_path
@@ -177,10 +177,8 @@ def _winner_indices(
     changes = {search.path: np.full(int(ends[-1]), search.start) for search in searches}
     for search, end in zip(searches, ends.tolist(), strict=True):
         changes[search.path][end - search.values.size : end] = search.values
-    resolved, candidates = evaluated.resolved, evaluated.candidates
-    evidence = evaluated.question.evidence
-    context = EstimateContext(resolved, resolved.inputs.at(changes), evidence, LIKELY)
-    return np.split(rank(candidates.batches, context).winner[:, 0], ends[:-1])
+    context = replace(evaluated.context, inputs=evaluated.resolved.inputs.at(changes))
+    return np.split(rank(evaluated.candidates.batches, context).winner[:, 0], ends[:-1])
 
 
 def _value_text(value: object) -> str:

@@ -16,7 +16,7 @@ from advisor.decision.ranking import rank
 from advisor.errors import UsageError
 from advisor.estimate.costs import batch_costs, percentile_range
 from advisor.estimate.line import with_all_axes
-from advisor.estimate.sampling import LIKELY, EstimateContext, Sampling
+from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.inputs import INPUT_PATHS, number_at
 from advisor.options.batch import option_batches
 from advisor.options.candidates import Candidates
@@ -36,6 +36,7 @@ DRAWN_BLOCK = 256
 """Variants of one option sampled at once."""
 SHARED_BLOCK = 16
 """Variants of all options sampled at once."""
+AMOUNT_COLUMNS = ("one_off", "monthly", "per_month", "per_month_low", "per_month_high")
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -127,15 +128,10 @@ def sweep(
             places = group.places[within]
             names[:, places] = [[option.id], [option.approach]]
             amounts[:, places] = _amounts(group, option, within, draws if ranges else None)
-    one_off, monthly, per_month, low, high = (_written(row) for row in amounts)
     return SweepColumns(
         recommended=tuple(names[0]),
         approach=tuple(names[1]),
-        one_off=one_off,
-        monthly=monthly,
-        per_month=per_month,
-        per_month_low=low,
-        per_month_high=high,
+        **dict(zip(AMOUNT_COLUMNS, map(_written, amounts), strict=True)),
         win_share=tuple(f"{share:.2f}" for share in shares.tolist()) if win_share else None,
     )
 
@@ -231,9 +227,9 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
         )
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
-        resolved, candidates = prepare(question, scenario)
+        context, candidates = prepare(question, scenario)
         values = {path: np.array([numbers[place][path] for place in members]) for path in paths}
-        context = EstimateContext(resolved, resolved.at(values), question.evidence, LIKELY)
+        context = replace(context, inputs=context.resolved.at(values))
         yield VariantGroup(candidates, context, np.array(members))
 
 

@@ -32,7 +32,6 @@ class TeamRuleResult:
     """Results of the team rules for a batch; masks of shape [options, variants or 1, 1]."""
 
     batch: OptionBatch
-    rules: tuple[TeamRule, ...]
     holding: tuple[Mask, ...]
     """For each rule, where its condition holds."""
 
@@ -40,7 +39,7 @@ class TeamRuleResult:
     def standing(self) -> Mask:
         """Which options no rule rules out."""
         mask = np.ones((len(self.batch.options), 1, 1), bool)
-        for rule, holding in zip(self.rules, self.holding, strict=True):
+        for rule, holding in zip(self.batch.rules, self.holding, strict=True):
             mask = mask & allowed_by_rule(rule, holding)
         return mask
 
@@ -48,7 +47,7 @@ class TeamRuleResult:
     def preferred(self) -> Mask:
         """Which options a rule prefers."""
         mask = np.zeros((len(self.batch.options), 1, 1), bool)
-        for rule, holding in zip(self.rules, self.holding, strict=True):
+        for rule, holding in zip(self.batch.rules, self.holding, strict=True):
             mask = mask | (holding & (rule.then == "prefer"))
         return mask
 
@@ -56,7 +55,7 @@ class TeamRuleResult:
     def refusals(self) -> list[RuledOutOption | None]:
         """Return the first rule that rules each option out in the first variant, if any."""
         found: list[RuledOutOption | None] = [None] * len(self.batch.options)
-        for rule, holding in zip(self.rules, self.holding, strict=True):
+        for rule, holding in zip(self.batch.rules, self.holding, strict=True):
             for row in np.flatnonzero(~allowed_by_rule(rule, holding)[:, 0, 0]).tolist():
                 option = self.batch.options[row]
                 found[row] = found[row] or rule_out(option.id, rule.id, rule.says, rule.source)
@@ -77,7 +76,7 @@ def apply_team_rules(batch: OptionBatch, context: EstimateContext) -> TeamRuleRe
         TeamRuleError: a rule reads a value that is not given, or loops over a long list.
     """
     holding = tuple(_holding(rule, batch, context) for rule in batch.rules)
-    return TeamRuleResult(batch, batch.rules, holding)
+    return TeamRuleResult(batch, holding)
 
 
 def _holding(rule: TeamRule, batch: OptionBatch, context: EstimateContext) -> Mask:

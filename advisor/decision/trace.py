@@ -170,7 +170,7 @@ def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
     team = entry.batch_result.team
-    for rule, holding in zip(team.rules, team.holding, strict=True):
+    for rule, holding in zip(team.batch.rules, team.holding, strict=True):
         holds = bool(first_at(holding, entry.row))
         allowed = bool(first_at(allowed_by_rule(rule, holding), entry.row))
         fired = holds if rule.then == "prefer" else not allowed

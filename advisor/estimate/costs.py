@@ -100,13 +100,7 @@ def _lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]:
 def extra_tokens(
     batch: OptionBatch, uses: Callable[..., NDArray[np.bool_]], inputs: Inputs
 ) -> tuple[Number, Number]:
-    """Tokens that approaches add to each request: to its prefix, and to the varying part.
-
-    Args:
-        batch: The options.
-        uses: Returns which options have one of some approaches.
-        inputs: Numbers of each variant.
-    """
+    """Tokens that approaches add to each request: to its prefix, and to the varying part."""
     added = inputs.top_k * inputs.chunk_tokens
     retrieved = np.where(uses("rag", "combo"), added, 0.0) if uses("rag", "combo").any() else 0.0
     if not uses("few_shot", "long_context").any():

@@ -34,7 +34,7 @@ from advisor.gpu.throughput import TIME_RANGE, Range, prior_speeds
 from advisor.gpu.training_setup import Method, Sharding, TrainingSetup
 from advisor.gpu.training_time import step_seconds
 from advisor.inputs import Inputs, ResolvedScenario
-from advisor.options.gpu_tuning import AvailableGpu
+from advisor.options.gpu_tuning import AvailableGpu, lacks_bf16
 from advisor.options.option import RuledOutOption, rule_out, short_name
 from advisor.prices.models import Gpu, ModelCard
 from advisor.units import GIB, HOURS_PER_MONTH
@@ -105,14 +105,10 @@ def training_choices(
     """Return time and cost of a training on each machine with 1, 2, 4 and 8 GPUs.
 
     Each GPU has a copy of the model if it fits; else the weights are sharded over all GPUs.
-
-    Args:
-        training: The training.
-        machines: Available GPUs.
-        licences: Allowed licences of the model; empty for any.
+    Without allowed licences, every licence of the model is allowed.
     """
     for machine in machines:
-        refused = _unfit(training.base, machine, licences, _lacks_bf16(machine.gpu))
+        refused = _unfit(training.base, machine, licences, lacks_bf16(machine.gpu))
         if refused:
             yield refused
             continue
@@ -129,10 +125,7 @@ def serving_choices(
 ) -> GpuChoices:
     """Return how many GPUs of each machine serve the peak, and their cost per month.
 
-    Args:
-        load: The load to serve.
-        machines: Available GPUs.
-        licences: Allowed licences of the model; empty for any.
+    Without allowed licences, every licence of the model is allowed.
     """
     for machine in machines:
         refused = _unfit(load.base, machine, licences, _lacks_kernels(machine.gpu, load.precision))
@@ -161,11 +154,6 @@ def _unfit(
         says = f"{base.id} has the licence {base.licence}; allowed: {', '.join(licences)}."
         return _out(base, machine, "licence", says)
     return _out(base, machine, "dtype", lacks) if lacks else None
-
-
-def _lacks_bf16(gpu: Gpu) -> str | None:
-    has = gpu.bf16_tflops is not None
-    return None if has else f"{gpu.name} has no bf16, which training these models needs."
 
 
 def _lacks_kernels(gpu: Gpu, precision: Precision) -> str | None:

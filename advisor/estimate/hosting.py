@@ -8,7 +8,7 @@ from advisor.estimate.line import CostLine, priced_line, scaling_lines
 from advisor.estimate.sampling import EstimateContext
 from advisor.evidence import Range
 from advisor.gpu.parameters import ModelShape
-from advisor.gpu.roofline import GpuSet, ServingSetup
+from advisor.gpu.roofline import ServingSetup
 from advisor.gpu.serving import (
     encoder_requests_per_second,
     gpus_per_copy,
@@ -35,14 +35,8 @@ def _replica_capacity(
     prefix = inputs.tuned_prefix_tokens if batch.trains else inputs.prefix_tokens
     read = prefix + inputs.user_tokens + inputs.context_tokens + (extra[0] + np.asarray(extra[1]))
     live = read + inputs.completion_tokens
-    gpus = gpus_per_copy(shape, batch.gpu_memory_bytes, live)
-    cards = GpuSet(
-        batch.gpu_memory_bytes,
-        batch.gpu_bandwidth,
-        batch.bf16_tflops,
-        link=batch.gpu_link,
-        gpu_count=gpus,
-    )
+    gpus = gpus_per_copy(shape, batch.gpus.memory_bytes, live)
+    cards = batch.gpus._replace(gpu_count=gpus)
     low, likely, high = output_range(ServingSetup(shape, cards), read, inputs.completion_tokens)
     capacity = context.sampling.value("serving speed", low, likely, high, worst="low")
     known = batch.on_known_gpu

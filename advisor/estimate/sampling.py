@@ -38,10 +38,9 @@ DIMENSIONS = (
     "quality base",
     "quality need",
     "quality measured",
-    "quality current",
 )
 """Every uncertain input; equal causes share their draws across options."""
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 
 
 @dataclass(frozen=True)

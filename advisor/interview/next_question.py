@@ -71,11 +71,22 @@ class VerdictChange(Record):
     """The resulting verdict."""
 
 
-class InterviewStep(Record):
-    """State of an interview."""
+class InterviewProgress(Record):
+    """Verdict and number of questions so far."""
 
     verdict: InterviewVerdict
-    """Verdict with the answers so far."""
+    """The recommendation so far."""
+    asked: int
+    """Number of answered questions."""
+    spared: tuple[str, ...]
+    """Open questions; at the end, those that were not needed."""
+    ended: Literal["no_answer_changes_it", "all_asked"] | None
+    """Reason that the interview is over; null before."""
+
+
+class InterviewStep(InterviewProgress):
+    """The next question of an interview."""
+
     scenario: Scenario
     """Scenario with the answers so far."""
     next: str | None
@@ -84,12 +95,6 @@ class InterviewStep(Record):
     """Codes of its open parts."""
     changes: tuple[VerdictChange, ...]
     """Answers to it that would change the verdict; the reason it is asked."""
-    asked: int
-    """Number of answered questions."""
-    spared: tuple[str, ...]
-    """Open questions; at the end, those that were not needed."""
-    ended: Literal["no_answer_changes_it", "all_asked"] | None
-    """Reason that the interview is over; null before."""
 
 
 def act_of(approach: str) -> Act:

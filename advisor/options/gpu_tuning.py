@@ -41,6 +41,12 @@ class AvailableGpu:
     """Number of GPUs; a rented machine has up to eight."""
 
 
+def lacks_bf16(gpu: Gpu) -> str | None:
+    """Return why models cannot be trained on a GPU without bf16, or None."""
+    has = gpu.bf16_tflops is not None
+    return None if has else f"{gpu.name} has no bf16, which training these models needs."
+
+
 def gpu_tuning_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
@@ -51,10 +57,10 @@ def gpu_tuning_options(
     methods = (*TUNING_APPROACHES, *combined, *preferred)
     options = []
     for machine in machines:
-        if machine.gpu.bf16_tflops is None:
+        lacks = lacks_bf16(machine.gpu)
+        if lacks:
             option_id = f"lora:{machine.provider}:*:{machine.gpu.name}"
-            says = f"{machine.gpu.name} has no bf16, which training these models needs."
-            out.append(rule_out(option_id, "no-bf16", says, machine.gpu.source))
+            out.append(rule_out(option_id, "no-bf16", lacks, machine.gpu.source))
             continue
         for name in BASE_MODELS:
             base = book.model(name)

@@ -126,27 +126,15 @@ class Option:
         }
 
 
+_RATES = ("input", "cached_input", "cache_write", "output")
 CHAT_PRICE_KINDS = (
-    "input",
-    "cached_input",
-    "cache_write",
-    "output",
+    *_RATES,
     "batch_input",
     "batch_cached_input",
     "batch_output",
-    "long_input",
-    "long_cached_input",
-    "long_cache_write",
-    "long_output",
+    *(f"long_{rate}" for rate in _RATES),
 )
-TUNED_PRICE_KINDS = {
-    "tuned_input": "input",
-    "tuned_cached_input": "cached_input",
-    "tuned_output": "output",
-    "tuned_batch_input": "batch_input",
-    "tuned_batch_cached_input": "batch_cached_input",
-    "tuned_batch_output": "batch_output",
-}
+TUNED_PRICE_KINDS = {f"tuned_{kind}": kind for kind in CHAT_PRICE_KINDS}
 
 
 @lru_cache(maxsize=1024)

@@ -17,23 +17,22 @@ from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.quality.measurements import (
     NO_SHIFT,
     NumberRange,
+    PromptingClaims,
     QualityEstimate,
     QualityShifts,
     measurement_for,
+    prompting_claims,
     quality_shifts,
     retrieval_approaches,
     with_measurement,
     with_related_measurement,
 )
-from advisor.quality.user_claims import (
-    CLAIM_BASIS,
-    PromptingClaims,
-    apply_claims,
-    cap_at_teacher,
-    prompting_claims,
-)
 from advisor.units import Number
 
+SHORTFALL = 0.03
+"""How far below the target a prompt is placed that falls short: more than the tolerance of
+evidence. The actual value is unknown."""
+CLAIM_BASIS = "you stated how prompting performs"
 NO_EVIDENCE: Range = (-9.0, -9.0, -9.0)
 """Below any shift, so that it is clipped to 0: nothing was published on this kind of tuning."""
 
@@ -69,7 +68,9 @@ def expected_quality(batch: OptionBatch, context: EstimateContext) -> QualityEst
     basis = evidence_of_task.basis
     claims = prompting_claims(context)
     if claims.any_claimed and batch.trains:
-        bounds = cap_at_teacher(claims, bounds, inputs.target, _uses(kinds, "distill"))
+        # the teacher of a distilled model is a large model, which is claimed to fall short
+        most = np.where(claims.gap & _uses(kinds, "distill"), inputs.target - SHORTFALL, np.inf)
+        bounds = (np.minimum(low, most), np.minimum(likely, most), np.minimum(high, most))
     elif claims.any_claimed:
         bounds = _claimed(claims, kinds, bounds, shifts, context)
         basis = f"{CLAIM_BASIS}; {basis}"
@@ -98,14 +99,21 @@ def _claimed(
     context: EstimateContext,
 ) -> NumberRange:
     """Move the expected quality of each kind of prompting to what the user claims."""
-    likely = context.evidence.of(context.resolved.task).prompt.large[1]
-    likely = likely + np.asarray(shifts.effort[1])
-    likely = likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)
+    evidence = context.evidence.of(context.resolved.task)
+    large = evidence.prompt.large[1] + np.asarray(shifts.effort[1])
+    large = np.asarray(large + sum(np.asarray(need[1]) for need in shifts.needs_prompt))
     _, factor, _ = _knowledge_factor(kinds, replace(context, sampling=LIKELY))
     is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
     retrieves = _uses(kinds, *retrieval_approaches(context.resolved))
     target = context.inputs.target
-    return apply_claims(claims, bounds, target, is_large, retrieves, np.asarray(likely * factor))
+    moved = np.where(claims.meets, target - large * np.asarray(factor), 0.0)
+    falls_short = np.where(retrieves, claims.retrieval_short, claims.gap)
+    unproven = falls_short | claims.meets & ~is_large
+    low, likely, high = (
+        np.where(is_capped, np.minimum(bound + moved, target - SHORTFALL), bound + moved)
+        for bound, is_capped in zip(bounds, (unproven, unproven, falls_short), strict=True)
+    )
+    return low, likely, high
 
 
 def _uses(kinds: OptionKinds, *approaches: str) -> NDArray[np.bool_]:

@@ -155,13 +155,7 @@ class Sentences(Record):
 def decision_sentences(
     answer: Answer, texts: Sentences, with_sensitivity: bool = False
 ) -> tuple[str, ...]:
-    """Explain a decision: action, cost, reasons, alternatives, sensitivity, unknowns, next step.
-
-    Args:
-        answer: The answer.
-        texts: Sentences of a language.
-        with_sensitivity: Whether the answer was computed with its nearest changes.
-    """
+    """Explain a decision: action, cost, reasons, alternatives, sensitivity, unknowns, next step."""
     sentences = (
         *_action_and_cost(answer, texts),
         *_reasons(answer, texts),

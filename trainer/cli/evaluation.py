@@ -14,7 +14,6 @@ from trainer.evaluation.report import Evaluation, evaluation_sentences, evaluati
 from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.local.scoring import score_run
-from trainer.run_states import Run
 from trainer.runs.mlflow_log import log_version
 from trainer.scripts.manifest import write_json as write_json_file
 
@@ -61,12 +60,3 @@ def show_evaluation(scored: dict[str, Any]) -> None:
     print_text(f"\n{evaluation.metric} on {evaluation.rows} held-out rows")
     console().print(plain_table(head, rows, set(head[1:])))
     print_text("\n" + "\n".join(evaluation_sentences(evaluation)))
-
-
-def evaluation_of(run: Run) -> dict[str, Any] | None:
-    """Return the evaluation of a local run, or None if it has none."""
-    if not run.job_id:
-        return None
-    folder = RunFolder(home_folder() / "runs" / str(run.job_id))
-    evaluation: dict[str, Any] | None = folder.read("evaluation.json")
-    return evaluation

@@ -33,6 +33,8 @@ from trainer.pilot.settings import parse_arms
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
 
 MIN_ROWS = 10
+CONSENT_FLAGS = ("out", "yes", "allow_egress")
+"""Flags that are not part of the request."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +110,10 @@ def _pilot_request(plan_flags: PlanFlags, flags: PilotFlags) -> PilotRequest:
             "expected 1 or more.",
             "Set it to 512, for example.",
         )
-    return PilotRequest(
-        plan=plan_request(plan_flags),
-        cap=flags.cap,
-        corpus=flags.corpus,
-        model=flags.model,
-        embedding=flags.embedding,
-        arms=parse_arms(flags.arms) if flags.arms else None,
-        rows=flags.rows,
-        instruction=_read_text(flags.instruction) if flags.instruction else None,
-        max_answer_tokens=flags.max_answer_tokens,
-        base_url=flags.base_url,
-    )
+    fields = {name: value for name, value in vars(flags).items() if name not in CONSENT_FLAGS}
+    fields["arms"] = parse_arms(flags.arms) if flags.arms else None
+    fields["instruction"] = _read_text(flags.instruction) if flags.instruction else None
+    return PilotRequest(plan=plan_request(plan_flags), **fields)
 
 
 def _read_text(path: Path) -> str:

@@ -15,7 +15,7 @@ from advisor.console import console, plain_table, print_text, write_json
 from advisor.plan.training_plan import TrainingPlan, read_plan
 from advisor.units import parse_usd
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.evaluation import evaluation_of, show_evaluation
+from trainer.cli.evaluation import show_evaluation
 from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.cli.plan import show_plan
 from trainer.clock import utc_datetime
@@ -148,7 +148,8 @@ def _print_next_step(context: TrainerContext, run: Run) -> None:
         )
         return
     print_text(f"{run.outcome}, ${run.said('settled', 'usd')} ({run.said('settled', 'how')}).")
-    evaluation = evaluation_of(run)
+    folder = RunFolder(home_folder() / "runs" / str(run.job_id))
+    evaluation = folder.read("evaluation.json") if run.job_id else None
     if evaluation is not None:
         show_evaluation(evaluation)
     if run.outcome == "succeeded" and context.store.plan(run.plan_id).serving == "per_hour":
@@ -316,13 +317,10 @@ def show_events(named: RunArgument, as_json: JsonFlag = False) -> None:
         is_dated = each.at > EARLIEST_UNIX_TIME
         when = utc_datetime(each.at).strftime("%Y-%m-%d %H:%M:%S") if is_dated else " " * 19
         loss = each.body.get("train_loss")
-        curve = "" if loss is None else f"  loss {float(loss):.4f} {_bar(float(loss))}"
+        cells = 0 if loss is None else max(1, min(BAR_CELLS, round(float(loss) * BAR_CELLS / 3)))
+        curve = "" if loss is None else f"  loss {float(loss):.4f} {'#' * cells}"
         print_text(f"{when}  {each.level:<5} {each.message}{curve}")
     return None
-
-
-def _bar(loss: float) -> str:
-    return "#" * max(1, min(BAR_CELLS, round(loss * BAR_CELLS / 3)))
 
 
 def show_budget(

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from advisor.decision.answer import Answer, recommend
-from advisor.decision.decide import Decision
+from advisor.decision.answer import Answer, Decision, recommend
 from advisor.options.option import Option
 from advisor.plan.training_plan import TrainingPlan
 from advisor.scenario.scenario import scenario_from

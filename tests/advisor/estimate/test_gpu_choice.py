@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from advisor.cli.gpus import GpuFlags, select_gpus, show_gpus
-from advisor.decision.answer import prepare
+from advisor.decision.evaluate import prepare
 from advisor.errors import UsageError
 from advisor.estimate.gpu_choice import (
     GpuChoice,
@@ -190,7 +190,7 @@ def test_a_model_without_an_architecture_is_refused(book: PriceBook) -> None:
 
 def test_a_bundled_question_gets_a_choice_of_rented_gpus() -> None:
     question = example_question("email-triage")
-    resolved, _ = prepare(question, question.scenario)
+    resolved = prepare(question, question.scenario)[0].resolved
     machines = list(available_gpus(eligibility_key(resolved, question.profile), question.book))
     base = question.book.model(QWEN)
 
@@ -214,7 +214,8 @@ def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
     show_gpus(question, GpuFlags(), "json")
     trained, served = orjson.loads(capsysbinary.readouterr().out)
 
-    assert f"cheapest: {trained['picks']['cheapest']}" in text
+    gpus, _, _ = trained["picks"]["cheapest"].partition("at ")
+    assert f"cheapest: {gpus}at " in text
     assert "USD per 1M output tokens" in text
     assert {one["rule"] for one in trained["ruled_out"]} == {"dtype"}
     assert served["choices"][0]["usd"][1] > 0

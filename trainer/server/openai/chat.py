@@ -31,9 +31,9 @@ from trainer.server.openai.chat_schemas import (
     Delta,
     chat_messages,
 )
-from trainer.server.openai.errors import INTERNAL, INTERNAL_MESSAGE, OpenAINotFound, error_body
+from trainer.server.openai.errors import INTERNAL, INTERNAL_MESSAGE, error_body, model_not_found
+from trainer.server.openai.models import tuned_model, tuned_models
 from trainer.server.openai.strict_route import StrictRoute
-from trainer.server.openai.tuned_models import tuned_model, tuned_models
 from trainer.storage.access_tokens import Caller
 
 MAX_TOKENS = 4096
@@ -132,11 +132,9 @@ def _model_folder(server: ServerContext, caller: Caller, name: str) -> tuple[Pat
         local, is_chat = tuned.plan.local, tuned.version.kind in ("adapter", "full")
         if is_chat and local is not None and local.base == str(bases[name].resolve()):
             return tuned.run_folder, "base"
-    raise OpenAINotFound(
-        f"model '{name}': a base model answers only after you have tuned a model from it. "
-        "Create a job first.",
-        "model",
-        "model_not_found",
+    raise model_not_found(
+        name,
+        ": a base model answers only after you have tuned a model from it. Create a job first.",
     )
 
 

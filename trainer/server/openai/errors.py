@@ -75,6 +75,11 @@ class OpenAINotFound(TrainerError):
         super().__init__(message)
 
 
+def model_not_found(model: str, why: str) -> OpenAINotFound:
+    """Return the error for a model that does not exist for the caller, or cannot be used."""
+    return OpenAINotFound(f"model '{model}'{why}", "model", "model_not_found")
+
+
 def error_body(status: int, message: str, code: str, param: str | None = None) -> bytes:
     """Return the JSON of an error."""
     body = ErrorBody(

@@ -33,13 +33,18 @@ FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 JSON_LINES = "Send JSON, one row per line."
 
 
+def form_field(kind: str, example: Any, description: str, **more: Any) -> dict[str, Any]:
+    """Describe a field of a multipart form."""
+    return {"type": kind, "examples": [example], "description": description, **more}
+
+
 def form_body(required: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
     """Describe a multipart form for the OpenAPI document."""
     schema = {
         "type": "object",
         "required": required,
         "additionalProperties": False,
-        "properties": dict(properties),
+        "properties": properties,
     }
     content = {"multipart/form-data": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
@@ -48,31 +53,18 @@ def form_body(required: list[str], properties: Mapping[str, Any]) -> dict[str, A
 FILE_FORM = form_body(
     ["file", "purpose"],
     {
-        "file": {
-            "type": "string",
-            "format": "binary",
-            "examples": ["rows.jsonl"],
-            "description": "Rows as JSON, one per line.",
-        },
-        "purpose": {
-            "type": "string",
-            "enum": [PURPOSE],
-            "examples": [PURPOSE],
-            "description": "Purpose.",
-        },
-        "expires_after[anchor]": {
-            "type": "string",
-            "enum": ["created_at"],
-            "examples": ["created_at"],
-            "description": "Start of the expiry period.",
-        },
-        "expires_after[seconds]": {
-            "type": "integer",
-            "minimum": EXPIRY_SECONDS[0],
-            "maximum": EXPIRY_SECONDS[-1],
-            "examples": [86400],
-            "description": "Expiry period.",
-        },
+        "file": form_field("string", "rows.jsonl", "Rows as JSON, one per line.", format="binary"),
+        "purpose": form_field("string", PURPOSE, "Purpose.", enum=[PURPOSE]),
+        "expires_after[anchor]": form_field(
+            "string", "created_at", "Start of the expiry period.", enum=["created_at"]
+        ),
+        "expires_after[seconds]": form_field(
+            "integer",
+            86400,
+            "Expiry period.",
+            minimum=EXPIRY_SECONDS[0],
+            maximum=EXPIRY_SECONDS[-1],
+        ),
     },
 )
 BYTES_RESPONSE: dict[str, Any] = {

@@ -114,10 +114,8 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
 def result_file(server: ServerContext, job: StoredJob) -> str:
     """Store the metrics of a succeeded job as a file, once; return its id."""
     file_id = f"file-result-{run_hex(job.run_id)}"
-    try:
+    with suppress(NoSuchFile):
         return server.file_store.file(file_id, None).file_id
-    except NoSuchFile:
-        pass
     part = files_folder() / f"{uuid4().hex}.part"
     with part.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -161,7 +159,7 @@ def job_view(server: ServerContext, job: StoredJob) -> FineTuningJob:
     return FineTuningJob(
         id=job_id_of(job.run_id),
         created_at=int(job.made_at),
-        error=_error(run, status),
+        error=_error(run) if status == "failed" else None,
         fine_tuned_model=job_model_name(job, plan) if is_done and run.last("registered") else None,
         finished_at=int(end.at) if end and status in OUTCOME_STATUS.values() else None,
         hyperparameters=_settings(plan.local.recipe, plan.hyperparameters),
@@ -199,9 +197,7 @@ def status_of(run: Run) -> Status:
     return STATE_STATUS.get(run.state, "queued")
 
 
-def _error(run: Run, status: Status) -> JobError | None:
-    if status != "failed":
-        return None
+def _error(run: Run) -> JobError:
     why = run.said("failed", "why") or "the training ended without an error message"
     return JobError(code="training_failed", message=str(why), param=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Literal
 
@@ -37,7 +38,6 @@ from trainer.server.openai.job_view import (
     status_of,
 )
 from trainer.server.openai.strict_route import StrictRoute
-from trainer.server.openai.tuned_models import job_store
 from trainer.storage.access_tokens import Caller
 from trainer.storage.job_store import NoSuchJob, StoredJob
 
@@ -71,9 +71,8 @@ def create_job(
         if turn.stored is not None:
             return turn.stored
         run_id = _run_for(turn, caller, body)
-        job = job_store(turn.server).keep(
-            run_id, caller.owner, body.model_dump(mode="json", exclude_unset=True)
-        )
+        fields = body.model_dump(mode="json", exclude_unset=True)
+        job = turn.server.jobs.keep(run_id, caller.owner, fields)
         return turn.respond(job_view(turn.server, job))
 
 
@@ -105,7 +104,7 @@ def list_jobs(
 ) -> ListPaginatedFineTuningJobsResponse:
     """List jobs, the newest first."""
     wanted, listed = _metadata_filter(request), []
-    for job in job_store(server).listed(caller.owner_filter):
+    for job in server.jobs.listed(caller.owner_filter):
         metadata = job.request.get("metadata") or {}
         if not metadata if wanted is None else wanted.items() <= metadata.items():
             listed.append(job)
@@ -215,11 +214,9 @@ def list_checkpoints(
 
 def _own_job(server: ServerContext, caller: Caller, job_id: str) -> StoredJob:
     run_id = run_id_of(job_id)
-    if run_id is not None:
-        try:
-            return job_store(server).job(run_id, caller.owner_filter)
-        except NoSuchJob:
-            pass
+    with suppress(NoSuchJob):
+        if run_id is not None:
+            return server.jobs.job(run_id, caller.owner_filter)
     raise OpenAINotFound(
         f"fine_tuning_job_id '{job_id}': job not found. List the jobs.",
         "fine_tuning_job_id",
