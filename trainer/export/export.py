@@ -207,15 +207,16 @@ def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool)
         "gpu": local.gpu,
         "accelerators": skypilot_accelerators(local.gpu),
         "rows": plan.training.rows,
-        "base_env": ""
-        if with_base
-        else "\nenvs:\n  BASE: null  # folder of the base on that machine\n",
-        "base_note": ""
-        if with_base
-        else " Set `BASE` to the folder of the base on that machine first; the hash of its files "
-        f"must begin with {local.base_sha256[:12]}.",
+        "base_env": "",
+        "base_note": "",
         "answer": "yes" if plan.held_out and plan.method != "dpo" else "no",
     }
+    if not with_base:
+        values["base_env"] = "\nenvs:\n  BASE: null  # folder of the base on that machine\n"
+        values["base_note"] = (
+            " Set `BASE` to the folder of the base on that machine first; the hash of its files "
+            f"must begin with {local.base_sha256[:12]}."
+        )
     yield _write(out / "requirements.txt", requirements(local))
     yield _write(out / "task.yaml", SKYPILOT_TASK.format(**values))
     yield _write(out / "README.md", README.format(**values))

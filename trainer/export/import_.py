@@ -94,15 +94,14 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
     return ImportedTraining(folder, plan, result, seconds, _score_answers(folder, plan))
 
 
-def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
-    """Copy a training into the folder of a run, completely or not at all; return its model folder.
+def copy_into_run(imported: ImportedTraining, target: Path) -> None:
+    """Copy model, result and evaluation into the folder of a run, completely or not at all.
 
     Raises:
         Refused: it cannot be written, or the copy differs from the original.
     """
-    model = target / "model"
     if target.exists():
-        return model  # an earlier attempt copied it
+        return  # an earlier attempt copied it
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -122,7 +121,6 @@ def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
         raise Refused(f"{part}: {error}. Free disk space, then import again.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return model
 
 
 def _result(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from advisor.errors import UsageError, did_you_mean
+from advisor.errors import unknown_name
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.serving import gpus_per_copy
 from trainer.clock import utc_datetime
@@ -178,11 +178,7 @@ def find_deployment(context: TrainerContext, deployment_id: str) -> Deployment:
     """
     known = {each.deployment_id: each for each in all_deployments(context)}
     if deployment_id not in known:
-        raise UsageError(
-            f"deployment {deployment_id}",
-            "there is no such deployment.",
-            did_you_mean(deployment_id, known).strip(),
-        )
+        raise unknown_name("deployment", deployment_id, known)
     return known[deployment_id]
 
 

@@ -32,7 +32,7 @@ RETRY_SECONDS = 15.0
 STALE_SEND_SECONDS = 5.0
 
 
-def validate(session: RunSession, run: Run) -> RetryLater | None:
+def validate(session: RunSession, run: Run) -> None:
     """Intent -> validated: nothing is sent yet."""
     checked = check_plan(session.plan, session.context.book, session.context.clock.now())
     for data in filter(None, (session.plan.training, session.plan.validation)):
@@ -40,17 +40,15 @@ def validate(session: RunSession, run: Run) -> RetryLater | None:
         check_file(data, path, session.adapter.max_file_bytes, session.plan.provider)
     session.adapter.request(session.plan, JobFiles("not sent yet"))
     session.append("validated", checked=checked)
-    return None
 
 
-def reserve(session: RunSession, run: Run) -> RetryLater | None:
+def reserve(session: RunSession, run: Run) -> None:
     """Validated -> reserved: the worst case is reserved before any request to the provider."""
     amount = micro_usd(Decimal(session.plan.figure.at_most))
     session.context.ledger.reserve(
         LedgerEntry(run.run_id, "training", session.plan.provider, session.day, amount)
     )
     session.append("reserved", usd=session.plan.figure.at_most, day=session.day)
-    return None
 
 
 def upload(session: RunSession, run: Run) -> RetryLater | None:
@@ -60,9 +58,8 @@ def upload(session: RunSession, run: Run) -> RetryLater | None:
         files = JobFiles(session.plan.training.sha256, held)
         session.append("uploaded", why="read in place", **asdict(files))
         return None
-    if run.last("consented") is None and not is_loopback(
-        base_url_of(session.plan.provider, session.context.book)
-    ):
+    url = base_url_of(session.plan.provider, session.context.book)
+    if run.last("consented") is None and not is_loopback(url):
         raise NoConsent(
             f"{run.run_id}: no consent to send rows to {session.plan.provider}. "
             f"Launch with --allow-egress {session.plan.provider}."
@@ -76,12 +73,9 @@ def upload(session: RunSession, run: Run) -> RetryLater | None:
             "Check the connection, then `trainer resume RUN`.",
         )
     session.append("uploading")
+    parts = (("train", session.plan.training), ("valid", session.plan.validation))
     try:
-        sent = [
-            _send(session, data, half)
-            for half, data in (("train", session.plan.training), ("valid", session.plan.validation))
-            if data
-        ]
+        sent = [_send(session, data, half) for half, data in parts if data]
     except ProviderError as error:
         return _not_uploaded(session, error)
     files, training = JobFiles(*(file.file_id for file in sent)), session.plan.training
@@ -119,9 +113,8 @@ def create(session: RunSession, run: Run) -> RetryLater | None:
     files = files_of(run)
     body = hashlib.sha256(repr(session.adapter.request(session.plan, files)).encode()).hexdigest()
     session.lease = session.context.store.renew(session.lease)
-    session.append(
-        "creating", key=session.adapter.key_of(session.plan), request_sha256=body, **session.mark()
-    )
+    key = session.adapter.key_of(session.plan)
+    session.append("creating", key=key, request_sha256=body, **session.mark())
     if session.context.clock.ticks() - session.lease.taken_ticks > STALE_SEND_SECONDS:
         session.append("uploaded", why="delayed before the request was sent", **asdict(files))
         raise LeaseLost(f"{run.run_id}: this machine was suspended; the request is retried.")
@@ -288,12 +281,10 @@ def _again(session: RunSession, run: Run, why: str) -> RetryLater | None:
     return None
 
 
-def recover_crashed(session: RunSession, run: Run) -> RetryLater | None:
+def recover_crashed(session: RunSession, run: Run) -> None:
     """Creating -> unknown_outcome: the process stopped between request and response."""
-    session.append(
-        "unknown_outcome", why="the process stopped before the response", **session.mark()
-    )
-    return None
+    why = "the process stopped before the response"
+    session.append("unknown_outcome", why=why, **session.mark())
 
 
 def files_of(run: Run) -> JobFiles:

@@ -97,15 +97,9 @@ class Registry:
         version = self.version(version_id)
         with self._locked(version.name) as connection:
             _set(connection, version.version_id, evaluation=evaluation)
-            self._add_event(
-                connection,
-                version.version_id,
-                "evaluated",
-                "",
-                verdict=verdict_of(evaluation),
-                score=evaluation.get("score"),
-                sha256=hashlib.sha256(json_text(evaluation).encode()).hexdigest(),
-            )
+            body = {"verdict": verdict_of(evaluation), "score": evaluation.get("score")}
+            body["sha256"] = hashlib.sha256(json_text(evaluation).encode()).hexdigest()
+            self._add_event(connection, version.version_id, "evaluated", "", **body)
             return _get(connection, version.version_id)
 
     def promote(self, version_id: str, by: str, anyway: bool = False) -> ModelVersion:

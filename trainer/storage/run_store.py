@@ -173,8 +173,8 @@ class RunStore:
             next_state(row.state, kind)
             self._add_event(connection, run_id, row.seq, kind, body)
 
-    def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> int:
-        """Store the events of a job, each once; return how many were new."""
+    def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> None:
+        """Store the events of a job, each once."""
         own = runs.c.run_id == run_id
         with write_transaction(self.engine) as connection:
             # locks the row first, so that no two processes assign the same sequence number
@@ -183,7 +183,7 @@ class RunStore:
             known = set(connection.execute(stored).scalars())
             new = {event.event_id: event for event in told if event.event_id not in known}
             if not new:
-                return 0
+                return
             seq = int(connection.execute(select(runs.c.seq).where(own)).scalar_one())
             rows = [
                 {**vars(event), "run_id": run_id, "message": redact(event.message), "seq": number}
@@ -191,7 +191,6 @@ class RunStore:
             ]
             connection.execute(job_events.insert(), rows)
             connection.execute(update(runs).where(own).values(seq=seq + len(new)))
-        return len(new)
 
     def job_events(self, run_id: str) -> tuple[JobEvent, ...]:
         """Return the events of a job, in the order of the provider's clock."""
