@@ -187,11 +187,8 @@ def _base(base: Path, target: Path) -> Iterator[Path]:
 
 
 def _base_files(base: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in base.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.suffix in BASE_SUFFIXES
-    )
+    files = (path for path in base.iterdir() if path.is_file() and path.suffix in BASE_SUFFIXES)
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:

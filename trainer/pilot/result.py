@@ -89,18 +89,11 @@ def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmRe
     elif arm == "tuned" and setup.plan is not None:
         approach, model = _tuned_option(setup.plan, setup.evaluated.candidates.options)
     answers, scores = progress.answers.values(), list(progress.scores.values())
-    return ArmResult(
-        arm,
-        approach,
-        model,
-        len(scores),
-        mean_score(scores),
-        *interval(scores, setup.measure.alpha),
-        progress.standing,
-        float(sum(float(answer.usd) for answer in answers)),
-        progress.median_seconds,
-        sum(answer.flaw is not None for answer in answers),
-    )
+    usd = float(sum(float(answer.usd) for answer in answers))
+    flawed = sum(answer.flaw is not None for answer in answers)
+    score = (len(scores), mean_score(scores), *interval(scores, setup.measure.alpha))
+    paid = (usd, progress.median_seconds, flawed)
+    return ArmResult(arm, approach, model, *score, progress.standing, *paid)
 
 
 def _tuned_option(plan: TrainingPlan, options: Sequence[Option]) -> tuple[Approach, str]:
@@ -131,11 +124,8 @@ def scenario_with_scores(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> dic
         value = {"value": round(line.score, SCORE_DECIMALS), "n": line.rows}
         new.append({"approach": line.approach, "model": line.model, **value})
     replaced = {(line.approach, line.model) for line in lines}
-    old = [
-        entry
-        for entry in quality.get("measured") or ()
-        if (entry.get("approach"), entry.get("model")) not in replaced
-    ]
+    known = quality.get("measured") or ()
+    old = [e for e in known if (e.get("approach"), e.get("model")) not in replaced]
     quality |= {"measured": [*old, *new], "has_eval": True}
     quality.setdefault("held_out_examples", len(setup.measure.cases))
     measured = {**scenario, "quality": quality}

@@ -83,13 +83,10 @@ def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSch
         scored = float((cut.astype(np.float64) ** 2).sum() / cut.sum())
     steps = math.ceil(math.ceil(count / recipe.rows_per_step) * recipe.epochs)
     steps = min(steps, recipe.most_steps or steps)
-    return TrainingSchedule(
-        training_setup(recipe, usual * rows, scored),
-        training_setup(recipe, longest * rows, longest),
-        steps,
-        recipe.accumulation_steps,
-        math.ceil(steps / recipe.save_steps),
-    )
+    average = training_setup(recipe, usual * rows, scored)
+    largest = training_setup(recipe, longest * rows, longest)
+    saves = math.ceil(steps / recipe.save_steps)
+    return TrainingSchedule(average, largest, steps, recipe.accumulation_steps, saves)
 
 
 def training_setup(recipe: Recipe, tokens: float, longest: float) -> TrainingSetup:

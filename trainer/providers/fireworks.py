@@ -55,15 +55,8 @@ class Fireworks(Adapter):
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Create a dataset and upload its file; an incomplete upload is repeated."""
         dataset, size = dataset_id(name), path.stat().st_size
-        body = {
-            "datasetId": dataset,
-            "dataset": {
-                "displayName": name,
-                "format": "CHAT",
-                "exampleCount": str(rows),
-                "userUploaded": {},
-            },
-        }
+        details = {"displayName": name, "format": "CHAT", "exampleCount": str(rows)}
+        body = {"datasetId": dataset, "dataset": {**details, "userUploaded": {}}}
         none_if_declined(lambda: self._web.ask("POST", "/datasets", json=body), 409)
         if size > SIGNED_FROM_BYTES:
             self._upload_signed(path, dataset, name, size)

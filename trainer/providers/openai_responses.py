@@ -109,11 +109,8 @@ def parse_event(body: Mapping[str, Any]) -> JobEvent:
 
 def parse_checkpoint(body: Mapping[str, Any]) -> Checkpoint:
     """Parse one checkpoint."""
-    metrics = {
-        name: float(value)
-        for name, value in (body.get("metrics") or {}).items()
-        if _is_number(value)
-    }
+    reported = (body.get("metrics") or {}).items()
+    metrics = {name: float(value) for name, value in reported if _is_number(value)}
     name = body.get("fine_tuned_model_checkpoint") or body.get("id") or ""
     return Checkpoint(str(name), int(body.get("step_number") or 0), metrics)
 

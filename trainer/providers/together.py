@@ -68,12 +68,8 @@ class Together(Adapter):
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Upload a file, in parts if it is large; Together AI verifies its checksum."""
         size = path.stat().st_size
-        form = {
-            "purpose": "fine-tune",
-            "file_name": name,
-            "file_type": "jsonl",
-            "checksum": sha256,
-        }
+        form = {"purpose": "fine-tune", "file_name": name, "file_type": "jsonl"}
+        form["checksum"] = sha256
         send = self._upload_by_parts if size > BY_PARTS_FROM_BYTES else self._upload_at_once
         file_id = send(path, form)
         sent = self.file(file_id)

@@ -132,21 +132,11 @@ def calibration_yaml(
 ) -> str:
     """Return the lines for `calibration.yaml`; the user appends them, the program never does."""
     versions = {name: result["packages"][name] for name in ("torch", "transformers", "trl", "peft")}
-    body = {
-        factor.factor: {
-            "unit": factor.unit,
-            "steps": [
-                {
-                    "since": day,
-                    "low": round(factor.actual * (1 - RANGE_SHARE), 6),
-                    "likely": round(factor.actual, 6),
-                    "high": round(factor.actual * (1 + RANGE_SHARE), 6),
-                    "run": run_id,
-                    "gpu": result["device"],
-                    "versions": versions,
-                }
-            ],
-        }
-        for factor in factors
-    }
+    source = {"run": run_id, "gpu": result["device"], "versions": versions}
+    shares = {"low": 1 - RANGE_SHARE, "likely": 1.0, "high": 1 + RANGE_SHARE}
+    body = {}
+    for factor in factors:
+        values = {name: round(factor.actual * share, 6) for name, share in shares.items()}
+        step = {"since": day, **values, **source}
+        body[factor.factor] = {"unit": factor.unit, "steps": [step]}
     return str(yaml.dump(body, Dumper=_NoAliasDumper, sort_keys=False))

@@ -252,12 +252,9 @@ def _get(connection: Connection, version_id: str) -> ModelVersion:
 
 def _champions_before(connection: Connection, champion: ModelVersion) -> list[str]:
     """Return the earlier champions, newest last, as recorded by the champion's promotion."""
-    own = (
-        version_events.c.version_id == champion.version_id,
-        version_events.c.kind == "promoted",
-    )
-    query = select(version_events.c.body).where(*own).order_by(version_events.c.seq.desc())
-    return list(connection.execute(query.limit(1)).scalar_one()["before"])
+    query = select(version_events).filter_by(version_id=champion.version_id, kind="promoted")
+    newest = query.order_by(version_events.c.seq.desc()).limit(1)
+    return list(connection.execute(newest).one().body["before"])
 
 
 def _last_number(connection: Connection, name: str) -> int:

@@ -86,11 +86,8 @@ class RunStore:
     def _add_event(
         self, connection: Connection, run_id: str, seq: int, kind: str, body: Mapping[str, Any]
     ) -> None:
-        connection.execute(
-            events.insert().values(
-                run_id=run_id, seq=seq, kind=kind, at=self.clock.now(), body=body
-            )
-        )
+        event = {"run_id": run_id, "seq": seq, "kind": kind, "body": body}
+        connection.execute(events.insert().values(at=self.clock.now(), **event))
 
     def run(self, run_id: str) -> Run:
         """Read a run by its id or a unique prefix of it.
