@@ -75,7 +75,7 @@ class CheckContext(EstimateContext):
         tokens = inputs.prefix_tokens + inputs.context_tokens + inputs.user_tokens
         tokens = tokens + inputs.completion_tokens + inputs.tool_tokens
         tokens = tokens + (inputs.turns - 1) * (inputs.user_tokens + inputs.completion_tokens)
-        prefix, varying = extra_tokens(self.batch, self.batch.approach_is, inputs)
+        prefix, varying = extra_tokens(self.batch.approach_is, inputs)
         # an encoder truncates its input, and has no instructions
         has_prompt = ~self.batch.approach_is("encoder")
         return np.asarray((tokens + prefix + varying) * has_prompt)

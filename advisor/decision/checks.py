@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from advisor.decision.check_context import Check, CheckContext, Mask, first_at
 from advisor.decision.suitability import SUITABILITY_CHECKS
 from advisor.gpu.memory import fits_in_memory
-from advisor.options.option import RuledOutOption, rule_out
 from advisor.units import GIB, dollars
 
 MIN_MONTHS = 3.0
@@ -154,19 +153,3 @@ _LIMITS = (
 )
 CHECKS = (*_AVAILABILITY, *SUITABILITY_CHECKS, *_LIMITS)
 """In the order in which they are applied: the first that an option fails is reported."""
-
-
-def refusals(case: CheckContext, masks: list[Mask]) -> list[RuledOutOption | None]:
-    """Return the first check that each option fails in the first variant, if any."""
-    count = len(case.batch.options)
-    found: list[RuledOutOption | None] = [None] * count
-    for check, passes in zip(CHECKS, masks, strict=True):
-        if passes.all():
-            continue
-        first = np.broadcast_to(passes, (count, *case.inputs.shape))[:, 0, 0]
-        for row in np.flatnonzero(~first).tolist():
-            option = case.batch.options[row]
-            found[row] = found[row] or rule_out(
-                option.id, check.code, check.explain(case, row), check.source(case, option)
-            )
-    return [ours or theirs for ours, theirs in zip(found, case.team.refusals, strict=True)]
