@@ -83,8 +83,8 @@ def training_example_counts(
     examples = context.inputs.examples
     if not distils.any():
         return examples
-    enough = context.evidence.of(context.resolved.task).comfortable_examples
-    return np.where(distils, np.maximum(examples, enough), examples)
+    enough = np.maximum(examples, context.task_evidence.comfortable_examples)
+    return np.where(distils, enough, examples)
 
 
 def provider_training_lines(batch: OptionBatch, rows: TrainingSet) -> list[CostLine]:
