@@ -24,6 +24,11 @@ def console() -> Console:
     return Console(highlight=False, emoji=False)
 
 
+def print_text(*lines: str) -> None:
+    """Print lines on standard output as they are: unwrapped, and without markup."""
+    console().print("\n".join(lines), soft_wrap=True, markup=False)
+
+
 def write_bytes(data: bytes) -> None:
     """Write canonical bytes to standard output, with a final newline."""
     sys.stdout.buffer.write(data + b"\n")

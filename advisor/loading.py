@@ -17,13 +17,20 @@ from advisor.decision import answer
 from advisor.decision.answer import Answer, Question
 from advisor.decision.sweep import SweepColumns
 from advisor.decision.sweep import sweep as sweep_variants
-from advisor.errors import LocatedError, ScenarioError, TeamRuleError, UsageError, did_you_mean
+from advisor.errors import (
+    LocatedError,
+    ScenarioError,
+    TeamRuleError,
+    UsageError,
+    did_you_mean,
+    unknown_name,
+)
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption
 from advisor.interview.questions import Questionnaire
 from advisor.interview.texts import (
+    CONTRADICTIONS,
     InterviewTexts,
-    english_contradictions,
     flatten,
     required_keys,
     translation_errors,
@@ -33,6 +40,7 @@ from advisor.prices.loader import InvalidText, load_prices, parse_yaml, read_tex
 from advisor.report.sentences import Sentences
 from advisor.rules.catalogue import RuleCatalogue
 from advisor.rules.team_rules import TeamRule, team_rules_from
+from advisor.scenario.contradictions import MESSAGES
 from advisor.scenario.paths import get_path, set_path
 from advisor.scenario.scenario import Scenario, scenario_from
 
@@ -110,10 +118,7 @@ def read_mapping(
 ) -> dict[str, Any]:
     """Read a YAML or JSON file that contains a mapping, such as a scenario.
 
-    Args:
-        path: The file.
-        start: Keys that such a file starts with, for messages.
-        error: Type of the errors about its content.
+    Messages about its content have the type *error* and name the keys to *start* with.
 
     Raises:
         UsageError: there is no such file.
@@ -335,9 +340,7 @@ def example_question(name: str) -> Question:
     path = examples_folder() / f"{name}.yaml"
     names = [example.stem for example in examples_folder().glob("*.yaml")]
     if name not in names:
-        raise UsageError(
-            f"example {name}", "there is no such example.", did_you_mean(name, names).strip()
-        )
+        raise unknown_name("example", name, names)
     return make_question(read_mapping(path), str(path))
 
 
@@ -382,7 +385,7 @@ def read_texts(path: Path) -> InterviewTexts:
     """
     texts = dict(flatten(read_mapping(path, "'language:'", UsageError)))
     if path == TEXTS_FOLDER / f"{ENGLISH}.yaml":
-        texts |= english_contradictions()
+        texts |= {f"{CONTRADICTIONS}.{code}": says for code, says in MESSAGES.items()}
         missing = [key for key in required_keys(load_questionnaire()) if key not in texts]
         errors = [f"{key} is missing" for key in dict.fromkeys(missing)]
     else:

@@ -1,4 +1,4 @@
-"""The planning API under load: recommend and sweeps over loopback, beside a bare hello-world.
+"""Load test of the planning API: recommend and sweeps over loopback, compared with hello-world.
 
     python -m benchmarks.api [--seconds 5]
 
@@ -56,7 +56,7 @@ AXES: dict[str, list[Any]] = {
 
 
 class LoadResult(NamedTuple):
-    """What wrk measured."""
+    """Result of one wrk run."""
 
     per_second: float
     p50_ms: float
@@ -65,31 +65,31 @@ class LoadResult(NamedTuple):
 
 
 def wrk(url: str, script: str | None, seconds: int, connections: int) -> LoadResult:
-    """Load a URL with wrk, from one thread."""
+    """Send load to a URL with wrk, from one thread."""
     command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
         if script:
             lua.write(script)
             lua.flush()
             command += ["-s", lua.name]
-        said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+        output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     return LoadResult(
-        float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
-        _ms(said, "50%"),
-        _ms(said, "99%"),
+        float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),  # type: ignore[index]
+        _ms(output, "50%"),
+        _ms(output, "99%"),
         int(errors[1]) if errors else 0,
     )
 
 
-def _ms(said: str, which: str) -> float:
-    value, unit = re.search(rf"{which}\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
+def _ms(output: str, percentile: str) -> float:
+    value, unit = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
     return float(value) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
 
 
 @contextmanager
 def hello_server() -> Iterator[str]:
-    """Serve the smallest FastAPI app there is."""
+    """Serve a minimal FastAPI app."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "hello.py").write_text(HELLO_APP)
@@ -121,16 +121,16 @@ def hello_server() -> Iterator[str]:
 
 
 def post_json(url: str, body: Any) -> Any:
-    """Post JSON and read the answer."""
+    """Post JSON and return the response body."""
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=120) as found:
-        return json.load(found)
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return json.load(response)
 
 
 def example_scenario() -> dict[str, Any]:
-    """Return the question of a bundled example, as a client sends it."""
+    """Return the request body for a bundled example."""
     from advisor.loading import examples_folder, read_mapping
 
     text = json.dumps(read_mapping(examples_folder() / f"{EXAMPLE}.yaml"), default=str)
@@ -140,7 +140,7 @@ def example_scenario() -> dict[str, Any]:
 
 
 def upload_and_profile(url: str) -> dict[str, Any]:
-    """Have a dataset profiled once, so that its profile is at hand."""
+    """Profile a dataset once and return the profile, to be sent with each question."""
     rows = [
         {
             "messages": [
@@ -154,15 +154,15 @@ def upload_and_profile(url: str) -> dict[str, Any]:
     request = urllib.request.Request(
         f"{url}/api/v1/profile", body, {"Content-Type": "application/octet-stream"}
     )
-    with urllib.request.urlopen(request, timeout=60) as found:
-        described: dict[str, Any] = json.load(found)
-    return described
+    with urllib.request.urlopen(request, timeout=60) as response:
+        profile: dict[str, Any] = json.load(response)
+    return profile
 
 
 def time_sweeps(
     url: str, question: dict[str, Any], times: int
 ) -> tuple[list[float], dict[str, Any]]:
-    """Time sweeps of 10,000 variants, each of a question not asked before."""
+    """Time sweeps of 10,000 variants, each with a new question, so that no cache helps."""
     seconds, last = [], {}
     for n in range(times):
         asked = json.loads(json.dumps(question))
@@ -175,7 +175,7 @@ def time_sweeps(
 
 
 def count_differences(url: str, swept: dict[str, Any]) -> int:
-    """Ask points of a sweep one by one; count those that say another thing."""
+    """Request points of a sweep one by one; count those with a different result."""
     from advisor.decision.sweep import variant_grid
 
     variants, wrong = variant_grid(AXES), 0
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     seconds = parser.parse_args().seconds
     if shutil.which("wrk") is None:
-        raise SystemExit("benchmarks.api: wrk is not here. Install it: apt-get install wrk")
+        raise SystemExit("benchmarks.api: wrk is not installed. Run apt-get install wrk.")
     question = example_scenario()
     with hello_server() as url:
         ceiling = wrk(url, None, seconds, 8)
@@ -217,16 +217,20 @@ def main() -> None:
         same, bodies = POST_SCRIPT.format(body=json.dumps(question)), json.dumps(with_profile)
         rows = [
             ("hello-world (uvicorn, FastAPI)", 8, ceiling),
-            ("recommend, the same question", 8, wrk(at, same, seconds, 8)),
-            ("recommend, the same, one at a time", 1, wrk(at, same, seconds, 1)),
-            ("recommend, each question new", 1, wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 1)),
+            ("recommend, same question", 8, wrk(at, same, seconds, 8)),
+            ("recommend, same question, one client", 1, wrk(at, same, seconds, 1)),
             (
-                "recommend, each new, profile at hand",
+                "recommend, new question each time",
+                1,
+                wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 1),
+            ),
+            (
+                "recommend, new each time, with profile",
                 1,
                 wrk(at, POST_SCRIPT.format(body=bodies) + FRESH_QUESTION_SCRIPT, seconds, 1),
             ),
             (
-                "recommend, each new, 8 at once",
+                "recommend, new each time, 8 clients",
                 8,
                 wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 8),
             ),
@@ -234,7 +238,7 @@ def main() -> None:
         took, swept = time_sweeps(served.url, question, 5)
         wrong = count_differences(served.url, swept)
     print(
-        f"{'what':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
+        f"{'request':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
         f"{'of hello':>10}"
     )
     for name, clients, load in rows:
@@ -244,10 +248,10 @@ def main() -> None:
             f"{load.p99_ms:>9.2f}{load.errors:>8}{share:>10.3f}"
         )
     print(
-        f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them words: "
-        f"{took[len(took) // 2]:.2f} s (median of {len(took)}, most {took[-1]:.2f}); aim 1.00"
+        f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them categorical: "
+        f"{took[len(took) // 2]:.2f} s (median of {len(took)}, max {took[-1]:.2f}); target 1.00"
     )
-    print(f"{CHECKED_POINTS} points asked again with recommend: {wrong} differ")
+    print(f"{CHECKED_POINTS} points repeated with recommend: {wrong} differ")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A row of a published training run -> the model's shape and the setup that its columns tell."""
+"""Row of a published training run -> model shape and training setup for the memory estimate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALIASES: Mapping[str, str] = {
     "qwen3-4b-2507": "Qwen/Qwen3-4B",
     "llama-outetts-1.0-1b": "meta-llama/Llama-3.2-1B",
 }
-"""Names that are not those of the catalogue, and models whose config is that of another."""
+"""Names that differ from the catalogue, and models that share the config of another."""
 IGNORED_NAME_PARTS = re.compile(
     r"\(assumed\)|\?|-?(instruct|chat|it|base|hf|coder|bnb-4bit|unsloth)\b|-v1\.0|meta-"
 )
@@ -55,12 +55,12 @@ MATRICES: Mapping[str, tuple[Module, ...]] = {
 LONGEST_ALPACA_TOKENS = 1304.0
 """Longest row of Alpaca. Source: litgpt, tutorials/oom.md."""
 LEVERS = ("baseline", "packed", "compile", "chunked", "checkpointing", "in bwd", "offload", "8bit")
-"""What torchtune's table adds, one after the other."""
+"""Options that the rows of torchtune's table add one by one."""
 
 
 @dataclass(frozen=True)
 class MemoryCase:
-    """A row that can be reckoned."""
+    """A row with an estimate."""
 
     row: Row
     model: str
@@ -70,16 +70,16 @@ class MemoryCase:
 
 
 def case_of(row: Row, book: PriceBook, learnt: bool = False) -> MemoryCase | str:
-    """Read a row, or say which column it lacks.
+    """Convert a row; return the reason as text if a value is missing.
 
     Args:
         row: One run.
-        book: Where the shapes are.
-        learnt: Whether habits count that were understood only after a look at test rows.
+        book: Price book with the model shapes.
+        learnt: Whether to use framework behavior that was learned from errors on test rows.
     """
     model = find_model(row["model"], book)
     if model is None:
-        return f"no config of '{row['model']}' in the catalogue"
+        return f"no config for '{row['model']}' in the catalogue"
     if row_number(row, "seq_len") is None or row_number(row, "micro_batch") is None:
         return "no length or micro-batch"
     architecture = book.model(model).architecture
@@ -94,7 +94,7 @@ def case_of(row: Row, book: PriceBook, learnt: bool = False) -> MemoryCase | str
 
 
 def find_model(said: str, book: PriceBook) -> str | None:
-    """Find a model by what a row calls it."""
+    """Look up a model by the name in a row."""
     words = _plain(said)
     for name in book.with_architecture:
         if _plain(name) == words:
@@ -107,13 +107,13 @@ def _plain(name: str) -> str:
 
 
 def _untied(shape: ModelShape) -> ModelShape:
-    """Litgpt keeps a head of its own for every model."""
+    """Litgpt has a separate head for every model."""
     more = shape.tied_embeddings * shape.vocabulary * shape.hidden_size
     return shape._replace(parameters=shape.parameters + more, tied_embeddings=False)
 
 
 def setup_of(row: Row, shape: ModelShape) -> TrainingSetup:
-    """Read the columns of a row: what they say, and what its framework does where they do not."""
+    """Return the setup from the columns of a row, else from the defaults of its framework."""
     rows, longest = row_number(row, "micro_batch") or 1.0, _longest(row)
     method = "qlora" if row["method"] == "qlora" else "full" if row["method"] == "full" else "lora"
     targets = _targets(row)
@@ -136,7 +136,7 @@ def setup_of(row: Row, shape: ModelShape) -> TrainingSetup:
 
 
 def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:
-    """What a framework does and no column tells."""
+    """Framework behavior that no column has."""
     framework, flags = row["framework"], row["flags"]
     if framework.startswith("own loop"):
         prepared = "upcast" in row["precision"]
@@ -174,7 +174,7 @@ def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:
 
 
 def _learnt(row: Row, setup: TrainingSetup) -> dict[str, Any]:
-    """Habits that misses on test rows told of; rows that have them test nothing any more."""
+    """Framework behavior learned from errors on test rows; these rows no longer test anything."""
     framework = row["framework"]
     if "gpt" in framework and setup.method == "qlora":
         return {"stream_bytes": 4.0, "upcast": True}
@@ -186,7 +186,7 @@ def _learnt(row: Row, setup: TrainingSetup) -> dict[str, Any]:
 
 
 def _levers(flags: str) -> dict[str, Any]:
-    """Which levers a row of torchtune's table has pulled; adapters come after all of them."""
+    """Options of a row of torchtune's table; adapter rows have all of them."""
     pulled = max((i for i, word in enumerate(LEVERS) if word in flags), default=0)
     if "LoRA" in flags:
         return {"head": "chunked", "offloads_activations": True, "rank": 64.0}
@@ -212,7 +212,7 @@ def _targets(row: Row) -> tuple[Module, ...]:
 
 
 def _rank(row: Row, shape: ModelShape, targets: tuple[Module, ...]) -> float:
-    """Take the rank, or for other adapters one that has as many trained weights."""
+    """Return the LoRA rank; for other adapters the rank with as many trained weights."""
     trained = re.search(r"trainable ([\d,]+)", row["notes"])
     each = float(lora_parameters(shape, 1, targets))
     if row["method"].startswith("peft-") and trained and each:

@@ -23,11 +23,10 @@ import streamlit as st
 from advisor.decision.answer import recommend
 from advisor.loading import example_question
 from ui import formatting
-from ui.charts.base import ChartStyle
+from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.monthly_cost import monthly_cost_chart
 from ui.components.in_view import redraw, track_visibility
 from ui.components.sliders import Slider, draw_sliders
-from ui.charts.draw import draw_chart
 from ui.whatif.verdict import verdict_html
 
 st.set_page_config(layout="wide")

@@ -1,4 +1,4 @@
-"""Peak memory of profiling small and large files, beside reading the small one whole.
+"""Peak memory of profiling small and large files, compared with pandas on the small one.
 
 python -m benchmarks.profile_memory [--large-mb 1000]
 """
@@ -30,7 +30,7 @@ ROW_WORDS = 180
 
 
 def make_row(i: int) -> dict[str, str]:
-    """Make a row of about a kilobyte; rows differ, so that none is a duplicate."""
+    """Return a row of about a kilobyte; all rows differ, so none is a duplicate."""
     return {"prompt": f"{i} " + f"word{i % 97} " * ROW_WORDS, "completion": f"box {i % 12}"}
 
 
@@ -93,7 +93,7 @@ def main() -> None:
     }
     sys.stdout.write(
         f"{'file':12} {'MB':>6} {'rows':>9} {'peak MiB':>9} {'MB/s':>6} "
-        f"{'bytes a row':>12} {'to peer':>8}\n"
+        f"{'bytes/row':>12} {'to peer':>8}\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows"

@@ -1,4 +1,4 @@
-"""The page of a bundled example -> the picture in the README.
+"""Screenshot of the page with a bundled example, for the README.
 
 python -m benchmarks.screenshot OUT.png [--dark]
 """
@@ -24,7 +24,7 @@ WAIT_SECONDS = 60
 
 
 def main() -> int:
-    """Serve the page, look at it, write the picture."""
+    """Serve the page and save a screenshot."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--dark", action="store_true")

@@ -1,4 +1,4 @@
-"""Rows of T4 and A100 -> the constants of serving engines, for advisor/gpu/serving_engines.py.
+"""Fit of the serving engine constants in advisor/gpu/serving_engines.py, on T4 and A100 rows.
 
 python -m benchmarks.serving_fit [FILE]
 """
@@ -43,7 +43,7 @@ SHARED: tuple[Constant, ...] = (
     ("compute_share", "w4a16", "awq"),
     ("bandwidth_share", "awq"),
 )
-"""Kernels and links are those of the hardware's maker: one share for all servers."""
+"""Kernels and links are by the hardware vendor: one share for all servers."""
 LLAMA: tuple[Constant, ...] = (
     ("step_seconds", "llama.cpp-2024"),
     ("bandwidth_share", "llama.cpp-2024"),
@@ -59,12 +59,12 @@ EAGER: tuple[Constant, ...] = (
 def fit_constants(
     cases: list[ServingCase], constants: Sequence[Constant]
 ) -> tuple[list[ServingCase], list[float]]:
-    """Fit constants to the logarithm of measured speeds; a row far off counts less."""
+    """Fit constants to the logarithm of measured speeds; outliers count less."""
     start = [_value(constant) for constant in constants]
 
     def off(logs: NDArray[np.float64]) -> list[float]:
         tried = [_with(case, constants, np.exp(logs).tolist()) for case in cases]
-        return [float(np.log(case.reckoned / case.measured)) for case in tried]
+        return [float(np.log(case.estimated / case.measured)) for case in tried]
 
     found = least_squares(off, np.log(start), loss="soft_l1", f_scale=0.1)
     values = [float(value) for value in np.exp(found.x)]
@@ -92,7 +92,7 @@ def _set(engine: ServingEngine, name: str, value: float) -> ServingEngine:
 
 
 def first_seconds(cases: list[ServingCase], engine: ServingEngine) -> tuple[float, int]:
-    """Median of what is left of the time to a first token, and of how many rows."""
+    """Median time to first token not explained by the formula [s], and the number of rows."""
     left = []
     for case in cases:
         measured = row_number(case.row, "ttft_ms")
@@ -108,14 +108,14 @@ def first_seconds(cases: list[ServingCase], engine: ServingEngine) -> tuple[floa
 
 
 def main() -> None:
-    """Print every constant with what it was fitted on."""
+    """Print every constant with the rows it was fitted on."""
     cases, _ = cases_of(sys.argv[1] if len(sys.argv) > 1 else None)
     cases = [case for case in cases if case.part == "fit"]
     for constants in (SHARED, LLAMA, EAGER):
         owners = {owner for _, *names in constants for owner in names}
         mine = [case for case in cases if case.engine.name in owners]
         after, values = fit_constants(mine, constants)
-        error = np.mean([abs(case.reckoned / case.measured - 1) for case in after])
+        error = np.mean([abs(case.estimated / case.measured - 1) for case in after])
         print(
             f"{len(mine)} rows of {', '.join(sorted(owners & set(ENGINES)))}: "
             f"mean error {error:.1%}"

@@ -1,4 +1,4 @@
-"""A published serving speed -> what was served, on what, at what load; or why it is left out."""
+"""Rows of published serving speeds: model, GPU, engine and load, or the reason for exclusion."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NEEDED = (
     "ttft_ms",
     "confidence",
 )
-"""Columns that are read; the header of the file says what each holds."""
+"""Required columns; the header of the file describes each."""
 
 Words = tuple[tuple[str, str], ...]
 """Words of a column -> our name, first match wins."""
@@ -52,7 +52,7 @@ OF_ENGINE: Words = (
     (r"vLLM 0\.[78]", "vllm-2025"),
     (r"vLLM|DeepSpeed|LoRAX", "servers-2024"),
 )
-"""Matched against engine, then date: an engine without a version is of the year it was run in."""
+"""Matched against engine and date: an engine without a version is classified by its date."""
 OF_PRECISION: Words = (
     (r"^(bf|fp|f)16\b", "16bit"),
     (r"^w8a8", "w8a8"),
@@ -69,7 +69,7 @@ OF_PRECISION: Words = (
     (r"nf4-dq", "nf4-dq"),
     (r"nf4", "nf4"),
 )
-"""Matched against precision, then engine."""
+"""Matched against precision and engine."""
 OF_MODEL: Words = (
     (r"Llama-3[.\d]*-70B", "meta-llama/Llama-3.1-70B"),
     (r"Llama-3[.\d]*-8B", "meta-llama/Llama-3.1-8B"),
@@ -119,7 +119,7 @@ OF_GPU: Words = (
 
 
 class WorkloadLengths(NamedTuple):
-    """A workload: tokens of a request, the longest answer, and how many requests come at once."""
+    """A workload: tokens per request, the longest answer, and the number of requests at once."""
 
     prompt: float
     answer: float
@@ -137,10 +137,10 @@ WORKLOADS: tuple[tuple[str, WorkloadLengths], ...] = (
     (r"tg1024|text generation 1024", WorkloadLengths(0, 1024, 1024, 1)),
     (r"^generate$", WorkloadLengths(10, 200, 200, 1)),
 )
-"""Tokens of the workloads that the file names and does not count. Source: AccelMark's data set of
-1,000 prompts, its suites A, D and F, and tokens over requests of its sustained runs on A100
-(188 and 186 an answer); vLLM's own ShareGPT sample; litgpt's generate, whose lengths are a guess
-and do not matter for one stream."""
+"""Tokens of workloads that the file names without token counts. Source: AccelMark's data set of
+1,000 prompts, its suites A, D and F, and tokens / requests of its sustained runs on A100 (188 and
+186 per answer); vLLM's own ShareGPT sample; litgpt's generate, whose lengths are assumed and do
+not matter for one stream."""
 ONE_STREAM, STEADY, BURST = "one stream", "steady", "all at once"
 
 
@@ -154,29 +154,29 @@ class ServingCase:
     answer: float
     sequences: float
     load: str
-    """One stream, a steady number of requests, or all of them at once."""
+    """One stream, a steady number of requests, or all at once."""
     measured: float
-    """Output tokens a second."""
+    """Output tokens per second."""
     unmerged: float
-    """1 where adapters were not merged."""
+    """1 if adapters were not merged, else 0."""
 
     @property
     def part(self) -> Part:
-        """Whether constants may be fitted on it."""
+        """Whether constants may be fitted on this row."""
         return row_part(self.row)
 
     @property
     def engine(self) -> ServingEngine:
-        """The generation it ran on."""
+        """The engine generation."""
         return self.serving.engine
 
     @property
-    def reckoned(self) -> float:
-        """Output tokens a second, as the quantities have it; of one stream after its prompt."""
+    def estimated(self) -> float:
+        """Estimated output tokens per second; for one stream after its prompt."""
         return self.at(0.0)
 
     def at(self, end: float) -> float:
-        """The same at the slow end of the range (-1) or the fast (1)."""
+        """The estimate at the slow (-1) or fast (1) end of the range."""
         serving = self.serving._replace(engine=self.engine.at(end))
         if self.load == ONE_STREAM:
             live = self.prompt + self.answer / 2
@@ -190,32 +190,32 @@ class ServingCase:
         return float(with_adapters(speed, self.unmerged, self.engine))
 
     def on(self, serving: ServingSetup) -> ServingCase:
-        """The same measurement, reckoned with other constants."""
+        """The same measurement with other constants."""
         return replace(self, serving=serving)
 
 
 def exclusion_reason(row: Row) -> str | None:
-    """Say by which rule a row is not to be scored; rules read columns, and came before any fit."""
+    """Return the rule that excludes a row; rules only read columns and predate any fit."""
     if row["confidence"].strip() == "D":
         return "confidence D"
     return None if row_number(row, "out_tok_s") else "no speed measured"
 
 
 def unscored_reason(row: Row, book: PriceBook) -> str | None:
-    """Say why a row that is to be scored cannot be."""
+    """Return why a row cannot be scored; None if it can."""
     if not _named(OF_GPU, row["gpu"]):
-        return "no such GPU in the price book"
+        return "GPU not in the price book"
     if not _named(OF_ENGINE, _engine_words(row)):
-        return "no such engine"
+        return "unknown engine"
     if f"open/{_named(OF_MODEL, row['model'])}" not in book.models:
-        return "no shape of the model in the catalogue"
+        return "model not in the catalogue"
     if not _named(OF_PRECISION, _precision_words(row)):
-        return "no such precision"
-    return None if workload_lengths(row) else "lengths of the workload unknown"
+        return "unknown precision"
+    return None if workload_lengths(row) else "unknown workload lengths"
 
 
 def workload_lengths(row: Row) -> WorkloadLengths | None:
-    """Read the tokens of a workload, from the columns or from its name."""
+    """Return the tokens of a workload, from the columns or from its name."""
     prompt, answer = row_number(row, "isl"), row_number(row, "osl")
     if prompt is not None and answer and "long context" not in row["workload"]:
         return WorkloadLengths(prompt, answer, answer, 100_000)
@@ -223,7 +223,7 @@ def workload_lengths(row: Row) -> WorkloadLengths | None:
 
 
 def serving_case(row: Row, book: PriceBook) -> ServingCase:
-    """Lay out what was measured, of a row that can be scored."""
+    """Convert a row that can be scored."""
     work = workload_lengths(row)
     architecture = book.model(f"open/{_named(OF_MODEL, row['model'])}").architecture
     if work is None or architecture is None:
@@ -249,9 +249,9 @@ def serving_case(row: Row, book: PriceBook) -> ServingCase:
 
 
 def _mean_batch(work: WorkloadLengths, serving: ServingSetup) -> float:
-    """Sequences at work on average, when all requests come at once.
+    """Mean number of active sequences if all requests arrive at once.
 
-    requests x answer / steps; steps = the longest answer, after waiting for a place
+    requests x answer / steps; steps = longest answer + waiting time for a slot
     """
     live = work.prompt + work.answer / 2
     places = float(np.minimum(concurrency_bound(serving, live), work.requests))
@@ -266,7 +266,7 @@ def _load(row: Row) -> str:
 
 
 def _cards(row: Row, book: PriceBook) -> GpuSet:
-    """GPUs that work at once; where layers lie one after the other only their memory adds up."""
+    """GPUs that work in parallel; with pipeline parallelism only their memory adds up."""
     gpu = GpuSet.of(book.gpu(str(_named(OF_GPU, row["gpu"]))))
     count, parallel = row_number(row, "n_gpu") or 1.0, row_number(row, "tp") or 1.0
     return gpu._replace(memory_bytes=gpu.memory_bytes * count / parallel, gpu_count=parallel)
@@ -285,10 +285,10 @@ def _named(words: Words, text: str) -> str | None:
 
 
 def cases_of(file: str | None) -> tuple[list[ServingCase], Counter[str]]:
-    """Read a file: rows that are scored, and how many of the others each reason takes away.
+    """Read a file; return the rows to score, and the number of excluded rows per reason.
 
     Args:
-        file: A CSV; none for the one that comes with the benchmarks.
+        file: A CSV; None for the bundled one.
     """
     path = Path(file) if file else Path(__file__).parent / "data" / DATA_FILE
     book, rows = load_prices(), read_rows(path, NEEDED, DATA_FILE)

@@ -1,4 +1,4 @@
-"""Times of starting and answering, each beside a peer in the same run.
+"""Time to start and to answer from the command line, each compared with a peer in the same run.
 
 python -m benchmarks.start [--dataset FILE ...] [--runs N]
 """
@@ -81,7 +81,7 @@ def main() -> None:
                 [python, "-c", COUNT, str(path)],
             )
         )
-    sys.stdout.write(f"{'what':44} {'seconds':>8}  {'peer':40} {'seconds':>8} {'ratio':>6}\n")
+    sys.stdout.write(f"{'command':44} {'seconds':>8}  {'peer':40} {'seconds':>8} {'ratio':>6}\n")
     for name, command, peer, peer_command in rows:
         ours, theirs = seconds(command, flags.runs), seconds(peer_command, flags.runs)
         sys.stdout.write(f"{name:44} {ours:8.2f}  {peer:40} {theirs:8.2f} {ours / theirs:6.2f}\n")

@@ -1,4 +1,4 @@
-"""A published training time -> model, training and GPU behind it; or why it is refused."""
+"""Rows of published training times: model, setup and GPU, or the reason for exclusion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODELS: Mapping[str, str] = {
     "Qwen3_30B_a3B": "Qwen/Qwen3-30B-A3B",
     "GPT OSS 120B": "openai/gpt-oss-120b",
 }
-"""NVIDIA's names, beside those that rows of memory have too."""
+"""NVIDIA's model names, in addition to those of `memory_rows`."""
 MPT_SHAPES: Mapping[str, tuple[int, int, int]] = {
     "125m": (768, 12, 12),
     "350m": (1024, 24, 16),
@@ -57,9 +57,9 @@ METHODS: tuple[tuple[str, Method], ...] = (
     (r"^qlora$", "qlora"),
     (r"^peft-(ia3|prefix_tuning)$", "lora"),
 )
-"""What our recipes train; IA3 and prefixes cost what a small adapter does."""
+"""Methods of our recipes; IA3 and prefix tuning cost as much as a small adapter."""
 ALPACA_TOKENS = 130.0
-"""Of a row with its template, where a run of Alpaca's rows says their limit only; own judgement."""
+"""Tokens of a row with template, for Alpaca runs that only report the limit; own judgement."""
 MODULE_NAMES = {
     "q": "q_proj",
     "k": "k_proj",
@@ -70,7 +70,7 @@ MODULE_NAMES = {
     "down": "down_proj",
 }
 NETWORK: tuple[tuple[str, float], ...] = ((r"A100", 25e9), (r"H100|H200|B200", 50e9))
-"""Between machines, for each GPU [bytes/s]. Source: DGX A100 and H100, 200 and 400 Gb/s a GPU."""
+"""Network speed per GPU [bytes/s]. Source: DGX A100 and H100, 200 and 400 Gb/s per GPU."""
 GPUS_OF_A_MACHINE = 8
 
 
@@ -85,26 +85,26 @@ class TimingCase:
     speeds: Speeds
     micro_batches: float
     measured: float
-    """Seconds of a step."""
+    """Seconds per step."""
 
     @property
     def part(self) -> Part:
-        """Whether constants were fitted on it."""
+        """Whether constants may be fitted on this row."""
         return row_part(self.row)
 
     @property
     def other_kernels(self) -> bool:
-        """Whether it has a table of its own."""
+        """Whether it belongs to the table of other kernels."""
         return has_other_kernels(self.row)
 
     @property
-    def reckoned(self) -> float:
-        """Seconds of a step by our formulas."""
+    def estimated(self) -> float:
+        """Estimated seconds per step."""
         return float(step_seconds(self.shape, self.setup, self.speeds, self.micro_batches))
 
 
 def cases_of(path: Path | None) -> tuple[list[TimingCase], Counter[str]]:
-    """Read a file of measurements -> what can be scored, and how many rows are not, and why."""
+    """Read a file; return the rows to score, and the number of excluded rows per reason."""
     book, out, cases = load_prices(None), Counter[str](), list[TimingCase]()
     for row in read_rows(path or DATA_FILE):
         why = exclusion_reason(row, "time") or cannot_estimate(row, book)
@@ -116,27 +116,27 @@ def cases_of(path: Path | None) -> tuple[list[TimingCase], Counter[str]]:
 
 
 def cannot_estimate(row: Row, book: PriceBook) -> str | None:
-    """Say why a row cannot be reckoned, from its columns; none where it can be."""
+    """Return why a row cannot be estimated; None if it can."""
     if gpu_of(row) is None:
-        return "cannot: the GPU is not named, or not in the price book"
+        return "cannot: GPU not specified, or not in the price book"
     if not any(re.search(words, row["method"]) for words, _ in METHODS):
-        return "cannot: a method that no recipe trains"
+        return "cannot: no recipe has this method"
     if "FP8" in row["precision"].upper() and not has_other_kernels(row):
-        return "cannot: FP8, in which no recipe trains"
+        return "cannot: no recipe trains in FP8"
     if not row["model"].startswith("MPT-") and book_model(row, book) is None:
-        return "cannot: the model is not in the price book"
+        return "cannot: model not in the price book"
     return None
 
 
 def book_model(row: Row, book: PriceBook) -> str | None:
-    """Name the model as the price book does."""
+    """Return the model name of the price book."""
     if row["model"] in MODELS:
         return f"open/{MODELS[row['model']]}"
     return find_model(row["model"], book)
 
 
 def case_of(row: Row, book: PriceBook) -> TimingCase:
-    """Read all that the formulas need out of a row."""
+    """Convert a row to the inputs of the formulas."""
     gpu, setup = cast(str, gpu_of(row)), setup_of(row)
     speeds = prior_speeds(gpu, book.gpu(gpu))
     if setup.gpus > GPUS_OF_A_MACHINE:
@@ -152,7 +152,7 @@ def case_of(row: Row, book: PriceBook) -> TimingCase:
 
 
 def shape_of(row: Row, book: PriceBook) -> ModelShape:
-    """Find the numbers of the model."""
+    """Return the shape of the model."""
     if row["model"].startswith("MPT-"):
         hidden, layers, heads = MPT_SHAPES[row["model"][4:]]
         counted = (row_number(row, "params_b") or 0.0) * 1e9
@@ -174,7 +174,7 @@ def shape_of(row: Row, book: PriceBook) -> ModelShape:
 
 
 def setup_of(row: Row) -> TrainingSetup:
-    """Read the training; what a column leaves open is what the framework does by itself."""
+    """Return the training setup; missing values are the defaults of the framework."""
     tokens = row_tokens(row)
     upcast = "upcast" in row["precision"]
     head: Head = "all_fp32" if upcast else "chunked" if _says(row, "chunked CE") else "all"
@@ -200,7 +200,7 @@ def setup_of(row: Row) -> TrainingSetup:
 
 
 def row_tokens(row: Row) -> float:
-    """Tokens of a row: as counted, else of Alpaca where rows are short, else its full length."""
+    """Tokens per row: as counted, else those of Alpaca for unpacked rows, else the maximum."""
     counted = re.search(r"mean ([\d.]+) real", row["seq_note"])
     if counted:
         return float(counted[1])
@@ -211,7 +211,7 @@ def row_tokens(row: Row) -> float:
 
 
 def targets_of(row: Row) -> tuple[Module, ...]:
-    """Name the matrices with adapters: as listed, lit-gpt's own two, else all."""
+    """Return the matrices with adapters: as listed, else lit-gpt's default, else all."""
     listed = tuple(
         cast(Module, name) for name, word in MODULE_NAMES.items() if word in row["lora_targets"]
     )
@@ -227,14 +227,14 @@ def targets_of(row: Row) -> tuple[Module, ...]:
 
 
 def checkpoints(row: Row) -> bool:
-    """Whether activations are computed twice; LLaMA-Factory does so unless told otherwise."""
+    """Whether gradient checkpointing is on; it is the default of LLaMA-Factory."""
     return row["grad_ckpt"].startswith("yes") or (
         row["grad_ckpt"] == "" and row["framework"] == "LLaMA-Factory"
     )
 
 
 def sharding_of(row: Row) -> Sharding:
-    """Say what GPUs share out."""
+    """Return the sharding strategy."""
     if "SHARD_GRAD_OP" in row["parallel"]:
         return "zero2"
     if "FSDP" in row["parallel"]:
@@ -243,7 +243,7 @@ def sharding_of(row: Row) -> Sharding:
 
 
 def _says(row: Row, words: str) -> bool:
-    """Whether a lever of torchtune's ladder is on: each row adds one to those before."""
+    """Whether an option of torchtune's table is on: each row adds one option."""
     ladder = (
         "baseline",
         "+packed",

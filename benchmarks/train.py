@@ -1,9 +1,9 @@
-"""Tuned models beside what is simpler, on the rows of a file: four columns, and the times.
+"""Tuned models compared with simpler baselines on a labelled file: scores and times.
 
-`python -m benchmarks.train FILE` splits labelled rows so that near-duplicates stay together, makes
-a small encoder and a tiny causal model on the spot (no weights are downloaded: both start from
-chance, the causal one reads the questions first), tunes each, and prints majority, TF-IDF with
-logistic regression, base and tuned on the same held-out rows. One thread a training.
+`python -m benchmarks.train FILE` splits labelled rows so that near-duplicates stay together,
+creates a small encoder and a tiny causal model with random weights (nothing is downloaded; the
+causal model is first trained on the questions), tunes each, and prints majority, TF-IDF with
+logistic regression, base and tuned model on the same held-out rows. Each training uses one thread.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LABELS = ("<|end|>", "<|pad|>", "[CLS]", "[SEP]", "[UNK]")
 
 
 def rows_of(file: Path, most: int | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Read rows and split them: learned from, and held out."""
+    """Read rows; return training and held-out rows."""
     rows = [
         json.loads(canonical_row(row))
         for row in read_rows(file, None, [])
@@ -60,7 +60,7 @@ def rows_of(file: Path, most: int | None) -> tuple[list[dict[str, Any]], list[di
 
 
 def make_base(folder: Path, rows: list[dict[str, Any]], causal: bool) -> Path:
-    """Make a model with random weights, and a tokenizer trained on the rows."""
+    """Create a model with random weights, and a tokenizer trained on the rows."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import (
         BertConfig,
@@ -105,7 +105,7 @@ def train(
     method: Method,
     **more: Any,
 ) -> RunFolder:
-    """Run the training script, and let base and tuned model answer."""
+    """Run the training script, then the answers of base and tuned model."""
     longest = max(sum(len(turn["content"]) for turn in row.get("messages", [])) for row in rows)
     epochs = float(more.pop("epochs"))
     recipe = recipe_for(objective, method, False, min(longest // 2 + 64, 256), epochs)
@@ -146,8 +146,8 @@ def print_columns(title: str, folder: RunFolder, began: float) -> None:
     widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
     print(
         f"\n{title}: {told['parameters']:,} weights, {told['trained_parameters']:,} trained, "
-        f"{told['tokens']:,} tokens a pass, {told['train_seconds']:.0f} s of training, "
-        f"{time.perf_counter() - began:.0f} s in all"
+        f"{told['tokens']:,} tokens per pass, {told['train_seconds']:.0f} s of training, "
+        f"{time.perf_counter() - began:.0f} s in total"
     )
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)))
@@ -158,10 +158,10 @@ def main() -> None:
     """Tune an encoder and a causal model, and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--rows", type=int, help="take so many rows only")
+    parser.add_argument("--rows", type=int, help="maximum number of rows")
     parser.add_argument("--epochs", type=float, default=15.0)
-    asked = parser.parse_args()
-    rows, held = rows_of(asked.file, asked.rows)
+    flags = parser.parse_args()
+    rows, held = rows_of(flags.file, flags.rows)
     with tempfile.TemporaryDirectory() as name:
         place, began = Path(name), time.perf_counter()
         base = make_base(place / "encoder", rows, causal=False)
@@ -175,7 +175,7 @@ def main() -> None:
                 "classification",
                 "full",
                 learning_rate=1e-3,
-                epochs=asked.epochs,
+                epochs=flags.epochs,
             ),
             began,
         )
@@ -193,7 +193,7 @@ def main() -> None:
                 "sft",
                 "full",
                 learning_rate=2e-3,
-                epochs=asked.epochs / 3,
+                epochs=flags.epochs / 3,
             ),
             began,
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
 from html import escape
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import streamlit as st
 from babel import Locale, UnknownLocaleError
@@ -16,12 +16,12 @@ from babel.numbers import format_compact_decimal, format_currency, format_decima
 from advisor.report.sentences import APPROACH_NAMES
 
 DEFAULT_LOCALE: Final = "en_US"
-ACCENT: Final = {"light": "#0b6e5f", "dark": "#4fc4ae"}
-INK: Final = {"light": "#1d2421", "dark": "#e8ece9"}
-MUTED: Final = {"light": "#59625d", "dark": "#a3aea8"}
-PAPER: Final = {"light": "#fcfbf8", "dark": "#121614"}
-RAISED: Final = {"light": "#ffffff", "dark": "#1c2220"}
-RULE: Final = {"light": "#dfdad0", "dark": "#343c38"}
+ACCENT: Final = ("#0b6e5f", "#4fc4ae")
+INK: Final = ("#1d2421", "#e8ece9")
+MUTED: Final = ("#59625d", "#a3aea8")
+PAPER: Final = ("#fcfbf8", "#121614")
+RAISED: Final = ("#ffffff", "#1c2220")
+RULE: Final = ("#dfdad0", "#343c38")
 
 APPROACH_COLOURS: Final = {
     "prompt": ("#0072b2", "#5fb0e6"),
@@ -179,22 +179,15 @@ def muted_text(text: str) -> None:
 
 def apply_style() -> None:
     """Add the page's style sheet, with the colors of the reader's theme."""
-    now = theme()
+    place = theme() == "dark"
     names = {"ink": INK, "muted": MUTED, "accent": ACCENT, "rule": RULE, "raised": RAISED}
-    colours = "".join(f"--ton-{name}:{colour[now]};" for name, colour in names.items())
+    colours = "".join(f"--ton-{name}:{pair[place]};" for name, pair in names.items())
     sheet = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     st.html(f"<style>:root{{{colours}}}\n{sheet}</style>")
 
 
-class PlanFact(NamedTuple):
-    """One line of a table of facts."""
-
-    what: str
-    says: str
-
-
-def facts_table(facts: Sequence[PlanFact]) -> str:
-    """Return facts as an HTML table."""
+def facts_table(facts: Iterable[tuple[str, str]]) -> str:
+    """Return facts, each with its label, as an HTML table."""
     rows = "".join(
         f'<tr><th scope="row">{escape(what)}</th><td>{escape(says)}</td></tr>'
         for what, says in facts

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from advisor.console import today
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import Progress, profile_file
 from advisor.decision.answer import Answer, summarize
@@ -136,9 +137,29 @@ def pop_error() -> str | None:
     return None if error is None else str(error)
 
 
-def keep_error(error: Exception) -> None:
-    """Keep an error for the next drawing of the page."""
-    st.session_state[ERROR_KEY] = str(error)
+@contextmanager
+def errors_kept() -> Iterator[None]:
+    """Keep an error for the next drawing of the page; for callbacks, which cannot draw."""
+    try:
+        yield
+    except (AdvisorError, OSError) as error:
+        st.session_state[ERROR_KEY] = str(error)
+
+
+@contextmanager
+def errors_drawn() -> Iterator[None]:
+    """Draw an error where it occurs."""
+    try:
+        yield
+    except (AdvisorError, OSError) as error:
+        st.error(str(error))
+
+
+def draw_kept_error() -> None:
+    """Draw the error of the last change, once."""
+    error = pop_error()
+    if error:
+        st.error(error)
 
 
 def open_launch_page(option_id: str) -> None:
@@ -169,13 +190,9 @@ def cached_profile(path: Path, progress: Progress | None = None) -> Profile:
     return profiles[key]
 
 
-def _today() -> date:
-    return datetime.now(tz=UTC).date()
-
-
 def _is_outdated(current: CurrentScenario) -> bool:
     """Return whether prices, or the date of a scenario that names none, have changed since."""
-    is_same_day = "asked_on" in current.scenario or current.question.scenario.asked_on == _today()
+    is_same_day = "asked_on" in current.scenario or current.question.scenario.asked_on == today()
     return not is_same_day or current.question.book is not price_book()
 
 
@@ -186,13 +203,11 @@ def _remember(current: CurrentScenario) -> CurrentScenario:
 
 
 def _try_scenario(scenario: dict[str, Any], dataset: Path | None, where: str, epoch: int) -> bool:
-    try:
-        _remember(_evaluated(scenario, dataset, where, epoch))
-    except (AdvisorError, OSError) as error:
-        keep_error(error)
-        return False
     st.session_state.pop(ERROR_KEY, None)
-    return True
+    with errors_kept():
+        _remember(_evaluated(scenario, dataset, where, epoch))
+        return True
+    return False
 
 
 def _example(name: str) -> tuple[dict[str, Any], Path | None, str]:
@@ -219,7 +234,7 @@ def _question(mapping: Mapping[str, Any], dataset: Path | None, where: str) -> Q
             "Upload the file itself: the page opens no file by name.",
         )
     profile = cached_profile(dataset) if dataset else None
-    return make_question(mapping, where, dataset=profile, book=price_book(), today=_today())
+    return make_question(mapping, where, dataset=profile, book=price_book(), today=today())
 
 
 def _key(question: Question) -> str:
@@ -297,10 +312,10 @@ def _close_context(page: PageContext) -> None:
 @st.cache_resource(show_spinner=False, max_entries=1, on_release=_close_context)
 def _open_page_context(home: str, database: str, prices_changed_ns: int) -> PageContext:
     context = open_context()
-    page = PageContext(context, BackgroundReconciler(context, lambda: _end_overdue(context)))
+
+    def end_deployments() -> None:
+        end_overdue(context, lambda provider: hosting_for(provider, context.book))
+
+    page = PageContext(context, BackgroundReconciler(context, end_deployments))
     page.driver.start()
     return page
-
-
-def _end_overdue(context: TrainerContext) -> None:
-    end_overdue(context, lambda provider: hosting_for(provider, context.book))

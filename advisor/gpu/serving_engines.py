@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
-from advisor.errors import UsageError, did_you_mean
+from advisor.errors import unknown_name
 
 HOST_SPREAD = 1.7
 """90% range of the time of one host over another. Source: two A100 hosts with the same engine and
@@ -56,16 +56,11 @@ class ServingEngine:
     def at(self, end: float) -> ServingEngine:
         """The engine on a slower host with lower achieved shares (-1), or on a faster one (1)."""
         shares = (HARDWARE_SPREAD if self.fitted else HARDWARE_SPREAD * UNFITTED_SPREAD) ** end
-        host = HOST_SPREAD**-end
+        names = [field.name for field in fields(self) if field.name.endswith("_seconds")]
+        seconds: dict[str, Any] = {name: getattr(self, name) * HOST_SPREAD**-end for name in names}
         return replace(
             self,
-            step_seconds=self.step_seconds * host,
-            sequence_seconds=self.sequence_seconds * host,
-            stream_seconds=self.stream_seconds * host,
-            first_seconds=self.first_seconds * host,
-            layer_seconds=self.layer_seconds * host,
-            packed_layer_seconds=self.packed_layer_seconds * host,
-            hop_seconds=self.hop_seconds * host,
+            **seconds,
             bandwidth_share=min(self.bandwidth_share * shares, 1.0),
             compute_share=min(self.compute_share * shares, 1.0),
         )
@@ -192,8 +187,7 @@ def precision_named(name: str) -> Precision:
         UsageError: there is no such name.
     """
     if name not in PRECISIONS:
-        remedy = did_you_mean(name, PRECISIONS).strip()
-        raise UsageError(f"precision {name}", "there is no such precision.", remedy)
+        raise unknown_name("precision", name, PRECISIONS)
     return PRECISIONS[name]
 
 
@@ -204,6 +198,5 @@ def engine_named(name: str) -> ServingEngine:
         UsageError: there is no such name.
     """
     if name not in ENGINES:
-        remedy = did_you_mean(name, ENGINES).strip()
-        raise UsageError(f"engine {name}", "there is no such engine.", remedy)
+        raise unknown_name("engine", name, ENGINES)
     return ENGINES[name]

@@ -12,7 +12,6 @@ from advisor.estimate.line import first_value
 from advisor.inputs import resolve
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
 from advisor.scenario.paths import with_paths
-from advisor.scenario.scenario import Scenario
 from advisor.units import Money, Record, usd
 
 Hours = tuple[float, float, float]
@@ -50,10 +49,6 @@ def finding_out_cost(asked: InterviewQuestion, question: Question) -> FindingOut
 
     Source: set-up hours and numbers of examples from the evidence; tokens from the price book;
     other hours and minutes per label are our own judgement, in questions.yaml.
-
-    Args:
-        asked: The question.
-        question: The scenario so far, with prices and evidence.
     """
     unknown, scenario = asked.unknown, question.scenario
     labels = _labels(unknown, question)
@@ -107,7 +102,12 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     """Return the cost of held-out requests over all allowed models, or None if none is allowed."""
     if unknown.pilot is None:
         return None
-    scenario = _pilot_scenario(question.scenario, unknown.pilot)
+    assumed: dict[str, float] = {}
+    if not question.scenario.traffic.requests_per_month:
+        assumed["traffic.requests_per_month"] = MEASURED_EXAMPLES
+    if unknown.pilot == "rag" and not question.scenario.knowledge.corpus_tokens:
+        assumed["knowledge.corpus_tokens"] = 1.0  # so that retrieval is priced
+    scenario = with_paths(question.scenario, assumed) if assumed else question.scenario
     evaluated = evaluate(replace(question, scenario=scenario))
     requests = first_value(evaluated.resolved.inputs.requests_per_month)
     costs = [
@@ -118,15 +118,6 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     if not costs:
         return None
     return Money(low=usd(min(costs)), likely=usd(median(costs)), high=usd(max(costs)))
-
-
-def _pilot_scenario(scenario: Scenario, approach: str) -> Scenario:
-    """Return the scenario with requests, and with documents if retrieval is priced."""
-    if not scenario.traffic.requests_per_month:
-        scenario = with_paths(scenario, {"traffic.requests_per_month": MEASURED_EXAMPLES})
-    if approach == "rag" and not scenario.knowledge.corpus_tokens:
-        scenario = with_paths(scenario, {"knowledge.corpus_tokens": 1.0})
-    return scenario
 
 
 def _total(hours: Hours, rate: float, tokens: Money | None) -> Money:

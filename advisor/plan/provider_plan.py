@@ -53,8 +53,7 @@ def make_plan(
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
-        method=plan_settings.method,
-        hyperparameters=plan_settings.hyperparameters,
+        **plan_settings.model_dump(exclude={"cap_usd"}),
         **data.model_dump(),
         figure=figure,
         cap_usd=plan_cap(plan_settings, figure),
@@ -63,8 +62,6 @@ def make_plan(
         question_sha256=answer.question_sha256,
         prices_sha256=answer.prices_sha256,
         planned_at=planned_at.isoformat(timespec="seconds"),
-        suffix=plan_settings.suffix,
-        grader=plan_settings.grader,
         organisation=customer_type(answer.question, offer.provider),
     )
 

@@ -1,4 +1,4 @@
-"""Runs -> what other estimators say of their memory, each asked in a process of its own."""
+"""Memory estimates of other packages, each run in its own process."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Peer:
     """Another estimator."""
 
     name: str
-    """What its package is called."""
+    """Package name."""
     script: str
-    """What asks it."""
+    """Script that calls it."""
     arguments: str
-    """What it is given, in words."""
+    """Arguments it gets, as text."""
 
 
 PEERS = (
@@ -38,7 +38,7 @@ PEERS = (
         "fitcheck-llm",
         "ask_fitcheck.py",
         "model, precision, quantization, double_quant, batch_size, seq_len, lora_rank, "
-        "lora_targets, grad_checkpoint, flash_attn; its GPU where it knows it",
+        "lora_targets, grad_checkpoint, flash_attn; its GPU if known to it",
     ),
     Peer(
         "vramcalc",
@@ -61,7 +61,7 @@ PEERS = (
 
 
 def peer_question(case: MemoryCase) -> dict[str, Any]:
-    """Lay out what a peer may want to know of a run."""
+    """Return the facts of a run that a peer may need."""
     setup, row = case.setup, case.row
     return {
         "config": config_of(case.model, case.shape),
@@ -87,11 +87,11 @@ def peer_question(case: MemoryCase) -> dict[str, Any]:
 def peer_answers(
     peer: Peer, folder: Path, cases: Sequence[MemoryCase]
 ) -> tuple[str, list[PeerAnswer]] | None:
-    """Ask a peer of every run; none where it is not installed.
+    """Return version and estimates of a peer; None if it is not installed.
 
     Args:
-        peer: Who is asked.
-        folder: Where each peer has a folder of its own, filled by `uv pip install --target`.
+        peer: The package.
+        folder: Parent of the folders filled by `uv pip install --target`.
         cases: The runs.
     """
     place = folder / peer.name
@@ -107,7 +107,7 @@ def peer_answers(
         env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"},
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no words"])[-1]
-        sys.exit(f"{peer.name} could not be asked: {last}. Install it anew.")
+        last = (done.stderr.strip().splitlines() or ["no error output"])[-1]
+        sys.exit(f"{peer.name} failed: {last}. Reinstall it.")
     told = json.loads(done.stdout)
     return told["version"] or version(peer.name), told["answers"]

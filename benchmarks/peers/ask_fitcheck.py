@@ -1,4 +1,4 @@
-"""Runs on stdin -> what fitcheck-llm says of each."""
+"""Runs on stdin -> estimates of fitcheck-llm."""
 
 import json
 import sys
@@ -16,12 +16,12 @@ UNKNOWN = GpuSpec("other", 81_920, 80_000)
 
 
 def answer(run):
-    """Ask of one run."""
+    """Estimate one run."""
     config = run["config"]
     if run["gpus"] > 1:
-        return {"refused": "it is for one GPU"}
+        return {"refused": "supports one GPU only"}
     if config.get("num_local_experts"):
-        return {"refused": "it knows no experts"}
+        return {"refused": "no support for experts"}
     key = next((key for word, key in GPUS.items() if word in run["gpu"]), "")
     known = {field.name for field in fields(ModelConfig)}
     model = ModelConfig(
@@ -67,7 +67,7 @@ def answer(run):
 
 
 def safe(run):
-    """Answer, or say why it refused."""
+    """Estimate one run, or return the reason for refusal."""
     try:
         return answer(run)
     except (UnsupportedModelError, ValueError) as error:

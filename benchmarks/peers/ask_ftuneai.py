@@ -1,4 +1,4 @@
-"""Runs on stdin -> what ftuneai says of each: one number, whatever was measured."""
+"""Runs on stdin -> estimates of ftuneai: one number for all kinds of memory."""
 
 import json
 import sys
@@ -19,14 +19,14 @@ SHARDING = {"none": "none", "ddp": "none", "zero1": "zero_1", "zero2": "zero_2",
 
 
 def target(names):
-    """Name the nearest of its three sets of matrices."""
+    """Return the closest of its three sets of matrices."""
     if any(name in names for name in ("gate_proj", "up_proj", "down_proj")):
         return LoRATarget.ALL_LINEAR
     return LoRATarget.ATTENTION_ALL if "k_proj" in names else LoRATarget.ATTENTION
 
 
 def answer(run):
-    """Ask of one run."""
+    """Estimate one run."""
     config = run["config"]
     spec = ModelSpec(
         name=config["_name_or_path"],

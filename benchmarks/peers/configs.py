@@ -1,4 +1,4 @@
-"""A shape -> the config.json that a peer reads, with the name of its family."""
+"""Model shape -> config.json for a peer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAMILIES = (
 
 
 def config_of(model: str, shape: ModelShape) -> dict[str, Any]:
-    """Write the numbers of a shape under the names of a config.json."""
+    """Return a shape as a config.json."""
     family = next((kind for words, kind in FAMILIES if words in model), "llama")
     config = {
         "_name_or_path": model,

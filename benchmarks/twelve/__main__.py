@@ -1,4 +1,4 @@
-"""Twelve datasets -> what our advice and trainjudge say of each, and who is confidently wrong.
+"""Twelve datasets: our advice and trainjudge on each, and how often each is confidently wrong.
 
 python -m benchmarks.twelve [--peers FOLDER] [--out FOLDER] [--json]
 """
@@ -31,7 +31,7 @@ def print_text(text: str) -> None:
 
 
 def judgement_text(said: ToolAnswer, told: DatasetExpectation) -> str:
-    """Say how an answer stands to what was expected."""
+    """Grade an answer by the expectation."""
     if said.act in told.right:
         return "right"
     if said.act not in told.forbidden:
@@ -42,7 +42,7 @@ def judgement_text(said: ToolAnswer, told: DatasetExpectation) -> str:
 def result_record(
     told: DatasetExpectation, ours: ToolAnswer, theirs: ToolAnswer | None
 ) -> dict[str, Any]:
-    """Write what was said of a dataset as a record."""
+    """Return the answers for a dataset as JSON."""
     said = {"ours": ours, PACKAGE: theirs}
     return {
         "dataset": told.name,
@@ -64,7 +64,7 @@ def result_record(
 
 
 def print_rows(rows: Sequence[dict[str, Any]], name: str) -> None:
-    """Print the table, and below it how often each is right and confidently wrong."""
+    """Print the table, then the counts of right and confidently wrong answers."""
     print_text(f"{'dataset':18}{'right':18}{'forbidden':30}{'who':12}{'act':12}{'judged':20}says\n")
     for row in rows:
         head = (row["dataset"], ", ".join(row["right"]), ", ".join(row["forbidden"]))
@@ -88,9 +88,9 @@ def print_rows(rows: Sequence[dict[str, Any]], name: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the datasets, ask both, and print."""
+    """Create the datasets, run both tools, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.twelve", description=__doc__)
-    parser.add_argument("--peers", type=Path, default=Path("peers"), help="where trainjudge lies")
+    parser.add_argument("--peers", type=Path, default=Path("peers"), help="folder with trainjudge")
     parser.add_argument("--out", type=Path, help="keep the datasets in this folder")
     parser.add_argument("--json", action="store_true", help="print one record instead of a table")
     flags = parser.parse_args(arguments)
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print_text(f"rules sha256 {rules_sha256()}\n")
     if not place:
-        print_text(f"{PACKAGE} is not there. Run {install_hint(flags.peers)}\n")
+        print_text(f"{PACKAGE} is not installed. Run {install_hint(flags.peers)}\n")
     print_rows(rows, name)
 
 

@@ -1,4 +1,4 @@
-"""Draws of words -> rows whose answers rest on documents: rules, price lists, an own library."""
+"""Generators of rows whose answers depend on documents: rules, price lists, a private library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUESTION_PREFIXES = (
 
 
 def faq(draw: WordSource) -> list[Row]:
-    """150 questions on rules of a company, answered with the page; one question has one answer."""
+    """150 questions on company rules with the page as source; one question has one answer."""
     rows = []
     for _ in range(150):
         asked, said, page = draw.choice(RULES)
@@ -54,7 +54,7 @@ PRICE_QUESTIONS = (
 
 
 def weekly_prices(draw: WordSource) -> list[Row]:
-    """400 questions on prices of a list that is new each week, with the answers of past weeks."""
+    """400 questions on a weekly price list, with the answers of past weeks."""
     rows = []
     for _ in range(400):
         product, price = draw.one(PRODUCTS), draw.price()
@@ -69,7 +69,7 @@ THINGS = ("invoice", "customer", "parcel", "contract", "shelf", "ticket", "drive
 
 
 def code(draw: WordSource) -> list[Row]:
-    """500 functions to be written against a library that only this company has."""
+    """500 functions that use a library only this company has."""
     rows = []
     for _ in range(500):
         verb, thing, other = draw.one(VERBS), draw.one(THINGS), draw.one(THINGS)

@@ -1,4 +1,4 @@
-"""Draws of words -> rows with one form of answer: labels, JSON, translations, and a broken file."""
+"""Generators of rows with one answer format: labels, JSON, translations, and a broken file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ FILLERS = (
 
 
 def email(draw: WordSource) -> tuple[str, str]:
-    """Draw an e-mail and the box that it belongs to."""
+    """Return a random e-mail and its mailbox."""
     box = draw.choice(sorted(BOXES))
     said = draw.filled(draw.one(BOXES[box]))
     body = [said if said.endswith("?") else f"{said}.", *draw.sample(FILLERS, draw.randint(1, 3))]
@@ -90,7 +90,7 @@ def email(draw: WordSource) -> tuple[str, str]:
 
 
 def labels(draw: WordSource) -> list[Row]:
-    """800 e-mails, each with one of twelve boxes."""
+    """800 e-mails, each with one of twelve mailboxes."""
     return [{"text": text, "label": box} for text, box in (email(draw) for _ in range(800))]
 
 

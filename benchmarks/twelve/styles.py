@@ -1,4 +1,4 @@
-"""Draws of words -> rows whose answers show a manner: a voice, templates, summaries, taste."""
+"""Generators of rows whose answers have a style: voice, templates, summaries, preferences."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ ENDINGS = (
 
 
 def chat(question: str, answer: str, system: str | None = None) -> Row:
-    """Write a row of chat."""
+    """Return a chat row."""
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     head = [{"role": "system", "content": system}] if system else []
     return {"messages": head + turns}
 
 
 def brand_voice(draw: WordSource) -> list[Row]:
-    """800 replies in the voice of a small shop; no fact is in them that was not in the question."""
+    """800 replies in the voice of a small shop, without facts that are not in the question."""
     rows = []
     for _ in range(800):
         name = draw.person().split()[0]
@@ -107,7 +107,7 @@ GERMAN_REPLY = (
 
 
 def german_replies(draw: WordSource) -> list[Row]:
-    """300 German letters, each answered after one template."""
+    """300 German letters, each answered with one template."""
     rows = []
     for _ in range(300):
         who, number = draw.person(), draw.number()
@@ -141,7 +141,7 @@ OUTCOMES = (
 
 
 def summaries(draw: WordSource) -> list[Row]:
-    """250 reports of incidents with summaries of uneven quality."""
+    """250 incident reports with summaries of uneven quality."""
     rows = []
     for _ in range(250):
         lines = [
@@ -184,7 +184,7 @@ WORSE = (
 
 
 def preference_pairs(draw: WordSource) -> list[Row]:
-    """600 subject lines: the one that readers opened, and the one that they did not."""
+    """600 pairs of subject lines: one that readers opened, and one that they did not."""
     rows: list[Row] = []
     for _ in range(600):
         topic = draw.filled(draw.one(TOPICS))

@@ -1,4 +1,4 @@
-"""A seed -> names, days, sums and products, from which the rows of the twelve datasets are made."""
+"""Seeded names, days, amounts and products for the rows of the twelve datasets."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ TOWNS = ("Lyon", "Graz", "Leeds", "Ghent", "Turin", "Porto", "Malmo", "Bremen", 
 
 
 class WordSource(random.Random):
-    """A source of words; the same seed draws the same."""
+    """Random words; the same seed gives the same words."""
 
     def one(self, texts: tuple[str, ...]) -> str:
         """Draw one of some texts."""

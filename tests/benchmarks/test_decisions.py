@@ -138,21 +138,27 @@ def test_nulls_unknown_tasks_needs_and_words_for_numbers_are_named_and_left_unsa
     assert scenario.dataset.examples is None
     assert scenario.traffic.requests_per_month == pytest.approx(5000 * 365 / 12)
     assert unread_values(case) == [
-        "case mail: inputs.n_examples is 'hundreds', no number",
-        "case mail: there is no need 'needs_magic'",
-        "case mail: inputs.goals.style_or_format is 'often', neither true nor false",
+        "case mail: inputs.n_examples: expected a number, found 'hundreds'",
+        "case mail: unknown need 'needs_magic'",
+        "case mail: inputs.goals.style_or_format: expected true or false, found 'often'",
     ]
 
 
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        ({"gold": None}, "case least: 'gold' is None, no mapping"),
-        ({"gold": {"best": None}}, "case least: gold.best is None"),
-        ({"gold": {"best": "rag", "wrong": [1]}}, "case least: gold.wrong is [1]"),
-        ({"as_of_year": "soon"}, "case least: as_of_year is 'soon'"),
-        ({"inputs": None}, "case least: 'inputs' is None, no mapping"),
-        ({"inputs": {"goals": [1]}}, "case least: inputs.goals is no mapping"),
+        ({"gold": None}, "case least: 'gold': expected a mapping, found None"),
+        ({"gold": {"best": None}}, "case least: gold.best: expected a label, found None"),
+        (
+            {"gold": {"best": "rag", "wrong": [1]}},
+            "case least: gold.wrong: expected a list of labels, found [1]",
+        ),
+        (
+            {"as_of_year": "soon"},
+            "case least: as_of_year: expected a year such as 2024, found 'soon'",
+        ),
+        ({"inputs": None}, "case least: 'inputs': expected a mapping, found None"),
+        ({"inputs": {"goals": [1]}}, "case least: inputs.goals: expected a mapping"),
     ],
 )
 def test_a_case_that_cannot_be_read_is_named(broken: dict[str, Any], says: str) -> None:
@@ -165,10 +171,10 @@ def test_a_case_that_cannot_be_read_is_named(broken: dict[str, Any], says: str) 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("- id: a\n  gold: [", "is no YAML"),
-        ("a: 1", "holds no list of cases"),
-        ("[3]", "case 1 is 3, no mapping"),
-        (json.dumps([LEAST, LEAST]), "stands there twice"),
+        ("- id: a\n  gold: [", "not valid YAML"),
+        ("a: 1", "expected a list of cases"),
+        ("[3]", "case 1: expected a mapping, found 3"),
+        (json.dumps([LEAST, LEAST]), "duplicate case"),
     ],
 )
 def test_a_file_that_holds_no_cases_ends_with_words(tmp_path: Path, text: str, says: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from advisor.console import console, plain_table, write_json
+from advisor.console import console, plain_table, print_text, write_json
 from advisor.errors import UsageError
 from trainer.cli.consent import PaymentConsent, agree_to_pay
 from trainer.cli.flags import JsonFlag, RunArgument
@@ -45,34 +46,29 @@ def start_deployment(
         raise Refused(str(error)) from None
     price = deployments.usd_per_hour(context, run)
     most = (price * Decimal(str(max_hours))).quantize(CENT)
-    console().print(
+    print_text(
         f"{run.tuned_model} at {run.provider}: ${price} per hour for at most "
         f"{max_hours:g} h, worst case ${most}. It sleeps after half an hour without a request.",
-        soft_wrap=True,
     )
     agree_to_pay(most, consent)
     deployment = deployments.begin(context, run, max_hours, keep)
     try:
-        adapter = context.adapter(run.provider)
-        job = adapter.job(str(run.job_id))
-        adapter.close()
-        deployment = deployments.advance(context, deployment, hosting, job)
+        with closing(hosting), closing(context.adapter(run.provider)) as adapter:
+            job = adapter.job(str(run.job_id))
+            deployment = deployments.advance(context, deployment, hosting, job)
     except ProviderError as error:
         raise Unreachable(
             f"{deployment.deployment_id}: {error}. It might be running and cost money: check with "
             "`trainer deployments`, stop it with `trainer stop`."
         ) from None
-    finally:
-        hosting.close()
     _print_deployment(context, deployment)
 
 
 def _print_deployment(context: TrainerContext, deployment: Deployment) -> None:
     now = context.clock.now()
-    console().print(
+    print_text(
         f"{deployment.deployment_id} is {deployment.state}: {deployment.says or 'not tested'}; "
         f"{deployment.hours(now):.2f} h, ${deployment.spent(now).quantize(CENT)}",
-        soft_wrap=True,
     )
 
 
@@ -81,7 +77,7 @@ def show_deployments(as_json: JsonFlag = False) -> None:
     context = open_context()
     stopped = deployments.end_overdue(context, lambda provider: hosting_for(provider, context.book))
     for deployment in stopped:
-        console().print(
+        print_text(
             f"{deployment.deployment_id} reached its limit of {deployment.max_hours:g} h and "
             "was stopped."
         )
@@ -89,7 +85,7 @@ def show_deployments(as_json: JsonFlag = False) -> None:
     if as_json:
         return write_json([each.__dict__ | {"usd": each.spent(now)} for each in listed])
     if not listed:
-        return console().print("No deployments: nothing costs by the hour.")
+        return print_text("No deployments: nothing costs by the hour.")
     rows = [
         (
             each.deployment_id,
@@ -105,8 +101,7 @@ def show_deployments(as_json: JsonFlag = False) -> None:
     head = ("deployment", "run", "provider", "state", "USD/h", "hours", "USD")
     console().print(plain_table(head, rows, {"USD/h", "hours", "USD"}))
     hourly = deployments.current_hourly_cost(context)
-    console().print(f"\nCurrent deployments cost ${hourly} per hour.")
-    return None
+    return print_text(f"\nCurrent deployments cost ${hourly} per hour.")
 
 
 def end_deployment(
@@ -115,11 +110,8 @@ def end_deployment(
     """Stop a deployment."""
     context = open_context()
     deployment = deployments.find_deployment(context, named)
-    hosting = hosting_for(deployment.provider, context.book)
-    try:
+    with closing(hosting_for(deployment.provider, context.book)) as hosting:
         _print_deployment(context, deployments.stop(context, deployment, hosting))
-    finally:
-        hosting.close()
 
 
 def download_weights(
@@ -133,13 +125,11 @@ def download_weights(
         raise Refused(f"{run.run_id} is {run.state}: it has no weights to download.")
     folder = out or home_folder() / "runs" / run.run_id / "weights"
     folder.mkdir(parents=True, exist_ok=True)
-    adapter = context.adapter(run.provider)
     try:
-        for path in adapter.download(adapter.job(run.job_id), folder):
-            console().print(f"{path}  {path.stat().st_size} bytes", soft_wrap=True)
+        with closing(context.adapter(run.provider)) as adapter:
+            for path in adapter.download(adapter.job(run.job_id), folder):
+                print_text(f"{path}  {path.stat().st_size} bytes")
     except NotOffered as error:
         raise Refused(str(error)) from None
     except ProviderError as error:
         raise Unreachable(f"{run.provider}: {error}. Run the command again.") from None
-    finally:
-        adapter.close()

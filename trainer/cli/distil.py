@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from advisor.cli.flags import PricesFlag
-from advisor.console import console
+from advisor.console import print_text
 from advisor.dataset.example import Reject
 from advisor.dataset.reader import read_rows
 from advisor.errors import UsageError
@@ -21,7 +22,7 @@ from trainer.context import TrainerContext, open_context
 from trainer.distil import Distillation, DistillationCost, distil, sidecar_path, summary
 from trainer.paid_calls.client import ChatClient
 from trainer.paid_calls.cost import TokenPrices, token_prices
-from trainer.paid_calls.endpoint import Endpoint, find_endpoint
+from trainer.paid_calls.endpoint import find_endpoint
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,16 @@ def distil_questions(
         _show_cost(cost, distillation)
         agree_to_pay(cost.at_most, consent)
         if not endpoint.is_local or consent.allow_egress is not None:
-            _agree_to_egress(cost, endpoint, rows_in, consent)
+            content = f"the questions of {cost.missing} rows of {rows_in}"
+            print_text(endpoint.egress_notice(content, _question_texts(rows_in)))
+            agree_to_send(endpoint.provider, consent)
 
-    client = ChatClient(endpoint.base_url, endpoint.key())
-    try:
+    with closing(ChatClient(endpoint.base_url, endpoint.key())) as client:
         result = distil(distillation, rows_in, rows_out, context, client, agree)
-    finally:
-        client.close()
-    console().print(summary(result), soft_wrap=True)
+    print_text(summary(result))
     for what in ("review.md", "rejects.jsonl"):
         if sidecar_path(rows_out, what).stat().st_size:
-            console().print(f"{sidecar_path(rows_out, what)}", soft_wrap=True)
+            print_text(f"{sidecar_path(rows_out, what)}")
 
 
 def _prices(context: TrainerContext, teacher: Teacher) -> TokenPrices:
@@ -114,22 +114,13 @@ def _show_cost(cost: DistillationCost, distillation: Distillation) -> None:
     done = cost.questions - cost.missing
     before = f", {done:,} already answered" if done else ""
     prices = distillation.prices
-    console().print(
+    print_text(
         f"{cost.missing:,} questions to {distillation.provider}/{distillation.model}{before}; "
         f"{cost.prompt_tokens:,} prompt tokens, answers of up to "
         f"{distillation.max_answer_tokens:,} tokens.\n{cost.likely} USD likely, at most "
         f"{cost.at_most} USD, at {prices.input} USD per million input tokens and "
         f"{prices.output} USD per million output tokens.",
-        soft_wrap=True,
     )
-
-
-def _agree_to_egress(
-    cost: DistillationCost, endpoint: Endpoint, rows: Path, consent: Consent
-) -> None:
-    content = f"the questions of {cost.missing} rows of {rows}"
-    console().print(endpoint.egress_notice(content, _question_texts(rows)), soft_wrap=True)
-    agree_to_send(endpoint.provider, consent)
 
 
 def _question_texts(path: Path) -> Iterator[str]:

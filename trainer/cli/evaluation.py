@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from advisor.console import console, plain_table, write_json
+from advisor.console import console, plain_table, print_text, write_json
 from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.context import open_context
 from trainer.errors import Refused
@@ -14,7 +14,6 @@ from trainer.evaluation.report import Evaluation, evaluation_sentences, evaluati
 from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
 from trainer.local.scoring import score_run
-from trainer.run_states import Run
 from trainer.runs.mlflow_log import log_version
 from trainer.scripts.manifest import write_json as write_json_file
 
@@ -58,15 +57,6 @@ def show_evaluation(scored: dict[str, Any]) -> None:
     """Print the scores side by side, forgetting, and the verdict."""
     evaluation = Evaluation.from_dict(scored)
     head, *rows = evaluation_table(evaluation)
-    console().print(f"\n{evaluation.metric} on {evaluation.rows} held-out rows")
+    print_text(f"\n{evaluation.metric} on {evaluation.rows} held-out rows")
     console().print(plain_table(head, rows, set(head[1:])))
-    console().print("\n" + "\n".join(evaluation_sentences(evaluation)), soft_wrap=True)
-
-
-def evaluation_of(run: Run) -> dict[str, Any] | None:
-    """Return the evaluation of a local run, or None if it has none."""
-    if not run.job_id:
-        return None
-    folder = RunFolder(home_folder() / "runs" / str(run.job_id))
-    evaluation: dict[str, Any] | None = folder.read("evaluation.json")
-    return evaluation
+    print_text("\n" + "\n".join(evaluation_sentences(evaluation)))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from advisor.console import console
+from advisor.console import print_text
 from advisor.errors import UsageError
 from advisor.units import parse_usd
 from trainer.cli.evaluation import show_evaluation
@@ -32,11 +32,10 @@ def export_plan(
     files = write_export(find_plan(context, named), context.files, out, with_base)
     size = sum(path.stat().st_size for path in files)
     base = "" if with_base else "BASE=FOLDER "
-    console().print(
+    print_text(
         f"{out}: {len(files)} files, {size} bytes. Nothing was started.\n"
         f"On the other machine: {base}sh run.sh, or sky launch task.yaml. "
         f"Afterwards: trainer import {out}",
-        soft_wrap=True,
     )
 
 
@@ -53,13 +52,12 @@ def import_folder(
     spent, version = Decimal(run.said("settled", "usd")), run.said("registered", "version")
     if version is None:
         raise Refused(f"{run.run_id}: settled, but its model is not registered.")
-    console().print(
+    print_text(
         f"run {run.run_id} is settled: ${spent} ({run.said('settled', 'how')}). It made "
         f"{version}: {context.registry.version(version).model}",
-        soft_wrap=True,
     )
     if spent > Decimal(plan.cap_usd):
-        console().print(f"That is more than the cap of the plan, ${plan.cap_usd}.")
+        print_text(f"That is more than the cap of the plan, ${plan.cap_usd}.")
     if imported.evaluation is not None:
         show_evaluation(dict(imported.evaluation))
 

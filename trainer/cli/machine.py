@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from advisor.cli.flags import PricesFlag
-from advisor.console import console, write_json
-from advisor.errors import AdvisorError, UsageError
+from advisor.console import print_text, write_json
+from advisor.errors import UsageError
 from advisor.prices.loader import load_prices
 from trainer.cli.flags import JsonFlag
 from trainer.clock import SystemClock, utc_datetime
@@ -20,8 +20,7 @@ from trainer.home import home_folder
 from trainer.local.process import devices
 from trainer.plan.local import REQUIRED_PACKAGES
 from trainer.plan.probe import Probe, measure_machine, save_probe
-from trainer.providers import NATIVE_PROVIDERS, base_url_of
-from trainer.security.api_keys import api_key_for
+from trainer.providers import api_key_checks
 from trainer.security.redact import redact
 from trainer.storage.database import database_url, schema_version
 
@@ -49,15 +48,8 @@ def run_doctor() -> None:
         limits.quarantine_seconds >= MIN_QUARANTINE_SECONDS,
         f"quarantine {limits.quarantine_seconds:g} s, poll {limits.poll_seconds:g} s",
     )
-    for name, provider in sorted(context.book.providers.items()):
-        if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
-            continue
-        try:
-            url = base_url_of(name, context.book)
-            api_key_for(name, url)
-            _print_check(name, True, f"API key found for {url}")
-        except AdvisorError as error:
-            _print_check(name, False, str(error))
+    for name, is_found, text in api_key_checks(context.book):
+        _print_check(name, is_found, f"API key found for {text}" if is_found else text)
     open_runs = context.store.listed(open_only=True)
     unattended = sum(not run.watched for run in open_runs)
     _print_check(
@@ -66,7 +58,7 @@ def run_doctor() -> None:
 
 
 def _print_check(name: str, passed: bool, text: str) -> None:
-    console().print(f"{'ok' if passed else '--'}  {name:<16} {text}", soft_wrap=True)
+    print_text(f"{'ok' if passed else '--'}  {name:<16} {text}")
 
 
 def probe_machine(
@@ -127,5 +119,5 @@ def show_probe(probe: Probe) -> None:
         ("fit", f"within {probe.worst_miss:.0%} of {probe.trainings} short trainings"),
         ("took", f"{probe.seconds:.0f} s"),
     ):
-        console().print(f"{name:<10} {text}", soft_wrap=True)
-    console().print("\nPlans for this machine use it from now on.")
+        print_text(f"{name:<10} {text}")
+    print_text("\nPlans for this machine use it from now on.")

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 import yaml
 
-from advisor.console import console, plain_table, write_json
+from advisor.console import console, plain_table, print_text, write_json
 from advisor.errors import UsageError
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
 from trainer.cli.flags import JsonFlag, TuningFlags, usd_option
 from trainer.cli.plan import PlanFlags, plan_request
 from trainer.context import open_context
 from trainer.paid_calls.cost import Bill
-from trainer.pilot.egress import egress_notice, external_endpoints
+from trainer.pilot.cost import egress_notice, external_endpoints
 from trainer.pilot.result import (
     NUMBER_COLUMNS,
     TABLE_COLUMNS,
@@ -33,6 +33,8 @@ from trainer.pilot.settings import parse_arms
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot
 
 MIN_ROWS = 10
+CONSENT_FLAGS = ("out", "yes", "allow_egress")
+"""Flags that are not part of the request."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,16 @@ def start_pilot(tuning: TuningFlags, flags: PilotFlags, as_json: JsonFlag = Fals
             agree_to_pay(bill.at_most, Consent(flags.yes, setup.request.cap, None))
         for endpoint in external_endpoints(setup, bill, context.book):
             if not as_json:
-                console().print(egress_notice(setup, endpoint), soft_wrap=True)
+                print_text(egress_notice(setup, endpoint))
             provider = endpoint.provider
             allowed = provider if provider in flags.allow_egress else None
             agree_to_send(provider, Consent(flags.yes, None, allowed))
 
     result = pilot_result(run_pilot(setup, context, agree))
     path = flags.out or plan_flags.asked.with_suffix(".measured.yaml")
-    write_scenario(path, result, plan_flags.asked)
+    source, name = plan_flags.asked.name, result.run.setup.folder.name
+    body = yaml.safe_dump(dict(result.scenario), sort_keys=False, allow_unicode=True)
+    path.write_text(f"# {source} with the scores of {name}.\n{body}", encoding="utf-8")
     if as_json:
         write_json({**result_json(result), "scenario": str(path)})
     else:
@@ -106,18 +110,10 @@ def _pilot_request(plan_flags: PlanFlags, flags: PilotFlags) -> PilotRequest:
             "expected 1 or more.",
             "Set it to 512, for example.",
         )
-    return PilotRequest(
-        plan=plan_request(plan_flags),
-        cap=flags.cap,
-        corpus=flags.corpus,
-        model=flags.model,
-        embedding=flags.embedding,
-        arms=parse_arms(flags.arms) if flags.arms else None,
-        rows=flags.rows,
-        instruction=_read_text(flags.instruction) if flags.instruction else None,
-        max_answer_tokens=flags.max_answer_tokens,
-        base_url=flags.base_url,
-    )
+    fields = {name: value for name, value in vars(flags).items() if name not in CONSENT_FLAGS}
+    fields["arms"] = parse_arms(flags.arms) if flags.arms else None
+    fields["instruction"] = _read_text(flags.instruction) if flags.instruction else None
+    return PilotRequest(plan=plan_request(plan_flags), **fields)
 
 
 def _read_text(path: Path) -> str:
@@ -130,11 +126,9 @@ def _read_text(path: Path) -> str:
 
 
 def _show_bill(setup: PilotSetup, bill: Bill) -> None:
-    out = console()
-    out.print(
+    print_text(
         f"{len(setup.measure.cases)} of {len(setup.held.cases)} held-out rows; "
-        f"{len(setup.held.shown)} rows for few-shot examples and training.",
-        soft_wrap=True,
+        f"{len(setup.held.shown)} rows for few-shot examples and training."
     )
     rows = [
         (
@@ -148,28 +142,19 @@ def _show_bill(setup: PilotSetup, bill: Bill) -> None:
         for part in bill.parts
     ]
     head = ("purpose", "provider", "requests", "tokens", "USD likely", "USD at most")
-    out.print(plain_table(head, rows, set(head[2:])))
+    console().print(plain_table(head, rows, set(head[2:])))
     spent = setup.journal.usd()
     before = f" {spent:.4f} USD were spent before." if spent else ""
-    out.print(
+    print_text(
         f"{bill.likely} USD likely, at most {bill.at_most} USD; the cap is "
-        f"{setup.request.cap}.{before}",
-        soft_wrap=True,
+        f"{setup.request.cap}.{before}"
     )
-
-
-def write_scenario(path: Path, result: PilotResult, source: Path) -> None:
-    """Write the scenario with the scores."""
-    name = result.run.setup.folder.name
-    body = yaml.safe_dump(dict(result.scenario), sort_keys=False, allow_unicode=True)
-    path.write_text(f"# {source.name} with the scores of {name}.\n{body}", encoding="utf-8")
 
 
 def _show_result(result: PilotResult, path: Path) -> None:
     out = console()
     out.print()
     out.print(plain_table(TABLE_COLUMNS, result_rows(result), NUMBER_COLUMNS))
-    out.print("\n" + "\n".join(result_sentences(result)), soft_wrap=True, markup=False)
+    print_text("", *result_sentences(result))
     out.print("\nRecommendation", style="bold")
-    out.print("\n".join(advice_sentences(result)), soft_wrap=True, markup=False)
-    out.print(f"\nUse the scores: advisor recommend {path}", soft_wrap=True, markup=False)
+    print_text(*advice_sentences(result), "", f"Use the scores: advisor recommend {path}")

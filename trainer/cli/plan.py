@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from advisor.console import console, write_json
+from advisor.console import console, print_text, write_json
 from advisor.loading import apply_set_flags, parse_team_rules, read_mapping
 from advisor.plan.training_plan import LocalJob, TrainingPlan
 from advisor.units import GIB, parse_usd
@@ -80,9 +80,7 @@ def make_plan(flags: PlanFlags, as_json: JsonFlag = False) -> None:
     if as_json:
         return write_json({"plan_id": plan.plan_id, "plan": plan.model_dump(mode="json")})
     show_plan(plan)
-    console().print(
-        f"\nStart it with: trainer launch {plan.plan_id[:SHORT_ID_CHARACTERS]}", soft_wrap=True
-    )
+    print_text(f"\nStart it with: trainer launch {plan.plan_id[:SHORT_ID_CHARACTERS]}")
     return None
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from advisor.cli.flags import PricesFlag
-from advisor.console import console, plain_table, write_json
+from advisor.console import console, plain_table, print_text, write_json
 from advisor.plan.training_plan import TrainingPlan, read_plan
 from advisor.units import parse_usd
 from trainer.cli.consent import Consent, agree_to_pay, agree_to_send
-from trainer.cli.evaluation import evaluation_of, show_evaluation
+from trainer.cli.evaluation import show_evaluation
 from trainer.cli.flags import JsonFlag, RunArgument
 from trainer.cli.plan import show_plan
 from trainer.clock import utc_datetime
@@ -59,7 +59,7 @@ def launch_plan(
         agree_to_pay(agreed.at_most_usd, consent)
         agreed = LaunchConsent(agreed.at_most_usd, _agree_to_send(context, plan, consent))
     run_id, _ = start_run(context, plan, agreed)
-    console().print(f"\nrun {run_id}")
+    print_text(f"\nrun {run_id}")
     run = _follow_until(context, run_id, lambda run: run.state in JOB_EXISTS_STATES and not follow)
     _print_next_step(context, run)
 
@@ -80,12 +80,11 @@ def _agree_to_send(context: TrainerContext, plan: TrainingPlan, consent: Consent
     if leaving is None:
         return None
     personal = ", ".join(f"{kind} in {rows} rows" for kind, rows in leaving.personal.items())
-    console().print(
+    print_text(
         f"\nData that leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
         f"{leaving.provider} ({leaving.host}).\nRegion: {leaving.region}. Retention: "
         f"{leaving.retention}; we delete them after the job.\n"
         f"Possible personal data: {personal or 'none'}.",
-        soft_wrap=True,
     )
     agree_to_send(plan.provider, consent)
     return plan.provider
@@ -111,7 +110,7 @@ def follow_runs(
     while True:
         for run_id, retry in reconcile_all(context).items():
             line = event_line(context.store.run(run_id), retry.says if retry else "")
-            console().print(f"{run_id}  {line}", soft_wrap=True)
+            print_text(f"{run_id}  {line}")
         if once or not context.store.listed(open_only=True):
             return
         context.clock.sleep(context.limits.poll_seconds)
@@ -131,7 +130,7 @@ def _follow_until(context: TrainerContext, run_id: str, enough: Callable[[Run], 
         retry = _reconcile_once(context, run_id)
         run = context.store.run(run_id)
         for event in run.events[printed:]:
-            console().print(event_line(run, event=event), soft_wrap=True)
+            print_text(event_line(run, event=event))
         printed = len(run.events)
         if retry is None or enough(run):
             return run
@@ -144,19 +143,19 @@ def _print_next_step(context: TrainerContext, run: Run) -> None:
             f"{run.run_id}: {run.said('needs_human', 'why')} {run.said('needs_human', 'remedy')}"
         )
     if run.state != "settled":
-        console().print(
+        print_text(
             f"The job continues at {run.provider}. Follow it with: trainer follow {run.run_id}"
         )
         return
-    console().print(f"{run.outcome}, ${run.said('settled', 'usd')} ({run.said('settled', 'how')}).")
-    evaluation = evaluation_of(run)
+    print_text(f"{run.outcome}, ${run.said('settled', 'usd')} ({run.said('settled', 'how')}).")
+    folder = RunFolder(home_folder() / "runs" / str(run.job_id))
+    evaluation = folder.read("evaluation.json") if run.job_id else None
     if evaluation is not None:
         show_evaluation(evaluation)
     if run.outcome == "succeeded" and context.store.plan(run.plan_id).serving == "per_hour":
-        console().print(
+        print_text(
             f"{run.tuned_model} is not deployed. A deployment costs by the hour: "
             f"trainer deploy {run.run_id} --max-hours 1",
-            soft_wrap=True,
         )
 
 
@@ -176,7 +175,7 @@ def _request_action(named: str, action: UserAction) -> None:
     run = context.store.run(named)
     request_action(context, run, action)
     _reconcile_once(context, run.run_id)
-    console().print(event_line(context.store.run(run.run_id)))
+    print_text(event_line(context.store.run(run.run_id)))
 
 
 def resume_run(
@@ -207,7 +206,7 @@ def settle_by_hand(
     if run.outcome is None or run.state == "settled":
         raise Refused(f"{run.run_id} is {run.state}: only a finished job is settled, once.")
     settle_with_bill(context, run, parse_usd(usd, "--usd"))
-    console().print(event_line(context.store.run(run.run_id)))
+    print_text(event_line(context.store.run(run.run_id)))
 
 
 def show_runs(as_json: JsonFlag = False) -> None:
@@ -217,7 +216,7 @@ def show_runs(as_json: JsonFlag = False) -> None:
     if as_json:
         return write_json([each.__dict__ | {"watched": each.watched} for each in summaries])
     if not summaries:
-        return console().print("No runs yet. Create a plan with `trainer plan`.")
+        return print_text("No runs yet. Create a plan with `trainer plan`.")
     money = {entry.subject: entry for entry in context.ledger.entries()}
     rows = []
     for summary in summaries:
@@ -230,7 +229,7 @@ def show_runs(as_json: JsonFlag = False) -> None:
     head = ("run", "started (UTC)", "provider", "state", "USD", "", "")
     console().print(plain_table(head, rows, {"USD"}))
     if any(not summary.watched for summary in summaries):
-        console().print("\nNo data is lost meanwhile; `trainer follow` continues these runs.")
+        print_text("\nNo data is lost meanwhile; `trainer follow` continues these runs.")
     return None
 
 
@@ -265,10 +264,10 @@ def show_run(
         )
     show_plan(plan)
     outcome = f" ({run.outcome})" if run.state == "settled" else ""
-    console().print(f"\n{run.run_id} is {run.state}{outcome}")
+    print_text(f"\n{run.run_id} is {run.state}{outcome}")
     if entry is not None:
         spent = "" if entry.settled is None else f", spent ${usd_text(entry.settled)} ({entry.how})"
-        console().print(f"money    reserved ${usd_text(entry.reserved)}{spent}", soft_wrap=True)
+        print_text(f"money    reserved ${usd_text(entry.reserved)}{spent}")
     return None
 
 
@@ -311,20 +310,17 @@ def show_events(named: RunArgument, as_json: JsonFlag = False) -> None:
             }
         )
     for event in run.events:
-        console().print(event_line(run, event=event), soft_wrap=True)
+        print_text(event_line(run, event=event))
     if job_events:
-        console().print(f"\nEvents of the job at {run.provider}:")
+        print_text(f"\nEvents of the job at {run.provider}:")
     for each in job_events:
         is_dated = each.at > EARLIEST_UNIX_TIME
         when = utc_datetime(each.at).strftime("%Y-%m-%d %H:%M:%S") if is_dated else " " * 19
         loss = each.body.get("train_loss")
-        curve = "" if loss is None else f"  loss {float(loss):.4f} {_bar(float(loss))}"
-        console().print(f"{when}  {each.level:<5} {each.message}{curve}", soft_wrap=True)
+        cells = 0 if loss is None else max(1, min(BAR_CELLS, round(float(loss) * BAR_CELLS / 3)))
+        curve = "" if loss is None else f"  loss {float(loss):.4f} {'#' * cells}"
+        print_text(f"{when}  {each.level:<5} {each.message}{curve}")
     return None
-
-
-def _bar(loss: float) -> str:
-    return "#" * max(1, min(BAR_CELLS, round(loss * BAR_CELLS / 3)))
 
 
 def show_budget(
@@ -351,7 +347,7 @@ def show_budget(
     for span, cap in (("today", "per_day_cap"), ("total", "total_cap")):
         cap_usd = amounts[f"{cap}_usd"]
         limit = "no cap" if cap_usd is None else f"cap ${cap_usd}"
-        console().print(f"{span:<6} ${amounts[f'{span}_usd']} spent or reserved, {limit}")
+        print_text(f"{span:<6} ${amounts[f'{span}_usd']} spent or reserved, {limit}")
     return None
 
 

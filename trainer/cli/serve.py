@@ -12,7 +12,7 @@ import typer
 
 from advisor.cli.flags import PricesFlag
 from advisor.cli.serve import bind_port
-from advisor.console import console, plain_table
+from advisor.console import console, plain_table, print_text
 from advisor.errors import UsageError
 from advisor.units import parse_usd
 from trainer.clock import utc_datetime
@@ -166,10 +166,9 @@ def show_tokens() -> None:
         for token in _token_store().listed()
     ]
     if not rows:
-        return console().print("No tokens yet. Create one with `trainer token make OWNER`.")
+        return print_text("No tokens yet. Create one with `trainer token make OWNER`.")
     head = ("token", "owner", "role", "created", "expires", "revoked")
-    console().print(plain_table(head, rows, set()))
-    return None
+    return console().print(plain_table(head, rows, set()))
 
 
 def end_token(
@@ -177,7 +176,7 @@ def end_token(
 ) -> None:
     """Revoke a token."""
     token = _token_store().revoke(token_id)
-    console().print(f"token {token.token_id} of {token.owner} is revoked.")
+    print_text(f"token {token.token_id} of {token.owner} is revoked.")
 
 
 def _token_store() -> TokenStore:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from advisor.console import console, plain_table, write_json
+from advisor.console import console, plain_table, print_text, write_json
 from advisor.errors import UsageError, did_you_mean
 from trainer.cli.consent import typed_line
 from trainer.cli.flags import JsonFlag, RunArgument
@@ -27,20 +27,13 @@ from trainer.local.process import environment
 from trainer.local.run_folder import RunFolder
 from trainer.local.worker import SCRIPTS
 from trainer.storage import cleanup
-from trainer.storage.model_registry import Registry
 from trainer.storage.model_version import ModelVersion
-from trainer.storage.run_store import RunStore
 
 KINDS: tuple[cleanup.DeletionKind, ...] = ("dataset", "run", "version")
 VersionArgument = Annotated[
     str, typer.Argument(metavar="VERSION", help="Id of the version, or its beginning.")
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")]
-
-
-def _open_stores() -> tuple[RunStore, Registry]:
-    store = open_context().store
-    return store, Registry(store.engine, store.clock)
 
 
 def show_versions(
@@ -51,28 +44,26 @@ def show_versions(
     ] = None,
 ) -> None:
     """List versions, of one name or all, or those shut down by a day."""
-    _, registry = _open_stores()
+    registry = open_context().registry
     versions = registry.listed(name)
     if ending is not None:
-        ids = {version.version_id for version in registry.ending(_day(ending))}
+        try:
+            day = date.fromisoformat(ending)
+        except ValueError as error:
+            raise UsageError(
+                f"--ending {ending}", "not a valid date.", "Use YYYY-MM-DD."
+            ) from error
+        ids = {version.version_id for version in registry.ending(day)}
         versions = tuple(version for version in versions if version.version_id in ids)
     if as_json:
         return write_json([asdict(each) | {"verdict": each.verdict} for each in versions])
     if not versions:
         names = {version.name for version in registry.listed()}
         which = "yet" if name is None else f"of the name {name}"
-        return console().print(f"No version {which}.{did_you_mean(name, names) if name else ''}")
+        return print_text(f"No version {which}.{did_you_mean(name, names) if name else ''}")
     rows = [_row(version) for version in versions]
     head = ("version", "stage", "made (UTC)", "base", "provider", "verdict", "score", "USD", "ends")
-    console().print(plain_table(head, rows, {"score", "USD"}))
-    return None
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--ending {text}", "not a valid date.", "Use YYYY-MM-DD.") from error
+    return console().print(plain_table(head, rows, {"score", "USD"}))
 
 
 def _row(version: ModelVersion) -> tuple[str, ...]:
@@ -95,37 +86,32 @@ def promote_version(
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if it is worse.")] = False,
 ) -> None:
     """Make a version the champion of its name."""
-    _, registry = _open_stores()
-    _print_version(registry.promote(named, getpass.getuser(), anyway))
+    _print_version(open_context().registry.promote(named, getpass.getuser(), anyway))
 
 
 def rollback_model(name: NameArgument) -> None:
     """Make the previous champion champion again."""
-    _, registry = _open_stores()
-    _print_version(registry.rollback(name, getpass.getuser()))
+    _print_version(open_context().registry.rollback(name, getpass.getuser()))
 
 
 def retire_version(named: VersionArgument) -> None:
     """Retire a version."""
-    _, registry = _open_stores()
-    _print_version(registry.retire(named, getpass.getuser()))
+    _print_version(open_context().registry.retire(named, getpass.getuser()))
 
 
 def _print_version(version: ModelVersion) -> None:
-    console().print(f"{version.version_id} is {version.stage}: {version.model}", soft_wrap=True)
+    print_text(f"{version.version_id} is {version.stage}: {version.model}")
 
 
 def compare_versions(
     one: VersionArgument, other: VersionArgument, as_json: JsonFlag = False
 ) -> None:
     """Print the fields of two versions side by side."""
-    _, registry = _open_stores()
-    rows = registry.compare(one, other)
+    rows = open_context().registry.compare(one, other)
     if as_json:
         return write_json([{"what": what, "a": a, "b": b} for what, a, b in rows])
     table = [(what, a, b, "" if a == b else "differs") for what, a, b in rows]
-    console().print(plain_table(("", "a", "b", ""), table, set()))
-    return None
+    return console().print(plain_table(("", "a", "b", ""), table, set()))
 
 
 def delete_garbage(
@@ -135,26 +121,24 @@ def delete_garbage(
     as_json: JsonFlag = False,
 ) -> None:
     """Delete what nothing refers to, or list it."""
-    store, registry = _open_stores()
-    home = home_folder()
-    entries = cleanup.garbage(home, store, registry)
-    freed = cleanup.collect_garbage(home, store, registry, dry_run)
+    home, context = home_folder(), open_context()
+    entries = cleanup.garbage(home, context.store, context.registry)
+    freed = cleanup.collect_garbage(home, context.store, context.registry, dry_run)
     if as_json:
-        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": _entry_dicts(entries)})
+        pieces = [entry._asdict() for entry in entries]
+        return write_json({"dry_run": dry_run, "bytes": freed, "pieces": pieces})
     _print_entries(entries)
-    console().print(f"{freed} bytes {'would be freed' if dry_run else 'freed'}")
-    return None
+    return print_text(f"{freed} bytes {'would be freed' if dry_run else 'freed'}")
 
 
 def show_disk(as_json: JsonFlag = False) -> None:
     """List the contents of the home folder, and what uses them."""
-    store, registry = _open_stores()
-    entries = cleanup.disk_usage(home_folder(), store, registry)
+    context = open_context()
+    entries = cleanup.disk_usage(home_folder(), context.store, context.registry)
     if as_json:
-        return write_json(_entry_dicts(entries))
+        return write_json([entry._asdict() for entry in entries])
     _print_entries(entries)
-    console().print(f"{sum(entry.bytes for entry in entries)} bytes in {home_folder()}")
-    return None
+    return print_text(f"{sum(entry.bytes for entry in entries)} bytes in {home_folder()}")
 
 
 def delete_item(
@@ -170,33 +154,27 @@ def delete_item(
             f"expected {', '.join(KINDS)}.",
             did_you_mean(kind, KINDS).strip(),
         )
-    store, registry = _open_stores()
-    home = home_folder()
+    context, home = open_context(), home_folder()
+    store, registry = context.store, context.registry
     deletion = cleanup.plan_deletion(known, name, home, store, registry)
     _print_entries(deletion.pieces)
     for label, names in (("versions", deletion.versions), ("texts of runs", deletion.runs)):
         if names:
-            console().print(f"{label}: {', '.join(names)}", soft_wrap=True)
+            print_text(f"{label}: {', '.join(names)}")
     for version in map(registry.version, deletion.versions):
         if version.kind == "remote":
-            console().print(
-                f"{version.model} remains at {version.provider}: delete it there.", soft_wrap=True
-            )
+            print_text(f"{version.model} remains at {version.provider}: delete it there.")
     if not yes and typed_line(f"Type {name} to delete this for good; the ledger stays: ") != name:
         raise Refused("the name was not typed: nothing was deleted.")
     cleanup.delete_everywhere(known, name, home, store, registry)
     freed = sum(entry.bytes for entry in deletion.pieces)
-    console().print(f"{known} {name} is deleted: {freed} bytes")
+    print_text(f"{known} {name} is deleted: {freed} bytes")
 
 
 def _print_entries(entries: Sequence[HomeEntry]) -> None:
     rows = [(entry.what, str(entry.bytes), entry.used_by, str(entry.path)) for entry in entries]
     if rows:
         console().print(plain_table(("what", "bytes", "used by", "path"), rows, {"bytes"}))
-
-
-def _entry_dicts(entries: Sequence[HomeEntry]) -> list[dict[str, object]]:
-    return [entry._asdict() for entry in entries]
 
 
 def merge_run(
@@ -226,21 +204,13 @@ def merge_run(
         why = done.stderr.strip().splitlines()[-1:] or ["no reason was given."]
         raise Refused(
             f"{run.run_id}: {why[0]} Serve it unmerged with:\n"
-            f"{adapter_command(plan.local.base, folder.path / 'model')}"
+            f"vllm serve {shlex.quote(plan.local.base)} --enable-lora "
+            f"--lora-modules tuned={shlex.quote(str(folder.path / 'model'))}"
         )
     merged = json.loads(done.stdout.strip().splitlines()[-1])
-    console().print(
+    print_text(
         f"{target}: merged in {merged['dtype']}. Its logits differ from base and adapter "
         f"by at most {merged['largest_logit_difference']:.2g}, and from the base alone "
         f"by up to {merged['largest_change_from_base']:.2g}.\n"
         f"Serve it with: sh {target}/serve.sh",
-        soft_wrap=True,
-    )
-
-
-def adapter_command(base: str, model: Path) -> str:
-    """Return the command that serves a base model with its adapter."""
-    return (
-        f"vllm serve {shlex.quote(base)} --enable-lora "
-        f"--lora-modules tuned={shlex.quote(str(model))}"
     )

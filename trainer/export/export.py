@@ -50,16 +50,9 @@ VOCABULARIES = frozenset({"tokenizer.json", "vocab.json"})
 def write_export(
     plan: TrainingPlan, file_of: Callable[[str], Path], out: Path, with_base: bool
 ) -> list[Path]:
-    """Write everything that one training needs into a folder, `export.json` last.
+    """Write everything that one training needs into a folder; return the files, sorted by name.
 
-    Args:
-        plan: A local plan.
-        file_of: Hash of rows -> the file with these rows.
-        out: The folder: new, empty, or an export of the same plan.
-        with_base: Whether to copy the base into it; otherwise `run.sh` reads $BASE.
-
-    Returns:
-        The files, sorted by name.
+    The folder is new, empty, or an export of the same plan. Without the base, `run.sh` reads $BASE.
 
     Raises:
         UsageError: the plan is not a local plan, or the folder has other content.
@@ -121,9 +114,8 @@ def requirements(local: LocalJob) -> str:
 
 def _version(name: str, pinned: str) -> str:
     try:
-        return importlib.metadata.version(name).partition("+")[
-            0
-        ]  # the build suffix is of this machine
+        # the build suffix is of this machine
+        return importlib.metadata.version(name).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
         return pinned
 

@@ -49,7 +49,6 @@ class ImportedTraining:
     result: Mapping[str, Any]
     seconds: float
     """How long the machine was used."""
-    peak_bytes: int | None
     evaluation: Mapping[str, Any] | None
     """Scores of the answers; None if no rows were answered."""
 
@@ -91,16 +90,12 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
                 f"{folder}: the model was trained with {name} {used.get(name)}, the plan has "
                 f"{expected}. Export and train again."
             )
-    peak = result.get("peak_reserved_bytes") or result.get("peak_process_bytes")
     seconds = RunFolder(folder).seconds() or float(result.get("total_seconds") or 0.0)
-    return ImportedTraining(folder, plan, result, seconds, peak, _score_answers(folder, plan))
+    return ImportedTraining(folder, plan, result, seconds, _score_answers(folder, plan))
 
 
 def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
-    """Copy model, result and evaluation into the folder of a run, completely or not at all.
-
-    Returns:
-        The folder of the model.
+    """Copy a training into the folder of a run, completely or not at all; return its model folder.
 
     Raises:
         Refused: it cannot be written, or the copy differs from the original.
@@ -262,13 +257,7 @@ def import_cost(imported: ImportedTraining, usd: Decimal | None) -> tuple[Decima
 def record_import(context: TrainerContext, imported: ImportedTraining, usd: Decimal | None) -> Run:
     """Record a trained folder as the run of its plan, once; an interrupted import is resumed.
 
-    Args:
-        context: Store, ledger, registry and clock.
-        imported: The checked folder.
-        usd: The billed cost; by default the hours used at the price of the plan.
-
-    Returns:
-        The settled run.
+    The cost is the billed one, by default the hours used at the price of the plan.
 
     Raises:
         Refused: the plan was launched already, or a cap would be exceeded. Nothing was recorded.
@@ -301,7 +290,7 @@ def record_import(context: TrainerContext, imported: ImportedTraining, usd: Deci
 
 
 def _ledger_entry(subject: str, plan: TrainingPlan, day: str, amount: Decimal) -> LedgerEntry:
-    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount), None, "")
+    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount))
 
 
 def _advance_import(

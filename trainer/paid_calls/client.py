@@ -15,8 +15,8 @@ from trainer.errors import Refused, Unreachable
 from trainer.paid_calls.cost import TokenPrices, max_token_count
 from trainer.paid_calls.journal import ArmAnswer, ReservedBudget
 from trainer.providers.base import ProviderDeclined, ProviderError, RateLimited, UnknownOutcome
-from trainer.providers.http_client import SEND_SECONDS, bound_client, json_object
-from trainer.providers.openai import _call
+from trainer.providers.http_client import SEND_SECONDS, bound_client
+from trainer.providers.openai import call_json
 from trainer.security.api_keys import ApiKey
 
 WAIT_SECONDS, MAX_WAIT_SECONDS = 2.0, 600.0
@@ -66,18 +66,9 @@ class ChatClient:
         Raises:
             ProviderError: see `trainer.providers.base`.
         """
-        chat = self._client.chat.completions.with_raw_response
-        body = json_object(
-            _call(
-                lambda: chat.create(
-                    model=model,
-                    messages=messages,  # type: ignore[arg-type]
-                    timeout=SEND_SECONDS,
-                    extra_body=settings,
-                )
-            )
-        )
-        return _parse_answer(body)
+        create = self._client.chat.completions.with_raw_response.create
+        options = {"timeout": SEND_SECONDS, "extra_body": settings}
+        return _parse_answer(call_json(create, model=model, messages=messages, **options))
 
     def embed(self, model: str, texts: Sequence[str]) -> tuple[list[Sequence[float]], int | None]:
         """Return one vector per text, and the tokens billed if the response states them.
@@ -85,14 +76,9 @@ class ChatClient:
         Raises:
             ProviderError: see `trainer.providers.base`.
         """
-        embeddings = self._client.embeddings.with_raw_response
-        body = json_object(
-            _call(
-                lambda: embeddings.create(
-                    model=model, input=list(texts), encoding_format="float", timeout=SEND_SECONDS
-                )
-            )
-        )
+        create = self._client.embeddings.with_raw_response.create
+        options = {"encoding_format": "float", "timeout": SEND_SECONDS}
+        body = call_json(create, model=model, input=list(texts), **options)
         return _parse_vectors(body, len(texts))
 
     def close(self) -> None:
@@ -146,12 +132,7 @@ class RetryPolicy:
     """Last error of the current call; empty before its first one."""
 
     def call(self, send: Callable[[], T], budget: ReservedBudget, at_most: Decimal) -> T | None:
-        """Send until an answer arrives; None after the last try.
-
-        Args:
-            send: Sends one request.
-            budget: Pays for each try.
-            at_most: Worst case of one try [USD].
+        """Send until an answer arrives, each try at most *at_most* USD; None after the last try.
 
         Raises:
             BudgetExhausted: a try might exceed the reserved amount.
@@ -230,13 +211,8 @@ class PaidChatModel:
     ) -> PaidAnswer | None:
         """Send a conversation until it is answered; None if no answer arrived.
 
-        The caller records the answer in the journal before it asks for the next one.
-
-        Args:
-            messages: The conversation.
-            counted_tokens: Its tokens by our tokenizer.
-            tools: Tools the model may call, as JSON.
-            settings: Further fields of the request.
+        *settings* are further fields of the request. The caller records the answer in the journal
+        before it asks for the next one.
 
         Raises:
             BudgetExhausted, ProviderDeclined, Refused, Unreachable: see `RetryPolicy.call`.

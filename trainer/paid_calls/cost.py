@@ -121,15 +121,9 @@ def chat_part(
     answers: Sequence[int],
     max_answer_tokens: int,
 ) -> BillPart:
-    """Estimate the cost of some chat requests.
+    """Estimate the cost of chat requests from the counted tokens of each prompt and likely answer.
 
-    Args:
-        what: Purpose of the requests.
-        provider: Provider that bills them.
-        prices: Prices of the model.
-        prompts: Counted tokens of each prompt, retrieved passages at their longest.
-        answers: Likely tokens of each answer.
-        max_answer_tokens: Limit sent with each request.
+    Retrieved passages count at their longest; *max_answer_tokens* is sent with each request.
     """
     likely = sum(
         (

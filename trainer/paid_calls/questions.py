@@ -47,11 +47,6 @@ def read_questions(
 ) -> Iterator[TeacherQuestion]:
     """Read each different question of a file; only the keys stay in memory.
 
-    Args:
-        path: Rows of any supported format.
-        tokens: Counts tokens.
-        reject: Receives each row without a question.
-
     Raises:
         DatasetError: the file cannot be read.
     """

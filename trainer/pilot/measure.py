@@ -97,12 +97,7 @@ class ArmMeasurements:
 def measure_arms(
     answer_by_arm: Mapping[ArmName, AnswerCase], settings: MeasureSettings
 ) -> ArmMeasurements:
-    """Send the same rows to every arm, a batch at a time; an arm with a clear result is done.
-
-    Args:
-        answer_by_arm: Arm -> function that answers a case; known answers cost nothing there.
-        settings: Cases, score, target.
-    """
+    """Send the same rows to every arm, a batch at a time; an arm with a clear result is done."""
     progress_by_arm: dict[ArmName, ArmProgress] = {arm: ArmProgress() for arm in answer_by_arm}
     for batch in settings.batches():
         open_arms = {

@@ -48,12 +48,7 @@ class PilotRun:
 def run_pilot(
     setup: PilotSetup, context: TrainerContext, agree: Callable[[PilotSetup, Bill], None]
 ) -> PilotRun:
-    """Measure every arm; nothing is sent before *agree* returns.
-
-    Args:
-        setup: The pilot.
-        context: Its ledger, clock and runs.
-        agree: Shows the cost and the data that leaves; raises to stop.
+    """Measure every arm; nothing is sent before *agree* returns, which raises to stop.
 
     Raises:
         Refused: it may cost more than the cap, or another process runs this pilot.
@@ -139,13 +134,8 @@ class _PilotSession:
         """Measure a model that was tuned at a provider."""
         plan, book = self.setup.plan, self.context.book
         assert plan is not None
-        endpoint = find_endpoint(
-            "--option",
-            f"{plan.provider}/{run.tuned_model}",
-            None,
-            book,
-            self.setup.question.scenario,
-        )
+        model_id, scenario = f"{plan.provider}/{run.tuned_model}", self.setup.question.scenario
+        endpoint = find_endpoint("--option", model_id, None, book, scenario)
         part = next(part for part in self.bill.parts if part.what == "tuned")
         amounts = {plan.provider: part.at_most} if part.requests else {}
         prices = tuned_prices(plan, book, self.day)

@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from advisor.errors import UsageError, did_you_mean
+from advisor.errors import UsageError, unknown_name
 from advisor.estimate.tuning import default_epochs
 from advisor.gpu.recipe import ENCODER_EPOCHS, Method, Objective, Recipe, recipe_for
 from advisor.options.gpu_tuning import BASELINE_MODEL
@@ -247,11 +247,7 @@ def _with_user_settings(recipe: Recipe, request: PlanRequest, config: Mapping[st
         changes |= {"micro_batch_rows": micro, "accumulation_steps": requested.batch_size // micro}
     unknown = [name for name in settings if name not in Recipe.model_fields]
     if unknown:
-        raise UsageError(
-            f"setting {unknown[0]}",
-            "there is no such setting.",
-            did_you_mean(unknown[0], Recipe.model_fields).strip(),
-        )
+        raise unknown_name("setting", unknown[0], Recipe.model_fields)
     most = int(config.get("max_position_embeddings") or recipe.max_tokens)
     changes["max_tokens"] = min(recipe.max_tokens, most)
     try:

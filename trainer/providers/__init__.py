@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
-from advisor.errors import UsageError
+from advisor.errors import AdvisorError, UsageError
 from advisor.prices.book import PriceBook
 from trainer.providers.base import Adapter
 from trainer.security.api_keys import api_key_for, environment_name
@@ -32,6 +33,18 @@ def base_url_of(provider: str, book: PriceBook) -> str:
             f"Set {name} to the base URL of your account.",
         )
     return url
+
+
+def api_key_checks(book: PriceBook) -> Iterator[tuple[str, bool, str]]:
+    """Yield for each provider whether its key is set, and the URL it is for, or what is missing."""
+    for name, provider in sorted(book.providers.items()):
+        if provider.protocol == "openai" or name in NATIVE_PROVIDERS:
+            try:
+                url = base_url_of(name, book)
+                api_key_for(name, url)
+                yield name, True, url
+            except AdvisorError as error:
+                yield name, False, str(error)
 
 
 def adapter_for(provider: str, book: PriceBook) -> Adapter:

@@ -22,6 +22,7 @@ def parse_job(body: Mapping[str, Any], dialect: Dialect) -> Job:
         UnknownOutcome: id or status is missing, so the response is not valid.
     """
     job_id, status = job_id_and_status(body)
+    tokens: Any = body.get("trained_tokens")
     return Job(
         job_id=job_id,
         state=job_state(dialect.words, status),
@@ -31,7 +32,7 @@ def parse_job(body: Mapping[str, Any], dialect: Dialect) -> Job:
         created_at=parse_time(body.get("created_at")),
         model=body.get("fine_tuned_model"),
         error=parse_error(body.get("error")),
-        trained_tokens=_count(body.get("trained_tokens")),
+        trained_tokens=int(tokens) if _is_number(tokens) else None,
         echo=parse_echo(body),
         raw=body,
     )
@@ -161,10 +162,6 @@ def parse_time(value: Any) -> float | None:
     except ValueError:
         return None
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-
-
-def _count(value: Any) -> int | None:
-    return int(value) if _is_number(value) else None
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from advisor.errors import UsageError, did_you_mean
 from advisor.gpu.parameters import ModelShape
-from advisor.gpu.serving import gpus_per_replica
+from advisor.gpu.serving import gpus_per_copy
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
@@ -69,7 +69,7 @@ def usd_per_hour(context: TrainerContext, run: Run) -> Decimal:
             gpu = context.book.gpus.get(offer.gpu or "")
             gpus = 1
             if card and card.architecture and gpu:
-                gpus = gpus_per_replica(ModelShape.of(card.architecture), gpu.memory_bytes)
+                gpus = int(gpus_per_copy(ModelShape.of(card.architecture), gpu.memory_bytes))
             return price * gpus
     raise Refused(f"{plan.provider} serves {plan.base_model} by the token: nothing to deploy.")
 

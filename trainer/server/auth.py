@@ -6,6 +6,7 @@ A resource that belongs to another owner is reported as not found.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -43,11 +44,7 @@ class RateLimiter:
         self.limit = parse(f"{requests_per_minute}/minute")
 
     def take(self, token_id: str) -> None:
-        """Count a request.
-
-        Raises:
-            TooManyRequests: this token sent too many.
-        """
+        """Count a request of a token, or raise TooManyRequests."""
         if not self.limiter.hit(self.limit, "token", token_id):
             raise TooManyRequests(
                 f"this token sent more than {self.limit.amount} requests in a minute. "
@@ -55,11 +52,7 @@ class RateLimiter:
             )
 
     def failed(self, address: str) -> None:
-        """Count a request with an unknown token.
-
-        Raises:
-            TooManyRequests: this address sent too many.
-        """
+        """Count a request with an unknown token from an address, or raise TooManyRequests."""
         if not self.limiter.hit(FAILURES_PER_MINUTE, "failed", address):
             raise TooManyRequests("too many unknown tokens from this address. Wait a minute.")
 
@@ -116,13 +109,11 @@ def own_plan(server: ServerContext, plan_id: str, caller: Caller) -> TrainingPla
     Raises:
         ResourceNotFound: it does not exist, or has another owner.
     """
-    try:
+    with suppress(UsageError):
         plan = server.context.store.plan(plan_id)
-    except UsageError:
-        raise ResourceNotFound("plan", plan_id) from None
-    if plan.plan_id != plan_id or caller.owner_filter not in (None, plan.owner):
-        raise ResourceNotFound("plan", plan_id)
-    return plan
+        if plan.plan_id == plan_id and caller.owner_filter in (None, plan.owner):
+            return plan
+    raise ResourceNotFound("plan", plan_id)
 
 
 def own_run(server: ServerContext, run_id: str, caller: Caller) -> Run:
@@ -131,14 +122,12 @@ def own_run(server: ServerContext, run_id: str, caller: Caller) -> Run:
     Raises:
         ResourceNotFound: it does not exist, or has another owner.
     """
-    try:
+    with suppress(UsageError):
         run = server.context.store.run(run_id)
-    except UsageError:
-        raise ResourceNotFound("run", run_id) from None
-    owner = server.context.store.plan(run.plan_id).owner
-    if run.run_id != run_id or caller.owner_filter not in (None, owner):
-        raise ResourceNotFound("run", run_id)
-    return run
+        owner = server.context.store.plan(run.plan_id).owner
+        if run.run_id == run_id and caller.owner_filter in (None, owner):
+            return run
+    raise ResourceNotFound("run", run_id)
 
 
 def own_run_ids(server: ServerContext, owner: str) -> set[str]:

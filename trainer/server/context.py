@@ -18,6 +18,7 @@ from trainer.storage.access_tokens import TokenStore
 from trainer.storage.audit_log import AuditLog
 from trainer.storage.files import FileStore
 from trainer.storage.idempotency import IdempotencyStore
+from trainer.storage.job_store import JobStore
 from trainer.storage.multipart_uploads import UploadStore
 
 MAX_FILE_BYTES = 2 * 1024**3
@@ -53,6 +54,7 @@ class ServerContext:
     idempotency: IdempotencyStore
     file_store: FileStore
     uploads: UploadStore
+    jobs: JobStore
     model_pool: ModelPool
     settings: ServerSettings
 
@@ -87,6 +89,7 @@ def open_server_context(context: TrainerContext, settings: ServerSettings) -> Se
         idempotency=IdempotencyStore(engine, clock),
         file_store=file_store,
         uploads=UploadStore(file_store),
+        jobs=JobStore(engine, clock),
         model_pool=ModelPool(),
         settings=settings,
     )

@@ -96,8 +96,3 @@ def canonical_bytes(body: Record) -> bytes:
     """Return the JSON of a request body, independent of the order of its keys."""
     fields = body.model_dump(mode="json", exclude_unset=True)
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
-
-
-def json_response(record: Record) -> Response:
-    """Return a record as a JSON response."""
-    return Response(record.model_dump_json(by_alias=True), media_type=JSON_TYPE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -83,11 +84,8 @@ def stop_deployment(deployment_id: str, server: CurrentServer, caller: Spender) 
         raise ResourceNotFound("deployment", deployment_id)
     server.audit.write(caller, "stop_deployment", deployment_id)
     deployment = find_deployment(server.context, deployment_id)
-    hosting = hosting_for(deployment.provider, server.context.book)
-    try:
+    with closing(hosting_for(deployment.provider, server.context.book)) as hosting:
         stopped = stop(server.context, deployment, hosting)
-    finally:
-        hosting.close()
     return _view(stopped, server.context.clock.now())
 
 

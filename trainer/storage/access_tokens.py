@@ -154,10 +154,9 @@ class TokenStore:
 
 
 def ensure_admin_token(book: TokenStore, home: Path) -> tuple[Path, bool]:
-    """Make sure that the home folder has a valid admin token, for the operator.
+    """Return the file of the operator's valid admin token, and whether it is new.
 
-    Returns:
-        The token file, readable by its user only, and whether it is new.
+    Only its user can read it.
     """
     path = home / "token"
     if path.is_file():

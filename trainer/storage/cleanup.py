@@ -148,11 +148,7 @@ def _unused_checkpoints(home: Path, references: HomeReferences) -> Iterator[Home
 
 
 def collect_garbage(home: Path, store: RunStore, registry: Registry, dry_run: bool = False) -> int:
-    """Delete what nothing refers to.
-
-    Returns:
-        The number of bytes that were freed, or would be.
-    """
+    """Delete what nothing refers to; return how many bytes were freed, or would be."""
     entries = garbage(home, store, registry)
     return sum(entry.bytes for entry in entries) if dry_run else remove(home, entries)
 
@@ -194,13 +190,11 @@ def plan_deletion(
 def delete_everywhere(
     kind: DeletionKind, name: str, home: Path, store: RunStore, registry: Registry
 ) -> DeletionPlan:
-    """Delete a dataset, a run or a version everywhere; its ledger entries are kept.
+    """Delete a dataset, a run or a version everywhere; return what was deleted.
 
-    A dataset is deleted with its runs, and a run with its version. The states, times and amounts
-    of a run are kept, so that its plan cannot be launched and paid for again; all text is erased.
-
-    Returns:
-        What was deleted.
+    A dataset is deleted with its runs, and a run with its version. The ledger and the states, times
+    and amounts of a run are kept, so that its plan cannot be launched and paid for again; all text
+    is erased.
 
     Raises:
         UsageError: nothing has this name or prefix, or several do.

@@ -69,11 +69,7 @@ class RunStore:
         return read_plan(row.body.encode(), f"plan {plan_id}")
 
     def start(self, plan: TrainingPlan) -> tuple[str, bool]:
-        """Record the intent to run a plan; a plan that has a run keeps it.
-
-        Returns:
-            The id of the run, and whether it is new.
-        """
+        """Record the intent to run a plan; return the id of its run, and whether the run is new."""
         self.keep_plan(plan)
         run_id, now = f"run_{secrets.token_hex(8)}", self.clock.now()
         try:

@@ -1,10 +1,14 @@
-"""Shared parts of all charts: the `Chart` record, fonts and colors, Vega-Lite building blocks."""
+"""Shared parts of all charts: the `Chart` record, Vega-Lite building blocks, and drawing."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import streamlit as st
 
 from advisor.report.sentences import APPROACH_NAMES
 from ui import formatting
@@ -26,10 +30,6 @@ class ChartStyle:
     """light or dark."""
     locale: str
     """Locale for numbers and dates."""
-
-    def colour(self, colours: Mapping[str, str]) -> str:
-        """Return the theme's color out of a mapping by theme."""
-        return colours[self.theme]
 
     def pick(self, pair: tuple[str, str]) -> str:
         """Return the light or the dark color of a pair."""
@@ -92,7 +92,7 @@ def category_axis(field: str, label_limit: int, order: Spec) -> Spec:
 
 def threshold_layers(name: str, x: Spec, style: ChartStyle, offset: int) -> list[Spec]:
     """Return a dashed vertical line and its label, `offset` pixels below the top."""
-    rule = {"strokeDash": [4, 4], "color": style.colour(formatting.MUTED)}
+    rule = {"strokeDash": [4, 4], "color": style.pick(formatting.MUTED)}
     label = {"x": x, "text": {"field": "label"}}
     return [
         layer(name, "rule", {"x": x}, **rule),
@@ -117,12 +117,12 @@ def styled_spec(spec: Spec, style: ChartStyle, height: int) -> Spec:
 
 
 def _config(style: ChartStyle) -> Spec:
-    ink, rule = style.colour(formatting.INK), style.colour(formatting.RULE)
+    ink, rule = style.pick(formatting.INK), style.pick(formatting.RULE)
     text = {
         "labelFont": FONT,
         "titleFont": FONT,
         "labelColor": ink,
-        "titleColor": style.colour(formatting.MUTED),
+        "titleColor": style.pick(formatting.MUTED),
     }
     axis = {
         **text,
@@ -155,3 +155,44 @@ def _config(style: ChartStyle) -> Spec:
         "text": {"font": FONT, "color": ink, "fontSize": 12},
         "locale": {"number": formatting.vega_locale(style.locale)},
     }
+
+
+def draw_chart(chart: Chart) -> None:
+    """Draw a chart, its summary, and a button that downloads its rows."""
+    if not chart.rows:
+        st.info("No data to draw: no option is allowed, or none has a price.")
+        return
+    table = {name: [row.get(name) for row in chart.rows] for name in _columns(chart)}
+    st.vega_lite_chart(
+        table,
+        chart.spec,
+        theme=None,
+        key=f"chart_{chart.name}",
+        alt=chart.name.replace("-", " "),
+    )
+    summary, button = st.columns([0.86, 0.14], vertical_alignment="top")
+    with summary:
+        formatting.muted_text(chart.says)
+    button.download_button(
+        "CSV",
+        lambda: chart_csv(chart),
+        f"{chart.name}.csv",
+        "text/csv",
+        key=f"csv_{chart.name}",
+        type="tertiary",
+        on_click="ignore",
+        help="Download the rows of this chart.",
+    )
+
+
+def chart_csv(chart: Chart) -> bytes:
+    """Return the rows of a chart as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(chart), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(chart.rows)
+    return text.getvalue().encode()
+
+
+def _columns(chart: Chart) -> list[str]:
+    return list(dict.fromkeys(name for row in chart.rows for name in row))

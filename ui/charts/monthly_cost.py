@@ -138,7 +138,7 @@ def _spec(style: ChartStyle) -> Spec:
         "tooltip": details,
     }
     totals = {"x": channel("to"), "text": {"field": "label"}}
-    border = {"stroke": style.colour(formatting.PAPER), "strokeWidth": 1}
+    border = {"stroke": style.pick(formatting.PAPER), "strokeWidth": 1}
     layers = [
         layer("line", "bar", bars, height={"band": 0.62}, **border),
         layer("total", "text", totals, align="left", dx=6, fontWeight=600),

@@ -94,7 +94,7 @@ def _spec(style: ChartStyle) -> Spec:
 
 
 def _state_colours(style: ChartStyle) -> Spec:
-    states = {"fresh": style.colour(formatting.ACCENT), "stale": style.warning}
+    states = {"fresh": style.pick(formatting.ACCENT), "stale": style.warning}
     return colour_channel("state", states)
 
 
@@ -166,7 +166,7 @@ def price_history_chart(series: PriceSeries, style: ChartStyle) -> Chart:
         "y": channel("USD", title=series.unit),
         "tooltip": tooltip(*((name, name) for name in ("since", "USD", "source", "read on"))),
     }
-    colour = style.colour(formatting.ACCENT)
+    colour = style.pick(formatting.ACCENT)
     layers = [
         layer("step", "line", steps, interpolate="step-after", color=colour, strokeWidth=2.5),
         layer("step", "circle", steps, size=60, color=colour),

@@ -71,14 +71,14 @@ def _summary(profile: Profile, locale: str) -> str:
 @lru_cache(maxsize=16)
 def _spec(style: ChartStyle) -> Spec:
     axis = {"title": "tokens per example", "labelAngle": 0, "grid": False, "labelOverlap": True}
-    fates = {"complete": style.colour(formatting.ACCENT), "truncated": style.warning}
+    fates = {"complete": style.pick(formatting.ACCENT), "truncated": style.warning}
     bars = {
         "y": channel("rows", axis={"title": "examples"}),
         "color": colour_channel("fate", fates, legend=None),
         "tooltip": tooltip(("tokens", "tokens"), ("figure", "examples"), ("fate", "rows are")),
     }
     counts = {"y": channel("rows"), "text": {"field": "figure"}}
-    rule = {"strokeDash": [4, 4], "strokeWidth": 2, "color": style.colour(formatting.INK)}
+    rule = {"strokeDash": [4, 4], "strokeWidth": 2, "color": style.pick(formatting.INK)}
     layers = [
         layer("bar", "bar", bars, width={"band": 0.86}),
         layer("bar", "text", counts, dy=-8),

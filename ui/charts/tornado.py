@@ -33,11 +33,8 @@ class Swing(NamedTuple):
     """One input with the two values it is set to."""
 
     label: str
-    """Name of the input."""
     low: float
-    """The smaller value."""
     high: float
-    """The larger value."""
     is_share: bool = False
     """Whether values are shares, shown as percentages."""
 
@@ -133,7 +130,7 @@ def _spec(style: ChartStyle) -> Spec:
     x = channel("from", scale=scale, axis=axis)
     sides = {
         "lower value": style.pick(("#7fb8d8", "#4f8fb8")),
-        "higher value": style.colour(formatting.ACCENT),
+        "higher value": style.pick(formatting.ACCENT),
     }
     details = tooltip(
         ("what", "input"),

@@ -57,7 +57,7 @@ def loss_summary(points: Sequence[Mapping[str, Any]]) -> str:
 
 def loss_chart(points: Sequence[Mapping[str, Any]], style: ChartStyle) -> Chart:
     """Draw the loss by step: a solid line for training rows, a dashed one for validation rows."""
-    colours = {TRAINING_ROWS: style.colour(formatting.ACCENT), VALIDATION_ROWS: style.warning}
+    colours = {TRAINING_ROWS: style.pick(formatting.ACCENT), VALIDATION_ROWS: style.warning}
     dashes = {"domain": list(colours), "range": [[1, 0], [5, 3]]}
     encoding = {
         "x": channel("step", axis={"title": "step", "tickMinStep": 1, "grid": False}),
@@ -99,7 +99,7 @@ def score_rows(evaluation: Evaluation) -> list[ChartRow]:
 def score_chart(evaluation: Evaluation, style: ChartStyle) -> Chart:
     """Draw every system's score on the same rows, with its 95% interval."""
     rows = score_rows(evaluation)
-    colours = {"yes": style.colour(formatting.ACCENT), "no": style.colour(formatting.MUTED)}
+    colours = {"yes": style.pick(formatting.ACCENT), "no": style.pick(formatting.MUTED)}
     encoding = {
         "y": channel("system", "nominal", sort=[row["system"] for row in rows], title=None),
         "color": colour_channel("tuned", colours, legend=None),

@@ -34,13 +34,11 @@ class Axis(NamedTuple):
     """One axis of the map."""
 
     label: str
-    """Name of the input."""
     values: tuple[float, ...]
     """Center of each cell."""
     here: float
     """Value in the current scenario."""
     log: bool
-    """Whether the scale is logarithmic."""
 
 
 def axis_values(low: float, high: float, count: int, log: bool) -> tuple[float, ...]:
@@ -138,7 +136,7 @@ def _side(field: str, title: str, log: bool) -> Spec:
 @lru_cache(maxsize=64)
 def _spec(style: ChartStyle, x_axis: tuple[str, bool], y_axis: tuple[str, bool]) -> Spec:
     x, y, colour = _side("x", *x_axis), _side("y", *y_axis), approach_colours(style)
-    paper, ink = style.colour(formatting.PAPER), style.colour(formatting.INK)
+    paper, ink = style.pick(formatting.PAPER), style.pick(formatting.INK)
     cells = {
         "x": x,
         "x2": {"field": "x2"},

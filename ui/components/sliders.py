@@ -19,23 +19,16 @@ class Slider:
     path: str
     """Dotted path in the scenario."""
     label: str
-    """Name of the input."""
     help: str
-    """Description, in a sentence."""
     unit: str
-    """Unit, or empty."""
     low: float
-    """Left end of the slider."""
     high: float
-    """Right end of the slider."""
     least: float
     """Smallest value that can be typed."""
     most: float
     """Largest value that can be typed."""
     log: bool
-    """Whether the scale is logarithmic."""
     digits: int
-    """Digits after the decimal point."""
     percent: bool
     """Whether it is a share, shown as a percentage."""
     value: float | None
@@ -66,12 +59,8 @@ def draw_sliders(
 ) -> None:
     """Draw sliders; `moved` receives every value changed since the last drawing.
 
-    Args:
-        name: Key of the control, unique on the page; one ending in `_wide` has columns.
-        sliders: The sliders.
-        locale: Locale for separators.
-        stamp: Epoch of the scenario, and the hash of the answer shown.
-        moved: Called with the changed values.
+    The name is unique on the page; one ending in `_wide` has columns. The stamp is the epoch of
+    the scenario and the hash of the answer shown.
     """
     epoch, answer = stamp
     seen = f"{name}_seen"

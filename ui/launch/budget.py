@@ -6,14 +6,14 @@ from decimal import Decimal, InvalidOperation
 
 import streamlit as st
 
-from advisor.errors import AdvisorError, UsageError
+from advisor.errors import UsageError
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.storage.ledger import committed, usd_text
 from ui import formatting, state
 from ui.launch.confirm import spent_text
 
-ERROR_KEY, MESSAGE_KEY = "budget_trouble", "budget_said"
+MESSAGE_KEY = "budget_said"
 CAP_HELP = "An amount in USD, or none."
 
 
@@ -55,10 +55,9 @@ def draw_budget(context: TrainerContext) -> None:
             limit = f"cap {formatting.money_text(usd_text(cap), locale, cents=True)}"
         amount = spent_text(usd_text(spent), locale)
         column.html(formatting.figure_tile(label, amount, f"spent or reserved, {limit}"))
-    for key, draw in ((ERROR_KEY, st.error), (MESSAGE_KEY, st.success)):
-        message = st.session_state.pop(key, None)
-        if message:
-            draw(message)
+    state.draw_kept_error()
+    if MESSAGE_KEY in st.session_state:
+        st.success(st.session_state.pop(MESSAGE_KEY))
     with st.form("caps", border=True):
         left, right = st.columns(2)
         left.text_input("Daily budget, USD", _cap_text(caps.per_day), key="cap_day", help=CAP_HELP)
@@ -71,11 +70,9 @@ def _cap_text(cap: int | None) -> str:
 
 
 def _set_caps() -> None:
-    try:
+    with state.errors_kept():
         state.trainer_context().ledger.set_caps(
             parse_cap(st.session_state["cap_day"], "daily budget"),
             parse_cap(st.session_state["cap_total"], "total budget"),
         )
         st.session_state[MESSAGE_KEY] = "Budget saved. It applies to CLI, API and page."
-    except AdvisorError as error:
-        st.session_state[ERROR_KEY] = str(error)

@@ -43,15 +43,12 @@ class LaunchChoice:
     id: str
     """Option of the answer, or `approach:local` for the user's own base."""
     label: str
-    """Display name."""
     how: LaunchMethod
     """Where it trains: at a provider, on this machine, or elsewhere."""
     says: str
-    """Explanation."""
     note: str = ""
     """How it is started, as a short note."""
     recommended: bool = False
-    """Whether it is the recommended option."""
 
     @property
     def is_plain(self) -> bool:
@@ -80,7 +77,8 @@ def launch_choices(answer: Answer, picked: str | None, has_gpu: bool) -> tuple[L
     listed = [
         _choice_from(bill, bill.id == advised)
         for bill in answer.options
-        if _is_listed(bill, {advised, picked})
+        if bill.id in (advised, picked)
+        or (bill.approach not in WITHOUT_TRAINING and bill.id not in ("current", "not_yet"))
     ]
     bare = [
         LaunchChoice(
@@ -134,11 +132,6 @@ def manual_commands(choice: LaunchChoice, bill: OptionBill | None, dataset: str)
     if bill is not None and bill.objective is not None:
         return (f"advisor convert {rows} --out rows.jsonl --rejects rejects.jsonl",)
     return (f"advisor estimate scenario.yaml --option {shlex.quote(choice.id)}",)
-
-
-def _is_listed(bill: OptionBill, named: set[str | None]) -> bool:
-    trains = bill.approach not in WITHOUT_TRAINING and bill.id not in ("current", "not_yet")
-    return bill.id in named or trains
 
 
 def _choice_from(bill: OptionBill, recommended: bool) -> LaunchChoice:

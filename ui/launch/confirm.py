@@ -14,13 +14,13 @@ from advisor.plan.training_plan import TrainingPlan
 from advisor.prices.display_names import at_provider, provider_name
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
-from trainer.errors import NoConsent, OverBudget, Refused
+from trainer.errors import NoConsent, Refused
 from trainer.runs.preflight import check_plan
 from trainer.runs.start import LaunchConsent, egress_of, next_attempt, start_run
 from trainer.security.egress import EgressSummary
 from trainer.storage.ledger import LedgerEntry, micro_usd
 from ui import formatting, state
-from ui.formatting import PlanFact, escape_dollars, facts_table
+from ui.formatting import escape_dollars, facts_table
 
 METHOD_LABELS = {
     "supervised": "Supervised fine-tuning",
@@ -41,30 +41,22 @@ SHOWN_SETTINGS = (
     "seed",
 )
 CENT = Decimal("0.01")
-ERROR_KEY = "start_trouble"
 
 
-def obstacles(context: TrainerContext, plan: TrainingPlan) -> list[str]:
-    """Return what would block a job now: a failed check, a missing key, an exceeded cap."""
-    return list(_obstacles(context, plan))
-
-
-def _obstacles(context: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
+def obstacles(context: TrainerContext, plan: TrainingPlan) -> Iterator[str]:
+    """Yield what would block a job now: a failed check, a missing key, an exceeded cap."""
     now, amount = context.clock.now(), micro_usd(plan.figure.at_most)
     day = utc_datetime(now).date().isoformat()
     entry = LedgerEntry("this job", "training", plan.provider, day, amount, None, "")
-    try:
-        check_plan(plan, context.book, now)
-    except AdvisorError as error:
-        yield str(error)
-    try:
-        context.adapter(plan.provider).close()  # reads address and key, sends no request
-    except AdvisorError as error:
-        yield str(error)
-    try:
-        context.ledger.check(entry)
-    except OverBudget as error:
-        yield str(error)
+    for check in (
+        lambda: check_plan(plan, context.book, now),
+        lambda: context.adapter(plan.provider).close(),  # reads address and key, sends no request
+        lambda: context.ledger.check(entry),
+    ):
+        try:
+            check()
+        except AdvisorError as error:
+            yield str(error)
 
 
 def exact_amount(amount: str, locale: str) -> str:
@@ -106,7 +98,7 @@ def price_range(plan: TrainingPlan, locale: str) -> str:
     return f"Start: {most if low == most else f'{low} to {most}'}, cap {cap}"
 
 
-def plan_facts(plan: TrainingPlan, locale: str) -> tuple[PlanFact, ...]:
+def plan_facts(plan: TrainingPlan, locale: str) -> tuple[tuple[str, str], ...]:
     """Return the contents of a plan as facts."""
     figure, rows = plan.figure, formatting.number_text(plan.training.rows, locale)
     held_out = formatting.number_text(plan.held_out.rows, locale) if plan.held_out else "none"
@@ -117,14 +109,14 @@ def plan_facts(plan: TrainingPlan, locale: str) -> tuple[PlanFact, ...]:
     )
     method = METHOD_LABELS.get(plan.method, plan.method)
     return (
-        PlanFact("Job", f"{method} of {plan.base_model}, {_target_text(plan)}"),
-        PlanFact("Rows", f"{rows} for training, {held_out} held out for evaluation"),
-        PlanFact("Settings", settings_text(plan)),
-        PlanFact("Cost", f"{likely} likely; range {low} to {most}"),
-        PlanFact("Price", f"{figure.price} {figure.unit}, {own}"),
-        PlanFact("Source", figure.source),
-        PlanFact("Serving", "from this machine" if plan.local else SERVING_LABELS[plan.serving]),
-        PlanFact("Plan", f"{plan.plan_id[:12]}, attempt {plan.attempt}; valid for one day"),
+        ("Job", f"{method} of {plan.base_model}, {_target_text(plan)}"),
+        ("Rows", f"{rows} for training, {held_out} held out for evaluation"),
+        ("Settings", settings_text(plan)),
+        ("Cost", f"{likely} likely; range {low} to {most}"),
+        ("Price", f"{figure.price} {figure.unit}, {own}"),
+        ("Source", figure.source),
+        ("Serving", "from this machine" if plan.local else SERVING_LABELS[plan.serving]),
+        ("Plan", f"{plan.plan_id[:12]}, attempt {plan.attempt}; valid for one day"),
     )
 
 
@@ -160,9 +152,7 @@ def draw_confirmation(plan: TrainingPlan) -> None:
     egress = _egress_summary(context, plan)
     if egress is not None:
         _draw_egress(egress, locale)
-    error = st.session_state.pop(ERROR_KEY, None)
-    if error:
-        st.error(error)
+    state.draw_kept_error()
     amount = exact_amount(plan.figure.at_most, locale)
     with st.form("start_form", border=True, clear_on_submit=False):
         if egress is not None:
@@ -187,16 +177,13 @@ def close_plan() -> None:
         st.query_params.pop(name, None)
 
 
-def open_run(run_id: str) -> None:
-    """Show a run instead of its plan."""
-    st.query_params["run"] = run_id
-
-
 def _draw_started(plan: TrainingPlan, run_id: str) -> None:
     st.info(f"This plan was already started as {run_id}. A plan starts one run, from any tab.")
     with st.container(horizontal=True):
         st.button(f"Started as {run_id}", disabled=True, key="start_button_done")
-        st.button("Open its run", type="primary", on_click=open_run, args=(run_id,))
+        st.button(
+            "Open its run", type="primary", on_click=st.query_params.update, args=({"run": run_id},)
+        )
         st.button(
             "Plan another attempt",
             on_click=_plan_next_attempt,
@@ -208,12 +195,10 @@ def _draw_started(plan: TrainingPlan, run_id: str) -> None:
 
 def _plan_next_attempt(plan_id: str) -> None:
     context = state.trainer_context()
-    try:
+    with state.errors_kept():
         plan = next_attempt(context, context.store.plan(plan_id), again=True)
         context.store.keep_plan(plan)
         st.query_params["plan"] = plan.plan_id
-    except AdvisorError as error:
-        st.session_state[ERROR_KEY] = str(error)
 
 
 def _egress_summary(context: TrainerContext, plan: TrainingPlan) -> EgressSummary | None:
@@ -232,11 +217,11 @@ def _draw_egress(egress: EgressSummary, locale: str) -> None:
         for kind, count in egress.personal.items()
     )
     facts = (
-        PlanFact("Rows", f"{rows}, {size} bytes"),
-        PlanFact("To", f"{provider_name(egress.provider)}, host {egress.host}"),
-        PlanFact("Region", egress.region),
-        PlanFact("Retention", f"{egress.retention}; we delete the files after the job"),
-        PlanFact(
+        ("Rows", f"{rows}, {size} bytes"),
+        ("To", f"{provider_name(egress.provider)}, host {egress.host}"),
+        ("Region", egress.region),
+        ("Retention", f"{egress.retention}; we delete the files after the job"),
+        (
             "Personal data",
             personal
             or "no e-mail address, phone number or key found; names and addresses are not checked",
@@ -249,13 +234,11 @@ def _draw_egress(egress: EgressSummary, locale: str) -> None:
 def _start_run(plan_id: str) -> None:
     """Start the job if both confirmations were typed; a second click finds the first one's run."""
     page = state.page_context()
-    try:
+    with state.errors_kept():
         plan = page.context.store.plan(plan_id)
         run_id, _ = start_run(page.context, plan, _consent(page.context, plan))
         page.driver.wake()
         st.query_params["run"] = run_id
-    except AdvisorError as error:
-        st.session_state[ERROR_KEY] = str(error)
 
 
 def _consent(context: TrainerContext, plan: TrainingPlan) -> LaunchConsent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import streamlit as st
 
 from advisor.errors import AdvisorError
@@ -78,11 +80,8 @@ def stop_deployment(deployment_id: str) -> None:
     context = state.trainer_context()
     try:
         deployment = deployments.find_deployment(context, deployment_id)
-        hosting = hosting_for(deployment.provider, context.book)
-        try:
+        with closing(hosting_for(deployment.provider, context.book)) as hosting:
             stopped = deployments.stop(context, deployment, hosting)
-        finally:
-            hosting.close()
         spent = str(stopped.spent(context.clock.now()))
         cost = formatting.money_text(spent, formatting.reader_locale(), cents=True)
         message = f"{stopped.deployment_id} is stopped. It cost {cost}."

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from advisor.errors import AdvisorError, UsageError
+from advisor.errors import UsageError
 from advisor.report.sentences import option_of
 from advisor.units import parse_usd
 from trainer.home import bases_folder, list_bases
@@ -53,7 +53,11 @@ def draw_form() -> None:
         return
     with st.form("launch_form", border=True):
         upload = _select_rows(current)
-        typed = _plan_fields(chosen)
+        typed = _machine_fields(chosen) if chosen.how == "here" else {}
+        label = "Name of the tuned model"
+        typed["name"] = st.text_input(label, placeholder="invoices", help=NAME_HELP)
+        with st.expander("Settings and cap"):
+            typed |= _settings_fields(chosen)
         sent = st.form_submit_button("Create plan", type="primary", help=NOTHING_SPENT)
     if sent:
         _submit(chosen, current, typed, upload)
@@ -62,20 +66,20 @@ def draw_form() -> None:
 def _select_choice(choices: tuple[LaunchChoice, ...]) -> LaunchChoice:
     by_id = {choice.id: choice for choice in choices}
     first = selected_choice(choices, st.session_state.get(state.LAUNCH_OPTION_KEY))
+
+    def label(option_id: str) -> str:
+        choice = by_id[option_id]
+        return f"{'Recommended: ' if choice.recommended else ''}{choice.label} ({choice.note})"
+
     name = st.selectbox(
         "Option to launch",
         list(by_id),
         index=list(by_id).index(first.id),
-        format_func=lambda option_id: _choice_label(by_id[option_id]),
+        format_func=label,
     )
     chosen = by_id[name or first.id]
     st.session_state[state.LAUNCH_OPTION_KEY] = chosen.id
     return chosen
-
-
-def _choice_label(choice: LaunchChoice) -> str:
-    prefix = "Recommended: " if choice.recommended else ""
-    return f"{prefix}{choice.label} ({choice.note})"
 
 
 def _draw_alternatives(
@@ -103,19 +107,9 @@ def _draw_alternatives(
             with st.container(horizontal=True):
                 for choice in alternatives:
                     key = f"take {choice.id}"
-                    st.button(choice.label, key=key, on_click=_select_option, args=(choice.id,))
-
-
-def _select_option(option_id: str) -> None:
-    st.session_state[state.LAUNCH_OPTION_KEY] = option_id
-
-
-def _plan_fields(chosen: LaunchChoice) -> dict[str, Any]:
-    """Draw the fields; return what was entered, unchecked."""
-    typed = _machine_fields(chosen) if chosen.how == "here" else {}
-    typed["name"] = st.text_input("Name of the tuned model", placeholder="invoices", help=NAME_HELP)
-    with st.expander("Settings and cap"):
-        return {**typed, **_settings_fields(chosen)}
+                    picked = {state.LAUNCH_OPTION_KEY: choice.id}
+                    update = st.session_state.update
+                    st.button(choice.label, key=key, on_click=update, args=(picked,))
 
 
 def _select_rows(current: state.CurrentScenario) -> UploadedFile | None:
@@ -236,21 +230,18 @@ def _submit(
 ) -> None:
     """Create the plan; an error is shown above the form, which keeps its values."""
     context, dataset = state.trainer_context(), current.dataset
-    try:
-        with (
-            st.spinner("Reading rows and pricing the job ..."),
-            tempfile.TemporaryDirectory() as folder,
-        ):
-            if upload is not None:
-                dataset = Path(folder) / Path(upload.name).name
-                dataset.write_bytes(upload.getbuffer())
-            plan = build_plan(context, form_request(chosen, current, typed, dataset))
-            context.store.keep_plan(plan)  # a plan that was launched is shown as it is
-    except (AdvisorError, OSError) as error:
-        st.error(str(error))
-        return
-    st.query_params["plan"] = plan.plan_id
-    st.rerun()
+    with (
+        state.errors_drawn(),
+        st.spinner("Reading rows and pricing the job ..."),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        if upload is not None:
+            dataset = Path(folder) / Path(upload.name).name
+            dataset.write_bytes(upload.getbuffer())
+        plan = build_plan(context, form_request(chosen, current, typed, dataset))
+        context.store.keep_plan(plan)  # a plan that was launched is shown as it is
+        st.query_params["plan"] = plan.plan_id
+        st.rerun()
 
 
 def _has_gpu() -> bool:

@@ -9,7 +9,6 @@ from html import escape
 
 import streamlit as st
 
-from advisor.errors import AdvisorError
 from advisor.plan.training_plan import TrainingPlan
 from trainer.context import TrainerContext
 from trainer.home import home_folder
@@ -18,11 +17,9 @@ from trainer.run_states import WORKING, Run
 from trainer.runs.messages import event_sentence, event_time, state_label
 from trainer.runs.user_actions import UserAction, request_action
 from trainer.storage.ledger import micro_usd, usd_text
-from trainer.storage.model_version import ModelVersion
 from trainer.storage.run_store import TimelineEvent, read_timeline
 from ui import formatting, state
-from ui.charts.base import ChartStyle
-from ui.charts.draw import draw_chart
+from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.training_curves import TRAINING_ROWS, loss_chart, loss_points
 from ui.formatting import muted_text
 from ui.launch.confirm import obstacles, spent_text
@@ -33,7 +30,6 @@ NEWEST_EVENTS = 8
 UNSENT_STATES = frozenset({"intent", "validated"})
 """No request was sent yet, and no money is reserved."""
 MAX_EVENTS = 500
-ERROR_KEY = "run_trouble"
 
 
 @dataclass(frozen=True)
@@ -78,12 +74,6 @@ def run_spend(context: TrainerContext, run: Run, plan: TrainingPlan) -> RunSpend
     )
 
 
-def run_version(context: TrainerContext, run_id: str) -> ModelVersion | None:
-    """Return the model version that a run created, if any."""
-    versions = context.registry.listed()
-    return next((version for version in versions if version.run_id == run_id), None)
-
-
 def _spent_so_far(run: Run, plan: TrainingPlan) -> str | None:
     if plan.local is None or run.job_id is None:
         return None
@@ -93,12 +83,8 @@ def _spent_so_far(run: Run, plan: TrainingPlan) -> str | None:
     return usd_text(micro_usd(folder.usd(Decimal(plan.figure.price)).quantize(Decimal("0.0001"))))
 
 
-def draw_live_run(run_id: str) -> None:
-    """Draw a run every second until it is settled, then rerun the page."""
-    st.fragment(_draw_current, run_every=REFRESH_SECONDS)(run_id)
-
-
-def _draw_current(run_id: str) -> None:
+def draw_current(run_id: str) -> None:
+    """Draw the current state of a run; once it is settled, rerun the page."""
     context = state.trainer_context()
     run = context.store.run(run_id)
     plan = context.store.plan(run.plan_id)
@@ -115,9 +101,7 @@ def draw_progress(
     run: Run, plan: TrainingPlan, events: Sequence[TimelineEvent], spend: RunSpend
 ) -> None:
     """Draw state, cost, loss and events."""
-    error = st.session_state.pop(ERROR_KEY, None)
-    if error:
-        st.error(error)
+    state.draw_kept_error()
     points = loss_points(events)
     losses = [point["loss"] for point in points if point["of"] == TRAINING_ROWS]
     _draw_figures(run, _latest_step(events), losses, spend)
@@ -219,8 +203,6 @@ def _action_button(label: str, action: UserAction, run: Run, help_text: str) -> 
 def send_action(run_id: str, action: UserAction) -> None:
     """Record a pause, resume or cancel request; the background reconciler carries it out."""
     page = state.page_context()
-    try:
+    with state.errors_kept():
         request_action(page.context, page.context.store.run(run_id), action)
         page.driver.wake()
-    except AdvisorError as error:
-        st.session_state[ERROR_KEY] = str(error)

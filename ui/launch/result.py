@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from advisor.errors import AdvisorError
 from advisor.plan.training_plan import TrainingPlan
 from advisor.prices.display_names import at_provider
 from trainer.evaluation.report import NO_VALUE, Evaluation, evaluation_sentences, evaluation_table
 from trainer.run_states import Run
 from trainer.storage.model_version import ModelVersion
 from ui import formatting, state
-from ui.charts.base import ChartStyle
-from ui.charts.draw import draw_chart
+from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.training_curves import score_chart
 from ui.formatting import muted_text
 from ui.launch.confirm import spent_text
-from ui.launch.progress import run_version
 
 ACTOR = "page"
-ERROR_KEY = "version_trouble"
 VERDICT_STYLES = {"better": "success", "worse": "error"}
 
 
@@ -33,11 +29,18 @@ def draw_result(run: Run, plan: TrainingPlan) -> None:
         return
     st.success(f"Training finished. It cost {usd} ({how}).")
     muted_text(f"Model: {run.tuned_model}")
-    version = run_version(state.trainer_context(), run.run_id)
+    versions = state.trainer_context().registry.listed()
+    version = next((version for version in versions if version.run_id == run.run_id), None)
     if version is not None and version.evaluation is not None:
         draw_measurements(version)
+    elif plan.local is not None:
+        why = "no rows were held out. Create a plan that holds out a tenth of them."
+        st.info(f"Not evaluated: {why}")
     else:
-        st.info(_no_evaluation_text(plan))
+        st.info(
+            f"Not evaluated: the model is {at_provider(plan.provider)}. Evaluate it yourself, "
+            "and add the result to the scenario (quality.measured)."
+        )
     if plan.serving == "per_hour":
         st.info(
             "The model is not deployed and costs nothing until it is. Deploy it with `trainer "
@@ -45,15 +48,6 @@ def draw_result(run: Run, plan: TrainingPlan) -> None:
         )
     if version is not None:
         draw_stage(version)
-
-
-def _no_evaluation_text(plan: TrainingPlan) -> str:
-    if plan.local is not None:
-        return "Not evaluated: no rows were held out. Create a plan that holds out a tenth of them."
-    return (
-        f"Not evaluated: the model is {at_provider(plan.provider)}. Evaluate it yourself, "
-        "and add the result to the scenario (quality.measured)."
-    )
 
 
 def draw_measurements(version: ModelVersion) -> None:
@@ -92,9 +86,7 @@ def draw_evaluation(evaluation: Evaluation) -> None:
 
 def draw_stage(version: ModelVersion) -> None:
     """Draw the stage of a version, and the buttons that change it."""
-    error = st.session_state.pop(ERROR_KEY, None)
-    if error:
-        st.error(error)
+    state.draw_kept_error()
     article = "the champion" if version.stage == "champion" else f"a {version.stage} version"
     st.markdown(f"**{version.version_id}** is {article} of {version.name}.")
     anyway = version.verdict == "worse" and st.checkbox(
@@ -126,12 +118,10 @@ def _stage_button(label: str, version: ModelVersion, help_text: str, anyway: boo
 def change_stage(verb: str, version_id: str, anyway: bool = False) -> None:
     """Promote, roll back or retire a version; an error is kept for the next drawing."""
     registry = state.trainer_context().registry
-    try:
+    with state.errors_kept():
         if verb == "promote":
             registry.promote(version_id, ACTOR, anyway)
         elif verb == "rollback":
             registry.rollback(registry.version(version_id).name, ACTOR)
         else:
             registry.retire(version_id, ACTOR)
-    except AdvisorError as error:
-        st.session_state[ERROR_KEY] = str(error)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
+from advisor.console import today
 from advisor.interview.next_question import Interview
 from advisor.interview.questions import DONT_KNOW, TYPED_KINDS, AnswerValue
 from advisor.interview.texts import InterviewTexts
@@ -46,7 +46,8 @@ def page() -> None:
         else:
             st.success(current.says)
         _draw_navigation(texts)
-        _draw_contradictions(current, texts)
+        for contradiction in current.contradictions:
+            st.warning(texts.says("words.contradiction", says=contradiction.says))
     _draw_verdict(current, right, dataset)
 
 
@@ -93,7 +94,7 @@ def _interview(dataset: Path | None) -> Interview:
         "the interview",
         dataset=state.cached_profile(dataset) if dataset else None,
         book=state.price_book(),
-        today=datetime.now(tz=UTC).date(),
+        today=today(),
     )
     return Interview(load_questionnaire(), question)
 
@@ -180,11 +181,6 @@ def _draw_navigation(texts: InterviewTexts) -> None:
     back.button(texts.at("words.back"), on_click=undo)
     again.button(texts.at("words.again"), on_click=restart)
     st.text_area(texts.at("words.note"), key=NOTE)
-
-
-def _draw_contradictions(current: InterviewState, texts: InterviewTexts) -> None:
-    for contradiction in current.contradictions:
-        st.warning(texts.says("words.contradiction", says=contradiction.says))
 
 
 def _draw_verdict(current: InterviewState, right: Any, dataset: Path | None) -> None:

@@ -18,7 +18,10 @@ def page() -> None:
     st.title("Launch", anchor=False)
     run_id, plan_id = st.query_params.get("run"), st.query_params.get("plan")
     try:
-        _draw_steps(2 if run_id else 1 if plan_id else 0)
+        current = 2 if run_id else 1 if plan_id else 0
+        steps = [f"{number} {name}" for number, name in enumerate(STEPS, start=1)]
+        steps[current] = f"**{steps[current]}**"
+        st.markdown(" · ".join(steps))
         if run_id:
             draw_run(run_id)
             st.button("Launch another job", on_click=close_plan)
@@ -30,11 +33,3 @@ def page() -> None:
         st.error(str(error))
         if run_id or plan_id:
             st.button("Back to the form", on_click=close_plan, key="back_from_trouble")
-
-
-def _draw_steps(current: int) -> None:
-    parts = (
-        f"**{index + 1} {name}**" if index == current else f"{index + 1} {name}"
-        for index, name in enumerate(STEPS)
-    )
-    st.markdown(" · ".join(parts))

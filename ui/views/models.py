@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from advisor.errors import AdvisorError
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.storage.model_version import ModelVersion
@@ -18,16 +17,11 @@ NOTHING = "None"
 STAGE_LABELS = {"champion": "★ champion", "candidate": "candidate", "retired": "retired"}
 
 
+@state.errors_drawn()
 def page() -> None:
     """Draw the page."""
     st.title("Models", anchor=False)
-    try:
-        _draw_models(state.trainer_context())
-    except AdvisorError as error:
-        st.error(str(error))
-
-
-def _draw_models(context: TrainerContext) -> None:
+    context = state.trainer_context()
     versions = context.registry.listed()
     if not versions:
         st.info("No models yet. A successful run creates one.")

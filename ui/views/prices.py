@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import streamlit as st
 
 from advisor.api.catalogues import ListedPrice, list_prices
-from advisor.errors import AdvisorError
-from advisor.prices.book import PriceBook
 from advisor.prices.series import STALE_AFTER_DAYS, PriceSeries
 from trainer.clock import utc_datetime
 from ui import formatting, state
-from ui.charts.base import ChartStyle
-from ui.charts.draw import draw_chart
+from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.price_ages import price_histogram, price_history_chart
 from ui.formatting import muted_text
 
 
+@state.errors_drawn()
 def page() -> None:
     """Draw the page."""
     st.title("Prices", anchor=False)
-    try:
-        context = state.trainer_context()
-        _draw_prices(context.book, utc_datetime(context.clock.now()).date())
-    except AdvisorError as error:
-        st.error(str(error))
-
-
-def _draw_prices(book: PriceBook, today: date) -> None:
+    context = state.trainer_context()
+    book, today = context.book, utc_datetime(context.clock.now()).date()
     style = ChartStyle(formatting.theme(), formatting.reader_locale())
     left, middle, right = st.columns([3, 1, 1], vertical_alignment="bottom")
     text = left.text_input("Search", placeholder="gpt-5.4, gpu_hour, together/...")
     day = middle.date_input("Prices as of", today, format="YYYY-MM-DD")
     only_stale = right.toggle("Stale prices only")
     listed = list_prices(book, day if isinstance(day, date) else today, "")
-    shown = matching_prices(listed.prices, text, only_stale)
+    words = text.lower().split()
+    shown = [
+        price
+        for price in listed.prices
+        if (price.stale or not only_stale) and all(word in price.item.lower() for word in words)
+    ]
     count, total, stale = (
         formatting.number_text(number, style.locale)
         for number in (len(shown), len(listed.prices), listed.stale)
@@ -58,15 +55,6 @@ def _draw_prices(book: PriceBook, today: date) -> None:
     item = st.selectbox("Price history", items, index=None, placeholder="Choose an item")
     if item is not None:
         _draw_history(book.prices.series[item], style)
-
-
-def matching_prices(
-    prices: Iterable[ListedPrice], text: str, only_stale: bool = False
-) -> list[ListedPrice]:
-    """Return the prices whose item contains every word of the text."""
-    words = text.lower().split()
-    matches = (price for price in prices if all(word in price.item.lower() for word in words))
-    return [price for price in matches if price.stale or not only_stale]
 
 
 def price_row(price: ListedPrice) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-from advisor.errors import AdvisorError
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.runs.messages import STATE_LABELS
@@ -42,28 +41,24 @@ def draw_run(run_id: str) -> None:
         spend = run_spend(context, run, plan)
         progress.draw_progress(run, plan, read_events(context, run.run_id), spend)
     else:
-        progress.draw_live_run(run.run_id)
+        # redrawn until it is settled, which then reruns the page
+        st.fragment(progress.draw_current, run_every=progress.REFRESH_SECONDS)(run.run_id)
     with st.expander("Plan of this run"):
         st.html(facts_table(plan_facts(plan, formatting.reader_locale())))
 
 
+@state.errors_drawn()
 def page() -> None:
     """Draw the page."""
     st.title("Runs", anchor=False)
-    try:
-        _draw_runs(state.trainer_context())
-    except AdvisorError as error:
-        st.error(str(error))
-
-
-def _draw_runs(context: TrainerContext) -> None:
+    context = state.trainer_context()
     runs = context.store.listed()[:MAX_RUNS]
     if not runs:
         st.info("No runs yet. Create a plan and start it on the Launch page.")
         return
     entries = {entry.subject: entry for entry in context.ledger.entries()}
     st.dataframe(
-        [run_row(run, entries.get(run.run_id), _run_title(context, run)) for run in runs],
+        [run_row(context, run, entries.get(run.run_id)) for run in runs],
         hide_index=True,
         width="stretch",
         key="runs_table",
@@ -91,12 +86,14 @@ def _draw_runs(context: TrainerContext) -> None:
         draw_run(chosen)
 
 
-def run_row(run: RunSummary, entry: LedgerEntry | None, title: str) -> Mapping[str, Any]:
+def run_row(
+    context: TrainerContext, run: RunSummary, entry: LedgerEntry | None
+) -> Mapping[str, Any]:
     """Return one run as a row of the table."""
-    spent = entry.settled if entry else None
+    spent, plan = entry.settled if entry else None, context.store.plan(run.plan_id)
     return {
         "run": run.run_id,
-        "name": title,
+        "name": plan.suffix or plan.base_model,
         "started": utc_datetime(run.made_at).replace(tzinfo=None),
         "provider": run.provider,
         "state": STATE_LABELS[run.state],
@@ -108,11 +105,6 @@ def run_row(run: RunSummary, entry: LedgerEntry | None, title: str) -> Mapping[s
 
 def _usd(micro_usd: int) -> float:
     return float(Decimal(usd_text(micro_usd)))
-
-
-def _run_title(context: TrainerContext, run: RunSummary) -> str:
-    plan = context.store.plan(run.plan_id)
-    return plan.suffix or plan.base_model
 
 
 def _open_row() -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import streamlit as st
 
 from advisor import __version__
-from advisor.errors import AdvisorError
 from trainer.context import TrainerContext
 from trainer.home import bases_folder, home_folder, list_bases
 from trainer.local.process import devices
-from trainer.providers import NATIVE_PROVIDERS, base_url_of
-from trainer.security.api_keys import api_key_for, environment_name
+from trainer.providers import api_key_checks
+from trainer.security.api_keys import environment_name
 from trainer.security.redact import redact
 from trainer.storage.database import database_url, schema_version
 from ui import state
@@ -24,18 +22,16 @@ from ui.launch.budget import draw_budget
 PACKAGES = ("streamlit", "torch", "transformers", "peft", "trl", "openai", "sqlalchemy")
 
 
+@state.errors_drawn()
 def page() -> None:
     """Draw every setting; only the budget can be changed here."""
     st.title("Settings", anchor=False)
-    try:
-        context = state.trainer_context()
-        draw_budget(context)
-        _draw_folders(context)
-        _draw_api_keys(context)
-        _draw_base_models()
-        _draw_package_versions()
-    except (AdvisorError, OSError) as error:
-        st.error(str(error))
+    context = state.trainer_context()
+    draw_budget(context)
+    _draw_folders(context)
+    _draw_api_keys(context)
+    _draw_base_models()
+    _draw_package_versions()
 
 
 def _draw_folders(context: TrainerContext) -> None:
@@ -52,26 +48,19 @@ def _draw_folders(context: TrainerContext) -> None:
     st.table([{"setting": name, "value": value} for name, value in rows.items()])
 
 
-def api_key_rows(context: TrainerContext) -> Iterator[dict[str, str]]:
-    """Return for each provider whether its API key is set; never the key itself."""
-    for name, provider in sorted(context.book.providers.items()):
-        if provider.protocol != "openai" and name not in NATIVE_PROVIDERS:
-            continue
-        try:
-            url = base_url_of(name, context.book)
-            api_key_for(name, url)
-            yield {"provider": name, "key": "✓ found", "details": f"for {url}"}
-        except AdvisorError as error:
-            yield {"provider": name, "key": "missing", "details": str(error)}
-
-
 def _draw_api_keys(context: TrainerContext) -> None:
     st.subheader("API keys", anchor=False)
     muted_text(
         f"Keys are read from environment variables such as {environment_name('openai')}, or from "
         f"the file named by {environment_name('openai')}_FILE. They are never shown."
     )
-    st.dataframe(list(api_key_rows(context)), hide_index=True, width="stretch")
+    rows = [
+        {"provider": name, "key": "✓ found", "details": f"for {text}"}
+        if is_found
+        else {"provider": name, "key": "missing", "details": text}
+        for name, is_found, text in api_key_checks(context.book)
+    ]
+    st.dataframe(rows, hide_index=True, width="stretch")
 
 
 def _draw_base_models() -> None:

@@ -11,9 +11,8 @@ from advisor.decision.sweep import SweepColumns, sweep
 from advisor.inputs import ResolvedScenario
 from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
-from ui.charts.base import Chart, ChartStyle
+from ui.charts.base import Chart, ChartStyle, draw_chart
 from ui.charts.cumulative_cost import cumulative_cost_chart
-from ui.charts.draw import draw_chart
 from ui.charts.monthly_cost import monthly_cost_chart
 from ui.charts.price_ages import price_ages_chart
 from ui.charts.row_lengths import row_lengths_chart

@@ -35,16 +35,16 @@ def draw_comparison() -> None:
     answers: dict[str, Answer] = {}
     for name in chosen:
         try:
-            answers[name] = state.current_scenario().answer if name == CURRENT else _answer(name)
+            if name == CURRENT:
+                answers[name] = state.current_scenario().answer
+            else:
+                saved = open_menu.read_saved(name)
+                where = f"saved scenario {name}"
+                answers[name] = state.answer_for(saved.scenario, saved.dataset, where)
         except (AdvisorError, OSError) as error:
             st.error(f"{name}: {error}")
     if answers:
         st.html(comparison_table(answers, formatting.reader_locale()))
-
-
-def _answer(name: str) -> Answer:
-    saved = open_menu.read_saved(name)
-    return state.answer_for(saved.scenario, saved.dataset, f"saved scenario {name}")
 
 
 def comparison_table(answers: dict[str, Answer], locale: str) -> str:

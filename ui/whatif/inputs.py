@@ -68,13 +68,7 @@ def slider_for(path: str, resolved: ResolvedScenario) -> Slider:
 
 
 def draw_input_sliders(name: str, paths: Sequence[str], *also: str) -> None:
-    """Draw the sliders of some inputs.
-
-    Args:
-        name: Key of the control, unique on the page.
-        paths: The inputs.
-        also: Fragments to redraw in addition to the verdict after a change.
-    """
+    """Draw the sliders of some inputs; a change redraws the verdict and the fragments *also*."""
     current = state.current_scenario()
     sliders = [slider_for(path, current.resolved) for path in paths]
 

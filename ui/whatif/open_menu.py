@@ -12,7 +12,7 @@ import orjson
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from advisor.errors import AdvisorError, UsageError
+from advisor.errors import UsageError
 from advisor.loading import examples_folder, read_mapping
 from advisor.scenario.paths import set_path, without_path
 from trainer.home import home_folder
@@ -107,7 +107,10 @@ def draw_open_menu() -> None:
         names = saved_names()
         if names:
             _draw_choice("Saved scenarios", names, "saved_scenario", _open_saved)
-            _draw_delete(names)
+            chosen = st.session_state.get("saved_scenario")
+            if chosen in names:
+                label = f"Delete \u201c{chosen}\u201d"
+                st.button(label, on_click=delete_saved, args=(chosen,))
         _draw_file_upload()
     if st.session_state.pop(OPENED_KEY, False):
         st.rerun()  # this menu is a fragment: the rest of the page shows the scenario before
@@ -123,18 +126,9 @@ def _draw_choice(label: str, names: list[str], key: str, open_: Callable[[str], 
 
 
 def _open_saved(name: str) -> None:
-    try:
+    with state.errors_kept():
         saved = read_saved(name)
-    except AdvisorError as error:
-        state.keep_error(error)
-        return
-    state.replace_scenario(saved.scenario, saved.dataset, f"saved scenario {name}")
-
-
-def _draw_delete(names: list[str]) -> None:
-    chosen = st.session_state.get("saved_scenario")
-    if chosen in names:
-        st.button(f"Delete \u201c{chosen}\u201d", on_click=delete_saved, args=(chosen,))
+        state.replace_scenario(saved.scenario, saved.dataset, f"saved scenario {name}")
 
 
 def _draw_file_upload() -> None:
@@ -151,10 +145,8 @@ def _draw_file_upload() -> None:
     if st.session_state.get("upload_taken") != upload.file_id:
         st.session_state["upload_taken"] = upload.file_id
         st.session_state.pop(UPLOAD_ERROR_KEY, None)
-        try:
+        with state.errors_kept():
             _open_upload(upload)
-        except (AdvisorError, OSError) as error:
-            state.keep_error(error)
         message = state.pop_error()
         if message is None:
             st.rerun()
@@ -180,12 +172,7 @@ def _open_upload(upload: UploadedFile) -> None:
 
 
 def open_dataset(path: Path, name: str) -> None:
-    """Open another dataset for the current scenario; its counts replace the values given.
-
-    Args:
-        path: The file.
-        name: File name as the user knows it.
-    """
+    """Open another dataset, under the name the user knows; its counts replace the values given."""
     scenario = state.current_scenario().scenario
     for counted in ("dataset", "traffic.user_tokens", "traffic.completion_tokens"):
         scenario = without_path(scenario, counted)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import streamlit as st
 
 from advisor.decision.answer import Answer, canonical_json
-from advisor.errors import AdvisorError, UsageError
+from advisor.errors import UsageError
 from advisor.report.markdown import answer_markdown, best_per_approach, footer
 from advisor.report.sentences import headline, verdict_sentences
 from advisor.scenario.fields import NUMBER_FIELDS
@@ -99,10 +99,8 @@ def open_link() -> None:
     if not text or st.session_state.get(OPENED_LINK_KEY) == text:
         return
     st.session_state[OPENED_LINK_KEY] = text
-    try:
+    with state.errors_kept():
         state.replace_scenario(unpack_scenario(text), where="the link")
-    except UsageError as error:
-        state.keep_error(error)
 
 
 def options_csv(answer: Answer) -> bytes:
@@ -200,13 +198,10 @@ def _draw_save() -> None:
         key=f"save_name_{current.epoch}",
     )
     if st.button("Save", key="save"):
-        try:
+        with state.errors_drawn():
             open_menu.save_scenario(name, current.scenario, current.dataset)
-        except (AdvisorError, OSError) as error:
-            st.error(str(error))
-            return
-        st.toast(f"Saved as {name}.")
-        st.rerun()
+            st.toast(f"Saved as {name}.")
+            st.rerun()
 
 
 def _draw_link() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from advisor.api.catalogues import list_prices
@@ -36,7 +35,7 @@ from ui import state
 from ui.charts import training_curves
 from ui.charts.base import ChartStyle
 from ui.charts.price_ages import price_histogram
-from ui.formatting import PlanFact, facts_table
+from ui.formatting import facts_table
 from ui.launch import progress
 from ui.launch.choices import (
     BASELINE_OPTION,
@@ -246,7 +245,7 @@ def test_what_a_provider_says_is_written_as_text() -> None:
     )
 
     assert "<script>" not in progress._events_table([bad])
-    assert "<script>" not in facts_table([PlanFact("What", "<script>")])
+    assert "<script>" not in facts_table([("What", "<script>")])
     assert event_sentence(TimelineEvent(1, 0.0, "state", "settled", {"usd": "1.00"})) == "usd 1.00"
 
 
@@ -348,7 +347,7 @@ def test_a_run_is_ended_from_the_page(home: Path, together: FakeTogether) -> Non
     at.run()
     assert "The run ended without a model" in page_text(at)
     progress.send_action(run_id, "cancel")
-    assert "there is nothing to cancel" in st.session_state.pop(progress.ERROR_KEY)
+    assert "there is nothing to cancel" in (state.pop_error() or "")
 
 
 def test_a_run_that_needs_a_person_says_why(home: Path, together: FakeTogether) -> None:

@@ -23,9 +23,8 @@ from tests.support.paths import ROOT
 from tests.support.questions import complete_question
 from ui import formatting
 from ui.charts import winner_map
-from ui.charts.base import Chart, ChartStyle
+from ui.charts.base import Chart, ChartStyle, chart_csv
 from ui.charts.cumulative_cost import compared_options, cumulative_cost_chart
-from ui.charts.draw import chart_csv
 from ui.charts.monthly_cost import monthly_cost_chart
 from ui.charts.price_ages import price_ages_chart
 from ui.charts.row_lengths import row_lengths_chart

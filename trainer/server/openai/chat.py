@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import anyio
 from anyio import to_thread
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -19,8 +19,7 @@ from advisor.api.observability import access_log
 from advisor.errors import AdvisorError
 from trainer.local.model_process import AnswerChunk, ChatRequest, System
 from trainer.server.auth import Viewer
-from trainer.server.context import ServerContext, server_of
-from trainer.server.idempotency import json_response
+from trainer.server.context import CurrentServer, ServerContext
 from trainer.server.openai.chat_schemas import (
     AnswerMessage,
     ChunkChoice,
@@ -32,9 +31,9 @@ from trainer.server.openai.chat_schemas import (
     Delta,
     chat_messages,
 )
-from trainer.server.openai.errors import INTERNAL, INTERNAL_MESSAGE, OpenAINotFound, error_body
+from trainer.server.openai.errors import INTERNAL, INTERNAL_MESSAGE, error_body, model_not_found
+from trainer.server.openai.models import tuned_model, tuned_models
 from trainer.server.openai.strict_route import StrictRoute
-from trainer.server.openai.tuned_models import TunedModel, tuned_model, tuned_models
 from trainer.storage.access_tokens import Caller
 
 MAX_TOKENS = 4096
@@ -87,17 +86,17 @@ class Completion:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def create_chat_completion(
-    request: Request, caller: Viewer, body: CreateChatCompletionRequest
-) -> Response:
+    server: CurrentServer, caller: Viewer, body: CreateChatCompletionRequest
+) -> CreateChatCompletionResponse | StreamingResponse:
     """Answer with a tuned model; `stream` sends tokens as they are generated."""
-    server, count = server_of(request), body.n or 1
+    count = body.n or 1
     folder, system = await run_in_threadpool(_model_folder, server, caller, body.model)
     chunks = server.model_pool.ask(folder, chat_request(body), system)
     completion = Completion(
         body.model, bool(body.stream_options and body.stream_options.include_usage)
     )
     if not body.stream:
-        return json_response(await run_in_threadpool(_complete_response, completion, chunks, count))
+        return await run_in_threadpool(_complete_response, completion, chunks, count)
     # the first chunk is read before the status is sent: what fails at once is an HTTP error
     first = await run_in_threadpool(next, chunks)
     return StreamingResponse(
@@ -130,20 +129,13 @@ def _model_folder(server: ServerContext, caller: Caller, name: str) -> tuple[Pat
     if name not in bases:
         return tuned_model(server, caller, name).run_folder, "tuned"
     for tuned in tuned_models(server, caller):
-        if _is_base_of(tuned, bases[name]):
+        local, is_chat = tuned.plan.local, tuned.version.kind in ("adapter", "full")
+        if is_chat and local is not None and local.base == str(bases[name].resolve()):
             return tuned.run_folder, "base"
-    raise OpenAINotFound(
-        f"model '{name}': a base model answers only after you have tuned a model from it. "
-        "Create a job first.",
-        "model",
-        "model_not_found",
+    raise model_not_found(
+        name,
+        ": a base model answers only after you have tuned a model from it. Create a job first.",
     )
-
-
-def _is_base_of(tuned: TunedModel, base: Path) -> bool:
-    local = tuned.plan.local
-    is_chat = tuned.version.kind in ("adapter", "full")
-    return is_chat and local is not None and local.base == str(base.resolve())
 
 
 def _complete_response(

@@ -33,21 +33,20 @@ CODES: Mapping[str, str] = {
     "idempotency-key": "idempotency_key_reused",
 }
 """Our codes for which OpenAI has its own."""
-STATUS_DESCRIPTIONS: Mapping[int, str] = {
-    400: "Invalid parameter.",
-    401: "Missing or invalid token.",
-    403: "The token's role is too low.",
-    404: "Not found, or owned by another caller.",
-    405: "Method not allowed on this path.",
-    409: "Not possible in the current state.",
-    413: "The body is too large.",
-    429: "Too many requests.",
-    500: "Internal server error.",
-    503: "A required service is not available; try again.",
-}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": description}
-    for status, description in STATUS_DESCRIPTIONS.items()
+    for status, description in (
+        (400, "Invalid parameter."),
+        (401, "Missing or invalid token."),
+        (403, "The token's role is too low."),
+        (404, "Not found, or owned by another caller."),
+        (405, "Method not allowed on this path."),
+        (409, "Not possible in the current state."),
+        (413, "The body is too large."),
+        (429, "Too many requests."),
+        (500, "Internal server error."),
+        (503, "A required service is not available; try again."),
+    )
 }
 """Error responses of every operation."""
 
@@ -74,6 +73,11 @@ class OpenAINotFound(TrainerError):
     def __init__(self, message: str, param: str | None = None, code: str = "not_found") -> None:
         self.param, self.code = param, code
         super().__init__(message)
+
+
+def model_not_found(model: str, why: str) -> OpenAINotFound:
+    """Return the error for a model that does not exist for the caller, or cannot be used."""
+    return OpenAINotFound(f"model '{model}'{why}", "model", "model_not_found")
 
 
 def error_body(status: int, message: str, code: str, param: str | None = None) -> bytes:

@@ -22,14 +22,9 @@ LIMIT_ERROR = {
 }
 
 
-def is_none(value: object) -> bool:
-    """Return whether a field is left out of the response."""
-    return value is None
-
-
 def absent(*examples: Any) -> Any:
     """Declare a field that is left out where it has no value."""
-    return Field(default=None, exclude_if=is_none, examples=list(examples))
+    return Field(default=None, exclude_if=lambda value: value is None, examples=list(examples))
 
 
 def always(value: str | None) -> Any:

@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from advisor.api.uploads import UploadedFile, receive_file
 from trainer.server.auth import Proposer, Viewer
-from trainer.server.context import server_of
-from trainer.server.idempotency import IdempotencyKey, idempotent, json_response
+from trainer.server.context import CurrentServer
+from trainer.server.idempotency import IdempotencyKey, idempotent
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import DeleteFileResponse, ListFilesResponse, OpenAIFile
 from trainer.server.openai.ids import After, page_of
@@ -33,13 +33,18 @@ FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 JSON_LINES = "Send JSON, one row per line."
 
 
+def form_field(kind: str, example: Any, description: str, **more: Any) -> dict[str, Any]:
+    """Describe a field of a multipart form."""
+    return {"type": kind, "examples": [example], "description": description, **more}
+
+
 def form_body(required: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
     """Describe a multipart form for the OpenAPI document."""
     schema = {
         "type": "object",
         "required": required,
         "additionalProperties": False,
-        "properties": dict(properties),
+        "properties": properties,
     }
     content = {"multipart/form-data": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
@@ -48,31 +53,18 @@ def form_body(required: list[str], properties: Mapping[str, Any]) -> dict[str, A
 FILE_FORM = form_body(
     ["file", "purpose"],
     {
-        "file": {
-            "type": "string",
-            "format": "binary",
-            "examples": ["rows.jsonl"],
-            "description": "Rows as JSON, one per line.",
-        },
-        "purpose": {
-            "type": "string",
-            "enum": [PURPOSE],
-            "examples": [PURPOSE],
-            "description": "Purpose.",
-        },
-        "expires_after[anchor]": {
-            "type": "string",
-            "enum": ["created_at"],
-            "examples": ["created_at"],
-            "description": "Start of the expiry period.",
-        },
-        "expires_after[seconds]": {
-            "type": "integer",
-            "minimum": EXPIRY_SECONDS[0],
-            "maximum": EXPIRY_SECONDS[-1],
-            "examples": [86400],
-            "description": "Expiry period.",
-        },
+        "file": form_field("string", "rows.jsonl", "Rows as JSON, one per line.", format="binary"),
+        "purpose": form_field("string", PURPOSE, "Purpose.", enum=[PURPOSE]),
+        "expires_after[anchor]": form_field(
+            "string", "created_at", "Start of the expiry period.", enum=["created_at"]
+        ),
+        "expires_after[seconds]": form_field(
+            "integer",
+            86400,
+            "Expiry period.",
+            minimum=EXPIRY_SECONDS[0],
+            maximum=EXPIRY_SECONDS[-1],
+        ),
     },
 )
 BYTES_RESPONSE: dict[str, Any] = {
@@ -83,10 +75,12 @@ router = APIRouter(route_class=StrictRoute, tags=["files"])
 
 
 @router.post("/files", response_model=OpenAIFile, openapi_extra=FILE_FORM)
-async def create_file(request: Request, caller: Proposer, key: IdempotencyKey = None) -> Response:
+async def create_file(
+    request: Request, server: CurrentServer, caller: Proposer, key: IdempotencyKey = None
+) -> Response:
     """Upload a file of rows, streamed to disk."""
     require_form(request)
-    upload = await receive_file(request, files_folder(), server_of(request).settings.max_file_bytes)
+    upload = await receive_file(request, files_folder(), server.settings.max_file_bytes)
     try:
         return await run_in_threadpool(_store_file, request, key, upload)
     finally:
@@ -165,9 +159,9 @@ def _check_row(line: bytes, number: int) -> None:
         raise BadParameter("file", f"file: line {number} is not a JSON object. {JSON_LINES}")
 
 
-@router.get("/files", response_model=ListFilesResponse)
+@router.get("/files")
 def list_files(
-    request: Request,
+    server: CurrentServer,
     caller: Viewer,
     purpose: Annotated[
         str | None, Query(description="Only files of this purpose.", examples=["fine-tune"])
@@ -175,48 +169,43 @@ def list_files(
     limit: Annotated[int, Query(description="Maximum per page.", ge=1, le=10_000)] = 10_000,
     order: Annotated[Literal["asc", "desc"], Query(description="By upload time.")] = "desc",
     after: After = None,
-) -> Response:
+) -> ListFilesResponse:
     """List files, newest first."""
-    files = server_of(request).file_store.listed(caller.owner_filter, purpose)
+    files = server.file_store.listed(caller.owner_filter, purpose)
     ordered = files if order == "desc" else files[::-1]
     page, has_more = page_of(ordered, lambda file: file.file_id, after, limit)
-    return json_response(
-        ListFilesResponse(
-            data=[file_view(file) for file in page],
-            first_id=page[0].file_id if page else "",
-            last_id=page[-1].file_id if page else "",
-            has_more=has_more,
-        )
+    return ListFilesResponse(
+        data=[file_view(file) for file in page],
+        first_id=page[0].file_id if page else "",
+        last_id=page[-1].file_id if page else "",
+        has_more=has_more,
     )
 
 
-@router.get("/files/{file_id}", response_model=OpenAIFile)
-def retrieve_file(request: Request, caller: Viewer, file_id: str) -> Response:
+@router.get("/files/{file_id}")
+def retrieve_file(server: CurrentServer, caller: Viewer, file_id: str) -> OpenAIFile:
     """Return a file's name, size and dates."""
-    return json_response(
-        file_view(server_of(request).file_store.file(file_id, caller.owner_filter))
-    )
+    return file_view(server.file_store.file(file_id, caller.owner_filter))
 
 
 @router.get(
     "/files/{file_id}/content", response_class=FileResponse, responses={200: BYTES_RESPONSE}
 )
-def download_file(request: Request, caller: Viewer, file_id: str) -> FileResponse:
+def download_file(server: CurrentServer, caller: Viewer, file_id: str) -> FileResponse:
     """Download the bytes of a file."""
-    file = server_of(request).file_store.file(file_id, caller.owner_filter)
+    file = server.file_store.file(file_id, caller.owner_filter)
     if not file.path.is_file():
         raise NoSuchFile(f"the bytes of '{file_id}' no longer exist. Upload it again.")
     return FileResponse(file.path, media_type="application/octet-stream", filename=file.filename)
 
 
-@router.delete("/files/{file_id}", response_model=DeleteFileResponse)
-def delete_file(request: Request, caller: Proposer, file_id: str) -> Response:
+@router.delete("/files/{file_id}")
+def delete_file(server: CurrentServer, caller: Proposer, file_id: str) -> DeleteFileResponse:
     """Delete a file with its bytes; jobs keep a copy of their training rows."""
-    server = server_of(request)
     file = server.file_store.file(file_id, caller.owner_filter)
     server.audit.write(caller, "delete_file", file.file_id)
     server.file_store.delete(file.file_id, caller.owner_filter)
-    return json_response(DeleteFileResponse(id=file.file_id))
+    return DeleteFileResponse(id=file.file_id)
 
 
 def file_view(stored_file: StoredFile) -> OpenAIFile:

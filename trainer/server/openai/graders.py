@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 from pydantic import Field, JsonValue
 
 from advisor.units import Record
 from trainer.server.auth import Viewer
-from trainer.server.idempotency import json_response
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import always
 from trainer.server.openai.job_schemas import GRADER, GraderStringCheck, StrictRequest
@@ -106,16 +105,16 @@ class RunGraderResponse(Record):
     """Always empty: there is only one grader."""
 
 
-@router.post("/validate", response_model=ValidateGraderResponse)
-def validate_grader(_: Request, caller: Viewer, body: ValidateGraderRequest) -> Response:
+@router.post("/validate")
+def validate_grader(caller: Viewer, body: ValidateGraderRequest) -> ValidateGraderResponse:
     """Check that a grader can be used."""
     for name in ("input", "reference"):
         _check_names(getattr(body.grader, name), f"grader.{name}")
-    return json_response(ValidateGraderResponse(grader=body.grader))
+    return ValidateGraderResponse(grader=body.grader)
 
 
-@router.post("/run", response_model=RunGraderResponse)
-def run_grader(_: Request, caller: Viewer, body: RunGraderRequest) -> Response:
+@router.post("/run")
+def run_grader(caller: Viewer, body: RunGraderRequest) -> RunGraderResponse:
     """Score one answer."""
     began, grader = time.perf_counter(), body.grader
     values = {"sample": {"output_text": body.model_sample}, "item": body.item or {}}
@@ -125,7 +124,7 @@ def run_grader(_: Request, caller: Viewer, body: RunGraderRequest) -> Response:
     metadata = GraderMetadata(
         execution_time=time.perf_counter() - began, name=grader.name, scores={grader.name: score}
     )
-    return json_response(RunGraderResponse(metadata=metadata, reward=score))
+    return RunGraderResponse(metadata=metadata, reward=score)
 
 
 def _check_names(template: str, param: str) -> None:

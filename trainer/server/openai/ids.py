@@ -73,16 +73,6 @@ def event_id_of(run_id: str, seq: int) -> str:
     return f"ftevent-{run_hex(run_id)}-{seq}"
 
 
-def checkpoint_id_of(run_id: str, step: int) -> str:
-    """Return the id of a checkpoint of a job."""
-    return f"ftckpt_{run_hex(run_id)}_{step}"
-
-
-def result_file_of(run_id: str) -> str:
-    """Return the id of the file with the step metrics of a job."""
-    return f"file-result-{run_hex(run_id)}"
-
-
 T = TypeVar("T")
 After = Annotated[
     str | None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from trainer.errors import OverBudget
 from trainer.plan.create import build_plan
 from trainer.plan.request import PlanRequest
 from trainer.server.context import ServerContext
-from trainer.server.openai.errors import BadParameter, OpenAINotFound
+from trainer.server.openai.errors import BadParameter, model_not_found
 from trainer.server.openai.files import PURPOSE
 from trainer.server.openai.job_schemas import CreateFineTuningJobRequest
-from trainer.server.openai.tuned_models import tuned_model
+from trainer.server.openai.models import tuned_model
 from trainer.storage.access_tokens import Caller
 from trainer.storage.files import NoSuchFile
 
@@ -70,11 +69,15 @@ def plan_from_request(
     rows = _file(server, caller, "training_file", body.training_file)
     held = body.validation_file
     held_out = None if held is None else _file(server, caller, "validation_file", held)
-    request = _plan_request(server, caller, body).model_copy(
-        update={"dataset": rows, "held_out": held_out}
-    )
-    with _errors_by_parameter({str(rows): "training_file", str(held_out): "validation_file"}):
+    files = {"dataset": rows, "held_out": held_out}
+    request = _plan_request(server, caller, body).model_copy(update=files)
+    try:
         return build_plan(server.context, request)
+    except (UsageError, DatasetError) as error:  # it names a flag or a path
+        if error.where.startswith("--cap"):
+            raise OverCap(f"{error.found} {error.remedy}") from error
+        param = _param(error.where, {str(rows): "training_file", str(held_out): "validation_file"})
+        raise BadParameter(param, f"{param}: {error.found} {error.remedy}") from error
 
 
 def _plan_request(
@@ -156,10 +159,7 @@ def _base(server: ServerContext, caller: Caller, model: str) -> Path | None:
     if model == BASELINE_MODEL:
         return None
     if not model.startswith("ft:"):
-        near = did_you_mean(model, known)
-        raise OpenAINotFound(
-            f"model '{model}': base model not found.{near}", "model", "model_not_found"
-        )
+        raise model_not_found(model, f": base model not found.{did_you_mean(model, known)}")
     found = tuned_model(server, caller, model)
     if found.version.kind != "full" or found.version.folder is None:
         raise BadParameter(
@@ -222,18 +222,6 @@ def _file(server: ServerContext, caller: Caller, param: str, file_id: str) -> Pa
             param, f"{param}: the content of '{file_id}' was deleted. Upload it again."
         )
     return found.path
-
-
-@contextmanager
-def _errors_by_parameter(files: Mapping[str, str]) -> Iterator[None]:
-    """Report a plan's errors, which name flags and paths, by the parameters of the request."""
-    try:
-        yield
-    except (UsageError, DatasetError) as error:
-        if error.where.startswith("--cap"):
-            raise OverCap(f"{error.found} {error.remedy}") from error
-        param = _param(error.where, files)
-        raise BadParameter(param, f"{param}: {error.found} {error.remedy}") from error
 
 
 def _param(where: str, files: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -16,13 +16,7 @@ from advisor.plan.training_plan import Hyperparameters, LocalJob, TrainingPlan
 from trainer.run_states import Run, State
 from trainer.runs.messages import event_sentence
 from trainer.server.context import ServerContext
-from trainer.server.openai.ids import (
-    checkpoint_id_of,
-    event_id_of,
-    job_id_of,
-    result_file_of,
-    tuned_name,
-)
+from trainer.server.openai.ids import event_id_of, job_id_of, run_hex, tuned_name
 from trainer.server.openai.job_schemas import (
     CheckpointMetrics,
     FineTuneMethod,
@@ -119,11 +113,9 @@ def metrics_at(steps: Mapping[int, Mapping[str, Any]], step: int) -> CheckpointM
 
 def result_file(server: ServerContext, job: StoredJob) -> str:
     """Store the metrics of a succeeded job as a file, once; return its id."""
-    file_id = result_file_of(job.run_id)
-    try:
+    file_id = f"file-result-{run_hex(job.run_id)}"
+    with suppress(NoSuchFile):
         return server.file_store.file(file_id, None).file_id
-    except NoSuchFile:
-        pass
     part = files_folder() / f"{uuid4().hex}.part"
     with part.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -167,7 +159,7 @@ def job_view(server: ServerContext, job: StoredJob) -> FineTuningJob:
     return FineTuningJob(
         id=job_id_of(job.run_id),
         created_at=int(job.made_at),
-        error=_error(run, status),
+        error=_error(run) if status == "failed" else None,
         fine_tuned_model=job_model_name(job, plan) if is_done and run.last("registered") else None,
         finished_at=int(end.at) if end and status in OUTCOME_STATUS.values() else None,
         hyperparameters=_settings(plan.local.recipe, plan.hyperparameters),
@@ -205,9 +197,7 @@ def status_of(run: Run) -> Status:
     return STATE_STATUS.get(run.state, "queued")
 
 
-def _error(run: Run, status: Status) -> JobError | None:
-    if status != "failed":
-        return None
+def _error(run: Run) -> JobError:
     why = run.said("failed", "why") or "the training ended without an error message"
     return JobError(code="training_failed", message=str(why), param=None)
 
@@ -240,17 +230,14 @@ def checkpoints_of(server: ServerContext, job: StoredJob) -> list[FineTuningJobC
     if run.job_id is None:
         return []
     model = job_model_name(job, server.context.store.plan(run.plan_id))
-    adapter = server.context.adapter(run.provider)
-    try:
+    with closing(server.context.adapter(run.provider)) as adapter:
         checkpoints = adapter.checkpoints(run.job_id)
-    finally:
-        adapter.close()
     events = run_timeline(server, job.run_id)
     steps = metrics_by_step(events)
     saved = {event.body.get("step"): event.at for event in events if event.kind == "checkpoint"}
     return [
         FineTuningJobCheckpoint(
-            id=checkpoint_id_of(job.run_id, checkpoint.step),
+            id=f"ftckpt_{run_hex(job.run_id)}_{checkpoint.step}",
             step_number=checkpoint.step,
             created_at=int(saved.get(checkpoint.step, run.events[-1].at)),
             fine_tuned_model_checkpoint=f"{model}:ckpt-step-{checkpoint.step}",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,13 +13,12 @@ from trainer.errors import Refused
 from trainer.runs.start import LaunchConsent, next_attempt, resume_launch, start_run
 from trainer.runs.user_actions import request_action
 from trainer.server.auth import Spender, Viewer
-from trainer.server.context import ServerContext, server_of
+from trainer.server.context import CurrentServer, ServerContext
 from trainer.server.idempotency import (
     IdempotencyKey,
     IdempotentRequest,
     canonical_bytes,
     idempotent,
-    json_response,
 )
 from trainer.server.openai.errors import BadParameter, OpenAINotFound
 from trainer.server.openai.ids import After, Limit, event_id_of, job_id_of, page_of, run_id_of
@@ -38,7 +38,6 @@ from trainer.server.openai.job_view import (
     status_of,
 )
 from trainer.server.openai.strict_route import StrictRoute
-from trainer.server.openai.tuned_models import job_store
 from trainer.storage.access_tokens import Caller
 from trainer.storage.job_store import NoSuchJob, StoredJob
 
@@ -72,9 +71,8 @@ def create_job(
         if turn.stored is not None:
             return turn.stored
         run_id = _run_for(turn, caller, body)
-        job = job_store(turn.server).keep(
-            run_id, caller.owner, body.model_dump(mode="json", exclude_unset=True)
-        )
+        fields = body.model_dump(mode="json", exclude_unset=True)
+        job = turn.server.jobs.keep(run_id, caller.owner, fields)
         return turn.respond(job_view(turn.server, job))
 
 
@@ -100,18 +98,19 @@ def _run_for(turn: IdempotentRequest, caller: Caller, body: CreateFineTuningJobR
             return run_id
 
 
-@router.get("", response_model=ListPaginatedFineTuningJobsResponse, openapi_extra=METADATA)
-def list_jobs(request: Request, caller: Viewer, after: After = None, limit: Limit = 20) -> Response:
+@router.get("", openapi_extra=METADATA)
+def list_jobs(
+    request: Request, server: CurrentServer, caller: Viewer, after: After = None, limit: Limit = 20
+) -> ListPaginatedFineTuningJobsResponse:
     """List jobs, the newest first."""
-    server, wanted = server_of(request), _metadata_filter(request)
-    listed = [
-        job
-        for job in job_store(server).listed(caller.owner_filter)
-        if _matches_metadata(job.request.get("metadata") or {}, wanted)
-    ]
+    wanted, listed = _metadata_filter(request), []
+    for job in server.jobs.listed(caller.owner_filter):
+        metadata = job.request.get("metadata") or {}
+        if not metadata if wanted is None else wanted.items() <= metadata.items():
+            listed.append(job)
     page, has_more = page_of(listed, lambda job: job_id_of(job.run_id), after, limit)
     shown = [job_view(server, job) for job in page]
-    return json_response(ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more))
+    return ListPaginatedFineTuningJobsResponse(data=shown, has_more=has_more)
 
 
 def _metadata_filter(request: Request) -> Mapping[str, str] | None:
@@ -129,17 +128,10 @@ def _metadata_filter(request: Request) -> Mapping[str, str] | None:
     return {name[len("metadata[") : -1]: value for name, value in named.items()}
 
 
-def _matches_metadata(metadata: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool:
-    if wanted is None:
-        return not metadata
-    return all(metadata.get(name) == value for name, value in wanted.items())
-
-
-@router.get("/{fine_tuning_job_id}", response_model=FineTuningJob)
-def retrieve_job(request: Request, caller: Viewer, fine_tuning_job_id: str) -> Response:
+@router.get("/{fine_tuning_job_id}")
+def retrieve_job(server: CurrentServer, caller: Viewer, fine_tuning_job_id: str) -> FineTuningJob:
     """Return a job with its current status."""
-    server = server_of(request)
-    return json_response(job_view(server, _own_job(server, caller, fine_tuning_job_id)))
+    return job_view(server, _own_job(server, caller, fine_tuning_job_id))
 
 
 @router.post("/{fine_tuning_job_id}/cancel", response_model=FineTuningJob)
@@ -185,51 +177,46 @@ def _request_action(
         return turn.respond(job_view(turn.server, kept))
 
 
-@router.get("/{fine_tuning_job_id}/events", response_model=ListFineTuningJobEventsResponse)
+@router.get("/{fine_tuning_job_id}/events")
 def list_events(
-    request: Request,
+    server: CurrentServer,
     caller: Viewer,
     fine_tuning_job_id: str,
     after: After = None,
     limit: Limit = 20,
-) -> Response:
+) -> ListFineTuningJobEventsResponse:
     """List the events of a job, the newest first."""
-    server = server_of(request)
     run_id = _own_job(server, caller, fine_tuning_job_id).run_id
     listed = run_timeline(server, run_id)[::-1]
     page, has_more = page_of(listed, lambda event: event_id_of(run_id, event.seq), after, limit)
     shown = [job_event(run_id, event) for event in page]
-    return json_response(ListFineTuningJobEventsResponse(data=shown, has_more=has_more))
+    return ListFineTuningJobEventsResponse(data=shown, has_more=has_more)
 
 
-@router.get(
-    "/{fine_tuning_job_id}/checkpoints", response_model=ListFineTuningJobCheckpointsResponse
-)
+@router.get("/{fine_tuning_job_id}/checkpoints")
 def list_checkpoints(
-    request: Request,
+    server: CurrentServer,
     caller: Viewer,
     fine_tuning_job_id: str,
     after: After = None,
     limit: Limit = 10,
-) -> Response:
+) -> ListFineTuningJobCheckpointsResponse:
     """List the checkpoints of a job, the newest first."""
-    server = server_of(request)
     listed = checkpoints_of(server, _own_job(server, caller, fine_tuning_job_id))
     page, has_more = page_of(listed, lambda checkpoint: checkpoint.id, after, limit)
-    ends: dict[str, Any] = {
-        "first_id": page[0].id if page else None,
-        "last_id": page[-1].id if page else None,
-    }
-    return json_response(ListFineTuningJobCheckpointsResponse(data=page, has_more=has_more, **ends))
+    return ListFineTuningJobCheckpointsResponse(
+        data=page,
+        has_more=has_more,
+        first_id=page[0].id if page else None,
+        last_id=page[-1].id if page else None,
+    )
 
 
 def _own_job(server: ServerContext, caller: Caller, job_id: str) -> StoredJob:
     run_id = run_id_of(job_id)
-    if run_id is not None:
-        try:
-            return job_store(server).job(run_id, caller.owner_filter)
-        except NoSuchJob:
-            pass
+    with suppress(NoSuchJob):
+        if run_id is not None:
+            return server.jobs.job(run_id, caller.owner_filter)
     raise OpenAINotFound(
         f"fine_tuning_job_id '{job_id}': job not found. List the jobs.",
         "fine_tuning_job_id",

@@ -17,23 +17,21 @@ from trainer.server.context import MAX_PART_BYTES, ServerContext, server_of
 from trainer.server.idempotency import IdempotencyKey, canonical_bytes, idempotent
 from trainer.server.openai.errors import BadParameter
 from trainer.server.openai.file_schemas import Upload, UploadPart
-from trainer.server.openai.files import PURPOSE, check_rows, file_view, form_body, require_form
+from trainer.server.openai.files import (
+    PURPOSE,
+    check_rows,
+    file_view,
+    form_body,
+    form_field,
+    require_form,
+)
 from trainer.server.openai.job_schemas import StrictRequest, Text
 from trainer.server.openai.strict_route import StrictRoute
 from trainer.storage.files import files_folder
 from trainer.storage.multipart_uploads import MultipartUpload
 
-PART_FORM = form_body(
-    ["data"],
-    {
-        "data": {
-            "type": "string",
-            "format": "binary",
-            "examples": ["part of rows"],
-            "description": "Up to 64 MiB of the file.",
-        }
-    },
-)
+PART = form_field("string", "part of rows", "Up to 64 MiB of the file.", format="binary")
+PART_FORM = form_body(["data"], {"data": PART})
 router = APIRouter(route_class=StrictRoute, tags=["uploads"])
 
 
