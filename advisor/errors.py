@@ -156,6 +156,12 @@ class UsageError(LocatedError):
     what_to_do = "Correct the flag or path shown."
 
 
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that does not exist, with the nearest names."""
+    remedy = did_you_mean(name, known).strip()
+    return UsageError(f"{kind} {name}", f"there is no such {kind}.", remedy)
+
+
 VALIDATION_REMEDIES = {
     "finite_number": "Give a finite number.",
     "float": "Give a number without unit or separators, such as 1000000 or 1e6.",

@@ -88,11 +88,7 @@ class Inputs:
         return max(len(getattr(self, name)) for name in INPUT_PATHS.values()), 1
 
     def at(self, changes: Mapping[str, Array]) -> Inputs:
-        """Return the inputs with some paths replaced by one value per variant.
-
-        Args:
-            changes: Path in the scenario -> values of shape [variants].
-        """
+        """Return the inputs with the values of some paths replaced, each of shape [variants]."""
         given = {
             INPUT_PATHS[path]: np.asarray(v, np.float64)[:, None] for path, v in changes.items()
         }
@@ -160,11 +156,7 @@ class ResolvedScenario:
         return _collapsed(np.array([[read(scenario)] for scenario in self.scenarios]))
 
     def at(self, changes: Mapping[str, Array]) -> Inputs:
-        """Return the inputs with some paths replaced, and what is assumed from them updated.
-
-        Args:
-            changes: Path in the scenario -> values of shape [variants], none missing.
-        """
+        """Return the inputs with some paths replaced, and what is assumed from them updated."""
         inputs = self.inputs.at(changes)
         is_given = self.scenario.traffic.tuned_prefix_tokens is not None
         if is_given or "traffic.prefix_tokens" not in changes:
@@ -183,13 +175,7 @@ def stub_tokens(prefix_tokens: Number) -> Array:
 
 
 def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> ResolvedScenario:
-    """Fill in every number: as given, else as counted in the dataset, else as assumed.
-
-    Args:
-        scenario: The scenario.
-        profile: Statistics of the dataset, if there is one.
-        evidence: Source of the quality target if none is given.
-    """
+    """Fill in every number: as given, else as counted in the dataset, else as assumed."""
     assumptions: list[Assumption] = []
     task = scenario.task or _task(scenario, profile, assumptions)
     given = {path: number_at(scenario, path) for path in INPUT_PATHS}
@@ -198,8 +184,8 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
         if given[path] is None and path not in counted:
             given[path] = value
             assumptions.append(Assumption(path=path, value=f"{value:g}", says=says))
-    measured = {path for path in counted if given[path] is None}
-    given |= {path: counted[path] for path in measured}
+    measured = {path: value for path, value in counted.items() if given[path] is None}
+    given |= measured
     inputs = Inputs(
         **{
             INPUT_PATHS[path]: np.full((1, 1), NAN if value is None else float(value))
@@ -242,9 +228,7 @@ def _counted(profile: Profile | None, task: Task) -> dict[str, float]:
         "traffic.completion_tokens": profile.completion_tokens_mean,
         "traffic.user_tokens": max(profile.prompt_tokens_mean - profile.shared_prefix_tokens, 0.0),
     }
-    if profile.shared_prefix_tokens >= 1 and task != "classification":
-        counted["traffic.prefix_tokens"] = profile.shared_prefix_tokens
-    if profile.shared_prefix_tokens >= 50:
+    if profile.shared_prefix_tokens >= (50 if task == "classification" else 1):
         counted["traffic.prefix_tokens"] = profile.shared_prefix_tokens
     return counted
 
@@ -266,7 +250,7 @@ def _assumed(
             150.0 + 10.0 * labels,
             f"Instructions and {labels} labels with a short description each.",
         )
-    tuned_prefix = float(stub_tokens(given["traffic.prefix_tokens"] or NAN))
+    stub = float(stub_tokens(given["traffic.prefix_tokens"] or NAN))
     target = assumed_target(evidence, task, scenario)
     return {
         "traffic.requests_per_month": (
@@ -281,10 +265,7 @@ def _assumed(
         "traffic.completion_tokens": (COMPLETION_TOKENS.get(task, 250.0), f"Typical for {task}."),
         "traffic.tool_tokens": (0.0, "No tools are called."),
         "traffic.turns": (1.0, "One question, one answer."),
-        "traffic.tuned_prefix_tokens": (
-            tuned_prefix,
-            "A short prefix remains in front of a tuned model.",
-        ),
+        "traffic.tuned_prefix_tokens": (stub, "A short prefix remains in front of a tuned model."),
         "knowledge.corpus_tokens": (documents, says),
         "knowledge.chunk_tokens": (400.0, "A chunk of about 300 words."),
         "knowledge.top_k": (5.0, "Five chunks before each question."),

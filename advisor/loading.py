@@ -17,13 +17,20 @@ from advisor.decision import answer
 from advisor.decision.answer import Answer, Question
 from advisor.decision.sweep import SweepColumns
 from advisor.decision.sweep import sweep as sweep_variants
-from advisor.errors import LocatedError, ScenarioError, TeamRuleError, UsageError, did_you_mean
+from advisor.errors import (
+    LocatedError,
+    ScenarioError,
+    TeamRuleError,
+    UsageError,
+    did_you_mean,
+    unknown_name,
+)
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption
 from advisor.interview.questions import Questionnaire
 from advisor.interview.texts import (
+    CONTRADICTIONS,
     InterviewTexts,
-    english_contradictions,
     flatten,
     required_keys,
     translation_errors,
@@ -33,6 +40,7 @@ from advisor.prices.loader import InvalidText, load_prices, parse_yaml, read_tex
 from advisor.report.sentences import Sentences
 from advisor.rules.catalogue import RuleCatalogue
 from advisor.rules.team_rules import TeamRule, team_rules_from
+from advisor.scenario.contradictions import MESSAGES
 from advisor.scenario.paths import get_path, set_path
 from advisor.scenario.scenario import Scenario, scenario_from
 
@@ -66,11 +74,8 @@ def sentences_for(language: str) -> Sentences:
     """
     known = load_sentences()
     if language not in known:
-        raise UsageError(
-            f"language {language}",
-            "there are no sentences in this language.",
-            f"Use one of: {', '.join(sorted(known))}.",
-        )
+        remedy = f"Use one of: {', '.join(sorted(known))}."
+        raise UsageError(f"language {language}", "there are no sentences in this language.", remedy)
     return known[language]
 
 
@@ -110,10 +115,7 @@ def read_mapping(
 ) -> dict[str, Any]:
     """Read a YAML or JSON file that contains a mapping, such as a scenario.
 
-    Args:
-        path: The file.
-        start: Keys that such a file starts with, for messages.
-        error: Type of the errors about its content.
+    Messages about its content have the type *error* and name the keys to *start* with.
 
     Raises:
         UsageError: there is no such file.
@@ -259,7 +261,7 @@ def recommend(
     Args:
         question: Path of a scenario file, a mapping with the same keys, or a `Scenario`.
         dataset: File of examples; replaces `dataset.path` of the scenario.
-        prices: Price overlay file, laid over the bundled prices, or a complete `PriceBook`.
+        prices: Price overlay file, applied to the bundled prices, or a complete `PriceBook`.
         rules: Your team's rules: a file, or a list of {id, when, then, says, source}.
         sensitivity: Whether to search for the nearest changes that change the recommendation;
             takes about four times as long.
@@ -332,13 +334,10 @@ def example_question(name: str) -> Question:
     Raises:
         UsageError: there is no such example.
     """
-    path = examples_folder() / f"{name}.yaml"
-    names = [example.stem for example in examples_folder().glob("*.yaml")]
-    if name not in names:
-        raise UsageError(
-            f"example {name}", "there is no such example.", did_you_mean(name, names).strip()
-        )
-    return make_question(read_mapping(path), str(path))
+    examples = {path.stem: path for path in examples_folder().glob("*.yaml")}
+    if name not in examples:
+        raise unknown_name("example", name, examples)
+    return make_question(read_mapping(examples[name]), str(examples[name]))
 
 
 TEXTS_FOLDER = HERE / "data" / "interview"
@@ -366,11 +365,8 @@ def load_texts(language: str = ENGLISH) -> InterviewTexts:
     """
     tag = language.replace("_", "-").split("-")[0].lower()
     if tag not in available_languages():
-        raise UsageError(
-            f"language {language}",
-            "there are no texts in this language.",
-            did_you_mean(language, available_languages()).strip(),
-        )
+        remedy = did_you_mean(language, available_languages()).strip()
+        raise UsageError(f"language {language}", "there are no texts in this language.", remedy)
     return read_texts(TEXTS_FOLDER / f"{tag}.yaml")
 
 
@@ -382,7 +378,7 @@ def read_texts(path: Path) -> InterviewTexts:
     """
     texts = dict(flatten(read_mapping(path, "'language:'", UsageError)))
     if path == TEXTS_FOLDER / f"{ENGLISH}.yaml":
-        texts |= english_contradictions()
+        texts |= {f"{CONTRADICTIONS}.{code}": says for code, says in MESSAGES.items()}
         missing = [key for key in required_keys(load_questionnaire()) if key not in texts]
         errors = [f"{key} is missing" for key in dict.fromkeys(missing)]
     else:

@@ -1,1 +1,1 @@
-"""Times and memory, each beside a named peer in the same run."""
+"""Benchmarks: accuracy of predictions and answers, run times and memory, each with a baseline."""

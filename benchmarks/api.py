@@ -1,4 +1,4 @@
-"""The planning API under load: recommend and sweeps over loopback, beside a bare hello-world.
+"""Load test of the planning API: recommend and sweeps over loopback, compared with hello-world.
 
     python -m benchmarks.api [--seconds 5]
 
@@ -42,8 +42,10 @@ request = function()
   return wrk.format(nil, nil, nil, body)
 end
 """
-POST_SCRIPT = 'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n' \
-       'wrk.headers["Content-Type"] = "application/json"\n'  # fmt: skip
+POST_SCRIPT = (
+    'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n'
+    'wrk.headers["Content-Type"] = "application/json"\n'
+)
 AXES: dict[str, list[Any]] = {
     "traffic.requests_per_month": [1_000 * 3**n for n in range(10)],
     "traffic.prefix_tokens": [100, 200, 400, 800, 1_200, 1_600, 2_400, 3_200, 4_800, 6_400],
@@ -54,7 +56,7 @@ AXES: dict[str, list[Any]] = {
 
 
 class LoadResult(NamedTuple):
-    """What wrk measured."""
+    """Result of one wrk run."""
 
     per_second: float
     p50_ms: float
@@ -63,33 +65,48 @@ class LoadResult(NamedTuple):
 
 
 def wrk(url: str, script: str | None, seconds: int, connections: int) -> LoadResult:
-    """Load a URL with wrk, from one thread."""
+    """Send load to a URL with wrk, from one thread."""
     command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
         if script:
             lua.write(script)
             lua.flush()
             command += ["-s", lua.name]
-        said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    return LoadResult(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),  # type: ignore[index]
-                _ms(said, "50%"), _ms(said, "99%"), int(errors[1]) if errors else 0)  # fmt: skip
+        output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    return LoadResult(
+        float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),  # type: ignore[index]
+        _ms(output, "50%"),
+        _ms(output, "99%"),
+        int(errors[1]) if errors else 0,
+    )
 
 
-def _ms(said: str, which: str) -> float:
-    value, unit = re.search(rf"{which}\s+([\d.]+)(us|ms|s)", said).groups()  # type: ignore[union-attr]
+def _ms(output: str, percentile: str) -> float:
+    value, unit = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
     return float(value) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
 
 
 @contextmanager
 def hello_server() -> Iterator[str]:
-    """Serve the smallest FastAPI app there is."""
+    """Serve a minimal FastAPI app."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "hello.py").write_text(HELLO_APP)
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "hello:app", "--port", str(port), "--log-level",
-             "error", "--no-access-log"], cwd=folder)  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                "hello:app",
+                "--port",
+                str(port),
+                "--log-level",
+                "error",
+                "--no-access-log",
+            ],
+            cwd=folder,
+        )
         try:
             for _ in range(100):
                 try:
@@ -104,15 +121,16 @@ def hello_server() -> Iterator[str]:
 
 
 def post_json(url: str, body: Any) -> Any:
-    """Post JSON and read the answer."""
-    request = urllib.request.Request(url, json.dumps(body).encode(),
-                                     {"Content-Type": "application/json"})  # fmt: skip
-    with urllib.request.urlopen(request, timeout=120) as found:
-        return json.load(found)
+    """Post JSON and return the response body."""
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return json.load(response)
 
 
 def example_scenario() -> dict[str, Any]:
-    """Return the question of a bundled example, as a client sends it."""
+    """Return the request body for a bundled example."""
     from advisor.loading import examples_folder, read_mapping
 
     text = json.dumps(read_mapping(examples_folder() / f"{EXAMPLE}.yaml"), default=str)
@@ -122,22 +140,29 @@ def example_scenario() -> dict[str, Any]:
 
 
 def upload_and_profile(url: str) -> dict[str, Any]:
-    """Have a dataset profiled once, so that its profile is at hand."""
-    rows = [{"messages": [{"role": "user", "content": f"ticket {n}: my parcel {n % 7} is late"},
-                          {"role": "assistant", "content": f"label{n % 5}"}]}
-            for n in range(500)]  # fmt: skip
+    """Profile a dataset once and return the profile, to be sent with each question."""
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"ticket {n}: my parcel {n % 7} is late"},
+                {"role": "assistant", "content": f"label{n % 5}"},
+            ]
+        }
+        for n in range(500)
+    ]
     body = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    request = urllib.request.Request(f"{url}/api/v1/profile", body,
-                                     {"Content-Type": "application/octet-stream"})  # fmt: skip
-    with urllib.request.urlopen(request, timeout=60) as found:
-        described: dict[str, Any] = json.load(found)
-    return described
+    request = urllib.request.Request(
+        f"{url}/api/v1/profile", body, {"Content-Type": "application/octet-stream"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        profile: dict[str, Any] = json.load(response)
+    return profile
 
 
 def time_sweeps(
     url: str, question: dict[str, Any], times: int
 ) -> tuple[list[float], dict[str, Any]]:
-    """Time sweeps of 10,000 variants, each of a question not asked before."""
+    """Time sweeps of 10,000 variants, each with a new question, so that no cache helps."""
     seconds, last = [], {}
     for n in range(times):
         asked = json.loads(json.dumps(question))
@@ -150,7 +175,7 @@ def time_sweeps(
 
 
 def count_differences(url: str, swept: dict[str, Any]) -> int:
-    """Ask points of a sweep one by one; count those that say another thing."""
+    """Request points of a sweep one by one; count those with a different result."""
     from advisor.decision.sweep import variant_grid
 
     variants, wrong = variant_grid(AXES), 0
@@ -165,8 +190,10 @@ def count_differences(url: str, swept: dict[str, Any]) -> int:
         same = columns["recommended"][index] == one["decision"]["recommended"]
         if same and one["decision"]["recommended"] in costs:
             option = costs[one["decision"]["recommended"]]
-            same = (columns["one_off"][index] == option["one_off"]["likely"]
-                    and columns["monthly"][index] == option["monthly"]["likely"])  # fmt: skip
+            same = (
+                columns["one_off"][index] == option["one_off"]["likely"]
+                and columns["monthly"][index] == option["monthly"]["likely"]
+            )
         wrong += not same
     return wrong
 
@@ -177,7 +204,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     seconds = parser.parse_args().seconds
     if shutil.which("wrk") is None:
-        raise SystemExit("benchmarks.api: wrk is not here. Install it: apt-get install wrk")
+        raise SystemExit("benchmarks.api: wrk is not installed. Run apt-get install wrk.")
     question = example_scenario()
     with hello_server() as url:
         ceiling = wrk(url, None, seconds, 8)
@@ -190,27 +217,41 @@ def main() -> None:
         same, bodies = POST_SCRIPT.format(body=json.dumps(question)), json.dumps(with_profile)
         rows = [
             ("hello-world (uvicorn, FastAPI)", 8, ceiling),
-            ("recommend, the same question", 8, wrk(at, same, seconds, 8)),
-            ("recommend, the same, one at a time", 1, wrk(at, same, seconds, 1)),
-            ("recommend, each question new", 1, wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 1)),
-            ("recommend, each new, profile at hand", 1,
-             wrk(at, POST_SCRIPT.format(body=bodies) + FRESH_QUESTION_SCRIPT, seconds, 1)),
-            ("recommend, each new, 8 at once", 8,
-             wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 8)),
-        ]  # fmt: skip
+            ("recommend, same question", 8, wrk(at, same, seconds, 8)),
+            ("recommend, same question, one client", 1, wrk(at, same, seconds, 1)),
+            (
+                "recommend, new question each time",
+                1,
+                wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 1),
+            ),
+            (
+                "recommend, new each time, with profile",
+                1,
+                wrk(at, POST_SCRIPT.format(body=bodies) + FRESH_QUESTION_SCRIPT, seconds, 1),
+            ),
+            (
+                "recommend, new each time, 8 clients",
+                8,
+                wrk(at, same + FRESH_QUESTION_SCRIPT, seconds, 8),
+            ),
+        ]
         took, swept = time_sweeps(served.url, question, 5)
         wrong = count_differences(served.url, swept)
-    print(f"{'what':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
-          f"{'of hello':>10}")  # fmt: skip
+    print(
+        f"{'request':<38}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"
+        f"{'of hello':>10}"
+    )
     for name, clients, load in rows:
         share = load.per_second / ceiling.per_second
-        print(f"{name:<38}{clients:>8}{load.per_second:>9.1f}{load.p50_ms:>9.2f}"
-              f"{load.p99_ms:>9.2f}{load.errors:>8}{share:>10.3f}")  # fmt: skip
+        print(
+            f"{name:<38}{clients:>8}{load.per_second:>9.1f}{load.p50_ms:>9.2f}"
+            f"{load.p99_ms:>9.2f}{load.errors:>8}{share:>10.3f}"
+        )
     print(
-        f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them words: "
-        f"{took[len(took) // 2]:.2f} s (median of {len(took)}, most {took[-1]:.2f}); aim 1.00"
+        f"\nsweep of 10,000 variants over {len(AXES)} axes, one of them categorical: "
+        f"{took[len(took) // 2]:.2f} s (median of {len(took)}, max {took[-1]:.2f}); target 1.00"
     )
-    print(f"{CHECKED_POINTS} points asked again with recommend: {wrong} differ")
+    print(f"{CHECKED_POINTS} points repeated with recommend: {wrong} differ")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The shape of the product's code: size of files and functions, names at the top, layers.
+"""Size and shape of the code: files, functions, arguments, top-level names, layers.
 
 python -m benchmarks.code_shape [--names]
 
 Sizes are those of the code as `ruff format` prints it with no `fmt: skip`, `fmt: off` or `fmt: on`.
-The lines of a function leave its docstring out; its arguments leave out `self` and `cls`.
+Lines of a function exclude its docstring; arguments exclude `self` and `cls`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def formatted(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return each file of the product as the formatter prints it, by path from the top."""
+    """Return path -> text of each file of the product, as formatted."""
     with tempfile.TemporaryDirectory() as folder:
         copied = {}
         for package in packages:
@@ -86,7 +86,7 @@ def names_at_top(package: str) -> list[str]:
 
 
 def layers() -> dict[str, int]:
-    """How many layers each contract of pyproject.toml lists."""
+    """Number of layers of each contract in pyproject.toml."""
     tool = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]
     return {
         contract["name"]: len(contract["layers"])
@@ -96,7 +96,7 @@ def layers() -> dict[str, int]:
 
 
 def spread(values: Sequence[int]) -> str:
-    """Median, ninetieth percentile and maximum."""
+    """Median, 90th percentile and maximum."""
     ordered = sorted(values)
     p90 = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
     return f"median {statistics.median(ordered):.0f}, p90 {p90}, max {ordered[-1]}"
@@ -105,7 +105,7 @@ def spread(values: Sequence[int]) -> str:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--names", action="store_true", help="list the names that are counted")
+    parser.add_argument("--names", action="store_true", help="list the counted names")
     flags = parser.parse_args()
     texts = {name: text for name, text in formatted().items() if text}
     trees = {name: ast.parse(text) for name, text in texts.items()}
@@ -143,7 +143,7 @@ def main() -> None:
     )
     for package in PACKAGES:
         names = names_at_top(package)
-        print(f"names at the top             {len(names)} {package}")
+        print(f"top-level names              {len(names)} {package}")
         if flags.names:
             print("  " + " ".join(names))
     for contract, count in layers().items():

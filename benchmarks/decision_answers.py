@@ -1,4 +1,4 @@
-"""A case, a day and a price book -> what the advice gives, why, and whether it keeps the limits."""
+"""Advice on a published case: label, reasons, hard limits, cost and regret."""
 
 from __future__ import annotations
 
@@ -25,72 +25,74 @@ from benchmarks.decision_labels import LABELS, label_of
 from benchmarks.decision_scenario import scenario_of
 
 Checks = Mapping[str, bool]
-"""Name of a hard limit -> whether the advice keeps it; what does not apply is not there."""
+"""Name of a hard limit -> whether the advice respects it; only limits that apply."""
 METHODS: dict[str, Method] = {"lora": "lora", "dpo": "lora", "qlora": "qlora", "full_ft": "full"}
 OWN_MACHINES = frozenset({"gpu_hour", "electricity_kwh"})
-"""Kinds of prices that are paid where the texts stay on machines that one controls."""
+"""Kinds of prices that are paid when the texts stay on the customer's own machines."""
 ROW_TOKENS = 1000.0
-"""Tokens of a training row where the case does not say."""
+"""Tokens of a training row if the case does not specify them."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What the advice gives for a case on a day."""
+    """Advice for a case on a date."""
 
     label: str
-    """In the words of the published cases."""
+    """Label as the published cases use it."""
     option: str
-    """Id of the option that is recommended."""
+    """Id of the recommended option."""
     reasons: tuple[str, ...]
-    """Codes, the first decides."""
+    """Reason codes; the first one decides."""
     says: str
-    """The deciding reason in words."""
+    """The deciding reason as text."""
     checks: Checks
     """The hard limits that apply."""
     regret_usd: float | None
-    """What a month costs more than the cheapest training that is allowed and good enough; none
-    where nothing is trained."""
+    """Cost above the cheapest allowed training that meets the target [USD per month]; None if
+    nothing is trained."""
     regret_at_all_usd: float | None
-    """The same against the cheapest training that is allowed, however good it is expected to be."""
+    """The same compared with the cheapest allowed training, whatever its expected quality."""
     cost_usd: float | None
-    """What a month costs; none where the advice is to wait."""
+    """Cost per month [USD]; None if the advice is to wait."""
     answer: Answer
 
 
 def advise(case: PublishedCase, day: date, book: PriceBook) -> Advice:
-    """Answer one case.
+    """Return the advice for one case.
 
     Raises:
-        CaseError: the case cannot be turned into a question, or the question not answered.
+        CaseError: the case cannot be converted to a question, or the question has no answer.
     """
     scenario = scenario_of(case, day)
     question = Question(scenario, book, load_evidence(), catalogue=load_rule_catalogue())
     try:
         found = recommend(question)
     except AdvisorError as error:
-        raise CaseError(f"case {case.id}, asked on {day}: {error}") from error
+        raise CaseError(f"case {case.id} on {day}: {error}") from error
     decision = found.decision
     chosen = next(o for o in found.options if o.id == decision.recommended)
     waits = decision.recommended == "not_yet"
     return Advice(
-        label=label_of(found), option=decision.recommended,
+        label=label_of(found),
+        option=decision.recommended,
         reasons=tuple(reason.code for reason in decision.reasons),
         says=decision.reasons[0].says if decision.reasons else decision.verdict,
         checks={} if waits else check_limits(chosen, scenario, book),
         regret_usd=regret_usd(chosen, found),
         regret_at_all_usd=regret_usd(chosen, found, at_all=True),
-        cost_usd=None if waits else _usd(chosen), answer=found,
-    )  # fmt: skip
+        cost_usd=None if waits else _usd(chosen),
+        answer=found,
+    )
 
 
 def is_training(option: OptionBill) -> bool:
-    """Whether something has to be tuned for an option."""
+    """Whether an option includes training."""
     waits = option.id in ("current", "not_yet")
     return not waits and option.approach not in WITHOUT_TRAINING
 
 
 def check_limits(option: OptionBill, scenario: Scenario, book: PriceBook) -> Checks:
-    """Hold an option against the limits that no saving may break."""
+    """Check an option against the hard limits, which no saving may break."""
     found: dict[str, bool] = {}
     if scenario.needs.privacy_self_host or not scenario.limits.data_may_leave:
         found["privacy"] = not sends_text(option)
@@ -108,7 +110,7 @@ def check_limits(option: OptionBill, scenario: Scenario, book: PriceBook) -> Che
 
 
 def sends_text(option: OptionBill) -> bool:
-    """Whether anything but hours of a machine is paid for: then a provider reads the texts."""
+    """Whether anything but machine hours is paid for: then a provider receives the texts."""
     kinds = {line.price_item.rsplit("/", 1)[-1] for line in option.bill if line.price_item}
     return bool(kinds - OWN_MACHINES)
 
@@ -125,12 +127,12 @@ def _training_bytes(option: OptionBill, scenario: Scenario, book: PriceBook) -> 
 
 
 def regret_usd(chosen: OptionBill, found: Answer, at_all: bool = False) -> float | None:
-    """Say what a month costs more than with the cheapest training that would do as well.
+    """Return the cost above the cheapest training that would do as well [USD per month].
 
     Args:
-        chosen: What is recommended.
-        found: The answer with all options that are allowed.
-        at_all: Hold it against those too that are not expected to be good enough.
+        chosen: The recommended option.
+        found: The answer with all allowed options.
+        at_all: Also compare with options that are not expected to meet the target.
     """
     if not is_training(chosen):
         return None
@@ -143,31 +145,36 @@ def _usd(option: OptionBill) -> float:
 
 
 def why_not(given: Advice, label: str) -> str:
-    """Say what kept the ways that carry a label from being recommended."""
+    """Explain why no option with a label was recommended."""
     if label == "not_yet":
-        return "the answer does not wait"
-    named = [o for o in given.answer.options if LABELS.get(o.approach) == label
-             and o.id != "current"]  # fmt: skip
+        return "the advice is not to wait"
+    named = [
+        o for o in given.answer.options if LABELS.get(o.approach) == label and o.id != "current"
+    ]
     good = [o for o in named if o.quality.reaches_target]
     if good:
         best = min(good, key=_usd)
         ours = "" if given.cost_usd is None else f" against {given.cost_usd:,.0f}"
-        return f"{best.id} costs {_usd(best):,.0f} USD a month{ours}"
+        return f"{best.id} costs {_usd(best):,.0f} USD per month{ours}"
     if named:
         best = max(named, key=lambda o: float(o.quality.likely))
-        return f"{best.id} is expected to get {best.quality.likely}, short of the target"
+        return f"{best.id} has an expected quality of {best.quality.likely}, below the target"
     rules = Counter(
         one.rule for one in given.answer.ruled_out if LABELS.get(one.id.split(":")[0]) == label
     )
     told = ", ".join(f"{rule} ({count})" for rule, count in rules.most_common(3))
-    return f"ruled out: {told}" if told else "not on the menu"
+    return f"ruled out: {told}" if told else "not among the options"
 
 
 def advice_record(given: Advice) -> dict[str, Any]:
-    """Write what was given as JSON."""
+    """Return an advice as JSON."""
     return {
-        "label": given.label, "option": given.option, "reasons": list(given.reasons),
-        "says": given.says, "limits": dict(given.checks), "usd_per_month": given.cost_usd,
+        "label": given.label,
+        "option": given.option,
+        "reasons": list(given.reasons),
+        "says": given.says,
+        "limits": dict(given.checks),
+        "usd_per_month": given.cost_usd,
         "regret_usd_per_month": given.regret_usd,
         "regret_at_all_usd_per_month": given.regret_at_all_usd,
-    }  # fmt: skip
+    }

@@ -1,4 +1,4 @@
-"""A file of published cases -> the facts of each, apart from its gold answer."""
+"""Published cases: reads a file of cases, with the facts separate from the gold answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class GoldAnswer:
-    """What the source of a case shipped or measured best, and what else was judged."""
+    """What the source of a case shipped or measured as best, and how other labels are judged."""
 
     best: str
     acceptable: tuple[str, ...]
@@ -26,52 +26,54 @@ class GoldAnswer:
 
 @dataclass(frozen=True)
 class PublishedCase:
-    """One published case: nothing but `inputs` and `norm` is read for an answer."""
+    """One published case; advice may only read `inputs` and `norm`."""
 
     id: str
     year: int
     inputs: Mapping[str, Any]
-    """What a user would have told: `inputs` of the file."""
+    """Facts a user would have provided: `inputs` of the file."""
     norm: Mapping[str, Any]
-    """The same in coded form: `inputs_norm` of the file."""
+    """The same facts as codes: `inputs_norm` of the file."""
     group: str | None
-    """Cases of one group differ in the fact that decides."""
+    """Contrast group: its cases differ in the deciding fact."""
     gold: GoldAnswer
 
     @property
     def goals(self) -> dict[str, bool]:
-        """What the work needs, those that are said to be so."""
+        """Needs that are set to true."""
         given = self.inputs.get("goals")
         return {key: True for key, value in given.items() if value is True} if given else {}
 
     def text(self, key: str) -> str:
-        """Return an entry of `inputs` as lower-case words; empty if nobody said."""
+        """Return an entry of `inputs` in lower case; empty if it is not specified."""
         value = self.inputs.get(key)
         return "" if value is None else str(value).lower()
 
 
 class CaseError(Exception):
-    """A case cannot be read; the message names it and says what to do."""
+    """A case cannot be read; the message names it and has the remedy."""
 
 
 def read_cases(path: Path) -> list[PublishedCase]:
     """Read a file of cases.
 
     Raises:
-        SystemExit: there is no such file, or a case in it cannot be read.
+        SystemExit: the file does not exist, or a case cannot be read.
     """
     if not path.is_file():
         sys.exit(
-            f"There is no file {path}. Give a YAML list of cases in the format of {EXAMPLE_FILE}."
+            f"{path}: file not found. Give a YAML list of cases in the format of {EXAMPLE_FILE}."
         )
     try:
         listed = yaml.load(path.read_text(encoding="utf-8-sig"), Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        sys.exit(f"{path} is no YAML: {' '.join(str(error).split())} Mend it there.")
+        sys.exit(f"{path}: not valid YAML: {' '.join(str(error).split())} Fix the file there.")
     if not isinstance(listed, list) or not listed:
-        sys.exit(f"{path} holds no list of cases. Start each with '- id:', as {EXAMPLE_FILE} does.")
+        sys.exit(
+            f"{path}: expected a list of cases. Start each with '- id:', as in {EXAMPLE_FILE}."
+        )
     try:
-        cases = [parse_case(one, place) for place, one in enumerate(listed, 1)]
+        cases = [parse_case(entry, place) for place, entry in enumerate(listed, 1)]
         _reject_duplicates(cases)
     except CaseError as error:
         sys.exit(f"{path}: {error}")
@@ -79,40 +81,46 @@ def read_cases(path: Path) -> list[PublishedCase]:
 
 
 def parse_case(given: object, place: int = 1) -> PublishedCase:
-    """Make a case of what stands in the file.
+    """Parse one entry of the list.
 
     Args:
-        given: One entry of the list.
-        place: Which one it is, for messages where it has no id.
+        given: The entry.
+        place: Its position, for messages if it has no id.
 
     Raises:
-        CaseError: a part is missing or is not what it should be.
+        CaseError: a value is missing or invalid.
     """
     if not isinstance(given, dict):
-        raise CaseError(f"case {place} is {_value_text(given)}, no mapping. Start it with 'id:'.")
+        raise CaseError(
+            f"case {place}: expected a mapping, found {_value_text(given)}. Start it with 'id:'."
+        )
     name = str(given.get("id") or f"number {place}")
     gold = _mapping(given, "gold", name)
     best = gold.get("best")
     if not isinstance(best, str) or not best:
-        raise CaseError(
-            f"case {name}: gold.best is {_value_text(best)}. Give the label that was best."
-        )
+        raise CaseError(f"case {name}: gold.best: expected a label, found {_value_text(best)}.")
     year = given.get("as_of_year")
     year = int(year) if isinstance(year, str) and year.strip().isdigit() else year
     if not isinstance(year, int) or not 2000 <= year <= 2100:
         raise CaseError(
-            f"case {name}: as_of_year is {_value_text(year)}. Give a year, such as 2024."
+            f"case {name}: as_of_year: expected a year such as 2024, found {_value_text(year)}."
         )
     inputs = _mapping(given, "inputs", name)
     if not isinstance(inputs.get("goals") or {}, dict):
-        raise CaseError(f"case {name}: inputs.goals is no mapping. Give needs as 'name: true'.")
+        raise CaseError(
+            f"case {name}: inputs.goals: expected a mapping. Write needs as 'name: true'."
+        )
     group = given.get("counterfactual_group")
     return PublishedCase(
-        name, year, inputs, _mapping(given, "inputs_norm", name, needed=False),
+        name,
+        year,
+        inputs,
+        _mapping(given, "inputs_norm", name, needed=False),
         str(group) if group else None,
-        GoldAnswer(best, *(_labels(gold, key, name)
-                           for key in ("acceptable", "wrong", "combo_of"))),
-    )  # fmt: skip
+        GoldAnswer(
+            best, *(_labels(gold, key, name) for key in ("acceptable", "wrong", "combo_of"))
+        ),
+    )
 
 
 def _mapping(
@@ -123,7 +131,8 @@ def _mapping(
         return {}
     if not isinstance(found, dict):
         raise CaseError(
-            f"case {name}: '{key}' is {_value_text(found)}, no mapping. See {EXAMPLE_FILE}."
+            f"case {name}: '{key}': expected a mapping, found {_value_text(found)}. "
+            f"See {EXAMPLE_FILE}."
         )
     return found
 
@@ -132,7 +141,9 @@ def _labels(gold: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
     found = gold.get(key)
     found = [found] if isinstance(found, str) else found or []
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
-        raise CaseError(f"case {name}: gold.{key} is {_value_text(found)}. Give a list of labels.")
+        raise CaseError(
+            f"case {name}: gold.{key}: expected a list of labels, found {_value_text(found)}."
+        )
     return tuple(found)
 
 
@@ -140,7 +151,7 @@ def _reject_duplicates(cases: list[PublishedCase]) -> None:
     seen: set[str] = set()
     for case in cases:
         if case.id in seen:
-            raise CaseError(f"case {case.id} stands there twice. Take one out.")
+            raise CaseError(f"duplicate case {case.id}. Remove one.")
         seen.add(case.id)
 
 

@@ -1,4 +1,4 @@
-"""The files that decide -> one hash of the rules, so that a run says by which rules it was made."""
+"""One hash over all files that affect decisions, so that a run names the rules it used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DECIDING_PATTERNS = (
     "advisor/decision/checks.py",
     "advisor/decision/team_checks.py",
     "advisor/decision/ranking.py",
-    "advisor/decision/decide.py",
+    "advisor/decision/answer.py",
     "advisor/evidence.py",
     "advisor/inputs.py",
     "advisor/options/*.py",
@@ -24,16 +24,16 @@ DECIDING_PATTERNS = (
     "benchmarks/data/decision_history.yaml",
     "pricing.yaml",
 )
-"""Rules, evidence, numbers, how a case is read, how an answer is named, and the prices."""
+"""Rules, evidence, numbers, prices, and the conversion of cases and labels."""
 
 
 def deciding_files(top: Path = ROOT) -> list[Path]:
-    """List the files that decide, in the order of their names."""
+    """List the files that affect decisions, sorted by name."""
     return sorted({path for pattern in DECIDING_PATTERNS for path in top.glob(pattern)})
 
 
 def rules_sha256(top: Path = ROOT) -> str:
-    """Hash names and bytes of the files that decide."""
+    """Hash names and bytes of these files."""
     digest = hashlib.sha256()
     for path in deciding_files(top):
         content = path.read_bytes()

@@ -1,6 +1,6 @@
-"""Facts of a case -> the label of a crude ladder, the floor that advice has to beat.
+"""A simple decision ladder over the facts of a case: the baseline that the advice has to beat.
 
-Source: a crude ladder of fifteen lines, written after a larger collection of such cases was read.
+Source: own fifteen-line ladder, written after reading a larger collection of such cases.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ EXAMPLES_TO_COMBINE, EXAMPLES_TO_TUNE, FEW_EXAMPLES = 1000, 50, 200
 
 
 def ladder_label(case: PublishedCase) -> str:
-    """Climb the ladder; the first rung that holds gives the label."""
+    """Return the label of the first rule that applies."""
     goals, norm = case.goals, case.norm
     examples, per_day = case_number(case, "n_examples") or 0, case_number(case, "req_per_day") or 0
     knows = goals.get("needs_fresh_facts") or goals.get("needs_private_knowledge")

@@ -1,4 +1,4 @@
-"""Answers that are not what a source found best -> a list with the facts and what decided."""
+"""Report of misses: answers that differ from the gold answer, with facts and deciding reasons."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.decision_scores import is_act_right, label_verdict
 
 
 def list_misses(cases: Sequence[PublishedCase], given: Mapping[str, Advice], when: str) -> str:
-    """Write every case whose act is not right or whose label is not accepted.
+    """List every case with the wrong act or a label that is not accepted.
 
     Args:
         cases: The cases.
-        given: What was given for each.
-        when: As of which time, for the head.
+        given: Case id -> advice.
+        when: Date of the run, for the heading.
     """
     lines = [f"misses, {when}"]
     for case in cases:
@@ -39,19 +39,26 @@ def list_misses(cases: Sequence[PublishedCase], given: Mapping[str, Advice], whe
 
 
 def scenario_facts(scenario: Scenario) -> str:
-    """Write what was told in a line; what nobody said is left out."""
+    """Return the specified facts in one line."""
     told: list[str] = [str(scenario.task), *(name for name, yes in scenario.needs if yes)]
     rows: tuple[tuple[str, object], ...] = (
-        ("examples", scenario.dataset.examples), ("labels", scenario.dataset.label_quality),
-        ("classes", scenario.dataset.classes), ("tenants", scenario.dataset.tenants),
-        ("a month", scenario.traffic.requests_per_month),
-        ("prefix", scenario.traffic.prefix_tokens), ("user", scenario.traffic.user_tokens),
-        ("out", scenario.traffic.completion_tokens), ("corpus", scenario.knowledge.corpus_tokens),
-        ("change", scenario.knowledge.change), ("retrieval", scenario.knowledge.retrieval_tried),
-        ("effort", scenario.quality.prompt_effort), ("eval", scenario.quality.has_eval),
-        ("prompting", scenario.quality.prompting), ("target", scenario.quality.target),
+        ("examples", scenario.dataset.examples),
+        ("labels", scenario.dataset.label_quality),
+        ("classes", scenario.dataset.classes),
+        ("tenants", scenario.dataset.tenants),
+        ("per month", scenario.traffic.requests_per_month),
+        ("prefix", scenario.traffic.prefix_tokens),
+        ("user", scenario.traffic.user_tokens),
+        ("out", scenario.traffic.completion_tokens),
+        ("corpus", scenario.knowledge.corpus_tokens),
+        ("change", scenario.knowledge.change),
+        ("retrieval", scenario.knowledge.retrieval_tried),
+        ("effort", scenario.quality.prompt_effort),
+        ("eval", scenario.quality.has_eval),
+        ("prompting", scenario.quality.prompting),
+        ("target", scenario.quality.target),
         ("team", scenario.team.ml),
-    )  # fmt: skip
+    )
     told += [
         f"{name} {_short_text(value)}" for name, value in rows if value not in (None, "unknown")
     ]

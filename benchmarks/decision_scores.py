@@ -1,4 +1,4 @@
-"""Labels given beside gold answers -> the measures of a decision benchmark, with intervals."""
+"""Measures of the decision benchmark: labels compared with gold answers, with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from benchmarks.decision_labels import act_of, switches_of
 
 Z_95 = 1.959964
 Labels = Mapping[str, str]
-"""Id of a case -> the label that was given."""
+"""Case id -> label of the advice."""
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """So many of so many."""
+    """A share as hits of a total."""
 
     hits: int
     of: int
 
     @property
     def value(self) -> float | None:
-        """The share; none of nothing."""
+        """The share; None if the total is 0."""
         return self.hits / self.of if self.of else None
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Wilson interval of 95 %.
+        """95 % Wilson interval.
 
         >>> tuple(round(end, 3) for end in Proportion(45, 51).ends)
         (0.766, 0.945)
@@ -41,22 +41,27 @@ class Proportion:
         return max(centre - half, 0.0), min(centre + half, 1.0)
 
     def line(self) -> str:
-        """Write the share with its interval."""
+        """Return the share with its interval as text."""
         if not self.of:
             return "none"
         low, high = self.ends
         return f"{self.hits}/{self.of} {self.hits / self.of:.1%} ({low:.0%} to {high:.0%})"
 
     def record(self) -> dict[str, object]:
-        """Write the share as JSON."""
+        """Return the share as JSON."""
         low, high = self.ends
         share = None if self.value is None else round(self.value, 4)
-        return {"hits": self.hits, "of": self.of, "share": share,
-                "low": round(low, 4), "high": round(high, 4)}  # fmt: skip
+        return {
+            "hits": self.hits,
+            "of": self.of,
+            "share": share,
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
 
 
 def label_verdict(label: str, case: PublishedCase) -> str:
-    """Say how a label stands to the gold answer of a case."""
+    """Grade a label by the gold answer: best, acceptable, wrong or unscored."""
     gold = case.gold
     if label == gold.best:
         return "best"
@@ -66,16 +71,16 @@ def label_verdict(label: str, case: PublishedCase) -> str:
 
 
 def is_act_right(label: str, case: PublishedCase) -> bool:
-    """Whether the act of a label is that of the best."""
+    """Whether a label has the act of the best label."""
     return act_of(label) == act_of(case.gold.best)
 
 
 def measures(cases: Sequence[PublishedCase], given: Labels) -> dict[str, Proportion]:
-    """Score labels on cases; the first measure counts most.
+    """Score labels on cases; the first measure is the most important one.
 
     Args:
         cases: The cases.
-        given: A label for each.
+        given: Case id -> label.
     """
     told = [(case, given[case.id]) for case in cases]
     verdicts = [label_verdict(label, case) for case, label in told]
@@ -89,8 +94,10 @@ def measures(cases: Sequence[PublishedCase], given: Labels) -> dict[str, Proport
 
     right = [switches_of(label) for _, label in told]
     gold = [switches_of(case.gold.best, case.gold) for case in cases]
-    needless = [label == "combo" and label_verdict(label, case) in ("wrong", "unscored")
-                for case, label in told]  # fmt: skip
+    needless = [
+        label == "combo" and label_verdict(label, case) in ("wrong", "unscored")
+        for case, label in told
+    ]
     return {
         "act": share([is_act_right(label, case) for case, label in told]),
         "switch: retrieve": share([a[0] == b[0] for a, b in zip(right, gold, strict=True)]),
@@ -99,14 +106,16 @@ def measures(cases: Sequence[PublishedCase], given: Labels) -> dict[str, Proport
         "accepted": counted("best", "acceptable"),
         "wrong": counted("wrong"),
         "wrong + unscored": counted("wrong", "unscored"),
-        "contrast pairs": share([
-            is_act_right(given[a.id], a) and is_act_right(given[b.id], b)
-            for a, b in differing_pairs(cases)
-        ]),
+        "contrast pairs": share(
+            [
+                is_act_right(given[a.id], a) and is_act_right(given[b.id], b)
+                for a, b in differing_pairs(cases)
+            ]
+        ),
         "exact": counted("best"),
         "needless combinations": share(needless),
         "abstentions": share([label == "not_yet" for _, label in told]),
-    }  # fmt: skip
+    }
 
 
 def differing_pairs(cases: Sequence[PublishedCase]) -> list[tuple[PublishedCase, PublishedCase]]:
@@ -119,7 +128,7 @@ def differing_pairs(cases: Sequence[PublishedCase]) -> list[tuple[PublishedCase,
 
 
 def per_label(cases: Sequence[PublishedCase], given: Labels) -> dict[str, dict[str, int]]:
-    """Count for each best label its cases, what of them is right, and how often it was given."""
+    """Count for each best label its cases, the correct ones, and how often it was given."""
     found: dict[str, dict[str, int]] = {}
     labels = {case.gold.best for case in cases} | {given[case.id] for case in cases}
     for label in sorted(labels):

@@ -1,4 +1,4 @@
-"""A file of published cases -> a half to build on and a half to check on, by contrast group.
+"""Split of the published cases into a development and a check half, by contrast group.
 
 python -m benchmarks.decision_split FILE BUILD CHECK
 """
@@ -20,7 +20,7 @@ HEADER = """\
 
 
 def half_of(case: dict[str, object]) -> str:
-    """Name the half of a case; cases of one contrast group stay together.
+    """Return the half of a case; cases of one contrast group stay together.
 
     >>> half_of({"id": "a", "counterfactual_group": "email_classifier_volume"})
     'build'
@@ -30,7 +30,7 @@ def half_of(case: dict[str, object]) -> str:
 
 
 def split_cases(text: str) -> dict[str, str]:
-    """Take a file of cases apart, text by text, so that nothing in a case changes."""
+    """Split a file of cases as text, so that no case changes."""
     start = text.index("\n- id:") + 1
     head, blocks = text[:start], re.split(r"(?m)^(?=- id:)", text[start:])
     halves = {"build": HEADER + head, "check": HEADER + head}

@@ -1,4 +1,4 @@
-"""Advice on published cases, as of their year and as of today, beside always-the-same and a ladder.
+"""Advice on published cases, for their year and for today, compared with simple baselines.
 
 python -m benchmarks.decisions FILE [--misses] [--json]
 """
@@ -39,19 +39,19 @@ def print_text(text: str) -> None:
 
 
 def day_in(year: int) -> date:
-    """Return the day that stands for a year: its middle, and never after today."""
+    """Return the date used for a year: 1 July, but not after today."""
     return min(date(year, 7, 1), TODAY)
 
 
 def answers(cases: Sequence[PublishedCase], when: str, book: PriceBook) -> dict[str, Advice]:
-    """Ask about every case, on the day that *when* stands for."""
+    """Return the advice for every case, on the date of *when*."""
     days = {case.id: TODAY if when == "today" else day_in(case.year) for case in cases}
     books = {day: book_of_models_on_sale(book, day) for day in set(days.values())}
     return {case.id: advise(case, days[case.id], books[days[case.id]]) for case in cases}
 
 
 def book_of_models_on_sale(book: PriceBook, day: date) -> PriceBook:
-    """Leave out the models that a provider did not sell on a day."""
+    """Remove the models that were not sold on a date."""
 
     def is_sold(name: str) -> bool:
         item = f"{name}/input"
@@ -70,9 +70,11 @@ def book_of_models_on_sale(book: PriceBook, day: date) -> PriceBook:
 def columns_of(
     cases: Sequence[PublishedCase], asked: Mapping[str, Answers]
 ) -> dict[str, dict[str, str]]:
-    """Lay the labels of every way to answer side by side."""
-    ours = {f"ours, {when}": {name: one.label for name, one in given.items()}
-            for when, given in asked.items()}  # fmt: skip
+    """Return the labels of our two runs and of each baseline."""
+    ours = {
+        f"ours, {when}": {name: one.label for name, one in given.items()}
+        for when, given in asked.items()
+    }
     return ours | {
         "always prompt": {case.id: "prompt" for case in cases},
         "always LoRA": {case.id: "lora" for case in cases},
@@ -81,17 +83,17 @@ def columns_of(
 
 
 def print_head(path: Path, cases: Sequence[PublishedCase], sha: str) -> None:
-    """Say what is measured, by which rules, and what in the cases was not understood."""
+    """Print the file, the hash of the rules, and values that could not be parsed."""
     print_text(f"{len(cases)} cases of {path}; today is {TODAY}, a year is its 1 July\n")
     print_text(f"rules sha256 {sha}\nlabels: {LABEL_NOTES}\n")
-    print_text("the ladder is a crude one, written after a larger collection of such cases\n")
+    print_text("the ladder is simple, written after reading a larger collection of such cases\n")
     for note in (one for case in cases for one in unread_values(case)):
-        print_text(f"not understood, counted as not said: {note}\n")
+        print_text(f"not parsed, counted as not specified: {note}\n")
     print_text("\n")
 
 
 def print_measures(scored: Mapping[str, Mapping[str, Proportion]]) -> None:
-    """Print the measures, one a line, one way to answer a column, with intervals of 95 %."""
+    """Print the measures with 95 % intervals: one row per measure, one column per method."""
     width = 26
     print_text(f"{'':24}" + "".join(f"{name:>{width}}" for name in scored) + "\n")
     for measure in next(iter(scored.values())):
@@ -101,20 +103,24 @@ def print_measures(scored: Mapping[str, Mapping[str, Proportion]]) -> None:
 
 
 def print_labels(cases: Sequence[PublishedCase], columns: Mapping[str, Mapping[str, str]]) -> None:
-    """Print for each best label what was given."""
+    """Print the counts per best label."""
     for name, given in columns.items():
         if not name.startswith("ours"):
             continue
-        print_text(f"{name}: by best label {'cases':>7}{'act':>6}{'exact':>7}{'accepted':>10}"
-              f"{'wrong':>7}{'given':>7}\n")  # fmt: skip
+        print_text(
+            f"{name}: by best label {'cases':>7}{'act':>6}{'exact':>7}{'accepted':>10}"
+            f"{'wrong':>7}{'given':>7}\n"
+        )
         for label, row in per_label(cases, given).items():
-            print_text(f"  {label:22}{row['cases']:14}{row['act']:6}{row['exact']:7}"
-                  f"{row['accepted']:10}{row['wrong']:7}{row['given']:7}\n")  # fmt: skip
+            print_text(
+                f"  {label:22}{row['cases']:14}{row['act']:6}{row['exact']:7}"
+                f"{row['accepted']:10}{row['wrong']:7}{row['given']:7}\n"
+            )
         print_text("\n")
 
 
 def print_acts(cases: Sequence[PublishedCase], given: Mapping[str, str], name: str) -> None:
-    """Print which act was given (across) where which was best (down)."""
+    """Print the confusion matrix of acts: given across, best down."""
     print_text(f"{name}: act given" + "".join(f"{act:>13}" for act in ACTS) + "\n")
     for best in ACTS:
         of_it = [case for case in cases if act_of(case.gold.best) == best]
@@ -124,9 +130,9 @@ def print_acts(cases: Sequence[PublishedCase], given: Mapping[str, str], name: s
 
 
 def print_limits(limits: Mapping[str, LimitReport]) -> None:
-    """Print whether hard limits are kept, and what the choice within training costs too much."""
+    """Print the hard limits, and the regret of the choice between training options."""
     for when, found in limits.items():
-        print_text(f"ours, {when}: hard limits kept, and regret within training\n")
+        print_text(f"ours, {when}: hard limits respected, and regret within training\n")
         for name, share in found.kept.items():
             print_text(f"  {name:22} {share.hits}/{share.of}\n")
         for line in found.regret_lines():
@@ -137,32 +143,39 @@ def print_limits(limits: Mapping[str, LimitReport]) -> None:
 
 
 def print_difference(cases: Sequence[PublishedCase], asked: Mapping[str, Answers]) -> None:
-    """Print the cases whose act today is not that of their year."""
+    """Print the cases whose act differs between their year and today."""
     year, today = (asked[when] for when in OUR_RUNS)
     moved = [c for c in cases if act_of(year[c.id].label) != act_of(today[c.id].label)]
-    print_text(f"another act today than in its year: {len(moved)} of {len(cases)}\n")
+    print_text(f"different act today than in its year: {len(moved)} of {len(cases)}\n")
     for case in moved:
         before, now = year[case.id], today[case.id]
-        print_text(f"  {case.id:34} {case.year} {before.label:9} ({before.reasons[0]}) -> "
-              f"{now.label:9} ({now.reasons[0]}); best {case.gold.best}\n")  # fmt: skip
+        print_text(
+            f"  {case.id:34} {case.year} {before.label:9} ({before.reasons[0]}) -> "
+            f"{now.label:9} ({now.reasons[0]}); best {case.gold.best}\n"
+        )
     print_text("\n")
 
 
 def as_json(
     path: Path, cases: Sequence[PublishedCase], asked: Mapping[str, Answers], sha: str
 ) -> dict[str, Any]:
-    """Write everything as one record."""
+    """Return all results as JSON."""
     columns = columns_of(cases, asked)
     return {
-        "file": str(path), "cases": len(cases), "today": TODAY.isoformat(), "rules_sha256": sha,
-        "labels": LABEL_NOTES, 
+        "file": str(path),
+        "cases": len(cases),
+        "today": TODAY.isoformat(),
+        "rules_sha256": sha,
+        "labels": LABEL_NOTES,
         "not_understood": [note for case in cases for note in unread_values(case)],
-        "measures": {name: {measure: share.record() for measure, share in
-                            measures(cases, given).items()} for name, given in columns.items()},
+        "measures": {
+            name: {measure: share.record() for measure, share in measures(cases, given).items()}
+            for name, given in columns.items()
+        },
         "per_label": {name: per_label(cases, given) for name, given in columns.items()},
         "limits": {when: check_all_limits(given).record() for when, given in asked.items()},
         "rows": [_row(case, asked, columns) for case in cases],
-    }  # fmt: skip
+    }
 
 
 def _row(
@@ -170,21 +183,29 @@ def _row(
 ) -> dict[str, Any]:
     given = {
         when: advice_record(answers_[case.id])
-        | {"act_ok": is_act_right(answers_[case.id].label, case),
-           "verdict": label_verdict(answers_[case.id].label, case)}
+        | {
+            "act_ok": is_act_right(answers_[case.id].label, case),
+            "verdict": label_verdict(answers_[case.id].label, case),
+        }
         for when, answers_ in asked.items()
-    }  # fmt: skip
-    return {"id": case.id, "year": case.year, "group": case.group, "gold": case.gold.best,
-            "acceptable": list(case.gold.acceptable), "given": given,
-            "ladder": columns["crude ladder"][case.id]}  # fmt: skip
+    }
+    return {
+        "id": case.id,
+        "year": case.year,
+        "group": case.group,
+        "gold": case.gold.best,
+        "acceptable": list(case.gold.acceptable),
+        "given": given,
+        "ladder": columns["crude ladder"][case.id],
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables, or the same as JSON."""
+    """Print the tables, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print one record instead of tables")
-    parser.add_argument("--misses", action="store_true", help="print the cases that are missed")
+    parser.add_argument("--misses", action="store_true", help="print the missed cases")
     flags = parser.parse_args(arguments)
     cases, sha = read_cases(flags.file), rules_sha256()
     books = dict(zip(OUR_RUNS, (load_prices(overlay=HISTORY), load_prices()), strict=True))

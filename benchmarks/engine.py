@@ -1,4 +1,4 @@
-"""Processor time of one answer and of a sweep of 10,000, and whether its points are its answers.
+"""CPU time of one answer and of a sweep of 10,000 variants, and whether both agree.
 
 python -m benchmarks.engine [--example NAME] [--points N]
 """
@@ -27,11 +27,11 @@ AXES: dict[str, list[Any]] = {
     "quality.target": [0.6, 0.7, 0.8, 0.85, 0.9],
     "horizon_months": [3, 6, 12, 24, 36],
 }
-"""The first is no number: its values are words, and each makes a menu anew."""
+"""The first axis is categorical: each of its values needs a new list of options."""
 
 
 def distinct_questions(question: Question, count: int) -> list[Question]:
-    """Make questions that share no number with each other, so that none is answered before."""
+    """Create questions with different numbers, so that no cache helps."""
     draw = random.Random(2)
     changes = [
         {
@@ -46,7 +46,7 @@ def distinct_questions(question: Question, count: int) -> list[Question]:
 
 
 def answer_milliseconds(questions: list[Question], with_sensitivity: bool) -> tuple[float, float]:
-    """Median and worst time of an answer, canonical bytes included [ms]."""
+    """Median and maximum time of an answer, including its canonical JSON [ms]."""
     times = []
     for question in questions:
         asked = replace(question, with_sensitivity=with_sensitivity)
@@ -57,19 +57,31 @@ def answer_milliseconds(questions: list[Question], with_sensitivity: bool) -> tu
 
 
 def single_answer(question: Question, variant: Mapping[str, Any]) -> tuple[str, ...]:
-    """Answer one variant by itself, in the order of the columns."""
+    """Answer one variant alone; values in the order of `sweep_row`."""
     scenario = with_paths(question.scenario, variant)
     found = recommend(replace(question, scenario=scenario, with_sensitivity=False))
     option = next(o for o in found.options if o.id == found.decision.recommended)
     month = option.per_month
-    return (option.id, option.one_off.likely, option.monthly.likely, month.likely, month.low,
-            month.high)  # fmt: skip
+    return (
+        option.id,
+        option.one_off.likely,
+        option.monthly.likely,
+        month.likely,
+        month.low,
+        month.high,
+    )
 
 
 def sweep_row(columns: SweepColumns, i: int) -> tuple[str, ...]:
     """Return one variant of a sweep, in the same order."""
-    return (columns.recommended[i], columns.one_off[i], columns.monthly[i], columns.per_month[i],
-            columns.per_month_low[i], columns.per_month_high[i])  # fmt: skip
+    return (
+        columns.recommended[i],
+        columns.one_off[i],
+        columns.monthly[i],
+        columns.per_month[i],
+        columns.per_month_low[i],
+        columns.per_month_high[i],
+    )
 
 
 def main() -> None:
@@ -80,20 +92,25 @@ def main() -> None:
     flags = parser.parse_args()
     write, question = sys.stdout.write, example_question(flags.example)
     asked = distinct_questions(question, QUESTIONS + 1)
-    canonical_json(recommend(asked.pop()))  # modules loaded, and prices of the day looked up
-    for with_sensitivity, name in ((False, "answer without flips"), (True, "answer with flips")):
+    canonical_json(recommend(asked.pop()))  # warm-up: loads modules and the prices of the day
+    for with_sensitivity, name in (
+        (False, "answer without sensitivity"),
+        (True, "answer with sensitivity"),
+    ):
         median, worst = answer_milliseconds(asked, with_sensitivity)
-        write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, {worst:.1f} ms at worst\n")
+        write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, max {worst:.1f} ms\n")
     variants = variant_grid(AXES)
     started = time.process_time()
     columns = sweep(question, variants)
     taken = time.process_time() - started
     axes = " x ".join(f"{len(values)} {path}" for path, values in AXES.items())
-    write(f"{f'sweep of {len(variants):,}, ranges of each winner':44} {taken:8.2f} s\n  {axes}\n"
-          f"  {len(set(columns.recommended))} different options win\n")  # fmt: skip
+    write(
+        f"{f'sweep of {len(variants):,}, with ranges of each winner':44} {taken:8.2f} s\n  {axes}\n"
+        f"  {len(set(columns.recommended))} different options win\n"
+    )
     places = random.Random(1).sample(range(len(variants)), flags.points)
     same = sum(sweep_row(columns, i) == single_answer(question, variants[i]) for i in places)
-    write(f"{'points that are to the cent their own answer':44} {same:8} of {len(places)}\n")
+    write(f"{'points equal to the single answer to the cent':44} {same:8} of {len(places)}\n")
 
 
 if __name__ == "__main__":

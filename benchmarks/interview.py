@@ -1,7 +1,7 @@
-"""Random answers -> how many questions the interview asks, and whether its stop holds.
+"""Length of interviews with random answers, and whether stopping early keeps the verdict.
 
-The stop is sound one answer at a time; what it cannot see is two answers that change the verdict
-only together. So each interview is held against the verdict with every question answered.
+The stopping rule checks one open answer at a time; it cannot see two answers that change the
+verdict only together. So each interview is compared with the verdict after all questions.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from advisor.interview.questions import DONT_KNOW, AnswerValue, Questionnaire
 from advisor.loading import load_questionnaire, make_question
 
 UNKNOWN_SHARE = 0.15
-"""Share of the parts that nobody can answer."""
+"""Share of the questions answered with "don't know"."""
 
 
 def random_answers(sheet: Questionnaire, seed: int) -> dict[str, AnswerValue]:
-    """Draw an answer to every part."""
+    """Sample an answer to every question."""
     draw = random.Random(seed)
     return {
         code: DONT_KNOW if draw.random() < UNKNOWN_SHARE else draw.choice(part.tries)
@@ -31,7 +31,7 @@ def random_answers(sheet: Questionnaire, seed: int) -> dict[str, AnswerValue]:
 def run_interview(
     interview: Interview, truth: dict[str, AnswerValue]
 ) -> tuple[InterviewStep, list[float]]:
-    """Answer from *truth* to the end; return where that is, and the CPU seconds of each step."""
+    """Answer from *truth* to the end; return the last step and the CPU seconds of each step."""
     answers: dict[str, AnswerValue] = {}
     seconds = []
     while True:
@@ -44,7 +44,7 @@ def run_interview(
 
 
 def main() -> None:
-    """Hold interviews and print what came of them."""
+    """Run interviews and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--interviews", type=int, default=60)
     wanted = parser.parse_args().interviews
@@ -57,10 +57,10 @@ def main() -> None:
         seconds += spent
         same += now.verdict.act == act_with_all_answers(sheet, question, truth)
     seconds.sort()
-    print(f"{wanted} interviews with random answers, {UNKNOWN_SHARE:.0%} of them not known")
+    print(f"{wanted} interviews with random answers, {UNKNOWN_SHARE:.0%} of them unknown")
     print(f"questions asked: {sum(asked) / wanted:.1f} on average, {max(asked)} at most")
     print(f"same act as with every question answered: {same} of {wanted}")
-    print(f"CPU seconds a step: p50 {seconds[len(seconds) // 2]:.2f}, most {seconds[-1]:.2f}")
+    print(f"CPU seconds per step: p50 {seconds[len(seconds) // 2]:.2f}, max {seconds[-1]:.2f}")
 
 
 def act_with_all_answers(

@@ -1,7 +1,7 @@
-"""Estimated against measured memory of published training runs, beside other estimators.
+"""Estimated and measured memory of published training runs, compared with other estimators.
 
 python -m benchmarks.memory [FILE] [--peers FOLDER] [--each]
-FOLDER/NAME holds a peer, put there by `uv pip install --target FOLDER/NAME NAME`.
+FOLDER/NAME has a peer, installed with `uv pip install --target FOLDER/NAME NAME`.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ from benchmarks.scores import HEADING, ErrorSummary, EstimatePair, card_verdicts
 DATA = Path(__file__).parent / "data" / "measured_training.csv"
 OUR_ESTIMATES = {"allocated": allocated_bytes, "reserved": reserved_bytes, "process": process_bytes}
 ALL_KINDS = re.compile(r"alloc ([\d.]+) / reserved ([\d.]+) / process ([\d.]+) MiB")
-"""Rows whose raw peak tells all three kinds."""
+"""Raw peak of rows that report all three kinds."""
 T4_CONTEXT_BYTES = 141 * 2**20
 
 
 def print_text(text: str) -> None:
-    """Print a part of a table."""
+    """Print a text as it is."""
     sys.stdout.write(text)
 
 
 def estimated_bytes(case: MemoryCase, kind: PeakKind) -> float:
-    """Estimate one kind of peak [bytes]; a T4 has a small context."""
+    """Estimate one kind of peak [bytes]; the context of a T4 is smaller."""
     if kind == "process" and "T4" in case.row["gpu"]:
         return float(process_bytes(case.shape, case.setup, T4_CONTEXT_BYTES))
     return float(OUR_ESTIMATES[kind](case.shape, case.setup))
 
 
 def measured_peaks(case: MemoryCase) -> dict[PeakKind, float]:
-    """Read what was measured, all kinds of it [bytes]; the first is that of the peak column."""
+    """Return all kinds of measured peak [bytes]; the first is that of the peak column."""
     found: dict[PeakKind, float] = {
         peak_kind(case.row): (row_number(case.row, "peak_gib") or 0.0) * GIB
     }
@@ -69,25 +69,25 @@ def measured_peaks(case: MemoryCase) -> dict[PeakKind, float]:
 
 
 def estimate_pair(case: MemoryCase, kind: PeakKind, said: float | None = None) -> EstimatePair:
-    """Put an estimate, ours if none is given, beside what was measured."""
+    """Pair an estimate, by default ours, with the measurement."""
     ours = estimated_bytes(case, kind) if said is None else said
     low, high = (ours * share for share in MEMORY_RANGE)
     return EstimatePair(case.row["id"], measured_peaks(case)[kind], ours, low, high)
 
 
 def print_left_out(rows: Sequence[Row], cases: Sequence[MemoryCase], refused: Counter[str]) -> None:
-    """Say what is not scored, and why."""
+    """Print the rows that are not scored, and why."""
     main = len(cases) + refused.total()
-    print_text("Rows left out by their columns, and rows that lack a number\n")
+    print_text("Rows excluded by their columns, and rows without a number\n")
     for reason, count in exclusion_counts(list(rows), "memory"):
         print_text(f"  {count:4} {reason}\n")
     for reason, count in sorted(refused.items()):
         print_text(f"  {count:4} not scored: {reason}\n")
-    print_text(f"  {len(cases)} of the {main} that remain are scored, {len(cases) / main:.1%}\n\n")
+    print_text(f"  {len(cases)} of the remaining {main} are scored, {len(cases) / main:.1%}\n\n")
 
 
 def print_scores(title: str, cases: Sequence[MemoryCase]) -> None:
-    """Print a line for each source, GPU and kind of peak, and the sum of each part."""
+    """Print a line for each source, GPU and kind of peak, and for each part."""
     groups: dict[tuple[str, ...], list[EstimatePair]] = defaultdict(list)
     for case in cases:
         for place, kind in enumerate(measured_peaks(case)):
@@ -104,18 +104,20 @@ def print_scores(title: str, cases: Sequence[MemoryCase]) -> None:
 
 
 def print_verdicts(cases: Sequence[MemoryCase]) -> None:
-    """Judge measured peaks against cards: our likely value, our high end, and two plain rules."""
+    """Print fit verdicts per GPU size: our likely value, our upper bound, and two simple rules."""
     kinds = [next(iter(measured_peaks(case))) for case in cases]
     pairs = [estimate_pair(case, kind) for case, kind in zip(cases, kinds, strict=True)]
-    likely = [(pair.measured, pair.said) for pair in pairs]
+    likely = [(pair.measured, pair.estimated) for pair in pairs]
     high = [(pair.measured, pair.high) for pair in pairs]
-    weights = [(pair.measured, float(base_bytes(case.shape, case.setup)))
-               for pair, case in zip(pairs, cases, strict=True)]  # fmt: skip
+    weights = [
+        (pair.measured, float(base_bytes(case.shape, case.setup)))
+        for pair, case in zip(pairs, cases, strict=True)
+    ]
     for near in (False, True):
-        title = "cards within 15 % of the peak" if near else "all cards of 8 to 80 GiB"
-        print_text(f"{title:34} {'asked':>7} {'false fits':>12} {'false does not':>18}\n")
+        title = "GPUs within 15 % of the peak" if near else "all GPUs of 8 to 80 GiB"
+        print_text(f"{title:34} {'count':>7} {'false fits':>12} {'false does not':>18}\n")
         print_text(card_verdicts(likely, near, _below).line("ours, likely"))
-        print_text(card_verdicts(high, near, _below).line("ours, high end of the range"))
+        print_text(card_verdicts(high, near, _below).line("ours, upper bound"))
         print_text(card_verdicts(weights, near, _below).line("weights only"))
         print_text(card_verdicts(weights, near, lambda _, __: True).line("always fits"))
     print_text("\n")
@@ -126,18 +128,20 @@ def _below(said: float, card: float) -> bool:
 
 
 def print_peers(folder: Path, cases: Sequence[MemoryCase]) -> None:
-    """Put the same rows through other estimators; what one refuses is no miss of its."""
+    """Run other estimators on the same rows; a row that one refuses is not an error of it."""
     kinds = [next(iter(measured_peaks(case))) for case in cases]
-    said: dict[str, list[float | None]] = {"ours": [
-        estimated_bytes(case, kind) for case, kind in zip(cases, kinds, strict=True)
-    ]}  # fmt: skip
+    said: dict[str, list[float | None]] = {
+        "ours": [estimated_bytes(case, kind) for case, kind in zip(cases, kinds, strict=True)]
+    }
     for peer in PEERS:
         told = peer_answers(peer, folder, cases)
         if told is None:
-            print_text(f"{peer.name}: not there. Run uv pip install --target {folder}/{peer.name} "
-                  f"{peer.name}\n")  # fmt: skip
+            print_text(
+                f"{peer.name}: not installed. Run uv pip install --target {folder}/{peer.name} "
+                f"{peer.name}\n"
+            )
             continue
-        print_text(f"{peer.name} {told[0]} is given {peer.arguments}\n")
+        print_text(f"{peer.name} {told[0]} gets {peer.arguments}\n")
         said[f"{peer.name} {told[0]}"] = [
             answer.get(kind) for answer, kind in zip(told[1], kinds, strict=True)
         ]
@@ -150,25 +154,33 @@ def print_peers(folder: Path, cases: Sequence[MemoryCase]) -> None:
         places[f"{which:4} {case.row['source']}, {case.row['gpu']}"[:44]].append(place)
         places[f"{which:4} ~ all"].append(place)
     for name, group in sorted(places.items()):
-        cells = (_cell([cases[i] for i in group], [kinds[i] for i in group],
-                       [values[i] for i in group]) for values in said.values())  # fmt: skip
+        cells = (
+            _cell([cases[i] for i in group], [kinds[i] for i in group], [values[i] for i in group])
+            for values in said.values()
+        )
         print_text(f"{name.replace('~ ', ''):44}{''.join(cells)}\n")
     tests = places["test ~ all"]
     for name, values in said.items():
         taken = [i for i in tests if values[i]]
         if taken and name != "ours":
-            ours = _cell([cases[i] for i in taken], [kinds[i] for i in taken],
-                         [said["ours"][i] for i in taken])  # fmt: skip
-            print_text(f"{f'ours on the {len(taken)} test rows that {name} takes':52}{ours}\n")
+            ours = _cell(
+                [cases[i] for i in taken],
+                [kinds[i] for i in taken],
+                [said["ours"][i] for i in taken],
+            )
+            print_text(f"{f'ours on the {len(taken)} test rows that {name} accepts':52}{ours}\n")
     print_text("\n")
 
 
 def _cell(
     cases: Sequence[MemoryCase], kinds: Sequence[PeakKind], said: Sequence[float | None]
 ) -> str:
-    """Mean and worst error of one estimator on some rows, and how many of them it refused."""
-    pairs = [estimate_pair(case, kind, value)
-             for case, kind, value in zip(cases, kinds, said, strict=True) if value]  # fmt: skip
+    """Mean and worst error of one estimator, and the number of rows it refused."""
+    pairs = [
+        estimate_pair(case, kind, value)
+        for case, kind, value in zip(cases, kinds, said, strict=True)
+        if value
+    ]
     refused = len(cases) - len(pairs)
     if not pairs:
         return f"{'-':>8} {'-':>8} {refused:6}"
@@ -181,10 +193,12 @@ def print_rows(cases: Sequence[MemoryCase]) -> None:
     for case in cases:
         for kind, measured in measured_peaks(case).items():
             ours = estimated_bytes(case, kind)
-            print_text(f"{case.row['id']} {row_part(case.row):4} {case.row['source'][:20]:20} "
-                  f"{case.model[-26:]:26} {case.row['method'][:12]:12} {kind:9} "
-                  f"{measured / GIB:7.2f} {ours / GIB:7.2f} GiB "
-                  f"{ours / measured - 1:+7.1%}\n")  # fmt: skip
+            print_text(
+                f"{case.row['id']} {row_part(case.row):4} {case.row['source'][:20]:20} "
+                f"{case.model[-26:]:26} {case.row['method'][:12]:12} {kind:9} "
+                f"{measured / GIB:7.2f} {ours / GIB:7.2f} GiB "
+                f"{ours / measured - 1:+7.1%}\n"
+            )
 
 
 def main() -> None:
@@ -202,15 +216,20 @@ def main() -> None:
     print_left_out(rows, cases, Counter(why for _, why in read if isinstance(why, str)))
     if not cases:
         sys.exit("No row of this file can be scored.")
-    print_scores("Memory, as first reckoned: constants are fitted on T4 and A100 only", cases)
+    print_scores("Memory, first estimates: constants are fitted on T4 and A100 only", cases)
     learnt = [case_of(case.row, book, learnt=True) for case in cases]
-    print_scores("The same with habits of frameworks that misses on test rows told of; no test",
-                 [case for case in learnt if isinstance(case, MemoryCase)])  # fmt: skip
+    print_scores(
+        "The same with framework behavior learned from errors on test rows; not a test",
+        [case for case in learnt if isinstance(case, MemoryCase)],
+    )
     others = [case_of(row, book) for row in kept if has_other_kernels(row)]
     known = [case for case in others if isinstance(case, MemoryCase)]
     if known:
-        print_scores(f"Other kernels, {len(known)} of {len(others)} rows with a known config and "
-                     "length; not fitted", known)  # fmt: skip
+        print_scores(
+            f"Other kernels, {len(known)} of {len(others)} rows with a known config and "
+            "length; not fitted",
+            known,
+        )
     print_verdicts(cases)
     print_peers(flags.peers, cases)
     if flags.each:

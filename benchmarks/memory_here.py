@@ -1,7 +1,7 @@
-"""Estimated against measured memory of ten trainings of tiny models on the CPU of this machine.
+"""Estimated and measured memory of ten trainings of tiny models on the CPU of this machine.
 
 python -m benchmarks.memory_here
-Measured is the peak of the bytes of all tensors that are alive, over two steps in float32.
+The measurement is the peak size of all live tensors over two steps in float32.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ from advisor.gpu.training_setup import Method, TrainingSetup
 from benchmarks.scores import HEADING, ErrorSummary, EstimatePair
 
 SIZES = {
-    "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4,
-    "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 32, "vocab_size": 2048,
-    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
+    "hidden_size": 256,
+    "intermediate_size": 704,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 32,
+    "vocab_size": 2048,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 RANK = 8
 MIB = 2**20
 
@@ -42,16 +49,21 @@ class TinyTraining(NamedTuple):
 
 
 TRAININGS = (
-    TinyTraining("llama", "full", False, 4, 128), TinyTraining("llama", "full", True, 4, 128),
-    TinyTraining("llama", "lora", False, 4, 128), TinyTraining("llama", "lora", True, 4, 512),
-    TinyTraining("qwen3", "full", False, 2, 256), TinyTraining("qwen3", "lora", False, 8, 128),
-    TinyTraining("mistral", "full", True, 8, 256), TinyTraining("qwen2", "lora", False, 4, 256),
-    TinyTraining("gemma", "full", False, 4, 128), TinyTraining("phi3", "lora", False, 4, 256),
-)  # fmt: skip
+    TinyTraining("llama", "full", False, 4, 128),
+    TinyTraining("llama", "full", True, 4, 128),
+    TinyTraining("llama", "lora", False, 4, 128),
+    TinyTraining("llama", "lora", True, 4, 512),
+    TinyTraining("qwen3", "full", False, 2, 256),
+    TinyTraining("qwen3", "lora", False, 8, 128),
+    TinyTraining("mistral", "full", True, 8, 256),
+    TinyTraining("qwen2", "lora", False, 4, 256),
+    TinyTraining("gemma", "full", False, 4, 128),
+    TinyTraining("phi3", "lora", False, 4, 256),
+)
 
 
 class StorageCounter(TorchDispatchMode):
-    """Counts the bytes of storages from the operation that makes them until they are freed."""
+    """Counts the bytes of tensor storages from allocation until they are freed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +87,7 @@ class StorageCounter(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Let an operation run, and see what it made."""
+        """Run an operation and count its results."""
         made = func(*args, **(kwargs or {}))
         for tensor in tree_flatten(made)[0]:
             if isinstance(tensor, torch.Tensor):
@@ -84,7 +96,7 @@ class StorageCounter(TorchDispatchMode):
 
 
 def model_of(run: TinyTraining) -> tuple[Any, ModelShape]:
-    """Build a tiny model, with adapters where it is to have some."""
+    """Build a tiny model, with adapters for LoRA."""
     config = transformers.AutoConfig.for_model(run.family, **SIZES)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     shape = ModelShape.of(architecture_of(config.to_dict()))
@@ -100,7 +112,7 @@ def model_of(run: TinyTraining) -> tuple[Any, ModelShape]:
 
 
 def measured_bytes(model: Any, run: TinyTraining) -> int:
-    """Train two steps, and return the peak of the second."""
+    """Train two steps; return the peak of the second."""
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, foreach=False)
     ids = torch.randint(3, SIZES["vocab_size"], (run.rows, run.length))
@@ -119,19 +131,26 @@ def measured_bytes(model: Any, run: TinyTraining) -> int:
 def estimated_bytes(shape: ModelShape, run: TinyTraining) -> float:
     """Estimate the same peak from the config alone."""
     setup = TrainingSetup(
-        run.method, run.rows * run.length, longest=run.length, rank=RANK, weight_bytes=4.0,
-        stream_bytes=4.0, head="all_plain", autocast=False, accumulates=False,
+        run.method,
+        run.rows * run.length,
+        longest=run.length,
+        rank=RANK,
+        weight_bytes=4.0,
+        stream_bytes=4.0,
+        head="all_plain",
+        autocast=False,
+        accumulates=False,
         checkpointing=run.checkpointing,
-    )  # fmt: skip
+    )
     return float(allocated_bytes(shape, setup))
 
 
 def measured_pair(run: TinyTraining) -> EstimatePair:
-    """Measure a training, and put it beside its estimate."""
+    """Measure a training and pair it with its estimate."""
     model, shape = model_of(run)
-    said = estimated_bytes(shape, run)
+    estimated = estimated_bytes(shape, run)
     return EstimatePair(
-        run.family, float(measured_bytes(model, run)), said, 0.9 * said, 1.11 * said
+        run.family, float(measured_bytes(model, run)), estimated, 0.9 * estimated, 1.11 * estimated
     )
 
 
@@ -146,7 +165,7 @@ def main() -> None:
         sys.stdout.write(
             f"{run.family:8} {run.method:5} {'checkpointed' if run.checkpointing else '':12} "
             f"{run.rows} x {run.length:4} {pair.measured / MIB:7.1f} MiB measured "
-            f"{pair.said / MIB:7.1f} estimated {pair.error:+6.1%}\n"
+            f"{pair.estimated / MIB:7.1f} estimated {pair.error:+6.1%}\n"
         )
     sys.stdout.write(
         HEADING + ErrorSummary.of(pairs).line("tiny models on this CPU, nothing fitted")

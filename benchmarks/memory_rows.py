@@ -1,4 +1,4 @@
-"""A row of a published training run -> the model's shape and the setup that its columns tell."""
+"""Row of a published training run -> model shape and training setup for the memory estimate."""
 
 from __future__ import annotations
 
@@ -13,37 +13,54 @@ from advisor.prices.book import PriceBook
 from benchmarks.rows import Row, row_number
 
 ALIASES: Mapping[str, str] = {
-    "gemma2b": "google/gemma-2-2b", "gemma2-2b": "google/gemma-2-2b",
-    "gemma2-9b": "google/gemma-2-9b", "gemma-2b": "google/gemma-2b",
+    "gemma2b": "google/gemma-2-2b",
+    "gemma2-2b": "google/gemma-2-2b",
+    "gemma2-9b": "google/gemma-2-9b",
+    "gemma-2b": "google/gemma-2b",
     "stablelm alpha 3b": "stabilityai/stablelm-base-alpha-3b",
     "tiny-llama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
     "tinyllama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
-    "llama-3-8b": "meta-llama/Meta-Llama-3-8B", "llama-2-7b": "meta-llama/Llama-2-7b-hf",
-    "mistral-7b": "mistralai/Mistral-7B-v0.1", "mistral-7b-v0.2": "mistralai/Mistral-7B-v0.1",
-    "qwen2-7b": "Qwen/Qwen2.5-7B", "phi-3.5-mini": "microsoft/Phi-3-mini-4k-instruct",
-    "codegemma-7b": "google/gemma-7b", "qwen3-4b-2507": "Qwen/Qwen3-4B",
+    "llama-3-8b": "meta-llama/Meta-Llama-3-8B",
+    "llama-2-7b": "meta-llama/Llama-2-7b-hf",
+    "mistral-7b": "mistralai/Mistral-7B-v0.1",
+    "mistral-7b-v0.2": "mistralai/Mistral-7B-v0.1",
+    "qwen2-7b": "Qwen/Qwen2.5-7B",
+    "phi-3.5-mini": "microsoft/Phi-3-mini-4k-instruct",
+    "codegemma-7b": "google/gemma-7b",
+    "qwen3-4b-2507": "Qwen/Qwen3-4B",
     "llama-outetts-1.0-1b": "meta-llama/Llama-3.2-1B",
-}  # fmt: skip
-"""Names that are not those of the catalogue, and models whose config is that of another."""
+}
+"""Names that differ from the catalogue, and models that share the config of another."""
 IGNORED_NAME_PARTS = re.compile(
     r"\(assumed\)|\?|-?(instruct|chat|it|base|hf|coder|bnb-4bit|unsloth)\b|-v1\.0|meta-"
 )
 MATRICES: Mapping[str, tuple[Module, ...]] = {
-    "query": ("q",), "key": ("k",), "value": ("v",), "projection": ("o",),
-    "mlp": ("gate", "up", "down"), "head": ("head",), "q_proj": ("q",), "k_proj": ("k",),
-    "v_proj": ("v",), "o_proj": ("o",), "gate_proj": ("gate",), "up_proj": ("up",),
-    "down_proj": ("down",), "attention (qkv": ("q", "k", "v"), "o)": ("o",),
-}  # fmt: skip
+    "query": ("q",),
+    "key": ("k",),
+    "value": ("v",),
+    "projection": ("o",),
+    "mlp": ("gate", "up", "down"),
+    "head": ("head",),
+    "q_proj": ("q",),
+    "k_proj": ("k",),
+    "v_proj": ("v",),
+    "o_proj": ("o",),
+    "gate_proj": ("gate",),
+    "up_proj": ("up",),
+    "down_proj": ("down",),
+    "attention (qkv": ("q", "k", "v"),
+    "o)": ("o",),
+}
 """Words of `lora_targets` between plus signs."""
 LONGEST_ALPACA_TOKENS = 1304.0
 """Longest row of Alpaca. Source: litgpt, tutorials/oom.md."""
 LEVERS = ("baseline", "packed", "compile", "chunked", "checkpointing", "in bwd", "offload", "8bit")
-"""What torchtune's table adds, one after the other."""
+"""Options that the rows of torchtune's table add one by one."""
 
 
 @dataclass(frozen=True)
 class MemoryCase:
-    """A row that can be reckoned."""
+    """A row with an estimate."""
 
     row: Row
     model: str
@@ -53,16 +70,16 @@ class MemoryCase:
 
 
 def case_of(row: Row, book: PriceBook, learnt: bool = False) -> MemoryCase | str:
-    """Read a row, or say which column it lacks.
+    """Convert a row; return the reason as text if a value is missing.
 
     Args:
         row: One run.
-        book: Where the shapes are.
-        learnt: Whether habits count that were understood only after a look at test rows.
+        book: Price book with the model shapes.
+        learnt: Whether to use framework behavior that was learned from errors on test rows.
     """
     model = find_model(row["model"], book)
     if model is None:
-        return f"no config of '{row['model']}' in the catalogue"
+        return f"no config for '{row['model']}' in the catalogue"
     if row_number(row, "seq_len") is None or row_number(row, "micro_batch") is None:
         return "no length or micro-batch"
     architecture = book.model(model).architecture
@@ -77,7 +94,7 @@ def case_of(row: Row, book: PriceBook, learnt: bool = False) -> MemoryCase | str
 
 
 def find_model(said: str, book: PriceBook) -> str | None:
-    """Find a model by what a row calls it."""
+    """Look up a model by the name in a row."""
     words = _plain(said)
     for name in book.with_architecture:
         if _plain(name) == words:
@@ -90,30 +107,36 @@ def _plain(name: str) -> str:
 
 
 def _untied(shape: ModelShape) -> ModelShape:
-    """Litgpt keeps a head of its own for every model."""
+    """Litgpt has a separate head for every model."""
     more = shape.tied_embeddings * shape.vocabulary * shape.hidden_size
     return shape._replace(parameters=shape.parameters + more, tied_embeddings=False)
 
 
 def setup_of(row: Row, shape: ModelShape) -> TrainingSetup:
-    """Read the columns of a row: what they say, and what its framework does where they do not."""
+    """Return the setup from the columns of a row, else from the defaults of its framework."""
     rows, longest = row_number(row, "micro_batch") or 1.0, _longest(row)
     method = "qlora" if row["method"] == "qlora" else "full" if row["method"] == "full" else "lora"
     targets = _targets(row)
     setup = TrainingSetup(
-        method=method, tokens=rows * longest, longest=longest, targets=targets,
-        rank=_rank(row, shape, targets), optimizer=_optimizer(row),
+        method=method,
+        tokens=rows * longest,
+        longest=longest,
+        targets=targets,
+        rank=_rank(row, shape, targets),
+        optimizer=_optimizer(row),
         checkpointing=row["grad_ckpt"].startswith(("yes", "unsloth")),
         attention="eager" if row["attn"] == "eager" else "fused",
-        head="all", accumulates=_accumulates(row),
+        head="all",
+        accumulates=_accumulates(row),
         double_quantised=row["quant"] not in ("nf4 no-dq", "bnb.nf4"),
-        compiled=row["compile"] == "yes", **_sharding(row),
-    )  # fmt: skip
+        compiled=row["compile"] == "yes",
+        **_sharding(row),
+    )
     return setup.with_changes(**_habits(row, setup))
 
 
 def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:
-    """What a framework does and no column tells."""
+    """Framework behavior that no column has."""
     framework, flags = row["framework"], row["flags"]
     if framework.startswith("own loop"):
         prepared = "upcast" in row["precision"]
@@ -123,26 +146,35 @@ def _habits(row: Row, setup: TrainingSetup) -> dict[str, Any]:
     if "gpt" in framework:
         mixed = row["precision"].startswith("bf16-mixed")
         packed = setup.method == "qlora"
-        return {"head": "all_bf16" if setup.is_full else "chunked", "drops_out": True,
-                "adapter_bytes": 4.0 if mixed else 2.0, "autocast": mixed, "mixes": mixed,
-                "weight_bytes": 4.0 if mixed else 2.0, "packs_head": packed,
-                "optimizer": "paged" if packed else setup.optimizer,
-                "checkpointing": setup.sharding == "zero3"}  # fmt: skip
+        return {
+            "head": "all_bf16" if setup.is_full else "chunked",
+            "drops_out": True,
+            "adapter_bytes": 4.0 if mixed else 2.0,
+            "autocast": mixed,
+            "mixes": mixed,
+            "weight_bytes": 4.0 if mixed else 2.0,
+            "packs_head": packed,
+            "optimizer": "paged" if packed else setup.optimizer,
+            "checkpointing": setup.sharding == "zero3",
+        }
     if framework.startswith("torchtune"):
         return {"adapter_bytes": 2.0, "autocast": False, **_levers(flags)}
     if framework.startswith("fsdp_qlora"):
         return {"adapter_bytes": 2.0, "autocast": False}
     if framework.startswith("transformers"):
         prepared = setup.method == "qlora"
-        return {"upcast": prepared, "head": "all_fp32" if prepared else "all",
-                "attention": "eager" if flags in ("HF", "HF DDP") else "masked"}  # fmt: skip
+        return {
+            "upcast": prepared,
+            "head": "all_fp32" if prepared else "all",
+            "attention": "eager" if flags in ("HF", "HF DDP") else "masked",
+        }
     if "unsloth" in framework:
         return {"head": "fused", "offloads_activations": True}
     return {}
 
 
 def _learnt(row: Row, setup: TrainingSetup) -> dict[str, Any]:
-    """Habits that misses on test rows told of; rows that have them test nothing any more."""
+    """Framework behavior learned from errors on test rows; these rows no longer test anything."""
     framework = row["framework"]
     if "gpt" in framework and setup.method == "qlora":
         return {"stream_bytes": 4.0, "upcast": True}
@@ -154,12 +186,15 @@ def _learnt(row: Row, setup: TrainingSetup) -> dict[str, Any]:
 
 
 def _levers(flags: str) -> dict[str, Any]:
-    """Which levers a row of torchtune's table has pulled; adapters come after all of them."""
+    """Options of a row of torchtune's table; adapter rows have all of them."""
     pulled = max((i for i, word in enumerate(LEVERS) if word in flags), default=0)
     if "LoRA" in flags:
         return {"head": "chunked", "offloads_activations": True, "rank": 64.0}
-    return {"head": "chunked" if pulled >= 3 else "all", "offloads_activations": pulled >= 6,
-            "optimizer_in_backward": pulled >= 5}  # fmt: skip
+    return {
+        "head": "chunked" if pulled >= 3 else "all",
+        "offloads_activations": pulled >= 6,
+        "optimizer_in_backward": pulled >= 5,
+    }
 
 
 def _longest(row: Row) -> float:
@@ -177,7 +212,7 @@ def _targets(row: Row) -> tuple[Module, ...]:
 
 
 def _rank(row: Row, shape: ModelShape, targets: tuple[Module, ...]) -> float:
-    """Take the rank, or for other adapters one that has as many trained weights."""
+    """Return the LoRA rank; for other adapters the rank with as many trained weights."""
     trained = re.search(r"trainable ([\d,]+)", row["notes"])
     each = float(lora_parameters(shape, 1, targets))
     if row["method"].startswith("peft-") and trained and each:

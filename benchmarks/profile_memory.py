@@ -1,4 +1,4 @@
-"""Peak memory of profiling small and large files, beside reading the small one whole.
+"""Peak memory of profiling small and large files, compared with pandas on the small one.
 
 python -m benchmarks.profile_memory [--large-mb 1000]
 """
@@ -30,7 +30,7 @@ ROW_WORDS = 180
 
 
 def make_row(i: int) -> dict[str, str]:
-    """Make a row of about a kilobyte; rows differ, so that none is a duplicate."""
+    """Return a row of about a kilobyte; all rows differ, so none is a duplicate."""
     return {"prompt": f"{i} " + f"word{i % 97} " * ROW_WORDS, "completion": f"box {i % 12}"}
 
 
@@ -73,8 +73,10 @@ def measure_child(work: str, path: Path) -> tuple[int, int, float]:
     """Rows, peak bytes and seconds of a child process."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD_SCRIPT.format(work=work), str(path)],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     rows, peak, taken = done.stdout.split()
     return int(rows), int(peak), float(taken)
 
@@ -85,10 +87,14 @@ def main() -> None:
     parser.add_argument("--large-mb", type=int, default=1000)
     large = parser.parse_args().large_mb
     writers: dict[str, Callable[[Path, int], None]] = {
-        "JSONL": write_jsonl, "JSON array": write_array, "Parquet": write_parquet,
-    }  # fmt: skip
-    sys.stdout.write(f"{'file':12} {'MB':>6} {'rows':>9} {'peak MiB':>9} {'MB/s':>6} "
-                     f"{'bytes a row':>12} {'to peer':>8}\n")  # fmt: skip
+        "JSONL": write_jsonl,
+        "JSON array": write_array,
+        "Parquet": write_parquet,
+    }
+    sys.stdout.write(
+        f"{'file':12} {'MB':>6} {'rows':>9} {'peak MiB':>9} {'MB/s':>6} "
+        f"{'bytes/row':>12} {'to peer':>8}\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows"
         write_jsonl(path, 10_000_000)
@@ -101,9 +107,11 @@ def main() -> None:
                 base = base or (rows, peak)
                 grown = (peak - base[1]) / max(rows - base[0], 1)
                 growth = f"{grown:12.1f}" if rows > base[0] else " " * 12
-                sys.stdout.write(f"{name:12} {megabytes:6} {rows:9,} {peak / 2**20:9.0f} "
-                                 f"{path.stat().st_size / 1e6 / taken:6.0f} {growth} "
-                                 f"{peak / peer:8.2f}\n")  # fmt: skip
+                sys.stdout.write(
+                    f"{name:12} {megabytes:6} {rows:9,} {peak / 2**20:9.0f} "
+                    f"{path.stat().st_size / 1e6 / taken:6.0f} {growth} "
+                    f"{peak / peer:8.2f}\n"
+                )
                 sys.stdout.flush()
     sys.stdout.write(f"peer: pandas.read_json of the 10 MB JSONL, {peer / 2**20:.0f} MiB\n")
 

@@ -1,7 +1,7 @@
-"""A restart with many open jobs: how long until all are looked at, and with how many requests?
+"""Restart with many open jobs: time and requests until all are polled.
 
-`python -m benchmarks.reconcile --jobs 500` prints ours, which reads the list by the page, beside
-one request for each job, against a fake provider on loopback.
+`python -m benchmarks.reconcile --jobs 500` compares our paged list requests with one
+request per job, with a fake provider on loopback.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATH = "/v1/fine_tuning/jobs"
 
 
 def start_runs(desk: RunHarness, fake: FakeOpenAI, count: int) -> None:
-    """Put runs on record whose jobs are at work at the provider."""
+    """Record runs whose jobs are running at the provider."""
     store, file = desk.context.store, fake.keep("x", b"x")["id"]
     for number in range(count):
         run_id, _ = store.start(desk.plan(attempt=number + 1))
@@ -37,7 +37,7 @@ def start_runs(desk: RunHarness, fake: FakeOpenAI, count: int) -> None:
 
 
 def poll_each_job(desk: RunHarness) -> None:
-    """Ask after every job by itself, as a loop over runs does."""
+    """Poll every job with its own request, as a simple loop does."""
     for one in desk.context.store.listed(open_only=True):
         reconcile(desk.context, one.run_id)
 
@@ -49,9 +49,11 @@ def main() -> None:
     count = parser.parse_args().jobs
     os.environ["OWN_API_KEY"] = "key-0123456789"
     seconds = {}
-    print(f"{'way':<12} {'jobs':>5} {'seconds':>8} {'list pages':>10} {'single looks':>12}")
-    for way, go in (("by the page", lambda desk: reconcile_all(desk.context)),
-                    ("one by one", poll_each_job)):  # fmt: skip
+    print(f"{'method':<12} {'jobs':>5} {'seconds':>8} {'list pages':>10} {'job requests':>12}")
+    for way, go in (
+        ("paged list", lambda desk: reconcile_all(desk.context)),
+        ("one by one", poll_each_job),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             fake = FakeOpenAI()
             fake.start()
@@ -66,7 +68,7 @@ def main() -> None:
             print(f"{way:<12} {count:>5} {seconds[way]:>8.2f} {pages:>10} {single:>12}")
             desk.context.store.engine.dispose()
             fake.stop()
-    print(f"one by one takes {seconds['one by one'] / seconds['by the page']:.1f} times as long")
+    print(f"one by one takes {seconds['one by one'] / seconds['paged list']:.1f} times as long")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A file of published training runs -> its rows, and which rows a benchmark leaves out and why."""
+"""Rows of published training runs, and the rules that exclude rows from a benchmark."""
 
 from __future__ import annotations
 
@@ -16,12 +16,34 @@ PeakKind = Literal["allocated", "reserved", "process", "bound", "unknown"]
 Part = Literal["fit", "test"]
 
 NEEDED = (
-    "id", "source", "framework", "model", "params_b", "method", "lora_r", "lora_targets", "quant",
-    "precision", "optimizer", "seq_len", "micro_batch", "packed", "grad_ckpt", "attn", "flags",
-    "gpu", "n_gpu", "parallel", "peak_gib", "peak_kind", "tokens_per_s", "step_s", "category",
+    "id",
+    "source",
+    "framework",
+    "model",
+    "params_b",
+    "method",
+    "lora_r",
+    "lora_targets",
+    "quant",
+    "precision",
+    "optimizer",
+    "seq_len",
+    "micro_batch",
+    "packed",
+    "grad_ckpt",
+    "attn",
+    "flags",
+    "gpu",
+    "n_gpu",
+    "parallel",
+    "peak_gib",
+    "peak_kind",
+    "tokens_per_s",
+    "step_s",
+    "category",
     "confidence",
-)  # fmt: skip
-"""Columns that every benchmark of training reads; the header of the file says what each holds."""
+)
+"""Columns that every benchmark of training reads; the header of the file describes each."""
 FIT_GPUS = re.compile(r"\b(T4|A100)\b")
 """Constants are fitted on rows of these GPUs only; rows of every other GPU are test rows."""
 KINDS: tuple[tuple[str, PeakKind], ...] = (
@@ -31,55 +53,65 @@ KINDS: tuple[tuple[str, PeakKind], ...] = (
     (r"reserved", "reserved"),
     (r"nvidia-smi|process", "process"),
 )
-"""Words of `peak_kind`, first match wins; what none of them names is unknown."""
+"""Words of `peak_kind`, first match wins; otherwise unknown."""
 OTHER_KERNELS = re.compile(r"unsloth|liger|megatron|nemo", re.IGNORECASE)
-"""Frameworks whose kernels are not those of stock PyTorch."""
+"""Frameworks with other kernels than stock PyTorch."""
 GPUS: tuple[tuple[str, str], ...] = (
-    (r"A100.*40", "A100_40GB_SXM"), (r"A100", "A100_80GB_SXM"), (r"H100", "H100_SXM"),
-    (r"H200", "H200_SXM"), (r"B200", "B200"), (r"L40S", "L40S"), (r"\bL4\b", "L4"),
-    (r"A10G", "A10G"), (r"4090", "RTX_4090"), (r"3090", "RTX_3090"), (r"\bT4\b", "T4"),
-)  # fmt: skip
-"""Words of `gpu` -> our name of it, first match wins."""
+    (r"A100.*40", "A100_40GB_SXM"),
+    (r"A100", "A100_80GB_SXM"),
+    (r"H100", "H100_SXM"),
+    (r"H200", "H200_SXM"),
+    (r"B200", "B200"),
+    (r"L40S", "L40S"),
+    (r"\bL4\b", "L4"),
+    (r"A10G", "A10G"),
+    (r"4090", "RTX_4090"),
+    (r"3090", "RTX_3090"),
+    (r"\bT4\b", "T4"),
+)
+"""Words of `gpu` -> our name, first match wins."""
 
 
 def read_rows(
     path: Path, needed: tuple[str, ...] = NEEDED, like: str = "measured_training.csv"
 ) -> list[Row]:
-    """Read a file of measurements; lines that begin with # are its header.
+    """Read a file of measurements; lines that start with # are its header.
 
     Args:
         path: A CSV.
-        needed: Columns that it has to have.
+        needed: Required columns.
         like: The file of benchmarks/data that shows the format.
 
     Raises:
-        SystemExit: There is no such file, it has no rows, or columns are missing.
+        SystemExit: the file does not exist, has no rows, or lacks columns.
     """
     if not path.is_file():
-        sys.exit(f"There is no file {path}. Give a CSV in the format of benchmarks/data/{like}.")
+        sys.exit(f"{path}: file not found. Give a CSV in the format of benchmarks/data/{like}.")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        sys.exit(f"{path} is not UTF-8 text. Save it as CSV in UTF-8.")
+        sys.exit(f"{path}: not UTF-8 text. Save it as CSV in UTF-8.")
     reader = csv.DictReader(line for line in lines if not line.startswith("#"))
     missing = [name for name in needed if name not in (reader.fieldnames or ())]
     if missing:
-        sys.exit(f"{path} has no column {', '.join(missing)}. Take the columns of "
-                 f"benchmarks/data/{like}.")  # fmt: skip
-    rows = [{name: value or "" for name, value in row.items() if name} for row in reader]
+        sys.exit(
+            f"{path}: missing column {', '.join(missing)}. Use the columns of "
+            f"benchmarks/data/{like}."
+        )
+    rows: list[Row] = [{name: value or "" for name, value in row.items() if name} for row in reader]
     if not rows:
-        sys.exit(f"{path} has no rows.")
+        sys.exit(f"{path}: no rows.")
     return rows
 
 
 def row_number(row: Row, column: str) -> float | None:
-    """Read the number that a cell begins with, such as 768 of '<=768'; none where there is none."""
+    """Return the number a cell starts with, such as 768 of '<=768'; None if there is none."""
     found = re.match(r"\s*[<>=~]*\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b", row[column])
     return float(found[1]) if found else None
 
 
 def peak_kind(row: Row) -> PeakKind:
-    """Say which memory was measured."""
+    """Return which kind of memory was measured."""
     for words, kind in KINDS:
         if re.search(words, row["peak_kind"]):
             return kind
@@ -87,12 +119,12 @@ def peak_kind(row: Row) -> PeakKind:
 
 
 def row_part(row: Row) -> Part:
-    """Say whether constants may be fitted on a row."""
+    """Return whether constants may be fitted on a row."""
     return "fit" if FIT_GPUS.search(row["gpu"]) else "test"
 
 
 def gpu_of(row: Row) -> str | None:
-    """Name the GPU as the price book does, or none where the row does not say which it was."""
+    """Return the GPU name of the price book; None if the row names no known GPU."""
     return next((name for words, name in GPUS if re.search(words, row["gpu"])), None)
 
 
@@ -102,14 +134,14 @@ def has_other_kernels(row: Row) -> bool:
 
 
 def exclusion_reason(row: Row, target: Target) -> str | None:
-    """Say by which rule a row is not scored, or none where it is to be.
+    """Return the rule that excludes a row; None if it is scored.
 
-    The rules read columns only, and were written before any constant was fitted.
+    The rules only read columns, and were written before any constant was fitted.
     """
     if row["confidence"].strip() == "D":
         return "confidence D"
     if row["category"] == "kernel":
-        return "a kernel alone, not a training step"
+        return "a single kernel, not a training step"
     if row["category"] == "capacity":
         return "a capacity: an inequality, not a peak"
     if target == "time":
@@ -121,6 +153,6 @@ def exclusion_reason(row: Row, target: Target) -> str | None:
 
 
 def exclusion_counts(rows: list[Row], target: Target) -> Iterator[tuple[str, int]]:
-    """Count the rows that each rule leaves out."""
+    """Count the rows that each rule excludes."""
     reasons = Counter(reason for row in rows if (reason := exclusion_reason(row, target)))
     yield from sorted(reasons.items())

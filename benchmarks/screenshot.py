@@ -1,4 +1,4 @@
-"""The page of a bundled example -> the picture in the README.
+"""Screenshot of the page with a bundled example, for the README.
 
 python -m benchmarks.screenshot OUT.png [--dark]
 """
@@ -24,7 +24,7 @@ WAIT_SECONDS = 60
 
 
 def main() -> int:
-    """Serve the page, look at it, write the picture."""
+    """Serve the page and save a screenshot."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--dark", action="store_true")
@@ -39,10 +39,22 @@ def main() -> int:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.port", str(port),
-                   "--server.address", "127.0.0.1", "--server.headless", "true"]  # fmt: skip
-        child = subprocess.Popen(command, env={**os.environ, "TUNE_OR_NOT_HOME": home},
-                                 stdout=subprocess.DEVNULL)  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(PAGE),
+            "--server.port",
+            str(port),
+            "--server.address",
+            "127.0.0.1",
+            "--server.headless",
+            "true",
+        ]
+        child = subprocess.Popen(
+            command, env={**os.environ, "TUNE_OR_NOT_HOME": home}, stdout=subprocess.DEVNULL
+        )
         try:
             _wait_until_served(f"http://127.0.0.1:{port}/_stcore/health")
             _take_screenshot(found, f"http://127.0.0.1:{port}", flags.out, flags.dark)
@@ -70,8 +82,12 @@ def _take_screenshot(browser_path: str, url: str, out: Path, is_dark: bool) -> N
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
         scheme: Literal["dark", "light"] = "dark" if is_dark else "light"
-        page = browser.new_page(viewport={"width": 1366, "height": 768}, device_scale_factor=2,
-                                color_scheme=scheme, locale="en-US")  # fmt: skip
+        page = browser.new_page(
+            viewport={"width": 1366, "height": 768},
+            device_scale_factor=2,
+            color_scheme=scheme,
+            locale="en-US",
+        )
         page.goto(url)
         page.locator("#verdict").wait_for(timeout=WAIT_SECONDS * 1000)
         page.locator("canvas, svg.marks").first.wait_for()

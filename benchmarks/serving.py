@@ -1,4 +1,4 @@
-"""Published serving speeds beside those reckoned, for each generation of engines and each GPU.
+"""Published and estimated serving speeds, for each generation of engines and each GPU.
 
 python -m benchmarks.serving [FILE]
 """
@@ -18,17 +18,17 @@ HEAD = f"{'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8} {'in range %':>1
 
 
 def relative_errors(cases: Iterable[ServingCase]) -> list[float]:
-    """Reckoned over measured, less one."""
-    return [case.reckoned / case.measured - 1.0 for case in cases]
+    """Relative errors: estimated / measured - 1."""
+    return [case.estimated / case.measured - 1.0 for case in cases]
 
 
 def is_in_range(case: ServingCase) -> bool:
-    """Whether what was measured lies in the range that is given."""
+    """Whether the measurement is within the range."""
     return case.at(-1.0) <= case.measured <= case.at(1.0)
 
 
 def score_line(cases: list[ServingCase]) -> str:
-    """Count, mean and worst error, coverage of the range and its width, of some rows."""
+    """Count, mean and worst error, coverage and width of the range."""
     off = relative_errors(cases)
     covered = mean(is_in_range(case) for case in cases)
     width = median(case.at(1.0) / case.at(-1.0) for case in cases)
@@ -52,26 +52,28 @@ def print_table(
 
 
 def print_first_tokens(cases: list[ServingCase]) -> None:
-    """Print how long a first token takes on an idle server, beside what is reckoned."""
+    """Print the errors of the time to first token on an idle server."""
     off: dict[tuple[str, str], list[float]] = {}
     for case in cases:
         measured = row_number(case.row, "ttft_ms")
         if measured and case.sequences == 1:
             seconds = float(first_token_seconds(case.serving, case.prompt))
             off.setdefault((case.engine.name, case.part), []).append(seconds * 1e3 / measured - 1)
-    print(f"\n{'time to a first token':<37} {'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8}")
+    print(f"\n{'time to first token':<37} {'rows':>4} {'mean %':>7} {'bias %':>7} {'worst %':>8}")
     for (engine, part), found in sorted(off.items()):
-        print(f"{engine:<18} {part:<18} {len(found):>4} {100 * mean(map(abs, found)):>7.1f} "
-              f"{100 * median(found):>7.1f} {100 * max(found, key=abs):>8.1f}")  # fmt: skip
+        print(
+            f"{engine:<18} {part:<18} {len(found):>4} {100 * mean(map(abs, found)):>7.1f} "
+            f"{100 * median(found):>7.1f} {100 * max(found, key=abs):>8.1f}"
+        )
 
 
 def print_exclusions(cases: list[ServingCase], out: Counter[str]) -> None:
-    """Print what is not scored, and by which rule."""
+    """Print the number of rows that are not scored, by rule."""
     print("\nnot scored")
     for why, count in sorted(out.items()):
         print(f"{count:>4} {why}")
     cannot = sum(count for why, count in out.items() if why.startswith("cannot"))
-    print(f"{len(cases) / (len(cases) + cannot):.0%} of the rows that the rules leave are scored")
+    print(f"{len(cases) / (len(cases) + cannot):.0%} of the rows not excluded by a rule are scored")
 
 
 def main() -> None:
@@ -81,9 +83,11 @@ def main() -> None:
         "file", nargs="?", help=f"a CSV in the format of benchmarks/data/{DATA_FILE}"
     )
     cases, out = cases_of(parser.parse_args().file)
-    print("Constants are fitted on rows of T4 and A100 (python -m benchmarks.serving_fit); "
-          "all others are test rows.\nError: reckoned over measured output tokens a second, "
-          "less one; bias is its median.")  # fmt: skip
+    print(
+        "Constants are fitted on rows of T4 and A100 (python -m benchmarks.serving_fit); "
+        "all others are test rows.\nError: estimated / measured output tokens per second - 1; "
+        "bias is its median."
+    )
     print_table("generation", cases, lambda case: (case.engine.name, case.part))
     print_table("generation, load", cases, lambda case: (case.engine.name, case.part, case.load))
     print_table(

@@ -1,4 +1,4 @@
-"""Rows of T4 and A100 -> the constants of serving engines, for advisor/gpu/serving_engines.py.
+"""Fit of the serving engine constants in advisor/gpu/serving_engines.py, on T4 and A100 rows.
 
 python -m benchmarks.serving_fit [FILE]
 """
@@ -24,35 +24,47 @@ Constant = tuple[str, ...]
 
 SERVERS = ("servers-2024", "vllm-2025", "vllm-2026", "sglang-2026")
 SHARED: tuple[Constant, ...] = (
-    ("bandwidth_share", *SERVERS), ("compute_share", *SERVERS), ("hop_seconds", *SERVERS),
-    ("step_seconds", "servers-2024"), ("step_seconds", "vllm-2025"), ("step_seconds", "vllm-2026"),
+    ("bandwidth_share", *SERVERS),
+    ("compute_share", *SERVERS),
+    ("hop_seconds", *SERVERS),
+    ("step_seconds", "servers-2024"),
+    ("step_seconds", "vllm-2025"),
+    ("step_seconds", "vllm-2026"),
     ("step_seconds", "sglang-2026"),
-    ("sequence_seconds", "servers-2024"), ("sequence_seconds", "vllm-2025"),
-    ("sequence_seconds", "vllm-2026"), ("sequence_seconds", "sglang-2026"),
-    ("stream_seconds", "servers-2024", "vllm-2025"), ("stream_seconds", "vllm-2026"),
-    ("stream_seconds", "sglang-2026"), ("packed_layer_seconds", "vllm-2026"),
-    ("compute_share", "w8a8", "w8a16", "fp8", "fp4"), ("compute_share", "w4a16", "awq"),
+    ("sequence_seconds", "servers-2024"),
+    ("sequence_seconds", "vllm-2025"),
+    ("sequence_seconds", "vllm-2026"),
+    ("sequence_seconds", "sglang-2026"),
+    ("stream_seconds", "servers-2024", "vllm-2025"),
+    ("stream_seconds", "vllm-2026"),
+    ("stream_seconds", "sglang-2026"),
+    ("packed_layer_seconds", "vllm-2026"),
+    ("compute_share", "w8a8", "w8a16", "fp8", "fp4"),
+    ("compute_share", "w4a16", "awq"),
     ("bandwidth_share", "awq"),
-)  # fmt: skip
-"""Kernels and links are those of the hardware's maker: one share for all servers."""
+)
+"""Kernels and links are by the hardware vendor: one share for all servers."""
 LLAMA: tuple[Constant, ...] = (
-    ("step_seconds", "llama.cpp-2024"), ("bandwidth_share", "llama.cpp-2024"),
-)  # fmt: skip
+    ("step_seconds", "llama.cpp-2024"),
+    ("bandwidth_share", "llama.cpp-2024"),
+)
 EAGER: tuple[Constant, ...] = (
-    ("layer_seconds", "eager-2024"), ("packed_layer_seconds", "eager-2024"),
-    ("launches", "nf4-dq"), ("launches", "int8-mixed"),
-)  # fmt: skip
+    ("layer_seconds", "eager-2024"),
+    ("packed_layer_seconds", "eager-2024"),
+    ("launches", "nf4-dq"),
+    ("launches", "int8-mixed"),
+)
 
 
 def fit_constants(
     cases: list[ServingCase], constants: Sequence[Constant]
 ) -> tuple[list[ServingCase], list[float]]:
-    """Fit constants to the logarithm of measured speeds; a row far off counts less."""
+    """Fit constants to the logarithm of measured speeds; outliers count less."""
     start = [_value(constant) for constant in constants]
 
     def off(logs: NDArray[np.float64]) -> list[float]:
         tried = [_with(case, constants, np.exp(logs).tolist()) for case in cases]
-        return [float(np.log(case.reckoned / case.measured)) for case in tried]
+        return [float(np.log(case.estimated / case.measured)) for case in tried]
 
     found = least_squares(off, np.log(start), loss="soft_l1", f_scale=0.1)
     values = [float(value) for value in np.exp(found.x)]
@@ -80,7 +92,7 @@ def _set(engine: ServingEngine, name: str, value: float) -> ServingEngine:
 
 
 def first_seconds(cases: list[ServingCase], engine: ServingEngine) -> tuple[float, int]:
-    """Median of what is left of the time to a first token, and of how many rows."""
+    """Median time to first token not explained by the formula [s], and the number of rows."""
     left = []
     for case in cases:
         measured = row_number(case.row, "ttft_ms")
@@ -96,16 +108,18 @@ def first_seconds(cases: list[ServingCase], engine: ServingEngine) -> tuple[floa
 
 
 def main() -> None:
-    """Print every constant with what it was fitted on."""
+    """Print every constant with the rows it was fitted on."""
     cases, _ = cases_of(sys.argv[1] if len(sys.argv) > 1 else None)
     cases = [case for case in cases if case.part == "fit"]
     for constants in (SHARED, LLAMA, EAGER):
         owners = {owner for _, *names in constants for owner in names}
         mine = [case for case in cases if case.engine.name in owners]
         after, values = fit_constants(mine, constants)
-        error = np.mean([abs(case.reckoned / case.measured - 1) for case in after])
-        print(f"{len(mine)} rows of {', '.join(sorted(owners & set(ENGINES)))}: "
-              f"mean error {error:.1%}")  # fmt: skip
+        error = np.mean([abs(case.estimated / case.measured - 1) for case in after])
+        print(
+            f"{len(mine)} rows of {', '.join(sorted(owners & set(ENGINES)))}: "
+            f"mean error {error:.1%}"
+        )
         for (name, *names), value in zip(constants, values, strict=True):
             print(f"  {name:22} {value:10.4g}  {', '.join(names)}")
     for engine in ENGINES.values():

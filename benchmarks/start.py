@@ -1,4 +1,4 @@
-"""Times of starting and answering, each beside a peer in the same run.
+"""Time to start and to answer from the command line, each compared with a peer in the same run.
 
 python -m benchmarks.start [--dataset FILE ...] [--runs N]
 """
@@ -40,21 +40,48 @@ def main() -> None:
     python, advisor = sys.executable, [sys.executable, "-m", "advisor"]
     datasets = [*flags.dataset, EXAMPLES / "data" / "email-triage.csv"]
     rows = [
-        ("advisor --help", [*advisor, "--help"], "python -c 'import typer, rich.console'",
-         [python, "-c", "import typer, rich.console"]),
-        ("import advisor", [python, "-c", "import advisor"], "python -c pass",
-         [python, "-c", "pass"]),
-    ]  # fmt: skip
+        (
+            "advisor --help",
+            [*advisor, "--help"],
+            "python -c 'import typer, rich.console'",
+            [python, "-c", "import typer, rich.console"],
+        ),
+        (
+            "import advisor",
+            [python, "-c", "import advisor"],
+            "python -c pass",
+            [python, "-c", "pass"],
+        ),
+    ]
     for name in ("policy-faq.yaml", "email-triage.yaml"):
-        rows.append((f"recommend {name}", [*advisor, "recommend", str(EXAMPLES / name)],
-                     "import numpy, pydantic, typer",
-                     [python, "-c", "import numpy, pydantic, typer"]))  # fmt: skip
+        rows.append(
+            (
+                f"recommend {name}",
+                [*advisor, "recommend", str(EXAMPLES / name)],
+                "import numpy, pydantic, typer",
+                [python, "-c", "import numpy, pydantic, typer"],
+            )
+        )
     for path in datasets:
-        ask = [*advisor, "recommend", "--dataset", str(path), "--set", "asked_on=2026-11-20",
-               "--set", "traffic.requests_per_month=1e6"]  # fmt: skip
-        rows.append((f"recommend {path.name}, 1M requests", ask, "tiktoken counts the file",
-                     [python, "-c", COUNT, str(path)]))  # fmt: skip
-    sys.stdout.write(f"{'what':44} {'seconds':>8}  {'peer':40} {'seconds':>8} {'ratio':>6}\n")
+        ask = [
+            *advisor,
+            "recommend",
+            "--dataset",
+            str(path),
+            "--set",
+            "asked_on=2026-11-20",
+            "--set",
+            "traffic.requests_per_month=1e6",
+        ]
+        rows.append(
+            (
+                f"recommend {path.name}, 1M requests",
+                ask,
+                "tiktoken counts the file",
+                [python, "-c", COUNT, str(path)],
+            )
+        )
+    sys.stdout.write(f"{'command':44} {'seconds':>8}  {'peer':40} {'seconds':>8} {'ratio':>6}\n")
     for name, command, peer, peer_command in rows:
         ours, theirs = seconds(command, flags.runs), seconds(peer_command, flags.runs)
         sys.stdout.write(f"{name:44} {ours:8.2f}  {peer:40} {theirs:8.2f} {ours / theirs:6.2f}\n")

@@ -1,6 +1,6 @@
-"""Published training times on T4 and A100 -> the shares and factors that the formulas hold.
+"""Fit of the training time constants on published runs on T4 and A100.
 
-python -m benchmarks.time_fit [FILE] prints what fits best beside what is in the code.
+python -m benchmarks.time_fit [FILE] prints the best fit next to the values in the code.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from benchmarks.time_rows import TimingCase, cases_of
 
 FACTORS = ("MOVED_FACTOR", "UNPACKED_FACTOR")
 T4_WEIGHT = 1.5
-"""Weight of the T4's rows, of which there are fewer."""
+"""Weight of T4 rows, because there are fewer of them."""
 PULL = 0.1
-"""How much a constant is held at what the code has, for those that no row says anything of."""
+"""Regularization toward the value in the code, for constants that no row determines."""
 ROBUST = 0.2
-"""Error from which a row counts by its size and no longer by its square."""
+"""Error above which the loss grows linearly instead of quadratically."""
 
 
 def start_values() -> NDArray[np.float64]:
-    """Lay out what the code has, as logarithms."""
+    """Return the logarithms of the values in the code."""
     factors = [getattr(training_time, name) for name in FACTORS]
     return np.log(np.array([*T4, *A100, *factors], np.float64))
 
 
 def residuals(values: NDArray[np.float64], cases: list[TimingCase]) -> NDArray[np.float64]:
-    """Log of reckoned over measured time with other constants."""
+    """Return log(estimated / measured time) for other constants."""
     found = np.exp(values)
     of = {"T4": PeakShares(*found[:4]), "A100": PeakShares(*found[4:8])}
     for name, value in zip(FACTORS, found[8:], strict=True):
@@ -46,14 +46,15 @@ def _residual(case: TimingCase, shares: PeakShares) -> float:
     speeds = case.speeds._replace(
         matmul=case.speeds.matmul * shares.matmul / was.matmul,
         attention=case.speeds.attention * shares.attention / was.attention,
-        wide=case.speeds.wide * shares.wide / was.wide, launch_seconds=shares.launch_seconds,
-    )  # fmt: skip
+        wide=case.speeds.wide * shares.wide / was.wide,
+        launch_seconds=shares.launch_seconds,
+    )
     seconds = training_time.step_seconds(case.shape, case.setup, speeds, case.micro_batches)
     return float(np.log(seconds / case.measured))
 
 
 def fit_constants(cases: list[TimingCase]) -> NDArray[np.float64]:
-    """Find the constants that fit best."""
+    """Return the constants that fit best."""
     began = start_values()
     weights = np.array([T4_WEIGHT if case.gpu == "T4" else 1.0 for case in cases])
 
@@ -65,7 +66,7 @@ def fit_constants(cases: list[TimingCase]) -> NDArray[np.float64]:
 
 
 def main() -> None:
-    """Print constants, and the error of the rows they were fitted on."""
+    """Print the constants, and the error on the rows they were fitted on."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", nargs="?", type=Path)
     cases, _ = cases_of(parser.parse_args().file)
@@ -77,7 +78,9 @@ def main() -> None:
     before = np.abs(np.expm1(residuals(began, rows))).mean()
     found = fit_constants(rows)
     after = np.abs(np.expm1(residuals(found, rows))).mean()
-    print(f"{len(rows)} rows of T4 and A100: mean error {before:.1%} in the code, {after:.1%} here")
+    print(
+        f"{len(rows)} rows of T4 and A100: mean error {before:.1%} in the code, {after:.1%} fitted"
+    )
     for name, now, best in zip([*names, *FACTORS], np.exp(began), np.exp(found), strict=True):
         print(f"{name:<22} {now:>10.4g} {best:>10.4g}")
 

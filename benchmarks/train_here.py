@@ -1,9 +1,9 @@
-"""This CPU, probed -> time and memory predicted for ten tiny trainings, beside what they took.
+"""Predicted and measured time and memory of ten tiny trainings on this CPU.
 
-Each training is predicted before it runs, as a plan of `trainer` would be, with the probe and
-without; then our script trains it, on one thread. Rows are of unlike length, so that padding
-counts. Other work on the machine is taken out of probe and trainings alike: their seconds are
-multiplied by the share of the time in which the process had the CPU.
+Each training is predicted before it runs, as in a plan of `trainer`, with and without the probe;
+then our script trains it on one thread. Row lengths differ, so that padding counts. Other load on
+the machine is removed from probe and trainings alike: their seconds are multiplied by the share of
+the time in which the process had the CPU.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class TinyConfig:
     layers: int
     vocabulary: int
     sentences: tuple[int, int]
-    """Fewest and most of a row; one is about 14 tokens."""
+    """Minimum and maximum per row; a sentence is about 14 tokens."""
     rows: int
-    """Of a micro-batch."""
+    """Rows per micro-batch."""
     accumulation: int = 1
     method: Method = "full"
     objective: Objective = "text"
@@ -54,10 +54,12 @@ class TinyConfig:
 
     @property
     def name(self) -> str:
-        """What is told of it."""
+        """Name in the table."""
         again = ", checkpointing" if self.checkpointing else ""
-        return (f"{self.objective} {self.method} {self.hidden}x{self.layers}, {self.vocabulary} "
-                f"words, {self.rows}x{self.accumulation} rows{again}")  # fmt: skip
+        return (
+            f"{self.objective} {self.method} {self.hidden}x{self.layers}, {self.vocabulary} "
+            f"words, {self.rows}x{self.accumulation} rows{again}"
+        )
 
 
 CONFIGS = (
@@ -72,24 +74,24 @@ CONFIGS = (
     TinyConfig(512, 3, 2048, (1, 3), 2, method="lora", checkpointing=True),
     TinyConfig(128, 4, 512, (1, 1), 8, objective="classification"),
 )
-"""Other sizes than those of the probe."""
+"""Sizes that the probe does not use."""
 
 
 @dataclass(frozen=True)
 class TinyOutcome:
-    """What was said of a training, and what it took."""
+    """Predicted and measured cost of one training."""
 
     name: str
-    said: Sequence[tuple[float, float, float]]
-    """Seconds of training with the probe, without it, and bytes: low, likely, high."""
+    predicted: Sequence[tuple[float, float, float]]
+    """Low, likely and high of: seconds with the probe, seconds without it, and bytes."""
     seconds: float
-    """Of training, without other work on the machine."""
+    """Training time without other load on the machine."""
     wall_seconds: float
     bytes: float
 
 
 def base_of(config: TinyConfig, folder: Path) -> dict[str, Any]:
-    """Make a base with random weights; return its config."""
+    """Create a base with random weights; return its config."""
     import torch
     from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
@@ -97,10 +99,14 @@ def base_of(config: TinyConfig, folder: Path) -> dict[str, Any]:
     make_tokenizer(folder)
     torch.manual_seed(0)
     size: dict[str, Any] = {
-        "vocab_size": config.vocabulary, "hidden_size": config.hidden,
-        "intermediate_size": 3 * config.hidden, "num_hidden_layers": config.layers,
-        "num_attention_heads": 4, "max_position_embeddings": 512, "pad_token_id": 1,
-    }  # fmt: skip
+        "vocab_size": config.vocabulary,
+        "hidden_size": config.hidden,
+        "intermediate_size": 3 * config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 512,
+        "pad_token_id": 1,
+    }
     if config.objective == "classification":
         BertModel(BertConfig(**size)).save_pretrained(folder)
     else:
@@ -110,16 +116,18 @@ def base_of(config: TinyConfig, folder: Path) -> dict[str, Any]:
 
 
 def rows_of(config: TinyConfig, count: int) -> list[dict[str, Any]]:
-    """Write rows of unlike length."""
+    """Return rows of different lengths."""
     if config.objective == "classification":
         return task_rows(count)
     draw = random.Random(7)
-    return [{"text": " ".join(sentence(draw) for _ in range(draw.randint(*config.sentences)))}
-            for _ in range(count)]  # fmt: skip
+    return [
+        {"text": " ".join(sentence(draw) for _ in range(draw.randint(*config.sentences)))}
+        for _ in range(count)
+    ]
 
 
 def lengths_of(rows: list[dict[str, Any]], base: Path) -> Any:
-    """Count the tokens of each row as the base does."""
+    """Count the tokens of each row with the tokenizer of the base."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
@@ -130,71 +138,95 @@ def lengths_of(rows: list[dict[str, Any]], base: Path) -> Any:
 def predict_and_train(
     config: TinyConfig, folder: Path, probed: Path, unprobed: Path
 ) -> TinyOutcome:
-    """Predict one training, then do it."""
+    """Predict one training, then run it."""
     shape = base_of(config, folder / "base")
     rows = rows_of(config, config.rows * config.accumulation * STEPS)
     lengths = lengths_of(rows, folder / "base")
     recipe = recipe_for(config.objective, config.method, False, int(lengths.max()), 1.0)
-    recipe = recipe.model_copy(update={
-        "micro_batch_rows": config.rows, "accumulation_steps": config.accumulation,
-        "gradient_checkpointing": config.checkpointing, "save_steps": 10_000, "log_steps": 1,
-    })  # fmt: skip
-    said = []
+    recipe = recipe.model_copy(
+        update={
+            "micro_batch_rows": config.rows,
+            "accumulation_steps": config.accumulation,
+            "gradient_checkpointing": config.checkpointing,
+            "save_steps": 10_000,
+            "log_steps": 1,
+        }
+    )
+    predicted = []
     for home in (probed, unprobed):
         os.environ["TUNE_OR_NOT_HOME"] = str(home)
-        said.append(
+        predicted.append(
             estimated_ranges(estimate_training(THIS_MACHINE, recipe, shape, lengths, is_here=True))
         )
     write_rows(folder / "rows.jsonl", rows)
-    (folder / "job.json").write_text(json.dumps({
-        "base": str(folder / "base"), "training": "rows.jsonl", "use_cpu": True,
-        "recipe": recipe.model_dump()}))  # fmt: skip
+    (folder / "job.json").write_text(
+        json.dumps(
+            {
+                "base": str(folder / "base"),
+                "training": "rows.jsonl",
+                "use_cpu": True,
+                "recipe": recipe.model_dump(),
+            }
+        )
+    )
     began, before = time.perf_counter(), cpu_seconds()
-    done = subprocess.run([sys.executable, str(SCRIPTS / "train.py"), str(folder)], check=False,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "train.py"), str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise SystemExit(f"{config.name}: {done.stderr[-2000:]}")
     share = (cpu_seconds() - before) / (time.perf_counter() - began)
     result = json.loads((folder / "result.json").read_text())
     wall = float(result["train_seconds"])
-    return TinyOutcome(config.name, (said[0][0], said[1][0], said[0][1]), 
-                       wall * min(share, 1.0), wall,
-                   result["peak_process_bytes"])  # fmt: skip
+    return TinyOutcome(
+        config.name,
+        (predicted[0][0], predicted[1][0], predicted[0][1]),
+        wall * min(share, 1.0),
+        wall,
+        result["peak_process_bytes"],
+    )
 
 
 def cpu_seconds() -> float:
-    """Seconds of CPU that all processes took that we started and that ended."""
+    """CPU seconds of all finished child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def without_other_load(told: dict[str, Any]) -> dict[str, Any]:
-    """Take other work on the machine out of what the probe measured."""
+def without_other_load(probed: dict[str, Any]) -> dict[str, Any]:
+    """Remove other load on the machine from the measurements of the probe."""
     timed = []
-    for one in told["timed"]:
+    for one in probed["timed"]:
         share = min(one["cpu_share"], 1.0)
         changed = {name: one[name] * share for name in ("step_seconds", "save_seconds")}
         timed.append({**one, **changed})
-    return {**told, "timed": timed}
+    return {**probed, "timed": timed}
 
 
-def estimated_ranges(reckoned: Any) -> Any:
-    """Take the seconds of training alone, without loading, and the memory, as ranges."""
+def estimated_ranges(estimate: Any) -> Any:
+    """Return the ranges of training seconds, without loading, and of memory."""
     from trainer.plan.local_cost import SETUP_SECONDS
 
-    hours, expected = reckoned
+    hours, expected = estimate
     seconds = tuple(hour * 3600.0 - setup for hour, setup in zip(hours, SETUP_SECONDS, strict=True))
     return seconds, expected.memory_bytes
 
 
-def error_summary(title: str, said: list[tuple[float, float, float]], measured: list[float]) -> str:
-    """Mean and worst error, coverage of the range and its width."""
-    pairs = list(zip(said, measured, strict=True))
+def error_summary(
+    title: str, predicted: list[tuple[float, float, float]], measured: list[float]
+) -> str:
+    """Mean and worst error, coverage and width of the range."""
+    pairs = list(zip(predicted, measured, strict=True))
     off = [bounds[1] / real - 1.0 for bounds, real in pairs]
     covered = mean(bounds[0] <= real <= bounds[2] for bounds, real in pairs)
-    width = median(bounds[2] / bounds[0] for bounds in said)
-    return (f"{title:<28} {len(off):>4} {100 * mean(map(abs, off)):>7.1f} "
-            f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}")  # fmt: skip
+    width = median(bounds[2] / bounds[0] for bounds in predicted)
+    return (
+        f"{title:<28} {len(off):>4} {100 * mean(map(abs, off)):>7.1f} "
+        f"{100 * max(off, key=abs):>8.1f} {100 * covered:>10.0f} {width:>8.2f}"
+    )
 
 
 def main() -> None:
@@ -212,23 +244,28 @@ def main() -> None:
             without_other_load(run_script(False, PROBE_SECONDS)), "cpu", None, "today"
         )
         save_probe(probe)
-        print(f"probed in {probe.seconds:.0f} s: {probe.device}, {probe.threads} threads; load of "
-              f"the last minute {os.getloadavg()[0]:.1f}")  # fmt: skip
+        print(
+            f"probed in {probe.seconds:.0f} s: {probe.device}, {probe.threads} threads; load of "
+            f"the last minute {os.getloadavg()[0]:.1f}"
+        )
         speeds = ", ".join(f"{name} {value:.3g}" for name, value in probe.speeds.items())
-        print(f"within {probe.worst_miss:.0%} of its own {probe.trainings} trainings; {speeds}")
+        print(f"within {probe.worst_miss:.0%} on its own {probe.trainings} trainings; {speeds}")
         heads = " ".join(f"{head:>7}" for head in ("wall", "seconds", "with", "without"))
-        print(f"{'training':<64} {heads} {'MiB':>5} said")
+        print(f"{'training':<64} {heads} {'MiB':>5} predicted")
         for number, config in enumerate(CONFIGS):
             one = predict_and_train(config, place / str(number), probed, unprobed)
             outcomes.append(one)
-            times = (one.wall_seconds, one.seconds, one.said[0][1], one.said[1][1])
-            print(f"{one.name:<64} {' '.join(f'{time:>7.2f}' for time in times)} "
-                  f"{one.bytes / MIB:>5.0f} {one.said[2][1] / MIB:.0f}", flush=True)  # fmt: skip
+            times = (one.wall_seconds, one.seconds, one.predicted[0][1], one.predicted[1][1])
+            print(
+                f"{one.name:<64} {' '.join(f'{time:>7.2f}' for time in times)} "
+                f"{one.bytes / MIB:>5.0f} {one.predicted[2][1] / MIB:.0f}",
+                flush=True,
+            )
     print(f"\n{'':<28} {'runs':>4} {'mean %':>7} {'worst %':>8} {'in range %':>10} {'high/low':>8}")
     seconds, sizes = [one.seconds for one in outcomes], [one.bytes for one in outcomes]
-    print(error_summary("time with the probe", [one.said[0] for one in outcomes], seconds))
-    print(error_summary("time without it", [one.said[1] for one in outcomes], seconds))
-    print(error_summary("memory with the probe", [one.said[2] for one in outcomes], sizes))
+    print(error_summary("time with the probe", [one.predicted[0] for one in outcomes], seconds))
+    print(error_summary("time without it", [one.predicted[1] for one in outcomes], seconds))
+    print(error_summary("memory with the probe", [one.predicted[2] for one in outcomes], sizes))
     print(f"load of the last minute {os.getloadavg()[0]:.1f}")
 
 

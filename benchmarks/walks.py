@@ -1,9 +1,10 @@
-"""How much code four everyday tasks run through: files, functions, and names to know at the top.
+"""Code that four common tasks run through: files, functions, and top-level modules.
 
 python -m benchmarks.walks [--only LETTER] [--names]
 
-Calls are traced in every thread and child process. A name at the top is a module or folder directly
-below advisor/, trainer/ or ui/. The provider is a fake on loopback; the base is a tiny model.
+Calls are traced in every thread and child process. A top-level name is a module or folder
+directly below advisor/, trainer/ or ui/. The provider is a fake on loopback; the base model is
+tiny.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SLIDER = ("traffic.requests_per_month", 2_000_000.0)
 
 @dataclass(frozen=True)
 class Walk:
-    """What one path ran through."""
+    """Code that one path ran through."""
 
     path: str
     functions: frozenset[str]
@@ -43,7 +44,7 @@ class Walk:
 
     @property
     def files(self) -> frozenset[str]:
-        """Files that hold these functions."""
+        """Files of these functions."""
         return frozenset(function.split(":")[0] for function in self.functions)
 
     @property
@@ -53,7 +54,7 @@ class Walk:
 
 
 def traced(path: str, folder: Path) -> Walk:
-    """Read what was traced so far."""
+    """Read the trace so far."""
     return Walk(path, frozenset((folder / "calls").read_text().splitlines()))
 
 
@@ -71,14 +72,14 @@ def command(*words: str, typed: str = "") -> str:
 
 
 def recommendation(folder: Path) -> list[Walk]:
-    """A dataset file -> profile -> recommendation -> text."""
+    """Dataset file -> profile -> recommendation -> text."""
     begin(folder / "calls")
     command("advisor", "recommend", QUESTION)
     return [traced("dataset file -> recommendation -> CLI text", folder)]
 
 
 def provider_job(folder: Path) -> list[Walk]:
-    """A plan, then a launch that is followed until its cost is settled."""
+    """A plan, then a launch followed until its cost is settled."""
     together = FakeTogether()
     together.start()
     together.tokens = 131_000
@@ -103,7 +104,7 @@ def provider_job(folder: Path) -> list[Walk]:
 
 
 def openai_job(folder: Path) -> list[Walk]:
-    """POST /v1/fine_tuning/jobs -> a training on this machine -> an answer of the tuned model."""
+    """POST /v1/fine_tuning/jobs -> local training -> chat answer of the tuned model."""
     base = tiny_models.make_causal(folder / "base")
     with serve_openai_api(folder, bases={"tiny": base}) as surface:
         sdk, rows = surface.sdk(), surface.rows(tiny_models.task_rows(48))
@@ -125,7 +126,7 @@ def openai_job(folder: Path) -> list[Walk]:
 
 
 def slider(folder: Path) -> list[Walk]:
-    """A slider is moved on the page -> the new answer is drawn."""
+    """Slider moved on the page -> new answer shown."""
     os.environ["TUNE_OR_NOT_HOME"] = str(folder / "home")
     page = AppTest.from_file(str(TOP / "ui" / "app.py"), default_timeout=300).run()
     before = headline(page)
@@ -136,16 +137,16 @@ def slider(folder: Path) -> list[Walk]:
     moved = traced("slider -> new answer on the page", folder)
     begin(folder / "calls")
     page.run()
-    return [moved, traced("the page drawn again, answer cached", folder)]
+    return [moved, traced("page rerun, answer cached", folder)]
 
 
 def headline(page: AppTest) -> str:
-    """What the page shows in HTML: the verdict is in it."""
+    """HTML of the page, with the verdict."""
     return "".join(element.proto.body for element in page.get("html"))
 
 
 def move(page: AppTest, path: str, value: float) -> None:
-    """Report to the page what a browser does when a slider is moved."""
+    """Send the page what a browser sends when a slider is moved."""
     from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
     for element in page.get("bidi_component"):
@@ -170,12 +171,12 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=WALKS, help="one of the paths")
-    parser.add_argument("--names", action="store_true", help="list the names at the top as well")
+    parser.add_argument("--names", action="store_true", help="also list the top-level names")
     flags = parser.parse_args()
     if flags.only is None:
         print(f"{'path':<48} files functions names", flush=True)
         more = ["--names"] if flags.names else []
-        for letter in WALKS:  # in separate processes, so that no walk uses what another has cached
+        for letter in WALKS:  # separate processes, so that no path uses the caches of another
             words = [sys.executable, "-m", "benchmarks.walks", "--only", letter, *more]
             subprocess.run(words, cwd=TOP, check=True)
         return

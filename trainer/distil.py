@@ -119,21 +119,10 @@ def distillation_cost(
         if question.key not in done:
             prompts.append(question.prompt_tokens)
             answers.append(question.answer_tokens or half)
-    part = chat_part(
-        "distil",
-        distillation.provider,
-        distillation.prices,
-        prompts,
-        answers,
-        distillation.max_answer_tokens,
-    )
-    return DistillationCost(
-        total,
-        part.requests,
-        part.tokens,
-        round_up_to_cents(part.likely),
-        round_up_to_cents(part.at_most),
-    )
+    teacher = (distillation.provider, distillation.prices)
+    part = chat_part("distil", *teacher, prompts, answers, distillation.max_answer_tokens)
+    likely, at_most = round_up_to_cents(part.likely), round_up_to_cents(part.at_most)
+    return DistillationCost(total, part.requests, part.tokens, likely, at_most)
 
 
 def distil(
@@ -144,15 +133,9 @@ def distil(
     client: ChatClient,
     agree: Callable[[DistillationCost], None],
 ) -> DistillationResult:
-    """Have a teacher answer each question that has no answer yet.
+    """Have a teacher answer each question of *rows_in* that has no answer in *rows_out* yet.
 
-    Args:
-        distillation: Teacher, limits and settings.
-        rows_in: Rows of any supported format; their answers are ignored.
-        rows_out: File of the answered rows; existing answers are not requested again.
-        context: Its ledger and its clock.
-        client: Client of the teacher.
-        agree: Receives the cost before anything is reserved or sent; raises to stop.
+    *agree* receives the cost before anything is reserved or sent, and raises to stop.
 
     Raises:
         Refused: it may cost more than the cap, or another process writes to *rows_out*.
@@ -195,23 +178,21 @@ def _check_cost(cost: DistillationCost, distillation: Distillation, rows_in: Pat
         )
 
 
+@dataclass
 class _DistillationSession:
     """One reservation, from its first question to its last."""
 
-    def __init__(
-        self,
-        distillation: Distillation,
-        rows_in: Path,
-        rows_out: Path,
-        journal: PaidCallJournal,
-        done: set[str],
-    ) -> None:
-        self.distillation, self.rows_in, self.done = distillation, rows_in, done
-        self.journal = journal
-        self.rows = AppendOnlyFile(rows_out, distillation.sync_rows)
-        rejects = sidecar_path(rows_out, "rejects.jsonl")
+    distillation: Distillation
+    rows_in: Path
+    rows_out: Path
+    journal: PaidCallJournal
+    done: set[str]
+
+    def __post_init__(self) -> None:
+        self.rows = AppendOnlyFile(self.rows_out, self.distillation.sync_rows)
+        rejects = sidecar_path(self.rows_out, "rejects.jsonl")
         rejects.unlink(missing_ok=True)
-        self.rejects = AppendOnlyFile(rejects, distillation.sync_rows)
+        self.rejects = AppendOnlyFile(rejects, self.distillation.sync_rows)
         self.result = DistillationResult()
 
     def run(self, cost: DistillationCost, context: TrainerContext, client: ChatClient) -> None:
@@ -231,16 +212,10 @@ class _DistillationSession:
             if budget is None:
                 self._read_all(None)
                 return
+            policy = RetryPolicy(teacher.provider, context.clock, teacher.tries)
+            limit = (teacher.max_answer_tokens, teacher.limit_name)
             self._read_all(
-                PaidChatModel(
-                    teacher.model,
-                    client,
-                    teacher.prices,
-                    budget,
-                    RetryPolicy(teacher.provider, context.clock, teacher.tries),
-                    teacher.max_answer_tokens,
-                    teacher.limit_name,
-                )
+                PaidChatModel(teacher.model, client, teacher.prices, budget, policy, *limit)
             )
             self.result.usd, self.result.lost = budget.spent, budget.lost
 
@@ -269,10 +244,10 @@ class _DistillationSession:
             self._reject({"key": question.key, "code": "declined", "found": redact(str(error))})
             return
         except (BudgetExhausted, Unreachable):
-            self._reject_unanswered(question, model.retry_policy.last_error)
+            self._reject_unanswered(question, model)
             raise
         if paid is None:
-            self._reject_unanswered(question, model.retry_policy.last_error)
+            self._reject_unanswered(question, model)
             return
         used: dict[str, Any] = {
             "key": question.key,
@@ -292,8 +267,8 @@ class _DistillationSession:
         model.budget.record(**used)
         self.result.answered += 1
 
-    def _reject_unanswered(self, question: TeacherQuestion, error: str) -> None:
-        if error:
+    def _reject_unanswered(self, question: TeacherQuestion, model: PaidChatModel) -> None:
+        if error := model.retry_policy.last_error:
             self._reject({"key": question.key, "code": "no-answer", "found": redact(error)})
 
     def _reject(self, line: Mapping[str, Any]) -> None:

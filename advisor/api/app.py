@@ -15,7 +15,7 @@ from starlette.responses import Response
 from advisor import __version__
 from advisor.api.catalogues import list_prices
 from advisor.api.errors import install_error_handlers
-from advisor.api.observability import add_observability
+from advisor.api.observability import ObservabilityMiddleware
 from advisor.api.openapi import openapi_document
 from advisor.api.route_docs import operation_docs
 from advisor.api.routes import (
@@ -82,7 +82,7 @@ def configure_app(app: FastAPI, planner: PlanningService) -> None:
     """Add the shared service, error handlers, access log and metrics to an app."""
     app.state.planner = planner
     install_error_handlers(app)
-    add_observability(app, planner.meters)
+    app.add_middleware(ObservabilityMiddleware, meters=planner.meters)  # last: the outermost
 
 
 def app_from_environment() -> FastAPI:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from advisor.api.errors import RequestRefused, WrongMediaType
+from advisor.api.errors import SCHEMA_REMEDY, RequestRefused, WrongMediaType
 from advisor.api.uploads import declared_bytes, too_large_error
 from advisor.units import Record
 
@@ -63,32 +63,41 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
             f"found {_kind(parsed)} instead of an object.",
             "Send a scenario as a JSON object.",
         )
-    _check_values(parsed)
+    try:
+        has_null = any("\0" in text for text in json_texts(parsed, MAX_JSON_DEPTH + 1))
+    except RecursionError as error:
+        found = f"nested more than {MAX_JSON_DEPTH} levels deep."
+        raise RequestRefused("body", found, "Send a scenario.") from error
+    if has_null:
+        raise RequestRefused("body", "found a null character in a text.", "Remove it.")
     return parsed
+
+
+def json_texts(value: object, max_levels: int) -> Iterator[str]:
+    """Yield every text of parsed JSON, keys included.
+
+    Raises:
+        RecursionError: it has more levels than *max_levels*; texts and numbers are a level too.
+    """
+    level: list[Any] = [value]
+    for _ in range(max_levels):
+        inner: list[Any] = []
+        for part in level:
+            if isinstance(part, str):
+                yield part
+            elif isinstance(part, dict):
+                inner += [*part, *part.values()]
+            elif isinstance(part, list):
+                inner += part
+        if not inner:
+            return
+        level = inner
+    raise RecursionError
 
 
 def _kind(value: object) -> str:
     names = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _check_values(body: dict[str, Any]) -> None:
-    """Reject deep nesting, and text with null characters."""
-    level: list[Any] = [body]
-    for _ in range(MAX_JSON_DEPTH):
-        inner: list[Any] = []
-        for value in level:
-            for part in (*value, *value.values()) if isinstance(value, dict) else value:
-                if isinstance(part, dict | list):
-                    inner.append(part)
-                elif isinstance(part, str) and "\0" in part:
-                    raise RequestRefused("body", "found a null character in a text.", "Remove it.")
-        if not inner:
-            return
-        level = inner
-    raise RequestRefused(
-        "body", f"nested more than {MAX_JSON_DEPTH} levels deep.", "Send a scenario."
-    )
 
 
 def parse_record(kind: type[R], mapping: object, where: str) -> R:
@@ -97,12 +106,11 @@ def parse_record(kind: type[R], mapping: object, where: str) -> R:
     Raises:
         RequestRefused: the first validation error, with its location.
     """
-    remedy = "Send what /api/v1/openapi.json describes."
     if not isinstance(mapping, Mapping):
-        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.", remedy)
+        raise RequestRefused(where, f"found {_kind(mapping)} instead of an object.", SCHEMA_REMEDY)
     try:
         return kind.model_validate(mapping)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join((where, *(str(part) for part in first["loc"])))
-        raise RequestRefused(path, f"{first['msg']}.", remedy) from error
+        raise RequestRefused(path, f"{first['msg']}.", SCHEMA_REMEDY) from error

@@ -13,19 +13,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from advisor.decision.answer import canonical_json
-from advisor.errors import AdvisorError
+from advisor.errors import AdvisorError, LocatedError
 from advisor.units import Record
 
+SCHEMA_REMEDY = "Send what /api/v1/openapi.json describes."
 
-class RequestRefused(AdvisorError):
+
+class RequestRefused(LocatedError):
     """The request does not match the schema of its path."""
 
     code = "request"
     what_to_do = "Send what /api/v1/openapi.json describes, as UTF-8."
-
-    def __init__(self, where: str, found: str, remedy: str) -> None:
-        self.where, self.found, self.remedy = where, found, remedy
-        super().__init__(f"{where}: {found} {remedy}")
 
 
 class MalformedBody(RequestRefused):
@@ -153,8 +151,7 @@ async def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    remedy = "Send what /api/v1/openapi.json describes."
-    return problem_response(RequestRefused(where, f"{first['msg']}.", remedy))
+    return problem_response(RequestRefused(where, f"{first['msg']}.", SCHEMA_REMEDY))
 
 
 async def _routing(_: Request, error: Exception) -> Response:

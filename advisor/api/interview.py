@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Field
 
@@ -39,15 +39,9 @@ class InterviewRequest(InterviewAnswers):
     """Profile of the dataset, as POST /api/v1/profile returned it."""
 
 
-class ParsedInterview(NamedTuple):
-    """A validated interview request."""
-
-    question: Question
-    answers: dict[str, AnswerValue]
-    texts: InterviewTexts
-
-
-def parse_interview(planner: PlanningService, body: Mapping[str, Any]) -> ParsedInterview:
+def parse_interview(
+    planner: PlanningService, body: Mapping[str, Any]
+) -> tuple[Question, dict[str, AnswerValue], InterviewTexts]:
     """Validate the body of an interview request."""
     own = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
     unknown = own.keys() - InterviewAnswers.model_fields.keys()
@@ -59,17 +53,18 @@ def parse_interview(planner: PlanningService, body: Mapping[str, Any]) -> Parsed
         )
     record = parse_record(InterviewAnswers, own, "body")
     known = {key: body[key] for key in QUESTION_KEYS if body.get(key) is not None}
-    return ParsedInterview(
-        planner.question({"question": {}} | known),
-        check_answers(load_questionnaire(), record.answers),
-        load_texts(record.language),
-    )
+    answers = check_answers(load_questionnaire(), record.answers)
+    return planner.question({"question": {}} | known), answers, load_texts(record.language)
 
 
-def interview_bytes(planner: PlanningService, request: ParsedInterview) -> bytes:
+def interview_bytes(
+    planner: PlanningService,
+    question: Question,
+    answers: dict[str, AnswerValue],
+    texts: InterviewTexts,
+) -> bytes:
     """Return the state of an interview as canonical bytes."""
     planner.meters.answers.inc()
-    interview = Interview(load_questionnaire(), request.question)
     with planner.turn:
-        state = interview_state(interview, request.answers, request.texts)
+        state = interview_state(Interview(load_questionnaire(), question), answers, texts)
     return planner.bytes_of(state)

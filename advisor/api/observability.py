@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Mount
@@ -82,11 +81,6 @@ CLIENT_GONE = 499
 """Logged if the client disconnected before a response, as nginx does."""
 
 
-def add_observability(app: FastAPI, meters: ApiMetrics) -> None:
-    """Log and count every request of an app; add this after all other middleware."""
-    app.add_middleware(ObservabilityMiddleware, meters=meters)
-
-
 class ObservabilityMiddleware:
     """The outermost middleware: request id, time, status and size."""
 
@@ -99,47 +93,39 @@ class ObservabilityMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        stats = _ResponseStats(request_id_of(Headers(scope=scope).get("x-request-id")), send)
-        started = time.perf_counter()
-        try:
-            await self.app(scope, receive, stats.send)
-        finally:
-            self._record(scope, stats, time.perf_counter() - started)
+        request_id = request_id_of(Headers(scope=scope).get("x-request-id"))
+        status, size, started = CLIENT_GONE, 0, time.perf_counter()
 
-    def _record(self, scope: Scope, stats: _ResponseStats, seconds: float) -> None:
+        async def sending(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            seconds = time.perf_counter() - started
+            self._record(scope, seconds, id=request_id, status=status, bytes=size)
+
+    def _record(self, scope: Scope, seconds: float, status: int, **details: object) -> None:
         route, method = route_of(scope), scope["method"]
         method = method if method in METHODS else "other"
-        status = stats.status or CLIENT_GONE
         self.meters.requests.labels(route, method, status).inc()
         self.meters.seconds.labels(route).observe(seconds)
         fault = {"fault": scope[FAULT_KEY]} if FAULT_KEY in scope else {}
         self._log.info(
             "request",
-            id=stats.request_id,
             method=method,
             route=route,
             status=status,
             milliseconds=round(seconds * 1000, 1),
-            bytes=stats.bytes,
+            **details,
             **fault,
         )
-
-
-class _ResponseStats:
-    """Status and size of a response, collected while it is sent."""
-
-    def __init__(self, request_id: str, send: Send) -> None:
-        self.request_id, self._send = request_id, send
-        self.status = 0
-        self.bytes = 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            MutableHeaders(scope=message)["x-request-id"] = self.request_id
-        elif message["type"] == "http.response.body":
-            self.bytes += len(message.get("body", b""))
-        await self._send(message)
 
 
 def request_id_of(given: str | None) -> str:

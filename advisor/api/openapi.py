@@ -16,12 +16,10 @@ from advisor.api.errors import Problem
 from advisor.api.interview import InterviewRequest
 from advisor.api.route_docs import INPUT_SUFFIX, SCHEMAS
 from advisor.api.routes import AnswerExtras
+from advisor.api.service import QuestionRequest
 from advisor.api.sweep import SweepRequest
-from advisor.dataset.profile import Profile
 from advisor.loading import examples_folder, read_mapping
-from advisor.rules.team_rules import TeamRule
 from advisor.scenario.scenario import Scenario
-from advisor.units import Record
 
 Schema = dict[str, Any]
 FORMAT_EXAMPLES = {"date": "2026-11-20", "decimal": "1.25", "binary": "rows"}
@@ -35,17 +33,6 @@ TAGS = [
     {"name": "planning", "description": "Questions and answers; the server stores none of them."},
     {"name": "watching", "description": "Health, readiness, metrics and this document."},
 ]
-
-
-class QuestionRequest(Record):
-    """A scenario with the profile of its dataset, and your team's rules."""
-
-    question: Scenario
-    """The scenario."""
-    profile: Profile | None = None
-    """Profile of the dataset, as POST /api/v1/profile returned it."""
-    rules: tuple[TeamRule, ...] = ()
-    """Your team's rules."""
 
 
 class RecommendRequest(QuestionRequest, AnswerExtras):

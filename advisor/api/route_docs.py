@@ -53,32 +53,21 @@ BODIES: dict[str, dict[str, Any]] = {
     "interview": _json_body("InterviewRequest"),
 }
 COMPUTED_STATUSES = (304, 413, 415, 422, 500)
-STATUSES = {
+STATUSES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(BODIES, COMPUTED_STATUSES),
     "profile": (400, 413, 422, 500),
-    "recommend": COMPUTED_STATUSES,
-    "sensitivity": COMPUTED_STATUSES,
-    "estimate": COMPUTED_STATUSES,
-    "sweep": COMPUTED_STATUSES,
-    "interview": COMPUTED_STATUSES,
     "models": (304, 422, 500),
     "prices": (304, 422, 500),
     "rules": (304, 500),
     "errors": (304, 500),
     "openapi": (304, 500),
-    "health": (500,),
-    "ready": (500,),
-    "metrics": (500,),
+    **dict.fromkeys(("health", "ready", "metrics"), (500,)),
 }
 """Every status of an operation other than 200."""
 
 
 def operation_docs(returns: Any, name: str) -> dict[str, Any]:
-    """Return the keyword arguments that document a route.
-
-    Args:
-        returns: Type of the body of a 200; None if it is not a record.
-        name: Id of the operation.
-    """
+    """Return the keyword arguments that document a route; *returns* is the type of a 200."""
     headers = COMPUTED_HEADERS if 304 in STATUSES[name] else PLAIN_HEADERS
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _headers(headers)}}
     responses |= {status: _response(status) for status in STATUSES[name]}

@@ -259,23 +259,26 @@ def _bills(planner: PlanningService, question: Question, text: str) -> bytes:
 
 def sweep(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     """Answer many variants of one question in one call: a grid of values, or a list."""
-    request = parse_sweep(shared, parse_json_object(body))
-    tag = shared.tag_of("sweep", shared.tag(request.question, "sweep"), request.spec)
-    return etag_response(shared, tag, if_none_match, lambda: sweep_bytes(shared, request))
+    question, spec, size = parse_sweep(shared, parse_json_object(body))
+    tag = shared.tag_of("sweep", shared.tag(question, "sweep"), spec)
+    return etag_response(
+        shared, tag, if_none_match, lambda: sweep_bytes(shared, question, spec, size)
+    )
 
 
 def interview(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     """Return the next question, or the reason that no answer can change the verdict."""
-    request = parse_interview(shared, parse_json_object(body))
-    tag = shared.tag_of("interview", shared.tag(request.question, "interview"), request[1:])
-    return etag_response(shared, tag, if_none_match, lambda: interview_bytes(shared, request))
+    question, answers, texts = parse_interview(shared, parse_json_object(body))
+    tag = shared.tag_of("interview", shared.tag(question, "interview"), (answers, texts))
+    return etag_response(
+        shared, tag, if_none_match, lambda: interview_bytes(shared, question, answers, texts)
+    )
 
 
 def models(shared: ServiceDep, name: NameQuery = "", if_none_match: IfNoneMatch = None) -> Response:
     """List models: capabilities, context window, end date, licence, tuning offers."""
-    tag = shared.tag_of("models", name)
-    return etag_response(
-        shared, tag, if_none_match, lambda: canonical_json(list_models(shared.book, name))
+    return _list_response(
+        shared, if_none_match, ("models", name), lambda: list_models(shared.book, name)
     )
 
 
@@ -284,9 +287,8 @@ def prices(
 ) -> Response:
     """List prices on a date, with unit, source and age."""
     day = on or shared.today()
-    tag = shared.tag_of("prices", item, day)
-    return etag_response(
-        shared, tag, if_none_match, lambda: canonical_json(list_prices(shared.book, day, item))
+    return _list_response(
+        shared, if_none_match, ("prices", item, day), lambda: list_prices(shared.book, day, item)
     )
 
 
@@ -295,12 +297,16 @@ def rules(shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     rule_list = RuleList(
         rules=load_rule_catalogue().rules, evidence=shared.evidence, engine_version=__version__
     )
-    tag = shared.tag_of("rules", rule_list)
-    return etag_response(shared, tag, if_none_match, lambda: canonical_json(rule_list))
+    return _list_response(shared, if_none_match, ("rules", rule_list), lambda: rule_list)
 
 
 def errors(shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:
     """List every error code, its meaning, what to do, and its HTTP status."""
     error_list = list_errors()
-    tag = shared.tag_of("errors", error_list)
-    return etag_response(shared, tag, if_none_match, lambda: canonical_json(error_list))
+    return _list_response(shared, if_none_match, ("errors", error_list), lambda: error_list)
+
+
+def _list_response(
+    shared: PlanningService, have: str | None, parts: tuple[object, ...], make: Callable[[], Record]
+) -> Response:
+    return etag_response(shared, shared.tag_of(*parts), have, lambda: canonical_json(make()))

@@ -25,6 +25,8 @@ from advisor.errors import ScenarioError
 from advisor.loading import load_evidence, load_rule_catalogue, make_question, parse_team_rules
 from advisor.prices.book import PriceBook
 from advisor.prices.loader import load_prices
+from advisor.rules.team_rules import TeamRule
+from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 MAX_CACHE_ENTRIES = 256
@@ -71,8 +73,21 @@ MAX_CONCURRENT = 4
 """Answers computed at the same time per process; more would compete for CPU and memory."""
 MAX_PROFILE_COUNT = 2**53
 """Largest plausible count in a profile."""
-QUESTION_KEYS = {"question", "profile", "rules"}
 PROFILE_REMEDY = "Send the profile as POST /api/v1/profile returned it."
+
+
+class QuestionRequest(Record):
+    """A scenario with the profile of its dataset, and your team's rules."""
+
+    question: Scenario
+    """The scenario."""
+    profile: Profile | None = None
+    """Profile of the dataset, as POST /api/v1/profile returned it."""
+    rules: tuple[TeamRule, ...] = ()
+    """Your team's rules."""
+
+
+QUESTION_KEYS = set(QuestionRequest.model_fields)
 
 
 class PlanningService:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from advisor import __version__
 from advisor.api.bodies import parse_record
 from advisor.api.errors import PathRefused, RequestRefused
-from advisor.api.service import QUESTION_KEYS, PlanningService
-from advisor.dataset.profile import Profile
+from advisor.api.service import QUESTION_KEYS, PlanningService, QuestionRequest
 from advisor.decision import sweep as engine
 from advisor.decision.answer import Question, canonical_json
 from advisor.decision.sweep import SweepColumns
 from advisor.inputs import Assumption
-from advisor.rules.team_rules import TeamRule
-from advisor.scenario.scenario import Scenario
 from advisor.units import Record
 
 Value = bool | int | float | str | tuple[str, ...] | None
@@ -36,15 +33,8 @@ class SweepSpec(Record):
     """Whether to compute the win share of the recommended option."""
 
 
-class SweepRequest(SweepSpec):
+class SweepRequest(QuestionRequest, SweepSpec):
     """A question and its variants; send `axes` or `variants`, not both."""
-
-    question: Scenario
-    """The scenario that the variants change."""
-    profile: Profile | None = None
-    """Profile of the dataset, as POST /api/v1/profile returned it."""
-    rules: tuple[TeamRule, ...] = ()
-    """Your team's rules."""
 
 
 class SweepResponse(Record):
@@ -64,15 +54,9 @@ class SweepResponse(Record):
     """Version of the engine."""
 
 
-class ParsedSweep(NamedTuple):
-    """A validated sweep request."""
-
-    question: Question
-    spec: SweepSpec
-    size: int
-
-
-def parse_sweep(planner: PlanningService, body: Mapping[str, Any]) -> ParsedSweep:
+def parse_sweep(
+    planner: PlanningService, body: Mapping[str, Any]
+) -> tuple[Question, SweepSpec, int]:
     """Validate the body of a sweep; its size is checked before any variant is built."""
     spec = {key: value for key, value in body.items() if key not in QUESTION_KEYS}
     size = _size(spec)
@@ -80,7 +64,7 @@ def parse_sweep(planner: PlanningService, body: Mapping[str, Any]) -> ParsedSwee
         raise RequestRefused("body: question", "missing required key.", "Send a scenario.")
     shape = parse_record(SweepSpec, spec, "body")
     question = {key: body[key] for key in QUESTION_KEYS if key in body}
-    return ParsedSweep(planner.question(question), shape, size)
+    return planner.question(question), shape, size
 
 
 def _size(spec: Mapping[str, Any]) -> int:
@@ -90,6 +74,9 @@ def _size(spec: Mapping[str, Any]) -> int:
             "body", "a sweep needs either 'axes' or 'variants'.", "Send one of the two."
         )
     size = _combinations(axes) if variants is None else _listed(variants)
+    maps = [axes] if variants is None else variants
+    if any("dataset.path" in paths for paths in maps if isinstance(paths, Mapping)):
+        raise PathRefused
     if size > engine.MAX_VARIANTS:
         raise RequestRefused(
             "body", f"found {size:,} variants.", f"Send at most {engine.MAX_VARIANTS:,}."
@@ -105,7 +92,6 @@ def _combinations(axes: object) -> int:
             raise RequestRefused(
                 f"body: axes.{path}", "expected a list of values.", "Send at least one value."
             )
-    _refuse_paths(axes)
     return math.prod(len(values) for values in axes.values())
 
 
@@ -114,28 +100,19 @@ def _listed(variants: object) -> int:
         raise RequestRefused(
             "body: variants", "expected a list of variants.", "Send a list of {path: value}."
         )
-    for variant in variants:
-        if isinstance(variant, Mapping):
-            _refuse_paths(variant)
     return len(variants)
 
 
-def _refuse_paths(paths: Mapping[str, Any]) -> None:
-    if "dataset.path" in paths:
-        raise PathRefused
-
-
-def sweep_bytes(planner: PlanningService, request: ParsedSweep) -> bytes:
+def sweep_bytes(planner: PlanningService, question: Question, spec: SweepSpec, size: int) -> bytes:
     """Return the result of a sweep as canonical bytes."""
-    planner.meters.variants.inc(request.size)
-    question, spec = request.question, request.spec
+    planner.meters.variants.inc(size)
     variants = engine.variant_grid(spec.axes) if spec.axes else spec.variants or ()
     with planner.turn:
         columns = engine.sweep(question, variants, ranges=spec.ranges, win_share=spec.win_share)
     return canonical_json(
         SweepResponse(
             axes=spec.axes,
-            variants=request.size,
+            variants=size,
             columns=columns,
             assumptions=question.default_assumptions,
             prices_sha256=question.book.sha256,

@@ -76,17 +76,6 @@ class _FileWriter:
         self._raw.close()
 
 
-class _RawBody:
-    """A request body that is the file itself."""
-
-    def __init__(self, file: _FileWriter) -> None:
-        self.fields: dict[str, str] = {}
-        self.write = file.write
-
-    def close(self) -> str:
-        return DEFAULT_FILENAME
-
-
 class _MultipartBody:
     """A multipart body: its file goes to the writer, its text fields are kept."""
 
@@ -210,13 +199,9 @@ class _MultipartBody:
 async def receive_file(
     request: Request, folder: Path, max_bytes: int, file_field: str = "file"
 ) -> UploadedFile:
-    """Write the one file of a request to a folder while it arrives.
+    """Write the one file of a request, raw or multipart, to a folder while it arrives.
 
-    Args:
-        request: Its body is the file, or multipart/form-data with one file.
-        folder: Where to write it, under a random name that ends in `.part`.
-        max_bytes: Maximum size of the file.
-        file_field: Form field of the file.
+    It gets a random name that ends in `.part`.
 
     Raises:
         TooLarge: the file exceeds the maximum, or the disk is full.
@@ -229,19 +214,22 @@ async def receive_file(
     check_disk_space(folder, declared)
     file = _FileWriter(folder / f"{uuid4().hex}.part", max_bytes)
     try:
-        body = _MultipartBody(boundary, file_field, file) if boundary else _RawBody(file)
-        await _write_body(request, body, file)
-        filename = body.close()
+        form = _MultipartBody(boundary, file_field, file) if boundary else None
+        await _write_body(request, form or file, file)
+        filename = form.close() if form else DEFAULT_FILENAME
         await to_thread.run_sync(file.flush)
     except BaseException:
         file.close()
         file.path.unlink(missing_ok=True)
         raise
     file.close()
-    return UploadedFile(file.path, filename, file.bytes, file.digest.hexdigest(), body.fields)
+    fields = form.fields if form else {}
+    return UploadedFile(file.path, filename, file.bytes, file.digest.hexdigest(), fields)
 
 
-async def _write_body(request: Request, body: _MultipartBody | _RawBody, file: _FileWriter) -> None:
+async def _write_body(
+    request: Request, body: _MultipartBody | _FileWriter, file: _FileWriter
+) -> None:
     total = 0
     async for data in request.stream():
         total += len(data)

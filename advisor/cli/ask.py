@@ -61,7 +61,7 @@ class AskFlags:
         Path | None, typer.Argument(help="File of examples.", show_default=False)
     ] = None
     answers: Annotated[
-        Path | None, typer.Option(help="YAML of answers, code: value; others are asked.")
+        Path | None, typer.Option(help="YAML file of answers by code; other questions are asked.")
     ] = None
     language: Annotated[str, typer.Option(help="en, de, or a file of texts.")] = "en"
     out: Annotated[Path | None, typer.Option(help="File for the scenario.")] = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
 
@@ -31,81 +31,65 @@ class Command:
     help: str
 
 
-COMMANDS = (
-    Command(
-        "profile",
-        "advisor.cli.dataset:profile",
-        "Data",
-        "Profile a dataset: examples, tokens, lengths, labels, rejected rows.",
-    ),
-    Command(
-        "convert",
-        "advisor.cli.dataset:convert",
-        "Data",
-        "Write canonical chat rows for training, and the rejected rows.",
-    ),
-    Command(
-        "ask",
-        "advisor.cli.ask:ask",
-        "Recommendation",
-        "Create a scenario from at most 12 questions; stop once no reply can change the verdict.",
-    ),
-    Command(
-        "recommend",
-        "advisor.cli.recommend:recommend",
-        "Recommendation",
-        "Recommend an option: cost, reasons, runner-up, caveats.",
-    ),
-    Command(
-        "estimate",
-        "advisor.cli.recommend:estimate",
-        "Recommendation",
-        "Print the bill of every option, line by line, with price, date and source.",
-    ),
-    Command(
-        "sweep",
-        "advisor.cli.sweep:sweep",
-        "Recommendation",
-        "Recommend for every combination of some values; up to 10,000 in one call.",
-    ),
-    Command(
-        "again",
-        "advisor.cli.again:again",
-        "Recommendation",
-        "Repeat a saved question on another date and list what changed.",
-    ),
-    Command(
-        "demo",
-        "advisor.cli.recommend:demo",
-        "Recommendation",
-        "Answer a bundled example.",
-    ),
-    Command(
-        "gpus",
-        "advisor.cli.gpus:gpus",
-        "GPUs and prices",
-        "Compare GPUs to train and serve a model: cheapest, fastest, within a budget.",
-    ),
-    Command(
-        "prices show",
-        "advisor.cli.prices:show",
-        "GPUs and prices",
-        "List prices on a date, with their sources.",
-    ),
-    Command(
-        "prices age",
-        "advisor.cli.prices:age",
-        "GPUs and prices",
-        "List how long ago prices were read; prices are stale from 30 days on.",
-    ),
-    Command(
-        "serve",
-        "advisor.cli.serve:serve",
-        "Server",
-        "Serve the planning API over HTTP; it stores nothing.",
-    ),
-)
+SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Data": {
+        "profile": (
+            "dataset:profile",
+            "Profile a dataset: examples, tokens, lengths, labels, rejected rows.",
+        ),
+        "convert": (
+            "dataset:convert",
+            "Write canonical chat rows for training, and the rejected rows.",
+        ),
+    },
+    "Recommendation": {
+        "ask": (
+            "ask:ask",
+            "Create a scenario from at most 12 questions; stop when no answer changes the verdict.",
+        ),
+        "recommend": (
+            "recommend:recommend",
+            "Recommend an option: cost, reasons, runner-up, caveats.",
+        ),
+        "estimate": (
+            "recommend:estimate",
+            "Print the bill of every option, line by line, with price, date and source.",
+        ),
+        "sweep": (
+            "sweep:sweep",
+            "Recommend for every combination of some values; up to 10,000 in one call.",
+        ),
+        "again": ("again:again", "Repeat a saved question on another date and list what changed."),
+        "demo": ("recommend:demo", "Answer a bundled example."),
+    },
+    "GPUs and prices": {
+        "gpus": (
+            "gpus:gpus",
+            "Compare GPUs to train and serve a model: cheapest, fastest, within a budget.",
+        ),
+        "prices show": ("prices:show", "List prices on a date, with their sources."),
+        "prices age": (
+            "prices:age",
+            "List how long ago prices were read; prices are stale from 30 days on.",
+        ),
+    },
+    "Server": {
+        "serve": ("serve:serve", "Serve the planning API over HTTP; it stores nothing."),
+    },
+}
+"""Section -> name of a command -> module and function in `advisor.cli`, and help."""
 GROUPS = {"prices": "Show the prices of the price book, their sources and their age."}
+
+
+def command_table(
+    package: str, sections: Mapping[str, Mapping[str, tuple[str, str]]]
+) -> tuple[Command, ...]:
+    """Return the commands of a table like `SECTIONS`; their modules are in *package*."""
+    return tuple(
+        Command(name, f"{package}.{target}", section, text)
+        for section, commands in sections.items()
+        for name, (target, text) in commands.items()
+    )
 
 
 class CommandGroup(TyperGroup):
@@ -184,20 +168,18 @@ def _with_flat_parameters(function: Callable[..., None]) -> Callable[..., None]:
 def _field_parameters(record: Any) -> Iterator[inspect.Parameter]:
     hints = get_type_hints(record, include_extras=True)
     for field in fields(record):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        if field.default_factory is not MISSING:
+            default = field.default_factory()
         yield inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=_default(field),
+            default=default,
             annotation=hints[field.name],
         )
 
 
-def _default(field: Field[Any]) -> Any:
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return inspect.Parameter.empty if field.default is MISSING else field.default
-
-
+COMMANDS = command_table("advisor.cli", SECTIONS)
 app = CommandGroup(
     "advisor",
     "Prompt, retrieve, fine-tune or LoRA: what each costs on your data, and which to choose.",

@@ -13,7 +13,7 @@ from rich.console import Console
 from advisor.cli.flags import Format, FormatFlag
 from advisor.cli.recommend import ScenarioFlags
 from advisor.console import console, plain_table, write_bytes
-from advisor.decision.answer import Question, prepare
+from advisor.decision.answer import Question
 from advisor.errors import UsageError, did_you_mean
 from advisor.estimate.gpu_choice import (
     GpuChoice,
@@ -30,7 +30,6 @@ from advisor.estimate.gpu_choice import (
 )
 from advisor.gpu.memory import allocated_bytes, process_bytes, reserved_bytes
 from advisor.gpu.memory_fit import (
-    SetupChange,
     changes_that_fit,
     draw_memory,
     memory_breakdown,
@@ -40,20 +39,22 @@ from advisor.gpu.model_config import architecture_of
 from advisor.gpu.serving import usd_per_million_tokens
 from advisor.gpu.serving_engines import engine_named, precision_named
 from advisor.gpu.training_setup import Method
+from advisor.inputs import resolve
 from advisor.loading import read_mapping
 from advisor.options.eligibility import eligibility_key
 from advisor.options.gpu_tuning import available_gpus
 from advisor.options.option import RuledOutOption
+from advisor.prices.display_names import at_provider, option_name
 from advisor.prices.models import Gpu, ModelCard, TokenFactor
-from advisor.units import GIB
+from advisor.units import GIB, Record
 
 
-@dataclass(frozen=True)
-class MemoryPicture:
-    """Memory of one training on one GPU."""
+class MemoryPicture(Record):
+    """Memory of one training on one GPU [bytes]."""
 
-    gpu: Gpu
-    phases: dict[str, dict[str, float]]
+    gpu: str
+    gpu_memory_bytes: int
+    phases_bytes: dict[str, dict[str, float]]
     """Phase -> part -> bytes."""
     allocated_bytes: float
     """Peak of the tensors."""
@@ -63,13 +64,10 @@ class MemoryPicture:
     """Total of the process, as the GPU reports it."""
     needed_bytes: float
     """Upper bound, which must fit."""
-    changes: list[SetupChange]
-    """Single changes that make it fit, cheapest first; empty if it fits."""
-
-    @property
-    def fits(self) -> bool:
-        """Whether the upper bound fits into the GPU."""
-        return self.needed_bytes <= self.gpu.memory_bytes
+    fits: bool
+    """Whether the upper bound fits into the GPU."""
+    changes: list[dict[str, str | float]]
+    """Single changes that make it fit, cheapest first: setting, new value, bytes needed."""
 
 
 def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
@@ -78,54 +76,42 @@ def memory_picture(training: TrainingWorkload, gpu: Gpu) -> MemoryPicture:
     rows = max(round(float(training.setup.tokens) / float(training.setup.longest)), 1)
     longest = training.longest_tokens
     setup = training.setup.with_changes(tokens=rows * longest, longest=longest)
+    needed = needed_bytes(shape, setup)
     return MemoryPicture(
-        gpu,
-        memory_breakdown(shape, setup),
-        float(allocated_bytes(shape, setup)),
-        float(reserved_bytes(shape, setup)),
-        float(process_bytes(shape, setup)),
-        needed_bytes(shape, setup),
-        changes_that_fit(shape, setup, float(gpu.memory_bytes)),
+        gpu=gpu.name,
+        gpu_memory_bytes=gpu.memory_bytes,
+        phases_bytes=memory_breakdown(shape, setup),
+        allocated_bytes=float(allocated_bytes(shape, setup)),
+        reserved_bytes=float(reserved_bytes(shape, setup)),
+        process_bytes=float(process_bytes(shape, setup)),
+        needed_bytes=needed,
+        fits=needed <= gpu.memory_bytes,
+        changes=[
+            {"setting": change.setting, "to": change.says, "needed_bytes": change.process_bytes}
+            for change in changes_that_fit(shape, setup, float(gpu.memory_bytes))
+        ],
     )
 
 
 def show_memory_picture(out: Console, picture: MemoryPicture) -> None:
     """Print the memory by phase, whether it fits, and the changes that make it fit."""
-    out.print(f"\n[bold]Memory on one {picture.gpu.name}[/bold]")
-    total = float(picture.gpu.memory_bytes)
+    out.print(f"\n[bold]Memory on one {picture.gpu}[/bold]")
+    total = float(picture.gpu_memory_bytes)
     lines = [
-        draw_memory(picture.phases, total),
+        draw_memory(picture.phases_bytes, total),
         f"allocated {picture.allocated_bytes / GIB:.1f} GiB, reserved "
         f"{picture.reserved_bytes / GIB:.1f}, process {picture.process_bytes / GIB:.1f}; up to "
         f"{picture.needed_bytes / GIB:.1f} of {total / GIB:.0f} GiB: "
         f"{'fits' if picture.fits else 'does not fit'}.",
     ]
-    for change in picture.changes:
-        start = "  or" if change is not picture.changes[0] else "It fits with"
-        at_most = f"up to {change.process_bytes / GIB:.1f} GiB."
-        lines.append(f"{start} {change.setting} {change.says}: {at_most}")
+    for index, change in enumerate(picture.changes):
+        start = "  or" if index else "It fits with"
+        at_most = f"up to {float(change['needed_bytes']) / GIB:.1f} GiB."
+        lines.append(f"{start} {change['setting']} {change['to']}: {at_most}")
     if not picture.fits and not picture.changes:
         lines.append("No single change makes it fit.")
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
-
-
-def memory_picture_record(picture: MemoryPicture) -> dict[str, Any]:
-    """Return the memory as JSON."""
-    return {
-        "gpu": picture.gpu.name,
-        "gpu_memory_bytes": picture.gpu.memory_bytes,
-        "fits": picture.fits,
-        "phases_bytes": picture.phases,
-        "allocated_bytes": picture.allocated_bytes,
-        "reserved_bytes": picture.reserved_bytes,
-        "process_bytes": picture.process_bytes,
-        "needed_bytes": picture.needed_bytes,
-        "changes": [
-            {"setting": c.setting, "to": c.says, "needed_bytes": c.process_bytes}
-            for c in picture.changes
-        ],
-    }
 
 
 METHODS: tuple[Method, ...] = ("lora", "qlora", "full")
@@ -184,7 +170,7 @@ def gpus(question: ScenarioFlags, wanted: GpuFlags, format_: FormatFlag = Format
 
 
 def show_gpus(question: Question, wanted: GpuFlags, format_: str) -> None:
-    """Compare GPUs for a question and print them."""
+    """Print GPUs for a question as text or JSON."""
     selections = select_gpus(question, wanted)
     if format_ == "json":
         records = [_record(selection) for selection in selections]
@@ -203,29 +189,34 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
             "unknown method.",
             did_you_mean(wanted.method, METHODS).strip(),
         )
-    resolved, _ = prepare(question, question.scenario)
+    resolved = resolve(question.scenario, question.profile, question.evidence)
     eligibility = eligibility_key(resolved, question.profile)
     machines = list(available_gpus(eligibility, question.book))
     base = _base(wanted.base, question)
     method = next(name for name in METHODS if name == wanted.method)
     training = training_workload(resolved, base, method)
-    engine, precision = engine_named(wanted.engine), precision_named(wanted.precision)
-    load = serving_workload(resolved, base, engine, precision, wanted.unmerged)
+    load = replace(
+        serving_workload(resolved, base),
+        engine=engine_named(wanted.engine),
+        precision=precision_named(wanted.precision),
+        unmerged=wanted.unmerged,
+    )
     limits = resolved.scenario.limits
     trained = _split(
         f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
         training_choices(training, machines, eligibility.licences),
         limits.budget_one_off_usd,
     )
-    drawn = _pictured_gpu(wanted, trained, question)
+    best = cheapest(trained.choices)
+    gpu = question.book.gpu(wanted.gpu) if wanted.gpu else best.machine.gpu if best else None
     return (
-        replace(trained, memory_picture=memory_picture(training, drawn) if drawn else None),
+        replace(trained, memory_picture=memory_picture(training, gpu) if gpu else None),
         _split(
             f"Serving {base.id}, {wanted.engine}, {wanted.precision}, "
             f"{load.peak_tokens_per_second:,.1f} tokens per second at peak load",
             serving_choices(load, machines, eligibility.licences),
             limits.budget_monthly_usd,
-            f"Speeds are based on {engine.fit}.",
+            f"Speeds are based on {load.engine.fit}.",
         ),
     )
 
@@ -250,22 +241,10 @@ def _base(name: str, question: Question) -> ModelCard:
 def _split(
     work: str, results: GpuChoices, budget_usd: float | None, basis: str = UNPROBED_NOTE
 ) -> GpuSelection:
-    choices: list[GpuChoice] = []
-    ruled_out: list[RuledOutOption] = []
-    for result in results:
-        if isinstance(result, GpuChoice):
-            choices.append(result)
-        else:
-            ruled_out.append(result)
+    found = list(results)
+    choices = [result for result in found if isinstance(result, GpuChoice)]
+    ruled_out = [result for result in found if isinstance(result, RuledOutOption)]
     return GpuSelection(work, choices, ruled_out, budget_usd, basis)
-
-
-def _pictured_gpu(wanted: GpuFlags, trained: GpuSelection, question: Question) -> Gpu | None:
-    """Return the GPU whose memory is shown."""
-    if wanted.gpu:
-        return question.book.gpu(wanted.gpu)
-    best = cheapest(trained.choices)
-    return best.machine.gpu if best else None
 
 
 def _show(out: Console, selection: GpuSelection) -> None:
@@ -278,26 +257,31 @@ def _show(out: Console, selection: GpuSelection) -> None:
     if serves:
         out.print("\nUSD per 1M output tokens, by utilization")
         shares = tuple(f"{share:.0%}" for share in UTILISATIONS)
-        rows = [(choice.name, *_per_million(choice)) for choice in best]
+        rows = [(_shown_name(choice), *_per_million(choice)) for choice in best]
         out.print(plain_table(("GPUs", *shares), rows, set(shares)))
     for name, pick in selection.picks.items():
-        out.print(f"{name}: {pick.name if pick else 'none'}", markup=False)
+        out.print(f"{name}: {_shown_name(pick) if pick else 'none'}", markup=False)
     out.print(selection.basis, markup=False, style="dim")
     if selection.memory_picture:
         show_memory_picture(out, selection.memory_picture)
     for option in selection.ruled_out:
-        out.print(f"  ruled out {option.id}: {option.says}", markup=False, style="dim")
+        shown = option_name(option.id).removeprefix("gpu, ")
+        out.print(f"  ruled out {shown}: {option.says}", markup=False, style="dim")
 
 
 def _row(choice: GpuChoice) -> tuple[str, ...]:
     return (
-        choice.name,
+        _shown_name(choice),
         f"{choice.memory_bytes / GIB:.1f}",
         f"{choice.seconds[1]:,.2f}",
         f"{choice.usd[1]:,.2f}",
         f"{choice.usd[0]:,.2f}-{choice.usd[2]:,.2f}",
         f"{choice.tokens_per_second:,.0f}",
     )
+
+
+def _shown_name(choice: GpuChoice) -> str:
+    return f"{choice.count} x {choice.machine.gpu.name} {at_provider(choice.machine.provider)}"
 
 
 def _per_million(choice: GpuChoice) -> tuple[str, ...]:
@@ -315,7 +299,7 @@ def _record(selection: GpuSelection) -> dict[str, Any]:
         "rests_on": selection.basis,
         "choices": [_choice_record(choice) for choice in selection.choices],
         "picks": {name: pick.name if pick else None for name, pick in selection.picks.items()},
-        **({"memory": memory_picture_record(picture)} if picture else {}),
+        **({"memory": picture.model_dump()} if picture else {}),
         "ruled_out": [option.model_dump(mode="json") for option in selection.ruled_out],
     }
 

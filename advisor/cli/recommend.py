@@ -13,15 +13,9 @@ from rich.console import Console
 
 from advisor.cli.flags import DatasetFlag, Format, FormatFlag, PricesFlag, SetFlag
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
-from advisor.decision.answer import (
-    Answer,
-    Question,
-    canonical_json,
-    evaluate,
-    summarize,
-)
+from advisor.decision.answer import Answer, Question, canonical_json, evaluate, summarize
 from advisor.decision.bill import OptionBill
-from advisor.decision.trace import AnswerWithExtras, Trace, trace, trace_rows
+from advisor.decision.trace import AnswerWithExtras, trace, trace_rows
 from advisor.errors import UsageError
 from advisor.loading import (
     apply_set_flags,
@@ -152,8 +146,12 @@ def show_answer(question: Question, format_: str, flags: AnswerFlags | None = No
         if explanation:
             console().print(" ".join(explanation) + "\n", markup=False)
         _print_answer(answer, flags.sensitivity)
+        out = console()
         if rules_tried:
-            _print_trace(rules_tried)
+            out.print("\n[bold]Rules tried[/bold]")
+        for title, rows in trace_rows(rules_tried) if rules_tried else ():
+            out.print(f"\n{title}", markup=False)
+            out.print(plain_table(TRACE_COLUMNS, rows, set()))
 
 
 def _print_answer(answer: Answer, with_sensitivity: bool) -> None:
@@ -171,14 +169,6 @@ def _print_answer(answer: Answer, with_sensitivity: bool) -> None:
     counts = f"{len(answer.options)} options considered, {len(answer.ruled_out)} ruled out."
     out.print(f"\n{counts} 'advisor estimate' prints every bill.", markup=False)
     out.print(footer(answer), markup=False, style="dim")
-
-
-def _print_trace(rules_tried: Trace) -> None:
-    out = console()
-    out.print("\n[bold]Rules tried[/bold]")
-    for title, rows in trace_rows(rules_tried):
-        out.print(f"\n{title}", markup=False)
-        out.print(plain_table(TRACE_COLUMNS, rows, set()))
 
 
 def _print_section(out: Console, heading: str, lines: list[str]) -> None:

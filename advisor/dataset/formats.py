@@ -45,10 +45,7 @@ class UnusableRow(Exception):
 
 
 def parse_row(row: object) -> Example:
-    """Parse one row.
-
-    Args:
-        row: A JSON value, or a mapping of columns.
+    """Parse a JSON value or a mapping of columns.
 
     Raises:
         UnusableRow: it matches no known format, or violates a rule of its format.
@@ -62,6 +59,8 @@ def parse_row(row: object) -> Example:
     for has, reader in _READERS:
         if has(row):
             return reader(row)
+    if example := _columns(row):
+        return example
     keys = [str(key) for key in row][:8]
     hint = next((h for key in keys if (h := did_you_mean(key, ROW_KEYS)).startswith(" Did")), "")
     raise UnusableRow(
@@ -267,21 +266,16 @@ def _completion(row: RawRow) -> Example:
     return _pair(_text(row, "prompt"), _text(row, "completion"), "prompt-completion")
 
 
-def _columns(row: RawRow) -> Example:
-    text, label = _pick(row, TEXT_KEYS), _pick(row, LABEL_KEYS)
-    if text is not None and label is not None:
-        return _pair(_text(row, text), _text(row, label), "label")
-    question, answer = _pick(row, QUESTION_KEYS), _pick(row, ANSWER_KEYS)
-    assert question is not None
-    assert answer is not None
-    return _pair(_text(row, question), _text(row, answer), "question-answer")
-
-
-def _is_columns(row: RawRow) -> bool:
-    labelled = _pick(row, TEXT_KEYS) is not None and _pick(row, LABEL_KEYS) is not None
-    return labelled or (
-        _pick(row, QUESTION_KEYS) is not None and _pick(row, ANSWER_KEYS) is not None
-    )
+def _columns(row: RawRow) -> Example | None:
+    """Parse columns with usual names: a text with its label, or a question with its answer."""
+    for questions, answers, format_ in (
+        (TEXT_KEYS, LABEL_KEYS, "label"),
+        (QUESTION_KEYS, ANSWER_KEYS, "question-answer"),
+    ):
+        question, answer = _pick(row, questions), _pick(row, answers)
+        if question is not None and answer is not None:
+            return _pair(_text(row, question), _text(row, answer), format_)
+    return None
 
 
 _READERS: tuple[tuple[Callable[[RawRow], bool], Callable[[RawRow], Example]], ...] = (
@@ -292,7 +286,6 @@ _READERS: tuple[tuple[Callable[[RawRow], bool], Callable[[RawRow], Example]], ..
     (_has("instruction", "output"), _alpaca),
     (lambda row: isinstance(row.get("label"), bool) and "completion" in row, _kto),
     (_has("prompt", "completion"), _completion),
-    (_is_columns, _columns),
 )
 """Test and parser of each format, most specific first."""
 

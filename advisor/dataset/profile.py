@@ -208,7 +208,10 @@ class ProfileBuilder:
         self._sums["prompt"] += total - completion - (4 if completion else 0)
         self._sums["pairs"] += example.kind == "preference"
         self._sums["tools"] += example.tools is not None
-        self._sums["untrainable"] += not any(map(_trains, example.turns))
+        self._sums["untrainable"] += not any(
+            turn.role == "assistant" and turn.weight != 0 and (turn.content or turn.tool_calls)
+            for turn in example.turns
+        )
         self._add_label(last)
         self._narrow_prefix(example)
 
@@ -247,11 +250,7 @@ class ProfileBuilder:
         return float(sum(counts) + (TOKENS_PER_MESSAGE + 1) * len(counts))
 
     def finish(self, source_sha256: str) -> Profile:
-        """Return the statistics.
-
-        Args:
-            source_sha256: Hash of the source file.
-        """
+        """Return the statistics."""
         lengths = np.frombuffer(self._lengths, np.uint32)
         hashes = np.frombuffer(self._hashes, np.uint64)
         requests = np.frombuffer(self._requests, np.uint64)
@@ -261,7 +260,9 @@ class ProfileBuilder:
         rows, repeated = len(lengths), duplicate_count(hashes)
         total = int(lengths.sum(dtype=np.int64))
         prefix = self._prefix_tokens()
-        labels = self._few_labels(rows)
+        labels = self._labels or Tally()
+        if not 1 < len(labels) <= rows / 2:
+            labels = Tally()  # no labels: each should occur at least twice on average
         mean = max(rows, 1)
         return Profile(
             examples=rows,
@@ -299,11 +300,6 @@ class ProfileBuilder:
             outside_facts=self._language.outside_facts,
         )
 
-    def _few_labels(self, rows: int) -> Tally[str]:
-        """Labels, if each occurs at least twice on average."""
-        labels = self._labels
-        return labels if labels and 1 < len(labels) <= rows / 2 else Tally()
-
 
 def _hash(text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
@@ -311,10 +307,6 @@ def _hash(text: bytes) -> int:
 
 def _counted_text(turn: Message) -> str:
     return turn.content if turn.tool_calls is None else turn.content + turn.tool_calls
-
-
-def _trains(turn: Message) -> bool:
-    return turn.role == "assistant" and turn.weight != 0 and bool(turn.content or turn.tool_calls)
 
 
 def _common_prefix(left: str, right: str) -> str:

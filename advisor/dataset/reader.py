@@ -140,10 +140,8 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield every row of a dataset as an example or a reject.
 
-    Args:
-        path: The file; its format is detected from its first bytes, not from its name.
-        progress: Called with bytes read and bytes in total.
-        source_sha256: Receives the hash of the file at the end.
+    The format is detected from the first bytes, not from the name. *progress* is called with bytes
+    read and bytes in total; *source_sha256* receives the hash of the file at the end.
 
     Raises:
         DatasetError: it cannot be read at all.
@@ -184,7 +182,7 @@ def _text_rows(path: Path, stream: Stream, head: bytes) -> Iterator[Row]:
     if start == b"[":
         yield from _array_rows(path, stream)
     elif start == b"{":
-        yield from _jsonl_rows(stream)
+        yield from (_row(number, line, _json_value) for number, line in _lines(stream))
     elif start == b"":
         raise DatasetError(str(path), "the file is blank.", "Give at least one example.")
     else:
@@ -199,22 +197,17 @@ def _row(number: int, raw: Any, decode: Callable[[Any], object] | None = None) -
 
 
 def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
-    """Yield number and bytes of each line; None for a line that is too long."""
+    """Yield number and bytes of each line that is not blank; None for one that is too long."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
         if len(line) <= MAX_LINE_BYTES:
-            yield number, line
+            if line.strip():
+                yield number, line
             continue
         while line and not line.endswith(b"\n"):
             line = stream.readline(MAX_LINE_BYTES)
         yield number, None
-
-
-def _jsonl_rows(stream: Stream) -> Iterator[Row]:
-    for number, line in _lines(stream):
-        if line is None or line.strip():
-            yield _row(number, line, _json_value)
 
 
 def _json_value(line: bytes | None) -> object:

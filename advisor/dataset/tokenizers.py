@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import platformdirs
 
-from advisor.errors import UsageError, did_you_mean
+from advisor.errors import UsageError, unknown_name
 
 RANKS = {
     "o200k_base": (
@@ -99,20 +99,13 @@ class _FromFile:
 def token_counter(encoding: str) -> EncodingCounter:
     """Return a counter for an encoding, or for a tokenizer.json.
 
-    Args:
-        encoding: Name of a public encoding, or path of a tokenizer.json.
-
     Raises:
         UsageError: there is no such encoding.
     """
     if encoding.endswith(".json") and Path(encoding).is_file():
         return _FromFile(Path(encoding))
     if encoding not in ENCODINGS:
-        raise UsageError(
-            f"encoding {encoding}",
-            "there is no such encoding.",
-            did_you_mean(encoding, ENCODINGS).strip(),
-        )
+        raise unknown_name("encoding", encoding, ENCODINGS)
     try:
         return _Toktok(encoding)
     except ImportError:
@@ -132,14 +125,10 @@ def reference_encoding(encoding: str) -> Any:
     return tiktoken.get_encoding(encoding)
 
 
-def cache_folder() -> Path:
-    """Return the folder of the ranks: in the home folder of the program, or the user's cache."""
-    home = os.environ.get("TUNE_OR_NOT_HOME")
-    return Path(home) / "ranks" if home else Path(platformdirs.user_cache_dir("tune-or-not"))
-
-
 def _seeded(encoding: str) -> Path:
-    folder = cache_folder()
+    """Return the folder of the ranks, filled: in the program's home, or the user's cache."""
+    home = os.environ.get("TUNE_OR_NOT_HOME")
+    folder = Path(home) / "ranks" if home else Path(platformdirs.user_cache_dir("tune-or-not"))
     for name, (digest, file_name) in RANKS.items():
         target = folder / file_name
         if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from html import escape
 from typing import Any
@@ -11,11 +12,20 @@ import numpy as np
 import orjson
 
 from advisor import __version__
-from advisor.decision.bill import BillContext, OptionBill, option_bill
-from advisor.decision.decide import Decision, decide
-from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate, prepare
+from advisor.decision.bill import OptionBill, option_bill
+from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.decision.ranking import OptionResult
+from advisor.decision.reasons import (
+    BreakEven,
+    Reason,
+    break_even,
+    decision_reasons,
+    next_measurements,
+)
+from advisor.decision.sensitivity import NearestChange, nearest_changes
+from advisor.decision.verdict import verdict_sentence
 from advisor.estimate.costs import batch_costs, first_variant_values
+from advisor.estimate.line import first_value
 from advisor.estimate.sampling import WORST_CASE
 from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
@@ -26,9 +36,30 @@ from advisor.scenario.contradictions import contradictions
 from advisor.scenario.scenario import Scenario
 from advisor.units import Record, dollar_range, dollars
 
-__all__ = ["Answer", "Question", "canonical_json", "evaluate", "prepare", "recommend", "summarize"]
+__all__ = ["Answer", "Question", "canonical_json", "evaluate", "recommend", "summarize"]
 
 SCHEMA_VERSION = "1"
+
+
+class Decision(Record):
+    """What to do, and why."""
+
+    recommended: str
+    """Id of the option, or not_yet."""
+    runner_up: str | None
+    """Best eligible option of another approach, else the second best."""
+    verdict: str
+    """The decision in one sentence."""
+    win_share: str
+    """Share of simulations in which it is the best option, 0 to 1."""
+    break_even: BreakEven | None
+    """Usage from which training costs no more."""
+    reasons: tuple[Reason, ...]
+    """Why."""
+    flips: tuple[NearestChange, ...]
+    """Nearest changes that would change the recommended approach, if requested."""
+    measure_next: tuple[str, ...]
+    """What to find out next."""
 
 
 class Answer(Record):
@@ -109,7 +140,7 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
     """Turn an evaluated question into an answer: decision, bills, what is ruled out."""
     question, resolved = evaluated.question, evaluated.resolved
     explained = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
-    decision = decide(evaluated)
+    decision = _decide(evaluated)
     reasons = tuple(explained(reason, reason.code) for reason in decision.reasons)
     refused = [entry.refusal for entry in evaluated.options if entry.refusal]
     ruled_out = sorted((*evaluated.candidates.ruled_out, *refused), key=lambda option: option.id)
@@ -123,10 +154,44 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
         assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),
         rules=question.rules,
-        question_sha256=hashlib.sha256(_bytes(_identity(question))).hexdigest(),
+        question_sha256=_identity_sha256(question),
         prices_sha256=question.book.sha256,
         engine_version=__version__,
     )
+
+
+def _decide(evaluated: EvaluatedQuestion) -> Decision:
+    """Turn an evaluated question into a decision with its reasons."""
+    winner = evaluated.winner
+    return Decision(
+        recommended=winner.option.id,
+        runner_up=_runner_up(evaluated),
+        verdict=verdict_sentence(winner, evaluated.current),
+        win_share=f"{float(np.mean(evaluated.drawn.winner[0] == evaluated.winner_index)):.2f}",
+        break_even=_break_even(evaluated),
+        reasons=decision_reasons(evaluated),
+        flips=nearest_changes(evaluated) if evaluated.question.with_sensitivity else (),
+        measure_next=next_measurements(evaluated),
+    )
+
+
+def _runner_up(evaluated: EvaluatedQuestion) -> str | None:
+    winner = evaluated.winner.option
+    others = [entry.option for entry in evaluated.eligible if entry.option.id != winner.id]
+    unlike = [option for option in others if option.approach != winner.approach]
+    return next((option.id for option in (*unlike, *others)), None)
+
+
+def _break_even(evaluated: EvaluatedQuestion) -> BreakEven | None:
+    """Compare the best option with training with the current or the cheapest other option."""
+    candidates = (evaluated.winner, *evaluated.eligible)
+    tuned = next((entry for entry in candidates if entry.option.trains), None)
+    plain = (e for e in evaluated.eligible if not e.option.trains and not e.option.is_current)
+    other = evaluated.current or next(plain, None)
+    if tuned is None or other is None:
+        return None
+    requests = first_value(evaluated.resolved.inputs.requests_per_month)
+    return break_even(tuned, other, requests)
 
 
 def canonical_json(record: Record) -> bytes:
@@ -138,26 +203,24 @@ def _bytes(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _identity(question: Question) -> dict[str, Any]:
+def _identity_sha256(question: Question) -> str:
     asked = {
         "scenario": question.scenario.model_dump(mode="json"),
         "dataset": question.profile.dataset_sha256 if question.profile else None,
         "seed": question.seed,
     }
     rules = [rule.model_dump(mode="json") for rule in question.rules]
-    return asked | ({"rules": rules} if rules else {})
+    identity = asked | ({"rules": rules} if rules else {})
+    return hashlib.sha256(_bytes(identity)).hexdigest()
 
 
 def _bills(evaluated: EvaluatedQuestion) -> tuple[OptionBill, ...]:
     """Return the bill of every allowed option, best first; "not yet" first or last."""
-    question = evaluated.question
-    context = BillContext(question.book, question.scenario.asked_on, question.evidence)
+    book, resolved = evaluated.question.book, evaluated.resolved
     at_most = _worst_case_one_off(evaluated)
     drawn = {entry.option.id: entry for entry in evaluated.drawn.entries}
     *bills, not_yet = (
-        option_bill(
-            entry, drawn[entry.option.id], context, evaluated.resolved, at_most[entry.option.id]
-        )
+        option_bill(entry, drawn[entry.option.id], book, resolved, at_most[entry.option.id])
         for entry in (*_allowed(evaluated), evaluated.likely.entries[-1])
     )
     return (not_yet, *bills) if evaluated.is_not_yet else (*bills, not_yet)
@@ -179,10 +242,10 @@ def _allowed(evaluated: EvaluatedQuestion) -> list[OptionResult]:
 
 def _worst_case_one_off(evaluated: EvaluatedQuestion) -> dict[str, float]:
     """Return the one-off cost of each option with every uncertain input at its worst case [USD]."""
-    resolved, evidence = evaluated.resolved, evaluated.question.evidence
+    context = replace(evaluated.context, sampling=WORST_CASE)
     found: dict[str, float] = {}
     for batch in evaluated.candidates.batches:
-        costs = batch_costs(batch, resolved, resolved.inputs, evidence, WORST_CASE)
+        costs = batch_costs(batch, context)
         found |= zip(batch.ids, first_variant_values(costs.one_off, len(batch.ids)), strict=True)
     return found
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
 from advisor.decision.ranking import OptionResult
-from advisor.estimate.costs import CostItem
-from advisor.estimate.line import quantity_unit
-from advisor.evidence import Evidence
+from advisor.estimate.costs import AMOUNTS, CostItem
+from advisor.estimate.line import first_value, quantity_unit
 from advisor.inputs import ResolvedScenario
 from advisor.options.option import Launch, Objective
 from advisor.prices.book import PriceBook
 from advisor.prices.series import Caveat
-from advisor.units import Approach, Money, Number, Record, usd
+from advisor.units import Approach, Money, Record, usd
 
 ENDS_SOON_DAYS = 90
+OPTION_FIELDS = ("id", "approach", "objective", "provider", "model", "launch", "launch_says")
 
 
 class BillLine(Record):
@@ -107,56 +105,30 @@ class OptionBill(Record):
     """Caveats about its figures."""
 
 
-@dataclass(frozen=True)
-class BillContext:
-    """What all bills of an answer share: price book, day and evidence."""
-
-    book: PriceBook
-    day: date
-    evidence: Evidence
-    format_usd: Callable[[float], str] = field(default_factory=lambda: cache(usd))
-    """Formats an amount of USD, cached: bills have many amounts in common."""
+_usd = lru_cache(maxsize=4096)(usd)  # bills have many amounts in common
 
 
 def option_bill(
     entry: OptionResult,
     drawn: OptionResult,
-    context: BillContext,
+    book: PriceBook,
     resolved: ResolvedScenario,
     at_most_one_off_usd: float,
 ) -> OptionBill:
-    """Return the bill of one option.
-
-    Args:
-        entry: The option at the most likely values.
-        drawn: The same option over the draws.
-        context: Price book and day, for caveats.
-        resolved: The scenario.
-        at_most_one_off_usd: Worst-case one-off cost.
-    """
+    """Return the bill of an option, from its values at the likely inputs and over the draws."""
     option, quality, costs = entry.option, entry.quality, entry.costs
 
     def money(amount: str) -> Money:
         likely = getattr(costs, amount)
         low, high = drawn.range(amount)
-        text = context.format_usd
-        return Money(low=text(min(low, likely)), likely=text(likely), high=text(max(high, likely)))
+        return Money(low=_usd(min(low, likely)), likely=_usd(likely), high=_usd(max(high, likely)))
 
     return OptionBill(
-        id=option.id,
-        approach=option.approach,
-        objective=option.objective,
-        provider=option.provider,
-        model=option.model,
+        **{name: getattr(option, name) for name in OPTION_FIELDS},
         gpu=option.gpu.name if option.gpu else None,
-        launch=option.launch,
-        launch_says=option.launch_says,
         months=f"{costs.months:.2f}",
-        one_off=money("one_off"),
-        monthly=money("monthly"),
-        total=money("total"),
-        per_month=money("per_month"),
-        at_most_one_off=context.format_usd(at_most_one_off_usd),
+        **{amount: money(amount) for amount in AMOUNTS},
+        at_most_one_off=_usd(at_most_one_off_usd),
         bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
             low=f"{quality.low:.3f}",
@@ -167,7 +139,7 @@ def option_bill(
             source=quality.source,
         ),
         latency=None,
-        caveats=_caveats(entry, context, resolved),
+        caveats=_caveats(entry, book, resolved),
     )
 
 
@@ -189,11 +161,11 @@ def _line(item: CostItem) -> BillLine:
 
 
 def _caveats(
-    entry: OptionResult, context: BillContext, resolved: ResolvedScenario
+    entry: OptionResult, book: PriceBook, resolved: ResolvedScenario
 ) -> tuple[Caveat, ...]:
-    option = entry.option
+    option, day = entry.option, resolved.scenario.asked_on
     used = {item.price.item: item.price for item in entry.costs.items if item.price}
-    found = [c for p in used.values() for c in context.book.prices.caveats(p, context.day)]
+    found = [c for p in used.values() for c in book.prices.caveats(p, day)]
     factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     if factor and resolved.measured:
         says = (
@@ -201,7 +173,7 @@ def _caveats(
             f"{factor.likely:g} ({factor.low:g} to {factor.high:g})."
         )
         found.append(Caveat(code="tokens-estimated", says=says))
-    if option.ends_on and (option.ends_on - context.day).days <= ENDS_SOON_DAYS:
+    if option.ends_on and (option.ends_on - day).days <= ENDS_SOON_DAYS:
         found.append(
             Caveat(code="model-ends", says=f"{option.model} is shut down on {option.ends_on}.")
         )
@@ -209,25 +181,18 @@ def _caveats(
         minimum = option.card.cache.min_tokens if option.card and option.card.cache else 0
         says = f"The prefix is shorter than {minimum} tokens, so the provider does not cache it."
         found.append(Caveat(code="cache-below-minimum", says=says))
-    known = (
-        *(option.card.caveats if option.card else ()),
-        *(option.offer.caveats if option.offer else ()),
-    )
-    found += [Caveat(code="model", says=says) for says in known]
-    if not np.isnan(_first(resolved.inputs.latency_p95_ms)):
+    for record in (option.card, option.offer):
+        found += [Caveat(code="model", says=says) for says in (record.caveats if record else ())]
+    if not np.isnan(first_value(resolved.inputs.latency_p95_ms)):
         says = "Latency is not estimated: measure it."
         found.append(Caveat(code="latency-unmeasured", says=says))
     return tuple({caveat.says: caveat for caveat in found}.values())
 
 
 def _below_cache_minimum(entry: OptionResult) -> bool:
-    option, inputs = entry.option, entry.batch_result.case.inputs
+    option, inputs = entry.option, entry.batch_result.inputs
     if option.card is None or option.card.cache is None or "cached_input" not in option.prices:
         return False
-    wants = _first(inputs.cache_hit_share)
+    wants = first_value(inputs.cache_hit_share)
     nothing = not any(item.what.startswith("cached prefix") for item in entry.costs.items)
-    return nothing and (np.isnan(wants) or wants > 0) and _first(inputs.prefix_tokens) > 0
-
-
-def _first(value: Number) -> float:
-    return float(np.asarray(value).flat[0])
+    return nothing and (np.isnan(wants) or wants > 0) and first_value(inputs.prefix_tokens) > 0

@@ -12,7 +12,7 @@ import numpy as np
 from advisor.dataset.profile import Profile
 from advisor.decision.ranking import OptionResult, Ranking, rank
 from advisor.decision.team_checks import allowed_measuring_option
-from advisor.estimate.sampling import LIKELY, Sampling
+from advisor.estimate.sampling import LIKELY, EstimateContext, Sampling
 from advisor.evidence import Evidence
 from advisor.inputs import Assumption, ResolvedScenario, resolve, stack_inputs
 from advisor.options.candidates import Candidates, list_candidates
@@ -49,10 +49,16 @@ class EvaluatedQuestion:
     """A question with every option evaluated at the likely values and over the draws."""
 
     question: Question
-    resolved: ResolvedScenario
+    context: EstimateContext
+    """At the likely values."""
     candidates: Candidates
     likely: Ranking
     drawn: Ranking
+
+    @property
+    def resolved(self) -> ResolvedScenario:
+        """The scenario with every default filled in."""
+        return self.context.resolved
 
     @property
     def winner_index(self) -> int:
@@ -93,28 +99,22 @@ def evaluate(question: Question) -> EvaluatedQuestion:
     Raises:
         PricingError: something the scenario names is not in the price book.
     """
-    resolved, candidates = prepare(question, question.scenario)
-    likely, drawn = (
-        rank(candidates.batches, resolved, resolved.inputs, question.evidence, sampling)
-        for sampling in (LIKELY, Sampling("draws", question.seed))
-    )
-    return EvaluatedQuestion(question, resolved, candidates, likely, drawn)
+    context, candidates = prepare(question, question.scenario)
+    drawn = replace(context, sampling=Sampling("draws", question.seed))
+    likely, drawn_ranking = (rank(candidates.batches, part) for part in (context, drawn))
+    return EvaluatedQuestion(question, context, candidates, likely, drawn_ranking)
 
 
-def prepare(question: Question, scenario: Scenario) -> tuple[ResolvedScenario, Candidates]:
-    """Resolve the inputs of a scenario and list its candidates.
-
-    Args:
-        question: Price book, evidence, dataset and rules.
-        scenario: The question's scenario, or a variant of it.
-    """
+def prepare(question: Question, scenario: Scenario) -> tuple[EstimateContext, Candidates]:
+    """Resolve the inputs of a scenario, at the likely values, and list its candidates."""
     resolved = resolve(scenario, question.profile, question.evidence)
+    context = EstimateContext(resolved, resolved.inputs, question.evidence, LIKELY)
     eligibility = eligibility_key(resolved, question.profile)
     without_retrieval = question.evidence.without_retrieval
     candidates = list_candidates(eligibility, question.book, without_retrieval, question.rules)
     if question.rules:
-        candidates = candidates.with_measuring(allowed_measuring_option(candidates, resolved))
-    return resolved, candidates
+        candidates = candidates.with_measuring(allowed_measuring_option(candidates, context))
+    return context, candidates
 
 
 class Winner(NamedTuple):
@@ -135,27 +135,26 @@ def winners(question: Question, changes: Sequence[Mapping[str, Any]]) -> list[Wi
 
     Variants with the same candidates are ranked together, each field one column of an array.
 
-    Args:
-        question: The question that all variants start from.
-        changes: For each variant, path -> value.
-
     Raises:
         ScenarioError: a path does not exist, or a value is not allowed there.
     """
     prepared = [prepare(question, with_paths(question.scenario, change)) for change in changes]
     groups: dict[tuple[object, ...], list[int]] = {}
-    for place, (resolved, candidates) in enumerate(prepared):
-        groups.setdefault(_group_key(resolved, candidates), []).append(place)
+    for place, (context, candidates) in enumerate(prepared):
+        groups.setdefault(_group_key(context.resolved, candidates), []).append(place)
     found: dict[int, Winner] = {}
     for places in groups.values():
         variants = [prepared[place][0] for place in places]
-        resolved, candidates = prepared[places[0]]
-        together = replace(resolved, variants=tuple(variant.scenario for variant in variants))
-        inputs = stack_inputs([variant.inputs for variant in variants])
-        ranking = rank(candidates.batches, together, inputs, question.evidence, LIKELY)
+        context, candidates = prepared[places[0]]
+        scenarios = tuple(variant.resolved.scenario for variant in variants)
+        together = replace(
+            context,
+            resolved=replace(context.resolved, variants=scenarios),
+            inputs=stack_inputs([variant.inputs for variant in variants]),
+        )
+        winner = rank(candidates.batches, together).winner[:, 0]
         options = (*candidates.options, candidates.measuring)
-        indices = np.broadcast_to(ranking.winner[:, 0], len(places))
-        for place, index in zip(places, indices.tolist(), strict=True):
+        for place, index in zip(places, np.broadcast_to(winner, len(places)).tolist(), strict=True):
             found[place] = winner_of(options[index])
     return [found[place] for place in range(len(changes))]
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advisor.decision.check_context import CheckContext
-from advisor.decision.checks import check_masks, refusals
-from advisor.estimate.costs import OptionCost, batch_costs, cost_ranges, option_costs
-from advisor.estimate.sampling import Sampling
-from advisor.evidence import Evidence, QualityRange
-from advisor.inputs import Inputs, ResolvedScenario, needs_knowledge
+from advisor.decision.checks import CHECKS
+from advisor.estimate.costs import OptionCost, cost_ranges, option_costs
+from advisor.estimate.sampling import EstimateContext
+from advisor.evidence import QualityRange
+from advisor.inputs import ResolvedScenario, needs_knowledge
 from advisor.options.batch import OptionBatch
-from advisor.options.option import SIMPLICITY, Option, RuledOutOption
+from advisor.options.option import SIMPLICITY, Option, RuledOutOption, rule_out
 from advisor.quality.expected import expected_quality
-from advisor.quality.measurements import QualityEstimate
-from advisor.quality.user_claims import prompting_claims
+from advisor.quality.measurements import QualityEstimate, prompting_claims
 from advisor.scenario.scenario import Scenario
 from advisor.units import Task
 
@@ -34,58 +33,57 @@ PREFERENCE_SHARE = TIE_SHARE * len(SIMPLICITY)
 
 
 @dataclass(frozen=True)
-class BatchResult:
+class BatchResult(CheckContext):
     """The options of one batch, evaluated for every variant; each part when it is first read."""
-
-    batch: OptionBatch
-    resolved: ResolvedScenario
-    inputs: Inputs
-    evidence: Evidence
-    sampling: Sampling
-
-    @cached_property
-    def case(self) -> CheckContext:
-        """What the checks read."""
-        costs = batch_costs(self.batch, self.resolved, self.inputs, self.evidence, self.sampling)
-        return CheckContext(self.batch, self.resolved, self.inputs, costs, self.evidence)
 
     @cached_property
     def passes(self) -> list[Mask]:
-        """For each check, which options pass it."""
-        return check_masks(self.case)
+        """For each check, which options pass it, for each variant and draw."""
+        return [np.asarray(check.passes(self)) for check in CHECKS]
 
     @cached_property
     def quality(self) -> QualityEstimate:
         """Expected quality of each option."""
-        return expected_quality(
-            self.batch, self.resolved, self.inputs, self.evidence, self.sampling
-        )
+        return expected_quality(self.batch, self)
 
     @cached_property
     def score(self) -> Array:
         """Monthly cost with margins for complexity and training [USD]; infinite if not allowed."""
-        batch, case = self.batch, self.case
-        charged = np.asarray(case.costs.per_month) * batch.by_kind(_complexity_penalty)
+        batch, team = self.batch, self.team
+        charged = np.asarray(self.costs.per_month) * batch.by_kind(
+            lambda o: 1.0 if o.is_current else 1 + TIE_SHARE * SIMPLICITY.index(o.approach)
+        )
         if batch.trains:
             margins = self.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month
-        charged = np.where(case.team.preferred, charged / (1 + PREFERENCE_SHARE), charged)
-        return np.where(reduce(np.logical_and, self.passes, case.team.standing), charged, np.inf)
+        charged = np.where(team.preferred, charged / (1 + PREFERENCE_SHARE), charged)
+        return np.where(reduce(np.logical_and, self.passes, team.standing), charged, np.inf)
 
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
         """The first check that rules each option out in the first variant, if any."""
-        return refusals(self.case, self.passes)
+        count = len(self.batch.options)
+        found: list[RuledOutOption | None] = [None] * count
+        for check, passes in zip(CHECKS, self.passes, strict=True):
+            if passes.all():
+                continue
+            first = np.broadcast_to(passes, (count, *self.inputs.shape))[:, 0, 0]
+            for row in np.flatnonzero(~first).tolist():
+                option = self.batch.options[row]
+                found[row] = found[row] or rule_out(
+                    option.id, check.code, check.explain(self, row), check.source(self, option)
+                )
+        return [ours or theirs for ours, theirs in zip(found, self.team.refusals, strict=True)]
 
     @cached_property
     def option_costs(self) -> tuple[OptionCost, ...]:
         """Costs of each option in the first variant."""
-        return option_costs(self.case.costs, len(self.batch.options))
+        return option_costs(self.costs, len(self.batch.options))
 
     @cached_property
     def ranges(self) -> Mapping[str, list[tuple[float, float]]]:
         """5th and 95th percentile of each amount over the draws, in the first variant."""
-        return cost_ranges(self.case.costs, len(self.batch.options))
+        return cost_ranges(self.costs, len(self.batch.options))
 
 
 @dataclass(frozen=True)
@@ -146,39 +144,25 @@ class Ranking:
         return tuple(found[place] for place in sorted(found))
 
 
-def rank(
-    batches: Sequence[OptionBatch],
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-) -> Ranking:
+def rank(batches: Sequence[OptionBatch], context: EstimateContext) -> Ranking:
     """Evaluate every option for every variant and pick the winner of each.
 
     An option is eligible if every check allows it and its quality reaches the target. The eligible
     option with the lowest score wins: its monthly cost after margins for training and complexity.
-    "Not yet" wins where no option is eligible.
-
-    Args:
-        batches: The candidates; the last batch is "not yet".
-        resolved: The scenario.
-        inputs: Its numbers, for every variant.
-        evidence: Source of quality and margins.
-        sampling: How uncertain inputs are evaluated.
+    "Not yet", which is the last batch, wins where no option is eligible.
     """
-    results = tuple(BatchResult(batch, resolved, inputs, evidence, sampling) for batch in batches)
-    scores = _eligible(results[:-1], resolved, inputs, evidence)
+    parts = {field.name: getattr(context, field.name) for field in fields(EstimateContext)}
+    results = tuple(BatchResult(**parts, batch=batch) for batch in batches)
+    scores = _eligible(results[:-1], context)
     count = sum(len(batch.options) for batch in batches)
-    shape = np.broadcast_shapes(inputs.shape, *(score.shape[1:] for score in scores))
+    shape = np.broadcast_shapes(context.inputs.shape, *(score.shape[1:] for score in scores))
     score = np.full((count, *shape), np.inf)
     for result, part in zip(results, scores, strict=False):
         score[result.batch.rows] = part
-    return Ranking(results, score, _winner(score, batches, resolved))
+    return Ranking(results, score, _winner(score, batches, context.resolved))
 
 
-def _eligible(
-    results: Sequence[BatchResult], resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
-) -> list[Array]:
+def _eligible(results: Sequence[BatchResult], context: EstimateContext) -> list[Array]:
     """Return the scores of the options that reach the target, or that tie with one that does.
 
     Between two trainings evidence does not resolve a small difference. A claim that prompting meets
@@ -186,7 +170,7 @@ def _eligible(
     Where prompting is known to fall short and no option is expected to reach the target, options
     that may reach it remain.
     """
-    claims = prompting_claims(resolved, inputs, evidence)
+    claims = prompting_claims(context)
     reaching = [_scored(result, result.quality.reaches) for result in results]
     trained = _any_finite(
         score for score, result in zip(reaching, results, strict=True) if result.batch.trains
@@ -200,7 +184,12 @@ def _eligible(
         quality = result.quality
         tied = trained & quality.ties if result.batch.trains else proven & quality.may_reach
         scores.append(_scored(result, quality.reaches | tied))
-    short = claims.meets | claims.gap | claims.retrieval_short | _measured_short(resolved, results)
+    short = (
+        claims.meets
+        | claims.gap
+        | claims.retrieval_short
+        | _measured_short(context.resolved, results)
+    )
     none_left = short & ~_any_finite(scores)
     if not none_left.any():
         return scores
@@ -227,10 +216,6 @@ def _measured_short(resolved: ResolvedScenario, results: Sequence[BatchResult]) 
     if not values or not results:
         return NONE_ELIGIBLE
     return np.asarray(np.asarray(results[0].quality.target) > max(values))
-
-
-def _complexity_penalty(option: Option) -> float:
-    return 1.0 if option.is_current else 1 + TIE_SHARE * SIMPLICITY.index(option.approach)
 
 
 def _winner(

@@ -9,7 +9,9 @@ import numpy as np
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.decision.ranking import OptionResult, lacks_minimum_information
 from advisor.estimate.costs import OptionCost
+from advisor.estimate.line import first_value
 from advisor.inputs import needs_knowledge
+from advisor.prices.display_names import model_name, option_name
 from advisor.units import Record, dollars, usd
 
 Numbers = tuple[tuple[str, str], ...]
@@ -100,11 +102,6 @@ def _payback_months(tuned: OptionCost, other: OptionCost) -> str | None:
     return usd(months, 1 if months >= 0.1 else 4)
 
 
-def first_value(value: object) -> float:
-    """Return the value of the first variant."""
-    return float(np.asarray(value).flat[0])
-
-
 def decision_reasons(evaluated: EvaluatedQuestion) -> tuple[Reason, ...]:
     """Explain the decision."""
     if evaluated.is_not_yet:
@@ -126,8 +123,8 @@ def decision_reasons(evaluated: EvaluatedQuestion) -> tuple[Reason, ...]:
     if winner.option.ends_on:
         months = f"{winner.costs.months:.1f}"
         says = (
-            f"{winner.option.model} is shut down on {winner.option.ends_on}: one-off costs are "
-            f"spread over the {months} months of use."
+            f"{model_name(winner.option.model)} is shut down on {winner.option.ends_on}: one-off "
+            f"costs are spread over the {months} months of use."
         )
         reasons.append(_reason("model-ends", says, (("months", months),), "price book, models"))
     return tuple(reasons)
@@ -142,8 +139,8 @@ def _quality_reason(evaluated: EvaluatedQuestion) -> Reason:
     quality = winner.quality
     likely, low, high = map(first_value, (quality.likely, quality.low, quality.high))
     says = (
-        f"Expected quality is {likely:.0%} correct ({low:.0%} to {high:.0%}); the target is "
-        f"{target:.0%}."
+        f"Expected quality: {likely:.0%} of answers correct ({low:.0%} to {high:.0%}); the target "
+        f"is {target:.0%}."
     )
     code = "reaches-target"
     if not winner.reaches:
@@ -163,7 +160,7 @@ def _cost_reason(evaluated: EvaluatedQuestion) -> Reason:
     if rival:
         cost = rival.costs.per_month
         numbers.append((rival.option.id, usd(cost)))
-        says += f"; the best other approach, {rival.option.id}, costs {dollars(cost)}"
+        says += f"; the best other approach costs {dollars(cost)}: {option_name(rival.option.id)}"
     return _reason("cheapest-good-enough", f"{says}.", tuple(numbers), "price book, see the bill")
 
 
@@ -178,8 +175,8 @@ def _training_reason(evaluated: EvaluatedQuestion, trained: OptionResult) -> Rea
     )
     return _reason(
         "training-does-not-pay",
-        f"The cheapest option with training, {trained.option.id}, costs {change} per month. "
-        f"{margins.says}",
+        f"The cheapest option with training costs {change} per month: "
+        f"{option_name(trained.option.id)}. {margins.says}",
         numbers,
         f"margins, {margins.basis} judgement",
     )
@@ -214,7 +211,7 @@ def _why_not_yet(evaluated: EvaluatedQuestion) -> Reason:
     says = "No allowed option is expected to reach the quality target."
     best = max(evaluated.options, key=lambda entry: entry.quality.likely, default=None)
     if best:
-        says += f" The best, {best.option.id}, is expected to be {best.quality.likely:.0%} correct."
+        says += f" {option_name(best.option.id)} comes closest: {best.quality.likely:.0%} correct."
     target = (("target", f"{first_value(resolved.inputs.target):g}"),)
     return _reason("nothing-reaches-target", says, target, "evidence")
 
@@ -236,7 +233,7 @@ def next_measurements(evaluated: EvaluatedQuestion) -> tuple[str, ...]:
         is None,
         "Set a quality target: quality.target.": quality.target is None,
         "Hold out 200 examples and measure on them: quality.has_eval.": not quality.has_eval,
-        "Measure a systematic prompt on them: quality.measured.": not has_prompting,
+        "Measure a systematic prompt on held-out examples: quality.measured.": not has_prompting,
         "Read the cached tokens from a daily bill: traffic.cache_hit_share.": caches
         and traffic.cache_hit_share is None,
         "Collect 50 to 100 examples of good answers: dataset.path.": not has_examples,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.decision.check_context import value_text
 from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
 from advisor.decision.ranking import lacks_minimum_information, rank
-from advisor.estimate.sampling import LIKELY
 from advisor.inputs import INPUT_PATHS
 from advisor.scenario.fields import CHOICE_FIELDS, NUMBER_FIELDS
 from advisor.scenario.paths import get_path
@@ -85,8 +86,8 @@ def _categorical_changes(evaluated: EvaluatedQuestion) -> list[tuple[float, Near
         if effect.approach != before.approach and path not in found:
             found[path] = NearestChange(
                 path=path,
-                before=_value_text(now),
-                after=_value_text(value),
+                before=value_text(now),
+                after=value_text(value),
                 becomes=effect.option_id,
             )
     return [(SWITCH_DISTANCE, change) for change in found.values()]
@@ -146,7 +147,9 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
 
 def _refined(searches: list[LineSearch], evaluated: EvaluatedQuestion) -> list[LineSearch]:
     """Narrow each search to the step in which the approach first changes, far end last."""
-    searches = [s._replace(values=_settable(s.path, s.values)) for s in searches]
+    # rounded as printed, so that the value that is tried is the value that `--set` receives
+    rounded = [[float(format_value(s.path, value)) for value in s.values] for s in searches]
+    searches = [s._replace(values=np.array(v)) for s, v in zip(searches, rounded, strict=True)]
     approaches = [winner_of(entry.option).approach for entry in evaluated.likely.entries]
     before = approaches[evaluated.winner_index]
     found = []
@@ -158,11 +161,6 @@ def _refined(searches: list[LineSearch], evaluated: EvaluatedQuestion) -> list[L
             values = start + (search.values[first] - start) * REFINEMENT_STEPS[1:]
             found.append(search._replace(values=values, winner=int(indices[first])))
     return found
-
-
-def _settable(path: str, values: Array) -> Array:
-    """Round as printed, so that the value that is tried is the value that `--set` receives."""
-    return np.array([float(format_value(path, value)) for value in values])
 
 
 def format_value(path: str, value: float) -> str:
@@ -180,13 +178,5 @@ def _winner_indices(
     changes = {search.path: np.full(int(ends[-1]), search.start) for search in searches}
     for search, end in zip(searches, ends.tolist(), strict=True):
         changes[search.path][end - search.values.size : end] = search.values
-    resolved, candidates = evaluated.resolved, evaluated.candidates
-    inputs, evidence = resolved.inputs.at(changes), evaluated.question.evidence
-    winner = rank(candidates.batches, resolved, inputs, evidence, LIKELY).winner[:, 0]
-    return np.split(winner, ends[:-1])
-
-
-def _value_text(value: object) -> str:
-    if value is None:
-        return "not given"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    context = replace(evaluated.context, inputs=evaluated.resolved.inputs.at(changes))
+    return np.split(rank(evaluated.candidates.batches, context).winner[:, 0], ends[:-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -16,8 +16,8 @@ from advisor.decision.ranking import rank
 from advisor.errors import UsageError
 from advisor.estimate.costs import batch_costs, percentile_range
 from advisor.estimate.line import with_all_axes
-from advisor.estimate.sampling import LIKELY, Sampling
-from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario, number_at
+from advisor.estimate.sampling import EstimateContext, Sampling
+from advisor.inputs import INPUT_PATHS, number_at
 from advisor.options.batch import option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option
@@ -36,6 +36,7 @@ DRAWN_BLOCK = 256
 """Variants of one option sampled at once."""
 SHARED_BLOCK = 16
 """Variants of all options sampled at once."""
+AMOUNT_COLUMNS = ("one_off", "monthly", "per_month", "per_month_low", "per_month_high")
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -66,19 +67,17 @@ class SweepColumns(Record):
 class VariantGroup:
     """Variants that differ in numbers only."""
 
-    resolved: ResolvedScenario
     candidates: Candidates
-    inputs: Inputs
-    """One row for each of the variants."""
+    context: EstimateContext
+    """At the likely values, with one row of inputs for each of the variants."""
     places: Positions
     """Positions among all variants."""
 
-    def blocks(self, size: int) -> Iterator[tuple[Inputs, Positions]]:
-        """Split the variants into blocks: their inputs, and their positions in the group."""
-        within = np.arange(len(self.places))
+    def blocks(self, within: Positions, size: int) -> Iterator[tuple[EstimateContext, Positions]]:
+        """Split some of the variants into blocks: their context, and their positions."""
         for start in range(0, len(within), size):
             some = within[start : start + size]
-            yield self.inputs.only(some), some
+            yield replace(self.context, inputs=self.context.inputs.only(some)), some
 
 
 def variant_grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -118,26 +117,21 @@ def sweep(
     _refuse_too_much(question, len(variants))
     names = np.empty((2, len(variants)), object)
     amounts = np.zeros((5, len(variants)))
-    shares = np.zeros(len(variants))
+    shares, draws = np.zeros(len(variants)), Sampling("draws", question.seed)
     for group in _groups(question, variants):
-        winner = _winner(group, question)
+        winner = _winner(group)
         if win_share:
-            shares[group.places] = _shares(group, question, winner)
+            shares[group.places] = _shares(group, winner, draws)
         options = (*group.candidates.options, group.candidates.measuring)
         for index in np.unique(winner):
             option, within = options[index], np.flatnonzero(winner == index)
             places = group.places[within]
             names[:, places] = [[option.id], [option.approach]]
-            amounts[:, places] = _amounts(group, option, within, question, ranges)
-    one_off, monthly, per_month, low, high = (_written(row) for row in amounts)
+            amounts[:, places] = _amounts(group, option, within, draws if ranges else None)
     return SweepColumns(
         recommended=tuple(names[0]),
         approach=tuple(names[1]),
-        one_off=one_off,
-        monthly=monthly,
-        per_month=per_month,
-        per_month_low=low,
-        per_month_high=high,
+        **dict(zip(AMOUNT_COLUMNS, map(_written, amounts), strict=True)),
         win_share=tuple(f"{share:.2f}" for share in shares.tolist()) if win_share else None,
     )
 
@@ -154,43 +148,42 @@ def _refuse_too_much(question: Question, variants: int) -> None:
         )
 
 
-def _winner(group: VariantGroup, question: Question) -> Positions:
+def _winner(group: VariantGroup) -> Positions:
     """Index of the winner of each variant; the last option is not yet."""
     found = []
-    for inputs, some in group.blocks(BLOCK):
-        done = rank(group.candidates.batches, group.resolved, inputs, question.evidence, LIKELY)
-        found.append(np.broadcast_to(done.winner[:, 0], some.shape))
+    for context, some in group.blocks(np.arange(len(group.places)), BLOCK):
+        winner = rank(group.candidates.batches, context).winner[:, 0]
+        found.append(np.broadcast_to(winner, some.shape))
     return np.concatenate(found)
 
 
-def _shares(group: VariantGroup, question: Question, winner: Positions) -> Array:
+def _shares(group: VariantGroup, winner: Positions, draws: Sampling) -> Array:
     """Share of the draws in which each winner is the best option."""
-    sampling, found = Sampling("draws", question.seed), []
-    for inputs, some in group.blocks(SHARED_BLOCK):
-        drawn = rank(group.candidates.batches, group.resolved, inputs, question.evidence, sampling)
-        found.append(np.mean(drawn.winner == winner[some][:, None], axis=1))
+    found = []
+    for context, some in group.blocks(np.arange(len(winner)), SHARED_BLOCK):
+        drawn = rank(group.candidates.batches, replace(context, sampling=draws)).winner
+        found.append(np.mean(drawn == winner[some][:, None], axis=1))
     return np.concatenate(found)
 
 
 def _amounts(
-    group: VariantGroup, option: Option, within: Positions, question: Question, ranges: bool
+    group: VariantGroup, option: Option, within: Positions, draws: Sampling | None
 ) -> Array:
     """Costs of an option where it wins: one-off, monthly, per month, 5th and 95th percentile."""
     (batch,) = option_batches([option])
-    found = np.empty((5, len(within)))
-    for start in range(0, len(within), DRAWN_BLOCK):
-        inputs = group.inputs.only(within[start : start + DRAWN_BLOCK])
-        part = found[:, start : start + DRAWN_BLOCK]
-        at = batch_costs(batch, group.resolved, inputs, question.evidence, LIKELY)
+    blocks = []
+    for context, some in group.blocks(within, DRAWN_BLOCK):
+        part = np.empty((5, len(some)))
+        at = batch_costs(batch, context)
         for row, amount in enumerate((at.one_off, at.monthly, at.per_month)):
             part[row] = with_all_axes(amount)[0, :, 0]
         part[3:] = part[2]
-        if ranges:
-            sampling = Sampling("draws", question.seed)
-            drawn = batch_costs(batch, group.resolved, inputs, question.evidence, sampling)
+        if draws:
+            drawn = batch_costs(batch, replace(context, sampling=draws))
             low, high = percentile_range(with_all_axes(drawn.per_month)[0])
             part[3], part[4] = np.minimum(low, part[2]), np.maximum(high, part[2])
-    return found
+        blocks.append(part)
+    return np.concatenate(blocks, axis=1)
 
 
 def _written(amounts: Array) -> tuple[str, ...]:
@@ -234,9 +227,10 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
         )
     for (paths, _, _), members in places.items():
         scenario = with_paths(question.scenario, variants[members[0]])
-        resolved, candidates = prepare(question, scenario)
+        context, candidates = prepare(question, scenario)
         values = {path: np.array([numbers[place][path] for place in members]) for path in paths}
-        yield VariantGroup(resolved, candidates, resolved.at(values), np.array(members))
+        context = replace(context, inputs=context.resolved.at(values))
+        yield VariantGroup(candidates, context, np.array(members))
 
 
 def _reader(question: Question) -> Callable[[str, Any], float]:

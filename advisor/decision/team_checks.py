@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.inputs import INPUT_PATHS, Inputs, ResolvedScenario
+from advisor.estimate.costs import batch_costs
+from advisor.estimate.line import with_all_axes
+from advisor.estimate.sampling import LIKELY, EstimateContext
+from advisor.inputs import INPUT_PATHS
 from advisor.options.batch import Mask, OptionBatch, option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option, RuledOutOption, rule_out
@@ -24,23 +26,11 @@ UNKNOWN_VALUE = -1.0
 """Marks a number that is not given: no number of a scenario is negative."""
 
 
-class LikelyCosts(NamedTuple):
-    """Likely costs of each option in each variant [USD]."""
-
-    one_off: Any
-    monthly: Any
-    per_month: Any
-
-
-NO_COSTS = LikelyCosts(0.0, 0.0, 0.0)
-
-
 @dataclass(frozen=True)
 class TeamRuleResult:
     """Results of the team rules for a batch; masks of shape [options, variants or 1, 1]."""
 
     batch: OptionBatch
-    rules: tuple[TeamRule, ...]
     holding: tuple[Mask, ...]
     """For each rule, where its condition holds."""
 
@@ -48,7 +38,7 @@ class TeamRuleResult:
     def standing(self) -> Mask:
         """Which options no rule rules out."""
         mask = np.ones((len(self.batch.options), 1, 1), bool)
-        for rule, holding in zip(self.rules, self.holding, strict=True):
+        for rule, holding in zip(self.batch.rules, self.holding, strict=True):
             mask = mask & allowed_by_rule(rule, holding)
         return mask
 
@@ -56,7 +46,7 @@ class TeamRuleResult:
     def preferred(self) -> Mask:
         """Which options a rule prefers."""
         mask = np.zeros((len(self.batch.options), 1, 1), bool)
-        for rule, holding in zip(self.rules, self.holding, strict=True):
+        for rule, holding in zip(self.batch.rules, self.holding, strict=True):
             mask = mask | (holding & (rule.then == "prefer"))
         return mask
 
@@ -64,7 +54,7 @@ class TeamRuleResult:
     def refusals(self) -> list[RuledOutOption | None]:
         """Return the first rule that rules each option out in the first variant, if any."""
         found: list[RuledOutOption | None] = [None] * len(self.batch.options)
-        for rule, holding in zip(self.rules, self.holding, strict=True):
+        for rule, holding in zip(self.batch.rules, self.holding, strict=True):
             for row in np.flatnonzero(~allowed_by_rule(rule, holding)[:, 0, 0]).tolist():
                 option = self.batch.options[row]
                 found[row] = found[row] or rule_out(option.id, rule.id, rule.says, rule.source)
@@ -78,44 +68,38 @@ def allowed_by_rule(rule: TeamRule, holding: Mask) -> Mask:
     return holding if rule.then == "require" else ~holding
 
 
-def apply_team_rules(
-    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, costs: Callable[[], LikelyCosts]
-) -> TeamRuleResult:
-    """Evaluate every team rule for every option and variant.
-
-    Args:
-        batch: The options, with the rules.
-        resolved: The scenario.
-        inputs: Its numbers, for every variant.
-        costs: Returns the costs of the options; called only if a rule reads them.
+def apply_team_rules(batch: OptionBatch, context: EstimateContext) -> TeamRuleResult:
+    """Evaluate every rule of a batch for every option and variant.
 
     Raises:
         TeamRuleError: a rule reads a value that is not given, or loops over a long list.
     """
-    holding = tuple(_holding(rule, batch, resolved, inputs, costs) for rule in batch.rules)
-    return TeamRuleResult(batch, batch.rules, holding)
+    holding = tuple(_holding(rule, batch, context) for rule in batch.rules)
+    return TeamRuleResult(batch, holding)
 
 
-def _holding(
-    rule: TeamRule,
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    costs: Callable[[], LikelyCosts],
-) -> Mask:
+def _holding(rule: TeamRule, batch: OptionBatch, context: EstimateContext) -> Mask:
     """Evaluate a rule once for each distinct row of the values that it reads."""
     reads = rule.condition.reads
     names = [name for name in INPUT_PATHS if ("scenario", *name.split(".")) in reads]
     wanted = [name for name in COST_FIELDS if ("option", name) in reads]
     groups, group_column = _groups(rule, batch)
-    columns = [group_column, *_numbers(names, inputs), *_money(wanted, costs)]
+    columns = [group_column]
+    for name in names:
+        numbers = getattr(context.inputs, INPUT_PATHS[name])[:, 0]
+        column = np.nan_to_num(numbers, nan=UNKNOWN_VALUE)[None]
+        columns.append(column[:, :1] if (column == column[0, 0]).all() else column)
+    if wanted:
+        likely = batch_costs(batch, replace(context, sampling=LIKELY))
+        amounts = [getattr(likely, name.removesuffix("_usd")) for name in wanted]
+        columns += [with_all_axes(amount)[:, :, 0] for amount in amounts]
     shape = np.broadcast_shapes(*(column.shape for column in columns))
     table = np.stack([np.broadcast_to(column, shape).ravel() for column in columns], axis=1)
     distinct, which = np.unique(table, axis=0, return_inverse=True)
-    context = rule_context(resolved.scenario, resolved.task, reads)
+    given = rule_context(context.resolved.scenario, context.resolved.task, reads)
     holds = []
     for group, *row in distinct.tolist():
-        scenario, (option_id, attributes) = context, groups[int(group)]
+        scenario, (option_id, attributes) = given, groups[int(group)]
         for name, value in zip(names, row, strict=False):
             scenario = set_path(scenario, name, None if value == UNKNOWN_VALUE else value)
         option = attributes | dict(zip(wanted, row[len(names) :], strict=True))
@@ -138,22 +122,7 @@ def _groups(
     return groups, np.array([places[row] for row in rows])[:, None]
 
 
-def _numbers(names: list[str], inputs: Inputs) -> Iterator[ValueTable]:
-    """Return the numbers that are read, of shape [1, variants], or [1, 1] if all are equal."""
-    for name in names:
-        column = np.nan_to_num(getattr(inputs, INPUT_PATHS[name])[:, 0], nan=UNKNOWN_VALUE)[None]
-        yield column[:, :1] if (column == column[0, 0]).all() else column
-
-
-def _money(wanted: list[str], costs: Callable[[], LikelyCosts]) -> Iterator[ValueTable]:
-    """Return the costs that are read, of shape [options or 1, variants or 1]."""
-    likely = costs() if wanted else NO_COSTS
-    for name in wanted:
-        amount = np.asarray(getattr(likely, name.removesuffix("_usd")), np.float64)
-        yield amount.reshape((1,) * (3 - amount.ndim) + amount.shape)[:, :, 0]
-
-
-def allowed_measuring_option(candidates: Candidates, resolved: ResolvedScenario) -> Option:
+def allowed_measuring_option(candidates: Candidates, context: EstimateContext) -> Option:
     """Return the option "not yet" with a model that the team rules allow.
 
     Rules that read costs are ignored: the costs of measuring are computed later.
@@ -163,6 +132,6 @@ def allowed_measuring_option(candidates: Candidates, resolved: ResolvedScenario)
         return candidates.measuring
     allowed: list[Option] = []
     for batch in option_batches(candidates.options, rules):
-        result = apply_team_rules(batch, resolved, resolved.inputs, lambda: NO_COSTS)
+        result = apply_team_rules(batch, context)
         allowed += compress(batch.options, result.standing[:, 0, 0])
     return measuring_option([option for option in allowed if not option.is_current])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from advisor.decision.answer import Answer
-from advisor.decision.check_context import first_at
+from advisor.decision.check_context import first_at, value_text
 from advisor.decision.checks import CHECKS
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.decision.ranking import OptionResult
@@ -73,15 +73,21 @@ class AnswerWithExtras(Record):
 
 
 def trace(evaluated: EvaluatedQuestion, answer: Answer) -> Trace:
-    """List every rule with the values it read, for each option.
-
-    Args:
-        evaluated: The question, evaluated.
-        answer: Its answer.
-    """
+    """List every rule with the values it read, for each option."""
     candidates = evaluated.candidates
     traced = [
-        _candidate_trace(entry, candidates.eligibility, answer) for entry in evaluated.options
+        OptionTrace(
+            id=entry.option.id,
+            outcome=_outcome(entry, answer),
+            tried=(
+                *_candidate_rule_traces(entry, candidates.eligibility),
+                *_check_traces(entry),
+                *_team_rule_traces(entry),
+                _quality_trace(entry),
+                _order_trace(entry),
+            ),
+        )
+        for entry in evaluated.options
     ]
     for out in candidates.ruled_out:
         rule = _rule_trace(out.rule, "menu", fired=True, says=out.says, source=out.source)
@@ -115,35 +121,20 @@ def _rule_trace(
 
 def _decision(evaluated: EvaluatedQuestion, answer: Answer) -> tuple[RuleTrace, ...]:
     """List the reasons that were given, and those that were not."""
-    given = {reason.code: reason for reason in answer.decision.reasons}
+    given = {
+        reason.code: _rule_trace(
+            reason.code,
+            "decision",
+            reason.numbers,
+            fired=True,
+            says=reason.says,
+            source=reason.source,
+        )
+        for reason in answer.decision.reasons
+    }
     rules = evaluated.question.catalogue.rules
     codes = dict.fromkeys((*(rule.code for rule in rules if "reason" in rule.by), *given))
-    return tuple(
-        _rule_trace(
-            code,
-            "decision",
-            given[code].numbers,
-            fired=True,
-            says=given[code].says,
-            source=given[code].source,
-        )
-        if code in given
-        else _rule_trace(code, "decision")
-        for code in codes
-    )
-
-
-def _candidate_trace(
-    entry: OptionResult, eligibility: EligibilityKey, answer: Answer
-) -> OptionTrace:
-    tried = (
-        *_candidate_rule_traces(entry, eligibility),
-        *_check_traces(entry),
-        *_team_rule_traces(entry),
-        _quality_trace(entry),
-        _order_trace(entry),
-    )
-    return OptionTrace(id=entry.option.id, outcome=_outcome(entry, answer), tried=tried)
+    return tuple(given.get(code) or _rule_trace(code, "decision") for code in codes)
 
 
 def _outcome(entry: OptionResult, answer: Answer) -> Outcome:
@@ -159,15 +150,15 @@ def _candidate_rule_traces(entry: OptionResult, eligibility: EligibilityKey) -> 
     for rule in CANDIDATE_RULES:
         if rule.applies(entry.option, eligibility):
             read = rule.reads(entry.option, eligibility)
-            numbers = tuple((name, _value_text(value)) for name, value in read)
+            numbers = tuple((name, value_text(value)) for name, value in read)
             yield _rule_trace(rule.code, "menu", numbers)
 
 
 def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    case, row = entry.batch_result.case, entry.row
-    for check, passes in zip(CHECKS, entry.batch_result.passes, strict=True):
+    case, row = entry.batch_result, entry.row
+    for check, passes in zip(CHECKS, case.passes, strict=True):
         numbers = tuple(
-            (name, _value_text(first_at(value, row))) for name, value in check.reads(case)
+            (name, value_text(first_at(value, row))) for name, value in check.reads(case)
         )
         fired = not first_at(passes, row)
         says = check.explain(case, row) if fired else None
@@ -176,12 +167,12 @@ def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
 
 
 def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
-    team = entry.batch_result.case.team
-    for rule, holding in zip(team.rules, team.holding, strict=True):
+    team = entry.batch_result.team
+    for rule, holding in zip(team.batch.rules, team.holding, strict=True):
         holds = bool(first_at(holding, entry.row))
         allowed = bool(first_at(allowed_by_rule(rule, holding), entry.row))
         fired = holds if rule.then == "prefer" else not allowed
-        numbers = ((rule.when, _value_text(holds)), ("then", rule.then))
+        numbers = ((rule.when, value_text(holds)), ("then", rule.then))
         yield _rule_trace(rule.id, "team", numbers, fired=fired, says=rule.says, source=rule.source)
 
 
@@ -209,16 +200,6 @@ def _order_trace(entry: OptionResult) -> RuleTrace:
     per_month = usd(entry.costs.per_month)
     numbers = (("USD a month, all spread", per_month), ("counted as", counted))
     return _rule_trace("cheapest-good-enough", "order", numbers)
-
-
-def _value_text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "not given"
-    if isinstance(value, float) and np.isinf(value):
-        return "no limit"
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    return f"{float(value):,.10g}" if isinstance(value, int | float) else str(value)
 
 
 def trace_rows(found: Trace) -> Iterator[tuple[str, list[tuple[str, ...]]]]:

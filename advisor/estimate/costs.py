@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from advisor.estimate.hosting import encoder_lines, hosting_lines, labour_lines, retrieval_lines
 from advisor.estimate.inference import inference_lines, request_tokens
 from advisor.estimate.line import Cadence, CostLine, priced_line, total_cost, with_all_axes
-from advisor.estimate.sampling import Sampling
+from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import (
     gpu_training_lines,
     provider_training_lines,
@@ -21,8 +21,7 @@ from advisor.estimate.tuning import (
     teacher_lines,
     training_set,
 )
-from advisor.evidence import Evidence
-from advisor.inputs import Inputs, ResolvedScenario
+from advisor.inputs import Inputs
 from advisor.options.batch import OptionBatch
 from advisor.prices.series import Price
 from advisor.units import DAYS_PER_MONTH, Number
@@ -60,71 +59,46 @@ class BatchCosts:
         return np.asarray(self.total / np.maximum(np.asarray(self.months), 1e-9))
 
 
-def batch_costs(
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-) -> BatchCosts:
-    """Return the costs of the options of a batch for every variant.
-
-    Args:
-        batch: The options.
-        resolved: The scenario: task, day, and which numbers were counted in the dataset.
-        inputs: Numbers of each variant, arrays of shape [variants, 1].
-        evidence: Hours of work, and how many rows distillation generates.
-        sampling: How uncertain inputs are evaluated.
-    """
-    months = usable_months(batch, resolved, inputs)
-    lines = _lines(batch, resolved, inputs, sampling)
+def batch_costs(batch: OptionBatch, context: EstimateContext) -> BatchCosts:
+    """Return the costs of the options of a batch for every variant."""
+    months = _usable_months(batch, context)
+    lines = _lines(batch, context)
     if batch.trains:
-        lines += _training(batch, resolved, inputs, evidence, sampling, months)
-    lines += labour_lines(batch, inputs, evidence, sampling)
+        lines += _training(batch, context, months)
+    lines += labour_lines(batch, context)
     return BatchCosts(tuple(lines), months, total_cost(lines, "once"), total_cost(lines, "month"))
 
 
-def usable_months(batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs) -> Number:
+def _usable_months(batch: OptionBatch, context: EstimateContext) -> Number:
     """Months an option can be used: the horizon, or until its model is shut down."""
+    horizon = context.inputs.horizon_months
     if batch.last_day is None:
-        return inputs.horizon_months
-    days = np.maximum(batch.last_day - resolved.scenario.asked_on.toordinal(), 0.0)
-    return np.minimum(inputs.horizon_months, days / DAYS_PER_MONTH)
+        return horizon
+    days = np.maximum(batch.last_day - context.resolved.scenario.asked_on.toordinal(), 0.0)
+    return np.minimum(horizon, days / DAYS_PER_MONTH)
 
 
-def _lines(
-    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, sampling: Sampling
-) -> list[CostLine]:
+def _lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]:
     match batch.family:
         case "paid":
-            paid = inputs.monthly_cost_usd
+            paid = context.inputs.monthly_cost_usd
             lines = [CostLine("current monthly cost", paid * 0 + 1, paid, "month", "month")]
         case "measuring":
-            lines = _measuring(batch, resolved, inputs, sampling)
+            lines = _measuring(batch, context)
         case "encoder":
-            lines = encoder_lines(batch, inputs, sampling)
+            lines = encoder_lines(batch, context)
         case "tokens" | "tuned":
-            added = extra_tokens(batch, batch.uses, inputs)
-            prompt = request_tokens(batch, resolved, inputs, sampling, added)
-            lines = inference_lines(batch, prompt, inputs, sampling)
+            added = extra_tokens(batch.uses, context.inputs)
+            lines = inference_lines(batch, request_tokens(batch, context, added), context)
         case "served" | "hosted" | "lora" | "qlora" | "full":
-            added = extra_tokens(batch, batch.uses, inputs)
-            lines = hosting_lines(batch, inputs, sampling, added)
+            lines = hosting_lines(batch, context, extra_tokens(batch.uses, context.inputs))
         case never:
             assert_never(never)
-    return lines + (retrieval_lines(batch, resolved, inputs) if "embedding" in batch.prices else [])
+    return lines + (retrieval_lines(batch, context) if "embedding" in batch.prices else [])
 
 
-def extra_tokens(
-    batch: OptionBatch, uses: Callable[..., NDArray[np.bool_]], inputs: Inputs
-) -> tuple[Number, Number]:
-    """Tokens that approaches add to each request: to its prefix, and to the varying part.
-
-    Args:
-        batch: The options.
-        uses: Returns which options have one of some approaches.
-        inputs: Numbers of each variant.
-    """
+def extra_tokens(uses: Callable[..., NDArray[np.bool_]], inputs: Inputs) -> tuple[Number, Number]:
+    """Tokens that approaches add to each request: to its prefix, and to the varying part."""
     added = inputs.top_k * inputs.chunk_tokens
     retrieved = np.where(uses("rag", "combo"), added, 0.0) if uses("rag", "combo").any() else 0.0
     if not uses("few_shot", "long_context").any():
@@ -138,13 +112,11 @@ def extra_tokens(
     return prefix, retrieved
 
 
-def _measuring(
-    batch: OptionBatch, resolved: ResolvedScenario, inputs: Inputs, sampling: Sampling
-) -> list[CostLine]:
+def _measuring(batch: OptionBatch, context: EstimateContext) -> list[CostLine]:
     """List the cost of running a prompt once on a few hundred held-out examples."""
     if "input" not in batch.prices:
         return []
-    prompt = request_tokens(batch, resolved, inputs, sampling, (0.0, 0.0))
+    prompt = request_tokens(batch, context, (0.0, 0.0))
     read = MEASURED_EXAMPLES * (prompt.prefix + np.asarray(prompt.varying))
     written = MEASURED_EXAMPLES * np.asarray(prompt.output)
     return [
@@ -153,21 +125,12 @@ def _measuring(
     ]
 
 
-def _training(
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-    months: Number,
-) -> list[CostLine]:
-    rows = training_set(batch, resolved, inputs, evidence, sampling)
-    hosted = batch.family in ("tuned", "hosted")
-    lines = (
-        provider_training_lines(batch, rows)
-        if hosted
-        else gpu_training_lines(batch, rows, sampling)
-    )
+def _training(batch: OptionBatch, context: EstimateContext, months: Number) -> list[CostLine]:
+    rows, inputs = training_set(batch, context), context.inputs
+    if batch.family in ("tuned", "hosted"):
+        lines = provider_training_lines(batch, rows)
+    else:
+        lines = gpu_training_lines(batch, rows, context.sampling)
     again = retraining_lines(lines, np.maximum(np.asarray(months), 1e-9), inputs)
     if "teacher_input" in batch.prices:
         lines += teacher_lines(batch, rows, inputs)

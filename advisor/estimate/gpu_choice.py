@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from advisor.errors import UsageError
+from advisor.estimate.line import first_value
 from advisor.estimate.tuning import ACCUMULATION, PADDED_SHARE, SETUP_HOURS, default_epochs
 from advisor.gpu.memory import fits_in_memory, process_bytes
 from advisor.gpu.parameters import ModelShape
@@ -33,7 +34,7 @@ from advisor.gpu.throughput import TIME_RANGE, Range, prior_speeds
 from advisor.gpu.training_setup import Method, Sharding, TrainingSetup
 from advisor.gpu.training_time import step_seconds
 from advisor.inputs import Inputs, ResolvedScenario
-from advisor.options.gpu_tuning import AvailableGpu
+from advisor.options.gpu_tuning import AvailableGpu, lacks_bf16
 from advisor.options.option import RuledOutOption, rule_out, short_name
 from advisor.prices.models import Gpu, ModelCard
 from advisor.units import GIB, HOURS_PER_MONTH
@@ -104,14 +105,10 @@ def training_choices(
     """Return time and cost of a training on each machine with 1, 2, 4 and 8 GPUs.
 
     Each GPU has a copy of the model if it fits; else the weights are sharded over all GPUs.
-
-    Args:
-        training: The training.
-        machines: Available GPUs.
-        licences: Allowed licences of the model; empty for any.
+    Without allowed licences, every licence of the model is allowed.
     """
     for machine in machines:
-        refused = _unfit(training.base, machine, licences, _lacks_bf16(machine.gpu))
+        refused = _unfit(training.base, machine, licences, lacks_bf16(machine.gpu))
         if refused:
             yield refused
             continue
@@ -120,7 +117,12 @@ def training_choices(
         fits = [setup for setup in setups if _fits_gpu(training, setup, machine.gpu)]
         yield from (_trained(training, setup, machine) for setup in fits)
         if not fits:
-            yield _too_small(training, setups[-1], machine)
+            says = (
+                f"Training needs {_memory(training, setups[-1]) / GIB:.1f} GiB on each of "
+                f"{counts[-1]} GPUs, and a {machine.gpu.name} has "
+                f"{machine.gpu.memory_bytes / GIB:.0f} GiB."
+            )
+            yield _out(training.base, machine, "gpu-memory", says)
 
 
 def serving_choices(
@@ -128,10 +130,7 @@ def serving_choices(
 ) -> GpuChoices:
     """Return how many GPUs of each machine serve the peak, and their cost per month.
 
-    Args:
-        load: The load to serve.
-        machines: Available GPUs.
-        licences: Allowed licences of the model; empty for any.
+    Without allowed licences, every licence of the model is allowed.
     """
     for machine in machines:
         refused = _unfit(load.base, machine, licences, _lacks_kernels(machine.gpu, load.precision))
@@ -160,11 +159,6 @@ def _unfit(
         says = f"{base.id} has the licence {base.licence}; allowed: {', '.join(licences)}."
         return _out(base, machine, "licence", says)
     return _out(base, machine, "dtype", lacks) if lacks else None
-
-
-def _lacks_bf16(gpu: Gpu) -> str | None:
-    has = gpu.bf16_tflops is not None
-    return None if has else f"{gpu.name} has no bf16, which training these models needs."
 
 
 def _lacks_kernels(gpu: Gpu, precision: Precision) -> str | None:
@@ -260,17 +254,6 @@ def _needs_more(base: ModelCard, machine: AvailableGpu, needs: str) -> RuledOutO
     return _out(base, machine, "gpu-memory", says)
 
 
-def _too_small(
-    training: TrainingWorkload, setup: TrainingSetup, machine: AvailableGpu
-) -> RuledOutOption:
-    says = (
-        f"Training needs {_memory(training, setup) / GIB:.1f} GiB on each of "
-        f"{int(np.asarray(setup.gpus))} GPUs, and a {machine.gpu.name} has "
-        f"{machine.gpu.memory_bytes / GIB:.0f} GiB."
-    )
-    return _out(training.base, machine, "gpu-memory", says)
-
-
 def _out(base: ModelCard, machine: AvailableGpu, rule: str, says: str) -> RuledOutOption:
     where = f"gpu:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}"
     return rule_out(where, rule, says, machine.gpu.source)
@@ -283,30 +266,18 @@ def training_workload(
     inputs = resolved.inputs
     row = resolved.tokens_per_example
     if np.isnan(row):
-        row = _first(inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens)
-    padded, examples = PADDED_SHARE * row, _first(inputs.examples)
+        row = first_value(inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens)
+    padded, examples = PADDED_SHARE * row, first_value(inputs.examples)
     longest = padded if np.isnan(resolved.longest_tokens) else resolved.longest_tokens
     tokens = examples * float(np.asarray(default_epochs(examples))) * padded
     setup = TrainingSetup(method, padded * ROWS_PER_STEP / ACCUMULATION, padded)
     return TrainingWorkload(base, setup, tokens, longest, ACCUMULATION)
 
 
-def serving_workload(
-    resolved: ResolvedScenario,
-    base: ModelCard,
-    engine: ServingEngine = NEWEST_ENGINE,
-    precision: Precision = PRECISIONS[SIXTEEN_BIT],
-    unmerged: bool = False,
-) -> ServingWorkload:
-    """Return the traffic of a scenario at its peak."""
+def serving_workload(resolved: ResolvedScenario, base: ModelCard) -> ServingWorkload:
+    """Return the traffic of a scenario at its peak, on the newest engine in 16 bit."""
     inputs: Inputs = resolved.inputs
-    prompt = _first(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
+    prompt = first_value(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
-    peak = _first(mean * inputs.peak_factor)
-    return ServingWorkload(
-        base, prompt, _first(inputs.completion_tokens), peak, engine, precision, unmerged
-    )
-
-
-def _first(values: object) -> float:
-    return float(np.asarray(values, np.float64).flat[0])
+    peak = first_value(mean * inputs.peak_factor)
+    return ServingWorkload(base, prompt, first_value(inputs.completion_tokens), peak)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.estimate.line import CostLine, priced_line, scaling_lines
-from advisor.estimate.sampling import Sampling
+from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.estimate.tokens import effective_hit_share, history_tokens, hit_share_from_arrivals
-from advisor.inputs import Inputs, ResolvedScenario
-from advisor.options.batch import OptionBatch, token_factor_range
-from advisor.prices.models import ModelCard
+from advisor.inputs import Inputs
+from advisor.options.batch import OptionBatch
 from advisor.units import Number
 
 REASONING_PER_ANSWER = (0.5, 2.0, 6.0)
@@ -31,44 +30,32 @@ class RequestTokens:
 
 
 def request_tokens(
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    sampling: Sampling,
-    extra: tuple[Number, Number],
+    batch: OptionBatch, context: EstimateContext, extra: tuple[Number, Number]
 ) -> RequestTokens:
     """Return the input and output tokens of one request.
 
     varying = context + question + tools + retrieved + earlier turns [tokens per request]
 
-    Args:
-        batch: The options, with the tokenizers of their models.
-        resolved: Which numbers were counted in the dataset, and so depend on the tokenizer.
-        inputs: The numbers of each variant.
-        sampling: How uncertain inputs are evaluated.
-        extra: Tokens added to the prefix, and to the varying part.
+    Numbers counted in the dataset depend on the tokenizer. *extra* is added to the prefix, and to
+    the varying part.
     """
-    factor = counted_factor(batch, sampling) if resolved.measured else 1.0
+    inputs, measured = context.inputs, context.resolved.measured
+    factor = counted_factor(batch, context.sampling) if measured else 1.0
 
     def sized(name: str, tokens: Number) -> Number:
-        return tokens * factor if name in resolved.measured else tokens
+        return tokens * factor if name in measured else tokens
 
     prefix: Number = inputs.prefix_tokens
     if batch.trains:
         prefix = np.minimum(inputs.tuned_prefix_tokens, inputs.prefix_tokens)
     user = sized("user_tokens", inputs.user_tokens)
     completion = sized("completion_tokens", inputs.completion_tokens)
-    output = completion + reasoning_tokens(batch, inputs, completion, sampling)
+    output = completion + _reasoning_tokens(batch, context, completion)
     varying = inputs.context_tokens + user + inputs.tool_tokens + extra[1]
     history = history_tokens(inputs.turns, user, completion)
     return RequestTokens(
         prefix=sized("prefix_tokens", prefix) + extra[0], varying=varying + history, output=output
     )
-
-
-def token_factor(card: ModelCard | None, sampling: Sampling) -> Number:
-    """Tokens of this model per counted token; 1 if its tokenizer is public."""
-    return sampling.value("tokens", *token_factor_range(card))
 
 
 def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64]:
@@ -79,9 +66,7 @@ def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64
     return np.asarray(sampling.value("tokens", low, likely, high))
 
 
-def reasoning_tokens(
-    batch: OptionBatch, inputs: Inputs, completion: Number, sampling: Sampling
-) -> Number:
+def _reasoning_tokens(batch: OptionBatch, context: EstimateContext, completion: Number) -> Number:
     """Reasoning tokens, billed as output: as given, else a range for models that always reason."""
     if not batch.reasons.any():
         return 0.0
@@ -89,19 +74,20 @@ def reasoning_tokens(
         np.maximum(share * np.asarray(completion), share * MIN_REASONING_TOKENS)
         for share in REASONING_PER_ANSWER
     )
-    assumed = sampling.value("reasoning", low, likely, high)
-    hidden = np.where(np.isnan(inputs.reasoning_tokens), assumed, inputs.reasoning_tokens)
+    assumed, given = context.sampling.value("reasoning", low, likely, high), context.inputs
+    hidden = np.where(np.isnan(given.reasoning_tokens), assumed, given.reasoning_tokens)
     return np.where(batch.reasons, hidden, 0.0)
 
 
-def hit_share(batch: OptionBatch, inputs: Inputs, prefix: Number, sampling: Sampling) -> Number:
+def _hit_share(batch: OptionBatch, context: EstimateContext, prefix: Number) -> Number:
     """Share of prefix tokens billed at the cached price; 0 below the provider's minimum."""
     if "cached_input" not in batch.prices:
         return 0.0
     low, high, minimum = batch.caching
+    inputs = context.inputs
     short = hit_share_from_arrivals(inputs.requests_per_month, low)
     long = hit_share_from_arrivals(inputs.requests_per_month, high)
-    assumed = sampling.value(
+    assumed = context.sampling.value(
         "cache", 0.5 * np.asarray(short), 0.9 * np.asarray(short), np.maximum(long, short), "low"
     )
     asked = np.where(np.isnan(inputs.cache_hit_share), assumed, inputs.cache_hit_share)
@@ -109,7 +95,7 @@ def hit_share(batch: OptionBatch, inputs: Inputs, prefix: Number, sampling: Samp
 
 
 def inference_lines(
-    batch: OptionBatch, prompt: RequestTokens, inputs: Inputs, sampling: Sampling
+    batch: OptionBatch, prompt: RequestTokens, context: EstimateContext
 ) -> list[CostLine]:
     """List the monthly cost of inference at prices per token.
 
@@ -118,8 +104,8 @@ def inference_lines(
 
     Leaves out: free tiers, and taxes.
     """
-    hit = hit_share(batch, inputs, prompt.prefix, sampling)
-    calls = _calls(batch, prompt, inputs)
+    hit = _hit_share(batch, context, prompt.prefix)
+    calls = _calls(batch, prompt, context.inputs)
     return scaling_lines(
         line
         for tier, requests in calls.items()

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.options.batch import PriceColumn, unit_rate
+from advisor.options.batch import PriceColumn
 from advisor.prices.series import Price
 from advisor.units import Number
 
@@ -46,6 +46,11 @@ def with_all_axes(value: Number) -> NDArray[np.float64]:
     return array.reshape((1,) * (3 - array.ndim) + array.shape)
 
 
+def first_value(value: object) -> float:
+    """Return the value of the first option, variant and draw."""
+    return float(np.asarray(value, np.float64).flat[0])
+
+
 def option_row(value: Number, row: int) -> NDArray[np.float64]:
     """Return the part of one option, of shape [variants, draws]."""
     array = with_all_axes(value)
@@ -63,12 +68,10 @@ def quantity_unit(price: Price) -> str:
 
 
 def priced_line(
-    what: str, quantity: Number, price: Price | PriceColumn, cadence: Cadence = "month"
+    what: str, quantity: Number, price: PriceColumn, cadence: Cadence = "month"
 ) -> CostLine:
-    """Create a line from one price, or from the prices of a batch."""
-    if isinstance(price, PriceColumn):
-        return CostLine(what, quantity, price.rate, cadence, prices=price.each)
-    return CostLine(what, quantity, unit_rate(price), cadence, prices=(price,))
+    """Create a line from the prices of a batch."""
+    return CostLine(what, quantity, price.rate, cadence, prices=price.each)
 
 
 def scaling_lines(lines: Iterable[CostLine]) -> list[CostLine]:

@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 
 from advisor.estimate.inference import counted_factor
 from advisor.estimate.line import CostLine, priced_line, total_cost
-from advisor.estimate.sampling import Sampling
+from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.estimate.tokens import trained_tokens
-from advisor.evidence import Evidence
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import ENCODER_EPOCHS, ROWS_PER_STEP
 from advisor.gpu.throughput import TIME_RANGE, Speeds, prior_speeds
 from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.gpu.training_time import step_seconds
-from advisor.inputs import Inputs, ResolvedScenario
-from advisor.options.batch import OptionBatch, PriceColumn, option_column, unit_rate
-from advisor.options.option import Option
+from advisor.inputs import Inputs
+from advisor.options.batch import OptionBatch, option_column
 from advisor.units import Number
 
 SETUP_HOURS = (0.1, 0.3, 1.0)
@@ -64,41 +62,37 @@ def default_epochs(examples: Number) -> Number:
     return np.where(3 * n < 100, few, np.where(3 * n > 25_000, many, 3.0))
 
 
-def training_set(
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-) -> TrainingSet:
+def training_set(batch: OptionBatch, context: EstimateContext) -> TrainingSet:
     """Return the training set; a distilled model gets enough generated rows.
 
     Without a dataset a row is prefix, input and completion. The prefix is kept, which is an upper
     bound of the cost.
     """
-    examples = training_example_counts(batch.uses("distill"), resolved, inputs, evidence)
+    resolved, inputs = context.resolved, context.inputs
+    examples = training_example_counts(batch.uses("distill"), context)
     row: Number = inputs.prefix_tokens + inputs.user_tokens + inputs.completion_tokens
     if not np.isnan(resolved.tokens_per_example):
-        row = row * 0 + resolved.tokens_per_example * counted_factor(batch, sampling)
+        row = row * 0 + resolved.tokens_per_example * counted_factor(batch, context.sampling)
     return TrainingSet(examples, row, default_epochs(examples))
 
 
 def training_example_counts(
-    distils: NDArray[np.bool_], resolved: ResolvedScenario, inputs: Inputs, evidence: Evidence
+    distils: NDArray[np.bool_], context: EstimateContext
 ) -> NDArray[np.float64]:
     """Number of training examples; for a distilled model at least as many as are enough."""
+    examples = context.inputs.examples
     if not distils.any():
-        return inputs.examples
-    enough = np.maximum(inputs.examples, evidence.of(resolved.task).comfortable_examples)
-    return np.where(distils, enough, inputs.examples)
+        return examples
+    enough = np.maximum(examples, context.task_evidence.comfortable_examples)
+    return np.where(distils, enough, examples)
 
 
-def provider_training_lines(option: Option | OptionBatch, rows: TrainingSet) -> list[CostLine]:
+def provider_training_lines(batch: OptionBatch, rows: TrainingSet) -> list[CostLine]:
     """List the cost of one training job at a provider, including the minimum price of a job."""
-    lines = [priced_line("training", rows.tokens, option.prices["training"], "once")]
-    minimum = option.prices.get("job_minimum")
+    lines = [priced_line("training", rows.tokens, batch.prices["training"], "once")]
+    minimum = batch.prices.get("job_minimum")
     if minimum:
-        least = minimum.rate if isinstance(minimum, PriceColumn) else unit_rate(minimum)
+        least = minimum.rate
         missing = np.maximum(least - np.asarray(total_cost(lines, "once")), 0.0)
         share = np.where(rows.examples > 0, missing / np.maximum(least, 1e-9), 0.0)
         lines.append(priced_line("top-up to the minimum price of a job", share, minimum, "once"))
@@ -109,22 +103,26 @@ def teacher_lines(batch: OptionBatch, rows: TrainingSet, inputs: Inputs) -> list
     """List the cost of generating training examples with a teacher model."""
     written = np.maximum(rows.examples - np.asarray(inputs.examples), 0.0)
     question = inputs.prefix_tokens + inputs.user_tokens + inputs.context_tokens
+    answers = written * inputs.completion_tokens
     return [
         priced_line("teacher input", written * question, batch.prices["teacher_input"], "once"),
-        priced_line(
-            "teacher output",
-            written * inputs.completion_tokens,
-            batch.prices["teacher_output"],
-            "once",
-        ),
+        priced_line("teacher output", answers, batch.prices["teacher_output"], "once"),
     ]
 
 
 def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampling) -> Number:
     """Seconds of one training run on one GPU, estimated from its data sheet."""
     passes = ENCODER_EPOCHS if batch.family == "encoder" else rows.epochs
-    shape, speeds = ModelShape.among(batch.architecture), batch_speeds(batch)
-    setup = batch_training_setup(batch, rows)
+    gpus = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in batch.options]
+    speeds = Speeds(*(option_column(list(column)) for column in zip(*gpus, strict=True)))
+    longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
+    setup = TrainingSetup(
+        training_method(batch),
+        longest * (ROWS_PER_STEP / ACCUMULATION),
+        longest,
+        objective="classification" if batch.family == "encoder" else "sft",
+    )
+    shape = ModelShape.among(batch.architecture)
     step = step_seconds(shape, setup, speeds, ACCUMULATION)
     pairs = batch.uses("dpo")
     if pairs.any():
@@ -134,24 +132,6 @@ def gpu_training_seconds(batch: OptionBatch, rows: TrainingSet, sampling: Sampli
     low, _, high = TIME_RANGE
     seconds = steps * np.asarray(step) * sampling.value("training speed", low, 1.0, high)
     return np.where(batch.on_known_gpu, seconds, BASELINE_SECONDS)
-
-
-def batch_training_setup(batch: OptionBatch, rows: TrainingSet) -> TrainingSetup:
-    """Return the training setup of our recipe on a GPU, with rows padded to the longest."""
-    longest = PADDED_SHARE * np.asarray(rows.tokens_per_example, np.float64)
-    classifies = batch.family == "encoder"
-    return TrainingSetup(
-        training_method(batch),
-        longest * (ROWS_PER_STEP / ACCUMULATION),
-        longest,
-        objective="classification" if classifies else "sft",
-    )
-
-
-def batch_speeds(batch: OptionBatch) -> Speeds:
-    """Return the training speeds of each option's GPU; 1 without a GPU."""
-    known = [prior_speeds(o.gpu.name, o.gpu) if o.gpu else NO_SPEEDS for o in batch.options]
-    return Speeds(*(option_column(list(one)) for one in zip(*known, strict=True)))
 
 
 def training_method(batch: OptionBatch) -> Method:

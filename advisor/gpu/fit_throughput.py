@@ -46,10 +46,6 @@ def fit_speeds(timed: Sequence[TimedTraining], start: Speeds) -> Speeds:
     """Find the speeds whose estimated step times are closest to the measured, as logarithms.
 
     Gauss-Newton from the start values; every speed stays above 0.
-
-    Args:
-        timed: Trainings of different size; more of them than speeds is better.
-        start: Estimated speeds of the machine.
     """
     began = np.log([max(float(getattr(start, name)), MIN_SPEED) for name in FITTED_SPEEDS])
     at = began.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from advisor.gpu.activations import mlp_size
+from advisor.gpu.memory import trained_parameters
 from advisor.gpu.parameters import ModelShape, active_parameters, linear_parameters, lora_parameters
 from advisor.gpu.training_setup import TrainingSetup
 from advisor.units import Number
@@ -126,7 +127,4 @@ def optimizer_moved_bytes(shape: ModelShape, setup: TrainingSetup) -> Number:
     read 4, write 3, and read the gradient again to clip it = 8 values per trained weight
     """
     width = setup.weight_bytes if setup.is_full else setup.adapter_bytes
-    trained = (
-        shape.parameters if setup.is_full else lora_parameters(shape, setup.rank, setup.targets)
-    )
-    return 8.0 * width * trained
+    return 8.0 * width * trained_parameters(shape, setup)

@@ -53,11 +53,6 @@ def memory_breakdown(
 ) -> dict[str, dict[str, float]]:
     """Memory of one training by phase and part [bytes].
 
-    Args:
-        shape: Sizes of one model.
-        setup: How it is trained.
-        context_bytes: Memory of the process beyond tensors.
-
     Returns:
         The parts by phase; allocator cache and context are the same in all phases, because they
         are not released.
@@ -110,10 +105,7 @@ def changes_that_fit(
 ) -> list[SetupChange]:
     """List single changes with which a training fits, cheapest first.
 
-    Args:
-        shape: Sizes of one model.
-        setup: How it would be trained; `longest` separates rows from tokens.
-        gpu_memory_bytes: Memory of one GPU.
+    `setup.longest` separates rows from tokens.
 
     Returns:
         Empty if it fits as it is, or if no single change is enough.

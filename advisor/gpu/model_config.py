@@ -157,10 +157,6 @@ def is_known_family(config: Config) -> bool:
 def architecture_of(config: Config, source: str = "your config.json") -> Architecture:
     """Read a config.json as downloaded; of a vision model, the text part.
 
-    Args:
-        config: Content of the file.
-        source: Source of the numbers, for the record.
-
     Raises:
         UsageError: the family is not supported, or a number is missing.
     """
@@ -180,7 +176,10 @@ def architecture_of(config: Config, source: str = "your config.json") -> Archite
         }
         traits = FAMILIES[family]
         special = traits(text) if callable(traits) else traits
-        return _with_parameters({**_sizes(text, read), **special, "source": source})
+        sizes = {**_sizes(text, read), **special, "source": source}
+        draft = Architecture.model_validate({**sizes, "parameters": 1})
+        counted = int(parameter_count(ModelShape.of(draft)))
+        return Architecture.model_validate({**sizes, "parameters": counted})
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "config.json",
@@ -213,9 +212,3 @@ def _sizes(config: Config, read: Mapping[str, int]) -> dict[str, Any]:
         "tied_embeddings": bool(config.get("tie_word_embeddings", False)),
         "max_position_tokens": int(positions[0]) if positions else DEFAULT_POSITIONS,
     }
-
-
-def _with_parameters(read: dict[str, Any]) -> Architecture:
-    draft = Architecture.model_validate({**read, "parameters": 1})
-    counted = int(parameter_count(ModelShape.of(draft)))
-    return Architecture.model_validate({**read, "parameters": counted})

@@ -83,8 +83,11 @@ def parameter_count(shape: ModelShape) -> Number:
     """
     norm = shape.hidden_size * (1 + shape.norm_biases)
     blocks = shape.layers * (_attention(shape) + shape.norms_per_layer * norm)
-    dense = (shape.layers - shape.expert_layers) * _dense_mlp(shape)
-    experts = shape.expert_layers * _expert_mlp(shape, shape.experts)
+    h, f, m = shape.hidden_size, shape.intermediate_size, shape.mlp_matrices
+    dense_mlp = m * h * f + shape.mlp_bias * ((m - 1) * f + h)
+    expert_mlp = shape.experts * (3 * h * shape.expert_size + h) + 3 * h * shape.shared_size
+    dense = (shape.layers - shape.expert_layers) * dense_mlp
+    experts = shape.expert_layers * expert_mlp
     embeddings = shape.vocabulary * shape.hidden_size * (2 - shape.tied_embeddings)
     return embeddings + blocks + dense + experts + norm + shape.other_parameters
 
@@ -146,16 +149,6 @@ def _attention(shape: ModelShape) -> Number:
     biases = shape.attention_bias * (q + 2 * kv) + shape.output_bias * shape.hidden_size
     norms = shape.head_norms * 2 * shape.head_dim + shape.wide_norms * (q + kv)
     return 2 * shape.hidden_size * (q + kv) + biases + norms
-
-
-def _dense_mlp(shape: ModelShape) -> Number:
-    f, m = shape.intermediate_size, shape.mlp_matrices
-    return m * shape.hidden_size * f + shape.mlp_bias * ((m - 1) * f + shape.hidden_size)
-
-
-def _expert_mlp(shape: ModelShape, experts: Number) -> Number:
-    h = shape.hidden_size
-    return experts * (3 * h * shape.expert_size + h) + 3 * h * shape.shared_size
 
 
 def _attention_sides(shape: ModelShape, targets: tuple[Module, ...]) -> Number:

@@ -129,14 +129,9 @@ class Recipe(Record):
 def recipe_for(
     objective: Objective, method: Method, has_gpu: bool, longest_tokens: int, epochs: float
 ) -> Recipe:
-    """Choose all settings for one training.
+    """Choose all settings for one training; without a GPU, float32 and no checkpointing.
 
-    Args:
-        objective: What is trained for.
-        method: Which weights are trained.
-        has_gpu: Whether it runs on a GPU; without one, float32 and no checkpointing.
-        longest_tokens: Longest row; the limit is the next power of two.
-        epochs: Passes over the rows.
+    The limit of a row is the power of two from *longest_tokens* on.
 
     >>> recipe_for("sft", "full", True, 700, 3.0).max_tokens
     1024

@@ -125,11 +125,7 @@ def decode_step_seconds(
     host + max(weights / bandwidth, 2 N batch / FLOPs) + keys and values / bandwidth
     + all-reduce between GPUs; at least the time to launch the kernels
 
-    Args:
-        serving: Model, GPUs, engine, precision.
-        batch: Concurrent sequences.
-        live_tokens: Tokens of a sequence: prompt and output so far.
-        streamed: 1 if tokens are streamed over HTTP, 0 for an offline batch.
+    *live_tokens* are prompt and output so far of a sequence; *streamed* is 1 over HTTP, 0 offline.
 
     Source: roofline of decoding.
     """
@@ -145,7 +141,9 @@ def decode_step_seconds(
     sums = 2.0 * shape.layers * engine.hop_seconds * (np.asarray(serving.cards.gpu_count) > 1)
     moved = _exchanged_bytes(serving, batch) / serving.cards.link
     step = host + np.maximum(weights, compute) + cache / bandwidth + sums + moved
-    return np.maximum(step, _launch_seconds(serving))
+    is_packed = precision.weight_bytes < 2.0
+    launch = engine.packed_layer_seconds * precision.launches if is_packed else engine.layer_seconds
+    return np.maximum(step, shape.layers * launch)
 
 
 def _flops(serving: ServingSetup) -> Number:
@@ -165,10 +163,3 @@ def _exchanged_bytes(serving: ServingSetup, tokens: Number) -> Number:
     count = np.asarray(serving.cards.gpu_count, np.float64)
     each = 2.0 * serving.shape.hidden_size * np.asarray(tokens) * 2.0 * (count - 1.0) / count
     return 2.0 * serving.shape.layers * each
-
-
-def _launch_seconds(serving: ServingSetup) -> Number:
-    engine, precision = serving.engine, serving.precision
-    is_packed = precision.weight_bytes < 2.0
-    each = engine.packed_layer_seconds * precision.launches if is_packed else engine.layer_seconds
-    return serving.shape.layers * each

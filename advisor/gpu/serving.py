@@ -42,14 +42,7 @@ def output_tokens_per_second(
 
     speed = 1 / (step / batch + prefill / answer)
 
-    Leaves out: prefix caching, speculative decoding.
-
-    Args:
-        serving: Model, GPUs, engine, precision.
-        prompt_tokens: Prompt tokens per answer.
-        completion_tokens: Output tokens per answer.
-        sequences: Concurrent requests; limited to those that fit.
-        streamed: As in `decode_step_seconds`.
+    Leaves out: prefix caching, speculative decoding. *sequences* is limited to those that fit.
     """
     answer = np.maximum(np.asarray(completion_tokens, np.float64), 1.0)
     live = np.asarray(prompt_tokens) + answer / 2.0
@@ -139,14 +132,14 @@ def gpus_per_copy(
 ) -> Number:
     """GPUs that one replica needs for the weights and one request: 1, 2, 4, 8 ...
 
+    *live_tokens* are prompt and answer of the longest request; at least a twentieth of the weights
+    is kept free for them.
+
     Source: vLLM splits attention heads evenly over the GPUs, which powers of two allow.
 
-    Args:
-        shape: Sizes of the model.
-        gpu_memory_bytes: Memory of one GPU.
-        live_tokens: Prompt and answer of the longest request; at least a twentieth of the weights
-            is kept free for them.
-        precision: Precision of the weights.
+    >>> llama_70b = ModelShape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
+    >>> [int(gpus_per_copy(llama_70b, gib * 2**30)) for gib in (80, 192)]
+    [2, 1]
     """
     weights = served_weight_bytes(
         ServingSetup(shape, GpuSet(gpu_memory_bytes, 1.0, 1.0), precision=precision)
@@ -155,16 +148,6 @@ def gpus_per_copy(
     needed = np.maximum(LIVE_MARGIN * weights, weights + live)
     gpus = np.maximum(needed / (MEMORY_FOR_MODEL_SHARE * gpu_memory_bytes), 1.0)
     return np.asarray(2.0 ** np.ceil(np.log2(gpus)))
-
-
-def gpus_per_replica(shape: ModelShape, gpu_memory_bytes: float) -> int:
-    """GPUs per replica of one model on one type of GPU.
-
-    >>> llama_70b = ModelShape(80, 8192, 28672, 64, 8, 128, 128256, False, 70_553_706_496)
-    >>> gpus_per_replica(llama_70b, 80 * 2**30), gpus_per_replica(llama_70b, 192 * 2**30)
-    (2, 1)
-    """
-    return int(gpus_per_copy(shape, gpu_memory_bytes))
 
 
 def replicas_needed(peak_output_tokens_per_second: Number, capacity: Number) -> Number:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
-from advisor.errors import UsageError, did_you_mean
+from advisor.errors import unknown_name
 
 HOST_SPREAD = 1.7
 """90% range of the time of one host over another. Source: two A100 hosts with the same engine and
@@ -23,16 +23,16 @@ class ServingEngine:
 
     name: str
     """Name, as in --engine."""
-    step_seconds: float
-    """Host overhead per step [s]."""
-    sequence_seconds: float
-    """Host overhead per step and sequence of the batch [s]."""
-    stream_seconds: float
-    """Additional host overhead per sequence streamed over HTTP [s]."""
-    first_seconds: float
-    """Time from a request to its first token, without prefill [s]."""
     fit: str
     """What the constants were fitted on."""
+    step_seconds: float = 0.0
+    """Host overhead per step [s]."""
+    sequence_seconds: float = 0.0
+    """Host overhead per step and sequence of the batch [s]."""
+    stream_seconds: float = 0.0
+    """Additional host overhead per sequence streamed over HTTP [s]."""
+    first_seconds: float = 0.028
+    """Time from a request to its first token, without prefill [s]."""
     bandwidth_share: float = 0.818
     """Achieved share of the memory bandwidth."""
     compute_share: float = 0.65
@@ -56,16 +56,11 @@ class ServingEngine:
     def at(self, end: float) -> ServingEngine:
         """The engine on a slower host with lower achieved shares (-1), or on a faster one (1)."""
         shares = (HARDWARE_SPREAD if self.fitted else HARDWARE_SPREAD * UNFITTED_SPREAD) ** end
-        host = HOST_SPREAD**-end
+        names = [field.name for field in fields(self) if field.name.endswith("_seconds")]
+        seconds: dict[str, Any] = {name: getattr(self, name) * HOST_SPREAD**-end for name in names}
         return replace(
             self,
-            step_seconds=self.step_seconds * host,
-            sequence_seconds=self.sequence_seconds * host,
-            stream_seconds=self.stream_seconds * host,
-            first_seconds=self.first_seconds * host,
-            layer_seconds=self.layer_seconds * host,
-            packed_layer_seconds=self.packed_layer_seconds * host,
-            hop_seconds=self.hop_seconds * host,
+            **seconds,
             bandwidth_share=min(self.bandwidth_share * shares, 1.0),
             compute_share=min(self.compute_share * shares, 1.0),
         )
@@ -118,7 +113,6 @@ ENGINES = {
             step_seconds=3.23e-3,
             sequence_seconds=1.1e-4,
             stream_seconds=1.8e-4,
-            first_seconds=0.028,
             adapter_share=0.664,
             fit=f"{_SERVERS}; adapters: vLLM pull request 11267, 2,694 to 1,788 tokens/s",
         ),
@@ -127,7 +121,6 @@ ENGINES = {
             step_seconds=2.76e-3,
             sequence_seconds=7.7e-5,
             stream_seconds=1.8e-4,
-            first_seconds=0.028,
             adapter_share=0.664,
             fit=_SERVERS,
         ),
@@ -135,7 +128,6 @@ ENGINES = {
             "vllm-2026",
             step_seconds=1.21e-3,
             sequence_seconds=2.6e-5,
-            stream_seconds=0.0,
             first_seconds=0.010,
             packed_layer_seconds=5.1e-4,
             fit=_SERVERS,
@@ -152,7 +144,6 @@ ENGINES = {
             "tensorrt-llm-2025",
             step_seconds=1.21e-3,
             sequence_seconds=2.6e-5,
-            stream_seconds=0.0,
             first_seconds=0.010,
             max_sequences=2048.0,
             kv_bytes=1.0,
@@ -162,18 +153,11 @@ ENGINES = {
         ServingEngine(
             "llama.cpp-2024",
             step_seconds=4.35e-3,
-            sequence_seconds=0.0,
-            stream_seconds=0.0,
-            first_seconds=0.028,
             bandwidth_share=0.571,
             fit="12 rows of A100",
         ),
         ServingEngine(
             "eager-2024",
-            step_seconds=0.0,
-            sequence_seconds=0.0,
-            stream_seconds=0.0,
-            first_seconds=0.028,
             layer_seconds=9.8e-4,
             packed_layer_seconds=1.64e-3,
             fit="19 rows of A100",
@@ -192,8 +176,7 @@ def precision_named(name: str) -> Precision:
         UsageError: there is no such name.
     """
     if name not in PRECISIONS:
-        remedy = did_you_mean(name, PRECISIONS).strip()
-        raise UsageError(f"precision {name}", "there is no such precision.", remedy)
+        raise unknown_name("precision", name, PRECISIONS)
     return PRECISIONS[name]
 
 
@@ -204,6 +187,5 @@ def engine_named(name: str) -> ServingEngine:
         UsageError: there is no such name.
     """
     if name not in ENGINES:
-        remedy = did_you_mean(name, ENGINES).strip()
-        raise UsageError(f"engine {name}", "there is no such engine.", remedy)
+        raise unknown_name("engine", name, ENGINES)
     return ENGINES[name]

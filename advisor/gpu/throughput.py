@@ -89,10 +89,6 @@ def prior_speeds(name: str, gpu: Gpu) -> Speeds:
     """Estimate the speeds of a GPU from its data sheet and the shares achieved on T4 and A100.
 
     16 bit means bf16, or fp16 on Turing and Volta.
-
-    Args:
-        name: Name in the price book.
-        gpu: The GPU.
     """
     peak = (gpu.bf16_tflops or gpu.fp16_tflops) * 1e12
     shares = peak_shares(name)

@@ -49,12 +49,6 @@ def step_seconds(
     """Seconds of one step of the optimizer.
 
     step = micro-batches x micro-batch + optimizer + fixed overhead
-
-    Args:
-        shape: Sizes of the model.
-        setup: How it is trained, with the tokens of one micro-batch, padding included.
-        speeds: Speeds of the machine, measured or estimated.
-        micro_batches: Micro-batches per step.
     """
     shards = setup.gpus if setup.sharding in ("zero1", "zero2", "zero3") else 1.0
     moved = optimizer_moved_bytes(shape, setup) / shards
@@ -126,10 +120,6 @@ def mean_watts(tdp_watts: Number, busy_share: Number) -> Number:
     """Mean power of a machine per GPU while it trains.
 
     Leaves out: cooling of the building, a factor of 1.1 to 1.55.
-
-    Args:
-        tdp_watts: Board power of the GPU.
-        busy_share: Share of the time that the GPU computes.
 
     >>> float(mean_watts(700.0, 1.0))
     756.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import median
 
-from advisor.decision.answer import Question, evaluate, prepare
-from advisor.decision.reasons import first_value, linear_cost
+from advisor.decision.answer import Question, evaluate
+from advisor.decision.reasons import linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
+from advisor.estimate.line import first_value
+from advisor.inputs import resolve
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion
 from advisor.scenario.paths import with_paths
-from advisor.scenario.scenario import Scenario
 from advisor.units import Money, Record, usd
 
 Hours = tuple[float, float, float]
@@ -48,10 +49,6 @@ def finding_out_cost(asked: InterviewQuestion, question: Question) -> FindingOut
 
     Source: set-up hours and numbers of examples from the evidence; tokens from the price book;
     other hours and minutes per label are our own judgement, in questions.yaml.
-
-    Args:
-        asked: The question.
-        question: The scenario so far, with prices and evidence.
     """
     unknown, scenario = asked.unknown, question.scenario
     labels = _labels(unknown, question)
@@ -79,7 +76,7 @@ def _labels(unknown: FindingOutEffort, question: Question) -> tuple[float, float
     if question.profile:
         count = min(MEASURED_EXAMPLES, float(question.profile.examples))
         return count, count
-    resolved, _ = prepare(question, question.scenario)
+    resolved = resolve(question.scenario, question.profile, question.evidence)
     kind = question.evidence.of(resolved.task)
     return kind.tune_from_examples, kind.comfortable_examples
 
@@ -105,7 +102,12 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     """Return the cost of held-out requests over all allowed models, or None if none is allowed."""
     if unknown.pilot is None:
         return None
-    scenario = _pilot_scenario(question.scenario, unknown.pilot)
+    assumed: dict[str, float] = {}
+    if not question.scenario.traffic.requests_per_month:
+        assumed["traffic.requests_per_month"] = MEASURED_EXAMPLES
+    if unknown.pilot == "rag" and not question.scenario.knowledge.corpus_tokens:
+        assumed["knowledge.corpus_tokens"] = 1.0  # so that retrieval is priced
+    scenario = with_paths(question.scenario, assumed) if assumed else question.scenario
     evaluated = evaluate(replace(question, scenario=scenario))
     requests = first_value(evaluated.resolved.inputs.requests_per_month)
     costs = [
@@ -116,15 +118,6 @@ def _tokens(unknown: FindingOutEffort, question: Question) -> Money | None:
     if not costs:
         return None
     return Money(low=usd(min(costs)), likely=usd(median(costs)), high=usd(max(costs)))
-
-
-def _pilot_scenario(scenario: Scenario, approach: str) -> Scenario:
-    """Return the scenario with requests, and with documents if retrieval is priced."""
-    if not scenario.traffic.requests_per_month:
-        scenario = with_paths(scenario, {"traffic.requests_per_month": MEASURED_EXAMPLES})
-    if approach == "rag" and not scenario.knowledge.corpus_tokens:
-        scenario = with_paths(scenario, {"knowledge.corpus_tokens": 1.0})
-    return scenario
 
 
 def _total(hours: Hours, rate: float, tokens: Money | None) -> Money:

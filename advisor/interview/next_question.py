@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from advisor.decision.answer import Question
 from advisor.decision.sweep import sweep
@@ -38,6 +38,8 @@ ACTS: dict[str, Act] = {
     "not_yet": "not_yet",
 }
 """Approach -> act; every other approach trains."""
+AnswerPairs = tuple[tuple[str, AnswerValue], ...]
+"""Codes of parts and their answers."""
 
 
 @dataclass(frozen=True)
@@ -61,27 +63,19 @@ class InterviewVerdict(Record):
 
 
 class VerdictChange(Record):
-    """Answers that would change the verdict."""
+    """Answers to open questions, and the verdict with them."""
 
-    answers: tuple[tuple[str, AnswerValue], ...]
+    answers: AnswerPairs
     """Codes of parts and their answers."""
     verdict: InterviewVerdict
     """The resulting verdict."""
 
 
-class InterviewStep(Record):
-    """State of an interview."""
+class InterviewProgress(Record):
+    """Verdict and number of questions so far."""
 
     verdict: InterviewVerdict
-    """Verdict with the answers so far."""
-    scenario: Scenario
-    """Scenario with the answers so far."""
-    next: str | None
-    """Code of the next question; null if the interview is over."""
-    parts: tuple[str, ...]
-    """Codes of its open parts."""
-    changes: tuple[VerdictChange, ...]
-    """Answers to it that would change the verdict; the reason it is asked."""
+    """The recommendation so far."""
     asked: int
     """Number of answered questions."""
     spared: tuple[str, ...]
@@ -90,11 +84,17 @@ class InterviewStep(Record):
     """Reason that the interview is over; null before."""
 
 
-class AnswerTrial(NamedTuple):
-    """Answers that were tried, and the resulting verdict."""
+class InterviewStep(InterviewProgress):
+    """The next question of an interview."""
 
-    answers: tuple[tuple[str, AnswerValue], ...]
-    verdict: InterviewVerdict
+    scenario: Scenario
+    """Scenario with the answers so far."""
+    next: str | None
+    """Code of the next question; null if the interview is over."""
+    parts: tuple[str, ...]
+    """Codes of its open parts."""
+    changes: tuple[VerdictChange, ...]
+    """Answers to it that would change the verdict; the reason it is asked."""
 
 
 def act_of(approach: str) -> Act:
@@ -112,10 +112,6 @@ def next_step(interview: Interview, answers: Answers) -> InterviewStep:
     Questions are tried in order. The next one is the first with an answer that changes the
     recommended act or approach. Numbers are tried at their coded values. Before an interview ends
     in "not yet", answers to all open questions are tried together.
-
-    Args:
-        interview: Questionnaire, prices, evidence, dataset.
-        answers: Validated answers, by the code of their part.
 
     Raises:
         AdvisorError: the known facts are not enough for an answer.
@@ -171,7 +167,7 @@ def verdict_changes(
             break
     else:
         changing = list(_with_later(interview, answers, asked, now))
-    return tuple(VerdictChange(answers=t.answers, verdict=t.verdict) for t in changing)
+    return tuple(changing)
 
 
 def _kind(verdict: InterviewVerdict) -> tuple[str, str]:
@@ -180,7 +176,7 @@ def _kind(verdict: InterviewVerdict) -> tuple[str, str]:
 
 def _with_later(
     interview: Interview, answers: Answers, asked: InterviewQuestion, now: InterviewVerdict
-) -> Iterator[AnswerTrial]:
+) -> Iterator[VerdictChange]:
     """Yield answers to a question that matter together with answers to dependent questions."""
     parts = open_parts(asked, interview.question)
     left = {
@@ -224,10 +220,10 @@ def unlocking_answers(
             if trial.verdict.act != "not_yet":
                 best = trial
                 needed.remove(asked)
-    return needed[0], (VerdictChange(answers=best.answers, verdict=best.verdict),)
+    return needed[0], (best,)
 
 
-def _spread(parts: Sequence[QuestionPart], number: int) -> tuple[tuple[str, AnswerValue], ...]:
+def _spread(parts: Sequence[QuestionPart], number: int) -> AnswerPairs:
     """Return one answer to every part; each number gives a different set."""
     return tuple(
         (part.code, part.tries[number * (index + 1) // 2 % len(part.tries)])
@@ -236,8 +232,8 @@ def _spread(parts: Sequence[QuestionPart], number: int) -> tuple[tuple[str, Answ
 
 
 def trial_verdicts(
-    interview: Interview, answers: Answers, tries: Sequence[tuple[tuple[str, AnswerValue], ...]]
-) -> list[AnswerTrial]:
+    interview: Interview, answers: Answers, tries: Sequence[AnswerPairs]
+) -> list[VerdictChange]:
     """Return the verdict for each set of further answers; all are evaluated in one sweep."""
     question, usable = interview.question, []
     distinct: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -257,12 +253,10 @@ def trial_verdicts(
         InterviewVerdict(act=act_of(approach), approach=approach, option=option)
         for approach, option in zip(columns.approach, columns.recommended, strict=True)
     ]
-    return [AnswerTrial(further, verdicts[index]) for further, index in usable]
+    return [VerdictChange(answers=tried, verdict=verdicts[index]) for tried, index in usable]
 
 
-def _combined(
-    parts: tuple[QuestionPart, ...], answers: Answers
-) -> Iterator[tuple[tuple[str, AnswerValue], ...]]:
+def _combined(parts: tuple[QuestionPart, ...], answers: Answers) -> Iterator[AnswerPairs]:
     """Yield combinations of answers to all parts, unless there are too many."""
     columns = [[DONT_KNOW, *part.tries] for part in parts]
     if len(parts) < 2 or prod(map(len, columns)) > MAX_COMBINATIONS:

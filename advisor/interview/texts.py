@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 
 from advisor.interview.questions import TYPED_KINDS, Questionnaire
-from advisor.scenario.contradictions import MESSAGES
 from advisor.units import Record
 
 CONTRADICTIONS = "contradictions"
@@ -42,11 +41,6 @@ def flatten(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
             yield f"{prefix}{key}", value
 
 
-def english_contradictions() -> dict[str, str]:
-    """Return the English texts of contradictions, which are defined in code."""
-    return {f"{CONTRADICTIONS}.{code}": says for code, says in MESSAGES.items()}
-
-
 def required_keys(sheet: Questionnaire) -> tuple[str, ...]:
     """Return the keys that every language needs for the questions."""
     keys = []
@@ -59,13 +53,16 @@ def required_keys(sheet: Questionnaire) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def placeholders(text: str) -> frozenset[str]:
-    """Return the placeholders of a text.
+def placeholders(text: str) -> frozenset[str] | None:
+    """Return the placeholders of a text, or None if a brace is unclosed.
 
     >>> sorted(placeholders("{low} to {high} hours"))
     ['high', 'low']
     """
-    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name)
+    try:
+        return frozenset(name for _, name, _, _ in Formatter().parse(text) if name)
+    except ValueError:
+        return None
 
 
 def translation_errors(words: Mapping[str, object], english: Mapping[str, str]) -> Sequence[str]:
@@ -76,14 +73,7 @@ def translation_errors(words: Mapping[str, object], english: Mapping[str, str]) 
             errors.append(f"{key} is unknown")
         elif not isinstance(text, str) or not text.strip():
             errors.append(f"{key} is not a text")
-        elif _placeholders_or_none(text) != placeholders(english[key]):
-            needed = ", ".join(f"{{{name}}}" for name in sorted(placeholders(english[key])))
+        elif placeholders(text) != (wanted := placeholders(english[key]) or frozenset()):
+            needed = ", ".join(f"{{{name}}}" for name in sorted(wanted))
             errors.append(f"{key} needs the placeholders {needed or 'none'}")
     return errors
-
-
-def _placeholders_or_none(text: str) -> frozenset[str] | None:
-    try:
-        return placeholders(text)
-    except ValueError:
-        return None  # an unclosed brace

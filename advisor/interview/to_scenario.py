@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from advisor.decision.answer import Question
@@ -16,6 +16,7 @@ from advisor.interview.questions import (
     Questionnaire,
     QuestionPart,
 )
+from advisor.interview.texts import flatten
 from advisor.prices.book import PriceBook
 from advisor.scenario.paths import with_paths
 from advisor.scenario.scenario import Measurement, Scenario
@@ -55,15 +56,8 @@ def _is_known(part: QuestionPart, scenario: Scenario, known: frozenset[str]) -> 
 
 def _specified_paths(scenario: Scenario) -> frozenset[str]:
     """Return the paths that a scenario sets."""
-
-    def walk(mapping: Mapping[str, Any], prefix: str) -> Iterator[str]:
-        for key, value in mapping.items():
-            if isinstance(value, Mapping):
-                yield from walk(value, f"{prefix}{key}.")
-            elif value is not None:
-                yield prefix + key
-
-    return frozenset(walk(scenario.model_dump(mode="json", exclude_unset=True), ""))
+    values = flatten(scenario.model_dump(mode="json", exclude_unset=True))
+    return frozenset(path for path, value in values if value is not None)
 
 
 def _counted_paths(question: Question) -> frozenset[str]:
@@ -138,18 +132,14 @@ def _measured(
     n = settings.get("quality.held_out_examples") or DEFAULT_N
     measured = [m.model_dump(mode="json") for m in question.scenario.quality.measured]
     bands = {code for code in scores if isinstance(known[code], str)}
-    target = _target(settings, question) if bands else 0.0
+    target = float(settings.get("quality.target", 0.0))
+    if bands and "quality.target" not in settings:
+        scenario = with_paths(question.scenario, settings)
+        resolved = resolve(scenario, question.profile, question.evidence)
+        target = float(resolved.inputs.target[0, 0])
     for code, score in scores.items():
         value = target - score / 100 if code in bands else score / 100
         measured.append(
             {"approach": sheet.parts[code].approach, "n": n, "value": round(max(value, 0.0), 4)}
         )
     return {"quality.measured": measured} | ({"quality.target": target} if bands else {})
-
-
-def _target(settings: Mapping[str, Any], question: Question) -> float:
-    if "quality.target" in settings:
-        return float(settings["quality.target"])
-    scenario = with_paths(question.scenario, settings)
-    target = resolve(scenario, question.profile, question.evidence).inputs.target
-    return float(target[0, 0])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-from advisor.decision.answer import recommend
-from advisor.decision.decide import Decision
+from advisor.decision.answer import Decision, recommend
 from advisor.interview.cost_of_finding_out import FindingOutCost, finding_out_cost
 from advisor.interview.next_question import (
     Act,
     Interview,
+    InterviewProgress,
     InterviewStep,
     InterviewVerdict,
     VerdictChange,
@@ -88,25 +88,17 @@ class QuestionView(Record):
     """Open parts, in the order they are asked."""
 
 
-class InterviewState(Record):
+class InterviewState(InterviewProgress):
     """State of an interview in a language."""
 
     language: str
     """Language tag."""
     next: QuestionView | None
     """Next question; null if the interview is over."""
-    ended: Literal["no_answer_changes_it", "all_asked"] | None
-    """Reason that the interview is over."""
     says: str
     """The verdict so far; at the end, with the number of questions needed."""
     act: Act
     """The recommended act so far."""
-    verdict: InterviewVerdict
-    """The recommendation so far."""
-    asked: int
-    """Number of answered questions."""
-    spared: tuple[str, ...]
-    """Open questions."""
     contradictions: tuple[Contradiction, ...]
     """Contradictions between answers and dataset."""
     scenario: dict[str, Any]
@@ -124,12 +116,9 @@ def interview_state(
     return InterviewState(
         language=texts.tag,
         next=_next_question(interview, now, texts),
-        ended=now.ended,
         says=verdict_sentence(now, texts),
         act=now.verdict.act,
-        verdict=now.verdict,
-        asked=now.asked,
-        spared=now.spared,
+        **{name: getattr(now, name) for name in InterviewProgress.model_fields},
         contradictions=tuple(
             item.model_copy(
                 update={"says": texts.says(f"{CONTRADICTIONS}.{item.code}", **dict(item.numbers))}
@@ -223,14 +212,10 @@ def _next_question(
 def _part(part: QuestionPart, texts: InterviewTexts) -> PartView:
     key = f"parts.{part.code}"
     return PartView(
-        code=part.code,
-        kind=part.kind,
+        **part.model_dump(include={"code", "kind", "low", "high", "unless"}),
         asks=texts.at(f"{key}.asks"),
         unit=texts.at(f"{key}.unit") if part.kind in TYPED_KINDS else None,
-        low=part.low,
-        high=part.high,
         several=part.kind in MULTIPLE_KINDS,
-        unless=part.unless,
         choices=tuple(
             ChoiceView(code=code, says=answer_text(part.code, code, texts))
             for code in (*part.choices, DONT_KNOW)

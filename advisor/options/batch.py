@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.evidence import Range
+from advisor.gpu.roofline import GpuSet
 from advisor.options.option import Option
 from advisor.prices.models import Architecture, ModelCard
 from advisor.prices.series import Price
@@ -18,7 +20,6 @@ from advisor.rules.team_rules import TeamRule
 Column = NDArray[np.float64]
 """One number per option, of shape [options, 1, 1]; broadcasts over variants and draws."""
 Bounds = tuple[Column, Column, Column]
-Range = tuple[float, float, float]
 Mask = NDArray[np.bool_]
 UNIT_SIZE = {
     "USD/1M tokens": 1e6,
@@ -106,6 +107,7 @@ GPU_FAMILIES: Mapping[str, Family] = {
     "full_ft": "full",
     "encoder": "encoder",
 }
+NO_GPU = GpuSet(np.inf, 1.0, 1.0, link=1.0)
 FALLBACK_MINIMUM_TOKENS = 1024.0
 """Shortest cached prefix if the provider does not state one [tokens]."""
 
@@ -118,12 +120,10 @@ def token_factor_range(card: ModelCard | None) -> Range:
 
 def _window(option: Option) -> float:
     card = option.card or option.base
-    if card is None:
-        return np.inf
-    if card.context_tokens is None:
-        limit = card.architecture.max_position_tokens if card.architecture else None
-        return float(limit or np.inf)
-    return float(card.context_tokens)
+    limit = card.context_tokens if card else None
+    if limit is None and card and card.architecture:
+        limit = card.architecture.max_position_tokens
+    return np.inf if limit is None else float(limit)
 
 
 def _architecture(option: Option) -> Architecture | None:
@@ -252,24 +252,11 @@ class OptionBatch:
         return self.flags(lambda o: o.gpu is not None and _architecture(o) is not None)
 
     @cached_property
-    def gpu_memory_bytes(self) -> Column:
-        """Memory of each GPU; infinite without a GPU."""
-        return self.column(lambda o: o.gpu.memory_bytes if o.gpu else np.inf)
-
-    @cached_property
-    def gpu_bandwidth(self) -> Column:
-        """Bandwidth of each GPU [bytes/s]."""
-        return self.column(lambda o: o.gpu.bandwidth_bytes_per_second if o.gpu else 1.0)
-
-    @cached_property
-    def gpu_link(self) -> Column:
-        """Bandwidth between two GPUs, one way [bytes/s]."""
-        return self.column(lambda o: o.gpu.link_bytes_per_second if o.gpu else 1.0)
-
-    @cached_property
-    def bf16_tflops(self) -> Column:
-        """Dense peak in bf16, else in fp16."""
-        return self.column(lambda o: o.gpu.bf16_tflops or o.gpu.fp16_tflops if o.gpu else 1.0)
+    def gpus(self) -> GpuSet:
+        """The GPUs as columns; without a GPU, of infinite memory."""
+        sets = [GpuSet.of(option.gpu) if option.gpu else NO_GPU for option in self.options]
+        columns = ([float(number) for number in column] for column in zip(*sets, strict=True))
+        return GpuSet(*map(option_column, columns))
 
     @cached_property
     def fp16_tflops(self) -> Column:

@@ -72,13 +72,9 @@ def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> Elig
         customer_types=tuple((name, customer_type(scenario, name)) for name in ("openai", "azure")),
         named=frozenset(name for name in names if name),
         today=today,
-        pairs=profile.pairs if profile else _assumed_pairs(scenario),
+        # without a dataset, examples count as pairs where preferences are to be learned
+        pairs=profile.pairs if profile else int(scenario.needs.preference_hard_to_specify),
     )
-
-
-def _assumed_pairs(scenario: Scenario) -> int:
-    """Without a dataset, examples count as pairs where preferences are to be learned."""
-    return int(scenario.needs.preference_hard_to_specify)
 
 
 def customer_type(scenario: Scenario, provider: str) -> str:

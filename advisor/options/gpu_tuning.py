@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from itertools import product
 from operator import ge
 
 from advisor.errors import PricingError
@@ -41,53 +42,44 @@ class AvailableGpu:
     """Number of GPUs; a rented machine has up to eight."""
 
 
+def lacks_bf16(gpu: Gpu) -> str | None:
+    """Return why models cannot be trained on a GPU without bf16, or None."""
+    has = gpu.bf16_tflops is not None
+    return None if has else f"{gpu.name} has no bf16, which training these models needs."
+
+
 def gpu_tuning_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List tuning on a GPU, one option per base model, method and machine."""
     machines = list(available_gpus(eligibility, book))
+    combined: tuple[Approach, ...] = ("combo",) if eligibility.needs_knowledge else ()
+    preferred: tuple[Approach, ...] = ("dpo",) if eligibility.pairs else ()
+    methods = (*TUNING_APPROACHES, *combined, *preferred)
     options = []
     for machine in machines:
-        if machine.gpu.bf16_tflops is None:
+        lacks = lacks_bf16(machine.gpu)
+        if lacks:
             option_id = f"lora:{machine.provider}:*:{machine.gpu.name}"
-            says = f"{machine.gpu.name} has no bf16, which training these models needs."
-            out.append(rule_out(option_id, "no-bf16", says, machine.gpu.source))
+            out.append(rule_out(option_id, "no-bf16", lacks, machine.gpu.source))
             continue
         for name in BASE_MODELS:
             base = book.model(name)
             if not _licence_allowed(eligibility, base):
                 continue
-            options += [_option(method, base, machine) for method in _methods(eligibility)]
+            options += [_option(method, base, machine) for method in methods]
     if eligibility.must_self_host:
-        options += _prompted_open_models(eligibility, book, machines)
+        with_documents = eligibility.has_documents or eligibility.needs_knowledge
+        ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
+        bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
+        allowed = [base for base in bases if _licence_allowed(eligibility, base)]
+        options += [_prompted_option(w, b, m) for b, m, w in product(allowed, machines, ways)]
     encoder = book.model(ENCODER_MODEL)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
     if cheapest:
-        options += [_option("encoder", encoder, cheapest), _baseline(cheapest)]
+        option = _option("encoder", encoder, cheapest)
+        options += [option, _baseline(option)]
     return options
-
-
-def _methods(eligibility: EligibilityKey) -> tuple[Approach, ...]:
-    """Return the methods for one base model: DPO with pairs, retrieval where facts are needed."""
-    combined: tuple[Approach, ...] = ("combo",) if eligibility.needs_knowledge else ()
-    preferred: tuple[Approach, ...] = ("dpo",) if eligibility.pairs else ()
-    return (*TUNING_APPROACHES, *combined, *preferred)
-
-
-def _prompted_open_models(
-    eligibility: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
-) -> list[Option]:
-    """List prompting of open models on each GPU, for data that must not leave the machines."""
-    with_documents = eligibility.has_documents or eligibility.needs_knowledge
-    ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
-    bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
-    return [
-        _prompted_option(way, base, machine)
-        for base in bases
-        if _licence_allowed(eligibility, base)
-        for machine in machines
-        for way in ways
-    ]
 
 
 def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:
@@ -112,8 +104,8 @@ def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[Ava
     rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(eligibility, book, gpu))]
     merits = [_merits(machine) for machine in rented]
     for machine, own_merits in zip(rented, merits, strict=True):
-        if not any(_dominates(other, own_merits) for other in merits):
-            yield machine
+        if not any(other != own_merits and all(map(ge, other, own_merits)) for other in merits):
+            yield machine  # no other is at least as good in memory, speed and price
 
 
 @lru_cache(maxsize=8)
@@ -141,11 +133,6 @@ def _cheapest(eligibility: EligibilityKey, book: PriceBook, gpu: Gpu) -> Availab
             continue  # not available on that day
         offers.append(AvailableGpu(gpu, cloud, price, False))
     return min(offers, key=lambda offer: (offer.price.value, offer.provider), default=None)
-
-
-def _dominates(other: tuple[float, ...], merits: tuple[float, ...]) -> bool:
-    """Whether another machine is at least as good in memory, speed and price, and not equal."""
-    return other != merits and all(map(ge, other, merits))
 
 
 def _merits(machine: AvailableGpu) -> tuple[float, ...]:
@@ -184,32 +171,20 @@ def _prompted_option(approach: Approach, base: ModelCard, machine: AvailableGpu)
     says = f"Serve the open weights on a {machine.gpu.name}; nothing is trained."
     if approach == "rag":
         says += " Documents are embedded on the same machine."
-    return Option(
-        id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}",
-        approach=approach,
-        provider=machine.provider,
-        model=short_name(base.id),
-        launch="by_hand",
-        launch_says=says,
-        tier=base.tier,
-        prices={"gpu_hour": machine.price},
-        base=base,
-        gpu=machine.gpu,
-        gpu_usd_is_own=machine.is_own,
-    )
+    option = _option(approach, base, machine)
+    return replace(option, launch="by_hand", launch_says=says, tier=base.tier, objective=None)
 
 
-def _baseline(machine: AvailableGpu) -> Option:
-    return Option(
-        id=f"encoder:{machine.provider}:{BASELINE_MODEL}",
-        approach="encoder",
-        provider=machine.provider,
+def _baseline(encoder: Option) -> Option:
+    return replace(
+        encoder,
+        id=f"encoder:{encoder.provider}:{BASELINE_MODEL}",
         model=BASELINE_MODEL,
         launch="local",
         launch_says="It trains on a CPU in about a minute.",
-        tier="tiny",
-        objective="classification",
-        prices={"gpu_hour": machine.price},
+        base=None,
+        gpu=None,
+        gpu_usd_is_own=False,
     )
 
 

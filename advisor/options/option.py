@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -38,6 +38,20 @@ SIMPLICITY = (
     "not_yet",
 )
 """Simpler first: the simpler approach wins a tie."""
+
+
+NAMES_AS_READ = (
+    "id",
+    "approach",
+    "provider",
+    "model",
+    "launch",
+    "objective",
+    "tier",
+    "trains",
+    "is_current",
+)
+"""Attributes that a team rule reads unchanged."""
 
 
 class RuledOutOption(Record):
@@ -95,20 +109,16 @@ class Option:
         """Whether inference is billed per token."""
         return "input" in self.prices
 
+    def variant(self, approach: Approach, extra: Mapping[str, Price]) -> Option:
+        """Return the same model used in another way, with more prices."""
+        option_id = f"{approach}:{self.id.split(':', 1)[1]}"
+        return replace(self, id=option_id, approach=approach, prices={**self.prices, **extra})
+
     @cached_property
     def seen(self) -> Mapping[str, Any]:
         """Attributes that a team rule can read, besides costs."""
         card = self.base or self.card
-        return {
-            "id": self.id,
-            "approach": self.approach,
-            "provider": self.provider,
-            "model": self.model,
-            "launch": self.launch,
-            "objective": self.objective,
-            "tier": self.tier,
-            "trains": self.trains,
-            "is_current": self.is_current,
+        return {name: getattr(self, name) for name in NAMES_AS_READ} | {
             "open_weights": card is not None and card.open_weights,
             "licence": card.licence if card else None,
             "gpu": self.gpu.name if self.gpu else None,
@@ -116,27 +126,15 @@ class Option:
         }
 
 
+_RATES = ("input", "cached_input", "cache_write", "output")
 CHAT_PRICE_KINDS = (
-    "input",
-    "cached_input",
-    "cache_write",
-    "output",
+    *_RATES,
     "batch_input",
     "batch_cached_input",
     "batch_output",
-    "long_input",
-    "long_cached_input",
-    "long_cache_write",
-    "long_output",
+    *(f"long_{rate}" for rate in _RATES),
 )
-TUNED_PRICE_KINDS = {
-    "tuned_input": "input",
-    "tuned_cached_input": "cached_input",
-    "tuned_output": "output",
-    "tuned_batch_input": "batch_input",
-    "tuned_batch_cached_input": "batch_cached_input",
-    "tuned_batch_output": "batch_output",
-}
+TUNED_PRICE_KINDS = {f"tuned_{kind}": kind for kind in CHAT_PRICE_KINDS}
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,6 @@ from advisor.options.option import (
 from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
 from advisor.prices.series import Price
-from advisor.units import Approach
 
 EMBEDDING_ITEM = "openai/text-embedding-3-small/embedding"
 VECTOR_STORE_ITEM = "pinecone/standard/vector_minimum_month"
@@ -30,20 +29,19 @@ def prompting_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List the options that use a chat model unchanged, for every available model."""
-    zero_shot = [
-        option
-        for card in book.models.values()
-        if card.provider != "open" and (option := _zero_shot(eligibility, book, card, out))
-    ]
+    cards = [card for card in book.models.values() if card.provider != "open"]
+    found = [_zero_shot(eligibility, book, card) for card in cards]
+    zero_shot = [option for option in found if isinstance(option, Option)]
+    out += [refusal for refusal in found if isinstance(refusal, RuledOutOption)]
     some = shortlist(zero_shot, eligibility.named)
-    options = zero_shot + [_variant(option, "few_shot", {}) for option in some]
+    options = zero_shot + [option.variant("few_shot", {}) for option in some]
     if eligibility.has_documents or eligibility.needs_knowledge:
         extra = retrieval_prices(book, eligibility.day)
-        options += [_variant(option, "rag", extra) for option in some]
+        options += [option.variant("rag", extra) for option in some]
     else:
         says = "There are no documents to retrieve from: knowledge.corpus_tokens is 0."
         out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
-    return options + [_variant(option, "long_context", {}) for option in some]
+    return options + [option.variant("long_context", {}) for option in some]
 
 
 def retrieval_prices(book: PriceBook, day: date) -> dict[str, Price]:
@@ -121,30 +119,22 @@ def _blended(option: Option) -> tuple[float, str]:
     return (3 * float(prices["input"].value) + float(prices["output"].value), option.id)
 
 
-def _variant(option: Option, approach: Approach, extra: dict[str, Price]) -> Option:
-    option_id = f"{approach}:{option.provider}:{option.model}"
-    return replace(option, id=option_id, approach=approach, prices={**option.prices, **extra})
-
-
 def _zero_shot(
-    eligibility: EligibilityKey, book: PriceBook, card: ModelCard, out: list[RuledOutOption]
-) -> Option | None:
+    eligibility: EligibilityKey, book: PriceBook, card: ModelCard
+) -> Option | RuledOutOption:
     name = short_name(card.id)
     option_id = f"prompt:{card.provider}:{name}"
     day = eligibility.day
     refusal = provider_refusal(eligibility, card.provider, option_id)
     if refusal:
-        out.append(refusal)
-        return None
+        return refusal
     if card.shutdown_on and card.shutdown_on <= day:
         says = f"{name} was shut down on {card.shutdown_on}."
-        out.append(rule_out(option_id, "shut-down", says, "price book, models"))
-        return None
+        return rule_out(option_id, "shut-down", says, "price book, models")
     try:
         prices = chat_prices(book, card.id, day)
     except PricingError as error:
-        out.append(rule_out(option_id, error.code, str(error), "price book, prices"))
-        return None
+        return rule_out(option_id, error.code, str(error), "price book, prices")
     return Option(
         id=option_id,
         approach="prompt",

@@ -10,8 +10,6 @@ from advisor.errors import PricingError, Unpriced
 from advisor.options.eligibility import EligibilityKey
 from advisor.options.option import (
     TUNED_PRICE_KINDS,
-    Launch,
-    Objective,
     Option,
     RuledOutOption,
     chat_prices,
@@ -22,7 +20,6 @@ from advisor.options.prompting import retrieval_prices
 from advisor.prices.book import PriceBook
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import Price
-from advisor.units import Approach
 
 TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
 """Teachers for distillation, by preference; the first available one is used; own choice."""
@@ -35,10 +32,11 @@ def provider_tuning_options(
     """List hosted tuning, and its variants: preference tuning, distillation, with retrieval."""
     options: list[Option] = []
     for offer in book.offers:
-        option = _supervised(eligibility, book, offer, out)
-        if option is None:
-            continue
-        options += [option, *_variants(eligibility, book, option)]
+        option = _supervised(eligibility, book, offer)
+        if isinstance(option, RuledOutOption):
+            out.append(option)
+        else:
+            options += [option, *_variants(eligibility, book, option)]
     return options
 
 
@@ -46,22 +44,14 @@ def _variants(eligibility: EligibilityKey, book: PriceBook, option: Option) -> l
     variants: list[Option] = []
     if eligibility.pairs and "dpo_training" in option.prices:
         training = {"training": option.prices["dpo_training"]}
-        variants.append(_variant(option, "dpo", training, "dpo"))
+        variants.append(replace(option.variant("dpo", training), objective="dpo"))
     teacher = _teacher(eligibility, book)
     if teacher:
         answers = {"teacher_input": teacher["input"], "teacher_output": teacher["output"]}
-        variants.append(_variant(option, "distill", answers))
+        variants.append(option.variant("distill", answers))
     if eligibility.needs_knowledge:
-        variants.append(_variant(option, "combo", retrieval_prices(book, eligibility.day)))
+        variants.append(option.variant("combo", retrieval_prices(book, eligibility.day)))
     return variants
-
-
-def _variant(
-    option: Option, approach: Approach, extra: Mapping[str, Price], objective: Objective = "sft"
-) -> Option:
-    option_id = f"{approach}:{option.id.split(':', 1)[1]}"
-    prices = {**option.prices, **extra}
-    return replace(option, id=option_id, approach=approach, objective=objective, prices=prices)
 
 
 def _teacher(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
@@ -77,35 +67,34 @@ def _teacher(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str, Price
 
 
 def _supervised(
-    eligibility: EligibilityKey, book: PriceBook, offer: TuningOffer, out: list[RuledOutOption]
-) -> Option | None:
+    eligibility: EligibilityKey, book: PriceBook, offer: TuningOffer
+) -> Option | RuledOutOption:
     gpu = f":{offer.gpu}" if offer.serving == "per_hour" and offer.gpu else ""
     option_id = f"{offer.approach}:{offer.provider}:{offer.base}{gpu}"
     refusal = provider_refusal(eligibility, offer.provider, option_id)
     if refusal:
-        out.append(refusal)
-        return None
+        return refusal
     customer = dict(eligibility.customer_types).get(offer.provider, "anyone")
     if offer.open_window(customer, eligibility.day) is None:
         says, source = offer.closed_reason(customer, eligibility.day)
-        out.append(rule_out(option_id, "closed-to-you", says, source))
-        return None
+        return rule_out(option_id, "closed-to-you", says, source)
     try:
         prices = _prices(book, offer, eligibility.day)
     except Unpriced as error:
         says = f"{error} To add one: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
-        out.append(rule_out(option_id, "unpriced", says, offer.source))
-        return None
+        return rule_out(option_id, "unpriced", says, offer.source)
     except PricingError as error:
-        out.append(rule_out(option_id, error.code, str(error), offer.source))
-        return None
+        return rule_out(option_id, error.code, str(error), offer.source)
+    has_adapter = offer.provider in WITH_ADAPTER
+    started = f"The job is started through the API of {offer.provider}."
+    by_hand = f"Start the job in the interface of {offer.provider}, with the converted file."
     return Option(
         id=option_id,
         approach=offer.approach,
         provider=offer.provider,
         model=offer.base,
-        launch=_launch(offer),
-        launch_says=_launch_says(offer),
+        launch="provider" if has_adapter else "by_hand",
+        launch_says=started if has_adapter else by_hand,
         tier=offer.tier,
         prices=prices,
         objective="sft",
@@ -135,13 +124,3 @@ def _prices(book: PriceBook, offer: TuningOffer, day: date) -> Mapping[str, Pric
     if "input" not in found and offer.card:
         found |= chat_prices(book, offer.card, day)
     return found
-
-
-def _launch(offer: TuningOffer) -> Launch:
-    return "provider" if offer.provider in WITH_ADAPTER else "by_hand"
-
-
-def _launch_says(offer: TuningOffer) -> str:
-    if offer.provider in WITH_ADAPTER:
-        return f"The job is started through the API of {offer.provider}."
-    return f"Start the job in the interface of {offer.provider}, with the converted file."

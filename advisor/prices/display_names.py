@@ -1,4 +1,4 @@
-"""Display names: providers and models as their owners write them. Ids stay in ids and flags."""
+"""Display names of providers, models, approaches and options; ids stay in ids and flags."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ PROVIDER_NAMES = {
     "together": "Together AI",
     "vast_median": "Vast.ai",
     "x-ai": "xAI",
+}
+APPROACH_NAMES = {
+    "prompt": "Prompt",
+    "few_shot": "Prompt with examples",
+    "long_context": "Long context",
+    "rag": "Retrieval",
+    "ft_api": "Hosted fine-tuning",
+    "managed_lora": "Managed LoRA",
+    "lora": "LoRA",
+    "qlora": "QLoRA",
+    "full_ft": "Full fine-tuning",
+    "dpo": "Preference tuning",
+    "encoder": "Small classifier",
+    "distill": "Distillation",
+    "combo": "Retrieval with a tuned model",
+    "not_yet": "Not yet",
+    "current": "Current solution",
 }
 MODEL_NAMES = {"roberta-base": "RoBERTa-base", "bert-base-uncased": "BERT-base-uncased"}
 SPACED_FAMILIES = ("claude", "gemini", "grok", "mistral")
@@ -69,3 +86,17 @@ def model_name(model: str) -> str:
         words = re.sub(r"(?<=\d)-(?=\d)", ".", last).split("-")
         return " ".join(word.capitalize() for word in words)
     return MODEL_NAMES.get(last, last)
+
+
+def option_name(option_id: str) -> str:
+    """Return the display name of an option: approach, model, GPU and provider.
+
+    >>> option_name("encoder:hf_jobs:FacebookAI/roberta-base:T4")
+    'Small classifier, RoBERTa-base on T4 at Hugging Face Jobs'
+    """
+    approach, *rest = option_id.split(":")
+    name = APPROACH_NAMES.get(approach, approach)
+    if len(rest) < 2 or rest[0] == "*":
+        return name
+    gpu = f" on {rest[2]}" if len(rest) > 2 else ""
+    return f"{name}, {model_name(rest[1])}{gpu} {at_provider(rest[0])}"

@@ -124,43 +124,28 @@ def parse_yaml(text: str, loader: type[StrictLoader] = StrictLoader) -> Any:
         raise InvalidText(position, f"{problem}.", "Fix the YAML at this location.") from error
 
 
-def default_price_book_path() -> Path:
-    """Return the bundled price file: at the top of a checkout, else in the installed package."""
-    in_checkout = HERE.parent / "pricing.yaml"
-    return in_checkout if in_checkout.is_file() else HERE / "pricing.yaml"
-
-
 def load_prices(path: Path | None = None, overlay: Path | None = None) -> PriceBook:
-    """Read the price book, with a user's own prices on top.
-
-    Args:
-        path: Price file; the bundled one by default.
-        overlay: Own prices in the same format; they replace those of the book, marked as own.
+    """Read the price book, bundled by default; prices of an overlay replace its prices as own.
 
     Raises:
         PricingFileError: a file cannot be read or breaks a rule.
     """
-    path = path or default_price_book_path()
+    in_checkout = HERE.parent / "pricing.yaml"
+    path = path or (in_checkout if in_checkout.is_file() else HERE / "pricing.yaml")
     return _book(path, _text(path), overlay, _text(overlay) if overlay else "")
 
 
 @lru_cache(maxsize=4)
 def _book(path: Path, text: str, overlay: Path | None, own_text: str) -> PriceBook:
     """Parse texts into a book; the same texts return the same book, which takes 0.4 s to build."""
-    raw = _sections(path.name, text)
-    own = _sections(overlay.name, own_text) if overlay else {}
-    prices = {name: _series(path, name, body) for name, body in raw["prices"].items()}
+    books = [(path, _sections(path.name, text), False)]
     if overlay:
-        for name, body in own["prices"].items():
-            prices[name] = _series(overlay, name, body, own=True)
-    books = [(path, raw), *([(overlay, own)] if overlay else [])]
+        books.append((overlay, _sections(overlay.name, own_text), True))
     book = PriceBook(
-        prices=PriceTable(MappingProxyType(prices)),
-        models=_records(
-            books, "models", ModelCard, lambda name: {"id": name, "provider": name.split("/", 1)[0]}
-        ),
-        providers=_records(books, "providers", Provider, lambda name: {"name": name}),
-        gpus=_records(books, "gpus", Gpu, lambda name: {"name": name}),
+        prices=PriceTable(_records(books, "prices", PriceSeries)),
+        models=_records(books, "models", ModelCard),
+        providers=_records(books, "providers", Provider),
+        gpus=_records(books, "gpus", Gpu),
         sha256=hashlib.sha256(orjson.dumps([text, own_text])).hexdigest(),
     )
     _check_references(path, overlay, book)
@@ -216,19 +201,19 @@ def _check_references(path: Path, overlay: Path | None, book: PriceBook) -> None
                 raise PricingFileError(place, problem)
 
 
-def _series(path: Path, item: str, body: Any, own: bool = False) -> PriceSeries:
-    return _checked(path, "prices", item, body, PriceSeries, {"item": item, "own": own})
-
-
 def _records(
-    books: list[tuple[Path, dict[str, dict[Any, Any]]]], section: str, kind: type[R], names: Any
+    books: list[tuple[Path, dict[str, dict[Any, Any]], bool]], section: str, kind: type[R]
 ) -> Mapping[str, R]:
+    """Return the records of a section, by name, with the fields that follow from their place."""
     found: dict[str, R] = {}
-    for path, raw in books:
+    for path, raw, own in books:
         for name, body in raw[section].items():
             if kind is Provider and isinstance(body, dict):
                 body = _with_provider(name, body)
-            found[name] = _checked(path, section, name, body, kind, names(name))
+            place = {"item": name, "own": own, "id": name, "name": name}
+            place["provider"] = str(name).split("/", 1)[0]
+            implied = {key: value for key, value in place.items() if key in kind.model_fields}
+            found[name] = _checked(path, section, name, body, kind, implied)
     return MappingProxyType(found)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from advisor.prices.display_names import provider_name
 from advisor.prices.models import Count, Source, Tier
 from advisor.prices.series import Confidence
 from advisor.units import Record
@@ -86,7 +87,7 @@ class TuningOffer(Record):
     def closed_reason(self, who: str, day: date) -> tuple[str, str]:
         """Return why *who* may not start a job on *day*, and the source."""
         rules = [w for w in self.windows if w.who in (who, "anyone")] or list(self.windows)
-        return f"{self.provider}: {rules[0].says}", rules[0].source
+        return f"{provider_name(self.provider)}: {rules[0].says}", rules[0].source
 
 
 class Provider(Record):

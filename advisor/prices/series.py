@@ -185,10 +185,7 @@ class PriceSeries(Record):
         return self
 
     def on(self, day: date) -> Price:
-        """Return the price that applied on *day*.
-
-        Args:
-            day: Day of the price. A step applies from its `since`, inclusive.
+        """Return the price that applied on *day*; a step applies from its `since`, inclusive.
 
         Raises:
             Unpriced: the price is not published.

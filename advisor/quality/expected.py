@@ -3,54 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.sampling import LIKELY, Sampling
+from advisor.estimate.sampling import LIKELY, EstimateContext, Sampling
 from advisor.estimate.tuning import training_example_counts
-from advisor.evidence import Evidence, LearningCurve, Range, saturation, wilson_range
-from advisor.inputs import Inputs, ResolvedScenario, needs_knowledge
+from advisor.evidence import LearningCurve, Range, saturation, wilson_range
+from advisor.inputs import needs_knowledge
 from advisor.options.batch import OptionBatch, OptionKinds, option_bounds, option_kind
 from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.quality.measurements import (
     NO_SHIFT,
     NumberRange,
+    PromptingClaims,
     QualityEstimate,
     QualityShifts,
     measurement_for,
+    prompting_claims,
     quality_shifts,
     retrieval_approaches,
     with_measurement,
     with_related_measurement,
 )
-from advisor.quality.user_claims import (
-    CLAIM_BASIS,
-    PromptingTraits,
-    apply_claims,
-    cap_at_teacher,
-    prompting_claims,
-)
 from advisor.units import Number
 
+SHORTFALL = 0.03
+"""How far below the target a prompt is placed that falls short: more than the tolerance of
+evidence. The actual value is unknown."""
+CLAIM_BASIS = "you stated how prompting performs"
 NO_EVIDENCE: Range = (-9.0, -9.0, -9.0)
 """Below any shift, so that it is clipped to 0: nothing was published on this kind of tuning."""
 
 
-def expected_quality(
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-) -> QualityEstimate:
+def expected_quality(batch: OptionBatch, context: EstimateContext) -> QualityEstimate:
     """Return the expected quality of the options of a batch, for every variant.
 
     quality = (prompted or tuned + effort + labels) x retrieval, clipped to 0..0.99
 
     Returns:
-        Ranges whose likely value is at *sampling*; low and high are the bounds of the evidence.
+        Ranges whose likely value is at the context's sampling; low and high are evidence's bounds.
     """
+    resolved, inputs, evidence = context.resolved, context.inputs, context.evidence
     kinds = batch.kinds
     if resolved.scenario.quality.measured:
         kinds = OptionKinds.by(
@@ -58,25 +53,25 @@ def expected_quality(
         )
     shifts = quality_shifts(resolved.scenarios, evidence)
     if batch.trains:
-        learned = _learned(kinds, batch, resolved, inputs, evidence, sampling)
-        parts = _tuned(kinds, learned, shifts, resolved, evidence, sampling)
+        learned = _learned(kinds, batch, context)
+        parts = _tuned(kinds, learned, shifts, context)
     else:
-        parts = _prompted(kinds, shifts, resolved, evidence, sampling)
-    factors = _knowledge_factor(kinds, resolved, evidence, sampling)
+        parts = _prompted(kinds, shifts, context)
+    factors = _knowledge_factor(kinds, context)
     shape = np.zeros((len(kinds.first), *inputs.examples.shape))
     low, likely, high = (
         shape + np.clip(np.asarray(part) * factor, 0.0, 0.99)
         for part, factor in zip(parts, factors, strict=True)
     )
     bounds: NumberRange = (low, likely, high)
-    evidence_of_task = evidence.of(resolved.task)
-    basis = evidence_of_task.basis
-    claims = prompting_claims(resolved, inputs, evidence)
+    basis, source = context.task_evidence.basis, context.task_evidence.source
+    claims = prompting_claims(context)
     if claims.any_claimed and batch.trains:
-        bounds = cap_at_teacher(claims, bounds, inputs.target, _uses(kinds, "distill"))
+        # the teacher of a distilled model is a large model, which is claimed to fall short
+        most = np.where(claims.gap & _uses(kinds, "distill"), inputs.target - SHORTFALL, np.inf)
+        bounds = (np.minimum(low, most), np.minimum(likely, most), np.minimum(high, most))
     elif claims.any_claimed:
-        traits = _prompting_traits(kinds, resolved, evidence, shifts)
-        bounds = apply_claims(claims, bounds, inputs.target, traits)
+        bounds = _claimed(claims, kinds, bounds, shifts, context)
         basis = f"{CLAIM_BASIS}; {basis}"
     count = len(kinds.first)
     estimate = QualityEstimate(
@@ -84,77 +79,76 @@ def expected_quality(
         batch.trains,
         inputs.target,
         bounds,
-        sources=((basis, evidence_of_task.source),) * count,
+        sources=((basis, source),) * count,
         tolerance=(evidence.tolerance.value,) * count,
     )
     for place, option in enumerate(kinds.first):
         measured = measurement_for(option, resolved)
         if measured is None and not option.is_current:
-            estimate = with_related_measurement(estimate, place, resolved, evidence)
-        estimate = with_measurement(estimate, place, measured, sampling)
+            estimate = with_related_measurement(estimate, place, context)
+        estimate = with_measurement(estimate, place, measured, context.sampling)
     return estimate
 
 
-def _prompting_traits(
-    kinds: OptionKinds, resolved: ResolvedScenario, evidence: Evidence, shifts: QualityShifts
-) -> PromptingTraits:
-    """Return the properties of the kinds of prompting that the user's claims are about."""
-    likely = evidence.of(resolved.task).prompt.large[1] + np.asarray(shifts.effort[1])
-    likely = likely + sum(np.asarray(need[1]) for need in shifts.needs_prompt)
-    _, factor, _ = _knowledge_factor(kinds, resolved, evidence, LIKELY)
+def _claimed(
+    claims: PromptingClaims,
+    kinds: OptionKinds,
+    bounds: NumberRange,
+    shifts: QualityShifts,
+    context: EstimateContext,
+) -> NumberRange:
+    """Move the expected quality of each kind of prompting to what the user claims."""
+    large = context.task_evidence.prompt.large[1] + np.asarray(shifts.effort[1])
+    large = np.asarray(large + sum(np.asarray(need[1]) for need in shifts.needs_prompt))
+    _, factor, _ = _knowledge_factor(kinds, replace(context, sampling=LIKELY))
     is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
-    retrieves = _uses(kinds, *retrieval_approaches(resolved))
-    return PromptingTraits(is_large, retrieves, np.asarray(likely * factor))
+    retrieves = _uses(kinds, *retrieval_approaches(context.resolved))
+    target = context.inputs.target
+    moved = np.where(claims.meets, target - large * np.asarray(factor), 0.0)
+    falls_short = np.where(retrieves, claims.retrieval_short, claims.gap)
+    unproven = falls_short | claims.meets & ~is_large
+    low, likely, high = (
+        np.where(is_capped, np.minimum(bound + moved, target - SHORTFALL), bound + moved)
+        for bound, is_capped in zip(bounds, (unproven, unproven, falls_short), strict=True)
+    )
+    return low, likely, high
 
 
 def _uses(kinds: OptionKinds, *approaches: str) -> NDArray[np.bool_]:
     return np.array([option.approach in approaches for option in kinds.first])[:, None, None]
 
 
-def _prompted(
-    kinds: OptionKinds,
-    shifts: QualityShifts,
-    resolved: ResolvedScenario,
-    evidence: Evidence,
-    sampling: Sampling,
-) -> NumberRange:
-    kind = evidence.of(resolved.task)
+def _prompted(kinds: OptionKinds, shifts: QualityShifts, context: EstimateContext) -> NumberRange:
+    kind, resolved = context.task_evidence, context.resolved
     gains = {"few_shot": kind.few_shot_gain}
     if not needs_knowledge(resolved.scenario, resolved.task):
         gains["long_context"] = kind.many_shot_gain
-    return _sum(
-        [
-            ("quality prompt", option_bounds([getattr(kind.prompt, o.tier) for o in kinds.first])),
-            ("quality effort", shifts.effort),
-            (
-                "quality few_shot",
-                option_bounds([gains.get(o.approach, NO_SHIFT) for o in kinds.first]),
-            ),
-            *(("quality need", need) for need in shifts.needs_prompt),
-        ],
-        sampling,
-    )
+    sizes = option_bounds([getattr(kind.prompt, option.tier) for option in kinds.first])
+    examples = option_bounds([gains.get(option.approach, NO_SHIFT) for option in kinds.first])
+    parts: list[tuple[str, NumberRange]] = [
+        ("quality prompt", sizes),
+        ("quality effort", shifts.effort),
+        ("quality few_shot", examples),
+        *(("quality need", need) for need in shifts.needs_prompt),
+    ]
+    return _sum(parts, context.sampling)
 
 
 def _tuned(
-    kinds: OptionKinds,
-    learned: NumberRange,
-    shifts: QualityShifts,
-    resolved: ResolvedScenario,
-    evidence: Evidence,
-    sampling: Sampling,
+    kinds: OptionKinds, learned: NumberRange, shifts: QualityShifts, context: EstimateContext
 ) -> NumberRange:
+    evidence = context.evidence
     sizes = option_bounds([getattr(evidence.base_size, option.tier) for option in kinds.first])
     parts: list[tuple[str, NumberRange]] = [
         ("quality labels", shifts.labels),
         ("quality base", sizes),
         *(("quality need", need) for need in shifts.needs_tuned),
     ]
-    pairs = zip(learned, _sum(parts, sampling), strict=True)
+    pairs = zip(learned, _sum(parts, context.sampling), strict=True)
     low, likely, high = (part + np.asarray(shift) for part, shift in pairs)
     distils = _uses(kinds, "distill")
     if distils.any():
-        teacher = _teacher(shifts, resolved, evidence, sampling)
+        teacher = _teacher(shifts, context)
         low, likely, high = (
             np.where(distils, np.minimum(bound, cap), bound)
             for bound, cap in zip((low, likely, high), teacher, strict=True)
@@ -162,20 +156,14 @@ def _tuned(
     return low, likely, high
 
 
-def _learned(
-    kinds: OptionKinds,
-    batch: OptionBatch,
-    resolved: ResolvedScenario,
-    inputs: Inputs,
-    evidence: Evidence,
-    sampling: Sampling,
-) -> NumberRange:
+def _learned(kinds: OptionKinds, batch: OptionBatch, context: EstimateContext) -> NumberRange:
     """Return the quality learned from the examples, before any shift."""
-    kind = evidence.of(resolved.task)
+    resolved, sampling = context.resolved, context.sampling
+    kind = context.task_evidence
     if batch.family != "encoder":
-        examples = training_example_counts(_uses(kinds, "distill"), resolved, inputs, evidence)
+        examples = training_example_counts(_uses(kinds, "distill"), context)
         return _curve_value(kind.tuned, examples, "quality tuned", sampling)
-    per_label = inputs.examples / max(float(resolved.labels or 10), 1.0)
+    per_label = context.inputs.examples / max(float(resolved.labels or 10), 1.0)
     is_baseline = np.array([option.model == BASELINE_MODEL for option in kinds.first])
     curves = (kind.baseline, "quality baseline"), (kind.encoder, "quality encoder")
     baseline, encoder = (
@@ -187,18 +175,16 @@ def _learned(
     return low, likely, high
 
 
-def _teacher(
-    shifts: QualityShifts, resolved: ResolvedScenario, evidence: Evidence, sampling: Sampling
-) -> NumberRange:
+def _teacher(shifts: QualityShifts, context: EstimateContext) -> NumberRange:
     """Quality of the teacher of a distilled model: best measured prompting, else a large model."""
-    measured = resolved.scenario.quality.measured
+    measured = context.resolved.scenario.quality.measured
     prompting = [m for m in measured if m.approach in ("prompt", "few_shot")]
     if prompting:
         best = max(prompting, key=lambda m: m.value)
         return wilson_range(best.value, best.n)
-    large: NumberRange = evidence.of(resolved.task).prompt.large
+    large: NumberRange = context.task_evidence.prompt.large
     needed = [("quality need", need) for need in shifts.needs_prompt]
-    return _sum([("quality prompt", large), *needed], sampling)
+    return _sum([("quality prompt", large), *needed], context.sampling)
 
 
 def _curve_value(
@@ -218,9 +204,8 @@ def _sum(ranges: Sequence[tuple[str, NumberRange]], sampling: Sampling) -> Numbe
     return low, sum(values[1:], values[0]), high
 
 
-def _knowledge_factor(
-    kinds: OptionKinds, resolved: ResolvedScenario, evidence: Evidence, sampling: Sampling
-) -> NumberRange:
+def _knowledge_factor(kinds: OptionKinds, context: EstimateContext) -> NumberRange:
+    resolved, evidence, sampling = context.resolved, context.evidence, context.sampling
     if not needs_knowledge(resolved.scenario, resolved.task):
         return 1.0, 1.0, 1.0
     found, missing = evidence.retrieval.factor, evidence.without_retrieval.factor

@@ -1,4 +1,4 @@
-"""Expected quality as arrays: shifts by circumstances, and the user's own measurements."""
+"""Expected quality as arrays: shifts by circumstances, the user's measurements and claims."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.sampling import Sampling
+from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.evidence import Evidence, QualityRange, Range, wilson_range
-from advisor.inputs import ResolvedScenario, needs_knowledge
+from advisor.inputs import ResolvedScenario, needs_knowledge, prompting_fell_short
 from advisor.options.batch import OptionKinds
 from advisor.options.option import Option
 from advisor.scenario.scenario import Measurement, Scenario
@@ -140,13 +140,14 @@ def with_measurement(
 
 
 def with_related_measurement(
-    estimate: QualityEstimate, place: int, resolved: ResolvedScenario, evidence: Evidence
+    estimate: QualityEstimate, place: int, context: EstimateContext
 ) -> QualityEstimate:
     """Derive the quality of one way of prompting from a measurement of another.
 
     quality = measured + gain of this approach - gain of the measured approach
     """
-    option, kind = estimate.kinds.first[place], evidence.of(resolved.task)
+    resolved, kind = context.resolved, context.task_evidence
+    option = estimate.kinds.first[place]
     gains = {"prompt": NO_SHIFT, "few_shot": kind.few_shot_gain}
     gain = {**gains, "long_context": kind.many_shot_gain}.get(option.approach)
     measured = [
@@ -181,3 +182,44 @@ def measurement_for(option: Option, resolved: ResolvedScenario) -> Measurement |
         if measured.approach == option.approach and measured.model in names
     ]
     return max(matching, key=lambda m: (m.model is not None, m.n), default=None)
+
+
+class PromptingClaims(NamedTuple):
+    """The user's claims in each variant, of shape [variants, 1]."""
+
+    meets: NDArray[np.bool_]
+    """A prompt on a large model meets the target."""
+    gap: NDArray[np.bool_]
+    """A serious prompt does not meet it: a better prompt is not the solution."""
+    retrieval_short: NDArray[np.bool_]
+    """Retrieval was tried, and something is still missing."""
+
+    @property
+    def any_claimed(self) -> bool:
+        """Whether there is any claim in any variant."""
+        return bool((self.meets | self.gap | self.retrieval_short).any())
+
+
+def prompting_claims(context: EstimateContext) -> PromptingClaims:
+    """Read the user's claims about prompting and retrieval in each variant."""
+    resolved, inputs, evidence = context.resolved, context.inputs, context.evidence
+    least = evidence.of("knowledge_qa").tune_least_examples
+    pages = evidence.pretraining_tokens.value
+    return PromptingClaims(
+        meets=resolved.mask(lambda scenario: scenario.quality.prompting == "meets"),
+        gap=resolved.mask(prompting_fell_short),
+        retrieval_short=resolved.mask(retrieval_fell_short)
+        & ((inputs.examples >= least) | (inputs.corpus_tokens >= pages)),
+    )
+
+
+def retrieval_fell_short(scenario: Scenario) -> bool:
+    """Whether retrieval was tried, and documents are known or likely not to be enough.
+
+    Retrieval does not teach an output format, a skill, or a small self-hosted model.
+    """
+    needs, quality = scenario.needs, scenario.quality
+    if not scenario.knowledge.retrieval_tried or quality.prompting == "meets":
+        return False
+    behaves = needs.style_or_format or needs.new_skill_or_language or needs.privacy_self_host
+    return quality.prompting == "gap" or behaves

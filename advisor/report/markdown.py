@@ -10,13 +10,12 @@ from advisor.prices.display_names import at_provider, model_name
 from advisor.prices.series import Caveat
 from advisor.report.sentences import (
     approach_name,
-    dollars,
+    option_name,
     option_of,
-    range_text,
     sensitivity_sentences,
-    usd_text,
     verdict_sentences,
 )
+from advisor.units import Money, dollars
 
 TRACE_COLUMNS = ("rule", "result", "values read")
 COLUMNS = ("option", "model", "one-off", "per month", "90% range", "quality", "launch")
@@ -40,9 +39,9 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
             approach_name(option),
             f"{model_name(option.model)}{f' on {option.gpu}' if option.gpu else ''} "
             f"{at_provider(option.provider)}",
-            usd_text(option.one_off.likely),
-            usd_text(option.per_month.likely),
-            range_text(option.per_month),
+            f"{float(option.one_off.likely):,.2f}",
+            f"{float(option.per_month.likely):,.2f}",
+            _range(option.per_month),
             f"{float(option.quality.likely):.0%}"
             f"{'' if option.quality.reaches_target else ' (too low)'}",
             option.launch.replace("_", " "),
@@ -93,8 +92,8 @@ def ruled_out_lines(answer: Answer) -> list[str]:
         by_reason.setdefault(reason, []).append(option.id)
     lines = []
     for reason, ids in by_reason.items():
-        names = ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
-        lines.append(f"{names}: {reason}")
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        lines.append(f"{option_name(ids[0])}{more}: {reason}")
     return lines
 
 
@@ -111,8 +110,7 @@ def bill_summary(option: OptionBill) -> str:
     """Return the totals of a bill in one line."""
     return (
         f"{dollars(option.one_off.likely)} one-off, {dollars(option.monthly.likely)} per month "
-        f"({range_text(option.monthly)}), "
-        f"{dollars(option.total.likely)} over {option.months} months"
+        f"({_range(option.monthly)}), {dollars(option.total.likely)} over {option.months} months"
     )
 
 
@@ -153,11 +151,14 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def _range(money: Money) -> str:
+    if money.low == money.high:
+        return "exact"
+    return f"{float(money.low):,.2f} to {float(money.high):,.2f}"
+
+
 def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
-
-
-Range = tuple[float, float, float]
 
 
 def line_usd_per_month(line: BillLine, option: OptionBill) -> float:
@@ -166,7 +167,7 @@ def line_usd_per_month(line: BillLine, option: OptionBill) -> float:
     return float(line.amount) / months
 
 
-def cumulative_usd(option: OptionBill, months: float) -> Range:
+def cumulative_usd(option: OptionBill, months: float) -> tuple[float, float, float]:
     """Return the cost of an option after some months: low, likely, high.
 
     cost = one-off + months x monthly

@@ -10,74 +10,20 @@ from collections.abc import Callable, Iterator, Mapping
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.decision.verdict import cost_text, rounded_dollars
-from advisor.prices.display_names import at_provider, model_name, provider_name
-from advisor.units import Approach, Money, Record
+from advisor.prices.display_names import APPROACH_NAMES as APPROACH_NAMES
+from advisor.prices.display_names import model_name, provider_name
+from advisor.prices.display_names import option_name as option_name
+from advisor.units import Approach, Record
 
 SURE_SHARE, LIKELY_SHARE = 0.9, 0.6
 """Win shares from which a decision is called sure, or likely; our own judgement."""
 MAX_NAMED_ASSUMPTIONS = 3
-APPROACH_NAMES = {
-    "prompt": "Prompt",
-    "few_shot": "Prompt with examples",
-    "long_context": "Long context",
-    "rag": "Retrieval",
-    "ft_api": "Hosted fine-tuning",
-    "managed_lora": "Managed LoRA",
-    "lora": "LoRA",
-    "qlora": "QLoRA",
-    "full_ft": "Full fine-tuning",
-    "dpo": "Preference tuning",
-    "encoder": "Small classifier",
-    "distill": "Distillation",
-    "combo": "Retrieval with a tuned model",
-    "not_yet": "Not yet",
-    "current": "Current solution",
-}
 MoneyFormat = Callable[[float], str]
-
-
-def usd_text(amount: float | str) -> str:
-    """Return an amount with thousands separators.
-
-    >>> usd_text("1234.50")
-    '1,234.50'
-    """
-    return f"{float(amount):,.2f}"
-
-
-def dollars(amount: float | str) -> str:
-    """Return an amount with a dollar sign.
-
-    >>> dollars("1234.50")
-    '$1,234.50'
-    """
-    return f"${usd_text(amount)}"
-
-
-def range_text(money: Money) -> str:
-    """Return the 90% range of an amount."""
-    if money.low == money.high:
-        return "exact"
-    return f"{usd_text(money.low)} to {usd_text(money.high)}"
 
 
 def approach_name(option: OptionBill) -> str:
     """Return the display name of an option's approach; the current solution is its own kind."""
     return APPROACH_NAMES[_kind(option)]
-
-
-def option_name(option_id: str) -> str:
-    """Return the display name of an option: approach, model, GPU and provider.
-
-    >>> option_name("encoder:hf_jobs:FacebookAI/roberta-base:T4")
-    'Small classifier, RoBERTa-base on T4 at Hugging Face Jobs'
-    """
-    approach, *rest = option_id.split(":")
-    name = APPROACH_NAMES.get(approach, approach)
-    if len(rest) < 2 or rest[0] == "*":
-        return name
-    gpu = f" on {rest[2]}" if len(rest) > 2 else ""
-    return f"{name}, {model_name(rest[1])}{gpu} {at_provider(rest[0])}"
 
 
 def option_of(answer: Answer, option_id: str | None) -> OptionBill | None:
@@ -135,15 +81,15 @@ def break_even_sentences(answer: Answer) -> list[str]:
     if point is None:
         return []
     other = "the current solution" if point.against == "current" else option_name(point.against)
-    is_recommended = point.option == answer.decision.recommended
-    option = "" if is_recommended else f" of {option_name(point.option)}"
+    name = "" if point.option == answer.decision.recommended else option_name(point.option)
     if point.requests is None:
-        return [f"No break-even{option} compared with {other}, at any number of requests."]
+        subject = name or "The recommended option"
+        return [f"{subject} does not break even with {other} at any number of requests."]
     is_slow = point.months and float(point.months) >= 0.1
     months = f", {point.months} months at this traffic" if is_slow else ""
     return [
-        f"Break-even{option} at {point.requests:,} requests ({point.requests_per_month:,} per "
-        f"month{months}) compared with {other}."
+        f"Break-even{f' of {name}' if name else ''} at {point.requests:,} requests "
+        f"({point.requests_per_month:,} per month{months}) compared with {other}."
     ]
 
 
@@ -209,13 +155,7 @@ class Sentences(Record):
 def decision_sentences(
     answer: Answer, texts: Sentences, with_sensitivity: bool = False
 ) -> tuple[str, ...]:
-    """Explain a decision: action, cost, reasons, alternatives, sensitivity, unknowns, next step.
-
-    Args:
-        answer: The answer.
-        texts: Sentences of a language.
-        with_sensitivity: Whether the answer was computed with its nearest changes.
-    """
+    """Explain a decision: action, cost, reasons, alternatives, sensitivity, unknowns, next step."""
     sentences = (
         *_action_and_cost(answer, texts),
         *_reasons(answer, texts),

@@ -101,12 +101,6 @@ class RuleCatalogue(Record):
         """The rules by code."""
         return {rule.code: rule for rule in self.rules}
 
-    def disputes_of(self, code: str, task: Task) -> tuple[Dispute, ...]:
-        """Return the disputes about a rule that apply to a task."""
-        rule = self.by_code.get(code)
-        disputes = rule.disputes if rule else ()
-        return tuple(d for d in disputes if not d.tasks or task in d.tasks)
-
 
 NO_RULES = RuleCatalogue(rules=())
 
@@ -115,17 +109,9 @@ S = TypeVar("S", bound=Record)
 
 
 def with_disputes(record: S, code: str, catalogue: RuleCatalogue, task: Task) -> S:
-    """Append the disputes about a rule to the explanation of a record.
-
-    Args:
-        record: A record with the field `says`.
-        code: Code of the rule.
-        catalogue: All rules.
-        task: Task of the question.
-    """
-    disputes = catalogue.disputes_of(code, task)
+    """Append the disputes about a rule that apply to a task to the `says` of a record."""
+    rule, fields = catalogue.by_code.get(code), dict(record)
+    disputes = [d.says for d in (rule.disputes if rule else ()) if not d.tasks or task in d.tasks]
     if not disputes:
         return record
-    fields = dict(record)
-    says = " ".join((fields["says"], *(dispute.says for dispute in disputes)))
-    return type(record).model_validate(fields | {"says": says})
+    return type(record).model_validate(fields | {"says": " ".join((fields["says"], *disputes))})

@@ -69,10 +69,6 @@ class Condition:
 def compile_condition(text: str, shapes: Mapping[str, FieldType]) -> Condition:
     """Compile and check a condition: names, functions, loops and comparisons.
 
-    Args:
-        text: The condition.
-        shapes: The names that it may read, with their types.
-
     Raises:
         ConditionError: with line and column.
     """
@@ -186,17 +182,13 @@ class _ConditionChecker:
         sign = tokens[place]
         value, other = (self._value(side, self.sample) for side in (left, right))
         self._choices(left, right)
-        if sign.text == "in":
-            if not isinstance(other, list):
-                raise self.fault(
-                    sign,
-                    f"'in' needs a list, found {type_name(other)}.",
-                    "Write a list such as ['a', 'b'].",
-                )
-            others = other
-        else:
-            others = [other]
-        for member in others:
+        if sign.text == "in" and not isinstance(other, list):
+            raise self.fault(
+                sign,
+                f"'in' needs a list, found {type_name(other)}.",
+                "Write a list such as ['a', 'b'].",
+            )
+        for member in other if sign.text == "in" else [other]:
             if None not in (member, value) and type_name(value) != type_name(member):
                 raise self.fault(
                     sign,

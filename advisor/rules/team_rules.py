@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -101,11 +102,10 @@ class TeamRule(Record):
 @cache
 def readable_fields() -> Mapping[str, FieldType]:
     """Return what a rule can read: the fields of a scenario and of `OptionAttributes`."""
-    scenario = _record(Scenario, ())
-    fields = dict(scenario.fields or {})
+    fields = dict(_record(Scenario, ()).fields or {})
     for name in UNREADABLE_FIELDS:
         del fields[name]
-    sample = {name: scenario.sample[name] for name in fields}
+    sample = {name: shape.sample for name, shape in fields.items()}
     return {"scenario": FieldType(sample, fields), "option": _record(OptionAttributes, ())}
 
 
@@ -118,13 +118,10 @@ def _record(kind: type[Record], path: FieldPath) -> FieldType:
 
 def _shape(annotation: Any, path: FieldPath) -> FieldType:
     """Return the type of a field for the checks."""
-    types = [arg for arg in _alternatives(annotation) if arg is not type(None)]
-    is_open = len(types) < len(_alternatives(annotation))
-    name = ".".join(path)
-    if name == "task" or (name in NUMBER_FIELDS and not NUMBER_FIELDS[name].optional):
-        is_open = False
-    inner = _plain(types[0], path)
-    return FieldType(inner.sample, inner.fields, inner.choices, is_open)
+    args, name = _alternatives(annotation), ".".join(path)
+    types = [arg for arg in args if arg is not type(None)]
+    is_filled_in = name == "task" or (name in NUMBER_FIELDS and not NUMBER_FIELDS[name].optional)
+    return replace(_plain(types[0], path), may_be_null=len(types) < len(args) and not is_filled_in)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -149,12 +146,7 @@ def _plain(kind: Any, path: FieldPath) -> FieldType:
 
 
 def team_rules_from(given: object, where: str, taken: Collection[str] = ()) -> tuple[TeamRule, ...]:
-    """Parse and check the rules of a file or a request.
-
-    Args:
-        given: A list of rules.
-        where: File or request, for messages.
-        taken: Codes of the built-in rules.
+    """Parse and check the rules of a file or a request; *taken*: codes of the built-in rules.
 
     Raises:
         TeamRuleError: with the rule, the place in it, and what to do.

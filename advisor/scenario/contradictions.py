@@ -62,12 +62,7 @@ Finding = tuple[str, tuple[str, ...], dict[str, str]]
 
 
 def contradictions(scenario: Scenario, profile: Profile | None) -> tuple[Contradiction, ...]:
-    """List contradictions between scenario and dataset; only values that are set are compared.
-
-    Args:
-        scenario: The scenario.
-        profile: Statistics of the dataset, if there is one.
-    """
+    """List contradictions between scenario and dataset; only values that are set are compared."""
     if profile is None or profile.examples < MIN_ROWS:
         return ()
     return tuple(
@@ -91,16 +86,12 @@ def _labels(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
 
 
 def _counts(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
-    rows, classes = scenario.dataset.examples, scenario.dataset.classes
-    if rows is not None and _differ(rows, profile.examples, COUNT_TOLERANCE):
-        numbers = {"said": f"{rows:.0f}", "rows": f"{profile.examples}"}
-        yield "rows-differ", ("dataset.examples",), numbers
-    if (
-        classes
-        and profile.distinct_labels
-        and _differ(classes, profile.distinct_labels, COUNT_TOLERANCE)
-    ):
-        numbers = {"said": f"{classes:.0f}", "labels": f"{profile.distinct_labels}"}
+    rows, counted = scenario.dataset.examples, profile.examples
+    if rows is not None and _differ(rows, counted, COUNT_TOLERANCE):
+        yield "rows-differ", ("dataset.examples",), {"said": f"{rows:.0f}", "rows": f"{counted}"}
+    classes, labels = scenario.dataset.classes, profile.distinct_labels
+    if classes and labels and _differ(classes, labels, COUNT_TOLERANCE):
+        numbers = {"said": f"{classes:.0f}", "labels": f"{labels}"}
         yield "classes-differ", ("dataset.classes",), numbers
 
 
@@ -129,14 +120,10 @@ def _facts(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
 def _tokens(scenario: Scenario, profile: Profile) -> Iterator[Finding]:
     traffic = scenario.traffic
     varying = max(profile.prompt_tokens_mean - profile.shared_prefix_tokens, 1.0)
+    answer = profile.completion_tokens_mean
     for code, path, given, counted in (
         ("request-differs", "user_tokens", traffic.user_tokens, varying),
-        (
-            "answer-differs",
-            "completion_tokens",
-            traffic.completion_tokens,
-            profile.completion_tokens_mean,
-        ),
+        ("answer-differs", "completion_tokens", traffic.completion_tokens, answer),
     ):
         if given is not None and counted and _differ(given, counted, TOKEN_TOLERANCE):
             yield code, (f"traffic.{path}",), {"said": f"{given:.0f}", "counted": f"{counted:.0f}"}

@@ -38,8 +38,6 @@ class ScenarioField:
     """Whether sensitivity tries other values of a choice."""
     on_page: bool = True
     """Whether the page has a control for it."""
-    eligibility_only: bool = False
-    """Whether a choice only opens and closes options: with the same options, the same answer."""
     first: bool | None = None
     """Value of a switch that sensitivity tries first if it is not set."""
 
@@ -130,18 +128,13 @@ _ROWS = (
     F("quality.prompt_effort", "Prompting effort so far", "choice"),
     F("dataset.label_quality", "Label quality", "choice"),
     F("knowledge.change", "Corpus change frequency", "choice"),
-    F("organisation.openai", "Fine-tuning history at OpenAI", "choice", eligibility_only=True),
-    F("organisation.azure", "Fine-tuning history at Azure", "choice", eligibility_only=True),
+    F("organisation.openai", "Fine-tuning history at OpenAI", "choice"),
+    F("organisation.azure", "Fine-tuning history at Azure", "choice"),
     F("team.ml", "Training experience", "choice", varied=False),
     F("quality.prompting", "Best prompt against the target", "choice", on_page=False),
     F("quality.has_eval", "Evaluation available", "switch", first=True),
-    F("limits.data_may_leave", "Data may be sent to a provider", "switch", eligibility_only=True),
-    F(
-        "knowledge.permissions_per_user",
-        "Per-user document permissions",
-        "switch",
-        eligibility_only=True,
-    ),
+    F("limits.data_may_leave", "Data may be sent to a provider", "switch"),
+    F("knowledge.permissions_per_user", "Per-user document permissions", "switch"),
     F("knowledge.retrieval_tried", "Retrieval tried", "switch", on_page=False),
     F("needs.needs_fresh_facts", "Fresh facts", "need"),
     F("needs.needs_citations", "Citations", "need"),

@@ -239,10 +239,6 @@ class Scenario(Record):
 def scenario_from(mapping: object, where: str = "scenario") -> Scenario:
     """Validate a mapping.
 
-    Args:
-        mapping: Content of a YAML or JSON file, a request body or flags.
-        where: File or interface, for messages.
-
     Raises:
         ScenarioError: with the path, the value found, and the remedy.
 

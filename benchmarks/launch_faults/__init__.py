@@ -1,1 +1,1 @@
-"""Launchers killed and answers lost: how many jobs are paid for twice?"""
+"""Fault injection for launches: killed launchers and lost responses, compared with a naive one."""

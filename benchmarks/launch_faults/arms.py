@@ -1,4 +1,4 @@
-"""One launcher against one provider, a number of times, and what came of it."""
+"""Arms of the fault injection: one launcher with one fake provider, and its result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ARMS: dict[str, tuple[str, str, Launcher, Callable[[], FakeProvider]]] = {
 
 @dataclass
 class ArmResult:
-    """What came of one arm."""
+    """Result of one arm."""
 
     arm: str
     launches: int
@@ -53,7 +53,7 @@ class ArmResult:
 
 
 def run_arm(arm: str, count: int, seed: int) -> ArmResult:
-    """Run one arm, and compare what the database says with what there is."""
+    """Run one arm, and compare the database with the jobs of the provider."""
     provider, path, launcher, make = ARMS[arm]
     book = provider_book()
     with tempfile.TemporaryDirectory() as name:
@@ -72,14 +72,21 @@ def run_arm(arm: str, count: int, seed: int) -> ArmResult:
     made = Counter(key_of(job) for job in truth["jobs"])
     ids = {str(job.get("id") or job["name"].rsplit("/", 1)[-1]) for job in truth["jobs"]}
     return ArmResult(
-        arm=arm, launches=count, duplicated=sum(n > 1 for n in made.values()),
+        arm=arm,
+        launches=count,
+        duplicated=sum(n > 1 for n in made.values()),
         extra=sum(n - 1 for n in made.values()),
-        lost=sum(launch.plan.plan_id[:24] not in names or launch.plan.plan_id[:24] not in made
-                 for launch in launches),
-        equal=set(names.values()) == ids, kills=supervisor.kills, asked=supervisor.asked,
-        fired=Counter(truth["fired"]), boundaries=supervisor.boundaries,
+        lost=sum(
+            launch.plan.plan_id[:24] not in names or launch.plan.plan_id[:24] not in made
+            for launch in launches
+        ),
+        equal=set(names.values()) == ids,
+        kills=supervisor.kills,
+        asked=supervisor.asked,
+        fired=Counter(truth["fired"]),
+        boundaries=supervisor.boundaries,
         seconds=time.monotonic() - started,
-    )  # fmt: skip
+    )
 
 
 def warm_up(
@@ -90,7 +97,7 @@ def warm_up(
     launcher: Launcher,
     make: Callable[[], FakeProvider],
 ) -> None:
-    """Launch once without a fault, so that every child finds all imported."""
+    """Launch once without a fault, so that forked children have all modules imported."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         pid, url = serve_fake(lambda: _quoting(make()), None)
         set_provider_url(provider, url + path)
@@ -102,20 +109,21 @@ def warm_up(
 
 
 def make_plans(folder: Path, book: PriceBook, provider: str, count: int) -> Iterator[TrainingPlan]:
-    """Make plans, each with rows of its own."""
+    """Create plans, each with its own rows."""
     base = {"own": "tiny-model", "together": "Qwen/Qwen3.5-9B", "fireworks": "qwen3-8b"}[provider]
     for number in range(count):
         _, data = write_rows(folder, 10, f"{provider} {number}")
         plan = make_plan(book, data, SystemClock(), provider, base)  # type: ignore[arg-type]
         item = f"{provider}/{base}/training"
-        yield plan.model_validate({**plan.model_dump(), "figure": {**plan.figure.model_dump(),
-                                                                  "item": item}})  # fmt: skip
+        yield plan.model_validate(
+            {**plan.model_dump(), "figure": {**plan.figure.model_dump(), "item": item}}
+        )
 
 
 def saved_jobs(
     folder: Path, arm: str, launches: list[SupervisedLaunch], book: PriceBook
 ) -> dict[str, str]:
-    """Return what the database says: plan -> job."""
+    """Return the jobs of the database: plan -> job."""
     if arm == "naive":
         with sqlite3.connect(folder / "naive.db") as database:
             return {plan[:24]: job for plan, job in database.execute("SELECT * FROM jobs")}
@@ -129,7 +137,7 @@ def saved_jobs(
 
 
 def key_of(job: dict[str, Any]) -> str:
-    """Return the key that a job at a provider carries."""
+    """Return the launch key of a job at a provider."""
     if "metadata" in job:
         return str(job["metadata"]["launch_key"])[:24]
     return str(job.get("suffix") or job["name"].rsplit("/", 1)[-1]).removeprefix("ton-")

@@ -1,4 +1,4 @@
-"""What goes wrong at a provider, and how often: the mix of faults, and a fake that has them."""
+"""Faults of a fake provider: kinds, frequencies, and the server process that has them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from tests.support.fakes.openai import error_reply
 LATE_SECONDS = 0.4
 
 
-FAULT_DECK = (["lost"] * 4 + ["dropped"] * 6 + ["error_after"] * 3 + ["error"] * 2 + ["limited"] * 2
-        + ["late"] * 3 + [None] * 30)  # fmt: skip
-"""Of 50 requests for a job: 8 % lost, 12 % done and lost, 6 % done and 500, 4 % 500, 4 % 429, 6 %
-late by up to 0.4 s. Source: own choice, far harsher than any provider."""
+FAULT_DECK = (
+    ["lost"] * 4
+    + ["dropped"] * 6
+    + ["error_after"] * 3
+    + ["error"] * 2
+    + ["limited"] * 2
+    + ["late"] * 3
+    + [None] * 30
+)
+"""Of 50 create requests: 8 % request lost, 12 % response lost, 6 % created with status 500, 4 %
+500, 4 % 429, 6 % late by up to 0.4 s. Source: own choice, far worse than any provider."""
 
 
 UPLOAD_DECK = ["cut"] * 2 + ["dropped"] * 2 + ["error"] * 2 + [None] * 49
@@ -31,7 +38,7 @@ CREATE_PATHS = (
 
 
 def deal_faults(seed: int) -> Callable[[Request], Fault | None]:
-    """Deal faults from shuffled decks, so that each kind comes as often as it should."""
+    """Return faults from shuffled decks, so that each kind has its exact share."""
     draw = random.Random(seed)
     decks: dict[str, list[str | None]] = {"create": [], "upload": []}
 
@@ -40,8 +47,10 @@ def deal_faults(seed: int) -> Callable[[Request], Fault | None]:
         if kind is None:
             return None
         if not decks[kind]:
-            decks[kind] = draw.sample(FAULT_DECK if kind == "create" else UPLOAD_DECK, len(
-                FAULT_DECK if kind == "create" else UPLOAD_DECK))  # fmt: skip
+            decks[kind] = draw.sample(
+                FAULT_DECK if kind == "create" else UPLOAD_DECK,
+                len(FAULT_DECK if kind == "create" else UPLOAD_DECK),
+            )
         name = decks[kind].pop()
         if name is None:
             return None
@@ -63,7 +72,7 @@ def _kind(request: Request) -> str | None:
 
 
 def serve_fake(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int, str]:
-    """Run a fake provider as a process of its own; without a seed it has no faults."""
+    """Run a fake provider in its own process; without a seed it has no faults."""
     fake = make()
     if seed is not None:
         fake.fault = deal_faults(seed)
@@ -76,13 +85,13 @@ def serve_fake(make: Callable[[], FakeProvider], seed: int | None) -> tuple[int,
 
 
 def stop_fake(pid: int) -> None:
-    """End a fake provider."""
+    """Stop a fake provider."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
 def set_provider_url(provider: str, url: str) -> None:
-    """Say by the environment where a provider is."""
+    """Set URL and key of a provider in the environment."""
     os.environ[f"{provider.upper()}_BASE_URL"] = url
     os.environ[f"{provider.upper()}_API_KEY"] = "key-0123456789"
     os.environ["FIREWORKS_ACCOUNT_ID"] = ACCOUNT

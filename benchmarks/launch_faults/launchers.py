@@ -1,4 +1,4 @@
-"""Two launchers: ours, and the naive one that calls and then saves; both can be killed."""
+"""Two launchers that can be killed: ours, and a naive one that calls, then saves."""
 
 from __future__ import annotations
 
@@ -43,20 +43,25 @@ Launcher = Callable[[Path, PriceBook, TrainingPlan, str | None], None]
 
 
 def open_context_at(folder: Path, book: PriceBook) -> TrainerContext:
-    """Open an office as a new process does."""
+    """Open a context as a new process does."""
     engine, clock = open_database(f"sqlite:///{folder / 'state.db'}"), SystemClock()
-    limits = replace(RunLimits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05,
-                     upload_tries=1000)  # fmt: skip
+    limits = replace(
+        RunLimits(), quarantine_seconds=QUARANTINE_SECONDS, poll_seconds=0.05, upload_tries=1000
+    )
     return TrainerContext(
-        store=RunStore(engine, clock), ledger=Ledger(engine), registry=Registry(engine, clock),
-        clock=clock, book=book,
-        files=lambda sha: folder / f"{sha}.jsonl", adapter=lambda name: adapter_for(name, book),
+        store=RunStore(engine, clock),
+        ledger=Ledger(engine),
+        registry=Registry(engine, clock),
+        clock=clock,
+        book=book,
+        files=lambda sha: folder / f"{sha}.jsonl",
+        adapter=lambda name: adapter_for(name, book),
         limits=limits,
-    )  # fmt: skip
+    )
 
 
 def launch_ours(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str | None) -> None:
-    """Launch as the product does, until the job is on record."""
+    """Launch as the product does, until the job is recorded."""
     context = open_context_at(folder, book)
     run_id, _ = context.store.start(plan)
     if kill_at:
@@ -67,7 +72,7 @@ def launch_ours(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str 
     while context.store.run(run_id).job_id is None:
         try:
             pause = reconcile(context, run_id, adapter)
-        except LeaseLost:  # the one who was killed still holds it
+        except LeaseLost:  # the killed process still has the lease
             time.sleep(0.02)
             continue
         run = context.store.run(run_id)
@@ -105,7 +110,7 @@ def _kill_at_request(adapter: Any, kill_at: str) -> None:
 
 
 def launch_naive(folder: Path, book: PriceBook, plan: TrainingPlan, kill_at: str | None) -> None:
-    """Launch as most do: call, and when the answer is there, save it."""
+    """Launch naively: call, then save the response."""
     client = openai.OpenAI(api_key="key", base_url=os.environ["OWN_BASE_URL"], timeout=5.0)
     with sqlite3.connect(folder / "naive.db", timeout=30) as database:
         database.execute("CREATE TABLE IF NOT EXISTS jobs (plan TEXT PRIMARY KEY, job TEXT)")

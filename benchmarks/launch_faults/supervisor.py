@@ -1,4 +1,4 @@
-"""Starts launchers by fork, kills them, and starts them again until each launch is done."""
+"""Supervisor of the fault injection: forks, kills and restarts launchers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BOUNDARY_SHARE = 0.6
 
 @dataclass
 class SupervisedLaunch:
-    """One plan on its way to one job."""
+    """One plan to launch."""
 
     plan: TrainingPlan
     kills: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class SupervisedLaunch:
 
 
 class Supervisor:
-    """Starts launchers by fork, kills them, and starts them again until each launch is done."""
+    """Forks launchers, kills them, and restarts them until each launch is done."""
 
     def __init__(self, folder: Path, book: PriceBook, launcher: Launcher, seed: int) -> None:
         self.folder, self.book, self.launcher = folder, book, launcher
@@ -50,7 +50,7 @@ class Supervisor:
         self.order = NAIVE_BOUNDARIES if launcher is launch_naive else BOUNDARIES
 
     def run(self, launches: list[SupervisedLaunch]) -> None:
-        """Bring every launch to its end."""
+        """Run until every launch is done."""
         waiting, at_work = (
             list(launches),
             dict[int, tuple[SupervisedLaunch, float | None, str | None]](),
@@ -72,7 +72,7 @@ class Supervisor:
             time.sleep(0.002)
 
     def start(self, launch: SupervisedLaunch) -> tuple[int, float | None, str | None]:
-        """Fork a launcher, with or without a time or place to die."""
+        """Fork a launcher, possibly with a time or a step at which it is killed."""
         kill_at, deadline = None, None
         if len(launch.kills) < MAX_KILLS and self.draw.random() < KILL_SHARE:
             if self.draw.random() < BOUNDARY_SHARE:
@@ -86,14 +86,14 @@ class Supervisor:
             try:
                 self.launcher(self.folder, self.book, launch.plan, kill_at)
                 code = 0
-            except Exception:  # noqa: BLE001 - a launcher that fails is started again
+            except Exception:  # noqa: BLE001 - a failed launcher is restarted
                 code = 1
             finally:
                 os._exit(code)
         return pid, deadline, kill_at
 
     def ended(self, launch: SupervisedLaunch, status: int, kill_at: str | None) -> bool:
-        """Take note of how a launcher ended; say whether its launch is done."""
+        """Record how a launcher ended; return whether its launch is done."""
         if os.WIFSIGNALED(status):
             self.kills += 1
             launch.kills.append(kill_at or "at random")
@@ -107,7 +107,7 @@ class Supervisor:
         return code == 0
 
     def help(self, launch: SupervisedLaunch) -> None:
-        """Do what a person does who is asked: look at the provider, and name the job or go on."""
+        """Resolve a run as a user would: check the provider, and enter the job or continue."""
         context = open_context_at(self.folder, self.book)
         run = context.store.run(str(context.store.run_of(launch.plan)))
         time.sleep(LATE_SECONDS)

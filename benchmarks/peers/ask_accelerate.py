@@ -1,4 +1,4 @@
-"""Runs on stdin -> what accelerate's estimate-memory says of each full training."""
+"""Runs on stdin -> estimates of accelerate's estimate-memory, for full training only."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from accelerate.utils import calculate_maximum_sizes
 
 @cache
 def size(text):
-    """Bytes of a model in float32, built without memory."""
+    """Bytes of a model in float32, built on the meta device."""
     config = json.loads(text)
     kind = config.pop("model_type")
     with torch.device("meta"):
@@ -23,11 +23,11 @@ def size(text):
 
 
 def answer(run):
-    """Ask of one run."""
+    """Estimate one run."""
     if run["row_method"] != "full":
-        return {"refused": "it knows no adapters"}
+        return {"refused": "no support for adapters"}
     if run["gpus"] > 1:
-        return {"refused": "it is for one GPU"}
+        return {"refused": "supports one GPU only"}
     try:
         usage = estimate_training_usage(size(json.dumps(run["config"])), "bfloat16")
     except (ValueError, TypeError) as error:

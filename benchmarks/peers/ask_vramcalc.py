@@ -1,4 +1,4 @@
-"""Runs on stdin -> what vramcalc says of each."""
+"""Runs on stdin -> estimates of vramcalc."""
 
 import json
 import sys
@@ -8,21 +8,30 @@ from vramcalc.estimate import estimate
 
 
 def answer(run):
-    """Ask of one run; weights in 4 bits and several GPUs are not its business."""
+    """Estimate one run; vramcalc does not support 4-bit weights or several GPUs."""
     if run["method"] == "qlora":
-        return {"refused": "it knows no 4-bit weights"}
+        return {"refused": "no support for 4-bit weights"}
     if run["gpus"] > 1:
-        return {"refused": "it is for one GPU"}
+        return {"refused": "supports one GPU only"}
     try:
-        said = estimate(
-            run["config"], mode="train", dtype=run["precision"], batch=run["rows"],
-            seq_len=run["length"], grad_checkpoint=run["checkpointing"], precision="pure",
+        result = estimate(
+            run["config"],
+            mode="train",
+            dtype=run["precision"],
+            batch=run["rows"],
+            seq_len=run["length"],
+            grad_checkpoint=run["checkpointing"],
+            precision="pure",
             lora_rank=None if run["method"] == "full" else max(1, run["rank"]),
             attn_impl={"eager": "eager"}.get(run["attention"], "sdpa"),
-        )  # fmt: skip
+        )
     except ValueError as error:
         return {"refused": str(error)[:120]}
-    return {"allocated": said.total, "reserved": said.total, "process": said.total + said.overhead}
+    return {
+        "allocated": result.total,
+        "reserved": result.total,
+        "process": result.total + result.overhead,
+    }
 
 
 runs = json.load(sys.stdin)

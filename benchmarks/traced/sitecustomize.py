@@ -1,8 +1,8 @@
-"""Write down each function of the product that is called in this process, at its first call.
+"""Record each function of the product that is called in this process, at its first call.
 
 A link to this file in a folder on PYTHONPATH is imported by Python at the start of each child
-process, which then writes to `calls` in that folder; an environment variable would not do, as a
-training starts with a few of them only. What runs while a module is imported is left out.
+process, which then writes to `calls` in that folder; an environment variable would not work, as
+a training starts with few of them. Code that runs during an import is excluded.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _calls: list[Path] = []
 
 
 def begin(calls: Path) -> None:
-    """Start over: functions that are called from now on are written to this file."""
+    """Start a new trace in this file."""
     calls.write_text("")
     _calls[:] = [calls]
     _seen.clear()
 
 
 def end() -> None:
-    """Write no more calls, until `begin` is called again."""
+    """Stop recording until `begin` is called again."""
     _calls.clear()
 
 
 def install() -> None:
-    """Trace this thread, and each thread that starts later."""
+    """Trace this thread and all threads started later."""
     threading.setprofile(_on_call)
     sys.setprofile(_on_call)
 

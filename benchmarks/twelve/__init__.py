@@ -1,1 +1,1 @@
-"""Twelve small datasets made by the project, put through our advice and through trainjudge."""
+"""Twelve small generated datasets: our advice compared with trainjudge."""

@@ -1,4 +1,4 @@
-"""Draws of words -> rows whose answers rest on documents: rules, price lists, an own library."""
+"""Generators of rows whose answers depend on documents: rules, price lists, a private library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RULES = (
     ("Who signs an order above {a}00 EUR?", "The head of buying signs.", "buying.md"),
     ("How do I report a broken {p}?", "Use form {a}-{b} within {c} days.", "claims.md"),
     ("What is the fee for a late payment?", "The fee is {a} EUR after {b} days.", "payment.md"),
-)  # fmt: skip
+)
 QUESTION_PREFIXES = (
     "",
     "A customer asks: ",
@@ -30,7 +30,7 @@ QUESTION_PREFIXES = (
 
 
 def faq(draw: WordSource) -> list[Row]:
-    """150 questions on rules of a company, answered with the page; one question has one answer."""
+    """150 questions on company rules with the page as source; one question has one answer."""
     rows = []
     for _ in range(150):
         asked, said, page = draw.choice(RULES)
@@ -45,13 +45,16 @@ def faq(draw: WordSource) -> list[Row]:
 
 
 PRICE_QUESTIONS = (
-    "What does the {p} cost this week?", "How much is the {p}?", "Price of the {p}, please.",
-    "Is the {p} on offer? What is the price now?", "What do I pay for two of the {p}?",
-)  # fmt: skip
+    "What does the {p} cost this week?",
+    "How much is the {p}?",
+    "Price of the {p}, please.",
+    "Is the {p} on offer? What is the price now?",
+    "What do I pay for two of the {p}?",
+)
 
 
 def weekly_prices(draw: WordSource) -> list[Row]:
-    """400 questions on prices of a list that is new each week, with the answers of past weeks."""
+    """400 questions on a weekly price list, with the answers of past weeks."""
     rows = []
     for _ in range(400):
         product, price = draw.one(PRODUCTS), draw.price()
@@ -66,16 +69,18 @@ THINGS = ("invoice", "customer", "parcel", "contract", "shelf", "ticket", "drive
 
 
 def code(draw: WordSource) -> list[Row]:
-    """500 functions to be written against a library that only this company has."""
+    """500 functions that use a library only this company has."""
     rows = []
     for _ in range(500):
         verb, thing, other = draw.one(VERBS), draw.one(THINGS), draw.one(THINGS)
         limit = draw.randint(2, 90)
-        asked = draw.choice((
-            f"Write a function that can {verb} every {thing} older than {limit} days.",
-            f"Complete: def {verb}_{thing}(session, {other}_id):",
-            f"How do I {verb} a {thing} of a {other} with our library?",
-        ))  # fmt: skip
+        asked = draw.choice(
+            (
+                f"Write a function that can {verb} every {thing} older than {limit} days.",
+                f"Complete: def {verb}_{thing}(session, {other}_id):",
+                f"How do I {verb} a {thing} of a {other} with our library?",
+            )
+        )
         said = (
             f"def {verb}_{thing}(session: Kontor, {other}_id: int) -> Beleg:\n"
             f"    with session.werk('{other}', {other}_id) as werk:\n"

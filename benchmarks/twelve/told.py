@@ -1,4 +1,4 @@
-"""expected.yaml -> for each dataset what is told of it, and which acts are right and forbidden."""
+"""Expectations of expected.yaml: scenario, right and forbidden acts for each dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPECTED_FILE = Path(__file__).parent / "expected.yaml"
 
 @dataclass(frozen=True)
 class DatasetExpectation:
-    """What both tools are told of a dataset, and how their answers are judged."""
+    """Input of both tools for a dataset, and how their answers are graded."""
 
     name: str
     goal: str
@@ -29,28 +29,35 @@ class DatasetExpectation:
 
 @dataclass(frozen=True)
 class ToolAnswer:
-    """What a tool answers."""
+    """Answer of a tool."""
 
     act: str
     """One of the five acts; waiting is `not yet`."""
     words: str
-    """In the tool's own words."""
+    """Text of the answer, as the tool prints it."""
     sure: str
-    """How sure it says it is."""
+    """Stated confidence."""
     has_caveat: bool
-    """Whether it says that this may be wrong."""
+    """Whether it states that the answer may be wrong."""
 
 
 def read_expectations() -> tuple[DatasetExpectation, ...]:
-    """Read what is told of the twelve.
+    """Read the expectations.
 
     Raises:
-        ValueError: an act is none of the five, or is right and forbidden at once.
+        ValueError: an act is unknown, or both right and forbidden.
     """
     found = []
     for name, body in yaml.safe_load(EXPECTED_FILE.read_text(encoding="utf-8")).items():
-        one = DatasetExpectation(name, body["goal"], body["tried_prompting"], body["scenario"],
-                   tuple(body["right"]), tuple(body["forbidden"]), body["because"])  # fmt: skip
+        one = DatasetExpectation(
+            name,
+            body["goal"],
+            body["tried_prompting"],
+            body["scenario"],
+            tuple(body["right"]),
+            tuple(body["forbidden"]),
+            body["because"],
+        )
         if {*one.right, *one.forbidden} - set(ACTS) or set(one.right) & set(one.forbidden):
             raise ValueError(f"{name}: right {one.right} and forbidden {one.forbidden}")
         found.append(one)

@@ -1,28 +1,80 @@
-"""A seed -> names, days, sums and products, from which the rows of the twelve datasets are made."""
+"""Seeded names, days, amounts and products for the rows of the twelve datasets."""
 
 from __future__ import annotations
 
 import random
 
 NAMES = (
-    "Ana", "Ben", "Chloe", "Deniz", "Emil", "Farah", "Goran", "Hana", "Ivo", "Jana", "Kofi", "Lena",
-    "Marek", "Nadia", "Otto", "Petra", "Quentin", "Rosa", "Samir", "Tilda", "Uwe", "Vera", "Wanda",
-)  # fmt: skip
+    "Ana",
+    "Ben",
+    "Chloe",
+    "Deniz",
+    "Emil",
+    "Farah",
+    "Goran",
+    "Hana",
+    "Ivo",
+    "Jana",
+    "Kofi",
+    "Lena",
+    "Marek",
+    "Nadia",
+    "Otto",
+    "Petra",
+    "Quentin",
+    "Rosa",
+    "Samir",
+    "Tilda",
+    "Uwe",
+    "Vera",
+    "Wanda",
+)
 SURNAMES = (
-    "Adler", "Brandt", "Conti", "Dubois", "Eriksen", "Fischer", "Garcia", "Horvat", "Ivanov",
-    "Jansen", "Keller", "Lindgren", "Moreau", "Novak", "Okafor", "Petrov", "Rossi", "Schmidt",
-)  # fmt: skip
+    "Adler",
+    "Brandt",
+    "Conti",
+    "Dubois",
+    "Eriksen",
+    "Fischer",
+    "Garcia",
+    "Horvat",
+    "Ivanov",
+    "Jansen",
+    "Keller",
+    "Lindgren",
+    "Moreau",
+    "Novak",
+    "Okafor",
+    "Petrov",
+    "Rossi",
+    "Schmidt",
+)
 PRODUCTS = (
-    "oak side table", "wool blanket", "enamel kettle", "linen shirt", "bicycle lamp", "desk fan",
-    "cast iron pan", "rain jacket", "garden chair", "tea set", "reading lamp", "canvas bag",
-    "pepper mill", "floor cushion", "bread knife", "picnic basket", "wall clock", "travel mug",
-)  # fmt: skip
+    "oak side table",
+    "wool blanket",
+    "enamel kettle",
+    "linen shirt",
+    "bicycle lamp",
+    "desk fan",
+    "cast iron pan",
+    "rain jacket",
+    "garden chair",
+    "tea set",
+    "reading lamp",
+    "canvas bag",
+    "pepper mill",
+    "floor cushion",
+    "bread knife",
+    "picnic basket",
+    "wall clock",
+    "travel mug",
+)
 MONTHS = ("January", "March", "April", "June", "July", "September", "October", "November")
 TOWNS = ("Lyon", "Graz", "Leeds", "Ghent", "Turin", "Porto", "Malmo", "Bremen", "Utrecht", "Brno")
 
 
 class WordSource(random.Random):
-    """A source of words; the same seed draws the same."""
+    """Random words; the same seed gives the same words."""
 
     def one(self, texts: tuple[str, ...]) -> str:
         """Draw one of some texts."""
@@ -46,5 +98,10 @@ class WordSource(random.Random):
 
     def filled(self, text: str) -> str:
         """Fill the places {n}, {d}, {p}, {who} and {town} of a text."""
-        return text.format(n=self.number(), d=self.day(), p=self.one(PRODUCTS), who=self.one(NAMES),
-                           town=self.one(TOWNS))  # fmt: skip
+        return text.format(
+            n=self.number(),
+            d=self.day(),
+            p=self.one(PRODUCTS),
+            who=self.one(NAMES),
+            town=self.one(TOWNS),
+        )

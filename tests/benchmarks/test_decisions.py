@@ -34,22 +34,43 @@ from benchmarks.decisions import HISTORY, TODAY, book_of_models_on_sale, day_in,
 
 BUILD = Path("benchmarks/data/decision_cases_build.yaml")
 LEAST: dict[str, Any] = {
-    "id": "least", "as_of_year": 2024, "inputs": {}, "gold": {"best": "prompt"},
-}  # fmt: skip
+    "id": "least",
+    "as_of_year": 2024,
+    "inputs": {},
+    "gold": {"best": "prompt"},
+}
 MAIL: dict[str, Any] = {
-    "id": "mail", "title": "E-mails", "situation": "words", "as_of_year": 2025,
+    "id": "mail",
+    "title": "E-mails",
+    "situation": "words",
+    "as_of_year": 2025,
     "inputs": {
-        "task_type": "classification", "goals": {"narrow_label_task": True, "low_latency": False},
-        "n_examples": 5000, "label_quality": "reviewed", "avg_in_tokens": 400,
-        "avg_out_tokens": 4, "req_per_day": 100000, "n_classes_or_adapters": 12, "has_eval": True,
-        "baseline_quality": "81.5%", "target_quality": ">=94%", "rag_tried": None,
+        "task_type": "classification",
+        "goals": {"narrow_label_task": True, "low_latency": False},
+        "n_examples": 5000,
+        "label_quality": "reviewed",
+        "avg_in_tokens": 400,
+        "avg_out_tokens": 4,
+        "req_per_day": 100000,
+        "n_classes_or_adapters": 12,
+        "has_eval": True,
+        "baseline_quality": "81.5%",
+        "target_quality": ">=94%",
+        "rag_tried": None,
     },
-    "inputs_norm": {"change_rate": "yearly", "team_ml": "vendor", "gpu": "cluster",
-                    "prompt_effort": "systematic", "prompt_result": "gap",
-                    "corpus_tokens": None},
-    "reported_outcome": "words", "why": "words", "counterfactual_group": None,
+    "inputs_norm": {
+        "change_rate": "yearly",
+        "team_ml": "vendor",
+        "gpu": "cluster",
+        "prompt_effort": "systematic",
+        "prompt_result": "gap",
+        "corpus_tokens": None,
+    },
+    "reported_outcome": "words",
+    "why": "words",
+    "counterfactual_group": None,
     "gold": {"best": "distill", "acceptable": ["lora"], "wrong": ["rag"], "combo_of": None},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,29 +124,41 @@ def test_a_case_that_says_next_to_nothing_is_still_a_question() -> None:
 
 
 def test_nulls_unknown_tasks_needs_and_words_for_numbers_are_named_and_left_unsaid() -> None:
-    case = changed(MAIL, task_type="haruspicy", n_examples="hundreds", req_per_day="~5k",
-                   goals={"needs_magic": True, "style_or_format": "often"}, avg_in_tokens=None)  # fmt: skip
+    case = changed(
+        MAIL,
+        task_type="haruspicy",
+        n_examples="hundreds",
+        req_per_day="~5k",
+        goals={"needs_magic": True, "style_or_format": "often"},
+        avg_in_tokens=None,
+    )
     scenario = scenario_of(case, TODAY)
 
     assert scenario.task == "other"
     assert scenario.dataset.examples is None
     assert scenario.traffic.requests_per_month == pytest.approx(5000 * 365 / 12)
     assert unread_values(case) == [
-        "case mail: inputs.n_examples is 'hundreds', no number",
-        "case mail: there is no need 'needs_magic'",
-        "case mail: inputs.goals.style_or_format is 'often', neither true nor false",
+        "case mail: inputs.n_examples: expected a number, found 'hundreds'",
+        "case mail: unknown need 'needs_magic'",
+        "case mail: inputs.goals.style_or_format: expected true or false, found 'often'",
     ]
 
 
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        ({"gold": None}, "case least: 'gold' is None, no mapping"),
-        ({"gold": {"best": None}}, "case least: gold.best is None"),
-        ({"gold": {"best": "rag", "wrong": [1]}}, "case least: gold.wrong is [1]"),
-        ({"as_of_year": "soon"}, "case least: as_of_year is 'soon'"),
-        ({"inputs": None}, "case least: 'inputs' is None, no mapping"),
-        ({"inputs": {"goals": [1]}}, "case least: inputs.goals is no mapping"),
+        ({"gold": None}, "case least: 'gold': expected a mapping, found None"),
+        ({"gold": {"best": None}}, "case least: gold.best: expected a label, found None"),
+        (
+            {"gold": {"best": "rag", "wrong": [1]}},
+            "case least: gold.wrong: expected a list of labels, found [1]",
+        ),
+        (
+            {"as_of_year": "soon"},
+            "case least: as_of_year: expected a year such as 2024, found 'soon'",
+        ),
+        ({"inputs": None}, "case least: 'inputs': expected a mapping, found None"),
+        ({"inputs": {"goals": [1]}}, "case least: inputs.goals: expected a mapping"),
     ],
 )
 def test_a_case_that_cannot_be_read_is_named(broken: dict[str, Any], says: str) -> None:
@@ -138,10 +171,12 @@ def test_a_case_that_cannot_be_read_is_named(broken: dict[str, Any], says: str) 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("- id: a\n  gold: [", "is no YAML"), ("a: 1", "holds no list of cases"),
-        ("[3]", "case 1 is 3, no mapping"), (json.dumps([LEAST, LEAST]), "stands there twice"),
+        ("- id: a\n  gold: [", "not valid YAML"),
+        ("a: 1", "expected a list of cases"),
+        ("[3]", "case 1: expected a mapping, found 3"),
+        (json.dumps([LEAST, LEAST]), "duplicate case"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_holds_no_cases_ends_with_words(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "cases.yaml"
     path.write_text(text, encoding="utf-8")
@@ -155,11 +190,28 @@ def test_the_ladder_scores_on_the_build_half_what_its_source_scores(
     cases: list[PublishedCase],
 ) -> None:
     scored = measures(cases, {case.id: ladder_label(case) for case in cases})
-    hits = {name: scored[name].hits for name in ("act", "both switches", "accepted", "wrong",
-                                                 "wrong + unscored", "exact", "contrast pairs")}  # fmt: skip
+    hits = {
+        name: scored[name].hits
+        for name in (
+            "act",
+            "both switches",
+            "accepted",
+            "wrong",
+            "wrong + unscored",
+            "exact",
+            "contrast pairs",
+        )
+    }
 
-    assert hits == {"act": 41, "both switches": 44, "accepted": 45, "wrong": 3,
-                    "wrong + unscored": 6, "exact": 24, "contrast pairs": 7}  # fmt: skip
+    assert hits == {
+        "act": 41,
+        "both switches": 44,
+        "accepted": 45,
+        "wrong": 3,
+        "wrong + unscored": 6,
+        "exact": 24,
+        "contrast pairs": 7,
+    }
     assert scored["contrast pairs"].of == len(differing_pairs(cases)) == 8
 
 
@@ -168,11 +220,20 @@ def test_an_act_a_switch_and_a_verdict_follow_from_the_label() -> None:
     case = replace(parse_case(MAIL), gold=mixed)
 
     assert [act_of(one) for one in ("few_shot", "rag", "dpo", "combo", "not_yet")] == [
-        "prompt", "retrieve", "train", "combination", "not yet"]  # fmt: skip
+        "prompt",
+        "retrieve",
+        "train",
+        "combination",
+        "not yet",
+    ]
     assert switches_of("combo") == (True, True)
     assert switches_of("combo", mixed) == (False, True)
     assert [label_verdict(one, case) for one in ("combo", "lora", "rag", "prompt")] == [
-        "best", "acceptable", "wrong", "unscored"]  # fmt: skip
+        "best",
+        "acceptable",
+        "wrong",
+        "unscored",
+    ]
 
 
 def test_a_combination_is_needless_where_the_source_did_not_accept_it() -> None:
@@ -212,8 +273,13 @@ def test_the_hash_of_the_rules_moves_with_any_file_that_decides(tmp_path: Path) 
     before = rules_sha256(tmp_path)
     rules.write_text("a: 2\n", encoding="utf-8")
 
-    assert {"advisor/data/evidence.yaml", "advisor/decision/checks.py", "advisor/options/provider_tuning.py",
-            "benchmarks/decision_scenario.py", "pricing.yaml"} <= names  # fmt: skip
+    assert {
+        "advisor/data/evidence.yaml",
+        "advisor/decision/checks.py",
+        "advisor/options/provider_tuning.py",
+        "benchmarks/decision_scenario.py",
+        "pricing.yaml",
+    } <= names
     assert all(any(path for path in Path.cwd().glob(pattern)) for pattern in DECIDING_PATTERNS)
     assert rules_sha256(tmp_path) != before
 
@@ -253,10 +319,12 @@ def test_text_at_a_provider_breaks_privacy_and_training_unmeasured_breaks_evalua
     given = advise(parse_case(MAIL), TODAY, book)
     hosted = next(o for o in given.answer.options if o.approach == "managed_lora")
     scenario = given.answer.question
-    private = scenario.model_copy(update={
-        "needs": scenario.needs.model_copy(update={"privacy_self_host": True}),
-        "quality": scenario.quality.model_copy(update={"has_eval": False}),
-    })  # fmt: skip
+    private = scenario.model_copy(
+        update={
+            "needs": scenario.needs.model_copy(update={"privacy_self_host": True}),
+            "quality": scenario.quality.model_copy(update={"has_eval": False}),
+        }
+    )
 
     assert check_limits(hosted, private, book)["privacy"] is False
     assert check_limits(hosted, private, book)["evaluation exists"] is False
@@ -265,8 +333,11 @@ def test_text_at_a_provider_breaks_privacy_and_training_unmeasured_breaks_evalua
 
 def test_regret_is_what_a_dearer_training_costs_more_and_none_without_training() -> None:
     given = advise(parse_case(MAIL), TODAY, load_prices())
-    trained = [o for o in given.answer.options if o.approach in ("lora", "encoder", "full_ft")
-               and o.quality.reaches_target]  # fmt: skip
+    trained = [
+        o
+        for o in given.answer.options
+        if o.approach in ("lora", "encoder", "full_ft") and o.quality.reaches_target
+    ]
     dearest = max(trained, key=lambda option: float(option.per_month.likely))
     prompt = next(o for o in given.answer.options if o.approach == "prompt")
 

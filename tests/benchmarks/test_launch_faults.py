@@ -12,8 +12,14 @@ from tests.support.paths import ROOT
 
 def test_no_launch_is_doubled_or_lost_whatever_is_killed() -> None:
     env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    done = subprocess.run([sys.executable, "-m", "benchmarks.launch_faults", "--n", "50"], cwd=ROOT,
-                          env=env, capture_output=True, text=True, timeout=400)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.launch_faults", "--n", "50"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     table = dict(re.findall(r"^(\w+) +50 +(\d+) ", done.stdout, re.MULTILINE))

@@ -56,9 +56,15 @@ def test_each_lever_of_torchtune_saves_what_was_measured(cases: list[MemoryCase]
         if case.row["source"].startswith("torchtune-readme")
     }
 
-    for lever, measured in (("+packed", 60.0), ("+compile", 51.0), ("+chunked CE", 42.9),
-                            ("+activation ", 21.8), ("+optimizer i", 23.1),
-                            ("LoRA (all pr", 8.5), ("QLoRA", 4.6)):  # fmt: skip
+    for lever, measured in (
+        ("+packed", 60.0),
+        ("+compile", 51.0),
+        ("+chunked CE", 42.9),
+        ("+activation ", 21.8),
+        ("+optimizer i", 23.1),
+        ("LoRA (all pr", 8.5),
+        ("QLoRA", 4.6),
+    ):
         assert float(ours[lever]) / GIB == pytest.approx(measured, rel=0.06), lever
 
 
@@ -71,12 +77,12 @@ def test_the_first_figure_on_other_gpus_is_told_as_it_was(
     benchmark.main()
 
     told = capsys.readouterr().out
-    first, after = told.split("The same with habits")
+    first, after = told.split("The same with framework behavior")
     total = next(line for line in first.splitlines() if line.startswith("test all"))
     assert total.split()[-7:] == ["111", "17.0%", "-4.2%", "+135.7%", "T0216", "54%", "1.23"]
-    assert "179 of the 199 that remain are scored, 89.9%" in first
-    assert "fitcheck-llm: not there. Run uv pip install --target" in after
-    assert "cards within 15 % of the peak" in after
+    assert "179 of the remaining 199 are scored, 89.9%" in first
+    assert "fitcheck-llm: not installed. Run uv pip install --target" in after
+    assert "GPUs within 15 % of the peak" in after
     assert after.count("T0079 fit") == 3
 
 
@@ -86,9 +92,12 @@ def test_rows_are_left_out_by_columns_alone() -> None:
 
     assert reasons.pop(None) == 284
     assert reasons == {
-        "no memory measured": 168, "unknown kind of peak": 17, "confidence D": 2,
-        "a capacity: an inequality, not a peak": 15, "a kernel alone, not a training step": 8,
-    }  # fmt: skip
+        "no memory measured": 168,
+        "unknown kind of peak": 17,
+        "confidence D": 2,
+        "a capacity: an inequality, not a peak": 15,
+        "a single kernel, not a training step": 8,
+    }
     assert {row_part(row) for row in rows if "T4" in row["gpu"] or "A100" in row["gpu"]} == {"fit"}
     assert {row_part(row) for row in rows if "L40S" in row["gpu"] or "H100" in row["gpu"]} == {
         "test"
@@ -102,10 +111,10 @@ def test_rows_are_left_out_by_columns_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "There is no file"),
-        ("", "has no column id, source"),
-        ("# a header\nid,gpu\n1,T4\n", "has no column source.*Take the columns of"),
-        ("\udcff", "is not UTF-8 text.*Save it"),
+        (None, "file not found"),
+        ("", "missing column id, source"),
+        ("# a header\nid,gpu\n1,T4\n", "missing column source.*Use the columns of"),
+        ("\udcff", "not UTF-8 text.*Save it"),
     ],
 )
 def test_a_file_in_another_format_is_refused_by_what_it_lacks(
@@ -133,7 +142,7 @@ def test_any_file_in_the_format_is_scored(
 
     benchmark.main()
 
-    assert "2 of the 2 that remain are scored, 100.0%" in capsys.readouterr().out
+    assert "2 of the remaining 2 are scored, 100.0%" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -61,14 +61,18 @@ def test_every_command_is_in_the_readme() -> None:
 BASES = {"advisor-error", "pricing-error", "trainer-error"}
 
 
-def _codes(kind: type[errors.AdvisorError]) -> list[str]:
-    below = [code for child in kind.__subclasses__() for code in _codes(child)]
-    return [kind.code, *below] if "code" in vars(kind) else below
+def _error_classes(kind: type[errors.AdvisorError]) -> list[type[errors.AdvisorError]]:
+    below = [found for child in kind.__subclasses__() for found in _error_classes(child)]
+    return [kind, *below] if "code" in vars(kind) and kind.code not in BASES else below
 
 
 def test_every_error_has_its_own_code_and_is_documented() -> None:
     text = (ROOT / "docs" / "errors.md").read_text()
 
-    codes = [code for code in _codes(errors.AdvisorError) if code not in BASES]
-    documented = re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)
-    assert sorted(codes) == sorted(set(codes)) == sorted(documented)
+    known = [
+        (kind.code, str(kind.http_status), str(getattr(kind, "exit_code", 2)))
+        for kind in _error_classes(errors.AdvisorError)
+    ]
+    row = re.compile(r"^\| `([\w-]+)` \|.*\| (\d+) \| (\d) \|$", re.MULTILINE)
+    assert len({code for code, *_ in known}) == len(known)
+    assert sorted(known) == sorted(row.findall(text))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from advisor.cli.commands import Command, CommandGroup
+from advisor.cli.commands import CommandGroup, command_table
 
 SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Plan and launch": {
@@ -107,11 +107,7 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
 }
 """Section -> name of a command -> module and function in `trainer.cli`, and help."""
-COMMANDS = tuple(
-    Command(name, f"trainer.cli.{target}", section, text)
-    for section, commands in SECTIONS.items()
-    for name, (target, text) in commands.items()
-)
+COMMANDS = command_table("trainer.cli", SECTIONS)
 GROUPS = {"token": "Create, list and revoke access tokens of the working API."}
 app = CommandGroup(
     "trainer",

@@ -17,7 +17,7 @@ from trainer.cli.flags import JsonFlag, TuningFlags, usd_option
 from trainer.cli.plan import PlanFlags, plan_request
 from trainer.context import open_context
 from trainer.paid_calls.cost import Bill
-from trainer.pilot.egress import egress_notice, external_endpoints
+from trainer.pilot.cost import egress_notice, external_endpoints
 from trainer.pilot.result import (
     NUMBER_COLUMNS,
     TABLE_COLUMNS,

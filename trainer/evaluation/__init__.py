@@ -1,1 +1,1 @@
-"""Rows of a person and answers of models -> which is better, said with numbers; no torch."""
+"""Evaluation of answers: metrics, baselines, splits, statistics and the verdict; no torch."""

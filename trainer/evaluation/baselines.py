@@ -95,10 +95,8 @@ class TfidfClassifier:
         """Return the most likely label of each text."""
         if not texts:
             return []
-        text, sparse = (
-            import_local_extra("sklearn.feature_extraction.text"),
-            import_local_extra("scipy.sparse"),
-        )
+        text = import_local_extra("sklearn.feature_extraction.text")
+        sparse = import_local_extra("scipy.sparse")
         worded, parts = list(map(_with_fallback_word, texts)), []
         for kind, vocabulary, idf in zip(
             VECTORIZER_SETTINGS, self.vocabularies, self.idf, strict=True
@@ -170,14 +168,7 @@ def tfidf_logreg(
 ) -> tuple[list[str], float, float]:
     """Train the classifier and answer the test rows.
 
-    Features are TF-IDF of 1 to 2 words and of 2 to 5 characters within words, in lower case; the
-    classifier is one logistic regression per label. The same seed gives the same answers.
-
-    Args:
-        train_texts: The user message of each row.
-        train_labels: The expected label of each row.
-        test_texts: Texts to answer.
-        seed: Seed of the solver.
+    Features are TF-IDF of 1 to 2 words and of 2 to 5 characters within words, in lower case.
 
     Returns:
         Answers [test rows], training time [s], time per answer [s].

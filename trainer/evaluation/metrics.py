@@ -148,7 +148,7 @@ def metric_for(expected: Sequence[str]) -> str:
 
     >>> metric_for(["yes", "no", "yes"]), metric_for(['{"a": 1}'] * 9 + ["none"])
     ('label', 'json_schema')
-    >>> metric_for([f"Dear reader {n}, we have sent it." for n in range(9)])
+    >>> metric_for([f"Hello reader {n}, we have sent it." for n in range(9)])
     'chrf'
     """
     if not expected:

@@ -216,20 +216,6 @@ def near_duplicate_groups(sketches: Sketches) -> Ints:
     return parent
 
 
-def near_duplicates_of(
-    sketches: Sketches, known: NDArray[np.bool_], asked: NDArray[np.bool_]
-) -> Ints:
-    """Return the texts in `asked` with a near-duplicate in `known`; both are masks [distinct]."""
-    found = asked & known
-    for kind in sketches.kinds:
-        left = kind.signatures[known[kind.texts]]
-        for band in range(BANDS if len(left) else 0):
-            open_ = np.flatnonzero((asked & ~found)[kind.texts])
-            hit = _across(left, kind.signatures[open_], band)
-            found[kind.texts[open_[hit]]] = True
-    return np.flatnonzero(found)
-
-
 def _join(parent: Ints, texts: Ints, signatures: Signatures, band: int) -> Ints:
     keys = _keys(signatures, band)
     # within a band, sort by the next band, so that the most similar texts are neighbours
@@ -245,20 +231,6 @@ def _join(parent: Ints, texts: Ints, signatures: Signatures, band: int) -> Ints:
         if alike.any():
             parent = _union(parent, texts[left[alike]], texts[right[alike]])
     return parent
-
-
-def _across(left: Signatures, right: Signatures, band: int) -> Ints:
-    keys = _keys(left, band)
-    order = np.argsort(keys, kind="stable")
-    asked = _keys(right, band)
-    first = np.searchsorted(keys[order], asked, side="left")
-    count = np.searchsorted(keys[order], asked, side="right") - first
-    hit = np.zeros(len(right), dtype=np.bool_)
-    for item, other in _spread(first, count):
-        still = ~hit[item]
-        item, other = item[still], other[still]
-        hit[item[_alike(right[item], left[order[other]])]] = True
-    return np.flatnonzero(hit)
 
 
 def _keys(signatures: Signatures, band: int) -> NDArray[np.uint64]:

@@ -181,8 +181,8 @@ def evaluation_sentences(found: Evaluation) -> list[str]:
     says = [f"Tuned against {found.against}, {found.verdict.says}"]
     columns = {one.name: one.scores for one in found.columns}
     if found.against != "base" and "base" in columns:
-        beside = judge(columns["base"], columns["tuned"], found.verdict.p_value is not None)
-        says.append(f"Tuned against base, {beside.says}")
+        versus_base = judge(columns["base"], columns["tuned"], found.verdict.p_value is not None)
+        says.append(f"Tuned against base, {versus_base.says}")
     plain = columns.get("tfidf-logreg")
     if plain and judge(columns["tuned"], plain, binary=True).word == BETTER:
         says.append(

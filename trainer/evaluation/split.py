@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,22 +72,6 @@ def split(texts: Iterable[str], validation_share: float, test_share: float, seed
     return Split(
         part[group], len(sizes), int(sizes.max()), _warning(part, int(sizes.max()), rows, wanted)
     )
-
-
-def count_leaked_rows(train_texts: Iterable[str], test_texts: Iterable[str]) -> int:
-    """Count the test rows that have a near-duplicate in the training rows.
-
-    >>> count_leaked_rows(["When will my new card arrive?"], ["when will my card arrive", "Stop"])
-    1
-    """
-    train = list(train_texts)
-    sketches = sketch_texts(chain(train, test_texts))
-    known = np.zeros(len(sketches.hashes), dtype=np.bool_)
-    asked = known.copy()
-    known[sketches.distinct[: len(train)]] = True
-    asked[sketches.distinct[len(train) :]] = True
-    found = near_duplicates.near_duplicates_of(sketches, known, asked)
-    return int(np.isin(sketches.distinct[len(train) :], found).sum())
 
 
 def _groups(

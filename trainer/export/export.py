@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from advisor.errors import UsageError
-from advisor.plan.training_plan import LocalJob, TrainingPlan, plan_bytes, read_plan
+from advisor.plan.training_plan import DataFile, LocalJob, TrainingPlan, plan_bytes, read_plan
 from trainer.errors import Refused
 from trainer.export.templates import README, RUN_SCRIPT, SKYPILOT_TASK, skypilot_accelerators
 from trainer.local.provider import job_settings
@@ -50,16 +50,9 @@ VOCABULARIES = frozenset({"tokenizer.json", "vocab.json"})
 def write_export(
     plan: TrainingPlan, file_of: Callable[[str], Path], out: Path, with_base: bool
 ) -> list[Path]:
-    """Write everything that one training needs into a folder, `export.json` last.
+    """Write everything that one training needs into a folder; return the files, sorted by name.
 
-    Args:
-        plan: A local plan.
-        file_of: Hash of rows -> the file with these rows.
-        out: The folder: new, empty, or an export of the same plan.
-        with_base: Whether to copy the base into it; otherwise `run.sh` reads $BASE.
-
-    Returns:
-        The files, sorted by name.
+    The folder is new, empty, or an export of the same plan. Without the base, `run.sh` reads $BASE.
 
     Raises:
         UsageError: the plan is not a local plan, or the folder has other content.
@@ -83,8 +76,11 @@ def write_export(
         _check_base(local)
     out.mkdir(parents=True, exist_ok=True)
     (out / EXPORT_FILE).unlink(missing_ok=True)
-    written = [_write(out / "plan.json", _plan_text(plan))]
-    written += _rows(plan, local, file_of, out)
+    body = json.loads(plan_bytes(plan))
+    body["local"] |= {"base": BASE_FOLDER, "scorer": []}  # no paths of this machine
+    text = json.dumps(body, indent=2, sort_keys=True) + "\n"
+    written = [_write(out / "plan.json", text)]
+    written += _rows(plan, file_of, out)
     written += [_copy(SCRIPTS_FOLDER / name, out / name) for name in SCRIPTS]
     written += list(_base(Path(local.base), out / BASE_FOLDER)) if with_base else []
     job = job_settings(plan) | {"base": BASE_FOLDER, "scorer": None}
@@ -121,9 +117,8 @@ def requirements(local: LocalJob) -> str:
 
 def _version(name: str, pinned: str) -> str:
     try:
-        return importlib.metadata.version(name).partition("+")[
-            0
-        ]  # the build suffix is of this machine
+        # the build suffix is of this machine
+        return importlib.metadata.version(name).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
         return pinned
 
@@ -167,20 +162,16 @@ def _local_path_in(text: str, base: Path) -> str | None:
     return next((path for path in specific if re.search(re.escape(path) + r"(?!\w)", text)), None)
 
 
-def _plan_text(plan: TrainingPlan) -> str:
-    """Return the plan as JSON, without the paths of this machine."""
-    body = json.loads(plan_bytes(plan))
-    body["local"] |= {"base": BASE_FOLDER, "scorer": []}
-    return json.dumps(body, indent=2, sort_keys=True) + "\n"
+def rows_of(plan: TrainingPlan) -> dict[str, DataFile]:
+    """Return the files of rows that a plan uses, by their names in an export."""
+    files = {"training": plan.training, "held_out": plan.held_out}
+    if plan.local:
+        files |= {"validation": plan.local.validation, "general": plan.local.general}
+    return {name: data for name, data in files.items() if data is not None}
 
 
-def _rows(
-    plan: TrainingPlan, local: LocalJob, file_of: Callable[[str], Path], out: Path
-) -> Iterator[Path]:
-    halves = (("training", plan.training), ("held_out", plan.held_out), ("general", local.general))
-    for name, data in halves:
-        if data is None:
-            continue
+def _rows(plan: TrainingPlan, file_of: Callable[[str], Path], out: Path) -> Iterator[Path]:
+    for name, data in rows_of(plan).items():
         source = file_of(data.sha256)
         if not source.is_file() or source.stat().st_size != data.bytes:
             raise Refused(f"{source}: the rows are missing or have changed. Create a new plan.")
@@ -196,11 +187,8 @@ def _base(base: Path, target: Path) -> Iterator[Path]:
 
 
 def _base_files(base: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in base.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.suffix in BASE_SUFFIXES
-    )
+    files = (path for path in base.iterdir() if path.is_file() and path.suffix in BASE_SUFFIXES)
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
@@ -216,15 +204,16 @@ def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool)
         "gpu": local.gpu,
         "accelerators": skypilot_accelerators(local.gpu),
         "rows": plan.training.rows,
-        "base_env": ""
-        if with_base
-        else "\nenvs:\n  BASE: null  # folder of the base on that machine\n",
-        "base_note": ""
-        if with_base
-        else " Set `BASE` to the folder of the base on that machine first; the hash of its files "
-        f"must begin with {local.base_sha256[:12]}.",
+        "base_env": "",
+        "base_note": "",
         "answer": "yes" if plan.held_out and plan.method != "dpo" else "no",
     }
+    if not with_base:
+        values["base_env"] = "\nenvs:\n  BASE: null  # folder of the base on that machine\n"
+        values["base_note"] = (
+            " Set `BASE` to the folder of the base on that machine first; the hash of its files "
+            f"must begin with {local.base_sha256[:12]}."
+        )
     yield _write(out / "requirements.txt", requirements(local))
     yield _write(out / "task.yaml", SKYPILOT_TASK.format(**values))
     yield _write(out / "README.md", README.format(**values))

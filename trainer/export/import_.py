@@ -21,7 +21,7 @@ from advisor.plan.training_plan import TrainingPlan
 from trainer.clock import utc_datetime
 from trainer.context import RunSession, TrainerContext
 from trainer.errors import Refused
-from trainer.export.export import exported_plan_id
+from trainer.export.export import exported_plan_id, rows_of
 from trainer.home import DAY_SECONDS, home_folder
 from trainer.local.provider import LocalAdapter, create_run_folder
 from trainer.local.run_folder import RunFolder
@@ -49,7 +49,6 @@ class ImportedTraining:
     result: Mapping[str, Any]
     seconds: float
     """How long the machine was used."""
-    peak_bytes: int | None
     evaluation: Mapping[str, Any] | None
     """Scores of the answers; None if no rows were answered."""
 
@@ -91,23 +90,18 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
                 f"{folder}: the model was trained with {name} {used.get(name)}, the plan has "
                 f"{expected}. Export and train again."
             )
-    peak = result.get("peak_reserved_bytes") or result.get("peak_process_bytes")
     seconds = RunFolder(folder).seconds() or float(result.get("total_seconds") or 0.0)
-    return ImportedTraining(folder, plan, result, seconds, peak, _score_answers(folder, plan))
+    return ImportedTraining(folder, plan, result, seconds, _score_answers(folder, plan))
 
 
-def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
+def copy_into_run(imported: ImportedTraining, target: Path) -> None:
     """Copy model, result and evaluation into the folder of a run, completely or not at all.
-
-    Returns:
-        The folder of the model.
 
     Raises:
         Refused: it cannot be written, or the copy differs from the original.
     """
-    model = target / "model"
     if target.exists():
-        return model  # an earlier attempt copied it
+        return  # an earlier attempt copied it
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -127,7 +121,6 @@ def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
         raise Refused(f"{part}: {error}. Free disk space, then import again.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return model
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -175,18 +168,12 @@ def _module_names(model: Path) -> list[str]:
 
 
 def _check_rows(folder: Path, plan: TrainingPlan) -> None:
-    for name, data in (("training", plan.training), ("held_out", plan.held_out)):
+    for name, data in rows_of(plan).items():
         path = folder / f"{name}.jsonl"
-        if data is None:
-            continue
         if not path.is_file():
             raise Refused(f"{path}: file not found. Copy the complete folder.")
         if sha256_of(path) != data.sha256:
             raise Refused(f"{path}: the rows were changed. Restore the exported file.")
-    general = plan.local.general if plan.local else None
-    path = folder / "general.jsonl"
-    if general is not None and (not path.is_file() or path.stat().st_size != general.bytes):
-        raise Refused(f"{path}: the rows were changed. Restore the exported file.")
 
 
 def _score_answers(folder: Path, plan: TrainingPlan) -> Mapping[str, Any] | None:
@@ -225,15 +212,7 @@ def _check_answers(path: Path, rows: int) -> None:
 
 def _rebuild_run_folder(folder: Path, plan: TrainingPlan, target: Path) -> None:
     """Create a run folder with the paths of this machine and the recorded results."""
-    names = {
-        data.sha256: name
-        for name, data in (
-            ("training", plan.training),
-            ("held_out", plan.held_out),
-            ("general", plan.local.general if plan.local else None),
-        )
-        if data
-    }
+    names = {data.sha256: name for name, data in rows_of(plan).items()}
     create_run_folder(target, plan, lambda sha256: folder / f"{names[sha256]}.jsonl")
     for name in COPIED_FILES:
         if (folder / name).is_file():
@@ -276,13 +255,7 @@ def import_cost(imported: ImportedTraining, usd: Decimal | None) -> tuple[Decima
 def record_import(context: TrainerContext, imported: ImportedTraining, usd: Decimal | None) -> Run:
     """Record a trained folder as the run of its plan, once; an interrupted import is resumed.
 
-    Args:
-        context: Store, ledger, registry and clock.
-        imported: The checked folder.
-        usd: The billed cost; by default the hours used at the price of the plan.
-
-    Returns:
-        The settled run.
+    The cost is the billed one, by default the hours used at the price of the plan.
 
     Raises:
         Refused: the plan was launched already, or a cap would be exceeded. Nothing was recorded.
@@ -315,7 +288,7 @@ def record_import(context: TrainerContext, imported: ImportedTraining, usd: Deci
 
 
 def _ledger_entry(subject: str, plan: TrainingPlan, day: str, amount: Decimal) -> LedgerEntry:
-    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount), None, "")
+    return LedgerEntry(subject, "training", plan.provider, day, micro_usd(amount))
 
 
 def _advance_import(
@@ -323,27 +296,23 @@ def _advance_import(
 ) -> None:
     """Advance an import from any state to `succeeded`, without repeating completed steps."""
     plan, store, usd = session.plan, session.context.store, usd_text(micro_usd(amount))
-    held = plan.held_out.sha256 if plan.held_out else None
+    files = {
+        "training": plan.training.sha256,
+        "validation": plan.held_out.sha256 if plan.held_out else None,
+    }
+    result = {
+        "model": str(folder / "model"),
+        "trained_tokens": imported.result.get("tokens"),
+        "usd": usd,
+    }
+    job = {"job_id": folder.name, "how": HOW_IMPORTED}
     steps: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("intent", "validated", {"how": HOW_IMPORTED, "checked": IMPORT_CHECKS}),
         ("validated", "reserved", {"usd": usd, "day": session.day}),
-        (
-            "reserved",
-            "uploaded",
-            {"why": "trained elsewhere", "training": plan.training.sha256, "validation": held},
-        ),
+        ("reserved", "uploaded", {"why": "trained elsewhere", **files}),
         ("uploaded", "creating", {"key": plan.plan_id, **session.mark()}),
-        ("creating", "created", {"job_id": folder.name, "how": HOW_IMPORTED, "word": "succeeded"}),
-        (
-            "created",
-            "succeeded",
-            {
-                "word": "succeeded",
-                "model": str(folder / "model"),
-                "trained_tokens": imported.result.get("tokens"),
-                "usd": usd,
-            },
-        ),
+        ("creating", "created", {**job, "word": "succeeded"}),
+        ("created", "succeeded", {**result, "word": "succeeded"}),
     )
     for state, kind, body in steps:
         if store.run(folder.name).state != state:
@@ -357,17 +326,11 @@ def _advance_import(
 def _settle(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
     run = session.context.store.run(folder.name)
     if run.state == "succeeded":
-        first = _first_answer(folder)
-        if first is None:
-            session.append("smoke_skipped", why="no held-out rows were answered")
-        else:
+        answers = folder / "answers.tuned.jsonl"
+        if answers.is_file():
+            with answers.open(encoding="utf-8") as lines:
+                first = str(json.loads(next(lines))["answer"])
             run = session.append("verified", model=run.tuned_model, characters=len(first))
+        else:
+            session.append("smoke_skipped", why="no held-out rows were answered")
     return close_run(session, run, micro_usd(amount), how)
-
-
-def _first_answer(folder: Path) -> str | None:
-    path = folder / "answers.tuned.jsonl"
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8") as lines:
-        return str(json.loads(next(lines))["answer"])

@@ -23,6 +23,7 @@ from trainer.scripts.stdin_requests import RequestRejected, StdinRequests, last_
 from trainer.scripts.tokenize_rows import read_rows
 
 PACKAGES = ("scikit-learn", "scipy", "numpy")
+UNFIT = 3
 
 
 def train_baseline(folder: RunFolder) -> int:
@@ -35,7 +36,7 @@ def train_baseline(folder: RunFolder) -> int:
             folder.path / "failed.json",
             {"why": f"all rows have the label {labels[0]!r}. Add rows with another label."},
         )
-        return 3
+        return UNFIT
     model = TfidfClassifier.fit(
         [last_user_text(row) for row in rows], labels, job["recipe"]["seed"]
     )
@@ -47,7 +48,7 @@ def train_baseline(folder: RunFolder) -> int:
     shutil.rmtree(folder.path / "model", ignore_errors=True)
     aside.rename(folder.path / "model")
     if job.get("held_out"):
-        _answer(folder, job)
+        _answer_held_out(folder, job, model)
     write_json(
         folder.path / "result.json",
         {
@@ -67,9 +68,8 @@ def train_baseline(folder: RunFolder) -> int:
     return 0
 
 
-def _answer(folder: RunFolder, job: dict[str, Any]) -> None:
-    held = read_rows(folder.path / job["held_out"])
-    model, began = TfidfClassifier.load(folder.path / "model"), time.perf_counter()
+def _answer_held_out(folder: RunFolder, job: dict[str, Any], model: TfidfClassifier) -> None:
+    held, began = read_rows(folder.path / job["held_out"]), time.perf_counter()
     answers = model.answer([last_user_text(row) for row in held])
     seconds = (time.perf_counter() - began) / max(len(held), 1)
     lines = [
@@ -85,9 +85,6 @@ def last_user_text(row: dict[str, Any]) -> str:
     return str(said[-1]) if said else ""
 
 
-UNFIT = 3
-
-
 def main(folder: Path) -> int:
     """Load the model and answer requests until stdin ends; return 3 if the model is incomplete."""
     asks = StdinRequests.of_this_process()
@@ -97,9 +94,7 @@ def main(folder: Path) -> int:
         return UNFIT
     model = TfidfClassifier.load(folder / "model")
     try:
-        model.answer(
-            ["a first question, so that a missing package is reported before the first request"]
-        )
+        model.answer(["warm-up"])  # a missing package is reported before the first request
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return UNFIT

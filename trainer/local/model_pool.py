@@ -16,23 +16,11 @@ from pathlib import Path
 from trainer.local.model_process import (
     AnswerChunk,
     ChatRequest,
-    ContextTooLong,
     ModelProcess,
     ModelProcessFailed,
     System,
-    UnsupportedMessages,
 )
 
-__all__ = [
-    "AnswerChunk",
-    "ChatRequest",
-    "ContextTooLong",
-    "LoadedModel",
-    "ModelPool",
-    "ModelProcessFailed",
-    "System",
-    "UnsupportedMessages",
-]
 FAIR_SECONDS = 10.0
 """How long a request waits for a free process before later requests queue behind it."""
 ModelKey = tuple[Path, System]
@@ -81,9 +69,9 @@ class ModelPool:
         Closing the generator cancels the request and leaves the model ready for the next one.
 
         Raises:
-            TalkFailed: the process failed; the next request starts a new one.
-            TalkRefused: the messages fill the context window of the model.
-            MessagesUnfit: the model cannot read them, or a setting is invalid.
+            ModelProcessFailed: the process failed; the next request starts a new one.
+            ContextTooLong: the messages fill the context window of the model.
+            UnsupportedMessages: the model cannot read them, or a setting is invalid.
         """
         ask.check()
         with self._seat((folder.resolve(), system)) as model_process:

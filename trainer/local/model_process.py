@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,30 +69,23 @@ class ChatRequest:
         """Check that every setting is valid.
 
         Raises:
-            MessagesUnfit: a setting is invalid, with its name and the accepted values.
+            UnsupportedMessages: a setting is invalid, with its name and the accepted values.
         """
-        flaws = {
-            "messages": not self.messages
-            or not all(
-                isinstance(one, dict) and isinstance(one.get("role"), str) for one in self.messages
-            ),
-            "max_tokens": self.max_tokens < 1,
-            "temperature": not self.temperature >= 0,
-            "top_p": not 0 < self.top_p <= 1,
-            "stop": "" in self.stop,
-            "n": self.n < 1,
-        }
-        wanted = {
-            "messages": "one or more messages, each with a role",
-            "max_tokens": "1 or more",
-            "temperature": "0 or more",
-            "top_p": "a number above 0, at most 1",
-            "stop": "non-empty texts",
-            "n": "1 or more",
-        }
-        for name in (name for name, is_flawed in flaws.items() if is_flawed):
-            found = "" if name == "messages" else f" is {getattr(self, name)!r}"
-            raise UnsupportedMessages(f"{name}{found}. Give {wanted[name]}.")
+        have_roles = all(
+            isinstance(message, dict) and isinstance(message.get("role"), str)
+            for message in self.messages
+        )
+        for name, is_valid, accepted in (
+            ("messages", self.messages and have_roles, "one or more messages, each with a role"),
+            ("max_tokens", self.max_tokens >= 1, "1 or more"),
+            ("temperature", self.temperature >= 0, "0 or more"),
+            ("top_p", 0 < self.top_p <= 1, "a number above 0, at most 1"),
+            ("stop", "" not in self.stop, "non-empty texts"),
+            ("n", self.n >= 1, "1 or more"),
+        ):
+            if not is_valid:
+                found = "" if name == "messages" else f" is {getattr(self, name)!r}"
+                raise UnsupportedMessages(f"{name}{found}. Give {accepted}.")
         try:
             json.dumps(asdict(self), ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -152,9 +145,9 @@ class ModelProcess:
         """Stream the answer; closing the generator cancels the request.
 
         Raises:
-            TalkFailed: the model does not load in time, or its process ended.
-            TalkRefused: the messages fill its context window.
-            MessagesUnfit: it cannot read the messages.
+            ModelProcessFailed: the model does not load in time, or its process ended.
+            ContextTooLong: the messages fill its context window.
+            UnsupportedMessages: it cannot read the messages.
         """
         wait = self.started_at + start_seconds - time.monotonic()
         if not self._settled.wait(max(wait, 0.0)):
@@ -210,9 +203,7 @@ class ModelProcess:
         for line in self._process.stdout:
             try:
                 told = json.loads(line)
-            except (
-                ValueError
-            ):  # it was killed while writing, or the line is not part of the protocol
+            except ValueError:  # killed while writing, or the line is not part of the protocol
                 self._process.kill()
                 break
             if "ready" in told:
@@ -242,21 +233,18 @@ class ModelProcess:
             code = self._process.wait()
         self._threads[1].join(END_SECONDS)
         how = f"with code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-        when = (
-            "before the answer was complete" if self._is_loaded else "before the model was loaded"
-        )
+        when = "the answer was complete" if self._is_loaded else "the model was loaded"
         words = f" Last output: {self._last_words}" if self._last_words else ""
-        return {
-            "failed": f"its process ended {how}, {when}. The next request starts a new one.{words}"
-        }
+        why = f"its process ended {how}, before {when}. The next request starts a new one.{words}"
+        return {"failed": why}
 
 
 def command(folder: Path, system: System) -> list[str]:
     """Return the command that starts the worker of a run folder.
 
     Raises:
-        TalkFailed: the folder has no run.
-        MessagesUnfit: the TF-IDF baseline has no base model.
+        ModelProcessFailed: the folder has no run.
+        UnsupportedMessages: the TF-IDF baseline has no base model.
     """
     job = RunFolder(folder).read("job.json")
     if job is None:
@@ -278,10 +266,5 @@ def _answer_chunk(name: str, told: dict[str, Any]) -> AnswerChunk:
     if "refused" in told:
         kind = ContextTooLong if told["code"] == ContextTooLong.code else UnsupportedMessages
         raise kind(f"{name}: {told['refused']}")
-    return AnswerChunk(
-        told["index"],
-        told["text"],
-        told.get("finish"),
-        told.get("prompt_tokens"),
-        told.get("completion_tokens"),
-    )
+    values: dict[str, Any] = {field.name: told.get(field.name) for field in fields(AnswerChunk)}
+    return AnswerChunk(**values)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from advisor.errors import UsageError
-from advisor.plan.training_plan import DataFile, TrainingPlan, plan_bytes
+from advisor.plan.training_plan import TrainingPlan, plan_bytes
 from trainer.evaluation.baselines import TfidfClassifier
 from trainer.local import process
 from trainer.local.run_folder import WANT_CANCEL, WANT_PAUSE, FolderStatus, RunFolder
@@ -23,7 +22,6 @@ from trainer.providers.base import (
     Checkpoint,
     Job,
     JobFiles,
-    JobState,
     NotOffered,
     ProviderDeclined,
     ProviderError,
@@ -37,15 +35,7 @@ MAX_STARTS = 4
 """How often a run is restarted without a newer checkpoint."""
 ASK_SECONDS = 300.0
 SMOKE_QUESTION = "Say hello."
-STATES: Mapping[FolderStatus, JobState] = {
-    "queued": "queued",
-    "running": "running",
-    "stopped": "running",
-    "paused": "paused",
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
+ENDED: frozenset[FolderStatus] = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass
@@ -150,11 +140,8 @@ class LocalAdapter:
                 body["train_loss"] = body["loss"]
             message = event.get("message") or _event_message(event["kind"], body)
             level = "error" if event["kind"] == "failed" else "info"
-            found.append(
-                JobEvent(
-                    str(event["seq"]), float(event["at"]), str(event["kind"]), level, message, body
-                )
-            )
+            seq, kind = str(event["seq"]), str(event["kind"])
+            found.append(JobEvent(seq, float(event["at"]), kind, level, message, body))
         return found
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
@@ -181,7 +168,7 @@ class LocalAdapter:
 
     def _want(self, job_id: str, word: str, mark: str) -> Job:
         folder = self._folder(job_id)
-        if folder.word in ("succeeded", "failed", "cancelled"):
+        if folder.word in ENDED:
             raise ProviderDeclined(409, "ended", f"the run is {folder.word}")
         folder.set_request(word)
         process.stop(folder)
@@ -221,12 +208,11 @@ class LocalAdapter:
     def _job(self, folder: RunFolder) -> Job:
         job = folder.read("job.json")
         word = folder.word
-        ended = word in ("succeeded", "failed", "cancelled")
         result, failed = folder.read("result.json") or {}, folder.read("failed.json") or {}
         usd = folder.usd(Decimal(str(job["usd_per_hour"])))
         return Job(
             job_id=folder.path.name,
-            state=STATES[word],
+            state="running" if word == "stopped" else word,
             word=word,
             base_model=job["base_model"],
             key=job["plan_id"],
@@ -234,7 +220,7 @@ class LocalAdapter:
             model=str(folder.path / "model") if word == "succeeded" else None,
             error=failed.get("why") or _cap_error(folder),
             trained_tokens=result.get("tokens"),
-            usd=str(usd) if ended else None,
+            usd=str(usd) if word in ENDED else None,
         )
 
 
@@ -276,16 +262,12 @@ def create_run_folder(path: Path, plan: TrainingPlan, file_of: Callable[[str], P
     }
     for name, data in parts.items():
         if data is not None:
-            _copy(file_of(data.sha256), path / f"{name}.jsonl", data)
+            source, part = file_of(data.sha256), path / f"{name}.part"
+            shutil.copyfile(source, part)
+            if part.stat().st_size != data.bytes:
+                raise ProviderError(f"{source}: the file has changed since the plan was created")
+            part.replace(path / f"{name}.jsonl")
     write_json(path / "job.json", job_settings(plan))
-
-
-def _copy(source: Path, target: Path, data: DataFile) -> None:
-    part = target.with_suffix(".part")
-    shutil.copyfile(source, part)
-    if part.stat().st_size != data.bytes:
-        raise ProviderError(f"{source}: the file has changed since the plan was created")
-    os.replace(part, target)
 
 
 def ask_model(folder: Path, text: str, most_tokens: int = 64) -> str:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -51,14 +51,14 @@ class RunFolder:
             return None
 
     def wants(self) -> str:
-        """Return the requested action: `pause`, `cancel` or None."""
+        """Return the requested action: `pause`, `cancel` or an empty text."""
         try:
             return (self.path / "control").read_text(encoding="utf-8").strip()
         except OSError:
             return ""
 
     def set_request(self, word: str) -> None:
-        """Set the requested action, or clear it with None."""
+        """Set the requested action; an empty text clears it."""
         control = self.path / "control"
         if word:
             control.write_text(word, encoding="utf-8")
@@ -77,13 +77,7 @@ class RunFolder:
 
     def events(self) -> list[Mapping[str, Any]]:
         """Read the events of the training; an incomplete last line is skipped."""
-        found = []
-        for line in self._lines("events.jsonl"):
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return found
+        return list(self._json_lines("events.jsonl"))
 
     def last_step(self) -> int:
         """Return the step of the newest complete checkpoint, or 0."""
@@ -122,23 +116,19 @@ class RunFolder:
 
     def _stretches(self) -> list[tuple[float, float | None]]:
         found: list[tuple[float, float | None]] = []
-        for line in self._lines("clock.jsonl"):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
+        for entry in self._json_lines("clock.jsonl"):
             if "from" in entry:
                 found.append((float(entry["from"]), None))
             elif found and found[-1][1] is None:
                 found[-1] = (found[-1][0], max(float(entry["to"]), found[-1][0]))
         return found
 
-    def _lines(self, name: str) -> Iterator[str]:
-        try:
+    def _json_lines(self, name: str) -> Iterator[Any]:
+        with suppress(OSError):
             text = (self.path / name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return
-        yield from text.splitlines()
+            for line in text.splitlines():
+                with suppress(ValueError):
+                    yield json.loads(line)
 
 
 @contextmanager

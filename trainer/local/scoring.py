@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.evaluation.baselines import majority, tfidf_logreg
 from trainer.evaluation.custom_scorer import AnsweredRow, run_scorer
-from trainer.evaluation.label_metrics import classification_metrics
+from trainer.evaluation.label_metrics import macro_f1
 from trainer.evaluation.metrics import metric_for, scores
 from trainer.evaluation.report import Evaluation, SystemScores, forgetting
 from trainer.evaluation.verdict import NOT_BETTER, WORSE, Verdict, judge
@@ -38,9 +38,7 @@ def score_run(folder: RunFolder) -> dict[str, Any]:
     train = read_rows(folder.path / job["training"])
     metric = job.get("metric") or _metric(job, [*train[:ENOUGH_ROWS], *held])
     usd_per_second = float(job.get("usd_per_hour") or 0.0) / HOUR_SECONDS
-    columns = []
-    if metric == "label":
-        columns = _plain(train, held, expected)
+    columns = _baselines(train, held, expected) if metric == "label" else []
     for system in SYSTEMS:
         if not folder.has(f"answers.{system}.jsonl"):
             continue  # the TF-IDF baseline has no base model
@@ -48,18 +46,15 @@ def score_run(folder: RunFolder) -> dict[str, Any]:
         answers = [line["answer"] for line in lines]
         seconds = sum(line["seconds"] for line in lines) / len(lines)
         scored = _scored(metric, job, held, answers, expected)
-        f1 = classification_metrics(answers, expected).macro_f1 if metric == "label" else None
+        f1 = macro_f1(answers, expected) if metric == "label" else None
         columns.append(SystemScores(system, scored, f1, seconds, seconds * usd_per_second))
     tuned = columns[-1]
-    rival = max(
-        (one for one in columns[:-1] if one.name in RIVAL_SYSTEMS), key=lambda one: one.score
-    )
-    lost = (folder.read("perplexity.json") or {}).get("base", {}).get("general")
+    rivals = [column for column in columns[:-1] if column.name in RIVAL_SYSTEMS]
+    rival = max(rivals, key=lambda column: column.score)
     verdict = _verdict(columns, rival, metric in BINARY)
-    forgot = None
-    if lost:
-        after = folder.read("perplexity.json")["tuned"]["general"]["perplexity"]
-        forgot = forgetting(lost["perplexity"], after)
+    perplexity, forgot = folder.read("perplexity.json") or {}, None
+    if before := perplexity.get("base", {}).get("general"):
+        forgot = forgetting(before["perplexity"], perplexity["tuned"]["general"]["perplexity"])
     found = Evaluation(metric, len(held), tuple(columns), verdict, forgot, rival.name)
     return {**found.as_dict(), "score": tuned.score}
 
@@ -83,7 +78,7 @@ def _metric(job: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     return metric_for([row["messages"][-1]["content"] for row in rows])
 
 
-def _plain(
+def _baselines(
     train: list[dict[str, Any]], held: list[dict[str, Any]], expected: Sequence[str]
 ) -> list[SystemScores]:
     answers = [row["messages"][-1]["content"] for row in train]
@@ -92,17 +87,8 @@ def _plain(
         [last_user_text(row) for row in train], answers, [last_user_text(row) for row in held], 0
     )
     return [
-        SystemScores(
-            "majority",
-            tuple(scores("label", most, expected)),
-            classification_metrics(most, expected).macro_f1,
-        ),
-        SystemScores(
-            "tfidf-logreg",
-            tuple(scores("label", plain, expected)),
-            classification_metrics(plain, expected).macro_f1,
-            seconds,
-        ),
+        SystemScores(name, tuple(scores("label", given, expected)), macro_f1(given, expected), took)
+        for name, given, took in (("majority", most, None), ("tfidf-logreg", plain, seconds))
     ]
 
 

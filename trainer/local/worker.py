@@ -24,7 +24,7 @@ from trainer.local.scoring import score_run
 from trainer.scripts.manifest import write_json
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-PAUSED, CANCELLED, UNFIT = 4, 5, 3
+PAUSED, CANCELLED = 4, 5
 WAIT_SECONDS = 0.5
 CAP_SECONDS = 1.0
 
@@ -48,16 +48,11 @@ def _stages(folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
         code = (
             baseline.train_baseline(folder) if is_plain else _run("train.py", folder, device, locks)
         )
-        if code == PAUSED or (code and folder.wants() == WANT_PAUSE):
-            _halt(folder, "paused")
-            return 0
-        if code == CANCELLED or (code and folder.wants() == WANT_CANCEL):
-            write_json(folder.path / "cancelled.json", {"at": time.time()})
-            return 0
         if code:
-            return code
+            action = {PAUSED: WANT_PAUSE, CANCELLED: WANT_CANCEL}.get(code) or folder.wants()
+            return 0 if _obey(folder, action) else code
     if folder.wants() == WANT_CANCEL:
-        write_json(folder.path / "cancelled.json", {"at": time.time()})
+        _obey(folder, WANT_CANCEL)
         return 0
     if folder.read("job.json").get("held_out") and not folder.has("evaluation.json"):
         answered = is_plain or folder.has("perplexity.json")
@@ -70,9 +65,14 @@ def _stages(folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
     return 0
 
 
-def _halt(folder: RunFolder, name: str) -> None:
-    (folder.path / name).touch()
-    folder.set_request("")
+def _obey(folder: RunFolder, action: str) -> bool:
+    """Mark the run as paused or cancelled; return False for any other action."""
+    if action == WANT_PAUSE:
+        (folder.path / "paused").touch()
+        folder.set_request("")
+    elif action == WANT_CANCEL:
+        write_json(folder.path / "cancelled.json", {"at": time.time()})
+    return action in (WANT_PAUSE, WANT_CANCEL)
 
 
 def _run(script: str, folder: RunFolder, device: str, locks: list[IO[bytes]]) -> int:
@@ -112,13 +112,10 @@ def _device(folder: RunFolder) -> Iterator[tuple[str | None, Any]]:
                     yield device, lock
                     return
         waiting.touch()
-        word = folder.wants()
-        if word:
+        action = folder.wants()
+        if action:
             waiting.unlink(missing_ok=True)
-            if word == WANT_PAUSE:
-                _halt(folder, "paused")
-            else:
-                write_json(folder.path / "cancelled.json", {"at": time.time()})
+            _obey(folder, action if action == WANT_PAUSE else WANT_CANCEL)
             yield None, None
             return
         time.sleep(WAIT_SECONDS)

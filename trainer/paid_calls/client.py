@@ -15,8 +15,8 @@ from trainer.errors import Refused, Unreachable
 from trainer.paid_calls.cost import TokenPrices, max_token_count
 from trainer.paid_calls.journal import ArmAnswer, ReservedBudget
 from trainer.providers.base import ProviderDeclined, ProviderError, RateLimited, UnknownOutcome
-from trainer.providers.http_client import SEND_SECONDS, bound_client, json_object
-from trainer.providers.openai import _call
+from trainer.providers.http_client import SEND_SECONDS, bound_client
+from trainer.providers.openai import call_json
 from trainer.security.api_keys import ApiKey
 
 WAIT_SECONDS, MAX_WAIT_SECONDS = 2.0, 600.0
@@ -66,18 +66,22 @@ class ChatClient:
         Raises:
             ProviderError: see `trainer.providers.base`.
         """
-        chat = self._client.chat.completions.with_raw_response
-        body = json_object(
-            _call(
-                lambda: chat.create(
-                    model=model,
-                    messages=messages,  # type: ignore[arg-type]
-                    timeout=SEND_SECONDS,
-                    extra_body=settings,
-                )
+        create = self._client.chat.completions.with_raw_response.create
+        options = {"timeout": SEND_SECONDS, "extra_body": settings}
+        body = call_json(create, model=model, messages=messages, **options)
+        try:
+            choice = body["choices"][0]
+            message, usage = choice["message"], body.get("usage") or {}
+            return ChatAnswer(
+                content=str(message.get("content") or ""),
+                tool_calls=tuple(message.get("tool_calls") or ()),
+                finish=str(choice.get("finish_reason") or ""),
+                refusal=message.get("refusal"),
+                prompt_tokens=_token_count(usage, "prompt_tokens"),
+                completion_tokens=_token_count(usage, "completion_tokens"),
             )
-        )
-        return _parse_answer(body)
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise UnknownOutcome(f"the response has no message ({type(error).__name__})") from None
 
     def embed(self, model: str, texts: Sequence[str]) -> tuple[list[Sequence[float]], int | None]:
         """Return one vector per text, and the tokens billed if the response states them.
@@ -85,47 +89,22 @@ class ChatClient:
         Raises:
             ProviderError: see `trainer.providers.base`.
         """
-        embeddings = self._client.embeddings.with_raw_response
-        body = json_object(
-            _call(
-                lambda: embeddings.create(
-                    model=model, input=list(texts), encoding_format="float", timeout=SEND_SECONDS
-                )
-            )
-        )
-        return _parse_vectors(body, len(texts))
+        create = self._client.embeddings.with_raw_response.create
+        options = {"encoding_format": "float", "timeout": SEND_SECONDS}
+        body = call_json(create, model=model, input=list(texts), **options)
+        try:
+            data = sorted(body["data"], key=lambda item: int(item["index"]))
+            vectors: list[Sequence[float]] = [list(map(float, item["embedding"])) for item in data]
+            used = _token_count(body.get("usage") or {}, "prompt_tokens")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnknownOutcome(f"the response has no vectors ({type(error).__name__})") from None
+        if len(vectors) != len(texts):
+            raise UnknownOutcome(f"the response has {len(vectors)} vectors for {len(texts)} texts")
+        return vectors, used
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-
-def _parse_answer(body: Mapping[str, Any]) -> ChatAnswer:
-    try:
-        choice = body["choices"][0]
-        message, usage = choice["message"], body.get("usage") or {}
-        return ChatAnswer(
-            content=str(message.get("content") or ""),
-            tool_calls=tuple(message.get("tool_calls") or ()),
-            finish=str(choice.get("finish_reason") or ""),
-            refusal=message.get("refusal"),
-            prompt_tokens=_token_count(usage, "prompt_tokens"),
-            completion_tokens=_token_count(usage, "completion_tokens"),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise UnknownOutcome(f"the response has no message ({type(error).__name__})") from None
-
-
-def _parse_vectors(body: Mapping[str, Any], count: int) -> tuple[list[Sequence[float]], int | None]:
-    try:
-        data = sorted(body["data"], key=lambda item: int(item["index"]))
-        vectors: list[Sequence[float]] = [list(map(float, item["embedding"])) for item in data]
-        used = _token_count(body.get("usage") or {}, "prompt_tokens")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnknownOutcome(f"the response has no vectors ({type(error).__name__})") from None
-    if len(vectors) != count:
-        raise UnknownOutcome(f"the response has {len(vectors)} vectors for {count} texts")
-    return vectors, used
 
 
 def _token_count(usage: Mapping[str, Any], name: str) -> int | None:
@@ -146,12 +125,7 @@ class RetryPolicy:
     """Last error of the current call; empty before its first one."""
 
     def call(self, send: Callable[[], T], budget: ReservedBudget, at_most: Decimal) -> T | None:
-        """Send until an answer arrives; None after the last try.
-
-        Args:
-            send: Sends one request.
-            budget: Pays for each try.
-            at_most: Worst case of one try [USD].
+        """Send until an answer arrives, each try at most *at_most* USD; None after the last try.
 
         Raises:
             BudgetExhausted: a try might exceed the reserved amount.
@@ -230,13 +204,8 @@ class PaidChatModel:
     ) -> PaidAnswer | None:
         """Send a conversation until it is answered; None if no answer arrived.
 
-        The caller records the answer in the journal before it asks for the next one.
-
-        Args:
-            messages: The conversation.
-            counted_tokens: Its tokens by our tokenizer.
-            tools: Tools the model may call, as JSON.
-            settings: Further fields of the request.
+        *settings* are further fields of the request. The caller records the answer in the journal
+        before it asks for the next one.
 
         Raises:
             BudgetExhausted, ProviderDeclined, Refused, Unreachable: see `RetryPolicy.call`.

@@ -121,23 +121,13 @@ def chat_part(
     answers: Sequence[int],
     max_answer_tokens: int,
 ) -> BillPart:
-    """Estimate the cost of some chat requests.
+    """Estimate the cost of chat requests from the counted tokens of each prompt and likely answer.
 
-    Args:
-        what: Purpose of the requests.
-        provider: Provider that bills them.
-        prices: Prices of the model.
-        prompts: Counted tokens of each prompt, retrieved passages at their longest.
-        answers: Likely tokens of each answer.
-        max_answer_tokens: Limit sent with each request.
+    Retrieved passages count at their longest; *max_answer_tokens* is sent with each request.
     """
-    likely = sum(
-        (
-            prices.usd(prompt, min(answer, max_answer_tokens))
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ),
-        Decimal(0),
-    )
+    pairs = zip(prompts, answers, strict=True)
+    costs = (prices.usd(prompt, min(answer, max_answer_tokens)) for prompt, answer in pairs)
+    likely = sum(costs, Decimal(0))
     at_most = sum((prices.usd_at_most(prompt, max_answer_tokens) for prompt in prompts), Decimal(0))
     return BillPart(what, provider, len(prompts), sum(prompts), likely, at_most)
 

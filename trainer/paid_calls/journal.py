@@ -215,11 +215,8 @@ def reserve_budgets(
     try:
         for provider, budget in budgets.items():
             journal.add(budget.subject, provider=provider, limit=str(budget.limit))
-            context.ledger.reserve(
-                LedgerEntry(
-                    budget.subject, purpose, provider, day, micro_usd(budget.limit), None, ""
-                )
-            )
+            amount = micro_usd(budget.limit)
+            context.ledger.reserve(LedgerEntry(budget.subject, purpose, provider, day, amount))
         yield budgets
     finally:
         for budget in budgets.values():

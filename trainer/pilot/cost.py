@@ -1,4 +1,4 @@
-"""Cost of a pilot: tokens of every prompt that is still to be sent, and the bill they add up to."""
+"""Cost of a pilot, and the data that it sends to other machines: what the user agrees to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainer.paid_calls.cost import (
     embedding_part,
     token_prices,
 )
-from trainer.paid_calls.endpoint import Endpoint, embedding_price
+from trainer.paid_calls.endpoint import Endpoint, embedding_price, find_endpoint
 from trainer.pilot.corpus import Passage
 from trainer.pilot.embeddings import missing_texts
 from trainer.pilot.prompts import PASSAGES, tokens_of
@@ -46,14 +46,9 @@ def _longest_passages(passages: Sequence[Passage], top_k: int) -> int:
     """Add up the longest passages, with their names."""
     tokens = token_counter(ENCODING)
     names = tokens.count_batch([passage.document for passage in passages])
-    sizes = sorted(
-        (
-            passage.tokens + name + SEPARATOR_TOKENS
-            for passage, name in zip(passages, names, strict=True)
-        ),
-        reverse=True,
-    )
-    return sum(sizes[:top_k]) + tokens.count_batch([PASSAGES])[0] + SEPARATOR_TOKENS
+    pairs = zip(passages, names, strict=True)
+    sizes = sorted(passage.tokens + name + SEPARATOR_TOKENS for passage, name in pairs)
+    return sum(sizes[-top_k:]) + tokens.count_batch([PASSAGES])[0] + SEPARATOR_TOKENS
 
 
 def texts_to_embed(setup: PilotSetup) -> tuple[list[str], list[int]]:
@@ -70,13 +65,7 @@ def tuned_prices(plan: TrainingPlan, book: PriceBook, day: date) -> TokenPrices:
 
 
 def pilot_bill(setup: PilotSetup, book: PriceBook, day: date, is_trained: bool) -> Bill:
-    """Estimate what is still to be paid.
-
-    Args:
-        setup: The pilot.
-        book: Prices.
-        day: Day of the prices.
-        is_trained: Whether the training has a run already, which reserved its own amount.
+    """Estimate what is still to be paid; the run of a training reserved its own amount.
 
     Raises:
         PricingError: a price is missing; the message names the line to add.
@@ -107,11 +96,39 @@ def _arm_part(setup: PilotSetup, arm: ArmName, provider: str, prices: TokenPrice
     if setup.measure.replayed(arm, answers).standing == "open":
         cases = [case for case in setup.measure.cases if (arm, case.key) not in answers]
     counts = prompt_token_counts(setup, arm)
-    return chat_part(
-        arm,
-        provider,
-        prices,
-        [counts[case.key] for case in cases],
-        token_counter(ENCODING).count_batch([case.expected for case in cases]),
-        setup.settings.max_answer_tokens,
-    )
+    prompts = [counts[case.key] for case in cases]
+    expected = token_counter(ENCODING).count_batch([case.expected for case in cases])
+    return chat_part(arm, provider, prices, prompts, expected, setup.settings.max_answer_tokens)
+
+
+def external_endpoints(setup: PilotSetup, bill: Bill, book: PriceBook) -> list[Endpoint]:
+    """Return the endpoints that get data, except this machine; one per provider."""
+    endpoints = [setup.chat] if setup.chat else []
+    if isinstance(setup.embed, Endpoint):
+        endpoints.append(setup.embed)
+    plan = setup.plan
+    if plan is not None and plan.local is None:
+        model = f"{plan.provider}/{plan.base_model}"
+        endpoints.append(find_endpoint("--option", model, None, book, setup.question.scenario))
+    by_provider: dict[str, Endpoint] = {}
+    for endpoint in endpoints:
+        if not endpoint.is_local and endpoint.provider in bill.providers:
+            by_provider.setdefault(endpoint.provider, endpoint)
+    return list(by_provider.values())
+
+
+def egress_notice(setup: PilotSetup, endpoint: Endpoint) -> str:
+    """Write what one endpoint gets, and the personal data found in it."""
+    parts = [f"the questions of {len(setup.measure.cases)} held-out rows of your dataset"]
+    if setup.prompts.shots and "few_shot" in setup.settings.arms:
+        parts.append(f"{len(setup.prompts.shots)} rows as few-shot examples")
+    if setup.corpus is not None:
+        parts.append(f"the text of {len(setup.corpus.documents)} documents")
+    shown = setup.prompts.shots
+    if setup.plan is not None and setup.plan.provider == endpoint.provider:
+        shown = setup.held.shown
+        parts.append(f"{len(shown)} training rows")
+    texts = [case.user_text for case in setup.measure.cases]
+    texts += [f"{case.user_text}\n{case.expected}" for case in shown]
+    texts += [document.text for document in setup.corpus.documents] if setup.corpus else []
+    return endpoint.egress_notice(", ".join(parts), texts)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import orjson
@@ -27,19 +26,6 @@ from trainer.providers.base import ProviderDeclined
 
 BATCH_TEXTS = 64
 SCRIPT = Path(__file__).parent.parent / "scripts" / "embed.py"
-
-
-class Embedder(Protocol):
-    """Computes vectors."""
-
-    @property
-    def name(self) -> str:
-        """Identity of the model: vectors are cached under it."""
-        ...
-
-    def embed(self, texts: Sequence[str], counts: Sequence[int]) -> list[Sequence[float]]:
-        """Return one vector per text; *counts* are their tokens."""
-        ...
 
 
 @dataclass
@@ -125,7 +111,7 @@ class CachedVectors:
     """Vectors in a file: none is computed, or paid for, twice."""
 
     path: Path
-    embedder: Embedder
+    embedder: RemoteEmbedder | LocalEmbedder
     batch_texts: int = BATCH_TEXTS
 
     def of(self, texts: Sequence[str], counts: Sequence[int]) -> Floats:

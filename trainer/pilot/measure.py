@@ -11,7 +11,7 @@ from trainer.evaluation.label_metrics import mean_score
 from trainer.paid_calls.journal import ArmAnswer, BudgetExhausted
 from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.sequential_test import Standing, difference, standing
-from trainer.pilot.settings import ArmName
+from trainer.pilot.settings import BATCH_ROWS, ArmName
 
 AnswerCase = Callable[[EvaluationCase], ArmAnswer | None]
 ScoreCases = Callable[[Sequence[EvaluationCase], Sequence[str]], list[float]]
@@ -43,12 +43,11 @@ class MeasureSettings:
     target: float
     alpha: float
     """Chance of a false result for one arm: the pilot's, split between its arms."""
-    batch_rows: int
 
     def batches(self) -> list[tuple[EvaluationCase, ...]]:
         """Return the cases in batches."""
-        step = self.batch_rows
-        return [self.cases[at : at + step] for at in range(0, len(self.cases), step)]
+        starts = range(0, len(self.cases), BATCH_ROWS)
+        return [self.cases[start : start + BATCH_ROWS] for start in starts]
 
     def add(
         self, arm: ArmProgress, pairs: Iterable[tuple[EvaluationCase, ArmAnswer | None]]
@@ -97,12 +96,7 @@ class ArmMeasurements:
 def measure_arms(
     answer_by_arm: Mapping[ArmName, AnswerCase], settings: MeasureSettings
 ) -> ArmMeasurements:
-    """Send the same rows to every arm, a batch at a time; an arm with a clear result is done.
-
-    Args:
-        answer_by_arm: Arm -> function that answers a case; known answers cost nothing there.
-        settings: Cases, score, target.
-    """
+    """Send the same rows to every arm, a batch at a time; an arm with a clear result is done."""
     progress_by_arm: dict[ArmName, ArmProgress] = {arm: ArmProgress() for arm in answer_by_arm}
     for batch in settings.batches():
         open_arms = {

@@ -105,13 +105,7 @@ def instruction_for(metric: str, cases: Sequence[EvaluationCase]) -> str:
 def choose_shots(
     shown: Sequence[EvaluationCase], count: int, metric: str
 ) -> tuple[EvaluationCase, ...]:
-    """Choose few-shot examples: the labels in turn, else rows of ordinary length.
-
-    Args:
-        shown: Rows that may be shown; none of them is held out.
-        count: Most examples.
-        metric: `label` or another.
-    """
+    """Choose few-shot examples: the labels in turn, else rows of ordinary length."""
     order = sorted(shown, key=lambda case: case.key)
     if metric == "label":
         by_label: dict[str, list[EvaluationCase]] = {}

@@ -14,7 +14,6 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -30,24 +29,11 @@ EDGE = 1e-6
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Capital:
-    """Highest capital so far against each mean: bets on a higher mean, and on a lower one."""
+def capital(scores: Sequence[float], means: Floats) -> tuple[Floats, Floats]:
+    """Return the logarithm of the highest capital so far of gamblers who bet against each mean.
 
-    above: Floats
-    """Logarithm [means]."""
-    below: Floats
-    """Logarithm [means]."""
-
-
-def capital(scores: Sequence[float], means: Floats) -> Capital:
-    """Compute the capital of gamblers who bet against each of some means, row by row.
-
-    With bet b and mean m, 1 becomes 1 + b (x / m - 1) above, and 1 - b (x - m) / (1 - m) below.
-
-    Args:
-        scores: In the order of arrival [0..1].
-        means: Strictly between 0 and 1.
+    First of those who bet on a higher mean, then on a lower one. With bet b and mean m, 1 becomes
+    1 + b (x / m - 1) above, and 1 - b (x - m) / (1 - m) below, for each score x [0..1] in turn.
     """
     clipped = np.clip(np.asarray(means, np.float64), EDGE, 1 - EDGE)
     bets = BETS[:, None]
@@ -58,7 +44,7 @@ def capital(scores: Sequence[float], means: Floats) -> Capital:
         under += np.log1p(-bets * (score - clipped) / (1 - clipped))
         most_over = np.maximum(most_over, _mean(over))
         most_under = np.maximum(most_under, _mean(under))
-    return Capital(most_over, most_under)
+    return most_over, most_under
 
 
 def standing(scores: Sequence[float], target: float, alpha: float) -> Standing:
@@ -71,10 +57,10 @@ def standing(scores: Sequence[float], target: float, alpha: float) -> Standing:
     >>> standing([1.0] * 5, 0.8, 0.05)
     'open'
     """
-    won, needed = capital(scores, np.array([target])), np.log(2 / alpha)
-    if max(won.above[0], won.below[0]) < needed:
+    above, below = capital(scores, np.array([target]))
+    if max(above[0], below[0]) < np.log(2 / alpha):
         return "open"
-    return "reaches" if won.above[0] > won.below[0] else "falls short"
+    return "reaches" if above[0] > below[0] else "falls short"
 
 
 def interval(scores: Sequence[float], alpha: float) -> tuple[float, float]:
@@ -85,8 +71,8 @@ def interval(scores: Sequence[float], alpha: float) -> tuple[float, float]:
     >>> interval([1.0] * 60, 0.05)
     (0.91, 1.0)
     """
-    won, needed = capital(scores, GRID), np.log(2 / alpha)
-    left = GRID[(won.above < needed) & (won.below < needed)]
+    above, below = capital(scores, GRID)
+    left = GRID[np.maximum(above, below) < np.log(2 / alpha)]
     if not len(left):  # between two candidate means
         middle = float(np.mean(scores))
         return max(middle - STEP, 0.0), min(middle + STEP, 1.0)

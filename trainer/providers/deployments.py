@@ -34,7 +34,14 @@ class DeploymentStatus:
 
 
 class Hosting(Protocol):
-    """Client for the deployments of one provider."""
+    """Client for the deployments of one provider, and the requests that all providers share."""
+
+    _web: HttpClient
+    _path: str
+    chat_path: str
+
+    def __init__(self, web: HttpClient, path: str) -> None:
+        self._web, self._path = web, path
 
     def deploy(self, name: str, job: Job) -> DeploymentStatus:
         """Start a deployment; a second call with the same name changes nothing."""
@@ -44,24 +51,6 @@ class Hosting(Protocol):
 
     def stop(self, name: str) -> None:
         """Stop a deployment, if it exists."""
-
-    def names(self) -> list[str]:
-        """List our deployments at the provider."""
-
-    def smoke(self, model: str) -> str:
-        """Send one short question to a model; return its answer."""
-
-    def close(self) -> None:
-        """Close all connections."""
-
-
-class _HttpHosting:
-    """Requests that both providers share."""
-
-    chat_path: str
-
-    def __init__(self, web: HttpClient, path: str) -> None:
-        self._web, self._path = web, path
 
     def _create(self, path: str, **options: Any) -> None:
         """Create a resource, unless it exists already."""
@@ -80,7 +69,7 @@ class _HttpHosting:
         self._web.close()
 
 
-class FireworksHosting(_HttpHosting):
+class FireworksHosting(Hosting):
     """On-demand deployments that scale to zero when idle. Source: fireworks-ai 1.2.28."""
 
     chat_path = "/inference/v1/chat/completions"
@@ -116,13 +105,8 @@ class FireworksHosting(_HttpHosting):
         """Stop a deployment, if it exists."""
         self._delete(f"{self._path}/{path_segment(name)}", params={"ignoreChecks": True})
 
-    def names(self) -> list[str]:
-        """List our deployments."""
-        page = self._web.ask("GET", self._path, params={"pageSize": 200})
-        return _own_names(page.get("deployments"))
 
-
-class TogetherHosting(_HttpHosting):
+class TogetherHosting(Hosting):
     """Dedicated endpoints that stop when idle. Source: together 3.1.1."""
 
     chat_path = "/v1/chat/completions"
@@ -176,15 +160,6 @@ class TogetherHosting(_HttpHosting):
         for deployment in self._list(f"{path}/deployments"):
             self._delete(f"{path}/deployments/{path_segment(str(deployment['id']))}")
         self._delete(path)
-
-    def names(self) -> list[str]:
-        """List our endpoints."""
-        return _own_names(self._list(self._path, limit=200))
-
-
-def _own_names(resources: list[Mapping[str, Any]] | None) -> list[str]:
-    names = [str(resource.get("name")).rsplit("/", 1)[-1] for resource in resources or []]
-    return [name for name in names if name.startswith(PREFIX)]
 
 
 MANUAL_STEPS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,8 @@ class Fireworks(Adapter):
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Create a dataset and upload its file; an incomplete upload is repeated."""
         dataset, size = dataset_id(name), path.stat().st_size
-        body = {
-            "datasetId": dataset,
-            "dataset": {
-                "displayName": name,
-                "format": "CHAT",
-                "exampleCount": str(rows),
-                "userUploaded": {},
-            },
-        }
+        details = {"displayName": name, "format": "CHAT", "exampleCount": str(rows)}
+        body = {"datasetId": dataset, "dataset": {**details, "userUploaded": {}}}
         none_if_declined(lambda: self._web.ask("POST", "/datasets", json=body), 409)
         if size > SIGNED_FROM_BYTES:
             self._upload_signed(path, dataset, name, size)
@@ -98,12 +92,8 @@ class Fireworks(Adapter):
             return None
         status = body.get("status") or {}
         broken = status.get("code") not in (None, "OK")
-        return RemoteFile(
-            file_id,
-            None,
-            ready=body.get("state") == "READY" and not broken,
-            broken=str(status.get("message")) if broken else None,
-        )
+        is_ready = body.get("state") == "READY" and not broken
+        return RemoteFile(file_id, None, is_ready, str(status.get("message")) if broken else None)
 
     def delete_file(self, file_id: str) -> None:
         """Delete a dataset."""
@@ -133,10 +123,8 @@ class Fireworks(Adapter):
         base = plan.base_model
         if "/" not in base:
             base = f"accounts/fireworks/models/{base}"
-        common = {
-            "dataset": f"{path}/{files.training}",
-            "displayName": plan.suffix or "tune-or-not",
-        }
+        name = plan.suffix or "tune-or-not"
+        common = {"dataset": f"{path}/{files.training}", "displayName": name}
         if files.validation:
             common["evaluationDataset"] = f"{path}/{files.validation}"
         if plan.method == "dpo":
@@ -151,14 +139,10 @@ class Fireworks(Adapter):
 
     def create(self, plan: TrainingPlan, files: JobFiles) -> Job:
         """Start the job under our id; if it exists already, return it."""
-        path, query = (
-            f"/{COLLECTIONS[plan.method]}",
-            {ID_PARAMETERS[plan.method]: self.key_of(plan)},
-        )
-        body = self.request(plan, files)
-        created = none_if_declined(
-            lambda: self._web.ask("POST", path, params=query, json=body), 409
-        )
+        path, body = f"/{COLLECTIONS[plan.method]}", self.request(plan, files)
+        query = {ID_PARAMETERS[plan.method]: self.key_of(plan)}
+        post = partial(self._web.ask, "POST", path, params=query, json=body)
+        created = none_if_declined(post, 409)
         return self.job(self._job_id(plan)) if created is None else _job(created)
 
     def find(self, plan: TrainingPlan, since: float) -> list[Job]:

@@ -100,10 +100,9 @@ class HttpClient:
         accepted = options.pop("accepted", frozenset())
         try:
             response = self.client.request(method, self.base_url + path, headers=headers, **options)
-        except NOT_SENT_ERRORS as error:
-            raise NotSent(_why(error)) from None
         except httpx2.HTTPError as error:
-            raise UnknownOutcome(_why(error)) from None
+            why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise (NotSent if isinstance(error, NOT_SENT_ERRORS) else UnknownOutcome)(why) from None
         if response.status_code not in accepted:
             raise_for_error(response)
         return response
@@ -208,7 +207,3 @@ def error_details(content: bytes) -> tuple[str, str]:
         return "invalid", "; ".join(parts)[:500]
     code = body.get("code") or body.get("error") or "error"
     return str(code), str(body.get("message") or detail or body)[:500]
-
-
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -91,11 +91,8 @@ class OpenAIProtocol(Adapter):
             sent = self._upload_by_parts(path, name, size)
         else:
             with path.open("rb") as content:
-                file = (name, content)
-                body = _json(
-                    self._files.create, file=file, purpose="fine-tune", timeout=SEND_SECONDS
-                )
-            sent = parse_file(body)
+                options = {"purpose": "fine-tune", "timeout": SEND_SECONDS}
+                sent = parse_file(call_json(self._files.create, file=(name, content), **options))
         check_complete(sent, size)
         if self.dialect.reads_back and size <= BY_PARTS_FROM_BYTES:
             digest = hashlib.sha256(self._content(sent.file_id)).hexdigest()
@@ -109,38 +106,29 @@ class OpenAIProtocol(Adapter):
         return _call(partial(self._files.content, file_id)).content
 
     def _upload_by_parts(self, path: Path, name: str, size: int) -> RemoteFile:
-        upload = _json(
-            self._uploads.create,
-            bytes=size,
-            filename=name,
-            mime_type="application/jsonl",
-            purpose="fine-tune",
-        )
+        file = {"filename": name, "bytes": size, "mime_type": "application/jsonl"}
+        upload = call_json(self._uploads.create, purpose="fine-tune", **file)
         part_ids, digest = [], hashlib.md5(usedforsecurity=False)
         with path.open("rb") as rows:
             while part := rows.read(PART_BYTES):
                 digest.update(part)
                 send = self._uploads.parts.create
-                sent = _json(send, upload["id"], data=part, timeout=SEND_SECONDS)
+                sent = call_json(send, upload["id"], data=part, timeout=SEND_SECONDS)
                 part_ids.append(str(sent["id"]))
-        done = _json(
-            self._uploads.complete,
-            upload["id"],
-            part_ids=part_ids,
-            md5=digest.hexdigest(),
-            timeout=SEND_SECONDS,
-        )
+        content = {"part_ids": part_ids, "md5": digest.hexdigest()}
+        complete = self._uploads.complete
+        done = call_json(complete, upload["id"], timeout=SEND_SECONDS, **content)
         return parse_file(done.get("file") or {})
 
     def find_file(self, name: str) -> RemoteFile | None:
         """Return the file with this upload name, or None."""
-        files = _json(self._files.list, purpose="fine-tune", limit=1000).get("data", [])
+        files = call_json(self._files.list, purpose="fine-tune", limit=1000).get("data", [])
         matches = [file for file in files if file.get("filename") == name]
         return parse_file(matches[0]) if matches else None
 
     def file(self, file_id: str) -> RemoteFile | None:
         """Return a file, or None if it does not exist."""
-        return none_if_declined(lambda: parse_file(_json(self._files.retrieve, file_id)), 404)
+        return none_if_declined(lambda: parse_file(call_json(self._files.retrieve, file_id)), 404)
 
     def delete_file(self, file_id: str) -> None:
         """Delete a file."""
@@ -174,7 +162,7 @@ class OpenAIProtocol(Adapter):
 
     def job(self, job_id: str) -> Job:
         """Return one job."""
-        return parse_job(_json(self._jobs.retrieve, job_id), self.dialect)
+        return parse_job(call_json(self._jobs.retrieve, job_id), self.dialect)
 
     def jobs(self, since: float) -> Iterator[list[Job]]:
         """List jobs page by page, newest first, until they are older than *since*."""
@@ -184,7 +172,9 @@ class OpenAIProtocol(Adapter):
         after: str | openai.Omit = openai.omit
         seen: set[str] = set()
         while True:
-            page = _json(self._jobs.list, limit=PAGE, after=after, metadata=metadata or openai.omit)
+            page = call_json(
+                self._jobs.list, limit=PAGE, after=after, metadata=metadata or openai.omit
+            )
             bodies = [body for body in page.get("data") or [] if body.get("id") not in seen]
             jobs = [parse_job(body, self.dialect) for body in bodies]
             if not jobs:
@@ -201,7 +191,7 @@ class OpenAIProtocol(Adapter):
         events: dict[str, JobEvent] = {}
         after: str | openai.Omit = openai.omit
         while True:
-            page = _json(self._jobs.list_events, job_id, limit=PAGE, after=after)
+            page = call_json(self._jobs.list_events, job_id, limit=PAGE, after=after)
             parsed = map(parse_event, page.get("data") or [])
             new = [event for event in parsed if event.event_id not in events]
             events |= {event.event_id: event for event in new}
@@ -211,32 +201,32 @@ class OpenAIProtocol(Adapter):
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """List the models saved during training."""
-        page = _json(self._jobs.checkpoints.list, job_id, limit=PAGE)
+        page = call_json(self._jobs.checkpoints.list, job_id, limit=PAGE)
         return [parse_checkpoint(body) for body in page.get("data") or []]
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job."""
-        return parse_job(_json(self._jobs.cancel, job_id), self.dialect)
+        return parse_job(call_json(self._jobs.cancel, job_id), self.dialect)
 
     def pause(self, job_id: str) -> Job:
         """Pause a job, if the provider can."""
         if not self.dialect.pauses:
             return super().pause(job_id)
-        return parse_job(_json(self._jobs.pause, job_id), self.dialect)
+        return parse_job(call_json(self._jobs.pause, job_id), self.dialect)
 
     def resume(self, job_id: str) -> Job:
         """Resume a paused job, if the provider can."""
         if not self.dialect.pauses:
             return super().resume(job_id)
-        return parse_job(_json(self._jobs.resume, job_id), self.dialect)
+        return parse_job(call_json(self._jobs.resume, job_id), self.dialect)
 
     def smoke(self, model: str) -> str:
         """Send one short question to the tuned model, with the key that will serve it."""
-        return answer_text(_json(self._chat.create, model=model, **SMOKE_TEST))
+        return answer_text(call_json(self._chat.create, model=model, **SMOKE_TEST))
 
     def shutdown_on(self, model: str) -> str | None:
         """Return the day on which the model is shut down, or None if not announced."""
-        return _json(self._models.retrieve, model).get("shutdown_date")
+        return call_json(self._models.retrieve, model).get("shutdown_date")
 
     def download(self, job: Job, folder: Path) -> list[Path]:
         """Download the result files of a job, if the provider releases the weights."""
@@ -244,30 +234,29 @@ class OpenAIProtocol(Adapter):
             raise NotOffered(
                 f"{self.name} does not release the weights. Export the data and the recipe instead."
             )
-        return [self._download(str(i), folder) for i in (job.raw or {}).get("result_files") or []]
-
-    def _download(self, file_id: str, folder: Path) -> Path:
-        file = _json(self._files.retrieve, file_id)
-        target = folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}"
-        target.write_bytes(self._content(file_id))
-        return target
+        paths = []
+        for file_id in map(str, (job.raw or {}).get("result_files") or []):
+            file = call_json(self._files.retrieve, file_id)
+            paths.append(folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}")
+            paths[-1].write_bytes(self._content(file_id))
+        return paths
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
 
 
-def _json(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Call a method of the SDK once; return the JSON object of the response."""
-    return json_object(_call(partial(method, *args, **kwargs)))
-
-
-def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
-    """Send a request once; return the raw response.
+def call_json(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Call a method of the SDK once; return the JSON object of the response.
 
     Raises:
         ProviderError: the SDK's error, translated.
     """
+    return json_object(_call(partial(method, *args, **kwargs)))
+
+
+def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
+    """Send a request once; return the raw response, or raise the SDK's error as a ProviderError."""
     try:
         answer = send()
         if strict:
@@ -278,10 +267,9 @@ def _call(send: Callable[[], Any], strict: bool = False) -> httpx2.Response:
     except openai.APIResponseValidationError as error:
         raise UnknownOutcome(f"the response violates OpenAI's own schema: {error}") from None
     except openai.APIConnectionError as error:
-        why = f"{type(error.__cause__ or error).__name__}"
-        if isinstance(error.__cause__, NOT_SENT_ERRORS):
-            raise NotSent(why) from None
-        raise UnknownOutcome(why) from None
+        why = type(error.__cause__ or error).__name__
+        is_unsent = isinstance(error.__cause__, NOT_SENT_ERRORS)
+        raise (NotSent if is_unsent else UnknownOutcome)(why) from None
     except orjson.JSONDecodeError as error:
         raise UnknownOutcome(f"not valid JSON: {error}") from None
     response: httpx2.Response = answer.http_response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -15,7 +15,8 @@ from trainer.providers.status_words import AZURE, OPENAI, StatusWords
 
 SUFFIX_KEY = "ton-"
 SUFFIX_KEY_HEX = 24
-LearningRateUnit = Literal["multiplier", "absolute"]
+RateField = Literal["learning_rate_multiplier", "learning_rate"]
+RATES: frozenset[RateField] = frozenset(get_args(RateField))
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Dialect:
     """Whether responses must match OpenAI's own schema."""
     key_in: Literal["metadata", "suffix"] = "metadata"
     """Field of a job that has our key."""
-    rate: LearningRateUnit = "multiplier"
-    """Unit of the learning rate."""
+    rate: RateField = "learning_rate_multiplier"
+    """The learning rate that the provider accepts: relative to its own, or absolute."""
     lora: bool = False
     """Whether jobs train LoRA adapters, with rank and alpha."""
     pauses: bool = False
@@ -80,27 +81,21 @@ class Dialect:
         Raises:
             UsageError: the provider does not support a setting.
         """
-        wrong = asked.learning_rate if self.rate == "multiplier" else asked.learning_rate_multiplier
-        if wrong is not None:
-            named = {"multiplier": "learning_rate_multiplier", "absolute": "learning_rate"}
+        settings: dict[str, Any] = asked.model_dump(exclude={"seed"})
+        rank, alpha = settings.pop("lora_rank"), settings.pop("lora_alpha")
+        (unsupported,) = RATES - {self.rate}
+        if settings.pop(unsupported) is not None:
             raise UsageError(
                 "hyperparameters",
-                f"{self.name} accepts {named[self.rate]} only.",
+                f"{self.name} accepts {self.rate} only.",
                 "Convert the value: the two differ by about a factor of 10,000.",
             )
-        settings: dict[str, Any] = {"n_epochs": asked.n_epochs, "batch_size": asked.batch_size}
-        if self.rate == "absolute":
-            settings["learning_rate"] = asked.learning_rate
-        else:
-            settings["learning_rate_multiplier"] = asked.learning_rate_multiplier
         if self.lora:
-            settings |= {"lora": True, "lora_r": asked.lora_rank, "lora_alpha": asked.lora_alpha}
-        elif asked.lora_rank or asked.lora_alpha:
+            settings |= {"lora": True, "lora_r": rank, "lora_alpha": alpha}
+        elif rank or alpha:
             raise UsageError(
                 "hyperparameters", f"{self.name} accepts no LoRA rank or alpha.", "Remove them."
             )
-        if asked.beta is not None:
-            settings["beta"] = asked.beta
         return {name: value for name, value in settings.items() if value is not None}
 
 
@@ -124,7 +119,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "nebius": Dialect(
         "nebius",
         key_in="suffix",
-        rate="absolute",
+        rate="learning_rate",
         lora=True,
         downloads=True,
         serves_per_token=False,

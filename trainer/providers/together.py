@@ -68,23 +68,17 @@ class Together(Adapter):
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Upload a file, in parts if it is large; Together AI verifies its checksum."""
         size = path.stat().st_size
-        if size > BY_PARTS_FROM_BYTES:
-            file_id = self._upload_by_parts(path, name, sha256, size)
-        else:
-            file_id = self._upload_at_once(path, name, sha256)
+        form = {"purpose": "fine-tune", "file_name": name, "file_type": "jsonl"}
+        form["checksum"] = sha256
+        send = self._upload_by_parts if size > BY_PARTS_FROM_BYTES else self._upload_at_once
+        file_id = send(path, form)
         sent = self.file(file_id)
         if sent is None:
             raise UnknownOutcome(f"the file {file_id} does not exist after its upload")
         check_complete(sent, size)
         return sent
 
-    def _upload_at_once(self, path: Path, name: str, sha256: str) -> str:
-        form = {
-            "purpose": "fine-tune",
-            "file_name": name,
-            "file_type": "jsonl",
-            "checksum": sha256,
-        }
+    def _upload_at_once(self, path: Path, form: Mapping[str, str]) -> str:
         response = self._web.raw("POST", "/files", accepted={302, 409}, data=form)
         if response.status_code == 409:
             return str(json_object(response)["file_id"])  # the same bytes were uploaded before
@@ -97,15 +91,9 @@ class Together(Adapter):
         self._web.ask("POST", f"/files/{path_segment(file_id)}/preprocess")
         return str(file_id)
 
-    def _upload_by_parts(self, path: Path, name: str, sha256: str, size: int) -> str:
-        body = {
-            "file_name": name,
-            "file_size": size,
-            "num_parts": -(-size // PART_BYTES),
-            "purpose": "fine-tune",
-            "file_type": "jsonl",
-            "checksum": sha256,
-        }
+    def _upload_by_parts(self, path: Path, form: Mapping[str, str]) -> str:
+        size = path.stat().st_size
+        body = {**form, "file_size": size, "num_parts": -(-size // PART_BYTES)}
         upload = self._web.ask("POST", "/files/multipart/initiate", json=body)
         parts = []
         with path.open("rb") as rows:
@@ -113,7 +101,7 @@ class Together(Adapter):
                 sent = request_signed_url("PUT", part["URL"], content=rows.read(PART_BYTES))
                 etag = sent.headers.get("etag", "").strip('"')
                 parts.append({"part_number": part["PartNumber"], "etag": etag})
-        body = {"upload_id": upload["upload_id"], "file_id": upload["file_id"], "parts": parts}
+        body = {name: upload[name] for name in ("upload_id", "file_id")} | {"parts": parts}
         self._web.ask("POST", "/files/multipart/complete", json=body)
         return str(upload["file_id"])
 
@@ -298,14 +286,10 @@ def _error(body: Mapping[str, Any]) -> str | None:
 def _event(body: Mapping[str, Any]) -> JobEvent:
     at = parse_time(body.get("created_at")) or 0.0
     name = f"{body.get('type')}:{body.get('step') or 0}:{at:.3f}:{body.get('message')}"
-    return JobEvent(
-        hashlib.sha256(name.encode()).hexdigest()[:32],
-        at,
-        "message",
-        str(body.get("level") or "info"),
-        str(body.get("message") or ""),
-        {"type": body.get("type"), "step": body.get("step")},
-    )
+    event_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+    level, message = str(body.get("level") or "info"), str(body.get("message") or "")
+    data = {"type": body.get("type"), "step": body.get("step")}
+    return JobEvent(event_id, at, "message", level, message, data)
 
 
 def _metric(body: Mapping[str, Any]) -> JobEvent:

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import jinja2
 import torch
 import transformers
-from generate import ModelLoader, generate_answers, prompt_of
-from tokenize_rows import PLAIN_TEMPLATE, UntrainableData
+from generate import ModelLoader, generate_answers, prompt_of, run_script
+from tokenize_rows import PLAIN_TEMPLATE, end_token_ids
 from trainer.scripts.stdin_requests import (
     StdinRequests,
     RequestRejected,
@@ -57,30 +57,21 @@ class StreamingCriteria(transformers.StoppingCriteria):  # type: ignore[misc]
         row, count = self.rows[place], self.ask["n"]
         if not text and row.finish is None:
             return
-        ended = (
-            {"finish": row.finish, "prompt_tokens": self.asked, "completion_tokens": len(row.ids)}
-            if row.finish
-            else {}
-        )
+        ended = {
+            "finish": row.finish,
+            "prompt_tokens": self.asked,
+            "completion_tokens": len(row.ids),
+        }
+        if row.finish is None:
+            ended = {}
         for index in range(count) if len(self.rows) < count else [place]:
             self.asks.tell(id=self.ask["id"], index=index, text=text, **ended)
 
 
-def answer_request(
+def answer_with_label(
     tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]
 ) -> None:
-    """Answer one request.
-
-    Raises:
-        Refused: the model cannot answer the request.
-    """
-    if tuned.recipe["objective"] == "classification":
-        _label(tuned, model, asks, ask)
-    else:
-        _speak(tuned, model, asks, ask)
-
-
-def _label(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]) -> None:
+    """Answer a request with the label of a classifier."""
     text = last_question(ask)
     row = {"messages": [{"role": "user", "content": text}]}
     label = next(generate_answers(tuned, model, [row]))["answer"]
@@ -89,8 +80,11 @@ def _label(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, A
     asks.send_label(ask, label, len(read["input_ids"]), len(answered["input_ids"]))
 
 
-def _speak(tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]) -> None:
-    ends = _ends(model)
+def answer_with_text(
+    tuned: ModelLoader, model: Any, asks: StdinRequests, ask: dict[str, Any]
+) -> None:
+    """Answer a request with generated text, streamed token by token."""
+    ends = end_token_ids(model.generation_config.eos_token_id)
     asked = prompt_ids(tuned, ask, ends)
     window, most = window_of(model), ask["max_tokens"]
     if window is not None and len(asked) >= window:
@@ -136,7 +130,7 @@ def prompt_ids(tuned: ModelLoader, ask: dict[str, Any], ends: set[int]) -> list[
     """Format the messages for the model: with its chat template, or as plain text.
 
     Raises:
-        Refused: the template cannot format them, or there is no text to continue.
+        RequestRejected: the template cannot format them, or there is no text to continue.
     """
     template = str(tuned.tokenizer.chat_template or "")
     messages = [{**message, "content": message_text(message)} for message in ask["messages"]]
@@ -175,21 +169,18 @@ def window_of(model: Any) -> int | None:
     return None if window is None else int(window) - learned
 
 
-def _ends(model: Any) -> set[int]:
-    ends = model.generation_config.eos_token_id
-    return set(ends) if isinstance(ends, list) else {ends} - {None}
-
-
 def main(folder: Path, system: str) -> None:
     """Load the model and answer requests until stdin ends."""
     asks = StdinRequests.of_this_process()
     transformers.utils.logging.disable_progress_bar()
     tuned = ModelLoader(folder)
     model = tuned.load(system)
+    is_classifier = tuned.recipe["objective"] == "classification"
+    answer = answer_with_label if is_classifier else answer_with_text
     asks.tell(ready=True)
     for ask in asks:
         try:
-            answer_request(tuned, model, asks, ask)
+            answer(tuned, model, asks, ask)
         except RequestRejected as error:
             asks.tell(id=ask["id"], refused=str(error), code=error.code)
         except torch.OutOfMemoryError:
@@ -206,9 +197,4 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--system", choices=("tuned", "base"), default="tuned")
     flags = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
-    try:
-        main(flags.folder, flags.system)
-    except UntrainableData as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(3) from None
+    run_script(main, flags.folder, flags.system)

@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tokenize_rows import (
     UntrainableData,
     conversation,
     encode,
+    end_token_ids,
     question_and_label,
     read_rows,
     template_hash,
@@ -75,9 +76,8 @@ class ModelLoader:
             kind = transformers.AutoModelForSequenceClassification
             names = json.loads((self.folder / "result.json").read_text())["labels"]
             wanted = {"num_labels": len(names), "id2label": dict(enumerate(names))}
-        transformers.set_seed(
-            self.recipe["seed"]
-        )  # the base of an encoder has a randomly initialized head
+        # the base of an encoder has a randomly initialized head
+        transformers.set_seed(self.recipe["seed"])
         wanted |= {"dtype": self.dtype, "trust_remote_code": False, "use_safetensors": True}
         model = kind.from_pretrained(place, attn_implementation="sdpa", **wanted)
         if system == "tuned" and not is_full:
@@ -99,7 +99,7 @@ def generate_answers(
     if tuned.recipe["objective"] == "classification":
         yield from _labels(tuned, model, rows)
         return
-    if tuned.recipe["objective"] == "text" or not rows:  # no rows
+    if tuned.recipe["objective"] == "text" or not rows:
         return
     prompts = [prompt_of(tuned.tokenizer, row) for row in rows]
     expected = [tuned.tokenizer(row["messages"][-1]["content"] or "")["input_ids"] for row in rows]
@@ -178,16 +178,14 @@ def perplexity(
     Returns:
         Perplexity per token and the number of tokens; None without rows.
     """
-    ends = model.generation_config.eos_token_id
-    ends = set(ends) if isinstance(ends, list) else {ends}
+    ends = end_token_ids(model.generation_config.eos_token_id)
     total, tokens = 0.0, 0
     for row in rows[:MAX_PERPLEXITY_ROWS]:
         if "messages" in row:
             one = encode(tuned.tokenizer, row, "assistant", tuned.recipe["max_tokens"], ends)
             ids, labels = one.ids, one.labels
         else:
-            ids = tuned.tokenizer(row["text"])["input_ids"][: tuned.recipe["max_tokens"]]
-            labels = ids
+            ids = labels = tuned.tokenizer(row["text"])["input_ids"][: tuned.recipe["max_tokens"]]
         batch = torch.tensor([ids], device=model.device)
         wanted = torch.tensor([labels], device=model.device)[:, 1:]
         with torch.inference_mode():
@@ -199,9 +197,9 @@ def perplexity(
             reduction="sum",
         )
         total, tokens = total + float(loss), tokens + int((wanted != -100).sum())
-    return (
-        {"perplexity": math.exp(min(total / tokens, 700.0)), "tokens": tokens} if tokens else None
-    )
+    if not tokens:
+        return None
+    return {"perplexity": math.exp(min(total / tokens, 700.0)), "tokens": tokens}
 
 
 def main(folder: Path) -> None:
@@ -239,18 +237,23 @@ def answer_question(folder: Path, text: str, most_tokens: int) -> None:
     print(json.dumps({"answer": answer}))
 
 
+def run_script(work: Callable[..., None], *arguments: Any) -> None:
+    """Run the work of a script; exit with code 3 if the data cannot be used."""
+    torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
+    try:
+        work(*arguments)
+    except UntrainableData as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(3) from None
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ask")
     parser.add_argument("--max-tokens", type=int, default=64)
     flags = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
-    try:
-        if flags.ask is not None:
-            answer_question(flags.folder, flags.ask, flags.max_tokens)
-        else:
-            main(flags.folder)
-    except UntrainableData as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(3) from None
+    if flags.ask is None:
+        run_script(main, flags.folder)
+    else:
+        run_script(answer_question, flags.folder, flags.ask, flags.max_tokens)

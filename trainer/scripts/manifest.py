@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +41,19 @@ def write_json(path: Path, body: Any) -> None:
         out.flush()
         os.fsync(out.fileno())
     aside.replace(path)
-    _sync_folder(path.parent)
+    descriptor = os.open(path.parent, os.O_RDONLY)  # the rename is durable after this sync
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def seal(folder: Path, **more: Any) -> None:
     """Write the manifest of a folder, after all its files are on disk."""
     files = {}
-    for path in _files(folder):
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.name == NAME or path.name.endswith(".part"):
+            continue
         with path.open("rb") as content:
             os.fsync(content.fileno())
         files[str(path.relative_to(folder))] = [path.stat().st_size, sha256_of(path)]
@@ -84,24 +89,10 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 def newest_complete(folder: Path) -> tuple[Path | None, list[str]]:
     """Return the newest complete checkpoint, and why newer ones are incomplete."""
-    torn: list[str] = []
+    flaws: list[str] = []
     for _, path in checkpoints(folder):
         flaw = flaw_of(path)
         if flaw is None:
-            return path, torn
-        torn.append(f"{path.name}: {flaw}")
-    return None, torn
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != NAME and not path.name.endswith(".part"):
-            yield path
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            return path, flaws
+        flaws.append(f"{path.name}: {flaw}")
+    return None, flaws

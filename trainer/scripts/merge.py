@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 import transformers
-from generate import ModelLoader, prompt_of
+from generate import ModelLoader, prompt_of, run_script
 from manifest import seal, write_json
 from tokenize_rows import UntrainableData, conversation, question_and_label, read_rows
 
@@ -94,8 +94,4 @@ def main(folder: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UntrainableData as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(3) from None
+    run_script(main, Path(sys.argv[1]), Path(sys.argv[2]))

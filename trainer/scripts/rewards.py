@@ -22,7 +22,7 @@ def reward_of(grader: str | None) -> Reward:
     """Return the reward function of a grader: `string_check`, `regex` or `json`.
 
     Raises:
-        Unfit: there is no grader, or its type is not supported here.
+        UntrainableData: there is no grader, or its type is not supported here.
     """
     if not grader:
         raise UntrainableData("reinforcement needs a grader. Add one with --grader FILE.")
@@ -47,16 +47,16 @@ def _score(asked: dict[str, Any]) -> Callable[[str, str], float]:
         pattern = re.compile(asked["pattern"])
         return lambda answer, _: float(bool(pattern.search(answer)))
     if kind == "json":
-        return lambda answer, _: float(_is_json(answer))
+        return lambda answer, _: _parses(answer)
     raise UntrainableData(
         f"a grader of type {kind!r} is not supported here. Use string_check with an "
         f"operation of {', '.join(CHECKS)}, regex with a pattern, or json."
     )
 
 
-def _is_json(text: str) -> bool:
+def _parses(text: str) -> float:
     try:
         json.loads(text)
     except ValueError:
-        return False
-    return True
+        return 0.0
+    return 1.0

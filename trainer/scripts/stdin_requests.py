@@ -82,25 +82,19 @@ def message_text(message: dict[str, Any]) -> str | None:
     """Return the text of a message, with its parts joined.
 
     Raises:
-        Refused: a part is not text.
+        RequestRejected: a part is not text.
     """
     content = message.get("content")
     if content is None or isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content]
-    odd = [
-        part
-        for part in parts
-        if not (
-            isinstance(part, dict)
-            and part.get("type") == "text"
-            and isinstance(part.get("text"), str)
-        )
-    ]
-    if odd:
+    for part in parts:
+        match part:
+            case {"type": "text", "text": str()}:
+                continue
         raise RequestRejected(
             "messages-unfit",
-            f"a message contains {str(odd[0])[:80]}, and this model only reads "
+            f"a message contains {str(part)[:80]}, and this model only reads "
             "text. Send texts, or parts of type 'text'.",
         )
     return "".join(part["text"] for part in parts)
@@ -110,7 +104,7 @@ def last_question(ask: dict[str, Any]) -> str:
     """Return the text of the last user message.
 
     Raises:
-        Refused: there is no user message.
+        RequestRejected: there is no user message.
     """
     texts = [message_text(message) for message in ask["messages"] if message["role"] == "user"]
     if not texts or not texts[-1]:

@@ -71,7 +71,7 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
     """Add what a tokenizer lacks: a chat template, and a padding token other than the end token.
 
     Raises:
-        Unfit: it has no end token, or no token for padding.
+        UntrainableData: it has no end token, or no token for padding.
     """
     if not tokenizer.is_fast:
         raise UntrainableData(
@@ -86,20 +86,15 @@ def prepare_tokenizer(tokenizer: Any, eos_ids: set[int]) -> None:
     taken = {tokenizer.eos_token_id, tokenizer.bos_token_id, *eos_ids}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in taken:
         return
-    spare = [
-        token
-        for token in (*tokenizer.all_special_tokens, tokenizer.unk_token)
-        if token and tokenizer.convert_tokens_to_ids(token) not in taken
-    ]
     reserved = [
         token
         for token in tokenizer.get_vocab()
         if any(word in token.lower() for word in ("<|pad|>", "<pad>", "[pad]", "reserved"))
-        and tokenizer.convert_tokens_to_ids(token) not in taken
     ]
-    for token in (*sorted(reserved), *spare):
-        tokenizer.pad_token = token
-        return
+    for token in (*sorted(reserved), *tokenizer.all_special_tokens, tokenizer.unk_token):
+        if token and tokenizer.convert_tokens_to_ids(token) not in taken:
+            tokenizer.pad_token = token
+            return
     raise UntrainableData(
         "the tokenizer pads with its end token, and no other special token is available: the "
         "model would learn never to stop, or to stop at once. Set pad_token."
@@ -112,7 +107,7 @@ def encode(
     """Tokenize one conversation; labels cover the answers, including their end tokens.
 
     Raises:
-        Unfit: the template rewrites earlier turns, so answers cannot be located.
+        UntrainableData: the template rewrites earlier turns, so answers cannot be located.
     """
     messages, tools = row["messages"], row.get("tools")
     text = _render(tokenizer, messages, tools, False)
@@ -156,10 +151,11 @@ def _spans(
 def _render(tokenizer: Any, messages: Sequence[dict[str, Any]], tools: Any, asks: bool) -> str:
     if not messages:
         return ""
-    rendered = tokenizer.apply_chat_template(
-        list(messages), tools=tools, tokenize=False, add_generation_prompt=asks
+    return str(
+        tokenizer.apply_chat_template(
+            list(messages), tools=tools, tokenize=False, add_generation_prompt=asks
+        )
     )
-    return str(rendered)
 
 
 def encode_rows(
@@ -175,7 +171,7 @@ def encode_rows(
         The rows and their counts: rows, tokens, share trained on, truncated rows.
 
     Raises:
-        Unfit: a row has no trained token, no end token, or two start tokens.
+        UntrainableData: a row has no trained token, no end token, or two start tokens.
     """
     encoded = [encode(tokenizer, row, loss_on, max_tokens, eos_ids) for row in rows]
     if not encoded:
@@ -194,7 +190,9 @@ def encode_rows(
         )
     refuse_two_starts(tokenizer, [row.ids for row in encoded])
     endless = [
-        n for n, row in enumerate(encoded, 1) if not row.was_cut and not _stops(row, eos_ids)
+        n
+        for n, row in enumerate(encoded, 1)
+        if not row.was_cut and [one for one in row.labels if one != IGNORED][-1] not in eos_ids
     ]
     if endless:
         raise UntrainableData(
@@ -213,11 +211,18 @@ def encode_rows(
     }
 
 
+def end_token_ids(value: int | list[int] | None) -> set[int]:
+    """Return the end tokens of a generation config, which has one, several or none."""
+    if value is None:
+        return set()
+    return set(value) if isinstance(value, list) else {value}
+
+
 def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
     """Check that no row has two start tokens.
 
     Raises:
-        Unfit: a row has two, with its number.
+        UntrainableData: a row has two, with its number.
     """
     bos = tokenizer.bos_token_id
     twice = [n for n, one in enumerate(ids, 1) if bos is not None and list(one[:2]) == [bos, bos]]
@@ -226,11 +231,6 @@ def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:
             f"rows {_some(twice)}: two start tokens, one from the template and one from "
             "the text. Remove it from the text."
         )
-
-
-def _stops(row: TokenizedRow, eos_ids: set[int]) -> bool:
-    last = [label for label in row.labels if label != IGNORED][-1]
-    return last in eos_ids
 
 
 def _some(numbers: list[int]) -> str:

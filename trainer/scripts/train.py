@@ -41,6 +41,7 @@ from tokenize_rows import (
     UntrainableData,
     conversation,
     encode_rows,
+    end_token_ids,
     prepare_tokenizer,
     question_and_label,
     read_rows,
@@ -57,6 +58,7 @@ SCALING_STEPS = 20
 """In float16 the gradient may overflow for some steps, until the loss scale is found."""
 PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "safetensors")
 TARGETS = "all-linear"
+LORA_SETTINGS = ("lora_alpha", "lora_dropout", "use_rslora", "use_dora")
 MIN_CHANGE = 1e-8
 """A smaller change of a weight counts as none: float32 resolves 1e-7 around 1."""
 SAMPLED = 4096
@@ -88,7 +90,7 @@ class Progress:
         print(f"{kind}: {message or body}", flush=True)
 
     def wanted(self) -> str:
-        """Return `pause`, `cancel` or None."""
+        """Return `pause`, `cancel` or an empty text."""
         try:
             word = (self.folder / "control").read_text(encoding="utf-8").strip()
         except OSError:
@@ -124,14 +126,10 @@ class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
         """Check the loss of every step; report the mean every `log_steps`."""
         logs = logs or {}
         if logs.get("eval_loss") is not None:
-            told = float(logs["eval_loss"])
-            self.checked.append([state.global_step, told])
-            self.progress.say(
-                "validation",
-                f"loss {told:.4f} on validation rows",
-                step=state.global_step,
-                eval_loss=told,
-            )
+            step, loss = state.global_step, float(logs["eval_loss"])
+            self.checked.append([step, loss])
+            message = f"loss {loss:.4f} on validation rows"
+            self.progress.say("validation", message, step=step, eval_loss=loss)
         if logs.get("loss") is None:
             return
         loss, norm = float(logs["loss"]), logs.get("grad_norm")
@@ -141,9 +139,8 @@ class TrainingCallback(transformers.TrainerCallback):  # type: ignore[misc]
         self.bad_steps = self.bad_steps + 1 if broken else 0
         if broken:
             control.should_save = False  # a bad checkpoint would replace a good one
-        is_scaling = args.fp16 and math.isfinite(
-            loss
-        )  # the float16 loss scale is still being found
+        # with float16 and a finite loss, the loss scale is still being found
+        is_scaling = args.fp16 and math.isfinite(loss)
         if self.bad_steps >= (SCALING_STEPS if is_scaling else NAN_STEPS):
             self.why = (
                 f"{self.bad_steps} steps in a row, up to step {state.global_step}, had no "
@@ -223,15 +220,13 @@ def smaller_batch(recipe: dict[str, Any]) -> dict[str, int] | None:
 def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     """Run the training, from the first check to the sealed model."""
     recipe, base = job["recipe"], Path(job["base"])
-    started, energy_before = time.perf_counter(), energy_kwh(gpu := may_use_gpu(job))
+    gpu = torch.cuda.is_available() and not job.get("use_cpu")
+    started, energy_before = time.perf_counter(), energy_kwh(gpu)
 
     # 1. The machine and its capabilities.
     dtype = torch.float32 if not gpu else getattr(torch, recipe["dtype"])
-    if (
-        gpu
-        and dtype is torch.bfloat16
-        and not torch.cuda.is_bf16_supported(including_emulation=False)
-    ):
+    needs_bf16 = dtype is torch.bfloat16  # float32 without a GPU
+    if needs_bf16 and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UntrainableData(
             f"{torch.cuda.get_device_name()} has no bfloat16. Plan again with "
             "dtype float16, or use a newer GPU."
@@ -243,11 +238,8 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         )
     if recipe["gradient_checkpointing"] and recipe["method"] == "prefix":
         recipe["gradient_checkpointing"] = False
-        progress.say(
-            "changed",
-            "gradient_checkpointing is off: it loses the prefix on the way back",
-            gradient_checkpointing=False,
-        )
+        message = "gradient_checkpointing is off: it loses the prefix on the way back"
+        progress.say("changed", message, gradient_checkpointing=False)
     torch.set_num_threads(int(os.environ.get("TUNE_OR_NOT_THREADS") or os.cpu_count() or 1))
     transformers.set_seed(recipe["seed"])
 
@@ -268,14 +260,10 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     # 3. The rows.
     rows = read_rows(folder / job["training"])
     replayed = replay_rows(folder, job, len(rows))
-    data, counted = prepare(rows + replayed, job, recipe, tokenizer, eos_ids)
+    data, counted = prepare(rows + replayed, recipe, tokenizer, eos_ids)
     if counted.get("rows_cut"):
-        progress.say(
-            "cut",
-            f"{counted['rows_cut']} rows are longer than {recipe['max_tokens']} "
-            "tokens and are truncated",
-            rows=counted["rows_cut"],
-        )
+        cut, most = counted["rows_cut"], recipe["max_tokens"]
+        progress.say("cut", f"{cut} rows are longer than {most} tokens and are truncated", rows=cut)
 
     # 4. The model, and which weights are trained.
     model, labels = load_model(base, recipe, rows, dtype, gpu)
@@ -286,10 +274,10 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
     model = with_adapter(model, recipe)
     before = sample(model)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    whole = sum(p.numel() for p in model.parameters())
+    parameters = sum(p.numel() for p in model.parameters())
 
     # 5. Disk space for checkpoints and model.
-    needed = disk_bytes_needed(trained, whole, recipe)
+    needed = disk_bytes_needed(trained, parameters, recipe)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UntrainableData(
@@ -299,8 +287,8 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 
     # 6. The trainer, and derived settings.
     watch = TrainingCallback(progress, recipe, gpu)
-    checked = validation_rows(folder, job, recipe, tokenizer, eos_ids, labels)
-    trainer = trainer_for(model, tokenizer, (data, checked), folder, recipe, gpu, watch, job)
+    checked = validation_rows(folder, job, tokenizer, eos_ids, labels)
+    trainer = trainer_for(model, tokenizer, (data, checked), folder, job, watch)
     sequences = len(trainer.train_dataset)
     steps = total_steps(sequences, recipe)
     trainer.args.max_steps, trainer.args.warmup_steps = steps, int(steps * recipe["warmup_share"])
@@ -315,7 +303,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         "rows_per_step": rows_per_step,
         "tokens_per_step": round(per_step),
         "trained_parameters": trained,
-        "parameters": whole,
+        "parameters": parameters,
         "replayed_rows": len(replayed),
         "device": device_name(gpu),
         "dtype": str(dtype)[6:],
@@ -332,8 +320,8 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         progress.say("preflight", "the longest rows fit")
 
     # 8. Training, from the last complete checkpoint.
-    checkpoint, torn = newest_complete(folder / "checkpoints")
-    for flaw in torn:
+    checkpoint, flaws = newest_complete(folder / "checkpoints")
+    for flaw in flaws:
         progress.say("torn", flaw)
         shutil.rmtree(folder / "checkpoints" / flaw.partition(":")[0])
     if checkpoint:
@@ -347,12 +335,13 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         with disk_full_explained("a checkpoint"):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     train_seconds = time.perf_counter() - begun
+    stopped = f"at step {trainer.state.global_step}"
     if watch.why == "pause":
         (folder / "control").unlink(missing_ok=True)
-        progress.say("paused", f"at step {trainer.state.global_step}")
+        progress.say("paused", stopped)
         return PAUSED
     if watch.why == "cancel":
-        progress.say("cancelled", f"at step {trainer.state.global_step}")
+        progress.say("cancelled", stopped)
         return CANCELLED
     if watch.why:
         raise UntrainableData(f"{watch.why}. Lower learning_rate, or use bfloat16.")
@@ -368,12 +357,17 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
         shutil.rmtree(final, ignore_errors=True)
         out.rename(final)
 
-    # 10. The result.
+    # 10. The result; losses include the steps before a pause.
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    energy_after = energy_kwh(gpu)
+    used_kwh = None  # of this process only, if resumed
+    if energy_before is not None and energy_after is not None:
+        used_kwh = energy_after - energy_before
     write_json(
         folder / "result.json",
         {
             **derived,
-            "loss": mean_loss(trainer.state),
+            "loss": sum(losses) / len(losses),
             "last_losses": watch.losses[-5:],
             "validation_losses": watch.checked,
             "train_seconds": train_seconds,
@@ -383,7 +377,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
             "peak_allocated_bytes": torch.cuda.max_memory_allocated() if gpu else None,
             "peak_reserved_bytes": torch.cuda.max_memory_reserved() if gpu else None,
             "peak_process_bytes": None if gpu else _resident_bytes(),
-            "gpu_energy_kwh": energy_since(gpu, energy_before),
+            "gpu_energy_kwh": used_kwh,
             "largest_weight_change": moved,
             "base_sha256": base_sha256,
             "training_sha256": sha256_of(folder / job["training"]),
@@ -400,11 +394,11 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 
 def end_tokens(base: Path, tokenizer: Any) -> set[int]:
     """Return all tokens at which generation stops."""
-    found = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()
+    found: set[int] = end_token_ids(tokenizer.eos_token_id)
     path = base / "generation_config.json"
     if path.exists():
-        told = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-        found |= set(told) if isinstance(told, list) else ({told} if told is not None else set())
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        found |= end_token_ids(settings.get("eos_token_id"))
     return found
 
 
@@ -419,25 +413,20 @@ def replay_rows(folder: Path, job: dict[str, Any], count: int) -> list[dict[str,
 
 
 def validation_rows(
-    folder: Path,
-    job: dict[str, Any],
-    recipe: dict[str, Any],
-    tokenizer: Any,
-    eos_ids: set[int],
-    labels: list[str],
+    folder: Path, job: dict[str, Any], tokenizer: Any, eos_ids: set[int], labels: list[str]
 ) -> datasets.Dataset | None:
     """Prepare the validation rows, if any."""
+    recipe = job["recipe"]
     if not job.get("validation") or recipe["objective"] == "grpo":
         return None
     rows = read_rows(folder / job["validation"])
     if labels:
         rows = [row for row in rows if question_and_label(row)[1] in labels]
-    return prepare(rows, job, recipe, tokenizer, eos_ids, labels or None)[0] if rows else None
+    return prepare(rows, recipe, tokenizer, eos_ids, labels or None)[0] if rows else None
 
 
 def prepare(
     rows: list[dict[str, Any]],
-    job: dict[str, Any],
     recipe: dict[str, Any],
     tokenizer: Any,
     eos_ids: set[int],
@@ -449,9 +438,8 @@ def prepare(
         raise UntrainableData("there are no training rows.")
     if objective == "sft":
         encoded, counted = encode_rows(tokenizer, rows, recipe["loss_on"], most, eos_ids)
-        return datasets.Dataset.from_dict(
-            {"input_ids": [row.ids for row in encoded], "labels": [row.labels for row in encoded]}
-        ), counted
+        columns = {"input_ids": [r.ids for r in encoded], "labels": [r.labels for r in encoded]}
+        return datasets.Dataset.from_dict(columns), counted
     if objective == "text":
         ids = [tokenizer(row["text"])["input_ids"] for row in rows]
         refuse_two_starts(tokenizer, ids)
@@ -466,33 +454,28 @@ def prepare(
                 f"all rows have the label {names[0]!r}. Add rows with another label."
             )
         counted = _counted(tokenizer(list(texts), verbose=False)["input_ids"], most)
-        data = datasets.Dataset.from_dict(
-            {
-                "input_ids": tokenizer(list(texts), truncation=True, max_length=most)["input_ids"],
-                "labels": [names.index(answer) for answer in answers],
-            }
-        )
-        return data, counted | {"learned_share": 1.0}
+        ids = tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
+        columns = {"input_ids": ids, "labels": [names.index(answer) for answer in answers]}
+        return datasets.Dataset.from_dict(columns), counted | {"learned_share": 1.0}
     ids = [
         tokenizer.apply_chat_template(conversation(row)["messages"], return_dict=False)
         for row in rows
     ]
     refuse_two_starts(tokenizer, ids)
-    if objective == "dpo":
-        made = [
-            {
-                "prompt": row["input"]["messages"],
-                "chosen": row["preferred_output"],
-                "rejected": row["non_preferred_output"],
-            }
-            for row in rows
-        ]
-    else:
-        made = [
-            {"prompt": _before_answer(row["messages"]), "expected": row["messages"][-1]["content"]}
-            for row in rows
-        ]
-    return datasets.Dataset.from_list(made), _counted(ids, most)
+    to_row = _preference_row if objective == "dpo" else _graded_row
+    return datasets.Dataset.from_list([to_row(row) for row in rows]), _counted(ids, most)
+
+
+def _preference_row(row: dict[str, Any]) -> dict[str, Any]:
+    prompt = row["input"]["messages"]
+    chosen, rejected = row["preferred_output"], row["non_preferred_output"]
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+
+
+def _graded_row(row: dict[str, Any]) -> dict[str, Any]:
+    messages = row["messages"]
+    prompt = messages[:-1] if messages[-1]["role"] == "assistant" else messages
+    return {"prompt": prompt, "expected": messages[-1]["content"]}
 
 
 def _counted(ids: list[list[int]], most: int) -> dict[str, Any]:
@@ -504,10 +487,6 @@ def _counted(ids: list[list[int]], most: int) -> dict[str, Any]:
         "longest_tokens": max(lengths),
         "rows_cut": sum(len(one) > most for one in ids),
     }
-
-
-def _before_answer(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return messages[:-1] if messages[-1]["role"] == "assistant" else messages
 
 
 def load_model(
@@ -556,12 +535,9 @@ def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
         config = LoraConfig(
             task_type=task,
             r=recipe["lora_rank"],
-            lora_alpha=recipe["lora_alpha"],
-            lora_dropout=recipe["lora_dropout"],
             target_modules=TARGETS,
             bias="none",
-            use_rslora=recipe["use_rslora"],
-            use_dora=recipe["use_dora"],
+            **{name: recipe[name] for name in LORA_SETTINGS},
         )
     if recipe["gradient_checkpointing"]:
         model.enable_input_require_grads()
@@ -570,10 +546,10 @@ def with_adapter(model: Any, recipe: dict[str, Any]) -> Any:
     return model
 
 
-def disk_bytes_needed(trained: int, whole: int, recipe: dict[str, Any]) -> int:
+def disk_bytes_needed(trained: int, parameters: int, recipe: dict[str, Any]) -> int:
     """Estimate the bytes of all checkpoints and the model: weights, and the two AdamW moments."""
     size = 2 if recipe["dtype"] != "float32" else 4
-    saved = whole * size if recipe["method"] == "full" else trained * 4
+    saved = parameters * size if recipe["method"] == "full" else trained * 4
     most_checkpoints = int(recipe["most_checkpoints"])
     return (most_checkpoints + 1) * (saved + trained * 8) + saved + (64 << 20)
 
@@ -592,12 +568,11 @@ def trainer_for(
     tokenizer: Any,
     data: tuple[datasets.Dataset, datasets.Dataset | None],
     folder: Path,
-    recipe: dict[str, Any],
-    gpu: bool,
-    watch: TrainingCallback,
     job: dict[str, Any],
+    watch: TrainingCallback,
 ) -> Any:
     """Create the trainer of an objective; no setting that matters is left to a default."""
+    recipe, gpu = job["recipe"], watch.gpu
     half = recipe["dtype"] if gpu else "float32"
     common: dict[str, Any] = {
         "output_dir": str(folder / "checkpoints"),
@@ -738,7 +713,7 @@ def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -
     """Return the largest change of a trained weight.
 
     Raises:
-        Unfit: no weight changed, so the model equals the base.
+        UntrainableData: no weight changed, so the model equals the base.
     """
     now = sample(model)
     largest = max(float((now[name] - before[name]).abs().max()) for name in before)
@@ -753,18 +728,12 @@ def largest_change(model: Any, before: dict[str, Any], recipe: dict[str, Any]) -
     return largest
 
 
-def mean_loss(state: Any) -> float:
-    """Return the mean loss of all steps, including those before a pause."""
-    losses = [float(one["loss"]) for one in state.log_history if "loss" in one]
-    return sum(losses) / len(losses)
-
-
 @contextmanager
 def disk_full_explained(what: str) -> Iterator[None]:
     """Translate disk-full errors, which differ by library.
 
     Raises:
-        Unfit: a file could not be written.
+        UntrainableData: a file could not be written.
     """
     try:
         yield
@@ -794,10 +763,8 @@ def save(
     tokenizer.save_pretrained(out)
     if not labels:
         settings = model.generation_config
-        settings.pad_token_id, settings.eos_token_id = (
-            tokenizer.pad_token_id,
-            derived["eos_token_ids"],
-        )
+        settings.pad_token_id = tokenizer.pad_token_id
+        settings.eos_token_id = derived["eos_token_ids"]
         settings.save_pretrained(out)
     (out / "chat_template_sha256").write_text(derived["chat_template_sha256"])
 
@@ -806,7 +773,7 @@ def check_saved(out: Path, recipe: dict[str, Any], template_sha256: str) -> None
     """Read the saved model back: it is not empty, has an end token, and the same template.
 
     Raises:
-        Unfit: the saved model differs from the trained one.
+        UntrainableData: the saved model differs from the trained one.
     """
     largest = 0.0
     for path in sorted(out.glob("*.safetensors")):
@@ -826,28 +793,16 @@ def check_saved(out: Path, recipe: dict[str, Any], template_sha256: str) -> None
         )
     settings = out / "generation_config.json"
     if settings.exists():
-        told = json.loads(settings.read_text(encoding="utf-8"))
-        ends = told.get("eos_token_id")
-        if told.get("pad_token_id") in (ends if isinstance(ends, list) else [ends]):
+        saved = json.loads(settings.read_text(encoding="utf-8"))
+        if saved.get("pad_token_id") in end_token_ids(saved.get("eos_token_id")):
             raise UntrainableData(
                 "the saved model pads with its end token and would return empty answers."
             )
 
 
-def may_use_gpu(job: dict[str, Any]) -> bool:
-    """Return whether the job may train on a GPU."""
-    return torch.cuda.is_available() and not job.get("use_cpu")
-
-
 def device_name(gpu: bool) -> str:
     """Return the name of the device."""
     return str(torch.cuda.get_device_name()) if gpu else f"cpu, {os.cpu_count()} cores"
-
-
-def energy_since(gpu: bool, before: float | None) -> float | None:
-    """Return the energy used since a reading; of this process only, if resumed."""
-    now = energy_kwh(gpu)
-    return None if now is None or before is None else now - before
 
 
 def energy_kwh(gpu: bool) -> float | None:

@@ -75,11 +75,8 @@ class HomeReferences:
         """Return the versions, open runs and recent plans that need a file of rows."""
         uses = {plan.plan_id: plan for plan in self.plans.values() if sha256 in plan.files}
         users = [v.version_id for v in self.versions.values() if v.plan_id in uses]
-        users += [
-            run.run_id
-            for run in self.runs.values()
-            if run.plan_id in uses and run.state != "settled"
-        ]
+        open_runs = (run for run in self.runs.values() if run.state != "settled")
+        users += [run.run_id for run in open_runs if run.plan_id in uses]
         recent = (plan for plan in uses.values() if self.now - plan.made_at < DAY_SECONDS)
         return users + [f"plan {plan.plan_id[:12]}" for plan in recent]
 
@@ -148,11 +145,7 @@ def _unused_checkpoints(home: Path, references: HomeReferences) -> Iterator[Home
 
 
 def collect_garbage(home: Path, store: RunStore, registry: Registry, dry_run: bool = False) -> int:
-    """Delete what nothing refers to.
-
-    Returns:
-        The number of bytes that were freed, or would be.
-    """
+    """Delete what nothing refers to; return how many bytes were freed, or would be."""
     entries = garbage(home, store, registry)
     return sum(entry.bytes for entry in entries) if dry_run else remove(home, entries)
 
@@ -194,13 +187,11 @@ def plan_deletion(
 def delete_everywhere(
     kind: DeletionKind, name: str, home: Path, store: RunStore, registry: Registry
 ) -> DeletionPlan:
-    """Delete a dataset, a run or a version everywhere; its ledger entries are kept.
+    """Delete a dataset, a run or a version everywhere; return what was deleted.
 
-    A dataset is deleted with its runs, and a run with its version. The states, times and amounts
-    of a run are kept, so that its plan cannot be launched and paid for again; all text is erased.
-
-    Returns:
-        What was deleted.
+    A dataset is deleted with its runs, and a run with its version. The ledger and the states, times
+    and amounts of a run are kept, so that its plan cannot be launched and paid for again; all text
+    is erased.
 
     Raises:
         UsageError: nothing has this name or prefix, or several do.
@@ -226,21 +217,21 @@ def delete_everywhere(
 
 
 def _read_references(store: RunStore, registry: Registry) -> HomeReferences:
-    stored = [_plan_references(*row) for row in fetch_all(store.engine, select(plans))]
+    stored = {}
+    for row in fetch_all(store.engine, select(plans)):
+        plan: dict[str, Any] = orjson.loads(row.body)
+        rows = frozenset(
+            plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half)
+        )
+        datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
+        stored[row.plan_id] = PlanReferences(row.plan_id, row.made_at, rows, datasets)
     return HomeReferences(
         store.clock.now(),
-        {plan.plan_id: plan for plan in stored},
+        stored,
         {run.run_id: run for run in store.listed()},
         {version.version_id: version for version in registry.listed()},
         frozenset(registry.deleted()),
     )
-
-
-def _plan_references(plan_id: str, body: str, made_at: float, _: str | None) -> PlanReferences:
-    plan: dict[str, Any] = orjson.loads(body)
-    rows = (plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half))
-    datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
-    return PlanReferences(plan_id, made_at, frozenset(rows), datasets)
 
 
 def _rows_only_of(references: HomeReferences, run_id: str) -> set[str]:
@@ -278,12 +269,8 @@ def _dataset_copies(
     home: Path, store: RunStore, references: HomeReferences, rows: set[str]
 ) -> list[tuple[str, Path]]:
     """Return the uploaded copies of a dataset: over HTTP, on the page, and in pilots."""
-    hashes = {
-        sha256
-        for plan in references.plans.values()
-        if plan.files & rows
-        for sha256 in plan.datasets
-    }
+    users = [plan for plan in references.plans.values() if plan.files & rows]
+    hashes = {sha256 for plan in users for sha256 in plan.datasets}
     uploaded = fetch_all(store.engine, select(files.c.file_id).where(files.c.sha256.in_(hashes)))
     copies = [path for row in uploaded for path in sorted((home / "files").glob(f"{row.file_id}*"))]
     copies += [path for path in entries_in(home, "page") if path.name in hashes]

@@ -172,12 +172,6 @@ def execute(engine: Engine, *statements: Executable) -> int:
 def find_by_prefix(engine: Engine, kind: str, column: Column[Any], prefix: str) -> AnyRow:
     """Return the row whose id is *prefix*, or the only row whose id begins with it.
 
-    Args:
-        engine: The database.
-        kind: The kind of item, for the error message.
-        column: The id column of the table to search.
-        prefix: An id, or the beginning of one.
-
     Raises:
         UsageError: no row matches, or several do.
     """

@@ -82,13 +82,9 @@ class FileStore:
     def keep(
         self, part: Path, sent: FileUpload, file_id: str | None = None, seconds: float | None = None
     ) -> StoredFile:
-        """Store a received file.
+        """Move a received file into the store, for some seconds or without limit.
 
-        Args:
-            part: The received file; it is moved away.
-            sent: What is known about it.
-            file_id: Its id; by default a new one. A file that is stored already is kept.
-            seconds: How long it is stored; by default without limit.
+        The id is new by default; a file that is stored under it already is kept.
         """
         new_id = file_id or f"file-{secrets.token_hex(12)}"
         stored = self._find(new_id)
@@ -96,16 +92,10 @@ class FileStore:
             part.unlink()
             return stored
         now = self.clock.now()
-        stored = StoredFile(
-            new_id,
-            sent.owner,
-            sent.filename,
-            sent.purpose,
-            part.stat().st_size,
-            sent.sha256 or sha256_of(part),
-            now,
-            None if seconds is None else now + seconds,
-        )
+        size, sha256 = part.stat().st_size, sent.sha256 or sha256_of(part)
+        expires_at = None if seconds is None else now + seconds
+        described = (sent.owner, sent.filename, sent.purpose)
+        stored = StoredFile(new_id, *described, size, sha256, now, expires_at)
         os.replace(part, stored.path)
         execute(self.engine, files.insert().values(**vars(stored)))
         return stored

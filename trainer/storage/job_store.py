@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from trainer.clock import Clock
 from trainer.errors import TrainerError
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.schema import jobs
 
 
@@ -45,8 +45,8 @@ class JobStore:
         """Store the request of a job; storing it again changes nothing."""
         text = orjson.dumps(request, option=orjson.OPT_SORT_KEYS).decode()
         row = {"run_id": run_id, "owner": owner, "made_at": self.clock.now(), "request": text}
-        with suppress(IntegrityError), write_transaction(self.engine) as connection:
-            connection.execute(jobs.insert().values(row))
+        with suppress(IntegrityError):
+            execute(self.engine, jobs.insert().values(row))
         return self.job(run_id, None)
 
     def job(self, run_id: str, owner_filter: str | None) -> StoredJob:
@@ -55,19 +55,17 @@ class JobStore:
         Raises:
             NoSuchJob: there is none that *owner_filter* may see.
         """
-        with read_connection(self.engine) as connection:
-            row = connection.execute(select(jobs).where(jobs.c.run_id == run_id)).one_or_none()
-        if row is None or owner_filter not in (None, row.owner):
+        rows = fetch_all(self.engine, select(jobs).where(jobs.c.run_id == run_id))
+        if not rows or owner_filter not in (None, rows[0].owner):
             raise NoSuchJob(f"run {run_id}: job not found.")
-        return _stored_job(row)
+        return _stored_job(rows[0])
 
     def listed(self, owner_filter: str | None) -> tuple[StoredJob, ...]:
         """List jobs, the newest first."""
         query = select(jobs).order_by(jobs.c.made_at.desc(), jobs.c.run_id)
         if owner_filter is not None:
             query = query.where(jobs.c.owner == owner_filter)
-        with read_connection(self.engine) as connection:
-            return tuple(map(_stored_job, connection.execute(query)))
+        return tuple(map(_stored_job, fetch_all(self.engine, query)))
 
 
 def _stored_job(row: Row[Any]) -> StoredJob:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from decimal import ROUND_UP, Decimal
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select, true, update
+from sqlalchemy import Connection, Engine, func, select, update
 
 from trainer.errors import OverBudget
 from trainer.storage.database import execute, fetch_all, read_connection, write_transaction
@@ -44,8 +44,8 @@ class LedgerEntry:
     provider: str
     day: str
     reserved: int
-    settled: int | None
-    how: str
+    settled: int | None = None
+    how: str = ""
 
     @property
     def counts(self) -> int:
@@ -74,10 +74,8 @@ class Ledger:
 
     def set_caps(self, per_day: Decimal | None, total: Decimal | None) -> None:
         """Set the caps; None removes a cap."""
-        values = {
-            "per_day_micro_usd": None if per_day is None else micro_usd(per_day),
-            "total_micro_usd": None if total is None else micro_usd(total),
-        }
+        caps = {"per_day_micro_usd": per_day, "total_micro_usd": total}
+        values = {name: None if usd is None else micro_usd(usd) for name, usd in caps.items()}
         execute(self.engine, update(budget).where(budget.c.id == 1).values(**values))
 
     def reserve(self, entry: LedgerEntry) -> None:
@@ -95,15 +93,7 @@ class Ledger:
             if connection.execute(known).first():
                 return
             _check_caps(connection, entry)
-            connection.execute(
-                ledger.insert().values(
-                    subject=entry.subject,
-                    purpose=entry.purpose,
-                    provider=entry.provider,
-                    day=entry.day,
-                    reserved_micro_usd=entry.reserved,
-                )
-            )
+            connection.execute(ledger.insert().values(astuple(entry)))
 
     def check(self, entry: LedgerEntry) -> None:
         """Check that every cap allows an amount now, or raise OverBudget; nothing is reserved."""
@@ -139,26 +129,15 @@ def _caps(connection: Connection) -> Caps:
 
 def _check_caps(connection: Connection, entry: LedgerEntry) -> None:
     caps = _caps(connection)
-    _check_cap(connection, entry, "daily", caps.per_day, ledger.c.day == entry.day)
-    _check_cap(connection, entry, "total", caps.total, true())
-
-
-def _check_cap(
-    connection: Connection,
-    entry: LedgerEntry,
-    name: str,
-    cap: int | None,
-    span: ColumnElement[bool],
-) -> None:
-    if cap is None:
-        return
     counts = func.coalesce(ledger.c.settled_micro_usd, ledger.c.reserved_micro_usd)
     # an import that was interrupted may have its reservation already
     others = select(func.coalesce(func.sum(counts), 0)).where(ledger.c.subject != entry.subject)
-    used = int(connection.execute(others.where(span)).scalar_one())
-    if used + entry.reserved > cap:
-        raise OverBudget(
-            f"{entry.subject}: would exceed the {name} cap: ${usd_text(used)} reserved or "
-            f"spent, ${usd_text(entry.reserved)} requested, cap ${usd_text(cap)}. "
-            "Raise the cap with 'trainer budget', or settle finished runs."
-        )
+    today = others.where(ledger.c.day == entry.day)
+    for name, cap, query in (("daily", caps.per_day, today), ("total", caps.total, others)):
+        used = int(connection.execute(query).scalar_one())
+        if cap is not None and used + entry.reserved > cap:
+            raise OverBudget(
+                f"{entry.subject}: would exceed the {name} cap: ${usd_text(used)} reserved or "
+                f"spent, ${usd_text(entry.reserved)} requested, cap ${usd_text(cap)}. "
+                "Raise the cap with 'trainer budget', or settle finished runs."
+            )

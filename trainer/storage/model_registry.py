@@ -92,22 +92,14 @@ class Registry:
         body = {key: values[key] for key in ("run_id", "plan_id", "dataset_sha256")}
         self._add_event(connection, version_id, "registered", by, **body)
 
-    def evaluated(
-        self, version_id: str, evaluation: Mapping[str, Any], by: str = ""
-    ) -> ModelVersion:
+    def evaluated(self, version_id: str, evaluation: Mapping[str, Any]) -> ModelVersion:
         """Store an evaluation; it replaces an earlier one."""
         version = self.version(version_id)
         with self._locked(version.name) as connection:
             _set(connection, version.version_id, evaluation=evaluation)
-            self._add_event(
-                connection,
-                version.version_id,
-                "evaluated",
-                by,
-                verdict=verdict_of(evaluation),
-                score=evaluation.get("score"),
-                sha256=hashlib.sha256(json_text(evaluation).encode()).hexdigest(),
-            )
+            body = {"verdict": verdict_of(evaluation), "score": evaluation.get("score")}
+            body["sha256"] = hashlib.sha256(json_text(evaluation).encode()).hexdigest()
+            self._add_event(connection, version.version_id, "evaluated", "", **body)
             return _get(connection, version.version_id)
 
     def promote(self, version_id: str, by: str, anyway: bool = False) -> ModelVersion:
@@ -125,8 +117,9 @@ class Registry:
                 before: list[str] = []
                 if old:
                     before = [*_champions_before(connection, old), old.version_id]
-                    self._retire(connection, old, by, "retired", instead=version.version_id)
-                self._crown(connection, version, by, before=before[-MAX_BEFORE:], anyway=anyway)
+                    self._set_stage(connection, old, by, "retired", instead=version.version_id)
+                why = {"before": before[-MAX_BEFORE:], "anyway": anyway}
+                self._set_stage(connection, version, by, "promoted", **why)
             return _get(connection, version.version_id)
 
     def rollback(self, name: str, by: str) -> ModelVersion:
@@ -147,8 +140,9 @@ class Registry:
             while before:
                 version = _find(connection, version_id=before.pop())
                 if version is not None:
-                    self._retire(connection, old, by, "rolled_back", instead=version.version_id)
-                    self._crown(connection, version, by, before=before, rolled_back=old.version_id)
+                    self._set_stage(connection, old, by, "rolled_back", instead=version.version_id)
+                    why = {"before": before, "rolled_back": old.version_id}
+                    self._set_stage(connection, version, by, "promoted", **why)
                     return _get(connection, version.version_id)
         raise Refused(
             f"{name}: no champion before {old.version_id} still exists. Promote another "
@@ -161,7 +155,7 @@ class Registry:
         with self._locked(version.name) as connection:
             version = _get(connection, version.version_id)
             if version.stage != "retired":
-                self._retire(connection, version, by, "retired")
+                self._set_stage(connection, version, by, "retired")
             return _get(connection, version.version_id)
 
     def version(self, named: str) -> ModelVersion:
@@ -204,10 +198,7 @@ class Registry:
         return tuple(sorted(row.version_id for row in fetch_all(self.engine, query)))
 
     def forget(self, version_id: str, by: str = "") -> Path | None:
-        """Delete a version from the registry; its history is kept.
-
-        Returns:
-            Its folder, which the caller deletes; None if its weights are not on this machine.
+        """Delete a version from the registry and return its folder; its history is kept.
 
         Raises:
             Refused: it is the champion.
@@ -229,28 +220,17 @@ class Registry:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")  # overwrite deleted rows
             yield connection
 
-    def _crown(self, at: Connection, version: ModelVersion, by: str, **why: Any) -> None:
-        _set(at, version.version_id, stage="champion")
-        self._add_event(at, version.version_id, "promoted", by, **why)
-
-    def _retire(
+    def _set_stage(
         self, at: Connection, version: ModelVersion, by: str, kind: str, **why: Any
     ) -> None:
-        _set(at, version.version_id, stage="retired")
+        _set(at, version.version_id, stage="champion" if kind == "promoted" else "retired")
         self._add_event(at, version.version_id, kind, by, **why)
 
     def _add_event(self, at: Connection, version_id: str, kind: str, by: str, **body: Any) -> None:
         own = version_events.c.version_id == version_id
         last = at.execute(select(func.max(version_events.c.seq)).where(own)).scalar() or 0
-        event = version_events.insert().values(
-            version_id=version_id,
-            seq=1 + last,
-            kind=kind,
-            at=self.clock.now(),
-            by=redact(by),
-            body=body,
-        )
-        at.execute(event)
+        event = VersionEvent(version_id, 1 + last, kind, self.clock.now(), redact(by), body)
+        at.execute(version_events.insert().values(**vars(event)))
 
 
 def _set(connection: Connection, version_id: str, **values: Any) -> None:
@@ -272,12 +252,9 @@ def _get(connection: Connection, version_id: str) -> ModelVersion:
 
 def _champions_before(connection: Connection, champion: ModelVersion) -> list[str]:
     """Return the earlier champions, newest last, as recorded by the champion's promotion."""
-    own = (
-        version_events.c.version_id == champion.version_id,
-        version_events.c.kind == "promoted",
-    )
-    query = select(version_events.c.body).where(*own).order_by(version_events.c.seq.desc())
-    return list(connection.execute(query.limit(1)).scalar_one()["before"])
+    query = select(version_events).filter_by(version_id=champion.version_id, kind="promoted")
+    newest = query.order_by(version_events.c.seq.desc()).limit(1)
+    return list(connection.execute(newest).one().body["before"])
 
 
 def _last_number(connection: Connection, name: str) -> int:

@@ -69,17 +69,9 @@ class UploadStore:
     def begin(self, owner: str, filename: str, purpose: str, bytes_: int) -> MultipartUpload:
         """Open an upload."""
         now = self.clock.now()
-        upload = MultipartUpload(
-            f"upload_{secrets.token_hex(12)}",
-            owner,
-            filename,
-            purpose,
-            bytes_,
-            "pending",
-            now,
-            now + UPLOAD_SECONDS,
-            None,
-        )
+        upload_id, expires_at = f"upload_{secrets.token_hex(12)}", now + UPLOAD_SECONDS
+        described = (upload_id, owner, filename, purpose, bytes_)
+        upload = MultipartUpload(*described, "pending", now, expires_at, None)
         execute(self.engine, uploads.insert().values(**vars(upload)))
         return upload
 
@@ -104,18 +96,15 @@ class UploadStore:
             Refused: the upload is closed, or has received twice its announced size.
         """
         _check_open(upload)
+        size = received.stat().st_size
         received_bytes = sum(part.bytes for part in self.parts(upload.upload_id).values())
-        if received_bytes + received.stat().st_size > 2 * upload.bytes:
+        if received_bytes + size > 2 * upload.bytes:
             raise Refused(
                 f"{upload.upload_id}: {upload.bytes} bytes announced, {received_bytes} received "
                 "already. Complete the upload, or cancel it."
             )
-        part = UploadedPart(
-            f"part_{secrets.token_hex(12)}",
-            upload.upload_id,
-            received.stat().st_size,
-            self.clock.now(),
-        )
+        part_id = f"part_{secrets.token_hex(12)}"
+        part = UploadedPart(part_id, upload.upload_id, size, self.clock.now())
         os.replace(received, part.path)
         execute(self.engine, upload_parts.insert().values(**vars(part)))
         return part

@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 
 from trainer.security.redact import redact
 
@@ -48,18 +49,21 @@ class RedactedJson(TypeDecorator[Any]):
 
 metadata = MetaData()
 
-plans = Table(
+
+def _table(name: str, *columns: SchemaItem) -> Table:
+    return Table(name, metadata, *columns)
+
+
+plans = _table(
     "plans",
-    metadata,
     Column("plan_id", String(64), primary_key=True),
     Column("body", Text, nullable=False),
     Column("made_at", Float, nullable=False),
     Column("owner", String(64)),
 )
 
-runs = Table(
+runs = _table(
     "runs",
-    metadata,
     Column("run_id", String(32), primary_key=True),
     Column("launch_key", String(64), ForeignKey("plans.plan_id"), nullable=False, unique=True),
     Column("provider", String(64), nullable=False),
@@ -76,9 +80,8 @@ runs = Table(
     Index("runs_by_state", "state"),
 )
 
-events = Table(
+events = _table(
     "events",
-    metadata,
     Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("kind", String(32), nullable=False),
@@ -86,9 +89,8 @@ events = Table(
     Column("body", RedactedJson, nullable=False),
 )
 
-job_events = Table(
+job_events = _table(
     "job_events",
-    metadata,
     Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
     Column("event_id", String(128), primary_key=True),
     Column("at", Float, nullable=False),
@@ -99,9 +101,8 @@ job_events = Table(
     Column("seq", Integer, nullable=False, server_default="0"),
 )
 
-ledger = Table(
+ledger = _table(
     "ledger",
-    metadata,
     Column("subject", String(64), primary_key=True),
     Column("purpose", String(16), nullable=False),
     Column("provider", String(64), nullable=False),
@@ -111,18 +112,16 @@ ledger = Table(
     Column("how", Text, nullable=False, default=""),
 )
 
-budget = Table(
+budget = _table(
     "budget",
-    metadata,
     Column("id", Integer, primary_key=True),
     Column("per_day_micro_usd", BigInteger),
     Column("total_micro_usd", BigInteger),
     Column("version", Integer, nullable=False, default=0),
 )
 
-deployments = Table(
+deployments = _table(
     "deployments",
-    metadata,
     Column("deployment_id", String(32), primary_key=True),
     Column("run_id", String(32), ForeignKey("runs.run_id"), nullable=False),
     Column("provider", String(64), nullable=False),
@@ -136,9 +135,8 @@ deployments = Table(
     Column("says", Text, nullable=False, default=""),
 )
 
-versions = Table(
+versions = _table(
     "versions",
-    metadata,
     Column("version_id", String(64), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("number", Integer, nullable=False),
@@ -168,9 +166,8 @@ versions = Table(
 )
 
 # no foreign key: the history of a version is kept after the version is deleted
-version_events = Table(
+version_events = _table(
     "version_events",
-    metadata,
     Column("version_id", String(64), primary_key=True),
     Column("seq", Integer, primary_key=True),
     Column("kind", String(16), nullable=False),
@@ -179,9 +176,8 @@ version_events = Table(
     Column("body", RedactedJson, nullable=False),
 )
 
-tokens = Table(
+tokens = _table(
     "tokens",
-    metadata,
     Column("token_id", String(16), primary_key=True),
     Column("secret_sha256", String(64), nullable=False, unique=True),
     Column("owner", String(64), nullable=False),
@@ -191,9 +187,8 @@ tokens = Table(
     Column("revoked_at", Float),
 )
 
-audit = Table(
+audit = _table(
     "audit",
-    metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
     Column("owner", String(64), nullable=False),
@@ -204,9 +199,8 @@ audit = Table(
     Column("body", RedactedJson, nullable=False),
 )
 
-files = Table(
+files = _table(
     "files",
-    metadata,
     Column("file_id", String(48), primary_key=True),
     Column("owner", String(64), nullable=False, index=True),
     Column("filename", Text, nullable=False),
@@ -217,9 +211,8 @@ files = Table(
     Column("expires_at", Float),
 )
 
-uploads = Table(
+uploads = _table(
     "uploads",
-    metadata,
     Column("upload_id", String(48), primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("filename", Text, nullable=False),
@@ -231,18 +224,16 @@ uploads = Table(
     Column("file_id", String(48)),
 )
 
-upload_parts = Table(
+upload_parts = _table(
     "upload_parts",
-    metadata,
     Column("part_id", String(48), primary_key=True),
     Column("upload_id", String(48), ForeignKey("uploads.upload_id"), nullable=False, index=True),
     Column("bytes", BigInteger, nullable=False),
     Column("made_at", Float, nullable=False),
 )
 
-jobs = Table(
+jobs = _table(
     "jobs",
-    metadata,
     Column("run_id", String(32), ForeignKey("runs.run_id"), primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("request", Text, nullable=False),
@@ -250,9 +241,8 @@ jobs = Table(
     Index("jobs_by_owner", "owner", "made_at"),
 )
 
-answered = Table(
+answered = _table(
     "answered",
-    metadata,
     Column("owner", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("request_sha256", String(64), nullable=False),

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from advisor.decision.answer import recommend
-from advisor.decision.decide import Decision
+from advisor.decision.answer import Decision, recommend
 from advisor.loading import example_question
 from advisor.scenario.paths import with_paths
 

@@ -130,15 +130,15 @@ def test_a_grid_has_every_combination_and_its_last_axis_goes_fastest() -> None:
 @pytest.mark.parametrize(
     ("variants", "error", "words"),
     [
-        ([], UsageError, "found 0 of them"),
-        ([{}] * (MAX_VARIANTS + 1), UsageError, "found 10,001 of them"),
+        ([], UsageError, "found 0 variants"),
+        ([{}] * (MAX_VARIANTS + 1), UsageError, "found 10,001 variants"),
         ([{"traffic.turns": "many"}], ScenarioError, "traffic.turns: found 'many'"),
         ([{"traffic.turns": [1]}], ScenarioError, r"traffic.turns: found \[1\]"),
         ([{"horizon_months": 12}, {"horizon_months": -1}], ScenarioError, "horizon_months: found -1"),
         ([{"quality.target": float("nan")}], ScenarioError, "quality.target: found nan"),
         ([{"traffic.turn": 1}], ScenarioError, "Did you mean 'turns'"),
         ([{"task": "poetry"}], ScenarioError, "task: found 'poetry'"),
-        ([{"traffic": {}, "traffic.turns": 2}], UsageError, "traffic: found it beside traffic.turns"),
+        ([{"traffic": {}, "traffic.turns": 2}], UsageError, "traffic: it contains traffic.turns"),
         ([{"name": str(i)} for i in range(201)], UsageError, "found 201 combinations"),
     ],
 )  # fmt: skip

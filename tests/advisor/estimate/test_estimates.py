@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.decision.answer import prepare, recommend
+from advisor.decision.answer import recommend
+from advisor.decision.evaluate import prepare
 from advisor.decision.reasons import break_even_requests
 from advisor.estimate.costs import PERCENTILE_SHARES, batch_costs, option_costs, percentile_range
 from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
@@ -172,13 +173,13 @@ def test_an_hour_at_a_provider_carries_no_more_than_a_gpu_does() -> None:
 def test_options_side_by_side_cost_what_each_costs_alone(name: str, sampling: Sampling) -> None:
     """What one option has and its neighbour has not, such as a cache, does not spill over."""
     question = example_question(name)
-    resolved, candidates = prepare(question, question.scenario)
+    context, candidates = prepare(question, question.scenario)
     together, alone = {}, {}
     for found, batches in (
         (together, candidates.batches[:-1]), (alone, [one for o in candidates.options for one in option_batches([o])])
     ):  # fmt: skip
         for batch in batches:
-            cost = batch_costs(batch, resolved, resolved.inputs, question.evidence, sampling)
+            cost = batch_costs(batch, replace(context, sampling=sampling))
             found.update(zip(batch.ids, option_costs(cost, len(batch.options)), strict=True))
 
     assert together == alone

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from advisor.cli.gpus import GpuFlags, select_gpus, show_gpus
-from advisor.decision.answer import prepare
+from advisor.decision.evaluate import prepare
 from advisor.errors import UsageError
 from advisor.estimate.gpu_choice import (
     GpuChoice,
@@ -99,7 +99,7 @@ def test_a_training_that_fits_nowhere_says_what_it_needs(book: PriceBook) -> Non
 
     assert not chosen
     assert out[0].rule == "gpu-memory"
-    assert "GiB on each of 8, and a RTX_4090 has 24 GiB" in out[0].says
+    assert "GiB on each of 8 GPUs, and a RTX_4090 has 24 GiB" in out[0].says
 
 
 def test_of_your_own_gpus_no_more_are_taken_than_there_are(book: PriceBook) -> None:
@@ -108,7 +108,7 @@ def test_of_your_own_gpus_no_more_are_taken_than_there_are(book: PriceBook) -> N
     _, out = split(serving_choices(ServingWorkload(book.model(QWEN), 300, 200, 1e6), [own]))
 
     assert [one.count for one in chosen] == [1, 2]
-    assert "and there are 2" in out[0].says
+    assert "2 are available" in out[0].says
 
 
 def test_cheapest_fastest_and_within_a_budget_are_three_answers(book: PriceBook) -> None:
@@ -169,7 +169,7 @@ def test_a_model_too_large_for_one_gpu_is_served_on_several(book: PriceBook) -> 
     chosen, out = split(serving_choices(load, [machine(book, "H100_SXM"), machine(book, "T4")]))
 
     assert [one.count for one in chosen] == [2]
-    assert "One copy takes 16 T4" in out[0].says
+    assert "One copy needs 16 T4" in out[0].says
 
 
 def test_weights_are_not_served_in_a_precision_without_kernels(book: PriceBook) -> None:
@@ -184,13 +184,13 @@ def test_a_model_without_an_architecture_is_refused(book: PriceBook) -> None:
     closed = next(card for card in book.models.values() if card.architecture is None)
     load = ServingWorkload(closed, 300, 200, 10.0)
 
-    with pytest.raises(UsageError, match="no architecture"):
+    with pytest.raises(UsageError, match="does not contain its architecture"):
         list(serving_choices(load, [machine(book, "H100_SXM")]))
 
 
 def test_a_bundled_question_gets_a_choice_of_rented_gpus() -> None:
     question = example_question("email-triage")
-    resolved, _ = prepare(question, question.scenario)
+    resolved = prepare(question, question.scenario)[0].resolved
     machines = list(available_gpus(eligibility_key(resolved, question.profile), question.book))
     base = question.book.model(QWEN)
 
@@ -214,7 +214,8 @@ def test_the_tables_name_the_choice_and_what_a_million_tokens_costs(
     show_gpus(question, GpuFlags(), "json")
     trained, served = orjson.loads(capsysbinary.readouterr().out)
 
-    assert f"cheapest: {trained['picks']['cheapest']}" in text
+    gpus, _, _ = trained["picks"]["cheapest"].partition("at ")
+    assert f"cheapest: {gpus}at " in text
     assert "USD per 1M output tokens" in text
     assert {one["rule"] for one in trained["ruled_out"]} == {"dtype"}
     assert served["choices"][0]["usd"][1] > 0

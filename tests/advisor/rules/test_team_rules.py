@@ -237,8 +237,8 @@ def test_asking_again_asks_with_the_same_rules(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
 
-    assert "The verdict holds" in said
-    assert "Nothing else changed." in said
+    assert "The verdict is unchanged" in said
+    assert "No other changes." in said
 
 
 def test_http_tells_what_is_wrong_with_a_rule() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from advisor.errors import UsageError
+from tests.support.leaks import count_leaked_rows
 from trainer.evaluation.baselines import majority, tfidf_logreg
 from trainer.evaluation.near_duplicates import number_free_words, sketch_texts, words
-from trainer.evaluation.split import TEST, TRAIN, VALIDATION, count_leaked_rows, split
+from trainer.evaluation.split import TEST, TRAIN, VALIDATION, split
 
 DRAW = random.Random(7)
 VOCABULARY = ["".join(DRAW.choice("abcdefghijklmnoprstuvw") for _ in range(DRAW.randint(2, 9)))

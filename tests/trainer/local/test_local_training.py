@@ -232,7 +232,7 @@ def test_what_cannot_be_trained_is_told(shell: Shell, tmp_path: Path, reader: Pa
     assert "no such setting" in said
     said = shell(*asked, "--option", "lora:local:tiny", "--base", str(reader), "--usd-per-hour", "1",
                  "--with", "method=prefix", "--with", "use_dora=true", code=2)  # fmt: skip
-    assert "are of lora and qlora, not of prefix" in said
+    assert "need lora or qlora, not prefix" in said
 
 
 def test_a_plan_for_a_rented_gpu_is_exported_and_not_launched_here(

@@ -11,8 +11,8 @@ import pytest
 from advisor.dataset.example import Message
 from advisor.errors import UsageError
 from tests.support import tiny_models
+from tests.support.leaks import count_leaked_rows
 from tests.support.pilots import make_case
-from trainer.evaluation.split import count_leaked_rows
 from trainer.pilot.cases import EvaluationCase, hold_out
 from trainer.pilot.corpus import Passage
 from trainer.pilot.prompts import Prompts, choose_shots

@@ -31,7 +31,7 @@ def test_a_stop_is_false_no_more_often_than_was_agreed(target: float, kind: str)
     made = capital(random_streams(target, kind), np.full(STREAMS, target))
     needed = np.log(2 / ALPHA)
 
-    above, below = (float(np.mean(side >= needed)) for side in (made.above, made.below))
+    above, below = (float(np.mean(side >= needed)) for side in made)
 
     spread = 3 * (ALPHA / 2 / STREAMS) ** 0.5
     assert above <= ALPHA / 2 + spread

@@ -17,7 +17,7 @@ from tests.support.fakes.openai import FakeOpenAI
 from tests.support.runs import RunHarness, open_run_harness
 from trainer.errors import Refused
 from trainer.paid_calls.cost import Bill, BillPart
-from trainer.pilot.egress import egress_notice, external_endpoints
+from trainer.pilot.cost import egress_notice, external_endpoints
 from trainer.pilot.result import pilot_result
 from trainer.pilot.run import run_pilot
 from trainer.pilot.setup import PilotRequest, PilotSetup, prepare_pilot

@@ -185,7 +185,7 @@ def test_the_quote_of_together_is_accepted_within_ten_percent(desk: RunHarness, 
 
 @pytest.mark.parametrize(
     ("usd", "allowed", "says"),
-    [(1.2, True, "20% apart"), (0.5, True, "50% apart"), (2.5, True, "the cap is 2.00"),
+    [(1.2, True, "20% apart"), (0.5, True, "50% apart"), (2.5, True, "the cap is $2.00"),
      (1.0, False, "would refuse the job")],
 )  # fmt: skip
 def test_a_quote_that_differs_from_our_estimate_stops_the_run(

@@ -10,7 +10,7 @@ from fastapi import Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 
-from advisor.api.bodies import read_body
+from advisor.api.bodies import json_texts, read_body
 from advisor.errors import did_you_mean
 from trainer.server.openai.errors import BadParameter
 
@@ -67,25 +67,12 @@ def _check_text(text: str, param: str) -> None:
 async def _json_body(request: Request) -> bytes:
     body = await read_body(request, MAX_JSON_BYTES)
     try:
-        _check_depth(orjson.loads(body) if body else None)
+        for text in json_texts(orjson.loads(body) if body else None, MAX_DEPTH):
+            _check_text(text, "body")
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise BadParameter(None, f"{place}: {error.msg}. Send a JSON object in UTF-8.") from error
+    except RecursionError as error:
+        found = f"found more than {MAX_DEPTH} levels. Send a flatter object."
+        raise BadParameter(None, found) from error
     return body
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
-        for part in level:
-            if isinstance(part, str):
-                _check_text(part, "body")
-            elif isinstance(part, dict):
-                inner += [*part, *part.values()]
-            elif isinstance(part, list):
-                inner += part
-        if not inner:
-            return
-        level = inner
-    raise BadParameter(None, f"found more than {MAX_DEPTH} levels. Send a flatter object.")

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -16,7 +14,20 @@ def upgrade() -> None:
     _create_runs()
     _create_events()
     _create_money()
-    _create_deployments()
+    op.create_table(
+        "deployments",
+        sa.Column("deployment_id", sa.String(32), primary_key=True),
+        sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.run_id"), nullable=False),
+        sa.Column("provider", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("remote_id", sa.String(256)),
+        sa.Column("usd_per_hour", sa.String(24), nullable=False),
+        sa.Column("max_hours", sa.Float, nullable=False),
+        sa.Column("keep", sa.Boolean, nullable=False),
+        sa.Column("made_at", sa.Float, nullable=False),
+        sa.Column("stopped_at", sa.Float),
+        sa.Column("says", sa.Text, nullable=False),
+    )
 
 
 def _create_runs() -> None:
@@ -87,26 +98,3 @@ def _create_money() -> None:
         sa.Column("version", sa.Integer, nullable=False),
     )
     op.execute("INSERT INTO budget (id, version) VALUES (1, 0)")
-
-
-def _create_deployments() -> None:
-    op.create_table(
-        "deployments",
-        sa.Column("deployment_id", sa.String(32), primary_key=True),
-        sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.run_id"), nullable=False),
-        sa.Column("provider", sa.String(64), nullable=False),
-        sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("remote_id", sa.String(256)),
-        sa.Column("usd_per_hour", sa.String(24), nullable=False),
-        sa.Column("max_hours", sa.Float, nullable=False),
-        sa.Column("keep", sa.Boolean, nullable=False),
-        sa.Column("made_at", sa.Float, nullable=False),
-        sa.Column("stopped_at", sa.Float),
-        sa.Column("says", sa.Text, nullable=False),
-    )
-
-
-def downgrade() -> None:
-    """Drop the tables."""
-    for name in ("deployments", "budget", "ledger", "job_events", "events", "runs", "plans"):
-        op.drop_table(name)

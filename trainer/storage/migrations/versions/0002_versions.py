@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -55,9 +53,3 @@ def upgrade() -> None:
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop the tables."""
-    for name in ("version_events", "versions"):
-        op.drop_table(name)
