@@ -50,10 +50,11 @@ def make_plan(
             did_you_mean(plan_settings.method, methods).strip(),
         )
     figure = planned_cost(option, data, plan_settings)
+    chosen = set(PlanSettings.model_fields) - {"cap_usd"}  # a request has more fields than a plan
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
-        **plan_settings.model_dump(exclude={"cap_usd"}),
+        **plan_settings.model_dump(include=chosen),
         **data.model_dump(),
         figure=figure,
         cap_usd=plan_cap(plan_settings, figure),
