@@ -17,7 +17,6 @@ from trainer.storage.access_tokens import Caller
 
 JSON_TYPE = "application/json"
 REPLAYED = {"Idempotent-Replayed": "true"}
-HTTP_OK = 200
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -49,7 +48,7 @@ class IdempotentRequest:
             self.server.idempotency.record_plan(self.owner, self.key, plan_id)
             self.is_launched = True
 
-    def respond(self, record: Record, status: int = HTTP_OK) -> Response:
+    def respond(self, record: Record, status: int = 200) -> Response:
         """Store a response under the key, and return it."""
         self.is_done, body = True, record.model_dump_json(by_alias=True)
         if self.key is not None:

@@ -50,11 +50,8 @@ def tornado_chart(
 ) -> Chart:
     """Draw the monthly cost of the recommended option at both values of each input.
 
-    Args:
-        columns: Two rows for each swing, the smaller value first.
-        swings: The inputs.
-        now: The option recommended now, and its monthly cost [USD].
-        style: Theme and locale.
+    The columns have two rows for each swing, the smaller value first; *now* is the option
+    recommended now and its monthly cost [USD].
     """
     bars = [
         _bar_row(columns, place, swing, now, style.locale) for place, swing in enumerate(swings)

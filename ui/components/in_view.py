@@ -17,12 +17,9 @@ _VISIBILITY_SENSOR = st.components.v2.component(
 
 
 def track_visibility(part: str, drawn: str, order: int) -> None:
-    """Track whether the surrounding fragment is in view.
+    """Track whether the surrounding fragment is in view; *drawn* is the hash of its answer.
 
-    Args:
-        part: Key of the fragment.
-        drawn: Hash of the answer that the part shows.
-        order: Position of the part, from 0; it delays its messages, as two at once get lost.
+    The order, from 0, delays the messages of a part, as two at once get lost.
     """
     name = f"{part}_watch"
 

@@ -244,7 +244,7 @@ def test_what_a_provider_says_is_written_as_text() -> None:
         1, 1_795_000_000.0, "log", "message", {"message": "<script>alert(1)</script>"}
     )
 
-    assert "<script>" not in progress._events_table([bad])
+    assert "<script>" not in facts_table([("12:00", event_sentence(bad))])
     assert "<script>" not in facts_table([("What", "<script>")])
     assert event_sentence(TimelineEvent(1, 0.0, "state", "settled", {"usd": "1.00"})) == "usd 1.00"
 
