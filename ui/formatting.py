@@ -13,7 +13,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 
-from advisor.report.sentences import APPROACH_NAMES
+from advisor.prices.display_names import APPROACH_NAMES
 
 DEFAULT_LOCALE: Final = "en_US"
 ACCENT: Final = ("#0b6e5f", "#4fc4ae")

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
-from advisor.prices.display_names import at_provider, model_name
+from advisor.prices.display_names import at_provider, model_name, option_name
 from advisor.prices.series import Caveat
 from advisor.report.sentences import (
     approach_name,
-    option_name,
     option_of,
     sensitivity_sentences,
     verdict_sentences,

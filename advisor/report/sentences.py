@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.decision.verdict import cost_text, rounded_dollars
-from advisor.prices.display_names import APPROACH_NAMES as APPROACH_NAMES
-from advisor.prices.display_names import model_name, provider_name
-from advisor.prices.display_names import option_name as option_name
+from advisor.prices.display_names import (
+    APPROACH_NAMES,
+    model_name,
+    option_name,
+    provider_name,
+)
 from advisor.units import Approach, Record
 
 SURE_SHARE, LIKELY_SHARE = 0.9, 0.6

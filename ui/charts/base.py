@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from advisor.report.sentences import APPROACH_NAMES
+from advisor.prices.display_names import APPROACH_NAMES
 from ui import formatting
 
 FONT: Final = '"Source Sans", "Source Sans 3", sans-serif'

@@ -7,8 +7,9 @@ from typing import Final
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
+from advisor.prices.display_names import option_name
 from advisor.report.markdown import cumulative_usd
-from advisor.report.sentences import approach_name, option_name
+from advisor.report.sentences import approach_name
 from ui import formatting
 from ui.charts.base import (
     USD_AXIS,

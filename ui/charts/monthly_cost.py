@@ -7,9 +7,9 @@ from typing import Final
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
-from advisor.prices.display_names import model_name
+from advisor.prices.display_names import model_name, option_name
 from advisor.report.markdown import best_per_approach, line_usd_per_month
-from advisor.report.sentences import approach_name, option_name
+from advisor.report.sentences import approach_name
 from ui import formatting
 from ui.charts.base import (
     LABEL_ROOM,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from advisor.decision.sweep import SweepColumns
-from advisor.report.sentences import option_name
+from advisor.prices.display_names import option_name
 from ui import formatting
 from ui.charts.base import (
     LABEL_ROOM,

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from advisor.decision.sweep import SweepColumns
-from advisor.report.sentences import option_name
+from advisor.prices.display_names import option_name
 from ui import formatting
 from ui.charts.base import (
     Chart,

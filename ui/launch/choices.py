@@ -12,7 +12,7 @@ from advisor.decision.bill import OptionBill
 from advisor.errors import UsageError
 from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.options.option import WITHOUT_TRAINING
-from advisor.report.sentences import option_name
+from advisor.prices.display_names import option_name
 from trainer.home import bases_folder, list_bases
 from trainer.plan.provider import TRAINED_APPROACHES
 

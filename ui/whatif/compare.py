@@ -8,7 +8,8 @@ import streamlit as st
 
 from advisor.decision.answer import Answer
 from advisor.errors import AdvisorError
-from advisor.report.sentences import headline, option_name, saving_usd_per_month
+from advisor.prices.display_names import option_name
+from advisor.report.sentences import headline, saving_usd_per_month
 from ui import formatting, state
 from ui.whatif import open_menu, tables
 from ui.whatif.verdict import money_range_text, quality_target_text, recommended_option

@@ -8,8 +8,9 @@ from typing import Final
 import streamlit as st
 
 from advisor.loading import ENGLISH, load_sentences
+from advisor.prices.display_names import option_name
 from advisor.report.markdown import answer_caveats, best_per_approach
-from advisor.report.sentences import decision_sentences, option_name, option_of
+from advisor.report.sentences import decision_sentences, option_of
 from advisor.scenario.fields import NUMBER_FIELDS
 from ui import formatting, state
 from ui.components.in_view import track_visibility

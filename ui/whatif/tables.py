@@ -8,7 +8,7 @@ from html import escape
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.decision.sensitivity import NearestChange
-from advisor.report.sentences import option_name
+from advisor.prices.display_names import option_name
 from ui import formatting
 
 

@@ -6,13 +6,8 @@ from html import escape
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
-from advisor.report.sentences import (
-    figures_sentence,
-    headline,
-    option_name,
-    option_of,
-    saving_usd_per_month,
-)
+from advisor.prices.display_names import option_name
+from advisor.report.sentences import figures_sentence, headline, option_of, saving_usd_per_month
 from advisor.units import Money
 from ui import formatting
 

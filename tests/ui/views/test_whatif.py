@@ -17,8 +17,9 @@ from advisor.decision.answer import Answer, canonical_json, recommend
 from advisor.decision.sweep import sweep
 from advisor.errors import UsageError
 from advisor.loading import example_question, examples_folder
+from advisor.prices.display_names import option_name
 from advisor.report.markdown import cumulative_usd
-from advisor.report.sentences import headline, option_name, saving_usd_per_month
+from advisor.report.sentences import headline, saving_usd_per_month
 from tests.support.paths import ROOT
 from tests.support.questions import complete_question
 from ui import formatting
