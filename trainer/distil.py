@@ -212,16 +212,10 @@ class _DistillationSession:
             if budget is None:
                 self._read_all(None)
                 return
+            policy = RetryPolicy(teacher.provider, context.clock, teacher.tries)
+            limit = (teacher.max_answer_tokens, teacher.limit_name)
             self._read_all(
-                PaidChatModel(
-                    teacher.model,
-                    client,
-                    teacher.prices,
-                    budget,
-                    RetryPolicy(teacher.provider, context.clock, teacher.tries),
-                    teacher.max_answer_tokens,
-                    teacher.limit_name,
-                )
+                PaidChatModel(teacher.model, client, teacher.prices, budget, policy, *limit)
             )
             self.result.usd, self.result.lost = budget.spent, budget.lost
 

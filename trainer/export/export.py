@@ -76,7 +76,10 @@ def write_export(
         _check_base(local)
     out.mkdir(parents=True, exist_ok=True)
     (out / EXPORT_FILE).unlink(missing_ok=True)
-    written = [_write(out / "plan.json", _plan_text(plan))]
+    body = json.loads(plan_bytes(plan))
+    body["local"] |= {"base": BASE_FOLDER, "scorer": []}  # no paths of this machine
+    text = json.dumps(body, indent=2, sort_keys=True) + "\n"
+    written = [_write(out / "plan.json", text)]
     written += _rows(plan, file_of, out)
     written += [_copy(SCRIPTS_FOLDER / name, out / name) for name in SCRIPTS]
     written += list(_base(Path(local.base), out / BASE_FOLDER)) if with_base else []
@@ -159,13 +162,6 @@ def _local_path_in(text: str, base: Path) -> str | None:
     return next((path for path in specific if re.search(re.escape(path) + r"(?!\w)", text)), None)
 
 
-def _plan_text(plan: TrainingPlan) -> str:
-    """Return the plan as JSON, without the paths of this machine."""
-    body = json.loads(plan_bytes(plan))
-    body["local"] |= {"base": BASE_FOLDER, "scorer": []}
-    return json.dumps(body, indent=2, sort_keys=True) + "\n"
-
-
 def rows_of(plan: TrainingPlan) -> dict[str, DataFile]:
     """Return the files of rows that a plan uses, by their names in an export."""
     files = {"training": plan.training, "held_out": plan.held_out}
@@ -191,11 +187,8 @@ def _base(base: Path, target: Path) -> Iterator[Path]:
 
 
 def _base_files(base: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in base.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.suffix in BASE_SUFFIXES
-    )
+    files = (path for path in base.iterdir() if path.is_file() and path.suffix in BASE_SUFFIXES)
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool) -> Iterator[Path]:
@@ -211,15 +204,16 @@ def _text_files(plan: TrainingPlan, local: LocalJob, out: Path, with_base: bool)
         "gpu": local.gpu,
         "accelerators": skypilot_accelerators(local.gpu),
         "rows": plan.training.rows,
-        "base_env": ""
-        if with_base
-        else "\nenvs:\n  BASE: null  # folder of the base on that machine\n",
-        "base_note": ""
-        if with_base
-        else " Set `BASE` to the folder of the base on that machine first; the hash of its files "
-        f"must begin with {local.base_sha256[:12]}.",
+        "base_env": "",
+        "base_note": "",
         "answer": "yes" if plan.held_out and plan.method != "dpo" else "no",
     }
+    if not with_base:
+        values["base_env"] = "\nenvs:\n  BASE: null  # folder of the base on that machine\n"
+        values["base_note"] = (
+            " Set `BASE` to the folder of the base on that machine first; the hash of its files "
+            f"must begin with {local.base_sha256[:12]}."
+        )
     yield _write(out / "requirements.txt", requirements(local))
     yield _write(out / "task.yaml", SKYPILOT_TASK.format(**values))
     yield _write(out / "README.md", README.format(**values))

@@ -94,15 +94,14 @@ def read_export(folder: Path, plan: TrainingPlan) -> ImportedTraining:
     return ImportedTraining(folder, plan, result, seconds, _score_answers(folder, plan))
 
 
-def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
-    """Copy a training into the folder of a run, completely or not at all; return its model folder.
+def copy_into_run(imported: ImportedTraining, target: Path) -> None:
+    """Copy model, result and evaluation into the folder of a run, completely or not at all.
 
     Raises:
         Refused: it cannot be written, or the copy differs from the original.
     """
-    model = target / "model"
     if target.exists():
-        return model  # an earlier attempt copied it
+        return  # an earlier attempt copied it
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -122,7 +121,6 @@ def copy_into_run(imported: ImportedTraining, target: Path) -> Path:
         raise Refused(f"{part}: {error}. Free disk space, then import again.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return model
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -328,17 +326,11 @@ def _advance_import(
 def _settle(session: RunSession, folder: Path, amount: Decimal, how: str) -> Run:
     run = session.context.store.run(folder.name)
     if run.state == "succeeded":
-        first = _first_answer(folder)
-        if first is None:
-            session.append("smoke_skipped", why="no held-out rows were answered")
-        else:
+        answers = folder / "answers.tuned.jsonl"
+        if answers.is_file():
+            with answers.open(encoding="utf-8") as lines:
+                first = str(json.loads(next(lines))["answer"])
             run = session.append("verified", model=run.tuned_model, characters=len(first))
+        else:
+            session.append("smoke_skipped", why="no held-out rows were answered")
     return close_run(session, run, micro_usd(amount), how)
-
-
-def _first_answer(folder: Path) -> str | None:
-    path = folder / "answers.tuned.jsonl"
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8") as lines:
-        return str(json.loads(next(lines))["answer"])

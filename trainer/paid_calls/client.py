@@ -68,7 +68,20 @@ class ChatClient:
         """
         create = self._client.chat.completions.with_raw_response.create
         options = {"timeout": SEND_SECONDS, "extra_body": settings}
-        return _parse_answer(call_json(create, model=model, messages=messages, **options))
+        body = call_json(create, model=model, messages=messages, **options)
+        try:
+            choice = body["choices"][0]
+            message, usage = choice["message"], body.get("usage") or {}
+            return ChatAnswer(
+                content=str(message.get("content") or ""),
+                tool_calls=tuple(message.get("tool_calls") or ()),
+                finish=str(choice.get("finish_reason") or ""),
+                refusal=message.get("refusal"),
+                prompt_tokens=_token_count(usage, "prompt_tokens"),
+                completion_tokens=_token_count(usage, "completion_tokens"),
+            )
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise UnknownOutcome(f"the response has no message ({type(error).__name__})") from None
 
     def embed(self, model: str, texts: Sequence[str]) -> tuple[list[Sequence[float]], int | None]:
         """Return one vector per text, and the tokens billed if the response states them.
@@ -79,39 +92,19 @@ class ChatClient:
         create = self._client.embeddings.with_raw_response.create
         options = {"encoding_format": "float", "timeout": SEND_SECONDS}
         body = call_json(create, model=model, input=list(texts), **options)
-        return _parse_vectors(body, len(texts))
+        try:
+            data = sorted(body["data"], key=lambda item: int(item["index"]))
+            vectors: list[Sequence[float]] = [list(map(float, item["embedding"])) for item in data]
+            used = _token_count(body.get("usage") or {}, "prompt_tokens")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnknownOutcome(f"the response has no vectors ({type(error).__name__})") from None
+        if len(vectors) != len(texts):
+            raise UnknownOutcome(f"the response has {len(vectors)} vectors for {len(texts)} texts")
+        return vectors, used
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-
-def _parse_answer(body: Mapping[str, Any]) -> ChatAnswer:
-    try:
-        choice = body["choices"][0]
-        message, usage = choice["message"], body.get("usage") or {}
-        return ChatAnswer(
-            content=str(message.get("content") or ""),
-            tool_calls=tuple(message.get("tool_calls") or ()),
-            finish=str(choice.get("finish_reason") or ""),
-            refusal=message.get("refusal"),
-            prompt_tokens=_token_count(usage, "prompt_tokens"),
-            completion_tokens=_token_count(usage, "completion_tokens"),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise UnknownOutcome(f"the response has no message ({type(error).__name__})") from None
-
-
-def _parse_vectors(body: Mapping[str, Any], count: int) -> tuple[list[Sequence[float]], int | None]:
-    try:
-        data = sorted(body["data"], key=lambda item: int(item["index"]))
-        vectors: list[Sequence[float]] = [list(map(float, item["embedding"])) for item in data]
-        used = _token_count(body.get("usage") or {}, "prompt_tokens")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnknownOutcome(f"the response has no vectors ({type(error).__name__})") from None
-    if len(vectors) != count:
-        raise UnknownOutcome(f"the response has {len(vectors)} vectors for {count} texts")
-    return vectors, used
 
 
 def _token_count(usage: Mapping[str, Any], name: str) -> int | None:

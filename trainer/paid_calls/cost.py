@@ -125,13 +125,9 @@ def chat_part(
 
     Retrieved passages count at their longest; *max_answer_tokens* is sent with each request.
     """
-    likely = sum(
-        (
-            prices.usd(prompt, min(answer, max_answer_tokens))
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ),
-        Decimal(0),
-    )
+    pairs = zip(prompts, answers, strict=True)
+    costs = (prices.usd(prompt, min(answer, max_answer_tokens)) for prompt, answer in pairs)
+    likely = sum(costs, Decimal(0))
     at_most = sum((prices.usd_at_most(prompt, max_answer_tokens) for prompt in prompts), Decimal(0))
     return BillPart(what, provider, len(prompts), sum(prompts), likely, at_most)
 

@@ -91,14 +91,10 @@ def find_endpoint(
             "the model is missing.",
             "Write PROVIDER/MODEL, as in `advisor prices`.",
         )
-    card = book.providers.get(provider)
-    endpoint = Endpoint(
-        provider,
-        model,
-        base_url or base_url_of(provider, book),
-        (card.data_region if card else None) or "not stated",
-        (card.data_retention if card else None) or "not stated",
-    )
+    card, url = book.providers.get(provider), base_url or base_url_of(provider, book)
+    region = (card.data_region if card else None) or "not stated"
+    retention = (card.data_retention if card else None) or "not stated"
+    endpoint = Endpoint(provider, model, url, region, retention)
     if scenario is not None:
         _check_allowed(endpoint, flag, scenario)
     return endpoint

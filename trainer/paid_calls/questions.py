@@ -58,14 +58,8 @@ def read_questions(
             continue
         key = question_key(row)
         if key is None:
-            reject(
-                Reject(
-                    line=number,
-                    code=NO_QUESTION,
-                    found="a row without a user message.",
-                    remedy="Add a user message before the answer.",
-                )
-            )
+            found, remedy = "a row without a user message.", "Add a user message before the answer."
+            reject(Reject(line=number, code=NO_QUESTION, found=found, remedy=remedy))
         elif key not in seen:
             seen.add(key)
             batch.append((key, row))

@@ -66,7 +66,7 @@ class HeldOutSplit:
     warning: str
 
 
-def hold_out(path: Path, seed: int = 0) -> HeldOutSplit:
+def hold_out(path: Path) -> HeldOutSplit:
     """Split the rows of a file, each group of near-duplicates on one side.
 
     The cases are in the order of their keys, which does not depend on the order of the file.
@@ -83,7 +83,7 @@ def hold_out(path: Path, seed: int = 0) -> HeldOutSplit:
         if case is not None:
             by_key.setdefault(case.key, case)
     cases = list(by_key.values())
-    parts = split((case.user_text for case in cases), 0.0, HELD_OUT_SHARE, seed)
+    parts = split((case.user_text for case in cases), 0.0, HELD_OUT_SHARE)
     halves = list(zip(cases, parts.half, strict=True))
     held = sorted((case for case, half in halves if half == TEST), key=lambda case: case.key)
     if len(held) < MIN_CASES:

@@ -46,14 +46,9 @@ def _longest_passages(passages: Sequence[Passage], top_k: int) -> int:
     """Add up the longest passages, with their names."""
     tokens = token_counter(ENCODING)
     names = tokens.count_batch([passage.document for passage in passages])
-    sizes = sorted(
-        (
-            passage.tokens + name + SEPARATOR_TOKENS
-            for passage, name in zip(passages, names, strict=True)
-        ),
-        reverse=True,
-    )
-    return sum(sizes[:top_k]) + tokens.count_batch([PASSAGES])[0] + SEPARATOR_TOKENS
+    pairs = zip(passages, names, strict=True)
+    sizes = sorted(passage.tokens + name + SEPARATOR_TOKENS for passage, name in pairs)
+    return sum(sizes[-top_k:]) + tokens.count_batch([PASSAGES])[0] + SEPARATOR_TOKENS
 
 
 def texts_to_embed(setup: PilotSetup) -> tuple[list[str], list[int]]:
@@ -101,14 +96,9 @@ def _arm_part(setup: PilotSetup, arm: ArmName, provider: str, prices: TokenPrice
     if setup.measure.replayed(arm, answers).standing == "open":
         cases = [case for case in setup.measure.cases if (arm, case.key) not in answers]
     counts = prompt_token_counts(setup, arm)
-    return chat_part(
-        arm,
-        provider,
-        prices,
-        [counts[case.key] for case in cases],
-        token_counter(ENCODING).count_batch([case.expected for case in cases]),
-        setup.settings.max_answer_tokens,
-    )
+    prompts = [counts[case.key] for case in cases]
+    expected = token_counter(ENCODING).count_batch([case.expected for case in cases])
+    return chat_part(arm, provider, prices, prompts, expected, setup.settings.max_answer_tokens)
 
 
 def external_endpoints(setup: PilotSetup, bill: Bill, book: PriceBook) -> list[Endpoint]:

@@ -11,7 +11,7 @@ from trainer.evaluation.label_metrics import mean_score
 from trainer.paid_calls.journal import ArmAnswer, BudgetExhausted
 from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.sequential_test import Standing, difference, standing
-from trainer.pilot.settings import ArmName
+from trainer.pilot.settings import BATCH_ROWS, ArmName
 
 AnswerCase = Callable[[EvaluationCase], ArmAnswer | None]
 ScoreCases = Callable[[Sequence[EvaluationCase], Sequence[str]], list[float]]
@@ -43,12 +43,11 @@ class MeasureSettings:
     target: float
     alpha: float
     """Chance of a false result for one arm: the pilot's, split between its arms."""
-    batch_rows: int
 
     def batches(self) -> list[tuple[EvaluationCase, ...]]:
         """Return the cases in batches."""
-        step = self.batch_rows
-        return [self.cases[at : at + step] for at in range(0, len(self.cases), step)]
+        starts = range(0, len(self.cases), BATCH_ROWS)
+        return [self.cases[start : start + BATCH_ROWS] for start in starts]
 
     def add(
         self, arm: ArmProgress, pairs: Iterable[tuple[EvaluationCase, ArmAnswer | None]]

@@ -73,22 +73,13 @@ class PilotResult:
 def pilot_result(run: PilotRun) -> PilotResult:
     """Write the scores into the scenario, and recommend again."""
     setup, progress_by_arm = run.setup, run.measured.progress_by_arm
-    lines = tuple(
-        _arm_result(setup, arm, progress)
-        for arm, progress in progress_by_arm.items()
-        if progress.scores
-    )
+    measured = [(arm, progress) for arm, progress in progress_by_arm.items() if progress.scores]
+    lines = tuple(_arm_result(setup, arm, progress) for arm, progress in measured)
     scenario = scenario_with_scores(setup, lines)
     dated = {"asked_on": setup.question.scenario.asked_on, **scenario}
     question = replace(setup.question, scenario=scenario_from(dated, setup.request.plan.where))
-    return PilotResult(
-        run,
-        lines,
-        compare_arms(progress_by_arm, ALPHA),
-        scenario,
-        recommend(question),
-        tuple(_notes(setup, lines)),
-    )
+    pairs, notes = compare_arms(progress_by_arm, ALPHA), tuple(_notes(setup, lines))
+    return PilotResult(run, lines, pairs, scenario, recommend(question), notes)
 
 
 def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmResult:
@@ -98,18 +89,11 @@ def _arm_result(setup: PilotSetup, arm: ArmName, progress: ArmProgress) -> ArmRe
     elif arm == "tuned" and setup.plan is not None:
         approach, model = _tuned_option(setup.plan, setup.evaluated.candidates.options)
     answers, scores = progress.answers.values(), list(progress.scores.values())
-    return ArmResult(
-        arm,
-        approach,
-        model,
-        len(scores),
-        mean_score(scores),
-        *interval(scores, setup.measure.alpha),
-        progress.standing,
-        float(sum(float(answer.usd) for answer in answers)),
-        progress.median_seconds,
-        sum(answer.flaw is not None for answer in answers),
-    )
+    usd = float(sum(float(answer.usd) for answer in answers))
+    flawed = sum(answer.flaw is not None for answer in answers)
+    score = (len(scores), mean_score(scores), *interval(scores, setup.measure.alpha))
+    paid = (usd, progress.median_seconds, flawed)
+    return ArmResult(arm, approach, model, *score, progress.standing, *paid)
 
 
 def _tuned_option(plan: TrainingPlan, options: Sequence[Option]) -> tuple[Approach, str]:
@@ -135,21 +119,13 @@ def scenario_with_scores(setup: PilotSetup, lines: tuple[ArmResult, ...]) -> dic
     """Return the scenario with the scores; older ones of the same option are replaced."""
     scenario = setup.request.plan.scenario
     quality = dict(scenario.get("quality") or {})
-    new = [
-        {
-            "approach": line.approach,
-            "model": line.model,
-            "value": round(line.score, SCORE_DECIMALS),
-            "n": line.rows,
-        }
-        for line in lines
-    ]
+    new = []
+    for line in lines:
+        value = {"value": round(line.score, SCORE_DECIMALS), "n": line.rows}
+        new.append({"approach": line.approach, "model": line.model, **value})
     replaced = {(line.approach, line.model) for line in lines}
-    old = [
-        entry
-        for entry in quality.get("measured") or ()
-        if (entry.get("approach"), entry.get("model")) not in replaced
-    ]
+    known = quality.get("measured") or ()
+    old = [e for e in known if (e.get("approach"), e.get("model")) not in replaced]
     quality |= {"measured": [*old, *new], "has_eval": True}
     quality.setdefault("held_out_examples", len(setup.measure.cases))
     measured = {**scenario, "quality": quality}

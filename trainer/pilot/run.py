@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from trainer.paid_calls.journal import (
 from trainer.pilot.cases import EvaluationCase
 from trainer.pilot.corpus import Passage
 from trainer.pilot.cost import pilot_bill, prompt_token_counts, texts_to_embed, tuned_prices
-from trainer.pilot.embeddings import BATCH_TEXTS, CachedVectors, LocalEmbedder, RemoteEmbedder
+from trainer.pilot.embeddings import CachedVectors, LocalEmbedder, RemoteEmbedder
 from trainer.pilot.measure import AnswerCase, ArmMeasurements, ArmProgress, measure_arms
 from trainer.pilot.retrieval import Bm25Index, Floats, Retriever, is_found
 from trainer.pilot.settings import ArmName
@@ -154,19 +155,10 @@ class _PilotSession:
         if budget is None:
             yield None
             return
-        client = ChatClient(endpoint.base_url, endpoint.key())
-        try:
-            yield PaidChatModel(
-                endpoint.model,
-                client,
-                prices,
-                budget,
-                RetryPolicy(endpoint.provider, self.context.clock),
-                self.setup.settings.max_answer_tokens,
-                endpoint.limit_name,
-            )
-        finally:
-            client.close()
+        with closing(ChatClient(endpoint.base_url, endpoint.key())) as client:
+            policy = RetryPolicy(endpoint.provider, self.context.clock)
+            limit = (self.setup.settings.max_answer_tokens, endpoint.limit_name)
+            yield PaidChatModel(endpoint.model, client, prices, budget, policy, *limit)
 
     def _measure(self, arms: tuple[ArmName, ...], model: PaidChatModel | None) -> ArmMeasurements:
         answer_by_arm: dict[ArmName, AnswerCase] = {
@@ -192,12 +184,9 @@ class _PilotSession:
         """Retrieve the passages of every case."""
         setup, vectors = self.setup, self._vectors(budgets)
         count = len(setup.passages)
-        retriever = Retriever(
-            setup.passages,
-            Bm25Index([passage.text for passage in setup.passages]),
-            None if vectors is None else vectors[:count],
-            setup.settings.top_k,
-        )
+        index = Bm25Index([passage.text for passage in setup.passages])
+        known = None if vectors is None else vectors[:count]
+        retriever = Retriever(setup.passages, index, known, setup.settings.top_k)
         return {
             case.key: retriever.find(
                 case.question, None if vectors is None else vectors[count + place]
@@ -216,24 +205,18 @@ class _PilotSession:
             return CachedVectors(setup.vectors_path, LocalEmbedder(embed), len(texts)).of(
                 texts, counts
             )
-        budget = budgets.get(embed.provider)
-        client = ChatClient(embed.base_url, embed.key())
-        embedder = RemoteEmbedder(
-            embed.model,
-            client,
-            embedding_price(embed, self.context.book, self.day),
-            budget or ReservedBudget(setup.journal, "", setup.request.cap * 0),
-            RetryPolicy(embed.provider, self.context.clock),
-        )
-        try:
-            return CachedVectors(setup.vectors_path, embedder, BATCH_TEXTS).of(texts, counts)
-        except BudgetExhausted:
-            raise Refused(
-                f"{embedder.name}: the next vectors might exceed the reserved amount. The vectors "
-                "so far are saved: run the command again."
-            ) from None
-        finally:
-            client.close()
+        budget = budgets.get(embed.provider) or ReservedBudget(setup.journal, "", Decimal(0))
+        price = embedding_price(embed, self.context.book, self.day)
+        policy = RetryPolicy(embed.provider, self.context.clock)
+        with closing(ChatClient(embed.base_url, embed.key())) as client:
+            embedder = RemoteEmbedder(embed.model, client, price, budget, policy)
+            try:
+                return CachedVectors(setup.vectors_path, embedder).of(texts, counts)
+            except BudgetExhausted:
+                raise Refused(
+                    f"{embedder.name}: the next vectors might exceed the reserved amount. The "
+                    "vectors so far are saved: run the command again."
+                ) from None
 
     def _recall(self) -> tuple[float | None, int]:
         """Return how often the source that a row names was retrieved, and for how many rows."""

@@ -51,18 +51,10 @@ class PilotSettings:
 
     def name(self, dataset_sha256: str, corpus_sha256: str) -> str:
         """Return the pilot's name; more rows, another arm or another cap do not change it."""
-        identity = [
-            self.model,
-            self.embedding,
-            self.chunking.tokens,
-            self.chunking.overlap,
-            self.top_k,
-            SHOTS,
-            self.instruction,
-            self.max_answer_tokens,
-            dataset_sha256,
-            corpus_sha256,
-        ]
+        models, files = (self.model, self.embedding), (dataset_sha256, corpus_sha256)
+        retrieval = (self.chunking.tokens, self.chunking.overlap, self.top_k)
+        prompt = (SHOTS, self.instruction, self.max_answer_tokens)
+        identity = [*models, *retrieval, *prompt, *files]
         return "pilot_" + hashlib.sha256(orjson.dumps(identity)).hexdigest()[:16]
 
 

@@ -34,7 +34,6 @@ from trainer.pilot.prompts import Prompts, choose_shots, instruction_for
 from trainer.pilot.settings import (
     ALPHA,
     ARM_APPROACHES,
-    BATCH_ROWS,
     CORPUS_ARMS,
     PROMPTED_ARMS,
     ArmName,
@@ -156,7 +155,6 @@ def prepare_pilot(request: PilotRequest, context: TrainerContext) -> PilotSetup:
         score_by(metric, request.plan.scorer),
         float(inputs.target[0, 0]),  # the scenario's, else the one the recommendation assumes
         ALPHA / len(arms),
-        BATCH_ROWS,
     )
     shots = choose_shots(held.shown, SHOTS, metric)
     text = corpus.as_text if corpus and "long_context" in arms else ""

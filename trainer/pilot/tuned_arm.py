@@ -64,13 +64,8 @@ def plan_tuning(
         rows, held = Path(folder) / "rows.jsonl", Path(folder) / "held.jsonl"
         for path, part in ((rows, shown), (held, cases)):
             path.write_bytes(b"".join(case.row + b"\n" for case in part))
-        update = {
-            "option": option,
-            "decided": None,
-            "dataset": rows,
-            "held_out": held,
-            "held_out_share": 0.0,
-        }
+        files = {"dataset": rows, "held_out": held, "held_out_share": 0.0}
+        update = {"option": option, "decided": None, **files}
         plan = build_plan(context, request.model_copy(update=update))
     if plan.local is None and plan.serving != "per_token":
         raise Refused(

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ def plan_local(request: PlanRequest, book: PriceBook, now: datetime) -> Training
     if base:
         hours, expected = estimate_training(machine, recipe, config, lengths, where in OWN_MACHINES)
     figure = cost_figure(machine, hours, round(int(lengths.sum()) * recipe.epochs))
+    trained = {"gpu": gpu, "recipe": recipe, "hours": hours, "expected": expected}
     return TrainingPlan(
         provider="local",
         base_model=base.resolve().name if base else BASELINE_MODEL,
@@ -94,15 +95,7 @@ def plan_local(request: PlanRequest, book: PriceBook, now: datetime) -> Training
         suffix=request.suffix,
         grader=request.grader,
         owner=request.owner,
-        local=_local_job(
-            request,
-            base,
-            gpu=gpu,
-            recipe=recipe,
-            hours=hours,
-            validation=validation,
-            expected=expected,
-        ),
+        local=_local_job(request, base, validation=validation, **trained),
     )
 
 
@@ -117,13 +110,14 @@ def _split_dataset(request: PlanRequest, objective: Objective) -> SplitRows:
 def _local_job(request: PlanRequest, base: Path | None, **fields: Any) -> LocalJob:
     # a classifier forgets nothing that general rows could measure
     forgets = fields["recipe"].objective != "classification"
+    schema, remedy = request.answer_schema, "Give a file with a JSON schema."
     return LocalJob(
         base=str(base.resolve()) if base else "",
         base_sha256=base_hash(base) if base else "",
         general=store_file(request.general or GENERAL_ROWS) if forgets else None,
         metric=request.metric,
         scorer=request.scorer,
-        answer_schema=_schema(request.answer_schema),
+        answer_schema=json.dumps(_read_json(schema, remedy), sort_keys=True) if schema else None,
         **fields,
     )
 
@@ -150,12 +144,6 @@ def _check_installed(needed: tuple[str, ...]) -> None:
             f"not installed: {', '.join(missing)}.",
             "Install the extra: pip install 'tune-or-not[local]'.",
         )
-
-
-def _schema(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    return json.dumps(_read_json(path, "Give a file with a JSON schema."), sort_keys=True)
 
 
 def _read_json(path: Path, remedy: str) -> Any:
@@ -213,16 +201,14 @@ def _row_tokens(base: Path | None, data: PlanData) -> NDArray[np.int64]:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
-    texts = _texts(file_of(data.training.sha256))
-    return np.array([len(tokenizer.encode(text).ids) for text in texts], np.int64)
-
-
-def _texts(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
+    counts = []
+    with file_of(data.training.sha256).open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             turns = row.get("messages") or [*row["input"]["messages"], *row["preferred_output"]]
-            yield "\n".join(str(turn.get("content") or "") for turn in turns)
+            text = "\n".join(str(turn.get("content") or "") for turn in turns)
+            counts.append(len(tokenizer.encode(text).ids))
+    return np.array(counts, np.int64)
 
 
 def _with_supported_dtype(recipe: Recipe, machine: TrainingMachine) -> Recipe:
@@ -234,14 +220,11 @@ def _with_supported_dtype(recipe: Recipe, machine: TrainingMachine) -> Recipe:
 def _with_user_settings(recipe: Recipe, request: PlanRequest, config: Mapping[str, Any]) -> Recipe:
     """Apply the user's settings over the defaults; row length is cut to the base's context."""
     requested, settings = request.hyperparameters, request.settings
-    changes: dict[str, Any] = {}
-    if requested.learning_rate is not None:
-        changes["learning_rate"] = requested.learning_rate
+    names = ("learning_rate", "lora_rank", "lora_alpha", "beta", "seed")
+    given: dict[str, Any] = {name: getattr(requested, name) for name in names}
+    changes = {name: value for name, value in given.items() if value is not None}
     if requested.learning_rate_multiplier is not None:
         changes["learning_rate"] = recipe.learning_rate * requested.learning_rate_multiplier
-    for name in ("lora_rank", "lora_alpha", "beta", "seed"):
-        if getattr(requested, name) is not None:
-            changes[name] = getattr(requested, name)
     if requested.batch_size != "auto":
         micro = math.gcd(requested.batch_size, recipe.micro_batch_rows)
         changes |= {"micro_batch_rows": micro, "accumulation_steps": requested.batch_size // micro}

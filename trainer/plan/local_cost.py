@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -34,13 +35,12 @@ from advisor.units import CENT, GIB, round_up_to_cents
 from trainer.errors import Refused
 from trainer.home import home_folder
 from trainer.plan.probe import (
-    Probe,
     TrainingSchedule,
     cpu_peak_bytes,
     saved_probe,
     training_schedule,
 )
-from trainer.runs.calibration import PastRuns, read_past_runs
+from trainer.runs.calibration import read_past_runs
 
 UNKNOWN_SAVE = (1.0, 5e-9)
 """Checkpoint time: fixed seconds, and seconds per byte; own judgement for an ordinary disk."""
@@ -64,51 +64,37 @@ class MachineSpeed:
 
 
 def find_machine_speed(machine: str, gpu: Gpu | None, method: str, is_here: bool) -> MachineSpeed:
-    """Return the speed by past runs of the machine, else its probe, else its data sheet.
+    """Return the speed by past runs of the machine with this method, else its probe or data sheet.
 
-    Args:
-        machine: GPU as in the price book, or `cpu`.
-        gpu: Its numbers there.
-        method: Training method; past runs of other methods do not count.
-        is_here: Whether it is this machine, the only one a probe applies to.
+    The machine is a GPU as in the price book, or `cpu`; a probe applies to this machine only.
 
     Raises:
         Refused: a file in the home folder cannot be read.
     """
     probe = saved_probe(machine) if is_here else None
     past = read_past_runs(home_folder(), machine, method)
-    known = _from_probe(probe) if probe else _from_data_sheet(machine, gpu)
-    return _with_past_runs(known, past) if past else known
-
-
-def _from_probe(probe: Probe) -> MachineSpeed:
-    return MachineSpeed(
-        probe.as_speeds,
-        PROBED_RANGE,
-        f"a probe of {probe.device} on {probe.made_on}",
-        (probe.save_seconds, probe.save_seconds_per_byte),
-        probe.own_bytes,
-        probe.memory_factor,
-    )
+    if probe:
+        basis = f"a probe of {probe.device} on {probe.made_on}"
+        save = (probe.save_seconds, probe.save_seconds_per_byte)
+        memory = (probe.own_bytes, probe.memory_factor)
+        known = MachineSpeed(probe.as_speeds, PROBED_RANGE, basis, save, *memory)
+    else:
+        known = _from_data_sheet(machine, gpu)
+    if past is None:
+        return known
+    # the middle and the spread of past runs, widened for the next run
+    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
+    runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
+    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
+    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
 
 
 def _from_data_sheet(machine: str, gpu: Gpu | None) -> MachineSpeed:
     wide = "wide range, this machine was not probed: run trainer probe"
     if gpu is None:
         return MachineSpeed(CPU, CPU_RANGE, f"a guess for a few cores; {wide}")
-    return MachineSpeed(
-        prior_speeds(machine, gpu),
-        TIME_RANGE,
-        f"the data sheet of {gpu.name} and published runs; {wide}",
-    )
-
-
-def _with_past_runs(known: MachineSpeed, past: PastRuns) -> MachineSpeed:
-    """Use the middle and the spread of past runs, widened for the next run."""
-    low, _, high = min(known.range, PAST_RUN_RANGE, key=lambda bounds: bounds[2])
-    runs = "1 past run" if past.runs == 1 else f"{past.runs} past runs"
-    basis = f"{runs} of yours, {past.likely:.2f} times {known.basis.partition(';')[0]}"
-    return replace(known, range=(past.low * low, past.likely, past.high * high), basis=basis)
+    basis = f"the data sheet of {gpu.name} and published runs; {wide}"
+    return MachineSpeed(prior_speeds(machine, gpu), TIME_RANGE, basis)
 
 
 SETUP_SECONDS = (20.0, 60.0, 300.0)
@@ -151,31 +137,18 @@ def find_machine(
             usd, source = Decimal(str(own["usd_per_hour"])), "hardware in your scenario"
     if usd is not None:
         return TrainingMachine(gpu, known, usd, source, "today", "today", own=True)
-    price = _rented(book, where, gpu, scenario)
+    price: Price | None = None
+    if where in book.clouds(gpu):
+        with suppress(PricingError):
+            price = book.prices.on(f"{where}/{gpu}/gpu_hour", scenario["asked_on"])
     if price is None:
         raise UsageError(
             "--usd-per-hour",
             f"the hourly cost of this {gpu} is not specified.",
             "Set it, power included: 0.3 kW at 0.30 USD/kWh is 0.09.",
         )
-    return TrainingMachine(
-        gpu,
-        known,
-        Decimal(str(price.value)),
-        price.source,
-        str(price.since),
-        str(price.read_on),
-        price.own,
-    )
-
-
-def _rented(book: PriceBook, where: str, gpu: str, scenario: Mapping[str, Any]) -> Price | None:
-    if where not in book.clouds(gpu):
-        return None
-    try:
-        return book.prices.on(f"{where}/{gpu}/gpu_hour", scenario["asked_on"])
-    except PricingError:
-        return None
+    usd, since, read_on = Decimal(str(price.value)), str(price.since), str(price.read_on)
+    return TrainingMachine(gpu, known, usd, price.source, since, read_on, price.own)
 
 
 def estimate_training(
@@ -187,14 +160,8 @@ def estimate_training(
 ) -> tuple[tuple[float, float, float], TrainingEstimate]:
     """Estimate the time as low, likely and worst case [h], and memory and energy.
 
-    Leaves out: generating answers in reward tuning, and the loss of validation rows.
-
-    Args:
-        machine: Machine that trains.
-        recipe: Training settings.
-        config: config.json of the base.
-        lengths: Tokens of each training row.
-        is_here: Whether the machine is this one.
+    Leaves out: generating answers in reward tuning, and the loss of validation rows. *config* is
+    config.json of the base, *lengths* the tokens of each training row.
 
     Raises:
         Refused: it would not fit the memory of the GPU.
@@ -208,13 +175,17 @@ def estimate_training(
         (seconds * share + setup) / 3600.0
         for share, setup in zip(known.range, SETUP_SECONDS, strict=True)
     )
+    hours: Range = (low, likely, high)
+    energy: Range | None = None
+    if machine.gpu is not None:
+        busy = float(busy_share(shape, run.usual, known.speeds))
+        watts = float(mean_watts(machine.gpu.tdp_watts, busy))
+        least, usual, most = (float(energy_kwh(hour, watts)) for hour in hours)
+        energy = (least * (1 - POWER_SHARE), usual, most * (1 + POWER_SHARE))
     expected = TrainingEstimate(
-        basis=known.basis,
-        train_seconds=seconds,
-        memory_bytes=memory,
-        energy_kwh=_energy((low, likely, high), machine, shape, run, known),
+        basis=known.basis, train_seconds=seconds, memory_bytes=memory, energy_kwh=energy
     )
-    return (low, likely, high), expected
+    return hours, expected
 
 
 def peak_memory(
@@ -247,21 +218,6 @@ def _save_seconds(shape: ModelShape, run: TrainingSchedule, known: MachineSpeed)
     """Return the seconds of one checkpoint: trained weights with both moments."""
     fixed, each = known.save
     return fixed + each * CHECKPOINT_BYTES * float(trained_parameters(shape, run.usual))
-
-
-def _energy(
-    hours: Range,
-    machine: TrainingMachine,
-    shape: ModelShape,
-    run: TrainingSchedule,
-    known: MachineSpeed,
-) -> Range | None:
-    if machine.gpu is None:
-        return None
-    busy = float(busy_share(shape, run.usual, known.speeds))
-    watts = float(mean_watts(machine.gpu.tdp_watts, busy))
-    low, likely, high = (float(energy_kwh(hour, watts)) for hour in hours)
-    return low * (1 - POWER_SHARE), likely, high * (1 + POWER_SHARE)
 
 
 def cost_figure(

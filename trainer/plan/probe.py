@@ -72,12 +72,7 @@ class TrainingSchedule(NamedTuple):
 
 
 def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSchedule:
-    """Return the schedule of a training.
-
-    Args:
-        recipe: Training settings.
-        lengths: Tokens of each row, before truncation.
-    """
+    """Return the schedule of a training on rows of these lengths [tokens, before truncation]."""
     cut = np.minimum(np.asarray(lengths), recipe.max_tokens)
     longest, rows, count = float(cut.max()), recipe.micro_batch_rows, cut.size
     usual = longest_of_batch(cut, rows)
@@ -88,22 +83,16 @@ def training_schedule(recipe: Recipe, lengths: NDArray[np.int64]) -> TrainingSch
         scored = float((cut.astype(np.float64) ** 2).sum() / cut.sum())
     steps = math.ceil(math.ceil(count / recipe.rows_per_step) * recipe.epochs)
     steps = min(steps, recipe.most_steps or steps)
-    return TrainingSchedule(
-        training_setup(recipe, usual * rows, scored),
-        training_setup(recipe, longest * rows, longest),
-        steps,
-        recipe.accumulation_steps,
-        math.ceil(steps / recipe.save_steps),
-    )
+    average = training_setup(recipe, usual * rows, scored)
+    largest = training_setup(recipe, longest * rows, longest)
+    saves = math.ceil(steps / recipe.save_steps)
+    return TrainingSchedule(average, largest, steps, recipe.accumulation_steps, saves)
 
 
 def training_setup(recipe: Recipe, tokens: float, longest: float) -> TrainingSetup:
     """Return what time and memory depend on in a recipe.
 
-    Args:
-        recipe: Training settings.
-        tokens: Tokens of a micro-batch, padding included.
-        longest: Tokens that attention spans.
+    A micro-batch has *tokens*, padding included, and attention spans *longest* of them.
     """
     half = recipe.dtype != "float32"
     return TrainingSetup(
@@ -177,13 +166,7 @@ class Probe(Record):
 
 
 def measure_machine(machine: str, gpu: Gpu | None, seconds: float, day: str) -> Probe:
-    """Run the probe script and fit the speeds to its measurements.
-
-    Args:
-        machine: GPU as in the price book, or `cpu`.
-        gpu: Its numbers there.
-        seconds: Time during which new trainings start.
-        day: Today.
+    """Run the probe script, new trainings for some seconds, and fit the speeds to its measurements.
 
     Raises:
         Refused: the script failed.
@@ -274,9 +257,8 @@ def _read(path: Path) -> Sequence[Probe]:
     if not path.is_file():
         return ()
     try:
-        return [
-            Probe.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8"))
-        ]
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return [Probe.model_validate(entry) for entry in entries]
     except (ValueError, ValidationError) as error:
         raise Refused(
             f"{path}: not a valid probe file ({error}). Remove it, then run: trainer probe"

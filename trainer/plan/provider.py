@@ -81,11 +81,8 @@ def _launchable(options: tuple[Option, ...], answer: Answer, option_id: str) -> 
         if rejected.id == option_id:
             raise Refused(f"{option_id}: ruled out by {rejected.rule}: {rejected.says}")
     option = next((option for option in options if option.id == option_id), None)
-    launchable = [
-        option.id
-        for option in options
-        if option.launch == "provider" and option.approach in TRAINED_APPROACHES
-    ]
+    trained = (each for each in options if each.approach in TRAINED_APPROACHES)
+    launchable = [each.id for each in trained if each.launch == "provider"]
     if option is None:
         raise UsageError(
             f"--option {option_id}",

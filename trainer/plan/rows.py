@@ -61,13 +61,8 @@ class CanonicalRows:
                 out.write(line)
         size, tokens = part.stat().st_size, self.tokens[wanted]
         os.replace(part, file_of(digest.hexdigest()))
-        return DataFile(
-            sha256=digest.hexdigest(),
-            bytes=size,
-            rows=len(tokens),
-            tokens=int(tokens.sum(dtype=np.int64)),
-            longest_tokens=int(tokens.max()),
-        )
+        count = {"tokens": int(tokens.sum(dtype=np.int64)), "longest_tokens": int(tokens.max())}
+        return DataFile(sha256=digest.hexdigest(), bytes=size, rows=len(tokens), **count)
 
 
 @contextmanager

@@ -55,15 +55,8 @@ class Fireworks(Adapter):
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Create a dataset and upload its file; an incomplete upload is repeated."""
         dataset, size = dataset_id(name), path.stat().st_size
-        body = {
-            "datasetId": dataset,
-            "dataset": {
-                "displayName": name,
-                "format": "CHAT",
-                "exampleCount": str(rows),
-                "userUploaded": {},
-            },
-        }
+        details = {"displayName": name, "format": "CHAT", "exampleCount": str(rows)}
+        body = {"datasetId": dataset, "dataset": {**details, "userUploaded": {}}}
         none_if_declined(lambda: self._web.ask("POST", "/datasets", json=body), 409)
         if size > SIGNED_FROM_BYTES:
             self._upload_signed(path, dataset, name, size)
@@ -99,12 +92,8 @@ class Fireworks(Adapter):
             return None
         status = body.get("status") or {}
         broken = status.get("code") not in (None, "OK")
-        return RemoteFile(
-            file_id,
-            None,
-            ready=body.get("state") == "READY" and not broken,
-            broken=str(status.get("message")) if broken else None,
-        )
+        is_ready = body.get("state") == "READY" and not broken
+        return RemoteFile(file_id, None, is_ready, str(status.get("message")) if broken else None)
 
     def delete_file(self, file_id: str) -> None:
         """Delete a dataset."""

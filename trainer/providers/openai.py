@@ -106,13 +106,8 @@ class OpenAIProtocol(Adapter):
         return _call(partial(self._files.content, file_id)).content
 
     def _upload_by_parts(self, path: Path, name: str, size: int) -> RemoteFile:
-        upload = call_json(
-            self._uploads.create,
-            bytes=size,
-            filename=name,
-            mime_type="application/jsonl",
-            purpose="fine-tune",
-        )
+        file = {"filename": name, "bytes": size, "mime_type": "application/jsonl"}
+        upload = call_json(self._uploads.create, purpose="fine-tune", **file)
         part_ids, digest = [], hashlib.md5(usedforsecurity=False)
         with path.open("rb") as rows:
             while part := rows.read(PART_BYTES):
@@ -120,13 +115,9 @@ class OpenAIProtocol(Adapter):
                 send = self._uploads.parts.create
                 sent = call_json(send, upload["id"], data=part, timeout=SEND_SECONDS)
                 part_ids.append(str(sent["id"]))
-        done = call_json(
-            self._uploads.complete,
-            upload["id"],
-            part_ids=part_ids,
-            md5=digest.hexdigest(),
-            timeout=SEND_SECONDS,
-        )
+        content = {"part_ids": part_ids, "md5": digest.hexdigest()}
+        complete = self._uploads.complete
+        done = call_json(complete, upload["id"], timeout=SEND_SECONDS, **content)
         return parse_file(done.get("file") or {})
 
     def find_file(self, name: str) -> RemoteFile | None:
@@ -243,13 +234,12 @@ class OpenAIProtocol(Adapter):
             raise NotOffered(
                 f"{self.name} does not release the weights. Export the data and the recipe instead."
             )
-        return [self._download(str(i), folder) for i in (job.raw or {}).get("result_files") or []]
-
-    def _download(self, file_id: str, folder: Path) -> Path:
-        file = call_json(self._files.retrieve, file_id)
-        target = folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}"
-        target.write_bytes(self._content(file_id))
-        return target
+        paths = []
+        for file_id in map(str, (job.raw or {}).get("result_files") or []):
+            file = call_json(self._files.retrieve, file_id)
+            paths.append(folder / f"{file_id}-{Path(str(file.get('filename') or 'file')).name}")
+            paths[-1].write_bytes(self._content(file_id))
+        return paths
 
     def close(self) -> None:
         """Close all connections."""

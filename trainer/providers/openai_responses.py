@@ -102,23 +102,15 @@ def parse_event(body: Mapping[str, Any]) -> JobEvent:
     data = body.get("data") if isinstance(body.get("data"), Mapping) else {}
     content = orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)
     event_id = body.get("id") or hashlib.sha256(content).hexdigest()[:32]
-    return JobEvent(
-        str(event_id),
-        parse_time(body.get("created_at")) or 0.0,
-        str(body.get("type") or "message"),
-        str(body.get("level") or "info"),
-        str(body.get("message") or ""),
-        data or {},
-    )
+    at, kind = parse_time(body.get("created_at")) or 0.0, str(body.get("type") or "message")
+    level, message = str(body.get("level") or "info"), str(body.get("message") or "")
+    return JobEvent(str(event_id), at, kind, level, message, data or {})
 
 
 def parse_checkpoint(body: Mapping[str, Any]) -> Checkpoint:
     """Parse one checkpoint."""
-    metrics = {
-        name: float(value)
-        for name, value in (body.get("metrics") or {}).items()
-        if _is_number(value)
-    }
+    reported = (body.get("metrics") or {}).items()
+    metrics = {name: float(value) for name, value in reported if _is_number(value)}
     name = body.get("fine_tuned_model_checkpoint") or body.get("id") or ""
     return Checkpoint(str(name), int(body.get("step_number") or 0), metrics)
 
@@ -133,12 +125,9 @@ def parse_file(body: Mapping[str, Any]) -> RemoteFile:
         raise UnknownOutcome("the response has no file")
     status = str(body.get("status") or "processed")
     size = body.get("bytes")
-    return RemoteFile(
-        str(body["id"]),
-        int(size) if size is not None else None,
-        ready=status in {"processed", "uploaded"},
-        broken=str(body.get("status_details") or status) if status == "error" else None,
-    )
+    broken = str(body.get("status_details") or status) if status == "error" else None
+    is_ready = status in {"processed", "uploaded"}
+    return RemoteFile(str(body["id"]), None if size is None else int(size), is_ready, broken)
 
 
 def check_complete(sent: RemoteFile, size: int) -> None:

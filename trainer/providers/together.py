@@ -68,12 +68,8 @@ class Together(Adapter):
     def upload(self, path: Path, name: str, sha256: str, rows: int) -> RemoteFile:
         """Upload a file, in parts if it is large; Together AI verifies its checksum."""
         size = path.stat().st_size
-        form = {
-            "purpose": "fine-tune",
-            "file_name": name,
-            "file_type": "jsonl",
-            "checksum": sha256,
-        }
+        form = {"purpose": "fine-tune", "file_name": name, "file_type": "jsonl"}
+        form["checksum"] = sha256
         send = self._upload_by_parts if size > BY_PARTS_FROM_BYTES else self._upload_at_once
         file_id = send(path, form)
         sent = self.file(file_id)
@@ -290,14 +286,10 @@ def _error(body: Mapping[str, Any]) -> str | None:
 def _event(body: Mapping[str, Any]) -> JobEvent:
     at = parse_time(body.get("created_at")) or 0.0
     name = f"{body.get('type')}:{body.get('step') or 0}:{at:.3f}:{body.get('message')}"
-    return JobEvent(
-        hashlib.sha256(name.encode()).hexdigest()[:32],
-        at,
-        "message",
-        str(body.get("level") or "info"),
-        str(body.get("message") or ""),
-        {"type": body.get("type"), "step": body.get("step")},
-    )
+    event_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+    level, message = str(body.get("level") or "info"), str(body.get("message") or "")
+    data = {"type": body.get("type"), "step": body.get("step")}
+    return JobEvent(event_id, at, "message", level, message, data)
 
 
 def _metric(body: Mapping[str, Any]) -> JobEvent:

@@ -59,14 +59,11 @@ class BackgroundReconciler:
             if self._end.is_set():
                 return
             if run.provider == LOCAL and run.state in ("running", "queued", "created"):
-                self._look_at(run.run_id)
+                try:
+                    reconcile(self.context, run.run_id)
+                except AdvisorError as error:
+                    log.info("run not advanced", run_id=run.run_id, error=redact(str(error)))
         now = self.context.clock.ticks()
         if self.chores is not None and now - self._swept >= SWEEP_SECONDS:
             self._swept = now
             self.chores()
-
-    def _look_at(self, run_id: str) -> None:
-        try:
-            reconcile(self.context, run_id)
-        except AdvisorError as error:
-            log.info("run not advanced", run_id=run_id, error=redact(str(error)))

@@ -109,13 +109,7 @@ class MeasuredFactor:
 def measured_factors(
     plan: TrainingPlan, result: Mapping[str, Any], usd: Decimal
 ) -> list[MeasuredFactor]:
-    """Compare hours, cost, speed and memory of a run with its plan.
-
-    Args:
-        plan: The plan, with its cost figure.
-        result: Result of the training script, units in its keys.
-        usd: Actual cost.
-    """
+    """Compare hours, cost, speed and memory of a run with its plan; result keys have the units."""
     assert plan.local is not None
     name = f"{plan.local.gpu}/{plan.local.recipe.method}"
     hours = result["total_seconds"] / HOUR_SECONDS
@@ -138,21 +132,11 @@ def calibration_yaml(
 ) -> str:
     """Return the lines for `calibration.yaml`; the user appends them, the program never does."""
     versions = {name: result["packages"][name] for name in ("torch", "transformers", "trl", "peft")}
-    body = {
-        factor.factor: {
-            "unit": factor.unit,
-            "steps": [
-                {
-                    "since": day,
-                    "low": round(factor.actual * (1 - RANGE_SHARE), 6),
-                    "likely": round(factor.actual, 6),
-                    "high": round(factor.actual * (1 + RANGE_SHARE), 6),
-                    "run": run_id,
-                    "gpu": result["device"],
-                    "versions": versions,
-                }
-            ],
-        }
-        for factor in factors
-    }
+    source = {"run": run_id, "gpu": result["device"], "versions": versions}
+    shares = {"low": 1 - RANGE_SHARE, "likely": 1.0, "high": 1 + RANGE_SHARE}
+    body = {}
+    for factor in factors:
+        values = {name: round(factor.actual * share, 6) for name, share in shares.items()}
+        step = {"since": day, **values, **source}
+        body[factor.factor] = {"unit": factor.unit, "steps": [step]}
     return str(yaml.dump(body, Dumper=_NoAliasDumper, sort_keys=False))

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select, update
 
-from advisor.errors import UsageError, did_you_mean
+from advisor.errors import unknown_name
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.serving import gpus_per_copy
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.errors import Refused, Unreachable
 from trainer.providers.base import Job, ProviderError
-from trainer.providers.deployments import PREFIX, DeploymentStatus, Hosting
+from trainer.providers.deployments import PREFIX, Hosting
 from trainer.run_states import Run
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.ledger import LedgerEntry, micro_usd, usd_text
 from trainer.storage.schema import deployments
 
@@ -86,22 +87,12 @@ def begin(context: TrainerContext, run: Run, max_hours: float, keep: bool) -> De
     deployment_id = f"{PREFIX}{secrets.token_hex(6)}"
     most = micro_usd(price * Decimal(str(max_hours)))
     day = utc_datetime(now).date().isoformat()
-    context.ledger.reserve(LedgerEntry(deployment_id, "hosting", run.provider, day, most, None, ""))
-    with write_transaction(context.store.engine) as connection:
-        connection.execute(
-            deployments.insert().values(
-                deployment_id=deployment_id,
-                run_id=run.run_id,
-                provider=run.provider,
-                state="intent",
-                usd_per_hour=str(price),
-                max_hours=max_hours,
-                keep=keep,
-                made_at=now,
-                says="",
-            )
-        )
-    return find_deployment(context, deployment_id)
+    context.ledger.reserve(LedgerEntry(deployment_id, "hosting", run.provider, day, most))
+    intent = (deployment_id, run.run_id, run.provider, "intent", price, max_hours, keep, now)
+    deployment = Deployment(*intent, stopped_at=None, says="")
+    values = {**vars(deployment), "usd_per_hour": str(price)}
+    execute(context.store.engine, deployments.insert().values(**values))
+    return deployment
 
 
 def advance(
@@ -115,18 +106,14 @@ def advance(
             return stop(context, find_deployment(context, deployment.deployment_id), hosting)
         context.clock.sleep(min(POLL_SECONDS, context.limits.poll_seconds))
         status = hosting.look(deployment.deployment_id) or status
-    answer = _smoke(hosting, status)
+    try:
+        answer = f"answers as {status.model} ({len(hosting.smoke(status.model))} characters)"
+    except ProviderError as error:
+        answer = f"does not answer: {error}"
     deployment = _update(context, deployment, state="ready", says=answer)
     if deployment.keep and answer.startswith("answers"):
         return deployment
     return stop(context, deployment, hosting)
-
-
-def _smoke(hosting: Hosting, status: DeploymentStatus) -> str:
-    try:
-        return f"answers as {status.model} ({len(hosting.smoke(status.model))} characters)"
-    except ProviderError as error:
-        return f"does not answer: {error}"
 
 
 def _is_overdue(context: TrainerContext, deployment: Deployment) -> bool:
@@ -168,19 +155,16 @@ def end_overdue(context: TrainerContext, hosting: Callable[[str], Hosting]) -> l
     ended = []
     for deployment in all_deployments(context):
         if deployment.state in OPEN_STATES and _is_overdue(context, deployment):
-            way = hosting(deployment.provider)
-            try:
+            with closing(hosting(deployment.provider)) as way:
                 ended.append(stop(context, deployment, way))
-            finally:
-                way.close()
     return ended
 
 
 def all_deployments(context: TrainerContext) -> list[Deployment]:
     """List every deployment, newest first."""
     columns = [deployments.c[field.name] for field in fields(Deployment)]
-    with read_connection(context.store.engine) as connection:
-        rows = connection.execute(select(*columns).order_by(deployments.c.made_at.desc())).all()
+    query = select(*columns).order_by(deployments.c.made_at.desc())
+    rows = fetch_all(context.store.engine, query)
     return [
         Deployment(**{**row._mapping, "usd_per_hour": Decimal(row.usd_per_hour)}) for row in rows
     ]
@@ -194,11 +178,7 @@ def find_deployment(context: TrainerContext, deployment_id: str) -> Deployment:
     """
     known = {each.deployment_id: each for each in all_deployments(context)}
     if deployment_id not in known:
-        raise UsageError(
-            f"deployment {deployment_id}",
-            "there is no such deployment.",
-            did_you_mean(deployment_id, known).strip(),
-        )
+        raise unknown_name("deployment", deployment_id, known)
     return known[deployment_id]
 
 
@@ -209,9 +189,6 @@ def current_hourly_cost(context: TrainerContext) -> str:
 
 
 def _update(context: TrainerContext, deployment: Deployment, **values: Any) -> Deployment:
-    name = deployment.deployment_id
-    with write_transaction(context.store.engine) as connection:
-        connection.execute(
-            update(deployments).where(deployments.c.deployment_id == name).values(**values)
-        )
-    return find_deployment(context, name)
+    own = deployments.c.deployment_id == deployment.deployment_id
+    execute(context.store.engine, update(deployments).where(own).values(**values))
+    return find_deployment(context, deployment.deployment_id)

@@ -111,14 +111,8 @@ def follow_job(session: RunSession, run: Run) -> RetryLater | None:
         )
     run = _compare(session, run, job)
     if job.state != run.state or job.word != run.said(run.state, "word"):
-        session.append(
-            job.state,
-            word=job.word,
-            model=job.model,
-            why=job.error,
-            trained_tokens=job.trained_tokens,
-            usd=job.usd,
-        )
+        end = {"model": job.model, "why": job.error, "usd": job.usd}
+        session.append(job.state, word=job.word, trained_tokens=job.trained_tokens, **end)
     if job.state in ENDED:
         return None
     return session.wait(session.context.limits.poll_seconds, f"the job is {job.word}")

@@ -32,7 +32,7 @@ RETRY_SECONDS = 15.0
 STALE_SEND_SECONDS = 5.0
 
 
-def validate(session: RunSession, run: Run) -> RetryLater | None:
+def validate(session: RunSession, run: Run) -> None:
     """Intent -> validated: nothing is sent yet."""
     checked = check_plan(session.plan, session.context.book, session.context.clock.now())
     for data in filter(None, (session.plan.training, session.plan.validation)):
@@ -40,33 +40,26 @@ def validate(session: RunSession, run: Run) -> RetryLater | None:
         check_file(data, path, session.adapter.max_file_bytes, session.plan.provider)
     session.adapter.request(session.plan, JobFiles("not sent yet"))
     session.append("validated", checked=checked)
-    return None
 
 
-def reserve(session: RunSession, run: Run) -> RetryLater | None:
+def reserve(session: RunSession, run: Run) -> None:
     """Validated -> reserved: the worst case is reserved before any request to the provider."""
     amount = micro_usd(Decimal(session.plan.figure.at_most))
     session.context.ledger.reserve(
-        LedgerEntry(run.run_id, "training", session.plan.provider, session.day, amount, None, "")
+        LedgerEntry(run.run_id, "training", session.plan.provider, session.day, amount)
     )
     session.append("reserved", usd=session.plan.figure.at_most, day=session.day)
-    return None
 
 
 def upload(session: RunSession, run: Run) -> RetryLater | None:
     """Reserved -> uploading -> uploaded: the exact bytes of the plan, each file once."""
     if session.adapter.reads_here:
         held = session.plan.validation.sha256 if session.plan.validation else None
-        session.append(
-            "uploaded",
-            why="read in place",
-            training=session.plan.training.sha256,
-            validation=held,
-        )
+        files = JobFiles(session.plan.training.sha256, held)
+        session.append("uploaded", why="read in place", **asdict(files))
         return None
-    if run.last("consented") is None and not is_loopback(
-        base_url_of(session.plan.provider, session.context.book)
-    ):
+    url = base_url_of(session.plan.provider, session.context.book)
+    if run.last("consented") is None and not is_loopback(url):
         raise NoConsent(
             f"{run.run_id}: no consent to send rows to {session.plan.provider}. "
             f"Launch with --allow-egress {session.plan.provider}."
@@ -80,22 +73,14 @@ def upload(session: RunSession, run: Run) -> RetryLater | None:
             "Check the connection, then `trainer resume RUN`.",
         )
     session.append("uploading")
+    parts = (("train", session.plan.training), ("valid", session.plan.validation))
     try:
-        sent = [
-            _send(session, data, half)
-            for half, data in (("train", session.plan.training), ("valid", session.plan.validation))
-            if data
-        ]
+        sent = [_send(session, data, half) for half, data in parts if data]
     except ProviderError as error:
         return _not_uploaded(session, error)
-    names = {"training": sent[0].file_id, "validation": sent[1].file_id if sent[1:] else None}
-    session.append(
-        "uploaded",
-        bytes=session.plan.training.bytes,
-        sha256=session.plan.training.sha256,
-        why="sent, size compared",
-        **names,
-    )
+    files, training = JobFiles(*(file.file_id for file in sent)), session.plan.training
+    content = {"bytes": training.bytes, "sha256": training.sha256, "why": "sent, size compared"}
+    session.append("uploaded", **content, **asdict(files))
     return None
 
 
@@ -128,16 +113,15 @@ def create(session: RunSession, run: Run) -> RetryLater | None:
     files = files_of(run)
     body = hashlib.sha256(repr(session.adapter.request(session.plan, files)).encode()).hexdigest()
     session.lease = session.context.store.renew(session.lease)
-    session.append(
-        "creating", key=session.adapter.key_of(session.plan), request_sha256=body, **session.mark()
-    )
+    key = session.adapter.key_of(session.plan)
+    session.append("creating", key=key, request_sha256=body, **session.mark())
     if session.context.clock.ticks() - session.lease.taken_ticks > STALE_SEND_SECONDS:
         session.append("uploaded", why="delayed before the request was sent", **asdict(files))
         raise LeaseLost(f"{run.run_id}: this machine was suspended; the request is retried.")
-    return _send_create(session, run, files)
+    return _send_create(session, files)
 
 
-def _send_create(session: RunSession, run: Run, files: JobFiles) -> RetryLater | None:
+def _send_create(session: RunSession, files: JobFiles) -> RetryLater | None:
     try:
         job = session.adapter.create(session.plan, files)
     except UnknownOutcome as error:
@@ -219,35 +203,27 @@ def _check_quote(session: RunSession, run: Run) -> RetryLater | None:
         return None
     figure = session.plan.figure
     usd, ours = max(Decimal(quote.usd), Decimal(figure.minimum or 0)), Decimal(figure.likely)
-    session.append(
-        "estimated",
-        usd=quote.usd,
-        tokens=quote.tokens,
-        ours_usd=figure.likely,
-        ours_tokens=figure.trained_tokens,
-    )
+    planned = {"ours_usd": figure.likely, "ours_tokens": figure.trained_tokens}
+    session.append("estimated", usd=quote.usd, tokens=quote.tokens, **planned)
     apart = abs(usd - ours) / max(ours, Decimal("0.01"))
     if not quote.allowed:
-        _needs_decision(
-            session,
-            f"the provider would refuse the job: its limit is ${quote.limit_usd}.",
-            "Add credit to the account, then `trainer resume RUN`.",
-        )
+        why = f"the provider would refuse the job: its limit is ${quote.limit_usd}."
+        remedy = "Add credit to the account, then `trainer resume RUN`."
     elif usd > Decimal(session.plan.cap_usd):
-        _needs_decision(
-            session,
-            f"the provider estimates ${usd}; the cap is ${session.plan.cap_usd}.",
-            "Plan again with a higher cap; `trainer cancel RUN` cancels this run.",
-        )
+        why = f"the provider estimates ${usd}; the cap is ${session.plan.cap_usd}."
+        remedy = "Plan again with a higher cap; `trainer cancel RUN` cancels this run."
     elif apart > Decimal(str(session.context.limits.quote_gap_share)):
-        _needs_decision(
-            session,
+        why = (
             f"the provider estimates ${usd} for {quote.tokens} tokens, the plan ${ours} for "
             f"{figure.trained_tokens}: {apart:.0%} apart. Its tokenizer, packing or price differs "
-            "from the plan's.",
-            "Compare both: `trainer resume RUN` accepts it, `trainer cancel RUN` cancels the run.",
+            "from the plan's."
         )
-    return None
+        remedy = (
+            "Compare both: `trainer resume RUN` accepts it, `trainer cancel RUN` cancels the run."
+        )
+    else:
+        return None
+    return _needs_decision(session, why, remedy)
 
 
 def find_job(session: RunSession, run: Run) -> RetryLater | None:
@@ -305,12 +281,10 @@ def _again(session: RunSession, run: Run, why: str) -> RetryLater | None:
     return None
 
 
-def recover_crashed(session: RunSession, run: Run) -> RetryLater | None:
+def recover_crashed(session: RunSession, run: Run) -> None:
     """Creating -> unknown_outcome: the process stopped between request and response."""
-    session.append(
-        "unknown_outcome", why="the process stopped before the response", **session.mark()
-    )
-    return None
+    why = "the process stopped before the response"
+    session.append("unknown_outcome", why=why, **session.mark())
 
 
 def files_of(run: Run) -> JobFiles:

@@ -93,11 +93,8 @@ def event_sentence(event: Event | TimelineEvent) -> str:
             return template.format(**texts).strip().removesuffix(":").removesuffix(" ()")
         except KeyError:
             pass  # an event of an older release lacks fields: list those it has
-    parts = (
-        text if name in UNNAMED_FIELDS else f"{name} {text}"
-        for name, text in texts.items()
-        if text and name not in HIDDEN_FIELDS
-    )
+    shown = [(name, text) for name, text in texts.items() if text and name not in HIDDEN_FIELDS]
+    parts = (text if name in UNNAMED_FIELDS else f"{name} {text}" for name, text in shown)
     return "; ".join(parts) or event.kind.replace("_", " ").capitalize()
 
 

@@ -34,17 +34,21 @@ QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 def log_version(
     version: ModelVersion, evaluation: Mapping[str, Any] | None, tracking_uri: str
 ) -> str:
-    """Log params, metrics and tags of a version; logging it again updates the same MLflow run.
-
-    Returns:
-        MLflow's run id.
+    """Log params, metrics and tags of a version; return MLflow's run id, one for each version.
 
     Raises:
         Refused: the store is not on this machine.
         UsageError: the package `mlflow` is not installed.
     """
     check_local_store(tracking_uri)
-    client = _mlflow().MlflowClient(tracking_uri=tracking_uri)
+    os.environ.update(QUIET)  # MLflow reports usage to its makers by default
+    try:
+        mlflow = importlib.import_module("mlflow")
+    except ImportError as error:
+        raise UsageError(
+            "mlflow", "the package is not installed.", "Run: pip install 'tune-or-not[mlflow]'."
+        ) from error
+    client = mlflow.MlflowClient(tracking_uri=tracking_uri)
     run_id = _run_of(client, version)
     for name in PARAMETERS:
         client.log_param(run_id, name, getattr(version, name))
@@ -81,16 +85,6 @@ def check_local_store(tracking_uri: str) -> None:
             "MLflow no longer writes to folders.",
             "Use sqlite:///FILE.",
         )
-
-
-def _mlflow() -> Any:
-    os.environ.update(QUIET)  # MLflow reports usage to its makers by default
-    try:
-        return importlib.import_module("mlflow")
-    except ImportError as error:
-        raise UsageError(
-            "mlflow", "the package is not installed.", "Run: pip install 'tune-or-not[mlflow]'."
-        ) from error
 
 
 def _run_of(client: Any, version: ModelVersion) -> str:

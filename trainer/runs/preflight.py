@@ -29,12 +29,8 @@ def check_plan(plan: TrainingPlan, book: PriceBook, now: float) -> list[str]:
     if plan.local is not None:
         return [*_fresh(plan, book, now), *_local_requirements(plan.local), *_cap(plan)]
     offer = _offer(plan, book)
-    return [
-        *_fresh(plan, book, now),
-        *_open(plan, offer, day),
-        *_data(plan, offer),
-        *_price(plan, book, day),
-    ]
+    fresh, is_open = _fresh(plan, book, now), _open(plan, offer, day)
+    return [*fresh, *is_open, *_data(plan, offer), *_price(plan, book, day)]
 
 
 def _offer(plan: TrainingPlan, book: PriceBook) -> TuningOffer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from advisor.errors import AdvisorError
 from trainer.context import RetryLater, RunSession, TrainerContext
@@ -43,16 +43,10 @@ def reconcile(
     adapter: Adapter | None = None,
     seen: Mapping[str, Job] | None = None,
 ) -> RetryLater | None:
-    """Advance a run as far as possible now, under its lease.
+    """Advance a run as far as possible now, under its lease; return when to poll again and why.
 
-    Args:
-        context: Store, ledger, clock and providers.
-        run_id: The run.
-        adapter: Provider adapter, if one is open already.
-        seen: Jobs that were just listed, by id.
-
-    Returns:
-        When to poll again and why; None once it is settled or needs a decision.
+    None once it is settled or needs a decision. *adapter* is open already, and *seen* are the jobs
+    that it has just listed, by id.
 
     Raises:
         LeaseLost: another process works on the run.
@@ -102,11 +96,8 @@ def _open(context: TrainerContext, provider: str, adapter: Adapter | None) -> It
     if adapter is not None:
         yield adapter
         return
-    made = context.adapter(provider)
-    try:
+    with closing(context.adapter(provider)) as made:
         yield made
-    finally:
-        made.close()
 
 
 def reconcile_all(
@@ -114,9 +105,7 @@ def reconcile_all(
 ) -> dict[str, RetryLater | None]:
     """Advance every open run that is due as far as possible; many jobs are read by list page.
 
-    Args:
-        context: Stores, clock and providers.
-        is_stopped: Checked before each run; the rest waits for the next call.
+    *is_stopped* is checked before each run; the rest waits for the next call.
     """
     now = context.clock.now()
     done: dict[str, RetryLater | None] = {}
@@ -128,7 +117,10 @@ def reconcile_all(
         with _open(context, provider, None) as adapter:
             working = [run for run in runs if run.state in WORKING]
             oldest = min((run.made_at for run in working), default=now)
-            seen = _listed(adapter, oldest) if len(working) > MANY_RUNS else {}
+            seen: dict[str, Job] = {}
+            if len(working) > MANY_RUNS:
+                with suppress(ProviderError):  # else each job is polled by itself
+                    seen = {job.job_id: job for page in adapter.jobs(oldest) for job in page}
             for run in runs:
                 if is_stopped():
                     return done
@@ -137,10 +129,3 @@ def reconcile_all(
                 except AdvisorError as error:
                     done[run.run_id] = RetryLater(context.limits.poll_seconds, str(error))
     return done
-
-
-def _listed(adapter: Adapter, since: float) -> dict[str, Job]:
-    try:
-        return {job.job_id: job for page in adapter.jobs(since) for job in page}
-    except ProviderError:
-        return {}  # each job is polled by itself then

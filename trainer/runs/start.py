@@ -53,24 +53,16 @@ def egress_of(
         return None
     files = [data for data in (plan.training, plan.validation) if data]
     known = context.book.provider(plan.provider)
-    return EgressSummary(
-        plan.provider,
-        urlsplit(url).hostname or "",
-        known.data_region or "not stated",
-        known.data_retention or "not stated",
-        sum(data.rows for data in files),
-        sum(data.bytes for data in files),
-        count_personal_data([context.files(d.sha256) for d in files]),
-    )
+    terms = (known.data_region or "not stated", known.data_retention or "not stated")
+    size = (sum(data.rows for data in files), sum(data.bytes for data in files))
+    personal = count_personal_data([context.files(data.sha256) for data in files])
+    return EgressSummary(plan.provider, urlsplit(url).hostname or "", *terms, *size, personal)
 
 
 def start_run(
     context: TrainerContext, plan: TrainingPlan, agreed: LaunchConsent
 ) -> tuple[str, bool]:
-    """Store a run for the plan; the reconciler takes over.
-
-    Returns:
-        The id of the run, and whether it is new.
+    """Store a run for the plan, and return its id and whether it is new; the reconciler takes over.
 
     Raises:
         Refused: a check failed, or the agreed amount is below the worst-case cost.
@@ -94,15 +86,9 @@ def start_run(
         )
     run_id, new = context.store.start(plan)
     if new and leaving:
-        context.store.note(
-            run_id,
-            "consented",
-            provider=leaving.provider,
-            host=leaving.host,
-            rows=leaving.rows,
-            bytes=leaving.bytes,
-            personal=dict(leaving.personal),
-        )
+        names = ("provider", "host", "rows", "bytes", "personal")
+        agreed_to = {name: getattr(leaving, name) for name in names}
+        context.store.note(run_id, "consented", **agreed_to)
     return run_id, new
 
 

@@ -46,12 +46,6 @@ def settle_with_bill(context: TrainerContext, run: Run, usd: Decimal) -> None:
     plan, amount = context.store.plan(run.plan_id), micro_usd(usd)
     lease = context.store.take(run.run_id)
     context.ledger.settle(run.run_id, amount, "settled by hand")
-    context.store.append(
-        lease,
-        "settled",
-        usd=usd_text(amount),
-        how="settled by hand",
-        likely_usd=plan.figure.likely,
-        cap_usd=plan.cap_usd,
-    )
+    planned = {"likely_usd": plan.figure.likely, "cap_usd": plan.cap_usd}
+    context.store.append(lease, "settled", usd=usd_text(amount), how="settled by hand", **planned)
     context.store.release(lease)

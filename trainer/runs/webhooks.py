@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from trainer.errors import ApiKeyError, TrainerError
 from trainer.security.api_keys import environment_name, read_secret
-from trainer.storage.database import read_connection, write_transaction
+from trainer.storage.database import execute, fetch_all
 from trainer.storage.run_store import RunStore
 from trainer.storage.schema import runs
 
@@ -44,20 +44,17 @@ def verified_job_id(body: bytes, headers: Mapping[str, str], secret: str) -> str
     """
     from openai import InvalidWebhookSignatureError, OpenAI
 
-    client = OpenAI(api_key="not-used", base_url="http://127.0.0.1:9", max_retries=0)
-    try:
-        client.webhooks.verify_signature(body, dict(headers), secret=secret)
-        return str(orjson.loads(body)["data"]["id"])
-    except (InvalidWebhookSignatureError, ValueError, KeyError, TypeError) as error:
-        raise InvalidSignature(f"webhook: {type(error).__name__}. Nothing was done.") from None
-    finally:
-        client.close()
+    with OpenAI(api_key="not-used", base_url="http://127.0.0.1:9", max_retries=0) as client:
+        try:
+            client.webhooks.verify_signature(body, dict(headers), secret=secret)
+            return str(orjson.loads(body)["data"]["id"])
+        except (InvalidWebhookSignatureError, ValueError, KeyError, TypeError) as error:
+            raise InvalidSignature(f"webhook: {type(error).__name__}. Nothing was done.") from None
 
 
 def make_due(store: RunStore, provider: str, job_id: str) -> str | None:
     """Mark the run of a job as due now; return its id, if it is ours."""
     mine = (runs.c.provider == provider, runs.c.job_id == job_id)
-    with write_transaction(store.engine) as connection:
-        connection.execute(update(runs).where(*mine).values(next_at=0.0))
-    with read_connection(store.engine) as connection:
-        return connection.execute(select(runs.c.run_id).where(*mine)).scalar()
+    execute(store.engine, update(runs).where(*mine).values(next_at=0.0))
+    rows = fetch_all(store.engine, select(runs.c.run_id).where(*mine))
+    return rows[0].run_id if rows else None

@@ -50,11 +50,8 @@ def personal_data_kinds(text: str) -> set[str]:
     >>> sorted(personal_data_kinds("write to jo@example.org or +49 30 1234567"))
     ['e-mail', 'phone']
     """
-    kinds = {
-        kind
-        for kind, pattern in (("e-mail", EMAIL), ("secret", KEYS), ("phone", PHONE))
-        if pattern.search(text)
-    }
+    patterns = {"e-mail": EMAIL, "secret": KEYS, "phone": PHONE}
+    kinds = {kind for kind, pattern in patterns.items() if pattern.search(text)}
     if any(_is_iban(match.group()) for match in IBAN.finditer(text)):
         kinds.add("bank account")
     if any(_is_card(match.group()) for match in CARD.finditer(text)):

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, select, update
 from advisor.errors import UsageError, did_you_mean
 from trainer.clock import Clock
 from trainer.errors import TrainerError
+from trainer.home import DAY_SECONDS
 from trainer.security.redact import register_secret
 from trainer.storage.database import execute, fetch_all
 from trainer.storage.schema import tokens
@@ -24,7 +25,6 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """Each role includes those before it: read, create plans, spend money, see and do everything."""
 OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 ADMIN_OWNER = "first"
-DAY_SECONDS = 86_400.0
 
 
 class UnknownToken(TrainerError):

@@ -53,16 +53,9 @@ class AuditLog:
         self, who: Caller, action: Action, subject: str, usd: str | None = None, **body: Any
     ) -> None:
         """Record an action before it is done; the entry is on disk when this returns."""
-        entry = audit.insert().values(
-            at=self.clock.now(),
-            owner=who.owner,
-            token_id=who.token_id,
-            action=action,
-            subject=subject,
-            usd=usd,
-            body=body,
-        )
-        execute(self.engine, entry)
+        caller = {"at": self.clock.now(), "owner": who.owner, "token_id": who.token_id}
+        described = {"action": action, "subject": subject, "usd": usd, "body": body}
+        execute(self.engine, audit.insert().values(**caller, **described))
 
     def lines(self, after: int = 0, most: int = 1000) -> tuple[AuditEntry, ...]:
         """Return the entries after a sequence number, in order."""

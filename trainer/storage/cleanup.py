@@ -75,11 +75,8 @@ class HomeReferences:
         """Return the versions, open runs and recent plans that need a file of rows."""
         uses = {plan.plan_id: plan for plan in self.plans.values() if sha256 in plan.files}
         users = [v.version_id for v in self.versions.values() if v.plan_id in uses]
-        users += [
-            run.run_id
-            for run in self.runs.values()
-            if run.plan_id in uses and run.state != "settled"
-        ]
+        open_runs = (run for run in self.runs.values() if run.state != "settled")
+        users += [run.run_id for run in open_runs if run.plan_id in uses]
         recent = (plan for plan in uses.values() if self.now - plan.made_at < DAY_SECONDS)
         return users + [f"plan {plan.plan_id[:12]}" for plan in recent]
 
@@ -220,21 +217,21 @@ def delete_everywhere(
 
 
 def _read_references(store: RunStore, registry: Registry) -> HomeReferences:
-    stored = [_plan_references(*row) for row in fetch_all(store.engine, select(plans))]
+    stored = {}
+    for row in fetch_all(store.engine, select(plans)):
+        plan: dict[str, Any] = orjson.loads(row.body)
+        rows = frozenset(
+            plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half)
+        )
+        datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
+        stored[row.plan_id] = PlanReferences(row.plan_id, row.made_at, rows, datasets)
     return HomeReferences(
         store.clock.now(),
-        {plan.plan_id: plan for plan in stored},
+        stored,
         {run.run_id: run for run in store.listed()},
         {version.version_id: version for version in registry.listed()},
         frozenset(registry.deleted()),
     )
-
-
-def _plan_references(plan_id: str, body: str, made_at: float, _: str | None) -> PlanReferences:
-    plan: dict[str, Any] = orjson.loads(body)
-    rows = (plan[half]["sha256"] for half in ("training", "held_out") if plan.get(half))
-    datasets = frozenset((plan["source_sha256"], plan["dataset_sha256"]))
-    return PlanReferences(plan_id, made_at, frozenset(rows), datasets)
 
 
 def _rows_only_of(references: HomeReferences, run_id: str) -> set[str]:
@@ -272,12 +269,8 @@ def _dataset_copies(
     home: Path, store: RunStore, references: HomeReferences, rows: set[str]
 ) -> list[tuple[str, Path]]:
     """Return the uploaded copies of a dataset: over HTTP, on the page, and in pilots."""
-    hashes = {
-        sha256
-        for plan in references.plans.values()
-        if plan.files & rows
-        for sha256 in plan.datasets
-    }
+    users = [plan for plan in references.plans.values() if plan.files & rows]
+    hashes = {sha256 for plan in users for sha256 in plan.datasets}
     uploaded = fetch_all(store.engine, select(files.c.file_id).where(files.c.sha256.in_(hashes)))
     copies = [path for row in uploaded for path in sorted((home / "files").glob(f"{row.file_id}*"))]
     copies += [path for path in entries_in(home, "page") if path.name in hashes]

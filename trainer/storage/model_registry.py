@@ -97,15 +97,9 @@ class Registry:
         version = self.version(version_id)
         with self._locked(version.name) as connection:
             _set(connection, version.version_id, evaluation=evaluation)
-            self._add_event(
-                connection,
-                version.version_id,
-                "evaluated",
-                "",
-                verdict=verdict_of(evaluation),
-                score=evaluation.get("score"),
-                sha256=hashlib.sha256(json_text(evaluation).encode()).hexdigest(),
-            )
+            body = {"verdict": verdict_of(evaluation), "score": evaluation.get("score")}
+            body["sha256"] = hashlib.sha256(json_text(evaluation).encode()).hexdigest()
+            self._add_event(connection, version.version_id, "evaluated", "", **body)
             return _get(connection, version.version_id)
 
     def promote(self, version_id: str, by: str, anyway: bool = False) -> ModelVersion:
@@ -258,12 +252,9 @@ def _get(connection: Connection, version_id: str) -> ModelVersion:
 
 def _champions_before(connection: Connection, champion: ModelVersion) -> list[str]:
     """Return the earlier champions, newest last, as recorded by the champion's promotion."""
-    own = (
-        version_events.c.version_id == champion.version_id,
-        version_events.c.kind == "promoted",
-    )
-    query = select(version_events.c.body).where(*own).order_by(version_events.c.seq.desc())
-    return list(connection.execute(query.limit(1)).scalar_one()["before"])
+    query = select(version_events).filter_by(version_id=champion.version_id, kind="promoted")
+    newest = query.order_by(version_events.c.seq.desc()).limit(1)
+    return list(connection.execute(newest).one().body["before"])
 
 
 def _last_number(connection: Connection, name: str) -> int:

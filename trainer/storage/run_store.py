@@ -74,17 +74,9 @@ class RunStore:
         run_id, now = f"run_{secrets.token_hex(8)}", self.clock.now()
         try:
             with write_transaction(self.engine) as connection:
-                connection.execute(
-                    runs.insert().values(
-                        run_id=run_id,
-                        launch_key=plan.plan_id,
-                        provider=plan.provider,
-                        state="intent",
-                        seq=1,
-                        made_at=now,
-                        owner=plan.owner,
-                    )
-                )
+                origin = {"provider": plan.provider, "owner": plan.owner, "made_at": now}
+                row = {"run_id": run_id, "launch_key": plan.plan_id, "state": "intent", "seq": 1}
+                connection.execute(runs.insert().values(**row, **origin))
                 body = {"plan_id": plan.plan_id, "cap_usd": plan.cap_usd}
                 self._add_event(connection, run_id, 1, "intent", body)
         except IntegrityError:  # the launch key is unique: another process was first
@@ -94,11 +86,8 @@ class RunStore:
     def _add_event(
         self, connection: Connection, run_id: str, seq: int, kind: str, body: Mapping[str, Any]
     ) -> None:
-        connection.execute(
-            events.insert().values(
-                run_id=run_id, seq=seq, kind=kind, at=self.clock.now(), body=body
-            )
-        )
+        event = {"run_id": run_id, "seq": seq, "kind": kind, "body": body}
+        connection.execute(events.insert().values(at=self.clock.now(), **event))
 
     def run(self, run_id: str) -> Run:
         """Read a run by its id or a unique prefix of it.
@@ -129,15 +118,10 @@ class RunStore:
                 # the clock was set back after the lease was acquired
                 runs.c.lease_until > now + 2 * LEASE_SECONDS,
             )
+            lease = {"lease_holder": self.holder, "lease_until": now + LEASE_SECONDS}
+            acquire = update(runs).where(runs.c.run_id == run_id, free)
             acquired = connection.execute(
-                update(runs)
-                .where(runs.c.run_id == run_id, free)
-                .values(
-                    fence=runs.c.fence + 1,
-                    lease_holder=self.holder,
-                    lease_until=now + LEASE_SECONDS,
-                    watched_at=now,
-                )
+                acquire.values(fence=runs.c.fence + 1, watched_at=now, **lease)
             )
             if acquired.rowcount != 1:
                 raise LeaseLost(
@@ -186,8 +170,8 @@ class RunStore:
             next_state(row.state, kind)
             self._add_event(connection, run_id, row.seq, kind, body)
 
-    def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> int:
-        """Store the events of a job, each once; return how many were new."""
+    def keep_job_events(self, run_id: str, told: Iterable[JobEvent]) -> None:
+        """Store the events of a job, each once."""
         own = runs.c.run_id == run_id
         with write_transaction(self.engine) as connection:
             # locks the row first, so that no two processes assign the same sequence number
@@ -196,7 +180,7 @@ class RunStore:
             known = set(connection.execute(stored).scalars())
             new = {event.event_id: event for event in told if event.event_id not in known}
             if not new:
-                return 0
+                return
             seq = int(connection.execute(select(runs.c.seq).where(own)).scalar_one())
             rows = [
                 {**vars(event), "run_id": run_id, "message": redact(event.message), "seq": number}
@@ -204,7 +188,6 @@ class RunStore:
             ]
             connection.execute(job_events.insert(), rows)
             connection.execute(update(runs).where(own).values(seq=seq + len(new)))
-        return len(new)
 
     def job_events(self, run_id: str) -> tuple[JobEvent, ...]:
         """Return the events of a job, in the order of the provider's clock."""

@@ -28,7 +28,7 @@ def test_arms_are_asked_the_same_rows_until_each_is_clear() -> None:
         return one
 
     found = measure_arms({"zero_shot": way("zero_shot", "no"), "rag": way("rag", "yes")},
-                    MeasureSettings(cases, same_answers, 0.8, ALPHA, 10))  # fmt: skip
+                    MeasureSettings(cases, same_answers, 0.8, ALPHA))  # fmt: skip
 
     assert (asked["zero_shot"], asked["rag"]) == (10, 30)
     assert [track.standing for track in found.progress_by_arm.values()] == [

@@ -98,9 +98,3 @@ def _create_money() -> None:
         sa.Column("version", sa.Integer, nullable=False),
     )
     op.execute("INSERT INTO budget (id, version) VALUES (1, 0)")
-
-
-def downgrade() -> None:
-    """Drop the tables."""
-    for name in ("deployments", "budget", "ledger", "job_events", "events", "runs", "plans"):
-        op.drop_table(name)

@@ -53,9 +53,3 @@ def upgrade() -> None:
         sa.Column("by", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop the tables."""
-    for name in ("version_events", "versions"):
-        op.drop_table(name)

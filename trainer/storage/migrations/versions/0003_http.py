@@ -98,12 +98,3 @@ def _create_files() -> None:
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("made_at", sa.Float, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop the tables and columns."""
-    for name in ("answered", "jobs", "upload_parts", "uploads", "files", "audit", "tokens"):
-        op.drop_table(name)
-    op.drop_column("job_events", "seq")
-    for name in ("runs", "plans"):
-        op.drop_column(name, "owner")
