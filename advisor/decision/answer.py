@@ -140,15 +140,14 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
     """Turn an evaluated question into an answer: decision, bills, what is ruled out."""
     question, resolved = evaluated.question, evaluated.resolved
     explained = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
-    decision = _decide(evaluated)
-    reasons = tuple(explained(reason, reason.code) for reason in decision.reasons)
+    reasons = tuple(explained(reason, reason.code) for reason in decision_reasons(evaluated))
     refused = [entry.refusal for entry in evaluated.options if entry.refusal]
     ruled_out = sorted((*evaluated.candidates.ruled_out, *refused), key=lambda option: option.id)
     return Answer(
         schema_version=SCHEMA_VERSION,
         question=question.scenario,
         dataset_sha256=question.profile.dataset_sha256 if question.profile else None,
-        decision=Decision.model_validate(dict(decision) | {"reasons": reasons}),
+        decision=_decide(evaluated, reasons),
         options=_bills(evaluated),
         ruled_out=tuple(explained(option, option.rule) for option in ruled_out),
         assumptions=(*question.default_assumptions, *resolved.assumptions),
@@ -160,8 +159,7 @@ def summarize(evaluated: EvaluatedQuestion) -> Answer:
     )
 
 
-def _decide(evaluated: EvaluatedQuestion) -> Decision:
-    """Turn an evaluated question into a decision with its reasons."""
+def _decide(evaluated: EvaluatedQuestion, reasons: tuple[Reason, ...]) -> Decision:
     winner = evaluated.winner
     return Decision(
         recommended=winner.option.id,
@@ -169,7 +167,7 @@ def _decide(evaluated: EvaluatedQuestion) -> Decision:
         verdict=verdict_sentence(winner, evaluated.current),
         win_share=f"{float(np.mean(evaluated.drawn.winner[0] == evaluated.winner_index)):.2f}",
         break_even=_break_even(evaluated),
-        reasons=decision_reasons(evaluated),
+        reasons=reasons,
         flips=nearest_changes(evaluated) if evaluated.question.with_sensitivity else (),
         measure_next=next_measurements(evaluated),
     )

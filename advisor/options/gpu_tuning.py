@@ -11,7 +11,7 @@ from operator import ge
 
 from advisor.errors import PricingError
 from advisor.options.eligibility import EligibilityKey
-from advisor.options.option import Launch, Option, RuledOutOption, rule_out, short_name
+from advisor.options.option import Option, RuledOutOption, rule_out, short_name
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard
 from advisor.prices.series import Price, PriceTable
@@ -150,13 +150,18 @@ def _licence_allowed(eligibility: EligibilityKey, base: ModelCard) -> bool:
 
 
 def _option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Option:
-    launch, says = _launch(machine)
+    says = f"It is trained on your {machine.gpu.name}."
+    if not machine.is_own:
+        says = (
+            f"A folder with plan, data and script is written, to run on a {machine.gpu.name} "
+            f"rented from {machine.provider}."
+        )
     return Option(
         id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}",
         approach=approach,
         provider=machine.provider,
         model=short_name(base.id),
-        launch=launch,
+        launch="local" if machine.is_own else "export",
         launch_says=says,
         tier="tiny",
         prices={"gpu_hour": machine.price},
@@ -185,13 +190,4 @@ def _baseline(encoder: Option) -> Option:
         base=None,
         gpu=None,
         gpu_usd_is_own=False,
-    )
-
-
-def _launch(machine: AvailableGpu) -> tuple[Launch, str]:
-    if machine.is_own:
-        return "local", f"It is trained on your {machine.gpu.name}."
-    return "export", (
-        f"A folder with plan, data and script is written, to run on a {machine.gpu.name} rented "
-        f"from {machine.provider}."
     )

@@ -158,12 +158,11 @@ def _tuned(
 
 def _learned(kinds: OptionKinds, batch: OptionBatch, context: EstimateContext) -> NumberRange:
     """Return the quality learned from the examples, before any shift."""
-    resolved, sampling = context.resolved, context.sampling
-    kind = context.task_evidence
+    kind, sampling = context.task_evidence, context.sampling
     if batch.family != "encoder":
         examples = training_example_counts(_uses(kinds, "distill"), context)
         return _curve_value(kind.tuned, examples, "quality tuned", sampling)
-    per_label = context.inputs.examples / max(float(resolved.labels or 10), 1.0)
+    per_label = context.inputs.examples / max(float(context.resolved.labels or 10), 1.0)
     is_baseline = np.array([option.model == BASELINE_MODEL for option in kinds.first])
     curves = (kind.baseline, "quality baseline"), (kind.encoder, "quality encoder")
     baseline, encoder = (
