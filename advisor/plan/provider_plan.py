@@ -53,7 +53,7 @@ def make_plan(
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
-        **plan_settings.model_dump(exclude={"cap_usd"}),
+        **plan_settings.model_dump(include={"method", "hyperparameters", "suffix", "grader"}),
         **data.model_dump(),
         figure=figure,
         cap_usd=plan_cap(plan_settings, figure),
