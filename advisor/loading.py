@@ -74,11 +74,8 @@ def sentences_for(language: str) -> Sentences:
     """
     known = load_sentences()
     if language not in known:
-        raise UsageError(
-            f"language {language}",
-            "there are no sentences in this language.",
-            f"Use one of: {', '.join(sorted(known))}.",
-        )
+        remedy = f"Use one of: {', '.join(sorted(known))}."
+        raise UsageError(f"language {language}", "there are no sentences in this language.", remedy)
     return known[language]
 
 
@@ -264,7 +261,7 @@ def recommend(
     Args:
         question: Path of a scenario file, a mapping with the same keys, or a `Scenario`.
         dataset: File of examples; replaces `dataset.path` of the scenario.
-        prices: Price overlay file, laid over the bundled prices, or a complete `PriceBook`.
+        prices: Price overlay file, applied to the bundled prices, or a complete `PriceBook`.
         rules: Your team's rules: a file, or a list of {id, when, then, says, source}.
         sensitivity: Whether to search for the nearest changes that change the recommendation;
             takes about four times as long.
@@ -337,11 +334,10 @@ def example_question(name: str) -> Question:
     Raises:
         UsageError: there is no such example.
     """
-    path = examples_folder() / f"{name}.yaml"
-    names = [example.stem for example in examples_folder().glob("*.yaml")]
-    if name not in names:
-        raise unknown_name("example", name, names)
-    return make_question(read_mapping(path), str(path))
+    examples = {path.stem: path for path in examples_folder().glob("*.yaml")}
+    if name not in examples:
+        raise unknown_name("example", name, examples)
+    return make_question(read_mapping(examples[name]), str(examples[name]))
 
 
 TEXTS_FOLDER = HERE / "data" / "interview"
@@ -369,11 +365,8 @@ def load_texts(language: str = ENGLISH) -> InterviewTexts:
     """
     tag = language.replace("_", "-").split("-")[0].lower()
     if tag not in available_languages():
-        raise UsageError(
-            f"language {language}",
-            "there are no texts in this language.",
-            did_you_mean(language, available_languages()).strip(),
-        )
+        remedy = did_you_mean(language, available_languages()).strip()
+        raise UsageError(f"language {language}", "there are no texts in this language.", remedy)
     return read_texts(TEXTS_FOLDER / f"{tag}.yaml")
 
 

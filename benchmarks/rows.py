@@ -98,7 +98,7 @@ def read_rows(
             f"{path}: missing column {', '.join(missing)}. Use the columns of "
             f"benchmarks/data/{like}."
         )
-    rows = [{name: value or "" for name, value in row.items() if name} for row in reader]
+    rows: list[Row] = [{name: value or "" for name, value in row.items() if name} for row in reader]
     if not rows:
         sys.exit(f"{path}: no rows.")
     return rows

@@ -80,7 +80,7 @@ class QuestionRequest(Record):
     """A scenario with the profile of its dataset, and your team's rules."""
 
     question: Scenario
-    """The scenario; the variants of a sweep change it."""
+    """The scenario."""
     profile: Profile | None = None
     """Profile of the dataset, as POST /api/v1/profile returned it."""
     rules: tuple[TeamRule, ...] = ()

@@ -195,8 +195,12 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
     base = _base(wanted.base, question)
     method = next(name for name in METHODS if name == wanted.method)
     training = training_workload(resolved, base, method)
-    engine, precision = engine_named(wanted.engine), precision_named(wanted.precision)
-    load = serving_workload(resolved, base, engine, precision, wanted.unmerged)
+    load = replace(
+        serving_workload(resolved, base),
+        engine=engine_named(wanted.engine),
+        precision=precision_named(wanted.precision),
+        unmerged=wanted.unmerged,
+    )
     limits = resolved.scenario.limits
     trained = _split(
         f"Training {base.id}, {method}, {training.tokens:,.0f} tokens",
@@ -212,7 +216,7 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
             f"{load.peak_tokens_per_second:,.1f} tokens per second at peak load",
             serving_choices(load, machines, eligibility.licences),
             limits.budget_monthly_usd,
-            f"Speeds are based on {engine.fit}.",
+            f"Speeds are based on {load.engine.fit}.",
         ),
     )
 

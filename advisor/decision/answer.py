@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from advisor import __version__
-from advisor.decision.bill import BillContext, OptionBill, option_bill
+from advisor.decision.bill import OptionBill, option_bill
 from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.decision.ranking import OptionResult
 from advisor.decision.reasons import (
@@ -216,14 +216,11 @@ def _identity_sha256(question: Question) -> str:
 
 def _bills(evaluated: EvaluatedQuestion) -> tuple[OptionBill, ...]:
     """Return the bill of every allowed option, best first; "not yet" first or last."""
-    question = evaluated.question
-    context = BillContext(question.book, question.scenario.asked_on, question.evidence)
+    book, resolved = evaluated.question.book, evaluated.resolved
     at_most = _worst_case_one_off(evaluated)
     drawn = {entry.option.id: entry for entry in evaluated.drawn.entries}
     *bills, not_yet = (
-        option_bill(
-            entry, drawn[entry.option.id], context, evaluated.resolved, at_most[entry.option.id]
-        )
+        option_bill(entry, drawn[entry.option.id], book, resolved, at_most[entry.option.id])
         for entry in (*_allowed(evaluated), evaluated.likely.entries[-1])
     )
     return (not_yet, *bills) if evaluated.is_not_yet else (*bills, not_yet)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import AMOUNTS, CostItem
 from advisor.estimate.line import first_value, quantity_unit
-from advisor.evidence import Evidence
 from advisor.inputs import ResolvedScenario
 from advisor.options.option import Launch, Objective
 from advisor.prices.book import PriceBook
@@ -108,21 +105,13 @@ class OptionBill(Record):
     """Caveats about its figures."""
 
 
-@dataclass(frozen=True)
-class BillContext:
-    """What all bills of an answer share: price book, day and evidence."""
-
-    book: PriceBook
-    day: date
-    evidence: Evidence
-    format_usd: Callable[[float], str] = field(default_factory=lambda: cache(usd))
-    """Formats an amount of USD, cached: bills have many amounts in common."""
+_usd = lru_cache(maxsize=4096)(usd)  # bills have many amounts in common
 
 
 def option_bill(
     entry: OptionResult,
     drawn: OptionResult,
-    context: BillContext,
+    book: PriceBook,
     resolved: ResolvedScenario,
     at_most_one_off_usd: float,
 ) -> OptionBill:
@@ -132,15 +121,14 @@ def option_bill(
     def money(amount: str) -> Money:
         likely = getattr(costs, amount)
         low, high = drawn.range(amount)
-        text = context.format_usd
-        return Money(low=text(min(low, likely)), likely=text(likely), high=text(max(high, likely)))
+        return Money(low=_usd(min(low, likely)), likely=_usd(likely), high=_usd(max(high, likely)))
 
     return OptionBill(
         **{name: getattr(option, name) for name in OPTION_FIELDS},
         gpu=option.gpu.name if option.gpu else None,
         months=f"{costs.months:.2f}",
         **{amount: money(amount) for amount in AMOUNTS},
-        at_most_one_off=context.format_usd(at_most_one_off_usd),
+        at_most_one_off=_usd(at_most_one_off_usd),
         bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
             low=f"{quality.low:.3f}",
@@ -151,7 +139,7 @@ def option_bill(
             source=quality.source,
         ),
         latency=None,
-        caveats=_caveats(entry, context, resolved),
+        caveats=_caveats(entry, book, resolved),
     )
 
 
@@ -173,11 +161,11 @@ def _line(item: CostItem) -> BillLine:
 
 
 def _caveats(
-    entry: OptionResult, context: BillContext, resolved: ResolvedScenario
+    entry: OptionResult, book: PriceBook, resolved: ResolvedScenario
 ) -> tuple[Caveat, ...]:
-    option = entry.option
+    option, day = entry.option, resolved.scenario.asked_on
     used = {item.price.item: item.price for item in entry.costs.items if item.price}
-    found = [c for p in used.values() for c in context.book.prices.caveats(p, context.day)]
+    found = [c for p in used.values() for c in book.prices.caveats(p, day)]
     factor = option.tokenizer_card.token_factor if option.tokenizer_card else None
     if factor and resolved.measured:
         says = (
@@ -185,7 +173,7 @@ def _caveats(
             f"{factor.likely:g} ({factor.low:g} to {factor.high:g})."
         )
         found.append(Caveat(code="tokens-estimated", says=says))
-    if option.ends_on and (option.ends_on - context.day).days <= ENDS_SOON_DAYS:
+    if option.ends_on and (option.ends_on - day).days <= ENDS_SOON_DAYS:
         found.append(
             Caveat(code="model-ends", says=f"{option.model} is shut down on {option.ends_on}.")
         )

@@ -15,11 +15,10 @@ from advisor.estimate.costs import MIN_MANY_SHOTS, BatchCosts, batch_costs, extr
 from advisor.estimate.line import option_row
 from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import training_method
-from advisor.evidence import Evidence, TaskEvidence
 from advisor.gpu.memory import peak_process_bytes
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import RANK
-from advisor.inputs import ResolvedScenario, prompting_fell_short
+from advisor.inputs import prompting_fell_short
 from advisor.options.batch import Column, OptionBatch
 from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.options.option import Option
@@ -50,11 +49,6 @@ class CheckContext(EstimateContext):
         """The scenario of the first variant."""
         return self.resolved.scenario
 
-    @property
-    def task_evidence(self) -> TaskEvidence:
-        """What is known about this kind of task."""
-        return self.evidence.of(self.resolved.task)
-
     @cached_property
     def team(self) -> TeamRuleResult:
         """Results of the team's rules for each option."""
@@ -64,7 +58,7 @@ class CheckContext(EstimateContext):
     def minimum_examples(self) -> Column:
         """Fewest examples from which each option is considered."""
         kinds = self.batch.kinds
-        least = [minimum_examples(o, self.resolved, self.evidence) for o in kinds.first]
+        least = [minimum_examples(o, self) for o in kinds.first]
         shape = np.broadcast_shapes((1, 1), *(np.shape(number) for number in least))
         return np.stack([np.broadcast_to(number, shape) for number in least])[kinds.of]
 
@@ -75,7 +69,7 @@ class CheckContext(EstimateContext):
         tokens = inputs.prefix_tokens + inputs.context_tokens + inputs.user_tokens
         tokens = tokens + inputs.completion_tokens + inputs.tool_tokens
         tokens = tokens + (inputs.turns - 1) * (inputs.user_tokens + inputs.completion_tokens)
-        prefix, varying = extra_tokens(self.batch, self.batch.approach_is, inputs)
+        prefix, varying = extra_tokens(self.batch.approach_is, inputs)
         # an encoder truncates its input, and has no instructions
         has_prompt = ~self.batch.approach_is("encoder")
         return np.asarray((tokens + prefix + varying) * has_prompt)
@@ -95,27 +89,20 @@ class CheckContext(EstimateContext):
         return np.asarray(peak_process_bytes(shape, training_method(batch), RANK, tokens))
 
 
-def minimum_examples(
-    option: Option, resolved: ResolvedScenario, evidence: Evidence
-) -> NDArray[np.float64] | float:
+def minimum_examples(option: Option, context: EstimateContext) -> NDArray[np.float64] | float:
     """Fewest examples from which an option is considered: a number, or [variants, 1]."""
-    kind = evidence.of(resolved.task)
+    kind, resolved = context.task_evidence, context.resolved
     fixed: dict[str, float] = {
         "distill": 0.0,
         "few_shot": MIN_SHOTS,
         "long_context": MIN_MANY_SHOTS,
-        "dpo": evidence.preference_pairs.value,
+        "dpo": context.evidence.preference_pairs.value,
     }
     if option.is_current or option.approach in fixed:
         return 0.0 if option.is_current else fixed[option.approach]
     if option.approach == "encoder":
         per_label = 1.0 if option.model == BASELINE_MODEL else kind.encoder_from_per_label
         return max(MIN_ENCODER_EXAMPLES, per_label * (resolved.labels or DEFAULT_LABELS))
-    return _minimum_for_tuning(resolved, kind) if option.trains else 0.0
-
-
-def _minimum_for_tuning(resolved: ResolvedScenario, kind: TaskEvidence) -> NDArray[np.float64]:
-    """Fewest examples for tuning: sources differ, and the result of prompting decides."""
 
     def fewest(scenario: Scenario) -> float:
         if scenario.quality.prompting == "meets":
@@ -123,12 +110,24 @@ def _minimum_for_tuning(resolved: ResolvedScenario, kind: TaskEvidence) -> NDArr
         fell_short = prompting_fell_short(scenario)
         return kind.tune_least_examples if fell_short else kind.tune_from_examples
 
-    return resolved.column(fewest)
+    # for tuning sources differ, and the result of prompting decides
+    return resolved.column(fewest) if option.trains else 0.0
 
 
 def first_at(value: object, row: int) -> Any:
     """Return the value of one option in the first variant; None where there is none."""
     return None if value is None else option_row(np.asarray(value), row).flat[0]
+
+
+def value_text(value: Any) -> str:
+    """Write a value for a trace or a change."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "not given"
+    if isinstance(value, float) and np.isinf(value):
+        return "no limit"
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    return f"{float(value):,.10g}" if isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True)

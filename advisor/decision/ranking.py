@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advisor.decision.check_context import CheckContext
-from advisor.decision.checks import CHECKS, refusals
+from advisor.decision.checks import CHECKS
 from advisor.estimate.costs import OptionCost, cost_ranges, option_costs
 from advisor.estimate.sampling import EstimateContext
 from advisor.evidence import QualityRange
 from advisor.inputs import ResolvedScenario, needs_knowledge
 from advisor.options.batch import OptionBatch
-from advisor.options.option import SIMPLICITY, Option, RuledOutOption
+from advisor.options.option import SIMPLICITY, Option, RuledOutOption, rule_out
 from advisor.quality.expected import expected_quality
 from advisor.quality.measurements import QualityEstimate, prompting_claims
 from advisor.scenario.scenario import Scenario
@@ -62,7 +62,18 @@ class BatchResult(CheckContext):
     @cached_property
     def refusals(self) -> list[RuledOutOption | None]:
         """The first check that rules each option out in the first variant, if any."""
-        return refusals(self, self.passes)
+        count = len(self.batch.options)
+        found: list[RuledOutOption | None] = [None] * count
+        for check, passes in zip(CHECKS, self.passes, strict=True):
+            if passes.all():
+                continue
+            first = np.broadcast_to(passes, (count, *self.inputs.shape))[:, 0, 0]
+            for row in np.flatnonzero(~first).tolist():
+                option = self.batch.options[row]
+                found[row] = found[row] or rule_out(
+                    option.id, check.code, check.explain(self, row), check.source(self, option)
+                )
+        return [ours or theirs for ours, theirs in zip(found, self.team.refusals, strict=True)]
 
     @cached_property
     def option_costs(self) -> tuple[OptionCost, ...]:

@@ -139,8 +139,8 @@ def _quality_reason(evaluated: EvaluatedQuestion) -> Reason:
     quality = winner.quality
     likely, low, high = map(first_value, (quality.likely, quality.low, quality.high))
     says = (
-        f"Expected quality is {likely:.0%} correct ({low:.0%} to {high:.0%}); the target is "
-        f"{target:.0%}."
+        f"Expected quality: {likely:.0%} of answers correct ({low:.0%} to {high:.0%}); the target "
+        f"is {target:.0%}."
     )
     code = "reaches-target"
     if not winner.reaches:

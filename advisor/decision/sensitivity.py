@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from advisor.decision.check_context import value_text
 from advisor.decision.evaluate import EvaluatedQuestion, winner_of, winners
 from advisor.decision.ranking import lacks_minimum_information, rank
 from advisor.inputs import INPUT_PATHS
@@ -85,8 +86,8 @@ def _categorical_changes(evaluated: EvaluatedQuestion) -> list[tuple[float, Near
         if effect.approach != before.approach and path not in found:
             found[path] = NearestChange(
                 path=path,
-                before=_value_text(now),
-                after=_value_text(value),
+                before=value_text(now),
+                after=value_text(value),
                 becomes=effect.option_id,
             )
     return [(SWITCH_DISTANCE, change) for change in found.values()]
@@ -179,9 +180,3 @@ def _winner_indices(
         changes[search.path][end - search.values.size : end] = search.values
     context = replace(evaluated.context, inputs=evaluated.resolved.inputs.at(changes))
     return np.split(rank(evaluated.candidates.batches, context).winner[:, 0], ends[:-1])
-
-
-def _value_text(value: object) -> str:
-    if value is None:
-        return "not given"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from advisor.estimate.costs import batch_costs
 from advisor.estimate.line import with_all_axes
 from advisor.estimate.sampling import LIKELY, EstimateContext
-from advisor.inputs import INPUT_PATHS, Inputs
+from advisor.inputs import INPUT_PATHS
 from advisor.options.batch import Mask, OptionBatch, option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option, RuledOutOption, rule_out
@@ -85,7 +84,11 @@ def _holding(rule: TeamRule, batch: OptionBatch, context: EstimateContext) -> Ma
     names = [name for name in INPUT_PATHS if ("scenario", *name.split(".")) in reads]
     wanted = [name for name in COST_FIELDS if ("option", name) in reads]
     groups, group_column = _groups(rule, batch)
-    columns = [group_column, *_numbers(names, context.inputs)]
+    columns = [group_column]
+    for name in names:
+        numbers = getattr(context.inputs, INPUT_PATHS[name])[:, 0]
+        column = np.nan_to_num(numbers, nan=UNKNOWN_VALUE)[None]
+        columns.append(column[:, :1] if (column == column[0, 0]).all() else column)
     if wanted:
         likely = batch_costs(batch, replace(context, sampling=LIKELY))
         amounts = [getattr(likely, name.removesuffix("_usd")) for name in wanted]
@@ -117,13 +120,6 @@ def _groups(
     places = {row: float(place) for place, row in enumerate(first)}
     groups = [(option_id, dict(zip(names, row, strict=True))) for row, option_id in first.items()]
     return groups, np.array([places[row] for row in rows])[:, None]
-
-
-def _numbers(names: list[str], inputs: Inputs) -> Iterator[ValueTable]:
-    """Return the numbers that are read, of shape [1, variants], or [1, 1] if all are equal."""
-    for name in names:
-        column = np.nan_to_num(getattr(inputs, INPUT_PATHS[name])[:, 0], nan=UNKNOWN_VALUE)[None]
-        yield column[:, :1] if (column == column[0, 0]).all() else column
 
 
 def allowed_measuring_option(candidates: Candidates, context: EstimateContext) -> Option:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from advisor.decision.answer import Answer
-from advisor.decision.check_context import first_at
+from advisor.decision.check_context import first_at, value_text
 from advisor.decision.checks import CHECKS
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.decision.ranking import OptionResult
@@ -76,7 +76,18 @@ def trace(evaluated: EvaluatedQuestion, answer: Answer) -> Trace:
     """List every rule with the values it read, for each option."""
     candidates = evaluated.candidates
     traced = [
-        _candidate_trace(entry, candidates.eligibility, answer) for entry in evaluated.options
+        OptionTrace(
+            id=entry.option.id,
+            outcome=_outcome(entry, answer),
+            tried=(
+                *_candidate_rule_traces(entry, candidates.eligibility),
+                *_check_traces(entry),
+                *_team_rule_traces(entry),
+                _quality_trace(entry),
+                _order_trace(entry),
+            ),
+        )
+        for entry in evaluated.options
     ]
     for out in candidates.ruled_out:
         rule = _rule_trace(out.rule, "menu", fired=True, says=out.says, source=out.source)
@@ -126,19 +137,6 @@ def _decision(evaluated: EvaluatedQuestion, answer: Answer) -> tuple[RuleTrace, 
     return tuple(given.get(code) or _rule_trace(code, "decision") for code in codes)
 
 
-def _candidate_trace(
-    entry: OptionResult, eligibility: EligibilityKey, answer: Answer
-) -> OptionTrace:
-    tried = (
-        *_candidate_rule_traces(entry, eligibility),
-        *_check_traces(entry),
-        *_team_rule_traces(entry),
-        _quality_trace(entry),
-        _order_trace(entry),
-    )
-    return OptionTrace(id=entry.option.id, outcome=_outcome(entry, answer), tried=tried)
-
-
 def _outcome(entry: OptionResult, answer: Answer) -> Outcome:
     option_id, decision = entry.option.id, answer.decision
     if entry.refusal:
@@ -152,7 +150,7 @@ def _candidate_rule_traces(entry: OptionResult, eligibility: EligibilityKey) -> 
     for rule in CANDIDATE_RULES:
         if rule.applies(entry.option, eligibility):
             read = rule.reads(entry.option, eligibility)
-            numbers = tuple((name, _value_text(value)) for name, value in read)
+            numbers = tuple((name, value_text(value)) for name, value in read)
             yield _rule_trace(rule.code, "menu", numbers)
 
 
@@ -160,7 +158,7 @@ def _check_traces(entry: OptionResult) -> Iterator[RuleTrace]:
     case, row = entry.batch_result, entry.row
     for check, passes in zip(CHECKS, case.passes, strict=True):
         numbers = tuple(
-            (name, _value_text(first_at(value, row))) for name, value in check.reads(case)
+            (name, value_text(first_at(value, row))) for name, value in check.reads(case)
         )
         fired = not first_at(passes, row)
         says = check.explain(case, row) if fired else None
@@ -174,7 +172,7 @@ def _team_rule_traces(entry: OptionResult) -> Iterator[RuleTrace]:
         holds = bool(first_at(holding, entry.row))
         allowed = bool(first_at(allowed_by_rule(rule, holding), entry.row))
         fired = holds if rule.then == "prefer" else not allowed
-        numbers = ((rule.when, _value_text(holds)), ("then", rule.then))
+        numbers = ((rule.when, value_text(holds)), ("then", rule.then))
         yield _rule_trace(rule.id, "team", numbers, fired=fired, says=rule.says, source=rule.source)
 
 
@@ -202,16 +200,6 @@ def _order_trace(entry: OptionResult) -> RuleTrace:
     per_month = usd(entry.costs.per_month)
     numbers = (("USD a month, all spread", per_month), ("counted as", counted))
     return _rule_trace("cheapest-good-enough", "order", numbers)
-
-
-def _value_text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "not given"
-    if isinstance(value, float) and np.isinf(value):
-        return "no limit"
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    return f"{float(value):,.10g}" if isinstance(value, int | float) else str(value)
 
 
 def trace_rows(found: Trace) -> Iterator[tuple[str, list[tuple[str, ...]]]]:

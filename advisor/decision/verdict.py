@@ -8,7 +8,6 @@ from advisor.decision.ranking import OptionResult
 from advisor.prices.display_names import at_provider, model_name
 
 NOT_YET = "Not yet: measure first, then decide."
-KEEP_CURRENT = "Keep the current solution"
 APPROACH_VERBS = {
     "prompt": "Prompt",
     "few_shot": "Use a prompt with examples on",
@@ -69,7 +68,7 @@ def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
     if option.approach == "not_yet":
         return NOT_YET
     if option.is_current:
-        return f"{KEEP_CURRENT}: {cost_text(costs.monthly)}."
+        return f"Keep the current solution: {cost_text(costs.monthly)}."
     saving = current.costs.per_month - costs.per_month if current else 0.0
     what = headline(option.approach, option.model, option.provider)
     return f"{what}: {cost_text(costs.monthly, costs.one_off, saving)}."

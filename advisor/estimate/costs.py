@@ -88,18 +88,16 @@ def _lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]:
         case "encoder":
             lines = encoder_lines(batch, context)
         case "tokens" | "tuned":
-            added = extra_tokens(batch, batch.uses, context.inputs)
+            added = extra_tokens(batch.uses, context.inputs)
             lines = inference_lines(batch, request_tokens(batch, context, added), context)
         case "served" | "hosted" | "lora" | "qlora" | "full":
-            lines = hosting_lines(batch, context, extra_tokens(batch, batch.uses, context.inputs))
+            lines = hosting_lines(batch, context, extra_tokens(batch.uses, context.inputs))
         case never:
             assert_never(never)
     return lines + (retrieval_lines(batch, context) if "embedding" in batch.prices else [])
 
 
-def extra_tokens(
-    batch: OptionBatch, uses: Callable[..., NDArray[np.bool_]], inputs: Inputs
-) -> tuple[Number, Number]:
+def extra_tokens(uses: Callable[..., NDArray[np.bool_]], inputs: Inputs) -> tuple[Number, Number]:
     """Tokens that approaches add to each request: to its prefix, and to the varying part."""
     added = inputs.top_k * inputs.chunk_tokens
     retrieved = np.where(uses("rag", "combo"), added, 0.0) if uses("rag", "combo").any() else 0.0

@@ -117,7 +117,12 @@ def training_choices(
         fits = [setup for setup in setups if _fits_gpu(training, setup, machine.gpu)]
         yield from (_trained(training, setup, machine) for setup in fits)
         if not fits:
-            yield _too_small(training, setups[-1], machine)
+            says = (
+                f"Training needs {_memory(training, setups[-1]) / GIB:.1f} GiB on each of "
+                f"{counts[-1]} GPUs, and a {machine.gpu.name} has "
+                f"{machine.gpu.memory_bytes / GIB:.0f} GiB."
+            )
+            yield _out(training.base, machine, "gpu-memory", says)
 
 
 def serving_choices(
@@ -249,17 +254,6 @@ def _needs_more(base: ModelCard, machine: AvailableGpu, needs: str) -> RuledOutO
     return _out(base, machine, "gpu-memory", says)
 
 
-def _too_small(
-    training: TrainingWorkload, setup: TrainingSetup, machine: AvailableGpu
-) -> RuledOutOption:
-    says = (
-        f"Training needs {_memory(training, setup) / GIB:.1f} GiB on each of "
-        f"{int(np.asarray(setup.gpus))} GPUs, and a {machine.gpu.name} has "
-        f"{machine.gpu.memory_bytes / GIB:.0f} GiB."
-    )
-    return _out(training.base, machine, "gpu-memory", says)
-
-
 def _out(base: ModelCard, machine: AvailableGpu, rule: str, says: str) -> RuledOutOption:
     where = f"gpu:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}"
     return rule_out(where, rule, says, machine.gpu.source)
@@ -280,18 +274,10 @@ def training_workload(
     return TrainingWorkload(base, setup, tokens, longest, ACCUMULATION)
 
 
-def serving_workload(
-    resolved: ResolvedScenario,
-    base: ModelCard,
-    engine: ServingEngine = NEWEST_ENGINE,
-    precision: Precision = PRECISIONS[SIXTEEN_BIT],
-    unmerged: bool = False,
-) -> ServingWorkload:
-    """Return the traffic of a scenario at its peak."""
+def serving_workload(resolved: ResolvedScenario, base: ModelCard) -> ServingWorkload:
+    """Return the traffic of a scenario at its peak, on the newest engine in 16 bit."""
     inputs: Inputs = resolved.inputs
     prompt = first_value(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
     peak = first_value(mean * inputs.peak_factor)
-    return ServingWorkload(
-        base, prompt, first_value(inputs.completion_tokens), peak, engine, precision, unmerged
-    )
+    return ServingWorkload(base, prompt, first_value(inputs.completion_tokens), peak)

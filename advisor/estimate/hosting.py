@@ -27,43 +27,28 @@ BASELINE_REQUESTS_PER_SECOND = 2000.0
 """Speed of a sparse product over a few hundred words; own judgement."""
 
 
-def _replica_capacity(
-    batch: OptionBatch, context: EstimateContext, extra: tuple[Number, Number]
-) -> tuple[Number, Number]:
-    """Output tokens per second of one copy of each model, and the number of GPUs per copy."""
-    shape, inputs = ModelShape.among(batch.architecture), context.inputs
-    prefix = inputs.tuned_prefix_tokens if batch.trains else inputs.prefix_tokens
-    read = prefix + inputs.user_tokens + inputs.context_tokens + (extra[0] + np.asarray(extra[1]))
-    live = read + inputs.completion_tokens
-    gpus = gpus_per_copy(shape, batch.gpus.memory_bytes, live)
-    cards = batch.gpus._replace(gpu_count=gpus)
-    low, likely, high = output_range(ServingSetup(shape, cards), read, inputs.completion_tokens)
-    capacity = context.sampling.value("serving speed", low, likely, high, worst="low")
-    known = batch.on_known_gpu
-    return np.where(known, capacity, np.inf), np.where(known, gpus, 1.0)
-
-
 def hosting_lines(
     batch: OptionBatch, context: EstimateContext, extra: tuple[Number, Number]
 ) -> list[CostLine]:
     """List the monthly cost of hosting a model on as many GPUs as the peak needs.
 
     hours [h per month] = copies x GPUs per copy x 730; only the busy hours if all requests can be
-    batched
-
-    Args:
-        batch: Models and GPUs.
-        context: The scenario.
-        extra: Tokens that an approach adds to each request; see `extra_tokens`.
+    batched. *extra*: tokens that an approach adds to each request, see `extra_tokens`.
     """
-    inputs = context.inputs
-    price = batch.prices.get("hosting_hour") or batch.prices["gpu_hour"]
+    shape, inputs, known = ModelShape.among(batch.architecture), context.inputs, batch.on_known_gpu
+    prefix = inputs.tuned_prefix_tokens if batch.trains else inputs.prefix_tokens
+    read = prefix + inputs.user_tokens + inputs.context_tokens + (extra[0] + np.asarray(extra[1]))
+    per_copy = gpus_per_copy(shape, batch.gpus.memory_bytes, read + inputs.completion_tokens)
+    serving = ServingSetup(shape, batch.gpus._replace(gpu_count=per_copy))
+    speeds = output_range(serving, read, inputs.completion_tokens)
+    speed = context.sampling.value("serving speed", *speeds, worst="low")
+    capacity, each = np.where(known, speed, np.inf), np.where(known, per_copy, 1.0)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
-    capacity, each = _replica_capacity(batch, context, extra)
     gpus = each * np.asarray(replicas_needed(mean * inputs.peak_factor, capacity))
     always = gpus * HOURS_PER_MONTH
     busy = each * BUSY_MARGIN * HOURS_PER_MONTH * mean / capacity
     waits = inputs.batchable_share >= 1.0
+    price = batch.prices.get("hosting_hour") or batch.prices["gpu_hour"]
     return [priced_line("hosting", np.where(waits, np.minimum(busy, always), always), price)]
 
 

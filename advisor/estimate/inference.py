@@ -11,8 +11,7 @@ from advisor.estimate.line import CostLine, priced_line, scaling_lines
 from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.estimate.tokens import effective_hit_share, history_tokens, hit_share_from_arrivals
 from advisor.inputs import Inputs
-from advisor.options.batch import OptionBatch, token_factor_range
-from advisor.prices.models import ModelCard
+from advisor.options.batch import OptionBatch
 from advisor.units import Number
 
 REASONING_PER_ANSWER = (0.5, 2.0, 6.0)
@@ -37,10 +36,8 @@ def request_tokens(
 
     varying = context + question + tools + retrieved + earlier turns [tokens per request]
 
-    Args:
-        batch: The options, with the tokenizers of their models.
-        context: The scenario; numbers counted in the dataset depend on the tokenizer.
-        extra: Tokens added to the prefix, and to the varying part.
+    Numbers counted in the dataset depend on the tokenizer. *extra* is added to the prefix, and to
+    the varying part.
     """
     inputs, measured = context.inputs, context.resolved.measured
     factor = counted_factor(batch, context.sampling) if measured else 1.0
@@ -59,11 +56,6 @@ def request_tokens(
     return RequestTokens(
         prefix=sized("prefix_tokens", prefix) + extra[0], varying=varying + history, output=output
     )
-
-
-def token_factor(card: ModelCard | None, sampling: Sampling) -> Number:
-    """Tokens of this model per counted token; 1 if its tokenizer is public."""
-    return sampling.value("tokens", *token_factor_range(card))
 
 
 def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.options.batch import PriceColumn, unit_rate
+from advisor.options.batch import PriceColumn
 from advisor.prices.series import Price
 from advisor.units import Number
 
@@ -68,12 +68,10 @@ def quantity_unit(price: Price) -> str:
 
 
 def priced_line(
-    what: str, quantity: Number, price: Price | PriceColumn, cadence: Cadence = "month"
+    what: str, quantity: Number, price: PriceColumn, cadence: Cadence = "month"
 ) -> CostLine:
-    """Create a line from one price, or from the prices of a batch."""
-    if isinstance(price, PriceColumn):
-        return CostLine(what, quantity, price.rate, cadence, prices=price.each)
-    return CostLine(what, quantity, unit_rate(price), cadence, prices=(price,))
+    """Create a line from the prices of a batch."""
+    return CostLine(what, quantity, price.rate, cadence, prices=price.each)
 
 
 def scaling_lines(lines: Iterable[CostLine]) -> list[CostLine]:

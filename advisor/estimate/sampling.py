@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.evidence import Evidence
+from advisor.evidence import Evidence, TaskEvidence
 from advisor.inputs import Inputs, ResolvedScenario
 from advisor.units import Number
 
@@ -49,7 +49,6 @@ class Sampling:
 
     kind: Literal["likely", "at_most", "draws"]
     seed: int = 0
-    draws: int = DRAWS
 
     def value(
         self, name: str, low: Number, likely: Number, high: Number, worst: WorstEnd = "high"
@@ -71,7 +70,7 @@ class Sampling:
             return likely
         if self.kind == "at_most":
             return high if worst == "high" else low
-        return triangular_quantile(uniform_draws(name, self.draws, self.seed), low, likely, high)
+        return triangular_quantile(uniform_draws(name, self.seed), low, likely, high)
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,18 @@ class EstimateContext:
     sampling: Sampling
     """How uncertain inputs are evaluated."""
 
+    @property
+    def task_evidence(self) -> TaskEvidence:
+        """What is known about this kind of task."""
+        return self.evidence.of(self.resolved.task)
+
 
 LIKELY = Sampling("likely")
 WORST_CASE = Sampling("at_most")
 
 
 @lru_cache(maxsize=256)
-def uniform_draws(name: str, draws: int, seed: int) -> Array:
+def uniform_draws(name: str, seed: int) -> Array:
     """Return evenly spread numbers in 0..1: an additive recurrence with the root of a prime.
 
     No generator and no state: the same name and seed give the same numbers on every machine.
@@ -99,7 +103,7 @@ def uniform_draws(name: str, draws: int, seed: int) -> Array:
     Source: additive (Kronecker) low-discrepancy sequences, https://en.wikipedia.org/wiki/Low-discrepancy_sequence
     """
     step = np.sqrt(PRIMES[DIMENSIONS.index(name)])
-    spread = np.asarray((0.5 + step * (np.arange(1, draws + 1) + 7919 * seed)) % 1.0)
+    spread = np.asarray((0.5 + step * (np.arange(1, DRAWS + 1) + 7919 * seed)) % 1.0)
     spread.flags.writeable = False  # the cached array is shared
     return spread
 

@@ -17,8 +17,7 @@ from advisor.gpu.throughput import TIME_RANGE, Speeds, prior_speeds
 from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.gpu.training_time import step_seconds
 from advisor.inputs import Inputs
-from advisor.options.batch import OptionBatch, PriceColumn, option_column, unit_rate
-from advisor.options.option import Option
+from advisor.options.batch import OptionBatch, option_column
 from advisor.units import Number
 
 SETUP_HOURS = (0.1, 0.3, 1.0)
@@ -84,16 +83,16 @@ def training_example_counts(
     examples = context.inputs.examples
     if not distils.any():
         return examples
-    enough = context.evidence.of(context.resolved.task).comfortable_examples
-    return np.where(distils, np.maximum(examples, enough), examples)
+    enough = np.maximum(examples, context.task_evidence.comfortable_examples)
+    return np.where(distils, enough, examples)
 
 
-def provider_training_lines(option: Option | OptionBatch, rows: TrainingSet) -> list[CostLine]:
+def provider_training_lines(batch: OptionBatch, rows: TrainingSet) -> list[CostLine]:
     """List the cost of one training job at a provider, including the minimum price of a job."""
-    lines = [priced_line("training", rows.tokens, option.prices["training"], "once")]
-    minimum = option.prices.get("job_minimum")
+    lines = [priced_line("training", rows.tokens, batch.prices["training"], "once")]
+    minimum = batch.prices.get("job_minimum")
     if minimum:
-        least = minimum.rate if isinstance(minimum, PriceColumn) else unit_rate(minimum)
+        least = minimum.rate
         missing = np.maximum(least - np.asarray(total_cost(lines, "once")), 0.0)
         share = np.where(rows.examples > 0, missing / np.maximum(least, 1e-9), 0.0)
         lines.append(priced_line("top-up to the minimum price of a job", share, minimum, "once"))
@@ -104,14 +103,10 @@ def teacher_lines(batch: OptionBatch, rows: TrainingSet, inputs: Inputs) -> list
     """List the cost of generating training examples with a teacher model."""
     written = np.maximum(rows.examples - np.asarray(inputs.examples), 0.0)
     question = inputs.prefix_tokens + inputs.user_tokens + inputs.context_tokens
+    answers = written * inputs.completion_tokens
     return [
         priced_line("teacher input", written * question, batch.prices["teacher_input"], "once"),
-        priced_line(
-            "teacher output",
-            written * inputs.completion_tokens,
-            batch.prices["teacher_output"],
-            "once",
-        ),
+        priced_line("teacher output", answers, batch.prices["teacher_output"], "once"),
     ]
 
 

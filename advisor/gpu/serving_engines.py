@@ -23,16 +23,16 @@ class ServingEngine:
 
     name: str
     """Name, as in --engine."""
-    step_seconds: float
-    """Host overhead per step [s]."""
-    sequence_seconds: float
-    """Host overhead per step and sequence of the batch [s]."""
-    stream_seconds: float
-    """Additional host overhead per sequence streamed over HTTP [s]."""
-    first_seconds: float
-    """Time from a request to its first token, without prefill [s]."""
     fit: str
     """What the constants were fitted on."""
+    step_seconds: float = 0.0
+    """Host overhead per step [s]."""
+    sequence_seconds: float = 0.0
+    """Host overhead per step and sequence of the batch [s]."""
+    stream_seconds: float = 0.0
+    """Additional host overhead per sequence streamed over HTTP [s]."""
+    first_seconds: float = 0.028
+    """Time from a request to its first token, without prefill [s]."""
     bandwidth_share: float = 0.818
     """Achieved share of the memory bandwidth."""
     compute_share: float = 0.65
@@ -113,7 +113,6 @@ ENGINES = {
             step_seconds=3.23e-3,
             sequence_seconds=1.1e-4,
             stream_seconds=1.8e-4,
-            first_seconds=0.028,
             adapter_share=0.664,
             fit=f"{_SERVERS}; adapters: vLLM pull request 11267, 2,694 to 1,788 tokens/s",
         ),
@@ -122,7 +121,6 @@ ENGINES = {
             step_seconds=2.76e-3,
             sequence_seconds=7.7e-5,
             stream_seconds=1.8e-4,
-            first_seconds=0.028,
             adapter_share=0.664,
             fit=_SERVERS,
         ),
@@ -130,7 +128,6 @@ ENGINES = {
             "vllm-2026",
             step_seconds=1.21e-3,
             sequence_seconds=2.6e-5,
-            stream_seconds=0.0,
             first_seconds=0.010,
             packed_layer_seconds=5.1e-4,
             fit=_SERVERS,
@@ -147,7 +144,6 @@ ENGINES = {
             "tensorrt-llm-2025",
             step_seconds=1.21e-3,
             sequence_seconds=2.6e-5,
-            stream_seconds=0.0,
             first_seconds=0.010,
             max_sequences=2048.0,
             kv_bytes=1.0,
@@ -157,18 +153,11 @@ ENGINES = {
         ServingEngine(
             "llama.cpp-2024",
             step_seconds=4.35e-3,
-            sequence_seconds=0.0,
-            stream_seconds=0.0,
-            first_seconds=0.028,
             bandwidth_share=0.571,
             fit="12 rows of A100",
         ),
         ServingEngine(
             "eager-2024",
-            step_seconds=0.0,
-            sequence_seconds=0.0,
-            stream_seconds=0.0,
-            first_seconds=0.028,
             layer_seconds=9.8e-4,
             packed_layer_seconds=1.64e-3,
             fit="19 rows of A100",

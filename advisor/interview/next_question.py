@@ -63,7 +63,7 @@ class InterviewVerdict(Record):
 
 
 class VerdictChange(Record):
-    """Answers that were tried, and the verdict with them."""
+    """Answers to open questions, and the verdict with them."""
 
     answers: AnswerPairs
     """Codes of parts and their answers."""

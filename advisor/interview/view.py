@@ -212,14 +212,10 @@ def _next_question(
 def _part(part: QuestionPart, texts: InterviewTexts) -> PartView:
     key = f"parts.{part.code}"
     return PartView(
-        code=part.code,
-        kind=part.kind,
+        **part.model_dump(include={"code", "kind", "low", "high", "unless"}),
         asks=texts.at(f"{key}.asks"),
         unit=texts.at(f"{key}.unit") if part.kind in TYPED_KINDS else None,
-        low=part.low,
-        high=part.high,
         several=part.kind in MULTIPLE_KINDS,
-        unless=part.unless,
         choices=tuple(
             ChoiceView(code=code, says=answer_text(part.code, code, texts))
             for code in (*part.choices, DONT_KNOW)

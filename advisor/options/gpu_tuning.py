@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from itertools import product
 from operator import ge
 
 from advisor.errors import PricingError
@@ -68,29 +69,17 @@ def gpu_tuning_options(
                 continue
             options += [_option(method, base, machine) for method in methods]
     if eligibility.must_self_host:
-        options += _prompted_open_models(eligibility, book, machines)
+        with_documents = eligibility.has_documents or eligibility.needs_knowledge
+        ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
+        bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
+        allowed = [base for base in bases if _licence_allowed(eligibility, base)]
+        options += [_prompted_option(w, b, m) for b, m, w in product(allowed, machines, ways)]
     encoder = book.model(ENCODER_MODEL)
     cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
     if cheapest:
         option = _option("encoder", encoder, cheapest)
         options += [option, _baseline(option)]
     return options
-
-
-def _prompted_open_models(
-    eligibility: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
-) -> list[Option]:
-    """List prompting of open models on each GPU, for data that must not leave the machines."""
-    with_documents = eligibility.has_documents or eligibility.needs_knowledge
-    ways = [way for way in PROMPTING_APPROACHES if way != "rag" or with_documents]
-    bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
-    return [
-        _prompted_option(way, base, machine)
-        for base in bases
-        if _licence_allowed(eligibility, base)
-        for machine in machines
-        for way in ways
-    ]
 
 
 def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from advisor.decision.answer import Answer
 from advisor.errors import UsageError, did_you_mean
-from advisor.estimate.inference import token_factor
-from advisor.estimate.line import total_cost
+from advisor.estimate.line import first_value, total_cost
 from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
 from advisor.estimate.tokens import evaluated_tokens
 from advisor.estimate.tuning import TrainingSet, default_epochs, provider_training_lines
+from advisor.options.batch import option_batches, token_factor_range
 from advisor.options.eligibility import customer_type
 from advisor.options.option import Option
 from advisor.plan.training_plan import PlanData, PlannedCost, PlanSettings, TrainingPlan
@@ -128,11 +128,12 @@ def _tokens_and_usd(
     passes = float(default_epochs(rows)) if epochs == "auto" else float(epochs)
     if epochs == "auto" and sampling is WORST_CASE:
         passes = min(MAX_AUTO_EPOCHS, max(passes * AUTO_MARGIN_EPOCHS, passes + 1))
-    factor = float(token_factor(option.tokenizer_card, sampling))
+    factor = first_value(sampling.value("tokens", *token_factor_range(option.tokenizer_card)))
     validation, evaluated = data.validation, 0.0
     if validation and option.provider in PROVIDERS_BILLING_VALIDATION:
         per_row = validation.tokens / validation.rows * factor
         evaluated = float(evaluated_tokens(passes, validation.rows, per_row))
     trained = data.training.tokens * factor * passes + evaluated
-    lines = provider_training_lines(option, TrainingSet(rows, trained / passes / rows, passes))
-    return round(trained), Decimal(repr(float(total_cost(lines, "once"))))
+    (batch,) = option_batches([option])
+    lines = provider_training_lines(batch, TrainingSet(rows, trained / passes / rows, passes))
+    return round(trained), Decimal(repr(first_value(total_cost(lines, "once"))))

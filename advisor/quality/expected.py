@@ -64,8 +64,7 @@ def expected_quality(batch: OptionBatch, context: EstimateContext) -> QualityEst
         for part, factor in zip(parts, factors, strict=True)
     )
     bounds: NumberRange = (low, likely, high)
-    evidence_of_task = evidence.of(resolved.task)
-    basis = evidence_of_task.basis
+    basis, source = context.task_evidence.basis, context.task_evidence.source
     claims = prompting_claims(context)
     if claims.any_claimed and batch.trains:
         # the teacher of a distilled model is a large model, which is claimed to fall short
@@ -80,7 +79,7 @@ def expected_quality(batch: OptionBatch, context: EstimateContext) -> QualityEst
         batch.trains,
         inputs.target,
         bounds,
-        sources=((basis, evidence_of_task.source),) * count,
+        sources=((basis, source),) * count,
         tolerance=(evidence.tolerance.value,) * count,
     )
     for place, option in enumerate(kinds.first):
@@ -99,8 +98,7 @@ def _claimed(
     context: EstimateContext,
 ) -> NumberRange:
     """Move the expected quality of each kind of prompting to what the user claims."""
-    evidence = context.evidence.of(context.resolved.task)
-    large = evidence.prompt.large[1] + np.asarray(shifts.effort[1])
+    large = context.task_evidence.prompt.large[1] + np.asarray(shifts.effort[1])
     large = np.asarray(large + sum(np.asarray(need[1]) for need in shifts.needs_prompt))
     _, factor, _ = _knowledge_factor(kinds, replace(context, sampling=LIKELY))
     is_large = np.array([option.tier == "large" for option in kinds.first])[:, None, None]
@@ -121,8 +119,7 @@ def _uses(kinds: OptionKinds, *approaches: str) -> NDArray[np.bool_]:
 
 
 def _prompted(kinds: OptionKinds, shifts: QualityShifts, context: EstimateContext) -> NumberRange:
-    resolved = context.resolved
-    kind = context.evidence.of(resolved.task)
+    kind, resolved = context.task_evidence, context.resolved
     gains = {"few_shot": kind.few_shot_gain}
     if not needs_knowledge(resolved.scenario, resolved.task):
         gains["long_context"] = kind.many_shot_gain
@@ -162,7 +159,7 @@ def _tuned(
 def _learned(kinds: OptionKinds, batch: OptionBatch, context: EstimateContext) -> NumberRange:
     """Return the quality learned from the examples, before any shift."""
     resolved, sampling = context.resolved, context.sampling
-    kind = context.evidence.of(resolved.task)
+    kind = context.task_evidence
     if batch.family != "encoder":
         examples = training_example_counts(_uses(kinds, "distill"), context)
         return _curve_value(kind.tuned, examples, "quality tuned", sampling)
@@ -185,7 +182,7 @@ def _teacher(shifts: QualityShifts, context: EstimateContext) -> NumberRange:
     if prompting:
         best = max(prompting, key=lambda m: m.value)
         return wilson_range(best.value, best.n)
-    large: NumberRange = context.evidence.of(context.resolved.task).prompt.large
+    large: NumberRange = context.task_evidence.prompt.large
     needed = [("quality need", need) for need in shifts.needs_prompt]
     return _sum([("quality prompt", large), *needed], context.sampling)
 

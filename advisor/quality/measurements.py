@@ -146,8 +146,8 @@ def with_related_measurement(
 
     quality = measured + gain of this approach - gain of the measured approach
     """
-    resolved = context.resolved
-    option, kind = estimate.kinds.first[place], context.evidence.of(resolved.task)
+    resolved, kind = context.resolved, context.task_evidence
+    option = estimate.kinds.first[place]
     gains = {"prompt": NO_SHIFT, "few_shot": kind.few_shot_gain}
     gain = {**gains, "long_context": kind.many_shot_gain}.get(option.approach)
     measured = [

@@ -161,16 +161,13 @@ def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-Range = tuple[float, float, float]
-
-
 def line_usd_per_month(line: BillLine, option: OptionBill) -> float:
     """Return the cost of a bill line per month; one-off costs are spread over the months."""
     months = float(option.months) if line.cadence == "once" else 1.0
     return float(line.amount) / months
 
 
-def cumulative_usd(option: OptionBill, months: float) -> Range:
+def cumulative_usd(option: OptionBill, months: float) -> tuple[float, float, float]:
     """Return the cost of an option after some months: low, likely, high.
 
     cost = one-off + months x monthly

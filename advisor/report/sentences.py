@@ -81,15 +81,15 @@ def break_even_sentences(answer: Answer) -> list[str]:
     if point is None:
         return []
     other = "the current solution" if point.against == "current" else option_name(point.against)
-    is_recommended = point.option == answer.decision.recommended
-    option = "" if is_recommended else f" of {option_name(point.option)}"
+    name = "" if point.option == answer.decision.recommended else option_name(point.option)
     if point.requests is None:
-        return [f"No break-even{option} compared with {other}, at any number of requests."]
+        subject = name or "The recommended option"
+        return [f"{subject} does not break even with {other} at any number of requests."]
     is_slow = point.months and float(point.months) >= 0.1
     months = f", {point.months} months at this traffic" if is_slow else ""
     return [
-        f"Break-even{option} at {point.requests:,} requests ({point.requests_per_month:,} per "
-        f"month{months}) compared with {other}."
+        f"Break-even{f' of {name}' if name else ''} at {point.requests:,} requests "
+        f"({point.requests_per_month:,} per month{months}) compared with {other}."
     ]
 
 

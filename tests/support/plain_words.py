@@ -59,6 +59,8 @@ ALLOWED: tuple[Allowed, ...] = (
     # text of a customer in an example dataset; a change would alter its token counts
     Allowed("examples/make.py", "but nobody answered"),
     Allowed("examples/make.py", "Oh dear, that parcel"),
+    # kind of an event in events.jsonl, written by released versions
+    Allowed("trainer/scripts/train.py", 'say("torn"'),
     # stored in the idempotency table by released versions
     Allowed("trainer/storage/idempotency.py", '= "nobody"'),
 )

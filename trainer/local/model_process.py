@@ -266,4 +266,5 @@ def _answer_chunk(name: str, told: dict[str, Any]) -> AnswerChunk:
     if "refused" in told:
         kind = ContextTooLong if told["code"] == ContextTooLong.code else UnsupportedMessages
         raise kind(f"{name}: {told['refused']}")
-    return AnswerChunk(**{field.name: told.get(field.name) for field in fields(AnswerChunk)})
+    values: dict[str, Any] = {field.name: told.get(field.name) for field in fields(AnswerChunk)}
+    return AnswerChunk(**values)

@@ -213,7 +213,9 @@ def encode_rows(
 
 def end_token_ids(value: int | list[int] | None) -> set[int]:
     """Return the end tokens of a generation config, which has one, several or none."""
-    return set(value) if isinstance(value, list) else {value} - {None}  # type: ignore[arg-type]
+    if value is None:
+        return set()
+    return set(value) if isinstance(value, list) else {value}
 
 
 def refuse_two_starts(tokenizer: Any, ids: Iterable[Sequence[int]]) -> None:

@@ -394,7 +394,7 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> int:
 
 def end_tokens(base: Path, tokenizer: Any) -> set[int]:
     """Return all tokens at which generation stops."""
-    found = end_token_ids(tokenizer.eos_token_id)
+    found: set[int] = end_token_ids(tokenizer.eos_token_id)
     path = base / "generation_config.json"
     if path.exists():
         settings = json.loads(path.read_text(encoding="utf-8"))

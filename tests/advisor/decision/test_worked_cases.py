@@ -45,14 +45,13 @@ def test_a_worked_case_comes_out_to_the_cent(
 
 def _gated(question: Question) -> dict[str, OptionBill]:
     """Bills of options that a number rules out: their sums are still right."""
-    from advisor.decision.bill import BillContext, option_bill
+    from advisor.decision.bill import option_bill
 
     evaluated = evaluate(question)
-    figures = BillContext(question.book, question.scenario.asked_on, question.evidence)
     drawn = {entry.option.id: entry for entry in evaluated.drawn.entries}
     return {
         entry.option.id: option_bill(
-            entry, drawn[entry.option.id], figures, evaluated.resolved, 0.0
+            entry, drawn[entry.option.id], question.book, evaluated.resolved, 0.0
         )
         for entry in evaluated.options
     }

@@ -190,7 +190,7 @@ def test_scores_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize(("before", "after", "is_worse", "says"), [
     (10, 10.9, False, "rose from 10.00 to 10.90, by 9 %"), (10, 11.1, True, "forgot"), (10, 8, False, "fell from 10.00 to 8.00, by 20 %"),
-    (10, 10, False, "stayed"), (10, float("inf"), True, "no longer finite"), (10, float("nan"), True, "no finite number"),
+    (10, 10, False, "stayed"), (10, float("inf"), True, "no longer finite"), (10, float("nan"), True, "no longer finite"),
 ])  # fmt: skip
 def test_forgetting(before: float, after: float, is_worse: bool, says: str) -> None:
     found = judge_forgetting(before, after)

@@ -141,7 +141,7 @@ def test_rows_without_an_answer_or_with_all_of_it_masked_are_named(
         encode_all(scripts, tokenizer, [row(), mute, row(), light])
     with pytest.raises(scripts.UntrainableData, match=r"rows 1, 2, 3, 4, 5 and 3 more:"):
         encode_all(scripts, tokenizer, [mute] * 8)
-    with pytest.raises(scripts.UntrainableData, match="no rows"):
+    with pytest.raises(scripts.UntrainableData, match="no training rows"):
         encode_all(scripts, tokenizer, [])
 
 
