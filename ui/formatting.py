@@ -186,10 +186,10 @@ def apply_style() -> None:
     st.html(f"<style>:root{{{colours}}}\n{sheet}</style>")
 
 
-def facts_table(facts: Iterable[tuple[str, str]]) -> str:
+def facts_table(facts: Iterable[tuple[str, str]], classes: str = "ton-facts") -> str:
     """Return facts, each with its label, as an HTML table."""
     rows = "".join(
         f'<tr><th scope="row">{escape(what)}</th><td>{escape(says)}</td></tr>'
         for what, says in facts
     )
-    return f'<table class="ton-facts">{rows}</table>'
+    return f'<table class="{classes}">{rows}</table>'

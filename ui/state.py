@@ -279,18 +279,8 @@ def _changed_ns(path: Path) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-@dataclass(frozen=True)
-class PageContext:
-    """What all visitors of this process share."""
-
-    context: TrainerContext
-    """Everything a run needs."""
-    driver: BackgroundReconciler
-    """Advances open runs in the background."""
-
-
-def page_context() -> PageContext:
-    """Return the context of the current home folder; reopened when the price overlay changes.
+def reconciler() -> BackgroundReconciler:
+    """Return what advances open runs, for all visitors; reopened when the price overlay changes.
 
     Raises:
         AdvisorError: the database or the price book cannot be opened.
@@ -300,22 +290,22 @@ def page_context() -> PageContext:
 
 
 def trainer_context() -> TrainerContext:
-    """Return the trainer's part of the context."""
-    return page_context().context
+    """Return the context of the current home folder, or raise as `reconciler` does."""
+    return reconciler().context
 
 
-def _close_context(page: PageContext) -> None:
-    page.driver.stop()
-    page.context.store.engine.dispose()
+def _close_context(reconciler: BackgroundReconciler) -> None:
+    reconciler.stop()
+    reconciler.context.store.engine.dispose()
 
 
 @st.cache_resource(show_spinner=False, max_entries=1, on_release=_close_context)
-def _open_page_context(home: str, database: str, prices_changed_ns: int) -> PageContext:
+def _open_page_context(home: str, database: str, changed_ns: int) -> BackgroundReconciler:
     context = open_context()
 
     def end_deployments() -> None:
         end_overdue(context, lambda provider: hosting_for(provider, context.book))
 
-    page = PageContext(context, BackgroundReconciler(context, end_deployments))
-    page.driver.start()
-    return page
+    opened = BackgroundReconciler(context, end_deployments)
+    opened.start()
+    return opened

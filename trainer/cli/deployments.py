@@ -48,7 +48,7 @@ def start_deployment(
     most = (price * Decimal(str(max_hours))).quantize(CENT)
     print_text(
         f"{run.tuned_model} at {run.provider}: ${price} per hour for at most "
-        f"{max_hours:g} h, worst case ${most}. It sleeps after half an hour without a request.",
+        f"{max_hours:g} h, worst case ${most}. It sleeps after half an hour without a request."
     )
     agree_to_pay(most, consent)
     deployment = deployments.begin(context, run, max_hours, keep)
@@ -68,7 +68,7 @@ def _print_deployment(context: TrainerContext, deployment: Deployment) -> None:
     now = context.clock.now()
     print_text(
         f"{deployment.deployment_id} is {deployment.state}: {deployment.says or 'not tested'}; "
-        f"{deployment.hours(now):.2f} h, ${deployment.spent(now).quantize(CENT)}",
+        f"{deployment.hours(now):.2f} h, ${deployment.spent(now).quantize(CENT)}"
     )
 
 

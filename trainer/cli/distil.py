@@ -119,7 +119,7 @@ def _show_cost(cost: DistillationCost, distillation: Distillation) -> None:
         f"{cost.prompt_tokens:,} prompt tokens, answers of up to "
         f"{distillation.max_answer_tokens:,} tokens.\n{cost.likely} USD likely, at most "
         f"{cost.at_most} USD, at {prices.input} USD per million input tokens and "
-        f"{prices.output} USD per million output tokens.",
+        f"{prices.output} USD per million output tokens."
     )
 
 

@@ -35,7 +35,7 @@ def export_plan(
     print_text(
         f"{out}: {len(files)} files, {size} bytes. Nothing was started.\n"
         f"On the other machine: {base}sh run.sh, or sky launch task.yaml. "
-        f"Afterwards: trainer import {out}",
+        f"Afterwards: trainer import {out}"
     )
 
 
@@ -54,7 +54,7 @@ def import_folder(
         raise Refused(f"{run.run_id}: settled, but its model is not registered.")
     print_text(
         f"run {run.run_id} is settled: ${spent} ({run.said('settled', 'how')}). It made "
-        f"{version}: {context.registry.version(version).model}",
+        f"{version}: {context.registry.version(version).model}"
     )
     if spent > Decimal(plan.cap_usd):
         print_text(f"That is more than the cap of the plan, ${plan.cap_usd}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from trainer.context import RetryLater, TrainerContext, open_context
 from trainer.errors import LeaseLost, Refused
 from trainer.home import home_folder
 from trainer.local.run_folder import RunFolder
-from trainer.run_states import WORKING, Run
+from trainer.run_states import WORKING, Event, JobEvent, Run
 from trainer.runs.calibration import calibration_yaml, measured_factors
 from trainer.runs.messages import EARLIEST_UNIX_TIME, event_line
 from trainer.runs.preflight import check_plan
@@ -34,6 +34,7 @@ from trainer.storage.ledger import committed, usd_text
 
 MAX_WAIT_SECONDS = 3600.0
 JOB_EXISTS_STATES = WORKING | {"settled", "needs_human", "succeeded", "verified"}
+JSON_FIELDS = ("run_id", "state", "outcome", "job_id", "tuned_model", "plan_id")
 BAR_CELLS = 30
 PlanArgument = Annotated[
     str, typer.Argument(metavar="PLAN", help="Id of the plan, its beginning, or its file.")
@@ -84,7 +85,7 @@ def _agree_to_send(context: TrainerContext, plan: TrainingPlan, consent: Consent
         f"\nData that leaves this machine: {leaving.rows} rows, {leaving.bytes} bytes, to "
         f"{leaving.provider} ({leaving.host}).\nRegion: {leaving.region}. Retention: "
         f"{leaving.retention}; we delete them after the job.\n"
-        f"Possible personal data: {personal or 'none'}.",
+        f"Possible personal data: {personal or 'none'}."
     )
     agree_to_send(plan.provider, consent)
     return plan.provider
@@ -155,7 +156,7 @@ def _print_next_step(context: TrainerContext, run: Run) -> None:
     if run.outcome == "succeeded" and context.store.plan(run.plan_id).serving == "per_hour":
         print_text(
             f"{run.tuned_model} is not deployed. A deployment costs by the hour: "
-            f"trainer deploy {run.run_id} --max-hours 1",
+            f"trainer deploy {run.run_id} --max-hours 1"
         )
 
 
@@ -250,16 +251,11 @@ def show_run(
     entry = context.ledger.entry(run.run_id)
     if as_json:
         return write_json(
-            {
-                "run_id": run.run_id,
-                "state": run.state,
-                "outcome": run.outcome,
-                "job_id": run.job_id,
-                "tuned_model": run.tuned_model,
-                "plan_id": run.plan_id,
+            {name: getattr(run, name) for name in JSON_FIELDS}
+            | {
                 "plan": plan.model_dump(mode="json"),
                 "money": entry.__dict__ if entry else None,
-                "events": _event_dicts(run),
+                "events": _event_dicts(run.events),
             }
         )
     show_plan(plan)
@@ -271,11 +267,8 @@ def show_run(
     return None
 
 
-def _event_dicts(run: Run) -> list[dict[str, Any]]:
-    return [
-        {"seq": event.seq, "kind": event.kind, "at": event.at, "body": dict(event.body)}
-        for event in run.events
-    ]
+def _event_dicts(events: Sequence[Event | JobEvent]) -> list[dict[str, Any]]:
+    return [event.__dict__ | {"body": dict(event.body)} for event in events]
 
 
 def _print_calibration(context: TrainerContext, run: Run) -> None:
@@ -304,10 +297,7 @@ def show_events(named: RunArgument, as_json: JsonFlag = False) -> None:
     job_events = context.store.job_events(run.run_id)
     if as_json:
         return write_json(
-            {
-                "events": _event_dicts(run),
-                "job_events": [each.__dict__ | {"body": dict(each.body)} for each in job_events],
-            }
+            {"events": _event_dicts(run.events), "job_events": _event_dicts(job_events)}
         )
     for event in run.events:
         print_text(event_line(run, event=event))

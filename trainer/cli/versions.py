@@ -212,5 +212,5 @@ def merge_run(
         f"{target}: merged in {merged['dtype']}. Its logits differ from base and adapter "
         f"by at most {merged['largest_logit_difference']:.2g}, and from the base alone "
         f"by up to {merged['largest_change_from_base']:.2g}.\n"
-        f"Serve it with: sh {target}/serve.sh",
+        f"Serve it with: sh {target}/serve.sh"
     )

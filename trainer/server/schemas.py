@@ -130,12 +130,8 @@ class View(Record):
     @classmethod
     def of(cls, source: object, **computed: Any) -> Self:
         """Read the fields that *source* has, and add the computed ones."""
-        read = {
-            name: getattr(source, name)
-            for name in cls.model_fields
-            if name not in computed and hasattr(source, name)
-        }
-        return cls.model_validate({**read, **computed})
+        names = [name for name in cls.model_fields if hasattr(source, name)]
+        return cls.model_validate({name: getattr(source, name) for name in names} | computed)
 
 
 class DatasetView(View):

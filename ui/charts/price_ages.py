@@ -8,7 +8,6 @@ from typing import Final
 
 from advisor.api.catalogues import ListedPrice
 from advisor.decision.answer import Answer
-from advisor.decision.bill import BillLine
 from advisor.prices.series import STALE_AFTER_DAYS, PriceSeries
 from advisor.report.markdown import best_per_approach
 from ui import formatting
@@ -31,18 +30,13 @@ MAX_PRICES: Final = 16
 
 def price_ages_chart(answer: Answer, style: ChartStyle) -> Chart:
     """Draw the age of each price used, oldest first."""
-    used: dict[str, BillLine] = {}
-    for option in best_per_approach(answer):
-        used |= {line.price_item: line for line in option.bill if line.price_item and line.read_on}
-    rows: list[ChartRow] = []
-    for item, line in used.items():
-        if line.read_on is None:
-            continue
-        days = (answer.question.asked_on - line.read_on).days
-        rows.append(
-            {
+    used: dict[str, ChartRow] = {}
+    for line in (line for option in best_per_approach(answer) for line in option.bill):
+        if line.price_item and line.read_on:
+            days = (answer.question.asked_on - line.read_on).days
+            used[line.price_item] = {
                 "layer": "price",
-                "item": item,
+                "item": line.price_item,
                 "days": days,
                 "state": "stale" if days >= STALE_AFTER_DAYS else "fresh",
                 "age": f"{days} days",
@@ -51,8 +45,7 @@ def price_ages_chart(answer: Answer, style: ChartStyle) -> Chart:
                 "source": line.source,
                 "read": formatting.day_text(line.read_on, style.locale),
             }
-        )
-    rows = sorted(rows, key=lambda row: (-row["days"], row["item"]))
+    rows = sorted(used.values(), key=lambda row: (-row["days"], row["item"]))
     oldest = max((row["days"] for row in rows), default=0)
     edge = {"layer": "edge", "days": 1.1 * max(oldest, STALE_AFTER_DAYS)}
     limit = {"layer": "limit", "days": STALE_AFTER_DAYS, "label": "stale from here"}

@@ -49,22 +49,16 @@ def row_lengths_chart(profile: Profile, style: ChartStyle) -> Chart:
 
 def _summary(profile: Profile, locale: str) -> str:
     percentiles = dict(profile.percentiles)
-    examples, total, median, p95, longest, truncated, limit = (
-        formatting.number_text(value, locale)
-        for value in (
-            profile.examples,
-            profile.total_tokens,
-            percentiles.get(50, 0),
-            percentiles.get(95, 0),
-            profile.max_tokens,
-            profile.truncated,
-            profile.limit_tokens,
-        )
-    )
+
+    def number(value: float) -> str:
+        return formatting.number_text(value, locale)
+
     return (
-        f"{examples} examples, {total} tokens in total. Median length {median} tokens, "
-        f"95th percentile {p95}, maximum {longest}. "
-        f"Longer than the limit of {limit} tokens and truncated: {truncated}."
+        f"{number(profile.examples)} examples, {number(profile.total_tokens)} tokens in total. "
+        f"Median length {number(percentiles.get(50, 0))} tokens, "
+        f"95th percentile {number(percentiles.get(95, 0))}, maximum {number(profile.max_tokens)}. "
+        f"Longer than the limit of {number(profile.limit_tokens)} tokens and truncated: "
+        f"{number(profile.truncated)}."
     )
 
 

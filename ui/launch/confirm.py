@@ -233,11 +233,12 @@ def _draw_egress(egress: EgressSummary, locale: str) -> None:
 
 def _start_run(plan_id: str) -> None:
     """Start the job if both confirmations were typed; a second click finds the first one's run."""
-    page = state.page_context()
+    reconciler = state.reconciler()
     with state.errors_kept():
-        plan = page.context.store.plan(plan_id)
-        run_id, _ = start_run(page.context, plan, _consent(page.context, plan))
-        page.driver.wake()
+        context = reconciler.context
+        plan = context.store.plan(plan_id)
+        run_id, _ = start_run(context, plan, _consent(context, plan))
+        reconciler.wake()
         st.query_params["run"] = run_id
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 
 import streamlit as st
 
@@ -21,7 +19,7 @@ from trainer.storage.run_store import TimelineEvent, read_timeline
 from ui import formatting, state
 from ui.charts.base import ChartStyle, draw_chart
 from ui.charts.training_curves import TRAINING_ROWS, loss_chart, loss_points
-from ui.formatting import muted_text
+from ui.formatting import facts_table, muted_text
 from ui.launch.confirm import obstacles, spent_text
 
 EVENTS_PER_READ = 1000
@@ -30,26 +28,6 @@ NEWEST_EVENTS = 8
 UNSENT_STATES = frozenset({"intent", "validated"})
 """No request was sent yet, and no money is reserved."""
 MAX_EVENTS = 500
-
-
-@dataclass(frozen=True)
-class RunSpend:
-    """Cost of a run and its cap [USD]."""
-
-    cap: str
-    """Maximum cost."""
-    reserved: str | None
-    """Amount reserved until the run is settled."""
-    so_far: str | None
-    """Cost so far, if this machine counts it."""
-    settled: str | None
-    """Final cost."""
-
-    @property
-    def share(self) -> float:
-        """Share of the cap that is spent [0..1]."""
-        spent = self.settled or self.so_far or "0"
-        return min(float(Decimal(spent) / Decimal(self.cap)), 1.0)
 
 
 def read_events(context: TrainerContext, run_id: str) -> list[TimelineEvent]:
@@ -61,17 +39,6 @@ def read_events(context: TrainerContext, run_id: str) -> list[TimelineEvent]:
         events.extend(new)
         if len(new) < EVENTS_PER_READ:
             return events
-
-
-def run_spend(context: TrainerContext, run: Run, plan: TrainingPlan) -> RunSpend:
-    """Return what a run has cost so far, and its limits."""
-    entry = context.ledger.entry(run.run_id)
-    return RunSpend(
-        plan.cap_usd,
-        usd_text(entry.reserved) if entry else None,
-        _spent_so_far(run, plan),
-        usd_text(entry.settled) if entry and entry.settled is not None else None,
-    )
 
 
 def _spent_so_far(run: Run, plan: TrainingPlan) -> str | None:
@@ -93,18 +60,17 @@ def draw_current(run_id: str) -> None:
     if run.state in UNSENT_STATES:
         for problem in obstacles(context, plan):
             st.warning(f"Waiting: {problem}")
-    draw_progress(run, plan, read_events(context, run_id), run_spend(context, run, plan))
+    draw_progress(run, plan)
     _draw_buttons(run)
 
 
-def draw_progress(
-    run: Run, plan: TrainingPlan, events: Sequence[TimelineEvent], spend: RunSpend
-) -> None:
+def draw_progress(run: Run, plan: TrainingPlan) -> None:
     """Draw state, cost, loss and events."""
     state.draw_kept_error()
+    events = read_events(state.trainer_context(), run.run_id)
     points = loss_points(events)
     losses = [point["loss"] for point in points if point["of"] == TRAINING_ROWS]
-    _draw_figures(run, _latest_step(events), losses, spend)
+    _draw_figures(run, plan, _latest_step(events), losses)
     if run.state == "needs_human":
         st.warning(f"{run.said('needs_human', 'why')} {run.said('needs_human', 'remedy')}")
     left, right = st.columns([3, 2], gap="large")
@@ -122,15 +88,18 @@ def draw_progress(
 
 
 def _draw_figures(
-    run: Run, progress: tuple[int, int], losses: Sequence[float], spend: RunSpend
+    run: Run, plan: TrainingPlan, progress: tuple[int, int], losses: Sequence[float]
 ) -> None:
     locale = formatting.reader_locale()
     step, steps = progress
-    cap = formatting.money_text(spend.cap, locale, cents=True)
-    spent = spend.settled or spend.so_far
+    entry = state.trainer_context().ledger.entry(run.run_id)
+    cap, spent = formatting.money_text(plan.cap_usd, locale, cents=True), _spent_so_far(run, plan)
     limit = f"cap {cap}"
-    if spend.reserved and not spend.settled:
-        limit += f"; {formatting.money_text(spend.reserved, locale, cents=True)} reserved"
+    if entry and entry.settled is not None:
+        spent = usd_text(entry.settled)
+    elif entry:
+        reserved = formatting.money_text(usd_text(entry.reserved), locale, cents=True)
+        limit += f"; {reserved} reserved"
     is_evaluating = run.state == "running" and 0 < steps == step
     tiles = (
         ("State", state_label(run), "evaluating on held-out rows" if is_evaluating else ""),
@@ -148,7 +117,8 @@ def _draw_figures(
     )
     for column, tile in zip(st.columns(4), tiles, strict=True):
         column.html(formatting.figure_tile(*tile))
-    st.progress(spend.share, text=formatting.escape_dollars(f"Spent of the cap of {cap}"))
+    share = min(float(Decimal(spent or "0") / Decimal(plan.cap_usd)), 1.0)
+    st.progress(share, text=formatting.escape_dollars(f"Spent of the cap of {cap}"))
 
 
 def _latest_step(events: Sequence[TimelineEvent]) -> tuple[int, int]:
@@ -161,19 +131,11 @@ def _latest_step(events: Sequence[TimelineEvent]) -> tuple[int, int]:
 
 def _draw_events(events: Sequence[TimelineEvent]) -> None:
     st.markdown("**Events** (UTC)")
-    newest = list(events)[::-1][:MAX_EVENTS]
-    st.html(_events_table(newest[:NEWEST_EVENTS]))
+    newest = [(event_time(event), event_sentence(event)) for event in events[::-1][:MAX_EVENTS]]
+    st.html(facts_table(newest[:NEWEST_EVENTS], "ton-facts events"))
     if len(newest) > NEWEST_EVENTS:
         with st.expander(f"All {len(events)} events"):
-            st.html(_events_table(newest))
-
-
-def _events_table(events: Sequence[TimelineEvent]) -> str:
-    rows = "".join(
-        f"<tr><th>{event_time(event)}</th><td>{escape(event_sentence(event))}</td></tr>"
-        for event in events
-    )
-    return f'<table class="ton-facts events">{rows}</table>'
+            st.html(facts_table(newest, "ton-facts events"))
 
 
 def _draw_buttons(run: Run) -> None:
@@ -202,7 +164,8 @@ def _action_button(label: str, action: UserAction, run: Run, help_text: str) -> 
 
 def send_action(run_id: str, action: UserAction) -> None:
     """Record a pause, resume or cancel request; the background reconciler carries it out."""
-    page = state.page_context()
+    reconciler = state.reconciler()
     with state.errors_kept():
-        request_action(page.context, page.context.store.run(run_id), action)
-        page.driver.wake()
+        context = reconciler.context
+        request_action(context, context.store.run(run_id), action)
+        reconciler.wake()

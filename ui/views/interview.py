@@ -83,20 +83,17 @@ def _interview_state(texts: InterviewTexts, dataset: Path | None) -> InterviewSt
     cached: tuple[object, InterviewState] | None = st.session_state.get(INTERVIEW_STATE)
     if cached is None or cached[0] != key:
         with st.spinner(""):
-            cached = (key, interview_state(_interview(dataset), answers, texts))
+            question = make_question(
+                {"name": "From the interview"},
+                "the interview",
+                dataset=state.cached_profile(dataset) if dataset else None,
+                book=state.price_book(),
+                today=today(),
+            )
+            interview = Interview(load_questionnaire(), question)
+            cached = (key, interview_state(interview, answers, texts))
         st.session_state[INTERVIEW_STATE] = cached
     return cached[1]
-
-
-def _interview(dataset: Path | None) -> Interview:
-    question = make_question(
-        {"name": "From the interview"},
-        "the interview",
-        dataset=state.cached_profile(dataset) if dataset else None,
-        book=state.price_book(),
-        today=today(),
-    )
-    return Interview(load_questionnaire(), question)
 
 
 def _given_answers() -> dict[str, AnswerValue]:

@@ -17,7 +17,6 @@ from ui import formatting, state
 from ui.formatting import facts_table, muted_text
 from ui.launch import progress
 from ui.launch.confirm import plan_facts
-from ui.launch.progress import read_events, run_spend
 from ui.launch.result import draw_result
 
 MAX_RUNS = 200
@@ -38,8 +37,7 @@ def draw_run(run_id: str) -> None:
     if run.state == "settled":
         draw_result(run, plan)
         st.divider()
-        spend = run_spend(context, run, plan)
-        progress.draw_progress(run, plan, read_events(context, run.run_id), spend)
+        progress.draw_progress(run, plan)
     else:
         # redrawn until it is settled, which then reruns the page
         st.fragment(progress.draw_current, run_every=progress.REFRESH_SECONDS)(run.run_id)

@@ -72,39 +72,27 @@ def _figure_tiles(answer: Answer, locale: str) -> str:
         return _break_even_tile(answer, locale)
     target = formatting.share_text(quality_target_text(answer), locale)
     is_exact = chosen.per_month.low == chosen.per_month.high
-    tiles = [
-        formatting.figure_tile(
-            "Cost per month",
-            money_range_text(chosen.per_month, locale),
-            "exact" if is_exact else "90% range",
-            "One-off costs are spread over the planning horizon.",
-        )
-    ]
-    saved, win_share = saving_usd_per_month(answer), answer.decision.win_share
+    tile = formatting.figure_tile
+    html = tile(
+        "Cost per month",
+        money_range_text(chosen.per_month, locale),
+        "exact" if is_exact else "90% range",
+        "One-off costs are spread over the planning horizon.",
+    )
+    saved = saving_usd_per_month(answer)
     if saved is not None:
-        tiles.append(
-            formatting.figure_tile(
-                "Saving per month" if saved >= 0 else "Extra cost per month",
-                formatting.money_text(abs(saved), locale),
-                "compared with today",
-            )
-        )
-    tiles += [
-        formatting.figure_tile(
-            "Win share",
-            formatting.share_text(win_share, locale),
-            "best option in simulations",
-            f"Best option in {formatting.share_text(win_share, locale)} of simulations.",
-        ),
-        formatting.figure_tile(
-            "Expected quality",
-            formatting.share_text(chosen.quality.likely, locale),
-            f"the target is {target}",
-            f"{chosen.quality.basis}; {chosen.quality.source}",
-        ),
-        _break_even_tile(answer, locale),
-    ]
-    return "".join(tiles)
+        label = "Saving per month" if saved >= 0 else "Extra cost per month"
+        html += tile(label, formatting.money_text(abs(saved), locale), "compared with today")
+    win_share = formatting.share_text(answer.decision.win_share, locale)
+    hint = f"Best option in {win_share} of simulations."
+    html += tile("Win share", win_share, "best option in simulations", hint)
+    html += tile(
+        "Expected quality",
+        formatting.share_text(chosen.quality.likely, locale),
+        f"the target is {target}",
+        f"{chosen.quality.basis}; {chosen.quality.source}",
+    )
+    return html + _break_even_tile(answer, locale)
 
 
 def quality_target_text(answer: Answer) -> str:

@@ -58,9 +58,11 @@ class BadParameter(TrainerError):
     http_status = 400
     what_to_do = "Correct the parameter that is named."
 
-    def __init__(self, param: str | None, message: str) -> None:
+    def __init__(self, param: str | None, text: str, where: str | None = None) -> None:
+        """Name the place in front of the text: the parameter by default, or no place if empty."""
         self.param = param
-        super().__init__(message)
+        place = (param or "body") if where is None else where
+        super().__init__(f"{place}: {text}" if place else text)
 
 
 class OpenAINotFound(TrainerError):

@@ -104,26 +104,26 @@ def require_form(request: Request) -> None:
     """Raise BadParameter unless the request is a multipart form."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        raise BadParameter("file", f"content-type: found '{kind[:80]}'. Send multipart/form-data.")
+        raise BadParameter(
+            "file", f"found '{kind[:80]}'. Send multipart/form-data.", where="content-type"
+        )
 
 
 def _expiry_seconds(fields: Mapping[str, str]) -> float | None:
     """Check the text fields of the form, and return how long the file is stored."""
     for name in fields:
         if name not in FIELDS:
-            raise BadParameter(
-                name, f"{name}: unknown parameter. Known: file, {', '.join(FIELDS)}."
-            )
+            raise BadParameter(name, f"unknown parameter. Known: file, {', '.join(FIELDS)}.")
     purpose, anchor, seconds = (fields.get(name) for name in FIELDS)
     if purpose != PURPOSE:
-        raise BadParameter("purpose", f"purpose: found '{(purpose or '')[:80]}'. Use '{PURPOSE}'.")
+        raise BadParameter("purpose", f"found '{(purpose or '')[:80]}'. Use '{PURPOSE}'.")
     if anchor is None and seconds is None:
         return None
     is_number = seconds is not None and seconds.isascii() and seconds.isdigit()
     if anchor != "created_at" or not is_number or int(str(seconds)[:12]) not in EXPIRY_SECONDS:
         raise BadParameter(
             "expires_after",
-            "expires_after: give anchor 'created_at' and seconds "
+            "give anchor 'created_at' and seconds "
             f"from {EXPIRY_SECONDS[0]} to {EXPIRY_SECONDS[-1]}.",
         )
     return float(str(seconds))
@@ -136,7 +136,7 @@ def check_rows(path: Path, filename: str) -> None:
         BadParameter: it does not, with the line.
     """
     if not filename.lower().endswith(ROW_SUFFIXES):
-        raise BadParameter("file", f"file: '{filename}' does not end in .jsonl. {JSON_LINES}")
+        raise BadParameter("file", f"'{filename}' does not end in .jsonl. {JSON_LINES}")
     has_rows = False
     with path.open("rb") as file:
         lines = iter(lambda: file.readline(MAX_ROW_BYTES), b"")
@@ -145,18 +145,17 @@ def check_rows(path: Path, filename: str) -> None:
                 has_rows = True
                 _check_row(line, number)
     if not has_rows:
-        raise BadParameter("file", f"file: it has no rows. {JSON_LINES}")
+        raise BadParameter("file", f"it has no rows. {JSON_LINES}")
 
 
 def _check_row(line: bytes, number: int) -> None:
     try:
         row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        raise BadParameter(
-            "file", f"file: line {number} is not valid JSON ({error.msg}). {JSON_LINES}"
-        ) from error
+        text = f"line {number} is not valid JSON ({error.msg}). {JSON_LINES}"
+        raise BadParameter("file", text) from error
     if not isinstance(row, dict):
-        raise BadParameter("file", f"file: line {number} is not a JSON object. {JSON_LINES}")
+        raise BadParameter("file", f"line {number} is not a JSON object. {JSON_LINES}")
 
 
 @router.get("/files")

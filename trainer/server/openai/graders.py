@@ -131,11 +131,8 @@ def _check_names(template: str, param: str) -> None:
     names = TEMPLATE.findall(template)
     literal_text = TEMPLATE.sub("", template)
     if "{{" in literal_text or any(name.split(".")[0] not in ("sample", "item") for name in names):
-        raise BadParameter(
-            param,
-            f"{param}: found '{template[:80]}'. Use only "
-            "{{sample.output_text}} and {{item.NAME}}.",
-        )
+        remedy = "Use only {{sample.output_text}} and {{item.NAME}}."
+        raise BadParameter(param, f"found '{template[:80]}'. {remedy}")
 
 
 def fill_template(template: str, values: Mapping[str, Any], param: str) -> str:
@@ -153,7 +150,7 @@ def fill_template(template: str, values: Mapping[str, Any], param: str) -> str:
         inner: Any = values
         for part in match[1].split("."):
             if not isinstance(inner, Mapping) or part not in inner:
-                raise BadParameter(param, f"{param}: '{match[1]}' not found. Send it in item.")
+                raise BadParameter(param, f"'{match[1]}' not found. Send it in item.")
             inner = inner[part]
         return str(inner)
 

@@ -95,7 +95,7 @@ def page_of(
         if after not in ids:
             raise BadParameter(
                 "after",
-                f"after: '{after}' not found. Give the id of the last item of the previous page.",
+                f"'{after}' not found. Give the id of the last item of the previous page.",
             )
         start = ids.index(after) + 1
     return list(items[start : start + limit]), len(items) > start + limit

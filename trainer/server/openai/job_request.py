@@ -64,7 +64,7 @@ def plan_from_request(
     if body.integrations:
         raise BadParameter(
             "integrations",
-            "integrations: not supported, and no data is sent to third parties. Leave them out.",
+            "not supported, and no data is sent to third parties. Leave them out.",
         )
     rows = _file(server, caller, "training_file", body.training_file)
     held = body.validation_file
@@ -77,7 +77,7 @@ def plan_from_request(
         if error.where.startswith("--cap"):
             raise OverCap(f"{error.found} {error.remedy}") from error
         param = _param(error.where, {str(rows): "training_file", str(held_out): "validation_file"})
-        raise BadParameter(param, f"{param}: {error.found} {error.remedy}") from error
+        raise BadParameter(param, f"{error.found} {error.remedy}") from error
 
 
 def _plan_request(
@@ -115,26 +115,20 @@ def _extension_settings(metadata: Mapping[str, str]) -> dict[str, str]:
     settings = {k: v for k, v in metadata.items() if k.startswith(EXTENSION_PREFIX)}
     for name in settings:
         if name not in known:
-            raise BadParameter(
-                f"metadata.{name}",
-                f"metadata.{name}: there is no such setting.{did_you_mean(name, known)}",
-            )
+            near = did_you_mean(name, known)
+            raise BadParameter(f"metadata.{name}", f"there is no such setting.{near}")
     return settings
 
 
 def _approach(name: str, method: str) -> str:
     allowed = DPO_METHODS if method == "dpo" else tuple(APPROACH_OF)
+    text = ""
     if name not in allowed:
-        raise BadParameter(
-            f"metadata.{METHOD_KEY}",
-            f"metadata.{METHOD_KEY}: found '{name}'; {method} supports {', '.join(allowed)}.",
-        )
-    if method == "reinforcement" and name == "encoder":
-        raise BadParameter(
-            f"metadata.{METHOD_KEY}",
-            f"metadata.{METHOD_KEY}: an encoder returns labels and cannot train on rewards. "
-            "Use lora.",
-        )
+        text = f"found '{name}'; {method} supports {', '.join(allowed)}."
+    elif method == "reinforcement" and name == "encoder":
+        text = "an encoder returns labels and cannot train on rewards. Use lora."
+    if text:
+        raise BadParameter(f"metadata.{METHOD_KEY}", text)
     return "dpo" if method == "dpo" else APPROACH_OF[name]
 
 
@@ -145,9 +139,9 @@ def _cap(text: str | None, default: Decimal) -> Decimal:
     try:
         amount = parse_usd(text, param)
     except UsageError as error:
-        raise BadParameter(param, str(error)) from error
+        raise BadParameter(param, str(error), where="") from error
     if not 0 < amount <= MAX_USD:
-        raise BadParameter(param, f"{param} {text}: not an amount above 0 USD. Set 25.00.")
+        raise BadParameter(param, "not an amount above 0 USD. Set 25.00.", where=f"{param} {text}")
     return amount
 
 
@@ -164,8 +158,9 @@ def _base(server: ServerContext, caller: Caller, model: str) -> Path | None:
     if found.version.kind != "full" or found.version.folder is None:
         raise BadParameter(
             "model",
-            f"model '{model}': it is an {found.version.kind}; only a fully tuned model can be "
-            "tuned further. Tune its base again, with the rows of both.",
+            f"it is an {found.version.kind}; only a fully tuned model can be tuned further. Tune "
+            "its base again, with the rows of both.",
+            where=f"model '{model}'",
         )
     return found.version.folder
 
@@ -176,10 +171,8 @@ def _hyperparameters(body: CreateFineTuningJobRequest) -> Hyperparameters:
     values = detail.hyperparameters.model_dump() if detail else {}
     if "hyperparameters" in body.model_fields_set:
         if method.type != "supervised" or (detail and detail.model_fields_set):
-            raise BadParameter(
-                "hyperparameters",
-                "hyperparameters: this parameter is deprecated. Set them under method only.",
-            )
+            text = "this parameter is deprecated. Set them under method only."
+            raise BadParameter("hyperparameters", text)
         values = body.hyperparameters.model_dump()
     names = ("n_epochs", "batch_size", "learning_rate_multiplier", "beta")
     chosen = {name: values[name] for name in names if values.get(name, "auto") != "auto"}
@@ -196,13 +189,13 @@ def check_grader(read: str, reference: str) -> None:
     if read.replace(" ", "") != "{{sample.output_text}}":
         raise BadParameter(
             f"{where}.input",
-            f"{where}.input: found '{read[:80]}'. A local training "
+            f"found '{read[:80]}'. A local training "
             "compares the answer: set {{sample.output_text}}.",
         )
     if not reference.replace(" ", "").startswith("{{item."):
         raise BadParameter(
             f"{where}.reference",
-            f"{where}.reference: found '{reference[:80]}'. A local training compares with the "
+            f"found '{reference[:80]}'. A local training compares with the "
             "answer in each row: set a template such as {{item.label}}.",
         )
 
@@ -211,16 +204,12 @@ def _file(server: ServerContext, caller: Caller, param: str, file_id: str) -> Pa
     try:
         found = server.file_store.file(file_id, caller.owner_filter)
     except NoSuchFile as error:
-        raise BadParameter(param, f"{param}: {error}") from error
+        raise BadParameter(param, str(error)) from error
     if found.purpose != PURPOSE:
-        raise BadParameter(
-            param,
-            f"{param}: '{file_id}' has purpose {found.purpose}. Use a file of purpose {PURPOSE}.",
-        )
+        remedy = f"Use a file of purpose {PURPOSE}."
+        raise BadParameter(param, f"'{file_id}' has purpose {found.purpose}. {remedy}")
     if not found.path.is_file():
-        raise BadParameter(
-            param, f"{param}: the content of '{file_id}' was deleted. Upload it again."
-        )
+        raise BadParameter(param, f"the content of '{file_id}' was deleted. Upload it again.")
     return found.path
 
 

@@ -121,10 +121,8 @@ def _metadata_filter(request: Request) -> Mapping[str, str] | None:
     named = {name: value for name, value in query.items() if name.startswith("metadata")}
     for name in named:
         if not name.startswith("metadata[") or not name.endswith("]"):
-            raise BadParameter(
-                "metadata",
-                f"{name}: write metadata[key]=value, or metadata=null for jobs without any.",
-            )
+            text = "write metadata[key]=value, or metadata=null for jobs without any."
+            raise BadParameter("metadata", text, where=name)
     return {name[len("metadata[") : -1]: value for name, value in named.items()}
 
 

@@ -100,9 +100,8 @@ def delete_model(
             return turn.stored
         server = turn.server
         if model in server.bases():
-            raise BadParameter(
-                "model", f"model '{model}': only the operator can delete a base model."
-            )
+            text = "only the operator can delete a base model."
+            raise BadParameter("model", text, where=f"model '{model}'")
         version_id = tuned_model(server, caller, model).version.version_id
         store, registry = server.context.store, server.context.registry
         server.audit.write(caller, "retire", version_id, model=model)

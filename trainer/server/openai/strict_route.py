@@ -50,7 +50,7 @@ def _check_query(request: Request, known: set[str], maps: tuple[str, ...]) -> No
         _check_text(value, name)
         if name not in known and name.partition("[")[0] not in maps:
             near = did_you_mean(name, {*known, *maps})
-            raise BadParameter(name, f"{name}: unknown parameter.{near}")
+            raise BadParameter(name, f"unknown parameter.{near}")
 
 
 def _check_text(text: str, param: str) -> None:
@@ -60,9 +60,8 @@ def _check_text(text: str, param: str) -> None:
     except UnicodeEncodeError:
         is_valid = False
     if not is_valid:
-        raise BadParameter(
-            param, f"{param}: found the NUL character or a lone surrogate. Send text as UTF-8."
-        )
+        problem = "found the NUL character or a lone surrogate."
+        raise BadParameter(param, f"{problem} Send text as UTF-8.")
 
 
 async def _json_body(request: Request) -> bytes:
@@ -71,12 +70,9 @@ async def _json_body(request: Request) -> bytes:
         for text in json_texts(orjson.loads(body) if body else None, MAX_DEPTH):
             _check_text(text, "body")
     except orjson.JSONDecodeError as error:
-        raise BadParameter(
-            None,
-            f"body: line {error.lineno} column {error.colno}: {error.msg}. "
-            "Send a JSON object in UTF-8.",
-        ) from error
+        place = f"line {error.lineno} column {error.colno}"
+        raise BadParameter(None, f"{place}: {error.msg}. Send a JSON object in UTF-8.") from error
     except RecursionError as error:
-        found = f"body: found more than {MAX_DEPTH} levels. Send a flatter object."
+        found = f"found more than {MAX_DEPTH} levels. Send a flatter object."
         raise BadParameter(None, found) from error
     return body

@@ -147,7 +147,7 @@ def _refusals_as_bad_parameter() -> Iterator[None]:
     try:
         yield
     except Refused as error:
-        raise BadParameter(None, str(error)) from error
+        raise BadParameter(None, str(error), where="") from error
 
 
 def _upload_view(server: ServerContext, upload: MultipartUpload) -> Upload:
