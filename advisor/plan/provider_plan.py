@@ -54,7 +54,7 @@ def make_plan(
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
-        **plan_settings.model_dump(include=chosen),
+        **plan_settings.model_dump(include={"method", "hyperparameters", "suffix", "grader"}),
         **data.model_dump(),
         figure=figure,
         cap_usd=plan_cap(plan_settings, figure),
