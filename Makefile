@@ -21,7 +21,7 @@ check: $(VENV)/test.stamp ## format, lint, types, import contracts; prints what 
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo 2>&1 | grep -q 'Contracts: [0-9]* kept, 0 broken' || { $(BIN)/lint-imports --no-logo; exit 1; }
 
-format: $(VENV)/test.stamp ## format and mend what can be mended
+format: $(VENV)/test.stamp ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

@@ -50,7 +50,6 @@ def make_plan(
             did_you_mean(plan_settings.method, methods).strip(),
         )
     figure = planned_cost(option, data, plan_settings)
-    chosen = set(PlanSettings.model_fields) - {"cap_usd"}  # a request has more fields than a plan
     return TrainingPlan(
         provider=offer.provider,
         base_model=offer.base,
