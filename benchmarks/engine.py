@@ -1,17 +1,23 @@
 """CPU time of one answer and of a sweep of 10,000 variants, and whether both agree.
 
-python -m benchmarks.engine [--example NAME] [--points N]
+python -m benchmarks.engine [--example NAME] [--points N] [--before CHECKOUT]
+
+With `--before`, the same benchmark runs in a checkout of an earlier version, with the environment in
+its `.venv`, and its figures are printed next to these.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import re
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from advisor.decision.answer import Question, canonical_json, recommend
@@ -84,21 +90,32 @@ def sweep_row(columns: SweepColumns, i: int) -> tuple[str, ...]:
     )
 
 
+def medians_before(checkout: Path, example: str) -> list[str]:
+    """Run this benchmark in another checkout; return its medians of an answer as text."""
+    command = [checkout / ".venv" / "bin" / "python", "-m", "benchmarks.engine", "--points", "1"]
+    done = subprocess.run(
+        [*command, "--example", example], cwd=checkout, capture_output=True, text=True, check=True
+    )
+    return [f", before {median} ms" for median in re.findall(r"([\d.]+) ms median", done.stdout)]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=Path, help="checkout of an earlier version")
     parser.add_argument("--example", default="email-triage")
     parser.add_argument("--points", type=int, default=50)
     flags = parser.parse_args()
     write, question = sys.stdout.write, example_question(flags.example)
     asked = distinct_questions(question, QUESTIONS + 1)
     canonical_json(recommend(asked.pop()))  # warm-up: loads modules and the prices of the day
-    for with_sensitivity, name in (
-        (False, "answer without sensitivity"),
-        (True, "answer with sensitivity"),
+    before = medians_before(flags.before, flags.example) if flags.before else ["", ""]
+    for with_sensitivity, name, earlier in (
+        (False, "answer without sensitivity", before[0]),
+        (True, "answer with sensitivity", before[1]),
     ):
         median, worst = answer_milliseconds(asked, with_sensitivity)
-        write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, max {worst:.1f} ms\n")
+        write(f"{name:44} {median:8.1f} ms median of {QUESTIONS}, max {worst:.1f} ms{earlier}\n")
     variants = variant_grid(AXES)
     started = time.process_time()
     columns = sweep(question, variants)
