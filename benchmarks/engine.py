@@ -2,8 +2,8 @@
 
 python -m benchmarks.engine [--example NAME] [--points N] [--before CHECKOUT]
 
-With `--before`, the same benchmark runs in a checkout of an earlier version, with the environment in
-its `.venv`, and its figures are printed next to these.
+With `--before`, the same benchmark runs in a checkout of an earlier version, with the environment
+in its `.venv`, and its figures are printed next to these.
 """
 
 from __future__ import annotations
