@@ -29,6 +29,7 @@ from advisor.estimate.line import first_value
 from advisor.estimate.sampling import WORST_CASE
 from advisor.inputs import Assumption
 from advisor.options.option import RuledOutOption
+from advisor.prices.display_names import option_name
 from advisor.prices.series import Caveat
 from advisor.rules.catalogue import with_disputes
 from advisor.rules.team_rules import TeamRule
@@ -95,7 +96,7 @@ class Answer(Record):
         bills = {bill.id: bill for bill in self.options}
         labels = {"Cost": self.decision.recommended, "Runner-up": self.decision.runner_up}
         costs = [
-            f"{label}: {name}, {dollar_range(bills[name].monthly)} per month,"
+            f"{label}: {option_name(name)}, {dollar_range(bills[name].monthly)} per month,"
             f" {dollars(bills[name].one_off.likely)} one-off"
             for label, name in labels.items()
             if name in bills
@@ -109,7 +110,7 @@ class Answer(Record):
         best = {bill.approach: bill for bill in reversed(self.options)}
         rows = [
             (
-                bill.id,
+                option_name(bill.id),
                 dollar_range(bill.monthly),
                 dollars(bill.one_off.likely),
                 f"{float(bill.quality.likely):.0%}",

@@ -121,7 +121,7 @@ def test_an_answer_prints_its_verdict_costs_and_runner_up(answer: advisor.Answer
 
     assert verdict == answer.decision.verdict
     assert cost == (
-        "Cost: encoder:hf_jobs:FacebookAI/roberta-base:T4, $292.01 ($94.56 to $292.01) per month,"
+        "Cost: Small classifier, RoBERTa-base on T4 at Hugging Face Jobs, $292.01 ($94.56 to $292.01) per month,"
         " $0.13 one-off"
     )
     assert runner_up.startswith(f"Runner-up: {answer.decision.runner_up}, $516.13 (")
