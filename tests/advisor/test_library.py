@@ -121,10 +121,10 @@ def test_an_answer_prints_its_verdict_costs_and_runner_up(answer: advisor.Answer
 
     assert verdict == answer.decision.verdict
     assert cost == (
-        "Cost: Small classifier, RoBERTa-base on T4 at Hugging Face Jobs, $292.01 ($94.56 to $292.01) per month,"
-        " $0.13 one-off"
+        "Cost: Small classifier, RoBERTa-base on T4 at Hugging Face Jobs,"
+        " $292.01 ($94.56 to $292.01) per month, $0.13 one-off"
     )
-    assert runner_up.startswith(f"Runner-up: {answer.decision.runner_up}, $516.13 (")
+    assert runner_up.startswith("Runner-up: LoRA, Llama-3.2-3B on L4 at Google Cloud, $516.13 (")
     assert str(answer) == repr(answer)
 
 
