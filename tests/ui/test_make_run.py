@@ -20,7 +20,6 @@ from advisor.api.app import planning_app
 from advisor.decision.answer import canonical_json, recommend
 from advisor.loading import example_question, examples_folder, read_mapping
 from tests.support.paths import ROOT
-from tests.support.questions import complete_question
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -28,7 +27,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 
 
 def test_library_command_line_and_http_return_the_same_bytes() -> None:
-    expected = canonical_json(recommend(complete_question("policy-faq")))
+    expected = canonical_json(recommend(example_question("policy-faq")))
 
     cli = subprocess.run([sys.executable, "-m", "advisor", "demo", "policy-faq", "--format", "json"],
                          capture_output=True, check=True).stdout  # fmt: skip

@@ -214,7 +214,7 @@ def test_the_constants_are_those_that_the_fit_finds() -> None:
 def test_within_a_generation_rows_that_were_fitted_on_are_met_within_a_tenth() -> None:
     cases, _ = cases_of(None)
     for name in ("vllm-2025", "vllm-2026", "sglang-2026", "servers-2024", "eager-2024"):
-        off = [abs(one.reckoned / one.measured - 1) for one in cases
+        off = [abs(one.estimated / one.measured - 1) for one in cases
                if one.engine.name == name and one.part == "fit"]  # fmt: skip
         assert off
         assert np.mean(off) < 0.10
@@ -235,5 +235,5 @@ def test_the_table_counts_fitted_and_tested_rows_apart(
 def test_a_file_without_the_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,source\n1,here\n")
 
-    with pytest.raises(SystemExit, match="has no column date, engine, model"):
+    with pytest.raises(SystemExit, match="missing column date, engine, model"):
         cases_of(str(tmp_path / "rows.csv"))

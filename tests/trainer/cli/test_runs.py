@@ -304,7 +304,7 @@ def test_nobody_watching_is_said(shell: Shell, together: FakeTogether) -> None:
     import sqlite3
 
     with sqlite3.connect(Path(shell.env["TUNE_OR_NOT_HOME"]) / "state.db") as database:
-        database.execute("UPDATE runs SET watched_at = watched_at - 3600")
+        database.execute("UPDATE runs SET watched_at = watched_at - 3600, next_at = 0")
     said = shell("trainer", "runs")
     assert "not being advanced" in said
     assert "No data is lost meanwhile" in said
