@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -136,3 +137,14 @@ def test_a_notebook_shows_one_row_per_approach_and_escapes(answer: advisor.Answe
     assert "<script>" not in html
     assert html.count("<tr>") == 1 + len({bill.approach for bill in answer.options})
     assert "$292.01 ($94.56 to $292.01)" in html
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "import advisor" in block]
+
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("Train the classifier RoBERTa-base at Hugging Face Jobs")
