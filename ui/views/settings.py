@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 
 import streamlit as st
 
 from advisor import __version__
-from advisor.errors import UsageError
+from advisor.units import parse_usd
 from trainer.clock import utc_datetime
 from trainer.context import TrainerContext
 from trainer.home import bases_folder, home_folder, list_bases
@@ -52,14 +52,7 @@ def parse_cap(text: str, name: str) -> Decimal | None:
     plain = text.strip().removesuffix("USD").strip()
     if plain.lower() in ("", "none"):
         return None
-    remedy = "Use a number such as 50, or none."
-    try:
-        amount = Decimal(plain)
-    except InvalidOperation as error:
-        raise UsageError(f"{name} '{text}'", "not a valid amount in USD.", remedy) from error
-    if not amount.is_finite() or amount < 0:
-        raise UsageError(f"{name} '{text}'", "a budget is 0 or more.", remedy)
-    return amount
+    return parse_usd(plain, name)
 
 
 def _draw_budget(context: TrainerContext) -> None:
