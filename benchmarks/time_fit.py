@@ -6,6 +6,8 @@ python -m benchmarks.time_fit [FILE] prints the best fit next to the values in t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,25 @@ def start_values() -> NDArray[np.float64]:
 
 def residuals(values: NDArray[np.float64], cases: list[TimingCase]) -> NDArray[np.float64]:
     """Return log(estimated / measured time) for other constants."""
-    found = np.exp(values)
+    found = np.exp(values).tolist()
     of = {"T4": PeakShares(*found[:4]), "A100": PeakShares(*found[4:8])}
-    for name, value in zip(FACTORS, found[8:], strict=True):
-        setattr(training_time, name, float(value))
-    return np.array([_residual(case, of["T4" if case.gpu == "T4" else "A100"]) for case in cases])
+    with _engine_factors(found[8:]):
+        return np.array(
+            [_residual(case, of["T4" if case.gpu == "T4" else "A100"]) for case in cases]
+        )
+
+
+@contextmanager
+def _engine_factors(values: Sequence[float]) -> Iterator[None]:
+    """Let the engine use other factors, and restore its own at the end."""
+    own = [getattr(training_time, name) for name in FACTORS]
+    try:
+        for name, value in zip(FACTORS, values, strict=True):
+            setattr(training_time, name, value)
+        yield
+    finally:
+        for name, value in zip(FACTORS, own, strict=True):
+            setattr(training_time, name, value)
 
 
 def _residual(case: TimingCase, shares: PeakShares) -> float:
