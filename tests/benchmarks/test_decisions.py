@@ -338,10 +338,10 @@ def test_regret_is_what_a_dearer_training_costs_more_and_none_without_training()
         for o in given.answer.options
         if o.approach in ("lora", "encoder", "full_ft") and o.quality.reaches_target
     ]
-    dearest = max(trained, key=lambda option: float(option.per_month.likely))
+    most_expensive = max(trained, key=lambda option: float(option.per_month.likely))
     prompt = next(o for o in given.answer.options if o.approach == "prompt")
 
-    assert (regret_usd(dearest, given.answer) or 0) > 0
+    assert (regret_usd(most_expensive, given.answer) or 0) > 0
     assert regret_usd(prompt, given.answer) is None
 
 

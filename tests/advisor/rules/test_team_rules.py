@@ -145,14 +145,14 @@ def test_require_lets_only_those_stand_for_which_it_holds() -> None:
 def test_prefer_wins_a_tie_and_never_against_what_is_clearly_cheaper() -> None:
     question = asked(name="nightly-extraction")
     ranked = [o for o in recommend(question).options if o.approach == "prompt"]
-    cheapest, dearest = ranked[0], ranked[-1]
+    cheapest, most_expensive = ranked[0], ranked[-1]
     near = asked(rule("option.is_current", "prefer"), name="nightly-extraction")
 
     wild = recommend(
-        asked(rule(f"option.id == '{dearest.id}'", "prefer"), name="nightly-extraction")
+        asked(rule(f"option.id == '{most_expensive.id}'", "prefer"), name="nightly-extraction")
     )
 
-    assert float(dearest.per_month.likely) > 2 * float(cheapest.per_month.likely)
+    assert float(most_expensive.per_month.likely) > 2 * float(cheapest.per_month.likely)
     assert wild.decision.recommended == recommend(question).decision.recommended
     assert recommend(near).decision.recommended == cheapest.id
 
