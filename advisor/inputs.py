@@ -68,17 +68,27 @@ class Inputs:
     turns: Array
     cache_hit_share: Array
     tuned_prefix_tokens: Array
+    flexible_share: Array
+    growth_per_month: Array
+    churn_per_month: Array
+    spike_factor: Array
     corpus_tokens: Array
     chunk_tokens: Array
     top_k: Array
     examples: Array
     target: Array
+    changed_share: Array
+    max_load_share: Array
+    examples_to_label: Array
+    judged_per_month: Array
     held_out_examples: Array
     monthly_cost_usd: Array
     budget_one_off_usd: Array
     budget_monthly_usd: Array
     latency_p95_ms: Array
     usd_per_hour: Array
+    minutes_per_label: Array
+    usd_per_label: Array
     horizon_months: Array
     retrain_every_months: Array
 
@@ -119,8 +129,41 @@ INPUT_PATHS = {path: field.name for path, field in NUMBER_FIELDS.items()}
 """Path in the scenario -> field of `Inputs`."""
 NAN = float("nan")
 STUB_TOKENS = 60.0
+CHANGED_SHARE = 0.1
+"""Share of the documents that differs after a change if not given; own judgement."""
+MINUTES_PER_LABEL = 2.0
+"""Time per label if not given [min]; own judgement."""
 DEFAULT_CORPUS_TOKENS = 1e6
 """Size of the documents if not given [tokens]; own judgement."""
+FIXED_ASSUMPTIONS: dict[str, tuple[float, str]] = {
+    "traffic.requests_per_month": (
+        10_000.0,
+        "No traffic was given; it has a large effect on the decision.",
+    ),
+    "traffic.peak_factor": (3.0, "The busiest hour has three times the average load."),
+    "traffic.batchable_share": (0.0, "Every answer is needed at once; none can be batched."),
+    "traffic.context_tokens": (0.0, "No extra context."),
+    "traffic.user_tokens": (200.0, "A message of about 150 words."),
+    "traffic.tool_tokens": (0.0, "No tools are called."),
+    "traffic.turns": (1.0, "One question, one answer."),
+    "traffic.flexible_share": (0.0, "No request can take a slower tier."),
+    "traffic.growth_per_month": (0.0, "Traffic does not grow."),
+    "traffic.churn_per_month": (0.0, "No traffic is lost."),
+    "traffic.spike_factor": (1.0, "No month has a spike."),
+    "knowledge.changed_share": (
+        CHANGED_SHARE,
+        "A tenth of the documents differs after each change.",
+    ),
+    "hosting.max_load_share": (0.7, "Machines are loaded to 70% at the peak."),
+    "dataset.examples_to_label": (0.0, "Every example has its answer."),
+    "quality.judged_per_month": (0.0, "No answers are graded by a judge model."),
+    "team.minutes_per_label": (MINUTES_PER_LABEL, "Two minutes to write or check a label."),
+    "knowledge.chunk_tokens": (400.0, "A chunk of about 300 words."),
+    "knowledge.top_k": (5.0, "Five chunks before each question."),
+    "dataset.examples": (0.0, "No examples were given."),
+    "retrain_every_months": (6.0, "A tuned model is retrained twice a year."),
+}
+"""Path of a number -> value if not given, and why."""
 
 
 @dataclass(frozen=True)
@@ -253,25 +296,12 @@ def _assumed(
     stub = float(stub_tokens(given["traffic.prefix_tokens"] or NAN))
     target = assumed_target(evidence, task, scenario)
     return {
-        "traffic.requests_per_month": (
-            10_000.0,
-            "No traffic was given; it has a large effect on the decision.",
-        ),
-        "traffic.peak_factor": (3.0, "The busiest hour has three times the average load."),
-        "traffic.batchable_share": (0.0, "Every answer is needed at once; none can be batched."),
+        **FIXED_ASSUMPTIONS,
         "traffic.prefix_tokens": (prefix, why),
-        "traffic.context_tokens": (0.0, "No extra context."),
-        "traffic.user_tokens": (200.0, "A message of about 150 words."),
         "traffic.completion_tokens": (COMPLETION_TOKENS.get(task, 250.0), f"Typical for {task}."),
-        "traffic.tool_tokens": (0.0, "No tools are called."),
-        "traffic.turns": (1.0, "One question, one answer."),
         "traffic.tuned_prefix_tokens": (stub, "A short prefix remains in front of a tuned model."),
         "knowledge.corpus_tokens": (documents, says),
-        "knowledge.chunk_tokens": (400.0, "A chunk of about 300 words."),
-        "knowledge.top_k": (5.0, "Five chunks before each question."),
-        "dataset.examples": (0.0, "No examples were given."),
         "quality.target": (target, "Expected quality of a systematic prompt on a small model."),
-        "retrain_every_months": (6.0, "A tuned model is retrained twice a year."),
     }
 
 

@@ -206,7 +206,7 @@ class OptionBatch:
     @cached_property
     def reasons(self) -> Mask:
         """Which options use a model that always produces reasoning tokens."""
-        return self.flags(lambda o: o.card is not None and o.card.reasoning == "always")
+        return self.flags(lambda o: o.card is not None and o.card.always_thinks)
 
     @cached_property
     def is_large(self) -> Mask:

@@ -89,7 +89,7 @@ def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[Ava
         price = Price(
             item=f"own/{gpu.name}/gpu_hour",
             unit="USD/GPU hour",
-            value=Decimal(repr(own.usd_per_hour)),
+            value=Decimal(repr(round(own.hour_usd(gpu.tdp_watts), 9))),
             since=eligibility.day,
             source="your scenario, hardware",
             read_on=eligibility.day,

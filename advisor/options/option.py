@@ -14,7 +14,7 @@ from advisor.options.eligibility import EligibilityKey
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard, Tier
 from advisor.prices.providers import TuningOffer
-from advisor.prices.series import Price
+from advisor.prices.series import TIERS, TOKEN_RATES, Price
 from advisor.units import Approach, Record
 
 Launch = Literal["provider", "local", "export", "by_hand"]
@@ -126,14 +126,7 @@ class Option:
         }
 
 
-_RATES = ("input", "cached_input", "cache_write", "output")
-CHAT_PRICE_KINDS = (
-    *_RATES,
-    "batch_input",
-    "batch_cached_input",
-    "batch_output",
-    *(f"long_{rate}" for rate in _RATES),
-)
+CHAT_PRICE_KINDS = tuple(f"{tier}{rate}" for tier in TIERS for rate in TOKEN_RATES)
 TUNED_PRICE_KINDS = {f"tuned_{kind}": kind for kind in CHAT_PRICE_KINDS}
 
 

@@ -38,8 +38,30 @@ class TokenFactor(Record):
         return self
 
 
+CacheMode = Literal["implicit", "explicit"]
+Thinks = Literal["never", "optional", "always"]
+
+
+class Thinking(Record):
+    """Whether a model produces hidden reasoning tokens before it answers."""
+
+    mode: Thinks
+    """Never, if the caller asks for it, or always."""
+    min_tokens: Annotated[float, Field(ge=0)] = 0.0
+    """Least number of hidden tokens of a request that thinks."""
+    source: Source
+    """Source."""
+    read_on: date | None = None
+    """Date the source was last read."""
+    confidence: Confidence = "high"
+    """Confidence in the source."""
+
+
 class CacheRule(Record):
     """When a provider bills a repeated prefix at the cached price."""
+
+    modes: tuple[CacheMode, ...] = ("implicit",)
+    """Implicit: the provider caches by itself. Explicit: the caller marks what is cached."""
 
     min_tokens: Annotated[int, Field(ge=0)] | None
     """Shortest prefix that is cached; empty if not published."""
@@ -49,6 +71,10 @@ class CacheRule(Record):
     """Longest time a prefix is cached."""
     source: Source
     """Source."""
+    read_on: date | None = None
+    """Date the source was last read."""
+    confidence: Confidence = "high"
+    """Confidence in the source."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -135,8 +161,8 @@ class ModelCard(Record):
     """Longest answer [tokens]."""
     long_context_from_tokens: Count | None = None
     """Requests above this are billed at the long-context price."""
-    reasoning: Literal["none", "always"] = "none"
-    """Whether reasoning tokens are always billed."""
+    thinking: Thinking | None = None
+    """Hidden reasoning tokens; empty if not known."""
     cache: CacheRule | None = None
     """Prompt caching; empty if there is no cached price."""
     architecture: Architecture | None = None
@@ -155,6 +181,11 @@ class ModelCard(Record):
     """Confidence in the source."""
     caveats: tuple[str, ...] = ()
     """Caveats."""
+
+    @property
+    def always_thinks(self) -> bool:
+        """Whether every answer is preceded by reasoning tokens."""
+        return self.thinking is not None and self.thinking.mode == "always"
 
     @model_validator(mode="after")
     def _can_be_counted(self) -> Self:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from advisor.errors import ScenarioError, explain_validation_error, shortened_repr
-from advisor.units import Approach, Record, Task
+from advisor.units import HOURS_PER_MONTH, Approach, Record, Task
 
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PositiveShare = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Growth = Annotated[float, Field(ge=-0.9, le=10, allow_inf_nan=False)]
+MonthFactors = Annotated[tuple[Count, ...], Field(max_length=12)]
 
 
 class Needs(Record):
@@ -58,10 +61,12 @@ class Dataset(Record):
     """Number of tasks or tenants that need a separate model."""
     label_quality: Literal["expert", "mixed", "noisy", "unknown"] = "unknown"
     """Quality of the answers in the examples."""
+    examples_to_label: Count | None = None
+    """Number of training examples whose answers people still have to write."""
 
 
 class Traffic(Record):
-    """A month of traffic; tokens are per request, as billed."""
+    """Traffic of an average month and its change over time; tokens are per request, as billed."""
 
     requests_per_month: Count | None = None
     """Model calls per month."""
@@ -87,6 +92,26 @@ class Traffic(Record):
     """Share of prefix tokens billed at the cached price."""
     tuned_prefix_tokens: Count | None = None
     """Prompt prefix that a tuned model still needs."""
+    caching: Literal["best", "implicit", "none"] = "best"
+    """Prompt caching: the cheapest mode of each seller, only what it caches by itself, or none."""
+    flexible_share: Share | None = None
+    """Share of requests that can take the slower, cheaper tier (flex)."""
+    growth_per_month: Growth | None = None
+    """Growth of the requests from one month to the next; 0.05 is 5% more each month."""
+    churn_per_month: Share | None = None
+    """Share of the requests that is lost from one month to the next."""
+    seasonality: MonthFactors = ()
+    """Requests of January to December over an average month: twelve factors, or none."""
+    spike_month: Annotated[int, Field(ge=1, le=12)] | None = None
+    """Calendar month with a spike: 1 is January."""
+    spike_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    """Requests of the spike month over an average month."""
+
+    @model_validator(mode="after")
+    def _has_twelve_months(self) -> Self:
+        if len(self.seasonality) not in (0, 12):
+            raise ValueError(f"{len(self.seasonality)} factors instead of 12, January to December")
+        return self
 
 
 class Knowledge(Record):
@@ -100,6 +125,12 @@ class Knowledge(Record):
     """Chunks added to each request (top-k)."""
     change: Literal["static", "monthly", "weekly", "daily", "hourly"] = "static"
     """How often the documents change."""
+    changed_share: Share | None = None
+    """Share of the documents that differs after each change; only that is embedded again."""
+    rerank: bool = False
+    """Whether retrieved chunks are reranked."""
+    store: str | None = None
+    """Vector store in the price book; empty means the cheapest allowed one."""
     permissions_per_user: bool = False
     """Whether users may read different documents."""
     retrieval_tried: bool | None = None
@@ -138,6 +169,10 @@ class Quality(Record):
     """Best prompt on a large model against the target; a measurement takes precedence."""
     measured: tuple[Measurement, ...] = ()
     """Measurements so far."""
+    judged_per_month: Count | None = None
+    """Answers graded by a judge model per month."""
+    judge: str | None = None
+    """Judge model as provider/model; empty means the teacher of a distillation."""
 
 
 class CurrentSolution(Record):
@@ -167,8 +202,50 @@ class Hardware(Record):
     """GPU name in the price book."""
     count: Annotated[int, Field(ge=1)] = 1
     """Number of GPUs."""
-    usd_per_hour: Count
-    """Cost per GPU hour, including electricity [USD]."""
+    usd_per_hour: Count | None = None
+    """Cost per GPU hour, including electricity; empty if computed from purchase and power [USD]."""
+    purchase_usd: Count | None = None
+    """Purchase price of one GPU with its share of the machine [USD]."""
+    lifetime_months: Positive = 36
+    """Months over which the purchase is written off."""
+    watts: Positive | None = None
+    """Power draw of one GPU with its share of the machine under load; else its board power [W]."""
+    usd_per_kwh: Count | None = None
+    """Price of electricity [USD]."""
+
+    @model_validator(mode="after")
+    def _has_a_cost(self) -> Self:
+        if self.usd_per_hour is None and (self.purchase_usd is None or self.usd_per_kwh is None):
+            raise ValueError(
+                "its cost is missing: give usd_per_hour, or both purchase_usd and usd_per_kwh"
+            )
+        return self
+
+    def hour_usd(self, board_watts: float) -> float:
+        """Return the cost of one GPU hour: as given, else electricity and depreciation [USD].
+
+        >>> Hardware(gpu="T4", purchase_usd=730, lifetime_months=10, usd_per_kwh=0.3).hour_usd(100)
+        0.13
+        """
+        if self.usd_per_hour is not None:
+            return self.usd_per_hour
+        kilowatts = (self.watts or board_watts) / 1000
+        power = kilowatts * (self.usd_per_kwh or 0.0)
+        return power + (self.purchase_usd or 0.0) / (self.lifetime_months * HOURS_PER_MONTH)
+
+
+class HostingNeeds(Record):
+    """How a model of your own is served."""
+
+    high_availability: bool = False
+    """Whether serving must survive the loss of a machine: one more than the peak needs."""
+    max_load_share: PositiveShare | None = None
+    """Highest load of a machine at the peak, as a share of what it can serve."""
+    cold_starts: bool | None = None
+    """Whether a request may wait until a stopped machine has started; empty: unless needs or limits
+    ask for low latency."""
+    spot: bool = False
+    """Whether GPUs that can be taken away at short notice may be used."""
 
 
 class Limits(Record):
@@ -197,6 +274,10 @@ class Team(Record):
     """Experience with training models. Informational: it changes no figure."""
     usd_per_hour: Count | None = None
     """Labor cost per hour; empty leaves labor out [USD]."""
+    minutes_per_label: Count | None = None
+    """Time a person needs to write or check the answer of one example [min]."""
+    usd_per_label: Count | None = None
+    """Price of one label if labels are bought [USD]."""
 
 
 class Scenario(Record):
@@ -228,8 +309,14 @@ class Scenario(Record):
     """Available GPUs."""
     limits: Limits = Limits()
     """Limits that rule options out."""
+    hosting: HostingNeeds = HostingNeeds()
+    """How a model of your own is served."""
     team: Team = Team()
     """The team that does the work."""
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    """Currency of printed amounts; its rate comes from a price overlay."""
+    tags: tuple[Annotated[str, Field(pattern="^[^=]+=.*$")], ...] = ()
+    """Labels of the team as key=value, such as cost_center=42; written into FOCUS rows."""
     horizon_months: Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)] = 12
     """Months over which one-off costs are spread."""
     retrain_every_months: Positive | None = None

@@ -50,7 +50,7 @@ def test_http_tells_what_is_wrong_as_problem_json() -> None:
     assert found.headers["content-type"] == "application/problem+json"
     assert (
         found.json()["detail"]
-        == "scenario: taks: there is no such key. Did you mean 'task', 'dataset', 'team'?"
+        == "scenario: taks: there is no such key. Did you mean 'task', 'tags', 'dataset'?"
     )
 
 

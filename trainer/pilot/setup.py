@@ -273,7 +273,7 @@ def _default_answer_tokens(
 ) -> int:
     longest = max(tokens.count_batch([case.expected for case in cases]))
     card = book.models.get(model or "")
-    reasoning = REASONING_TOKENS if card and card.reasoning == "always" else 0
+    reasoning = REASONING_TOKENS if card and card.always_thinks else 0
     return ANSWER_SLACK * longest + SPARE_TOKENS + reasoning
 
 

@@ -31,6 +31,7 @@ from advisor.plan.training_plan import PlannedCost, TrainingEstimate
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu
 from advisor.prices.series import Price
+from advisor.scenario.scenario import Hardware
 from advisor.units import CENT, GIB, round_up_to_cents
 from trainer.errors import Refused
 from trainer.home import home_folder
@@ -134,7 +135,8 @@ def find_machine(
     source = "your own price (--usd-per-hour)"
     for own in scenario.get("hardware") or ():
         if usd is None and own.get("gpu") == gpu:
-            usd, source = Decimal(str(own["usd_per_hour"])), "hardware in your scenario"
+            hour = Hardware.model_validate(own).hour_usd(known.tdp_watts if known else 0.0)
+            usd, source = Decimal(repr(round(hour, 9))), "hardware in your scenario"
     if usd is not None:
         return TrainingMachine(gpu, known, usd, source, "today", "today", own=True)
     price: Price | None = None

@@ -171,7 +171,7 @@ def test_text_that_broke_off_or_holds_nothing_is_told(client: TestClient) -> Non
 @pytest.mark.parametrize(
     ("body", "code", "where", "remedy"),
     [
-        (ASKED | {"taks": "x"}, "scenario", "scenario: taks", "Did you mean 'task', 'dataset', 'team'?"),
+        (ASKED | {"taks": "x"}, "scenario", "scenario: taks", "Did you mean 'task', 'tags', 'dataset'?"),
         ({"question": ASKED, "profil": {}}, "request", "body: profil", "Use 'question', 'profile' and 'rules'."),
         ({"question": 7}, "scenario", "question", "Send a scenario."),
         ({"question": ASKED, "profile": {"examples": 1}}, "request", "profile.rejected",

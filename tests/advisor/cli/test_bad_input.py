@@ -47,7 +47,7 @@ MESSAGES = {
     "scenario: nan.yaml": "advisor: nan.yaml: traffic.user_tokens: found nan. Give a finite number.\n",
     "scenario: infinite.yaml": "advisor: infinite.yaml: traffic.user_tokens: found inf. Give a finite number.\n",
     "scenario: words.yaml": "advisor: words.yaml: traffic.requests_per_month: found 'a million'. Give a number without unit or separators, such as 1000000 or 1e6.\n",
-    "scenario: misspelt.yaml": "advisor: misspelt.yaml: traffic.requests_per_moth: there is no such key. Did you mean 'requests_per_month'?\n",
+    "scenario: misspelt.yaml": "advisor: misspelt.yaml: traffic.requests_per_moth: there is no such key. Did you mean 'requests_per_month', 'growth_per_month', 'churn_per_month'?\n",
     "scenario: task.yaml": "advisor: task.yaml: task: found 'classify'. Choose one of 'classification', 'extraction', 'generation', 'summarization', 'translation', 'knowledge_qa', 'structured_output', 'code', 'reasoning', 'agent' or 'other'.\n",
     "scenario: model.yaml": "advisor: the price book has no model 'openai/gpt-4o-mimi'. Did you mean 'openai/gpt-4o-mini', 'openai/gpt-5.4-mini', 'openai/gpt-4.1-mini'?\n",
     "scenario: gpu.yaml": "advisor: the price book has no GPU 'H100'. Did you mean 'H100_SXM', 'H100_NVL', 'H100_PCIE'?\n",

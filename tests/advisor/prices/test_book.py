@@ -38,8 +38,8 @@ MESSAGES = {
     "starts_withdrawn": "starts_withdrawn.yaml: prices: openai/gpt-4o-mini/input: the first step must have a value, not null. Fix the file at this location.",
     "steps_out_of_order": "steps_out_of_order.yaml: prices: openai/gpt-4o-mini/input: steps must be in date order, one per day. Fix the file at this location.",
     "unit_of_another_kind": "unit_of_another_kind.yaml: prices: openai/gpt-4o-mini/input: a price of kind input has the unit 'USD/1M tokens', not 'USD/GPU hour'. Fix the file at this location.",
-    "unknown_kind": "unknown_kind.yaml: prices: openai/gpt-4o-mini/inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'tuned_input'. Fix the file at this location.",
-    "unknown_unit": "unknown_unit.yaml: prices: openai/gpt-4o-mini/input: unit: found 'USD/1K tokens'. Choose one of 'USD/1M tokens', 'USD/1M training tokens', 'USD/GPU hour', 'USD/hour', 'USD/1K searches', 'USD/GB month', 'USD/month', 'USD/job', 'USD/1M read units', 'USD/1M write units' or 'USD/kWh'.",
+    "unknown_kind": "unknown_kind.yaml: prices: openai/gpt-4o-mini/inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'flex_input'. Fix the file at this location.",
+    "unknown_unit": "unknown_unit.yaml: prices: openai/gpt-4o-mini/input: unit: found 'USD/1K tokens'. Choose one of 'USD/1M tokens', 'USD/1M training tokens', 'USD/GPU hour', 'USD/hour', 'USD/vCPU hour', 'USD/GiB hour', 'USD/unit hour', 'USD/1M requests', 'USD/1K searches', 'USD/GB month', 'USD/month', 'USD/job', 'USD/1M read units', 'USD/1M write units' or 'USD/kWh'.",
 }
 
 
