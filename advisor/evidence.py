@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from datetime import date
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from advisor.units import Number, Record, Task
 
@@ -178,6 +180,25 @@ class ModelYearShifts(Record):
         return self.before.get(max(year, min(self.before)))
 
 
+class Percentiles(Record):
+    """A measured distribution by three of its percentiles."""
+
+    p10: Annotated[float, Field(gt=0)]
+    """Tenth percentile."""
+    p50: Annotated[float, Field(gt=0)]
+    """Median."""
+    p90: Annotated[float, Field(gt=0)]
+    """Ninetieth percentile."""
+    says: str
+    """What was measured."""
+    basis: Literal["measured", "own"]
+    """Whether it was measured or is our own judgement."""
+    source: str
+    """Source."""
+    read_on: date
+    """Date the source was last read."""
+
+
 class Evidence(Record):
     """Everything in the decision that is based on published work."""
 
@@ -207,6 +228,10 @@ class Evidence(Record):
     """Smallest corpus worth training on."""
     preference_pairs: Threshold
     """Fewest pairs for preference tuning."""
+    peak_factor: Percentiles
+    """Requests of the busiest hour over those of an average hour, if not given."""
+    reasoning_per_answer: Percentiles
+    """Reasoning tokens per completion token of a model that always reasons, if not given."""
     margins: TrainingMargins
     """Savings that training must bring."""
     labour_hours: LabourHours

@@ -140,7 +140,6 @@ FIXED_ASSUMPTIONS: dict[str, tuple[float, str]] = {
         10_000.0,
         "No traffic was given; it has a large effect on the decision.",
     ),
-    "traffic.peak_factor": (3.0, "The busiest hour has three times the average load."),
     "traffic.batchable_share": (0.0, "Every answer is needed at once; none can be batched."),
     "traffic.context_tokens": (0.0, "No extra context."),
     "traffic.user_tokens": (200.0, "A message of about 150 words."),
@@ -227,6 +226,8 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
         if given[path] is None and path not in counted:
             given[path] = value
             assumptions.append(Assumption(path=path, value=f"{value:g}", says=says))
+    if given["traffic.peak_factor"] is None:
+        assumptions.append(_assumed_peak(evidence))
     measured = {path: value for path, value in counted.items() if given[path] is None}
     given |= measured
     inputs = Inputs(
@@ -243,6 +244,12 @@ def resolve(scenario: Scenario, profile: Profile | None, evidence: Evidence) -> 
     return ResolvedScenario(
         scenario, task, inputs, tuple(assumptions), names, per_example, labels, longest
     )
+
+
+def _assumed_peak(evidence: Evidence) -> Assumption:
+    peak = evidence.peak_factor
+    says = f"{peak.says} Between {peak.p10:g} and {peak.p90:g} for four out of five."
+    return Assumption(path="traffic.peak_factor", value=f"{peak.p50:g}", says=says)
 
 
 def number_at(scenario: Scenario, path: str) -> float | None:

@@ -133,7 +133,7 @@ def _price(book: PriceBook, item: str, day: date) -> ListedPrice:
     age = (day - price.read_on).days
     stale = age >= STALE_AFTER_DAYS and not price.own
     return ListedPrice(
-        age_days=age, stale=stale, **price.model_dump(exclude={"confidence", "note"})
+        age_days=age, stale=stale, **price.model_dump(exclude={"confidence", "note", "later"})
     )
 
 

@@ -93,9 +93,11 @@ def differences(old: Answer, new: Answer) -> list[str]:
 
 
 def _prices(answer: Answer) -> dict[str, str]:
+    """Return the price of each item on the day of the answer, without announced changes."""
+    day = answer.question.asked_on
     return {
         line.price_item: line.price
         for option in answer.options
         for line in option.bill
-        if line.price_item
+        if line.price_item and line.since and line.since <= day
     }

@@ -28,6 +28,7 @@ from advisor.estimate.gpu_choice import (
     training_choices,
     training_workload,
 )
+from advisor.estimate.sampling import LIKELY, EstimateContext
 from advisor.gpu.memory import allocated_bytes, process_bytes, reserved_bytes
 from advisor.gpu.memory_fit import (
     changes_that_fit,
@@ -195,8 +196,9 @@ def select_gpus(question: Question, wanted: GpuFlags) -> tuple[GpuSelection, Gpu
     base = _base(wanted.base, question)
     method = next(name for name in METHODS if name == wanted.method)
     training = training_workload(resolved, base, method)
+    context = EstimateContext(resolved, resolved.inputs, question.evidence, LIKELY)
     load = replace(
-        serving_workload(resolved, base),
+        serving_workload(context, base),
         engine=engine_named(wanted.engine),
         precision=precision_named(wanted.precision),
         unmerged=wanted.unmerged,

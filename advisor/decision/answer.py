@@ -13,12 +13,11 @@ import orjson
 
 from advisor import __version__
 from advisor.decision.bill import OptionBill, option_bill
+from advisor.decision.break_even import BreakEven, break_even
 from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.decision.ranking import OptionResult
 from advisor.decision.reasons import (
-    BreakEven,
     Reason,
-    break_even,
     decision_reasons,
     next_measurements,
 )

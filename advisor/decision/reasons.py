@@ -1,14 +1,9 @@
-"""Reasons for a decision, with the numbers they are based on; break-even; what to measure next."""
+"""Reasons for a decision, with the numbers they are based on; what to measure next."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
 from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.decision.ranking import OptionResult, lacks_minimum_information
-from advisor.estimate.costs import OptionCost
 from advisor.estimate.line import first_value
 from advisor.inputs import needs_knowledge
 from advisor.prices.display_names import model_name, option_name
@@ -28,78 +23,6 @@ class Reason(Record):
     """Name and value of each number that was read."""
     source: str
     """Source."""
-
-
-class BreakEven(Record):
-    """The usage from which the option with training costs no more."""
-
-    option: str
-    """The option with training."""
-    against: str
-    """The option it is compared with."""
-    requests: int | None
-    """Smallest number of requests over the months of use; None if it never pays."""
-    requests_per_month: int | None
-    """The same per month."""
-    months: str | None
-    """Months until the one-off cost is recovered, at this traffic."""
-
-
-class LinearCost(NamedTuple):
-    """Cost over the months of use as a linear function of requests [USD]."""
-
-    fixed: float
-    per_request: float
-
-
-def linear_cost(costs: OptionCost, requests_per_month: float) -> LinearCost:
-    """Split a cost into a fixed part and a part per request [USD]."""
-    monthly = {True: 0.0, False: 0.0}
-    for item in costs.items:
-        if item.cadence == "month":
-            monthly[item.scales] += item.amount
-    fixed = costs.one_off + monthly[False] * costs.months
-    return LinearCost(fixed, monthly[True] / requests_per_month if requests_per_month else 0.0)
-
-
-def break_even_requests(extra_usd: float, saving_per_request_usd: float) -> int:
-    """Number of requests after which the saving has paid for the extra fixed cost.
-
-    requests = extra / saving per request, rounded up
-
-    >>> break_even_requests(13.23, 0.000147), break_even_requests(2912.70, 0.0028)
-    (90000, 1040250)
-    """
-    return int(np.ceil(round(extra_usd / saving_per_request_usd, 6)))
-
-
-def break_even(tuned: OptionResult, other: OptionResult, requests_per_month: float) -> BreakEven:
-    """Find the smallest number of requests at which *tuned* costs no more than *other*.
-
-    requests = (fixed of tuned - fixed of other) / (per request of other - per request of tuned)
-    """
-    ours, theirs = (linear_cost(o.costs, requests_per_month) for o in (tuned, other))
-    saving = theirs.per_request - ours.per_request
-    extra = ours.fixed - theirs.fixed
-    requests = 0 if extra <= 0 <= saving else None
-    if extra > 0 and saving > 0:
-        requests = break_even_requests(extra, saving)
-    per_month = None if requests is None else int(np.ceil(requests / tuned.costs.months - 1e-9))
-    return BreakEven(
-        option=tuned.option.id,
-        against=other.option.id,
-        requests=requests,
-        requests_per_month=per_month,
-        months=_payback_months(tuned.costs, other.costs),
-    )
-
-
-def _payback_months(tuned: OptionCost, other: OptionCost) -> str | None:
-    saving = other.monthly - tuned.monthly
-    if saving <= 0:
-        return None
-    months = max(tuned.one_off - other.one_off, 0.0) / saving
-    return usd(months, 1 if months >= 0.1 else 4)
 
 
 def decision_reasons(evaluated: EvaluatedQuestion) -> tuple[Reason, ...]:

@@ -126,9 +126,9 @@ def _change(search: LineSearch, evaluated: EvaluatedQuestion) -> tuple[float, Ne
 
 
 def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
-    if np.isnan(start):
-        return
     field = NUMBER_FIELDS[path]
+    if np.isnan(start) or not field.varied:
+        return
     if field.kind == "share":
         low, high = (0.2, 0.99) if path == "quality.target" else (0.0, 1.0)
         for end in (high, low):

@@ -71,4 +71,13 @@ def verdict_sentence(winner: OptionResult, current: OptionResult | None) -> str:
         return f"Keep the current solution: {cost_text(costs.monthly)}."
     saving = current.costs.per_month - costs.per_month if current else 0.0
     what = headline(option.approach, option.model, option.provider)
-    return f"{what}: {cost_text(costs.monthly, costs.one_off, saving)}."
+    return f"{what}: {cost_text(costs.monthly, costs.one_off, saving)}.{_end_text(winner)}"
+
+
+def _end_text(winner: OptionResult) -> str:
+    """Return until when the option can be used, if it ends within the horizon."""
+    option, horizon = winner.option, winner.batch_result.inputs.horizon_months.flat[0]
+    if option.ends_on is None or winner.costs.months >= horizon:
+        return ""
+    day = f"{option.ends_on:%-d %B %Y}"
+    return f" It ends on {day}, so the cost covers {winner.costs.months:.1f} months."

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from advisor.estimate.hosting import encoder_lines, hosting_lines, labour_lines, retrieval_lines
 from advisor.estimate.inference import inference_lines, request_tokens
-from advisor.estimate.line import Cadence, CostLine, priced_line, total_cost, with_all_axes
+from advisor.estimate.line import (
+    Cadence,
+    CostLine,
+    mean_line,
+    priced_line,
+    total_cost,
+    with_all_axes,
+)
+from advisor.estimate.periods import in_month, month_shares, traffic_varies
 from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import (
     gpu_training_lines,
@@ -22,7 +30,7 @@ from advisor.estimate.tuning import (
     training_set,
 )
 from advisor.inputs import Inputs
-from advisor.options.batch import OptionBatch
+from advisor.options.batch import OptionBatch, Period, unit_rate
 from advisor.prices.series import Price
 from advisor.units import DAYS_PER_MONTH, Number
 
@@ -60,13 +68,57 @@ class BatchCosts:
 
 
 def batch_costs(batch: OptionBatch, context: EstimateContext) -> BatchCosts:
-    """Return the costs of the options of a batch for every variant."""
-    months = _usable_months(batch, context)
-    lines = _lines(batch, context)
+    """Return the costs of the options of a batch for every variant.
+
+    Monthly costs are the mean over the months of use: of prices that change within them, and of
+    traffic that does.
+    """
+    months, day = _usable_months(batch, context), context.resolved.scenario.asked_on
+    mean = batch.during(Period(0.0, months, day))
+    lines = _lines(mean, context)
+    once = lines if mean is batch else _lines(batch, context)
+    monthly = _mean_of_months(batch, context, months) if traffic_varies(context) else lines
+    lines = [line for line in once if line.cadence == "once"]
+    lines += [line for line in monthly if line.cadence == "month"]
     if batch.trains:
         lines += _training(batch, context, months)
     lines += labour_lines(batch, context)
     return BatchCosts(tuple(lines), months, total_cost(lines, "once"), total_cost(lines, "month"))
+
+
+def month_costs(
+    batch: OptionBatch, context: EstimateContext, month: int, months: Number
+) -> list[CostLine]:
+    """List the lines of one month, at its prices and traffic; the first month is 0."""
+    end = np.clip(months, month, month + 1.0)
+    period = Period(float(month), end, context.resolved.scenario.asked_on)
+    return _lines(batch.during(period), in_month(context, month))
+
+
+def costs_by_month(batch: OptionBatch, context: EstimateContext) -> list[NDArray[np.float64]]:
+    """Return the USD of each month of use; one-off costs are left out, a last part month counts so.
+
+    Trainings after the first and other costs that do not follow traffic are spread evenly.
+    """
+    costs = batch_costs(batch, context)
+    parts = [
+        (total_cost(month_costs(batch, context, month, costs.months), "month"), share)
+        for month, share in month_shares(costs.months)
+    ]
+    following = sum(np.asarray(usd) * share for usd, share in parts)
+    spread = (costs.monthly - following / np.maximum(np.asarray(costs.months), 1e-9)) * 1.0
+    return [(np.asarray(usd) + spread) * share for usd, share in parts]
+
+
+def _mean_of_months(batch: OptionBatch, context: EstimateContext, months: Number) -> list[CostLine]:
+    """List the monthly lines, averaged over the months of use."""
+    found: dict[str, list[tuple[Number, CostLine]]] = {}
+    for month, share in month_shares(months):
+        weight = share / np.maximum(np.asarray(months), 1e-9)
+        for line in month_costs(batch, context, month, months):
+            if line.cadence == "month":
+                found.setdefault(line.what, []).append((weight, line))
+    return [mean_line(parts) for parts in found.values()]
 
 
 def _usable_months(batch: OptionBatch, context: EstimateContext) -> Number:
@@ -174,18 +226,24 @@ def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
     """Return the costs of each of *count* options in the first variant."""
     items: list[list[CostItem]] = [[] for _ in range(count)]
     for line in costs.lines:
-        numbers = (line.quantity, line.rate, line.amount)
-        columns = (first_variant_values(number, count) for number in numbers)
-        prices = line.prices or (None,) * count
-        for row, (quantity, rate, amount, price) in enumerate(zip(*columns, prices, strict=True)):
-            if amount > 0:
-                unit, scales = line.own_unit, line.scales
-                item = (line.what, line.cadence, quantity, rate, amount, price, unit, scales)
-                items[row].append(CostItem._make(item))
+        for place, (prices, quantity) in enumerate(line.quantities_by_price()):
+            rates = [unit_rate(p) if p else None for p in prices] or [None] * count
+            columns = (first_variant_values(number, count) for number in (quantity, line.rate))
+            each = zip(*columns, rates, prices or (None,) * count, strict=True)
+            for row, (amount, own_rate, rate, price) in enumerate(each):
+                usd = amount * (own_rate if rate is None else rate)
+                if usd > 0:
+                    items[row].append(_item(line, place, amount, usd, price))
     parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
     columns = (first_variant_values(part, count) for part in parts)
     rows = zip(*columns, map(tuple, items), strict=True)
     return tuple(OptionCost._make(row) for row in rows)
+
+
+def _item(line: CostLine, place: int, quantity: float, usd: float, price: Price | None) -> CostItem:
+    what = f"{line.what}, from {price.since}" if place and price else line.what
+    rate, unit = usd / quantity, line.own_unit
+    return CostItem(what, line.cadence, quantity, rate, usd, price, unit, line.scales)
 
 
 def first_variant_values(value: Number, count: int) -> list[float]:

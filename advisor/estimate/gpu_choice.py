@@ -10,6 +10,8 @@ import numpy as np
 
 from advisor.errors import UsageError
 from advisor.estimate.line import first_value
+from advisor.estimate.periods import peak_factor
+from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import ACCUMULATION, PADDED_SHARE, SETUP_HOURS, default_epochs
 from advisor.gpu.memory import fits_in_memory, process_bytes
 from advisor.gpu.parameters import ModelShape
@@ -274,10 +276,10 @@ def training_workload(
     return TrainingWorkload(base, setup, tokens, longest, ACCUMULATION)
 
 
-def serving_workload(resolved: ResolvedScenario, base: ModelCard) -> ServingWorkload:
+def serving_workload(context: EstimateContext, base: ModelCard) -> ServingWorkload:
     """Return the traffic of a scenario at its peak, on the newest engine in 16 bit."""
-    inputs: Inputs = resolved.inputs
+    inputs: Inputs = context.inputs
     prompt = first_value(inputs.tuned_prefix_tokens + inputs.user_tokens + inputs.context_tokens)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
-    peak = first_value(mean * inputs.peak_factor)
+    peak = first_value(mean * np.asarray(peak_factor(context)))
     return ServingWorkload(base, prompt, first_value(inputs.completion_tokens), peak)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from advisor.estimate.line import CostLine, priced_line, scaling_lines
+from advisor.estimate.periods import peak_factor
 from advisor.estimate.sampling import EstimateContext
 from advisor.evidence import Range
 from advisor.gpu.parameters import ModelShape
@@ -44,7 +45,7 @@ def hosting_lines(
     speed = context.sampling.value("serving speed", *speeds, worst="low")
     capacity, each = np.where(known, speed, np.inf), np.where(known, per_copy, 1.0)
     mean = mean_output_tokens_per_second(inputs.requests_per_month, inputs.completion_tokens)
-    gpus = each * np.asarray(replicas_needed(mean * inputs.peak_factor, capacity))
+    gpus = each * np.asarray(replicas_needed(mean * peak_factor(context), capacity))
     always = gpus * HOURS_PER_MONTH
     busy = each * BUSY_MARGIN * HOURS_PER_MONTH * mean / capacity
     waits = inputs.batchable_share >= 1.0
@@ -60,7 +61,7 @@ def encoder_lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine
     )
     speed = np.where(batch.on_known_gpu, speed, BASELINE_REQUESTS_PER_SECOND)
     load = inputs.requests_per_month / (SECONDS_PER_MONTH * np.asarray(speed))
-    machines = np.maximum(np.ceil(load * inputs.peak_factor), 1.0)
+    machines = np.maximum(np.ceil(load * peak_factor(context)), 1.0)
     busy = np.minimum(BUSY_MARGIN * load, machines) * HOURS_PER_MONTH
     always = machines * HOURS_PER_MONTH
     waits = inputs.batchable_share >= 1.0

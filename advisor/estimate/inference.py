@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,11 @@ from advisor.estimate.line import CostLine, priced_line, scaling_lines
 from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.estimate.tokens import effective_hit_share, history_tokens, hit_share_from_arrivals
 from advisor.inputs import Inputs
-from advisor.options.batch import OptionBatch
+from advisor.options.batch import Mask, OptionBatch, PriceColumn
 from advisor.units import Number
 
-REASONING_PER_ANSWER = (0.5, 2.0, 6.0)
-"""Reasoning tokens per completion token if not given, for models that always reason; own
-judgement."""
-MIN_REASONING_TOKENS = 64.0
+MIN_REASONED_TOKENS = 64.0
+"""A shorter answer takes as many reasoning tokens as one of this length; own judgement."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ class RequestTokens:
     prefix: Number
     varying: Number
     output: Number
+    history: Number = 0.0
+    """Part of the varying tokens that repeats earlier turns."""
 
 
 def request_tokens(
@@ -54,7 +55,10 @@ def request_tokens(
     varying = inputs.context_tokens + user + inputs.tool_tokens + extra[1]
     history = history_tokens(inputs.turns, user, completion)
     return RequestTokens(
-        prefix=sized("prefix_tokens", prefix) + extra[0], varying=varying + history, output=output
+        prefix=sized("prefix_tokens", prefix) + extra[0],
+        varying=varying + history,
+        output=output,
+        history=history,
     )
 
 
@@ -67,16 +71,23 @@ def counted_factor(batch: OptionBatch, sampling: Sampling) -> NDArray[np.float64
 
 
 def _reasoning_tokens(batch: OptionBatch, context: EstimateContext, completion: Number) -> Number:
-    """Reasoning tokens, billed as output: as given, else a range for models that always reason."""
-    if not batch.reasons.any():
+    """Reasoning tokens, billed as output.
+
+    As given, for every model that can produce them. Else a range, for models that always do, and
+    for those that may where the task needs it: elsewhere the caller switches it off. Never fewer
+    than the least that the model produces.
+    """
+    given, resolved = context.inputs.reasoning_tokens, context.resolved
+    is_hard = resolved.mask(lambda s: s.needs.complex_reasoning) | (resolved.task == "reasoning")
+    thinks = batch.reasons | (batch.may_think & is_hard)
+    if np.isnan(given).all() and not thinks.any():
         return 0.0
-    low, likely, high = (
-        np.maximum(share * np.asarray(completion), share * MIN_REASONING_TOKENS)
-        for share in REASONING_PER_ANSWER
-    )
-    assumed, given = context.sampling.value("reasoning", low, likely, high), context.inputs
-    hidden = np.where(np.isnan(given.reasoning_tokens), assumed, given.reasoning_tokens)
-    return np.where(batch.reasons, hidden, 0.0)
+    per_answer = context.sampling.of_percentiles("reasoning", context.evidence.reasoning_per_answer)
+    assumed = per_answer * np.maximum(np.asarray(completion), MIN_REASONED_TOKENS)
+    hidden = np.where(np.isnan(given), np.where(thinks, assumed, 0.0), given)
+    starts = batch.reasons | (hidden > 0)
+    hidden = np.where(starts, np.maximum(hidden, batch.least_thinking_tokens), 0.0)
+    return np.where(batch.never_thinks, 0.0, hidden)
 
 
 def _hit_share(batch: OptionBatch, context: EstimateContext, prefix: Number) -> Number:
@@ -102,59 +113,135 @@ def inference_lines(
     input = requests x (prefix not cached + varying), cached = requests x prefix x hit share,
     output = requests x (completion + reasoning) [tokens per month]
 
-    Leaves out: free tiers, and taxes.
+    A request that can wait goes into a batch only where that is cheaper, and a prefix is cached
+    only where that is cheaper, if the caller can decide. Leaves out: free tiers, and taxes.
     """
     hit = _hit_share(batch, context, prompt.prefix)
-    calls = _calls(batch, prompt, context.inputs)
-    return scaling_lines(
-        line
-        for tier, requests in calls.items()
-        if f"{tier}input" in batch.prices
-        for line in _tier(batch, tier, requests, prompt, hit)
-    )
+    inputs, lines = context.inputs, []
+    for size, requests in _by_length(batch, prompt, inputs).items():
+        normal = _tier(batch, size, prompt, hit, context)
+        rest: Number = 1.0
+        for tier, share in _waiting(batch, size, inputs).items():
+            other = _tier(batch, f"{tier}{size}", prompt, hit, context)
+            is_cheaper = other.is_offered & (other.usd <= normal.usd)
+            used = np.asarray(rest) * share * is_cheaper
+            rest = rest - used
+            lines += other.lines(requests * used)
+        lines = normal.lines(requests * rest) + lines
+    return scaling_lines(lines)
 
 
-def _calls(batch: OptionBatch, prompt: RequestTokens, inputs: Inputs) -> dict[str, Number]:
-    """Split the requests by rate: normal, batch, long prompt."""
+def _by_length(batch: OptionBatch, prompt: RequestTokens, inputs: Inputs) -> dict[str, Number]:
+    """Split the requests by the length of the prompt: normal, and long where that has a price."""
     requests = inputs.requests_per_month
-    batch_share: Number = 0.0
-    if "batch_input" in batch.prices:
-        batch_share = inputs.batchable_share * batch.prices["batch_input"].known
     if "long_input" not in batch.prices:
-        return {"": requests * (1 - batch_share), "batch_": requests * batch_share}
+        return {"": requests}
     is_long = np.asarray(prompt.prefix + np.asarray(prompt.varying)) > batch.long_from_tokens
-    short = requests * ~is_long
+    if not is_long.any():
+        return {"": requests}
+    return {"": requests * ~is_long, "long_": requests * is_long}
+
+
+def _waiting(batch: OptionBatch, size: str, inputs: Inputs) -> dict[str, Number]:
+    """Share of the remaining requests that can take each slower tier, if any seller has it."""
+    can_wait = {
+        "batch_": inputs.batchable_share,
+        "flex_": np.maximum(inputs.flexible_share, inputs.batchable_share),
+    }
     return {
-        "": short * (1 - batch_share),
-        "batch_": short * batch_share,
-        "long_": requests * is_long,
+        tier: share
+        for tier, share in can_wait.items()
+        if f"{tier}{size}input" in batch.prices and np.any(share)
     }
 
 
-TIER_SUFFIXES = {"": "", "batch_": ", batch", "long_": ", long prompt"}
+TIER_NAMES = {
+    "": "",
+    "batch_": ", batch",
+    "flex_": ", flex",
+    "long_": ", long prompt",
+    "batch_long_": ", long prompt, batch",
+    "flex_long_": ", long prompt, flex",
+}
+
+
+@dataclass(frozen=True)
+class TierRequest:
+    """One request in one tier: the tokens of each line, and their prices."""
+
+    tier: str
+    tokens: tuple[tuple[str, Number, PriceColumn], ...]
+    is_offered: Mask
+
+    @cached_property
+    def usd(self) -> Number:
+        """Cost of one request [USD]."""
+        total: Number = 0.0
+        for _, tokens, price in self.tokens:
+            total = total + np.asarray(tokens) * price.rate
+        return total
+
+    def lines(self, requests: Number) -> list[CostLine]:
+        """List the monthly cost of a number of requests."""
+        if not np.any(requests):
+            return []
+        return [
+            priced_line(f"{what}{TIER_NAMES[self.tier]}", requests * np.asarray(tokens), price)
+            for what, tokens, price in self.tokens
+        ]
 
 
 def _tier(
-    batch: OptionBatch, tier: str, calls: Number, prompt: RequestTokens, hit: Number
-) -> list[CostLine]:
-    if not np.any(calls):
-        return []
-    prices, suffix = batch.prices, TIER_SUFFIXES[tier]
-    normal = prices[f"{tier}input"]
-    cached = prices.get(f"{tier}cached_input")
-    sent = calls * np.asarray(prompt.prefix)
-    fresh, found = sent * (1 - np.asarray(hit)), sent * np.asarray(hit)
-    written = prices.get(f"{tier}cache_write") if tier != "batch_" else None
-    stored: Number = 0.0
-    if written:
-        stored = np.where((np.asarray(hit) > 0) & written.known, fresh, 0.0)
-    lines = [
-        priced_line(f"input{suffix}", calls * np.asarray(prompt.varying) + fresh - stored, normal),
-        priced_line(
-            f"cached prefix{suffix}", found, cached.otherwise(normal) if cached else normal
-        ),
-        priced_line(f"output{suffix}", calls * np.asarray(prompt.output), prices[f"{tier}output"]),
-    ]
-    if written:
-        lines.append(priced_line(f"prefix written to cache{suffix}", stored, written))
-    return lines
+    batch: OptionBatch, tier: str, prompt: RequestTokens, hit: Number, context: EstimateContext
+) -> TierRequest:
+    """Return the tokens of one request in a tier; the prefix is cached where that is cheaper."""
+    prices = batch.prices
+    normal, output = prices[f"{tier}input"], prices[f"{tier}output"]
+    cached, write = prices.get(f"{tier}cached_input"), prices.get(f"{tier}cache_write")
+    sent = prompt.prefix + np.asarray(prompt.varying)
+    tokens: list[tuple[str, Number, PriceColumn]] = [("input", sent, normal)]
+    if cached:
+        found, written = _cached_tokens(batch, tier, prompt, hit, context)
+        tokens = [("input", sent - found - written, normal), ("cached prefix", found, cached)]
+        if write:
+            tokens.append(("prefix written to cache", written, write))
+    tokens.append(("output", prompt.output, output))
+    return TierRequest(tier, tuple(tokens), normal.known & output.known)
+
+
+def _cached_tokens(
+    batch: OptionBatch, tier: str, prompt: RequestTokens, hit: Number, context: EstimateContext
+) -> tuple[Number, Number]:
+    """Tokens of one request that are read from the cache, and that are written to it for a fee."""
+    prices = batch.prices
+    normal, cached = prices[f"{tier}input"], prices[f"{tier}cached_input"]
+    write = prices.get(f"{tier}cache_write")
+    has_fee = write.known if write else np.array(False)
+    share = np.where(cached.known, hit, 0.0)
+    found = prompt.prefix * share
+    written = np.where(has_fee & (share > 0), prompt.prefix - found, 0.0)
+    if write:
+        saved = found * (normal.rate - cached.rate)
+        pays = saved >= written * (write.rate - normal.rate)
+        declines = batch.caches_explicitly & ~pays
+        found, written = np.where(declines, 0.0, found), np.where(declines, 0.0, written)
+    mode = context.resolved.mask
+    whole = mode(lambda s: s.traffic.caching == "implicit") & batch.caches_implicitly & has_fee
+    off = mode(lambda s: s.traffic.caching == "none") & batch.caches_explicitly
+    off = off | (mode(lambda s: s.traffic.caching == "implicit") & ~batch.caches_implicitly)
+    if whole.any():
+        earlier = _repeated_tokens(prompt, context.inputs)
+        everything = prompt.prefix + np.asarray(prompt.varying)
+        found = np.where(whole, earlier, found)
+        written = np.where(whole, everything - earlier, written)
+    return np.where(off, 0.0, found), np.where(off, 0.0, written)
+
+
+def _repeated_tokens(prompt: RequestTokens, inputs: Inputs) -> Number:
+    """Tokens of a request that an earlier request of the same conversation began with, on average.
+
+    A seller that caches implicitly and for a fee writes the whole prompt, up to the last message.
+    Only the next turn of the same conversation begins with it.
+    """
+    prefix = prompt.prefix * (1 - 1 / inputs.turns)
+    return np.asarray(prefix + np.asarray(prompt.history))

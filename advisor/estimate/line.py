@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -29,10 +29,27 @@ class CostLine:
     cadence: Cadence
     own_unit: str = ""
     """Unit of the quantity if there is no price."""
-    prices: tuple[Price | None, ...] = ()
-    """Price of each option; empty for the user's own numbers."""
+    price: PriceColumn | None = None
+    """Price of each option; None for the user's own numbers."""
     scales: bool = False
     """Whether it is proportional to the number of requests."""
+    by_price: tuple[tuple[tuple[Price | None, ...], Number], ...] = ()
+    """Where traffic changes: the quantity at each price, in the first variant."""
+
+    def quantities_by_price(self) -> list[tuple[tuple[Price | None, ...], Number]]:
+        """Split the quantity by the price that applies: one part unless a price changes.
+
+        The prices of a part are those of the options, or none for the user's own numbers.
+        """
+        if self.by_price:
+            return list(self.by_price)
+        if self.price is None:
+            return [((), self.quantity)]
+        shares = self.price.shares if self.price.period else (1.0,)
+        return [
+            (prices, self.quantity * np.asarray(share))
+            for prices, share in zip(self.price.steps, shares, strict=False)
+        ]
 
     @cached_property
     def amount(self) -> Number:
@@ -71,12 +88,25 @@ def priced_line(
     what: str, quantity: Number, price: PriceColumn, cadence: Cadence = "month"
 ) -> CostLine:
     """Create a line from the prices of a batch."""
-    return CostLine(what, quantity, price.rate, cadence, prices=price.each)
+    return CostLine(what, quantity, price.rate, cadence, price=price)
 
 
 def scaling_lines(lines: Iterable[CostLine]) -> list[CostLine]:
     """Mark lines as proportional to the number of requests."""
     return [replace(line, scales=True) for line in lines]
+
+
+def mean_line(parts: Sequence[tuple[Number, CostLine]]) -> CostLine:
+    """Return the mean of one line over several months, each with its weight."""
+    quantity = sum(np.asarray(weight) * line.quantity for weight, line in parts)
+    amount = sum(np.asarray(weight) * line.amount for weight, line in parts)
+    rate = amount / np.where(np.asarray(quantity) > 0, quantity, 1.0)
+    found: dict[int, tuple[tuple[Price | None, ...], Number]] = {}
+    for weight, line in parts:
+        for place, (prices, part) in enumerate(line.quantities_by_price()):
+            first = with_all_axes(np.asarray(weight) * part)[:, :1, :1].copy()
+            found[place] = prices, first + (found[place][1] if place in found else 0.0)
+    return replace(parts[0][1], quantity=quantity, rate=rate, by_price=tuple(found.values()))
 
 
 def total_cost(lines: Iterable[CostLine], cadence: Cadence) -> Number:

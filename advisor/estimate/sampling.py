@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.evidence import Evidence, TaskEvidence
+from advisor.evidence import Evidence, Percentiles, TaskEvidence
 from advisor.inputs import Inputs, ResolvedScenario
 from advisor.units import Number
 
@@ -17,7 +18,9 @@ Array = NDArray[np.float64]
 WorstEnd = Literal["low", "high"]
 
 DRAWS = 256
+NORMAL_P90 = NormalDist().inv_cdf(0.9)
 DIMENSIONS = (
+    "peak",
     "cache",
     "tokens",
     "reasoning",
@@ -40,7 +43,7 @@ DIMENSIONS = (
     "quality measured",
 )
 """Every uncertain input; equal causes share their draws across options."""
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ class Sampling:
         if self.kind == "at_most":
             return high if worst == "high" else low
         return triangular_quantile(uniform_draws(name, self.seed), low, likely, high)
+
+    def of_percentiles(self, name: str, known: Percentiles) -> Number:
+        """Return the value of a distribution that is known by its 10th, 50th and 90th percentile.
+
+        Log-normal, with a width of its own on each side of the median. The most likely value is the
+        median, the worst case the 90th percentile.
+        """
+        if self.kind == "likely":
+            return known.p50
+        if self.kind == "at_most":
+            return known.p90
+        normal = _normal_quantiles(name, self.seed)
+        widths = np.where(normal < 0, known.p50 / known.p10, known.p90 / known.p50)
+        return np.asarray(known.p50 * widths ** (normal / NORMAL_P90))
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,14 @@ def uniform_draws(name: str, seed: int) -> Array:
     spread = np.asarray((0.5 + step * (np.arange(1, DRAWS + 1) + 7919 * seed)) % 1.0)
     spread.flags.writeable = False  # the cached array is shared
     return spread
+
+
+@lru_cache(maxsize=256)
+def _normal_quantiles(name: str, seed: int) -> Array:
+    normal = NormalDist()
+    return np.array(
+        [normal.inv_cdf(min(max(u, 1e-9), 1 - 1e-9)) for u in uniform_draws(name, seed)]
+    )
 
 
 def triangular_quantile(share: Array, low: Number, likely: Number, high: Number) -> Array:

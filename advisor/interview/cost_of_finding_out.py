@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import median
 
 from advisor.decision.answer import Question, evaluate
-from advisor.decision.reasons import linear_cost
+from advisor.decision.break_even import linear_cost
 from advisor.estimate.costs import MEASURED_EXAMPLES
 from advisor.estimate.line import first_value
 from advisor.inputs import resolve

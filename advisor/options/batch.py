@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +18,19 @@ from advisor.options.option import Option
 from advisor.prices.models import Architecture, ModelCard
 from advisor.prices.series import Price
 from advisor.rules.team_rules import TeamRule
+from advisor.units import DAYS_PER_MONTH, Number
 
 Column = NDArray[np.float64]
 """One number per option, of shape [options, 1, 1]; broadcasts over variants and draws."""
 Bounds = tuple[Column, Column, Column]
 Mask = NDArray[np.bool_]
+Shares = NDArray[np.float64]
 UNIT_SIZE = {
     "USD/1M tokens": 1e6,
     "USD/1M training tokens": 1e6,
     "USD/1M read units": 1e6,
     "USD/1M write units": 1e6,
+    "USD/1M requests": 1e6,
     "USD/1K searches": 1e3,
 }
 """Quantity that one price covers; 1 for every other unit."""
@@ -42,16 +47,54 @@ def option_bounds(ranges: Sequence[Range]) -> Bounds:
     return low, likely, high
 
 
+class Period(NamedTuple):
+    """A part of the horizon [months after the day of the question]; may differ by option."""
+
+    start: Number
+    end: Number
+    day: date
+    """Day of the question."""
+
+
 @dataclass(frozen=True)
 class PriceColumn:
-    """One kind of price, for each option."""
+    """One kind of price, for each option: the price of the day, or the mean over a period."""
 
     each: tuple[Price | None, ...]
+    period: Period | None = None
+    """None: the price of the day applies throughout."""
+
+    @cached_property
+    def steps(self) -> tuple[tuple[Price | None, ...], ...]:
+        """Prices of each option in order of time; an option with fewer steps repeats its last."""
+        known = [price.steps() if price else (None,) for price in self.each]
+        count = max(map(len, known))
+        return tuple(tuple(p[min(k, len(p) - 1)] for p in known) for k in range(count))
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Share of the period in which each step applies: [steps, options, variants, 1]."""
+        if self.period is None:
+            return np.ones((1, 1, 1, 1))
+        start, end, day = self.period
+        days = np.array([_first_days(prices, day) for prices in self.steps])[:, :, None, None]
+        begins = np.maximum(days / DAYS_PER_MONTH, 0.0)
+        begins[1:] = np.where(days[1:] <= days[:-1], np.inf, begins[1:])  # a repeated last step
+        ends = np.concatenate([begins[1:], np.full_like(begins[:1], np.inf)])
+        ends = np.minimum.accumulate(ends[::-1])[::-1]
+        start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+        inside = np.maximum(np.minimum(ends, end) - np.maximum(begins, start), 0.0)
+        at_once = (begins <= start) & (start < ends)  # a period without length has one price
+        has_length = end - start > 1e-9
+        return np.where(has_length, inside / np.where(has_length, end - start, 1.0), at_once)
 
     @cached_property
     def rate(self) -> Column:
-        """USD per unit; 0 without such a price."""
-        return option_column([unit_rate(price) if price else 0.0 for price in self.each])
+        """USD per unit, mean over the period; 0 without such a price."""
+        if self.period is None:
+            return _rates(self.each)
+        rates = np.stack([_rates(prices) for prices in self.steps])
+        return np.asarray((self.shares * rates).sum(axis=0))
 
     @cached_property
     def known(self) -> Mask:
@@ -60,7 +103,25 @@ class PriceColumn:
 
     def otherwise(self, other: PriceColumn) -> PriceColumn:
         """Return these prices, completed by another kind."""
-        return PriceColumn(tuple(a or b for a, b in zip(self.each, other.each, strict=True)))
+        each = tuple(a or b for a, b in zip(self.each, other.each, strict=True))
+        return PriceColumn(each, self.period or other.period)
+
+    def during(self, period: Period) -> PriceColumn:
+        """Return the mean over a period; the prices themselves if none changes before its end."""
+        last = period.day.toordinal() + float(np.max(period.end)) * DAYS_PER_MONTH
+        changes = [price.next_change for price in self.each if price and price.next_change]
+        if not any(change.toordinal() < last for change in changes):
+            return self
+        return PriceColumn(self.each, period)
+
+
+def _rates(prices: Sequence[Price | None]) -> Column:
+    return option_column([unit_rate(price) if price else 0.0 for price in prices])
+
+
+def _first_days(prices: Sequence[Price | None], day: date) -> list[float]:
+    """Days from *day* to the first day of each price."""
+    return [float((price.since - day).days) if price else 0.0 for price in prices]
 
 
 def unit_rate(price: Price) -> float:
@@ -191,6 +252,15 @@ class OptionBatch:
             for kind in kinds
         }
 
+    def during(self, period: Period) -> OptionBatch:
+        """Return the same options at the mean prices of a period."""
+        prices = {kind: column.during(period) for kind, column in self.prices.items()}
+        if all(prices[kind] is column for kind, column in self.prices.items()):
+            return self
+        view = copy.copy(self)  # keeps every column that is cached
+        view.__dict__["prices"] = prices
+        return view
+
     @cached_property
     def last_day(self) -> Column | None:
         """Day number on which each model is shut down; None if no model is."""
@@ -209,6 +279,27 @@ class OptionBatch:
         return self.flags(lambda o: o.card is not None and o.card.always_thinks)
 
     @cached_property
+    def may_think(self) -> Mask:
+        """Which options use a model that produces reasoning tokens if the caller asks for them."""
+        return self.flags(
+            lambda o: bool(o.card and o.card.thinking and o.card.thinking.mode == "optional")
+        )
+
+    @cached_property
+    def never_thinks(self) -> Mask:
+        """Which options use a model that cannot produce reasoning tokens."""
+        return self.flags(
+            lambda o: bool(o.card and o.card.thinking and o.card.thinking.mode == "never")
+        )
+
+    @cached_property
+    def least_thinking_tokens(self) -> Column:
+        """Least number of reasoning tokens of a request that has any."""
+        return self.column(
+            lambda o: o.card.thinking.min_tokens if o.card and o.card.thinking else 0.0
+        )
+
+    @cached_property
     def is_large(self) -> Mask:
         """Which options prompt a large model without tuning."""
         return self.flags(lambda option: option.tier == "large" and not option.trains)
@@ -217,6 +308,20 @@ class OptionBatch:
     def caching(self) -> Bounds:
         """Shortest and longest cache lifetime [s], minimum tokens; infinite: no cache."""
         return self.bounds(_caching)
+
+    @cached_property
+    def caches_explicitly(self) -> Mask:
+        """Which options let the caller decide what is cached, and whether."""
+        return self.flags(
+            lambda o: bool(o.card and o.card.cache and "explicit" in o.card.cache.modes)
+        )
+
+    @cached_property
+    def caches_implicitly(self) -> Mask:
+        """Which options cache by themselves unless told otherwise."""
+        return self.flags(
+            lambda o: bool(o.card and o.card.cache and "implicit" in o.card.cache.modes)
+        )
 
     @cached_property
     def long_from_tokens(self) -> Column:

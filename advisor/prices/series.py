@@ -41,7 +41,7 @@ Unit = Literal[
 
 TOKEN_RATES = ("input", "cached_input", "cache_write", "output")
 """Rates of one request billed per token."""
-TIERS = ("", "batch_", "flex_", "long_", "batch_long_")
+TIERS = ("", "batch_", "flex_", "long_", "batch_long_", "flex_long_")
 """Prefix of the rates of a tier: normal, batch, flex, long prompt, long prompt in a batch."""
 _TOKENS = (
     *(f"{tier}{rate}" for tier in TIERS for rate in TOKEN_RATES),
@@ -136,6 +136,13 @@ class Price(PriceStep):
     """Whether it is the user's own price."""
     next_change: date | None
     """Date of the next known step."""
+    later: tuple[PriceStep, ...] = ()
+    """Known steps after the day, in order."""
+
+    def steps(self) -> tuple[Price, ...]:
+        """Return this price and each later one; a withdrawal is not a price."""
+        known = [step for step in self.later if step.value is not None]
+        return (self, *(self.model_copy(update={**dict(step), "later": ()}) for step in known))
 
 
 class PriceSeries(Record):
@@ -201,13 +208,14 @@ class PriceSeries(Record):
         step = begun[-1]
         if step.value is None:
             raise PriceWithdrawn(self.item, day, since=step.since)
-        later = [step.since for step in self.steps if step.since > day]
+        later = tuple(step for step in self.steps if step.since > day)
         return Price(
             **dict(step),
             item=self.item,
             unit=self.unit,
             own=self.own,
-            next_change=later[0] if later else None,
+            next_change=later[0].since if later else None,
+            later=later,
         )
 
 

@@ -35,7 +35,7 @@ class ScenarioField:
     optional: bool = False
     """Whether a number stays unknown if not given; all others are counted or assumed."""
     varied: bool = True
-    """Whether sensitivity tries other values of a choice."""
+    """Whether sensitivity tries other values."""
     on_page: bool = True
     """Whether the page has a control for it."""
     first: bool | None = None
@@ -105,7 +105,7 @@ _ROWS = (
     F("traffic.completion_tokens", "Output per request", "number", "tokens", (0, 2e4)),
     F("quality.target", "Quality target", "share", log=False),
     F("dataset.examples", "Training examples", "whole", "rows", (0, 1e6)),
-    F("traffic.peak_factor", "Peak-to-average load", "number", "times", (1, 50)),
+    Open("traffic.peak_factor", "Peak-to-average load", "number", "times", (1, 50)),
     F("traffic.batchable_share", "Share that can be batched", "share", log=False),
     F("traffic.context_tokens", "Extra context per request", "number", "tokens", (0, 1e6)),
     Open("traffic.reasoning_tokens", "Reasoning tokens", "number", "tokens", (0, 5e4)),
@@ -114,8 +114,8 @@ _ROWS = (
     Open("traffic.cache_hit_share", "Prompt cache hit rate", "share", log=False),
     F("traffic.tuned_prefix_tokens", "Prompt prefix after tuning", "number", "tokens", (0, 1e4)),
     F("traffic.flexible_share", "Share that can take flex", "share", log=False),
-    F("traffic.growth_per_month", "Growth per month", slider=(-0.2, 0.5), log=False),
-    F("traffic.churn_per_month", "Churn per month", "share", log=False),
+    F("traffic.growth_per_month", "Growth per month", slider=(-0.2, 0.5), log=False, varied=False),
+    F("traffic.churn_per_month", "Churn per month", "share", log=False, varied=False),
     F("traffic.spike_factor", "Spike over an average month", "number", "times", (1, 20)),
     F("knowledge.corpus_tokens", "Corpus size", "number", "tokens", (0, 1e10)),
     F("knowledge.chunk_tokens", "Chunk size", "number", "tokens", (50, 8_000)),

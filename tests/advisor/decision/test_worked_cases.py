@@ -10,7 +10,7 @@ import pytest
 
 from advisor.decision.answer import Answer, Question, evaluate, recommend
 from advisor.decision.bill import OptionBill
-from advisor.decision.reasons import break_even
+from advisor.decision.break_even import break_even
 from advisor.estimate.line import first_value
 from advisor.evidence import Evidence
 from advisor.loading import read_mapping

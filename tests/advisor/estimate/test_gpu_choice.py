@@ -190,12 +190,13 @@ def test_a_model_without_an_architecture_is_refused(book: PriceBook) -> None:
 
 def test_a_bundled_question_gets_a_choice_of_rented_gpus() -> None:
     question = example_question("email-triage")
-    resolved = prepare(question, question.scenario)[0].resolved
+    context = prepare(question, question.scenario)[0]
+    resolved = context.resolved
     machines = list(available_gpus(eligibility_key(resolved, question.profile), question.book))
     base = question.book.model(QWEN)
 
     trained, _ = split(training_choices(training_workload(resolved, base, "qlora"), machines))
-    served, _ = split(serving_choices(serving_workload(resolved, base), machines))
+    served, _ = split(serving_choices(serving_workload(context, base), machines))
 
     for choices in (trained, served):
         least = cheapest(choices)
