@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from advisor.estimate.line import first_value
 from advisor.evidence import Evidence
 from advisor.loading import read_mapping
 from advisor.prices.book import PriceBook
+from advisor.prices.series import KINDS, PriceSeries, PriceStep, PriceTable
 from advisor.scenario.scenario import scenario_from
 from tests.support.paths import TESTS
 
@@ -25,7 +29,20 @@ ABOUT_THE_WHOLE = {"trains", "approach", "ruled_out", "offered"}
 def ask(path: Path, book: PriceBook, evidence: Evidence) -> tuple[Question, dict[str, Any]]:
     case = read_mapping(path)
     scenario = scenario_from(case["question"], str(path))
-    return Question(scenario, book, evidence, with_sensitivity=False), case["expect"]
+    own = with_prices(book, case.get("prices", {}), scenario.asked_on)
+    return Question(scenario, own, evidence, with_sensitivity=False), case["expect"]
+
+
+def with_prices(book: PriceBook, prices: Mapping[str, float], day: date) -> PriceBook:
+    """Return the book with the prices of a case, which may differ from those in the book."""
+    own = {}
+    for item, value in prices.items():
+        step = PriceStep(
+            since=day, value=Decimal(str(value)), source="the worked case", read_on=day
+        )
+        unit = KINDS[item.rsplit("/", 1)[-1]]
+        own[item] = PriceSeries(item=item, unit=unit, steps=(step,), own=True)
+    return replace(book, prices=PriceTable({**book.prices.series, **own})) if own else book
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -39,7 +56,10 @@ def test_a_worked_case_comes_out_to_the_cent(
     everything = {option.id: option for option in found.options} | _gated(question)
     for option_id, wanted in expect.items():
         if option_id not in ABOUT_THE_WHOLE:
-            _check_option(everything[option_id], wanted, question)
+            option = everything[option_id]
+            _check_option(option, wanted, question)
+            _check_against(option, wanted, everything)
+            _check_correct(option, wanted, question)
     _check_whole(found, expect)
 
 
@@ -61,6 +81,10 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
     assert wanted.get("monthly", option.monthly.likely) == option.monthly.likely
     assert wanted.get("one_off", option.one_off.likely) == option.one_off.likely
     assert wanted.get("months", option.months) == option.months
+    assert wanted.get("per_month", option.per_month.likely) == option.per_month.likely
+    if "one_off_within" in wanted:
+        low, high = map(Decimal, wanted["one_off_within"])
+        assert low <= Decimal(option.one_off.likely) <= high
     amounts = {line.item: line.amount for line in option.bill}
     assert wanted.get("hosting", "") == amounts.get("hosting", "") or "hosting" not in wanted
     if "caveat" in wanted:
@@ -74,6 +98,23 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
         month = first_value(evaluated.resolved.inputs.requests_per_month)
         even = break_even(entries[option.id], entries[wanted["against"]], month)
         assert wanted["requests"] == even.requests
+
+
+def _check_against(
+    option: OptionBill, wanted: dict[str, Any], bills: dict[str, OptionBill]
+) -> None:
+    if "cheaper_than" in wanted:
+        other = bills[wanted["cheaper_than"]]
+        assert Decimal(option.per_month.likely) < Decimal(other.per_month.likely)
+
+
+def _check_correct(option: OptionBill, wanted: dict[str, Any], question: Question) -> None:
+    if "per_million_correct" in wanted:
+        requests = question.scenario.traffic.requests_per_month
+        assert requests is not None
+        usd_per_call = float(option.monthly.likely) / requests
+        per_correct = 1e6 * usd_per_call / float(option.quality.likely)
+        assert f"{per_correct:.2f}" == wanted["per_million_correct"]
 
 
 def _check_whole(found: Answer, expect: dict[str, Any]) -> None:
@@ -90,7 +131,7 @@ def _check_whole(found: Answer, expect: dict[str, Any]) -> None:
 
 
 def test_every_case_says_why_it_is_there() -> None:
-    assert len(CASES) == 10
+    assert len(CASES) >= 18
 
     for path in CASES:
         assert set(read_mapping(path)) >= {"name", "because", "question", "expect"}
@@ -111,6 +152,22 @@ def test_at_300_000_requests_tuning_gains_without_cache_and_loses_with_it(
 
     assert gains[0.0] == pytest.approx(30.87)
     assert gains[0.9] == pytest.approx(-9.63)
+
+
+def test_rows_cut_to_the_stub_pay_five_times_sooner(book: PriceBook, evidence: Evidence) -> None:
+    stub, _ = ask(TESTS / "cases" / "cache_collapse_stub_rows.yaml", book, evidence)
+    tuned = {entry.option.id: entry for entry in evaluate(stub).options}
+    found = []
+    for name in ("cache_collapse", "cache_collapse_cached"):
+        question, _ = ask(TESTS / "cases" / f"{name}.yaml", book, evidence)
+        prompted = {entry.option.id: entry for entry in evaluate(question).options}
+        even = break_even(
+            tuned["ft_api:openai:gpt-4o-mini"], prompted["prompt:openai:gpt-4o-mini"], 1_000_000
+        )
+        found.append(even.requests)
+
+    # 2.754 / 0.000147 and 2.754 / 0.000012
+    assert found == [18_735, 229_500]
 
 
 def test_a_refusal_names_the_day_and_the_source(book: PriceBook, evidence: Evidence) -> None:
