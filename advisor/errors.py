@@ -223,5 +223,8 @@ def _record_in(annotation: Any) -> type[BaseModel] | None:
 
 def shortened_repr(value: object) -> str:
     """Return the repr of a value, shortened to 60 characters."""
-    text = str(value) if isinstance(value, Decimal) else repr(value)
+    if isinstance(value, list):
+        text = f"[{', '.join(map(shortened_repr, value))}]"
+    else:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Self
 
 from advisor.errors import AdvisorError, PricingError
 from advisor.evidence import Evidence
@@ -61,14 +62,39 @@ class PriceList(Record):
     """Hash of the price book."""
 
 
+class ListedCard(ModelCard):
+    """The entry of a model in the price book, with the days of `available` by their older names."""
+
+    released: date | None = None
+    """First day of service."""
+    shutdown_on: date | None = None
+    """First day without service."""
+    replacement: str | None = None
+    """Replacement named by the provider."""
+
+    @classmethod
+    def of(cls, card: ModelCard) -> Self:
+        """Add the older names to a card."""
+        sold = card.available
+        days = {"released": sold.since, "shutdown_on": sold.until} if sold else {}
+        return cls(**dict(card), **days, replacement=sold.replaced_by if sold else None)
+
+
+class ListedOffer(TuningOffer):
+    """A tuning offer, with the end of the tuned model by its older name."""
+
+    result_ends_on: date | None = None
+    """First day without service for the tuned model."""
+
+
 class ListedModel(Record):
     """A model with its prices and tuning offers."""
 
-    card: ModelCard
+    card: ListedCard
     """Its entry in the price book."""
     priced: tuple[str, ...]
     """Kinds of its prices, such as input and output."""
-    tuning: tuple[TuningOffer, ...]
+    tuning: tuple[ListedOffer, ...]
     """Offers to tune it, with who can start a job and until when."""
 
 
@@ -146,10 +172,10 @@ def list_models(book: PriceBook, name: str) -> ModelList:
     return ModelList(
         models=tuple(
             ListedModel(
-                card=card,
+                card=ListedCard.of(card),
                 priced=tuple(kinds.get(card.id, ())),
                 tuning=tuple(
-                    offer
+                    ListedOffer(**dict(offer), result_ends_on=offer.ends_on)
                     for offer in book.offers
                     if card.id
                     in (offer.card, f"{offer.provider}/{offer.base}", f"open/{offer.base}")

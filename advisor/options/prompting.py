@@ -29,14 +29,15 @@ def prompting_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List the options that use a chat model unchanged, for every available model."""
-    cards = [card for card in book.models.values() if card.provider != "open"]
+    day = eligibility.day
+    cards = [card.on(day) for card in book.models.values() if card.provider != "open"]
     found = [_zero_shot(eligibility, book, card) for card in cards]
     zero_shot = [option for option in found if isinstance(option, Option)]
     out += [refusal for refusal in found if isinstance(refusal, RuledOutOption)]
     some = shortlist(zero_shot, eligibility.named)
     options = zero_shot + [option.variant("few_shot", {}) for option in some]
     if eligibility.has_documents or eligibility.needs_knowledge:
-        extra = retrieval_prices(book, eligibility.day)
+        extra = retrieval_prices(book, day)
         options += [option.variant("rag", extra) for option in some]
     else:
         says = "There are no documents to retrieve from: knowledge.corpus_tokens is 0."
@@ -61,7 +62,7 @@ def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | Non
     current = eligibility.today
     if current is None:
         return None
-    card = book.model(current.model) if current.model else None
+    card = book.model(current.model).on(eligibility.day) if current.model else None
     prices = chat_prices(book, card.id, eligibility.day) if card else {}
     provider, model = (card.provider, short_name(card.id)) if card else ("today", "as it is")
     return Option(
@@ -74,7 +75,7 @@ def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | Non
         tier=card.tier if card else "large",
         prices=prices,
         card=card,
-        ends_on=card.shutdown_on if card else None,
+        ends_on=card.ends_on if card else None,
         is_current=True,
         monthly_is_known=current.monthly_is_known,
     )
@@ -128,8 +129,8 @@ def _zero_shot(
     refusal = provider_refusal(eligibility, card.provider, option_id)
     if refusal:
         return refusal
-    if card.shutdown_on and card.shutdown_on <= day:
-        says = f"{name} was shut down on {card.shutdown_on}."
+    if card.ends_on and card.ends_on <= day:
+        says = f"{name} was shut down on {card.ends_on}."
         return rule_out(option_id, "shut-down", says, "price book, models")
     try:
         prices = chat_prices(book, card.id, day)
@@ -145,5 +146,5 @@ def _zero_shot(
         tier=card.tier,
         prices=prices,
         card=card,
-        ends_on=card.shutdown_on,
+        ends_on=card.ends_on,
     )

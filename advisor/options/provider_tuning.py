@@ -98,11 +98,11 @@ def _supervised(
         tier=offer.tier,
         prices=prices,
         objective="sft",
-        card=book.models.get(offer.card) if offer.card else None,
+        card=book.model(offer.card).on(eligibility.day) if offer.card else None,
         offer=offer,
-        gpu=book.gpus.get(offer.gpu) if offer.gpu else None,
-        served_like=book.models.get(offer.served_like) if offer.served_like else None,
-        ends_on=offer.result_ends_on,
+        gpu=book.gpu(offer.gpu) if offer.gpu else None,
+        served_like=book.model(offer.served_like) if offer.served_like else None,
+        ends_on=offer.ends_on,
     )
 
 

@@ -1,13 +1,13 @@
-"""The price book: prices, models, providers and GPUs, with lookups by name."""
+"""The price book: prices, models, providers, GPUs and CPU machines, with lookups by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from advisor.errors import UnknownPrice
-from advisor.prices.models import Gpu, ModelCard
+from advisor.prices.models import Cpu, Gpu, ModelCard
 from advisor.prices.providers import Provider, TuningOffer
 from advisor.prices.series import PriceTable
 from advisor.units import Record
@@ -17,13 +17,16 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, eq=False)
 class PriceBook:
-    """Prices, models, providers and GPUs of one or two price files."""
+    """Prices, models, providers, GPUs and CPU machines of one or two price files."""
 
     prices: PriceTable
     models: Mapping[str, ModelCard]
     providers: Mapping[str, Provider]
     gpus: Mapping[str, Gpu]
     sha256: str
+    cpus: Mapping[str, Cpu] = field(default_factory=dict)
+    smallest_machines: Mapping[str, int] = field(default_factory=dict)
+    """Least number of GPUs that a provider rents out, by provider/GPU, where it is above one."""
 
     def model(self, name: str) -> ModelCard:
         """Return a model, or raise UnknownPrice with the nearest names."""
@@ -36,6 +39,14 @@ class PriceBook:
     def gpu(self, name: str) -> Gpu:
         """Return a GPU, or raise UnknownPrice with the nearest names."""
         return _known("GPU", name, self.gpus)
+
+    def cpu(self, name: str) -> Cpu:
+        """Return a CPU machine, or raise UnknownPrice with the nearest names."""
+        return _known("CPU machine", name, self.cpus)
+
+    def min_gpus(self, provider: str, gpu: str) -> int:
+        """Least number of GPUs in a machine that a provider rents out."""
+        return self.smallest_machines.get(f"{provider}/{gpu}", 1)
 
     @property
     def with_architecture(self) -> Mapping[str, ModelCard]:

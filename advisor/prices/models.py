@@ -1,9 +1,10 @@
-"""Models and GPUs of the price book: context, tokenizer, caching, architecture, memory, speed."""
+"""Models and machines of the price book: context, tokenizer, caching, sizes, memory, speed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -15,6 +16,48 @@ Tokenizer = Literal["o200k_base", "cl100k_base", "o200k_harmony", "none"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 Source = Annotated[str, Field(min_length=4)]
+
+
+class Sourced(Record):
+    """What a source states, with the day it was read there."""
+
+    source: Source
+    """Source."""
+    read_on: date | None = None
+    """Date the source was last read; empty if not recorded."""
+    confidence: Confidence = "high"
+    """Confidence in the source."""
+
+
+class DatedFact(Sourced):
+    """A fact that may change, like a price: it applies from a day until the next step."""
+
+    since: date | None = None
+    """First day on which it applies; empty if it always has."""
+
+
+D = TypeVar("D", bound=DatedFact)
+
+
+def fact_on(steps: Sequence[D], day: date) -> D | None:
+    """Return the step that applies on *day*: the last one that has begun, or None."""
+    begun = [step for step in steps if step.since is None or step.since <= day]
+    return begun[-1] if begun else None
+
+
+class Availability(DatedFact):
+    """When a model is sold, or a tuned model served."""
+
+    until: date | None = None
+    """First day without service; empty if no end is announced."""
+    replaced_by: str | None = None
+    """Replacement named by the provider."""
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.since and self.until and self.since >= self.until:
+            raise ValueError(f"since {self.since} is not before until {self.until}")
+        return self
 
 
 class TokenFactor(Record):
@@ -42,39 +85,26 @@ CacheMode = Literal["implicit", "explicit"]
 Thinks = Literal["never", "optional", "always"]
 
 
-class Thinking(Record):
+class Thinking(DatedFact):
     """Whether a model produces hidden reasoning tokens before it answers."""
 
     mode: Thinks
     """Never, if the caller asks for it, or always."""
     min_tokens: Annotated[float, Field(ge=0)] = 0.0
     """Least number of hidden tokens of a request that thinks."""
-    source: Source
-    """Source."""
-    read_on: date | None = None
-    """Date the source was last read."""
-    confidence: Confidence = "high"
-    """Confidence in the source."""
 
 
-class CacheRule(Record):
+class CacheRule(DatedFact):
     """When a provider bills a repeated prefix at the cached price."""
 
     modes: tuple[CacheMode, ...] = ("implicit",)
     """Implicit: the provider caches by itself. Explicit: the caller marks what is cached."""
-
     min_tokens: Annotated[int, Field(ge=0)] | None
     """Shortest prefix that is cached; empty if not published."""
     ttl_low_seconds: Positive
     """Shortest time a prefix is cached."""
     ttl_high_seconds: Positive
     """Longest time a prefix is cached."""
-    source: Source
-    """Source."""
-    read_on: date | None = None
-    """Date the source was last read."""
-    confidence: Confidence = "high"
-    """Confidence in the source."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -171,16 +201,40 @@ class ModelCard(Record):
     """Whether the weights are public."""
     licence: str | None = None
     """Licence of open weights."""
-    released: date | None = None
-    """Release date."""
-    shutdown_on: date | None = None
-    """First day without service."""
-    replacement: str | None = None
-    """Replacement named by the provider."""
+    available: Availability | None = None
+    """First and last day of service; empty if neither is known."""
+    source: Source | None = None
+    """Source of the numbers above."""
+    read_on: date | None = None
+    """Date the source was last read."""
     confidence: Confidence = "high"
     """Confidence in the source."""
     caveats: tuple[str, ...] = ()
     """Caveats."""
+    cache_steps: tuple[CacheRule, ...] = ()
+    """Caching over time, oldest first, if it has changed; `cache` is the step of the day."""
+    thinking_steps: tuple[Thinking, ...] = ()
+    """Thinking over time, oldest first, if it has changed; `thinking` is the step of the day."""
+
+    @property
+    def ends_on(self) -> date | None:
+        """First day without service; None if no end is announced."""
+        return self.available.until if self.available else None
+
+    @property
+    def facts(self) -> dict[str, DatedFact]:
+        """Facts of the resolved day that age, by name."""
+        named = {"available": self.available, "cache": self.cache, "thinking": self.thinking}
+        return {name: fact for name, fact in named.items() if fact}
+
+    def on(self, day: date) -> ModelCard:
+        """Return the card with the facts of a day."""
+        resolved: dict[str, DatedFact | None] = {}
+        if self.cache_steps:
+            resolved["cache"] = fact_on(self.cache_steps, day)
+        if self.thinking_steps:
+            resolved["thinking"] = fact_on(self.thinking_steps, day)
+        return self.model_copy(update=resolved) if resolved else self
 
     @property
     def always_thinks(self) -> bool:
@@ -195,8 +249,16 @@ class ModelCard(Record):
             raise ValueError("a model without a tokenizer needs a token_factor {low, likely, high}")
         return self
 
+    @model_validator(mode="after")
+    def _steps_are_ordered(self) -> Self:
+        for name, steps in (("cache", self.cache_steps), ("thinking", self.thinking_steps)):
+            days = [step.since or date.min for step in steps]
+            if days != sorted(set(days)):
+                raise ValueError(f"the steps of {name} must be in date order, one per day")
+        return self
 
-class Gpu(Record):
+
+class Gpu(Sourced):
     """One GPU."""
 
     name: str
@@ -216,7 +278,14 @@ class Gpu(Record):
     link_bytes_per_second: Positive = 12e9
     """Bandwidth to another GPU of the machine, one way [bytes/s]. Without NVLink, 12 of the 32 GB/s
     of PCIe 4.0; own judgement."""
-    source: Source
-    """Source."""
-    confidence: Confidence = "high"
-    """Confidence in the source."""
+
+
+class Cpu(Sourced):
+    """One machine without a GPU, rented by the hour."""
+
+    name: str
+    """Name of the machine type, as its seller writes it."""
+    vcpus: Count
+    """Virtual CPUs; two are usually one core."""
+    memory_bytes: Count
+    """Memory [bytes]."""

@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from advisor.prices.display_names import provider_name
-from advisor.prices.models import Count, Source, Tier
-from advisor.prices.series import Confidence
-from advisor.units import Record
+from advisor.prices.models import Availability, Count, Sourced, Tier
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class AccessWindow(Record):
+class AccessWindow(Sourced):
     """A rule on who may start a job, and until when."""
 
     who: Literal["anyone", "never_tuned", "tuned_before", "active", "new", "existing"]
@@ -22,11 +22,9 @@ class AccessWindow(Record):
     """First day on which they may not; empty while open."""
     says: str
     """The rule as text."""
-    source: Source
-    """Source."""
 
 
-class TuningOffer(Record):
+class TuningOffer(Sourced):
     """One base model that a provider tunes."""
 
     provider: str
@@ -51,30 +49,53 @@ class TuningOffer(Record):
     """Open model whose sizes are used instead, for token counts and throughput."""
     scale_to_zero: bool = False
     """Whether an idle deployment costs nothing."""
-    result_ends_on: date | None = None
-    """First day without service for the tuned model."""
+    idle_seconds_before_zero: Seconds | None = None
+    """Time an idle deployment is still billed before it scales to zero [s]."""
+    cold_start_seconds: tuple[Seconds, Seconds, Seconds] | None = None
+    """Time until a deployment at zero answers [s]: low, likely, high."""
+    minimum_billed_seconds: Seconds | None = None
+    """Shortest time that is billed [s]."""
+    max_adapters: Count | None = None
+    """Number of adapters that one deployment serves."""
+    tokens_like: str | None = None
+    """Model whose token prices the tuned model has, if its tokens are billed and unlisted."""
+    available: Availability | None = None
+    """First and last day of service of the tuned model; empty if neither is known."""
     min_examples: Count = 1
     """Minimum number of examples of a job."""
     max_example_tokens: Count | None = None
     """Longest example [tokens]."""
     tier: Tier
     """Size class of the base model."""
-    source: Source
-    """Source."""
     read_on: date
     """Date the source was last read."""
-    confidence: Confidence = "high"
-    """Confidence in the source."""
     caveats: tuple[str, ...] = ()
     """Caveats."""
 
     @model_validator(mode="after")
     def _says_what_an_hour_costs(self) -> Self:
         if self.serving == "per_hour" and not self.hosting_item:
-            raise ValueError("an offer served per_hour needs a hosting_item, the price of the hour")
+            raise ValueError(
+                "an offer served per_hour needs the price hosting_hour, or a hosting_item"
+            )
+        cold = self.cold_start_seconds
+        if cold and not cold[0] <= cold[1] <= cold[2]:
+            raise ValueError("cold_start_seconds are not in ascending order: low, likely, high")
         if self.gpu and not self.served_like:
             raise ValueError("an offer served on a gpu needs served_like, a model with its numbers")
         return self
+
+    @property
+    def ends_on(self) -> date | None:
+        """First day without service for the tuned model; None if no end is announced."""
+        return self.available.until if self.available else None
+
+    @property
+    def facts(self) -> dict[str, Sourced]:
+        """The offer and what ages in it, by name."""
+        named = {"offer": self, "available": self.available}
+        windows = {f"open_to[{n}]": window for n, window in enumerate(self.windows)}
+        return {name: fact for name, fact in (named | windows).items() if fact}
 
     def open_window(self, who: str, day: date) -> AccessWindow | None:
         """Return the rule that allows *who* to start a job on *day*, if any."""
@@ -90,7 +111,7 @@ class TuningOffer(Record):
         return f"{provider_name(self.provider)}: {rules[0].says}", rules[0].source
 
 
-class Provider(Record):
+class Provider(Sourced):
     """One provider: protocol, data handling, and what it tunes."""
 
     name: str
@@ -111,7 +132,5 @@ class Provider(Record):
     """How long rows are stored, if published."""
     closed: str | None = None
     """Why no one can tune there, if it is closed."""
-    source: Source
-    """Source."""
     tuning: tuple[TuningOffer, ...] = ()
     """Base models it tunes."""

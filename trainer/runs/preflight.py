@@ -57,14 +57,14 @@ def _open(plan: TrainingPlan, offer: TuningOffer, day: date) -> Iterator[str]:
         says, source = offer.closed_reason(plan.organisation, day)
         raise Refused(f"closed: {says} ({source}) Choose an offer that is open to you.")
     yield f"{plan.provider} accepts jobs for {plan.base_model} on {day}"
-    if offer.result_ends_on is not None:
-        days = (offer.result_ends_on - day).days
+    if offer.ends_on is not None:
+        days = (offer.ends_on - day).days
         if days <= 0:
             raise Refused(
                 f"closed: a model tuned from {plan.base_model} ended on "
-                f"{offer.result_ends_on}. Choose another base."
+                f"{offer.ends_on}. Choose another base."
             )
-        yield f"the tuned model can be used for {days} days, until {offer.result_ends_on}"
+        yield f"the tuned model can be used for {days} days, until {offer.ends_on}"
 
 
 def _data(plan: TrainingPlan, offer: TuningOffer) -> Iterator[str]:

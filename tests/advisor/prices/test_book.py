@@ -21,25 +21,47 @@ from tests.support.paths import TESTS
 
 BAD = TESTS / "bad_pricing"
 MESSAGES = {
-    "both_priced_and_unpriced": "both_priced_and_unpriced.yaml: prices: openai/gpt-4o-mini/input: an item is either unpriced or has steps, not both. Fix the file at this location.",
-    "duplicate_item": "duplicate_item.yaml:6:3: duplicate key 'openai/gpt-4o-mini/input'. Fix the YAML at this location.",
-    "empty": "empty.yaml: found no sections. Start with 'prices:'.",
-    "infinite": "infinite.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found Infinity. Give a finite number.",
+    "both_priced_and_unpriced": "both_priced_and_unpriced.yaml: providers: openai: models: gpt-4o-mini: prices: input: an item is either unpriced or has steps, not both. Fix the file at this location.",
+    "duplicate_item": "duplicate_item.yaml:10:11: duplicate key 'input'. Fix the YAML at this location.",
+    "empty": "empty.yaml: found no sections. Start with 'providers:'.",
+    "ends_before_it_begins": "ends_before_it_begins.yaml: providers: openai: models: gpt-4o-mini: available: since 2027-01-14 is not before until 2026-01-14. Fix the file at this location.",
+    "facts_out_of_order": "facts_out_of_order.yaml: providers: openai: models: gpt-4o-mini: the steps of thinking must be in date order, one per day. Fix the file at this location.",
+    "hour_without_price": "hour_without_price.yaml: providers: azure: tuning: gpt-4o-mini: an offer served per_hour needs the price hosting_hour, or a hosting_item. Fix the file at this location.",
+    "infinite": "infinite.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found Infinity. Give a finite number.",
     "latin1": "latin1.yaml: byte 0xe9 at 15 is not UTF-8. Save the file as UTF-8.",
-    "misspelt_key": "misspelt_key.yaml: prices: openai/gpt-4o-mini/input: steps[0]: raed_on: there is no such key. Did you mean 'read_on'?",
-    "misspelt_section": "misspelt_section.yaml: price: there is no such section. Did you mean 'prices', 'providers'?",
-    "name_too_short": "name_too_short.yaml: prices: gpt-4o-mini/input: the name 'gpt-4o-mini/input' is not of the form provider/model/kind. Fix the file at this location.",
-    "negative": "negative.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found -0.15. Give a number of 0 or more.",
-    "no_day": "no_day.yaml: prices: openai/gpt-4o-mini/input: steps[0]: read_on: found 'yesterday'. Give a date as YYYY-MM-DD.",
-    "no_source": "no_source.yaml: prices: openai/gpt-4o-mini/input: steps[0]: source: this key is missing. Add it.",
-    "not_a_number": "not_a_number.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found NaN. Give a finite number.",
+    "long_both_priced_and_unpriced": "long_both_priced_and_unpriced.yaml: prices: openai/gpt-4o-mini/input: an item is either unpriced or has steps, not both. Fix the file at this location.",
+    "long_misspelt_key": "long_misspelt_key.yaml: prices: openai/gpt-4o-mini/input: steps[0]: raed_on: there is no such key. Did you mean 'read_on'?",
+    "long_negative": "long_negative.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found -0.15. Give a number of 0 or more.",
+    "long_no_day": "long_no_day.yaml: prices: openai/gpt-4o-mini/input: steps[0]: read_on: found 'yesterday'. Give a date as YYYY-MM-DD.",
+    "long_no_source": "long_no_source.yaml: prices: openai/gpt-4o-mini/input: steps[0]: source: this key is missing. Add it.",
+    "long_unit_of_another_kind": "long_unit_of_another_kind.yaml: prices: openai/gpt-4o-mini/input: a price of kind input has the unit 'USD/1M tokens', not 'USD/GPU hour'. Fix the file at this location.",
+    "long_unknown_unit": "long_unknown_unit.yaml: prices: openai/gpt-4o-mini/input: unit: found 'USD/1K tokens'. Choose one of 'USD/1M tokens', 'USD/1M training tokens', 'USD/GPU hour', 'USD/hour', 'USD/vCPU hour', 'USD/GiB hour', 'USD/unit hour', 'USD/1M requests', 'USD/1K searches', 'USD/GB month', 'USD/month', 'USD/job', 'USD/1M read units', 'USD/1M write units' or 'USD/kWh'.",
+    "machine_of_no_gpus": "machine_of_no_gpus.yaml: providers: aws: min_gpus: H100_SXM: found 0. Give an integer of 1 or more.",
+    "misspelt_key": "misspelt_key.yaml: providers: openai: models: gpt-4o-mini: context_token: there is no such key. Did you mean 'context_tokens', 'long_context_from_tokens', 'max_output_tokens'?",
+    "misspelt_key_of_a_source": "misspelt_key_of_a_source.yaml: sources: page: raed_on: there is no such key. Did you mean 'read_on'?",
+    "misspelt_key_of_an_offer": "misspelt_key_of_an_offer.yaml: providers: azure: tuning: gpt-4o-mini: method: there is no such key. Did you mean 'methods'?",
+    "misspelt_section": "misspelt_section.yaml: price: there is no such section. Did you mean 'prices', 'providers', 'sources'?",
+    "name_too_short": "name_too_short.yaml: providers: openai: prices: hosting_hour: the name 'openai/hosting_hour' is not of the form provider/model/kind. Fix the file at this location.",
+    "negative": "negative.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found -0.15. Give a number of 0 or more.",
+    "negative_lifetime": "negative_lifetime.yaml: providers: openai: models: gpt-4o-mini: cache: ttl_seconds: found -300. Give a number above 0.",
+    "negative_memory": "negative_memory.yaml: cpus: c7i.xlarge: memory_gib: found -8. Give a number above 0.",
+    "no_day": "no_day.yaml: providers: openai: models: gpt-4o-mini: prices: input: found 'yesterday' instead of the first day it applies. Write it as YYYY-MM-DD.",
+    "no_source": "no_source.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: there is no source. Add 'source: NAME' to the block, or write [price, source].",
+    "not_a_number": "not_a_number.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found NaN. Give a finite number.",
     "not_yaml": "not_yaml.yaml:3:1: did not find expected node content. Fix the YAML at this location.",
-    "price_in_words": "price_in_words.yaml: prices: openai/gpt-4o-mini/input: steps[0]: value: found 'cheap'. Give a number in digits.",
-    "starts_withdrawn": "starts_withdrawn.yaml: prices: openai/gpt-4o-mini/input: the first step must have a value, not null. Fix the file at this location.",
-    "steps_out_of_order": "steps_out_of_order.yaml: prices: openai/gpt-4o-mini/input: steps must be in date order, one per day. Fix the file at this location.",
-    "unit_of_another_kind": "unit_of_another_kind.yaml: prices: openai/gpt-4o-mini/input: a price of kind input has the unit 'USD/1M tokens', not 'USD/GPU hour'. Fix the file at this location.",
-    "unknown_kind": "unknown_kind.yaml: prices: openai/gpt-4o-mini/inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'flex_input'. Fix the file at this location.",
-    "unknown_unit": "unknown_unit.yaml: prices: openai/gpt-4o-mini/input: unit: found 'USD/1K tokens'. Choose one of 'USD/1M tokens', 'USD/1M training tokens', 'USD/GPU hour', 'USD/hour', 'USD/vCPU hour', 'USD/GiB hour', 'USD/unit hour', 'USD/1M requests', 'USD/1K searches', 'USD/GB month', 'USD/month', 'USD/job', 'USD/1M read units', 'USD/1M write units' or 'USD/kWh'.",
+    "price_after_the_end": "price_after_the_end.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2027-02-01: the price begins when the model has ended, on 2027-01-14. Correct one of the days.",
+    "price_in_words": "price_in_words.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found 'cheap'. Give a number in digits.",
+    "price_of_four_parts": "price_of_four_parts.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found [0.15, 'page', 'note', 'more']. Write a price, or [price, source, note].",
+    "price_without_day": "price_without_day.yaml: providers: openai: models: gpt-4o-mini: prices: input: found 0.15 instead of days with their prices. Write {first day it applies: price}.",
+    "priced_twice": "priced_twice.yaml: providers: openai: prices: gpt-4o-mini/training: 'openai/gpt-4o-mini/training' is priced twice, here and at providers: openai: models: gpt-4o-mini: prices: training. Remove one.",
+    "source_of_two_kinds": "source_of_two_kinds.yaml: sources: page: a source has a url, or says what it is if it is not a page. Fix the file at this location.",
+    "source_without_day": "source_without_day.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: the source 'page' has no day. Add 'read_on: YYYY-MM-DD' to it.",
+    "starts_withdrawn": "starts_withdrawn.yaml: providers: openai: models: gpt-4o-mini: prices: input: the first step must have a value, not null. Fix the file at this location.",
+    "steps_out_of_order": "steps_out_of_order.yaml: providers: openai: models: gpt-4o-mini: prices: input: steps must be in date order, one per day. Fix the file at this location.",
+    "token_factor_of_three_parts": "token_factor_of_three_parts.yaml: providers: openai: models: gpt-4o-mini: token_factor: found [1.0, 1.2, 'page']. Write [low, likely, high, source].",
+    "unknown_access_list": "unknown_access_list.yaml: providers: openai: tuning: gpt-4o-mini: open_to: there is no access list 'windown'. Did you mean 'wind-down'?",
+    "unknown_kind": "unknown_kind.yaml: providers: openai: models: gpt-4o-mini: prices: inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'flex_input'. Fix the file at this location.",
+    "unknown_source": "unknown_source.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: there is no source 'pgae'. Did you mean 'page'? Name it under 'sources:'.",
 }
 
 
@@ -53,7 +75,7 @@ def test_a_broken_book_is_told_with_place_value_and_remedy(name: str) -> None:
 
 def test_every_broken_book_has_its_message() -> None:
     assert {path.stem for path in BAD.iterdir()} == set(MESSAGES)
-    assert len(MESSAGES) == 19
+    assert len(MESSAGES) == 41
 
 
 def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:

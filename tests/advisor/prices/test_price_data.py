@@ -25,7 +25,7 @@ def test_forty_chat_models_of_eight_providers_can_be_priced(book: PriceBook) -> 
     sold = [
         card
         for card in book.models.values()
-        if card.provider != "open" and not (card.shutdown_on and card.shutdown_on <= TODAY)
+        if card.provider != "open" and not (card.ends_on and card.ends_on <= TODAY)
     ]
 
     for card in sold:
@@ -62,9 +62,7 @@ def test_a_cached_price_comes_with_a_cache_rule(book: PriceBook) -> None:
 def test_batch_is_never_dearer_and_cached_never_dearer_than_input(book: PriceBook) -> None:
     compared = 0
     for card in book.models.values():
-        if not book.prices.has(f"{card.id}/input") or (
-            card.shutdown_on and card.shutdown_on <= TODAY
-        ):
+        if not book.prices.has(f"{card.id}/input") or (card.ends_on and card.ends_on <= TODAY):
             continue
         for kind in ("cached_input", "batch_input"):
             if book.prices.has(f"{card.id}/{kind}"):
