@@ -115,8 +115,8 @@ class Unpriced(PricingError):
     def __init__(self, item: str, why: str) -> None:
         self.item, self.why = item, why
         super().__init__(
-            f"'{item}' has no published price: {why} Add your own quote under prices: in an "
-            f"overlay file and pass it with --prices FILE."
+            f"'{item}' has no published price: {why} Add your own quote to an overlay file and "
+            f"pass it with --prices FILE."
         )
 
 

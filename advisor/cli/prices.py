@@ -1,8 +1,11 @@
-"""`advisor prices`: prices on a date, and their age."""
+"""`advisor prices`: prices on a date, and their age and that of facts."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
 import orjson
 import typer
@@ -11,8 +14,10 @@ from advisor.cli.flags import DayFlag, Format, FormatFlag, PricesFlag
 from advisor.console import console, parse_day, plain_table, write_bytes
 from advisor.errors import PricingError, UsageError, did_you_mean
 from advisor.prices.loader import load_prices
-from advisor.prices.series import STALE_AFTER_DAYS, Price
+from advisor.prices.series import STALE_AFTER_DAYS
 from advisor.report.markdown import markdown_table
+
+FACTS = "facts on models, offers and providers"
 
 
 def show(
@@ -50,34 +55,77 @@ def show(
 
 
 def age(on: DayFlag = None, prices: PricesFlag = None, format_: FormatFlag = Format.text) -> None:
-    """List the age of the prices on a date by source, oldest first."""
-    book, day = load_prices(overlay=prices).prices, parse_day(on)
-    by_source: dict[tuple[int, str], list[Price]] = {}
-    for item in book.series:
+    """List the age of prices, and of facts on models and offers, by source, oldest first."""
+    book, day = load_prices(overlay=prices), parse_day(on)
+    found = []
+    for item in book.prices.series:
         try:
-            price = book.on(item, day)
+            price = book.prices.on(item, day)
         except PricingError:
             continue  # not sold on that date, or unpriced: it has no age
-        by_source.setdefault(((day - price.read_on).days, price.source), []).append(price)
-    rows = [
-        (days, len(listed), source)
-        for (days, source), listed in sorted(by_source.items(), reverse=True)
-    ]
-    stale = sum(count for days, count, _ in rows if days >= STALE_AFTER_DAYS)
+        found.append(((day - price.read_on).days, price.source))
+    priced = _AgeTable.of(found)
+    facts = _AgeTable.of(
+        ((day - fact.read_on).days if fact.read_on else None, fact.source)
+        for _, fact in book.facts_on(day)
+    )
     if format_ == "json":
-        sources = [{"age_days": a, "prices": n, "source": s} for a, n, s in rows]
-        body = {"day": day, "stale": stale, "sources": sources}
+        body = {"day": day, "stale": priced.stale, "sources": priced.sources("prices")}
+        body["facts"] = {
+            "stale": facts.stale,
+            "undated": facts.undated,
+            "sources": facts.sources("facts"),
+        }
         write_bytes(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
         return
-    total = sum(count for _, count, _ in rows)
-    age_note = f"{stale} were last read {STALE_AFTER_DAYS} days ago or more."
-    console().print(f"{total} prices on {day}; {age_note}", markup=False, soft_wrap=True)
-    cells: list[tuple[str, ...]] = [(str(a), str(n), s) for a, n, s in rows]
-    _print_table(("age in days", "prices", "source"), cells, format_)
+    for table, name, what in ((priced, "prices", "prices"), (facts, "facts", FACTS)):
+        note = f"{table.stale} were last read {STALE_AFTER_DAYS} days ago or more."
+        if table.undated:
+            note += f" {table.undated} have no day."
+        console().print(f"{table.total} {what} on {day}; {note}", markup=False, soft_wrap=True)
+        _print_table(("age in days", name, "source"), table.cells, format_)
+
+
+@dataclass(frozen=True)
+class _AgeTable:
+    """Age in days and source -> how many were read there on that day; undated ones last."""
+
+    rows: tuple[tuple[int | None, int, str], ...]
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[int | None, str]]) -> Self:
+        """Count ages and sources, oldest first."""
+        counts = Counter(found)
+        keys = sorted(counts, key=lambda k: (k[0] is not None, k[0] or 0, k[1]), reverse=True)
+        return cls(tuple((days, counts[days, source], source) for days, source in keys))
+
+    @property
+    def total(self) -> int:
+        """Number of all."""
+        return sum(count for _, count, _ in self.rows)
+
+    @property
+    def stale(self) -> int:
+        """Number of those that are too old."""
+        return sum(n for days, n, _ in self.rows if days is not None and days >= STALE_AFTER_DAYS)
+
+    @property
+    def undated(self) -> int:
+        """Number of those whose day of reading is not recorded."""
+        return sum(count for days, count, _ in self.rows if days is None)
+
+    @property
+    def cells(self) -> list[tuple[str, ...]]:
+        """Rows as text."""
+        return [("-" if a is None else str(a), str(n), source) for a, n, source in self.rows]
+
+    def sources(self, what: str) -> list[dict[str, Any]]:
+        """Rows as records."""
+        return [{"age_days": a, what: n, "source": source} for a, n, source in self.rows]
 
 
 def _print_table(head: tuple[str, ...], rows: list[tuple[str, ...]], format_: str) -> None:
     if format_ == "markdown":
         console().print(markdown_table(head, rows), markup=False, soft_wrap=True)
     else:
-        console().print(plain_table(head, rows, {"USD", "age in days", "prices"}))
+        console().print(plain_table(head, rows, {"USD", "age in days", "prices", "facts"}))

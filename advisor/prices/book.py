@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TypeVar
 
 from advisor.errors import UnknownPrice
-from advisor.prices.models import Cpu, Gpu, ModelCard
+from advisor.prices.models import Cpu, Gpu, ModelCard, Sourced
 from advisor.prices.providers import Provider, TuningOffer
 from advisor.prices.series import PriceTable
 from advisor.units import Record
@@ -57,6 +58,16 @@ class PriceBook:
     def offers(self) -> tuple[TuningOffer, ...]:
         """Every offer of every provider."""
         return tuple(offer for provider in self.providers.values() for offer in provider.tuning)
+
+    def facts_on(self, day: date) -> Iterator[tuple[str, Sourced]]:
+        """Yield the facts of a day that age, on models, offers and providers, by name."""
+        for name, card in self.models.items():
+            yield from ((f"{name}: {key}", fact) for key, fact in card.on(day).facts.items())
+        for provider in self.providers.values():
+            yield provider.name, provider
+        for offer in self.offers:
+            stem = f"{offer.provider}/{offer.base}"
+            yield from ((f"{stem}: {key}", fact) for key, fact in offer.facts.items())
 
     def clouds(self, gpu: str) -> tuple[str, ...]:
         """List the providers that rent out a GPU by the hour."""

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from advisor.errors import PricingFileError, did_you_mean, explain_validation_error
 from advisor.prices.book import PriceBook
-from advisor.prices.file_format import SECTIONS, FileRecords, file_records
+from advisor.prices.file_format import BLOCKS, SECTIONS, FileRecords, file_records
 from advisor.prices.models import Cpu, Gpu, ModelCard
 from advisor.prices.named_sources import NamedSource, PriceFile
 from advisor.prices.price_lines import Entry
@@ -29,6 +29,8 @@ from advisor.prices.series import PriceSeries, PriceTable
 from advisor.units import Record
 
 HERE = Path(__file__).parent.parent
+MACHINE_KINDS = frozenset(BLOCKS.values()) - {""}
+"""Kinds of prices per hour of a machine, which has to be in the book."""
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,24})")
 IMPLIED_FIELDS = frozenset({"id", "item", "name", "own", "provider"})
 """Fields that follow from the place in the file, and cannot be written."""
@@ -206,13 +208,21 @@ def _sections(name: str, text: str) -> dict[str, dict[Any, Any]]:
 
 
 def _check_references(path: Path, overlay: Path | None, book: PriceBook) -> None:
-    """Refuse an offer that refers to a model, GPU or price that is not in the book."""
+    """Refuse an offer or a price that refers to what is not in the book."""
     name = overlay.name if overlay else path.name
+    for item in book.prices.series:
+        _, _, machine_and_kind = item.partition("/")
+        machine, _, kind = machine_and_kind.rpartition("/")
+        known_machines = {"cpu_hour": book.cpus}.get(kind, book.gpus)
+        if kind in MACHINE_KINDS and machine not in known_machines:
+            problem = f"there is no machine '{machine}'.{did_you_mean(machine, known_machines)}"
+            raise PricingFileError(f"{name}: prices: {item}", problem)
     for offer in book.offers:
         for key, reference, known in (
             ("card", offer.card, book.models),
             ("gpu", offer.gpu, book.gpus),
             ("served_like", offer.served_like, book.with_architecture),
+            ("tokens_like", offer.tokens_like, book.models),
             ("hosting_item", offer.hosting_item, book.prices.series),
         ):
             if reference and reference not in known:

@@ -222,9 +222,17 @@ class ModelCard(Record):
         return self.available.until if self.available else None
 
     @property
-    def facts(self) -> dict[str, DatedFact]:
-        """Facts of the resolved day that age, by name."""
-        named = {"available": self.available, "cache": self.cache, "thinking": self.thinking}
+    def facts(self) -> dict[str, Sourced]:
+        """Facts of the resolved day that age, by name; the sizes of an open model do not."""
+        limits = None
+        if self.source:
+            limits = Sourced(source=self.source, read_on=self.read_on, confidence=self.confidence)
+        named = {
+            "limits": limits,
+            "available": self.available,
+            "cache": self.cache,
+            "thinking": self.thinking,
+        }
         return {name: fact for name, fact in named.items() if fact}
 
     def on(self, day: date) -> ModelCard:

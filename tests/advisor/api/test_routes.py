@@ -330,6 +330,10 @@ def test_models_say_what_they_can_do_until_when(client: TestClient) -> None:
     assert tuned["tuning"][0]["windows"][0]["source"]
     assert any(one["card"]["licence"] for one in every)
     assert any(one["card"]["shutdown_on"] for one in every)
+    assert tuned["card"]["shutdown_on"] == tuned["card"]["available"]["until"] == "2027-01-14"
+    assert tuned["card"]["replacement"] == tuned["card"]["available"]["replaced_by"]
+    ends = {offer["provider"]: offer["result_ends_on"] for offer in tuned["tuning"]}
+    assert ends == {"openai": "2027-01-14", "azure": "2027-10-14"}
     assert any(one["tuning"] for one in every if one["card"]["provider"] == "open")
 
 

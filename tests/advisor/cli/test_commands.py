@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,23 @@ def test_prices_are_shown_with_day_and_source() -> None:
     assert shown[0]["value"] == "0.15"
     assert shown[0]["read_on"] == "2026-11-09"
     assert "were last read 30 days" in age
+
+
+def test_prices_and_facts_are_aged_apart() -> None:
+    text = run("prices", "age", "--on", "2026-11-20")
+    found = json.loads(run("prices", "age", "--on", "2026-11-20", "--format", "json"))
+
+    for name, table in (("prices", found), ("facts", found["facts"])):
+        rows = table["sources"]
+        ages = [row["age_days"] for row in rows if row["age_days"] is not None]
+        stale = sum(row[name] for row in rows if (row["age_days"] or 0) >= 30)
+        total = sum(row[name] for row in rows)
+        assert ages == sorted(ages, reverse=True)
+        assert table["stale"] == stale > 0
+        assert re.search(rf"^{total} {name}.* on 2026-11-20; {stale} were last", text, re.MULTILINE)
+    assert found["facts"]["undated"] == sum(
+        row["facts"] for row in found["facts"]["sources"] if row["age_days"] is None
+    )
 
 
 def test_the_bundled_datasets_are_what_their_script_makes(tmp_path: Path) -> None:

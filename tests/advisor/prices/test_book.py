@@ -61,6 +61,7 @@ MESSAGES = {
     "token_factor_of_three_parts": "token_factor_of_three_parts.yaml: providers: openai: models: gpt-4o-mini: token_factor: found [1.0, 1.2, 'page']. Write [low, likely, high, source].",
     "unknown_access_list": "unknown_access_list.yaml: providers: openai: tuning: gpt-4o-mini: open_to: there is no access list 'windown'. Did you mean 'wind-down'?",
     "unknown_kind": "unknown_kind.yaml: providers: openai: models: gpt-4o-mini: prices: inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'flex_input'. Fix the file at this location.",
+    "unknown_machine": "unknown_machine.yaml: prices: aws/H100_SMX/gpu_hour: there is no machine 'H100_SMX'. Did you mean 'H100_SXM'?",
     "unknown_source": "unknown_source.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: there is no source 'pgae'. Did you mean 'page'? Name it under 'sources:'.",
 }
 
@@ -75,7 +76,7 @@ def test_a_broken_book_is_told_with_place_value_and_remedy(name: str) -> None:
 
 def test_every_broken_book_has_its_message() -> None:
     assert {path.stem for path in BAD.iterdir()} == set(MESSAGES)
-    assert len(MESSAGES) == 41
+    assert len(MESSAGES) == 42
 
 
 def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:

@@ -1,0 +1,273 @@
+"""The grouped form of price files, and the long form that older overlays have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advisor.errors import PriceWithdrawn
+from advisor.prices.book import PriceBook
+from advisor.prices.loader import load_prices, parse_yaml
+from tests.support.paths import ROOT
+
+GROUPED = """
+sources:
+  list-1101: {url: https://example.org/list, read_on: 2026-11-01}
+  end-1102: {url: https://example.org/end, read_on: 2026-11-02, confidence: medium}
+  guess: {says: our own guess}
+providers:
+  acme:
+    protocol: own
+    weights_downloadable: true
+    source: list-1101
+    models:
+      rocket-2:
+        tier: mid
+        token_factor: [1.0, 1.1, 1.3, guess]
+        context_tokens: 128000
+        available: {since: 2026-01-01, until: 2027-06-01, replaced_by: rocket-3, source: end-1102}
+        cache: {modes: [implicit], min_tokens: 1024, ttl_seconds: [300, 3600], source: list-1101}
+        prices:
+          source: list-1101
+          input: {2026-01-01: 0.3, 2026-11-01: 0.2}
+          output: {2026-01-01: [0.8, end-1102, "seen once"], 2026-12-01: null}
+          embedding: {unpriced: nobody says.}
+    prices: {all/web_search_call: {2026-01-01: 10}}
+    tuning:
+      rocket-2:
+        card: acme/rocket-2
+        approach: ft_api
+        methods: [sft]
+        open_to: wind-down
+        serving: per_token
+        available: {until: 2027-06-01, source: end-1102}
+        tier: mid
+        source: end-1102
+        prices: {source: list-1101, training: {2026-01-01: 3}}
+    access:
+      wind-down:
+      - {who: anyone, until: 2027-01-06, says: closes in January., source: end-1102}
+"""
+LONG = """
+prices:
+  acme/rocket-2/input:
+    unit: USD/1M tokens
+    steps:
+    - {since: 2026-01-01, value: 0.3, source: https://example.org/list, read_on: 2026-11-01}
+    - {since: 2026-11-01, value: 0.2, source: https://example.org/list, read_on: 2026-11-01}
+    - {since: 2027-06-01, value: null, source: https://example.org/end, read_on: 2026-11-02, confidence: medium}
+  acme/rocket-2/output:
+    unit: USD/1M tokens
+    steps:
+    - {since: 2026-01-01, value: 0.8, source: https://example.org/end, read_on: 2026-11-02, confidence: medium, note: seen once}
+    - {since: 2026-12-01, value: null, source: https://example.org/list, read_on: 2026-11-01}
+  acme/rocket-2/embedding:
+    unit: USD/1M tokens
+    unpriced: nobody says.
+  acme/rocket-2/training:
+    unit: USD/1M training tokens
+    steps:
+    - {since: 2026-01-01, value: 3, source: https://example.org/list, read_on: 2026-11-01}
+    - {since: 2027-06-01, value: null, source: https://example.org/end, read_on: 2026-11-02, confidence: medium}
+  acme/all/web_search_call:
+    unit: USD/1K searches
+    steps:
+    - {since: 2026-01-01, value: 10, source: https://example.org/list, read_on: 2026-11-01}
+models:
+  acme/rocket-2:
+    tier: mid
+    token_factor: {low: 1.0, likely: 1.1, high: 1.3, source: our own guess}
+    context_tokens: 128000
+    cache:
+      modes: [implicit]
+      min_tokens: 1024
+      ttl_low_seconds: 300
+      ttl_high_seconds: 3600
+      source: https://example.org/list
+      read_on: 2026-11-01
+    released: 2026-01-01
+    shutdown_on: 2027-06-01
+    replacement: rocket-3
+providers:
+  acme:
+    protocol: own
+    weights_downloadable: true
+    source: https://example.org/list
+    read_on: 2026-11-01
+    tuning:
+    - base: rocket-2
+      card: acme/rocket-2
+      approach: ft_api
+      methods: [sft]
+      windows:
+      - who: anyone
+        says: closes in January.
+        closed_since: 2027-01-06
+        source: https://example.org/end
+        read_on: 2026-11-02
+        confidence: medium
+      serving: per_token
+      result_ends_on: 2027-06-01
+      tier: mid
+      source: https://example.org/end
+      read_on: 2026-11-02
+      confidence: medium
+"""
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> PriceBook:
+    return overlaid(tmp_path, GROUPED)
+
+
+def overlaid(folder: Path, text: str) -> PriceBook:
+    overlay = folder / "own.yaml"
+    overlay.write_text(text, encoding="utf-8")
+    return load_prices(overlay=overlay)
+
+
+def test_both_forms_of_a_file_are_the_same_records(acme: PriceBook, tmp_path: Path) -> None:
+    long = overlaid(tmp_path, LONG)
+    items = [item for item in long.prices.series if item.startswith("acme/")]
+    sold = long.models["acme/rocket-2"].available
+
+    assert len(items) == 5
+    assert {i: acme.prices.series[i] for i in items} == {i: long.prices.series[i] for i in items}
+    assert acme.providers["acme"] == long.providers["acme"]
+    assert sold
+    assert sold.source == "own.yaml"  # the long form has no source for these days
+    stated = sold.model_copy(
+        update={
+            "source": "https://example.org/end",
+            "read_on": date(2026, 11, 2),
+            "confidence": "medium",
+        }
+    )
+    card = long.models["acme/rocket-2"].model_copy(update={"available": stated})
+    assert acme.models["acme/rocket-2"] == card
+
+
+def test_the_end_of_a_model_ends_its_prices_unless_they_ended_before(acme: PriceBook) -> None:
+    item = "acme/rocket-2/input"
+    steps = acme.prices.series["acme/rocket-2/output"].steps
+
+    assert acme.prices.on(item, date(2027, 5, 31)).value == Decimal("0.2")
+    with pytest.raises(PriceWithdrawn, match="2027-06-01"):
+        acme.prices.on(item, date(2027, 6, 1))
+    assert [step.since for step in steps] == [date(2026, 1, 1), date(2026, 12, 1)]
+
+
+def test_an_overlay_of_one_price_leaves_model_and_provider_as_they_are(
+    book: PriceBook, tmp_path: Path
+) -> None:
+    text = (
+        "sources:\n  quote: {says: quote for Ann, read_on: 2026-11-01}\n"
+        "providers:\n  openai:\n    models:\n      gpt-4o-mini:\n"
+        "        prices: {source: quote, input: {2026-11-01: 0.1}}\n"
+        "    prices: {gpt-4o/output: {2026-11-01: [8, genai-1109]}}\n"
+    )
+    own = overlaid(tmp_path, text)
+    price = own.prices.on("openai/gpt-4o-mini/input", date(2026, 11, 20))
+
+    assert (price.value, price.source, price.own) == (Decimal("0.1"), "quote for Ann", True)
+    assert own.prices.on("openai/gpt-4o/output", date(2026, 11, 20)).value == 8
+    assert own.models == book.models
+    assert own.providers == book.providers
+
+
+def test_machines_have_prices_by_the_hour_and_a_least_number_of_gpus(tmp_path: Path) -> None:
+    own = overlaid(
+        tmp_path,
+        "sources:\n  page: {url: https://example.org, read_on: 2026-11-01}\n"
+        "providers:\n  acme:\n    source: page\n"
+        "    gpu_hours: {H100_SXM: {2026-11-01: 2.5}}\n"
+        "    spot_gpu_hours: {H100_SXM: {2026-11-01: 1.5}}\n"
+        "    serverless_gpu_hours: {L4: {2026-11-01: 0.9}}\n"
+        "    cpu_hours: {big.box: {2026-11-01: 0.2}}\n"
+        "    min_gpus: {H100_SXM: 8}\n"
+        "    prices: {serverless/vcpu_hour: {2026-11-01: 0.04}}\n"
+        "cpus:\n  big.box: {vcpus: 4, memory_gib: 7.5, source: page}\n",
+    )
+    day = date(2026, 11, 20)
+    hours = {
+        "H100_SXM/gpu_hour": "USD/GPU hour",
+        "H100_SXM/spot_gpu_hour": "USD/GPU hour",
+        "L4/serverless_gpu_hour": "USD/GPU hour",
+        "big.box/cpu_hour": "USD/hour",
+        "serverless/vcpu_hour": "USD/vCPU hour",
+    }
+
+    assert {item: own.prices.on(f"acme/{item}", day).unit for item in hours} == hours
+    assert (own.min_gpus("acme", "H100_SXM"), own.min_gpus("acme", "L4")) == (8, 1)
+    assert own.cpu("big.box").memory_bytes == 7.5 * 1024**3
+    assert own.cpu("big.box").read_on == date(2026, 11, 1)
+    assert "acme" not in own.providers  # it tunes nothing
+
+
+def test_an_offer_without_an_access_list_is_open_to_everybody(tmp_path: Path) -> None:
+    closed = "        open_to: wind-down\n"
+    offer = overlaid(tmp_path, GROUPED.replace(closed, "")).providers["acme"].tuning[0]
+
+    assert offer.open_window("new", date(2027, 2, 1))
+    assert offer.windows[0].source == offer.source
+
+
+def test_an_hour_priced_with_an_offer_is_its_hosting_item(tmp_path: Path) -> None:
+    hourly = GROUPED.replace("serving: per_token", "serving: per_hour").replace(
+        "training: {2026-01-01: 3}}", "training: {2026-01-01: 3}, hosting_hour: {2026-01-01: 2}}"
+    )
+    facts = "        cold_start_seconds: [20, 60, 300]\n        minimum_billed_seconds: 60\n"
+    hourly = hourly.replace("        card: acme", f"{facts}        card: acme")
+    own = overlaid(tmp_path, hourly)
+    offer = own.providers["acme"].tuning[0]
+
+    assert offer.hosting_item == "acme/rocket-2/hosting_hour"
+    assert own.prices.on(offer.hosting_item, date(2026, 11, 20)).value == 2
+    assert offer.cold_start_seconds == (20, 60, 300)
+    assert offer.minimum_billed_seconds == 60
+
+
+def test_each_source_of_the_book_is_named_once_and_used() -> None:
+    parsed = parse_yaml((ROOT / "pricing.yaml").read_text(encoding="utf-8"))
+    sources = parsed.pop("sources")
+    named = [name for path, name in sources_in(parsed) if "architecture" not in path]
+    factors = [card["token_factor"][3] for card in cards_in(parsed) if "token_factor" in card]
+    pages = [tuple(sorted(source.items())) for source in sources.values()]
+
+    assert len(pages) == len({str(page) for page in pages})
+    assert set(named) | set(factors) == set(sources)
+    assert len(named) > 150
+
+
+def test_a_price_of_the_book_takes_one_line_and_a_model_a_few() -> None:
+    lines = (ROOT / "pricing.yaml").read_text(encoding="utf-8").splitlines()
+    book = load_prices()
+
+    assert len(lines) < len(book.prices.series) + 12 * len(book.models) + 500
+
+
+def sources_in(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each source of a parsed file with the keys that lead to it."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "source":
+                yield path, value
+            else:
+                yield from sources_in(value, (*path, str(key)))
+    elif isinstance(node, list):
+        if len(node) in (2, 3) and isinstance(node[1], str) and not isinstance(node[0], str):
+            yield path, node[1]  # [price, source, note]
+        for value in node:
+            if isinstance(value, dict):
+                yield from sources_in(value, path)
+
+
+def cards_in(parsed: Any) -> list[Any]:
+    """Return the model cards of a parsed file."""
+    hosted = [card for p in parsed["providers"].values() for card in p.get("models", {}).values()]
+    return [*hosted, *parsed["open_models"].values()]
