@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from advisor.errors import PricingError
+from advisor.options.basis import Basis, BasisAge, basis_age
 from advisor.options.eligibility import EligibilityKey
 from advisor.prices.book import PriceBook
-from advisor.prices.models import Gpu, ModelCard, Tier
+from advisor.prices.models import Gpu, ModelCard, Sourced, Tier
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import TIERS, TOKEN_RATES, Price
 from advisor.units import Approach, Record
@@ -106,13 +107,36 @@ class Option:
 
     @property
     def per_token(self) -> bool:
-        """Whether inference is billed per token."""
-        return "input" in self.prices
+        """Whether inference is billed per token alone; hosting may bill tokens and the hour."""
+        return "input" in self.prices and "hosting_hour" not in self.prices
 
     def variant(self, approach: Approach, extra: Mapping[str, Price]) -> Option:
         """Return the same model used in another way, with more prices."""
         option_id = f"{approach}:{self.id.split(':', 1)[1]}"
         return replace(self, id=option_id, approach=approach, prices={**self.prices, **extra})
+
+    @property
+    def rests_on(self) -> tuple[Basis, ...]:
+        """Every price of the option, and every fact on its model and offer that ages."""
+        found = {
+            price.item: Basis(price.item, price.source, price.read_on, price.confidence, price.own)
+            for price in self.prices.values()
+        }
+        facts: dict[str, Sourced] = {}
+        for card in filter(None, (self.card, self.base)):
+            facts |= {f"{card.id}: {name}": fact for name, fact in card.facts.items()}
+        if self.offer:
+            stem = f"{self.provider}/{self.model}"
+            facts |= {f"{stem}: {name}": fact for name, fact in self.offer.facts.items()}
+        found |= {
+            name: Basis(name, fact.source, fact.read_on, fact.confidence)
+            for name, fact in facts.items()
+        }
+        return tuple(found.values())
+
+    def facts_stale_on(self, day: date) -> BasisAge:
+        """Return which of the prices and facts it rests on are old or uncertain on a day."""
+        return basis_age(self.rests_on, day)
 
     @cached_property
     def seen(self) -> Mapping[str, Any]:

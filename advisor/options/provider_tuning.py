@@ -78,10 +78,14 @@ def _supervised(
     if offer.open_window(customer, eligibility.day) is None:
         says, source = offer.closed_reason(customer, eligibility.day)
         return rule_out(option_id, "closed-to-you", says, source)
+    if offer.ends_on and offer.ends_on <= eligibility.day:
+        says = f"Models tuned from {offer.base} were shut down on {offer.ends_on}."
+        return rule_out(option_id, "shut-down", says, offer.source)
     try:
         prices = _prices(book, offer, eligibility.day)
     except Unpriced as error:
-        says = f"{error} To add one: {error.item}: {{unit, steps: [{{since, value, ...}}]}}."
+        block, name = error.item.split("/", 1)
+        says = f"{error} There, under providers: {block}: prices: {name}: {{day: [price, source]}}."
         return rule_out(option_id, "unpriced", says, offer.source)
     except PricingError as error:
         return rule_out(option_id, error.code, str(error), offer.source)
@@ -107,7 +111,10 @@ def _supervised(
 
 
 def _prices(book: PriceBook, offer: TuningOffer, day: date) -> Mapping[str, Price]:
-    """Look up the prices of training and inference; an offer needs both."""
+    """Look up the prices of training and inference; an offer needs both.
+
+    An offer served per hour has token prices too where its seller bills the tokens as well.
+    """
     stem = f"{offer.provider}/{offer.base}"
     found = {"training": book.prices.on(f"{stem}/training", day)}
     for kind in ("dpo_training", "job_minimum", "storage_month"):
@@ -116,11 +123,11 @@ def _prices(book: PriceBook, offer: TuningOffer, day: date) -> Mapping[str, Pric
                 found[kind] = book.prices.on(item, day)
     if offer.serving == "per_hour" and offer.hosting_item:
         found["hosting_hour"] = book.prices.on(offer.hosting_item, day)
-        return found
     for tuned, kind in TUNED_PRICE_KINDS.items():
         item = f"{stem}/{tuned}"
         if book.prices.has(item):
             found[kind] = book.prices.on(item, day)
-    if "input" not in found and offer.card:
-        found |= chat_prices(book, offer.card, day)
+    like = offer.tokens_like or (offer.card if offer.serving == "per_token" else None)
+    if "input" not in found and like:
+        found |= chat_prices(book, like, day)
     return found
