@@ -85,7 +85,7 @@ def _price_items(costs: BatchCosts, count: int) -> list[set[str]]:
     found: list[set[str]] = [set() for _ in range(count)]
     for line in costs.lines:
         amounts = _column(line.amount, count)
-        for row, price in enumerate(line.prices):
+        for row, price in enumerate(line.price.each if line.price else ()):
             if price and amounts[row] > 0:
                 found[row].add(price.item)
     return found

@@ -12,8 +12,9 @@ from advisor.decision.evaluate import Question
 from advisor.estimate.request_log import cached_tokens_of_trace
 from advisor.estimate.sampling import triangular_quantile
 from advisor.loading import make_question
-from advisor.options.batch import FALLBACK_MINIMUM_TOKENS, unit_rate
+from advisor.options.batch import FALLBACK_MINIMUM_TOKENS
 from advisor.options.option import chat_prices, short_name
+from advisor.options.price_column import unit_rate
 from advisor.prices.book import PriceBook
 from advisor.units import SECONDS_PER_MONTH
 from benchmarks.option_amounts import OptionAmounts, changed, option_amounts

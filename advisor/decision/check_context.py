@@ -19,9 +19,10 @@ from advisor.gpu.memory import peak_process_bytes
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.recipe import RANK
 from advisor.inputs import prompting_fell_short
-from advisor.options.batch import Column, OptionBatch
+from advisor.options.batch import OptionBatch
 from advisor.options.gpu_tuning import BASELINE_MODEL
 from advisor.options.option import Option
+from advisor.options.price_column import Column
 from advisor.scenario.scenario import Scenario
 
 Mask = NDArray[np.bool_]

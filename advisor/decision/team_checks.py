@@ -14,9 +14,10 @@ from advisor.estimate.costs import batch_costs
 from advisor.estimate.line import with_all_axes
 from advisor.estimate.sampling import LIKELY, EstimateContext
 from advisor.inputs import INPUT_PATHS
-from advisor.options.batch import Mask, OptionBatch, option_batches
+from advisor.options.batch import OptionBatch, option_batches
 from advisor.options.candidates import Candidates
 from advisor.options.option import Option, RuledOutOption, rule_out
+from advisor.options.price_column import Mask
 from advisor.options.prompting import measuring_option
 from advisor.rules.team_rules import COST_FIELDS, TeamRule, rule_context, rule_holds
 from advisor.scenario.paths import set_path

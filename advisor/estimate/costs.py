@@ -30,7 +30,8 @@ from advisor.estimate.tuning import (
     training_set,
 )
 from advisor.inputs import Inputs
-from advisor.options.batch import OptionBatch, Period, unit_rate
+from advisor.options.batch import OptionBatch
+from advisor.options.price_column import Period, unit_rate
 from advisor.prices.series import Price
 from advisor.units import DAYS_PER_MONTH, Number
 

@@ -12,7 +12,8 @@ from advisor.estimate.line import CostLine, priced_line, scaling_lines
 from advisor.estimate.sampling import EstimateContext, Sampling
 from advisor.estimate.tokens import effective_hit_share, history_tokens, hit_share_from_arrivals
 from advisor.inputs import Inputs
-from advisor.options.batch import Mask, OptionBatch, PriceColumn
+from advisor.options.batch import OptionBatch
+from advisor.options.price_column import Mask, PriceColumn
 from advisor.units import Number
 
 MIN_REASONED_TOKENS = 64.0

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.options.batch import PriceColumn
+from advisor.options.price_column import PriceColumn
 from advisor.prices.series import Price
 from advisor.units import Number
 

@@ -17,7 +17,8 @@ from advisor.gpu.throughput import TIME_RANGE, Speeds, prior_speeds
 from advisor.gpu.training_setup import Method, TrainingSetup
 from advisor.gpu.training_time import step_seconds
 from advisor.inputs import Inputs
-from advisor.options.batch import OptionBatch, option_column
+from advisor.options.batch import OptionBatch
+from advisor.options.price_column import option_column
 from advisor.units import Number
 
 SETUP_HOURS = (0.1, 0.3, 1.0)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from advisor.decision.answer import recommend
+from advisor.decision.break_even import break_even_requests
 from advisor.decision.evaluate import prepare
-from advisor.decision.reasons import break_even_requests
 from advisor.estimate.costs import PERCENTILE_SHARES, batch_costs, option_costs, percentile_range
 from advisor.estimate.sampling import LIKELY, WORST_CASE, Sampling
 from advisor.estimate.tokens import (
