@@ -213,7 +213,11 @@ def _tier(
 def _cached_tokens(
     batch: OptionBatch, tier: str, prompt: RequestTokens, hit: Number, context: EstimateContext
 ) -> tuple[Number, Number]:
-    """Tokens of one request that are read from the cache, and that are written to it for a fee."""
+    """Tokens of one request that are read from the cache, and that are written to it for a fee.
+
+    Where writing has a fee, the cheapest of three is taken: to cache the prefix, to cache the whole
+    prompt for the next turn, or nothing. What the caller cannot decide follows the seller.
+    """
     prices = batch.prices
     normal, cached = prices[f"{tier}input"], prices[f"{tier}cached_input"]
     write = prices.get(f"{tier}cache_write")
@@ -221,28 +225,31 @@ def _cached_tokens(
     share = np.where(cached.known, hit, 0.0)
     found = prompt.prefix * share
     written = np.where(has_fee & (share > 0), prompt.prefix - found, 0.0)
+    choice, decides = context.resolved.mask, batch.caches_explicitly
+    is_default = choice(lambda s: s.traffic.caching == "implicit")
+    off = choice(lambda s: s.traffic.caching == "none") | (is_default & ~batch.caches_implicitly)
     if write:
-        saved = found * (normal.rate - cached.rate)
-        pays = saved >= written * (write.rate - normal.rate)
-        declines = batch.caches_explicitly & ~pays
-        found, written = np.where(declines, 0.0, found), np.where(declines, 0.0, written)
-    mode = context.resolved.mask
-    whole = mode(lambda s: s.traffic.caching == "implicit") & batch.caches_implicitly & has_fee
-    off = mode(lambda s: s.traffic.caching == "none") & batch.caches_explicitly
-    off = off | (mode(lambda s: s.traffic.caching == "implicit") & ~batch.caches_implicitly)
-    if whole.any():
-        earlier = _repeated_tokens(prompt, context.inputs)
-        everything = prompt.prefix + np.asarray(prompt.varying)
-        found = np.where(whole, earlier, found)
-        written = np.where(whole, everything - earlier, written)
+        extra, discount = write.rate - normal.rate, normal.rate - cached.rate
+        prefix_usd = written * extra - found * discount
+        earlier, rest = _repeated_tokens(batch, prompt, context.inputs)
+        whole_usd = rest * extra - earlier * discount
+        is_whole = (decides & (whole_usd < prefix_usd)) | (is_default & batch.caches_implicitly)
+        is_whole = is_whole & has_fee & cached.known
+        found, written = np.where(is_whole, earlier, found), np.where(is_whole, rest, written)
+        off = off | (~is_default & (np.where(is_whole, whole_usd, prefix_usd) > 0))
+    off = off & decides
     return np.where(off, 0.0, found), np.where(off, 0.0, written)
 
 
-def _repeated_tokens(prompt: RequestTokens, inputs: Inputs) -> Number:
-    """Tokens of a request that an earlier request of the same conversation began with, on average.
+def _repeated_tokens(
+    batch: OptionBatch, prompt: RequestTokens, inputs: Inputs
+) -> tuple[Number, Number]:
+    """Tokens of a request that the turn before began with, on average, and all others.
 
     A seller that caches implicitly and for a fee writes the whole prompt, up to the last message.
     Only the next turn of the same conversation begins with it.
     """
-    prefix = prompt.prefix * (1 - 1 / inputs.turns)
-    return np.asarray(prefix + np.asarray(prompt.history))
+    everything = prompt.prefix + np.asarray(prompt.varying)
+    is_long = everything >= batch.caching[2]
+    earlier = prompt.prefix * (1 - 1 / inputs.turns) + np.asarray(prompt.history)
+    return np.where(is_long, earlier, 0.0), np.where(is_long, everything - earlier, 0.0)

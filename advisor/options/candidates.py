@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ def list_candidates(
     refusals = [_by_need(option, eligibility, without_retrieval) for option in everything]
     out += filter(None, refusals)
     kept = [option for option, refusal in zip(everything, refusals, strict=True) if not refusal]
+    kept.sort(key=attrgetter("id"))  # of two equal costs the same wins in any order of the book
     current = current_option(eligibility, book)
     options = (*([current] if current else []), *kept)
     measuring = measuring_option(kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from advisor.errors import PricingError, Unpriced
 from advisor.options.eligibility import EligibilityKey
@@ -55,15 +56,31 @@ def _variants(eligibility: EligibilityKey, book: PriceBook, option: Option) -> l
 
 
 def _teacher(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
-    """Look up the prices of the first teacher that is available on the day."""
-    for name in TEACHERS:
-        if name not in book.models:
-            continue
-        try:
-            return chat_prices(book, name, eligibility.day)
-        except PricingError:
-            continue  # not available on that day
-    return None
+    """Look up the prices of the first allowed teacher that is available on the day.
+
+    Where only some providers are allowed, their most expensive large model is the last resort.
+    """
+    names = [name for name in TEACHERS if name in book.models]
+    if eligibility.providers:
+        allowed = [card for card in book.models.values() if card.provider in eligibility.providers]
+        names = [name for name in names if book.models[name] in allowed]
+        large = [card.id for card in allowed if card.tier == "large"]
+        names += sorted(large, key=partial(_output_usd, book, eligibility.day), reverse=True)
+    return next(filter(None, (_prices_on(book, name, eligibility.day) for name in names)), None)
+
+
+def _output_usd(book: PriceBook, day: date, name: str) -> tuple[float, str]:
+    prices = _prices_on(book, name, day)
+    return (float(prices["output"].value) if prices else 0.0), name
+
+
+def _prices_on(book: PriceBook, name: str, day: date) -> Mapping[str, Price] | None:
+    if (end := book.models[name].ends_on) and end <= day:
+        return None
+    try:
+        return chat_prices(book, name, day)
+    except PricingError:
+        return None  # not available on that day
 
 
 def _supervised(

@@ -13,7 +13,7 @@ from benchmarks.properties import Tallies, tallied
 from benchmarks.property_checks import CHECKS, Subject, never_less
 from benchmarks.random_questions import leaf_paths, random_question
 
-QUESTIONS = 40
+QUESTIONS = 12
 CHECKED = (
     "more traffic never costs less",
     "more flex never costs more",
