@@ -105,7 +105,7 @@ def ended(file: PriceFile, entry: Entry, available: Mapping[str, Any]) -> Entry:
     if not steps or steps[-1]["value"] is None:
         return entry
     if steps[-1]["since"] >= until:
-        problem = f"the price begins when the model has ended, on {until}. Correct one of the days."
+        problem = f"the price begins after the end on {until}. Remove it, or correct the end."
         raise file.error(f"{entry.place}: {entry.days[-1]}", problem)
     end = {"since": until, "value": None, "source": available.get("source")}
     end |= {key: available.get(key, "high") for key in ("read_on", "confidence")}

@@ -45,7 +45,7 @@ TIERS = ("", "batch_", "flex_", "long_", "batch_long_", "flex_long_")
 """Prefix of the rates of a tier: normal, batch, flex, long prompt, long prompt in a batch."""
 _TOKENS = (
     *(f"{tier}{rate}" for tier in TIERS for rate in TOKEN_RATES),
-    "cache_write_1h",
+    *(f"{tier}cache_write_1h" for tier in TIERS),
     *(f"tuned_{tier}{rate}" for tier in TIERS for rate in TOKEN_RATES),
     "embedding",
     "batch_embedding",

@@ -49,7 +49,7 @@ MESSAGES = {
     "no_source": "no_source.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: there is no source. Add 'source: NAME' to the block, or write [price, source].",
     "not_a_number": "not_a_number.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found NaN. Give a finite number.",
     "not_yaml": "not_yaml.yaml:3:1: did not find expected node content. Fix the YAML at this location.",
-    "price_after_the_end": "price_after_the_end.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2027-02-01: the price begins when the model has ended, on 2027-01-14. Correct one of the days.",
+    "price_after_the_end": "price_after_the_end.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2027-02-01: the price begins after the end on 2027-01-14. Remove it, or correct the end.",
     "price_in_words": "price_in_words.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found 'cheap'. Give a number in digits.",
     "price_of_four_parts": "price_of_four_parts.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found [0.15, 'page', 'note', 'more']. Write a price, or [price, source, note].",
     "price_without_day": "price_without_day.yaml: providers: openai: models: gpt-4o-mini: prices: input: found 0.15 instead of days with their prices. Write {first day it applies: price}.",
