@@ -22,7 +22,7 @@ from advisor.decision.reasons import (
     next_measurements,
 )
 from advisor.decision.sensitivity import NearestChange, nearest_changes
-from advisor.decision.verdict import verdict_sentence
+from advisor.decision.verdict import verdict_notes, verdict_sentence
 from advisor.estimate.costs import batch_costs, first_variant_values
 from advisor.estimate.line import first_value
 from advisor.estimate.sampling import WORST_CASE
@@ -50,6 +50,8 @@ class Decision(Record):
     """Best eligible option of another approach, else the second best."""
     verdict: str
     """The decision in one sentence."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know with the verdict: old or uncertain prices and facts."""
     win_share: str
     """Share of simulations in which it is the best option, 0 to 1."""
     break_even: BreakEven | None
@@ -165,6 +167,7 @@ def _decide(evaluated: EvaluatedQuestion, reasons: tuple[Reason, ...]) -> Decisi
         recommended=winner.option.id,
         runner_up=_runner_up(evaluated),
         verdict=verdict_sentence(winner, evaluated.current),
+        notes=verdict_notes(winner, evaluated.question.scenario.asked_on),
         win_share=f"{float(np.mean(evaluated.drawn.winner[0] == evaluated.winner_index)):.2f}",
         break_even=_break_even(evaluated),
         reasons=reasons,

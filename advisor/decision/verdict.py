@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 
 from advisor.decision.ranking import OptionResult
+from advisor.options.basis import Basis, basis_age
 from advisor.prices.display_names import at_provider, model_name
 
 NOT_YET = "Not yet: measure first, then decide."
@@ -81,3 +83,34 @@ def _end_text(winner: OptionResult) -> str:
         return ""
     day = f"{option.ends_on:%-d %B %Y}"
     return f" It ends on {day}, so the cost covers {winner.costs.months:.1f} months."
+
+
+def verdict_notes(winner: OptionResult, day: date) -> tuple[str, ...]:
+    """Return what a reader has to know with the verdict: old or uncertain prices and facts."""
+    age = basis_age(_basis(winner), day)
+    notes = []
+    if age.stale:
+        oldest = age.stale[0]
+        notes.append(
+            f"It rests on prices or facts up to {age.oldest_days} days old, read before "
+            f"{day:%-d %B %Y}: check {oldest.name}, read on {oldest.read_on} ({oldest.source})."
+        )
+    if age.uncertain:
+        names = ", ".join(dict.fromkeys(basis.name for basis in age.uncertain[:2]))
+        more = len(age.uncertain) - 2
+        count = f" and {more} more" if more > 0 else ""
+        notes.append(
+            f"It rests on sources of low confidence: check {names}{count} "
+            f"({age.uncertain[0].source})."
+        )
+    return tuple(notes)
+
+
+def _basis(winner: OptionResult) -> Iterator[Basis]:
+    """Yield the prices that the bill reads, and the facts that change it."""
+    used = {item.price.item for item in winner.costs.items if item.price}
+    caches = any("cache" in item.what for item in winner.costs.items)
+    for basis in winner.option.rests_on:
+        is_price = basis.name.count(":") == 0
+        if basis.name in used if is_price else caches or not basis.name.endswith(": cache"):
+            yield basis

@@ -99,10 +99,24 @@ def ruled_out_lines(answer: Answer) -> list[str]:
 def footer(answer: Answer) -> str:
     """Return the date, price book and engine behind the figures."""
     return (
-        f"Prices of {answer.question.asked_on}, price book {answer.prices_sha256[:12]}, "
+        f"{prices_text(answer)}, price book {answer.prices_sha256[:12]}, "
         f"question {answer.question_sha256[:12]}, engine {answer.engine_version}. US dollars, "
         "without tax; a month is 730 hours."
     )
+
+
+def prices_text(answer: Answer) -> str:
+    """Return the date of the prices, and when those of the recommended option were last read.
+
+    Prices that were read long before the date are never called prices of that date.
+    """
+    day = answer.question.asked_on
+    chosen = option_of(answer, answer.decision.recommended)
+    days = [line.read_on for line in (chosen.bill if chosen else ()) if line.read_on]
+    if not days:
+        return f"Prices for {day}"
+    read = f"{min(days)}" if min(days) == max(days) else f"{min(days)} to {max(days)}"
+    return f"Prices for {day}, as last read on {read}"
 
 
 def bill_summary(option: OptionBill) -> str:

@@ -68,10 +68,11 @@ def figures_sentence(answer: Answer, format_money: MoneyFormat = rounded_dollars
 
 
 def verdict_sentences(answer: Answer) -> list[str]:
-    """Return the verdict, its certainty, the runner-up and the break-even."""
+    """Return the verdict, what limits it, its certainty, the runner-up and the break-even."""
     decision = answer.decision
     return [
         decision.verdict,
+        *decision.notes,
         f"Best option in {float(decision.win_share):.0%} of simulations.",
         f"Runner-up: {option_name(decision.runner_up)}." if decision.runner_up else "No runner-up.",
         *break_even_sentences(answer),

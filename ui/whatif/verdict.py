@@ -51,12 +51,17 @@ def verdict_html(answer: Answer, locale: str) -> str:
     return (
         f'<section class="ton-hero" id="verdict" aria-live="polite" '
         f'data-recommended="{escape(decision.recommended)}">'
-        f'<p class="ton-eyebrow">{escape(name)} \u00b7 prices as of {escape(prices)}</p>'
+        f'<p class="ton-eyebrow">{escape(name)} \u00b7 prices for {escape(prices)}</p>'
         f'<h1 class="ton-verdict">{escape(headline(answer))}</h1>'
         f'<p class="ton-lead">{escape(figures_text(answer, locale))}</p>'
+        f"{_notes_html(answer)}"
         f'<div class="ton-tiles">{_figure_tiles(answer, locale)}</div>'
         f"{_runner_up_text(answer, locale)}</section>"
     )
+
+
+def _notes_html(answer: Answer) -> str:
+    return "".join(f'<p class="ton-note">{escape(note)}</p>' for note in answer.decision.notes)
 
 
 def _figure_tiles(answer: Answer, locale: str) -> str:
