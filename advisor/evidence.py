@@ -11,6 +11,7 @@ from pydantic import Field
 from advisor.units import Number, Record, Task
 
 Range = tuple[float, float, float]
+CpuRuntime = Literal["torch_fp32", "onnx_fp32", "onnx_int8"]
 
 
 class LearningCurve(Record):
@@ -199,6 +200,60 @@ class Percentiles(Record):
     """Date the source was last read."""
 
 
+class MeasuredEncoder(Record):
+    """Sizes of an encoder whose speed was measured."""
+
+    parameters_without_embeddings: int
+    """Weights of its layers."""
+    hidden_size: int
+    """Width."""
+
+
+class EncoderCpuRuntime(Record):
+    """Speed of encoders in one runtime on a CPU, see `advisor.estimate.cpu_speed`."""
+
+    gflops_per_core: Range
+    """Achieved at 128 tokens in BERT-base, one request at a time [GFLOP/s]."""
+    fixed_tokens: float
+    """Time of a request that does not depend on its length [tokens]."""
+    attention_cost: float
+    """Time of a FLOP of attention, relative to a FLOP of the matrices."""
+    requests_per_second: dict[str, dict[int, float]]
+    """Measured on one core, one request at a time: encoder -> tokens -> requests per second."""
+
+
+class TfidfCpuSpeed(Record):
+    """Speed of TF-IDF with logistic regression on a CPU."""
+
+    requests_per_second_per_core: Range
+    """One text at a time; high is without character n-grams."""
+    words: int
+    """Words per text that the range is for."""
+    one_at_a_time: dict[str, dict[int, float]]
+    """Measured on one core, one text at a time: features -> words -> texts per second."""
+    in_batches: dict[str, dict[int, float]]
+    """Measured on one core, 32 texts at a time."""
+
+
+class EncoderCpuEvidence(Record):
+    """Speed of classifiers on one CPU core."""
+
+    cpu: str
+    """CPU of the measurement."""
+    measured_on: date
+    """Day of the measurement."""
+    encoders: dict[str, MeasuredEncoder]
+    """By name."""
+    runtimes: dict[CpuRuntime, EncoderCpuRuntime]
+    """By runtime and precision."""
+    tfidf: TfidfCpuSpeed
+    """Without an encoder."""
+    basis: str
+    """What the ranges assume about a cloud vCPU."""
+    source: str
+    """Command of the measurement."""
+
+
 class Evidence(Record):
     """Everything in the decision that is based on published work."""
 
@@ -236,6 +291,8 @@ class Evidence(Record):
     """Savings that training must bring."""
     labour_hours: LabourHours
     """Work to set up an approach."""
+    encoder_cpu: EncoderCpuEvidence
+    """Speed of classifiers on CPUs."""
 
     def of(self, task: Task) -> TaskEvidence:
         """Return the evidence about a task."""
