@@ -19,6 +19,7 @@ BLOCK = re.compile(r"```text\n(.*?)```", re.DOTALL)
         ("predictors", "benchmarks.memory", (0, 1)),
         ("predictors", "benchmarks.train_time", (3,)),
         ("predictors", "benchmarks.serving", (4,)),
+        ("predictors", "benchmarks.encoder_cpu --stored", (5,)),
         ("advice", "benchmarks.decisions benchmarks/data/decision_cases_check.yaml", (1,)),
         ("advice", "benchmarks.decisions benchmarks/data/decision_cases_build.yaml", (2,)),
     ],
