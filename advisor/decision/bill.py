@@ -10,6 +10,7 @@ import numpy as np
 from advisor.decision.ranking import OptionResult
 from advisor.estimate.costs import AMOUNTS, CostItem
 from advisor.estimate.line import first_value, quantity_unit
+from advisor.estimate.periods import mean_requests_per_month
 from advisor.inputs import ResolvedScenario
 from advisor.options.option import Launch, Objective
 from advisor.prices.book import PriceBook
@@ -93,6 +94,8 @@ class OptionBill(Record):
     """Costs over the months of use."""
     per_month: Money
     """Total per month of use, by which options are compared."""
+    cost_per_correct: Money | None = None
+    """Cost per correct answer, one-off costs included [USD]; None without traffic."""
     at_most_one_off: str
     """Worst-case one-off cost, which a cap is checked against [USD]."""
     bill: tuple[BillLine, ...]
@@ -128,6 +131,7 @@ def option_bill(
         gpu=option.gpu.name if option.gpu else None,
         months=f"{costs.months:.2f}",
         **{amount: money(amount) for amount in AMOUNTS},
+        cost_per_correct=_cost_per_correct(entry, money("per_month")),
         at_most_one_off=_usd(at_most_one_off_usd),
         bill=tuple(_line(item) for item in costs.items),
         quality=ExpectedQuality(
@@ -141,6 +145,26 @@ def option_bill(
         latency=None,
         caveats=_caveats(entry, book, resolved),
     )
+
+
+def _cost_per_correct(entry: OptionResult, per_month: Money) -> Money | None:
+    """Divide the cost of an average month by its correct answers.
+
+    cost [USD per correct answer] = USD per month / (requests per month x share of correct answers)
+
+    The low end pairs the lowest cost with the highest quality.
+    """
+    quality = entry.quality
+    shares = [first_value(share) for share in (quality.high, quality.likely, quality.low)]
+    requests = first_value(mean_requests_per_month(entry.batch_result, entry.costs.months))
+    if requests <= 0 or min(shares) <= 0 or entry.option.approach == "not_yet":
+        return None
+    amounts = (per_month.low, per_month.likely, per_month.high)
+    low, likely, high = (
+        _usd(float(amount) / (requests * share), 8)
+        for amount, share in zip(amounts, shares, strict=True)
+    )
+    return Money(low=low, likely=likely, high=high)
 
 
 def _line(item: CostItem) -> BillLine:

@@ -60,6 +60,15 @@ def traffic_factor(context: EstimateContext, month: int) -> Array:
     return np.asarray(trend * context.resolved.column(season) * spike)
 
 
+def mean_requests_per_month(context: EstimateContext, months: Number) -> Array:
+    """Requests of an average month of use, for each variant."""
+    requests = context.inputs.requests_per_month
+    if not traffic_varies(context):
+        return requests
+    parts = [traffic_factor(context, month) * share for month, share in month_shares(months)]
+    return np.asarray(requests * sum(parts) / np.maximum(np.asarray(months), 1e-9))
+
+
 def in_month(context: EstimateContext, month: int) -> EstimateContext:
     """Return the context with the requests, and what is paid today, of one month."""
     factor, inputs = traffic_factor(context, month), context.inputs

@@ -124,7 +124,14 @@ def bill_summary(option: OptionBill) -> str:
     return (
         f"{dollars(option.one_off.likely)} one-off, {dollars(option.monthly.likely)} per month "
         f"({_range(option.monthly)}), {dollars(option.total.likely)} over {option.months} months"
+        f"{_per_correct_text(option)}"
     )
+
+
+def _per_correct_text(option: OptionBill) -> str:
+    if option.cost_per_correct is None:
+        return ""
+    return f", {dollars(1000 * float(option.cost_per_correct.likely))} per 1,000 correct answers"
 
 
 def bill_markdown(option: OptionBill) -> str:
