@@ -18,6 +18,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from advisor.decision.evaluate import Question, evaluate
 from advisor.estimate.costs import AMOUNTS, batch_costs
 from advisor.estimate.line import with_all_axes
 from advisor.estimate.sampling import DIMENSIONS, Sampling, WorstEnd
+from advisor.evidence import Percentiles
 from advisor.prices.loader import load_prices
 from advisor.units import Number
 from benchmarks.random_questions import random_question
@@ -56,6 +58,13 @@ class TrueValues(Sampling):
         rising = low + np.sqrt(u * np.maximum(width * left, 0.0))
         falling = high - np.sqrt((1.0 - u) * np.maximum(width * right, 0.0))
         return np.where(u < at_mode, rising, falling)
+
+    def of_percentiles(self, name: str, known: Percentiles) -> Number:
+        """Return the true values of an input that is known by three percentiles."""
+        normal = np.array([NormalDist().inv_cdf(share) for share in self.uniform[name].tolist()])
+        below, above = np.log(known.p50 / known.p10), np.log(known.p90 / known.p50)
+        steps = normal / NormalDist().inv_cdf(0.9)
+        return np.asarray(known.p50 * np.exp(steps * np.where(steps < 0, below, above)))
 
 
 def true_values(seed: int, truths: int) -> TrueValues:

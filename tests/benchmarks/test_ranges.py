@@ -52,4 +52,4 @@ def test_an_input_that_is_certain_has_one_value() -> None:
 def test_truths_replace_every_way_to_draw() -> None:
     draws = [name for name, _ in inspect.getmembers(Sampling, inspect.isfunction) if name[0] != "_"]
 
-    assert draws == ["value"]
+    assert draws == ["of_percentiles", "value"]
