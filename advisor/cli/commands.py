@@ -72,6 +72,10 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "prices:age",
             "List how long ago prices were read; prices are stale from 30 days on.",
         ),
+        "prices check": (
+            "price_check:check",
+            "Compare the price book with genai-prices, models.dev or litellm, line by line.",
+        ),
     },
     "Server": {
         "serve": ("serve:serve", "Serve the planning API over HTTP; it stores nothing."),
