@@ -107,6 +107,7 @@ def _add_body_example(document: dict[str, Any]) -> None:
         "recommend": scenario,
         "sensitivity": scenario,
         "estimate": scenario,
+        "bill": scenario,
         "sweep": {
             "question": scenario,
             "axes": {"traffic.requests_per_month": [10_000, 1_000_000]},

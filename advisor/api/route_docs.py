@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from advisor.api.errors import MEDIA_TYPE
+from advisor.report.bill_formats import MEDIA_TYPES
 
 SCHEMAS = "#/components/schemas/"
 INPUT_SUFFIX = "Input"
@@ -49,9 +50,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "recommend": _json_body("Scenario", "RecommendRequest"),
     "sensitivity": _json_body("Scenario", "RecommendRequest"),
     "estimate": _json_body("Scenario", "QuestionRequest"),
+    "bill": _json_body("Scenario", "QuestionRequest"),
     "sweep": _json_body("SweepRequest"),
     "interview": _json_body("InterviewRequest"),
 }
+OTHER_MEDIA_TYPES = {"bill": [media for media in MEDIA_TYPES.values() if "json" not in media]}
+"""Media types of a 200 of an operation, besides JSON."""
 COMPUTED_STATUSES = (304, 413, 415, 422, 500)
 STATUSES: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(BODIES, COMPUTED_STATUSES),
@@ -70,6 +74,9 @@ def operation_docs(returns: Any, name: str) -> dict[str, Any]:
     """Return the keyword arguments that document a route; *returns* is the type of a 200."""
     headers = COMPUTED_HEADERS if 304 in STATUSES[name] else PLAIN_HEADERS
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _headers(headers)}}
+    if name in OTHER_MEDIA_TYPES:
+        content = {media: {"schema": {"type": "string"}} for media in OTHER_MEDIA_TYPES[name]}
+        responses[200]["content"] = content
     responses |= {status: _response(status) for status in STATUSES[name]}
     extra: dict[str, Any] = {}
     if name in BODIES:

@@ -39,6 +39,8 @@ from advisor.decision.trace import AnswerWithExtras, trace
 from advisor.errors import DatasetError, UsageError
 from advisor.interview.view import InterviewState
 from advisor.loading import load_rule_catalogue, sentences_for
+from advisor.report.bill_document import BillDocument, bill_document, find_option
+from advisor.report.bill_formats import MEDIA_TYPES, BillFormat, document_bytes
 from advisor.report.sentences import decision_sentences
 from advisor.units import Record
 
@@ -82,7 +84,11 @@ def etag_matches(header: str | None, tag: str) -> bool:
 
 
 def etag_response(
-    planner: PlanningService, tag: str, have: str | None, make: Callable[[], bytes]
+    planner: PlanningService,
+    tag: str,
+    have: str | None,
+    make: Callable[[], bytes],
+    media_type: str = JSON_MEDIA_TYPE,
 ) -> Response:
     """Return a body with its tag; 304, without computing it, if the client has it."""
     headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
@@ -90,7 +96,7 @@ def etag_response(
         return Response(status_code=304, headers=headers)
     body, was_cached = planner.cached(tag, make)
     headers["x-cache"] = "hit" if was_cached else "miss"
-    return Response(body, headers=headers, media_type=JSON_MEDIA_TYPE)
+    return Response(body, headers=headers, media_type=media_type)
 
 
 Encoding = Literal["o200k_base", "cl100k_base", "o200k_harmony"]
@@ -129,6 +135,20 @@ SensitivityQuery = Annotated[
     bool, _query("Whether to search for the nearest changes, in `decision.flips`; slower.", True)
 ]
 OptionQuery = Annotated[str, _filter_query("options whose id", "ft_api")]
+BillOptionQuery = Annotated[
+    str | None,
+    _query(
+        "Id of the option, or a part that only one id contains; the recommended one by default.",
+        "prompt:openai:gpt-5.4-nano",
+        max_length=200,
+    ),
+]
+BillFormatQuery = Annotated[
+    BillFormat,
+    Query(
+        alias="format", description="Format of the document; xlsx needs openpyxl.", examples=["csv"]
+    ),
+]
 ItemQuery = Annotated[str, _filter_query("items whose name", "openai/gpt-4.1")]
 DayQuery = Annotated[date | None, _query("Date of the prices; today by default.", "2026-11-20")]
 NameQuery = Annotated[str, _filter_query("models whose name", "open/")]
@@ -141,6 +161,7 @@ def planning_router() -> APIRouter:
     router.post("/recommend", **operation_docs(Answer | AnswerWithExtras, "recommend"))(recommend)
     router.post("/sensitivity", **operation_docs(NearestChanges, "sensitivity"))(sensitivity)
     router.post("/estimate", **operation_docs(list[OptionBill], "estimate"))(estimate)
+    router.post("/bill", **operation_docs(BillDocument, "bill"))(bill)
     router.post("/sweep", **operation_docs(SweepResponse, "sweep"))(sweep)
     router.post("/interview", **operation_docs(InterviewState, "interview"))(interview)
     router.get("/models", **operation_docs(ModelList, "models"))(models)
@@ -255,6 +276,25 @@ def _bills(planner: PlanningService, question: Question, text: str) -> bytes:
             "query.option", "no allowed option has this in its id.", f"Approaches: {approaches}."
         )
     return orjson.dumps(matching, option=orjson.OPT_SORT_KEYS)
+
+
+def bill(
+    body: JsonBytes,
+    shared: ServiceDep,
+    option: BillOptionQuery = None,
+    format_: BillFormatQuery = "json",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the bill of one option as a document, month by month."""
+    question = shared.question(parse_json_object(body))
+    tag = shared.tag_of("bill", option, format_, shared.tag(question, "recommend"))
+
+    def make() -> bytes:
+        answer = Answer.model_validate(_cached_answer(shared, question))
+        found = find_option(answer, option, "query.option")
+        return document_bytes(bill_document(answer, found), format_)
+
+    return etag_response(shared, tag, if_none_match, make, MEDIA_TYPES[format_])
 
 
 def sweep(body: JsonBytes, shared: ServiceDep, if_none_match: IfNoneMatch = None) -> Response:

@@ -55,6 +55,10 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "recommend:estimate",
             "Print the bill of every option, line by line, with price, date and source.",
         ),
+        "bill": (
+            "bill:bill",
+            "Write the bill of one option by month: text, Markdown, CSV, HTML, XLSX, JSON, FOCUS.",
+        ),
         "sweep": (
             "sweep:sweep",
             "Recommend for every combination of some values; up to 10,000 in one call.",

@@ -212,12 +212,13 @@ def estimate(
             out.print(bill_markdown(bill) + "\n", markup=False, soft_wrap=True)
     else:
         for bill in bills:
-            _print_bill(out, bill)
+            print_bill(out, bill)
         if option is None and answer.ruled_out:
             _print_section(out, "Ruled out", ruled_out_lines(answer))
 
 
-def _print_bill(out: Console, bill: OptionBill) -> None:
+def print_bill(out: Console, bill: OptionBill) -> None:
+    """Print the lines and caveats of a bill."""
     out.print(f"[bold]{bill.id}[/bold]  {bill_summary(bill)}")
     rows = [
         (

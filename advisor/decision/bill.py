@@ -172,7 +172,7 @@ def _line(item: CostItem) -> BillLine:
     return BillLine(
         item=item.what,
         cadence=item.cadence,
-        quantity=f"{item.quantity:.6g}",
+        quantity=f"{item.quantity:.12g}",
         unit=quantity_unit(price) if price else item.own_unit,
         price=str(price.value) if price else usd(item.rate),
         price_unit=price.unit if price else f"USD/{item.own_unit}",

@@ -89,6 +89,26 @@ def test_estimate_returns_the_bills_of_the_command_line(client: TestClient, tmp_
     assert {bill["approach"] for bill in found.json()} == {"prompt"}
 
 
+@pytest.mark.parametrize(
+    ("format_", "media"),
+    [("json", "application/json"), ("focus", "text/csv; charset=utf-8"),
+     ("html", "text/html; charset=utf-8"), ("markdown", "text/markdown; charset=utf-8")],
+)  # fmt: skip
+def test_a_bill_is_the_document_of_the_command_line(
+    client: TestClient, tmp_path: Path, format_: str, media: str
+) -> None:
+    asked = tmp_path / "asked.json"
+    asked.write_text(json.dumps(ASKED))
+    option = "prompt:openai:gpt-5.4-nano"
+
+    found = client.post("/api/v1/bill", params={"option": option, "format": format_}, json=ASKED)
+
+    cli = subprocess.run([sys.executable, "-m", "advisor", "bill", str(asked), "--option", option,
+                          "--format", format_], capture_output=True, check=True)  # fmt: skip
+    assert found.headers["content-type"] == media
+    assert found.content.rstrip() == cli.stdout.rstrip()
+
+
 def test_nearest_changes_are_computed_on_request(client: TestClient) -> None:
     scenario = _example("policy-faq")
 

@@ -1,0 +1,169 @@
+"""A bill month by month: one record per line and calendar month, with the ids of what is billed.
+
+The ids are those of the rows that `advisor bill --format focus` writes and that the comparison with
+actual costs looks for: a forecast and an invoice that name the same item have the same `sku`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from advisor.decision.bill import BillLine, OptionBill
+from advisor.estimate.line import Cadence
+from advisor.units import Money, Record
+
+MICRO = Decimal("0.00000001")
+"""Amounts of a month are rounded to this [USD]."""
+OWN = "own"
+"""Provider of the lines that have no price in the price book."""
+SCALES = {"1M ": Decimal(1_000_000), "1K ": Decimal(1_000)}
+
+
+class MonthLine(Record):
+    """One line of a bill in one month."""
+
+    month: int
+    """1 for the first month."""
+    starts_on: date
+    """First day of the calendar month."""
+    ends_on: date
+    """First day of the next one."""
+    sku: str
+    """Item of the price book, or own/<name of the line>: the same in forecast and actual."""
+    sku_price: str
+    """Item with the first day of its price."""
+    item: str
+    """Name of the line."""
+    cadence: Cadence
+    """once or month."""
+    provider: str
+    """Provider of the item; own without a price."""
+    model: str
+    """Model, GPU or store of the item."""
+    kind: str
+    """Kind of price, such as input or gpu_hour."""
+    quantity: Decimal
+    """Quantity in *unit*."""
+    unit: str
+    """Unit of the quantity."""
+    price: Decimal
+    """Price [USD per *price_unit*]."""
+    price_unit: str
+    """Unit of the price."""
+    list_usd: Decimal
+    """At list prices [USD]."""
+    contracted_usd: Decimal
+    """At negotiated prices [USD]."""
+    effective_usd: Decimal
+    """With commitments spread over what they cover [USD]."""
+    billed_usd: Decimal
+    """As invoiced in this month [USD]."""
+    low_usd: Decimal
+    """5th percentile [USD]."""
+    high_usd: Decimal
+    """95th percentile [USD]."""
+    since: date | None
+    """First day of the price."""
+    source: str
+    """Source of the price."""
+    read_on: date | None
+    """Day on which it was last read there."""
+
+
+def bill_months(bill: OptionBill, starts_on: date) -> tuple[MonthLine, ...]:
+    """Return every line of a bill in every month of use; once lines are in the first month.
+
+    The first month is the calendar month that begins on or after *starts_on*. The last one is a
+    part of a month if the months of use are not whole. The 90% range of a line is the range of
+    its option, in proportion.
+    """
+    lines: list[MonthLine] = []
+    left, month = Decimal(bill.months), 1
+    first = starts_on if starts_on.day == 1 else next_month(starts_on)
+    while month == 1 or left > 0:
+        share = max(min(left, Decimal(1)), Decimal(0))
+        for line in bill.bill:
+            if line.cadence == "month" and share > 0:
+                lines.append(_month_line(line, bill.monthly, month, first, share))
+            elif line.cadence == "once" and month == 1:
+                lines.append(_month_line(line, bill.one_off, month, first, Decimal(1)))
+        left, month, first = left - 1, month + 1, next_month(first)
+    return tuple(lines)
+
+
+def next_month(day: date) -> date:
+    """Return the first day of the month after a day.
+
+    >>> next_month(date(2026, 12, 31))
+    datetime.date(2027, 1, 1)
+    """
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
+
+
+def price_scale(price_unit: str) -> Decimal:
+    """Units of quantity per unit of price.
+
+    >>> price_scale("USD/1M tokens"), price_scale("USD/GPU hour")
+    (Decimal('1000000'), Decimal('1'))
+    """
+    unit = price_unit.removeprefix("USD/")
+    return next((scale for start, scale in SCALES.items() if unit.startswith(start)), Decimal(1))
+
+
+def split_item(item: str) -> tuple[str, str, str]:
+    """Split an item of the price book into provider, model and kind.
+
+    >>> split_item("together/Qwen/Qwen3-8B/training")
+    ('together', 'Qwen/Qwen3-8B', 'training')
+    """
+    provider, _, rest = item.partition("/")
+    model, _, kind = rest.rpartition("/")
+    return provider, model, kind
+
+
+def line_sku(line: BillLine) -> str:
+    """Return the id of what a line bills."""
+    return line.price_item or f"{OWN}/{re.sub(r'[^a-z0-9]+', '-', line.item.lower()).strip('-')}"
+
+
+def _month_line(line: BillLine, total: Money, month: int, first: date, share: Decimal) -> MonthLine:
+    sku = line_sku(line)
+    has_item = line.price_item is not None
+    provider, model, kind = split_item(sku) if has_item else (OWN, "", sku.partition("/")[2])
+    quantity, price = Decimal(line.quantity) * share, Decimal(line.price)
+    usd = _rounded(quantity * price / price_scale(line.price_unit))
+    likely = Decimal(total.likely)
+    low, high = (
+        _rounded(usd * Decimal(end) / likely) if likely else usd for end in (total.low, total.high)
+    )
+    return MonthLine(
+        month=month,
+        starts_on=first,
+        ends_on=next_month(first),
+        sku=sku,
+        sku_price=f"{sku}@{line.since}" if line.since else sku,
+        item=line.item,
+        cadence="once" if line.cadence == "once" else "month",
+        provider=provider,
+        model=model,
+        kind=kind,
+        quantity=quantity,
+        unit=line.unit,
+        price=price,
+        price_unit=line.price_unit,
+        list_usd=usd,
+        contracted_usd=usd,
+        effective_usd=usd,
+        billed_usd=usd,
+        low_usd=low,
+        high_usd=high,
+        since=line.since,
+        source=line.source,
+        read_on=line.read_on,
+    )
+
+
+def _rounded(usd: Decimal) -> Decimal:
+    return usd.quantize(MICRO, rounding=ROUND_HALF_EVEN).normalize() + 0

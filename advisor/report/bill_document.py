@@ -1,0 +1,89 @@
+"""BillDocument: the bill of one option of an answer, month by month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+from advisor.decision.answer import Answer
+from advisor.decision.bill import OptionBill
+from advisor.decision.bill_months import MonthLine, bill_months
+from advisor.errors import UsageError, did_you_mean
+from advisor.units import Record
+
+MONTH_COLUMNS = ("month", "USD", "90% range")
+NOTE = "US dollars, without tax. Low and high: the 90% range of the option, in proportion."
+
+
+class BillDocument(Record):
+    """The bill of one option, also month by month."""
+
+    scenario: str
+    """Name of the scenario."""
+    asked_on: date
+    """Date of the prices."""
+    currency: str = "USD"
+    """Currency of all amounts."""
+    option: OptionBill
+    """The option, with its bill of one month."""
+    months: tuple[MonthLine, ...]
+    """Every line in every calendar month of use."""
+    prices_sha256: str
+    """Hash of the price book."""
+    engine_version: str
+    """Version of the engine."""
+
+
+def find_option(answer: Answer, text: str | None, where: str) -> OptionBill:
+    """Return the option that a text names: its id, or a part that only one id contains.
+
+    Without a text it is the recommended option.
+
+    Raises:
+        UsageError: no id contains the text, or more than one.
+    """
+    bills = {option.id: option for option in answer.options}
+    text = answer.decision.recommended if text is None else text
+    matching = [name for name in bills if text in name]
+    if text in bills or len(matching) == 1:
+        return bills[text if text in bills else matching[0]]
+    if not matching:
+        raise UsageError(
+            f"{where} {text}",
+            "no allowed option has this in its id.",
+            did_you_mean(text, bills).strip(),
+        )
+    found = f"{len(matching)} options have this in their id: {', '.join(matching[:4])}."
+    raise UsageError(f"{where} {text}", found, "Give more of the id.")
+
+
+def bill_document(answer: Answer, bill: OptionBill, starts_on: date | None = None) -> BillDocument:
+    """Return the bill of an option by month, from a day on; by default from the answer's date."""
+    asked_on = answer.question.asked_on
+    return BillDocument(
+        scenario=answer.question.name,
+        asked_on=asked_on,
+        option=bill,
+        months=bill_months(bill, starts_on or asked_on),
+        prices_sha256=answer.prices_sha256,
+        engine_version=answer.engine_version,
+    )
+
+
+def month_totals(months: Iterable[MonthLine]) -> list[tuple[date, Decimal, Decimal, Decimal]]:
+    """Return first day, cost, low and high of each month."""
+    totals: dict[date, list[Decimal]] = {}
+    for line in months:
+        amounts = (line.billed_usd, line.low_usd, line.high_usd)
+        before = totals.get(line.starts_on, [Decimal(0)] * 3)
+        totals[line.starts_on] = [a + b for a, b in zip(before, amounts, strict=True)]
+    return [(day, usd, low, high) for day, (usd, low, high) in totals.items()]
+
+
+def month_rows(months: Iterable[MonthLine]) -> list[tuple[str, ...]]:
+    """Return one row per month, with the columns `MONTH_COLUMNS`."""
+    return [
+        (f"{day:%Y-%m}", f"{usd:,.2f}", "exact" if low == high else f"{low:,.2f} to {high:,.2f}")
+        for day, usd, low, high in month_totals(months)
+    ]
