@@ -11,6 +11,7 @@
   + ScenarioError           the scenario has an unknown key or an invalid value
   + TeamRuleError           a team rule cannot be used
   + UsageError              a flag or path cannot be used
+  + ActualsFileError        an export of usage or costs cannot be read
 
 A wrong answer is worse than none, so nothing here is caught inside the core.
 Doubts that do not stop a calculation are not errors: they are caveats in the result.
@@ -154,6 +155,13 @@ class UsageError(LocatedError):
 
     code = "usage"
     what_to_do = "Correct the flag or path shown."
+
+
+class ActualsFileError(LocatedError):
+    """An export of usage or costs, or a calibration file, cannot be read."""
+
+    code = "actuals-file"
+    what_to_do = "Fix the file at the line shown, or export it again."
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -75,7 +75,7 @@ def bill(
     return None
 
 
-def bill_answer(question: QuestionFlags) -> Answer:
+def bill_answer(question: QuestionFlags, with_calibration: bool = True) -> Answer:
     """Return a saved answer if the file is one, else the answer to the question.
 
     A saved answer is used as it is: its amounts, prices and dates.
@@ -89,7 +89,7 @@ def bill_answer(question: QuestionFlags) -> Answer:
             except ValueError as error:
                 remedy = "Save one with --format json."
                 raise UsageError(str(path), "not a saved answer.", remedy) from error
-    return summarize(evaluate(question.question()))
+    return summarize(evaluate(question.question(with_calibration)))
 
 
 def _print_text(document: BillDocument) -> None:

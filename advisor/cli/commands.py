@@ -59,6 +59,10 @@ SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "bill:bill",
             "Write the bill of one option by month: text, Markdown, CSV, HTML, XLSX, JSON, FOCUS.",
         ),
+        "actuals": (
+            "actuals:actuals",
+            "Compare a forecast with exports of usage and costs; offer lines for calibration.yaml.",
+        ),
         "sweep": (
             "sweep:sweep",
             "Recommend for every combination of some values; up to 10,000 in one call.",

@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from advisor.cli.calibration import CalibrationFlag, calibrate
 from advisor.cli.flags import DatasetFlag, Format, FormatFlag, PricesFlag, SetFlag
 from advisor.console import console, plain_table, reading_bar, today, write_bytes
 from advisor.decision.answer import Answer, Question, canonical_json, evaluate, summarize
@@ -56,9 +57,16 @@ class ScenarioFlags:
     dataset: DatasetFlag = None
     set_: SetFlag = field(default_factory=list)
     prices: PricesFlag = None
+    calibration: CalibrationFlag = None
 
-    def question(self) -> Question:
-        """Read the files and return the question."""
+    def question(self, with_calibration: bool = True) -> Question:
+        """Read the files and return the question, with inputs corrected by calibration.yaml."""
+        question = self._read()
+        if not with_calibration:
+            return question
+        return calibrate(question, self.calibration, self.scenario)
+
+    def _read(self) -> Question:
         if self.scenario is None and self.dataset is None and not self.set_:
             raise UsageError(
                 "advisor recommend",
@@ -83,9 +91,8 @@ class QuestionFlags(ScenarioFlags):
 
     rules: Annotated[Path | None, typer.Option("--rules", help="Your team's rules.")] = None
 
-    def question(self) -> Question:
-        """Read the files and return the question."""
-        question = super().question()
+    def _read(self) -> Question:
+        question = super()._read()
         return replace(question, rules=read_team_rules(self.rules)) if self.rules else question
 
 

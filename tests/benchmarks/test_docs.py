@@ -1,4 +1,4 @@
-"""docs/predictors.md and docs/advice.md show what the benchmarks print."""
+"""docs/predictors.md, docs/advice.md and docs/actuals.md show what the benchmarks print."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ BLOCK = re.compile(r"```text\n(.*?)```", re.DOTALL)
         ("predictors", "benchmarks.train_time", (3,)),
         ("predictors", "benchmarks.serving", (4,)),
         ("predictors", "benchmarks.encoder_cpu --stored", (5,)),
+        ("actuals", "benchmarks.actuals", (0,)),
         ("advice", "benchmarks.decisions benchmarks/data/decision_cases_check.yaml", (1,)),
         ("advice", "benchmarks.decisions benchmarks/data/decision_cases_build.yaml", (2,)),
     ],

@@ -54,7 +54,7 @@ def test_every_command_is_in_the_readme() -> None:
     names = [command.name for command in COMMANDS]
     text = (ROOT / "README.md").read_text()
 
-    assert len(names) == 14
+    assert len(names) == 15
     assert all(f"advisor {name}" in text for name in names)
 
 

@@ -1,0 +1,1 @@
+"""What really happened: exports of providers and clouds, next to the forecast."""
