@@ -16,6 +16,8 @@ from advisor.units import Money, Record
 
 MICRO = Decimal("0.00000001")
 """Amounts of a month are rounded to this [USD]."""
+AMOUNT_ROUNDING = Decimal("0.0001")
+"""Amounts of a bill have four decimals [USD]."""
 OWN = "own"
 """Provider of the lines that have no price in the price book."""
 SCALES = {"1M ": Decimal(1_000_000), "1K ": Decimal(1_000)}
@@ -132,7 +134,7 @@ def _month_line(line: BillLine, total: Money, month: int, first: date, share: De
     sku = line_sku(line)
     has_item = line.price_item is not None
     provider, model, kind = split_item(sku) if has_item else (OWN, "", sku.partition("/")[2])
-    quantity, price = Decimal(line.quantity) * share, Decimal(line.price)
+    quantity, price = Decimal(line.quantity) * share, _mean_price(line)
     usd = _rounded(quantity * price / price_scale(line.price_unit))
     likely = Decimal(total.likely)
     low, high = (
@@ -163,6 +165,15 @@ def _month_line(line: BillLine, total: Money, month: int, first: date, share: De
         source=line.source,
         read_on=line.read_on,
     )
+
+
+def _mean_price(line: BillLine) -> Decimal:
+    """Return the price of a line; the mean over its months where the price changes in them."""
+    quantity, amount, price = (Decimal(x) for x in (line.quantity, line.amount, line.price))
+    scale = price_scale(line.price_unit)
+    if not quantity or abs(quantity * price / scale - amount) <= AMOUNT_ROUNDING:
+        return price
+    return amount * scale / quantity
 
 
 def _rounded(usd: Decimal) -> Decimal:

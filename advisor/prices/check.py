@@ -43,6 +43,9 @@ COMPARED_KINDS = frozenset(
 """Kinds of prices that other sources list."""
 EMBEDDING_KINDS = {"embedding": "input", "batch_embedding": "batch_input"}
 """Kind of the book -> kind under which other sources list it."""
+Stated = tuple[str | None, date | None]
+"""Source of a value of the book, and the day on which it was read."""
+NOT_STATED: Stated = (None, None)
 UNIT_SLIPS = {Decimal(1000): "1,000", Decimal(1_000_000): "1,000,000"}
 
 
@@ -192,12 +195,12 @@ def _compare(
     day, until = days
     card = book.models.get(model)
     ends = ends_on(card) or min(filter(None, map(_last_day, series.values())), default=None)
-    base = next(iter(series.values()))
-    yield from _compare_end(model, ends, base, values.get(ENDS, ()), day)
+    base = _stated(next(iter(series.values())), day)
+    yield from _compare_end(model, ends, _source_of_end(card, base), values.get(ENDS, ()), day)
     if ends and ends <= day:
         return
     for fact in (CONTEXT, OUTPUT, LONG):
-        yield from _compare_fact(model, fact, card, base, values, day)
+        yield from _compare_fact(model, fact, card, values, day)
     is_embedding = "embedding" in series
     own_kind = {theirs: ours for ours, theirs in EMBEDDING_KINDS.items()}
     listed = {EMBEDDING_KINDS.get(kind, kind) if is_embedding else kind for kind in series}
@@ -210,12 +213,17 @@ def _compare(
         # a price of 0 is how sources write "not billed"; an embedding has no output
         if value and not (is_embedding and kind.endswith("output")):
             named = own_kind.get(kind, kind) if is_embedding else kind
-            yield kind, _difference(f"{model}/{named}", None, None, value, day)
+            yield kind, _difference(f"{model}/{named}", None, NOT_STATED, value, day)
 
 
 def ends_on(card: ModelCard | None) -> date | None:
     """Return the first day without service that the book states for a model."""
-    return card.shutdown_on if card else None
+    return card.ends_on if card else None
+
+
+def _source_of_end(card: ModelCard | None, base: Stated) -> Stated:
+    fact = card.available if card else None
+    return (fact.source, fact.read_on) if fact else base
 
 
 def _last_day(series: PriceSeries) -> date | None:
@@ -224,7 +232,7 @@ def _last_day(series: PriceSeries) -> date | None:
 
 
 def _compare_end(
-    model: str, ends: date | None, base: PriceSeries, steps: Steps, day: date
+    model: str, ends: date | None, stated: Stated, steps: Steps, day: date
 ) -> Iterator[tuple[str, Difference | None]]:
     if not steps:
         return
@@ -234,7 +242,7 @@ def _compare_end(
     if is_same or (has_ended and ends and ends <= day):
         yield ENDS, None
         return
-    row = _difference(f"{model}/{ENDS}", ends, base, other, day)
+    row = _difference(f"{model}/{ENDS}", ends, stated, other, day)
     yield ENDS, row.model_copy(update={"outcome": "ended"}) if has_ended else row
 
 
@@ -242,18 +250,18 @@ def _compare_fact(
     model: str,
     fact: str,
     card: ModelCard | None,
-    base: PriceSeries,
     values: Mapping[str, Steps],
     day: date,
 ) -> Iterator[tuple[str, Difference | None]]:
     """Compare a size in tokens; a context window may be stated without the answer."""
-    other, stated = _value_on(values.get(fact, ()), day), getattr(card, fact, None)
+    other, ours = _value_on(values.get(fact, ()), day), getattr(card, fact, None)
     if card is None or other is None:
         return
-    accepted = [None if stated is None else Decimal(stated)]
-    if fact == CONTEXT and stated and card.max_output_tokens:
-        accepted.append(Decimal(stated - card.max_output_tokens))
-    row = None if other in accepted else _difference(f"{model}/{fact}", stated, base, other, day)
+    accepted = [None if ours is None else Decimal(ours)]
+    if fact == CONTEXT and ours and card.max_output_tokens:
+        accepted.append(Decimal(ours - card.max_output_tokens))
+    stated = (card.source, card.read_on)
+    row = None if other in accepted else _difference(f"{model}/{fact}", ours, stated, other, day)
     yield fact, row
 
 
@@ -271,7 +279,8 @@ def _compare_steps(
     for (ours, theirs), group in groupby(pairs, key=lambda pair: pair[1:]):
         if ours != theirs and not (ours is None and not steps):
             same = False
-            yield _difference(series.item, ours, series, theirs, next(group)[0])
+            on = next(group)[0]
+            yield _difference(series.item, ours, _stated(series, on), theirs, on)
     if same and pairs:
         yield None
 
@@ -286,24 +295,28 @@ def _value_on(steps: Steps, day: date) -> Value:
     return begun[-1] if begun else None
 
 
-def _difference(
-    item: str, book: object, series: PriceSeries | None, other: Value, day: date
-) -> Difference:
-    steps = [step for step in series.steps if step.since <= day] if series else []
+def _difference(item: str, book: object, stated: Stated, other: Value, day: date) -> Difference:
     outcome: Outcome = "different"
     if book is None:
         outcome = "missing in the book"
     elif other is None:
         outcome = ABSENT
+    source, read_on = stated if book is not None else NOT_STATED
     return Difference(
         item=item,
         outcome=outcome,
         book=_text(book),
-        source=steps[-1].source if steps and book is not None else None,
-        read_on=steps[-1].read_on if steps and book is not None else None,
+        source=source,
+        read_on=read_on,
         other=_text(other),
         on=day,
     )
+
+
+def _stated(series: PriceSeries, day: date) -> Stated:
+    """Return the source of a price on a day, and when it was read."""
+    steps = [step for step in series.steps if step.since <= day]
+    return (steps[-1].source, steps[-1].read_on) if steps else NOT_STATED
 
 
 def _text(value: object) -> str | None:
