@@ -35,6 +35,8 @@ class ComparedLine(Record):
     """Quantity in the exports; None if they have none."""
     forecast_price: Decimal | None
     """Unit price in the forecast."""
+    has_price_step: bool
+    """Whether the forecast has two prices in this month; they are shown as their mean."""
     actual_price: Decimal | None
     """Cost per unit in the exports; None without both."""
     forecast_usd: Decimal | None
@@ -212,6 +214,7 @@ def _compared(
         forecast_quantity=quantity,
         actual_quantity=used,
         forecast_price=_rounded(price),
+        has_price_step=len({line.price for line in lines}) > 1,
         actual_price=_rounded(actual_price),
         forecast_usd=usd,
         low_usd=sum((line.low_usd for line in lines), Decimal(0)),

@@ -226,7 +226,8 @@ def _price_drifts(compared: Iterable[ComparedLine], months: list[date]) -> Itera
     """Compare unit prices: a price that differs in one month already is a finding."""
     by_sku: dict[str, dict[date, ComparedLine]] = {}
     for line in compared:
-        if line.starts_on in months and line.actual_price is not None and line.forecast_price:
+        has_both = line.actual_price is not None and line.forecast_price
+        if line.starts_on in months and has_both and not line.has_price_step:
             by_sku.setdefault(line.sku, {})[line.starts_on] = line
     bounds = 1 - PRICE_TOLERANCE, 1 + PRICE_TOLERANCE
     for sku, lines in by_sku.items():

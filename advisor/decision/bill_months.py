@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from advisor.decision.bill import BillLine, OptionBill
 from advisor.estimate.line import Cadence
@@ -20,6 +20,8 @@ AMOUNT_ROUNDING = Decimal("0.0001")
 """Amounts of a bill have four decimals [USD]."""
 OWN = "own"
 """Provider of the lines that have no price in the price book."""
+DIGITS = Context(prec=10)
+"""Significant digits of a quantity."""
 SCALES = {"1M ": Decimal(1_000_000), "1K ": Decimal(1_000)}
 
 
@@ -79,20 +81,45 @@ def bill_months(bill: OptionBill, starts_on: date) -> tuple[MonthLine, ...]:
 
     The first month is the calendar month that begins on or after *starts_on*. The last one is a
     part of a month if the months of use are not whole. The 90% range of a line is the range of
-    its option, in proportion.
+    its option, in proportion. A line of an announced price step is in the months of that step.
     """
+    shares = _step_shares(bill)
     lines: list[MonthLine] = []
     left, month = Decimal(bill.months), 1
     first = starts_on if starts_on.day == 1 else next_month(starts_on)
     while month == 1 or left > 0:
-        share = max(min(left, Decimal(1)), Decimal(0))
-        for line in bill.bill:
-            if line.cadence == "month" and share > 0:
-                lines.append(_month_line(line, bill.monthly, month, first, share))
-            elif line.cadence == "once" and month == 1:
-                lines.append(_month_line(line, bill.one_off, month, first, Decimal(1)))
+        for place, line in enumerate(bill.bill):
+            share = Decimal(month == 1)
+            if line.cadence == "month":
+                begins, ends = shares[place]
+                share = min(ends, Decimal(month)) - max(begins, Decimal(month - 1))
+                share *= Decimal(bill.months) / (ends - begins) if ends > begins else 0
+            if share > 0:
+                total = bill.monthly if line.cadence == "month" else bill.one_off
+                lines.append(_month_line(line, total, month, first, share))
         left, month, first = left - 1, month + 1, next_month(first)
     return tuple(lines)
+
+
+def _step_shares(bill: OptionBill) -> dict[int, tuple[Decimal, Decimal]]:
+    """Return from which to which month each line applies, in months from the start.
+
+    A price that changes has one line per step, with the mean quantity of all months: the steps of
+    a line follow each other, each for its part of the quantity.
+    """
+    months, found = Decimal(bill.months), {}
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for place, line in enumerate(bill.bill):
+        name = line.item.removesuffix(f", from {line.since}")
+        groups.setdefault((name, line.price_item), []).append(place)
+    for places in groups.values():
+        quantities = [Decimal(bill.bill[place].quantity) for place in places]
+        whole, done = sum(quantities), Decimal(0)
+        for place, quantity in zip(places, quantities, strict=True):
+            begins = done * months / whole if whole else Decimal(0)
+            done += quantity
+            found[place] = begins, done * months / whole if whole else months
+    return found
 
 
 def next_month(day: date) -> date:
@@ -134,7 +161,7 @@ def _month_line(line: BillLine, total: Money, month: int, first: date, share: De
     sku = line_sku(line)
     has_item = line.price_item is not None
     provider, model, kind = split_item(sku) if has_item else (OWN, "", sku.partition("/")[2])
-    quantity, price = Decimal(line.quantity) * share, _mean_price(line)
+    quantity, price = _quantity(line, share), _mean_price(line)
     usd = _rounded(quantity * price / price_scale(line.price_unit))
     likely = Decimal(total.likely)
     low, high = (
@@ -165,6 +192,10 @@ def _month_line(line: BillLine, total: Money, month: int, first: date, share: De
         source=line.source,
         read_on=line.read_on,
     )
+
+
+def _quantity(line: BillLine, share: Decimal) -> Decimal:
+    return DIGITS.multiply(Decimal(line.quantity), share).normalize() + 0
 
 
 def _mean_price(line: BillLine) -> Decimal:

@@ -19,7 +19,7 @@ from openpyxl import load_workbook
 from advisor.decision.answer import Answer, canonical_json, recommend
 from advisor.decision.bill_months import bill_months
 from advisor.errors import UsageError
-from advisor.loading import example_question
+from advisor.loading import example_question, make_question
 from advisor.report.bill_document import BillDocument, bill_document, find_option, month_totals
 from advisor.report.bill_formats import document_bytes
 from tests.support.focus_rules import broken_rules
@@ -59,6 +59,21 @@ def test_a_line_has_the_amount_of_its_bill_in_every_whole_month(name: str) -> No
             if line.month == 1 and Decimal(bill.months) >= 1:
                 same = [Decimal(one.amount) for one in bill.bill if one.item == line.item]
                 assert min(abs(line.billed_usd - usd) for usd in same) < Decimal("0.0001")
+
+
+def test_an_announced_price_applies_from_its_month() -> None:
+    question = {"name": "steps", "asked_on": "2026-12-01", "task": "extraction",
+                "traffic": {"requests_per_month": 100_000, "prefix_tokens": 1000,
+                            "user_tokens": 200, "completion_tokens": 300}}  # fmt: skip
+    found = recommend(make_question(question, "test"))
+    bill = next(one for one in found.options if one.id == "prompt:google:gemini-3.6-flash")
+
+    totals = {day: usd for day, usd, *_ in month_totals(bill_months(bill, date(2026, 12, 1)))}
+
+    # 120 million tokens in, 30 million out: 0.75 and 3.75 until 2026-12-31, then 1.50 and 7.50
+    assert totals[date(2026, 12, 1)] == pytest.approx(Decimal("202.50"), abs=Decimal("0.01"))
+    assert totals[date(2027, 2, 1)] == pytest.approx(Decimal("405.00"), abs=Decimal("0.01"))
+    assert sum(totals.values()) == pytest.approx(Decimal(bill.total.likely), abs=Decimal("0.01"))
 
 
 def test_once_lines_are_in_the_first_calendar_month_only() -> None:
