@@ -32,14 +32,19 @@ from advisor.api.sweep import SweepResponse, parse_sweep, sweep_bytes
 from advisor.api.uploads import UploadedFile, receive_file
 from advisor.dataset.profile import Profile
 from advisor.dataset.reader import DEFAULT_LIMIT_TOKENS, profile_file
-from advisor.decision.answer import Answer, Question, canonical_json
+from advisor.decision.answer import Answer, Question, canonical_json, evaluate
 from advisor.decision.bill import OptionBill
 from advisor.decision.sensitivity import NearestChange
 from advisor.decision.trace import AnswerWithExtras, trace
 from advisor.errors import DatasetError, UsageError
 from advisor.interview.view import InterviewState
 from advisor.loading import load_rule_catalogue, sentences_for
-from advisor.report.bill_document import BillDocument, bill_document, find_option
+from advisor.report.bill_document import (
+    BillDocument,
+    answer_with_bill,
+    bill_document,
+    find_option,
+)
 from advisor.report.bill_formats import MEDIA_TYPES, BillFormat, document_bytes
 from advisor.report.sentences import decision_sentences
 from advisor.units import Record
@@ -290,7 +295,7 @@ def bill(
     tag = shared.tag_of("bill", option, format_, shared.tag(question, "recommend"))
 
     def make() -> bytes:
-        answer = Answer.model_validate(_cached_answer(shared, question))
+        answer = answer_with_bill(evaluate(question), option)
         found = find_option(answer, option, "query.option")
         return document_bytes(bill_document(answer, found), format_)
 

@@ -86,7 +86,7 @@ def compare(flags: ActualsFlags, found: Actuals) -> Comparison:
     question = QuestionFlags(
         scenario=flags.scenario, dataset=flags.dataset, set_=flags.set_, prices=flags.prices
     )
-    answer = bill_answer(question, with_calibration=False)
+    answer = bill_answer(question, flags.option, with_calibration=False)
     bill = find_option(answer, flags.option, "--option")
     starts_on = parse_day(flags.from_) if flags.from_ else answer.question.asked_on
     return compare_actuals(answer, bill, found, starts_on)

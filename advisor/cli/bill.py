@@ -13,12 +13,13 @@ import typer
 
 from advisor.cli.recommend import QuestionFlags, print_bill
 from advisor.console import console, parse_day, plain_table
-from advisor.decision.answer import Answer, evaluate, summarize
+from advisor.decision.answer import Answer, evaluate
 from advisor.errors import UsageError
 from advisor.report.bill_document import (
     MONTH_COLUMNS,
     NOTE,
     BillDocument,
+    answer_with_bill,
     bill_document,
     find_option,
     month_rows,
@@ -57,7 +58,7 @@ def bill(
     ] = BillFormatName.text,
 ) -> None:
     """Write the bill of one option, by default the recommended one."""
-    answer = bill_answer(question)
+    answer = bill_answer(question, option)
     starts_on: date | None = parse_day(from_) if from_ else None
     document = bill_document(answer, find_option(answer, option, "--option"), starts_on)
     if format_ == "text":
@@ -75,7 +76,9 @@ def bill(
     return None
 
 
-def bill_answer(question: QuestionFlags, with_calibration: bool = True) -> Answer:
+def bill_answer(
+    question: QuestionFlags, option: str | None, with_calibration: bool = True
+) -> Answer:
     """Return a saved answer if the file is one, else the answer to the question.
 
     A saved answer is used as it is: its amounts, prices and dates.
@@ -89,7 +92,7 @@ def bill_answer(question: QuestionFlags, with_calibration: bool = True) -> Answe
             except ValueError as error:
                 remedy = "Save one with --format json."
                 raise UsageError(str(path), "not a saved answer.", remedy) from error
-    return summarize(evaluate(question.question(with_calibration)))
+    return answer_with_bill(evaluate(question.question(with_calibration)), option)
 
 
 def _print_text(document: BillDocument) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -12,7 +13,7 @@ import numpy as np
 import orjson
 
 from advisor import __version__
-from advisor.decision.bill import OptionBill, option_bill
+from advisor.decision.bill import OptionBill, option_bill, with_months
 from advisor.decision.break_even import BreakEven, break_even
 from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.decision.ranking import OptionResult
@@ -138,19 +139,30 @@ def recommend(question: Question) -> Answer:
     return summarize(evaluate(question))
 
 
-def summarize(evaluated: EvaluatedQuestion) -> Answer:
-    """Turn an evaluated question into an answer: decision, bills, what is ruled out."""
+def summarize(evaluated: EvaluatedQuestion, months_of: Collection[str] = ()) -> Answer:
+    """Turn an evaluated question into an answer: decision, bills, what is ruled out.
+
+    Bills of the compared options, and of those in *months_of*, state the quantities of each month.
+    """
     question, resolved = evaluated.question, evaluated.resolved
     explained = partial(with_disputes, catalogue=question.catalogue, task=resolved.task)
     reasons = tuple(explained(reason, reason.code) for reason in decision_reasons(evaluated))
     refused = [entry.refusal for entry in evaluated.options if entry.refusal]
     ruled_out = sorted((*evaluated.candidates.ruled_out, *refused), key=lambda option: option.id)
+    decision = _decide(evaluated, reasons)
+    compared = {decision.recommended, decision.runner_up, "current", *months_of}
+    if decision.break_even:
+        compared |= {decision.break_even.option, decision.break_even.against}
+    entries = {entry.option.id: entry for entry in evaluated.options}
     return Answer(
         schema_version=SCHEMA_VERSION,
         question=question.scenario,
         dataset_sha256=question.profile.dataset_sha256 if question.profile else None,
-        decision=_decide(evaluated, reasons),
-        options=_bills(evaluated),
+        decision=decision,
+        options=tuple(
+            with_months(bill, entries[bill.id]) if bill.id in compared & entries.keys() else bill
+            for bill in _bills(evaluated)
+        ),
         ruled_out=tuple(explained(option, option.rule) for option in ruled_out),
         assumptions=(*question.default_assumptions, *resolved.assumptions),
         caveats=_caveats(question),

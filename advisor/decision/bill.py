@@ -8,10 +8,12 @@ from functools import lru_cache
 import numpy as np
 
 from advisor.decision.ranking import OptionResult
+from advisor.estimate.by_month import quantities_by_month
 from advisor.estimate.costs import AMOUNTS, CostItem
 from advisor.estimate.line import first_value, quantity_unit
-from advisor.estimate.periods import mean_requests_per_month
+from advisor.estimate.periods import mean_requests_per_month, month_shares
 from advisor.inputs import ResolvedScenario
+from advisor.options.batch import option_batches
 from advisor.options.option import Launch, Objective
 from advisor.prices.book import PriceBook
 from advisor.prices.series import Caveat
@@ -46,6 +48,9 @@ class BillLine(Record):
     """Source of the price."""
     read_on: date | None
     """Day on which it was last read there."""
+    by_month: tuple[str, ...] = ()
+    """Quantity in each month of use, if a price or the traffic changes; in the bills of compared
+    options only."""
 
 
 class ExpectedQuality(Record):
@@ -109,6 +114,22 @@ class OptionBill(Record):
 
 
 _usd = lru_cache(maxsize=4096)(usd)  # bills have many amounts in common
+
+
+def with_months(bill: OptionBill, entry: OptionResult) -> OptionBill:
+    """Return the bill with the quantity of each monthly line in each month of use."""
+    (batch,) = option_batches([entry.option])
+    found = quantities_by_month(batch, entry.batch_result, entry.costs)
+    if not found:
+        return bill
+    shares = [first_value(share) for _, share in month_shares(entry.costs.months)]
+    lines = []
+    for line, item in zip(bill.bill, entry.costs.items, strict=True):
+        even = tuple(item.quantity * share for share in shares)
+        quantities = found.get(line.item, even) if line.cadence == "month" else ()
+        by_month = tuple(f"{quantity:.6g}" for quantity in quantities)
+        lines.append(line.model_copy(update={"by_month": by_month}))
+    return bill.model_copy(update={"bill": tuple(lines)})
 
 
 def option_bill(

@@ -12,12 +12,11 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from advisor.decision.bill import BillLine, OptionBill
 from advisor.estimate.line import Cadence
+from advisor.estimate.periods import month_shares
 from advisor.units import Money, Record
 
 MICRO = Decimal("0.00000001")
 """Amounts of a month are rounded to this [USD]."""
-AMOUNT_ROUNDING = Decimal("0.0001")
-"""Amounts of a bill have four decimals [USD]."""
 OWN = "own"
 """Provider of the lines that have no price in the price book."""
 DIGITS = Context(prec=10)
@@ -81,45 +80,19 @@ def bill_months(bill: OptionBill, starts_on: date) -> tuple[MonthLine, ...]:
 
     The first month is the calendar month that begins on or after *starts_on*. The last one is a
     part of a month if the months of use are not whole. The 90% range of a line is the range of
-    its option, in proportion. A line of an announced price step is in the months of that step.
+    its option, in proportion. Where a price or the traffic changes, the lines need the quantities
+    of each month, see `with_months`.
     """
-    shares = _step_shares(bill)
     lines: list[MonthLine] = []
-    left, month = Decimal(bill.months), 1
     first = starts_on if starts_on.day == 1 else next_month(starts_on)
-    while month == 1 or left > 0:
-        for place, line in enumerate(bill.bill):
-            share = Decimal(month == 1)
-            if line.cadence == "month":
-                begins, ends = shares[place]
-                share = min(ends, Decimal(month)) - max(begins, Decimal(month - 1))
-                share *= Decimal(bill.months) / (ends - begins) if ends > begins else 0
-            if share > 0:
+    for month, share in month_shares(float(bill.months)):
+        for line in bill.bill:
+            quantity = _quantity(line, month, Decimal(repr(float(share))))
+            if quantity > 0:
                 total = bill.monthly if line.cadence == "month" else bill.one_off
-                lines.append(_month_line(line, total, month, first, share))
-        left, month, first = left - 1, month + 1, next_month(first)
+                lines.append(_month_line(line, total, month + 1, first, quantity))
+        first = next_month(first)
     return tuple(lines)
-
-
-def _step_shares(bill: OptionBill) -> dict[int, tuple[Decimal, Decimal]]:
-    """Return from which to which month each line applies, in months from the start.
-
-    A price that changes has one line per step, with the mean quantity of all months: the steps of
-    a line follow each other, each for its part of the quantity.
-    """
-    months, found = Decimal(bill.months), {}
-    groups: dict[tuple[str, str | None], list[int]] = {}
-    for place, line in enumerate(bill.bill):
-        name = line.item.removesuffix(f", from {line.since}")
-        groups.setdefault((name, line.price_item), []).append(place)
-    for places in groups.values():
-        quantities = [Decimal(bill.bill[place].quantity) for place in places]
-        whole, done = sum(quantities), Decimal(0)
-        for place, quantity in zip(places, quantities, strict=True):
-            begins = done * months / whole if whole else Decimal(0)
-            done += quantity
-            found[place] = begins, done * months / whole if whole else months
-    return found
 
 
 def next_month(day: date) -> date:
@@ -157,11 +130,13 @@ def line_sku(line: BillLine) -> str:
     return line.price_item or f"{OWN}/{re.sub(r'[^a-z0-9]+', '-', line.item.lower()).strip('-')}"
 
 
-def _month_line(line: BillLine, total: Money, month: int, first: date, share: Decimal) -> MonthLine:
+def _month_line(
+    line: BillLine, total: Money, month: int, first: date, quantity: Decimal
+) -> MonthLine:
     sku = line_sku(line)
     has_item = line.price_item is not None
     provider, model, kind = split_item(sku) if has_item else (OWN, "", sku.partition("/")[2])
-    quantity, price = _quantity(line, share), _mean_price(line)
+    price = Decimal(line.price)
     usd = _rounded(quantity * price / price_scale(line.price_unit))
     likely = Decimal(total.likely)
     low, high = (
@@ -194,17 +169,13 @@ def _month_line(line: BillLine, total: Money, month: int, first: date, share: De
     )
 
 
-def _quantity(line: BillLine, share: Decimal) -> Decimal:
+def _quantity(line: BillLine, month: int, share: Decimal) -> Decimal:
+    """Return the quantity of a line in a month; the first month is 0."""
+    if line.cadence == "once":
+        return Decimal(line.quantity) if month == 0 else Decimal(0)
+    if line.by_month:
+        return Decimal(line.by_month[month]) if month < len(line.by_month) else Decimal(0)
     return DIGITS.multiply(Decimal(line.quantity), share).normalize() + 0
-
-
-def _mean_price(line: BillLine) -> Decimal:
-    """Return the price of a line; the mean over its months where the price changes in them."""
-    quantity, amount, price = (Decimal(x) for x in (line.quantity, line.amount, line.price))
-    scale = price_scale(line.price_unit)
-    if not quantity or abs(quantity * price / scale - amount) <= AMOUNT_ROUNDING:
-        return price
-    return amount * scale / quantity
 
 
 def _rounded(usd: Decimal) -> Decimal:

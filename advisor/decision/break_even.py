@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from advisor.decision.ranking import OptionResult
-from advisor.estimate.costs import OptionCost, costs_by_month
-from advisor.estimate.line import first_value
-from advisor.estimate.sampling import EstimateContext
+from advisor.estimate.by_month import usd_by_month
+from advisor.estimate.costs import OptionCost
 from advisor.options.batch import option_batches
 from advisor.units import Record, usd
 
@@ -99,11 +97,8 @@ def break_even(tuned: OptionResult, other: OptionResult, requests_per_month: flo
 
 def monthly_usd(entry: OptionResult) -> list[float]:
     """Return the most likely USD of each month of use, one-off costs left out."""
-    context = EstimateContext(
-        **{field.name: getattr(entry.batch_result, field.name) for field in fields(EstimateContext)}
-    )
     (batch,) = option_batches([entry.option])
-    return [first_value(usd_of_month) for usd_of_month in costs_by_month(batch, context)]
+    return usd_by_month(batch, entry.batch_result, entry.costs)
 
 
 def payback(

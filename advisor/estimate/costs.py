@@ -96,21 +96,6 @@ def month_costs(
     return _lines(batch.during(period), in_month(context, month))
 
 
-def costs_by_month(batch: OptionBatch, context: EstimateContext) -> list[NDArray[np.float64]]:
-    """Return the USD of each month of use; one-off costs are left out, a last part month counts so.
-
-    Trainings after the first and other costs that do not follow traffic are spread evenly.
-    """
-    costs = batch_costs(batch, context)
-    parts = [
-        (total_cost(month_costs(batch, context, month, costs.months), "month"), share)
-        for month, share in month_shares(costs.months)
-    ]
-    following = sum(np.asarray(usd) * share for usd, share in parts)
-    spread = (costs.monthly - following / np.maximum(np.asarray(costs.months), 1e-9)) * 1.0
-    return [(np.asarray(usd) + spread) * share for usd, share in parts]
-
-
 def _mean_of_months(batch: OptionBatch, context: EstimateContext, months: Number) -> list[CostLine]:
     """List the monthly lines, averaged over the months of use."""
     found: dict[str, list[tuple[Number, CostLine]]] = {}
@@ -242,9 +227,13 @@ def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
 
 
 def _item(line: CostLine, place: int, quantity: float, usd: float, price: Price | None) -> CostItem:
-    what = f"{line.what}, from {price.since}" if place and price else line.what
-    rate, unit = usd / quantity, line.own_unit
+    what, rate, unit = item_name(line, place, price), usd / quantity, line.own_unit
     return CostItem(what, line.cadence, quantity, rate, usd, price, unit, line.scales)
+
+
+def item_name(line: CostLine, place: int, price: Price | None) -> str:
+    """Return the name of a line on the bill: with the first day of a price that applies later."""
+    return f"{line.what}, from {price.since}" if place and price else line.what
 
 
 def first_variant_values(value: Number, count: int) -> list[float]:

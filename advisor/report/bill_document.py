@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from advisor.decision.answer import Answer
+from advisor.decision.answer import Answer, summarize
 from advisor.decision.bill import OptionBill
 from advisor.decision.bill_months import MonthLine, bill_months
+from advisor.decision.evaluate import EvaluatedQuestion
 from advisor.errors import UsageError, did_you_mean
 from advisor.units import Record
 
+MOST = 20
+"""Number of options for which the months are computed at most."""
 MONTH_COLUMNS = ("month", "USD", "90% range")
 NOTE = "US dollars, without tax. Low and high: the 90% range of the option, in proportion."
 
@@ -58,9 +61,27 @@ def find_option(answer: Answer, text: str | None, where: str) -> OptionBill:
     raise UsageError(f"{where} {text}", found, "Give more of the id.")
 
 
+def answer_with_bill(evaluated: EvaluatedQuestion, text: str | None) -> Answer:
+    """Return the answer with the months of the bills whose id contains the text.
+
+    Without a text, of the compared options only: the recommended one is among them.
+    """
+    ids = [entry.option.id for entry in evaluated.options]
+    return summarize(evaluated, [name for name in ids if text is not None and text in name][:MOST])
+
+
 def bill_document(answer: Answer, bill: OptionBill, starts_on: date | None = None) -> BillDocument:
-    """Return the bill of an option by month, from a day on; by default from the answer's date."""
+    """Return the bill of an option by month, from a day on; by default from the answer's date.
+
+    Raises:
+        UsageError: a price changes within the horizon, and the bill does not state by month how
+            much is bought at which price; only the bills of compared options do.
+    """
     asked_on = answer.question.asked_on
+    for line in bill.bill:
+        if line.since and line.since > asked_on and not line.by_month:
+            found = f"{line.price_item} changes on {line.since}, and the answer has no months."
+            raise UsageError(bill.id, found, "Give the scenario instead of the saved answer.")
     return BillDocument(
         scenario=answer.question.name,
         asked_on=asked_on,

@@ -16,11 +16,17 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from advisor.decision.answer import Answer, canonical_json, recommend
+from advisor.decision.answer import Answer, canonical_json, evaluate, summarize
 from advisor.decision.bill_months import bill_months
 from advisor.errors import UsageError
 from advisor.loading import example_question, make_question
-from advisor.report.bill_document import BillDocument, bill_document, find_option, month_totals
+from advisor.report.bill_document import (
+    BillDocument,
+    answer_with_bill,
+    bill_document,
+    find_option,
+    month_totals,
+)
 from advisor.report.bill_formats import document_bytes
 from tests.support.focus_rules import broken_rules
 from tests.support.paths import ROOT
@@ -31,7 +37,8 @@ RAG = "rag:google:gemini-2.5-flash-lite"
 
 @cache
 def answer(name: str = "policy-faq") -> Answer:
-    return recommend(example_question(name))
+    evaluated = evaluate(example_question(name))
+    return summarize(evaluated, [entry.option.id for entry in evaluated.options])
 
 
 def document(option: str = RAG) -> BillDocument:
@@ -55,6 +62,8 @@ def test_the_months_add_up_to_the_total_of_every_option(name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_line_has_the_amount_of_its_bill_in_every_whole_month(name: str) -> None:
     for bill in answer(name).options:
+        if any(line.by_month for line in bill.bill):
+            continue  # a price changes: see the test below
         for line in bill_months(bill, date(2026, 12, 1)):
             if line.month == 1 and Decimal(bill.months) >= 1:
                 same = [Decimal(one.amount) for one in bill.bill if one.item == line.item]
@@ -65,8 +74,9 @@ def test_an_announced_price_applies_from_its_month() -> None:
     question = {"name": "steps", "asked_on": "2026-12-01", "task": "extraction",
                 "traffic": {"requests_per_month": 100_000, "prefix_tokens": 1000,
                             "user_tokens": 200, "completion_tokens": 300}}  # fmt: skip
-    found = recommend(make_question(question, "test"))
-    bill = next(one for one in found.options if one.id == "prompt:google:gemini-3.6-flash")
+    option = "prompt:google:gemini-3.6-flash"
+    found = answer_with_bill(evaluate(make_question(question, "test")), option)
+    bill = next(one for one in found.options if one.id == option)
 
     totals = {day: usd for day, usd, *_ in month_totals(bill_months(bill, date(2026, 12, 1)))}
 
