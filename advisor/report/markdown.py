@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from advisor.decision.answer import Answer
@@ -190,10 +191,32 @@ def line_usd_per_month(line: BillLine, option: OptionBill) -> float:
 def cumulative_usd(option: OptionBill, months: float) -> tuple[float, float, float]:
     """Return the cost of an option after some months: low, likely, high.
 
-    cost = one-off + months x monthly
+    cost = one-off + sum of the months, each at its prices and traffic; the range in proportion
     """
-    low, likely, high = (
-        float(getattr(option.one_off, end)) + months * float(getattr(option.monthly, end))
-        for end in ("low", "likely", "high")
+    known = usd_by_month(option)
+    shares = [min(max(months - month, 0.0), 1.0) for month in range(len(known))]
+    likely = sum(usd * share for usd, share in zip(known, shares, strict=True))
+    mean = float(option.monthly.likely)
+    low, high = (
+        likely * float(end) / mean if mean else months * float(end)
+        for end in (option.monthly.low, option.monthly.high)
     )
-    return low, likely, high
+    once = option.one_off
+    return float(once.low) + low, float(once.likely) + likely, float(once.high) + high
+
+
+def usd_by_month(option: OptionBill) -> list[float]:
+    """Return the most likely USD of each month of use, the last one for a whole month."""
+    months = float(option.months)
+    found = [0.0] * max(math.ceil(months - 1e-9), 1)
+    for line in option.bill:
+        if line.cadence == "once":
+            continue
+        usd_per_unit = float(line.amount) / float(line.quantity)
+        for month in range(len(found)):
+            if not line.by_month:
+                found[month] += float(line.amount)
+            else:
+                share = min(months - month, 1.0)
+                found[month] += float(line.by_month[month]) * usd_per_unit / share
+    return found

@@ -54,6 +54,7 @@ def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]
     name, rows = option_name(option.id), []
     one_off = formatting.money_text(option.one_off.likely, locale)
     monthly = formatting.money_text(option.monthly.likely, locale)
+    on_average = " on average" if any(line.by_month for line in option.bill) else ""
     lasts = min(months, float(option.months))
     for step in range(POINTS_PER_LINE + 1):
         month = lasts * step / POINTS_PER_LINE
@@ -71,7 +72,7 @@ def _line_rows(option: OptionBill, months: float, locale: str) -> list[ChartRow]
                 "figure": formatting.money_text(likely, locale),
                 "range": " \u2013 ".join(formatting.money_text(end, locale) for end in (low, high)),
                 "when": f"month {when}",
-                "formula": f"{one_off} + {when} \u00d7 {monthly}",
+                "formula": f"{one_off} + {when} \u00d7 {monthly}{on_average}",
             }
         )
     return rows
