@@ -149,6 +149,11 @@ def check_prices(
             unmatched.append(model)
             continue
         matched.add(name)
+        series = {
+            kind: one
+            for kind, one in series.items()
+            if other.can_state(EMBEDDING_KINDS.get(kind, kind))
+        }
         rows = list(_compare(book, model, series, values, (day, until)))
         compared += sum(1 for _, row in rows if row is None)
         differences += [row for _, row in rows if row]

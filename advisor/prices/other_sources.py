@@ -65,6 +65,12 @@ class OtherSource:
     models: Mapping[str, Mapping[str, Steps]]
     """Name in the source -> kind of price or fact -> its values, oldest first."""
 
+    def can_state(self, kind: str) -> bool:
+        """Whether its format has a place for a kind of price; models.dev has no tiers."""
+        if self.name != "models.dev":
+            return True
+        return kind.removeprefix("long_") in MODELS_DEV_KINDS.values()
+
     @property
     def is_dated(self) -> bool:
         """Whether it lists announced steps; other sources state what applies today only."""

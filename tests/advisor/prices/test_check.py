@@ -267,11 +267,18 @@ def test_models_dev_is_compared_in_dollars_per_million() -> None:
 
     items = {(row.item, row.outcome) for row in found.differences if row.item.startswith("openai/")}
     assert source.name == "models.dev"
-    assert items == {
-        ("openai/gpt-4o/cached_input", "different"),
-        ("openai/gpt-4o/batch_input", "not in the other source"),
-        ("openai/gpt-4o/batch_output", "not in the other source"),
-    }
+    assert items == {("openai/gpt-4o/cached_input", "different")}  # its format has no batch prices
+
+
+def test_a_price_that_a_format_can_state_and_does_not_is_a_difference() -> None:
+    cost = {"input": D("2.5"), "output": D(10)}
+    source = read_source(as_models_dev("openai", "gpt-4o", cost), "api.json")
+
+    found = check_prices(BOOK, source, NAMES["models.dev"], DAY)
+
+    assert [(row.item, row.outcome) for row in found.differences] == [
+        ("openai/gpt-4o/cached_input", "not in the other source")
+    ]
 
 
 @pytest.mark.parametrize("document", [[], {}, {"a": 1}, [1], {"a": {"b": 1}}, "text", None])
