@@ -20,6 +20,8 @@ from advisor.prices.loader import load_prices
 
 BACKLOG = 2048
 MIB = 1024**2
+WORKER_START_SECONDS = 60
+"""A worker that does not answer for so long is replaced; a busy machine takes long to start one."""
 BIND_ERRORS = {
     errno.EADDRINUSE: ("the port is in use.", "Use another one: --port N."),
     errno.EACCES: ("permission denied.", "Use a port from 1024 on: --port N."),
@@ -106,6 +108,7 @@ def _run(listener: socket.socket, workers: int) -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
         server_header=False,
     )
     try:

@@ -569,7 +569,7 @@ def _start(folder: Path, *flags: str) -> Server:
     port = _free_port()
     command = [sys.executable, "-m", "advisor", "serve", "--port", str(port), *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, "TMPDIR": str(folder)})  # fmt: skip
+                               env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True)  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
@@ -578,7 +578,7 @@ def _start(folder: Path, *flags: str) -> Server:
             time.sleep(0.25)
         else:
             return Server(process, url, port, folder)
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)  # workers hold the pipes open
     raise AssertionError(process.communicate())
 
 
