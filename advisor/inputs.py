@@ -71,6 +71,7 @@ class Inputs:
     flexible_share: Array
     growth_per_month: Array
     churn_per_month: Array
+    spike_month: Array
     spike_factor: Array
     corpus_tokens: Array
     chunk_tokens: Array

@@ -35,8 +35,8 @@ def traffic_varies(context: EstimateContext) -> bool:
 
 
 def _has_spike(context: EstimateContext) -> bool:
-    months = any(s.traffic.spike_month for s in context.resolved.scenarios)
-    return months and bool((context.inputs.spike_factor != 1).any())
+    has_month = ~np.isnan(context.inputs.spike_month)
+    return bool((has_month & (context.inputs.spike_factor != 1)).any())
 
 
 def traffic_factor(context: EstimateContext, month: int) -> Array:
@@ -55,8 +55,7 @@ def traffic_factor(context: EstimateContext, month: int) -> Array:
         factors = scenario.traffic.seasonality
         return factors[calendar_month - 1] if factors else 1.0
 
-    spikes = context.resolved.mask(lambda s: s.traffic.spike_month == calendar_month)
-    spike = np.where(spikes, inputs.spike_factor, 1.0)
+    spike = np.where(inputs.spike_month == calendar_month, inputs.spike_factor, 1.0)
     return np.asarray(trend * context.resolved.column(season) * spike)
 
 

@@ -116,6 +116,7 @@ _ROWS = (
     F("traffic.flexible_share", "Share that can take flex", "share", log=False),
     F("traffic.growth_per_month", "Growth per month", slider=(-0.2, 0.5), log=False, varied=False),
     F("traffic.churn_per_month", "Churn per month", "share", log=False, varied=False),
+    Open("traffic.spike_month", "Spike month", "whole", "", (1, 12), log=False, varied=False),
     F("traffic.spike_factor", "Spike over an average month", "number", "times", (1, 20)),
     F("knowledge.corpus_tokens", "Corpus size", "number", "tokens", (0, 1e10)),
     F("knowledge.chunk_tokens", "Chunk size", "number", "tokens", (50, 8_000)),
