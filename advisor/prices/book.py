@@ -11,6 +11,13 @@ from advisor.errors import UnknownPrice
 from advisor.prices.models import Cpu, Gpu, ModelCard, Sourced
 from advisor.prices.providers import Provider, TuningOffer
 from advisor.prices.series import PriceTable
+from advisor.prices.services import (
+    EmbeddingModel,
+    ProvisionedUnits,
+    ServerlessTerms,
+    SpotTerms,
+    VectorStorePlan,
+)
 from advisor.units import Record
 
 R = TypeVar("R", bound=Record)
@@ -18,7 +25,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, eq=False)
 class PriceBook:
-    """Prices, models, providers, GPUs and CPU machines of one or two price files."""
+    """Prices, models, providers, machines and services of one or two price files."""
 
     prices: PriceTable
     models: Mapping[str, ModelCard]
@@ -28,6 +35,16 @@ class PriceBook:
     cpus: Mapping[str, Cpu] = field(default_factory=dict)
     smallest_machines: Mapping[str, int] = field(default_factory=dict)
     """Least number of GPUs that a provider rents out, by provider/GPU, where it is above one."""
+    embeddings: Mapping[str, EmbeddingModel] = field(default_factory=dict)
+    """By provider/model."""
+    vector_stores: Mapping[str, VectorStorePlan] = field(default_factory=dict)
+    """Plans of managed vector stores, by provider/plan."""
+    serverless: Mapping[str, ServerlessTerms] = field(default_factory=dict)
+    """By provider."""
+    spot_interruptions: Mapping[str, SpotTerms] = field(default_factory=dict)
+    """By provider/GPU."""
+    provisioned: Mapping[str, ProvisionedUnits] = field(default_factory=dict)
+    """By provider."""
 
     def model(self, name: str) -> ModelCard:
         """Return a model, or raise UnknownPrice with the nearest names."""
@@ -60,7 +77,7 @@ class PriceBook:
         return tuple(offer for provider in self.providers.values() for offer in provider.tuning)
 
     def facts_on(self, day: date) -> Iterator[tuple[str, Sourced]]:
-        """Yield the facts of a day that age, on models, offers and providers, by name."""
+        """Yield the facts of a day that age, on models, offers, providers, services, by name."""
         for name, card in self.models.items():
             yield from ((f"{name}: {key}", fact) for key, fact in card.on(day).facts.items())
         for provider in self.providers.values():
@@ -68,6 +85,15 @@ class PriceBook:
         for offer in self.offers:
             stem = f"{offer.provider}/{offer.base}"
             yield from ((f"{stem}: {key}", fact) for key, fact in offer.facts.items())
+        services: Mapping[str, Mapping[str, Sourced]] = {
+            "embedding": self.embeddings,
+            "vector store": self.vector_stores,
+            "serverless": self.serverless,
+            "spot": self.spot_interruptions,
+            "provisioned": self.provisioned,
+        }
+        for key, facts in services.items():
+            yield from ((f"{name}: {key}", fact) for name, fact in facts.items())
 
     def clouds(self, gpu: str) -> tuple[str, ...]:
         """List the providers that rent out a GPU by the hour."""

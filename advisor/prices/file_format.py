@@ -7,7 +7,7 @@ of older overlays. The loader validates the records, whichever form they were wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from math import isfinite
@@ -20,6 +20,13 @@ from advisor.prices.models import Cpu, Gpu, ModelCard
 from advisor.prices.named_sources import PriceFile
 from advisor.prices.price_lines import Entry, ended, price_lines
 from advisor.prices.providers import Provider, TuningOffer
+from advisor.prices.services import (
+    EmbeddingModel,
+    ProvisionedUnits,
+    ServerlessTerms,
+    SpotTerms,
+    VectorStorePlan,
+)
 from advisor.units import GIB, Record
 
 SECTIONS = ("sources", "providers", "open_models", "gpus", "cpus", "prices", "models")
@@ -57,8 +64,27 @@ def _keys(record: type[Record], without: str, more: str) -> frozenset[str]:
     return frozenset(names - set(without.split()) | set(more.split()))
 
 
+LIMITS = ("context_tokens", "max_output_tokens", "long_context_from_tokens", "source")
+"""Fields of a model that share a line."""
 MODEL_KEYS = _keys(ModelCard, "id provider cache_steps thinking_steps", "prices")
-PROVIDER_KEYS = _keys(Provider, "name", "models access min_gpus") | set(BLOCKS)
+SERVICES: Mapping[str, type[Record]] = MappingProxyType(
+    {
+        "embeddings": EmbeddingModel,
+        "vector_stores": VectorStorePlan,
+        "spot_interruptions": SpotTerms,
+    }
+)
+"""Block of a provider with one record per name."""
+TERMS: Mapping[str, type[Record]] = MappingProxyType(
+    {"serverless": ServerlessTerms, "provisioned": ProvisionedUnits}
+)
+"""Block of a provider that is one record."""
+PROVIDER_KEYS = (
+    _keys(Provider, "name", "models access min_gpus every_model every_offer")
+    | BLOCKS.keys()
+    | SERVICES.keys()
+    | TERMS.keys()
+)
 OFFER_KEYS = _keys(TuningOffer, "provider base", "open_to prices")
 MACHINE_KEYS = {
     "gpus": _keys(Gpu, "name", " ".join(SIZES)),
@@ -76,6 +102,11 @@ class FileRecords:
     gpus: dict[str, Entry] = field(default_factory=dict)
     cpus: dict[str, Entry] = field(default_factory=dict)
     smallest_machines: dict[str, int] = field(default_factory=dict)
+    embeddings: dict[str, Entry] = field(default_factory=dict)
+    vector_stores: dict[str, Entry] = field(default_factory=dict)
+    spot_interruptions: dict[str, Entry] = field(default_factory=dict)
+    serverless: dict[str, Entry] = field(default_factory=dict)
+    provisioned: dict[str, Entry] = field(default_factory=dict)
 
 
 def file_records(file: PriceFile, sections: Mapping[str, Mapping[Any, Any]]) -> FileRecords:
@@ -128,8 +159,10 @@ class _Reader:
             self.found.providers[name] = Entry(place, long_provider(self.file.name, name, body))
             return
         self.file.check_keys(place, body, PROVIDER_KEYS)
+        defaults = self._part(place, body, "every_model")
         for model, one in self._part(place, body, "models").items():
-            self.read_model(f"{place}: models: {model}", f"{name}/{model}", one)
+            self.read_model(f"{place}: models: {model}", f"{name}/{model}", one, defaults)
+        self._read_services(place, name, body)
         for block, kind in BLOCKS.items():
             lines = {"source": body.get("source"), **self._part(place, body, block)}
             for line, entry in price_lines(self.file, f"{place}: {block}", lines, kind):
@@ -147,9 +180,14 @@ class _Reader:
                 place, self.file.sourced(place, own), bases=tuple(offers), names=NAMES_IN_FILES
             )
 
-    def read_model(self, place: str, name: str, body: Any) -> None:
+    def read_model(
+        self, place: str, name: str, body: Any, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         """Read the prices of a model, and its card if the file says more than prices."""
-        body = self.file.mapping(place, body)
+        body = self._with_defaults(place, body, defaults or {})
+        limits = self._part(place, body, "limits")
+        self.file.check_keys(f"{place}: limits", limits, LIMITS)
+        body = {**limits, **{key: value for key, value in body.items() if key != "limits"}}
         self.file.check_keys(place, body, MODEL_KEYS)
         card = self._card(place, {key: value for key, value in body.items() if key != "prices"})
         if name.startswith("open/"):
@@ -168,6 +206,53 @@ class _Reader:
         sizes = in_bytes(self.file.sourced(place, body))
         names = {} if in_long_form else NAMES_IN_FILES
         getattr(self.found, section)[name] = Entry(place, sizes, names=names)
+
+    def _with_defaults(self, place: str, body: Any, defaults: Mapping[str, Any]) -> dict[Any, Any]:
+        """Return a model or offer with what `every_model` or `every_offer` says of all of them."""
+        own = self.file.mapping(place, body)
+        if not defaults or not own.keys() - {"prices"}:
+            return own
+        prices = self._part(place, defaults, "prices") | self._part(place, own, "prices")
+        return {**defaults, **own} | ({"prices": prices} if prices else {})
+
+    def _read_services(self, place: str, name: str, body: Mapping[Any, Any]) -> None:
+        """Read what a provider rents out beside chat models and machines."""
+        for block, kind in SERVICES.items():
+            for key, one in self._part(place, body, block).items():
+                where, known = f"{place}: {block}: {key}", _keys(kind, "name", "prices")
+                fields = self._service(where, one, known)
+                stem, available = f"{name}/{key}", fields.get("available")
+                if available is not None:
+                    sourced = self.file.sourced(f"{where}: available", available)
+                    fields["available"] = available = sourced
+                self._add_prices(where, stem, fields, available)
+                card = {k: value for k, value in fields.items() if k != "prices"}
+                getattr(self.found, block)[stem] = Entry(where, card)
+        for block, kind in TERMS.items():
+            if block in body:
+                where = f"{place}: {block}"
+                fields = self._service(where, body[block], _keys(kind, "name", ""))
+                getattr(self.found, block)[name] = Entry(where, fields)
+
+    def _service(self, place: str, body: Any, known: Collection[str]) -> dict[str, Any]:
+        """Return the fields of a service, with its sources in full."""
+        body = self.file.mapping(place, body)
+        self.file.check_keys(place, body, known)
+        fields: dict[str, Any] = self._with_other_sources(place, self.file.sourced(place, body))
+        if isinstance(fields.get("models"), dict):
+            stated = {k: fields[k] for k in ("source", "read_on", "confidence") if k in fields}
+            models = fields["models"].items()
+            fields["models"] = {k: {**stated, **v} if isinstance(v, dict) else v for k, v in models}
+        return fields
+
+    def _with_other_sources(self, place: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields with the sources that only some of them have, such as idle_source."""
+        others = {
+            key: self.file.sourced(f"{place}: {key}", {"source": value})
+            for key, value in body.items()
+            if key.endswith("_source") and isinstance(value, str)
+        }
+        return {**body, **others}
 
     def _part(self, place: str, body: Mapping[Any, Any], key: str) -> dict[Any, Any]:
         return self.file.mapping(f"{place}: {key}", body.get(key))
@@ -235,12 +320,14 @@ class _Reader:
             for key, rules in lists.items()
         }
         offers = {}
+        defaults = self._part(place, body, "every_offer")
         for base, one in self._part(place, body, "tuning").items():
             where = f"{place}: tuning: {base}"
-            one = self.file.mapping(where, one)
+            one = self._with_defaults(where, one, defaults)
             self.file.check_keys(where, one, OFFER_KEYS)
             fields = {key: value for key, value in one.items() if key not in ("open_to", "prices")}
-            offer = {**self.file.sourced(where, fields), "provider": name, "base": str(base)}
+            sourced = self._with_other_sources(where, self.file.sourced(where, fields))
+            offer = {**sourced, "provider": name, "base": str(base)}
             if "available" in offer:
                 offer["available"] = self.file.sourced(f"{where}: available", offer["available"])
             offer["windows"] = self._windows(where, one.get("open_to"), windows, offer)

@@ -26,6 +26,13 @@ from advisor.prices.named_sources import NamedSource, PriceFile
 from advisor.prices.price_lines import Entry
 from advisor.prices.providers import Provider
 from advisor.prices.series import PriceSeries, PriceTable
+from advisor.prices.services import (
+    EmbeddingModel,
+    ProvisionedUnits,
+    ServerlessTerms,
+    SpotTerms,
+    VectorStorePlan,
+)
 from advisor.units import Record
 
 HERE = Path(__file__).parent.parent
@@ -154,6 +161,11 @@ def _book(path: Path, text: str, overlay: Path | None, own_text: str) -> PriceBo
         gpus=_records(files, "gpus", Gpu),
         cpus=_records(files, "cpus", Cpu),
         smallest_machines=MappingProxyType({k: v for one in machines for k, v in one.items()}),
+        embeddings=_records(files, "embeddings", EmbeddingModel),
+        vector_stores=_records(files, "vector_stores", VectorStorePlan),
+        serverless=_records(files, "serverless", ServerlessTerms),
+        spot_interruptions=_records(files, "spot_interruptions", SpotTerms),
+        provisioned=_records(files, "provisioned", ProvisionedUnits),
         sha256=hashlib.sha256(orjson.dumps([text, own_text])).hexdigest(),
     )
     _check_references(path, overlay, book)

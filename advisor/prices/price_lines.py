@@ -7,9 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from advisor.errors import shortened_repr
+from advisor.errors import did_you_mean, shortened_repr
 from advisor.prices.named_sources import PriceFile
-from advisor.prices.series import KINDS
+from advisor.prices.series import KINDS, TIERS, TOKEN_RATES
+
+RATES = (*TOKEN_RATES, "cache_write_1h")
+"""Prices of one tier, which may share a line."""
+TIER_LINES = {
+    **{tier.removesuffix("_") or "normal": tier for tier in TIERS},
+    **{f"tuned_{tier}".removesuffix("_"): f"tuned_{tier}" for tier in TIERS},
+}
+"""Name of a line with the prices of a tier -> prefix of their kinds."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,7 @@ def price_lines(
         PricingFileError: a line is not days with prices, or has no source.
     """
     default = lines.get("source")
-    for name, days in lines.items():
-        if name == "source":
-            continue
-        where = f"{place}: {name}"
+    for name, where, days in _single_lines(file, place, lines):
         if not isinstance(days, dict):
             problem = f"found {shortened_repr(days)} instead of days with their prices."
             raise file.error(where, f"{problem} Write {{first day it applies: price}}.")
@@ -65,6 +70,37 @@ def price_lines(
             str(name),
             Entry(where, {"unit": unit, "steps": steps, **why}, days=tuple(map(str, values))),
         )
+
+
+def _single_lines(
+    file: PriceFile, place: str, lines: Mapping[Any, Any]
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield name, place and days of each price; a line of a tier has several prices per day."""
+    for name, days in lines.items():
+        where = f"{place}: {name}"
+        if name == "source":
+            continue
+        if name not in TIER_LINES or not isinstance(days, dict):
+            yield str(name), where, days
+            continue
+        for rate, found in _rates(file, where, days).items():
+            yield f"{TIER_LINES[name]}{rate}", f"{where}: {rate}", found
+
+
+def _rates(file: PriceFile, place: str, days: Mapping[Any, Any]) -> dict[str, dict[Any, Any]]:
+    """Return the days of each price of a tier; a price goes on where a later day leaves it out."""
+    rates: dict[str, dict[Any, Any]] = {}
+    for day, row in days.items():
+        if not isinstance(row, dict | None):
+            problem = f"found {shortened_repr(row)} instead of the prices of a tier."
+            remedy = "Write {input: price, output: price}."
+            raise file.error(f"{place}: {day}", f"{problem} {remedy}")
+        for rate, given in (dict.fromkeys(rates) if row is None else row).items():
+            if rate not in RATES:
+                problem = f"there is no such price.{did_you_mean(str(rate), RATES)}"
+                raise file.error(f"{place}: {day}: {rate}", problem)
+            rates.setdefault(rate, {})[day] = given
+    return rates
 
 
 def _step(file: PriceFile, place: str, day: Any, given: tuple[Any, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class AccessWindow(Sourced):
     """A rule on who may start a job, and until when."""
 
-    who: Literal["anyone", "never_tuned", "tuned_before", "active", "new", "existing"]
+    who: Literal["anyone", "never_tuned", "tuned_before", "active", "new", "existing", "approved"]
     """Type of customer."""
     closed_since: date | None = None
     """First day on which they may not; empty while open."""
@@ -56,7 +56,13 @@ class TuningOffer(Sourced):
     minimum_billed_seconds: Seconds | None = None
     """Shortest time that is billed [s]."""
     max_adapters: Count | None = None
-    """Number of adapters that one deployment serves."""
+    """Number of adapters that one deployment, or one account, serves at a time."""
+    max_rank: Count | None = None
+    """Highest rank of an adapter that is served."""
+    preview: bool = False
+    """Whether the seller calls it a preview or a beta."""
+    serving_source: Sourced | None = None
+    """Where the facts on serving were read, if elsewhere."""
     tokens_like: str | None = None
     """Model whose token prices the tuned model has, if its tokens are billed and unlisted."""
     available: Availability | None = None
@@ -93,7 +99,7 @@ class TuningOffer(Sourced):
     @property
     def facts(self) -> dict[str, Sourced]:
         """The offer and what ages in it, by name."""
-        named = {"offer": self, "available": self.available}
+        named = {"offer": self, "available": self.available, "serving": self.serving_source}
         windows = {f"open_to[{n}]": window for n, window in enumerate(self.windows)}
         return {name: fact for name, fact in (named | windows).items() if fact}
 

@@ -84,6 +84,7 @@ MAY_BE_FREE = frozenset(
         "hosting_hour",
         "cache_write",
         "cache_write_1h",
+        "training",
         "request",
         "job_minimum",
         "storage_month",

@@ -39,7 +39,10 @@ MESSAGES = {
     "machine_of_no_gpus": "machine_of_no_gpus.yaml: providers: aws: min_gpus: H100_SXM: found 0. Give an integer of 1 or more.",
     "misspelt_key": "misspelt_key.yaml: providers: openai: models: gpt-4o-mini: context_token: there is no such key. Did you mean 'context_tokens', 'long_context_from_tokens', 'max_output_tokens'?",
     "misspelt_key_of_a_source": "misspelt_key_of_a_source.yaml: sources: page: raed_on: there is no such key. Did you mean 'read_on'?",
+    "misspelt_key_of_a_store": "misspelt_key_of_a_store.yaml: providers: openai: vector_stores: pro: most_gbs: there is no such key. Did you mean 'most_gb', 'most_reads', 'most_writes'?",
     "misspelt_key_of_an_offer": "misspelt_key_of_an_offer.yaml: providers: azure: tuning: gpt-4o-mini: method: there is no such key. Did you mean 'methods'?",
+    "misspelt_limit": "misspelt_limit.yaml: providers: openai: models: gpt-4o-mini: limits: context: there is no such key. Did you mean 'context_tokens'?",
+    "misspelt_price_of_a_tier": "misspelt_price_of_a_tier.yaml: providers: openai: models: gpt-4o-mini: prices: batch: 2026-10-12: inputs: there is no such price. Did you mean 'input', 'cached_input', 'output'?",
     "misspelt_section": "misspelt_section.yaml: price: there is no such section. Did you mean 'prices', 'providers', 'sources'?",
     "name_too_short": "name_too_short.yaml: providers: openai: prices: hosting_hour: the name 'openai/hosting_hour' is not of the form provider/model/kind. Fix the file at this location.",
     "negative": "negative.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found -0.15. Give a number of 0 or more.",
@@ -54,10 +57,14 @@ MESSAGES = {
     "price_of_four_parts": "price_of_four_parts.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: found [0.15, 'page', 'note', 'more']. Write a price, or [price, source, note].",
     "price_without_day": "price_without_day.yaml: providers: openai: models: gpt-4o-mini: prices: input: found 0.15 instead of days with their prices. Write {first day it applies: price}.",
     "priced_twice": "priced_twice.yaml: providers: openai: prices: gpt-4o-mini/training: 'openai/gpt-4o-mini/training' is priced twice, here and at providers: openai: models: gpt-4o-mini: prices: training. Remove one.",
+    "priced_twice_in_a_tier": "priced_twice_in_a_tier.yaml: providers: openai: models: gpt-4o-mini: prices: input: 'openai/gpt-4o-mini/input' is priced twice, here and at providers: openai: models: gpt-4o-mini: prices: normal: input. Remove one.",
+    "share_out_of_order": "share_out_of_order.yaml: providers: openai: spot_interruptions: L4: the share is not in ascending order: low, high. Fix the file at this location.",
     "source_of_two_kinds": "source_of_two_kinds.yaml: sources: page: a source has a url, or says what it is if it is not a page. Fix the file at this location.",
     "source_without_day": "source_without_day.yaml: providers: openai: models: gpt-4o-mini: prices: input: 2026-10-12: the source 'page' has no day. Add 'read_on: YYYY-MM-DD' to it.",
+    "starts_out_of_order": "starts_out_of_order.yaml: providers: openai: serverless: cold_start_seconds are not in ascending order: low, likely, high. Fix the file at this location.",
     "starts_withdrawn": "starts_withdrawn.yaml: providers: openai: models: gpt-4o-mini: prices: input: the first step must have a value, not null. Fix the file at this location.",
     "steps_out_of_order": "steps_out_of_order.yaml: providers: openai: models: gpt-4o-mini: prices: input: steps must be in date order, one per day. Fix the file at this location.",
+    "tier_without_prices": "tier_without_prices.yaml: providers: openai: models: gpt-4o-mini: prices: normal: 2026-10-12: found 0.15 instead of the prices of a tier. Write {input: price, output: price}.",
     "token_factor_of_three_parts": "token_factor_of_three_parts.yaml: providers: openai: models: gpt-4o-mini: token_factor: found [1.0, 1.2, 'page']. Write [low, likely, high, source].",
     "unknown_access_list": "unknown_access_list.yaml: providers: openai: tuning: gpt-4o-mini: open_to: there is no access list 'windown'. Did you mean 'wind-down'?",
     "unknown_kind": "unknown_kind.yaml: providers: openai: models: gpt-4o-mini: prices: inputs: there is no kind 'inputs'. Did you mean 'input', 'long_input', 'flex_input'. Fix the file at this location.",
@@ -76,7 +83,7 @@ def test_a_broken_book_is_told_with_place_value_and_remedy(name: str) -> None:
 
 def test_every_broken_book_has_its_message() -> None:
     assert {path.stem for path in BAD.iterdir()} == set(MESSAGES)
-    assert len(MESSAGES) == 42
+    assert len(MESSAGES) == 49
 
 
 def test_a_step_holds_from_its_day_until_the_next(book: PriceBook) -> None:

@@ -209,6 +209,114 @@ def test_machines_have_prices_by_the_hour_and_a_least_number_of_gpus(tmp_path: P
     assert "acme" not in own.providers  # it tunes nothing
 
 
+TIERS = """
+sources:
+  list-1101: {url: https://example.org/list, read_on: 2026-11-01}
+  end-1102: {url: https://example.org/end, read_on: 2026-11-02}
+providers:
+  acme:
+    every_model:
+      tokenizer: o200k_base
+      cache: {modes: [implicit], min_tokens: 1024, ttl_seconds: [300, 3600], source: list-1101}
+      prices: {source: list-1101}
+    models:
+      rocket-2:
+        tier: mid
+        limits: {context_tokens: 128000, long_context_from_tokens: 64000, source: end-1102}
+        prices:
+          normal: {2026-01-01: {input: 0.3, cached_input: 0.03, output: 0.8}, 2026-11-01: {input: [0.2, end-1102]}}
+          batch_long: {2026-01-01: {input: 0.3, cache_write_1h: 0.6}, 2026-12-01: null}
+      rocket-3:
+        tier: mid
+        cache: null
+        prices: {source: end-1102, normal: {2026-01-01: {input: 1, output: 2}}}
+"""
+
+
+def test_the_prices_of_a_tier_share_a_line_and_go_on_where_a_day_leaves_them_out(
+    tmp_path: Path,
+) -> None:
+    prices = overlaid(tmp_path, TIERS).prices
+    day = date(2026, 11, 20)
+    item = prices.series["acme/rocket-2/input"]
+
+    assert [(step.since, step.value) for step in item.steps] == [
+        (date(2026, 1, 1), Decimal("0.3")),
+        (date(2026, 11, 1), Decimal("0.2")),
+    ]
+    assert item.steps[1].source == "https://example.org/end"
+    assert prices.on("acme/rocket-2/output", day).value == Decimal("0.8")
+    assert prices.on("acme/rocket-2/batch_long_cache_write_1h", day).value == Decimal("0.6")
+    with pytest.raises(PriceWithdrawn):
+        prices.on("acme/rocket-2/batch_long_input", date(2026, 12, 1))
+
+
+def test_what_holds_for_every_model_holds_unless_a_model_says_otherwise(tmp_path: Path) -> None:
+    own = overlaid(tmp_path, TIERS)
+    second, third = own.models["acme/rocket-2"], own.models["acme/rocket-3"]
+
+    assert second.tokenizer == third.tokenizer == "o200k_base"
+    assert second.cache
+    assert third.cache is None
+    assert (second.context_tokens, second.long_context_from_tokens) == (128000, 64000)
+    assert second.source == "https://example.org/end"
+    assert own.prices.series["acme/rocket-2/output"].steps[0].source == "https://example.org/list"
+    assert own.prices.series["acme/rocket-3/output"].steps[0].source == "https://example.org/end"
+
+
+def test_what_holds_for_every_offer_holds_unless_an_offer_says_otherwise(tmp_path: Path) -> None:
+    shared = (
+        "    every_offer: {preview: true, methods: [dpo], tier: tiny, serving_source: end-1102}\n"
+    )
+    text = GROUPED.replace("    tuning:\n", f"{shared}    tuning:\n")
+    offer = overlaid(tmp_path, text).providers["acme"].tuning[0]
+
+    assert (offer.preview, offer.methods, offer.tier) == (True, ("sft",), "mid")
+    assert offer.serving_source
+    assert offer.facts["serving"].read_on == date(2026, 11, 2)
+
+
+SERVICES = """
+sources:
+  list-1101: {url: https://example.org/list, read_on: 2026-11-01, confidence: medium}
+  idle-0101: {url: https://example.org/idle, read_on: 2026-01-01}
+providers:
+  acme:
+    embeddings:
+      words-1:
+        dimensions: 768
+        available: {until: 2027-06-01, source: list-1101}
+        source: list-1101
+        prices: {source: list-1101, embedding: {2026-01-01: 0.02}}
+    vector_stores:
+      pro: {display_name: Acme, write_unit_bytes: 2000, most_gb: 8, source: list-1101}
+    spot_interruptions: {L4: {share: [0.05, 0.10], source: list-1101}}
+    serverless: {idle_seconds: 60, idle_source: idle-0101, cold_start_seconds: [5, 30, 90], source: list-1101}
+    provisioned:
+      source: list-1101
+      models: {rocket-2: {input_tokens_per_minute: 3000, output_weight: 4, min_units: {unit: 15}, unit_steps: {unit: 5}}}
+"""
+
+
+def test_services_have_their_sizes_terms_and_sources(tmp_path: Path) -> None:
+    own = overlaid(tmp_path, SERVICES)
+    facts = {name: fact.read_on for name, fact in own.facts_on(date(2026, 11, 20))}
+    serverless, store = own.serverless["acme"], own.vector_stores["acme/pro"]
+    unit = own.provisioned["acme"].models["rocket-2"]
+
+    assert own.embeddings["acme/words-1"].ends_on == date(2027, 6, 1)
+    with pytest.raises(PriceWithdrawn):
+        own.prices.on("acme/words-1/embedding", date(2027, 6, 1))
+    assert (store.write_unit_bytes, store.read_unit_gb, store.most_gb) == (2000, 1, 8)
+    assert own.spot_interruptions["acme/L4"].share == (0.05, 0.10)
+    assert serverless.idle_source
+    assert serverless.idle_source.read_on == date(2026, 1, 1)
+    assert (unit.min_units["unit"], unit.confidence) == (15, "medium")
+    for name in ("acme/words-1: embedding", "acme: serverless", "acme/L4: spot"):
+        assert facts[name] == date(2026, 11, 1)
+    assert "acme" not in own.providers
+
+
 def test_an_offer_without_an_access_list_is_open_to_everybody(tmp_path: Path) -> None:
     closed = "        open_to: wind-down\n"
     offer = overlaid(tmp_path, GROUPED.replace(closed, "")).providers["acme"].tuning[0]
@@ -236,7 +344,7 @@ def test_each_source_of_the_book_is_named_once_and_used() -> None:
     parsed = parse_yaml((ROOT / "pricing.yaml").read_text(encoding="utf-8"))
     sources = parsed.pop("sources")
     named = [name for path, name in sources_in(parsed) if "architecture" not in path]
-    factors = [card["token_factor"][3] for card in cards_in(parsed) if "token_factor" in card]
+    factors = [card["token_factor"][3] for card in cards_in(parsed) if card.get("token_factor")]
     pages = [tuple(sorted(source.items())) for source in sources.values()]
 
     assert len(pages) == len({str(page) for page in pages})
@@ -255,7 +363,7 @@ def sources_in(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     """Yield each source of a parsed file with the keys that lead to it."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key == "source":
+            if isinstance(value, str) and str(key).endswith("source"):
                 yield path, value
             else:
                 yield from sources_in(value, (*path, str(key)))
@@ -269,5 +377,7 @@ def sources_in(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 def cards_in(parsed: Any) -> list[Any]:
     """Return the model cards of a parsed file."""
-    hosted = [card for p in parsed["providers"].values() for card in p.get("models", {}).values()]
-    return [*hosted, *parsed["open_models"].values()]
+    providers = parsed["providers"].values()
+    hosted = [card for p in providers for card in p.get("models", {}).values()]
+    shared = [p["every_model"] for p in providers if "every_model" in p]
+    return [*hosted, *shared, *parsed["open_models"].values()]
