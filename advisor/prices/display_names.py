@@ -5,30 +5,47 @@ from __future__ import annotations
 import re
 
 PROVIDER_NAMES = {
+    "alibaba": "Alibaba Cloud",
     "anthropic": "Anthropic",
     "aws": "Amazon Web Services",
     "azure": "Azure OpenAI",
     "bedrock": "Amazon Bedrock",
     "cohere": "Cohere",
+    "coreweave": "CoreWeave",
     "deepseek": "DeepSeek",
     "fireworks": "Fireworks AI",
     "gcp": "Google Cloud",
     "google": "Google",
     "groq": "Groq",
+    "hetzner": "Hetzner",
+    "hf_endpoints": "Hugging Face Endpoints",
     "hf_jobs": "Hugging Face Jobs",
     "hyperstack": "Hyperstack",
     "lambda": "Lambda",
+    "minimax": "MiniMax",
     "mistral": "Mistral AI",
+    "modal": "Modal",
+    "moonshot": "Moonshot AI",
     "nebius": "Nebius",
     "openai": "OpenAI",
     "own": "your hardware",
+    "pinecone": "Pinecone",
     "prime_intellect": "Prime Intellect",
+    "qdrant": "Qdrant",
+    "replicate": "Replicate",
     "runpod_community": "RunPod Community Cloud",
     "runpod_secure": "RunPod",
+    "supabase": "Supabase",
     "tinker": "Tinker",
     "together": "Together AI",
+    "turbopuffer": "turbopuffer",
     "vast_median": "Vast.ai",
+    "verda": "Verda",
+    "vertex": "Google Vertex AI",
+    "voyageai": "Voyage AI",
+    "weaviate": "Weaviate",
     "x-ai": "xAI",
+    "z-ai": "Z.ai",
 }
 APPROACH_NAMES = {
     "prompt": "Prompt",
@@ -47,9 +64,26 @@ APPROACH_NAMES = {
     "not_yet": "Not yet",
     "current": "Current solution",
 }
-MODEL_NAMES = {"roberta-base": "RoBERTa-base", "bert-base-uncased": "BERT-base-uncased"}
-SPACED_FAMILIES = ("claude", "gemini", "grok", "mistral")
-"""Families of hosted models whose names have spaces instead of hyphens."""
+MODEL_NAMES = {
+    "roberta-base": "RoBERTa-base",
+    "bert-base-uncased": "BERT-base-uncased",
+    "llama3-1-8b-instruct": "Llama 3.1 8B Instruct",
+    "llama3-3-70b-instruct": "Llama 3.3 70B Instruct",
+}
+DOTTED_FAMILIES = {"claude": "Claude", "gemini": "Gemini", "grok": "Grok", "mistral": "Mistral"}
+"""Families of hosted models whose names have spaces instead of hyphens, and dots in versions."""
+SPACED_FAMILIES = {
+    "deepseek": "DeepSeek",
+    "glm": "GLM",
+    "kimi": "Kimi",
+    "minimax": "MiniMax",
+    "nemotron": "Nemotron",
+    "nova": "Nova",
+    "qwen": "Qwen",
+}
+"""Families whose names have spaces, and a `p` for the dot of a version at some providers."""
+MAKER = re.compile(r"^(global\.)?(amazon|anthropic|openai|meta|qwen)\.")
+"""What Amazon Bedrock puts in front of the name of a model."""
 
 
 def provider_name(provider: str) -> str:
@@ -77,15 +111,25 @@ def model_name(model: str) -> str:
     ['RoBERTa-base', 'GPT-5.4 mini']
     >>> [model_name(name) for name in ("anthropic/claude-haiku-4-5", "Qwen/Qwen3-8B")]
     ['Claude Haiku 4.5', 'Qwen3-8B']
+    >>> [model_name(name) for name in ("fireworks/glm-5p3-flash", "alibaba/qwen3.8-27b")]
+    ['GLM 5.3 Flash', 'Qwen3.8 27B']
+    >>> model_name("bedrock/global.amazon.nova-2-lite")
+    'Nova 2 Lite'
     """
-    last = model.rpartition("/")[2]
+    last = MAKER.sub("", model.rpartition("/")[2])
     family, _, version = last.partition("-")
     if family == "gpt" and not version.startswith("oss"):
         return "GPT-" + version.replace("-", " ")
-    if family in SPACED_FAMILIES and last == last.lower():
-        words = re.sub(r"(?<=\d)-(?=\d)", ".", last).split("-")
-        return " ".join(word.capitalize() for word in words)
-    return MODEL_NAMES.get(last, last)
+    letters = re.match("[a-z]*", last)
+    family = letters.group() if letters else ""
+    if last != last.lower() or family not in DOTTED_FAMILIES | SPACED_FAMILIES:
+        return MODEL_NAMES.get(last, last)
+    if family in DOTTED_FAMILIES:
+        last = re.sub(r"(?<=\d)-(?=\d)", ".", last)
+    first, *words = re.sub(r"(?<=\d)p(?=\d)", ".", last).split("-")
+    first = (DOTTED_FAMILIES | SPACED_FAMILIES)[family] + first.removeprefix(family)
+    sizes = [word.upper() if re.fullmatch(r"a?\d+b", word) else word.capitalize() for word in words]
+    return " ".join([first, *sizes])
 
 
 def option_name(option_id: str) -> str:
