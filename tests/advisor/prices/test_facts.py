@@ -77,5 +77,7 @@ def test_offers_and_their_access_rules_are_among_the_facts(book: PriceBook) -> N
     assert facts["openai/gpt-4.1: offer"].read_on == date(2026, 11, 10)
     assert facts["openai/gpt-4.1: available"].read_on == date(2026, 11, 10)
     assert facts["openai/gpt-4.1: open_to[2]"].read_on == date(2026, 11, 10)
-    assert facts["azure"].read_on == date(2026, 7, 7)
-    assert len(facts) > 150
+    assert facts["azure"].read_on == date(2026, 3, 19)
+    assert facts["fireworks/glm-5p3-flash: serving"].read_on == date(2026, 11, 15)
+    assert facts["modal: serverless"].read_on == date(2026, 5, 1)
+    assert len(facts) > 500
