@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from advisor.operations import Operations
 from advisor.units import Number, Record, Task
 
 Range = tuple[float, float, float]
@@ -293,6 +294,8 @@ class Evidence(Record):
     """Work to set up an approach."""
     encoder_cpu: EncoderCpuEvidence
     """Speed of classifiers on CPUs."""
+    operations: Operations
+    """What running a model takes."""
 
     def of(self, task: Task) -> TaskEvidence:
         """Return the evidence about a task."""
