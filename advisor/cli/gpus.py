@@ -43,7 +43,7 @@ from advisor.gpu.training_setup import Method
 from advisor.inputs import resolve
 from advisor.loading import read_mapping
 from advisor.options.eligibility import eligibility_key
-from advisor.options.gpu_tuning import available_gpus
+from advisor.options.machines import available_gpus
 from advisor.options.option import RuledOutOption
 from advisor.prices.display_names import at_provider, option_name
 from advisor.prices.models import Gpu, ModelCard, TokenFactor

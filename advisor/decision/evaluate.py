@@ -169,6 +169,7 @@ def _group_key(resolved: ResolvedScenario, candidates: Candidates) -> tuple[obje
         candidates.ids,
         candidates.eligibility.day,
         candidates.eligibility.needs_knowledge,
+        candidates.eligibility.bought,
         resolved.task,
         resolved.measured,
         resolved.labels,

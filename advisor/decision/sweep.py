@@ -36,6 +36,8 @@ DRAWN_BLOCK = 256
 """Variants of one option sampled at once."""
 SHARED_BLOCK = 16
 """Variants of all options sampled at once."""
+DECIDING_NUMBERS = ("knowledge.corpus_tokens", "quality.judged_per_month")
+"""Numbers of which the candidates depend on whether they are 0."""
 AMOUNT_COLUMNS = ("one_off", "monthly", "per_month", "per_month_low", "per_month_high")
 
 Array = NDArray[np.float64]
@@ -193,7 +195,7 @@ def _written(amounts: Array) -> tuple[str, ...]:
     return tuple(written[i] for i in which.tolist())
 
 
-Key = tuple[tuple[str, ...], tuple[tuple[str, bytes], ...], bool]
+Key = tuple[tuple[str, ...], tuple[tuple[str, bytes], ...], tuple[bool, ...]]
 
 
 def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterator[VariantGroup]:
@@ -216,8 +218,8 @@ def _groups(question: Question, variants: Sequence[Mapping[str, Any]]) -> Iterat
             for path in variant
             if path not in given
         )
-        has_documents = given.get("knowledge.corpus_tokens", 0.0) > 0
-        places.setdefault((tuple(given), words, has_documents), []).append(place)
+        decides = tuple(given.get(path, 0.0) > 0 for path in DECIDING_NUMBERS)
+        places.setdefault((tuple(given), words, decides), []).append(place)
     different = len({words for _, words, _ in places})
     if different > MAX_GROUPS:
         raise UsageError(

@@ -36,7 +36,8 @@ from advisor.gpu.throughput import TIME_RANGE, Range, prior_speeds
 from advisor.gpu.training_setup import Method, Sharding, TrainingSetup
 from advisor.gpu.training_time import step_seconds
 from advisor.inputs import Inputs, ResolvedScenario
-from advisor.options.gpu_tuning import AvailableGpu, lacks_bf16
+from advisor.options.gpu_tuning import lacks_bf16
+from advisor.options.machines import AvailableGpu
 from advisor.options.option import RuledOutOption, rule_out, short_name
 from advisor.prices.models import Gpu, ModelCard
 from advisor.units import GIB, HOURS_PER_MONTH

@@ -285,7 +285,7 @@ def option_family(option: Option) -> Family:
         return GPU_FAMILIES[option.approach]
     if not option.trains:
         return "served" if option.gpu else "tokens"
-    return "tuned" if option.per_token else "hosted"
+    return "hosted" if "hosting_hour" in option.prices else "tuned"
 
 
 def option_batches(

@@ -17,6 +17,7 @@ from advisor.options.gpu_tuning import gpu_tuning_options
 from advisor.options.option import Option, RuledOutOption, rule_out
 from advisor.options.prompting import current_option, measuring_option, prompting_options
 from advisor.options.provider_tuning import provider_tuning_options
+from advisor.options.teachers import judge_prices
 from advisor.prices.book import PriceBook
 from advisor.rules.team_rules import TeamRule
 
@@ -73,8 +74,10 @@ def list_candidates(
     kept = [option for option, refusal in zip(everything, refusals, strict=True) if not refusal]
     kept.sort(key=attrgetter("id"))  # of two equal costs the same wins in any order of the book
     current = current_option(eligibility, book)
-    options = (*([current] if current else []), *kept)
     measuring = measuring_option(kept)
+    judge = judge_prices(eligibility, book)
+    judged = [*([current] if current else []), *kept]
+    options = tuple(replace(option, prices={**option.prices, **judge}) for option in judged)
     batches = (*option_batches(options, rules), _measuring_batch(measuring, len(options)))
     return Candidates(eligibility, options, measuring, tuple(out), batches, rules)
 
@@ -105,8 +108,13 @@ class CandidateRule:
     """Name and value of everything it reads."""
 
 
+MACHINE_KINDS = ("gpu_hour", "cpu_hour", "vcpu_hour", "gib_hour")
+"""Prices of machines that serve your own model."""
+
+
 def _is_hosted(option: Option, _: EligibilityKey) -> bool:
-    return not option.is_current and option.provider != "own" and "gpu_hour" not in option.prices
+    is_machine = any(kind in option.prices for kind in MACHINE_KINDS)
+    return not option.is_current and option.provider != "own" and not is_machine
 
 
 CANDIDATE_RULES = (

@@ -41,11 +41,31 @@ class EligibilityKey:
     today: CurrentSolutionKey | None
     pairs: int
     """Preference pairs in the dataset."""
+    spot: bool = False
+    """Whether spot GPUs may be used."""
+    reranks: bool = False
+    """Whether retrieved chunks are reranked."""
+    store: str | None = None
+    """Vector store named in the scenario."""
+    judge: str | None = None
+    """Judge model named in the scenario."""
+    is_judged: bool = False
+    """Whether a judge model grades answers."""
 
     @property
     def must_self_host(self) -> bool:
         """Whether no model provider may be used."""
         return self.privacy_self_host or not self.data_may_leave
+
+    def allows(self, provider: str) -> bool:
+        """Whether a provider is among the allowed ones."""
+        return not self.providers or provider in self.providers
+
+    @property
+    def bought(self) -> tuple[object, ...]:
+        """What changes the prices of an option, and not its id."""
+        judge = (self.judge, self.is_judged)
+        return self.reranks, self.store, judge, self.providers, self.hardware
 
 
 def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> EligibilityKey:
@@ -74,6 +94,12 @@ def eligibility_key(resolved: ResolvedScenario, profile: Profile | None) -> Elig
         today=today,
         # without a dataset, examples count as pairs where preferences are to be learned
         pairs=profile.pairs if profile else int(scenario.needs.preference_hard_to_specify),
+        spot=scenario.hosting.spot,
+        reranks=scenario.knowledge.rerank,
+        store=scenario.knowledge.store,
+        judge=scenario.quality.judge,
+        is_judged=scenario.quality.judge is not None
+        or float(resolved.inputs.judged_per_month[0, 0]) > 0,
     )
 
 

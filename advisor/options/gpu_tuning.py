@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from functools import lru_cache
+from dataclasses import replace
 from itertools import product
-from operator import ge
 
-from advisor.errors import PricingError
 from advisor.options.eligibility import EligibilityKey
+from advisor.options.machines import (
+    AvailableCpu,
+    AvailableGpu,
+    Billing,
+    available_cpus,
+    available_gpus,
+    best_cpus,
+    serverless_cpu,
+)
 from advisor.options.option import Option, RuledOutOption, rule_out, short_name
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Gpu, ModelCard
-from advisor.prices.series import Price, PriceTable
-from advisor.units import Approach
+from advisor.units import GIB, Approach
 
 PROMPTED_OPEN_MODELS = (
     "open/Qwen/Qwen3-8B",
@@ -28,18 +31,8 @@ BASE_MODELS = ("open/meta-llama/Llama-3.2-3B", "open/Qwen/Qwen3-8B")
 ENCODER_MODEL = "open/FacebookAI/roberta-base"
 TUNING_APPROACHES: tuple[Approach, ...] = ("lora", "qlora", "full_ft")
 BASELINE_MODEL = "tfidf-logreg"
-
-
-@dataclass(frozen=True)
-class AvailableGpu:
-    """An available GPU with its price per hour."""
-
-    gpu: Gpu
-    provider: str
-    price: Price
-    is_own: bool
-    most: int = 8
-    """Number of GPUs; a rented machine has up to eight."""
+LEAST_CPU_BYTES = 2 * GIB
+"""Memory of the smallest machine that serves an encoder; own judgement."""
 
 
 def lacks_bf16(gpu: Gpu) -> str | None:
@@ -52,7 +45,10 @@ def gpu_tuning_options(
     eligibility: EligibilityKey, book: PriceBook, out: list[RuledOutOption]
 ) -> list[Option]:
     """List tuning on a GPU, one option per base model, method and machine."""
-    machines = list(available_gpus(eligibility, book))
+    billings: tuple[Billing, ...] = ("hour", "serverless")
+    if eligibility.spot:
+        billings = (*billings, "spot")
+    machines = list(available_gpus(eligibility, book, billings, serves=True))
     combined: tuple[Approach, ...] = ("combo",) if eligibility.needs_knowledge else ()
     preferred: tuple[Approach, ...] = ("dpo",) if eligibility.pairs else ()
     methods = (*TUNING_APPROACHES, *combined, *preferred)
@@ -60,7 +56,7 @@ def gpu_tuning_options(
     for machine in machines:
         lacks = lacks_bf16(machine.gpu)
         if lacks:
-            option_id = f"lora:{machine.provider}:*:{machine.gpu.name}"
+            option_id = f"lora:{machine.provider}:*:{machine.id_part}"
             out.append(rule_out(option_id, "no-bf16", lacks, machine.gpu.source))
             continue
         for name in BASE_MODELS:
@@ -74,74 +70,65 @@ def gpu_tuning_options(
         bases = [book.model(name) for name in PROMPTED_OPEN_MODELS]
         allowed = [base for base in bases if _licence_allowed(eligibility, base)]
         options += [_prompted_option(w, b, m) for b, m, w in product(allowed, machines, ways)]
+    return options + _classifiers(eligibility, book, machines)
+
+
+def _classifiers(
+    eligibility: EligibilityKey, book: PriceBook, machines: list[AvailableGpu]
+) -> list[Option]:
+    """List encoders on the cheapest GPU and on CPUs, and the baseline on the same CPUs."""
     encoder = book.model(ENCODER_MODEL)
-    cheapest = min(machines, key=lambda machine: machine.price.value, default=None)
-    if cheapest:
-        option = _option("encoder", encoder, cheapest)
-        options += [option, _baseline(option)]
+    options = []
+    for billing in ("hour", "serverless", "spot"):
+        some = (machine for machine in machines if machine.billing == billing)
+        cheapest = min(some, key=lambda machine: machine.price.value, default=None)
+        if cheapest:
+            options.append(_option("encoder", encoder, cheapest))
+    trainers = available_gpus(eligibility, book)
+    cheapest = min(trainers, key=lambda machine: machine.price.value, default=None)
+    trained = _option("encoder", encoder, cheapest) if cheapest else None
+    large_enough = [
+        machine
+        for machine in available_cpus(eligibility, book)
+        if machine.cpu and machine.cpu.memory_bytes >= LEAST_CPU_BYTES
+    ]
+    cpus = best_cpus(large_enough, lambda cpu: cpu.vcpus)
+    serverless = serverless_cpu(eligibility, book)
+    for machine in (*cpus, *([serverless] if serverless else [])):
+        if machine.cpu or trained:
+            options.append(_on_cpu(encoder, machine, trained))
+        options.append(_baseline(machine))
+    if not cpus and trained and trained.gpu_usd_is_own:
+        options.append(_own_baseline(trained))
     return options
 
 
-def available_gpus(eligibility: EligibilityKey, book: PriceBook) -> Iterator[AvailableGpu]:
-    """List available GPUs: your own, and rented ones that no other dominates."""
-    for own in eligibility.hardware:
-        gpu = book.gpu(own.gpu)
-        price = Price(
-            item=f"own/{gpu.name}/gpu_hour",
-            unit="USD/GPU hour",
-            value=Decimal(repr(round(own.hour_usd(gpu.tdp_watts), 9))),
-            since=eligibility.day,
-            source="your scenario, hardware",
-            read_on=eligibility.day,
-            confidence="high",
-            note=None,
-            own=True,
-            next_change=None,
-        )
-        yield AvailableGpu(gpu, "own", price, True, own.count)
-    if not eligibility.data_may_leave:
-        return
-    rented = [offer for gpu in book.gpus.values() if (offer := _cheapest(eligibility, book, gpu))]
-    merits = [_merits(machine) for machine in rented]
-    for machine, own_merits in zip(rented, merits, strict=True):
-        if not any(other != own_merits and all(map(ge, other, own_merits)) for other in merits):
-            yield machine  # no other is at least as good in memory, speed and price
-
-
-@lru_cache(maxsize=8)
-def _clouds(prices: PriceTable) -> Mapping[str, list[str]]:
-    """Return the clouds that rent out each GPU by the hour."""
-    found: dict[str, list[str]] = {}
-    for item in prices.series:
-        if item.endswith("/gpu_hour"):
-            cloud, gpu, _ = item.rsplit("/", 2)
-            found.setdefault(gpu, []).append(cloud)
-    return found
-
-
-def _cheapest(eligibility: EligibilityKey, book: PriceBook, gpu: Gpu) -> AvailableGpu | None:
-    """Find the cheapest cloud with this GPU, marketplaces of private machines excluded."""
-    offers = []
-    for cloud in _clouds(book.prices).get(gpu.name, ()):
-        if cloud.endswith(("community", "median")) or (
-            eligibility.providers and cloud not in eligibility.providers
-        ):
-            continue
-        try:
-            price = book.prices.on(f"{cloud}/{gpu.name}/gpu_hour", eligibility.day)
-        except PricingError:
-            continue  # not available on that day
-        offers.append(AvailableGpu(gpu, cloud, price, False))
-    return min(offers, key=lambda offer: (offer.price.value, offer.provider), default=None)
-
-
-def _merits(machine: AvailableGpu) -> tuple[float, ...]:
-    gpu = machine.gpu
-    return (
-        gpu.memory_bytes,
-        gpu.bf16_tflops or 0.0,
-        gpu.bandwidth_bytes_per_second,
-        -float(machine.price.value),
+def _on_cpu(encoder: ModelCard, machine: AvailableCpu, trained: Option | None) -> Option:
+    """Return an encoder that is served on a CPU, trained on a GPU if one is available."""
+    name = short_name(encoder.id)
+    where = f"a {trained.gpu.name}" if trained and trained.gpu else "the same machine"
+    says = f"It is trained on {where}, and served on {machine.name} at {machine.provider}."
+    training = {}
+    if trained:
+        kinds = ("gpu_hour", "depreciation", "electricity_kwh")
+        training = {kind: trained.prices[kind] for kind in kinds if kind in trained.prices}
+    return Option(
+        id=f"encoder:{machine.provider}:{name}:{machine.name}",
+        approach="encoder",
+        provider=machine.provider,
+        model=name,
+        launch=trained.launch if trained else "export",
+        launch_says=says,
+        tier="tiny",
+        prices={**training, **machine.prices},
+        base=encoder,
+        objective="classification",
+        gpu=trained.gpu if trained else None,
+        gpu_usd_is_own=bool(trained and trained.gpu_usd_is_own),
+        least_gpus=trained.least_gpus if trained else 1,
+        kilowatts=trained.kilowatts if trained else 0.0,
+        billing="hour" if machine.cpu else "serverless",
+        cpu=machine.cpu,
     )
 
 
@@ -157,18 +144,21 @@ def _option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Optio
             f"rented from {machine.provider}."
         )
     return Option(
-        id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.gpu.name}",
+        id=f"{approach}:{machine.provider}:{short_name(base.id)}:{machine.id_part}",
         approach=approach,
         provider=machine.provider,
         model=short_name(base.id),
         launch="local" if machine.is_own else "export",
         launch_says=says,
         tier="tiny",
-        prices={"gpu_hour": machine.price},
+        prices=machine.prices,
         base=base,
         objective={"encoder": "classification", "dpo": "dpo"}.get(approach, "sft"),  # type: ignore[arg-type]
         gpu=machine.gpu,
         gpu_usd_is_own=machine.is_own,
+        billing=machine.billing,
+        least_gpus=machine.least,
+        kilowatts=machine.kilowatts,
     )
 
 
@@ -180,7 +170,25 @@ def _prompted_option(approach: Approach, base: ModelCard, machine: AvailableGpu)
     return replace(option, launch="by_hand", launch_says=says, tier=base.tier, objective=None)
 
 
-def _baseline(encoder: Option) -> Option:
+def _baseline(machine: AvailableCpu) -> Option:
+    """Return the baseline on a CPU machine; it trains there in about a minute."""
+    return Option(
+        id=f"encoder:{machine.provider}:{BASELINE_MODEL}:{machine.name}",
+        approach="encoder",
+        provider=machine.provider,
+        model=BASELINE_MODEL,
+        launch="local",
+        launch_says="It trains on a CPU in about a minute.",
+        tier="tiny",
+        prices=machine.prices,
+        objective="classification",
+        billing="hour" if machine.cpu else "serverless",
+        cpu=machine.cpu,
+    )
+
+
+def _own_baseline(encoder: Option) -> Option:
+    """Return the baseline on the CPU of an own machine, which costs what the machine costs."""
     return replace(
         encoder,
         id=f"encoder:{encoder.provider}:{BASELINE_MODEL}",
@@ -189,5 +197,4 @@ def _baseline(encoder: Option) -> Option:
         launch_says="It trains on a CPU in about a minute.",
         base=None,
         gpu=None,
-        gpu_usd_is_own=False,
     )

@@ -13,7 +13,7 @@ from advisor.errors import PricingError
 from advisor.options.basis import Basis, BasisAge, basis_age
 from advisor.options.eligibility import EligibilityKey
 from advisor.prices.book import PriceBook
-from advisor.prices.models import Gpu, ModelCard, Sourced, Tier
+from advisor.prices.models import Cpu, Gpu, ModelCard, Sourced, Tier
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import TIERS, TOKEN_RATES, Price
 from advisor.units import Approach, Record
@@ -69,6 +69,16 @@ class RuledOutOption(Record):
 
 
 @dataclass(frozen=True)
+class StoreOffer:
+    """A vector store, managed or on a machine; its prices end in `@` and its name."""
+
+    name: str
+    """provider/product."""
+    memory_bytes: float | None = None
+    """Memory of the machine; None if the store is managed."""
+
+
+@dataclass(frozen=True)
 class Option:
     """One approach at one provider with one model, with the prices of the day."""
 
@@ -89,6 +99,16 @@ class Option:
     """Model whose architecture is used where the model's own is not published."""
     gpu: Gpu | None = None
     gpu_usd_is_own: bool = False
+    billing: Literal["hour", "spot", "serverless"] = "hour"
+    """How machine time is billed: while rented, the same at short notice, or only while running."""
+    least_gpus: int = 1
+    """GPUs of the smallest machine."""
+    kilowatts: float = 0.0
+    """Power draw of one own GPU under load [kW]."""
+    cpu: Cpu | None = None
+    """Machine without a GPU that serves a classifier."""
+    stores: tuple[StoreOffer, ...] = ()
+    """Vector stores to choose from; their prices are among `prices`."""
     ends_on: date | None = None
     """Shutdown date of the model; the horizon ends no later."""
     is_current: bool = False
@@ -110,17 +130,27 @@ class Option:
         """Whether inference is billed per token alone; hosting may bill tokens and the hour."""
         return "input" in self.prices and "hosting_hour" not in self.prices
 
-    def variant(self, approach: Approach, extra: Mapping[str, Price]) -> Option:
-        """Return the same model used in another way, with more prices."""
+    def variant(
+        self,
+        approach: Approach,
+        extra: Mapping[str, Price],
+        stores: tuple[StoreOffer, ...] = (),
+    ) -> Option:
+        """Return the same model used in another way, with more prices and vector stores."""
         option_id = f"{approach}:{self.id.split(':', 1)[1]}"
-        return replace(self, id=option_id, approach=approach, prices={**self.prices, **extra})
+        prices = {**self.prices, **extra}
+        return replace(self, id=option_id, approach=approach, prices=prices, stores=stores)
 
     @property
     def rests_on(self) -> tuple[Basis, ...]:
-        """Every price of the option, and every fact on its model and offer that ages."""
+        """Every price of the option, and every fact on its model and offer that ages.
+
+        Prices of vector stores, of which one is used, are left out.
+        """
         found = {
             price.item: Basis(price.item, price.source, price.read_on, price.confidence, price.own)
-            for price in self.prices.values()
+            for kind, price in self.prices.items()
+            if "@" not in kind
         }
         facts: dict[str, Sourced] = {}
         for card in filter(None, (self.card, self.base)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 
 from advisor.errors import PricingError
 from advisor.options.eligibility import EligibilityKey
@@ -15,12 +14,10 @@ from advisor.options.option import (
     rule_out,
     short_name,
 )
+from advisor.options.retrieval import retrieval_offer
 from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
-from advisor.prices.series import Price
 
-EMBEDDING_ITEM = "openai/text-embedding-3-small/embedding"
-VECTOR_STORE_ITEM = "pinecone/standard/vector_minimum_month"
 MODELS_PER_TIER = 2
 """Cheapest models of each tier that are also evaluated with examples, documents or retrieval."""
 
@@ -37,20 +34,16 @@ def prompting_options(
     some = shortlist(zero_shot, eligibility.named)
     options = zero_shot + [option.variant("few_shot", {}) for option in some]
     if eligibility.has_documents or eligibility.needs_knowledge:
-        extra = retrieval_prices(book, day)
-        options += [option.variant("rag", extra) for option in some]
+        offer = retrieval_offer(eligibility, book)
+        if offer:
+            options += [option.variant("rag", offer.prices, offer.stores) for option in some]
+        elif some:
+            says = "No allowed provider sells embeddings, or a vector store or machine for one."
+            out.append(rule_out("rag:*:*", "provider-not-allowed", says, "your scenario"))
     else:
         says = "There are no documents to retrieve from: knowledge.corpus_tokens is 0."
         out.append(rule_out("rag:*:*", "no-documents", says, "your scenario"))
     return options + [option.variant("long_context", {}) for option in some]
-
-
-def retrieval_prices(book: PriceBook, day: date) -> dict[str, Price]:
-    """Look up the prices of embedding and of storing vectors."""
-    return {
-        "embedding": book.prices.on(EMBEDDING_ITEM, day),
-        "vector_minimum_month": book.prices.on(VECTOR_STORE_ITEM, day),
-    }
 
 
 def current_option(eligibility: EligibilityKey, book: PriceBook) -> Option | None:

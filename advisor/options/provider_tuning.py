@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from functools import partial
 
 from advisor.errors import PricingError, Unpriced
 from advisor.options.eligibility import EligibilityKey
@@ -17,13 +16,12 @@ from advisor.options.option import (
     provider_refusal,
     rule_out,
 )
-from advisor.options.prompting import retrieval_prices
+from advisor.options.retrieval import retrieval_offer
+from advisor.options.teachers import teacher_prices
 from advisor.prices.book import PriceBook
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import Price
 
-TEACHERS = ("anthropic/claude-opus-5-5", "openai/gpt-6-sol")
-"""Teachers for distillation, by preference; the first available one is used; own choice."""
 WITH_ADAPTER = frozenset({"openai", "azure", "nebius", "together", "fireworks"})
 
 
@@ -46,41 +44,14 @@ def _variants(eligibility: EligibilityKey, book: PriceBook, option: Option) -> l
     if eligibility.pairs and "dpo_training" in option.prices:
         training = {"training": option.prices["dpo_training"]}
         variants.append(replace(option.variant("dpo", training), objective="dpo"))
-    teacher = _teacher(eligibility, book)
+    teacher = teacher_prices(eligibility, book)
     if teacher:
         answers = {"teacher_input": teacher["input"], "teacher_output": teacher["output"]}
         variants.append(option.variant("distill", answers))
-    if eligibility.needs_knowledge:
-        variants.append(option.variant("combo", retrieval_prices(book, eligibility.day)))
+    offer = retrieval_offer(eligibility, book) if eligibility.needs_knowledge else None
+    if offer:
+        variants.append(option.variant("combo", offer.prices, offer.stores))
     return variants
-
-
-def _teacher(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str, Price] | None:
-    """Look up the prices of the first allowed teacher that is available on the day.
-
-    Where only some providers are allowed, their most expensive large model is the last resort.
-    """
-    names = [name for name in TEACHERS if name in book.models]
-    if eligibility.providers:
-        allowed = [card for card in book.models.values() if card.provider in eligibility.providers]
-        names = [name for name in names if book.models[name] in allowed]
-        large = [card.id for card in allowed if card.tier == "large"]
-        names += sorted(large, key=partial(_output_usd, book, eligibility.day), reverse=True)
-    return next(filter(None, (_prices_on(book, name, eligibility.day) for name in names)), None)
-
-
-def _output_usd(book: PriceBook, day: date, name: str) -> tuple[float, str]:
-    prices = _prices_on(book, name, day)
-    return (float(prices["output"].value) if prices else 0.0), name
-
-
-def _prices_on(book: PriceBook, name: str, day: date) -> Mapping[str, Price] | None:
-    if (end := book.models[name].ends_on) and end <= day:
-        return None
-    try:
-        return chat_prices(book, name, day)
-    except PricingError:
-        return None  # not available on that day
 
 
 def _supervised(

@@ -133,7 +133,7 @@ def model_name(model: str) -> str:
 
 
 def option_name(option_id: str) -> str:
-    """Return the display name of an option: approach, model, GPU and provider.
+    """Return the display name of an option: approach, model, machine and provider.
 
     >>> option_name("encoder:hf_jobs:FacebookAI/roberta-base:T4")
     'Small classifier, RoBERTa-base on T4 at Hugging Face Jobs'
@@ -142,5 +142,5 @@ def option_name(option_id: str) -> str:
     name = APPROACH_NAMES.get(approach, approach)
     if len(rest) < 2 or rest[0] == "*":
         return name
-    gpu = f" on {rest[2]}" if len(rest) > 2 else ""
+    gpu = f" on {', '.join(rest[2:])}" if len(rest) > 2 else ""
     return f"{name}, {model_name(rest[1])}{gpu} {at_provider(rest[0])}"

@@ -30,7 +30,7 @@ from advisor.gpu.serving_engines import PRECISIONS
 from advisor.gpu.training_setup import TrainingSetup
 from advisor.loading import example_question
 from advisor.options.eligibility import eligibility_key
-from advisor.options.gpu_tuning import AvailableGpu, available_gpus
+from advisor.options.machines import AvailableGpu, available_gpus
 from advisor.options.option import RuledOutOption
 from advisor.prices.book import PriceBook
 from advisor.prices.series import Price
