@@ -37,6 +37,7 @@ from advisor.report.markdown import (
     bill_markdown,
     bill_summary,
     footer,
+    line_name,
     ruled_out_lines,
     table_rows,
     trace_markdown,
@@ -229,7 +230,7 @@ def print_bill(out: Console, bill: OptionBill) -> None:
     out.print(f"[bold]{bill.id}[/bold]  {bill_summary(bill)}")
     rows = [
         (
-            f"  {line.item}",
+            f"  {line_name(line)}",
             line.cadence,
             f"{float(line.quantity):,.0f}",
             f"{line.price} {line.price_unit}",

@@ -272,10 +272,10 @@ def _caveats(question: Question) -> tuple[Caveat, ...]:
         found.append(("regions-unchecked", says))
     if tenants > 1:
         says = (
-            f"Training and hosting are estimated for one model; {tenants:g} tasks or tenants need "
-            "one training each, and adapters of one base can share a machine."
+            f"{tenants:g} models are trained, each on all examples of the scenario. Adapters of one"
+            " base share machines, and any other model has its own."
         )
-        found.append(("one-model-costed", says))
+        found.append(("tenants-costed", says))
     if profile and profile.rejected:
         says = f"{profile.rejected} rows of the dataset cannot be used and are left out."
         found.append(("rows-rejected", says))

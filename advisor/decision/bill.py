@@ -14,7 +14,7 @@ from advisor.estimate.line import first_value, quantity_unit
 from advisor.estimate.periods import mean_requests_per_month, month_shares
 from advisor.inputs import ResolvedScenario
 from advisor.options.batch import option_batches
-from advisor.options.option import Launch, Objective
+from advisor.options.option import Launch, Objective, Option
 from advisor.prices.book import PriceBook
 from advisor.prices.series import Caveat
 from advisor.units import Approach, Money, Record, usd
@@ -51,6 +51,8 @@ class BillLine(Record):
     by_month: tuple[str, ...] = ()
     """Quantity in each month of use, if a price or the traffic changes; in the bills of compared
     options only."""
+    machines: str | None = None
+    """Machines that run at once, such as 2 x L4; None if the line is not about machine time."""
 
 
 class ExpectedQuality(Record):
@@ -154,7 +156,7 @@ def option_bill(
         **{amount: money(amount) for amount in AMOUNTS},
         cost_per_correct=_cost_per_correct(entry, money("per_month")),
         at_most_one_off=_usd(at_most_one_off_usd),
-        bill=tuple(_line(item) for item in costs.items),
+        bill=tuple(_line(item, option) for item in costs.items),
         quality=ExpectedQuality(
             low=f"{quality.low:.3f}",
             likely=f"{quality.likely:.3f}",
@@ -188,7 +190,7 @@ def _cost_per_correct(entry: OptionResult, per_month: Money) -> Money | None:
     return Money(low=low, likely=likely, high=high)
 
 
-def _line(item: CostItem) -> BillLine:
+def _line(item: CostItem, option: Option) -> BillLine:
     price = item.price
     return BillLine(
         item=item.what,
@@ -202,7 +204,18 @@ def _line(item: CostItem) -> BillLine:
         since=price.since if price else None,
         source=price.source if price else "your scenario",
         read_on=price.read_on if price else None,
+        machines=_machines(item, option),
     )
+
+
+def _machines(item: CostItem, option: Option) -> str | None:
+    """Name the machines behind a line: their number and their type."""
+    if not item.machines or item.price is None:
+        return None
+    _, name, kind = item.price.item.rsplit("/", 2)
+    if kind == "hosting_hour":
+        name = option.gpu.name if option.gpu else "deployment"
+    return f"{item.machines:,.4g} x {name}"
 
 
 def _caveats(

@@ -131,6 +131,7 @@ def _line_searches(path: str, start: float) -> Iterator[LineSearch]:
         return
     if field.kind == "share":
         low, high = (0.2, 0.99) if path == "quality.target" else (0.0, 1.0)
+        low = low if field.low_is_valid else field.slider[0]
         for end in (high, low):
             if start != end:
                 yield LineSearch(path, start, np.linspace(start, end, 26)[1:])

@@ -10,8 +10,11 @@ from typing import NamedTuple, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from advisor.estimate.hosting import encoder_lines, hosting_lines, labour_lines, retrieval_lines
+from advisor.estimate.encoder_serving import encoder_lines
+from advisor.estimate.evaluation import MEASURED_EXAMPLES, evaluation_lines, judging_lines
+from advisor.estimate.hosting import hosting_lines
 from advisor.estimate.inference import inference_lines, request_tokens
+from advisor.estimate.labour import labour_lines
 from advisor.estimate.line import (
     Cadence,
     CostLine,
@@ -21,6 +24,7 @@ from advisor.estimate.line import (
     with_all_axes,
 )
 from advisor.estimate.periods import in_month, month_shares, traffic_varies
+from advisor.estimate.retrieval import retrieval_lines
 from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import (
     gpu_training_lines,
@@ -35,8 +39,6 @@ from advisor.options.price_column import Period, unit_rate
 from advisor.prices.series import Price
 from advisor.units import DAYS_PER_MONTH, Number
 
-MEASURED_EXAMPLES = 200.0
-"""Held-out examples to measure a prompt on: 92% correct is then known within 3 points."""
 SHOTS = 8
 """Examples in a few-shot prompt."""
 MANY_SHOTS = 200
@@ -83,7 +85,8 @@ def batch_costs(batch: OptionBatch, context: EstimateContext) -> BatchCosts:
     lines += [line for line in monthly if line.cadence == "month"]
     if batch.trains:
         lines += _training(batch, context, months)
-    lines += labour_lines(batch, context)
+    lines += _evaluations(batch, context, months)
+    lines += labour_lines(batch, context, months)
     return BatchCosts(tuple(lines), months, total_cost(lines, "once"), total_cost(lines, "month"))
 
 
@@ -129,10 +132,15 @@ def _lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]:
             added = extra_tokens(batch.uses, context.inputs)
             lines = inference_lines(batch, request_tokens(batch, context, added), context)
         case "served" | "hosted" | "lora" | "qlora" | "full":
-            lines = hosting_lines(batch, context, extra_tokens(batch.uses, context.inputs))
+            added = extra_tokens(batch.uses, context.inputs)
+            lines = hosting_lines(batch, context, added)
+            if "input" in batch.prices:  # a deployment that bills its tokens too
+                lines += inference_lines(batch, request_tokens(batch, context, added), context)
         case never:
             assert_never(never)
-    return lines + (retrieval_lines(batch, context) if "embedding" in batch.prices else [])
+    if any(option.stores for option in batch.options):
+        lines += retrieval_lines(batch, context)
+    return lines + judging_lines(batch, context)
 
 
 def extra_tokens(uses: Callable[..., NDArray[np.bool_]], inputs: Inputs) -> tuple[Number, Number]:
@@ -168,11 +176,19 @@ def _training(batch: OptionBatch, context: EstimateContext, months: Number) -> l
     if batch.family in ("tuned", "hosted"):
         lines = provider_training_lines(batch, rows)
     else:
-        lines = gpu_training_lines(batch, rows, context.sampling)
+        lines = gpu_training_lines(batch, rows, context)
     again = retraining_lines(lines, np.maximum(np.asarray(months), 1e-9), inputs)
     if "teacher_input" in batch.prices:
         lines += teacher_lines(batch, rows, inputs)
     return lines + again
+
+
+def _evaluations(batch: OptionBatch, context: EstimateContext, months: Number) -> list[CostLine]:
+    """List the evaluation at the start, and one after each training that follows."""
+    lines = evaluation_lines(batch, context, extra_tokens(batch.uses, context.inputs))
+    if not batch.trains:
+        return lines
+    return lines + retraining_lines(lines, months, context.inputs)
 
 
 AMOUNTS = ("one_off", "monthly", "total", "per_month")
@@ -194,6 +210,8 @@ class CostItem(NamedTuple):
     own_unit: str
     scales: bool
     """Whether it is proportional to the number of requests."""
+    machines: float = 0.0
+    """Machines or GPUs that run at once; 0 if it is not about machine time."""
 
 
 class OptionCost(NamedTuple):
@@ -212,14 +230,17 @@ def option_costs(costs: BatchCosts, count: int) -> tuple[OptionCost, ...]:
     """Return the costs of each of *count* options in the first variant."""
     items: list[list[CostItem]] = [[] for _ in range(count)]
     for line in costs.lines:
+        numbers = (line.rate, line.machines)
+        own_rates, machines = (first_variant_values(number, count) for number in numbers)
         for place, (prices, quantity) in enumerate(line.quantities_by_price()):
             rates = [unit_rate(p) if p else None for p in prices] or [None] * count
-            columns = (first_variant_values(number, count) for number in (quantity, line.rate))
-            each = zip(*columns, rates, prices or (None,) * count, strict=True)
-            for row, (amount, own_rate, rate, price) in enumerate(each):
+            amounts, of_day = first_variant_values(quantity, count), prices or (None,) * count
+            each = zip(amounts, own_rates, rates, of_day, machines, strict=True)
+            for row, (amount, own_rate, rate, price, running) in enumerate(each):
                 usd = amount * (own_rate if rate is None else rate)
-                if usd > 0:
-                    items[row].append(_item(line, place, amount, usd, price))
+                if usd > 0 or (line.always_shown and amount > 0):
+                    item = _item(line, place, amount, usd, price)
+                    items[row].append(item._replace(machines=running))
     parts = (costs.months, costs.one_off, costs.monthly, costs.total, costs.per_month)
     columns = (first_variant_values(part, count) for part in parts)
     rows = zip(*columns, map(tuple, items), strict=True)

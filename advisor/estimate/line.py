@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Literal
 
 import numpy as np
@@ -33,6 +33,10 @@ class CostLine:
     """Price of each option; None for the user's own numbers."""
     scales: bool = False
     """Whether it is proportional to the number of requests."""
+    machines: Number = 0.0
+    """Machines or GPUs that run at once; 0 if the line is not about machine time."""
+    always_shown: bool = False
+    """Whether it is part of the bill without a price, such as hours of work."""
     by_price: tuple[tuple[tuple[Price | None, ...], Number], ...] = ()
     """Where traffic changes: the quantity at each price, in the first variant."""
 
@@ -106,7 +110,9 @@ def mean_line(parts: Sequence[tuple[Number, CostLine]]) -> CostLine:
         for place, (prices, part) in enumerate(line.quantities_by_price()):
             first = with_all_axes(np.asarray(weight) * part)[:, :1, :1].copy()
             found[place] = prices, first + (found[place][1] if place in found else 0.0)
-    return replace(parts[0][1], quantity=quantity, rate=rate, by_price=tuple(found.values()))
+    machines = reduce(np.maximum, (np.asarray(line.machines) for _, line in parts))
+    mean = replace(parts[0][1], quantity=quantity, rate=rate, machines=machines)
+    return replace(mean, by_price=tuple(found.values()))
 
 
 def total_cost(lines: Iterable[CostLine], cadence: Cadence) -> Number:

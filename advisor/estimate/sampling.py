@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 WorstEnd = Literal["low", "high"]
 
 DRAWS = 256
-NORMAL_P90 = NormalDist().inv_cdf(0.9)
+NORMAL_P90, NORMAL_P99 = NormalDist().inv_cdf(0.9), NormalDist().inv_cdf(0.99)
 DIMENSIONS = (
     "peak",
     "cache",
@@ -29,6 +29,11 @@ DIMENSIONS = (
     "serving speed",
     "uptime",
     "labour",
+    "cold start",
+    "interruptions",
+    "adapters",
+    "cpu speed",
+    "judge",
     "quality prompt",
     "quality few_shot",
     "quality tuned",
@@ -43,7 +48,8 @@ DIMENSIONS = (
     "quality measured",
 )
 """Every uncertain input; equal causes share their draws across options."""
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
+_FIRST_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
+PRIMES = (*_FIRST_PRIMES, 73, 79, 83, 89, 97, 101)
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,12 @@ class Sampling:
         """Return the value of a distribution that is known by its 10th, 50th and 90th percentile.
 
         Log-normal, with a width of its own on each side of the median. The most likely value is the
-        median, the worst case the 90th percentile.
+        median, the worst case the 99th percentile: above the upper end of every printed range.
         """
         if self.kind == "likely":
             return known.p50
         if self.kind == "at_most":
-            return known.p90
+            return known.p50 * (known.p90 / known.p50) ** (NORMAL_P99 / NORMAL_P90)
         normal = _normal_quantiles(name, self.seed)
         widths = np.where(normal < 0, known.p50 / known.p10, known.p90 / known.p50)
         return np.asarray(known.p50 * widths ** (normal / NORMAL_P90))

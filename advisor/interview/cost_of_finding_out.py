@@ -7,7 +7,7 @@ from statistics import median
 
 from advisor.decision.answer import Question, evaluate
 from advisor.decision.break_even import linear_cost
-from advisor.estimate.costs import MEASURED_EXAMPLES
+from advisor.estimate.evaluation import MEASURED_EXAMPLES
 from advisor.estimate.line import first_value
 from advisor.inputs import resolve
 from advisor.interview.questions import FindingOutEffort, InterviewQuestion

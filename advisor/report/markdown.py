@@ -135,12 +135,17 @@ def _per_correct_text(option: OptionBill) -> str:
     return f", {dollars(1000 * float(option.cost_per_correct.likely))} per 1,000 correct answers"
 
 
+def line_name(line: BillLine) -> str:
+    """Return the name of a line with the machines it pays for."""
+    return f"{line.item} ({line.machines})" if line.machines else line.item
+
+
 def bill_markdown(option: OptionBill) -> str:
     """Return the bill of one option, line by line."""
     head = ("item", "cadence", "quantity", "price", "USD", "since", "source")
     rows = [
         (
-            line.item,
+            line_name(line),
             line.cadence,
             f"{float(line.quantity):,.6g} {line.unit}",
             f"{line.price} {line.price_unit}",

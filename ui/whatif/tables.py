@@ -9,6 +9,7 @@ from advisor.decision.answer import Answer
 from advisor.decision.bill import OptionBill
 from advisor.decision.sensitivity import NearestChange
 from advisor.prices.display_names import option_name
+from advisor.report.markdown import line_name
 from ui import formatting
 
 
@@ -63,7 +64,7 @@ def bill_table(option: OptionBill, locale: str) -> str:
         digits = 2 if abs(float(line.quantity)) < 100 else 0
         rows.append(
             (
-                escape(line.item),
+                escape(line_name(line)),
                 "one-off" if line.cadence == "once" else "monthly",
                 f"{formatting.number_text(float(line.quantity), locale, digits)} "
                 f"{escape(line.unit)}",
