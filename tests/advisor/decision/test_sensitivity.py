@@ -44,7 +44,7 @@ def test_the_examples_come_out_as_their_numbers_say() -> None:
 
     assert verdicts == {
         "email-triage": "encoder",
-        "email-triage-monthly": "managed_lora",
+        "email-triage-monthly": "encoder",
         "brand-voice": "managed_lora",
         "policy-faq": "rag",
         "nightly-extraction": "prompt",

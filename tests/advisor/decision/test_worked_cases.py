@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from advisor.estimate.line import first_value
 from advisor.evidence import Evidence
 from advisor.loading import read_mapping
 from advisor.prices.book import PriceBook
-from advisor.prices.series import KINDS, PriceSeries, PriceStep, PriceTable
 from advisor.scenario.scenario import scenario_from
+from tests.support.cases import case_book
 from tests.support.paths import TESTS
 
 CASES = sorted((TESTS / "cases").glob("*.yaml"))
@@ -29,20 +27,8 @@ ABOUT_THE_WHOLE = {"trains", "approach", "ruled_out", "offered"}
 def ask(path: Path, book: PriceBook, evidence: Evidence) -> tuple[Question, dict[str, Any]]:
     case = read_mapping(path)
     scenario = scenario_from(case["question"], str(path))
-    own = with_prices(book, case.get("prices", {}), scenario.asked_on)
-    return Question(scenario, own, evidence, with_sensitivity=False), case["expect"]
-
-
-def with_prices(book: PriceBook, prices: Mapping[str, float], day: date) -> PriceBook:
-    """Return the book with the prices of a case, which may differ from those in the book."""
-    own = {}
-    for item, value in prices.items():
-        step = PriceStep(
-            since=day, value=Decimal(str(value)), source="the worked case", read_on=day
-        )
-        unit = KINDS[item.rsplit("/", 1)[-1]]
-        own[item] = PriceSeries(item=item, unit=unit, steps=(step,), own=True)
-    return replace(book, prices=PriceTable({**book.prices.series, **own})) if own else book
+    priced = case_book(case, book)
+    return Question(scenario, priced, evidence, with_sensitivity=False), case["expect"]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -87,6 +73,12 @@ def _check_option(option: OptionBill, wanted: dict[str, Any], question: Question
         assert low <= Decimal(option.one_off.likely) <= high
     amounts = {line.item: line.amount for line in option.bill}
     assert wanted.get("hosting", "") == amounts.get("hosting", "") or "hosting" not in wanted
+    for name, line in wanted.get("lines", {}).items():
+        found = next((one for one in option.bill if one.item == name), None)
+        assert found is not None, (name, [one.item for one in option.bill])
+        assert {field: getattr(found, field) for field in line} == line
+    names = {line.item for line in option.bill}
+    assert not names & set(wanted.get("without", []))
     if "caveat" in wanted:
         assert wanted["caveat"] in {caveat.code for caveat in option.caveats}
     if "inference" in wanted:
@@ -131,7 +123,7 @@ def _check_whole(found: Answer, expect: dict[str, Any]) -> None:
 
 
 def test_every_case_says_why_it_is_there() -> None:
-    assert len(CASES) >= 18
+    assert len(CASES) >= 25
 
     for path in CASES:
         assert set(read_mapping(path)) >= {"name", "because", "question", "expect"}
