@@ -22,8 +22,9 @@ from advisor.evidence import CpuRuntime
 from advisor.gpu.flops import block_parameters
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.serving import encoder_requests_per_second
-from advisor.options.batch import Mask, OptionBatch
+from advisor.options.batch import OptionBatch
 from advisor.options.option import Option
+from advisor.options.price_column import Mask
 from advisor.units import HOURS_PER_MONTH, SECONDS_PER_MONTH, Number
 
 RUNTIME: CpuRuntime = "onnx_fp32"

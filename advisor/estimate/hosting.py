@@ -27,8 +27,9 @@ from advisor.gpu.serving import (
     replicas_needed,
 )
 from advisor.operations import Range
-from advisor.options.batch import Mask, OptionBatch
+from advisor.options.batch import OptionBatch
 from advisor.options.option import Option
+from advisor.options.price_column import Mask
 from advisor.units import HOURS_PER_MONTH, Number
 
 

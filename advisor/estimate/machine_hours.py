@@ -8,7 +8,8 @@ import numpy as np
 
 from advisor.estimate.line import Cadence, CostLine, priced_line
 from advisor.estimate.sampling import EstimateContext
-from advisor.options.batch import Mask, OptionBatch
+from advisor.options.batch import OptionBatch
+from advisor.options.price_column import Mask
 from advisor.units import DAYS_PER_MONTH, HOURS_PER_MONTH, SECONDS_PER_MONTH, Number
 
 

@@ -90,7 +90,7 @@ class Sampling:
         if self.kind == "likely":
             return known.p50
         if self.kind == "at_most":
-            return known.p50 * (known.p90 / known.p50) ** (NORMAL_P99 / NORMAL_P90)
+            return float(known.p50 * (known.p90 / known.p50) ** (NORMAL_P99 / NORMAL_P90))
         normal = _normal_quantiles(name, self.seed)
         widths = np.where(normal < 0, known.p50 / known.p10, known.p90 / known.p50)
         return np.asarray(known.p50 * widths ** (normal / NORMAL_P90))
