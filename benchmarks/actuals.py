@@ -40,6 +40,7 @@ SCENARIO = {
     "asked_on": STARTS_ON.isoformat(),
     "task": "extraction",
     "horizon_months": 12,
+    "quality": {"held_out_examples": 0},
     "traffic": {
         "requests_per_month": REQUESTS,
         "prefix_tokens": 2000,

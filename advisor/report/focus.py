@@ -61,8 +61,12 @@ SPOT_KINDS = ("spot_gpu_hour",)
 def focus_rows(
     bill: OptionBill, months: Iterable[MonthLine], scenario: str
 ) -> list[dict[str, object]]:
-    """Return one row per line and month; keys are FOCUS columns, then ours with x_."""
-    return [_row(bill, line, scenario) for line in months]
+    """Return one row per line and month; keys are FOCUS columns, then ours with x_.
+
+    Hours of work without a price are not billed, and have no row.
+    """
+    billed = (line for line in months if line.billed_usd or line.provider != OWN)
+    return [_row(bill, line, scenario) for line in billed]
 
 
 def _row(bill: OptionBill, line: MonthLine, scenario: str) -> dict[str, object]:
