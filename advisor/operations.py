@@ -7,42 +7,20 @@ from advisor.units import Record
 Range = tuple[float, float, float]
 
 
-class IdleRule(Record):
-    """When one seller stops an idle machine."""
-
-    idle_seconds: float
-    """Shortest idle time after which a machine can be stopped; it is billed [s]."""
-    cold_start_seconds: Range | None = None
-    """From the request to the first answer, if it is known for this seller [s]."""
-    source: str
-    """Source."""
-
-
 class ScaleToZero(Record):
     """Machines that are stopped when idle, and started by the next request."""
 
     cold_start_seconds: Range
-    """From the request to the first answer of a language model; billed [s]."""
+    """From the request to the first answer of a language model, for sellers without terms of their
+    own; billed [s]."""
     encoder_cold_start_seconds: Range
     """The same for a small encoder on a CPU or GPU [s]."""
     idle_seconds: float
-    """Idle time after which a machine is stopped, for sellers that are not listed [s]."""
-    sellers: dict[str, IdleRule]
-    """By provider."""
+    """Idle time after which a machine is stopped, for the same sellers; billed [s]."""
     basis: str
     """Basis of the ranges."""
     source: str
     """Source."""
-
-    def idle_of(self, provider: str) -> float:
-        """Return the billed seconds between the last request and the stop."""
-        seller = self.sellers.get(provider)
-        return seller.idle_seconds if seller else self.idle_seconds
-
-    def cold_start_of(self, provider: str) -> Range:
-        """Return the seconds until a stopped machine of a provider answers."""
-        seller = self.sellers.get(provider)
-        return (seller and seller.cold_start_seconds) or self.cold_start_seconds
 
 
 class ServerlessCpu(Record):
@@ -121,31 +99,6 @@ class JudgedAnswer(Record):
     """Basis of the estimate."""
 
 
-class VectorStore(Record):
-    """What a managed vector store bills."""
-
-    name: str
-    """Display name."""
-    bytes_per_dimension: float = 4.0
-    """Bytes of each dimension of a vector."""
-    read_unit_gb: float = 1.0
-    """Size of the index that one query reads for one unit [GB]."""
-    least_read_units: float = 1.0
-    """Least units of a query."""
-    write_unit_bytes: float = 1000.0
-    """Size of the record that one unit writes [bytes]."""
-    least_write_units: float = 1.0
-    """Least units of a write."""
-    most_gb: float | None = None
-    """Largest index of the plan [GB]; empty without a limit."""
-    most_reads: float | None = None
-    """Most read units of the plan per month; empty without a limit."""
-    most_writes: float | None = None
-    """Most write units of the plan per month; empty without a limit."""
-    source: str
-    """Source."""
-
-
 class OwnVectorStore(Record):
     """A vector store on a machine of your own: pgvector, Qdrant, LanceDB."""
 
@@ -155,8 +108,6 @@ class OwnVectorStore(Record):
     """Share of the memory of a machine that vectors can take."""
     most_vectors: float
     """Above this, a managed store is used if one is allowed."""
-    dimensions: float
-    """Dimensions of a small open embedding model."""
     basis: str
     """Basis of the numbers."""
     source: str
@@ -170,12 +121,8 @@ class VectorSearch(Record):
     """Bytes of the text that is stored with a vector, per token."""
     reranked_per_chunk: float
     """Chunks that are reranked for each chunk that is kept."""
-    dimensions: dict[str, float]
-    """Dimensions of each embedding model, as provider/model."""
     assumed_dimensions: float
-    """Dimensions of models that are not listed."""
-    stores: dict[str, VectorStore]
-    """Managed stores by provider/product."""
+    """Dimensions of an embedding model that does not publish them."""
     own_store: OwnVectorStore
     """A store of your own."""
     basis: str

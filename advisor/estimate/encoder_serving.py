@@ -14,6 +14,7 @@ from advisor.estimate.machine_hours import (
     gpu_hour_lines,
     nightly_starts,
     starts_per_month,
+    stopped_after_seconds,
 )
 from advisor.estimate.periods import peak_factor
 from advisor.estimate.sampling import EstimateContext
@@ -171,7 +172,7 @@ def _stopping_hours(batch: OptionBatch, context: EstimateContext, load: Classifi
     facts = context.evidence.operations.scale_to_zero
     likely = facts.encoder_cold_start_seconds[1]
     cold = context.sampling.value("cold start", *facts.encoder_cold_start_seconds)
-    idle = batch.column(lambda option: facts.idle_of(option.provider))
+    idle = batch.column(lambda option: stopped_after_seconds(option, facts.idle_seconds))
     awake = awake_hours(load.requests, 1.0 / np.asarray(load.speed) + idle, cold)
     busy = load.busy / context.inputs.max_load_share * HOURS_PER_MONTH
     always = load.machines * HOURS_PER_MONTH

@@ -13,6 +13,7 @@ from advisor.estimate.machine_hours import (
     cold_starts_allowed,
     gpu_hour_lines,
     nightly_starts,
+    stopped_after_seconds,
 )
 from advisor.estimate.periods import peak_factor
 from advisor.estimate.sampling import EstimateContext
@@ -227,17 +228,18 @@ def _adapters_per_copy(context: EstimateContext) -> Callable[[Option], float]:
 
 def _idle_seconds(option: Option, context: EstimateContext) -> float:
     """Seconds that are billed after the last request."""
-    idle = context.evidence.operations.scale_to_zero.idle_of(option.provider)
+    usual = context.evidence.operations.scale_to_zero.idle_seconds
     if option.offer is None:
-        return idle
+        return stopped_after_seconds(option, usual)
     given = option.offer.idle_seconds_before_zero
-    return max(idle if given is None else given, option.offer.minimum_billed_seconds or 0.0)
+    return max(usual if given is None else given, option.offer.minimum_billed_seconds or 0.0)
 
 
 def _cold_start(batch: OptionBatch, context: EstimateContext, likely: bool = False) -> Number:
     def seconds(option: Option) -> Range:
-        usual = context.evidence.operations.scale_to_zero.cold_start_of(option.provider)
-        return (option.offer.cold_start_seconds if option.offer else None) or usual
+        usual = context.evidence.operations.scale_to_zero.cold_start_seconds
+        known = option.offer or option.terms
+        return (known.cold_start_seconds if known else None) or usual
 
     bounds = batch.bounds(seconds)
     return bounds[1] if likely else np.asarray(context.sampling.value("cold start", *bounds))

@@ -9,6 +9,7 @@ import numpy as np
 from advisor.estimate.line import Cadence, CostLine, priced_line
 from advisor.estimate.sampling import EstimateContext
 from advisor.options.batch import OptionBatch
+from advisor.options.option import Option
 from advisor.options.price_column import Mask
 from advisor.units import DAYS_PER_MONTH, HOURS_PER_MONTH, SECONDS_PER_MONTH, Number
 
@@ -53,6 +54,12 @@ def nightly_starts(requests_per_month: Number) -> Number:
     (30.42, 4.0)
     """
     return np.minimum(DAYS_PER_MONTH, requests_per_month)
+
+
+def stopped_after_seconds(option: Option, usual: float) -> float:
+    """Seconds between the last request and the stop of a serverless machine, which are billed."""
+    stated = option.terms.idle_seconds if option.terms else None
+    return usual if stated is None else stated
 
 
 def cold_starts_allowed(context: EstimateContext, cold_seconds: Number) -> Mask:

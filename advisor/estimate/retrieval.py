@@ -10,9 +10,10 @@ from advisor.estimate.encoder_serving import cpu_speed
 from advisor.estimate.line import Cadence, CostLine, priced_line, scaling_lines
 from advisor.estimate.sampling import EstimateContext
 from advisor.inputs import CHANGES_PER_MONTH
-from advisor.operations import OwnVectorStore, VectorSearch, VectorStore
+from advisor.operations import OwnVectorStore
 from advisor.options.batch import OptionBatch
 from advisor.options.option import StoreOffer
+from advisor.prices.services import VectorStorePlan
 from advisor.units import HOURS_PER_MONTH, Number
 
 RERANK_NAMES = {"rerank_tokens": "reranking", "rerank_search": "reranking, by search"}
@@ -98,9 +99,9 @@ def _store_lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]
     stores, load = batch.options[row].stores, _index_load(batch, row, context)
     facts = context.evidence.operations.vector_search
     managed = [
-        _managed_cost(_StorePrices(batch, row, store), sold, load)
+        _managed_cost(_StorePrices(batch, row, store), load)
         for store in stores
-        if store.memory_bytes is None and (sold := _facts_of(store, stores, facts))
+        if store.memory_bytes is None
     ]
     fits = np.any([np.isfinite(cost.usd) for cost in managed], axis=0) if managed else False
     is_large = load.vectors > facts.own_store.most_vectors
@@ -115,25 +116,11 @@ def _store_lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]
 
 def _index_load(batch: OptionBatch, row: int, context: EstimateContext) -> IndexLoad:
     facts, inputs = context.evidence.operations.vector_search, context.inputs
-    price = batch.options[row].prices.get("embedding")
-    dimensions = facts.own_store.dimensions
-    if price:
-        model = price.item.rpartition("/")[0]
-        dimensions = facts.dimensions.get(model, facts.assumed_dimensions)
+    dimensions = batch.options[row].stores[0].dimensions or facts.assumed_dimensions
     vectors = inputs.corpus_tokens / inputs.chunk_tokens
     text_bytes = inputs.chunk_tokens * facts.bytes_per_token
     written = vectors * _changed_share(context)
     return IndexLoad(vectors, dimensions, text_bytes, inputs.requests_per_month, written)
-
-
-def _facts_of(
-    store: StoreOffer, stores: tuple[StoreOffer, ...], facts: VectorSearch
-) -> VectorStore | None:
-    """Return what is known about a store; one that the scenario names needs no entry."""
-    known = facts.stores.get(store.name)
-    if known or len(stores) > 1:
-        return known
-    return VectorStore(name=store.name, source="price book")
 
 
 @dataclass(frozen=True)
@@ -158,8 +145,9 @@ class _StorePrices:
         return [priced_line(what, quantity, column, cadence)] if column else []
 
 
-def _managed_cost(prices: _StorePrices, facts: VectorStore, load: IndexLoad) -> StoreCost:
+def _managed_cost(prices: _StorePrices, load: IndexLoad) -> StoreCost:
     """Cost of a managed store: what is used, at least the minimum of its plan."""
+    facts = prices.store.plan or _plan_without_facts(prices.store.name)
     record = facts.bytes_per_dimension * load.dimensions + load.text_bytes
     gb = load.vectors * record / 1e9
     reads = load.queries * np.maximum(gb / facts.read_unit_gb, facts.least_read_units)
@@ -177,7 +165,7 @@ def _managed_cost(prices: _StorePrices, facts: VectorStore, load: IndexLoad) -> 
         if limit is not None
     ]
     fits = np.logical_and.reduce(is_within) if is_within else True
-    name = facts.name
+    name = facts.display_name
     below = np.where(is_above, 0.0, 1.0)
     stored, read, again = (np.where(is_above, each, 0.0) for each in (gb, reads, writes))
     lines = [
@@ -189,6 +177,11 @@ def _managed_cost(prices: _StorePrices, facts: VectorStore, load: IndexLoad) -> 
     ]
     usd = np.where(fits, np.maximum(used, minimum), np.inf)
     return StoreCost(usd, tuple(lines))
+
+
+def _plan_without_facts(name: str) -> VectorStorePlan:
+    """Return a plan with the units of other stores, for one that the price book has prices of."""
+    return VectorStorePlan(name=name, display_name=name, source="price book")
 
 
 def _own_cost(

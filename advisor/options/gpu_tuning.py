@@ -159,6 +159,7 @@ def _option(approach: Approach, base: ModelCard, machine: AvailableGpu) -> Optio
         billing=machine.billing,
         least_gpus=machine.least,
         kilowatts=machine.kilowatts,
+        terms=machine.terms,
     )
 
 

@@ -14,6 +14,7 @@ from advisor.options.eligibility import EligibilityKey
 from advisor.prices.book import PriceBook
 from advisor.prices.models import Cpu, Gpu
 from advisor.prices.series import KINDS, Price, PriceTable
+from advisor.prices.services import ServerlessTerms
 from advisor.scenario.scenario import Hardware
 
 Billing = Literal["hour", "spot", "serverless"]
@@ -27,6 +28,8 @@ JOB_SELLERS = frozenset({"hf_jobs"})
 """Sellers whose machines run jobs, and serve no requests."""
 DATABASE_MACHINES = ("rds.", "postgres.")
 """Start of the names of machines that run a managed database only."""
+UNKNOWN_START_SECONDS = 360.0
+"""Start and idle time of a seller without published terms; own judgement."""
 SERVERLESS_CPU = "serverless"
 """Name of serverless CPU in the id of an option."""
 SERVERLESS_CPU_KINDS = ("vcpu_hour", "gib_hour", "request")
@@ -52,6 +55,8 @@ class AvailableGpu:
     """Power draw of one own GPU under load [kW]."""
     training_price: Price | None = None
     """Price of a GPU hour of training, if it differs."""
+    terms: ServerlessTerms | None = None
+    """When a serverless machine stops and how long it takes to start, if that is known."""
 
     @property
     def prices(self) -> Mapping[str, Price]:
@@ -167,7 +172,9 @@ def _cheapest(
         if price is None:
             continue
         least = 1 if billing == "serverless" else book.min_gpus(cloud, gpu.name)
-        offers.append(AvailableGpu(gpu, cloud, price, False, billing=billing, least=least))
+        terms = book.serverless.get(cloud) if billing == "serverless" else None
+        machine = AvailableGpu(gpu, cloud, price, False, billing=billing, least=least, terms=terms)
+        offers.append(machine)
     cheapest = min(offers, key=_usd_of_smallest, default=None)
     if cheapest and billing == "serverless":
         item = f"{cheapest.provider}/{gpu.name}/gpu_hour"
@@ -178,8 +185,18 @@ def _cheapest(
 
 
 def _usd_of_smallest(machine: AvailableGpu) -> tuple[float, str]:
-    """Price of an hour of the smallest machine."""
-    return float(machine.price.value) * machine.least, machine.provider
+    """Price of an hour of the smallest machine, or of a request to one that has stopped."""
+    usd = float(machine.price.value) * machine.least
+    if machine.billing == "serverless":
+        usd *= _seconds_per_start(machine.terms) / 3600.0
+    return usd, machine.provider
+
+
+def _seconds_per_start(terms: ServerlessTerms | None) -> float:
+    """Seconds that one request to a stopped machine is billed for, without its own."""
+    if terms is None or terms.idle_seconds is None:
+        return UNKNOWN_START_SECONDS
+    return terms.idle_seconds + terms.cold_start_seconds[1]
 
 
 def price_if_sold(book: PriceBook, item: str, eligibility: EligibilityKey) -> Price | None:

@@ -16,6 +16,7 @@ from advisor.prices.book import PriceBook
 from advisor.prices.models import Cpu, Gpu, ModelCard, Sourced, Tier
 from advisor.prices.providers import TuningOffer
 from advisor.prices.series import TIERS, TOKEN_RATES, Price
+from advisor.prices.services import ServerlessTerms, VectorStorePlan
 from advisor.units import Approach, Record
 
 Launch = Literal["provider", "local", "export", "by_hand"]
@@ -74,8 +75,12 @@ class StoreOffer:
 
     name: str
     """provider/product."""
+    dimensions: float | None
+    """Dimensions of the vectors it holds; None if the embedding model does not publish them."""
     memory_bytes: float | None = None
     """Memory of the machine; None if the store is managed."""
+    plan: VectorStorePlan | None = None
+    """What a managed store bills and contains."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class Option:
     """GPUs of the smallest machine."""
     kilowatts: float = 0.0
     """Power draw of one own GPU under load [kW]."""
+    terms: ServerlessTerms | None = None
+    """When its seller stops an idle machine, if that is known."""
     cpu: Cpu | None = None
     """Machine without a GPU that serves a classifier."""
     stores: tuple[StoreOffer, ...] = ()

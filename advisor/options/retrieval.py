@@ -28,6 +28,9 @@ STORE_KINDS = (
     "vector_read",
     "vector_write",
 )
+OWN_DIMENSIONS = 384.0
+"""Dimensions of a small open embedding model, all-MiniLM-L6-v2.
+Source: https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2"""
 RERANK_KINDS = ("rerank_tokens", "rerank_search")
 
 
@@ -53,10 +56,11 @@ def retrieval_offer(eligibility: EligibilityKey, book: PriceBook) -> RetrievalOf
     machines, are_own = available_cpus(eligibility, book), False
     if not machines:
         machines, are_own = any_cpus(eligibility, book), True
-    stores = _managed_stores(eligibility, book)
-    stores |= _own_stores(eligibility, machines, are_own)
-    chosen = _chosen_stores(eligibility, book, stores)
     embedding = _cheapest(eligibility, book, "embedding")
+    dimensions = _dimensions(book, embedding)
+    stores = _managed_stores(eligibility, book, dimensions)
+    stores |= _own_stores(eligibility, machines, are_own, dimensions)
+    chosen = _chosen_stores(eligibility, book, stores)
     vcpu = _vcpu_hour(eligibility, machines, are_own)
     prices: dict[str, Price] = {}
     if embedding:
@@ -77,7 +81,21 @@ def retrieval_offer(eligibility: EligibilityKey, book: PriceBook) -> RetrievalOf
 Stores = dict[StoreOffer, dict[str, Price]]
 
 
-def _managed_stores(eligibility: EligibilityKey, book: PriceBook) -> Stores:
+def _dimensions(book: PriceBook, embedding: Price | None) -> float | None:
+    """Dimensions of the vectors of an embedding model; of a small open model without one."""
+    if embedding is None:
+        return OWN_DIMENSIONS
+    model = book.embeddings.get(embedding.item.rpartition("/")[0])
+    return model.dimensions if model else None
+
+
+def _managed_stores(
+    eligibility: EligibilityKey, book: PriceBook, dimensions: float | None
+) -> Stores:
+    """Return the allowed managed stores whose costs are known, and the one that is named.
+
+    Left out are free plans, and plans whose use has neither a price nor a limit.
+    """
     found: Stores = {}
     for name in _store_names(book.prices):
         if not eligibility.allows(name.split("/")[0]):
@@ -85,13 +103,19 @@ def _managed_stores(eligibility: EligibilityKey, book: PriceBook) -> Stores:
         items = {kind: f"{name}/{kind}" for kind in STORE_KINDS}
         priced = {kind: price_if_sold(book, item, eligibility) for kind, item in items.items()}
         known = {kind: price for kind, price in priced.items() if price}
-        if known:
-            found[StoreOffer(name)] = known
+        plan = book.vector_stores.get(name)
+        is_complete = "vector_read" in known or (plan is not None and plan.most_gb is not None)
+        is_paid = any(price.value for price in known.values())
+        if known and ((is_complete and is_paid) or eligibility.store == name):
+            found[StoreOffer(name, dimensions, plan=plan)] = known
     return found
 
 
 def _own_stores(
-    eligibility: EligibilityKey, machines: Sequence[AvailableCpu], are_own: bool
+    eligibility: EligibilityKey,
+    machines: Sequence[AvailableCpu],
+    are_own: bool,
+    dimensions: float | None,
 ) -> Stores:
     """Return stores on the cheapest machine, and on the one with the cheapest memory."""
     found: Stores = {}
@@ -102,7 +126,8 @@ def _own_stores(
         if are_own:
             price = _own_machine_price(eligibility, machine)
             seller = OWN_STORE
-        store = StoreOffer(f"{seller}/{machine.name}", float(machine.cpu.memory_bytes))
+        memory = float(machine.cpu.memory_bytes)
+        store = StoreOffer(f"{seller}/{machine.name}", dimensions, memory)
         found[store] = {"cpu_hour": price}
     return found
 
