@@ -25,6 +25,7 @@ from advisor.gpu.serving import (
     gpus_per_copy,
     mean_output_tokens_per_second,
     output_range,
+    output_tokens_per_second,
     replicas_needed,
 )
 from advisor.operations import Range
@@ -100,8 +101,11 @@ def _served_load(
     read = prefix + inputs.user_tokens + inputs.context_tokens + (extra[0] + np.asarray(extra[1]))
     per_copy = gpus_per_copy(shape, batch.gpus.memory_bytes, read + inputs.completion_tokens)
     serving = ServingSetup(shape, batch.gpus._replace(gpu_count=per_copy))
-    speeds = output_range(serving, read, inputs.completion_tokens)
-    speed = context.sampling.value("serving speed", *speeds, worst="low")
+    if context.sampling.kind == "likely":  # a sweep has no use for the ends
+        speed = output_tokens_per_second(serving, read, inputs.completion_tokens)
+    else:
+        speeds = output_range(serving, read, inputs.completion_tokens)
+        speed = context.sampling.value("serving speed", *speeds, worst="low")
     if _shares_base(batch).any():
         adapters = context.evidence.operations.shared_adapters.speed_share
         slowed = context.sampling.value("adapters", *adapters, worst="low")
