@@ -38,6 +38,7 @@ from advisor.report.markdown import (
     bill_summary,
     footer,
     line_name,
+    quantity_text,
     ruled_out_lines,
     table_rows,
     trace_markdown,
@@ -232,7 +233,7 @@ def print_bill(out: Console, bill: OptionBill) -> None:
         (
             f"  {line_name(line)}",
             line.cadence,
-            f"{float(line.quantity):,.0f}",
+            quantity_text(float(line.quantity)),
             f"{line.price} {line.price_unit}",
             f"{float(line.amount):,.2f}",
             str(line.read_on or ""),

@@ -92,8 +92,8 @@ def verdict_notes(winner: OptionResult, day: date) -> tuple[str, ...]:
     if age.stale:
         oldest = age.stale[0]
         notes.append(
-            f"It rests on prices or facts up to {age.oldest_days} days old, read before "
-            f"{day:%-d %B %Y}: check {oldest.name}, read on {oldest.read_on} ({oldest.source})."
+            f"It rests on prices or facts up to {age.oldest_days} days old: check {oldest.name}, "
+            f"read on {oldest.read_on} ({oldest.source})."
         )
     if age.uncertain:
         names = ", ".join(dict.fromkeys(basis.name for basis in age.uncertain[:2]))

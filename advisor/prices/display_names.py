@@ -142,5 +142,14 @@ def option_name(option_id: str) -> str:
     name = APPROACH_NAMES.get(approach, approach)
     if len(rest) < 2 or rest[0] == "*":
         return name
-    gpu = f" on {', '.join(rest[2:])}" if len(rest) > 2 else ""
-    return f"{name}, {model_name(rest[1])}{gpu} {at_provider(rest[0])}"
+    return f"{name}, {model_name(rest[1])}{machine_text(option_id)} {at_provider(rest[0])}"
+
+
+def machine_text(option_id: str) -> str:
+    """Return the machine that serves an option, with its preposition; empty without one.
+
+    >>> machine_text("encoder:hetzner:FacebookAI/roberta-base:CX43"), machine_text("current")
+    (' on CX43', '')
+    """
+    machine = option_id.split(":")[3:]
+    return f" on {', '.join(machine)}" if machine else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from advisor.decision.answer import Answer
 from advisor.decision.bill import BillLine, OptionBill
-from advisor.prices.display_names import at_provider, model_name, option_name
+from advisor.prices.display_names import at_provider, machine_text, model_name, option_name
 from advisor.prices.series import Caveat
 from advisor.report.sentences import (
     approach_name,
@@ -37,8 +37,7 @@ def table_rows(options: Iterable[OptionBill]) -> list[tuple[str, ...]]:
     return [
         (
             approach_name(option),
-            f"{model_name(option.model)}{f' on {option.gpu}' if option.gpu else ''} "
-            f"{at_provider(option.provider)}",
+            f"{model_name(option.model)}{machine_text(option.id)} {at_provider(option.provider)}",
             f"{float(option.one_off.likely):,.2f}",
             f"{float(option.per_month.likely):,.2f}",
             _range(option.per_month),
@@ -120,6 +119,15 @@ def prices_text(answer: Answer) -> str:
     return f"Prices for {day}, as last read on {read}"
 
 
+def quantity_text(quantity: float) -> str:
+    """Write a quantity for people: whole from 100 on, else three significant digits.
+
+    >>> quantity_text(4380.2), quantity_text(0.13149), quantity_text(2.0)
+    ('4,380', '0.131', '2')
+    """
+    return f"{quantity:,.0f}" if abs(quantity) >= 100 else f"{quantity:.3g}"
+
+
 def bill_summary(option: OptionBill) -> str:
     """Return the totals of a bill in one line."""
     return (
@@ -132,7 +140,8 @@ def bill_summary(option: OptionBill) -> str:
 def _per_correct_text(option: OptionBill) -> str:
     if option.cost_per_correct is None:
         return ""
-    return f", {dollars(1000 * float(option.cost_per_correct.likely))} per 1,000 correct answers"
+    usd = 1000 * float(option.cost_per_correct.likely)
+    return f", {dollars(usd) if usd >= 1 else f'${usd:.2g}'} per 1,000 correct answers"
 
 
 def line_name(line: BillLine) -> str:
