@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -118,18 +119,35 @@ def inference_lines(
     only where that is cheaper, if the caller can decide. Leaves out: free tiers, and taxes.
     """
     hit = _hit_share(batch, context, prompt.prefix)
-    inputs, lines = context.inputs, []
-    for size, requests in _by_length(batch, prompt, inputs).items():
-        normal = _tier(batch, size, prompt, hit, context)
-        rest: Number = 1.0
-        for tier, share in _waiting(batch, size, inputs).items():
-            other = _tier(batch, f"{tier}{size}", prompt, hit, context)
-            is_cheaper = other.is_offered & (other.usd <= normal.usd)
-            used = np.asarray(rest) * share * is_cheaper
-            rest = rest - used
-            lines += other.lines(requests * used)
-        lines = normal.lines(requests * rest) + lines
+    lines: list[CostLine] = []
+    for size, requests in _by_length(batch, prompt, context.inputs).items():
+        tiers = {
+            tier: _tier(batch, f"{tier}{size}", prompt, hit, context)
+            for tier in ("", "batch_", "flex_")
+            if f"{tier}{size}input" in batch.prices
+        }
+        for tier, share in _tier_shares(tiers, context.inputs).items():
+            lines += tiers[tier].lines(requests * share)
     return scaling_lines(lines)
+
+
+def _tier_shares(
+    tiers: Mapping[str, TierRequest], inputs: Inputs
+) -> dict[str, NDArray[np.float64]]:
+    """Share of the requests in each tier: the cheapest of those that a request can take.
+
+    What can wait for a batch can take the slower tier as well.
+    """
+    waits = inputs.batchable_share
+    slower = np.maximum(inputs.flexible_share - waits, 0.0)
+    normal, shares = np.asarray(tiers[""].usd), {}
+    usd = {tier: np.where(one.is_offered, one.usd, np.inf) for tier, one in tiers.items()}
+    flex = usd.get("flex_", np.array(np.inf))
+    if "batch_" in tiers and waits.any():
+        shares["batch_"] = waits * (usd["batch_"] <= np.minimum(normal, flex))
+    if "flex_" in tiers and (waits.any() or slower.any()):
+        shares["flex_"] = (waits - shares.get("batch_", 0.0) + slower) * (flex <= normal)
+    return {"": np.asarray(1.0 - sum(shares.values())), **shares}
 
 
 def _by_length(batch: OptionBatch, prompt: RequestTokens, inputs: Inputs) -> dict[str, Number]:
@@ -141,19 +159,6 @@ def _by_length(batch: OptionBatch, prompt: RequestTokens, inputs: Inputs) -> dic
     if not is_long.any():
         return {"": requests}
     return {"": requests * ~is_long, "long_": requests * is_long}
-
-
-def _waiting(batch: OptionBatch, size: str, inputs: Inputs) -> dict[str, Number]:
-    """Share of the remaining requests that can take each slower tier, if any seller has it."""
-    can_wait = {
-        "batch_": inputs.batchable_share,
-        "flex_": np.maximum(inputs.flexible_share, inputs.batchable_share),
-    }
-    return {
-        tier: share
-        for tier, share in can_wait.items()
-        if f"{tier}{size}input" in batch.prices and np.any(share)
-    }
 
 
 TIER_NAMES = {
@@ -221,7 +226,7 @@ def _cached_tokens(
     prices = batch.prices
     normal, cached = prices[f"{tier}input"], prices[f"{tier}cached_input"]
     write = prices.get(f"{tier}cache_write")
-    has_fee = write.known if write else np.array(False)
+    has_fee = write.known & (write.rate > normal.rate) if write else np.array(False)
     share = np.where(cached.known, hit, 0.0)
     found = prompt.prefix * share
     written = np.where(has_fee & (share > 0), prompt.prefix - found, 0.0)

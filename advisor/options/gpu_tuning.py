@@ -81,11 +81,11 @@ def _classifiers(
     options = []
     for billing in ("hour", "serverless", "spot"):
         some = (machine for machine in machines if machine.billing == billing)
-        cheapest = min(some, key=lambda machine: machine.price.value, default=None)
+        cheapest = min(some, key=lambda m: (m.price.value, m.price.item), default=None)
         if cheapest:
             options.append(_option("encoder", encoder, cheapest))
     trainers = available_gpus(eligibility, book)
-    cheapest = min(trainers, key=lambda machine: machine.price.value, default=None)
+    cheapest = min(trainers, key=lambda m: (m.price.value, m.price.item), default=None)
     trained = _option("encoder", encoder, cheapest) if cheapest else None
     large_enough = [
         machine

@@ -244,7 +244,7 @@ def _cpus(
             price = price_if_sold(book, f"{seller}/{name}/cpu_hour", eligibility)
             if price and name in book.cpus and allows(seller):
                 found.append(AvailableCpu(seller, name, {"cpu_hour": price}, book.cpus[name]))
-    return sorted(found, key=lambda machine: (machine.usd_per_hour, machine.provider))
+    return sorted(found, key=lambda m: (m.usd_per_hour, m.provider, m.name))
 
 
 def best_cpus(machines: Sequence[AvailableCpu], size: Callable[[Cpu], float]) -> list[AvailableCpu]:

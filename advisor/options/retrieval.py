@@ -182,4 +182,4 @@ def _cheapest(eligibility: EligibilityKey, book: PriceBook, kind: str) -> Price 
     items = [item for item in book.prices.series if item.endswith(f"/{kind}")]
     allowed = [item for item in items if eligibility.allows(item.split("/")[0])]
     found = [price for item in allowed if (price := price_if_sold(book, item, eligibility))]
-    return min(found, key=lambda price: price.value, default=None)
+    return min(found, key=lambda price: (price.value, price.item), default=None)
