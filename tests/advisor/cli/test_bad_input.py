@@ -23,7 +23,7 @@ MESSAGES = {
     "flags: no such option": "advisor: --option magic: no allowed option has this in its id. Approaches: distill, not_yet, prompt.\n",
     "flags: no such example": "advisor: example email: there is no such example. Did you mean 'email-triage'?\n",
     "flags: no day": "advisor: --on soon: not a date. Write YYYY-MM-DD.\n",
-    "flags: no such price": "advisor: prices show gpt-99: no item has this in its name. Known: anthropic/claude-fable-5-2/batch_cached_input, anthropic/claude-fable-5-2/batch_input, anthropic/claude-fable-5-2/batch_output, anthropic/claude-fable-5-2/cache_write, anthropic/claude-fable-5-2/cache_write_1h, anthropic/claude-fable-5-2/cached_input, anthropic/claude-fable-5-2/input, anthropic/claude-fable-5-2/output, anthropic/claude-haiku-4-5/batch_cached_input, anthropic/claude-haiku-4-5/batch_input, anthropic/claude-haiku-4-5/batch_output, anthropic/claude-haiku-4-5/cache_write, ....\n",
+    "flags: no such price": "advisor: prices show gpt-99: no item has this in its name. Known: alibaba/qwen3-14b/training, alibaba/qwen3-14b/tuned_input, alibaba/qwen3-14b/tuned_output, alibaba/qwen3.7-plus/cached_input, alibaba/qwen3.7-plus/input, alibaba/qwen3.7-plus/long_cached_input, alibaba/qwen3.7-plus/long_input, alibaba/qwen3.7-plus/long_output, alibaba/qwen3.7-plus/output, alibaba/qwen3.8-flash/input, alibaba/qwen3.8-flash/output, alibaba/qwen3.8-max/cached_input, ....\n",
     "flags: no such overlay": "advisor: nowhere.yaml: there is no such file. Check the path.\n",
     "flags: no saved answer": "advisor: good.jsonl: not a saved answer. Save one with --format json.\n",
     "dataset: empty.jsonl": "advisor: empty.jsonl: the file is empty. Give at least one example.\n",

@@ -28,7 +28,7 @@ SCENARIOS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "not-a-label": (LABELS, {"needs": {"agentic_tools": True}}),
     "both-parts-earn-their-place": (
         KNOWLEDGE | {"knowledge": {"corpus_tokens": 5e6, "retrieval_tried": True}},
-        {"knowledge": {"corpus_tokens": 5e6}},
+        {"knowledge": {"corpus_tokens": 500_000}},
     ),
     "examples-at-hand": (PLAIN | {"dataset": {"examples": 200}}, {"dataset": {"examples": 3_000}}),
     "no-documents": (KNOWLEDGE, {"knowledge": {"corpus_tokens": 0}}),
@@ -36,7 +36,7 @@ SCENARIOS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         PLAIN, {"traffic": {"requests_per_month": 50_000, "context_tokens": 300_000}},
     ),
     "corpus-too-large": (
-        KNOWLEDGE | {"knowledge": {"corpus_tokens": 50_000}}, {"knowledge": {"corpus_tokens": 5e6}},
+        KNOWLEDGE | {"knowledge": {"corpus_tokens": 50_000}}, {"knowledge": {"corpus_tokens": 500_000}},
     ),
     "gpu-memory": (
         PLAIN, {"hardware": [{"gpu": "RTX_3070", "count": 1, "usd_per_hour": 0.1}], "limits": {"data_may_leave": False}},
