@@ -216,7 +216,7 @@ class _Reader:
         return {**defaults, **own} | ({"prices": prices} if prices else {})
 
     def _read_services(self, place: str, name: str, body: Mapping[Any, Any]) -> None:
-        """Read what a provider rents out beside chat models and machines."""
+        """Read what a provider rents out, in addition to chat models and machines."""
         for block, kind in SERVICES.items():
             for key, one in self._part(place, body, block).items():
                 where, known = f"{place}: {block}: {key}", _keys(kind, "name", "prices")

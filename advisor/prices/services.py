@@ -1,4 +1,4 @@
-"""Facts on what is rented beside chat models: embeddings, vector stores, machines that stop."""
+"""Facts on what is rented next to chat models: embeddings, vector stores, machines that stop."""
 
 from __future__ import annotations
 

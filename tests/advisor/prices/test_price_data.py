@@ -239,6 +239,18 @@ def test_batch_flex_and_cached_are_never_dearer_on_any_day(book: PriceBook) -> N
     assert compared > 900
 
 
+def test_a_cache_write_has_a_price_only_where_it_costs_extra(book: PriceBook) -> None:
+    compared = 0
+    for card in chat_models(book):
+        full = usd(book, f"{card.id}/input", TODAY)
+        for kind in ("cache_write", "cache_write_1h"):
+            write = usd(book, f"{card.id}/{kind}", TODAY)
+            if full and write:
+                compared += 1
+                assert write > full, f"{card.id}/{kind}"
+    assert compared > 55
+
+
 def test_a_tier_changes_whenever_its_model_does(book: PriceBook) -> None:
     for card in chat_models(book):
         announced = {s.since for s in book.prices.series[f"{card.id}/input"].steps} - {card.ends_on}
