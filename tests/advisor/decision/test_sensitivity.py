@@ -45,7 +45,7 @@ def test_the_examples_come_out_as_their_numbers_say() -> None:
     assert verdicts == {
         "email-triage": "encoder",
         "email-triage-monthly": "encoder",
-        "brand-voice": "managed_lora",
+        "brand-voice": "ft_api",
         "policy-faq": "rag",
         "nightly-extraction": "prompt",
         "too-little": "not_yet",
