@@ -27,7 +27,18 @@ from benchmarks.decision_scenario import scenario_of
 Checks = Mapping[str, bool]
 """Name of a hard limit -> whether the advice respects it; only limits that apply."""
 METHODS: dict[str, Method] = {"lora": "lora", "dpo": "lora", "qlora": "qlora", "full_ft": "full"}
-OWN_MACHINES = frozenset({"gpu_hour", "electricity_kwh"})
+OWN_MACHINES = frozenset(
+    {
+        "gpu_hour",
+        "spot_gpu_hour",
+        "serverless_gpu_hour",
+        "cpu_hour",
+        "vcpu_hour",
+        "gib_hour",
+        "request",
+        "electricity_kwh",
+    }
+)
 """Kinds of prices that are paid when the texts stay on the customer's own machines."""
 ROW_TOKENS = 1000.0
 """Tokens of a training row if the case does not specify them."""

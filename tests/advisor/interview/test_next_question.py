@@ -66,7 +66,7 @@ SURE: dict[str, AnswerValue] = {
     "has_eval": "yes", "held_out": "hundreds", "error_cost": "low", "may_leave": "yes",
 }  # fmt: skip
 
-FEW = {"asked_on": DAY, "limits": {"providers": ["google", "openai", "hf_jobs"]}}
+FEW = {"asked_on": DAY, "limits": {"providers": ["google", "openai", "aws"]}}
 """What spares time: fewer options are ranked."""
 
 
