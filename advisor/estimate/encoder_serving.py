@@ -13,7 +13,7 @@ from advisor.estimate.machine_hours import (
     cold_starts_allowed,
     gpu_hour_lines,
     nightly_starts,
-    starts_per_month,
+    request_hours,
     stopped_after_seconds,
 )
 from advisor.estimate.periods import peak_factor
@@ -203,8 +203,7 @@ def _serverless_cpu_lines(
     likely = idle.scale_to_zero.encoder_cold_start_seconds[1]
     cold = context.sampling.value("cold start", *idle.scale_to_zero.encoder_cold_start_seconds)
     each = np.maximum(1.0 / np.asarray(load.speed), facts.least_seconds)
-    starts = starts_per_month(load.requests, facts.idle_seconds)
-    hours = (load.requests * each + starts * np.asarray(cold)) / 3600.0
+    hours = request_hours(load.requests, each, facts.idle_seconds, cold)
     at_least_one = np.maximum(hours, HOURS_PER_MONTH)
     hours = np.where(cold_starts_allowed(context, likely), hours, at_least_one)
     hours = np.where(serverless, hours, 0.0)

@@ -30,6 +30,34 @@ def starts_per_month(requests_per_month: Number, on_seconds: Number) -> Number:
     return requests_per_month * np.exp(-per_second * on_seconds)
 
 
+def request_hours(
+    requests_per_month: Number, each_seconds: Number, kept_seconds: float, cold_seconds: Number
+) -> Number:
+    """Hours per month that are billed for requests and starts, where idle time is free.
+
+    hours = (requests x seconds of each + starts x cold start) / 3600
+
+    More requests also start an instance less often. So that they never cost less, the hours are at
+    least those at the number of requests from which they would fall.
+
+    >>> [round(float(request_hours(n, 0.1, 900, 8.0)), 2) for n in (1_000, 3_000, 6_000, 100_000)]
+    [1.61, 2.47, 2.47, 2.78]
+    """
+    each, cold = np.asarray(each_seconds, np.float64), np.asarray(cold_seconds, np.float64)
+
+    def hours(requests: Number) -> Number:
+        starts = starts_per_month(requests, kept_seconds)
+        return np.asarray((requests * each + starts * cold) / 3600.0)
+
+    ratio = each / np.maximum(cold, 1e-9)
+    falls = ratio < np.exp(-2.0)
+    turn = np.ones_like(ratio)  # requests per time kept: (turn - 1) e^-turn = ratio
+    for _ in range(40):
+        turn = np.where(falls, 1.0 + ratio * np.exp(turn), 1.0)
+    most = np.where(falls, turn * SECONDS_PER_MONTH / kept_seconds, np.inf)
+    return np.maximum(hours(requests_per_month), hours(np.minimum(requests_per_month, most)))
+
+
 def awake_hours(requests_per_month: Number, on_seconds: Number, cold_seconds: Number) -> Number:
     """Hours per month that a machine is on if it stops when idle; at most all of them.
 

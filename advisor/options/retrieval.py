@@ -178,7 +178,7 @@ def _store_names(prices: PriceTable) -> tuple[str, ...]:
 
 
 def _cheapest(eligibility: EligibilityKey, book: PriceBook, kind: str) -> Price | None:
-    """Return the cheapest price of a kind at the allowed providers; the first of equal ones."""
+    """Return the cheapest price of a kind at the allowed providers; of equal ones by name."""
     items = [item for item in book.prices.series if item.endswith(f"/{kind}")]
     allowed = [item for item in items if eligibility.allows(item.split("/")[0])]
     found = [price for item in allowed if (price := price_if_sold(book, item, eligibility))]

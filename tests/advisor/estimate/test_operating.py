@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from advisor.decision.evaluate import EvaluatedQuestion, Question, evaluate
 from advisor.errors import UnknownPrice
 from advisor.estimate.costs import CostItem
-from advisor.estimate.machine_hours import awake_hours, starts_per_month
+from advisor.estimate.machine_hours import awake_hours, request_hours, starts_per_month
 from advisor.evidence import Evidence
 from advisor.gpu.parameters import ModelShape
 from advisor.gpu.roofline import GpuSet, ServingSetup
@@ -81,6 +81,18 @@ def test_more_requests_never_let_a_machine_sleep_more(
 
     assert awake_hours(few, on, cold) <= awake_hours(many, on, cold) * (1 + 1e-12)
     assert awake_hours(many, on, cold) <= HOURS_PER_MONTH
+
+
+@settings(derandomize=True, deadline=None)
+@given(RATES, RATES, st.floats(min_value=0.001, max_value=10), st.floats(min_value=0, max_value=60))
+def test_more_requests_never_take_less_serverless_time(
+    one: float, other: float, each: float, cold: float
+) -> None:
+    few, many = sorted((one, other))
+
+    least, most = (float(request_hours(n, each, 900, cold)) for n in (few, many))
+    assert least <= most * (1 + 1e-9)
+    assert most * 3600 >= many * each * (1 - 1e-9)
 
 
 def test_starts_are_the_gaps_longer_than_the_idle_time() -> None:
