@@ -28,6 +28,9 @@ NONE_ELIGIBLE: Mask = np.array([[False]])
 TIE_SHARE = 0.005
 """Each step of complexity has to save half a percent, so that the simpler approach wins a tie.
 Own judgement: list prices and token counts are not known more precisely."""
+ENDS_SHARE = 0.05
+"""A model that ends within the horizon has to save so much, since the team moves again. Own
+judgement."""
 PREFERENCE_SHARE = TIE_SHARE * len(SIMPLICITY)
 """A preferred option wins a tie, as if it were simpler by all steps."""
 
@@ -53,6 +56,8 @@ class BatchResult(CheckContext):
         charged = np.asarray(self.costs.per_month) * batch.by_kind(
             lambda o: 1.0 if o.is_current else 1 + TIE_SHARE * SIMPLICITY.index(o.approach)
         )
+        ends = (np.asarray(self.costs.months) < self.inputs.horizon_months) & ~batch.is_current
+        charged = charged * (1 + ENDS_SHARE * ends)
         if batch.trains:
             margins = self.evidence.margins
             charged = charged / (1 - margins.share) + margins.usd_per_month

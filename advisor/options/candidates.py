@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,8 @@ def list_candidates(
     refusals = [_by_need(option, eligibility, without_retrieval) for option in everything]
     out += filter(None, refusals)
     kept = [option for option, refusal in zip(everything, refusals, strict=True) if not refusal]
-    kept.sort(key=attrgetter("id"))  # of two equal costs the same wins in any order of the book
+    # of two equal costs the one without an end wins, and the same in any order of the book
+    kept.sort(key=lambda option: (option.ends_on is not None, option.id))
     current = current_option(eligibility, book)
     measuring = measuring_option(kept)
     judge = judge_prices(eligibility, book)

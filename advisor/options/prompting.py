@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 from advisor.errors import PricingError
 from advisor.options.eligibility import EligibilityKey
@@ -18,6 +19,8 @@ from advisor.options.retrieval import retrieval_offer
 from advisor.prices.book import PriceBook
 from advisor.prices.models import ModelCard
 
+SHORTLIST_DAYS = 92
+"""A model that ends within so many days takes no place among the cheapest; own judgement."""
 MODELS_PER_TIER = 2
 """Cheapest models of each tier that are also evaluated with examples, documents or retrieval."""
 
@@ -31,7 +34,7 @@ def prompting_options(
     found = [_zero_shot(eligibility, book, card) for card in cards]
     zero_shot = [option for option in found if isinstance(option, Option)]
     out += [refusal for refusal in found if isinstance(refusal, RuledOutOption)]
-    some = shortlist(zero_shot, eligibility.named)
+    some = shortlist(zero_shot, eligibility)
     options = zero_shot + [option.variant("few_shot", {}) for option in some]
     if eligibility.has_documents or eligibility.needs_knowledge:
         offer = retrieval_offer(eligibility, book)
@@ -97,14 +100,33 @@ def measuring_option(options: list[Option]) -> Option:
     return replace(model, id="not_yet", approach="not_yet", launch_says=says)
 
 
-def shortlist(options: list[Option], named: frozenset[str]) -> list[Option]:
-    """Keep the cheapest models of each tier by list price, and those named in the scenario."""
+def shortlist(options: list[Option], eligibility: EligibilityKey) -> list[Option]:
+    """Keep the cheapest models of each tier by list price, and those named in the scenario.
+
+    A model counts once, at its cheapest seller. One that ends soon takes no place, and of two equal
+    prices the one that lasts longer does.
+    """
+    soon = eligibility.day + timedelta(days=SHORTLIST_DAYS)
+    lasting = [o for o in options if o.ends_on is None or o.ends_on > soon]
     chosen: dict[str, Option] = {}
     for tier in ("tiny", "small", "mid", "large"):
-        of_tier = sorted((o for o in options if o.tier == tier), key=_blended)
-        chosen |= {option.id: option for option in of_tier[:MODELS_PER_TIER]}
-    chosen |= {o.id: o for o in options if o.card and o.card.id in named}
+        of_tier = sorted((o for o in lasting if o.tier == tier), key=_blended_and_lasting)
+        first = {_bare_name(option): option for option in reversed(of_tier)}
+        kept = [option for option in of_tier if first[_bare_name(option)] is option]
+        chosen |= {option.id: option for option in kept[:MODELS_PER_TIER]}
+    chosen |= {o.id: o for o in options if o.card and o.card.id in eligibility.named}
     return list(chosen.values())
+
+
+def _blended_and_lasting(option: Option) -> tuple[float, int, str]:
+    """Cheapest first, then the one that lasts longest."""
+    price, name = _blended(option)
+    return price, -(option.ends_on or date.max).toordinal(), name
+
+
+def _bare_name(option: Option) -> str:
+    """Name of a model without its owner, the same at every seller."""
+    return option.model.rpartition("/")[2].lower()
 
 
 def _blended(option: Option) -> tuple[float, str]:
