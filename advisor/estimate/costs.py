@@ -24,6 +24,7 @@ from advisor.estimate.line import (
     with_all_axes,
 )
 from advisor.estimate.periods import in_month, month_shares, traffic_varies
+from advisor.estimate.provisioned import cheaper_of_tokens_and_units
 from advisor.estimate.retrieval import retrieval_lines
 from advisor.estimate.sampling import EstimateContext
 from advisor.estimate.tuning import (
@@ -130,7 +131,9 @@ def _lines(batch: OptionBatch, context: EstimateContext) -> list[CostLine]:
             lines = encoder_lines(batch, context)
         case "tokens" | "tuned":
             added = extra_tokens(batch.uses, context.inputs)
-            lines = inference_lines(batch, request_tokens(batch, context, added), context)
+            prompt = request_tokens(batch, context, added)
+            lines = inference_lines(batch, prompt, context)
+            lines = cheaper_of_tokens_and_units(lines, batch, prompt, context)
         case "served" | "hosted" | "lora" | "qlora" | "full":
             added = extra_tokens(batch.uses, context.inputs)
             lines = hosting_lines(batch, context, added)

@@ -131,6 +131,15 @@ def inference_lines(
     return scaling_lines(lines)
 
 
+def uncached_input(batch: OptionBatch, prompt: RequestTokens, context: EstimateContext) -> Number:
+    """Input tokens of one request that are not read from the cache."""
+    everything = prompt.prefix + np.asarray(prompt.varying)
+    if "cached_input" not in batch.prices:
+        return everything
+    hit = _hit_share(batch, context, prompt.prefix)
+    return np.asarray(everything - _cached_tokens(batch, "", prompt, hit, context)[0])
+
+
 def _tier_shares(
     tiers: Mapping[str, TierRequest], inputs: Inputs
 ) -> dict[str, NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from advisor.errors import PricingError
 from advisor.options.basis import Basis, BasisAge, basis_age
@@ -83,6 +83,17 @@ class StoreOffer:
     """What a managed store bills and contains."""
 
 
+class ProvisionedTerms(NamedTuple):
+    """What one unit of provisioned throughput carries, and how units are sold."""
+
+    tokens_per_minute: float
+    """Input tokens per minute of one unit."""
+    output_weight: float
+    """Input tokens that one output token counts as."""
+    least_units: float
+    unit_step: float
+
+
 @dataclass(frozen=True)
 class Option:
     """One approach at one provider with one model, with the prices of the day."""
@@ -116,6 +127,8 @@ class Option:
     """Machine without a GPU that serves a classifier."""
     stores: tuple[StoreOffer, ...] = ()
     """Vector stores to choose from; their prices are among `prices`."""
+    provisioned: ProvisionedTerms | None = None
+    """Capacity by the hour that can replace the price per token."""
     ends_on: date | None = None
     """Shutdown date of the model; the horizon ends no later."""
     is_current: bool = False
@@ -207,6 +220,29 @@ def chat_prices(book: PriceBook, card_id: str, day: date) -> Mapping[str, Price]
             except PricingError:
                 continue  # an extra that is not sold on that day does not rule the model out
     return MappingProxyType(found)
+
+
+def provisioned_throughput(
+    book: PriceBook, card: ModelCard, day: date
+) -> tuple[ProvisionedTerms, Price] | None:
+    """Return the cheapest kind of provisioned deployment of a model, if one is sold on the day."""
+    seller = book.provisioned.get(card.provider)
+    terms = seller.models.get(short_name(card.id)) if seller else None
+    found: list[tuple[float, ProvisionedTerms, Price]] = []
+    for kind, least in terms.min_units.items() if terms else ():
+        item = f"{card.provider}/{kind}/provisioned_hour"
+        if not book.prices.has(item) or terms is None:
+            continue
+        try:
+            price = book.prices.on(item, day)
+        except PricingError:
+            continue  # not sold on that day
+        step = float(terms.unit_steps.get(kind, 1))
+        speed, weight = float(terms.input_tokens_per_minute), float(terms.output_weight)
+        sold = ProvisionedTerms(speed, weight, float(least), step)
+        found.append((float(price.value), sold, price))
+    best = min(found, key=lambda one: (one[0], one[2].item), default=None)
+    return best[1:] if best else None
 
 
 def provider_refusal(

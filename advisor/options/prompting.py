@@ -12,6 +12,7 @@ from advisor.options.option import (
     RuledOutOption,
     chat_prices,
     provider_refusal,
+    provisioned_throughput,
     rule_out,
     short_name,
 )
@@ -151,6 +152,7 @@ def _zero_shot(
         prices = chat_prices(book, card.id, day)
     except PricingError as error:
         return rule_out(option_id, error.code, str(error), "price book, prices")
+    rented = provisioned_throughput(book, card, day)
     return Option(
         id=option_id,
         approach="prompt",
@@ -159,7 +161,8 @@ def _zero_shot(
         launch="by_hand",
         launch_says="Write the prompt and call the provider's API; nothing is trained.",
         tier=card.tier,
-        prices=prices,
+        prices={**prices, "provisioned_hour": rented[1]} if rented else prices,
         card=card,
+        provisioned=rented[0] if rented else None,
         ends_on=card.ends_on,
     )
