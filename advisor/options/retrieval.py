@@ -13,7 +13,6 @@ from advisor.options.machines import (
     any_cpus,
     available_cpus,
     best_cpus,
-    own_price,
     price_if_sold,
 )
 from advisor.options.option import StoreOffer
@@ -59,9 +58,9 @@ def retrieval_offer(eligibility: EligibilityKey, book: PriceBook) -> RetrievalOf
     embedding = _cheapest(eligibility, book, "embedding")
     dimensions = _dimensions(book, embedding)
     stores = _managed_stores(eligibility, book, dimensions)
-    stores |= _own_stores(eligibility, machines, are_own, dimensions)
+    stores |= _own_stores(machines, are_own, dimensions)
     chosen = _chosen_stores(eligibility, book, stores)
-    vcpu = _vcpu_hour(eligibility, machines, are_own)
+    vcpu = _vcpu_hour(machines, are_own)
     prices: dict[str, Price] = {}
     if embedding:
         prices["embedding"] = embedding
@@ -112,7 +111,6 @@ def _managed_stores(
 
 
 def _own_stores(
-    eligibility: EligibilityKey,
     machines: Sequence[AvailableCpu],
     are_own: bool,
     dimensions: float | None,
@@ -124,7 +122,7 @@ def _own_stores(
             continue
         price, seller = machine.prices["cpu_hour"], machine.provider
         if are_own:
-            price = _own_machine_price(eligibility, machine)
+            price = _own_machine_price(machine)
             seller = OWN_STORE
         memory = float(machine.cpu.memory_bytes)
         store = StoreOffer(f"{seller}/{machine.name}", dimensions, memory)
@@ -132,16 +130,15 @@ def _own_stores(
     return found
 
 
-def _own_machine_price(eligibility: EligibilityKey, machine: AvailableCpu) -> Price:
+def _own_machine_price(machine: AvailableCpu) -> Price:
     """Price of your own machine: that of the cheapest one for rent."""
-    source = f"{machine.provider}, {machine.name}: the price of a rented machine of this size"
+    price = machine.prices["cpu_hour"]
+    source = f"the price of a rented machine, {machine.provider}/{machine.name}: {price.source}"
     item = f"{OWN_STORE}/{machine.name}/cpu_hour"
-    return own_price(item, machine.usd_per_hour, eligibility, source)
+    return price.model_copy(update={"item": item, "source": source})
 
 
-def _vcpu_hour(
-    eligibility: EligibilityKey, machines: Sequence[AvailableCpu], are_own: bool
-) -> Price | None:
+def _vcpu_hour(machines: Sequence[AvailableCpu], are_own: bool) -> Price | None:
     """Price of a vCPU hour of the machine that is cheapest per vCPU."""
     found = best_cpus(machines, lambda cpu: cpu.vcpus)
     if not found or found[-1].cpu is None:
@@ -149,7 +146,7 @@ def _vcpu_hour(
     machine, vcpus = found[-1], found[-1].cpu.vcpus
     price = machine.prices["cpu_hour"]
     if are_own:
-        price = _own_machine_price(eligibility, machine)
+        price = _own_machine_price(machine)
     item = f"{price.item.rpartition('/')[0]}/vcpu_hour"
     value = price.value / vcpus
     return price.model_copy(update={"item": item, "unit": KINDS["vcpu_hour"], "value": value})

@@ -30,7 +30,7 @@ def teacher_prices(eligibility: EligibilityKey, book: PriceBook) -> Mapping[str,
         return None
     large = (name for name, card in book.models.items() if card.tier == "large")
     known = filter(None, (_prices(eligibility, book, name) for name in large))
-    return max(known, key=lambda prices: prices["output"].value, default=None)
+    return max(known, key=lambda p: (p["output"].value, p["output"].item), default=None)
 
 
 def _prices(eligibility: EligibilityKey, book: PriceBook, name: str) -> Mapping[str, Price] | None:
