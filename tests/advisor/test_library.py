@@ -84,7 +84,7 @@ def test_a_scenario_without_a_day_is_answered_for_today(tmp_path: Path) -> None:
 def test_prices_rules_and_sensitivity_are_used(answer: advisor.Answer, tmp_path: Path) -> None:
     overlay = tmp_path / "prices.yaml"
     overlay.write_text(
-        "prices:\n  hf_jobs/T4/gpu_hour: {unit: USD/GPU hour, steps: [{since: 2026-09-15, value: 4,"
+        "prices:\n  hetzner/CX43/cpu_hour: {unit: USD/hour, steps: [{since: 2026-09-15, value: 4,"
         " source: our quote, read_on: 2026-11-01}]}\n"
     )
 
@@ -122,8 +122,8 @@ def test_an_answer_prints_its_verdict_costs_and_runner_up(answer: advisor.Answer
 
     assert verdict == answer.decision.verdict
     assert cost == (
-        "Cost: Small classifier, RoBERTa-base on T4 at Hugging Face Jobs,"
-        " $292.01 ($94.56 to $292.01) per month, $0.13 one-off"
+        "Cost: Small classifier, RoBERTa-base on CX43 at Hetzner,"
+        " $106.84 ($35.62 to $645.45) per month, $0.13 one-off"
     )
     assert runner_up.startswith("Runner-up: LoRA, Llama-3.2-3B on L4 at Google Cloud, $516.13 (")
     assert str(answer) == repr(answer)
@@ -136,7 +136,7 @@ def test_a_notebook_shows_one_row_per_approach_and_escapes(answer: advisor.Answe
 
     assert "<script>" not in html
     assert html.count("<tr>") == 1 + len({bill.approach for bill in answer.options})
-    assert "$292.01 ($94.56 to $292.01)" in html
+    assert "$106.84 ($35.62 to $645.45)" in html
 
 
 def test_the_example_of_the_readme_runs() -> None:
@@ -147,4 +147,4 @@ def test_the_example_of_the_readme_runs() -> None:
         [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.startswith("Train the classifier RoBERTa-base at Hugging Face Jobs")
+    assert done.stdout.startswith("Train the classifier RoBERTa-base at Hetzner")

@@ -138,7 +138,7 @@ def test_focus_rows_of_an_item_have_the_id_of_the_price_book() -> None:
 
     assert {row["SkuId"] for row in found} >= {
         "google/gemini-2.5-flash-lite/input",
-        "google/gemini-2.5-flash-lite/cached_input",
+        "google/gemini-2.5-flash-lite/output",
     }
     assert {row["SkuPriceId"].partition("@")[0] for row in found} == {r["SkuId"] for r in found}
     assert len({(row["SkuId"], row["x_Line"], row["ChargePeriodStart"]) for row in found}) == len(

@@ -62,9 +62,9 @@ def test_the_page_opens_on_the_bundled_example_with_the_answer_of_the_library(
     assert not page.error
     shown = html_of(page)
     assert f'data-recommended="{triage.decision.recommended}"' in shown
-    assert "Train the classifier RoBERTa-base at Hugging Face Jobs." in shown
+    assert "Train the classifier RoBERTa-base at Hetzner." in shown
     assert (
-        "$292.01 per month after $0.13 one-off, saves $72,533 per month compared with today."
+        "$106.84 per month after $0.13 one-off, saves $72,718 per month compared with today."
         in shown
     )
 
@@ -147,10 +147,10 @@ def headline_of(page: AppTest) -> str:
 
 
 def test_the_verdict_says_its_figures_in_the_locale_of_the_reader(triage: Answer) -> None:
-    assert headline(triage) == "Train the classifier RoBERTa-base at Hugging Face Jobs."
+    assert headline(triage) == "Train the classifier RoBERTa-base at Hetzner."
     german = figures_text(triage, "de_DE").replace("\u00a0", " ")
     assert german == (
-        "292,01 $ per month after 0,13 $ one-off, saves 72.533 $ per month compared with today."
+        "106,84 $ per month after 0,13 $ one-off, saves 72.718 $ per month compared with today."
     )
     assert "20.11.2026" in verdict_html(triage, "de_DE")
     assert saving_usd_per_month(triage) == pytest.approx(72532.98, abs=0.01)
@@ -207,7 +207,7 @@ def test_the_stacked_costs_add_up_to_the_bill(triage: Answer) -> None:
     for row in lines:
         assert row["formula"]
         assert row["source"]
-    assert "$292.02" in picture.says
+    assert "$106.85" in picture.says
 
 
 def test_the_cumulative_cost_ends_at_the_total(triage: Answer) -> None:
@@ -352,7 +352,7 @@ def test_every_format_is_written(triage: Answer) -> None:
         "Nearest changes",
         "Assumptions",
         "Ruled out",
-        "$292.01",
+        "$106.84",
         "huggingface.co",
     ):
         assert part in report

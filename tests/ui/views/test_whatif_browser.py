@@ -56,7 +56,7 @@ def set_field(page: Any, label: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "locale", "figure", "day"), [
-    ("light", "en-US", "$292.01", "Nov 20, 2026"), ("dark", "de-DE", "292,01\u00a0$", "20.11.2026"),
+    ("light", "en-US", "$106.84", "Nov 20, 2026"), ("dark", "de-DE", "106,84\u00a0$", "20.11.2026"),
 ])  # fmt: skip
 def test_the_first_screen_holds_verdict_and_inputs_without_scrolling(
     address: str, browser: Any, tmp_path: Path, scheme: str, locale: str, figure: str, day: str
