@@ -51,7 +51,7 @@ def answers(cases: Sequence[PublishedCase], when: str, book: PriceBook) -> dict[
 
 
 def book_of_models_on_sale(book: PriceBook, day: date) -> PriceBook:
-    """Remove the models that were not sold on a date."""
+    """Remove the models that were not sold on a date, and the offers to tune them."""
 
     def is_sold(name: str) -> bool:
         item = f"{name}/input"
@@ -64,7 +64,13 @@ def book_of_models_on_sale(book: PriceBook, day: date) -> PriceBook:
         return True
 
     sold = {name: card for name, card in book.models.items() if is_sold(name)}
-    return replace(book, models=sold)
+    providers = {
+        name: provider.model_copy(
+            update={"tuning": tuple(o for o in provider.tuning if o.card is None or o.card in sold)}
+        )
+        for name, provider in book.providers.items()
+    }
+    return replace(book, models=sold, providers=providers)
 
 
 def columns_of(

@@ -125,7 +125,7 @@ def test_an_answer_prints_its_verdict_costs_and_runner_up(answer: advisor.Answer
         "Cost: Small classifier, RoBERTa-base on CX43 at Hetzner,"
         " $106.84 ($35.62 to $645.45) per month, $0.13 one-off"
     )
-    assert runner_up.startswith("Runner-up: LoRA, Llama-3.2-3B on L4 at Google Cloud, $516.13 (")
+    assert runner_up.startswith("Runner-up: Hosted fine-tuning, Nova Micro at Amazon Bedrock, $343")
     assert str(answer) == repr(answer)
 
 

@@ -354,7 +354,8 @@ def test_a_miss_tells_facts_the_reason_and_what_kept_the_best_away() -> None:
     assert "examples 5,000" in told
     assert "prompting gap" in told
     assert given.reasons[0] in told
-    assert why_not(given, "ft_api").startswith("ruled out: ")
+    assert why_not(given, "ft_api").startswith("ft_api:bedrock:amazon.nova-micro costs ")
+    assert why_not(given, "rag").startswith("ruled out: ")
 
 
 def test_what_runs_today_is_named_by_the_approach_that_was_stated() -> None:
